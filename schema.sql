@@ -1,0 +1,487 @@
+-- The whole database of the rating engine: types, tables, and one set-based function for every money transition.
+--
+-- Laws kept here (and proved over live data by `rating-engine doctor`):
+--   1. accounts.reserved   = the sum of `held` over the account's open reservations
+--   2. accounts.balance    = the sum of its ledger entries; every change of a balance is one append-only entry
+--   3. a call key is settled at most once (primary keys of reservations and cdrs)
+--   4. balance + overdraft - reserved >= 0, but for an overrun counted in its CDR
+--
+-- Made for Citus from the first day: every account-scoped table has `bucket` first in its primary key, and every
+-- money function takes the bucket first, answers ONE array in the order of its input, and is called in the form
+-- SELECT reserve($1, $2), which is handed whole to the worker that owns the bucket. The rest are reference tables.
+
+CREATE TYPE account_kind      AS ENUM ('prepaid', 'postpaid');
+CREATE TYPE party_status      AS ENUM ('active', 'blocked');
+CREATE TYPE deck_state        AS ENUM ('loading', 'published', 'retired');  -- loading -> published -> retired
+CREATE TYPE ledger_entry_kind AS ENUM ('opening', 'topup', 'charge', 'correction');
+-- How a call ended for its money. An expired call may still become settled or voided by a late finish.
+CREATE TYPE cdr_state         AS ENUM ('settled', 'voided', 'expired');
+
+---------------------------------------------------------------------------------------------------------------
+-- Reference tables: tariffs, rate decks, directions, routes, subscribers
+
+CREATE TABLE tariffs (
+    tariff_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name        text   NOT NULL UNIQUE CHECK (name <> ''),
+    currency    text   NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    deck_id     bigint,                     -- the published deck; NULL until the first import
+    created_at  timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE rate_decks (
+    deck_id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tariff_id       bigint NOT NULL REFERENCES tariffs,
+    version         integer NOT NULL,
+    state           deck_state NOT NULL DEFAULT 'loading',
+    rate_count      integer NOT NULL DEFAULT 0,
+    longest_prefix  smallint NOT NULL DEFAULT 0,   -- a match depends on this many leading digits only
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    published_at    timestamptz,
+    UNIQUE (tariff_id, version)
+);
+ALTER TABLE tariffs ADD FOREIGN KEY (deck_id) REFERENCES rate_decks;
+
+CREATE TABLE directions (
+    code     text PRIMARY KEY,
+    name     text NOT NULL,
+    min_len  smallint CHECK (min_len > 0),         -- of the whole destination, in digits
+    max_len  smallint CHECK (max_len >= min_len)
+);
+
+-- A published deck never changes: what a cache holds under its deck_id stays true for ever.
+-- No foreign keys: a deck of a million rates is loaded by COPY and removed whole with its deck.
+CREATE TABLE rates (
+    deck_id             bigint NOT NULL,
+    prefix              text COLLATE "C" NOT NULL CHECK (prefix ~ '^[0-9]{1,32}$'),
+    direction           text NOT NULL DEFAULT '',
+    price_1             numeric(18, 8) NOT NULL CHECK (price_1 >= 0),
+    price_n             numeric(18, 8) NOT NULL CHECK (price_n >= 0),
+    price_unit          text NOT NULL DEFAULT 'minute' CHECK (price_unit IN ('interval', 'minute')),
+    interval_1          integer NOT NULL DEFAULT 1 CHECK (interval_1 >= 1),
+    interval_n          integer NOT NULL DEFAULT 1 CHECK (interval_n >= 1),
+    connect_fee         numeric(18, 8) NOT NULL DEFAULT 0 CHECK (connect_fee >= 0),
+    free_seconds        integer NOT NULL DEFAULT 0 CHECK (free_seconds >= 0),
+    grace_period        integer NOT NULL DEFAULT 0 CHECK (grace_period >= 0),
+    postcall_surcharge  numeric(18, 8) NOT NULL DEFAULT 0 CHECK (postcall_surcharge >= 0),
+    PRIMARY KEY (deck_id, prefix)
+);
+
+CREATE TABLE routes (
+    route_id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name           text NOT NULL UNIQUE CHECK (name ~ '^[^ ,]+$'),
+    dial_prefix    text NOT NULL DEFAULT '' CHECK (dial_prefix !~ '[ ,]'),
+    number_prefix  text NOT NULL DEFAULT '' CHECK (number_prefix ~ '^[0-9]*$'),  -- serves destinations that start so
+    position       integer NOT NULL,               -- attempt 1 takes the lowest that serves the destination
+    enabled        boolean NOT NULL DEFAULT true
+);
+
+---------------------------------------------------------------------------------------------------------------
+-- Account-scoped tables
+
+CREATE SEQUENCE account_ids;
+
+CREATE TABLE accounts (
+    bucket      smallint NOT NULL DEFAULT 0,
+    account_id  bigint NOT NULL DEFAULT nextval('account_ids'),
+    kind        account_kind NOT NULL DEFAULT 'prepaid',
+    status      party_status NOT NULL DEFAULT 'active',
+    currency    text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    balance     numeric(20, 6) NOT NULL DEFAULT 0,
+    overdraft   numeric(20, 6) DEFAULT 0 CHECK (overdraft >= 0),  -- the credit limit; NULL: unlimited (postpaid only)
+    reserved    numeric(20, 6) NOT NULL DEFAULT 0 CHECK (reserved >= 0),
+    open_calls  integer NOT NULL DEFAULT 0 CHECK (open_calls >= 0),
+    max_calls   integer CHECK (max_calls >= 0),                   -- NULL: no limit
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (bucket, account_id),
+    CHECK (overdraft IS NOT NULL OR kind = 'postpaid')
+) WITH (fillfactor = 70);  -- room for HOT updates: a call updates its account twice, and no index changes
+
+CREATE TABLE subscribers (
+    subscriber_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    login          text NOT NULL UNIQUE CHECK (login ~ '^[^\s,]{1,64}$'),
+    bucket         smallint NOT NULL,
+    account_id     bigint NOT NULL,
+    tariff_id      bigint NOT NULL REFERENCES tariffs,
+    status         party_status NOT NULL DEFAULT 'active',
+    callerid       text NOT NULL DEFAULT '',
+    max_seconds    integer CHECK (max_seconds > 0),  -- the longest call; NULL: max_reserve_seconds alone
+    version        integer NOT NULL DEFAULT 1,       -- grows with every change, so that a cached copy is told stale
+    created_at     timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX subscribers_by_account ON subscribers (bucket, account_id);
+
+-- Calls whose money is held. A row leaves when its call is settled, voided or expired, and its CDR takes its place
+-- in the same transaction: the table stays as small as the traffic.
+CREATE TABLE reservations (
+    bucket         smallint NOT NULL,
+    call_key       text COLLATE "C" NOT NULL CHECK (length(call_key) <= 200),
+    account_id     bigint NOT NULL,
+    subscriber_id  bigint NOT NULL,
+    held           numeric(20, 6) NOT NULL CHECK (held >= 0),     -- part of accounts.reserved; 0 where credit is unlimited
+    granted        numeric(20, 6) NOT NULL CHECK (granted >= 0),  -- what the call may cost
+    cap_seconds    integer NOT NULL CHECK (cap_seconds > 0),
+    exchange       text NOT NULL,
+    attempt        smallint NOT NULL,
+    callerid       text NOT NULL,
+    destination    text NOT NULL,
+    direction      text NOT NULL,
+    prefix         text NOT NULL,
+    tariff_id      bigint NOT NULL,
+    deck_id        bigint NOT NULL,
+    rate           text NOT NULL,                    -- frozen: the settle charges by this, whatever is published since
+    route_name     text NOT NULL,
+    route_prefix   text NOT NULL,
+    prepared_at    timestamptz NOT NULL DEFAULT now(),
+    expires_at     timestamptz NOT NULL,
+    PRIMARY KEY (bucket, call_key)
+);
+CREATE INDEX reservations_by_account ON reservations (bucket, account_id);
+
+CREATE TABLE cdrs (
+    bucket          smallint NOT NULL,
+    call_key        text COLLATE "C" NOT NULL,
+    account_id      bigint NOT NULL,
+    subscriber_id   bigint NOT NULL,
+    state           cdr_state NOT NULL,
+    source          text NOT NULL,                   -- who said how it ended: finish, late, unreserved, expired, abandoned
+    exchange        text NOT NULL,
+    attempt         smallint NOT NULL,
+    callerid        text NOT NULL,
+    destination     text NOT NULL,
+    direction       text NOT NULL,
+    prefix          text NOT NULL,
+    tariff_id       bigint NOT NULL,
+    deck_id         bigint NOT NULL,
+    rate            text NOT NULL,
+    route_name      text NOT NULL,
+    currency        text NOT NULL,
+    granted         numeric(20, 6) NOT NULL,
+    seconds         integer NOT NULL CHECK (seconds >= 0),
+    billed_seconds  integer NOT NULL CHECK (billed_seconds >= 0),
+    cost            numeric(20, 6) NOT NULL CHECK (cost >= 0),
+    overrun         numeric(20, 6) NOT NULL DEFAULT 0 CHECK (overrun >= 0),  -- charged beyond what was granted
+    disposition     text NOT NULL,
+    cause           smallint NOT NULL,
+    prepared_at     timestamptz NOT NULL,
+    answered_at     timestamptz,
+    ended_at        timestamptz NOT NULL,
+    PRIMARY KEY (bucket, call_key)
+);
+CREATE INDEX cdrs_by_account ON cdrs (bucket, account_id, ended_at);
+
+CREATE SEQUENCE ledger_entry_ids;
+
+CREATE TABLE ledger_entries (
+    bucket         smallint NOT NULL,
+    account_id     bigint NOT NULL,
+    entry_id       bigint NOT NULL DEFAULT nextval('ledger_entry_ids'),
+    kind           ledger_entry_kind NOT NULL,
+    amount         numeric(20, 6) NOT NULL,          -- signed: a charge is negative
+    balance_after  numeric(20, 6) NOT NULL,
+    call_key       text COLLATE "C",
+    reference      text CHECK (length(reference) BETWEEN 1 AND 200),  -- the idempotency key of a top-up
+    created_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (bucket, account_id, entry_id)
+);
+CREATE UNIQUE INDEX ledger_entries_once ON ledger_entries (bucket, account_id, reference) WHERE reference IS NOT NULL;
+
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only: post a correction instead', TG_TABLE_NAME;
+END $$;
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+---------------------------------------------------------------------------------------------------------------
+-- Changes are announced, so that a cached copy is dropped at once. The announcement is for speed alone: reserve()
+-- checks the version it was asked with, so that a lost one costs a second try and never a wrong price.
+
+CREATE FUNCTION announce() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'subscribers' THEN
+        PERFORM pg_notify('rating_engine', 'subscriber ' || COALESCE(NEW.login, OLD.login));
+    ELSIF TG_TABLE_NAME = 'tariffs' THEN
+        PERFORM pg_notify('rating_engine', 'tariff ' || COALESCE(NEW.tariff_id, OLD.tariff_id));
+    ELSE
+        PERFORM pg_notify('rating_engine', TG_TABLE_NAME);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER announce AFTER UPDATE OR DELETE ON subscribers FOR EACH ROW EXECUTE FUNCTION announce();
+CREATE TRIGGER announce AFTER UPDATE OR DELETE ON tariffs FOR EACH ROW EXECUTE FUNCTION announce();
+CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON routes
+    FOR EACH STATEMENT EXECUTE FUNCTION announce();
+CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON directions
+    FOR EACH STATEMENT EXECUTE FUNCTION announce();
+
+CREATE FUNCTION next_version() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.version := OLD.version + 1;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER next_version BEFORE UPDATE ON subscribers FOR EACH ROW EXECUTE FUNCTION next_version();
+
+---------------------------------------------------------------------------------------------------------------
+-- reserve: (nothing) -> reserved
+
+CREATE TYPE reserve_request AS (
+    call_key text, account_id bigint, subscriber_id bigint, subscriber_version integer, tariff_id bigint, deck_id bigint,
+    minimum numeric,            -- decline below this: what the shortest charged call costs
+    maximum numeric,            -- hold at most this: what the longest allowed call costs
+    cap_seconds integer, lifetime_seconds integer,
+    exchange text, attempt smallint, callerid text, destination text, direction text, prefix text, rate text,
+    route_name text, route_prefix text
+);
+CREATE TYPE reserve_answer AS (
+    outcome text,               -- reserved, exists, conflict, stale, inactive, too_many_calls, insufficient_funds
+    granted numeric
+);
+
+-- Accounts are locked in the order of their ids, here and in settle, so that two batches cannot deadlock, and each
+-- account once, however many of the batch's calls share it. Order of checks: idempotency, freshness, account, money.
+CREATE FUNCTION reserve(p_bucket smallint, p_requests reserve_request[]) RETURNS reserve_answer[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    answers   reserve_answer[] := array_fill(NULL::reserve_answer, ARRAY[cardinality(p_requests)]);
+    item      record;
+    account   bigint;           -- whose running sums the next two are
+    available numeric;          -- NULL: unlimited
+    calls     integer;
+    wanted    integer := 0;
+    written   integer;
+BEGIN
+    PERFORM FROM accounts a
+      WHERE a.bucket = p_bucket AND a.account_id IN (SELECT r.account_id FROM unnest(p_requests) r)
+      ORDER BY a.account_id FOR NO KEY UPDATE;
+
+    FOR item IN
+        SELECT r.ord, r.account_id, r.minimum, r.maximum,
+               a.balance + a.overdraft - a.reserved AS available, a.open_calls, a.max_calls, a.kind,
+               a.status = 'active' AND s.status = 'active' AS active,
+               s.version = r.subscriber_version AND t.deck_id = r.deck_id AND s.tariff_id = r.tariff_id
+                   AND s.account_id = r.account_id AS fresh,
+               old.call_key IS NOT NULL OR cdr.call_key IS NOT NULL AS known,
+               COALESCE(old.account_id, cdr.account_id) = r.account_id
+                   AND COALESCE(old.destination, cdr.destination) = r.destination AS same
+        FROM unnest(p_requests) WITH ORDINALITY AS r(
+                call_key, account_id, subscriber_id, subscriber_version, tariff_id, deck_id, minimum, maximum,
+                cap_seconds, lifetime_seconds, exchange, attempt, callerid, destination, direction, prefix, rate,
+                route_name, route_prefix, ord)
+        LEFT JOIN accounts a ON a.bucket = p_bucket AND a.account_id = r.account_id
+        LEFT JOIN subscribers s ON s.subscriber_id = r.subscriber_id
+        LEFT JOIN tariffs t ON t.tariff_id = r.tariff_id
+        LEFT JOIN reservations old ON old.bucket = p_bucket AND old.call_key = r.call_key
+        LEFT JOIN cdrs cdr ON cdr.bucket = p_bucket AND cdr.call_key = r.call_key
+        ORDER BY r.account_id, r.ord
+    LOOP
+        IF account IS DISTINCT FROM item.account_id THEN
+            account := item.account_id;
+            available := item.available;
+            calls := item.open_calls;
+        END IF;
+        IF item.known THEN
+            answers[item.ord] := (CASE WHEN item.same THEN 'exists' ELSE 'conflict' END, 0);
+        ELSIF item.fresh IS NOT TRUE THEN
+            answers[item.ord] := ('stale', 0);
+        ELSIF item.active IS NOT TRUE THEN
+            answers[item.ord] := ('inactive', 0);
+        ELSIF calls >= item.max_calls THEN
+            answers[item.ord] := ('too_many_calls', 0);
+        ELSIF item.minimum > 0 AND available < item.minimum THEN  -- what costs nothing needs no money
+            answers[item.ord] := ('insufficient_funds', 0);
+        ELSE
+            answers[item.ord] := ('reserved', LEAST(item.maximum, GREATEST(available, 0)));
+            available := available - (answers[item.ord]).granted;
+            calls := calls + 1;
+            wanted := wanted + 1;
+        END IF;
+    END LOOP;
+
+    IF wanted = 0 THEN
+        RETURN answers;
+    END IF;
+    WITH inserted AS (
+        INSERT INTO reservations
+        SELECT p_bucket, r.call_key, r.account_id, r.subscriber_id,
+               CASE WHEN a.overdraft IS NULL THEN 0 ELSE (answers[r.ord]).granted END, (answers[r.ord]).granted,
+               r.cap_seconds, r.exchange, r.attempt, r.callerid, r.destination, r.direction, r.prefix, r.tariff_id,
+               r.deck_id, r.rate, r.route_name, r.route_prefix, now(), now() + make_interval(secs => r.lifetime_seconds)
+        FROM unnest(p_requests) WITH ORDINALITY AS r(
+                call_key, account_id, subscriber_id, subscriber_version, tariff_id, deck_id, minimum, maximum,
+                cap_seconds, lifetime_seconds, exchange, attempt, callerid, destination, direction, prefix, rate,
+                route_name, route_prefix, ord)
+        JOIN accounts a ON a.bucket = p_bucket AND a.account_id = r.account_id
+        WHERE (answers[r.ord]).outcome = 'reserved'
+        ON CONFLICT DO NOTHING
+        RETURNING account_id, held
+    ), change AS (
+        SELECT account_id, sum(held) AS held, count(*)::integer AS calls FROM inserted GROUP BY account_id
+    ), updated AS (
+        UPDATE accounts a SET reserved = a.reserved + change.held, open_calls = a.open_calls + change.calls
+        FROM change WHERE a.bucket = p_bucket AND a.account_id = change.account_id
+        RETURNING change.calls
+    )
+    SELECT COALESCE(sum(updated.calls), 0) INTO written FROM updated;
+    IF written <> wanted THEN
+        -- Another transaction took one of these keys for another account since we looked: look again.
+        RAISE SQLSTATE '40001' USING MESSAGE = 'a call key was taken meanwhile';
+    END IF;
+    RETURN answers;
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
+-- settle: reserved -> settled (answered) | voided (never answered) | expired; expired -> settled | voided (late);
+-- (nothing) -> settled | voided (a finish whose prepare never reached us: charged all the same, and marked)
+
+CREATE TYPE settle_request AS (
+    call_key text, account_id bigint, seconds integer, billed_seconds integer, cost numeric, disposition text,
+    cause smallint, source text,
+    ended_at timestamptz,       -- NULL: now
+    -- What the CDR says when there is no reservation to take it from; rate NULL: then there is nothing to settle
+    subscriber_id bigint, exchange text, attempt smallint, callerid text, destination text, direction text, prefix text,
+    tariff_id bigint, deck_id bigint, rate text, route_name text
+);
+CREATE TYPE settle_answer AS (
+    outcome text,               -- settled, repeated, conflict, still_open, unknown
+    overrun numeric             -- what was charged beyond what was held for this call
+);
+
+-- A batch names a call key at most once (storage/ledger sees to it).
+CREATE FUNCTION settle(p_bucket smallint, p_requests settle_request[]) RETURNS settle_answer[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    answers  settle_answer[];
+    wanted   bigint;
+    written  bigint;
+BEGIN
+    PERFORM FROM accounts a
+      WHERE a.bucket = p_bucket AND a.account_id IN (SELECT r.account_id FROM unnest(p_requests) r)
+      ORDER BY a.account_id FOR NO KEY UPDATE;
+
+    WITH request AS MATERIALIZED (
+        SELECT r.*, a.balance, a.currency, old.call_key IS NOT NULL AS was_open, old.held,
+               COALESCE(r.ended_at, now()) AS ended,
+               CASE
+                   WHEN r.source = 'expired' THEN 'expired'
+                   WHEN r.seconds > 0 THEN 'settled'
+                   ELSE 'voided'
+               END::cdr_state AS state,
+               CASE
+                   WHEN cdr.state = 'expired' THEN 'late'
+                   WHEN old.call_key IS NULL AND r.rate = '' AND r.seconds > 0 THEN 'unrated'
+                   WHEN old.call_key IS NULL THEN 'unreserved'
+                   ELSE r.source
+               END AS told_by,
+               CASE
+                   WHEN a.overdraft IS NULL THEN 0
+                   ELSE GREATEST(r.cost - COALESCE(old.held, 0), 0)
+               END AS overrun,
+               CASE
+                   WHEN a.account_id IS NULL THEN 'unknown'
+                   WHEN COALESCE(old.account_id, cdr.account_id) <> r.account_id THEN 'conflict'
+                   WHEN r.source = 'expired' AND (old.expires_at > now()) IS NOT FALSE THEN 'still_open'
+                   WHEN old.call_key IS NOT NULL OR cdr.state = 'expired' THEN 'settled'
+                   WHEN cdr.call_key IS NULL AND r.rate IS NULL THEN 'unknown'
+                   WHEN cdr.call_key IS NULL THEN 'settled'
+                   WHEN cdr.seconds = r.seconds THEN 'repeated'
+                   ELSE 'conflict'
+               END AS outcome
+        FROM unnest(p_requests) WITH ORDINALITY AS r(
+                call_key, account_id, seconds, billed_seconds, cost, disposition, cause, source, ended_at, subscriber_id,
+                exchange, attempt, callerid, destination, direction, prefix, tariff_id, deck_id, rate, route_name, ord)
+        LEFT JOIN accounts a ON a.bucket = p_bucket AND a.account_id = r.account_id
+        LEFT JOIN reservations old ON old.bucket = p_bucket AND old.call_key = r.call_key
+        LEFT JOIN cdrs cdr ON cdr.bucket = p_bucket AND cdr.call_key = r.call_key
+    ), done AS (
+        SELECT * FROM request WHERE outcome = 'settled'
+    ), freed AS (
+        DELETE FROM reservations old USING done
+        WHERE old.bucket = p_bucket AND old.call_key = done.call_key
+        RETURNING old.*
+    ), cdr AS (
+        INSERT INTO cdrs
+        SELECT p_bucket, d.call_key, d.account_id, COALESCE(f.subscriber_id, d.subscriber_id), d.state, d.told_by,
+               COALESCE(f.exchange, d.exchange), COALESCE(f.attempt, d.attempt), COALESCE(f.callerid, d.callerid),
+               COALESCE(f.destination, d.destination), COALESCE(f.direction, d.direction),
+               COALESCE(f.prefix, d.prefix), COALESCE(f.tariff_id, d.tariff_id), COALESCE(f.deck_id, d.deck_id),
+               COALESCE(f.rate, d.rate, ''), COALESCE(f.route_name, d.route_name), d.currency,
+               COALESCE(f.granted, 0), d.seconds, d.billed_seconds, d.cost, d.overrun, d.disposition, d.cause,
+               COALESCE(f.prepared_at, d.ended - make_interval(secs => d.seconds)),
+               CASE WHEN d.seconds > 0 THEN d.ended - make_interval(secs => d.seconds) END, d.ended
+        FROM done d LEFT JOIN freed f ON f.call_key = d.call_key
+        ON CONFLICT (bucket, call_key) DO UPDATE SET
+            state = EXCLUDED.state, source = EXCLUDED.source, seconds = EXCLUDED.seconds,
+            billed_seconds = EXCLUDED.billed_seconds, cost = EXCLUDED.cost, overrun = EXCLUDED.overrun,
+            disposition = EXCLUDED.disposition, cause = EXCLUDED.cause, answered_at = EXCLUDED.answered_at,
+            ended_at = EXCLUDED.ended_at
+        WHERE cdrs.state = 'expired'
+        RETURNING call_key
+    ), entry AS (
+        INSERT INTO ledger_entries (bucket, account_id, kind, amount, balance_after, call_key)
+        SELECT p_bucket, account_id, 'charge', -cost,
+               balance - sum(cost) OVER (PARTITION BY account_id ORDER BY ord), call_key
+        FROM done WHERE cost > 0 ORDER BY account_id, ord
+    ), change AS (
+        SELECT account_id, sum(cost) AS cost, COALESCE(sum(held), 0) AS held,
+               count(*) FILTER (WHERE was_open) AS calls
+        FROM done GROUP BY account_id
+    ), updated AS (
+        UPDATE accounts a SET balance = a.balance - change.cost, reserved = a.reserved - change.held,
+                              open_calls = a.open_calls - change.calls
+        FROM change WHERE a.bucket = p_bucket AND a.account_id = change.account_id
+    )
+    SELECT array_agg((outcome, CASE WHEN outcome = 'settled' THEN overrun ELSE 0 END)::settle_answer ORDER BY ord),
+           count(*) FILTER (WHERE outcome = 'settled'), (SELECT count(*) FROM cdr)
+      INTO answers, wanted, written
+      FROM request;
+    IF written <> wanted THEN
+        -- Another transaction wrote a CDR of one of these keys under another account since we looked: look again.
+        RAISE SQLSTATE '40001' USING MESSAGE = 'a call key was taken meanwhile';
+    END IF;
+    RETURN answers;
+END $$;
+
+-- Reservations whose finish never came, oldest first: their money is freed, and the CDR says so. Answers how many.
+CREATE FUNCTION expire(p_bucket smallint, p_limit integer) RETURNS integer
+LANGUAGE sql AS $$
+    SELECT count(*) FILTER (WHERE (answer).outcome = 'settled')::integer
+    FROM unnest(settle(p_bucket, ARRAY(
+        SELECT (call_key, account_id, 0, 0, 0, 'EXPIRED', 0, 'expired', NULL,
+                NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::settle_request
+        FROM reservations
+        WHERE bucket = p_bucket AND expires_at <= now()
+        ORDER BY expires_at LIMIT p_limit
+    ))) AS answer
+$$;
+
+---------------------------------------------------------------------------------------------------------------
+-- post_entry: every change of a balance that is not a call. A reference is an idempotency key: the same one with the
+-- same amount is posted once, with another amount it is a conflict.
+
+CREATE TYPE post_entry_answer AS (
+    outcome text,               -- posted, repeated, conflict, unknown
+    balance numeric
+);
+
+CREATE FUNCTION post_entry(
+    p_bucket smallint, p_account_id bigint, p_kind ledger_entry_kind, p_amount numeric, p_reference text
+) RETURNS post_entry_answer LANGUAGE plpgsql AS $$
+DECLARE
+    account  accounts;
+    earlier  ledger_entries;
+BEGIN
+    SELECT * INTO account FROM accounts WHERE bucket = p_bucket AND account_id = p_account_id FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN ROW('unknown', NULL)::post_entry_answer;
+    END IF;
+    SELECT * INTO earlier FROM ledger_entries
+      WHERE bucket = p_bucket AND account_id = p_account_id AND reference = p_reference;
+    IF FOUND THEN
+        RETURN ROW(CASE WHEN earlier.amount = p_amount AND earlier.kind = p_kind THEN 'repeated' ELSE 'conflict' END,
+                   account.balance)::post_entry_answer;
+    END IF;
+    INSERT INTO ledger_entries (bucket, account_id, kind, amount, balance_after, reference)
+      VALUES (p_bucket, p_account_id, p_kind, p_amount, account.balance + p_amount, p_reference);
+    UPDATE accounts SET balance = balance + p_amount WHERE bucket = p_bucket AND account_id = p_account_id;
+    RETURN ROW('posted', account.balance + p_amount)::post_entry_answer;
+END $$;

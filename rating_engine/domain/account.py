@@ -1,0 +1,72 @@
+"""Subscribers (who calls) and accounts (whose money)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+
+class AccountKind(StrEnum):
+    """Prepaid spends its balance (and overdraft); postpaid runs up a debt to its credit limit, if it has one."""
+
+    PREPAID = "prepaid"
+    POSTPAID = "postpaid"
+
+
+class PartyStatus(StrEnum):
+    """A blocked subscriber or account starts no calls; calls that run go on."""
+
+    ACTIVE = "active"
+    BLOCKED = "blocked"
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """What callPrepare needs to know of a login. `version` grows with every change of the row."""
+
+    subscriber_id: int
+    version: int
+    login: str
+    bucket: int
+    account_id: int
+    tariff_id: int
+    currency: str
+    callerid: str
+    max_seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """An account with its subscriber, as shown to people. `overdraft` None: unlimited credit."""
+
+    login: str
+    tariff: str
+    currency: str
+    balance: Decimal
+    reserved: Decimal
+    overdraft: Decimal | None
+    kind: AccountKind
+    status: PartyStatus
+    max_calls: int | None
+    open_calls: int
+    callerid: str
+
+    @property
+    def available(self) -> Decimal | None:
+        """What new calls may spend; None where credit is unlimited."""
+        return None if self.overdraft is None else self.balance + self.overdraft - self.reserved
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One change of a balance, with the balance after it. `amount` is signed: a charge is negative."""
+
+    entry_id: int
+    kind: str
+    amount: Decimal
+    balance_after: Decimal
+    call_key: str | None
+    reference: str | None
+    created_at: datetime

@@ -1,0 +1,179 @@
+"""The one door to PostgreSQL.
+
+Law: a caller never waits long for a database that is not there. A failed or late statement marks the database down;
+while it is down every statement fails at once with `Unavailable`, and one background probe finds out when it is back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Final
+
+import asyncpg
+import structlog
+
+from rating_engine.domain.errors import Unavailable
+
+PROBE_INTERVAL_SECONDS: Final = 0.2  # how soon a database that is back is used again; one cheap connect each
+STATEMENT_CACHE: Final = 200  # the engine has some dozens of distinct statements
+
+# Settings of every connection. JIT compiles for longer than our statements run.
+SERVER_SETTINGS: Final = {"application_name": "rating-engine", "jit": "off"}
+
+_UNREACHABLE: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.UndefinedFunctionError,
+    asyncpg.UndefinedTableError,
+    asyncpg.TargetServerAttributeNotMatched,
+)
+
+Connection = asyncpg.Connection[asyncpg.Record]
+_log = structlog.get_logger(__name__)
+
+
+class Database:
+    """A pool of connections with a deadline on every statement and a memory of whether the server is there."""
+
+    def __init__(
+        self,
+        database_url: str,
+        *,
+        pool_size: int = 8,
+        timeout_seconds: float = 2.0,
+        connect_timeout_seconds: float = 1.0,
+        on_state: Callable[[bool], None] = lambda up: None,
+    ) -> None:
+        self._url = database_url
+        self._pool_size = pool_size
+        self._timeout = timeout_seconds
+        self._connect_timeout = connect_timeout_seconds
+        self._on_state = on_state
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._down: str | None = "not connected yet"
+        self._probe: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def open(self) -> None:
+        """Connect if the server is there; if not, go on down and keep probing. Never fails for an absent server."""
+        self._pool = asyncpg.create_pool(
+            self._url,
+            min_size=0,
+            max_size=self._pool_size,
+            timeout=self._connect_timeout,
+            command_timeout=self._timeout,
+            statement_cache_size=STATEMENT_CACHE,
+            server_settings=SERVER_SETTINGS,
+            reset=_keep_session,
+            max_inactive_connection_lifetime=0,
+        )
+        await self._pool
+        try:
+            async with self._pool.acquire(timeout=self._connect_timeout) as connection:
+                await connection.fetchval("SELECT 1")
+        except _UNREACHABLE as error:
+            self._mark_down(error)
+        else:
+            self._mark_up()
+
+    async def close(self) -> None:
+        """Close every connection; statements that run are given the statement deadline, then cut."""
+        self._closed = True
+        if self._probe is not None:
+            self._probe.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._probe
+        if self._pool is not None:
+            try:
+                await asyncio.wait_for(self._pool.close(), self._timeout)
+            except TimeoutError:
+                self._pool.terminate()
+
+    @property
+    def down(self) -> str | None:
+        """Why the database cannot be used right now, or None."""
+        return self._down
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection of the pool. Whatever says "the server is not there" leaves as `Unavailable`."""
+        if self._down is not None or self._pool is None:
+            raise Unavailable(f"PostgreSQL: {self._down}")
+        try:
+            async with self._pool.acquire(timeout=self._timeout) as connection:
+                yield connection  # type: ignore[misc]  # a PoolConnectionProxy offers the whole of Connection
+        except _UNREACHABLE as error:
+            self._mark_down(error)
+            raise Unavailable(f"PostgreSQL: {_describe(error)}") from error
+
+    async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
+        """All rows of a query."""
+        async with self.connection() as connection:
+            return await connection.fetch(query, *args)
+
+    async def fetchrow(self, query: str, *args: Any) -> asyncpg.Record | None:
+        """The first row of a query, or None."""
+        async with self.connection() as connection:
+            return await connection.fetchrow(query, *args)
+
+    async def fetchval(self, query: str, *args: Any) -> Any:
+        """The first value of the first row."""
+        async with self.connection() as connection:
+            return await connection.fetchval(query, *args)
+
+    def _mark_up(self) -> None:
+        if self._down is not None:
+            _log.info("database_up")
+        self._down = None
+        self._on_state(True)
+
+    def _mark_down(self, error: BaseException) -> None:
+        if self._closed:
+            return
+        if self._down is None:
+            _log.warning("database_down", error=_describe(error))
+        self._down = _describe(error)
+        self._on_state(False)
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.create_task(self._probe_until_up(), name="database-probe")
+
+    async def _probe_until_up(self) -> None:
+        """Try a fresh connection until one answers; then drop the pool's old ones, which may be dead."""
+        while not self._closed:
+            try:
+                connection = await asyncpg.connect(self._url, timeout=self._connect_timeout)
+                try:
+                    await connection.fetchval("SELECT 1", timeout=self._timeout)
+                finally:
+                    await connection.close(timeout=self._connect_timeout)
+            except _UNREACHABLE as error:
+                self._down = _describe(error)
+                await asyncio.sleep(PROBE_INTERVAL_SECONDS)
+            else:
+                assert self._pool is not None
+                await self._pool.expire_connections()
+                self._mark_up()
+                return
+
+
+async def _keep_session(connection: Connection) -> None:
+    """Nothing to reset: the engine leaves no state in a session, and asyncpg's reset costs a round trip."""
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, asyncpg.UndefinedFunctionError | asyncpg.UndefinedTableError):
+        return f"the schema is missing or old ({error}); run: rating-engine migrate"
+    return str(error) or type(error).__name__
