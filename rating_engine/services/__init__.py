@@ -1,0 +1,1 @@
+"""The use cases. A service knows no wire format and no driver."""

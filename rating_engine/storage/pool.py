@@ -114,6 +114,8 @@ class Database:
             async with self._pool.acquire(timeout=self._timeout) as connection:
                 yield connection  # type: ignore[misc]  # a PoolConnectionProxy offers the whole of Connection
         except _UNREACHABLE as error:
+            if isinstance(error, ValueError):  # asyncpg's word for an argument it cannot encode: ours, not the server's
+                raise
             self._mark_down(error)
             raise Unavailable(f"PostgreSQL: {_describe(error)}") from error
 

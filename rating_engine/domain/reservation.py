@@ -1,0 +1,132 @@
+"""Money held for a call, and how it is asked for and given back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from rating_engine.domain.outcomes import CallKey
+
+
+@dataclass(frozen=True, slots=True)
+class CallDetails:
+    """What a CDR says of a call besides its end. `rate` is the frozen rate as JSON, '' where there is none."""
+
+    subscriber_id: int
+    exchange: str
+    attempt: int
+    callerid: str
+    destination: str
+    direction: str
+    prefix: str
+    tariff_id: int
+    deck_id: int
+    rate: str
+    route_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveRequest:
+    """Hold between `minimum` and `maximum` (amounts of the account's currency) for one call."""
+
+    call_key: CallKey
+    bucket: int
+    account_id: int
+    subscriber_version: int
+    minimum: Decimal
+    maximum: Decimal
+    cap_seconds: int
+    lifetime_seconds: int
+    route_prefix: str
+    details: CallDetails
+
+
+class ReserveOutcome(StrEnum):
+    """Answers of the SQL function reserve(), in the order of its checks."""
+
+    EXISTS = "exists"
+    CONFLICT = "conflict"
+    STALE = "stale"
+    INACTIVE = "inactive"
+    TOO_MANY_CALLS = "too_many_calls"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    RESERVED = "reserved"
+
+
+@dataclass(frozen=True, slots=True)
+class ReserveAnswer:
+    """`granted`: what the call may cost; 0 unless RESERVED."""
+
+    outcome: ReserveOutcome
+    granted: Decimal
+
+
+class SettleSource(StrEnum):
+    """Who says how a call ended."""
+
+    FINISH = "finish"
+    ABANDONED = "abandoned"  # the exchange never heard the answer to its callPrepare
+
+
+@dataclass(frozen=True, slots=True)
+class SettleRequest:
+    """Charge `cost` for a call and free what it held. `details` are for a call that holds nothing (None: then refuse).
+
+    `ended_at` None: now.
+    """
+
+    call_key: CallKey
+    bucket: int
+    account_id: int
+    seconds: int
+    billed_seconds: int
+    cost: Decimal
+    disposition: str
+    cause: int
+    source: SettleSource = SettleSource.FINISH
+    ended_at: datetime | None = None
+    details: CallDetails | None = None
+
+
+class SettleOutcome(StrEnum):
+    """Answers of the SQL function settle()."""
+
+    SETTLED = "settled"
+    REPEATED = "repeated"
+    CONFLICT = "conflict"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class SettleAnswer:
+    """`overrun`: what was charged beyond what was held."""
+
+    outcome: SettleOutcome
+    overrun: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCall:
+    """A call whose money is held: its reservation as stored."""
+
+    account_id: int
+    granted: Decimal
+    cap_seconds: int
+    route_prefix: str
+    details: CallDetails
+
+
+@dataclass(frozen=True, slots=True)
+class EndedCall:
+    """A call with a CDR. `expired`: no finish came in time; one that comes late still charges."""
+
+    account_id: int
+    expired: bool
+    seconds: int
+    billed_seconds: int
+    cost: Decimal
+    disposition: str
+    cause: int
+    details: CallDetails
