@@ -1,0 +1,1 @@
+"""Pure arithmetic of prices, numbers and prefixes: no I/O, no clock, no settings."""
