@@ -290,7 +290,7 @@ BEGIN
         ELSIF item.minimum > 0 AND available < item.minimum THEN  -- what costs nothing needs no money
             answers[item.ord] := ('insufficient_funds', 0);
         ELSE
-            answers[item.ord] := ('reserved', LEAST(item.maximum, GREATEST(available, 0)));
+            answers[item.ord] := ('reserved', GREATEST(LEAST(item.maximum, available), 0));
             available := available - (answers[item.ord]).granted;
             calls := calls + 1;
             wanted := wanted + 1;
@@ -409,13 +409,17 @@ BEGIN
                COALESCE(f.prepared_at, d.ended - make_interval(secs => d.seconds)),
                CASE WHEN d.seconds > 0 THEN d.ended - make_interval(secs => d.seconds) END, d.ended
         FROM done d LEFT JOIN freed f ON f.call_key = d.call_key
-        ON CONFLICT (bucket, call_key) DO UPDATE SET
-            state = EXCLUDED.state, source = EXCLUDED.source, seconds = EXCLUDED.seconds,
-            billed_seconds = EXCLUDED.billed_seconds, cost = EXCLUDED.cost, overrun = EXCLUDED.overrun,
-            disposition = EXCLUDED.disposition, cause = EXCLUDED.cause, answered_at = EXCLUDED.answered_at,
-            ended_at = EXCLUDED.ended_at
-        WHERE cdrs.state = 'expired'
+        WHERE d.told_by <> 'late'
+        ON CONFLICT DO NOTHING
         RETURNING call_key
+    ), late AS (
+        UPDATE cdrs SET
+            state = d.state, source = d.told_by, seconds = d.seconds, billed_seconds = d.billed_seconds, cost = d.cost,
+            overrun = d.overrun, disposition = d.disposition, cause = d.cause, ended_at = d.ended,
+            answered_at = CASE WHEN d.seconds > 0 THEN d.ended - make_interval(secs => d.seconds) END
+        FROM done d
+        WHERE d.told_by = 'late' AND cdrs.bucket = p_bucket AND cdrs.call_key = d.call_key
+        RETURNING cdrs.call_key
     ), entry AS (
         INSERT INTO ledger_entries (bucket, account_id, kind, amount, balance_after, call_key)
         SELECT p_bucket, account_id, 'charge', -cost,
@@ -431,7 +435,7 @@ BEGIN
         FROM change WHERE a.bucket = p_bucket AND a.account_id = change.account_id
     )
     SELECT array_agg((outcome, CASE WHEN outcome = 'settled' THEN overrun ELSE 0 END)::settle_answer ORDER BY ord),
-           count(*) FILTER (WHERE outcome = 'settled'), (SELECT count(*) FROM cdr)
+           count(*) FILTER (WHERE outcome = 'settled'), (SELECT count(*) FROM cdr) + (SELECT count(*) FROM late)
       INTO answers, wanted, written
       FROM request;
     IF written <> wanted THEN

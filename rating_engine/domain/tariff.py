@@ -18,9 +18,7 @@ class Direction:
 
     def accepts_length_of(self, destination: str) -> bool:
         """Whether a number of this direction can be as long as `destination`."""
-        return (self.min_len or 0) <= len(destination) and (
-            self.max_len is None or len(destination) <= self.max_len
-        )
+        return (self.min_len or 0) <= len(destination) and (self.max_len is None or len(destination) <= self.max_len)
 
 
 @dataclass(frozen=True, slots=True)

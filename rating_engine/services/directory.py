@@ -19,9 +19,7 @@ DEFAULT_ENTRIES: Final = 100_000  # about 60 MB of subscribers at the most
 class SubscriberDirectory:
     """The subscribers that called lately, the least lately used one leaving first."""
 
-    def __init__(
-        self, load: Callable[[str], Awaitable[Subscriber | None]], *, entries: int = DEFAULT_ENTRIES
-    ) -> None:
+    def __init__(self, load: Callable[[str], Awaitable[Subscriber | None]], *, entries: int = DEFAULT_ENTRIES) -> None:
         self._load = load
         self._entries = entries
         self._known: OrderedDict[str, Subscriber] = OrderedDict()

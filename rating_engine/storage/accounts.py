@@ -70,9 +70,7 @@ async def create_account(database: Database, new: NewAccount, *, buckets: int = 
         except asyncpg.UniqueViolationError:
             raise AlreadyExists(f"login {new.login!r} is taken") from None
         if new.balance != 0:
-            await connection.fetchval(
-                "SELECT post_entry($1, $2, 'opening', $3, NULL)", bucket, account_id, new.balance
-            )
+            await connection.fetchval("SELECT post_entry($1, $2, 'opening', $3, NULL)", bucket, account_id, new.balance)
 
 
 async def account_state(database: Database, login: str) -> AccountState | None:
@@ -81,9 +79,7 @@ async def account_state(database: Database, login: str) -> AccountState | None:
     if row is None:
         return None
     fields = dict(row)
-    return AccountState(
-        **{**fields, "kind": AccountKind(fields["kind"]), "status": PartyStatus(fields["status"])}
-    )
+    return AccountState(**{**fields, "kind": AccountKind(fields["kind"]), "status": PartyStatus(fields["status"])})
 
 
 async def post_entry(

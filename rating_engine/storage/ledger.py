@@ -107,8 +107,9 @@ class Ledger:
 
     async def drain(self) -> None:
         """Wait until nothing is queued or in flight."""
-        for batcher in (*self._reserve, *self._settle, *self._find):
-            await batcher.drain()
+        for queues in (self._reserve, self._settle, self._find):
+            for queue in queues:
+                await queue.drain()
 
     async def _reserve_batch(self, bucket: int, requests: Sequence[ReserveRequest]) -> list[ReserveAnswer]:
         rows = await self._call("reserve", _RESERVE, bucket, [_reserve_args(r) for r in requests])

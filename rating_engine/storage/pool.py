@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import asyncpg
 import structlog
@@ -39,7 +39,10 @@ _UNREACHABLE: Final = (
     asyncpg.TargetServerAttributeNotMatched,
 )
 
-Connection = asyncpg.Connection[asyncpg.Record]
+if TYPE_CHECKING:  # generic in its stubs alone
+    Connection = asyncpg.Connection[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection
 _log = structlog.get_logger(__name__)
 
 

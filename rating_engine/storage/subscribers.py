@@ -11,7 +11,8 @@ from rating_engine.storage.pool import Database
 MAX_ROUTES: Final = 10_000  # held in memory whole, and gone through in order at every call
 
 _BY_LOGIN: Final = """
-    SELECT s.subscriber_id, s.version, s.login, s.bucket, s.account_id, s.tariff_id, a.currency, s.callerid, s.max_seconds
+    SELECT s.subscriber_id, s.version, s.login, s.bucket, s.account_id, s.tariff_id, a.currency, s.callerid,
+           s.max_seconds
     FROM subscribers s JOIN accounts a USING (bucket, account_id)
     WHERE s.login = $1
 """

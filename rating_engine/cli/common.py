@@ -1,0 +1,125 @@
+"""What every command shares: its settings, its way into asyncio, and how it says that something is wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+import typer
+from rich.console import Console
+
+from rating_engine.domain.errors import RatingEngineError
+from rating_engine.embedded import default_data_dir
+from rating_engine.settings import Settings
+from rating_engine.settings_sources import load_settings as read_settings
+from rating_engine.storage.pool import Database
+
+EXIT_FAILED: Final = 1  # the command could not do what was asked
+EXIT_INCOMPLETE: Final = 2  # it did a part, and says which
+RUNNING_FILE: Final = "running.json"  # in the embedded data directory while `serve --embedded` runs
+
+# The database answers a person, not a call: a large statement may take its time.
+OPERATOR_TIMEOUT_SECONDS: Final = 60.0
+
+T = TypeVar("T")
+
+out = Console()
+err = Console(stderr=True)
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Settings file; default config/rating_engine.toml, if there."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object; amounts as strings.")]
+
+
+class CommandError(RatingEngineError):
+    """Something the user has to mend before the command can work; says what to do."""
+
+    code = "command"
+
+
+def load_settings(config: Path | None = None, **overrides: object) -> Settings:
+    """The settings of this command: file, environment, flags; and where no database is named, the embedded one's.
+
+    Errors: SettingsError with every fault.
+    """
+    settings = read_settings(config, overrides)
+    if settings.database_url:
+        return settings
+    running = _running_embedded(settings)
+    missing = {key: value for key, value in running.items() if not getattr(settings, key)}
+    return read_settings(config, {**overrides, **missing}) if missing else settings
+
+
+def embedded_data_dir(settings: Settings) -> Path:
+    """Where `serve --embedded` keeps its data under these settings."""
+    return Path(settings.embedded_data_dir).expanduser() if settings.embedded_data_dir else default_data_dir()
+
+
+def write_running(directory: Path, **values: object) -> Path:
+    """Say to commands on this machine how to reach the embedded servers that just started; readable by the owner only."""
+    file = directory / RUNNING_FILE
+    file.unlink(missing_ok=True)
+    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+        json.dump({**values, "pid": os.getpid()}, stream)
+    return file
+
+
+def _running_embedded(settings: Settings) -> dict[str, object]:
+    """The URLs of a running `serve --embedded`, or nothing."""
+    try:
+        values = json.loads((embedded_data_dir(settings) / RUNNING_FILE).read_text())
+        os.kill(values.pop("pid"), 0)
+    except (OSError, ValueError, KeyError):
+        return {}
+    return {key: value for key, value in values.items() if key in ("database_url", "redis_url")}
+
+
+@contextlib.asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """The database for one command. Errors: CommandError when none is named or it cannot be reached."""
+    if not settings.database_url:
+        raise CommandError(
+            "database_url is not set: start `rating-engine serve --embedded` in another terminal, or set "
+            "RATING_DATABASE_URL=postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        )
+    database = Database(
+        settings.database_url,
+        pool_size=2,
+        timeout_seconds=OPERATOR_TIMEOUT_SECONDS,
+        connect_timeout_seconds=settings.database_connect_timeout_seconds,
+    )
+    await database.open()
+    try:
+        if database.down is not None:
+            raise CommandError(f"PostgreSQL cannot be used: {database.down}")
+        yield database
+    finally:
+        await database.close()
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a command's coroutine; what is wrong is one line on stderr and exit status 1, never a traceback."""
+    with reported_errors():
+        return asyncio.run(work)
+
+
+@contextlib.contextmanager
+def reported_errors() -> Iterator[None]:
+    """Turn the engine's errors into one line and an exit status."""
+    try:
+        yield
+    except RatingEngineError as error:
+        err.print(f"[bold red]error[/] {error}", highlight=False, markup=True, soft_wrap=True)
+        raise typer.Exit(EXIT_FAILED) from None
+
+
+def print_json(value: dict[str, Any]) -> None:
+    """One JSON object on stdout, for machines: no colour, no wrapping."""
+    typer.echo(json.dumps(value, ensure_ascii=False))

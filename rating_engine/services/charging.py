@@ -1,0 +1,440 @@
+"""callPrepare and callFinish: may this call start and for how long, and what did it cost?
+
+Laws: a call that was allowed holds the money of its `max_seconds` until it is finished, voided or expired; asking
+again with the same call key repeats the first answer; nothing is answered as done that is not committed.
+A broken database is an answer too (`UNAVAILABLE`): never a free call.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final, Protocol
+
+import structlog
+
+from rating_engine.domain.account import AccountState, Subscriber
+from rating_engine.domain.errors import Overloaded, Unavailable
+from rating_engine.domain.outcomes import (
+    Allowed,
+    Balance,
+    BalanceOutcome,
+    CallKey,
+    Declined,
+    DeclineReason,
+    FinishCall,
+    FinishOutcome,
+    NotSaved,
+    PrepareCall,
+    PrepareOutcome,
+    Saved,
+)
+from rating_engine.domain.reservation import (
+    CallDetails,
+    EndedCall,
+    OpenCall,
+    ReserveOutcome,
+    ReserveRequest,
+    SettleOutcome,
+    SettleRequest,
+    SettleSource,
+)
+from rating_engine.domain.tariff import RateMatch, Route
+from rating_engine.rating.charge import charge, max_charge, max_duration, min_charge
+from rating_engine.rating.lcr import route_for_attempt
+from rating_engine.rating.number import InvalidNumber, normalise_callerid, normalise_destination
+from rating_engine.rating.rate import Rate
+from rating_engine.services.directory import RouteBook, SubscriberDirectory
+from rating_engine.services.rate_decks import RateDecks
+from rating_engine.storage.ledger import Ledger
+
+STALE_TRIES: Final = 4  # each try reads what was announced; more changes than this within one call is a storm
+OPEN_CALLS_KEPT: Final = 100_000  # frozen rates of this process's own calls, about 1 kB each; the rest are looked up
+UNDO_KEPT: Final = 10_000  # reservations of unknown outcome to be freed; what is beyond is freed by its expiry
+
+_log = structlog.get_logger(__name__)
+
+
+class CallObserver(Protocol):
+    """Where the figures of a call go (telemetry)."""
+
+    def prepared(self, outcome: str, reason: str, seconds: float) -> None:
+        """One callPrepare was answered."""
+
+    def finished(self, outcome: str, reason: str, seconds: float, overrun: bool) -> None:
+        """One callFinish was answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChargingPolicy:
+    """`max_reserve_seconds`: the longest call of a subscriber without a limit of its own. `reservation_grace_seconds`:
+    how long past that a reservation waits for its finish before it expires."""
+
+    max_reserve_seconds: int = 3600
+    reservation_grace_seconds: int = 300
+    international_prefix: str = "00"
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """All that is known of a call before its money is asked for."""
+
+    subscriber: Subscriber
+    match: RateMatch
+    route: Route
+    cap_seconds: int
+    request: ReserveRequest
+
+
+class Charging:
+    """Credit control over the ledger. Safe for any number of calls at once and of engines side by side."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        subscribers: SubscriberDirectory,
+        rate_decks: RateDecks,
+        routes: RouteBook,
+        read_account: Callable[[str], Awaitable[AccountState | None]],
+        policy: ChargingPolicy,
+        observer: CallObserver,
+    ) -> None:
+        self._ledger = ledger
+        self._subscribers = subscribers
+        self._rate_decks = rate_decks
+        self._routes = routes
+        self._read_account = read_account
+        self._policy = policy
+        self._observer = observer
+        self._open: OrderedDict[CallKey, OpenCall] = OrderedDict()
+        self._undo: deque[SettleRequest] = deque(maxlen=UNDO_KEPT)
+
+    # -- callPrepare ------------------------------------------------------------------------------------------
+
+    async def prepare_call(self, call: PrepareCall) -> PrepareOutcome:
+        """Allowed with the seconds its reservation pays for, or Declined with the reason. Repeats are answered alike."""
+        started = time.perf_counter()
+        steps: dict[str, float] = {}
+        outcome: PrepareOutcome
+        try:
+            outcome = await self._prepare(call, steps)
+        except Unavailable as error:
+            outcome = Declined(DeclineReason.UNAVAILABLE, str(error))
+        except Overloaded as error:
+            outcome = Declined(DeclineReason.OVERLOADED, str(error))
+        seconds = time.perf_counter() - started
+        allowed = isinstance(outcome, Allowed)
+        reason = "" if isinstance(outcome, Allowed) else outcome.reason.value
+        self._observer.prepared("allowed" if allowed else "declined", reason, seconds)
+        _log.info(
+            "call_prepare",
+            call_key=str(call.call_key),
+            login=call.login,
+            outcome="allowed" if allowed else "declined",
+            **({"max_seconds": outcome.max_seconds} if isinstance(outcome, Allowed) else {"reason": reason}),
+            **({"detail": outcome.detail} if isinstance(outcome, Declined) and outcome.detail else {}),
+            ms=_ms(seconds),
+            **steps,
+        )
+        return outcome
+
+    async def _prepare(self, call: PrepareCall, steps: dict[str, float]) -> PrepareOutcome:
+        for _ in range(STALE_TRIES):
+            mark = time.perf_counter()
+            plan = await self._plan(call)
+            steps["lookup_ms"] = _ms(time.perf_counter() - mark)
+            if isinstance(plan, Declined):
+                return plan
+            mark = time.perf_counter()
+            try:
+                answer = await self._ledger.reserve(plan.request)
+            except Unavailable:
+                self._undo.append(_void(call.call_key, plan.subscriber, "ABANDONED"))  # it may have been committed
+                raise
+            steps["reserve_ms"] = _ms(time.perf_counter() - mark)
+            match answer.outcome:
+                case ReserveOutcome.RESERVED:
+                    return self._allow(call.call_key, plan, answer.granted)
+                case ReserveOutcome.STALE:
+                    self._subscribers.forget(call.login)
+                    self._rate_decks.forget_tariff(plan.match.tariff_id)
+                case ReserveOutcome.EXISTS:
+                    return await self._repeat_prepare(call.call_key, plan.subscriber)
+                case _:
+                    return Declined(DeclineReason(answer.outcome.value))
+        return Declined(DeclineReason.UNAVAILABLE, "tariff or subscriber kept changing")
+
+    async def _plan(self, call: PrepareCall) -> _Plan | Declined:
+        """Who calls, at what rate, by which route, and how much money that takes."""
+        subscriber = await self._subscribers.find(call.login)
+        if subscriber is None:
+            return Declined(DeclineReason.UNKNOWN_LOGIN)
+        try:
+            destination = self._normalise(call.destination)
+        except InvalidNumber as error:
+            return Declined(DeclineReason.INVALID_DESTINATION, str(error))
+        match = await self._rate_decks.match_rate(subscriber.tariff_id, destination)
+        if match is None:
+            return Declined(DeclineReason.NO_RATE)
+        if not match.direction.accepts_length_of(destination):
+            return Declined(DeclineReason.INVALID_DESTINATION, f"wrong length for {match.direction.name}")
+        route = route_for_attempt(await self._routes.routes(), destination, call.call_key.attempt)
+        if route is None:
+            return Declined(DeclineReason.NO_ROUTE)
+        cap = subscriber.max_seconds or self._policy.max_reserve_seconds
+        minimum = min_charge(match.rate)
+        request = ReserveRequest(
+            call_key=call.call_key,
+            bucket=subscriber.bucket,
+            account_id=subscriber.account_id,
+            subscriber_version=subscriber.version,
+            minimum=minimum,
+            maximum=max(minimum, max_charge(match.rate, cap)),
+            cap_seconds=cap,
+            lifetime_seconds=cap + self._policy.reservation_grace_seconds,
+            route_prefix=route.dial_prefix,
+            details=_details(call, subscriber, destination, match, route.name),
+        )
+        return _Plan(subscriber, match, route, cap, request)
+
+    def _allow(self, call_key: CallKey, plan: _Plan, granted: Decimal) -> Allowed:
+        held = OpenCall(
+            account_id=plan.subscriber.account_id,
+            granted=granted,
+            cap_seconds=plan.cap_seconds,
+            route_prefix=plan.route.dial_prefix,
+            details=plan.request.details,
+        )
+        self._remember(call_key, held)
+        return _allowed(call_key, held, plan.match.rate, plan.subscriber.currency, repeated=False)
+
+    async def _repeat_prepare(self, call_key: CallKey, subscriber: Subscriber) -> PrepareOutcome:
+        held = self._open.get(call_key) or await self._ledger.find(subscriber.bucket, call_key)
+        if isinstance(held, OpenCall):
+            rate = Rate.from_json(held.details.rate)
+            return _allowed(call_key, held, rate, subscriber.currency, repeated=True)
+        return Declined(DeclineReason.ALREADY_FINISHED)
+
+    # -- callFinish -------------------------------------------------------------------------------------------
+
+    async def finish_call(self, call: FinishCall) -> FinishOutcome:
+        """Saved with the charge, or NotSaved with the reason. However often it is said, a call is charged once."""
+        started = time.perf_counter()
+        outcome: FinishOutcome
+        try:
+            outcome = await self._finish(call)
+        except Unavailable as error:
+            outcome = NotSaved(DeclineReason.UNAVAILABLE, str(error))
+        except Overloaded as error:
+            outcome = NotSaved(DeclineReason.OVERLOADED, str(error))
+        seconds = time.perf_counter() - started
+        if isinstance(outcome, Saved):
+            said = "repeated" if outcome.repeated else "saved"
+            self._observer.finished(said, "", seconds, outcome.overrun > 0)
+            fields: dict[str, object] = {"cost": str(outcome.cost), "billed_seconds": outcome.billed_seconds}
+            if outcome.overrun > 0:
+                fields["overrun"] = str(outcome.overrun)
+        else:
+            said = "failed"
+            self._observer.finished(said, outcome.reason.value, seconds, False)
+            fields = {"reason": outcome.reason.value, "detail": outcome.detail}
+        _log.info(
+            "call_finish",
+            call_key=str(call.call_key),
+            login=call.login,
+            outcome=said,
+            seconds=call.seconds,
+            disposition=call.disposition,
+            cause=call.cause,
+            ms=_ms(seconds),
+            **fields,
+        )
+        return outcome
+
+    async def _finish(self, call: FinishCall) -> FinishOutcome:
+        subscriber = await self._subscribers.find(call.login)
+        if subscriber is None:
+            return NotSaved(DeclineReason.UNKNOWN_LOGIN)
+        known: OpenCall | EndedCall | None = self._open.pop(call.call_key, None)
+        for _ in range(STALE_TRIES):
+            known = known or await self._ledger.find(subscriber.bucket, call.call_key)
+            if isinstance(known, EndedCall) and not known.expired:
+                return _repeat_finish(call, subscriber, known)
+            details = await self._rate_anew(call, subscriber) if known is None else known.details
+            saved = _saved(call, subscriber, details)
+            answer = await self._ledger.settle(_settlement(saved, subscriber, details if known is None else None))
+            match answer.outcome:
+                case SettleOutcome.SETTLED:
+                    return replace(saved, overrun=answer.overrun)
+                case SettleOutcome.CONFLICT:
+                    return NotSaved(DeclineReason.CONFLICT, "another account's call, or finished before otherwise")
+                case _:  # somebody else settled it meanwhile, or what this process remembered is gone: look again
+                    known = None
+        return NotSaved(DeclineReason.UNAVAILABLE, "the call kept changing")
+
+    async def _rate_anew(self, call: FinishCall, subscriber: Subscriber) -> CallDetails:
+        """Details of a call whose prepare never reached us, at today's rate; an empty rate where there is none."""
+        try:
+            destination = self._normalise(call.destination)
+        except InvalidNumber:
+            destination, match = normalise_callerid(call.destination), None
+        else:
+            match = await self._rate_decks.match_rate(subscriber.tariff_id, destination)
+        return _details(call, subscriber, destination, match, "")
+
+    # -- the rest ---------------------------------------------------------------------------------------------
+
+    async def balance(self, login: str) -> BalanceOutcome:
+        """The money of a login's account."""
+        try:
+            state = await self._read_account(login)
+        except Unavailable as error:
+            return Declined(DeclineReason.UNAVAILABLE, str(error))
+        if state is None:
+            return Declined(DeclineReason.UNKNOWN_LOGIN)
+        return Balance(
+            login=state.login,
+            currency=state.currency,
+            balance=state.balance,
+            reserved=state.reserved,
+            overdraft=state.overdraft,
+            available=state.available,
+        )
+
+    async def abandon_call(self, call_key: CallKey, login: str) -> None:
+        """The exchange left before it heard that the call is allowed: no call will start, so its money is freed."""
+        held = self._open.pop(call_key, None)
+        subscriber = await self._subscribers.find(login)
+        if subscriber is not None:
+            self._undo.append(_void(call_key, subscriber, "ABANDONED"))
+            await self.undo_abandoned()
+        _log.info("call_abandoned", call_key=str(call_key), login=login, held=held is not None)
+
+    async def undo_abandoned(self) -> None:
+        """Free reservations whose answer was never heard; what cannot be freed now is tried at the next turn."""
+        for _ in range(len(self._undo)):
+            request = self._undo.popleft()
+            try:
+                await self._ledger.settle(request)
+            except (Unavailable, Overloaded):
+                self._undo.appendleft(request)
+                return
+
+    def _normalise(self, destination: str) -> str:
+        return normalise_destination(destination, international_prefix=self._policy.international_prefix)
+
+    def _remember(self, call_key: CallKey, held: OpenCall) -> None:
+        self._open[call_key] = held
+        if len(self._open) > OPEN_CALLS_KEPT:
+            self._open.popitem(last=False)
+
+
+def _allowed(call_key: CallKey, held: OpenCall, rate: Rate, currency: str, *, repeated: bool) -> Allowed:
+    details = held.details
+    return Allowed(
+        call_key=call_key,
+        max_seconds=max_duration(rate, held.granted, held.cap_seconds),
+        destination=details.destination,
+        callerid=details.callerid,
+        direction=details.direction,
+        route_prefix=held.route_prefix,
+        route_name=details.route_name,
+        reserved=held.granted,
+        currency=currency,
+        repeated=repeated,
+    )
+
+
+def _details(
+    call: PrepareCall | FinishCall,
+    subscriber: Subscriber,
+    destination: str,
+    match: RateMatch | None,
+    route_name: str,
+) -> CallDetails:
+    return CallDetails(
+        subscriber_id=subscriber.subscriber_id,
+        exchange=call.call_key.exchange,
+        attempt=call.call_key.attempt,
+        callerid=normalise_callerid(call.callerid or "") or subscriber.callerid,
+        destination=destination,
+        direction="" if match is None else match.direction.name,
+        prefix="" if match is None else match.prefix,
+        tariff_id=subscriber.tariff_id,
+        deck_id=0 if match is None else match.deck_id,
+        rate="" if match is None else match.rate.to_json(),
+        route_name=route_name,
+    )
+
+
+def _saved(call: FinishCall, subscriber: Subscriber, details: CallDetails) -> Saved:
+    """What a finish costs by the frozen rate; true once it is settled."""
+    charged = charge(Rate.from_json(details.rate), call.seconds) if details.rate else None
+    return Saved(
+        call_key=call.call_key,
+        cost=Decimal(0) if charged is None else charged.cost,
+        currency=subscriber.currency,
+        billed_seconds=0 if charged is None else charged.billed_seconds,
+        seconds=call.seconds,
+        direction=details.direction,
+        destination=details.destination,
+        callerid=details.callerid,
+        route_name=details.route_name,
+        disposition=call.disposition,
+        cause=call.cause,
+    )
+
+
+def _settlement(saved: Saved, subscriber: Subscriber, details: CallDetails | None) -> SettleRequest:
+    return SettleRequest(
+        call_key=saved.call_key,
+        bucket=subscriber.bucket,
+        account_id=subscriber.account_id,
+        seconds=saved.seconds,
+        billed_seconds=saved.billed_seconds,
+        cost=saved.cost,
+        disposition=saved.disposition,
+        cause=saved.cause,
+        details=details,
+    )
+
+
+def _repeat_finish(call: FinishCall, subscriber: Subscriber, ended: EndedCall) -> FinishOutcome:
+    if ended.account_id != subscriber.account_id or ended.seconds != call.seconds:
+        return NotSaved(DeclineReason.CONFLICT, f"finished before with {ended.seconds} seconds")
+    return Saved(
+        call_key=call.call_key,
+        cost=ended.cost,
+        currency=subscriber.currency,
+        billed_seconds=ended.billed_seconds,
+        seconds=ended.seconds,
+        direction=ended.details.direction,
+        destination=ended.details.destination,
+        callerid=ended.details.callerid,
+        route_name=ended.details.route_name,
+        disposition=ended.disposition,
+        cause=ended.cause,
+        repeated=True,
+    )
+
+
+def _void(call_key: CallKey, subscriber: Subscriber, disposition: str) -> SettleRequest:
+    return SettleRequest(
+        call_key=call_key,
+        bucket=subscriber.bucket,
+        account_id=subscriber.account_id,
+        seconds=0,
+        billed_seconds=0,
+        cost=Decimal(0),
+        disposition=disposition,
+        cause=0,
+        source=SettleSource.ABANDONED,
+    )
+
+
+def _ms(seconds: float) -> float:
+    return round(seconds * 1000, 2)

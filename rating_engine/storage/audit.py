@@ -1,0 +1,138 @@
+"""The money laws of schema.sql, asked of the whole database. Read-only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from rating_engine.storage.pool import Database
+
+WORST_SHOWN: Final = 20  # breaches listed of each law: enough to see the pattern, few enough to read
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """A statement about every row, the query that finds the rows that break it, and how to mend one."""
+
+    name: str
+    claim: str
+    query: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """One row that breaks a law, in words."""
+
+    law: str
+    what: str
+    mend: str
+
+
+LAWS: Final = (
+    Law(
+        "reserved",
+        "the sum of open reservations = reserved, and their number = open_calls",
+        """
+        SELECT format('account %s/%s: reserved %s, but its open reservations hold %s; open_calls %s, but %s are open',
+                      a.bucket, a.account_id, a.reserved, COALESCE(r.held, 0), a.open_calls, COALESCE(r.calls, 0))
+        FROM accounts a FULL JOIN (
+            SELECT bucket, account_id, sum(held) AS held, count(*) AS calls FROM reservations GROUP BY 1, 2
+        ) r USING (bucket, account_id)
+        WHERE a.reserved IS DISTINCT FROM COALESCE(r.held, 0) OR a.open_calls IS DISTINCT FROM COALESCE(r.calls, 0)
+        """,
+        "set accounts.reserved and open_calls to what the reservations say, in one transaction, and find who wrote it",
+    ),
+    Law(
+        "balance",
+        "the sum of ledger entries = balance",
+        """
+        SELECT format('account %s/%s: balance %s, but its ledger entries sum to %s',
+                      a.bucket, a.account_id, a.balance, COALESCE(l.total, 0))
+        FROM accounts a FULL JOIN (
+            SELECT bucket, account_id, sum(amount) AS total FROM ledger_entries GROUP BY 1, 2
+        ) l USING (bucket, account_id)
+        WHERE a.balance IS DISTINCT FROM COALESCE(l.total, 0)
+        """,
+        "somebody changed accounts.balance without an entry: set it back to the sum, then post a correction if one is due",
+    ),
+    Law(
+        "balance_after",
+        "every ledger entry's balance_after = the one before + its amount",
+        """
+        SELECT format('account %s/%s: entry %s says balance_after %s, but %s and %s give %s', bucket, account_id, entry_id,
+                      balance_after, before, amount, before + amount)
+        FROM (
+            SELECT *, COALESCE(lag(balance_after) OVER (PARTITION BY bucket, account_id ORDER BY entry_id), 0) AS before
+            FROM ledger_entries
+        ) e WHERE balance_after <> before + amount
+        """,
+        "an entry was written past post_entry() and settle(): restore it from a backup",
+    ),
+    Law(
+        "charged_once",
+        "a CDR's cost = its charges in the ledger, each call key at most once",
+        """
+        SELECT format('call %s: its CDR says %s, its ledger entries %s (%s of them)',
+                      COALESCE(c.call_key, l.call_key), c.cost, COALESCE(l.total, 0), COALESCE(l.entries, 0))
+        FROM cdrs c FULL JOIN (
+            SELECT bucket, call_key, -sum(amount) AS total, count(*) AS entries
+            FROM ledger_entries WHERE kind = 'charge' GROUP BY 1, 2
+        ) l USING (bucket, call_key)
+        WHERE c.cost IS DISTINCT FROM COALESCE(l.total, 0) OR l.entries > 1
+        """,
+        "post a correction for the difference",
+    ),
+    Law(
+        "one_state",
+        "a call is open or ended, never both, unless it expired",
+        """
+        SELECT format('call %s is open and has a CDR', call_key) FROM reservations JOIN cdrs USING (bucket, call_key)
+        """,
+        "delete the reservation and lower accounts.reserved by what it holds, in one transaction",
+    ),
+    Law(
+        "never_negative",
+        "balance + overdraft - reserved >= 0, but for counted overruns and corrections",
+        """
+        SELECT format('account %s/%s: available is %s, but only %s of overruns and corrections are counted', a.bucket,
+                      a.account_id, a.balance + a.overdraft - a.reserved, COALESCE(o.total, 0) + COALESCE(d.total, 0))
+        FROM accounts a
+        LEFT JOIN (SELECT bucket, account_id, sum(overrun) AS total FROM cdrs WHERE overrun > 0 GROUP BY 1, 2) o
+            USING (bucket, account_id)
+        LEFT JOIN (
+            SELECT bucket, account_id, -sum(amount) AS total FROM ledger_entries
+            WHERE kind = 'correction' AND amount < 0 GROUP BY 1, 2
+        ) d USING (bucket, account_id)
+        WHERE a.balance + a.overdraft - a.reserved + COALESCE(o.total, 0) + COALESCE(d.total, 0) < 0
+        """,
+        "lower overdrafts only as far as the balance allows, or top the account up",
+    ),
+    Law(
+        "rated",
+        "every answered call has a price",
+        """
+        SELECT format('call %s: %s seconds to %s without a rate, charged nothing', call_key, seconds, destination)
+        FROM cdrs WHERE source = 'unrated'
+        """,
+        "import a rate for the destination, and post a correction for the call",
+    ),
+    Law(
+        "published",
+        "every tariff's deck is published and holds the rates it says",
+        """
+        SELECT format('tariff %s: its deck %s is %s and should hold %s rates', t.name, d.deck_id, d.state, d.rate_count)
+        FROM tariffs t JOIN rate_decks d USING (deck_id)
+        WHERE d.state <> 'published' OR d.rate_count <> (SELECT count(*) FROM rates r WHERE r.deck_id = d.deck_id)
+        """,
+        "import the deck again",
+    ),
+)
+
+
+async def breaches_of(database: Database, law: Law) -> list[Breach]:
+    """The first rows that break a law; empty where it holds. Errors: Unavailable."""
+    async with database.connection() as connection:
+        # The audit reads whole tables: the statement deadline of a call does not fit it.
+        rows = await connection.fetch(f"SELECT * FROM ({law.query}) AS breach LIMIT {WORST_SHOWN}", timeout=600)  # noqa: S608
+    return [Breach(law.name, row[0], law.mend) for row in rows]

@@ -1,0 +1,139 @@
+"""A small world for tests: a tariff with a published deck, and accounts that call on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from rating_engine.domain.account import AccountKind, Subscriber
+from rating_engine.domain.outcomes import CallKey
+from rating_engine.domain.reservation import CallDetails, ReserveRequest, SettleRequest
+from rating_engine.rating.rate import Rate
+from rating_engine.storage.accounts import NewAccount, create_account
+from rating_engine.storage.pool import Database
+from rating_engine.storage.subscribers import subscriber_by_login
+
+CENT_A_SECOND = Rate(price_1="0.60", price_unit="minute", interval_1=1, interval_n=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Deck:
+    """A published deck of a tariff."""
+
+    tariff_id: int
+    deck_id: int
+    name: str
+
+
+async def publish_deck(database: Database, name: str = "retail", rates: dict[str, Rate] | None = None) -> Deck:
+    """A tariff of that name (created if need be) with these rates, published as its next version."""
+    rates = {"49": CENT_A_SECOND} if rates is None else rates
+    tariff_id = await database.fetchval(
+        "INSERT INTO tariffs (name, currency) VALUES ($1, 'EUR') ON CONFLICT (name) DO UPDATE SET name = $1 "
+        "RETURNING tariff_id",
+        name,
+    )
+    deck_id = await database.fetchval(
+        "INSERT INTO rate_decks (tariff_id, version, state, rate_count, longest_prefix, published_at) "
+        "SELECT $1, COALESCE(max(version), 0) + 1, 'published', $2, $3, now() FROM rate_decks WHERE tariff_id = $1 "
+        "RETURNING deck_id",
+        tariff_id, len(rates), max(map(len, rates)),
+    )  # fmt: skip
+    await database.fetch(
+        "INSERT INTO directions (code, name) VALUES ('somewhere', 'Somewhere') ON CONFLICT DO NOTHING"
+    )
+    for prefix, rate in rates.items():
+        await database.fetch(
+            "INSERT INTO rates VALUES ($1, $2, 'somewhere', $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            deck_id, prefix, rate.price_1, rate.price_n, rate.price_unit.value, rate.interval_1, rate.interval_n,
+            rate.connect_fee, rate.free_seconds, rate.grace_period, rate.postcall_surcharge,
+        )  # fmt: skip
+    await database.fetch("UPDATE tariffs SET deck_id = $2 WHERE tariff_id = $1", tariff_id, deck_id)
+    return Deck(tariff_id, deck_id, name)
+
+
+async def add_account(
+    database: Database,
+    login: str = "1001",
+    *,
+    balance: str = "0",
+    overdraft: str | None = "0",
+    postpaid: bool = False,
+    max_calls: int | None = None,
+    tariff: str = "retail",
+    callerid: str = "",
+) -> Subscriber:
+    """An account of one subscriber; `overdraft` None is unlimited credit."""
+    new = NewAccount(
+        login=login,
+        tariff=tariff,
+        currency=None,
+        balance=Decimal(balance),
+        overdraft=None if overdraft is None else Decimal(overdraft),
+        kind=AccountKind.POSTPAID if postpaid else AccountKind.PREPAID,
+        max_calls=max_calls,
+        callerid=callerid,
+    )
+    await create_account(database, new)
+    subscriber = await subscriber_by_login(database, login)
+    assert subscriber is not None
+    return subscriber
+
+
+def details_of(subscriber: Subscriber, deck: Deck, destination: str = "4912345") -> CallDetails:
+    """Details of a call at CENT_A_SECOND."""
+    return CallDetails(
+        subscriber_id=subscriber.subscriber_id,
+        exchange="test",
+        attempt=1,
+        callerid="100",
+        destination=destination,
+        direction="Somewhere",
+        prefix="49",
+        tariff_id=deck.tariff_id,
+        deck_id=deck.deck_id,
+        rate=CENT_A_SECOND.to_json(),
+        route_name="default",
+    )
+
+
+def reserve_request(
+    subscriber: Subscriber,
+    deck: Deck,
+    uniqueid: str,
+    *,
+    minimum: str = "0.01",
+    maximum: str = "1",
+    destination: str = "4912345",
+    lifetime_seconds: int = 700,
+) -> ReserveRequest:
+    """A request to hold between `minimum` and `maximum`."""
+    return ReserveRequest(
+        call_key=CallKey("test", uniqueid),
+        bucket=subscriber.bucket,
+        account_id=subscriber.account_id,
+        subscriber_version=subscriber.version,
+        minimum=Decimal(minimum),
+        maximum=Decimal(maximum),
+        cap_seconds=100,
+        lifetime_seconds=lifetime_seconds,
+        route_prefix="",
+        details=details_of(subscriber, deck, destination),
+    )
+
+
+def settle_request(
+    subscriber: Subscriber, uniqueid: str, *, seconds: int, cost: str, details: CallDetails | None = None
+) -> SettleRequest:
+    """A request to charge `cost` for an answered call of `seconds`."""
+    return SettleRequest(
+        call_key=CallKey("test", uniqueid),
+        bucket=subscriber.bucket,
+        account_id=subscriber.account_id,
+        seconds=seconds,
+        billed_seconds=seconds,
+        cost=Decimal(cost),
+        disposition="ANSWER" if seconds else "NOANSWER",
+        cause=16,
+        details=details,
+    )
