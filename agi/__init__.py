@@ -1,0 +1,1 @@
+"""How telephone exchanges reach the engine: FastAGI, and what is watched through AMI."""

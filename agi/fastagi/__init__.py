@@ -1,0 +1,1 @@
+"""FastAGI: Asterisk asks the engine over a TCP connection, one request each."""

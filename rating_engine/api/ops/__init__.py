@@ -1,0 +1,1 @@
+"""For whoever runs the engine: metrics, is it alive, is it ready."""
