@@ -1,0 +1,46 @@
+"""Fixtures of every test. Servers are real; each pytest-xdist worker has its own pair, each test its own database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from rating_engine.embedded import EmbeddedServers
+from tests.support.servers import SessionServers
+
+
+@pytest.fixture(scope="session")
+def session_servers() -> Iterator[SessionServers]:
+    """PostgreSQL and Valkey for the session, with the schema in a template database."""
+    with EmbeddedServers() as servers:
+        prepared = SessionServers(servers)
+        prepared.prepare_template()
+        yield prepared
+
+
+@pytest.fixture
+def database_url(session_servers: SessionServers) -> Iterator[str]:
+    """A database of this test's own, with the schema."""
+    with session_servers.database() as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(session_servers: SessionServers) -> Iterator[str]:
+    """A database of this test's own, with nothing in it: for migrations."""
+    with session_servers.database(template="template0") as url:
+        yield url
+
+
+@pytest.fixture
+def redis_url(session_servers: SessionServers) -> str:
+    """An empty Redis database."""
+    return session_servers.redis()
+
+
+@pytest.fixture
+def private_servers() -> Iterator[EmbeddedServers]:
+    """A pair of servers for this test alone, to stop, kill and restart."""
+    with EmbeddedServers() as servers:
+        yield servers
