@@ -1,0 +1,198 @@
+"""Every metric of the engine, by name, with its bounded labels.
+
+Laws: a label takes its values from a bounded set (never a number, a login, an address), and counting costs about
+a microsecond: the child of each label combination is made once and kept.
+
+The methods of `Metrics` have the shapes that the layers ask of their observers: `prepared` and `finished` of
+charging, `batch` of the ledger, `connection_…` of the FastAGI server, `database_state` of the database pool.
+
+With several workers each process writes its values to files in one directory and any of them answers a scrape
+for all; `share_between_workers` arranges that and has to be called before `Metrics` is made.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.process_collector import ProcessCollector
+
+from rating_engine.domain.outcomes import DeclineReason
+from rating_engine.telemetry.surface import SURFACES, current_surface
+
+SHARED_DIRECTORY_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own name
+OUTCOMES: Final = {"prepare": frozenset({"allowed", "declined"}), "finish": frozenset({"saved", "repeated", "failed"})}
+REASONS: Final = frozenset(reason.value for reason in DeclineReason)
+NO_REASON: Final = "none"  # the reason of what was not declined; an empty label would vanish in a query
+OTHER: Final = "other"  # what a value outside its set is counted as: a metric neither grows without bound nor fails
+CACHE_LEVELS: Final = frozenset({"memory", "redis", "postgresql", "none"})  # none: there is no such rate
+OPERATIONS_MAX: Final = 16  # distinct batch operations; the ledger has three
+REJECTIONS_MAX: Final = 64  # distinct reasons of a refused connection; the server has about twenty
+# 0.5 ms is a prepare from memory on a fast disk, 5 s more than any deadline
+CALL_SECONDS: Final = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+BATCH_SECONDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 2.5)
+BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024)
+LAG_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+
+
+class Metrics:
+    """The engine's metrics in a registry of their own, so that tests can make as many as they like."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._calls = Counter(
+            "rating_calls_total",
+            "Calls by what was asked and answered; a repeated request counts again",
+            ["surface", "stage", "outcome", "reason"],
+            registry=self.registry,
+        )
+        self._prepare_seconds = self._histogram("rating_prepare_seconds", "callPrepare, whole", CALL_SECONDS)
+        self._finish_seconds = self._histogram("rating_finish_seconds", "callFinish, whole", CALL_SECONDS)
+        self._batch_size = self._histogram("rating_batch_size", "Items in one statement", BATCH_SIZES, ["operation"])
+        self._batch_seconds = self._histogram(
+            "rating_batch_seconds", "One batched statement", BATCH_SECONDS, ["operation"]
+        )
+        cache = self._counter("rating_rate_cache_total", "Rate look-ups by where the answer was found", ["level"])
+        self._rejected = self._counter("rating_fastagi_rejected_total", "FastAGI connections not served", ["reason"])
+        self._overruns = self._counter("rating_overruns_total", "Calls that cost more than was reserved for them")
+        self._open = self._gauge("rating_open_reservations", "Calls reserved and not finished", "livemostrecent")
+        self._connections = self._gauge("rating_fastagi_connections", "FastAGI connections open", "livesum")
+        self._database_up = self._gauge("rating_database_up", "1 if PostgreSQL answers (worst worker)", "livemin")
+        self._redis_up = self._gauge("rating_redis_up", "1 if Redis answers (worst worker)", "livemin")
+        self._lag = self._histogram("rating_event_loop_lag_seconds", "How late the event loop runs", LAG_SECONDS)
+        self._cache = {level: cache.labels(level) for level in sorted(CACHE_LEVELS)}
+        self._call_children: dict[tuple[str, str, str, str], Counter] = {}
+        self._batch_children: dict[str, tuple[Histogram, Histogram]] = {}
+        self._rejected_children: dict[str, Counter] = {}
+        self._connections.set(0)  # a worker started anew finds its predecessor's value in the file
+        if is_shared():
+            self._exposed = CollectorRegistry()
+            MultiProcessCollector(self._exposed)  # type: ignore[no-untyped-call]
+        else:
+            self._exposed = self.registry
+            ProcessCollector(registry=self.registry)
+            GCCollector(registry=self.registry)
+
+    def prepared(self, outcome: str, reason: str, seconds: float) -> None:
+        """Count a callPrepare; `reason` is a DeclineReason, empty when it was allowed."""
+        self._call("prepare", outcome, reason).inc()
+        self._prepare_seconds.observe(seconds)
+
+    def finished(self, outcome: str, reason: str, seconds: float, overrun: bool) -> None:
+        """Count a callFinish; `overrun`: the call cost more than was reserved for it."""
+        self._call("finish", outcome, reason).inc()
+        self._finish_seconds.observe(seconds)
+        if overrun:
+            self._overruns.inc()
+
+    def batch(self, operation: str, items: int, seconds: float) -> None:
+        """Observe one batched statement."""
+        children = self._batch_children.get(operation)
+        if children is None:
+            label = operation if len(self._batch_children) < OPERATIONS_MAX else OTHER
+            children = self._batch_size.labels(label), self._batch_seconds.labels(label)
+            if label is not OTHER:
+                self._batch_children[operation] = children
+        children[0].observe(items)
+        children[1].observe(seconds)
+
+    def rate_looked_up(self, level: str) -> None:
+        """Count a rate look-up by the level that answered it; one of CACHE_LEVELS."""
+        self._cache[level].inc()
+
+    def connection_opened(self) -> None:
+        """A FastAGI connection was taken."""
+        self._connections.inc()
+
+    def connection_closed(self) -> None:
+        """A FastAGI connection that was taken has ended."""
+        self._connections.dec()
+
+    def connection_rejected(self, reason: str) -> None:
+        """Count a FastAGI connection that was refused or went wrong."""
+        child = self._rejected_children.get(reason)
+        if child is None:
+            label = reason if len(self._rejected_children) < REJECTIONS_MAX else OTHER
+            child = self._rejected.labels(label)
+            if label is not OTHER:
+                self._rejected_children[reason] = child
+        child.inc()
+
+    def open_reservations(self, count: int) -> None:
+        """Set the number of pending reservations, as the database has it (all workers together)."""
+        self._open.set(count)
+
+    def database_state(self, up: bool) -> None:
+        """Say whether PostgreSQL answers."""
+        self._database_up.set(up)
+
+    def redis_state(self, up: bool) -> None:
+        """Say whether Redis answers."""
+        self._redis_up.set(up)
+
+    def event_loop_lag(self, seconds: float) -> None:
+        """Observe how much later than asked the event loop came back."""
+        self._lag.observe(seconds)
+
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """All metrics, of all workers, in the format an Accept header asks for: (body, content type)."""
+        encode, content_type = choose_encoder(accept)
+        return encode(self._exposed), content_type
+
+    def _call(self, stage: str, outcome: str, reason: str) -> Counter:
+        key = (current_surface.get(), stage, outcome, reason)
+        child = self._call_children.get(key)
+        if child is None:
+            labels = (
+                key[0] if key[0] in SURFACES else OTHER,
+                stage,
+                outcome if outcome in OUTCOMES[stage] else OTHER,
+                NO_REASON if not reason else reason if reason in REASONS else OTHER,
+            )
+            child = self._calls.labels(*labels)
+            if OTHER not in labels:
+                self._call_children[key] = child
+        return child
+
+    def _histogram(self, name: str, text: str, buckets: Iterable[float], labels: Iterable[str] = ()) -> Histogram:
+        return Histogram(name, text, list(labels), buckets=tuple(buckets), registry=self.registry)
+
+    def _counter(self, name: str, text: str, labels: Iterable[str] = ()) -> Counter:
+        return Counter(name, text, list(labels), registry=self.registry)
+
+    def _gauge(self, name: str, text: str, mode: str) -> Gauge:
+        """`mode` says how the values of several workers become one; `live…` leaves out those that have ended."""
+        return Gauge(name, text, registry=self.registry, multiprocess_mode=mode)  # type: ignore[arg-type]
+
+
+def share_between_workers(directory: Path, worker: int) -> None:
+    """Make the metrics of this process part of a set; call it before anything makes a metric.
+
+    `worker` numbers the processes from 1. Files are named by it and not by process id: a worker that is started
+    anew goes on counting where its predecessor ended, and the number of files stays bounded.
+    """
+    os.environ[SHARED_DIRECTORY_VARIABLE] = str(directory)
+    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: worker)  # type: ignore[no-untyped-call]
+
+
+def is_shared() -> bool:
+    """Whether the metrics of this process are part of a set of several workers."""
+    return bool(getattr(values.ValueClass, "_multiprocess", False))
+
+
+def clear_shared(directory: Path) -> None:
+    """Make `directory` ready for a new set of workers: create it, or remove the values of the last set."""
+    directory.mkdir(parents=True, exist_ok=True)
+    for file in directory.glob("*.db"):
+        file.unlink(missing_ok=True)
+
+
+def forget_worker(directory: Path, worker: int) -> None:
+    """Take the gauges of a worker that has ended out of the sums; its counters stay, as counters must."""
+    mark_process_dead(worker, str(directory))  # type: ignore[no-untyped-call]
