@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, open_database, out, print_json, run
 from rating_engine.domain.account import AccountState, LedgerEntry
@@ -22,7 +22,9 @@ Login = Annotated[str, typer.Argument(metavar="LOGIN")]
     epilog="Example: rating-engine account create --login 1001 --tariff retail --balance 10 --max-calls 2"
 )
 def create(
-    login: Annotated[str, typer.Option(help="Who calls: AGI's accountcode, 1 to 64 characters without space or comma.")],
+    login: Annotated[
+        str, typer.Option(help="Who calls (AGI's accountcode): 1 to 64 characters without space or comma.")
+    ],
     tariff: Annotated[str, typer.Option(help="An imported tariff (rating-engine rates import).")],
     balance: Annotated[str, typer.Option(help="Opening balance.")] = "0",
     overdraft: Annotated[
@@ -106,12 +108,19 @@ def statement(
     if json:
         print_json({"login": login, "entries": [_entry_json(entry) for entry in entries]})
         return
-    table = Table("when", "what", "amount", "balance after", "call or reference", title=f"statement of {login}")
+    table = Table(
+        Column("when", no_wrap=True),
+        "what",
+        "amount",
+        "balance after",
+        "call or reference",
+        title=f"statement of {login}",
+    )
     for column in (2, 3):
         table.columns[column].justify = "right"
     for entry in entries:
         table.add_row(
-            entry.created_at.strftime("%Y-%m-%d %H:%M:%S %Z"),
+            entry.created_at.strftime("%Y-%m-%d %H:%M:%SZ"),
             entry.kind,
             format_amount(entry.amount),
             format_amount(entry.balance_after),

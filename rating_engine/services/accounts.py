@@ -75,7 +75,7 @@ class Accounts:
         return state
 
     async def top_up(self, login: str, amount: str, *, reference: str | None = None) -> tuple[Decimal, bool]:
-        """Add money; returns (balance, whether it was posted now). A reference is posted once, however often it is said.
+        """Add money; returns (balance, whether it was posted now). A reference is posted once, however often given.
 
         Errors: InvalidRequest, NotFound, AlreadyExists (the reference had another amount), Unavailable.
         """

@@ -116,7 +116,7 @@ class Charging:
     # -- callPrepare ------------------------------------------------------------------------------------------
 
     async def prepare_call(self, call: PrepareCall) -> PrepareOutcome:
-        """Allowed with the seconds its reservation pays for, or Declined with the reason. Repeats are answered alike."""
+        """Allowed with the seconds its reservation pays for, or Declined with the reason; a repeat is answered alike."""
         started = time.perf_counter()
         steps: dict[str, float] = {}
         outcome: PrepareOutcome

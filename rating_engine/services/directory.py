@@ -51,11 +51,21 @@ class SubscriberDirectory:
 
 
 class RouteBook:
-    """Every enabled route, in the order of attempts; the default route where none is configured."""
+    """Every enabled route, in the order of attempts; the default route where none is configured.
 
-    def __init__(self, load: Callable[[], Awaitable[tuple[Route, ...]]], default: Route | None) -> None:
+    Nothing else tells a stale route, so they are remembered only while changes are heard (`may_remember`).
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Awaitable[tuple[Route, ...]]],
+        default: Route,
+        *,
+        may_remember: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._load = load
-        self._default = () if default is None else (default,)
+        self._default = (default,)
+        self._may_remember = may_remember
         self._routes: tuple[Route, ...] | None = None
         self._generation = 0
 
@@ -65,7 +75,7 @@ class RouteBook:
             return self._routes
         generation = self._generation
         routes = await self._load() or self._default
-        if generation == self._generation:
+        if generation == self._generation and self._may_remember():
             self._routes = routes
         return routes
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from rating_engine.storage.migrate import newest_version, schema_version
 from rating_engine.storage.pool import Database
 
 WORST_SHOWN: Final = 20  # breaches listed of each law: enough to see the pattern, few enough to read
@@ -54,14 +55,14 @@ LAWS: Final = (
         ) l USING (bucket, account_id)
         WHERE a.balance IS DISTINCT FROM COALESCE(l.total, 0)
         """,
-        "somebody changed accounts.balance without an entry: set it back to the sum, then post a correction if one is due",
+        "accounts.balance was changed without an entry: set it back to the sum, then post a correction if one is due",
     ),
     Law(
         "balance_after",
         "every ledger entry's balance_after = the one before + its amount",
         """
-        SELECT format('account %s/%s: entry %s says balance_after %s, but %s and %s give %s', bucket, account_id, entry_id,
-                      balance_after, before, amount, before + amount)
+        SELECT format('account %s/%s: entry %s says balance_after %s, but %s and %s give %s', bucket, account_id,
+                      entry_id, balance_after, before, amount, before + amount)
         FROM (
             SELECT *, COALESCE(lag(balance_after) OVER (PARTITION BY bucket, account_id ORDER BY entry_id), 0) AS before
             FROM ledger_entries
@@ -136,3 +137,29 @@ async def breaches_of(database: Database, law: Law) -> list[Breach]:
         # The audit reads whole tables: the statement deadline of a call does not fit it.
         rows = await connection.fetch(f"SELECT * FROM ({law.query}) AS breach LIMIT {WORST_SHOWN}", timeout=600)  # noqa: S608
     return [Breach(law.name, row[0], law.mend) for row in rows]
+
+
+async def open_reservations(database: Database) -> int:
+    """How many calls hold money now, over all buckets. Errors: Unavailable."""
+    return int(await database.fetchval("SELECT COALESCE(sum(open_calls), 0) FROM accounts WHERE open_calls > 0"))
+
+
+async def schema_is_current(database: Database) -> str | None:
+    """What is wrong with the schema's version, or None. Errors: Unavailable."""
+    async with database.connection() as connection:
+        found = await schema_version(connection)
+    expected = newest_version()
+    return None if found == expected else f"the schema has version {found}, this engine needs {expected}"
+
+
+async def dialplan_values(database: Database) -> list[tuple[str, str]]:
+    """Every stored text that callPrepare puts into dialplan variables, as (what it is, value), distinct."""
+    rows = await database.fetch(
+        """
+        SELECT 'route', name FROM routes
+        UNION SELECT 'dial_prefix of route ' || name, dial_prefix FROM routes
+        UNION SELECT 'direction', name FROM directions
+        UNION SELECT 'callerid of ' || login, callerid FROM subscribers WHERE callerid <> ''
+        """
+    )
+    return [(row[0], row[1]) for row in rows]

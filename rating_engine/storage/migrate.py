@@ -53,6 +53,12 @@ def migration_files() -> list[tuple[int, str]]:
     return sorted(steps)
 
 
+def newest_version() -> int:
+    """The schema version this engine works with."""
+    steps = migration_files()
+    return steps[-1][0] if steps else FIRST_VERSION
+
+
 async def migrate(database_url: str) -> MigrationReport:
     """Bring the database at `database_url` to this engine's version, in one transaction.
 
@@ -68,8 +74,7 @@ async def migrate(database_url: str) -> MigrationReport:
 
 
 async def _migrate_locked(connection: asyncpg.Connection[asyncpg.Record]) -> MigrationReport:
-    steps = migration_files()
-    newest = steps[-1][0] if steps else FIRST_VERSION
+    newest = newest_version()
     before = await schema_version(connection)
     if before > newest:
         raise SchemaTooNew(f"the database has schema version {before}, this engine knows {newest}")
@@ -78,7 +83,7 @@ async def _migrate_locked(connection: asyncpg.Connection[asyncpg.Record]) -> Mig
         await connection.execute("INSERT INTO schema_version VALUES ($1)", newest)
         await connection.execute(schema_sql())
     else:
-        for version, sql in steps:
+        for version, sql in migration_files():
             if version > before:
                 await connection.execute(sql)
         await connection.execute("UPDATE schema_version SET version = $1", newest)

@@ -39,9 +39,7 @@ async def publish_deck(database: Database, name: str = "retail", rates: dict[str
         "RETURNING deck_id",
         tariff_id, len(rates), max(map(len, rates)),
     )  # fmt: skip
-    await database.fetch(
-        "INSERT INTO directions (code, name) VALUES ('somewhere', 'Somewhere') ON CONFLICT DO NOTHING"
-    )
+    await database.fetch("INSERT INTO directions (code, name) VALUES ('somewhere', 'Somewhere') ON CONFLICT DO NOTHING")
     for prefix, rate in rates.items():
         await database.fetch(
             "INSERT INTO rates VALUES ($1, $2, 'somewhere', $3, $4, $5, $6, $7, $8, $9, $10, $11)",

@@ -1,0 +1,67 @@
+"""What goes wrong between the engine and a dialplan, found by reading: pure text in, findings out.
+
+Law: a dialplan without findings cannot let a call through without a limit because the engine was silent. `Dial` takes
+an EMPTY `L()` or `S()` as no limit at all, so the variable has to be 0 before the engine is asked.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from agi import channel_variables as var
+from agi.fastagi.command import clean_value
+
+_COMMENT = re.compile(r"(?<!\\);.*$", re.MULTILINE)
+_ZEROED = re.compile(rf"Set\(\s*(?:_{{0,2}})({var.RATING_MAX_MS}|{var.RATING_MAX_SECONDS})\s*=\s*0\s*\)", re.IGNORECASE)
+_ZEROED_MANY = re.compile(rf"MSet\([^)]*({var.RATING_MAX_MS}|{var.RATING_MAX_SECONDS})\s*=\s*0", re.IGNORECASE)
+_PREPARE = re.compile(r"AGI\([^)]*callPrepare", re.IGNORECASE)
+_FINISH = re.compile(r"AGI\([^)]*callFinish", re.IGNORECASE)
+_DIAL = re.compile(r"(?:^|[=,]\s*|\))Dial\(", re.IGNORECASE | re.MULTILINE)
+_LIMIT = re.compile(rf"(?:L\(\$\{{{var.RATING_MAX_MS}\}}|S\(\$\{{{var.RATING_MAX_SECONDS}\}}|TIMEOUT\(absolute\))")
+_HANDLER = re.compile(r"hangup_handler_(?:push|wipe)|exten\s*=>?\s*h\s*,", re.IGNORECASE)
+
+
+def unsafe_values(named: Iterable[tuple[str, str]]) -> list[str]:
+    """Of (what it is, value): those that would not reach a dialplan variable as they are, in words."""
+    return [
+        f"{what} {value!r} reaches the dialplan as {clean_value(value)!r}"
+        for what, value in named
+        if clean_value(value) != value
+    ]
+
+
+def check_dialplan(text: str) -> list[tuple[str, str]]:
+    """What is wrong with a dialplan that asks the engine, each with its mend; nothing for an empty text."""
+    if not text:
+        return []
+    code = _COMMENT.sub("", text)
+    prepare = _PREPARE.search(code)
+    if prepare is None:
+        return [("callPrepare is never asked", "paste config/asterisk/extensions.conf, or include it")]
+    found = []
+    zeroed = _ZEROED.search(code) or _ZEROED_MANY.search(code)
+    if zeroed is None or zeroed.start() > prepare.start():
+        found.append(
+            (
+                f"{var.RATING_MAX_MS} is not 0 before callPrepare: with the engine down, Dial would have no limit",
+                f"put Set({var.RATING_MAX_MS}=0) before the AGI",
+            )
+        )
+    if _DIAL.search(code) and not _LIMIT.search(code):
+        found.append(
+            (
+                "Dial has no limit from the engine: a call could outlive its money",
+                f"give Dial the option L(${{{var.RATING_MAX_MS}}})",
+            )
+        )
+    if _FINISH.search(code) is None:
+        found.append(("callFinish is never told: no call would be charged in time", "tell it in a hangup handler"))
+    elif _HANDLER.search(code) is None:
+        found.append(
+            (
+                "callFinish is not told from a hangup handler: when the caller hangs up, it is never reached",
+                "push the handler with Set(CHANNEL(hangup_handler_push)=...) before Dial",
+            )
+        )
+    return found

@@ -1,0 +1,46 @@
+"""The table of commands."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from rating_engine.cli.accounts import accounts_app
+from rating_engine.cli.call import call
+from rating_engine.cli.doctor import doctor
+from rating_engine.cli.serve import migrate, serve
+from rating_engine.telemetry.logs import configure_logging
+
+app = typer.Typer(
+    name="rating-engine",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # a traceback is for the log of a bug, with plain lines that can be pasted
+    help="Real-time rating and charging for Asterisk.",
+    epilog="Begin with: rating-engine demo. Then: rating-engine serve --embedded",
+)
+
+app.command(epilog="Example: rating-engine serve --config /etc/rating_engine.toml --workers 2")(serve)
+app.command(epilog="Example: RATING_DATABASE_URL=postgresql://re@db/re rating-engine migrate")(migrate)
+app.add_typer(accounts_app, name="account")
+app.command(epilog="Example: rating-engine call --login 1001 79010000001 --seconds 61")(call)
+app.command(epilog="Example: rating-engine doctor --dialplan /etc/asterisk/extensions.conf")(doctor)
+
+
+@app.callback()
+def common(
+    show_version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version and exit.")] = False,
+) -> None:
+    """Real-time rating and charging for Asterisk."""
+    if show_version:
+        typer.echo(version("rating-engine"))
+        raise typer.Exit
+
+
+def main() -> None:
+    """The entry point `rating-engine`. What the layers log while a command runs goes to stderr, warnings and worse."""
+    configure_logging("console", "warning", sys.stderr.buffer)
+    app()

@@ -1,0 +1,120 @@
+"""`rating-engine doctor`: is the money right, and can calls be served?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from agi.dialplan_check import check_dialplan, unsafe_values
+from rating_engine.cli.common import (
+    EXIT_FAILED,
+    CommandError,
+    ConfigOption,
+    JsonOption,
+    load_settings,
+    open_database,
+    out,
+    print_json,
+    run,
+)
+from rating_engine.services.doctor import Check, Finding, Probe, examine
+from rating_engine.settings import Settings
+from rating_engine.storage.audit import dialplan_values, schema_is_current
+from rating_engine.storage.pool import Database
+from rating_engine.storage.rate_cache import RateCache
+
+ASTERISK_DIALPLAN = Path("/etc/asterisk/extensions.conf")  # where Asterisk's packages keep it
+
+
+def doctor(
+    dialplan: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help=f"Dialplan to check; {ASTERISK_DIALPLAN} if it is there and calls us."),
+    ] = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Prove the money laws over the whole database, and check connections, configuration and dialplan.
+
+    Prints what is wrong and how to mend it; exit status 1 if anything is.
+    """
+
+    async def work() -> list[Check]:
+        settings = load_settings(config)
+        async with open_database(settings) as database:
+            checks = []
+            async for check in examine(database, _probes(settings, database, dialplan)):
+                checks.append(check)
+                if not json:
+                    _print_check(check)
+            return checks
+
+    checks = run(work())
+    wrong = sum(len(check.findings) for check in checks)
+    if json:
+        print_json({"clean": not wrong, "checks": [_check_json(check) for check in checks]})
+    elif wrong:
+        out.print(f"\n[bold red]{wrong} found[/]", highlight=False)
+    else:
+        out.print("\n[bold green]clean[/]: every check holds", highlight=False)
+    if wrong:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _probes(settings: Settings, database: Database, dialplan: Path | None) -> dict[str, tuple[str, Probe]]:
+    async def schema() -> list[Finding]:
+        problem = await schema_is_current(database)
+        return [Finding(problem, "run: rating-engine migrate")] if problem else []
+
+    async def redis() -> list[Finding]:
+        if not settings.redis_url:
+            return []
+        cache = RateCache(settings.redis_url)
+        await cache.open()
+        down = cache.down
+        await cache.close()
+        mend = "start it, or empty redis_url; rates are only slower without"
+        return [Finding(f"Redis: {down}", mend)] if down else []
+
+    async def values() -> list[Finding]:
+        named = [("default_route", settings.default_route_name), ("default_route", settings.default_route_prefix)]
+        found = unsafe_values([*named, *await dialplan_values(database)])
+        return [Finding(problem, "use letters, digits and _ . - / @ : only") for problem in found]
+
+    async def pasted() -> list[Finding]:
+        return [Finding(problem, mend) for problem, mend in check_dialplan(_dialplan_text(dialplan))]
+
+    return {
+        "schema": ("the schema is this engine's", schema),
+        "redis": ("Redis answers, where one is configured", redis),
+        "dialplan values": ("routes, directions and caller ids reach the dialplan as they are", values),
+        "dialplan": ("the dialplan lets no call through without a limit, and reports every end", pasted),
+    }
+
+
+def _dialplan_text(named: Path | None) -> str:
+    """The dialplan to check; empty where there is none, or the usual one never asks the engine."""
+    try:
+        if named is not None:
+            return named.read_text(encoding="utf-8", errors="replace")
+        text = ASTERISK_DIALPLAN.read_text(encoding="utf-8", errors="replace") if ASTERISK_DIALPLAN.is_file() else ""
+    except OSError as error:
+        if named is None:
+            return ""
+        raise CommandError(f"--dialplan {named}: {error.strerror}") from error
+    return text if "callPrepare" in text else ""
+
+
+def _print_check(check: Check) -> None:
+    mark = "[bold red]✗[/]" if check.findings else "[green]✓[/]"
+    out.print(f"{mark} [bold]{check.name}[/]: {check.claim}", highlight=False, soft_wrap=True)
+    for finding in check.findings:
+        out.print(f"    {finding.what}", highlight=False, markup=False, soft_wrap=True)
+        out.print(f"    → {finding.mend}", highlight=False, markup=False, soft_wrap=True, style="dim")
+
+
+def _check_json(check: Check) -> dict[str, Any]:
+    findings = [{"what": finding.what, "mend": finding.mend} for finding in check.findings]
+    return {"name": check.name, "claim": check.claim, "findings": findings}

@@ -1,0 +1,157 @@
+"""`rating-engine serve` and `migrate`: the engine itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+import uvloop
+
+from rating_engine.cli.common import (
+    CommandError,
+    ConfigOption,
+    embedded_data_dir,
+    load_settings,
+    out,
+    reported_errors,
+    run,
+    write_running,
+)
+from rating_engine.embedded import EmbeddedServers
+from rating_engine.runtime import Engine
+from rating_engine.settings import Settings
+from rating_engine.settings_sources import WORKER_VARIABLE
+from rating_engine.storage.migrate import migrate as migrate_database
+from rating_engine.supervisor import run_workers
+from rating_engine.telemetry.logs import configure_logging
+from rating_engine.telemetry.metrics import SHARED_DIRECTORY_VARIABLE, share_between_workers
+
+_log = structlog.get_logger(__name__)
+
+
+def serve(
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="Bring PostgreSQL and Valkey along, and keep their data.")
+    ] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that share the ports; one per core.")] = None,
+    fastagi_host: Annotated[str | None, typer.Option(help="Where Asterisk connects; default 127.0.0.1.")] = None,
+    fastagi_port: Annotated[int | None, typer.Option(help="Default 4573.")] = None,
+    http_host: Annotated[str | None, typer.Option(help="Where metrics are read; default 127.0.0.1.")] = None,
+    http_port: Annotated[int | None, typer.Option(help="Default 8080.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Serve FastAGI and HTTP until SIGTERM, then drain: finish what runs, take nothing new."""
+    flags = {
+        "workers": workers,
+        "fastagi_host": fastagi_host,
+        "fastagi_port": fastagi_port,
+        "http_host": http_host,
+        "http_port": http_port,
+    }
+    with reported_errors():
+        settings = load_settings(config, **flags)
+        if embedded:
+            status = _serve_embedded(settings, config, flags)
+        elif not settings.database_url:
+            raise CommandError(
+                "database_url is not set: say RATING_DATABASE_URL=postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
+                "or try `rating-engine serve --embedded`"
+            )
+        else:
+            status = _serve(settings, _environment_of(settings))
+    raise typer.Exit(status)
+
+
+def migrate(config: ConfigOption = None) -> None:
+    """Create or upgrade the schema; safe to repeat, and to run from two machines at once."""
+    with reported_errors():
+        settings = load_settings(config)
+        if not settings.database_url:
+            raise CommandError("database_url is not set: say RATING_DATABASE_URL=postgresql://…")
+    try:
+        report = run(migrate_database(settings.database_url))
+    except OSError as error:
+        raise typer.Exit(_report_unreachable(error)) from None
+    before = "an empty database" if report.before == 0 else f"version {report.before}"
+    out.print(f"schema is at version {report.after} (was {before})" if report.before != report.after
+              else f"schema is at version {report.after} already", highlight=False)  # fmt: skip
+
+
+def _report_unreachable(error: OSError) -> int:
+    with reported_errors():
+        raise CommandError(f"PostgreSQL cannot be reached: {error}")
+    return 1
+
+
+def _serve_embedded(settings: Settings, config: Path | None, flags: Mapping[str, object]) -> int:
+    directory = embedded_data_dir(settings)
+    servers = EmbeddedServers(directory)
+    servers.start()
+    try:
+        asyncio.run(migrate_database(servers.database_url))
+        urls = {"database_url": servers.database_url, "redis_url": servers.redis_url}
+        settings = load_settings(config, **flags, **urls)
+        running = write_running(directory, **urls)
+        try:
+            return _serve(settings, _environment_of(settings))
+        finally:
+            running.unlink(missing_ok=True)
+    finally:
+        servers.stop()
+
+
+def _serve(settings: Settings, environment: dict[str, str]) -> int:
+    """One engine in this process, or a supervisor over several."""
+    number = os.environ.get(WORKER_VARIABLE)
+    if settings.workers == 1 or number is not None:
+        return _serve_here(settings, number)
+    return run_workers(
+        settings.workers,
+        [sys.executable, "-m", "rating_engine.cli", "serve"],
+        environment=environment,
+        ports=[(settings.fastagi_host, settings.fastagi_port), (settings.http_host, settings.http_port)],
+        shutdown_seconds=settings.shutdown_seconds,
+        metrics_dir=Path(settings.metrics_dir) if settings.metrics_dir else None,
+    )
+
+
+def _serve_here(settings: Settings, number: str | None) -> int:
+    if number is not None:
+        share_between_workers(Path(os.environ[SHARED_DIRECTORY_VARIABLE]), int(number))
+    output = configure_logging(settings.log_format, settings.log_level)
+    if number is not None:
+        structlog.contextvars.bind_contextvars(worker=int(number))
+    del output
+    return uvloop.run(_run_engine(settings))
+
+
+async def _run_engine(settings: Settings) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    engine = Engine(settings)
+    try:
+        await engine.start()
+    except OSError as error:
+        _log.error("engine_cannot_start", error=str(error))
+        return 1
+    await stopping.wait()
+    await engine.stop()
+    return 0
+
+
+def _environment_of(settings: Settings) -> dict[str, str]:
+    """Every setting as RATING_… for worker processes, so that flags and found servers reach them."""
+    environment = {}
+    for key, value in settings.model_dump().items():
+        text = ",".join(value) if isinstance(value, tuple) else str(value)
+        environment[f"RATING_{key.upper()}"] = text
+    return environment

@@ -1,0 +1,200 @@
+"""The one place that wires everything: settings in, a running engine out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from ipaddress import ip_network
+from typing import Final
+
+import structlog
+
+from agi.fastagi.limits import Limits
+from agi.fastagi.server import FastAgiServer
+from rating_engine.api.app import build_app
+from rating_engine.api.server import HttpServer, listen
+from rating_engine.domain.tariff import Route
+from rating_engine.services.charging import Charging, ChargingPolicy
+from rating_engine.services.directory import RouteBook, SubscriberDirectory
+from rating_engine.services.periodic import Periodic
+from rating_engine.services.rate_decks import RateDecks
+from rating_engine.settings import Settings
+from rating_engine.storage.accounts import account_state
+from rating_engine.storage.announcements import Announcements
+from rating_engine.storage.audit import open_reservations
+from rating_engine.storage.ledger import Ledger
+from rating_engine.storage.pool import Database
+from rating_engine.storage.rate_cache import RateCache
+from rating_engine.storage.subscribers import enabled_routes, subscriber_by_login
+from rating_engine.telemetry.loop_lag import EventLoopLag
+from rating_engine.telemetry.metrics import Metrics
+
+FIRST_LISTEN_SECONDS: Final = 2.0  # a start waits so long for announcements, then goes on without them
+GAUGE_SECONDS: Final = 15.0  # as often as Prometheus usually scrapes
+UNDO_SECONDS: Final = 1.0  # how soon money is freed whose reservation's outcome was not known
+
+_log = structlog.get_logger(__name__)
+
+
+class Engine:
+    """One engine process: the services over PostgreSQL and Redis, and the servers in front of them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.metrics = Metrics()
+        self.database = Database(
+            settings.database_url,
+            pool_size=settings.database_pool_size,
+            timeout_seconds=settings.database_timeout_seconds,
+            connect_timeout_seconds=settings.database_connect_timeout_seconds,
+            on_state=self.metrics.database_state,
+        )
+        self.cache = _rate_cache(settings, self.metrics)
+        self.ledger = Ledger(
+            self.database,
+            buckets=settings.ledger_buckets,
+            batch_max=settings.ledger_batch_max,
+            queue_max=settings.ledger_queue_max,
+            observe=self.metrics.batch,
+        )
+        self.rate_decks = RateDecks(
+            self.database,
+            self.cache,
+            memory_entries=settings.rate_cache_entries,
+            observe_lookup=self.metrics.rate_looked_up,
+        )
+        self.announcements = Announcements(settings.database_url, on_change=self._changed, on_lost=self._forget_all)
+        self.subscribers = SubscriberDirectory(
+            lambda login: subscriber_by_login(self.database, login), entries=settings.subscriber_cache_entries
+        )
+        self.routes = RouteBook(
+            lambda: enabled_routes(self.database),
+            default=Route(settings.default_route_name, settings.default_route_prefix, "", 1),
+            may_remember=lambda: self.announcements.listening,
+        )
+        self.charging = Charging(
+            ledger=self.ledger,
+            subscribers=self.subscribers,
+            rate_decks=self.rate_decks,
+            routes=self.routes,
+            read_account=lambda login: account_state(self.database, login),
+            policy=ChargingPolicy(
+                max_reserve_seconds=settings.max_reserve_seconds,
+                reservation_grace_seconds=settings.reservation_grace_seconds,
+                international_prefix=settings.international_prefix,
+            ),
+            observer=self.metrics,
+        )
+        self.fastagi: FastAgiServer | None = None
+        self.http: HttpServer | None = None
+        self._background = [
+            Periodic("expiry", settings.expiry_interval_seconds, self._expire),
+            Periodic("undo", UNDO_SECONDS, self.charging.undo_abandoned),
+            Periodic("gauges", GAUGE_SECONDS, self._measure),
+        ]
+        self._lag: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Connect to what is there, then listen. Raises OSError naming the port when one cannot be had.
+
+        An absent PostgreSQL or Redis does not stop the start: calls are declined until PostgreSQL is there.
+        """
+        settings = self._settings
+        reuse_port = settings.workers > 1
+        fastagi_socket = listen(settings.fastagi_host, settings.fastagi_port, reuse_port=reuse_port)
+        http_socket = listen(settings.http_host, settings.http_port, reuse_port=reuse_port)
+        await self.database.open()
+        if self.cache is not None:
+            await self.cache.open()
+        self.announcements.start()
+        if self.database.down is None:
+            await self.announcements.wait_listening(FIRST_LISTEN_SECONDS)
+        for task in self._background:
+            task.start()
+        self._lag = asyncio.create_task(EventLoopLag(self.metrics.event_loop_lag).run(), name="event-loop-lag")
+        self.http = HttpServer(
+            build_app(readiness=self, metrics=self.metrics),
+            http_socket,
+            max_connections=settings.http_max_connections,
+        )
+        await self.http.start()
+        self.fastagi = FastAgiServer(
+            self.charging,
+            sock=fastagi_socket,
+            limits=Limits(
+                connections=settings.fastagi_max_connections,
+                request_seconds=settings.fastagi_request_timeout_seconds,
+            ),
+            allowed_networks=[ip_network(network) for network in settings.fastagi_allowed_networks],
+            observer=self.metrics,
+        )
+        await self.fastagi.start()
+        _log.info("engine_started", fastagi_port=self.fastagi.port, http_port=self.http.address[1])
+
+    async def stop(self) -> None:
+        """Stop accepting, finish what runs within `shutdown_seconds`, say what was cut, close everything."""
+        cut = 0
+        if self.fastagi is not None:
+            cut = await self.fastagi.drain(self._settings.shutdown_seconds)
+        for task in self._background:
+            await task.stop()
+        if self._lag is not None:
+            self._lag.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._lag
+        await self.charging.undo_abandoned()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.ledger.drain(), self._settings.shutdown_seconds)
+        if self.http is not None:
+            await self.http.stop(self._settings.shutdown_seconds)
+        await self.announcements.stop()
+        if self.cache is not None:
+            await self.cache.close()
+        await self.database.close()
+        _log.info("engine_stopped", cut=cut)
+
+    async def readiness(self) -> dict[str, str | None]:
+        """What calls need, and what is wrong with it (None: nothing). Redis is not needed: without, it is only slower."""
+        return {
+            "postgresql": self.database.down,
+            "announcements": None if self.announcements.listening else "not listening yet",
+        }
+
+    async def _expire(self) -> None:
+        for bucket in range(self._settings.ledger_buckets):
+            expired = await self.ledger.expire(bucket)
+            if expired:
+                _log.warning("reservations_expired", bucket=bucket, count=expired)
+
+    async def _measure(self) -> None:
+        self.metrics.open_reservations(await open_reservations(self.database))
+
+    def _changed(self, kind: str, value: str) -> None:
+        match kind:
+            case "tariff":
+                self.rate_decks.forget_tariff(int(value))
+            case "subscriber":
+                self.subscribers.forget(value)
+            case "directions":
+                self.rate_decks.forget_directions()
+            case "routes":
+                self.routes.forget()
+            case _:
+                _log.warning("announcement_unknown", kind=kind)
+
+    def _forget_all(self) -> None:
+        """What was announced while nobody listened is not known: read everything that may change anew."""
+        self.rate_decks.forget_all()
+        self.subscribers.forget_all()
+        self.routes.forget()
+
+
+def _rate_cache(settings: Settings, metrics: Metrics) -> RateCache | None:
+    if not settings.redis_url:
+        return None
+    return RateCache(
+        settings.redis_url,
+        timeout_seconds=settings.redis_timeout_ms / 1000,
+        ttl_seconds=settings.rate_cache_ttl_seconds,
+        on_state=metrics.redis_state,
+    )
