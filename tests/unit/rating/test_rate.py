@@ -1,0 +1,225 @@
+import copy
+import dataclasses
+import pickle
+from decimal import Decimal
+
+import pytest
+
+from rating_engine.rating.rate import DurationRounding, IncrementMode, InvalidRate, PriceUnit, Rate, SurchargeUnit
+
+
+def test_what_is_not_said_is_the_plainest_rate():
+    rate = Rate(price_1="0.5")
+
+    assert rate == Rate(
+        price_1=Decimal("0.5"),
+        price_n=Decimal("0.5"),
+        price_unit=PriceUnit.INTERVAL,
+        interval_1=1,
+        interval_n=1,
+        free_seconds=0,
+        grace_period=0,
+        connect_fee=Decimal(0),
+        postcall_surcharge=Decimal(0),
+        surcharge_unit=SurchargeUnit.AMOUNT,
+        decimals=5,
+        increment_mode=IncrementMode.INTERVAL,
+        duration_rounding=DurationRounding.UP,
+    )
+
+
+@pytest.mark.parametrize("price", [Decimal("3"), 3, "3", "3.00", "+3", " 3 ", "3e0"])
+def test_a_price_may_be_a_decimal_an_int_or_text(price):
+    assert Rate(price_1=price).price_1 == Decimal(3)
+
+
+@pytest.mark.parametrize("name", ["price_1", "price_n", "connect_fee", "postcall_surcharge"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        0.1,
+        True,
+        "",
+        "abc",
+        "1,5",
+        "1_000",
+        "٣",
+        "-0.01",
+        Decimal("-1"),
+        "NaN",
+        Decimal("NaN"),
+        Decimal("sNaN"),
+        Decimal("Infinity"),
+        "0.000000001",
+        Decimal("1E-9"),
+        "1e-100",
+        "10000000000",
+        10**10,
+        10**6000,
+        Decimal("1E+1000000"),
+        "9" * 65,
+        [],
+    ],
+    ids=lambda value: str(value)[:20] if not isinstance(value, int) else f"int of {value.bit_length()} bits",
+)
+def test_an_amount_that_is_no_price_is_refused_by_name(name, value):
+    with pytest.raises(InvalidRate) as refused:
+        Rate(**{"price_1": 1, name: value})
+
+    assert refused.value.field == name
+    assert str(refused.value).startswith(f"{name}: ")
+
+
+def test_a_price_left_out_is_an_error_of_the_caller():
+    with pytest.raises(TypeError, match="price_1"):
+        Rate()
+
+
+@pytest.mark.parametrize("price", ["9999999999.99999999", "0.00000001", "0.100000000000"])
+def test_the_whole_range_of_the_column_is_taken(price):
+    assert Rate(price_1=price).price_1 == Decimal(price)
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("interval_1", 1, 2_678_400),
+        ("interval_n", 1, 2_678_400),
+        ("free_seconds", 0, 2_678_400),
+        ("grace_period", 0, 2_678_400),
+        ("decimals", 0, 6),
+    ],
+)
+def test_a_whole_number_has_both_its_limits_and_an_error_that_tells_them(name, least, most):
+    assert getattr(Rate(price_1=1, **{name: least}), name) == least
+    assert getattr(Rate(price_1=1, **{name: most}), name) == most
+    for outside in (least - 1, most + 1):
+        with pytest.raises(InvalidRate, match=f"{name}: must be from {least} to {most}"):
+            Rate(price_1=1, **{name: outside})
+
+
+@pytest.mark.parametrize("name", ["interval_1", "interval_n", "free_seconds", "grace_period", "decimals"])
+@pytest.mark.parametrize("value", [1.0, True, "1", Decimal(1), None])
+def test_a_length_of_another_type_is_refused_by_name(name, value):
+    with pytest.raises(InvalidRate) as refused:
+        Rate(price_1=1, **{name: value})
+
+    assert refused.value.field == name
+
+
+@pytest.mark.parametrize(
+    ("name", "choices"),
+    [
+        ("price_unit", PriceUnit),
+        ("surcharge_unit", SurchargeUnit),
+        ("increment_mode", IncrementMode),
+        ("duration_rounding", DurationRounding),
+    ],
+)
+def test_a_choice_is_taken_as_text_and_refused_with_the_choices_there_are(name, choices):
+    for choice in choices:
+        assert getattr(Rate(price_1=1, **{name: choice.value}), name) is choice
+    for other in ("hour", "", None, 1):
+        with pytest.raises(InvalidRate, match=f"{name}: must be one of {', '.join(choices)}"):
+            Rate(price_1=1, **{name: other})
+
+
+def test_a_rate_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Rate(price_1=1).price_1 = Decimal(2)
+
+
+def test_equal_rates_are_one_key_and_one_text():
+    one, other = Rate(price_1="0.10", connect_fee=0), Rate(price_1=Decimal("0.1"), connect_fee="0.00")
+
+    assert {one: "kept"}[other] == "kept"
+    assert one.to_json() == other.to_json()
+
+
+def test_a_rate_that_was_used_is_still_equal_to_one_that_was_not():
+    used = Rate(price_1=1)
+    used.to_json()
+    assert used.terms is used.terms
+
+    assert used == Rate(price_1=1)
+    assert hash(used) == hash(Rate(price_1=1))
+
+
+@pytest.mark.parametrize(
+    "again",
+    [copy.copy, copy.deepcopy, lambda rate: pickle.loads(pickle.dumps(rate))],
+    ids=["copy", "deepcopy", "pickle"],
+)
+def test_a_rate_can_be_copied_and_pickled(again):
+    rate = Rate(price_1="0.1", interval_1=30)
+    rate.to_json()
+
+    assert again(rate) == rate
+
+
+def test_replacing_a_field_makes_another_checked_rate():
+    rate = Rate(price_1="0.1", price_n="0.2")
+    rate.to_json()
+
+    dearer = dataclasses.replace(rate, price_1=Decimal("0.3"))
+
+    assert dearer.to_json() == '{"price_1":"0.3","price_n":"0.2"}'
+    with pytest.raises(InvalidRate):
+        dataclasses.replace(rate, interval_1=0)
+
+
+def test_the_stored_form_leaves_out_the_defaults_and_writes_plain_amounts():
+    plain = Rate(price_1="0.10")
+    rich = Rate(
+        price_1="0.00000001",
+        price_n="1E+3",
+        price_unit="minute",
+        interval_1=60,
+        interval_n=30,
+        free_seconds=5,
+        grace_period=3,
+        connect_fee="0.50",
+        postcall_surcharge="7.5",
+        surcharge_unit="percent",
+        decimals=6,
+        increment_mode="total",
+        duration_rounding="nearest",
+    )
+
+    assert plain.to_json() == '{"price_1":"0.1"}'
+    assert rich.to_json() == (
+        '{"connect_fee":"0.5","decimals":6,"duration_rounding":"nearest","free_seconds":5,"grace_period":3,'
+        '"increment_mode":"total","interval_1":60,"interval_n":30,"postcall_surcharge":"7.5",'
+        '"price_1":"0.00000001","price_n":"1000","price_unit":"minute","surcharge_unit":"percent"}'
+    )
+    assert Rate.from_json(rich.to_json()) == rich
+
+
+def test_the_stored_form_may_come_back_spaced_as_a_database_prints_it():
+    assert Rate.from_json('{ "interval_1": 60, "price_1": "0.1" }') == Rate(price_1="0.1", interval_1=60)
+
+
+@pytest.mark.parametrize(
+    ("text", "field"),
+    [
+        ("", "rate"),
+        ("{", "rate"),
+        ("[" * 100_000, "rate"),
+        ("[]", "rate"),
+        ("null", "rate"),
+        ("{}", "price_1"),
+        ('{"interval_1":60}', "price_1"),
+        ('{"price_1":0.1}', "price_1"),
+        ('{"price_1":null}', "price_1"),
+        ('{"price_1":"1","colour":"red"}', "colour"),
+        ('{"price_1":"1","_terms":1}', "_terms"),
+        ('{"price_1":"1","interval_1":"60"}', "interval_1"),
+        ('{"price_1":"1","price_unit":["minute"]}', "price_unit"),
+    ],
+    ids=lambda value: value[:40],
+)
+def test_a_stored_form_that_is_broken_names_the_field_to_blame(text, field):
+    with pytest.raises(InvalidRate) as refused:
+        Rate.from_json(text)
+
+    assert refused.value.field == field
