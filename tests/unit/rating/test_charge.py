@@ -186,7 +186,7 @@ def test_no_cap_is_no_call(cap):
 @pytest.mark.parametrize(
     ("rate", "without"),
     [
-        (Rate(price_1=0, decimals=0, connect_fee="0.5", grace_period=2), 2),
+        (Rate(price_1=0, decimals=0, connect_fee="0.5", grace_period=2, free_seconds=5), 2),
         (Rate(price_1="0.5", decimals=0, free_seconds=3), 3),
         (Rate(price_1=0, price_n="0.5", decimals=0), 1),
     ],
