@@ -1,0 +1,201 @@
+"""Which column of a file holds what: header names matched generously, and refused where a guess could cost money."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from rating_engine.services.deck_file.errors import DeckFileError
+
+# What FILE.rejected.csv has besides the columns of FILE.
+REJECTED_LINE: Final = "rejected_line"
+REJECTED_REASON: Final = "rejected_reason"
+
+
+class Column(StrEnum):
+    """What a column can hold. `PRICE` is per minute, `INTERVALS` is both increments, as in 60/1."""
+
+    PREFIX = "prefix"
+    PRICE_1 = "price_1"
+    PRICE_N = "price_n"
+    PRICE = "price"
+    PRICE_UNIT = "price_unit"
+    INTERVAL_1 = "interval_1"
+    INTERVAL_N = "interval_n"
+    INTERVALS = "intervals"
+    CONNECT_FEE = "connect_fee"
+    FREE_SECONDS = "free_seconds"
+    GRACE_PERIOD = "grace_period"
+    POSTCALL_SURCHARGE = "postcall_surcharge"
+    CURRENCY = "currency"
+    DIRECTION = "direction"
+
+
+# By preference: where a header has several names of one column, the first of them here is it, the others are ignored.
+# Compared without case, spaces, punctuation, currencies and what stands in brackets.
+SYNONYMS: Final[Mapping[Column, tuple[str, ...]]] = {
+    Column.PREFIX: (
+        *("prefix", "dial prefix", "destination prefix", "number prefix", "full code", "dial code", "dialing code"),
+        *("dialling code", "dest code", "destination code", "code", "codes", "prefixes", "pattern", "breakout"),
+        *("префикс", "код"),
+    ),
+    Column.PRICE_1: ("price_1", "first price", "initial price", "price first", "first interval price"),
+    Column.PRICE_N: (
+        *("price_n", "next price", "price next", "next interval price", "subsequent price", "additional price"),
+    ),
+    Column.PRICE: (
+        *("price per minute", "rate per minute", "price per min", "rate per min", "price/min", "rate/min"),
+        *(
+            "per minute",
+            "price",
+            "rate",
+            "sell rate",
+            "sell price",
+            "selling rate",
+            "rate initial",
+            "new rate",
+            "new price",
+        ),
+        *("current rate", "current price", "charge", "cost", "цена", "стоимость"),
+    ),
+    Column.PRICE_UNIT: ("price_unit", "price per", "unit", "rate unit"),
+    Column.INTERVAL_1: (
+        *("interval_1", "first interval", "initial interval", "initial increment", "first increment", "init block"),
+        *("initial block", "minimum", "minimum duration", "minimum time", "minimum seconds", "min duration"),
+        *("min time", "min charge seconds", "increment 1", "initial billing increment", "initial period"),
+    ),
+    Column.INTERVAL_N: (
+        *("interval_n", "next interval", "subsequent interval", "next increment", "subsequent increment"),
+        *("additional increment", "billing block", "increment n", "increment 2", "interval 2", "recurring interval"),
+        *("subsequent billing increment", "subsequent period", "step"),
+    ),
+    Column.INTERVALS: (
+        *("intervals", "increments", "billing increments", "increment", "billing increment", "billing interval"),
+        *("interval", "billing", "rounding", "rounding rule", "billing terms", "billing rule"),
+    ),
+    Column.CONNECT_FEE: (
+        *("connect_fee", "connection fee", "connect charge", "connection charge", "setup fee", "set up fee"),
+        *("setup charge", "call setup fee", "connect cost", "connection cost", "setup", "initial fee"),
+    ),
+    Column.FREE_SECONDS: ("free_seconds", "free time", "seconds free"),
+    Column.GRACE_PERIOD: ("grace_period", "grace", "grace time", "free threshold", "grace seconds"),
+    Column.POSTCALL_SURCHARGE: ("postcall_surcharge", "surcharge", "post call surcharge", "disconnect charge"),
+    Column.CURRENCY: ("currency", "currency code", "cur", "ccy"),
+    Column.DIRECTION: (
+        *("direction", "destination", "destination name", "dest", "dest name", "direction name", "zone", "zone name"),
+        *("area name", "code name", "breakout name", "name", "description", "region", "country", "country name"),
+        *("направление", "название", "страна"),
+    ),
+}
+
+# A file with the number in two columns: the second alone would be taken for a whole prefix.
+SPLIT_CODES: Final = ("country code", "countrycode", "cc", "area code", "city code", "network code")
+WHOLE_PREFIX: Final = ("prefix", "dial prefix", "destination prefix", "number prefix", "full code")
+
+# Currencies that decks are sold in. A price column that names one must agree with the tariff.
+CURRENCIES: Final = frozenset(
+    (
+        *("AED", "AUD", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "INR", "JPY", "KZT", "MXN"),
+        *("NOK", "PLN", "RUB", "SEK", "TRY", "UAH", "USD", "ZAR"),
+    )
+)
+
+_BRACKETS: Final = re.compile(r"\([^)]*\)|\[[^\]]*\]")
+_WORD: Final = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A header understood. `positions`: where each column is. `currency`: what its price columns name, or None."""
+
+    header: tuple[str, ...]
+    positions: Mapping[Column, int]
+    currency: str | None
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """Header names that were not understood, or gave way to a better one: their cells are not looked at."""
+        used = set(self.positions.values())
+        return tuple(name for position, name in enumerate(self.header) if position not in used and name)
+
+    def name(self, column: Column) -> str:
+        """The column as the file calls it."""
+        position = self.positions.get(column)
+        return column if position is None else self.header[position]
+
+
+def find_layout(cells: Sequence[str]) -> Layout | None:
+    """The layout of a header row, or None when this is no header: it names no prefix, or no price.
+
+    Raises DeckFileError for a header that can be read in two ways of which one would cost money.
+    """
+    header = tuple(cell.strip() for cell in cells)
+    names = [_plain(cell) for cell in header]
+    positions = {column: position for column in SYNONYMS if (position := _find(column, names)) is not None}
+    if Column.INTERVALS in positions and {Column.INTERVAL_1, Column.INTERVAL_N} & positions.keys():
+        # beside a first interval, "increment" is the next one; beside both it says nothing new
+        increments = positions.pop(Column.INTERVALS)
+        positions.setdefault(Column.INTERVAL_N, increments)
+    if not positions.keys() & {Column.PRICE, Column.PRICE_1} or not _has_prefix(names, positions):
+        return None
+    _refuse_ambiguity(header, names, positions)
+    return Layout(header, positions, _currency(header, positions))
+
+
+def _plain(name: str) -> str:
+    words = _WORD.findall(_BRACKETS.sub("", name))
+    return "".join(word for word in words if word.upper() not in CURRENCIES).casefold()
+
+
+_PLAIN_SYNONYMS: Final = {column: tuple(map(_plain, names)) for column, names in SYNONYMS.items()}
+_PLAIN_SPLIT: Final = frozenset(map(_plain, SPLIT_CODES))
+_PLAIN_WHOLE: Final = frozenset(map(_plain, WHOLE_PREFIX))
+
+
+def _find(column: Column, names: list[str]) -> int | None:
+    return next((names.index(synonym) for synonym in _PLAIN_SYNONYMS[column] if synonym in names), None)
+
+
+def _has_prefix(names: list[str], positions: Mapping[Column, int]) -> bool:
+    return Column.PREFIX in positions or len(_PLAIN_SPLIT & set(names)) > 1
+
+
+def _refuse_ambiguity(header: Sequence[str], names: list[str], positions: Mapping[Column, int]) -> None:
+    if REJECTED_REASON in header:
+        raise DeckFileError(
+            f"this lists rows that were rejected (it has a column {REJECTED_REASON}): mend them in the deck they came"
+            " from and import that, since an import replaces the whole deck"
+        )
+    prefix = names[positions[Column.PREFIX]] if Column.PREFIX in positions else ""
+    split = [name for name, plain in zip(header, names, strict=True) if plain in _PLAIN_SPLIT]
+    if split and prefix not in _PLAIN_WHOLE:
+        raise DeckFileError(
+            f"the number stands in more than one column ({', '.join(split)}): put country and area code together"
+            " into one column called prefix"
+        )
+    if Column.PRICE in positions and {Column.PRICE_1, Column.PRICE_N} & positions.keys():
+        priced = (positions[column] for column in (Column.PRICE, Column.PRICE_1, Column.PRICE_N) if column in positions)
+        raise DeckFileError(
+            f"more than one column says the price ({', '.join(header[position] for position in sorted(priced))}):"
+            " keep one price, or price_1 and price_n"
+        )
+    for column in (Column.PREFIX, Column.PRICE, Column.PRICE_1, Column.PRICE_N):
+        if column in positions and names.count(name := names[positions[column]]) > 1:
+            raise DeckFileError(f"two columns are called {header[names.index(name)]}: remove one of them")
+
+
+def _currency(header: Sequence[str], positions: Mapping[Column, int]) -> str | None:
+    """The currency that the names of the price columns say, as in `Rate (USD)`."""
+    named = {
+        word
+        for column in (Column.PRICE, Column.PRICE_1, Column.PRICE_N, Column.CONNECT_FEE)
+        if column in positions
+        for word in map(str.upper, _WORD.findall(header[positions[column]]))
+        if word in CURRENCIES
+    }
+    if len(named) > 1:
+        raise DeckFileError(f"the price columns name different currencies: {', '.join(sorted(named))}")
+    return named.pop() if named else None
