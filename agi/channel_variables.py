@@ -1,0 +1,71 @@
+"""Every dialplan variable the engine sets, once; the dialplan in config/asterisk reads the same names.
+
+Law: an answer sets ALL variables of its script, empty where there is nothing to say, so that no value of an
+earlier attempt on the same channel survives.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+RATING_STATUS: Final = "RATING_STATUS"  # a RatingStatus
+RATING_REASON: Final = "RATING_REASON"  # a DeclineReason, empty when all went well
+RATING_MAX_SECONDS: Final = "RATING_MAX_SECONDS"  # whole seconds, 0 = no call; Dial's S()
+RATING_MAX_MS: Final = "RATING_MAX_MS"  # the same in milliseconds; Dial's L()
+RATING_DESTINATION: Final = "RATING_DESTINATION"  # normalised E.164 digits
+RATING_CALLERID: Final = "RATING_CALLERID"
+RATING_DIRECTION: Final = "RATING_DIRECTION"
+RATING_ROUTE_PREFIX: Final = "RATING_ROUTE_PREFIX"  # what Dial puts before the destination
+RATING_ROUTE_NAME: Final = "RATING_ROUTE_NAME"
+RATING_CALL_ID: Final = "RATING_CALL_ID"  # exchange/uniqueid/attempt, as in the CDR
+RATING_RESULT: Final = "RATING_RESULT"  # the answer as one line, in the words of the Narayana API
+RATING_COST: Final = "RATING_COST"  # plain decimal notation, exact
+RATING_CURRENCY: Final = "RATING_CURRENCY"
+RATING_BILLED_SECONDS: Final = "RATING_BILLED_SECONDS"
+RATING_BALANCE: Final = "RATING_BALANCE"  # plain decimal notation, exact
+RATING_AVAILABLE: Final = "RATING_AVAILABLE"  # the same, or `unlimited` (postpaid without a limit)
+
+
+class RatingStatus(StrEnum):
+    """The values of RATING_STATUS."""
+
+    ALLOWED = "ALLOWED"  # callPrepare: the call may start
+    DECLINED = "DECLINED"  # callPrepare, getBalance or an unknown script: no
+    SAVED = "SAVED"  # callFinish: charged, exactly once
+    FAILED = "FAILED"  # callFinish: not charged by this request
+    OK = "OK"  # getBalance, ping
+
+
+UNLIMITED: Final = "unlimited"  # RATING_AVAILABLE of an account without a credit limit
+
+CALL_PREPARE_VARIABLES: Final = (
+    RATING_STATUS,
+    RATING_REASON,
+    RATING_MAX_SECONDS,
+    RATING_MAX_MS,
+    RATING_DESTINATION,
+    RATING_CALLERID,
+    RATING_DIRECTION,
+    RATING_ROUTE_PREFIX,
+    RATING_ROUTE_NAME,
+    RATING_CALL_ID,
+    RATING_RESULT,
+)
+CALL_FINISH_VARIABLES: Final = (
+    RATING_STATUS,
+    RATING_REASON,
+    RATING_COST,
+    RATING_CURRENCY,
+    RATING_BILLED_SECONDS,
+    RATING_RESULT,
+)
+GET_BALANCE_VARIABLES: Final = (
+    RATING_STATUS,
+    RATING_REASON,
+    RATING_BALANCE,
+    RATING_AVAILABLE,
+    RATING_CURRENCY,
+    RATING_RESULT,
+)
+PING_VARIABLES: Final = (RATING_STATUS, RATING_REASON)

@@ -1,0 +1,257 @@
+"""Bytes of an Asterisk in, one FastAGI request out. No socket, no clock, bounded memory.
+
+Asterisk opens a request with lines `agi_name: value` and ends it with an empty line. Laws:
+- any chunking of the same bytes gives the same request, or an error of the same class;
+- whatever the bytes, the outcome is a request or a ProtocolError, as soon as the first byte that decides it
+  arrives: an HTTP request or a TLS hello costs one byte, an endless line its limit;
+- memory stays below the header limit plus one chunk.
+
+Lines end in LF or CRLF. A value that is UTF-8 is read as UTF-8; any other is read as Latin-1, which cannot
+fail and yields no surrogates, since callers' names come in whatever encoding their telephones use.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import unquote_plus
+
+from agi.fastagi.errors import (
+    BadHeader,
+    ClosedEarly,
+    HeadersTooLarge,
+    LineTooLong,
+    NotAgi,
+    ProtocolError,
+    TooManyArguments,
+    TooManyHeaders,
+)
+
+MAX_HEADER_BYTES: Final = 16_384  # Asterisk 22 sends about 700; 16 arguments and long names fit many times over
+MAX_LINE_BYTES: Final = 4_096  # a dialplan string, and so the longest value Asterisk can send, holds 4096
+MAX_HEADERS: Final = 64  # Asterisk 22 sends 22 and the arguments
+MAX_ARGUMENTS: Final = 16  # our longest script takes 6
+
+_PREFIX: Final = b"agi_"
+_HEADER: Final = re.compile(rb"(agi_[a-z0-9_]{1,60}):[ ]?(.*)", re.DOTALL)
+_PLAIN_HEADERS: Final = re.compile(r"^(agi_[a-z0-9_]{1,60}): ([^\r\n]*)\n", re.MULTILINE)
+_ARGUMENT_PREFIX: Final = "agi_arg_"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """How much of a request is read before it is refused; bytes and counts."""
+
+    header_bytes: int = MAX_HEADER_BYTES
+    line_bytes: int = MAX_LINE_BYTES
+    headers: int = MAX_HEADERS
+    arguments: int = MAX_ARGUMENTS
+
+
+DEFAULT_LIMITS: Final = RequestLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class AgiRequest:
+    """What Asterisk asked: `script`, its `arguments` (agi_arg_1 on), the `query` behind its question mark."""
+
+    headers: Mapping[str, str]
+    arguments: tuple[str, ...]
+    script: str
+    query: Mapping[str, str]
+
+    @property
+    def uniqueid(self) -> str:
+        """The channel's uniqueid, empty where the header is missing."""
+        return self.headers.get("agi_uniqueid", "")
+
+    @property
+    def accountcode(self) -> str:
+        """The channel's account code, empty where there is none."""
+        return self.headers.get("agi_accountcode", "")
+
+    @property
+    def extension(self) -> str:
+        """The extension that runs the script: the dialled number, or `s`, `h`, `i`, `t`."""
+        return self.headers.get("agi_extension", "")
+
+    @property
+    def callerid(self) -> str:
+        """The caller's number, empty where Asterisk says `unknown`."""
+        callerid = self.headers.get("agi_callerid", "")
+        return "" if callerid == "unknown" else callerid
+
+
+class RequestParser:
+    """Collects one request. After a ProtocolError the parser stays broken and raises it again."""
+
+    __slots__ = ("_arguments", "_buffer", "_consumed", "_error", "_headers", "_limits", "_searched", "rest")
+
+    def __init__(self, limits: RequestLimits = DEFAULT_LIMITS) -> None:
+        self._limits = limits
+        self._buffer = bytearray()
+        self._searched = 0  # this much of the buffer is known to hold no line end
+        self._consumed = 0  # bytes of complete lines
+        self._headers: dict[str, str] = {}
+        self._arguments: list[str] = []
+        self._error: ProtocolError | None = None
+        self.rest = b""  # what came behind the blank line, once the request is complete
+
+    @property
+    def received(self) -> int:
+        """Bytes taken so far, those of an unfinished line included."""
+        return self._consumed + len(self._buffer)
+
+    def feed(self, data: bytes) -> AgiRequest | None:
+        """Take bytes; the request when its blank line is among them, else None.
+
+        Raises NotAgi, BadHeader, LineTooLong, HeadersTooLarge, TooManyHeaders or TooManyArguments.
+        Not to be called again after it returned a request: what follows is in `rest`.
+        """
+        if self._error is not None:
+            raise self._error
+        self._buffer += data
+        try:
+            return self._take_lines()
+        except ProtocolError as error:
+            self._error = error
+            self._buffer.clear()
+            raise
+
+    def feed_eof(self) -> None:
+        """The peer closed before the request was complete: raises ClosedEarly, or the error raised before."""
+        if self._error is None:
+            self._error = ClosedEarly(f"closed after {self.received} bytes, before the blank line")
+        raise self._error
+
+    def _take_lines(self) -> AgiRequest | None:
+        """Take every complete line of the buffer; the plain ones of a real Asterisk all at once."""
+        buffer = self._buffer
+        lines_end = buffer.rfind(b"\n", self._searched) + 1
+        if lines_end:
+            ended = lines_end == 1 or buffer.endswith(b"\n\n", 0, lines_end)
+            if self._take_plain(bytes(buffer[: lines_end - ended]), ended):
+                self._consumed += lines_end
+                del buffer[:lines_end]
+                self._searched = 0
+                if ended:
+                    return self._complete(0)
+        return self._take_each_line()
+
+    def _take_plain(self, lines: bytes, ended: bool) -> bool:
+        """Take whole lines of plain ASCII headers that break no rule; False, and nothing taken, if one differs.
+
+        Only saves time: `_take_each_line` gives the same result, and every error.
+        """
+        length = len(lines) + ended
+        if not lines.isascii() or length > min(self._limits.line_bytes, self._limits.header_bytes - self._consumed):
+            return False
+        text = lines.decode("ascii")
+        found = _PLAIN_HEADERS.findall(text)
+        headers = self._headers | dict(found)
+        if (
+            len(found) != text.count("\n")
+            or len(headers) != len(self._headers) + len(found)
+            or len(headers) > self._limits.headers
+        ):
+            return False
+        if _ARGUMENT_PREFIX in text:
+            arguments = [(name, value) for name, value in found if name.startswith(_ARGUMENT_PREFIX)]
+            first = len(self._arguments) + 1
+            if len(self._arguments) + len(arguments) > self._limits.arguments or any(
+                name != f"{_ARGUMENT_PREFIX}{number}" for number, (name, _) in enumerate(arguments, first)
+            ):
+                return False
+            self._arguments += [value for _, value in arguments]
+        self._headers = headers
+        return True
+
+    def _take_each_line(self) -> AgiRequest | None:
+        buffer = self._buffer
+        start = 0
+        end = buffer.find(b"\n", self._searched)
+        while end >= 0:
+            self._check(buffer, start, end - start)
+            line = bytes(buffer[start:end])
+            self._consumed += end + 1 - start
+            start = end + 1
+            if self._consumed > self._limits.header_bytes:
+                raise HeadersTooLarge(f"more than {self._limits.header_bytes} bytes of headers")
+            if line in (b"", b"\r"):
+                return self._complete(start)
+            self._take_header(line)
+            end = buffer.find(b"\n", start)
+        del buffer[:start]
+        self._searched = len(buffer)
+        self._check(buffer, 0, len(buffer))
+        return None
+
+    def _check(self, buffer: bytearray, start: int, length: int) -> None:
+        """Refuse a line, finished or not, by the first of its bytes that breaks a rule."""
+        left = self._limits.header_bytes - self._consumed
+        allowed = min(self._limits.line_bytes, left)
+        head = bytes(buffer[start : start + min(length, len(_PREFIX), allowed)])
+        if not _PREFIX.startswith(head) and head != b"\r":
+            raise NotAgi(bytes(buffer[start : start + length]))
+        if length > allowed:
+            if left < self._limits.line_bytes:
+                raise HeadersTooLarge(f"more than {self._limits.header_bytes} bytes of headers")
+            raise LineTooLong(f"a line of more than {self._limits.line_bytes} bytes")
+
+    def _take_header(self, line: bytes) -> None:
+        match = _HEADER.fullmatch(line[:-1] if line.endswith(b"\r") else line)
+        if match is None:
+            raise NotAgi(line) if not line.startswith(_PREFIX) else BadHeader(f"not a header: {line[:80]!r}")
+        name = match[1].decode("ascii")
+        if name in self._headers:
+            raise BadHeader(f"{name} came twice")
+        if len(self._headers) >= self._limits.headers:
+            raise TooManyHeaders(f"more than {self._limits.headers} headers")
+        value = _text(match[2])
+        self._headers[name] = value
+        if name.startswith(_ARGUMENT_PREFIX):
+            if len(self._arguments) >= self._limits.arguments:
+                raise TooManyArguments(f"more than {self._limits.arguments} arguments")
+            if name != f"{_ARGUMENT_PREFIX}{len(self._arguments) + 1}":
+                raise BadHeader(f"{name} is out of order")
+            self._arguments.append(value)
+
+    def _complete(self, start: int) -> AgiRequest:
+        """The blank line was read; what the buffer holds from `start` on is no part of the request."""
+        if not self._headers:
+            raise BadHeader("a blank line and no header before it")
+        self.rest = bytes(self._buffer[start:])
+        self._buffer.clear()
+        script, query = _script_and_query(self._headers)
+        return AgiRequest(
+            headers=MappingProxyType(self._headers),
+            arguments=tuple(self._arguments),
+            script=script,
+            query=MappingProxyType(query),
+        )
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode("utf-8")
+    except UnicodeDecodeError:
+        return value.decode("latin-1")
+
+
+def _script_and_query(headers: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """The script of agi_network_script, else of agi_request's path; the first of a doubled key counts."""
+    target = headers.get("agi_network_script", "")
+    if not target:
+        request = headers.get("agi_request", "")
+        _, scheme_end, location = request.partition("://")
+        target = location.partition("/")[2] if scheme_end else request
+    script, _, query_text = target.partition("?")
+    query: dict[str, str] = {}
+    for pair in query_text.split("&"):
+        key, _, value = pair.partition("=")
+        if key:
+            query.setdefault(unquote_plus(key), unquote_plus(value))
+    return script.strip("/"), query

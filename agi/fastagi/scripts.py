@@ -1,0 +1,266 @@
+"""The scripts the dialplan calls, and the border between AGI's words and the domain's.
+
+`agi://HOST/callPrepare,<login>,<destination>[,<callerid>[,<prior>]]`
+`agi://HOST/callFinish,<login>,<destination>,<seconds>,<status>[,<callerid>[,<prior>]]`
+`agi://HOST/getBalance,<login>` and `agi://HOST/ping`; any of them with `?exchange=NAME` behind the script.
+
+`parse_x` may raise InvalidRequest, `render_x` cannot fail. Every answer of a script sets all its variables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Final, Protocol
+
+from agi import channel_variables as var
+from agi.channel_variables import RatingStatus
+from agi.fastagi import fields
+from agi.fastagi.command import clean_value
+from agi.fastagi.request import AgiRequest
+from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.outcomes import (
+    MAX_CALL_KEY_LENGTH,
+    Allowed,
+    BalanceOutcome,
+    CallKey,
+    Declined,
+    DeclineReason,
+    FinishCall,
+    FinishOutcome,
+    NotSaved,
+    PrepareCall,
+    PrepareOutcome,
+)
+
+# What a dialplan branches on; the nearest SIP status where there is one.
+DECLINE_CODES: Final[Mapping[DeclineReason, int]] = MappingProxyType(
+    {
+        DeclineReason.BAD_REQUEST: 400,
+        DeclineReason.INSUFFICIENT_FUNDS: 402,
+        DeclineReason.UNKNOWN_LOGIN: 403,
+        DeclineReason.INACTIVE: 403,
+        DeclineReason.NO_RATE: 404,
+        DeclineReason.CONFLICT: 409,
+        DeclineReason.ALREADY_FINISHED: 409,
+        DeclineReason.INVALID_DESTINATION: 484,
+        DeclineReason.TOO_MANY_CALLS: 486,
+        DeclineReason.INTERNAL: 500,
+        DeclineReason.NO_ROUTE: 503,
+        DeclineReason.UNAVAILABLE: 503,
+        DeclineReason.OVERLOADED: 503,
+    }
+)
+
+Variables = dict[str, str]
+
+
+class ChargingService(Protocol):
+    """What the scripts ask; a broken database is an answer (reason `unavailable`), not an exception."""
+
+    async def prepare_call(self, call: PrepareCall) -> PrepareOutcome:
+        """May this call start, and for how long?"""
+        ...
+
+    async def finish_call(self, call: FinishCall) -> FinishOutcome:
+        """Charge a call that ended, exactly once."""
+        ...
+
+    async def balance(self, login: str) -> BalanceOutcome:
+        """The account's money."""
+        ...
+
+    async def abandon_call(self, call_key: CallKey, login: str) -> None:
+        """Free the reservation of an allowed call whose answer could not be delivered: it never starts."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What to set in the channel, and the reservation that waits for this answer to arrive (else None)."""
+
+    variables: Variables
+    reserved: CallKey | None = None
+    login: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One script: `run(request, peer address, service)`, and `refuse(reason)` where no outcome exists."""
+
+    name: str
+    run: Callable[[AgiRequest, str, ChargingService], Awaitable[Answer]]
+    refuse: Callable[[DeclineReason], Variables]
+
+
+def parse_call_prepare(request: AgiRequest, exchange: str) -> PrepareCall:
+    """The question of callPrepare. `exchange` is the peer's address, unless the query names one."""
+    fields.at_most_arguments(request, 4)
+    return PrepareCall(
+        call_key=fields.call_key(request, exchange, fields.argument(request, 3)),
+        login=fields.login(request),
+        destination=fields.destination(request),
+        callerid=fields.callerid(request, 2),
+    )
+
+
+def parse_call_finish(request: AgiRequest, exchange: str) -> FinishCall:
+    """The report of callFinish. `exchange` as in parse_call_prepare."""
+    fields.at_most_arguments(request, 6)
+    cause, disposition = fields.status(fields.argument(request, 3))
+    return FinishCall(
+        call_key=fields.call_key(request, exchange, fields.argument(request, 5)),
+        login=fields.login(request),
+        destination=fields.destination(request),
+        seconds=fields.seconds(fields.argument(request, 2)),
+        disposition=disposition,
+        cause=cause,
+        callerid=fields.callerid(request, 4),
+    )
+
+
+def render_call_prepare(outcome: PrepareOutcome) -> Variables:
+    """All variables of callPrepare; RATING_RESULT is the Narayana API's line, `-1 -1` its unused pitches."""
+    if isinstance(outcome, Declined):
+        return _refuse_call_prepare(outcome.reason)
+    texts = (outcome.destination, outcome.callerid, outcome.direction, outcome.route_prefix, outcome.route_name)
+    destination, callerid, direction, route_prefix, route_name = cleaned = [clean_value(text) for text in texts]
+    return {
+        var.RATING_STATUS: RatingStatus.ALLOWED,
+        var.RATING_REASON: "",
+        var.RATING_MAX_SECONDS: str(outcome.max_seconds),
+        var.RATING_MAX_MS: str(outcome.max_seconds * 1000),
+        var.RATING_DESTINATION: destination,
+        var.RATING_CALLERID: callerid,
+        var.RATING_DIRECTION: direction,
+        var.RATING_ROUTE_PREFIX: route_prefix,
+        var.RATING_ROUTE_NAME: route_name,
+        var.RATING_CALL_ID: clean_value(str(outcome.call_key), MAX_CALL_KEY_LENGTH),
+        var.RATING_RESULT: f"Allowed {outcome.max_seconds} {' '.join(map(_shown, cleaned))} -1 -1",
+    }
+
+
+def render_call_finish(outcome: FinishOutcome) -> Variables:
+    """All variables of callFinish; RATING_RESULT is the line of the Narayana API."""
+    if isinstance(outcome, NotSaved):
+        return _refuse_call_finish(outcome.reason)
+    cost, currency = _amount(outcome.cost), _word(outcome.currency)
+    result = (
+        f"Saved {_word(outcome.direction)} [{_word(outcome.callerid)}/{_word(outcome.destination)}]"
+        f" via [{_word(outcome.route_name)}] {outcome.seconds} {cost} {currency}"
+        f" {outcome.cause}{clean_value(outcome.disposition)}"
+    )
+    return {
+        var.RATING_STATUS: RatingStatus.SAVED,
+        var.RATING_REASON: "",
+        var.RATING_COST: cost,
+        var.RATING_CURRENCY: currency,
+        var.RATING_BILLED_SECONDS: str(outcome.billed_seconds),
+        var.RATING_RESULT: result,
+    }
+
+
+def render_get_balance(outcome: BalanceOutcome) -> Variables:
+    """All variables of getBalance; RATING_AVAILABLE is `unlimited` where credit is."""
+    if isinstance(outcome, Declined):
+        return _refuse_get_balance(outcome.reason)
+    available = var.UNLIMITED if outcome.available is None else _amount(outcome.available)
+    currency = _word(outcome.currency)
+    return {
+        var.RATING_STATUS: RatingStatus.OK,
+        var.RATING_REASON: "",
+        var.RATING_BALANCE: _amount(outcome.balance),
+        var.RATING_AVAILABLE: available,
+        var.RATING_CURRENCY: currency,
+        var.RATING_RESULT: f"OK {_amount(outcome.balance)} {available} {currency}",
+    }
+
+
+async def _call_prepare(request: AgiRequest, peer: str, service: ChargingService) -> Answer:
+    call = parse_call_prepare(request, peer)
+    outcome = await service.prepare_call(call)
+    # A repeated answer belongs to a request that was answered before: a call may live on its reservation.
+    reserved = call.call_key if isinstance(outcome, Allowed) and not outcome.repeated else None
+    return Answer(render_call_prepare(outcome), reserved, call.login)
+
+
+async def _call_finish(request: AgiRequest, peer: str, service: ChargingService) -> Answer:
+    return Answer(render_call_finish(await service.finish_call(parse_call_finish(request, peer))))
+
+
+async def _get_balance(request: AgiRequest, peer: str, service: ChargingService) -> Answer:
+    fields.at_most_arguments(request, 1)
+    return Answer(render_get_balance(await service.balance(fields.login(request))))
+
+
+async def _ping(request: AgiRequest, peer: str, service: ChargingService) -> Answer:
+    return Answer({var.RATING_STATUS: RatingStatus.OK, var.RATING_REASON: "pong"})
+
+
+async def _unknown(request: AgiRequest, peer: str, service: ChargingService) -> Answer:
+    raise InvalidRequest("script", f"{request.script[:40]!r} is none of {', '.join(SCRIPTS)}")
+
+
+def _refuse_call_prepare(reason: DeclineReason) -> Variables:
+    return _refusal(
+        var.CALL_PREPARE_VARIABLES, RatingStatus.DECLINED, reason, RATING_MAX_SECONDS="0", RATING_MAX_MS="0"
+    )
+
+
+def _refuse_call_finish(reason: DeclineReason) -> Variables:
+    return _refusal(var.CALL_FINISH_VARIABLES, RatingStatus.FAILED, reason)
+
+
+def _refuse_get_balance(reason: DeclineReason) -> Variables:
+    return _refusal(var.GET_BALANCE_VARIABLES, RatingStatus.DECLINED, reason)
+
+
+def _refuse_ping(reason: DeclineReason) -> Variables:
+    return {var.RATING_STATUS: RatingStatus.FAILED, var.RATING_REASON: reason.value}
+
+
+def _refusal(names: tuple[str, ...], status: RatingStatus, reason: DeclineReason, **others: str) -> Variables:
+    return {
+        **dict.fromkeys(names, ""),
+        var.RATING_STATUS: status,
+        var.RATING_REASON: reason.value,
+        var.RATING_RESULT: f"{status.capitalize()} {DECLINE_CODES[reason]}",
+        **others,
+    }
+
+
+def _amount(amount: Decimal) -> str:
+    """The exact amount in plain notation, never with an exponent."""
+    return format(amount if amount else abs(amount), "f")
+
+
+def _word(text: str) -> str:
+    """One word of a RATING_RESULT: no blanks or brackets, `-` where there is nothing."""
+    return _shown(clean_value(text))
+
+
+def _shown(cleaned: str) -> str:
+    return cleaned.replace(" ", "_").replace("[", "_").replace("]", "_") or "-"
+
+
+SCRIPTS: Final[Mapping[str, Script]] = MappingProxyType(
+    {
+        script.name: script
+        for script in (
+            Script("callPrepare", _call_prepare, _refuse_call_prepare),
+            Script("callFinish", _call_finish, _refuse_call_finish),
+            Script("getBalance", _get_balance, _refuse_get_balance),
+            Script("ping", _ping, _refuse_ping),
+        )
+    }
+)
+
+# Answered as a declined call, so that a mistyped script never lets one through.
+UNKNOWN_SCRIPT: Final = Script("unknown", _unknown, _refuse_call_prepare)
+
+
+def find_script(name: str) -> Script:
+    """The script of that name, or UNKNOWN_SCRIPT, which answers bad_request."""
+    return SCRIPTS.get(name, UNKNOWN_SCRIPT)
