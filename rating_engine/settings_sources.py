@@ -176,7 +176,9 @@ def expected(key: str, field: FieldInfo) -> str:
     if choices:
         return "one of " + ", ".join(str(choice) for choice in choices)
     pattern = next((rule.pattern for rule in field.metadata if getattr(rule, "pattern", None)), None)
-    return f"a text that matches {pattern}" if pattern else "a text"
+    if pattern:
+        return f"a text that matches {pattern}"
+    return "a text that is not empty" if any(getattr(rule, "min_length", 0) for rule in field.metadata) else "a text"
 
 
 def unit_of(key: str) -> str:

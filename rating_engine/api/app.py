@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import structlog
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.middleware import Middleware
+from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rating_engine.api.ops.routes import MetricsExposition, Readiness, ops_routes
 
@@ -17,13 +18,31 @@ _log = structlog.get_logger(__name__)
 
 def build_app(*, readiness: Readiness, metrics: MetricsExposition, surfaces: Sequence[BaseRoute] = ()) -> Starlette:
     """The application with the operator's routes and those of `surfaces` (mounts, each with its own error answers)."""
-    return Starlette(
-        routes=[*ops_routes(readiness, metrics), *surfaces],
-        exception_handlers={Exception: answer_internal_error},
-    )
+    routes = [*ops_routes(readiness, metrics), *surfaces]
+    return Starlette(routes=routes, middleware=[Middleware(ErrorBoundary)])
 
 
-async def answer_internal_error(request: Request, error: Exception) -> Response:
-    """500 without a detail; the log has the traceback. For surfaces that have no answer of their own."""
-    _log.error("http_request_failed", method=request.method, path=request.url.path, exc_info=error)
-    return PlainTextResponse("internal error\n", status_code=500)
+class ErrorBoundary:
+    """Where an unexpected error ends: one line in the log, and 500 without a detail if nothing was answered yet.
+
+    Starlette's own handler of such errors raises them again after the answer, and the server logs them again.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request (ASGI)."""
+        answered = False
+
+        async def note_and_send(message: Message) -> None:
+            nonlocal answered
+            answered = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_and_send)
+        except Exception:
+            _log.exception("http_request_failed", method=scope.get("method"), path=scope.get("path"))
+            if not answered:  # otherwise the server sees an unfinished answer and closes the connection
+                await PlainTextResponse("internal error\n", status_code=500)(scope, receive, send)
