@@ -57,7 +57,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import did. `repeated` rows said again what an earlier row of their prefix says."""
+    """What an import did. `repeated` rows said again what an earlier row of their prefix says.
+
+    `price_unit_said` is false where it was taken for granted that price_1 and price_n are per interval.
+    """
 
     tariff: str
     tariff_created: bool
@@ -94,6 +97,7 @@ async def import_deck(
     started = time.monotonic()
     source = await asyncio.to_thread(open_deck, path)
     unit = price_unit or _usual_unit(source)
+    at = source.layout.positions
     with RejectedRows(source) as rejects:
         async with begin_load(database_url, tariff, currency) as load:
             _check_currency(source, load, tariff)
@@ -112,7 +116,7 @@ async def import_deck(
             directions=published.directions,
             rejected_file=rejects.path if rejects.count else None,
             price_unit=unit,
-            price_unit_said=price_unit is not None or Column.PRICE_UNIT in source.layout.positions,
+            price_unit_said=price_unit is not None or Column.PRICE_1 not in at or Column.PRICE_UNIT in at,
             ignored_columns=source.layout.ignored,
             seconds=time.monotonic() - started,
         )
