@@ -90,11 +90,33 @@ CREATE TABLE accounts (
     overdraft   numeric(20, 6) DEFAULT 0 CHECK (overdraft >= 0),  -- the credit limit; NULL: unlimited (postpaid only)
     reserved    numeric(20, 6) NOT NULL DEFAULT 0 CHECK (reserved >= 0),
     open_calls  integer NOT NULL DEFAULT 0 CHECK (open_calls >= 0),
-    max_calls   integer CHECK (max_calls >= 0),                   -- NULL: no limit
-    created_at  timestamptz NOT NULL DEFAULT now(),
+    -- Limits; NULL: none. All are checked in the transaction that holds the money.
+    max_calls         integer CHECK (max_calls >= 0),             -- open calls at a time
+    max_call_seconds  integer CHECK (max_call_seconds > 0),
+    max_price         numeric(18, 8) CHECK (max_price >= 0),      -- per minute; dearer destinations are declined
+    daily_limit       numeric(20, 6) CHECK (daily_limit >= 0),    -- charged and held, by the account's own calendar
+    monthly_limit     numeric(20, 6) CHECK (monthly_limit >= 0),
+    default_allowed   boolean NOT NULL DEFAULT true,              -- destinations that no account_prefixes row names
+    quota             boolean,                                    -- reserve in slices; NULL: as the settings say
+    time_zone         text NOT NULL DEFAULT 'UTC',
+    -- What was charged on the local day spent_on, and in its month
+    spent_on     date NOT NULL DEFAULT '-infinity',
+    day_spent    numeric(20, 6) NOT NULL DEFAULT 0,
+    month_spent  numeric(20, 6) NOT NULL DEFAULT 0,
+    created_at   timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (bucket, account_id),
     CHECK (overdraft IS NOT NULL OR kind = 'postpaid')
 ) WITH (fillfactor = 70);  -- room for HOT updates: a call updates its account twice, and no index changes
+
+-- The longest prefix of a destination decides; where none matches, accounts.default_allowed does: a blacklist names
+-- what is not allowed, a whitelist turns default_allowed off and names what is.
+CREATE TABLE account_prefixes (
+    bucket      smallint NOT NULL,
+    account_id  bigint NOT NULL,
+    prefix      text COLLATE "C" NOT NULL CHECK (prefix ~ '^[0-9]{1,32}$'),
+    allowed     boolean NOT NULL,
+    PRIMARY KEY (bucket, account_id, prefix)
+);
 
 CREATE TABLE subscribers (
     subscriber_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -105,6 +127,7 @@ CREATE TABLE subscribers (
     status         party_status NOT NULL DEFAULT 'active',
     callerid       text NOT NULL DEFAULT '',
     max_seconds    integer CHECK (max_seconds > 0),  -- the longest call; NULL: max_reserve_seconds alone
+    max_calls      integer CHECK (max_calls >= 0),   -- open calls at a time; NULL: no limit of its own
     version        integer NOT NULL DEFAULT 1,       -- grows with every change, so that a cached copy is told stale
     created_at     timestamptz NOT NULL DEFAULT now()
 );
@@ -131,11 +154,14 @@ CREATE TABLE reservations (
     rate           text NOT NULL,                    -- frozen: the settle charges by this, whatever is published since
     route_name     text NOT NULL,
     route_prefix   text NOT NULL,
+    quota          boolean NOT NULL,                 -- granted in slices: extend() raises it while the call lasts
     prepared_at    timestamptz NOT NULL DEFAULT now(),
     expires_at     timestamptz NOT NULL,
+    answered_at    timestamptz,                      -- as the exchange was seen to say; NULL: not seen
+    last_seen_at   timestamptz,                      -- when its channel was last seen alive
     PRIMARY KEY (bucket, call_key)
 );
-CREATE INDEX reservations_by_account ON reservations (bucket, account_id);
+CREATE INDEX reservations_by_account ON reservations (bucket, account_id, subscriber_id);
 
 CREATE TABLE cdrs (
     bucket          smallint NOT NULL,
@@ -143,7 +169,8 @@ CREATE TABLE cdrs (
     account_id      bigint NOT NULL,
     subscriber_id   bigint NOT NULL,
     state           cdr_state NOT NULL,
-    source          text NOT NULL,                   -- who said how it ended: finish, late, unreserved, expired, abandoned
+    source          text NOT NULL,  -- who said how it ended: finish, late, unreserved, unrated, expired, abandoned,
+                                    -- reconciled (its channel was gone, and no finish had come)
     exchange        text NOT NULL,
     attempt         smallint NOT NULL,
     callerid        text NOT NULL,
@@ -221,19 +248,57 @@ BEGIN
 END $$;
 CREATE TRIGGER next_version BEFORE UPDATE ON subscribers FOR EACH ROW EXECUTE FUNCTION next_version();
 
+-- A cached subscriber carries these settings of its account. Money columns are not among them: a call's own updates
+-- don't come here.
+CREATE FUNCTION touch_subscribers() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE subscribers SET version = version WHERE bucket = NEW.bucket AND account_id = NEW.account_id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER touch_subscribers AFTER UPDATE OF max_call_seconds, quota ON accounts
+    FOR EACH ROW EXECUTE FUNCTION touch_subscribers();
+
+---------------------------------------------------------------------------------------------------------------
+-- What an account may still commit, besides its balance
+
+-- The account's own date. A time zone is checked when it is set.
+CREATE FUNCTION local_date(p_time_zone text) RETURNS date LANGUAGE sql STABLE AS $$
+    SELECT (now() AT TIME ZONE p_time_zone)::date
+$$;
+CREATE FUNCTION check_time_zone() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM local_date(NEW.time_zone);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER check_time_zone BEFORE INSERT OR UPDATE OF time_zone ON accounts
+    FOR EACH ROW EXECUTE FUNCTION check_time_zone();
+
+-- NULL: no limit. What open calls hold counts as spent: they may cost that much today.
+CREATE FUNCTION day_left(a accounts) RETURNS numeric LANGUAGE sql STABLE AS $$
+    SELECT a.daily_limit - a.reserved - CASE WHEN a.spent_on = local_date(a.time_zone) THEN a.day_spent ELSE 0 END
+$$;
+CREATE FUNCTION unlimited(a accounts) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT a.overdraft IS NULL AND a.daily_limit IS NULL AND a.monthly_limit IS NULL
+$$;
+CREATE FUNCTION month_left(a accounts) RETURNS numeric LANGUAGE sql STABLE AS $$
+    SELECT a.monthly_limit - a.reserved
+           - CASE WHEN date_trunc('month', a.spent_on) = date_trunc('month', local_date(a.time_zone))
+                  THEN a.month_spent ELSE 0 END
+$$;
+
 ---------------------------------------------------------------------------------------------------------------
 -- reserve: (nothing) -> reserved
 
 CREATE TYPE reserve_request AS (
     call_key text, account_id bigint, subscriber_id bigint, subscriber_version integer, tariff_id bigint, deck_id bigint,
     minimum numeric,            -- decline below this: what the shortest charged call costs
-    maximum numeric,            -- hold at most this: what the longest allowed call costs
-    cap_seconds integer, lifetime_seconds integer,
+    maximum numeric,            -- hold at most this: what the longest allowed call, or its first slice, costs
+    price_per_minute numeric, quota boolean, cap_seconds integer, lifetime_seconds integer,
     exchange text, attempt smallint, callerid text, destination text, direction text, prefix text, rate text,
     route_name text, route_prefix text
 );
 CREATE TYPE reserve_answer AS (
-    outcome text,               -- reserved, exists, conflict, stale, inactive, too_many_calls, insufficient_funds
+    outcome text,               -- reserved, or why not: the values of ReserveOutcome
     granted numeric
 );
 
@@ -249,11 +314,10 @@ DECLARE
     answers    reserve_answer[] := array_fill(NULL::reserve_answer, ARRAY[cardinality(p_requests)]);
     held       numeric[] := array_fill(0::numeric, ARRAY[cardinality(p_requests)]);
     item       record;
-    account    bigint;          -- whose running sums the next four are
-    available  numeric;         -- NULL: unlimited
-    calls      integer;
+    account    bigint;          -- whose running sums the next two are
     new_held   numeric;
     new_calls  integer;
+    room       numeric;         -- what the account may commit; NULL: unlimited
     wanted     integer := 0;
     written    integer;
 BEGIN
@@ -262,7 +326,9 @@ BEGIN
       ORDER BY a.account_id FOR NO KEY UPDATE;
 
     FOR item IN
-        SELECT r.ord, r.account_id, r.minimum, r.maximum, a.available, a.open_calls, a.max_calls,
+        SELECT r.ord, r.account_id, r.subscriber_id, r.minimum, r.maximum,
+               a.available, a.day_left, a.month_left, a.open_calls, a.max_calls, s.max_calls AS subscriber_max_calls,
+               COALESCE(rule.allowed, a.default_allowed) AS allowed, r.price_per_minute > a.max_price AS too_dear,
                a.status = 'active' AND s.status = 'active' AS active,
                s.version = r.subscriber_version AND s.tariff_id = r.tariff_id AND s.account_id = r.account_id
                    AND t.deck_id = r.deck_id AS fresh,
@@ -271,15 +337,23 @@ BEGIN
                    AND COALESCE(old.destination, cdr.destination) = r.destination AS same
         FROM unnest(p_requests) WITH ORDINALITY AS r(
                 call_key, account_id, subscriber_id, subscriber_version, tariff_id, deck_id, minimum, maximum,
-                cap_seconds, lifetime_seconds, exchange, attempt, callerid, destination, direction, prefix, rate,
+                price_per_minute, quota, cap_seconds, lifetime_seconds, exchange, attempt, callerid, destination, direction, prefix, rate,
                 route_name, route_prefix, ord)
         LEFT JOIN LATERAL (
-            SELECT status, open_calls, max_calls, balance + overdraft - reserved AS available
+            SELECT status, open_calls, max_calls, max_price, default_allowed, balance + overdraft - reserved AS available,
+                   CASE WHEN daily_limit IS NOT NULL THEN day_left(accounts) END AS day_left,
+                   CASE WHEN monthly_limit IS NOT NULL THEN month_left(accounts) END AS month_left
             FROM accounts WHERE bucket = p_bucket AND account_id = r.account_id OFFSET 0
         ) a ON true
         LEFT JOIN LATERAL (
-            SELECT status, version, tariff_id, account_id FROM subscribers WHERE subscriber_id = r.subscriber_id OFFSET 0
+            SELECT status, version, tariff_id, account_id, max_calls FROM subscribers
+            WHERE subscriber_id = r.subscriber_id OFFSET 0
         ) s ON true
+        LEFT JOIN LATERAL (
+            SELECT allowed FROM account_prefixes
+            WHERE bucket = p_bucket AND account_id = r.account_id AND starts_with(r.destination, prefix)
+            ORDER BY length(prefix) DESC LIMIT 1
+        ) rule ON true
         LEFT JOIN LATERAL (SELECT deck_id FROM tariffs WHERE tariff_id = r.tariff_id OFFSET 0) t ON true
         LEFT JOIN LATERAL (
             SELECT account_id, destination FROM reservations
@@ -296,8 +370,6 @@ BEGIN
                   WHERE bucket = p_bucket AND account_id = account;
             END IF;
             account := item.account_id;
-            available := item.available;
-            calls := item.open_calls;
             new_held := 0;
             new_calls := 0;
         END IF;
@@ -307,13 +379,32 @@ BEGIN
             answers[item.ord] := ('stale', 0);
         ELSIF item.active IS NOT TRUE THEN
             answers[item.ord] := ('inactive', 0);
-        ELSIF calls + new_calls >= item.max_calls THEN
+        ELSIF item.allowed IS NOT TRUE THEN
+            answers[item.ord] := ('blocked_destination', 0);
+        ELSIF item.too_dear THEN
+            answers[item.ord] := ('price_too_high', 0);
+        ELSIF item.open_calls + new_calls >= item.max_calls THEN
             answers[item.ord] := ('too_many_calls', 0);
-        ELSIF item.minimum > 0 AND available - new_held < item.minimum THEN  -- what costs nothing needs no money
+        ELSIF item.subscriber_max_calls <= (
+            SELECT count(*) FROM reservations
+            WHERE bucket = p_bucket AND account_id = item.account_id AND subscriber_id = item.subscriber_id
+        ) + (
+            SELECT count(*) FROM unnest(p_requests, answers) AS r
+            WHERE r.subscriber_id = item.subscriber_id AND r.outcome = 'reserved'
+        ) THEN
+            answers[item.ord] := ('too_many_calls', 0);
+        -- What costs nothing needs no money.
+        ELSIF item.minimum > 0 AND item.available - new_held < item.minimum THEN
             answers[item.ord] := ('insufficient_funds', 0);
+        ELSIF item.minimum > 0 AND item.day_left - new_held < item.minimum THEN
+            answers[item.ord] := ('daily_limit', 0);
+        ELSIF item.minimum > 0 AND item.month_left - new_held < item.minimum THEN
+            answers[item.ord] := ('monthly_limit', 0);
         ELSE
-            answers[item.ord] := ('reserved', GREATEST(LEAST(item.maximum, available - new_held), 0));
-            IF available IS NOT NULL THEN
+            -- LEAST passes over what is NULL: no limit.
+            room := LEAST(item.available, item.day_left, item.month_left);
+            answers[item.ord] := ('reserved', GREATEST(LEAST(item.maximum, room - new_held), 0));
+            IF room IS NOT NULL THEN
                 held[item.ord] := (answers[item.ord]).granted;
                 new_held := new_held + held[item.ord];
             END IF;
@@ -332,10 +423,10 @@ BEGIN
     INSERT INTO reservations
     SELECT p_bucket, r.call_key, r.account_id, r.subscriber_id, held[r.ord], (answers[r.ord]).granted, r.cap_seconds,
            r.exchange, r.attempt, r.callerid, r.destination, r.direction, r.prefix, r.tariff_id, r.deck_id, r.rate,
-           r.route_name, r.route_prefix, now(), now() + make_interval(secs => r.lifetime_seconds)
+           r.route_name, r.route_prefix, r.quota, now(), now() + make_interval(secs => r.lifetime_seconds)
     FROM unnest(p_requests) WITH ORDINALITY AS r(
-            call_key, account_id, subscriber_id, subscriber_version, tariff_id, deck_id, minimum, maximum, cap_seconds,
-            lifetime_seconds, exchange, attempt, callerid, destination, direction, prefix, rate, route_name, route_prefix,
+            call_key, account_id, subscriber_id, subscriber_version, tariff_id, deck_id, minimum, maximum,
+            price_per_minute, quota, cap_seconds, lifetime_seconds, exchange, attempt, callerid, destination, direction, prefix, rate, route_name, route_prefix,
             ord)
     WHERE (answers[r.ord]).outcome = 'reserved'
     ON CONFLICT DO NOTHING;
@@ -348,7 +439,65 @@ BEGIN
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
--- settle: reserved -> settled (answered) | voided (never answered) | expired; expired -> settled | voided (late);
+-- extend: reserved -> extended. Raises what a call in quota mode may cost, as far as there is money
+
+CREATE TYPE extend_request AS (
+    call_key text, account_id bigint,
+    maximum numeric,            -- what the call may cost to the end of its next slice
+    lifetime_seconds integer, answered_at timestamptz
+);
+CREATE TYPE extend_answer AS (
+    outcome text,               -- extended (granted may be as it was: no money), unknown (ended, or never was), inactive
+    granted numeric
+);
+
+CREATE FUNCTION extend(p_bucket smallint, p_requests extend_request[]) RETURNS extend_answer[]
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+    answers  extend_answer[] := array_fill(NULL::extend_answer, ARRAY[cardinality(p_requests)]);
+    item     record;
+    account  accounts;
+    more     numeric;
+BEGIN
+    PERFORM FROM accounts a
+      WHERE a.bucket = p_bucket AND a.account_id = ANY (ARRAY(SELECT r.account_id FROM unnest(p_requests) r))
+      ORDER BY a.account_id FOR NO KEY UPDATE;
+    FOR item IN
+        SELECT r.*, old.granted, old.held FROM unnest(p_requests) WITH ORDINALITY AS r(
+            call_key, account_id, maximum, lifetime_seconds, answered_at, ord)
+        LEFT JOIN LATERAL (
+            SELECT granted, held FROM reservations
+            WHERE bucket = p_bucket AND call_key = r.call_key AND account_id = r.account_id OFFSET 0
+        ) old ON true
+        ORDER BY r.account_id, r.ord
+    LOOP
+        SELECT * INTO account FROM accounts WHERE bucket = p_bucket AND account_id = item.account_id;
+        IF item.granted IS NULL THEN
+            answers[item.ord] := ('unknown', 0);
+            CONTINUE;
+        ELSIF account.status <> 'active' THEN
+            answers[item.ord] := ('inactive', item.granted);
+            CONTINUE;
+        END IF;
+        -- LEAST passes over what is NULL: no limit.
+        more := GREATEST(LEAST(item.maximum - item.granted, account.balance + account.overdraft - account.reserved,
+                               day_left(account), month_left(account)), 0);
+        UPDATE reservations
+        SET granted = granted + more, held = held + CASE WHEN unlimited(account) THEN 0 ELSE more END,
+            expires_at = GREATEST(expires_at, now() + make_interval(secs => item.lifetime_seconds)),
+            answered_at = COALESCE(answered_at, item.answered_at), last_seen_at = now()
+        WHERE bucket = p_bucket AND call_key = item.call_key;
+        IF more > 0 AND NOT unlimited(account) THEN
+            UPDATE accounts SET reserved = reserved + more WHERE bucket = p_bucket AND account_id = item.account_id;
+        END IF;
+        answers[item.ord] := ('extended', item.granted + more);
+    END LOOP;
+    RETURN answers;
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
+-- settle: reserved -> settled (answered) | voided (never answered) | expired;
+-- expired or reconciled -> settled | voided (a late finish knows better than an estimate: the difference is posted);
 -- (nothing) -> settled | voided (a finish whose prepare never reached us: charged all the same, and marked)
 
 CREATE TYPE settle_request AS (
@@ -372,7 +521,7 @@ DECLARE
     wanted   bigint;
     written  bigint;
     changed  bigint[];          -- accounts, and what each gets back and pays
-    costs    numeric[];
+    dues     numeric[];
     freed    numeric[];
     ended    integer[];
 BEGIN
@@ -397,37 +546,42 @@ BEGIN
                    ELSE 'voided'
                END::cdr_state AS state,
                CASE
-                   WHEN cdr.state = 'expired' THEN 'late'
+                   WHEN cdr.account_id IS NOT NULL THEN 'late'
                    WHEN old.account_id IS NULL AND r.rate = '' AND r.seconds > 0 THEN 'unrated'
                    WHEN old.account_id IS NULL THEN 'unreserved'
                    ELSE r.source
                END AS source,
-               CASE WHEN a.overdraft IS NULL THEN 0 ELSE GREATEST(r.cost - COALESCE(old.held, 0), 0) END AS overrun,
+               COALESCE(cdr.cost, 0) AS charged_before,
+               CASE WHEN a.unlimited THEN 0
+                    ELSE GREATEST(r.cost - COALESCE(old.held, 0) - COALESCE(cdr.cost, 0), 0) END AS overrun,
                CASE
                    WHEN a.currency IS NULL THEN 'unknown'
                    WHEN COALESCE(old.account_id, cdr.account_id) <> r.account_id THEN 'conflict'
                    WHEN r.source = 'expired' AND (old.expires_at > now()) IS NOT FALSE THEN 'still_open'
-                   WHEN old.account_id IS NOT NULL OR cdr.state = 'expired' THEN 'settled'
-                   WHEN cdr.account_id IS NULL AND r.rate IS NULL THEN 'unknown'
-                   WHEN cdr.account_id IS NULL THEN 'settled'
+                   WHEN old.account_id IS NOT NULL THEN 'settled'
+                   WHEN cdr.account_id IS NULL THEN CASE WHEN r.rate IS NULL THEN 'unknown' ELSE 'settled' END
+                   WHEN r.source <> 'finish' THEN 'repeated'
+                   WHEN cdr.state = 'expired' THEN 'settled'
                    WHEN cdr.seconds = r.seconds THEN 'repeated'
+                   WHEN cdr.source = 'reconciled' THEN 'settled'
                    ELSE 'conflict'
                END AS outcome
         FROM unnest(p_requests) WITH ORDINALITY AS r(
                 call_key, account_id, seconds, billed_seconds, cost, disposition, cause, source, ended_at, subscriber_id,
                 exchange, attempt, callerid, destination, direction, prefix, tariff_id, deck_id, rate, route_name, ord)
         LEFT JOIN LATERAL (
-            SELECT balance, currency, overdraft FROM accounts
+            SELECT balance, currency, unlimited(accounts) AS unlimited FROM accounts
             WHERE bucket = p_bucket AND account_id = r.account_id OFFSET 0
         ) a ON true
         LEFT JOIN LATERAL (
             SELECT * FROM reservations WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
         ) old ON true
         LEFT JOIN LATERAL (
-            SELECT account_id, state, seconds FROM cdrs WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
+            SELECT account_id, state, source, seconds, cost FROM cdrs
+            WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
         ) cdr ON true
     ), done AS (
-        SELECT * FROM request WHERE outcome = 'settled'
+        SELECT *, cost - charged_before AS due FROM request WHERE outcome = 'settled'
     ), cleared AS (
         DELETE FROM reservations
         WHERE bucket = p_bucket AND call_key = ANY (ARRAY(SELECT call_key FROM done WHERE was_open))
@@ -443,7 +597,7 @@ BEGIN
     ), late AS (
         UPDATE cdrs SET
             state = d.state, source = d.source, seconds = d.seconds, billed_seconds = d.billed_seconds, cost = d.cost,
-            overrun = d.overrun, disposition = d.disposition, cause = d.cause, ended_at = d.ended_at,
+            overrun = cdrs.overrun + d.overrun, disposition = d.disposition, cause = d.cause, ended_at = d.ended_at,
             answered_at = CASE WHEN d.seconds > 0 THEN d.ended_at - make_interval(secs => d.seconds) END
         FROM done d
         WHERE cdrs.bucket = p_bucket AND cdrs.call_key = d.call_key
@@ -451,20 +605,20 @@ BEGIN
         RETURNING cdrs.call_key
     ), entry AS (
         INSERT INTO ledger_entries (bucket, account_id, kind, amount, balance_after, call_key)
-        SELECT p_bucket, account_id, 'charge', -cost,
-               balance - sum(cost) OVER (PARTITION BY account_id ORDER BY ord), call_key
-        FROM done WHERE cost > 0 ORDER BY account_id, ord
+        SELECT p_bucket, account_id, (CASE WHEN charged_before > 0 THEN 'correction' ELSE 'charge' END)::ledger_entry_kind,
+               -due, balance - sum(due) OVER (PARTITION BY account_id ORDER BY ord), call_key
+        FROM done WHERE due <> 0 ORDER BY account_id, ord
     ), change AS (
-        SELECT account_id, sum(cost) AS cost, sum(held) AS held, count(*) FILTER (WHERE was_open) AS calls
+        SELECT account_id, sum(due) AS due, sum(held) AS held, count(*) FILTER (WHERE was_open) AS calls
         FROM done GROUP BY account_id
     )
     SELECT array_agg((outcome, CASE WHEN outcome = 'settled' THEN overrun ELSE 0 END)::settle_answer ORDER BY ord),
            count(*) FILTER (WHERE outcome = 'settled'), (SELECT count(*) FROM cdr) + (SELECT count(*) FROM late),
            (SELECT array_agg(account_id ORDER BY account_id) FROM change),
-           (SELECT array_agg(cost ORDER BY account_id) FROM change),
+           (SELECT array_agg(due ORDER BY account_id) FROM change),
            (SELECT array_agg(held ORDER BY account_id) FROM change),
            (SELECT array_agg(calls ORDER BY account_id) FROM change)
-      INTO answers, wanted, written, changed, costs, freed, ended
+      INTO answers, wanted, written, changed, dues, freed, ended
       FROM request;
     IF written <> wanted THEN
         -- Another transaction wrote a CDR of one of these keys under another account since we looked: look again.
@@ -472,13 +626,18 @@ BEGIN
     END IF;
     FOR i IN 1 .. COALESCE(cardinality(changed), 0) LOOP
         UPDATE accounts
-        SET balance = balance - costs[i], reserved = reserved - freed[i], open_calls = open_calls - ended[i]
+        SET balance = balance - dues[i], reserved = reserved - freed[i], open_calls = open_calls - ended[i],
+            day_spent = dues[i] + CASE WHEN spent_on = local_date(time_zone) THEN day_spent ELSE 0 END,
+            month_spent = dues[i] + CASE WHEN date_trunc('month', spent_on) = date_trunc('month', local_date(time_zone))
+                                          THEN month_spent ELSE 0 END,
+            spent_on = local_date(time_zone)
         WHERE bucket = p_bucket AND account_id = changed[i];
     END LOOP;
     RETURN answers;
 END $$;
 
 -- Reservations whose finish never came, oldest first: their money is freed, and the CDR says so. Answers how many.
+-- A call that was seen answered is not among them: what it cost is known, and services/charging settles it.
 CREATE FUNCTION expire(p_bucket smallint, p_limit integer) RETURNS integer
 LANGUAGE sql AS $$
     SELECT count(*) FILTER (WHERE (answer).outcome = 'settled')::integer
@@ -486,7 +645,7 @@ LANGUAGE sql AS $$
         SELECT (call_key, account_id, 0, 0, 0, 'EXPIRED', 0, 'expired', NULL,
                 NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::settle_request
         FROM reservations
-        WHERE bucket = p_bucket AND expires_at <= now()
+        WHERE bucket = p_bucket AND expires_at <= now() AND answered_at IS NULL
         ORDER BY expires_at LIMIT p_limit
     ))) AS answer
 $$;

@@ -82,6 +82,8 @@ class Engine:
                 max_reserve_seconds=settings.max_reserve_seconds,
                 reservation_grace_seconds=settings.reservation_grace_seconds,
                 international_prefix=settings.international_prefix,
+                quota=settings.reservation_mode == "quota",
+                quota_seconds=settings.quota_seconds,
             ),
             observer=self.metrics,
         )

@@ -165,6 +165,17 @@ class Settings(BaseModel):
         description="A call is reserved, and so limited, to this long unless the subscriber has a limit of its"
         " own. Longer binds more money per call, shorter cuts longer calls.",
     )
+    reservation_mode: Literal["full", "quota"] = Field(
+        "full",
+        description="of accounts that don't say. full: a call holds the money of its whole length; quota: of"
+        " quota_seconds at a time, so that many calls share one balance. quota needs the exchange to be watched"
+        " (AMI); a call from one that is not is reserved in full.",
+    )
+    quota_seconds: int = Field(
+        120, ge=10, le=3_600,
+        description="one slice of a call in quota mode. Shorter shares a balance more fairly, longer asks the"
+        " database less often.",
+    )  # fmt: skip
     reservation_grace_seconds: int = Field(
         600,
         ge=10,

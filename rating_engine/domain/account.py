@@ -24,7 +24,11 @@ class PartyStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """What callPrepare needs to know of a login. `version` grows with every change of the row."""
+    """What callPrepare needs to know of a login. `version` grows with every change of it.
+
+    `max_seconds`: the subscriber's own longest call, in place of the setting. `max_call_seconds`: the account's,
+    which nothing exceeds. `quota`: reserve in slices; None: as the settings say.
+    """
 
     subscriber_id: int
     version: int
@@ -35,6 +39,8 @@ class Subscriber:
     currency: str
     callerid: str
     max_seconds: int | None
+    max_call_seconds: int | None
+    quota: bool | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,10 @@ class DeclineReason(StrEnum):
     UNAVAILABLE = "unavailable"
     OVERLOADED = "overloaded"
     INTERNAL = "internal"
+    BLOCKED_DESTINATION = "blocked_destination"
+    PRICE_TOO_HIGH = "price_too_high"
+    DAILY_LIMIT = "daily_limit"
+    MONTHLY_LIMIT = "monthly_limit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,10 @@ class FinishCall:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """The call may start. `max_seconds` never exceeds what the reservation pays for."""
+    """The call may start. `max_seconds` never exceeds what the reservation pays for.
+
+    `quota`: that is a first slice, which the engine lengthens while the call lasts, until the money ends.
+    """
 
     call_key: CallKey
     max_seconds: int
@@ -84,6 +91,7 @@ class Allowed:
     route_name: str
     reserved: Decimal
     currency: str
+    quota: bool = False
     repeated: bool = False
 
 
@@ -132,6 +140,14 @@ class Balance:
     reserved: Decimal
     overdraft: Decimal | None
     available: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Extended:
+    """An open call may last `max_seconds` from its answer. `final`: no more can be had now, for want of money or time."""
+
+    max_seconds: int
+    final: bool
 
 
 PrepareOutcome = Allowed | Declined

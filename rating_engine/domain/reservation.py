@@ -37,6 +37,8 @@ class ReserveRequest:
     subscriber_version: int
     minimum: Decimal
     maximum: Decimal
+    price_per_minute: Decimal
+    quota: bool
     cap_seconds: int
     lifetime_seconds: int
     route_prefix: str
@@ -44,14 +46,18 @@ class ReserveRequest:
 
 
 class ReserveOutcome(StrEnum):
-    """Answers of the SQL function reserve(), in the order of its checks."""
+    """Answers of the SQL function reserve(), in the order of its checks. The refusals are values of DeclineReason."""
 
     EXISTS = "exists"
     CONFLICT = "conflict"
     STALE = "stale"
     INACTIVE = "inactive"
+    BLOCKED_DESTINATION = "blocked_destination"
+    PRICE_TOO_HIGH = "price_too_high"
     TOO_MANY_CALLS = "too_many_calls"
     INSUFFICIENT_FUNDS = "insufficient_funds"
+    DAILY_LIMIT = "daily_limit"
+    MONTHLY_LIMIT = "monthly_limit"
     RESERVED = "reserved"
 
 
@@ -63,10 +69,39 @@ class ReserveAnswer:
     granted: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class ExtendRequest:
+    """Raise what a call may cost to `maximum`, as far as there is money. `answered_at` None: not seen."""
+
+    call_key: CallKey
+    bucket: int
+    account_id: int
+    maximum: Decimal
+    lifetime_seconds: int
+    answered_at: datetime | None
+
+
+class ExtendOutcome(StrEnum):
+    """Answers of the SQL function extend()."""
+
+    EXTENDED = "extended"
+    INACTIVE = "inactive"  # the account was blocked: the call may use up what it has
+    UNKNOWN = "unknown"  # the call has ended
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendAnswer:
+    """`granted`: what the call may cost in all."""
+
+    outcome: ExtendOutcome
+    granted: Decimal
+
+
 class SettleSource(StrEnum):
     """Who says how a call ended."""
 
     FINISH = "finish"
+    RECONCILED = "reconciled"  # its channel was gone, and no finish had come
     ABANDONED = "abandoned"  # the exchange never heard the answer to its callPrepare
 
 
@@ -113,6 +148,7 @@ class OpenCall:
 
     account_id: int
     granted: Decimal
+    quota: bool
     cap_seconds: int
     route_prefix: str
     details: CallDetails

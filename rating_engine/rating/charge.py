@@ -12,14 +12,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from rating_engine.rating.lines import Line, LineKind, lines_of
-from rating_engine.rating.money import EXACT
-from rating_engine.rating.rate import DurationRounding, Rate
+from rating_engine.rating.money import EXACT, PRICE_DECIMALS, quantise_fraction
+from rating_engine.rating.rate import DurationRounding, PriceUnit, Rate
+from rating_engine.rating.terms import SECONDS_PER_MINUTE
 
-__all__ = ["Charge", "Line", "LineKind", "charge", "max_charge", "max_duration", "min_charge"]
+__all__ = ["Charge", "Line", "LineKind", "charge", "max_charge", "max_duration", "min_charge", "price_per_minute"]
 
+PRICES_KEPT: Final = 4_096  # as many as the parsed rates: the rates in use
 MAX_DIGITS: Final = 30  # before the point of a Decimal: more than any money or time, too few to fill memory
 
 
@@ -111,6 +114,16 @@ def min_charge(rate: Rate) -> Decimal:
     Above `max_charge(rate, cap)` where `cap` ends inside the grace period; such a call needs no money at all.
     """
     return charge(rate, rate.grace_period + 1).cost
+
+
+@lru_cache(maxsize=PRICES_KEPT)
+def price_per_minute(rate: Rate) -> Decimal:
+    """What a minute costs, without fees and surcharge, by the dearer of first and later intervals; 8 decimals, half up."""
+    if rate.price_unit is PriceUnit.MINUTE:
+        return max(rate.price_1, rate.price_n)
+    first = Fraction(rate.price_1) * SECONDS_PER_MINUTE / rate.interval_1
+    later = Fraction(rate.price_n) * SECONDS_PER_MINUTE / rate.interval_n
+    return quantise_fraction(max(first, later), PRICE_DECIMALS)
 
 
 def _whole_seconds(rate: Rate, seconds: object) -> int:

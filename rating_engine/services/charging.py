@@ -11,6 +11,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, Protocol
 
@@ -25,6 +26,7 @@ from rating_engine.domain.outcomes import (
     CallKey,
     Declined,
     DeclineReason,
+    Extended,
     FinishCall,
     FinishOutcome,
     NotSaved,
@@ -35,6 +37,8 @@ from rating_engine.domain.outcomes import (
 from rating_engine.domain.reservation import (
     CallDetails,
     EndedCall,
+    ExtendOutcome,
+    ExtendRequest,
     OpenCall,
     ReserveOutcome,
     ReserveRequest,
@@ -43,7 +47,7 @@ from rating_engine.domain.reservation import (
     SettleSource,
 )
 from rating_engine.domain.tariff import RateMatch, Route
-from rating_engine.rating.charge import charge, max_charge, max_duration, min_charge
+from rating_engine.rating.charge import charge, max_charge, max_duration, min_charge, price_per_minute
 from rating_engine.rating.lcr import route_for_attempt
 from rating_engine.rating.number import InvalidNumber, normalise_callerid, normalise_destination
 from rating_engine.rating.rate import Rate
@@ -71,11 +75,14 @@ class CallObserver(Protocol):
 @dataclass(frozen=True, slots=True)
 class ChargingPolicy:
     """`max_reserve_seconds`: the longest call of a subscriber without a limit of its own. `reservation_grace_seconds`:
-    how long past that a reservation waits for its finish before it expires."""
+    how long past that a reservation waits for its finish before it expires. `quota`: accounts that don't say reserve
+    in slices of `quota_seconds`."""
 
     max_reserve_seconds: int = 3600
     reservation_grace_seconds: int = 300
     international_prefix: str = "00"
+    quota: bool = False
+    quota_seconds: int = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +109,7 @@ class Charging:
         read_account: Callable[[str], Awaitable[AccountState | None]],
         policy: ChargingPolicy,
         observer: CallObserver,
+        is_watched: Callable[[str], bool] = lambda exchange: False,
     ) -> None:
         self._ledger = ledger
         self._subscribers = subscribers
@@ -110,6 +118,7 @@ class Charging:
         self._read_account = read_account
         self._policy = policy
         self._observer = observer
+        self._is_watched = is_watched
         self._open: OrderedDict[CallKey, OpenCall] = OrderedDict()
         self._undo: deque[SettleRequest] = deque(maxlen=UNDO_KEPT)
 
@@ -186,25 +195,39 @@ class Charging:
         if route is None:
             return Declined(DeclineReason.NO_ROUTE)
         cap = subscriber.max_seconds or self._policy.max_reserve_seconds
+        cap = min(cap, subscriber.max_call_seconds or cap)
+        quota = self._quota(subscriber, call.call_key.exchange)
         minimum = min_charge(match.rate)
+        slice_seconds = min(cap, self._policy.quota_seconds) if quota else cap
         request = ReserveRequest(
             call_key=call.call_key,
             bucket=subscriber.bucket,
             account_id=subscriber.account_id,
             subscriber_version=subscriber.version,
             minimum=minimum,
-            maximum=max(minimum, max_charge(match.rate, cap)),
+            maximum=max(minimum, max_charge(match.rate, slice_seconds)),
+            price_per_minute=price_per_minute(match.rate),
+            quota=quota,
             cap_seconds=cap,
-            lifetime_seconds=cap + self._policy.reservation_grace_seconds,
+            lifetime_seconds=slice_seconds + self._policy.reservation_grace_seconds,
             route_prefix=route.dial_prefix,
             details=_details(call, subscriber, destination, match, route.name),
         )
         return _Plan(subscriber, match, route, cap, request)
 
+    def _quota(self, subscriber: Subscriber, exchange: str) -> bool:
+        """Whether this call reserves in slices: only where somebody watches its exchange and can lengthen it."""
+        wanted = self._policy.quota if subscriber.quota is None else subscriber.quota
+        if wanted and not self._is_watched(exchange):
+            _log.warning("quota_without_watch", exchange=exchange, login=subscriber.login)
+            return False
+        return wanted
+
     def _allow(self, call_key: CallKey, plan: _Plan, granted: Decimal) -> Allowed:
         held = OpenCall(
             account_id=plan.subscriber.account_id,
             granted=granted,
+            quota=plan.request.quota,
             cap_seconds=plan.cap_seconds,
             route_prefix=plan.route.dial_prefix,
             details=plan.request.details,
@@ -218,6 +241,39 @@ class Charging:
             rate = Rate.from_json(held.details.rate)
             return _allowed(call_key, held, rate, subscriber.currency, repeated=True)
         return Declined(DeclineReason.ALREADY_FINISHED)
+
+    # -- while the call lasts ---------------------------------------------------------------------------------
+
+    async def extend_call(
+        self, call_key: CallKey, bucket: int, *, talked_seconds: int, answered_at: datetime | None = None
+    ) -> Extended | None:
+        """Hold the money of one more slice past `talked_seconds`; None when the call has ended.
+
+        The last slice is cut to the second that the money pays. Errors: Unavailable, Overloaded (ask again).
+        """
+        held = self._open.get(call_key) or await self._ledger.find(bucket, call_key)
+        if not isinstance(held, OpenCall):
+            return None
+        rate = Rate.from_json(held.details.rate)
+        wanted = min(held.cap_seconds, talked_seconds + self._policy.quota_seconds)
+        answer = await self._ledger.extend(
+            ExtendRequest(
+                call_key=call_key,
+                bucket=bucket,
+                account_id=held.account_id,
+                maximum=max_charge(rate, wanted),
+                lifetime_seconds=wanted - talked_seconds + self._policy.reservation_grace_seconds,
+                answered_at=answered_at,
+            )
+        )
+        if answer.outcome is ExtendOutcome.UNKNOWN:
+            self._open.pop(call_key, None)
+            return None
+        if call_key in self._open:
+            self._open[call_key] = replace(held, granted=answer.granted)
+        longest = max_duration(rate, answer.granted, held.cap_seconds)
+        _log.debug("call_extended", call_key=str(call_key), max_seconds=longest, granted=str(answer.granted))
+        return Extended(max_seconds=longest, final=longest < wanted or longest >= held.cap_seconds)
 
     # -- callFinish -------------------------------------------------------------------------------------------
 
@@ -345,6 +401,7 @@ def _allowed(call_key: CallKey, held: OpenCall, rate: Rate, currency: str, *, re
         route_name=details.route_name,
         reserved=held.granted,
         currency=currency,
+        quota=held.quota,
         repeated=repeated,
     )
 

@@ -72,15 +72,15 @@ LAWS: Final = (
     ),
     Law(
         "charged_once",
-        "a CDR's cost = its charges in the ledger, each call key at most once",
+        "a CDR's cost = its entries in the ledger, each call key charged at most once",
         """
-        SELECT format('call %s: its CDR says %s, its ledger entries %s (%s of them)',
-                      COALESCE(c.call_key, l.call_key), c.cost, COALESCE(l.total, 0), COALESCE(l.entries, 0))
+        SELECT format('call %s: its CDR says %s, its ledger entries %s (%s charges)',
+                      call_key, c.cost, COALESCE(l.total, 0), COALESCE(l.charges, 0))
         FROM cdrs c FULL JOIN (
-            SELECT bucket, call_key, -sum(amount) AS total, count(*) AS entries
-            FROM ledger_entries WHERE kind = 'charge' GROUP BY 1, 2
+            SELECT bucket, call_key, -sum(amount) AS total, count(*) FILTER (WHERE kind = 'charge') AS charges
+            FROM ledger_entries WHERE call_key IS NOT NULL GROUP BY 1, 2
         ) l USING (bucket, call_key)
-        WHERE c.cost IS DISTINCT FROM COALESCE(l.total, 0) OR l.entries > 1
+        WHERE c.cost IS DISTINCT FROM COALESCE(l.total, 0) OR l.charges > 1
         """,
         "post a correction for the difference",
     ),
@@ -103,7 +103,7 @@ LAWS: Final = (
             USING (bucket, account_id)
         LEFT JOIN (
             SELECT bucket, account_id, -sum(amount) AS total FROM ledger_entries
-            WHERE kind = 'correction' AND amount < 0 GROUP BY 1, 2
+            WHERE kind = 'correction' AND amount < 0 AND call_key IS NULL GROUP BY 1, 2
         ) d USING (bucket, account_id)
         WHERE a.balance + a.overdraft - a.reserved + COALESCE(o.total, 0) + COALESCE(d.total, 0) < 0
         """,

@@ -18,6 +18,9 @@ from rating_engine.domain.reservation import (
     CallDetails,
     EndedCall,
     OpenCall,
+    ExtendAnswer,
+    ExtendOutcome,
+    ExtendRequest,
     ReserveAnswer,
     ReserveOutcome,
     ReserveRequest,
@@ -36,17 +39,18 @@ EXPIRE_BATCH: Final = 500  # keeps the sweep's row locks as short as a call's ba
 _RETRY = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
 _RESERVE: Final = "SELECT reserve($1, $2::reserve_request[])"
+_EXTEND: Final = "SELECT extend($1, $2::extend_request[])"
 _SETTLE: Final = "SELECT settle($1, $2::settle_request[])"
 _EXPIRE: Final = "SELECT expire($1, $2)"
 _DETAILS: Final = (
     "subscriber_id, exchange, attempt, callerid, destination, direction, prefix, tariff_id, deck_id, rate, route_name"
 )
 _FIND: Final = f"""
-    SELECT call_key, account_id, {_DETAILS}, granted, cap_seconds, route_prefix,
+    SELECT call_key, account_id, {_DETAILS}, granted, quota, cap_seconds, route_prefix,
            NULL AS state, NULL AS seconds, NULL AS billed_seconds, NULL AS cost, NULL AS disposition, NULL AS cause
     FROM reservations WHERE bucket = $1 AND call_key = ANY ($2)
     UNION ALL
-    SELECT call_key, account_id, {_DETAILS}, NULL, NULL, NULL,
+    SELECT call_key, account_id, {_DETAILS}, NULL, NULL, NULL, NULL,
            state::text, seconds, billed_seconds, cost, disposition, cause
     FROM cdrs WHERE bucket = $1 AND call_key = ANY ($2)
 """  # noqa: S608  the only text put in is the constant above
@@ -76,6 +80,12 @@ class Ledger:
             )
             for bucket in range(buckets)
         ]
+        self._extend = [
+            Batcher[ExtendRequest, ExtendAnswer](
+                f"extend-{bucket}", _on_bucket(self._extend_batch, bucket), lambda r: r.call_key, **limits
+            )
+            for bucket in range(buckets)
+        ]
         self._settle = [
             Batcher[SettleRequest, SettleAnswer](
                 f"settle-{bucket}", _on_bucket(self._settle_batch, bucket), lambda r: r.call_key, **limits
@@ -93,6 +103,10 @@ class Ledger:
         """Hold money for a call. Errors: Unavailable (outcome unknown), Overloaded (nothing done)."""
         return await self._reserve[request.bucket].submit(request)
 
+    async def extend(self, request: ExtendRequest) -> ExtendAnswer:
+        """Hold more money for a call. Errors: Unavailable (outcome unknown), Overloaded (nothing done)."""
+        return await self._extend[request.bucket].submit(request)
+
     async def settle(self, request: SettleRequest) -> SettleAnswer:
         """Charge a call and free the rest. Errors: Unavailable (outcome unknown), Overloaded (nothing done)."""
         return await self._settle[request.bucket].submit(request)
@@ -107,13 +121,17 @@ class Ledger:
 
     async def drain(self) -> None:
         """Wait until nothing is queued or in flight."""
-        for queues in (self._reserve, self._settle, self._find):
+        for queues in (self._reserve, self._extend, self._settle, self._find):
             for queue in queues:
                 await queue.drain()
 
     async def _reserve_batch(self, bucket: int, requests: Sequence[ReserveRequest]) -> list[ReserveAnswer]:
         rows = await self._call("reserve", _RESERVE, bucket, [_reserve_args(r) for r in requests])
         return [ReserveAnswer(ReserveOutcome(outcome), granted) for outcome, granted in rows]
+
+    async def _extend_batch(self, bucket: int, requests: Sequence[ExtendRequest]) -> list[ExtendAnswer]:
+        rows = await self._call("extend", _EXTEND, bucket, [_extend_args(r) for r in requests])
+        return [ExtendAnswer(ExtendOutcome(outcome), granted) for outcome, granted in rows]
 
     async def _settle_batch(self, bucket: int, requests: Sequence[SettleRequest]) -> list[SettleAnswer]:
         rows = await self._call("settle", _SETTLE, bucket, [_settle_args(r) for r in requests])
@@ -174,6 +192,8 @@ def _reserve_args(request: ReserveRequest) -> tuple[Any, ...]:
         d.deck_id,
         request.minimum,
         request.maximum,
+        request.price_per_minute,
+        request.quota,
         request.cap_seconds,
         request.lifetime_seconds,
         d.exchange,
@@ -185,6 +205,17 @@ def _reserve_args(request: ReserveRequest) -> tuple[Any, ...]:
         d.rate,
         d.route_name,
         request.route_prefix,
+    )
+
+
+def _extend_args(request: ExtendRequest) -> tuple[Any, ...]:
+    """One extend_request of schema.sql."""
+    return (
+        str(request.call_key),
+        request.account_id,
+        request.maximum,
+        request.lifetime_seconds,
+        request.answered_at,
     )
 
 
@@ -222,6 +253,7 @@ def _call_from_row(row: asyncpg.Record) -> OpenCall | EndedCall:
         return OpenCall(
             account_id=row["account_id"],
             granted=Decimal(row["granted"]),
+            quota=row["quota"],
             cap_seconds=row["cap_seconds"],
             route_prefix=row["route_prefix"],
             details=details,

@@ -12,7 +12,7 @@ MAX_ROUTES: Final = 10_000  # held in memory whole, and gone through in order at
 
 _BY_LOGIN: Final = """
     SELECT s.subscriber_id, s.version, s.login, s.bucket, s.account_id, s.tariff_id, a.currency, s.callerid,
-           s.max_seconds
+           s.max_seconds, a.max_call_seconds, a.quota
     FROM subscribers s JOIN accounts a USING (bucket, account_id)
     WHERE s.login = $1
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -15,6 +16,7 @@ from rating_engine.domain.reservation import (
     OpenCall,
     ReserveOutcome,
     SettleOutcome,
+    SettleSource,
 )
 from rating_engine.services.doctor import ledger_balanced
 from rating_engine.storage.accounts import account_state, post_entry, statement
@@ -228,6 +230,27 @@ async def test_an_expired_call_frees_its_money_and_a_late_finish_still_charges(d
     assert tuple(row) == ("settled", "late", 50)
 
 
+async def test_a_late_finish_corrects_a_reconciled_call_by_the_difference(database, ledger, deck, subscriber):
+    await ledger.reserve(reserve_request(subscriber, deck, "1", maximum="4"))
+    estimate = settle_request(subscriber, "1", seconds=60, cost="0.6")
+    assert (await ledger.settle(replace(estimate, source=SettleSource.RECONCILED))).outcome is SettleOutcome.SETTLED
+    assert (await ledger.settle(replace(estimate, source=SettleSource.RECONCILED))).outcome is SettleOutcome.REPEATED
+    exact = settle_request(subscriber, "1", seconds=50, cost="0.5")
+    assert (await ledger.settle(exact)).outcome is SettleOutcome.SETTLED
+    assert (await ledger.settle(exact)).outcome is SettleOutcome.REPEATED
+    assert (await money(database))[0] == Decimal("9.5")
+    row = await database.fetchrow("SELECT source, seconds, cost FROM cdrs")
+    assert tuple(row) == ("late", 50, Decimal("0.5"))
+
+
+async def test_a_finish_that_agrees_with_reconciliation_changes_nothing(database, ledger, deck, subscriber):
+    await ledger.reserve(reserve_request(subscriber, deck, "1", maximum="4"))
+    request = settle_request(subscriber, "1", seconds=60, cost="0.6")
+    await ledger.settle(replace(request, source=SettleSource.RECONCILED))
+    assert (await ledger.settle(request)).outcome is SettleOutcome.REPEATED
+    assert await database.fetchval("SELECT source FROM cdrs") == "reconciled"
+
+
 async def test_a_finish_without_a_prepare_is_charged_and_marked(database, ledger, deck, subscriber):
     details = details_of(subscriber, deck)
     answer = await ledger.settle(settle_request(subscriber, "1", seconds=50, cost="0.5", details=details))
@@ -244,7 +267,7 @@ async def test_an_open_call_is_found_as_it_was_reserved(ledger, deck, subscriber
     request = reserve_request(subscriber, deck, "1", maximum="4")
     await ledger.reserve(request)
     found = await ledger.find(0, CallKey("test", "1"))
-    assert found == OpenCall(subscriber.account_id, Decimal(4), 100, "", request.details)
+    assert found == OpenCall(subscriber.account_id, Decimal(4), False, 100, "", request.details)
     assert await ledger.find(0, CallKey("test", "2")) is None
 
 

@@ -104,6 +104,7 @@ def reserve_request(
     maximum: str = "1",
     destination: str = "4912345",
     lifetime_seconds: int = 700,
+    quota: bool = False,
 ) -> ReserveRequest:
     """A request to hold between `minimum` and `maximum`."""
     return ReserveRequest(
@@ -113,6 +114,8 @@ def reserve_request(
         subscriber_version=subscriber.version,
         minimum=Decimal(minimum),
         maximum=Decimal(maximum),
+        price_per_minute=Decimal("0.60"),
+        quota=quota,
         cap_seconds=100,
         lifetime_seconds=lifetime_seconds,
         route_prefix="",
