@@ -40,8 +40,12 @@ DECLINE_CODES: Final[Mapping[DeclineReason, int]] = MappingProxyType(
     {
         DeclineReason.BAD_REQUEST: 400,
         DeclineReason.INSUFFICIENT_FUNDS: 402,
+        DeclineReason.DAILY_LIMIT: 402,
+        DeclineReason.MONTHLY_LIMIT: 402,
         DeclineReason.UNKNOWN_LOGIN: 403,
         DeclineReason.INACTIVE: 403,
+        DeclineReason.BLOCKED_DESTINATION: 403,
+        DeclineReason.PRICE_TOO_HIGH: 403,
         DeclineReason.NO_RATE: 404,
         DeclineReason.CONFLICT: 409,
         DeclineReason.ALREADY_FINISHED: 409,
