@@ -22,6 +22,7 @@ _SPECIAL_EXTENSIONS: Final = frozenset({"s", "h", "i", "t", "T", "o", "a", "e", 
 _ATTEMPT: Final = re.compile(r"[0-9]{1,2}")
 _SECONDS: Final = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,9}))?")
 _STATUS: Final = re.compile(rf"([0-9]{{0,3}})([A-Za-z][A-Za-z_-]{{0,{MAX_DISPOSITION - 1}}})?")
+_NO_WORD: Final = re.compile(r"[^A-Za-z_-]+")
 
 
 def argument(request: AgiRequest, index: int) -> str:
@@ -64,6 +65,14 @@ def destination(request: AgiRequest) -> str:
     return text("destination", value, MAX_NUMBER)
 
 
+def caller_of_ended(request: AgiRequest, index: int) -> str | None:
+    """The same of a call that has ended; None where it is malformed: it only describes, and the call is charged."""
+    try:
+        return callerid(request, index)
+    except InvalidRequest:
+        return None
+
+
 def callerid(request: AgiRequest, index: int) -> str | None:
     """The argument at `index`, else the channel's caller number; None where Asterisk doesn't know it."""
     return optional_text("callerid", argument(request, index) or request.callerid.strip(), MAX_NUMBER) or None
@@ -92,10 +101,14 @@ def seconds(value: str) -> int:
 
 
 def status(value: str) -> tuple[int, str]:
-    """Cause and disposition of `16ANSWER`, `0CANCEL`, `ANSWER`, `16`; 0 and empty where one is missing."""
+    """Cause and disposition of `16ANSWER`, `0CANCEL`, `ANSWER`, `16`; 0 and empty where one is missing.
+
+    A status only describes how the call ended. One that is malformed keeps what can be read of it and is never
+    refused: the seconds beside it have to be charged.
+    """
     match = _STATUS.fullmatch(value)
     if match is None:
-        raise InvalidRequest("status", f"{value[:40]!r} is not a cause and a word, as in 16ANSWER")
+        return 0, _NO_WORD.sub("", value)[:MAX_DISPOSITION]
     return int(match[1] or 0), match[2] or ""
 
 

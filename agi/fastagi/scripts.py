@@ -121,7 +121,7 @@ def parse_call_finish(request: AgiRequest, exchange: str) -> FinishCall:
         seconds=fields.seconds(fields.argument(request, 2)),
         disposition=disposition,
         cause=cause,
-        callerid=fields.callerid(request, 4),
+        callerid=fields.caller_of_ended(request, 4),
     )
 
 
