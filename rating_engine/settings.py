@@ -77,12 +77,6 @@ class Settings(BaseModel):
         le=5_000,
         description="Deadline of one Redis command. Longer than this PostgreSQL is the faster answer.",
     )
-    redis_pool_size: int = Field(
-        16,
-        ge=1,
-        le=200,
-        description="Connections of one worker to Redis; look-ups beyond it go to PostgreSQL.",
-    )
 
     # --- FastAGI
     fastagi_host: str = Field(

@@ -1,0 +1,1 @@
+"""The exchange watched over its manager interface."""

@@ -10,7 +10,8 @@ class Candidate(Protocol):
     """What the choice needs to know of a route: the destinations it serves, by their first digits."""
 
     @property
-    def number_prefix(self) -> str: ...
+    def number_prefix(self) -> str:
+        """The first digits of the destinations it serves; empty for all."""
 
 
 RouteT = TypeVar("RouteT", bound=Candidate)
