@@ -49,7 +49,8 @@ def start_server(spec: dict[str, Any]) -> int:
         os.dup2(nothing, 0)
         os.dup2(log, 1)
         os.dup2(log, 2)
-        os.closerange(3, os.sysconf("SC_OPEN_MAX"))  # the lock that the guard holds is not the server's
+        if spec["lock"] is not None:
+            os.close(spec["lock"])  # the guard's, not the server's; everything else closes itself on exec
         if spec["uid"] is not None:
             os.setgroups([])
             os.setgid(spec["gid"])

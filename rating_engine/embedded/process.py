@@ -77,7 +77,7 @@ class ServerCommand:
     stop: tuple[tuple[int, float], ...]
     remove: Path | None = None
 
-    def to_spec(self) -> str:
+    def to_spec(self, lock: int | None) -> str:
         """As JSON for the guard's command line. Holds no secret: those are in files."""
         return json.dumps(
             {
@@ -87,6 +87,7 @@ class ServerCommand:
                 "uid": self.identity.uid,
                 "gid": self.identity.gid,
                 "stop": self.stop,
+                "lock": lock,
                 "remove": None if self.remove is None else str(self.remove),
                 "env": server_environment(),
             }
@@ -102,7 +103,7 @@ class GuardedProcess:
         set_aside(server.log)
         self._log_start = server.log.stat().st_size if server.log.exists() else 0
         self._guard = subprocess.Popen(
-            [sys.executable, "-I", "-S", guard.__file__, server.to_spec()],
+            [sys.executable, "-I", "-S", guard.__file__, server.to_spec(lock)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # a Ctrl-C is for the engine, which still needs its servers

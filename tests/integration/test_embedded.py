@@ -343,18 +343,16 @@ def test_programs_that_the_servers_cannot_reach_are_copied(kept_dir: Path, monke
     assert command.startswith(str(kept_dir / "data" / "programs"))
 
 
-def test_modes_decide_who_may_enter(tmp_path: Path) -> None:
+def test_modes_decide_who_may_enter(kept_dir: Path) -> None:
     stranger = Identity(12_345, 12_345, "stranger")
     owner = Identity(os.getuid(), 12_345, "owner")
-    for part in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        part.chmod(0o755)
-    tmp_path.chmod(0o700)
 
-    assert not programs.can_enter(tmp_path, stranger)
-    assert programs.can_enter(tmp_path, owner)
-    assert programs.can_enter(tmp_path, Identity())
-    tmp_path.chmod(0o711)
-    assert programs.can_enter(tmp_path, stranger)
+    kept_dir.chmod(0o700)
+    assert not programs.can_enter(kept_dir, stranger)
+    assert programs.can_enter(kept_dir, owner)
+    assert programs.can_enter(kept_dir, Identity())
+    kept_dir.chmod(0o711)
+    assert programs.can_enter(kept_dir, stranger)
 
 
 def test_a_user_keeps_data_below_the_data_home(monkeypatch: pytest.MonkeyPatch) -> None:
