@@ -1,17 +1,22 @@
-"""Waiting for what happens in another process: often, and not for ever."""
+"""Waiting for what happens by itself. Never a claim about how long it took: the limit is a guard against hanging."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-PATIENCE_SECONDS = 30.0  # for a slow machine; on a good one none of it is used
-POLL_SECONDS = 0.02
+HANG_SECONDS = 30.0  # no wait should come near; one that hangs ends here
+POLL_SECONDS = 0.01
+
+T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    """Return as soon as `condition` holds; fails the test, saying `what`, when it does not come to hold."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        time.sleep(POLL_SECONDS)
+async def until(question: Callable[[], Awaitable[T]]) -> T:
+    """Ask until the answer is true; returns it. Raises TimeoutError when it never is."""
+    async with asyncio.timeout(HANG_SECONDS):
+        while True:
+            answer = await question()
+            if answer:
+                return answer
+            await asyncio.sleep(POLL_SECONDS)

@@ -1,0 +1,21 @@
+"""A whole engine inside the test's own event loop, wired as `rating-engine serve` wires it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from rating_engine.runtime import Engine
+from rating_engine.settings import Settings
+
+
+@contextlib.asynccontextmanager
+async def engine_on(database_url: str, redis_url: str = "", **settings: object) -> AsyncIterator[Engine]:
+    """An engine on free ports, stopped afterwards. `settings` go over the defaults."""
+    values = {"fastagi_port": 0, "http_port": 0, "database_url": database_url, "redis_url": redis_url, **settings}
+    engine = Engine(Settings.model_validate(values))
+    await engine.start()
+    try:
+        yield engine
+    finally:
+        await engine.stop()
