@@ -1,0 +1,166 @@
+"""The small operator the tests play: numbers that stand for trunks, phones, and what the database says of a call."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, ClassVar, Final
+
+from rating_engine.storage.pool import Database
+from tests.asterisk.engine import Engine
+from tests.asterisk.exchange import Exchange
+from tests.support.world import add_account, publish_deck
+
+PRICE: Final = Decimal("0.01")  # a second, on every 49 number (world.CENT_A_SECOND)
+UNTIL_SECONDS: Final = 15.0  # nothing waited for here takes longer than a few
+
+# A number's first digits choose the routes, a route's name is the context that plays the trunk,
+# and the last digit of the number is how long its party talks before hanging up (0: for ever).
+ANSWERED: Final = "49100000"
+RINGS: Final = "4920000000"
+BUSY_THEN_ANSWERED: Final = "49300000"
+BUSY_EVERYWHERE: Final = "4940000000"
+RINGS_A_SECOND_THEN_ANSWERS: Final = "49500000"
+ANSWERED_BY_LOCAL_CHANNEL: Final = "4960000000"
+ROUTES: Final = (
+    ("answers", "491", 1),
+    ("rings", "492", 2),
+    ("busy", "493", 3),
+    ("answers-after-busy", "493", 4),
+    ("busy-first", "494", 5),
+    ("busy-second", "494", 6),
+    ("rings-first", "495", 7),
+    ("leaves-a-local-channel", "496", 8),
+)
+
+_DIALPLAN: Final = """
+[globals](+)
+RATING_ENGINE=127.0.0.1:{port}
+RATING_TECH=Local
+RATING_RING_SECONDS=2
+{settings}
+
+[phones]
+include => rating-outbound
+; after a menu that has answered the caller
+exten => _8X.,1,Answer()
+ same => n,Wait(1)
+ same => n,Goto(rating-outbound,${{EXTEN:1}},1)
+; two calls one after the other on the caller's channel
+exten => _7X.,1,Gosub(rating-call,s,1(${{EXTEN:1}}))
+ same => n,Set(FIRST=${{RATING_OUTCOME}} ${{RATING_CAUSE}})
+ same => n,Gosub(rating-call,s,1(${{EXTEN:1}}))
+ same => n,Set(SECOND=${{RATING_OUTCOME}} ${{RATING_CAUSE}})
+
+[elsewhere]
+exten => _X.,1,Answer()
+ same => n,Wait(${{EXTEN:-1}})
+
+[answers]
+exten => _X.,1,Answer()
+ same => n,GotoIf($[${{EXTEN:-1}} = 0]?ever)
+ same => n,Wait(${{EXTEN:-1}})
+ same => n,Hangup(16)
+ same => n(ever),Wait(60)
+
+[answers-after-busy]
+include => answers
+
+[busy]
+exten => _X.,1,Hangup(17)
+
+[busy-first]
+include => busy
+
+[busy-second]
+include => busy
+
+[rings]
+exten => _X.,1,Ringing()
+ same => n,Wait(60)
+
+[rings-first]
+exten => _X.,1,Ringing()
+ same => n,Wait(1)
+ same => n,Goto(answers,${{EXTEN}},1)
+
+; its Local channel takes itself out of the call once both sides are answered
+[leaves-a-local-channel]
+exten => _X.,1,Answer()
+ same => n,Dial(Local/${{EXTEN}}@answers/n)
+"""
+
+
+def dialplan(engine_port: int, settings: str = "") -> str:
+    """What stands below the shipped file: globals as an operator sets them, phones, and trunks that play."""
+    return _DIALPLAN.format(port=engine_port, settings=settings)
+
+
+async def seed(database: Database) -> None:
+    """A tariff with one cent a second on 49, and the routes above."""
+    await publish_deck(database)
+    for name, prefix, position in ROUTES:
+        await database.fetch(
+            "INSERT INTO routes (name, number_prefix, position) VALUES ($1, $2, $3)", name, prefix, position
+        )
+
+
+@dataclass
+class Pbx:
+    """The engine, the exchange and the database for one test; its logins are its own."""
+
+    database: Database
+    engine: Engine
+    exchange: Exchange
+    _numbers: ClassVar[Iterator[int]] = itertools.count(1)
+
+    async def account(self, balance: str) -> str:
+        """Make a prepaid account with one subscriber; return the login."""
+        login = f"caller-{next(self._numbers)}"
+        await add_account(self.database, login, balance=balance)
+        return login
+
+    async def money(self, login: str) -> tuple[Any, Any]:
+        """Return the balance and what is reserved of it, Decimals both."""
+        (row,) = await self.database.fetch(
+            "SELECT balance, reserved FROM accounts JOIN subscribers USING (account_id) WHERE login = $1", login
+        )
+        return row["balance"], row["reserved"]
+
+    async def cdrs(self, login: str) -> list[Any]:
+        """Return the CDRs of a login in the order of its attempts."""
+        return await self.database.fetch(
+            "SELECT c.* FROM cdrs c JOIN subscribers USING (subscriber_id) WHERE login = $1 "
+            "ORDER BY prepared_at, attempt",
+            login,
+        )
+
+    async def open_calls(self, login: str) -> list[str]:
+        """Return the keys of a login's open reservations."""
+        rows = await self.database.fetch(
+            "SELECT call_key FROM reservations JOIN subscribers USING (subscriber_id) WHERE login = $1", login
+        )
+        return [row["call_key"] for row in rows]
+
+    async def no_open_call(self, login: str) -> bool:
+        return await self.open_calls(login) == []
+
+    async def expire_now(self, login: str) -> None:
+        """Let the time of a login's open reservations run out; the engine finds them at its next turn."""
+        await self.database.fetch(
+            "UPDATE reservations SET expires_at = now() - interval '1 second' "
+            "WHERE subscriber_id = (SELECT subscriber_id FROM subscribers WHERE login = $1)",
+            login,
+        )
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = UNTIL_SECONDS) -> None:
+    """Wait for a condition; raises TimeoutError."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if await condition():
+                return
+            await asyncio.sleep(0.05)

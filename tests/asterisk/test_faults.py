@@ -1,0 +1,108 @@
+"""The engine or the exchange dies at the worst moment: never a call without a limit, never money lost for ever."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+import pytest
+
+from tests.asterisk import pbx as numbers
+from tests.asterisk.pbx import Pbx, until
+
+pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]
+
+
+async def test_without_an_engine_there_is_no_call(pbx: Pbx) -> None:
+    alice = await pbx.account("10")
+    await pbx.engine.kill()
+    call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
+    assert (await call.ended())["Cause"] == "34"
+    assert call.apps("Dial") == []
+    assert call.value("RATING_MAX_MS") == "0"
+    assert call.value("AGISTATUS") == "FAILURE"
+
+
+async def test_without_a_database_there_is_no_call(pbx: Pbx) -> None:
+    alice = await pbx.account("10")
+    await pbx.database.fetch("ALTER TABLE accounts RENAME TO accounts_gone")
+    try:
+        call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
+        assert (await call.ended())["Cause"] == "34"
+        assert call.apps("Dial") == []
+    finally:
+        await pbx.database.fetch("ALTER TABLE accounts_gone RENAME TO accounts")
+
+
+async def test_a_call_goes_on_to_its_limit_when_the_engine_dies_and_the_log_says_what_to_charge(pbx: Pbx) -> None:
+    alice = await pbx.account("0.02")
+    call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
+    await call.answered()
+    await pbx.engine.kill()
+    await call.ended()
+    assert call.value("RATING_SECONDS") == "2"
+    (line,) = (line for line in pbx.exchange.log().splitlines() if f"NOT SAVED: callFinish of {call.uniqueid}" in line)
+    said = re.search(
+        r"callFinish of (\S+) login=(\S+) destination=(\S+) seconds=(\d+) status=(\S+) attempt=(\d+)", line
+    )
+    assert said is not None
+    assert said.groups() == (call.uniqueid, alice, numbers.ANSWERED + "0", "2", "16ANSWER", "1")
+    assert len(await pbx.open_calls(alice)) == 1
+    assert await pbx.money(alice) == (Decimal("0.02"), Decimal("0.02"))
+
+
+async def test_money_held_for_a_call_whose_finish_was_lost_is_freed_when_it_expires(pbx: Pbx) -> None:
+    alice = await pbx.account("10")
+    call = await pbx.exchange.originate(numbers.ANSWERED + "1", alice)
+    await call.answered()
+    await pbx.engine.kill()
+    await call.ended()
+    await pbx.engine.start()
+    await pbx.expire_now(alice)
+    await until(lambda: pbx.no_open_call(alice))
+    (cdr,) = await pbx.cdrs(alice)
+    assert cdr["state"] == "expired"
+    assert await pbx.money(alice) == (10, 0)
+
+
+async def test_a_caller_who_gives_up_while_the_engine_thinks_leaves_no_reservation(pbx: Pbx) -> None:
+    alice = await pbx.account("10")
+    pbx.engine.freeze()
+    call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
+    await call.reached(lambda event: event.get("Application") == "AGI")
+    await call.hang_up()
+    await pbx.exchange.ami.wait_event(
+        lambda event: event.get("Event") == "Hangup" and event["Uniqueid"] == call.caller_uniqueid
+    )
+    pbx.engine.thaw()
+    await call.ended()
+    assert call.apps("Dial") == []
+    assert await pbx.open_calls(alice) == []
+    assert await pbx.money(alice) == (10, 0)
+
+
+async def test_an_exchange_killed_in_mid_call_leaves_the_money_held_until_it_expires(pbx: Pbx) -> None:
+    alice = await pbx.account("10")
+    call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
+    await call.answered()
+    await pbx.exchange.kill()
+    assert len(await pbx.open_calls(alice)) == 1
+    assert (await pbx.money(alice))[1] > 0
+    await pbx.expire_now(alice)
+    await until(lambda: pbx.no_open_call(alice))
+    (cdr,) = await pbx.cdrs(alice)
+    assert cdr["state"] == "expired"
+    assert await pbx.money(alice) == (10, 0)
+
+
+async def test_an_exchange_started_again_after_a_crash_calls_again(pbx: Pbx) -> None:
+    alice = await pbx.account("10")
+    bob = await pbx.account("10")
+    call = await pbx.exchange.originate(numbers.RINGS, alice)
+    await call.reached(lambda event: event.get("Application") == "Dial")
+    await pbx.exchange.kill()
+    await pbx.exchange.start()
+    call = await pbx.exchange.originate(numbers.ANSWERED + "1", bob)
+    await call.ended()
+    (cdr,) = await pbx.cdrs(bob)
+    assert (cdr["state"], cdr["seconds"]) == ("settled", int(call.value("RATING_SECONDS")))

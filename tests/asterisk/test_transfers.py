@@ -1,0 +1,63 @@
+"""Who leaves a rated call, and who pays for what stays: transfers, on a real Asterisk."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.asterisk import pbx as numbers
+from tests.asterisk.pbx import Pbx, until
+
+pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]
+ELSEWHERE = "2"  # last digit of the extension the transfer goes to: answers and stays two seconds
+
+
+async def blind_transfer(pbx: Pbx, channel: str) -> None:
+    (answer,) = await pbx.exchange.ami.action(
+        "BlindTransfer", Channel=channel, Context="elsewhere", Exten="2" + ELSEWHERE
+    )
+    assert answer["Response"] == "Success"
+
+
+async def test_a_phone_that_transfers_its_rated_call_ends_it(pbx: Pbx) -> None:
+    """Else the trunk would go on talking with nobody charged for it."""
+    alice = await pbx.account("10")
+    call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
+    await call.answered()
+    mine, _ = await call.bridged()
+    await blind_transfer(pbx, mine)
+    await call.ended()
+    await until(lambda: pbx.exchange.idle())
+    (cdr,) = await pbx.cdrs(alice)
+    assert cdr["state"] == "settled"
+    assert (cdr["ended_at"] - cdr["prepared_at"]).total_seconds() < 10  # the party itself would have stayed 60
+
+
+async def test_with_a_leg_of_its_own_a_transferred_call_is_charged_until_the_trunk_ends(pbx: Pbx) -> None:
+    alice = await pbx.account("10")
+    await pbx.exchange.cli("dialplan set global RATING_OWN_LEG yes")
+    call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
+    leg = await call.own_leg()
+    await pbx.exchange.cli("dialplan set global RATING_OWN_LEG no")
+    await leg.answered()
+    mine, _ = await call.bridged()
+    await blind_transfer(pbx, mine)
+    await call.ended()
+    assert await pbx.cdrs(alice) == []  # the phone is gone, the call goes on
+    await leg.ended()
+    (cdr,) = await pbx.cdrs(alice)
+    assert cdr["seconds"] >= 2
+    assert await pbx.money(alice) == (10 - cdr["cost"], 0)
+
+
+async def test_a_caller_whom_the_called_party_transfers_away_pays_until_then(pbx: Pbx) -> None:
+    alice = await pbx.account("10")
+    call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
+    await call.answered()
+    _, trunk = await call.bridged()
+    await blind_transfer(pbx, trunk)
+    await call.ended()
+    (cdr,) = await pbx.cdrs(alice)
+    talked = int(call.value("RATING_ENDED_AT")) - int(call.value("RATING_ANSWERED_AT"))
+    assert cdr["seconds"] == max(1, -((200 - talked) // 1000))
+    stayed = (cdr["ended_at"] - cdr["prepared_at"]).total_seconds()
+    assert stayed >= 2 + talked / 1000
