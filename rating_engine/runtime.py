@@ -25,7 +25,7 @@ from rating_engine.storage.audit import open_reservations
 from rating_engine.storage.ledger import Ledger
 from rating_engine.storage.pool import Database
 from rating_engine.storage.rate_cache import RateCache
-from rating_engine.storage.subscribers import enabled_routes, subscriber_by_login
+from rating_engine.storage.subscribers import SubscriberReader, enabled_routes
 from rating_engine.telemetry.loop_lag import EventLoopLag
 from rating_engine.telemetry.metrics import Metrics
 
@@ -65,7 +65,7 @@ class Engine:
         )
         self.announcements = Announcements(settings.database_url, on_change=self._changed, on_lost=self._forget_all)
         self.subscribers = SubscriberDirectory(
-            lambda login: subscriber_by_login(self.database, login), entries=settings.subscriber_cache_entries
+            SubscriberReader(self.database).by_login, entries=settings.subscriber_cache_entries
         )
         self.routes = RouteBook(
             lambda: enabled_routes(self.database),

@@ -16,8 +16,7 @@ from rating_engine.services.doctor import ledger_balanced
 from rating_engine.storage.accounts import account_state
 from rating_engine.storage.ledger import Ledger
 from rating_engine.storage.pool import Database
-from rating_engine.storage.subscribers import subscriber_by_login
-from tests.support.world import Deck, add_account, publish_deck, reserve_request, settle_request
+from tests.support.world import Deck, add_account, publish_deck, reserve_request, settle_request, subscriber_by_login
 
 
 @pytest.fixture

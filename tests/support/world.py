@@ -11,7 +11,7 @@ from rating_engine.domain.reservation import CallDetails, ReserveRequest, Settle
 from rating_engine.rating.rate import Rate
 from rating_engine.storage.accounts import NewAccount, create_account
 from rating_engine.storage.pool import Database
-from rating_engine.storage.subscribers import subscriber_by_login
+from rating_engine.storage.subscribers import SubscriberReader
 
 CENT_A_SECOND = Rate(price_1="0.60", price_unit="minute", interval_1=1, interval_n=1)
 
@@ -48,6 +48,11 @@ async def publish_deck(database: Database, name: str = "retail", rates: dict[str
         )  # fmt: skip
     await database.fetch("UPDATE tariffs SET deck_id = $2 WHERE tariff_id = $1", tariff_id, deck_id)
     return Deck(tariff_id, deck_id, name)
+
+
+async def subscriber_by_login(database: Database, login: str) -> Subscriber | None:
+    """The subscriber of a login as the call path reads it now."""
+    return await SubscriberReader(database).by_login(login)
 
 
 async def add_account(
