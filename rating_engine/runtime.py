@@ -25,7 +25,8 @@ from rating_engine.storage.audit import open_reservations
 from rating_engine.storage.ledger import Ledger
 from rating_engine.storage.pool import Database
 from rating_engine.storage.rate_cache import RateCache
-from rating_engine.storage.subscribers import SubscriberReader, enabled_routes
+from rating_engine.storage.routes import enabled_routes
+from rating_engine.storage.subscribers import SubscriberReader
 from rating_engine.telemetry.loop_lag import EventLoopLag
 from rating_engine.telemetry.metrics import Metrics
 

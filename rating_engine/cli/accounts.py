@@ -67,6 +67,88 @@ def show(login: Login, json: JsonOption = False, config: ConfigOption = None) ->
     _print_state(run(work()), as_json=json)
 
 
+@accounts_app.command(
+    "set",
+    epilog="Example: rating-engine account set 1001 --daily-limit 20 --time-zone Europe/Berlin --block 881",
+)
+def set_(
+    login: Login,
+    max_calls: Annotated[str | None, typer.Option(metavar="N|none", help="Open calls at a time.")] = None,
+    max_call_seconds: Annotated[str | None, typer.Option(metavar="N|none", help="The longest call.")] = None,
+    max_price: Annotated[str | None, typer.Option(metavar="PRICE|none", help="Per minute; dearer is declined.")] = None,
+    daily_limit: Annotated[
+        str | None, typer.Option(metavar="AMOUNT|none", help="Spent a day, open calls included.")
+    ] = None,
+    monthly_limit: Annotated[str | None, typer.Option(metavar="AMOUNT|none", help="Spent a calendar month.")] = None,
+    time_zone: Annotated[str | None, typer.Option(metavar="ZONE", help="Whose days and months: Europe/Berlin.")] = None,
+    overdraft: Annotated[
+        str | None, typer.Option(metavar="AMOUNT|none", help="none: unlimited, postpaid only.")
+    ] = None,
+    quota: Annotated[
+        str | None, typer.Option(metavar="yes|no|none", help="Reserve in slices; none: as the settings say.")
+    ] = None,
+    status: Annotated[
+        str | None, typer.Option(metavar="active|blocked", help="A blocked account starts no calls.")
+    ] = None,
+    default_allowed: Annotated[
+        str | None, typer.Option(metavar="yes|no", help="Destinations no rule names; no makes --allow a whitelist.")
+    ] = None,
+    allow: Annotated[list[str] | None, typer.Option(metavar="PREFIX", help="Allow a prefix; may be repeated.")] = None,
+    block: Annotated[list[str] | None, typer.Option(metavar="PREFIX", help="Block a prefix; may be repeated.")] = None,
+    forget: Annotated[list[str] | None, typer.Option(metavar="PREFIX", help="Take a prefix's rule away.")] = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Set limits; `none` takes one away. They hold from the next call on, and in slices for calls that run."""
+    given = {
+        "max_calls": max_calls,
+        "max_call_seconds": max_call_seconds,
+        "max_price": max_price,
+        "daily_limit": daily_limit,
+        "monthly_limit": monthly_limit,
+        "time_zone": time_zone,
+        "overdraft": overdraft,
+        "quota": quota,
+        "status": status,
+        "default_allowed": default_allowed,
+    }
+
+    async def work() -> AccountState:
+        changes = {field: text for field, text in given.items() if text is not None}
+        async with open_database(load_settings(config)) as database:
+            return await Accounts(database).change(
+                login, changes, allow=allow or (), block=block or (), forget=forget or ()
+            )
+
+    _print_state(run(work()), as_json=json)
+
+
+@accounts_app.command(
+    epilog="Example: rating-engine account add-subscriber --login 1002 --account-of 1001 --max-calls 1"
+)
+def add_subscriber(
+    login: Annotated[str, typer.Option(help="Who calls; a new login.")],
+    account_of: Annotated[str, typer.Option(metavar="LOGIN", help="Whose account pays.")],
+    tariff: Annotated[
+        str | None, typer.Option(help="The other's if not given; must be in the account's currency.")
+    ] = None,
+    callerid: Annotated[str, typer.Option(help="Caller id of calls that bring none.")] = "",
+    max_calls: Annotated[int | None, typer.Option(min=0, help="Open calls at a time of this login alone.")] = None,
+    max_seconds: Annotated[int | None, typer.Option(min=1, help="The longest call of this login.")] = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """One more login that calls on an account: a family, an office."""
+
+    async def work() -> AccountState:
+        async with open_database(load_settings(config)) as database:
+            return await Accounts(database).add_subscriber(
+                login, account_of, tariff=tariff, callerid=callerid, max_calls=max_calls, max_seconds=max_seconds
+            )
+
+    _print_state(run(work()), as_json=json)
+
+
 @accounts_app.command(epilog="Example: rating-engine account topup 1001 25.00 --reference invoice-4711")
 def topup(
     login: Login,
@@ -139,7 +221,9 @@ def _print_state(state: AccountState, *, as_json: bool) -> None:
     table.add_column(justify="right")
     for name, value in fields.items():
         if value is None:
-            value = "no limit" if name == "max_calls" else "unlimited"
+            value = {"overdraft": "unlimited", "available": "unlimited", "quota": "as the settings say"}.get(
+                name, "none"
+            )
         elif isinstance(value, bool):
             value = "yes" if value else "no"
         table.add_row(name.replace("_", " "), str(value))
@@ -159,6 +243,15 @@ def _state_json(state: AccountState) -> dict[str, Any]:
         "postpaid": state.kind == "postpaid",
         "max_calls": state.max_calls,
         "open_calls": state.open_calls,
+        "max_call_seconds": state.max_call_seconds,
+        "max_price": None if state.max_price is None else format_amount(state.max_price),
+        "daily_limit": None if state.daily_limit is None else format_amount(state.daily_limit),
+        "day_spent": format_amount(state.day_spent),
+        "monthly_limit": None if state.monthly_limit is None else format_amount(state.monthly_limit),
+        "month_spent": format_amount(state.month_spent),
+        "time_zone": state.time_zone,
+        "quota": state.quota,
+        "default_allowed": state.default_allowed,
         "callerid": state.callerid,
         "status": state.status.value,
     }

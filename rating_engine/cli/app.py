@@ -11,6 +11,8 @@ import typer
 from rating_engine.cli.accounts import accounts_app
 from rating_engine.cli.call import call
 from rating_engine.cli.doctor import doctor
+from rating_engine.cli.rates import rate, rates_app
+from rating_engine.cli.routes import direction, routes_app
 from rating_engine.cli.serve import migrate, serve
 from rating_engine.telemetry.logs import configure_logging
 
@@ -26,6 +28,10 @@ app = typer.Typer(
 app.command(epilog="Example: rating-engine serve --config /etc/rating_engine.toml --workers 2")(serve)
 app.command(epilog="Example: RATING_DATABASE_URL=postgresql://re@db/re rating-engine migrate")(migrate)
 app.add_typer(accounts_app, name="account")
+app.add_typer(rates_app, name="rates")
+app.command(epilog="Example: rating-engine rate 79010000001 --tariff retail --seconds 61")(rate)
+app.add_typer(routes_app, name="routes")
+app.command(epilog="Example: rating-engine direction RussiaMobile --min-len 11 --max-len 11")(direction)
 app.command(epilog="Example: rating-engine call --login 1001 79010000001 --seconds 61")(call)
 app.command(epilog="Example: rating-engine doctor --dialplan /etc/asterisk/extensions.conf")(doctor)
 

@@ -58,6 +58,15 @@ class AccountState:
     max_calls: int | None
     open_calls: int
     callerid: str
+    max_call_seconds: int | None
+    max_price: Decimal | None
+    daily_limit: Decimal | None
+    monthly_limit: Decimal | None
+    day_spent: Decimal
+    month_spent: Decimal
+    time_zone: str
+    quota: bool | None
+    default_allowed: bool
 
     @property
     def available(self) -> Decimal | None:

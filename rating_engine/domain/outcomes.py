@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -63,7 +64,8 @@ class FinishCall:
 
     `seconds` are answered seconds (0 = never answered). `disposition` is the exchange's word (ANSWER, BUSY,
     CANCEL, NOANSWER ...), `cause` the Q.850 hangup cause, 0 where unknown. Source: narayana-billing-api-2.2,
-    callFinish: a status such as `0CANCEL` is the cause and the disposition in one word.
+    callFinish: a status such as `0CANCEL` is the cause and the disposition in one word. `ended_at` None: now; a finish
+    that had to wait carries the time it was said.
     """
 
     call_key: CallKey
@@ -73,6 +75,7 @@ class FinishCall:
     disposition: str
     cause: int = 0
     callerid: str | None = None
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,26 @@ class Saved:
 
 
 @dataclass(frozen=True, slots=True)
+class Spooled:
+    """The call is over and will be charged: its finish is on this engine's disk until the database is back.
+
+    `cost`, `currency` and `billed_seconds` are by the rate frozen for the call; None where it is not in memory.
+    """
+
+    call_key: CallKey
+    seconds: int
+    destination: str
+    callerid: str
+    disposition: str
+    cause: int
+    cost: Decimal | None = None
+    currency: str | None = None
+    billed_seconds: int | None = None
+    direction: str = ""
+    route_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class NotSaved:
     """The finish was not taken; `reason.CONFLICT` when the call was finished before with other content."""
 
@@ -151,5 +174,5 @@ class Extended:
 
 
 PrepareOutcome = Allowed | Declined
-FinishOutcome = Saved | NotSaved
+FinishOutcome = Saved | Spooled | NotSaved
 BalanceOutcome = Balance | Declined

@@ -144,7 +144,7 @@ class SettleAnswer:
 
 @dataclass(frozen=True, slots=True)
 class OpenCall:
-    """A call whose money is held: its reservation as stored."""
+    """A call whose money is held: its reservation as stored. `currency` '' where only the database knows it."""
 
     account_id: int
     granted: Decimal
@@ -152,6 +152,7 @@ class OpenCall:
     cap_seconds: int
     route_prefix: str
     details: CallDetails
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)

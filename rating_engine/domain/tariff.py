@@ -41,3 +41,11 @@ class Route:
     dial_prefix: str
     number_prefix: str
     position: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRoute:
+    """A route as shown to people: a disabled one takes no calls."""
+
+    route: Route
+    enabled: bool

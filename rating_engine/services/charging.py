@@ -125,7 +125,7 @@ class Charging:
     # -- callPrepare ------------------------------------------------------------------------------------------
 
     async def prepare_call(self, call: PrepareCall) -> PrepareOutcome:
-        """Allowed with the seconds its reservation pays for, or Declined with the reason; a repeat is answered alike."""
+        """Allowed with the seconds its reservation pays for, or Declined with the reason. Repeats get the same."""
         started = time.perf_counter()
         steps: dict[str, float] = {}
         outcome: PrepareOutcome
@@ -242,39 +242,6 @@ class Charging:
             return _allowed(call_key, held, rate, subscriber.currency, repeated=True)
         return Declined(DeclineReason.ALREADY_FINISHED)
 
-    # -- while the call lasts ---------------------------------------------------------------------------------
-
-    async def extend_call(
-        self, call_key: CallKey, bucket: int, *, talked_seconds: int, answered_at: datetime | None = None
-    ) -> Extended | None:
-        """Hold the money of one more slice past `talked_seconds`; None when the call has ended.
-
-        The last slice is cut to the second that the money pays. Errors: Unavailable, Overloaded (ask again).
-        """
-        held = self._open.get(call_key) or await self._ledger.find(bucket, call_key)
-        if not isinstance(held, OpenCall):
-            return None
-        rate = Rate.from_json(held.details.rate)
-        wanted = min(held.cap_seconds, talked_seconds + self._policy.quota_seconds)
-        answer = await self._ledger.extend(
-            ExtendRequest(
-                call_key=call_key,
-                bucket=bucket,
-                account_id=held.account_id,
-                maximum=max_charge(rate, wanted),
-                lifetime_seconds=wanted - talked_seconds + self._policy.reservation_grace_seconds,
-                answered_at=answered_at,
-            )
-        )
-        if answer.outcome is ExtendOutcome.UNKNOWN:
-            self._open.pop(call_key, None)
-            return None
-        if call_key in self._open:
-            self._open[call_key] = replace(held, granted=answer.granted)
-        longest = max_duration(rate, answer.granted, held.cap_seconds)
-        _log.debug("call_extended", call_key=str(call_key), max_seconds=longest, granted=str(answer.granted))
-        return Extended(max_seconds=longest, final=longest < wanted or longest >= held.cap_seconds)
-
     # -- callFinish -------------------------------------------------------------------------------------------
 
     async def finish_call(self, call: FinishCall) -> FinishOutcome:
@@ -310,37 +277,6 @@ class Charging:
             **fields,
         )
         return outcome
-
-    async def _finish(self, call: FinishCall) -> FinishOutcome:
-        subscriber = await self._subscribers.find(call.login)
-        if subscriber is None:
-            return NotSaved(DeclineReason.UNKNOWN_LOGIN)
-        known: OpenCall | EndedCall | None = self._open.pop(call.call_key, None)
-        for _ in range(STALE_TRIES):
-            known = known or await self._ledger.find(subscriber.bucket, call.call_key)
-            if isinstance(known, EndedCall) and not known.expired:
-                return _repeat_finish(call, subscriber, known)
-            details = await self._rate_anew(call, subscriber) if known is None else known.details
-            saved = _saved(call, subscriber, details)
-            answer = await self._ledger.settle(_settlement(saved, subscriber, details if known is None else None))
-            match answer.outcome:
-                case SettleOutcome.SETTLED:
-                    return replace(saved, overrun=answer.overrun)
-                case SettleOutcome.CONFLICT:
-                    return NotSaved(DeclineReason.CONFLICT, "another account's call, or finished before otherwise")
-                case _:  # somebody else settled it meanwhile, or what this process remembered is gone: look again
-                    known = None
-        return NotSaved(DeclineReason.UNAVAILABLE, "the call kept changing")
-
-    async def _rate_anew(self, call: FinishCall, subscriber: Subscriber) -> CallDetails:
-        """Details of a call whose prepare never reached us, at today's rate; an empty rate where there is none."""
-        try:
-            destination = self._normalise(call.destination)
-        except InvalidNumber:
-            destination, match = normalise_callerid(call.destination), None
-        else:
-            match = await self._rate_decks.match_rate(subscriber.tariff_id, destination)
-        return _details(call, subscriber, destination, match, "")
 
     # -- the rest ---------------------------------------------------------------------------------------------
 
@@ -383,11 +319,6 @@ class Charging:
     def _normalise(self, destination: str) -> str:
         return normalise_destination(destination, international_prefix=self._policy.international_prefix)
 
-    def _remember(self, call_key: CallKey, held: OpenCall) -> None:
-        self._open[call_key] = held
-        if len(self._open) > OPEN_CALLS_KEPT:
-            self._open.popitem(last=False)
-
 
 def _allowed(call_key: CallKey, held: OpenCall, rate: Rate, currency: str, *, repeated: bool) -> Allowed:
     details = held.details
@@ -403,79 +334,6 @@ def _allowed(call_key: CallKey, held: OpenCall, rate: Rate, currency: str, *, re
         currency=currency,
         quota=held.quota,
         repeated=repeated,
-    )
-
-
-def _details(
-    call: PrepareCall | FinishCall,
-    subscriber: Subscriber,
-    destination: str,
-    match: RateMatch | None,
-    route_name: str,
-) -> CallDetails:
-    return CallDetails(
-        subscriber_id=subscriber.subscriber_id,
-        exchange=call.call_key.exchange,
-        attempt=call.call_key.attempt,
-        callerid=normalise_callerid(call.callerid or "") or subscriber.callerid,
-        destination=destination,
-        direction="" if match is None else match.direction.name,
-        prefix="" if match is None else match.prefix,
-        tariff_id=subscriber.tariff_id,
-        deck_id=0 if match is None else match.deck_id,
-        rate="" if match is None else match.rate.to_json(),
-        route_name=route_name,
-    )
-
-
-def _saved(call: FinishCall, subscriber: Subscriber, details: CallDetails) -> Saved:
-    """What a finish costs by the frozen rate; true once it is settled."""
-    charged = charge(Rate.from_json(details.rate), call.seconds) if details.rate else None
-    return Saved(
-        call_key=call.call_key,
-        cost=Decimal(0) if charged is None else charged.cost,
-        currency=subscriber.currency,
-        billed_seconds=0 if charged is None else charged.billed_seconds,
-        seconds=call.seconds,
-        direction=details.direction,
-        destination=details.destination,
-        callerid=details.callerid,
-        route_name=details.route_name,
-        disposition=call.disposition,
-        cause=call.cause,
-    )
-
-
-def _settlement(saved: Saved, subscriber: Subscriber, details: CallDetails | None) -> SettleRequest:
-    return SettleRequest(
-        call_key=saved.call_key,
-        bucket=subscriber.bucket,
-        account_id=subscriber.account_id,
-        seconds=saved.seconds,
-        billed_seconds=saved.billed_seconds,
-        cost=saved.cost,
-        disposition=saved.disposition,
-        cause=saved.cause,
-        details=details,
-    )
-
-
-def _repeat_finish(call: FinishCall, subscriber: Subscriber, ended: EndedCall) -> FinishOutcome:
-    if ended.account_id != subscriber.account_id or ended.seconds != call.seconds:
-        return NotSaved(DeclineReason.CONFLICT, f"finished before with {ended.seconds} seconds")
-    return Saved(
-        call_key=call.call_key,
-        cost=ended.cost,
-        currency=subscriber.currency,
-        billed_seconds=ended.billed_seconds,
-        seconds=ended.seconds,
-        direction=ended.details.direction,
-        destination=ended.details.destination,
-        callerid=ended.details.callerid,
-        route_name=ended.details.route_name,
-        disposition=ended.disposition,
-        cause=ended.cause,
-        repeated=True,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -10,13 +11,17 @@ from typing import Final
 import asyncpg
 
 from rating_engine.domain.account import AccountKind, AccountState, LedgerEntry, PartyStatus
-from rating_engine.domain.errors import AlreadyExists, NotFound
+from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound
 from rating_engine.storage.pool import Database
 
 _STATE: Final = """
     SELECT s.login, t.name AS tariff, a.currency, a.balance, a.reserved, a.overdraft, a.kind::text,
            CASE WHEN s.status = 'active' THEN a.status ELSE s.status END::text AS status,
-           a.max_calls, a.open_calls, s.callerid
+           a.max_calls, a.open_calls, s.callerid, a.max_call_seconds, a.max_price, a.daily_limit, a.monthly_limit,
+           CASE WHEN a.spent_on = local_date(a.time_zone) THEN a.day_spent ELSE 0 END AS day_spent,
+           CASE WHEN date_trunc('month', a.spent_on) = date_trunc('month', local_date(a.time_zone))
+                THEN a.month_spent ELSE 0 END AS month_spent,
+           a.time_zone, a.quota, a.default_allowed
     FROM subscribers s JOIN accounts a USING (bucket, account_id) JOIN tariffs t USING (tariff_id)
     WHERE s.login = $1
 """
@@ -26,6 +31,11 @@ _STATEMENT: Final = """
     WHERE s.login = $1
     ORDER BY e.entry_id DESC LIMIT $2
 """
+CHANGEABLE: Final = frozenset(
+    ("max_calls", "max_call_seconds", "max_price", "daily_limit", "monthly_limit", "default_allowed", "quota",
+     "time_zone", "overdraft", "status")
+)  # fmt: skip
+MAX_PREFIX_RULES: Final = 1_000  # gone through at every call of the account
 _POST: Final = """
     SELECT post_entry(s.bucket, s.account_id, $2, $3, $4) FROM subscribers s WHERE s.login = $1
 """
@@ -71,6 +81,75 @@ async def create_account(database: Database, new: NewAccount, *, buckets: int = 
             raise AlreadyExists(f"login {new.login!r} is taken") from None
         if new.balance != 0:
             await connection.fetchval("SELECT post_entry($1, $2, 'opening', $3, NULL)", bucket, account_id, new.balance)
+
+
+async def change_account(
+    database: Database, login: str, columns: Mapping[str, object], prefixes: Mapping[str, bool | None]
+) -> None:
+    """Set columns of an account, and say of prefixes whether they are allowed (None: forget the rule); all or nothing.
+
+    Errors: NotFound, InvalidRequest (time_zone), Unavailable.
+    """
+    async with database.connection() as connection, connection.transaction():
+        account = await connection.fetchrow("SELECT bucket, account_id FROM subscribers WHERE login = $1", login)
+        if account is None:
+            raise NotFound(f"login {login!r} does not exist")
+        bucket, account_id = account
+        for column, value in columns.items():
+            assert column in CHANGEABLE
+            try:
+                await connection.execute(
+                    f"UPDATE accounts SET {column} = $3 WHERE bucket = $1 AND account_id = $2",  # noqa: S608
+                    bucket, account_id, value,
+                )  # fmt: skip
+            except asyncpg.InvalidParameterValueError as error:
+                raise InvalidRequest(column, str(error)) from None
+            except asyncpg.CheckViolationError:
+                raise InvalidRequest(column, "only a postpaid account can have unlimited credit") from None
+        for prefix, allowed in prefixes.items():
+            await connection.execute(
+                "DELETE FROM account_prefixes WHERE bucket = $1 AND account_id = $2 AND prefix = $3",
+                bucket, account_id, prefix,
+            )  # fmt: skip
+            if allowed is not None:
+                await connection.execute(
+                    "INSERT INTO account_prefixes VALUES ($1, $2, $3, $4)", bucket, account_id, prefix, allowed
+                )
+        rules = await connection.fetchval(
+            "SELECT count(*) FROM account_prefixes WHERE bucket = $1 AND account_id = $2", bucket, account_id
+        )
+        if rules > MAX_PREFIX_RULES:
+            raise InvalidRequest("prefixes", f"an account may have {MAX_PREFIX_RULES} rules at most")
+
+
+async def add_subscriber(
+    database: Database, login: str, account_of: str, *, tariff: str | None, callerid: str, max_calls: int | None,
+    max_seconds: int | None,
+) -> None:  # fmt: skip
+    """One more login on an account. Errors: NotFound (login, tariff), AlreadyExists (login, currency), Unavailable."""
+    async with database.connection() as connection, connection.transaction():
+        base = await connection.fetchrow(
+            "SELECT s.bucket, s.account_id, s.tariff_id, a.currency FROM subscribers s JOIN accounts a "
+            "USING (bucket, account_id) WHERE s.login = $1", account_of,
+        )  # fmt: skip
+        if base is None:
+            raise NotFound(f"login {account_of!r} does not exist")
+        tariff_id = base["tariff_id"]
+        if tariff is not None:
+            chosen = await connection.fetchrow("SELECT tariff_id, currency FROM tariffs WHERE name = $1", tariff)
+            if chosen is None:
+                raise NotFound(f"tariff {tariff!r} does not exist; import its rates first")
+            if chosen["currency"] != base["currency"]:
+                raise AlreadyExists(f"tariff {tariff!r} is in {chosen['currency']}, the account in {base['currency']}")
+            tariff_id = chosen["tariff_id"]
+        try:
+            await connection.execute(
+                "INSERT INTO subscribers (login, bucket, account_id, tariff_id, callerid, max_calls, max_seconds) "
+                "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                login, base["bucket"], base["account_id"], tariff_id, callerid, max_calls, max_seconds,
+            )  # fmt: skip
+        except asyncpg.UniqueViolationError:
+            raise AlreadyExists(f"login {login!r} is taken") from None
 
 
 async def account_state(database: Database, login: str) -> AccountState | None:

@@ -1,4 +1,4 @@
-"""Subscribers and routes as the call path reads them."""
+"""Subscribers as the call path reads them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from rating_engine.domain.account import Subscriber
-from rating_engine.domain.tariff import Route
 from rating_engine.storage.batching import Batcher
 from rating_engine.storage.pool import Database
-
-MAX_ROUTES: Final = 10_000  # held in memory whole, and gone through in order at every call
 
 _BY_LOGINS: Final = """
     SELECT s.subscriber_id, s.version, s.login, s.bucket, s.account_id, s.tariff_id, a.currency, s.callerid,
            s.max_seconds, a.max_call_seconds, a.quota
     FROM subscribers s JOIN accounts a USING (bucket, account_id)
     WHERE s.login = ANY ($1)
-"""
-_ROUTES: Final = """
-    SELECT name, dial_prefix, number_prefix, position FROM routes WHERE enabled ORDER BY position, route_id LIMIT $1
 """
 
 
@@ -38,8 +32,3 @@ class SubscriberReader:
         rows = await self._database.fetch(_BY_LOGINS, logins)
         found = {row["login"]: Subscriber(**dict(row)) for row in rows}
         return [found.get(login) for login in logins]
-
-
-async def enabled_routes(database: Database) -> tuple[Route, ...]:
-    """Every enabled route in the order of attempts. Errors: Unavailable."""
-    return tuple(Route(**dict(row)) for row in await database.fetch(_ROUTES, MAX_ROUTES))
