@@ -96,7 +96,7 @@ async def test_a_second_subscriber_shares_the_account(database):
     await accounts.add_subscriber("1002", "1001", max_calls=1, max_seconds=60, callerid="4930")
     await accounts.top_up("1002", "5")
     assert (await accounts.show("1001")).balance == 15
-    first, second = (await subscriber_by_login(database, login) for login in ("1001", "1002"))
+    first, second = [await subscriber_by_login(database, login) for login in ("1001", "1002")]
     assert first is not None
     assert second is not None
     assert (second.account_id, second.max_seconds, second.callerid) == (first.account_id, 60, "4930")
