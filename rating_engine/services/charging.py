@@ -8,10 +8,9 @@ A broken database is an answer too (`UNAVAILABLE`): never a free call.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, Protocol
 
@@ -26,7 +25,6 @@ from rating_engine.domain.outcomes import (
     CallKey,
     Declined,
     DeclineReason,
-    Extended,
     FinishCall,
     FinishOutcome,
     NotSaved,
@@ -34,29 +32,19 @@ from rating_engine.domain.outcomes import (
     PrepareOutcome,
     Saved,
 )
-from rating_engine.domain.reservation import (
-    CallDetails,
-    EndedCall,
-    ExtendOutcome,
-    ExtendRequest,
-    OpenCall,
-    ReserveOutcome,
-    ReserveRequest,
-    SettleOutcome,
-    SettleRequest,
-    SettleSource,
-)
+from rating_engine.domain.reservation import OpenCall, ReserveOutcome, ReserveRequest, SettleRequest, SettleSource
 from rating_engine.domain.tariff import RateMatch, Route
-from rating_engine.rating.charge import charge, max_charge, max_duration, min_charge, price_per_minute
+from rating_engine.rating.charge import max_charge, max_duration, min_charge, price_per_minute
 from rating_engine.rating.lcr import route_for_attempt
-from rating_engine.rating.number import InvalidNumber, normalise_callerid, normalise_destination
+from rating_engine.rating.number import InvalidNumber, normalise_destination
 from rating_engine.rating.rate import Rate
 from rating_engine.services.directory import RouteBook, SubscriberDirectory
+from rating_engine.services.finishing import Finishing
 from rating_engine.services.rate_decks import RateDecks
+from rating_engine.services.remembered_calls import RememberedCalls, call_details
 from rating_engine.storage.ledger import Ledger
 
 STALE_TRIES: Final = 4  # each try reads what was announced; more changes than this within one call is a storm
-OPEN_CALLS_KEPT: Final = 100_000  # frozen rates of this process's own calls, about 1 kB each; the rest are looked up
 UNDO_KEPT: Final = 10_000  # reservations of unknown outcome to be freed; what is beyond is freed by its expiry
 
 _log = structlog.get_logger(__name__)
@@ -119,7 +107,14 @@ class Charging:
         self._policy = policy
         self._observer = observer
         self._is_watched = is_watched
-        self._open: OrderedDict[CallKey, OpenCall] = OrderedDict()
+        self._remembered = RememberedCalls()
+        self._finishing = Finishing(
+            ledger=ledger,
+            subscribers=subscribers,
+            rate_decks=rate_decks,
+            remembered=self._remembered,
+            international_prefix=policy.international_prefix,
+        )
         self._undo: deque[SettleRequest] = deque(maxlen=UNDO_KEPT)
 
     # -- callPrepare ------------------------------------------------------------------------------------------
@@ -183,7 +178,9 @@ class Charging:
         if subscriber is None:
             return Declined(DeclineReason.UNKNOWN_LOGIN)
         try:
-            destination = self._normalise(call.destination)
+            destination = normalise_destination(
+                call.destination, international_prefix=self._policy.international_prefix
+            )
         except InvalidNumber as error:
             return Declined(DeclineReason.INVALID_DESTINATION, str(error))
         match = await self._rate_decks.match_rate(subscriber.tariff_id, destination)
@@ -211,7 +208,7 @@ class Charging:
             cap_seconds=cap,
             lifetime_seconds=slice_seconds + self._policy.reservation_grace_seconds,
             route_prefix=route.dial_prefix,
-            details=_details(call, subscriber, destination, match, route.name),
+            details=call_details(call, subscriber, destination, match, route.name),
         )
         return _Plan(subscriber, match, route, cap, request)
 
@@ -232,11 +229,11 @@ class Charging:
             route_prefix=plan.route.dial_prefix,
             details=plan.request.details,
         )
-        self._remember(call_key, held)
+        self._remembered.add(call_key, held)
         return _allowed(call_key, held, plan.match.rate, plan.subscriber.currency, repeated=False)
 
     async def _repeat_prepare(self, call_key: CallKey, subscriber: Subscriber) -> PrepareOutcome:
-        held = self._open.get(call_key) or await self._ledger.find(subscriber.bucket, call_key)
+        held = self._remembered.get(call_key) or await self._ledger.find(subscriber.bucket, call_key)
         if isinstance(held, OpenCall):
             rate = Rate.from_json(held.details.rate)
             return _allowed(call_key, held, rate, subscriber.currency, repeated=True)
@@ -249,7 +246,7 @@ class Charging:
         started = time.perf_counter()
         outcome: FinishOutcome
         try:
-            outcome = await self._finish(call)
+            outcome = await self._finishing.finish(call)
         except Unavailable as error:
             outcome = NotSaved(DeclineReason.UNAVAILABLE, str(error))
         except Overloaded as error:
@@ -299,7 +296,7 @@ class Charging:
 
     async def abandon_call(self, call_key: CallKey, login: str) -> None:
         """The exchange left before it heard that the call is allowed: no call will start, so its money is freed."""
-        held = self._open.pop(call_key, None)
+        held = self._remembered.pop(call_key)
         subscriber = await self._subscribers.find(login)
         if subscriber is not None:
             self._undo.append(_void(call_key, subscriber, "ABANDONED"))
@@ -315,9 +312,6 @@ class Charging:
             except (Unavailable, Overloaded):
                 self._undo.appendleft(request)
                 return
-
-    def _normalise(self, destination: str) -> str:
-        return normalise_destination(destination, international_prefix=self._policy.international_prefix)
 
 
 def _allowed(call_key: CallKey, held: OpenCall, rate: Rate, currency: str, *, repeated: bool) -> Allowed:

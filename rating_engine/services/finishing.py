@@ -1,0 +1,125 @@
+"""What a call cost: the charge by the rate that its reservation froze, and the settlement that makes it true.
+
+Law: however often an end is said, and by whomever, a call is charged once; saying it otherwise is a conflict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Final
+
+from rating_engine.domain.account import Subscriber
+from rating_engine.domain.outcomes import DeclineReason, FinishCall, FinishOutcome, NotSaved, Saved
+from rating_engine.domain.reservation import CallDetails, EndedCall, OpenCall, SettleOutcome, SettleRequest
+from rating_engine.rating.charge import charge
+from rating_engine.rating.number import InvalidNumber, normalise_callerid, normalise_destination
+from rating_engine.rating.rate import Rate
+from rating_engine.services.directory import SubscriberDirectory
+from rating_engine.services.rate_decks import RateDecks
+from rating_engine.services.remembered_calls import RememberedCalls, call_details
+from rating_engine.storage.ledger import Ledger
+
+CHANGED_TRIES: Final = 4  # each try reads what another one committed; more within one finish is a storm
+
+
+class Finishing:
+    """The end of calls, over the ledger."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        subscribers: SubscriberDirectory,
+        rate_decks: RateDecks,
+        remembered: RememberedCalls,
+        international_prefix: str,
+    ) -> None:
+        self._ledger = ledger
+        self._subscribers = subscribers
+        self._rate_decks = rate_decks
+        self._remembered = remembered
+        self._international_prefix = international_prefix
+
+    async def finish(self, call: FinishCall) -> FinishOutcome:
+        """Saved with the charge, or NotSaved with the reason. Errors: Unavailable (outcome unknown), Overloaded."""
+        subscriber = await self._subscribers.find(call.login)
+        if subscriber is None:
+            return NotSaved(DeclineReason.UNKNOWN_LOGIN)
+        known: OpenCall | EndedCall | None = self._remembered.pop(call.call_key)
+        for _ in range(CHANGED_TRIES):
+            known = known or await self._ledger.find(subscriber.bucket, call.call_key)
+            if isinstance(known, EndedCall) and not known.expired:
+                return _repeat_finish(call, subscriber, known)
+            details = await self._rate_anew(call, subscriber) if known is None else known.details
+            saved = _saved(call, subscriber, details)
+            answer = await self._ledger.settle(_settlement(saved, subscriber, details if known is None else None))
+            match answer.outcome:
+                case SettleOutcome.SETTLED:
+                    return replace(saved, overrun=answer.overrun)
+                case SettleOutcome.CONFLICT:
+                    return NotSaved(DeclineReason.CONFLICT, "another account's call, or finished before otherwise")
+                case _:  # somebody else settled it meanwhile, or what this process remembered is gone: look again
+                    known = None
+        return NotSaved(DeclineReason.UNAVAILABLE, "the call kept changing")
+
+    async def _rate_anew(self, call: FinishCall, subscriber: Subscriber) -> CallDetails:
+        """Details of a call whose prepare never reached us, at today's rate; an empty rate where there is none."""
+        try:
+            destination = normalise_destination(call.destination, international_prefix=self._international_prefix)
+        except InvalidNumber:
+            destination, match = normalise_callerid(call.destination), None
+        else:
+            match = await self._rate_decks.match_rate(subscriber.tariff_id, destination)
+        return call_details(call, subscriber, destination, match)
+
+
+def _saved(call: FinishCall, subscriber: Subscriber, details: CallDetails) -> Saved:
+    """What a finish costs by the frozen rate; true once it is settled."""
+    charged = charge(Rate.from_json(details.rate), call.seconds) if details.rate else None
+    return Saved(
+        call_key=call.call_key,
+        cost=Decimal(0) if charged is None else charged.cost,
+        currency=subscriber.currency,
+        billed_seconds=0 if charged is None else charged.billed_seconds,
+        seconds=call.seconds,
+        direction=details.direction,
+        destination=details.destination,
+        callerid=details.callerid,
+        route_name=details.route_name,
+        disposition=call.disposition,
+        cause=call.cause,
+    )
+
+
+def _settlement(saved: Saved, subscriber: Subscriber, details: CallDetails | None) -> SettleRequest:
+    return SettleRequest(
+        call_key=saved.call_key,
+        bucket=subscriber.bucket,
+        account_id=subscriber.account_id,
+        seconds=saved.seconds,
+        billed_seconds=saved.billed_seconds,
+        cost=saved.cost,
+        disposition=saved.disposition,
+        cause=saved.cause,
+        details=details,
+    )
+
+
+def _repeat_finish(call: FinishCall, subscriber: Subscriber, ended: EndedCall) -> FinishOutcome:
+    if ended.account_id != subscriber.account_id or ended.seconds != call.seconds:
+        return NotSaved(DeclineReason.CONFLICT, f"finished before with {ended.seconds} seconds")
+    return Saved(
+        call_key=call.call_key,
+        cost=ended.cost,
+        currency=subscriber.currency,
+        billed_seconds=ended.billed_seconds,
+        seconds=ended.seconds,
+        direction=ended.details.direction,
+        destination=ended.details.destination,
+        callerid=ended.details.callerid,
+        route_name=ended.details.route_name,
+        disposition=ended.disposition,
+        cause=ended.cause,
+        repeated=True,
+    )
