@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 RATING_STATUS: Final = "RATING_STATUS"  # a RatingStatus
-RATING_REASON: Final = "RATING_REASON"  # a DeclineReason, empty when all went well
+RATING_REASON: Final = "RATING_REASON"  # a DeclineReason, SPOOLED, or empty when all went well
 RATING_MAX_SECONDS: Final = "RATING_MAX_SECONDS"  # whole seconds, 0 = no call; Dial's S()
 RATING_MAX_MS: Final = "RATING_MAX_MS"  # the same in milliseconds; Dial's L()
 RATING_DESTINATION: Final = "RATING_DESTINATION"  # normalised E.164 digits
@@ -32,11 +32,12 @@ class RatingStatus(StrEnum):
 
     ALLOWED = "ALLOWED"  # callPrepare: the call may start
     DECLINED = "DECLINED"  # callPrepare, getBalance or an unknown script: no
-    SAVED = "SAVED"  # callFinish: charged, exactly once
+    SAVED = "SAVED"  # callFinish: charged, exactly once; or SPOOLED, and charged as soon as the database is back
     FAILED = "FAILED"  # callFinish: not charged by this request
     OK = "OK"  # getBalance, ping
 
 
+SPOOLED: Final = "spooled"  # RATING_REASON of a finish that waits on disk; its cost may be empty
 UNLIMITED: Final = "unlimited"  # RATING_AVAILABLE of an account without a credit limit
 
 CALL_PREPARE_VARIABLES: Final = (

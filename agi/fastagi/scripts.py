@@ -33,6 +33,7 @@ from rating_engine.domain.outcomes import (
     NotSaved,
     PrepareCall,
     PrepareOutcome,
+    Spooled,
 )
 
 # What a dialplan branches on; the nearest SIP status where there is one.
@@ -150,18 +151,20 @@ def render_call_finish(outcome: FinishOutcome) -> Variables:
     """All variables of callFinish; RATING_RESULT is the line of the Narayana API."""
     if isinstance(outcome, NotSaved):
         return _refuse_call_finish(outcome.reason)
-    cost, currency = _amount(outcome.cost), _word(outcome.currency)
+    # What a spooled call costs may not be known before it is charged: empty then, and `-` in the line.
+    cost = "" if outcome.cost is None else _amount(outcome.cost)
+    currency = clean_value(outcome.currency or "")
     result = (
         f"Saved {_word(outcome.direction)} [{_word(outcome.callerid)}/{_word(outcome.destination)}]"
-        f" via [{_word(outcome.route_name)}] {outcome.seconds} {cost} {currency}"
+        f" via [{_word(outcome.route_name)}] {outcome.seconds} {cost or '-'} {_shown(currency)}"
         f" {outcome.cause}{clean_value(outcome.disposition)}"
     )
     return {
         var.RATING_STATUS: RatingStatus.SAVED,
-        var.RATING_REASON: "",
+        var.RATING_REASON: var.SPOOLED if isinstance(outcome, Spooled) else "",
         var.RATING_COST: cost,
         var.RATING_CURRENCY: currency,
-        var.RATING_BILLED_SECONDS: str(outcome.billed_seconds),
+        var.RATING_BILLED_SECONDS: "" if outcome.billed_seconds is None else str(outcome.billed_seconds),
         var.RATING_RESULT: result,
     }
 

@@ -34,6 +34,7 @@ from rating_engine.domain.outcomes import (
     NotSaved,
     PrepareCall,
     Saved,
+    Spooled,
 )
 
 KEY = CallKey("pbx1", "1700000000.42", 1)
@@ -277,6 +278,37 @@ def test_a_saved_call_sets_every_variable_of_call_finish() -> None:
         "RATING_RESULT": (
             "Saved RussiaMobile-Tele2 [79010000001/79020000002] via [route1-cli] 3 0.125000 EUR 16ANSWER"
         ),
+    }
+
+
+SPOOLED = Spooled(
+    call_key=KEY,
+    seconds=3,
+    destination="79020000002",
+    callerid="79010000001",
+    disposition="ANSWER",
+    cause=16,
+    cost=Decimal("0.125000"),
+    currency="EUR",
+    billed_seconds=60,
+    direction="RussiaMobile-Tele2",
+    route_name="route1-cli",
+)
+
+
+def test_a_spooled_call_whose_rate_is_known_says_what_it_will_cost() -> None:
+    assert render_call_finish(SPOOLED) == {**render_call_finish(SAVED), "RATING_REASON": "spooled"}
+
+
+def test_a_spooled_call_whose_rate_is_not_known_is_saved_without_a_cost() -> None:
+    unknown = Spooled(KEY, 3, "79020000002", "79010000001", "ANSWER", 16)
+    assert render_call_finish(unknown) == {
+        "RATING_STATUS": "SAVED",
+        "RATING_REASON": "spooled",
+        "RATING_COST": "",
+        "RATING_CURRENCY": "",
+        "RATING_BILLED_SECONDS": "",
+        "RATING_RESULT": "Saved - [79010000001/79020000002] via [-] 3 - - 16ANSWER",
     }
 
 
