@@ -1,0 +1,103 @@
+"""The hot path's questions about decks are answered from an index, whatever the planner knows of the table."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import orjson
+import pytest
+
+from rating_engine.storage.pool import Database
+from rating_engine.storage.rate_decks import DECK_OF_TARIFF, LONGEST_MATCH, match_args
+from tests.support.decks import make_tariff, replace_deck
+
+PREFIXES = 20_000
+DESTINATION = "100500000"
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url, timeout_seconds=60)
+    await database.open()
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def deck_id(database: Database) -> int:
+    """The second deck of a tariff, so that deck ids don't say everything about a row."""
+    tariff_id = await make_tariff(database)
+    prices = {str(number): "0.1" for number in range(100_000, 100_000 + PREFIXES)}
+    await replace_deck(database, tariff_id, prices)
+    return await replace_deck(database, tariff_id, prices)
+
+
+def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every node of a plan."""
+    return [plan] + [node for child in plan.get("Plans", ()) for node in nodes(child)]
+
+
+async def explained(database: Database, deck_id: int) -> dict[str, Any]:
+    """The plan, made for these arguments, with what it read."""
+    args = match_args(deck_id, DESTINATION, 9)
+    text = await database.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {LONGEST_MATCH}", *args)
+    plan: dict[str, Any] = orjson.loads(text)[0]["Plan"]
+    return plan
+
+
+def assert_from_the_index(plan: dict[str, Any]) -> None:
+    """Three probes of the primary key and nothing else of the table; by bitmap where the planner knows little."""
+    found = nodes(plan)
+    assert [node["Index Name"] for node in found if "Index Name" in node] == ["rates_pkey"] * 3
+    assert "Seq Scan" not in {node["Node Type"] for node in found}
+    assert {node.get("Rows Removed by Filter", 0) for node in found} == {0}
+    assert max(node.get("Actual Rows", 0) for node in found) <= 1
+
+
+async def test_the_longest_match_reads_three_places_of_the_index_where_nothing_was_analyzed(
+    database: Database, deck_id: int
+) -> None:
+    assert_from_the_index(await explained(database, deck_id))
+
+
+async def test_the_longest_match_reads_three_places_of_the_index_where_the_table_was_analyzed(
+    database: Database, deck_id: int
+) -> None:
+    await database.fetch("ANALYZE rates")
+    assert_from_the_index(await explained(database, deck_id))
+
+
+async def test_the_longest_match_reads_the_index_in_a_deck_that_came_after_the_table_was_analyzed(
+    database: Database, deck_id: int
+) -> None:
+    await database.fetch("ANALYZE rates")
+    wholesale = await make_tariff(database, "wholesale")
+    newest = await replace_deck(database, wholesale, {str(number): "0.1" for number in range(100_000, 120_000)})
+    assert_from_the_index(await explained(database, newest))
+
+
+async def test_the_plan_that_a_prepared_statement_settles_on_reads_the_index(database: Database, deck_id: int) -> None:
+    async with database.connection() as connection:
+        await connection.execute(f"PREPARE found (bigint, text[], text) AS {LONGEST_MATCH}")
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+        execute = f"EXECUTE found ({deck_id}, '{{1005,10050,100500}}', '{DESTINATION}')"
+        text = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {execute}")
+    assert_from_the_index(orjson.loads(text)[0]["Plan"])
+
+
+async def test_a_tariffs_deck_is_found_by_primary_keys_among_thousands(database: Database) -> None:
+    await database.fetch(
+        """WITH made AS (
+               INSERT INTO tariffs (name, currency) SELECT 'tariff ' || n, 'EUR' FROM generate_series(1, 5000) n
+               RETURNING tariff_id
+           )
+           INSERT INTO rate_decks (tariff_id, version, state) SELECT tariff_id, 1, 'published' FROM made"""
+    )
+    await database.fetch("UPDATE tariffs t SET deck_id = d.deck_id FROM rate_decks d WHERE d.tariff_id = t.tariff_id")
+    await database.fetch("ANALYZE tariffs, rate_decks")
+    tariff_id = await database.fetchval("SELECT min(tariff_id) FROM tariffs")
+    plan = "\n".join(row[0] for row in await database.fetch(f"EXPLAIN {DECK_OF_TARIFF}", tariff_id))
+    assert "tariffs_pkey" in plan
+    assert "rate_decks_pkey" in plan
+    assert "Seq Scan" not in plan
