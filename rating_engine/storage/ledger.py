@@ -7,7 +7,7 @@ with the same call key is safe, and tells.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -17,10 +17,10 @@ from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.reservation import (
     CallDetails,
     EndedCall,
-    OpenCall,
     ExtendAnswer,
     ExtendOutcome,
     ExtendRequest,
+    OpenCall,
     ReserveAnswer,
     ReserveOutcome,
     ReserveRequest,
@@ -28,7 +28,7 @@ from rating_engine.domain.reservation import (
     SettleOutcome,
     SettleRequest,
 )
-from rating_engine.storage.batching import DEFAULT_BATCH_MAX, DEFAULT_QUEUE_MAX, Batcher
+from rating_engine.storage.batching import DEFAULT_BATCH_MAX, DEFAULT_QUEUE_MAX, Answer, Batcher, Item
 from rating_engine.storage.pool import Database
 
 # A batch that met a concurrent one (a key taken meanwhile, a deadlock with an operator's own statement) is asked
@@ -73,31 +73,21 @@ class Ledger:
     ) -> None:
         self._database = database
         self._observe = observe
-        limits = {"batch_max": batch_max, "queue_max": queue_max}
-        self._reserve = [
-            Batcher[ReserveRequest, ReserveAnswer](
-                f"reserve-{bucket}", _on_bucket(self._reserve_batch, bucket), lambda r: r.call_key, **limits
-            )
-            for bucket in range(buckets)
-        ]
-        self._extend = [
-            Batcher[ExtendRequest, ExtendAnswer](
-                f"extend-{bucket}", _on_bucket(self._extend_batch, bucket), lambda r: r.call_key, **limits
-            )
-            for bucket in range(buckets)
-        ]
-        self._settle = [
-            Batcher[SettleRequest, SettleAnswer](
-                f"settle-{bucket}", _on_bucket(self._settle_batch, bucket), lambda r: r.call_key, **limits
-            )
-            for bucket in range(buckets)
-        ]
-        self._find = [
-            Batcher[CallKey, FindAnswer](
-                f"find-{bucket}", _on_bucket(self._find_batch, bucket), lambda key: key, **limits
-            )
-            for bucket in range(buckets)
-        ]
+        self._limits = {"batch_max": batch_max, "queue_max": queue_max}
+        buckets_range = range(buckets)
+        self._reserve = [self._queue("reserve", n, self._reserve_batch, _key_of) for n in buckets_range]
+        self._extend = [self._queue("extend", n, self._extend_batch, _key_of) for n in buckets_range]
+        self._settle = [self._queue("settle", n, self._settle_batch, _key_of) for n in buckets_range]
+        self._find = [self._queue("find", n, self._find_batch, _itself) for n in buckets_range]
+
+    def _queue(
+        self,
+        name: str,
+        bucket: int,
+        execute: Callable[[int, Sequence[Item]], Awaitable[Sequence[Answer]]],
+        key: Callable[[Item], CallKey],
+    ) -> Batcher[Item, Answer]:
+        return Batcher(f"{name}-{bucket}", lambda items: execute(bucket, items), key, **self._limits)
 
     async def reserve(self, request: ReserveRequest) -> ReserveAnswer:
         """Hold money for a call. Errors: Unavailable (outcome unknown), Overloaded (nothing done)."""
@@ -156,8 +146,12 @@ class Ledger:
         raise AssertionError("unreachable")
 
 
-def _on_bucket(method: Callable[[int, Sequence[Any]], Any], bucket: int) -> Callable[[Sequence[Any]], Any]:
-    return lambda items: method(bucket, items)
+def _key_of(request: ReserveRequest | ExtendRequest | SettleRequest) -> CallKey:
+    return request.call_key
+
+
+def _itself(call_key: CallKey) -> CallKey:
+    return call_key
 
 
 def _details_args(details: CallDetails) -> tuple[Any, ...]:
