@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from rating_engine.domain.errors import RatingEngineError
 from rating_engine.embedded import default_data_dir
@@ -116,7 +117,7 @@ def reported_errors() -> Iterator[None]:
     try:
         yield
     except RatingEngineError as error:
-        err.print(f"[bold red]error[/] {error}", highlight=False, markup=True, soft_wrap=True)
+        err.print(f"[bold red]error[/] {escape(str(error))}", highlight=False, markup=True, soft_wrap=True)
         raise typer.Exit(EXIT_FAILED) from None
 
 

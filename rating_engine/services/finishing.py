@@ -13,6 +13,7 @@ from rating_engine.domain.account import Subscriber
 from rating_engine.domain.outcomes import DeclineReason, FinishCall, FinishOutcome, NotSaved, Saved
 from rating_engine.domain.reservation import CallDetails, EndedCall, OpenCall, SettleOutcome, SettleRequest
 from rating_engine.rating.charge import charge
+from rating_engine.rating.money import quantise
 from rating_engine.rating.number import InvalidNumber, normalise_callerid, normalise_destination
 from rating_engine.rating.rate import Rate
 from rating_engine.services.directory import SubscriberDirectory
@@ -111,7 +112,7 @@ def _repeat_finish(call: FinishCall, subscriber: Subscriber, ended: EndedCall) -
         return NotSaved(DeclineReason.CONFLICT, f"finished before with {ended.seconds} seconds")
     return Saved(
         call_key=call.call_key,
-        cost=ended.cost,
+        cost=_as_charged(ended),
         currency=subscriber.currency,
         billed_seconds=ended.billed_seconds,
         seconds=ended.seconds,
@@ -123,3 +124,10 @@ def _repeat_finish(call: FinishCall, subscriber: Subscriber, ended: EndedCall) -
         cause=ended.cause,
         repeated=True,
     )
+
+
+def _as_charged(ended: EndedCall) -> Decimal:
+    """The cost with the places it was first told with; the column has more."""
+    if not ended.details.rate:
+        return Decimal(0)
+    return quantise(ended.cost, Rate.from_json(ended.details.rate).decimals)
