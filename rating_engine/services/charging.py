@@ -31,14 +31,23 @@ from rating_engine.domain.outcomes import (
     PrepareCall,
     PrepareOutcome,
     Saved,
+    Spooled,
 )
-from rating_engine.domain.reservation import OpenCall, ReserveOutcome, ReserveRequest, SettleRequest, SettleSource
+from rating_engine.domain.reservation import (
+    CallDetails,
+    OpenCall,
+    ReserveOutcome,
+    ReserveRequest,
+    SettleRequest,
+    SettleSource,
+)
 from rating_engine.domain.tariff import RateMatch, Route
 from rating_engine.rating.charge import max_charge, max_duration, min_charge, price_per_minute
 from rating_engine.rating.lcr import route_for_attempt
 from rating_engine.rating.number import InvalidNumber, normalise_destination
 from rating_engine.rating.rate import Rate
 from rating_engine.services.directory import RouteBook, SubscriberDirectory
+from rating_engine.services.finish_spool import FinishSpool
 from rating_engine.services.finishing import Finishing
 from rating_engine.services.rate_decks import RateDecks
 from rating_engine.services.remembered_calls import RememberedCalls, call_details
@@ -98,6 +107,7 @@ class Charging:
         policy: ChargingPolicy,
         observer: CallObserver,
         is_watched: Callable[[str], bool] = lambda exchange: False,
+        spool: FinishSpool | None = None,
     ) -> None:
         self._ledger = ledger
         self._subscribers = subscribers
@@ -107,6 +117,7 @@ class Charging:
         self._policy = policy
         self._observer = observer
         self._is_watched = is_watched
+        self._spool = spool
         self._remembered = RememberedCalls()
         self._finishing = Finishing(
             ledger=ledger,
@@ -228,6 +239,7 @@ class Charging:
             cap_seconds=plan.cap_seconds,
             route_prefix=plan.route.dial_prefix,
             details=plan.request.details,
+            currency=plan.subscriber.currency,
         )
         self._remembered.add(call_key, held)
         return _allowed(call_key, held, plan.match.rate, plan.subscriber.currency, repeated=False)
@@ -242,15 +254,14 @@ class Charging:
     # -- callFinish -------------------------------------------------------------------------------------------
 
     async def finish_call(self, call: FinishCall) -> FinishOutcome:
-        """Saved with the charge, or NotSaved with the reason. However often it is said, a call is charged once."""
+        """Saved with the charge, Spooled, or NotSaved with the reason. However often said, a call is charged once."""
         started = time.perf_counter()
+        held = self._remembered.get(call.call_key)
         outcome: FinishOutcome
         try:
             outcome = await self._finishing.finish(call)
-        except Unavailable as error:
-            outcome = NotSaved(DeclineReason.UNAVAILABLE, str(error))
-        except Overloaded as error:
-            outcome = NotSaved(DeclineReason.OVERLOADED, str(error))
+        except Exception as error:
+            outcome = await self._finish_later(call, held, error, time.perf_counter() - started)
         seconds = time.perf_counter() - started
         if isinstance(outcome, Saved):
             said = "repeated" if outcome.repeated else "saved"
@@ -258,6 +269,10 @@ class Charging:
             fields: dict[str, object] = {"cost": str(outcome.cost), "billed_seconds": outcome.billed_seconds}
             if outcome.overrun > 0:
                 fields["overrun"] = str(outcome.overrun)
+        elif isinstance(outcome, Spooled):
+            said = "spooled"
+            self._observer.finished(said, "", seconds, False)
+            fields = {"cost": None if outcome.cost is None else str(outcome.cost)}
         else:
             said = "failed"
             self._observer.finished(said, outcome.reason.value, seconds, False)
@@ -274,6 +289,25 @@ class Charging:
             **fields,
         )
         return outcome
+
+    async def _finish_later(
+        self, call: FinishCall, held: OpenCall | None, error: Exception, waited_seconds: float
+    ) -> FinishOutcome:
+        """Spool a finish that could not be charged now, whatever the reason: it is the last word on a call's money."""
+        if not isinstance(error, Unavailable | Overloaded):
+            _log.error("finish_failed", call_key=str(call.call_key), exc_info=error)
+        if self._spool is not None:
+            return await self._spool.keep(call, held, waited_seconds=waited_seconds)
+        if isinstance(error, Unavailable | Overloaded):
+            return NotSaved(DeclineReason(error.code), str(error))
+        raise error
+
+    async def replay_finish(self, call: FinishCall, promised: CallDetails | None) -> FinishOutcome:
+        """A finish that was spooled, charged by the same path; `promised` as the spool kept it.
+
+        Errors: Unavailable, Overloaded: it has to wait on.
+        """
+        return await self._finishing.finish(call, promised)
 
     # -- the rest ---------------------------------------------------------------------------------------------
 

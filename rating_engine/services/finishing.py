@@ -6,11 +6,13 @@ Law: however often an end is said, and by whomever, a call is charged once; sayi
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
 from rating_engine.domain.account import Subscriber
-from rating_engine.domain.outcomes import DeclineReason, FinishCall, FinishOutcome, NotSaved, Saved
+from rating_engine.domain.errors import Unavailable
+from rating_engine.domain.outcomes import DeclineReason, FinishCall, NotSaved, Saved
 from rating_engine.domain.reservation import CallDetails, EndedCall, OpenCall, SettleOutcome, SettleRequest
 from rating_engine.rating.charge import charge
 from rating_engine.rating.money import quantise
@@ -42,19 +44,25 @@ class Finishing:
         self._remembered = remembered
         self._international_prefix = international_prefix
 
-    async def finish(self, call: FinishCall) -> FinishOutcome:
-        """Saved with the charge, or NotSaved with the reason. Errors: Unavailable (outcome unknown), Overloaded."""
+    async def finish(self, call: FinishCall, promised: CallDetails | None = None) -> Saved | NotSaved:
+        """Saved with the charge, or NotSaved with the reason. Errors: Unavailable (outcome unknown), Overloaded.
+
+        `promised`: what is known of a call that the ledger may not know, such as the rate it was allowed at.
+        """
         subscriber = await self._subscribers.find(call.login)
         if subscriber is None:
             return NotSaved(DeclineReason.UNKNOWN_LOGIN)
-        known: OpenCall | EndedCall | None = self._remembered.pop(call.call_key)
+        remembered = self._remembered.pop(call.call_key)
+        promised = remembered.details if remembered is not None else promised
+        known: OpenCall | EndedCall | None = remembered
         for _ in range(CHANGED_TRIES):
             known = known or await self._ledger.find(subscriber.bucket, call.call_key)
             if isinstance(known, EndedCall) and not known.expired:
                 return _repeat_finish(call, subscriber, known)
-            details = await self._rate_anew(call, subscriber) if known is None else known.details
+            details = known.details if known is not None else promised or await self._rate_anew(call, subscriber)
             saved = _saved(call, subscriber, details)
-            answer = await self._ledger.settle(_settlement(saved, subscriber, details if known is None else None))
+            request = _settlement(saved, subscriber, call.ended_at, details if known is None else None)
+            answer = await self._ledger.settle(request)
             match answer.outcome:
                 case SettleOutcome.SETTLED:
                     return replace(saved, overrun=answer.overrun)
@@ -62,7 +70,7 @@ class Finishing:
                     return NotSaved(DeclineReason.CONFLICT, "another account's call, or finished before otherwise")
                 case _:  # somebody else settled it meanwhile, or what this process remembered is gone: look again
                     known = None
-        return NotSaved(DeclineReason.UNAVAILABLE, "the call kept changing")
+        raise Unavailable("the call kept changing")
 
     async def _rate_anew(self, call: FinishCall, subscriber: Subscriber) -> CallDetails:
         """Details of a call whose prepare never reached us, at today's rate; an empty rate where there is none."""
@@ -93,7 +101,9 @@ def _saved(call: FinishCall, subscriber: Subscriber, details: CallDetails) -> Sa
     )
 
 
-def _settlement(saved: Saved, subscriber: Subscriber, details: CallDetails | None) -> SettleRequest:
+def _settlement(
+    saved: Saved, subscriber: Subscriber, ended_at: datetime | None, details: CallDetails | None
+) -> SettleRequest:
     return SettleRequest(
         call_key=saved.call_key,
         bucket=subscriber.bucket,
@@ -103,11 +113,12 @@ def _settlement(saved: Saved, subscriber: Subscriber, details: CallDetails | Non
         cost=saved.cost,
         disposition=saved.disposition,
         cause=saved.cause,
+        ended_at=ended_at,
         details=details,
     )
 
 
-def _repeat_finish(call: FinishCall, subscriber: Subscriber, ended: EndedCall) -> FinishOutcome:
+def _repeat_finish(call: FinishCall, subscriber: Subscriber, ended: EndedCall) -> Saved | NotSaved:
     if ended.account_id != subscriber.account_id or ended.seconds != call.seconds:
         return NotSaved(DeclineReason.CONFLICT, f"finished before with {ended.seconds} seconds")
     return Saved(
