@@ -1,0 +1,148 @@
+"""`rating-engine rates` and `rating-engine rate`, as a user runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from tests.support.decks import write_deck
+
+RATE_FIELDS = {
+    *("number", "destination", "tariff", "currency", "prefix", "direction"),
+    *("seconds", "billed_seconds", "cost", "lines"),
+}
+
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def cli(database_url: str, tmp_path: Path) -> Cli:
+    """Runs `rating-engine` with arguments, in a directory of its own."""
+    environment = {**os.environ, "RATING_DATABASE_URL": database_url, "COLUMNS": "120", "NO_COLOR": "1"}
+
+    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "rating_engine.cli", *map(str, arguments)]
+        return subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    return run
+
+
+def test_a_deck_is_imported_listed_and_priced(cli: Cli, tmp_path: Path) -> None:
+    rows = ["79,RussiaMobile,0.10,60/1,0.05", "44,UnitedKingdom,0.02,1/1,"]
+    deck = write_deck(tmp_path, rows, "prefix,direction,price,increments,connect_fee")
+    imported = cli("rates", "import", deck, "--tariff", "retail", "--currency", "USD")
+    assert imported.returncode == 0, imported.stderr
+    assert "retail (new, USD)" in imported.stdout
+    assert json.loads(cli("rates", "list", "--json").stdout)["tariffs"][0]["rates"] == 2
+    assert "retail" in cli("rates", "list").stdout
+
+    priced = cli("rate", "+7 (901) 000-00-01", "--tariff", "retail", "--seconds", "75", "--json")
+    answer = json.loads(priced.stdout)
+    assert priced.returncode == 0
+    assert answer.keys() == RATE_FIELDS
+    lines = answer.pop("lines")
+    assert answer == {
+        "number": "+7 (901) 000-00-01",
+        "destination": "79010000001",
+        "tariff": "retail",
+        "currency": "USD",
+        "prefix": "79",
+        "direction": "RussiaMobile",
+        "seconds": 75,
+        "billed_seconds": 75,
+        "cost": "0.17500",
+    }
+    assert [(line["kind"], line["quantity"], line["seconds"], line["amount"]) for line in lines] == [
+        ("connect_fee", 1, 0, "0.05"),
+        ("first_interval", 1, 60, "0.1"),
+        ("next_intervals", 15, 15, "0.025"),
+    ]
+    table = cli("rate", "79010000001", "--tariff", "retail", "--seconds", "75").stdout
+    for words in ("prefix 79 (RussiaMobile)", "connect fee", "first interval", "next intervals", "0.175"):
+        assert words in table
+
+
+def test_rejected_rows_give_exit_status_2_and_their_file(cli: Cli, tmp_path: Path) -> None:
+    done = cli("rates", "import", write_deck(tmp_path, ["79,Russia,0.1", "7x,Bad,0.1"]), "--tariff", "retail")
+    assert done.returncode == 2
+    assert "1 rows were not taken" in done.stdout
+    assert "deck.rejected.csv" in done.stdout
+    assert "7x,Bad,0.1,3,prefix: '7x' is not a prefix of digits" in (tmp_path / "deck.rejected.csv").read_text()
+
+
+def test_an_import_reports_in_json(cli: Cli, tmp_path: Path) -> None:
+    done = cli("rates", "import", write_deck(tmp_path, ["79,Russia,0.1"]), "--tariff", "retail", "--json")
+    report = json.loads(done.stdout)
+    assert report.pop("seconds") >= 0
+    assert report == {
+        "tariff": "retail",
+        "created": True,
+        "currency": "EUR",
+        "version": 1,
+        "taken": 1,
+        "rejected": 0,
+        "repeated": 0,
+        "directions": 1,
+        "price_unit": "minute",
+        "ignored_columns": [],
+        "rejected_file": None,
+    }
+
+
+def test_prices_of_an_interval_by_default_are_said(cli: Cli, tmp_path: Path) -> None:
+    deck = write_deck(tmp_path, ["79,0.1"], "prefix,price_1")
+    assert "--price-unit" in cli("rates", "import", deck, "--tariff", "retail").stdout
+    assert "--price-unit" not in cli("rates", "import", deck, "--tariff", "retail", "--price-unit", "minute").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(("rates", "import", "none.csv", "--tariff", "t"), "there is no such file", id="no file"),
+        pytest.param(("rates", "import", "empty.csv", "--tariff", "t"), "nothing was published", id="no rows"),
+        pytest.param(("rates", "import", "brackets.csv", "--tariff", "t"), "[/no] [bold]markup", id="not our markup"),
+        pytest.param(("rate", "79", "--tariff", "none", "--seconds", "1"), "there is no tariff none", id="no tariff"),
+        pytest.param(("rate", "7x", "--tariff", "retail", "--seconds", "1"), "number: has 'x'", id="no number"),
+    ],
+)
+def test_what_cannot_be_done_gives_exit_status_1_and_one_line(
+    cli: Cli, tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    write_deck(tmp_path, [], name="empty.csv")
+    write_deck(tmp_path, [], header="[/no] [bold]markup", name="brackets.csv")
+    done = cli(*arguments)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_number_that_no_rate_serves_gives_exit_status_1(cli: Cli, tmp_path: Path) -> None:
+    assert cli("rates", "import", write_deck(tmp_path, ["79,Russia,0.1"]), "--tariff", "retail").returncode == 0
+    done = cli("rate", "33100000000", "--tariff", "retail", "--seconds", "1", "--json")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no rate of the tariff retail serves 33100000000" in done.stderr
+
+
+def test_a_tariff_without_rates_says_how_to_get_some(cli: Cli, database_url: str) -> None:
+    async def make() -> None:
+        connection = await asyncpg.connect(database_url)
+        await connection.execute("INSERT INTO tariffs (name, currency) VALUES ('bare', 'EUR')")
+        await connection.close()
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(make())
+    loop.close()
+    done = cli("rate", "79", "--tariff", "bare", "--seconds", "1")
+    assert done.returncode == 1
+    assert "rating-engine rates import FILE --tariff bare" in done.stderr
