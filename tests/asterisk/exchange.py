@@ -14,7 +14,7 @@ import secrets
 import shutil
 import subprocess
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -117,9 +117,10 @@ class Exchange:
 
     _numbers = itertools.count(1)
 
-    def __init__(self, root: Path, dialplan: str, name: str = "") -> None:
+    def __init__(self, root: Path, dialplan: str, *, modules: str = "", files: Mapping[str, str] | None = None) -> None:
+        """`dialplan` goes below the shipped one; `modules` and `files` (of /etc/asterisk) are loaded besides."""
         number = next(self._numbers)
-        self.name = name or f"test{number}"
+        self.name = f"test{number}"
         self._root = root
         self._inside = Path("/srv") / f"{PREFIX}{os.getpid()}-{number}"
         self._home = root / self._inside.relative_to("/")
@@ -127,7 +128,7 @@ class Exchange:
         self._secret = secrets.token_hex(8)
         self._process: subprocess.Popen[bytes] | None = None
         self._ami: Ami | None = None
-        self._write(dialplan)
+        self._write(dialplan, f"{MODULES} {modules}".split(), files or {})
 
     async def __aenter__(self) -> Exchange:
         await self.start()
@@ -229,7 +230,7 @@ class Exchange:
         texts = [self._home / "log/full", self._home / "log/console"]
         return "".join(path.read_text(errors="replace") for path in texts if path.exists())
 
-    def _write(self, dialplan: str) -> None:
+    def _write(self, dialplan: str, wanted: list[str], files: Mapping[str, str]) -> None:
         for name in ("etc", "lib", "run", "log", "log/cdr-csv", "spool"):
             (self._home / name).mkdir(parents=True, exist_ok=True)
         modules = next((self._root / "usr/lib").glob("*/asterisk/modules"))
@@ -250,7 +251,7 @@ astlogdir => {inside}/log
 systemname = {self.name}
 documentation_language = en_US
 """,
-            "modules.conf": "[modules]\nautoload=no\n" + "".join(f"load = {name}.so\n" for name in MODULES.split()),
+            "modules.conf": "[modules]\nautoload=no\n" + "".join(f"load = {name}.so\n" for name in wanted),
             "logger.conf": "[general]\nqueue_log=no\n[logfiles]\nfull => notice,warning,error,verbose(2)\n",
             "cdr.conf": "[general]\nenable=yes\nunanswered=yes\n[csv]\n",
             "manager.conf": f"""[general]
@@ -265,6 +266,7 @@ writetimeout=5000
 """,
             "extensions.conf": f"#include shipped.conf\n{dialplan}",
             "shipped.conf": SHIPPED.read_text(),
+            **files,
         }
         for name, text in etc.items():
             (self._home / "etc" / name).write_text(text)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, ClassVar, Final
@@ -55,9 +56,10 @@ exten => _7X.,1,Gosub(rating-call,s,1(${{EXTEN:1}}))
  same => n,Gosub(rating-call,s,1(${{EXTEN:1}}))
  same => n,Set(SECOND=${{RATING_OUTCOME}} ${{RATING_CAUSE}})
 
+; where transferred calls go: stays as many seconds as the extension says
 [elsewhere]
-exten => _X.,1,Answer()
- same => n,Wait(${{EXTEN:-1}})
+exten => _0X!,1,Answer()
+ same => n,Wait(${{EXTEN:1}})
 
 [answers]
 exten => _X.,1,Answer()
@@ -122,6 +124,14 @@ class Pbx:
         login = f"caller-{next(self._numbers)}"
         await add_account(self.database, login, balance=balance)
         return login
+
+    @contextlib.asynccontextmanager
+    async def global_variable(self, name: str, value: str) -> AsyncIterator[None]:
+        """Set one of the exchange's [globals] for calls that begin meanwhile."""
+        before = await self.exchange.ami.action("Getvar", Variable=name)
+        await self.exchange.ami.action("Setvar", Variable=name, Value=value)
+        yield
+        await self.exchange.ami.action("Setvar", Variable=name, Value=before[0]["Value"])
 
     async def money(self, login: str) -> tuple[Any, Any]:
         """Return the balance and what is reserved of it, Decimals both."""

@@ -164,6 +164,27 @@ async def test_a_limit_outlives_a_local_channel_that_leaves_the_call(pbx: Pbx) -
     assert (cdr["seconds"], cdr["overrun"]) == (2, 0)
 
 
+async def test_a_warning_before_the_end_does_not_move_the_end(pbx: Pbx) -> None:
+    alice = await pbx.account("0.02")
+    async with pbx.global_variable("RATING_WARNING", ":1000"):
+        call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
+        await call.answered()
+    await call.ended()
+    (dialled,) = call.apps("Dial")
+    assert "L(2000:1000)" in dialled
+    (cdr,) = await pbx.cdrs(alice)
+    assert (cdr["seconds"], cdr["overrun"]) == (2, 0)
+
+
+async def test_an_exchange_can_be_given_a_name_of_its_own(pbx: Pbx) -> None:
+    alice = await pbx.account("10")
+    async with pbx.global_variable("RATING_QUERY", "?exchange=pbx-north"):
+        call = await pbx.exchange.originate(numbers.ANSWERED + "1", alice)
+        await call.ended()
+    (cdr,) = await pbx.cdrs(alice)
+    assert (cdr["exchange"], cdr["state"]) == ("pbx-north", "settled")
+
+
 async def test_a_dialled_comma_cannot_choose_whose_money_it_is(pbx: Pbx) -> None:
     alice = await pbx.account("10")
     bob = await pbx.account("10")
