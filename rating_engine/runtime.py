@@ -16,9 +16,11 @@ from rating_engine.api.server import HttpServer, listen
 from rating_engine.domain.tariff import Route
 from rating_engine.services.charging import Charging, ChargingPolicy
 from rating_engine.services.directory import RouteBook, SubscriberDirectory
+from rating_engine.services.finish_spool import FinishSpool
 from rating_engine.services.periodic import Periodic
 from rating_engine.services.rate_decks import RateDecks
 from rating_engine.settings import Settings
+from rating_engine.spool_directory import spool_directory
 from rating_engine.storage.accounts import account_state
 from rating_engine.storage.announcements import Announcements
 from rating_engine.storage.audit import open_reservations
@@ -26,6 +28,7 @@ from rating_engine.storage.ledger import Ledger
 from rating_engine.storage.pool import Database
 from rating_engine.storage.rate_cache import RateCache
 from rating_engine.storage.routes import enabled_routes
+from rating_engine.storage.spool import Spool
 from rating_engine.storage.subscribers import SubscriberReader
 from rating_engine.telemetry.loop_lag import EventLoopLag
 from rating_engine.telemetry.metrics import Metrics
@@ -33,6 +36,7 @@ from rating_engine.telemetry.metrics import Metrics
 FIRST_LISTEN_SECONDS: Final = 2.0  # a start waits so long for announcements, then goes on without them
 GAUGE_SECONDS: Final = 15.0  # as often as Prometheus usually scrapes
 UNDO_SECONDS: Final = 1.0  # how soon money is freed whose reservation's outcome was not known
+SPOOL_SECONDS: Final = 1.0  # how soon spooled finishes are charged once the database is back
 
 _log = structlog.get_logger(__name__)
 
@@ -73,6 +77,16 @@ class Engine:
             default=Route(settings.default_route_name, settings.default_route_prefix, "", 1),
             may_remember=lambda: self.announcements.listening,
         )
+        self.finish_spool = FinishSpool(
+            Spool(
+                spool_directory(settings.spool_dir, settings.database_url),
+                max_bytes=settings.spool_max_bytes,
+                on_state=self.metrics.spool_state,
+                on_damage=self.metrics.spool_damaged,
+            ),
+            is_up=lambda: self.database.down is None,
+            observer=self.metrics,
+        )
         self.charging = Charging(
             ledger=self.ledger,
             subscribers=self.subscribers,
@@ -87,6 +101,7 @@ class Engine:
                 quota_seconds=settings.quota_seconds,
             ),
             observer=self.metrics,
+            spool=self.finish_spool,
         )
         self.fastagi: FastAgiServer | None = None
         self.http: HttpServer | None = None
@@ -94,6 +109,7 @@ class Engine:
             Periodic("expiry", settings.expiry_interval_seconds, self._expire),
             Periodic("undo", UNDO_SECONDS, self.charging.undo_abandoned),
             Periodic("gauges", GAUGE_SECONDS, self._measure),
+            Periodic("spool", SPOOL_SECONDS, lambda: self.finish_spool.turn(self.charging.replay_finish)),
         ]
         self._lag: asyncio.Task[None] | None = None
 
@@ -153,6 +169,7 @@ class Engine:
         await self.announcements.stop()
         if self.cache is not None:
             await self.cache.close()
+        await self.finish_spool.close()
         await self.database.close()
         _log.info("engine_stopped", cut=cut)
 

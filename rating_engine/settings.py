@@ -26,7 +26,8 @@ def _tuple_from_list(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 
 
-Networks = Annotated[tuple[str, ...], BeforeValidator(_tuple_from_list)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_tuple_from_list)]
+Networks = Texts
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
@@ -208,6 +209,42 @@ class Settings(BaseModel):
         " fastest; on Citus, a multiple of its workers.",
     )
 
+    # --- when PostgreSQL is away
+    spool_dir: str = Field(
+        "",
+        description="Directory of the spool: calls that ended while PostgreSQL was away, to be charged when it is back."
+        " A local disk (no NFS: it needs locks and fsync), one directory for all engines of one database on this"
+        " machine and for no others. Empty: spool-<a name made from database_url> below /var/lib/rating-engine for"
+        " root, else below rating-engine in the user's data home.",
+    )
+    spool_max_bytes: int = Field(
+        67_108_864,
+        ge=65_536,
+        le=1_099_511_627_776,
+        description="Of the spool of one worker. A call takes 0.5 to 1 kB, so 64 MiB hold some 80,000: an hour at 20"
+        " calls a second. A full spool refuses, and the exchange is told that the call is not saved.",
+    )
+    on_database_down: Literal["decline", "allow_postpaid"] = Field(
+        "decline",
+        description="What callPrepare does while PostgreSQL is away. decline: no calls, reason unavailable."
+        " allow_postpaid: the logins of allow_postpaid_logins may call without a reservation; their calls go to the"
+        " spool.",
+    )
+    allow_postpaid_logins: Texts = Field(
+        (),
+        max_length=1_000,
+        description="Logins of postpaid accounts that may call while PostgreSQL is away: each can run up any debt in"
+        " that time, since balance, spend and call limits are not known. At most 1000: every engine keeps them in"
+        " memory and reads them anew all the time. In the environment separated by commas.",
+    )
+    offline_max_seconds: int = Field(
+        3_600,
+        ge=1,
+        le=86_400,
+        description="The longest call that is allowed without PostgreSQL; a shorter limit of the subscriber or of"
+        " max_reserve_seconds holds too. Bounds what a call costs that nobody checked.",
+    )
+
     # --- caches
     rate_cache_entries: int = Field(
         50_000,
@@ -293,6 +330,12 @@ class Settings(BaseModel):
         if ROUTE.fullmatch(value) is None:
             raise ValueError("must be NAME or PREFIX|NAME of letters, digits and _ . - (the prefix also / @ : * # +)")
         return value
+
+    @model_validator(mode="after")
+    def _check_offline_logins(self) -> Self:
+        if self.on_database_down == "allow_postpaid" and not self.allow_postpaid_logins:
+            raise ValueError("allow_postpaid_logins: must name a login while on_database_down is allow_postpaid")
+        return self
 
     @model_validator(mode="after")
     def _check_shared_ports(self) -> Self:

@@ -31,6 +31,7 @@ SECTIONS: Final = {
     "workers": "Processes",
     "default_route": "Charging",
     "ledger_batch_max": "Ledger",
+    "spool_dir": "When PostgreSQL is away",
     "rate_cache_entries": "Caches",
     "log_format": "Logs and metrics",
 }  # the first key of each

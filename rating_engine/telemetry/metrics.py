@@ -27,10 +27,16 @@ from rating_engine.domain.outcomes import DeclineReason
 from rating_engine.telemetry.surface import SURFACES, current_surface
 
 SHARED_DIRECTORY_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own name
-OUTCOMES: Final = {"prepare": frozenset({"allowed", "declined"}), "finish": frozenset({"saved", "repeated", "failed"})}
+OUTCOMES: Final = {
+    "prepare": frozenset({"allowed", "declined"}),
+    "finish": frozenset({"saved", "repeated", "spooled", "failed"}),
+}
 REASONS: Final = frozenset(reason.value for reason in DeclineReason)
 NO_REASON: Final = "none"  # the reason of what was not declined; an empty label would vanish in a query
 OTHER: Final = "other"  # what a value outside its set is counted as: a metric neither grows without bound nor fails
+# a spooled finish that cannot be charged: as any finish, or its record is no finish, or the engine has a fault
+SPOOL_REFUSALS: Final = REASONS | {"unreadable"}
+SPOOL_FAILURES: Final = frozenset({"full", "io_error", "slow", "unfit"})  # the disk did not take it
 CACHE_LEVELS: Final = frozenset({"memory", "redis", "postgresql", "none"})  # none: there is no such rate
 OPERATIONS_MAX: Final = 16  # distinct batch operations; the ledger has three
 REJECTIONS_MAX: Final = 64  # distinct reasons of a refused connection; the server has about twenty
@@ -66,11 +72,23 @@ class Metrics:
         self._database_up = self._gauge("rating_database_up", "1 if PostgreSQL answers (worst worker)", "livemin")
         self._redis_up = self._gauge("rating_redis_up", "1 if Redis answers (worst worker)", "livemin")
         self._lag = self._histogram("rating_event_loop_lag_seconds", "How late the event loop runs", LAG_SECONDS)
+        self._spool_records = self._gauge("rating_spool_records", "Finishes on disk that wait to be charged", "livesum")
+        self._spool_bytes = self._gauge("rating_spool_bytes", "Size of the spool's files", "livesum")
+        self._spooled = self._counter("rating_spooled_total", "Finishes put on disk because they could not be charged")
+        self._replayed = self._counter("rating_spool_replayed_total", "Spooled finishes that were charged")
+        self._spool_refused = self._counter(
+            "rating_spool_refused_total", "Spooled finishes kept aside for a person, by the reason", ["reason"]
+        )
+        self._spool_lost = self._counter(
+            "rating_spool_not_taken_total", "Finishes neither charged nor spooled, by what the disk said", ["reason"]
+        )
+        self._spool_damaged = self._counter("rating_spool_damaged_total", "Places in spool files that are no records")
         self._cache = {level: cache.labels(level) for level in sorted(CACHE_LEVELS)}
         self._call_children: dict[tuple[str, str, str, str], Counter] = {}
         self._batch_children: dict[str, tuple[Histogram, Histogram]] = {}
         self._rejected_children: dict[str, Counter] = {}
-        self._connections.set(0)  # a worker started anew finds its predecessor's value in the file
+        for gauge in (self._connections, self._spool_records, self._spool_bytes):
+            gauge.set(0)  # a worker started anew finds its predecessor's value in the file
         if is_shared():
             self._exposed = CollectorRegistry()
             MultiProcessCollector(self._exposed)  # type: ignore[no-untyped-call]
@@ -135,6 +153,33 @@ class Metrics:
     def redis_state(self, up: bool) -> None:
         """Say whether Redis answers."""
         self._redis_up.set(up)
+
+    def spool_state(self, records: int, size: int) -> None:
+        """Set how much waits in this process's spool."""
+        self._spool_records.set(records)
+        self._spool_bytes.set(size)
+
+    def spooled(self) -> None:
+        """Count a finish that was put on disk."""
+        self._spooled.inc()
+
+    def spool_replayed(self, overrun: bool) -> None:
+        """Count a spooled finish that was charged; `overrun`: the call cost more than was reserved for it."""
+        self._replayed.inc()
+        if overrun:
+            self._overruns.inc()
+
+    def spool_refused(self, reason: str) -> None:
+        """Count a spooled finish that was kept aside; one of SPOOL_REFUSALS."""
+        self._spool_refused.labels(reason if reason in SPOOL_REFUSALS else OTHER).inc()
+
+    def spool_not_taken(self, reason: str) -> None:
+        """Count a finish that is lost but for the logs; one of SPOOL_FAILURES."""
+        self._spool_lost.labels(reason if reason in SPOOL_FAILURES else OTHER).inc()
+
+    def spool_damaged(self, places: int) -> None:
+        """Count damage found in spool files."""
+        self._spool_damaged.inc(places)
 
     def event_loop_lag(self, seconds: float) -> None:
         """Observe how much later than asked the event loop came back."""
