@@ -10,6 +10,7 @@ import typer
 
 from rating_engine.cli.accounts import accounts_app
 from rating_engine.cli.call import call
+from rating_engine.cli.demo import demo
 from rating_engine.cli.doctor import doctor
 from rating_engine.cli.rates import rate, rates_app
 from rating_engine.cli.routes import direction, routes_app
@@ -25,6 +26,7 @@ app = typer.Typer(
     epilog="Begin with: rating-engine demo. Then: rating-engine serve --embedded",
 )
 
+app.command(epilog="Example: rating-engine demo --calls 1000")(demo)
 app.command(epilog="Example: rating-engine serve --config /etc/rating_engine.toml --workers 2")(serve)
 app.command(epilog="Example: RATING_DATABASE_URL=postgresql://re@db/re rating-engine migrate")(migrate)
 app.add_typer(accounts_app, name="account")
