@@ -33,6 +33,7 @@ BACKOFF_MAX_SECONDS: Final = 10.0  # a worker whose cause of crashing has gone i
 STEADY_SECONDS: Final = 30.0  # a worker that ran this long crashed for a new reason: it starts at once again
 EARLY_CRASHES_MAX: Final = 8  # in a row, of one worker: about 45 s of trying, then it is for an operator
 HOPELESS_STATUSES: Final = frozenset({2, 78})  # usage and configuration: the next start would end the same
+HURRY_SECONDS: Final = 1.0  # sooner than this a second signal is the first again, sent on by a shell or by make
 STOP_MARGIN_SECONDS: Final = 5.0  # beyond the drain limit, for a worker to close its connections and exit
 
 _log = structlog.get_logger(__name__)
@@ -49,12 +50,20 @@ class Worker:
     early_crashes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A signal that asks for the end, and when it came (monotonic, seconds)."""
+
+    number: int
+    at: float
+
+
 @dataclass(slots=True)
 class Signals:
-    """What arrived, as numbers; `reader` becomes readable with each."""
+    """What arrived; `reader` becomes readable with each."""
 
     reader: int
-    pending: list[int] = field(default_factory=list)
+    arrived: list[Arrival] = field(default_factory=list)
 
 
 def run_workers(
@@ -70,7 +79,8 @@ def run_workers(
 
     `environment` goes over this process's own; each worker finds its number, from 1, in RATING_WORKER, and the
     directory of shared metrics in PROMETHEUS_MULTIPROC_DIR. `ports` (host, port) must be free before the first
-    start: sharing a port with a stranger would lose calls to it. A second signal cuts the drain short.
+    start: sharing a port with a stranger would lose calls to it. A second signal, HURRY_SECONDS or more after the
+    first, cuts the drain short.
     Returns 0 after a clean drain, 1 if a worker had to be killed or would not run, else the worker's own status
     when it is one that no restart can mend. Call it from the main thread, and with no other threads about.
     Raises OSError when a port is taken.
@@ -104,7 +114,7 @@ class Supervisor:
 
     def _keep_running(self) -> int:
         """Until a signal (0) or a worker that cannot be helped (its status)."""
-        while not self._signals.pending:
+        while not self._signals.arrived:
             now = time.monotonic()
             for worker in self._workers:
                 if worker.process is None and worker.start_at <= now:
@@ -114,7 +124,7 @@ class Supervisor:
                 status = self._reap(worker)
                 if status is not None and self._is_hopeless(worker, status):
                     return status if status in HOPELESS_STATUSES else 1
-        _log.info("supervisor_stopping", signal=signal.Signals(self._signals.pending[0]).name)
+        _log.info("supervisor_stopping", signal=signal.Signals(self._signals.arrived[0].number).name)
         return 0
 
     def _next_start(self, now: float) -> float | None:
@@ -172,14 +182,15 @@ class Supervisor:
 
     def _drain(self, seconds: float) -> bool:
         """Ask every worker to drain and wait for it, then kill; whether all ended by themselves and well."""
-        signals_before = len(self._signals.pending)
+        began = self._signals.arrived[0].at if self._signals.arrived else time.monotonic()
         for worker in self._workers:
             if worker.process is not None:
                 worker.process.terminate()
-        deadline = time.monotonic() + seconds + STOP_MARGIN_SECONDS
+        deadline = began + seconds + STOP_MARGIN_SECONDS
         while any(worker.process is not None and worker.process.poll() is None for worker in self._workers):
             remaining = deadline - time.monotonic()
-            if remaining <= 0 or len(self._signals.pending) > signals_before:
+            hurried = any(arrival.at > began + HURRY_SECONDS for arrival in self._signals.arrived)
+            if remaining <= 0 or hurried:
                 break
             self._wait(remaining)
         ended_well = [self._end(worker) for worker in self._workers]  # all of them, before any is judged
@@ -193,7 +204,8 @@ class Supervisor:
         if killed:
             worker.process.kill()
             _log.error("worker_killed", worker=worker.number, pid=worker.process.pid)
-        return worker.process.wait() == 0 and not killed
+        # by SIGTERM itself ends who had not begun to serve, and so had nothing to drain
+        return worker.process.wait() in (0, -signal.SIGTERM) and not killed
 
 
 def backoff_seconds(early_crashes: int) -> float:
@@ -238,7 +250,7 @@ def caught_signals() -> Iterator[Signals]:
 
     def collect(number: int, _frame: FrameType | None) -> None:
         if number != signal.SIGCHLD:
-            signals.pending.append(number)
+            signals.arrived.append(Arrival(number, time.monotonic()))
 
     for end in (reader, writer):
         os.set_blocking(end, False)

@@ -112,6 +112,7 @@ def _serve(settings: Settings, environment: dict[str, str]) -> int:
     number = os.environ.get(WORKER_VARIABLE)
     if settings.workers == 1 or number is not None:
         return _serve_here(settings, number)
+    configure_logging(settings.log_format, settings.log_level)
     return run_workers(
         settings.workers,
         [sys.executable, "-m", "rating_engine.cli", "serve"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -46,6 +47,10 @@ READY = "note.rename(notes / note.name)\n"
 DRAINS = NOTE + "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))\n" + READY + "time.sleep(600)"
 IGNORES = NOTE + "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + READY + "time.sleep(600)"
 FAILS_TO_DRAIN = NOTE + "signal.signal(signal.SIGTERM, lambda *_: sys.exit(3))\n" + READY + "time.sleep(600)"
+DRAINS_SLOWLY = (
+    NOTE + "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.3), sys.exit(0)))\n" + READY + "time.sleep(600)"
+)
+STARTS_FOR_EVER = NOTE + READY + "time.sleep(600)"  # SIGTERM is not handled yet
 CRASHES = NOTE + READY + "os._exit(1)"
 MISCONFIGURED = NOTE + READY + "os._exit(2 if number == '1' else time.sleep(600))"
 
@@ -94,6 +99,11 @@ class Start:
     def end(self) -> None:
         for process in self._started:
             process.kill()
+            for pid in all_pids(Supervised(process, self._directory)):  # one may ignore what its supervisor's end sends
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    left = psutil.Process(pid)
+                    if str(self._directory) in left.cmdline():  # still the one that left the note
+                        left.kill()
             process.communicate()
 
 
@@ -171,7 +181,7 @@ def test_a_worker_that_does_not_drain_is_killed_and_the_status_says_so(start: St
 
 
 def test_a_second_signal_cuts_the_drain_short(start: Start) -> None:
-    supervised = start(IGNORES, drain=600.0)
+    supervised = start(IGNORES, drain=600.0, HURRY_SECONDS=0.0)
     supervised.wait_for_starts(1)
     assert supervised.process.stderr is not None
 
@@ -184,6 +194,16 @@ def test_a_second_signal_cuts_the_drain_short(start: Start) -> None:
     assert gone(all_pids(supervised))
 
 
+def test_the_same_signal_sent_on_by_a_shell_does_not_cut_the_drain_short(start: Start) -> None:
+    supervised = start(DRAINS_SLOWLY, drain=600.0, HURRY_SECONDS=600.0)
+    supervised.wait_for_starts(1)
+
+    supervised.process.terminate()
+    supervised.process.send_signal(signal.SIGINT)
+
+    assert supervised.finish()[0] == 0
+
+
 def test_a_worker_that_ends_badly_while_draining_makes_the_status_bad(start: Start) -> None:
     supervised = start(FAILS_TO_DRAIN)
     supervised.wait_for_starts(1)
@@ -191,6 +211,15 @@ def test_a_worker_that_ends_badly_while_draining_makes_the_status_bad(start: Sta
     supervised.process.terminate()
 
     assert supervised.finish()[0] == 1
+
+
+def test_a_worker_that_is_stopped_while_it_starts_has_nothing_to_drain(start: Start) -> None:
+    supervised = start(STARTS_FOR_EVER)
+    supervised.wait_for_starts(1)
+
+    supervised.process.terminate()
+
+    assert supervised.finish()[0] == 0
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")

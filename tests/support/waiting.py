@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -20,3 +21,11 @@ async def until(question: Callable[[], Awaitable[T]]) -> T:
             if answer:
                 return answer
             await asyncio.sleep(POLL_SECONDS)
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """The same for what another process does, without an event loop; `what` is said when it never comes to hold."""
+    deadline = time.monotonic() + HANG_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        time.sleep(POLL_SECONDS)
