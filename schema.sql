@@ -497,7 +497,7 @@ END $$;
 
 ---------------------------------------------------------------------------------------------------------------
 -- settle: reserved -> settled (answered) | voided (never answered) | expired;
--- expired or reconciled -> settled | voided (a late finish knows better than an estimate: the difference is posted);
+-- expired, reconciled or abandoned -> settled | voided (a finish that comes late knows better: the difference is posted);
 -- (nothing) -> settled | voided (a finish whose prepare never reached us: charged all the same, and marked)
 
 CREATE TYPE settle_request AS (
@@ -561,9 +561,9 @@ BEGIN
                    WHEN old.account_id IS NOT NULL THEN 'settled'
                    WHEN cdr.account_id IS NULL THEN CASE WHEN r.rate IS NULL THEN 'unknown' ELSE 'settled' END
                    WHEN r.source <> 'finish' THEN 'repeated'
-                   WHEN cdr.state = 'expired' THEN 'settled'
+                   WHEN cdr.source = 'expired' THEN 'settled'
                    WHEN cdr.seconds = r.seconds THEN 'repeated'
-                   WHEN cdr.source = 'reconciled' THEN 'settled'
+                   WHEN cdr.source IN ('reconciled', 'abandoned') THEN 'settled'
                    ELSE 'conflict'
                END AS outcome
         FROM unnest(p_requests) WITH ORDINALITY AS r(

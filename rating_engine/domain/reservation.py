@@ -157,10 +157,10 @@ class OpenCall:
 
 @dataclass(frozen=True, slots=True)
 class EndedCall:
-    """A call with a CDR. `expired`: no finish came in time; one that comes late still charges."""
+    """A call with a CDR. `provisional`: no finish was heard yet; one that comes late corrects what was assumed."""
 
     account_id: int
-    expired: bool
+    provisional: bool
     seconds: int
     billed_seconds: int
     cost: Decimal

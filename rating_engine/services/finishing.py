@@ -55,9 +55,10 @@ class Finishing:
         remembered = self._remembered.pop(call.call_key)
         promised = remembered.details if remembered is not None else promised
         known: OpenCall | EndedCall | None = remembered
+        repeated = False
         for _ in range(CHANGED_TRIES):
             known = known or await self._ledger.find(subscriber.bucket, call.call_key)
-            if isinstance(known, EndedCall) and not known.expired:
+            if isinstance(known, EndedCall) and (repeated or not known.provisional):
                 return _repeat_finish(call, subscriber, known)
             details = known.details if known is not None else promised or await self._rate_anew(call, subscriber)
             saved = _saved(call, subscriber, details)
@@ -68,7 +69,8 @@ class Finishing:
                     return replace(saved, overrun=answer.overrun)
                 case SettleOutcome.CONFLICT:
                     return NotSaved(DeclineReason.CONFLICT, "another account's call, or finished before otherwise")
-                case _:  # somebody else settled it meanwhile, or what this process remembered is gone: look again
+                case _:  # it was settled so before, or what this process remembered is gone: look again
+                    repeated = answer.outcome is SettleOutcome.REPEATED
                     known = None
         raise Unavailable("the call kept changing")
 

@@ -36,6 +36,10 @@ from rating_engine.storage.pool import Database
 SERIALIZATION_TRIES: Final = 4
 EXPIRE_BATCH: Final = 500  # keeps the sweep's row locks as short as a call's batch
 
+# Sources of CDRs that were written without a finish (schema.sql, settle): expired and not heard of, settled from what
+# was seen of the channel, or never started.
+PROVISIONAL: Final = frozenset({"expired", "reconciled", "abandoned"})
+
 _RETRY = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
 _RESERVE: Final = "SELECT reserve($1, $2::reserve_request[])"
@@ -47,11 +51,11 @@ _DETAILS: Final = (
 )
 _FIND: Final = f"""
     SELECT call_key, account_id, {_DETAILS}, granted, quota, cap_seconds, route_prefix,
-           NULL AS state, NULL AS seconds, NULL AS billed_seconds, NULL AS cost, NULL AS disposition, NULL AS cause
+           NULL AS source, NULL AS seconds, NULL AS billed_seconds, NULL AS cost, NULL AS disposition, NULL AS cause
     FROM reservations WHERE bucket = $1 AND call_key = ANY ($2)
     UNION ALL
     SELECT call_key, account_id, {_DETAILS}, NULL, NULL, NULL, NULL,
-           state::text, seconds, billed_seconds, cost, disposition, cause
+           source, seconds, billed_seconds, cost, disposition, cause
     FROM cdrs WHERE bucket = $1 AND call_key = ANY ($2)
 """  # noqa: S608  the only text put in is the constant above
 
@@ -243,7 +247,7 @@ def _call_from_row(row: asyncpg.Record) -> OpenCall | EndedCall:
         rate=row["rate"],
         route_name=row["route_name"],
     )
-    if row["state"] is None:
+    if row["source"] is None:
         return OpenCall(
             account_id=row["account_id"],
             granted=Decimal(row["granted"]),
@@ -254,7 +258,7 @@ def _call_from_row(row: asyncpg.Record) -> OpenCall | EndedCall:
         )
     return EndedCall(
         account_id=row["account_id"],
-        expired=row["state"] == "expired",
+        provisional=row["source"] in PROVISIONAL,
         seconds=row["seconds"],
         billed_seconds=row["billed_seconds"],
         cost=Decimal(row["cost"]),

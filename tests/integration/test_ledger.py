@@ -221,7 +221,7 @@ async def test_an_expired_call_frees_its_money_and_a_late_finish_still_charges(d
     assert await money(database) == (10, 1, 1)
     found = await ledger.find(0, CallKey("test", "1"))
     assert isinstance(found, EndedCall)
-    assert found.expired
+    assert found.provisional
     late = settle_request(subscriber, "1", seconds=50, cost="0.5")
     assert (await ledger.settle(late)).outcome is SettleOutcome.SETTLED
     assert (await ledger.settle(late)).outcome is SettleOutcome.REPEATED
@@ -241,6 +241,16 @@ async def test_a_late_finish_corrects_a_reconciled_call_by_the_difference(databa
     assert (await money(database))[0] == Decimal("9.5")
     row = await database.fetchrow("SELECT source, seconds, cost FROM cdrs")
     assert tuple(row) == ("late", 50, Decimal("0.5"))
+
+
+async def test_a_finish_of_a_call_given_up_as_abandoned_is_charged_all_the_same(database, ledger, deck, subscriber):
+    await ledger.reserve(reserve_request(subscriber, deck, "1", maximum="4"))
+    nothing = settle_request(subscriber, "1", seconds=0, cost="0")
+    await ledger.settle(replace(nothing, source=SettleSource.ABANDONED))
+    assert (
+        await ledger.settle(settle_request(subscriber, "1", seconds=50, cost="0.5"))
+    ).outcome is SettleOutcome.SETTLED
+    assert (await money(database)) == (Decimal("9.5"), 0, 0)
 
 
 async def test_a_finish_that_agrees_with_reconciliation_changes_nothing(database, ledger, deck, subscriber):
