@@ -20,7 +20,6 @@ class Abnormal(StrEnum):
     # refused when it was accepted
     NETWORK_NOT_ALLOWED = "network_not_allowed"
     TOO_MANY_CONNECTIONS = "too_many_connections"
-    DRAINING = "draining"
     # the peer broke the protocol: the codes of the ProtocolErrors below
     NOT_AGI = "not_agi"
     BAD_HEADER = "bad_header"

@@ -21,6 +21,7 @@ from agi.fastagi.limits import BACKLOG, LOOPBACK, REJECTION_LOG_SECONDS, Admissi
 from agi.fastagi.scripts import ChargingService
 
 DEFAULT_PORT: Final = 4573  # what Asterisk connects to when the dialplan names no port
+ACCEPT_TURNS: Final = 3  # loop turns in which asyncio makes a transport of a socket it has accepted
 CANCEL_SECONDS: Final = 1.0  # for cut scripts to give up; one that doesn't dies with the process
 
 _log = structlog.get_logger(__name__)
@@ -82,7 +83,6 @@ class FastAgiServer:
         self._observer = observer or NoObserver()
         self._server: asyncio.Server | None = None
         self._open: set[Connection] = set()
-        self._draining = False
         self._empty = asyncio.Event()
         self._refused_at: dict[Abnormal, float] = {}
         self._refused_silently: Counter[Abnormal] = Counter()
@@ -100,13 +100,12 @@ class FastAgiServer:
                 reuse_port=self._reuse_port,
                 backlog=BACKLOG,
             )
+        self._port = int(self._server.sockets[0].getsockname()[1])
 
     @property
     def port(self) -> int:
         """The port listened on; what the system chose when 0 was asked for."""
-        if self._server is None or not self._server.sockets:
-            return self._port
-        return int(self._server.sockets[0].getsockname()[1])
+        return self._port
 
     @property
     def connections(self) -> int:
@@ -119,9 +118,7 @@ class FastAgiServer:
         A cut finish is told again by its exchange's reconciliation or expires; it is never half charged, since
         the ledger's transaction either happened or did not.
         """
-        self._draining = True
-        if self._server is not None:
-            self._server.close()
+        await self._stop_accepting()
         if self._open:
             self._empty.clear()
             try:
@@ -130,6 +127,28 @@ class FastAgiServer:
             except TimeoutError:
                 return await self._cut()
         return 0
+
+    async def _stop_accepting(self) -> None:
+        """Close the listening sockets, and serve whom the system had connected to them before.
+
+        Closing resets the connections that still wait for accept(). Another process on the same port
+        (SO_REUSEPORT) never sees those, so an exchange would lose calls at every restart.
+        """
+        if self._server is None:
+            return
+        loop = asyncio.get_running_loop()
+        listeners = [socket.fromfd(s.fileno(), s.family, s.type) for s in self._server.sockets]
+        for listener in self._server.sockets:
+            loop.remove_reader(listener.fileno())  # asyncio's own accept; uvloop's ends with close()
+        for _ in range(ACCEPT_TURNS):
+            await asyncio.sleep(0)
+        self._server.close()
+        waiting: list[socket.socket] = []
+        for listener in listeners:
+            with listener:
+                waiting += _accept_waiting(listener)
+        for accepted in waiting:
+            await loop.connect_accepted_socket(lambda: Connection(self, loop), accepted)
 
     async def _cut(self) -> int:
         cut = list(self._open)
@@ -154,8 +173,6 @@ class FastAgiServer:
         if address is None:
             # No name at all: the peer was gone before it was looked at.
             reason = Abnormal.NETWORK_NOT_ALLOWED if host else Abnormal.CLOSED_EARLY
-        elif self._draining:
-            reason = Abnormal.DRAINING
         elif len(self._open) >= self.limits.connections:
             reason = Abnormal.TOO_MANY_CONNECTIONS
         if reason is not None:
@@ -187,3 +204,19 @@ class FastAgiServer:
         self._refused_at[reason] = now
         suppressed = self._refused_silently.pop(reason, 0)
         _log.warning("fastagi_refused", reason=reason.value, peer=host, suppressed=suppressed)
+
+
+def _accept_waiting(listener: socket.socket) -> list[socket.socket]:
+    """Whom the system has connected to `listener` by now, taken in one go so that nobody slips in behind."""
+    waiting: list[socket.socket] = []
+    listener.setblocking(False)
+    for _ in range(BACKLOG):
+        try:
+            accepted, _peer = listener.accept()
+        except ConnectionAbortedError:
+            continue  # gone while it waited
+        except OSError:  # nobody waits any more (BlockingIOError), or no descriptor is left
+            break
+        accepted.setblocking(False)
+        waiting.append(accepted)
+    return waiting
