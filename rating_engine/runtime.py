@@ -17,6 +17,7 @@ from rating_engine.domain.tariff import Route
 from rating_engine.services.charging import Charging, ChargingPolicy
 from rating_engine.services.directory import RouteBook, SubscriberDirectory
 from rating_engine.services.finish_spool import FinishSpool
+from rating_engine.services.offline_calls import REFRESH_SECONDS, OfflineCalls
 from rating_engine.services.periodic import Periodic
 from rating_engine.services.rate_decks import RateDecks
 from rating_engine.settings import Settings
@@ -25,7 +26,9 @@ from rating_engine.storage.accounts import account_state
 from rating_engine.storage.announcements import Announcements
 from rating_engine.storage.audit import open_reservations
 from rating_engine.storage.ledger import Ledger
+from rating_engine.storage.offline import offline_accounts
 from rating_engine.storage.pool import Database
+from rating_engine.storage.promises import Promises
 from rating_engine.storage.rate_cache import RateCache
 from rating_engine.storage.routes import enabled_routes
 from rating_engine.storage.spool import Spool
@@ -77,15 +80,23 @@ class Engine:
             default=Route(settings.default_route_name, settings.default_route_prefix, "", 1),
             may_remember=lambda: self.announcements.listening,
         )
-        self.finish_spool = FinishSpool(
-            Spool(
-                spool_directory(settings.spool_dir, settings.database_url),
-                max_bytes=settings.spool_max_bytes,
-                on_state=self.metrics.spool_state,
-                on_damage=self.metrics.spool_damaged,
-            ),
-            is_up=lambda: self.database.down is None,
-            observer=self.metrics,
+        spool = Spool(
+            spool_directory(settings.spool_dir, settings.database_url),
+            max_bytes=settings.spool_max_bytes,
+            on_state=self.metrics.spool_state,
+            on_damage=self.metrics.spool_damaged,
+        )
+        self.finish_spool = FinishSpool(spool, is_up=lambda: self.database.down is None, observer=self.metrics)
+        self.offline = OfflineCalls(
+            settings.allow_postpaid_logins if settings.on_database_down == "allow_postpaid" else (),
+            Promises(spool.directory),
+            load_accounts=lambda logins: offline_accounts(self.database, logins),
+            rate_decks=self.rate_decks,
+            load_routes=self.routes.routes,
+            has_room=lambda: spool.has_room,
+            on_allowed=self.metrics.offline_allowed,
+            max_seconds=settings.offline_max_seconds,
+            grace_seconds=settings.reservation_grace_seconds,
         )
         self.charging = Charging(
             ledger=self.ledger,
@@ -102,6 +113,7 @@ class Engine:
             ),
             observer=self.metrics,
             spool=self.finish_spool,
+            offline=self.offline,
         )
         self.fastagi: FastAgiServer | None = None
         self.http: HttpServer | None = None
@@ -109,6 +121,7 @@ class Engine:
             Periodic("expiry", settings.expiry_interval_seconds, self._expire),
             Periodic("undo", UNDO_SECONDS, self.charging.undo_abandoned),
             Periodic("gauges", GAUGE_SECONDS, self._measure),
+            Periodic("offline", REFRESH_SECONDS, self.offline.refresh),
             Periodic("spool", SPOOL_SECONDS, lambda: self.finish_spool.turn(self.charging.replay_finish)),
         ]
         self._lag: asyncio.Task[None] | None = None

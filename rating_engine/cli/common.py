@@ -79,7 +79,7 @@ def _running_embedded(settings: Settings) -> dict[str, object]:
         os.kill(values.pop("pid"), 0)
     except (OSError, ValueError, KeyError):
         return {}
-    return {key: value for key, value in values.items() if key in ("database_url", "redis_url")}
+    return {key: value for key, value in values.items() if key in ("database_url", "redis_url", "spool_dir")}
 
 
 @contextlib.asynccontextmanager

@@ -20,8 +20,11 @@ from rating_engine.cli.common import (
     run,
 )
 from rating_engine.services.doctor import Check, Finding, Probe, examine
+from rating_engine.services.spool_report import spool_findings
 from rating_engine.settings import Settings
+from rating_engine.spool_directory import spool_directory
 from rating_engine.storage.audit import dialplan_values, schema_is_current
+from rating_engine.storage.offline import offline_accounts
 from rating_engine.storage.pool import Database
 from rating_engine.storage.rate_cache import RateCache
 
@@ -78,6 +81,19 @@ def _probes(settings: Settings, database: Database, dialplan: Path | None) -> di
         mend = "start it, or empty redis_url; rates are only slower without"
         return [Finding(f"Redis: {down}", mend)] if down else []
 
+    directory = spool_directory(settings.spool_dir, settings.database_url)
+
+    async def spool() -> list[Finding]:
+        return spool_findings(directory, settings.spool_max_bytes)
+
+    async def offline() -> list[Finding]:
+        if settings.on_database_down != "allow_postpaid":
+            return []
+        known = await offline_accounts(database, settings.allow_postpaid_logins)
+        missing = [login for login in settings.allow_postpaid_logins if login not in known]
+        mend = "only active postpaid accounts may call then: mend allow_postpaid_logins or the account"
+        return [Finding(f"{login} may not call while PostgreSQL is away", mend) for login in missing]
+
     async def values() -> list[Finding]:
         named = [("default_route", settings.default_route_name), ("default_route", settings.default_route_prefix)]
         found = unsafe_values([*named, *await dialplan_values(database)])
@@ -89,6 +105,8 @@ def _probes(settings: Settings, database: Database, dialplan: Path | None) -> di
     return {
         "schema": ("the schema is this engine's", schema),
         "redis": ("Redis answers, where one is configured", redis),
+        "spool": ("no finish waits on disk, and nothing there needs a person", spool),
+        "offline": ("who may call while PostgreSQL is away has the account for it", offline),
         "dialplan values": ("routes, directions and caller ids reach the dialplan as they are", values),
         "dialplan": ("the dialplan lets no call through without a limit, and reports every end", pasted),
     }

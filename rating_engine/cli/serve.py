@@ -96,7 +96,9 @@ def _serve_embedded(settings: Settings, config: Path | None, flags: Mapping[str,
     servers.start()
     try:
         asyncio.run(migrate_database(servers.database_url))
-        urls = {"database_url": servers.database_url, "redis_url": servers.redis_url}
+        # The port changes with every start, and what was spooled before belongs to this database all the same.
+        own = {"spool_dir": settings.spool_dir or str(directory / "spool")}
+        urls = {"database_url": servers.database_url, "redis_url": servers.redis_url, **own}
         settings = load_settings(config, **flags, **urls)
         running = write_running(directory, **urls)
         try:

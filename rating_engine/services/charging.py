@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final, Protocol
 
@@ -49,6 +49,7 @@ from rating_engine.rating.rate import Rate
 from rating_engine.services.directory import RouteBook, SubscriberDirectory
 from rating_engine.services.finish_spool import FinishSpool
 from rating_engine.services.finishing import Finishing
+from rating_engine.services.offline_calls import CallSources, OfflineCalls
 from rating_engine.services.rate_decks import RateDecks
 from rating_engine.services.remembered_calls import RememberedCalls, call_details
 from rating_engine.storage.ledger import Ledger
@@ -93,6 +94,14 @@ class _Plan:
     request: ReserveRequest
 
 
+class _InDoubt(Unavailable):
+    """A reservation that may have been committed; `undo` frees it."""
+
+    def __init__(self, problem: str, undo: SettleRequest) -> None:
+        super().__init__(problem)
+        self.undo = undo
+
+
 class Charging:
     """Credit control over the ledger. Safe for any number of calls at once and of engines side by side."""
 
@@ -108,6 +117,7 @@ class Charging:
         observer: CallObserver,
         is_watched: Callable[[str], bool] = lambda exchange: False,
         spool: FinishSpool | None = None,
+        offline: OfflineCalls | None = None,
     ) -> None:
         self._ledger = ledger
         self._subscribers = subscribers
@@ -118,6 +128,8 @@ class Charging:
         self._observer = observer
         self._is_watched = is_watched
         self._spool = spool
+        self._offline = offline
+        self._sources = CallSources(subscribers.find, rate_decks.match_rate, routes.routes)
         self._remembered = RememberedCalls()
         self._finishing = Finishing(
             ledger=ledger,
@@ -138,7 +150,7 @@ class Charging:
         try:
             outcome = await self._prepare(call, steps)
         except Unavailable as error:
-            outcome = Declined(DeclineReason.UNAVAILABLE, str(error))
+            outcome = await self._without_database(call, error)
         except Overloaded as error:
             outcome = Declined(DeclineReason.OVERLOADED, str(error))
         seconds = time.perf_counter() - started
@@ -160,16 +172,15 @@ class Charging:
     async def _prepare(self, call: PrepareCall, steps: dict[str, float]) -> PrepareOutcome:
         for _ in range(STALE_TRIES):
             mark = time.perf_counter()
-            plan = await self._plan(call)
+            plan = await self._plan(call, self._sources)
             steps["lookup_ms"] = _ms(time.perf_counter() - mark)
             if isinstance(plan, Declined):
                 return plan
             mark = time.perf_counter()
             try:
                 answer = await self._ledger.reserve(plan.request)
-            except Unavailable:
-                self._undo.append(_void(call.call_key, plan.subscriber, "ABANDONED"))  # it may have been committed
-                raise
+            except Unavailable as error:
+                raise _InDoubt(str(error), _void(call.call_key, plan.subscriber, "ABANDONED")) from error
             steps["reserve_ms"] = _ms(time.perf_counter() - mark)
             match answer.outcome:
                 case ReserveOutcome.RESERVED:
@@ -183,9 +194,9 @@ class Charging:
                     return Declined(DeclineReason(answer.outcome.value))
         return Declined(DeclineReason.UNAVAILABLE, "tariff or subscriber kept changing")
 
-    async def _plan(self, call: PrepareCall) -> _Plan | Declined:
+    async def _plan(self, call: PrepareCall, sources: CallSources) -> _Plan | Declined:
         """Who calls, at what rate, by which route, and how much money that takes."""
-        subscriber = await self._subscribers.find(call.login)
+        subscriber = await sources.subscriber(call.login)
         if subscriber is None:
             return Declined(DeclineReason.UNKNOWN_LOGIN)
         try:
@@ -194,12 +205,12 @@ class Charging:
             )
         except InvalidNumber as error:
             return Declined(DeclineReason.INVALID_DESTINATION, str(error))
-        match = await self._rate_decks.match_rate(subscriber.tariff_id, destination)
+        match = await sources.rate(subscriber.tariff_id, destination)
         if match is None:
             return Declined(DeclineReason.NO_RATE)
         if not match.direction.accepts_length_of(destination):
             return Declined(DeclineReason.INVALID_DESTINATION, f"wrong length for {match.direction.name}")
-        route = route_for_attempt(await self._routes.routes(), destination, call.call_key.attempt)
+        route = route_for_attempt(await sources.routes(), destination, call.call_key.attempt)
         if route is None:
             return Declined(DeclineReason.NO_ROUTE)
         cap = subscriber.max_seconds or self._policy.max_reserve_seconds
@@ -222,6 +233,33 @@ class Charging:
             details=call_details(call, subscriber, destination, match, route.name),
         )
         return _Plan(subscriber, match, route, cap, request)
+
+    async def _without_database(self, call: PrepareCall, error: Unavailable) -> PrepareOutcome:
+        """No, unless it is a call that may start without a reservation. One whose reservation is in doubt is undone."""
+        outcome: PrepareOutcome = Declined(DeclineReason.UNAVAILABLE, str(error))
+        if self._offline is not None and self._offline.lists(call.login):
+            outcome = await self._promise(call, self._offline)
+        if isinstance(error, _InDoubt) and not isinstance(outcome, Allowed):
+            self._undo.append(error.undo)
+        return outcome
+
+    async def _promise(self, call: PrepareCall, offline: OfflineCalls) -> PrepareOutcome:
+        """Allow a call by what was known before the database went; nothing is held for it."""
+        try:
+            plan = await self._plan(call, offline.sources)
+        except Unavailable as error:
+            return Declined(DeclineReason.UNAVAILABLE, str(error))
+        if isinstance(plan, Declined):
+            return plan
+        currency = plan.subscriber.currency
+        promised = await offline.promise(plan.request, plan.match.rate, call.login, currency)
+        if isinstance(promised, Declined):
+            return promised
+        held, repeated = promised
+        return replace(
+            _allowed(call.call_key, held, Rate.from_json(held.details.rate), currency, repeated=repeated),
+            reserved=Decimal(0),
+        )
 
     def _quota(self, subscriber: Subscriber, exchange: str) -> bool:
         """Whether this call reserves in slices: only where somebody watches its exchange and can lengthen it."""
@@ -256,12 +294,15 @@ class Charging:
     async def finish_call(self, call: FinishCall) -> FinishOutcome:
         """Saved with the charge, Spooled, or NotSaved with the reason. However often said, a call is charged once."""
         started = time.perf_counter()
-        held = self._remembered.get(call.call_key)
+        promised = self._promised(call.call_key)
+        held = promised or self._remembered.get(call.call_key)
         outcome: FinishOutcome
         try:
-            outcome = await self._finishing.finish(call)
+            outcome = await self._finishing.finish(call, None if promised is None else promised.details)
         except Exception as error:
             outcome = await self._finish_later(call, held, error, time.perf_counter() - started)
+        if self._offline is not None and promised is not None and not isinstance(outcome, NotSaved):
+            self._offline.forget(call.call_key)
         seconds = time.perf_counter() - started
         if isinstance(outcome, Saved):
             said = "repeated" if outcome.repeated else "saved"
@@ -289,6 +330,12 @@ class Charging:
             **fields,
         )
         return outcome
+
+    def _promised(self, call_key: CallKey) -> OpenCall | None:
+        """The call, if it was allowed without the database. A call this process reserved was not: no need to look."""
+        if self._offline is None or self._remembered.get(call_key) is not None:
+            return None
+        return self._offline.promised(call_key)
 
     async def _finish_later(
         self, call: FinishCall, held: OpenCall | None, error: Exception, waited_seconds: float
@@ -331,6 +378,8 @@ class Charging:
     async def abandon_call(self, call_key: CallKey, login: str) -> None:
         """The exchange left before it heard that the call is allowed: no call will start, so its money is freed."""
         held = self._remembered.pop(call_key)
+        if self._offline is not None:
+            self._offline.forget(call_key)
         subscriber = await self._subscribers.find(login)
         if subscriber is not None:
             self._undo.append(_void(call_key, subscriber, "ABANDONED"))

@@ -11,11 +11,12 @@ Laws:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.tariff import Direction, RateMatch
 from rating_engine.services.deck_regions import RegionMemory, region, regions_of, significant
 from rating_engine.services.single_flight import SingleFlight
@@ -48,6 +49,14 @@ class _Answer:
     found: FoundRate | None
     match: RateMatch | None
     directory: dict[str, Direction]
+
+
+@dataclass(frozen=True, slots=True)
+class DeckSnapshot:
+    """Which decks were published at some moment (by tariff), and the directions then."""
+
+    decks: Mapping[int, PublishedDeck]
+    directory: Mapping[str, Direction]
 
 
 class RateDecks:
@@ -92,6 +101,35 @@ class RateDecks:
         if answer.directory is not self._directory and answer.found is not None:
             await self._name(answer)
         return answer.match
+
+    async def snapshot(self, tariff_ids: Iterable[int]) -> DeckSnapshot:
+        """What `match_known` needs to know while PostgreSQL is away. Errors: Unavailable."""
+        decks = {tariff_id: await self._deck(tariff_id) for tariff_id in tariff_ids}
+        directory = self._directory
+        if directory is None:
+            directory = await self._directory_loads.run(None, self._load_directory)
+        return DeckSnapshot({tariff_id: deck for tariff_id, deck in decks.items() if deck is not None}, directory)
+
+    async def match_known(self, known: DeckSnapshot, tariff_id: int, destination: str) -> RateMatch | None:
+        """The rate as `match_rate` would have found it then, from memory and Redis alone.
+
+        None where it is known that no rate serves it. Errors: Unavailable where neither has the answer.
+        """
+        deck = known.decks.get(tariff_id)
+        if deck is None:
+            raise Unavailable("the tariff's deck is not known")
+        number = significant(destination, deck.longest_prefix)
+        kept = self._memory.find(deck.key, number)
+        cached = None
+        if kept is None and self._cache is not None:
+            cached = await self._cache.find(deck, regions_of(number))
+        if kept is None and cached is None:
+            raise Unavailable("the rate is in no cache")
+        found = kept.found if kept is not None else cached.found if cached is not None else None
+        if found is None:
+            return None
+        direction = known.directory.get(found.direction) or Direction(code=found.direction, name=found.direction)
+        return RateMatch(deck.tariff_id, deck.deck_id, deck.currency, found.prefix, direction, found.rate)
 
     def forget_tariff(self, tariff_id: int) -> None:
         """A deck was published: ask PostgreSQL which one at the next call. Answers of other decks stay."""

@@ -30,6 +30,7 @@ APPEND_SECONDS: Final = 5.0  # a disk that takes longer is failing; the exchange
 # A file is closed at this size, so that its space comes back while later ones still wait.
 FILE_BYTES: Final = 4 * 1024 * 1024
 FILES_AT_LEAST: Final = 4  # a small spool is cut in as many, for the same reason
+SPARE_PART: Final = 8  # one part in so many of a spool is kept for calls in progress: no new one is allowed on it
 
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _log = structlog.get_logger(__name__)
@@ -230,6 +231,8 @@ class Spool:
         """`on_state` hears (records, bytes) after each change, `on_damage` the number of damaged ranges found."""
         self.directory = directory
         self.holds_files = False  # whether `window` has anything to look at
+        self.has_room = True  # for calls that have not started: the last part is for the ends of those that have
+        self._room_below = max_bytes - max_bytes // SPARE_PART
         self._store = SpoolStore(directory, max_bytes=max_bytes)
         self._on_state = on_state
         self._on_damage = on_damage
@@ -292,5 +295,6 @@ class Spool:
         loop = asyncio.get_running_loop()
         answer, records, size, files = await loop.run_in_executor(self._thread, measured)
         self.holds_files = files > 0
+        self.has_room = size < self._room_below
         self._on_state(records, size)
         return answer

@@ -74,6 +74,7 @@ class Metrics:
         self._lag = self._histogram("rating_event_loop_lag_seconds", "How late the event loop runs", LAG_SECONDS)
         self._spool_records = self._gauge("rating_spool_records", "Finishes on disk that wait to be charged", "livesum")
         self._spool_bytes = self._gauge("rating_spool_bytes", "Size of the spool's files", "livesum")
+        self._offline = self._counter("rating_offline_allowed_total", "Calls allowed while PostgreSQL was away")
         self._spooled = self._counter("rating_spooled_total", "Finishes put on disk because they could not be charged")
         self._replayed = self._counter("rating_spool_replayed_total", "Spooled finishes that were charged")
         self._spool_refused = self._counter(
@@ -153,6 +154,10 @@ class Metrics:
     def redis_state(self, up: bool) -> None:
         """Say whether Redis answers."""
         self._redis_up.set(up)
+
+    def offline_allowed(self) -> None:
+        """Count a call that was allowed without the database."""
+        self._offline.inc()
 
     def spool_state(self, records: int, size: int) -> None:
         """Set how much waits in this process's spool."""
