@@ -34,8 +34,8 @@ from rating_engine.storage.rate_decks import TariffLine, list_tariffs
 rates_app = typer.Typer(no_args_is_help=True, help="Rate decks: what calls cost.")
 
 _PHASES: Final = {
-    Phase.READING: "reading and checking",
-    Phase.STORING: "storing",
+    Phase.READING: "reading and storing",
+    Phase.COMPARING: "comparing repeated prefixes",
     Phase.PUBLISHING: "publishing",
 }
 

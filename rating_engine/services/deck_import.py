@@ -7,6 +7,7 @@ the others go on. See storage/deck_load for what happens to the rows there.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -17,14 +18,13 @@ from typing import Final
 
 from rating_engine.domain.errors import InvalidRequest, RatingEngineError
 from rating_engine.rating.rate import PriceUnit
-from rating_engine.services.deck_file.errors import RowRejected
 from rating_engine.services.deck_file.layout import Column
+from rating_engine.services.deck_file.reading import DeckReading
 from rating_engine.services.deck_file.rejects import RejectedRows
 from rating_engine.services.deck_file.rows import DeckTerms, RowChecker
-from rating_engine.services.deck_file.source import DeckSource, Piece, open_deck
-from rating_engine.storage.deck_load import Conflict, DeckLoad, Published, begin_load
+from rating_engine.services.deck_file.source import DeckSource, open_deck
+from rating_engine.storage.deck_load import DeckLoad, Published, begin_load
 
-CONFLICT_BATCH: Final = 1_000  # contradicting rows looked up in the file at a time
 MAX_TARIFF_NAME: Final = 100  # characters; it stands on invoices and command lines
 
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
@@ -37,10 +37,10 @@ class EmptyDeck(RatingEngineError):
 
 
 class Phase(StrEnum):
-    """What an import is doing. Reading is most of the Python's time, storing most of PostgreSQL's."""
+    """What an import is doing. Reading is checking and storing too; comparing is of rows that may repeat a prefix."""
 
     READING = "reading"
-    STORING = "storing"
+    COMPARING = "comparing"
     PUBLISHING = "publishing"
 
 
@@ -102,8 +102,8 @@ async def import_deck(
         async with begin_load(database_url, tariff, currency) as load:
             _check_currency(source, load, tariff)
             terms = DeckTerms(load.target.currency, unit, decimal_comma=source.delimiter != ",")
-            reading = _Reading(source, RowChecker(source.layout, terms), rejects, on_progress)
-            published, repeated = await _load(load, reading)
+            with contextlib.closing(DeckReading(source, RowChecker(source.layout, terms), rejects)) as reading:
+                published, repeated = await _Work(load, reading, rejects, on_progress).publish()
         return ImportReport(
             tariff=tariff,
             tariff_created=load.target.created,
@@ -122,101 +122,52 @@ async def import_deck(
         )
 
 
-class _Reading:
-    """The rows of a file on their way into COPY, and what is known of them so far."""
+class _Work:
+    """One import under way."""
 
     def __init__(
-        self,
-        source: DeckSource,
-        checker: RowChecker,
-        rejects: RejectedRows,
-        on_progress: Callable[[Progress], None],
+        self, load: DeckLoad, reading: DeckReading, rejects: RejectedRows, on_progress: Callable[[Progress], None]
     ) -> None:
-        self.source = source
-        self.rejects = rejects
-        self.longest_prefix = 0
-        self._checker = checker
+        self._load = load
+        self._reading = reading
+        self._rejects = rejects
         self._on_progress = on_progress
-        self._rows = 0
-        self._read = 0
 
-    async def copy_rows(self) -> AsyncIterator[bytes]:
-        """The rows as COPY text. Checked in a thread, so that what was sent before goes out meanwhile."""
-        pieces = self.source.rows()
-        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-            yield await asyncio.to_thread(self._check, piece)
-            self._read = piece.read
-            self.report(Phase.READING)
+    async def publish(self) -> tuple[Published, int]:
+        """The published deck, and how many rows repeated an earlier one."""
+        reading = self._reading
+        stored = await self._load.copy(self._steps(reading.prefix_rows(self._load.row_start), Phase.READING))
+        if stored == 0:
+            why = f"all {self._rejects.count} rows were rejected, see {self._rejects.path}"
+            raise EmptyDeck(f"nothing was published: {why if self._rejects.count else 'the file has no rows'}")
+        repeated = 0
+        if reading.suspects:
+            self._report(Phase.COMPARING)
+            await self._load.copy_suspects(self._steps(reading.suspect_rows(), Phase.COMPARING))
+            contradicting = await self._reject_contradicting()
+            late = await self._load.store_suspects()
+            repeated = reading.suspects - contradicting - late
+            stored += late
+        self._report(Phase.PUBLISHING)
+        return await self._load.publish(stored, reading.longest_prefix), repeated
 
-    def report(self, phase: Phase) -> None:
-        """Say how far the import is."""
-        self._on_progress(Progress(phase, self._read, self.source.size, self._rows, self.rejects.count))
+    async def _steps(self, steps: Iterator[bytes], phase: Phase) -> AsyncIterator[bytes]:
+        """Each step in a thread, so that what was made before goes out meanwhile and the process stays responsive."""
+        while (data := await asyncio.to_thread(next, steps, None)) is not None:
+            yield data
+            self._report(phase)
 
-    def _check(self, piece: Piece) -> bytes:
-        taken: list[str] = []
-        check, cells = self._checker.check, self.source.cells
-        longest = self.longest_prefix
-        for number, line in enumerate(piece.lines, start=piece.first):
-            try:
-                prefix, terms = check(cells(line))
-            except RowRejected as problem:
-                self._reject(number, line, str(problem))
-                continue
-            if len(prefix) > longest:
-                longest = len(prefix)
-            taken.append(f"{number}\t{prefix}\t{terms}\n")
-        self.longest_prefix = longest
-        self._rows += len(taken)
-        return "".join(taken).encode()
+    async def _reject_contradicting(self) -> int:
+        lines = self._reading.numbered_lines()
+        count = 0
+        async for batch in self._load.contradicting():
+            await asyncio.to_thread(self._reading.reject_repeats, batch, lines)
+            count += len(batch)
+        return count
 
-    def _reject(self, number: int, line: str, reason: str) -> None:
-        cells = self._cells_of_bad(line)
-        if any(map(str.strip, cells)):  # spreadsheets leave empty rows, with or without delimiters
-            self._rows += 1
-            self.rejects.add(number, cells, reason)
-
-    def _cells_of_bad(self, line: str) -> list[str]:
-        try:
-            return self.source.cells(line)
-        except RowRejected:
-            return line.split(self.source.delimiter)
-
-    async def reject_conflicts(self, conflicts: AsyncIterator[Conflict]) -> None:
-        """Write rows that contradict an earlier one, given in the order of their lines, by reading the file again."""
-        lines = self._numbered_lines()
-        batch: list[Conflict] = []
-        async for conflict in conflicts:
-            batch.append(conflict)
-            if len(batch) == CONFLICT_BATCH:
-                await asyncio.to_thread(self._reject_batch, lines, batch)
-                batch = []
-        await asyncio.to_thread(self._reject_batch, lines, batch)
-
-    def _reject_batch(self, lines: Iterator[tuple[int, str]], conflicts: list[Conflict]) -> None:
-        for conflict in conflicts:
-            line = next(text for number, text in lines if number == conflict.line)
-            reason = f"the prefix stands in line {conflict.first_line} already, with other terms"
-            self.rejects.add(conflict.line, self.source.cells(line), reason)
-
-    def _numbered_lines(self) -> Iterator[tuple[int, str]]:
-        for piece in self.source.rows():
-            yield from enumerate(piece.lines, start=piece.first)
-
-
-async def _load(load: DeckLoad, reading: _Reading) -> tuple[Published, int]:
-    """The published deck, and how many rows repeated an earlier one."""
-    staged = await load.copy(reading.copy_rows())
-    if staged == 0:
-        why = f"all {reading.rejects.count} rows were rejected, see {reading.rejects.path}"
-        raise EmptyDeck(f"nothing was published: {why if reading.rejects.count else 'the file has no rows'}")
-    reading.report(Phase.STORING)
-    stored = await load.store()
-    rejected_before = reading.rejects.count
-    if stored < staged:
-        await reading.reject_conflicts(load.conflicts())
-    reading.report(Phase.PUBLISHING)
-    published = await load.publish(stored, reading.longest_prefix)
-    return published, staged - stored - (reading.rejects.count - rejected_before)
+    def _report(self, phase: Phase) -> None:
+        reading, rejected = self._reading, self._rejects.count
+        self._on_progress(Progress(phase, reading.read, reading.size, reading.rows, rejected))
 
 
 def _usual_unit(source: DeckSource) -> PriceUnit:

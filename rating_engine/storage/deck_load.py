@@ -1,14 +1,14 @@
-"""Loading a rate deck: rows are staged, checked against each other, and published in one transaction.
+"""Loading a rate deck: rows go into `rates` by COPY under a new deck, which is published in the same transaction.
 
 Laws: a deck is published whole or not at all, whatever ends the load. Loads of one tariff run one after the other.
-Rows go by COPY into a staging table, which costs neither index nor log, and from there sorted into `rates`, which fills
-the index in order; so both memory here and the number of statements stay the same however large the deck is.
+Of a prefix that a deck says twice, the first row counts. COPY cannot skip a row whose prefix is there, so rows that may
+repeat one (suspects) come by way of a staging table, where a few set-based statements compare them with what is there.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -22,7 +22,8 @@ from rating_engine.storage.pool import SERVER_SETTINGS, Connection
 CONNECT_SECONDS: Final = 5.0  # a person waits, and can say again
 STATEMENT_SECONDS: Final = 3600.0  # ten million rates take some minutes; more is a server that hangs
 LOCK_SECONDS: Final = 600  # how long to wait for another load of the same tariff: many times a load of a million
-SORT_MEMORY: Final = "64MB"  # sorts 400,000 rows without a file; more rows use one
+SORT_MEMORY: Final = "64MB"  # sorts 400,000 suspects without a file; more of them use one
+CURSOR_ROWS: Final = 1_000  # contradicting rows fetched at a time
 KEPT_DECKS: Final = 5  # replaced decks that stay for each tariff, to compare with and to go back to
 REMOVED_AT_ONCE: Final = 2  # decks removed after one load: twice what it adds, so that it keeps up
 REMOVAL_BATCH: Final = 20_000  # rates removed in one transaction: tenths of a second
@@ -31,35 +32,62 @@ DEFAULT_CURRENCY: Final = "EUR"
 
 _log = structlog.get_logger(__name__)
 
-# The order of the columns in what `copy` is given: COPY's text format, a row a line.
-_TERMS: Final = (
-    "direction, price_1, price_n, price_unit, interval_1, interval_n, connect_fee, free_seconds, grace_period,"
-    " postcall_surcharge"
+# What a row says besides its prefix, in the order of its COPY text.
+TERMS: Final = (
+    *("direction", "price_1", "price_n", "price_unit", "interval_1", "interval_n", "connect_fee", "free_seconds"),
+    *("grace_period", "postcall_surcharge"),
 )
-ROW_COLUMNS: Final = ("line", "prefix", *(name.strip() for name in _TERMS.split(",")))
+_RATE_COLUMNS: Final = ("deck_id", "prefix", *TERMS)
+_SUSPECT_COLUMNS: Final = ("line", "slot_line", "prefix", *TERMS)
+
+_NEW_DECK: Final = """
+    INSERT INTO rate_decks (tariff_id, version)
+    SELECT $1, 1 + COALESCE(max(version), 0) FROM rate_decks WHERE tariff_id = $1 RETURNING deck_id"""
 
 _STAGING: Final = """
-    CREATE TEMPORARY TABLE deck_rows (
-        line bigint, prefix text COLLATE "C", direction text, price_1 numeric(18, 8), price_n numeric(18, 8),
-        price_unit text, interval_1 integer, interval_n integer, connect_fee numeric(18, 8), free_seconds integer,
-        grace_period integer, postcall_surcharge numeric(18, 8)
+    CREATE TEMPORARY TABLE suspects (
+        line bigint, slot_line bigint, prefix text COLLATE "C", direction text, price_1 numeric(18, 8),
+        price_n numeric(18, 8), price_unit text, interval_1 integer, interval_n integer, connect_fee numeric(18, 8),
+        free_seconds integer, grace_period integer, postcall_surcharge numeric(18, 8)
     ) ON COMMIT DROP"""
 
-# The first row of each prefix.
-_STORE: Final = f"""
-    INSERT INTO rates (deck_id, prefix, {_TERMS})
-    SELECT $1, prefix, {_TERMS}
-    FROM (SELECT *, lag(line) OVER (PARTITION BY prefix ORDER BY line) AS earlier FROM deck_rows) AS numbered
-    WHERE earlier IS NULL"""  # noqa: S608  # made of constants
 
-# The later rows of a prefix that say something else than its first row does.
-_CONFLICTS: Final = f"""
-    SELECT later.line, first.line AS first_line
-    FROM (SELECT min(line) AS line, prefix FROM deck_rows GROUP BY prefix HAVING count(*) > 1) AS found
-    JOIN deck_rows AS first USING (line)
-    JOIN deck_rows AS later ON later.prefix = found.prefix AND later.line > found.line
-    WHERE {" OR ".join(f"later.{name} IS DISTINCT FROM first.{name}" for name in ROW_COLUMNS[2:])}
+def _row_of(table: str) -> str:
+    return f"ROW({', '.join(f'{table}.{name}' for name in TERMS)})"
+
+
+# A probe of the primary key for each suspect. LIMIT keeps the planner, who has never heard of a deck that is not yet
+# committed and takes it for empty, from reading all of it instead.
+_STORED: Final = "(SELECT * FROM rates WHERE deck_id = $1 AND rates.prefix = {prefix} LIMIT 1)"
+
+# Suspects that say something else than the first row of their prefix. Either that row is in the deck: then its line is
+# the one in the slot, since only the first of a slot is no suspect. Or it is the first suspect of the prefix.
+_CONTRADICTING: Final = f"""
+    SELECT later.line, CASE WHEN stored.prefix IS NULL THEN later.first_line ELSE later.slot_line END AS first_line
+    FROM (SELECT *, min(line) OVER (PARTITION BY prefix) AS first_line FROM suspects) AS later
+    JOIN suspects AS first ON first.line = later.first_line
+    LEFT JOIN LATERAL {_STORED.format(prefix="later.prefix")} AS stored ON true
+    WHERE {_row_of("later")} IS DISTINCT FROM
+          CASE WHEN stored.prefix IS NULL THEN {_row_of("first")} ELSE {_row_of("stored")} END
     ORDER BY later.line"""  # noqa: S608  # made of constants
+
+# The first suspect of each prefix that the deck does not have.
+_STORE_SUSPECTS: Final = f"""
+    INSERT INTO rates ({", ".join(_RATE_COLUMNS)})
+    SELECT $1, numbered.prefix, {", ".join(f"numbered.{name}" for name in TERMS)}
+    FROM (SELECT *, row_number() OVER (PARTITION BY prefix ORDER BY line) AS nth FROM suspects) AS numbered
+    LEFT JOIN LATERAL {_STORED.format(prefix="numbered.prefix")} AS stored ON true
+    WHERE numbered.nth = 1 AND stored.prefix IS NULL"""  # noqa: S608  # made of constants
+
+_USED_DIRECTIONS: Final = "SELECT DISTINCT direction AS code FROM rates WHERE deck_id = $1 AND direction <> ''"
+_UNKNOWN: Final = "NOT EXISTS (SELECT FROM directions AS known WHERE known.code = used.code)"
+_COUNT_DIRECTIONS: Final = f"""
+    SELECT count(*) AS used, count(*) FILTER (WHERE {_UNKNOWN}) AS unknown
+    FROM ({_USED_DIRECTIONS}) AS used"""  # noqa: S608  # made of constants
+# In order, so that two loads that add the same ones wait for each other and don't deadlock.
+_ADD_DIRECTIONS: Final = f"""
+    INSERT INTO directions (code, name) SELECT code, code FROM ({_USED_DIRECTIONS}) AS used WHERE {_UNKNOWN}
+    ORDER BY code ON CONFLICT (code) DO NOTHING"""  # noqa: S608  # made of constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +97,6 @@ class Target:
     tariff_id: int
     currency: str
     created: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """A row whose prefix an earlier row of the file has with other terms."""
-
-    line: int
-    first_line: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,35 +111,40 @@ class Published:
 
 
 class DeckLoad:
-    """One load under way, inside its transaction: `copy`, then `store`, perhaps `conflicts`, then `publish`."""
+    """One load under way, inside its transaction: `copy`, perhaps the suspects, then `publish`."""
 
-    def __init__(self, connection: Connection, target: Target) -> None:
+    def __init__(self, connection: Connection, target: Target, deck_id: int) -> None:
         self._connection = connection
-        self._deck_id = 0
+        self._deck_id = deck_id
         self.target = target
 
+    @property
+    def row_start(self) -> str:
+        """What every row for `copy` begins with."""
+        return f"{self._deck_id}\t"
+
     async def copy(self, rows: AsyncIterator[bytes]) -> int:
-        """Stage rows of ROW_COLUMNS in COPY's text format; how many there were. They must be valid on their own."""
+        """Put rows into the deck: `row_start`, prefix, TERMS, in COPY's text format; how many there were.
+
+        They must be valid, and no prefix be there twice.
+        """
+        return await self._copy("rates", rows, _RATE_COLUMNS)
+
+    async def copy_suspects(self, rows: AsyncIterator[bytes]) -> int:
+        """Stage rows whose prefix may be there: line, line in its slot (services/deck_file/repeats), prefix, TERMS."""
         await self._connection.execute(_STAGING)
-        status = await self._connection.copy_to_table(
-            "deck_rows", source=rows, columns=ROW_COLUMNS, format="text", timeout=STATEMENT_SECONDS
-        )
-        return int(status.split()[-1])
+        return await self._copy("suspects", rows, _SUSPECT_COLUMNS)
 
-    async def store(self) -> int:
-        """Put the first row of each prefix into a new deck; how many there are."""
-        self._deck_id = await self._connection.fetchval(
-            """INSERT INTO rate_decks (tariff_id, version)
-               SELECT $1, 1 + COALESCE(max(version), 0) FROM rate_decks WHERE tariff_id = $1 RETURNING deck_id""",
-            self.target.tariff_id,
-        )
+    async def contradicting(self) -> AsyncIterator[list[tuple[int, int]]]:
+        """Before `store_suspects`: lines that contradict the first row of their prefix, with its line; in order."""
+        cursor = await self._connection.cursor(_CONTRADICTING, self._deck_id)
+        while rows := await cursor.fetch(CURSOR_ROWS):
+            yield [(row["line"], row["first_line"]) for row in rows]
+
+    async def store_suspects(self) -> int:
+        """Put the suspects into the deck whose prefix turned out to be new; how many."""
         await self._connection.execute(f"SET LOCAL work_mem = '{SORT_MEMORY}'")
-        return int((await self._connection.execute(_STORE, self._deck_id)).split()[-1])
-
-    async def conflicts(self) -> AsyncIterator[Conflict]:
-        """Rows not stored because an earlier one of their prefix says something else; by line."""
-        async for row in self._connection.cursor(_CONFLICTS, prefetch=1_000):
-            yield Conflict(row["line"], row["first_line"])
+        return _count(await self._connection.execute(_STORE_SUSPECTS, self._deck_id))
 
     async def publish(self, rates: int, longest_prefix: int) -> Published:
         """Put the stored deck in the place of the tariff's published one."""
@@ -145,22 +170,20 @@ class DeckLoad:
     async def _add_directions(self) -> int:
         """Add directions not known yet, named as the deck names them; how many the deck has.
 
-        Statements that add nothing would be announced too, and every engine would load its directions anew.
+        A statement that adds none would be announced too, and every engine would load its directions anew.
         """
-        used = await self._connection.fetch("SELECT DISTINCT direction FROM deck_rows WHERE direction <> ''")
-        missing = await self._connection.fetch(
-            """SELECT used.code FROM unnest($1::text[]) AS used(code)
-               WHERE NOT EXISTS (SELECT FROM directions AS known WHERE known.code = used.code)""",
-            [row["direction"] for row in used],
-        )
-        if missing:
-            # In order, so that two loads that add the same ones wait for each other and don't deadlock.
-            await self._connection.execute(
-                """INSERT INTO directions (code, name) SELECT code, code FROM unnest($1::text[]) AS added(code)
-                   ORDER BY code ON CONFLICT (code) DO NOTHING""",
-                [row["code"] for row in missing],
+        row = await self._connection.fetchrow(_COUNT_DIRECTIONS, self._deck_id)
+        assert row is not None  # a count always has one row
+        if row["unknown"]:
+            await self._connection.execute(_ADD_DIRECTIONS, self._deck_id)
+        return int(row["used"])
+
+    async def _copy(self, table: str, rows: AsyncIterator[bytes], columns: Sequence[str]) -> int:
+        return _count(
+            await self._connection.copy_to_table(
+                table, source=rows, columns=columns, format="text", timeout=STATEMENT_SECONDS
             )
-        return len(used)
+        )
 
 
 @contextlib.asynccontextmanager
@@ -180,9 +203,10 @@ async def begin_load(database_url: str, tariff: str, currency: str | None) -> As
         )
         try:
             async with connection.transaction():
-                load = DeckLoad(connection, await _lock_target(connection, tariff, currency))
-                yield load
-            await _remove_old_decks(connection, load.target.tariff_id)
+                target = await _lock_target(connection, tariff, currency)
+                deck_id = await connection.fetchval(_NEW_DECK, target.tariff_id)
+                yield DeckLoad(connection, target, deck_id)
+            await _remove_old_decks(connection, target.tariff_id)
             await connection.close(timeout=CONNECT_SECONDS)
         finally:
             connection.terminate()
@@ -249,7 +273,12 @@ async def _remove_rates(connection: Connection, deck_id: int) -> bool:
             deck_id,
             REMOVAL_BATCH,
         )
-        if int(removed.split()[-1]) == REMOVAL_BATCH:
+        if _count(removed) == REMOVAL_BATCH:
             return True
         await connection.execute("DELETE FROM rate_decks WHERE deck_id = $1", deck_id)
     return False
+
+
+def _count(status: str) -> int:
+    """The rows that a statement's status counts, as in COPY 42 and INSERT 0 42."""
+    return int(status.split()[-1])

@@ -12,6 +12,7 @@ import pytest
 from rating_engine.demo_deck import write_demo_deck
 from rating_engine.domain.errors import InvalidRequest, Unavailable
 from rating_engine.rating.rate import PriceUnit, Rate
+from rating_engine.services.deck_file import repeats
 from rating_engine.services.deck_file.errors import DeckFileError
 from rating_engine.services.deck_import import EmptyDeck, Phase, Progress, import_deck
 from rating_engine.services.rate_decks import RateDecks
@@ -145,6 +146,14 @@ async def test_bad_rows_go_to_the_rejected_file_and_the_others_are_published(
     ]
 
 
+@pytest.fixture(params=[1, repeats.MIN_SLOTS], ids=["every row suspected", "few rows suspected"])
+def slots(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many rows come by way of the staging table; what is published does not depend on it."""
+    monkeypatch.setattr(repeats, "MIN_SLOTS", request.param)
+    monkeypatch.setattr(repeats, "MAX_SLOTS", request.param)
+
+
+@pytest.mark.usefixtures("slots")
 async def test_of_a_prefix_said_twice_the_first_row_counts(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
@@ -159,6 +168,7 @@ async def test_of_a_prefix_said_twice_the_first_row_counts(
     ]
 
 
+@pytest.mark.usefixtures("slots")
 async def test_contradicting_rows_are_found_however_many_there_are(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
@@ -171,6 +181,14 @@ async def test_contradicting_rows_are_found_however_many_there_are(
     assert all(line[4].startswith(f"the prefix stands in line {int(line[3]) - 3_000} ") for line in lines)
 
 
+@pytest.mark.usefixtures("slots")
+async def test_rows_that_only_share_a_slot_are_all_taken(database: Database, database_url: str, tmp_path: Path) -> None:
+    prefixes = [str(number) for number in range(1_000, 3_000)]
+    report = await import_deck(database_url, write_deck(tmp_path, [f"{prefix},X,1" for prefix in prefixes]), "retail")
+    assert list(await rates_of(database, "retail")) == prefixes
+    assert (report.taken, report.rejected, report.repeated, report.directions) == (2_000, 0, 0, 1)
+
+
 async def test_a_file_of_many_pieces_is_taken_whole(database: Database, database_url: str, tmp_path: Path) -> None:
     prefixes = [str(number) for number in range(100_000, 130_000)]
     seen: list[Progress] = []
@@ -181,7 +199,7 @@ async def test_a_file_of_many_pieces_is_taken_whole(database: Database, database
     assert len(reading) > 2
     assert reading == sorted(reading)
     assert reading[-1] == seen[-1].size == path.stat().st_size
-    assert [progress.phase for progress in seen][-2:] == [Phase.STORING, Phase.PUBLISHING]
+    assert seen[-1] == Progress(Phase.PUBLISHING, seen[-1].size, seen[-1].size, len(prefixes), 0)
 
 
 async def test_the_demo_deck_is_taken_without_a_reject(database: Database, database_url: str, tmp_path: Path) -> None:

@@ -36,7 +36,8 @@ async def old_deck(database: Database) -> int:
 
 
 def big_deck(directory: Path, price: str = "0.1", name: str = "deck.csv") -> Path:
-    return write_deck(directory, [f"{prefix},X,{price}" for prefix in range(10_000, 10_000 + ROWS)], name=name)
+    rows = [f"{prefix},X,{price}" for prefix in range(10_000, 10_000 + ROWS)]
+    return write_deck(directory, [*rows, *rows[:10]], name=name)  # some twice, so that every phase is gone through
 
 
 async def published(database: Database) -> int:
@@ -69,7 +70,7 @@ async def test_a_cancelled_import_leaves_the_old_deck(
     task: asyncio.Task[ImportReport]
 
     def cancel(progress: Progress) -> None:
-        if progress.phase is Phase.STORING:
+        if progress.phase is Phase.PUBLISHING:
             task.cancel()
 
     task = asyncio.create_task(import_deck(database_url, big_deck(tmp_path), "retail", on_progress=cancel))
@@ -92,12 +93,12 @@ async def test_a_connection_that_breaks_leaves_the_old_deck(
                 pass
 
     def end(progress: Progress) -> None:
-        if progress.phase is Phase.STORING:
+        if progress.phase is Phase.PUBLISHING:
             ended.append(asyncio.ensure_future(end_whoever_waits()))
 
     # The import needs a lock that nobody gives it, so that it is still at it when its connection ends.
     async with database.connection() as connection, connection.transaction():
-        await connection.execute("LOCK TABLE rate_decks IN SHARE ROW EXCLUSIVE MODE")
+        await connection.execute("LOCK TABLE directions IN SHARE ROW EXCLUSIVE MODE")
         with pytest.raises(Unavailable):
             await import_deck(database_url, big_deck(tmp_path), "retail", on_progress=end)
         await ended[0]

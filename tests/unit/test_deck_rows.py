@@ -12,7 +12,7 @@ from rating_engine.rating.rate import PriceUnit, Rate
 from rating_engine.services.deck_file.errors import RowRejected
 from rating_engine.services.deck_file.layout import find_layout
 from rating_engine.services.deck_file.rows import MAX_DIRECTION_CHARACTERS, DeckTerms, RowChecker
-from rating_engine.storage.deck_load import ROW_COLUMNS
+from rating_engine.storage.deck_load import TERMS
 
 HEADER = (
     "prefix;direction;price_1;price_n;price_unit;interval_1;interval_n;connect_fee;free_seconds;grace_period;surcharge"
@@ -28,7 +28,7 @@ def checker(header: str, *, price_unit: PriceUnit = PriceUnit.MINUTE, decimal_co
 def taken(header: str, row: str, **terms: object) -> dict[str, str]:
     """The row as COPY gets it, by column."""
     prefix, text = checker(header, **terms).check(row.split(";"))  # type: ignore[arg-type]  # the keywords above
-    return dict(zip(ROW_COLUMNS[1:], [prefix, *text.split("\t")], strict=True))
+    return dict(zip(("prefix", *TERMS), [prefix, *text.split("\t")], strict=True))
 
 
 def test_every_column_of_a_row_arrives_in_its_place() -> None:

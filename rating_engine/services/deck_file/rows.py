@@ -63,7 +63,7 @@ class RowChecker:
         self._known_prices: dict[str, str] = {}
 
     def check(self, cells: list[str]) -> tuple[str, str]:
-        """The prefix, and the COPY text of the other columns (see storage/deck_load.ROW_COLUMNS).
+        """The prefix, and the COPY text of the other columns (see storage/deck_load.TERMS).
 
         Raises RowRejected with the reason, which names the column as the file does.
         """
@@ -195,7 +195,7 @@ def _picker(positions: list[int]) -> Callable[[Sequence[str]], tuple[str, ...]]:
 
 
 def _copy_text(rate: Rate) -> str:
-    """The columns of storage/deck_load.ROW_COLUMNS that come after the prices, in COPY's text format."""
+    """The columns of storage/deck_load.TERMS that come after the prices, in COPY's text format."""
     return "\t".join(
         (
             rate.price_unit,
