@@ -28,6 +28,7 @@ RECIPE: Final = 1  # raise it when what `_build` leaves in the directory changes
 BUILD_SECONDS: Final = 900  # a build takes about a minute; a slow mirror gets fifteen
 LOCK_SECONDS: Final = BUILD_SECONDS + 60  # a second test run waits for the first one's build
 PROGRESS_SECONDS: Final = 5.0  # without a terminal: a line this often
+MIRROR_LIST: Final = "mirror+file:"
 DROPPED: Final = ("usr/share/doc", "usr/share/man", "usr/share/locale", "var/cache/apt", "var/lib/apt/lists")
 
 
@@ -134,6 +135,8 @@ def _mirror() -> str:
         raise Unbuildable(f"this machine's package sources can't be read: {error}") from None
     for line in answer.splitlines():
         uri, codename, component = [*line.split(), "", "", ""][:3]
+        if uri.startswith(MIRROR_LIST):  # as Debian's cloud images name theirs: the address stands in a file
+            uri = Path(uri.removeprefix(MIRROR_LIST)).read_text().split()[0]
         plain = "-" not in codename  # not the -updates or -security archive: they hold no whole suite
         if plain and component == "main" and uri.rstrip("/").endswith("/debian"):
             return uri

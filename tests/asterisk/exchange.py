@@ -31,7 +31,7 @@ PREFIX: Final = "rating-test-"
 # Only what the dialplan and the test trunks use: loading every module takes seconds and opens ports.
 MODULES: Final = """
 app_dial app_exec app_milliwatt app_softhangup app_stack app_verbose bridge_builtin_features
-bridge_builtin_interval_features bridge_simple func_callerid func_cdr func_channel func_dialplan func_export
+bridge_builtin_interval_features bridge_simple func_callerid func_cdr func_channel func_dialplan
 func_global func_logic func_math func_strings func_timeout pbx_config res_agi res_speech res_timing_timerfd
 """
 
@@ -76,7 +76,7 @@ class Call:
 
     async def answered(self) -> None:
         """Wait until the trunk has answered and both sides are connected."""
-        await self.reached(lambda e: e.get("Variable") == "RATING_ANSWERED_AT" and e["Value"] != "")
+        await self.reached(lambda e: e.get("Variable") == "SHARED(RATING_ANSWERED_AT)" and e["Value"] != "")
         await self.bridged()
 
     async def bridged(self) -> tuple[str, ...]:
@@ -233,7 +233,7 @@ class Exchange:
     def _write(self, dialplan: str, wanted: list[str], files: Mapping[str, str]) -> None:
         for name in ("etc", "lib", "run", "log", "log/cdr-csv", "spool"):
             (self._home / name).mkdir(parents=True, exist_ok=True)
-        modules = next((self._root / "usr/lib").glob("*/asterisk/modules"))
+        modules = next((self._root / "usr").glob("lib*/**/asterisk/modules"))  # releases differ in where
         inside = self._inside
         etc = {
             "asterisk.conf": f"""[directories]

@@ -11,8 +11,12 @@ from tests.asterisk import build
 
 TOOLS = {
     # the target is the last argument but one, as in `debootstrap ... sid DIR MIRROR`
-    "debootstrap": 'for a; do target=$last; last=$a; done; mkdir -p "$target/usr/sbin"; touch "$target/usr/sbin/asterisk"\n'
-    'echo run >> "$TOOLS/runs"; echo "I: Retrieving asterisk"; echo "E: $FAIL"; test -z "$FAIL"',
+    "debootstrap": """
+        for argument; do target=$last; last=$argument; done
+        mkdir -p "$target/usr/sbin"; touch "$target/usr/sbin/asterisk"
+        echo "$last" >> "$TOOLS/mirrors"
+        echo "I: Retrieving asterisk"; echo "E: $FAIL"; test -z "$FAIL"
+    """,
     "chroot": "echo Asterisk 22",
     "apt-get": "echo https://mirror.example/debian/ bookworm main",
     "unshare": "exit 1",
@@ -37,11 +41,16 @@ def kept(tools: Path) -> list[str]:
     return sorted(path.name for path in (tools / "cache/rating-engine/asterisk").iterdir() if path.is_dir())
 
 
+def mirrors(tools: Path) -> list[str]:
+    """Where each run of debootstrap took its packages from."""
+    return (tools / "mirrors").read_text().split()
+
+
 def test_a_finished_build_is_kept_and_not_built_again(tools: Path) -> None:
     root = build.asterisk_root()
     assert (root / "usr/sbin/asterisk").exists()
     assert build.asterisk_root() == root
-    assert (tools / "runs").read_text() == "run\n"
+    assert mirrors(tools) == ["https://mirror.example/debian/"]
     assert kept(tools) == [root.name]
 
 
@@ -76,3 +85,10 @@ def test_a_machine_whose_sources_name_no_debian_mirror_is_told_so(tools: Path) -
     (tools / "apt-get").write_text("#!/bin/sh\necho https://mirror.example/ubuntu/ noble main\n")
     with pytest.raises(build.Unbuildable, match="no Debian mirror"):
         build.asterisk_root()
+
+
+def test_a_mirror_that_stands_in_a_file_is_found_there(tools: Path) -> None:
+    (tools / "debian.list").write_text("https://near.example/debian\tpriority:1\n")
+    (tools / "apt-get").write_text(f"#!/bin/sh\necho mirror+file:{tools}/debian.list bookworm main\n")
+    build.asterisk_root()
+    assert mirrors(tools) == ["https://near.example/debian"]
