@@ -49,6 +49,6 @@ def common(
 
 
 def main() -> None:
-    """The entry point `rating-engine`. What the layers log while a command runs goes to stderr, warnings and worse."""
-    configure_logging("console", "warning", sys.stderr.buffer)
+    """The entry point `rating-engine`. A command says in its own words what is wrong; layers log only their bugs."""
+    configure_logging("console", "error", sys.stderr.buffer)
     app()

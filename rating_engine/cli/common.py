@@ -64,7 +64,7 @@ def embedded_data_dir(settings: Settings) -> Path:
 
 
 def write_running(directory: Path, **values: object) -> Path:
-    """Say to commands on this machine how to reach the embedded servers that just started; only the owner may read it."""
+    """Say to commands on this machine how to reach the embedded servers; only their owner may read it."""
     file = directory / RUNNING_FILE
     file.unlink(missing_ok=True)
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:

@@ -75,19 +75,10 @@ def migrate(config: ConfigOption = None) -> None:
         settings = load_settings(config)
         if not settings.database_url:
             raise CommandError("database_url is not set: say RATING_DATABASE_URL=postgresql://…")
-    try:
-        report = run(migrate_database(settings.database_url))
-    except OSError as error:
-        raise typer.Exit(_report_unreachable(error)) from None
+    report = run(migrate_database(settings.database_url))
     before = "an empty database" if report.before == 0 else f"version {report.before}"
     out.print(f"schema is at version {report.after} (was {before})" if report.before != report.after
               else f"schema is at version {report.after} already", highlight=False)  # fmt: skip
-
-
-def _report_unreachable(error: OSError) -> int:
-    with reported_errors():
-        raise CommandError(f"PostgreSQL cannot be reached: {error}")
-    return 1
 
 
 def _serve_embedded(settings: Settings, config: Path | None, flags: Mapping[str, object]) -> int:

@@ -14,7 +14,7 @@ from typing import Final
 
 import asyncpg
 
-from rating_engine.domain.errors import RatingEngineError
+from rating_engine.domain.errors import RatingEngineError, Unavailable
 
 FIRST_VERSION: Final = 1  # what schema.sql was before the first migration file
 MIGRATION_LOCK: Final = 0x52415445  # "RATE": the advisory lock under which one machine at a time migrates
@@ -25,6 +25,12 @@ class SchemaTooNew(RatingEngineError):
     """The database was migrated by a newer engine than this one; upgrade this engine first."""
 
     code = "schema_too_new"
+
+
+class MigrationFailed(RatingEngineError):
+    """PostgreSQL refused a step, as when the role may not create tables; the database is as it was."""
+
+    code = "migration_failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +68,18 @@ def newest_version() -> int:
 async def migrate(database_url: str) -> MigrationReport:
     """Bring the database at `database_url` to this engine's version, in one transaction.
 
-    Errors: SchemaTooNew; asyncpg's own when the database cannot be reached or the role may not create objects.
+    Errors: SchemaTooNew, Unavailable (not reachable, or no such role, password or database), MigrationFailed.
     """
-    connection = await asyncpg.connect(database_url)
+    try:
+        connection = await asyncpg.connect(database_url)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise Unavailable(f"PostgreSQL cannot be reached: {str(error) or type(error).__name__}") from error
     try:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock($1)", MIGRATION_LOCK)
             return await _migrate_locked(connection)
+    except asyncpg.PostgresError as error:
+        raise MigrationFailed(f"nothing was migrated: {error}") from error
     finally:
         await connection.close()
 

@@ -1,0 +1,144 @@
+"""`rating-engine` as a user runs it: its own process, its own directory, and no settings but those that are given."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.support.servers import free_port
+from tests.support.waiting import HANG_SECONDS, wait_until
+
+COMMAND = [sys.executable, "-m", "rating_engine.cli"]
+COMMAND_SECONDS = 120
+
+
+def environment(**settings: object) -> dict[str, str]:
+    """This process's environment without its RATING_… variables, with `settings` as such."""
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("RATING_")}
+    return {**ours, "COLUMNS": "120", "NO_COLOR": "1", **{f"RATING_{k.upper()}": str(v) for k, v in settings.items()}}
+
+
+class Commands:
+    """Runs commands with the same settings and directory."""
+
+    def __init__(self, directory: Path, **settings: object) -> None:
+        self.directory = directory
+        self.settings = settings
+
+    def run(self, *arguments: object, **settings: object) -> subprocess.CompletedProcess[str]:
+        """A command to its end. `settings` go over those of all commands."""
+        return subprocess.run(
+            [*COMMAND, *map(str, arguments)],
+            env=environment(**{**self.settings, **settings}),
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+
+    def json(self, *arguments: object, **settings: object) -> Any:
+        """What a command that succeeds prints with --json."""
+        done = self.run(*arguments, "--json", **settings)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def refused(self, *arguments: object, **settings: object) -> str:
+        """What a command that fails says: one line on stderr, exit status 1, nothing on stdout, no traceback."""
+        done = self.run(*arguments, **settings)
+        assert (done.returncode, done.stdout) == (1, ""), done
+        lines = done.stderr.splitlines()
+        assert len(lines) == 1, done.stderr
+        assert lines[0].startswith("error "), done.stderr
+        return lines[0].removeprefix("error ")
+
+    @contextlib.contextmanager
+    def serving(self, *flags: str, **settings: object) -> Iterator[Served]:
+        """`serve` with these flags on free ports until it is stopped."""
+        ports = {"fastagi_port": free_port(), "http_port": free_port()}
+        served = Served(self.directory / "serve.log", [*COMMAND, "serve", *flags])
+        served.start(environment(**{**self.settings, **ports, **settings}), self.directory, **ports)
+        try:
+            yield served
+        finally:
+            served.end(signal.SIGTERM)
+
+
+class Served:
+    """A running `serve`."""
+
+    def __init__(self, log: Path, command: list[str]) -> None:
+        self.fastagi_port = self.http_port = 0
+        self._log = log
+        self._command = command
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, environment: dict[str, str], directory: Path, *, fastagi_port: int, http_port: int) -> None:
+        """Start it and wait until it is ready; AssertionError with its log if it ends instead."""
+        self.fastagi_port, self.http_port = fastagi_port, http_port
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, env=environment, cwd=directory, stdout=log, stderr=log)
+        process = self._process
+
+        def is_ready() -> bool:
+            assert process.poll() is None, f"serve ended with {process.returncode}:\n{self.log()}"
+            with contextlib.suppress(OSError):
+                return bool(self.get("/readyz"))
+            return False
+
+        try:
+            wait_until(is_ready, "serve is ready")
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+
+    @property
+    def pid(self) -> int:
+        """The process id of what was started: the engine, or the supervisor of its workers."""
+        assert self._process is not None
+        return self._process.pid
+
+    def get(self, path: str) -> str:
+        """The body of a page; OSError for a status that is not 200."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=HANG_SECONDS) as answer:
+            body: bytes = answer.read()
+        return body.decode()
+
+    def log(self) -> str:
+        """Everything it wrote."""
+        return self._log.read_text(errors="replace")
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The lines of its log that tell of `name`."""
+        lines = [line for line in self.log().splitlines() if line.startswith("{")]
+        return [event for event in map(json.loads, lines) if event["event"] == name]
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        """Its exit status."""
+        assert self._process is not None
+        return self._process.wait(HANG_SECONDS)
+
+    def end(self, number: signal.Signals) -> int:
+        """Send a signal if it runs, and wait for the end; returns the exit status."""
+        assert self._process is not None
+        if self._process.poll() is None:
+            self.signal(number)
+            try:
+                return self.wait()
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        return self._process.wait()
