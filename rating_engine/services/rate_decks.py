@@ -10,7 +10,7 @@ Laws:
 
 from __future__ import annotations
 
-import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -25,7 +25,7 @@ from rating_engine.storage.pool import Database
 from rating_engine.storage.rate_cache import CachedAnswer, RateCache
 from rating_engine.storage.rate_decks import FoundRate, PublishedDeck
 
-MEMORY_ENTRIES: Final = 100_000  # answers a worker keeps; docs/rate-decks.md says what that weighs
+MEMORY_ENTRIES: Final = 50_000  # answers a worker keeps: about 0.6 kB each, and 1 kB for each distinct rate among them
 MAX_TARIFFS: Final = 10_000  # whose deck a worker remembers: about 400 bytes each
 # How long a remembered deck is believed without any announcement. Announcements come at once; this bounds how long a
 # lost one can keep a *new* destination refused, which, unlike a wrong price, `reserve` cannot notice.
@@ -88,7 +88,7 @@ class RateDecks:
         None where no rate serves it, the tariff has no deck, or there is no such tariff. Errors: Unavailable when
         PostgreSQL is needed and down.
         """
-        deck = await self._deck(tariff_id)
+        deck = self._remembered(tariff_id) or await self._deck(tariff_id)
         if deck is None:
             self._observe(Level.NONE)
             return None
@@ -150,11 +150,13 @@ class RateDecks:
         self._deck_loads.forget_all()
         self.forget_directions()
 
+    def _remembered(self, tariff_id: int) -> PublishedDeck | None:
+        deck, until = self._decks.get(tariff_id, (None, 0.0))
+        return deck if until > time.monotonic() else None
+
     async def _deck(self, tariff_id: int) -> PublishedDeck | None:
-        remembered = self._decks.get(tariff_id)
-        if remembered is not None and remembered[1] > asyncio.get_running_loop().time():
-            return remembered[0]
-        return await self._deck_loads.run(tariff_id, lambda: self._load_deck(tariff_id))
+        deck = self._remembered(tariff_id)
+        return deck or await self._deck_loads.run(tariff_id, lambda: self._load_deck(tariff_id))
 
     async def _load_deck(self, tariff_id: int) -> PublishedDeck | None:
         forgotten = self._decks_forgotten
@@ -163,7 +165,7 @@ class RateDecks:
             self._decks.pop(tariff_id, None)
             if len(self._decks) >= MAX_TARIFFS:
                 del self._decks[next(iter(self._decks))]  # the one loaded longest ago
-            self._decks[tariff_id] = deck, asyncio.get_running_loop().time() + TARIFF_TTL_SECONDS
+            self._decks[tariff_id] = deck, time.monotonic() + TARIFF_TTL_SECONDS
         return deck
 
     async def _look_up(self, deck: PublishedDeck, number: str) -> tuple[_Answer, Level]:
