@@ -33,9 +33,11 @@ async def run(world: World, arguments: argparse.Namespace) -> int:
     try:
         with null_server(arguments.workers) as nothing_port:
             shape = (arguments.at_a_time, arguments.clients, world)
-            await load(engine.fastagi_port, 2, *shape)  # caches warm, connections open
+            await load(engine.fastagi_port, arguments.warm_up, *shape)  # accounts and rates into memory
             for _ in track(range(arguments.rounds), "rounds", console=console):
-                figures["pgbench"].append(await asyncio.to_thread(world.pgbench, arguments.seconds, arguments.clients * 32))
+                figures["pgbench"].append(
+                    await asyncio.to_thread(world.pgbench, arguments.seconds, arguments.clients * 32)
+                )
                 figures["nothing"].append((await load(nothing_port, arguments.seconds, *shape))["calls_per_second"])
                 report = await load(engine.fastagi_port, arguments.seconds, *shape)
                 figures["engine"].append(report["calls_per_second"])
@@ -74,6 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="of all three, in turn")
     parser.add_argument("--seconds", type=float, default=6.0, help="of each measurement")
+    parser.add_argument("--warm-up", type=float, default=10.0, help="seconds before the first round")
     parser.add_argument("--workers", type=int, default=1, help="engine processes, and do-nothing processes")
     parser.add_argument("--clients", type=int, default=1, help="load processes")
     parser.add_argument("--at-a-time", type=int, default=128, help="calls in flight")

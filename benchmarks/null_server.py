@@ -27,18 +27,21 @@ class NothingService:
     """Allows, saves, and keeps nothing."""
 
     async def prepare_call(self, call: PrepareCall) -> Allowed:
+        """Allowed, for an hour."""
         return Allowed(call.call_key, 3600, call.destination, "", "Nowhere", "", "route", Decimal(1), "EUR")
 
     async def finish_call(self, call: FinishCall) -> Saved:
+        """Saved, at one euro."""
         return Saved(
             call.call_key, Decimal(1), "EUR", 60, call.seconds, "Nowhere", call.destination, "", "route", "ANSWER", 16
         )
 
     async def balance(self, login: str) -> Balance:
+        """Nothing."""
         return Balance(login, "EUR", Decimal(0), Decimal(0), Decimal(0), Decimal(0))
 
     async def abandon_call(self, call_key: CallKey, login: str) -> None:
-        return None
+        """Nothing was held."""
 
 
 async def run(port: int) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import re
+import socket
 import subprocess
 import sys
 import tempfile
@@ -38,17 +39,24 @@ ACCOUNTS = """
     SELECT 'b' || n, 0, account_id, (SELECT tariff_id FROM tariffs WHERE name = 'bench') FROM numbered
 """
 
-# One reserve and one settle, each a transaction of its own and a batch of one: what an engine without group commit does.
+SECOND_LOGIN = """
+    INSERT INTO subscribers (login, bucket, account_id, tariff_id)
+    SELECT 'b0', bucket, account_id, tariff_id FROM subscribers WHERE login = 'hot'
+"""
+
+# One reserve and one settle, each a transaction and a batch of one: what an engine without group commit does.
 PGBENCH = """
 \\set n random(0, {accounts} - 1)
 \\set id random(1, 1000000000000)
 SELECT account_id + :n AS account, s.subscriber_id + :n AS subscriber, s.tariff_id AS tariff, t.deck_id AS deck
   FROM subscribers s JOIN tariffs t USING (tariff_id) WHERE login = 'b0' \\gset
-SELECT reserve(0::smallint, ARRAY[ROW('pgbench/' || :client_id || '.' || :id || '/1', :account, :subscriber, 1, :tariff, :deck,
+SELECT reserve(0::smallint, ARRAY[ROW(
+  'pgbench/' || :client_id || '.' || :id || '/1', :account, :subscriber, 1, :tariff, :deck,
   0.001, 1.5, 0.02, false, 3600, 4200, 'pgbench', 1, '', '79010000001', 'RussiaMobile', '7901',
   '{{"interval_1":60,"price_1":"0.02","price_unit":"minute"}}', 'default', '')]::reserve_request[]);
-SELECT settle(0::smallint, ARRAY[ROW('pgbench/' || :client_id || '.' || :id || '/1', :account, 61, 61, 0.02033, 'ANSWER', 16,
-  'finish', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::settle_request[]);
+SELECT settle(0::smallint, ARRAY[ROW(
+  'pgbench/' || :client_id || '.' || :id || '/1', :account, 61, 61, 0.02033, 'ANSWER', 16, 'finish',
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::settle_request[]);
 """
 
 
@@ -71,8 +79,7 @@ class World:
         connection = await asyncpg.connect(self.servers.database_url)
         await connection.execute(ACCOUNTS, self.accounts)
         await connection.execute("UPDATE subscribers SET login = 'hot' WHERE login = 'b0'")
-        await connection.execute("INSERT INTO subscribers (login, bucket, account_id, tariff_id) "
-                                 "SELECT 'b0', bucket, account_id, tariff_id FROM subscribers WHERE login = 'hot'")  # fmt: skip
+        await connection.execute(SECOND_LOGIN)
         await connection.execute("SELECT post_entry(0::smallint, account_id, 'topup', 1000000, NULL) FROM accounts")
         prefixes = [row[0] for row in await connection.fetch("SELECT prefix FROM rates ORDER BY prefix")]
         chooser = random.Random(1)
@@ -82,6 +89,7 @@ class World:
         await connection.close()
 
     async def import_deck(self, deck: Path) -> None:
+        """Publish a deck under the tariff `bench`."""
         await import_deck(self.servers.database_url, deck, "bench", currency="EUR")
 
     async def engine(self, workers: int) -> EngineProcess:
@@ -171,8 +179,7 @@ async def load(port: int, seconds: float, at_a_time: int, clients: int, world: W
 
 
 def free_port() -> int:
-    import socket
-
+    """A loopback port nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

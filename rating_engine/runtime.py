@@ -187,7 +187,7 @@ class Engine:
         _log.info("engine_stopped", cut=cut)
 
     async def readiness(self) -> dict[str, str | None]:
-        """What calls need, and what is wrong with it (None: nothing). Redis is not needed: without, it is only slower."""
+        """What calls need, and what is wrong with it (None: nothing). Redis is not needed: without, only slower."""
         return {
             "postgresql": self.database.down,
             "announcements": None if self.announcements.listening else "not listening yet",

@@ -167,7 +167,7 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Extended:
-    """An open call may last `max_seconds` from its answer. `final`: no more can be had now, for want of money or time."""
+    """An open call may last `max_seconds` from its answer. `final`: no more can be had now, of money or of time."""
 
     max_seconds: int
     final: bool

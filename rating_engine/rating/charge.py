@@ -118,7 +118,7 @@ def min_charge(rate: Rate) -> Decimal:
 
 @lru_cache(maxsize=PRICES_KEPT)
 def price_per_minute(rate: Rate) -> Decimal:
-    """What a minute costs, without fees and surcharge, by the dearer of first and later intervals; 8 decimals, half up."""
+    """What a minute costs without fees, by the dearer of first and later intervals; 8 decimals, half up."""
     if rate.price_unit is PriceUnit.MINUTE:
         return max(rate.price_1, rate.price_n)
     first = Fraction(rate.price_1) * SECONDS_PER_MINUTE / rate.interval_1
