@@ -180,7 +180,7 @@ def _print_report(report: ImportReport) -> None:
         )
     if report.rejected_file is not None:
         out.print(
-            f"[bold yellow]{report.rejected:,} rows were not taken:[/] see {escape(str(report.rejected_file))}",
+            f"[bold yellow]Not taken: {report.rejected:,} of the rows,[/] see {escape(str(report.rejected_file))}",
             soft_wrap=True,
             highlight=False,
         )
@@ -197,7 +197,8 @@ def _report_lines(report: ImportReport) -> Iterator[tuple[str, str]]:
     if report.ignored_columns:
         yield "columns not used", ", ".join(report.ignored_columns)
     yield "seconds", f"{report.seconds:.1f}"
-    yield "rows a second", f"{report.taken / report.seconds:,.0f}"
+    if report.seconds >= 1:
+        yield "rows a second", f"{report.taken / report.seconds:,.0f}"
 
 
 def _report_json(report: ImportReport) -> dict[str, Any]:
@@ -253,7 +254,7 @@ def _rate_words(rate: Rate) -> str:
     prices = format_amount(rate.price_1)
     if rate.price_n != rate.price_1:
         prices += f" then {format_amount(rate.price_n)}"
-    words = f"{prices} a {rate.price_unit}, {rate.interval_1}/{rate.interval_n}"
+    words = f"{prices} per {rate.price_unit}, {rate.interval_1}/{rate.interval_n}"
     if rate.free_seconds:
         words += f", {rate.free_seconds} s free"
     if rate.grace_period:

@@ -76,7 +76,7 @@ def test_a_deck_is_imported_listed_and_priced(cli: Cli, tmp_path: Path) -> None:
 def test_rejected_rows_give_exit_status_2_and_their_file(cli: Cli, tmp_path: Path) -> None:
     done = cli("rates", "import", write_deck(tmp_path, ["79,Russia,0.1", "7x,Bad,0.1"]), "--tariff", "retail")
     assert done.returncode == 2
-    assert "1 rows were not taken" in done.stdout
+    assert "Not taken: 1 of the rows" in done.stdout
     assert "deck.rejected.csv" in done.stdout
     assert "7x,Bad,0.1,3,prefix: '7x' is not a prefix of digits" in (tmp_path / "deck.rejected.csv").read_text()
 
