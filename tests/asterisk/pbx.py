@@ -8,6 +8,7 @@ import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from math import ceil
 from typing import Any, ClassVar, Final
 
 from rating_engine.storage.pool import Database
@@ -16,6 +17,7 @@ from tests.asterisk.exchange import Exchange
 from tests.support.world import add_account, publish_deck
 
 PRICE: Final = Decimal("0.01")  # a second, on every 49 number (world.CENT_A_SECOND)
+TOLERANCE_MS: Final = 200  # RATING_TOLERANCE_MS as shipped
 UNTIL_SECONDS: Final = 15.0  # nothing waited for here takes longer than a few
 
 # A number's first digits choose the routes, a route's name is the context that plays the trunk,
@@ -56,10 +58,11 @@ exten => _7X.,1,Gosub(rating-call,s,1(${{EXTEN:1}}))
  same => n,Gosub(rating-call,s,1(${{EXTEN:1}}))
  same => n,Set(SECOND=${{RATING_OUTCOME}} ${{RATING_CAUSE}})
 
-; where transferred calls go: stays as many seconds as the extension says
+; where transferred calls go: stays as many seconds as the extension says, then dials something that is not rated
 [elsewhere]
 exten => _0X!,1,Answer()
  same => n,Wait(${{EXTEN:1}})
+ same => n,Dial(Local/1234@busy/n)
 
 [answers]
 exten => _X.,1,Answer()
@@ -165,6 +168,11 @@ class Pbx:
             "WHERE subscriber_id = (SELECT subscriber_id FROM subscribers WHERE login = $1)",
             login,
         )
+
+
+def charged_seconds(milliseconds: str) -> int:
+    """What the shipped file counts of a conversation it measured."""
+    return max(1, ceil((int(milliseconds) - TOLERANCE_MS) / 1000))
 
 
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = UNTIL_SECONDS) -> None:
