@@ -75,6 +75,12 @@ CREATE TABLE routes (
     enabled        boolean NOT NULL DEFAULT true
 );
 
+-- The engine that watches an exchange (AMI) says so again and again. Calls are granted in slices only where it does.
+CREATE TABLE exchange_watch (
+    exchange       text PRIMARY KEY,
+    watched_until  timestamptz NOT NULL
+);
+
 ---------------------------------------------------------------------------------------------------------------
 -- Account-scoped tables
 
@@ -159,6 +165,8 @@ CREATE TABLE reservations (
     expires_at     timestamptz NOT NULL,
     answered_at    timestamptz,                      -- as the exchange was seen to say; NULL: not seen
     last_seen_at   timestamptz,                      -- when its channel was last seen alive
+    claim          bigint,                           -- of the request that made it, and that alone may take it back;
+                                                     -- NULL once another request was told of it too
     PRIMARY KEY (bucket, call_key)
 );
 CREATE INDEX reservations_by_account ON reservations (bucket, account_id, subscriber_id);
@@ -195,6 +203,9 @@ CREATE TABLE cdrs (
     PRIMARY KEY (bucket, call_key)
 );
 CREATE INDEX cdrs_by_account ON cdrs (bucket, account_id, ended_at);
+
+-- What nobody finished: few rows, listed newest first by `rating-engine calls --reconciled`.
+CREATE INDEX cdrs_unfinished ON cdrs (bucket, ended_at) WHERE source IN ('reconciled', 'expired');
 
 CREATE SEQUENCE ledger_entry_ids;
 
@@ -295,7 +306,8 @@ CREATE TYPE reserve_request AS (
     maximum numeric,            -- hold at most this: what the longest allowed call, or its first slice, costs
     price_per_minute numeric, quota boolean, cap_seconds integer, lifetime_seconds integer,
     exchange text, attempt smallint, callerid text, destination text, direction text, prefix text, rate text,
-    route_name text, route_prefix text
+    route_name text, route_prefix text,
+    claim bigint                -- any number that tells this request from a repetition of it
 );
 CREATE TYPE reserve_answer AS (
     outcome text,               -- reserved, or why not: the values of ReserveOutcome
@@ -318,6 +330,7 @@ DECLARE
     new_held   numeric;
     new_calls  integer;
     room       numeric;         -- what the account may commit; NULL: unlimited
+    repeated   boolean := false;
     wanted     integer := 0;
     written    integer;
 BEGIN
@@ -338,7 +351,7 @@ BEGIN
         FROM unnest(p_requests) WITH ORDINALITY AS r(
                 call_key, account_id, subscriber_id, subscriber_version, tariff_id, deck_id, minimum, maximum,
                 price_per_minute, quota, cap_seconds, lifetime_seconds, exchange, attempt, callerid, destination, direction, prefix, rate,
-                route_name, route_prefix, ord)
+                route_name, route_prefix, claim, ord)
         LEFT JOIN LATERAL (
             SELECT status, open_calls, max_calls, max_price, default_allowed, balance + overdraft - reserved AS available,
                    CASE WHEN daily_limit IS NOT NULL THEN day_left(accounts) END AS day_left,
@@ -375,6 +388,7 @@ BEGIN
         END IF;
         IF item.known THEN
             answers[item.ord] := (CASE WHEN item.same THEN 'exists' ELSE 'conflict' END, 0);
+            repeated := repeated OR item.same;
         ELSIF item.fresh IS NOT TRUE THEN
             answers[item.ord] := ('stale', 0);
         ELSIF item.active IS NOT TRUE THEN
@@ -412,6 +426,11 @@ BEGIN
             wanted := wanted + 1;
         END IF;
     END LOOP;
+    IF repeated THEN
+        UPDATE reservations SET claim = NULL
+          WHERE bucket = p_bucket AND call_key = ANY (ARRAY(
+              SELECT r.call_key FROM unnest(p_requests, answers) AS r WHERE r.outcome = 'exists'));
+    END IF;
     IF wanted = 0 THEN
         RETURN answers;
     END IF;
@@ -423,11 +442,12 @@ BEGIN
     INSERT INTO reservations
     SELECT p_bucket, r.call_key, r.account_id, r.subscriber_id, held[r.ord], (answers[r.ord]).granted, r.cap_seconds,
            r.exchange, r.attempt, r.callerid, r.destination, r.direction, r.prefix, r.tariff_id, r.deck_id, r.rate,
-           r.route_name, r.route_prefix, r.quota, now(), now() + make_interval(secs => r.lifetime_seconds)
+           r.route_name, r.route_prefix, r.quota, now(), now() + make_interval(secs => r.lifetime_seconds), NULL, NULL,
+           r.claim
     FROM unnest(p_requests) WITH ORDINALITY AS r(
             call_key, account_id, subscriber_id, subscriber_version, tariff_id, deck_id, minimum, maximum,
             price_per_minute, quota, cap_seconds, lifetime_seconds, exchange, attempt, callerid, destination, direction, prefix, rate, route_name, route_prefix,
-            ord)
+            claim, ord)
     WHERE (answers[r.ord]).outcome = 'reserved'
     ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS written = ROW_COUNT;
@@ -439,11 +459,13 @@ BEGIN
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
--- extend: reserved -> extended. Raises what a call in quota mode may cost, as far as there is money
+-- extend: reserved -> extended. Raises what a call in quota mode may cost, as far as there is money; or gives back
+-- what it holds beyond `maximum`, for the other calls of its account
 
 CREATE TYPE extend_request AS (
     call_key text, account_id bigint,
     maximum numeric,            -- what the call may cost to the end of its next slice
+    give_back boolean,          -- lower to maximum; the exchange has been told before
     lifetime_seconds integer, answered_at timestamptz
 );
 CREATE TYPE extend_answer AS (
@@ -464,7 +486,7 @@ BEGIN
       ORDER BY a.account_id FOR NO KEY UPDATE;
     FOR item IN
         SELECT r.*, old.granted, old.held FROM unnest(p_requests) WITH ORDINALITY AS r(
-            call_key, account_id, maximum, lifetime_seconds, answered_at, ord)
+            call_key, account_id, maximum, give_back, lifetime_seconds, answered_at, ord)
         LEFT JOIN LATERAL (
             SELECT granted, held FROM reservations
             WHERE bucket = p_bucket AND call_key = r.call_key AND account_id = r.account_id OFFSET 0
@@ -475,19 +497,22 @@ BEGIN
         IF item.granted IS NULL THEN
             answers[item.ord] := ('unknown', 0);
             CONTINUE;
+        ELSIF item.give_back THEN
+            more := GREATEST(LEAST(item.maximum - item.granted, 0), -item.held);
         ELSIF account.status <> 'active' THEN
             answers[item.ord] := ('inactive', item.granted);
             CONTINUE;
+        ELSE
+            -- LEAST passes over what is NULL: no limit.
+            more := GREATEST(LEAST(item.maximum - item.granted, account.balance + account.overdraft - account.reserved,
+                                   day_left(account), month_left(account)), 0);
         END IF;
-        -- LEAST passes over what is NULL: no limit.
-        more := GREATEST(LEAST(item.maximum - item.granted, account.balance + account.overdraft - account.reserved,
-                               day_left(account), month_left(account)), 0);
         UPDATE reservations
         SET granted = granted + more, held = held + CASE WHEN unlimited(account) THEN 0 ELSE more END,
             expires_at = GREATEST(expires_at, now() + make_interval(secs => item.lifetime_seconds)),
             answered_at = COALESCE(answered_at, item.answered_at), last_seen_at = now()
         WHERE bucket = p_bucket AND call_key = item.call_key;
-        IF more > 0 AND NOT unlimited(account) THEN
+        IF more <> 0 AND NOT unlimited(account) THEN
             UPDATE accounts SET reserved = reserved + more WHERE bucket = p_bucket AND account_id = item.account_id;
         END IF;
         answers[item.ord] := ('extended', item.granted + more);
@@ -506,7 +531,8 @@ CREATE TYPE settle_request AS (
     ended_at timestamptz,       -- NULL: now
     -- What the CDR says when there is no reservation to take it from; rate NULL: then there is nothing to settle
     subscriber_id bigint, exchange text, attempt smallint, callerid text, destination text, direction text, prefix text,
-    tariff_id bigint, deck_id bigint, rate text, route_name text
+    tariff_id bigint, deck_id bigint, rate text, route_name text,
+    claim bigint                -- source abandoned: of the request whose reservation it is
 );
 CREATE TYPE settle_answer AS (
     outcome text,               -- settled, repeated, conflict, still_open, unknown
@@ -558,6 +584,7 @@ BEGIN
                    WHEN a.currency IS NULL THEN 'unknown'
                    WHEN COALESCE(old.account_id, cdr.account_id) <> r.account_id THEN 'conflict'
                    WHEN r.source = 'expired' AND (old.expires_at > now()) IS NOT FALSE THEN 'still_open'
+                   WHEN r.source = 'abandoned' AND old.account_id IS NOT NULL AND old.claim IS DISTINCT FROM r.claim THEN 'still_open'
                    WHEN old.account_id IS NOT NULL THEN 'settled'
                    WHEN cdr.account_id IS NULL THEN CASE WHEN r.rate IS NULL THEN 'unknown' ELSE 'settled' END
                    WHEN r.source <> 'finish' THEN 'repeated'
@@ -568,7 +595,7 @@ BEGIN
                END AS outcome
         FROM unnest(p_requests) WITH ORDINALITY AS r(
                 call_key, account_id, seconds, billed_seconds, cost, disposition, cause, source, ended_at, subscriber_id,
-                exchange, attempt, callerid, destination, direction, prefix, tariff_id, deck_id, rate, route_name, ord)
+                exchange, attempt, callerid, destination, direction, prefix, tariff_id, deck_id, rate, route_name, claim, ord)
         LEFT JOIN LATERAL (
             SELECT balance, currency, unlimited(accounts) AS unlimited FROM accounts
             WHERE bucket = p_bucket AND account_id = r.account_id OFFSET 0
@@ -643,7 +670,7 @@ LANGUAGE sql AS $$
     SELECT count(*) FILTER (WHERE (answer).outcome = 'settled')::integer
     FROM unnest(settle(p_bucket, ARRAY(
         SELECT (call_key, account_id, 0, 0, 0, 'EXPIRED', 0, 'expired', NULL,
-                NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::settle_request
+                NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::settle_request
         FROM reservations
         WHERE bucket = p_bucket AND expires_at <= now() AND answered_at IS NULL
         ORDER BY expires_at LIMIT p_limit

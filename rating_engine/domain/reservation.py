@@ -29,7 +29,11 @@ class CallDetails:
 
 @dataclass(frozen=True, slots=True)
 class ReserveRequest:
-    """Hold between `minimum` and `maximum` (amounts of the account's currency) for one call."""
+    """Hold between `minimum` and `maximum` (amounts of the account's currency) for one call.
+
+    `claim`: any number that tells this request from its repetitions; who knows it may take the reservation back, until
+    a repetition is answered.
+    """
 
     call_key: CallKey
     bucket: int
@@ -43,6 +47,7 @@ class ReserveRequest:
     lifetime_seconds: int
     route_prefix: str
     details: CallDetails
+    claim: int | None = None
 
 
 class ReserveOutcome(StrEnum):
@@ -71,7 +76,10 @@ class ReserveAnswer:
 
 @dataclass(frozen=True, slots=True)
 class ExtendRequest:
-    """Raise what a call may cost to `maximum`, as far as there is money. `answered_at` None: not seen."""
+    """Raise what a call may cost to `maximum`, as far as there is money; `give_back`: lower it to that instead.
+
+    `answered_at` None: not seen.
+    """
 
     call_key: CallKey
     bucket: int
@@ -79,6 +87,7 @@ class ExtendRequest:
     maximum: Decimal
     lifetime_seconds: int
     answered_at: datetime | None
+    give_back: bool = False
 
 
 class ExtendOutcome(StrEnum):
@@ -109,7 +118,7 @@ class SettleSource(StrEnum):
 class SettleRequest:
     """Charge `cost` for a call and free what it held. `details` are for a call that holds nothing (None: then refuse).
 
-    `ended_at` None: now.
+    `ended_at` None: now. `claim`: where the source is ABANDONED, that of the request whose reservation it was.
     """
 
     call_key: CallKey
@@ -123,6 +132,7 @@ class SettleRequest:
     source: SettleSource = SettleSource.FINISH
     ended_at: datetime | None = None
     details: CallDetails | None = None
+    claim: int | None = None
 
 
 class SettleOutcome(StrEnum):
@@ -131,6 +141,7 @@ class SettleOutcome(StrEnum):
     SETTLED = "settled"
     REPEATED = "repeated"
     CONFLICT = "conflict"
+    STILL_OPEN = "still_open"  # to be abandoned, but another request was told that the call is allowed
     UNKNOWN = "unknown"
 
 
@@ -144,7 +155,10 @@ class SettleAnswer:
 
 @dataclass(frozen=True, slots=True)
 class OpenCall:
-    """A call whose money is held: its reservation as stored. `currency` '' where only the database knows it."""
+    """A call whose money is held: its reservation as stored. `currency` '' where only the database knows it.
+
+    `claim`: of the request that made the reservation, known to the process that asked.
+    """
 
     account_id: int
     granted: Decimal
@@ -153,6 +167,7 @@ class OpenCall:
     route_prefix: str
     details: CallDetails
     currency: str = ""
+    claim: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

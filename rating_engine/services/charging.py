@@ -7,6 +7,7 @@ A broken database is an answer too (`UNAVAILABLE`): never a free call.
 
 from __future__ import annotations
 
+import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -55,6 +56,7 @@ from rating_engine.services.remembered_calls import RememberedCalls, call_detail
 from rating_engine.storage.ledger import Ledger
 
 STALE_TRIES: Final = 4  # each try reads what was announced; more changes than this within one call is a storm
+CLAIM_BITS: Final = 63  # a bigint; two requests for one call never share a number
 UNDO_KEPT: Final = 10_000  # reservations of unknown outcome to be freed; what is beyond is freed by its expiry
 
 _log = structlog.get_logger(__name__)
@@ -180,7 +182,7 @@ class Charging:
             try:
                 answer = await self._ledger.reserve(plan.request)
             except Unavailable as error:
-                raise _InDoubt(str(error), _void(call.call_key, plan.subscriber, "ABANDONED")) from error
+                raise _InDoubt(str(error), _void(call.call_key, plan.subscriber, plan.request.claim)) from error
             steps["reserve_ms"] = _ms(time.perf_counter() - mark)
             match answer.outcome:
                 case ReserveOutcome.RESERVED:
@@ -231,6 +233,7 @@ class Charging:
             lifetime_seconds=slice_seconds + self._policy.reservation_grace_seconds,
             route_prefix=route.dial_prefix,
             details=call_details(call, subscriber, destination, match, route.name),
+            claim=random.getrandbits(CLAIM_BITS),
         )
         return _Plan(subscriber, match, route, cap, request)
 
@@ -278,6 +281,7 @@ class Charging:
             route_prefix=plan.route.dial_prefix,
             details=plan.request.details,
             currency=plan.subscriber.currency,
+            claim=plan.request.claim,
         )
         self._remembered.add(call_key, held)
         return _allowed(call_key, held, plan.match.rate, plan.subscriber.currency, repeated=False)
@@ -376,13 +380,16 @@ class Charging:
         )
 
     async def abandon_call(self, call_key: CallKey, login: str) -> None:
-        """The exchange left before it heard that the call is allowed: no call will start, so its money is freed."""
+        """The exchange left before it heard that the call is allowed: no call will start, so its money is freed.
+
+        Only by the process that reserved it, and not once another request was told that the call is allowed.
+        """
         held = self._remembered.pop(call_key)
         if self._offline is not None:
             self._offline.forget(call_key)
         subscriber = await self._subscribers.find(login)
-        if subscriber is not None:
-            self._undo.append(_void(call_key, subscriber, "ABANDONED"))
+        if held is not None and subscriber is not None:
+            self._undo.append(_void(call_key, subscriber, held.claim))
             await self.undo_abandoned()
         _log.info("call_abandoned", call_key=str(call_key), login=login, held=held is not None)
 
@@ -414,7 +421,7 @@ def _allowed(call_key: CallKey, held: OpenCall, rate: Rate, currency: str, *, re
     )
 
 
-def _void(call_key: CallKey, subscriber: Subscriber, disposition: str) -> SettleRequest:
+def _void(call_key: CallKey, subscriber: Subscriber, claim: int | None) -> SettleRequest:
     return SettleRequest(
         call_key=call_key,
         bucket=subscriber.bucket,
@@ -422,9 +429,10 @@ def _void(call_key: CallKey, subscriber: Subscriber, disposition: str) -> Settle
         seconds=0,
         billed_seconds=0,
         cost=Decimal(0),
-        disposition=disposition,
+        disposition="ABANDONED",
         cause=0,
         source=SettleSource.ABANDONED,
+        claim=claim,
     )
 
 

@@ -203,6 +203,7 @@ def _reserve_args(request: ReserveRequest) -> tuple[Any, ...]:
         d.rate,
         d.route_name,
         request.route_prefix,
+        request.claim,
     )
 
 
@@ -212,6 +213,7 @@ def _extend_args(request: ExtendRequest) -> tuple[Any, ...]:
         str(request.call_key),
         request.account_id,
         request.maximum,
+        request.give_back,
         request.lifetime_seconds,
         request.answered_at,
     )
@@ -230,6 +232,7 @@ def _settle_args(request: SettleRequest) -> tuple[Any, ...]:
         request.source.value,
         request.ended_at,
         *(_NO_DETAILS if request.details is None else _details_args(request.details)),
+        request.claim,
     )
 
 

@@ -1,0 +1,83 @@
+"""Reservations that nobody heard of are taken back, and only those: found by tests/faults/test_simulation.py."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from rating_engine.domain.account import Subscriber
+from rating_engine.domain.outcomes import Allowed
+from rating_engine.domain.reservation import ReserveOutcome, SettleOutcome, SettleRequest, SettleSource
+from rating_engine.runtime import Engine
+from rating_engine.services.doctor import ledger_balanced
+from tests.support.calls import finish, key_of, prepare
+from tests.support.engines import engine_on
+from tests.support.world import Deck, add_account, publish_deck, reserve_request, settle_request
+
+
+@pytest.fixture
+async def engine(database_url: str, redis_url: str) -> AsyncIterator[Engine]:
+    async with engine_on(database_url, redis_url) as engine:
+        yield engine
+        assert await ledger_balanced(engine.database) == []
+
+
+@pytest.fixture
+async def deck(engine: Engine) -> Deck:
+    return await publish_deck(engine.database)
+
+
+@pytest.fixture
+async def subscriber(engine: Engine, deck: Deck) -> Subscriber:
+    return await add_account(engine.database, balance="10")
+
+
+def abandonment(subscriber: Subscriber, uniqueid: str, claim: int) -> SettleRequest:
+    nothing = settle_request(subscriber, uniqueid, seconds=0, cost="0")
+    return replace(nothing, source=SettleSource.ABANDONED, claim=claim)
+
+
+async def reserved(engine: Engine) -> Decimal:
+    return await engine.database.fetchval("SELECT reserved FROM accounts")
+
+
+async def test_the_request_that_made_a_reservation_may_take_it_back(engine, deck, subscriber):
+    await engine.ledger.reserve(replace(reserve_request(subscriber, deck, "1"), claim=1))
+
+    assert (await engine.ledger.settle(abandonment(subscriber, "1", 1))).outcome is SettleOutcome.SETTLED
+    assert (await engine.ledger.settle(abandonment(subscriber, "1", 1))).outcome is SettleOutcome.REPEATED
+    assert await reserved(engine) == 0
+
+
+async def test_a_repetition_that_was_lost_takes_nothing_from_the_call_that_runs(engine, deck, subscriber):
+    await engine.ledger.reserve(replace(reserve_request(subscriber, deck, "1", maximum="4"), claim=1))
+
+    assert (await engine.ledger.settle(abandonment(subscriber, "1", 2))).outcome is SettleOutcome.STILL_OPEN
+    assert await reserved(engine) == 4
+
+
+async def test_a_reservation_that_was_told_to_somebody_else_is_not_taken_back(engine, deck, subscriber):
+    request = reserve_request(subscriber, deck, "1", maximum="4")
+    await engine.ledger.reserve(replace(request, claim=1))
+    assert (await engine.ledger.reserve(replace(request, claim=2))).outcome is ReserveOutcome.EXISTS
+
+    for claim in (1, 2):
+        assert (await engine.ledger.settle(abandonment(subscriber, "1", claim))).outcome is SettleOutcome.STILL_OPEN
+    assert await reserved(engine) == 4
+
+
+async def test_an_exchange_that_left_and_asked_again_elsewhere_keeps_its_call(
+    engine, deck, subscriber, database_url, redis_url
+):
+    await engine.charging.prepare_call(prepare("1"))
+    async with engine_on(database_url, redis_url) as other:
+        again = await other.charging.prepare_call(prepare("1"))
+        await engine.charging.abandon_call(key_of("1"), "1001")
+
+        assert isinstance(again, Allowed)
+        assert await reserved(engine) == again.reserved == 10
+        saved = await other.charging.finish_call(finish("1", 10))
+        assert (saved.cost, saved.overrun) == (Decimal("0.1"), 0)
