@@ -35,20 +35,20 @@ def spool_findings(directory: Path, max_bytes: int) -> list[Finding]:
 
 def _findings(directory: Path, found: SpoolSurvey, max_bytes: int) -> Iterator[Finding]:
     if found.waiting:
-        orphaned = f", {found.orphaned} of them in files that no running engine has" if found.orphaned else ""
+        orphaned = f", in files that no running engine has: {found.orphaned}" if found.orphaned else ""
         yield Finding(
-            f"{found.waiting} finishes wait in {directory}{orphaned}",
+            f"finishes that wait in {directory}: {found.waiting}{orphaned}",
             "a running engine with this spool_dir charges them within seconds; see finish_replay_failed in its log",
         )
     if found.waiting_bytes * 100 >= max_bytes * NEARLY_FULL_PERCENT:
         yield Finding(f"{directory} has {found.waiting_bytes} bytes of {max_bytes}", "raise spool_max_bytes")
     for path, records in found.refused:
         yield Finding(
-            f"{path} has {records} finishes that could not be charged",
+            f"finishes that could not be charged, in {path}: {records}",
             f"read the reasons in it; then remove it, or rename it to {path.stem}.spool to have them tried again",
         )
     for path, size in found.corrupt:
-        yield Finding(f"{path} has {size} damaged bytes of a spool", "check the disk; charge by hand what can be read")
+        yield Finding(f"damaged bytes of a spool, in {path}: {size}", "check the disk; charge by hand what can be read")
 
 
 def _ended_before(allowed_at: datetime, call: OpenCall) -> bool:
