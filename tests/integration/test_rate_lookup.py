@@ -9,6 +9,7 @@ from decimal import Decimal
 import pytest
 
 from rating_engine.domain.errors import Unavailable
+from rating_engine.services import rate_decks
 from rating_engine.services.rate_decks import Level, RateDecks
 from rating_engine.storage.pool import Database
 from rating_engine.storage.rate_cache import RateCache
@@ -122,6 +123,12 @@ async def test_the_memory_of_a_process_is_bounded_and_an_answer_that_left_is_loo
     assert process.levels == [Level.POSTGRES] * 3
 
 
+async def test_a_process_may_be_told_to_remember_nothing(database: Database, tariff: int) -> None:
+    process = Process(database, memory_entries=0)
+    assert [await process.price(tariff, "79010000001") for _ in range(2)] == [Decimal("0.10")] * 2
+    assert process.levels == [Level.POSTGRES] * 2
+
+
 async def test_a_tariff_without_a_deck_serves_nothing_until_it_gets_one(database: Database) -> None:
     process, tariff = Process(database), await make_tariff(database)
     assert await process.price(tariff, "79010000001") is None
@@ -159,6 +166,28 @@ async def test_a_process_that_was_not_told_can_be_caught_by_the_deck_it_names(
     fresh = await process.decks.match_rate(tariff, "79010000001")
     assert fresh is not None
     assert (fresh.deck_id, fresh.rate.price_1) == (published, Decimal("0.70"))
+
+
+async def test_a_lost_announcement_is_made_good_when_what_is_remembered_gets_old(
+    database: Database, tariff: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rate_decks, "TARIFF_TTL_SECONDS", 0)
+    process = Process(database)
+    assert await process.price(tariff, "33100000000") is None
+    await replace_deck(database, tariff, {"33": "0.70"})
+    assert await process.price(tariff, "33100000000") == Decimal("0.70")
+
+
+async def test_the_tariffs_a_process_remembers_are_bounded(
+    database: Database, tariff: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rate_decks, "MAX_TARIFFS", 1)
+    other = await make_tariff(database, "wholesale")
+    await replace_deck(database, other, {"79": "0.07"})
+    process = Process(database)
+    prices = [await process.price(tariff_id, "79010000001") for tariff_id in (tariff, other, tariff)]
+    assert prices == [Decimal("0.10"), Decimal("0.07"), Decimal("0.10")]
+    assert len(process.decks._decks) == 1
 
 
 async def test_a_deck_published_while_the_tariff_is_being_read_is_not_missed(
