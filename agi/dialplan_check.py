@@ -13,12 +13,17 @@ from agi import channel_variables as var
 from agi.fastagi.command import clean_value
 
 _COMMENT = re.compile(r"(?<!\\);.*$", re.MULTILINE)
-_ZEROED = re.compile(rf"Set\(\s*(?:_{{0,2}})({var.RATING_MAX_MS}|{var.RATING_MAX_SECONDS})\s*=\s*0\s*\)", re.IGNORECASE)
-_ZEROED_MANY = re.compile(rf"MSet\([^)]*({var.RATING_MAX_MS}|{var.RATING_MAX_SECONDS})\s*=\s*0", re.IGNORECASE)
+_ZERO = {
+    name: re.compile(rf"Set\((?:[^)]*,)?\s*_{{0,2}}{name}\s*=\s*0\s*[,)]", re.IGNORECASE)  # Set(X=0), MSet(A=,X=0)
+    for name in (var.RATING_MAX_MS, var.RATING_MAX_SECONDS)
+}
 _PREPARE = re.compile(r"AGI\([^)]*callPrepare", re.IGNORECASE)
 _FINISH = re.compile(r"AGI\([^)]*callFinish", re.IGNORECASE)
 _DIAL = re.compile(r"(?:^|[=,]\s*|\))Dial\(", re.IGNORECASE | re.MULTILINE)
-_LIMIT = re.compile(rf"(?:L\(\$\{{{var.RATING_MAX_MS}\}}|S\(\$\{{{var.RATING_MAX_SECONDS}\}}|TIMEOUT\(absolute\))")
+_LIMIT = {  # what ends a call, by the variable that it takes
+    var.RATING_MAX_MS: re.compile(rf"L\(\$\{{{var.RATING_MAX_MS}\}}"),
+    var.RATING_MAX_SECONDS: re.compile(rf"(?:S\(|TIMEOUT\(absolute\)\s*=\s*)\$\{{{var.RATING_MAX_SECONDS}\}}"),
+}
 _HANDLER = re.compile(r"hangup_handler_(?:push|wipe)|exten\s*=>?\s*h\s*,", re.IGNORECASE)
 
 
@@ -40,15 +45,16 @@ def check_dialplan(text: str) -> list[tuple[str, str]]:
     if prepare is None:
         return [("callPrepare is never asked", "paste config/asterisk/extensions.conf, or include it")]
     found = []
-    zeroed = _ZEROED.search(code) or _ZEROED_MANY.search(code)
-    if zeroed is None or zeroed.start() > prepare.start():
-        found.append(
-            (
-                f"{var.RATING_MAX_MS} is not 0 before callPrepare: with the engine down, Dial would have no limit",
-                f"put Set({var.RATING_MAX_MS}=0) before the AGI",
-            )
+    limits = [name for name, pattern in _LIMIT.items() if pattern.search(code)]
+    found += [
+        (
+            f"{name} is not 0 before callPrepare: with the engine down, Dial would have no limit",
+            f"put Set({name}=0) before the AGI",
         )
-    if _DIAL.search(code) and not _LIMIT.search(code):
+        for name in limits or [var.RATING_MAX_MS]
+        if _ZERO[name].search(code, 0, prepare.start()) is None
+    ]
+    if _DIAL.search(code) and not limits:
         found.append(
             (
                 "Dial has no limit from the engine: a call could outlive its money",

@@ -221,7 +221,9 @@ def working_directory() -> Iterator[Path]:
     finally:
         logs = list(directory.glob("*.log")) if log_is_wanted else []
         for file in directory.iterdir():
-            if file not in logs:
+            if file.is_dir():
+                shutil.rmtree(file)
+            elif file not in logs:
                 file.unlink()
         for log in logs:
             err.print(f"the engine's log: {log}", highlight=False, soft_wrap=True)

@@ -36,11 +36,12 @@ class EngineProcess:
     """One engine on loopback ports. Settings not given: free ports, and the defaults for the rest."""
 
     def __init__(self, name: str, directory: Path, settings: Mapping[str, str | int | float]) -> None:
-        """`directory` is where `name`.toml (the settings, readable by the owner only) and `name`.log go."""
+        """`directory` is where `name`.toml (the settings, for the owner's eyes), `name`.log and `name`.spool go."""
         self.log = directory / f"{name}.log"
         self.fastagi_port = 0
         self.http_port = 0
-        self._settings = {"fastagi_port": 0, "http_port": 0, **settings}
+        spool = str(directory / f"{name}.spool")
+        self._settings = {"fastagi_port": 0, "http_port": 0, "spool_dir": spool, **settings}
         self._file = directory / f"{name}.toml"
         self._process: GuardedProcess | None = None
         self._log_start = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 from collections.abc import AsyncIterator
 
 from rating_engine.runtime import Engine
@@ -11,11 +12,12 @@ from rating_engine.settings import Settings
 
 @contextlib.asynccontextmanager
 async def engine_on(database_url: str, redis_url: str = "", **settings: object) -> AsyncIterator[Engine]:
-    """An engine on free ports, stopped afterwards. `settings` go over the defaults."""
-    values = {"fastagi_port": 0, "http_port": 0, "database_url": database_url, "redis_url": redis_url, **settings}
-    engine = Engine(Settings.model_validate(values))
-    await engine.start()
-    try:
-        yield engine
-    finally:
-        await engine.stop()
+    """An engine on free ports with a spool of its own, stopped afterwards. `settings` go over the defaults."""
+    with tempfile.TemporaryDirectory(prefix="spool-") as spool:
+        given = {"database_url": database_url, "redis_url": redis_url, "spool_dir": spool}
+        engine = Engine(Settings.model_validate({"fastagi_port": 0, "http_port": 0, **given, **settings}))
+        await engine.start()
+        try:
+            yield engine
+        finally:
+            await engine.stop()
