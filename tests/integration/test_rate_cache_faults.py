@@ -124,6 +124,7 @@ GARBAGE = {
     "null": lambda deck: b"null",
     "another deck's answer": lambda deck: orjson.dumps(["0.0", "79", "79", "somewhere", '{"price_1":"9"}']),
     "another region's answer": lambda deck: _told(deck, "44", "44", "somewhere", '{"price_1":"9"}'),
+    "the answer of a wider region": lambda deck: _told(deck, "7", "7", "somewhere", '{"price_1":"9"}'),
     "a prefix outside its region": lambda deck: _told(deck, "79", "44", "somewhere", '{"price_1":"9"}'),
     "an empty prefix": lambda deck: _told(deck, "79", "", "somewhere", '{"price_1":"9"}'),
     "no rate": lambda deck: _told(deck, "79", "79", "somewhere", "{}"),
