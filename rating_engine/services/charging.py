@@ -287,7 +287,7 @@ class Charging:
         return _allowed(call_key, held, plan.match.rate, plan.subscriber.currency, repeated=False)
 
     async def _repeat_prepare(self, call_key: CallKey, subscriber: Subscriber) -> PrepareOutcome:
-        held = self._remembered.get(call_key) or await self._ledger.find(subscriber.bucket, call_key)
+        held = await self._ledger.find(subscriber.bucket, call_key)  # not what this process remembers: it may be over
         if isinstance(held, OpenCall):
             rate = Rate.from_json(held.details.rate)
             return _allowed(call_key, held, rate, subscriber.currency, repeated=True)

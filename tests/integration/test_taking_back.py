@@ -1,4 +1,7 @@
-"""Reservations that nobody heard of are taken back, and only those: found by tests/faults/test_simulation.py."""
+"""Reservations that nobody heard of are taken back, and only those; what is over or has grown is repeated so.
+
+Found by tests/faults/test_simulation.py.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from decimal import Decimal
 import pytest
 
 from rating_engine.domain.account import Subscriber
-from rating_engine.domain.outcomes import Allowed
+from rating_engine.domain.outcomes import Allowed, Declined, DeclineReason
 from rating_engine.domain.reservation import ReserveOutcome, SettleOutcome, SettleRequest, SettleSource
 from rating_engine.runtime import Engine
 from rating_engine.services.doctor import ledger_balanced
@@ -81,3 +84,27 @@ async def test_an_exchange_that_left_and_asked_again_elsewhere_keeps_its_call(
         assert await reserved(engine) == again.reserved == 10
         saved = await other.charging.finish_call(finish("1", 10))
         assert (saved.cost, saved.overrun) == (Decimal("0.1"), 0)
+
+
+async def test_a_prepare_repeated_after_its_reservation_expired_is_declined_by_the_engine_that_allowed_it(
+    engine, deck, subscriber
+):
+    await engine.charging.prepare_call(prepare("1"))
+    await engine.database.fetch("UPDATE reservations SET expires_at = now()")
+    assert await engine.ledger.expire(0) == 1
+
+    again = await engine.charging.prepare_call(prepare("1"))
+
+    assert isinstance(again, Declined)
+    assert again.reason is DeclineReason.ALREADY_FINISHED
+
+
+async def test_a_prepare_repeated_after_an_extension_tells_all_the_seconds_that_are_paid_for(engine, deck, subscriber):
+    await engine.database.fetch("UPDATE subscribers SET max_seconds = 60")
+    await engine.charging.prepare_call(prepare("1"))
+    await engine.database.fetch("UPDATE reservations SET granted = granted + 1, held = held + 1, cap_seconds = 900")
+    await engine.database.fetch("UPDATE accounts SET reserved = reserved + 1")
+
+    again = await engine.charging.prepare_call(prepare("1"))
+
+    assert (again.max_seconds, again.reserved) == (160, Decimal("1.6"))
