@@ -237,6 +237,7 @@ class Spool:
         self._on_state = on_state
         self._on_damage = on_damage
         self._append_seconds = append_seconds
+        self._closed = False
         self._thread = ThreadPoolExecutor(1, "spool")
         self._writer = Batcher[bytes, SpoolRefusal | None](
             "spool", self._write, id, batch_max=BATCH_MAX, queue_max=QUEUE_MAX
@@ -278,7 +279,10 @@ class Spool:
         await self._run(self._store.keep_refused, window, payloads)
 
     async def close(self) -> None:
-        """Write what waits to be written, and let go of the files."""
+        """Write what waits to be written, and let go of the files. Harmless when done before."""
+        if self._closed:
+            return
+        self._closed = True
         await self._writer.drain()
         await self._run(self._store.close)
         self._thread.shutdown(wait=False)

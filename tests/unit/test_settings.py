@@ -54,6 +54,20 @@ def test_settings_cannot_be_changed() -> None:
         Settings().workers = 2  # type: ignore[misc]
 
 
+def test_who_may_call_without_postgresql_has_to_be_named(tmp_path: Path) -> None:
+    assert faults('on_database_down = "allow_postpaid"', tmp_path) == [
+        "settings: allow_postpaid_logins: must name a login while on_database_down is allow_postpaid"
+    ]
+    named = load('on_database_down = "allow_postpaid"\nallow_postpaid_logins = ["a", "b"]', tmp_path)
+    assert named.allow_postpaid_logins == ("a", "b")
+
+
+def test_no_more_logins_are_taken_than_every_engine_can_keep(tmp_path: Path) -> None:
+    (fault,) = faults(f"allow_postpaid_logins = {['a'] * 1001}", tmp_path)
+
+    assert "allow_postpaid_logins" in fault
+
+
 # --- the shipped file
 
 

@@ -4,7 +4,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from rating_engine.domain.outcomes import DeclineReason
-from rating_engine.telemetry.metrics import OPERATIONS_MAX, REJECTIONS_MAX, Metrics
+from rating_engine.storage.spool import SpoolRefusal
+from rating_engine.telemetry.metrics import OPERATIONS_MAX, REJECTIONS_MAX, SPOOL_FAILURES, Metrics
 from rating_engine.telemetry.surface import current_surface
 
 
@@ -37,6 +38,37 @@ def test_calls_are_counted_by_stage_outcome_and_reason(metrics: Metrics) -> None
     assert found[label.format("allowed", "none", "prepare")] == 1
     assert found[label.format("declined", "insufficient_funds", "prepare")] == 2
     assert found[label.format("saved", "none", "finish")] == 1
+
+
+def test_the_spool_is_counted(metrics: Metrics) -> None:
+    metrics.spool_state(3, 700)
+    metrics.spooled()
+    metrics.spool_replayed(overrun=False)
+    metrics.spool_replayed(overrun=True)
+    metrics.spool_refused("conflict")
+    metrics.spool_refused("unreadable")
+    metrics.spool_refused("something new")
+    metrics.spool_not_taken("full")
+    metrics.spool_not_taken("something new")
+    metrics.spool_damaged(2)
+    metrics.offline_allowed()
+
+    found = samples(metrics)
+    assert found["rating_spool_records{}"] == 3
+    assert found["rating_spool_bytes{}"] == 700
+    assert found["rating_spooled_total{}"] == 1
+    assert found["rating_spool_replayed_total{}"] == 2
+    assert found["rating_overruns_total{}"] == 1
+    for reason in ("conflict", "unreadable", "other"):
+        assert found[f'rating_spool_refused_total{{reason="{reason}"}}'] == 1
+    for reason in ("full", "other"):
+        assert found[f'rating_spool_not_taken_total{{reason="{reason}"}}'] == 1
+    assert found["rating_spool_damaged_total{}"] == 2
+    assert found["rating_offline_allowed_total{}"] == 1
+
+
+def test_every_refusal_of_the_spool_has_its_own_label() -> None:
+    assert {refusal.value for refusal in SpoolRefusal} == SPOOL_FAILURES
 
 
 def test_calls_are_counted_by_the_surface_that_asked(metrics: Metrics) -> None:
