@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import pytest
@@ -23,15 +25,35 @@ async def test_without_an_engine_there_is_no_call(pbx: Pbx) -> None:
     assert call.value("AGISTATUS") == "FAILURE"
 
 
-async def test_without_a_database_there_is_no_call(pbx: Pbx) -> None:
-    alice = await pbx.account("10")
+@contextlib.asynccontextmanager
+async def database_gone(pbx: Pbx) -> AsyncIterator[None]:
+    """Take away what every money transition needs, for every connection at once."""
     await pbx.database.fetch("ALTER TABLE accounts RENAME TO accounts_gone")
     try:
-        call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
-        assert (await call.ended())["Cause"] == "34"
-        assert call.apps("Dial") == []
+        yield
     finally:
         await pbx.database.fetch("ALTER TABLE accounts_gone RENAME TO accounts")
+
+
+async def test_without_a_database_there_is_no_call(pbx: Pbx) -> None:
+    alice = await pbx.account("10")
+    async with database_gone(pbx):
+        call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
+        assert (await call.ended())["Cause"] == "34"
+    assert call.apps("Dial") == []
+
+
+async def test_a_call_that_ends_without_a_database_is_charged_when_it_is_back(pbx: Pbx) -> None:
+    alice = await pbx.account("10")
+    call = await pbx.exchange.originate(numbers.ANSWERED + "1", alice)
+    await call.answered()
+    async with database_gone(pbx):
+        await call.ended()
+    assert (call.value("RATING_STATUS"), call.value("RATING_REASON")) == ("SAVED", "spooled")
+    await until(lambda: pbx.no_open_call(alice))
+    (cdr,) = await pbx.cdrs(alice)
+    assert (cdr["state"], cdr["seconds"]) == ("settled", int(call.value("RATING_SECONDS")))
+    assert await pbx.money(alice) == (10 - cdr["cost"], 0)
 
 
 async def test_a_call_goes_on_to_its_limit_when_the_engine_dies_and_the_log_says_what_to_charge(pbx: Pbx) -> None:
@@ -43,10 +65,10 @@ async def test_a_call_goes_on_to_its_limit_when_the_engine_dies_and_the_log_says
     assert call.value("RATING_SECONDS") == "2"
     (line,) = (line for line in pbx.exchange.log().splitlines() if f"NOT SAVED: callFinish of {call.uniqueid}" in line)
     said = re.search(
-        r"callFinish of (\S+) login=(\S+) destination=(\S+) seconds=(\d+) status=(\S+) attempt=(\d+)", line
+        r"callFinish of (\S+) login=(\S+) destination=(\S+) seconds=(\d+) status=(\S+) attempt=(\d+) \((.*)\)", line
     )
     assert said is not None
-    assert said.groups() == (call.uniqueid, alice, numbers.ANSWERED + "0", "2", "16ANSWER", "1")
+    assert said.groups() == (call.uniqueid, alice, numbers.ANSWERED + "0", "2", "16ANSWER", "1", "FAILURE unavailable")
     assert len(await pbx.open_calls(alice)) == 1
     assert await pbx.money(alice) == (Decimal("0.02"), Decimal("0.02"))
 
