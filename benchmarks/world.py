@@ -53,10 +53,10 @@ SELECT account_id + :n AS account, s.subscriber_id + :n AS subscriber, s.tariff_
 SELECT reserve(0::smallint, ARRAY[ROW(
   'pgbench/' || :client_id || '.' || :id || '/1', :account, :subscriber, 1, :tariff, :deck,
   0.001, 1.5, 0.02, false, 3600, 4200, 'pgbench', 1, '', '79010000001', 'RussiaMobile', '7901',
-  '{{"interval_1":60,"price_1":"0.02","price_unit":"minute"}}', 'default', '')]::reserve_request[]);
+  '{{"interval_1":60,"price_1":"0.02","price_unit":"minute"}}', 'default', '', NULL)]::reserve_request[]);
 SELECT settle(0::smallint, ARRAY[ROW(
   'pgbench/' || :client_id || '.' || :id || '/1', :account, 61, 61, 0.02033, 'ANSWER', 16, 'finish',
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::settle_request[]);
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::settle_request[]);
 """
 
 
@@ -122,7 +122,9 @@ class World:
             self.servers.postgres_bin / "pgbench", "-n", "-M", "prepared", "-f", script, "-c", str(clients), "-j", "2",
             "-T", str(max(1, round(seconds))), self.servers.database_url,
         ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(f"pgbench: {done.stderr}")
         return float(re.search(r"tps = ([0-9.]+)", done.stdout)[1])  # type: ignore[index]
 
 
