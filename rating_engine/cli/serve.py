@@ -106,14 +106,17 @@ def _serve(settings: Settings, environment: dict[str, str]) -> int:
     if settings.workers == 1 or number is not None:
         return _serve_here(settings, number)
     configure_logging(settings.log_format, settings.log_level)
-    return run_workers(
-        settings.workers,
-        [sys.executable, "-m", "rating_engine.cli", "serve"],
-        environment=environment,
-        ports=[(settings.fastagi_host, settings.fastagi_port), (settings.http_host, settings.http_port)],
-        shutdown_seconds=settings.shutdown_seconds,
-        metrics_dir=Path(settings.metrics_dir) if settings.metrics_dir else None,
-    )
+    try:
+        return run_workers(
+            settings.workers,
+            [sys.executable, "-m", "rating_engine.cli", "serve"],
+            environment=environment,
+            ports=[(settings.fastagi_host, settings.fastagi_port), (settings.http_host, settings.http_port)],
+            shutdown_seconds=settings.shutdown_seconds,
+            metrics_dir=Path(settings.metrics_dir) if settings.metrics_dir else None,
+        )
+    except OSError as error:  # a port that is taken
+        raise CommandError(error.strerror or str(error)) from error
 
 
 def _serve_here(settings: Settings, number: str | None) -> int:

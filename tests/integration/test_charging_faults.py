@@ -11,11 +11,12 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from rating_engine.domain.outcomes import Allowed, Declined, DeclineReason, NotSaved, Saved
+from rating_engine.domain.outcomes import Allowed, Declined, DeclineReason, Saved, Spooled
 from rating_engine.rating.rate import Rate
 from rating_engine.runtime import Engine
 from rating_engine.services.doctor import ledger_balanced
 from rating_engine.storage.migrate import migrate
+from tests.support.blocking import locked_accounts
 from tests.support.calls import finish, prepare
 from tests.support.engines import engine_on
 from tests.support.tcp_proxy import TcpProxy
@@ -29,7 +30,6 @@ RATES = {
     "4912": Rate(price_1="0.90", price_unit="minute", interval_1=60, interval_n=10),
     "7": Rate(price_1="0.002", interval_1=1, connect_fee="0.01"),
 }
-WAITING = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 IS_RESERVED = "SELECT count(*) > 0 FROM reservations WHERE call_key LIKE '%lost%'"
 NUMBERS = ("4930123456", "4912345678", "79161234567", "4999", "3312345")
 
@@ -67,19 +67,19 @@ async def test_without_postgresql_a_call_is_declined_unavailable_without_waiting
 
     async with asyncio.timeout(HANG_SECONDS):
         declined = await engine.charging.prepare_call(prepare("2"))
-        not_saved = await engine.charging.finish_call(finish("1", 10))
+        ended = await engine.charging.finish_call(finish("1", 10))
         unknown = await engine.charging.balance("1001")
 
     assert isinstance(declined, Declined)
-    assert isinstance(not_saved, NotSaved)
+    assert isinstance(ended, Spooled)  # kept on disk, to be charged later
     assert isinstance(unknown, Declined)
-    assert {declined.reason, not_saved.reason, unknown.reason} == {DeclineReason.UNAVAILABLE}
+    assert {declined.reason, unknown.reason} == {DeclineReason.UNAVAILABLE}
 
 
 async def test_the_engine_goes_on_by_itself_when_postgresql_is_back_and_no_call_is_lost(engine, private_servers):
     await engine.charging.prepare_call(prepare("1"))
     await asyncio.to_thread(private_servers.postgres.kill)
-    assert isinstance(await engine.charging.finish_call(finish("1", 10)), NotSaved)
+    assert isinstance(await engine.charging.finish_call(finish("1", 10)), Spooled)
     await asyncio.to_thread(private_servers.postgres.restart)
 
     await until_allowed(engine, "2")
@@ -138,10 +138,9 @@ async def test_a_reservation_whose_answer_was_lost_is_freed_when_the_database_is
         await add_account(engine.database, overdraft=None, postpaid=True)
         await until_allowed(engine, "before")
 
-        async with direct.transaction():
-            await direct.execute("SELECT FROM accounts FOR UPDATE")
+        async with locked_accounts(private_servers.database_url) as is_waited_for:
             asked = asyncio.create_task(engine.charging.prepare_call(prepare("lost")))
-            await until(lambda: direct.fetchval(WAITING))
+            await until(is_waited_for)
             proxy.silence()
         await until(lambda: direct.fetchval(IS_RESERVED))
         outcome = await asked

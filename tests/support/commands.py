@@ -61,11 +61,11 @@ class Commands:
         return lines[0].removeprefix("error ")
 
     @contextlib.contextmanager
-    def serving(self, *flags: str, **settings: object) -> Iterator[Served]:
-        """`serve` with these flags on free ports until it is stopped."""
+    def serving(self, *flags: str, page: str = "/readyz", **settings: object) -> Iterator[Served]:
+        """`serve` with these flags on free ports until it is stopped; it has begun when `page` is answered."""
         ports = {"fastagi_port": free_port(), "http_port": free_port()}
         served = Served(self.directory / "serve.log", [*COMMAND, "serve", *flags])
-        served.start(environment(**{**self.settings, **ports, **settings}), self.directory, **ports)
+        served.start(environment(**{**self.settings, **ports, **settings}), self.directory, page, **ports)
         try:
             yield served
         finally:
@@ -81,8 +81,10 @@ class Served:
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, environment: dict[str, str], directory: Path, *, fastagi_port: int, http_port: int) -> None:
-        """Start it and wait until it is ready; AssertionError with its log if it ends instead."""
+    def start(
+        self, environment: dict[str, str], directory: Path, page: str, *, fastagi_port: int, http_port: int
+    ) -> None:
+        """Start it and wait until it answers `page`; AssertionError with its log if it ends instead."""
         self.fastagi_port, self.http_port = fastagi_port, http_port
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command, env=environment, cwd=directory, stdout=log, stderr=log)
@@ -91,7 +93,7 @@ class Served:
         def is_ready() -> bool:
             assert process.poll() is None, f"serve ended with {process.returncode}:\n{self.log()}"
             with contextlib.suppress(OSError):
-                return bool(self.get("/readyz"))
+                return bool(self.get(page))
             return False
 
         try:
