@@ -32,6 +32,7 @@ from rating_engine.storage.promises import Promises
 from rating_engine.storage.rate_cache import RateCache
 from rating_engine.storage.routes import enabled_routes
 from rating_engine.storage.spool import Spool
+from rating_engine.storage.spool_survey import unusable
 from rating_engine.storage.subscribers import SubscriberReader
 from rating_engine.telemetry.loop_lag import EventLoopLag
 from rating_engine.telemetry.metrics import Metrics
@@ -80,37 +81,16 @@ class Engine:
             default=Route(settings.default_route_name, settings.default_route_prefix, "", 1),
             may_remember=lambda: self.announcements.listening,
         )
-        spool = Spool(
-            spool_directory(settings.spool_dir, settings.database_url),
-            max_bytes=settings.spool_max_bytes,
-            on_state=self.metrics.spool_state,
-            on_damage=self.metrics.spool_damaged,
-        )
-        self.finish_spool = FinishSpool(spool, is_up=lambda: self.database.down is None, observer=self.metrics)
-        self.offline = OfflineCalls(
-            settings.allow_postpaid_logins if settings.on_database_down == "allow_postpaid" else (),
-            Promises(spool.directory),
-            load_accounts=lambda logins: offline_accounts(self.database, logins),
-            rate_decks=self.rate_decks,
-            load_routes=self.routes.routes,
-            has_room=lambda: spool.has_room,
-            on_allowed=self.metrics.offline_allowed,
-            max_seconds=settings.offline_max_seconds,
-            grace_seconds=settings.reservation_grace_seconds,
-        )
+        self.spool = _spool(settings, self.metrics)
+        self.finish_spool = FinishSpool(self.spool, is_up=lambda: self.database.down is None, observer=self.metrics)
+        self.offline = self._offline_calls()
         self.charging = Charging(
             ledger=self.ledger,
             subscribers=self.subscribers,
             rate_decks=self.rate_decks,
             routes=self.routes,
             read_account=lambda login: account_state(self.database, login),
-            policy=ChargingPolicy(
-                max_reserve_seconds=settings.max_reserve_seconds,
-                reservation_grace_seconds=settings.reservation_grace_seconds,
-                international_prefix=settings.international_prefix,
-                quota=settings.reservation_mode == "quota",
-                quota_seconds=settings.quota_seconds,
-            ),
+            policy=_policy(settings),
             observer=self.metrics,
             spool=self.finish_spool,
             offline=self.offline,
@@ -141,6 +121,8 @@ class Engine:
         self.announcements.start()
         if self.database.down is None:
             await self.announcements.wait_listening(FIRST_LISTEN_SECONDS)
+        if problem := await asyncio.to_thread(unusable, self.spool.directory):
+            _log.error("spool_unusable", problem=problem)  # calls that end while PostgreSQL is away would be lost
         for task in self._background:
             task.start()
         self._lag = asyncio.create_task(EventLoopLag(self.metrics.event_loop_lag).run(), name="event-loop-lag")
@@ -193,6 +175,20 @@ class Engine:
             "announcements": None if self.announcements.listening else "not listening yet",
         }
 
+    def _offline_calls(self) -> OfflineCalls:
+        settings = self._settings
+        return OfflineCalls(
+            settings.allow_postpaid_logins if settings.on_database_down == "allow_postpaid" else (),
+            Promises(self.spool.directory),
+            load_accounts=lambda logins: offline_accounts(self.database, logins),
+            rate_decks=self.rate_decks,
+            load_routes=self.routes.routes,
+            has_room=lambda: self.spool.has_room,
+            on_allowed=self.metrics.offline_allowed,
+            max_seconds=settings.offline_max_seconds,
+            grace_seconds=settings.reservation_grace_seconds,
+        )
+
     async def _expire(self) -> None:
         for bucket in range(self._settings.ledger_buckets):
             expired = await self.ledger.expire(bucket)
@@ -220,6 +216,25 @@ class Engine:
         self.rate_decks.forget_all()
         self.subscribers.forget_all()
         self.routes.forget()
+
+
+def _policy(settings: Settings) -> ChargingPolicy:
+    return ChargingPolicy(
+        max_reserve_seconds=settings.max_reserve_seconds,
+        reservation_grace_seconds=settings.reservation_grace_seconds,
+        international_prefix=settings.international_prefix,
+        quota=settings.reservation_mode == "quota",
+        quota_seconds=settings.quota_seconds,
+    )
+
+
+def _spool(settings: Settings, metrics: Metrics) -> Spool:
+    return Spool(
+        spool_directory(settings.spool_dir, settings.database_url),
+        max_bytes=settings.spool_max_bytes,
+        on_state=metrics.spool_state,
+        on_damage=metrics.spool_damaged,
+    )
 
 
 def _rate_cache(settings: Settings, metrics: Metrics) -> RateCache | None:
