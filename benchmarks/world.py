@@ -27,7 +27,8 @@ from rating_engine.storage.migrate import migrate
 from rating_engine.storage.pool import Database
 
 HERE = Path(__file__).parent
-NUMBERS_CALLED = 50_000  # distinct numbers: more than a worker's memory of rates is asked for in a minute
+# Numbers to call, distinct, their prefixes as popular as words are (Zipf): a few get most calls, many get some.
+NUMBERS_CALLED = 50_000
 
 ACCOUNTS = """
     WITH account AS (
@@ -83,8 +84,10 @@ class World:
         await connection.execute("SELECT post_entry(0::smallint, account_id, 'topup', 1000000, NULL) FROM accounts")
         prefixes = [row[0] for row in await connection.fetch("SELECT prefix FROM rates ORDER BY prefix")]
         chooser = random.Random(1)
-        numbers = (f"{chooser.choice(prefixes)}{chooser.randrange(10**6):06}"[:15] for _ in range(NUMBERS_CALLED))
-        self.numbers.write_text("\n".join(numbers))
+        chooser.shuffle(prefixes)
+        weights = [1 / rank for rank in range(1, len(prefixes) + 1)]
+        called = chooser.choices(prefixes, weights, k=NUMBERS_CALLED)
+        self.numbers.write_text("\n".join(f"{prefix}{chooser.randrange(10**6):06}"[:15] for prefix in called))
         await connection.execute("VACUUM ANALYZE")
         await connection.close()
 
