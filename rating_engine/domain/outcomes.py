@@ -167,9 +167,13 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class Extended:
-    """An open call may last `max_seconds` from its answer. `final`: no more can be had now, of money or of time."""
+    """An open call may last `max_seconds` from its answer, and cost `granted` in all.
+
+    `final`: no more can be had now, of money or of time.
+    """
 
     max_seconds: int
+    granted: Decimal
     final: bool
 
 

@@ -112,6 +112,7 @@ class SettleSource(StrEnum):
     FINISH = "finish"
     RECONCILED = "reconciled"  # its channel was gone, and no finish had come
     ABANDONED = "abandoned"  # the exchange never heard the answer to its callPrepare
+    EXPIRED = "expired"  # no finish had come when its time was up
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ class SettleOutcome(StrEnum):
     SETTLED = "settled"
     REPEATED = "repeated"
     CONFLICT = "conflict"
-    STILL_OPEN = "still_open"  # to be abandoned, but another request was told that the call is allowed
+    STILL_OPEN = "still_open"  # to be abandoned, but another request was told that the call is allowed; or not expired
     UNKNOWN = "unknown"
 
 

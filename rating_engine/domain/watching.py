@@ -1,0 +1,112 @@
+"""What is known of a call while it lasts: by its reservation, by its exchange, and what is made of both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from rating_engine.domain.outcomes import CallKey
+
+
+@dataclass(frozen=True, slots=True)
+class OpenReservation:
+    """A call that holds money, as stored. `answered_at` and `last_seen_at`: by the exchange's word; None: not seen."""
+
+    call_key: CallKey
+    bucket: int
+    account_id: int
+    granted: Decimal
+    quota: bool
+    cap_seconds: int
+    rate: str
+    prepared_at: datetime
+    expires_at: datetime
+    answered_at: datetime | None
+    last_seen_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCall:
+    """An open call as people read of it. `held` is what its account cannot spend elsewhere meanwhile."""
+
+    call_key: CallKey
+    login: str
+    destination: str
+    direction: str
+    route_name: str
+    quota: bool
+    held: Decimal
+    granted: Decimal
+    currency: str
+    prepared_at: datetime
+    answered_at: datetime | None
+    last_seen_at: datetime | None
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedCall:
+    """A call that ended without a finish. `state`, `source`, `disposition`: the words of its CDR."""
+
+    call_key: CallKey
+    login: str
+    destination: str
+    state: str
+    source: str
+    disposition: str
+    seconds: int
+    cost: Decimal
+    currency: str
+    prepared_at: datetime
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SeenCall:
+    """A caller's channel as its exchange tells it. Times: seconds of this process's monotonic clock; None: not seen.
+
+    `answered_at`: the called party did. `ended_at`: either side hung up, with `cause` (Q.850; 0: not said). `alive`: the
+    conversation, or what leads to it, goes on; it may have ended at a moment that nobody saw.
+    """
+
+    uniqueid: str
+    channel: str
+    called_channel: str = ""
+    answered_at: float | None = None
+    ended_at: float | None = None
+    cause: int = 0
+    alive: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LiveChannel:
+    """One line of an exchange's list of channels. `bridge`: the conversation it is in, '' for none."""
+
+    uniqueid: str
+    channel: str
+    bridge: str
+
+
+class Decision(StrEnum):
+    """What became of a reservation that nobody finished. Append only: it labels a metric."""
+
+    HANGUP_SEEN = "hangup_seen"  # charged from the answer to the hangup that was seen
+    LAST_SEEN = "last_seen"  # its channel is gone: charged until it was last seen alive
+    NOT_ANSWERED = "not_answered"  # its channel is gone, and nobody had answered: voided
+    SUPERSEDED = "superseded"  # its channel went on to another attempt: voided
+    UNKNOWN_CHANNEL = "unknown_channel"  # the exchange never showed such a channel: left to its expiry
+    FINISHED = "finished"  # its finish came first
+    EXPIRED_SEEN = "expired_seen"  # expiry, policy `seen`: charged until it was last seen alive
+    EXPIRED_GRANTED = "expired_granted"  # expiry, policy `granted`: charged for all it was granted
+    EXPIRED_VOIDED = "expired_voided"  # expiry, policy `void`
+    EXPIRED_UNANSWERED = "expired_unanswered"  # expiry of a call that was not seen to be answered: voided
+
+
+class ExpiryPolicy(StrEnum):
+    """How a call is charged that was seen answered and has expired without anybody knowing its end."""
+
+    SEEN = "seen"
+    GRANTED = "granted"
+    VOID = "void"

@@ -1,0 +1,77 @@
+"""What the watcher asks of an exchange, whatever protocol it is reached by; and how its moments become times.
+
+Moments are seconds of `time.monotonic`, which no correction of the clock moves: a call is cut by them. Times are what
+is stored.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from rating_engine.domain.watching import LiveChannel, SeenCall
+
+
+class ExchangeLink(Protocol):
+    """One exchange, followed. Every method that asks it raises Unavailable when it does not answer in time."""
+
+    @property
+    def exchange(self) -> str:
+        """Its name: the first part of the keys of its calls."""
+        ...
+
+    @property
+    def session(self) -> int:
+        """Counts the connections made, from 1; 0 while there is none. What was seen before a new one is in doubt."""
+        ...
+
+    @property
+    def connected_at(self) -> float:
+        """The moment since which its events are heard."""
+        ...
+
+    async def run(self) -> None:
+        """Connect, and again whenever the connection is lost, until cancelled."""
+        ...
+
+    def seen(self, uniqueid: str) -> SeenCall | None:
+        """What was seen of a channel; None: nothing."""
+        ...
+
+    def take_answers(self) -> list[SeenCall]:
+        """The calls whose called party has answered since this was asked last."""
+        ...
+
+    async def list_channels(self) -> list[LiveChannel]:
+        """Every channel that lives, the whole list or Unavailable."""
+        ...
+
+    async def read_answer(self, channel: str) -> tuple[float, str] | None:
+        """When the call of a caller's channel was answered, and by which channel; None: the channel does not know."""
+        ...
+
+    async def set_limit(self, caller: str, called: str, *, seconds_left: float, max_seconds: int) -> bool:
+        """Let a call be cut so many seconds from now by the exchange itself; False: it has ended.
+
+        `max_seconds`: the same counted from its answer, which the dialplan is told for its report.
+        """
+        ...
+
+    async def hang_up(self, channel: str) -> bool:
+        """End a call; False: it has ended already."""
+        ...
+
+    async def warn(self, channel: str) -> None:
+        """Let the caller hear that the money is about to end."""
+        ...
+
+
+def time_of(moment: float) -> datetime:
+    """The time of a moment."""
+    return datetime.now(UTC) + timedelta(seconds=moment - time.monotonic())
+
+
+def moment_of(when: datetime) -> float:
+    """The moment of a time."""
+    return time.monotonic() + (when - datetime.now(UTC)).total_seconds()
