@@ -63,6 +63,9 @@ exten => _7X.,1,Gosub(rating-call,s,1(${{EXTEN:1}}))
 exten => _0X!,1,Answer()
  same => n,Wait(${{EXTEN:1}})
  same => n,Dial(Local/1234@busy/n)
+ same => n,Hangup(16)
+; a rated call, on the channel that was transferred here
+exten => _9X.,1,Gosub(rating-call,s,1(${{EXTEN:1}}))
 
 [answers]
 exten => _X.,1,Answer()

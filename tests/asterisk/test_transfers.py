@@ -61,3 +61,17 @@ async def test_a_caller_whom_the_called_party_transfers_away_pays_until_then(pbx
     assert cdr["seconds"] == charged_seconds(str(talked))
     stayed = (cdr["ended_at"] - cdr["prepared_at"]).total_seconds()
     assert stayed >= 2 + talked / 1000
+
+
+async def test_a_caller_who_was_transferred_away_and_calls_again_pays_for_both_calls(pbx: Pbx) -> None:
+    alice = await pbx.account("10")
+    call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
+    await call.answered()
+    _, trunk = await call.bridged()
+    await blind_transfer(pbx, trunk, "9" + numbers.ANSWERED + "1")
+    await call.ended()
+    await until(pbx.exchange.idle)
+    first, second = await pbx.cdrs(alice)
+    assert (first["state"], first["destination"]) == ("settled", numbers.ANSWERED + "0")
+    assert (second["state"], second["destination"]) == ("settled", numbers.ANSWERED + "1")
+    assert first["call_key"].split("/")[1] == call.uniqueid != second["call_key"].split("/")[1]
