@@ -161,10 +161,13 @@ class Exchange:
     async def place(self, calls: Sequence[PlannedCall]) -> None:
         """Place them all. Errors: CallFailedError when the engine does not answer."""
         waiting: Iterator[PlannedCall] = iter(calls)
-        async with asyncio.TaskGroup() as lines:
-            for _ in range(min(LINES, len(calls))):
-                lines.create_task(self._line(waiting))
-                await asyncio.sleep(BETWEEN_FIRST_CALLS_SECONDS)
+        try:
+            async with asyncio.TaskGroup() as lines:
+                for _ in range(min(LINES, len(calls))):
+                    lines.create_task(self._line(waiting))
+                    await asyncio.sleep(BETWEEN_FIRST_CALLS_SECONDS)
+        except ExceptionGroup as failed:  # an engine that is gone fails every line alike
+            raise failed.exceptions[0] from failed
 
     async def _line(self, waiting: Iterator[PlannedCall]) -> None:
         for plan in waiting:

@@ -65,7 +65,8 @@ class Commands:
         """`serve` with these flags on free ports until it is stopped; it has begun when `page` is answered."""
         ports = {"fastagi_port": free_port(), "http_port": free_port()}
         served = Served(self.directory / "serve.log", [*COMMAND, "serve", *flags])
-        served.start(environment(**{**self.settings, **ports, **settings}), self.directory, page, **ports)
+        ports |= {name: int(str(settings[name])) for name in ports if name in settings}
+        served.start(environment(**{**self.settings, **settings, **ports}), self.directory, page, **ports)
         try:
             yield served
         finally:
