@@ -14,9 +14,12 @@ from agi.fastagi.server import FastAgiServer
 from rating_engine.api.app import build_app
 from rating_engine.api.server import HttpServer, listen
 from rating_engine.domain.tariff import Route
+from rating_engine.domain.watching import ExpiryPolicy
 from rating_engine.services.charging import Charging, ChargingPolicy
 from rating_engine.services.directory import RouteBook, SubscriberDirectory
+from rating_engine.services.expiry import Expiry
 from rating_engine.services.finish_spool import FinishSpool
+from rating_engine.services.lasting import LastingCalls
 from rating_engine.services.offline_calls import REFRESH_SECONDS, OfflineCalls
 from rating_engine.services.periodic import Periodic
 from rating_engine.services.rate_decks import RateDecks
@@ -36,6 +39,7 @@ from rating_engine.storage.spool_survey import unusable
 from rating_engine.storage.subscribers import SubscriberReader
 from rating_engine.telemetry.loop_lag import EventLoopLag
 from rating_engine.telemetry.metrics import Metrics
+from rating_engine.watch_setup import UNSEEN_INTERVALS, WatchSetup
 
 FIRST_LISTEN_SECONDS: Final = 2.0  # a start waits so long for announcements, then goes on without them
 GAUGE_SECONDS: Final = 15.0  # as often as Prometheus usually scrapes
@@ -84,6 +88,13 @@ class Engine:
         self.spool = _spool(settings, self.metrics)
         self.finish_spool = FinishSpool(self.spool, is_up=lambda: self.database.down is None, observer=self.metrics)
         self.offline = self._offline_calls()
+        self.lasting = LastingCalls(
+            self.ledger,
+            quota_seconds=settings.quota_seconds,
+            grace_seconds=settings.reservation_grace_seconds,
+            observer=self.metrics,
+        )
+        self.watch = WatchSetup(settings, self.database, self.lasting, self.metrics)
         self.charging = Charging(
             ledger=self.ledger,
             subscribers=self.subscribers,
@@ -92,13 +103,14 @@ class Engine:
             read_account=lambda login: account_state(self.database, login),
             policy=_policy(settings),
             observer=self.metrics,
+            is_watched=self.watch.is_watched,
             spool=self.finish_spool,
             offline=self.offline,
         )
         self.fastagi: FastAgiServer | None = None
         self.http: HttpServer | None = None
         self._background = [
-            Periodic("expiry", settings.expiry_interval_seconds, self._expire),
+            Periodic("expiry", settings.expiry_interval_seconds, self._expiry().turn),
             Periodic("undo", UNDO_SECONDS, self.charging.undo_abandoned),
             Periodic("gauges", GAUGE_SECONDS, self._measure),
             Periodic("offline", REFRESH_SECONDS, self.offline.refresh),
@@ -125,6 +137,7 @@ class Engine:
             _log.error("spool_unusable", problem=problem)  # calls that end while PostgreSQL is away would be lost
         for task in self._background:
             task.start()
+        self.watch.start()
         self._lag = asyncio.create_task(EventLoopLag(self.metrics.event_loop_lag).run(), name="event-loop-lag")
         self.http = HttpServer(
             build_app(readiness=self, metrics=self.metrics),
@@ -150,6 +163,7 @@ class Engine:
         cut = 0
         if self.fastagi is not None:
             cut = await self.fastagi.drain(self._settings.shutdown_seconds)
+        await self.watch.stop()
         for task in self._background:
             await task.stop()
         if self._lag is not None:
@@ -189,11 +203,17 @@ class Engine:
             grace_seconds=settings.reservation_grace_seconds,
         )
 
-    async def _expire(self) -> None:
-        for bucket in range(self._settings.ledger_buckets):
-            expired = await self.ledger.expire(bucket)
-            if expired:
-                _log.warning("reservations_expired", bucket=bucket, count=expired)
+    def _expiry(self) -> Expiry:
+        settings = self._settings
+        return Expiry(
+            self.ledger,
+            self.database,
+            self.lasting,
+            observer=self.metrics,
+            policy=ExpiryPolicy(settings.expiry_policy),
+            buckets=settings.ledger_buckets,
+            unseen_seconds=UNSEEN_INTERVALS * settings.reconcile_interval_seconds,
+        )
 
     async def _measure(self) -> None:
         self.metrics.open_reservations(await open_reservations(self.database))

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from agi.ami.address import parse_address
 from rating_engine.telemetry.redaction import redact_text
 
 SMALLINT_MAX: Final = 32_767  # a ledger bucket is a smallint in every key of the schema
@@ -29,6 +30,12 @@ def _tuple_from_list(value: object) -> object:
 Texts = Annotated[tuple[str, ...], BeforeValidator(_tuple_from_list)]
 Networks = Texts
 Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+def _redacted(value: object) -> object:
+    if isinstance(value, tuple):
+        return tuple(_redacted(part) for part in value)
+    return redact_text(value) if isinstance(value, str) else value
 
 
 class Settings(BaseModel):
@@ -185,6 +192,48 @@ class Settings(BaseModel):
         description="How often reservations without a finish are looked for. A lost finish binds money for at most"
         " this much longer.",
     )
+    expiry_policy: Literal["seen", "granted", "void"] = Field(
+        "seen",
+        description="What a call costs that was seen answered and has expired without a finish, its exchange out of"
+        " reach. seen: until it was last seen alive; granted: all it was allowed; void: nothing. A finish that comes"
+        " later corrects it.",
+    )
+
+    # --- exchanges
+    ami_exchanges: Texts = Field(
+        (),
+        repr=False,
+        description="Exchanges to watch over Asterisk's manager interface: NAME=ami://USER:SECRET@HOST:PORT, with"
+        " ?tls=1 (and &ca=FILE) over TLS. NAME is what calls are known by: the address Asterisk calls from, or the"
+        " dialplan's ?exchange=NAME. In the environment separated by commas. Without it no call is reserved in slices,"
+        " and one whose finish is lost waits for its expiry.",
+    )
+    ami_warning_seconds: int = Field(
+        0,
+        ge=0,
+        le=300,
+        description="A caller in quota mode hears a warning this long before the money ends. 0 = none. Long enough to"
+        " say goodbye or to top up. Calls reserved in full are warned by the dialplan's RATING_WARNING.",
+    )
+    ami_warning_sound: str = Field(
+        "beep",
+        pattern=r"^[A-Za-z0-9_./-]{1,200}$",
+        description="What is heard then: a sound file of Asterisk without its extension.",
+    )
+    reconcile_interval_seconds: float = Field(
+        60.0,
+        ge=1.0,
+        le=3_600.0,
+        description="How often open calls are compared with the channels of each watched exchange. One that is gone is"
+        " found within this; a comparison reads the list of channels once.",
+    )
+    reconcile_grace_seconds: float = Field(
+        30.0,
+        ge=1.0,
+        le=3_600.0,
+        description="How long a call's channel is gone before the call is settled without a finish: time for one that"
+        " is under way, or waits in a spool for the database.",
+    )
 
     # --- ledger
     ledger_batch_max: int = Field(
@@ -291,9 +340,7 @@ class Settings(BaseModel):
 
     def redacted(self) -> dict[str, Any]:
         """Every setting by key, with the passwords inside URLs replaced: fit for a log or a report."""
-        return {
-            key: redact_text(value) if isinstance(value, str) else value for key, value in self.model_dump().items()
-        }
+        return {key: _redacted(value) for key, value in self.model_dump().items()}
 
     @field_validator("database_url")
     @classmethod
@@ -322,6 +369,14 @@ class Settings(BaseModel):
                 ipaddress.ip_network(network)
             except ValueError as error:
                 raise ValueError(f"{error}: must be networks such as 10.0.0.0/8 or 192.0.2.7") from error
+        return value
+
+    @field_validator("ami_exchanges")
+    @classmethod
+    def _check_exchanges(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        names = [parse_address(text).exchange for text in value]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"names {sorted(twice)[0]} twice")
         return value
 
     @field_validator("default_route")

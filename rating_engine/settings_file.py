@@ -30,6 +30,7 @@ SECTIONS: Final = {
     "http_host": "HTTP",
     "workers": "Processes",
     "default_route": "Charging",
+    "ami_exchanges": "Exchanges",
     "ledger_batch_max": "Ledger",
     "spool_dir": "When PostgreSQL is away",
     "rate_cache_entries": "Caches",

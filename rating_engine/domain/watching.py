@@ -67,8 +67,8 @@ class UnfinishedCall:
 class SeenCall:
     """A caller's channel as its exchange tells it. Times: seconds of this process's monotonic clock; None: not seen.
 
-    `answered_at`: the called party did. `ended_at`: either side hung up, with `cause` (Q.850; 0: not said). `alive`: the
-    conversation, or what leads to it, goes on; it may have ended at a moment that nobody saw.
+    `answered_at`: the called party did. `ended_at`: either side hung up, with `cause` (Q.850; 0: not said). `alive`:
+    the conversation, or what leads to it, goes on; it may have ended at a moment that nobody saw.
     """
 
     uniqueid: str

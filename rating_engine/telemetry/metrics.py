@@ -24,6 +24,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from prometheus_client.process_collector import ProcessCollector
 
 from rating_engine.domain.outcomes import DeclineReason
+from rating_engine.domain.watching import Decision
 from rating_engine.telemetry.surface import SURFACES, current_surface
 
 SHARED_DIRECTORY_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own name
@@ -71,6 +72,12 @@ class Metrics:
         self._connections = self._gauge("rating_fastagi_connections", "FastAGI connections open", "livesum")
         self._database_up = self._gauge("rating_database_up", "1 if PostgreSQL answers (worst worker)", "livemin")
         self._redis_up = self._gauge("rating_redis_up", "1 if Redis answers (worst worker)", "livemin")
+        reconciled = self._counter("rating_reconciled_total", "Calls ended without a finish", ["decision"])
+        self._reconciled = {decision.value: reconciled.labels(decision.value) for decision in Decision}
+        self._leading = self._gauge("rating_watch_leader", "1 in the process that watches the exchanges", "livesum")
+        self._watched = self._gauge("rating_exchanges_watched", "Exchanges followed over AMI", "livesum")
+        self._quota_calls = self._gauge("rating_quota_calls", "Calls lengthened slice by slice", "livesum")
+        self._quota_cuts = self._counter("rating_quota_cuts_total", "Calls hung up because their money had ended")
         self._lag = self._histogram("rating_event_loop_lag_seconds", "How late the event loop runs", LAG_SECONDS)
         self._spool_records = self._gauge("rating_spool_records", "Finishes on disk that wait to be charged", "livesum")
         self._spool_bytes = self._gauge("rating_spool_bytes", "Size of the spool's files", "livesum")
@@ -146,6 +153,26 @@ class Metrics:
     def open_reservations(self, count: int) -> None:
         """Set the number of pending reservations, as the database has it (all workers together)."""
         self._open.set(count)
+
+    def reconciled(self, decision: str, count: int = 1) -> None:
+        """Count calls that were ended without a finish; a Decision."""
+        self._reconciled[decision].inc(count)
+
+    def leading(self, leading: bool) -> None:
+        """Say whether this process watches the exchanges."""
+        self._leading.set(leading)
+
+    def exchanges_watched(self, count: int) -> None:
+        """Set how many exchanges this process follows."""
+        self._watched.set(count)
+
+    def quota_calls(self, count: int) -> None:
+        """Set how many calls this process lengthens slice by slice."""
+        self._quota_calls.set(count)
+
+    def quota_cut(self) -> None:
+        """Count a call that was hung up because its money had ended."""
+        self._quota_cuts.inc()
 
     def database_state(self, up: bool) -> None:
         """Say whether PostgreSQL answers."""
