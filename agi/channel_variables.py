@@ -13,6 +13,7 @@ RATING_STATUS: Final = "RATING_STATUS"  # a RatingStatus
 RATING_REASON: Final = "RATING_REASON"  # a DeclineReason, SPOOLED, or empty when all went well
 RATING_MAX_SECONDS: Final = "RATING_MAX_SECONDS"  # whole seconds, 0 = no call; Dial's S()
 RATING_MAX_MS: Final = "RATING_MAX_MS"  # the same in milliseconds; Dial's L()
+RATING_QUOTA: Final = "RATING_QUOTA"  # 1: RATING_MAX_SECONDS is a slice, which the engine lengthens (AMI); else empty
 RATING_DESTINATION: Final = "RATING_DESTINATION"  # normalised E.164 digits
 RATING_CALLERID: Final = "RATING_CALLERID"
 RATING_DIRECTION: Final = "RATING_DIRECTION"
@@ -45,6 +46,7 @@ CALL_PREPARE_VARIABLES: Final = (
     RATING_REASON,
     RATING_MAX_SECONDS,
     RATING_MAX_MS,
+    RATING_QUOTA,
     RATING_DESTINATION,
     RATING_CALLERID,
     RATING_DIRECTION,

@@ -20,17 +20,19 @@ EXPIRY_INTERVAL_SECONDS: Final = 0.2  # tests let reservations expire and wait f
 class Engine:
     """`async with Engine(database_url, redis_url, directory)`; its ports stay the same over restarts."""
 
-    def __init__(self, database_url: str, redis_url: str, directory: Path) -> None:
+    def __init__(self, database_url: str, redis_url: str, directory: Path, **settings: object) -> None:
+        """`settings` go over those of every test."""
         self.port = free_port()
         self._http_port = free_port()
-        settings: dict[str, str | int | float] = {
+        values: dict[str, object] = {
             "database_url": database_url,
             "redis_url": redis_url,
             "fastagi_port": self.port,
             "http_port": self._http_port,
             "expiry_interval_seconds": EXPIRY_INTERVAL_SECONDS,
+            **settings,
         }
-        self._process = EngineProcess("engine", directory, settings)
+        self._process = EngineProcess("engine", directory, values)
 
     async def __aenter__(self) -> Engine:
         await self.start()

@@ -22,7 +22,8 @@ from typing import Final
 from tests.asterisk.ami import Ami, AmiClosed, Message
 from tests.support.servers import free_port
 
-SHIPPED: Final = Path(__file__).parents[2] / "config" / "asterisk" / "extensions.conf"
+CONFIG: Final = Path(__file__).parents[2] / "config" / "asterisk"
+SHIPPED: Final = CONFIG / "extensions.conf"
 START_SECONDS: Final = 30.0  # it takes less than a second; a machine under load gets time
 STOP_SECONDS: Final = 10.0
 CALL_SECONDS: Final = 30.0  # no call of these tests lasts longer than some seconds
@@ -192,6 +193,20 @@ class Exchange:
         assert self._ami is not None, "not started"
         return self._ami
 
+    @property
+    def manager_port(self) -> int:
+        """Where its manager interface listens, the same over restarts."""
+        return self._port
+
+    def manager_url(self, port: int | None = None) -> str:
+        """How the engine logs in with config/asterisk/manager.conf as shipped; `port`: of a proxy before it."""
+        return f"ami://rating-engine:{self._secret}@127.0.0.1:{port or self._port}"
+
+    def _shipped_manager(self) -> str:
+        """The shipped manager.conf as an operator edits it: his own secret, here another port."""
+        text = (CONFIG / "manager.conf").read_text()
+        return text.replace("port = 5038", f"port = {self._port}").replace("change-me", self._secret)
+
     async def cli(self, command: str) -> str:
         """Return what the console command prints."""
         answer = await self.ami.action("Command", Command=command)
@@ -254,10 +269,7 @@ documentation_language = en_US
             "modules.conf": "[modules]\nautoload=no\n" + "".join(f"load = {name}.so\n" for name in wanted),
             "logger.conf": "[general]\nqueue_log=no\n[logfiles]\nfull => notice,warning,error,verbose(2)\n",
             "cdr.conf": "[general]\nenable=yes\nunanswered=yes\n[csv]\n",
-            "manager.conf": f"""[general]
-enabled=yes
-bindaddr=127.0.0.1
-port={self._port}
+            "manager.conf": f"""{self._shipped_manager()}
 [test]
 secret={self._secret}
 read=all

@@ -136,6 +136,7 @@ def test_an_allowed_call_sets_every_variable_of_call_prepare() -> None:
         "RATING_REASON": "",
         "RATING_MAX_SECONDS": "99999",
         "RATING_MAX_MS": "99999000",
+        "RATING_QUOTA": "",
         "RATING_DESTINATION": "79010000001",
         "RATING_CALLERID": "79020000002",
         "RATING_DIRECTION": "RussiaMobile-Tele2",
