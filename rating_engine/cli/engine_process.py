@@ -85,6 +85,11 @@ class EngineProcess:
         if self._process is not None:
             await asyncio.to_thread(self._process.stop)
 
+    def kill(self) -> None:
+        """End it with SIGKILL, its workers too, as a crash would; harmless when it has ended."""
+        if self._process is not None:
+            self._process.kill()
+
     def _started(self) -> dict[str, int] | None:
         """What the engine said when it began to serve, or None as long as it has not."""
         if not self.log.exists():

@@ -1,0 +1,70 @@
+"""Servers that these tests may break, the seed of their chances, and the table that they fill."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rating_engine.embedded import EmbeddedServers
+from tests.faults.report import Table
+from tests.support.servers import SessionServers
+
+SEED_VARIABLE = "FAULTS_SEED"
+SEEDS = 1_000_000
+TABLE = pytest.StashKey[Table]()
+TABLE_FILE = "faults.md"  # in pytest's cache directory
+
+
+@pytest.fixture(scope="session")
+def breakable() -> Iterator[SessionServers]:
+    """A pair of servers for the tests of faults, which leave it running."""
+    with EmbeddedServers() as servers:
+        prepared = SessionServers(servers)
+        prepared.prepare_template()
+        yield prepared
+
+
+@pytest.fixture
+def servers(breakable: SessionServers) -> Iterator[EmbeddedServers]:
+    """The servers, both running before and after the test, whatever it does to them."""
+    yield breakable.servers
+    breakable.servers.postgres.start()
+    breakable.servers.valkey.start()
+
+
+@pytest.fixture
+def url(breakable: SessionServers, servers: EmbeddedServers) -> Iterator[str]:
+    """A database of this test's own, with the schema, on `servers`."""
+    with breakable.database() as url:
+        yield url
+        servers.postgres.start()  # so that it can be dropped
+
+
+@pytest.fixture
+def seed() -> int:
+    """Another one each time, unless the environment names it."""
+    return int(os.environ.get(SEED_VARIABLE) or random.SystemRandom().randrange(SEEDS))
+
+
+@pytest.fixture(scope="session")
+def table(pytestconfig: pytest.Config) -> Table:
+    """Where every fault adds its line."""
+    return pytestconfig.stash.setdefault(TABLE, Table())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Show the table, and keep it for docs/faults.md."""
+    table = config.stash.get(TABLE, Table())
+    if not table.rows:
+        return
+    terminalreporter.section("faults")
+    for line in table.lines():
+        terminalreporter.line(line)
+    if config.cache is not None:
+        file = Path(config.cache.mkdir("faults")) / TABLE_FILE
+        table.write(file)
+        terminalreporter.line(f"also in {file}")

@@ -1,0 +1,122 @@
+"""Where a fault is played: servers to break, one engine process, a load on it, and the books at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+
+from rating_engine.cli.engine_process import EngineProcess
+from rating_engine.embedded import EmbeddedServers
+from rating_engine.storage.pool import Database
+from rating_engine.storage.spool_survey import survey
+from tests.faults.books import Audit, audit
+from tests.faults.load import DECK, NONE, SPOOLED, Load
+from tests.faults.report import Row
+from tests.support.waiting import until
+from tests.support.world import add_account, publish_deck
+
+OFFICES = {f"office{n}": Decimal(0) for n in range(4)}  # postpaid, without a limit
+FAMILIES = {f"family{n}": Decimal(500) for n in range(3)}
+POOR = {f"poor{n}": Decimal(4) for n in range(3)}  # soon declined, and always on the edge
+BALANCES = {**OFFICES, **FAMILIES, **POOR}
+
+SETTINGS: dict[str, str | int | float] = {
+    "max_reserve_seconds": 60,
+    "expiry_interval_seconds": 0.2,
+    "subscriber_cache_entries": 5,  # fewer than there are, so that the look-ups are hit by every fault too
+}
+
+
+@dataclass
+class Stage:
+    """`database` is the test's own eyes and hands, past whatever stands between engine and PostgreSQL."""
+
+    servers: EmbeddedServers
+    engine: EngineProcess
+    spool_dir: Path
+    database: Database
+    load: Load
+    in_flight: int = 0
+    struck: int = 0
+    on_the_wire: dict[str, int] = field(default_factory=lambda: {"prepare": 0, "finish": 0})
+
+    def strike(self) -> None:
+        """Note what is under way at this moment: the fault comes now."""
+        self.struck += 1
+        self.in_flight += self.load.in_flight()
+        for kind in self.on_the_wire:
+            self.on_the_wire[kind] += self.load.on_the_wire[kind]
+
+    async def close_books(self) -> Audit:
+        """Stop the load, say every end, wait for the spool, let what nobody will finish expire; then compare."""
+        await self.load.stop()
+        await self.load.say_every_end()
+        await until(self._is_everything_charged)
+        await until(self._is_everything_closed)
+        return await audit(self.database, self.load.calls, BALANCES)
+
+    def row(self, fault: str, found: Audit) -> Row:
+        """The line of the table."""
+        answers = [heard.answer for heard in self.load.heard]
+        return Row(
+            fault=fault,
+            times=self.struck,
+            calls=len(self.load.calls),
+            in_flight=self.in_flight,
+            unanswered=answers.count(NONE),
+            spooled=answers.count(SPOOLED),
+            lost=len(found.lost),
+            double_charged=len(found.doubled),
+            overspent=len(found.overspent),
+            left_open=sum("for nobody" in what for what in found.wrong),
+        )
+
+    async def _is_everything_charged(self) -> bool:
+        return self.database.down is None and survey(self.spool_dir).waiting == 0
+
+    async def _is_everything_closed(self) -> bool:
+        """Time passes for the reservations that nobody will finish; the engine's own sweep does the rest."""
+        await self.database.fetch("UPDATE reservations SET expires_at = now() WHERE expires_at > now()")
+        return await self.database.fetchval("SELECT count(*) = 0 FROM reservations")
+
+
+@contextlib.asynccontextmanager
+async def stage_on(
+    servers: EmbeddedServers,
+    url: str,
+    directory: Path,
+    seed: int,
+    *,
+    engine_url: str | None = None,
+    lost: float = 0.04,
+    **settings: str | int | float,
+) -> AsyncIterator[Stage]:
+    """A running engine with a load on it, over the database of `url`, which has the schema and nothing else.
+
+    `engine_url`: how the engine reaches it, where that is another way. `settings` go over SETTINGS.
+    """
+    print(f"seed {seed}: FAULTS_SEED={seed} repeats it; the engine's log is in {directory}")
+    database = Database(url)
+    await database.open()
+    spool_dir = directory / "spool"
+    urls = {"database_url": engine_url or url, "spool_dir": str(spool_dir)}
+    engine = EngineProcess("engine", directory, {**SETTINGS, **urls, **settings})
+    load = Load(lambda: engine.fastagi_port, list(BALANCES), seed, lost=lost)
+    try:
+        await publish_deck(database, rates=DECK)
+        for login, balance in BALANCES.items():
+            postpaid = login in OFFICES
+            overdraft = None if postpaid else "0"
+            await add_account(database, login, balance=str(balance), overdraft=overdraft, postpaid=postpaid)
+        await engine.start()
+        load.start()
+        yield Stage(servers, engine, spool_dir, database, load)
+    finally:
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(load.stop(), 30)
+        await engine.stop()
+        await database.close()
