@@ -63,6 +63,7 @@ CREATE TABLE rates (
     free_seconds        integer NOT NULL DEFAULT 0 CHECK (free_seconds >= 0),
     grace_period        integer NOT NULL DEFAULT 0 CHECK (grace_period >= 0),
     postcall_surcharge  numeric(18, 8) NOT NULL DEFAULT 0 CHECK (postcall_surcharge >= 0),
+    blocked             boolean NOT NULL DEFAULT false,  -- calls are declined, even where a shorter prefix has a rate
     PRIMARY KEY (deck_id, prefix)
 );
 

@@ -188,17 +188,17 @@ def _print_report(report: ImportReport) -> None:
 
 def _report_lines(report: ImportReport) -> Iterator[tuple[str, str]]:
     yield "tariff", f"{report.tariff} ({'new' if report.tariff_created else 'replaced'}, {report.currency})"
-    yield "rows taken", f"{report.taken:,}"
+    yield "rates taken", f"{report.taken:,}"
     yield "rows rejected", f"{report.rejected:,}"
     if report.repeated:
-        yield "rows repeated", f"{report.repeated:,}"
+        yield "codes repeated", f"{report.repeated:,}"
     yield "directions", f"{report.directions:,}"
     yield "prices are per", report.price_unit
     if report.ignored_columns:
         yield "columns not used", ", ".join(report.ignored_columns)
     yield "seconds", f"{report.seconds:.1f}"
     if report.seconds >= 1:
-        yield "rows a second", f"{report.taken / report.seconds:,.0f}"
+        yield "rates a second", f"{report.taken / report.seconds:,.0f}"
 
 
 def _report_json(report: ImportReport) -> dict[str, Any]:

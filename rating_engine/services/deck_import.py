@@ -19,7 +19,7 @@ from typing import Final
 from rating_engine.domain.errors import InvalidRequest, RatingEngineError
 from rating_engine.rating.rate import PriceUnit
 from rating_engine.services.deck_file.layout import Column
-from rating_engine.services.deck_file.reading import DeckReading
+from rating_engine.services.deck_file.reading import Contradiction, DeckReading
 from rating_engine.services.deck_file.rejects import RejectedRows
 from rating_engine.services.deck_file.rows import DeckTerms, RowChecker
 from rating_engine.services.deck_file.source import DeckSource, open_deck
@@ -57,8 +57,9 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import did. `repeated` rows said again what an earlier row of their prefix says.
+    """What an import did. `taken` rates were published: as many as rows, or more where a row has several codes.
 
+    `rejected` counts rows, also such of which other codes were taken; `repeated` the prefixes said again as before.
     `price_unit_said` is false where it was taken for granted that price_1 and price_n are per interval.
     """
 
@@ -161,8 +162,9 @@ class _Work:
         lines = self._reading.numbered_lines()
         count = 0
         async for batch in self._load.contradicting():
-            await asyncio.to_thread(self._reading.reject_repeats, batch, lines)
-            count += len(batch)
+            said = [Contradiction(*row) for row in batch]
+            await asyncio.to_thread(self._reading.reject_repeats, said, lines)
+            count += sum(row.codes for row in said)
         return count
 
     def _report(self, phase: Phase) -> None:

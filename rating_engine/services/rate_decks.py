@@ -85,8 +85,8 @@ class RateDecks:
     async def match_rate(self, tariff_id: int, destination: str) -> RateMatch | None:
         """The rate of the longest prefix of `destination` (E.164 digits) in the tariff's published deck.
 
-        None where no rate serves it, the tariff has no deck, or there is no such tariff. Errors: Unavailable when
-        PostgreSQL is needed and down.
+        None where no rate serves it, the deck blocks its prefix, the tariff has no deck, or there is no such tariff.
+        Errors: Unavailable when PostgreSQL is needed and down.
         """
         deck = self._remembered(tariff_id) or await self._deck(tariff_id)
         if deck is None:
@@ -174,8 +174,7 @@ class RateDecks:
             level = Level.REDIS
         else:
             match = await store.longest_match(self._database, deck, number.rstrip("$"))
-            matched = match.found.prefix if match.found is not None else None
-            cached = CachedAnswer(region(number, matched, match.before, match.after), match.found)
+            cached = CachedAnswer(region(number, match.matched, match.before, match.after), match.found)
             level = Level.NONE if match.found is None else Level.POSTGRES
             if self._cache is not None:
                 self._cache.keep(deck, cached)

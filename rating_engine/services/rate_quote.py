@@ -10,7 +10,7 @@ from rating_engine.rating.charge import Charge, charge
 from rating_engine.rating.number import InvalidNumber, normalise_destination
 from rating_engine.services.rate_decks import RateDecks
 from rating_engine.storage.pool import Database
-from rating_engine.storage.rate_decks import published_deck_of, tariff_exists
+from rating_engine.storage.rate_decks import longest_match, published_deck_of, tariff_exists
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,5 +42,8 @@ async def quote(database: Database, tariff: str, number: str, seconds: int, *, i
         raise NotFound(f"there is no tariff {tariff}; run: rating-engine rates list")
     match = await RateDecks(database).match_rate(deck.tariff_id, destination)
     if match is None:
+        blocked = (await longest_match(database, deck, destination)).matched
+        if blocked is not None:
+            raise NotFound(f"the tariff {tariff} blocks {destination}: prefix {blocked} is blocked in its deck")
         raise NotFound(f"no rate of the tariff {tariff} serves {destination}")
     return Quote(number, destination, tariff, match, charge(match.rate, seconds))

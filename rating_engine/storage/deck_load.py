@@ -35,7 +35,7 @@ _log = structlog.get_logger(__name__)
 # What a row says besides its prefix, in the order of its COPY text.
 TERMS: Final = (
     *("direction", "price_1", "price_n", "price_unit", "interval_1", "interval_n", "connect_fee", "free_seconds"),
-    *("grace_period", "postcall_surcharge"),
+    *("grace_period", "postcall_surcharge", "blocked"),
 )
 _RATE_COLUMNS: Final = ("deck_id", "prefix", *TERMS)
 _SUSPECT_COLUMNS: Final = ("line", "slot_line", "prefix", *TERMS)
@@ -48,7 +48,7 @@ _STAGING: Final = """
     CREATE TEMPORARY TABLE suspects (
         line bigint, slot_line bigint, prefix text COLLATE "C", direction text, price_1 numeric(18, 8),
         price_n numeric(18, 8), price_unit text, interval_1 integer, interval_n integer, connect_fee numeric(18, 8),
-        free_seconds integer, grace_period integer, postcall_surcharge numeric(18, 8)
+        free_seconds integer, grace_period integer, postcall_surcharge numeric(18, 8), blocked boolean
     ) ON COMMIT DROP"""
 
 
@@ -63,13 +63,17 @@ _STORED: Final = "(SELECT * FROM rates WHERE deck_id = $1 AND rates.prefix = {pr
 # Suspects that say something else than the first row of their prefix. Either that row is in the deck: then its line is
 # the one in the slot, since only the first of a slot is no suspect. Or it is the first suspect of the prefix.
 _CONTRADICTING: Final = f"""
-    SELECT later.line, CASE WHEN stored.prefix IS NULL THEN later.first_line ELSE later.slot_line END AS first_line
-    FROM (SELECT *, min(line) OVER (PARTITION BY prefix) AS first_line FROM suspects) AS later
-    JOIN suspects AS first ON first.line = later.first_line
-    LEFT JOIN LATERAL {_STORED.format(prefix="later.prefix")} AS stored ON true
-    WHERE {_row_of("later")} IS DISTINCT FROM
-          CASE WHEN stored.prefix IS NULL THEN {_row_of("first")} ELSE {_row_of("stored")} END
-    ORDER BY later.line"""  # noqa: S608  # made of constants
+    SELECT line, count(*) AS codes, min(prefix) AS prefix, (array_agg(first_line ORDER BY prefix))[1] AS first_line
+    FROM (
+        SELECT later.line, later.prefix,
+               CASE WHEN stored.prefix IS NULL THEN later.first_line ELSE later.slot_line END AS first_line
+        FROM (SELECT *, min(line) OVER (PARTITION BY prefix) AS first_line FROM suspects) AS later
+        JOIN suspects AS first ON first.line = later.first_line AND first.prefix = later.prefix
+        LEFT JOIN LATERAL {_STORED.format(prefix="later.prefix")} AS stored ON true
+        WHERE {_row_of("later")} IS DISTINCT FROM
+              CASE WHEN stored.prefix IS NULL THEN {_row_of("first")} ELSE {_row_of("stored")} END
+    ) AS contradicting
+    GROUP BY line ORDER BY line"""  # noqa: S608  # made of constants
 
 # The first suspect of each prefix that the deck does not have.
 _STORE_SUSPECTS: Final = f"""
@@ -135,11 +139,14 @@ class DeckLoad:
         await self._connection.execute(_STAGING)
         return await self._copy("suspects", rows, _SUSPECT_COLUMNS)
 
-    async def contradicting(self) -> AsyncIterator[list[tuple[int, int]]]:
-        """Before `store_suspects`: lines that contradict the first row of their prefix, with its line; in order."""
+    async def contradicting(self) -> AsyncIterator[list[tuple[int, int, str, int]]]:
+        """Before `store_suspects`: lines that contradict the first row of one of their prefixes, in order.
+
+        Each with the number of such prefixes, the first of them, and the line of the row that it contradicts.
+        """
         cursor = await self._connection.cursor(_CONTRADICTING, self._deck_id)
         while rows := await cursor.fetch(CURSOR_ROWS):
-            yield [(row["line"], row["first_line"]) for row in rows]
+            yield [(row["line"], row["codes"], row["prefix"], row["first_line"]) for row in rows]
 
     async def store_suspects(self) -> int:
         """Put the suspects into the deck whose prefix turned out to be new; how many."""

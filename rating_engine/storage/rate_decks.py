@@ -37,7 +37,7 @@ LONGEST_MATCH: Final = """
     FROM (VALUES (1)) AS always_one_row
     LEFT JOIN LATERAL (
         SELECT prefix, direction, price_1, price_n, price_unit, interval_1, interval_n, connect_fee, free_seconds,
-               grace_period, postcall_surcharge
+               grace_period, postcall_surcharge, blocked
         FROM rates WHERE deck_id = $1 AND prefix = ANY($2::text[]) ORDER BY length(prefix) DESC LIMIT 1
     ) AS found ON true"""
 
@@ -70,9 +70,13 @@ class FoundRate:
 
 @dataclass(frozen=True, slots=True)
 class LongestMatch:
-    """What a deck says of a destination: its rate or None, and the neighbouring prefixes in text order (or None)."""
+    """What a deck says of a destination: its rate or None, and the neighbouring prefixes in text order (or None).
+
+    `matched` is the longest prefix; where the deck blocks it there is no rate, whatever shorter ones say.
+    """
 
     found: FoundRate | None
+    matched: str | None
     before: str | None
     after: str | None
 
@@ -108,7 +112,7 @@ async def longest_match(database: Database, deck: PublishedDeck, destination: st
     """The rate of the longest prefix of `destination` (digits) in `deck`, by one statement."""
     row = await database.fetchrow(LONGEST_MATCH, *match_args(deck.deck_id, destination, deck.longest_prefix))
     assert row is not None  # the statement always has one row
-    return LongestMatch(_found_from_row(row), row["before"], row["after"])
+    return LongestMatch(_found_from_row(row), row["prefix"], row["before"], row["after"])
 
 
 def match_args(deck_id: int, destination: str, longest_prefix: int) -> tuple[int, Sequence[str], str]:
@@ -161,7 +165,7 @@ def direction_from_row(row: asyncpg.Record) -> Direction:
 
 
 def _found_from_row(row: asyncpg.Record) -> FoundRate | None:
-    if row["prefix"] is None:
+    if row["prefix"] is None or row["blocked"]:
         return None
     return FoundRate(row["prefix"], row["direction"], rate_from_row(row))
 

@@ -134,6 +134,14 @@ def test_a_number_that_no_rate_serves_gives_exit_status_1(cli: Cli, tmp_path: Pa
     assert "no rate of the tariff retail serves 33100000000" in done.stderr
 
 
+def test_a_blocked_number_is_told_from_one_that_no_rate_serves(cli: Cli, tmp_path: Path) -> None:
+    deck = write_deck(tmp_path, ["53,Cuba,0.7", "535,Cuba Mobile,blocked"])
+    assert cli("rates", "import", deck, "--tariff", "retail").returncode == 0
+    done = cli("rate", "5351234567", "--tariff", "retail", "--seconds", "1")
+    assert done.returncode == 1
+    assert "the tariff retail blocks 5351234567: prefix 535 is blocked in its deck" in done.stderr
+
+
 def test_a_tariff_without_rates_says_how_to_get_some(cli: Cli, database_url: str) -> None:
     async def make() -> None:
         connection = await asyncpg.connect(database_url)

@@ -12,7 +12,7 @@ import pytest
 from rating_engine.demo_deck import write_demo_deck
 from rating_engine.domain.errors import InvalidRequest, Unavailable
 from rating_engine.rating.rate import PriceUnit, Rate
-from rating_engine.services.deck_file import repeats
+from rating_engine.services.deck_file import reading, repeats
 from rating_engine.services.deck_file.errors import DeckFileError
 from rating_engine.services.deck_import import EmptyDeck, Phase, Progress, import_deck
 from rating_engine.services.rate_decks import RateDecks
@@ -179,6 +179,62 @@ async def test_contradicting_rows_are_found_however_many_there_are(
     lines = rejected(report.rejected_file)
     assert [int(line[3]) for line in lines] == list(range(3_002, 6_002))
     assert all(line[4].startswith(f"the prefix stands in line {int(line[3]) - 3_000} ") for line in lines)
+
+
+@pytest.mark.usefixtures("slots")
+async def test_the_codes_of_a_row_are_rates_of_their_own_and_only_those_said_before_are_refused(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    rows = ['"7901-7903, 7905",A,0.1', '"7903,7904",A,0.2', '"7901;7905",A,0.1', '"7902,7901",A,0.3', "7902-7903,A,0.1"]
+    report = await import_deck(database_url, write_deck(tmp_path, rows, "prefix,direction,price"), "retail")
+    prices = {prefix: str(price.normalize()) for prefix, (_, price) in (await rates_of(database, "retail")).items()}
+    assert prices == {"7901": "0.1", "7902": "0.1", "7903": "0.1", "7904": "0.2", "7905": "0.1"}
+    assert (report.taken, report.repeated, report.rejected) == (5, 4, 2)
+    assert report.rejected_file is not None
+    assert [(row[3], row[4]) for row in rejected(report.rejected_file)] == [
+        (
+            "3",
+            "1 of its 2 codes stand in earlier lines with other terms, such as 7903 in line 2;"
+            " its other codes were taken",
+        ),
+        ("5", "2 of its 2 codes stand in earlier lines with other terms, such as 7901 in line 2"),
+    ]
+
+
+async def test_a_deck_of_ranges_goes_to_the_database_in_portions(
+    database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "RATES_AT_ONCE", 100)
+    path = write_deck(tmp_path, ["7000-7999,X,1", "8000-8449,X,1", "9,X,1"])
+    report = await import_deck(database_url, path, "retail")
+    assert len(await rates_of(database, "retail")) == report.taken == 1_451
+
+
+async def test_ranges_that_make_more_rates_than_a_deck_may_have_are_refused(
+    database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_RATES", 1_000)
+    with pytest.raises(DeckFileError, match="more than 1,000 rates"):
+        await import_deck(database_url, write_deck(tmp_path, ["7000-7999,X,1", "8,X,1"]), "retail")
+    assert await list_tariffs(database) == []
+
+
+async def test_a_blocked_prefix_has_no_rate_even_where_a_shorter_one_has(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    path = write_deck(tmp_path, ["53,Cuba,0.7", "535,Cuba Mobile,blocked", "53512,Cuba Special,0.9"])
+    assert (await import_deck(database_url, path, "retail")).taken == 3
+    deck = await published_deck_of(database, "retail")
+    assert deck is not None
+    decks = RateDecks(database)
+    for _ in ("from PostgreSQL", "from memory"):
+        found = {number: await decks.match_rate(deck.tariff_id, number) for number in ("5371", "5351", "53512", "5352")}
+        assert {number: match and match.prefix for number, match in found.items()} == {
+            "5371": "53",
+            "5351": None,
+            "53512": "53512",
+            "5352": None,
+        }
 
 
 @pytest.mark.usefixtures("slots")

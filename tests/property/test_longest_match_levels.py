@@ -13,11 +13,11 @@ from rating_engine.services.rate_decks import Level, RateDecks
 from rating_engine.storage.pool import Database
 from rating_engine.storage.rate_cache import RateCache
 from rating_engine.storage.rate_decks import published_deck
-from tests.support.decks import make_tariff, replace_deck
+from tests.support.decks import BLOCKED, make_tariff, replace_deck
 
 DIGITS = "0123"  # few digits, so that prefixes meet often
 DECKS = st.dictionaries(
-    st.text(DIGITS, min_size=1, max_size=6), st.sampled_from(["0.01", "0.02"]), min_size=1, max_size=20
+    st.text(DIGITS, min_size=1, max_size=6), st.sampled_from(["0.01", "0.02", BLOCKED]), min_size=1, max_size=20
 )
 NUMBERS = st.lists(st.text(DIGITS, min_size=1, max_size=9), min_size=1, max_size=12)
 
@@ -30,7 +30,7 @@ def brute_force(prices: dict[str, str], number: str) -> Answer:
     if not matching:
         return None
     prefix = max(matching, key=len)
-    return prefix, Rate(price_1=prices[prefix], price_unit="minute")
+    return None if prices[prefix] == BLOCKED else (prefix, Rate(price_1=prices[prefix], price_unit="minute"))
 
 
 class Levels:

@@ -9,9 +9,10 @@ from pathlib import Path
 from rating_engine.storage.pool import Database
 
 INSERT_RATES = """
-    INSERT INTO rates (deck_id, prefix, direction, price_1, price_n)
-    SELECT $1, prefix, direction, price, price
+    INSERT INTO rates (deck_id, prefix, direction, price_1, price_n, blocked)
+    SELECT $1, prefix, direction, COALESCE(price, 0), COALESCE(price, 0), price IS NULL
     FROM unnest($2::text[], $3::text[], $4::numeric[]) AS r(prefix, direction, price)"""
+BLOCKED = "blocked"  # for a price
 
 
 async def make_tariff(database: Database, name: str = "retail", currency: str = "EUR") -> int:
@@ -26,7 +27,7 @@ async def make_tariff(database: Database, name: str = "retail", currency: str = 
 async def replace_deck(
     database: Database, tariff_id: int, prices: Mapping[str, str], direction: str = "somewhere"
 ) -> int:
-    """Publish a deck with these prices a minute by prefix; returns its id."""
+    """Publish a deck with these prices a minute (or BLOCKED) by prefix; returns its id."""
     async with database.connection() as connection, connection.transaction():
         deck_id: int = await connection.fetchval(
             """INSERT INTO rate_decks (tariff_id, version, state, rate_count, longest_prefix, published_at)
@@ -37,7 +38,11 @@ async def replace_deck(
             max(map(len, prices)),
         )
         await connection.execute(
-            INSERT_RATES, deck_id, list(prices), [direction] * len(prices), list(map(Decimal, prices.values()))
+            INSERT_RATES,
+            deck_id,
+            list(prices),
+            [direction] * len(prices),
+            [None if price == BLOCKED else Decimal(price) for price in prices.values()],
         )
         await connection.execute("UPDATE tariffs SET deck_id = $2 WHERE tariff_id = $1", tariff_id, deck_id)
     return deck_id

@@ -87,8 +87,10 @@ def test_a_row_that_does_not_name_a_prefix_and_a_price_is_no_header(cells: list[
 @pytest.mark.parametrize(
     ("header", "said"),
     [
-        pytest.param("country code,area code,rate", "more than one column", id="a number in two columns"),
-        pytest.param("country code,code,rate", "more than one column", id="a code that may lack its country"),
+        pytest.param("country code,code,rate", "several columns", id="a code that may lack its country"),
+        pytest.param("country code,area code,code,rate", "several columns", id="a number twice"),
+        pytest.param("country code,area code,city code,rate", "several columns", id="a number in three columns"),
+        pytest.param("cc,country code,area code,rate", "several columns", id="a country twice"),
         pytest.param("prefix,price,price_1", "more than one column says the price", id="two kinds of price"),
         pytest.param("prefix,price,price_n", "more than one column says the price", id="price and price_n"),
         pytest.param("prefix,rate,Rate", "two columns are called rate", id="a price twice"),
@@ -99,6 +101,21 @@ def test_a_row_that_does_not_name_a_prefix_and_a_price_is_no_header(cells: list[
 def test_a_header_that_could_cost_money_if_misread_is_refused(header: str, said: str) -> None:
     with pytest.raises(DeckFileError, match=said):
         find_layout(header.split(","))
+
+
+def test_a_number_may_stand_in_a_country_column_and_an_area_column() -> None:
+    layout = layout_of("Country,CC,City Code,Rate,Status")
+    assert {column: layout.name(column) for column in layout.positions} == {
+        Column.COUNTRY_CODE: "CC",
+        Column.AREA_CODE: "City Code",
+        Column.PRICE: "Rate",
+        Column.DIRECTION: "Country",
+        Column.STATUS: "Status",
+    }
+
+
+def test_an_area_code_without_a_country_is_no_prefix() -> None:
+    assert find_layout(["area code", "rate"]) is None
 
 
 def test_a_country_code_beside_a_column_called_prefix_is_only_ignored() -> None:

@@ -27,7 +27,7 @@ def checker(header: str, *, price_unit: PriceUnit = PriceUnit.MINUTE, decimal_co
 
 def taken(header: str, row: str, **terms: object) -> dict[str, str]:
     """The row as COPY gets it, by column."""
-    prefix, text = checker(header, **terms).check(row.split(";"))  # type: ignore[arg-type]  # the keywords above
+    (prefix,), text = checker(header, **terms).check(row.split(";"))  # type: ignore[arg-type]  # the keywords above
     return dict(zip(("prefix", *TERMS), [prefix, *text.split("\t")], strict=True))
 
 
@@ -44,6 +44,7 @@ def test_every_column_of_a_row_arrives_in_its_place() -> None:
         "free_seconds": "5",
         "grace_period": "3",
         "postcall_surcharge": "0.02",
+        "blocked": "f",
     }
 
 
@@ -60,6 +61,7 @@ def test_everything_but_prefix_and_price_has_a_default() -> None:
         "free_seconds": "0",
         "grace_period": "0",
         "postcall_surcharge": "0",
+        "blocked": "f",
     }
 
 
@@ -103,7 +105,6 @@ def test_cells_are_read_as_carriers_write_them(header: str, row: str, column: st
     [
         pytest.param("prefix;price", ";1", "prefix: is empty", id="no prefix"),
         pytest.param("prefix;price", "7x;1", "prefix: '7x' is not a prefix of digits", id="letters"),
-        pytest.param("prefix;price", "7901-7909;1", "not a prefix of digits", id="a range"),
         pytest.param("prefix;price", "7901 7902;1", "not a prefix of digits", id="two prefixes"),
         pytest.param("prefix;price", "79.0;1", "not a prefix of digits", id="a prefix that was a number once"),
         pytest.param("prefix;price", "٧٩;1", "not a prefix of digits", id="digits of another script"),
@@ -154,12 +155,67 @@ def test_a_rejected_row_is_rejected_again_where_its_terms_were_seen_before() -> 
 def test_rows_of_the_same_terms_keep_their_own_prefix_and_price() -> None:
     rows = checker("prefix;price;increments")
     first, second = rows.check(["79", "1", "60/1"]), rows.check(["49", "2", "60/1"])
-    assert first == ("79", "\t1\t1\tminute\t60\t1\t0\t0\t0\t0")
-    assert second == ("49", "\t2\t2\tminute\t60\t1\t0\t0\t0\t0")
+    assert first == (("79",), "\t1\t1\tminute\t60\t1\t0\t0\t0\t0\tf")
+    assert second == (("49",), "\t2\t2\tminute\t60\t1\t0\t0\t0\t0\tf")
 
 
 def test_what_copy_would_take_for_a_column_or_a_row_stays_part_of_a_name() -> None:
     assert taken("prefix;price;name", "79;1;a\\b\tc")["direction"] == "a\\\\b\\tc"
+
+
+def codes(header: str, row: str) -> tuple[str, ...]:
+    """The prefixes that a row is for."""
+    return checker(header).check(row.split("|"))[0]
+
+
+def test_country_and_area_codes_in_their_own_columns_make_the_prefix() -> None:
+    header = "country code;area codes;price"
+    assert codes(header, "+7|901, 902-903|1") == ("7901", "7902", "7903")
+    assert codes(header, "39|06|1") == ("3906",)
+    assert codes(header, "7||1") == ("7",)
+    for row, reason in [("|901|1", "country code: is empty"), ("7,8|901|1", "'7,8' is not a country code")]:
+        with pytest.raises(RowRejected, match=reason):
+            codes(header, row)
+
+
+@pytest.mark.parametrize(
+    ("row", "blocked"),
+    [
+        ("79;blocked;;", "t"),
+        ("79; Blocked ;;", "t"),
+        ("79;0.1;Blocked;", "t"),
+        ("79;;barred;", "t"),
+        ("79;n/a;blocked;", "t"),
+        ("79;-;;yes", "t"),
+        ("79;0.1;;TRUE", "t"),
+        ("79;0.1;Active;no", "f"),
+        ("79;0.1;Increase;", "f"),
+    ],
+)
+def test_a_blocked_row_is_taken_with_or_without_a_price(row: str, blocked: str) -> None:
+    line = taken("prefix;price;status;blocked", row)
+    assert line["blocked"] == blocked
+    assert line["price_1"] == ("0.1" if "0.1" in row else "0")
+
+
+def test_a_price_in_words_blocks_its_own_row_alone() -> None:
+    rows = checker("prefix;price;increments")
+    first, second, third = (rows.check(["79", price, "60/1"])[1] for price in ("1", "blocked", "2"))
+    assert [text[-1] for text in (first, second, third)] == ["f", "t", "f"]
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("79;1;sleeping;", "status: 'sleeping' says neither that calls are taken nor that they are blocked"),
+        ("79;1;;perhaps", "blocked: 'perhaps' is neither yes nor no"),
+        ("79;;;", "price: is empty"),
+        ("79;-;active;", "price: '-' is not a plain number"),
+    ],
+)
+def test_a_row_that_may_be_blocked_or_not_is_rejected(row: str, reason: str) -> None:
+    with pytest.raises(RowRejected, match=reason):
+        taken("prefix;price;status;blocked", row)
 
 
 @given(st.from_regex(r"\A[0-9]{1,10}(\.[0-9]{1,8})?\Z"))

@@ -16,9 +16,14 @@ REJECTED_REASON: Final = "rejected_reason"
 
 
 class Column(StrEnum):
-    """What a column can hold. `PRICE` is per minute, `INTERVALS` is both increments, as in 60/1."""
+    """What a column can hold. `PRICE` is per minute, `INTERVALS` is both increments, as in 60/1.
+
+    `COUNTRY_CODE` and `AREA_CODE` make the prefix together, in the place of `PREFIX`.
+    """
 
     PREFIX = "prefix"
+    COUNTRY_CODE = "country_code"
+    AREA_CODE = "area_code"
     PRICE_1 = "price_1"
     PRICE_N = "price_n"
     PRICE = "price"
@@ -32,6 +37,8 @@ class Column(StrEnum):
     POSTCALL_SURCHARGE = "postcall_surcharge"
     CURRENCY = "currency"
     DIRECTION = "direction"
+    STATUS = "status"
+    BLOCKED = "blocked"
 
 
 # By preference: where a header has several names of one column, the first of them here is it, the others are ignored.
@@ -42,6 +49,8 @@ SYNONYMS: Final[Mapping[Column, tuple[str, ...]]] = {
         *("dialling code", "dest code", "destination code", "code", "codes", "prefixes", "pattern", "breakout"),
         *("префикс", "код"),
     ),
+    Column.COUNTRY_CODE: ("country_code", "cc", "country prefix", "country dial code"),
+    Column.AREA_CODE: ("area_code", "area codes", "city code", "city codes", "network code", "network codes", "ndc"),
     Column.PRICE_1: ("price_1", "first price", "initial price", "price first", "first interval price"),
     Column.PRICE_N: (
         *("price_n", "next price", "price next", "next interval price", "subsequent price", "additional price"),
@@ -89,10 +98,11 @@ SYNONYMS: Final[Mapping[Column, tuple[str, ...]]] = {
         *("area name", "code name", "breakout name", "name", "description", "region", "country", "country name"),
         *("направление", "название", "страна"),
     ),
+    Column.STATUS: ("status", "rate status", "code status", "availability"),
+    Column.BLOCKED: ("blocked", "block", "is blocked", "barred"),
 }
 
-# A file with the number in two columns: the second alone would be taken for a whole prefix.
-SPLIT_CODES: Final = ("country code", "countrycode", "cc", "area code", "city code", "network code")
+# Beside a country code or an area code, only these are certain to hold the whole prefix; a "code" may lack its country.
 WHOLE_PREFIX: Final = ("prefix", "dial prefix", "destination prefix", "number prefix", "full code")
 
 # Currencies that decks are sold in. A price column that names one must agree with the tariff.
@@ -139,9 +149,11 @@ def find_layout(cells: Sequence[str]) -> Layout | None:
         # beside a first interval, "increment" is the next one; beside both it says nothing new
         increments = positions.pop(Column.INTERVALS)
         positions.setdefault(Column.INTERVAL_N, increments)
-    if not positions.keys() & {Column.PRICE, Column.PRICE_1} or not _has_prefix(names, positions):
+    if not positions.keys() & {Column.PRICE, Column.PRICE_1} or not _has_prefix(positions):
         return None
     _refuse_ambiguity(header, names, positions)
+    if Column.PREFIX in positions:
+        positions = {column: position for column, position in positions.items() if column not in _SPLIT}
     return Layout(header, positions, _currency(header, positions))
 
 
@@ -151,7 +163,8 @@ def _plain(name: str) -> str:
 
 
 _PLAIN_SYNONYMS: Final = {column: tuple(map(_plain, names)) for column, names in SYNONYMS.items()}
-_PLAIN_SPLIT: Final = frozenset(map(_plain, SPLIT_CODES))
+_SPLIT: Final = (Column.COUNTRY_CODE, Column.AREA_CODE)
+_PLAIN_SPLIT: Final = frozenset(name for column in _SPLIT for name in _PLAIN_SYNONYMS[column])
 _PLAIN_WHOLE: Final = frozenset(map(_plain, WHOLE_PREFIX))
 
 
@@ -159,8 +172,8 @@ def _find(column: Column, names: list[str]) -> int | None:
     return next((names.index(synonym) for synonym in _PLAIN_SYNONYMS[column] if synonym in names), None)
 
 
-def _has_prefix(names: list[str], positions: Mapping[Column, int]) -> bool:
-    return Column.PREFIX in positions or len(_PLAIN_SPLIT & set(names)) > 1
+def _has_prefix(positions: Mapping[Column, int]) -> bool:
+    return Column.PREFIX in positions or positions.keys() >= set(_SPLIT)
 
 
 def _refuse_ambiguity(header: Sequence[str], names: list[str], positions: Mapping[Column, int]) -> None:
@@ -171,10 +184,11 @@ def _refuse_ambiguity(header: Sequence[str], names: list[str], positions: Mappin
         )
     prefix = names[positions[Column.PREFIX]] if Column.PREFIX in positions else ""
     split = [name for name, plain in zip(header, names, strict=True) if plain in _PLAIN_SPLIT]
-    if split and prefix not in _PLAIN_WHOLE:
+    if prefix not in _PLAIN_WHOLE and len(split) > (0 if prefix else len(_SPLIT)):
+        told = [header[positions[Column.PREFIX]], *split] if prefix else split
         raise DeckFileError(
-            f"the number stands in more than one column ({', '.join(split)}): put country and area code together"
-            " into one column called prefix"
+            f"the number could stand in several columns ({', '.join(told)}): keep a country code and an area code, or"
+            " put the whole number into one column called prefix"
         )
     if Column.PRICE in positions and {Column.PRICE_1, Column.PRICE_N} & positions.keys():
         priced = (positions[column] for column in (Column.PRICE, Column.PRICE_1, Column.PRICE_N) if column in positions)
@@ -182,7 +196,7 @@ def _refuse_ambiguity(header: Sequence[str], names: list[str], positions: Mappin
             f"more than one column says the price ({', '.join(header[position] for position in sorted(priced))}):"
             " keep one price, or price_1 and price_n"
         )
-    for column in (Column.PREFIX, Column.PRICE, Column.PRICE_1, Column.PRICE_N):
+    for column in (Column.PREFIX, *_SPLIT, Column.PRICE, Column.PRICE_1, Column.PRICE_N):
         if column in positions and names.count(name := names[positions[column]]) > 1:
             raise DeckFileError(f"two columns are called {header[names.index(name)]}: remove one of them")
 
