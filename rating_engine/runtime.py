@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine
 from ipaddress import ip_network
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from agi.fastagi.limits import Limits
 from agi.fastagi.server import FastAgiServer
 from rating_engine.api.app import build_app
-from rating_engine.api.server import HttpServer, listen
+from rating_engine.api.server import HttpServer
 from rating_engine.domain.tariff import Route
 from rating_engine.domain.watching import ExpiryPolicy
+from rating_engine.listeners import Listeners, open_listeners
 from rating_engine.services.charging import Charging, ChargingPolicy
 from rating_engine.services.directory import RouteBook, SubscriberDirectory
 from rating_engine.services.expiry import Expiry
@@ -44,6 +46,8 @@ from rating_engine.watch_setup import UNSEEN_INTERVALS, WatchSetup
 FIRST_LISTEN_SECONDS: Final = 2.0  # a start waits so long for announcements, then goes on without them
 GAUGE_SECONDS: Final = 15.0  # as often as Prometheus usually scrapes
 UNDO_SECONDS: Final = 1.0  # how soon money is freed whose reservation's outcome was not known
+SETTLE_SECONDS: Final = 2.0  # of a stop, beyond shutdown_seconds: what was cut may still be on its way to the database
+CLOSE_SECONDS: Final = 2.0  # and beyond that; together less than the supervisor waits before it kills
 SPOOL_SECONDS: Final = 1.0  # how soon spooled finishes are charged once the database is back
 
 _log = structlog.get_logger(__name__)
@@ -52,24 +56,14 @@ _log = structlog.get_logger(__name__)
 class Engine:
     """One engine process: the services over PostgreSQL and Redis, and the servers in front of them."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, listeners: Listeners | None = None) -> None:
+        """`listeners` are served, and closed at the end; without, `start` opens those of the settings."""
         self._settings = settings
+        self._listeners = listeners
         self.metrics = Metrics()
-        self.database = Database(
-            settings.database_url,
-            pool_size=settings.database_pool_size,
-            timeout_seconds=settings.database_timeout_seconds,
-            connect_timeout_seconds=settings.database_connect_timeout_seconds,
-            on_state=self.metrics.database_state,
-        )
+        self.database = _database(settings, self.metrics)
         self.cache = _rate_cache(settings, self.metrics)
-        self.ledger = Ledger(
-            self.database,
-            buckets=settings.ledger_buckets,
-            batch_max=settings.ledger_batch_max,
-            queue_max=settings.ledger_queue_max,
-            observe=self.metrics.batch,
-        )
+        self.ledger = _ledger(settings, self.database, self.metrics)
         self.rate_decks = RateDecks(
             self.database,
             self.cache,
@@ -124,9 +118,9 @@ class Engine:
         An absent PostgreSQL or Redis does not stop the start: calls are declined until PostgreSQL is there.
         """
         settings = self._settings
-        reuse_port = settings.workers > 1
-        fastagi_socket = listen(settings.fastagi_host, settings.fastagi_port, reuse_port=reuse_port)
-        http_socket = listen(settings.http_host, settings.http_port, reuse_port=reuse_port)
+        listeners = self._listeners or open_listeners(
+            (settings.fastagi_host, settings.fastagi_port), (settings.http_host, settings.http_port)
+        )
         await self.database.open()
         if self.cache is not None:
             await self.cache.open()
@@ -141,13 +135,13 @@ class Engine:
         self._lag = asyncio.create_task(EventLoopLag(self.metrics.event_loop_lag).run(), name="event-loop-lag")
         self.http = HttpServer(
             build_app(readiness=self, metrics=self.metrics),
-            http_socket,
+            listeners.http,
             max_connections=settings.http_max_connections,
         )
         await self.http.start()
         self.fastagi = FastAgiServer(
             self.charging,
-            sock=fastagi_socket,
+            sock=listeners.fastagi,
             limits=Limits(
                 connections=settings.fastagi_max_connections,
                 request_seconds=settings.fastagi_request_timeout_seconds,
@@ -159,10 +153,36 @@ class Engine:
         _log.info("engine_started", fastagi_port=self.fastagi.port, http_port=self.http.address[1])
 
     async def stop(self) -> None:
-        """Stop accepting, finish what runs within `shutdown_seconds`, say what was cut, close everything."""
-        cut = 0
+        """Stop accepting, let what runs finish for `shutdown_seconds`, say what was cut, close everything.
+
+        That is one limit for all of it: SETTLE_SECONDS and CLOSE_SECONDS later this returns, whatever hangs.
+        """
+        deadline = asyncio.get_running_loop().time() + self._settings.shutdown_seconds
+        cut = await self._drain(self._settings.shutdown_seconds)
+        steps = (
+            (self._settle, deadline + SETTLE_SECONDS),
+            (self.finish_spool.close, deadline + SETTLE_SECONDS + CLOSE_SECONDS),
+            (self._close, deadline + SETTLE_SECONDS + CLOSE_SECONDS),
+        )
+        for step, until in steps:
+            try:
+                async with asyncio.timeout_at(until):
+                    await step()
+            except TimeoutError:
+                _log.warning("engine_stop_hurried", step=step.__name__)
+        _log.info("engine_stopped", cut=cut)
+
+    async def _drain(self, seconds: float) -> int:
+        """No more connections on either port; how many requests were cut."""
+        surfaces: list[Coroutine[Any, Any, int]] = []
         if self.fastagi is not None:
-            cut = await self.fastagi.drain(self._settings.shutdown_seconds)
+            surfaces.append(self.fastagi.drain(seconds))
+        if self.http is not None:
+            surfaces.append(self.http.stop(seconds))
+        return sum(await asyncio.gather(*surfaces))
+
+    async def _settle(self) -> None:
+        """End the background's work, and what the ledger was asked for."""
         await self.watch.stop()
         for task in self._background:
             await task.stop()
@@ -171,16 +191,13 @@ class Engine:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._lag
         await self.charging.undo_abandoned()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.ledger.drain(), self._settings.shutdown_seconds)
-        if self.http is not None:
-            await self.http.stop(self._settings.shutdown_seconds)
+        await self.ledger.drain()
+
+    async def _close(self) -> None:
         await self.announcements.stop()
         if self.cache is not None:
             await self.cache.close()
-        await self.finish_spool.close()
         await self.database.close()
-        _log.info("engine_stopped", cut=cut)
 
     async def readiness(self) -> dict[str, str | None]:
         """What calls need, and what is wrong with it (None: nothing). Redis is not needed: without, only slower."""
@@ -254,6 +271,26 @@ def _spool(settings: Settings, metrics: Metrics) -> Spool:
         max_bytes=settings.spool_max_bytes,
         on_state=metrics.spool_state,
         on_damage=metrics.spool_damaged,
+    )
+
+
+def _database(settings: Settings, metrics: Metrics) -> Database:
+    return Database(
+        settings.database_url,
+        pool_size=settings.database_pool_size,
+        timeout_seconds=settings.database_timeout_seconds,
+        connect_timeout_seconds=settings.database_connect_timeout_seconds,
+        on_state=metrics.database_state,
+    )
+
+
+def _ledger(settings: Settings, database: Database, metrics: Metrics) -> Ledger:
+    return Ledger(
+        database,
+        buckets=settings.ledger_buckets,
+        batch_max=settings.ledger_batch_max,
+        queue_max=settings.ledger_queue_max,
+        observe=metrics.batch,
     )
 
 

@@ -20,7 +20,9 @@ from rating_engine.telemetry.redaction import redact_text
 ENVIRONMENT_PREFIX: Final = "RATING_"
 CONFIG_VARIABLE: Final = "RATING_CONFIG"  # names the configuration file
 WORKER_VARIABLE: Final = "RATING_WORKER"  # set by the supervisor for each worker: 1, 2, …
-RESERVED_VARIABLES: Final = frozenset({CONFIG_VARIABLE, WORKER_VARIABLE})
+LISTENERS_VARIABLE: Final = "RATING_LISTENERS"  # and which sockets it has inherited: fastagi=5,http=6
+READY_VARIABLE: Final = "RATING_READY"  # and the pipe on which it says that it serves
+RESERVED_VARIABLES: Final = frozenset({CONFIG_VARIABLE, WORKER_VARIABLE, LISTENERS_VARIABLE, READY_VARIABLE})
 DEFAULT_CONFIG: Final = Path("config/rating_engine.toml")
 UNITS: Final = {"seconds": "seconds", "ms": "milliseconds", "bytes": "bytes", "minutes": "minutes", "hours": "hours"}
 VALUE_SHOWN_CHARACTERS: Final = 80  # of a wrong value, in its message

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import structlog
 import uvicorn
@@ -17,6 +18,7 @@ BACKLOG: Final = 1_024  # connections the kernel holds until the loop takes them
 KEEP_ALIVE_SECONDS: Final = 5  # an idle connection costs a descriptor
 HEADER_BYTES_MAX: Final = 16_384  # request line and headers; what common proxies allow
 REQUEST_SECONDS: Final = 10.0  # from the connection, or the last answer, to the end of a request's header
+LAST_REQUEST_SECONDS: Final = 2.0  # for what is under way to a stopping server, sent a second time by TCP if need be
 CUT_SECONDS: Final = 1.0  # for what was cut to end; what does not ends with the process
 START_POLL_SECONDS: Final = 0.01
 
@@ -95,9 +97,14 @@ class HttpServer:
 
 
 class _PromptProtocol(H11Protocol):
-    """uvicorn's protocol, and a deadline for a request's header: uvicorn itself would wait for ever."""
+    """uvicorn's protocol with two habits of its own.
+
+    A request's header has a deadline: uvicorn itself would wait for ever. And a server that stops answers the requests
+    that are on their way to it: uvicorn would close every connection that has none at the moment, new ones too.
+    """
 
     _deadline: asyncio.TimerHandle | None = None
+    _stopping = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -108,6 +115,8 @@ class _PromptProtocol(H11Protocol):
         super().data_received(data)
         if self.cycle is not before:
             self._stop_waiting()
+            if self._stopping:
+                self._make_last()
 
     def on_response_complete(self) -> None:
         before = self.cycle
@@ -118,6 +127,20 @@ class _PromptProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
         super().connection_lost(exc)
+
+    def shutdown(self) -> None:
+        """The server stops: one more answer, to what is asked or under way; it says that the connection ends."""
+        self._stopping = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._make_last()
+        else:
+            self._stop_waiting()
+            self._deadline = self.loop.call_later(LAST_REQUEST_SECONDS, self.transport.abort)
+
+    def _make_last(self) -> None:
+        self.cycle.keep_alive = False
+        if not self.cycle.response_started:
+            self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"close")]
 
     def _expect_request(self) -> None:
         self._stop_waiting()
@@ -138,17 +161,32 @@ class _SignalFreeServer(uvicorn.Server):
         yield
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """What a host and port come to: an address family, and the address as bind() takes it."""
+
+    family: socket.AddressFamily
+    address: tuple[Any, ...]
+
+
+def resolve(host: str, port: int) -> Endpoint:
+    """IPv4 or IPv6 as `host` is. Raises OSError naming host and port."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except OSError as error:
+        raise OSError(error.errno, f"cannot listen on {host} port {port}: {error.strerror}") from error
+    return Endpoint(found[0], found[4])
+
+
 def listen(host: str, port: int, *, reuse_port: bool = False, backlog: int = BACKLOG) -> socket.socket:
     """A listening TCP socket, IPv4 or IPv6 as `host` is; port 0 = any free.
 
-    `reuse_port` lets several processes listen on one port, the kernel spreading connections over them.
+    `reuse_port` lets several sockets listen on one port, the kernel spreading connections over them.
     Raises OSError naming host and port: taken, not permitted, or not an address of this machine.
     """
+    endpoint = resolve(host, port)
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listener = socket.socket(family, kind, protocol)
+        listener = socket.socket(endpoint.family, socket.SOCK_STREAM)
     except OSError as error:
         raise OSError(error.errno, f"cannot listen on {host} port {port}: {error.strerror}") from error
     try:
@@ -156,7 +194,7 @@ def listen(host: str, port: int, *, reuse_port: bool = False, backlog: int = BAC
         if reuse_port:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.setblocking(False)
-        listener.bind(address)
+        listener.bind(endpoint.address)
         listener.listen(backlog)
     except OSError as error:
         listener.close()

@@ -11,7 +11,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -35,13 +35,19 @@ class EngineNotStartedError(RatingEngineError):
 class EngineProcess:
     """One engine on loopback ports. Settings not given: free ports, and the defaults for the rest."""
 
-    def __init__(self, name: str, directory: Path, settings: Mapping[str, str | int | float]) -> None:
-        """`directory` is where `name`.toml (the settings, for the owner's eyes), `name`.log and `name`.spool go."""
+    def __init__(
+        self, name: str, directory: Path, settings: Mapping[str, str | int | float], *, flags: Sequence[str] = ()
+    ) -> None:
+        """`directory` is where `name`.toml (the settings, for the owner's eyes), `name`.log and `name`.spool go.
+
+        `flags` are those of `serve`.
+        """
         self.log = directory / f"{name}.log"
         self.fastagi_port = 0
         self.http_port = 0
         spool = str(directory / f"{name}.spool")
         self._settings = {"fastagi_port": 0, "http_port": 0, "spool_dir": spool, **settings}
+        self._flags = tuple(flags)
         self._file = directory / f"{name}.toml"
         self._process: GuardedProcess | None = None
         self._log_start = 0
@@ -66,7 +72,7 @@ class EngineProcess:
         self._file.unlink(missing_ok=True)
         self._file.touch(mode=0o600)  # before the passwords are in it
         self._file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in self._settings.items()))
-        command = (sys.executable, "-m", "rating_engine.cli", "serve", "--config", str(self._file))
+        command = (sys.executable, "-m", "rating_engine.cli", "serve", "--config", str(self._file), *self._flags)
         server = ServerCommand(command, self._file.parent, self.log, Identity(), STOP_STEPS)
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
         self._process = GuardedProcess(server)

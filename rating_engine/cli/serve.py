@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -19,17 +20,22 @@ from rating_engine.cli.common import (
     ConfigOption,
     embedded_data_dir,
     load_settings,
+    open_database,
     out,
     reported_errors,
     run,
     write_running,
 )
 from rating_engine.embedded import EmbeddedServers
+from rating_engine.listeners import Listeners
+from rating_engine.notify import notify_supervisor
 from rating_engine.runtime import Engine
 from rating_engine.settings import Settings
-from rating_engine.settings_sources import WORKER_VARIABLE
+from rating_engine.settings_sources import LISTENERS_VARIABLE, WORKER_VARIABLE
+from rating_engine.storage.audit import schema_is_current
 from rating_engine.storage.migrate import migrate as migrate_database
 from rating_engine.supervisor import run_workers
+from rating_engine.takeover import Entrance, open_entrance
 from rating_engine.telemetry.logs import configure_logging
 from rating_engine.telemetry.metrics import SHARED_DIRECTORY_VARIABLE, share_between_workers
 
@@ -39,6 +45,14 @@ _log = structlog.get_logger(__name__)
 def serve(
     embedded: Annotated[
         bool, typer.Option("--embedded", help="Bring PostgreSQL and Valkey along, and keep their data.")
+    ] = False,
+    takeover: Annotated[
+        bool,
+        typer.Option(
+            "--takeover",
+            help="Replace the engine that has the ports now, if one has, without losing a call: it gives its ports to"
+            " this one, then finishes what it has begun and ends.",
+        ),
     ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes that share the ports; one per core.")] = None,
     fastagi_host: Annotated[str | None, typer.Option(help="Where Asterisk connects; default 127.0.0.1.")] = None,
@@ -57,6 +71,8 @@ def serve(
     }
     with reported_errors():
         settings = load_settings(config, **flags)
+        if embedded and takeover:
+            raise CommandError("--takeover: the servers of an embedded engine end with it; give both a database_url")
         if embedded:
             status = _serve_embedded(settings, config, flags)
         elif not settings.database_url:
@@ -65,7 +81,7 @@ def serve(
                 "or try `rating-engine serve --embedded`"
             )
         else:
-            status = _serve(settings, _environment_of(settings))
+            status = _serve(settings, _environment_of(settings), takeover=takeover)
     raise typer.Exit(status)
 
 
@@ -93,56 +109,99 @@ def _serve_embedded(settings: Settings, config: Path | None, flags: Mapping[str,
         settings = load_settings(config, **flags, **urls)
         running = write_running(directory, **urls)
         try:
-            return _serve(settings, _environment_of(settings))
+            return _serve(settings, _environment_of(settings), may_be_followed=False)
         finally:
             running.unlink(missing_ok=True)
     finally:
         servers.stop()
 
 
-def _serve(settings: Settings, environment: dict[str, str]) -> int:
-    """One engine in this process, or a supervisor over several."""
+def _serve(
+    settings: Settings, environment: dict[str, str], *, takeover: bool = False, may_be_followed: bool = True
+) -> int:
+    """One engine in this process, or a supervisor over several. Errors: TakeoverError, CommandError."""
     number = os.environ.get(WORKER_VARIABLE)
-    if settings.workers == 1 or number is not None:
-        return _serve_here(settings, number)
+    if number is not None:
+        return _serve_as_worker(settings, int(number))
     configure_logging(settings.log_format, settings.log_level)
+    fastagi, http = (settings.fastagi_host, settings.fastagi_port), (settings.http_host, settings.http_port)
     try:
+        entrance = open_entrance(fastagi, http, take_over=takeover, may_be_followed=may_be_followed)
+    except OSError as error:
+        hint = "; is an engine running? --takeover replaces it without losing a call"
+        is_taken = error.errno == errno.EADDRINUSE and not takeover
+        raise CommandError((error.strerror or str(error)) + (hint if is_taken else "")) from error
+    try:
+        if entrance.predecessor is not None:
+            asyncio.run(_check_that_calls_can_be_served(settings))
+        if settings.workers == 1:
+            return uvloop.run(_run_engine(settings, entrance.listeners, entrance.ready, entrance))
         return run_workers(
             settings.workers,
             [sys.executable, "-m", "rating_engine.cli", "serve"],
             environment=environment,
-            ports=[(settings.fastagi_host, settings.fastagi_port), (settings.http_host, settings.http_port)],
+            entrance=entrance,
             shutdown_seconds=settings.shutdown_seconds,
             metrics_dir=Path(settings.metrics_dir) if settings.metrics_dir else None,
         )
-    except OSError as error:  # a port that is taken
-        raise CommandError(error.strerror or str(error)) from error
+    finally:
+        entrance.close()
 
 
-def _serve_here(settings: Settings, number: str | None) -> int:
-    if number is not None:
-        share_between_workers(Path(os.environ[SHARED_DIRECTORY_VARIABLE]), int(number))
-    output = configure_logging(settings.log_format, settings.log_level)
-    if number is not None:
-        structlog.contextvars.bind_contextvars(worker=int(number))
-    del output
-    return uvloop.run(_run_engine(settings))
+def _serve_as_worker(settings: Settings, number: int) -> int:
+    share_between_workers(Path(os.environ[SHARED_DIRECTORY_VARIABLE]), number)
+    configure_logging(settings.log_format, settings.log_level)
+    structlog.contextvars.bind_contextvars(worker=number)
+    listeners = Listeners.inherited(os.environ[LISTENERS_VARIABLE])
+    return uvloop.run(_run_engine(settings, listeners, lambda: notify_supervisor(number)))
 
 
-async def _run_engine(settings: Settings) -> int:
+async def _check_that_calls_can_be_served(settings: Settings) -> None:
+    """An engine that works is not replaced by one that cannot: wrong settings, or a schema not migrated yet."""
+    async with open_database(settings) as database:
+        problem = await schema_is_current(database)
+    if problem is not None:
+        raise CommandError(f"{problem}; run: rating-engine migrate. The running engine goes on")
+
+
+async def _run_engine(
+    settings: Settings, listeners: Listeners, is_ready: Callable[[], None], entrance: Entrance | None = None
+) -> int:
+    """Serve until a signal, or until the engine at `entrance` that wants to follow says that it does."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    engine = Engine(settings)
+    engine = Engine(settings, listeners)
     try:
         await engine.start()
     except OSError as error:
         _log.error("engine_cannot_start", error=str(error))
         return 1
+    is_ready()
+    _hear_successors(entrance, stopping.set)
     await stopping.wait()
+    if entrance is not None and entrance.waits_for is not None:
+        loop.remove_reader(entrance.waits_for.fileno())
     await engine.stop()
     return 0
+
+
+def _hear_successors(entrance: Entrance | None, on_followed: Callable[[], None]) -> None:
+    """Let `entrance` advance whenever it can, until another engine has followed."""
+    if entrance is None or (speaks := entrance.waits_for) is None:
+        return
+    loop = asyncio.get_running_loop()
+    descriptor = speaks.fileno()
+
+    def advance() -> None:
+        loop.remove_reader(descriptor)  # what speaks next may be another socket
+        if entrance.advance():
+            on_followed()
+        else:
+            _hear_successors(entrance, on_followed)
+
+    loop.add_reader(descriptor, advance)
 
 
 def _environment_of(settings: Settings) -> dict[str, str]:

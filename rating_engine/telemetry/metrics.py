@@ -263,13 +263,6 @@ def is_shared() -> bool:
     return bool(getattr(values.ValueClass, "_multiprocess", False))
 
 
-def clear_shared(directory: Path) -> None:
-    """Make `directory` ready for a new set of workers: create it, or remove the values of the last set."""
-    directory.mkdir(parents=True, exist_ok=True)
-    for file in directory.glob("*.db"):
-        file.unlink(missing_ok=True)
-
-
 def forget_worker(directory: Path, worker: int) -> None:
     """Take the gauges of a worker that has ended out of the sums; its counters stay, as counters must."""
     mark_process_dead(worker, str(directory))  # type: ignore[no-untyped-call]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from rating_engine.telemetry.metrics import clear_shared, forget_worker
+from rating_engine.telemetry.metrics import forget_worker
 
 WORKER = """
 import sys
@@ -39,7 +39,6 @@ def run_worker(directory: Path, number: int, calls: int, database: str = "up") -
 
 
 def test_any_worker_shows_the_sum_of_all(tmp_path: Path) -> None:
-    clear_shared(tmp_path)
     run_worker(tmp_path, 1, 3)
 
     shown = run_worker(tmp_path, 2, 4)
@@ -50,14 +49,12 @@ def test_any_worker_shows_the_sum_of_all(tmp_path: Path) -> None:
 
 
 def test_a_state_shown_for_all_is_that_of_the_worst(tmp_path: Path) -> None:
-    clear_shared(tmp_path)
     run_worker(tmp_path, 1, 0, "down")
 
     assert run_worker(tmp_path, 2, 0, "up")[DATABASE_UP] == 0
 
 
 def test_a_worker_that_ended_leaves_the_gauges_and_stays_in_the_counters(tmp_path: Path) -> None:
-    clear_shared(tmp_path)
     run_worker(tmp_path, 1, 3, "down")
 
     forget_worker(tmp_path, 1)
@@ -69,7 +66,6 @@ def test_a_worker_that_ended_leaves_the_gauges_and_stays_in_the_counters(tmp_pat
 
 
 def test_a_worker_started_anew_goes_on_counting_in_the_same_files(tmp_path: Path) -> None:
-    clear_shared(tmp_path)
     run_worker(tmp_path, 1, 3)
     files = sorted(tmp_path.iterdir())
     forget_worker(tmp_path, 1)
@@ -79,12 +75,3 @@ def test_a_worker_started_anew_goes_on_counting_in_the_same_files(tmp_path: Path
     assert shown[CALLS] == 7
     assert shown[CONNECTIONS] == 4
     assert sorted(tmp_path.iterdir()) == files
-
-
-def test_a_new_set_of_workers_starts_from_nothing(tmp_path: Path) -> None:
-    clear_shared(tmp_path)
-    run_worker(tmp_path, 1, 3)
-
-    clear_shared(tmp_path)
-
-    assert run_worker(tmp_path, 1, 1)[CALLS] == 1

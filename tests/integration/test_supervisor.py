@@ -16,7 +16,6 @@ import psutil
 import pytest
 
 from rating_engine import supervisor
-from rating_engine.api.server import listen
 from tests.support.waiting import wait_until
 
 PROJECT = Path(__file__).parents[2]
@@ -143,13 +142,6 @@ def test_each_worker_is_told_its_number_and_where_the_shared_metrics_are(start: 
     assert {note["given"] for note in notes} == {"yes"}
     assert len({note["metrics"] for note in notes}) == 1
     assert not Path(notes[0]["metrics"]).exists(), "the temporary directory goes at the end"
-
-
-def test_a_port_that_is_taken_is_told_before_any_worker_starts(tmp_path: Path) -> None:
-    with listen("127.0.0.1", 0, reuse_port=True) as stranger:
-        port = stranger.getsockname()[1]
-        with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1 port {port}"):
-            supervisor.run_workers(1, ["never-started"], ports=[("127.0.0.1", port)], metrics_dir=tmp_path)
 
 
 # --- stopping
@@ -279,12 +271,20 @@ def test_restarts_become_rarer_up_to_a_limit() -> None:
 # --- metrics
 
 
-def test_values_of_the_last_set_of_workers_are_cleared_and_other_files_left(tmp_path: Path) -> None:
-    (tmp_path / "counter_1.db").write_bytes(b"old")
+def test_each_set_of_workers_has_a_directory_of_its_own_and_leaves_none(tmp_path: Path) -> None:
+    with supervisor.shared_metrics(tmp_path) as old, supervisor.shared_metrics(tmp_path) as new:
+        (old / "counter_1.db").write_bytes(b"old")
+
+        assert list(new.iterdir()) == []
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_set_of_workers_left_is_removed_and_other_files_are_not(tmp_path: Path) -> None:
+    left = tmp_path / f"{supervisor.METRICS_PREFIX}left"
+    left.mkdir()
+    (left / "counter_1.db").write_bytes(b"old")
     (tmp_path / "notes.txt").write_text("mine")
 
     with supervisor.shared_metrics(tmp_path) as directory:
-        assert directory == tmp_path
-        assert [file.name for file in tmp_path.iterdir()] == ["notes.txt"]
-
-    assert tmp_path.is_dir()
+        assert sorted(tmp_path.iterdir()) == sorted([directory, tmp_path / "notes.txt"])
