@@ -170,7 +170,9 @@ CREATE TABLE reservations (
                                                      -- NULL once another request was told of it too
     PRIMARY KEY (bucket, call_key)
 );
-CREATE INDEX reservations_by_account ON reservations (bucket, account_id, subscriber_id);
+-- Not by bucket first, here and below: on a table without statistics the planner finds such an index as good as the
+-- primary key for looking a call up, and reads the whole bucket (measured: ten times slower after a thousand calls).
+CREATE INDEX reservations_by_account ON reservations (account_id, subscriber_id);
 
 CREATE TABLE cdrs (
     bucket          smallint NOT NULL,
@@ -203,7 +205,7 @@ CREATE TABLE cdrs (
     ended_at        timestamptz NOT NULL,
     PRIMARY KEY (bucket, call_key)
 );
-CREATE INDEX cdrs_by_account ON cdrs (bucket, account_id, ended_at);
+CREATE INDEX cdrs_by_account ON cdrs (account_id, ended_at);
 
 -- What nobody finished: few rows, listed newest first by `rating-engine calls --reconciled`.
 CREATE INDEX cdrs_unfinished ON cdrs (bucket, ended_at) WHERE source IN ('reconciled', 'expired');
