@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -212,30 +214,37 @@ async def test_a_restart_while_postgresql_is_away_forgets_nothing(outage):
         assert await money(engine) == (Decimal("9.70"), 0)
 
 
-async def test_kill_9_of_an_engine_forgets_no_finish_it_answered(outage, tmp_path):
+async def test_kill_9_of_two_engines_forgets_no_finish_they_answered(outage, tmp_path):
     settings = {"database_url": outage.url, "spool_dir": str(outage.spool_dir)}
-    process = EngineProcess("engine", tmp_path, settings)
-    await process.start()
+    engines = [EngineProcess(name, tmp_path, settings) for name in ("one", "two")]
+    for process in engines:
+        await process.start()
     await outage.begin()
     answers = asyncio.gather(
         *(
             agi_call(
-                "127.0.0.1", process.fastagi_port, "callFinish", ["1001", NUMBER, "1", "16ANSWER"], uniqueid=str(number)
+                "127.0.0.1",
+                engines[number % 2].fastagi_port,
+                "callFinish",
+                ["1001", NUMBER, "1", "16ANSWER"],
+                uniqueid=str(number),
             )
-            for number in range(200)
+            for number in range(400)
         ),
         return_exceptions=True,
     )
     await until(lambda: _some_wait(outage))
-    process._process.kill()
+    for process in engines:
+        os.kill(process.pid, signal.SIGKILL)
     saved = [said for said in await answers if isinstance(said, dict) and said["RATING_STATUS"] == "SAVED"]
-    await process.stop()
+    for process in engines:
+        await process.stop()
     await outage.end()
     async with outage.engine() as engine:
         await outage.all_charged(engine)
 
         charged = await engine.database.fetchval("SELECT count(*) FROM cdrs")
-        assert len(saved) <= charged <= 200
+        assert len(saved) <= charged <= 400
         assert await money(engine) == (10 - Decimal("0.01") * charged, 0)
 
 
