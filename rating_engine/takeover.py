@@ -81,14 +81,18 @@ class Predecessor:
             raise TakeoverError(f"the running engine is of another user (uid {owner}): run this as that user")
         size = array.array("i").itemsize * SOCKETS_MAX
         packet, ancillary, _, _ = connection.recvmsg(PACKET_BYTES_MAX, socket.CMSG_SPACE(size), socket.MSG_CMSG_CLOEXEC)
-        received = [socket.socket(fileno=number) for number in _descriptors(ancillary)]
-        try:
-            said = json.loads(packet)
-            if said["protocol"] != PROTOCOL:
-                raise TakeoverError(f"the running engine hands over in another way ({said['protocol']}): restart it")
-            return cls(int(said["pid"]), dict(zip(said["sockets"], received, strict=True)), connection)
-        except (ValueError, LookupError, TypeError) as error:
-            raise TakeoverError(f"the running engine gave no sockets: {packet[:100]!r}") from error
+        with contextlib.ExitStack() as unused:
+            received = [unused.enter_context(socket.socket(fileno=number)) for number in _descriptors(ancillary)]
+            try:
+                said = json.loads(packet)
+                if said["protocol"] != PROTOCOL:
+                    problem = f"the running engine hands over in another way ({said['protocol']}): restart it"
+                    raise TakeoverError(problem)
+                met = cls(int(said["pid"]), dict(zip(said["sockets"], received, strict=True)), connection)
+            except (ValueError, LookupError, TypeError) as error:
+                raise TakeoverError(f"the running engine gave no sockets: {packet[:100]!r}") from error
+            unused.pop_all()
+            return met
 
     def follow(self) -> None:
         """Say that this engine serves: the old one drains from now on."""
@@ -142,6 +146,8 @@ class Entrance:
     def close(self) -> None:
         """Let go of everything. What a successor has goes on; without one the ports are closed."""
         self.listeners.close()
+        if self.predecessor is not None:
+            self.predecessor.connection.close()  # one that was not followed goes on
         for sock in (self._rendezvous, self._successor):
             if sock is not None:
                 sock.close()
@@ -176,17 +182,22 @@ def open_entrance(fastagi: Address, http: Address, *, take_over: bool, may_be_fo
     Raises OSError naming a port that cannot be had, and TakeoverError.
     """
     predecessor = Predecessor.find(*fastagi) if take_over else None
-    received = dict(predecessor.sockets) if predecessor is not None else {}
-    rendezvous = received.pop(RENDEZVOUS, None)
-    listeners = open_listeners(fastagi, http, received)
-    for sock in received.values():
-        if sock not in listeners.by_name.values():
-            sock.close()  # at an address that is no longer wanted; the old engine serves who waits there
-    if rendezvous is None and may_be_followed and sys.platform == "linux":
-        rendezvous = _open_rendezvous(listeners.fastagi)
-    if take_over and predecessor is None:
-        _log.info("nobody_to_take_over_from")
-    return Entrance(listeners, rendezvous, predecessor)
+    if predecessor is None:
+        listeners = open_listeners(fastagi, http)
+        rendezvous = _open_rendezvous(listeners.fastagi) if may_be_followed and sys.platform == "linux" else None
+        if take_over:
+            _log.info("nobody_to_take_over_from")
+        return Entrance(listeners, rendezvous, None)
+    kept: list[socket.socket | None] = []
+    try:
+        listeners = open_listeners(fastagi, http, predecessor.sockets)
+        rendezvous = predecessor.sockets.get(RENDEZVOUS)
+        kept = [*listeners.by_name.values(), rendezvous, predecessor.connection]
+        return Entrance(listeners, rendezvous, predecessor)
+    finally:
+        for sock in (*predecessor.sockets.values(), predecessor.connection):
+            if sock not in kept:  # at an address that is no longer wanted; the old engine serves who waits there
+                sock.close()
 
 
 def _open_rendezvous(listener: socket.socket) -> socket.socket | None:
