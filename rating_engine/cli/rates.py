@@ -49,7 +49,7 @@ _LINES: Final = {
 
 @rates_app.command("import", epilog="Example: rating-engine rates import deck.csv --tariff retail --currency EUR")
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Comma, semicolon or tab; see docs/rate-decks.md.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or XLSX; see docs/rate-decks.md.")],
     tariff: Annotated[str, typer.Option(help="Whose deck this becomes; created if it is not there.")],
     currency: Annotated[
         str | None, typer.Option(help="Of a new tariff (EUR if not given); must be an existing tariff's.")
@@ -61,6 +61,7 @@ def import_(
             "If not given: a price column is per minute, price_1 and price_n are per interval."
         ),
     ] = None,
+    sheet: Annotated[str | None, typer.Option(help="Of a workbook; the first one if not given.")] = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -76,7 +77,13 @@ def import_(
             pass  # says in words what is wrong with the way to the database
         with _progress_bar() as show:
             return await import_deck(
-                settings.database_url, file, tariff, currency=currency, price_unit=price_unit, on_progress=show
+                settings.database_url,
+                file,
+                tariff,
+                currency=currency,
+                price_unit=price_unit,
+                sheet=sheet,
+                on_progress=show,
             )
 
     report = run(work())

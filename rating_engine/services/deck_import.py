@@ -1,4 +1,4 @@
-"""`rates import`: a CSV file becomes the published deck of a tariff, or changes nothing.
+"""`rates import`: a file becomes the published deck of a tariff, or changes nothing.
 
 The file is read in pieces beside PostgreSQL, which stores what was read before; a bad row goes to FILE.rejected.csv and
 the others go on. See storage/deck_load for what happens to the rows there.
@@ -19,10 +19,11 @@ from typing import Final
 from rating_engine.domain.errors import InvalidRequest, RatingEngineError
 from rating_engine.rating.rate import PriceUnit
 from rating_engine.services.deck_file.layout import Column
+from rating_engine.services.deck_file.opening import open_deck
 from rating_engine.services.deck_file.reading import Contradiction, DeckReading
 from rating_engine.services.deck_file.rejects import RejectedRows
 from rating_engine.services.deck_file.rows import DeckTerms, RowChecker
-from rating_engine.services.deck_file.source import DeckSource, open_deck
+from rating_engine.services.deck_file.source import DeckSource
 from rating_engine.storage.deck_load import DeckLoad, Published, begin_load
 
 MAX_TARIFF_NAME: Final = 100  # characters; it stands on invoices and command lines
@@ -86,23 +87,25 @@ async def import_deck(
     *,
     currency: str | None = None,
     price_unit: PriceUnit | None = None,
+    sheet: str | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> ImportReport:
-    """Replace the rate deck of a tariff, created if need be, by the rows of a CSV file.
+    """Replace the rate deck of a tariff, created if need be, by the rows of a file, text or XLSX.
 
     `currency`: ISO 4217; None takes the tariff's, or EUR for a new one. `price_unit`: of rows that don't say; None
-    means per minute for a `price` column and per interval for `price_1` and `price_n`. `on_progress` may raise: then
-    nothing is published. Errors: DeckFileError, EmptyDeck, InvalidRequest, Unavailable; after any the old deck stands.
+    means per minute for a `price` column and per interval for `price_1` and `price_n`. `sheet`: of a workbook; None
+    takes the first. `on_progress` may raise: then nothing is published. Errors: DeckFileError, EmptyDeck,
+    InvalidRequest, Unavailable; after any the old deck stands.
     """
     _check_names(tariff, currency)
     started = time.monotonic()
-    source = await asyncio.to_thread(open_deck, path)
+    source = await asyncio.to_thread(open_deck, path, sheet=sheet)
     unit = price_unit or _usual_unit(source)
     at = source.layout.positions
     with RejectedRows(source) as rejects:
         async with begin_load(database_url, tariff, currency) as load:
             _check_currency(source, load, tariff)
-            terms = DeckTerms(load.target.currency, unit, decimal_comma=source.delimiter != ",")
+            terms = DeckTerms(load.target.currency, unit, decimal_comma=source.decimal_comma)
             with contextlib.closing(DeckReading(source, RowChecker(source.layout, terms), rejects)) as reading:
                 published, repeated = await _Work(load, reading, rejects, on_progress).publish()
         return ImportReport(

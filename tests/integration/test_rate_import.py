@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from rating_engine.demo_deck import write_demo_deck
@@ -256,6 +257,34 @@ async def test_a_file_of_many_pieces_is_taken_whole(database: Database, database
     assert reading == sorted(reading)
     assert reading[-1] == seen[-1].size == path.stat().st_size
     assert seen[-1] == Progress(Phase.PUBLISHING, seen[-1].size, seen[-1].size, len(prefixes), 0)
+
+
+async def test_a_workbook_becomes_the_rates_of_a_tariff_and_its_rejected_rows_a_csv_file(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    book = openpyxl.Workbook()
+    book.active.append(["a cover"])
+    sheet = book.create_sheet("Rates")
+    for row in (
+        ["Carrier X, rates"],
+        ["Destination", "Code", "Rate", "Increments"],
+        ["Russia", "7901-7902, 7904", 0.145, "60/1"],
+        ["Germany", 49, "0,008", "1/1"],
+        ["Nowhere", "7x", 1, "1/1"],
+        ["Germany, dearer", 49, 0.01, "1/1"],
+    ):
+        sheet.append(row)
+    book.save(tmp_path / "deck.xlsx")
+    report = await import_deck(database_url, tmp_path / "deck.xlsx", "retail", sheet="Rates")
+    assert await rates_of(database, "retail") == {
+        "49": ("Germany", Decimal("0.008")),
+        **dict.fromkeys(("7901", "7902", "7904"), ("Russia", Decimal("0.145"))),
+    }
+    assert report.rejected_file == tmp_path / "deck.rejected.csv"
+    assert rejected(report.rejected_file) == [
+        ["Nowhere", "7x", "1", "1/1", "5", "Code: '7x' is not a prefix of digits"],
+        ["Germany, dearer", "49", "0.01", "1/1", "6", "the prefix stands in line 4 already, with other terms"],
+    ]
 
 
 async def test_the_demo_deck_is_taken_without_a_reject(database: Database, database_url: str, tmp_path: Path) -> None:

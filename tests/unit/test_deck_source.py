@@ -9,7 +9,8 @@ import pytest
 from rating_engine.services.deck_file import source as source_module
 from rating_engine.services.deck_file.errors import DeckFileError, RowRejected
 from rating_engine.services.deck_file.layout import Column
-from rating_engine.services.deck_file.source import DeckSource, open_deck
+from rating_engine.services.deck_file.opening import open_deck
+from rating_engine.services.deck_file.source import DeckSource
 
 
 def deck(directory: Path, content: bytes) -> DeckSource:
@@ -97,8 +98,8 @@ def test_the_delimiter_is_the_one_under_which_most_columns_are_understood(tmp_pa
     [
         pytest.param(b"", "The file is empty", id="empty"),
         pytest.param(b"79,0.1\n44,0.2\n", "begins with: '79,0.1'", id="no header"),
-        pytest.param(b"PK\x03\x04 zip", "Excel workbook", id="XLSX"),
-        pytest.param(b"\xd0\xcf\x11\xe0 ole", "Excel workbook", id="XLS"),
+        pytest.param(b"PK\x03\x04 zip", "cannot be read as an Excel workbook", id="a damaged XLSX"),
+        pytest.param(b"\xd0\xcf\x11\xe0 ole", "Excel workbook of the old kind", id="XLS"),
         pytest.param(b"x" * 400_000, "longer than", id="a line without end"),
     ],
 )

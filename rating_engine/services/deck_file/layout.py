@@ -10,6 +10,8 @@ from typing import Final
 
 from rating_engine.services.deck_file.errors import DeckFileError
 
+HEADER_SEARCH_LINES: Final = 20  # carriers put their name, dates and remarks above the header
+
 # What FILE.rejected.csv has besides the columns of FILE.
 REJECTED_LINE: Final = "rejected_line"
 REJECTED_REASON: Final = "rejected_reason"
@@ -137,13 +139,16 @@ class Layout:
         return column if position is None else self.header[position]
 
 
-def find_layout(cells: Sequence[str]) -> Layout | None:
+def find_layout(cells: Sequence[str], columns: Mapping[Column, str] | None = None) -> Layout | None:
     """The layout of a header row, or None when this is no header: it names no prefix, or no price.
 
-    Raises DeckFileError for a header that can be read in two ways of which one would cost money.
+    `columns`: by a profile's names alone; then None where one of them is missing. Raises DeckFileError for a header
+    that can be read in two ways of which one would cost money.
     """
     header = tuple(cell.strip() for cell in cells)
     names = [_plain(cell) for cell in header]
+    if columns is not None:
+        return _chosen_layout(header, names, columns)
     positions = {column: position for column in SYNONYMS if (position := _find(column, names)) is not None}
     if Column.INTERVALS in positions and {Column.INTERVAL_1, Column.INTERVAL_N} & positions.keys():
         # beside a first interval, "increment" is the next one; beside both it says nothing new
@@ -154,6 +159,33 @@ def find_layout(cells: Sequence[str]) -> Layout | None:
     _refuse_ambiguity(header, names, positions)
     if Column.PREFIX in positions:
         positions = {column: position for column, position in positions.items() if column not in _SPLIT}
+    return Layout(header, positions, _currency(header, positions))
+
+
+def no_header(file: str, begins: str, columns: Mapping[Column, str] | None) -> DeckFileError:
+    """That a file has no header in its first lines, of which the first that says something is `begins`."""
+    wanted = (
+        "it must name a prefix column (prefix, code, dial code ...) and a price column (price, rate, price_1 ...)"
+        if columns is None
+        else f"the profile wants {', '.join(map(repr, columns.values()))}"
+    )
+    return DeckFileError(
+        f"no header in the first {HEADER_SEARCH_LINES} lines of {file}: {wanted}."
+        + (f" The file begins with: {begins[:200]!r}" if begins else " The file is empty.")
+    )
+
+
+def _chosen_layout(header: tuple[str, ...], names: list[str], columns: Mapping[Column, str]) -> Layout | None:
+    """Names are compared as written first, then without case and punctuation."""
+    positions: dict[Column, int] = {}
+    for column, name in columns.items():
+        found = [position for position, cell in enumerate(header) if cell == name.strip()]
+        found = found or [position for position, plain in enumerate(names) if plain == _plain(name)]
+        if not found:
+            return None
+        if len(found) > 1:
+            raise DeckFileError(f"two columns are called {name}: remove one of them")
+        positions[column] = found[0]
     return Layout(header, positions, _currency(header, positions))
 
 

@@ -9,21 +9,19 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from rating_engine.services.deck_file.errors import DeckFileError, RowRejected
-from rating_engine.services.deck_file.layout import Layout, find_layout
+from rating_engine.services.deck_file.layout import HEADER_SEARCH_LINES, Column, Layout, find_layout, no_header
 
 PIECE_BYTES: Final = 256 * 1024  # read, checked and sent to PostgreSQL at a time: some milliseconds of work
 MAX_LINE_CHARACTERS: Final = 64 * 1024  # a row of a deck has some hundreds; more is another kind of file
-HEADER_SEARCH_LINES: Final = 20  # carriers put their name, dates and remarks above the header
 DELIMITERS: Final = (",", ";", "\t", "|")
 
 _UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_WORKBOOKS: Final = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # XLSX (a ZIP) and XLS (OLE2): what they begin with
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +33,39 @@ class Piece:
     read: int
 
 
+class DeckSource(Protocol):
+    """A file whose header was found, whichever way it is written."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def size(self) -> int:
+        """What `Piece.read` grows to."""
+
+    @property
+    def layout(self) -> Layout:
+        """Its columns."""
+
+    @property
+    def delimiter(self) -> str:
+        """Between the cells of the file, and of its rejected rows."""
+
+    @property
+    def decimal_comma(self) -> bool:
+        """Whether 0,05 can be five cents: never in a comma-separated file, where it may be two cells."""
+
+    def rows(self) -> Iterator[Piece]:
+        """The lines below the header, in pieces. Raises DeckFileError."""
+
+    def cells(self, line: str) -> list[str]:
+        """The cells of one line. Raises RowRejected."""
+
+
 @dataclass(frozen=True, slots=True)
-class DeckSource:
-    """A file whose header was found. `header_line` counts from 1; the rows come after it."""
+class TextSource:
+    """Delimited text. `header_line` counts from 1; the rows come after it."""
 
     path: Path
     size: int
@@ -45,6 +73,11 @@ class DeckSource:
     delimiter: str
     header_line: int
     layout: Layout
+
+    @property
+    def decimal_comma(self) -> bool:
+        """See DeckSource."""
+        return self.delimiter != ","
 
     def rows(self) -> Iterator[Piece]:
         """The lines below the header, in pieces. Raises DeckFileError: unreadable, or a line that has no end."""
@@ -57,21 +90,19 @@ class DeckSource:
         return line.split(self.delimiter) if '"' not in line else split(line, self.delimiter)
 
 
-def open_deck(path: Path) -> DeckSource:
-    """Find out how the file is written and what its columns are.
+def open_text(path: Path, columns: Mapping[Column, str] | None) -> TextSource:
+    """Find out how the text is written and what its columns are.
 
     UTF-8 where all of it is UTF-8, UTF-16 where it says so, else Windows-1252 (Latin-1 and what Windows adds to it).
     Raises DeckFileError: unreadable, not text, no header, or a header that could mean two things.
     """
     try:
-        if not path.is_file():
-            raise DeckFileError(f"{path}: there is no such file")
         size = path.stat().st_size
         encoding = _encoding(path)
-        delimiter, header_line, layout = _find_header(path, encoding)
+        delimiter, header_line, layout = _find_header(path, encoding, columns)
     except OSError as error:
         raise DeckFileError(f"{path}: {error.strerror or error}") from error
-    return DeckSource(path, size, encoding, delimiter, header_line, layout)
+    return TextSource(path, size, encoding, delimiter, header_line, layout)
 
 
 def split(line: str, delimiter: str) -> list[str]:
@@ -88,8 +119,6 @@ def _encoding(path: Path) -> str:
     decoder = codecs.getincrementaldecoder("utf-8")()
     with path.open("rb") as file:
         start = file.read(4)
-        if start in _WORKBOOKS:
-            raise DeckFileError(f"{path} is an Excel workbook: save the sheet as CSV and import that")
         if start[:2] in _UTF_16:
             return "utf-16"
         file.seek(0)
@@ -126,28 +155,30 @@ def _pieces(path: Path, encoding: str) -> Iterator[Piece]:
     yield Piece(number, lines if lines[-1] else lines[:-1], read)
 
 
-def _find_header(path: Path, encoding: str) -> tuple[str, int, Layout]:
+def _find_header(path: Path, encoding: str, columns: Mapping[Column, str] | None) -> tuple[str, int, Layout]:
     """The delimiter under which most columns are understood, the header's line number, and the columns."""
-    first_lines: list[str] = []
-    for piece in _pieces(path, encoding):
-        first_lines += piece.lines
-        if len(first_lines) >= HEADER_SEARCH_LINES:
-            break
-    for number, line in enumerate(first_lines[:HEADER_SEARCH_LINES], start=1):
-        found = [(layout, delimiter) for delimiter in DELIMITERS if (layout := _layout(line, delimiter)) is not None]
+    first_lines = _first_lines(path, encoding)
+    for number, line in enumerate(first_lines, start=1):
+        layouts = ((_layout(line, delimiter, columns), delimiter) for delimiter in DELIMITERS)
+        found = [(layout, delimiter) for layout, delimiter in layouts if layout is not None]
         if found:
             layout, delimiter = max(found, key=lambda one: len(one[0].positions))
             return delimiter, number, layout
-    shown = next((line.strip()[:200] for line in first_lines if line.strip()), "")
-    raise DeckFileError(
-        f"no header in the first {HEADER_SEARCH_LINES} lines of {path.name}: it must name a prefix column (prefix,"
-        f" code, dial code ...) and a price column (price, rate, price_1 ...)."
-        + (f" The file begins with: {shown!r}" if shown else " The file is empty.")
-    )
+    raise no_header(path.name, next((line.strip() for line in first_lines if line.strip()), ""), columns)
 
 
-def _layout(line: str, delimiter: str) -> Layout | None:
+def _first_lines(path: Path, encoding: str) -> list[str]:
+    """The lines in which a header is looked for."""
+    lines: list[str] = []
+    for piece in _pieces(path, encoding):
+        lines += piece.lines
+        if len(lines) >= HEADER_SEARCH_LINES:
+            break
+    return lines[:HEADER_SEARCH_LINES]
+
+
+def _layout(line: str, delimiter: str, columns: Mapping[Column, str] | None) -> Layout | None:
     try:
-        return find_layout(split(line, delimiter))
+        return find_layout(split(line, delimiter), columns)
     except RowRejected:
         return None
