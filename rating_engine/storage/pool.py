@@ -154,22 +154,32 @@ class Database:
             self._probe = asyncio.create_task(self._probe_until_up(), name="database-probe")
 
     async def _probe_until_up(self) -> None:
-        """Try a fresh connection until one answers; then drop the pool's old ones, which may be dead."""
+        """Try a fresh connection until one answers; then drop the pool's old ones, which may be dead.
+
+        Whatever goes wrong is tried again: an error that ended the probe would leave the database down for ever.
+        """
         while not self._closed:
             try:
-                connection = await asyncpg.connect(self._url, timeout=self._connect_timeout)
-                try:
-                    await connection.fetchval("SELECT 1", timeout=self._timeout)
-                finally:
-                    await connection.close(timeout=self._connect_timeout)
-            except _UNREACHABLE as error:
+                await self._try_fresh_connection()
+            except Exception as error:
+                if not isinstance(error, _UNREACHABLE) and self._down != _describe(error):
+                    _log.error("database_probe_failed", error=_describe(error), exc_info=error)
                 self._down = _describe(error)
                 await asyncio.sleep(PROBE_INTERVAL_SECONDS)
             else:
-                assert self._pool is not None
-                await self._pool.expire_connections()
                 self._mark_up()
                 return
+
+    async def _try_fresh_connection(self) -> None:
+        connection = await asyncpg.connect(
+            self._url, timeout=self._connect_timeout, server_settings=SERVER_SETTINGS, statement_cache_size=0
+        )
+        try:
+            await connection.fetchval("SELECT 1", timeout=self._timeout)
+        finally:
+            await connection.close(timeout=self._connect_timeout)
+        assert self._pool is not None
+        await self._pool.expire_connections()
 
 
 async def _keep_session(connection: Connection) -> None:
