@@ -153,6 +153,14 @@ async def test_an_engine_without_postgresql_starts_declines_and_serves_once_it_i
         assert await until(is_ready)
 
 
+def is_ready(engine: Served) -> bool:
+    """Whether calls can be served."""
+    try:
+        return bool(engine.get("/readyz"))
+    except OSError:
+        return False
+
+
 # -- serve --embedded --------------------------------------------------------------------------------------------
 
 
@@ -183,4 +191,23 @@ def test_embedded_servers_keep_their_data_and_end_with_the_engine(open_directory
         assert cli.json("account", "show", "1001") == before
         assert before["balance"] == "9.4"
         assert "is in use by process" in cli.refused("serve", "--embedded", fastagi_port=0, http_port=0)
+        assert cli.run("doctor").returncode == 0
+
+
+async def test_a_call_that_ends_while_the_embedded_postgresql_is_dead_is_charged_at_the_next_start(open_directory):
+    cli = Commands(open_directory, embedded_data_dir=open_directory / "data")
+    deck = open_directory / "deck.csv"
+    deck.write_text("prefix,price\n49,0.60\n")
+    with cli.serving("--embedded") as engine:
+        assert cli.run("rates", "import", deck, "--tariff", "retail").returncode == 0
+        cli.json("account", "create", "--login", "1001", "--tariff", "retail", "--balance", "10")
+        await ask(engine, "callPrepare", "1")
+        postgres = [p for p in psutil.Process(engine.pid).children(recursive=True) if p.name() == "postgres"]
+        next(process for process in postgres if process.parent() not in postgres).kill()
+        wait_until(lambda: not is_ready(engine), "the engine has noticed")
+        said = await ask(engine, "callFinish", "1", "60", "16ANSWER")
+        assert (said["RATING_STATUS"], said["RATING_REASON"]) == ("SAVED", "spooled")
+
+    with cli.serving("--embedded"):
+        wait_until(lambda: cli.json("account", "show", "1001")["balance"] == "9.4", "the call is charged")
         assert cli.run("doctor").returncode == 0
