@@ -513,7 +513,7 @@ BEGIN
         UPDATE reservations
         SET granted = granted + more, held = held + CASE WHEN unlimited(account) THEN 0 ELSE more END,
             expires_at = GREATEST(expires_at, now() + make_interval(secs => item.lifetime_seconds)),
-            answered_at = COALESCE(answered_at, item.answered_at), last_seen_at = now()
+            answered_at = COALESCE(answered_at, item.answered_at)
         WHERE bucket = p_bucket AND call_key = item.call_key;
         IF more <> 0 AND NOT unlimited(account) THEN
             UPDATE accounts SET reserved = reserved + more WHERE bucket = p_bucket AND account_id = item.account_id;

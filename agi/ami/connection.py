@@ -44,6 +44,10 @@ class Refused(Unavailable):
 class _Protocol(AMIProtocol):  # type: ignore[misc]
     """panoramisk's protocol, bounded."""
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.log = _silent
+
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         if self.queue and len(self.queue[0]) > MESSAGE_BYTES:

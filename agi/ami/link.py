@@ -48,6 +48,8 @@ class AmiLink:
         self._connection: AmiConnection | None = None
         self._sessions = 0
         self._connected_at = time.monotonic()
+        self._heard_at: float | None = None  # the exchange, whatever it said
+        self._heard_until: float | None = None  # the same, of the connection before this one
 
     @property
     def exchange(self) -> str:
@@ -88,6 +90,8 @@ class AmiLink:
         """Ping until the connection is lost; raises Unavailable then."""
         await self._ping(connection)  # the clock is known before the first call is looked at
         self._sessions += 1
+        self._heard_until = self._heard_at
+        self._heard_at = time.monotonic()
         self._connected_at = time.monotonic()
         self._connection = connection
         _log.info("ami_connected", exchange=self.exchange, session=self._sessions)
@@ -100,6 +104,8 @@ class AmiLink:
     async def _ping(self, connection: AmiConnection) -> None:
         asked = time.monotonic()
         answer = await connection.ask("Ping")
+        if connection is self._connection:
+            self._heard_at = time.monotonic()
         theirs = _number(answer.get("Timestamp"))
         if theirs is not None:
             self._clock.learn(asked, time.monotonic(), theirs)
@@ -120,7 +126,7 @@ class AmiLink:
             LiveChannel(str(event.get("Uniqueid", "")), str(event.get("Channel", "")), str(event.get("BridgeId", "")))
             for event in events
         ]
-        self._tracker.compare(channels, asked)
+        self._tracker.compare(channels, asked, self._heard_until)
         return channels
 
     async def read_answer(self, channel: str) -> tuple[float, str] | None:
@@ -176,7 +182,7 @@ class AmiLink:
         return self._connection
 
     def _heard(self, event: Message) -> None:
-        now = time.monotonic()
+        now = self._heard_at = time.monotonic()
         theirs = _number(event.get("Timestamp"))  # where manager.conf says timestampevents=yes
         at = None if theirs is None else self._clock.moment(theirs, now)
         self._tracker.feed(event, now if at is None else at)

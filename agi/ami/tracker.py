@@ -30,11 +30,19 @@ class _Channel:
     ended_at: float | None = None  # of the conversation: the called side may leave first
     cause: int = 0
     over: bool = False
+    last_seen: float | None = None  # where its end was not seen
     caller: str = ""  # uniqueid of the channel whose Dial this one answered
 
     def seen(self) -> SeenCall:
         return SeenCall(
-            self.uniqueid, self.name, self.called_name, self.answered_at, self.ended_at, self.cause, not self.over
+            uniqueid=self.uniqueid,
+            channel=self.name,
+            called_channel=self.called_name,
+            answered_at=self.answered_at,
+            ended_at=self.ended_at,
+            cause=self.cause,
+            alive=not self.over,
+            last_seen=self.last_seen,
         )
 
     def end(self, at: float | None, cause: int) -> None:
@@ -66,14 +74,16 @@ class ChannelTracker:
             case "Hangup":
                 self._hung_up(event, at)
 
-    def compare(self, channels: Iterable[LiveChannel], asked_at: float) -> None:
+    def compare(self, channels: Iterable[LiveChannel], asked_at: float, heard_until: float | None = None) -> None:
         """Take the whole list of channels that live, asked for at that moment: who is not in it is gone.
 
-        How long ago it ended is not known then; a call keeps what was seen of it.
+        When it ended is not known then, but that it lived at `heard_until`, when the exchange was heard last before it
+        was lost; None: it was not lost.
         """
         listed = {channel.uniqueid: channel for channel in channels}
         for uniqueid, channel in list(self._live.items()):
             if uniqueid not in listed and channel.since < asked_at:
+                channel.last_seen = None if heard_until is None or heard_until < channel.since else heard_until
                 self._end(channel, None, 0)
         for uniqueid, line in listed.items():
             self._channel(uniqueid, line.channel, asked_at)
@@ -111,7 +121,7 @@ class ChannelTracker:
         if channel is not None and channel.over:  # another attempt after one that was answered
             channel.called = channel.called_name = ""
             channel.answered_at = channel.ended_at = None
-            channel.cause, channel.over = 0, False
+            channel.cause, channel.over, channel.last_seen = 0, False, None
 
     def _answered(self, event: Mapping[str, object], at: float) -> None:
         channel = self._channel(_text(event, "Uniqueid"), _text(event, "Channel"), at)
@@ -138,6 +148,7 @@ class ChannelTracker:
         caller = self._live.get(channel.caller)
         if caller is not None and caller.called == channel.uniqueid:
             caller.end(at, cause)
+            caller.last_seen = channel.last_seen
         channel.end(at, cause)
         self._ended[channel.uniqueid] = channel.seen()
         if len(self._ended) > ENDED_KEPT:

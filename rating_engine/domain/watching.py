@@ -68,7 +68,7 @@ class SeenCall:
     """A caller's channel as its exchange tells it. Times: seconds of this process's monotonic clock; None: not seen.
 
     `answered_at`: the called party did. `ended_at`: either side hung up, with `cause` (Q.850; 0: not said). `alive`:
-    the conversation, or what leads to it, goes on; it may have ended at a moment that nobody saw.
+    the conversation, or what leads to it, goes on; else, if nobody saw its end, it was alive at `last_seen`.
     """
 
     uniqueid: str
@@ -78,6 +78,7 @@ class SeenCall:
     ended_at: float | None = None
     cause: int = 0
     alive: bool = True
+    last_seen: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,9 +99,7 @@ class QuotaCalls:
         now = time.monotonic()
         self._drop_ended()
         self._observer.quota_calls(len(self._talks))
-        # A call whose called channel is not known can't be lengthened: it holds no more money either.
-        lengthened = [talk for talk in self._talks.values() if talk.seen.called_channel and _settled(talk, now)]
-        needy = [talk for talk in lengthened if talk.left(now) <= self._ahead]
+        needy = [talk for talk in self._talks.values() if talk.left(now) <= self._ahead and _steerable(talk, now)]
         await _all(self._extend(talk, None) for talk in needy)
         short = {(talk.call.bucket, talk.call.account_id) for talk in needy if talk.short}
         await _all(self._share_out(talks) for account, talks in self._by_account().items() if account in short)
@@ -162,7 +160,7 @@ class QuotaCalls:
     async def _share_out(self, talks: list[_Talk]) -> None:
         """The money has ended: let all calls of the account go on for the same time with what they hold together."""
         now = time.monotonic()
-        talks = [talk for talk in talks if _settled(talk, now)]
+        talks = [talk for talk in talks if _steerable(talk, now)]
         if len(talks) < 2:
             return
         held = sum((talk.call.granted for talk in talks), Decimal(0))
@@ -194,7 +192,7 @@ class QuotaCalls:
     async def _tell(self, talk: _Talk) -> bool:
         """Bring the exchange's own limit to where the money ends; False: not done, tried again at the next turn."""
         now = time.monotonic()
-        if not talk.link.session or not talk.seen.called_channel or not _settled(talk, now) or talk.left(now) <= 0:
+        if not _steerable(talk, now) or talk.left(now) <= 0:
             return False
         limit = talk.max_seconds
         there = await talk.link.set_limit(
@@ -235,8 +233,9 @@ class QuotaCalls:
         _log.info("quota_cut", call_key=key, max_seconds=talk.max_seconds, by="engine" if hung_up else "exchange")
 
 
-def _settled(talk: _Talk, now: float) -> bool:
-    return now - talk.answered >= SETTLE_IN_SECONDS
+def _steerable(talk: _Talk, now: float) -> bool:
+    """Whether its exchange can be told another limit; a call that can't be lengthened takes no more money either."""
+    return bool(talk.link.session and talk.seen.called_channel) and now - talk.answered >= SETTLE_IN_SECONDS
 
 
 async def _all(works: Iterable[object]) -> None:

@@ -125,6 +125,9 @@ class Reconciler:
         view = view or SeenCall(call.call_key.uniqueid, "")
         if call.answered_at is None and view.answered_at is not None:
             call = replace(call, answered_at=time_of(view.answered_at))
+        if view.last_seen is not None:
+            seen_at = time_of(view.last_seen)
+            call = replace(call, last_seen_at=max(seen_at, call.last_seen_at or seen_at))
         ended = None if view.ended_at is None else time_of(view.ended_at)
         await self._lasting.reconcile_call(call, ended_at=ended, cause=view.cause, superseded=superseded)
 

@@ -20,9 +20,11 @@ EXPIRY_INTERVAL_SECONDS: Final = 0.2  # tests let reservations expire and wait f
 class Engine:
     """`async with Engine(database_url, redis_url, directory)`; its ports stay the same over restarts."""
 
-    def __init__(self, database_url: str, redis_url: str, directory: Path, **settings: object) -> None:
-        """`settings` go over those of every test."""
-        self.port = free_port()
+    def __init__(
+        self, database_url: str, redis_url: str, directory: Path, *, port: int | None = None, **settings: object
+    ) -> None:
+        """`port`: where FastAGI listens; `settings` go over those of every test."""
+        self.port = port or free_port()
         self._http_port = free_port()
         values: dict[str, object] = {
             "database_url": database_url,

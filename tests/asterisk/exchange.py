@@ -194,6 +194,16 @@ class Exchange:
         return self._ami
 
     @property
+    def spool(self) -> Path:
+        """A directory for a test's own files, as the test sees it."""
+        return self._home / "spool"
+
+    @property
+    def spool_inside(self) -> Path:
+        """The same, as Asterisk sees it."""
+        return self._inside / "spool"
+
+    @property
     def manager_port(self) -> int:
         """Where its manager interface listens, the same over restarts."""
         return self._port
