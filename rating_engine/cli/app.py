@@ -10,9 +10,11 @@ import typer
 
 from rating_engine.cli.accounts import accounts_app
 from rating_engine.cli.call import call
+from rating_engine.cli.calls import calls
 from rating_engine.cli.demo import demo
 from rating_engine.cli.doctor import doctor
-from rating_engine.cli.rates import rate, rates_app
+from rating_engine.cli.rate import rate
+from rating_engine.cli.rates import rates_app
 from rating_engine.cli.routes import direction, routes_app
 from rating_engine.cli.serve import migrate, serve
 from rating_engine.telemetry.logs import configure_logging
@@ -35,6 +37,7 @@ app.command(epilog="Example: rating-engine rate 79010000001 --tariff retail --se
 app.add_typer(routes_app, name="routes")
 app.command(epilog="Example: rating-engine direction RussiaMobile --min-len 11 --max-len 11")(direction)
 app.command(epilog="Example: rating-engine call --login 1001 79010000001 --seconds 61")(call)
+app.command(epilog="Example: rating-engine calls --reconciled --limit 20")(calls)
 app.command(epilog="Example: rating-engine doctor --dialplan /etc/asterisk/extensions.conf")(doctor)
 
 

@@ -24,6 +24,7 @@ from rating_engine.services.spool_report import spool_findings
 from rating_engine.settings import Settings
 from rating_engine.spool_directory import spool_directory
 from rating_engine.storage.audit import dialplan_values, schema_is_current
+from rating_engine.storage.exchange_watch import unwatched_exchanges
 from rating_engine.storage.offline import offline_accounts
 from rating_engine.storage.pool import Database
 from rating_engine.storage.rate_cache import RateCache
@@ -94,6 +95,14 @@ def _probes(settings: Settings, database: Database, dialplan: Path | None) -> di
         mend = "only active postpaid accounts may call then: mend allow_postpaid_logins or the account"
         return [Finding(f"{login} may not call while PostgreSQL is away", mend) for login in missing]
 
+    async def quota() -> list[Finding]:
+        found = await unwatched_exchanges(database, quota_by_default=settings.reservation_mode == "quota")
+        mend = "name it in ami_exchanges, as its calls do, and mend its manager.conf; until then calls reserve in full"
+        return [
+            Finding(f"exchange {exchange} is not watched, and {accounts} accounts in quota mode call from it", mend)
+            for exchange, accounts in found
+        ]
+
     async def values() -> list[Finding]:
         named = [("default_route", settings.default_route_name), ("default_route", settings.default_route_prefix)]
         found = unsafe_values([*named, *await dialplan_values(database)])
@@ -107,6 +116,7 @@ def _probes(settings: Settings, database: Database, dialplan: Path | None) -> di
         "redis": ("Redis answers, where one is configured", redis),
         "spool": ("no finish waits on disk, and nothing there needs a person", spool),
         "offline": ("who may call while PostgreSQL is away has the account for it", offline),
+        "quota": ("exchanges whose callers reserve in slices are watched", quota),
         "dialplan values": ("routes, directions and caller ids reach the dialplan as they are", values),
         "dialplan": ("the dialplan lets no call through without a limit, and reports every end", pasted),
     }

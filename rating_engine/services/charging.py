@@ -53,6 +53,7 @@ from rating_engine.services.finishing import Finishing
 from rating_engine.services.offline_calls import CallSources, OfflineCalls
 from rating_engine.services.rate_decks import RateDecks
 from rating_engine.services.remembered_calls import RememberedCalls, call_details
+from rating_engine.services.watched_exchanges import UnwatchedCalls
 from rating_engine.storage.ledger import Ledger
 
 STALE_TRIES: Final = 4  # each try reads what was announced; more changes than this within one call is a storm
@@ -129,6 +130,7 @@ class Charging:
         self._policy = policy
         self._observer = observer
         self._is_watched = is_watched
+        self._unwatched = UnwatchedCalls()
         self._spool = spool
         self._offline = offline
         self._sources = CallSources(subscribers.find, rate_decks.match_rate, routes.routes)
@@ -268,7 +270,7 @@ class Charging:
         """Whether this call reserves in slices: only where somebody watches its exchange and can lengthen it."""
         wanted = self._policy.quota if subscriber.quota is None else subscriber.quota
         if wanted and not self._is_watched(exchange):
-            _log.warning("quota_without_watch", exchange=exchange, login=subscriber.login)
+            self._unwatched.count(exchange, subscriber.login)
             return False
         return wanted
 
