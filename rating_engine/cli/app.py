@@ -13,7 +13,8 @@ from rating_engine.cli.call import call
 from rating_engine.cli.calls import calls
 from rating_engine.cli.demo import demo
 from rating_engine.cli.doctor import doctor
-from rating_engine.cli.rates import rate, rates_app
+from rating_engine.cli.rate import rate
+from rating_engine.cli.rates import rates_app
 from rating_engine.cli.routes import direction, routes_app
 from rating_engine.cli.serve import migrate, serve
 from rating_engine.telemetry.logs import configure_logging

@@ -1,8 +1,9 @@
-"""`rating-engine rates` (import, list) and `rating-engine rate`."""
+"""`rating-engine rates`: import, profile, list."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -21,17 +22,19 @@ from rating_engine.cli.common import (
     open_database,
     out,
     print_json,
+    reported_errors,
     run,
 )
-from rating_engine.rating.charge import Line, LineKind
-from rating_engine.rating.money import format_amount
-from rating_engine.rating.rate import PriceUnit, Rate
+from rating_engine.rating.rate import PriceUnit
+from rating_engine.services.deck_file.profile import DeckProfile, load_profile, profile_path, propose_profile
 from rating_engine.services.deck_import import ImportReport, Phase, import_deck
 from rating_engine.services.deck_import import Progress as ImportProgress
-from rating_engine.services.rate_quote import Quote, quote
+from rating_engine.settings_sources import CONFIG_VARIABLE, DEFAULT_CONFIG
 from rating_engine.storage.rate_decks import TariffLine, list_tariffs
 
 rates_app = typer.Typer(no_args_is_help=True, help="Rate decks: what calls cost.")
+
+PROFILE_DIRECTORY: Final = "deck_profiles"
 
 _PHASES: Final = {
     Phase.READING: "reading and storing",
@@ -39,12 +42,13 @@ _PHASES: Final = {
     Phase.PUBLISHING: "publishing",
 }
 
-_LINES: Final = {
-    LineKind.CONNECT_FEE: "connect fee",
-    LineKind.FIRST_INTERVAL: "first interval",
-    LineKind.NEXT_INTERVALS: "next intervals",
-    LineKind.SURCHARGE: "surcharge",
-}
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|FILE.toml",
+        help="Names of the file's columns; NAME is in deck_profiles/ beside the settings file.",
+    ),
+]
 
 
 @rates_app.command("import", epilog="Example: rating-engine rates import deck.csv --tariff retail --currency EUR")
@@ -62,6 +66,7 @@ def import_(
         ),
     ] = None,
     sheet: Annotated[str | None, typer.Option(help="Of a workbook; the first one if not given.")] = None,
+    profile: ProfileOption = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -83,6 +88,7 @@ def import_(
                 currency=currency,
                 price_unit=price_unit,
                 sheet=sheet,
+                profile=_profile(profile, config),
                 on_progress=show,
             )
 
@@ -93,6 +99,25 @@ def import_(
         _print_report(report)
     if report.rejected:
         raise typer.Exit(EXIT_INCOMPLETE)
+
+
+@rates_app.command(
+    "profile", epilog="Example: rating-engine rates profile deck.csv > config/deck_profiles/carrier.toml"
+)
+def profile_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or XLSX.")],
+    sheet: Annotated[str | None, typer.Option(help="Of a workbook; the first one if not given.")] = None,
+) -> None:
+    """Propose a profile for files like this one: what its columns are taken for, to be mended and kept."""
+    with reported_errors():
+        typer.echo(propose_profile(file, sheet), nl=False)
+
+
+def _profile(profile: str | None, config: Path | None) -> DeckProfile | None:
+    if profile is None:
+        return None
+    settings_file = config or Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
+    return load_profile(profile_path(profile, settings_file.parent / PROFILE_DIRECTORY))
 
 
 @rates_app.command("list", epilog="Example: rating-engine rates list")
@@ -121,27 +146,6 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
             tariff.published_at.strftime("%Y-%m-%d %H:%M:%SZ") if tariff.published_at else "",
         )
     out.print(table)
-
-
-def rate(
-    number: Annotated[str, typer.Argument(metavar="NUMBER", help="As dialled.")],
-    tariff: Annotated[str, typer.Option(help="Whose rates.")],
-    seconds: Annotated[int, typer.Option(min=0, help="Answered seconds.")],
-    json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
-    """What a call would cost, line by line. Exit status 1 when no rate serves the number."""
-
-    async def work() -> Quote:
-        settings = load_settings(config)
-        async with open_database(settings) as database:
-            return await quote(database, tariff, number, seconds, international_prefix=settings.international_prefix)
-
-    found = run(work())
-    if json:
-        print_json(_quote_json(found))
-    else:
-        _print_quote(found)
 
 
 @contextlib.contextmanager
@@ -233,63 +237,4 @@ def _tariff_json(tariff: TariffLine) -> dict[str, Any]:
         "rates": tariff.rates,
         "longest_prefix": tariff.longest_prefix,
         "published_at": None if tariff.published_at is None else tariff.published_at.isoformat(),
-    }
-
-
-def _print_quote(found: Quote) -> None:
-    match, charged = found.match, found.charge
-    direction = f" ({escape(match.direction.name)})" if match.direction.name else ""
-    out.print(
-        f"{found.destination} on {escape(found.tariff)}: prefix {match.prefix}{direction}, {_rate_words(match.rate)}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    table = Table("", "quantity", "seconds", f"price {match.currency}", f"amount {match.currency}")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    for line in charged.lines:
-        seconds = str(line.seconds) if line.seconds else ""
-        table.add_row(
-            _LINES[line.kind], str(line.quantity), seconds, format_amount(line.unit_price), format_amount(line.amount)
-        )
-    table.add_section()
-    table.add_row("total", "", str(charged.billed_seconds), "", format_amount(charged.cost), style="bold")
-    out.print(table)
-
-
-def _rate_words(rate: Rate) -> str:
-    prices = format_amount(rate.price_1)
-    if rate.price_n != rate.price_1:
-        prices += f" then {format_amount(rate.price_n)}"
-    words = f"{prices} per {rate.price_unit}, {rate.interval_1}/{rate.interval_n}"
-    if rate.free_seconds:
-        words += f", {rate.free_seconds} s free"
-    if rate.grace_period:
-        words += f", {rate.grace_period} s grace"
-    return words
-
-
-def _quote_json(found: Quote) -> dict[str, Any]:
-    charged = found.charge
-    return {
-        "number": found.number,
-        "destination": found.destination,
-        "tariff": found.tariff,
-        "currency": found.match.currency,
-        "prefix": found.match.prefix,
-        "direction": found.match.direction.name,
-        "seconds": charged.seconds,
-        "billed_seconds": charged.billed_seconds,
-        "cost": format_amount(charged.cost, charged.rate.decimals),
-        "lines": [_line_json(line) for line in charged.lines],
-    }
-
-
-def _line_json(line: Line) -> dict[str, Any]:
-    return {
-        "kind": line.kind.value,
-        "quantity": line.quantity,
-        "seconds": line.seconds,
-        "unit_price": format_amount(line.unit_price),
-        "amount": format_amount(line.amount),
     }

@@ -20,6 +20,7 @@ from rating_engine.domain.errors import InvalidRequest, RatingEngineError
 from rating_engine.rating.rate import PriceUnit
 from rating_engine.services.deck_file.layout import Column
 from rating_engine.services.deck_file.opening import open_deck
+from rating_engine.services.deck_file.profile import NO_PROFILE, DeckProfile
 from rating_engine.services.deck_file.reading import Contradiction, DeckReading
 from rating_engine.services.deck_file.rejects import RejectedRows
 from rating_engine.services.deck_file.rows import DeckTerms, RowChecker
@@ -88,18 +89,21 @@ async def import_deck(
     currency: str | None = None,
     price_unit: PriceUnit | None = None,
     sheet: str | None = None,
+    profile: DeckProfile | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> ImportReport:
     """Replace the rate deck of a tariff, created if need be, by the rows of a file, text or XLSX.
 
     `currency`: ISO 4217; None takes the tariff's, or EUR for a new one. `price_unit`: of rows that don't say; None
     means per minute for a `price` column and per interval for `price_1` and `price_n`. `sheet`: of a workbook; None
-    takes the first. `on_progress` may raise: then nothing is published. Errors: DeckFileError, EmptyDeck,
-    InvalidRequest, Unavailable; after any the old deck stands.
+    takes the first. `profile`: names of the columns, and unit and sheet where not given. `on_progress` may raise: then
+    nothing is published. Errors: DeckFileError, EmptyDeck, InvalidRequest, Unavailable; after any the old deck stands.
     """
     _check_names(tariff, currency)
     started = time.monotonic()
-    source = await asyncio.to_thread(open_deck, path, sheet=sheet)
+    said = profile or NO_PROFILE
+    source = await asyncio.to_thread(open_deck, path, sheet=sheet or said.sheet, columns=said.columns or None)
+    price_unit = price_unit or said.price_unit
     unit = price_unit or _usual_unit(source)
     at = source.layout.positions
     with RejectedRows(source) as rejects:

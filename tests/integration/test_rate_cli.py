@@ -134,6 +134,19 @@ def test_a_number_that_no_rate_serves_gives_exit_status_1(cli: Cli, tmp_path: Pa
     assert "no rate of the tariff retail serves 33100000000" in done.stderr
 
 
+def test_a_deck_with_names_of_its_own_is_imported_by_a_profile_made_from_it(cli: Cli, tmp_path: Path) -> None:
+    deck = write_deck(tmp_path, ["79,0.1,x"], "Ziel,Neu (EUR),Kommentar")
+    assert "no header" in cli("rates", "import", deck, "--tariff", "retail").stderr
+    profile = cli("rates", "profile", deck).stdout.replace('prefix = ""', 'prefix = "Ziel"')
+    directory = tmp_path / "config" / "deck_profiles"
+    directory.mkdir(parents=True)
+    (directory / "carrier.toml").write_text(profile.replace('price = ""', 'price = "Neu (EUR)"'))
+    done = cli("rates", "import", deck, "--tariff", "retail", "--profile", "carrier", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["ignored_columns"] == ["Kommentar"]
+    assert "prefix 79" in cli("rate", "7901", "--tariff", "retail", "--seconds", "1").stdout
+
+
 def test_a_blocked_number_is_told_from_one_that_no_rate_serves(cli: Cli, tmp_path: Path) -> None:
     deck = write_deck(tmp_path, ["53,Cuba,0.7", "535,Cuba Mobile,blocked"])
     assert cli("rates", "import", deck, "--tariff", "retail").returncode == 0

@@ -148,7 +148,10 @@ def find_layout(cells: Sequence[str], columns: Mapping[Column, str] | None = Non
     header = tuple(cell.strip() for cell in cells)
     names = [_plain(cell) for cell in header]
     if columns is not None:
-        return _chosen_layout(header, names, columns)
+        layout = _chosen_layout(header, names, columns)
+        if layout is not None:
+            _refuse_rejects(header)
+        return layout
     positions = {column: position for column in SYNONYMS if (position := _find(column, names)) is not None}
     if Column.INTERVALS in positions and {Column.INTERVAL_1, Column.INTERVAL_N} & positions.keys():
         # beside a first interval, "increment" is the next one; beside both it says nothing new
@@ -156,6 +159,7 @@ def find_layout(cells: Sequence[str], columns: Mapping[Column, str] | None = Non
         positions.setdefault(Column.INTERVAL_N, increments)
     if not positions.keys() & {Column.PRICE, Column.PRICE_1} or not _has_prefix(positions):
         return None
+    _refuse_rejects(header)
     _refuse_ambiguity(header, names, positions)
     if Column.PREFIX in positions:
         positions = {column: position for column, position in positions.items() if column not in _SPLIT}
@@ -208,12 +212,15 @@ def _has_prefix(positions: Mapping[Column, int]) -> bool:
     return Column.PREFIX in positions or positions.keys() >= set(_SPLIT)
 
 
-def _refuse_ambiguity(header: Sequence[str], names: list[str], positions: Mapping[Column, int]) -> None:
+def _refuse_rejects(header: Sequence[str]) -> None:
     if REJECTED_REASON in header:
         raise DeckFileError(
             f"this lists rows that were rejected (it has a column {REJECTED_REASON}): mend them in the deck they came"
             " from and import that, since an import replaces the whole deck"
         )
+
+
+def _refuse_ambiguity(header: Sequence[str], names: list[str], positions: Mapping[Column, int]) -> None:
     prefix = names[positions[Column.PREFIX]] if Column.PREFIX in positions else ""
     split = [name for name, plain in zip(header, names, strict=True) if plain in _PLAIN_SPLIT]
     if prefix not in _PLAIN_WHOLE and len(split) > (0 if prefix else len(_SPLIT)):

@@ -7,6 +7,7 @@ it stands in and not everything down to the next quote.
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import io
 from collections.abc import Iterator, Mapping
@@ -105,6 +106,18 @@ def open_text(path: Path, columns: Mapping[Column, str] | None) -> TextSource:
     return TextSource(path, size, encoding, delimiter, header_line, layout)
 
 
+def first_text_rows(path: Path) -> list[list[str]]:
+    """The lines in which a header is looked for, in cells by the delimiter that gives most of them.
+
+    Raises DeckFileError.
+    """
+    try:
+        lines = _first_lines(path, _encoding(path))
+    except OSError as error:
+        raise DeckFileError(f"{path}: {error.strerror or error}") from error
+    return [_most_cells(line) for line in lines]
+
+
 def split(line: str, delimiter: str) -> list[str]:
     """The cells of one line. Raises RowRejected where its quotes don't pair."""
     if '"' not in line:
@@ -175,6 +188,14 @@ def _first_lines(path: Path, encoding: str) -> list[str]:
         if len(lines) >= HEADER_SEARCH_LINES:
             break
     return lines[:HEADER_SEARCH_LINES]
+
+
+def _most_cells(line: str) -> list[str]:
+    found = []
+    for delimiter in DELIMITERS:
+        with contextlib.suppress(RowRejected):
+            found.append(split(line, delimiter))
+    return max(found, key=len, default=[])
 
 
 def _layout(line: str, delimiter: str, columns: Mapping[Column, str] | None) -> Layout | None:

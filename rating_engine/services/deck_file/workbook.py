@@ -71,18 +71,17 @@ def open_workbook(path: Path, sheet: str | None, columns: Mapping[Column, str] |
     header.
     """
     size = _checked_size(path)
-    rows = first_rows(path, sheet)
+    name, rows = _head(path, sheet)
     for number, cells in enumerate(rows, start=1):
         if (layout := find_layout(cells, columns)) is not None:
-            return WorkbookSource(path, size, _sheet_name(path, sheet), number, layout)
+            return WorkbookSource(path, size, name, number, layout)
     raise no_header(path.name, next((" ".join(filter(None, cells)) for cells in rows if any(cells)), ""), columns)
 
 
 def first_rows(path: Path, sheet: str | None) -> list[list[str]]:
     """The rows in which a header is looked for. Raises DeckFileError."""
     _checked_size(path)
-    _, lines = next(_pieces(path, _sheet_name(path, sheet)), (1, []))
-    return [line.split(_CELL_END) for line in lines[:HEADER_SEARCH_LINES]]
+    return _head(path, sheet)[1]
 
 
 def _checked_size(path: Path) -> int:
@@ -97,19 +96,25 @@ def _checked_size(path: Path) -> int:
     return size
 
 
-def _sheet_name(path: Path, sheet: str | None) -> str:
+def _head(path: Path, sheet: str | None) -> tuple[str, list[list[str]]]:
+    """The name of the sheet, and its first rows."""
     try:
         book = _open(path)
         try:
-            names = [one.title for one in book.worksheets][:MAX_SHEETS]
+            name = _sheet_name(path, [str(one.title) for one in book.worksheets][:MAX_SHEETS], sheet)
+            rows = book[name].iter_rows(max_row=HEADER_SEARCH_LINES, values_only=True)
+            return name, [line.split(_CELL_END) for line in _lines(rows)]
         finally:
             book.close()
     except _DAMAGED as error:
         raise _damaged(path, error) from error
+
+
+def _sheet_name(path: Path, names: list[str], sheet: str | None) -> str:
     if not names:
         raise DeckFileError(f"{path} has no sheet with cells")
     if sheet is None:
-        return str(names[0])
+        return names[0]
     if sheet not in names:
         raise DeckFileError(f"{path} has no sheet {sheet!r}; its sheets are: {', '.join(map(repr, names))}")
     return sheet

@@ -1,0 +1,103 @@
+"""`rating-engine rate`: what a call would cost."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, open_database, out, print_json, run
+from rating_engine.rating.charge import Line, LineKind
+from rating_engine.rating.money import format_amount
+from rating_engine.rating.rate import Rate
+from rating_engine.services.rate_quote import Quote, quote
+
+_LINES: Final = {
+    LineKind.CONNECT_FEE: "connect fee",
+    LineKind.FIRST_INTERVAL: "first interval",
+    LineKind.NEXT_INTERVALS: "next intervals",
+    LineKind.SURCHARGE: "surcharge",
+}
+
+
+def rate(
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="As dialled.")],
+    tariff: Annotated[str, typer.Option(help="Whose rates.")],
+    seconds: Annotated[int, typer.Option(min=0, help="Answered seconds.")],
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """What a call would cost, line by line. Exit status 1 when no rate serves the number."""
+
+    async def work() -> Quote:
+        settings = load_settings(config)
+        async with open_database(settings) as database:
+            return await quote(database, tariff, number, seconds, international_prefix=settings.international_prefix)
+
+    found = run(work())
+    if json:
+        print_json(_quote_json(found))
+    else:
+        _print_quote(found)
+
+
+def _print_quote(found: Quote) -> None:
+    match, charged = found.match, found.charge
+    direction = f" ({escape(match.direction.name)})" if match.direction.name else ""
+    out.print(
+        f"{found.destination} on {escape(found.tariff)}: prefix {match.prefix}{direction}, {rate_words(match.rate)}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    table = Table("", "quantity", "seconds", f"price {match.currency}", f"amount {match.currency}")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for line in charged.lines:
+        seconds = str(line.seconds) if line.seconds else ""
+        table.add_row(
+            _LINES[line.kind], str(line.quantity), seconds, format_amount(line.unit_price), format_amount(line.amount)
+        )
+    table.add_section()
+    table.add_row("total", "", str(charged.billed_seconds), "", format_amount(charged.cost), style="bold")
+    out.print(table)
+
+
+def rate_words(rate: Rate) -> str:
+    """A rate in one line."""
+    prices = format_amount(rate.price_1)
+    if rate.price_n != rate.price_1:
+        prices += f" then {format_amount(rate.price_n)}"
+    words = f"{prices} per {rate.price_unit}, {rate.interval_1}/{rate.interval_n}"
+    if rate.free_seconds:
+        words += f", {rate.free_seconds} s free"
+    if rate.grace_period:
+        words += f", {rate.grace_period} s grace"
+    return words
+
+
+def _quote_json(found: Quote) -> dict[str, Any]:
+    charged = found.charge
+    return {
+        "number": found.number,
+        "destination": found.destination,
+        "tariff": found.tariff,
+        "currency": found.match.currency,
+        "prefix": found.match.prefix,
+        "direction": found.match.direction.name,
+        "seconds": charged.seconds,
+        "billed_seconds": charged.billed_seconds,
+        "cost": format_amount(charged.cost, charged.rate.decimals),
+        "lines": [_line_json(line) for line in charged.lines],
+    }
+
+
+def _line_json(line: Line) -> dict[str, Any]:
+    return {
+        "kind": line.kind.value,
+        "quantity": line.quantity,
+        "seconds": line.seconds,
+        "unit_price": format_amount(line.unit_price),
+        "amount": format_amount(line.amount),
+    }
