@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Coroutine
 from ipaddress import ip_network
 from typing import Any, Final
@@ -46,8 +45,8 @@ from rating_engine.watch_setup import UNSEEN_INTERVALS, WatchSetup
 FIRST_LISTEN_SECONDS: Final = 2.0  # a start waits so long for announcements, then goes on without them
 GAUGE_SECONDS: Final = 15.0  # as often as Prometheus usually scrapes
 UNDO_SECONDS: Final = 1.0  # how soon money is freed whose reservation's outcome was not known
-SETTLE_SECONDS: Final = 2.0  # of a stop, beyond shutdown_seconds: what was cut may still be on its way to the database
-CLOSE_SECONDS: Final = 2.0  # and beyond that; together less than the supervisor waits before it kills
+SETTLE_SECONDS: Final = 1.5  # of a stop, beyond shutdown_seconds: what was cut may still be on its way to the database
+CLOSE_SECONDS: Final = 2.0  # and beyond that; with the cutting itself less than the supervisor waits before it kills
 SPOOL_SECONDS: Final = 1.0  # how soon spooled finishes are charged once the database is back
 
 _log = structlog.get_logger(__name__)
@@ -157,19 +156,16 @@ class Engine:
 
         That is one limit for all of it: SETTLE_SECONDS and CLOSE_SECONDS later this returns, whatever hangs.
         """
-        deadline = asyncio.get_running_loop().time() + self._settings.shutdown_seconds
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.shutdown_seconds
         cut = await self._drain(self._settings.shutdown_seconds)
-        steps = (
-            (self._settle, deadline + SETTLE_SECONDS),
-            (self.finish_spool.close, deadline + SETTLE_SECONDS + CLOSE_SECONDS),
-            (self._close, deadline + SETTLE_SECONDS + CLOSE_SECONDS),
-        )
-        for step, until in steps:
+        remaining = max(0.0, deadline - loop.time())
+        for step, seconds in ((self._settle, remaining + SETTLE_SECONDS), (self._close, CLOSE_SECONDS)):
             try:
-                async with asyncio.timeout_at(until):
+                async with asyncio.timeout(seconds):
                     await step()
             except TimeoutError:
-                _log.warning("engine_stop_hurried", step=step.__name__)
+                _log.warning("engine_stop_hurried", step=step.__name__.strip("_"), seconds=seconds)
         _log.info("engine_stopped", cut=cut)
 
     async def _drain(self, seconds: float) -> int:
@@ -188,12 +184,12 @@ class Engine:
             await task.stop()
         if self._lag is not None:
             self._lag.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._lag
+            await asyncio.wait([self._lag])  # awaited itself, its cancellation would hide our own
         await self.charging.undo_abandoned()
         await self.ledger.drain()
 
     async def _close(self) -> None:
+        await self.finish_spool.close()
         await self.announcements.stop()
         if self.cache is not None:
             await self.cache.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -30,8 +29,7 @@ class Periodic:
         """Stop; a turn that runs is cancelled."""
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])  # awaited itself, its cancellation would hide our own
 
     async def _run(self) -> None:
         while True:

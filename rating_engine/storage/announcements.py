@@ -58,8 +58,7 @@ class Announcements:
         """Stop listening."""
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])  # awaited itself, its cancellation would hide our own
 
     async def _run(self) -> None:
         while True:

@@ -59,8 +59,7 @@ class Leadership:
         """End the work, give up the lock."""
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])  # awaited itself, its cancellation would hide our own
 
     async def _run(self) -> None:
         while True:

@@ -95,8 +95,7 @@ class Database:
         self._closed = True
         if self._probe is not None:
             self._probe.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._probe
+            await asyncio.wait([self._probe])  # awaited itself, its cancellation would hide our own
         if self._pool is not None:
             try:
                 await asyncio.wait_for(self._pool.close(), self._timeout)

@@ -94,8 +94,7 @@ class RateCache:
         for task in (self._courier, self._probe):
             if task is not None:
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+                await asyncio.wait([task])  # awaited itself, its cancellation would hide our own
         for lookup in self._lookups:
             _answer(lookup, ())
         with contextlib.suppress(Exception):

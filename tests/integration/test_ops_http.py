@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,6 +21,7 @@ from rating_engine.api.app import build_app
 from rating_engine.api.ops import routes as ops_routes
 from rating_engine.api.server import HttpServer, listen
 from rating_engine.telemetry.metrics import Metrics
+from tests.support.waiting import HANG_SECONDS
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -210,6 +212,50 @@ async def test_a_stop_cuts_what_does_not_finish_and_says_how_much() -> None:
         assert await server.stop(0.05) == 1
         with pytest.raises(httpx.TransportError):
             await request
+
+
+async def test_a_stop_answers_who_has_connected_and_not_asked_yet() -> None:
+    async with served() as (_, server):
+        new, kept = [await asyncio.open_connection(*server.address) for _ in range(2)]
+        kept[1].write(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert b"connection: close" not in await answer_of(kept[0])
+        stopping = asyncio.create_task(server.stop(30.0))
+        await refused(server.address)
+
+        for reader, writer in (new, kept):
+            writer.write(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert b"connection: close" in await answer_of(reader)
+            assert await reader.read() == b""
+            writer.close()
+
+        assert await stopping == 0
+
+
+async def test_a_stop_does_not_wait_for_who_never_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_server, "LAST_REQUEST_SECONDS", 0.05)
+    async with served() as (_, server):
+        reader, writer = await asyncio.open_connection(*server.address)
+
+        async with asyncio.timeout(HANG_SECONDS):
+            assert await server.stop(600.0) == 0
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def answer_of(reader: asyncio.StreamReader) -> bytes:
+    """The headers of an answer of two bytes, "ok" and a line end, and those."""
+    headers = await reader.readuntil(b"\r\n\r\n")
+    assert headers.startswith(b"HTTP/1.1 200 ")
+    assert await reader.readexactly(3) == b"ok\n"
+    return headers
+
+
+async def refused(address: tuple[str, int]) -> None:
+    """Return when the address is not listened on any more."""
+    with contextlib.suppress(ConnectionError):  # reset, when it closes at this moment
+        while True:
+            _, writer = await asyncio.open_connection(*address)
+            writer.close()
 
 
 async def test_a_server_that_was_never_started_stops_at_once() -> None:

@@ -5,31 +5,40 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
+import structlog
 
 from rating_engine import supervisor
-from tests.support.waiting import wait_until
+from rating_engine.takeover import Entrance, open_entrance
+from tests.support.servers import free_port
+from tests.support.waiting import HANG_SECONDS, wait_until
 
 PROJECT = Path(__file__).parents[2]
 
-# argv: directory for notes, what the worker does, number of workers, JSON of changed constants, drain seconds
+# argv: directory for notes, what the worker does, number of workers, JSON of changed constants, drain seconds,
+# and the ports to serve, and whether to take them over
 SUPERVISOR = """
 import json, sys
 from rating_engine import supervisor
+from rating_engine.takeover import open_entrance
 from rating_engine.telemetry.logs import configure_logging
-directory, worker, count, constants, drain = sys.argv[1:]
+directory, worker, count, constants, drain, ports, take_over = sys.argv[1:]
 configure_logging("json", "info", sys.stderr.buffer)
 vars(supervisor).update(json.loads(constants))
+ports = [("127.0.0.1", port) for port in json.loads(ports)]
 sys.exit(supervisor.run_workers(
     int(count), [sys.executable, "-c", worker, directory], environment={"GIVEN": "yes"}, shutdown_seconds=float(drain),
+    entrance=open_entrance(*ports, take_over=take_over == "True") if ports else None,
 ))
 """
 
@@ -51,6 +60,23 @@ DRAINS_SLOWLY = (
 )
 STARTS_FOR_EVER = NOTE + READY + "time.sleep(600)"  # SIGTERM is not handled yet
 CRASHES = NOTE + READY + "os._exit(1)"
+SERVES = (
+    NOTE
+    + """
+import socket
+listener = socket.socket(fileno=int(os.environ["RATING_LISTENERS"].split("=")[1].split(",")[0]))
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+while number == "2" and not (notes / "go").exists():
+    time.sleep(0.01)
+os.write(int(os.environ["RATING_READY"]), bytes([int(number)]))
+note.rename(notes / note.name)
+listener.setblocking(True)
+while True:
+    accepted, _ = listener.accept()
+    accepted.sendall(str(os.getpid()).encode())
+    accepted.close()
+"""
+)
 MISCONFIGURED = NOTE + READY + "os._exit(2 if number == '1' else time.sleep(600))"
 
 
@@ -87,10 +113,24 @@ class Start:
         self._directory = directory
         self._started: list[subprocess.Popen[str]] = []
 
-    def __call__(self, worker: str, *, workers: int = 1, drain: float = 30.0, **constants: float) -> Supervised:
-        command = [sys.executable, "-c", SUPERVISOR, str(self._directory), worker, str(workers)]
+    def __call__(
+        self,
+        worker: str,
+        *,
+        workers: int = 1,
+        drain: float = 30.0,
+        ports: Sequence[int] = (),
+        take_over: bool = False,
+        environment: Mapping[str, str] | None = None,
+        **constants: float,
+    ) -> Supervised:
+        arguments = [str(self._directory), worker, workers, json.dumps(constants), drain, json.dumps(ports), take_over]
         process = subprocess.Popen(
-            [*command, json.dumps(constants), str(drain)], cwd=PROJECT, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", SUPERVISOR, *map(str, arguments)],
+            cwd=PROJECT,
+            env={**os.environ, **(environment or {})},
+            stderr=subprocess.PIPE,
+            text=True,
         )
         self._started.append(process)
         return Supervised(process, self._directory)
@@ -266,6 +306,113 @@ def test_restarts_become_rarer_up_to_a_limit() -> None:
     pauses = [supervisor.backoff_seconds(crashes) for crashes in range(8)]
 
     assert pauses == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
+
+
+# --- ports
+
+
+def asked(port: int) -> str:
+    """The process id that a worker which SERVES answers with."""
+    with socket.create_connection(("127.0.0.1", port), HANG_SECONDS) as client:
+        return client.recv(100).decode()
+
+
+def test_who_waits_while_a_worker_is_started_again_is_served_by_it(start: Start) -> None:
+    ports = [free_port(), free_port()]
+    supervised = start(SERVES, ports=ports, BACKOFF_FIRST_SECONDS=0.01)
+    supervised.wait_for_starts(1)
+    before = asked(ports[0])
+
+    os.kill(int(before), signal.SIGKILL)
+    wait_until(lambda: gone([int(before)]), "the worker to end")
+    after = asked(ports[0])
+
+    assert before != after
+    assert [str(pid) for pid in supervised.pids("1")] == [before, after]
+    supervised.process.terminate()
+    assert supervised.finish()[0] == 0
+
+
+def test_ports_are_closed_as_soon_as_the_drain_begins(start: Start) -> None:
+    ports = [free_port(), free_port()]
+    closes = SERVES.replace("sys.exit(0)", "listener.close() or time.sleep(0.3) or sys.exit(0)")
+    supervised = start(closes, ports=ports, drain=600.0)
+    supervised.wait_for_starts(1)
+
+    supervised.process.terminate()
+
+    def is_refused() -> bool:
+        try:
+            return asked(ports[0]) == "never"
+        except ConnectionError:
+            return True
+
+    wait_until(is_refused, "connections to be refused")
+    assert supervised.finish()[0] == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="abstract unix sockets are Linux's")
+def test_the_set_is_ready_when_all_its_workers_are(start: Start, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind("")  # an abstract address of the kernel's choice
+        name = "@" + systemd.getsockname()[1:].decode()
+        ports = [free_port(), free_port()]
+        supervised = start(SERVES, workers=2, ports=ports, environment={"NOTIFY_SOCKET": name})
+        supervised.wait_for_starts(1)
+        systemd.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            systemd.recv(100)
+
+        (tmp_path / "go").touch()
+
+        assert select.select([systemd], [], [], HANG_SECONDS)[0], "systemd was not told"
+        assert systemd.recv(100) == b"READY=1"
+        supervised.process.terminate()
+        assert supervised.finish()[0] == 0
+
+
+def heard(entrance: Entrance) -> bool:
+    """What `advance` says when there is something to hear."""
+    assert entrance.waits_for is not None
+    assert select.select([entrance.waits_for], [], [], HANG_SECONDS)[0], "nothing was heard"
+    return entrance.advance()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="abstract unix sockets are Linux's")
+def test_a_set_of_workers_that_is_followed_drains_and_ends(start: Start) -> None:
+    ports = [free_port(), free_port()]
+    supervised = start(SERVES, ports=ports)
+    supervised.wait_for_starts(1)
+
+    new = open_entrance(("127.0.0.1", ports[0]), ("127.0.0.1", ports[1]), take_over=True)
+    assert new.predecessor is not None
+    assert new.predecessor.pid == supervised.process.pid
+    assert not gone(all_pids(supervised))
+    new.ready()
+    status, events = supervised.finish()
+    new.close()
+
+    assert status == 0
+    assert "handed_over" in [event["event"] for event in events]
+    assert gone(all_pids(supervised))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="abstract unix sockets are Linux's")
+def test_a_worker_that_ends_before_all_serve_ends_the_takeover_and_the_old_engine_goes_on(start: Start) -> None:
+    old = open_entrance(("127.0.0.1", 0), ("127.0.0.1", 0), take_over=False)
+    old.ready()
+    ports = [listener.getsockname()[1] for listener in old.listeners.by_name.values()]
+
+    supervised = start(CRASHES, workers=2, ports=ports, take_over=True)
+    assert heard(old) is False
+    status, events = supervised.finish()
+
+    assert status == 1
+    assert "takeover_failed" in [event["event"] for event in events]
+    with structlog.testing.capture_logs() as log:
+        assert heard(old) is False
+    assert [line["event"] for line in log] == ["takeover_abandoned"]
+    old.close()
 
 
 # --- metrics
