@@ -1,5 +1,7 @@
 # `make demo` shows the engine at work, `make test` proves it; both make their own .venv first.
 PYTHON ?= python3
+# Test files run side by side in so many processes, each with servers of its own: one a core.
+TEST_PROCESSES ?= 2
 VENV := .venv
 STAMP := $(VENV)/.installed
 
@@ -25,7 +27,7 @@ lint: $(STAMP)  ## ruff, mypy --strict, import contracts
 	$(VENV)/bin/lint-imports
 
 test: $(STAMP) lint  ## everything, real servers included (under 15 minutes on 2 cores)
-	$(VENV)/bin/pytest -m 'not soak'
+	$(VENV)/bin/pytest -n $(TEST_PROCESSES) --dist loadfile -m "not soak"
 
 soak: $(STAMP)  ## the long forms of the fault tests
 	$(VENV)/bin/pytest -m soak
