@@ -560,7 +560,7 @@ BEGIN
 
     WITH request AS MATERIALIZED (
         SELECT r.ord, r.call_key, r.account_id, r.seconds, r.billed_seconds, r.cost, r.disposition, r.cause,
-               COALESCE(r.ended_at, now()) AS ended_at, a.balance, a.currency,
+               COALESCE(r.ended_at, now()) AS ended_at, a.balance, a.currency, a.unlimited,
                old.account_id IS NOT NULL AS was_open, COALESCE(old.held, 0) AS held, COALESCE(old.granted, 0) AS granted,
                COALESCE(old.prepared_at, COALESCE(r.ended_at, now()) - make_interval(secs => r.seconds)) AS prepared_at,
                COALESCE(old.subscriber_id, r.subscriber_id) AS subscriber_id, COALESCE(old.exchange, r.exchange) AS exchange,
@@ -625,9 +625,11 @@ BEGIN
         ON CONFLICT DO NOTHING
         RETURNING call_key
     ), late AS (
+        -- What is given back lowers the overrun that was assumed; what is charged on top was held by nobody.
         UPDATE cdrs SET
             state = d.state, source = d.source, seconds = d.seconds, billed_seconds = d.billed_seconds, cost = d.cost,
-            overrun = cdrs.overrun + d.overrun, disposition = d.disposition, cause = d.cause, ended_at = d.ended_at,
+            overrun = GREATEST(cdrs.overrun + CASE WHEN d.unlimited THEN 0 ELSE d.due END, 0),
+            disposition = d.disposition, cause = d.cause, ended_at = d.ended_at,
             answered_at = CASE WHEN d.seconds > 0 THEN d.ended_at - make_interval(secs => d.seconds) END
         FROM done d
         WHERE cdrs.bucket = p_bucket AND cdrs.call_key = d.call_key

@@ -108,3 +108,19 @@ async def test_a_prepare_repeated_after_an_extension_tells_all_the_seconds_that_
     again = await engine.charging.prepare_call(prepare("1"))
 
     assert (again.max_seconds, again.reserved) == (160, Decimal("1.6"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "cost", "overrun"), [(600, "6", "2"), (500, "5", "1"), (300, "3", "0"), (700, "7", "3"), (0, "0", "0")]
+)
+async def test_an_overrun_that_was_assumed_is_corrected_by_the_finish_that_comes_late(
+    engine, deck, subscriber, seconds, cost, overrun
+):
+    await engine.ledger.reserve(reserve_request(subscriber, deck, "1", maximum="4"))
+    assumed = replace(settle_request(subscriber, "1", seconds=600, cost="6"), source=SettleSource.RECONCILED)
+    assert (await engine.ledger.settle(assumed)).overrun == 2
+
+    await engine.ledger.settle(settle_request(subscriber, "1", seconds=seconds, cost=cost))
+
+    assert await engine.database.fetchval("SELECT overrun FROM cdrs") == Decimal(overrun)
+    assert await engine.database.fetchval("SELECT balance FROM accounts") == 10 - Decimal(cost)
