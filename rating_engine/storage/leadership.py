@@ -7,7 +7,6 @@ work is cancelled before anything else. The server lets go of a dead holder with
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -21,6 +20,7 @@ LOCK: Final = 0x57415443  # "WATC": whoever holds it watches the exchanges
 TRY_SECONDS: Final = 1.0  # how soon another process takes over; one cheap statement each
 PROOF_SECONDS: Final = 1.0  # how often the leader makes sure that it still is
 ANSWER_SECONDS: Final = 2.0  # a database silent for longer has, for all we know, another leader
+FROZEN_MS: Final = 5_000  # a leader that says nothing for so long is stopped or hangs: the server ends its session
 # So that the server ends the session of a machine that vanished, and with it the lock, within about five seconds.
 _KEEPALIVE: Final = {
     **SERVER_SETTINGS,
@@ -30,6 +30,9 @@ _KEEPALIVE: Final = {
     "tcp_keepalives_count": "3",
     "tcp_user_timeout": "5000",
 }
+_END_WHEN_FROZEN: Final = """
+    SELECT set_config(name, $1, false) FROM pg_settings WHERE name = 'idle_session_timeout'
+"""  # from PostgreSQL 14 on
 
 _log = structlog.get_logger(__name__)
 _LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -77,6 +80,7 @@ class Leadership:
             self._url, timeout=ANSWER_SECONDS, command_timeout=ANSWER_SECONDS, server_settings=_KEEPALIVE
         )
         try:
+            await connection.fetch(_END_WHEN_FROZEN, str(FROZEN_MS))
             while True:
                 if await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
                     await self._lead(connection)
@@ -95,12 +99,10 @@ class Leadership:
                 await connection.fetchval("SELECT 1")
                 done, _ = await asyncio.wait([work], timeout=max(0.0, proved + PROOF_SECONDS - time.monotonic()))
                 if done:
-                    work.result()  # it never ends by itself but by a fault
-                    return
+                    return work.result()  # it never ends by itself but by a fault
         finally:
             work.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await work
+            await asyncio.wait([work])
             self._change(False)
             _log.info("leadership_lost")
 
