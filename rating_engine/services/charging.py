@@ -397,7 +397,7 @@ class Charging:
 
     async def undo_abandoned(self) -> None:
         """Free reservations whose answer was never heard; what cannot be freed now is tried at the next turn."""
-        for _ in range(len(self._undo)):
+        while self._undo:  # others may be at it too, so that its length says nothing after an await
             request = self._undo.popleft()
             try:
                 await self._ledger.settle(request)

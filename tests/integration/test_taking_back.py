@@ -5,6 +5,7 @@ Found by tests/faults/test_simulation.py.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
@@ -12,6 +13,7 @@ from decimal import Decimal
 import pytest
 
 from rating_engine.domain.account import Subscriber
+from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.outcomes import Allowed, Declined, DeclineReason
 from rating_engine.domain.reservation import ReserveOutcome, SettleOutcome, SettleRequest, SettleSource
 from rating_engine.runtime import Engine
@@ -124,3 +126,21 @@ async def test_an_overrun_that_was_assumed_is_corrected_by_the_finish_that_comes
 
     assert await engine.database.fetchval("SELECT overrun FROM cdrs") == Decimal(overrun)
     assert await engine.database.fetchval("SELECT balance FROM accounts") == 10 - Decimal(cost)
+
+
+async def test_what_was_lost_is_freed_although_two_set_about_it_at_once(engine, deck, subscriber, monkeypatch):
+    reserve = engine.ledger.reserve
+
+    async def answer_lost(request):
+        await reserve(request)
+        raise Unavailable("the answer was lost")
+
+    monkeypatch.setattr(engine.ledger, "reserve", answer_lost)
+    await engine.database.fetch("UPDATE subscribers SET max_seconds = 60")
+    for n in range(3):
+        assert isinstance(await engine.charging.prepare_call(prepare(str(n))), Declined)
+    assert await reserved(engine) == Decimal("1.8")
+
+    await asyncio.gather(engine.charging.undo_abandoned(), engine.charging.undo_abandoned())
+
+    assert await reserved(engine) == 0
