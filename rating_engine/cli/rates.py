@@ -1,4 +1,4 @@
-"""`rating-engine rates`: import, profile, list."""
+"""`rating-engine rates`: import, profile, list, diff; the other commands about versions are in rate_versions."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from rating_engine.cli.common import (
     reported_errors,
     run,
 )
+from rating_engine.cli.rate_versions import print_versions
 from rating_engine.rating.rate import PriceUnit
 from rating_engine.services.deck_file.profile import DeckProfile, load_profile, profile_path, propose_profile
 from rating_engine.services.deck_import import ImportReport, Phase, import_deck
@@ -80,7 +81,7 @@ def import_(
         settings = load_settings(config)
         async with open_database(settings):
             pass  # says in words what is wrong with the way to the database
-        with _progress_bar() as show:
+        with progress_bar() as show:
             return await import_deck(
                 settings.database_url,
                 file,
@@ -88,7 +89,7 @@ def import_(
                 currency=currency,
                 price_unit=price_unit,
                 sheet=sheet,
-                profile=_profile(profile, config),
+                profile=chosen_profile(profile, config),
                 on_progress=show,
             )
 
@@ -113,7 +114,8 @@ def profile_(
         typer.echo(propose_profile(file, sheet), nl=False)
 
 
-def _profile(profile: str | None, config: Path | None) -> DeckProfile | None:
+def chosen_profile(profile: str | None, config: Path | None) -> DeckProfile | None:
+    """The profile that `--profile` names. Errors: DeckFileError."""
     if profile is None:
         return None
     settings_file = config or Path(os.environ.get(CONFIG_VARIABLE) or DEFAULT_CONFIG)
@@ -121,8 +123,15 @@ def _profile(profile: str | None, config: Path | None) -> DeckProfile | None:
 
 
 @rates_app.command("list", epilog="Example: rating-engine rates list")
-def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
+def list_(
+    versions: Annotated[bool, typer.Option("--versions", help="Every version that is kept, the newest first.")] = False,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
     """Tariffs, with the deck that calls are rated by."""
+    if versions:
+        print_versions(json, config)
+        return
 
     async def work() -> list[TariffLine]:
         async with open_database(load_settings(config)) as database:
@@ -149,7 +158,7 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
 
 
 @contextlib.contextmanager
-def _progress_bar() -> Iterator[Callable[[ImportProgress], None]]:
+def progress_bar() -> Iterator[Callable[[ImportProgress], None]]:
     """A bar over the bytes of the file, then one that only moves; on stderr, gone when the import ends."""
     columns = (
         SpinnerColumn(),

@@ -25,7 +25,9 @@ from rating_engine.services.deck_file.reading import Contradiction, DeckReading
 from rating_engine.services.deck_file.rejects import RejectedRows
 from rating_engine.services.deck_file.rows import DeckTerms, RowChecker
 from rating_engine.services.deck_file.source import DeckSource
+from rating_engine.services.deck_versions import DeckDifference, compare
 from rating_engine.storage.deck_load import DeckLoad, Published, begin_load
+from rating_engine.storage.deck_versions import DeckVersion, find_version
 
 MAX_TARIFF_NAME: Final = 100  # characters; it stands on invoices and command lines
 
@@ -130,6 +132,43 @@ async def import_deck(
         )
 
 
+class _Compared(Exception):
+    """Ends the load of a file that was only compared: nothing of it stays."""
+
+
+async def compare_file(
+    database_url: str,
+    path: Path,
+    tariff: str,
+    version: int | None,
+    *,
+    price_unit: PriceUnit | None = None,
+    sheet: str | None = None,
+    profile: DeckProfile | None = None,
+    shown: int,
+    by_percent: bool,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> tuple[DeckVersion, DeckDifference, int]:
+    """What importing a file would change against a version (None: the published one), and the rows it would reject.
+
+    The file is loaded as an import loads it, compared, and taken back; FILE.rejected.csv is written. Other imports into
+    the tariff wait meanwhile. Errors: those of `import_deck`, and NotFound (the tariff or the version).
+    """
+    said = profile or NO_PROFILE
+    source = await asyncio.to_thread(open_deck, path, sheet=sheet or said.sheet, columns=said.columns or None)
+    unit = price_unit or said.price_unit or _usual_unit(source)
+    with RejectedRows(source) as rejects, contextlib.suppress(_Compared):
+        async with begin_load(database_url, tariff, None) as load:
+            old = await find_version(load.connection, tariff, version)
+            _check_currency(source, load, tariff)
+            terms = DeckTerms(load.target.currency, unit, source.decimal_comma)
+            with contextlib.closing(DeckReading(source, RowChecker(source.layout, terms), rejects)) as reading:
+                await _Work(load, reading, rejects, on_progress).store()
+            found = await compare(load.connection, old.deck_id, load.deck_id, shown=shown, by_percent=by_percent)
+            raise _Compared
+    return old, found, rejects.count
+
+
 class _Work:
     """One import under way."""
 
@@ -143,6 +182,12 @@ class _Work:
 
     async def publish(self) -> tuple[Published, int]:
         """The published deck, and how many rows repeated an earlier one."""
+        stored, repeated = await self.store()
+        self._report(Phase.PUBLISHING)
+        return await self._load.publish(stored, self._reading.longest_prefix), repeated
+
+    async def store(self) -> tuple[int, int]:
+        """How many rates the deck has, and how many rows repeated an earlier one."""
         reading = self._reading
         stored = await self._load.copy(self._steps(reading.prefix_rows(self._load.row_start), Phase.READING))
         if stored == 0:
@@ -156,8 +201,7 @@ class _Work:
             late = await self._load.store_suspects()
             repeated = reading.suspects - contradicting - late
             stored += late
-        self._report(Phase.PUBLISHING)
-        return await self._load.publish(stored, reading.longest_prefix), repeated
+        return stored, repeated
 
     async def _steps(self, steps: Iterator[bytes], phase: Phase) -> AsyncIterator[bytes]:
         """Each step in a thread, so that what was made before goes out meanwhile and the process stays responsive."""

@@ -83,6 +83,10 @@ _STORE_SUSPECTS: Final = f"""
     LEFT JOIN LATERAL {_STORED.format(prefix="numbered.prefix")} AS stored ON true
     WHERE numbered.nth = 1 AND stored.prefix IS NULL"""  # noqa: S608  # made of constants
 
+_COPY_DECK: Final = f"""
+    INSERT INTO rates ({", ".join(_RATE_COLUMNS)})
+    SELECT $1, prefix, {", ".join(TERMS)} FROM rates WHERE deck_id = $2 ORDER BY prefix"""  # noqa: S608  # constants
+
 _USED_DIRECTIONS: Final = "SELECT DISTINCT direction AS code FROM rates WHERE deck_id = $1 AND direction <> ''"
 _UNKNOWN: Final = "NOT EXISTS (SELECT FROM directions AS known WHERE known.code = used.code)"
 _COUNT_DIRECTIONS: Final = f"""
@@ -123,6 +127,16 @@ class DeckLoad:
         self.target = target
 
     @property
+    def connection(self) -> Connection:
+        """Where the load goes on: what is asked here sees its rates."""
+        return self._connection
+
+    @property
+    def deck_id(self) -> int:
+        """The deck being loaded."""
+        return self._deck_id
+
+    @property
     def row_start(self) -> str:
         """What every row for `copy` begins with."""
         return f"{self._deck_id}\t"
@@ -138,6 +152,10 @@ class DeckLoad:
         """Stage rows whose prefix may be there: line, line in its slot (services/deck_file/repeats), prefix, TERMS."""
         await self._connection.execute(_STAGING)
         return await self._copy("suspects", rows, _SUSPECT_COLUMNS)
+
+    async def copy_deck(self, deck_id: int) -> int:
+        """Put every rate of another deck into this one, which is empty; how many."""
+        return _count(await self._connection.execute(_COPY_DECK, self._deck_id, deck_id))
 
     async def contradicting(self) -> AsyncIterator[list[tuple[int, int, str, int]]]:
         """Before `store_suspects`: lines that contradict the first row of one of their prefixes, in order.

@@ -147,6 +147,45 @@ def test_a_deck_with_names_of_its_own_is_imported_by_a_profile_made_from_it(cli:
     assert "prefix 79" in cli("rate", "7901", "--tariff", "retail", "--seconds", "1").stdout
 
 
+def test_versions_are_compared_listed_taken_back_and_exported(cli: Cli, tmp_path: Path) -> None:
+    first = write_deck(tmp_path, ["79,Russia,0.1", "44,UK,0.02"], name="first.csv")
+    second = write_deck(tmp_path, ["79,Russia,0.125", "49,Germany,0.01"], name="second.csv")
+    assert cli("rates", "import", first, "--tariff", "retail").returncode == 0
+    done = cli("rates", "diff", "retail", second, "--json")
+    assert done.returncode == 0, done.stderr
+    changes = json.loads(done.stdout)
+    assert changes.pop("worst")["rise"] == [
+        {
+            "prefix": "79",
+            "direction": "Russia",
+            "old_per_minute": "0.1",
+            "new_per_minute": "0.125",
+            "change": "0.025",
+            "percent": "25.0",
+        }
+    ]
+    assert changes == {
+        "tariff": "retail",
+        "currency": "EUR",
+        "from": "version 1",
+        "to": str(second),
+        "rejected": 0,
+        "counts": {"rise": 1, "fall": 0, "new": 1, "gone": 1, "blocked": 0, "unblocked": 0, "terms": 0},
+    }
+    assert cli("rates", "import", second, "--tariff", "retail").returncode == 0
+    table = cli("rates", "diff", "retail", "1", "2", "--by", "price").stdout
+    for words in ("from version 1 to version 2", "dearer", "25.0", "gone"):
+        assert words in table
+    assert "version 1 is published again as version 3 (2 rates)" in cli("rates", "rollback", "retail").stdout
+    versions = json.loads(cli("rates", "list", "--versions", "--json").stdout)["versions"]
+    assert [(one["version"], one["state"]) for one in versions] == [(3, "published"), (2, "retired"), (1, "retired")]
+    history = json.loads(cli("rates", "history", "49", "--tariff", "retail", "--json").stdout)
+    assert [one["matched"] for one in history["versions"]] == [None, "49", None]
+    assert "0.01 per minute, 1/1" in cli("rates", "history", "49", "--tariff", "retail").stdout
+    assert "is in out.csv" in cli("rates", "export", "retail", "out.csv", "--version", "2").stdout
+    assert "79,Russia,0.125" in (tmp_path / "out.csv").read_text(encoding="utf-8-sig")
+
+
 def test_a_blocked_number_is_told_from_one_that_no_rate_serves(cli: Cli, tmp_path: Path) -> None:
     deck = write_deck(tmp_path, ["53,Cuba,0.7", "535,Cuba Mobile,blocked"])
     assert cli("rates", "import", deck, "--tariff", "retail").returncode == 0

@@ -222,7 +222,8 @@ class RowChecker:
             raise RowRejected(f"{name}: is longer than {MAX_DIRECTION_CHARACTERS} characters")
         if "\0" in text:
             raise RowRejected(f"{name}: has a NUL character")
-        return text.translate(_COPY_ESCAPES)
+        # a workbook's cell may have several lines; a name has one, in every file it may be written to
+        return " ".join(text.replace("\r", "\n").split("\n")).translate(_COPY_ESCAPES)
 
     def _field_name(self, field: str) -> str:
         """A field of `Rate` as the file calls the column it came from."""

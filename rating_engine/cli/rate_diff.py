@@ -1,0 +1,172 @@
+"""`rating-engine rates diff`: what a file or a version changes, before it is published."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from rating_engine.cli.common import (
+    ConfigOption,
+    JsonOption,
+    load_settings,
+    open_database,
+    out,
+    print_json,
+    run,
+)
+from rating_engine.cli.rate_versions import TariffArgument
+from rating_engine.cli.rates import ProfileOption, chosen_profile, progress_bar
+from rating_engine.rating.money import format_amount
+from rating_engine.rating.rate import PriceUnit
+from rating_engine.services.deck_import import compare_file
+from rating_engine.services.deck_versions import DeckDifference, Kind, compare_versions
+from rating_engine.storage.deck_versions import DeckVersion, Difference
+
+DEFAULT_SHOWN: Final = 10
+PRICE_DECIMALS_SHOWN: Final = 8  # as many as a price has; one per interval may have more as a price a minute
+PERCENT_DECIMALS: Final = 1
+
+_WORDS: Final = {
+    Kind.RISE: "dearer",
+    Kind.FALL: "cheaper",
+    Kind.NEW: "new",
+    Kind.GONE: "gone",
+    Kind.BLOCKED: "now blocked",
+    Kind.UNBLOCKED: "no longer blocked",
+    Kind.TERMS: "same price a minute, other terms",
+}
+
+
+def diff(
+    tariff: TariffArgument,
+    first: Annotated[str, typer.Argument(metavar="FILE|VERSION", help="A file, or a number for a kept version.")],
+    second: Annotated[
+        int | None,
+        typer.Argument(metavar="[VERSION]", help="Of two versions the later; for a file what it is against."),
+    ] = None,
+    by: Annotated[str, typer.Option(metavar="percent|price", help="What makes a change a large one.")] = "percent",
+    shown: Annotated[int, typer.Option(min=0, help="Of each kind.")] = DEFAULT_SHOWN,
+    price_unit: Annotated[PriceUnit | None, typer.Option(help="As for import.")] = None,
+    sheet: Annotated[str | None, typer.Option(help="As for import.")] = None,
+    profile: ProfileOption = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """What changes: against the published deck, or from one version to another. Nothing is published.
+
+    Prices are compared by a minute once the call goes on. A file is read as an import reads it, rejected rows included.
+    """
+    if by not in ("percent", "price"):
+        raise typer.BadParameter("percent or price", param_hint="--by")
+
+    async def work() -> tuple[str, str, str, DeckDifference, int]:
+        settings = load_settings(config)
+        async with open_database(settings) as database:
+            if first.isdecimal():
+                old, new = (int(first), second) if second is not None else (None, int(first))
+                before, after, found = await compare_versions(
+                    database, tariff, old, new, shown=shown, by_percent=by == "percent"
+                )
+                return _name(before), _name(after), before.currency, found, 0
+        with progress_bar() as show:
+            before, found, rejected = await compare_file(
+                settings.database_url,
+                Path(first),
+                tariff,
+                second,
+                price_unit=price_unit,
+                sheet=sheet,
+                profile=chosen_profile(profile, config),
+                shown=shown,
+                by_percent=by == "percent",
+                on_progress=show,
+            )
+        return _name(before), first, before.currency, found, rejected
+
+    old, new, currency, found, rejected = run(work())
+    if json:
+        print_json(_json(tariff, old, new, currency, found, rejected))
+    else:
+        _print(f"{tariff}: from {old} to {new}", currency, found, rejected)
+
+
+def _print(title: str, currency: str, found: DeckDifference, rejected: int) -> None:
+    counts = Table(title=escape(title), show_header=False)
+    counts.add_column(style="bold")
+    counts.add_column(justify="right")
+    for kind in Kind:
+        counts.add_row(_WORDS[kind], f"{found.counts[kind]:,}")
+    out.print(counts)
+    for kind, rows in found.worst.items():
+        if rows:
+            out.print(_table(kind, rows, currency))
+    if rejected:
+        out.print(f"[bold yellow]Not taken: {rejected:,} rows of the file[/]", highlight=False)
+
+
+def _table(kind: Kind, rows: Any, currency: str) -> Table:
+    table = Table("prefix", "direction", f"{currency} a minute", "now", "change", "%", title=_WORDS[kind])
+    for column in table.columns[2:]:
+        column.justify = "right"
+    for row in rows:
+        table.add_row(
+            row.prefix,
+            escape(row.direction),
+            _price(row.old_minute) or "",
+            _price(row.new_minute) or "",
+            _price(_change(row)) or "",
+            _percent(row) or "",
+        )
+    return table
+
+
+def _json(tariff: str, old: str, new: str, currency: str, found: DeckDifference, rejected: int) -> dict[str, Any]:
+    return {
+        "tariff": tariff,
+        "currency": currency,
+        "from": old,
+        "to": new,
+        "rejected": rejected,
+        "counts": {kind.value: count for kind, count in found.counts.items()},
+        "worst": {kind.value: [_row_json(row) for row in rows] for kind, rows in found.worst.items()},
+    }
+
+
+def _row_json(row: Difference) -> dict[str, Any]:
+    return {
+        "prefix": row.prefix,
+        "direction": row.direction,
+        "old_per_minute": _price(row.old_minute),
+        "new_per_minute": _price(row.new_minute),
+        "change": _price(_change(row)),
+        "percent": _percent(row),
+    }
+
+
+def _change(row: Difference) -> Decimal | None:
+    return None if row.old_minute is None or row.new_minute is None else row.new_minute - row.old_minute
+
+
+def _price(price: Decimal | None) -> str | None:
+    """Rounded where a minute of intervals has more decimals than a price."""
+    if price is None:
+        return None
+    text = format_amount(price, PRICE_DECIMALS_SHOWN)
+    return text.rstrip("0").rstrip(".")
+
+
+def _percent(row: Difference) -> str | None:
+    """None where there is no old price to compare with, or it was nothing."""
+    change = _change(row)
+    return (
+        None if change is None or not row.old_minute else format_amount(change * 100 / row.old_minute, PERCENT_DECIMALS)
+    )
+
+
+def _name(version: DeckVersion) -> str:
+    return f"version {version.version}"

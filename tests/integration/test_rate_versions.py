@@ -1,0 +1,203 @@
+"""Versions of a deck: taken back, exported, looked up, compared."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.services.deck_export import export_deck
+from rating_engine.services.deck_file.errors import DeckFileError
+from rating_engine.services.deck_import import compare_file, import_deck
+from rating_engine.services.deck_versions import DeckDifference, Kind, compare_versions, history, roll_back
+from rating_engine.services.rate_decks import RateDecks
+from rating_engine.storage import deck_versions as store
+from rating_engine.storage.deck_load import TERMS
+from rating_engine.storage.deck_versions import list_versions
+from rating_engine.storage.pool import Database
+from tests.support.decks import BLOCKED, make_tariff, replace_deck, write_deck
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url, timeout_seconds=60)
+    await database.open()
+    yield database
+    await database.close()
+
+
+async def rows_of(database: Database, version: int) -> list[tuple[object, ...]]:
+    """Every rate of a version with all its terms."""
+    rows = await database.fetch(
+        f"SELECT prefix, {', '.join(TERMS)} FROM rates JOIN rate_decks USING (deck_id) WHERE version = $1 ORDER BY 1",
+        version,
+    )
+    return [tuple(row) for row in rows]
+
+
+def names_in(directory: Path) -> list[str]:
+    return sorted(file.name for file in directory.iterdir())
+
+
+async def price_of(database: Database, tariff_id: int, number: str) -> Decimal | None:
+    match = await RateDecks(database).match_rate(tariff_id, number)
+    return None if match is None else match.rate.price_1
+
+
+async def versions_of(database: Database) -> list[tuple[int, str]]:
+    return [(version.version, version.state) for version in await list_versions(database, "retail")]
+
+
+async def publish(database_url: str, directory: Path, *prices: str) -> None:
+    """A version of the tariff retail for each price of 79."""
+    for price in prices:
+        await import_deck(database_url, write_deck(directory, [f"79,Russia,{price}"]), "retail")
+
+
+async def test_a_rollback_publishes_the_version_before_again_as_a_new_one(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    await publish(database_url, tmp_path, "0.1", "0.2", "0.3")
+    tariff_id = await database.fetchval("SELECT tariff_id FROM tariffs")
+    old, published = await roll_back(database_url, "retail", None)
+    assert (old.version, published.version) == (2, 4)
+    assert await price_of(database, tariff_id, "7901") == Decimal("0.2")
+    assert await rows_of(database, 4) == await rows_of(database, 2)
+    assert await versions_of(database) == [(4, "published"), (3, "retired"), (2, "retired"), (1, "retired")]
+    assert (await roll_back(database_url, "retail", 1))[1].version == 5
+    assert await price_of(database, tariff_id, "7901") == Decimal("0.1")
+
+
+async def test_a_rollback_that_cannot_be_says_why_and_changes_nothing(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    with pytest.raises(NotFound, match="there is no tariff retail"):
+        await roll_back(database_url, "retail", None)
+    await publish(database_url, tmp_path, "0.1")
+    with pytest.raises(NotFound, match="has no version before 1"):
+        await roll_back(database_url, "retail", None)
+    with pytest.raises(NotFound, match="has no version 7 any more; kept are: 1"):
+        await roll_back(database_url, "retail", 7)
+    with pytest.raises(InvalidRequest, match="version 1 is the published one"):
+        await roll_back(database_url, "retail", 1)
+    await publish(database_url, tmp_path, "0.2")
+    await database.fetch("DELETE FROM rates USING rate_decks d WHERE d.deck_id = rates.deck_id AND d.version = 1")
+    with pytest.raises(NotFound, match="version 1 of retail was removed meanwhile"):
+        await roll_back(database_url, "retail", 1)
+    assert await versions_of(database) == [(2, "published"), (1, "retired")]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "xlsx"])
+async def test_what_is_exported_imports_again_unchanged(
+    database: Database, database_url: str, tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "CURSOR_ROWS", 2)
+    header = "prefix,direction,price_1,price_n,price_unit,interval_1,interval_n,connect_fee,free_seconds,grace_period"
+    rows = [
+        '0079,"Россия, ""моб""; x",0.12345678,0.1,minute,60,1,0.5,3,2,0.00000001,no',
+        "7,=1+1,9999999999.99999999,0,interval,1,1,0,0,0,0,",
+        "44,back\\slash 'a,0,0,minute,1,1,0,0,0,0,no",
+        "445,Blocked,,,minute,1,1,0,0,0,0,yes",
+        "4455,,1,1,minute,1,1,0,0,0,0,no",
+    ]
+    deck = write_deck(tmp_path, rows, header + ",postcall_surcharge,blocked")
+    await import_deck(database_url, deck, "retail", currency="USD")
+    path = tmp_path / f"exported.{suffix}"
+    assert (await export_deck(database, "retail", None, path)).rates == 5
+    report = await import_deck(database_url, path, "retail")
+    assert (report.taken, report.rejected, report.ignored_columns, report.currency) == (5, 0, (), "USD")
+    assert await rows_of(database, 2) == await rows_of(database, 1)
+    assert names_in(tmp_path) == ["deck.csv", path.name]
+
+
+async def test_an_earlier_version_is_exported_by_its_number_and_half_a_file_is_never_left(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    await publish(database_url, tmp_path, "0.1", "0.2")
+    path = tmp_path / "old.csv"
+    assert (await export_deck(database, "retail", 1, path)).version == 1
+    assert "79,Russia,0.1,0.1,minute" in path.read_text(encoding="utf-8-sig")
+    before = path.read_bytes()
+    await database.fetch("DELETE FROM rates")
+    with pytest.raises(NotFound, match="removed meanwhile"):
+        await export_deck(database, "retail", 1, path)
+    with pytest.raises(InvalidRequest, match=r"ends in neither \.csv nor \.xlsx"):
+        await export_deck(database, "retail", 1, tmp_path / "old.txt")
+    with pytest.raises(DeckFileError, match="cannot write"):
+        await export_deck(database, "retail", 1, tmp_path / "none" / "old.csv")
+    assert path.read_bytes() == before
+    assert names_in(tmp_path) == ["deck.csv", "old.csv"]
+
+
+async def test_the_history_of_a_prefix_says_what_a_call_matched_in_each_version(database: Database) -> None:
+    tariff_id = await make_tariff(database)
+    await replace_deck(database, tariff_id, {"7": "0.1"})
+    await replace_deck(database, tariff_id, {"7": "0.1", "79": "0.3"})
+    await replace_deck(database, tariff_id, {"7": "0.1", "7901": BLOCKED})
+    await replace_deck(database, tariff_id, {"44": "0.1"})
+    digits, found = await history(database, "retail", "+7901", international_prefix="")
+    assert digits == "7901"
+    said = [(m.version.version, m.prefix, m.blocked, m.rate and m.rate.price_1) for m in found]
+    assert said == [
+        (4, None, False, None),
+        (3, "7901", True, Decimal(0)),
+        (2, "79", False, Decimal("0.3")),
+        (1, "7", False, Decimal("0.1")),
+    ]
+    with pytest.raises(NotFound, match="no tariff none"):
+        await history(database, "none", "7901", international_prefix="")
+
+
+OLD = {"1": "0.1", "2": "0.1", "3": "0.1", "4": "0.1", "5": "0", "6": BLOCKED, "7": "0.1", "8": "0.1", "9": "10"}
+NEW = {"1": "0.1", "2": "0.2", "3": "0.05", "5": "0.01", "6": "0.1", "7": BLOCKED, "8": "0.25", "9": "12", "10": "1"}
+
+
+def prefixes_of(found: DeckDifference) -> dict[str, list[str]]:
+    return {kind.value: [row.prefix for row in rows] for kind, rows in found.worst.items() if rows}
+
+
+async def test_a_diff_counts_every_kind_of_change_and_shows_the_largest_first(database: Database) -> None:
+    tariff_id = await make_tariff(database)
+    await replace_deck(database, tariff_id, OLD)
+    await replace_deck(database, tariff_id, NEW)
+    await database.fetch("UPDATE rates SET connect_fee = 1 FROM rate_decks d WHERE version = 2 AND prefix = '1'")
+    await database.fetch("UPDATE rates SET connect_fee = 0 FROM rate_decks d WHERE rates.deck_id = 1")
+    _, _, by_percent = await compare_versions(database, "retail", 1, 2, shown=10, by_percent=True)
+    expected = {"fall": ["3"], "new": ["10"], "gone": ["4"], "blocked": ["7"], "unblocked": ["6"], "terms": ["1"]}
+    assert prefixes_of(by_percent) == {"rise": ["5", "8", "2", "9"], **expected}
+    _, _, by_price = await compare_versions(database, "retail", 1, 2, shown=2, by_percent=False)
+    assert prefixes_of(by_price) == {"rise": ["9", "8"], **expected}
+    assert by_price.counts == by_percent.counts == {kind: 4 if kind is Kind.RISE else 1 for kind in Kind}
+    _, _, none = await compare_versions(database, "retail", None, 2, shown=2, by_percent=True)
+    assert set(none.counts.values()) == {0}
+
+
+async def test_prices_of_an_interval_are_compared_by_the_minute(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    header = "prefix,price_1,price_unit,interval_1,interval_n"
+    await import_deck(database_url, write_deck(tmp_path, ["79,0.6,minute,1,1", "44,0.6,minute,1,1"], header), "retail")
+    path = write_deck(tmp_path, ["79,0.01,interval,1,1", "44,0.1,interval,6,6"], header)
+    _, found, _ = await compare_file(database_url, path, "retail", None, shown=9, by_percent=True)
+    assert prefixes_of(found) == {"rise": ["44"], "terms": ["79"]}
+    assert found.worst[Kind.RISE][0].new_minute == 1
+
+
+async def test_a_file_is_compared_as_it_would_be_imported_and_nothing_of_it_stays(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    await publish(database_url, tmp_path, "0.1", "0.2")
+    path = write_deck(tmp_path, ["79,Russia,0.3", "7901-7902,New,1", "7x,Bad,1", "79,Again,1"], name="next.csv")
+    old, found, rejected = await compare_file(database_url, path, "retail", None, shown=9, by_percent=True)
+    assert (old.version, rejected, prefixes_of(found)) == (2, 2, {"rise": ["79"], "new": ["7901", "7902"]})
+    old, found, _ = await compare_file(database_url, path, "retail", 1, shown=9, by_percent=True)
+    assert (old.version, found.worst[Kind.RISE][0].old_minute) == (1, Decimal("0.1"))
+    assert await versions_of(database) == [(2, "published"), (1, "retired")]
+    assert await database.fetchval("SELECT count(*) FROM rates") == 2
+    assert await database.fetchval("SELECT count(*) FROM directions WHERE code = 'New'") == 0
+    with pytest.raises(NotFound, match="no tariff other"):
+        await compare_file(database_url, path, "other", None, shown=9, by_percent=True)
+    assert await database.fetchval("SELECT count(*) FROM tariffs") == 1
