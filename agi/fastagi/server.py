@@ -131,8 +131,8 @@ class FastAgiServer:
     async def _stop_accepting(self) -> None:
         """Close the listening sockets, and serve whom the system had connected to them before.
 
-        Closing resets the connections that still wait for accept(). Another process on the same port
-        (SO_REUSEPORT) never sees those, so an exchange would lose calls at every restart.
+        Closing resets the connections that still wait for accept(), but where another process has the same socket.
+        A socket of its own on the same port (SO_REUSEPORT) is no help: it never sees those.
         """
         if self._server is None:
             return
