@@ -18,8 +18,7 @@ from agi.fastagi.client import CallFailedError, agi_call
 from rating_engine.storage.pool import Database
 from tests.support.blocking import locked_accounts
 from tests.support.calls import NUMBER
-from tests.support.commands import Commands, Served
-from tests.support.servers import free_port
+from tests.support.commands import Commands, Served, steady_port
 from tests.support.waiting import until, wait_until
 from tests.support.world import add_account, publish_deck
 
@@ -115,7 +114,7 @@ async def refuses(engine: Served) -> bool:
 def test_a_port_that_is_taken_is_named_and_nothing_is_started(cli, setting, workers):
     with socket.create_server(("127.0.0.1", 0)) as stranger:
         taken = stranger.getsockname()[1]
-        ports = {"fastagi_port": free_port(), "http_port": free_port(), setting: taken}
+        ports = {"fastagi_port": steady_port(), "http_port": steady_port(), setting: taken}
         done = cli.run("serve", "--workers", workers, **ports)
 
     assert done.returncode == 1

@@ -17,8 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.commands import COMMAND, COMMAND_SECONDS, Commands, environment
-from tests.support.servers import free_port
+from tests.support.commands import COMMAND, COMMAND_SECONDS, Commands, environment, steady_port
 from tests.support.waiting import wait_until
 
 DEMO = [*COMMAND, "demo", "--calls", "40"]
@@ -146,7 +145,7 @@ def test_what_a_demo_says_to_type_next_works(place):
     assert done.returncode == 0, done.stderr
     typed = [shlex.split(line) for line in done.stdout.splitlines() if line.startswith("  ") and program.name in line]
     assert [words[1] for words in typed] == ["serve", "demo", "rates", "account", "call", "account"]
-    settings = {"embedded_data_dir": place / "data", "spool_dir": place / "spool", "fastagi_port": free_port()}
+    settings = {"embedded_data_dir": place / "data", "spool_dir": place / "spool", "fastagi_port": steady_port()}
     cli = Commands(place, **settings)
 
     with cli.serving(*typed[0][2:], fastagi_port=settings["fastagi_port"]):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -13,11 +15,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.support.servers import free_port
 from tests.support.waiting import HANG_SECONDS, wait_until
 
 COMMAND = [sys.executable, "-m", "rating_engine.cli"]
 COMMAND_SECONDS = 120
+
+
+def steady_port() -> int:
+    """A port of this machine for a program that is started later.
+
+    Below the range from which the kernel takes ports for connections: those come and go while the program starts.
+    """
+    while True:
+        port = random.randrange(20_000, 30_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def environment(**settings: object) -> dict[str, str]:
@@ -63,7 +76,7 @@ class Commands:
     @contextlib.contextmanager
     def serving(self, *flags: str, page: str = "/readyz", **settings: object) -> Iterator[Served]:
         """`serve` with these flags on free ports until it is stopped; it has begun when `page` is answered."""
-        ports = {"fastagi_port": free_port(), "http_port": free_port()}
+        ports = {"fastagi_port": steady_port(), "http_port": steady_port()}
         served = Served(self.directory / "serve.log", [*COMMAND, "serve", *flags])
         ports |= {name: int(str(settings[name])) for name in ports if name in settings}
         served.start(environment(**{**self.settings, **settings, **ports}), self.directory, page, **ports)
