@@ -201,6 +201,7 @@ class EmbeddedPostgres:
             if self._is_ready():
                 return None
             if not self._process.running:
+                self._process.stop()  # lets go of what this side still holds of it
                 return self._process.log_since_start() or "it ended without a word"
             time.sleep(POLL_SECONDS)
         self._process.stop()

@@ -138,6 +138,7 @@ class EmbeddedValkey:
             if self._answers():
                 return None
             if not self._process.running:
+                self._process.stop()  # lets go of what this side still holds of it
                 return self._process.log_since_start() or "it ended without a word"
             time.sleep(POLL_SECONDS)
         self._process.stop()

@@ -58,7 +58,9 @@ class Finishing:
         repeated = False
         for _ in range(CHANGED_TRIES):
             known = known or await self._ledger.find(subscriber.bucket, call.call_key)
-            if isinstance(known, EndedCall) and (repeated or not known.provisional):
+            # What is only read may be lost yet, with a primary that could not tell its standby: the repetition that
+            # settle() finds is committed behind it, and so confirmed with it.
+            if isinstance(known, EndedCall) and (repeated or _contradicts(call, subscriber, known)):
                 return _repeat_finish(call, subscriber, known)
             details = known.details if known is not None else promised or await self._rate_anew(call, subscriber)
             saved = _saved(call, subscriber, details)
@@ -118,6 +120,13 @@ def _settlement(
         ended_at=ended_at,
         details=details,
     )
+
+
+def _contradicts(call: FinishCall, subscriber: Subscriber, ended: EndedCall) -> bool:
+    """Whether this end cannot be that of a call that ended so. What was only assumed of a call, its end corrects."""
+    if ended.account_id != subscriber.account_id:
+        return True
+    return not ended.provisional and ended.seconds != call.seconds
 
 
 def _repeat_finish(call: FinishCall, subscriber: Subscriber, ended: EndedCall) -> Saved | NotSaved:

@@ -15,7 +15,7 @@ from typing import Any, Final
 import asyncpg
 import structlog
 
-from rating_engine.storage.pool import SERVER_SETTINGS
+from rating_engine.storage.connecting import Connection, Connector, NotWritableError, is_read_only
 
 CHANNEL: Final = "rating_engine"
 RECONNECT_SECONDS: Final = 0.5  # between tries; the cost of waiting is speed alone
@@ -31,7 +31,7 @@ class Announcements:
     def __init__(
         self, database_url: str, *, on_change: Callable[[str, str], None], on_lost: Callable[[], None]
     ) -> None:
-        self._url = database_url
+        self._connector = Connector(database_url, timeout_seconds=ANSWER_SECONDS)
         self._on_change = on_change
         self._on_lost = on_lost
         self._task: asyncio.Task[None] | None = None
@@ -73,12 +73,11 @@ class Announcements:
 
     async def _listen(self) -> None:
         """Listen until the connection breaks."""
-        connection = await asyncpg.connect(
-            self._url, timeout=ANSWER_SECONDS, command_timeout=ANSWER_SECONDS, server_settings=SERVER_SETTINGS
-        )
+        connection = await self._connector.connect(command_timeout=ANSWER_SECONDS)
         closed = asyncio.Event()
         connection.add_termination_listener(lambda _: closed.set())
         try:
+            await _expect_writable(connection)
             await connection.add_listener(CHANNEL, self._heard)
             self._on_lost()  # whatever was cached before this moment may have changed unheard
             self._listening.set()
@@ -87,7 +86,7 @@ class Announcements:
                     await asyncio.wait_for(closed.wait(), HEARTBEAT_SECONDS)
                 if closed.is_set():
                     raise ConnectionError("the server closed the connection")
-                await connection.fetchval("SELECT 1")
+                await _expect_writable(connection)
         finally:
             self._listening.clear()
             connection.terminate()
@@ -95,3 +94,9 @@ class Announcements:
     def _heard(self, _connection: Any, _pid: int, _channel: str, payload: object) -> None:
         kind, _, value = str(payload).partition(" ")
         self._on_change(kind, value)
+
+
+async def _expect_writable(connection: Connection) -> None:
+    """What takes no writes announces none: they are made on another server."""
+    if await is_read_only(connection):
+        raise NotWritableError("the server takes no writes")

@@ -14,7 +14,13 @@ from typing import Final
 import asyncpg
 import structlog
 
-from rating_engine.storage.pool import SERVER_SETTINGS, Connection
+from rating_engine.storage.connecting import (
+    SERVER_SETTINGS,
+    Connection,
+    Connector,
+    NotWritableError,
+    is_read_only,
+)
 
 LOCK: Final = 0x57415443  # "WATC": whoever holds it watches the exchanges
 TRY_SECONDS: Final = 1.0  # how soon another process takes over; one cheap statement each
@@ -48,7 +54,7 @@ class Leadership:
         *,
         on_change: Callable[[bool], None] = lambda leading: None,
     ) -> None:
-        self._url = database_url
+        self._connector = Connector(database_url, timeout_seconds=ANSWER_SECONDS)
         self._work = work
         self._on_change = on_change
         self._task: asyncio.Task[None] | None = None
@@ -76,12 +82,11 @@ class Leadership:
 
     async def _stand(self) -> None:
         """Ask for the lock again and again on one connection, and lead while it is held."""
-        connection: Connection = await asyncpg.connect(
-            self._url, timeout=ANSWER_SECONDS, command_timeout=ANSWER_SECONDS, server_settings=_KEEPALIVE
-        )
+        connection = await self._connector.connect(command_timeout=ANSWER_SECONDS, server_settings=_KEEPALIVE)
         try:
             await connection.fetch(_END_WHEN_FROZEN, str(FROZEN_MS))
             while True:
+                await _expect_writable(connection)
                 if await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
                     await self._lead(connection)
                     return
@@ -96,7 +101,7 @@ class Leadership:
         try:
             while True:
                 proved = time.monotonic()
-                await connection.fetchval("SELECT 1")
+                await _expect_writable(connection)
                 done, _ = await asyncio.wait([work], timeout=max(0.0, proved + PROOF_SECONDS - time.monotonic()))
                 if done:
                     return work.result()  # it never ends by itself but by a fault
@@ -109,3 +114,9 @@ class Leadership:
     def _change(self, leading: bool) -> None:
         self.leading = leading
         self._on_change(leading)
+
+
+async def _expect_writable(connection: Connection) -> None:
+    """On a server that takes no writes nobody leads: the others stand for leader on another one."""
+    if await is_read_only(connection):
+        raise NotWritableError("the server takes no writes")

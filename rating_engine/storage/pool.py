@@ -1,7 +1,8 @@
 """The one door to PostgreSQL.
 
 Law: a caller never waits long for a database that is not there. A failed or late statement marks the database down;
-while it is down every statement fails at once with `Unavailable`, and one background probe finds out when it is back.
+while it is down every statement fails at once with `Unavailable`, and one background probe finds out when it is back:
+when it commits, and not only answers.
 """
 
 from __future__ import annotations
@@ -9,39 +10,37 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import asyncpg
 import structlog
 
 from rating_engine.domain.errors import Unavailable
+from rating_engine.storage import connecting
+from rating_engine.storage.connecting import SERVER_SETTINGS, Connection, Connector, prove_writable
+
+__all__ = ["SERVER_SETTINGS", "Connection", "Database"]
 
 PROBE_INTERVAL_SECONDS: Final = 0.2  # how soon a database that is back is used again; one cheap connect each
 STATEMENT_CACHE: Final = 200  # the engine has some dozens of distinct statements
 
-# Settings of every connection. JIT compiles for longer than our statements run.
-SERVER_SETTINGS: Final = {"application_name": "rating-engine", "jit": "off"}
-
 _UNREACHABLE: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
+    *connecting.NEXT_HOST,
     asyncpg.InterfaceError,
+<<<<<<< Updated upstream
     asyncpg.InsufficientResourcesError,  # SQLSTATE class 53: too many connections, out of memory, its disk full
     asyncpg.OperatorInterventionError,  # class 57: shutting down, starting up, cancelled
     asyncpg.PostgresSystemError,  # class 58: its files cannot be read or written
+=======
+    asyncpg.PostgresSystemError,
+>>>>>>> Stashed changes
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.UndefinedFunctionError,
     asyncpg.UndefinedTableError,
-    asyncpg.TargetServerAttributeNotMatched,
 )
 
-if TYPE_CHECKING:  # generic in its stubs alone
-    Connection = asyncpg.Connection[asyncpg.Record]
-else:
-    Connection = asyncpg.Connection
 _log = structlog.get_logger(__name__)
 
 
@@ -60,30 +59,31 @@ class Database:
         self._url = database_url
         self._pool_size = pool_size
         self._timeout = timeout_seconds
-        self._connect_timeout = connect_timeout_seconds
+        self._connector = Connector(database_url, timeout_seconds=connect_timeout_seconds)
         self._on_state = on_state
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._down: str | None = "not connected yet"
         self._probe: asyncio.Task[None] | None = None
+        self._recoveries = 0
+        self._given_back: set[asyncio.Task[None]] = set()
         self._closed = False
 
     async def open(self) -> None:
         """Connect if the server is there; if not, go on down and keep probing. Never fails for an absent server."""
         self._pool = asyncpg.create_pool(
             self._url,
+            connect=self._connector.connect,
             min_size=0,
             max_size=self._pool_size,
-            timeout=self._connect_timeout,
             command_timeout=self._timeout,
             statement_cache_size=STATEMENT_CACHE,
-            server_settings=SERVER_SETTINGS,
             reset=_keep_session,
             max_inactive_connection_lifetime=0,
         )
         await self._pool
         try:
-            async with self._pool.acquire(timeout=self._connect_timeout) as connection:
-                await connection.fetchval("SELECT 1")
+            async with self._pool.acquire(timeout=self._connector.longest_seconds) as connection:
+                await prove_writable(connection, self._timeout)  # type: ignore[arg-type]  # see connection()
         except _UNREACHABLE as error:
             self._mark_down(error)
         else:
@@ -111,13 +111,25 @@ class Database:
         """A connection of the pool. Whatever says "the server is not there" leaves as `Unavailable`."""
         if self._down is not None or self._pool is None:
             raise Unavailable(f"PostgreSQL: {self._down}")
+        recoveries = self._recoveries
         try:
-            async with self._pool.acquire(timeout=self._timeout) as connection:
+            connection = await self._pool.acquire(timeout=self._timeout)
+            lost = False
+            try:
                 yield connection  # type: ignore[misc]  # a PoolConnectionProxy offers the whole of Connection
+            except _UNREACHABLE:
+                lost = True
+                raise
+            finally:
+                if lost:
+                    self._give_back_later(connection)
+                else:
+                    await self._pool.release(connection)
         except _UNREACHABLE as error:
             if isinstance(error, ValueError):  # asyncpg's word for an argument it cannot encode: ours, not the server's
                 raise
-            self._mark_down(error)
+            if recoveries == self._recoveries:  # else it tells of the time before the database was found again
+                self._mark_down(error)
             raise Unavailable(f"PostgreSQL: {_describe(error)}") from error
 
     async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
@@ -135,9 +147,22 @@ class Database:
         async with self.connection() as connection:
             return await connection.fetchval(query, *args)
 
+    def _give_back_later(self, connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> None:
+        """Return a connection whose statement is being cancelled: that may take another deadline, and nobody waits."""
+
+        async def give_back() -> None:
+            assert self._pool is not None
+            with contextlib.suppress(Exception):  # it is closed then, and the pool makes a new one
+                await self._pool.release(connection)
+
+        task = asyncio.create_task(give_back(), name="database-give-back")
+        self._given_back.add(task)
+        task.add_done_callback(self._given_back.discard)
+
     def _mark_up(self) -> None:
         if self._down is not None:
             _log.info("database_up")
+        self._recoveries += 1
         self._down = None
         self._on_state(True)
 
@@ -158,16 +183,22 @@ class Database:
         """
         while not self._closed:
             try:
+<<<<<<< Updated upstream
                 await self._try_fresh_connection()
             except Exception as error:
                 if not isinstance(error, _UNREACHABLE) and self._down != _describe(error):
                     _log.error("database_probe_failed", error=_describe(error), exc_info=error)
+=======
+                await self._try()
+            except Exception as error:  # whatever it is: a probe that gave up would leave the engine down for ever
+>>>>>>> Stashed changes
                 self._down = _describe(error)
                 await asyncio.sleep(PROBE_INTERVAL_SECONDS)
             else:
                 self._mark_up()
                 return
 
+<<<<<<< Updated upstream
     async def _try_fresh_connection(self) -> None:
         connection = await asyncpg.connect(
             self._url, timeout=self._connect_timeout, server_settings=SERVER_SETTINGS, statement_cache_size=0
@@ -178,6 +209,17 @@ class Database:
             await connection.close(timeout=self._connect_timeout)
         assert self._pool is not None
         await self._pool.expire_connections()
+=======
+    async def _try(self) -> None:
+        """Connect anew and commit something. Raises whatever keeps us from it."""
+        connection = await self._connector.connect()
+        try:
+            await prove_writable(connection, self._timeout)
+        finally:
+            # In order, and not cut: a commit that hangs is cancelled, or its session would stay on the server.
+            with contextlib.suppress(Exception):
+                await connection.close(timeout=self._timeout)
+>>>>>>> Stashed changes
 
 
 async def _keep_session(connection: Connection) -> None:
@@ -185,8 +227,6 @@ async def _keep_session(connection: Connection) -> None:
 
 
 def _describe(error: BaseException) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
     if isinstance(error, asyncpg.UndefinedFunctionError | asyncpg.UndefinedTableError):
         return f"the schema is missing or old ({error}); run: rating-engine migrate"
-    return str(error) or type(error).__name__
+    return connecting.describe(error)

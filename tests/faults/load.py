@@ -23,12 +23,13 @@ HOST = "127.0.0.1"
 EXCHANGE = "pbx"
 LINES = 20  # calls at a time: enough for batches, and for every fault to find requests on the wire
 TALK_SECONDS = 0.03  # of the load's own time, of most calls; what a call reports as talked is another matter
-TALKERS = 60  # calls that talk on beside: their ends come in the middle of a fault
+TALKERS = 60  # calls that talk on beside, at most: their ends come in the middle of a fault
 PAUSE_SECONDS = 0.02  # after a no, so that a line that is refused does not fill the log
 SILENCE_SECONDS = 0.1  # after no answer: nobody has to hurry to an engine that is being started
 LATE_SECONDS = 2  # a limit that cuts late: seconds past it that a call may report
 
 ALLOWED, SAVED, SPOOLED, NONE = "allowed", "saved", "spooled", "none"  # NONE: no answer came
+UNAVAILABLE, NOT_KEPT = "declined unavailable", "failed unavailable"
 ACKNOWLEDGED = frozenset({SAVED, SPOOLED})
 
 DECK = {
@@ -108,8 +109,10 @@ class Heard:
 class Load:
     """Calls on LINES lines until `stop`. `port` says where the engine is now."""
 
-    def __init__(self, port: Callable[[], int], logins: list[str], seed: int, *, lost: float = 0.04) -> None:
-        """`lost`: the share of calls whose end is never said again."""
+    def __init__(
+        self, port: Callable[[], int], logins: list[str], seed: int, *, lost: float = 0.04, talkers: int = TALKERS
+    ) -> None:
+        """`lost`: the share of calls whose end is never said again. `talkers`: how many calls talk on beside."""
         self.calls: list[Call] = []
         self.heard: list[Heard] = []
         self.phase = "before"
@@ -118,6 +121,7 @@ class Load:
         self._logins = logins
         self._random = random.Random(seed)
         self._lost = lost
+        self._talkers_wanted = talkers
         self._due: deque[Call] = deque()
         self._talkers: deque[Call] = deque()
         self._lines: list[asyncio.Task[None]] = []
@@ -145,6 +149,14 @@ class Load:
             return len(self.heard) >= goal or self._is_over()
 
         await until(are_answered)
+
+    async def until_talking(self, calls: int) -> None:
+        """Wait until so many calls talk."""
+
+        async def are_talking() -> bool:
+            return len(self._talkers) >= calls or self._is_over()
+
+        await until(are_talking)
 
     async def until_heard(self, kind: str, answer: str) -> None:
         """Wait until a request of this phase has been answered so, in this phase."""
@@ -179,7 +191,7 @@ class Load:
         chance = self._random.random
         while not self._stopping:
             await self._call()
-            if self._talkers and chance() < len(self._talkers) / TALKERS / 10:
+            if chance() < len(self._talkers) / self._talkers_wanted / 10:
                 await self._end(self._talkers.popleft())
             if self._due and chance() < 0.5:
                 await self._end(self._due.popleft())
@@ -217,7 +229,10 @@ class Load:
         if call.allowed:
             limit = call.max_seconds or 0
             call.talked = limit + call.late_seconds if call.wants_seconds > limit else call.wants_seconds
-            if self._random.random() < 0.2 and len(self._talkers) < TALKERS:
+            if (
+                self._random.random() < self._talkers_wanted / (5 * TALKERS)
+                and len(self._talkers) < self._talkers_wanted
+            ):
                 self._talkers.append(call)
                 return
             await asyncio.sleep(self._random.random() * TALK_SECONDS)

@@ -14,7 +14,7 @@ from rating_engine.embedded import EmbeddedServers
 from rating_engine.storage.pool import Database
 from rating_engine.storage.spool_survey import survey
 from tests.faults.books import Audit, audit
-from tests.faults.load import DECK, NONE, SPOOLED, Load
+from tests.faults.load import DECK, NONE, SPOOLED, TALKERS, Load
 from tests.faults.report import Row
 from tests.support.waiting import until
 from tests.support.world import add_account, publish_deck
@@ -93,6 +93,7 @@ async def stage_on(
     *,
     engine_url: str | None = None,
     lost: float = 0.04,
+    talkers: int = TALKERS,
     **settings: str | int | float,
 ) -> AsyncIterator[Stage]:
     """A running engine with a load on it, over the database of `url`, which has the schema and nothing else.
@@ -102,10 +103,9 @@ async def stage_on(
     print(f"seed {seed}: FAULTS_SEED={seed} repeats it; the engine's log is in {directory}")
     database = Database(url)
     await database.open()
-    spool_dir = directory / "spool"
-    urls = {"database_url": engine_url or url, "spool_dir": str(spool_dir)}
-    engine = EngineProcess("engine", directory, {**SETTINGS, **urls, **settings})
-    load = Load(lambda: engine.fastagi_port, list(BALANCES), seed, lost=lost)
+    given = {**SETTINGS, "database_url": engine_url or url, "spool_dir": str(directory / "spool"), **settings}
+    engine = EngineProcess("engine", directory, given)
+    load = Load(lambda: engine.fastagi_port, list(BALANCES), seed, lost=lost, talkers=talkers)
     try:
         await publish_deck(database, rates=DECK)
         for login, balance in BALANCES.items():
@@ -114,7 +114,7 @@ async def stage_on(
             await add_account(database, login, balance=str(balance), overdraft=overdraft, postpaid=postpaid)
         await engine.start()
         load.start()
-        yield Stage(servers, engine, spool_dir, database, load)
+        yield Stage(servers, engine, Path(str(given["spool_dir"])), database, load)
     finally:
         with contextlib.suppress(Exception):
             await asyncio.wait_for(load.stop(), 30)

@@ -7,10 +7,9 @@ import random
 
 import pytest
 
-from tests.faults.load import ALLOWED, SPOOLED
+from tests.faults.load import ALLOWED, SPOOLED, UNAVAILABLE
 from tests.faults.stage import Stage, stage_on
 
-UNAVAILABLE = "declined unavailable"
 AT_RANDOM_REQUESTS = 300  # answered between two faults, at most
 AT_RANDOM_SECONDS = 0.02
 
