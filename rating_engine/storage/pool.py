@@ -27,13 +27,7 @@ STATEMENT_CACHE: Final = 200  # the engine has some dozens of distinct statement
 _UNREACHABLE: Final = (
     *connecting.NEXT_HOST,
     asyncpg.InterfaceError,
-<<<<<<< Updated upstream
-    asyncpg.InsufficientResourcesError,  # SQLSTATE class 53: too many connections, out of memory, its disk full
-    asyncpg.OperatorInterventionError,  # class 57: shutting down, starting up, cancelled
-    asyncpg.PostgresSystemError,  # class 58: its files cannot be read or written
-=======
-    asyncpg.PostgresSystemError,
->>>>>>> Stashed changes
+    asyncpg.PostgresSystemError,  # SQLSTATE class 58: its files cannot be read or written
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InvalidCatalogNameError,
     asyncpg.InvalidAuthorizationSpecificationError,
@@ -183,43 +177,27 @@ class Database:
         """
         while not self._closed:
             try:
-<<<<<<< Updated upstream
                 await self._try_fresh_connection()
             except Exception as error:
                 if not isinstance(error, _UNREACHABLE) and self._down != _describe(error):
                     _log.error("database_probe_failed", error=_describe(error), exc_info=error)
-=======
-                await self._try()
-            except Exception as error:  # whatever it is: a probe that gave up would leave the engine down for ever
->>>>>>> Stashed changes
                 self._down = _describe(error)
                 await asyncio.sleep(PROBE_INTERVAL_SECONDS)
             else:
                 self._mark_up()
                 return
 
-<<<<<<< Updated upstream
     async def _try_fresh_connection(self) -> None:
-        connection = await asyncpg.connect(
-            self._url, timeout=self._connect_timeout, server_settings=SERVER_SETTINGS, statement_cache_size=0
-        )
-        try:
-            await connection.fetchval("SELECT 1", timeout=self._timeout)
-        finally:
-            await connection.close(timeout=self._connect_timeout)
-        assert self._pool is not None
-        await self._pool.expire_connections()
-=======
-    async def _try(self) -> None:
         """Connect anew and commit something. Raises whatever keeps us from it."""
-        connection = await self._connector.connect()
+        connection = await self._connector.connect(statement_cache_size=0)
         try:
             await prove_writable(connection, self._timeout)
         finally:
             # In order, and not cut: a commit that hangs is cancelled, or its session would stay on the server.
             with contextlib.suppress(Exception):
                 await connection.close(timeout=self._timeout)
->>>>>>> Stashed changes
+        assert self._pool is not None
+        await self._pool.expire_connections()
 
 
 async def _keep_session(connection: Connection) -> None:
