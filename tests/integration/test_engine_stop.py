@@ -34,6 +34,8 @@ async def refuses(port: int) -> bool:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:  # it closes at this moment
+        return False
     writer.close()
     return False
 
