@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 
 from rating_engine.domain.errors import RatingEngineError
 from rating_engine.settings import Settings
-from rating_engine.telemetry.redaction import redact_text
+from rating_engine.telemetry.redaction import HIDDEN, redact_text
 
 ENVIRONMENT_PREFIX: Final = "RATING_"
 CONFIG_VARIABLE: Final = "RATING_CONFIG"  # names the configuration file
@@ -157,6 +157,8 @@ def _problem(key: str, value: object, fault: Mapping[str, Any]) -> str:
     """What is wrong with a value, in words: the value (without passwords), and what is expected."""
     field = Settings.model_fields[key]
     shown = redact_text(repr(value))[:VALUE_SHOWN_CHARACTERS]
+    if not field.repr and "@" not in shown:  # holds a secret, and is too broken to tell where
+        shown = HIDDEN
     if fault["type"] == "value_error":
         return f"{fault['ctx']['error']}, not {shown}"
     bare = ", without the unit" if unit_of(key) and isinstance(value, str) else ""

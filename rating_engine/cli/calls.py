@@ -62,8 +62,8 @@ def calls(
 
 
 def _open_table(calls: list[ListedCall]) -> Table:
-    right = [Column(name, justify="right") for name in ("holds", "may cost")]
-    table = Table("call", "login", "destination", "prepared", "answered", "last seen", "mode", *right, "expires")
+    right = Column("holds", justify="right")
+    table = Table("call", "login", "destination", "prepared", "answered", "seen", "mode", right, "expires")
     for call in calls:
         table.add_row(
             str(call.call_key),
@@ -74,7 +74,6 @@ def _open_table(calls: list[ListedCall]) -> Table:
             _when(call.last_seen_at),
             "quota" if call.quota else "full",
             f"{format_amount(call.held)} {call.currency}",
-            f"{format_amount(call.granted)} {call.currency}",
             _when(call.expires_at),
         )
     return table
@@ -90,7 +89,7 @@ def _unfinished_table(calls: list[UnfinishedCall]) -> Table:
             call.destination,
             _when(call.prepared_at),
             _when(call.ended_at),
-            f"{call.state} ({call.disposition})",
+            call.state,
             call.source,
             str(call.seconds),
             f"{format_amount(call.cost)} {call.currency}",
@@ -99,8 +98,11 @@ def _unfinished_table(calls: list[UnfinishedCall]) -> Table:
 
 
 def _when(moment: datetime | None) -> str:
-    """A time as the operator's clock has it; a dash where it is not known."""
-    return "-" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    """A time as the operator's clock has it, with its day where that is not today; a dash where it is not known."""
+    if moment is None:
+        return "-"
+    here = moment.astimezone()
+    return here.strftime("%H:%M:%S" if here.date() == datetime.now().astimezone().date() else "%Y-%m-%d %H:%M")
 
 
 def _iso(moment: datetime | None) -> str | None:

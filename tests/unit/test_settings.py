@@ -270,3 +270,39 @@ def test_the_default_route_is_a_name_with_or_without_a_prefix(value: str, prefix
 def test_a_route_that_would_break_a_dialplan_is_refused(value: str) -> None:
     with pytest.raises(ValidationError):
         Settings(default_route=value)
+
+
+# -- exchanges -----------------------------------------------------------------------------------------------------
+
+
+def test_exchanges_may_be_named_in_the_environment_separated_by_commas(tmp_path: Path) -> None:
+    said = "pbx1=ami://engine:one@10.0.0.1:5038, pbx2=ami://engine:two@10.0.0.2?tls=1"
+    settings = load_settings(None, environ={"RATING_AMI_EXCHANGES": said})
+    assert settings.ami_exchanges == (
+        "pbx1=ami://engine:one@10.0.0.1:5038",
+        "pbx2=ami://engine:two@10.0.0.2?tls=1",
+    )
+
+
+def test_the_secret_of_an_exchange_is_shown_nowhere() -> None:
+    said = f"pbx1=ami://engine:{SECRET}@10.0.0.1"
+    settings = load_settings(None, environ={"RATING_AMI_EXCHANGES": said})
+    assert SECRET not in repr(settings) + str(settings.redacted())
+    assert "pbx1" in str(settings.redacted())
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "pbx1",
+        f"pbx1=ami://engine:{SECRET}",
+        f"pbx1=http://engine:{SECRET}@10.0.0.1",
+        f"pbx1=ami://engine:{SECRET}@10.0.0.1?ssl=1",
+        f"pbx1=ami://engine:{SECRET}@10.0.0.1,pbx1=ami://engine:{SECRET}@10.0.0.2",
+    ],
+)
+def test_a_wrong_exchange_is_refused_and_its_secret_not_repeated(said: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings(None, environ={"RATING_AMI_EXCHANGES": said})
+    assert "ami_exchanges" in str(refused.value)
+    assert SECRET not in str(refused.value)
