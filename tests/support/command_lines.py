@@ -27,11 +27,13 @@ COMMANDS = dict(_commands(typer.main.get_command(app)))
 
 
 def command_of(line: str) -> str:
-    """The full name of the command that `line` runs, settings before it allowed.
+    """The full name of the command that `line` runs, settings before it and a redirection behind it allowed.
 
     AssertionError where there is no such command; click's UsageError where it would not take its arguments.
     """
     words = shlex.split(line, comments=True)
+    if ">" in words:
+        words = words[: words.index(">")]
     while words and _SETTING.fullmatch(words[0]):
         words.pop(0)
     assert words.pop(0) == "rating-engine", line
