@@ -7,7 +7,10 @@ from collections.abc import Iterator
 import pytest
 
 from rating_engine.embedded import EmbeddedServers
+from tests.faults.report import pytest_terminal_summary
 from tests.support.servers import SessionServers
+
+__all__ = ["pytest_terminal_summary"]  # a hook for the whole run: the table of faults
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +14,6 @@ from tests.support.servers import SessionServers
 
 SEED_VARIABLE = "FAULTS_SEED"
 SEEDS = 1_000_000
-TABLE = pytest.StashKey[Table]()
-TABLE_FILE = "faults.md"  # in pytest's cache directory
 
 
 @pytest.fixture(scope="session")
@@ -50,21 +47,7 @@ def seed() -> int:
     return int(os.environ.get(SEED_VARIABLE) or random.SystemRandom().randrange(SEEDS))
 
 
-@pytest.fixture(scope="session")
-def table(pytestconfig: pytest.Config) -> Table:
+@pytest.fixture
+def table(request: pytest.FixtureRequest) -> Table:
     """Where every fault adds its line."""
-    return pytestconfig.stash.setdefault(TABLE, Table())
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Show the table, and keep it for docs/faults.md."""
-    table = config.stash.get(TABLE, Table())
-    if not table.rows:
-        return
-    terminalreporter.section("faults")
-    for line in table.lines():
-        terminalreporter.line(line)
-    if config.cache is not None:
-        file = Path(config.cache.mkdir("faults")) / TABLE_FILE
-        table.write(file)
-        terminalreporter.line(f"also in {file}")
+    return Table(request.node)

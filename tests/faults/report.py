@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
+
+import pytest
+
+PROPERTY = "fault"  # of a test's report
+TABLE_FILE = "faults.md"  # in pytest's cache directory
 
 COLUMNS = (
     "fault", "times", "calls", "in flight", "unanswered", "spooled", "lost", "double-charged", "overspent", "left open",
@@ -33,29 +38,21 @@ class Row:
         return tuple(value if isinstance(value, str) else f"{value:,}" for value in values)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Table:
-    """The rows of one run of the tests."""
+    """Where a test adds its line: it goes with the test's report, from whichever process runs it."""
 
-    rows: list[Row] = field(default_factory=list)
+    node: pytest.Item
 
     def add(self, row: Row) -> None:
         """Add a row; printed at once for whoever runs with -s."""
-        self.rows.append(row)
-        print("\n" + "\n".join(render([row])))
-
-    def lines(self) -> list[str]:
-        """The table as Markdown."""
-        return render(self.rows)
-
-    def write(self, path: Path) -> None:
-        """Write it to a file."""
-        path.write_text("\n".join(self.lines()) + "\n", encoding="utf-8")
+        print("\n" + "\n".join(render([row.cells()])))
+        self.node.user_properties.append((PROPERTY, row.cells()))
 
 
-def render(rows: Sequence[Row]) -> list[str]:
-    """Rows as a Markdown table, columns aligned for reading as text too."""
-    cells = [COLUMNS, *(row.cells() for row in rows)]
+def render(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as a Markdown table, columns aligned for reading as text too."""
+    cells = [COLUMNS, *rows]
     widths = [max(len(line[column]) for line in cells) for column in range(len(COLUMNS))]
     aligned = [
         "| " + " | ".join(text.rjust(width) if n else text.ljust(width) for n, (text, width) in enumerate(pairs)) + " |"
@@ -63,3 +60,18 @@ def render(rows: Sequence[Row]) -> list[str]:
     ]
     rule = "|" + "|".join("-" * (width + 1) + (":" if n else "-") for n, width in enumerate(widths)) + "|"
     return [aligned[0], rule, *aligned[1:]]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Show every row of the run as one table, and keep it for docs/faults.md."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    calls = [report for report in reports if getattr(report, "when", "") == "call"]
+    rows = [value for report in calls for name, value in report.user_properties if name == PROPERTY]
+    if not rows or config.cache is None:
+        return
+    terminalreporter.section("faults")
+    for line in (lines := render(sorted(rows))):
+        terminalreporter.line(line)
+    file = Path(config.cache.mkdir("faults")) / TABLE_FILE
+    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    terminalreporter.line(f"also in {file}")
