@@ -45,6 +45,8 @@ SECOND_LOGIN = """
     SELECT 'b0', bucket, account_id, tariff_id FROM subscribers WHERE login = 'hot'
 """
 
+CONNECTIONS = 4_000  # above any --at-a-time asked for; the default fits a process of 1,024 descriptors
+
 # One reserve and one settle, each a transaction and a batch of one: what an engine without group commit does.
 PGBENCH = """
 \\set n random(0, {accounts} - 1)
@@ -100,6 +102,7 @@ class World:
         settings: dict[str, str | int | float] = {
             "database_url": self.servers.database_url,
             "redis_url": self.servers.redis_url,
+            "fastagi_max_connections": CONNECTIONS,
         }
         if workers > 1:
             settings |= {"workers": workers, "fastagi_port": free_port(), "http_port": free_port()}
