@@ -33,6 +33,8 @@ ANSWERED_AT: Final = "SHARED(RATING_ANSWERED_AT)"  # noted by the shipped dialpl
 TRUNK: Final = "SHARED(RATING_TRUNK)"
 MAX_SECONDS: Final = "RATING_MAX_SECONDS"
 GONE: Final = "no such channel"
+DENIED: Final = "permission denied"
+NOBODY: Final = "rating-engine/nobody"  # no channel has such a name
 
 _log = structlog.get_logger(__name__)
 
@@ -87,8 +89,9 @@ class AmiLink:
             backoff = min(backoff * 2, BACKOFF_MAX_SECONDS)
 
     async def _follow(self, connection: AmiConnection) -> None:
-        """Ping until the connection is lost; raises Unavailable then."""
+        """Ping until the connection is lost; raises Unavailable then. Refused: we may not steer calls."""
         await self._ping(connection)  # the clock is known before the first call is looked at
+        await self._expect_allowed(connection)
         self._sessions += 1
         self._heard_until = self._heard_at
         self._heard_at = time.monotonic()
@@ -100,6 +103,12 @@ class AmiLink:
                 await asyncio.wait_for(connection.lost.wait(), PING_SECONDS)
                 raise Unavailable("the connection was lost")
             await self._ping(connection)
+
+    async def _expect_allowed(self, connection: AmiConnection) -> None:
+        """Only an exchange whose calls can be steered is watched: else its calls would be cut after one slice."""
+        answer = await connection.ask("Hangup", Channel=NOBODY)
+        if DENIED in str(answer.get("Message", "")).lower():
+            raise Refused(f"{self.exchange}: may not end or lengthen calls: manager.conf needs write = call,reporting")
 
     async def _ping(self, connection: AmiConnection) -> None:
         asked = time.monotonic()

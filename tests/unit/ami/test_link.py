@@ -81,6 +81,15 @@ async def test_a_refused_login_is_tried_again(exchange: FakeExchange, link: AmiL
     await until(lambda: link.session == 2)
 
 
+async def test_an_exchange_that_lets_us_watch_but_not_act_is_not_followed(
+    exchange: FakeExchange, link: AmiLink
+) -> None:
+    exchange.answers["Hangup"] = refuse("Permission denied")
+    exchange.cut()
+    await until(lambda: exchange.connections >= 3)
+    assert link.session == 0
+
+
 async def test_what_was_asked_of_a_lost_connection_is_not_asked_of_the_next(
     exchange: FakeExchange, link: AmiLink
 ) -> None:
