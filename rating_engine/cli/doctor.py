@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from agi.channel_variables import RATING_QUOTA
 from agi.dialplan_check import check_dialplan, unsafe_values
 from rating_engine.cli.common import (
     EXIT_FAILED,
@@ -98,10 +99,15 @@ def _probes(settings: Settings, database: Database, dialplan: Path | None) -> di
     async def quota() -> list[Finding]:
         found = await unwatched_exchanges(database, quota_by_default=settings.reservation_mode == "quota")
         mend = "name it in ami_exchanges, as its calls do, and mend its manager.conf; until then calls reserve in full"
-        return [
+        findings = [
             Finding(f"exchange {exchange} is not watched, and {accounts} accounts in quota mode call from it", mend)
             for exchange, accounts in found
         ]
+        text = _dialplan_text(dialplan)
+        if settings.ami_exchanges and text and RATING_QUOTA not in text:
+            old = f"the dialplan does not know {RATING_QUOTA}: it cuts calls in quota mode at the end of their first slice"
+            findings.append(Finding(old, "take config/asterisk/extensions.conf as this engine brings it"))
+        return findings
 
     async def values() -> list[Finding]:
         named = [("default_route", settings.default_route_name), ("default_route", settings.default_route_prefix)]

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agi.channel_variables import RATING_QUOTA
 from rating_engine.runtime import Engine
 from rating_engine.storage.exchange_watch import say_watched
 from rating_engine.storage.open_calls import open_calls_of
@@ -92,3 +93,14 @@ async def test_doctor_says_where_slices_are_wanted_and_nobody_watches(cli, engin
     assert "ami_exchanges" in finding["mend"]
     await say_watched(engine.database, ["test"], 600)
     assert quota_check(cli, reservation_mode="quota") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "known"), [("AGI(callPrepare) L(${RATING_MAX_MS})", 0), ("callPrepare RATING_QUOTA", 1)]
+)
+def test_doctor_says_of_an_older_dialplan_that_it_cuts_every_call_after_one_slice(cli, text, known):
+    file = cli.directory / "extensions.conf"
+    file.write_text(text)
+    done = cli.run("doctor", "--json", "--dialplan", file, ami_exchanges="pbx1=ami://engine:secret@10.0.0.1")
+    (check,) = [check for check in json.loads(done.stdout)["checks"] if check["name"] == "quota"]
+    assert [RATING_QUOTA in finding["what"] for finding in check["findings"]] == [True] * (1 - known)
