@@ -15,8 +15,8 @@ import asyncpg
 # Settings of every connection. JIT compiles for longer than our statements run.
 SERVER_SETTINGS: Final = {"application_name": "rating-engine", "jit": "off"}
 
-# What says that this host cannot be used now, and another may be. A wrong password is none of them.
-NEXT_HOST: Final = (
+# What says that this server cannot be used now.
+AWAY: Final = (
     OSError,
     TimeoutError,
     asyncpg.PostgresConnectionError,
@@ -66,7 +66,7 @@ class Connector:
         for host, port in list(self._hosts):
             try:
                 connection: Connection = await asyncpg.connect(self._url, host=host, port=port, **options)
-            except NEXT_HOST as error:
+            except (*AWAY, asyncpg.PostgresError) as error:  # of a standby that lags, too: it knows no new role yet
                 problems.append(f"{host}: {describe(error)}")
             else:
                 self._hosts.sort(key=(host, port).__ne__)  # first the one that is there, the rest as they were

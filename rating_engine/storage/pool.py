@@ -25,7 +25,7 @@ PROBE_INTERVAL_SECONDS: Final = 0.2  # how soon a database that is back is used 
 STATEMENT_CACHE: Final = 200  # the engine has some dozens of distinct statements
 
 _UNREACHABLE: Final = (
-    *connecting.NEXT_HOST,
+    *connecting.AWAY,
     asyncpg.InterfaceError,
     asyncpg.PostgresSystemError,  # SQLSTATE class 58: its files cannot be read or written
     asyncpg.ReadOnlySQLTransactionError,

@@ -25,6 +25,7 @@ LINES = 20  # calls at a time: enough for batches, and for every fault to find r
 TALK_SECONDS = 0.03  # of the load's own time, of most calls; what a call reports as talked is another matter
 TALKERS = 60  # calls that talk on beside, at most: their ends come in the middle of a fault
 PAUSE_SECONDS = 0.02  # after a no, so that a line that is refused does not fill the log
+STEP = 300  # answers that a load gives well before its waiter takes it for hung
 SILENCE_SECONDS = 0.1  # after no answer: nobody has to hurry to an engine that is being started
 LATE_SECONDS = 2  # a limit that cuts late: seconds past it that a call may report
 
@@ -143,12 +144,9 @@ class Load:
 
     async def after(self, answers: int) -> None:
         """Wait until so many more requests have been answered."""
-        goal = len(self.heard) + answers
-
-        async def are_answered() -> bool:
-            return len(self.heard) >= goal or self._is_over()
-
-        await until(are_answered)
+        start = len(self.heard)
+        for goal in [*range(start, start + answers, STEP), start + answers]:  # a long wait is many short ones
+            await until(lambda goal=goal: self._have_heard(goal))
 
     async def until_talking(self, calls: int) -> None:
         """Wait until so many calls talk."""
@@ -195,6 +193,9 @@ class Load:
                 await self._end(self._talkers.popleft())
             if self._due and chance() < 0.5:
                 await self._end(self._due.popleft())
+
+    async def _have_heard(self, answers: int) -> bool:
+        return len(self.heard) >= answers or self._is_over()
 
     def _is_over(self) -> bool:
         """A line that broke is said at once, and not after a wait in vain."""

@@ -13,7 +13,7 @@ from tests.faults.load import ALLOWED, SAVED, SPOOLED, UNAVAILABLE
 from tests.faults.stage import Stage, stage_on
 from tests.support.tcp_proxy import TcpProxy
 
-AT_RANDOM_REQUESTS = 150
+AT_RANDOM_REQUESTS = 100
 AT_RANDOM_SECONDS = 0.05
 
 
