@@ -105,8 +105,8 @@ def _probes(settings: Settings, database: Database, dialplan: Path | None) -> di
         ]
         text = _dialplan_text(dialplan)
         if settings.ami_exchanges and text and RATING_QUOTA not in text:
-            old = f"the dialplan does not know {RATING_QUOTA}: it cuts calls in quota mode at the end of their first slice"
-            findings.append(Finding(old, "take config/asterisk/extensions.conf as this engine brings it"))
+            problem = f"the dialplan does not know {RATING_QUOTA}: it cuts calls in quota mode after their first slice"
+            findings.append(Finding(problem, "take config/asterisk/extensions.conf as this engine brings it"))
         return findings
 
     async def values() -> list[Finding]:

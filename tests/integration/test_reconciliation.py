@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -281,12 +282,15 @@ async def test_a_finish_under_way_is_given_time(engine, exchange, counted, monke
     assert reconciler.undecided
     assert len(await open_keys(engine)) == 2
 
-    later = time.monotonic
-    monkeypatch.setattr("rating_engine.services.reconciliation.time.monotonic", lambda: later() + 15)
+    def later(seconds: float) -> None:
+        clock = SimpleNamespace(monotonic=lambda: time.monotonic() + seconds)
+        monkeypatch.setattr("rating_engine.services.reconciliation.time", clock)
+
+    later(15)
     await reconciler.turn()
     assert counted.decisions == {"hangup_seen": 1}
 
-    monkeypatch.setattr("rating_engine.services.reconciliation.time.monotonic", lambda: later() + 31)
+    later(31)
     await reconciler.turn()
     assert counted.decisions == {"hangup_seen": 1, "last_seen": 1}
     assert not reconciler.undecided

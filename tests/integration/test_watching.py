@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import asyncpg
 import pytest
@@ -172,6 +173,11 @@ async def test_what_is_said_is_true_for_as_long_as_it_was_said(world):
     assert "b" not in watched
 
 
+def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + seconds)
+    monkeypatch.setattr("rating_engine.services.watched_exchanges.time", clock)
+
+
 async def test_a_copy_of_it_runs_out_by_itself(monkeypatch):
     async def known() -> dict[str, float]:
         return {"a": 5.0}
@@ -180,8 +186,7 @@ async def test_a_copy_of_it_runs_out_by_itself(monkeypatch):
     assert not watched.is_watched("a")
     await watched.refresh()
     assert (watched.is_watched("a"), watched.is_watched("b")) == (True, False)
-    now = time.monotonic
-    monkeypatch.setattr("rating_engine.services.watched_exchanges.time.monotonic", lambda: now() + 6)
+    later(monkeypatch, 6)
     assert not watched.is_watched("a")
 
 
@@ -208,8 +213,7 @@ def test_a_thousand_calls_without_a_watch_say_so_once_and_how_many_they_were(mon
         for _ in range(1_000):
             calls.count("pbx1", "1001")
         assert len(logs) == 1
-        now = time.monotonic
-        monkeypatch.setattr("rating_engine.services.watched_exchanges.time.monotonic", lambda: now() + 61)
+        later(monkeypatch, 61)
         calls.count("pbx1", "1001")
     assert [log["calls"] for log in logs] == [1, 1_000]
     assert {log["event"] for log in logs} == {"quota_without_watch"}
