@@ -1,0 +1,206 @@
+"""Engines that can crash, and a database whose statements can fail: before they are carried out, or just after.
+
+Law: at most one statement is under way at any moment, and a crash comes between two of them, so that what a fault
+leaves behind depends on nothing but the draw.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Coroutine
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import asyncpg
+
+from rating_engine.domain.errors import Unavailable
+from rating_engine.domain.tariff import Route
+from rating_engine.domain.watching import ExpiryPolicy
+from rating_engine.services.charging import Charging, ChargingPolicy
+from rating_engine.services.directory import RouteBook, SubscriberDirectory
+from rating_engine.services.expiry import Expiry
+from rating_engine.services.lasting import LastingCalls
+from rating_engine.services.rate_decks import RateDecks
+from rating_engine.storage.accounts import account_state
+from rating_engine.storage.ledger import Ledger
+from rating_engine.storage.pool import Database
+from rating_engine.storage.routes import enabled_routes
+from rating_engine.storage.subscribers import SubscriberReader
+from tests.support.auditor_nouns import Policy
+
+STATEMENT_SECONDS = 600.0  # virtual time stands still during a statement: this only has to be more than nothing
+CHANGES = ("reserve(", "extend(", "settle(", "expire(", "post_entry(", "UPDATE reservations")
+
+Result = TypeVar("Result")
+_engine: ContextVar[SimulatedEngine | None] = ContextVar("engine", default=None)
+
+
+@dataclass(slots=True)
+class Weather:
+    """How likely a statement of an engine meets each fault; `rng` decides. All 0: none does."""
+
+    rng: random.Random
+    not_done: float = 0.0
+    answer_lost: float = 0.0
+    crash_before: float = 0.0
+    crash_after: float = 0.0
+
+    def draw(self) -> str:
+        """One fault, or none: '' ."""
+        drawn = self.rng.random()
+        for fault in ("not_done", "answer_lost", "crash_before", "crash_after"):
+            chance: float = getattr(self, fault)
+            if drawn < chance:
+                return fault
+            drawn -= chance
+        return ""
+
+
+class SimulatedDatabase(Database):
+    """One connection to the real PostgreSQL. Statements of engines meet the weather; the simulator's own do not."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, pool_size=1, timeout_seconds=STATEMENT_SECONDS, connect_timeout_seconds=STATEMENT_SECONDS)
+        self.weather = Weather(random.Random(0))
+        self.statements = 0
+        self.faults: dict[str, int] = {}
+        self._one_at_a_time = asyncio.Lock()
+
+    async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
+        """All rows."""
+        return await self._meet_weather(query, lambda: super(SimulatedDatabase, self).fetch(query, *args))
+
+    async def fetchrow(self, query: str, *args: Any) -> asyncpg.Record | None:
+        """The first row."""
+        return await self._meet_weather(query, lambda: super(SimulatedDatabase, self).fetchrow(query, *args))
+
+    async def fetchval(self, query: str, *args: Any) -> Any:
+        """The first value."""
+        return await self._meet_weather(query, lambda: super(SimulatedDatabase, self).fetchval(query, *args))
+
+    async def _meet_weather(self, query: str, statement: Callable[[], Awaitable[Result]]) -> Result:
+        engine = _engine.get()
+        if engine is None:
+            return await statement()
+        async with self._one_at_a_time:
+            if engine.dead:
+                raise asyncio.CancelledError
+            self.statements += 1
+            fault = self.weather.draw()
+            if fault:
+                self.faults[fault] = self.faults.get(fault, 0) + 1
+            if not fault:
+                return await statement()
+            if fault in ("answer_lost", "crash_after") and any(name in query for name in CHANGES):
+                await statement()
+            if fault.startswith("crash"):
+                engine.die()
+                await asyncio.get_running_loop().create_future()  # nothing of a dead engine goes on; it is cancelled
+            raise Unavailable(f"simulated: {fault}")
+
+
+class NoObserver:
+    """Counts nothing."""
+
+    def prepared(self, outcome: str, reason: str, seconds: float) -> None:
+        """Nothing."""
+
+    def reconciled(self, decision: str, count: int = 1) -> None:
+        """Nothing."""
+
+    def finished(self, outcome: str, reason: str, seconds: float, overrun: bool) -> None:
+        """Nothing."""
+
+
+class SimulatedEngine:
+    """The real services of one engine process. A crash takes everything that they had in memory."""
+
+    def __init__(self, number: int, database: SimulatedDatabase, policy: Policy, now: Callable[[], datetime]) -> None:
+        self.number = number
+        self.now = now
+        self.dead = False
+        self.crashes = 0
+        self._charging: type[Charging] = Charging
+        self.database = database
+        self.policy = policy
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.boot()
+
+    def boot(self) -> None:
+        """Start with nothing remembered."""
+        database, policy = self.database, self.policy
+        self.dead = False
+        self.ledger = Ledger(database)
+        self.rate_decks = RateDecks(database)
+        self.subscribers = SubscriberDirectory(SubscriberReader(database).by_login)
+        self.routes = RouteBook(lambda: enabled_routes(database), default=Route("default", "", "", 1))
+        self.lasting = LastingCalls(
+            self.ledger,
+            quota_seconds=policy.quota_seconds,
+            grace_seconds=policy.grace_seconds,
+            observer=NoObserver(),
+        )
+        self.expiry = Expiry(
+            self.ledger,
+            database,
+            self.lasting,
+            observer=NoObserver(),
+            policy=ExpiryPolicy(policy.expiry),
+            buckets=1,
+            unseen_seconds=policy.unseen_seconds,
+        )
+        self.charging = self._charging(
+            ledger=self.ledger,
+            subscribers=self.subscribers,
+            rate_decks=self.rate_decks,
+            routes=self.routes,
+            read_account=lambda login: account_state(database, login),
+            policy=ChargingPolicy(
+                max_reserve_seconds=policy.max_reserve_seconds,
+                reservation_grace_seconds=policy.grace_seconds,
+                quota=policy.quota,
+                quota_seconds=policy.quota_seconds,
+            ),
+            observer=NoObserver(),
+            is_watched=policy.watched.__contains__,
+        )
+
+    def boot_with(self, charging: type[Charging]) -> None:
+        """From now on with this in place of Charging: for faults that are planted."""
+        self._charging = charging
+        self.boot()
+
+    def die(self) -> None:
+        """In the midst of things: nothing of it goes on."""
+        self.dead = True
+        self.crashes += 1
+        for task in list(self._tasks):
+            asyncio.get_running_loop().call_soon(task.cancel)
+
+    def start(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
+        """Run `work` as this engine's own, with every task that it makes."""
+        context = copy_context()
+        context.run(_engine.set, self)
+        return asyncio.get_running_loop().create_task(work, context=context)
+
+    def owns(self, task: asyncio.Task[Any]) -> None:
+        """Remember a task until it is done."""
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def note_tasks() -> None:
+    """Make the running loop tell each engine which tasks are its own."""
+    asyncio.get_running_loop().set_task_factory(_make_task)
+
+
+def _make_task(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+    context = options.get("context")
+    engine = _engine.get() if context is None else context.get(_engine)
+    task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
+    if engine is not None:
+        engine.owns(task)
+    return task

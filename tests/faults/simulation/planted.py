@@ -1,0 +1,130 @@
+"""Faults to plant: what the simulation must find, or it proves nothing when it finds nothing.
+
+Each is a small slip in schema.sql or in services/charging, of a kind that a tired author and a tired reader let pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import asyncpg
+
+from rating_engine.domain.account import Subscriber
+from rating_engine.domain.outcomes import CallKey, PrepareOutcome
+from rating_engine.domain.reservation import OpenCall
+from rating_engine.rating.rate import Rate
+from rating_engine.services import charging
+from rating_engine.services.charging import Charging
+from rating_engine.storage.migrate import schema_sql
+
+
+@dataclass(frozen=True, slots=True)
+class PlantedFault:
+    """`slips`: texts of schema.sql and what stands there instead. `charging`: in place of Charging."""
+
+    name: str
+    slips: Sequence[tuple[str, str]] = ()
+    charging: type[Charging] = Charging
+
+
+class RepeatsFromMemory(Charging):
+    """Answers a repeated callPrepare by what this process remembers, not by what is stored."""
+
+    async def _repeat_prepare(self, call_key: CallKey, subscriber: Subscriber) -> PrepareOutcome:
+        held = self._remembered.get(call_key)
+        if isinstance(held, OpenCall):
+            rate = Rate.from_json(held.details.rate)
+            return charging._allowed(call_key, held, rate, subscriber.currency, repeated=True)
+        return await super()._repeat_prepare(call_key, subscriber)
+
+
+class NeverUndoes(Charging):
+    """Leaves reservations of unknown outcome to their expiry, and those of exchanges that left."""
+
+    async def undo_abandoned(self) -> None:
+        """Nothing."""
+
+
+FAULTS = (
+    PlantedFault(
+        "a finish that is said twice is charged twice",
+        [
+            ("COALESCE(cdr.cost, 0) AS charged_before", "0 AS charged_before"),
+            ("WHEN cdr.seconds = r.seconds THEN 'repeated'", ""),
+        ],
+    ),
+    PlantedFault(
+        "the money of an ended call is not freed", [("reserved = reserved - freed[i]", "reserved = reserved")]
+    ),
+    PlantedFault(
+        "an extension grants what is not there",
+        [("account.balance + account.overdraft - account.reserved,\n", "NULL,\n")],
+    ),
+    PlantedFault(
+        "an extension holds nothing",
+        [("UPDATE accounts SET reserved = reserved + more", "UPDATE accounts SET reserved = reserved")],
+    ),
+    PlantedFault(
+        "calls of one batch are granted the same money",
+        [("LEAST(item.maximum, room - new_held)", "LEAST(item.maximum, room)")],
+    ),
+    PlantedFault(
+        "a reservation expires before its time",
+        [
+            ("WHEN r.source = 'expired' AND (old.expires_at > now()) IS NOT FALSE THEN 'still_open'", ""),
+            ("expires_at <= now() AND answered_at IS NULL", "expires_at <= now() + interval '3 min'"),
+        ],
+    ),
+    PlantedFault(
+        "a finish that comes after expiry is not charged",
+        [("WHEN cdr.source = 'expired' THEN 'settled'", "WHEN cdr.source = 'expired' THEN 'repeated'")],
+    ),
+    PlantedFault(
+        "a top-up that is said twice is posted twice",
+        [
+            ("AND reference = p_reference;", "AND reference = p_reference AND false;"),
+            ("CREATE UNIQUE INDEX ledger_entries_once", "CREATE INDEX ledger_entries_once"),
+        ],
+    ),
+    PlantedFault(
+        "what is held does not count against the daily limit",
+        [("SELECT a.daily_limit - a.reserved - CASE", "SELECT a.daily_limit - CASE")],
+    ),
+    PlantedFault(
+        "yesterday's spending counts today",
+        [("CASE WHEN a.spent_on = local_date(a.time_zone) THEN a.day_spent ELSE 0 END", "a.day_spent")],
+    ),
+    PlantedFault(
+        "one call more than the account may have",
+        [("open_calls + new_calls >= item.max_calls", "open_calls > item.max_calls")],
+    ),
+    PlantedFault(
+        "a lost repetition takes the money of a call that runs",
+        [("AND old.claim IS DISTINCT FROM r.claim THEN 'still_open'", "AND false THEN 'still_open'")],
+    ),
+    PlantedFault("a blocked account is lengthened", [("ELSIF account.status <> 'active' THEN", "ELSIF false THEN")]),
+    PlantedFault(
+        "an overrun that was assumed is never taken back",
+        [
+            (
+                "GREATEST(cdrs.overrun + CASE WHEN d.unlimited THEN 0 ELSE d.due END, 0)",
+                "cdrs.overrun + d.overrun",
+            )
+        ],
+    ),
+    PlantedFault("a prepare is repeated from memory", charging=RepeatsFromMemory),
+)
+
+
+async def apply_schema(database_url: str, fault: PlantedFault) -> None:
+    """Make the schema with the fault in it, in an empty database."""
+    schema = schema_sql()
+    for right, wrong in fault.slips:
+        assert schema.count(right) == 1, f"schema.sql has changed; plant {fault.name!r} anew: {right}"
+        schema = schema.replace(right, wrong)
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(schema)
+    finally:
+        await connection.close()
