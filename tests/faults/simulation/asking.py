@@ -57,7 +57,12 @@ class Undo:
     """Free what nobody was heard to hear of."""
 
 
-Ask = Request | Abandon | Expire | Undo
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Charge the finishes that wait in the spool."""
+
+
+Ask = Request | Abandon | Expire | Undo | Replay
 
 
 async def ask(engine: SimulatedEngine, question: Ask) -> Answer:
@@ -107,6 +112,10 @@ async def _ask(engine: SimulatedEngine, question: Ask) -> Answer:
         case Undo():
             await charging.undo_abandoned()
             return DONE
+        case Replay():
+            if engine.finish_spool is not None:
+                await engine.finish_spool.turn(charging.replay_finish)
+            return DONE
         case Void() | Lapse():
             raise AssertionError("no engine is asked this")
 
@@ -129,7 +138,7 @@ def _finished(outcome: FinishOutcome) -> Answer:
     if isinstance(outcome, Saved):
         return "saved", outcome.seconds, outcome.cost, outcome.overrun, outcome.repeated
     if isinstance(outcome, Spooled):
-        return UNKNOWN
+        return "spooled", outcome.cost
     if outcome.reason in (DeclineReason.UNAVAILABLE, DeclineReason.OVERLOADED):
         return UNKNOWN
     return "not_saved", outcome.reason.value

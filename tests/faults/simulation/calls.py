@@ -48,6 +48,7 @@ class Tally:
     started: int = 0
     answered: dict[str, int] = field(default_factory=dict)
     saved: dict[str, list[Answer]] = field(default_factory=dict)
+    spooled: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -243,6 +244,8 @@ class SimulatedCall:
     def _heard_finish(self, told: Finish, answer: Answer) -> None:
         if answer == UNKNOWN:
             self._say_end(told, self._net.rng.randrange(*ASK_AGAIN))
+        elif answer[0] == "spooled":
+            self._net.tally.spooled.add(self.key)
         elif answer[0] == "saved":
             self._net.tally.saved.setdefault(self.key, []).append(answer)
 

@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextvars import Context
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest import mock
 
-from rating_engine.services import rate_decks
+from rating_engine.services import finish_spool, rate_decks
 from rating_engine.storage.pool import Database
 
 START = datetime(2026, 1, 31, 22, 30, tzinfo=UTC)  # so that a run soon sees a month end
@@ -40,13 +40,27 @@ def moment(seconds: float) -> datetime:
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose timers go by `seconds`, which somebody else moves. I/O happens as ever."""
+    """An event loop whose timers go by `seconds`, which somebody else moves. I/O happens as ever.
+
+    What is handed to a thread is done at once: when a thread is done would be another thing that no seed decides.
+    """
 
     seconds: float = 0.0
 
     def time(self) -> float:
         """The virtual time."""
         return self.seconds
+
+    def run_in_executor(  # type: ignore[override]  # the base class answers a future of the same result
+        self, executor: Any, func: Callable[..., Result], *args: Any
+    ) -> asyncio.Future[Result]:
+        """Do it here and now."""
+        done: asyncio.Future[Result] = self.create_future()
+        try:
+            done.set_result(func(*args))
+        except Exception as error:
+            done.set_exception(error)
+        return done
 
 
 class Clock:
@@ -96,7 +110,7 @@ def virtual_loop() -> Iterator[VirtualLoop]:
     loop = VirtualLoop()
     in_step = SimpleNamespace(monotonic=loop.time, perf_counter=time.perf_counter)
     try:
-        with mock.patch.object(rate_decks, "time", in_step):
+        with mock.patch.object(rate_decks, "time", in_step), mock.patch.object(finish_spool, "time", in_step):
             yield loop
     finally:
         loop.run_until_complete(_cancel_rest())

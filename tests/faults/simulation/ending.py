@@ -40,6 +40,11 @@ async def check_ending(stage: Stage, tally: Tally, put_in: Decimal) -> tuple[int
             raise Unexplained(f"call {key} was answered {answers}, and its CDR says {dict(row)}")
         if row["charges"] > 1 or row["total"] != row["cost"]:  # corrections besides: of what was assumed before
             raise Unexplained(f"call {key} is charged {row['charges']} times, {row['total']} for {row['cost']}")
+    for key in sorted(tally.spooled):
+        if key not in rows or rows[key]["source"] in ("expired", "reconciled", "abandoned"):
+            raise Unexplained(f"call {key} was answered as spooled, and is not charged: {dict(rows.get(key, {}))}")
+    if stage.spooled:
+        raise Unexplained(f"these wait on in the spool: {stage.spooled}")
     charged = sum((row["cost"] for row in rows.values()), Decimal(0))
     if balances != put_in - charged:
         raise Unexplained(f"money: {put_in} was put in and {charged} charged, but the balances are {balances}")

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
@@ -22,16 +23,19 @@ from rating_engine.domain.watching import ExpiryPolicy
 from rating_engine.services.charging import Charging, ChargingPolicy
 from rating_engine.services.directory import RouteBook, SubscriberDirectory
 from rating_engine.services.expiry import Expiry
+from rating_engine.services.finish_spool import FinishSpool
 from rating_engine.services.lasting import LastingCalls
 from rating_engine.services.rate_decks import RateDecks
 from rating_engine.storage.accounts import account_state
 from rating_engine.storage.ledger import Ledger
 from rating_engine.storage.pool import Database
 from rating_engine.storage.routes import enabled_routes
+from rating_engine.storage.spool import Spool
 from rating_engine.storage.subscribers import SubscriberReader
 from tests.support.auditor_nouns import Policy
 
 STATEMENT_SECONDS = 600.0  # virtual time stands still during a statement: this only has to be more than nothing
+SPOOL_BYTES = 10**7  # never full here: tests of the spool see to that
 CHANGES = ("reserve(", "extend(", "settle(", "expire(", "post_entry(", "UPDATE reservations")
 
 Result = TypeVar("Result")
@@ -81,29 +85,74 @@ class SimulatedDatabase(Database):
         """The first value."""
         return await self._meet_weather(query, lambda: super(SimulatedDatabase, self).fetchval(query, *args))
 
+    async def weather_of_spools(self, append: Callable[[], Awaitable[None]]) -> None:
+        """The disk is always there; the process is not."""
+        engine = _engine.get()
+        assert engine is not None
+        async with self._one_at_a_time:
+            fault = self._draw(engine)
+            if fault != "crash_before":
+                await append()
+            if fault.startswith("crash"):
+                await self._crash(engine)
+
     async def _meet_weather(self, query: str, statement: Callable[[], Awaitable[Result]]) -> Result:
         engine = _engine.get()
         if engine is None:
             return await statement()
         async with self._one_at_a_time:
-            if engine.dead:
-                raise asyncio.CancelledError
             self.statements += 1
-            fault = self.weather.draw()
-            if fault:
-                self.faults[fault] = self.faults.get(fault, 0) + 1
+            fault = self._draw(engine)
             if not fault:
                 return await statement()
             if fault in ("answer_lost", "crash_after") and any(name in query for name in CHANGES):
                 await statement()
             if fault.startswith("crash"):
-                engine.die()
-                await asyncio.get_running_loop().create_future()  # nothing of a dead engine goes on; it is cancelled
+                await self._crash(engine)
             raise Unavailable(f"simulated: {fault}")
+
+    def _draw(self, engine: SimulatedEngine) -> str:
+        if engine.dead:
+            raise asyncio.CancelledError
+        fault = self.weather.draw()
+        if fault:
+            self.faults[fault] = self.faults.get(fault, 0) + 1
+        return fault
+
+    @staticmethod
+    async def _crash(engine: SimulatedEngine) -> None:
+        engine.die()
+        await asyncio.get_running_loop().create_future()  # nothing of a dead engine goes on: its tasks are cancelled
+
+
+class SimulatedSpool(Spool):
+    """A real spool on the real disk, whose process may die before or after a record is durable."""
+
+    def __init__(
+        self, directory: Path, meet_weather: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]]
+    ) -> None:
+        super().__init__(directory, max_bytes=SPOOL_BYTES)
+        self._meet_weather = meet_weather
+
+    async def append(self, payload: bytes) -> None:
+        """Return when the record is durable."""
+        await self._meet_weather(lambda: super(SimulatedSpool, self).append(payload))
 
 
 class NoObserver:
     """Counts nothing."""
+
+    def spooled(self) -> None:
+        """Nothing."""
+
+    def spool_not_taken(self, reason: str) -> None:
+        """Nothing."""
+
+    def spool_replayed(self, overrun: bool) -> None:
+        """Nothing."""
+
+    def spool_refused(self, reason: str) -> None:
+        """Nothing."""
 
     def prepared(self, outcome: str, reason: str, seconds: float) -> None:
         """Nothing."""
@@ -152,6 +201,10 @@ class SimulatedEngine:
             buckets=1,
             unseen_seconds=policy.unseen_seconds,
         )
+        self.finish_spool: FinishSpool | None = None
+        if self._spool_directory is not None:
+            self._spool = SimulatedSpool(self._spool_directory, database.weather_of_spools)
+            self.finish_spool = FinishSpool(self._spool, is_up=lambda: True, observer=NoObserver())
         self.charging = self._charging(
             ledger=self.ledger,
             subscribers=self.subscribers,
@@ -166,6 +219,7 @@ class SimulatedEngine:
             ),
             observer=NoObserver(),
             is_watched=policy.watched.__contains__,
+            spool=self.finish_spool,
         )
 
     def boot_with(self, charging: type[Charging]) -> None:
@@ -177,6 +231,8 @@ class SimulatedEngine:
         """In the midst of things: nothing of it goes on."""
         self.dead = True
         self.crashes += 1
+        if self._spool is not None:
+            self._spool._store.close()  # the system takes the locks of a dead process; what was written stays
         for task in list(self._tasks):
             asyncio.get_running_loop().call_soon(task.cancel)
 

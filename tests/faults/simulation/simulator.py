@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from rating_engine.services.charging import Charging
 from tests.faults.simulation.agenda import Agenda, Event, Question
-from tests.faults.simulation.asking import Ask, Expire, Undo
+from tests.faults.simulation.asking import Ask, Expire, Replay, Undo
 from tests.faults.simulation.calls import Faults, Network, SimulatedCall
 from tests.faults.simulation.clock import moment
 from tests.faults.simulation.ending import check_ending
@@ -39,6 +39,7 @@ CALLS_A_DAY = 120
 EXPIRE_SECONDS = 30
 IDLE_EXPIRIES = 0.01
 UNDO_SECONDS = 5
+REPLAY_SECONDS = 7
 WATCH_SECONDS = 60
 HANGUPS_MISSED = 0.3
 HANGUP_LATE = (0, 0, 0, 2, 5)  # seconds by which a hangup is seen later than the finish says
@@ -116,6 +117,7 @@ class Run:
         for seconds, action in (
             (EXPIRE_SECONDS, self._expire),
             (UNDO_SECONDS, self._undo),
+            (REPLAY_SECONDS, self._replay),
             (WATCH_SECONDS, self._watch),
         ):
             self._again(seconds, action)
@@ -190,6 +192,11 @@ class Run:
             if self.stage.in_doubt(engine):
                 self._ask(Undo(), engine)
 
+    def _replay(self) -> None:
+        for engine in range(ENGINES):
+            if self.stage.spooled:
+                self._ask(Replay(), engine)
+
     def _watch(self) -> None:
         """Open calls against the channels of the exchange that is watched."""
         books = self.stage.auditor.books
@@ -231,6 +238,7 @@ class Run:
         self._set_weather(CALM)
         self.stage.clock.move(self._agenda.now + SETTLING_SECONDS)
         await self.stage.perform([(engine, Undo()) for engine in range(ENGINES)])
+        await self.stage.perform([(engine, Replay()) for engine in range(ENGINES)])
         await self.stage.perform([(0, Expire())])
         await self.stage.check_all_laws()
 

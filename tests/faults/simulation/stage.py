@@ -9,13 +9,15 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from tests.faults.simulation.asking import Abandon, Ask, Expire, Undo, ask
+from tests.faults.simulation.asking import Abandon, Ask, Expire, Replay, Undo, ask
 from tests.faults.simulation.clock import Clock, install
 from tests.faults.simulation.engines import SimulatedDatabase, SimulatedEngine, note_tasks
 from tests.faults.simulation.operator import Operator
 from tests.support.auditor import Asked, Auditor, Unexplained
-from tests.support.auditor_nouns import DONE, UNKNOWN, Answer, Lapse, Policy, Prepare, Price, Void, key_of
+from tests.support.auditor_nouns import DONE, UNKNOWN, Answer, Finish, Lapse, Policy, Prepare, Price, Void, key_of
 
 MISSED_DECK_SECONDS = (
     30  # how long an engine may rate by a deck whose replacement it was not told (services/rate_decks)
@@ -34,15 +36,21 @@ class Said:
 class Stage:
     """Give it what is asked by `perform`, and time by `clock.move`."""
 
-    def __init__(self, database: SimulatedDatabase, policy: Policy, engines: int) -> None:
+    def __init__(
+        self, database: SimulatedDatabase, policy: Policy, engines: int, spool_directory: Path | None = None
+    ) -> None:
         self.database = database
         self.clock = Clock()
         self.auditor = Auditor(policy, {}, self.clock.now)
         self.operator = Operator(database, self.auditor)
-        self.engines = [SimulatedEngine(number, database, policy, lambda: self.clock.now) for number in range(engines)]
+        self.engines = [
+            SimulatedEngine(number, database, policy, lambda: self.clock.now, spool_directory)
+            for number in range(engines)
+        ]
         self._replaced: list[tuple[int, Mapping[str, Price]]] = []
         # Calls that an engine may void: it asked for them without an answer, or saw their exchange leave.
         self._doubtful: list[set[str]] = [set() for _ in self.engines]
+        self.spooled: list[Finish] = []  # finishes that an engine promised to charge later
         self._heard: dict[str, int] = {}  # times a call was allowed, less the times that the exchange had left by then
 
     async def publish(self, prices: Mapping[str, Price], told: Sequence[int]) -> None:
@@ -87,12 +95,7 @@ class Stage:
         self.auditor.now = self.clock.now
         self._replaced = [entry for entry in self._replaced if self.clock.seconds - entry[0] <= MISSED_DECK_SECONDS]
         self.auditor.earlier_decks = tuple(deck for _, deck in self._replaced)
-        asked: list[Asked] = []
-        for one in said:
-            if isinstance(one.ask, Expire):
-                asked.extend((Lapse(key), one.answer) for key in self._due())
-            elif not isinstance(one.ask, Undo | Abandon):
-                asked.append((one.ask, one.answer))
+        asked = self._asked(said)
         prepared = {one.ask.key for one in said if isinstance(one.ask, Prepare)}
         self._note_doubts(said)
         for key in self._voidable(said):
@@ -102,6 +105,38 @@ class Stage:
         keys = {named for request, _ in asked if (named := key_of(request)) is not None}
         self.auditor.explain(asked, await self.operator.see(sorted(keys)))
         self._forget_doubts(said)
+        self._note_spooled(said)
+
+    def _asked(self, said: Sequence[Said]) -> list[Asked]:
+        """In the auditor's terms: what is asked of one call or account each."""
+        asked: list[Asked] = []
+        for one in said:
+            match one.ask:
+                case Expire():
+                    asked.extend((Lapse(key), one.answer) for key in self._due())
+                case Replay():  # each may be charged by this turn, or wait on
+                    asked.extend((finish, UNKNOWN) for finish in self.spooled)
+                case Undo() | Abandon():
+                    pass
+                case Finish() if one.answer[0] == "spooled":
+                    asked.append((one.ask, UNKNOWN))
+                case _:
+                    asked.append((one.ask, one.answer))
+        return asked
+
+    def _note_spooled(self, said: Sequence[Said]) -> None:
+        for one in said:
+            if isinstance(one.ask, Finish) and one.answer[0] == "spooled":
+                self.spooled.append(one.ask)
+                call = self.auditor.books.call(one.ask.key)
+                right = None if call is None or call.price is None else call.price.cost(one.ask.seconds)
+                if one.answer[1] not in (None, right):
+                    raise Unexplained(f"{one.ask} was spooled for {one.answer[1]}, not {right}")
+        self.spooled = [told for told in self.spooled if not self._is_final(told.key)]
+
+    def _is_final(self, key: str) -> bool:
+        call = self.auditor.books.call(key)
+        return call is not None and call.final
 
     def _due(self) -> list[str]:
         """Open calls whose time is up."""
@@ -153,7 +188,11 @@ async def connect(database_url: str) -> SimulatedDatabase:
 async def opened(database_url: str, policy: Policy, *, engines: int = 2) -> AsyncIterator[Stage]:
     """A stage on an empty database with the schema, in virtual time (`clock.run`), closed afterwards."""
     database = await connect(database_url)
-    try:
-        yield Stage(database, policy, engines)
-    finally:
-        await database.close()
+    with TemporaryDirectory() as spool_directory:
+        stage = Stage(database, policy, engines, Path(spool_directory))
+        try:
+            yield stage
+        finally:
+            for engine in stage.engines:
+                engine.die()
+            await database.close()
