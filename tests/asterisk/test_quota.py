@@ -212,7 +212,9 @@ async def test_a_call_whose_engine_was_killed_is_cut_by_the_exchange_at_the_end_
     await asyncio.sleep(1.5)  # its answer is written down
     await pbx.engine.kill()
     await call.ended()
-    assert abs(int(call.value("RATING_MS")) / 1000 - SLICE_SECONDS) <= WITHIN_SECONDS
+    granted = int(call.value("RATING_MAX_SECONDS"))  # a slice, and what it was lengthened by until then
+    assert SLICE_SECONDS <= granted <= SLICE_SECONDS + 3
+    assert abs(int(call.value("RATING_MS")) / 1000 - granted) <= WITHIN_SECONDS
     await pbx.engine.start()
     (cdr,) = await charged(pbx, alice)
     assert (cdr["state"], cdr["source"], cdr["disposition"]) == ("settled", "reconciled", "ANSWER")
@@ -236,6 +238,20 @@ async def test_a_call_of_an_exchange_that_was_killed_is_charged_until_it_was_las
     (cdr,) = await charged(pbx, bob)
     assert (cdr["state"], cdr["source"], cdr["disposition"]) == ("voided", "reconciled", "LOST")
     assert await pbx.money(bob) == (10, 0)
+
+
+async def test_a_call_whose_engine_and_exchange_died_together_is_charged_by_what_was_written_down(pbx: Pbx) -> None:
+    alice = await pbx.account("10")
+    call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
+    await call.answered()
+    await asyncio.sleep(4)
+    await asyncio.gather(pbx.engine.kill(), pbx.exchange.kill())
+    await pbx.exchange.start()
+    await pbx.engine.start()
+    (cdr,) = await charged(pbx, alice)
+    assert (cdr["state"], cdr["source"]) == ("settled", "reconciled")
+    assert 1 <= cdr["seconds"] <= 6
+    assert await pbx.money(alice) == (10 - cdr["cost"], 0)
 
 
 async def test_where_the_limit_cannot_be_set_a_call_in_quota_mode_ends_the_moment_it_is_answered(
