@@ -102,8 +102,9 @@ class Engine:
         )
         self.fastagi: FastAgiServer | None = None
         self.http: HttpServer | None = None
+        self._expiry = self._make_expiry()
         self._background = [
-            Periodic("expiry", settings.expiry_interval_seconds, self._expiry().turn),
+            Periodic("expiry", settings.expiry_interval_seconds, self._expire),
             Periodic("undo", UNDO_SECONDS, self.charging.undo_abandoned),
             Periodic("gauges", GAUGE_SECONDS, self._measure),
             Periodic("offline", REFRESH_SECONDS, self.offline.refresh),
@@ -216,7 +217,12 @@ class Engine:
             grace_seconds=settings.reservation_grace_seconds,
         )
 
-    def _expiry(self) -> Expiry:
+    async def _expire(self) -> None:
+        """After the spool: an end that is known is charged before its call's money is freed."""
+        if not self.finish_spool.is_behind:
+            await self._expiry.turn()
+
+    def _make_expiry(self) -> Expiry:
         settings = self._settings
         return Expiry(
             self.ledger,

@@ -36,7 +36,12 @@ class EngineProcess:
     """One engine on loopback ports. Settings not given: free ports, and the defaults for the rest."""
 
     def __init__(
-        self, name: str, directory: Path, settings: Mapping[str, str | int | float], *, flags: Sequence[str] = ()
+        self,
+        name: str,
+        directory: Path,
+        settings: Mapping[str, str | int | float | list[str]],
+        *,
+        flags: Sequence[str] = (),
     ) -> None:
         """`directory` is where `name`.toml (the settings, for the owner's eyes), `name`.log and `name`.spool go.
 

@@ -33,6 +33,8 @@ from rating_engine.storage.spool_records import Record
 REPLAY_WINDOW: Final = 128  # finishes charged side by side: they share the ledger's batches and leave calls room
 REPLAY_TRIES: Final = 30  # turns that one finish may fail unexpectedly (half a minute) before it is kept aside
 ADOPT_SECONDS: Final = 10.0  # how long the files of a dead process wait at most for a living one
+# How long others wait for the spool to be emptied once the database is back: thousands a second are charged.
+CATCH_UP_SECONDS: Final = 60.0
 UNREADABLE: Final = "unreadable"
 INTERNAL: Final = "internal"
 
@@ -76,13 +78,23 @@ class FinishSpool:
         self._is_up = is_up
         self._observer = observer
         self._adopt_at = 0.0
+        self._catch_up_until = time.monotonic() + CATCH_UP_SECONDS
         self._stuck: tuple[str, int] = ("", 0)  # the record that fails, and how often it has
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether ends wait that are about to be charged, as when the database is just back.
+
+        Their reservations may have expired meanwhile; whoever frees those now gives their money to others.
+        """
+        return self._spool.holds_files and time.monotonic() < self._catch_up_until
 
     async def keep(self, call: FinishCall, promised: OpenCall | None, *, waited_seconds: float = 0.0) -> FinishOutcome:
         """Spooled once it is on disk, or NotSaved when the disk does not take it either.
 
         `promised`: the call as it was allowed, where that is known. `waited_seconds`: how long ago the finish was said.
         """
+        self._note_outage()
         ended_at = call.ended_at or datetime.now(UTC) - timedelta(seconds=waited_seconds)
         details = None if promised is None else promised.details
         finish = SpooledFinish(replace(call, ended_at=ended_at), details)
@@ -97,6 +109,7 @@ class FinishSpool:
 
     async def turn(self, replay: ReplayFinish) -> None:
         """Take over what dead processes left, and charge what waits until nothing does, or nothing can be charged."""
+        self._note_outage()
         if time.monotonic() >= self._adopt_at:
             self._adopt_at = time.monotonic() + ADOPT_SECONDS
             await self._spool.adopt()
@@ -108,6 +121,10 @@ class FinishSpool:
     async def close(self) -> None:
         """Let go of the files; what waits in them waits for the next process."""
         await self._spool.close()
+
+    def _note_outage(self) -> None:
+        if not self._is_up():
+            self._catch_up_until = time.monotonic() + CATCH_UP_SECONDS
 
     async def _replay(self, window: Window, replay: ReplayFinish) -> bool:
         """Charge the window's records; whether all of those begun are done with."""

@@ -230,7 +230,7 @@ class Spool:
     ) -> None:
         """`on_state` hears (records, bytes) after each change, `on_damage` the number of damaged ranges found."""
         self.directory = directory
-        self.holds_files = False  # whether `window` has anything to look at
+        self.holds_files = True  # whether `window` has anything to look at; for all we know before the first look
         self.has_room = True  # for calls that have not started: the last part is for the ends of those that have
         self._room_below = max_bytes - max_bytes // SPARE_PART
         self._store = SpoolStore(directory, max_bytes=max_bytes)

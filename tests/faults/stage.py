@@ -24,7 +24,9 @@ FAMILIES = {f"family{n}": Decimal(500) for n in range(3)}
 POOR = {f"poor{n}": Decimal(4) for n in range(3)}  # soon declined, and always on the edge
 BALANCES = {**OFFICES, **FAMILIES, **POOR}
 
-SETTINGS: dict[str, str | int | float] = {
+Setting = str | int | float | list[str]
+
+SETTINGS: dict[str, Setting] = {
     "max_reserve_seconds": 60,
     "expiry_interval_seconds": 0.2,
     "subscriber_cache_entries": 5,  # fewer than there are, so that the look-ups are hit by every fault too
@@ -94,7 +96,7 @@ async def stage_on(
     engine_url: str | None = None,
     lost: float = 0.04,
     talkers: int = TALKERS,
-    **settings: str | int | float,
+    **settings: Setting,
 ) -> AsyncIterator[Stage]:
     """A running engine with a load on it, over the database of `url`, which has the schema and nothing else.
 

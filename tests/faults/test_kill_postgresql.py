@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
+import signal
 
 import pytest
 
 from tests.faults.load import ALLOWED, SPOOLED, UNAVAILABLE
-from tests.faults.stage import Stage, stage_on
+from tests.faults.stage import OFFICES, Stage, stage_on
 
 AT_RANDOM_REQUESTS = 300  # answered between two faults, at most
 AT_RANDOM_SECONDS = 0.02
@@ -68,3 +70,52 @@ async def test_engine_and_postgresql_killed_together_forget_no_end_that_was_spoo
 
     table.add(stage.row("PostgreSQL, then the engine: kill -9", found))
     assert found.complaints() == []
+
+
+@pytest.mark.parametrize("times", [2, pytest.param(10, marks=pytest.mark.soak)])
+async def test_a_session_killed_on_the_server_takes_all_others_with_it_and_no_call_is_charged_twice(
+    servers, url, tmp_path, seed, table, times
+):
+    moments = random.Random(seed)
+    async with stage_on(servers, url, tmp_path, seed) as stage:
+        for turn in range(times):
+            stage.load.phase = f"served {turn}"
+            await stage.load.until_heard("prepare", ALLOWED)
+            await stage.load.after(moments.randint(1, AT_RANDOM_REQUESTS))
+            sessions = await stage.database.fetch("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
+            stage.strike()
+            # As the kernel does that is out of memory: PostgreSQL then throws everybody out and recovers.
+            os.kill(moments.choice(sessions)["pid"], signal.SIGKILL)
+        stage.load.phase = "after"
+        await stage.load.until_heard("prepare", ALLOWED)
+        found = await stage.close_books()
+
+    table.add(stage.row("PostgreSQL: kill -9 of one session", found))
+    assert found.complaints() == []
+
+
+async def test_calls_allowed_without_postgresql_are_charged_once_though_the_engine_is_killed_too(
+    servers, url, tmp_path, seed, table
+):
+    settings = {"on_database_down": "allow_postpaid", "allow_postpaid_logins": list(OFFICES)}
+    # Nobody holds money for such a call, so one whose end is never said leaves no trace but in the log.
+    async with stage_on(servers, url, tmp_path, seed, lost=0.0, **settings) as stage:
+        await stage.load.after(AT_RANDOM_REQUESTS)
+        stage.strike()
+        await asyncio.to_thread(servers.postgres.kill)
+        stage.load.phase = "outage"
+        await stage.load.until_heard("finish", SPOOLED)
+        await stage.load.after(AT_RANDOM_REQUESTS)
+        assert set(stage.load.answers("prepare", "outage")) == {ALLOWED, UNAVAILABLE}
+        stage.strike()
+        await asyncio.to_thread(stage.engine.kill)
+        await stage.engine.start()
+        await stage.load.after(AT_RANDOM_REQUESTS)
+        await asyncio.to_thread(servers.postgres.start)
+        stage.load.phase = "back"
+        await stage.load.until_heard("prepare", ALLOWED)
+        found = await stage.close_books()
+
+    table.add(stage.row("PostgreSQL, then the engine: kill -9, offices may call", found))
+    assert found.complaints() == []
+    assert list(stage.spool_dir.glob("*.promise")) == []

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.faults.load import ALLOWED, SAVED, SPOOLED, UNAVAILABLE
+from tests.faults.load import ALLOWED, SAVED, SPOOLED, TALKERS, UNAVAILABLE
 from tests.faults.stage import Stage, stage_on
 from tests.support.tcp_proxy import TcpProxy
 
@@ -33,7 +33,7 @@ async def next_moment(stage: Stage, moments: random.Random) -> None:
     stage.strike()
 
 
-@pytest.mark.parametrize("times", [8, pytest.param(60, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("times", [6, pytest.param(60, marks=pytest.mark.soak)])
 async def test_connections_cut_between_question_and_answer_charge_every_call_once(
     servers, url, tmp_path, seed, table, proxy, times
 ):
@@ -119,3 +119,26 @@ async def test_statements_done_after_their_deadline_charge_every_call_once(
     assert found.complaints() == []
     answers = {heard.answer for heard in stage.load.heard}
     assert answers >= {ALLOWED, UNAVAILABLE, SAVED, SPOOLED}
+
+
+async def test_ends_that_waited_longer_than_their_reservations_are_charged_before_their_money_is_given_away(
+    servers, url, tmp_path, seed, table, proxy
+):
+    async with stage_on(servers, url, tmp_path, seed, engine_url=proxy.url(url)) as stage:
+        await stage.load.until_talking(TALKERS)
+        stage.strike()
+        await proxy.refuse()
+        proxy.cut()
+        stage.load.phase = "outage"
+        await stage.load.until_heard("finish", SPOOLED)
+        await stage.load.after(AT_RANDOM_REQUESTS)
+        spooled = [call.key for call in stage.load.calls if SPOOLED in call.ended]
+        await stage.database.fetch("UPDATE reservations SET expires_at = now()")  # it was a long outage
+        await proxy.accept()
+        found = await stage.close_books()
+        sources = await stage.database.fetch("SELECT source FROM cdrs WHERE call_key = ANY ($1)", spooled)
+
+    table.add(stage.row("network: away for longer than reservations last", found))
+    assert found.complaints() == []
+    assert len(spooled) > 0
+    assert {row["source"] for row in sources} <= {"finish", "unreserved"}

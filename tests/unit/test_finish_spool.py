@@ -14,6 +14,7 @@ import pytest
 from rating_engine.domain.errors import Overloaded, Unavailable
 from rating_engine.domain.outcomes import DeclineReason, FinishCall, FinishOutcome, NotSaved, Saved
 from rating_engine.domain.reservation import CallDetails
+from rating_engine.services import finish_spool
 from rating_engine.services.finish_spool import REPLAY_TRIES, REPLAY_WINDOW, FinishSpool
 from rating_engine.storage.finish_record import finish_from_payload
 from rating_engine.storage.spool import Spool
@@ -253,4 +254,24 @@ async def test_a_spool_that_refuses_says_so(tmp_path, figures):
 
     assert outcome == NotSaved(DeclineReason.UNAVAILABLE, "the spool cannot take it: full")
     assert figures.heard == ["not taken: full"]
+    await spool.close()
+
+
+async def test_it_is_behind_until_what_waits_is_charged(spool, ledger):
+    assert spool.is_behind  # for all that is known before the directory has been looked at
+    await spool.turn(ledger.replay)
+    assert not spool.is_behind
+
+    await keep(spool, "1")
+    assert spool.is_behind
+    await spool.turn(ledger.replay)
+    assert not spool.is_behind
+
+
+async def test_nobody_waits_for_ever_for_a_spool_that_cannot_be_emptied(tmp_path, figures, monkeypatch):
+    monkeypatch.setattr(finish_spool, "CATCH_UP_SECONDS", 0.0)
+    spool = FinishSpool(Spool(tmp_path, max_bytes=1_000_000), is_up=lambda: True, observer=figures)
+    await keep(spool, "1")
+
+    assert not spool.is_behind
     await spool.close()
