@@ -213,7 +213,8 @@ class Settings(BaseModel):
         ge=0,
         le=300,
         description="A caller in quota mode hears a warning this long before the money ends. 0 = none. Long enough to"
-        " say goodbye or to top up. Calls reserved in full are warned by the dialplan's RATING_WARNING.",
+        " say goodbye or to top up, and less than quota_seconds. Calls reserved in full are warned by the dialplan's"
+        " RATING_WARNING.",
     )
     ami_warning_sound: str = Field(
         "beep",
@@ -390,6 +391,12 @@ class Settings(BaseModel):
     def _check_offline_logins(self) -> Self:
         if self.on_database_down == "allow_postpaid" and not self.allow_postpaid_logins:
             raise ValueError("allow_postpaid_logins: must name a login while on_database_down is allow_postpaid")
+        return self
+
+    @model_validator(mode="after")
+    def _check_warning(self) -> Self:
+        if self.ami_warning_seconds >= self.quota_seconds:
+            raise ValueError("ami_warning_seconds: must be less than quota_seconds: no further ahead is the end known")
         return self
 
     @model_validator(mode="after")

@@ -306,3 +306,8 @@ def test_a_wrong_exchange_is_refused_and_its_secret_not_repeated(said: str) -> N
         load_settings(None, environ={"RATING_AMI_EXCHANGES": said})
     assert "ami_exchanges" in str(refused.value)
     assert SECRET not in str(refused.value)
+
+
+def test_a_warning_earlier_than_the_end_can_be_known_is_refused(tmp_path: Path) -> None:
+    said = faults("quota_seconds = 60\nami_warning_seconds = 60\n", tmp_path)
+    assert said == ["settings: ami_warning_seconds: must be less than quota_seconds: no further ahead is the end known"]
