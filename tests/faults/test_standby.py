@@ -49,6 +49,15 @@ async def database(pair: Pair) -> str:
     """The name of a database of this test's own, with the schema."""
     name = pair.database()
     await migrate(pair.primary.url(name))
+
+    # What was committed is on the standby's disk; a busy one replays it a little later, and then has the database.
+    async def replayed() -> bool:
+        found = await asyncio.to_thread(
+            pair.standby.psql, f"SELECT 1 FROM pg_database WHERE datname = '{name}'", "postgres"
+        )
+        return found.strip() == "1"
+
+    await until(replayed)
     return name
 
 
