@@ -214,7 +214,9 @@ async def test_a_call_whose_engine_was_killed_is_cut_by_the_exchange_at_the_end_
     await call.ended()
     granted = int(call.value("RATING_MAX_SECONDS"))  # a slice, and what it was lengthened by until then
     assert SLICE_SECONDS <= granted <= SLICE_SECONDS + 3
-    assert abs(int(call.value("RATING_MS")) / 1000 - granted) <= WITHIN_SECONDS
+    # The engine may die between moving the limit and noting it: then the limit is a lengthening further than the note.
+    lasted = int(call.value("RATING_MS")) / 1000
+    assert granted - WITHIN_SECONDS <= lasted <= SLICE_SECONDS + 3 + WITHIN_SECONDS
     await pbx.engine.start()
     (cdr,) = await charged(pbx, alice)
     assert (cdr["state"], cdr["source"], cdr["disposition"]) == ("settled", "reconciled", "ANSWER")
