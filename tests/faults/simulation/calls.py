@@ -48,7 +48,7 @@ class Tally:
     started: int = 0
     answered: dict[str, int] = field(default_factory=dict)
     saved: dict[str, list[Answer]] = field(default_factory=dict)
-    spooled: set[str] = field(default_factory=set)
+    spooled: list[Finish] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -245,7 +245,7 @@ class SimulatedCall:
         if answer == UNKNOWN:
             self._say_end(told, self._net.rng.randrange(*ASK_AGAIN))
         elif answer[0] == "spooled":
-            self._net.tally.spooled.add(self.key)
+            self._net.tally.spooled.append(told)
         elif answer[0] == "saved":
             self._net.tally.saved.setdefault(self.key, []).append(answer)
 

@@ -9,6 +9,7 @@ from tests.faults.simulation.calls import Tally
 from tests.faults.simulation.stage import Stage
 from tests.support.auditor import Unexplained
 
+NOT_TOLD = ("expired", "reconciled", "abandoned")  # ends that no finish told
 _CALLS = """
     SELECT c.call_key, c.state::text, c.source, c.seconds, c.cost, c.overrun, COALESCE(l.charges, 0) AS charges,
            COALESCE(l.total, 0) AS total
@@ -40,9 +41,10 @@ async def check_ending(stage: Stage, tally: Tally, put_in: Decimal) -> tuple[int
             raise Unexplained(f"call {key} was answered {answers}, and its CDR says {dict(row)}")
         if row["charges"] > 1 or row["total"] != row["cost"]:  # corrections besides: of what was assumed before
             raise Unexplained(f"call {key} is charged {row['charges']} times, {row['total']} for {row['cost']}")
-    for key in sorted(tally.spooled):
-        if key not in rows or rows[key]["source"] in ("expired", "reconciled", "abandoned"):
-            raise Unexplained(f"call {key} was answered as spooled, and is not charged: {dict(rows.get(key, {}))}")
+    for told in tally.spooled:
+        row = rows.get(told.key)
+        if row is None or (row["source"] in NOT_TOLD and row["seconds"] != told.seconds):
+            raise Unexplained(f"{told} was answered as spooled, and is not charged: {row and dict(row)}")
     if stage.spooled:
         raise Unexplained(f"these wait on in the spool: {stage.spooled}")
     charged = sum((row["cost"] for row in rows.values()), Decimal(0))

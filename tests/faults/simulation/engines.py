@@ -39,6 +39,7 @@ SPOOL_BYTES = 10**7  # never full here: tests of the spool see to that
 CHANGES = ("reserve(", "extend(", "settle(", "expire(", "post_entry(", "UPDATE reservations")
 
 Result = TypeVar("Result")
+Work = Callable[[], Awaitable[None]]
 _engine: ContextVar[SimulatedEngine | None] = ContextVar("engine", default=None)
 
 
@@ -85,7 +86,7 @@ class SimulatedDatabase(Database):
         """The first value."""
         return await self._meet_weather(query, lambda: super(SimulatedDatabase, self).fetchval(query, *args))
 
-    async def weather_of_spools(self, append: Callable[[], Awaitable[None]]) -> None:
+    async def weather_of_spools(self, append: Work) -> None:
         """The disk is always there; the process is not."""
         engine = _engine.get()
         assert engine is not None
@@ -167,9 +168,18 @@ class NoObserver:
 class SimulatedEngine:
     """The real services of one engine process. A crash takes everything that they had in memory."""
 
-    def __init__(self, number: int, database: SimulatedDatabase, policy: Policy, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        number: int,
+        database: SimulatedDatabase,
+        policy: Policy,
+        now: Callable[[], datetime],
+        spool_directory: Path | None,
+    ) -> None:
         self.number = number
         self.now = now
+        self._spool_directory = spool_directory
+        self._spool: Spool | None = None
         self.dead = False
         self.crashes = 0
         self._charging: type[Charging] = Charging

@@ -132,11 +132,12 @@ class Stage:
                 right = None if call is None or call.price is None else call.price.cost(one.ask.seconds)
                 if one.answer[1] not in (None, right):
                     raise Unexplained(f"{one.ask} was spooled for {one.answer[1]}, not {right}")
-        self.spooled = [told for told in self.spooled if not self._is_final(told.key)]
+        self.spooled = [told for told in self.spooled if not self._is_charged(told)]
 
-    def _is_final(self, key: str) -> bool:
-        call = self.auditor.books.call(key)
-        return call is not None and call.final
+    def _is_charged(self, told: Finish) -> bool:
+        """Or was found to have ended otherwise: then it is kept for a person."""
+        call = self.auditor.books.call(told.key)
+        return call is not None and (call.final or (call.source == "reconciled" and call.seconds == told.seconds))
 
     def _due(self) -> list[str]:
         """Open calls whose time is up."""
