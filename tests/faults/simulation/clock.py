@@ -23,11 +23,12 @@ Result = TypeVar("Result")
 # `now()` is looked up by its name, and a schema in front of pg_catalog is looked at first.
 _SETUP = """
     CREATE SCHEMA virtual_time;
+    CREATE TABLE virtual_time.clock (now timestamptz NOT NULL);
+    INSERT INTO virtual_time.clock VALUES ('{start}');
     CREATE FUNCTION virtual_time.now() RETURNS timestamptz LANGUAGE sql STABLE AS
-        $$ SELECT pg_catalog.current_setting('virtual_time.now')::timestamptz $$;
+        $$ SELECT now FROM virtual_time.clock $$;
     DO $$ BEGIN
         EXECUTE format('ALTER DATABASE %I SET search_path = virtual_time, public, pg_catalog', current_database());
-        EXECUTE format('ALTER DATABASE %I SET virtual_time.now = %L', current_database(), '{start}');
         -- no test here kills PostgreSQL, so it need not wait for the disk
         EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database());
     END $$;
@@ -88,11 +89,11 @@ class Clock:
         self._loop.seconds = seconds
 
     async def tell(self, database: Database) -> None:
-        """Say the time to a database; it must use one connection, and nothing may be under way on it."""
+        """Say the time to a database that has virtual time."""
         if self._told != self._loop.seconds:
             self._told = self._loop.seconds
             async with database.connection() as connection:
-                await connection.fetchval("SELECT set_config('virtual_time.now', $1, false)", self.now.isoformat())
+                await connection.execute("UPDATE virtual_time.clock SET now = $1", self.now)
 
 
 async def install(database: Database) -> None:

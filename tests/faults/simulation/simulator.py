@@ -194,7 +194,7 @@ class Run:
 
     def _replay(self) -> None:
         for engine in range(ENGINES):
-            if self.stage.spooled:
+            if self.stage.owes:
                 self._ask(Replay(), engine)
 
     def _watch(self) -> None:

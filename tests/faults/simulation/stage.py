@@ -19,9 +19,8 @@ from tests.faults.simulation.operator import Operator
 from tests.support.auditor import Asked, Auditor, Unexplained
 from tests.support.auditor_nouns import DONE, UNKNOWN, Answer, Finish, Lapse, Policy, Prepare, Price, Void, key_of
 
-MISSED_DECK_SECONDS = (
-    30  # how long an engine may rate by a deck whose replacement it was not told (services/rate_decks)
-)
+MISSED_DECK_SECONDS = 30  # an engine that was not told of a new deck rates by the old one (services/rate_decks)
+REPLAYED_WITHIN_SECONDS = 900  # what a dead engine left in its spool: longer than any outage
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,7 @@ class Stage:
         # Calls that an engine may void: it asked for them without an answer, or saw their exchange leave.
         self._doubtful: list[set[str]] = [set() for _ in self.engines]
         self.spooled: list[Finish] = []  # finishes that an engine promised to charge later
+        self._maybe_spooled: list[tuple[int, Finish]] = []  # and when, those of engines that died over them
         self._heard: dict[str, int] = {}  # times a call was allowed, less the times that the exchange had left by then
 
     async def publish(self, prices: Mapping[str, Price], told: Sequence[int]) -> None:
@@ -87,6 +87,11 @@ class Stage:
         if breaches:
             raise Unexplained("\n".join(breaches))
 
+    @property
+    def owes(self) -> bool:
+        """Whether a finish may wait in a spool."""
+        return bool(self.spooled or self._maybe_spooled)
+
     def in_doubt(self, engine: int) -> bool:
         """Whether this engine may have something to undo."""
         return bool(self._doubtful[engine])
@@ -115,7 +120,8 @@ class Stage:
                 case Expire():
                     asked.extend((Lapse(key), one.answer) for key in self._due())
                 case Replay():  # each may be charged by this turn, or wait on
-                    asked.extend((finish, UNKNOWN) for finish in self.spooled)
+                    asked.extend((told, UNKNOWN) for told in self.spooled)
+                    asked.extend((told, UNKNOWN) for _, told in self._maybe_spooled)
                 case Undo() | Abandon():
                     pass
                 case Finish() if one.answer[0] == "spooled":
@@ -132,7 +138,13 @@ class Stage:
                 right = None if call is None or call.price is None else call.price.cost(one.ask.seconds)
                 if one.answer[1] not in (None, right):
                     raise Unexplained(f"{one.ask} was spooled for {one.answer[1]}, not {right}")
+            elif isinstance(one.ask, Finish) and one.answer == UNKNOWN:
+                self._maybe_spooled.append((self.clock.seconds, one.ask))
         self.spooled = [told for told in self.spooled if not self._is_charged(told)]
+        oldest = self.clock.seconds - REPLAYED_WITHIN_SECONDS
+        self._maybe_spooled = [
+            (at, told) for at, told in self._maybe_spooled if at > oldest and not self._is_charged(told)
+        ]
 
     def _is_charged(self, told: Finish) -> bool:
         """Or was found to have ended otherwise: then it is kept for a person."""
