@@ -14,6 +14,7 @@ from tests.faults.stage import OFFICES, Stage, stage_on
 
 AT_RANDOM_REQUESTS = 300  # answered between two faults, at most
 AT_RANDOM_SECONDS = 0.02
+TALKING = 20  # calls that last when the fault comes, so that some end in it
 
 
 async def kill_postgresql(stage: Stage) -> None:
@@ -37,6 +38,7 @@ async def test_postgresql_killed_under_load_costs_no_end_and_service_resumes_by_
     moments = random.Random(seed)
     async with stage_on(servers, url, tmp_path, seed) as stage:
         for _ in range(times):
+            await stage.load.until_talking(TALKING)
             await stage.load.after(moments.randint(1, AT_RANDOM_REQUESTS))
             await asyncio.sleep(moments.random() * AT_RANDOM_SECONDS)
             await kill_postgresql(stage)
@@ -56,6 +58,7 @@ async def test_engine_and_postgresql_killed_together_forget_no_end_that_was_spoo
     moments = random.Random(seed)
     async with stage_on(servers, url, tmp_path, seed) as stage:
         for _ in range(times):
+            await stage.load.until_talking(TALKING)
             await stage.load.after(moments.randint(1, AT_RANDOM_REQUESTS))
             stage.strike()
             await asyncio.to_thread(servers.postgres.kill)

@@ -15,6 +15,7 @@ from tests.support.tcp_proxy import TcpProxy
 
 AT_RANDOM_REQUESTS = 100
 AT_RANDOM_SECONDS = 0.05
+TALKING = 20  # calls that last when the fault comes, so that some end in it
 
 
 @pytest.fixture
@@ -57,6 +58,7 @@ async def test_a_silent_network_declines_calls_keeps_ends_and_is_forgotten_when_
     moments = random.Random(seed)
     async with stage_on(servers, url, tmp_path, seed, engine_url=proxy.url(url)) as stage:
         for turn in range(times):
+            await stage.load.until_talking(TALKING)
             await next_moment(stage, moments)
             proxy.silence()
             stage.load.phase = f"silent {turn}"

@@ -24,6 +24,7 @@ from tests.support.waiting import until
 from tests.support.world import add_account, publish_deck
 
 AT_RANDOM_REQUESTS = 300
+TALKING = 20  # calls that last when the fault comes, so that some end in it
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +124,7 @@ async def test_the_standby_lost_declines_calls_and_what_was_saved_outlives_the_p
     pair, database, tmp_path, seed, table
 ):
     async with stage_on(pair.servers, pair.url(database), tmp_path, seed) as stage:
+        await stage.load.until_talking(TALKING)
         await stage.load.after(AT_RANDOM_REQUESTS)
         stage.strike()
         await asyncio.to_thread(pair.standby.kill)  # from now on no commit is confirmed
