@@ -22,7 +22,6 @@ AWAY: Final = (
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,  # starting up, shutting down, crashed
     asyncpg.InsufficientResourcesError,  # too many connections
-    asyncpg.TargetServerAttributeNotMatched,  # a standby, where the URL wants the primary
 )
 
 _HOST: Final = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>[0-9]+))?")
@@ -61,12 +60,16 @@ class Connector:
         """
         options = {"server_settings": SERVER_SETTINGS, **options, "timeout": self._timeout}
         if len(self._hosts) < 2:
-            return await asyncpg.connect(self._url, **options)
+            try:
+                return await asyncpg.connect(self._url, **options)
+            except asyncpg.TargetServerAttributeNotMatched as error:
+                raise ConnectionError(describe(error)) from error
         problems = []
         for host, port in list(self._hosts):
             try:
                 connection: Connection = await asyncpg.connect(self._url, host=host, port=port, **options)
-            except (*AWAY, asyncpg.PostgresError) as error:  # of a standby that lags, too: it knows no new role yet
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.TargetServerAttributeNotMatched) as error:
+                # Whatever it is, the next one may serve: a standby that lags does not even know a new role yet.
                 problems.append(f"{host}: {describe(error)}")
             else:
                 self._hosts.sort(key=(host, port).__ne__)  # first the one that is there, the rest as they were
@@ -113,5 +116,5 @@ def describe(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
-        return "is a standby"
+        return "it is a standby"
     return str(error) or type(error).__name__

@@ -17,7 +17,7 @@ import asyncpg
 import structlog
 
 from rating_engine.domain.errors import InvalidRequest, Unavailable
-from rating_engine.storage.pool import SERVER_SETTINGS, Connection
+from rating_engine.storage.connecting import Connection, Connector
 
 CONNECT_SECONDS: Final = 5.0  # a person waits, and can say again
 STATEMENT_SECONDS: Final = 3600.0  # ten million rates take some minutes; more is a server that hangs
@@ -220,12 +220,8 @@ async def begin_load(database_url: str, tariff: str, currency: str | None) -> As
     through; OSError is taken for the database's.
     """
     try:
-        connection = await asyncpg.connect(
-            database_url,
-            timeout=CONNECT_SECONDS,
-            command_timeout=STATEMENT_SECONDS,
-            server_settings=SERVER_SETTINGS,
-        )
+        connector = Connector(database_url, timeout_seconds=CONNECT_SECONDS)
+        connection = await connector.connect(command_timeout=STATEMENT_SECONDS)
         try:
             async with connection.transaction():
                 target = await _lock_target(connection, tariff, currency)

@@ -15,7 +15,9 @@ from typing import Final
 import asyncpg
 
 from rating_engine.domain.errors import RatingEngineError, Unavailable
+from rating_engine.storage.connecting import Connector
 
+CONNECT_SECONDS: Final = 10.0  # a person waits, for a server that may be busy starting
 FIRST_VERSION: Final = 1  # what schema.sql was before the first migration file
 MIGRATION_LOCK: Final = 0x52415445  # "RATE": the advisory lock under which one machine at a time migrates
 _FILE_NAME: Final = re.compile(r"^(\d{4})_[a-z0-9_]+\.sql$")
@@ -71,7 +73,7 @@ async def migrate(database_url: str) -> MigrationReport:
     Errors: SchemaTooNew, Unavailable (not reachable, or no such role, password or database), MigrationFailed.
     """
     try:
-        connection = await asyncpg.connect(database_url)
+        connection = await Connector(database_url, timeout_seconds=CONNECT_SECONDS).connect()
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise Unavailable(f"PostgreSQL cannot be reached: {str(error) or type(error).__name__}") from error
     try:

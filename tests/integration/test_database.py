@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from rating_engine.domain.errors import Unavailable
-from rating_engine.storage import announcements
+from rating_engine.storage import announcements, migrate
 from rating_engine.storage.announcements import Announcements
 from rating_engine.storage.connecting import Connector
 from rating_engine.storage.leadership import Leadership
@@ -97,6 +97,12 @@ async def test_a_host_that_does_not_know_the_database_yet_keeps_nobody_from_the_
 
     async with opened(url) as database:
         assert await database.fetchval("SELECT 1") == 1
+
+
+async def test_operators_commands_find_the_next_host_too(empty_database_url, mute, monkeypatch):
+    monkeypatch.setattr(migrate, "CONNECT_SECONDS", 0.2)
+
+    assert (await migrate.migrate(with_hosts(empty_database_url, host_of(mute)))).before == 0
 
 
 # --- servers that answer and take no writes
