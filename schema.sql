@@ -586,6 +586,8 @@ BEGIN
                CASE
                    WHEN a.currency IS NULL THEN 'unknown'
                    WHEN COALESCE(old.account_id, cdr.account_id) <> r.account_id THEN 'conflict'
+                   -- Rated anew, but there is a call after all, whose rate was frozen: look again.
+                   WHEN r.rate IS NOT NULL AND COALESCE(old.account_id, cdr.account_id) IS NOT NULL THEN 'unknown'
                    WHEN r.source = 'expired' AND (old.expires_at > now()) IS NOT FALSE THEN 'still_open'
                    WHEN r.source = 'abandoned' AND old.account_id IS NOT NULL AND old.claim IS DISTINCT FROM r.claim THEN 'still_open'
                    WHEN old.account_id IS NOT NULL THEN 'settled'

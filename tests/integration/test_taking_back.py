@@ -16,11 +16,20 @@ from rating_engine.domain.account import Subscriber
 from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.outcomes import Allowed, Declined, DeclineReason
 from rating_engine.domain.reservation import ReserveOutcome, SettleOutcome, SettleRequest, SettleSource
+from rating_engine.rating.rate import Rate
 from rating_engine.runtime import Engine
 from rating_engine.services.doctor import ledger_balanced
 from tests.support.calls import finish, key_of, prepare
 from tests.support.engines import engine_on
-from tests.support.world import Deck, add_account, publish_deck, reserve_request, settle_request
+from tests.support.world import (
+    CENT_A_SECOND,
+    Deck,
+    add_account,
+    details_of,
+    publish_deck,
+    reserve_request,
+    settle_request,
+)
 
 
 @pytest.fixture
@@ -144,3 +153,40 @@ async def test_what_was_lost_is_freed_although_two_set_about_it_at_once(engine, 
     await asyncio.gather(engine.charging.undo_abandoned(), engine.charging.undo_abandoned())
 
     assert await reserved(engine) == 0
+
+
+async def test_a_finish_that_was_rated_anew_is_told_to_look_again_where_its_call_was_prepared_meanwhile(
+    engine, deck, subscriber
+):
+    await engine.ledger.reserve(reserve_request(subscriber, deck, "1", maximum="4"))
+    anew = settle_request(subscriber, "1", seconds=50, cost="5", details=details_of(subscriber, deck))
+
+    assert (await engine.ledger.settle(anew)).outcome is SettleOutcome.UNKNOWN
+    assert await reserved(engine) == 4
+    saved = await engine.charging.finish_call(finish("1", 50))
+    assert saved.cost == Decimal("0.5")
+
+
+async def test_a_call_prepared_while_its_finish_is_under_way_is_charged_at_the_rate_it_was_allowed_at(
+    engine, deck, subscriber, monkeypatch
+):
+    find = engine.ledger.find
+
+    async def prepared_just_then(bucket, call_key):
+        found = await find(bucket, call_key)
+        if found is None:
+            await publish_deck(engine.database, rates={"49": CENT_A_SECOND})
+            await engine.ledger.reserve(reserve_request(subscriber, replace(deck, deck_id=await newest_deck()), "1"))
+            await publish_deck(engine.database, rates={"49": Rate(price_1="6", price_unit="minute")})
+            engine.rate_decks.forget_all()
+        return found
+
+    async def newest_deck() -> int:
+        return await engine.database.fetchval("SELECT deck_id FROM tariffs")
+
+    monkeypatch.setattr(engine.ledger, "find", prepared_just_then)
+
+    saved = await engine.charging.finish_call(finish("1", 50))
+
+    assert (saved.cost, saved.overrun) == (Decimal("0.5"), 0)
+    assert await engine.database.fetchval("SELECT source FROM cdrs") == "finish"
