@@ -65,10 +65,20 @@ class Weather:
 
 
 class SimulatedDatabase(Database):
-    """One connection to the real PostgreSQL. Statements of engines meet the weather; the simulator's own do not."""
+    """The real PostgreSQL. Statements of engines meet the weather; the simulator's own do not.
 
-    def __init__(self, url: str) -> None:
-        super().__init__(url, pool_size=1, timeout_seconds=STATEMENT_SECONDS, connect_timeout_seconds=STATEMENT_SECONDS)
+    With more than one connection statements really run side by side: then no seed decides what comes first, and there
+    is no weather.
+    """
+
+    def __init__(self, url: str, *, connections: int = 1) -> None:
+        super().__init__(
+            url,
+            pool_size=connections,
+            timeout_seconds=STATEMENT_SECONDS,
+            connect_timeout_seconds=STATEMENT_SECONDS,
+        )
+        self._parallel = connections > 1
         self.weather = Weather(random.Random(0))
         self.statements = 0
         self.faults: dict[str, int] = {}
@@ -99,7 +109,7 @@ class SimulatedDatabase(Database):
 
     async def _meet_weather(self, query: str, statement: Callable[[], Awaitable[Result]]) -> Result:
         engine = _engine.get()
-        if engine is None:
+        if engine is None or self._parallel:
             return await statement()
         async with self._one_at_a_time:
             self.statements += 1

@@ -47,8 +47,6 @@ class Operator:
 
     async def publish(self, prices: Mapping[str, Price]) -> None:
         """Replace the deck."""
-        async with self._database.connection() as connection:
-            await connection.execute("UPDATE rate_decks SET state = 'retired' WHERE state = 'published'")
         deck = await publish_deck(self._database, TARIFF, {prefix: _rate(price) for prefix, price in prices.items()})
         self.tariff_id = deck.tariff_id
         self._auditor.deck = prices

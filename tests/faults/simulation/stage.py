@@ -185,22 +185,22 @@ class Stage:
         return sorted(key for key in undone if self._heard.get(key, 0) <= 0)
 
 
-async def connect(database_url: str) -> SimulatedDatabase:
+async def connect(database_url: str, *, connections: int = 1) -> SimulatedDatabase:
     """The database of a stage: an empty one with the schema, which gets virtual time."""
     setup = SimulatedDatabase(database_url)
     await setup.open()
     await install(setup)
     await setup.close()
     note_tasks()
-    database = SimulatedDatabase(database_url)
+    database = SimulatedDatabase(database_url, connections=connections)
     await database.open()
     return database
 
 
 @asynccontextmanager
-async def opened(database_url: str, policy: Policy, *, engines: int = 2) -> AsyncIterator[Stage]:
+async def opened(database_url: str, policy: Policy, *, engines: int = 2, connections: int = 1) -> AsyncIterator[Stage]:
     """A stage on an empty database with the schema, in virtual time (`clock.run`), closed afterwards."""
-    database = await connect(database_url)
+    database = await connect(database_url, connections=connections)
     with TemporaryDirectory() as spool_directory:
         stage = Stage(database, policy, engines, Path(spool_directory))
         try:
