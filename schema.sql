@@ -12,34 +12,136 @@
 
 CREATE TYPE account_kind      AS ENUM ('prepaid', 'postpaid');
 CREATE TYPE party_status      AS ENUM ('active', 'blocked');
-CREATE TYPE deck_state        AS ENUM ('loading', 'published', 'retired');  -- loading -> published -> retired
-CREATE TYPE ledger_entry_kind AS ENUM ('opening', 'topup', 'charge', 'correction');
+CREATE TYPE deck_state        AS ENUM ('loading', 'published', 'withdrawn');  -- loading -> published (-> withdrawn)
+CREATE TYPE ledger_entry_kind AS ENUM ('opening', 'topup', 'charge', 'correction', 'fee');
 -- How a call ended for its money. An expired call may still become settled or voided by a late finish.
 CREATE TYPE cdr_state         AS ENUM ('settled', 'voided', 'expired');
 
 ---------------------------------------------------------------------------------------------------------------
 -- Reference tables: tariffs, rate decks, directions, routes, subscribers
 
+-- A tariff is what a subscriber has, or adds to it (an option), or what a carrier charges us (the cost of a route).
+-- `version` grows with every change of what an engine remembers of a tariff: its settings, bands, packages, routes and
+-- the timeline of its decks. reserve() refuses what was planned from another version.
 CREATE TABLE tariffs (
-    tariff_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    name        text   NOT NULL UNIQUE CHECK (name <> ''),
-    currency    text   NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
-    deck_id     bigint,                     -- the published deck; NULL until the first import
-    created_at  timestamptz NOT NULL DEFAULT now()
+    tariff_id           bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name                text NOT NULL UNIQUE CHECK (name <> ''),
+    currency            text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    description         text NOT NULL DEFAULT '',
+    is_option           boolean NOT NULL DEFAULT false,      -- added to a subscriber beside its tariff
+    multiplier          numeric(12, 6) NOT NULL DEFAULT 1 CHECK (multiplier > 0),    -- of every price and fee: the markup
+    switch_price        numeric(20, 6) NOT NULL DEFAULT 0 CHECK (switch_price >= 0), -- what changing to it costs, in its currency
+    decimals            smallint NOT NULL DEFAULT 5 CHECK (decimals BETWEEN 0 AND 6),
+    increment_mode      text NOT NULL DEFAULT 'interval' CHECK (increment_mode IN ('interval', 'total')),
+    duration_rounding   text NOT NULL DEFAULT 'up' CHECK (duration_rounding IN ('up', 'nearest')),
+    minimum_charge      numeric(18, 8) NOT NULL DEFAULT 0 CHECK (minimum_charge >= 0),  -- a rate's own counts where it has one
+    time_zone           text NOT NULL DEFAULT 'UTC',         -- of its bands and package periods
+    band_mode           text NOT NULL DEFAULT 'start' CHECK (band_mode IN ('start', 'split')),
+    holiday_calendar    text NOT NULL DEFAULT '',            -- '': none
+    by_routing_number   boolean NOT NULL DEFAULT false,      -- price by the routing number (LRN), not by the dialled one
+    route_order         text NOT NULL DEFAULT 'priority' CHECK (route_order IN ('priority', 'cost', 'quality', 'manual')),
+    allow_loss          boolean NOT NULL DEFAULT false,      -- off: no route whose minute costs more than it is sold for
+    version             integer NOT NULL DEFAULT 1,
+    created_at          timestamptz NOT NULL DEFAULT now()
 );
 
+-- The timeline of a tariff: at any instant the published deck with the latest effective_from that is not after it is in
+-- force, of several the newest version. A deck may be published ahead, and withdrawn before it comes into force.
 CREATE TABLE rate_decks (
     deck_id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     tariff_id       bigint NOT NULL REFERENCES tariffs,
     version         integer NOT NULL,
     state           deck_state NOT NULL DEFAULT 'loading',
+    effective_from  timestamptz,                   -- NULL while loading
     rate_count      integer NOT NULL DEFAULT 0,
     longest_prefix  smallint NOT NULL DEFAULT 0,   -- a match depends on this many leading digits only
     created_at      timestamptz NOT NULL DEFAULT now(),
     published_at    timestamptz,
-    UNIQUE (tariff_id, version)
+    UNIQUE (tariff_id, version),
+    CHECK (state = 'loading' OR effective_from IS NOT NULL)
 );
-ALTER TABLE tariffs ADD FOREIGN KEY (deck_id) REFERENCES rate_decks;
+CREATE INDEX rate_decks_timeline ON rate_decks (tariff_id, effective_from DESC, version DESC) WHERE state = 'published';
+
+CREATE FUNCTION deck_at(p_tariff_id bigint, p_at timestamptz) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT deck_id FROM rate_decks
+    WHERE tariff_id = p_tariff_id AND state = 'published' AND effective_from <= p_at
+    ORDER BY effective_from DESC, version DESC LIMIT 1
+$$;
+
+-- Time of day. The first window, by position, that holds an instant gives its band; '' is what no window holds.
+-- days: 1 Monday to 7 Sunday, 8 holidays of the tariff's calendar, on which the other days don't count.
+-- Half-open, [starts, ends): 08:00 belongs to the window that starts then. One that ends at or before its start goes on
+-- into the next day; 00:00 to 24:00 is the whole day.
+CREATE TABLE tariff_bands (
+    tariff_id  bigint NOT NULL REFERENCES tariffs,
+    position   smallint NOT NULL,
+    band       text NOT NULL CHECK (band ~ '^[a-z][a-z0-9_-]{0,31}$'),
+    days       smallint[] NOT NULL CHECK (days <@ ARRAY[1, 2, 3, 4, 5, 6, 7, 8]::smallint[] AND cardinality(days) > 0),
+    starts     time NOT NULL,
+    ends       time NOT NULL,
+    PRIMARY KEY (tariff_id, position)
+);
+CREATE TABLE holidays (
+    calendar  text NOT NULL CHECK (calendar <> ''),
+    day       date NOT NULL,
+    name      text NOT NULL DEFAULT '',
+    PRIMARY KEY (calendar, day)
+);
+
+CREATE TABLE direction_groups (
+    name       text NOT NULL CHECK (name <> ''),
+    direction  text NOT NULL,                      -- a code
+    PRIMARY KEY (name, direction)
+);
+
+-- What a subscriber of a tariff may use up in a period. `free`: so many billed seconds cost nothing. `volume`: nothing
+-- is free, but the price of a call falls by the steps with the seconds used before it.
+CREATE TABLE packages (
+    package_id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tariff_id        bigint NOT NULL REFERENCES tariffs,
+    name             text NOT NULL CHECK (name <> ''),
+    kind             text NOT NULL CHECK (kind IN ('free', 'volume')),
+    direction_group  text NOT NULL DEFAULT '',     -- '': every direction
+    seconds          integer CHECK (seconds > 0),  -- free ones in a period
+    period           text NOT NULL DEFAULT 'month' CHECK (period IN ('day', 'week', 'month')),
+    carry_over       text NOT NULL DEFAULT 'none' CHECK (carry_over IN ('none', 'next', 'all')),
+    waives_fees      boolean NOT NULL DEFAULT false,  -- a call covered whole has no connect fee and no surcharge
+    position         integer NOT NULL DEFAULT 0,      -- the lowest is used up first
+    UNIQUE (tariff_id, name),
+    CHECK ((kind = 'free') = (seconds IS NOT NULL))
+);
+CREATE TABLE package_steps (
+    package_id     bigint NOT NULL REFERENCES packages ON DELETE CASCADE,
+    after_seconds  integer NOT NULL CHECK (after_seconds > 0),
+    multiplier     numeric(12, 6) NOT NULL CHECK (multiplier > 0),  -- of every price, for calls that start beyond
+    PRIMARY KEY (package_id, after_seconds)
+);
+
+-- One unit of the one currency in the other, from an instant on.
+CREATE TABLE exchange_rates (
+    currency_from   text NOT NULL CHECK (currency_from ~ '^[A-Z]{3}$'),
+    currency_to     text NOT NULL CHECK (currency_to ~ '^[A-Z]{3}$' AND currency_to <> currency_from),
+    effective_from  timestamptz NOT NULL,
+    rate            numeric(20, 10) NOT NULL CHECK (rate > 0),
+    PRIMARY KEY (currency_from, currency_to, effective_from)
+);
+
+-- How the phones of an account write numbers. A rewrite replaces the leading digits `prefix`, before anything else is
+-- looked at; the longest one counts. What is dialled with a technical prefix loses it first.
+CREATE TABLE numbering_plans (
+    name                  text PRIMARY KEY CHECK (name <> ''),
+    international_prefix  text NOT NULL DEFAULT '00' CHECK (international_prefix ~ '^[0-9]{0,8}$'),
+    national_prefix       text NOT NULL DEFAULT '' CHECK (national_prefix ~ '^[0-9]{0,8}$'),
+    country_code          text NOT NULL DEFAULT '' CHECK (country_code ~ '^[0-9]{0,4}$'),
+    technical_prefixes    text[] NOT NULL DEFAULT '{}',
+    CHECK (national_prefix = '' OR country_code <> '')
+);
+CREATE TABLE numbering_rewrites (
+    plan         text NOT NULL REFERENCES numbering_plans ON DELETE CASCADE,
+    prefix       text NOT NULL CHECK (prefix ~ '^[0-9*#+]{1,32}$'),
+    replacement  text NOT NULL CHECK (replacement ~ '^[0-9+]{0,32}$'),
+    PRIMARY KEY (plan, prefix)
+);
 
 CREATE TABLE directions (
     code     text PRIMARY KEY,
@@ -48,11 +150,16 @@ CREATE TABLE directions (
     max_len  smallint CHECK (max_len >= min_len)
 );
 
--- A published deck never changes: what a cache holds under its deck_id stays true for ever.
+-- A published deck never changes: what a cache holds under its deck_id stays true for ever. A rate counts for a call
+-- that starts in [effective_from, effective_to), whose caller's number begins with `origin` and whose band it is.
 -- No foreign keys: a deck of a million rates is loaded by COPY and removed whole with its deck.
 CREATE TABLE rates (
     deck_id             bigint NOT NULL,
     prefix              text COLLATE "C" NOT NULL CHECK (prefix ~ '^[0-9]{1,32}$'),
+    origin              text COLLATE "C" NOT NULL DEFAULT '' CHECK (origin ~ '^[0-9]{0,32}$'),  -- '': any caller
+    band                text NOT NULL DEFAULT '',  -- '': whenever no other band has a rate
+    effective_from      timestamptz NOT NULL DEFAULT '-infinity',
+    effective_to        timestamptz NOT NULL DEFAULT 'infinity' CHECK (effective_to > effective_from),
     direction           text NOT NULL DEFAULT '',
     price_1             numeric(18, 8) NOT NULL CHECK (price_1 >= 0),
     price_n             numeric(18, 8) NOT NULL CHECK (price_n >= 0),
@@ -63,17 +170,72 @@ CREATE TABLE rates (
     free_seconds        integer NOT NULL DEFAULT 0 CHECK (free_seconds >= 0),
     grace_period        integer NOT NULL DEFAULT 0 CHECK (grace_period >= 0),
     postcall_surcharge  numeric(18, 8) NOT NULL DEFAULT 0 CHECK (postcall_surcharge >= 0),
+    minimum_charge      numeric(18, 8) NOT NULL DEFAULT 0 CHECK (minimum_charge >= 0),
+    extras              text NOT NULL DEFAULT '',  -- rarer terms as JSON, by the names of rating/rate; '': none
     blocked             boolean NOT NULL DEFAULT false,  -- calls are declined, even where a shorter prefix has a rate
-    PRIMARY KEY (deck_id, prefix)
+    PRIMARY KEY (deck_id, prefix, origin, band, effective_from)
 );
 
 CREATE TABLE routes (
-    route_id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    name           text NOT NULL UNIQUE CHECK (name ~ '^[^ ,]+$'),
-    dial_prefix    text NOT NULL DEFAULT '' CHECK (dial_prefix !~ '[ ,]'),
-    number_prefix  text NOT NULL DEFAULT '' CHECK (number_prefix ~ '^[0-9]*$'),  -- serves destinations that start so
-    position       integer NOT NULL,               -- attempt 1 takes the lowest that serves the destination
-    enabled        boolean NOT NULL DEFAULT true
+    route_id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name             text NOT NULL UNIQUE CHECK (name ~ '^[^ ,]+$'),
+    dial_prefix      text NOT NULL DEFAULT '' CHECK (dial_prefix !~ '[ ,]'),
+    number_prefix    text NOT NULL DEFAULT '' CHECK (number_prefix ~ '^[0-9]*$'),  -- serves destinations that start so
+    position         integer NOT NULL,             -- its priority: the lowest is tried first
+    weight           integer NOT NULL DEFAULT 1 CHECK (weight >= 1),       -- share among routes that are equal otherwise
+    percentage       smallint CHECK (percentage BETWEEN 1 AND 100),        -- of the calls it may serve at all; NULL: all
+    max_calls        integer CHECK (max_calls >= 0),                       -- at a time; NULL: no limit
+    max_calls_per_second  integer CHECK (max_calls_per_second >= 1),
+    cost_tariff_id   bigint REFERENCES tariffs,    -- whose deck says what it costs us; NULL: not known
+    callerid_policy  smallint NOT NULL DEFAULT 99 CHECK (callerid_policy IN (1, 2, 99)),  -- 1 national, 2 international, 99 any
+    country_code     text NOT NULL DEFAULT '' CHECK (country_code ~ '^[0-9]{0,4}$'),      -- whose caller ids are national
+    default_allowed  boolean NOT NULL DEFAULT true,  -- destinations that no route_prefixes row names
+    time_zone        text NOT NULL DEFAULT 'UTC',    -- of its windows
+    enabled          boolean NOT NULL DEFAULT true,
+    CHECK (callerid_policy <> 1 OR country_code <> '')
+);
+
+-- The longest prefix of a destination decides, as with account_prefixes.
+CREATE TABLE route_prefixes (
+    route_id  bigint NOT NULL REFERENCES routes ON DELETE CASCADE,
+    prefix    text COLLATE "C" NOT NULL CHECK (prefix ~ '^[0-9]{1,32}$'),
+    allowed   boolean NOT NULL,
+    PRIMARY KEY (route_id, prefix)
+);
+
+-- When a route is used, half-open as tariff_bands; no rows: always.
+CREATE TABLE route_windows (
+    route_id  bigint NOT NULL REFERENCES routes ON DELETE CASCADE,
+    days      smallint[] NOT NULL CHECK (days <@ ARRAY[1, 2, 3, 4, 5, 6, 7]::smallint[] AND cardinality(days) > 0),
+    starts    time NOT NULL,
+    ends      time NOT NULL,
+    PRIMARY KEY (route_id, days, starts)
+);
+
+-- The routes of a tariff's calls, in their manual order; a tariff without rows may use every route.
+CREATE TABLE tariff_routes (
+    tariff_id  bigint NOT NULL REFERENCES tariffs,
+    route_id   bigint NOT NULL REFERENCES routes ON DELETE CASCADE,
+    position   integer NOT NULL,
+    PRIMARY KEY (tariff_id, route_id)
+);
+
+-- How calls went by a route lately, measured again and again from the CDRs.
+CREATE TABLE route_quality (
+    route_id     bigint PRIMARY KEY REFERENCES routes ON DELETE CASCADE,
+    attempts     integer NOT NULL,
+    answered     integer NOT NULL,
+    seconds      bigint NOT NULL,
+    measured_at  timestamptz NOT NULL DEFAULT now()
+);
+
+-- How many open calls a route with a limit carries, and how many it was given in the second `started_in`. A row is
+-- locked after the accounts of a batch, in the order of route ids.
+CREATE TABLE route_load (
+    route_id    bigint PRIMARY KEY,
+    open_calls  integer NOT NULL DEFAULT 0 CHECK (open_calls >= 0),
+    started_in  timestamptz NOT NULL DEFAULT '-infinity',
+    started     integer NOT NULL DEFAULT 0
 );
 
 -- The engine that watches an exchange (AMI) says so again and again. Calls are granted in slices only where it does.
@@ -106,6 +268,7 @@ CREATE TABLE accounts (
     default_allowed   boolean NOT NULL DEFAULT true,              -- destinations that no account_prefixes row names
     quota             boolean,                                    -- reserve in slices; NULL: as the settings say
     time_zone         text NOT NULL DEFAULT 'UTC',
+    numbering_plan    text REFERENCES numbering_plans,            -- how its phones write numbers; NULL: as the settings say
     -- What was charged on the local day spent_on, and in its month
     spent_on     date NOT NULL DEFAULT '-infinity',
     day_spent    numeric(20, 6) NOT NULL DEFAULT 0,
@@ -140,6 +303,41 @@ CREATE TABLE subscribers (
 );
 CREATE INDEX subscribers_by_account ON subscribers (bucket, account_id);
 
+-- Options a subscriber has beside its tariff. Of rates with equal prefixes an option's counts, the lowest position first.
+CREATE TABLE subscriber_options (
+    subscriber_id   bigint NOT NULL REFERENCES subscribers ON DELETE CASCADE,
+    tariff_id       bigint NOT NULL REFERENCES tariffs,
+    position        integer NOT NULL DEFAULT 0,
+    effective_from  timestamptz NOT NULL DEFAULT now(),
+    effective_to    timestamptz NOT NULL DEFAULT 'infinity' CHECK (effective_to > effective_from),
+    PRIMARY KEY (subscriber_id, tariff_id, effective_from)
+);
+
+-- Short numbers; subscriber_id NULL: everybody's. A subscriber's own counts before it.
+CREATE TABLE aliases (
+    alias_id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    subscriber_id  bigint REFERENCES subscribers ON DELETE CASCADE,
+    alias          text NOT NULL CHECK (alias ~ '^[0-9*#+]{1,32}$'),
+    destination    text NOT NULL CHECK (destination ~ '^[0-9+]{1,32}$'),
+    UNIQUE NULLS NOT DISTINCT (subscriber_id, alias)
+);
+
+-- What was used up of a package in a period (the day it begins, in the tariff's time zone). `allowance` NULL: nothing
+-- is free, it only counts (a volume). Law 5: held = what open reservations hold, used = what CDRs have used.
+CREATE TABLE package_usage (
+    bucket         smallint NOT NULL,
+    account_id     bigint NOT NULL,
+    subscriber_id  bigint NOT NULL,
+    package_id     bigint NOT NULL,
+    period_start   date NOT NULL,
+    allowance      integer CHECK (allowance >= 0),
+    used           integer NOT NULL DEFAULT 0 CHECK (used >= 0),
+    held           integer NOT NULL DEFAULT 0 CHECK (held >= 0),
+    PRIMARY KEY (bucket, subscriber_id, package_id, period_start),
+    CHECK (used + held <= allowance)
+);
+CREATE TYPE package_use AS (package_id bigint, period_start date, seconds integer);
+
 -- Calls whose money is held. A row leaves when its call is settled, voided or expired, and its CDR takes its place
 -- in the same transaction: the table stays as small as the traffic.
 CREATE TABLE reservations (
@@ -168,6 +366,12 @@ CREATE TABLE reservations (
     last_seen_at   timestamptz,                      -- when its channel was last seen alive
     claim          bigint,                           -- of the request that made it, and that alone may take it back;
                                                      -- NULL once another request was told of it too
+    routing_number    text NOT NULL DEFAULT '',      -- as translated (LRN); '': the destination
+    carrier_rate      text NOT NULL DEFAULT '',      -- what the route costs, frozen; '': not known
+    carrier_currency  text NOT NULL DEFAULT '',
+    carrier_exchange  numeric(20, 10),               -- one of the carrier's currency in the account's; NULL: not known
+    packages          package_use[] NOT NULL DEFAULT '{}',  -- what it holds of packages, first used first
+    route_id          bigint,                        -- counted in route_load; NULL: its route has no limit
     PRIMARY KEY (bucket, call_key)
 );
 -- Not by bucket first, here and below: on a table without statistics the planner finds such an index as good as the
@@ -203,6 +407,13 @@ CREATE TABLE cdrs (
     prepared_at     timestamptz NOT NULL,
     answered_at     timestamptz,
     ended_at        timestamptz NOT NULL,
+    routing_number    text NOT NULL DEFAULT '',
+    carrier_rate      text NOT NULL DEFAULT '',
+    carrier_currency  text NOT NULL DEFAULT '',
+    carrier_exchange  numeric(20, 10),
+    carrier_cost      numeric(20, 6),       -- in the carrier's currency; NULL: not known
+    margin            numeric(20, 6),       -- cost less the carrier's cost, in the account's currency; NULL: not known
+    packages          package_use[] NOT NULL DEFAULT '{}',  -- what it used of packages
     PRIMARY KEY (bucket, call_key)
 );
 CREATE INDEX cdrs_by_account ON cdrs (account_id, ended_at);
@@ -243,8 +454,11 @@ BEGIN
         PERFORM pg_notify('rating_engine', 'subscriber ' || COALESCE(NEW.login, OLD.login));
     ELSIF TG_TABLE_NAME = 'tariffs' THEN
         PERFORM pg_notify('rating_engine', 'tariff ' || COALESCE(NEW.tariff_id, OLD.tariff_id));
-    ELSE
-        PERFORM pg_notify('rating_engine', TG_TABLE_NAME);
+    ELSE  -- one name for what is remembered together
+        PERFORM pg_notify('rating_engine', CASE
+            WHEN TG_TABLE_NAME LIKE 'route%' THEN 'routes'
+            WHEN TG_TABLE_NAME LIKE 'numbering%' OR TG_TABLE_NAME = 'aliases' THEN 'numbering'
+            ELSE TG_TABLE_NAME END);
     END IF;
     RETURN NULL;
 END $$;
@@ -254,6 +468,13 @@ CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON routes
     FOR EACH STATEMENT EXECUTE FUNCTION announce();
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON directions
     FOR EACH STATEMENT EXECUTE FUNCTION announce();
+CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_prefixes FOR EACH STATEMENT EXECUTE FUNCTION announce();
+CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_windows FOR EACH STATEMENT EXECUTE FUNCTION announce();
+CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_quality FOR EACH STATEMENT EXECUTE FUNCTION announce();
+CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON exchange_rates FOR EACH STATEMENT EXECUTE FUNCTION announce();
+CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON numbering_plans FOR EACH STATEMENT EXECUTE FUNCTION announce();
+CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON numbering_rewrites FOR EACH STATEMENT EXECUTE FUNCTION announce();
+CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON aliases FOR EACH STATEMENT EXECUTE FUNCTION announce();
 
 CREATE FUNCTION next_version() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -261,6 +482,60 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER next_version BEFORE UPDATE ON subscribers FOR EACH ROW EXECUTE FUNCTION next_version();
+CREATE TRIGGER next_version BEFORE UPDATE ON tariffs FOR EACH ROW EXECUTE FUNCTION next_version();
+
+-- What belongs to a tariff changes its version.
+CREATE FUNCTION touch_tariff() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE tariffs SET version = version WHERE tariff_id = COALESCE(NEW.tariff_id, OLD.tariff_id);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER touch_tariff AFTER INSERT OR UPDATE OR DELETE ON tariff_bands
+    FOR EACH ROW EXECUTE FUNCTION touch_tariff();
+CREATE TRIGGER touch_tariff AFTER INSERT OR UPDATE OR DELETE ON packages
+    FOR EACH ROW EXECUTE FUNCTION touch_tariff();
+CREATE TRIGGER touch_tariff AFTER INSERT OR UPDATE OR DELETE ON tariff_routes
+    FOR EACH ROW EXECUTE FUNCTION touch_tariff();
+-- A deck changes nothing while it is loaded.
+CREATE TRIGGER touch_tariff AFTER INSERT OR UPDATE OF state, effective_from ON rate_decks
+    FOR EACH ROW WHEN (NEW.state <> 'loading') EXECUTE FUNCTION touch_tariff();
+
+CREATE FUNCTION touch_tariffs_of_package() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE tariffs t SET version = version FROM packages p
+      WHERE p.package_id = COALESCE(NEW.package_id, OLD.package_id) AND t.tariff_id = p.tariff_id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER touch_tariffs AFTER INSERT OR UPDATE OR DELETE ON package_steps
+    FOR EACH ROW EXECUTE FUNCTION touch_tariffs_of_package();
+
+CREATE FUNCTION touch_tariffs_of_calendar() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE tariffs SET version = version WHERE holiday_calendar = COALESCE(NEW.calendar, OLD.calendar);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER touch_tariffs AFTER INSERT OR UPDATE OR DELETE ON holidays
+    FOR EACH ROW EXECUTE FUNCTION touch_tariffs_of_calendar();
+
+CREATE FUNCTION touch_tariffs_of_group() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE tariffs t SET version = version FROM packages p
+      WHERE p.direction_group = COALESCE(NEW.name, OLD.name) AND t.tariff_id = p.tariff_id;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER touch_tariffs AFTER INSERT OR UPDATE OR DELETE ON direction_groups
+    FOR EACH ROW EXECUTE FUNCTION touch_tariffs_of_group();
+
+-- What belongs to a subscriber changes its version.
+CREATE FUNCTION touch_subscriber() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE subscribers SET version = version WHERE subscriber_id = COALESCE(NEW.subscriber_id, OLD.subscriber_id);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER touch_subscriber AFTER INSERT OR UPDATE OR DELETE ON subscriber_options
+    FOR EACH ROW EXECUTE FUNCTION touch_subscriber();
+CREATE TRIGGER touch_subscriber AFTER INSERT OR UPDATE OR DELETE ON aliases
+    FOR EACH ROW EXECUTE FUNCTION touch_subscriber();
 
 -- A cached subscriber carries these settings of its account. Money columns are not among them: a call's own updates
 -- don't come here.
@@ -269,7 +544,7 @@ BEGIN
     UPDATE subscribers SET version = version WHERE bucket = NEW.bucket AND account_id = NEW.account_id;
     RETURN NULL;
 END $$;
-CREATE TRIGGER touch_subscribers AFTER UPDATE OF max_call_seconds, quota ON accounts
+CREATE TRIGGER touch_subscribers AFTER UPDATE OF max_call_seconds, quota, numbering_plan ON accounts
     FOR EACH ROW EXECUTE FUNCTION touch_subscribers();
 
 ---------------------------------------------------------------------------------------------------------------
@@ -370,7 +645,7 @@ BEGIN
             WHERE bucket = p_bucket AND account_id = r.account_id AND starts_with(r.destination, prefix)
             ORDER BY length(prefix) DESC LIMIT 1
         ) rule ON true
-        LEFT JOIN LATERAL (SELECT deck_id FROM tariffs WHERE tariff_id = r.tariff_id OFFSET 0) t ON true
+        LEFT JOIN LATERAL (SELECT deck_at(r.tariff_id, now()) AS deck_id OFFSET 0) t ON true
         LEFT JOIN LATERAL (
             SELECT account_id, destination FROM reservations
             WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
-from rating_engine.rating.rate import Rate
+from rating_engine.rating.rate import DurationRounding, IncrementMode, Rate
+from rating_engine.rating.schedule import ALWAYS, Schedule
+
+ANY_CALLERID: Final = 99
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +31,104 @@ class Direction:
 
 
 @dataclass(frozen=True, slots=True)
+class PublishedDeck:
+    """One deck of a tariff's timeline. It never changes.
+
+    `key` names it in caches: the deck's id and the microsecond of its publishing, since ids alone come again when
+    a database is restored or made anew beside a Redis that was not.
+    """
+
+    deck_id: int
+    version: int
+    effective_from: datetime
+    longest_prefix: int
+    key: str
+
+
+class BandMode(StrEnum):
+    """Which band prices a call: that of its start, or that of each interval's start."""
+
+    START = "start"
+    SPLIT = "split"
+
+
+class RouteOrder(StrEnum):
+    """What decides which route of a tariff's calls is tried first."""
+
+    PRIORITY = "priority"
+    COST = "cost"
+    QUALITY = "quality"
+    MANUAL = "manual"
+
+
+class PackageKind(StrEnum):
+    """`free`: seconds that cost nothing; `volume`: seconds are counted, and the price falls by steps."""
+
+    FREE = "free"
+    VOLUME = "volume"
+
+
+class Period(StrEnum):
+    """How long a package lasts before it begins anew."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """Free minutes or a volume price of a tariff. `directions`: codes; None: every one.
+
+    `steps`: (after so many seconds of the period, factor of every price), ascending.
+    """
+
+    package_id: int
+    tariff_id: int
+    name: str
+    kind: PackageKind
+    directions: frozenset[str] | None
+    seconds: int | None
+    period: Period
+    waives_fees: bool
+    position: int
+    steps: tuple[tuple[int, Decimal], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """All that prices a call besides its rate, as of `version`; and the timeline of decks, the latest first.
+
+    `routes`: route ids with their manual position; empty: every route.
+    """
+
+    tariff_id: int
+    version: int
+    name: str
+    currency: str
+    multiplier: Decimal = Decimal(1)
+    decimals: int = 5
+    increment_mode: IncrementMode = IncrementMode.INTERVAL
+    duration_rounding: DurationRounding = DurationRounding.UP
+    minimum_charge: Decimal = Decimal(0)
+    schedule: Schedule = ALWAYS
+    band_mode: BandMode = BandMode.START
+    by_routing_number: bool = False
+    route_order: RouteOrder = RouteOrder.PRIORITY
+    allow_loss: bool = False
+    packages: tuple[Package, ...] = ()
+    routes: Mapping[int, int] = field(default_factory=lambda: MappingProxyType({}))
+    decks: tuple[PublishedDeck, ...] = ()
+
+    def deck_at(self, at: datetime) -> PublishedDeck | None:
+        """The deck in force at an instant; None before the first."""
+        return next((deck for deck in self.decks if deck.effective_from <= at), None)
+
+
+@dataclass(frozen=True, slots=True)
 class RateMatch:
-    """The rate of the longest prefix of a destination, in the deck that was published when it was looked up."""
+    """The rate of the longest prefix of a destination that counts for a call, as its deck says it: without what the
+    tariff adds (multiplier, rounding ...)."""
 
     tariff_id: int
     deck_id: int
@@ -34,13 +139,44 @@ class RateMatch:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteQuality:
+    """How calls went by a route lately."""
+
+    attempts: int
+    answered: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
-    """Where a call may be sent. `position` orders the attempts; `number_prefix` limits what it serves."""
+    """Where a call may be sent. `position` is its priority; `number_prefix` limits what it serves.
+
+    `prefixes`: destinations it serves (True) or not, by longest prefix; `default_allowed`: all others. `windows`: when
+    it is used; without any, always. `callerid_policy`: 1 caller ids of `country_code` alone, 2 international numbers,
+    99 any. `percentage`: of the calls it may serve at all; None: all. `weight`: its share among equals.
+    """
 
     name: str
     dial_prefix: str
     number_prefix: str
     position: int
+    route_id: int = 0
+    weight: int = 1
+    percentage: int | None = None
+    max_calls: int | None = None
+    max_calls_per_second: int | None = None
+    cost_tariff_id: int | None = None
+    callerid_policy: int = ANY_CALLERID
+    country_code: str = ""
+    prefixes: Mapping[str, bool] = field(default_factory=lambda: MappingProxyType({}))
+    default_allowed: bool = True
+    windows: Schedule = ALWAYS
+    quality: RouteQuality | None = None
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether its calls are counted."""
+        return self.max_calls is not None or self.max_calls_per_second is not None
 
 
 @dataclass(frozen=True, slots=True)

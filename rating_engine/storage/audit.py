@@ -120,11 +120,11 @@ LAWS: Final = (
     ),
     Law(
         "published",
-        "every tariff's deck is published and holds the rates it says",
+        "every published deck holds the rates it says",
         """
-        SELECT format('tariff %s: its deck %s is %s and should hold %s rates', t.name, d.deck_id, d.state, d.rate_count)
-        FROM tariffs t JOIN rate_decks d USING (deck_id)
-        WHERE d.state <> 'published' OR d.rate_count <> (SELECT count(*) FROM rates r WHERE r.deck_id = d.deck_id)
+        SELECT format('tariff %s: version %s of its deck should hold %s rates', t.name, d.version, d.rate_count)
+        FROM tariffs t JOIN rate_decks d USING (tariff_id)
+        WHERE d.state = 'published' AND d.rate_count <> (SELECT count(*) FROM rates r WHERE r.deck_id = d.deck_id)
         """,
         "import the deck again",
     ),

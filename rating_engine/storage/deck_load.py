@@ -174,22 +174,16 @@ class DeckLoad:
     async def publish(self, rates: int, longest_prefix: int) -> Published:
         """Put the stored deck in the place of the tariff's published one."""
         directions = await self._add_directions()
-        await self._connection.execute(
-            "UPDATE rate_decks SET state = 'retired' WHERE tariff_id = $1 AND state = 'published'",
-            self.target.tariff_id,
-        )
         row = await self._connection.fetchrow(
             """UPDATE rate_decks
-               SET state = 'published', rate_count = $2, longest_prefix = $3, published_at = clock_timestamp()
+               SET state = 'published', rate_count = $2, longest_prefix = $3, published_at = clock_timestamp(),
+                   effective_from = clock_timestamp()
                WHERE deck_id = $1 RETURNING version, published_at""",
             self._deck_id,
             rates,
             longest_prefix,
         )
         assert row is not None  # this transaction inserted it
-        await self._connection.execute(
-            "UPDATE tariffs SET deck_id = $2 WHERE tariff_id = $1", self.target.tariff_id, self._deck_id
-        )
         return Published(self._deck_id, row["version"], rates, directions, row["published_at"])
 
     async def _add_directions(self) -> int:
@@ -272,7 +266,9 @@ async def _remove_old_decks(connection: Connection, tariff_id: int) -> None:
     """Remove replaced decks beyond KEPT_DECKS, some at a time. What fails here is left for the next load."""
     try:
         old = await connection.fetch(
-            """SELECT deck_id FROM rate_decks WHERE tariff_id = $1 AND state = 'retired'
+            """SELECT deck_id FROM rate_decks
+               WHERE tariff_id = $1 AND state <> 'loading' AND effective_from <= now()
+                 AND deck_id <> deck_at(tariff_id, now())
                ORDER BY version DESC OFFSET $2""",
             tariff_id,
             KEPT_DECKS,

@@ -21,7 +21,9 @@ CURSOR_ROWS: Final = 5_000  # rates fetched at a time: about a megabyte
 MAX_VERSIONS: Final = 1_000  # listed; a tariff keeps a handful (deck_load.KEPT_DECKS)
 
 _VERSIONS: Final = """
-    SELECT t.name AS tariff, t.currency, d.deck_id, d.version, d.state::text, d.rate_count AS rates, d.longest_prefix,
+    SELECT t.name AS tariff, t.currency, d.deck_id, d.version,
+           CASE WHEN d.deck_id = deck_at(t.tariff_id, now()) THEN 'published' ELSE 'retired' END AS state,
+           d.rate_count AS rates, d.longest_prefix,
            d.published_at
     FROM tariffs t JOIN rate_decks d USING (tariff_id)
     WHERE d.published_at IS NOT NULL AND ($1::text IS NULL OR t.name = $1)

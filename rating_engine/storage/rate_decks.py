@@ -24,7 +24,7 @@ MAX_LISTED_TARIFFS: Final = 10_000  # a screenful is some dozens; more is a scri
 _DECK: Final = """
     SELECT t.tariff_id, t.currency, d.deck_id, d.longest_prefix,
            COALESCE((extract(epoch FROM d.published_at) * 1000000)::bigint, 0) AS published_us
-    FROM tariffs t JOIN rate_decks d USING (deck_id)"""
+    FROM tariffs t JOIN rate_decks d ON d.deck_id = deck_at(t.tariff_id, now())"""
 DECK_OF_TARIFF: Final = f"{_DECK} WHERE t.tariff_id = $1"
 DECK_OF_NAMED_TARIFF: Final = f"{_DECK} WHERE t.name = $1"
 
@@ -136,7 +136,7 @@ async def list_tariffs(database: Database) -> list[TariffLine]:
     """Tariffs by name with their published deck."""
     rows = await database.fetch(
         """SELECT t.name, t.currency, d.version, d.rate_count AS rates, d.longest_prefix, d.published_at
-           FROM tariffs t LEFT JOIN rate_decks d USING (deck_id) ORDER BY t.name LIMIT $1""",
+           FROM tariffs t LEFT JOIN rate_decks d ON d.deck_id = deck_at(t.tariff_id, now()) ORDER BY t.name LIMIT $1""",
         MAX_LISTED_TARIFFS,
     )
     return [TariffLine(**row) for row in rows]

@@ -51,7 +51,6 @@ BROKEN = {
     "published": (
         "DELETE FROM rates",
         "UPDATE rate_decks SET rate_count = rate_count + 1",
-        "UPDATE rate_decks SET state = 'retired'",
     ),
 }
 

@@ -41,7 +41,7 @@ def big_deck(directory: Path, price: str = "0.1", name: str = "deck.csv") -> Pat
 
 
 async def published(database: Database) -> int:
-    return int(await database.fetchval("SELECT deck_id FROM tariffs WHERE name = 'retail'"))
+    return int(await database.fetchval("SELECT deck_at(tariff_id, now()) FROM tariffs WHERE name = 'retail'"))
 
 
 async def assert_only(database: Database, deck_id: int) -> None:

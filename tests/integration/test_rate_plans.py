@@ -92,9 +92,9 @@ async def test_a_tariffs_deck_is_found_by_primary_keys_among_thousands(database:
                INSERT INTO tariffs (name, currency) SELECT 'tariff ' || n, 'EUR' FROM generate_series(1, 5000) n
                RETURNING tariff_id
            )
-           INSERT INTO rate_decks (tariff_id, version, state) SELECT tariff_id, 1, 'published' FROM made"""
+           INSERT INTO rate_decks (tariff_id, version, state, effective_from)
+           SELECT tariff_id, 1, 'published', now() FROM made"""
     )
-    await database.fetch("UPDATE tariffs t SET deck_id = d.deck_id FROM rate_decks d WHERE d.tariff_id = t.tariff_id")
     await database.fetch("ANALYZE tariffs, rate_decks")
     tariff_id = await database.fetchval("SELECT min(tariff_id) FROM tariffs")
     plan = "\n".join(row[0] for row in await database.fetch(f"EXPLAIN {DECK_OF_TARIFF}", tariff_id))

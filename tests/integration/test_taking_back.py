@@ -182,7 +182,7 @@ async def test_a_call_prepared_while_its_finish_is_under_way_is_charged_at_the_r
         return found
 
     async def newest_deck() -> int:
-        return await engine.database.fetchval("SELECT deck_id FROM tariffs")
+        return await engine.database.fetchval("SELECT deck_at(tariff_id, now()) FROM tariffs")
 
     monkeypatch.setattr(engine.ledger, "find", prepared_just_then)
 

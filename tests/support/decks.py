@@ -30,8 +30,9 @@ async def replace_deck(
     """Publish a deck with these prices a minute (or BLOCKED) by prefix; returns its id."""
     async with database.connection() as connection, connection.transaction():
         deck_id: int = await connection.fetchval(
-            """INSERT INTO rate_decks (tariff_id, version, state, rate_count, longest_prefix, published_at)
-               SELECT $1, 1 + COALESCE(max(version), 0), 'published', $2, $3, clock_timestamp()
+            """INSERT INTO rate_decks (tariff_id, version, state, effective_from, rate_count, longest_prefix,
+                                       published_at)
+               SELECT $1, 1 + COALESCE(max(version), 0), 'published', clock_timestamp(), $2, $3, clock_timestamp()
                FROM rate_decks WHERE tariff_id = $1 RETURNING deck_id""",
             tariff_id,
             len(prices),
@@ -44,7 +45,6 @@ async def replace_deck(
             [direction] * len(prices),
             [None if price == BLOCKED else Decimal(price) for price in prices.values()],
         )
-        await connection.execute("UPDATE tariffs SET deck_id = $2 WHERE tariff_id = $1", tariff_id, deck_id)
     return deck_id
 
 

@@ -34,19 +34,20 @@ async def publish_deck(database: Database, name: str = "retail", rates: dict[str
         name,
     )
     deck_id = await database.fetchval(
-        "INSERT INTO rate_decks (tariff_id, version, state, rate_count, longest_prefix, published_at) "
-        "SELECT $1, COALESCE(max(version), 0) + 1, 'published', $2, $3, now() FROM rate_decks WHERE tariff_id = $1 "
-        "RETURNING deck_id",
+        "INSERT INTO rate_decks (tariff_id, version, state, effective_from, rate_count, longest_prefix, published_at) "
+        "SELECT $1, COALESCE(max(version), 0) + 1, 'published', now(), $2, $3, now() FROM rate_decks "
+        "WHERE tariff_id = $1 RETURNING deck_id",
         tariff_id, len(rates), max(map(len, rates)),
     )  # fmt: skip
     await database.fetch("INSERT INTO directions (code, name) VALUES ('somewhere', 'Somewhere') ON CONFLICT DO NOTHING")
     for prefix, rate in rates.items():
         await database.fetch(
-            "INSERT INTO rates VALUES ($1, $2, 'somewhere', $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            "INSERT INTO rates (deck_id, prefix, direction, price_1, price_n, price_unit, interval_1, interval_n, "
+            "connect_fee, free_seconds, grace_period, postcall_surcharge) "
+            "VALUES ($1, $2, 'somewhere', $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             deck_id, prefix, rate.price_1, rate.price_n, rate.price_unit.value, rate.interval_1, rate.interval_n,
             rate.connect_fee, rate.free_seconds, rate.grace_period, rate.postcall_surcharge,
         )  # fmt: skip
-    await database.fetch("UPDATE tariffs SET deck_id = $2 WHERE tariff_id = $1", tariff_id, deck_id)
     return Deck(tariff_id, deck_id, name)
 
 
