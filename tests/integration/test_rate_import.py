@@ -34,7 +34,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 async def rates_of(database: Database, tariff: str) -> dict[str, tuple[str, Decimal]]:
     """Direction and price by prefix of the published deck."""
     rows = await database.fetch(
-        """SELECT r.prefix, r.direction, r.price_1 FROM rates r JOIN tariffs t ON r.deck_id = deck_at(t.tariff_id, now())
+        """SELECT r.prefix, r.direction, r.price_1 FROM rates r
+           JOIN tariffs t ON r.deck_id = deck_at(t.tariff_id, now())
            WHERE t.name = $1 ORDER BY r.prefix""",
         tariff,
     )
