@@ -110,6 +110,7 @@ CREATE TABLE packages (
     carry_over       text NOT NULL DEFAULT 'none' CHECK (carry_over IN ('none', 'next', 'all')),
     waives_fees      boolean NOT NULL DEFAULT false,  -- a call covered whole has no connect fee and no surcharge
     position         integer NOT NULL DEFAULT 0,      -- the lowest is used up first
+    created_at       timestamptz NOT NULL DEFAULT now(),
     UNIQUE (tariff_id, name),
     CHECK ((kind = 'free') = (seconds IS NOT NULL))
 );
@@ -297,6 +298,7 @@ CREATE TABLE subscribers (
     bucket         smallint NOT NULL,
     account_id     bigint NOT NULL,
     tariff_id      bigint NOT NULL REFERENCES tariffs,
+    tariff_since   timestamptz NOT NULL DEFAULT now(),   -- packages carry nothing over from before
     status         party_status NOT NULL DEFAULT 'active',
     callerid       text NOT NULL DEFAULT '',
     max_seconds    integer CHECK (max_seconds > 0),  -- the longest call; NULL: max_reserve_seconds alone
@@ -340,6 +342,74 @@ CREATE TABLE package_usage (
     CHECK (used + held <= allowance)
 );
 CREATE TYPE package_use AS (package_id bigint, period_start date, seconds integer);
+
+-- Since when a subscriber has what a tariff gives: its own tariff since it was changed to it; an option since the first
+-- of the grants that go on into one another without a gap up to the last one that begins before p_before. NULL: it had
+-- neither.
+CREATE FUNCTION tariff_held_since(p_subscriber_id bigint, p_tariff_id bigint, p_before timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT COALESCE(
+        (SELECT tariff_since FROM subscribers WHERE subscriber_id = p_subscriber_id AND tariff_id = p_tariff_id),
+        (SELECT max(o.effective_from) FROM subscriber_options o
+         WHERE o.subscriber_id = p_subscriber_id AND o.tariff_id = p_tariff_id AND o.effective_from < p_before
+           AND NOT EXISTS (
+               SELECT FROM subscriber_options earlier
+               WHERE earlier.subscriber_id = o.subscriber_id AND earlier.tariff_id = o.tariff_id
+                 AND earlier.effective_from < o.effective_from AND earlier.effective_to >= o.effective_from)))
+$$;
+
+-- What a subscriber may use of a package in a period that has no row in package_usage yet: its seconds, and what is
+-- carried over. NULL: nothing is free (a volume). 0: the package is gone.
+--   none  nothing is carried.
+--   next  what the period just before left of its own seconds. What it had been carried itself was used up first, and
+--         is lost if it was not.
+--   all   all that the latest period with a row left, and the whole seconds of every period since.
+-- A period without a row was not used at all: it leaves its whole seconds. The first period is the one in which the
+-- subscriber got the tariff, or in which the package was added to it, if that was later; it counts whole, and nothing is
+-- carried from before it: who gives an option up and takes it again begins anew. What open calls hold counts as used.
+-- The sum is in closed form: a subscriber who stayed away for years costs no more than one who called yesterday.
+CREATE FUNCTION package_allowance(p_bucket smallint, p_subscriber_id bigint, p_package_id bigint, p_period_start date)
+RETURNS integer LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+DECLARE
+    package   record;
+    length    interval;
+    since     timestamptz;
+    first     date;             -- the first period
+    latest    record;           -- the latest period with a row, from the first one to the one before this
+    begun     date;             -- where the periods begin in which nothing was used
+    carried   bigint;
+BEGIN
+    SELECT p.seconds, p.carry_over, p.period, p.tariff_id, p.created_at, t.time_zone INTO package
+      FROM packages p JOIN tariffs t USING (tariff_id) WHERE p.package_id = p_package_id;
+    IF NOT FOUND THEN
+        RETURN 0;
+    ELSIF package.carry_over = 'none' OR package.seconds IS NULL THEN
+        RETURN package.seconds;
+    END IF;
+    length := ('1 ' || package.period)::interval;
+    since := tariff_held_since(p_subscriber_id, package.tariff_id,
+                               (p_period_start + length) AT TIME ZONE package.time_zone);
+    first := date_trunc(package.period, GREATEST(since, package.created_at) AT TIME ZONE package.time_zone);
+    IF since IS NULL OR first >= p_period_start THEN
+        RETURN package.seconds;
+    END IF;
+    SELECT period_start, allowance - used - held AS rest INTO latest FROM package_usage
+      WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id AND package_id = p_package_id
+        AND period_start >= first AND period_start < p_period_start
+      ORDER BY period_start DESC LIMIT 1;
+    IF package.carry_over = 'next' THEN
+        carried := CASE WHEN latest.period_start = p_period_start - length
+                        THEN LEAST(latest.rest, package.seconds) ELSE package.seconds END;
+    ELSE
+        begun := COALESCE(latest.period_start + length, first);
+        carried := COALESCE(latest.rest, 0) + package.seconds::bigint * CASE package.period
+            WHEN 'day' THEN p_period_start - begun
+            WHEN 'week' THEN (p_period_start - begun) / 7
+            ELSE (extract(year FROM age(p_period_start, begun)) * 12 + extract(month FROM age(p_period_start, begun)))::integer
+        END;
+    END IF;
+    RETURN LEAST(package.seconds + carried, 2147483647);
+END $$;
 
 -- Calls whose money is held. A row leaves when its call is settled, voided or expired, and its CDR takes its place
 -- in the same transaction: the table stays as small as the traffic.
@@ -563,6 +633,8 @@ BEGIN
     RETURN NEW;
 END $$;
 CREATE TRIGGER check_time_zone BEFORE INSERT OR UPDATE OF time_zone ON accounts
+    FOR EACH ROW EXECUTE FUNCTION check_time_zone();
+CREATE TRIGGER check_time_zone BEFORE INSERT OR UPDATE OF time_zone ON tariffs
     FOR EACH ROW EXECUTE FUNCTION check_time_zone();
 
 -- NULL: no limit. What open calls hold counts as spent: they may cost that much today.
