@@ -1,7 +1,7 @@
 """The price of a call at an instant: which tariff and rate count for it, and the one exact rate made of them.
 
-Law: everything is of one instant, `at`: decks, bands, options and exchange rates. So a deck that is switched at a second
-prices a call before or after, never half.
+Law: everything is of one instant, `at`: decks, bands, options and exchange rates. So a deck that is switched at a
+second prices a call before or after, never half.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rating_engine.domain.outcomes import Declined, DeclineReason
 from rating_engine.domain.tariff import BandMode, RateMatch, Tariff
 from rating_engine.rating.charge import charge
 from rating_engine.rating.money import EXACT
-from rating_engine.rating.rate import Change, Rate
+from rating_engine.rating.rate import Change, DurationRounding, IncrementMode, Rate
 from rating_engine.services.call_sources import CallSources
 
 RATES_KEPT: Final = 4_096  # as many as parsed rates: those in use
@@ -143,7 +143,12 @@ def as_sold(rate: Rate, tariff: Tariff, exchange: Decimal) -> Rate:
 
 @lru_cache(maxsize=RATES_KEPT)
 def _as_sold(
-    rate: str, multiplier: Decimal, decimals: int, increment_mode: str, duration_rounding: str, minimum_charge: Decimal
+    rate: str,
+    multiplier: Decimal,
+    decimals: int,
+    increment_mode: IncrementMode,
+    duration_rounding: DurationRounding,
+    minimum_charge: Decimal,
 ) -> Rate:
     said = Rate.from_json(rate)
     sold = replace(
