@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, Protocol
 
@@ -133,7 +134,7 @@ class Charging:
         self._unwatched = UnwatchedCalls()
         self._spool = spool
         self._offline = offline
-        self._sources = CallSources(subscribers.find, rate_decks.match_rate, routes.routes)
+        self._sources = CallSources(subscribers.find, rate_decks.tariff, rate_decks.match_rate, routes.routes)
         self._remembered = RememberedCalls()
         self._finishing = Finishing(
             ledger=ledger,
@@ -209,7 +210,8 @@ class Charging:
             )
         except InvalidNumber as error:
             return Declined(DeclineReason.INVALID_DESTINATION, str(error))
-        match = await sources.rate(subscriber.tariff_id, destination)
+        tariff = await sources.tariff(subscriber.tariff_id)
+        match = None if tariff is None else await sources.rate(tariff, destination, at=datetime.now(UTC))
         if match is None:
             return Declined(DeclineReason.NO_RATE)
         if not match.direction.accepts_length_of(destination):

@@ -6,7 +6,7 @@ Law: however often an end is said, and by whomever, a call is charged once; sayi
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
@@ -83,7 +83,9 @@ class Finishing:
         except InvalidNumber:
             destination, match = normalise_callerid(call.destination), None
         else:
-            match = await self._rate_decks.match_rate(subscriber.tariff_id, destination)
+            tariff = await self._rate_decks.tariff(subscriber.tariff_id)
+            now = datetime.now(UTC)
+            match = None if tariff is None else await self._rate_decks.match_rate(tariff, destination, at=now)
         return call_details(call, subscriber, destination, match)
 
 
