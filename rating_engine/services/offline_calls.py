@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
@@ -19,7 +19,7 @@ from rating_engine.domain.account import Subscriber
 from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason
 from rating_engine.domain.reservation import OpenCall, ReserveRequest
-from rating_engine.domain.tariff import RateMatch, Route
+from rating_engine.domain.tariff import RateMatch, Route, Tariff
 from rating_engine.rating.charge import max_charge
 from rating_engine.rating.rate import Rate
 from rating_engine.services.rate_decks import DeckSnapshot, RateDecks
@@ -32,18 +32,31 @@ PROMISES_MAX: Final = 10_000  # files in the directory: more calls than trusted 
 _log = structlog.get_logger(__name__)
 
 
+class RateSource(Protocol):
+    """Where rates come from."""
+
+    async def __call__(
+        self, tariff: Tariff, destination: str, /, *, at: datetime, origin: str = "", band: str = ""
+    ) -> RateMatch | None:
+        """The rate of a call that starts at `at`: see RateDecks.match_rate."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallSources:
-    """Where the facts about a call come from: who calls, at what rate, by which routes. Each may raise Unavailable."""
+    """Where the facts about a call come from: who calls, on what tariff, at what rate, by which routes.
+
+    Each may raise Unavailable.
+    """
 
     subscriber: Callable[[str], Awaitable[Subscriber | None]]
-    rate: Callable[[int, str], Awaitable[RateMatch | None]]
+    tariff: Callable[[int], Awaitable[Tariff | None]]
+    rate: RateSource
     routes: Callable[[], Awaitable[tuple[Route, ...]]]
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """The listed accounts, their decks and the routes, as they were when the database was last asked."""
+    """The listed accounts, their tariffs and the routes, as they were when the database was last asked."""
 
     accounts: dict[str, OfflineAccount]
     decks: DeckSnapshot
@@ -82,7 +95,7 @@ class OfflineCalls:
         self._known: _Known | None = None
         self._open = 0  # promises in the directory, as last counted, and those made here since
         self._overdue: set[CallKey] = set()
-        self.sources = CallSources(self._subscriber, self._rate, self._routes)
+        self.sources = CallSources(self._subscriber, self._tariff, self._rate, self._routes)
 
     async def refresh(self) -> None:
         """Learn what has to be known when the database goes. Errors: Unavailable; then the last knowledge stays."""
@@ -160,8 +173,18 @@ class OfflineCalls:
     async def _subscriber(self, login: str) -> Subscriber | None:
         return self._expect().accounts[login].subscriber
 
-    async def _rate(self, tariff_id: int, destination: str) -> RateMatch | None:
-        return await self._rate_decks.match_known(self._expect().decks, tariff_id, destination)
+    async def _tariff(self, tariff_id: int) -> Tariff:
+        tariff = self._expect().decks.tariffs.get(tariff_id)
+        if tariff is None:
+            raise Unavailable("the tariff is not known")
+        return tariff
+
+    async def _rate(
+        self, tariff: Tariff, destination: str, /, *, at: datetime, origin: str = "", band: str = ""
+    ) -> RateMatch | None:
+        return await self._rate_decks.match_known(
+            self._expect().decks, tariff, destination, at=at, origin=origin, band=band
+        )
 
     async def _routes(self) -> tuple[Route, ...]:
         return self._expect().routes
