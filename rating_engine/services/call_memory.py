@@ -69,6 +69,7 @@ class CallMemory:
             subscriber=self.subscribers.find,
             tariff=self.rate_decks.tariff,
             rate=self.rate_decks.match_rate,
+            row=self.rate_decks.choose_row,
             routes=self.routes.routes,
             exchange_rates=self.exchange_rates.get,
             numbering=self.numbering,
