@@ -60,8 +60,7 @@ def destination_of(text: str, plan: NumberingPlan, aliases: Mapping[str, str] = 
     if len(text) > MAX_NUMBER_TEXT:
         raise InvalidNumber(f"is longer than {MAX_NUMBER_TEXT} characters")
     dialled = without_punctuation(text)
-    if dialled in aliases:
-        dialled = without_punctuation(aliases[dialled])
+    dialled = without_punctuation(aliases.get(dialled, dialled))
     dialled = dialled.removeprefix(max(filter(dialled.startswith, plan.technical_prefixes), key=len, default=""))
     if rewrite := longest_match(dialled, plan.rewrites):
         key, replacement = rewrite
@@ -70,7 +69,7 @@ def destination_of(text: str, plan: NumberingPlan, aliases: Mapping[str, str] = 
 
 
 def is_international(callerid: str) -> bool:
-    """Whether a caller id is a whole number as E.164 has it: perhaps a +, then 7 to 15 digits, the first of them no 0."""
+    """Whether a caller id is a whole number as E.164 has it: perhaps a +, then 7 to 15 digits, the first not 0."""
     return _INTERNATIONAL.fullmatch(callerid) is not None
 
 
@@ -85,7 +84,7 @@ def national(callerid: str, country_code: str) -> bool:
 
 def _nationwide(dialled: str, plan: NumberingPlan) -> str:
     """A number with the national prefix as an international one, any other as it is."""
-    if dialled.startswith("+") or (plan.international_prefix and dialled.startswith(plan.international_prefix)):
+    if plan.international_prefix and dialled.startswith(plan.international_prefix):
         return dialled
     if not plan.national_prefix or not dialled.startswith(plan.national_prefix):
         return dialled
