@@ -63,20 +63,18 @@ class Engine:
         self.database = _database(settings, self.metrics)
         self.cache = _rate_cache(settings, self.metrics)
         self.ledger = _ledger(settings, self.database, self.metrics)
-        self.rate_decks = RateDecks(
+        self.memory = CallMemory(
             self.database,
             self.cache,
-            memory_entries=settings.rate_cache_entries,
+            default_route=Route(settings.default_route_name, settings.default_route_prefix, "", 1),
+            international_prefix=settings.international_prefix,
+            rate_entries=settings.rate_cache_entries,
+            subscriber_entries=settings.subscriber_cache_entries,
+            may_remember=lambda: self.announcements.listening,
             observe_lookup=self.metrics.rate_looked_up,
         )
-        self.announcements = Announcements(settings.database_url, on_change=self._changed, on_lost=self._forget_all)
-        self.subscribers = SubscriberDirectory(
-            SubscriberReader(self.database).by_login, entries=settings.subscriber_cache_entries
-        )
-        self.routes = RouteBook(
-            lambda: enabled_routes(self.database),
-            default=Route(settings.default_route_name, settings.default_route_prefix, "", 1),
-            may_remember=lambda: self.announcements.listening,
+        self.announcements = Announcements(
+            settings.database_url, on_change=self.memory.changed, on_lost=self.memory.forget_all
         )
         self.spool = _spool(settings, self.metrics)
         self.finish_spool = FinishSpool(self.spool, is_up=lambda: self.database.down is None, observer=self.metrics)
@@ -90,9 +88,9 @@ class Engine:
         self.watch = WatchSetup(settings, self.database, self.lasting, self.metrics)
         self.charging = Charging(
             ledger=self.ledger,
-            subscribers=self.subscribers,
-            rate_decks=self.rate_decks,
-            routes=self.routes,
+            sources=self.memory.sources,
+            subscribers=self.memory.subscribers,
+            rate_decks=self.memory.rate_decks,
             read_account=lambda login: account_state(self.database, login),
             policy=_policy(settings),
             observer=self.metrics,
@@ -209,8 +207,8 @@ class Engine:
             settings.allow_postpaid_logins if settings.on_database_down == "allow_postpaid" else (),
             Promises(self.spool.directory),
             load_accounts=lambda logins: offline_accounts(self.database, logins),
-            rate_decks=self.rate_decks,
-            load_routes=self.routes.routes,
+            rate_decks=self.memory.rate_decks,
+            load_routes=self.memory.routes.routes,
             has_room=lambda: self.spool.has_room,
             on_allowed=self.metrics.offline_allowed,
             max_seconds=settings.offline_max_seconds,
@@ -236,25 +234,6 @@ class Engine:
 
     async def _measure(self) -> None:
         self.metrics.open_reservations(await open_reservations(self.database))
-
-    def _changed(self, kind: str, value: str) -> None:
-        match kind:
-            case "tariff":
-                self.rate_decks.forget_tariff(int(value))
-            case "subscriber":
-                self.subscribers.forget(value)
-            case "directions":
-                self.rate_decks.forget_directions()
-            case "routes":
-                self.routes.forget()
-            case _:
-                _log.warning("announcement_unknown", kind=kind)
-
-    def _forget_all(self) -> None:
-        """What was announced while nobody listened is not known: read everything that may change anew."""
-        self.rate_decks.forget_all()
-        self.subscribers.forget_all()
-        self.routes.forget()
 
 
 def _policy(settings: Settings) -> ChargingPolicy:

@@ -203,9 +203,12 @@ class SimulatedEngine:
         database, policy = self.database, self.policy
         self.dead = False
         self.ledger = Ledger(database)
-        self.rate_decks = RateDecks(database)
-        self.subscribers = SubscriberDirectory(SubscriberReader(database).by_login)
-        self.routes = RouteBook(lambda: enabled_routes(database), default=Route("default", "", "", 1))
+        self.memory = CallMemory(database)
+        self.rate_decks, self.subscribers, self.routes = (
+            self.memory.rate_decks,
+            self.memory.subscribers,
+            self.memory.routes,
+        )
         self.lasting = LastingCalls(
             self.ledger,
             quota_seconds=policy.quota_seconds,
@@ -227,9 +230,9 @@ class SimulatedEngine:
             self.finish_spool = FinishSpool(self._spool, is_up=lambda: True, observer=NoObserver())
         self.charging = self._charging(
             ledger=self.ledger,
+            sources=self.memory.sources,
             subscribers=self.subscribers,
             rate_decks=self.rate_decks,
-            routes=self.routes,
             read_account=lambda login: account_state(database, login),
             policy=ChargingPolicy(
                 max_reserve_seconds=policy.max_reserve_seconds,
@@ -240,6 +243,7 @@ class SimulatedEngine:
             observer=NoObserver(),
             is_watched=policy.watched.__contains__,
             spool=self.finish_spool,
+            now=self.now,
         )
 
     def boot_with(self, charging: type[Charging]) -> None:
