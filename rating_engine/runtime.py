@@ -16,14 +16,14 @@ from rating_engine.api.server import HttpServer
 from rating_engine.domain.tariff import Route
 from rating_engine.domain.watching import ExpiryPolicy
 from rating_engine.listeners import Listeners, open_listeners
-from rating_engine.services.charging import Charging, ChargingPolicy
-from rating_engine.services.directory import RouteBook, SubscriberDirectory
+from rating_engine.services.call_memory import CallMemory
+from rating_engine.services.charging import Charging
 from rating_engine.services.expiry import Expiry
 from rating_engine.services.finish_spool import FinishSpool
 from rating_engine.services.lasting import LastingCalls
 from rating_engine.services.offline_calls import REFRESH_SECONDS, OfflineCalls
 from rating_engine.services.periodic import Periodic
-from rating_engine.services.rate_decks import RateDecks
+from rating_engine.services.planning import ChargingPolicy
 from rating_engine.settings import Settings
 from rating_engine.spool_directory import spool_directory
 from rating_engine.storage.accounts import account_state
@@ -34,10 +34,8 @@ from rating_engine.storage.offline import offline_accounts
 from rating_engine.storage.pool import Database
 from rating_engine.storage.promises import Promises
 from rating_engine.storage.rate_cache import RateCache
-from rating_engine.storage.routes import enabled_routes
 from rating_engine.storage.spool import Spool
 from rating_engine.storage.spool_survey import unusable
-from rating_engine.storage.subscribers import SubscriberReader
 from rating_engine.telemetry.loop_lag import EventLoopLag
 from rating_engine.telemetry.metrics import Metrics
 from rating_engine.watch_setup import UNSEEN_INTERVALS, WatchSetup
@@ -73,7 +71,7 @@ class Engine:
             may_remember=lambda: self.announcements.listening,
             observe_lookup=self.metrics.rate_looked_up,
         )
-        self.announcements = Announcements(
+        self.announcements: Announcements = Announcements(
             settings.database_url, on_change=self.memory.changed, on_lost=self.memory.forget_all
         )
         self.spool = _spool(settings, self.metrics)
@@ -207,8 +205,7 @@ class Engine:
             settings.allow_postpaid_logins if settings.on_database_down == "allow_postpaid" else (),
             Promises(self.spool.directory),
             load_accounts=lambda logins: offline_accounts(self.database, logins),
-            rate_decks=self.memory.rate_decks,
-            load_routes=self.memory.routes.routes,
+            memory=self.memory,
             has_room=lambda: self.spool.has_room,
             on_allowed=self.metrics.offline_allowed,
             max_seconds=settings.offline_max_seconds,

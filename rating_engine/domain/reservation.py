@@ -147,8 +147,8 @@ class SettleRequest:
     """Charge `cost` for a call and free what it held. `details` are for a call that holds nothing (None: then refuse).
 
     `ended_at` None: now. `claim`: where the source is ABANDONED, that of the request whose reservation it was.
-    `carrier_cost`: in the carrier's currency; None: not known, as `margin`. `covered_seconds`: billed ones that packages
-    paid; `packages`: exactly how many each, empty: out of what the reservation holds.
+    `carrier_cost`: in the carrier's currency; None: not known, as `margin`. `covered_seconds`: billed ones that
+    packages paid; `packages`: exactly how many each, empty: out of what the reservation holds.
     """
 
     call_key: CallKey

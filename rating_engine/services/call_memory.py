@@ -1,7 +1,7 @@
-"""All that an engine remembers of the facts calls are planned by: subscribers, tariffs, rates, routes, currencies, numbers.
+"""What an engine remembers of the facts calls are planned by: subscribers, tariffs, rates, routes, currencies, numbers.
 
-Law: what is remembered is for speed. An announced change drops it; where announcements may have been missed everything is
-dropped; and reserve() refuses a plan that was made from an old subscriber or tariff all the same.
+Law: what is remembered is for speed. An announced change drops it; where announcements may have been missed everything
+is dropped; and reserve() refuses a plan that was made from an old subscriber or tariff all the same.
 """
 
 from __future__ import annotations
@@ -69,6 +69,7 @@ class CallMemory:
             subscriber=self.subscribers.find,
             tariff=self.rate_decks.tariff,
             rate=self.rate_decks.match_rate,
+            row=self.rate_decks.choose_row,
             routes=self.routes.routes,
             exchange_rates=self.exchange_rates.get,
             numbering=self.numbering,

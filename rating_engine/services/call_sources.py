@@ -10,6 +10,7 @@ from typing import Protocol
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.tariff import RateMatch, Route, Tariff
 from rating_engine.rating.exchange import ExchangeRates
+from rating_engine.rating.matching import CandidateRate
 from rating_engine.services.directory import NumberingBook
 from rating_engine.storage.package_usage import PackageState
 
@@ -18,9 +19,18 @@ class RateSource(Protocol):
     """Finds the rate of a number in a tariff at an instant; see services/rate_decks."""
 
     def __call__(
-        self, tariff: Tariff, destination: str, *, at: datetime, origin: str, band: str
+        self, tariff: Tariff, destination: str, /, *, at: datetime, origin: str, band: str
     ) -> Awaitable[RateMatch | None]:
         """The rate, or None where none counts."""
+
+
+class RowSource(Protocol):
+    """Finds the row of a deck that decides, which may be one that blocks the call."""
+
+    def __call__(
+        self, tariff: Tariff, destination: str, /, *, at: datetime, origin: str, band: str
+    ) -> Awaitable[CandidateRate | None]:
+        """The row, or None where none counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,7 @@ class CallSources:
     subscriber: Callable[[str], Awaitable[Subscriber | None]]
     tariff: Callable[[int], Awaitable[Tariff | None]]
     rate: RateSource
+    row: RowSource
     routes: Callable[[], Awaitable[tuple[Route, ...]]]
     exchange_rates: Callable[[], Awaitable[ExchangeRates]]
     numbering: NumberingBook

@@ -225,7 +225,15 @@ class Charging:
             reserved=Decimal(0),
         )
 
-    def _allow(self, call_key: CallKey, plan: _Plan, granted: Decimal) -> Allowed:
+    def _quota(self, subscriber: Subscriber, exchange: str) -> bool:
+        """Whether this call reserves in slices: only where somebody watches its exchange and can lengthen it."""
+        wanted = self._policy.quota if subscriber.quota is None else subscriber.quota
+        if wanted and not self._is_watched(exchange):
+            self._unwatched.count(exchange, subscriber.login)
+            return False
+        return wanted
+
+    def _allow(self, call_key: CallKey, plan: Plan, granted: Decimal) -> Allowed:
         held = OpenCall(
             account_id=plan.subscriber.account_id,
             granted=granted,

@@ -107,12 +107,15 @@ class RouteBook:
         self._routes.forget()
 
 
+Numbering = tuple[Mapping[str, NumberingPlan], Mapping[str, str]]  # plans by name, and everybody's aliases
+
+
 class NumberingBook:
     """Numbering plans by name, and the aliases that everybody has."""
 
     def __init__(
         self,
-        load: Callable[[], Awaitable[tuple[Mapping[str, NumberingPlan], Mapping[str, str]]]],
+        load: Callable[[], Awaitable[Numbering]],
         default: NumberingPlan,
         *,
         may_remember: Callable[[], bool] = lambda: True,
@@ -128,6 +131,14 @@ class NumberingBook:
         """Everybody's aliases with a subscriber's own before them. Errors: Unavailable."""
         everybodys = (await self._known.get())[1]
         return {**everybodys, **own} if own else everybodys
+
+    async def known(self) -> Numbering:
+        """All of it. Errors: Unavailable."""
+        return await self._known.get()
+
+    def as_known(self, known: Callable[[], Awaitable[Numbering]]) -> NumberingBook:
+        """The same book, as somebody else remembers it."""
+        return NumberingBook(known, self._default, may_remember=lambda: False)
 
     def forget(self) -> None:
         """Read everything anew the next time."""

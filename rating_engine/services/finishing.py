@@ -103,7 +103,7 @@ class Finishing:
     async def _end(
         self, call: FinishCall, subscriber: Subscriber, known: OpenCall | EndedCall | None, details: CallDetails
     ) -> _End:
-        """What the call costs. Minutes that packages have left now are used before money, though it held none of them."""
+        """What the call costs. What packages have left now is used before money, though the call did not hold it."""
         charged = charge_call(details.rate, details.carrier_rate, details.carrier_exchange, call.seconds)
         uncovered = charged.billed_seconds - charged.covered_seconds
         is_open = isinstance(known, OpenCall)

@@ -1,8 +1,8 @@
 """The plan of a call before anything is held for it: who calls whom, at what price, covered by which packages, by which
 route at what cost, and how much money that takes.
 
-Law: a plan goes by one instant and by named versions of a subscriber and of tariffs; reserve() holds what it asks for only
-while those versions are true. So a plan may be made from memory.
+Law: a plan goes by one instant and by named versions of a subscriber and of tariffs; reserve() holds what it asks for
+only while those versions are true. So a plan may be made from memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason, Prep
 from rating_engine.domain.reservation import CallDetails, PackageUse, ReserveRequest
 from rating_engine.domain.tariff import Package, PackageKind, Route, Tariff
 from rating_engine.rating.charge import charge, max_charge, min_charge, price_per_minute
-from rating_engine.rating.lcr import Offer, admits, in_percentage, ordered, serves
+from rating_engine.rating.lcr import Offer, admits, ordered, refusal
 from rating_engine.rating.number import InvalidNumber, normalise_callerid
 from rating_engine.rating.numbering import NumberingPlan, destination_of
 from rating_engine.rating.rate import Rate
@@ -36,6 +36,7 @@ from rating_engine.services.pricing import (
 )
 
 CLAIM_BITS: Final = 63  # a bigint; two requests for one call never share a number
+
 
 @dataclass(frozen=True, slots=True)
 class ChargingPolicy:
@@ -139,16 +140,14 @@ class Planning:
     ) -> tuple[Rate, tuple[PackageUse, ...]]:
         """The rate as packages change it, and what is to be held of them for a call of at most `cap_seconds`.
 
-        Free seconds are used up in the order of packages, options' first; a volume lowers the price of a call by what was
-        used before it.
+        Free seconds are used up in the order of packages, options' first; a volume lowers the price of a call by what
+        was used before it.
         """
         packages = _packages_for(price)
         if not packages:
             return price.rate, ()
         zones = {tariff.tariff_id: tariff.schedule.zone for tariff in price.tariffs}
-        wanted = [
-            (each.package_id, period_start(at, zones[each.tariff_id], each.period.value)) for each in packages
-        ]
+        wanted = [(each.package_id, period_start(at, zones[each.tariff_id], each.period.value)) for each in packages]
         states = await self._package_states(subscriber.bucket, subscriber.subscriber_id, wanted)
         rate, held = price.rate, 0
         uses: list[PackageUse] = []
@@ -168,22 +167,18 @@ class Planning:
     async def offers(
         self, subscriber: Subscriber, dialled: Dialled, price: Price, at: datetime, seed: str
     ) -> list[RouteOffer]:
-        """Every route that may carry the call, with its cost. One whose cost deck lacks the number carries none of it."""
+        """Every route that may carry the call, with its cost. One whose cost deck lacks the number may not."""
         number = dialled.routing_number or dialled.destination
         offers: list[RouteOffer] = []
         for route in await self._routes():
-            if price.tariff.routes and route.route_id not in price.tariff.routes:
-                continue
-            if not serves(route, destination=number, callerid=dialled.origin, at=at) or not in_percentage(route, seed):
+            if refusal(route, destination=number, call_seed=seed, listed=price.tariff.routes) is not None:
                 continue
             offer = await self._offer(route, subscriber, dialled, at)
             if offer is not None:
                 offers.append(offer)
         return offers
 
-    async def _offer(
-        self, route: Route, subscriber: Subscriber, dialled: Dialled, at: datetime
-    ) -> RouteOffer | None:
+    async def _offer(self, route: Route, subscriber: Subscriber, dialled: Dialled, at: datetime) -> RouteOffer | None:
         if route.cost_tariff_id is None:
             return RouteOffer(route, None)
         found = await self._pricing.cost(route.cost_tariff_id, dialled, at)
@@ -211,14 +206,12 @@ class Planning:
         seed = f"{call.call_key.exchange}/{call.call_key.uniqueid}"
         offers = await self.offers(subscriber, dialled, price, at, seed)
         sold = minute_price(price.rate)
-        paying = {
-            each.route.name: each for each in offers if admits(each.offer, sold, allow_loss=price.tariff.allow_loss)
-        }
+        paying = {each.route.name: each for each in offers if admits(each.offer, sold, price.tariff.allow_loss)}
         order = ordered(
             [each.offer for each in paying.values()],
             price.tariff.route_order.value,
-            call_seed=seed,
-            manual=price.tariff.routes,
+            seed,
+            price.tariff.routes,
         )
         untried = [each for each in order if each.route.name not in tried]
         unknown = max(0, call.call_key.attempt - 1 - len(order) + len(untried))

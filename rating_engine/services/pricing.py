@@ -1,7 +1,7 @@
 """The price of a call at an instant: which tariff and rate count for it, and the one exact rate made of them.
 
-Law: everything is of one instant, `at`: decks, bands, options and exchange rates. So a deck that is switched at a second
-prices a call before or after, never half.
+Law: everything is of one instant, `at`: decks, bands, options and exchange rates. So a deck that is switched at a
+second prices a call before or after, never half.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from rating_engine.domain.outcomes import Declined, DeclineReason
 from rating_engine.domain.tariff import BandMode, RateMatch, Tariff
 from rating_engine.rating.charge import charge
 from rating_engine.rating.money import EXACT
-from rating_engine.rating.rate import Change, Rate
+from rating_engine.rating.rate import Change, DurationRounding, IncrementMode, Rate
 from rating_engine.services.call_sources import CallSources
 
 RATES_KEPT: Final = 4_096  # as many as parsed rates: those in use
@@ -57,19 +57,16 @@ class Pricing:
     def __init__(self, sources: CallSources) -> None:
         self._tariff = sources.tariff
         self._rate = sources.rate
+        self._row = sources.row
         self._exchange_rates = sources.exchange_rates
 
     async def price(self, subscriber: Subscriber, dialled: Dialled, at: datetime, cap_seconds: int) -> Price | Declined:
         """The price of a call that starts at `at` and lasts at most `cap_seconds`. Errors: Unavailable."""
         tariffs = await self._tariffs_of(subscriber, at)
-        found: tuple[Tariff, RateMatch] | None = None
-        for tariff in tariffs:
-            match = await self.match(tariff, dialled, at, tariff.schedule.band_at(at))
-            if match is not None and (found is None or len(match.prefix) > len(found[1].prefix)):
-                found = tariff, match
-        if found is None:
+        tariff = tariffs[0] if len(tariffs) == 1 else await self._deciding(tariffs, dialled, at)
+        match = None if tariff is None else await self.match(tariff, dialled, at, tariff.schedule.band_at(at))
+        if tariff is None or match is None:
             return Declined(DeclineReason.NO_RATE)
-        tariff, match = found
         if not match.direction.accepts_length_of(dialled.destination):
             return Declined(DeclineReason.INVALID_DESTINATION, f"wrong length for {match.direction.name}")
         exchange = await self.exchange(tariff.currency, subscriber.currency, at)
@@ -80,8 +77,7 @@ class Pricing:
 
     async def match(self, tariff: Tariff, dialled: Dialled, at: datetime, band: str) -> RateMatch | None:
         """The rate that a tariff has for a call. Errors: Unavailable."""
-        number = dialled.routing_number if tariff.by_routing_number and dialled.routing_number else dialled.destination
-        return await self._rate(tariff, number, at=at, origin=dialled.origin, band=band)
+        return await self._rate(tariff, _number(tariff, dialled), at=at, origin=dialled.origin, band=band)
 
     async def exchange(self, currency_from: str, currency_to: str, at: datetime) -> Decimal | None:
         """One of the first currency in the second; None where nobody said. Errors: Unavailable."""
@@ -100,6 +96,16 @@ class Pricing:
         number = Dialled(dialled.routing_number or dialled.destination, "", dialled.origin)
         match = await self.match(tariff, number, at, tariff.schedule.band_at(at))
         return None if match is None else (tariff, as_sold(match.rate, tariff, Decimal(1)))
+
+    async def _deciding(self, tariffs: Sequence[Tariff], dialled: Dialled, at: datetime) -> Tariff | None:
+        """The tariff whose row has the longest prefix, the first of equals; that row may block the call."""
+        longest, deciding = 0, None
+        for tariff in tariffs:
+            band = tariff.schedule.band_at(at)
+            row = await self._row(tariff, _number(tariff, dialled), at=at, origin=dialled.origin, band=band)
+            if row is not None and len(row.prefix) > longest:
+                longest, deciding = len(row.prefix), tariff
+        return deciding
 
     async def _tariffs_of(self, subscriber: Subscriber, at: datetime) -> tuple[Tariff, ...]:
         """Options first, in their order, so that of equal prefixes theirs count."""
@@ -124,6 +130,10 @@ class Pricing:
         return replace(match.rate, changes=tuple(changes)) if changes else match.rate
 
 
+def _number(tariff: Tariff, dialled: Dialled) -> str:
+    return dialled.routing_number if tariff.by_routing_number and dialled.routing_number else dialled.destination
+
+
 def _goes_on_as(rate: Rate) -> tuple[object, ...]:
     return rate.price_n, rate.price_unit, rate.interval_n
 
@@ -143,7 +153,12 @@ def as_sold(rate: Rate, tariff: Tariff, exchange: Decimal) -> Rate:
 
 @lru_cache(maxsize=RATES_KEPT)
 def _as_sold(
-    rate: str, multiplier: Decimal, decimals: int, increment_mode: str, duration_rounding: str, minimum_charge: Decimal
+    rate: str,
+    multiplier: Decimal,
+    decimals: int,
+    increment_mode: IncrementMode,
+    duration_rounding: DurationRounding,
+    minimum_charge: Decimal,
 ) -> Rate:
     said = Rate.from_json(rate)
     sold = replace(

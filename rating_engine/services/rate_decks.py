@@ -166,6 +166,20 @@ class RateDecks:
 
         None where it is known that no rate serves it. Errors: Unavailable where neither has the answer.
         """
+        row = await self.choose_known(tariff, destination, at=at, origin=origin, band=band)
+        deck = tariff.deck_at(at)
+        if deck is None or row is None or row.rate is None:
+            return None
+        direction = known.directory.get(row.direction) or Direction(code=row.direction, name=row.direction)
+        return RateMatch(tariff.tariff_id, deck.deck_id, tariff.currency, row.prefix, direction, row.rate)
+
+    async def choose_known(
+        self, tariff: Tariff, destination: str, *, at: datetime, origin: str = "", band: str = ""
+    ) -> CandidateRate | None:
+        """The row as `choose_row` would have found it, from memory and Redis alone.
+
+        Errors: Unavailable where neither has the answer.
+        """
         deck = tariff.deck_at(at)
         if deck is None:
             return None
@@ -177,11 +191,7 @@ class RateDecks:
         if kept is None and cached is None:
             raise Unavailable("the rate is in no cache")
         candidates = kept.candidates if kept is not None else cached.candidates if cached is not None else ()
-        row = choose(candidates, at=at, origin=origin, band=band)
-        if row is None or row.rate is None:
-            return None
-        direction = known.directory.get(row.direction) or Direction(code=row.direction, name=row.direction)
-        return RateMatch(tariff.tariff_id, deck.deck_id, tariff.currency, row.prefix, direction, row.rate)
+        return choose(candidates, at=at, origin=origin, band=band)
 
     def forget_tariff(self, tariff_id: int) -> None:
         """It was changed, or its timeline: ask PostgreSQL at the next call. Answers of all decks stay."""

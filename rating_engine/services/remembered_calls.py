@@ -30,4 +30,3 @@ class RememberedCalls:
         self._calls[call_key] = call
         if len(self._calls) > CALLS_KEPT:
             self._calls.popitem(last=False)
-

@@ -18,20 +18,17 @@ from typing import Any, TypeVar
 import asyncpg
 
 from rating_engine.domain.errors import Unavailable
-from rating_engine.domain.tariff import Route
 from rating_engine.domain.watching import ExpiryPolicy
-from rating_engine.services.charging import Charging, ChargingPolicy
-from rating_engine.services.directory import RouteBook, SubscriberDirectory
+from rating_engine.services.call_memory import CallMemory
+from rating_engine.services.charging import Charging
 from rating_engine.services.expiry import Expiry
 from rating_engine.services.finish_spool import FinishSpool
 from rating_engine.services.lasting import LastingCalls
-from rating_engine.services.rate_decks import RateDecks
+from rating_engine.services.planning import ChargingPolicy
 from rating_engine.storage.accounts import account_state
 from rating_engine.storage.ledger import Ledger
 from rating_engine.storage.pool import Database
-from rating_engine.storage.routes import enabled_routes
 from rating_engine.storage.spool import Spool
-from rating_engine.storage.subscribers import SubscriberReader
 from tests.support.auditor_nouns import Policy
 
 STATEMENT_SECONDS = 600.0  # virtual time stands still during a statement: this only has to be more than nothing
