@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 
 
 class AccountKind(StrEnum):
@@ -23,11 +25,26 @@ class PartyStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SubscriberOption:
+    """A tariff that a subscriber has beside its own, in [effective_from, effective_to)."""
+
+    tariff_id: int
+    effective_from: datetime
+    effective_to: datetime
+
+    def holds_at(self, at: datetime) -> bool:
+        """Whether the subscriber has it at an instant."""
+        return self.effective_from <= at < self.effective_to
+
+
+@dataclass(frozen=True, slots=True)
 class Subscriber:
     """What callPrepare needs to know of a login. `version` grows with every change of it.
 
     `max_seconds`: the subscriber's own longest call, in place of the setting. `max_call_seconds`: the account's,
-    which nothing exceeds. `quota`: reserve in slices; None: as the settings say.
+    which nothing exceeds. `quota`: reserve in slices; None: as the settings say. `options`: those in force and ahead,
+    in the order in which they count. `numbering_plan`: the account's; None: as the settings say. `aliases`: its own
+    short numbers, each with what it stands for.
     """
 
     subscriber_id: int
@@ -41,6 +58,9 @@ class Subscriber:
     max_seconds: int | None
     max_call_seconds: int | None
     quota: bool | None
+    options: tuple[SubscriberOption, ...] = ()
+    numbering_plan: str | None = None
+    aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +87,7 @@ class AccountState:
     time_zone: str
     quota: bool | None
     default_allowed: bool
+    numbering_plan: str | None
 
     @property
     def available(self) -> Decimal | None:
@@ -76,7 +97,10 @@ class AccountState:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One change of a balance, with the balance after it. `amount` is signed: a charge is negative."""
+    """One change of a balance, with the balance after it. `amount` is signed: a charge is negative.
+
+    `subject`: what a fee was for; '' for the rest.
+    """
 
     entry_id: int
     kind: str
@@ -84,4 +108,5 @@ class LedgerEntry:
     balance_after: Decimal
     call_key: str | None
     reference: str | None
+    subject: str
     created_at: datetime
