@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from types import MappingProxyType
+
+from rating_engine.rating.numbering import NO_ALIASES
 
 
 class AccountKind(StrEnum):
@@ -26,15 +27,11 @@ class PartyStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SubscriberOption:
-    """A tariff that a subscriber has beside its own, in [effective_from, effective_to)."""
+    """An option that a subscriber has beside its tariff, in [effective_from, effective_to)."""
 
     tariff_id: int
     effective_from: datetime
     effective_to: datetime
-
-    def holds_at(self, at: datetime) -> bool:
-        """Whether the subscriber has it at an instant."""
-        return self.effective_from <= at < self.effective_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +39,8 @@ class Subscriber:
     """What callPrepare needs to know of a login. `version` grows with every change of it.
 
     `max_seconds`: the subscriber's own longest call, in place of the setting. `max_call_seconds`: the account's,
-    which nothing exceeds. `quota`: reserve in slices; None: as the settings say. `options`: those in force and ahead,
-    in the order in which they count. `numbering_plan`: the account's; None: as the settings say. `aliases`: its own
-    short numbers, each with what it stands for.
+    which nothing exceeds. `quota`: reserve in slices; None: as the settings say. `options`: by their position.
+    `numbering_plan`: how its phones write numbers; None: as the settings say. `aliases`: its own short numbers.
     """
 
     subscriber_id: int
@@ -58,9 +54,9 @@ class Subscriber:
     max_seconds: int | None
     max_call_seconds: int | None
     quota: bool | None
-    options: tuple[SubscriberOption, ...] = ()
     numbering_plan: str | None = None
-    aliases: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}), hash=False)
+    options: tuple[SubscriberOption, ...] = ()
+    aliases: Mapping[str, str] = NO_ALIASES
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def destination_of(text: str, plan: NumberingPlan, aliases: Mapping[str, str] = 
 
 
 def is_international(callerid: str) -> bool:
-    """Whether a caller id is a whole number as E.164 has it: perhaps a +, then 7 to 15 digits, the first of them no 0."""
+    """Whether a caller id is a number as E.164 has it: perhaps a +, then 7 to 15 digits, the first of them no 0."""
     return _INTERNATIONAL.fullmatch(callerid) is not None
 
 

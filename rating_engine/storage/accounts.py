@@ -180,7 +180,7 @@ async def statement(database: Database, login: str, limit: int) -> list[LedgerEn
 async def _tariff_for(connection: Connection, name: str, currency: str | None) -> tuple[int, str]:
     """(tariff_id, currency) of a tariff that an account of this currency may have (None: any).
 
-    Errors: NotFound, InvalidRequest for an option, and where nothing says what its prices are in the account's currency.
+    Errors: NotFound, InvalidRequest for an option, and where there is no exchange rate to the account's currency.
     """
     # Locked against becoming an option before the subscriber has it; an import into it goes on beside this.
     tariff = await connection.fetchrow(

@@ -13,7 +13,7 @@ from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.rating.exchange import ExchangeRow
 from rating_engine.storage.pool import Database
 
-MAX_ROWS: Final = 200_000  # held in every worker: thirty currencies a day for some fifteen years
+MAX_ROWS: Final = 100_000  # held in every worker whole: thirty pairs, daily, for nine years
 
 _COLUMNS: Final = "currency_from, currency_to, effective_from, rate"
 _ALL: Final = f"SELECT {_COLUMNS} FROM exchange_rates ORDER BY 1, 2, 3 DESC LIMIT {MAX_ROWS}"  # noqa: S608  # constants

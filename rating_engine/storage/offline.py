@@ -10,14 +10,14 @@ from typing import Final
 from rating_engine.domain.account import Subscriber
 from rating_engine.rating.prefix import longest_match
 from rating_engine.storage.pool import Database
-from rating_engine.storage.subscribers import SUBSCRIBER_COLUMNS, SUBSCRIBER_PARTS, subscriber_from_row
+from rating_engine.storage.subscribers import COLUMNS, subscriber_from_row
 
 # A blocked or prepaid account is not there: nobody calls on credit that was never given.
 _ACCOUNTS: Final = f"""
-    SELECT {SUBSCRIBER_COLUMNS}, a.default_allowed, a.max_price
-    FROM subscribers s JOIN accounts a USING (bucket, account_id) {SUBSCRIBER_PARTS}
+    SELECT {COLUMNS}, a.default_allowed, a.max_price
+    FROM subscribers s JOIN accounts a USING (bucket, account_id)
     WHERE s.login = ANY ($1) AND a.kind = 'postpaid' AND a.status = 'active' AND s.status = 'active'
-"""  # noqa: S608  # made of constants
+"""  # noqa: S608  made of a constant
 _RULES: Final = """
     SELECT s.login, p.prefix, p.allowed FROM account_prefixes p JOIN subscribers s USING (bucket, account_id)
     WHERE s.login = ANY ($1)

@@ -53,7 +53,8 @@ async def add_package(database: Database, package: ListedPackage) -> None:
         if package.group and not await _directions_of(connection, package.group):
             raise InvalidRequest(
                 "group",
-                f"{package.group!r} has no directions; say first: rating-engine direction-group set {package.group} CODE ...",
+                f"{package.group!r} has no directions; "
+                f"say first: rating-engine direction-group set {package.group} CODE",
             )
         number = await connection.fetchval("SELECT count(*) FROM packages WHERE tariff_id = $1", settings.tariff_id)
         if number >= MAX_PACKAGES:
@@ -105,7 +106,7 @@ async def set_group(database: Database, name: str, directions: Sequence[str]) ->
         if unknown is not None:
             raise InvalidRequest(
                 "directions",
-                f"{unknown!r} is no direction of any deck; if it shall be one, say first: rating-engine direction {unknown}",
+                f"{unknown!r} is no direction of any deck; to make it one say: rating-engine direction {unknown}",
             )
         await connection.execute(
             "DELETE FROM direction_groups WHERE name = $1 AND direction <> ALL ($2)", name, directions
@@ -159,7 +160,6 @@ def _package(row: asyncpg.Record) -> ListedPackage:
 
 def _usage(row: asyncpg.Record) -> PackageUsage:
     package = _package(row)
-    so_far = row["used"] + row["held"]
     return PackageUsage(
         package=package,
         begins=row["begins"],
@@ -168,5 +168,5 @@ def _usage(row: asyncpg.Record) -> PackageUsage:
         carried=0 if package.seconds is None else max(row["allowance"] - package.seconds, 0),
         used=row["used"],
         held=row["held"],
-        multiplier=next((factor for after, factor in reversed(package.steps) if so_far >= after), Decimal(1)),
+        multiplier=next((factor for after, factor in reversed(package.steps) if row["used"] >= after), Decimal(1)),
     )
