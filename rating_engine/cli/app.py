@@ -12,12 +12,14 @@ from rating_engine.cli.accounts import accounts_app
 from rating_engine.cli.call import call
 from rating_engine.cli.calls import calls
 from rating_engine.cli.demo import demo
+from rating_engine.cli.directions import direction
 from rating_engine.cli.doctor import doctor
 from rating_engine.cli.rate import rate
 from rating_engine.cli.rate_diff import diff
 from rating_engine.cli.rate_versions import export, history, rollback
 from rating_engine.cli.rates import rates_app
-from rating_engine.cli.routes import direction, routes_app
+from rating_engine.cli.route_figures import load, quality
+from rating_engine.cli.routes import routes_app
 from rating_engine.cli.serve import migrate, serve
 from rating_engine.telemetry.logs import configure_logging
 
@@ -41,6 +43,8 @@ rates_app.command(epilog="Example: rating-engine rates export retail retail.xlsx
 rates_app.command(epilog="Example: rating-engine rates history 7901 --tariff retail")(history)
 app.command(epilog="Example: rating-engine rate 79010000001 --tariff retail --seconds 61")(rate)
 app.add_typer(routes_app, name="routes")
+routes_app.command(epilog="Example: rating-engine routes load")(load)
+routes_app.command(epilog="Example: rating-engine routes quality --window 86400")(quality)
 app.command(epilog="Example: rating-engine direction RussiaMobile --min-len 11 --max-len 11")(direction)
 app.command(epilog="Example: rating-engine call --login 1001 79010000001 --seconds 61")(call)
 app.command(epilog="Example: rating-engine calls --reconciled --limit 20")(calls)
