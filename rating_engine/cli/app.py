@@ -19,6 +19,7 @@ from rating_engine.cli.rate_diff import diff
 from rating_engine.cli.rate_versions import export, history, rollback
 from rating_engine.cli.rates import rates_app
 from rating_engine.cli.route_figures import load, quality
+from rating_engine.cli.route_try import try_
 from rating_engine.cli.routes import routes_app
 from rating_engine.cli.serve import migrate, serve
 from rating_engine.telemetry.logs import configure_logging
@@ -43,6 +44,9 @@ rates_app.command(epilog="Example: rating-engine rates export retail retail.xlsx
 rates_app.command(epilog="Example: rating-engine rates history 7901 --tariff retail")(history)
 app.command(epilog="Example: rating-engine rate 79010000001 --tariff retail --seconds 61")(rate)
 app.add_typer(routes_app, name="routes")
+routes_app.command("try", epilog="Example: rating-engine routes try 79010000001 --tariff retail --callerid 4930123456")(
+    try_
+)
 routes_app.command(epilog="Example: rating-engine routes load")(load)
 routes_app.command(epilog="Example: rating-engine routes quality --window 86400")(quality)
 app.command(epilog="Example: rating-engine direction RussiaMobile --min-len 11 --max-len 11")(direction)

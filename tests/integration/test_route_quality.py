@@ -53,7 +53,8 @@ async def calls(
                destination, direction, prefix, tariff_id, deck_id, rate, route_name, currency, granted, seconds,
                billed_seconds, cost, disposition, cause, prepared_at, ended_at, margin)
            SELECT 0, gen_random_uuid()::text, n % 1000, 1, 'settled', $3, 'test', 1, '', '4912345', 'Somewhere', '49',
-                  1, 1, '', $1, $6, 0, s, s, s * 0.01, 'ANSWER', 16, now(), now() - $4::text::interval, $5::text::numeric
+                  1, 1, '', $1, $6, 0, s, s, s * 0.01, 'ANSWER', 16, now(), now() - $4::text::interval,
+                  $5::text::numeric
            FROM unnest($2::integer[]) WITH ORDINALITY AS call(s, n)""",
         route, list(seconds), source, ago, margin, currency,
     )  # fmt: skip

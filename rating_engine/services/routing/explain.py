@@ -1,87 +1,187 @@
-"""Why a call would go where it goes: every route with its place, or the reason why it is not tried."""
+"""Why a call would go where it goes: every route with its place, or the reason why it is not tried.
+
+Law: it is found by what plans calls (services/planning, rating/lcr), so that it cannot say otherwise than calls do.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 from typing import Final
 
-from rating_engine.domain.tariff import Route, RouteOrder
+from rating_engine.domain.account import Subscriber
+from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.domain.outcomes import Declined, DeclineReason
+from rating_engine.domain.tariff import ListedRoute, Route, Tariff
 from rating_engine.rating.lcr import Offer, Refusal, admits, refusal, tried
+from rating_engine.services.call_memory import CallMemory
+from rating_engine.services.planning import ChargingPolicy, Planning, sent_callerid
+from rating_engine.services.pricing import Dialled, Pricing, minute_price
+from rating_engine.storage.pool import Database
+from rating_engine.storage.routes import list_routes
+from rating_engine.storage.tariffs import load_named_tariff
 
 DISABLED: Final = "disabled"
+NOT_IN_COST_DECK: Final = "not_in_cost_deck"  # its cost deck has no rate for the number, or blocks it
 
 
 @dataclass(frozen=True, slots=True)
-class AskedCall:
-    """The call that is asked about, and what decides on its routes. `listed`: the routes of its tariff, see lcr.
+class Considered:
+    """A route as it stands to a call before order and margin. `reason`: why it is not for the call; '': it is.
 
-    `sell_minute`: what a minute of it is sold for, in the account's currency. `call_seed` None: no call in particular,
-    so that no route is left out by its percentage; among equals the weights are drawn for the empty seed.
+    `minute_cost`: in the account's currency; None: not known.
     """
 
-    destination: str
-    callerid: str
-    at: datetime
-    sell_minute: Fraction
-    order: RouteOrder
-    allow_loss: bool
-    listed: Mapping[int, int]
-    call_seed: str | None = None
+    route: Route
+    minute_cost: Fraction | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`place`: the attempt that takes the route, from 1; None: none does, for the reason `refusal`.
+    """`place`: the attempt that takes the route, from 1; None: none does, for `reason`.
 
     `minute_cost` and `margin` (of a minute) are in the account's currency; None: not known.
     """
 
     route: Route
     place: int | None
-    refusal: str
+    reason: str
     minute_cost: Fraction | None
     margin: Fraction | None
 
 
-def explain(offers: Iterable[Offer[Route]], call: AskedCall, *, disabled: Iterable[Route] = ()) -> list[Verdict]:
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Where a call would go. `sell_minute`: what a minute of it is sold for, in `currency`.
+
+    `verdicts` are empty where there is no route at all: every call takes the default route then.
+    """
+
+    destination: str
+    tariff: Tariff
+    prefix: str
+    currency: str
+    sell_minute: Fraction
+    verdicts: tuple[Verdict, ...]
+
+
+async def try_call(
+    database: Database,
+    number: str,
+    *,
+    tariff: str,
+    at: datetime,
+    callerid: str = "",
+    call_seed: str | None = None,
+    international_prefix: str = "00",
+) -> Trial:
+    """Where a call to `number` on a tariff would go that starts at `at`, of an account in the tariff's currency.
+
+    `call_seed` (EXCHANGE/UNIQUEID): that very call; None: no call in particular, so that no route is left out by its
+    percentage, and equals stand in one of the orders that their weights draw. What routes carry right now is not asked.
+    Errors: InvalidRequest (the number), NotFound (the tariff, or a rate of it), Unavailable.
+    """
+    found = await load_named_tariff(database, tariff, at)
+    if found is None:
+        raise NotFound(f"there is no tariff {tariff}; run: rating-engine rates list")
+    memory = CallMemory(database, international_prefix=international_prefix)
+    planning = Planning(memory.sources, ChargingPolicy(international_prefix=international_prefix))
+    caller = _anybody(found, callerid)
+    dialled = await planning.dialled(caller, number, None)
+    if isinstance(dialled, Declined):
+        raise InvalidRequest("number", dialled.detail)
+    price = await Pricing(memory.sources).price(caller, dialled, at, ChargingPolicy().max_reserve_seconds)
+    if isinstance(price, Declined):
+        if price.reason is DeclineReason.INVALID_DESTINATION:
+            raise InvalidRequest("number", price.detail)
+        raise NotFound(f"no rate of the tariff {tariff} serves {dialled.destination}")
+    considered = [
+        await _consider(planning, listed, caller, dialled, at, found, call_seed)
+        for listed in await list_routes(database)
+    ]
+    sold = minute_price(price.rate)
+    verdicts = explain(considered, sold, found, call_seed or "")
+    return Trial(dialled.destination, found, price.match.prefix, caller.currency, sold, tuple(verdicts))
+
+
+def explain(considered: Iterable[Considered], sell_minute: Fraction, tariff: Tariff, call_seed: str) -> list[Verdict]:
     """Every route: first those that are tried, in their order, then the others by position."""
-    offers = list(offers)
     fit: list[Offer[Route]] = []
-    out = [_verdict(Offer(route), call, refusal=DISABLED) for route in disabled]
-    for offer in offers:
-        reason = _reason(offer, call)
-        if reason is None:
+    out: list[Considered] = []
+    for each in considered:
+        offer = Offer(each.route, each.minute_cost)
+        if each.reason:
+            out.append(each)
+        elif admits(offer, sell_minute, tariff.allow_loss):
             fit.append(offer)
         else:
-            out.append(_verdict(offer, call, refusal=reason))
+            out.append(Considered(each.route, each.minute_cost, Refusal.LOSS.value))
     in_order = tried(
-        fit, call.order, call.call_seed or "", call.listed, sell_minute=call.sell_minute, allow_loss=call.allow_loss
+        fit,
+        tariff.route_order.value,
+        call_seed,
+        tariff.routes,
+        sell_minute=sell_minute,
+        allow_loss=tariff.allow_loss,
     )
+    out.sort(key=lambda each: (each.route.position, each.route.route_id))
     return [
-        *(_verdict(offer, call, place=place) for place, offer in enumerate(in_order, start=1)),
-        *sorted(out, key=lambda verdict: (verdict.route.position, verdict.route.route_id)),
+        *(
+            Verdict(offer.route, place, "", offer.minute_cost, _margin(sell_minute, offer.minute_cost))
+            for place, offer in enumerate(in_order, start=1)
+        ),
+        *(
+            Verdict(each.route, None, each.reason, each.minute_cost, _margin(sell_minute, each.minute_cost))
+            for each in out
+        ),
     ]
 
 
-def _reason(offer: Offer[Route], call: AskedCall) -> Refusal | None:
+async def _consider(
+    planning: Planning,
+    listed: ListedRoute,
+    caller: Subscriber,
+    dialled: Dialled,
+    at: datetime,
+    tariff: Tariff,
+    call_seed: str | None,
+) -> Considered:
+    route = listed.route
+    if not listed.enabled:
+        return Considered(route, reason=DISABLED)
     reason = refusal(
-        offer.route,
-        destination=call.destination,
-        callerid=call.callerid,
-        at=call.at,
-        call_seed=call.call_seed or "",
-        listed=call.listed,
+        route,
+        destination=dialled.routing_number or dialled.destination,
+        callerid=sent_callerid(None, caller),
+        at=at,
+        call_seed=call_seed or "",
+        listed=tariff.routes,
     )
-    if reason is Refusal.PERCENTAGE and call.call_seed is None:
-        reason = None
-    if reason is None and not admits(offer, call.sell_minute, call.allow_loss):
-        return Refusal.LOSS
-    return reason
+    if reason is not None and not (reason is Refusal.PERCENTAGE and call_seed is None):
+        return Considered(route, reason=reason.value)
+    offer = await planning.offer(route, caller, dialled, at)
+    return Considered(route, reason=NOT_IN_COST_DECK) if offer is None else Considered(route, offer.minute_cost)
 
 
-def _verdict(offer: Offer[Route], call: AskedCall, *, place: int | None = None, refusal: str = "") -> Verdict:
-    margin = None if offer.minute_cost is None else call.sell_minute - offer.minute_cost
-    return Verdict(offer.route, place, refusal, offer.minute_cost, margin)
+def _anybody(tariff: Tariff, callerid: str) -> Subscriber:
+    """A subscriber who has nothing but this tariff."""
+    return Subscriber(
+        subscriber_id=0,
+        version=0,
+        login="",
+        bucket=0,
+        account_id=0,
+        tariff_id=tariff.tariff_id,
+        currency=tariff.currency,
+        callerid=callerid,
+        max_seconds=None,
+        max_call_seconds=None,
+        quota=None,
+    )
+
+
+def _margin(sell_minute: Fraction, minute_cost: Fraction | None) -> Fraction | None:
+    return None if minute_cost is None else sell_minute - minute_cost
