@@ -118,7 +118,9 @@ def _parts(
         try:
             parts.append(value if isinstance(value, kind) else read(value))
         except InvalidRate as error:
-            raise InvalidRate(f"{field}[{index}].{error.field}", error.problem) from None
+            place = f"{field}[{index}]"
+            name = f"{place}.{error.field}" if error.field != kind.__name__.lower() else place
+            raise InvalidRate(name, error.problem) from None
     return tuple(parts)
 
 
