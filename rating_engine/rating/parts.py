@@ -109,6 +109,8 @@ def changes_from(values: Iterable[Change | dict[str, Any]]) -> tuple[Change, ...
 def _parts(
     field: str, values: Iterable[Any], most: int, kind: type[_Part], read: Callable[[Any], _Part]
 ) -> tuple[_Part, ...]:
+    if values == ():
+        return ()
     if not isinstance(values, list | tuple):
         raise InvalidRate(field, f"is a {type(values).__name__}; give a list")
     if len(values) > most:
