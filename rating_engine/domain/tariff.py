@@ -122,7 +122,10 @@ class Tariff:
 
     def deck_at(self, at: datetime) -> PublishedDeck | None:
         """The deck in force at an instant; None before the first."""
-        return next((deck for deck in self.decks if deck.effective_from <= at), None)
+        for deck in self.decks:  # every call asks: a generator would cost as much as the rest of its look-up
+            if deck.effective_from <= at:
+                return deck
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,8 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class ListedRoute:
-    """A route as shown to people: a disabled one takes no calls."""
+    """A route as shown to people: a disabled one takes no calls. `cost_tariff`: its name, if any."""
 
     route: Route
     enabled: bool
+    cost_tariff: str | None = None
