@@ -355,6 +355,13 @@ def test_a_step_charge_is_paid_with_the_first_second_of_its_tier_that_packages_d
     assert [charge(rate, seconds).cost for seconds in (30, 31)] == [0, Decimal("0.11")]
 
 
+def test_tiers_are_paid_for_the_first_interval_at_least():
+    rate = per_minute("0.60", "70/10", tiers=[Tier(0, "1.20", 60)])
+
+    assert [charge(rate, seconds).billed_seconds for seconds in (1, 70, 71)] == [70, 70, 80]
+    assert charge(rate, 1).cost == Decimal("1.30")
+
+
 def test_blocks_are_of_the_seconds_that_are_counted_added_and_free_ones_too():
     blocks = {"block_charge": "0.02", "block_seconds": 60}
 
