@@ -5,6 +5,9 @@
 --   2. accounts.balance    = the sum of its ledger entries; every change of a balance is one append-only entry
 --   3. a call key is settled at most once (primary keys of reservations and cdrs)
 --   4. balance + overdraft - reserved >= 0, but for an overrun counted in its CDR
+--   5. of a package no second is spent twice: used + held <= allowance, held = what open reservations hold, used = what
+--      CDRs used
+--   6. route_load.open_calls = the open reservations by that route; it never exceeds the route's max_calls
 --
 -- Made for Citus from the first day: every account-scoped table has `bucket` first in its primary key, and every
 -- money function takes the bucket first, answers ONE array in the order of its input, and is called in the form
@@ -107,6 +110,7 @@ CREATE TABLE packages (
     carry_over       text NOT NULL DEFAULT 'none' CHECK (carry_over IN ('none', 'next', 'all')),
     waives_fees      boolean NOT NULL DEFAULT false,  -- a call covered whole has no connect fee and no surcharge
     position         integer NOT NULL DEFAULT 0,      -- the lowest is used up first
+    created_at       timestamptz NOT NULL DEFAULT now(),
     UNIQUE (tariff_id, name),
     CHECK ((kind = 'free') = (seconds IS NOT NULL))
 );
@@ -294,6 +298,7 @@ CREATE TABLE subscribers (
     bucket         smallint NOT NULL,
     account_id     bigint NOT NULL,
     tariff_id      bigint NOT NULL REFERENCES tariffs,
+    tariff_since   timestamptz NOT NULL DEFAULT now(),   -- packages carry nothing over from before
     status         party_status NOT NULL DEFAULT 'active',
     callerid       text NOT NULL DEFAULT '',
     max_seconds    integer CHECK (max_seconds > 0),  -- the longest call; NULL: max_reserve_seconds alone
@@ -337,6 +342,74 @@ CREATE TABLE package_usage (
     CHECK (used + held <= allowance)
 );
 CREATE TYPE package_use AS (package_id bigint, period_start date, seconds integer);
+
+-- Since when a subscriber has what a tariff gives: its own tariff since it was changed to it; an option since the first
+-- of the grants that go on into one another without a gap up to the last one that begins before p_before. NULL: it had
+-- neither.
+CREATE FUNCTION tariff_held_since(p_subscriber_id bigint, p_tariff_id bigint, p_before timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT COALESCE(
+        (SELECT tariff_since FROM subscribers WHERE subscriber_id = p_subscriber_id AND tariff_id = p_tariff_id),
+        (SELECT max(o.effective_from) FROM subscriber_options o
+         WHERE o.subscriber_id = p_subscriber_id AND o.tariff_id = p_tariff_id AND o.effective_from < p_before
+           AND NOT EXISTS (
+               SELECT FROM subscriber_options earlier
+               WHERE earlier.subscriber_id = o.subscriber_id AND earlier.tariff_id = o.tariff_id
+                 AND earlier.effective_from < o.effective_from AND earlier.effective_to >= o.effective_from)))
+$$;
+
+-- What a subscriber may use of a package in a period that has no row in package_usage yet: its seconds, and what is
+-- carried over. NULL: nothing is free (a volume). 0: the package is gone.
+--   none  nothing is carried.
+--   next  what the period just before left of its own seconds. What it had been carried itself was used up first, and
+--         is lost if it was not.
+--   all   all that the latest period with a row left, and the whole seconds of every period since.
+-- A period without a row was not used at all: it leaves its whole seconds. The first period is the one in which the
+-- subscriber got the tariff, or in which the package was added to it, if that was later; it counts whole, and nothing is
+-- carried from before it: who gives an option up and takes it again begins anew. What open calls hold counts as used.
+-- The sum is in closed form: a subscriber who stayed away for years costs no more than one who called yesterday.
+CREATE FUNCTION package_allowance(p_bucket smallint, p_subscriber_id bigint, p_package_id bigint, p_period_start date)
+RETURNS integer LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+DECLARE
+    package   record;
+    length    interval;
+    since     timestamptz;
+    first     date;             -- the first period
+    latest    record;           -- the latest period with a row, from the first one to the one before this
+    begun     date;             -- where the periods begin in which nothing was used
+    carried   bigint;
+BEGIN
+    SELECT p.seconds, p.carry_over, p.period, p.tariff_id, p.created_at, t.time_zone INTO package
+      FROM packages p JOIN tariffs t USING (tariff_id) WHERE p.package_id = p_package_id;
+    IF NOT FOUND THEN
+        RETURN 0;
+    ELSIF package.carry_over = 'none' OR package.seconds IS NULL THEN
+        RETURN package.seconds;
+    END IF;
+    length := ('1 ' || package.period)::interval;
+    since := tariff_held_since(p_subscriber_id, package.tariff_id,
+                               (p_period_start + length) AT TIME ZONE package.time_zone);
+    first := date_trunc(package.period, GREATEST(since, package.created_at) AT TIME ZONE package.time_zone);
+    IF since IS NULL OR first >= p_period_start THEN
+        RETURN package.seconds;
+    END IF;
+    SELECT period_start, allowance - used - held AS rest INTO latest FROM package_usage
+      WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id AND package_id = p_package_id
+        AND period_start >= first AND period_start < p_period_start
+      ORDER BY period_start DESC LIMIT 1;
+    IF package.carry_over = 'next' THEN
+        carried := CASE WHEN latest.period_start = p_period_start - length
+                        THEN LEAST(latest.rest, package.seconds) ELSE package.seconds END;
+    ELSE
+        begun := COALESCE(latest.period_start + length, first);
+        carried := COALESCE(latest.rest, 0) + package.seconds::bigint * CASE package.period
+            WHEN 'day' THEN p_period_start - begun
+            WHEN 'week' THEN (p_period_start - begun) / 7
+            ELSE (extract(year FROM age(p_period_start, begun)) * 12 + extract(month FROM age(p_period_start, begun)))::integer
+        END;
+    END IF;
+    RETURN LEAST(package.seconds + carried, 2147483647);
+END $$;
 
 -- Calls whose money is held. A row leaves when its call is settled, voided or expired, and its CDR takes its place
 -- in the same transaction: the table stays as small as the traffic.
@@ -561,6 +634,8 @@ BEGIN
 END $$;
 CREATE TRIGGER check_time_zone BEFORE INSERT OR UPDATE OF time_zone ON accounts
     FOR EACH ROW EXECUTE FUNCTION check_time_zone();
+CREATE TRIGGER check_time_zone BEFORE INSERT OR UPDATE OF time_zone ON tariffs
+    FOR EACH ROW EXECUTE FUNCTION check_time_zone();
 
 -- NULL: no limit. What open calls hold counts as spent: they may cost that much today.
 CREATE FUNCTION day_left(a accounts) RETURNS numeric LANGUAGE sql STABLE AS $$
@@ -576,15 +651,103 @@ CREATE FUNCTION month_left(a accounts) RETURNS numeric LANGUAGE sql STABLE AS $$
 $$;
 
 ---------------------------------------------------------------------------------------------------------------
+-- What calls use up besides money: packages, under the lock of their account, and routes, under the lock of their load
+
+-- Hold exactly so many seconds of each package, or nothing; whether there were so many left. Opens the period.
+CREATE FUNCTION hold_packages(p_bucket smallint, p_account_id bigint, p_subscriber_id bigint, p_packages package_use[])
+RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO package_usage (bucket, account_id, subscriber_id, package_id, period_start, allowance)
+      SELECT p_bucket, p_account_id, p_subscriber_id, u.package_id, u.period_start,
+             package_allowance(p_bucket, p_subscriber_id, u.package_id, u.period_start)
+      FROM unnest(p_packages) u
+      WHERE NOT EXISTS (
+          SELECT FROM package_usage p WHERE p.bucket = p_bucket AND p.subscriber_id = p_subscriber_id
+            AND p.package_id = u.package_id AND p.period_start = u.period_start)
+      ON CONFLICT DO NOTHING;
+    IF EXISTS (
+        SELECT FROM unnest(p_packages) u JOIN package_usage p ON p.bucket = p_bucket
+          AND p.subscriber_id = p_subscriber_id AND p.package_id = u.package_id AND p.period_start = u.period_start
+        WHERE p.allowance - p.used - p.held < u.seconds
+    ) THEN
+        RETURN false;
+    END IF;
+    UPDATE package_usage p SET held = held + u.seconds FROM unnest(p_packages) u
+      WHERE p.bucket = p_bucket AND p.subscriber_id = p_subscriber_id AND p.package_id = u.package_id
+        AND p.period_start = u.period_start AND u.seconds > 0;
+    RETURN true;
+END $$;
+
+CREATE FUNCTION free_packages(p_bucket smallint, p_subscriber_id bigint, p_packages package_use[])
+RETURNS void LANGUAGE sql AS $$
+    UPDATE package_usage p SET held = held - u.seconds FROM unnest(p_packages) u
+      WHERE p.bucket = p_bucket AND p.subscriber_id = p_subscriber_id AND p.package_id = u.package_id
+        AND p.period_start = u.period_start AND u.seconds > 0
+$$;
+
+-- Which seconds of a call each package paid: the first `p_covered` billed ones, out of `p_packages` in their order. A
+-- volume (no allowance) counts all that were billed.
+CREATE FUNCTION share_packages(
+    p_bucket smallint, p_subscriber_id bigint, p_packages package_use[], p_covered integer, p_billed integer
+) RETURNS package_use[] LANGUAGE sql STABLE AS $$
+    SELECT COALESCE(array_agg((package_id, period_start, CASE
+               WHEN allowance IS NULL THEN p_billed
+               ELSE GREATEST(LEAST(seconds, p_covered - before), 0)
+           END)::package_use ORDER BY ord), '{}')
+    FROM (
+        SELECT u.*, p.allowance,
+               COALESCE(sum(u.seconds) FILTER (WHERE p.allowance IS NOT NULL)
+                        OVER (ORDER BY u.ord ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+        FROM unnest(p_packages) WITH ORDINALITY AS u(package_id, period_start, seconds, ord)
+        LEFT JOIN package_usage p ON p.bucket = p_bucket AND p.subscriber_id = p_subscriber_id
+          AND p.package_id = u.package_id AND p.period_start = u.period_start
+    ) AS shared
+$$;
+
+-- What a call used of packages takes the place of what it held, or had used by an earlier account of its end. There is
+-- room: settle() saw to it.
+CREATE TYPE package_settlement AS (
+    account_id bigint, subscriber_id bigint, held package_use[], used_before package_use[], used package_use[]
+);
+CREATE FUNCTION use_packages(p_bucket smallint, p_call package_settlement) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM free_packages(p_bucket, p_call.subscriber_id, p_call.held);
+    UPDATE package_usage p SET used = used - u.seconds FROM unnest(p_call.used_before) u
+      WHERE p.bucket = p_bucket AND p.subscriber_id = p_call.subscriber_id AND p.package_id = u.package_id
+        AND p.period_start = u.period_start;
+    UPDATE package_usage p SET used = used + u.seconds FROM unnest(p_call.used) u
+      WHERE p.bucket = p_bucket AND p.subscriber_id = p_call.subscriber_id AND p.package_id = u.package_id
+        AND p.period_start = u.period_start;
+END $$;
+
+-- One more call by a route that is limited and locked; whether it may.
+CREATE FUNCTION take_route(p_route_id bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE route_load l
+      SET open_calls = l.open_calls + 1, started_in = date_trunc('second', now()),
+          started = 1 + CASE WHEN l.started_in = date_trunc('second', now()) THEN l.started ELSE 0 END
+      FROM routes r
+      WHERE l.route_id = p_route_id AND r.route_id = p_route_id AND r.enabled
+        AND (l.open_calls < r.max_calls) IS NOT FALSE
+        AND (l.started_in < date_trunc('second', now()) OR l.started < r.max_calls_per_second) IS NOT FALSE;
+    RETURN FOUND;
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
 -- reserve: (nothing) -> reserved
 
 CREATE TYPE reserve_request AS (
-    call_key text, account_id bigint, subscriber_id bigint, subscriber_version integer, tariff_id bigint, deck_id bigint,
+    call_key text, account_id bigint, subscriber_id bigint, subscriber_version integer,
+    tariffs bigint[], tariff_versions integer[],  -- every tariff it was planned from, and as of which version
     minimum numeric,            -- decline below this: what the shortest charged call costs
     maximum numeric,            -- hold at most this: what the longest allowed call, or its first slice, costs
     price_per_minute numeric, quota boolean, cap_seconds integer, lifetime_seconds integer,
-    exchange text, attempt smallint, callerid text, destination text, direction text, prefix text, rate text,
-    route_name text, route_prefix text,
+    exchange text, attempt smallint, callerid text, destination text, direction text, prefix text,
+    tariff_id bigint, deck_id bigint, rate text, route_name text, route_prefix text,
+    prepared_at timestamptz,    -- the instant whose prices it was planned by
+    routing_number text, carrier_rate text, carrier_currency text, carrier_exchange numeric,
+    packages package_use[],     -- to be held, exactly
+    route_id bigint,            -- to be counted in route_load; NULL: the route has no limit
     claim bigint                -- any number that tells this request from a repetition of it
 );
 CREATE TYPE reserve_answer AS (
@@ -597,7 +760,8 @@ CREATE TYPE reserve_answer AS (
 -- accounts updated one by one, each by its primary key: a join would leave the planner a choice, and on the statistics
 -- of a table that was empty last night it chooses to read the whole bucket (measured: a tenth of the speed).
 --
--- Order of reserve's checks: idempotency, freshness, account, money.
+-- Order of reserve's checks: idempotency, freshness, account, packages, money, route. What is asked of packages is
+-- exact, since the prices depend on it: where less is left, the call is planned again ('package_taken').
 CREATE FUNCTION reserve(p_bucket smallint, p_requests reserve_request[]) RETURNS reserve_answer[]
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
@@ -611,25 +775,30 @@ DECLARE
     repeated   boolean := false;
     wanted     integer := 0;
     written    integer;
+    limited    bigint[] := ARRAY(SELECT DISTINCT r.route_id FROM unnest(p_requests) r WHERE r.route_id IS NOT NULL ORDER BY 1);
 BEGIN
     PERFORM FROM accounts a
       WHERE a.bucket = p_bucket AND a.account_id = ANY (ARRAY(SELECT r.account_id FROM unnest(p_requests) r))
       ORDER BY a.account_id FOR NO KEY UPDATE;
+    IF cardinality(limited) > 0 THEN
+        INSERT INTO route_load (route_id) SELECT unnest(limited) ON CONFLICT DO NOTHING;
+        PERFORM FROM route_load WHERE route_id = ANY (limited) ORDER BY route_id FOR NO KEY UPDATE;
+    END IF;
 
     FOR item IN
-        SELECT r.ord, r.account_id, r.subscriber_id, r.minimum, r.maximum,
+        SELECT r.ord, r.account_id, r.subscriber_id, r.minimum, r.maximum, r.packages, r.route_id,
                a.available, a.day_left, a.month_left, a.open_calls, a.max_calls, s.max_calls AS subscriber_max_calls,
                COALESCE(rule.allowed, a.default_allowed) AS allowed, r.price_per_minute > a.max_price AS too_dear,
                a.status = 'active' AND s.status = 'active' AS active,
-               s.version = r.subscriber_version AND s.tariff_id = r.tariff_id AND s.account_id = r.account_id
-                   AND t.deck_id = r.deck_id AS fresh,
+               s.version = r.subscriber_version AND s.account_id = r.account_id AND t.fresh AS fresh,
                old.account_id IS NOT NULL OR cdr.account_id IS NOT NULL AS known,
                COALESCE(old.account_id, cdr.account_id) = r.account_id
                    AND COALESCE(old.destination, cdr.destination) = r.destination AS same
         FROM unnest(p_requests) WITH ORDINALITY AS r(
-                call_key, account_id, subscriber_id, subscriber_version, tariff_id, deck_id, minimum, maximum,
-                price_per_minute, quota, cap_seconds, lifetime_seconds, exchange, attempt, callerid, destination, direction, prefix, rate,
-                route_name, route_prefix, claim, ord)
+                call_key, account_id, subscriber_id, subscriber_version, tariffs, tariff_versions, minimum, maximum,
+                price_per_minute, quota, cap_seconds, lifetime_seconds, exchange, attempt, callerid, destination,
+                direction, prefix, tariff_id, deck_id, rate, route_name, route_prefix, prepared_at, routing_number,
+                carrier_rate, carrier_currency, carrier_exchange, packages, route_id, claim, ord)
         LEFT JOIN LATERAL (
             SELECT status, open_calls, max_calls, max_price, default_allowed, balance + overdraft - reserved AS available,
                    CASE WHEN daily_limit IS NOT NULL THEN day_left(accounts) END AS day_left,
@@ -637,7 +806,7 @@ BEGIN
             FROM accounts WHERE bucket = p_bucket AND account_id = r.account_id OFFSET 0
         ) a ON true
         LEFT JOIN LATERAL (
-            SELECT status, version, tariff_id, account_id, max_calls FROM subscribers
+            SELECT status, version, account_id, max_calls FROM subscribers
             WHERE subscriber_id = r.subscriber_id OFFSET 0
         ) s ON true
         LEFT JOIN LATERAL (
@@ -645,7 +814,10 @@ BEGIN
             WHERE bucket = p_bucket AND account_id = r.account_id AND starts_with(r.destination, prefix)
             ORDER BY length(prefix) DESC LIMIT 1
         ) rule ON true
-        LEFT JOIN LATERAL (SELECT deck_at(r.tariff_id, now()) AS deck_id OFFSET 0) t ON true
+        LEFT JOIN LATERAL (
+            SELECT bool_and((SELECT version FROM tariffs WHERE tariff_id = planned.id) = planned.version) AS fresh
+            FROM unnest(r.tariffs, r.tariff_versions) AS planned(id, version)
+        ) t ON true
         LEFT JOIN LATERAL (
             SELECT account_id, destination FROM reservations
             WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
@@ -685,6 +857,8 @@ BEGIN
             WHERE r.subscriber_id = item.subscriber_id AND r.outcome = 'reserved'
         ) THEN
             answers[item.ord] := ('too_many_calls', 0);
+        ELSIF cardinality(item.packages) > 0 AND NOT hold_packages(p_bucket, item.account_id, item.subscriber_id, item.packages) THEN
+            answers[item.ord] := ('package_taken', 0);
         -- What costs nothing needs no money.
         ELSIF item.minimum > 0 AND item.available - new_held < item.minimum THEN
             answers[item.ord] := ('insufficient_funds', 0);
@@ -692,6 +866,8 @@ BEGIN
             answers[item.ord] := ('daily_limit', 0);
         ELSIF item.minimum > 0 AND item.month_left - new_held < item.minimum THEN
             answers[item.ord] := ('monthly_limit', 0);
+        ELSIF item.route_id IS NOT NULL AND NOT take_route(item.route_id) THEN
+            answers[item.ord] := ('route_full', 0);
         ELSE
             -- LEAST passes over what is NULL: no limit.
             room := LEAST(item.available, item.day_left, item.month_left);
@@ -702,6 +878,10 @@ BEGIN
             END IF;
             new_calls := new_calls + 1;
             wanted := wanted + 1;
+        END IF;
+        IF cardinality(item.packages) > 0 AND (answers[item.ord]).outcome IN (
+            'insufficient_funds', 'daily_limit', 'monthly_limit', 'route_full') THEN
+            PERFORM free_packages(p_bucket, item.subscriber_id, item.packages);
         END IF;
     END LOOP;
     IF repeated THEN
@@ -720,12 +900,14 @@ BEGIN
     INSERT INTO reservations
     SELECT p_bucket, r.call_key, r.account_id, r.subscriber_id, held[r.ord], (answers[r.ord]).granted, r.cap_seconds,
            r.exchange, r.attempt, r.callerid, r.destination, r.direction, r.prefix, r.tariff_id, r.deck_id, r.rate,
-           r.route_name, r.route_prefix, r.quota, now(), now() + make_interval(secs => r.lifetime_seconds), NULL, NULL,
-           r.claim
+           r.route_name, r.route_prefix, r.quota, r.prepared_at, now() + make_interval(secs => r.lifetime_seconds),
+           NULL, NULL, r.claim, r.routing_number, r.carrier_rate, r.carrier_currency, r.carrier_exchange, r.packages,
+           r.route_id
     FROM unnest(p_requests) WITH ORDINALITY AS r(
-            call_key, account_id, subscriber_id, subscriber_version, tariff_id, deck_id, minimum, maximum,
-            price_per_minute, quota, cap_seconds, lifetime_seconds, exchange, attempt, callerid, destination, direction, prefix, rate, route_name, route_prefix,
-            claim, ord)
+            call_key, account_id, subscriber_id, subscriber_version, tariffs, tariff_versions, minimum, maximum,
+            price_per_minute, quota, cap_seconds, lifetime_seconds, exchange, attempt, callerid, destination, direction,
+            prefix, tariff_id, deck_id, rate, route_name, route_prefix, prepared_at, routing_number, carrier_rate,
+            carrier_currency, carrier_exchange, packages, route_id, claim, ord)
     WHERE (answers[r.ord]).outcome = 'reserved'
     ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS written = ROW_COUNT;
@@ -810,12 +992,34 @@ CREATE TYPE settle_request AS (
     -- What the CDR says when there is no reservation to take it from; rate NULL: then there is nothing to settle
     subscriber_id bigint, exchange text, attempt smallint, callerid text, destination text, direction text, prefix text,
     tariff_id bigint, deck_id bigint, rate text, route_name text,
+    routing_number text, carrier_rate text, carrier_currency text, carrier_exchange numeric,
+    carrier_cost numeric, margin numeric,  -- of this end, NULL: not known
+    covered_seconds integer,    -- billed ones that packages paid
+    packages package_use[],     -- exactly what it used of them; empty: covered_seconds, out of what the reservation holds
     claim bigint                -- source abandoned: of the request whose reservation it is
 );
 CREATE TYPE settle_answer AS (
-    outcome text,               -- settled, repeated, conflict, still_open, unknown
+    outcome text,               -- settled, repeated, conflict, still_open, unknown, package_taken (ask for less of it)
     overrun numeric             -- what was charged beyond what was held for this call
 );
+
+-- What requests ask of packages by name, beyond what their calls hold or have used before.
+CREATE TYPE package_demand AS (ord bigint, account_id bigint, subscriber_id bigint, more package_use[]);
+CREATE FUNCTION demands_of(p_bucket smallint, p_requests settle_request[]) RETURNS SETOF package_demand
+LANGUAGE sql STABLE AS $$
+    SELECT r.ord, (p_requests[r.ord]).account_id,
+           COALESCE(old.subscriber_id, cdr.subscriber_id, (p_requests[r.ord]).subscriber_id),
+           ARRAY(
+               SELECT (u.package_id, u.period_start, GREATEST(u.seconds - COALESCE(had.seconds, 0), 0))::package_use
+               FROM unnest((p_requests[r.ord]).packages) u
+               LEFT JOIN unnest(COALESCE(old.packages, cdr.packages)) had
+                 ON had.package_id = u.package_id AND had.period_start = u.period_start)
+    FROM generate_subscripts(p_requests, 1) AS r(ord)
+    LEFT JOIN reservations old ON old.bucket = p_bucket AND old.call_key = (p_requests[r.ord]).call_key
+    LEFT JOIN cdrs cdr ON cdr.bucket = p_bucket AND cdr.call_key = (p_requests[r.ord]).call_key
+    WHERE cardinality((p_requests[r.ord]).packages) > 0
+    ORDER BY 2, 1
+$$;
 
 -- A batch names a call key at most once (storage/ledger sees to it).
 CREATE FUNCTION settle(p_bucket smallint, p_requests settle_request[]) RETURNS settle_answer[]
@@ -828,10 +1032,29 @@ DECLARE
     dues     numeric[];
     freed    numeric[];
     ended    integer[];
+    routes   bigint[];          -- that are limited, and how many calls fewer they carry
+    fewer    integer[];
+    refused  bigint[] := '{}';  -- items that asked for more of a package than is left
+    demand   package_demand;
+    held     package_demand[] := '{}';
+    settlement   package_settlement;
+    settlements  package_settlement[];
 BEGIN
     PERFORM FROM accounts a
       WHERE a.bucket = p_bucket AND a.account_id = ANY (ARRAY(SELECT r.account_id FROM unnest(p_requests) r))
       ORDER BY a.account_id FOR NO KEY UPDATE;
+
+    -- What is asked of packages beyond what a call holds, or had used, is held for it first, so that the calls of one
+    -- batch don't use the same seconds.
+    IF EXISTS (SELECT FROM unnest(p_requests) r WHERE cardinality(r.packages) > 0) THEN
+        FOR demand IN SELECT * FROM demands_of(p_bucket, p_requests) LOOP
+            IF hold_packages(p_bucket, demand.account_id, demand.subscriber_id, demand.more) THEN
+                held := held || demand;
+            ELSE
+                refused := refused || demand.ord;
+            END IF;
+        END LOOP;
+    END IF;
 
     WITH request AS MATERIALIZED (
         SELECT r.ord, r.call_key, r.account_id, r.seconds, r.billed_seconds, r.cost, r.disposition, r.cause,
@@ -844,6 +1067,15 @@ BEGIN
                COALESCE(old.direction, r.direction) AS direction, COALESCE(old.prefix, r.prefix) AS prefix,
                COALESCE(old.tariff_id, r.tariff_id) AS tariff_id, COALESCE(old.deck_id, r.deck_id) AS deck_id,
                COALESCE(old.rate, r.rate) AS rate, COALESCE(old.route_name, r.route_name) AS route_name,
+               COALESCE(old.routing_number, r.routing_number, '') AS routing_number,
+               COALESCE(old.carrier_rate, r.carrier_rate, '') AS carrier_rate,
+               COALESCE(old.carrier_currency, r.carrier_currency, '') AS carrier_currency,
+               COALESCE(old.carrier_exchange, r.carrier_exchange) AS carrier_exchange, r.carrier_cost, r.margin,
+               old.route_id, COALESCE(old.packages, '{}') AS packages_held, COALESCE(cdr.packages, '{}') AS packages_before,
+               CASE WHEN cardinality(COALESCE(NULLIF(r.packages, '{}'), old.packages)) > 0 THEN share_packages(
+                   p_bucket, COALESCE(old.subscriber_id, r.subscriber_id, cdr.subscriber_id),
+                   COALESCE(NULLIF(r.packages, '{}'), old.packages), r.covered_seconds, r.billed_seconds)
+                   ELSE '{}' END AS packages_used,
                CASE
                    WHEN r.source = 'expired' THEN 'expired'
                    WHEN r.seconds > 0 THEN 'settled'
@@ -865,6 +1097,7 @@ BEGIN
                    WHEN r.rate IS NOT NULL AND COALESCE(old.account_id, cdr.account_id) IS NOT NULL THEN 'unknown'
                    WHEN r.source = 'expired' AND (old.expires_at > now()) IS NOT FALSE THEN 'still_open'
                    WHEN r.source = 'abandoned' AND old.account_id IS NOT NULL AND old.claim IS DISTINCT FROM r.claim THEN 'still_open'
+                   WHEN r.ord = ANY (refused) THEN 'package_taken'
                    WHEN old.account_id IS NOT NULL THEN 'settled'
                    WHEN cdr.account_id IS NULL THEN CASE WHEN r.rate IS NULL THEN 'unknown' ELSE 'settled' END
                    WHEN r.source <> 'finish' THEN 'repeated'
@@ -875,7 +1108,9 @@ BEGIN
                END AS outcome
         FROM unnest(p_requests) WITH ORDINALITY AS r(
                 call_key, account_id, seconds, billed_seconds, cost, disposition, cause, source, ended_at, subscriber_id,
-                exchange, attempt, callerid, destination, direction, prefix, tariff_id, deck_id, rate, route_name, claim, ord)
+                exchange, attempt, callerid, destination, direction, prefix, tariff_id, deck_id, rate, route_name,
+                routing_number, carrier_rate, carrier_currency, carrier_exchange, carrier_cost, margin, covered_seconds,
+                packages, claim, ord)
         LEFT JOIN LATERAL (
             SELECT balance, currency, unlimited(accounts) AS unlimited FROM accounts
             WHERE bucket = p_bucket AND account_id = r.account_id OFFSET 0
@@ -884,7 +1119,7 @@ BEGIN
             SELECT * FROM reservations WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
         ) old ON true
         LEFT JOIN LATERAL (
-            SELECT account_id, state, source, seconds, cost FROM cdrs
+            SELECT account_id, subscriber_id, state, source, seconds, cost, packages FROM cdrs
             WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
         ) cdr ON true
     ), done AS (
@@ -897,7 +1132,8 @@ BEGIN
         SELECT p_bucket, call_key, account_id, subscriber_id, state, source, exchange, attempt, callerid, destination,
                direction, prefix, tariff_id, deck_id, rate, route_name, currency, granted, seconds, billed_seconds, cost,
                overrun, disposition, cause, prepared_at,
-               CASE WHEN seconds > 0 THEN ended_at - make_interval(secs => seconds) END, ended_at
+               CASE WHEN seconds > 0 THEN ended_at - make_interval(secs => seconds) END, ended_at, routing_number,
+               carrier_rate, carrier_currency, carrier_exchange, carrier_cost, margin, packages_used
         FROM done WHERE source <> 'late'
         ON CONFLICT DO NOTHING
         RETURNING call_key
@@ -907,6 +1143,7 @@ BEGIN
             state = d.state, source = d.source, seconds = d.seconds, billed_seconds = d.billed_seconds, cost = d.cost,
             overrun = GREATEST(cdrs.overrun + CASE WHEN d.unlimited THEN 0 ELSE d.due END, 0),
             disposition = d.disposition, cause = d.cause, ended_at = d.ended_at,
+            carrier_cost = d.carrier_cost, margin = d.margin, packages = d.packages_used,
             answered_at = CASE WHEN d.seconds > 0 THEN d.ended_at - make_interval(secs => d.seconds) END
         FROM done d
         WHERE cdrs.bucket = p_bucket AND cdrs.call_key = d.call_key
@@ -920,19 +1157,30 @@ BEGIN
     ), change AS (
         SELECT account_id, sum(due) AS due, sum(held) AS held, count(*) FILTER (WHERE was_open) AS calls
         FROM done GROUP BY account_id
+    ), route AS (
+        SELECT route_id, count(*) AS calls FROM done WHERE was_open AND route_id IS NOT NULL GROUP BY route_id
     )
     SELECT array_agg((outcome, CASE WHEN outcome = 'settled' THEN overrun ELSE 0 END)::settle_answer ORDER BY ord),
            count(*) FILTER (WHERE outcome = 'settled'), (SELECT count(*) FROM cdr) + (SELECT count(*) FROM late),
            (SELECT array_agg(account_id ORDER BY account_id) FROM change),
            (SELECT array_agg(due ORDER BY account_id) FROM change),
            (SELECT array_agg(held ORDER BY account_id) FROM change),
-           (SELECT array_agg(calls ORDER BY account_id) FROM change)
-      INTO answers, wanted, written, changed, dues, freed, ended
+           (SELECT array_agg(calls ORDER BY account_id) FROM change),
+           (SELECT array_agg(route_id ORDER BY route_id) FROM route), (SELECT array_agg(calls ORDER BY route_id) FROM route),
+           (SELECT array_agg((account_id, subscriber_id, packages_held, packages_before, packages_used)::package_settlement)
+            FROM done WHERE cardinality(packages_held) + cardinality(packages_before) + cardinality(packages_used) > 0)
+      INTO answers, wanted, written, changed, dues, freed, ended, routes, fewer, settlements
       FROM request;
     IF written <> wanted THEN
         -- Another transaction wrote a CDR of one of these keys under another account since we looked: look again.
         RAISE SQLSTATE '40001' USING MESSAGE = 'a call key was taken meanwhile';
     END IF;
+    FOREACH demand IN ARRAY held LOOP
+        PERFORM free_packages(p_bucket, demand.subscriber_id, demand.more);
+    END LOOP;
+    FOREACH settlement IN ARRAY COALESCE(settlements, '{}') LOOP
+        PERFORM use_packages(p_bucket, settlement);
+    END LOOP;
     FOR i IN 1 .. COALESCE(cardinality(changed), 0) LOOP
         UPDATE accounts
         SET balance = balance - dues[i], reserved = reserved - freed[i], open_calls = open_calls - ended[i],
@@ -941,6 +1189,9 @@ BEGIN
                                           THEN month_spent ELSE 0 END,
             spent_on = local_date(time_zone)
         WHERE bucket = p_bucket AND account_id = changed[i];
+    END LOOP;
+    FOR i IN 1 .. COALESCE(cardinality(routes), 0) LOOP
+        UPDATE route_load SET open_calls = open_calls - fewer[i] WHERE route_id = routes[i];
     END LOOP;
     RETURN answers;
 END $$;
@@ -952,7 +1203,8 @@ LANGUAGE sql AS $$
     SELECT count(*) FILTER (WHERE (answer).outcome = 'settled')::integer
     FROM unnest(settle(p_bucket, ARRAY(
         SELECT (call_key, account_id, 0, 0, 0, 'EXPIRED', 0, 'expired', NULL,
-                NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)::settle_request
+                NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+                CASE WHEN carrier_rate <> '' THEN 0 END, NULL, 0, '{}', NULL)::settle_request
         FROM reservations
         WHERE bucket = p_bucket AND expires_at <= now() AND answered_at IS NULL
         ORDER BY expires_at LIMIT p_limit

@@ -16,14 +16,14 @@ from rating_engine.api.server import HttpServer
 from rating_engine.domain.tariff import Route
 from rating_engine.domain.watching import ExpiryPolicy
 from rating_engine.listeners import Listeners, open_listeners
-from rating_engine.services.charging import Charging, ChargingPolicy
-from rating_engine.services.directory import RouteBook, SubscriberDirectory
+from rating_engine.services.call_memory import CallMemory
+from rating_engine.services.charging import Charging
 from rating_engine.services.expiry import Expiry
 from rating_engine.services.finish_spool import FinishSpool
 from rating_engine.services.lasting import LastingCalls
 from rating_engine.services.offline_calls import REFRESH_SECONDS, OfflineCalls
 from rating_engine.services.periodic import Periodic
-from rating_engine.services.rate_decks import RateDecks
+from rating_engine.services.planning import ChargingPolicy
 from rating_engine.settings import Settings
 from rating_engine.spool_directory import spool_directory
 from rating_engine.storage.accounts import account_state
@@ -34,10 +34,8 @@ from rating_engine.storage.offline import offline_accounts
 from rating_engine.storage.pool import Database
 from rating_engine.storage.promises import Promises
 from rating_engine.storage.rate_cache import RateCache
-from rating_engine.storage.routes import enabled_routes
 from rating_engine.storage.spool import Spool
 from rating_engine.storage.spool_survey import unusable
-from rating_engine.storage.subscribers import SubscriberReader
 from rating_engine.telemetry.loop_lag import EventLoopLag
 from rating_engine.telemetry.metrics import Metrics
 from rating_engine.watch_setup import UNSEEN_INTERVALS, WatchSetup
@@ -63,20 +61,18 @@ class Engine:
         self.database = _database(settings, self.metrics)
         self.cache = _rate_cache(settings, self.metrics)
         self.ledger = _ledger(settings, self.database, self.metrics)
-        self.rate_decks = RateDecks(
+        self.memory = CallMemory(
             self.database,
             self.cache,
-            memory_entries=settings.rate_cache_entries,
+            default_route=Route(settings.default_route_name, settings.default_route_prefix, "", 1),
+            international_prefix=settings.international_prefix,
+            rate_entries=settings.rate_cache_entries,
+            subscriber_entries=settings.subscriber_cache_entries,
+            may_remember=lambda: self.announcements.listening,
             observe_lookup=self.metrics.rate_looked_up,
         )
-        self.announcements = Announcements(settings.database_url, on_change=self._changed, on_lost=self._forget_all)
-        self.subscribers = SubscriberDirectory(
-            SubscriberReader(self.database).by_login, entries=settings.subscriber_cache_entries
-        )
-        self.routes = RouteBook(
-            lambda: enabled_routes(self.database),
-            default=Route(settings.default_route_name, settings.default_route_prefix, "", 1),
-            may_remember=lambda: self.announcements.listening,
+        self.announcements: Announcements = Announcements(
+            settings.database_url, on_change=self.memory.changed, on_lost=self.memory.forget_all
         )
         self.spool = _spool(settings, self.metrics)
         self.finish_spool = FinishSpool(self.spool, is_up=lambda: self.database.down is None, observer=self.metrics)
@@ -90,9 +86,9 @@ class Engine:
         self.watch = WatchSetup(settings, self.database, self.lasting, self.metrics)
         self.charging = Charging(
             ledger=self.ledger,
-            subscribers=self.subscribers,
-            rate_decks=self.rate_decks,
-            routes=self.routes,
+            sources=self.memory.sources,
+            subscribers=self.memory.subscribers,
+            rate_decks=self.memory.rate_decks,
             read_account=lambda login: account_state(self.database, login),
             policy=_policy(settings),
             observer=self.metrics,
@@ -209,8 +205,7 @@ class Engine:
             settings.allow_postpaid_logins if settings.on_database_down == "allow_postpaid" else (),
             Promises(self.spool.directory),
             load_accounts=lambda logins: offline_accounts(self.database, logins),
-            rate_decks=self.rate_decks,
-            load_routes=self.routes.routes,
+            memory=self.memory,
             has_room=lambda: self.spool.has_room,
             on_allowed=self.metrics.offline_allowed,
             max_seconds=settings.offline_max_seconds,
@@ -236,25 +231,6 @@ class Engine:
 
     async def _measure(self) -> None:
         self.metrics.open_reservations(await open_reservations(self.database))
-
-    def _changed(self, kind: str, value: str) -> None:
-        match kind:
-            case "tariff":
-                self.rate_decks.forget_tariff(int(value))
-            case "subscriber":
-                self.subscribers.forget(value)
-            case "directions":
-                self.rate_decks.forget_directions()
-            case "routes":
-                self.routes.forget()
-            case _:
-                _log.warning("announcement_unknown", kind=kind)
-
-    def _forget_all(self) -> None:
-        """What was announced while nobody listened is not known: read everything that may change anew."""
-        self.rate_decks.forget_all()
-        self.subscribers.forget_all()
-        self.routes.forget()
 
 
 def _policy(settings: Settings) -> ChargingPolicy:

@@ -1,6 +1,6 @@
 """The scripts the dialplan calls, and the border between AGI's words and the domain's.
 
-`agi://HOST/callPrepare,<login>,<destination>[,<callerid>[,<prior>]]`
+`agi://HOST/callPrepare,<login>,<destination>[,<callerid>[,<prior>[,<routing number>]]]`
 `agi://HOST/callFinish,<login>,<destination>,<seconds>,<status>[,<callerid>[,<prior>]]`
 `agi://HOST/getBalance,<login>` and `agi://HOST/ping`; any of them with `?exchange=NAME` behind the script.
 
@@ -54,6 +54,8 @@ DECLINE_CODES: Final[Mapping[DeclineReason, int]] = MappingProxyType(
         DeclineReason.TOO_MANY_CALLS: 486,
         DeclineReason.INTERNAL: 500,
         DeclineReason.NO_ROUTE: 503,
+        DeclineReason.NO_CAPACITY: 503,
+        DeclineReason.NO_EXCHANGE_RATE: 503,
         DeclineReason.UNAVAILABLE: 503,
         DeclineReason.OVERLOADED: 503,
     }
@@ -102,12 +104,13 @@ class Script:
 
 def parse_call_prepare(request: AgiRequest, exchange: str) -> PrepareCall:
     """The question of callPrepare. `exchange` is the peer's address, unless the query names one."""
-    fields.at_most_arguments(request, 4)
+    fields.at_most_arguments(request, 5)
     return PrepareCall(
         call_key=fields.call_key(request, exchange, fields.argument(request, 3)),
         login=fields.login(request),
         destination=fields.destination(request),
         callerid=fields.callerid(request, 2),
+        routing_number=fields.optional_text("routing_number", fields.argument(request, 4), fields.MAX_NUMBER) or None,
     )
 
 

@@ -16,9 +16,14 @@ from rating_engine.services.rate_quote import Quote, quote
 
 _LINES: Final = {
     LineKind.CONNECT_FEE: "connect fee",
+    LineKind.COVERED: "paid by packages",
     LineKind.FIRST_INTERVAL: "first interval",
+    LineKind.STEP_CHARGE: "step charge",
+    LineKind.TIER: "tier",
     LineKind.NEXT_INTERVALS: "next intervals",
+    LineKind.BLOCK_CHARGE: "block charge",
     LineKind.SURCHARGE: "surcharge",
+    LineKind.MINIMUM_CHARGE: "up to the minimum charge",
 }
 
 

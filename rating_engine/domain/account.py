@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+
+from rating_engine.rating.numbering import NO_ALIASES
 
 
 class AccountKind(StrEnum):
@@ -23,11 +26,21 @@ class PartyStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class SubscriberOption:
+    """An option that a subscriber has beside its tariff, in [effective_from, effective_to)."""
+
+    tariff_id: int
+    effective_from: datetime
+    effective_to: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Subscriber:
     """What callPrepare needs to know of a login. `version` grows with every change of it.
 
     `max_seconds`: the subscriber's own longest call, in place of the setting. `max_call_seconds`: the account's,
-    which nothing exceeds. `quota`: reserve in slices; None: as the settings say.
+    which nothing exceeds. `quota`: reserve in slices; None: as the settings say. `options`: by their position.
+    `numbering_plan`: how its phones write numbers; None: as the settings say. `aliases`: its own short numbers.
     """
 
     subscriber_id: int
@@ -41,6 +54,9 @@ class Subscriber:
     max_seconds: int | None
     max_call_seconds: int | None
     quota: bool | None
+    numbering_plan: str | None = None
+    options: tuple[SubscriberOption, ...] = ()
+    aliases: Mapping[str, str] = NO_ALIASES
 
 
 @dataclass(frozen=True, slots=True)

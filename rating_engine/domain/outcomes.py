@@ -31,6 +31,8 @@ class DeclineReason(StrEnum):
     PRICE_TOO_HIGH = "price_too_high"
     DAILY_LIMIT = "daily_limit"
     MONTHLY_LIMIT = "monthly_limit"
+    NO_EXCHANGE_RATE = "no_exchange_rate"
+    NO_CAPACITY = "no_capacity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,16 @@ class CallKey:
 
 @dataclass(frozen=True, slots=True)
 class PrepareCall:
-    """May this call start, and for how long? `destination` is as dialled."""
+    """May this call start, and for how long? `destination` is as dialled.
+
+    `routing_number`: the number as translated for routing (LRN), E.164 digits; None: the destination.
+    """
 
     call_key: CallKey
     login: str
     destination: str
     callerid: str | None = None
+    routing_number: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

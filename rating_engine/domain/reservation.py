@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
@@ -11,8 +11,24 @@ from rating_engine.domain.outcomes import CallKey
 
 
 @dataclass(frozen=True, slots=True)
+class PackageUse:
+    """Seconds of a package in the period that began on `period_start`: held for a call, or used by it.
+
+    All that apply to a call are named, in the order in which they are used up; a volume has 0 until its call ends.
+    """
+
+    package_id: int
+    period_start: date
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class CallDetails:
-    """What a CDR says of a call besides its end. `rate` is the frozen rate as JSON, '' where there is none."""
+    """What a CDR says of a call besides its end. `rate` is the frozen rate as JSON, '' where there is none.
+
+    `carrier_rate`: what the route costs, the same way, in `carrier_currency`, one of which is `carrier_exchange` of the
+    account's currency (None: not known). `routing_number`: '' where it is the destination.
+    """
 
     subscriber_id: int
     exchange: str
@@ -25,14 +41,20 @@ class CallDetails:
     deck_id: int
     rate: str
     route_name: str
+    routing_number: str = ""
+    carrier_rate: str = ""
+    carrier_currency: str = ""
+    carrier_exchange: Decimal | None = None
+    packages: tuple[PackageUse, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ReserveRequest:
     """Hold between `minimum` and `maximum` (amounts of the account's currency) for one call.
 
-    `claim`: any number that tells this request from its repetitions; who knows it may take the reservation back, until
-    a repetition is answered.
+    `tariffs`: the id and version of each that it was planned from. `prepared_at`: the instant whose prices it goes by.
+    `limited_route`: the route whose calls are counted; None: it has no limit. `claim`: any number that tells this
+    request from its repetitions; who knows it may take the reservation back, until a repetition is answered.
     """
 
     call_key: CallKey
@@ -47,6 +69,9 @@ class ReserveRequest:
     lifetime_seconds: int
     route_prefix: str
     details: CallDetails
+    tariffs: tuple[tuple[int, int], ...]
+    prepared_at: datetime
+    limited_route: int | None = None
     claim: int | None = None
 
 
@@ -60,9 +85,11 @@ class ReserveOutcome(StrEnum):
     BLOCKED_DESTINATION = "blocked_destination"
     PRICE_TOO_HIGH = "price_too_high"
     TOO_MANY_CALLS = "too_many_calls"
+    PACKAGE_TAKEN = "package_taken"  # less of a package is left than was asked for: plan again
     INSUFFICIENT_FUNDS = "insufficient_funds"
     DAILY_LIMIT = "daily_limit"
     MONTHLY_LIMIT = "monthly_limit"
+    ROUTE_FULL = "route_full"  # plan with another route
     RESERVED = "reserved"
 
 
@@ -120,6 +147,8 @@ class SettleRequest:
     """Charge `cost` for a call and free what it held. `details` are for a call that holds nothing (None: then refuse).
 
     `ended_at` None: now. `claim`: where the source is ABANDONED, that of the request whose reservation it was.
+    `carrier_cost`: in the carrier's currency; None: not known, as `margin`. `covered_seconds`: billed ones that
+    packages paid; `packages`: exactly how many each, empty: out of what the reservation holds.
     """
 
     call_key: CallKey
@@ -134,6 +163,10 @@ class SettleRequest:
     ended_at: datetime | None = None
     details: CallDetails | None = None
     claim: int | None = None
+    carrier_cost: Decimal | None = None
+    margin: Decimal | None = None
+    covered_seconds: int = 0
+    packages: tuple[PackageUse, ...] = ()
 
 
 class SettleOutcome(StrEnum):
@@ -144,6 +177,7 @@ class SettleOutcome(StrEnum):
     CONFLICT = "conflict"
     STILL_OPEN = "still_open"  # to be abandoned, but another request was told that the call is allowed; or not expired
     UNKNOWN = "unknown"
+    PACKAGE_TAKEN = "package_taken"  # less of a package is left than was asked for: ask for less
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,10 @@ class Tariff:
 
     def deck_at(self, at: datetime) -> PublishedDeck | None:
         """The deck in force at an instant; None before the first."""
-        return next((deck for deck in self.decks if deck.effective_from <= at), None)
+        for deck in self.decks:  # every call asks: a generator would cost as much as the rest of its look-up
+            if deck.effective_from <= at:
+                return deck
+        return None
 
 
 @dataclass(frozen=True, slots=True)

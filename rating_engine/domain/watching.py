@@ -25,6 +25,8 @@ class OpenReservation:
     expires_at: datetime
     answered_at: datetime | None
     last_seen_at: datetime | None
+    carrier_rate: str = ""
+    carrier_exchange: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ Laws, for every rate:
   and rounding keeps order; so funds that pay for second m pay for every second before it.
 - `max_duration` is its exact inverse: charge(m) <= funds, and m = cap or charge(m + 1) > funds.
 - Nothing is rounded but the cost, once, half up, at `rate.decimals`.
+
+Plain rates have a closed form, of integers made once (`terms`); for what else a rate can say there is `spans`.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from typing import Final
 from rating_engine.rating.lines import Line, LineKind, lines_of
 from rating_engine.rating.money import EXACT, PRICE_DECIMALS, quantise_fraction
 from rating_engine.rating.rate import DurationRounding, PriceUnit, Rate
-from rating_engine.rating.terms import SECONDS_PER_MINUTE
+from rating_engine.rating.spans import is_plain, prices_of
+from rating_engine.rating.units import SECONDS_PER_MINUTE
 
 __all__ = ["Charge", "Line", "LineKind", "charge", "max_charge", "max_duration", "min_charge", "price_per_minute"]
 
@@ -42,7 +45,12 @@ class Charge:
     @property
     def lines(self) -> tuple[Line, ...]:
         """The cost explained; made when asked for. Amounts that have no end are shown with eight decimals."""
-        return lines_of(self.rate, self.seconds, self.billed_seconds)
+        return lines_of(self.rate, self.seconds)
+
+    @property
+    def covered_seconds(self) -> int:
+        """How many of the billed seconds packages paid."""
+        return min(self.rate.covered_seconds, self.billed_seconds)
 
     @property
     def exact_total(self) -> Fraction:
@@ -55,7 +63,7 @@ def charge(rate: Rate, seconds: int | Decimal) -> Charge:
 
     No seconds, negative ones, or at most the grace period: nothing. A call inside its free seconds but past
     its grace period pays the connect fee and the surcharge. Past the free seconds the first interval is
-    charged whole, then every started `interval_n`.
+    charged whole, then every started `interval_n`. What else a rate can say: see `Rate`.
     Raises TypeError for a float, ValueError for NaN, infinity or more than 30 digits before the point.
     """
     if type(seconds) is not int:
@@ -63,19 +71,26 @@ def charge(rate: Rate, seconds: int | Decimal) -> Charge:
     terms = rate.terms
     if seconds <= rate.grace_period:
         return Charge(0, terms.nothing, rate, seconds)
+    if terms.spans is not None:
+        billed, units = terms.spans.bill(rate, seconds)
+        return Charge(billed, EXACT.multiply(units, terms.unit), rate, seconds)
     chargeable = seconds - rate.free_seconds
     if chargeable <= 0:
         return Charge(0, terms.fee_only_cost, rate, seconds)
     if chargeable <= rate.interval_1:
         return Charge(rate.interval_1, terms.first_cost, rate, seconds)
     increments = -((terms.origin - chargeable) // rate.interval_n)  # rounded up: -(-a // b)
-    units = (terms.after_first + increments * terms.step) // terms.denominator
+    total = terms.after_first + increments * terms.step
+    if total < terms.minimum:
+        total = terms.minimum
     billed = terms.origin + increments * rate.interval_n
-    return Charge(billed, EXACT.multiply(units, terms.unit), rate, seconds)
+    return Charge(billed, EXACT.multiply(total // terms.denominator, terms.unit), rate, seconds)
 
 
 def max_duration(rate: Rate, funds: Decimal | int, cap: int) -> int:
-    """The most whole seconds, at most `cap`, whose charge `funds` pay; closed form, the work of one charge.
+    """The most whole seconds, at most `cap`, whose charge `funds` pay.
+
+    For a plain rate this is the work of one charge; for others, of one for each halving of `cap`.
 
     Seconds of grace need no money, so this may be positive where `funds` don't reach `min_charge`: such a
     call is declined, and it is the caller who asks `min_charge`. Negative funds pay for nothing: 0. A
@@ -90,7 +105,10 @@ def max_duration(rate: Rate, funds: Decimal | int, cap: int) -> int:
         return 0
     terms = rate.terms
     # Costs are whole units, so funds pay what their whole units pay; totals below `bound` round to no more.
-    bound = (int(funds.scaleb(rate.decimals, EXACT)) + 1) * terms.denominator
+    units = int(funds.scaleb(rate.decimals, EXACT))
+    if terms.spans is not None:
+        return cap if cap <= rate.grace_period else terms.spans.longest(rate, units, cap)
+    bound = (units + 1) * terms.denominator
     if terms.fee_only >= bound:
         return min(rate.grace_period, cap)
     if terms.first >= bound:
@@ -118,12 +136,11 @@ def min_charge(rate: Rate) -> Decimal:
 
 @lru_cache(maxsize=PRICES_KEPT)
 def price_per_minute(rate: Rate) -> Decimal:
-    """What a minute costs without fees, by the dearer of first and later intervals; 8 decimals, half up."""
-    if rate.price_unit is PriceUnit.MINUTE:
+    """What a minute costs without fees, by the dearest of all its intervals; 8 decimals, half up."""
+    if rate.price_unit is PriceUnit.MINUTE and rate.multiplier == 1 and is_plain(rate):
         return max(rate.price_1, rate.price_n)
-    first = Fraction(rate.price_1) * SECONDS_PER_MINUTE / rate.interval_1
-    later = Fraction(rate.price_n) * SECONDS_PER_MINUTE / rate.interval_n
-    return quantise_fraction(max(first, later), PRICE_DECIMALS)
+    dearest = max(price.a_second for price in prices_of(rate))
+    return quantise_fraction(dearest * SECONDS_PER_MINUTE, PRICE_DECIMALS)
 
 
 def _whole_seconds(rate: Rate, seconds: object) -> int:

@@ -1,20 +1,218 @@
-"""Which route a call attempt takes."""
+"""Which routes a call may take, and in which order they are tried.
+
+Laws: the order is total, and depends on the call and the routes alone, not on how they are listed: every attempt of a
+call, on any engine, sees the same. Taking a route away leaves the order of the others, but for `quality`, where it
+moves those of which too little is known. No route is tried whose minute costs more than it is sold for, unless that
+is allowed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from itertools import groupby
+from types import MappingProxyType
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
+
+from rating_engine.rating.shares import arrival, is_within
+
+JUDGED_FROM: Final = 30  # attempts; of fewer, the share that was answered says little (30: plus or minus 9 per cent)
+
+NO_LIST: Final[Mapping[int, int]] = MappingProxyType({})
+
+
+class Quality(Protocol):
+    """How calls went by a route lately."""
+
+    @property
+    def attempts(self) -> int:
+        """Calls that were sent there."""
+
+    @property
+    def answered(self) -> int:
+        """Those that were answered."""
+
+    @property
+    def seconds(self) -> int:
+        """How long these lasted, together."""
 
 
 class Candidate(Protocol):
-    """What the choice needs to know of a route: the destinations it serves, by their first digits."""
+    """What the choice needs to know of a route."""
+
+    @property
+    def route_id(self) -> int:
+        """Which no other route has."""
 
     @property
     def number_prefix(self) -> str:
         """The first digits of the destinations it serves; empty for all."""
 
+    @property
+    def prefixes(self) -> Mapping[str, bool]:
+        """Destinations it serves (True) or not, by their longest prefix."""
+
+    @property
+    def default_allowed(self) -> bool:
+        """Whether it serves those that no prefix names."""
+
+    @property
+    def position(self) -> int:
+        """Its priority: the lowest is tried first."""
+
+    @property
+    def weight(self) -> int:
+        """Its share of the calls among routes that are equal otherwise; 1 or more."""
+
+    @property
+    def percentage(self) -> int | None:
+        """Of the calls, how many per cent it may serve; None: all."""
+
+    @property
+    def quality(self) -> Quality | None:
+        """How calls went there lately; None: not known."""
+
 
 RouteT = TypeVar("RouteT", bound=Candidate)
+RouteT_co = TypeVar("RouteT_co", bound=Candidate, covariant=True)
+
+
+class Refusal(StrEnum):
+    """Why a route is not tried."""
+
+    NOT_LISTED = "not_listed"  # the tariff names its routes, and this is none of them
+    NUMBER = "number_prefix"
+    BLOCKED = "blocked_prefix"
+    PERCENTAGE = "percentage"
+    LOSS = "costs_more"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer(Generic[RouteT_co]):
+    """A route for a call, and what a minute of the call costs us by it, in the account's currency; None: not known."""
+
+    route: RouteT_co
+    minute_cost: Fraction | None = None
+
+
+# -- which ------------------------------------------------------------------------------------------------------
+
+
+def refusal(
+    route: Candidate, *, destination: str, call_seed: str, listed: Mapping[int, int] = NO_LIST
+) -> Refusal | None:
+    """The first reason why the route does not serve the call, its cost aside; None: it does.
+
+    `call_seed` names the call, and is the same for all its attempts. `listed`: the routes of the call's tariff by id,
+    with their places; empty: every route.
+    """
+    if listed and route.route_id not in listed:
+        return Refusal.NOT_LISTED
+    if not destination.startswith(route.number_prefix):
+        return Refusal.NUMBER
+    if not _allows(route, destination):
+        return Refusal.BLOCKED
+    if not in_percentage(route, call_seed):
+        return Refusal.PERCENTAGE
+    return None
+
+
+def in_percentage(route: Candidate, call_seed: str) -> bool:
+    """Whether the call is among those the route's percentage lets it serve."""
+    return route.percentage is None or is_within(route.percentage, call_seed, route.route_id)
+
+
+def admits(offer: Offer[Candidate], sell_minute: Fraction, allow_loss: bool) -> bool:
+    """The margin guard: no to a route whose minute costs more than `sell_minute`, its price; unless loss is allowed.
+
+    Both are of the account's currency. A route whose cost is not known passes: nobody said that it loses money.
+    """
+    return allow_loss or offer.minute_cost is None or offer.minute_cost <= sell_minute
+
+
+def _allows(route: Candidate, destination: str) -> bool:
+    """Whether the longest of the route's prefixes that the destination has allows it."""
+    if route.prefixes:
+        for length in range(len(destination), 0, -1):
+            allowed = route.prefixes.get(destination[:length])
+            if allowed is not None:
+                return allowed
+    return route.default_allowed
+
+
+# -- in which order ---------------------------------------------------------------------------------------------
+
+_Key: TypeAlias = tuple[object, ...]
+_Offers: TypeAlias = list[Offer[RouteT]]
+
+
+def ordered(
+    offers: Iterable[Offer[RouteT]], order: str, call_seed: str, listed: Mapping[int, int] = NO_LIST
+) -> list[Offer[RouteT]]:
+    """The offers in the order they are tried; of those the tariff lists (`listed`: place by route id), if it lists any.
+
+    `order`: a value of domain.tariff.RouteOrder.
+    cost: the cheapest first, those of unknown cost last. quality: by the share of calls answered (ASR) in whole per
+    cent, then by how long those last on average (ACD) in whole seconds, the best first. manual: as listed.
+    Then, and for `priority` at once: by position. Among those equal in all this the weights decide, call by call.
+    """
+    usable = [offer for offer in offers if not listed or offer.route.route_id in listed]
+    first = _ORDERS[order](usable, listed)
+
+    def key(offer: Offer[RouteT]) -> _Key:
+        return (*first(offer), offer.route.position)
+
+    def drawn(offer: Offer[RouteT]) -> _Key:
+        route = offer.route
+        return (arrival(route.weight, call_seed, route.route_id), route.route_id)
+
+    result: list[Offer[RouteT]] = []
+    for _, group in groupby(sorted(usable, key=key), key):
+        equals = list(group)
+        result.extend(equals if len(equals) == 1 else sorted(equals, key=drawn))
+    return result
+
+
+def _by_position(_offers: object, _listed: object) -> Callable[[Offer[Candidate]], _Key]:
+    return lambda offer: ()
+
+
+def _by_cost(_offers: object, _listed: object) -> Callable[[Offer[Candidate]], _Key]:
+    return lambda offer: (offer.minute_cost is None, offer.minute_cost or Fraction(0))
+
+
+def _by_list(_offers: object, listed: Mapping[int, int]) -> Callable[[Offer[Candidate]], _Key]:
+    return lambda offer: (listed.get(offer.route.route_id, 0),)
+
+
+def _by_quality(offers: Iterable[Offer[Candidate]], _listed: object) -> Callable[[Offer[Candidate]], _Key]:
+    """A route of too few attempts counts as all the others together: it goes neither before a good nor after a bad."""
+    judged = [quality for offer in offers if (quality := offer.route.quality) and quality.attempts >= JUDGED_FROM]
+    others = _figures(
+        sum(quality.attempts for quality in judged),
+        sum(quality.answered for quality in judged),
+        sum(quality.seconds for quality in judged),
+    )
+
+    def key(offer: Offer[Candidate]) -> _Key:
+        quality = offer.route.quality
+        if quality is None or quality.attempts < JUDGED_FROM:
+            return others
+        return _figures(quality.attempts, quality.answered, quality.seconds)
+
+    return key
+
+
+def _figures(attempts: int, answered: int, seconds: int) -> _Key:
+    """Less is better."""
+    return (-(100 * answered // attempts) if attempts else 0, -(seconds // answered) if answered else 0)
+
+
+_ORDERS: Final[
+    Mapping[str, Callable[[Iterable[Offer[Candidate]], Mapping[int, int]], Callable[[Offer[Candidate]], _Key]]]
+] = {"priority": _by_position, "cost": _by_cost, "quality": _by_quality, "manual": _by_list}
 
 
 def route_for_attempt(routes: Iterable[RouteT], destination: str, attempt: int) -> RouteT | None:

@@ -29,7 +29,7 @@ def normalise_destination(text: str, *, international_prefix: str = DEFAULT_INTE
     """
     if len(text) > MAX_NUMBER_TEXT:
         raise InvalidNumber(f"is longer than {MAX_NUMBER_TEXT} characters")
-    dialled = text.translate(_PUNCTUATION)
+    dialled = without_punctuation(text)
     digits = dialled.removeprefix("+" if dialled.startswith("+") else international_prefix)
     if not digits:
         raise InvalidNumber("has no digits")
@@ -39,6 +39,11 @@ def normalise_destination(text: str, *, international_prefix: str = DEFAULT_INTE
     if len(digits) > MAX_NUMBER_DIGITS:
         raise InvalidNumber(f"has more than {MAX_NUMBER_DIGITS} digits")
     return digits
+
+
+def without_punctuation(text: str) -> str:
+    """A number without the spaces and `-.()` that people write into it."""
+    return text.translate(_PUNCTUATION)
 
 
 def normalise_callerid(text: str) -> str:

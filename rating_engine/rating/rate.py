@@ -7,34 +7,36 @@ the rate it was promised, whatever is published meanwhile.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from enum import StrEnum
 from functools import lru_cache
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from rating_engine.rating.money import MAX_PRICE, PRICE_DECIMALS, InvalidAmount, format_amount, parse_amount
+from rating_engine.rating import checks
+from rating_engine.rating.checks import MAX_INTERVAL_SECONDS, Amount, InvalidRate
+from rating_engine.rating.money import format_amount
+from rating_engine.rating.parts import Change, Tier, changes_from, tiers_from
 from rating_engine.rating.terms import Terms, terms_of
 from rating_engine.rating.units import DurationRounding, IncrementMode, PriceUnit, SurchargeUnit
 
-__all__ = ["DurationRounding", "IncrementMode", "InvalidRate", "PriceUnit", "Rate", "SurchargeUnit"]
+__all__ = [
+    "Amount",
+    "Change",
+    "DurationRounding",
+    "IncrementMode",
+    "InvalidRate",
+    "PriceUnit",
+    "Rate",
+    "SurchargeUnit",
+    "Tier",
+]
 
-MAX_INTERVAL_SECONDS: Final = 86_400 * 31  # the longest month; more is a slip of units
 MAX_DECIMALS: Final = 6  # what the amount columns hold
+MAX_ADDED_PERCENT: Final = 1_000  # eleven times the talk: more is a slip
+MAX_COVERED_SECONDS: Final = 2**31 - 1  # what a package's column holds
 DEFAULT_DECIMALS: Final = 5  # "Precision is five digits", the tenant billing REST document
 PARSED_RATES_KEPT: Final = 4096  # frozen rates that finishing calls share: about 1 kB each
-
-Amount = Decimal | int | str
-_Choice = TypeVar("_Choice", bound=StrEnum)
-
-
-class InvalidRate(ValueError):
-    """A field of a rate that cannot be used; names it and what was wrong."""
-
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field}: {problem}")
-        self.field = field
-        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, init=False)
@@ -50,8 +52,23 @@ class Rate:
     fee and usage, by `surcharge_unit`. `decimals`: places of the cost, 0 to 6, rounded half up, once.
     `increment_mode`: `total` is the meaning of A2Billing and MagnusBilling. `duration_rounding`: see its class.
 
+    `multiplier`: an exact factor of every price and fee, above 0, of at most 40 significant digits.
+    `minimum_charge`: what a call past its grace costs at least, with fees and surcharge, inside free seconds too;
+    a call that packages pay whole has none.
+    `surcharge_after`: the surcharge is due from this second of the call on.
+    `added_seconds`, `added_percent`: are added to the seconds of a call past its grace; a started second is whole.
+    `round_up_above`, `round_up_to`: then more seconds than the one and fewer than the other count as the other.
+    `block_charge`: a fee for each whole `block_seconds` of the seconds so far, free ones included.
+    `tiers`: take the place of the first interval, of which `interval_1` remains as the least that is billed; what
+    comes after them is paid at `price_n` in started increments of `interval_n`, whatever the increment mode.
+    `changes`: of `price_n`, `price_unit` and `interval_n` while a call lasts. An increment is of the price at its own
+    start, as billed time runs from the call's start, free seconds included; the first interval is the rate's own.
+    `covered_seconds`: the first so many billed seconds are paid by packages and cost nothing, in parts of an increment
+    too; fees are paid. With `waived_fees` a call that is covered whole costs nothing at all.
+
     Prices and fees are Decimal, int or text, from 0 to below 10^10, with at most 8 decimals: NUMERIC(18,8).
-    Raises InvalidRate naming the field. Source: the rate of the tenant billing REST document.
+    Raises InvalidRate naming the field. Sources: the rate of the tenant billing REST document; what A2Billing,
+    MagnusBilling, ASTPP, rate-o-mat and YETI can say of a rate.
     """
 
     price_1: Decimal
@@ -67,6 +84,19 @@ class Rate:
     decimals: int
     increment_mode: IncrementMode
     duration_rounding: DurationRounding
+    multiplier: Decimal
+    minimum_charge: Decimal
+    surcharge_after: int
+    added_seconds: int
+    added_percent: int
+    round_up_above: int
+    round_up_to: int
+    block_charge: Decimal
+    block_seconds: int
+    tiers: tuple[Tier, ...]
+    changes: tuple[Change, ...]
+    covered_seconds: int
+    waived_fees: bool
     _terms: Terms | None = field(repr=False, compare=False, init=False)
     _json: str | None = field(repr=False, compare=False, init=False)
 
@@ -86,22 +116,53 @@ class Rate:
         decimals: int = DEFAULT_DECIMALS,
         increment_mode: IncrementMode | str = IncrementMode.INTERVAL,
         duration_rounding: DurationRounding | str = DurationRounding.UP,
+        multiplier: Amount = 1,
+        minimum_charge: Amount = 0,
+        surcharge_after: int = 0,
+        added_seconds: int = 0,
+        added_percent: int = 0,
+        round_up_above: int = 0,
+        round_up_to: int = 0,
+        block_charge: Amount = 0,
+        block_seconds: int = 0,
+        tiers: Sequence[Tier | dict[str, Any]] = (),
+        changes: Sequence[Change | dict[str, Any]] = (),
+        covered_seconds: int = 0,
+        waived_fees: bool = False,
     ) -> None:
         put = object.__setattr__  # the way past `frozen`, for construction alone
-        first_price = _price("price_1", price_1)
+        price, whole, choice = checks.price, checks.whole, checks.choice
+        first_price = price("price_1", price_1)
         put(self, "price_1", first_price)
-        put(self, "price_n", first_price if price_n is None else _price("price_n", price_n))
-        put(self, "price_unit", _choice("price_unit", price_unit, PriceUnit))
-        put(self, "interval_1", _whole("interval_1", interval_1, 1, MAX_INTERVAL_SECONDS))
-        put(self, "interval_n", _whole("interval_n", interval_n, 1, MAX_INTERVAL_SECONDS))
-        put(self, "free_seconds", _whole("free_seconds", free_seconds, 0, MAX_INTERVAL_SECONDS))
-        put(self, "grace_period", _whole("grace_period", grace_period, 0, MAX_INTERVAL_SECONDS))
-        put(self, "connect_fee", _price("connect_fee", connect_fee))
-        put(self, "postcall_surcharge", _price("postcall_surcharge", postcall_surcharge))
-        put(self, "surcharge_unit", _choice("surcharge_unit", surcharge_unit, SurchargeUnit))
-        put(self, "decimals", _whole("decimals", decimals, 0, MAX_DECIMALS))
-        put(self, "increment_mode", _choice("increment_mode", increment_mode, IncrementMode))
-        put(self, "duration_rounding", _choice("duration_rounding", duration_rounding, DurationRounding))
+        put(self, "price_n", first_price if price_n is None else price("price_n", price_n))
+        put(self, "price_unit", choice("price_unit", price_unit, PriceUnit))
+        put(self, "interval_1", whole("interval_1", interval_1, 1, MAX_INTERVAL_SECONDS))
+        put(self, "interval_n", whole("interval_n", interval_n, 1, MAX_INTERVAL_SECONDS))
+        put(self, "free_seconds", whole("free_seconds", free_seconds, 0, MAX_INTERVAL_SECONDS))
+        put(self, "grace_period", whole("grace_period", grace_period, 0, MAX_INTERVAL_SECONDS))
+        put(self, "connect_fee", price("connect_fee", connect_fee))
+        put(self, "postcall_surcharge", price("postcall_surcharge", postcall_surcharge))
+        put(self, "surcharge_unit", choice("surcharge_unit", surcharge_unit, SurchargeUnit))
+        put(self, "decimals", whole("decimals", decimals, 0, MAX_DECIMALS))
+        put(self, "increment_mode", choice("increment_mode", increment_mode, IncrementMode))
+        put(self, "duration_rounding", choice("duration_rounding", duration_rounding, DurationRounding))
+        put(self, "multiplier", checks.multiplier("multiplier", multiplier))
+        put(self, "minimum_charge", price("minimum_charge", minimum_charge))
+        put(self, "surcharge_after", whole("surcharge_after", surcharge_after, 0, MAX_INTERVAL_SECONDS))
+        put(self, "added_seconds", whole("added_seconds", added_seconds, 0, MAX_INTERVAL_SECONDS))
+        put(self, "added_percent", whole("added_percent", added_percent, 0, MAX_ADDED_PERCENT))
+        put(self, "round_up_above", whole("round_up_above", round_up_above, 0, MAX_INTERVAL_SECONDS))
+        put(self, "round_up_to", whole("round_up_to", round_up_to, 0, MAX_INTERVAL_SECONDS))
+        put(self, "block_charge", price("block_charge", block_charge))
+        put(self, "block_seconds", whole("block_seconds", block_seconds, 0, MAX_INTERVAL_SECONDS))
+        put(self, "tiers", tiers_from(tiers))
+        put(self, "changes", changes_from(changes))
+        put(self, "covered_seconds", whole("covered_seconds", covered_seconds, 0, MAX_COVERED_SECONDS))
+        put(self, "waived_fees", checks.yes_or_no("waived_fees", waived_fees))
+        if round_up_above and round_up_to <= round_up_above:
+            raise InvalidRate("round_up_to", "must be above round_up_above")
+        if self.block_charge and not block_seconds:
+            raise InvalidRate("block_seconds", "must be at least 1 where there is a block_charge")
         put(self, "_terms", None)
         put(self, "_json", None)
 
@@ -127,17 +188,26 @@ class Rate:
         return _parse(text)
 
 
-_PRICES: Final = ("price_1", "price_n", "connect_fee", "postcall_surcharge")
+_AMOUNTS: Final = frozenset(
+    {"price_1", "price_n", "connect_fee", "postcall_surcharge", "multiplier", "minimum_charge", "block_charge"}
+)
+_PARTS: Final = frozenset({"tiers", "changes"})
 _FIELDS: Final = frozenset(name for name in Rate.__dataclass_fields__ if not name.startswith("_"))
 
 
 def _render(rate: Rate) -> str:
     plain = Rate(price_1=rate.price_1)  # every other field at its default
-    values: dict[str, str | int] = {"price_1": format_amount(rate.price_1)}
+    values: dict[str, Any] = {"price_1": format_amount(rate.price_1)}
     for name in _FIELDS:
         value = getattr(rate, name)
-        if value != getattr(plain, name):
-            values[name] = format_amount(value) if name in _PRICES else value
+        if value == getattr(plain, name):
+            continue
+        if name in _AMOUNTS:
+            values[name] = format_amount(value)
+        elif name in _PARTS:
+            values[name] = [part.to_values() for part in value]
+        else:
+            values[name] = value
     return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
 
@@ -147,33 +217,5 @@ def _parse(text: str) -> Rate:
         values: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidRate("rate", "is not JSON") from error
-    if not isinstance(values, dict):
-        raise InvalidRate("rate", "is not a JSON object")
-    for name in values:
-        if name not in _FIELDS:
-            raise InvalidRate(name, "is not a field of a rate")
-    if "price_1" not in values:
-        raise InvalidRate("price_1", "is missing")
-    return Rate(**values)
-
-
-def _price(name: str, value: Amount) -> Decimal:
-    try:
-        return parse_amount(value, name, PRICE_DECIMALS, maximum=MAX_PRICE)
-    except InvalidAmount as error:
-        raise InvalidRate(name, error.problem) from None
-
-
-def _whole(name: str, value: int, least: int, most: int) -> int:
-    if type(value) is not int:  # a bool is an int, and no length
-        raise InvalidRate(name, f"is a {type(value).__name__}; give a whole number (int)")
-    if not least <= value <= most:
-        raise InvalidRate(name, f"must be from {least} to {most}")
-    return value
-
-
-def _choice(name: str, value: _Choice | str, choices: type[_Choice]) -> _Choice:
-    try:
-        return choices(value)
-    except ValueError:
-        raise InvalidRate(name, f"must be one of {', '.join(choices)}") from None
+    fields: Any = checks.named(values, frozenset({"price_1"}), _FIELDS, "rate")
+    return Rate(**fields)

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from math import gcd
 from typing import TYPE_CHECKING, Final
 
 from rating_engine.rating.money import EXACT, PRICE_DECIMALS, unit
-from rating_engine.rating.units import IncrementMode, PriceUnit, SurchargeUnit
+from rating_engine.rating.spans import SpanTerms, is_plain, span_terms_of
+from rating_engine.rating.units import SECONDS_PER_MINUTE, IncrementMode, PriceUnit, SurchargeUnit
 
 if TYPE_CHECKING:
     from rating_engine.rating.rate import Rate
 
-SECONDS_PER_MINUTE: Final = 60
 _PRICE_SCALE: Final = 10**PRICE_DECIMALS
 _WHOLE: Final = 100 * _PRICE_SCALE  # 100 percent, at the scale of a surcharge
 
@@ -26,12 +27,14 @@ _WHOLE: Final = 100 * _PRICE_SCALE  # 100 percent, at the scale of a surcharge
 class Terms:
     """Totals are in 1/denominator of `unit`, and hold half a unit more, so that `//` rounds half up.
 
-    `after_first + n * step` is the total of a call whose increments, counted from `origin`, are n.
+    `after_first + n * step` is the total of a call whose increments, counted from `origin`, are n; it is raised to
+    `minimum`. Where the rate is not plain, `spans` has its terms, and here only `unit` and `nothing` are true.
     """
 
     denominator: int
-    fee_only: int  # the connect fee and its surcharge
-    first: int  # the same and the first interval
+    minimum: int
+    fee_only: int  # the connect fee and its surcharge, at least the minimum
+    first: int  # the same and the first interval, at least the minimum
     after_first: int
     step: int  # one increment, with its surcharge
     origin: int  # chargeable second from which increments are counted
@@ -39,6 +42,7 @@ class Terms:
     nothing: Decimal
     fee_only_cost: Decimal
     first_cost: Decimal
+    spans: SpanTerms | None
 
 
 def terms_of(rate: Rate) -> Terms:
@@ -46,29 +50,34 @@ def terms_of(rate: Rate) -> Terms:
     by_minute = rate.price_unit is PriceUnit.MINUTE
     # With this divisor a second past the first interval costs price_n / divisor in either unit.
     divisor = SECONDS_PER_MINUTE if by_minute else rate.interval_n
-    fee = _scaled(rate.connect_fee) * divisor
-    first_interval = _scaled(rate.price_1) * (rate.interval_1 if by_minute else divisor)
-    later_second = _scaled(rate.price_n)
+    multiplier = Fraction(rate.multiplier)
+    times = multiplier.numerator
+    fee = _scaled(rate.connect_fee) * times * divisor
+    first_interval = _scaled(rate.price_1) * times * (rate.interval_1 if by_minute else divisor)
+    later_second = _scaled(rate.price_n) * times
     surcharge = _scaled(rate.postcall_surcharge)
     if rate.surcharge_unit is SurchargeUnit.PERCENT:
         added, factor, whole = 0, _WHOLE + surcharge, _WHOLE
     else:
-        added, factor, whole = surcharge * divisor, 1, 1
+        added, factor, whole = surcharge * times * divisor, 1, 1
 
     # decimals < PRICE_DECIMALS, so the denominator is a multiple of ten and its half is exact.
-    denominator = 10 ** (PRICE_DECIMALS - rate.decimals) * divisor * whole
+    denominator = 10 ** (PRICE_DECIMALS - rate.decimals) * multiplier.denominator * divisor * whole
     half = denominator // 2
+    minimum = _scaled(rate.minimum_charge) * times * divisor * whole + half
     fee_only = fee * factor + added + half
     first = fee_only + first_interval * factor
     step = later_second * rate.interval_n * factor
     origin = 0 if rate.increment_mode is IncrementMode.TOTAL else rate.interval_1
     after_first = first - (rate.interval_1 - origin) * later_second * factor
 
-    common = gcd(half, fee_only, first, step, after_first)  # smaller integers, the same quotients
+    fee_only, first = max(fee_only, minimum), max(first, minimum)
+    common = gcd(half, minimum, fee_only, first, step, after_first)  # smaller integers, the same quotients
     denominator //= common
     last_decimal = unit(rate.decimals)
     return Terms(
         denominator=denominator,
+        minimum=minimum // common,
         fee_only=fee_only // common,
         first=first // common,
         after_first=after_first // common,
@@ -78,6 +87,7 @@ def terms_of(rate: Rate) -> Terms:
         nothing=EXACT.multiply(0, last_decimal),
         fee_only_cost=EXACT.multiply(fee_only // common // denominator, last_decimal),
         first_cost=EXACT.multiply(first // common // denominator, last_decimal),
+        spans=None if is_plain(rate) else span_terms_of(rate),
     )
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Final
+
+SECONDS_PER_MINUTE: Final = 60
 
 
 class PriceUnit(StrEnum):

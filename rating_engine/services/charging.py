@@ -7,11 +7,12 @@ A broken database is an answer too (`UNAVAILABLE`): never a free call.
 
 from __future__ import annotations
 
-import random
+import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final, Protocol
 
@@ -34,30 +35,24 @@ from rating_engine.domain.outcomes import (
     Saved,
     Spooled,
 )
-from rating_engine.domain.reservation import (
-    CallDetails,
-    OpenCall,
-    ReserveOutcome,
-    ReserveRequest,
-    SettleRequest,
-    SettleSource,
-)
-from rating_engine.domain.tariff import RateMatch, Route
-from rating_engine.rating.charge import max_charge, max_duration, min_charge, price_per_minute
-from rating_engine.rating.lcr import route_for_attempt
-from rating_engine.rating.number import InvalidNumber, normalise_destination
+from rating_engine.domain.reservation import CallDetails, OpenCall, ReserveOutcome, SettleRequest, SettleSource
+from rating_engine.rating.charge import max_duration
 from rating_engine.rating.rate import Rate
-from rating_engine.services.directory import RouteBook, SubscriberDirectory
+from rating_engine.services.call_sources import CallSources
+from rating_engine.services.directory import SubscriberDirectory
 from rating_engine.services.finish_spool import FinishSpool
 from rating_engine.services.finishing import Finishing
-from rating_engine.services.offline_calls import CallSources, OfflineCalls
+from rating_engine.services.offline_calls import OfflineCalls
+from rating_engine.services.planning import ChargingPolicy, Plan, Planning
 from rating_engine.services.rate_decks import RateDecks
-from rating_engine.services.remembered_calls import RememberedCalls, call_details
+from rating_engine.services.remembered_calls import RememberedCalls
 from rating_engine.services.watched_exchanges import UnwatchedCalls
 from rating_engine.storage.ledger import Ledger
 
 STALE_TRIES: Final = 4  # each try reads what was announced; more changes than this within one call is a storm
-CLAIM_BITS: Final = 63  # a bigint; two requests for one call never share a number
+# Besides those, each package that others emptied meanwhile and each route that is full costs a plan; a call with more
+# of them than this waits too long anyway.
+PLANS_MAX: Final = 32
 UNDO_KEPT: Final = 10_000  # reservations of unknown outcome to be freed; what is beyond is freed by its expiry
 
 _log = structlog.get_logger(__name__)
@@ -71,30 +66,6 @@ class CallObserver(Protocol):
 
     def finished(self, outcome: str, reason: str, seconds: float, overrun: bool) -> None:
         """One callFinish was answered."""
-
-
-@dataclass(frozen=True, slots=True)
-class ChargingPolicy:
-    """`max_reserve_seconds`: the longest call of a subscriber without a limit of its own. `reservation_grace_seconds`:
-    how long past that a reservation waits for its finish before it expires. `quota`: accounts that don't say reserve
-    in slices of `quota_seconds`."""
-
-    max_reserve_seconds: int = 3600
-    reservation_grace_seconds: int = 300
-    international_prefix: str = "00"
-    quota: bool = False
-    quota_seconds: int = 120
-
-
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """All that is known of a call before its money is asked for."""
-
-    subscriber: Subscriber
-    match: RateMatch
-    route: Route
-    cap_seconds: int
-    request: ReserveRequest
 
 
 class _InDoubt(Unavailable):
@@ -112,20 +83,24 @@ class Charging:
         self,
         *,
         ledger: Ledger,
+        sources: CallSources,
         subscribers: SubscriberDirectory,
         rate_decks: RateDecks,
-        routes: RouteBook,
         read_account: Callable[[str], Awaitable[AccountState | None]],
         policy: ChargingPolicy,
         observer: CallObserver,
         is_watched: Callable[[str], bool] = lambda exchange: False,
         spool: FinishSpool | None = None,
         offline: OfflineCalls | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
+        """`sources` say what calls are planned by; `subscribers` and `rate_decks` are told when that was stale.
+
+        `now`: the clock whose instants price calls.
+        """
         self._ledger = ledger
         self._subscribers = subscribers
         self._rate_decks = rate_decks
-        self._routes = routes
         self._read_account = read_account
         self._policy = policy
         self._observer = observer
@@ -133,14 +108,12 @@ class Charging:
         self._unwatched = UnwatchedCalls()
         self._spool = spool
         self._offline = offline
-        self._sources = CallSources(subscribers.find, rate_decks.match_rate, routes.routes)
+        self._now = now
         self._remembered = RememberedCalls()
+        self._planning = Planning(sources, policy, wants_quota=self._quota)
+        self._offline_planning = None if offline is None else Planning(offline.sources, policy)
         self._finishing = Finishing(
-            ledger=ledger,
-            subscribers=subscribers,
-            rate_decks=rate_decks,
-            remembered=self._remembered,
-            international_prefix=policy.international_prefix,
+            ledger=ledger, planning=self._planning, sources=sources, remembered=self._remembered, now=now
         )
         self._undo: deque[SettleRequest] = deque(maxlen=UNDO_KEPT)
 
@@ -174,9 +147,14 @@ class Charging:
         return outcome
 
     async def _prepare(self, call: PrepareCall, steps: dict[str, float]) -> PrepareOutcome:
-        for _ in range(STALE_TRIES):
+        stale = 0
+        full: list[int] = []
+        tried: tuple[str, ...] | None = None
+        for _ in range(PLANS_MAX):
             mark = time.perf_counter()
-            plan = await self._plan(call, self._sources)
+            if tried is None:
+                tried = await self._tried(call)
+            plan = await self._planning.plan(call, self._now(), tried=tried, full=full)
             steps["lookup_ms"] = _ms(time.perf_counter() - mark)
             if isinstance(plan, Declined):
                 return plan
@@ -189,75 +167,56 @@ class Charging:
             match answer.outcome:
                 case ReserveOutcome.RESERVED:
                     return self._allow(call.call_key, plan, answer.granted)
-                case ReserveOutcome.STALE:
-                    self._subscribers.forget(call.login)
-                    self._rate_decks.forget_tariff(plan.match.tariff_id)
+                case ReserveOutcome.STALE if stale < STALE_TRIES:
+                    stale += 1
+                    self._forget(call.login, plan)
+                case ReserveOutcome.PACKAGE_TAKEN:
+                    continue  # another call took of it: less is left
+                case ReserveOutcome.ROUTE_FULL:
+                    full.append(plan.route.route_id)
                 case ReserveOutcome.EXISTS:
                     return await self._repeat_prepare(call.call_key, plan.subscriber)
+                case ReserveOutcome.STALE:
+                    break
                 case _:
                     return Declined(DeclineReason(answer.outcome.value))
-        return Declined(DeclineReason.UNAVAILABLE, "tariff or subscriber kept changing")
+        return Declined(DeclineReason.UNAVAILABLE, "tariff, subscriber or packages kept changing")
 
-    async def _plan(self, call: PrepareCall, sources: CallSources) -> _Plan | Declined:
-        """Who calls, at what rate, by which route, and how much money that takes."""
-        subscriber = await sources.subscriber(call.login)
+    async def _tried(self, call: PrepareCall) -> tuple[str, ...]:
+        """The routes of the earlier attempts of a call, as far as they got one."""
+        key = call.call_key
+        subscriber = await self._subscribers.find(call.login) if key.attempt > 1 else None
         if subscriber is None:
-            return Declined(DeclineReason.UNKNOWN_LOGIN)
-        try:
-            destination = normalise_destination(
-                call.destination, international_prefix=self._policy.international_prefix
-            )
-        except InvalidNumber as error:
-            return Declined(DeclineReason.INVALID_DESTINATION, str(error))
-        match = await sources.rate(subscriber.tariff_id, destination)
-        if match is None:
-            return Declined(DeclineReason.NO_RATE)
-        if not match.direction.accepts_length_of(destination):
-            return Declined(DeclineReason.INVALID_DESTINATION, f"wrong length for {match.direction.name}")
-        route = route_for_attempt(await sources.routes(), destination, call.call_key.attempt)
-        if route is None:
-            return Declined(DeclineReason.NO_ROUTE)
-        cap = subscriber.max_seconds or self._policy.max_reserve_seconds
-        cap = min(cap, subscriber.max_call_seconds or cap)
-        quota = self._quota(subscriber, call.call_key.exchange)
-        minimum = min_charge(match.rate)
-        slice_seconds = min(cap, self._policy.quota_seconds) if quota else cap
-        request = ReserveRequest(
-            call_key=call.call_key,
-            bucket=subscriber.bucket,
-            account_id=subscriber.account_id,
-            subscriber_version=subscriber.version,
-            minimum=minimum,
-            maximum=max(minimum, max_charge(match.rate, slice_seconds)),
-            price_per_minute=price_per_minute(match.rate),
-            quota=quota,
-            cap_seconds=cap,
-            lifetime_seconds=slice_seconds + self._policy.reservation_grace_seconds,
-            route_prefix=route.dial_prefix,
-            details=call_details(call, subscriber, destination, match, route.name),
-            claim=random.getrandbits(CLAIM_BITS),
-        )
-        return _Plan(subscriber, match, route, cap, request)
+            return ()
+        earlier = [replace(key, attempt=attempt) for attempt in range(1, key.attempt)]
+        found = await asyncio.gather(*(self._ledger.find(subscriber.bucket, one) for one in earlier))
+        return tuple(one.details.route_name for one in found if one is not None)
+
+    def _forget(self, login: str, plan: Plan) -> None:
+        """Read anew what a refused plan was made from."""
+        self._subscribers.forget(login)
+        for tariff_id, _ in plan.request.tariffs:
+            self._rate_decks.forget_tariff(tariff_id)
 
     async def _without_database(self, call: PrepareCall, error: Unavailable) -> PrepareOutcome:
         """No, unless it is a call that may start without a reservation. One whose reservation is in doubt is undone."""
         outcome: PrepareOutcome = Declined(DeclineReason.UNAVAILABLE, str(error))
-        if self._offline is not None and self._offline.lists(call.login):
-            outcome = await self._promise(call, self._offline)
+        if self._offline is not None and self._offline_planning is not None and self._offline.lists(call.login):
+            outcome = await self._promise(call, self._offline, self._offline_planning)
         if isinstance(error, _InDoubt) and not isinstance(outcome, Allowed):
             self._undo.append(error.undo)
         return outcome
 
-    async def _promise(self, call: PrepareCall, offline: OfflineCalls) -> PrepareOutcome:
+    async def _promise(self, call: PrepareCall, offline: OfflineCalls, planning: Planning) -> PrepareOutcome:
         """Allow a call by what was known before the database went; nothing is held for it."""
         try:
-            plan = await self._plan(call, offline.sources)
+            plan = await planning.plan(call, self._now())
         except Unavailable as error:
             return Declined(DeclineReason.UNAVAILABLE, str(error))
         if isinstance(plan, Declined):
             return plan
         currency = plan.subscriber.currency
-        promised = await offline.promise(plan.request, plan.match.rate, call.login, currency)
+        promised = await offline.promise(plan.request, plan.rate, call.login, currency)
         if isinstance(promised, Declined):
             return promised
         held, repeated = promised
@@ -274,19 +233,19 @@ class Charging:
             return False
         return wanted
 
-    def _allow(self, call_key: CallKey, plan: _Plan, granted: Decimal) -> Allowed:
+    def _allow(self, call_key: CallKey, plan: Plan, granted: Decimal) -> Allowed:
         held = OpenCall(
             account_id=plan.subscriber.account_id,
             granted=granted,
             quota=plan.request.quota,
-            cap_seconds=plan.cap_seconds,
+            cap_seconds=plan.request.cap_seconds,
             route_prefix=plan.route.dial_prefix,
             details=plan.request.details,
             currency=plan.subscriber.currency,
             claim=plan.request.claim,
         )
         self._remembered.add(call_key, held)
-        return _allowed(call_key, held, plan.match.rate, plan.subscriber.currency, repeated=False)
+        return _allowed(call_key, held, plan.rate, plan.subscriber.currency, repeated=False)
 
     async def _repeat_prepare(self, call_key: CallKey, subscriber: Subscriber) -> PrepareOutcome:
         held = await self._ledger.find(subscriber.bucket, call_key)  # not what this process remembers: it may be over

@@ -1,8 +1,10 @@
 """Which numbers share one answer of a deck, and a bounded memory of such answers.
 
-A region is a run of leading digits within which every number has the same longest match: no prefix of the deck but
-the matched one starts with it. An answer is kept under its region, so that one lookup serves every number of it:
-what is kept depends on the deck's shape, and not on how many different numbers are called.
+A region is a run of leading digits within which every number begins with the same prefixes of the deck: no prefix that
+is not one of the number's own starts with it, and the longest of those is no longer than it. So every number of a
+region has the same rows to choose from, whatever conditions (caller, time of day, date) each of them has. An answer is
+kept under its region, so that one lookup serves every number of it: what is kept depends on the deck's shape, and not
+on how many different numbers are called.
 
 Law: regions of one deck never overlap unless their answers agree, so the first one found is right.
 """
@@ -10,6 +12,7 @@ Law: regions of one deck never overlap unless their answers agree, so the first 
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final, Generic, TypeVar
 
 # A number shorter than the deck's longest prefix may match otherwise than the numbers that go on from it: its end
@@ -32,9 +35,9 @@ def regions_of(number: str) -> list[str]:
 def region(number: str, matched: str | None, before: str | None, after: str | None) -> str:
     """The widest region around `number` that shares its answer.
 
-    `matched`: its longest prefix in the deck. `before`, `after`: the deck's prefixes next to the number in text order,
-    `before` being the number itself or less. No prefix shares more leading digits with the number than one of these,
-    so one digit more than they share sets the number apart from every other prefix.
+    `matched`: its longest prefix in the deck, of whatever row. `before`, `after`: the deck's prefixes next to the
+    number in text order, `before` being the number itself or less. No prefix shares more leading digits with the number
+    than one of these, so one digit more than they share sets the number apart from every prefix that is not its own.
     """
     length = max(1, len(matched or ""))
     for neighbour in (before, after):
@@ -44,10 +47,12 @@ def region(number: str, matched: str | None, before: str | None, after: str | No
 
 
 class RegionMemory(Generic[Answer]):
-    """Answers by deck and region; the least recently used leave when there are more than `limit`."""
+    """Answers by deck and region; the least recently used leave when together they weigh more than `limit`."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, weigh: Callable[[Answer], int] = lambda answer: 1) -> None:
         self._limit = limit
+        self._weigh = weigh
+        self._weight = 0
         self._answers: OrderedDict[str, Answer] = OrderedDict()
 
     def __len__(self) -> int:
@@ -56,9 +61,9 @@ class RegionMemory(Generic[Answer]):
     def find(self, deck_key: str, number: str) -> Answer | None:
         """The answer of the region that holds `number`, or None."""
         answers = self._answers
-        start = deck_key + ":"
-        for length in range(len(number), 0, -1):
-            key = start + number[:length]
+        longest = f"{deck_key}:{number}"
+        for end in range(len(longest), len(deck_key) + 1, -1):
+            key = longest[:end]
             answer = answers.get(key)
             if answer is not None:
                 answers.move_to_end(key)
@@ -66,14 +71,21 @@ class RegionMemory(Generic[Answer]):
         return None
 
     def keep(self, deck_key: str, region: str, answer: Answer) -> None:
-        """Remember an answer; forgets the least recently used one when full."""
-        self._answers[f"{deck_key}:{region}"] = answer
-        if len(self._answers) > self._limit:
-            self._answers.popitem(last=False)
+        """Remember an answer; forgets the least recently used ones when full."""
+        key = f"{deck_key}:{region}"
+        replaced = self._answers.pop(key, None)
+        if replaced is not None:
+            self._weight -= self._weigh(replaced)
+        self._answers[key] = answer
+        self._weight += self._weigh(answer)
+        while self._weight > self._limit:
+            _, oldest = self._answers.popitem(last=False)
+            self._weight -= self._weigh(oldest)
 
     def clear(self) -> None:
         """Forget everything."""
         self._answers.clear()
+        self._weight = 0
 
 
 def _shared_digits(number: str, prefix: str) -> int:

@@ -1,4 +1,4 @@
-"""Subscribers and routes in process memory.
+"""Subscribers, routes and numbering in process memory.
 
 Law: a cached copy is for speed alone. reserve() is told the version it was made from and refuses a stale one; then
 the copy is dropped and read again. An announcement of a change drops it at once.
@@ -7,11 +7,14 @@ the copy is dropped and read again. An announcement of a change drops it at once
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, Generic, TypeVar
 
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.tariff import Route
+from rating_engine.rating.numbering import NumberingPlan
+
+Value = TypeVar("Value")
 
 DEFAULT_ENTRIES: Final = 100_000  # about 60 MB of subscribers at the most
 
@@ -50,11 +53,38 @@ class SubscriberDirectory:
         self._known.clear()
 
 
-class RouteBook:
-    """Every enabled route, in the order of attempts; the default route where none is configured.
+class Remembered(Generic[Value]):
+    """One value that changes seldom, such as all routes, until it is forgotten.
 
-    Nothing else tells a stale route, so they are remembered only while changes are heard (`may_remember`).
+    Nothing else tells a stale one, so it is remembered only while changes are heard (`may_remember`).
     """
+
+    def __init__(
+        self, load: Callable[[], Awaitable[Value]], *, may_remember: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._load = load
+        self._may_remember = may_remember
+        self._value: Value | None = None
+        self._generation = 0
+
+    async def get(self) -> Value:
+        """The value as last announced. Errors: Unavailable where it has to be read and cannot be."""
+        if self._value is not None:
+            return self._value
+        generation = self._generation
+        value = await self._load()
+        if generation == self._generation and self._may_remember():
+            self._value = value
+        return value
+
+    def forget(self) -> None:
+        """Read it anew the next time."""
+        self._generation += 1
+        self._value = None
+
+
+class RouteBook:
+    """Every enabled route, in the order of attempts; the default route where none is configured."""
 
     def __init__(
         self,
@@ -63,23 +93,53 @@ class RouteBook:
         *,
         may_remember: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._load = load
-        self._default = (default,)
-        self._may_remember = may_remember
-        self._routes: tuple[Route, ...] | None = None
-        self._generation = 0
+        async def load_or_default() -> tuple[Route, ...]:
+            return await load() or (default,)
+
+        self._routes = Remembered(load_or_default, may_remember=may_remember)
 
     async def routes(self) -> tuple[Route, ...]:
         """The routes as last announced."""
-        if self._routes is not None:
-            return self._routes
-        generation = self._generation
-        routes = await self._load() or self._default
-        if generation == self._generation and self._may_remember():
-            self._routes = routes
-        return routes
+        return await self._routes.get()
 
     def forget(self) -> None:
         """Read the routes anew the next time."""
-        self._generation += 1
-        self._routes = None
+        self._routes.forget()
+
+
+Numbering = tuple[Mapping[str, NumberingPlan], Mapping[str, str]]  # plans by name, and everybody's aliases
+
+
+class NumberingBook:
+    """Numbering plans by name, and the aliases that everybody has."""
+
+    def __init__(
+        self,
+        load: Callable[[], Awaitable[Numbering]],
+        default: NumberingPlan,
+        *,
+        may_remember: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._default = default
+        self._known = Remembered(load, may_remember=may_remember)
+
+    async def plan_of(self, name: str | None) -> NumberingPlan:
+        """The plan of an account; None: that of the settings. Errors: Unavailable."""
+        return self._default if name is None else (await self._known.get())[0].get(name, self._default)
+
+    async def aliases_of(self, own: Mapping[str, str]) -> Mapping[str, str]:
+        """Everybody's aliases with a subscriber's own before them. Errors: Unavailable."""
+        everybodys = (await self._known.get())[1]
+        return {**everybodys, **own} if own else everybodys
+
+    async def known(self) -> Numbering:
+        """All of it. Errors: Unavailable."""
+        return await self._known.get()
+
+    def as_known(self, known: Callable[[], Awaitable[Numbering]]) -> NumberingBook:
+        """The same book, as somebody else remembers it."""
+        return NumberingBook(known, self._default, may_remember=lambda: False)
+
+    def forget(self) -> None:
+        """Read everything anew the next time."""
+        self._known.forget()

@@ -5,51 +5,67 @@ Law: however often an end is said, and by whomever, a call is charged once; sayi
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
 from rating_engine.domain.account import Subscriber
+from rating_engine.domain.call_charge import CallCharge, charge_call
 from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.outcomes import DeclineReason, FinishCall, NotSaved, Saved
-from rating_engine.domain.reservation import CallDetails, EndedCall, OpenCall, SettleOutcome, SettleRequest
-from rating_engine.rating.charge import charge
+from rating_engine.domain.reservation import (
+    CallDetails,
+    EndedCall,
+    OpenCall,
+    PackageUse,
+    SettleOutcome,
+    SettleRequest,
+)
 from rating_engine.rating.money import quantise
-from rating_engine.rating.number import InvalidNumber, normalise_callerid, normalise_destination
 from rating_engine.rating.rate import Rate
-from rating_engine.services.directory import SubscriberDirectory
-from rating_engine.services.rate_decks import RateDecks
-from rating_engine.services.remembered_calls import RememberedCalls, call_details
+from rating_engine.services.call_sources import CallSources
+from rating_engine.services.planning import Planning
+from rating_engine.services.remembered_calls import RememberedCalls
 from rating_engine.storage.ledger import Ledger
 
-CHANGED_TRIES: Final = 4  # each try reads what another one committed; more within one finish is a storm
+# Each try reads what another one committed, or finds less left of a package; more within one finish is a storm.
+CHANGED_TRIES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How a call ended for everybody's money. `packages`: exactly what it uses; empty: out of what it holds."""
+
+    charged: CallCharge
+    packages: tuple[PackageUse, ...] = ()
 
 
 class Finishing:
-    """The end of calls, over the ledger."""
+    """The end of calls, over the ledger. `now`: when a finish was said that does not say so."""
 
     def __init__(
         self,
         *,
         ledger: Ledger,
-        subscribers: SubscriberDirectory,
-        rate_decks: RateDecks,
+        planning: Planning,
+        sources: CallSources,
         remembered: RememberedCalls,
-        international_prefix: str,
+        now: Callable[[], datetime],
     ) -> None:
         self._ledger = ledger
-        self._subscribers = subscribers
-        self._rate_decks = rate_decks
+        self._planning = planning
+        self._sources = sources
         self._remembered = remembered
-        self._international_prefix = international_prefix
+        self._now = now
 
     async def finish(self, call: FinishCall, promised: CallDetails | None = None) -> Saved | NotSaved:
         """Saved with the charge, or NotSaved with the reason. Errors: Unavailable (outcome unknown), Overloaded.
 
         `promised`: what is known of a call that the ledger may not know, such as the rate it was allowed at.
         """
-        subscriber = await self._subscribers.find(call.login)
+        subscriber = await self._sources.subscriber(call.login)
         if subscriber is None:
             return NotSaved(DeclineReason.UNKNOWN_LOGIN)
         remembered = self._remembered.pop(call.call_key)
@@ -63,38 +79,62 @@ class Finishing:
             if isinstance(known, EndedCall) and (repeated or _contradicts(call, subscriber, known)):
                 return _repeat_finish(call, subscriber, known)
             details = known.details if known is not None else promised or await self._rate_anew(call, subscriber)
-            saved = _saved(call, subscriber, details)
-            request = _settlement(saved, subscriber, call.ended_at, details if known is None else None)
+            end = await self._end(call, subscriber, known, details)
+            saved = _saved(call, subscriber, details, end.charged)
+            request = _settlement(saved, subscriber, call.ended_at, details if known is None else None, end)
             answer = await self._ledger.settle(request)
             match answer.outcome:
                 case SettleOutcome.SETTLED:
                     return replace(saved, overrun=answer.overrun)
                 case SettleOutcome.CONFLICT:
                     return NotSaved(DeclineReason.CONFLICT, "another account's call, or finished before otherwise")
-                case _:  # it was settled so before, or what this process remembered is gone: look again
+                case _:  # settled so before, or what was known is gone, or a package was emptied meanwhile: look again
                     repeated = answer.outcome is SettleOutcome.REPEATED
                     known = None
         raise Unavailable("the call kept changing")
 
     async def _rate_anew(self, call: FinishCall, subscriber: Subscriber) -> CallDetails:
-        """Details of a call whose prepare never reached us, at today's rate; an empty rate where there is none."""
-        try:
-            destination = normalise_destination(call.destination, international_prefix=self._international_prefix)
-        except InvalidNumber:
-            destination, match = normalise_callerid(call.destination), None
-        else:
-            match = await self._rate_decks.match_rate(subscriber.tariff_id, destination)
-        return call_details(call, subscriber, destination, match)
+        """Details of a call whose prepare never reached us, at the rate of its start; an empty rate where none was."""
+        started_at = (call.ended_at or self._now()) - timedelta(seconds=call.seconds)
+        return await self._planning.rate_anew(
+            call.call_key, subscriber, call.destination, call.callerid, started_at, call.seconds
+        )
+
+    async def _end(
+        self, call: FinishCall, subscriber: Subscriber, known: OpenCall | EndedCall | None, details: CallDetails
+    ) -> _End:
+        """What the call costs. What packages have left now is used before money, though the call did not hold it."""
+        charged = charge_call(details.rate, details.carrier_rate, details.carrier_exchange, call.seconds)
+        uncovered = charged.billed_seconds - charged.covered_seconds
+        is_open = isinstance(known, OpenCall)
+        if not details.packages or not details.rate or (is_open and uncovered == 0):
+            return _End(charged)
+        states = await self._sources.packages(
+            subscriber.bucket,
+            details.subscriber_id,
+            [(use.package_id, use.period_start) for use in details.packages],
+        )
+        uses: list[PackageUse] = []
+        left = charged.billed_seconds
+        for use, state in zip(details.packages, states, strict=True):
+            # What this call holds, or had used by an earlier account of its end, is its own to use.
+            mine = 0 if known is None or state.seconds_left is None else use.seconds
+            seconds = min(left, (state.seconds_left or 0) + mine)
+            left -= seconds
+            uses.append(replace(use, seconds=seconds))
+        used = sum(use.seconds for use in uses)
+        rate = replace(Rate.from_json(details.rate), covered_seconds=used)
+        charged = charge_call(rate.to_json(), details.carrier_rate, details.carrier_exchange, call.seconds)
+        return _End(charged, tuple(uses))
 
 
-def _saved(call: FinishCall, subscriber: Subscriber, details: CallDetails) -> Saved:
+def _saved(call: FinishCall, subscriber: Subscriber, details: CallDetails, charged: CallCharge) -> Saved:
     """What a finish costs by the frozen rate; true once it is settled."""
-    charged = charge(Rate.from_json(details.rate), call.seconds) if details.rate else None
     return Saved(
         call_key=call.call_key,
-        cost=Decimal(0) if charged is None else charged.cost,
+        cost=charged.cost,
         currency=subscriber.currency,
-        billed_seconds=0 if charged is None else charged.billed_seconds,
+        billed_seconds=charged.billed_seconds,
         seconds=call.seconds,
         direction=details.direction,
         destination=details.destination,
@@ -106,7 +146,7 @@ def _saved(call: FinishCall, subscriber: Subscriber, details: CallDetails) -> Sa
 
 
 def _settlement(
-    saved: Saved, subscriber: Subscriber, ended_at: datetime | None, details: CallDetails | None
+    saved: Saved, subscriber: Subscriber, ended_at: datetime | None, details: CallDetails | None, end: _End
 ) -> SettleRequest:
     return SettleRequest(
         call_key=saved.call_key,
@@ -119,6 +159,10 @@ def _settlement(
         cause=saved.cause,
         ended_at=ended_at,
         details=details,
+        carrier_cost=end.charged.carrier_cost,
+        margin=end.charged.margin,
+        covered_seconds=end.charged.covered_seconds,
+        packages=end.packages,
     )
 
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from decimal import Decimal
 from typing import Final, Protocol
 
 import structlog
 
+from rating_engine.domain.call_charge import charge_call
 from rating_engine.domain.outcomes import Extended
 from rating_engine.domain.reservation import (
     ExtendAnswer,
@@ -23,7 +23,7 @@ from rating_engine.domain.reservation import (
     SettleSource,
 )
 from rating_engine.domain.watching import Decision, ExpiryPolicy, OpenReservation
-from rating_engine.rating.charge import charge, max_charge, max_duration
+from rating_engine.rating.charge import max_charge, max_duration
 from rating_engine.rating.rate import Rate
 from rating_engine.storage.ledger import Ledger
 
@@ -134,7 +134,7 @@ class LastingCalls:
         ended_at: datetime | None = None,
         source: SettleSource = SettleSource.RECONCILED,
     ) -> Decision:
-        charged = charge(Rate.from_json(call.rate), seconds)
+        charged = charge_call(call.rate, call.carrier_rate, call.carrier_exchange, seconds)
         answer = await self._ledger.settle(
             SettleRequest(
                 call_key=call.call_key,
@@ -142,11 +142,14 @@ class LastingCalls:
                 account_id=call.account_id,
                 seconds=seconds,
                 billed_seconds=charged.billed_seconds,
-                cost=charged.cost if seconds else Decimal(0),
+                cost=charged.cost,
                 disposition=disposition,
                 cause=cause,
                 source=source,
                 ended_at=ended_at,
+                carrier_cost=charged.carrier_cost,
+                margin=charged.margin,
+                covered_seconds=charged.covered_seconds,
             )
         )
         if answer.outcome is not SettleOutcome.SETTLED:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 import structlog
@@ -19,11 +19,17 @@ from rating_engine.domain.account import Subscriber
 from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason
 from rating_engine.domain.reservation import OpenCall, ReserveRequest
-from rating_engine.domain.tariff import RateMatch, Route
+from rating_engine.domain.tariff import RateMatch, Route, Tariff
 from rating_engine.rating.charge import max_charge
+from rating_engine.rating.exchange import ExchangeRates
+from rating_engine.rating.matching import CandidateRate
 from rating_engine.rating.rate import Rate
-from rating_engine.services.rate_decks import DeckSnapshot, RateDecks
+from rating_engine.services.call_memory import CallMemory
+from rating_engine.services.call_sources import CallSources
+from rating_engine.services.directory import Numbering
+from rating_engine.services.rate_decks import DeckSnapshot
 from rating_engine.storage.offline import OfflineAccount
+from rating_engine.storage.package_usage import PackageState
 from rating_engine.storage.promises import Promise, Promises
 
 REFRESH_SECONDS: Final = 30.0  # how old what is known may be when the database goes: a blocked account, say
@@ -33,21 +39,14 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class CallSources:
-    """Where the facts about a call come from: who calls, at what rate, by which routes. Each may raise Unavailable."""
-
-    subscriber: Callable[[str], Awaitable[Subscriber | None]]
-    rate: Callable[[int, str], Awaitable[RateMatch | None]]
-    routes: Callable[[], Awaitable[tuple[Route, ...]]]
-
-
-@dataclass(frozen=True, slots=True)
 class _Known:
-    """The listed accounts, their decks and the routes, as they were when the database was last asked."""
+    """What calls of the listed accounts are planned by, as it was when the database was last asked."""
 
     accounts: dict[str, OfflineAccount]
     decks: DeckSnapshot
     routes: tuple[Route, ...]
+    exchange_rates: ExchangeRates
+    numbering: Numbering
 
 
 class OfflineCalls:
@@ -62,8 +61,7 @@ class OfflineCalls:
         promises: Promises,
         *,
         load_accounts: Callable[[Sequence[str]], Awaitable[dict[str, OfflineAccount]]],
-        rate_decks: RateDecks,
-        load_routes: Callable[[], Awaitable[tuple[Route, ...]]],
+        memory: CallMemory,
         has_room: Callable[[], bool],
         on_allowed: Callable[[], None],
         max_seconds: int,
@@ -73,8 +71,7 @@ class OfflineCalls:
         self._logins = list(logins)
         self._promises = promises
         self._load_accounts = load_accounts
-        self._rate_decks = rate_decks
-        self._load_routes = load_routes
+        self._memory = memory
         self._has_room = has_room
         self._on_allowed = on_allowed
         self._max_seconds = max_seconds
@@ -82,7 +79,16 @@ class OfflineCalls:
         self._known: _Known | None = None
         self._open = 0  # promises in the directory, as last counted, and those made here since
         self._overdue: set[CallKey] = set()
-        self.sources = CallSources(self._subscriber, self._rate, self._routes)
+        self.sources = CallSources(
+            subscriber=self._subscriber,
+            tariff=self._tariff,
+            rate=self._rate,
+            row=self._row,
+            routes=self._routes,
+            exchange_rates=self._exchange_rates,
+            numbering=memory.numbering.as_known(self._numbering),
+            packages=self._packages,
+        )
 
     async def refresh(self) -> None:
         """Learn what has to be known when the database goes. Errors: Unavailable; then the last knowledge stays."""
@@ -90,9 +96,14 @@ class OfflineCalls:
         if not self._logins:
             return
         accounts = await self._load_accounts(self._logins)
-        tariffs = {account.subscriber.tariff_id for account in accounts.values()}
-        decks = await self._rate_decks.snapshot(tariffs)
-        self._known = _Known(accounts, decks, await self._load_routes())
+        memory = self._memory
+        routes = await memory.routes.routes()
+        callers = [account.subscriber for account in accounts.values()]
+        tariffs = {caller.tariff_id for caller in callers}
+        tariffs |= {option.tariff_id for caller in callers for option in caller.options}
+        tariffs |= {route.cost_tariff_id for route in routes if route.cost_tariff_id is not None}
+        decks = await memory.rate_decks.snapshot(tariffs)
+        self._known = _Known(accounts, decks, routes, await memory.exchange_rates.get(), await memory.numbering.known())
 
     def lists(self, login: str) -> bool:
         """Whether this login may call without the database."""
@@ -160,8 +171,35 @@ class OfflineCalls:
     async def _subscriber(self, login: str) -> Subscriber | None:
         return self._expect().accounts[login].subscriber
 
-    async def _rate(self, tariff_id: int, destination: str) -> RateMatch | None:
-        return await self._rate_decks.match_known(self._expect().decks, tariff_id, destination)
+    async def _tariff(self, tariff_id: int) -> Tariff:
+        tariff = self._expect().decks.tariffs.get(tariff_id)
+        if tariff is None:
+            raise Unavailable("the tariff is not known")
+        return tariff
+
+    async def _rate(
+        self, tariff: Tariff, destination: str, /, *, at: datetime, origin: str, band: str
+    ) -> RateMatch | None:
+        return await self._memory.rate_decks.match_known(
+            self._expect().decks, tariff, destination, at=at, origin=origin, band=band
+        )
+
+    async def _row(
+        self, tariff: Tariff, destination: str, /, *, at: datetime, origin: str, band: str
+    ) -> CandidateRate | None:
+        return await self._memory.rate_decks.choose_known(tariff, destination, at=at, origin=origin, band=band)
+
+    async def _exchange_rates(self) -> ExchangeRates:
+        return self._expect().exchange_rates
+
+    async def _numbering(self) -> Numbering:
+        return self._expect().numbering
+
+    async def _packages(
+        self, bucket: int, subscriber_id: int, wanted: Sequence[tuple[int, date]]
+    ) -> list[PackageState]:
+        """Nothing is left of any: only the database can hold it, and a finish uses what is left then."""
+        return [PackageState(package_id, period_start, 0, 0) for package_id, period_start in wanted]
 
     async def _routes(self) -> tuple[Route, ...]:
         return self._expect().routes

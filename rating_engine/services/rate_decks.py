@@ -1,10 +1,13 @@
 """The rate of a destination: process memory, then Redis, then PostgreSQL.
 
 Laws:
-- The answer is that of the longest prefix in the deck published when it was asked, whichever level gave it. Decks never
-  change and every level keeps answers by deck, so publishing makes nothing wrong; it makes caches start anew.
-- Which deck a tariff has is remembered until `forget_tariff` (an announcement, or `reserve` saying "stale"). Should an
-  announcement be lost, a call is never priced by a replaced deck: `reserve` compares deck ids.
+- The answer is that of the deck in force at the instant asked about, whichever level gave it: a tariff comes with its
+  timeline of decks, and every level keeps answers by deck. Decks never change, so publishing and withdrawing make
+  nothing wrong; they make caches start anew.
+- What is kept of a number is every row that may price a call to it; which row does (by caller, time of day and date) is
+  chosen anew for each call (rating/matching).
+- A tariff is remembered until `forget_tariff` (an announcement, or `reserve` saying "stale"). Should an announcement be
+  lost, a call is never priced by a timeline that was changed: `reserve` compares versions.
 - Concurrent questions about one number share one lookup.
 """
 
@@ -13,27 +16,30 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from rating_engine.domain.errors import Unavailable
-from rating_engine.domain.tariff import Direction, RateMatch
+from rating_engine.domain.tariff import Direction, PublishedDeck, RateMatch, Tariff
+from rating_engine.rating.matching import CandidateRate, choose
 from rating_engine.services.deck_regions import RegionMemory, region, regions_of, significant
 from rating_engine.services.single_flight import SingleFlight
 from rating_engine.storage import rate_decks as store
 from rating_engine.storage.pool import Database
 from rating_engine.storage.rate_cache import CachedAnswer, RateCache
-from rating_engine.storage.rate_decks import FoundRate, PublishedDeck
+from rating_engine.storage.tariffs import load_tariff
 
-MEMORY_ENTRIES: Final = 50_000  # answers a worker keeps: about 0.6 kB each, and 1 kB for each distinct rate among them
-MAX_TARIFFS: Final = 10_000  # whose deck a worker remembers: about 400 bytes each
-# How long a remembered deck is believed without any announcement. Announcements come at once; this bounds how long a
+# Rows a worker keeps: about 0.6 kB each, and 1 kB for each distinct rate among them. Most answers are one row.
+MEMORY_ENTRIES: Final = 50_000
+MAX_TARIFFS: Final = 10_000  # a worker remembers: about 2 kB each, and 0.5 kB for each deck, band, package and route
+# How long a remembered tariff is believed without any announcement. Announcements come at once; this bounds how long a
 # lost one can keep a *new* destination refused, which, unlike a wrong price, `reserve` cannot notice.
 TARIFF_TTL_SECONDS: Final = 30.0
 
 
 class Level(StrEnum):
-    """Where an answer came from. `none`: PostgreSQL was asked, and no rate serves the destination."""
+    """Where an answer came from. `none`: PostgreSQL was asked, and no rate serves the call."""
 
     MEMORY = "memory"
     REDIS = "redis"
@@ -43,19 +49,22 @@ class Level(StrEnum):
 
 @dataclass(slots=True)
 class _Answer:
-    """A kept answer. `match` was made with `directory`; another directory means making it again."""
+    """The rows of a region. Where there is but one and it counts for every call, `match` is what it comes to.
 
-    deck: PublishedDeck
-    found: FoundRate | None
-    match: RateMatch | None
-    directory: dict[str, Direction]
+    `match` was made with `directory`; another directory means making it again.
+    """
+
+    candidates: tuple[CandidateRate, ...]
+    is_plain: bool
+    match: RateMatch | None = None
+    directory: Mapping[str, Direction] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DeckSnapshot:
-    """Which decks were published at some moment (by tariff), and the directions then."""
+    """Tariffs as they were at some moment, by their id, and the directions then."""
 
-    decks: Mapping[int, PublishedDeck]
+    tariffs: Mapping[int, Tariff]
     directory: Mapping[str, Direction]
 
 
@@ -73,22 +82,40 @@ class RateDecks:
         self._database = database
         self._cache = cache
         self._observe = observe_lookup
-        self._memory: RegionMemory[_Answer] = RegionMemory(memory_entries)
+        self._memory: RegionMemory[_Answer] = RegionMemory(memory_entries, _weight)
         self._lookups: SingleFlight[tuple[str, str], tuple[_Answer, Level]] = SingleFlight("rate-lookup")
-        self._decks: dict[int, tuple[PublishedDeck, float]] = {}
-        self._deck_loads: SingleFlight[int, PublishedDeck | None] = SingleFlight("deck-load")
-        self._decks_forgotten = 0  # how often; a load that was overtaken by one is not remembered
+        self._tariffs: dict[int, tuple[Tariff, float]] = {}
+        self._tariff_loads: SingleFlight[int, Tariff | None] = SingleFlight("tariff-load")
+        self._tariffs_forgotten = 0  # how often; a load that was overtaken by one is not remembered
         self._directory: dict[str, Direction] | None = None
         self._directory_loads: SingleFlight[None, dict[str, Direction]] = SingleFlight("directions-load")
         self._directions_forgotten = 0
 
-    async def match_rate(self, tariff_id: int, destination: str) -> RateMatch | None:
-        """The rate of the longest prefix of `destination` (E.164 digits) in the tariff's published deck.
+    async def tariff(self, tariff_id: int, at: datetime | None = None) -> Tariff | None:
+        """The tariff with its timeline of decks, or None where there is no such tariff.
 
-        None where no rate serves it, the deck blocks its prefix, the tariff has no deck, or there is no such tariff.
+        The timeline begins some time before now (storage/tariffs.CLOCKS_APART); with `at` no later than at `at`, if the
+        tariff had a deck then. Errors: Unavailable when PostgreSQL is needed and down.
+        """
+        remembered = self._tariffs.get(tariff_id)
+        if remembered is not None and remembered[1] > time.monotonic():
+            tariff: Tariff | None = remembered[0]
+        else:
+            tariff = await self._tariff_loads.run(tariff_id, lambda: self._load_tariff(tariff_id))
+        if at is not None and tariff is not None and tariff.deck_at(at) is None:
+            return await load_tariff(self._database, tariff_id, at)
+        return tariff
+
+    async def match_rate(
+        self, tariff: Tariff, destination: str, *, at: datetime, origin: str = "", band: str = ""
+    ) -> RateMatch | None:
+        """The rate of a call to `destination` (E.164 digits) that starts at `at`: see rating/matching for the rule.
+
+        `origin`: the caller's digits, '' where they are not known; `band`: of the tariff's schedule. None where no rate
+        serves the call, the row that wins is blocked or unusable, or the tariff had no deck at `at`.
         Errors: Unavailable when PostgreSQL is needed and down.
         """
-        deck = self._remembered(tariff_id) or await self._deck(tariff_id)
+        deck = tariff.deck_at(at)
         if deck is None:
             self._observe(Level.NONE)
             return None
@@ -97,27 +124,65 @@ class RateDecks:
         level = Level.MEMORY
         if answer is None:
             answer, level = await self._lookups.run((deck.key, number), lambda: self._look_up(deck, number))
-        self._observe(level)
-        if answer.directory is not self._directory and answer.found is not None:
-            await self._name(answer)
-        return answer.match
+        match = answer.match
+        if match is None or answer.directory is not self._directory or match.currency != tariff.currency:
+            match = await self._match(tariff, deck, answer, choose(answer.candidates, at=at, origin=origin, band=band))
+        self._observe(Level.NONE if match is None and level is Level.POSTGRES else level)
+        return match
+
+    async def choose_row(
+        self, tariff: Tariff, destination: str, *, at: datetime, origin: str = "", band: str = ""
+    ) -> CandidateRate | None:
+        """The row that `match_rate` goes by, which may be one that blocks the call; None where no row counts.
+
+        Where several tariffs are compared, the longest prefix wins even if it is blocked. Errors: Unavailable.
+        """
+        deck = tariff.deck_at(at)
+        if deck is None:
+            return None
+        number = significant(destination, deck.longest_prefix)
+        answer = self._memory.find(deck.key, number)
+        if answer is None:
+            answer, _ = await self._lookups.run((deck.key, number), lambda: self._look_up(deck, number))
+        return choose(answer.candidates, at=at, origin=origin, band=band)
 
     async def snapshot(self, tariff_ids: Iterable[int]) -> DeckSnapshot:
         """What `match_known` needs to know while PostgreSQL is away. Errors: Unavailable."""
-        decks = {tariff_id: await self._deck(tariff_id) for tariff_id in tariff_ids}
-        directory = self._directory
-        if directory is None:
-            directory = await self._directory_loads.run(None, self._load_directory)
-        return DeckSnapshot({tariff_id: deck for tariff_id, deck in decks.items() if deck is not None}, directory)
+        tariffs = {tariff_id: await self.tariff(tariff_id) for tariff_id in tariff_ids}
+        known = {tariff_id: tariff for tariff_id, tariff in tariffs.items() if tariff is not None}
+        return DeckSnapshot(known, await self._directions())
 
-    async def match_known(self, known: DeckSnapshot, tariff_id: int, destination: str) -> RateMatch | None:
-        """The rate as `match_rate` would have found it then, from memory and Redis alone.
+    async def match_known(
+        self,
+        known: DeckSnapshot,
+        tariff: Tariff,
+        destination: str,
+        *,
+        at: datetime,
+        origin: str = "",
+        band: str = "",
+    ) -> RateMatch | None:
+        """The rate as `match_rate` would have found it, from memory and Redis alone, named by `known` directions.
 
         None where it is known that no rate serves it. Errors: Unavailable where neither has the answer.
         """
-        deck = known.decks.get(tariff_id)
+        row = await self.choose_known(tariff, destination, at=at, origin=origin, band=band)
+        deck = tariff.deck_at(at)
+        if deck is None or row is None or row.rate is None:
+            return None
+        direction = known.directory.get(row.direction) or Direction(code=row.direction, name=row.direction)
+        return RateMatch(tariff.tariff_id, deck.deck_id, tariff.currency, row.prefix, direction, row.rate)
+
+    async def choose_known(
+        self, tariff: Tariff, destination: str, *, at: datetime, origin: str = "", band: str = ""
+    ) -> CandidateRate | None:
+        """The row as `choose_row` would have found it, from memory and Redis alone.
+
+        Errors: Unavailable where neither has the answer.
+        """
+        deck = tariff.deck_at(at)
         if deck is None:
-            raise Unavailable("the tariff's deck is not known")
+            return None
         number = significant(destination, deck.longest_prefix)
         kept = self._memory.find(deck.key, number)
         cached = None
@@ -125,17 +190,14 @@ class RateDecks:
             cached = await self._cache.find(deck, regions_of(number))
         if kept is None and cached is None:
             raise Unavailable("the rate is in no cache")
-        found = kept.found if kept is not None else cached.found if cached is not None else None
-        if found is None:
-            return None
-        direction = known.directory.get(found.direction) or Direction(code=found.direction, name=found.direction)
-        return RateMatch(deck.tariff_id, deck.deck_id, deck.currency, found.prefix, direction, found.rate)
+        candidates = kept.candidates if kept is not None else cached.candidates if cached is not None else ()
+        return choose(candidates, at=at, origin=origin, band=band)
 
     def forget_tariff(self, tariff_id: int) -> None:
-        """A deck was published: ask PostgreSQL which one at the next call. Answers of other decks stay."""
-        self._decks_forgotten += 1
-        self._decks.pop(tariff_id, None)
-        self._deck_loads.forget(tariff_id)
+        """It was changed, or its timeline: ask PostgreSQL at the next call. Answers of all decks stay."""
+        self._tariffs_forgotten += 1
+        self._tariffs.pop(tariff_id, None)
+        self._tariff_loads.forget(tariff_id)
 
     def forget_directions(self) -> None:
         """A direction was added or changed: load them again at the next call. Rates stay."""
@@ -144,56 +206,53 @@ class RateDecks:
         self._directory_loads.forget_all()
 
     def forget_all(self) -> None:
-        """Announcements may have been missed: ask again which decks are published and what directions say."""
-        self._decks_forgotten += 1
-        self._decks.clear()
-        self._deck_loads.forget_all()
+        """Announcements may have been missed: ask again what tariffs and directions say."""
+        self._tariffs_forgotten += 1
+        self._tariffs.clear()
+        self._tariff_loads.forget_all()
         self.forget_directions()
 
-    def _remembered(self, tariff_id: int) -> PublishedDeck | None:
-        deck, until = self._decks.get(tariff_id, (None, 0.0))
-        return deck if until > time.monotonic() else None
-
-    async def _deck(self, tariff_id: int) -> PublishedDeck | None:
-        deck = self._remembered(tariff_id)
-        return deck or await self._deck_loads.run(tariff_id, lambda: self._load_deck(tariff_id))
-
-    async def _load_deck(self, tariff_id: int) -> PublishedDeck | None:
-        forgotten = self._decks_forgotten
-        deck = await store.published_deck(self._database, tariff_id)
-        if deck is not None and forgotten == self._decks_forgotten:  # that there is none is not remembered at all
-            self._decks.pop(tariff_id, None)
-            if len(self._decks) >= MAX_TARIFFS:
-                del self._decks[next(iter(self._decks))]  # the one loaded longest ago
-            self._decks[tariff_id] = deck, time.monotonic() + TARIFF_TTL_SECONDS
-        return deck
+    async def _load_tariff(self, tariff_id: int) -> Tariff | None:
+        forgotten = self._tariffs_forgotten
+        tariff = await load_tariff(self._database, tariff_id)
+        if tariff is not None and forgotten == self._tariffs_forgotten:  # that there is none is not remembered at all
+            self._tariffs.pop(tariff_id, None)
+            if len(self._tariffs) >= MAX_TARIFFS:
+                del self._tariffs[next(iter(self._tariffs))]  # the one loaded longest ago
+            self._tariffs[tariff_id] = tariff, time.monotonic() + TARIFF_TTL_SECONDS
+        return tariff
 
     async def _look_up(self, deck: PublishedDeck, number: str) -> tuple[_Answer, Level]:
         cached = await self._cache.find(deck, regions_of(number)) if self._cache is not None else None
-        if cached is not None:
-            level = Level.REDIS
-        else:
-            match = await store.longest_match(self._database, deck, number.rstrip("$"))
-            cached = CachedAnswer(region(number, match.matched, match.before, match.after), match.found)
-            level = Level.NONE if match.found is None else Level.POSTGRES
+        level = Level.REDIS
+        if cached is None:
+            level = Level.POSTGRES
+            said = await store.find_candidates(self._database, deck.deck_id, deck.longest_prefix, number.rstrip("$"))
+            cached = CachedAnswer(region(number, said.longest, said.before, said.after), said.rows)
             if self._cache is not None:
                 self._cache.keep(deck, cached)
-        answer = _Answer(deck, cached.found, None, {})
+        rows = cached.candidates
+        answer = _Answer(rows, is_plain=len(rows) == 1 and rows[0].is_unconditional)
         self._memory.keep(deck.key, cached.region, answer)
         return answer, level
 
-    async def _name(self, answer: _Answer) -> None:
-        """Make the match of an answer with the directions as they are now."""
-        found, deck = answer.found, answer.deck
-        assert found is not None
-        directory = self._directory
-        if directory is None:
-            directory = await self._directory_loads.run(None, self._load_directory)
-        direction = directory.get(found.direction)
-        if direction is None:
-            direction = await self._unknown_direction(directory, found.direction)
-        answer.match = RateMatch(deck.tariff_id, deck.deck_id, deck.currency, found.prefix, direction, found.rate)
-        answer.directory = directory
+    async def _match(
+        self, tariff: Tariff, deck: PublishedDeck, answer: _Answer, row: CandidateRate | None
+    ) -> RateMatch | None:
+        """What a row comes to, with the directions as they are now; kept where every call of the region has it."""
+        if row is None or row.rate is None:
+            return None
+        directory = await self._directions()
+        direction = directory.get(row.direction) or await self._unknown_direction(directory, row.direction)
+        match = RateMatch(tariff.tariff_id, deck.deck_id, tariff.currency, row.prefix, direction, row.rate)
+        if answer.is_plain:
+            answer.match, answer.directory = match, directory
+        return match
+
+    async def _directions(self) -> dict[str, Direction]:
+        if self._directory is not None:
+            return self._directory
+        return await self._directory_loads.run(None, self._load_directory)
 
     async def _load_directory(self) -> dict[str, Direction]:
         forgotten = self._directions_forgotten
@@ -208,3 +267,7 @@ class RateDecks:
         if len(directory) < store.MAX_DIRECTIONS:
             directory[code] = direction
         return direction
+
+
+def _weight(answer: _Answer) -> int:
+    return len(answer.candidates) or 1

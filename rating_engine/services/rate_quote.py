@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.domain.tariff import RateMatch
@@ -10,7 +11,7 @@ from rating_engine.rating.charge import Charge, charge
 from rating_engine.rating.number import InvalidNumber, normalise_destination
 from rating_engine.services.rate_decks import RateDecks
 from rating_engine.storage.pool import Database
-from rating_engine.storage.rate_decks import longest_match, published_deck_of, tariff_exists
+from rating_engine.storage.tariffs import load_named_tariff
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,26 +25,47 @@ class Quote:
     charge: Charge
 
 
-async def quote(database: Database, tariff: str, number: str, seconds: int, *, international_prefix: str) -> Quote:
-    """The price of a call of `seconds` answered seconds on a tariff's published deck.
+async def quote(
+    database: Database,
+    tariff: str,
+    number: str,
+    seconds: int,
+    *,
+    international_prefix: str,
+    at: datetime | None = None,
+    origin: str = "",
+) -> Quote:
+    """The price of a call of `seconds` answered seconds on a tariff, by the deck in force at its start.
 
-    Errors: NotFound (the tariff, its deck, or a rate that serves the number), InvalidRequest (the number), Unavailable.
+    `at`: when it starts, with a time zone; None: now. `origin`: the caller's number, '' where it is not known.
+    Errors: NotFound (the tariff, its deck then, or a rate that serves the call), InvalidRequest (the numbers),
+    Unavailable.
     """
-    try:
-        destination = normalise_destination(number, international_prefix=international_prefix)
-    except InvalidNumber as error:
-        raise InvalidRequest("number", str(error)) from None
-    deck = await published_deck_of(database, tariff)
-    if deck is None:
-        if await tariff_exists(database, tariff):
-            raise NotFound(
-                f"the tariff {tariff} has no rates yet; run: rating-engine rates import FILE --tariff {tariff}"
-            )
+    destination = _digits("number", number, international_prefix)
+    caller = _digits("origin", origin, international_prefix) if origin else ""
+    at = at or datetime.now(UTC)
+    found = await load_named_tariff(database, tariff, at)
+    if found is None:
         raise NotFound(f"there is no tariff {tariff}; run: rating-engine rates list")
-    match = await RateDecks(database).match_rate(deck.tariff_id, destination)
-    if match is None:
-        blocked = (await longest_match(database, deck, destination)).matched
-        if blocked is not None:
-            raise NotFound(f"the tariff {tariff} blocks {destination}: prefix {blocked} is blocked in its deck")
+    if found.deck_at(at) is None:
+        if not found.decks:
+            advice = f"run: rating-engine rates import FILE --tariff {tariff}"
+            raise NotFound(f"the tariff {tariff} has no rates yet; {advice}")
+        raise NotFound(f"the tariff {tariff} has no rates before {found.decks[-1].effective_from:%Y-%m-%d %H:%M:%S %Z}")
+    decks = RateDecks(database)
+    match = await decks.match_rate(found, destination, at=at, origin=caller)
+    if match is not None:
+        return Quote(number, destination, tariff, match, charge(match.rate, seconds))
+    row = await decks.choose_row(found, destination, at=at, origin=caller)
+    if row is None:
         raise NotFound(f"no rate of the tariff {tariff} serves {destination}")
-    return Quote(number, destination, tariff, match, charge(match.rate, seconds))
+    if row.blocked:
+        raise NotFound(f"the tariff {tariff} blocks {destination}: prefix {row.prefix} is blocked in its deck")
+    raise NotFound(f"the tariff {tariff} declines {destination}: the rate of prefix {row.prefix} cannot be used")
+
+
+def _digits(field: str, number: str, international_prefix: str) -> str:
+    try:
+        return normalise_destination(number, international_prefix=international_prefix)
+    except InvalidNumber as error:
+        raise InvalidRequest(field, str(error)) from None

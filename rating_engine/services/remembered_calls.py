@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Final
 
-from rating_engine.domain.account import Subscriber
-from rating_engine.domain.outcomes import CallKey, FinishCall, PrepareCall
-from rating_engine.domain.reservation import CallDetails, OpenCall
-from rating_engine.domain.tariff import RateMatch
-from rating_engine.rating.number import normalise_callerid
+from rating_engine.domain.outcomes import CallKey
+from rating_engine.domain.reservation import OpenCall
 
 CALLS_KEPT: Final = 100_000  # about 1 kB each; the rest are looked up
 
@@ -33,26 +30,3 @@ class RememberedCalls:
         self._calls[call_key] = call
         if len(self._calls) > CALLS_KEPT:
             self._calls.popitem(last=False)
-
-
-def call_details(
-    call: PrepareCall | FinishCall,
-    subscriber: Subscriber,
-    destination: str,
-    match: RateMatch | None,
-    route_name: str = "",
-) -> CallDetails:
-    """What the CDR will say of a call, with the rate that is frozen for it ("" where there is none)."""
-    return CallDetails(
-        subscriber_id=subscriber.subscriber_id,
-        exchange=call.call_key.exchange,
-        attempt=call.call_key.attempt,
-        callerid=normalise_callerid(call.callerid or "") or subscriber.callerid,
-        destination=destination,
-        direction="" if match is None else match.direction.name,
-        prefix="" if match is None else match.prefix,
-        tariff_id=subscriber.tariff_id,
-        deck_id=0 if match is None else match.deck_id,
-        rate="" if match is None else match.rate.to_json(),
-        route_name=route_name,
-    )

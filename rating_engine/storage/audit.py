@@ -110,6 +110,36 @@ LAWS: Final = (
         "lower overdrafts only as far as the balance allows, or top the account up",
     ),
     Law(
+        "packages",
+        "of a package, held = what open calls hold and used = what ended calls used, never more than its allowance",
+        """
+        SELECT format('package %s of subscriber %s from %s: held %s, but open calls hold %s; used %s, but CDRs used %s',
+                      package_id, subscriber_id, period_start, p.held, COALESCE(o.seconds, 0), p.used,
+                      COALESCE(c.seconds, 0))
+        FROM package_usage p FULL JOIN (
+            SELECT bucket, subscriber_id, use.package_id, use.period_start, sum(use.seconds) AS seconds
+            FROM reservations, unnest(packages) use GROUP BY 1, 2, 3, 4
+        ) o USING (bucket, subscriber_id, package_id, period_start) FULL JOIN (
+            SELECT bucket, subscriber_id, use.package_id, use.period_start, sum(use.seconds) AS seconds
+            FROM cdrs, unnest(packages) use GROUP BY 1, 2, 3, 4
+        ) c USING (bucket, subscriber_id, package_id, period_start)
+        WHERE COALESCE(p.held, 0) <> COALESCE(o.seconds, 0) OR COALESCE(p.used, 0) <> COALESCE(c.seconds, 0)
+        """,
+        "set package_usage.held and used to what the calls say, in one transaction, and find who wrote it",
+    ),
+    Law(
+        "route_load",
+        "a limited route carries as many calls as are open by it",
+        """
+        SELECT format('route %s: open_calls %s, but %s are open', route_id, l.open_calls, COALESCE(r.calls, 0))
+        FROM route_load l FULL JOIN (
+            SELECT route_id, count(*) AS calls FROM reservations WHERE route_id IS NOT NULL GROUP BY 1
+        ) r USING (route_id)
+        WHERE COALESCE(l.open_calls, 0) <> COALESCE(r.calls, 0)
+        """,
+        "set route_load.open_calls to the number of open reservations by the route",
+    ),
+    Law(
         "rated",
         "every answered call has a price",
         """

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
 from rating_engine.domain.errors import NotFound
+from rating_engine.rating.matching import choose
 from rating_engine.rating.rate import Rate
 from rating_engine.storage.deck_load import STATEMENT_SECONDS, TERMS
 from rating_engine.storage.pool import Connection, Database
-from rating_engine.storage.rate_decks import LONGEST_MATCH, match_args, rate_from_row
+from rating_engine.storage.rate_decks import find_candidates
 
 CURSOR_ROWS: Final = 5_000  # rates fetched at a time: about a megabyte
 MAX_VERSIONS: Final = 1_000  # listed; a tariff keeps a handful (deck_load.KEPT_DECKS)
@@ -140,11 +141,11 @@ async def rates_of_version(connection: Connection, version: DeckVersion) -> Asyn
 
 async def match_in(database: Database, version: DeckVersion, number: str) -> VersionMatch:
     """What a call to `number` (digits) would have matched in a version."""
-    row = await database.fetchrow(LONGEST_MATCH, *match_args(version.deck_id, number, version.longest_prefix))
-    assert row is not None  # the statement always has one row
-    if row["prefix"] is None:
+    found = await find_candidates(database, version.deck_id, version.longest_prefix, number)
+    row = choose(found.rows, at=datetime.now(UTC), origin="", band="")
+    if row is None:
         return VersionMatch(version, None, None, False)
-    return VersionMatch(version, row["prefix"], rate_from_row(row), row["blocked"])
+    return VersionMatch(version, row.prefix, row.rate, row.blocked)
 
 
 async def differences(

@@ -7,15 +7,15 @@ is passed over, one that it needs and does not find makes the record unreadable,
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from rating_engine.domain.outcomes import CallKey, FinishCall
 from rating_engine.domain.reservation import CallDetails
+from rating_engine.storage.details_json import details_from_values, details_to_values
 
 VERSION: Final = 1
-_DETAILS: Final = {field.name: int if field.type == "int" else str for field in fields(CallDetails)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def finish_to_payload(finish: SpooledFinish, **notes: str) -> bytes:
         "cause": call.cause,
         "callerid": call.callerid,
         "ended_at": call.ended_at.isoformat(),
-        "details": None if finish.details is None else asdict(finish.details),
+        "details": None if finish.details is None else details_to_values(finish.details),
         **notes,
     }
     # ASCII: a text that is no valid Unicode, which a peer may send, is kept as it came instead of refused here.
@@ -73,18 +73,12 @@ def finish_from_payload(payload: bytes) -> SpooledFinish:
             callerid=None if values["callerid"] is None else _text(values, "callerid"),
             ended_at=_time(values),
         )
-        return SpooledFinish(call, _details(values["details"]))
+        details = values["details"]
+        return SpooledFinish(call, None if details is None else details_from_values(details))
     except UnreadableRecord:
         raise
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UnreadableRecord(f"is no finish: {type(error).__name__} {error!s:.80}") from error
-
-
-def _details(values: dict[str, Any] | None) -> CallDetails | None:
-    if values is None:
-        return None
-    kept: dict[str, Any] = {name: (_whole if kind is int else _text)(values, name) for name, kind in _DETAILS.items()}
-    return CallDetails(**kept)
 
 
 def _text(values: dict[str, Any], name: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from rating_engine.domain.reservation import (
     ExtendOutcome,
     ExtendRequest,
     OpenCall,
+    PackageUse,
     ReserveAnswer,
     ReserveOutcome,
     ReserveRequest,
@@ -47,7 +49,8 @@ _EXTEND: Final = "SELECT extend($1, $2::extend_request[])"
 _SETTLE: Final = "SELECT settle($1, $2::settle_request[])"
 _EXPIRE: Final = "SELECT expire($1, $2)"
 _DETAILS: Final = (
-    "subscriber_id, exchange, attempt, callerid, destination, direction, prefix, tariff_id, deck_id, rate, route_name"
+    "subscriber_id, exchange, attempt, callerid, destination, direction, prefix, tariff_id, deck_id, rate, route_name, "
+    "routing_number, carrier_rate, carrier_currency, carrier_exchange, packages"
 )
 _FIND: Final = f"""
     SELECT call_key, account_id, {_DETAILS}, granted, quota, cap_seconds, route_prefix,
@@ -172,10 +175,18 @@ def _details_args(details: CallDetails) -> tuple[Any, ...]:
         d.deck_id,
         d.rate,
         d.route_name,
+        d.routing_number,
+        d.carrier_rate,
+        d.carrier_currency,
+        d.carrier_exchange,
     )
 
 
-_NO_DETAILS: Final = (None,) * 11
+_NO_DETAILS: Final = (None,) * 15
+
+
+def _packages_args(packages: Sequence[PackageUse]) -> list[tuple[int, date, int]]:
+    return [(use.package_id, use.period_start, use.seconds) for use in packages]
 
 
 def _reserve_args(request: ReserveRequest) -> tuple[Any, ...]:
@@ -186,8 +197,8 @@ def _reserve_args(request: ReserveRequest) -> tuple[Any, ...]:
         request.account_id,
         d.subscriber_id,
         request.subscriber_version,
-        d.tariff_id,
-        d.deck_id,
+        [tariff_id for tariff_id, _ in request.tariffs],
+        [version for _, version in request.tariffs],
         request.minimum,
         request.maximum,
         request.price_per_minute,
@@ -200,9 +211,18 @@ def _reserve_args(request: ReserveRequest) -> tuple[Any, ...]:
         d.destination,
         d.direction,
         d.prefix,
+        d.tariff_id,
+        d.deck_id,
         d.rate,
         d.route_name,
         request.route_prefix,
+        request.prepared_at,
+        d.routing_number,
+        d.carrier_rate,
+        d.carrier_currency,
+        d.carrier_exchange,
+        _packages_args(d.packages),
+        request.limited_route,
         request.claim,
     )
 
@@ -232,6 +252,10 @@ def _settle_args(request: SettleRequest) -> tuple[Any, ...]:
         request.source.value,
         request.ended_at,
         *(_NO_DETAILS if request.details is None else _details_args(request.details)),
+        request.carrier_cost,
+        request.margin,
+        request.covered_seconds,
+        _packages_args(request.packages),
         request.claim,
     )
 
@@ -249,6 +273,11 @@ def _call_from_row(row: asyncpg.Record) -> OpenCall | EndedCall:
         deck_id=row["deck_id"],
         rate=row["rate"],
         route_name=row["route_name"],
+        routing_number=row["routing_number"],
+        carrier_rate=row["carrier_rate"],
+        carrier_currency=row["carrier_currency"],
+        carrier_exchange=row["carrier_exchange"],
+        packages=tuple(PackageUse(*use) for use in row["packages"]),
     )
     if row["source"] is None:
         return OpenCall(

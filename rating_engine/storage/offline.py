@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
 from rating_engine.domain.account import Subscriber
 from rating_engine.rating.prefix import longest_match
 from rating_engine.storage.pool import Database
+from rating_engine.storage.subscribers import COLUMNS, subscriber_from_row
 
-_COLUMNS: Final = [field.name for field in fields(Subscriber)]
 # A blocked or prepaid account is not there: nobody calls on credit that was never given.
-_ACCOUNTS: Final = """
-    SELECT s.subscriber_id, s.version, s.login, s.bucket, s.account_id, s.tariff_id, a.currency, s.callerid,
-           s.max_seconds, a.max_call_seconds, a.quota, a.default_allowed, a.max_price
+_ACCOUNTS: Final = f"""
+    SELECT {COLUMNS}, a.default_allowed, a.max_price
     FROM subscribers s JOIN accounts a USING (bucket, account_id)
     WHERE s.login = ANY ($1) AND a.kind = 'postpaid' AND a.status = 'active' AND s.status = 'active'
-"""
+"""  # noqa: S608  made of a constant
 _RULES: Final = """
     SELECT s.login, p.prefix, p.allowed FROM account_prefixes p JOIN subscribers s USING (bucket, account_id)
     WHERE s.login = ANY ($1)
@@ -50,7 +49,7 @@ async def offline_accounts(database: Database, logins: Sequence[str]) -> dict[st
         rules.setdefault(row["login"], {})[row["prefix"]] = row["allowed"]
     return {
         row["login"]: OfflineAccount(
-            subscriber=Subscriber(**{name: row[name] for name in _COLUMNS}),
+            subscriber=subscriber_from_row(row),
             default_allowed=row["default_allowed"],
             max_price=row["max_price"],
             rules=rules.get(row["login"], {}),

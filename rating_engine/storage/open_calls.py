@@ -22,7 +22,7 @@ PAGE: Final = 2_000  # rows of one statement: a few milliseconds, far within its
 
 _COLUMNS: Final = (
     "bucket, call_key, exchange, attempt, account_id, granted, quota, cap_seconds, rate, prepared_at, expires_at, "
-    "answered_at, last_seen_at"
+    "answered_at, last_seen_at, carrier_rate, carrier_exchange"
 )
 _OF_EXCHANGE: Final = f"""
     SELECT {_COLUMNS} FROM reservations
@@ -196,4 +196,6 @@ def _reservation_from_row(row: asyncpg.Record) -> OpenReservation:
         expires_at=row["expires_at"],
         answered_at=row["answered_at"],
         last_seen_at=row["last_seen_at"],
+        carrier_rate=row["carrier_rate"],
+        carrier_exchange=row["carrier_exchange"],
     )

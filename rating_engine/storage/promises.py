@@ -20,7 +20,8 @@ from typing import Final
 import structlog
 
 from rating_engine.domain.outcomes import CallKey
-from rating_engine.domain.reservation import CallDetails, OpenCall
+from rating_engine.domain.reservation import OpenCall
+from rating_engine.storage.details_json import details_from_values, details_to_values
 from rating_engine.storage.spool_files import FILE_MODE, make_directory, names_with, sync_directory
 from rating_engine.storage.spool_records import encode_record, scan
 
@@ -92,7 +93,8 @@ class Promises:
 
 
 def _render(promise: Promise) -> bytes:
-    call = {**asdict(promise.call), "granted": str(promise.call.granted)}
+    held = promise.call
+    call = {**asdict(held), "granted": str(held.granted), "details": details_to_values(held.details)}
     values = {
         "call_key": asdict(promise.call_key),
         "login": promise.login,
@@ -108,7 +110,7 @@ def _read(path: Path) -> Promise | None:
         record = scan(path.read_bytes()).records[0]
         values = json.loads(record.payload)
         call = values["call"]
-        granted, details = Decimal(call.pop("granted")), CallDetails(**call.pop("details"))
+        granted, details = Decimal(call.pop("granted")), details_from_values(call.pop("details"))
         return Promise(
             call_key=CallKey(**values["call_key"]),
             login=values["login"],

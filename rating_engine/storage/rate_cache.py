@@ -1,5 +1,8 @@
 """Answers of rate decks kept in Redis, for every engine process to share.
 
+An answer is every row of the deck that may price a call to a number, whenever it is made and by whom: as the deck never
+changes, neither does it.
+
 Laws: Redis is for speed alone. Down, slow, flushed or full of garbage, it makes a lookup slower and never wrong: a key
 carries the deck it belongs to, a value repeats its key, and whatever doesn't read back exactly counts as not there.
 A Redis that is down costs a call nothing: after a failure nobody asks it, until one background probe has an answer.
@@ -12,6 +15,7 @@ import contextlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
@@ -21,8 +25,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from rating_engine.domain.tariff import PublishedDeck
+from rating_engine.rating.matching import EVER_SINCE, FOR_EVER, CandidateRate
 from rating_engine.rating.rate import Rate
-from rating_engine.storage.rate_decks import FoundRate, PublishedDeck
 
 TIMEOUT_SECONDS: Final = 0.02  # far above a healthy answer (under 1 ms), far below what PostgreSQL would take loaded
 CONNECT_TIMEOUT_SECONDS: Final = 1.0  # only the probe connects, and nobody waits for it
@@ -37,10 +42,10 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CachedAnswer:
-    """A kept answer and the region (see services/deck_regions) it holds for; `found` None: no rate serves it."""
+    """A kept answer and the region (see services/deck_regions) it holds for; no candidates: no rate serves it."""
 
     region: str
-    found: FoundRate | None
+    candidates: tuple[CandidateRate, ...]
 
 
 @dataclass(slots=True)
@@ -119,8 +124,11 @@ class RateCache:
         return None
 
     def keep(self, deck: PublishedDeck, answer: CachedAnswer) -> None:
-        """Write an answer soon, in the background; dropped while Redis is down."""
-        if self._down is None:
+        """Write an answer soon, in the background; dropped while Redis is down.
+
+        A row that this engine can make no rate of is not passed on: a newer one may.
+        """
+        if self._down is None and all(each.blocked or each.rate is not None for each in answer.candidates):
             self._writes.append((_key(deck, answer.region), _render(deck, answer)))
             self._dispatch()
 
@@ -210,21 +218,46 @@ def _key(deck: PublishedDeck, region: str) -> str:
 
 
 def _render(deck: PublishedDeck, answer: CachedAnswer) -> bytes:
-    found = answer.found
-    values = () if found is None else (found.prefix, found.direction, found.rate.to_json())
-    return orjson.dumps([deck.key, answer.region, *values])
+    return orjson.dumps([deck.key, answer.region, [_candidate_values(each) for each in answer.candidates]])
 
 
 def _parse(deck: PublishedDeck, region: str, value: bytes) -> CachedAnswer | None:
     """The answer that `_render` wrote for this deck and region; None for anything else."""
     try:
         match orjson.loads(value):
-            case [deck.key, said] if said == region:
-                return CachedAnswer(region, None)
-            case [deck.key, said, str(prefix), str(direction), str(rate)] if (
-                said == region and prefix and region.startswith(prefix)
-            ):
-                return CachedAnswer(region, FoundRate(prefix, direction, Rate.from_json(rate)))
-    except (ValueError, TypeError):  # not JSON, or not a rate
+            case [deck.key, said, list(candidates)] if said == region:
+                answer = CachedAnswer(region, tuple(_candidate(region, values) for values in candidates))
+                return answer if _render(deck, answer) == value else None
+    except (ValueError, TypeError):  # not JSON, or not what a rate or a moment is written as
         pass
     return None
+
+
+def _candidate_values(candidate: CandidateRate) -> tuple[str | None, ...]:
+    """Prefix, direction and rate (None: blocked); what makes it conditional follows where something does."""
+    rate = None if candidate.rate is None else candidate.rate.to_json()
+    values = candidate.prefix, candidate.direction, rate
+    if candidate.is_unconditional:
+        return values
+    since = None if candidate.effective_from == EVER_SINCE else candidate.effective_from.isoformat()
+    until = None if candidate.effective_to == FOR_EVER else candidate.effective_to.isoformat()
+    return *values, candidate.origin, candidate.band, since, until
+
+
+def _candidate(region: str, values: object) -> CandidateRate:
+    """What `_candidate_values` wrote. Errors: ValueError for what it cannot have written."""
+    match values:
+        case [str(prefix), str(direction), str() | None as rate]:
+            origin, band, since, until = "", "", EVER_SINCE, FOR_EVER
+        case [str(prefix), str(direction), str() | None as rate, str(origin), str(band), *ends] if len(ends) == 2:
+            since, until = _moment(ends[0], EVER_SINCE), _moment(ends[1], FOR_EVER)
+        case _:
+            raise ValueError("has not the shape of a candidate")
+    if not prefix or not region.startswith(prefix):
+        raise ValueError(f"the prefix {prefix} is not of the region {region}")
+    parsed = None if rate is None else Rate.from_json(rate)
+    return CandidateRate(prefix, origin, band, since, until, direction, rate is None, parsed)
+
+
+def _moment(said: object, otherwise: datetime) -> datetime:
+    return otherwise if said is None else datetime.fromisoformat(str(said)).replace(tzinfo=UTC)

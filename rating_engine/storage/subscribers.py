@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from rating_engine.domain.account import Subscriber
+import asyncpg
+
+from rating_engine.domain.account import Subscriber, SubscriberOption
+from rating_engine.rating.numbering import NO_ALIASES
 from rating_engine.storage.batching import Batcher
 from rating_engine.storage.pool import Database
 
-_BY_LOGINS: Final = """
-    SELECT s.subscriber_id, s.version, s.login, s.bucket, s.account_id, s.tariff_id, a.currency, s.callerid,
-           s.max_seconds, a.max_call_seconds, a.quota
-    FROM subscribers s JOIN accounts a USING (bucket, account_id)
-    WHERE s.login = ANY ($1)
-"""
+# What is read of a subscriber `s` and its account `a`; options and aliases of one in lists, so that one row is one.
+COLUMNS: Final = """
+    s.subscriber_id, s.version, s.login, s.bucket, s.account_id, s.tariff_id, a.currency, s.callerid, s.max_seconds,
+    a.max_call_seconds, a.quota, a.numbering_plan,
+    ARRAY(SELECT (o.tariff_id, o.effective_from, o.effective_to) FROM subscriber_options o
+          WHERE o.subscriber_id = s.subscriber_id AND o.effective_to > now()
+          ORDER BY o.position, o.tariff_id) AS options,
+    ARRAY(SELECT (x.alias, x.destination) FROM aliases x WHERE x.subscriber_id = s.subscriber_id) AS aliases"""
+_BY_LOGINS: Final = f"""
+    SELECT {COLUMNS} FROM subscribers s JOIN accounts a USING (bucket, account_id) WHERE s.login = ANY ($1)
+"""  # noqa: S608  made of a constant
 
 
 class SubscriberReader:
@@ -30,5 +38,25 @@ class SubscriberReader:
 
     async def _read(self, logins: Sequence[str]) -> list[Subscriber | None]:
         rows = await self._database.fetch(_BY_LOGINS, logins)
-        found = {row["login"]: Subscriber(**dict(row)) for row in rows}
+        found = {row["login"]: subscriber_from_row(row) for row in rows}
         return [found.get(login) for login in logins]
+
+
+def subscriber_from_row(row: asyncpg.Record) -> Subscriber:
+    """The subscriber of a row that has COLUMNS."""
+    return Subscriber(
+        subscriber_id=row["subscriber_id"],
+        version=row["version"],
+        login=row["login"],
+        bucket=row["bucket"],
+        account_id=row["account_id"],
+        tariff_id=row["tariff_id"],
+        currency=row["currency"],
+        callerid=row["callerid"],
+        max_seconds=row["max_seconds"],
+        max_call_seconds=row["max_call_seconds"],
+        quota=row["quota"],
+        numbering_plan=row["numbering_plan"],
+        options=tuple(SubscriberOption(*option) for option in row["options"]),
+        aliases=dict(map(tuple, row["aliases"])) if row["aliases"] else NO_ALIASES,
+    )

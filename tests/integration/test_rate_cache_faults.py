@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,15 +14,16 @@ import orjson
 import pytest
 import redis.asyncio
 
+from rating_engine.domain.tariff import PublishedDeck
 from rating_engine.embedded import EmbeddedServers
+from rating_engine.rating.matching import EVER_SINCE, FOR_EVER, CandidateRate
 from rating_engine.rating.rate import Rate
 from rating_engine.services.rate_decks import Level, RateDecks
 from rating_engine.storage import rate_cache
 from rating_engine.storage.migrate import migrate
 from rating_engine.storage.pool import Database
 from rating_engine.storage.rate_cache import CachedAnswer, RateCache
-from rating_engine.storage.rate_decks import FoundRate, PublishedDeck, published_deck
-from tests.support.decks import make_tariff, replace_deck
+from tests.support.decks import deck_now, make_tariff, match_now, replace_deck
 from tests.support.tcp_proxy import TcpProxy
 
 PRICES = {"79": "0.10", "44": "0.03", "1": "0.01"}
@@ -45,9 +48,7 @@ async def tariff(database: Database) -> int:
 
 @pytest.fixture
 async def deck(database: Database, tariff: int) -> PublishedDeck:
-    deck = await published_deck(database, tariff)
-    assert deck is not None
-    return deck
+    return await deck_now(database, tariff)
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ async def proxied(redis_url: str, proxy: TcpProxy) -> AsyncIterator[RateCache]:
 async def ask(database: Database, cache: RateCache, tariff: int, number: str = NUMBER) -> tuple[Decimal | None, Level]:
     """What a process that knows nothing yet finds, and at which level."""
     levels: list[Level] = []
-    match = await RateDecks(database, cache, observe_lookup=levels.append).match_rate(tariff, number)
+    match = await match_now(RateDecks(database, cache, observe_lookup=levels.append), tariff, number)
     return (None if match is None else match.rate.price_1), levels[0]
 
 
@@ -113,8 +114,13 @@ async def test_a_flushed_redis_is_filled_again(database: Database, cache: RateCa
     assert await ask(database, cache, tariff) == (PRICE, Level.REDIS)
 
 
-def _told(deck: PublishedDeck, region: str, *values: object) -> bytes:
-    return orjson.dumps([deck.key, region, *values])
+NINE = '{"price_1":"9"}'
+NIGHT = ("", "night", None, None)  # origin, band, since, until
+JUNE = "2026-06-01T00:00:00+00:00"
+
+
+def _told(deck: PublishedDeck, region: str, *candidates: object) -> bytes:
+    return orjson.dumps([deck.key, region, candidates])
 
 
 GARBAGE = {
@@ -122,15 +128,27 @@ GARBAGE = {
     "no JSON": lambda deck: b"\xff\x00garbage",
     "JSON of another shape": lambda deck: b'{"price": 1}',
     "null": lambda deck: b"null",
-    "another deck's answer": lambda deck: orjson.dumps(["0.0", "79", "79", "somewhere", '{"price_1":"9"}']),
-    "another region's answer": lambda deck: _told(deck, "44", "44", "somewhere", '{"price_1":"9"}'),
-    "the answer of a wider region": lambda deck: _told(deck, "7", "7", "somewhere", '{"price_1":"9"}'),
-    "a prefix outside its region": lambda deck: _told(deck, "79", "44", "somewhere", '{"price_1":"9"}'),
-    "an empty prefix": lambda deck: _told(deck, "79", "", "somewhere", '{"price_1":"9"}'),
-    "no rate": lambda deck: _told(deck, "79", "79", "somewhere", "{}"),
-    "a negative price": lambda deck: _told(deck, "79", "79", "somewhere", '{"price_1":"-9"}'),
-    "a price that is null": lambda deck: _told(deck, "79", "79", "somewhere", '{"price_1":null}'),
-    "a field too many": lambda deck: _told(deck, "79", "79", "somewhere", '{"price_1":"9"}', 1),
+    "another deck's answer": lambda deck: orjson.dumps(["0.0", "79", [["79", "somewhere", NINE]]]),
+    "another region's answer": lambda deck: _told(deck, "44", ("44", "somewhere", NINE)),
+    "the answer of a wider region": lambda deck: _told(deck, "7", ("7", "somewhere", NINE)),
+    "an answer of before rows had conditions": lambda deck: orjson.dumps([deck.key, "79", "79", "somewhere", NINE]),
+    "a prefix outside its region": lambda deck: _told(deck, "79", ("44", "somewhere", NINE)),
+    "an empty prefix": lambda deck: _told(deck, "79", ("", "somewhere", NINE)),
+    "no rate": lambda deck: _told(deck, "79", ("79", "somewhere", "{}")),
+    "a rate that is no text": lambda deck: _told(deck, "79", ("79", "somewhere", {"price_1": "9"})),
+    "a negative price": lambda deck: _told(deck, "79", ("79", "somewhere", '{"price_1":"-9"}')),
+    "a price that is null": lambda deck: _told(deck, "79", ("79", "somewhere", '{"price_1":null}')),
+    "a direction that is no text": lambda deck: _told(deck, "79", ("79", 1, NINE)),
+    "a candidate that is no list": lambda deck: _told(deck, "79", 9),
+    "a field too many": lambda deck: _told(deck, "79", ("79", "somewhere", NINE, "1")),
+    "another field beside the candidates": lambda deck: orjson.dumps([deck.key, "79", [], 1]),
+    "conditions that say nothing": lambda deck: _told(deck, "79", ("79", "somewhere", NINE, "", "", None, None)),
+    "a band that is no text": lambda deck: _told(deck, "79", ("79", "somewhere", NINE, "", 1, None, None)),
+    "a moment that is none": lambda deck: _told(deck, "79", ("79", "somewhere", NINE, "", "", "June", None)),
+    "a moment of no time zone": lambda deck: _told(deck, "79", ("79", "somewhere", NINE, "", "", JUNE[:-6], None)),
+    "a moment of another zone": lambda deck: _told(deck, "79", ("79", "", NINE, "", "", JUNE[:-5] + "01:00", None)),
+    "a good row and a bad one": lambda deck: _told(deck, "79", ("79", "", NINE, *NIGHT), ("79", "", "{}")),
+    "a good answer with a space": lambda deck: _told(deck, "79", ("79", "somewhere", NINE)).replace(b",", b", "),
 }
 
 
@@ -233,13 +251,13 @@ async def test_while_redis_is_down_nothing_waits_to_be_written(
     await proxied.find(deck, ["7"])
     assert proxied.down is not None
     for number in range(5_000):
-        proxied.keep(deck, CachedAnswer(str(number), None))
+        proxied.keep(deck, CachedAnswer(str(number), ()))
     assert len(proxied._writes) == 0
 
 
 async def test_what_waits_to_be_written_is_bounded(cache: RateCache, deck: PublishedDeck) -> None:
     for number in range(5_000):
-        cache.keep(deck, CachedAnswer(str(number), None))
+        cache.keep(deck, CachedAnswer(str(number), ()))
     assert len(cache._writes) == rate_cache.MAX_PENDING_WRITES
 
 
@@ -284,8 +302,29 @@ async def test_a_killed_redis_in_the_middle_of_calls_changes_no_price(private_se
 
 async def test_answers_read_back_as_they_were_written(cache: RateCache, deck: PublishedDeck) -> None:
     rate = Rate(price_1="0.1", price_n="0.05", price_unit="minute", interval_1=60, connect_fee="0.01", grace_period=3)
-    answers = [CachedAnswer("790", FoundRate("79", "Россия; «моб»", rate)), CachedAnswer("33", None)]
+    plain = CandidateRate("79", "", "", EVER_SINCE, FOR_EVER, "Россия; «моб»", False, rate)
+    june = datetime(2026, 6, 1, 0, 0, 0, 1, tzinfo=UTC)
+    conditional = (
+        CandidateRate("790", "4420", "night", june, FOR_EVER, "", True, None),
+        CandidateRate("790", "", "night", EVER_SINCE, june, "x", False, rate),
+        CandidateRate("79", "49", "", EVER_SINCE, FOR_EVER, "x", False, rate),
+    )
+    answers = [
+        CachedAnswer("790", (*conditional, plain)),
+        CachedAnswer("791", (plain,)),
+        CachedAnswer("792", (replace(plain, blocked=True, rate=None),)),
+        CachedAnswer("33", ()),
+    ]
     for answer in answers:
         cache.keep(deck, answer)
     await cache.find(deck, ["-"])
     assert [await cache.find(deck, [answer.region]) for answer in answers] == answers
+
+
+async def test_a_row_that_this_engine_can_make_no_rate_of_is_not_passed_on(
+    cache: RateCache, deck: PublishedDeck
+) -> None:
+    unusable = CandidateRate("79", "", "", EVER_SINCE, FOR_EVER, "", False, None)
+    cache.keep(deck, CachedAnswer("79", (unusable,)))
+    await cache.find(deck, ["-"])
+    assert await cache.find(deck, ["79"]) is None

@@ -19,8 +19,9 @@ from rating_engine.services.deck_import import EmptyDeck, Phase, Progress, impor
 from rating_engine.services.rate_decks import RateDecks
 from rating_engine.storage import deck_load
 from rating_engine.storage.pool import Database
-from rating_engine.storage.rate_decks import TariffLine, list_tariffs, published_deck_of
-from tests.support.decks import make_tariff, replace_deck, write_deck
+from rating_engine.storage.rate_decks import TariffLine, list_tariffs
+from rating_engine.storage.tariffs import load_named_tariff
+from tests.support.decks import make_tariff, match_now, replace_deck, write_deck
 
 
 @pytest.fixture
@@ -43,9 +44,9 @@ async def rates_of(database: Database, tariff: str) -> dict[str, tuple[str, Deci
 
 
 async def rate_of(database: Database, tariff: str, number: str) -> Rate:
-    deck = await published_deck_of(database, tariff)
-    assert deck is not None
-    match = await RateDecks(database).match_rate(deck.tariff_id, number)
+    found = await load_named_tariff(database, tariff)
+    assert found is not None
+    match = await match_now(RateDecks(database), found.tariff_id, number)
     assert match is not None
     return match.rate
 
@@ -66,9 +67,9 @@ async def test_a_deck_becomes_the_rates_of_a_new_tariff(database: Database, data
     assert (report.tariff_created, report.currency, report.version) == (True, "USD", 1)
     assert report.rejected_file is None
     assert not (tmp_path / "deck.rejected.csv").exists()
-    deck = await published_deck_of(database, "retail")
-    assert deck is not None
-    assert (deck.currency, deck.longest_prefix) == ("USD", 2)
+    tariff = await load_named_tariff(database, "retail")
+    assert tariff is not None
+    assert (tariff.currency, tariff.decks[0].longest_prefix) == ("USD", 2)
 
 
 async def test_every_column_of_the_file_is_in_the_rate(database: Database, database_url: str, tmp_path: Path) -> None:
@@ -226,11 +227,13 @@ async def test_a_blocked_prefix_has_no_rate_even_where_a_shorter_one_has(
 ) -> None:
     path = write_deck(tmp_path, ["53,Cuba,0.7", "535,Cuba Mobile,blocked", "53512,Cuba Special,0.9"])
     assert (await import_deck(database_url, path, "retail")).taken == 3
-    deck = await published_deck_of(database, "retail")
-    assert deck is not None
+    tariff = await load_named_tariff(database, "retail")
+    assert tariff is not None
     decks = RateDecks(database)
     for _ in ("from PostgreSQL", "from memory"):
-        found = {number: await decks.match_rate(deck.tariff_id, number) for number in ("5371", "5351", "53512", "5352")}
+        found = {
+            number: await match_now(decks, tariff.tariff_id, number) for number in ("5371", "5351", "53512", "5352")
+        }
         assert {number: match and match.prefix for number, match in found.items()} == {
             "5371": "53",
             "5351": None,

@@ -16,7 +16,7 @@ from rating_engine.services.deck_import import ImportReport, Phase, Progress, im
 from rating_engine.services.rate_decks import RateDecks
 from rating_engine.storage import deck_load
 from rating_engine.storage.pool import Database
-from tests.support.decks import make_tariff, replace_deck, write_deck
+from tests.support.decks import make_tariff, match_now, replace_deck, write_deck
 
 OLD = {"79": "0.5"}
 ROWS = 3_000
@@ -186,7 +186,7 @@ async def test_calls_are_rated_by_the_old_deck_while_a_new_one_is_loaded(
         await database.fetch(
             "INSERT INTO subscribers (login, bucket, account_id, tariff_id) VALUES ('a', 0, 1, $1)", tariff_id
         )
-        match = await RateDecks(database).match_rate(tariff_id, "7901")
+        match = await match_now(RateDecks(database), tariff_id, "7901")
         return None if match is None else match.deck_id
 
     async def hold() -> None:

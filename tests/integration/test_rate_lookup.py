@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from decimal import Decimal
 
 import pytest
@@ -13,8 +13,7 @@ from rating_engine.services import rate_decks
 from rating_engine.services.rate_decks import Level, RateDecks
 from rating_engine.storage.pool import Database
 from rating_engine.storage.rate_cache import RateCache
-from rating_engine.storage.rate_decks import published_deck
-from tests.support.decks import make_tariff, replace_deck
+from tests.support.decks import deck_now, make_tariff, match_now, replace_deck
 
 PRICES = {"7": "0.50", "79": "0.10", "7902": "0.20", "44": "0.03"}
 
@@ -50,15 +49,13 @@ class Process:
         self.decks = RateDecks(database, cache, observe_lookup=self.levels.append, **options)
 
     async def price(self, tariff_id: int, number: str) -> Decimal | None:
-        match = await self.decks.match_rate(tariff_id, number)
+        match = await match_now(self.decks, tariff_id, number)
         return None if match is None else match.rate.price_1
 
 
 async def written(cache: RateCache, database: Database, tariff_id: int) -> None:
     """Return when everything written to Redis so far has arrived."""
-    deck = await published_deck(database, tariff_id)
-    assert deck is not None
-    await cache.find(deck, ["-"])
+    await cache.find(await deck_now(database, tariff_id), ["-"])
 
 
 async def test_the_longest_prefix_wins(database: Database, tariff: int) -> None:
@@ -71,10 +68,9 @@ async def test_the_longest_prefix_wins(database: Database, tariff: int) -> None:
 
 async def test_a_match_says_deck_currency_prefix_and_direction(database: Database, tariff: int) -> None:
     await database.fetch("INSERT INTO directions VALUES ('somewhere', 'Some Where', 4, 12)")
-    match = await RateDecks(database).match_rate(tariff, "79010000001")
+    match = await match_now(RateDecks(database), tariff, "79010000001")
     assert match is not None
-    deck = await published_deck(database, tariff)
-    assert deck is not None
+    deck = await deck_now(database, tariff)
     assert (match.tariff_id, match.deck_id, match.currency, match.prefix) == (tariff, deck.deck_id, "EUR", "79")
     assert (match.direction.name, match.direction.min_len, match.direction.max_len) == ("Some Where", 4, 12)
 
@@ -133,11 +129,12 @@ async def test_a_tariff_without_a_deck_serves_nothing_until_it_gets_one(database
     process, tariff = Process(database), await make_tariff(database)
     assert await process.price(tariff, "79010000001") is None
     await replace_deck(database, tariff, PRICES)
+    process.decks.forget_tariff(tariff)
     assert await process.price(tariff, "79010000001") == Decimal("0.10")
 
 
 async def test_an_unknown_tariff_serves_nothing(database: Database) -> None:
-    assert await RateDecks(database).match_rate(4711, "79010000001") is None
+    assert await match_now(RateDecks(database), 4711, "79010000001") is None
 
 
 async def test_a_published_deck_is_seen_at_once_by_every_process_that_is_told(
@@ -159,11 +156,11 @@ async def test_a_process_that_was_not_told_can_be_caught_by_the_deck_it_names(
     process = Process(database, cache)
     await process.price(tariff, "79010000001")
     published = await replace_deck(database, tariff, {"79": "0.70"})
-    stale = await process.decks.match_rate(tariff, "79010000001")
+    stale = await match_now(process.decks, tariff, "79010000001")
     assert stale is not None
     assert stale.deck_id != published
     process.decks.forget_tariff(tariff)
-    fresh = await process.decks.match_rate(tariff, "79010000001")
+    fresh = await match_now(process.decks, tariff, "79010000001")
     assert fresh is not None
     assert (fresh.deck_id, fresh.rate.price_1) == (published, Decimal("0.70"))
 
@@ -187,7 +184,7 @@ async def test_the_tariffs_a_process_remembers_are_bounded(
     process = Process(database)
     prices = [await process.price(tariff_id, "79010000001") for tariff_id in (tariff, other, tariff)]
     assert prices == [Decimal("0.10"), Decimal("0.07"), Decimal("0.10")]
-    assert len(process.decks._decks) == 1
+    assert len(process.decks._tariffs) == 1
 
 
 async def test_a_deck_published_while_the_tariff_is_being_read_is_not_missed(
@@ -210,11 +207,11 @@ async def test_a_deck_published_while_the_tariff_is_being_read_is_not_missed(
 
 async def test_forgetting_everything_finds_new_decks_and_directions(database: Database, tariff: int) -> None:
     decks = RateDecks(database)
-    await decks.match_rate(tariff, "79010000001")
+    await match_now(decks, tariff, "79010000001")
     await replace_deck(database, tariff, {"79": "0.70"})
     await database.fetch("INSERT INTO directions VALUES ('somewhere', 'Now Named')")
     decks.forget_all()
-    match = await decks.match_rate(tariff, "79010000001")
+    match = await match_now(decks, tariff, "79010000001")
     assert match is not None
     assert (match.rate.price_1, match.direction.name) == (Decimal("0.70"), "Now Named")
 
@@ -225,7 +222,7 @@ async def test_a_changed_direction_is_seen_without_looking_the_rate_up_again(dat
     await process.price(tariff, "79010000001")
     await database.fetch("UPDATE directions SET name = 'New', max_len = 11")
     process.decks.forget_directions()
-    match = await process.decks.match_rate(tariff, "79010000001")
+    match = await match_now(process.decks, tariff, "79010000001")
     assert match is not None
     assert (match.direction.name, match.direction.max_len) == ("New", 11)
     assert process.levels == [Level.POSTGRES, Level.MEMORY]
@@ -233,17 +230,17 @@ async def test_a_changed_direction_is_seen_without_looking_the_rate_up_again(dat
 
 async def test_a_direction_that_came_after_the_others_were_loaded_is_found(database: Database, tariff: int) -> None:
     decks = RateDecks(database)
-    await decks.match_rate(tariff, "79010000001")
+    await match_now(decks, tariff, "79010000001")
     await database.fetch("INSERT INTO directions VALUES ('elsewhere', 'Else Where')")
     other = await make_tariff(database, "wholesale")
     await replace_deck(database, other, {"79": "0.70"}, direction="elsewhere")
-    match = await decks.match_rate(other, "79010000001")
+    match = await match_now(decks, other, "79010000001")
     assert match is not None
     assert match.direction.name == "Else Where"
 
 
 async def test_a_direction_that_nobody_described_is_called_by_its_code(database: Database, tariff: int) -> None:
-    match = await RateDecks(database).match_rate(tariff, "79010000001")
+    match = await match_now(RateDecks(database), tariff, "79010000001")
     assert match is not None
     assert (match.direction.code, match.direction.name) == ("somewhere", "somewhere")
 
@@ -252,17 +249,20 @@ async def test_concurrent_calls_to_one_number_share_one_lookup(
     database: Database, tariff: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[str] = []
-    original = Database.fetchrow
 
-    async def counted(self: Database, query: str, *args: object) -> object:
-        asked.append(query)
-        return await original(self, query, *args)
+    def counting(original: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+        async def counted(self: Database, query: str, *args: object) -> object:
+            asked.append(query)
+            return await original(self, query, *args)
 
-    monkeypatch.setattr(Database, "fetchrow", counted)
+        return counted
+
+    monkeypatch.setattr(Database, "fetch", counting(Database.fetch))
+    monkeypatch.setattr(Database, "fetchrow", counting(Database.fetchrow))
     process = Process(database)
     prices = await asyncio.gather(*(process.price(tariff, "79010000001") for _ in range(50)))
     assert prices == [Decimal("0.10")] * 50
-    assert sum("rates" in query for query in asked) == 1
+    assert sum("FROM rates" in query for query in asked) == 1
     assert sum("rate_decks" in query for query in asked) == 1
 
 
@@ -291,7 +291,7 @@ async def test_without_postgresql_what_is_remembered_is_still_answered_and_the_r
 async def test_equal_rates_are_one_object(database: Database, tariff: int) -> None:
     await replace_deck(database, tariff, {"1": "0.1", "2": "0.1"})
     decks = RateDecks(database)
-    one, two = await decks.match_rate(tariff, "1555"), await decks.match_rate(tariff, "2555")
+    one, two = await match_now(decks, tariff, "1555"), await match_now(decks, tariff, "2555")
     assert one is not None
     assert two is not None
     assert one.rate is two.rate

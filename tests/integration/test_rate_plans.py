@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 import pytest
 
 from rating_engine.storage.pool import Database
-from rating_engine.storage.rate_decks import DECK_OF_TARIFF, LONGEST_MATCH, match_args
+from rating_engine.storage.rate_decks import CANDIDATES, candidates_args
+from rating_engine.storage.tariffs import BY_ID
 from tests.support.decks import make_tariff, replace_deck
 
 PREFIXES = 20_000
@@ -40,35 +42,35 @@ def nodes(plan: dict[str, Any]) -> list[dict[str, Any]]:
 
 async def explained(database: Database, deck_id: int) -> dict[str, Any]:
     """The plan, made for these arguments, with what it read."""
-    args = match_args(deck_id, DESTINATION, 9)
-    text = await database.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {LONGEST_MATCH}", *args)
+    args = candidates_args(deck_id, DESTINATION, 9)
+    text = await database.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {CANDIDATES}", *args)
     plan: dict[str, Any] = orjson.loads(text)[0]["Plan"]
     return plan
 
 
-def assert_from_the_index(plan: dict[str, Any]) -> None:
+def assert_from_the_index(plan: dict[str, Any], rows: int = 1) -> None:
     """Three probes of the primary key and nothing else of the table; by bitmap where the planner knows little."""
     found = nodes(plan)
     assert [node["Index Name"] for node in found if "Index Name" in node] == ["rates_pkey"] * 3
     assert "Seq Scan" not in {node["Node Type"] for node in found}
     assert {node.get("Rows Removed by Filter", 0) for node in found} == {0}
-    assert max(node.get("Actual Rows", 0) for node in found) <= 1
+    assert max(node.get("Actual Rows", 0) for node in found) <= rows
 
 
-async def test_the_longest_match_reads_three_places_of_the_index_where_nothing_was_analyzed(
+async def test_candidates_are_read_from_three_places_of_the_index_where_nothing_was_analyzed(
     database: Database, deck_id: int
 ) -> None:
     assert_from_the_index(await explained(database, deck_id))
 
 
-async def test_the_longest_match_reads_three_places_of_the_index_where_the_table_was_analyzed(
+async def test_candidates_are_read_from_three_places_of_the_index_where_the_table_was_analyzed(
     database: Database, deck_id: int
 ) -> None:
     await database.fetch("ANALYZE rates")
     assert_from_the_index(await explained(database, deck_id))
 
 
-async def test_the_longest_match_reads_the_index_in_a_deck_that_came_after_the_table_was_analyzed(
+async def test_candidates_are_read_from_the_index_in_a_deck_that_came_after_the_table_was_analyzed(
     database: Database, deck_id: int
 ) -> None:
     await database.fetch("ANALYZE rates")
@@ -79,14 +81,29 @@ async def test_the_longest_match_reads_the_index_in_a_deck_that_came_after_the_t
 
 async def test_the_plan_that_a_prepared_statement_settles_on_reads_the_index(database: Database, deck_id: int) -> None:
     async with database.connection() as connection:
-        await connection.execute(f"PREPARE found (bigint, text[], text) AS {LONGEST_MATCH}")
+        await connection.execute(f"PREPARE found (bigint, text[], text) AS {CANDIDATES}")
         await connection.execute("SET plan_cache_mode = force_generic_plan")
         execute = f"EXECUTE found ({deck_id}, '{{1005,10050,100500}}', '{DESTINATION}')"
         text = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {execute}")
     assert_from_the_index(orjson.loads(text)[0]["Plan"])
 
 
-async def test_a_tariffs_deck_is_found_by_primary_keys_among_thousands(database: Database) -> None:
+async def test_of_rows_with_conditions_those_of_the_numbers_own_prefixes_are_read(
+    database: Database, deck_id: int
+) -> None:
+    """Five bands for each of twenty thousand prefixes, and five for a shorter prefix of the number."""
+    await database.fetch(
+        """INSERT INTO rates (deck_id, prefix, band, price_1, price_n)
+           SELECT $1, prefix, 'band' || n, 1, 1
+           FROM (SELECT prefix FROM rates WHERE deck_id = $1 UNION SELECT '1005') AS p, generate_series(1, 5) AS n""",
+        deck_id,
+    )
+    for _ in ("not analyzed", "analyzed"):
+        assert_from_the_index(await explained(database, deck_id), rows=6 + 5)
+        await database.fetch("ANALYZE rates")
+
+
+async def test_a_tariff_with_its_timeline_is_found_by_indexes_among_thousands(database: Database) -> None:
     await database.fetch(
         """WITH made AS (
                INSERT INTO tariffs (name, currency) SELECT 'tariff ' || n, 'EUR' FROM generate_series(1, 5000) n
@@ -97,7 +114,10 @@ async def test_a_tariffs_deck_is_found_by_primary_keys_among_thousands(database:
     )
     await database.fetch("ANALYZE tariffs, rate_decks")
     tariff_id = await database.fetchval("SELECT min(tariff_id) FROM tariffs")
-    plan = "\n".join(row[0] for row in await database.fetch(f"EXPLAIN {DECK_OF_TARIFF}", tariff_id))
-    assert "tariffs_pkey" in plan
-    assert "rate_decks_pkey" in plan
-    assert "Seq Scan" not in plan
+    args = (tariff_id, datetime.now(UTC))
+    text = await database.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {BY_ID}", *args)
+    found = nodes(orjson.loads(text)[0]["Plan"])
+    scanned = {node["Relation Name"] for node in found if node["Node Type"] == "Seq Scan"}
+    assert scanned.isdisjoint({"tariffs", "rate_decks"})
+    assert "tariffs_pkey" in {node.get("Index Name") for node in found}
+    assert max(node["Actual Rows"] for node in found) <= 1

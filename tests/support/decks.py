@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
+from rating_engine.domain.tariff import PublishedDeck, RateMatch
+from rating_engine.services.rate_decks import RateDecks
 from rating_engine.storage.pool import Database
+from rating_engine.storage.tariffs import load_named_tariff, load_tariff
 
 INSERT_RATES = """
     INSERT INTO rates (deck_id, prefix, direction, price_1, price_n, blocked)
@@ -46,6 +50,21 @@ async def replace_deck(
             [None if price == BLOCKED else Decimal(price) for price in prices.values()],
         )
     return deck_id
+
+
+async def match_now(decks: RateDecks, tariff_id: int, number: str) -> RateMatch | None:
+    """The rate of a call that starts now, on a tariff as `decks` knows it."""
+    tariff = await decks.tariff(tariff_id)
+    return None if tariff is None else await decks.match_rate(tariff, number, at=datetime.now(UTC))
+
+
+async def deck_now(database: Database, tariff: int | str) -> PublishedDeck:
+    """The deck in force of a tariff (its id or name)."""
+    found = await (load_named_tariff(database, tariff) if isinstance(tariff, str) else load_tariff(database, tariff))
+    assert found is not None
+    deck = found.deck_at(datetime.now(UTC))
+    assert deck is not None
+    return deck
 
 
 def write_deck(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 
 from rating_engine.domain.account import AccountKind, Subscriber
@@ -18,11 +19,12 @@ CENT_A_SECOND = Rate(price_1="0.60", price_unit="minute", interval_1=1, interval
 
 @dataclass(frozen=True, slots=True)
 class Deck:
-    """A published deck of a tariff."""
+    """A published deck of a tariff, and the tariff's version by it."""
 
     tariff_id: int
     deck_id: int
     name: str
+    tariff_version: int
 
 
 async def publish_deck(database: Database, name: str = "retail", rates: dict[str, Rate] | None = None) -> Deck:
@@ -48,7 +50,8 @@ async def publish_deck(database: Database, name: str = "retail", rates: dict[str
             deck_id, prefix, rate.price_1, rate.price_n, rate.price_unit.value, rate.interval_1, rate.interval_n,
             rate.connect_fee, rate.free_seconds, rate.grace_period, rate.postcall_surcharge,
         )  # fmt: skip
-    return Deck(tariff_id, deck_id, name)
+    version = await database.fetchval("SELECT version FROM tariffs WHERE tariff_id = $1", tariff_id)
+    return Deck(tariff_id, deck_id, name, version)
 
 
 async def subscriber_by_login(database: Database, login: str) -> Subscriber | None:
@@ -126,6 +129,8 @@ def reserve_request(
         lifetime_seconds=lifetime_seconds,
         route_prefix="",
         details=details_of(subscriber, deck, destination),
+        tariffs=((deck.tariff_id, deck.tariff_version),),
+        prepared_at=datetime.now(UTC),
     )
 
 

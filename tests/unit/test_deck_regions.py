@@ -71,6 +71,25 @@ def test_the_least_recently_used_answer_leaves_first() -> None:
     assert memory.find("deck", "1") == "one"
 
 
+def test_answers_that_weigh_more_leave_sooner() -> None:
+    memory: RegionMemory[str] = RegionMemory(10, weigh=len)
+    memory.keep("deck", "1", "four")
+    memory.keep("deck", "1", "five5")
+    memory.keep("deck", "2", "five5")
+    assert (memory.find("deck", "1"), memory.find("deck", "2")) == ("five5", "five5")
+    memory.keep("deck", "3", "sixsix")
+    assert [memory.find("deck", number) for number in "123"] == [None, None, "sixsix"]
+
+
+def test_an_answer_heavier_than_the_limit_is_not_kept() -> None:
+    memory: RegionMemory[str] = RegionMemory(3, weigh=len)
+    memory.keep("deck", "1", "1")
+    memory.keep("deck", "2", "four")
+    assert len(memory) == 0
+    memory.keep("deck", "3", "333")
+    assert memory.find("deck", "3") == "333"
+
+
 def test_a_cleared_memory_has_no_answers() -> None:
     memory: RegionMemory[str] = RegionMemory(2)
     memory.keep("deck", "1", "one")

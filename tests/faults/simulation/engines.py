@@ -18,20 +18,17 @@ from typing import Any, TypeVar
 import asyncpg
 
 from rating_engine.domain.errors import Unavailable
-from rating_engine.domain.tariff import Route
 from rating_engine.domain.watching import ExpiryPolicy
-from rating_engine.services.charging import Charging, ChargingPolicy
-from rating_engine.services.directory import RouteBook, SubscriberDirectory
+from rating_engine.services.call_memory import CallMemory
+from rating_engine.services.charging import Charging
 from rating_engine.services.expiry import Expiry
 from rating_engine.services.finish_spool import FinishSpool
 from rating_engine.services.lasting import LastingCalls
-from rating_engine.services.rate_decks import RateDecks
+from rating_engine.services.planning import ChargingPolicy
 from rating_engine.storage.accounts import account_state
 from rating_engine.storage.ledger import Ledger
 from rating_engine.storage.pool import Database
-from rating_engine.storage.routes import enabled_routes
 from rating_engine.storage.spool import Spool
-from rating_engine.storage.subscribers import SubscriberReader
 from tests.support.auditor_nouns import Policy
 
 STATEMENT_SECONDS = 600.0  # virtual time stands still during a statement: this only has to be more than nothing
@@ -203,9 +200,12 @@ class SimulatedEngine:
         database, policy = self.database, self.policy
         self.dead = False
         self.ledger = Ledger(database)
-        self.rate_decks = RateDecks(database)
-        self.subscribers = SubscriberDirectory(SubscriberReader(database).by_login)
-        self.routes = RouteBook(lambda: enabled_routes(database), default=Route("default", "", "", 1))
+        self.memory = CallMemory(database)
+        self.rate_decks, self.subscribers, self.routes = (
+            self.memory.rate_decks,
+            self.memory.subscribers,
+            self.memory.routes,
+        )
         self.lasting = LastingCalls(
             self.ledger,
             quota_seconds=policy.quota_seconds,
@@ -227,9 +227,9 @@ class SimulatedEngine:
             self.finish_spool = FinishSpool(self._spool, is_up=lambda: True, observer=NoObserver())
         self.charging = self._charging(
             ledger=self.ledger,
+            sources=self.memory.sources,
             subscribers=self.subscribers,
             rate_decks=self.rate_decks,
-            routes=self.routes,
             read_account=lambda login: account_state(database, login),
             policy=ChargingPolicy(
                 max_reserve_seconds=policy.max_reserve_seconds,
@@ -240,6 +240,7 @@ class SimulatedEngine:
             observer=NoObserver(),
             is_watched=policy.watched.__contains__,
             spool=self.finish_spool,
+            now=self.now,
         )
 
     def boot_with(self, charging: type[Charging]) -> None:

@@ -1,0 +1,70 @@
+"""Which of a deck's rows prices a call: by destination, caller, time of day and date.
+
+Rule: the longest destination prefix that has a row that counts for the call wins; among its rows the longest origin,
+then the band itself before '' (any other time), then the row that came into effect last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from rating_engine.rating.rate import Rate
+
+# The ends of a row that is not limited in time: -infinity and infinity as Python has them.
+EVER_SINCE: Final = datetime.min.replace(tzinfo=UTC)
+FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateRate:
+    """A row of a deck whose prefix a destination begins with.
+
+    It counts for calls that start in [effective_from, effective_to), of callers whose digits begin with `origin`, in
+    its `band` ('': in any). `direction` is a code. `rate`: None where the row is blocked, or says what no rate can be.
+    """
+
+    prefix: str
+    origin: str
+    band: str
+    effective_from: datetime
+    effective_to: datetime
+    direction: str
+    blocked: bool
+    rate: Rate | None
+
+    @property
+    def is_unconditional(self) -> bool:
+        """Whether it counts for every call."""
+        return (self.origin, self.band, self.effective_from, self.effective_to) == ("", "", EVER_SINCE, FOR_EVER)
+
+    def counts(self, at: datetime, origin: str, band: str) -> bool:
+        """Whether it counts for a call that starts at `at` from a caller with the digits `origin` in this band."""
+        if self.band not in ("", band) or not origin.startswith(self.origin):
+            return False
+        return self.effective_from <= at < self.effective_to
+
+
+def choose(candidates: Iterable[CandidateRate], *, at: datetime, origin: str, band: str) -> CandidateRate | None:
+    """The row that prices a call, which may be one that blocks it; None where no row counts. Their order is no matter.
+
+    `at` has a time zone. `origin`: the caller's digits, '' where they are not known; `band`: '' outside all windows.
+    """
+    counting = [candidate for candidate in candidates if candidate.counts(at, origin, band)]
+    return max(counting, key=_precedence, default=None)
+
+
+def needed(candidates: Iterable[CandidateRate]) -> tuple[CandidateRate, ...]:
+    """The rows that can win for some call: from the longest prefix down to the first that has an unconditional row.
+
+    All are of one destination. In the order in which they win, so that equal sets are equal tuples.
+    """
+    rows = sorted(candidates, key=_precedence, reverse=True)
+    floor = max((len(row.prefix) for row in rows if row.is_unconditional), default=0)
+    return tuple(row for row in rows if len(row.prefix) >= floor)
+
+
+def _precedence(row: CandidateRate) -> tuple[int, int, str, str, datetime]:
+    return len(row.prefix), len(row.origin), row.origin, row.band, row.effective_from
