@@ -1,4 +1,4 @@
-"""For which calls the rates of a row count: from when to when, from which callers, in which band; and whether it closes.
+"""For which calls the rates of a row count: from when to when, from whom, in which band; or that it closes.
 
 Laws: dates are half-open, [from, to). A row that says that its codes are closed is no rate: a delta ends what there is,
 and a whole deck simply lacks it. What has its date still ahead counts until then.

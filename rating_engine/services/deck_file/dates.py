@@ -1,7 +1,7 @@
 """Dates and times as carriers write them, in the time zone of the tariff.
 
-Law: what could be two instants is refused. A date alone is the first instant of that day there; a time of day that comes
-twice, or not at all, when clocks are changed needs its offset; 05/06/2026 may be May or June.
+Law: what could be two instants is refused. A date alone is the first instant of that day there; a time of day that
+comes twice, or not at all, when clocks are changed needs its offset; 05/06/2026 may be May or June.
 """
 
 from __future__ import annotations

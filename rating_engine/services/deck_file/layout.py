@@ -82,9 +82,7 @@ SYNONYMS: Final[Mapping[Column, tuple[str, ...]]] = {
         ),
         *("current rate", "current price", "charge", "cost", "цена", "стоимость"),
     ),
-    Column.PRICE_PEAK: (
-        *("price_peak", "peak rate per minute", "peak rate", "peak price", "rate peak", "peak"),
-    ),
+    Column.PRICE_PEAK: (*("price_peak", "peak rate per minute", "peak rate", "peak price", "rate peak", "peak"),),
     Column.PRICE_OFF_PEAK: (
         *("price_off_peak", "off-peak rate per minute", "off-peak rate", "off-peak price", "rate off-peak"),
         "off-peak",
@@ -250,6 +248,7 @@ def _plain(name: str) -> str:
 
 _PLAIN_SYNONYMS: Final = {column: tuple(map(_plain, names)) for column, names in SYNONYMS.items()}
 _SPLIT: Final = (Column.COUNTRY_CODE, Column.AREA_CODE)
+_CONDITIONS: Final = (Column.ORIGIN, Column.BAND, Column.EFFECTIVE_FROM, Column.EFFECTIVE_TO)
 _PLAIN_SPLIT: Final = frozenset(name for column in _SPLIT for name in _PLAIN_SYNONYMS[column])
 _PLAIN_WHOLE: Final = frozenset(map(_plain, WHOLE_PREFIX))
 
@@ -287,12 +286,12 @@ def _refuse_ambiguity(header: Sequence[str], names: list[str], positions: Mappin
             " keep one price, or price_1 and price_n"
         )
     if by_band and Column.BAND in positions:
-        told = sorted(positions[column] for column in (*by_band, Column.BAND))
+        banded = sorted(positions[column] for column in (*by_band, Column.BAND))
         raise DeckFileError(
-            f"the band stands in several columns ({', '.join(header[position] for position in told)}): keep a band"
+            f"the band stands in several columns ({', '.join(header[position] for position in banded)}): keep a band"
             " column and one price, or a price column for each band"
         )
-    for column in (Column.PREFIX, *_SPLIT, *PRICES):
+    for column in (Column.PREFIX, *_SPLIT, *PRICES, *_CONDITIONS):
         if column in positions and names.count(name := names[positions[column]]) > 1:
             raise DeckFileError(f"two columns are called {header[names.index(name)]}: remove one of them")
 
