@@ -74,8 +74,8 @@ class ImportReport:
     `left_out` rows that say that they are closed, of a whole deck. `base`: the version that a delta changed, by
     `changes`. `ahead`: prices that begin after the version comes into force; None where the file has no dates.
     `unknown_bands`: of rates that never count, since the tariff has no such time of day. `next_version`: what comes
-    into force after this one, and when. `price_unit_said` is false where it was taken for granted that price_1 and price_n
-    are per interval.
+    into force after this one, and when. `price_unit_said` is false where it was taken for granted that price_1 and
+    price_n are per interval.
     """
 
     tariff: str

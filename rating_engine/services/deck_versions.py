@@ -85,7 +85,7 @@ async def roll_back(
 
 
 async def withdraw(database: Database, tariff: str, version: int) -> tuple[DeckVersion, DeckVersion | None]:
-    """Take back a version before it comes into force: the version, and the one in force at its instant instead (or None).
+    """Take back a version before it comes into force: it, and the one in force at its instant instead (or None).
 
     Errors: NotFound, InvalidRequest (it is, or was, in force, or is withdrawn already), Unavailable.
     """

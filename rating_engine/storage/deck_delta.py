@@ -145,7 +145,7 @@ async def make_closings(connection: Connection) -> None:
 
 
 async def prepare(connection: Connection, base_id: int, comes_at: datetime) -> None:
-    """After `find_conflicts`: what the file changes of the deck `base_id`, at the instant its version comes into force."""
+    """After `find_conflicts`: gather what the file changes of another deck, for a version that comes in force then."""
     await connection.execute(_CHANGES)
     await connection.execute(f"CREATE INDEX ON changes ({listed(KEY)})")
     await connection.execute("ANALYZE changes")

@@ -38,7 +38,8 @@ _COPY_DECK: Final = f"""
     SELECT $1, {listed(ROW)} FROM rates WHERE deck_id = $2 ORDER BY {listed(KEY)}, effective_from"""  # noqa: S608
 
 _SCHEDULED: Final = """
-    SELECT count(*) FROM rate_decks WHERE tariff_id = $1 AND state = 'published' AND effective_from > clock_timestamp()"""
+    SELECT count(*) FROM rate_decks
+    WHERE tariff_id = $1 AND state = 'published' AND effective_from > clock_timestamp()"""
 
 # Keys of which no row counts at $2, though one will: where the file has only the coming price, for example.
 _AHEAD: Final = f"""
@@ -59,7 +60,7 @@ _ADD_DIRECTIONS: Final = f"""
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The tariff a deck is loaded for; `now`: by the database's clock, when the load began. `bands`: of its schedule."""
+    """The tariff a deck is loaded for, the bands of its schedule, and the time by the database's clock."""
 
     tariff_id: int
     currency: str
@@ -83,7 +84,7 @@ class Published:
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """Prices of a deck that begin after it comes into force: of `keys` no row counts before, at the earliest at `first`.
+    """Prices of a deck that begin after it comes into force: of `keys` no row began before; the earliest at `first`.
 
     `prefix`: the first of them. `served`: keys of which a row began before.
     """

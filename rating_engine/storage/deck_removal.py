@@ -1,8 +1,8 @@
 """Removing decks that were replaced long enough ago.
 
 Laws: a deck that is in force, or may be at an instant that any engine still prices calls at, is never removed; nor is
-one whose turn is still to come, also where another one of the same instant comes before it. Removal fails in silence and
-goes on after the next load.
+one whose turn is still to come, also where another one of the same instant comes before it. What fails is only logged,
+and goes on after the next load.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Rows of a file that may repeat or overlap earlier ones (suspects): staged, compared by set-based statements, stored.
 
-COPY cannot skip a row whose key is there, so what may be one comes by way of a temporary table. Laws: a row counts if it
-conflicts with no earlier row of the file, whether or not that one counts; the same row again is no conflict. Rows of one
-key conflict when they begin at the same instant, or when one says itself that it ends after the other has begun. One
-that says no end gives way while a later one counts.
+COPY cannot skip a row whose key is there, so what may be one comes by way of a temporary table. Laws: a row counts if
+it conflicts with no earlier row of the file, whether or not that one counts; the same row again is no conflict. Rows of
+one key conflict when they begin at the same instant, or when one says itself that it ends after the other has begun.
+One that says no end gives way while a later one counts.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def _conflict(one: str, other: str) -> str:
             AND {other}.effective_to > {one}.effective_from))"""
 
 
-# The first earlier row that a suspect conflicts with. A stored one comes before all suspects of its key: its line is the
-# one in their slot, since only the first of a slot is no suspect. LIMIT keeps the planner, who has never heard of a deck
-# that is not yet committed and takes it for empty, from reading all of it instead of probing the primary key.
+# The first earlier row that a suspect conflicts with. A stored one comes before all suspects of its key: its line is
+# the one in their slot, since only the first of a slot is no suspect. LIMIT keeps the planner, who has never heard of a
+# deck that is not yet committed and takes it for empty, from reading all of it instead of probing the primary key.
 _FIND_CONFLICTS: Final = f"""
     INSERT INTO conflicts
     SELECT late.line, {listed(KEY, "late")}, first.line, first.repeated, first.effective_from <> late.effective_from

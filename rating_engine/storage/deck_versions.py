@@ -86,7 +86,8 @@ DIFFERENCES: Final = f"""
                        WHEN terms THEN 'terms' END AS kind
         FROM pairs
     ), ranked AS (
-        SELECT kind, prefix, origin, band, direction, old_minute, new_minute, count(*) OVER (PARTITION BY kind) AS total,
+        SELECT kind, prefix, origin, band, direction, old_minute, new_minute,
+               count(*) OVER (PARTITION BY kind) AS total,
                row_number() OVER (PARTITION BY kind ORDER BY
                    CASE WHEN $4 AND kind IN ('rise', 'fall') AND old_minute = 0 THEN 0 ELSE 1 END,
                    CASE WHEN $4 AND kind IN ('rise', 'fall') THEN abs(new_minute - old_minute) / NULLIF(old_minute, 0)
@@ -94,7 +95,8 @@ DIFFERENCES: Final = f"""
                    prefix, origin, band) AS nth
         FROM kinds WHERE kind IS NOT NULL
     )
-    SELECT kind, prefix, origin, band, direction, old_minute, new_minute, total FROM ranked WHERE nth <= $3 ORDER BY kind, nth"""  # noqa: S608  # made of constants
+    SELECT kind, prefix, origin, band, direction, old_minute, new_minute, total
+    FROM ranked WHERE nth <= $3 ORDER BY kind, nth"""  # noqa: S608  # made of constants
 _LATER: Final = (
     "SELECT count(*) AS rates, min(effective_from) AS first FROM rates WHERE deck_id = $1 AND effective_from > $2"
 )
@@ -102,7 +104,7 @@ _LATER: Final = (
 
 @dataclass(frozen=True, slots=True)
 class DeckVersion:
-    """A version of a tariff's deck; in force from `effective_from` on, until another one is. `time_zone`: the tariff's."""
+    """A version of a tariff's deck, in force from `effective_from` until another one is; `time_zone`: the tariff's."""
 
     tariff: str
     currency: str
@@ -146,7 +148,7 @@ async def list_versions(database: Database, tariff: str | None = None) -> list[D
 async def find_version(
     connection: Connection, tariff: str, version: int | None, at: datetime | None = None
 ) -> DeckVersion:
-    """A version of a tariff; None: the one in force at `at` (None: now). Errors: NotFound, with the versions there are."""
+    """A version of a tariff; None: the one in force at `at` (None: now). Errors: NotFound, with what there is."""
     kept = [DeckVersion(**row) for row in await connection.fetch(_VERSIONS, tariff, MAX_VERSIONS)]
     wanted = await connection.fetchval(_VERSION_AT, tariff, at) if version is None else version
     for one in kept:
