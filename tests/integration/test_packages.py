@@ -1,217 +1,261 @@
-"""Packages as operators sell them and see them used, and the groups of directions they are for."""
+"""Free minutes and volumes on a real PostgreSQL: what a call uses of a package is its own, however many ask at once."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound
-from rating_engine.domain.tariff import PackageKind, Period
-from rating_engine.domain.tariff_card import CarryOver, ListedPackage
-from rating_engine.rating.schedule import period_start
-from rating_engine.services.tariffs.options import Options
-from rating_engine.services.tariffs.packages import Packages
-from rating_engine.services.tariffs.settings import Tariffs
-from rating_engine.storage import packages as store
-from rating_engine.storage.pool import Database
+from rating_engine.domain.outcomes import Allowed, DeclineReason
+from rating_engine.domain.watching import Decision
+from rating_engine.rating.rate import Rate
+from rating_engine.runtime import Engine
+from rating_engine.services.doctor import ledger_balanced
+from rating_engine.storage.open_calls import open_calls_of
+from tests.support.calls import finish, prepare
+from tests.support.engines import engine_on
 from tests.support.world import add_account, publish_deck
 
-HUNDRED = ListedPackage(
-    tariff="retail", name="hundred", kind=PackageKind.FREE, group="near", seconds=6000, period=Period.WEEK,
-    carry_over=CarryOver.NEXT, waives_fees=True, position=3,
-)  # fmt: skip
+FEE = Rate(price_1="0.60", price_unit="minute", connect_fee="0.05")
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    """`1001` has the tariff `retail`; the group `near` is one of two directions."""
-    database = Database(database_url)
-    await database.open()
-    await publish_deck(database, "retail")
-    await add_account(database)
-    await database.fetch("INSERT INTO directions (code, name) VALUES ('fixed', 'Fixed'), ('mobile', 'Mobile')")
-    await Packages(database).set_group("near", ["fixed", "mobile"])
-    yield database
-    await database.close()
+async def engine(database_url: str, redis_url: str) -> AsyncIterator[Engine]:
+    """A cent a second to 49, calls of ten minutes at most, and account 1001 with 1 EUR; the laws hold afterwards."""
+    async with engine_on(database_url, redis_url, max_reserve_seconds=600) as engine:
+        await publish_deck(engine.database)
+        await add_account(engine.database, balance="1")
+        yield engine
+        assert await ledger_balanced(engine.database) == []
 
 
-async def use(database: Database, package: str, *, allowance: int | None, used: int, held: int = 0) -> None:
-    """What calls would have left behind in the present period."""
-    await database.fetch(
-        "INSERT INTO package_usage SELECT s.bucket, s.account_id, s.subscriber_id, p.package_id, "
-        "date_trunc(p.period, now() AT TIME ZONE t.time_zone)::date, $2, $3, $4 "
-        "FROM subscribers s, packages p JOIN tariffs t USING (tariff_id) WHERE p.name = $1",
-        package, allowance, used, held,
+async def add_package(engine: Engine, name: str = "minutes", *, seconds: int | None = 300, **columns: object) -> int:
+    """A package of the tariff retail; `seconds` None: a volume."""
+    values = {"kind": "volume" if seconds is None else "free", "seconds": seconds, **columns}
+    package_id = await engine.database.fetchval(
+        f"INSERT INTO packages (tariff_id, name, {', '.join(values)}) "
+        f"SELECT tariff_id, $1, {', '.join(f'${n}' for n in range(2, 2 + len(values)))} FROM tariffs "
+        "WHERE name = 'retail' RETURNING package_id",
+        name, *values.values(),
     )  # fmt: skip
+    engine.memory.forget_all()
+    return int(package_id)
 
 
-async def test_free_minutes_are_added_and_listed_as_they_were_given(database):
-    packages = Packages(database)
-    added = await packages.add(
-        "retail", "hundred", minutes=100, group="near", period="week", carry_over="next", waives_fees=True, position=3
+async def usage(engine: Engine) -> list[tuple[int, int]]:
+    """(used, held) of each package."""
+    rows = await engine.database.fetch("SELECT used, held FROM package_usage ORDER BY package_id, period_start")
+    return [tuple(row) for row in rows]
+
+
+async def balance(engine: Engine) -> Decimal:
+    return (await engine.charging.balance("1001")).balance
+
+
+async def test_a_call_within_the_free_minutes_costs_nothing_and_uses_them(engine):
+    await add_package(engine)
+
+    allowed = await engine.charging.prepare_call(prepare("1"))
+    assert (allowed.max_seconds, await usage(engine)) == (400, [(0, 300)])  # 300 free, and 100 that 1 EUR pays
+
+    saved = await engine.charging.finish_call(finish("1", 60))
+    assert (saved.cost, saved.billed_seconds) == (0, 60)
+    assert (await usage(engine), await balance(engine)) == ([(60, 0)], 1)
+
+
+async def test_a_call_longer_than_the_free_minutes_pays_for_the_rest_alone(engine):
+    await add_package(engine)
+    await engine.charging.prepare_call(prepare("1"))
+
+    saved = await engine.charging.finish_call(finish("1", 340))
+
+    assert (saved.cost, await usage(engine), await balance(engine)) == (Decimal("0.4"), [(300, 0)], Decimal("0.6"))
+
+
+async def test_an_account_without_money_may_call_on_its_free_minutes(engine):
+    await add_package(engine)
+    await add_account(engine.database, "1002")
+
+    allowed = await engine.charging.prepare_call(prepare("1", login="1002"))
+
+    assert allowed.max_seconds == 300
+
+
+async def test_fifty_calls_at_once_never_get_the_same_free_second_twice(engine):
+    await add_package(engine, seconds=1_500)
+    await add_account(engine.database, "1002")
+
+    outcomes = await asyncio.gather(*(engine.charging.prepare_call(prepare(f"{n}", login="1002")) for n in range(50)))
+
+    allowed = [outcome for outcome in outcomes if isinstance(outcome, Allowed)]
+    assert sorted(outcome.max_seconds for outcome in allowed) == [300, 600, 600]
+    assert {outcome.reason for outcome in outcomes if outcome not in allowed} == {DeclineReason.INSUFFICIENT_FUNDS}
+    assert await usage(engine) == [(0, 1_500)]
+
+
+async def test_two_engines_share_a_package(engine, database_url, redis_url):
+    await add_package(engine, seconds=1_500)
+    await add_account(engine.database, "1002")
+    async with engine_on(database_url, redis_url, max_reserve_seconds=600) as other:
+        outcomes = await asyncio.gather(
+            *(
+                one.charging.prepare_call(prepare(f"{n}-{id(one)}", login="1002"))
+                for n in range(20)
+                for one in (engine, other)
+            )
+        )
+
+    granted = [outcome.max_seconds for outcome in outcomes if isinstance(outcome, Allowed)]
+    assert sorted(granted) == [300, 600, 600]
+
+
+async def test_minutes_that_another_call_held_and_gave_back_are_used_before_money_when_a_call_ends(engine):
+    await add_package(engine)
+    await engine.charging.prepare_call(prepare("1"))  # holds all 300
+    await engine.charging.prepare_call(prepare("2"))
+    await engine.charging.finish_call(finish("1", 10))
+
+    saved = await engine.charging.finish_call(finish("2", 60))
+
+    assert (saved.cost, await usage(engine)) == (0, [(70, 0)])
+
+
+async def test_calls_that_end_at_once_share_what_is_left_and_pay_for_the_rest(engine):
+    await add_package(engine, seconds=100)
+    await add_account(engine.database, "1002", balance="100", tariff="retail")
+    for n in range(6):  # the first holds all of it
+        await engine.charging.prepare_call(prepare(f"{n}", login="1002"))
+    await engine.charging.finish_call(finish("0", 0, login="1002"))
+
+    ended = await asyncio.gather(*(engine.charging.finish_call(finish(f"{n}", 60, login="1002")) for n in range(1, 6)))
+
+    assert sum(saved.cost for saved in ended) == Decimal("2.00")  # 300 seconds, of which 100 are free
+    assert await usage(engine) == [(100, 0)]
+
+
+async def test_a_call_that_nobody_answered_gives_its_minutes_back(engine):
+    await add_package(engine)
+    await engine.charging.prepare_call(prepare("1"))
+
+    await engine.charging.finish_call(finish("1", 0))
+
+    assert await usage(engine) == [(0, 0)]
+
+
+async def test_an_expired_call_gives_its_minutes_back_and_its_late_finish_uses_them_after_all(engine):
+    await add_package(engine)
+    await engine.charging.prepare_call(prepare("1"))
+    await engine.database.fetch("UPDATE reservations SET expires_at = now()")
+    assert await engine.ledger.expire(0) == 1
+    assert await usage(engine) == [(0, 0)]
+
+    saved = await engine.charging.finish_call(finish("1", 320))
+
+    assert (saved.cost, await usage(engine)) == (Decimal("0.2"), [(300, 0)])
+
+
+async def test_a_late_finish_after_others_used_the_minutes_pays(engine):
+    await add_package(engine)
+    await engine.charging.prepare_call(prepare("1"))
+    await engine.database.fetch("UPDATE reservations SET expires_at = now()")
+    await engine.ledger.expire(0)
+    await engine.charging.prepare_call(prepare("2"))
+    await engine.charging.finish_call(finish("2", 250))
+
+    saved = await engine.charging.finish_call(finish("1", 60))
+
+    assert (saved.cost, await usage(engine)) == (Decimal("0.1"), [(300, 0)])
+
+
+async def test_a_finish_that_knows_better_than_reconciliation_moves_its_minutes(engine):
+    await add_package(engine)
+    await engine.charging.prepare_call(prepare("1"))
+    await engine.database.fetch(
+        "UPDATE reservations SET answered_at = now() - interval '100 seconds', last_seen_at = now()"
+    )
+    [call] = await open_calls_of(engine.database, "test")
+    assert await engine.lasting.reconcile_call(call) is Decision.LAST_SEEN
+    assert await usage(engine) == [(100, 0)]
+
+    saved = await engine.charging.finish_call(finish("1", 40))
+
+    assert (saved.cost, await usage(engine)) == (0, [(40, 0)])
+
+
+async def test_a_finish_whose_prepare_never_came_uses_what_is_left(engine):
+    await add_package(engine)
+
+    saved = await engine.charging.finish_call(finish("1", 310))
+
+    assert (saved.cost, await usage(engine)) == (Decimal("0.1"), [(300, 0)])
+
+
+async def test_a_repeated_finish_uses_nothing_more(engine):
+    await add_package(engine)
+    await engine.charging.prepare_call(prepare("1"))
+    first = await engine.charging.finish_call(finish("1", 60))
+
+    again = await engine.charging.finish_call(finish("1", 60))
+
+    assert (again.cost, again.repeated, await usage(engine)) == (first.cost, True, [(60, 0)])
+
+
+async def test_fees_are_paid_on_free_minutes_unless_the_package_waives_them(engine):
+    await publish_deck(engine.database, rates={"49": FEE})
+    package_id = await add_package(engine)
+    await engine.charging.prepare_call(prepare("1"))
+    assert (await engine.charging.finish_call(finish("1", 60))).cost == Decimal("0.05")
+
+    await engine.database.fetch("UPDATE packages SET waives_fees = true WHERE package_id = $1", package_id)
+    engine.memory.forget_all()
+    await engine.charging.prepare_call(prepare("2"))
+
+    assert (await engine.charging.finish_call(finish("2", 60))).cost == 0
+
+
+async def test_a_package_covers_its_directions_alone(engine):
+    await engine.database.fetch("INSERT INTO direction_groups VALUES ('far', 'elsewhere')")
+    await add_package(engine, direction_group="far")
+
+    allowed = await engine.charging.prepare_call(prepare("1"))
+
+    assert (allowed.max_seconds, await usage(engine)) == (100, [])
+
+
+async def test_packages_are_used_up_in_their_order(engine):
+    await add_package(engine, "second", seconds=200, position=2)
+    await add_package(engine, "first", seconds=100, position=1)
+    await engine.charging.prepare_call(prepare("1"))
+
+    await engine.charging.finish_call(finish("1", 150))
+
+    assert await usage(engine) == [(50, 0), (100, 0)]
+
+
+async def test_a_new_period_begins_with_all_its_minutes(engine):
+    await add_package(engine)
+    await engine.charging.prepare_call(prepare("1"))
+    await engine.charging.finish_call(finish("1", 300))
+    await engine.database.fetch("UPDATE package_usage SET period_start = period_start - 31")
+    await engine.database.fetch(
+        "UPDATE cdrs SET packages = ARRAY[(packages[1].package_id, packages[1].period_start - 31, packages[1].seconds)"
+        "::package_use]"
     )
 
-    assert added == HUNDRED
-    assert list(await packages.list()) == list(await packages.list("retail")) == [HUNDRED]
+    allowed = await engine.charging.prepare_call(prepare("2"))
+
+    assert (allowed.max_seconds, await usage(engine)) == (400, [(300, 0), (0, 300)])
 
 
-async def test_a_volume_has_its_steps_in_ascending_order_whatever_order_they_came_in(database):
-    packages = Packages(database)
-    added = await packages.add_volume("retail", "loyal", steps=["5000:0.8", "1000:0.95"])
+async def test_the_price_falls_with_the_volume_that_ended_calls_used(engine):
+    package_id = await add_package(engine, "volume", seconds=None)
+    await engine.database.fetch("INSERT INTO package_steps VALUES ($1, 60, 0.5), ($1, 120, 0.1)", package_id)
+    costs = []
+    for n in range(4):
+        await engine.charging.prepare_call(prepare(f"{n}"))
+        costs.append((await engine.charging.finish_call(finish(f"{n}", 40))).cost)
 
-    assert added.steps == ((60_000, Decimal("0.95")), (300_000, Decimal("0.8")))
-    assert (added.kind, added.seconds, added.group) == (PackageKind.VOLUME, None, "")
-    assert list(await packages.list("retail")) == [added]
-
-
-async def test_packages_are_listed_in_the_order_in_which_they_are_used_up(database):
-    packages = Packages(database)
-    for name, position in (("late", 9), ("first", 1), ("second", 1)):
-        await packages.add("retail", name, minutes=1, position=position)
-
-    assert [package.name for package in await packages.list()] == ["first", "second", "late"]
-
-
-async def test_a_package_is_removed_and_its_name_is_free_again(database):
-    packages = Packages(database)
-    await packages.add("retail", "p", minutes=1)
-    with pytest.raises(AlreadyExists, match="has a package 'p'"):
-        await packages.add("retail", "p", minutes=2)
-
-    await packages.remove("retail", "p")
-
-    assert list(await packages.list()) == []
-    await packages.add("retail", "p", minutes=2)
-    with pytest.raises(NotFound, match="has no package 'q'"):
-        await packages.remove("retail", "q")
-
-
-@pytest.mark.parametrize(
-    ("field", "wrong"),
-    [
-        ("name", {"name": ""}),
-        ("minutes", {"minutes": 0}),
-        ("minutes", {"minutes": 2**31 // 60 + 1}),
-        ("group", {"group": "nowhere"}),
-        ("period", {"period": "year"}),
-        ("carry_over", {"carry_over": "some"}),
-        ("position", {"position": -1}),
-    ],
-)
-async def test_free_minutes_that_cannot_be_are_refused_by_name(database, field, wrong):
-    right = {"name": "p", "minutes": 1}
-    with pytest.raises(InvalidRequest, match=f"^{field}: "):
-        await Packages(database).add("retail", **{**right, **wrong})
-
-
-@pytest.mark.parametrize(
-    "steps", [[], ["1000"], ["1000:"], ["x:0.9"], ["0:0.9"], ["1000:0"], ["1000:-1"], ["1:0.9", "01:0.8"], ["1:2"] * 51]
-)
-async def test_steps_that_cannot_be_are_refused(database, steps):
-    with pytest.raises(InvalidRequest, match=r"^step: "):
-        await Packages(database).add_volume("retail", "loyal", steps=steps)
-    assert list(await Packages(database).list()) == []
-
-
-async def test_a_tariff_has_so_many_packages_and_no_more(database, monkeypatch):
-    monkeypatch.setattr(store, "MAX_PACKAGES", 2)
-    for name in ("a", "b"):
-        await Packages(database).add("retail", name, minutes=1)
-
-    with pytest.raises(InvalidRequest, match="may have 2 packages"):
-        await Packages(database).add("retail", "c", minutes=1)
-
-
-async def test_a_package_that_nobody_has_used_yet_is_left_whole(database):
-    await Packages(database).add("retail", "hundred", minutes=100, period="day")
-
-    (usage,) = await Packages(database).usage("1001")
-
-    assert (usage.allowance, usage.carried, usage.used, usage.held, usage.left) == (6000, 0, 0, 0, 6000)
-    assert usage.ends - usage.begins == timedelta(days=1)
-
-
-async def test_what_was_carried_used_and_is_held_is_told_apart(database):
-    await Packages(database).add("retail", "hundred", minutes=100, carry_over="all")
-    await use(database, "hundred", allowance=9000, used=2000, held=500)
-
-    (usage,) = await Packages(database).usage("1001")
-
-    assert (usage.allowance, usage.carried, usage.used, usage.held, usage.left) == (9000, 3000, 2000, 500, 6500)
-
-
-async def test_what_will_be_carried_is_shown_before_the_first_call_of_a_period(database):
-    await Packages(database).add("retail", "hundred", minutes=100, carry_over="next", period="day")
-    await database.fetch("UPDATE packages SET created_at = now() - interval '3 days'")
-    await database.fetch("UPDATE subscribers SET tariff_since = now() - interval '3 days'")
-
-    (usage,) = await Packages(database).usage("1001")
-
-    assert (usage.allowance, usage.carried) == (12_000, 6_000)
-
-
-@pytest.mark.parametrize(("used", "factor"), [(0, "1"), (599, "1"), (600, "0.9"), (1199, "0.9"), (1200, "0.8")])
-async def test_of_a_volume_the_price_of_the_next_call_is_shown(database, used, factor):
-    await Packages(database).add_volume("retail", "loyal", steps=["10:0.9", "20:0.8"])
-    await use(database, "loyal", allowance=None, used=used)
-
-    (usage,) = await Packages(database).usage("1001")
-
-    assert (usage.multiplier, usage.used, usage.allowance, usage.left) == (Decimal(factor), used, None, None)
-
-
-@pytest.mark.parametrize("period", ["day", "week", "month"])
-async def test_the_present_period_is_the_one_that_calls_are_counted_in(database, period):
-    await Tariffs(database).set("retail", {"time_zone": "Pacific/Kiritimati"})  # 14 hours ahead of UTC
-    await Packages(database).add("retail", "p", minutes=1, period=period)
-
-    before = period_start(datetime.now(UTC), "Pacific/Kiritimati", period)
-    (usage,) = await Packages(database).usage("1001")
-
-    assert usage.begins in (before, period_start(datetime.now(UTC), "Pacific/Kiritimati", period))
-
-
-async def test_packages_of_options_in_force_count_and_those_of_others_do_not(database):
-    for option in ("weekend", "never"):
-        await Tariffs(database).add(option, {"is_option": "yes"})
-        await Packages(database).add(option, f"of {option}", minutes=1)
-    await Packages(database).add("retail", "own", minutes=1, position=9)
-    await Options(database).grant("1001", "weekend")
-    await Options(database).grant("1001", "never", begins="2999-01-01")
-
-    assert [one.package.name for one in await Packages(database).usage("1001")] == ["of weekend", "own"]
-    with pytest.raises(NotFound, match="login 'nobody'"):
-        await Packages(database).usage("nobody")
-
-
-async def test_a_group_has_the_directions_it_was_last_given(database):
-    packages = Packages(database)
-    await packages.set_group("far", ["mobile", "mobile"])
-    await packages.set_group("near", ["mobile", "somewhere"])
-
-    assert await packages.groups() == {"far": ["mobile"], "near": ["mobile", "somewhere"]}
-
-
-async def test_a_direction_that_no_deck_knows_is_refused_and_the_group_stays(database):
-    with pytest.raises(InvalidRequest, match=r"^directions: 'moon' is no direction .*rating-engine direction moon"):
-        await Packages(database).set_group("near", ["fixed", "moon"])
-    with pytest.raises(InvalidRequest, match=r"^directions: "):
-        await Packages(database).set_group("near", [])
-    assert await Packages(database).groups() == {"near": ["fixed", "mobile"]}
-
-
-async def test_a_group_is_removed_only_while_no_package_is_for_it(database):
-    packages = Packages(database)
-    await packages.add("retail", "p", minutes=1, group="near")
-    with pytest.raises(InvalidRequest, match=r"^name: the package 'p' of 'retail' is for this group"):
-        await packages.remove_group("near")
-    await packages.remove("retail", "p")
-
-    await packages.remove_group("near")
-
-    assert await packages.groups() == {}
-    with pytest.raises(NotFound):
-        await packages.remove_group("near")
+    assert costs == [Decimal("0.4"), Decimal("0.4"), Decimal("0.2"), Decimal("0.04")]
+    assert await usage(engine) == [(160, 0)]
