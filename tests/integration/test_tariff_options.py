@@ -338,7 +338,7 @@ async def test_a_grant_that_makes_no_sense_is_refused_by_name(database, field, w
 
 
 async def test_a_grant_that_is_repeated_after_it_has_begun_is_still_the_same_grant(database):
-    """An instant that is past is refused, but not to who repeats an order: it was not when the order was first given."""
+    """What is past is refused, but not to who repeats an order: it was not past when the order was first given."""
     options = Options(database)
     await options.grant("1001", "weekend", begins="2999-01-01", reference="order-1")
 
