@@ -657,6 +657,15 @@ $$;
 ---------------------------------------------------------------------------------------------------------------
 -- What calls use up besides money: packages, under the lock of their account, and routes, under the lock of their load
 
+-- Whether what was left of a package in a period has been carried into a later one: then nothing more of it can be had.
+CREATE FUNCTION is_carried(p_bucket smallint, p_subscriber_id bigint, p_package_id bigint, p_period_start date)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM package_usage WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id
+          AND package_id = p_package_id AND period_start > p_period_start
+    ) AND EXISTS (SELECT FROM packages WHERE package_id = p_package_id AND carry_over <> 'none')
+$$;
+
 -- Hold exactly so many seconds of each package, or nothing; whether there were so many left. Opens the period.
 CREATE FUNCTION hold_packages(p_bucket smallint, p_account_id bigint, p_subscriber_id bigint, p_packages package_use[])
 RETURNS boolean LANGUAGE plpgsql AS $$
@@ -673,6 +682,8 @@ BEGIN
         SELECT FROM unnest(p_packages) u JOIN package_usage p ON p.bucket = p_bucket
           AND p.subscriber_id = p_subscriber_id AND p.package_id = u.package_id AND p.period_start = u.period_start
         WHERE p.allowance - p.used - p.held < u.seconds
+           OR p.allowance IS NOT NULL AND u.seconds > 0
+              AND is_carried(p_bucket, p_subscriber_id, u.package_id, u.period_start)
     ) THEN
         RETURN false;
     END IF;
