@@ -1036,7 +1036,7 @@ DECLARE
     fewer    integer[];
     refused  bigint[] := '{}';  -- items that asked for more of a package than is left
     demand   package_demand;
-    held     package_demand[] := '{}';
+    granted_demands  package_demand[] := '{}';
     settlement   package_settlement;
     settlements  package_settlement[];
 BEGIN
@@ -1049,7 +1049,7 @@ BEGIN
     IF EXISTS (SELECT FROM unnest(p_requests) r WHERE cardinality(r.packages) > 0) THEN
         FOR demand IN SELECT * FROM demands_of(p_bucket, p_requests) LOOP
             IF hold_packages(p_bucket, demand.account_id, demand.subscriber_id, demand.more) THEN
-                held := held || demand;
+                granted_demands := granted_demands || demand;
             ELSE
                 refused := refused || demand.ord;
             END IF;
@@ -1175,7 +1175,7 @@ BEGIN
         -- Another transaction wrote a CDR of one of these keys under another account since we looked: look again.
         RAISE SQLSTATE '40001' USING MESSAGE = 'a call key was taken meanwhile';
     END IF;
-    FOREACH demand IN ARRAY held LOOP
+    FOREACH demand IN ARRAY granted_demands LOOP
         PERFORM free_packages(p_bucket, demand.subscriber_id, demand.more);
     END LOOP;
     FOREACH settlement IN ARRAY COALESCE(settlements, '{}') LOOP

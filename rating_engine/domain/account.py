@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -56,7 +56,7 @@ class Subscriber:
     quota: bool | None
     numbering_plan: str | None = None
     options: tuple[SubscriberOption, ...] = ()
-    aliases: Mapping[str, str] = NO_ALIASES
+    aliases: Mapping[str, str] = field(default_factory=lambda: NO_ALIASES)
 
 
 @dataclass(frozen=True, slots=True)

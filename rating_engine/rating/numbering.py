@@ -60,8 +60,7 @@ def destination_of(text: str, plan: NumberingPlan, aliases: Mapping[str, str] = 
     if len(text) > MAX_NUMBER_TEXT:
         raise InvalidNumber(f"is longer than {MAX_NUMBER_TEXT} characters")
     dialled = without_punctuation(text)
-    if dialled in aliases:
-        dialled = without_punctuation(aliases[dialled])
+    dialled = without_punctuation(aliases.get(dialled, dialled))
     dialled = dialled.removeprefix(max(filter(dialled.startswith, plan.technical_prefixes), key=len, default=""))
     if rewrite := longest_match(dialled, plan.rewrites):
         key, replacement = rewrite
@@ -85,7 +84,7 @@ def national(callerid: str, country_code: str) -> bool:
 
 def _nationwide(dialled: str, plan: NumberingPlan) -> str:
     """A number with the national prefix as an international one, any other as it is."""
-    if dialled.startswith("+") or (plan.international_prefix and dialled.startswith(plan.international_prefix)):
+    if plan.international_prefix and dialled.startswith(plan.international_prefix):
         return dialled
     if not plan.national_prefix or not dialled.startswith(plan.national_prefix):
         return dialled

@@ -101,9 +101,9 @@ class Schedule:
         return HOLIDAY if day in self.holidays else day.isoweekday()
 
     def _boundaries(self, start: datetime, seconds: int) -> Iterator[tuple[int, datetime]]:
-        """Every (second from `start`, wall clock) at which the band may change: the minutes windows start and end at,
-        midnight, and where the clock is put forward or back."""
-        minutes = sorted({0}.union(*((window.starts, window.ends) for window in self.windows)) - {MINUTES_PER_DAY})
+        """Every (second from `start`, wall clock) at which the band may change: the minutes at which windows start and
+        end, and where the clock is put forward or back."""
+        minutes = sorted({minute for window in self.windows for minute in (window.starts, window.ends)})
         for first, last, begins in _even_stretches(start, seconds, self.zone):
             if first:
                 yield first, begins

@@ -37,11 +37,12 @@ class RowSource(Protocol):
 class CallSources:
     """Who calls, on what tariff, at what rate, by which routes. Everything here may raise Unavailable.
 
-    `packages`: their states for a bucket and subscriber, by package and the day its period began.
+    `tariff`: with the decks that were in force at an instant and since. `packages`: their states for a bucket and
+    subscriber, by package and the day its period began.
     """
 
     subscriber: Callable[[str], Awaitable[Subscriber | None]]
-    tariff: Callable[[int], Awaitable[Tariff | None]]
+    tariff: Callable[[int, datetime], Awaitable[Tariff | None]]
     rate: RateSource
     row: RowSource
     routes: Callable[[], Awaitable[tuple[Route, ...]]]

@@ -94,10 +94,15 @@ class Finishing:
         raise Unavailable("the call kept changing")
 
     async def _rate_anew(self, call: FinishCall, subscriber: Subscriber) -> CallDetails:
-        """Details of a call whose prepare never reached us, at the rate of its start; an empty rate where none was."""
-        started_at = (call.ended_at or self._now()) - timedelta(seconds=call.seconds)
+        now = self._now()
         return await self._planning.rate_anew(
-            call.call_key, subscriber, call.destination, call.callerid, started_at, call.seconds
+            call.call_key,
+            subscriber,
+            call.destination,
+            call.callerid,
+            seconds=call.seconds,
+            started_at=(call.ended_at or now) - timedelta(seconds=call.seconds),
+            now=now,
         )
 
     async def _end(

@@ -171,7 +171,7 @@ class OfflineCalls:
     async def _subscriber(self, login: str) -> Subscriber | None:
         return self._expect().accounts[login].subscriber
 
-    async def _tariff(self, tariff_id: int) -> Tariff:
+    async def _tariff(self, tariff_id: int, at: datetime) -> Tariff:
         tariff = self._expect().decks.tariffs.get(tariff_id)
         if tariff is None:
             raise Unavailable("the tariff is not known")

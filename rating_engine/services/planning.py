@@ -267,22 +267,28 @@ class Planning:
     async def rate_anew(
         self,
         call_key: CallKey,
-        login_holder: Subscriber,
+        subscriber: Subscriber,
         destination: str,
         callerid: str | None,
-        at: datetime,
+        *,
         seconds: int,
+        started_at: datetime,
+        now: datetime,
     ) -> CallDetails:
-        """Details of a call whose prepare never reached us, by the prices of its start; no rate where there is none."""
-        dialled = await self.dialled(login_holder, destination, callerid)
+        """Details of a call whose prepare never reached us; without a rate where there is none.
+
+        It goes by the prices of its start, and where there were none then, by those of `now`.
+        """
+        dialled = await self.dialled(subscriber, destination, callerid)
         if isinstance(dialled, Declined):
             unusable = Dialled(normalise_callerid(destination), "", "")
-            return _details(call_key, login_holder, callerid, unusable, None, None, None, ())
-        price = await self._pricing.price(login_holder, dialled, at, max(seconds, 1))
-        if isinstance(price, Declined):
-            return _details(call_key, login_holder, callerid, dialled, None, None, None, ())
-        rate, packages = await self.with_packages(login_holder, price, at, 0)
-        return _details(call_key, login_holder, callerid, dialled, price, None, rate, packages)
+            return _details(call_key, subscriber, callerid, unusable, None, None, None, ())
+        for at in (started_at, now):
+            price = await self._pricing.price(subscriber, dialled, at, max(seconds, 1))
+            if not isinstance(price, Declined):
+                rate, packages = await self.with_packages(subscriber, price, at, 0)
+                return _details(call_key, subscriber, callerid, dialled, price, None, rate, packages)
+        return _details(call_key, subscriber, callerid, dialled, None, None, None, ())
 
 
 def _details(

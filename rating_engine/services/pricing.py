@@ -90,7 +90,7 @@ class Pricing:
 
         Errors: Unavailable.
         """
-        tariff = await self._tariff(tariff_id)
+        tariff = await self._tariff(tariff_id, at)
         if tariff is None:
             return None
         number = Dialled(dialled.routing_number or dialled.destination, "", dialled.origin)
@@ -110,7 +110,7 @@ class Pricing:
     async def _tariffs_of(self, subscriber: Subscriber, at: datetime) -> tuple[Tariff, ...]:
         """Options first, in their order, so that of equal prefixes theirs count."""
         ids = [one.tariff_id for one in subscriber.options if one.effective_from <= at < one.effective_to]
-        tariffs = [await self._tariff(tariff_id) for tariff_id in (*ids, subscriber.tariff_id)]
+        tariffs = [await self._tariff(tariff_id, at) for tariff_id in (*ids, subscriber.tariff_id)]
         return tuple(tariff for tariff in tariffs if tariff is not None)
 
     async def _through_bands(

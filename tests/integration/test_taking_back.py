@@ -178,7 +178,7 @@ async def test_a_call_prepared_while_its_finish_is_under_way_is_charged_at_the_r
             await publish_deck(engine.database, rates={"49": CENT_A_SECOND})
             await engine.ledger.reserve(reserve_request(subscriber, replace(deck, deck_id=await newest_deck()), "1"))
             await publish_deck(engine.database, rates={"49": Rate(price_1="6", price_unit="minute")})
-            engine.rate_decks.forget_all()
+            engine.memory.rate_decks.forget_all()
         return found
 
     async def newest_deck() -> int:

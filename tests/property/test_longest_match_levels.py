@@ -1,4 +1,4 @@
-"""Law: memory, Redis and PostgreSQL give the answer that trying every prefix gives."""
+"""Law: memory, Redis and PostgreSQL give the answer that looking at every row of the deck gives, for every call."""
 
 from __future__ import annotations
 
@@ -12,25 +12,17 @@ from rating_engine.rating.rate import Rate
 from rating_engine.services.rate_decks import Level, RateDecks
 from rating_engine.storage.pool import Database
 from rating_engine.storage.rate_cache import RateCache
-from rating_engine.storage.rate_decks import published_deck
-from tests.support.decks import BLOCKED, make_tariff, replace_deck
-
-DIGITS = "0123"  # few digits, so that prefixes meet often
-DECKS = st.dictionaries(
-    st.text(DIGITS, min_size=1, max_size=6), st.sampled_from(["0.01", "0.02", BLOCKED]), min_size=1, max_size=20
-)
-NUMBERS = st.lists(st.text(DIGITS, min_size=1, max_size=9), min_size=1, max_size=12)
+from tests.support.deck_calls import Call, brute_force, calls, decks
+from tests.support.decks import BLOCKED, DeckRow, deck_now, make_tariff, publish_rows
 
 Answer = tuple[str, Rate] | None
 
 
-def brute_force(prices: dict[str, str], number: str) -> Answer:
-    """Every prefix of the deck is tried."""
-    matching = [prefix for prefix in prices if number.startswith(prefix)]
-    if not matching:
+def expected_answer(deck: list[DeckRow], call: Call) -> Answer:
+    row = brute_force(deck, call)
+    if row is None or row.price == BLOCKED:
         return None
-    prefix = max(matching, key=len)
-    return None if prices[prefix] == BLOCKED else (prefix, Rate(price_1=prices[prefix], price_unit="minute"))
+    return row.prefix, Rate(price_1=row.price, price_unit="minute")
 
 
 class Levels:
@@ -42,23 +34,28 @@ class Levels:
         self.tariff_id = tariff_id
         self.seen: Counter[Level] = Counter()
 
-    async def check(self, prices: dict[str, str], numbers: list[str]) -> None:
-        await replace_deck(self.database, self.tariff_id, prices)
-        expected = [brute_force(prices, number) for number in numbers]
+    async def check(self, deck: list[DeckRow], some: list[Call]) -> None:
+        await self.database.fetch("UPDATE rate_decks SET state = 'withdrawn'")
+        await publish_rows(self.database, self.tariff_id, deck, effective_from=min(call.at for call in some))
+        expected = [expected_answer(deck, call) for call in some]
         cold = self._process(self.cache)
-        assert await self._answers(cold, numbers) == expected, "PostgreSQL, and what it put into memory"
-        assert await self._answers(cold, numbers) == expected, "memory"
-        deck = await published_deck(self.database, self.tariff_id)
-        assert deck is not None
-        await self.cache.find(deck, ["-"])  # when this is answered, every write before it has arrived
-        assert await self._answers(self._process(self.cache), numbers) == expected, "Redis"
-        assert await self._answers(self._process(None), numbers) == expected, "no Redis"
+        assert await self._answers(cold, some) == expected, "PostgreSQL, and what it put into memory"
+        assert await self._answers(cold, some) == expected, "memory"
+        await self.cache.find(await deck_now(self.database, self.tariff_id), ["-"])  # then every write has arrived
+        warm = self._process(self.cache)
+        assert await self._answers(warm, some) == expected, "Redis"
+        assert await self._answers(warm, some) == expected, "memory that was filled from Redis"
+        assert await self._answers(self._process(None), some[::-1]) == expected[::-1], "no Redis"
 
     def _process(self, cache: RateCache | None) -> RateDecks:
         return RateDecks(self.database, cache, observe_lookup=lambda level: self.seen.update([level]))
 
-    async def _answers(self, decks: RateDecks, numbers: list[str]) -> list[Answer]:
-        found = [await decks.match_rate(self.tariff_id, number) for number in numbers]
+    async def _answers(self, decks: RateDecks, some: list[Call]) -> list[Answer]:
+        tariff = await decks.tariff(self.tariff_id)
+        assert tariff is not None
+        found = [
+            await decks.match_rate(tariff, call.number, at=call.at, origin=call.origin, band=call.band) for call in some
+        ]
         return [None if match is None else (match.prefix, match.rate) for match in found]
 
 
@@ -78,10 +75,10 @@ def test_every_level_gives_the_answer_of_brute_force(database_url: str, redis_ur
     try:
         levels = loop.run_until_complete(start())
 
-        @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-        @given(DECKS, NUMBERS)
-        def check(prices: dict[str, str], numbers: list[str]) -> None:
-            loop.run_until_complete(levels.check(prices, numbers))
+        @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        @given(decks(), st.lists(calls(), min_size=1, max_size=12))
+        def check(deck: list[DeckRow], some: list[Call]) -> None:
+            loop.run_until_complete(levels.check(deck, some))
 
         check()
         assert {Level.MEMORY, Level.REDIS, Level.POSTGRES, Level.NONE} == set(levels.seen)

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
 from rating_engine.domain.tariff import PublishedDeck, RateMatch
+from rating_engine.rating.matching import EVER_SINCE, FOR_EVER
 from rating_engine.services.rate_decks import RateDecks
 from rating_engine.storage.pool import Database
 from rating_engine.storage.tariffs import load_named_tariff, load_tariff
 
 INSERT_RATES = """
-    INSERT INTO rates (deck_id, prefix, direction, price_1, price_n, blocked)
-    SELECT $1, prefix, direction, COALESCE(price, 0), COALESCE(price, 0), price IS NULL
-    FROM unnest($2::text[], $3::text[], $4::numeric[]) AS r(prefix, direction, price)"""
+    INSERT INTO rates (deck_id, prefix, origin, band, effective_from, effective_to, direction, price_1, price_n,
+                       blocked)
+    SELECT $1, prefix, origin, band, since, until, direction, COALESCE(price, 0), COALESCE(price, 0), price IS NULL
+    FROM unnest($2::text[], $3::text[], $4::text[], $5::timestamptz[], $6::timestamptz[], $7::text[], $8::numeric[])
+         AS r(prefix, origin, band, since, until, direction, price)"""
 BLOCKED = "blocked"  # for a price
+
+
+@dataclass(frozen=True, slots=True)
+class DeckRow:
+    """A row of a deck: its price a minute (or BLOCKED), and for which calls it counts."""
+
+    prefix: str
+    price: str
+    origin: str = ""
+    band: str = ""
+    since: datetime = EVER_SINCE
+    until: datetime = FOR_EVER
 
 
 async def make_tariff(database: Database, name: str = "retail", currency: str = "EUR") -> int:
@@ -32,22 +48,43 @@ async def replace_deck(
     database: Database, tariff_id: int, prices: Mapping[str, str], direction: str = "somewhere"
 ) -> int:
     """Publish a deck with these prices a minute (or BLOCKED) by prefix; returns its id."""
+    return await publish_rows(
+        database, tariff_id, [DeckRow(prefix, price) for prefix, price in prices.items()], direction=direction
+    )
+
+
+async def publish_rows(
+    database: Database,
+    tariff_id: int,
+    rows: Sequence[DeckRow],
+    *,
+    effective_from: datetime | None = None,
+    direction: str = "somewhere",
+) -> int:
+    """Publish a deck that is in force from an instant on (None: now); returns its id."""
     async with database.connection() as connection, connection.transaction():
         deck_id: int = await connection.fetchval(
             """INSERT INTO rate_decks (tariff_id, version, state, effective_from, rate_count, longest_prefix,
                                        published_at)
-               SELECT $1, 1 + COALESCE(max(version), 0), 'published', clock_timestamp(), $2, $3, clock_timestamp()
+               SELECT $1, 1 + COALESCE(max(version), 0), 'published', COALESCE($4, clock_timestamp()), $2, $3,
+                      clock_timestamp()
                FROM rate_decks WHERE tariff_id = $1 RETURNING deck_id""",
             tariff_id,
-            len(prices),
-            max(map(len, prices)),
+            len(rows),
+            max(len(row.prefix) for row in rows),
+            effective_from,
         )
         await connection.execute(
             INSERT_RATES,
             deck_id,
-            list(prices),
-            [direction] * len(prices),
-            [None if price == BLOCKED else Decimal(price) for price in prices.values()],
+            [row.prefix for row in rows],
+            [row.origin for row in rows],
+            [row.band for row in rows],
+            # the driver takes for infinite what has no time zone
+            [row.since.replace(tzinfo=None) if row.since == EVER_SINCE else row.since for row in rows],
+            [row.until.replace(tzinfo=None) if row.until == FOR_EVER else row.until for row in rows],
+            [direction] * len(rows),
+            [None if row.price == BLOCKED else Decimal(row.price) for row in rows],
         )
     return deck_id
 
