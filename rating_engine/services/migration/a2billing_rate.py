@@ -46,15 +46,18 @@ def read_rate(row: Record, min_duration: int) -> Reading:
     """
     findings: list[tuple[Kind, str, str]] = []
     grace = whole(row, "additional_grace")
+    tiers = _tiers(row)
+    initial, block = whole(row, "initblock"), whole(row, "billingblock")
     fields: dict[str, Any] = {
-        **blocks(whole(row, "initblock"), whole(row, "billingblock")),
+        # before tiers, an initial block is the least that is billed; without one that is a second
+        **blocks(initial or (1 if tiers else 0), block),
         "price_1": _positive(row, "rateinitial", findings),
         "price_unit": PriceUnit.MINUTE,
         "connect_fee": _positive(row, "connectcharge", findings),
         "grace_period": max(0, min_duration - 1 - grace),
         "minimum_charge": _not_negative(row, "minimal_cost"),
         "added_seconds": grace,
-        "tiers": _tiers(row),
+        "tiers": tiers,
         "decimals": DECIMALS,
         "increment_mode": IncrementMode.TOTAL,
     }
@@ -63,9 +66,9 @@ def read_rate(row: Record, min_duration: int) -> Reading:
     above, to = whole(row, "rounding_threshold"), whole(row, "rounding_calltime")
     if 0 < above < to:  # with either of them 0 A2Billing does not round
         fields |= {"round_up_above": above, "round_up_to": to}
-    block, seconds = _not_negative(row, "additional_block_charge"), whole(row, "additional_block_charge_time")
-    if block and seconds:
-        fields |= {"block_charge": block, "block_seconds": seconds}
+    charge, seconds = _not_negative(row, "additional_block_charge"), whole(row, "additional_block_charge_time")
+    if charge and seconds:
+        fields |= {"block_charge": charge, "block_seconds": seconds}
     rate = _rate(fields)
     _tell_rules(rate, findings)
     return Reading(rate, findings)
@@ -158,13 +161,13 @@ def _tell_rules(rate: Rate, findings: list[tuple[Kind, str, str]]) -> None:
             (
                 Kind.MAPPED,
                 "tiers",
-                "progressive prices (A, B, C) are tiers; a tier's last block is paid whole, as there",
+                "progressive prices (A, B, C) are tiers, with the last block of each paid whole",
             ),
             (
                 Kind.OTHERWISE,
                 "tier-end",
-                "where a tier ends just before the money does, A2Billing may stop the call there; here it goes on as far"
-                " as the money goes",
+                "where a tier ends just before the money does, A2Billing may stop the call there; here it goes on as"
+                " far as the money goes",
             ),
         ]
     named = (

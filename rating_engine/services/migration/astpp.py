@@ -10,7 +10,7 @@ from itertools import groupby
 from typing import ClassVar, Final
 
 from rating_engine.domain.errors import InvalidRequest
-from rating_engine.rating.money import PRICE_DECIMALS, format_amount, parse_amount, quantise
+from rating_engine.rating.money import EXACT, PRICE_DECIMALS, format_amount, parse_amount, quantise
 from rating_engine.rating.rate import IncrementMode, InvalidRate, PriceUnit, Rate
 from rating_engine.services.deck_file.codes import shown
 from rating_engine.services.deck_file.errors import RowRejected
@@ -196,7 +196,7 @@ class _Mapping:
                 "inc: is 0, which stands for the increment of the rate group, and there is none"
                 + (": say --increments FIRST/NEXT" if group.is_of_file else "")
             )
-        price = money(record, "cost") * (100 + group.markup) / 100
+        price = EXACT.multiply(money(record, "cost"), EXACT.add(Decimal(100), group.markup)).scaleb(-2, EXACT)
         kept = quantise(price, PRICE_DECIMALS)
         try:
             rate = Rate(
@@ -287,7 +287,9 @@ _LIMIT: Final = (
     " seconds, so that a call may overdraw its account; here a call is limited to what it can pay"
 )
 _THOUSANDS: Final = (
-    "ASTPP writes amounts with thousands separators, so that a call of 1,000 and more is charged 1 or nothing; here it is"
-    " charged"
+    "ASTPP writes amounts with thousands separators, so that a call of 1,000 and more is charged 1 or nothing; here it"
+    " is charged"
 )
-_RESELLERS: Final = "rate groups of resellers: the chain of their resellers, each charged by a rate group of its own, has no counterpart"
+_RESELLERS: Final = (
+    "rate groups of resellers: that each reseller of a chain is charged by a rate group of its own has no counterpart"
+)

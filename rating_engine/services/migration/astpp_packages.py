@@ -64,9 +64,7 @@ def packages_of(work: Work, plan: Plan) -> Iterator[tuple[FreePackage, Covered]]
     if plan.plan_id is None:
         return
     for record in list(work.scratch.rows("SELECT * FROM products WHERE product_category = ?", _PACKAGE_CATEGORY)):
-        groups = [
-            one.strip() for one in (record["apply_on_rategroups"] or "").split(",") if one.strip() not in ("", "0")
-        ]
+        groups = {one.strip() for one in (record["apply_on_rategroups"] or "").split(",")} - {"", "0"}
         if not groups or plan.plan_id in groups:
             seconds = whole(record, "free_minutes") * 60
             days = whole(record, "billing_days")
@@ -94,15 +92,15 @@ def _package(
     work.report.add(
         Kind.MAPPED,
         "packages",
-        "packages: each is an option, a tariff with the rates of the numbers it covers and its free seconds, to be given"
-        " to the subscribers that have it",
+        "packages: each is an option, a tariff with the rates of the numbers it covers and its free seconds, to be"
+        " given to the subscribers that have it",
         example=label,
     )
     work.report.add(
         Kind.OTHERWISE,
         "package-whole",
-        "packages: in ASTPP a call is free as a whole as long as a second is left, and whole minutes are used up; here the"
-        " seconds left are free, and billed seconds are used up",
+        "packages: in ASTPP a call is free as a whole as long as a second is left, and whole minutes are used up; here"
+        " the seconds left are free, and billed seconds are used up",
         example=label,
     )
     yield FreePackage(label, seconds, _PERIODS.get(days, Period.MONTH), waives_fees=True), covered

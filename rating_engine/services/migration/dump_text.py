@@ -5,6 +5,7 @@ Law: a token is never cut. Where a match could go on behind the window, more is 
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import re
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ PIECE_BYTES: Final = 256 * 1024  # read at a time
 AHEAD_BYTES: Final = 64 * 1024  # in the window where a statement begins: its name and columns are shorter
 MAX_TOKEN_BYTES: Final = 64 * 1024 * 1024  # the most that MySQL takes as one value by default; more is no dump
 
-_SPACE: Final = re.compile(rb"\s+")
+_SPACE: Final = re.compile(rb"(?:\s|\xef\xbb\xbf)+")  # with a byte order mark
 _COMMENT: Final = re.compile(rb"--[^\n]*|#[^\n]*|/\*.*?\*/", re.DOTALL)
 _COMMENT_START: Final = re.compile(rb"--(?=[\s\x01-\x20-]|$)|#|/\*")
 
@@ -88,6 +89,11 @@ class DumpText:
         """Close the file."""
         self._file.close()
         self._raw.close()
+
+    def begins_with(self, pattern: re.Pattern[bytes]) -> bool:
+        """Whether the text begins so, past a byte order mark."""
+        self._ahead()
+        return pattern.match(self._window.removeprefix(codecs.BOM_UTF8)) is not None
 
     def statement(self) -> bool:
         """Go to the beginning of the next statement, past spaces, comments and empty statements. False at the end."""

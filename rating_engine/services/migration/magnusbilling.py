@@ -310,8 +310,8 @@ _LIMIT: Final = (
     " of the limit); here a call is limited to what it can pay"
 )
 _FLOAT: Final = (
-    "MagnusBilling computes in floats, so that a limit may lack an increment (0.70 at 0.10 a minute, 60/60: 360 s instead"
-    " of 420); here amounts are exact"
+    "MagnusBilling computes in floats, so that a limit may lack an increment (0.70 at 0.10 a minute, 60/60: 360 s"
+    " instead of 420); here amounts are exact"
 )
 _PLACES: Final = (
     "MagnusBilling charges at 6 decimals a balance that keeps 4, so that small charges are lost; here all 6 are kept"

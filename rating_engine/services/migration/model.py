@@ -20,7 +20,8 @@ class Options:
 
     `tariff`: name of the tariff, where one rate plan is imported. `plans`: names of the rate plans to take; empty: all.
     `time_zone`: of the old server, whose clock its rates go by. `columns`: of an A2Billing CSV file without a header,
-    after the three that always come first. `increments`: those of an ASTPP rate group, for its CSV file. `min_duration`: A2Billing's min_duration_2bill; None: as the dump says.
+    after the three that always come first. `increments`: those of an ASTPP rate group, for its CSV file.
+    `min_duration`: A2Billing's min_duration_2bill; None: as the dump says.
     `cost`: whether cost decks are made too. `now`: what was over before it is not taken.
     """
 

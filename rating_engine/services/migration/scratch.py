@@ -26,9 +26,10 @@ class Scratch:
         self.tables = tables
         self._connection = connection
         connection.row_factory = sqlite3.Row
+        connection.execute("CREATE TABLE noted (of_table TEXT, row_id INTEGER, line INTEGER, reason TEXT)")
         for table, columns in tables.items():
             named = ", ".join(f'"{name}" TEXT' for name in columns)
-            connection.execute(f'CREATE TABLE "{table}" (line INTEGER, {named})')
+            connection.execute(f'CREATE TABLE "{table}" (rowid INTEGER PRIMARY KEY, line INTEGER, {named})')
 
     def add(self, table: str, columns: Sequence[str], rows: Iterator[tuple[int, Sequence[str | None]]]) -> int:
         """Store rows whose values are in the order of `columns`, of which any may be unknown here; how many."""
@@ -53,6 +54,24 @@ class Scratch:
     def rows(self, query: str, *values: object) -> Iterator[Record]:
         """The rows of a query, one after the other."""
         yield from self._connection.execute(query, values)
+
+    def note(self, table: str, row_id: int, line: int, reason: str) -> None:
+        """Remember that a row was rejected; `table` and `row_id` are '' and 0 for a line of a CSV file."""
+        self._connection.execute("INSERT INTO noted VALUES (?, ?, ?, ?)", (table, row_id, line, reason))
+
+    def notes(self) -> Iterator[tuple[str, int, int, str]]:
+        """What was noted, in the order of the lines."""
+        yield from self._connection.execute("SELECT * FROM noted ORDER BY line, row_id")
+
+    def noted_tables(self) -> Iterator[str]:
+        """The tables with rejected rows."""
+        for record in self._connection.execute("SELECT DISTINCT of_table FROM noted ORDER BY 1"):
+            yield record[0]
+
+    def record(self, table: str, row_id: int) -> Record:
+        """One row."""
+        found: Record = self._connection.execute(f'SELECT * FROM "{table}" WHERE rowid = ?', (row_id,)).fetchone()  # noqa: S608  # ours
+        return found
 
     def count(self, table: str) -> int:
         """How many rows a table has."""

@@ -1,16 +1,17 @@
-"""CSV files of rate cards, as the three systems write and take them: with a header, or with columns in a known order."""
+"""CSV files of rate cards, as the three systems write and take them: with a header, or columns in a known order."""
 
 from __future__ import annotations
 
-import csv
 import gzip
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
 
+from rating_engine.services.deck_file.errors import RowRejected
+from rating_engine.services.deck_file.source import split
 from rating_engine.services.migration.dump_text import DumpError, is_gzipped
 from rating_engine.services.migration.model import Options
 from rating_engine.services.migration.peer import TableFormat
@@ -39,17 +40,34 @@ class TableFile:
         """Names in the header that say nothing here."""
         return tuple(name for name, column in zip(self.header, self.columns, strict=True) if name and not column)
 
-    def rows(self) -> Iterator[tuple[int, Sequence[str | None]]]:
-        """The rows with their lines; empty ones are stepped over. Raises DumpError."""
+    def rows(self, reject: Callable[[int, str], None]) -> Iterator[tuple[int, Sequence[str | None]]]:
+        """The rows with their lines; empty ones are stepped over, and those whose cells are not clear rejected.
+
+        A row is one line, so that a quote that is not closed costs its row alone. Raises DumpError: unreadable.
+        """
         width = len(self.columns)
-        with _opened(self.path, self.encoding) as file:
-            reader = csv.reader(file, delimiter=self.delimiter)
+        for number, line in self.lines():
             try:
-                for cells in reader:
-                    if reader.line_num > self.header_lines and any(cell.strip() for cell in cells):
-                        yield reader.line_num, [*cells[:width], *[None] * (width - len(cells))]
-            except (csv.Error, OSError) as error:
-                raise DumpError(f"{self.path}, line {reader.line_num}: {error}") from error
+                cells = split(line, self.delimiter)
+            except RowRejected as error:
+                reject(number, str(error))
+                continue
+            if any(map(str.strip, cells[width:])):
+                reject(
+                    number, f"has {len(cells)} cells, not {width}: one with the delimiter in it must stand in quotes"
+                )
+            else:
+                yield number, [*cells[:width], *[None] * (width - len(cells))]
+
+    def lines(self) -> Iterator[tuple[int, str]]:
+        """The lines below the header that say something. Raises DumpError."""
+        with _opened(self.path, self.encoding) as file:
+            try:
+                for number, line in enumerate(file, start=1):
+                    if number > self.header_lines and line.strip(f' \t\r\n"{self.delimiter}'):
+                        yield number, line.rstrip("\r\n")
+            except (OSError, EOFError) as error:
+                raise DumpError(f"{self.path} cannot be read: {error}") from error
 
 
 def open_table(path: Path, form: TableFormat, options: Options) -> TableFile:
@@ -60,12 +78,12 @@ def open_table(path: Path, form: TableFormat, options: Options) -> TableFile:
     first = next((number for number, line in enumerate(lines) if line.strip()), None)
     if first is None:
         raise DumpError(f"{path} is empty")
-    split = {mark: next(csv.reader([lines[first]], delimiter=mark)) for mark in DELIMITERS}
-    named = {mark: [_column(cell, form) for cell in cells] for mark, cells in split.items()}
+    cells_by = {mark: _cells(lines[first], mark) for mark in DELIMITERS}
+    named = {mark: [_column(cell, form) for cell in cells] for mark, cells in cells_by.items()}
     delimiter, columns = max(named.items(), key=lambda one: sum(map(bool, one[1])))
     if set(form.needed) <= set(columns):
         _refuse_twice(path, columns)
-        header = tuple(cell.strip() for cell in split[delimiter])
+        header = tuple(cell.strip() for cell in cells_by[delimiter])
         return TableFile(path, encoding, delimiter, header, tuple(columns), first + 1)
     return _without_header(path, encoding, lines[first], form, options)
 
@@ -79,7 +97,7 @@ def _without_header(path: Path, encoding: str, line: str, form: TableFormat, opt
             raise DumpError(f"--columns: {column!r} is none of {', '.join(form.columns)}")
     positions = (*form.positions, *options.columns)
     for mark in DELIMITERS:
-        cells = next(csv.reader([line], delimiter=mark))
+        cells = _cells(line, mark)
         while len(cells) > len(form.positions) and not cells[-1].strip():  # a delimiter at the end of the line
             cells.pop()
         if len(cells) >= 3 and cells[0].strip().removeprefix("+").isalnum():
@@ -93,6 +111,13 @@ def _without_header(path: Path, encoding: str, line: str, form: TableFormat, opt
         f"{path}: neither a header that names {wanted}, nor rows of {', '.join(form.positions[:3])}. The file begins"
         f" with: {line.strip()[:200]!r}"
     )
+
+
+def _cells(line: str, mark: str) -> list[str]:
+    try:
+        return split(line.rstrip("\r\n"), mark)
+    except RowRejected:
+        return []
 
 
 def _column(cell: str, form: TableFormat) -> str:
@@ -127,5 +152,5 @@ def _encoding(path: Path) -> str:
 def _opened(path: Path, encoding: str) -> TextIO:
     errors = "strict" if encoding.startswith("utf") else "replace"
     if is_gzipped(path):
-        return io.TextIOWrapper(gzip.open(path), encoding, errors, newline="")  # noqa: SIM115  # closed with the wrapper
-    return path.open(encoding=encoding, errors=errors, newline="")
+        return io.TextIOWrapper(gzip.open(path), encoding, errors, newline=None)
+    return path.open(encoding=encoding, errors=errors, newline=None)
