@@ -504,7 +504,8 @@ CREATE TABLE ledger_entries (
     amount         numeric(20, 6) NOT NULL,          -- signed: a charge is negative
     balance_after  numeric(20, 6) NOT NULL,
     call_key       text COLLATE "C",
-    reference      text CHECK (length(reference) BETWEEN 1 AND 200),  -- the idempotency key of a top-up
+    reference      text CHECK (length(reference) BETWEEN 1 AND 200),  -- the idempotency key of a top-up or a fee
+    subject        text NOT NULL DEFAULT '',         -- what a fee was for
     created_at     timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (bucket, account_id, entry_id)
 );
@@ -1241,4 +1242,80 @@ BEGIN
       VALUES (p_bucket, p_account_id, p_kind, p_amount, account.balance + p_amount, p_reference);
     UPDATE accounts SET balance = balance + p_amount WHERE bucket = p_bucket AND account_id = p_account_id;
     RETURN ROW('posted', account.balance + p_amount)::post_entry_answer;
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
+-- switch_tariff: a subscriber changes to another tariff or takes an option, and its account pays what that costs, in
+-- one transaction. A reference is an idempotency key, as in post_entry: with one, even what costs nothing has its entry.
+-- The price was worked out from `p_tariff_version` (stale: look again), in the account's currency. Limits of what may
+-- be spent a day or month are for calls; a fee doesn't count there.
+
+CREATE TYPE switch_answer AS (
+    outcome text,               -- switched, unchanged (has it already), repeated, conflict (the reference was used for
+                                -- something else), stale, wrong_kind (an option as tariff, or the other way round),
+                                -- too_many (options), insufficient_funds, unknown
+    balance numeric
+);
+
+CREATE FUNCTION switch_tariff(
+    p_bucket smallint, p_account_id bigint, p_subscriber_id bigint, p_tariff_id bigint, p_tariff_version integer,
+    p_is_option boolean, p_max_options integer,
+    p_from timestamptz, p_to timestamptz,      -- of an option; NULL: from now on, for ever
+    p_position integer,                        -- of an option; NULL: after those the subscriber has
+    p_price numeric, p_reference text
+) RETURNS switch_answer LANGUAGE plpgsql AS $$
+DECLARE
+    account  accounts;
+    party    subscribers;
+    tariff   tariffs;
+    earlier  ledger_entries;
+    begins   timestamptz := COALESCE(p_from, now());
+    ends     timestamptz := COALESCE(p_to, 'infinity');
+    label    text;
+BEGIN
+    SELECT * INTO account FROM accounts WHERE bucket = p_bucket AND account_id = p_account_id FOR NO KEY UPDATE;
+    SELECT * INTO party FROM subscribers
+      WHERE subscriber_id = p_subscriber_id AND bucket = p_bucket AND account_id = p_account_id;
+    -- Locked against becoming an option, or none; an import into it goes on beside this.
+    SELECT * INTO tariff FROM tariffs WHERE tariff_id = p_tariff_id FOR KEY SHARE;
+    IF account IS NULL OR party IS NULL OR tariff IS NULL THEN
+        RETURN ROW('unknown', NULL)::switch_answer;
+    END IF;
+    label := format('%s %s for %s', CASE WHEN p_is_option THEN 'option' ELSE 'tariff' END, tariff.name, party.login);
+    SELECT * INTO earlier FROM ledger_entries
+      WHERE bucket = p_bucket AND account_id = p_account_id AND reference = p_reference;
+    IF FOUND THEN
+        RETURN ROW(CASE WHEN earlier.kind = 'fee' AND earlier.subject = label THEN 'repeated' ELSE 'conflict' END,
+                   account.balance)::switch_answer;
+    ELSIF tariff.is_option <> p_is_option THEN
+        RETURN ROW('wrong_kind', account.balance)::switch_answer;
+    ELSIF tariff.version <> p_tariff_version THEN
+        RETURN ROW('stale', account.balance)::switch_answer;
+    ELSIF party.tariff_id = p_tariff_id OR p_is_option AND EXISTS (
+        SELECT FROM subscriber_options
+        WHERE subscriber_id = p_subscriber_id AND tariff_id = p_tariff_id
+          AND effective_from < ends AND effective_to > begins
+    ) THEN
+        RETURN ROW('unchanged', account.balance)::switch_answer;
+    ELSIF p_is_option AND p_max_options <= (
+        SELECT count(*) FROM subscriber_options WHERE subscriber_id = p_subscriber_id AND effective_to > now()
+    ) THEN
+        RETURN ROW('too_many', account.balance)::switch_answer;
+    -- Credit without a limit has no overdraft (NULL), and what costs nothing needs no money.
+    ELSIF p_price > 0 AND account.balance + account.overdraft - account.reserved < p_price THEN
+        RETURN ROW('insufficient_funds', account.balance)::switch_answer;
+    END IF;
+    IF p_is_option THEN
+        INSERT INTO subscriber_options (subscriber_id, tariff_id, position, effective_from, effective_to)
+        SELECT p_subscriber_id, p_tariff_id, COALESCE(p_position, max(position) + 1, 1), begins, ends
+        FROM subscriber_options WHERE subscriber_id = p_subscriber_id AND effective_to > now();
+    ELSE
+        UPDATE subscribers SET tariff_id = p_tariff_id, tariff_since = now() WHERE subscriber_id = p_subscriber_id;
+    END IF;
+    IF p_price > 0 OR p_reference IS NOT NULL THEN
+        INSERT INTO ledger_entries (bucket, account_id, kind, amount, balance_after, reference, subject)
+          VALUES (p_bucket, p_account_id, 'fee', -p_price, account.balance - p_price, p_reference, label);
+        UPDATE accounts SET balance = balance - p_price WHERE bucket = p_bucket AND account_id = p_account_id;
+    END IF;
+    RETURN ROW('switched', account.balance - p_price)::switch_answer;
 END $$;

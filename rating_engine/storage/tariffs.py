@@ -20,11 +20,10 @@ from rating_engine.storage.pool import Database
 
 # An engine's clock may be behind the database's: so much earlier a deck that was replaced still prices calls.
 CLOCKS_APART: Final = timedelta(hours=1)
-DECKS_KEPT: Final = 100  # of a timeline: what is ahead, and the one in force; a carrier sends a deck a week at most
 
 # Lists come as JSON, so that one row is one tariff. Decks: the one in force at
 # $2, and all that come after it.
-_TARIFF: Final = f"""
+_TARIFF: Final = """
     SELECT t.tariff_id, t.version, t.name, t.currency, t.multiplier, t.decimals, t.increment_mode, t.duration_rounding,
            t.minimum_charge, t.time_zone, t.band_mode, t.by_routing_number, t.route_order, t.allow_loss,
            (SELECT json_agg(json_build_object('band', band, 'days', days, 'starts', starts, 'ends', ends)
@@ -51,8 +50,8 @@ _TARIFF: Final = f"""
                 WHERE d.tariff_id = t.tariff_id AND d.state = 'published'
                   AND d.effective_from >= COALESCE(
                       (SELECT effective_from FROM rate_decks WHERE deck_id = deck_at(t.tariff_id, $2)), '-infinity')
-                ORDER BY d.effective_from DESC, d.version DESC LIMIT {DECKS_KEPT}) AS deck)::text AS decks
-    FROM tariffs t WHERE {{condition}}"""  # noqa: S608  # made of constants
+                ORDER BY d.effective_from DESC, d.version DESC) AS deck)::text AS decks
+    FROM tariffs t WHERE {condition}"""
 BY_ID: Final = _TARIFF.format(condition="t.tariff_id = $1")
 BY_NAME: Final = _TARIFF.format(condition="t.name = $1")
 
