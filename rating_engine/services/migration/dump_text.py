@@ -20,26 +20,29 @@ MAX_TOKEN_BYTES: Final = 64 * 1024 * 1024  # the most that MySQL takes as one va
 
 _SPACE: Final = re.compile(rb"(?:\s|\xef\xbb\xbf)+")  # with a byte order mark
 _COMMENT: Final = re.compile(rb"--[^\n]*|#[^\n]*|/\*.*?\*/", re.DOTALL)
-_COMMENT_START: Final = re.compile(rb"--(?=[\s\x01-\x20-]|$)|#|/\*")
+_COMMENT_START: Final = re.compile(rb"--|#|/\*")
 
 
-def _piece(quoted: bytes) -> re.Pattern[bytes]:
+def _piece(quoted: bytes, comment: bytes, minus: bytes) -> re.Pattern[bytes]:
+    """What a statement is stepped over by: plain text, or something quoted, or a comment."""
     return re.compile(
-        rb"""[^'"`;/\-\#$]++
-        |"""
+        rb"""(?:[^'"`;/\-\#$]++|`[^`]*+`|"""
         + quoted
-        + rb"""
-        |`[^`]*+`
-        |(?P<comment>--[^\n]*+\n|\#[^\n]*+\n|/\*.*?\*/)
-        |\$(?P<tag>\w*+)\$.*?\$(?P=tag)\$
-        |;
-        |-(?!-)|/(?!\*)|\$\w*+(?=[^\w$])""",
+        + rb""")++
+        |;|/(?!\*)|\$\w*+(?=[^\w$])|\$(?P<tag>\w*+)\$.*?\$(?P=tag)\$
+        |(?P<comment>\#[^\n]*+\n|/\*.*?\*/|"""
+        + comment
+        + rb")|"
+        + minus,
         re.DOTALL | re.VERBOSE,
     )
 
 
-_PIECE: Final = _piece(rb"""'(?:[^'\\]++|\\.)*+'|"(?:[^"\\]++|\\.)*+\"""")
-_STANDARD_PIECE: Final = _piece(rb"""'[^']*+'|"[^"]*+\"""")
+# Of MySQL a comment has a space behind its dashes; else they are two minus signs.
+_PIECE: Final = _piece(
+    rb"""'(?:[^'\\]++|\\.)*+'|"(?:[^"\\]++|\\.)*+\"""", rb"--(?:[^\S\n][^\n]*+)?\n", rb"-(?=[^-]|-\S)"
+)
+_STANDARD_PIECE: Final = _piece(rb"""'[^']*+'|"[^"]*+\"""", rb"--[^\n]*+\n", rb"-(?!-)")
 _NOT_SQL: Final = {
     b"PGDMP": "is a dump in PostgreSQL's own format: write it again with pg_dump --format=plain",
     b"PK\x03\x04": "is a ZIP archive: unpack it first",

@@ -20,10 +20,12 @@ class Dialect:
 
 
 def _pattern(inside: bytes) -> re.Pattern[bytes]:
+    """One value. A string may have a character set before it, or a type behind it; E'...' always has escapes."""
     return re.compile(
-        rb"\s*+(?:(?P<prefix>_\w+\s*+|[EeNnXxBb](?='))?+(?:'(?P<single>(?:"
+        rb"\s*+(?:(?:[Ee]'(?P<escaped>(?:[^'\\]++|\\.|'')*+)'"
+        rb"|(?:_\w+\s*+|[NnXxBb](?='))?+(?:'(?P<single>(?:"
         + inside
-        + rb"|'')*+)'|\"(?P<double>(?:[^\"\\]++|\\.|\"\")*+)\")(?:::[\w .\[\]]++(?:\([\d,]*+\))?)?"
+        + rb"|'')*+)'|\"(?P<double>(?:[^\"\\]++|\\.|\"\")*+)\"))(?:::[\w .\[\]]++(?:\([\d,]*+\))?)?"
         rb"|(?P<bare>[^'\",()\s;][^'\",()]*+(?:\([^()']*+\))?[^'\",()]*+)|(?P<nothing>))\s*+(?P<end>[,)])",
         re.DOTALL,
     )
@@ -35,7 +37,7 @@ POSTGRESQL: Final = Dialect(False, _pattern(rb"[^']++"))
 # MySQL's escapes; of any other letter the letter itself counts.
 _ESCAPES: Final = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"0": b"\0", b"b": b"\b", b"Z": b"\x1a"}
 _COPY_ESCAPES: Final = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
-_BACKSLASH: Final = re.compile(rb"\\(.)", re.DOTALL)
+_ESCAPE: Final = re.compile(rb"(\\.)", re.DOTALL)
 _COPY_BACKSLASH: Final = re.compile(rb"\\([0-7]{1,3}|x[0-9A-Fa-f]{1,2}|.)", re.DOTALL)
 
 
@@ -64,23 +66,21 @@ def _value(match: re.Match[bytes], dialect: Dialect) -> Value:
     if (bare := match["bare"]) is not None:
         word = bare.strip()
         return None if word.upper() == b"NULL" else _text(word)
-    single = match["single"]
-    quoted = single if single is not None else match["double"]
-    if b"\\" in quoted and (dialect.backslash or match["prefix"] in (b"E", b"e")):
-        # doubled quotes first: an escaped quote beside a quote is not a doubled one
-        halves = re.split(rb"(\\.)", quoted, flags=re.DOTALL)
-        return _text(b"".join(_unescaped(half, single is not None) for half in halves))
-    return _text(_undoubled(quoted, single is not None))
+    if (quoted := match["escaped"]) is not None:
+        return _text(_unescaped(quoted, b"'"))
+    quote = b"'" if match["single"] is not None else b'"'
+    quoted = match["single"] if quote == b"'" else match["double"]
+    return _text(_unescaped(quoted, quote) if dialect.backslash else quoted.replace(quote * 2, quote))
 
 
-def _unescaped(part: bytes, single: bool) -> bytes:
-    if part[:1] == b"\\":
-        return _ESCAPES.get(part[1:], part[1:])
-    return _undoubled(part, single)
-
-
-def _undoubled(part: bytes, single: bool) -> bytes:
-    return part.replace(b"''", b"'") if single else part.replace(b'""', b'"')
+def _unescaped(quoted: bytes, quote: bytes) -> bytes:
+    if b"\\" not in quoted:
+        return quoted.replace(quote * 2, quote)
+    # piece by piece: an escaped quote beside a quote is not a doubled one
+    parts = _ESCAPE.split(quoted)
+    return b"".join(
+        _ESCAPES.get(part[1:], part[1:]) if part[:1] == b"\\" else part.replace(quote * 2, quote) for part in parts
+    )
 
 
 def _copied(cell: bytes) -> bytes:
