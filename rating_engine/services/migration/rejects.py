@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, TextIO
+from typing import Final, TextIO
 
 from rating_engine.services.deck_file.layout import REJECTED_LINE, REJECTED_REASON
 from rating_engine.services.migration.dump_text import DumpError
@@ -68,8 +68,9 @@ def _write_lines(file: TextIO, source: TableFile, notes: Iterator[tuple[str, int
     note = next(notes, None)
     for number, text in source.lines():
         while note is not None and note[2] == number:
-            cells: Sequence[Any] = text.split(source.delimiter)
-            writer.writerow([*cells, *[""] * (len(source.header) - len(cells)), number, note[3]])
+            cells, width = text.split(source.delimiter), len(source.header)
+            kept = [*cells[:width], *[""] * (width - len(cells))]
+            writer.writerow([*kept, number, note[3], *cells[width:]])
             note = next(notes, None)
         if note is None:
             return
