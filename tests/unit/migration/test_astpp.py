@@ -20,9 +20,19 @@ GROUP = {"id": 1, "name": "default", "markup": "0", "initially_increment": 0, "i
 def route(**columns: object) -> dict[str, object]:
     """A row of routes with the defaults of its table."""
     return {
-        "id": 1, "pattern": "^1.*", "comment": "USA", "connectcost": "0.00000", "includedseconds": 0,
-        "cost": "0.60000", "pricelist_id": 1, "inc": 1, "accountid": 0, "reseller_id": 0, "status": 0,
-        "trunk_id": "0", "init_inc": 1,
+        "id": 1,
+        "pattern": "^1.*",
+        "comment": "USA",
+        "connectcost": "0.00000",
+        "includedseconds": 0,
+        "cost": "0.60000",
+        "pricelist_id": 1,
+        "inc": 1,
+        "accountid": 0,
+        "reseller_id": 0,
+        "status": 0,
+        "trunk_id": "0",
+        "init_inc": 1,
         **columns,
     }
 

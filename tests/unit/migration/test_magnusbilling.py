@@ -15,20 +15,42 @@ from rating_engine.services.migration.migrating import System
 from tests.support.rate_cards import Migration, bare_insert, insert, migrate
 
 TYPES = {
-    "id": "int(11) NOT NULL AUTO_INCREMENT", "id_plan": "int(11) NOT NULL", "id_trunk_group": "int(11) NOT NULL",
-    "id_prefix": "int(11) NOT NULL", "rateinitial": "decimal(15,6) DEFAULT '0.000000'", "initblock": "int(11)",
-    "billingblock": "int(11)", "connectcharge": "decimal(15,5)", "disconnectcharge": "decimal(15,5)",
-    "additional_grace": "varchar(11)", "minimal_time_charge": "int(2)", "package_offer": "smallint(1)",
-    "status": "tinyint(1)", "dialprefix": "bigint(20)", "destination": "varchar(50)",
+    "id": "int(11) NOT NULL AUTO_INCREMENT",
+    "id_plan": "int(11) NOT NULL",
+    "id_trunk_group": "int(11) NOT NULL",
+    "id_prefix": "int(11) NOT NULL",
+    "rateinitial": "decimal(15,6) DEFAULT '0.000000'",
+    "initblock": "int(11)",
+    "billingblock": "int(11)",
+    "connectcharge": "decimal(15,5)",
+    "disconnectcharge": "decimal(15,5)",
+    "additional_grace": "varchar(11)",
+    "minimal_time_charge": "int(2)",
+    "package_offer": "smallint(1)",
+    "status": "tinyint(1)",
+    "dialprefix": "bigint(20)",
+    "destination": "varchar(50)",
 }
 
 
 def rate_row(**columns: object) -> list[object]:
     """A row of pkg_rate with the defaults of its table."""
     row: dict[str, object] = {
-        "id": 1, "id_plan": 1, "id_trunk_group": 1, "id_prefix": 9, "rateinitial": "0.600000", "initblock": 1,
-        "billingblock": 1, "connectcharge": "0.00000", "disconnectcharge": "0.00000", "additional_grace": "0",
-        "minimal_time_charge": 0, "package_offer": 0, "status": 1, "dialprefix": None, "destination": None,
+        "id": 1,
+        "id_plan": 1,
+        "id_trunk_group": 1,
+        "id_prefix": 9,
+        "rateinitial": "0.600000",
+        "initblock": 1,
+        "billingblock": 1,
+        "connectcharge": "0.00000",
+        "disconnectcharge": "0.00000",
+        "additional_grace": "0",
+        "minimal_time_charge": 0,
+        "package_offer": 0,
+        "status": 1,
+        "dialprefix": None,
+        "destination": None,
         **columns,
     }
     return list(row.values())
