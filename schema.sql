@@ -1062,7 +1062,8 @@ BEGIN
                COALESCE(r.ended_at, now()) AS ended_at, a.balance, a.currency, a.unlimited,
                old.account_id IS NOT NULL AS was_open, COALESCE(old.held, 0) AS held, COALESCE(old.granted, 0) AS granted,
                COALESCE(old.prepared_at, COALESCE(r.ended_at, now()) - make_interval(secs => r.seconds)) AS prepared_at,
-               COALESCE(old.subscriber_id, r.subscriber_id) AS subscriber_id, COALESCE(old.exchange, r.exchange) AS exchange,
+               COALESCE(old.subscriber_id, r.subscriber_id, cdr.subscriber_id) AS subscriber_id,
+               COALESCE(old.exchange, r.exchange) AS exchange,
                COALESCE(old.attempt, r.attempt) AS attempt, COALESCE(old.callerid, r.callerid) AS callerid,
                COALESCE(old.destination, r.destination) AS destination,
                COALESCE(old.direction, r.direction) AS direction, COALESCE(old.prefix, r.prefix) AS prefix,
@@ -1102,6 +1103,9 @@ BEGIN
                    WHEN old.account_id IS NOT NULL THEN 'settled'
                    WHEN cdr.account_id IS NULL THEN CASE WHEN r.rate IS NULL THEN 'unknown' ELSE 'settled' END
                    WHEN r.source <> 'finish' THEN 'repeated'
+                   -- It counts on what a reservation held of packages, which was freed: look again.
+                   WHEN cdr.source IN ('expired', 'reconciled', 'abandoned') AND r.covered_seconds > 0
+                        AND cardinality(r.packages) = 0 THEN 'unknown'
                    WHEN cdr.source = 'expired' THEN 'settled'
                    WHEN cdr.seconds = r.seconds THEN 'repeated'
                    WHEN cdr.source IN ('reconciled', 'abandoned') THEN 'settled'
