@@ -129,7 +129,7 @@ class _Bar:
             TextColumn("{task.fields[rows]:,} rows"),
             TimeElapsedColumn(),
         )
-        self._bar = Progress(*columns, console=err, transient=True)
+        self._bar = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
         self._size = file.stat().st_size if file.is_file() else None
         self._rows = 0
         self._task = self._bar.add_task("reading", total=self._size, rows=0)

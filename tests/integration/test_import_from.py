@@ -32,12 +32,18 @@ def a2billing(tmp_path: Path, *cards: dict[str, object]) -> Path:
         + insert("cc_trunk", {"id_trunk": 1, "trunkcode": "alpha", "status": 1})
     )
     file = tmp_path / "a2billing.sql"
-    file.write_text(more + insert("cc_prefix", {"prefix": 49, "destination": 'Germany; "all"'}) + insert("cc_ratecard", *cards) + insert("cc_tariffplan", PLAN))
+    file.write_text(
+        more
+        + insert("cc_prefix", {"prefix": 49, "destination": 'Germany; "all"'})
+        + insert("cc_ratecard", *cards)
+        + insert("cc_tariffplan", PLAN)
+    )
     return file
 
 
-def quoted(cli: Commands, number: str, seconds: int, tariff: str = "retail") -> Decimal:
-    answer: dict[str, Any] = cli.json("rate", number, "--tariff", tariff, "--seconds", seconds)
+def quoted(cli: Commands, number: str, seconds: int, tariff: str = "retail", at: str = "") -> Decimal:
+    when = ("--at", at) if at else ()
+    answer: dict[str, Any] = cli.json("rate", number, "--tariff", tariff, "--seconds", seconds, *when)
     return Decimal(answer["cost"])
 
 
@@ -64,8 +70,9 @@ def test_a_rate_card_of_a2billing_is_charged_as_it_was(cli, tmp_path):
     assert quoted(cli, "4930123", 60, "alpha-cost") == Decimal("0.10")
 
 
-def test_settings_bands_and_packages_are_there_before_the_deck(cli, tmp_path):
-    file = a2billing(tmp_path, card(starttime=480, endtime=1199), card(id=2, dialprefix="50"))
+def test_settings_bands_and_packages_come_with_the_deck(cli, tmp_path):
+    monday = {"starttime": 480, "endtime": 1199}
+    file = a2billing(tmp_path, card(**monday, rateinitial="1"), card(id=2, dialprefix="4", rateinitial="2"))
 
     answer = cli.json("import-from", "a2billing", file)
 
@@ -74,9 +81,11 @@ def test_settings_bands_and_packages_are_there_before_the_deck(cli, tmp_path):
     shown = cli.json("tariff", "show", "retail")
     option = cli.json("tariff", "show", "retail + hundred")
     assert (shown["currency"], shown["decimals"], shown["increment_mode"]) == ("USD", 6, "total")
-    assert [(band["band"], band["starts"], band["ends"]) for band in shown["bands"]] == [("time-1", "08:00", "20:00")]
+    assert [tuple(band.values()) for band in shown["bands"]] == [(1, "time-1", "mon", "08:00", "20:00")]
     assert option["is_option"]
-    assert [package["name"] for package in option["packages"]] == ["hundred"]
+    assert [package["package"] for package in option["packages"]] == ["hundred"]
+    assert quoted(cli, "4930123", 60, at="2027-01-04T19:59:59+00:00") == 1  # a Monday
+    assert quoted(cli, "4930123", 60, at="2027-01-04T20:00:00+00:00") == 2  # by the shorter prefix, as there
 
 
 def test_an_import_again_replaces_the_decks_and_keeps_the_tariffs(cli, tmp_path):
@@ -99,7 +108,9 @@ def test_a_dry_run_writes_files_and_needs_no_database(tmp_path):
 
 def test_astpp_and_magnusbilling_are_charged_as_they_were(cli, tmp_path):
     astpp = tmp_path / "origination.csv"
-    astpp.write_text("Code,Destination,Connection Cost,Grace Time,Cost / Min,Initial Increment,Increment\n1,USA,0.02,10,0.60,30,18\n")
+    astpp.write_text(
+        "Code,Destination,Connection Cost,Grace Time,Cost / Min,Initial Increment,Increment\n1,USA,0.02,10,0.60,30,18\n"
+    )
     magnus = tmp_path / "rates.csv"
     magnus.write_text("1;USA;0.60;30;18;6\r\n")
 
@@ -112,6 +123,9 @@ def test_astpp_and_magnusbilling_are_charged_as_they_were(cli, tmp_path):
 
 
 def test_what_is_wrong_is_one_line(cli, tmp_path):
-    assert "a name" in cli.refused("import-from", "astpp", a2billing(tmp_path, card())) or True
-    assert "there is no such file" in cli.refused("import-from", "a2billing", tmp_path / "none.sql") or True
-    assert "currency: 'dollars'" in cli.refused("import-from", "a2billing", tmp_path / "x.sql", "--currency", "dollars")
+    dump = a2billing(tmp_path, card())
+
+    assert "no rows of the table routes: it is no dump of ASTPP" in cli.refused("import-from", "astpp", dump)
+    assert "No such file or directory" in cli.refused("import-from", "a2billing", tmp_path / "none.sql")
+    assert "currency: 'dollars'" in cli.refused("import-from", "a2billing", dump, "--currency", "dollars")
+    assert "there are: 'retail'" in cli.refused("import-from", "a2billing", dump, "--plan", "gold")
