@@ -187,7 +187,7 @@ def _print(done: Migrated, imported: list[Imported], file: Path) -> None:
         out.print(table)
     if done.rejected_file is not None:
         out.print(
-            f"[bold yellow]Not taken: {done.rejected:,} rows,[/] see {escape(str(done.rejected_file))}",
+            f"[bold yellow]Not taken: {done.rejected:,} of the rows,[/] see {escape(str(done.rejected_file))}",
             soft_wrap=True,
             highlight=False,
         )

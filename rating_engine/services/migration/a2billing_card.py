@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from rating_engine.rating.schedule import Window
 from rating_engine.services.deck_file.errors import RowRejected
 from rating_engine.services.migration import a2billing_rate as rates
-from rating_engine.services.migration.cells import instant, name, prefix, whole
+from rating_engine.services.migration.cells import Known, instant, name, prefix, whole
 from rating_engine.services.migration.model import DeckRow
 from rating_engine.services.migration.overlaps import Candidate, first_come
 from rating_engine.services.migration.peer import Plan, Work
@@ -39,7 +39,7 @@ class RateCard:
         self._work = work
         self._report = work.report
         self._zone = zone
-        self._min_duration = min_duration
+        self._readings = Known(rates.TERMS, lambda record: rates.read_rate(record, min_duration))
         self._own = "1" if plan.plan_id is None else "rate.idtariffplan = ?"
         self._values: tuple[str, ...] = () if plan.plan_id is None else (plan.plan_id,)
         self._order = self._tried_by(plan)
@@ -83,7 +83,7 @@ class RateCard:
         found = []
         for record in records:
             try:
-                reading = rates.read_rate(record, self._min_duration)
+                reading = self._readings.of(record)
                 one = self._candidate(record, reading)
             except RowRejected as error:
                 if tell:

@@ -26,6 +26,15 @@ COLUMNS: Final = (
 )
 
 
+# What a selling rate is made of.
+TERMS: Final = (
+    *("rateinitial", "initblock", "billingblock", "connectcharge", "disconnectcharge", "disconnectcharge_after"),
+    *(f"{name}{letter}" for letter in "abc" for name in ("stepcharge", "charge", "timecharge", "billingblock")),
+    *("rounding_calltime", "rounding_threshold", "additional_block_charge", "additional_block_charge_time"),
+    *("additional_grace", "minimal_cost"),
+)
+
+
 @dataclass(slots=True)
 class Reading:
     """The rate of a row, and the findings to count once the row is taken: kind, code, text."""
@@ -70,7 +79,7 @@ def read_rate(row: Record, min_duration: int) -> Reading:
     if charge and seconds:
         fields |= {"block_charge": charge, "block_seconds": seconds}
     rate = _rate(fields)
-    _tell_rules(rate, findings)
+    _tell_rules(rate, initial, findings)
     return Reading(rate, findings)
 
 
@@ -137,7 +146,7 @@ _LIMIT: Final = (
 )
 
 
-def _tell_rules(rate: Rate, findings: list[tuple[Kind, str, str]]) -> None:
+def _tell_rules(rate: Rate, initial: int, findings: list[tuple[Kind, str, str]]) -> None:
     if rate.increment_mode is IncrementMode.TOTAL and rate.interval_1 % rate.interval_n:
         findings.append(
             (
@@ -179,5 +188,5 @@ def _tell_rules(rate: Rate, findings: list[tuple[Kind, str, str]]) -> None:
     )
     findings += [(Kind.MAPPED, code, text) for value, code, text in named if value]
     fees = rate.minimum_charge or rate.added_seconds or rate.block_seconds or rate.surcharge_after
-    if rate.interval_1 > 1 or fees:
+    if initial > 1 or fees:
         findings.append(_LIMIT)

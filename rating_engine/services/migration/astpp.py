@@ -15,7 +15,7 @@ from rating_engine.rating.rate import IncrementMode, InvalidRate, PriceUnit, Rat
 from rating_engine.services.deck_file.codes import shown
 from rating_engine.services.deck_file.errors import RowRejected
 from rating_engine.services.migration.astpp_packages import PACKAGE_TABLES, packages_of
-from rating_engine.services.migration.cells import money, name, prefix, reference, whole
+from rating_engine.services.migration.cells import Known, money, name, prefix, reference, whole
 from rating_engine.services.migration.model import DeckRow, FreePackage, MappedTariff
 from rating_engine.services.migration.peer import (
     Plan,
@@ -34,6 +34,9 @@ RATES: Final = "routes"
 COSTS: Final = "outbound_routes"
 
 _TERMS: Final = ("pattern", "comment", "connectcost", "includedseconds", "cost", "inc", "init_inc", "status")
+
+
+_RATE_TERMS: Final = ("connectcost", "includedseconds", "cost", "inc", "init_inc")
 
 
 class Astpp:
@@ -147,6 +150,7 @@ class _Mapping:
 
     def _rows(self, plan: Plan, group: _Group, *, tell: bool = True) -> Iterator[DeckRow]:
         """The rows of a rate group in the order of their prefixes."""
+        known = Known(_RATE_TERMS, lambda record: self._rate(record, group))
         where, values = ("1", ()) if plan.plan_id is None else ("pricelist_id = ?", (plan.plan_id,))
         query = f"""
             SELECT *, coalesce(accountid, '0') AS account FROM {RATES} WHERE {where}
@@ -160,7 +164,7 @@ class _Mapping:
                         self._report.add(Kind.LEFT_OUT, *left, example=f"{record['pattern']}, line {record['line']}")
                     continue
                 try:
-                    rate, exact = self._rate(record, group)
+                    rate, exact = known.of(record)
                     row = DeckRow(prefix(_digits(record["pattern"]), "pattern"), name(record["comment"]), rate)
                 except RowRejected as error:
                     if tell:

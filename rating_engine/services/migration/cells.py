@@ -3,23 +3,50 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Final
+from operator import itemgetter
+from typing import Final, Generic, TypeVar
 from zoneinfo import ZoneInfo
 
 from rating_engine.rating.money import EXACT, PRICE_DECIMALS, InvalidAmount, parse_amount, unit
 from rating_engine.rating.number import MAX_NUMBER_DIGITS
 from rating_engine.services.deck_file.codes import shown
 from rating_engine.services.deck_file.errors import RowRejected
+from rating_engine.services.deck_file.rows import KEPT_TERMS
 from rating_engine.services.migration.scratch import Record
 
 MAX_READ_DECIMALS: Final = 60  # of a float written out in a dump, before it is rounded as the old system does
+
+T = TypeVar("T")
 
 _WHOLE: Final = re.compile(r"[+-]?\d{1,10}(?:\.0*)?", re.ASCII)
 _INSTANT: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d)?)(?:\.\d+)?)?\s*(Z|[+-]\d\d(?::?\d\d)?)?", re.ASCII
 )
+
+
+class Known(Generic[T]):
+    """What was made of the same terms before: rate cards repeat them over and over.
+
+    `columns`: all that `make` looks at. What it raises is raised again each time.
+    """
+
+    def __init__(self, columns: Sequence[str], make: Callable[[Record], T]) -> None:
+        self._key = itemgetter(*columns)
+        self._make = make
+        self._known: dict[tuple[str | None, ...], T] = {}
+
+    def of(self, record: Record) -> T:
+        """What the terms of a row make."""
+        key = self._key(record)
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= KEPT_TERMS:
+                self._known.clear()
+            found = self._known[key] = self._make(record)
+        return found
 
 
 def money(row: Record, column: str, decimals: int = PRICE_DECIMALS) -> Decimal:

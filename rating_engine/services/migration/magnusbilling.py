@@ -12,7 +12,7 @@ from rating_engine.services.deck_file.codes import shown
 from rating_engine.services.deck_file.errors import RowRejected
 from rating_engine.services.migration.a2billing_packages import read_package
 from rating_engine.services.migration.a2billing_rate import blocks
-from rating_engine.services.migration.cells import money, name, prefix, whole
+from rating_engine.services.migration.cells import Known, money, name, prefix, whole
 from rating_engine.services.migration.model import DeckRow, FreePackage, MappedTariff
 from rating_engine.services.migration.peer import (
     Plan,
@@ -33,6 +33,9 @@ COSTS: Final = "pkg_rate_provider"
 _RATE_COLUMNS: Final = (
     *("id", "id_plan", "id_prefix", "dialprefix", "destination", "rateinitial", "initblock", "billingblock"),
     *("minimal_time_charge", "connectcharge", "disconnectcharge", "additional_grace", "package_offer", "status"),
+)
+_TERMS: Final = (
+    *("rateinitial", "initblock", "billingblock", "minimal_time_charge", "connectcharge", "additional_grace"),
 )
 _FULL_PERCENT: Final = 100
 
@@ -91,6 +94,7 @@ class _Mapping:
         self._report = work.report
         self._scratch = work.scratch
         self._scratch.index("pkg_prefix", "id")
+        self._rates = Known(_TERMS, read_rate)
         configured = self._scratch.rows(
             "SELECT config_value FROM pkg_configuration WHERE config_key = 'base_currency' LIMIT 1"
         )
@@ -182,7 +186,7 @@ class _Mapping:
 
     def _row(self, record: Record) -> tuple[Rate, DeckRow]:
         digits = prefix(record["code"], "dialprefix")
-        rate = read_rate(record)
+        rate = self._rates.of(record)
         return rate, DeckRow(digits, name(record["direction"]), rate)
 
     def _offers(self) -> Iterator[FreePackage]:

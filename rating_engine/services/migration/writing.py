@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from rating_engine.rating.money import format_amount
 from rating_engine.rating.rate import Rate
+from rating_engine.services.deck_file.rows import KEPT_TERMS
 from rating_engine.services.migration.dump_text import DumpError
 from rating_engine.services.migration.model import DeckRow, MappedTariff
 from rating_engine.services.migration.report import Kind, Report
@@ -91,24 +92,34 @@ def file_errors(path: Path) -> Iterator[None]:
 
 def _write_deck(rows: Iterable[DeckRow], path: Path) -> int:
     count = 0
+    terms = _Terms()
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(HEADER)
         for row in rows:
-            writer.writerow(_cells(row))
+            begins, ends = _instant(row.effective_from), _instant(row.effective_to)
+            writer.writerow([row.prefix, row.origin, row.band, begins, ends, row.direction, *terms.of(row.rate)])
             count += 1
     return count
 
 
-def _cells(row: DeckRow) -> list[str]:
-    rate = row.rate
+class _Terms:
+    """The cells of rates, which rows share."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Rate, list[str]]] = {}  # by identity; the rate stays, and with it its identity
+
+    def of(self, rate: Rate) -> list[str]:
+        known = self._known.get(id(rate))
+        if known is None:
+            if len(self._known) >= KEPT_TERMS:
+                self._known.clear()
+            known = self._known[id(rate)] = rate, _cells(rate)
+        return known[1]
+
+
+def _cells(rate: Rate) -> list[str]:
     return [
-        row.prefix,
-        row.origin,
-        row.band,
-        _instant(row.effective_from),
-        _instant(row.effective_to),
-        row.direction,
         format_amount(rate.price_1),
         format_amount(rate.price_n),
         rate.price_unit.value,
