@@ -13,6 +13,7 @@ from rating_engine.cli.bands import band, bands, holidays_app, unband
 from rating_engine.cli.call import call
 from rating_engine.cli.calls import calls
 from rating_engine.cli.demo import demo
+from rating_engine.cli.directions import direction
 from rating_engine.cli.doctor import doctor
 from rating_engine.cli.exchange import exchange_app
 from rating_engine.cli.import_from import import_from
@@ -24,7 +25,9 @@ from rating_engine.cli.rate_diff import diff
 from rating_engine.cli.rate_import import import_
 from rating_engine.cli.rate_versions import export, history, rollback, withdraw
 from rating_engine.cli.rates import rates_app
-from rating_engine.cli.routes import direction, routes_app
+from rating_engine.cli.route_figures import load, quality
+from rating_engine.cli.route_try import try_
+from rating_engine.cli.routes import routes_app
 from rating_engine.cli.serve import migrate, serve
 from rating_engine.cli.tariffs import tariffs_app
 from rating_engine.telemetry.logs import configure_logging
@@ -67,6 +70,11 @@ app.add_typer(exchange_app, name="exchange")
 app.add_typer(numbering_app, name="numbering")
 app.add_typer(aliases_app, name="alias")
 app.add_typer(routes_app, name="routes")
+routes_app.command("try", epilog="Example: rating-engine routes try 79010000001 --tariff retail --callerid 4930123456")(
+    try_
+)
+routes_app.command(epilog="Example: rating-engine routes load")(load)
+routes_app.command(epilog="Example: rating-engine routes quality --window 86400")(quality)
 app.command(epilog="Example: rating-engine direction RussiaMobile --min-len 11 --max-len 11")(direction)
 app.command(epilog="Example: rating-engine call --login 1001 79010000001 --seconds 61")(call)
 app.command(epilog="Example: rating-engine calls --reconciled --limit 20")(calls)

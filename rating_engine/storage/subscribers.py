@@ -22,7 +22,7 @@ COLUMNS: Final = """
           WHERE o.subscriber_id = s.subscriber_id AND o.effective_to > now() - interval '1 hour'
           ORDER BY o.position, o.effective_from, o.tariff_id) AS options,
     ARRAY(SELECT (x.alias, x.destination) FROM aliases x WHERE x.subscriber_id = s.subscriber_id) AS aliases"""
-_BY_LOGINS: Final = f"""
+BY_LOGINS: Final = f"""
     SELECT {COLUMNS} FROM subscribers s JOIN accounts a USING (bucket, account_id) WHERE s.login = ANY ($1)
 """  # noqa: S608  made of a constant
 
@@ -39,7 +39,7 @@ class SubscriberReader:
         return await self._logins.submit(login)
 
     async def _read(self, logins: Sequence[str]) -> list[Subscriber | None]:
-        rows = await self._database.fetch(_BY_LOGINS, logins)
+        rows = await self._database.fetch(BY_LOGINS, logins)
         found = {row["login"]: subscriber_from_row(row) for row in rows}
         return [found.get(login) for login in logins]
 

@@ -32,7 +32,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 async def rows_of(database: Database, version: int) -> list[tuple[object, ...]]:
     """Every rate of a version with all its terms."""
     rows = await database.fetch(
-        f"SELECT {', '.join(f'rates.{name}' for name in ROW)} FROM rates JOIN rate_decks USING (deck_id) WHERE version = $1 ORDER BY 1, 2, 3, 4",
+        f"SELECT {', '.join(f'rates.{name}' for name in ROW)} FROM rates JOIN rate_decks USING (deck_id) "
+        "WHERE version = $1 ORDER BY 1, 2, 3, 4",
         version,
     )
     return [tuple(row) for row in rows]
