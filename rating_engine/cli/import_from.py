@@ -39,46 +39,51 @@ _STYLES: Final = {
 _MAX_SECONDS: Final = 86_400
 
 
+SystemArgument = Annotated[System, typer.Argument(metavar="SYSTEM", help="a2billing, magnusbilling or astpp.")]
+FileArgument = Annotated[
+    Path,
+    typer.Argument(metavar="FILE", help="A CSV file of a rate card, or an SQL dump (also .gz); docs/migration.md."),
+]
+TariffOption = Annotated[
+    str | None, typer.Option(help="Name of the tariff; of a dump with several rate plans, their names if not given.")
+]
+PlanOption = Annotated[
+    list[str] | None, typer.Option(help="A rate plan of a dump, by its name; may be repeated. All if not given.")
+]
+CurrencyOption = Annotated[str | None, typer.Option(help="Of new tariffs; as the dump says, or EUR, if not given.")]
+ZoneOption = Annotated[str, typer.Option(help="Of the old server, whose clock its dates and times of day go by.")]
+CostOption = Annotated[
+    bool, typer.Option("--cost", help="Make cost decks of the buying rates too: NAME-cost for each carrier.")
+]
+ColumnsOption = Annotated[
+    str, typer.Option(metavar="NAME,NAME", help="a2billing: of a CSV file without a header, after the first three.")
+]
+DurationOption = Annotated[
+    int | None, typer.Option(min=0, max=_MAX_SECONDS, help="a2billing: min_duration_2bill, if not as the dump says.")
+]
+IncrementsOption = Annotated[
+    str, typer.Option(metavar="FIRST/NEXT", help="astpp: the rate group's increments, for rows of a CSV file with 0.")
+]
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Where decks, settings and report go; FILE-import if not given."),
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Write files alone, for a look before the import.")]
+
+
 def import_from(
-    system: Annotated[System, typer.Argument(metavar="SYSTEM", help="a2billing, magnusbilling or astpp.")],
-    file: Annotated[
-        Path,
-        typer.Argument(metavar="FILE", help="A CSV file of a rate card, or an SQL dump (also .gz); docs/migration.md."),
-    ],
-    tariff: Annotated[
-        str | None,
-        typer.Option(help="Name of the tariff; of a dump with several rate plans, their names if not given."),
-    ] = None,
-    plan: Annotated[
-        list[str] | None, typer.Option(help="A rate plan of a dump, by its name; may be repeated. All if not given.")
-    ] = None,
-    currency: Annotated[
-        str | None, typer.Option(help="Of new tariffs; as the dump says, or EUR, if not given.")
-    ] = None,
-    time_zone: Annotated[
-        str, typer.Option(help="Of the old server, whose clock its dates and times of day go by.")
-    ] = "UTC",
-    cost: Annotated[
-        bool, typer.Option("--cost", help="Make cost decks of the buying rates too: NAME-cost for each carrier.")
-    ] = False,
-    columns: Annotated[
-        str, typer.Option(metavar="NAME,NAME", help="a2billing: of a CSV file without a header, after the first three.")
-    ] = "",
-    min_duration: Annotated[
-        int | None,
-        typer.Option(min=0, max=_MAX_SECONDS, help="a2billing: min_duration_2bill, if not as the dump says."),
-    ] = None,
-    increments: Annotated[
-        str,
-        typer.Option(metavar="FIRST/NEXT", help="astpp: the rate group's increments, for rows of a CSV file with 0."),
-    ] = "",
-    directory: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Where decks, settings and report go; FILE-import if not given."),
-    ] = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Write files alone, for a look before the import.")
-    ] = False,
+    system: SystemArgument,
+    file: FileArgument,
+    tariff: TariffOption = None,
+    plan: PlanOption = None,
+    currency: CurrencyOption = None,
+    time_zone: ZoneOption = "UTC",
+    cost: CostOption = False,
+    columns: ColumnsOption = "",
+    min_duration: DurationOption = None,
+    increments: IncrementsOption = "",
+    directory: OutOption = None,
+    dry_run: DryRunOption = False,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -198,7 +203,10 @@ def _print(done: Migrated, imported: list[Imported], file: Path) -> None:
 def _print_tariffs(done: Migrated, imported: list[Imported]) -> None:
     table = Table("tariff", "", "rates", "deck", title="tariffs")
     table.columns[2].justify = "right"
-    versions = {one.name: f"version {one.deck.version}" for one in imported}
+    versions = {
+        one.name: f"version {one.deck.version}" + ("" if one.created else ", of a tariff that was there")
+        for one in imported
+    }
     for one in done.tariffs:
         kind = "cost" if one.tariff.is_cost else "option" if one.tariff.is_option else ""
         table.add_row(

@@ -15,7 +15,7 @@ from rating_engine.rating.rate import IncrementMode
 from rating_engine.rating.schedule import InvalidSchedule, zone_named
 from rating_engine.services.deck_file.errors import RowRejected
 from rating_engine.services.migration import a2billing_rate as rates
-from rating_engine.services.migration.a2billing_card import RATES, RateCard
+from rating_engine.services.migration.a2billing_card import CODE, RATES, RateCard
 from rating_engine.services.migration.a2billing_packages import PACKAGE_TABLES, packages_of, tell_call_plans
 from rating_engine.services.migration.cells import name, prefix
 from rating_engine.services.migration.model import DeckRow, FreePackage, MappedTariff
@@ -133,12 +133,12 @@ class _Mapping:
         cards = [plan.plan_id for plan in plans if plan.plan_id is not None]
         within = f"rate.idtariffplan IN ({', '.join('?' * len(cards))})" if cards else "1"
         query = f"""
-            SELECT rate.*, coalesce(named.destination, rate.destination) AS direction FROM {RATES} rate
+            SELECT rate.*, {CODE} AS code, coalesce(named.destination, rate.destination) AS direction FROM {RATES} rate
             LEFT JOIN cc_prefix named ON named.prefix = rate.destination
             LEFT JOIN cc_tariffplan plan ON plan.id = rate.idtariffplan
             WHERE {where} AND {within} AND rate.buyrate IS NOT NULL
-            ORDER BY rate.dialprefix, abs(CAST(rate.buyrate AS REAL)) DESC, rate.line"""  # noqa: S608  # our own words
-        for text, group in groupby(self._scratch.rows(query, *values, *cards), key=lambda row: row["dialprefix"]):
+            ORDER BY code, abs(CAST(rate.buyrate AS REAL)) DESC, rate.line"""  # noqa: S608  # our own words
+        for text, group in groupby(self._scratch.rows(query, *values, *cards), key=lambda row: row["code"]):
             first = None
             for record in group:
                 try:

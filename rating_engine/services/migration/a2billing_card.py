@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.schedule import Window
 from rating_engine.services.deck_file.errors import RowRejected
 from rating_engine.services.migration import a2billing_rate as rates
@@ -23,11 +24,13 @@ from rating_engine.services.migration.peer import Plan, Work
 from rating_engine.services.migration.report import Kind
 from rating_engine.services.migration.scratch import Record
 from rating_engine.services.migration.week import ALL_WEEK, WEEK, Span, bands_of
+from rating_engine.storage.tariff_bands import MAX_WINDOWS
 
 RATES: Final = "cc_ratecard"
 DEFAULT_PREFIX: Final = "defaultprefix"
 DIGITS: Final = "0123456789"
 
+CODE: Final = "ltrim(trim(coalesce(rate.dialprefix, '')), '+')"
 _BY_BUYING: Final = "abs(CAST(coalesce(rate.buyrate, '0') AS REAL))"
 _BY_SELLING: Final = "abs(CAST(coalesce(rate.rateinitial, '0') AS REAL))"
 
@@ -46,6 +49,12 @@ class RateCard:
         self._origin, self._begins, self._ends = self._limits_of(plan)
         self.windows: tuple[Window, ...]
         self.windows, self._bands = bands_of(self._spans())
+        if len(self.windows) > MAX_WINDOWS:
+            raise InvalidRequest(
+                "plan",
+                f"the hours of {plan.name!r} need {len(self.windows)} windows of the week, and a tariff may have"
+                f" {MAX_WINDOWS}: make starttime and endtime of its rates alike",
+            )
 
     def rows(self, package_id: str | None = None) -> Iterator[DeckRow]:
         """The rows of the deck; with a package, of the rates it covers, which are reported already."""
@@ -54,10 +63,10 @@ class RateCard:
             where += " AND rate.id IN (SELECT rate_id FROM cc_package_rate WHERE package_id = ?)"
             values = (*values, package_id)
         tell = package_id is None
-        defaults = self._candidates(self._records(f"{where} AND rate.dialprefix = '{DEFAULT_PREFIX}'", values), tell)
+        defaults = self._candidates(self._records(f"{where} AND {CODE} = '{DEFAULT_PREFIX}'", values), tell)
         missing = set(DIGITS)
-        found = self._records(f"{where} AND coalesce(rate.dialprefix, '') <> '{DEFAULT_PREFIX}'", values)
-        for text, group in groupby(found, key=lambda row: row["dialprefix"]):
+        found = self._records(f"{where} AND {CODE} <> '{DEFAULT_PREFIX}'", values)
+        for text, group in groupby(found, key=lambda row: row["code"]):
             candidates = self._candidates(group, tell)
             if text in missing:
                 missing.discard(text)
@@ -68,14 +77,15 @@ class RateCard:
 
     def _records(self, where: str, values: tuple[str, ...]) -> Iterator[Record]:
         query = f"""
-            SELECT rate.*, coalesce(named.destination, rate.destination) AS direction, trunk.status AS trunk_status
+            SELECT rate.*, {CODE} AS code, coalesce(named.destination, rate.destination) AS direction,
+                   trunk.status AS trunk_status
             FROM {RATES} rate
             LEFT JOIN cc_prefix named ON named.prefix = rate.destination
             LEFT JOIN cc_tariffplan plan ON plan.id = rate.idtariffplan
             LEFT JOIN cc_trunk trunk ON trunk.id_trunk = CASE
                 WHEN coalesce(rate.id_trunk, '') IN ('', '0', '-1') THEN plan.id_trunk ELSE rate.id_trunk END
             WHERE {where}
-            ORDER BY rate.dialprefix, coalesce(trunk.status, '1') <> '1', {self._order}, CAST(rate.id AS INTEGER),
+            ORDER BY code, coalesce(trunk.status, '1') <> '1', {self._order}, CAST(rate.id AS INTEGER),
                      rate.line"""  # noqa: S608  # made of our own words
         return self._work.scratch.rows(query, *values)
 
@@ -97,7 +107,7 @@ class RateCard:
 
     def _candidate(self, record: Record, reading: rates.Reading) -> Candidate | None:
         """None: it is valid no more, or never."""
-        text = record["dialprefix"]
+        text = record["code"]
         digits = DIGITS[0] if text == DEFAULT_PREFIX else prefix(text, "dialprefix")
         begins, ends = instant(record, "startdate", self._zone), instant(record, "stopdate", self._zone)
         begins = max((at for at in (begins, self._begins) if at is not None), default=None)
@@ -141,7 +151,7 @@ class RateCard:
             (one.bands != ("",), Kind.MAPPED, "hours", "starttime and endtime are bands of the tariff, to the minute"),
             (self._origin, Kind.MAPPED, "origin", "rates for callers of the rate card's calleridprefix only"),
             (record["trunk_status"] not in (None, "1"), Kind.OTHERWISE, "trunk-off", _TRUNK_OFF),
-            (record["dialprefix"] == DEFAULT_PREFIX, Kind.MAPPED, "default", _DEFAULT),
+            (record["code"] == DEFAULT_PREFIX, Kind.MAPPED, "default", _DEFAULT),
             (not _is_one(record["announce_time_correction"]), *_ANNOUNCED),
             (_points(record["id_outbound_cidgroup"]), Kind.LEFT_OUT, "cid-group", "outbound caller id groups of rates"),
             (record["musiconhold"], Kind.LEFT_OUT, "music", "music on hold of rates"),

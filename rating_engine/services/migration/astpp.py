@@ -272,9 +272,8 @@ class _Mapping:
 
 
 def _digits(pattern: str | None) -> str:
-    """`^91.*` is the prefix 91."""
-    text = (pattern or "").strip()
-    return text.removeprefix("^").removesuffix(".*").removesuffix("*")
+    """`^91.*` is the prefix 91; as SQL trims it too."""
+    return (pattern or "").strip("^.* ")
 
 
 def _markup(text: str | None) -> Decimal:

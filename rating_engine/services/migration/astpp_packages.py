@@ -119,7 +119,7 @@ def _covered(work: Work, package_id: str, link: str) -> Covered:
     query = f"SELECT patterns FROM package_patterns WHERE {link} = ?"  # noqa: S608  # the name of one of two columns
     digits = set()
     for record in work.scratch.rows(query, package_id):
-        text = (record["patterns"] or "").strip().removeprefix("^").removesuffix(".*")
+        text = (record["patterns"] or "").strip("^.* ")
         if text.isascii() and text.isdigit() and len(text) <= MAX_NUMBER_DIGITS:
             digits.add(text)
         else:

@@ -178,7 +178,7 @@ class _Mapping:
 
     def _records(self, table: str, where: str, values: tuple[str, ...]) -> Iterator[Record]:
         query = f"""
-            SELECT rate.*, coalesce(known.prefix, rate.dialprefix) AS code,
+            SELECT rate.*, ltrim(trim(coalesce(known.prefix, rate.dialprefix, '')), '+') AS code,
                    coalesce(known.destination, rate.destination) AS direction
             FROM {table} rate LEFT JOIN pkg_prefix known ON known.id = rate.id_prefix
             WHERE {where} ORDER BY code, CAST(rate.id AS INTEGER), rate.line"""  # noqa: S608  # made of our own words

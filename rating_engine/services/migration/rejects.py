@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TextIO
@@ -16,6 +17,8 @@ from rating_engine.services.migration.dump_text import DumpError
 from rating_engine.services.migration.report import Kind, Report
 from rating_engine.services.migration.scratch import Record, Scratch
 from rating_engine.services.migration.table_file import TableFile
+
+_VALUE: Final = re.compile(r"'[^']*'|[-+]?\d[\d.]*")
 
 TABLE: Final = "rejected_from"  # the table of the dump that a row is of
 
@@ -77,8 +80,8 @@ def _write_lines(file: TextIO, source: TableFile, notes: Iterator[tuple[str, int
 
 
 def _general(reason: str) -> str:
-    """The reason without the value that it quotes."""
-    return reason.split("'", 1)[0]
+    """The reason without the values in it."""
+    return _VALUE.sub("", reason)
 
 
 @contextlib.contextmanager

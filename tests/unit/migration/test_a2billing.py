@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rating_engine.domain.errors import InvalidRequest
-from rating_engine.rating.charge import charge
+from rating_engine.rating.charge import charge, max_duration
 from rating_engine.rating.rate import Rate
 from rating_engine.services.migration.dump_text import DumpError
 from rating_engine.services.migration.migrating import System
@@ -135,6 +135,37 @@ ONE = {"initblock": 1, "billingblock": 1}
 )
 def test_a_call_costs_what_it_cost(tmp_path, columns, seconds, expected):
     assert cost(imported(tmp_path, dump(card(**columns))).only.rate("49"), seconds) == Decimal(expected)
+
+
+@pytest.mark.parametrize(
+    ("columns", "funds", "seconds"),
+    [
+        pytest.param({"rateinitial": "1", "initblock": 60, "billingblock": 1}, "0.10", 0, id="AL1"),
+        pytest.param({"rateinitial": ".30", **ONE, "minimal_cost": ".25"}, "0.10", 0, id="AL2"),
+        pytest.param(
+            {
+                **ONE,
+                "rateinitial": ".30",
+                "connectcharge": ".10",
+                "disconnectcharge": ".10",
+                "disconnectcharge_after": 1,
+            },
+            *("1.00", 160),
+            id="AL3",
+        ),
+        pytest.param({**ONE, "additional_grace": 10}, "1.00", 90, id="AL4 with its grace once"),
+        pytest.param({"rateinitial": ".10", "initblock": 60, "billingblock": 60}, "0.70", 420, id="AL5"),
+        pytest.param({"rateinitial": ".10", "initblock": 60, "billingblock": 60}, "0.30", 180, id="AL6"),
+        pytest.param({**ONE, "rateinitial": ".10"}, "0.29", 174, id="AL7"),
+        pytest.param({"rateinitial": ".30", "initblock": 60, "billingblock": 60}, "1.00", 180, id="AL8"),
+        pytest.param(
+            {"rateinitial": ".30", "initblock": 60, "billingblock": 60, "connectcharge": ".20"}, "1.10", 180, id="AL9"
+        ),
+        pytest.param(A8, "1.00", 180, id="AL10"),
+    ],
+)
+def test_a_call_lasts_as_long_as_it_can_be_paid(tmp_path, columns, funds, seconds):
+    assert max_duration(imported(tmp_path, dump(card(**columns))).only.rate("49"), Decimal(funds), 3600) == seconds
 
 
 @pytest.mark.parametrize(
@@ -397,6 +428,23 @@ def test_a_dump_of_postgresql_with_copy_is_read(tmp_path):
 def test_a_dump_without_rates_is_refused(tmp_path):
     with pytest.raises(DumpError, match="no rows of the table cc_ratecard"):
         imported(tmp_path, insert("pkg_rate", {"id": 1}))
+
+
+def test_hours_that_need_too_many_windows_are_refused(tmp_path):
+    rows = [card(id=n, dialprefix=str(n), starttime=n * 20, endtime=n * 20 + 9) for n in range(10, 120)]
+
+    with pytest.raises(InvalidRequest, match="a tariff may have 100"):
+        imported(tmp_path, dump(*rows))
+
+
+def test_a_prefix_written_in_two_ways_is_one(tmp_path):
+    rows = [
+        card(id=1, buyrate="0.2"),
+        card(id=2, dialprefix=" 49", buyrate="0.1", rateinitial="1"),
+        card(id=3, dialprefix="+49"),
+    ]
+
+    assert [row["price_1"] for row in imported(tmp_path, dump(*rows)).only.rows] == ["1"]
 
 
 def test_an_unknown_time_zone_is_refused(tmp_path):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rating_engine.rating.charge import charge
+from rating_engine.rating.charge import charge, max_duration
 from rating_engine.rating.rate import Rate
 from rating_engine.services.migration.dump_text import DumpError
 from rating_engine.services.migration.migrating import System
@@ -102,6 +102,22 @@ M3 = {"rateinitial": "1", "initblock": 60, "billingblock": 60, "connectcharge": 
 )
 def test_a_call_costs_what_it_cost(tmp_path, columns, seconds, expected):
     assert cost(imported(tmp_path, dump(rate_row(**columns))).only.rate("5511"), seconds) == Decimal(expected)
+
+
+@pytest.mark.parametrize(
+    ("columns", "funds", "seconds"),
+    [
+        pytest.param({"rateinitial": ".30", "initblock": 60, "billingblock": 60}, "1.00", 180, id="ML1"),
+        pytest.param({"rateinitial": "1", "initblock": 60}, "0.10", 0, id="ML2"),
+        pytest.param({"rateinitial": "1", "initblock": 60, "billingblock": 60}, "0.01", 0, id="ML3"),
+        pytest.param({"rateinitial": ".10", "initblock": 60, "billingblock": 60}, "0.70", 420, id="ML4"),
+        pytest.param({"rateinitial": "0"}, "0", 3600, id="ML5"),
+    ],
+)
+def test_a_call_lasts_as_long_as_it_can_be_paid(tmp_path, columns, funds, seconds):
+    rate = imported(tmp_path, dump(rate_row(**columns))).only.rate("5511")
+
+    assert max_duration(rate, Decimal(funds), 3600) == seconds
 
 
 @pytest.mark.parametrize(
