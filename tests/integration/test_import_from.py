@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.commands import Commands
-from tests.support.rate_cards import insert
-from tests.unit.migration.test_a2billing import PLAN, card
+from tests.support.rate_cards import PLAN, card, insert
 
 
 @pytest.fixture

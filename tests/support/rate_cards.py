@@ -110,3 +110,39 @@ def bare_insert(table: str, types: Mapping[str, str], *rows: Sequence[object]) -
         f"INSERT INTO `{table}` VALUES {values};\n"
         f"UNLOCK TABLES;\n"
     )
+
+
+PLAN = {"id": 1, "tariffname": "retail", "id_trunk": 1, "calleridprefix": "all", "dnidprefix": "all"}
+
+
+def card(**columns: object) -> dict[str, object]:
+    """A row of cc_ratecard of A2Billing with the defaults of its table."""
+    return {
+        "id": 1,
+        "idtariffplan": 1,
+        "dialprefix": "49",
+        "destination": 49,
+        "rateinitial": "0.60000",
+        "initblock": 0,
+        "billingblock": 0,
+        "connectcharge": "0.00000",
+        "disconnectcharge": "0.00000",
+        **{f"{name}{x}": 0 for x in "abc" for name in ("stepcharge", "charge", "timecharge", "billingblock")},
+        "startdate": "2020-01-01 00:00:00",
+        "stopdate": None,
+        "starttime": 0,
+        "endtime": 10079,
+        "id_trunk": -1,
+        "buyrate": "0.10000",
+        "buyrateinitblock": 0,
+        "buyrateincrement": 0,
+        "rounding_calltime": 0,
+        "rounding_threshold": 0,
+        "additional_block_charge": 0,
+        "additional_block_charge_time": 0,
+        "additional_grace": 0,
+        "minimal_cost": 0,
+        "disconnectcharge_after": 0,
+        "announce_time_correction": "1.000",
+        **columns,
+    }
