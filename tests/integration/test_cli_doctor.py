@@ -28,7 +28,7 @@ BROKEN = {
         "UPDATE accounts SET reserved = reserved - 0.000001",
         "UPDATE accounts SET open_calls = open_calls + 1",
         "UPDATE reservations SET held = held - 0.01",
-        "DELETE FROM reservations",
+        "UPDATE reservations SET account_id = account_id + 1",
     ),
     "balance": (
         "UPDATE accounts SET balance = balance + 0.000001",
@@ -49,7 +49,7 @@ BROKEN = {
     "never_negative": ("UPDATE accounts SET overdraft = 0",),
     "packages": (
         "UPDATE package_usage SET held = held - 1",
-        "UPDATE package_usage SET used = used + 1",
+        "UPDATE package_usage SET used = used + 1, held = held - 1",
         "DELETE FROM package_usage",
     ),
     "route_load": ("UPDATE route_load SET open_calls = open_calls + 1", "DELETE FROM route_load"),

@@ -253,6 +253,8 @@ async def test_a_new_period_begins_with_all_its_minutes(engine):
 async def test_what_was_carried_into_the_next_period_is_not_used_by_a_late_finish_of_the_last_one(engine):
     await add_package(engine, carry_over="next", created_at=datetime.now(UTC) - timedelta(days=90))
     await engine.database.fetch("UPDATE subscribers SET tariff_since = now() - interval '90 days'")
+    await engine.database.fetch("UPDATE rate_decks SET effective_from = now() - interval '90 days'")
+    engine.memory.forget_all()
     now = datetime.now(UTC)
     engine.charging._now = lambda: now - timedelta(days=31)
     await engine.charging.prepare_call(prepare("1"))
