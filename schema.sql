@@ -1260,7 +1260,8 @@ END $$;
 CREATE TYPE switch_answer AS (
     outcome text,               -- switched, unchanged (has it already), repeated, conflict (the reference was used for
                                 -- something else), stale, wrong_kind (an option as tariff, or the other way round),
-                                -- too_many (options), insufficient_funds, unknown
+                                -- begins_past, ends_past (of an option), too_many (options), insufficient_funds,
+                                -- unknown
     balance numeric
 );
 
@@ -1298,6 +1299,10 @@ BEGIN
         RETURN ROW('wrong_kind', account.balance)::switch_answer;
     ELSIF tariff.version <> p_tariff_version THEN
         RETURN ROW('stale', account.balance)::switch_answer;
+    ELSIF begins < now() THEN
+        RETURN ROW('begins_past', account.balance)::switch_answer;
+    ELSIF ends <= begins THEN
+        RETURN ROW('ends_past', account.balance)::switch_answer;
     ELSIF party.tariff_id = p_tariff_id OR p_is_option AND EXISTS (
         SELECT FROM subscriber_options
         WHERE subscriber_id = p_subscriber_id AND tariff_id = p_tariff_id

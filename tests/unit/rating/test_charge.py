@@ -331,6 +331,28 @@ def test_a_call_past_its_grace_costs_the_minimum_unless_packages_pay_all_of_it(r
     assert charge(rate, seconds).cost == Decimal(cost)
 
 
+def test_the_minimum_is_of_the_whole_with_a_percentage_on_top():
+    rate = per_minute("0.60", minimum_charge="0.33", postcall_surcharge=10, surcharge_unit="percent")
+
+    assert [charge(rate, seconds).cost for seconds in (1, 30, 31)] == [
+        Decimal(cost) for cost in ("0.33", "0.33", "0.341")
+    ]
+
+
+def test_a_call_covered_whole_has_no_line_for_a_minimum():
+    rate = per_minute("0.60", minimum_charge="0.25", covered_seconds=60)
+
+    assert [line.kind for line in charge(rate, 60).lines] == [LineKind.COVERED]
+
+
+def test_what_comes_after_tiers_is_counted_in_increments_in_total_mode_too():
+    rate = per_minute("0.60", "1/30", increment_mode="total", tiers=[Tier(0, "0.90", 50)])
+
+    following = charge(rate, 81).lines[-1]
+
+    assert (following.quantity, following.seconds, following.unit_price) == (2, 60, Decimal("0.30"))
+
+
 def test_the_minimum_lasts_for_what_it_pays_and_no_longer():
     rate = per_minute("0.60", minimum_charge="0.30", free_seconds=5)
 
