@@ -490,6 +490,8 @@ CREATE TABLE cdrs (
     PRIMARY KEY (bucket, call_key)
 );
 CREATE INDEX cdrs_by_account ON cdrs (account_id, ended_at);
+-- The calls of the last hour, which stand together at the end of the table; a few kB for millions of calls.
+CREATE INDEX cdrs_by_end ON cdrs USING brin (ended_at) WITH (autosummarize = on);
 
 -- What nobody finished: few rows, listed newest first by `rating-engine calls --reconciled`.
 CREATE INDEX cdrs_unfinished ON cdrs (bucket, ended_at) WHERE source IN ('reconciled', 'expired');
@@ -504,7 +506,8 @@ CREATE TABLE ledger_entries (
     amount         numeric(20, 6) NOT NULL,          -- signed: a charge is negative
     balance_after  numeric(20, 6) NOT NULL,
     call_key       text COLLATE "C",
-    reference      text CHECK (length(reference) BETWEEN 1 AND 200),  -- the idempotency key of a top-up
+    reference      text CHECK (length(reference) BETWEEN 1 AND 200),  -- the idempotency key of a top-up or a fee
+    subject        text NOT NULL DEFAULT '',         -- what a fee was for
     created_at     timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (bucket, account_id, entry_id)
 );
@@ -543,7 +546,8 @@ CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON directio
     FOR EACH STATEMENT EXECUTE FUNCTION announce();
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_prefixes FOR EACH STATEMENT EXECUTE FUNCTION announce();
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_windows FOR EACH STATEMENT EXECUTE FUNCTION announce();
-CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_quality FOR EACH STATEMENT EXECUTE FUNCTION announce();
+-- By row: a measurement that changes none announces nothing.
+CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_quality FOR EACH ROW EXECUTE FUNCTION announce();
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON exchange_rates FOR EACH STATEMENT EXECUTE FUNCTION announce();
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON numbering_plans FOR EACH STATEMENT EXECUTE FUNCTION announce();
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON numbering_rewrites FOR EACH STATEMENT EXECUTE FUNCTION announce();
@@ -560,7 +564,7 @@ CREATE TRIGGER next_version BEFORE UPDATE ON tariffs FOR EACH ROW EXECUTE FUNCTI
 -- What belongs to a tariff changes its version.
 CREATE FUNCTION touch_tariff() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE tariffs SET version = version WHERE tariff_id = COALESCE(NEW.tariff_id, OLD.tariff_id);
+    UPDATE tariffs SET version = version WHERE tariff_id IN (OLD.tariff_id, NEW.tariff_id);
     RETURN NULL;
 END $$;
 CREATE TRIGGER touch_tariff AFTER INSERT OR UPDATE OR DELETE ON tariff_bands
@@ -576,7 +580,7 @@ CREATE TRIGGER touch_tariff AFTER INSERT OR UPDATE OF state, effective_from ON r
 CREATE FUNCTION touch_tariffs_of_package() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE tariffs t SET version = version FROM packages p
-      WHERE p.package_id = COALESCE(NEW.package_id, OLD.package_id) AND t.tariff_id = p.tariff_id;
+      WHERE p.package_id IN (OLD.package_id, NEW.package_id) AND t.tariff_id = p.tariff_id;
     RETURN NULL;
 END $$;
 CREATE TRIGGER touch_tariffs AFTER INSERT OR UPDATE OR DELETE ON package_steps
@@ -584,7 +588,7 @@ CREATE TRIGGER touch_tariffs AFTER INSERT OR UPDATE OR DELETE ON package_steps
 
 CREATE FUNCTION touch_tariffs_of_calendar() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE tariffs SET version = version WHERE holiday_calendar = COALESCE(NEW.calendar, OLD.calendar);
+    UPDATE tariffs SET version = version WHERE holiday_calendar IN (OLD.calendar, NEW.calendar);
     RETURN NULL;
 END $$;
 CREATE TRIGGER touch_tariffs AFTER INSERT OR UPDATE OR DELETE ON holidays
@@ -593,7 +597,7 @@ CREATE TRIGGER touch_tariffs AFTER INSERT OR UPDATE OR DELETE ON holidays
 CREATE FUNCTION touch_tariffs_of_group() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE tariffs t SET version = version FROM packages p
-      WHERE p.direction_group = COALESCE(NEW.name, OLD.name) AND t.tariff_id = p.tariff_id;
+      WHERE p.direction_group IN (OLD.name, NEW.name) AND t.tariff_id = p.tariff_id;
     RETURN NULL;
 END $$;
 CREATE TRIGGER touch_tariffs AFTER INSERT OR UPDATE OR DELETE ON direction_groups
@@ -602,7 +606,7 @@ CREATE TRIGGER touch_tariffs AFTER INSERT OR UPDATE OR DELETE ON direction_group
 -- What belongs to a subscriber changes its version.
 CREATE FUNCTION touch_subscriber() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE subscribers SET version = version WHERE subscriber_id = COALESCE(NEW.subscriber_id, OLD.subscriber_id);
+    UPDATE subscribers SET version = version WHERE subscriber_id IN (OLD.subscriber_id, NEW.subscriber_id);
     RETURN NULL;
 END $$;
 CREATE TRIGGER touch_subscriber AFTER INSERT OR UPDATE OR DELETE ON subscriber_options
@@ -653,6 +657,15 @@ $$;
 ---------------------------------------------------------------------------------------------------------------
 -- What calls use up besides money: packages, under the lock of their account, and routes, under the lock of their load
 
+-- Whether what was left of a package in a period has been carried into a later one: then nothing more of it can be had.
+CREATE FUNCTION is_carried(p_bucket smallint, p_subscriber_id bigint, p_package_id bigint, p_period_start date)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM package_usage WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id
+          AND package_id = p_package_id AND period_start > p_period_start
+    ) AND EXISTS (SELECT FROM packages WHERE package_id = p_package_id AND carry_over <> 'none')
+$$;
+
 -- Hold exactly so many seconds of each package, or nothing; whether there were so many left. Opens the period.
 CREATE FUNCTION hold_packages(p_bucket smallint, p_account_id bigint, p_subscriber_id bigint, p_packages package_use[])
 RETURNS boolean LANGUAGE plpgsql AS $$
@@ -669,6 +682,8 @@ BEGIN
         SELECT FROM unnest(p_packages) u JOIN package_usage p ON p.bucket = p_bucket
           AND p.subscriber_id = p_subscriber_id AND p.package_id = u.package_id AND p.period_start = u.period_start
         WHERE p.allowance - p.used - p.held < u.seconds
+           OR p.allowance IS NOT NULL AND u.seconds > 0
+              AND is_carried(p_bucket, p_subscriber_id, u.package_id, u.period_start)
     ) THEN
         RETURN false;
     END IF;
@@ -1061,7 +1076,8 @@ BEGIN
                COALESCE(r.ended_at, now()) AS ended_at, a.balance, a.currency, a.unlimited,
                old.account_id IS NOT NULL AS was_open, COALESCE(old.held, 0) AS held, COALESCE(old.granted, 0) AS granted,
                COALESCE(old.prepared_at, COALESCE(r.ended_at, now()) - make_interval(secs => r.seconds)) AS prepared_at,
-               COALESCE(old.subscriber_id, r.subscriber_id) AS subscriber_id, COALESCE(old.exchange, r.exchange) AS exchange,
+               COALESCE(old.subscriber_id, r.subscriber_id, cdr.subscriber_id) AS subscriber_id,
+               COALESCE(old.exchange, r.exchange) AS exchange,
                COALESCE(old.attempt, r.attempt) AS attempt, COALESCE(old.callerid, r.callerid) AS callerid,
                COALESCE(old.destination, r.destination) AS destination,
                COALESCE(old.direction, r.direction) AS direction, COALESCE(old.prefix, r.prefix) AS prefix,
@@ -1101,6 +1117,9 @@ BEGIN
                    WHEN old.account_id IS NOT NULL THEN 'settled'
                    WHEN cdr.account_id IS NULL THEN CASE WHEN r.rate IS NULL THEN 'unknown' ELSE 'settled' END
                    WHEN r.source <> 'finish' THEN 'repeated'
+                   -- It counts on what a reservation held of packages, which was freed: look again.
+                   WHEN cdr.source IN ('expired', 'reconciled', 'abandoned') AND r.covered_seconds > 0
+                        AND cardinality(r.packages) = 0 THEN 'unknown'
                    WHEN cdr.source = 'expired' THEN 'settled'
                    WHEN cdr.seconds = r.seconds THEN 'repeated'
                    WHEN cdr.source IN ('reconciled', 'abandoned') THEN 'settled'
@@ -1241,4 +1260,85 @@ BEGIN
       VALUES (p_bucket, p_account_id, p_kind, p_amount, account.balance + p_amount, p_reference);
     UPDATE accounts SET balance = balance + p_amount WHERE bucket = p_bucket AND account_id = p_account_id;
     RETURN ROW('posted', account.balance + p_amount)::post_entry_answer;
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
+-- switch_tariff: a subscriber changes to another tariff or takes an option, and its account pays what that costs, in
+-- one transaction. A reference is an idempotency key, as in post_entry: with one, even what costs nothing has its entry.
+-- The price was worked out from `p_tariff_version` (stale: look again), in the account's currency. Limits of what may
+-- be spent a day or month are for calls; a fee doesn't count there.
+
+CREATE TYPE switch_answer AS (
+    outcome text,               -- switched, unchanged (has it already), repeated, conflict (the reference was used for
+                                -- something else), stale, wrong_kind (an option as tariff, or the other way round),
+                                -- begins_past, ends_past (of an option), too_many (options), insufficient_funds,
+                                -- unknown
+    balance numeric
+);
+
+CREATE FUNCTION switch_tariff(
+    p_bucket smallint, p_account_id bigint, p_subscriber_id bigint, p_tariff_id bigint, p_tariff_version integer,
+    p_is_option boolean, p_max_options integer,
+    p_from timestamptz, p_to timestamptz,      -- of an option; NULL: from now on, for ever
+    p_position integer,                        -- of an option; NULL: after those the subscriber has
+    p_price numeric, p_reference text
+) RETURNS switch_answer LANGUAGE plpgsql AS $$
+DECLARE
+    account  accounts;
+    party    subscribers;
+    tariff   tariffs;
+    earlier  ledger_entries;
+    begins   timestamptz := COALESCE(p_from, now());
+    ends     timestamptz := COALESCE(p_to, 'infinity');
+    label    text;
+BEGIN
+    SELECT * INTO account FROM accounts WHERE bucket = p_bucket AND account_id = p_account_id FOR NO KEY UPDATE;
+    SELECT * INTO party FROM subscribers
+      WHERE subscriber_id = p_subscriber_id AND bucket = p_bucket AND account_id = p_account_id;
+    -- Locked against becoming an option, or none; an import into it goes on beside this.
+    SELECT * INTO tariff FROM tariffs WHERE tariff_id = p_tariff_id FOR KEY SHARE;
+    IF account IS NULL OR party IS NULL OR tariff IS NULL THEN
+        RETURN ROW('unknown', NULL)::switch_answer;
+    END IF;
+    label := format('%s %s for %s', CASE WHEN p_is_option THEN 'option' ELSE 'tariff' END, tariff.name, party.login);
+    SELECT * INTO earlier FROM ledger_entries
+      WHERE bucket = p_bucket AND account_id = p_account_id AND reference = p_reference;
+    IF FOUND THEN
+        RETURN ROW(CASE WHEN earlier.kind = 'fee' AND earlier.subject = label THEN 'repeated' ELSE 'conflict' END,
+                   account.balance)::switch_answer;
+    ELSIF tariff.is_option <> p_is_option THEN
+        RETURN ROW('wrong_kind', account.balance)::switch_answer;
+    ELSIF tariff.version <> p_tariff_version THEN
+        RETURN ROW('stale', account.balance)::switch_answer;
+    ELSIF begins < now() THEN
+        RETURN ROW('begins_past', account.balance)::switch_answer;
+    ELSIF ends <= begins THEN
+        RETURN ROW('ends_past', account.balance)::switch_answer;
+    ELSIF party.tariff_id = p_tariff_id OR p_is_option AND EXISTS (
+        SELECT FROM subscriber_options
+        WHERE subscriber_id = p_subscriber_id AND tariff_id = p_tariff_id
+          AND effective_from < ends AND effective_to > begins
+    ) THEN
+        RETURN ROW('unchanged', account.balance)::switch_answer;
+    ELSIF p_is_option AND p_max_options <= (
+        SELECT count(*) FROM subscriber_options WHERE subscriber_id = p_subscriber_id AND effective_to > now()
+    ) THEN
+        RETURN ROW('too_many', account.balance)::switch_answer;
+    -- Credit without a limit has no overdraft (NULL), and what costs nothing needs no money.
+    ELSIF p_price > 0 AND account.balance + account.overdraft - account.reserved < p_price THEN
+        RETURN ROW('insufficient_funds', account.balance)::switch_answer;
+    END IF;
+    IF p_is_option THEN
+        INSERT INTO subscriber_options (subscriber_id, tariff_id, position, effective_from, effective_to)
+        SELECT p_subscriber_id, p_tariff_id, COALESCE(p_position, max(position) + 1, 1), begins, ends
+        FROM subscriber_options WHERE subscriber_id = p_subscriber_id AND effective_to > now();
+    ELSE
+        UPDATE subscribers SET tariff_id = p_tariff_id, tariff_since = now() WHERE subscriber_id = p_subscriber_id;
+    END IF;
+    IF p_price > 0 OR p_reference IS NOT NULL THEN
+        INSERT INTO ledger_entries (bucket, account_id, kind, amount, balance_after, reference, subject)
+          VALUES (p_bucket, p_account_id, 'fee', -p_price, account.balance - p_price, p_reference, label);
+        UPDATE accounts SET balance = balance - p_price WHERE bucket = p_bucket AND account_id = p_account_id;
+    END IF;
+    RETURN ROW('switched', account.balance - p_price)::switch_answer;
 END $$;

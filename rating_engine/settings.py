@@ -236,6 +236,22 @@ class Settings(BaseModel):
         " is under way, or waits in a spool for the database.",
     )
 
+    # --- routes
+    route_quality_window_seconds: int = Field(
+        3_600,
+        ge=60,
+        le=86_400,
+        description="Over how long the quality of routes is measured (ASR, ACD): for tariffs that order routes by it,"
+        " and for `routes quality`. Shorter notices a bad route sooner, longer judges one with few calls.",
+    )
+    route_quality_interval_seconds: float = Field(
+        60.0,
+        ge=1.0,
+        le=3_600.0,
+        description="How often it is measured, by one engine of all. Each time the calls of the window are read once,"
+        " and every engine reads its routes anew if a figure changed. Not done while no tariff orders by quality.",
+    )
+
     # --- ledger
     ledger_batch_max: int = Field(
         256,

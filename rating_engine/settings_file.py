@@ -31,6 +31,7 @@ SECTIONS: Final = {
     "workers": "Processes",
     "default_route": "Charging",
     "ami_exchanges": "Exchanges",
+    "route_quality_window_seconds": "Routes",
     "ledger_batch_max": "Ledger",
     "spool_dir": "When PostgreSQL is away",
     "rate_cache_entries": "Caches",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
+from rich.markup import escape
 from rich.table import Column, Table
 
 from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, open_database, out, print_json, run
@@ -14,6 +15,13 @@ from rating_engine.rating.money import format_amount
 from rating_engine.services.accounts import STATEMENT_LINES, Accounts
 
 accounts_app = typer.Typer(no_args_is_help=True, help="Accounts and their money.")
+
+_WORDS_FOR_NONE: Final = {
+    "overdraft": "unlimited",
+    "available": "unlimited",
+    "quota": "as the settings say",
+    "numbering_plan": "as the settings say",
+}
 
 Login = Annotated[str, typer.Argument(metavar="LOGIN")]
 
@@ -93,6 +101,9 @@ def set_(
     default_allowed: Annotated[
         str | None, typer.Option(metavar="yes|no", help="Destinations no rule names; no makes --allow a whitelist.")
     ] = None,
+    numbering_plan: Annotated[
+        str | None, typer.Option(metavar="PLAN|none", help="How its phones write numbers (rating-engine numbering).")
+    ] = None,
     allow: Annotated[list[str] | None, typer.Option(metavar="PREFIX", help="Allow a prefix; may be repeated.")] = None,
     block: Annotated[list[str] | None, typer.Option(metavar="PREFIX", help="Block a prefix; may be repeated.")] = None,
     forget: Annotated[list[str] | None, typer.Option(metavar="PREFIX", help="Take a prefix's rule away.")] = None,
@@ -111,6 +122,7 @@ def set_(
         "quota": quota,
         "status": status,
         "default_allowed": default_allowed,
+        "numbering_plan": numbering_plan,
     }
 
     async def work() -> AccountState:
@@ -195,7 +207,7 @@ def statement(
         "what",
         "amount",
         "balance after",
-        "call or reference",
+        "call, subject or reference",
         title=f"statement of {login}",
     )
     for column in (2, 3):
@@ -206,7 +218,7 @@ def statement(
             entry.kind,
             format_amount(entry.amount),
             format_amount(entry.balance_after),
-            entry.call_key or entry.reference or "",
+            escape(entry.call_key or entry.subject or entry.reference or ""),
         )
     out.print(table)
 
@@ -221,9 +233,7 @@ def _print_state(state: AccountState, *, as_json: bool) -> None:
     table.add_column(justify="right")
     for name, value in fields.items():
         if value is None:
-            value = {"overdraft": "unlimited", "available": "unlimited", "quota": "as the settings say"}.get(
-                name, "none"
-            )
+            value = _WORDS_FOR_NONE.get(name, "none")
         elif isinstance(value, bool):
             value = "yes" if value else "no"
         table.add_row(name.replace("_", " "), str(value))
@@ -252,6 +262,7 @@ def _state_json(state: AccountState) -> dict[str, Any]:
         "time_zone": state.time_zone,
         "quota": state.quota,
         "default_allowed": state.default_allowed,
+        "numbering_plan": state.numbering_plan,
         "callerid": state.callerid,
         "status": state.status.value,
     }
@@ -265,5 +276,6 @@ def _entry_json(entry: LedgerEntry) -> dict[str, Any]:
         "balance_after": format_amount(entry.balance_after),
         "call_key": entry.call_key,
         "reference": entry.reference,
+        "subject": entry.subject,
         "created_at": entry.created_at.isoformat(),
     }

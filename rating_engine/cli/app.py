@@ -9,17 +9,27 @@ from typing import Annotated
 import typer
 
 from rating_engine.cli.accounts import accounts_app
+from rating_engine.cli.bands import band, bands, holidays_app, unband
 from rating_engine.cli.call import call
 from rating_engine.cli.calls import calls
 from rating_engine.cli.demo import demo
+from rating_engine.cli.directions import direction
 from rating_engine.cli.doctor import doctor
+from rating_engine.cli.exchange import exchange_app
+from rating_engine.cli.import_from import import_from
+from rating_engine.cli.numbering import aliases_app, numbering_app
+from rating_engine.cli.options import options_app, tariff
+from rating_engine.cli.packages import groups_app, packages_app
 from rating_engine.cli.rate import rate
 from rating_engine.cli.rate_diff import diff
 from rating_engine.cli.rate_import import import_
 from rating_engine.cli.rate_versions import export, history, rollback, withdraw
 from rating_engine.cli.rates import rates_app
-from rating_engine.cli.routes import direction, routes_app
+from rating_engine.cli.route_figures import load, quality
+from rating_engine.cli.route_try import try_
+from rating_engine.cli.routes import routes_app
 from rating_engine.cli.serve import migrate, serve
+from rating_engine.cli.tariffs import tariffs_app
 from rating_engine.telemetry.logs import configure_logging
 
 app = typer.Typer(
@@ -45,10 +55,30 @@ rates_app.command(epilog="Example: rating-engine rates withdraw retail 4")(withd
 rates_app.command(epilog="Example: rating-engine rates export retail retail.xlsx")(export)
 rates_app.command(epilog="Example: rating-engine rates history 7901 --tariff retail")(history)
 app.command(epilog="Example: rating-engine rate 79010000001 --tariff retail --seconds 61")(rate)
+app.add_typer(tariffs_app, name="tariff")
+tariffs_app.command(
+    epilog="Example: rating-engine tariff band retail --band peak --days mon-fri --from 08:00 --to 20:00"
+)(band)
+tariffs_app.command(epilog="Example: rating-engine tariff bands retail")(bands)
+tariffs_app.command(epilog="Example: rating-engine tariff unband retail 1")(unband)
+app.add_typer(holidays_app, name="holidays")
+app.add_typer(options_app, name="option")
+accounts_app.command(epilog="Example: rating-engine account tariff 1001 gold --reference order-17")(tariff)
+app.add_typer(packages_app, name="package")
+app.add_typer(groups_app, name="direction-group")
+app.add_typer(exchange_app, name="exchange")
+app.add_typer(numbering_app, name="numbering")
+app.add_typer(aliases_app, name="alias")
 app.add_typer(routes_app, name="routes")
+routes_app.command("try", epilog="Example: rating-engine routes try 79010000001 --tariff retail --callerid 4930123456")(
+    try_
+)
+routes_app.command(epilog="Example: rating-engine routes load")(load)
+routes_app.command(epilog="Example: rating-engine routes quality --window 86400")(quality)
 app.command(epilog="Example: rating-engine direction RussiaMobile --min-len 11 --max-len 11")(direction)
 app.command(epilog="Example: rating-engine call --login 1001 79010000001 --seconds 61")(call)
 app.command(epilog="Example: rating-engine calls --reconciled --limit 20")(calls)
+app.command("import-from", epilog="Example: rating-engine import-from a2billing dump.sql --dry-run")(import_from)
 app.command(epilog="Example: rating-engine doctor --dialplan /etc/asterisk/extensions.conf")(doctor)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -124,3 +124,18 @@ def reported_errors() -> Iterator[None]:
 def print_json(value: dict[str, Any]) -> None:
     """One JSON object on stdout, for machines: no colour, no wrapping."""
     typer.echo(json.dumps(value, ensure_ascii=False))
+
+
+def with_database(config: Path | None, ask: Callable[[Database], Awaitable[T]]) -> T:
+    """What `ask` answers on the database of the settings; what is wrong is said as by `run`."""
+
+    async def work() -> T:
+        async with open_database(load_settings(config)) as database:
+            return await ask(database)
+
+    return run(work())
+
+
+def say(text: str) -> None:
+    """A line to a person, as it is: names in it are no markup, and nothing breaks it."""
+    out.print(escape(text), highlight=False, soft_wrap=True)

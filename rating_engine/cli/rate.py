@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import typer
@@ -9,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, open_database, out, print_json, run
+from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.charge import Line, LineKind
 from rating_engine.rating.money import format_amount
 from rating_engine.rating.rate import Rate
@@ -31,6 +33,10 @@ def rate(
     number: Annotated[str, typer.Argument(metavar="NUMBER", help="As dialled.")],
     tariff: Annotated[str, typer.Option(help="Whose rates.")],
     seconds: Annotated[int, typer.Option(min=0, help="Answered seconds.")],
+    at: Annotated[
+        str | None, typer.Option(metavar="INSTANT", help="When it starts, as 2026-12-01T08:00+01:00; UTC unless said.")
+    ] = None,
+    caller: Annotated[str, typer.Option(metavar="NUMBER", help="Who calls, where rates depend on it.")] = "",
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -39,13 +45,29 @@ def rate(
     async def work() -> Quote:
         settings = load_settings(config)
         async with open_database(settings) as database:
-            return await quote(database, tariff, number, seconds, international_prefix=settings.international_prefix)
+            return await quote(
+                database,
+                tariff,
+                number,
+                seconds,
+                international_prefix=settings.international_prefix,
+                at=None if at is None else _instant(at),
+                origin=caller,
+            )
 
     found = run(work())
     if json:
         print_json(_quote_json(found))
     else:
         _print_quote(found)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidRequest("at", f"{text!r} is not an instant such as 2026-12-01T08:00+01:00") from None
+    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
 
 
 def _print_quote(found: Quote) -> None:

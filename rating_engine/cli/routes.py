@@ -1,24 +1,57 @@
-"""`rating-engine routes` and `rating-engine direction`."""
+"""`rating-engine routes`: routes, their lists, windows and costs, and which routes a tariff's calls take."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
-from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, open_database, out, print_json, run
-from rating_engine.domain.tariff import ListedRoute
-from rating_engine.services.routes import Routes
+from rating_engine.cli.common import (
+    CommandError,
+    ConfigOption,
+    JsonOption,
+    load_settings,
+    open_database,
+    out,
+    print_json,
+    reported_errors,
+    run,
+)
+from rating_engine.domain.tariff import ListedRoute, Route
+from rating_engine.rating.schedule import Window, render_clock, render_days
+from rating_engine.services.routing.routes import CALLERID_POLICIES, NO_LIMIT, Routes
 
-routes_app = typer.Typer(no_args_is_help=True, help="Where calls are sent, in the order of attempts.")
+routes_app = typer.Typer(no_args_is_help=True, help="Where calls are sent, and in which order that is tried.")
+
+POLICY_NAMES: Final = {policy: name for name, policy in CALLERID_POLICIES.items()}
 
 Name = Annotated[str, typer.Argument(metavar="NAME")]
+Prefixes = Annotated[list[str], typer.Argument(metavar="PREFIX...", help="Destinations that begin so.")]
+DialPrefix = Annotated[str | None, typer.Option(help="RATING_ROUTE_PREFIX: goes before the number.")]
+NumberPrefix = Annotated[str | None, typer.Option(help="Destinations it serves begin so; empty: all.")]
+Weight = Annotated[str | None, typer.Option(metavar="N", help="Share of the calls among routes otherwise equal.")]
+Percentage = Annotated[str | None, typer.Option(metavar="N|none", help="Of the calls it may serve at all, per cent.")]
+MaxCalls = Annotated[str | None, typer.Option(metavar="N|none", help="Open calls at a time.")]
+CallsPerSecond = Annotated[str | None, typer.Option(metavar="N|none", help="Calls it is given in one second.")]
+Policy = Annotated[
+    str | None,
+    typer.Option(metavar="|".join(CALLERID_POLICIES), help="Caller ids: national are those of --country-code."),
+]
+CountryCode = Annotated[str | None, typer.Option(metavar="DIGITS", help="Whose caller ids are national.")]
+DefaultAllowed = Annotated[
+    str | None,
+    typer.Option(metavar="yes|no", help="Destinations no rule names; no: `routes allow` names what it serves."),
+]
+Zone = Annotated[str | None, typer.Option(metavar="ZONE", help="Of its windows: Europe/Berlin.")]
 T = TypeVar("T")
 
 
-def _with_routes(config: ConfigOption, ask: Callable[[Routes], Awaitable[T]]) -> T:
+def with_routes(config: ConfigOption, ask: Callable[[Routes], Awaitable[T]]) -> T:
+    """Do something with the routes of the database that the settings name."""
+
     async def work() -> T:
         async with open_database(load_settings(config)) as database:
             return await ask(Routes(database))
@@ -26,74 +59,269 @@ def _with_routes(config: ConfigOption, ask: Callable[[Routes], Awaitable[T]]) ->
     return run(work())
 
 
-@routes_app.command(epilog="Example: rating-engine routes add carrier1 --position 10 --number-prefix 7")
+@routes_app.command(epilog="Example: rating-engine routes add carrier1 --position 10 --number-prefix 7 --max-calls 30")
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="RATING_ROUTE_NAME: the trunk the dialplan dials.")],
-    position: Annotated[int, typer.Option(help="The lowest that serves a destination is attempt 1.")],
-    dial_prefix: Annotated[str, typer.Option(help="RATING_ROUTE_PREFIX: goes before the number.")] = "",
-    number_prefix: Annotated[str, typer.Option(help="Destinations it serves begin so; all if not given.")] = "",
+    position: Annotated[str, typer.Option(metavar="N", help="Its priority: the lowest is tried first.")],
+    dial_prefix: DialPrefix = None,
+    number_prefix: NumberPrefix = None,
+    weight: Weight = None,
+    percentage: Percentage = None,
+    max_calls: MaxCalls = None,
+    max_calls_per_second: CallsPerSecond = None,
+    cost: Annotated[str | None, typer.Option(metavar="TARIFF", help="Whose deck says what it costs us.")] = None,
+    callerid_policy: Policy = None,
+    country_code: CountryCode = None,
+    default_allowed: DefaultAllowed = None,
+    time_zone: Zone = None,
     config: ConfigOption = None,
 ) -> None:
     """Add a route; used from the next call on."""
-    _with_routes(
-        config,
-        lambda routes: routes.add(name, position=position, dial_prefix=dial_prefix, number_prefix=number_prefix),
-    )
-    out.print(f"route {name} added", highlight=False)
+    settings = _given(
+        position=position, dial_prefix=dial_prefix, number_prefix=number_prefix, weight=weight, percentage=percentage,
+        max_calls=max_calls, max_calls_per_second=max_calls_per_second, cost_tariff=cost,
+        callerid_policy=callerid_policy, country_code=country_code, default_allowed=default_allowed,
+        time_zone=time_zone,
+    )  # fmt: skip
+    with_routes(config, lambda routes: routes.add(name, settings))
+    _say(f"route {name} added")
+
+
+@routes_app.command("set", epilog="Example: rating-engine routes set carrier1 --weight 3 --max-calls none")
+def set_(
+    name: Name,
+    position: Annotated[str | None, typer.Option(metavar="N", help="Its priority: the lowest is tried first.")] = None,
+    dial_prefix: DialPrefix = None,
+    number_prefix: NumberPrefix = None,
+    weight: Weight = None,
+    percentage: Percentage = None,
+    max_calls: MaxCalls = None,
+    max_calls_per_second: CallsPerSecond = None,
+    callerid_policy: Policy = None,
+    country_code: CountryCode = None,
+    default_allowed: DefaultAllowed = None,
+    time_zone: Zone = None,
+    config: ConfigOption = None,
+) -> None:
+    """Change a route; `none` takes a limit away."""
+    settings = _given(
+        position=position, dial_prefix=dial_prefix, number_prefix=number_prefix, weight=weight, percentage=percentage,
+        max_calls=max_calls, max_calls_per_second=max_calls_per_second, callerid_policy=callerid_policy,
+        country_code=country_code, default_allowed=default_allowed, time_zone=time_zone,
+    )  # fmt: skip
+    with_routes(config, lambda routes: routes.change(name, settings))
+    _say(f"route {name} set")
 
 
 @routes_app.command("list", epilog="Example: rating-engine routes list --json")
 def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Every route, in the order of attempts."""
-    found: list[ListedRoute] = _with_routes(config, lambda routes: routes.list())
+    """Every route by position."""
+    found: list[ListedRoute] = with_routes(config, lambda routes: routes.list())
     if json:
         print_json({"routes": [_route_json(listed) for listed in found]})
         return
     if not found:
-        out.print("no routes: every call takes the setting default_route", highlight=False)
+        _say("no routes: every call takes the setting default_route")
         return
-    table = Table("position", "name", "dial prefix", "serves", "enabled")
+    table = Table("position", "name", "dial prefix", "serves", "share", "limits", "cost", "enabled")
     for listed in found:
-        route = listed.route
-        serves = f"{route.number_prefix}…" if route.number_prefix else "all"
-        table.add_row(str(route.position), route.name, route.dial_prefix, serves, "yes" if listed.enabled else "no")
+        table.add_row(
+            str(listed.route.position),
+            listed.route.name,
+            listed.route.dial_prefix,
+            _serves(listed.route),
+            share_words(listed.route),
+            _limits(listed.route),
+            escape(listed.cost_tariff or "not known"),
+            "yes" if listed.enabled else "no",
+        )
     out.print(table)
+    if without := [listed.route.name for listed in found if listed.cost_tariff is None]:
+        _say(f"without a cost, and so without a margin guard: {', '.join(without)} (routes cost)")
+
+
+@routes_app.command(epilog="Example: rating-engine routes show carrier1")
+def show(name: Name, json: JsonOption = False, config: ConfigOption = None) -> None:
+    """All there is to say of a route."""
+    found = with_routes(config, lambda routes: routes.show(name))
+    if json:
+        print_json(_route_json(found))
+        return
+    for label, text in _details(found):
+        out.print(f"{label:<15}{escape(text)}", highlight=False, soft_wrap=True)
 
 
 @routes_app.command(epilog="Example: rating-engine routes enable carrier1")
 def enable(name: Name, config: ConfigOption = None) -> None:
     """Use a route again, from the next call on."""
-    _with_routes(config, lambda routes: routes.set_enabled(name, True))
-    out.print(f"route {name} enabled", highlight=False)
+    with_routes(config, lambda routes: routes.set_enabled(name, True))
+    _say(f"route {name} enabled")
 
 
 @routes_app.command(epilog="Example: rating-engine routes disable carrier1")
 def disable(name: Name, config: ConfigOption = None) -> None:
     """Send no new call to a route; calls that run go on."""
-    _with_routes(config, lambda routes: routes.set_enabled(name, False))
-    out.print(f"route {name} disabled", highlight=False)
+    with_routes(config, lambda routes: routes.set_enabled(name, False))
+    _say(f"route {name} disabled")
 
 
 @routes_app.command(epilog="Example: rating-engine routes remove carrier1")
 def remove(name: Name, config: ConfigOption = None) -> None:
     """Delete a route; CDRs keep its name."""
-    _with_routes(config, lambda routes: routes.remove(name))
-    out.print(f"route {name} removed", highlight=False)
+    with_routes(config, lambda routes: routes.remove(name))
+    _say(f"route {name} removed")
 
 
-def direction(
-    code: Annotated[str, typer.Argument(metavar="CODE", help="As in the deck's direction column.")],
-    name: Annotated[str | None, typer.Option(help="RATING_DIRECTION; the code if not given.")] = None,
-    min_len: Annotated[int | None, typer.Option(help="Fewest digits of its numbers, country code included.")] = None,
-    max_len: Annotated[int | None, typer.Option(help="Most digits of its numbers.")] = None,
+@routes_app.command(epilog="Example: rating-engine routes allow carrier1 7495 7499")
+def allow(name: Name, prefixes: Prefixes, config: ConfigOption = None) -> None:
+    """Serve destinations that begin so; the longest prefix of a destination counts."""
+    found = with_routes(config, lambda routes: routes.rule_prefixes(name, prefixes, True))
+    _say(f"route {name} serves {_serves(found.route)}")
+
+
+@routes_app.command(epilog="Example: rating-engine routes block carrier1 881 882")
+def block(name: Name, prefixes: Prefixes, config: ConfigOption = None) -> None:
+    """Serve no destination that begins so; the longest prefix of a destination counts."""
+    found = with_routes(config, lambda routes: routes.rule_prefixes(name, prefixes, False))
+    _say(f"route {name} serves {_serves(found.route)}")
+
+
+@routes_app.command(epilog="Example: rating-engine routes forget carrier1 881")
+def forget(name: Name, prefixes: Prefixes, config: ConfigOption = None) -> None:
+    """Take back what `allow` or `block` said of prefixes."""
+    found = with_routes(config, lambda routes: routes.rule_prefixes(name, prefixes, None))
+    _say(f"route {name} serves {_serves(found.route)}")
+
+
+@routes_app.command(epilog="Example: rating-engine routes window carrier1 --days mon-fri --from 08:00 --to 18:00")
+def window(
+    name: Name,
+    days: Annotated[str | None, typer.Option(metavar="DAYS", help="mon-fri, or sat,sun.")] = None,
+    starts: Annotated[str | None, typer.Option("--from", metavar="HH:MM", help="This minute belongs to it.")] = None,
+    ends: Annotated[
+        str | None, typer.Option("--to", metavar="HH:MM", help="This one doesn't; up to 24:00, or into the next day.")
+    ] = None,
+    always: Annotated[bool, typer.Option("--always", help="Take all windows away.")] = False,
     config: ConfigOption = None,
 ) -> None:
-    """Name a direction, and decline numbers that are too short or too long for it."""
-    _with_routes(config, lambda routes: routes.set_direction(code, name or code, min_len=min_len, max_len=max_len))
-    out.print(f"direction {code} set", highlight=False)
+    """Use a route in one more window, in its time zone, and outside its windows no more; or always again."""
+    with reported_errors():
+        given = [text for text in (days, starts, ends) if text is not None]
+        if len(given) != (0 if always else 3):
+            raise CommandError("say --days, --from and --to, or --always")
+    if days is None or starts is None or ends is None:
+        with_routes(config, lambda routes: routes.clear_windows(name))
+        _say(f"route {name} is used always")
+        return
+    found = with_routes(config, lambda routes: routes.add_window(name, days=days, starts=starts, ends=ends))
+    _say(f"route {name} is used {_windows(found.route)}")
 
 
-def _route_json(listed: ListedRoute) -> dict[str, object]:
+@routes_app.command(epilog="Example: rating-engine routes cost carrier1 carrier1-costs")
+def cost(
+    name: Name,
+    tariff: Annotated[str, typer.Argument(metavar="TARIFF|none", help="Whose deck says what the route costs us.")],
+    config: ConfigOption = None,
+) -> None:
+    """Say by which tariff a carrier charges us: for the order by cost, the margin guard and the margins of calls."""
+    with_routes(config, lambda routes: routes.change(name, {"cost_tariff": tariff}))
+    _say(f"the cost of route {name} is {'not known' if tariff == NO_LIMIT else f'that of tariff {tariff}'}")
+
+
+@routes_app.command("of", epilog="Example: rating-engine routes of retail carrier2 carrier1")
+def of_tariff(
+    tariff: Annotated[str, typer.Argument(metavar="TARIFF")],
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME...", help="The routes of its calls, in manual order.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--every", help="Take the list away: it may use every route.")] = False,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Say which routes a tariff's calls may take; with no names, show it."""
+    with reported_errors():
+        if names and every:
+            raise CommandError("say names, or --every")
+
+    async def ask(routes: Routes) -> list[str]:
+        if names or every:
+            await routes.set_tariff_routes(tariff, names or ())
+        return await routes.tariff_routes(tariff)
+
+    found = with_routes(config, ask)
+    if json:
+        print_json({"tariff": tariff, "routes": found})
+    else:
+        _say(f"calls of tariff {tariff} may take {', '.join(found) if found else 'every route'}")
+
+
+def share_words(route: Route) -> str:
+    """Percentage and weight in one cell."""
+    words = [] if route.percentage is None else [f"{route.percentage} %"]
+    if route.weight != 1:
+        words.append(f"weight {route.weight}")
+    return ", ".join(words)
+
+
+def _given(**settings: str | None) -> dict[str, str]:
+    return {field: text for field, text in settings.items() if text is not None}
+
+
+def _say(text: str) -> None:
+    out.print(escape(text), highlight=False, soft_wrap=True)
+
+
+def _serves(route: Route) -> str:
+    prefix = f"{route.number_prefix}…" if route.number_prefix else "all"
+    allowed = sorted(prefix for prefix, allows in route.prefixes.items() if allows)
+    blocked = sorted(prefix for prefix, allows in route.prefixes.items() if not allows)
+    words = [prefix] if route.default_allowed else [f"of {prefix}" if allowed else "nothing"]
+    if allowed:
+        words.append(("also " if route.default_allowed else "") + _few(allowed))
+    if blocked:
+        words.append(f"not {_few(blocked)}")
+    return ", ".join(words)
+
+
+def _few(prefixes: list[str]) -> str:
+    shown = " ".join(f"{prefix}…" for prefix in prefixes[:5])
+    return shown if len(prefixes) <= 5 else f"{shown} and {len(prefixes) - 5} more"
+
+
+def _limits(route: Route) -> str:
+    words = [] if route.max_calls is None else [f"{route.max_calls} calls"]
+    if route.max_calls_per_second is not None:
+        words.append(f"{route.max_calls_per_second} a second")
+    return ", ".join(words)
+
+
+def _windows(route: Route) -> str:
+    if not route.windows.windows:
+        return "always"
+    return f"{'; '.join(map(_window, route.windows.windows))} ({route.windows.zone})"
+
+
+def _window(window: Window) -> str:
+    return f"{render_days(window.days)} {render_clock(window.starts)} to {render_clock(window.ends)}"
+
+
+def _details(listed: ListedRoute) -> list[tuple[str, str]]:
+    route = listed.route
+    policy = POLICY_NAMES[route.callerid_policy]
+    return [
+        ("route", f"{route.name}, {'enabled' if listed.enabled else 'disabled'}"),
+        ("position", str(route.position)),
+        ("dial prefix", route.dial_prefix or "none"),
+        ("serves", _serves(route)),
+        ("used", _windows(route)),
+        ("caller ids", f"{policy}{f' ({route.country_code})' if route.country_code else ''}"),
+        ("share", share_words(route) or "all, weight 1"),
+        ("limits", _limits(route) or "none"),
+        ("cost", f"tariff {listed.cost_tariff}" if listed.cost_tariff else "not known"),
+    ]
+
+
+def _route_json(listed: ListedRoute) -> dict[str, Any]:
     route = listed.route
     return {
         "name": route.name,
@@ -101,4 +329,18 @@ def _route_json(listed: ListedRoute) -> dict[str, object]:
         "dial_prefix": route.dial_prefix,
         "number_prefix": route.number_prefix,
         "enabled": listed.enabled,
+        "weight": route.weight,
+        "percentage": route.percentage,
+        "max_calls": route.max_calls,
+        "max_calls_per_second": route.max_calls_per_second,
+        "cost_tariff": listed.cost_tariff,
+        "callerid_policy": POLICY_NAMES[route.callerid_policy],
+        "country_code": route.country_code,
+        "default_allowed": route.default_allowed,
+        "prefixes": dict(sorted(route.prefixes.items())),
+        "time_zone": route.windows.zone,
+        "windows": [
+            {"days": render_days(each.days), "from": render_clock(each.starts), "to": render_clock(each.ends)}
+            for each in route.windows.windows
+        ],
     }

@@ -83,6 +83,7 @@ class AccountState:
     time_zone: str
     quota: bool | None
     default_allowed: bool
+    numbering_plan: str | None
 
     @property
     def available(self) -> Decimal | None:
@@ -92,7 +93,10 @@ class AccountState:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """One change of a balance, with the balance after it. `amount` is signed: a charge is negative."""
+    """One change of a balance, with the balance after it. `amount` is signed: a charge is negative.
+
+    `subject`: what a fee was for; '' for the rest.
+    """
 
     entry_id: int
     kind: str
@@ -100,4 +104,5 @@ class LedgerEntry:
     balance_after: Decimal
     call_key: str | None
     reference: str | None
+    subject: str
     created_at: datetime

@@ -184,7 +184,8 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class ListedRoute:
-    """A route as shown to people: a disabled one takes no calls."""
+    """A route as shown to people: a disabled one takes no calls. `cost_tariff`: its name, if any."""
 
     route: Route
     enabled: bool
+    cost_tariff: str | None = None

@@ -10,15 +10,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
 from itertools import groupby
 from types import MappingProxyType
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
+from rating_engine.rating.numbering import is_international, national
+from rating_engine.rating.schedule import Schedule
 from rating_engine.rating.shares import arrival, is_within
 
 JUDGED_FROM: Final = 30  # attempts; of fewer, the share that was answered says little (30: plus or minus 9 per cent)
+
+# Values of a route's caller-ID policy: the words of the Narayana billing API.
+NATIONAL_CALLERID: Final = 1
+INTERNATIONAL_CALLERID: Final = 2
+ANY_CALLERID: Final = 99
 
 NO_LIST: Final[Mapping[int, int]] = MappingProxyType({})
 
@@ -59,6 +67,18 @@ class Candidate(Protocol):
         """Whether it serves those that no prefix names."""
 
     @property
+    def windows(self) -> Schedule:
+        """When it is used; without any window, always."""
+
+    @property
+    def callerid_policy(self) -> int:
+        """Of which caller ids it takes calls: 1 whole numbers of `country_code`, 2 whole numbers, 99 any and none."""
+
+    @property
+    def country_code(self) -> str:
+        """Whose caller ids are national."""
+
+    @property
     def position(self) -> int:
         """Its priority: the lowest is tried first."""
 
@@ -85,6 +105,8 @@ class Refusal(StrEnum):
     NOT_LISTED = "not_listed"  # the tariff names its routes, and this is none of them
     NUMBER = "number_prefix"
     BLOCKED = "blocked_prefix"
+    CALLERID = "callerid"
+    CLOSED = "closed"
     PERCENTAGE = "percentage"
     LOSS = "costs_more"
 
@@ -100,23 +122,32 @@ class Offer(Generic[RouteT_co]):
 # -- which ------------------------------------------------------------------------------------------------------
 
 
-def refusal(
-    route: Candidate, *, destination: str, call_seed: str, listed: Mapping[int, int] = NO_LIST
-) -> Refusal | None:
-    """The first reason why the route does not serve the call, its cost aside; None: it does.
+def serves(route: Candidate, *, destination: str, callerid: str, at: datetime) -> bool:
+    """Whether the route takes calls of this caller to this destination at this time; its shares and cost aside."""
+    return _unfit(route, destination, callerid, at) is None
 
-    `call_seed` names the call, and is the same for all its attempts. `listed`: the routes of the call's tariff by id,
-    with their places; empty: every route.
+
+def refusal(
+    route: Candidate,
+    *,
+    destination: str,
+    callerid: str,
+    at: datetime,
+    call_seed: str,
+    listed: Mapping[int, int] = NO_LIST,
+) -> Refusal | None:
+    """The first reason why the route is not for the call, its cost aside; None: it is.
+
+    `destination`: E.164 digits. `callerid`: as it will be sent. `at`: the call's start, with a time zone. `call_seed`
+    names the call, and is the same for all its attempts. `listed`: the routes of the call's tariff by id, with their
+    places; empty: every route.
     """
     if listed and route.route_id not in listed:
         return Refusal.NOT_LISTED
-    if not destination.startswith(route.number_prefix):
-        return Refusal.NUMBER
-    if not _allows(route, destination):
-        return Refusal.BLOCKED
-    if not in_percentage(route, call_seed):
+    unfit = _unfit(route, destination, callerid, at)
+    if unfit is None and not in_percentage(route, call_seed):
         return Refusal.PERCENTAGE
-    return None
+    return unfit
 
 
 def in_percentage(route: Candidate, call_seed: str) -> bool:
@@ -130,6 +161,24 @@ def admits(offer: Offer[Candidate], sell_minute: Fraction, allow_loss: bool) -> 
     Both are of the account's currency. A route whose cost is not known passes: nobody said that it loses money.
     """
     return allow_loss or offer.minute_cost is None or offer.minute_cost <= sell_minute
+
+
+def _unfit(route: Candidate, destination: str, callerid: str, at: datetime) -> Refusal | None:
+    if not destination.startswith(route.number_prefix):
+        return Refusal.NUMBER
+    if not _allows(route, destination):
+        return Refusal.BLOCKED
+    if not _takes_callerid(route, callerid):
+        return Refusal.CALLERID
+    if route.windows.windows and not route.windows.band_at(at):
+        return Refusal.CLOSED
+    return None
+
+
+def _takes_callerid(route: Candidate, callerid: str) -> bool:
+    if route.callerid_policy == NATIONAL_CALLERID:
+        return national(callerid, route.country_code)
+    return route.callerid_policy != INTERNATIONAL_CALLERID or is_international(callerid)
 
 
 def _allows(route: Candidate, destination: str) -> bool:
@@ -175,6 +224,19 @@ def ordered(
     return result
 
 
+def tried(
+    offers: Iterable[Offer[RouteT]],
+    order: str,
+    call_seed: str,
+    listed: Mapping[int, int] = NO_LIST,
+    *,
+    sell_minute: Fraction,
+    allow_loss: bool,
+) -> list[Offer[RouteT]]:
+    """The offers of routes that are for the call, as they are tried: those the margin guard admits, in order."""
+    return ordered((offer for offer in offers if admits(offer, sell_minute, allow_loss)), order, call_seed, listed)
+
+
 def _by_position(_offers: object, _listed: object) -> Callable[[Offer[Candidate]], _Key]:
     return lambda offer: ()
 
@@ -213,14 +275,3 @@ def _figures(attempts: int, answered: int, seconds: int) -> _Key:
 _ORDERS: Final[
     Mapping[str, Callable[[Iterable[Offer[Candidate]], Mapping[int, int]], Callable[[Offer[Candidate]], _Key]]]
 ] = {"priority": _by_position, "cost": _by_cost, "quality": _by_quality, "manual": _by_list}
-
-
-def route_for_attempt(routes: Iterable[RouteT], destination: str, attempt: int) -> RouteT | None:
-    """The route of the `attempt`th try (from 1) among those that serve `destination`, in their order; or None."""
-    left = attempt
-    for route in routes:
-        if destination.startswith(route.number_prefix):
-            left -= 1
-            if left == 0:
-                return route
-    return None

@@ -46,7 +46,8 @@ class Accounts:
     ) -> AccountState:
         """An account with one subscriber. `overdraft` None: 0 for prepaid, unlimited credit for postpaid.
 
-        Errors: InvalidRequest naming the field, NotFound (tariff), AlreadyExists (login), Unavailable.
+        `currency`: the tariff's if None, or one that there is an exchange rate for. Errors: InvalidRequest naming the
+        field, NotFound (tariff), AlreadyExists (login), Unavailable.
         """
         _check_login(login)
         if currency is not None and not _CURRENCY.fullmatch(currency):
@@ -77,7 +78,7 @@ class Accounts:
 
     async def change(self, login: str, changes: Mapping[str, str], *, allow: Sequence[str] = (),
                      block: Sequence[str] = (), forget: Sequence[str] = ()) -> AccountState:  # fmt: skip
-        """Set limits (`none` takes one away), mode, time zone or status, and rules for destination prefixes.
+        """Set limits (`none` takes one away), mode, time zone, numbering plan or status, and rules for prefixes.
 
         Errors: InvalidRequest naming the field, NotFound, Unavailable; after any nothing has changed.
         """
@@ -112,8 +113,7 @@ class Accounts:
         value = _amount(amount, "amount")
         if value == 0:
             raise InvalidRequest("amount", "must be above zero")
-        if reference is not None and not 1 <= len(reference) <= MAX_REFERENCE_LENGTH:
-            raise InvalidRequest("reference", f"must have 1 to {MAX_REFERENCE_LENGTH} characters")
+        check_reference(reference)
         return await store.post_entry(self._database, login, "topup", value, reference)
 
     async def statement(self, login: str, limit: int = STATEMENT_LINES) -> list[LedgerEntry]:
@@ -124,6 +124,12 @@ class Accounts:
         if not entries:
             await self.show(login)  # tells an empty statement from an unknown login
         return entries
+
+
+def check_reference(reference: str | None) -> None:
+    """Whether an idempotency key fits its column. Raises InvalidRequest."""
+    if reference is not None and not 1 <= len(reference) <= MAX_REFERENCE_LENGTH:
+        raise InvalidRequest("reference", f"must have 1 to {MAX_REFERENCE_LENGTH} characters")
 
 
 def _check_login(login: str) -> None:
@@ -146,6 +152,8 @@ def _setting(field: str, text: str) -> object:
         return text
     if text == "none" and field != "default_allowed":
         return None
+    if field == "numbering_plan":
+        return text
     if field in ("quota", "default_allowed"):
         if text not in ("yes", "no"):
             raise InvalidRequest(field, f"{text!r} is neither yes nor no")

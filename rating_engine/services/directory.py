@@ -84,17 +84,18 @@ class Remembered(Generic[Value]):
 
 
 class RouteBook:
-    """Every enabled route, in the order of attempts; the default route where none is configured."""
+    """Every enabled route, by position; the default route where none is configured, not even a disabled one."""
 
     def __init__(
         self,
-        load: Callable[[], Awaitable[tuple[Route, ...]]],
+        load: Callable[[], Awaitable[tuple[Route, ...] | None]],
         default: Route,
         *,
         may_remember: Callable[[], bool] = lambda: True,
     ) -> None:
         async def load_or_default() -> tuple[Route, ...]:
-            return await load() or (default,)
+            loaded = await load()
+            return (default,) if loaded is None else loaded
 
         self._routes = Remembered(load_or_default, may_remember=may_remember)
 

@@ -165,20 +165,27 @@ class Planning:
         return replace(rate, covered_seconds=held, waived_fees=waives_fees), tuple(uses)
 
     async def offers(
-        self, subscriber: Subscriber, dialled: Dialled, price: Price, at: datetime, seed: str
+        self, subscriber: Subscriber, dialled: Dialled, callerid: str, price: Price, at: datetime, seed: str
     ) -> list[RouteOffer]:
-        """Every route that may carry the call, with its cost. One whose cost deck lacks the number may not."""
+        """Every route that may carry the call, with its cost. One whose cost deck lacks the number may not.
+
+        `callerid`: as it will be sent, see `sent_callerid`.
+        """
         number = dialled.routing_number or dialled.destination
         offers: list[RouteOffer] = []
         for route in await self._routes():
-            if refusal(route, destination=number, call_seed=seed, listed=price.tariff.routes) is not None:
+            reason = refusal(
+                route, destination=number, callerid=callerid, at=at, call_seed=seed, listed=price.tariff.routes
+            )
+            if reason is not None:
                 continue
-            offer = await self._offer(route, subscriber, dialled, at)
+            offer = await self.offer(route, subscriber, dialled, at)
             if offer is not None:
                 offers.append(offer)
         return offers
 
-    async def _offer(self, route: Route, subscriber: Subscriber, dialled: Dialled, at: datetime) -> RouteOffer | None:
+    async def offer(self, route: Route, subscriber: Subscriber, dialled: Dialled, at: datetime) -> RouteOffer | None:
+        """The route with what it costs for a call; None where its cost deck lacks the number."""
         if route.cost_tariff_id is None:
             return RouteOffer(route, None)
         found = await self._pricing.cost(route.cost_tariff_id, dialled, at)
@@ -204,7 +211,8 @@ class Planning:
         Earlier attempts that nobody knows of, as after a restart of everything, count by their number.
         """
         seed = f"{call.call_key.exchange}/{call.call_key.uniqueid}"
-        offers = await self.offers(subscriber, dialled, price, at, seed)
+        callerid = sent_callerid(call.callerid, subscriber)
+        offers = await self.offers(subscriber, dialled, callerid, price, at, seed)
         sold = minute_price(price.rate)
         paying = {each.route.name: each for each in offers if admits(each.offer, sold, price.tariff.allow_loss)}
         order = ordered(
@@ -291,6 +299,11 @@ class Planning:
         return _details(call_key, subscriber, callerid, dialled, None, None, None, ())
 
 
+def sent_callerid(callerid: str | None, subscriber: Subscriber) -> str:
+    """The caller id that the carrier sees: the call's own, or else the subscriber's."""
+    return normalise_callerid(callerid or "") or subscriber.callerid
+
+
 def _details(
     call_key: CallKey,
     subscriber: Subscriber,
@@ -306,7 +319,7 @@ def _details(
         subscriber_id=subscriber.subscriber_id,
         exchange=call_key.exchange,
         attempt=call_key.attempt,
-        callerid=normalise_callerid(callerid or "") or subscriber.callerid,
+        callerid=sent_callerid(callerid, subscriber),
         destination=dialled.destination,
         direction="" if price is None else price.match.direction.name,
         prefix="" if price is None else price.match.prefix,

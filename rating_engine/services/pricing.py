@@ -19,6 +19,7 @@ from rating_engine.domain.outcomes import Declined, DeclineReason
 from rating_engine.domain.tariff import BandMode, RateMatch, Tariff
 from rating_engine.rating.charge import charge
 from rating_engine.rating.money import EXACT
+from rating_engine.rating.parts import MAX_CHANGES
 from rating_engine.rating.rate import Change, DurationRounding, IncrementMode, Rate
 from rating_engine.services.call_sources import CallSources
 
@@ -75,6 +76,16 @@ class Pricing:
         rate = await self._through_bands(tariff, match, dialled, at, cap_seconds)
         return Price(tariff, tariffs, match, as_sold(rate, tariff, exchange))
 
+    async def on_tariff(
+        self, tariff: Tariff, dialled: Dialled, at: datetime, cap_seconds: int
+    ) -> tuple[RateMatch, Rate] | None:
+        """What one tariff says of a call, and the rate it is sold at in the tariff's currency. Errors: Unavailable."""
+        match = await self.match(tariff, dialled, at, tariff.schedule.band_at(at))
+        if match is None:
+            return None
+        rate = await self._through_bands(tariff, match, dialled, at, cap_seconds)
+        return match, as_sold(rate, tariff, Decimal(1))
+
     async def match(self, tariff: Tariff, dialled: Dialled, at: datetime, band: str) -> RateMatch | None:
         """The rate that a tariff has for a call. Errors: Unavailable."""
         return await self._rate(tariff, _number(tariff, dialled), at=at, origin=dialled.origin, band=band)
@@ -126,6 +137,8 @@ class Pricing:
             later = await self.match(tariff, dialled, at, band)
             if later is not None and _goes_on_as(later.rate) != _goes_on_as(present):
                 present = later.rate
+                if len(changes) == MAX_CHANGES:
+                    break  # a call that long goes on at the last price
                 changes.append(Change(second, present.price_n, present.price_unit, present.interval_n))
         return replace(match.rate, changes=tuple(changes)) if changes else match.rate
 

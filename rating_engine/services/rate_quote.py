@@ -9,14 +9,15 @@ from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.domain.tariff import RateMatch
 from rating_engine.rating.charge import Charge, charge
 from rating_engine.rating.number import InvalidNumber, normalise_destination
-from rating_engine.services.rate_decks import RateDecks
+from rating_engine.services.call_memory import CallMemory
+from rating_engine.services.pricing import Dialled, Pricing
 from rating_engine.storage.pool import Database
 from rating_engine.storage.tariffs import load_named_tariff
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """A call to `number` (as given), its rate and its price."""
+    """A call to `number` (as given): the rate of the deck, and the price with all that the tariff adds."""
 
     number: str
     destination: str
@@ -38,11 +39,11 @@ async def quote(
     """The price of a call of `seconds` answered seconds on a tariff, by the deck in force at its start.
 
     `at`: when it starts, with a time zone; None: now. `origin`: the caller's number, '' where it is not known.
-    Errors: NotFound (the tariff, its deck then, or a rate that serves the call), InvalidRequest (the numbers),
+    Errors: NotFound (the tariff, its deck then, or a rate that serves the call), InvalidRequest (`number`, `caller`),
     Unavailable.
     """
     destination = _digits("number", number, international_prefix)
-    caller = _digits("origin", origin, international_prefix) if origin else ""
+    caller = _digits("caller", origin, international_prefix) if origin else ""
     at = at or datetime.now(UTC)
     found = await load_named_tariff(database, tariff, at)
     if found is None:
@@ -52,11 +53,13 @@ async def quote(
             advice = f"run: rating-engine rates import FILE --tariff {tariff}"
             raise NotFound(f"the tariff {tariff} has no rates yet; {advice}")
         raise NotFound(f"the tariff {tariff} has no rates before {found.decks[-1].effective_from:%Y-%m-%d %H:%M:%S %Z}")
-    decks = RateDecks(database)
-    match = await decks.match_rate(found, destination, at=at, origin=caller)
-    if match is not None:
-        return Quote(number, destination, tariff, match, charge(match.rate, seconds))
-    row = await decks.choose_row(found, destination, at=at, origin=caller)
+    memory = CallMemory(database)
+    dialled = Dialled(destination, "", caller)
+    priced = await Pricing(memory.sources).on_tariff(found, dialled, at, seconds)
+    if priced is not None:
+        match, rate = priced
+        return Quote(number, destination, tariff, match, charge(rate, seconds))
+    row = await memory.rate_decks.choose_row(found, destination, at=at, origin=caller, band=found.schedule.band_at(at))
     if row is None:
         raise NotFound(f"no rate of the tariff {tariff} serves {destination}")
     if row.blocked:

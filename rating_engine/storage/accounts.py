@@ -12,7 +12,7 @@ import asyncpg
 
 from rating_engine.domain.account import AccountKind, AccountState, LedgerEntry, PartyStatus
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound
-from rating_engine.storage.pool import Database
+from rating_engine.storage.pool import Connection, Database
 
 _STATE: Final = """
     SELECT s.login, t.name AS tariff, a.currency, a.balance, a.reserved, a.overdraft, a.kind::text,
@@ -21,19 +21,19 @@ _STATE: Final = """
            CASE WHEN a.spent_on = local_date(a.time_zone) THEN a.day_spent ELSE 0 END AS day_spent,
            CASE WHEN date_trunc('month', a.spent_on) = date_trunc('month', local_date(a.time_zone))
                 THEN a.month_spent ELSE 0 END AS month_spent,
-           a.time_zone, a.quota, a.default_allowed
+           a.time_zone, a.quota, a.default_allowed, a.numbering_plan
     FROM subscribers s JOIN accounts a USING (bucket, account_id) JOIN tariffs t USING (tariff_id)
     WHERE s.login = $1
 """
 _STATEMENT: Final = """
-    SELECT e.entry_id, e.kind::text, e.amount, e.balance_after, e.call_key, e.reference, e.created_at
+    SELECT e.entry_id, e.kind::text, e.amount, e.balance_after, e.call_key, e.reference, e.subject, e.created_at
     FROM ledger_entries e JOIN subscribers s USING (bucket, account_id)
     WHERE s.login = $1
     ORDER BY e.entry_id DESC LIMIT $2
 """
 CHANGEABLE: Final = frozenset(
     ("max_calls", "max_call_seconds", "max_price", "daily_limit", "monthly_limit", "default_allowed", "quota",
-     "time_zone", "overdraft", "status")
+     "time_zone", "overdraft", "status", "numbering_plan")
 )  # fmt: skip
 MAX_PREFIX_RULES: Final = 1_000  # gone through at every call of the account
 _POST: Final = """
@@ -58,24 +58,20 @@ class NewAccount:
 async def create_account(database: Database, new: NewAccount, *, buckets: int = 1) -> None:
     """Create account, subscriber and, for an opening balance, its ledger entry; all or nothing.
 
-    Errors: NotFound (tariff), AlreadyExists (login, or a currency that is not the tariff's), Unavailable.
+    Errors: NotFound (tariff), InvalidRequest (see `_tariff_for`), AlreadyExists (login), Unavailable.
     """
     bucket = zlib.crc32(new.login.encode()) % buckets
     async with database.connection() as connection, connection.transaction():
-        tariff = await connection.fetchrow("SELECT tariff_id, currency FROM tariffs WHERE name = $1", new.tariff)
-        if tariff is None:
-            raise NotFound(f"tariff {new.tariff!r} does not exist; import its rates first")
-        if new.currency not in (None, tariff["currency"]):
-            raise AlreadyExists(f"tariff {new.tariff!r} is in {tariff['currency']}, not in {new.currency}")
+        tariff_id, currency = await _tariff_for(connection, new.tariff, new.currency)
         account_id = await connection.fetchval(
             "INSERT INTO accounts (bucket, kind, currency, overdraft, max_calls) VALUES ($1, $2, $3, $4, $5) "
             "RETURNING account_id",
-            bucket, new.kind.value, tariff["currency"], new.overdraft, new.max_calls,
+            bucket, new.kind.value, new.currency or currency, new.overdraft, new.max_calls,
         )  # fmt: skip
         try:
             await connection.execute(
                 "INSERT INTO subscribers (login, bucket, account_id, tariff_id, callerid) VALUES ($1, $2, $3, $4, $5)",
-                new.login, bucket, account_id, tariff["tariff_id"], new.callerid,
+                new.login, bucket, account_id, tariff_id, new.callerid,
             )  # fmt: skip
         except asyncpg.UniqueViolationError:
             raise AlreadyExists(f"login {new.login!r} is taken") from None
@@ -88,7 +84,7 @@ async def change_account(
 ) -> None:
     """Set columns of an account, and say of prefixes whether they are allowed (None: forget the rule); all or nothing.
 
-    Errors: NotFound, InvalidRequest (time_zone), Unavailable.
+    Errors: NotFound, InvalidRequest (time_zone, numbering_plan), Unavailable.
     """
     async with database.connection() as connection, connection.transaction():
         account = await connection.fetchrow("SELECT bucket, account_id FROM subscribers WHERE login = $1", login)
@@ -104,6 +100,8 @@ async def change_account(
                 )  # fmt: skip
             except asyncpg.InvalidParameterValueError as error:
                 raise InvalidRequest(column, str(error)) from None
+            except asyncpg.ForeignKeyViolationError:
+                raise InvalidRequest(column, f"{value!r} does not exist; see: rating-engine numbering list") from None
             except asyncpg.CheckViolationError:
                 raise InvalidRequest(column, "only a postpaid account can have unlimited credit") from None
         for prefix, allowed in prefixes.items():
@@ -126,7 +124,10 @@ async def add_subscriber(
     database: Database, login: str, account_of: str, *, tariff: str | None, callerid: str, max_calls: int | None,
     max_seconds: int | None,
 ) -> None:  # fmt: skip
-    """One more login on an account. Errors: NotFound (login, tariff), AlreadyExists (login, currency), Unavailable."""
+    """One more login on an account.
+
+    Errors: NotFound (login, tariff), InvalidRequest (see `_tariff_for`), AlreadyExists (login), Unavailable.
+    """
     async with database.connection() as connection, connection.transaction():
         base = await connection.fetchrow(
             "SELECT s.bucket, s.account_id, s.tariff_id, a.currency FROM subscribers s JOIN accounts a "
@@ -136,12 +137,7 @@ async def add_subscriber(
             raise NotFound(f"login {account_of!r} does not exist")
         tariff_id = base["tariff_id"]
         if tariff is not None:
-            chosen = await connection.fetchrow("SELECT tariff_id, currency FROM tariffs WHERE name = $1", tariff)
-            if chosen is None:
-                raise NotFound(f"tariff {tariff!r} does not exist; import its rates first")
-            if chosen["currency"] != base["currency"]:
-                raise AlreadyExists(f"tariff {tariff!r} is in {chosen['currency']}, the account in {base['currency']}")
-            tariff_id = chosen["tariff_id"]
+            tariff_id, _ = await _tariff_for(connection, tariff, base["currency"])
         try:
             await connection.execute(
                 "INSERT INTO subscribers (login, bucket, account_id, tariff_id, callerid, max_calls, max_seconds) "
@@ -179,3 +175,30 @@ async def post_entry(
 async def statement(database: Database, login: str, limit: int) -> list[LedgerEntry]:
     """The newest ledger entries of an account, newest first. Errors: Unavailable."""
     return [LedgerEntry(**dict(row)) for row in await database.fetch(_STATEMENT, login, limit)]
+
+
+async def _tariff_for(connection: Connection, name: str, currency: str | None) -> tuple[int, str]:
+    """(tariff_id, currency) of a tariff that an account of this currency may have (None: any).
+
+    Errors: NotFound, InvalidRequest for an option, and where there is no exchange rate to the account's currency.
+    """
+    # Locked against becoming an option before the subscriber has it; an import into it goes on beside this.
+    tariff = await connection.fetchrow(
+        "SELECT tariff_id, currency, is_option FROM tariffs WHERE name = $1 FOR KEY SHARE", name
+    )
+    if tariff is None:
+        raise NotFound(f"tariff {name!r} does not exist; import its rates first")
+    if tariff["is_option"]:
+        raise InvalidRequest(
+            "tariff", f"{name!r} is an option, to be had beside a tariff; say then: rating-engine option grant"
+        )
+    if currency not in (None, tariff["currency"]) and not await connection.fetchval(
+        "SELECT EXISTS (SELECT FROM exchange_rates WHERE effective_from <= now() "
+        "AND (currency_from, currency_to) IN (($1, $2), ($2, $1)))", tariff["currency"], currency,
+    ):  # fmt: skip
+        raise InvalidRequest(
+            "currency",
+            f"tariff {name!r} is in {tariff['currency']}, not in {currency}, and there is no exchange rate; "
+            f"say first: rating-engine exchange set {tariff['currency']} {currency} RATE",
+        )
+    return tariff["tariff_id"], tariff["currency"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC
 from typing import Final
 
 import asyncpg
@@ -13,14 +14,15 @@ from rating_engine.storage.batching import Batcher
 from rating_engine.storage.pool import Database
 
 # What is read of a subscriber `s` and its account `a`; options and aliases of one in lists, so that one row is one.
+# An option that ended is known a while longer: an engine's clock may be behind the database's.
 COLUMNS: Final = """
     s.subscriber_id, s.version, s.login, s.bucket, s.account_id, s.tariff_id, a.currency, s.callerid, s.max_seconds,
     a.max_call_seconds, a.quota, a.numbering_plan,
     ARRAY(SELECT (o.tariff_id, o.effective_from, o.effective_to) FROM subscriber_options o
-          WHERE o.subscriber_id = s.subscriber_id AND o.effective_to > now()
-          ORDER BY o.position, o.tariff_id) AS options,
+          WHERE o.subscriber_id = s.subscriber_id AND o.effective_to > now() - interval '1 hour'
+          ORDER BY o.position, o.effective_from, o.tariff_id) AS options,
     ARRAY(SELECT (x.alias, x.destination) FROM aliases x WHERE x.subscriber_id = s.subscriber_id) AS aliases"""
-_BY_LOGINS: Final = f"""
+BY_LOGINS: Final = f"""
     SELECT {COLUMNS} FROM subscribers s JOIN accounts a USING (bucket, account_id) WHERE s.login = ANY ($1)
 """  # noqa: S608  made of a constant
 
@@ -37,7 +39,7 @@ class SubscriberReader:
         return await self._logins.submit(login)
 
     async def _read(self, logins: Sequence[str]) -> list[Subscriber | None]:
-        rows = await self._database.fetch(_BY_LOGINS, logins)
+        rows = await self._database.fetch(BY_LOGINS, logins)
         found = {row["login"]: subscriber_from_row(row) for row in rows}
         return [found.get(login) for login in logins]
 
@@ -57,6 +59,10 @@ def subscriber_from_row(row: asyncpg.Record) -> Subscriber:
         max_call_seconds=row["max_call_seconds"],
         quota=row["quota"],
         numbering_plan=row["numbering_plan"],
-        options=tuple(SubscriberOption(*option) for option in row["options"]),
+        options=tuple(
+            # The driver has infinity as the last moment of all, without a zone.
+            SubscriberOption(tariff_id, begins.replace(tzinfo=UTC), ends.replace(tzinfo=UTC))
+            for tariff_id, begins, ends in row["options"]
+        ),
         aliases=dict(map(tuple, row["aliases"])) if row["aliases"] else NO_ALIASES,
     )

@@ -74,7 +74,7 @@ class Metrics:
         self._redis_up = self._gauge("rating_redis_up", "1 if Redis answers (worst worker)", "livemin")
         reconciled = self._counter("rating_reconciled_total", "Calls ended without a finish", ["decision"])
         self._reconciled = {decision.value: reconciled.labels(decision.value) for decision in Decision}
-        self._leading = self._gauge("rating_watch_leader", "1 in the process that watches the exchanges", "livesum")
+        self._leading = self._gauge("rating_watch_leader", "1 in the process that leads", "livesum")
         self._watched = self._gauge("rating_exchanges_watched", "Exchanges followed over AMI", "livesum")
         self._quota_calls = self._gauge("rating_quota_calls", "Calls lengthened slice by slice", "livesum")
         self._quota_cuts = self._counter("rating_quota_cuts_total", "Calls hung up because their money had ended")

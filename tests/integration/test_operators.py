@@ -1,4 +1,4 @@
-"""What operators change: limits, subscribers, routes and directions; checked, and effective at once."""
+"""What operators change: limits, subscribers and directions; checked, and effective at once."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from decimal import Decimal
 import pytest
 
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound
-from rating_engine.domain.tariff import Direction, Route
+from rating_engine.domain.tariff import Direction
 from rating_engine.services.accounts import Accounts
-from rating_engine.services.routes import Routes
+from rating_engine.services.directions import set_direction
 from rating_engine.storage.pool import Database
 from rating_engine.storage.rate_decks import load_direction
-from rating_engine.storage.routes import enabled_routes
 from tests.support.world import add_account, publish_deck, subscriber_by_login
 
 
@@ -106,43 +105,8 @@ async def test_a_second_subscriber_shares_the_account(database):
         await accounts.add_subscriber("1003", "nobody")
 
 
-async def test_routes_are_tried_in_order_and_only_while_enabled(database):
-    routes = Routes(database)
-    await routes.add("second", position=20)
-    await routes.add("first", position=10, dial_prefix="99#", number_prefix="7")
-    assert await enabled_routes(database) == (Route("first", "99#", "7", 10), Route("second", "", "", 20))
-    await routes.set_enabled("first", False)
-    assert [route.name for route in await enabled_routes(database)] == ["second"]
-    assert [(listed.route.name, listed.enabled) for listed in await routes.list()] == [
-        ("first", False),
-        ("second", True),
-    ]
-    await routes.remove("second")
-    assert await enabled_routes(database) == ()
-    with pytest.raises(AlreadyExists):
-        await routes.add("first", position=1)
-    for change in (routes.remove("second"), routes.set_enabled("second", True)):
-        with pytest.raises(NotFound):
-            await change
-
-
-@pytest.mark.parametrize(
-    ("field", "arguments"),
-    [
-        ("name", {"name": "a,b", "position": 1}),
-        ("name", {"name": "", "position": 1}),
-        ("dial_prefix", {"name": "a", "position": 1, "dial_prefix": "${X}"}),
-        ("number_prefix", {"name": "a", "position": 1, "number_prefix": "+7"}),
-    ],
-)
-async def test_a_route_that_would_not_reach_the_dialplan_whole_is_refused(database, field, arguments):
-    with pytest.raises(InvalidRequest, match=f"^{field}: "):
-        await Routes(database).add(**arguments)
-
-
 async def test_a_direction_says_how_long_its_numbers_are(database):
-    routes = Routes(database)
-    await routes.set_direction("somewhere", "Somewhere else", min_len=7, max_len=11)
+    await set_direction(database, "somewhere", "Somewhere else", min_len=7, max_len=11)
     assert await load_direction(database, "somewhere") == Direction("somewhere", "Somewhere else", 7, 11)
     with pytest.raises(InvalidRequest, match=r"^min_len: "):
-        await routes.set_direction("somewhere", "x", min_len=9, max_len=8)
+        await set_direction(database, "somewhere", "x", min_len=9, max_len=8)

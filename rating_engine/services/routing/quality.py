@@ -1,0 +1,43 @@
+"""How calls go by each route, measured again and again from the CDRs: what `quality` orders routes by.
+
+Law: measuring never gets into a call's way. It has a connection of its own, so that its slow answer is not taken for a
+database that is away. One process alone does it: the leader.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from rating_engine.domain.errors import RatingEngineError
+from rating_engine.storage.pool import Database
+from rating_engine.storage.route_figures import measure
+
+_log = structlog.get_logger(__name__)
+
+
+class QualityMeter:
+    """Measures every `interval_seconds` over the last `window_seconds`. `make_database`: a connection for it alone."""
+
+    def __init__(self, make_database: Callable[[], Database], *, window_seconds: int, interval_seconds: float) -> None:
+        self._make_database = make_database
+        self._window = window_seconds
+        self._interval = interval_seconds
+
+    async def run(self) -> None:
+        """Measure until cancelled. A turn that fails is logged, and the next one comes all the same."""
+        database = self._make_database()
+        await database.open()
+        try:
+            while True:
+                try:
+                    await measure(database, self._window)
+                except RatingEngineError as error:  # the database is away, which others report; or slow
+                    _log.warning("route_quality_not_measured", error=str(error))
+                except Exception:
+                    _log.exception("route_quality_failed")
+                await asyncio.sleep(self._interval)
+        finally:
+            await database.close()

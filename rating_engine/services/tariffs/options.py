@@ -1,0 +1,115 @@
+"""Who has which tariff: changing to another one, and options beside it. What that costs is charged at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Final
+
+from rating_engine.domain.errors import InvalidRequest, NotFound, Overloaded
+from rating_engine.domain.tariff_card import ListedOption, Switched, SwitchOutcome, TariffSettings
+from rating_engine.services.accounts import check_reference
+from rating_engine.services.tariffs.exchange import convert
+from rating_engine.services.tariffs.fields import MAX_INTEGER, moment_of
+from rating_engine.storage import tariff_options as store
+from rating_engine.storage.pool import Database
+from rating_engine.storage.tariff_options import Change, Party
+from rating_engine.storage.tariff_settings import find_tariff
+
+# The price is looked up before the transaction that charges it, which refuses it if the tariff changed meanwhile.
+PRICE_TRIES: Final = 5
+
+
+class Options:
+    """The use cases of `rating-engine option` and `rating-engine account tariff`."""
+
+    def __init__(self, database: Database, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def switch_tariff(self, login: str, tariff: str, reference: str | None = None) -> Switched:
+        """Give a login another tariff from the next call on; its account pays the tariff's switch price.
+
+        A reference is charged once, however often it is given. Nothing changes and nothing is charged when the login
+        has that tariff, or the account has not the money. Errors: InvalidRequest, NotFound, AlreadyExists (the
+        reference was used for something else), Unavailable.
+        """
+        return await self._switch(login, tariff, reference, lambda found: _tariff_change(found, reference))
+
+    async def grant(
+        self,
+        login: str,
+        option: str,
+        *,
+        begins: str | None = None,
+        ends: str | None = None,
+        position: int | None = None,
+        reference: str | None = None,
+    ) -> Switched:
+        """Give a login an option beside its tariff, for [begins, ends); its account pays its switch price at once.
+
+        Moments without an offset are in the option's time zone. `position`: of options that have a rate of the same
+        prefix the lowest counts; None: after those it has. Otherwise as `switch_tariff`.
+        """
+        return await self._switch(
+            login, option, reference, lambda found: _option_change(found, begins, ends, position, reference)
+        )
+
+    async def revoke(self, login: str, option: str) -> None:
+        """Take an option away from the next call on, and what was granted of it ahead; nothing is paid back.
+
+        Errors: NotFound, Unavailable.
+        """
+        party = await store.find_party(self._database, login)
+        found = await find_tariff(self._database, option)
+        if not await store.revoke_option(self._database, party, found.tariff_id):
+            raise NotFound(f"{login!r} does not have {option!r}; see: rating-engine option list {login}")
+
+    async def list(self, login: str, *, past: bool = False) -> list[ListedOption]:
+        """The options of a login in the order in which they count. Errors: NotFound, Unavailable."""
+        await store.find_party(self._database, login)
+        return await store.list_options(self._database, login, past=past)
+
+    async def _switch(
+        self, login: str, tariff: str, reference: str | None, change_to: Callable[[TariffSettings], Change]
+    ) -> Switched:
+        check_reference(reference)
+        party = await store.find_party(self._database, login)
+        for _ in range(PRICE_TRIES):
+            found = await find_tariff(self._database, tariff)
+            switched = await self._try_switch(party, found, change_to(found))
+            if switched is not None:
+                return switched
+        raise Overloaded(f"tariff {tariff!r} changes all the time; nothing was done, try again")
+
+    async def _try_switch(self, party: Party, tariff: TariffSettings, change: Change) -> Switched | None:
+        """None where the tariff changed since it was looked at."""
+        price = await convert(self._database, tariff.switch_price, tariff.currency, party.currency, self._clock())
+        outcome, balance = await store.switch(self._database, party, replace(change, price=price))
+        if outcome == "stale":
+            return None
+        if outcome == "wrong_kind":
+            raise InvalidRequest(
+                "tariff",
+                f"{tariff.name!r} is an option; say: rating-engine option grant {party.login} {tariff.name}"
+                if tariff.is_option
+                else f"{tariff.name!r} is no option; say: rating-engine account tariff {party.login} {tariff.name}, "
+                f"or first: rating-engine tariff set {tariff.name} --option yes",
+            )
+        return Switched(SwitchOutcome(outcome), price, party.currency, balance)
+
+
+def _tariff_change(tariff: TariffSettings, reference: str | None) -> Change:
+    return Change(tariff.tariff_id, tariff.version, False, tariff.switch_price, reference)
+
+
+def _option_change(
+    tariff: TariffSettings, begins: str | None, ends: str | None, position: int | None, reference: str | None
+) -> Change:
+    """Raises InvalidRequest. Whether the span is past is for the transaction to say: a repeated order may be."""
+    starts = None if begins is None else moment_of(begins, "from", tariff.time_zone)
+    until = None if ends is None else moment_of(ends, "to", tariff.time_zone)
+    if position is not None and not 0 <= position <= MAX_INTEGER:
+        raise InvalidRequest("position", f"must be from 0 to {MAX_INTEGER}")
+    return Change(tariff.tariff_id, tariff.version, True, tariff.switch_price, reference, starts, until, position)
