@@ -35,11 +35,15 @@ from rating_engine.cli.rate_versions import TariffArgument
 from rating_engine.rating.money import format_amount
 from rating_engine.services.deck_import import DeckFileOptions, compare_file
 from rating_engine.services.deck_versions import DeckDifference, Kind, compare_versions
+from rating_engine.settings import Settings
 from rating_engine.storage.deck_versions import DeckVersion, Difference
 
 DEFAULT_SHOWN: Final = 10
 PRICE_DECIMALS_SHOWN: Final = 8  # as many as a price has; one per interval may have more as a price a minute
 PERCENT_DECIMALS: Final = 1
+
+# The old version, the name of the new one, what changes, and how many rows of a file were rejected.
+_Compared = tuple[DeckVersion, str, DeckDifference, int]
 
 _WORDS: Final = {
     Kind.RISE: "dearer",
@@ -83,15 +87,10 @@ def diff(
     if by not in ("percent", "price"):
         raise typer.BadParameter("percent or price", param_hint="--by")
 
-    async def work() -> tuple[DeckVersion, str, DeckDifference, int]:
-        settings = load_settings(config)
-        async with open_database(settings) as database:
-            if first.isdecimal():
-                old, new = (int(first), second) if second is not None else (None, int(first))
-                before, after, found = await compare_versions(
-                    database, tariff, old, new, at=at, time_zone=time_zone, shown=shown, by_percent=by == "percent"
-                )
-                return before, _name(after), found, 0
+    if first.isdecimal() and (delta or base is not None or comes_at is not None):
+        raise typer.BadParameter("is for files: versions are what they are", param_hint="--delta, --base and --from")
+
+    async def work() -> _Compared:
         options = DeckFileOptions(
             price_unit=price_unit,
             sheet=sheet,
@@ -101,25 +100,46 @@ def diff(
             delta=delta,
             base=base,
         )
-        with progress_bar() as show:
-            before, found, rejected = await compare_file(
-                settings.database_url,
-                Path(first),
-                tariff,
-                second,
-                options=options,
-                at=at,
-                shown=shown,
-                by_percent=by == "percent",
-                on_progress=show,
-            )
-        return before, first, found, rejected
+        return await _compare(load_settings(config), tariff, first, second, options, at, shown, by == "percent")
 
-    old, new, found, rejected = run(work())
+    compared = run(work())
     if json:
-        print_json(_json(old, new, found, rejected))
+        print_json(_json(*compared))
     else:
-        _print(old, new, found, rejected)
+        _print(*compared)
+
+
+async def _compare(
+    settings: Settings,
+    tariff: str,
+    first: str,
+    second: int | None,
+    options: DeckFileOptions,
+    at: str | None,
+    shown: int,
+    by_percent: bool,
+) -> _Compared:
+    """Two versions, or a file and a version."""
+    async with open_database(settings) as database:  # for a file too: it says in words what is wrong with the way there
+        if first.isdecimal():
+            old, new = (int(first), second) if second is not None else (None, int(first))
+            before, after, found = await compare_versions(
+                database, tariff, old, new, at=at, time_zone=options.time_zone, shown=shown, by_percent=by_percent
+            )
+            return before, _name(after), found, 0
+    with progress_bar() as show:
+        before, found, rejected = await compare_file(
+            settings.database_url,
+            Path(first),
+            tariff,
+            second,
+            options=options,
+            at=at,
+            shown=shown,
+            by_percent=by_percent,
+            on_progress=show,
+        )
+    return before, first, found, rejected
 
 
 def _print(old: DeckVersion, new: str, found: DeckDifference, rejected: int) -> None:
@@ -142,7 +162,7 @@ def _print(old: DeckVersion, new: str, found: DeckDifference, rejected: int) -> 
             soft_wrap=True,
         )
     if rejected:
-        out.print(f"[bold yellow]Not taken: {rejected:,} rows of the file[/]", highlight=False)
+        out.print(f"[bold yellow]Not taken: {rejected:,} of the rows[/]", highlight=False)
 
 
 def _table(kind: Kind, rows: Any, currency: str) -> Table:

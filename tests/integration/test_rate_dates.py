@@ -59,10 +59,9 @@ async def test_a_price_counts_from_its_date_on_and_gives_way_to_the_next_one_at_
     rows = [f"79,0.3,{iso(LATER, None)}", "79,0.1,,", f"79,0.2,{iso(SOON, None)}"]
     report = await taken(database_url, tmp_path, rows)
     assert (report.taken, report.rejected) == (3, 0)
-    instants = (NOW, SOON - timedelta(microseconds=1), SOON, LATER - timedelta(microseconds=1), LATER)
-    now, *later = instants
-    assert [await price_at(database, at) for at in later] == ["0.1", "0.2", "0.2", "0.3"]
-    assert await price_at(database, now + timedelta(seconds=60)) == "0.1"
+    tick = timedelta(microseconds=1)
+    instants = (datetime.now(UTC), SOON - tick, SOON, LATER - tick, LATER)
+    assert [await price_at(database, at) for at in instants] == ["0.1", "0.1", "0.2", "0.2", "0.3"]
 
 
 @pytest.mark.usefixtures("slots")
@@ -109,7 +108,7 @@ async def test_of_equal_windows_another_caller_or_band_is_another_rate(
     report = await taken(database_url, tmp_path, rows, "prefix,price,origin,band")
     assert (report.taken, report.rejected) == (5, 1)
     assert reasons(tmp_path) == {6: "the prefix stands in line 5 already, with other terms"}
-    at = NOW + timedelta(seconds=60)
+    at = datetime.now(UTC)
     calls = [("", ""), ("4930", ""), ("", "peak"), ("4930", "peak"), ("4930", "off-peak"), ("4915", "peak")]
     assert [await price_at(database, at, origin=origin, band=band) for origin, band in calls] == [
         *("0.1", "0.2", "0.3", "0.4", "0.2", "0.2")
