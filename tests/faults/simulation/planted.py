@@ -84,8 +84,8 @@ FAULTS = (
         "a top-up that is said twice is posted twice",
         [
             (
-                "AND reference = p_reference;\n    IF FOUND THEN\n        RETURN ROW(CASE WHEN earlier.amount",
-                "AND reference = p_reference AND false;\n    IF FOUND THEN\n        RETURN ROW(CASE WHEN earlier.amount",
+                "p_reference;\n    IF FOUND THEN\n        RETURN ROW(CASE WHEN earlier.amount",
+                "p_reference AND false;\n    IF FOUND THEN\n        RETURN ROW(CASE WHEN earlier.amount",
             ),
             ("CREATE UNIQUE INDEX ledger_entries_once", "CREATE INDEX ledger_entries_once"),
         ],
