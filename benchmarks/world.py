@@ -51,15 +51,18 @@ CONNECTIONS = 4_000  # above any --at-a-time asked for; the default fits a proce
 PGBENCH = """
 \\set n random(0, {accounts} - 1)
 \\set id random(1, 1000000000000)
-SELECT account_id + :n AS account, s.subscriber_id + :n AS subscriber, s.tariff_id AS tariff, t.deck_id AS deck
+SELECT account_id + :n AS account, s.subscriber_id + :n AS subscriber, s.tariff_id AS tariff, t.version AS version
   FROM subscribers s JOIN tariffs t USING (tariff_id) WHERE login = 'b0' \\gset
 SELECT reserve(0::smallint, ARRAY[ROW(
-  'pgbench/' || :client_id || '.' || :id || '/1', :account, :subscriber, 1, :tariff, :deck,
-  0.001, 1.5, 0.02, false, 3600, 4200, 'pgbench', 1, '', '79010000001', 'RussiaMobile', '7901',
-  '{{"interval_1":60,"price_1":"0.02","price_unit":"minute"}}', 'default', '', NULL)]::reserve_request[]);
+  'pgbench/' || :client_id || '.' || :id || '/1', :account, :subscriber, 1,
+  ARRAY[:tariff]::bigint[], ARRAY[:version],
+  0.001, 1.5, 0.02, false, 3600, 4200, 'pgbench', 1, '', '79010000001', 'RussiaMobile', '7901', :tariff, 1,
+  '{{"interval_1":60,"price_1":"0.02","price_unit":"minute"}}', 'default', '', now(), '', '', '', NULL,
+  '{{}}', NULL, NULL)]::reserve_request[]);
 SELECT settle(0::smallint, ARRAY[ROW(
   'pgbench/' || :client_id || '.' || :id || '/1', :account, 61, 61, 0.02033, 'ANSWER', 16, 'finish',
-  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)]::settle_request[]);
+  NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+  0, '{{}}', NULL)]::settle_request[]);
 """
 
 

@@ -310,3 +310,18 @@ async def test_a_deck_published_ahead_prices_calls_from_its_second_on(engine):
     assert await cost_of(engine, "2") == Decimal("0.60")
     at(engine, monday)
     assert await cost_of(engine, "3") == Decimal("6")
+
+
+async def test_a_finish_whose_prepare_never_came_is_charged_by_the_deck_of_the_calls_start(engine):
+    now = datetime.now(UTC)
+    await publish_deck(engine.database, rates={"49": a_minute("6")})
+    await engine.database.fetch("UPDATE rate_decks SET effective_from = $1 WHERE version = 1", now - MANY_DAYS)
+    await engine.database.fetch(
+        "UPDATE rate_decks SET effective_from = $1 WHERE version = 2", now - timedelta(seconds=100)
+    )
+    engine.memory.forget_all()
+
+    before = await engine.charging.finish_call(finish("1", 120))
+    after = await engine.charging.finish_call(finish("2", 60))
+
+    assert (before.cost, after.cost) == (Decimal("1.2"), Decimal(6))

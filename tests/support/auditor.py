@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -45,6 +45,7 @@ from tests.support.auditor_nouns import (
 from tests.support.auditor_rules import Rules
 
 TRIES_MAX = 20_000  # requests tried by one explanation: a second of work, and far beyond what a right engine needs
+LATEST_FINISH = timedelta(hours=1)  # how long after its end a finish may be told: longer than any outage here
 
 Asked = tuple[Request, Answer]
 
@@ -70,6 +71,7 @@ class Auditor(Rules):
         self.earlier_decks: tuple[
             Mapping[str, Price], ...
         ] = ()  # an engine that missed a publication may rate by these
+        self.timeline: list[tuple[datetime, Mapping[str, Price]]] = []  # every deck, and when it came into force
         self._tries = 0
         self._dead_ends: set[tuple[object, ...]] = set()  # what is left to explain, and the books at that point
 
@@ -162,7 +164,8 @@ class Auditor(Rules):
             case Extend():
                 outcomes = [self.extend(books, request)]
             case Finish():
-                outcomes = [self.finish(books, request, deck) for deck in (self.deck, *self.earlier_decks)]
+                decks = (self.deck, *self.earlier_decks, *self._in_force_since(request.seconds))
+                outcomes = [self.finish(books, request, deck) for deck in decks]
             case GiveBack():
                 outcomes = [self.give_back(books, request)]
             case Notice():
@@ -178,6 +181,15 @@ class Auditor(Rules):
         if answer == UNKNOWN and all(after is not books for _, after in outcomes):
             outcomes.append((UNKNOWN, books))
         return outcomes
+
+    def _in_force_since(self, seconds: int) -> list[Mapping[str, Price]]:
+        """The decks that may have been in force when a call began that lasted so long, and was told some time ago.
+
+        A call that was never prepared is priced by its start.
+        """
+        start = self.now - timedelta(seconds=seconds) - LATEST_FINISH
+        ends = [begins for begins, _ in self.timeline[1:]] + [self.now]
+        return [deck for (_, deck), end in zip(self.timeline, ends, strict=False) if end >= start]
 
     def _readings(self, books: Books, key: str) -> list[Call | None]:
         """A call as it may have been read before it was acted upon: now, or before all that is asked at once."""

@@ -50,6 +50,7 @@ class Operator:
         deck = await publish_deck(self._database, TARIFF, {prefix: _rate(price) for prefix, price in prices.items()})
         self.tariff_id = deck.tariff_id
         self._auditor.deck = prices
+        self._auditor.timeline.append((self._auditor.now, prices))
 
     async def add_routes(self, *names: str) -> None:
         """For as many attempts of a call."""

@@ -83,7 +83,10 @@ FAULTS = (
     PlantedFault(
         "a top-up that is said twice is posted twice",
         [
-            ("AND reference = p_reference;", "AND reference = p_reference AND false;"),
+            (
+                "AND reference = p_reference;\n    IF FOUND THEN\n        RETURN ROW(CASE WHEN earlier.amount",
+                "AND reference = p_reference AND false;\n    IF FOUND THEN\n        RETURN ROW(CASE WHEN earlier.amount",
+            ),
             ("CREATE UNIQUE INDEX ledger_entries_once", "CREATE INDEX ledger_entries_once"),
         ],
     ),
