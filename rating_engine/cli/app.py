@@ -21,7 +21,8 @@ from rating_engine.cli.options import options_app, tariff
 from rating_engine.cli.packages import groups_app, packages_app
 from rating_engine.cli.rate import rate
 from rating_engine.cli.rate_diff import diff
-from rating_engine.cli.rate_versions import export, history, rollback
+from rating_engine.cli.rate_import import import_
+from rating_engine.cli.rate_versions import export, history, rollback, withdraw
 from rating_engine.cli.rates import rates_app
 from rating_engine.cli.route_figures import load, quality
 from rating_engine.cli.route_try import try_
@@ -44,8 +45,12 @@ app.command(epilog="Example: rating-engine serve --config /etc/rating_engine.tom
 app.command(epilog="Example: RATING_DATABASE_URL=postgresql://re@db/re rating-engine migrate")(migrate)
 app.add_typer(accounts_app, name="account")
 app.add_typer(rates_app, name="rates")
+rates_app.command("import", epilog="Example: rating-engine rates import deck.csv --tariff retail --currency EUR")(
+    import_
+)
 rates_app.command(epilog="Example: rating-engine rates diff retail new.csv")(diff)
 rates_app.command(epilog="Example: rating-engine rates rollback retail --to 3")(rollback)
+rates_app.command(epilog="Example: rating-engine rates withdraw retail 4")(withdraw)
 rates_app.command(epilog="Example: rating-engine rates export retail retail.xlsx")(export)
 rates_app.command(epilog="Example: rating-engine rates history 7901 --tariff retail")(history)
 app.command(epilog="Example: rating-engine rate 79010000001 --tariff retail --seconds 61")(rate)

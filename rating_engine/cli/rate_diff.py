@@ -19,11 +19,21 @@ from rating_engine.cli.common import (
     print_json,
     run,
 )
+from rating_engine.cli.deck_files import (
+    BaseOption,
+    DeltaOption,
+    FromOption,
+    PriceUnitOption,
+    ProfileOption,
+    SheetOption,
+    ZoneOption,
+    chosen_profile,
+    local_time,
+    progress_bar,
+)
 from rating_engine.cli.rate_versions import TariffArgument
-from rating_engine.cli.rates import ProfileOption, chosen_profile, progress_bar
 from rating_engine.rating.money import format_amount
-from rating_engine.rating.rate import PriceUnit
-from rating_engine.services.deck_import import compare_file
+from rating_engine.services.deck_import import DeckFileOptions, compare_file
 from rating_engine.services.deck_versions import DeckDifference, Kind, compare_versions
 from rating_engine.storage.deck_versions import DeckVersion, Difference
 
@@ -51,51 +61,69 @@ def diff(
     ] = None,
     by: Annotated[str, typer.Option(metavar="percent|price", help="What makes a change a large one.")] = "percent",
     shown: Annotated[int, typer.Option(min=0, help="Of each kind.")] = DEFAULT_SHOWN,
-    price_unit: Annotated[PriceUnit | None, typer.Option(help="As for import.")] = None,
-    sheet: Annotated[str | None, typer.Option(help="As for import.")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="For calls at this time; if not given, now or when the later one counts."),
+    ] = None,
+    delta: DeltaOption = False,
+    base: BaseOption = None,
+    comes_at: FromOption = None,
+    time_zone: ZoneOption = None,
+    price_unit: PriceUnitOption = None,
+    sheet: SheetOption = None,
     profile: ProfileOption = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """What changes: against the published deck, or from one version to another. Nothing is published.
+    """What changes: against the version in force then, or from one version to another. Nothing is published.
 
-    Prices are compared by a minute once the call goes on. A file is read as an import reads it, rejected rows included.
+    Prices are compared by a minute once the call goes on, of the rates that count at one time. A file is read as an
+    import reads it, with its options; rejected rows are listed.
     """
     if by not in ("percent", "price"):
         raise typer.BadParameter("percent or price", param_hint="--by")
 
-    async def work() -> tuple[str, str, str, DeckDifference, int]:
+    async def work() -> tuple[DeckVersion, str, DeckDifference, int]:
         settings = load_settings(config)
         async with open_database(settings) as database:
             if first.isdecimal():
                 old, new = (int(first), second) if second is not None else (None, int(first))
                 before, after, found = await compare_versions(
-                    database, tariff, old, new, shown=shown, by_percent=by == "percent"
+                    database, tariff, old, new, at=at, time_zone=time_zone, shown=shown, by_percent=by == "percent"
                 )
-                return _name(before), _name(after), before.currency, found, 0
+                return before, _name(after), found, 0
+        options = DeckFileOptions(
+            price_unit=price_unit,
+            sheet=sheet,
+            profile=chosen_profile(profile, config),
+            time_zone=time_zone,
+            effective_from=comes_at,
+            delta=delta,
+            base=base,
+        )
         with progress_bar() as show:
             before, found, rejected = await compare_file(
                 settings.database_url,
                 Path(first),
                 tariff,
                 second,
-                price_unit=price_unit,
-                sheet=sheet,
-                profile=chosen_profile(profile, config),
+                options=options,
+                at=at,
                 shown=shown,
                 by_percent=by == "percent",
                 on_progress=show,
             )
-        return _name(before), first, before.currency, found, rejected
+        return before, first, found, rejected
 
-    old, new, currency, found, rejected = run(work())
+    old, new, found, rejected = run(work())
     if json:
-        print_json(_json(tariff, old, new, currency, found, rejected))
+        print_json(_json(old, new, found, rejected))
     else:
-        _print(f"{tariff}: from {old} to {new}", currency, found, rejected)
+        _print(old, new, found, rejected)
 
 
-def _print(title: str, currency: str, found: DeckDifference, rejected: int) -> None:
+def _print(old: DeckVersion, new: str, found: DeckDifference, rejected: int) -> None:
+    title = f"{old.tariff}: from {_name(old)} to {new}, calls at {local_time(found.at, old.time_zone)}"
     counts = Table(title=escape(title), show_header=False)
     counts.add_column(style="bold")
     counts.add_column(justify="right")
@@ -104,18 +132,28 @@ def _print(title: str, currency: str, found: DeckDifference, rejected: int) -> N
     out.print(counts)
     for kind, rows in found.worst.items():
         if rows:
-            out.print(_table(kind, rows, currency))
+            out.print(_table(kind, rows, old.currency))
+    if found.later.rates and found.later.first is not None:
+        first = local_time(found.later.first, old.time_zone)
+        out.print(
+            f"Not compared: {found.later.rates:,} rates of {escape(new)} that begin later, the first at {first};"
+            " see them with --at",
+            highlight=False,
+            soft_wrap=True,
+        )
     if rejected:
         out.print(f"[bold yellow]Not taken: {rejected:,} rows of the file[/]", highlight=False)
 
 
 def _table(kind: Kind, rows: Any, currency: str) -> Table:
-    table = Table("prefix", "direction", f"{currency} a minute", "now", "change", "%", title=_WORDS[kind])
-    for column in table.columns[2:]:
+    told = [name for name in ("origin", "band") if any(getattr(row, name) for row in rows)]
+    table = Table("prefix", *told, "direction", f"{currency} a minute", "now", "change", "%", title=_WORDS[kind])
+    for column in table.columns[2 + len(told) :]:
         column.justify = "right"
     for row in rows:
         table.add_row(
             row.prefix,
+            *(getattr(row, name) for name in told),
             escape(row.direction),
             _price(row.old_minute) or "",
             _price(row.new_minute) or "",
@@ -125,12 +163,14 @@ def _table(kind: Kind, rows: Any, currency: str) -> Table:
     return table
 
 
-def _json(tariff: str, old: str, new: str, currency: str, found: DeckDifference, rejected: int) -> dict[str, Any]:
+def _json(old: DeckVersion, new: str, found: DeckDifference, rejected: int) -> dict[str, Any]:
     return {
-        "tariff": tariff,
-        "currency": currency,
-        "from": old,
+        "tariff": old.tariff,
+        "currency": old.currency,
+        "from": _name(old),
         "to": new,
+        "at": found.at.isoformat(),
+        "later": found.later.rates,
         "rejected": rejected,
         "counts": {kind.value: count for kind, count in found.counts.items()},
         "worst": {kind.value: [_row_json(row) for row in rows] for kind, rows in found.worst.items()},
@@ -140,6 +180,8 @@ def _json(tariff: str, old: str, new: str, currency: str, found: DeckDifference,
 def _row_json(row: Difference) -> dict[str, Any]:
     return {
         "prefix": row.prefix,
+        "origin": row.origin,
+        "band": row.band,
         "direction": row.direction,
         "old_per_minute": _price(row.old_minute),
         "new_per_minute": _price(row.new_minute),

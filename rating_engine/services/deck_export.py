@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import csv
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -20,13 +21,14 @@ from openpyxl.utils.exceptions import IllegalCharacterError
 
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.money import format_amount
+from rating_engine.services.deck_file.dates import zone_of
 from rating_engine.services.deck_file.errors import DeckFileError
 from rating_engine.services.deck_file.workbook import MAX_SHEET_ROWS
-from rating_engine.storage.deck_load import TERMS
+from rating_engine.storage.deck_columns import ROW
 from rating_engine.storage.deck_versions import DeckVersion, find_version, rates_of_version
 from rating_engine.storage.pool import Database
 
-HEADER: Final = ("prefix", *TERMS, "currency")
+HEADER: Final = (*ROW, "currency")
 
 
 class _Writer(Protocol):
@@ -55,8 +57,9 @@ async def export_deck(database: Database, tariff: str, version: int | None, path
                 writer = _writer(path, part, found)
             with contextlib.closing(writer):
                 await _write(path, writer, [list(HEADER)])
+                zone = zone_of(found.time_zone)
                 async for rows in rates_of_version(connection, found):
-                    await _write(path, writer, [_cells(row, found.currency) for row in rows])
+                    await _write(path, writer, [_cells(row, found.currency, zone) for row in rows])
                 with _file_errors(path):
                     await asyncio.to_thread(writer.finish, part)
                     part.replace(path)
@@ -132,11 +135,24 @@ def _file_errors(path: Path) -> Iterator[None]:
         raise DeckFileError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def _cells(row: Sequence[Any], currency: str) -> list[str]:
-    return [*map(_cell, row), currency]
+def _cells(row: Sequence[Any], currency: str, zone: tzinfo) -> list[str]:
+    return [*(_cell(value, zone) for value in row), currency]
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, zone: tzinfo) -> str:
+    """A date has its offset, so that it is the same instant whoever imports it; one that is unbounded is empty."""
+    if value is None:
+        return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return _local(value, zone).isoformat()
     return format_amount(value) if isinstance(value, Decimal) else str(value)
+
+
+def _local(instant: datetime, zone: tzinfo) -> datetime:
+    """In the tariff's time, where whoever reads the file expects it; in UTC where that has no such year."""
+    try:
+        return instant.astimezone(zone)
+    except OverflowError:
+        return instant.astimezone(UTC)

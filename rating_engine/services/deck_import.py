@@ -1,7 +1,7 @@
-"""`rates import`: a file becomes the published deck of a tariff, or changes nothing.
+"""`rates import`: a file becomes a version of a tariff's deck, now or at an instant ahead, or changes nothing.
 
 The file is read in pieces beside PostgreSQL, which stores what was read before; a bad row goes to FILE.rejected.csv and
-the others go on. See storage/deck_load for what happens to the rows there.
+the others go on. See services/deck_filling and storage/deck_load for what happens to the rows.
 """
 
 from __future__ import annotations
@@ -10,72 +10,93 @@ import asyncio
 import contextlib
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from enum import StrEnum
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from rating_engine.domain.errors import InvalidRequest, RatingEngineError
+from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.rate import PriceUnit
-from rating_engine.services.deck_file.layout import Column
+from rating_engine.services.deck_file.dates import zone_of
+from rating_engine.services.deck_file.layout import BAND_PRICES, Column
 from rating_engine.services.deck_file.opening import open_deck
 from rating_engine.services.deck_file.profile import NO_PROFILE, DeckProfile
-from rating_engine.services.deck_file.reading import Contradiction, DeckReading
+from rating_engine.services.deck_file.reading import DeckReading
 from rating_engine.services.deck_file.rejects import RejectedRows
-from rating_engine.services.deck_file.rows import DeckTerms, RowChecker
+from rating_engine.services.deck_file.rows import RowChecker
 from rating_engine.services.deck_file.source import DeckSource
+from rating_engine.services.deck_file.terms import DeckTerms
+from rating_engine.services.deck_filling import EmptyDeck, Filling, Phase, Progress
+from rating_engine.services.deck_timing import instant_ahead, instant_said
 from rating_engine.services.deck_versions import DeckDifference, compare
-from rating_engine.storage.deck_load import DeckLoad, Published, begin_load
-from rating_engine.storage.deck_versions import DeckVersion, find_version
+from rating_engine.storage.deck_delta import DeltaCounts
+from rating_engine.storage.deck_load import Ahead, DeckLoad, begin_load
+from rating_engine.storage.deck_versions import DeckVersion, find_version, next_switch
+
+__all__ = ["DeckFileOptions", "EmptyDeck", "ImportReport", "Phase", "Progress", "compare_file", "import_deck"]
 
 MAX_TARIFF_NAME: Final = 100  # characters; it stands on invoices and command lines
 
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
-
-
-class EmptyDeck(RatingEngineError):
-    """No row of the file could be taken, so nothing was published: the tariff keeps the deck it had."""
-
-    code = "empty_deck"
-
-
-class Phase(StrEnum):
-    """What an import is doing. Reading is checking and storing too; comparing is of rows that may repeat a prefix."""
-
-    READING = "reading"
-    COMPARING = "comparing"
-    PUBLISHING = "publishing"
+_DATES: Final = (Column.EFFECTIVE_FROM, Column.EFFECTIVE_TO)
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far an import is: bytes of the file while reading, rows read and rejected so far."""
+class DeckFileOptions:
+    """How a file is to be read, and what becomes of it.
 
-    phase: Phase
-    read: int
-    size: int
-    rows: int
-    rejected: int
+    `price_unit`: of rows that don't say; None means per minute for a `price` column and per interval for `price_1` and
+    `price_n`. `sheet`: of a workbook; None takes the first. `profile`: names of the columns, and unit and sheet where
+    not given. `time_zone`: of dates without an offset; None: the tariff's.
+
+    `effective_from`: when the version comes into force, as a person writes it; None: at once. `delta`: the file changes
+    the version `base`, or where that is None the one in force then; otherwise it is the whole deck.
+    """
+
+    price_unit: PriceUnit | None = None
+    sheet: str | None = None
+    profile: DeckProfile | None = None
+    time_zone: str | None = None
+    effective_from: str | None = None
+    delta: bool = False
+    base: int | None = None
+
+
+AS_IT_IS: Final = DeckFileOptions()
 
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import did. `taken` rates were published: as many as rows, or more where a row has several codes.
+    """What an import did. `rates` has the version, and `taken` the file: more than rows where one has several codes.
 
-    `rejected` counts rows, also such of which other codes were taken; `repeated` the prefixes said again as before.
-    `price_unit_said` is false where it was taken for granted that price_1 and price_n are per interval.
+    `rejected` counts rows, also such of which other codes were taken; `repeated` the rates said again as before;
+    `left_out` rows that say that they are closed, of a whole deck. `base`: the version that a delta changed, by
+    `changes`. `ahead`: prices that begin after the version comes into force; None where the file has no dates.
+    `unknown_bands`: of rates that never count, since the tariff has no such time of day. `next_version`: what comes
+    into force after this one, and when. `price_unit_said` is false where it was taken for granted that price_1 and
+    price_n are per interval.
     """
 
     tariff: str
     tariff_created: bool
     currency: str
+    time_zone: str
     version: int
     deck_id: int
+    effective_from: datetime
+    scheduled: bool
+    rates: int
     taken: int
     rejected: int
     repeated: int
+    left_out: int
     directions: int
+    base: int | None
+    changes: DeltaCounts
+    ahead: Ahead | None
+    unknown_bands: tuple[str, ...]
+    next_version: tuple[int, datetime] | None
     rejected_file: Path | None
     price_unit: PriceUnit
     price_unit_said: bool
@@ -89,44 +110,51 @@ async def import_deck(
     tariff: str,
     *,
     currency: str | None = None,
-    price_unit: PriceUnit | None = None,
-    sheet: str | None = None,
-    profile: DeckProfile | None = None,
+    options: DeckFileOptions = AS_IT_IS,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> ImportReport:
-    """Replace the rate deck of a tariff, created if need be, by the rows of a file, text or XLSX.
+    """Make a file, text or XLSX, the next version of a tariff's deck; the tariff is created if need be.
 
-    `currency`: ISO 4217; None takes the tariff's, or EUR for a new one. `price_unit`: of rows that don't say; None
-    means per minute for a `price` column and per interval for `price_1` and `price_n`. `sheet`: of a workbook; None
-    takes the first. `profile`: names of the columns, and unit and sheet where not given. `on_progress` may raise: then
-    nothing is published. Errors: DeckFileError, EmptyDeck, InvalidRequest, Unavailable; after any the old deck stands.
+    `currency`: ISO 4217; None takes the tariff's, or EUR for a new one. `on_progress` may raise: then nothing is
+    published. Errors: DeckFileError, EmptyDeck, InvalidRequest, NotFound (the base), Unavailable; after any of them
+    everything is as it was.
     """
     _check_names(tariff, currency)
     started = time.monotonic()
-    said = profile or NO_PROFILE
-    source = await asyncio.to_thread(open_deck, path, sheet=sheet or said.sheet, columns=said.columns or None)
-    price_unit = price_unit or said.price_unit
-    unit = price_unit or _usual_unit(source)
-    at = source.layout.positions
+    source = await _open(path, options)
     with RejectedRows(source) as rejects:
         async with begin_load(database_url, tariff, currency) as load:
-            _check_currency(source, load, tariff)
-            terms = DeckTerms(load.target.currency, unit, decimal_comma=source.decimal_comma)
-            with contextlib.closing(DeckReading(source, RowChecker(source.layout, terms), rejects)) as reading:
-                published, repeated = await _Work(load, reading, rejects, on_progress).publish()
+            work = await _Work.begin(source, load, tariff, options)
+            async with work.filling(rejects, on_progress) as (filling, reading):
+                filled = await filling.store()
+                ahead = await work.check_ahead()
+                filling.report(Phase.PUBLISHING)
+                published = await load.publish(filled.rates, filled.longest_prefix, work.effective_from)
+                after = await next_switch(load.connection, published.deck_id)
+        changes = filled.changes
         return ImportReport(
             tariff=tariff,
             tariff_created=load.target.created,
             currency=load.target.currency,
+            time_zone=work.time_zone,
             version=published.version,
             deck_id=published.deck_id,
-            taken=published.rates,
+            effective_from=published.effective_from,
+            scheduled=work.effective_from is not None,
+            rates=published.rates,
+            taken=changes.added + changes.changed + changes.unchanged if options.delta else published.rates,
             rejected=rejects.count,
-            repeated=repeated,
+            repeated=filled.repeated,
+            left_out=reading.left_out,
             directions=published.directions,
+            base=None if work.base is None else work.base.version,
+            changes=changes,
+            ahead=ahead,
+            unknown_bands=tuple(sorted(reading.bands - load.target.bands)),
+            next_version=after,
             rejected_file=rejects.path if rejects.count else None,
-            price_unit=unit,
-            price_unit_said=price_unit is not None or Column.PRICE_1 not in at or Column.PRICE_UNIT in at,
+            price_unit=work.price_unit,
+            price_unit_said=work.price_unit_said,
             ignored_columns=source.layout.ignored,
             seconds=time.monotonic() - started,
         )
@@ -142,90 +170,122 @@ async def compare_file(
     tariff: str,
     version: int | None,
     *,
-    price_unit: PriceUnit | None = None,
-    sheet: str | None = None,
-    profile: DeckProfile | None = None,
+    options: DeckFileOptions = AS_IT_IS,
+    at: str | None = None,
     shown: int,
     by_percent: bool,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[DeckVersion, DeckDifference, int]:
-    """What importing a file would change against a version (None: the published one), and the rows it would reject.
+    """What importing a file would change against a version, and the rows it would reject.
 
-    The file is loaded as an import loads it, compared, and taken back; FILE.rejected.csv is written. Other imports into
-    the tariff wait meanwhile. Errors: those of `import_deck`, and NotFound (the tariff or the version).
+    `version` None: the one that it would come after. `at`: for which calls, as a person writes it; None: those when it
+    would come into force. The file is loaded as an import loads it, compared, and taken back; FILE.rejected.csv is
+    written. Other imports into the tariff wait meanwhile. Errors: those of `import_deck`, NotFound (the tariff or the
+    version).
     """
-    said = profile or NO_PROFILE
-    source = await asyncio.to_thread(open_deck, path, sheet=sheet or said.sheet, columns=said.columns or None)
-    unit = price_unit or said.price_unit or _usual_unit(source)
+    source = await _open(path, options)
     with RejectedRows(source) as rejects, contextlib.suppress(_Compared):
         async with begin_load(database_url, tariff, None) as load:
-            old = await find_version(load.connection, tariff, version)
-            _check_currency(source, load, tariff)
-            terms = DeckTerms(load.target.currency, unit, source.decimal_comma)
-            with contextlib.closing(DeckReading(source, RowChecker(source.layout, terms), rejects)) as reading:
-                await _Work(load, reading, rejects, on_progress).store()
-            found = await compare(load.connection, old.deck_id, load.deck_id, shown=shown, by_percent=by_percent)
+            old = await find_version(load.connection, tariff, version, _comes_at(load, options))
+            work = await _Work.begin(source, load, tariff, options)
+            async with work.filling(rejects, on_progress) as (filling, _):
+                await filling.store()
+            instant = work.comes_at if at is None else instant_said("at", at, work.time_zone)
+            found = await compare(
+                load.connection, old.deck_id, load.deck_id, instant, shown=shown, by_percent=by_percent
+            )
             raise _Compared
     return old, found, rejects.count
 
 
+@dataclass(frozen=True, slots=True)
 class _Work:
-    """One import under way."""
+    """One load under way. `effective_from` None: it comes into force at once, which `comes_at` is about."""
 
-    def __init__(
-        self, load: DeckLoad, reading: DeckReading, rejects: RejectedRows, on_progress: Callable[[Progress], None]
-    ) -> None:
-        self._load = load
-        self._reading = reading
-        self._rejects = rejects
-        self._on_progress = on_progress
+    source: DeckSource
+    load: DeckLoad
+    time_zone: str
+    effective_from: datetime | None
+    comes_at: datetime
+    price_unit: PriceUnit
+    price_unit_said: bool
+    base: DeckVersion | None
 
-    async def publish(self) -> tuple[Published, int]:
-        """The published deck, and how many rows repeated an earlier one."""
-        stored, repeated = await self.store()
-        self._report(Phase.PUBLISHING)
-        return await self._load.publish(stored, self._reading.longest_prefix), repeated
+    @classmethod
+    async def begin(cls, source: DeckSource, load: DeckLoad, tariff: str, options: DeckFileOptions) -> _Work:
+        """Check what can be checked before anything is read."""
+        _check_currency(source, load, tariff)
+        time_zone = options.time_zone or load.target.time_zone
+        effective_from = instant_ahead(options.effective_from, time_zone, load.target.now)
+        comes_at = effective_from or load.target.now
+        said = options.price_unit or (options.profile or NO_PROFILE).price_unit
+        at = source.layout.positions
+        if options.base is not None and not options.delta:
+            raise InvalidRequest("base", "is for a delta: the file is the whole deck otherwise")
+        base = await find_version(load.connection, tariff, options.base, comes_at) if options.delta else None
+        return cls(
+            source=source,
+            load=load,
+            time_zone=time_zone,
+            effective_from=effective_from,
+            comes_at=comes_at,
+            price_unit=said or _usual_unit(source),
+            price_unit_said=said is not None or Column.PRICE_1 not in at or Column.PRICE_UNIT in at,
+            base=base,
+        )
 
-    async def store(self) -> tuple[int, int]:
-        """How many rates the deck has, and how many rows repeated an earlier one."""
-        reading = self._reading
-        stored = await self._load.copy(self._steps(reading.prefix_rows(self._load.row_start), Phase.READING))
-        if stored == 0:
-            why = f"all {self._rejects.count} rows were rejected, see {self._rejects.path}"
-            raise EmptyDeck(f"nothing was published: {why if self._rejects.count else 'the file has no rows'}")
-        repeated = 0
-        if reading.suspects:
-            self._report(Phase.COMPARING)
-            await self._load.copy_suspects(self._steps(reading.suspect_rows(), Phase.COMPARING))
-            contradicting = await self._reject_contradicting()
-            late = await self._load.store_suspects()
-            repeated = reading.suspects - contradicting - late
-            stored += late
-        return stored, repeated
+    @contextlib.asynccontextmanager
+    async def filling(
+        self, rejects: RejectedRows, on_progress: Callable[[Progress], None]
+    ) -> AsyncIterator[tuple[Filling, DeckReading]]:
+        """The file and the deck, brought together."""
+        source, delta = self.source, self.base is not None
+        terms = DeckTerms(
+            self.load.target.currency,
+            self.price_unit,
+            source.decimal_comma,
+            zone_of(self.time_zone),
+            self.comes_at,
+            delta,
+        )
+        with contextlib.closing(DeckReading(source, RowChecker(source.layout, terms), rejects, delta=delta)) as reading:
+            yield (
+                Filling(self.load, reading, rejects, on_progress, base=self.base, comes_at=self.comes_at),
+                reading,
+            )
 
-    async def _steps(self, steps: Iterator[bytes], phase: Phase) -> AsyncIterator[bytes]:
-        """Each step in a thread, so that what was made before goes out meanwhile and the process stays responsive."""
-        while (data := await asyncio.to_thread(next, steps, None)) is not None:
-            yield data
-            self._report(phase)
+    async def check_ahead(self) -> Ahead | None:
+        """What has no price yet when the deck comes into force; None where the file has no dates.
 
-    async def _reject_contradicting(self) -> int:
-        lines = self._reading.numbered_lines()
-        count = 0
-        async for batch in self._load.contradicting():
-            said = [Contradiction(*row) for row in batch]
-            await asyncio.to_thread(self._reading.reject_repeats, said, lines)
-            count += sum(row.codes for row in said)
-        return count
+        Errors: InvalidRequest where nothing has one: then every call would be declined.
+        """
+        if not any(column in self.source.layout.positions for column in _DATES):
+            return None
+        ahead = await self.load.ahead(self.comes_at)
+        if ahead.served == 0 and ahead.first is not None:
+            first = ahead.first.astimezone(zone_of(self.time_zone)).isoformat()
+            raise InvalidRequest(
+                "from",
+                f"no rate of the deck counts when it comes into force, the first one begins at {first}: say --from"
+                f" {first}, or --delta for a file that only says what changes",
+            )
+        return ahead
 
-    def _report(self, phase: Phase) -> None:
-        reading, rejected = self._reading, self._rejects.count
-        self._on_progress(Progress(phase, reading.read, reading.size, reading.rows, rejected))
+
+async def _open(path: Path, options: DeckFileOptions) -> DeckSource:
+    said = options.profile or NO_PROFILE
+    return await asyncio.to_thread(open_deck, path, sheet=options.sheet or said.sheet, columns=said.columns or None)
+
+
+def _comes_at(load: DeckLoad, options: DeckFileOptions) -> datetime:
+    target = load.target
+    return instant_ahead(options.effective_from, options.time_zone or target.time_zone, target.now) or target.now
 
 
 def _usual_unit(source: DeckSource) -> PriceUnit:
     """`price` is per minute, as decks are sold; price_1 and price_n are per interval, as where they come from."""
-    return PriceUnit.MINUTE if Column.PRICE in source.layout.positions else PriceUnit.INTERVAL
+    by_minute = {Column.PRICE, *BAND_PRICES} & source.layout.positions.keys()
+    return PriceUnit.MINUTE if by_minute else PriceUnit.INTERVAL
 
 
 def _check_names(tariff: str, currency: str | None) -> None:

@@ -1,8 +1,8 @@
 """Loading a rate deck: rows go into `rates` by COPY under a new deck, which is published in the same transaction.
 
-Laws: a deck is published whole or not at all, whatever ends the load. Loads of one tariff run one after the other.
-Of a prefix that a deck says twice, the first row counts. COPY cannot skip a row whose prefix is there, so rows that may
-repeat one (suspects) come by way of a staging table, where a few set-based statements compare them with what is there.
+Laws: a deck is published whole or not at all, whatever ends the load. Loads of one tariff run one after the other. A
+deck comes into force when it is published, or at a later instant that was said; never earlier, since the price of a
+past call must not change. Rows that may repeat others go by way of storage/deck_staging, deltas of storage/deck_delta.
 """
 
 from __future__ import annotations
@@ -14,78 +14,38 @@ from datetime import datetime
 from typing import Final
 
 import asyncpg
-import structlog
 
 from rating_engine.domain.errors import InvalidRequest, Unavailable
+from rating_engine.storage import deck_delta, deck_staging
 from rating_engine.storage.connecting import Connection, Connector
+from rating_engine.storage.deck_columns import KEY, ROW, listed
+from rating_engine.storage.deck_removal import remove_old_decks
+from rating_engine.storage.deck_staging import count_of
 
 CONNECT_SECONDS: Final = 5.0  # a person waits, and can say again
 STATEMENT_SECONDS: Final = 3600.0  # ten million rates take some minutes; more is a server that hangs
 LOCK_SECONDS: Final = 600  # how long to wait for another load of the same tariff: many times a load of a million
-SORT_MEMORY: Final = "64MB"  # sorts 400,000 suspects without a file; more of them use one
-CURSOR_ROWS: Final = 1_000  # contradicting rows fetched at a time
-KEPT_DECKS: Final = 5  # replaced decks that stay for each tariff, to compare with and to go back to
-REMOVED_AT_ONCE: Final = 2  # decks removed after one load: twice what it adds, so that it keeps up
-REMOVAL_BATCH: Final = 20_000  # rates removed in one transaction: tenths of a second
-REMOVAL_LOCK: Final = 0x4445434B  # "DECK": one process at a time removes
+CHANGE_SECONDS: Final = 10  # how long another change of its timeline waits for a load
+MAX_SCHEDULED: Final = 50  # decks of a tariff still ahead: engines remember a timeline of twice as many
 DEFAULT_CURRENCY: Final = "EUR"
-
-_log = structlog.get_logger(__name__)
-
-# What a row says besides its prefix, in the order of its COPY text.
-TERMS: Final = (
-    *("direction", "price_1", "price_n", "price_unit", "interval_1", "interval_n", "connect_fee", "free_seconds"),
-    *("grace_period", "postcall_surcharge", "blocked"),
-)
-_RATE_COLUMNS: Final = ("deck_id", "prefix", *TERMS)
-_SUSPECT_COLUMNS: Final = ("line", "slot_line", "prefix", *TERMS)
 
 _NEW_DECK: Final = """
     INSERT INTO rate_decks (tariff_id, version)
     SELECT $1, 1 + COALESCE(max(version), 0) FROM rate_decks WHERE tariff_id = $1 RETURNING deck_id"""
 
-_STAGING: Final = """
-    CREATE TEMPORARY TABLE suspects (
-        line bigint, slot_line bigint, prefix text COLLATE "C", direction text, price_1 numeric(18, 8),
-        price_n numeric(18, 8), price_unit text, interval_1 integer, interval_n integer, connect_fee numeric(18, 8),
-        free_seconds integer, grace_period integer, postcall_surcharge numeric(18, 8), blocked boolean
-    ) ON COMMIT DROP"""
-
-
-def _row_of(table: str) -> str:
-    return f"ROW({', '.join(f'{table}.{name}' for name in TERMS)})"
-
-
-# A probe of the primary key for each suspect. LIMIT keeps the planner, who has never heard of a deck that is not yet
-# committed and takes it for empty, from reading all of it instead.
-_STORED: Final = "(SELECT * FROM rates WHERE deck_id = $1 AND rates.prefix = {prefix} LIMIT 1)"
-
-# Suspects that say something else than the first row of their prefix. Either that row is in the deck: then its line is
-# the one in the slot, since only the first of a slot is no suspect. Or it is the first suspect of the prefix.
-_CONTRADICTING: Final = f"""
-    SELECT line, count(*) AS codes, min(prefix) AS prefix, (array_agg(first_line ORDER BY prefix))[1] AS first_line
-    FROM (
-        SELECT later.line, later.prefix,
-               CASE WHEN stored.prefix IS NULL THEN later.first_line ELSE later.slot_line END AS first_line
-        FROM (SELECT *, min(line) OVER (PARTITION BY prefix) AS first_line FROM suspects) AS later
-        JOIN suspects AS first ON first.line = later.first_line AND first.prefix = later.prefix
-        LEFT JOIN LATERAL {_STORED.format(prefix="later.prefix")} AS stored ON true
-        WHERE {_row_of("later")} IS DISTINCT FROM
-              CASE WHEN stored.prefix IS NULL THEN {_row_of("first")} ELSE {_row_of("stored")} END
-    ) AS contradicting
-    GROUP BY line ORDER BY line"""  # noqa: S608  # made of constants
-
-# The first suspect of each prefix that the deck does not have.
-_STORE_SUSPECTS: Final = f"""
-    INSERT INTO rates ({", ".join(_RATE_COLUMNS)})
-    SELECT $1, numbered.prefix, {", ".join(f"numbered.{name}" for name in TERMS)}
-    FROM (SELECT *, row_number() OVER (PARTITION BY prefix ORDER BY line) AS nth FROM suspects) AS numbered
-    LEFT JOIN LATERAL {_STORED.format(prefix="numbered.prefix")} AS stored ON true
-    WHERE numbered.nth = 1 AND stored.prefix IS NULL"""  # noqa: S608  # made of constants
-
 _COPY_DECK: Final = f"""
-    INSERT INTO rates ({", ".join(_RATE_COLUMNS)})
-    SELECT $1, prefix, {", ".join(TERMS)} FROM rates WHERE deck_id = $2 ORDER BY prefix"""  # noqa: S608  # constants
+    INSERT INTO rates (deck_id, {listed(ROW)})
+    SELECT $1, {listed(ROW)} FROM rates WHERE deck_id = $2 ORDER BY {listed(KEY)}, effective_from"""  # noqa: S608
+
+_SCHEDULED: Final = """
+    SELECT count(*) FROM rate_decks
+    WHERE tariff_id = $1 AND state = 'published' AND effective_from > clock_timestamp()"""
+
+# Keys of which no row counts at $2, though one will: where the file has only the coming price, for example.
+_AHEAD: Final = f"""
+    SELECT count(*) FILTER (WHERE first > $2) AS keys, min(first) FILTER (WHERE first > $2) AS first,
+           min(prefix) FILTER (WHERE first > $2) AS prefix, count(*) FILTER (WHERE first <= $2) AS served
+    FROM (SELECT prefix, min(effective_from) AS first FROM rates WHERE deck_id = $1 GROUP BY {listed(KEY)}) AS keyed"""  # noqa: S608
 
 _USED_DIRECTIONS: Final = "SELECT DISTINCT direction AS code FROM rates WHERE deck_id = $1 AND direction <> ''"
 _UNKNOWN: Final = "NOT EXISTS (SELECT FROM directions AS known WHERE known.code = used.code)"
@@ -100,22 +60,39 @@ _ADD_DIRECTIONS: Final = f"""
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The tariff a deck is loaded for."""
+    """The tariff a deck is loaded for, the bands of its schedule, and the time by the database's clock."""
 
     tariff_id: int
     currency: str
     created: bool
+    time_zone: str
+    bands: frozenset[str]
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A deck that takes effect when its transaction ends."""
+    """A deck that is published when its transaction ends, and comes into force at `effective_from`."""
 
     deck_id: int
     version: int
     rates: int
     directions: int
     published_at: datetime
+    effective_from: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """Prices of a deck that begin after it comes into force: of `keys` no row began before; the earliest at `first`.
+
+    `prefix`: the first of them. `served`: keys of which a row began before.
+    """
+
+    keys: int
+    first: datetime | None
+    prefix: str | None
+    served: int
 
 
 class DeckLoad:
@@ -142,49 +119,65 @@ class DeckLoad:
         return f"{self._deck_id}\t"
 
     async def copy(self, rows: AsyncIterator[bytes]) -> int:
-        """Put rows into the deck: `row_start`, prefix, TERMS, in COPY's text format; how many there were.
+        """Put rows into the deck: `row_start`, ROW, in COPY's text format; how many there were.
 
-        They must be valid, and no prefix be there twice.
+        They must be valid, and no key begin twice at the same instant.
         """
-        return await self._copy("rates", rows, _RATE_COLUMNS)
+        return await self._copy("rates", rows, ("deck_id", *ROW))
 
-    async def copy_suspects(self, rows: AsyncIterator[bytes]) -> int:
-        """Stage rows whose prefix may be there: line, line in its slot (services/deck_file/repeats), prefix, TERMS."""
-        await self._connection.execute(_STAGING)
-        return await self._copy("suspects", rows, _SUSPECT_COLUMNS)
+    async def copy_suspects(self, rows: AsyncIterator[bytes]) -> str | None:
+        """Stage rows that may repeat or overlap others, and find those that do.
+
+        Answers a prefix that has too many of them to compare (see storage/deck_staging), or None.
+        """
+        await deck_staging.make_staging(self._connection)
+        await self._copy("suspects", rows, deck_staging.SUSPECT_COLUMNS)
+        return await deck_staging.find_conflicts(self._connection, self._deck_id)
+
+    async def copy_closings(self, rows: AsyncIterator[bytes]) -> None:
+        """Stage the closings of a delta."""
+        await deck_delta.make_closings(self._connection)
+        await self._copy("closings", rows, deck_delta.CLOSING_COLUMNS)
 
     async def copy_deck(self, deck_id: int) -> int:
         """Put every rate of another deck into this one, which is empty; how many."""
-        return _count(await self._connection.execute(_COPY_DECK, self._deck_id, deck_id))
+        return count_of(await self._connection.execute(_COPY_DECK, self._deck_id, deck_id))
 
-    async def contradicting(self) -> AsyncIterator[list[tuple[int, int, str, int]]]:
-        """Before `store_suspects`: lines that contradict the first row of one of their prefixes, in order.
+    async def ahead(self, comes_at: datetime) -> Ahead:
+        """What of the stored deck has no price yet at `comes_at`."""
+        row = await self._connection.fetchrow(_AHEAD, self._deck_id, comes_at)
+        assert row is not None  # counts always are one row
+        return Ahead(**row)
 
-        Each with the number of such prefixes, the first of them, and the line of the row that it contradicts.
+    async def longest_prefix(self) -> int:
+        """Of the stored deck."""
+        query = "SELECT COALESCE(max(length(prefix)), 0) FROM rates WHERE deck_id = $1"
+        return int(await self._connection.fetchval(query, self._deck_id))
+
+    async def publish(self, rates: int, longest_prefix: int, effective_from: datetime | None = None) -> Published:
+        """Put the stored deck into the tariff's timeline: from now on, or from an instant that is still ahead.
+
+        Errors: InvalidRequest when that instant has passed meanwhile, or too many decks wait for theirs.
         """
-        cursor = await self._connection.cursor(_CONTRADICTING, self._deck_id)
-        while rows := await cursor.fetch(CURSOR_ROWS):
-            yield [(row["line"], row["codes"], row["prefix"], row["first_line"]) for row in rows]
-
-    async def store_suspects(self) -> int:
-        """Put the suspects into the deck whose prefix turned out to be new; how many."""
-        await self._connection.execute(f"SET LOCAL work_mem = '{SORT_MEMORY}'")
-        return _count(await self._connection.execute(_STORE_SUSPECTS, self._deck_id))
-
-    async def publish(self, rates: int, longest_prefix: int) -> Published:
-        """Put the stored deck in the place of the tariff's published one."""
+        if effective_from is not None and await self._connection.fetchval(_SCHEDULED, self.target.tariff_id) >= (
+            MAX_SCHEDULED
+        ):
+            raise InvalidRequest("from", f"{MAX_SCHEDULED} versions are scheduled already: withdraw one of them")
         directions = await self._add_directions()
         row = await self._connection.fetchrow(
             """UPDATE rate_decks
                SET state = 'published', rate_count = $2, longest_prefix = $3, published_at = clock_timestamp(),
-                   effective_from = clock_timestamp()
-               WHERE deck_id = $1 RETURNING version, published_at""",
+                   effective_from = COALESCE($4, clock_timestamp())
+               WHERE deck_id = $1 AND COALESCE($4 > clock_timestamp(), true)
+               RETURNING version, published_at, effective_from""",
             self._deck_id,
             rates,
             longest_prefix,
+            effective_from,
         )
-        assert row is not None  # this transaction inserted it
-        return Published(self._deck_id, row["version"], rates, directions, row["published_at"])
+        if row is None:
+            raise InvalidRequest("from", f"{effective_from} has passed while the deck was loaded: nothing is published")
+        return Published(deck_id=self._deck_id, rates=rates, directions=directions, **row)
 
     async def _add_directions(self) -> int:
         """Add directions not known yet, named as the deck names them; how many the deck has.
@@ -198,7 +191,7 @@ class DeckLoad:
         return int(row["used"])
 
     async def _copy(self, table: str, rows: AsyncIterator[bytes], columns: Sequence[str]) -> int:
-        return _count(
+        return count_of(
             await self._connection.copy_to_table(
                 table, source=rows, columns=columns, format="text", timeout=STATEMENT_SECONDS
             )
@@ -221,7 +214,7 @@ async def begin_load(database_url: str, tariff: str, currency: str | None) -> As
                 target = await _lock_target(connection, tariff, currency)
                 deck_id = await connection.fetchval(_NEW_DECK, target.tariff_id)
                 yield DeckLoad(connection, target, deck_id)
-            await _remove_old_decks(connection, target.tariff_id)
+            await remove_old_decks(connection, target.tariff_id)
             await connection.close(timeout=CONNECT_SECONDS)
         finally:
             connection.terminate()
@@ -246,6 +239,18 @@ _FAILURES: Final = (
 )
 
 
+async def lock_tariff(connection: Connection, tariff: str) -> None:
+    """Keep loads of a tariff off until the transaction ends; nothing where there is no such tariff.
+
+    Errors: Unavailable while one is under way.
+    """
+    try:
+        await connection.execute(f"SET LOCAL lock_timeout = '{CHANGE_SECONDS}s'")
+        await connection.execute("SELECT FROM tariffs WHERE name = $1 FOR NO KEY UPDATE", tariff)
+    except asyncpg.LockNotAvailableError as error:
+        raise Unavailable(f"an import into {tariff} is under way: try again when it has ended") from error
+
+
 async def _lock_target(connection: Connection, tariff: str, currency: str | None) -> Target:
     """The tariff, created if need be, locked against other loads until the transaction ends; calls don't notice."""
     await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
@@ -255,47 +260,15 @@ async def _lock_target(connection: Connection, tariff: str, currency: str | None
         tariff,
         currency or DEFAULT_CURRENCY,
     )
-    row = await connection.fetchrow("SELECT tariff_id, currency FROM tariffs WHERE name = $1 FOR NO KEY UPDATE", tariff)
+    row = await connection.fetchrow(
+        """SELECT tariff_id, currency, time_zone, clock_timestamp() AS now,
+                  ARRAY(SELECT DISTINCT band FROM tariff_bands b WHERE b.tariff_id = t.tariff_id) AS bands
+           FROM tariffs t WHERE name = $1 FOR NO KEY UPDATE OF t""",
+        tariff,
+    )
     assert row is not None  # tariffs are never removed
     if currency is not None and row["currency"] != currency:
         raise InvalidRequest("currency", f"the tariff {tariff} is in {row['currency']}, not in {currency}")
-    return Target(row["tariff_id"], row["currency"], bool(created))
-
-
-async def _remove_old_decks(connection: Connection, tariff_id: int) -> None:
-    """Remove replaced decks beyond KEPT_DECKS, some at a time. What fails here is left for the next load."""
-    try:
-        old = await connection.fetch(
-            """SELECT deck_id FROM rate_decks
-               WHERE tariff_id = $1 AND state <> 'loading' AND effective_from <= now()
-                 AND deck_id <> deck_at(tariff_id, now())
-               ORDER BY version DESC OFFSET $2""",
-            tariff_id,
-            KEPT_DECKS,
-        )
-        for row in old[::-1][:REMOVED_AT_ONCE]:
-            while await _remove_rates(connection, row["deck_id"]):
-                pass
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        _log.warning("old_decks_not_removed", tariff_id=tariff_id, error=str(error))
-
-
-async def _remove_rates(connection: Connection, deck_id: int) -> bool:
-    """Remove a batch of a deck's rates, at the end the deck; whether there is more to do."""
-    async with connection.transaction():
-        if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", REMOVAL_LOCK):
-            return False  # another process is at it
-        removed = await connection.execute(
-            "DELETE FROM rates WHERE ctid = ANY (ARRAY(SELECT ctid FROM rates WHERE deck_id = $1 LIMIT $2))",
-            deck_id,
-            REMOVAL_BATCH,
-        )
-        if _count(removed) == REMOVAL_BATCH:
-            return True
-        await connection.execute("DELETE FROM rate_decks WHERE deck_id = $1", deck_id)
-    return False
-
-
-def _count(status: str) -> int:
-    """The rows that a statement's status counts, as in COPY 42 and INSERT 0 42."""
-    return int(status.split()[-1])
+    return Target(
+        row["tariff_id"], row["currency"], bool(created), row["time_zone"], frozenset(row["bands"]), row["now"]
+    )

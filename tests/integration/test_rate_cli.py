@@ -178,7 +178,7 @@ def test_versions_are_compared_listed_taken_back_and_exported(cli: Cli, tmp_path
         assert words in table
     assert "version 1 is published again as version 3 (2 rates)" in cli("rates", "rollback", "retail").stdout
     versions = json.loads(cli("rates", "list", "--versions", "--json").stdout)["versions"]
-    assert [(one["version"], one["state"]) for one in versions] == [(3, "published"), (2, "retired"), (1, "retired")]
+    assert [(one["version"], one["state"]) for one in versions] == [(3, "in force"), (2, "replaced"), (1, "replaced")]
     history = json.loads(cli("rates", "history", "49", "--tariff", "retail", "--json").stdout)
     assert [one["matched"] for one in history["versions"]] == [None, "49", None]
     assert "0.01 per minute, 1/1" in cli("rates", "history", "49", "--tariff", "retail").stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from rating_engine.domain.errors import InvalidRequest, Unavailable
 from rating_engine.rating.rate import PriceUnit, Rate
 from rating_engine.services.deck_file import reading, repeats
 from rating_engine.services.deck_file.errors import DeckFileError
-from rating_engine.services.deck_import import EmptyDeck, Phase, Progress, import_deck
+from rating_engine.services.deck_import import DeckFileOptions, EmptyDeck, Phase, Progress, import_deck
 from rating_engine.services.rate_decks import RateDecks
-from rating_engine.storage import deck_load
+from rating_engine.storage import deck_removal
+from rating_engine.storage.deck_versions import list_versions
 from rating_engine.storage.pool import Database
 from rating_engine.storage.rate_decks import TariffLine, list_tariffs
 from rating_engine.storage.tariffs import load_named_tariff
@@ -110,7 +112,9 @@ async def test_what_prices_are_for(
     said: PriceUnit | None,
     expected: PriceUnit,
 ) -> None:
-    await import_deck(database_url, write_deck(tmp_path, [row], header), "retail", price_unit=said)
+    await import_deck(
+        database_url, write_deck(tmp_path, [row], header), "retail", options=DeckFileOptions(price_unit=said)
+    )
     assert (await rate_of(database, "retail", "7901")).price_unit is expected
 
 
@@ -279,7 +283,7 @@ async def test_a_workbook_becomes_the_rates_of_a_tariff_and_its_rejected_rows_a_
     ):
         sheet.append(row)
     book.save(tmp_path / "deck.xlsx")
-    report = await import_deck(database_url, tmp_path / "deck.xlsx", "retail", sheet="Rates")
+    report = await import_deck(database_url, tmp_path / "deck.xlsx", "retail", options=DeckFileOptions(sheet="Rates"))
     assert await rates_of(database, "retail") == {
         "49": ("Germany", Decimal("0.008")),
         **dict.fromkeys(("7901", "7902", "7904"), ("Russia", Decimal("0.145"))),
@@ -372,13 +376,14 @@ async def test_a_database_that_is_not_there_is_unavailable(tmp_path: Path) -> No
 async def test_replaced_decks_stay_up_to_a_limit(
     database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deck_load, "KEPT_DECKS", 2)
-    monkeypatch.setattr(deck_load, "REMOVAL_BATCH", 2)  # several batches a deck
+    monkeypatch.setattr(deck_removal, "STILL_ASKED", timedelta(0))
+    monkeypatch.setattr(deck_removal, "KEPT_DECKS", 2)
+    monkeypatch.setattr(deck_removal, "REMOVAL_BATCH", 2)  # several batches a deck
     path = write_deck(tmp_path, [f"{prefix},X,1" for prefix in range(1, 6)])
     for _ in range(5):
         report = await import_deck(database_url, path, "retail")
-    rows = await database.fetch("SELECT version, state::text FROM rate_decks ORDER BY version")
-    assert [tuple(row) for row in rows] == [(3, "retired"), (4, "retired"), (5, "published")]
+    kept = [(version.version, version.state) for version in await list_versions(database, "retail")]
+    assert kept == [(5, "in force"), (4, "replaced"), (3, "replaced")]
     assert await database.fetchval("SELECT count(DISTINCT deck_id) FROM rates") == 3
     assert report.version == 5
 
@@ -386,7 +391,8 @@ async def test_replaced_decks_stay_up_to_a_limit(
 async def test_decks_of_other_tariffs_are_not_removed(
     database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deck_load, "KEPT_DECKS", 0)
+    monkeypatch.setattr(deck_removal, "STILL_ASKED", timedelta(0))
+    monkeypatch.setattr(deck_removal, "KEPT_DECKS", 0)
     path = write_deck(tmp_path, ["79,X,1"])
     for tariff in ("other", "retail", "retail"):
         await import_deck(database_url, path, tariff)

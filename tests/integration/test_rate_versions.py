@@ -15,7 +15,7 @@ from rating_engine.services.deck_import import compare_file, import_deck
 from rating_engine.services.deck_versions import DeckDifference, Kind, compare_versions, history, roll_back
 from rating_engine.services.rate_decks import RateDecks
 from rating_engine.storage import deck_versions as store
-from rating_engine.storage.deck_load import TERMS
+from rating_engine.storage.deck_columns import ROW
 from rating_engine.storage.deck_versions import list_versions
 from rating_engine.storage.pool import Database
 from tests.support.decks import BLOCKED, make_tariff, match_now, replace_deck, write_deck
@@ -32,7 +32,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 async def rows_of(database: Database, version: int) -> list[tuple[object, ...]]:
     """Every rate of a version with all its terms."""
     rows = await database.fetch(
-        f"SELECT prefix, {', '.join(TERMS)} FROM rates JOIN rate_decks USING (deck_id) WHERE version = $1 ORDER BY 1",
+        f"SELECT {', '.join(f'rates.{name}' for name in ROW)} FROM rates JOIN rate_decks USING (deck_id) WHERE version = $1 ORDER BY 1, 2, 3, 4",
         version,
     )
     return [tuple(row) for row in rows]
@@ -66,7 +66,7 @@ async def test_a_rollback_publishes_the_version_before_again_as_a_new_one(
     assert (old.version, published.version) == (2, 4)
     assert await price_of(database, tariff_id, "7901") == Decimal("0.2")
     assert await rows_of(database, 4) == await rows_of(database, 2)
-    assert await versions_of(database) == [(4, "published"), (3, "retired"), (2, "retired"), (1, "retired")]
+    assert await versions_of(database) == [(4, "in force"), (3, "replaced"), (2, "replaced"), (1, "replaced")]
     assert (await roll_back(database_url, "retail", 1))[1].version == 5
     assert await price_of(database, tariff_id, "7901") == Decimal("0.1")
 
@@ -81,13 +81,13 @@ async def test_a_rollback_that_cannot_be_says_why_and_changes_nothing(
         await roll_back(database_url, "retail", None)
     with pytest.raises(NotFound, match="has no version 7 any more; kept are: 1"):
         await roll_back(database_url, "retail", 7)
-    with pytest.raises(InvalidRequest, match="version 1 is the published one"):
+    with pytest.raises(InvalidRequest, match="version 1 is the one in force"):
         await roll_back(database_url, "retail", 1)
     await publish(database_url, tmp_path, "0.2")
     await database.fetch("DELETE FROM rates USING rate_decks d WHERE d.deck_id = rates.deck_id AND d.version = 1")
     with pytest.raises(NotFound, match="version 1 of retail was removed meanwhile"):
         await roll_back(database_url, "retail", 1)
-    assert await versions_of(database) == [(2, "published"), (1, "retired")]
+    assert await versions_of(database) == [(2, "in force"), (1, "replaced")]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "xlsx"])
@@ -195,7 +195,7 @@ async def test_a_file_is_compared_as_it_would_be_imported_and_nothing_of_it_stay
     assert (old.version, rejected, prefixes_of(found)) == (2, 2, {"rise": ["79"], "new": ["7901", "7902"]})
     old, found, _ = await compare_file(database_url, path, "retail", 1, shown=9, by_percent=True)
     assert (old.version, found.worst[Kind.RISE][0].old_minute) == (1, Decimal("0.1"))
-    assert await versions_of(database) == [(2, "published"), (1, "retired")]
+    assert await versions_of(database) == [(2, "in force"), (1, "replaced")]
     assert await database.fetchval("SELECT count(*) FROM rates") == 2
     assert await database.fetchval("SELECT count(*) FROM directions WHERE code = 'New'") == 0
     with pytest.raises(NotFound, match="no tariff other"):

@@ -67,9 +67,9 @@ def test_a_column_is_known_by_many_names(header: str, expected: dict[str, str]) 
 
 
 def test_of_several_names_of_one_column_the_more_exact_one_is_taken_and_the_others_are_reported() -> None:
-    layout = layout_of("Country,Destination,Prefix,Rate,Effective Date")
+    layout = layout_of("Country,Destination,Prefix,Rate,Remarks")
     assert layout.name(Column.DIRECTION) == "Destination"
-    assert layout.ignored == ("Country", "Effective Date")
+    assert layout.ignored == ("Country", "Remarks")
 
 
 def test_no_name_stands_for_two_columns() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from rating_engine.services.deck_file import repeats
-from rating_engine.services.deck_file.repeats import SeenPrefixes
+from rating_engine.services.deck_file.repeats import SeenKeys
 
 
 def test_a_prefix_that_was_there_is_never_called_new() -> None:
-    seen = SeenPrefixes(file_bytes=10_000)
+    seen = SeenKeys(file_bytes=10_000)
     prefixes = [str(number) for number in range(20_000)]  # more than there are slots
     for line, prefix in enumerate(prefixes, start=2):
         seen.line_of(prefix, line)
@@ -17,7 +17,7 @@ def test_a_prefix_that_was_there_is_never_called_new() -> None:
 
 
 def test_the_line_of_a_prefix_that_found_its_slot_empty_is_kept() -> None:
-    seen = SeenPrefixes(file_bytes=10_000)
+    seen = SeenKeys(file_bytes=10_000)
     first = {str(number): number + 2 for number in range(500) if not seen.line_of(str(number), number + 2)}
     assert len(first) > 400
     assert {prefix: seen.line_of(prefix, 99_999) for prefix in first} == first
@@ -25,13 +25,13 @@ def test_the_line_of_a_prefix_that_found_its_slot_empty_is_kept() -> None:
 
 @pytest.mark.parametrize("file_bytes", [0, 10**6, 10**12])
 def test_memory_is_bounded_whatever_the_size_of_the_file(file_bytes: int) -> None:
-    slots = len(SeenPrefixes(file_bytes)._lines)
+    slots = len(SeenKeys(file_bytes)._lines)
     assert repeats.MIN_SLOTS <= slots <= repeats.MAX_SLOTS
     assert slots & (slots - 1) == 0
 
 
 def test_few_rows_of_a_usual_deck_are_suspected() -> None:
     rows = 20_000
-    seen = SeenPrefixes(file_bytes=rows * repeats.USUAL_ROW_BYTES)
+    seen = SeenKeys(file_bytes=rows * repeats.USUAL_ROW_BYTES)
     suspected = sum(bool(seen.line_of(str(number), number + 2)) for number in range(rows))
     assert suspected < rows / 10

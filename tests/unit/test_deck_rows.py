@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from rating_engine.rating.rate import PriceUnit, Rate
 from rating_engine.services.deck_file.errors import RowRejected
 from rating_engine.services.deck_file.layout import find_layout
-from rating_engine.services.deck_file.rows import MAX_DIRECTION_CHARACTERS, DeckTerms, RowChecker
-from rating_engine.storage.deck_load import TERMS
+from rating_engine.services.deck_file.rows import RowChecker, Says
+from rating_engine.services.deck_file.terms import MAX_DIRECTION_CHARACTERS, DeckTerms
+from rating_engine.storage.deck_columns import ROW
 
 HEADER = (
     "prefix;direction;price_1;price_n;price_unit;interval_1;interval_n;connect_fee;free_seconds;grace_period;surcharge"
@@ -27,13 +28,24 @@ def checker(header: str, *, price_unit: PriceUnit = PriceUnit.MINUTE, decimal_co
 
 def taken(header: str, row: str, **terms: object) -> dict[str, str]:
     """The row as COPY gets it, by column."""
-    (prefix,), text = checker(header, **terms).check(row.split(";"))  # type: ignore[arg-type]  # the keywords above
-    return dict(zip(("prefix", *TERMS), [prefix, *text.split("\t")], strict=True))
+    (prefix,), says = checker(header, **terms).check(row.split(";"))  # type: ignore[arg-type]  # the keywords above
+    return dict(zip(ROW, [prefix, *only_rate(says).split("\t")], strict=True))
+
+
+def only_rate(says: Says) -> str:
+    """The COPY text of a row that says one rate."""
+    assert isinstance(says, tuple)
+    ((_, text),) = says
+    return text
+
+
+ALWAYS = {"origin": "", "band": "", "effective_from": "-infinity", "effective_to": "infinity"}
 
 
 def test_every_column_of_a_row_arrives_in_its_place() -> None:
     assert taken(HEADER, "79;Russia;0.5;0.25;interval;60;6;0.01;5;3;0.02") == {
         "prefix": "79",
+        **ALWAYS,
         "direction": "Russia",
         "price_1": "0.5",
         "price_n": "0.25",
@@ -44,6 +56,8 @@ def test_every_column_of_a_row_arrives_in_its_place() -> None:
         "free_seconds": "5",
         "grace_period": "3",
         "postcall_surcharge": "0.02",
+        "minimum_charge": "0",
+        "extras": "",
         "blocked": "f",
     }
 
@@ -51,6 +65,7 @@ def test_every_column_of_a_row_arrives_in_its_place() -> None:
 def test_everything_but_prefix_and_price_has_a_default() -> None:
     assert taken("prefix;price", "79;0.5") == {
         "prefix": "79",
+        **ALWAYS,
         "direction": "",
         "price_1": "0.5",
         "price_n": "0.5",
@@ -61,6 +76,8 @@ def test_everything_but_prefix_and_price_has_a_default() -> None:
         "free_seconds": "0",
         "grace_period": "0",
         "postcall_surcharge": "0",
+        "minimum_charge": "0",
+        "extras": "",
         "blocked": "f",
     }
 
@@ -155,8 +172,9 @@ def test_a_rejected_row_is_rejected_again_where_its_terms_were_seen_before() -> 
 def test_rows_of_the_same_terms_keep_their_own_prefix_and_price() -> None:
     rows = checker("prefix;price;increments")
     first, second = rows.check(["79", "1", "60/1"]), rows.check(["49", "2", "60/1"])
-    assert first == (("79",), "\t1\t1\tminute\t60\t1\t0\t0\t0\t0\tf")
-    assert second == (("49",), "\t2\t2\tminute\t60\t1\t0\t0\t0\t0\tf")
+    start, end = "\t\t-infinity\tinfinity\t\t", "\tminute\t60\t1\t0\t0\t0\t0\t0\t\tf"
+    assert first == (("79",), (("", f"{start}1\t1{end}"),))
+    assert second == (("49",), (("", f"{start}2\t2{end}"),))
 
 
 def test_what_copy_would_take_for_a_column_or_a_row_stays_part_of_a_name() -> None:
@@ -200,7 +218,7 @@ def test_a_blocked_row_is_taken_with_or_without_a_price(row: str, blocked: str) 
 
 def test_a_price_in_words_blocks_its_own_row_alone() -> None:
     rows = checker("prefix;price;increments")
-    first, second, third = (rows.check(["79", price, "60/1"])[1] for price in ("1", "blocked", "2"))
+    first, second, third = (only_rate(rows.check(["79", price, "60/1"])[1]) for price in ("1", "blocked", "2"))
     assert [text[-1] for text in (first, second, third)] == ["f", "t", "f"]
 
 
@@ -230,7 +248,8 @@ def test_a_price_is_taken_exactly_as_a_rate_reads_it_or_not_at_all(text: str) ->
     assert header is not None
     rows = RowChecker(header, DeckTerms("EUR", PriceUnit.MINUTE, decimal_comma=False))
     try:
-        _, terms = rows.check(["79", text])
+        _, says = rows.check(["79", text])
     except RowRejected:
         return
-    assert Rate(price_1=terms.split("\t")[1]) == Rate(price_1=text)
+    price = only_rate(says).split("\t")[ROW.index("price_1") - 1]
+    assert Rate(price_1=price) == Rate(price_1=text)

@@ -20,7 +20,8 @@ REJECTED_REASON: Final = "rejected_reason"
 class Column(StrEnum):
     """What a column can hold. `PRICE` is per minute, `INTERVALS` is both increments, as in 60/1.
 
-    `COUNTRY_CODE` and `AREA_CODE` make the prefix together, in the place of `PREFIX`.
+    `COUNTRY_CODE` and `AREA_CODE` make the prefix together, in the place of `PREFIX`. `PRICE_PEAK` and its like are
+    prices per minute of one band each: a row has a rate for each of them that says something.
     """
 
     PREFIX = "prefix"
@@ -29,6 +30,9 @@ class Column(StrEnum):
     PRICE_1 = "price_1"
     PRICE_N = "price_n"
     PRICE = "price"
+    PRICE_PEAK = "price_peak"
+    PRICE_OFF_PEAK = "price_off_peak"
+    PRICE_WEEKEND = "price_weekend"
     PRICE_UNIT = "price_unit"
     INTERVAL_1 = "interval_1"
     INTERVAL_N = "interval_n"
@@ -37,6 +41,12 @@ class Column(StrEnum):
     FREE_SECONDS = "free_seconds"
     GRACE_PERIOD = "grace_period"
     POSTCALL_SURCHARGE = "postcall_surcharge"
+    MINIMUM_CHARGE = "minimum_charge"
+    EXTRAS = "extras"
+    ORIGIN = "origin"
+    BAND = "band"
+    EFFECTIVE_FROM = "effective_from"
+    EFFECTIVE_TO = "effective_to"
     CURRENCY = "currency"
     DIRECTION = "direction"
     STATUS = "status"
@@ -72,6 +82,14 @@ SYNONYMS: Final[Mapping[Column, tuple[str, ...]]] = {
         ),
         *("current rate", "current price", "charge", "cost", "цена", "стоимость"),
     ),
+    Column.PRICE_PEAK: (*("price_peak", "peak rate per minute", "peak rate", "peak price", "rate peak", "peak"),),
+    Column.PRICE_OFF_PEAK: (
+        *("price_off_peak", "off-peak rate per minute", "off-peak rate", "off-peak price", "rate off-peak"),
+        "off-peak",
+    ),
+    Column.PRICE_WEEKEND: (
+        *("price_weekend", "weekend rate per minute", "weekend rate", "weekend price", "rate weekend", "weekend"),
+    ),
     Column.PRICE_UNIT: ("price_unit", "price per", "unit", "rate unit"),
     Column.INTERVAL_1: (
         *("interval_1", "first interval", "initial interval", "initial increment", "first increment", "init block"),
@@ -94,6 +112,27 @@ SYNONYMS: Final[Mapping[Column, tuple[str, ...]]] = {
     Column.FREE_SECONDS: ("free_seconds", "free time", "seconds free"),
     Column.GRACE_PERIOD: ("grace_period", "grace", "grace time", "free threshold", "grace seconds"),
     Column.POSTCALL_SURCHARGE: ("postcall_surcharge", "surcharge", "post call surcharge", "disconnect charge"),
+    Column.MINIMUM_CHARGE: ("minimum_charge", "min charge", "minimum price", "minimum cost", "minimum fee"),
+    Column.EXTRAS: ("extras",),
+    Column.ORIGIN: (
+        *("origin", "origin prefix", "origin code", "origin codes", "origins", "originating prefix"),
+        *("originating code", "calling number prefix", "calling prefix", "a-number prefix", "a-number", "anumbers"),
+        *("caller prefix", "caller id prefix", "cli prefix", "cli", "ani prefix", "ani", "source prefix", "src prefix"),
+    ),
+    Column.BAND: (
+        *("band", "time class", "time band", "rate band", "time period", "time of day", "peak/off-peak", "day part"),
+        *("time type", "tariff period"),
+    ),
+    Column.EFFECTIVE_FROM: (
+        *("effective_from", "effective date", "effective from date", "effective start date", "rate effective date"),
+        *("effective", "effective on", "effective as of", "valid from", "valid from date", "start date", "date from"),
+        *("from date", "activation date", "begin date", "действует с", "дата начала"),
+    ),
+    Column.EFFECTIVE_TO: (
+        *("effective_to", "effective to date", "effective end date", "effective until", "effective till", "valid to"),
+        *("valid to date", "valid until", "valid till", "end date", "date to", "to date", "expiry date", "expiry"),
+        *("expiration date", "expiration", "expires", "expire date", "действует до", "дата окончания"),
+    ),
     Column.CURRENCY: ("currency", "currency code", "cur", "ccy"),
     Column.DIRECTION: (
         *("direction", "destination", "destination name", "dest", "dest name", "direction name", "zone", "zone name"),
@@ -106,6 +145,15 @@ SYNONYMS: Final[Mapping[Column, tuple[str, ...]]] = {
 
 # Beside a country code or an area code, only these are certain to hold the whole prefix; a "code" may lack its country.
 WHOLE_PREFIX: Final = ("prefix", "dial prefix", "destination prefix", "number prefix", "full code")
+
+# The columns of prices that are for one band, and the band.
+BAND_PRICES: Final[Mapping[Column, str]] = {
+    Column.PRICE_PEAK: "peak",
+    Column.PRICE_OFF_PEAK: "off-peak",
+    Column.PRICE_WEEKEND: "weekend",
+}
+
+PRICES: Final = (Column.PRICE, Column.PRICE_1, Column.PRICE_N, *BAND_PRICES)
 
 # Currencies that decks are sold in. A price column that names one must agree with the tariff.
 CURRENCIES: Final = frozenset(
@@ -157,7 +205,7 @@ def find_layout(cells: Sequence[str], columns: Mapping[Column, str] | None = Non
         # beside a first interval, "increment" is the next one; beside both it says nothing new
         increments = positions.pop(Column.INTERVALS)
         positions.setdefault(Column.INTERVAL_N, increments)
-    if not positions.keys() & {Column.PRICE, Column.PRICE_1} or not _has_prefix(positions):
+    if not positions.keys() & {Column.PRICE, Column.PRICE_1, *BAND_PRICES} or not _has_prefix(positions):
         return None
     _refuse_rejects(header)
     _refuse_ambiguity(header, names, positions)
@@ -200,6 +248,7 @@ def _plain(name: str) -> str:
 
 _PLAIN_SYNONYMS: Final = {column: tuple(map(_plain, names)) for column, names in SYNONYMS.items()}
 _SPLIT: Final = (Column.COUNTRY_CODE, Column.AREA_CODE)
+_CONDITIONS: Final = (Column.ORIGIN, Column.BAND, Column.EFFECTIVE_FROM, Column.EFFECTIVE_TO)
 _PLAIN_SPLIT: Final = frozenset(name for column in _SPLIT for name in _PLAIN_SYNONYMS[column])
 _PLAIN_WHOLE: Final = frozenset(map(_plain, WHOLE_PREFIX))
 
@@ -229,13 +278,20 @@ def _refuse_ambiguity(header: Sequence[str], names: list[str], positions: Mappin
             f"the number could stand in several columns ({', '.join(told)}): keep a country code and an area code, or"
             " put the whole number into one column called prefix"
         )
-    if Column.PRICE in positions and {Column.PRICE_1, Column.PRICE_N} & positions.keys():
-        priced = (positions[column] for column in (Column.PRICE, Column.PRICE_1, Column.PRICE_N) if column in positions)
+    by_band, by_minute = BAND_PRICES.keys() & positions.keys(), {Column.PRICE, *BAND_PRICES} & positions.keys()
+    if by_minute and {Column.PRICE_1, Column.PRICE_N} & positions.keys():
+        priced = (positions[column] for column in PRICES if column in positions)
         raise DeckFileError(
             f"more than one column says the price ({', '.join(header[position] for position in sorted(priced))}):"
             " keep one price, or price_1 and price_n"
         )
-    for column in (Column.PREFIX, *_SPLIT, Column.PRICE, Column.PRICE_1, Column.PRICE_N):
+    if by_band and Column.BAND in positions:
+        banded = sorted(positions[column] for column in (*by_band, Column.BAND))
+        raise DeckFileError(
+            f"the band stands in several columns ({', '.join(header[position] for position in banded)}): keep a band"
+            " column and one price, or a price column for each band"
+        )
+    for column in (Column.PREFIX, *_SPLIT, *PRICES, *_CONDITIONS):
         if column in positions and names.count(name := names[positions[column]]) > 1:
             raise DeckFileError(f"two columns are called {header[names.index(name)]}: remove one of them")
 
@@ -244,7 +300,7 @@ def _currency(header: Sequence[str], positions: Mapping[Column, int]) -> str | N
     """The currency that the names of the price columns say, as in `Rate (USD)`."""
     named = {
         word
-        for column in (Column.PRICE, Column.PRICE_1, Column.PRICE_N, Column.CONNECT_FEE)
+        for column in (*PRICES, Column.CONNECT_FEE, Column.MINIMUM_CHARGE)
         if column in positions
         for word in map(str.upper, _WORD.findall(header[positions[column]]))
         if word in CURRENCIES

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from rating_engine.rating.rate import PriceUnit
 from rating_engine.services.deck_file.errors import DeckFileError
-from rating_engine.services.deck_file.layout import Column, find_layout
+from rating_engine.services.deck_file.layout import BAND_PRICES, Column, find_layout
 from rating_engine.services.deck_file.opening import is_workbook
 from rating_engine.services.deck_file.source import first_text_rows
 from rating_engine.services.deck_file.workbook import first_rows
@@ -129,8 +129,11 @@ def _missing(columns: set[str]) -> str | None:
     split = {Column.COUNTRY_CODE, Column.AREA_CODE}
     if (Column.PREFIX in columns) == bool(split & columns) or (split & columns and not split <= columns):
         return "columns: needs prefix, or country_code and area_code"
-    if (Column.PRICE in columns) == (Column.PRICE_1 in columns) or columns >= {Column.PRICE, Column.PRICE_N}:
+    by_minute = {Column.PRICE, *BAND_PRICES} & columns
+    if bool(by_minute) == (Column.PRICE_1 in columns) or (by_minute and Column.PRICE_N in columns):
         return "columns: needs price, or price_1 (and perhaps price_n)"
+    if BAND_PRICES.keys() & columns and Column.BAND in columns:
+        return "columns: needs band and one price, or a price for each band, not both"
     if Column.INTERVALS in columns and {Column.INTERVAL_1, Column.INTERVAL_N} & columns:
         return "columns: needs intervals, or interval_1 and interval_n, not both"
     return None
