@@ -70,7 +70,7 @@ _ITEMS: Final = """
     SELECT call_key, COALESCE(s.login, '') AS login, destination, direction, seconds, currency, old_cost, new_cost,
            problem
     FROM rerate_items i LEFT JOIN subscribers s USING (subscriber_id)
-    WHERE rerate_id = $1 AND {condition} ORDER BY {order} DESC, bucket, call_key LIMIT $2"""
+    WHERE rerate_id = $1 AND {condition} ORDER BY {order} DESC, i.bucket, call_key LIMIT $2"""
 _LARGEST: Final = _ITEMS.format(condition="new_cost IS NOT NULL", order="abs(new_cost - old_cost)")
 _UNPRICED: Final = _ITEMS.format(condition="new_cost IS NULL", order="old_cost")
 _LEFT_ALONE: Final = _ITEMS.format(condition="changed", order="abs(new_cost - old_cost)")
