@@ -185,7 +185,7 @@ async def discard(database: Database, rerate_id: int) -> None:
                 timeout=SUMMING_SECONDS,
             )
             if posted or state == RerateState.POSTED:
-                raise InvalidRequest("id", f"corrections of re-rating {rerate_id} were posted: they stand")
+                raise InvalidRequest("id", f"re-rating {rerate_id} was posted, and its corrections stand")
             await connection.execute("UPDATE rerates SET state = 'discarded' WHERE rerate_id = $1", rerate_id)
         while await _remove_items(connection, rerate_id):
             pass

@@ -190,8 +190,11 @@ async def test_the_dates_origin_and_time_of_day_of_a_rate_are_those_of_the_calls
 
     assert await rerate(database) == 4
     assert await costs(database) == {
-        "before": Decimal("0.01"), "after": Decimal("0.02"), "by night": Decimal("0.03"), "from Berlin": Decimal("0.04"),
-    }  # fmt: skip
+        "before": Decimal("0.01"),
+        "after": Decimal("0.02"),
+        "by night": Decimal("0.03"),
+        "from Berlin": Decimal("0.04"),
+    }
 
 
 async def test_a_version_that_is_not_in_force_may_be_named(database, deck, subscriber):
@@ -270,7 +273,7 @@ async def test_what_is_discarded_is_never_posted_and_what_was_posted_is_never_di
     with pytest.raises(InvalidRequest, match="was discarded"):
         await post(database, dropped.rerate_id)
     await post(database, kept.rerate_id)
-    with pytest.raises(InvalidRequest, match="they stand"):
+    with pytest.raises(InvalidRequest, match="corrections stand"):
         await store.discard(database, kept.rerate_id)
 
 
