@@ -704,6 +704,15 @@ $$;
 ---------------------------------------------------------------------------------------------------------------
 -- What calls use up besides money: packages, under the lock of their account, and routes, under the lock of their load
 
+-- Whether what was left of a package in a period has been carried into a later one: then nothing more of it can be had.
+CREATE FUNCTION is_carried(p_bucket smallint, p_subscriber_id bigint, p_package_id bigint, p_period_start date)
+RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM package_usage WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id
+          AND package_id = p_package_id AND period_start > p_period_start
+    ) AND EXISTS (SELECT FROM packages WHERE package_id = p_package_id AND carry_over <> 'none')
+$$;
+
 -- Hold exactly so many seconds of each package, or nothing; whether there were so many left. Opens the period.
 CREATE FUNCTION hold_packages(p_bucket smallint, p_account_id bigint, p_subscriber_id bigint, p_packages package_use[])
 RETURNS boolean LANGUAGE plpgsql AS $$
@@ -720,6 +729,8 @@ BEGIN
         SELECT FROM unnest(p_packages) u JOIN package_usage p ON p.bucket = p_bucket
           AND p.subscriber_id = p_subscriber_id AND p.package_id = u.package_id AND p.period_start = u.period_start
         WHERE p.allowance - p.used - p.held < u.seconds
+           OR p.allowance IS NOT NULL AND u.seconds > 0
+              AND is_carried(p_bucket, p_subscriber_id, u.package_id, u.period_start)
     ) THEN
         RETURN false;
     END IF;
@@ -1312,7 +1323,8 @@ END $$;
 CREATE TYPE switch_answer AS (
     outcome text,               -- switched, unchanged (has it already), repeated, conflict (the reference was used for
                                 -- something else), stale, wrong_kind (an option as tariff, or the other way round),
-                                -- too_many (options), insufficient_funds, unknown
+                                -- begins_past, ends_past (of an option), too_many (options), insufficient_funds,
+                                -- unknown
     balance numeric
 );
 
@@ -1350,6 +1362,10 @@ BEGIN
         RETURN ROW('wrong_kind', account.balance)::switch_answer;
     ELSIF tariff.version <> p_tariff_version THEN
         RETURN ROW('stale', account.balance)::switch_answer;
+    ELSIF begins < now() THEN
+        RETURN ROW('begins_past', account.balance)::switch_answer;
+    ELSIF ends <= begins THEN
+        RETURN ROW('ends_past', account.balance)::switch_answer;
     ELSIF party.tariff_id = p_tariff_id OR p_is_option AND EXISTS (
         SELECT FROM subscriber_options
         WHERE subscriber_id = p_subscriber_id AND tariff_id = p_tariff_id

@@ -1,4 +1,4 @@
-"""Every benchmark in turn, each with the figures it prints: `make bench`. About five minutes.
+"""Every benchmark in turn, each with the figures it prints: `make bench`. About ten minutes.
 
 Quote ratios and medians: absolute figures are of one machine at one hour.
 """
@@ -13,6 +13,7 @@ HERE = Path(__file__).parent
 RUNS = (
     ("rating.py",),
     ("rates_import.py",),
+    ("deck_size.py",),
     ("calls.py", "--rounds", "5"),
     ("hot_account.py", "--rounds", "5"),
 )

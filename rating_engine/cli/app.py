@@ -16,6 +16,7 @@ from rating_engine.cli.demo import demo
 from rating_engine.cli.directions import direction
 from rating_engine.cli.doctor import doctor
 from rating_engine.cli.exchange import exchange_app
+from rating_engine.cli.import_from import import_from
 from rating_engine.cli.numbering import aliases_app, numbering_app
 from rating_engine.cli.options import options_app, tariff
 from rating_engine.cli.packages import groups_app, packages_app
@@ -79,6 +80,7 @@ app.command(epilog="Example: rating-engine direction RussiaMobile --min-len 11 -
 app.add_typer(rerate_app, name="rerate")
 app.command(epilog="Example: rating-engine call --login 1001 79010000001 --seconds 61")(call)
 app.command(epilog="Example: rating-engine calls --reconciled --limit 20")(calls)
+app.command("import-from", epilog="Example: rating-engine import-from a2billing dump.sql --dry-run")(import_from)
 app.command(epilog="Example: rating-engine doctor --dialplan /etc/asterisk/extensions.conf")(doctor)
 
 

@@ -12,11 +12,11 @@ from rich.table import Column, Table
 
 from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, open_database, out, print_json, run
 from rating_engine.cli.routes import share_words
-from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.lcr import Refusal
 from rating_engine.rating.money import AMOUNT_DECIMALS, format_amount, quantise_fraction
 from rating_engine.rating.number import normalise_callerid
 from rating_engine.services.routing.explain import DISABLED, NOT_IN_COST_DECK, Trial, Verdict, try_call
+from rating_engine.services.tariffs.fields import moment_of
 
 _REASONS: Final = {
     DISABLED: "disabled",
@@ -49,7 +49,7 @@ def try_(
 
     async def work() -> Trial:
         settings = load_settings(config)
-        moment = datetime.now(UTC) if at is None else _moment(at)
+        moment = datetime.now(UTC) if at is None else moment_of(at, "at")
         async with open_database(settings) as database:
             return await try_call(
                 database,
@@ -101,14 +101,6 @@ def _cell(value: Fraction | None, verdict: Verdict) -> str:
 
 def _amount(value: Fraction) -> str:
     return format_amount(quantise_fraction(value, AMOUNT_DECIMALS))
-
-
-def _moment(text: str) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidRequest("at", f"{text[:40]!r} is not a time such as 2026-06-01T08:00+02:00") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _trial_json(trial: Trial) -> dict[str, Any]:

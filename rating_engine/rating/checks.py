@@ -13,6 +13,8 @@ MAX_INTERVAL_SECONDS: Final = 86_400 * 31  # the longest month; more is a slip o
 MAX_MULTIPLIER_DIGITS: Final = 40  # significant: markup, volume step and exchange rate multiplied without rounding
 MAX_MULTIPLIER: Final = Decimal(10**20)
 MULTIPLIER_DECIMALS: Final = 60  # forty digits, of which the first may be the twenty-first decimal
+_ZERO: Final = Decimal(0)
+_ONE: Final = Decimal(1)
 
 Amount = Decimal | int | str
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -29,6 +31,8 @@ class InvalidRate(ValueError):
 
 def price(name: str, value: Amount) -> Decimal:
     """A price or fee as NUMERIC(18,8) holds it."""
+    if type(value) is int and value == 0:  # what most fees are, a million times in an import
+        return _ZERO
     try:
         return parse_amount(value, name, PRICE_DECIMALS, maximum=MAX_PRICE)
     except InvalidAmount as error:
@@ -37,6 +41,8 @@ def price(name: str, value: Amount) -> Decimal:
 
 def multiplier(name: str, value: Amount) -> Decimal:
     """An exact factor above zero."""
+    if type(value) is int and value == 1:
+        return _ONE
     try:
         factor = parse_amount(value, name, MULTIPLIER_DECIMALS, maximum=MAX_MULTIPLIER)
     except InvalidAmount as error:

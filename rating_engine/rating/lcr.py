@@ -275,14 +275,3 @@ def _figures(attempts: int, answered: int, seconds: int) -> _Key:
 _ORDERS: Final[
     Mapping[str, Callable[[Iterable[Offer[Candidate]], Mapping[int, int]], Callable[[Offer[Candidate]], _Key]]]
 ] = {"priority": _by_position, "cost": _by_cost, "quality": _by_quality, "manual": _by_list}
-
-
-def route_for_attempt(routes: Iterable[RouteT], destination: str, attempt: int) -> RouteT | None:
-    """The route of the `attempt`th try (from 1) among those that serve `destination`, in their order; or None."""
-    left = attempt
-    for route in routes:
-        if destination.startswith(route.number_prefix):
-            left -= 1
-            if left == 0:
-                return route
-    return None

@@ -109,6 +109,8 @@ def changes_from(values: Iterable[Change | dict[str, Any]]) -> tuple[Change, ...
 def _parts(
     field: str, values: Iterable[Any], most: int, kind: type[_Part], read: Callable[[Any], _Part]
 ) -> tuple[_Part, ...]:
+    if values == ():
+        return ()
     if not isinstance(values, list | tuple):
         raise InvalidRate(field, f"is a {type(values).__name__}; give a list")
     if len(values) > most:
@@ -118,7 +120,9 @@ def _parts(
         try:
             parts.append(value if isinstance(value, kind) else read(value))
         except InvalidRate as error:
-            raise InvalidRate(f"{field}[{index}].{error.field}", error.problem) from None
+            place = f"{field}[{index}]"
+            name = f"{place}.{error.field}" if error.field != kind.__name__.lower() else place
+            raise InvalidRate(name, error.problem) from None
     return tuple(parts)
 
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
 
@@ -37,6 +38,28 @@ MAX_ADDED_PERCENT: Final = 1_000  # eleven times the talk: more is a slip
 MAX_COVERED_SECONDS: Final = 2**31 - 1  # what a package's column holds
 DEFAULT_DECIMALS: Final = 5  # "Precision is five digits", the tenant billing REST document
 PARSED_RATES_KEPT: Final = 4096  # frozen rates that finishing calls share: about 1 kB each
+
+_PRICES: Final = ("price_1", "price_n", "connect_fee", "postcall_surcharge", "minimum_charge", "block_charge")
+_LIMITS: Final = {  # of the whole numbers: the least and the most
+    "interval_1": (1, MAX_INTERVAL_SECONDS),
+    "interval_n": (1, MAX_INTERVAL_SECONDS),
+    "free_seconds": (0, MAX_INTERVAL_SECONDS),
+    "grace_period": (0, MAX_INTERVAL_SECONDS),
+    "decimals": (0, MAX_DECIMALS),
+    "surcharge_after": (0, MAX_INTERVAL_SECONDS),
+    "added_seconds": (0, MAX_INTERVAL_SECONDS),
+    "added_percent": (0, MAX_ADDED_PERCENT),
+    "round_up_above": (0, MAX_INTERVAL_SECONDS),
+    "round_up_to": (0, MAX_INTERVAL_SECONDS),
+    "block_seconds": (0, MAX_INTERVAL_SECONDS),
+    "covered_seconds": (0, MAX_COVERED_SECONDS),
+}
+_CHOICES: Final[dict[str, type[StrEnum]]] = {
+    "price_unit": PriceUnit,
+    "surcharge_unit": SurchargeUnit,
+    "increment_mode": IncrementMode,
+    "duration_rounding": DurationRounding,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, init=False)
@@ -133,34 +156,18 @@ class Rate:
         waived_fees: bool = False,
         volume_factor: Amount = 1,
     ) -> None:
+        given = locals()
         put = object.__setattr__  # the way past `frozen`, for construction alone
-        price, whole, choice = checks.price, checks.whole, checks.choice
-        first_price = price("price_1", price_1)
-        put(self, "price_1", first_price)
-        put(self, "price_n", first_price if price_n is None else price("price_n", price_n))
-        put(self, "price_unit", choice("price_unit", price_unit, PriceUnit))
-        put(self, "interval_1", whole("interval_1", interval_1, 1, MAX_INTERVAL_SECONDS))
-        put(self, "interval_n", whole("interval_n", interval_n, 1, MAX_INTERVAL_SECONDS))
-        put(self, "free_seconds", whole("free_seconds", free_seconds, 0, MAX_INTERVAL_SECONDS))
-        put(self, "grace_period", whole("grace_period", grace_period, 0, MAX_INTERVAL_SECONDS))
-        put(self, "connect_fee", price("connect_fee", connect_fee))
-        put(self, "postcall_surcharge", price("postcall_surcharge", postcall_surcharge))
-        put(self, "surcharge_unit", choice("surcharge_unit", surcharge_unit, SurchargeUnit))
-        put(self, "decimals", whole("decimals", decimals, 0, MAX_DECIMALS))
-        put(self, "increment_mode", choice("increment_mode", increment_mode, IncrementMode))
-        put(self, "duration_rounding", choice("duration_rounding", duration_rounding, DurationRounding))
+        given["price_n"] = price_1 if price_n is None else price_n
+        for name in _PRICES:
+            put(self, name, checks.price(name, given[name]))
+        for name, (least, most) in _LIMITS.items():
+            put(self, name, checks.whole(name, given[name], least, most))
+        for name, choices in _CHOICES.items():
+            put(self, name, checks.choice(name, given[name], choices))
         put(self, "multiplier", checks.multiplier("multiplier", multiplier))
-        put(self, "minimum_charge", price("minimum_charge", minimum_charge))
-        put(self, "surcharge_after", whole("surcharge_after", surcharge_after, 0, MAX_INTERVAL_SECONDS))
-        put(self, "added_seconds", whole("added_seconds", added_seconds, 0, MAX_INTERVAL_SECONDS))
-        put(self, "added_percent", whole("added_percent", added_percent, 0, MAX_ADDED_PERCENT))
-        put(self, "round_up_above", whole("round_up_above", round_up_above, 0, MAX_INTERVAL_SECONDS))
-        put(self, "round_up_to", whole("round_up_to", round_up_to, 0, MAX_INTERVAL_SECONDS))
-        put(self, "block_charge", price("block_charge", block_charge))
-        put(self, "block_seconds", whole("block_seconds", block_seconds, 0, MAX_INTERVAL_SECONDS))
         put(self, "tiers", tiers_from(tiers))
         put(self, "changes", changes_from(changes))
-        put(self, "covered_seconds", whole("covered_seconds", covered_seconds, 0, MAX_COVERED_SECONDS))
         put(self, "waived_fees", checks.yes_or_no("waived_fees", waived_fees))
         put(self, "volume_factor", checks.multiplier("volume_factor", volume_factor))
         if round_up_above and round_up_to <= round_up_above:
@@ -192,12 +199,7 @@ class Rate:
         return _parse(text)
 
 
-_AMOUNTS: Final = frozenset(
-    {
-        *("price_1", "price_n", "connect_fee", "postcall_surcharge", "multiplier", "minimum_charge", "block_charge"),
-        "volume_factor",
-    }
-)
+_AMOUNTS: Final = frozenset({*_PRICES, "multiplier", "volume_factor"})
 _PARTS: Final = frozenset({"tiers", "changes"})
 _FIELDS: Final = frozenset(name for name in Rate.__dataclass_fields__ if not name.startswith("_"))
 

@@ -12,6 +12,8 @@ from typing import Final
 
 DRAW_BITS: Final = 64
 LOG_BITS: Final = 32  # of a logarithm after the point: two routes arrive together once in billions of calls
+STEP_BITS: Final = 4  # of them found at once; more makes numbers longer than it saves steps
+_STEP: Final = 2**STEP_BITS
 
 
 def is_within(percentage: int, call_seed: str, route_id: int) -> bool:
@@ -37,17 +39,16 @@ def _draw(purpose: bytes, call_seed: str, route_id: int) -> int:
 def _minus_log2(draw: int) -> int:
     """-log2((draw + 1) / 2**DRAW_BITS) in units of 2**-LOG_BITS: 0 or more, and never more for a greater draw.
 
-    The whole part is the length of the number. Each bit after the point says whether the square of what remains, from
-    1 to 2, reaches 2.
+    The whole part is the length of the number. What remains, from 1 to 2, is raised to the power of 2**STEP_BITS: the
+    length of that is the next STEP_BITS bits after the point.
     """
     number = draw + 1
     whole = number.bit_length() - 1
     rest = number << (DRAW_BITS - whole)  # from 1 to 2, with DRAW_BITS after the point
     fraction = 0
-    for _ in range(LOG_BITS):
-        rest = rest * rest >> DRAW_BITS
-        fraction <<= 1
-        if rest >> (DRAW_BITS + 1):
-            rest >>= 1
-            fraction |= 1
+    for _ in range(LOG_BITS // STEP_BITS):
+        power = rest**_STEP
+        bits = power.bit_length() - 1 - DRAW_BITS * _STEP
+        rest = power >> (DRAW_BITS * (_STEP - 1) + bits)
+        fraction = fraction << STEP_BITS | bits
     return ((DRAW_BITS - whole) << LOG_BITS) - fraction

@@ -75,7 +75,9 @@ def prices_of(rate: Rate) -> tuple[Price, ...]:
 
 def counted_seconds(rate: Rate, seconds: int) -> int:
     """The seconds of a call past its grace, with what is added to them; free ones not taken off."""
-    counted = seconds + rate.added_seconds - (-seconds * rate.added_percent // 100)  # rounded up
+    counted = seconds + rate.added_seconds
+    if rate.added_percent:
+        counted -= -seconds * rate.added_percent // 100  # rounded up
     if rate.round_up_above < counted < rate.round_up_to:
         return rate.round_up_to
     return counted
@@ -83,13 +85,8 @@ def counted_seconds(rate: Rate, seconds: int) -> int:
 
 def spans_of(rate: Rate, counted: int) -> list[Span]:
     """The spans of so many counted seconds, in the order of time; none inside the free seconds."""
-    chargeable = counted - rate.free_seconds
-    if chargeable <= 0:
-        return []
-    lengths, done, target = _start(rate, chargeable)
-    lengths += _increments(rate, done, target)
     spans, billed = [], 0
-    for price, seconds in lengths:
+    for price, seconds in _lengths(rate, counted):
         billed += seconds
         spans.append(Span(price, seconds, min(seconds, max(0, billed - rate.covered_seconds))))
     return spans
@@ -112,6 +109,17 @@ def is_plain(rate: Rate) -> bool:
         or rate.round_up_to
         or rate.block_charge
     )
+
+
+def _lengths(rate: Rate, counted: int) -> list[tuple[int, int]]:
+    """(price, seconds) of each span."""
+    chargeable = counted - rate.free_seconds
+    if chargeable <= 0:
+        return []
+    lengths, done, target = _start(rate, chargeable)
+    if done < target:
+        lengths += _increments(rate, done, target)
+    return lengths
 
 
 def _start(rate: Rate, chargeable: int) -> tuple[list[tuple[int, int]], int, int]:
@@ -177,10 +185,11 @@ class SpanTerms:
         """The billed seconds of a call past its grace, and its cost in units of the last decimal."""
         counted = counted_seconds(rate, seconds)
         billed = usage = 0
-        for span in spans_of(rate, counted):
-            billed += span.seconds
-            if span.paid:
-                usage += self.step_charges[span.price] + span.paid * self.a_second[span.price]
+        for price, length in _lengths(rate, counted):  # as `spans_of`, without an object for each
+            billed += length
+            paid = min(length, billed - rate.covered_seconds)
+            if paid > 0:
+                usage += self.step_charges[price] + paid * self.a_second[price]
         covered_whole = is_covered_whole(rate, billed)
         if covered_whole and rate.waived_fees:
             return billed, 0

@@ -19,6 +19,7 @@ from rating_engine.domain.outcomes import Declined, DeclineReason
 from rating_engine.domain.tariff import BandMode, RateMatch, Tariff
 from rating_engine.rating.charge import charge
 from rating_engine.rating.money import EXACT
+from rating_engine.rating.parts import MAX_CHANGES
 from rating_engine.rating.rate import Change, DurationRounding, IncrementMode, Rate
 from rating_engine.services.call_sources import CallSources
 
@@ -150,6 +151,8 @@ class Pricing:
             later = await self.match(tariff, dialled, at, band)
             if later is not None and _goes_on_as(later.rate) != _goes_on_as(present):
                 present = later.rate
+                if len(changes) == MAX_CHANGES:
+                    break  # a call that long goes on at the last price
                 changes.append(Change(second, present.price_n, present.price_unit, present.interval_n))
         return replace(match.rate, changes=tuple(changes)) if changes else match.rate
 

@@ -135,16 +135,20 @@ class RateDecks:
     ) -> CandidateRate | None:
         """The row that `match_rate` goes by, which may be one that blocks the call; None where no row counts.
 
-        Where several tariffs are compared, the longest prefix wins even if it is blocked. Errors: Unavailable.
+        Where several tariffs are compared, the longest prefix wins even if it is blocked. Counted is only what was not
+        in memory, since `match_rate` is asked next. Errors: Unavailable.
         """
         deck = tariff.deck_at(at)
         if deck is None:
             return None
         number = significant(destination, deck.longest_prefix)
         answer = self._memory.find(deck.key, number)
-        if answer is None:
-            answer, _ = await self._lookups.run((deck.key, number), lambda: self._look_up(deck, number))
-        return choose(answer.candidates, at=at, origin=origin, band=band)
+        if answer is not None:
+            return choose(answer.candidates, at=at, origin=origin, band=band)
+        answer, level = await self._lookups.run((deck.key, number), lambda: self._look_up(deck, number))
+        row = choose(answer.candidates, at=at, origin=origin, band=band)
+        self._observe(Level.NONE if row is None and level is Level.POSTGRES else level)
+        return row
 
     async def snapshot(self, tariff_ids: Iterable[int]) -> DeckSnapshot:
         """What `match_known` needs to know while PostgreSQL is away. Errors: Unavailable."""

@@ -1,11 +1,12 @@
 """A delta: the rows of another version with those of a file applied to them, by a few set-based statements.
 
-Laws, for the rows of one key (see storage/deck_columns) and the instant T at which the new version comes into force:
-- A row of the file that counts at T takes the place of what counted until then. One that begins later ends it there; if
-  it says itself when it ends, what was before goes on after it.
-- What the other version has beginning while a row of the file counts, begins after that one.
-- A closing ends everything that began before it, and takes away what the other version has later.
-- Rows that ended before T are left behind.
+Laws, for calls of one key (see storage/deck_columns) after the instant T at which the new version comes into force:
+- While a row of the file counts, it decides; of several the one that began last.
+- Otherwise a row of the other version that counts then does, unless it is over: it had begun at T, where a row of the
+  file counts instead; or a closing has come.
+- A closing also ends the rows of the file that began before it.
+The rows of a key that the file touches follow one another without overlapping; what ended before T is left behind. All
+other keys stay as they are.
 """
 
 from __future__ import annotations
@@ -26,18 +27,10 @@ _CLOSINGS: Final = f"""
     CREATE TEMPORARY TABLE closings ON COMMIT DROP AS
     SELECT 0::bigint AS line, {listed(KEY)}, effective_from AS ends FROM rates WITH NO DATA"""  # noqa: S608  # constants
 
-# The rows of the file that count. `followed`: one of them goes on without an end where this one has to end.
-_NEXT_OPEN: Final = f"""
-    min(effective_from) FILTER (WHERE effective_to = 'infinity') OVER (
-        PARTITION BY {listed(KEY)} ORDER BY effective_from ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING)"""
+# The rows of the file that count.
 _CHANGES: Final = f"""
     CREATE TEMPORARY TABLE changes ON COMMIT DROP AS
-    SELECT {listed(KEY)}, effective_from,
-           CASE WHEN effective_to = 'infinity' THEN COALESCE(next_open, 'infinity')
-                ELSE effective_to END AS effective_to,
-           {listed(TERMS)}, effective_to = 'infinity' AND next_open IS NOT NULL AS followed,
-           false AS unchanged, false AS added
-    FROM (SELECT *, {_NEXT_OPEN} AS next_open FROM suspects WHERE {COUNTING}) AS suspects"""  # noqa: S608  # constants
+    SELECT {listed(ROW)}, false AS unchanged FROM suspects WHERE {COUNTING}"""  # noqa: S608  # made of constants
 
 
 def _closes(closing: str, row: str) -> str:
@@ -63,69 +56,110 @@ _VAIN: Final = f"""
       AND NOT EXISTS (SELECT FROM changes WHERE {_closes("closings", "changes")})
     GROUP BY line ORDER BY line"""  # noqa: S608  # made of constants
 _END_CHANGES: Final = f"""
-    UPDATE changes SET effective_to = LEAST(effective_to, first.ends), followed = false
+    UPDATE changes SET effective_to = LEAST(effective_to, first.ends)
     FROM (SELECT changes.ctid AS place, min(closings.ends) AS ends
           FROM changes JOIN closings ON {_closes("closings", "changes")} AND closings.ends > changes.effective_from
           GROUP BY changes.ctid) AS first
     WHERE changes.ctid = first.place"""  # noqa: S608  # made of constants
 
-# A row that says what counts anyway, all the time it is for.
-_BASE_OF_CHANGE: Final = f"base.deck_id = $1 AND {same('base', 'changes')}"
-_MARK_UNCHANGED: Final = f"""
-    UPDATE changes SET unchanged = true
-    WHERE NOT EXISTS (SELECT FROM ended WHERE {same("ended", "changes")})
-      AND NOT EXISTS (SELECT FROM rates AS base WHERE {_BASE_OF_CHANGE} AND base.effective_to > $2
-                        AND base.effective_from > GREATEST(changes.effective_from, $2)
-                        AND base.effective_from < changes.effective_to)
-      AND (SELECT {same_terms("base", "changes")}
-                  AND (base.effective_to = changes.effective_to
-                       OR (changes.followed AND base.effective_to > changes.effective_to))
-           FROM rates AS base
-           WHERE {_BASE_OF_CHANGE} AND base.effective_from <= GREATEST(changes.effective_from, $2)
-             AND base.effective_to > GREATEST(changes.effective_from, $2)
-           ORDER BY base.effective_from DESC LIMIT 1)"""  # noqa: S608  # made of constants
-_MARK_ADDED: Final = f"""
-    UPDATE changes SET added = true
-    WHERE NOT EXISTS (SELECT FROM rates AS base WHERE {_BASE_OF_CHANGE} AND base.effective_to > $2)"""  # noqa: S608
-
-# For each key that the file touches: when its rows count, from when on without an end, and whether one counts at T.
 _TOUCHED: Final = f"""
     CREATE TEMPORARY TABLE touched ON COMMIT DROP AS
-    SELECT {listed(KEY)}, effective_from AS open_from, tstzmultirange() AS windows, true AS at_once FROM rates
-    WITH NO DATA"""  # noqa: S608  # constants
-_FIND_TOUCHED: Final = f"""
-    INSERT INTO touched
-    SELECT {listed(KEY)}, min(starts) FILTER (WHERE ends = 'infinity'), range_agg(tstzrange(starts, ends)),
-           bool_or(starts <= $1 AND ends > $1)
-    FROM (SELECT {listed(KEY)}, effective_from AS starts, effective_to AS ends FROM changes WHERE NOT unchanged
-          UNION ALL SELECT {listed(KEY)}, ends, 'infinity' FROM ended WHERE ends < 'infinity') AS said
-    GROUP BY {listed(KEY)}"""  # noqa: S608  # made of constants
-
-# What is left of the other version. The subqueries run for keys that the file touches, and for no others.
+    SELECT {listed(KEY)} FROM changes UNION SELECT {listed(KEY)} FROM ended"""  # noqa: S608  # made of constants
 _KEEP: Final = f"""
     INSERT INTO rates (deck_id, {listed(ROW)})
-    SELECT $1, {listed(KEY)}, starts, ends, {listed(TERMS)} FROM (
-        SELECT {listed(KEY, "base")}, {listed(TERMS, "base")},
-               CASE WHEN touched.prefix IS NULL THEN base.effective_from ELSE COALESCE(
-                   (SELECT upper(one) FROM unnest(touched.windows) AS one WHERE one @> base.effective_from),
-                   base.effective_from) END AS starts,
-               CASE WHEN base.effective_from < touched.open_from THEN LEAST(base.effective_to, touched.open_from)
-                    ELSE base.effective_to END AS ends
-        FROM rates AS base LEFT JOIN touched ON {same("touched", "base")}
-        WHERE base.deck_id = $2 AND base.effective_to > $3
-          AND (touched.prefix IS NULL OR base.effective_from > $3 OR NOT touched.at_once)
-    ) AS kept
-    WHERE ends > GREATEST(starts, $3) ORDER BY {listed(KEY)}, starts"""  # noqa: S608  # made of constants
-_ADD: Final = f"""
-    INSERT INTO rates (deck_id, {listed(ROW)}) SELECT $1, {listed(ROW)} FROM changes
-    WHERE NOT unchanged AND effective_to > GREATEST(effective_from, $2)"""  # noqa: S608  # made of constants
+    SELECT $1, {listed(ROW)} FROM rates AS base
+    WHERE deck_id = $2 AND effective_to > $3 AND NOT EXISTS (SELECT FROM touched WHERE {same("touched", "base")})
+    ORDER BY {listed(KEY)}, effective_from"""  # noqa: S608  # made of constants
+
+# What the other version says of the keys that the file touches.
+_KNOWN: Final = f"""
+    CREATE TEMPORARY TABLE known ON COMMIT DROP AS SELECT {listed(ROW)} FROM rates WITH NO DATA"""  # noqa: S608
+_FIND_KNOWN: Final = f"""
+    INSERT INTO known
+    SELECT {listed(ROW, "base")} FROM rates AS base JOIN touched ON {same("touched", "base")}
+    WHERE base.deck_id = $1 AND base.effective_to > $2"""  # noqa: S608  # made of constants
+
+
+def _at(table: str, further: str = "true") -> str:
+    """The start of the row of a table that counts when a segment begins: of several that which began last."""
+    return f"""(SELECT one.effective_from FROM {table} AS one
+                WHERE {same("one", "segment")} AND one.effective_from <= segment.starts
+                  AND one.effective_to > segment.starts AND {further}
+                ORDER BY one.effective_from DESC LIMIT 1)"""  # noqa: S608  # made of constants
+
+
+# A timeline for each key, cut wherever anything begins or ends: who decides in a segment, decides in all of it.
+# `change`, `was`, `still`: the row of the file, that of the other version, and that which the laws leave of it.
+_SEGMENTS: Final = f"""
+    CREATE TEMPORARY TABLE segments ON COMMIT DROP AS
+    SELECT {listed(KEY)}, effective_from AS starts, effective_to AS ends, effective_from AS change,
+           effective_from AS was, effective_from AS still FROM rates WITH NO DATA"""  # noqa: S608  # made of constants
+_FIND_SEGMENTS: Final = f"""
+    INSERT INTO segments
+    SELECT {listed(KEY)}, starts, ends, {_at("changes")}, {_at("known")},
+           {_at("known", "NOT (one.effective_from <= $1 AND at_once) AND NOT is_over")}
+    FROM (
+        SELECT {listed(KEY)}, point AS starts, lead(point) OVER (PARTITION BY {listed(KEY)} ORDER BY point) AS ends,
+               EXISTS (SELECT FROM changes AS one WHERE {same("one", "cut")}
+                         AND one.effective_from <= $1 AND one.effective_to > $1) AS at_once,
+               EXISTS (SELECT FROM ended WHERE {same("ended", "cut")} AND ended.ends <= GREATEST(point, $1)) AS is_over
+        FROM (SELECT {listed(KEY)}, effective_from AS point FROM changes
+              UNION SELECT {listed(KEY)}, effective_to FROM changes
+              UNION SELECT {listed(KEY)}, effective_from FROM known
+              UNION SELECT {listed(KEY)}, effective_to FROM known
+              UNION SELECT {listed(KEY)}, ends FROM ended) AS cut
+    ) AS segment
+    WHERE ends > $1"""  # noqa: S608  # made of constants
+
+# A row that says what counts anyway all the time it decides, and no end of it that is new.
+_MARK_UNCHANGED: Final = f"""
+    UPDATE changes SET unchanged = true
+    WHERE NOT EXISTS (
+        SELECT FROM segments LEFT JOIN known
+            ON {same("known", "segments")} AND known.effective_from = segments.was
+        WHERE {same("segments", "changes")} AND segments.change = changes.effective_from
+          AND (known.prefix IS NULL OR NOT ({same_terms("known", "changes")})
+               OR (changes.effective_to < 'infinity' AND known.effective_to > changes.effective_to)))
+      AND NOT EXISTS (SELECT FROM ended WHERE {same("ended", "changes")})"""  # noqa: S608  # made of constants
+
+# Segments that one row decides become one again; what was cut off them before T, they have. An unchanged row of a file
+# leaves the other version's in its place.
+_APPLY: Final = f"""
+    WITH decided AS (
+        SELECT {listed(KEY, "segments")}, starts, ends,
+               CASE WHEN changes.unchanged IS FALSE THEN change END AS by_change,
+               CASE WHEN changes.unchanged THEN was WHEN change IS NULL THEN still END AS by_known
+        FROM segments LEFT JOIN changes ON {same("changes", "segments")} AND changes.effective_from = segments.change
+    ), marked AS (
+        SELECT *, ROW(by_change, by_known) IS DISTINCT FROM
+                  ROW(lag(by_change) OVER of_key, lag(by_known) OVER of_key) AS begins
+        FROM decided WINDOW of_key AS (PARTITION BY {listed(KEY)} ORDER BY starts)
+    ), numbered AS (
+        SELECT *, count(*) FILTER (WHERE begins) OVER (PARTITION BY {listed(KEY)} ORDER BY starts) AS run FROM marked
+    ), merged AS (
+        SELECT {listed(KEY)}, min(by_change) AS by_change, min(by_known) AS by_known,
+               CASE WHEN min(starts) > $2 THEN min(starts) ELSE min(COALESCE(by_change, by_known)) END AS starts,
+               max(ends) AS ends
+        FROM numbered WHERE by_change IS NOT NULL OR by_known IS NOT NULL GROUP BY {listed(KEY)}, run
+    )
+    INSERT INTO rates (deck_id, {listed(ROW)})
+    SELECT $1, {listed(KEY, "merged")}, starts, ends, {listed(TERMS, "said")}
+    FROM merged CROSS JOIN LATERAL (
+        SELECT {listed(TERMS)} FROM changes
+        WHERE {same("changes", "merged")} AND changes.effective_from = merged.by_change
+        UNION ALL
+        SELECT {listed(TERMS)} FROM known
+        WHERE {same("known", "merged")} AND known.effective_from = merged.by_known
+    ) AS said"""  # noqa: S608  # made of constants
 
 _COUNTS: Final = f"""
-    SELECT count(*) FILTER (WHERE added) AS added, count(*) FILTER (WHERE unchanged) AS unchanged,
-           count(*) FILTER (WHERE NOT added AND NOT unchanged) AS changed,
+    SELECT count(*) FILTER (WHERE NOT unchanged AND NOT is_known) AS added,
+           count(*) FILTER (WHERE NOT unchanged AND is_known) AS changed,
+           count(*) FILTER (WHERE unchanged) AS unchanged,
            (SELECT count(*) FROM ended
             WHERE NOT EXISTS (SELECT FROM changes WHERE {same("changes", "ended")})) AS closed
-    FROM changes"""  # noqa: S608  # made of constants
+    FROM (SELECT unchanged, EXISTS (SELECT FROM known WHERE {same("known", "changes")}) AS is_known FROM changes)
+         AS said"""  # noqa: S608  # made of constants
 _KEYS_OF: Final = "SELECT count(*) FROM rates WHERE deck_id = $1"
 
 
@@ -153,7 +187,7 @@ async def prepare(connection: Connection, base_id: int, comes_at: datetime) -> N
     await connection.execute(_ENDED)
     await connection.execute(_FIND_ENDED, base_id, comes_at)
     await connection.execute(_END_CHANGES)
-    await connection.execute("ANALYZE ended")
+    await connection.execute(f"CREATE INDEX ON ended ({listed(KEY)}); ANALYZE ended")
 
 
 async def vain_closings(
@@ -167,13 +201,17 @@ async def vain_closings(
 
 async def apply(connection: Connection, deck_id: int, base_id: int, comes_at: datetime) -> tuple[int, DeltaCounts]:
     """Put into the deck, which is empty, what the delta makes of the other one: how many rates, and what changed."""
-    await connection.execute(_MARK_UNCHANGED, base_id, comes_at)
-    await connection.execute(_MARK_ADDED, base_id, comes_at)
     await connection.execute(_TOUCHED)
-    await connection.execute(_FIND_TOUCHED, comes_at)
     await connection.execute("ANALYZE touched")
     stored = count_of(await connection.execute(_KEEP, deck_id, base_id, comes_at))
-    stored += count_of(await connection.execute(_ADD, deck_id, comes_at))
+    await connection.execute(_KNOWN)
+    await connection.execute(_FIND_KNOWN, base_id, comes_at)
+    await connection.execute(f"CREATE INDEX ON known ({listed(KEY)}); ANALYZE known")
+    await connection.execute(_SEGMENTS)
+    await connection.execute(_FIND_SEGMENTS, comes_at)
+    await connection.execute(f"CREATE INDEX ON segments ({listed(KEY)}); ANALYZE segments")
+    await connection.execute(_MARK_UNCHANGED)
+    stored += count_of(await connection.execute(_APPLY, deck_id, comes_at))
     counts = await connection.fetchrow(_COUNTS)
     assert counts is not None  # counts always are one row
     return stored, DeltaCounts(**counts)

@@ -26,7 +26,7 @@ _STAGING: Final = f"""
     SELECT 0::bigint AS line, 0::bigint AS slot_line, {listed(ROW)} FROM rates WITH NO DATA"""  # noqa: S608  # constants
 _CONFLICTS: Final = """
     CREATE TEMPORARY TABLE conflicts ON COMMIT DROP AS
-    SELECT line, prefix, origin, band, line AS first_line, true AS repeated, true AS overlaps FROM suspects
+    SELECT line, prefix, origin, band, line AS first_line, true AS repeated, true AS crossing FROM suspects
     WITH NO DATA"""
 _INDEX: Final = f"CREATE INDEX ON suspects ({listed(KEY)}, line)"
 _CROWDED: Final = f"""
@@ -64,7 +64,7 @@ _FIND_CONFLICTS: Final = f"""
 _CONTRADICTING: Final = """
     SELECT line, count(*) AS codes, min(prefix) AS prefix,
            (array_agg(first_line ORDER BY prefix, origin, band))[1] AS first_line,
-           (array_agg(overlaps ORDER BY prefix, origin, band))[1] AS overlaps
+           (array_agg(crossing ORDER BY prefix, origin, band))[1] AS crossing
     FROM conflicts WHERE NOT repeated GROUP BY line ORDER BY line"""
 
 COUNTING: Final = f"NOT EXISTS (SELECT FROM conflicts AS c WHERE {same('c', 'suspects', ('line', *KEY))})"
@@ -101,7 +101,7 @@ async def contradicting(connection: Connection) -> AsyncIterator[list[tuple[int,
     """
     cursor = await connection.cursor(_CONTRADICTING)
     while rows := await cursor.fetch(CURSOR_ROWS):
-        yield [(row["line"], row["codes"], row["prefix"], row["first_line"], row["overlaps"]) for row in rows]
+        yield [(row["line"], row["codes"], row["prefix"], row["first_line"], row["crossing"]) for row in rows]
 
 
 async def count_repeated(connection: Connection) -> int:

@@ -13,6 +13,7 @@ _STATE: Final = """
     SELECT wanted.package_id, wanted.period_start, COALESCE(usage.used, 0) AS used,
            CASE WHEN usage.package_id IS NULL
                 THEN package_allowance($1, $2, wanted.package_id, wanted.period_start)
+                WHEN usage.allowance IS NOT NULL AND is_carried($1, $2, wanted.package_id, wanted.period_start) THEN 0
                 ELSE usage.allowance - usage.used - usage.held END AS seconds_left
     FROM unnest($3::bigint[], $4::date[]) WITH ORDINALITY AS wanted(package_id, period_start, ord)
     LEFT JOIN package_usage usage ON usage.bucket = $1 AND usage.subscriber_id = $2

@@ -60,6 +60,16 @@ async def remove_window(database: Database, tariff: str, position: int) -> tuple
     return tuple(windows)
 
 
+async def replace_windows(database: Database, tariff: str, windows: Sequence[Window]) -> None:
+    """Make these the windows of a tariff; nothing changes where they are already. Errors: as `add_window`."""
+    if len(windows) > MAX_WINDOWS:
+        raise InvalidRequest("band", f"a tariff may have {MAX_WINDOWS} windows, not {len(windows)}")
+    async with changing_tariff(database, tariff) as (connection, settings):
+        there = [window_from_row(row) for row in await connection.fetch(WINDOWS, settings.tariff_id)]
+        if there != list(windows):
+            await _replace(connection, settings.tariff_id, windows)
+
+
 async def list_holidays(database: Database, calendar: str | None = None) -> list[tuple[str, date, str]]:
     """(calendar, day, name) of every calendar or one, by day. Errors: Unavailable."""
     rows = await database.fetch(

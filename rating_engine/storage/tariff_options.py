@@ -82,8 +82,8 @@ async def find_party(database: Database, login: str) -> Party:
 async def switch(database: Database, party: Party, change: Change) -> tuple[str, Decimal]:
     """Change the tariff or grant the option, and charge it; returns (outcome, balance) of the SQL function.
 
-    Errors: AlreadyExists (the reference was used for something else), InvalidRequest (too many options), NotFound,
-    Unavailable.
+    Errors: AlreadyExists (the reference was used for something else), InvalidRequest (from, to, too many options),
+    NotFound, Unavailable.
     """
     answer = await database.fetchval(
         _SWITCH, party.bucket, party.account_id, party.subscriber_id, change.tariff_id, change.version,
@@ -94,6 +94,10 @@ async def switch(database: Database, party: Party, change: Change) -> tuple[str,
         raise NotFound(f"login {party.login!r} does not exist any more")
     if outcome == "conflict":
         raise AlreadyExists(f"reference {change.reference!r} was used before for something else; choose another")
+    if outcome == "begins_past":
+        raise InvalidRequest("from", "is past; leave it out for an option from now on")
+    if outcome == "ends_past":
+        raise InvalidRequest("to", "must be after the begin, and after now")
     if outcome == "too_many":
         raise InvalidRequest("option", f"{party.login!r} has {MAX_OPTIONS} options already, which is the limit")
     return outcome, answer["balance"]

@@ -5,7 +5,7 @@ Law: the answer is of one moment (a statement sees one snapshot), so that its ve
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
@@ -22,8 +22,8 @@ from rating_engine.storage.pool import Database
 CLOCKS_APART: Final = timedelta(hours=1)
 
 # Lists come as JSON, so that one row is one tariff. Decks: the one in force at
-# $2, and all that come after it.
-_TARIFF: Final = """
+# $2 (NULL: now by the database's clock, less CLOCKS_APART), and all that come after it.
+_TARIFF: Final = f"""
     SELECT t.tariff_id, t.version, t.name, t.currency, t.multiplier, t.decimals, t.increment_mode, t.duration_rounding,
            t.minimum_charge, t.time_zone, t.band_mode, t.by_routing_number, t.route_order, t.allow_loss,
            (SELECT json_agg(json_build_object('band', band, 'days', days, 'starts', starts, 'ends', ends)
@@ -49,24 +49,26 @@ _TARIFF: Final = """
                 SELECT * FROM rate_decks d
                 WHERE d.tariff_id = t.tariff_id AND d.state = 'published'
                   AND d.effective_from >= COALESCE(
-                      (SELECT effective_from FROM rate_decks WHERE deck_id = deck_at(t.tariff_id, $2)), '-infinity')
+                      (SELECT effective_from FROM rate_decks WHERE deck_id = deck_at(
+                           t.tariff_id, COALESCE($2, now() - interval '{CLOCKS_APART.total_seconds()} seconds'))),
+                      '-infinity')
                 ORDER BY d.effective_from DESC, d.version DESC) AS deck)::text AS decks
-    FROM tariffs t WHERE {condition}"""
+    FROM tariffs t WHERE {{condition}}"""  # noqa: S608  # made of constants
 BY_ID: Final = _TARIFF.format(condition="t.tariff_id = $1")
 BY_NAME: Final = _TARIFF.format(condition="t.name = $1")
 
 
 async def load_tariff(database: Database, tariff_id: int, since: datetime | None = None) -> Tariff | None:
-    """The tariff with its decks from the one in force at `since` on (None: now); None where there is no such tariff.
+    """The tariff with its decks from the one in force at `since` on (None: about now), or None.
 
     Errors: Unavailable.
     """
-    return _tariff_from_row(await database.fetchrow(BY_ID, tariff_id, since or datetime.now(UTC) - CLOCKS_APART))
+    return _tariff_from_row(await database.fetchrow(BY_ID, tariff_id, since))
 
 
 async def load_named_tariff(database: Database, name: str, since: datetime | None = None) -> Tariff | None:
     """The same by the tariff's name."""
-    return _tariff_from_row(await database.fetchrow(BY_NAME, name, since or datetime.now(UTC) - CLOCKS_APART))
+    return _tariff_from_row(await database.fetchrow(BY_NAME, name, since))
 
 
 def _tariff_from_row(row: asyncpg.Record | None) -> Tariff | None:

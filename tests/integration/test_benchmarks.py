@@ -14,6 +14,7 @@ SMALL = {
     "hot_account.py": ["--rounds", "1", "--seconds", "1", "--warm-up", "0.5", "--accounts", "50", "--at-a-time", "8"],
     "rating.py": ["--rounds", "1"],
     "rates_import.py": ["--rows", "2000"],
+    "deck_size.py": ["--rates", "12000", "--lookups", "200", "--entries", "500"],
 }
 
 

@@ -28,7 +28,7 @@ BROKEN = {
         "UPDATE accounts SET reserved = reserved - 0.000001",
         "UPDATE accounts SET open_calls = open_calls + 1",
         "UPDATE reservations SET held = held - 0.01",
-        "DELETE FROM reservations",
+        "UPDATE reservations SET account_id = account_id + 1",
     ),
     "balance": (
         "UPDATE accounts SET balance = balance + 0.000001",
@@ -47,6 +47,12 @@ BROKEN = {
     ),
     "one_state": ("UPDATE reservations SET call_key = (SELECT call_key FROM cdrs)",),
     "never_negative": ("UPDATE accounts SET overdraft = 0",),
+    "packages": (
+        "UPDATE package_usage SET held = held - 1",
+        "UPDATE package_usage SET used = used + 1, held = held - 1",
+        "DELETE FROM package_usage",
+    ),
+    "route_load": ("UPDATE route_load SET open_calls = open_calls + 1", "DELETE FROM route_load"),
     "rated": ("UPDATE cdrs SET source = 'unrated'",),
     "published": (
         "DELETE FROM rates",
@@ -57,12 +63,20 @@ BROKEN = {
 
 @pytest.fixture
 async def database(database_url: str, redis_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """After some traffic: account 1001 is 0.39 EUR below zero by its overdraft, with one call ended and one open."""
+    """After some traffic: account 1001 is 0.39 EUR below zero by its overdraft, with one call ended and one open.
+
+    Both went by a route with a limit; the open one holds the free minutes that were added since.
+    """
     async with engine_on(database_url, redis_url) as engine:
         await publish_deck(engine.database)
+        await engine.database.fetch("INSERT INTO routes (name, position, max_calls) VALUES ('small', 1, 5)")
         await add_account(engine.database, balance="0.22", overdraft="1")
         assert isinstance(await engine.charging.prepare_call(prepare("ended")), Allowed)
         await engine.charging.finish_call(finish("ended", 61))
+        await engine.database.fetch(
+            "INSERT INTO packages (tariff_id, name, kind, seconds) SELECT tariff_id, 'free', 'free', 5 FROM tariffs"
+        )
+        engine.memory.forget_all()
         await engine.database.fetch("UPDATE subscribers SET max_seconds = 10")  # holds a part of what is available
         assert isinstance(await engine.charging.prepare_call(prepare("open")), Allowed)
     connection = await asyncpg.connect(database_url)

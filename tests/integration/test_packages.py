@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -247,6 +248,25 @@ async def test_a_new_period_begins_with_all_its_minutes(engine):
     allowed = await engine.charging.prepare_call(prepare("2"))
 
     assert (allowed.max_seconds, await usage(engine)) == (400, [(300, 0), (0, 300)])
+
+
+async def test_what_was_carried_into_the_next_period_is_not_used_by_a_late_finish_of_the_last_one(engine):
+    await add_package(engine, carry_over="next", created_at=datetime.now(UTC) - timedelta(days=90))
+    await engine.database.fetch("UPDATE subscribers SET tariff_since = now() - interval '90 days'")
+    await engine.database.fetch("UPDATE rate_decks SET effective_from = now() - interval '90 days'")
+    engine.memory.forget_all()
+    now = datetime.now(UTC)
+    engine.charging._now = lambda: now - timedelta(days=31)
+    await engine.charging.prepare_call(prepare("1"))
+    await engine.database.fetch("UPDATE reservations SET expires_at = now()")
+    await engine.ledger.expire(0)
+    engine.charging._now = lambda: now
+    await engine.charging.prepare_call(prepare("2"))
+    assert await usage(engine) == [(0, 0), (0, 600)]  # 300 of its own and 300 carried
+
+    late = await engine.charging.finish_call(finish("1", 60))
+
+    assert (late.cost, await usage(engine)) == (Decimal("0.6"), [(0, 0), (0, 600)])
 
 
 async def test_the_price_falls_with_the_volume_that_ended_calls_used(engine):

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import asyncpg
@@ -85,14 +86,22 @@ def test_an_import_reports_in_json(cli: Cli, tmp_path: Path) -> None:
     done = cli("rates", "import", write_deck(tmp_path, ["79,Russia,0.1"]), "--tariff", "retail", "--json")
     report = json.loads(done.stdout)
     assert report.pop("seconds") >= 0
+    assert datetime.fromisoformat(report.pop("effective_from")) <= datetime.now(UTC)
     assert report == {
         "tariff": "retail",
         "created": True,
         "currency": "EUR",
         "version": 1,
+        "scheduled": False,
+        "rates": 1,
         "taken": 1,
         "rejected": 0,
         "repeated": 0,
+        "left_out": 0,
+        "delta": None,
+        "without_rate_until_later": 0,
+        "unknown_bands": [],
+        "next_version": None,
         "directions": 1,
         "price_unit": "minute",
         "ignored_columns": [],
@@ -157,6 +166,8 @@ def test_versions_are_compared_listed_taken_back_and_exported(cli: Cli, tmp_path
     assert changes.pop("worst")["rise"] == [
         {
             "prefix": "79",
+            "origin": "",
+            "band": "",
             "direction": "Russia",
             "old_per_minute": "0.1",
             "new_per_minute": "0.125",
@@ -164,11 +175,13 @@ def test_versions_are_compared_listed_taken_back_and_exported(cli: Cli, tmp_path
             "percent": "25.0",
         }
     ]
+    assert datetime.fromisoformat(changes.pop("at")) <= datetime.now(UTC)
     assert changes == {
         "tariff": "retail",
         "currency": "EUR",
         "from": "version 1",
         "to": str(second),
+        "later": 0,
         "rejected": 0,
         "counts": {"rise": 1, "fall": 0, "new": 1, "gone": 1, "blocked": 0, "unblocked": 0, "terms": 0},
     }

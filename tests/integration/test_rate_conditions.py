@@ -104,6 +104,22 @@ async def test_a_blocked_row_that_wins_declines_and_can_be_told_from_none(databa
     assert await decks.choose_row(tariff, "79010000001", at=LONG_AGO - SECOND) is None
 
 
+async def test_asking_for_the_row_before_the_rate_counts_one_lookup_where_it_was_made(
+    database: Database, tariff_id: int
+) -> None:
+    await publish_rows(database, tariff_id, [DeckRow("79", "0.1")], effective_from=LONG_AGO)
+    levels: list[str] = []
+    decks = RateDecks(database, observe_lookup=lambda level: levels.append(level.value))
+    tariff = await tariff_of(decks, tariff_id)
+    for _ in range(2):
+        await decks.choose_row(tariff, "7901", at=NOON)
+    assert levels == ["postgresql"]
+    await decks.choose_row(tariff, "44", at=NOON)
+    assert levels == ["postgresql", "none"]
+    assert await price(decks, tariff_id, "7901") == "0.1"
+    assert levels == ["postgresql", "none", "memory"]
+
+
 async def test_the_currency_is_that_of_the_tariff_as_it_was_asked(database: Database, tariff_id: int) -> None:
     await replace_deck(database, tariff_id, {"79": "0.1"})
     decks, now = RateDecks(database), datetime.now(UTC)
@@ -211,9 +227,7 @@ def origins(prefix: str, count: int) -> list[DeckRow]:
     return [DeckRow(prefix, "0.2", origin=str(number)) for number in range(1, count + 1)]
 
 
-async def test_as_many_rows_as_there_may_be_are_chosen_from(
-    database: Database, tariff_id: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_as_many_rows_as_there_may_be_are_chosen_from(database: Database, tariff_id: int) -> None:
     rows = [*origins("790", store.MAX_CANDIDATES - 1), DeckRow("79", "0.1")]
     await publish_rows(database, tariff_id, rows, effective_from=LONG_AGO)
     decks = RateDecks(database)

@@ -31,9 +31,9 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 async def rows_of(database: Database, version: int) -> list[tuple[object, ...]]:
     """Every rate of a version with all its terms."""
+    columns = ", ".join(f"rates.{name}" for name in ROW)
     rows = await database.fetch(
-        f"SELECT {', '.join(f'rates.{name}' for name in ROW)} FROM rates JOIN rate_decks USING (deck_id) WHERE version = $1 ORDER BY 1, 2, 3, 4",
-        version,
+        f"SELECT {columns} FROM rates JOIN rate_decks USING (deck_id) WHERE version = $1 ORDER BY 1, 2, 3, 4", version
     )
     return [tuple(row) for row in rows]
 
@@ -119,7 +119,7 @@ async def test_an_earlier_version_is_exported_by_its_number_and_half_a_file_is_n
     await publish(database_url, tmp_path, "0.1", "0.2")
     path = tmp_path / "old.csv"
     assert (await export_deck(database, "retail", 1, path)).version == 1
-    assert "79,Russia,0.1,0.1,minute" in path.read_text(encoding="utf-8-sig")
+    assert "79,,,,,Russia,0.1,0.1,minute" in path.read_text(encoding="utf-8-sig")
     before = path.read_bytes()
     await database.fetch("DELETE FROM rates")
     with pytest.raises(NotFound, match="removed meanwhile"):
@@ -140,12 +140,13 @@ async def test_the_history_of_a_prefix_says_what_a_call_matched_in_each_version(
     await replace_deck(database, tariff_id, {"44": "0.1"})
     digits, found = await history(database, "retail", "+7901", international_prefix="")
     assert digits == "7901"
-    said = [(m.version.version, m.prefix, m.blocked, m.rate and m.rate.price_1) for m in found]
+    matched = [(m.version.version, m.matched) for m in found]
+    said = [(version, m and (m.prefix, m.blocked, m.rate and m.rate.price_1)) for version, m in matched]
     assert said == [
-        (4, None, False, None),
-        (3, "7901", True, None),
-        (2, "79", False, Decimal("0.3")),
-        (1, "7", False, Decimal("0.1")),
+        (4, None),
+        (3, ("7901", True, None)),
+        (2, ("79", False, Decimal("0.3"))),
+        (1, ("7", False, Decimal("0.1"))),
     ]
     with pytest.raises(NotFound, match="no tariff none"):
         await history(database, "none", "7901", international_prefix="")

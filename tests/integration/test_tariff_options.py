@@ -337,6 +337,16 @@ async def test_a_grant_that_makes_no_sense_is_refused_by_name(database, field, w
     assert await fees(database) == []
 
 
+async def test_a_grant_that_is_repeated_after_it_has_begun_is_still_the_same_grant(database):
+    """What is past is refused, but not to who repeats an order: it was not past when the order was first given."""
+    options = Options(database)
+    await options.grant("1001", "weekend", begins="2999-01-01", reference="order-1")
+
+    again = await options.grant("1001", "weekend", begins="2020-01-01", reference="order-1")
+
+    assert (again.outcome, again.balance) == (SwitchOutcome.REPEATED, Decimal("7.5"))
+
+
 async def test_who_and_what_are_not_there_is_said(database):
     options = Options(database)
     for what, says in (

@@ -100,7 +100,7 @@ RARE_RATES = st.builds(
 )
 RATES = st.one_of(PLAIN_RATES, RARE_RATES)
 SECONDS = st.one_of(st.integers(0, 200), st.integers(0, 10**6))
-SHORT = st.integers(-2, 400)
+SHORT = st.one_of(st.integers(-2, 90), st.integers(-2, 400))
 FUNDS = st.one_of(
     st.integers(0, 10**12).map(lambda units: Decimal(units).scaleb(-6)),
     st.integers(0, 10**26).map(lambda units: Decimal(units).scaleb(-6)),

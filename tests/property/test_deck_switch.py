@@ -138,28 +138,27 @@ class Stage:
         assert match.rate.price_1 == Decimal(deck.price(match.prefix)), "a price of another deck or prefix"
         return match.deck_id, match.prefix
 
-    async def ask_all(self, engine: RateDecks, questions: Sequence[Asked], allowed: Sequence[Timeline]) -> None:
-        """Ask, some of it at once. All answers of one engine are of timelines that are allowed."""
+    async def ask_all(self, engine: RateDecks, questions: Sequence[Asked], first: int) -> None:
+        """Ask, some of it at once. All answers are of timelines from the `first` to the one there is by then."""
         for asked in questions:
             answers = await asyncio.gather(self.ask(engine, asked), self.ask(engine, asked))
-            possible = [answer_of(timeline, asked) for timeline in allowed]
+            possible = [answer_of(timeline, asked) for timeline in self.timelines[first:]]
             assert all(answer in possible for answer in answers), (asked, answers, possible)
 
     async def play(self, change: Publish | Withdraw, questions: Sequence[Asked]) -> None:
         """Engines ask while the change is made, and again when some were told of it."""
-        before = self.timelines[-1]
+        before = len(self.timelines) - 1
 
         async def meanwhile() -> None:
-            await asyncio.sleep(0)
             for engine in self.told:
-                await self.ask_all(engine, questions, (before, self.timelines[-1]))
+                await self.ask_all(engine, questions, before)
 
         await asyncio.gather(self.change(change), meanwhile())
         self.tell()
         for engine in self.told:
-            await self.ask_all(engine, questions, self.timelines[-1:])
+            await self.ask_all(engine, questions, len(self.timelines) - 1)
         for engine in self.untold:
-            await self.ask_all(engine, questions, self.timelines)
+            await self.ask_all(engine, questions, 0)
 
 
 def test_whatever_is_published_and_withdrawn_a_call_has_the_deck_of_its_instant(

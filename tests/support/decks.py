@@ -111,3 +111,13 @@ def write_deck(
     path = directory / name
     path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     return path
+
+
+async def price_at(
+    database: Database, at: datetime, number: str = "7901", *, tariff: str = "retail", origin: str = "", band: str = ""
+) -> str | None:
+    """What a minute of a call costs that starts then, as the engine finds it; None: no rate serves it."""
+    found = await load_named_tariff(database, tariff, at)
+    assert found is not None
+    match = await RateDecks(database).match_rate(found, number, at=at, origin=origin, band=band)
+    return None if match is None else str(match.rate.price_n.normalize())

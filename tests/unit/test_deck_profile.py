@@ -32,6 +32,14 @@ def test_with_a_profile_its_names_decide_and_no_other_column_is_looked_at(tmp_pa
     assert (profile.price_unit, profile.sheet) == (PriceUnit.INTERVAL, None)
 
 
+def test_a_profile_names_columns_of_dates_callers_and_bands(tmp_path: Path) -> None:
+    text = '[columns]\nprefix = "A"\nprice_peak = "B"\nprice_off_peak = "C"\neffective_from = "D"\norigin = "E"\n'
+    columns = load_profile(write(tmp_path, text)).columns
+    source = open_deck(write(tmp_path, "A;B;C;D;E\n79;1;2;;\n", "deck.csv"), columns=columns)
+    assert source.layout.ignored == ()
+    assert source.layout.name(Column.PRICE_OFF_PEAK) == "C"
+
+
 def test_a_file_without_a_column_of_the_profile_is_refused(tmp_path: Path) -> None:
     columns = {Column.PREFIX: "Ziel", Column.PRICE: "Neu"}
     with pytest.raises(DeckFileError, match="the profile wants 'Ziel', 'Neu'"):
@@ -55,6 +63,8 @@ def test_a_file_without_a_column_of_the_profile_is_refused(tmp_path: Path) -> No
         ('[columns]\ncountry_code = "c"\nprice = "a"', "needs prefix, or country_code and area_code"),
         ('[columns]\nprefix = "c"\nprice = "a"\nprice_1 = "b"', "needs price, or price_1"),
         ('[columns]\nprefix = "c"\nprice = "a"\nintervals = "b"\ninterval_1 = "d"', "not both"),
+        ('[columns]\nprefix = "c"\nprice_peak = "a"\nprice_1 = "b"', "needs price, or price_1"),
+        ('[columns]\nprefix = "c"\nprice_peak = "a"\nband = "b"', "needs band and one price, or a price for each"),
         ('price_unit = "hour"\n[columns]\nprefix = "c"\nprice = "a"', "neither interval nor minute"),
         ('sheet = 1\n[columns]\nprefix = "c"\nprice = "a"', "sheet is not a name"),
     ],

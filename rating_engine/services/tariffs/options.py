@@ -35,7 +35,7 @@ class Options:
         has that tariff, or the account has not the money. Errors: InvalidRequest, NotFound, AlreadyExists (the
         reference was used for something else), Unavailable.
         """
-        return await self._switch(login, tariff, reference, lambda found: self._tariff_change(found, reference))
+        return await self._switch(login, tariff, reference, lambda found: _tariff_change(found, reference))
 
     async def grant(
         self,
@@ -53,7 +53,7 @@ class Options:
         prefix the lowest counts; None: after those it has. Otherwise as `switch_tariff`.
         """
         return await self._switch(
-            login, option, reference, lambda found: self._option_change(found, begins, ends, position, reference)
+            login, option, reference, lambda found: _option_change(found, begins, ends, position, reference)
         )
 
     async def revoke(self, login: str, option: str) -> None:
@@ -99,24 +99,17 @@ class Options:
             )
         return Switched(SwitchOutcome(outcome), price, party.currency, balance)
 
-    def _tariff_change(self, tariff: TariffSettings, reference: str | None) -> Change:
-        return Change(tariff.tariff_id, tariff.version, False, tariff.switch_price, reference)
 
-    def _option_change(
-        self,
-        tariff: TariffSettings,
-        begins: str | None,
-        ends: str | None,
-        position: int | None,
-        reference: str | None,
-    ) -> Change:
-        starts = None if begins is None else moment_of(begins, "from", tariff.time_zone)
-        until = None if ends is None else moment_of(ends, "to", tariff.time_zone)
-        now = self._clock()
-        if starts is not None and starts < now:
-            raise InvalidRequest("from", "is past; leave it out for an option from now on")
-        if until is not None and until <= (starts or now):
-            raise InvalidRequest("to", "must be after the begin")
-        if position is not None and not 0 <= position <= MAX_INTEGER:
-            raise InvalidRequest("position", f"must be from 0 to {MAX_INTEGER}")
-        return Change(tariff.tariff_id, tariff.version, True, tariff.switch_price, reference, starts, until, position)
+def _tariff_change(tariff: TariffSettings, reference: str | None) -> Change:
+    return Change(tariff.tariff_id, tariff.version, False, tariff.switch_price, reference)
+
+
+def _option_change(
+    tariff: TariffSettings, begins: str | None, ends: str | None, position: int | None, reference: str | None
+) -> Change:
+    """Raises InvalidRequest. Whether the span is past is for the transaction to say: a repeated order may be."""
+    starts = None if begins is None else moment_of(begins, "from", tariff.time_zone)
+    until = None if ends is None else moment_of(ends, "to", tariff.time_zone)
+    if position is not None and not 0 <= position <= MAX_INTEGER:
+        raise InvalidRequest("position", f"must be from 0 to {MAX_INTEGER}")
+    return Change(tariff.tariff_id, tariff.version, True, tariff.switch_price, reference, starts, until, position)

@@ -55,8 +55,10 @@ def request(
 
 
 def test_call_prepare_takes_every_field_from_its_arguments() -> None:
-    call = parse_call_prepare(request("alice", "79010000001", "79020000002", "3"), "10.0.0.9")
-    assert call == PrepareCall(CallKey("pbx1", "1700000000.42", 3), "alice", "79010000001", "79020000002")
+    call = parse_call_prepare(request("alice", "79010000001", "79020000002", "3", "79030000003"), "10.0.0.9")
+    assert call == PrepareCall(
+        CallKey("pbx1", "1700000000.42", 3), "alice", "79010000001", "79020000002", routing_number="79030000003"
+    )
 
 
 @pytest.mark.parametrize("arguments", [(), ("",), (" ", " "), ("", "", "", "")])
@@ -96,7 +98,8 @@ def test_the_exchange_is_the_peers_address_unless_the_query_names_one(query: dic
         (request("a", "1", "", "-1"), "prior"),
         (request("a", "1", "", "1.5"), "prior"),
         (request("a", "1", "", "٣"), "prior"),
-        (request("a", "1", "", "1", "5"), "arguments"),
+        (request("a", "1", "", "1", "5" * 81), "routing_number"),
+        (request("a", "1", "", "1", "5", "6"), "arguments"),
         (request("a", "1", query={"exchange": "x" * 65}), "exchange"),
         (request("a", "1", query={"exchange": "a/b"}), "exchange"),
         (request("a", "1", query={"exchange": "a\0"}), "exchange"),

@@ -3,8 +3,8 @@ from fractions import Fraction
 
 import pytest
 
-from rating_engine.rating.charge import LineKind, charge, max_charge, max_duration, min_charge
-from rating_engine.rating.rate import Rate
+from rating_engine.rating.charge import LineKind, charge, max_charge, max_duration, min_charge, price_per_minute
+from rating_engine.rating.rate import Change, Rate, Tier
 
 
 def per_minute(price, intervals="1/1", **fields):
@@ -273,3 +273,166 @@ def test_thirds_are_shown_with_eight_decimals_and_kept_exact():
 
     assert result.lines[0].amount == Decimal("0.00016667")
     assert result.lines[0].exact_amount == result.exact_total == Fraction(1, 6000)
+
+
+EVERYTHING = per_minute(
+    "0.20",
+    "1/6",
+    connect_fee="0.05",
+    tiers=[Tier("0.10", "0.60", 60, 30)],
+    changes=[Change(90, "0.10", "minute", 6)],
+    block_charge="0.02",
+    block_seconds=50,
+    postcall_surcharge=10,
+    surcharge_unit="percent",
+    covered_seconds=20,
+    multiplier="1.5",
+    minimum_charge=2,
+)
+
+
+def test_every_kind_of_line_comes_in_the_order_it_is_charged():
+    lines = charge(EVERYTHING, 100).lines
+
+    assert [(line.kind, line.quantity, line.seconds, line.unit_price, line.amount) for line in lines] == [
+        (LineKind.CONNECT_FEE, 1, 0, Decimal("0.075"), Decimal("0.075")),
+        (LineKind.COVERED, 20, 20, 0, 0),
+        (LineKind.STEP_CHARGE, 1, 0, Decimal("0.15"), Decimal("0.15")),
+        (LineKind.TIER, 40, 40, Decimal("0.015"), Decimal("0.60")),
+        (LineKind.NEXT_INTERVALS, 5, 30, Decimal("0.03"), Decimal("0.15")),
+        (LineKind.NEXT_INTERVALS, 2, 12, Decimal("0.015"), Decimal("0.03")),
+        (LineKind.BLOCK_CHARGE, 2, 0, Decimal("0.03"), Decimal("0.06")),
+        (LineKind.SURCHARGE, 1, 0, Decimal("0.1065"), Decimal("0.1065")),
+        (LineKind.MINIMUM_CHARGE, 1, 0, Decimal("1.8285"), Decimal("1.8285")),
+    ]
+    assert charge(EVERYTHING, 100).cost == 3
+
+
+def test_a_multiplier_is_in_every_price_and_fee_and_rounded_with_them_once():
+    rate = per_minute("0.01", connect_fee="0.01", postcall_surcharge="0.02", multiplier="1.123456789", decimals=6)
+
+    assert charge(rate, 7).exact_total == Fraction("1.123456789") * (Fraction(7, 6000) + Fraction("0.03"))
+    assert charge(rate, 7).cost == Decimal("0.035014")
+
+
+@pytest.mark.parametrize(
+    ("rate", "seconds", "cost"),
+    [
+        pytest.param(per_minute(0, minimum_charge="0.25"), 1, "0.25", id="a destination without a price"),
+        pytest.param(per_minute(1, minimum_charge="0.25", grace_period=5), 5, "0", id="grace"),
+        pytest.param(per_minute(1, minimum_charge="0.25", free_seconds=9), 9, "0.25", id="free seconds"),
+        pytest.param(per_minute(1, minimum_charge="0.25", connect_fee=1), 1, "1.01667", id="the fee is more"),
+        pytest.param(per_minute(1, minimum_charge="0.25", covered_seconds=5), 5, "0", id="covered whole"),
+        pytest.param(per_minute(1, minimum_charge="0.25", covered_seconds=5), 6, "0.25", id="covered in part"),
+        pytest.param(per_minute(1, minimum_charge="0.25", multiplier=2), 1, "0.50", id="multiplied"),
+    ],
+)
+def test_a_call_past_its_grace_costs_the_minimum_unless_packages_pay_all_of_it(rate, seconds, cost):
+    assert charge(rate, seconds).cost == Decimal(cost)
+
+
+def test_the_minimum_is_of_the_whole_with_a_percentage_on_top():
+    rate = per_minute("0.60", minimum_charge="0.33", postcall_surcharge=10, surcharge_unit="percent")
+
+    assert [charge(rate, seconds).cost for seconds in (1, 30, 31)] == [
+        Decimal(cost) for cost in ("0.33", "0.33", "0.341")
+    ]
+
+
+def test_a_call_covered_whole_has_no_line_for_a_minimum():
+    rate = per_minute("0.60", minimum_charge="0.25", covered_seconds=60)
+
+    assert [line.kind for line in charge(rate, 60).lines] == [LineKind.COVERED]
+
+
+def test_what_comes_after_tiers_is_counted_in_increments_in_total_mode_too():
+    rate = per_minute("0.60", "1/30", increment_mode="total", tiers=[Tier(0, "0.90", 50)])
+
+    following = charge(rate, 81).lines[-1]
+
+    assert (following.quantity, following.seconds, following.unit_price) == (2, 60, Decimal("0.30"))
+
+
+def test_the_minimum_lasts_for_what_it_pays_and_no_longer():
+    rate = per_minute("0.60", minimum_charge="0.30", free_seconds=5)
+
+    assert max_duration(rate, Decimal("0.29"), 7200) == 0
+    assert max_duration(rate, Decimal("0.30"), 7200) == 35
+    assert max_duration(rate, Decimal("0.31"), 7200) == 36
+
+
+@pytest.mark.parametrize(("waived", "cost"), [(False, "0.15"), (True, "0")])
+def test_a_call_covered_whole_pays_its_fees_unless_they_are_waived(waived, cost):
+    fees = {"connect_fee": "0.05", "postcall_surcharge": "0.10"}
+    rate = per_minute("0.60", "60/60", covered_seconds=120, waived_fees=waived, **fees)
+
+    assert charge(rate, 61).cost == Decimal(cost)
+    assert charge(rate, 121).cost == Decimal("0.75")  # covered in part: fees are paid
+    assert max_duration(rate, Decimal("0.14"), 7200) == (120 if waived else 0)
+
+
+def test_a_step_charge_is_paid_with_the_first_second_of_its_tier_that_packages_do_not_pay():
+    rate = per_minute("0.60", tiers=[Tier("0.10", "0.60", 60)], covered_seconds=30)
+
+    assert [charge(rate, seconds).cost for seconds in (30, 31)] == [0, Decimal("0.11")]
+
+
+def test_tiers_are_paid_for_the_first_interval_at_least():
+    rate = per_minute("0.60", "70/10", tiers=[Tier(0, "1.20", 60)])
+
+    assert [charge(rate, seconds).billed_seconds for seconds in (1, 70, 71)] == [70, 70, 80]
+    assert charge(rate, 1).cost == Decimal("1.30")
+
+
+def test_blocks_are_of_the_seconds_that_are_counted_added_and_free_ones_too():
+    blocks = {"block_charge": "0.02", "block_seconds": 60}
+
+    assert charge(per_minute(0, added_seconds=10, **blocks), 50).cost == Decimal("0.02")
+    assert charge(per_minute(0, free_seconds=90, **blocks), 60).cost == Decimal("0.02")
+    assert charge(per_minute(0, **blocks), 59).cost == 0
+
+
+def test_seconds_are_added_before_they_are_rounded_up_and_free_ones_taken_off_last():
+    rate = per_minute("0.60", added_seconds=5, added_percent=10, round_up_above=20, round_up_to=60, free_seconds=30)
+
+    assert charge(rate, 13).billed_seconds == 0  # 13 + 5 + 1.3, whole: 20
+    assert charge(rate, 14).billed_seconds == 30  # 14 + 5 + 1.4, whole: 21, so 60
+
+
+def test_an_increment_has_the_price_of_its_own_start_counted_from_the_start_of_the_call():
+    changes = [Change(90, "0.30", "minute", 30)]
+    at_once = per_minute("0.60", "60/30", changes=changes)
+    after_free_seconds = per_minute("0.60", "60/30", changes=changes, free_seconds=15)
+
+    assert charge(at_once, 120).cost == Decimal("1.05")
+    # The increment from 75 on goes beyond 90: it is the earlier price's to its end.
+    assert charge(after_free_seconds, 105).cost == Decimal("0.90")
+    assert charge(after_free_seconds, 106).cost == Decimal("1.05")
+
+
+def test_a_first_interval_that_goes_beyond_changes_is_paid_once():
+    rate = per_minute("0.60", "60/1", changes=[Change(10, 9, "minute"), Change(20, "0.30", "minute")])
+
+    assert charge(rate, 60).cost == Decimal("0.60")
+    assert charge(rate, 62).cost == Decimal("0.61")
+
+
+def test_changes_in_total_mode_go_on_at_the_multiples_of_their_own_interval():
+    rate = per_minute("0.60", "1/30", increment_mode="total", changes=[Change(45, "1.20", "minute", 40)])
+
+    assert [charge(rate, seconds).billed_seconds for seconds in (1, 2, 31, 60, 61, 81)] == [1, 30, 60, 60, 80, 120]
+    assert charge(rate, 61).cost == Decimal("1.00")
+
+
+def test_the_price_of_a_minute_is_that_of_the_dearest_interval_with_its_multiplier():
+    tiers = [Tier("0.10", "0.90", 60, 30)]
+
+    assert price_per_minute(per_minute("0.60", multiplier="1.1")) == Decimal("0.66")
+    assert price_per_minute(per_minute("0.60", tiers=tiers)) == Decimal("0.90")
+    assert price_per_minute(per_minute("0.60", changes=[Change(9, "0.02", multiplier=2)])) == Decimal("2.40")
+
+
+def test_a_call_of_a_billion_months_with_every_feature_is_counted_not_walked():
+    long = 31 * 86_400 * 10**9
+
+    assert charge(EVERYTHING, long + 1).billed_seconds == long + 6

@@ -5,7 +5,19 @@ from decimal import Decimal
 
 import pytest
 
-from rating_engine.rating.rate import DurationRounding, IncrementMode, InvalidRate, PriceUnit, Rate, SurchargeUnit
+from rating_engine.rating.parts import MAX_CHANGES, MAX_TIERS
+from rating_engine.rating.rate import (
+    Change,
+    DurationRounding,
+    IncrementMode,
+    InvalidRate,
+    PriceUnit,
+    Rate,
+    SurchargeUnit,
+    Tier,
+)
+
+FORTY_DIGITS = "1.234567890123456789012345678901234567891"
 
 
 def test_what_is_not_said_is_the_plainest_rate():
@@ -25,6 +37,19 @@ def test_what_is_not_said_is_the_plainest_rate():
         decimals=5,
         increment_mode=IncrementMode.INTERVAL,
         duration_rounding=DurationRounding.UP,
+        multiplier=Decimal(1),
+        minimum_charge=Decimal(0),
+        surcharge_after=0,
+        added_seconds=0,
+        added_percent=0,
+        round_up_above=0,
+        round_up_to=0,
+        block_charge=Decimal(0),
+        block_seconds=0,
+        tiers=(),
+        changes=(),
+        covered_seconds=0,
+        waived_fees=False,
     )
 
 
@@ -33,7 +58,9 @@ def test_a_price_may_be_a_decimal_an_int_or_text(price):
     assert Rate(price_1=price).price_1 == Decimal(3)
 
 
-@pytest.mark.parametrize("name", ["price_1", "price_n", "connect_fee", "postcall_surcharge"])
+@pytest.mark.parametrize(
+    "name", ["price_1", "price_n", "connect_fee", "postcall_surcharge", "minimum_charge", "block_charge"]
+)
 @pytest.mark.parametrize(
     "value",
     [
@@ -64,7 +91,7 @@ def test_a_price_may_be_a_decimal_an_int_or_text(price):
 )
 def test_an_amount_that_is_no_price_is_refused_by_name(name, value):
     with pytest.raises(InvalidRate) as refused:
-        Rate(**{"price_1": 1, name: value})
+        Rate(**{"price_1": 1, "block_seconds": 1, name: value})
 
     assert refused.value.field == name
     assert str(refused.value).startswith(f"{name}: ")
@@ -88,6 +115,12 @@ def test_the_whole_range_of_the_column_is_taken(price):
         ("free_seconds", 0, 2_678_400),
         ("grace_period", 0, 2_678_400),
         ("decimals", 0, 6),
+        ("surcharge_after", 0, 2_678_400),
+        ("added_seconds", 0, 2_678_400),
+        ("added_percent", 0, 1_000),
+        ("round_up_to", 0, 2_678_400),
+        ("block_seconds", 0, 2_678_400),
+        ("covered_seconds", 0, 2_147_483_647),
     ],
 )
 def test_a_whole_number_has_both_its_limits_and_an_error_that_tells_them(name, least, most):
@@ -98,7 +131,10 @@ def test_a_whole_number_has_both_its_limits_and_an_error_that_tells_them(name, l
             Rate(price_1=1, **{name: outside})
 
 
-@pytest.mark.parametrize("name", ["interval_1", "interval_n", "free_seconds", "grace_period", "decimals"])
+@pytest.mark.parametrize(
+    "name",
+    ["interval_1", "interval_n", "free_seconds", "grace_period", "decimals", "surcharge_after", "added_seconds"],
+)
 @pytest.mark.parametrize("value", [1.0, True, "1", Decimal(1), None])
 def test_a_length_of_another_type_is_refused_by_name(name, value):
     with pytest.raises(InvalidRate) as refused:
@@ -122,6 +158,61 @@ def test_a_choice_is_taken_as_text_and_refused_with_the_choices_there_are(name, 
     for other in ("hour", "", None, 1):
         with pytest.raises(InvalidRate, match=f"{name}: must be one of {', '.join(choices)}"):
             Rate(price_1=1, **{name: other})
+
+
+@pytest.mark.parametrize("factor", ["0.00000000000000000001", FORTY_DIGITS, "1E+20", 2, "1.20"])
+def test_a_multiplier_is_any_exact_factor_above_zero(factor):
+    assert Rate(price_1=1, multiplier=factor).multiplier == Decimal(factor)
+
+
+@pytest.mark.parametrize(
+    ("factor", "problem"),
+    [
+        (0, "must be above 0"),
+        ("-1", "negative"),
+        (FORTY_DIGITS + "1", "more than 40 significant digits"),
+        ("1E+21", "above the limit"),
+        (1.2, "float"),
+        ("NaN", "not a plain number"),
+    ],
+)
+def test_what_is_no_multiplier_is_refused(factor, problem):
+    with pytest.raises(InvalidRate, match=f"multiplier: .*{problem}"):
+        Rate(price_1=1, multiplier=factor)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"round_up_above": 20}, "round_up_to"),
+        ({"round_up_above": 20, "round_up_to": 20}, "round_up_to"),
+        ({"block_charge": 1}, "block_seconds"),
+        ({"waived_fees": 1}, "waived_fees"),
+        ({"waived_fees": None}, "waived_fees"),
+        ({"tiers": None}, "tiers"),
+        ({"tiers": "AB"}, "tiers"),
+        ({"tiers": [1]}, "tiers[0]"),
+        ({"tiers": [Tier(0, 1, 60)] * (MAX_TIERS + 1)}, "tiers"),
+        ({"tiers": [Tier(0, 1, 60), {"price": "1"}]}, "tiers[1].seconds"),
+        ({"tiers": [{"price": "-1", "seconds": 60}]}, "tiers[0].price"),
+        ({"tiers": [{"price": "1", "seconds": 0}]}, "tiers[0].seconds"),
+        ({"tiers": [{"price": "1", "seconds": 60, "increment": 0}]}, "tiers[0].increment"),
+        ({"tiers": [{"price": "1", "seconds": 60, "step_charge": 0.5}]}, "tiers[0].step_charge"),
+        ({"tiers": [{"price": "1", "seconds": 60, "colour": "red"}]}, "tiers[0].colour"),
+        ({"changes": [{"at_second": 60}]}, "changes[0].price_n"),
+        ({"changes": [{"at_second": 0, "price_n": "1"}]}, "changes[0].at_second"),
+        ({"changes": [{"at_second": 60, "price_n": "1", "price_unit": "hour"}]}, "changes[0].price_unit"),
+        ({"changes": [{"at_second": 60, "price_n": "1", "multiplier": "0"}]}, "changes[0].multiplier"),
+        ({"changes": [Change(60, 1), Change(60, 2)]}, "changes[1].at_second"),
+        ({"changes": [Change(second, 1) for second in range(1, MAX_CHANGES + 2)]}, "changes"),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_what_does_not_fit_together_is_refused_by_name(fields, field):
+    with pytest.raises(InvalidRate) as refused:
+        Rate(price_1=1, **fields)
+
+    assert refused.value.field == field
 
 
 def test_a_rate_cannot_be_changed():
@@ -195,6 +286,27 @@ def test_the_stored_form_leaves_out_the_defaults_and_writes_plain_amounts():
     assert Rate.from_json(rich.to_json()) == rich
 
 
+def test_what_a_rate_holds_several_of_is_stored_without_its_defaults_too():
+    rate = Rate(
+        price_1="0.10",
+        multiplier="1.20",
+        minimum_charge="0.50",
+        covered_seconds=60,
+        waived_fees=True,
+        tiers=[Tier("0.10", "0.50", 60, 30), Tier(0, "0.30", 60)],
+        changes=[Change(90, "0.05"), Change(300, "0.060", "minute", 6, "1.10")],
+    )
+
+    assert rate.to_json() == (
+        '{"changes":[{"at_second":90,"price_n":"0.05"},'
+        '{"at_second":300,"interval_n":6,"multiplier":"1.1","price_n":"0.06","price_unit":"minute"}],'
+        '"covered_seconds":60,"minimum_charge":"0.5","multiplier":"1.2","price_1":"0.1",'
+        '"tiers":[{"increment":30,"price":"0.5","seconds":60,"step_charge":"0.1"},{"price":"0.3","seconds":60}],'
+        '"waived_fees":true}'
+    )
+    assert Rate.from_json(rate.to_json()) == rate
+
+
 def test_the_stored_form_may_come_back_spaced_as_a_database_prints_it():
     assert Rate.from_json('{ "interval_1": 60, "price_1": "0.1" }') == Rate(price_1="0.1", interval_1=60)
 
@@ -215,6 +327,8 @@ def test_the_stored_form_may_come_back_spaced_as_a_database_prints_it():
         ('{"price_1":"1","_terms":1}', "_terms"),
         ('{"price_1":"1","interval_1":"60"}', "interval_1"),
         ('{"price_1":"1","price_unit":["minute"]}', "price_unit"),
+        ('{"price_1":"1","tiers":{}}', "tiers"),
+        ('{"price_1":"1","changes":[{"at_second":"60","price_n":"1"}]}', "changes[0].at_second"),
     ],
     ids=lambda value: value[:40],
 )
