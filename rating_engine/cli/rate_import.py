@@ -141,7 +141,7 @@ def _warnings(report: ImportReport) -> Iterator[str]:
             f"[bold yellow]Never used:[/] rates of the bands {escape(', '.join(report.unknown_bands))}, since the"
             " tariff has no such time of day."
         )
-    if report.ahead is not None and report.ahead.keys and report.ahead.first is not None:
+    if report.base is None and report.ahead is not None and report.ahead.keys and report.ahead.first is not None:
         first = local_time(report.ahead.first, report.time_zone)
         yield (
             f"[bold yellow]No rate before {first}:[/] {report.ahead.keys:,} of the deck begin later, such as"

@@ -124,8 +124,13 @@ async def history(
     for version in versions:
         rows = await store.candidates_in(database, version, digits)
         at = _asked_at(version, versions)
-        found.append(VersionMatch(version, at, rows, choose(rows, at=at, origin="", band="")))
+        found.append(VersionMatch(version, at, sorted(rows, key=_order), choose(rows, at=at, origin="", band="")))
     return digits, found
+
+
+def _order(row: CandidateRate) -> tuple[int, int, str, str, datetime]:
+    """The more exact rows first; those of one caller and band by time."""
+    return -len(row.prefix), -len(row.origin), row.origin, row.band, row.effective_from
 
 
 def _asked_at(version: DeckVersion, versions: Sequence[DeckVersion]) -> datetime:

@@ -122,8 +122,8 @@ _MARK_UNCHANGED: Final = f"""
                OR (changes.effective_to < 'infinity' AND known.effective_to > changes.effective_to)))
       AND NOT EXISTS (SELECT FROM ended WHERE {same("ended", "changes")})"""  # noqa: S608  # made of constants
 
-# Segments that one row decides become one again; what was cut off them before T, they have. An unchanged row of a file
-# leaves the other version's in its place.
+# Segments that one row decides become one again; what was cut off them before T, they have. An unchanged row of the
+# file leaves the other version's in its place.
 _APPLY: Final = f"""
     WITH decided AS (
         SELECT {listed(KEY, "segments")}, starts, ends,

@@ -196,7 +196,7 @@ def test_versions_are_compared_listed_taken_back_and_exported(cli: Cli, tmp_path
     assert [one["matched"] for one in history["versions"]] == [None, "49", None]
     assert "0.01 per minute, 1/1" in cli("rates", "history", "49", "--tariff", "retail").stdout
     assert "is in out.csv" in cli("rates", "export", "retail", "out.csv", "--version", "2").stdout
-    assert "79,Russia,0.125" in (tmp_path / "out.csv").read_text(encoding="utf-8-sig")
+    assert "79,,,,,Russia,0.125" in (tmp_path / "out.csv").read_text(encoding="utf-8-sig")
 
 
 def test_a_blocked_number_is_told_from_one_that_no_rate_serves(cli: Cli, tmp_path: Path) -> None:
@@ -219,3 +219,48 @@ def test_a_tariff_without_rates_says_how_to_get_some(cli: Cli, database_url: str
     done = cli("rate", "79", "--tariff", "bare", "--seconds", "1")
     assert done.returncode == 1
     assert "rating-engine rates import FILE --tariff bare" in done.stderr
+
+
+def test_a_delta_is_scheduled_listed_and_withdrawn(cli: Cli, tmp_path: Path) -> None:
+    header = "prefix,direction,price,status"
+    whole = write_deck(tmp_path, ["79,Russia,0.1,", "44,UK,0.02,", "45,Denmark,0.03,"], header, "whole.csv")
+    delta = write_deck(tmp_path, ["79,Russia,0.125,", "44,,,closed", "49,Germany,0.01,"], header, "delta.csv")
+    assert cli("rates", "import", whole, "--tariff", "retail").returncode == 0
+    when = ("--from", "2199-01-01T00:00", "--time-zone", "Europe/Berlin")
+    done = cli("rates", "diff", "retail", delta, "--delta", *when)
+    assert done.returncode == 0, done.stderr
+    assert "from version 1 to" in done.stdout
+    done = cli("rates", "import", delta, "--tariff", "retail", "--delta", *when)
+    assert done.returncode == 0, done.stderr
+    for words in ("version 1 changed", "2199-01-01 00:00:00+01:00", "rates new", "rates changed", "rates closed"):
+        assert words in done.stdout
+    listed = cli("rates", "list", "--versions").stdout
+    for words in ("in force", "scheduled", "2198-12-31 23:00:00Z"):
+        assert words in listed
+    history = cli("rates", "history", "79", "--tariff", "retail").stdout
+    assert "0.125 per minute, 1/1" in history
+    done = cli("rates", "import", whole, "--tariff", "retail")
+    assert "Version 2 is scheduled, and replaces this one at 2198-12-31 23:00:00Z." in done.stdout
+    done = cli("rates", "withdraw", "retail", "2")
+    assert "version 2 is withdrawn; at 2198-12-31 23:00:00Z version 3 is in force" in done.stdout
+    done = cli("rates", "withdraw", "retail", "3")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is or was in force" in done.stderr
+    done = cli("rates", "rollback", "retail", "--to", "1", "--from", "2199-01-01", "--json")
+    assert json.loads(done.stdout)["effective_from"] == "2199-01-01T00:00:00+00:00"
+    versions = json.loads(cli("rates", "list", "--versions", "--json").stdout)["versions"]
+    assert [one["state"] for one in versions] == ["scheduled", "in force", "withdrawn", "replaced"]
+
+
+def test_what_the_operator_may_not_have_meant_is_said(cli: Cli, tmp_path: Path) -> None:
+    rows = ["79,0.1,,", "44,0.1,2199-01-01,", "45,0.1,,night"]
+    deck = write_deck(tmp_path, rows, "prefix,price,effective from,band")
+    done = cli("rates", "import", deck, "--tariff", "retail")
+    assert done.returncode == 0, done.stderr
+    assert "No rate before 2199-01-01 00:00:00Z: 1 of the deck begin later, such as 44." in done.stdout
+    assert "Never used: rates of the bands night" in done.stdout
+    history = cli("rates", "history", "45", "--tariff", "retail").stdout
+    assert "night" in history
+    done = cli("rates", "import", deck, "--tariff", "retail", "--from", "2020-01-01")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "has passed" in done.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,14 +12,14 @@ import pytest
 from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.services.deck_export import export_deck
 from rating_engine.services.deck_file.errors import DeckFileError
-from rating_engine.services.deck_import import compare_file, import_deck
+from rating_engine.services.deck_import import DeckFileOptions, compare_file, import_deck
 from rating_engine.services.deck_versions import DeckDifference, Kind, compare_versions, history, roll_back
 from rating_engine.services.rate_decks import RateDecks
 from rating_engine.storage import deck_versions as store
 from rating_engine.storage.deck_columns import ROW
 from rating_engine.storage.deck_versions import list_versions
 from rating_engine.storage.pool import Database
-from tests.support.decks import BLOCKED, make_tariff, match_now, replace_deck, write_deck
+from tests.support.decks import BLOCKED, DeckRow, make_tariff, match_now, publish_rows, replace_deck, write_deck
 
 
 @pytest.fixture
@@ -113,6 +114,46 @@ async def test_what_is_exported_imports_again_unchanged(
     assert names_in(tmp_path) == ["deck.csv", path.name]
 
 
+@pytest.mark.parametrize("suffix", ["csv", "xlsx"])
+async def test_dates_callers_bands_and_extras_are_exported_and_import_again_unchanged(
+    database: Database, database_url: str, tmp_path: Path, suffix: str
+) -> None:
+    tariff_id = await make_tariff(database)
+    await database.fetch("UPDATE tariffs SET time_zone = 'America/New_York' WHERE tariff_id = $1", tariff_id)
+    header = "prefix,price,origin,band,effective_from,effective_to,minimum_charge,extras,status"
+    rows = [
+        "79,0.1,,,,,0.05,,",
+        '79,0.1,,peak,,,,"{""surcharge_after"":60,""tiers"":[{""seconds"":60,""price"":""0.5""}]}",',
+        "79,0.2,,,2199-11-03 00:30,2199-11-03T01:30:00.123456-04:00,,,",
+        "79,0.3,49,off-peak,2020-01-01,9999-12-31 23:59:59,,,",
+        "79,0.3,4915,,,2199-07-01,,,",
+        "7901,,,peak,2199-01-01,,,,blocked",
+    ]
+    report = await import_deck(database_url, write_deck(tmp_path, rows, header), "retail")
+    assert (report.taken, report.rejected) == (6, 0)
+    path = tmp_path / f"exported.{suffix}"
+    await export_deck(database, "retail", None, path)
+    report = await import_deck(
+        database_url, path, "retail", options=DeckFileOptions(time_zone="Asia/Tokyo"), currency="EUR"
+    )
+    assert (report.taken, report.rejected, report.ignored_columns) == (6, 0, ())
+    assert await rows_of(database, 2) == await rows_of(database, 1)
+    for at in (None, "2199-11-03 00:45", "2199-08-01"):
+        _, _, found = await compare_versions(database, "retail", 1, 2, at=at, shown=1, by_percent=True)
+        assert set(found.counts.values()) == {0}
+
+
+async def test_a_deck_of_text_shows_its_dates_in_the_tariffs_time(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    tariff_id = await make_tariff(database)
+    await database.fetch("UPDATE tariffs SET time_zone = 'Europe/Moscow' WHERE tariff_id = $1", tariff_id)
+    deck = write_deck(tmp_path, ["79,0.1,", "79,0.2,2199-01-01"], "prefix,price,effective from")
+    await import_deck(database_url, deck, "retail")
+    await export_deck(database, "retail", None, tmp_path / "out.csv")
+    assert "79,,,2199-01-01T00:00:00+03:00,,,0.2,0.2" in (tmp_path / "out.csv").read_text(encoding="utf-8-sig")
+
+
 async def test_an_earlier_version_is_exported_by_its_number_and_half_a_file_is_never_left(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
@@ -150,6 +191,67 @@ async def test_the_history_of_a_prefix_says_what_a_call_matched_in_each_version(
     ]
     with pytest.raises(NotFound, match="no tariff none"):
         await history(database, "none", "7901", international_prefix="")
+
+
+async def test_the_history_of_a_prefix_has_every_rate_that_a_call_may_have(database: Database) -> None:
+    tariff_id = await make_tariff(database)
+    soon = datetime.now(UTC) + timedelta(days=1)
+    rows = [
+        DeckRow("7", "0.1"),
+        DeckRow("79", "0.2", until=soon),
+        DeckRow("79", "0.3", since=soon),
+        DeckRow("79", "0.4", origin="49", band="peak"),
+        DeckRow("44", "9"),
+    ]
+    await publish_rows(database, tariff_id, rows)
+    await publish_rows(database, tariff_id, rows, effective_from=soon)
+    _, found = await history(database, "retail", "7901", international_prefix="")
+    for match in found:
+        prices = {str(row.rate.price_1) for row in match.rows if row.rate is not None}
+        assert [row.prefix for row in match.rows] == ["79", "79", "79", "7"]
+        assert prices == {"0.1", "0.2", "0.3", "0.4"}
+    matched = [(match.version.state, match.matched and match.matched.rate) for match in found]
+    said = [(state, rate and str(rate.price_1.normalize())) for state, rate in matched]
+    assert said == [("scheduled", "0.3"), ("in force", "0.2")]
+
+
+async def test_a_replaced_version_is_asked_for_the_end_of_its_time(database: Database) -> None:
+    tariff_id = await make_tariff(database)
+    now = datetime.now(UTC)
+    rows = [DeckRow("79", "0.1", until=now - timedelta(days=5)), DeckRow("79", "0.2", since=now - timedelta(days=5))]
+    await publish_rows(database, tariff_id, rows, effective_from=now - timedelta(days=9))
+    await publish_rows(database, tariff_id, rows, effective_from=now - timedelta(days=7))
+    _, (second, first) = await history(database, "retail", "79", international_prefix="")
+    assert first.at < now - timedelta(days=7) <= second.at
+    prices = [match.matched and match.matched.rate and match.matched.rate.price_1 for match in (first, second)]
+    assert prices == [Decimal("0.1"), Decimal("0.2")]
+
+
+async def test_rates_are_compared_by_prefix_caller_and_band_as_they_count_at_an_instant(database: Database) -> None:
+    tariff_id = await make_tariff(database)
+    soon = datetime.now(UTC) + timedelta(days=1)
+    await publish_rows(
+        database, tariff_id, [DeckRow("79", "0.1"), DeckRow("79", "0.2", band="peak"), DeckRow("79", "1", origin="49")]
+    )
+    await publish_rows(
+        database,
+        tariff_id,
+        [
+            DeckRow("79", "0.1"),
+            DeckRow("79", "0.2", since=soon),
+            DeckRow("79", "0.3", band="peak"),
+            DeckRow("44", "1", since=soon),
+        ],
+    )
+    _, _, found = await compare_versions(database, "retail", 1, 2, shown=9, by_percent=True)
+    rises = [(row.prefix, row.origin, row.band, row.new_minute) for row in found.worst[Kind.RISE]]
+    assert rises == [("79", "", "peak", Decimal("0.3"))]
+    assert [(row.prefix, row.origin) for row in found.worst[Kind.GONE]] == [("79", "49")]
+    assert (found.later.rates, found.later.first, found.counts[Kind.NEW]) == (2, soon, 0)
+    _, _, found = await compare_versions(database, "retail", 1, 2, at=soon.isoformat(), shown=9, by_percent=True)
+    rises = [(row.prefix, row.origin, row.band, row.new_minute) for row in found.worst[Kind.RISE]]
+    assert rises == [("79", "", "", Decimal("0.2")), ("79", "", "peak", Decimal("0.3"))]
+    assert (found.later.rates, found.counts[Kind.NEW]) == (0, 1)
 
 
 OLD = {"1": "0.1", "2": "0.1", "3": "0.1", "4": "0.1", "5": "0", "6": BLOCKED, "7": "0.1", "8": "0.1", "9": "10"}

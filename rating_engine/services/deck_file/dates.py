@@ -19,6 +19,7 @@ EARLIEST_YEAR: Final = 1900  # before it, a slip of the keyboard
 HALF_DAY_HOURS: Final = 12
 MONTHS: Final = 12
 
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 _NO_DATE: Final = frozenset(("", "-", "n/a", "na", "none", "open", "unlimited", "immediate", "immediately", "now"))
 _MONTH_NAMES: Final = (
     *("january", "february", "march", "april", "may", "june", "july", "august", "september", "october"),
@@ -80,8 +81,8 @@ def _instant(parts: dict[str, str | None], text: str, zone: tzinfo, name: str) -
         )
     try:
         return local.replace(tzinfo=zone).astimezone(UTC)
-    except OverflowError:
-        raise RowRejected(f"{name}: {shown(text)} is too far away") from None
+    except OverflowError:  # 31 December 9999, as some write "never", is over there when it is 10000 in UTC
+        return _LAST
 
 
 def _month_and_day(parts: dict[str, str | None], text: str, name: str) -> tuple[int, int]:
