@@ -34,7 +34,7 @@ rerate_app = typer.Typer(no_args_is_help=True, help="Past calls by a corrected d
 DEFAULT_SHOWN: Final = 10
 MAX_SHOWN: Final = 10_000  # lines of a table; for all of them there is SQL
 
-_PROBLEMS: Final = {
+PROBLEMS: Final = {
     "no_rate": "the deck has no rate",
     "blocked": "blocked in the deck",
     "wrong_length": "too short or too long for its direction",
@@ -144,7 +144,7 @@ def post_(rerate_id: IdArgument, json: JsonOption = False, config: ConfigOption 
 
     async def work() -> PostingProgress:
         async with open_database(load_settings(config)) as database:
-            with _bar("posting") as bar:
+            with work_bar("posting") as bar:
 
                 def show(progress: PostingProgress) -> None:
                     bar(progress.done, progress.total, f"{progress.corrected:,} calls corrected")
@@ -189,7 +189,7 @@ async def _read(database: Database, rerate: Rerate, international_prefix: str, s
             soft_wrap=True,
             highlight=False,
         )
-    with _bar("reading") as bar:
+    with work_bar("reading") as bar:
 
         def show(progress: ReadingProgress) -> None:
             bar(progress.gone_through, progress.about, f"{progress.gone_through:,} CDRs, {progress.calls:,} calls")
@@ -199,7 +199,7 @@ async def _read(database: Database, rerate: Rerate, international_prefix: str, s
 
 
 @contextlib.contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int | None, str], None]]:
+def work_bar(what: str) -> Iterator[Callable[[int, int | None, str], None]]:
     """A bar on stderr, gone when the work ends; told what is done, of how much, and in words."""
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[words]}"))
     with Progress(*columns, TimeElapsedColumn(), console=err, transient=True) as bar:
@@ -229,7 +229,7 @@ def _print(rerate: Rerate, sums: RerateSums, json: bool) -> None:
     about.add_row("corrected", f"{sums.posted:,}")
     about.add_row("left alone", f"{sums.left_alone:,}")
     for problem, calls in sums.unpriced.items():
-        about.add_row(_PROBLEMS[problem], f"{calls:,}")
+        about.add_row(PROBLEMS[problem], f"{calls:,}")
     out.print(about)
     for title, name, rows in (
         ("in all", "", sums.totals),
@@ -264,7 +264,7 @@ def _items_table(title: str, items: Sequence[ListedItem]) -> Table:
     for column in table.columns[4:]:
         column.justify = "right"
     for item in items:
-        new = _PROBLEMS[item.problem] if item.new_cost is None else format_amount(item.new_cost)
+        new = PROBLEMS[item.problem] if item.new_cost is None else format_amount(item.new_cost)
         table.add_row(
             escape(item.call_key),
             escape(item.login),

@@ -32,8 +32,8 @@ class PastCall:
     """What pricing a call again depends on, and what it cost. `currency`: of its account, as are the amounts.
 
     `provisional`: how it ended is only assumed; a finish may still come. `rate`: as frozen, '' where there was none.
-    `covered_seconds`: what free packages paid. `margin` None: what the carrier charges is not known. `cost` None: so is
-    what the call cost. `login` '': nobody's that is known.
+    `covered_seconds`: what free packages paid. `margin` None: what the carrier charges is not known. `login` '': not
+    known.
     """
 
     bucket: int
@@ -49,7 +49,7 @@ class PastCall:
     direction: str
     started_at: datetime
     seconds: int
-    cost: Decimal | None
+    cost: Decimal
     rate: str
     provisional: bool
     covered_seconds: int = 0

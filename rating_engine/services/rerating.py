@@ -189,7 +189,6 @@ async def _item(repricing: Repricing, call: PastCall, deck_id: int) -> RerateIte
     A call that was not answered costs nothing by any deck. But where its end is only assumed, its rate has to be right,
     since a finish that comes late is charged by it.
     """
-    assert call.cost is not None  # a CDR has it
     if call.seconds == 0 and not call.provisional:
         return None
     found = await repricing.price(call)
