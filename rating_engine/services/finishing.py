@@ -81,7 +81,7 @@ class Finishing:
             details = known.details if known is not None else promised or await self._rate_anew(call, subscriber)
             end = await self._end(call, subscriber, known, details)
             saved = _saved(call, subscriber, details, end.charged)
-            request = _settlement(saved, subscriber, call.ended_at, details if known is None else None, end)
+            request = _settlement(saved, subscriber, call.ended_at, known, details, end)
             answer = await self._ledger.settle(request)
             match answer.outcome:
                 case SettleOutcome.SETTLED:
@@ -151,7 +151,12 @@ def _saved(call: FinishCall, subscriber: Subscriber, details: CallDetails, charg
 
 
 def _settlement(
-    saved: Saved, subscriber: Subscriber, ended_at: datetime | None, details: CallDetails | None, end: _End
+    saved: Saved,
+    subscriber: Subscriber,
+    ended_at: datetime | None,
+    known: OpenCall | EndedCall | None,
+    details: CallDetails,
+    end: _End,
 ) -> SettleRequest:
     return SettleRequest(
         call_key=saved.call_key,
@@ -163,11 +168,12 @@ def _settlement(
         disposition=saved.disposition,
         cause=saved.cause,
         ended_at=ended_at,
-        details=details,
+        details=details if known is None else None,
         carrier_cost=end.charged.carrier_cost,
         margin=end.charged.margin,
         covered_seconds=end.charged.covered_seconds,
         packages=end.packages,
+        rerate_id=known.rerate_id if isinstance(known, EndedCall) else None,
     )
 
 

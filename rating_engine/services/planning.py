@@ -32,7 +32,7 @@ from rating_engine.services.pricing import (
     Pricing,
     minute_price,
     tariff_versions,
-    with_multiplier,
+    with_volume,
 )
 
 CLAIM_BITS: Final = 63  # a bigint; two requests for one call never share a number
@@ -133,7 +133,7 @@ class Planning:
             routed = destination_of(routing_number, plan) if routing_number else ""
         except InvalidNumber as error:
             return Declined(DeclineReason.INVALID_DESTINATION, str(error))
-        return Dialled(digits, "" if routed == digits else routed, _origin(callerid or subscriber.callerid, plan))
+        return Dialled(digits, "" if routed == digits else routed, origin_of(callerid or subscriber.callerid, plan))
 
     async def with_packages(
         self, subscriber: Subscriber, price: Price, at: datetime, cap_seconds: int
@@ -155,7 +155,7 @@ class Planning:
         for package, state in zip(packages, states, strict=True):
             seconds = 0
             if package.kind is PackageKind.VOLUME:
-                rate = with_multiplier(rate, _step(package, state.used))
+                rate = with_volume(rate, _step(package, state.used))
             else:
                 seconds = max(0, min(state.seconds_left or 0, needed - held))
             held += seconds
@@ -351,7 +351,7 @@ def _step(package: Package, used: int) -> Decimal:
     return next((multiplier for after, multiplier in reversed(package.steps) if used >= after), Decimal(1))
 
 
-def _origin(callerid: str, plan: NumberingPlan) -> str:
+def origin_of(callerid: str, plan: NumberingPlan) -> str:
     """The caller's number in digits, '' where it is none."""
     try:
         return destination_of(callerid, plan) if callerid else ""

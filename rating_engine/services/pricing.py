@@ -65,14 +65,28 @@ class Pricing:
         """The price of a call that starts at `at` and lasts at most `cap_seconds`. Errors: Unavailable."""
         tariffs = await self._tariffs_of(subscriber, at)
         tariff = tariffs[0] if len(tariffs) == 1 else await self._deciding(tariffs, dialled, at)
-        match = None if tariff is None else await self.match(tariff, dialled, at, tariff.schedule.band_at(at))
-        if tariff is None or match is None:
+        if tariff is None:
+            return Declined(DeclineReason.NO_RATE)
+        return await self.price_in(tariff, tariffs, dialled, subscriber.currency, at, cap_seconds)
+
+    async def price_in(
+        self,
+        tariff: Tariff,
+        tariffs: tuple[Tariff, ...],
+        dialled: Dialled,
+        currency: str,
+        at: datetime,
+        cap_seconds: int,
+    ) -> Price | Declined:
+        """The same by one tariff (of those that were asked), in an account's currency. Errors: Unavailable."""
+        match = await self.match(tariff, dialled, at, tariff.schedule.band_at(at))
+        if match is None:
             return Declined(DeclineReason.NO_RATE)
         if not match.direction.accepts_length_of(dialled.destination):
             return Declined(DeclineReason.INVALID_DESTINATION, f"wrong length for {match.direction.name}")
-        exchange = await self.exchange(tariff.currency, subscriber.currency, at)
+        exchange = await self.exchange(tariff.currency, currency, at)
         if exchange is None:
-            return Declined(DeclineReason.NO_EXCHANGE_RATE, f"{tariff.currency} in {subscriber.currency} is not known")
+            return Declined(DeclineReason.NO_EXCHANGE_RATE, f"{tariff.currency} in {currency} is not known")
         rate = await self._through_bands(tariff, match, dialled, at, cap_seconds)
         return Price(tariff, tariffs, match, as_sold(rate, tariff, exchange))
 
@@ -185,9 +199,13 @@ def _as_sold(
     return Rate.from_json(sold.to_json())  # equal rates are one object, with its arithmetic prepared
 
 
-def with_multiplier(rate: Rate, multiplier: Decimal) -> Rate:
-    """The rate with every price a factor higher or lower."""
-    return replace(rate, multiplier=EXACT.multiply(rate.multiplier, multiplier).normalize(EXACT))
+def with_volume(rate: Rate, factor: Decimal) -> Rate:
+    """The rate with every price a factor higher or lower, as a volume gives it."""
+    return replace(
+        rate,
+        multiplier=EXACT.multiply(rate.multiplier, factor).normalize(EXACT),
+        volume_factor=EXACT.multiply(rate.volume_factor, factor).normalize(EXACT),
+    )
 
 
 @lru_cache(maxsize=RATES_KEPT)
