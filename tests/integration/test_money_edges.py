@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 
@@ -236,3 +236,40 @@ async def test_the_next_route_is_tried_although_the_one_tried_before_it_is_no_lo
     assert second.route_name == "b"
     await engine.charging.finish_call(finish("1", 0, attempt=2))
     assert (await engine.charging.prepare_call(prepare("1", attempt=3))).reason is DeclineReason.NO_ROUTE
+
+
+# -- prices ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("by_day", "at_night"), [("2", "1"), ("3", "1"), ("1", "3"), ("0.7", "0.1")])
+async def test_a_price_that_changes_within_a_call_has_the_factor_of_its_own_row(engine, by_day, at_night):
+    await run(
+        engine,
+        "UPDATE tariffs SET band_mode = 'split', decimals = 2",
+        "INSERT INTO tariff_bands SELECT tariff_id, 1, 'night', '{1,2,3,4,5,6,7}', '20:00', '06:00' FROM tariffs",
+        "INSERT INTO rates (deck_id, prefix, direction, band, price_1, price_n) "
+        "SELECT deck_id, prefix, direction, 'night', 0, 0 FROM rates",
+        "UPDATE rates SET price_unit = 'interval', price_1 = 0.005, price_n = 0.005, extras = format("
+        f"'{{\"multiplier\": \"%s\"}}', CASE WHEN band = '' THEN '{by_day}' ELSE '{at_night}' END)",
+        "UPDATE rate_decks SET rate_count = 2, effective_from = '2026-01-01'",
+    )
+    engine.charging._now = lambda: datetime(2026, 11, 30, 19, 59, tzinfo=UTC)
+    await engine.charging.prepare_call(prepare("1"))
+
+    saved = await engine.charging.finish_call(finish("1", 61))
+
+    exact = Decimal("0.005") * (60 * Decimal(by_day) + 1 * Decimal(at_night))
+    assert saved.cost == exact.quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+async def test_a_number_is_read_by_its_accounts_plan_though_nobody_heard_of_the_plan_yet(engine):
+    await engine.charging.prepare_call(prepare("1"))
+    await engine.charging.finish_call(finish("1", 0))
+    engine.memory.changed = lambda kind, value: None  # announcements are under way
+
+    await engine.database.fetch("INSERT INTO numbering_plans VALUES ('berlin', '00', '0', '49')")
+    await engine.database.fetch("UPDATE accounts SET numbering_plan = 'berlin'")
+    allowed = await engine.charging.prepare_call(prepare("2", "030123456"))
+
+    assert isinstance(allowed, Allowed), allowed
+    assert allowed.destination == "4930123456"
