@@ -17,7 +17,7 @@ from rating_engine.domain.reservation import PackageUse, ReserveOutcome, SettleO
 from rating_engine.runtime import Engine
 from rating_engine.services.doctor import ledger_balanced
 from tests.support.calls import finish, prepare
-from tests.support.engines import engine_on
+from tests.support.engines import engine_on, hear_nothing
 from tests.support.world import add_account, details_of, publish_deck, reserve_request, settle_request
 
 THIS_MONTH = datetime.now(UTC).date().replace(day=1)
@@ -265,10 +265,11 @@ async def test_a_price_that_changes_within_a_call_has_the_factor_of_its_own_row(
 async def test_a_number_is_read_by_its_accounts_plan_though_nobody_heard_of_the_plan_yet(engine):
     await engine.charging.prepare_call(prepare("1"))
     await engine.charging.finish_call(finish("1", 0))
-    engine.memory.changed = lambda kind, value: None  # announcements are under way
+    hear_nothing(engine)
 
     await engine.database.fetch("INSERT INTO numbering_plans VALUES ('berlin', '00', '0', '49')")
     await engine.database.fetch("UPDATE accounts SET numbering_plan = 'berlin'")
+    engine.memory.subscribers.forget("1001")
     allowed = await engine.charging.prepare_call(prepare("2", "030123456"))
 
     assert isinstance(allowed, Allowed), allowed
