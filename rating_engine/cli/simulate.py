@@ -78,37 +78,36 @@ def simulate(
     """
     with reported_errors():
         calls = _calls(cdrs, calls_from, calls_to)
-
-    async def work() -> Simulation:
-        settings = load_settings(config)
         options = DeckFileOptions(price_unit=price_unit, sheet=sheet, profile=chosen_profile(profile, config))
-        chosen: Path | int = int(deck) if deck.isdecimal() else Path(deck)
-        request = SimulationRequest(tariff, chosen, calls, login, at, options)
-        async with open_database(settings) as database:
-            with work_bar("simulating") as bar:
-
-                def show_loading(progress: Progress) -> None:
-                    bar(progress.read, progress.size, f"loading the deck, {progress.rows:,} rows")
-
-                def show(progress: SimulationProgress) -> None:
-                    bar(progress.done, progress.total, f"pricing, {progress.calls:,} calls")
-
-                return await work_out(
-                    database,
-                    settings.database_url,
-                    request,
-                    international_prefix=settings.international_prefix,
-                    on_loading=show_loading,
-                    on_progress=show,
-                )
-
-    result = run(work())
+    chosen: Path | int = int(deck) if deck.isdecimal() else Path(deck)
+    result = run(_work_out(SimulationRequest(tariff, chosen, calls, login, at, options), config))
     if json:
         print_json(_json(result, shown))
     else:
         _print(result, shown)
     if result.rejected or result.bad_rows:
         raise typer.Exit(EXIT_INCOMPLETE)
+
+
+async def _work_out(request: SimulationRequest, config: Path | None) -> Simulation:
+    settings = load_settings(config)
+    async with open_database(settings) as database:
+        with work_bar("simulating") as bar:
+
+            def show_loading(progress: Progress) -> None:
+                bar(progress.read, progress.size, f"loading the deck, {progress.rows:,} rows")
+
+            def show(progress: SimulationProgress) -> None:
+                bar(progress.done, progress.total, f"pricing, {progress.calls:,} calls")
+
+            return await work_out(
+                database,
+                settings.database_url,
+                request,
+                international_prefix=settings.international_prefix,
+                on_loading=show_loading,
+                on_progress=show,
+            )
 
 
 def _calls(cdrs: Path | None, calls_from: str | None, calls_to: str | None) -> Path | tuple[str, str]:
@@ -141,7 +140,7 @@ def _print(result: Simulation, shown: int) -> None:
 
 
 def _table(title: str, name: str, lines: Iterable[Earned]) -> Table:
-    heads = ("calls", "minutes", "", "then", "by the deck", "difference", "margin then", "by the deck")
+    heads = ("calls", "minutes", "", "then", "by the deck", "change", "margin then", "by the deck")
     table = Table(*filter(None, (name,)), *heads, title=title)
     for column in table.columns[1 if name else 0 :]:
         column.justify = "right"
