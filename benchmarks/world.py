@@ -21,8 +21,8 @@ import asyncpg
 from rating_engine.cli.engine_process import EngineProcess
 from rating_engine.demo_deck import write_demo_deck
 from rating_engine.embedded import EmbeddedServers
-from rating_engine.services.deck_import import import_deck
 from rating_engine.services.doctor import ledger_balanced
+from rating_engine.services.rate_decks.importing import import_deck
 from rating_engine.storage.migrate import migrate
 from rating_engine.storage.pool import Database
 

@@ -14,7 +14,7 @@ from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.charge import Line, LineKind
 from rating_engine.rating.money import format_amount
 from rating_engine.rating.rate import IncrementMode, Rate
-from rating_engine.services.rate_quote import Quote, quote
+from rating_engine.services.rate_decks.quote import Quote, quote
 
 _LINES: Final = {
     LineKind.CONNECT_FEE: "connect fee",

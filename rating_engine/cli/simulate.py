@@ -30,7 +30,7 @@ from rating_engine.cli.deck_files import (
 )
 from rating_engine.cli.rerate import DEFAULT_SHOWN, PROBLEMS, ShownOption, work_bar
 from rating_engine.rating.money import format_amount
-from rating_engine.services.deck_import import DeckFileOptions, Progress
+from rating_engine.services.rate_decks.importing import DeckFileOptions, Progress
 from rating_engine.services.simulation import (
     Earned,
     Simulation,

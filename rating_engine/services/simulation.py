@@ -24,10 +24,10 @@ from rating_engine.rating.numbering import destination_of
 from rating_engine.services.call_file import BadCall, CallFile, FileCall
 from rating_engine.services.call_memory import CallMemory
 from rating_engine.services.call_sources import CallSources
-from rating_engine.services.deck_import import AS_IT_IS, DeckFileOptions, Progress, loaded_for_a_while
 from rating_engine.services.planning import origin_of
 from rating_engine.services.pricing import Dialled, Pricing
-from rating_engine.services.rate_decks import RateDecks
+from rating_engine.services.rate_decks.importing import AS_IT_IS, DeckFileOptions, Progress, loaded_for_a_while
+from rating_engine.services.rate_decks.lookup import RateDecks
 from rating_engine.services.repricing import Problem, Repriced, Repricing
 from rating_engine.services.rerating import instant_of, range_said, tariff_named
 from rating_engine.storage.deck_removal import decks_kept
