@@ -62,7 +62,7 @@ SELECT reserve(0::smallint, ARRAY[ROW(
 SELECT settle(0::smallint, ARRAY[ROW(
   'pgbench/' || :client_id || '.' || :id || '/1', :account, 61, 61, 0.02033, 'ANSWER', 16, 'finish',
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-  0, '{{}}', NULL)]::settle_request[]);
+  0, '{{}}', NULL, NULL)]::settle_request[]);
 """
 
 
