@@ -336,8 +336,8 @@ CREATE TABLE package_usage (
     package_id     bigint NOT NULL,
     period_start   date NOT NULL,
     allowance      integer CHECK (allowance >= 0),
-    used           integer NOT NULL DEFAULT 0 CHECK (used >= 0),
-    held           integer NOT NULL DEFAULT 0 CHECK (held >= 0),
+    used           bigint NOT NULL DEFAULT 0 CHECK (used >= 0),  -- a reseller's thousand lines talk 2.6 billion a month
+    held           bigint NOT NULL DEFAULT 0 CHECK (held >= 0),
     PRIMARY KEY (bucket, subscriber_id, package_id, period_start),
     CHECK (used + held <= allowance)
 );
@@ -885,7 +885,7 @@ BEGIN
             ORDER BY length(prefix) DESC LIMIT 1
         ) rule ON true
         LEFT JOIN LATERAL (
-            SELECT bool_and((SELECT version FROM tariffs WHERE tariff_id = planned.id) = planned.version) AS fresh
+            SELECT bool_and(((SELECT version FROM tariffs WHERE tariff_id = planned.id) = planned.version) IS TRUE) AS fresh
             FROM unnest(r.tariffs, r.tariff_versions) AS planned(id, version)
         ) t ON true
         LEFT JOIN LATERAL (
@@ -1074,22 +1074,35 @@ CREATE TYPE settle_answer AS (
     overrun numeric             -- what was charged beyond what was held for this call
 );
 
--- What requests ask of packages by name, beyond what their calls hold or have used before.
+-- What requests ask of packages by name, beyond what their calls hold or have used before. Nothing is asked for a call
+-- of another account: that account is not locked, and the request is refused anyway.
 CREATE TYPE package_demand AS (ord bigint, account_id bigint, subscriber_id bigint, more package_use[]);
 CREATE FUNCTION demands_of(p_bucket smallint, p_requests settle_request[]) RETURNS SETOF package_demand
 LANGUAGE sql STABLE AS $$
-    SELECT r.ord, (p_requests[r.ord]).account_id,
-           COALESCE(old.subscriber_id, cdr.subscriber_id, (p_requests[r.ord]).subscriber_id),
+    SELECT r.ord, r.account_id, COALESCE(call.subscriber_id, r.subscriber_id),
            ARRAY(
                SELECT (u.package_id, u.period_start, GREATEST(u.seconds - COALESCE(had.seconds, 0), 0))::package_use
-               FROM unnest((p_requests[r.ord]).packages) u
-               LEFT JOIN unnest(COALESCE(old.packages, cdr.packages)) had
+               FROM unnest(r.packages) u
+               LEFT JOIN unnest(call.packages) had
                  ON had.package_id = u.package_id AND had.period_start = u.period_start)
-    FROM generate_subscripts(p_requests, 1) AS r(ord)
-    LEFT JOIN reservations old ON old.bucket = p_bucket AND old.call_key = (p_requests[r.ord]).call_key
-    LEFT JOIN cdrs cdr ON cdr.bucket = p_bucket AND cdr.call_key = (p_requests[r.ord]).call_key
-    WHERE cardinality((p_requests[r.ord]).packages) > 0
-    ORDER BY 2, 1
+    FROM (
+        SELECT ord, (request).call_key, (request).account_id, (request).subscriber_id, (request).packages
+        FROM (SELECT ord, p_requests[ord] AS request FROM generate_subscripts(p_requests, 1) AS ord OFFSET 0) AS each
+    ) AS r
+    LEFT JOIN LATERAL (
+        SELECT account_id, subscriber_id, packages FROM reservations
+        WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
+    ) AS old ON true
+    LEFT JOIN LATERAL (
+        SELECT account_id, subscriber_id, packages FROM cdrs
+        WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
+    ) AS cdr ON true
+    CROSS JOIN LATERAL (
+        SELECT COALESCE(old.account_id, cdr.account_id) AS account_id, COALESCE(old.packages, cdr.packages) AS packages,
+               COALESCE(old.subscriber_id, cdr.subscriber_id) AS subscriber_id
+    ) AS call
+    WHERE cardinality(r.packages) > 0 AND (call.account_id = r.account_id) IS NOT FALSE
+    ORDER BY r.account_id, r.ord
 $$;
 
 -- A batch names a call key at most once (storage/ledger sees to it).
@@ -1271,7 +1284,8 @@ BEGIN
         WHERE bucket = p_bucket AND account_id = changed[i];
     END LOOP;
     FOR i IN 1 .. COALESCE(cardinality(routes), 0) LOOP
-        UPDATE route_load SET open_calls = open_calls - fewer[i] WHERE route_id = routes[i];
+        -- A counter that was mended wrong is for the doctor to find: no end of a call may fail by it.
+        UPDATE route_load SET open_calls = GREATEST(open_calls - fewer[i], 0) WHERE route_id = routes[i];
     END LOOP;
     RETURN answers;
 END $$;
@@ -1284,7 +1298,8 @@ LANGUAGE sql AS $$
     FROM unnest(settle(p_bucket, ARRAY(
         SELECT (call_key, account_id, 0, 0, 0, 'EXPIRED', 0, 'expired', NULL,
                 NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-                CASE WHEN carrier_rate <> '' THEN 0 END, NULL, 0, '{}', NULL, NULL)::settle_request
+                CASE WHEN carrier_rate <> '' THEN 0 END, CASE WHEN carrier_rate <> '' AND carrier_exchange IS NOT NULL THEN 0 END,
+                0, '{}', NULL, NULL)::settle_request
         FROM reservations
         WHERE bucket = p_bucket AND expires_at <= now() AND answered_at IS NULL
         ORDER BY expires_at LIMIT p_limit

@@ -19,7 +19,7 @@ from rating_engine.domain.account import Subscriber
 from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason, PrepareCall
 from rating_engine.domain.reservation import CallDetails, PackageUse, ReserveRequest
 from rating_engine.domain.tariff import Package, PackageKind, Route, Tariff
-from rating_engine.rating.charge import charge, max_charge, min_charge, price_per_minute
+from rating_engine.rating.charge import charge, max_charge, max_duration, min_charge, price_per_minute
 from rating_engine.rating.lcr import Offer, admits, ordered, refusal
 from rating_engine.rating.number import InvalidNumber, normalise_callerid
 from rating_engine.rating.numbering import NumberingPlan, destination_of
@@ -222,7 +222,7 @@ class Planning:
             price.tariff.routes,
         )
         untried = [each for each in order if each.route.name not in tried]
-        unknown = max(0, call.call_key.attempt - 1 - len(order) + len(untried))
+        unknown = max(0, call.call_key.attempt - 1 - sum(1 for name in tried if name))
         left = [each for each in untried[unknown:] if each.route.route_id not in full]
         if left:
             return paying[left[0].route.name]
@@ -251,6 +251,9 @@ class Planning:
         quota = self._wants_quota(subscriber, call.call_key.exchange)
         slice_seconds = min(cap, self._policy.quota_seconds) if quota else cap
         minimum = min_charge(rate)
+        maximum = max(minimum, max_charge(rate, slice_seconds))
+        # A slice may pay for more than it says: what packages cover, and increments, go on beyond it.
+        lasts = max(slice_seconds, max_duration(rate, maximum, cap)) if quota else cap
         asked = (*price.tariffs, *(() if chosen.cost_tariff is None else (chosen.cost_tariff,)))
         request = ReserveRequest(
             call_key=call.call_key,
@@ -258,11 +261,11 @@ class Planning:
             account_id=subscriber.account_id,
             subscriber_version=subscriber.version,
             minimum=minimum,
-            maximum=max(minimum, max_charge(rate, slice_seconds)),
+            maximum=maximum,
             price_per_minute=price_per_minute(rate),
             quota=quota,
             cap_seconds=cap,
-            lifetime_seconds=slice_seconds + self._policy.reservation_grace_seconds,
+            lifetime_seconds=lasts + self._policy.reservation_grace_seconds,
             route_prefix=chosen.route.dial_prefix,
             details=_details(call.call_key, subscriber, call.callerid, dialled, price, chosen, rate, packages),
             tariffs=tariff_versions(asked),
