@@ -1,4 +1,4 @@
-"""The end of a call is charged whatever stands beside it: huge volumes, absurd carriers, counters that were mended wrong.
+"""The end of a call is charged whatever stands beside it: huge volumes, absurd carriers, counters mended wrong.
 
 And what a plan was made from is checked, also where it is no more.
 """
