@@ -817,6 +817,13 @@ CREATE TYPE reserve_answer AS (
     granted numeric
 );
 
+-- One account may prepare a call whose key another one is finishing, unprepared: no row lock keeps them apart, and the
+-- key would be open and ended for ever. So who makes a call locks its key, before accounts and in one order.
+CREATE FUNCTION lock_call_keys(p_call_keys text[]) RETURNS void LANGUAGE sql AS $$
+    SELECT pg_advisory_xact_lock(hash)
+    FROM (SELECT DISTINCT hashtextextended(call_key, 0) AS hash FROM unnest(p_call_keys) AS call_key ORDER BY 1) AS keys
+$$;
+
 -- How both functions are written. Accounts are locked in the order of their ids, so that two batches cannot deadlock,
 -- and each account once, however many of the batch's calls share it. Rows are looked up by LATERAL (... OFFSET 0), and
 -- accounts updated one by one, each by its primary key: a join would leave the planner a choice, and on the statistics
@@ -839,6 +846,7 @@ DECLARE
     written    integer;
     limited    bigint[] := ARRAY(SELECT DISTINCT r.route_id FROM unnest(p_requests) r WHERE r.route_id IS NOT NULL ORDER BY 1);
 BEGIN
+    PERFORM lock_call_keys(ARRAY(SELECT r.call_key FROM unnest(p_requests) r));
     PERFORM FROM accounts a
       WHERE a.bucket = p_bucket AND a.account_id = ANY (ARRAY(SELECT r.account_id FROM unnest(p_requests) r))
       ORDER BY a.account_id FOR NO KEY UPDATE;
@@ -1116,6 +1124,7 @@ DECLARE
     settlement   package_settlement;
     settlements  package_settlement[];
 BEGIN
+    PERFORM lock_call_keys(ARRAY(SELECT r.call_key FROM unnest(p_requests) r WHERE r.rate IS NOT NULL));
     PERFORM FROM accounts a
       WHERE a.bucket = p_bucket AND a.account_id = ANY (ARRAY(SELECT r.account_id FROM unnest(p_requests) r))
       ORDER BY a.account_id FOR NO KEY UPDATE;

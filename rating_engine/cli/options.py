@@ -85,7 +85,7 @@ def list_(
             escape(option.tariff),
             str(option.position),
             option.effective_from.strftime("%Y-%m-%d %H:%M:%SZ"),
-            "revoked" if option.effective_to is None else option.effective_to.strftime("%Y-%m-%d %H:%M:%SZ"),
+            "until revoked" if option.effective_to is None else option.effective_to.strftime("%Y-%m-%d %H:%M:%SZ"),
             yes_no(option.in_force),
         )
     out.print(table)

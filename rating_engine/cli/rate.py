@@ -13,8 +13,8 @@ from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, op
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.charge import Line, LineKind
 from rating_engine.rating.money import format_amount
-from rating_engine.rating.rate import Rate
-from rating_engine.services.rate_quote import Quote, quote
+from rating_engine.rating.rate import IncrementMode, Rate
+from rating_engine.services.rate_decks.quote import Quote, quote
 
 _LINES: Final = {
     LineKind.CONNECT_FEE: "connect fee",
@@ -74,7 +74,7 @@ def _print_quote(found: Quote) -> None:
     match, charged = found.match, found.charge
     direction = f" ({escape(match.direction.name)})" if match.direction.name else ""
     out.print(
-        f"{found.destination} on {escape(found.tariff)}: prefix {match.prefix}{direction}, {rate_words(match.rate)}",
+        f"{found.destination} on {escape(found.tariff)}: prefix {match.prefix}{direction}, {rate_words(charged.rate)}",
         highlight=False,
         soft_wrap=True,
     )
@@ -92,16 +92,23 @@ def _print_quote(found: Quote) -> None:
 
 
 def rate_words(rate: Rate) -> str:
-    """A rate in one line."""
+    """A rate in one line: what its table of lines does not say by itself."""
     prices = format_amount(rate.price_1)
     if rate.price_n != rate.price_1:
         prices += f" then {format_amount(rate.price_n)}"
-    words = f"{prices} per {rate.price_unit}, {rate.interval_1}/{rate.interval_n}"
-    if rate.free_seconds:
-        words += f", {rate.free_seconds} s free"
-    if rate.grace_period:
-        words += f", {rate.grace_period} s grace"
-    return words
+    factor = "" if rate.multiplier == 1 else f" x {format_amount(rate.multiplier)}"
+    said = [f"{prices}{factor} per {rate.price_unit}, {rate.interval_1}/{rate.interval_n}"]
+    if rate.increment_mode is IncrementMode.TOTAL:
+        said.append("the whole call rounded up")
+    if rate.tiers:
+        said.append(f"after {len(rate.tiers)} tiers")
+    said += [f"from second {change.at_second} {format_amount(change.price_n)}" for change in rate.changes]
+    for seconds, word in ((rate.free_seconds, "free"), (rate.grace_period, "grace"), (rate.added_seconds, "added")):
+        if seconds:
+            said.append(f"{seconds} s {word}")
+    if rate.minimum_charge:
+        said.append(f"at least {format_amount(rate.minimum_charge)}")
+    return ", ".join(said)
 
 
 def _quote_json(found: Quote) -> dict[str, Any]:

@@ -155,10 +155,10 @@ def post_(rerate_id: IdArgument, json: JsonOption = False, config: ConfigOption 
     if json:
         print_json({"id": rerate_id, "corrected": done.corrected, "left_alone": done.left_alone})
     else:
-        out.print(f"{done.corrected:,} calls corrected", highlight=False)
+        out.print(f"calls corrected: {done.corrected:,}", highlight=False)
         if done.left_alone:
             out.print(
-                f"[bold yellow]Left alone: {done.left_alone:,} calls[/] whose CDRs changed since they were read, see"
+                f"[bold yellow]Left alone: {done.left_alone:,},[/] whose CDRs changed since they were read; see"
                 f" rating-engine rerate show {rerate_id}",
                 soft_wrap=True,
                 highlight=False,

@@ -30,7 +30,7 @@ from rating_engine.cli.deck_files import (
 )
 from rating_engine.cli.rerate import DEFAULT_SHOWN, PROBLEMS, ShownOption, work_bar
 from rating_engine.rating.money import format_amount
-from rating_engine.services.deck_import import DeckFileOptions, Progress
+from rating_engine.services.rate_decks.importing import DeckFileOptions, Progress
 from rating_engine.services.simulation import (
     Earned,
     Simulation,
@@ -42,29 +42,36 @@ from rating_engine.services.simulation import simulate as work_out
 SECONDS_A_MINUTE: Final = 60
 
 
+DeckArgument = Annotated[
+    str, typer.Argument(metavar="DECK", help="A file, CSV or XLSX, or a number for a kept version.")
+]
+CdrsArgument = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[CDRS]",
+        help="Calls of a CSV file: start, destination, seconds; caller, login. If not given, those of the database that"
+        " the tariff priced.",
+    ),
+]
+AtOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHEN",
+        help="As of when the deck's rates count, where they have dates; if not given, when it comes into force.",
+    ),
+]
+
+
 def simulate(
-    deck: Annotated[str, typer.Argument(metavar="DECK", help="A file, CSV or XLSX, or a number for a kept version.")],
+    deck: DeckArgument,
     tariff: Annotated[str, typer.Option(help="Whose deck it would be: its settings count.")],
-    cdrs: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="[CDRS]",
-            help="Calls of a CSV file: start, destination, seconds; caller, login. If not given, those of the database"
-            " that the tariff priced.",
-        ),
-    ] = None,
+    cdrs: CdrsArgument = None,
     calls_from: Annotated[
         str | None, typer.Option("--from", metavar="WHEN", help="Calls of the database that began then or later.")
     ] = None,
     calls_to: Annotated[str | None, typer.Option("--to", metavar="WHEN", help="And before this.")] = None,
     login: Annotated[str | None, typer.Option(help="Only the calls of this login.")] = None,
-    at: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WHEN",
-            help="As of when the deck's rates count, where they have dates; if not given, when it comes into force.",
-        ),
-    ] = None,
+    at: AtOption = None,
     price_unit: PriceUnitOption = None,
     sheet: SheetOption = None,
     profile: ProfileOption = None,
@@ -78,37 +85,36 @@ def simulate(
     """
     with reported_errors():
         calls = _calls(cdrs, calls_from, calls_to)
-
-    async def work() -> Simulation:
-        settings = load_settings(config)
         options = DeckFileOptions(price_unit=price_unit, sheet=sheet, profile=chosen_profile(profile, config))
-        chosen: Path | int = int(deck) if deck.isdecimal() else Path(deck)
-        request = SimulationRequest(tariff, chosen, calls, login, at, options)
-        async with open_database(settings) as database:
-            with work_bar("simulating") as bar:
-
-                def show_loading(progress: Progress) -> None:
-                    bar(progress.read, progress.size, f"loading the deck, {progress.rows:,} rows")
-
-                def show(progress: SimulationProgress) -> None:
-                    bar(progress.done, progress.total, f"pricing, {progress.calls:,} calls")
-
-                return await work_out(
-                    database,
-                    settings.database_url,
-                    request,
-                    international_prefix=settings.international_prefix,
-                    on_loading=show_loading,
-                    on_progress=show,
-                )
-
-    result = run(work())
+    chosen: Path | int = int(deck) if deck.isdecimal() else Path(deck)
+    result = run(_work(SimulationRequest(tariff, chosen, calls, login, at, options), config))
     if json:
         print_json(_json(result, shown))
     else:
         _print(result, shown)
     if result.rejected or result.bad_rows:
         raise typer.Exit(EXIT_INCOMPLETE)
+
+
+async def _work(request: SimulationRequest, config: Path | None) -> Simulation:
+    settings = load_settings(config)
+    async with open_database(settings) as database:
+        with work_bar("simulating") as bar:
+
+            def show_loading(progress: Progress) -> None:
+                bar(progress.read, progress.size, f"loading the deck, {progress.rows:,} rows")
+
+            def show(progress: SimulationProgress) -> None:
+                bar(progress.done, progress.total, f"pricing, {progress.calls:,} calls")
+
+            return await work_out(
+                database,
+                settings.database_url,
+                request,
+                international_prefix=settings.international_prefix,
+                on_loading=show_loading,
+                on_progress=show,
+            )
 
 
 def _calls(cdrs: Path | None, calls_from: str | None, calls_to: str | None) -> Path | tuple[str, str]:
@@ -128,20 +134,21 @@ def _print(result: Simulation, shown: int) -> None:
     if result.unserved:
         lines = sorted(result.unserved.values(), key=lambda line: -line.then)
         out.print(_table("not served, and so not counted above", "why", lines))
-    notes = [
-        (result.unanswered, "calls were not answered, and earn nothing"),
-        (result.rejected, "rows of the deck were not taken"),
-        (result.bad_rows, "rows of the calls were not taken"),
-    ]
-    for count, words in notes:
+    notes = {
+        "calls not answered, which earn nothing": result.unanswered,
+        "calls that had no price then, and earned nothing": result.unpriced_then,
+        "rows of the deck not taken": result.rejected,
+        "rows of the calls not taken": result.bad_rows,
+    }
+    for words, count in notes.items():
         if count:
-            out.print(f"{count:,} {words}", highlight=False)
+            out.print(f"{words}: {count:,}", highlight=False)
     for bad in result.bad:
         out.print(f"  line {bad.line}: {escape(bad.problem)}", highlight=False, soft_wrap=True)
 
 
 def _table(title: str, name: str, lines: Iterable[Earned]) -> Table:
-    heads = ("calls", "minutes", "", "then", "by the deck", "difference", "margin then", "by the deck")
+    heads = ("calls", "minutes", "", "then", "by the deck", "change", "margin then", "by the deck")
     table = Table(*filter(None, (name,)), *heads, title=title)
     for column in table.columns[1 if name else 0 :]:
         column.justify = "right"
@@ -173,6 +180,7 @@ def _json(result: Simulation, shown: int) -> dict[str, Any]:
         "by_direction": [{"direction": line.name, **_earned_json(line)} for line in result.largest(shown)],
         "not_served": [{"problem": line.name, **_earned_json(line)} for line in result.unserved.values()],
         "unanswered": result.unanswered,
+        "unpriced_then": result.unpriced_then,
         "rejected_rates": result.rejected,
         "rejected_calls": result.bad_rows,
         "rejected": [{"line": bad.line, "problem": bad.problem} for bad in result.bad],

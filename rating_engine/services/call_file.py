@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Final
 
 from rating_engine.domain.errors import InvalidRequest
-from rating_engine.services.deck_timing import instant_said
+from rating_engine.services.rate_decks.timing import instant_said
 
 MAX_SECONDS: Final = 31 * 86_400  # no call lasts a month
 DELIMITERS: Final = (",", ";", "\t", "|")

@@ -19,7 +19,7 @@ from rating_engine.domain.tariff import PublishedDeck, Tariff
 from rating_engine.rating.matching import EVER_SINCE
 from rating_engine.rating.rate import Rate
 from rating_engine.services.call_memory import CallMemory
-from rating_engine.services.deck_timing import instant_said
+from rating_engine.services.rate_decks.timing import instant_said
 from rating_engine.services.repricing import Problem, Repriced, Repricing
 from rating_engine.storage import rerates as store
 from rating_engine.storage.deck_removal import decks_kept

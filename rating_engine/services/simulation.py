@@ -24,10 +24,10 @@ from rating_engine.rating.numbering import destination_of
 from rating_engine.services.call_file import BadCall, CallFile, FileCall
 from rating_engine.services.call_memory import CallMemory
 from rating_engine.services.call_sources import CallSources
-from rating_engine.services.deck_import import AS_IT_IS, DeckFileOptions, Progress, loaded_for_a_while
 from rating_engine.services.planning import origin_of
 from rating_engine.services.pricing import Dialled, Pricing
-from rating_engine.services.rate_decks import RateDecks
+from rating_engine.services.rate_decks.importing import AS_IT_IS, DeckFileOptions, Progress, loaded_for_a_while
+from rating_engine.services.rate_decks.lookup import RateDecks
 from rating_engine.services.repricing import Problem, Repriced, Repricing
 from rating_engine.services.rerating import instant_of, range_said, tariff_named
 from rating_engine.storage.deck_removal import decks_kept
@@ -77,7 +77,9 @@ class Earned:
 @dataclass(slots=True)
 class Simulation:
     """What came out. `served`: by currency and direction; `unserved`: by currency and problem, earned then, not by the
-    deck. `rates_at`: as of when the deck's rates count. Rows of a file that are no calls are counted, the first named.
+    deck. `unpriced_then`: calls among both that had no price when they were made, and earned nothing. `rates_at`: as of
+    when the deck's rates count. `rejected`: rows of the deck's file. Rows of a file that are no calls are counted, the
+    first named.
     """
 
     tariff: str
@@ -85,6 +87,7 @@ class Simulation:
     rates_at: datetime
     rejected: int = 0
     unanswered: int = 0
+    unpriced_then: int = 0
     served: dict[tuple[str, str], Earned] = field(default_factory=dict)
     unserved: dict[tuple[str, str], Earned] = field(default_factory=dict)
     bad_rows: int = 0
@@ -214,6 +217,7 @@ def _as_of(sources: CallSources, decks: RateDecks, rates_at: datetime) -> CallSo
 
 
 def _count(result: Simulation, call: PastCall, found: Repriced | Problem) -> None:
+    result.unpriced_then += not call.rate
     if isinstance(found, Problem):
         key = call.currency, found.value
         result.unserved.setdefault(key, Earned(*key)).add(call, Decimal(0))
@@ -285,6 +289,6 @@ async def _past_call(
         started_at=row.started_at,
         seconds=row.seconds,
         cost=Decimal(0) if isinstance(price, Declined) else charge(price.rate, row.seconds).cost,
-        rate="",
+        rate="" if isinstance(price, Declined) else price.rate.to_json(),
         provisional=False,
     )

@@ -19,7 +19,7 @@ from rating_engine.storage.pool import Database
 PORTION: Final = 5_000  # CDRs gone through at a time: some 10 MB where all of them are wanted
 
 # The limit is a constant: of a parameter the planner would think it a tenth of the table, and sort all of that.
-_PORTION: Final = f"""
+PORTION_QUERY: Final = f"""
     WITH portion AS MATERIALIZED (
         SELECT * FROM cdrs WHERE (bucket, call_key) > ($1::smallint, $2::text) ORDER BY bucket, call_key LIMIT {PORTION}
     ), last AS (
@@ -56,7 +56,7 @@ class Portion:
 async def read_portion(database: Database, wanted: CallRange, after: CallPosition) -> Portion | None:
     """The next portion after a position; None where no CDR comes after it. Errors: Unavailable."""
     rows = await database.fetch(
-        _PORTION,
+        PORTION_QUERY,
         after.bucket,
         after.call_key,
         wanted.tariff_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -11,6 +12,7 @@ from rating_engine.domain.account import Subscriber
 from rating_engine.domain.reservation import PackageUse, SettleOutcome
 from rating_engine.storage.ledger import Ledger
 from rating_engine.storage.package_usage import package_states
+from rating_engine.storage.past_calls import PORTION_QUERY
 from rating_engine.storage.pool import Database
 from tests.integration.test_money_edges import THIS_MONTH
 from tests.support.world import Deck, add_account, details_of, publish_deck, reserve_request, settle_request
@@ -57,6 +59,20 @@ async def test_a_call_is_looked_up_by_its_key_in_a_table_without_statistics(data
 
     assert f"{table}_pkey" in plan
     assert "Index Cond: ((bucket = '0'::smallint) AND (call_key = 'x'::text))" in plan
+
+
+async def test_cdrs_are_gone_through_by_their_key_a_portion_at_a_time(database: Database) -> None:
+    await database.fetch(
+        "INSERT INTO cdrs SELECT 0, md5(n::text), 1, 1, 'settled', 'finish', 'pbx', 1, '', '49', '', '', 1, 1, '',"
+        " '', 'EUR', 1, 1, 1, 0, 0, 'ANSWER', 16, now(), NULL, now() FROM generate_series(1, 60000) n"
+    )
+    await database.fetch("ANALYZE cdrs")
+    range_ = (1, datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC), None, "")
+    rows = await database.fetch(f"EXPLAIN {PORTION_QUERY}", 0, "8", *range_)
+    plan = "\n".join(row[0] for row in rows)
+
+    assert "Index Scan using cdrs_pkey on cdrs" in plan
+    assert "Seq Scan on cdrs" not in plan
 
 
 @pytest.mark.parametrize("analysed", ["before", "after"])

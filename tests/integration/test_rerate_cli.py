@@ -74,7 +74,7 @@ async def test_a_posting_says_by_its_exit_status_that_calls_were_left_alone(data
     done = await asyncio.to_thread(commands.run, "rerate", "post", "2")
 
     assert done.returncode == 2
-    assert "Left alone: 1 calls" in done.stdout
+    assert "Left alone: 1," in done.stdout
 
 
 async def test_a_posting_that_is_killed_goes_on_and_corrects_every_account_exactly_once(

@@ -135,7 +135,7 @@ async def test_calls_of_a_file_earned_what_the_deck_in_force_at_their_start_made
 
     (total,) = result.totals()
     assert (total.calls, total.then, total.by_deck) == (3, Decimal("0.9"), Decimal("2.25"))
-    assert result.unanswered == 1
+    assert (result.unanswered, result.unpriced_then) == (1, 1)
     assert [(bad.line, bad.problem.split(":")[0]) for bad in result.bad] == [
         (7, "start"), (8, "destination"), (9, "seconds"), (10, "login"),
     ]  # fmt: skip
@@ -178,7 +178,7 @@ async def test_the_command_shows_tables_and_tells_machines_the_same(database, da
 
     shown = await asyncio.to_thread(commands.run, *asked)
     assert shown.returncode == 2, shown.stderr  # a row contradicts another one
-    for words in ("Germany", "1.5", "1.35", "0.45", "the deck has no rate", "1 rows of the deck were not taken"):
+    for words in ("Germany", "1.5", "1.35", "0.45", "the deck has no rate", "rows of the deck not taken: 1"):
         assert words in shown.stdout
     found = await asyncio.to_thread(
         commands.json, "simulate", "1", "--tariff", "retail", "--from", "2026-03-02", "--to", "2026-03-03"

@@ -1,7 +1,7 @@
 """`rates import`: a file becomes a version of a tariff's deck, now or at an instant ahead, or changes nothing.
 
 The file is read in pieces beside PostgreSQL, which stores what was read before; a bad row goes to FILE.rejected.csv and
-the others go on. See services/deck_filling and storage/deck_load for what happens to the rows.
+the others go on. See services/rate_decks/filling and storage/deck_load for what happens to the rows.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from typing import Final
 
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.rate import PriceUnit
-from rating_engine.services.deck_file.dates import zone_of
-from rating_engine.services.deck_file.layout import BAND_PRICES, Column
-from rating_engine.services.deck_file.opening import open_deck
-from rating_engine.services.deck_file.profile import NO_PROFILE, DeckProfile
-from rating_engine.services.deck_file.reading import DeckReading
-from rating_engine.services.deck_file.rejects import RejectedRows
-from rating_engine.services.deck_file.rows import RowChecker
-from rating_engine.services.deck_file.source import DeckSource
-from rating_engine.services.deck_file.terms import DeckTerms
-from rating_engine.services.deck_filling import EmptyDeck, Filling, Phase, Progress
-from rating_engine.services.deck_timing import instant_ahead, instant_said
-from rating_engine.services.deck_versions import DeckDifference, compare
+from rating_engine.services.rate_decks.file.dates import zone_of
+from rating_engine.services.rate_decks.file.layout import BAND_PRICES, Column
+from rating_engine.services.rate_decks.file.opening import open_deck
+from rating_engine.services.rate_decks.file.profile import NO_PROFILE, DeckProfile
+from rating_engine.services.rate_decks.file.reading import DeckReading
+from rating_engine.services.rate_decks.file.rejects import RejectedRows
+from rating_engine.services.rate_decks.file.rows import RowChecker
+from rating_engine.services.rate_decks.file.source import DeckSource
+from rating_engine.services.rate_decks.file.terms import DeckTerms
+from rating_engine.services.rate_decks.filling import EmptyDeck, Filling, Phase, Progress
+from rating_engine.services.rate_decks.timing import instant_ahead, instant_said
+from rating_engine.services.rate_decks.versions import DeckDifference, compare
 from rating_engine.storage.deck_delta import DeltaCounts
 from rating_engine.storage.deck_load import Ahead, DeckLoad, begin_load
 from rating_engine.storage.deck_versions import DeckVersion, find_version, next_switch

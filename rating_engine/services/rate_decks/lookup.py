@@ -23,7 +23,7 @@ from typing import Final
 from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.tariff import Direction, PublishedDeck, RateMatch, Tariff
 from rating_engine.rating.matching import CandidateRate, choose
-from rating_engine.services.deck_regions import RegionMemory, region, regions_of, significant
+from rating_engine.services.rate_decks.regions import RegionMemory, region, regions_of, significant
 from rating_engine.services.single_flight import SingleFlight
 from rating_engine.storage import rate_decks as store
 from rating_engine.storage.pool import Questions
