@@ -336,8 +336,8 @@ CREATE TABLE package_usage (
     package_id     bigint NOT NULL,
     period_start   date NOT NULL,
     allowance      integer CHECK (allowance >= 0),
-    used           integer NOT NULL DEFAULT 0 CHECK (used >= 0),
-    held           integer NOT NULL DEFAULT 0 CHECK (held >= 0),
+    used           bigint NOT NULL DEFAULT 0 CHECK (used >= 0),  -- a reseller's thousand lines talk 2.6 billion a month
+    held           bigint NOT NULL DEFAULT 0 CHECK (held >= 0),
     PRIMARY KEY (bucket, subscriber_id, package_id, period_start),
     CHECK (used + held <= allowance)
 );
@@ -487,6 +487,7 @@ CREATE TABLE cdrs (
     carrier_cost      numeric(20, 6),       -- in the carrier's currency; NULL: not known
     margin            numeric(20, 6),       -- cost less the carrier's cost, in the account's currency; NULL: not known
     packages          package_use[] NOT NULL DEFAULT '{}',  -- what it used of packages
+    rerate_id         bigint,               -- the re-rating that corrected it last; NULL: none did
     PRIMARY KEY (bucket, call_key)
 );
 CREATE INDEX cdrs_by_account ON cdrs (account_id, ended_at);
@@ -519,6 +520,52 @@ BEGIN
 END $$;
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+---------------------------------------------------------------------------------------------------------------
+-- Re-rating: past calls priced by another deck, shown first, posted then
+
+-- `version`: of the tariff when it was begun. The last three say how far reading has come: by the primary key of cdrs.
+CREATE TABLE rerates (
+    rerate_id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tariff_id       bigint NOT NULL REFERENCES tariffs,
+    tariff_version  integer NOT NULL,
+    deck_id         bigint NOT NULL,
+    deck_version    integer NOT NULL,
+    calls_from      timestamptz NOT NULL,                  -- of calls that were prepared in [calls_from, calls_to)
+    calls_to        timestamptz NOT NULL CHECK (calls_to > calls_from),
+    subscriber_id   bigint,                                -- whose calls; NULL: everybody's
+    prefix          text COLLATE "C" NOT NULL DEFAULT '' CHECK (prefix ~ '^[0-9]{0,32}$'),  -- of their destinations
+    state           text NOT NULL DEFAULT 'reading' CHECK (state IN ('reading', 'open', 'posted', 'discarded')),
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    calls           bigint NOT NULL DEFAULT 0,             -- found so far
+    last_bucket     smallint NOT NULL DEFAULT -1,
+    last_call_key   text COLLATE "C" NOT NULL DEFAULT ''
+);
+
+-- What becomes of a call: what it was charged, and the rest as its CDR will say. `new_cost` NULL: it cannot be priced,
+-- `problem` says why, and nothing is posted of it. `changed`: its CDR was no longer what it was when it was read, so it
+-- was left alone.
+CREATE TABLE rerate_items (
+    bucket          smallint NOT NULL,
+    rerate_id       bigint NOT NULL,
+    call_key        text COLLATE "C" NOT NULL,
+    account_id      bigint NOT NULL,
+    subscriber_id   bigint NOT NULL,
+    currency        text NOT NULL,
+    destination     text NOT NULL,
+    seconds         integer NOT NULL,
+    old_cost        numeric(20, 6) NOT NULL,
+    new_cost        numeric(20, 6) CHECK (new_cost >= 0),
+    billed_seconds  integer NOT NULL DEFAULT 0,
+    rate            text NOT NULL DEFAULT '',
+    deck_id         bigint NOT NULL DEFAULT 0,
+    prefix          text NOT NULL DEFAULT '',
+    direction       text NOT NULL DEFAULT '',
+    problem         text NOT NULL DEFAULT '' CHECK ((problem = '') = (new_cost IS NOT NULL)),
+    changed         boolean NOT NULL DEFAULT false,
+    posted_at       timestamptz,
+    PRIMARY KEY (bucket, rerate_id, call_key)
+);
 
 ---------------------------------------------------------------------------------------------------------------
 -- Changes are announced, so that a cached copy is dropped at once. The announcement is for speed alone: reserve()
@@ -735,16 +782,20 @@ BEGIN
         AND p.period_start = u.period_start;
 END $$;
 
--- One more call by a route that is limited and locked; whether it may.
+-- One more call by a route that is limited and locked; whether it may. The second is that of the lock, not of the
+-- transaction's begin: who waited would count in a second that is over. A second of the future, left by a clock that was
+-- ahead, is as any other that is not this one.
 CREATE FUNCTION take_route(p_route_id bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    this_second  timestamptz := date_trunc('second', clock_timestamp());
 BEGIN
     UPDATE route_load l
-      SET open_calls = l.open_calls + 1, started_in = date_trunc('second', now()),
-          started = 1 + CASE WHEN l.started_in = date_trunc('second', now()) THEN l.started ELSE 0 END
+      SET open_calls = l.open_calls + 1, started_in = this_second,
+          started = 1 + CASE WHEN l.started_in = this_second THEN l.started ELSE 0 END
       FROM routes r
       WHERE l.route_id = p_route_id AND r.route_id = p_route_id AND r.enabled
         AND (l.open_calls < r.max_calls) IS NOT FALSE
-        AND (l.started_in < date_trunc('second', now()) OR l.started < r.max_calls_per_second) IS NOT FALSE;
+        AND (l.started_in <> this_second OR l.started < r.max_calls_per_second) IS NOT FALSE;
     RETURN FOUND;
 END $$;
 
@@ -770,6 +821,13 @@ CREATE TYPE reserve_answer AS (
     granted numeric
 );
 
+-- One account may prepare a call whose key another one is finishing, unprepared: no row lock keeps them apart, and the
+-- key would be open and ended for ever. So who makes a call locks its key, before accounts and in one order.
+CREATE FUNCTION lock_call_keys(p_call_keys text[]) RETURNS void LANGUAGE sql AS $$
+    SELECT pg_advisory_xact_lock(hash)
+    FROM (SELECT DISTINCT hashtextextended(call_key, 0) AS hash FROM unnest(p_call_keys) AS call_key ORDER BY 1) AS keys
+$$;
+
 -- How both functions are written. Accounts are locked in the order of their ids, so that two batches cannot deadlock,
 -- and each account once, however many of the batch's calls share it. Rows are looked up by LATERAL (... OFFSET 0), and
 -- accounts updated one by one, each by its primary key: a join would leave the planner a choice, and on the statistics
@@ -792,6 +850,7 @@ DECLARE
     written    integer;
     limited    bigint[] := ARRAY(SELECT DISTINCT r.route_id FROM unnest(p_requests) r WHERE r.route_id IS NOT NULL ORDER BY 1);
 BEGIN
+    PERFORM lock_call_keys(ARRAY(SELECT r.call_key FROM unnest(p_requests) r));
     PERFORM FROM accounts a
       WHERE a.bucket = p_bucket AND a.account_id = ANY (ARRAY(SELECT r.account_id FROM unnest(p_requests) r))
       ORDER BY a.account_id FOR NO KEY UPDATE;
@@ -830,7 +889,9 @@ BEGIN
             ORDER BY length(prefix) DESC LIMIT 1
         ) rule ON true
         LEFT JOIN LATERAL (
-            SELECT bool_and((SELECT version FROM tariffs WHERE tariff_id = planned.id) = planned.version) AS fresh
+            -- NULL, which bool_and passes over, would be a tariff that is gone.
+            SELECT bool_and(COALESCE((SELECT version FROM tariffs WHERE tariff_id = planned.id) = planned.version, false))
+                   AS fresh
             FROM unnest(r.tariffs, r.tariff_versions) AS planned(id, version)
         ) t ON true
         LEFT JOIN LATERAL (
@@ -1011,28 +1072,38 @@ CREATE TYPE settle_request AS (
     carrier_cost numeric, margin numeric,  -- of this end, NULL: not known
     covered_seconds integer,    -- billed ones that packages paid
     packages package_use[],     -- exactly what it used of them; empty: covered_seconds, out of what the reservation holds
-    claim bigint                -- source abandoned: of the request whose reservation it is
+    claim bigint,               -- source abandoned: of the request whose reservation it is
+    rerate_id bigint            -- of the CDR whose rate it is charged by; NULL: it was not corrected, or is not there
 );
 CREATE TYPE settle_answer AS (
     outcome text,               -- settled, repeated, conflict, still_open, unknown, package_taken (ask for less of it)
     overrun numeric             -- what was charged beyond what was held for this call
 );
 
--- What requests ask of packages by name, beyond what their calls hold or have used before.
+-- What requests ask of packages by name, beyond what their calls hold or have used before. Nothing for a call of another
+-- account, under whose lock its packages are.
 CREATE TYPE package_demand AS (ord bigint, account_id bigint, subscriber_id bigint, more package_use[]);
 CREATE FUNCTION demands_of(p_bucket smallint, p_requests settle_request[]) RETURNS SETOF package_demand
 LANGUAGE sql STABLE AS $$
-    SELECT r.ord, (p_requests[r.ord]).account_id,
-           COALESCE(old.subscriber_id, cdr.subscriber_id, (p_requests[r.ord]).subscriber_id),
+    SELECT r.ord, r.account_id, COALESCE(old.subscriber_id, cdr.subscriber_id, r.subscriber_id),
            ARRAY(
                SELECT (u.package_id, u.period_start, GREATEST(u.seconds - COALESCE(had.seconds, 0), 0))::package_use
-               FROM unnest((p_requests[r.ord]).packages) u
+               FROM unnest(r.packages) u
                LEFT JOIN unnest(COALESCE(old.packages, cdr.packages)) had
                  ON had.package_id = u.package_id AND had.period_start = u.period_start)
-    FROM generate_subscripts(p_requests, 1) AS r(ord)
-    LEFT JOIN reservations old ON old.bucket = p_bucket AND old.call_key = (p_requests[r.ord]).call_key
-    LEFT JOIN cdrs cdr ON cdr.bucket = p_bucket AND cdr.call_key = (p_requests[r.ord]).call_key
-    WHERE cardinality((p_requests[r.ord]).packages) > 0
+    FROM (
+        SELECT n.ord, (p_requests[n.ord]).call_key, (p_requests[n.ord]).account_id, (p_requests[n.ord]).subscriber_id,
+               (p_requests[n.ord]).packages
+        FROM generate_subscripts(p_requests, 1) AS n(ord)
+    ) AS r
+    LEFT JOIN LATERAL (
+        SELECT account_id, subscriber_id, packages FROM reservations
+        WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
+    ) old ON true
+    LEFT JOIN LATERAL (
+        SELECT account_id, subscriber_id, packages FROM cdrs WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
+    ) cdr ON true
+    WHERE cardinality(r.packages) > 0 AND COALESCE(old.account_id, cdr.account_id, r.account_id) = r.account_id
     ORDER BY 2, 1
 $$;
 
@@ -1055,6 +1126,7 @@ DECLARE
     settlement   package_settlement;
     settlements  package_settlement[];
 BEGIN
+    PERFORM lock_call_keys(ARRAY(SELECT r.call_key FROM unnest(p_requests) r WHERE r.rate IS NOT NULL));
     PERFORM FROM accounts a
       WHERE a.bucket = p_bucket AND a.account_id = ANY (ARRAY(SELECT r.account_id FROM unnest(p_requests) r))
       ORDER BY a.account_id FOR NO KEY UPDATE;
@@ -1104,6 +1176,7 @@ BEGIN
                    ELSE r.source
                END AS source,
                COALESCE(cdr.cost, 0) AS charged_before,
+               cdr.seconds > 0 AS was_charged,  -- if it cost anything then: a correction may have made that nothing
                CASE WHEN a.unlimited THEN 0
                     ELSE GREATEST(r.cost - COALESCE(old.held, 0) - COALESCE(cdr.cost, 0), 0) END AS overrun,
                CASE
@@ -1117,6 +1190,9 @@ BEGIN
                    WHEN old.account_id IS NOT NULL THEN 'settled'
                    WHEN cdr.account_id IS NULL THEN CASE WHEN r.rate IS NULL THEN 'unknown' ELSE 'settled' END
                    WHEN r.source <> 'finish' THEN 'repeated'
+                   -- Another rate is frozen since it was looked up: look again.
+                   WHEN cdr.source IN ('expired', 'reconciled', 'abandoned') AND cdr.rerate_id IS DISTINCT FROM r.rerate_id
+                        THEN 'unknown'
                    -- It counts on what a reservation held of packages, which was freed: look again.
                    WHEN cdr.source IN ('expired', 'reconciled', 'abandoned') AND r.covered_seconds > 0
                         AND cardinality(r.packages) = 0 THEN 'unknown'
@@ -1129,7 +1205,7 @@ BEGIN
                 call_key, account_id, seconds, billed_seconds, cost, disposition, cause, source, ended_at, subscriber_id,
                 exchange, attempt, callerid, destination, direction, prefix, tariff_id, deck_id, rate, route_name,
                 routing_number, carrier_rate, carrier_currency, carrier_exchange, carrier_cost, margin, covered_seconds,
-                packages, claim, ord)
+                packages, claim, rerate_id, ord)
         LEFT JOIN LATERAL (
             SELECT balance, currency, unlimited(accounts) AS unlimited FROM accounts
             WHERE bucket = p_bucket AND account_id = r.account_id OFFSET 0
@@ -1138,7 +1214,7 @@ BEGIN
             SELECT * FROM reservations WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
         ) old ON true
         LEFT JOIN LATERAL (
-            SELECT account_id, subscriber_id, state, source, seconds, cost, packages FROM cdrs
+            SELECT account_id, subscriber_id, state, source, seconds, cost, packages, rerate_id FROM cdrs
             WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
         ) cdr ON true
     ), done AS (
@@ -1170,7 +1246,7 @@ BEGIN
         RETURNING cdrs.call_key
     ), entry AS (
         INSERT INTO ledger_entries (bucket, account_id, kind, amount, balance_after, call_key)
-        SELECT p_bucket, account_id, (CASE WHEN charged_before > 0 THEN 'correction' ELSE 'charge' END)::ledger_entry_kind,
+        SELECT p_bucket, account_id, (CASE WHEN was_charged THEN 'correction' ELSE 'charge' END)::ledger_entry_kind,
                -due, balance - sum(due) OVER (PARTITION BY account_id ORDER BY ord), call_key
         FROM done WHERE due <> 0 ORDER BY account_id, ord
     ), change AS (
@@ -1210,7 +1286,8 @@ BEGIN
         WHERE bucket = p_bucket AND account_id = changed[i];
     END LOOP;
     FOR i IN 1 .. COALESCE(cardinality(routes), 0) LOOP
-        UPDATE route_load SET open_calls = open_calls - fewer[i] WHERE route_id = routes[i];
+        -- A counter that was mended wrong is for the doctor to find: no end of a call may fail by it.
+        UPDATE route_load SET open_calls = GREATEST(open_calls - fewer[i], 0) WHERE route_id = routes[i];
     END LOOP;
     RETURN answers;
 END $$;
@@ -1223,7 +1300,8 @@ LANGUAGE sql AS $$
     FROM unnest(settle(p_bucket, ARRAY(
         SELECT (call_key, account_id, 0, 0, 0, 'EXPIRED', 0, 'expired', NULL,
                 NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-                CASE WHEN carrier_rate <> '' THEN 0 END, NULL, 0, '{}', NULL)::settle_request
+                CASE WHEN carrier_rate <> '' THEN 0 END, CASE WHEN carrier_rate <> '' AND carrier_exchange IS NOT NULL THEN 0 END,
+                0, '{}', NULL, NULL)::settle_request
         FROM reservations
         WHERE bucket = p_bucket AND expires_at <= now() AND answered_at IS NULL
         ORDER BY expires_at LIMIT p_limit
@@ -1341,4 +1419,103 @@ BEGIN
         UPDATE accounts SET balance = balance - p_price WHERE bucket = p_bucket AND account_id = p_account_id;
     END IF;
     RETURN ROW('switched', account.balance - p_price)::switch_answer;
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
+-- correct_calls: posts what a re-rating found of some calls. A call is corrected at most once by a re-rating, however
+-- often it is asked for: its item is marked in the transaction that posts its entry, and the entry's reference is of
+-- this re-rating and call. What calls held and what limits count as spent is not touched: these calls are of the past.
+-- A batch names a call key at most once. Locks as in settle().
+
+CREATE TYPE correction_answer AS (
+    outcome text,               -- corrected, repeated (before), changed (its CDR is not as it was read: left alone),
+                                -- unpriced, closed (the re-rating is not open), unknown
+    amount numeric              -- what the account got; below zero what it paid
+);
+
+CREATE FUNCTION correct_calls(p_bucket smallint, p_rerate_id bigint, p_call_keys text[]) RETURNS correction_answer[]
+LANGUAGE plpgsql SET enable_seqscan = off AS $$
+DECLARE
+    answers  correction_answer[];
+    wanted   bigint;
+    written  bigint;
+    changed  bigint[];          -- accounts, and what each gets
+    amounts  numeric[];
+    is_open  boolean;
+BEGIN
+    PERFORM FROM accounts a
+      WHERE a.bucket = p_bucket AND a.account_id = ANY (ARRAY(
+          SELECT i.account_id FROM rerate_items i
+          WHERE i.bucket = p_bucket AND i.rerate_id = p_rerate_id AND i.call_key = ANY (p_call_keys)))
+      ORDER BY a.account_id FOR NO KEY UPDATE;
+    -- It is not discarded while this runs.
+    PERFORM FROM rerates WHERE rerate_id = p_rerate_id AND state = 'open' FOR SHARE;
+    is_open := FOUND;
+
+    WITH item AS MATERIALIZED (
+        SELECT k.ord, k.call_key, i.account_id, i.old_cost, i.new_cost, i.billed_seconds, i.rate, i.deck_id, i.prefix,
+               i.direction, i.old_cost - i.new_cost AS amount, a.balance, a.unlimited,
+               CASE
+                   WHEN i.account_id IS NULL OR a.balance IS NULL THEN 'unknown'
+                   WHEN i.posted_at IS NOT NULL THEN 'repeated'
+                   WHEN NOT is_open THEN 'closed'
+                   WHEN i.new_cost IS NULL THEN 'unpriced'
+                   WHEN (cdr.account_id, cdr.seconds, cdr.cost) IS DISTINCT FROM (i.account_id, i.seconds, i.old_cost)
+                        THEN 'changed'
+                   ELSE 'corrected'
+               END AS outcome
+        FROM unnest(p_call_keys) WITH ORDINALITY AS k(call_key, ord)
+        LEFT JOIN LATERAL (
+            SELECT * FROM rerate_items
+            WHERE bucket = p_bucket AND rerate_id = p_rerate_id AND call_key = k.call_key OFFSET 0
+        ) i ON true
+        LEFT JOIN LATERAL (
+            SELECT account_id, seconds, cost FROM cdrs WHERE bucket = p_bucket AND call_key = k.call_key OFFSET 0
+        ) cdr ON true
+        LEFT JOIN LATERAL (
+            SELECT balance, unlimited(accounts) AS unlimited FROM accounts
+            WHERE bucket = p_bucket AND account_id = i.account_id OFFSET 0
+        ) a ON true
+    ), done AS (
+        SELECT * FROM item WHERE outcome = 'corrected'
+    ), cdr AS (
+        -- The overrun as settle() has it of a late end. What had no rate has one now.
+        UPDATE cdrs SET
+            cost = d.new_cost, billed_seconds = d.billed_seconds, rate = d.rate, deck_id = d.deck_id, prefix = d.prefix,
+            direction = d.direction, margin = cdrs.margin - d.amount, rerate_id = p_rerate_id,
+            overrun = GREATEST(cdrs.overrun - CASE WHEN d.unlimited THEN 0 ELSE d.amount END, 0),
+            source = CASE WHEN cdrs.source = 'unrated' THEN 'unreserved' ELSE cdrs.source END
+        FROM done d
+        WHERE cdrs.bucket = p_bucket AND cdrs.call_key = d.call_key
+          AND cdrs.call_key = ANY (ARRAY(SELECT call_key FROM done))
+        RETURNING cdrs.call_key
+    ), marked AS (
+        UPDATE rerate_items i SET
+            posted_at = CASE WHEN item.outcome = 'corrected' THEN now() END, changed = item.outcome = 'changed'
+        FROM item
+        WHERE i.bucket = p_bucket AND i.rerate_id = p_rerate_id AND i.call_key = item.call_key
+          AND i.call_key = ANY (p_call_keys) AND item.outcome IN ('corrected', 'changed')
+    ), entry AS (
+        INSERT INTO ledger_entries (bucket, account_id, kind, amount, balance_after, call_key, reference)
+        SELECT p_bucket, account_id, 'correction', amount,
+               balance + sum(amount) OVER (PARTITION BY account_id ORDER BY ord), call_key,
+               'rerate ' || p_rerate_id || ' ' || CASE WHEN length(call_key) <= 160 THEN call_key
+                                                       ELSE encode(sha256(convert_to(call_key, 'UTF8')), 'hex') END
+        FROM done WHERE amount <> 0 ORDER BY account_id, ord
+    ), change AS (
+        SELECT account_id, sum(amount) AS amount FROM done GROUP BY account_id
+    )
+    SELECT array_agg((outcome, CASE WHEN outcome = 'corrected' THEN amount ELSE 0 END)::correction_answer ORDER BY ord),
+           count(*) FILTER (WHERE outcome = 'corrected'), (SELECT count(*) FROM cdr),
+           (SELECT array_agg(account_id ORDER BY account_id) FROM change),
+           (SELECT array_agg(amount ORDER BY account_id) FROM change)
+      INTO answers, wanted, written, changed, amounts
+      FROM item;
+    IF written <> wanted THEN
+        RAISE SQLSTATE '40001' USING MESSAGE = 'a CDR was changed meanwhile';
+    END IF;
+    FOR i IN 1 .. COALESCE(cardinality(changed), 0) LOOP
+        UPDATE accounts SET balance = balance + amounts[i] WHERE bucket = p_bucket AND account_id = changed[i];
+    END LOOP;
+    RETURN answers;
 END $$;

@@ -34,8 +34,8 @@ import psutil
 import structlog
 
 from rating_engine.embedded import EmbeddedServers
-from rating_engine.services.deck_import import import_deck
-from rating_engine.services.rate_decks import MEMORY_ENTRIES, Level, RateDecks
+from rating_engine.services.rate_decks.importing import import_deck
+from rating_engine.services.rate_decks.lookup import MEMORY_ENTRIES, Level, RateDecks
 from rating_engine.storage.migrate import migrate
 from rating_engine.storage.pool import Database
 from rating_engine.storage.rate_cache import RateCache

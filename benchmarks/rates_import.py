@@ -23,7 +23,7 @@ from typing import Final
 import asyncpg
 
 from rating_engine.embedded import EmbeddedServers
-from rating_engine.services.deck_import import import_deck
+from rating_engine.services.rate_decks.importing import import_deck
 from rating_engine.storage.migrate import migrate
 
 AIM: Final = 0.4  # of bare COPY

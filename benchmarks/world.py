@@ -21,8 +21,8 @@ import asyncpg
 from rating_engine.cli.engine_process import EngineProcess
 from rating_engine.demo_deck import write_demo_deck
 from rating_engine.embedded import EmbeddedServers
-from rating_engine.services.deck_import import import_deck
 from rating_engine.services.doctor import ledger_balanced
+from rating_engine.services.rate_decks.importing import import_deck
 from rating_engine.storage.migrate import migrate
 from rating_engine.storage.pool import Database
 
@@ -62,7 +62,7 @@ SELECT reserve(0::smallint, ARRAY[ROW(
 SELECT settle(0::smallint, ARRAY[ROW(
   'pgbench/' || :client_id || '.' || :id || '/1', :account, 61, 61, 0.02033, 'ANSWER', 16, 'finish',
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-  0, '{{}}', NULL)]::settle_request[]);
+  0, '{{}}', NULL, NULL)]::settle_request[]);
 """
 
 

@@ -25,10 +25,12 @@ from rating_engine.cli.rate_diff import diff
 from rating_engine.cli.rate_import import import_
 from rating_engine.cli.rate_versions import export, history, rollback, withdraw
 from rating_engine.cli.rates import rates_app
+from rating_engine.cli.rerate import rerate_app
 from rating_engine.cli.route_figures import load, quality
 from rating_engine.cli.route_try import try_
 from rating_engine.cli.routes import routes_app
 from rating_engine.cli.serve import migrate, serve
+from rating_engine.cli.simulate import simulate
 from rating_engine.cli.tariffs import tariffs_app
 from rating_engine.telemetry.logs import configure_logging
 
@@ -76,6 +78,10 @@ routes_app.command("try", epilog="Example: rating-engine routes try 79010000001 
 routes_app.command(epilog="Example: rating-engine routes load")(load)
 routes_app.command(epilog="Example: rating-engine routes quality --window 86400")(quality)
 app.command(epilog="Example: rating-engine direction RussiaMobile --min-len 11 --max-len 11")(direction)
+app.add_typer(rerate_app, name="rerate")
+app.command(epilog="Example: rating-engine simulate new.csv --tariff retail --from 2026-11-01 --to 2026-11-08")(
+    simulate
+)
 app.command(epilog="Example: rating-engine call --login 1001 79010000001 --seconds 61")(call)
 app.command(epilog="Example: rating-engine calls --reconciled --limit 20")(calls)
 app.command("import-from", epilog="Example: rating-engine import-from a2billing dump.sql --dry-run")(import_from)

@@ -30,8 +30,8 @@ from rating_engine.domain.account import AccountState
 from rating_engine.domain.errors import RatingEngineError
 from rating_engine.embedded import EmbeddedServers
 from rating_engine.services.accounts import Accounts
-from rating_engine.services.deck_import import import_deck
 from rating_engine.services.doctor import examine
+from rating_engine.services.rate_decks.importing import import_deck
 from rating_engine.storage.migrate import migrate
 from rating_engine.storage.pool import Database
 

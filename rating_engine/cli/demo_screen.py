@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 
 from rating_engine.cli.common import CommandError
 from rating_engine.cli.demo_calls import Exchange
-from rating_engine.services.deck_import import Progress as ImportProgress
+from rating_engine.services.rate_decks.importing import Progress as ImportProgress
 
 STEP_COLUMNS: Final = 70  # the seconds of every step stand below each other, on a terminal of 80 columns
 

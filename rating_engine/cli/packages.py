@@ -118,26 +118,14 @@ def usage(
     if not found:
         say(f"{login} has no packages: neither its tariff nor its options have any")
         return
-    table = Table(
-        "package",
-        "of",
-        "from",
-        "to (not included)",
-        "allowance",
-        "carried",
-        "used",
-        "held",
-        "left",
-        title=escape(login),
-    )
-    for position in range(4, 9):
-        table.columns[position].justify = "right"
+    table = Table("package", "until", "gives", "carried", "used", "held", "left", title=escape(login))
+    table.columns[1].no_wrap = True
+    for column in table.columns[2:]:
+        column.justify = "right"
     for one in found:
         is_volume = one.allowance is None
         table.add_row(
-            escape(one.package.name),
-            escape(one.package.tariff),
-            one.begins.isoformat(),
+            f"{escape(one.package.name)} of {escape(one.package.tariff)}",
             one.ends.isoformat(),
             times(one.multiplier) if one.allowance is None else minutes_words(one.allowance),
             "" if is_volume else minutes_words(one.carried),

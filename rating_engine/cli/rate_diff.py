@@ -33,8 +33,8 @@ from rating_engine.cli.deck_files import (
 )
 from rating_engine.cli.rate_versions import TariffArgument
 from rating_engine.rating.money import format_amount
-from rating_engine.services.deck_import import DeckFileOptions, compare_file
-from rating_engine.services.deck_versions import DeckDifference, Kind, compare_versions
+from rating_engine.services.rate_decks.importing import DeckFileOptions, compare_file
+from rating_engine.services.rate_decks.versions import DeckDifference, Kind, compare_versions
 from rating_engine.settings import Settings
 from rating_engine.storage.deck_versions import DeckVersion, Difference
 

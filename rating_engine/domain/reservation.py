@@ -148,7 +148,8 @@ class SettleRequest:
 
     `ended_at` None: now. `claim`: where the source is ABANDONED, that of the request whose reservation it was.
     `carrier_cost`: in the carrier's currency; None: not known, as `margin`. `covered_seconds`: billed ones that
-    packages paid; `packages`: exactly how many each, empty: out of what the reservation holds.
+    packages paid; `packages`: exactly how many each, empty: out of what the reservation holds. `rerate_id`: of the CDR
+    whose rate it is charged by, where a late end takes the place of what a CDR assumed.
     """
 
     call_key: CallKey
@@ -167,6 +168,7 @@ class SettleRequest:
     margin: Decimal | None = None
     covered_seconds: int = 0
     packages: tuple[PackageUse, ...] = ()
+    rerate_id: int | None = None
 
 
 class SettleOutcome(StrEnum):
@@ -207,7 +209,10 @@ class OpenCall:
 
 @dataclass(frozen=True, slots=True)
 class EndedCall:
-    """A call with a CDR. `provisional`: no finish was heard yet; one that comes late corrects what was assumed."""
+    """A call with a CDR. `provisional`: no finish was heard yet; one that comes late corrects what was assumed.
+
+    `rerate_id`: the re-rating that gave it the rate it has; None: it is the one that was frozen when it began.
+    """
 
     account_id: int
     provisional: bool
@@ -217,3 +222,4 @@ class EndedCall:
     disposition: str
     cause: int
     details: CallDetails
+    rerate_id: int | None = None

@@ -88,6 +88,7 @@ class Rate:
     start, as billed time runs from the call's start, free seconds included; the first interval is the rate's own.
     `covered_seconds`: the first so many billed seconds are paid by packages and cost nothing, in parts of an increment
     too; fees are paid. With `waived_fees` a call that is covered whole costs nothing at all.
+    `volume_factor`: what volume steps gave, a part of `multiplier` already: a call that is re-rated keeps it.
 
     Prices and fees are Decimal, int or text, from 0 to below 10^10, with at most 8 decimals: NUMERIC(18,8).
     Raises InvalidRate naming the field. Sources: the rate of the tenant billing REST document; what A2Billing,
@@ -120,6 +121,7 @@ class Rate:
     changes: tuple[Change, ...]
     covered_seconds: int
     waived_fees: bool
+    volume_factor: Decimal
     _terms: Terms | None = field(repr=False, compare=False, init=False)
     _json: str | None = field(repr=False, compare=False, init=False)
 
@@ -152,6 +154,7 @@ class Rate:
         changes: Sequence[Change | dict[str, Any]] = (),
         covered_seconds: int = 0,
         waived_fees: bool = False,
+        volume_factor: Amount = 1,
     ) -> None:
         given = locals()
         put = object.__setattr__  # the way past `frozen`, for construction alone
@@ -166,6 +169,7 @@ class Rate:
         put(self, "tiers", tiers_from(tiers))
         put(self, "changes", changes_from(changes))
         put(self, "waived_fees", checks.yes_or_no("waived_fees", waived_fees))
+        put(self, "volume_factor", checks.multiplier("volume_factor", volume_factor))
         if round_up_above and round_up_to <= round_up_above:
             raise InvalidRate("round_up_to", "must be above round_up_above")
         if self.block_charge and not block_seconds:
@@ -195,7 +199,7 @@ class Rate:
         return _parse(text)
 
 
-_AMOUNTS: Final = frozenset({*_PRICES, "multiplier"})
+_AMOUNTS: Final = frozenset({*_PRICES, "multiplier", "volume_factor"})
 _PARTS: Final = frozenset({"tiers", "changes"})
 _FIELDS: Final = frozenset(name for name in Rate.__dataclass_fields__ if not name.startswith("_"))
 

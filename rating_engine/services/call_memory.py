@@ -22,7 +22,7 @@ from rating_engine.services.directory import (
     RouteBook,
     SubscriberDirectory,
 )
-from rating_engine.services.rate_decks import MEMORY_ENTRIES, Level, RateDecks
+from rating_engine.services.rate_decks.lookup import MEMORY_ENTRIES, Level, RateDecks
 from rating_engine.storage.exchange_rates import load_exchange_rates
 from rating_engine.storage.numbering import load_numbering
 from rating_engine.storage.package_usage import package_states

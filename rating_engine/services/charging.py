@@ -44,7 +44,7 @@ from rating_engine.services.finish_spool import FinishSpool
 from rating_engine.services.finishing import Finishing
 from rating_engine.services.offline_calls import OfflineCalls
 from rating_engine.services.planning import ChargingPolicy, Plan, Planning
-from rating_engine.services.rate_decks import RateDecks
+from rating_engine.services.rate_decks.lookup import RateDecks
 from rating_engine.services.remembered_calls import RememberedCalls
 from rating_engine.services.watched_exchanges import UnwatchedCalls
 from rating_engine.storage.ledger import Ledger

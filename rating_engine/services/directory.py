@@ -125,8 +125,18 @@ class NumberingBook:
         self._known = Remembered(load, may_remember=may_remember)
 
     async def plan_of(self, name: str | None) -> NumberingPlan:
-        """The plan of an account; None: that of the settings. Errors: Unavailable."""
-        return self._default if name is None else (await self._known.get())[0].get(name, self._default)
+        """The plan of an account; None: that of the settings. Errors: Unavailable.
+
+        One that is not known came after the others were read, since no account has a plan that is not there: its
+        announcement is on its way, and numbers read by another plan would be other numbers.
+        """
+        if name is None:
+            return self._default
+        plan = (await self._known.get())[0].get(name)
+        if plan is None:
+            self._known.forget()
+            plan = (await self._known.get())[0].get(name)
+        return self._default if plan is None else plan
 
     async def aliases_of(self, own: Mapping[str, str]) -> Mapping[str, str]:
         """Everybody's aliases with a subscriber's own before them. Errors: Unavailable."""

@@ -81,7 +81,7 @@ class Finishing:
             details = known.details if known is not None else promised or await self._rate_anew(call, subscriber)
             end = await self._end(call, subscriber, known, details)
             saved = _saved(call, subscriber, details, end.charged)
-            request = _settlement(saved, subscriber, call.ended_at, details if known is None else None, end)
+            request = _settlement(saved, subscriber, call.ended_at, known, details, end)
             answer = await self._ledger.settle(request)
             match answer.outcome:
                 case SettleOutcome.SETTLED:
@@ -121,14 +121,18 @@ class Finishing:
         )
         uses: list[PackageUse] = []
         left = charged.billed_seconds
+        available = 0
         for use, state in zip(details.packages, states, strict=True):
             # What this call holds, or had used by an earlier account of its end, is its own to use.
             mine = 0 if known is None or state.seconds_left is None else use.seconds
-            seconds = min(left, (state.seconds_left or 0) + mine)
+            usable = (state.seconds_left or 0) + mine
+            available += usable
+            seconds = min(left, usable)
             left -= seconds
             uses.append(replace(use, seconds=seconds))
-        used = sum(use.seconds for use in uses)
-        rate = replace(Rate.from_json(details.rate), covered_seconds=used)
+        # All that could be used, also where nothing is billed: then the fees of the call are waived as they were
+        # promised.
+        rate = replace(Rate.from_json(details.rate), covered_seconds=available)
         charged = charge_call(rate.to_json(), details.carrier_rate, details.carrier_exchange, call.seconds)
         return _End(charged, tuple(uses))
 
@@ -151,7 +155,12 @@ def _saved(call: FinishCall, subscriber: Subscriber, details: CallDetails, charg
 
 
 def _settlement(
-    saved: Saved, subscriber: Subscriber, ended_at: datetime | None, details: CallDetails | None, end: _End
+    saved: Saved,
+    subscriber: Subscriber,
+    ended_at: datetime | None,
+    known: OpenCall | EndedCall | None,
+    details: CallDetails,
+    end: _End,
 ) -> SettleRequest:
     return SettleRequest(
         call_key=saved.call_key,
@@ -163,11 +172,12 @@ def _settlement(
         disposition=saved.disposition,
         cause=saved.cause,
         ended_at=ended_at,
-        details=details,
+        details=details if known is None else None,
         carrier_cost=end.charged.carrier_cost,
         margin=end.charged.margin,
         covered_seconds=end.charged.covered_seconds,
         packages=end.packages,
+        rerate_id=known.rerate_id if isinstance(known, EndedCall) else None,
     )
 
 

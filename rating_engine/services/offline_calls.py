@@ -27,7 +27,7 @@ from rating_engine.rating.rate import Rate
 from rating_engine.services.call_memory import CallMemory
 from rating_engine.services.call_sources import CallSources
 from rating_engine.services.directory import Numbering
-from rating_engine.services.rate_decks import DeckSnapshot
+from rating_engine.services.rate_decks.lookup import DeckSnapshot
 from rating_engine.storage.offline import OfflineAccount
 from rating_engine.storage.package_usage import PackageState
 from rating_engine.storage.promises import Promise, Promises

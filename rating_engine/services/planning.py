@@ -19,7 +19,7 @@ from rating_engine.domain.account import Subscriber
 from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason, PrepareCall
 from rating_engine.domain.reservation import CallDetails, PackageUse, ReserveRequest
 from rating_engine.domain.tariff import Package, PackageKind, Route, Tariff
-from rating_engine.rating.charge import charge, max_charge, min_charge, price_per_minute
+from rating_engine.rating.charge import charge, max_charge, max_duration, min_charge, price_per_minute
 from rating_engine.rating.lcr import Offer, admits, ordered, refusal
 from rating_engine.rating.number import InvalidNumber, normalise_callerid
 from rating_engine.rating.numbering import NumberingPlan, destination_of
@@ -32,7 +32,7 @@ from rating_engine.services.pricing import (
     Pricing,
     minute_price,
     tariff_versions,
-    with_multiplier,
+    with_volume,
 )
 
 CLAIM_BITS: Final = 63  # a bigint; two requests for one call never share a number
@@ -133,7 +133,7 @@ class Planning:
             routed = destination_of(routing_number, plan) if routing_number else ""
         except InvalidNumber as error:
             return Declined(DeclineReason.INVALID_DESTINATION, str(error))
-        return Dialled(digits, "" if routed == digits else routed, _origin(callerid or subscriber.callerid, plan))
+        return Dialled(digits, "" if routed == digits else routed, origin_of(callerid or subscriber.callerid, plan))
 
     async def with_packages(
         self, subscriber: Subscriber, price: Price, at: datetime, cap_seconds: int
@@ -155,7 +155,7 @@ class Planning:
         for package, state in zip(packages, states, strict=True):
             seconds = 0
             if package.kind is PackageKind.VOLUME:
-                rate = with_multiplier(rate, _step(package, state.used))
+                rate = with_volume(rate, _step(package, state.used))
             else:
                 seconds = max(0, min(state.seconds_left or 0, needed - held))
             held += seconds
@@ -222,7 +222,7 @@ class Planning:
             price.tariff.routes,
         )
         untried = [each for each in order if each.route.name not in tried]
-        unknown = max(0, call.call_key.attempt - 1 - len(order) + len(untried))
+        unknown = max(0, call.call_key.attempt - 1 - sum(1 for name in tried if name))
         left = [each for each in untried[unknown:] if each.route.route_id not in full]
         if left:
             return paying[left[0].route.name]
@@ -251,6 +251,9 @@ class Planning:
         quota = self._wants_quota(subscriber, call.call_key.exchange)
         slice_seconds = min(cap, self._policy.quota_seconds) if quota else cap
         minimum = min_charge(rate)
+        maximum = max(minimum, max_charge(rate, slice_seconds))
+        # A slice may pay for more than it says: what packages cover, and increments, go on beyond it.
+        lasts = max(slice_seconds, max_duration(rate, maximum, cap)) if quota else cap
         asked = (*price.tariffs, *(() if chosen.cost_tariff is None else (chosen.cost_tariff,)))
         request = ReserveRequest(
             call_key=call.call_key,
@@ -258,11 +261,11 @@ class Planning:
             account_id=subscriber.account_id,
             subscriber_version=subscriber.version,
             minimum=minimum,
-            maximum=max(minimum, max_charge(rate, slice_seconds)),
+            maximum=maximum,
             price_per_minute=price_per_minute(rate),
             quota=quota,
             cap_seconds=cap,
-            lifetime_seconds=slice_seconds + self._policy.reservation_grace_seconds,
+            lifetime_seconds=lasts + self._policy.reservation_grace_seconds,
             route_prefix=chosen.route.dial_prefix,
             details=_details(call.call_key, subscriber, call.callerid, dialled, price, chosen, rate, packages),
             tariffs=tariff_versions(asked),
@@ -351,7 +354,7 @@ def _step(package: Package, used: int) -> Decimal:
     return next((multiplier for after, multiplier in reversed(package.steps) if used >= after), Decimal(1))
 
 
-def _origin(callerid: str, plan: NumberingPlan) -> str:
+def origin_of(callerid: str, plan: NumberingPlan) -> str:
     """The caller's number in digits, '' where it is none."""
     try:
         return destination_of(callerid, plan) if callerid else ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
 from functools import lru_cache
 from typing import Final
@@ -18,13 +18,15 @@ from rating_engine.domain.account import Subscriber
 from rating_engine.domain.outcomes import Declined, DeclineReason
 from rating_engine.domain.tariff import BandMode, RateMatch, Tariff
 from rating_engine.rating.charge import charge
-from rating_engine.rating.money import EXACT
+from rating_engine.rating.checks import MAX_MULTIPLIER_DIGITS
 from rating_engine.rating.parts import MAX_CHANGES
 from rating_engine.rating.rate import Change, DurationRounding, IncrementMode, Rate
 from rating_engine.services.call_sources import CallSources
 
 RATES_KEPT: Final = 4_096  # as many as parsed rates: those in use
 MINUTE: Final = 60  # seconds of the call that prices are compared by
+FACTORS: Final = Context(prec=MAX_MULTIPLIER_DIGITS, rounding=ROUND_HALF_UP)
+FACTORS_UP: Final = Context(prec=MAX_MULTIPLIER_DIGITS, rounding=ROUND_CEILING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +67,28 @@ class Pricing:
         """The price of a call that starts at `at` and lasts at most `cap_seconds`. Errors: Unavailable."""
         tariffs = await self._tariffs_of(subscriber, at)
         tariff = tariffs[0] if len(tariffs) == 1 else await self._deciding(tariffs, dialled, at)
-        match = None if tariff is None else await self.match(tariff, dialled, at, tariff.schedule.band_at(at))
-        if tariff is None or match is None:
+        if tariff is None:
+            return Declined(DeclineReason.NO_RATE)
+        return await self.price_in(tariff, tariffs, dialled, subscriber.currency, at, cap_seconds)
+
+    async def price_in(
+        self,
+        tariff: Tariff,
+        tariffs: tuple[Tariff, ...],
+        dialled: Dialled,
+        currency: str,
+        at: datetime,
+        cap_seconds: int,
+    ) -> Price | Declined:
+        """The same by one tariff (of those that were asked), in an account's currency. Errors: Unavailable."""
+        match = await self.match(tariff, dialled, at, tariff.schedule.band_at(at))
+        if match is None:
             return Declined(DeclineReason.NO_RATE)
         if not match.direction.accepts_length_of(dialled.destination):
             return Declined(DeclineReason.INVALID_DESTINATION, f"wrong length for {match.direction.name}")
-        exchange = await self.exchange(tariff.currency, subscriber.currency, at)
+        exchange = await self.exchange(tariff.currency, currency, at)
         if exchange is None:
-            return Declined(DeclineReason.NO_EXCHANGE_RATE, f"{tariff.currency} in {subscriber.currency} is not known")
+            return Declined(DeclineReason.NO_EXCHANGE_RATE, f"{tariff.currency} in {currency} is not known")
         rate = await self._through_bands(tariff, match, dialled, at, cap_seconds)
         return Price(tariff, tariffs, match, as_sold(rate, tariff, exchange))
 
@@ -139,7 +155,7 @@ class Pricing:
                 present = later.rate
                 if len(changes) == MAX_CHANGES:
                     break  # a call that long goes on at the last price
-                changes.append(Change(second, present.price_n, present.price_unit, present.interval_n))
+                changes.append(_change(second, present, match.rate))
         return replace(match.rate, changes=tuple(changes)) if changes else match.rate
 
 
@@ -149,12 +165,28 @@ def priced_number(tariff: Tariff, dialled: Dialled) -> str:
 
 
 def _goes_on_as(rate: Rate) -> tuple[object, ...]:
-    return rate.price_n, rate.price_unit, rate.interval_n
+    return rate.price_n, rate.price_unit, rate.interval_n, rate.multiplier
+
+
+def _change(second: int, rate: Rate, first: Rate) -> Change:
+    """From this second on the price of `rate`, in a call whose every price has the multiplier of its `first` rate.
+
+    What has no end as a decimal is rounded up at the last digit that a factor has: so halves of a cent still are.
+    """
+    factor = Decimal(1)
+    if rate.multiplier != first.multiplier:
+        factor = FACTORS_UP.divide(rate.multiplier, first.multiplier)
+    return Change(second, rate.price_n, rate.price_unit, rate.interval_n, factor)
+
+
+def _product(one: Decimal, other: Decimal) -> Decimal:
+    """Of two factors; exact up to the forty digits that a rate has for it, rounded beyond: many volumes need more."""
+    return FACTORS.multiply(one, other).normalize(FACTORS)
 
 
 def as_sold(rate: Rate, tariff: Tariff, exchange: Decimal) -> Rate:
     """A rate of a deck with all that its tariff adds, in the currency that one of the tariff's is `exchange` of."""
-    multiplier = EXACT.multiply(tariff.multiplier, exchange).normalize(EXACT)
+    multiplier = _product(tariff.multiplier, exchange)
     return _as_sold(
         rate.to_json(),
         multiplier,
@@ -177,7 +209,7 @@ def _as_sold(
     said = Rate.from_json(rate)
     sold = replace(
         said,
-        multiplier=EXACT.multiply(said.multiplier, multiplier),
+        multiplier=_product(said.multiplier, multiplier),
         decimals=decimals,
         increment_mode=increment_mode,
         duration_rounding=duration_rounding,
@@ -186,9 +218,13 @@ def _as_sold(
     return Rate.from_json(sold.to_json())  # equal rates are one object, with its arithmetic prepared
 
 
-def with_multiplier(rate: Rate, multiplier: Decimal) -> Rate:
-    """The rate with every price a factor higher or lower."""
-    return replace(rate, multiplier=EXACT.multiply(rate.multiplier, multiplier).normalize(EXACT))
+def with_volume(rate: Rate, factor: Decimal) -> Rate:
+    """The rate with every price a factor higher or lower, as a volume gives it."""
+    return replace(
+        rate,
+        multiplier=_product(rate.multiplier, factor),
+        volume_factor=_product(rate.volume_factor, factor),
+    )
 
 
 @lru_cache(maxsize=RATES_KEPT)

@@ -7,6 +7,8 @@ and goes on after the next load.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Final
 
@@ -15,6 +17,7 @@ import structlog
 
 from rating_engine.storage.connecting import Connection
 from rating_engine.storage.deck_staging import count_of
+from rating_engine.storage.pool import Database
 from rating_engine.storage.tariffs import CLOCKS_APART
 
 KEPT_DECKS: Final = 5  # replaced or withdrawn decks that stay for each tariff, to compare with and to go back to
@@ -54,6 +57,18 @@ async def remove_old_decks(connection: Connection, tariff_id: int) -> None:
                 pass
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         _log.warning("old_decks_not_removed", tariff_id=tariff_id, error=str(error))
+
+
+@contextlib.asynccontextmanager
+async def decks_kept(database: Database) -> AsyncIterator[None]:
+    """No deck loses a rate meanwhile: for who reads one for minutes. Takes a connection. Errors: Unavailable."""
+    async with database.connection() as connection:
+        await connection.execute("SELECT pg_advisory_lock_shared($1)", REMOVAL_LOCK)
+        try:
+            yield
+        finally:
+            if not connection.is_closed():
+                await connection.execute("SELECT pg_advisory_unlock_shared($1)", REMOVAL_LOCK)
 
 
 async def _remove_rates(connection: Connection, deck_id: int) -> bool:

@@ -54,11 +54,12 @@ _DETAILS: Final = (
 )
 _FIND: Final = f"""
     SELECT call_key, account_id, {_DETAILS}, granted, quota, cap_seconds, route_prefix,
-           NULL AS source, NULL AS seconds, NULL AS billed_seconds, NULL AS cost, NULL AS disposition, NULL AS cause
+           NULL AS source, NULL AS seconds, NULL AS billed_seconds, NULL AS cost, NULL AS disposition, NULL AS cause,
+           NULL AS rerate_id
     FROM reservations WHERE bucket = $1 AND call_key = ANY ($2)
     UNION ALL
     SELECT call_key, account_id, {_DETAILS}, NULL, NULL, NULL, NULL,
-           source, seconds, billed_seconds, cost, disposition, cause
+           source, seconds, billed_seconds, cost, disposition, cause, rerate_id
     FROM cdrs WHERE bucket = $1 AND call_key = ANY ($2)
 """  # noqa: S608  the only text put in is the constant above
 
@@ -257,6 +258,7 @@ def _settle_args(request: SettleRequest) -> tuple[Any, ...]:
         request.covered_seconds,
         _packages_args(request.packages),
         request.claim,
+        request.rerate_id,
     )
 
 
@@ -297,4 +299,5 @@ def _call_from_row(row: asyncpg.Record) -> OpenCall | EndedCall:
         disposition=row["disposition"],
         cause=row["cause"],
         details=details,
+        rerate_id=row["rerate_id"],
     )

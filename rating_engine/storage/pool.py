@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import asyncpg
 import structlog
@@ -19,7 +19,7 @@ from rating_engine.domain.errors import Unavailable
 from rating_engine.storage import connecting
 from rating_engine.storage.connecting import SERVER_SETTINGS, Connection, Connector, prove_writable
 
-__all__ = ["SERVER_SETTINGS", "Connection", "Database"]
+__all__ = ["SERVER_SETTINGS", "Connection", "Database", "Questions"]
 
 PROBE_INTERVAL_SECONDS: Final = 0.2  # how soon a database that is back is used again; one cheap connect each
 STATEMENT_CACHE: Final = 200  # the engine has some dozens of distinct statements
@@ -36,6 +36,19 @@ _UNREACHABLE: Final = (
 )
 
 _log = structlog.get_logger(__name__)
+
+
+class Questions(Protocol):
+    """Where something is asked: a Database, or a connection, which also sees what its own transaction has written."""
+
+    async def fetch(self, query: str, *args: Any) -> list[asyncpg.Record]:
+        """All rows of a query."""
+
+    async def fetchrow(self, query: str, *args: Any) -> asyncpg.Record | None:
+        """The first row of a query, or None."""
+
+    async def fetchval(self, query: str, *args: Any) -> Any:
+        """The first value of the first row."""
 
 
 class Database:

@@ -42,7 +42,7 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class CachedAnswer:
-    """A kept answer and the region (see services/deck_regions) it holds for; no candidates: no rate serves it."""
+    """A kept answer and the region (see services/rate_decks/regions) it holds for; no candidates: no rate serves it."""
 
     region: str
     candidates: tuple[CandidateRate, ...]

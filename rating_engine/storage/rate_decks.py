@@ -19,7 +19,7 @@ from rating_engine.rating.matching import EVER_SINCE, FOR_EVER, CandidateRate, n
 from rating_engine.rating.money import format_amount
 from rating_engine.rating.prefix import prefixes
 from rating_engine.rating.rate import InvalidRate, Rate
-from rating_engine.storage.pool import Database
+from rating_engine.storage.pool import Database, Questions
 
 # Of a whole directory of directions: about 300 bytes each in every worker. A carrier sells some thousands.
 MAX_DIRECTIONS: Final = 50_000
@@ -79,7 +79,7 @@ class TariffLine:
     published_at: datetime | None
 
 
-async def find_candidates(database: Database, deck_id: int, longest_prefix: int, destination: str) -> Candidates:
+async def find_candidates(database: Questions, deck_id: int, longest_prefix: int, destination: str) -> Candidates:
     """The rows of a deck for `destination` (digits), by one statement. `longest_prefix`: of the deck.
 
     Beyond MAX_CANDIDATES rows, or where a row says what no rate can be, calls are declined; it is logged.
@@ -100,13 +100,13 @@ def candidates_args(deck_id: int, destination: str, longest_prefix: int) -> tupl
     return deck_id, prefixes(destination, longest_prefix), destination[:longest_prefix]
 
 
-async def load_directions(database: Database) -> dict[str, Direction]:
+async def load_directions(database: Questions) -> dict[str, Direction]:
     """Every direction by its code; MAX_DIRECTIONS of them where there are more."""
     rows = await database.fetch(f"{_DIRECTIONS} ORDER BY code LIMIT $1", MAX_DIRECTIONS)
     return {row["code"]: direction_from_row(row) for row in rows}
 
 
-async def load_direction(database: Database, code: str) -> Direction | None:
+async def load_direction(database: Questions, code: str) -> Direction | None:
     """One direction, or None."""
     row = await database.fetchrow(f"{_DIRECTIONS} WHERE code = $1", code)
     return None if row is None else direction_from_row(row)

@@ -16,7 +16,7 @@ import orjson
 from rating_engine.domain.tariff import BandMode, Package, PackageKind, Period, PublishedDeck, RouteOrder, Tariff
 from rating_engine.rating.rate import DurationRounding, IncrementMode
 from rating_engine.rating.schedule import Schedule, Window
-from rating_engine.storage.pool import Database
+from rating_engine.storage.pool import Questions
 
 # An engine's clock may be behind the database's: so much earlier a deck that was replaced still prices calls.
 CLOCKS_APART: Final = timedelta(hours=1)
@@ -58,7 +58,7 @@ BY_ID: Final = _TARIFF.format(condition="t.tariff_id = $1")
 BY_NAME: Final = _TARIFF.format(condition="t.name = $1")
 
 
-async def load_tariff(database: Database, tariff_id: int, since: datetime | None = None) -> Tariff | None:
+async def load_tariff(database: Questions, tariff_id: int, since: datetime | None = None) -> Tariff | None:
     """The tariff with its decks from the one in force at `since` on (None: about now), or None.
 
     Errors: Unavailable.
@@ -66,7 +66,7 @@ async def load_tariff(database: Database, tariff_id: int, since: datetime | None
     return _tariff_from_row(await database.fetchrow(BY_ID, tariff_id, since))
 
 
-async def load_named_tariff(database: Database, name: str, since: datetime | None = None) -> Tariff | None:
+async def load_named_tariff(database: Questions, name: str, since: datetime | None = None) -> Tariff | None:
     """The same by the tariff's name."""
     return _tariff_from_row(await database.fetchrow(BY_NAME, name, since))
 

@@ -14,7 +14,7 @@ from rating_engine.rating.rate import Rate
 from rating_engine.runtime import Engine
 from rating_engine.services.doctor import ledger_balanced
 from tests.support.calls import finish, prepare
-from tests.support.engines import engine_on
+from tests.support.engines import engine_on, hear_nothing
 from tests.support.world import add_account, publish_deck
 
 MONDAY_NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
@@ -248,7 +248,7 @@ async def test_an_option_that_has_ended_or_not_begun_prices_nothing(engine):
 async def test_a_changed_option_is_seen_by_the_very_next_call_though_nobody_heard_of_it(engine):
     await grant(engine, "germany", {"49": a_minute("0.06")})
     assert await cost_of(engine, "1") == Decimal("0.06")
-    engine.memory.changed = lambda kind, value: None
+    hear_nothing(engine)
 
     await publish_deck(engine.database, "germany", {"49": a_minute("0.09")})
     assert await cost_of(engine, "2") == Decimal("0.09")

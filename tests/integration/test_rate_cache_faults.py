@@ -18,7 +18,7 @@ from rating_engine.domain.tariff import PublishedDeck
 from rating_engine.embedded import EmbeddedServers
 from rating_engine.rating.matching import EVER_SINCE, FOR_EVER, CandidateRate
 from rating_engine.rating.rate import Rate
-from rating_engine.services.rate_decks import Level, RateDecks
+from rating_engine.services.rate_decks.lookup import Level, RateDecks
 from rating_engine.storage import rate_cache
 from rating_engine.storage.migrate import migrate
 from rating_engine.storage.pool import Database

@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.domain.tariff import RateMatch, Tariff
 from rating_engine.rating.rate import Tier
-from rating_engine.services.rate_decks import RateDecks
-from rating_engine.services.rate_quote import quote
+from rating_engine.services.rate_decks.lookup import RateDecks
+from rating_engine.services.rate_decks.quote import quote
 from rating_engine.storage import rate_decks as store
 from rating_engine.storage.pool import Database
 from rating_engine.storage.rate_cache import RateCache

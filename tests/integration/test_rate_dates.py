@@ -11,9 +11,9 @@ import openpyxl
 import pytest
 
 from rating_engine.domain.errors import InvalidRequest
-from rating_engine.services.deck_file import repeats
-from rating_engine.services.deck_file.errors import DeckFileError
-from rating_engine.services.deck_import import DeckFileOptions, ImportReport, import_deck
+from rating_engine.services.rate_decks.file import repeats
+from rating_engine.services.rate_decks.file.errors import DeckFileError
+from rating_engine.services.rate_decks.importing import DeckFileOptions, ImportReport, import_deck
 from rating_engine.storage import deck_staging
 from rating_engine.storage.pool import Database
 from tests.support.decks import make_tariff, price_at, write_deck

@@ -11,9 +11,9 @@ import pytest
 
 from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.rating.matching import EVER_SINCE, FOR_EVER
-from rating_engine.services import deck_filling
-from rating_engine.services.deck_file.errors import DeckFileError
-from rating_engine.services.deck_import import (
+from rating_engine.services.rate_decks import filling as deck_filling
+from rating_engine.services.rate_decks.file.errors import DeckFileError
+from rating_engine.services.rate_decks.importing import (
     DeckFileOptions,
     EmptyDeck,
     ImportReport,
@@ -22,7 +22,7 @@ from rating_engine.services.deck_import import (
     compare_file,
     import_deck,
 )
-from rating_engine.services.deck_versions import Kind
+from rating_engine.services.rate_decks.versions import Kind
 from rating_engine.storage.deck_delta import DeltaCounts
 from rating_engine.storage.deck_versions import list_versions
 from rating_engine.storage.pool import Database

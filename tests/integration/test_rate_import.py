@@ -1,4 +1,4 @@
-"""services.deck_import on a real database: what a file becomes, what is rejected, what is refused."""
+"""services.rate_decks.importing on a real database: what a file becomes, what is rejected, what is refused."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import pytest
 from rating_engine.demo_deck import write_demo_deck
 from rating_engine.domain.errors import InvalidRequest, Unavailable
 from rating_engine.rating.rate import PriceUnit, Rate
-from rating_engine.services.deck_file import reading, repeats
-from rating_engine.services.deck_file.errors import DeckFileError
-from rating_engine.services.deck_import import DeckFileOptions, EmptyDeck, Phase, Progress, import_deck
-from rating_engine.services.rate_decks import RateDecks
+from rating_engine.services.rate_decks.file import reading, repeats
+from rating_engine.services.rate_decks.file.errors import DeckFileError
+from rating_engine.services.rate_decks.importing import DeckFileOptions, EmptyDeck, Phase, Progress, import_deck
+from rating_engine.services.rate_decks.lookup import RateDecks
 from rating_engine.storage import deck_removal
 from rating_engine.storage.deck_versions import list_versions
 from rating_engine.storage.pool import Database

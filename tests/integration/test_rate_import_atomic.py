@@ -11,9 +11,9 @@ import asyncpg
 import pytest
 
 from rating_engine.domain.errors import Unavailable
-from rating_engine.services.deck_file.errors import DeckFileError
-from rating_engine.services.deck_import import ImportReport, Phase, Progress, import_deck
-from rating_engine.services.rate_decks import RateDecks
+from rating_engine.services.rate_decks.file.errors import DeckFileError
+from rating_engine.services.rate_decks.importing import ImportReport, Phase, Progress, import_deck
+from rating_engine.services.rate_decks.lookup import RateDecks
 from rating_engine.storage import deck_load
 from rating_engine.storage.deck_versions import list_versions
 from rating_engine.storage.pool import Database
@@ -109,7 +109,7 @@ async def test_a_connection_that_breaks_leaves_the_old_deck(
 KILLED = """
 import asyncio, sys, time
 from pathlib import Path
-from rating_engine.services.deck_import import Phase, import_deck
+from rating_engine.services.rate_decks.importing import Phase, import_deck
 
 def hold(progress):
     if progress.phase is Phase.PUBLISHING:

@@ -9,8 +9,8 @@ from decimal import Decimal
 import pytest
 
 from rating_engine.domain.errors import Unavailable
-from rating_engine.services import rate_decks
-from rating_engine.services.rate_decks import Level, RateDecks
+from rating_engine.services.rate_decks import lookup as rate_decks
+from rating_engine.services.rate_decks.lookup import Level, RateDecks
 from rating_engine.storage.pool import Database
 from rating_engine.storage.rate_cache import RateCache
 from tests.support.decks import deck_now, make_tariff, match_now, replace_deck

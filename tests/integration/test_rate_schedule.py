@@ -10,8 +10,15 @@ from pathlib import Path
 import pytest
 
 from rating_engine.domain.errors import InvalidRequest, NotFound, Unavailable
-from rating_engine.services.deck_import import DeckFileOptions, ImportReport, Phase, Progress, compare_file, import_deck
-from rating_engine.services.deck_versions import Kind, compare_versions, roll_back, withdraw
+from rating_engine.services.rate_decks.importing import (
+    DeckFileOptions,
+    ImportReport,
+    Phase,
+    Progress,
+    compare_file,
+    import_deck,
+)
+from rating_engine.services.rate_decks.versions import Kind, compare_versions, roll_back, withdraw
 from rating_engine.storage import deck_load, deck_removal
 from rating_engine.storage import deck_versions as store
 from rating_engine.storage.deck_versions import list_versions

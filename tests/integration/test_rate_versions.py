@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from rating_engine.domain.errors import InvalidRequest, NotFound
-from rating_engine.services.deck_export import export_deck
-from rating_engine.services.deck_file.errors import DeckFileError
-from rating_engine.services.deck_import import DeckFileOptions, compare_file, import_deck
-from rating_engine.services.deck_versions import DeckDifference, Kind, compare_versions, history, roll_back
-from rating_engine.services.rate_decks import RateDecks
+from rating_engine.services.rate_decks.export import export_deck
+from rating_engine.services.rate_decks.file.errors import DeckFileError
+from rating_engine.services.rate_decks.importing import DeckFileOptions, compare_file, import_deck
+from rating_engine.services.rate_decks.lookup import RateDecks
+from rating_engine.services.rate_decks.versions import DeckDifference, Kind, compare_versions, history, roll_back
 from rating_engine.storage import deck_versions as store
 from rating_engine.storage.deck_columns import ROW
 from rating_engine.storage.deck_versions import list_versions

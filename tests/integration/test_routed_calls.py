@@ -14,7 +14,7 @@ from rating_engine.rating.rate import Rate
 from rating_engine.runtime import Engine
 from rating_engine.services.doctor import ledger_balanced
 from tests.support.calls import finish, prepare
-from tests.support.engines import engine_on
+from tests.support.engines import engine_on, hear_nothing
 from tests.support.world import add_account, publish_deck
 
 
@@ -114,7 +114,7 @@ async def test_the_very_next_call_after_a_cost_rises_is_guarded_though_nobody_he
     await add_route(engine, "first", 1, cost="0.50")
     await add_route(engine, "second", 2, cost="0.55")
     assert await route_of(engine, "1") == "first"
-    engine.memory.changed = lambda kind, value: None  # announcements are lost
+    hear_nothing(engine)
 
     await publish_deck(engine.database, "first-cost", {"49": a_minute("0.70")})
 
@@ -230,7 +230,7 @@ async def test_a_limited_route_that_was_disabled_takes_no_call_though_nobody_hea
     await add_route(engine, "off", 1, max_calls=10)
     await add_route(engine, "on", 2)
     await route_of(engine, "1")
-    engine.memory.changed = lambda kind, value: None
+    hear_nothing(engine)
 
     await engine.database.fetch("UPDATE routes SET enabled = false WHERE name = 'off'")
 

@@ -175,14 +175,11 @@ async def test_a_call_prepared_while_its_finish_is_under_way_is_charged_at_the_r
     async def prepared_just_then(bucket, call_key):
         found = await find(bucket, call_key)
         if found is None:
-            await publish_deck(engine.database, rates={"49": CENT_A_SECOND})
-            await engine.ledger.reserve(reserve_request(subscriber, replace(deck, deck_id=await newest_deck()), "1"))
+            newest = await publish_deck(engine.database, rates={"49": CENT_A_SECOND})
+            await engine.ledger.reserve(reserve_request(subscriber, newest, "1"))
             await publish_deck(engine.database, rates={"49": Rate(price_1="6", price_unit="minute")})
             engine.memory.rate_decks.forget_all()
         return found
-
-    async def newest_deck() -> int:
-        return await engine.database.fetchval("SELECT deck_at(tariff_id, now()) FROM tariffs")
 
     monkeypatch.setattr(engine.ledger, "find", prepared_just_then)
 

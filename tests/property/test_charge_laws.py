@@ -88,6 +88,7 @@ RARE_FIELDS = {
     "changes": CHANGES,
     "covered_seconds": COVERED,
     "waived_fees": st.booleans(),
+    "volume_factor": MULTIPLIERS,
 }
 
 PLAIN_RATES = st.builds(Rate, **PLAIN_FIELDS)

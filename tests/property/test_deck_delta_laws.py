@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rating_engine.rating.matching import EVER_SINCE, FOR_EVER
-from rating_engine.services.deck_file import repeats
-from rating_engine.services.deck_import import DeckFileOptions, ImportReport, import_deck
+from rating_engine.services.rate_decks.file import repeats
+from rating_engine.services.rate_decks.importing import DeckFileOptions, ImportReport, import_deck
 from rating_engine.storage.pool import Database
 from tests.support.decks import DeckRow, make_tariff, publish_rows, write_deck
 

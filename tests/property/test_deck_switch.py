@@ -16,7 +16,7 @@ from decimal import Decimal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rating_engine.services.rate_decks import RateDecks
+from rating_engine.services.rate_decks.lookup import RateDecks
 from rating_engine.storage.pool import Database
 from rating_engine.storage.rate_cache import RateCache
 from tests.support.decks import DeckRow, make_tariff, publish_rows

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rating_engine.rating.rate import Rate
-from rating_engine.services.rate_decks import Level, RateDecks
+from rating_engine.services.rate_decks.lookup import Level, RateDecks
 from rating_engine.storage.pool import Database
 from rating_engine.storage.rate_cache import RateCache
 from tests.support.deck_calls import Call, brute_force, calls, decks

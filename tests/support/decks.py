@@ -10,7 +10,7 @@ from pathlib import Path
 
 from rating_engine.domain.tariff import PublishedDeck, RateMatch
 from rating_engine.rating.matching import EVER_SINCE, FOR_EVER
-from rating_engine.services.rate_decks import RateDecks
+from rating_engine.services.rate_decks.lookup import RateDecks
 from rating_engine.storage.pool import Database
 from rating_engine.storage.tariffs import load_named_tariff, load_tariff
 

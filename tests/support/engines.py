@@ -21,3 +21,8 @@ async def engine_on(database_url: str, redis_url: str = "", **settings: object) 
             yield engine
         finally:
             await engine.stop()
+
+
+def hear_nothing(engine: Engine) -> None:
+    """From now on the engine hears no announcement of a change, and does not notice that."""
+    engine.announcements._on_change = lambda kind, value: None

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rating_engine.services.deck_file.codes import MAX_CODES_IN_ROW, joined_codes, whole_codes
-from rating_engine.services.deck_file.errors import RowRejected
+from rating_engine.services.rate_decks.file.codes import MAX_CODES_IN_ROW, joined_codes, whole_codes
+from rating_engine.services.rate_decks.file.errors import RowRejected
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import pytest
 
 from rating_engine.rating.rate import PriceUnit
-from rating_engine.services.deck_file.dates import zone_of
-from rating_engine.services.deck_file.errors import DeckFileError, RowRejected
-from rating_engine.services.deck_file.layout import find_layout
-from rating_engine.services.deck_file.rows import Closing, RowChecker, Says
-from rating_engine.services.deck_file.terms import DeckTerms
+from rating_engine.services.rate_decks.file.dates import zone_of
+from rating_engine.services.rate_decks.file.errors import DeckFileError, RowRejected
+from rating_engine.services.rate_decks.file.layout import find_layout
+from rating_engine.services.rate_decks.file.rows import Closing, RowChecker, Says
+from rating_engine.services.rate_decks.file.terms import DeckTerms
 from rating_engine.storage.deck_columns import ROW
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)

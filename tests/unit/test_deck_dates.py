@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rating_engine.domain.errors import InvalidRequest
-from rating_engine.services.deck_file.dates import instant_of, zone_of
-from rating_engine.services.deck_file.errors import RowRejected
+from rating_engine.services.rate_decks.file.dates import instant_of, zone_of
+from rating_engine.services.rate_decks.file.errors import RowRejected
 
 BERLIN = zone_of("Europe/Berlin")
 MONDAY = datetime(2026, 11, 29, 23, tzinfo=UTC)  # midnight of 30 November in Berlin

@@ -9,8 +9,8 @@ import pytest
 
 from rating_engine.demo_deck import write_demo_deck
 from rating_engine.rating.rate import PriceUnit
-from rating_engine.services.deck_file.opening import open_deck
-from rating_engine.services.deck_file.rows import DeckTerms, RowChecker
+from rating_engine.services.rate_decks.file.opening import open_deck
+from rating_engine.services.rate_decks.file.rows import DeckTerms, RowChecker
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rating_engine.services.deck_file.errors import DeckFileError
-from rating_engine.services.deck_file.layout import SYNONYMS, Column, Layout, find_layout
+from rating_engine.services.rate_decks.file.errors import DeckFileError
+from rating_engine.services.rate_decks.file.layout import SYNONYMS, Column, Layout, find_layout
 
 
 def layout_of(header: str) -> Layout:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from rating_engine.rating.rate import PriceUnit
-from rating_engine.services.deck_file.errors import DeckFileError
-from rating_engine.services.deck_file.layout import Column
-from rating_engine.services.deck_file.opening import open_deck
-from rating_engine.services.deck_file.profile import load_profile, profile_path, propose_profile
+from rating_engine.services.rate_decks.file.errors import DeckFileError
+from rating_engine.services.rate_decks.file.layout import Column
+from rating_engine.services.rate_decks.file.opening import open_deck
+from rating_engine.services.rate_decks.file.profile import load_profile, profile_path, propose_profile
 
 SHIPPED = Path(__file__).parents[2] / "config" / "deck_profiles"
 

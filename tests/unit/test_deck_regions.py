@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rating_engine.services.deck_regions import RegionMemory, region, regions_of, significant
+from rating_engine.services.rate_decks.regions import RegionMemory, region, regions_of, significant
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rating_engine.services.deck_file.errors import DeckFileError
-from rating_engine.services.deck_file.opening import open_deck
-from rating_engine.services.deck_file.rejects import RejectedRows, rejected_path
-from rating_engine.services.deck_file.source import DeckSource
+from rating_engine.services.rate_decks.file.errors import DeckFileError
+from rating_engine.services.rate_decks.file.opening import open_deck
+from rating_engine.services.rate_decks.file.rejects import RejectedRows, rejected_path
+from rating_engine.services.rate_decks.file.source import DeckSource
 
 
 def deck(directory: Path) -> DeckSource:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rating_engine.services.deck_file import repeats
-from rating_engine.services.deck_file.repeats import SeenKeys
+from rating_engine.services.rate_decks.file import repeats
+from rating_engine.services.rate_decks.file.repeats import SeenKeys
 
 
 def test_a_prefix_that_was_there_is_never_called_new() -> None:

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rating_engine.rating.rate import PriceUnit, Rate
-from rating_engine.services.deck_file.errors import RowRejected
-from rating_engine.services.deck_file.layout import find_layout
-from rating_engine.services.deck_file.rows import RowChecker, Says
-from rating_engine.services.deck_file.terms import MAX_DIRECTION_CHARACTERS, DeckTerms
+from rating_engine.services.rate_decks.file.errors import RowRejected
+from rating_engine.services.rate_decks.file.layout import find_layout
+from rating_engine.services.rate_decks.file.rows import RowChecker, Says
+from rating_engine.services.rate_decks.file.terms import MAX_DIRECTION_CHARACTERS, DeckTerms
 from rating_engine.storage.deck_columns import ROW
 
 HEADER = (

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from rating_engine.services.deck_file import source as source_module
-from rating_engine.services.deck_file.errors import DeckFileError, RowRejected
-from rating_engine.services.deck_file.layout import Column
-from rating_engine.services.deck_file.opening import open_deck
-from rating_engine.services.deck_file.source import DeckSource
+from rating_engine.services.rate_decks.file import source as source_module
+from rating_engine.services.rate_decks.file.errors import DeckFileError, RowRejected
+from rating_engine.services.rate_decks.file.layout import Column
+from rating_engine.services.rate_decks.file.opening import open_deck
+from rating_engine.services.rate_decks.file.source import DeckSource
 
 
 def deck(directory: Path, content: bytes) -> DeckSource:

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rating_engine.services.deck_file import workbook
-from rating_engine.services.deck_file.errors import DeckFileError
-from rating_engine.services.deck_file.layout import Column
-from rating_engine.services.deck_file.opening import open_deck
-from rating_engine.services.deck_file.workbook import WorkbookSource
+from rating_engine.services.rate_decks.file import workbook
+from rating_engine.services.rate_decks.file.errors import DeckFileError
+from rating_engine.services.rate_decks.file.layout import Column
+from rating_engine.services.rate_decks.file.opening import open_deck
+from rating_engine.services.rate_decks.file.workbook import WorkbookSource
 
 HEADER = ["Prefix", "Price", "Name"]
 

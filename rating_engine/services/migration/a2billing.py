@@ -13,7 +13,6 @@ from typing import ClassVar, Final
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.rate import IncrementMode
 from rating_engine.rating.schedule import InvalidSchedule, zone_named
-from rating_engine.services.deck_file.errors import RowRejected
 from rating_engine.services.migration import a2billing_rate as rates
 from rating_engine.services.migration.a2billing_card import CODE, RATES, RateCard
 from rating_engine.services.migration.a2billing_packages import PACKAGE_TABLES, packages_of, tell_call_plans
@@ -30,6 +29,7 @@ from rating_engine.services.migration.peer import (
 )
 from rating_engine.services.migration.report import Kind
 from rating_engine.services.migration.scratch import Scratch, Tables
+from rating_engine.services.rate_decks.file.errors import RowRejected
 
 _NO_TRUNK: Final = "'', '0', '-1'"
 _TRUNK: Final = f"CASE WHEN coalesce(rate.id_trunk, '') IN ({_NO_TRUNK}) THEN plan.id_trunk ELSE rate.id_trunk END"

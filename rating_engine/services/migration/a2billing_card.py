@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.schedule import Window
-from rating_engine.services.deck_file.errors import RowRejected
 from rating_engine.services.migration import a2billing_rate as rates
 from rating_engine.services.migration.cells import Known, instant, name, prefix, whole
 from rating_engine.services.migration.model import DeckRow
@@ -24,6 +23,7 @@ from rating_engine.services.migration.peer import Plan, Work
 from rating_engine.services.migration.report import Kind
 from rating_engine.services.migration.scratch import Record
 from rating_engine.services.migration.week import ALL_WEEK, WEEK, Span, bands_of
+from rating_engine.services.rate_decks.file.errors import RowRejected
 from rating_engine.storage.tariff_bands import MAX_WINDOWS
 
 RATES: Final = "cc_ratecard"

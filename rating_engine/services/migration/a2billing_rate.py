@@ -7,10 +7,10 @@ from decimal import Decimal
 from typing import Any, Final
 
 from rating_engine.rating.rate import IncrementMode, InvalidRate, PriceUnit, Rate, Tier
-from rating_engine.services.deck_file.errors import RowRejected
 from rating_engine.services.migration.cells import money, whole
 from rating_engine.services.migration.report import Kind, Report
 from rating_engine.services.migration.scratch import Record
+from rating_engine.services.rate_decks.file.errors import RowRejected
 
 DECIMALS: Final = 6  # what A2Billing rounds prices and costs to
 

@@ -12,8 +12,6 @@ from typing import ClassVar, Final
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.money import EXACT, PRICE_DECIMALS, format_amount, parse_amount, quantise
 from rating_engine.rating.rate import IncrementMode, InvalidRate, PriceUnit, Rate
-from rating_engine.services.deck_file.codes import shown
-from rating_engine.services.deck_file.errors import RowRejected
 from rating_engine.services.migration.astpp_packages import PACKAGE_TABLES, packages_of
 from rating_engine.services.migration.cells import Known, money, name, prefix, reference, whole
 from rating_engine.services.migration.model import DeckRow, FreePackage, MappedTariff
@@ -28,6 +26,8 @@ from rating_engine.services.migration.peer import (
 )
 from rating_engine.services.migration.report import Kind
 from rating_engine.services.migration.scratch import Record, Tables
+from rating_engine.services.rate_decks.file.codes import shown
+from rating_engine.services.rate_decks.file.errors import RowRejected
 
 DEFAULT_DECIMALS: Final = 4  # decimal_points, as ASTPP is installed
 RATES: Final = "routes"

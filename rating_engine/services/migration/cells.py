@@ -12,10 +12,10 @@ from zoneinfo import ZoneInfo
 
 from rating_engine.rating.money import EXACT, PRICE_DECIMALS, InvalidAmount, parse_amount, unit
 from rating_engine.rating.number import MAX_NUMBER_DIGITS
-from rating_engine.services.deck_file.codes import shown
-from rating_engine.services.deck_file.errors import RowRejected
-from rating_engine.services.deck_file.rows import KEPT_TERMS
 from rating_engine.services.migration.scratch import Record
+from rating_engine.services.rate_decks.file.codes import shown
+from rating_engine.services.rate_decks.file.errors import RowRejected
+from rating_engine.services.rate_decks.file.rows import KEPT_TERMS
 
 MAX_READ_DECIMALS: Final = 60  # of a float written out in a dump, before it is rounded as the old system does
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from rating_engine.domain.errors import AlreadyExists, RatingEngineError
 from rating_engine.domain.tariff_card import CarryOver, ListedPackage
-from rating_engine.services.deck_import import ImportReport, import_deck
 from rating_engine.services.migration.model import FreePackage, MappedTariff
 from rating_engine.services.migration.writing import WrittenTariff
+from rating_engine.services.rate_decks.importing import ImportReport, import_deck
 from rating_engine.services.tariffs.settings import Tariffs
 from rating_engine.storage.packages import add_package, list_packages, remove_package
 from rating_engine.storage.pool import Database

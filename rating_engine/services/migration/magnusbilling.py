@@ -8,8 +8,6 @@ from typing import Any, ClassVar, Final
 
 from rating_engine.domain.tariff import Period
 from rating_engine.rating.rate import IncrementMode, InvalidRate, PriceUnit, Rate
-from rating_engine.services.deck_file.codes import shown
-from rating_engine.services.deck_file.errors import RowRejected
 from rating_engine.services.migration.a2billing_packages import read_package
 from rating_engine.services.migration.a2billing_rate import blocks
 from rating_engine.services.migration.cells import Known, money, name, prefix, whole
@@ -25,6 +23,8 @@ from rating_engine.services.migration.peer import (
 )
 from rating_engine.services.migration.report import Kind
 from rating_engine.services.migration.scratch import Record, Tables
+from rating_engine.services.rate_decks.file.codes import shown
+from rating_engine.services.rate_decks.file.errors import RowRejected
 
 DECIMALS: Final = 6  # what MagnusBilling rounds a cost to
 RATES: Final = "pkg_rate"

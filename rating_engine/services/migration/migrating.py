@@ -9,7 +9,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from rating_engine.services.deck_file.rejects import rejected_path
 from rating_engine.services.migration.a2billing import A2Billing
 from rating_engine.services.migration.astpp import Astpp
 from rating_engine.services.migration.magnusbilling import MagnusBilling
@@ -20,6 +19,7 @@ from rating_engine.services.migration.rejects import Rejects
 from rating_engine.services.migration.report import Report
 from rating_engine.services.migration.scratch import open_scratch
 from rating_engine.services.migration.writing import WrittenTariff, write_report, write_settings, write_tariffs
+from rating_engine.services.rate_decks.file.rejects import rejected_path
 
 
 class System(StrEnum):

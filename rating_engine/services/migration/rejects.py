@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TextIO
 
-from rating_engine.services.deck_file.layout import REJECTED_LINE, REJECTED_REASON
 from rating_engine.services.migration.dump_text import DumpError
 from rating_engine.services.migration.report import Kind, Report
 from rating_engine.services.migration.scratch import Record, Scratch
 from rating_engine.services.migration.table_file import TableFile
+from rating_engine.services.rate_decks.file.layout import REJECTED_LINE, REJECTED_REASON
 
 _VALUE: Final = re.compile(r"'[^']*'|[-+]?\d[\d.]*")
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
 
-from rating_engine.services.deck_file.errors import RowRejected
-from rating_engine.services.deck_file.source import split
 from rating_engine.services.migration.dump_text import DumpError, is_gzipped
 from rating_engine.services.migration.model import Options
 from rating_engine.services.migration.peer import TableFormat
+from rating_engine.services.rate_decks.file.errors import RowRejected
+from rating_engine.services.rate_decks.file.source import split
 
 DELIMITERS: Final = (",", ";", "\t", "|", ":")
 SEARCH_LINES: Final = 20  # in which the first row is looked for

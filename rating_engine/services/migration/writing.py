@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from rating_engine.rating.money import format_amount
 from rating_engine.rating.rate import Rate
-from rating_engine.services.deck_file.rows import KEPT_TERMS
 from rating_engine.services.migration.dump_text import DumpError
 from rating_engine.services.migration.model import DeckRow, MappedTariff
 from rating_engine.services.migration.report import Kind, Report
+from rating_engine.services.rate_decks.file.rows import KEPT_TERMS
 
 HEADER: Final = (
     *("prefix", "origin", "band", "effective_from", "effective_to", "direction", "price_1", "price_n", "price_unit"),

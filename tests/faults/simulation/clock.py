@@ -13,7 +13,8 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest import mock
 
-from rating_engine.services import finish_spool, rate_decks
+from rating_engine.services import finish_spool
+from rating_engine.services.rate_decks import lookup as rate_decks
 from rating_engine.storage.pool import Database
 
 START = datetime(2026, 1, 31, 22, 30, tzinfo=UTC)  # so that a run soon sees a month end

@@ -142,6 +142,8 @@ class Operator:
             await connection.execute("SET LOCAL session_replication_role = replica")  # ledger_entries is append-only
             for table in _ACCOUNT_TABLES:
                 await connection.execute(f"DELETE FROM {table}")
+        # Virtual time begins anew: a deck of another world may be of later than now.
+        await self._database.fetch("UPDATE rate_decks SET state = 'withdrawn' WHERE state = 'published'")
 
 
 def _rate(price: Price) -> Rate:

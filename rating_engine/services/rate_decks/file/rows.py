@@ -15,10 +15,10 @@ from typing import Final
 
 from rating_engine.rating.money import MAX_PRICE, PRICE_DECIMALS, InvalidAmount, format_amount, parse_amount
 from rating_engine.rating.number import MAX_NUMBER_DIGITS
-from rating_engine.services.deck_file.codes import MAX_CODES_IN_ROW, joined_codes, whole_codes
-from rating_engine.services.deck_file.errors import RowRejected
-from rating_engine.services.deck_file.layout import BAND_PRICES, PRICES, Column, Layout
-from rating_engine.services.deck_file.terms import BLOCKED_WORDS, DeckTerms, TermReader, Terms, plain_amount
+from rating_engine.services.rate_decks.file.codes import MAX_CODES_IN_ROW, joined_codes, whole_codes
+from rating_engine.services.rate_decks.file.errors import RowRejected
+from rating_engine.services.rate_decks.file.layout import BAND_PRICES, PRICES, Column, Layout
+from rating_engine.services.rate_decks.file.terms import BLOCKED_WORDS, DeckTerms, TermReader, Terms, plain_amount
 
 KEPT_TERMS: Final = 20_000  # distinct sets kept while reading: some 10 MB, and several times what a deck has
 

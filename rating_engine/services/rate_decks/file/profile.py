@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from rating_engine.rating.rate import PriceUnit
-from rating_engine.services.deck_file.errors import DeckFileError
-from rating_engine.services.deck_file.layout import BAND_PRICES, Column, find_layout
-from rating_engine.services.deck_file.opening import is_workbook
-from rating_engine.services.deck_file.source import first_text_rows
-from rating_engine.services.deck_file.workbook import first_rows
+from rating_engine.services.rate_decks.file.errors import DeckFileError
+from rating_engine.services.rate_decks.file.layout import BAND_PRICES, Column, find_layout
+from rating_engine.services.rate_decks.file.opening import is_workbook
+from rating_engine.services.rate_decks.file.source import first_text_rows
+from rating_engine.services.rate_decks.file.workbook import first_rows
 
 MAX_PROFILE_BYTES: Final = 64 * 1024  # a dozen names; more is another kind of file
 SUFFIX: Final = ".toml"

@@ -1,7 +1,7 @@
 """`rates import`: a file becomes a version of a tariff's deck, now or at an instant ahead, or changes nothing.
 
 The file is read in pieces beside PostgreSQL, which stores what was read before; a bad row goes to FILE.rejected.csv and
-the others go on. See services/deck_filling and storage/deck_load for what happens to the rows.
+the others go on. See services/rate_decks/filling and storage/deck_load for what happens to the rows.
 """
 
 from __future__ import annotations
@@ -18,23 +18,34 @@ from typing import Final
 
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.rate import PriceUnit
-from rating_engine.services.deck_file.dates import zone_of
-from rating_engine.services.deck_file.layout import BAND_PRICES, Column
-from rating_engine.services.deck_file.opening import open_deck
-from rating_engine.services.deck_file.profile import NO_PROFILE, DeckProfile
-from rating_engine.services.deck_file.reading import DeckReading
-from rating_engine.services.deck_file.rejects import RejectedRows
-from rating_engine.services.deck_file.rows import RowChecker
-from rating_engine.services.deck_file.source import DeckSource
-from rating_engine.services.deck_file.terms import DeckTerms
-from rating_engine.services.deck_filling import EmptyDeck, Filling, Phase, Progress
-from rating_engine.services.deck_timing import instant_ahead, instant_said
-from rating_engine.services.deck_versions import DeckDifference, compare
+from rating_engine.services.rate_decks.file.dates import zone_of
+from rating_engine.services.rate_decks.file.layout import BAND_PRICES, Column
+from rating_engine.services.rate_decks.file.opening import open_deck
+from rating_engine.services.rate_decks.file.profile import NO_PROFILE, DeckProfile
+from rating_engine.services.rate_decks.file.reading import DeckReading
+from rating_engine.services.rate_decks.file.rejects import RejectedRows
+from rating_engine.services.rate_decks.file.rows import RowChecker
+from rating_engine.services.rate_decks.file.source import DeckSource
+from rating_engine.services.rate_decks.file.terms import DeckTerms
+from rating_engine.services.rate_decks.filling import EmptyDeck, Filling, Phase, Progress
+from rating_engine.services.rate_decks.timing import instant_ahead, instant_said
+from rating_engine.services.rate_decks.versions import DeckDifference, compare
 from rating_engine.storage.deck_delta import DeltaCounts
 from rating_engine.storage.deck_load import Ahead, DeckLoad, begin_load
 from rating_engine.storage.deck_versions import DeckVersion, find_version, next_switch
+from rating_engine.storage.pool import Connection
 
-__all__ = ["DeckFileOptions", "EmptyDeck", "ImportReport", "Phase", "Progress", "compare_file", "import_deck"]
+__all__ = [
+    "DeckFileOptions",
+    "EmptyDeck",
+    "ImportReport",
+    "LoadedFile",
+    "Phase",
+    "Progress",
+    "compare_file",
+    "import_deck",
+    "loaded_for_a_while",
+]
 
 MAX_TARIFF_NAME: Final = 100  # characters; it stands on invoices and command lines
 
@@ -160,8 +171,48 @@ async def import_deck(
         )
 
 
-class _Compared(Exception):
-    """Ends the load of a file that was only compared: nothing of it stays."""
+class _TakenBack(Exception):
+    """Ends the load of a file that was only looked at: nothing of it stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFile:
+    """A file as an import would store it. Its deck is seen over `connection` alone, and taken back in the end.
+
+    `comes_at`: when it would come into force. `rejected`: rows of the file that were not taken.
+    """
+
+    connection: Connection
+    deck_id: int
+    rates: int
+    longest_prefix: int
+    comes_at: datetime
+    rejected: int
+
+
+@contextlib.asynccontextmanager
+async def loaded_for_a_while(
+    database_url: str,
+    path: Path,
+    tariff: str,
+    *,
+    options: DeckFileOptions = AS_IT_IS,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> AsyncIterator[LoadedFile]:
+    """A file loaded into a tariff as an import loads it, and taken back when left; FILE.rejected.csv is written.
+
+    Other imports into the tariff wait meanwhile. Errors: those of `import_deck`.
+    """
+    source = await _open(path, options)
+    with RejectedRows(source) as rejects, contextlib.suppress(_TakenBack):
+        async with begin_load(database_url, tariff, None) as load:
+            work = await _Work.begin(source, load, tariff, options)
+            async with work.filling(rejects, on_progress) as (filling, _):
+                filled = await filling.store()
+            yield LoadedFile(
+                load.connection, load.deck_id, filled.rates, filled.longest_prefix, work.comes_at, rejects.count
+            )
+            raise _TakenBack
 
 
 async def compare_file(
@@ -184,7 +235,7 @@ async def compare_file(
     version).
     """
     source = await _open(path, options)
-    with RejectedRows(source) as rejects, contextlib.suppress(_Compared):
+    with RejectedRows(source) as rejects, contextlib.suppress(_TakenBack):
         async with begin_load(database_url, tariff, None) as load:
             old = await find_version(load.connection, tariff, version, _comes_at(load, options))
             work = await _Work.begin(source, load, tariff, options)
@@ -194,7 +245,7 @@ async def compare_file(
             found = await compare(
                 load.connection, old.deck_id, load.deck_id, instant, shown=shown, by_percent=by_percent
             )
-            raise _Compared
+            raise _TakenBack
     return old, found, rejects.count
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from rating_engine.domain.errors import InvalidRequest
-from rating_engine.services.deck_file.dates import instant_of, zone_of
-from rating_engine.services.deck_file.errors import RowRejected
+from rating_engine.services.rate_decks.file.dates import instant_of, zone_of
+from rating_engine.services.rate_decks.file.errors import RowRejected
 
 
 def instant_said(field: str, text: str, time_zone: str) -> datetime:

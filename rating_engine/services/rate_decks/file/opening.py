@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from rating_engine.services.deck_file.errors import DeckFileError
-from rating_engine.services.deck_file.layout import Column
-from rating_engine.services.deck_file.source import DeckSource, open_text
-from rating_engine.services.deck_file.workbook import open_workbook
+from rating_engine.services.rate_decks.file.errors import DeckFileError
+from rating_engine.services.rate_decks.file.layout import Column
+from rating_engine.services.rate_decks.file.source import DeckSource, open_text
+from rating_engine.services.rate_decks.file.workbook import open_workbook
 
 _XLSX: Final = b"PK\x03\x04"  # what a ZIP begins with
 _XLS: Final = b"\xd0\xcf\x11\xe0"  # and OLE2, which also a workbook with a password is

@@ -13,11 +13,11 @@ from typing import Any, Final
 
 from rating_engine.rating.money import format_amount
 from rating_engine.rating.rate import InvalidRate, PriceUnit, Rate
-from rating_engine.services.deck_file.codes import shown
-from rating_engine.services.deck_file.conditions import CLOSED_STATUS, ConditionReader, Conditions
-from rating_engine.services.deck_file.errors import RowRejected
-from rating_engine.services.deck_file.extras import extra_fields, extras_text
-from rating_engine.services.deck_file.layout import Column, Layout
+from rating_engine.services.rate_decks.file.codes import shown
+from rating_engine.services.rate_decks.file.conditions import CLOSED_STATUS, ConditionReader, Conditions
+from rating_engine.services.rate_decks.file.errors import RowRejected
+from rating_engine.services.rate_decks.file.extras import extra_fields, extras_text
+from rating_engine.services.rate_decks.file.layout import Column, Layout
 
 MAX_DIRECTION_CHARACTERS: Final = 200  # a name on an invoice; longer is a remark in the wrong column
 MAX_WHOLE_DIGITS: Final = 9  # of a number of seconds; Rate then says what is too many

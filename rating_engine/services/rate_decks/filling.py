@@ -13,9 +13,9 @@ from enum import StrEnum
 from typing import Final
 
 from rating_engine.domain.errors import RatingEngineError
-from rating_engine.services.deck_file.errors import DeckFileError
-from rating_engine.services.deck_file.reading import Contradiction, DeckReading, VainClosing
-from rating_engine.services.deck_file.rejects import RejectedRows
+from rating_engine.services.rate_decks.file.errors import DeckFileError
+from rating_engine.services.rate_decks.file.reading import Contradiction, DeckReading, VainClosing
+from rating_engine.services.rate_decks.file.rejects import RejectedRows
 from rating_engine.storage import deck_delta, deck_staging
 from rating_engine.storage.deck_delta import DeltaCounts
 from rating_engine.storage.deck_load import DeckLoad

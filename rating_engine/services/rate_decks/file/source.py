@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from rating_engine.services.deck_file.errors import DeckFileError, RowRejected
-from rating_engine.services.deck_file.layout import HEADER_SEARCH_LINES, Column, Layout, find_layout, no_header
+from rating_engine.services.rate_decks.file.errors import DeckFileError, RowRejected
+from rating_engine.services.rate_decks.file.layout import HEADER_SEARCH_LINES, Column, Layout, find_layout, no_header
 
 PIECE_BYTES: Final = 256 * 1024  # read, checked and sent to PostgreSQL at a time: some milliseconds of work
 MAX_LINE_CHARACTERS: Final = 64 * 1024  # a row of a deck has some hundreds; more is another kind of file

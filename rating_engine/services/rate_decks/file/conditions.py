@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
-from rating_engine.services.deck_file.codes import shown, whole_codes
-from rating_engine.services.deck_file.dates import instant_of
-from rating_engine.services.deck_file.errors import RowRejected
-from rating_engine.services.deck_file.layout import Column, Layout
+from rating_engine.services.rate_decks.file.codes import shown, whole_codes
+from rating_engine.services.rate_decks.file.dates import instant_of
+from rating_engine.services.rate_decks.file.errors import RowRejected
+from rating_engine.services.rate_decks.file.layout import Column, Layout
 
 CLOSED_STATUS: Final = frozenset(
     ("closed", "close", "deleted", "delete", "discontinued", "removed", "remove", "expired", "terminated")

@@ -12,8 +12,8 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from rating_engine.domain.errors import InvalidRequest
-from rating_engine.services.deck_file.codes import shown
-from rating_engine.services.deck_file.errors import RowRejected
+from rating_engine.services.rate_decks.file.codes import shown
+from rating_engine.services.rate_decks.file.errors import RowRejected
 
 EARLIEST_YEAR: Final = 1900  # before it, a slip of the keyboard
 HALF_DAY_HOURS: Final = 12

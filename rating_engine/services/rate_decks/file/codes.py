@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from rating_engine.rating.number import MAX_NUMBER_DIGITS
-from rating_engine.services.deck_file.errors import RowRejected
+from rating_engine.services.rate_decks.file.errors import RowRejected
 
 MAX_CODES_IN_ROW: Final = 10_000  # a whole range of four digits; a wider one is a typing error, or a shorter prefix
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rating_engine.services.deck_file.errors import DeckFileError, RowRejected
-from rating_engine.services.deck_file.rejects import RejectedRows
-from rating_engine.services.deck_file.repeats import SeenKeys
-from rating_engine.services.deck_file.rows import Closing, RowChecker
-from rating_engine.services.deck_file.source import DeckSource, Piece
+from rating_engine.services.rate_decks.file.errors import DeckFileError, RowRejected
+from rating_engine.services.rate_decks.file.rejects import RejectedRows
+from rating_engine.services.rate_decks.file.repeats import SeenKeys
+from rating_engine.services.rate_decks.file.rows import Closing, RowChecker
+from rating_engine.services.rate_decks.file.source import DeckSource, Piece
 
 SUSPECTS_IN_MEMORY: Final = 8 * 1024 * 1024  # bytes; more of them wait in a temporary file
 SUSPECT_CHUNK: Final = 64 * 1024

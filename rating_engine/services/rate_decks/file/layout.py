@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from rating_engine.services.deck_file.errors import DeckFileError
+from rating_engine.services.rate_decks.file.errors import DeckFileError
 
 HEADER_SEARCH_LINES: Final = 20  # carriers put their name, dates and remarks above the header
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from rating_engine.services.deck_file.errors import DeckFileError
-from rating_engine.services.deck_file.layout import REJECTED_LINE, REJECTED_REASON
-from rating_engine.services.deck_file.source import DeckSource
+from rating_engine.services.rate_decks.file.errors import DeckFileError
+from rating_engine.services.rate_decks.file.layout import REJECTED_LINE, REJECTED_REASON
+from rating_engine.services.rate_decks.file.source import DeckSource
 
 
 class RejectedRows:

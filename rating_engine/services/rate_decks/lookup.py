@@ -23,10 +23,10 @@ from typing import Final
 from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.tariff import Direction, PublishedDeck, RateMatch, Tariff
 from rating_engine.rating.matching import CandidateRate, choose
-from rating_engine.services.deck_regions import RegionMemory, region, regions_of, significant
+from rating_engine.services.rate_decks.regions import RegionMemory, region, regions_of, significant
 from rating_engine.services.single_flight import SingleFlight
 from rating_engine.storage import rate_decks as store
-from rating_engine.storage.pool import Database
+from rating_engine.storage.pool import Questions
 from rating_engine.storage.rate_cache import CachedAnswer, RateCache
 from rating_engine.storage.tariffs import load_tariff
 
@@ -73,12 +73,13 @@ class RateDecks:
 
     def __init__(
         self,
-        database: Database,
+        database: Questions,
         cache: RateCache | None = None,
         *,
         memory_entries: int = MEMORY_ENTRIES,
         observe_lookup: Callable[[Level], None] = lambda level: None,
     ) -> None:
+        """`database`: a pool, or a connection that loads a deck; then only one question may be asked at a time."""
         self._database = database
         self._cache = cache
         self._observe = observe_lookup

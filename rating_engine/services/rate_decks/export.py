@@ -21,9 +21,9 @@ from openpyxl.utils.exceptions import IllegalCharacterError
 
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.money import format_amount
-from rating_engine.services.deck_file.dates import zone_of
-from rating_engine.services.deck_file.errors import DeckFileError
-from rating_engine.services.deck_file.workbook import MAX_SHEET_ROWS
+from rating_engine.services.rate_decks.file.dates import zone_of
+from rating_engine.services.rate_decks.file.errors import DeckFileError
+from rating_engine.services.rate_decks.file.workbook import MAX_SHEET_ROWS
 from rating_engine.storage.deck_columns import ROW
 from rating_engine.storage.deck_versions import DeckVersion, find_version, rates_of_version
 from rating_engine.storage.pool import Database

@@ -9,7 +9,7 @@ import json
 from typing import Any, Final
 
 from rating_engine.rating.rate import Rate
-from rating_engine.services.deck_file.errors import RowRejected
+from rating_engine.services.rate_decks.file.errors import RowRejected
 
 MAX_EXTRAS_CHARACTERS: Final = 4_000  # some dozens of tiers; more is another kind of file
 

@@ -16,7 +16,7 @@ from typing import Final
 from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.rating.matching import CandidateRate, choose
 from rating_engine.rating.number import InvalidNumber, normalise_destination
-from rating_engine.services.deck_timing import instant_ahead, instant_said
+from rating_engine.services.rate_decks.timing import instant_ahead, instant_said
 from rating_engine.storage import deck_versions as store
 from rating_engine.storage.deck_load import Published, begin_load, lock_tariff
 from rating_engine.storage.deck_versions import DeckVersion, Difference, Later, VersionState

@@ -18,9 +18,9 @@ from xml.etree.ElementTree import ParseError
 import openpyxl
 from openpyxl.utils.exceptions import InvalidFileException
 
-from rating_engine.services.deck_file.errors import DeckFileError
-from rating_engine.services.deck_file.layout import HEADER_SEARCH_LINES, Column, Layout, find_layout, no_header
-from rating_engine.services.deck_file.source import Piece
+from rating_engine.services.rate_decks.file.errors import DeckFileError
+from rating_engine.services.rate_decks.file.layout import HEADER_SEARCH_LINES, Column, Layout, find_layout, no_header
+from rating_engine.services.rate_decks.file.source import Piece
 
 PIECE_ROWS: Final = 2_000  # read, checked and sent to PostgreSQL at a time: tenths of a second
 MAX_SHEET_ROWS: Final = 1_048_576  # what a sheet of Excel can have; a row beyond it is a forged number
