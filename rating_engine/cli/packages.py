@@ -20,7 +20,9 @@ Tariff = Annotated[str, typer.Argument(metavar="TARIFF", help="A tariff or an op
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 Group = Annotated[str, typer.Option(help="Of `rating-engine direction-group`; every direction if not given.")]
 Period = Annotated[str, typer.Option(metavar="day|week|month", help="By the tariff's calendar; weeks from Monday.")]
-Position = Annotated[int, typer.Option(help="Of several packages the lowest is used up first.")]
+Position = Annotated[
+    int, typer.Option(help="Of a tariff's packages the lowest is used up first; options' come before.")
+]
 
 
 @packages_app.command(
