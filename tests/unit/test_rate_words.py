@@ -44,7 +44,7 @@ SAID: dict[str, tuple[dict[str, Any], str]] = {
     "covered_seconds": ({"covered_seconds": 120}, "120 s paid by packages"),
     "waived_fees": ({"waived_fees": True}, "no fees if packages pay the whole call"),
 }
-SAID_WITH_ANOTHER = {"round_up_above", "block_seconds"}
+SAID_WITH_ANOTHER = {"round_up_above", "block_seconds", "volume_factor"}
 OF_FRACTIONS_OF_A_SECOND = {"duration_rounding"}  # commands count whole ones
 
 
