@@ -114,6 +114,8 @@ class Rules:
         slice_seconds = min(cap, self.policy.quota_seconds) if quota else cap
         wish = max(price.least, price.cost(slice_seconds))  # the longest call may end inside the grace of its rate
         granted = max(min([wish, *(amount for _, amount in self._bounds(books, account))]), ZERO)
+        # What pays for a slice may pay for more: a started interval, or seconds that cost nothing.
+        lasts = max(slice_seconds, price.lasts(wish, cap)) if quota else cap
         call = Call(
             key=request.key,
             login=subscriber.login,
@@ -124,7 +126,7 @@ class Rules:
             granted=granted,
             cap=cap,
             quota=quota,
-            expires_at=self.now + timedelta(seconds=slice_seconds + self.policy.grace_seconds),
+            expires_at=self.now + timedelta(seconds=lasts + self.policy.grace_seconds),
         )
         return _allowed(call, repeated=False), books.with_call(call)
 
