@@ -38,7 +38,7 @@ Increments = Annotated[
 Rounding = Annotated[
     str | None,
     typer.Option(
-        "--duration-rounding", metavar="up|nearest", help="Of a fraction of a second, where an exchange tells it."
+        "--duration-rounding", metavar="up|nearest", help="Of a fraction of a second; calls come in whole ones."
     ),
 ]
 MinimumCharge = Annotated[
