@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 
-from rating_engine.rating.money import format_amount
+from rating_engine.rating.money import EXACT, PRICE_DECIMALS, format_amount, quantise
 from rating_engine.rating.rate import DEFAULT_DECIMALS, Change, IncrementMode, PriceUnit, Rate, SurchargeUnit, Tier
 
 
@@ -33,7 +33,7 @@ def _tier(tier: Tier) -> str:
 
 
 def _change(change: Change) -> str:
-    price = format_amount(change.price_n * change.multiplier)
+    price = format_amount(quantise(EXACT.multiply(change.price_n, change.multiplier), PRICE_DECIMALS))
     interval = "" if change.price_unit is PriceUnit.MINUTE and change.interval_n == 1 else f" by {change.interval_n} s"
     return f"from second {change.at_second} {price} per {change.price_unit}{interval}"
 

@@ -48,7 +48,7 @@ DeckArgument = Annotated[
 CdrsArgument = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[CDRS]",
+        metavar="CDRS",
         help="Calls of a CSV file: start, destination, seconds; caller, login. If not given, those of the database that"
         " the tariff priced.",
     ),

@@ -36,7 +36,10 @@ Increments = Annotated[
     typer.Option("--increment-mode", metavar="interval|total", help="total: as A2Billing and MagnusBilling count."),
 ]
 Rounding = Annotated[
-    str | None, typer.Option("--duration-rounding", metavar="up|nearest", help="Of a call's seconds to its increments.")
+    str | None,
+    typer.Option(
+        "--duration-rounding", metavar="up|nearest", help="Of a fraction of a second; calls come in whole ones."
+    ),
 ]
 MinimumCharge = Annotated[
     str | None, typer.Option(metavar="AMOUNT", help="The least an answered call costs, where its rate says none.")

@@ -41,6 +41,10 @@ SAID: dict[str, tuple[dict[str, Any], str]] = {
         {"changes": [{"at_second": 90, "price_n": "0.05", "price_unit": "minute", "multiplier": "0.5"}]},
         "from second 90 0.025 per minute",
     ),
+    "changes of a factor without an end": (
+        {"changes": [{"at_second": 90, "price_n": "0.1", "interval_n": 6, "multiplier": "0." + "3" * 39 + "4"}]},
+        "from second 90 0.03333333 per interval by 6 s",
+    ),
     "covered_seconds": ({"covered_seconds": 120}, "120 s paid by packages"),
     "waived_fees": ({"waived_fees": True}, "no fees if packages pay the whole call"),
 }
