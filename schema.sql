@@ -782,16 +782,19 @@ BEGIN
         AND p.period_start = u.period_start;
 END $$;
 
--- One more call by a route that is limited and locked; whether it may.
+-- One more call by a route that is limited and locked; whether it may. The second is that of the clock, not of the
+-- transaction, which may have waited for the lock: it would count in a second that is over, and begin the next one anew.
 CREATE FUNCTION take_route(p_route_id bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    second  timestamptz := date_trunc('second', clock_timestamp());
 BEGIN
     UPDATE route_load l
-      SET open_calls = l.open_calls + 1, started_in = date_trunc('second', now()),
-          started = 1 + CASE WHEN l.started_in = date_trunc('second', now()) THEN l.started ELSE 0 END
+      SET open_calls = l.open_calls + 1, started_in = second,
+          started = 1 + CASE WHEN l.started_in = second THEN l.started ELSE 0 END
       FROM routes r
       WHERE l.route_id = p_route_id AND r.route_id = p_route_id AND r.enabled
         AND (l.open_calls < r.max_calls) IS NOT FALSE
-        AND (l.started_in < date_trunc('second', now()) OR l.started < r.max_calls_per_second) IS NOT FALSE;
+        AND (l.started_in <> second OR l.started < r.max_calls_per_second) IS NOT FALSE;
     RETURN FOUND;
 END $$;
 
