@@ -782,19 +782,20 @@ BEGIN
         AND p.period_start = u.period_start;
 END $$;
 
--- One more call by a route that is limited and locked; whether it may. The second is that of the clock, not of the
--- transaction, which may have waited for the lock: it would count in a second that is over, and begin the next one anew.
+-- One more call by a route that is limited and locked; whether it may. The second is that of the lock, not of the
+-- transaction's begin: who waited would count in a second that is over. A second of the future, left by a clock that was
+-- ahead, is as any other that is not this one.
 CREATE FUNCTION take_route(p_route_id bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
-    second  timestamptz := date_trunc('second', clock_timestamp());
+    this_second  timestamptz := date_trunc('second', clock_timestamp());
 BEGIN
     UPDATE route_load l
-      SET open_calls = l.open_calls + 1, started_in = second,
-          started = 1 + CASE WHEN l.started_in = second THEN l.started ELSE 0 END
+      SET open_calls = l.open_calls + 1, started_in = this_second,
+          started = 1 + CASE WHEN l.started_in = this_second THEN l.started ELSE 0 END
       FROM routes r
       WHERE l.route_id = p_route_id AND r.route_id = p_route_id AND r.enabled
         AND (l.open_calls < r.max_calls) IS NOT FALSE
-        AND (l.started_in <> second OR l.started < r.max_calls_per_second) IS NOT FALSE;
+        AND (l.started_in <> this_second OR l.started < r.max_calls_per_second) IS NOT FALSE;
     RETURN FOUND;
 END $$;
 
@@ -888,7 +889,9 @@ BEGIN
             ORDER BY length(prefix) DESC LIMIT 1
         ) rule ON true
         LEFT JOIN LATERAL (
-            SELECT bool_and(((SELECT version FROM tariffs WHERE tariff_id = planned.id) = planned.version) IS TRUE) AS fresh
+            -- NULL, which bool_and passes over, would be a tariff that is gone.
+            SELECT bool_and(COALESCE((SELECT version FROM tariffs WHERE tariff_id = planned.id) = planned.version, false))
+                   AS fresh
             FROM unnest(r.tariffs, r.tariff_versions) AS planned(id, version)
         ) t ON true
         LEFT JOIN LATERAL (
@@ -1077,35 +1080,31 @@ CREATE TYPE settle_answer AS (
     overrun numeric             -- what was charged beyond what was held for this call
 );
 
--- What requests ask of packages by name, beyond what their calls hold or have used before. Nothing is asked for a call
--- of another account: that account is not locked, and the request is refused anyway.
+-- What requests ask of packages by name, beyond what their calls hold or have used before. Nothing for a call of another
+-- account, under whose lock its packages are.
 CREATE TYPE package_demand AS (ord bigint, account_id bigint, subscriber_id bigint, more package_use[]);
 CREATE FUNCTION demands_of(p_bucket smallint, p_requests settle_request[]) RETURNS SETOF package_demand
 LANGUAGE sql STABLE AS $$
-    SELECT r.ord, r.account_id, COALESCE(call.subscriber_id, r.subscriber_id),
+    SELECT r.ord, r.account_id, COALESCE(old.subscriber_id, cdr.subscriber_id, r.subscriber_id),
            ARRAY(
                SELECT (u.package_id, u.period_start, GREATEST(u.seconds - COALESCE(had.seconds, 0), 0))::package_use
                FROM unnest(r.packages) u
-               LEFT JOIN unnest(call.packages) had
+               LEFT JOIN unnest(COALESCE(old.packages, cdr.packages)) had
                  ON had.package_id = u.package_id AND had.period_start = u.period_start)
     FROM (
-        SELECT ord, (request).call_key, (request).account_id, (request).subscriber_id, (request).packages
-        FROM (SELECT ord, p_requests[ord] AS request FROM generate_subscripts(p_requests, 1) AS ord OFFSET 0) AS each
+        SELECT n.ord, (p_requests[n.ord]).call_key, (p_requests[n.ord]).account_id, (p_requests[n.ord]).subscriber_id,
+               (p_requests[n.ord]).packages
+        FROM generate_subscripts(p_requests, 1) AS n(ord)
     ) AS r
     LEFT JOIN LATERAL (
         SELECT account_id, subscriber_id, packages FROM reservations
         WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
-    ) AS old ON true
+    ) old ON true
     LEFT JOIN LATERAL (
-        SELECT account_id, subscriber_id, packages FROM cdrs
-        WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
-    ) AS cdr ON true
-    CROSS JOIN LATERAL (
-        SELECT COALESCE(old.account_id, cdr.account_id) AS account_id, COALESCE(old.packages, cdr.packages) AS packages,
-               COALESCE(old.subscriber_id, cdr.subscriber_id) AS subscriber_id
-    ) AS call
-    WHERE cardinality(r.packages) > 0 AND (call.account_id = r.account_id) IS NOT FALSE
-    ORDER BY r.account_id, r.ord
+        SELECT account_id, subscriber_id, packages FROM cdrs WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
+    ) cdr ON true
+    WHERE cardinality(r.packages) > 0 AND COALESCE(old.account_id, cdr.account_id, r.account_id) = r.account_id
+    ORDER BY 2, 1
 $$;
 
 -- A batch names a call key at most once (storage/ledger sees to it).

@@ -38,7 +38,9 @@ def create(
     overdraft: Annotated[
         str | None, typer.Option(help="How far below zero it may go. Prepaid: 0; postpaid: unlimited if not given.")
     ] = None,
-    currency: Annotated[str | None, typer.Option(help="Must be the tariff's; the tariff's if not given.")] = None,
+    currency: Annotated[
+        str | None, typer.Option(help="The tariff's if not given; another needs an exchange rate.")
+    ] = None,
     postpaid: Annotated[bool, typer.Option("--postpaid", help="Pays later; --overdraft is its credit limit.")] = False,
     max_calls: Annotated[int | None, typer.Option(min=0, help="Calls at the same time; no limit if not given.")] = None,
     callerid: Annotated[str, typer.Option(help="Caller id of calls that bring none.")] = "",

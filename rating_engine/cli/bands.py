@@ -60,7 +60,7 @@ def unband(
 def add(
     calendar: Calendar,
     day: Day,
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="For people.")] = "",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="For people.")] = "",
     config: ConfigOption = None,
 ) -> None:
     """Add a day to a calendar, created if need be."""
@@ -70,7 +70,7 @@ def add(
 
 @holidays_app.command("list", epilog="Example: rating-engine holidays list de")
 def list_(
-    calendar: Annotated[str | None, typer.Argument(metavar="[CALENDAR]", help="Every one if not given.")] = None,
+    calendar: Annotated[str | None, typer.Argument(metavar="CALENDAR", help="Every one if not given.")] = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:

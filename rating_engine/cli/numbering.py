@@ -69,7 +69,7 @@ def rewrite(
     plan: Name,
     prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="What is dialled begins with: digits, *, # and +.")],
     replacement: Annotated[
-        str | None, typer.Argument(metavar="[REPLACEMENT]", help="Digits, with + for an international number.")
+        str | None, typer.Argument(metavar="REPLACEMENT", help="Digits, with + for an international number.")
     ] = None,
     forget: Annotated[bool, typer.Option("--forget", help="Rewrite this prefix no more.")] = False,
     config: ConfigOption = None,

@@ -57,7 +57,7 @@ def grant(
             login, option, begins=begins, ends=ends, position=position, reference=reference
         ),
     )
-    _print_switched(login, option, switched, as_json=json)
+    _print_switched(login, option, switched, "now" if begins is None else f"from {begins} on", as_json=json)
 
 
 @options_app.command(epilog="Example: rating-engine option revoke 1001 weekend")
@@ -91,7 +91,7 @@ def list_(
     out.print(table)
 
 
-def _print_switched(login: str, tariff: str, switched: Switched, *, as_json: bool) -> None:
+def _print_switched(login: str, tariff: str, switched: Switched, when: str = "now", *, as_json: bool) -> None:
     """What became of it; exit status 1 where there was not the money."""
     price, balance = format_amount(switched.price), format_amount(switched.balance)
     if switched.outcome is SwitchOutcome.INSUFFICIENT_FUNDS:
@@ -116,8 +116,8 @@ def _print_switched(login: str, tariff: str, switched: Switched, *, as_json: boo
         )
         return
     said = {
-        SwitchOutcome.SWITCHED: f"{login} has {tariff} now; charged {price} {switched.currency}, balance {balance}",
-        SwitchOutcome.UNCHANGED: f"{login} has {tariff} already; nothing was charged",
+        SwitchOutcome.SWITCHED: f"{login} has {tariff} {when}; charged {price} {switched.currency}, balance {balance}",
+        SwitchOutcome.UNCHANGED: f"{login} has {tariff} already; nothing was changed or charged",
         SwitchOutcome.REPEATED: f"that reference was charged before; nothing was changed, balance {balance}",
     }
     say(said[switched.outcome])

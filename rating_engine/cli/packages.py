@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, say, with_database
-from rating_engine.cli.tariff_words import minutes_words, package_json, print_packages, times
+from rating_engine.cli.tariff_words import counted, minutes_words, package_json, print_packages, times
 from rating_engine.domain.tariff_card import PackageUsage
 from rating_engine.services.tariffs.packages import Packages
 
@@ -20,7 +20,9 @@ Tariff = Annotated[str, typer.Argument(metavar="TARIFF", help="A tariff or an op
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 Group = Annotated[str, typer.Option(help="Of `rating-engine direction-group`; every direction if not given.")]
 Period = Annotated[str, typer.Option(metavar="day|week|month", help="By the tariff's calendar; weeks from Monday.")]
-Position = Annotated[int, typer.Option(help="Of several packages the lowest is used up first.")]
+Position = Annotated[
+    int, typer.Option(help="Of a tariff's packages the lowest is used up first; options' come before.")
+]
 
 
 @packages_app.command(
@@ -88,7 +90,7 @@ def volume(
 
 @packages_app.command("list", epilog="Example: rating-engine package list retail")
 def list_(
-    tariff: Annotated[str | None, typer.Argument(metavar="[TARIFF]", help="Every one if not given.")] = None,
+    tariff: Annotated[str | None, typer.Argument(metavar="TARIFF", help="Every one if not given.")] = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -142,7 +144,7 @@ def set_group(
 ) -> None:
     """The directions of a group from now on; created if need be."""
     with_database(config, lambda database: Packages(database).set_group(name, directions))
-    say(f"direction group {name} has {len(set(directions))} directions")
+    say(f"direction group {name} has {counted(len(set(directions)), 'direction')}")
 
 
 @groups_app.command("list", epilog="Example: rating-engine direction-group list")

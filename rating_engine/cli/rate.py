@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
+import orjson
 import typer
 from rich.markup import escape
 from rich.table import Table
 
 from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, open_database, out, print_json, run
-from rating_engine.domain.errors import InvalidRequest
+from rating_engine.cli.rate_words import rate_words
 from rating_engine.rating.charge import Line, LineKind
 from rating_engine.rating.money import format_amount
-from rating_engine.rating.rate import IncrementMode, Rate
 from rating_engine.services.rate_decks.quote import Quote, quote
+from rating_engine.services.tariffs.settings import Tariffs
 
 _LINES: Final = {
     LineKind.CONNECT_FEE: "connect fee",
@@ -34,9 +34,15 @@ def rate(
     tariff: Annotated[str, typer.Option(help="Whose rates.")],
     seconds: Annotated[int, typer.Option(min=0, help="Answered seconds.")],
     at: Annotated[
-        str | None, typer.Option(metavar="INSTANT", help="When it starts, as 2026-12-01T08:00+01:00; UTC unless said.")
+        str | None,
+        typer.Option(
+            metavar="WHEN", help="When it starts, as 2026-12-01T08:00, in the tariff's time zone; now if not given."
+        ),
     ] = None,
     caller: Annotated[str, typer.Option(metavar="NUMBER", help="Who calls, where rates depend on it.")] = "",
+    routing_number: Annotated[
+        str, typer.Option(metavar="NUMBER", help="As translated (LRN), for tariffs that price by it.")
+    ] = "",
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -51,8 +57,9 @@ def rate(
                 number,
                 seconds,
                 international_prefix=settings.international_prefix,
-                at=None if at is None else _instant(at),
+                at=None if at is None else await Tariffs(database).moment(tariff, at, "at"),
                 origin=caller,
+                routing_number=routing_number,
             )
 
     found = run(work())
@@ -62,19 +69,13 @@ def rate(
         _print_quote(found)
 
 
-def _instant(text: str) -> datetime:
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidRequest("at", f"{text!r} is not an instant such as 2026-12-01T08:00+01:00") from None
-    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
-
-
 def _print_quote(found: Quote) -> None:
     match, charged = found.match, found.charge
     direction = f" ({escape(match.direction.name)})" if match.direction.name else ""
+    band = f" ({escape(found.band)})" if found.band else ""
     out.print(
-        f"{found.destination} on {escape(found.tariff)}: prefix {match.prefix}{direction}, {rate_words(charged.rate)}",
+        f"{found.destination} on {escape(found.tariff)}{band}: prefix {match.prefix}{direction}, "
+        f"{rate_words(charged.rate)}",
         highlight=False,
         soft_wrap=True,
     )
@@ -91,35 +92,18 @@ def _print_quote(found: Quote) -> None:
     out.print(table)
 
 
-def rate_words(rate: Rate) -> str:
-    """A rate in one line: what its table of lines does not say by itself."""
-    prices = format_amount(rate.price_1)
-    if rate.price_n != rate.price_1:
-        prices += f" then {format_amount(rate.price_n)}"
-    factor = "" if rate.multiplier == 1 else f" x {format_amount(rate.multiplier)}"
-    said = [f"{prices}{factor} per {rate.price_unit}, {rate.interval_1}/{rate.interval_n}"]
-    if rate.increment_mode is IncrementMode.TOTAL:
-        said.append("the whole call rounded up")
-    if rate.tiers:
-        said.append(f"after {len(rate.tiers)} tiers")
-    said += [f"from second {change.at_second} {format_amount(change.price_n)}" for change in rate.changes]
-    for seconds, word in ((rate.free_seconds, "free"), (rate.grace_period, "grace"), (rate.added_seconds, "added")):
-        if seconds:
-            said.append(f"{seconds} s {word}")
-    if rate.minimum_charge:
-        said.append(f"at least {format_amount(rate.minimum_charge)}")
-    return ", ".join(said)
-
-
 def _quote_json(found: Quote) -> dict[str, Any]:
     charged = found.charge
     return {
         "number": found.number,
         "destination": found.destination,
         "tariff": found.tariff,
+        "at": found.at.isoformat(),
+        "band": found.band or None,
         "currency": found.match.currency,
         "prefix": found.match.prefix,
         "direction": found.match.direction.name,
+        "rate": orjson.loads(charged.rate.to_json()),
         "seconds": charged.seconds,
         "billed_seconds": charged.billed_seconds,
         "cost": format_amount(charged.cost, charged.rate.decimals),

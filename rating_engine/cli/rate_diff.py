@@ -61,7 +61,7 @@ def diff(
     first: Annotated[str, typer.Argument(metavar="FILE|VERSION", help="A file, or a number for a kept version.")],
     second: Annotated[
         int | None,
-        typer.Argument(metavar="[VERSION]", help="Of two versions the later; for a file what it is against."),
+        typer.Argument(metavar="VERSION", help="Of two versions the later; for a file what it is against."),
     ] = None,
     by: Annotated[str, typer.Option(metavar="percent|price", help="What makes a change a large one.")] = "percent",
     shown: Annotated[int, typer.Option(min=0, help="Of each kind.")] = DEFAULT_SHOWN,

@@ -102,7 +102,8 @@ def _print_report(report: ImportReport) -> None:
 
 
 def _report_lines(report: ImportReport) -> Iterator[tuple[str, str]]:
-    how = "new" if report.tariff_created else "replaced" if report.base is None else f"version {report.base} changed"
+    whole = "first rates" if report.version == 1 else "replaced"
+    how = "new" if report.tariff_created else whole if report.base is None else f"version {report.base} changed"
     yield "tariff", f"{report.tariff} ({how}, {report.currency})"
     if report.scheduled:
         yield "comes into force", local_time(report.effective_from, report.time_zone)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, open_database, out, print_json, run
 from rating_engine.cli.deck_files import FromOption, ZoneOption, local_time
-from rating_engine.cli.rate import rate_words
+from rating_engine.cli.rate_words import rate_words
 from rating_engine.rating.matching import EVER_SINCE, FOR_EVER, CandidateRate
 from rating_engine.services.rate_decks.export import export_deck
 from rating_engine.services.rate_decks.versions import VersionMatch, roll_back

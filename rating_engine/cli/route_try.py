@@ -16,7 +16,7 @@ from rating_engine.rating.lcr import Refusal
 from rating_engine.rating.money import AMOUNT_DECIMALS, format_amount, quantise_fraction
 from rating_engine.rating.number import normalise_callerid
 from rating_engine.services.routing.explain import DISABLED, NOT_IN_COST_DECK, Trial, Verdict, try_call
-from rating_engine.services.tariffs.fields import moment_of
+from rating_engine.services.tariffs.settings import Tariffs
 
 _REASONS: Final = {
     DISABLED: "disabled",
@@ -37,7 +37,9 @@ def try_(
     callerid: Annotated[str, typer.Option(help="The caller's number, as it is sent to the carrier.")] = "",
     at: Annotated[
         str | None,
-        typer.Option(metavar="WHEN", help="2026-06-01T08:00+02:00 (UTC without an offset); now if not given."),
+        typer.Option(
+            metavar="WHEN", help="When it starts, as 2026-12-01T08:00, in the tariff's time zone; now if not given."
+        ),
     ] = None,
     call: Annotated[
         str | None, typer.Option(metavar="EXCHANGE/UNIQUEID", help="A very call: its draws by weight and percentage.")
@@ -49,8 +51,8 @@ def try_(
 
     async def work() -> Trial:
         settings = load_settings(config)
-        moment = datetime.now(UTC) if at is None else moment_of(at, "at")
         async with open_database(settings) as database:
+            moment = datetime.now(UTC) if at is None else await Tariffs(database).moment(tariff, at, "at")
             return await try_call(
                 database,
                 number,

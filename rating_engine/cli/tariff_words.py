@@ -20,6 +20,11 @@ def yes_no(value: bool) -> str:
     return "yes" if value else "no"
 
 
+def counted(number: int, thing: str) -> str:
+    """So many of them: `1 direction`, `2 directions`."""
+    return f"{number:,} {thing}" if number == 1 else f"{number:,} {thing}s"
+
+
 def minutes_words(seconds: int) -> str:
     """So many seconds in minutes: `100 min`, `1 min 30 s`."""
     minutes, rest = divmod(seconds, 60)

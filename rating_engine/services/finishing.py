@@ -121,14 +121,18 @@ class Finishing:
         )
         uses: list[PackageUse] = []
         left = charged.billed_seconds
+        available = 0
         for use, state in zip(details.packages, states, strict=True):
             # What this call holds, or had used by an earlier account of its end, is its own to use.
             mine = 0 if known is None or state.seconds_left is None else use.seconds
-            seconds = min(left, (state.seconds_left or 0) + mine)
+            usable = (state.seconds_left or 0) + mine
+            available += usable
+            seconds = min(left, usable)
             left -= seconds
             uses.append(replace(use, seconds=seconds))
-        used = sum(use.seconds for use in uses)
-        rate = replace(Rate.from_json(details.rate), covered_seconds=used)
+        # All that could be used, also where nothing is billed: then the fees of the call are waived as they were
+        # promised.
+        rate = replace(Rate.from_json(details.rate), covered_seconds=available)
         charged = charge_call(rate.to_json(), details.carrier_rate, details.carrier_exchange, call.seconds)
         return _End(charged, tuple(uses))
 

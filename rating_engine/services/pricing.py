@@ -104,7 +104,7 @@ class Pricing:
 
     async def match(self, tariff: Tariff, dialled: Dialled, at: datetime, band: str) -> RateMatch | None:
         """The rate that a tariff has for a call. Errors: Unavailable."""
-        return await self._rate(tariff, _number(tariff, dialled), at=at, origin=dialled.origin, band=band)
+        return await self._rate(tariff, priced_number(tariff, dialled), at=at, origin=dialled.origin, band=band)
 
     async def exchange(self, currency_from: str, currency_to: str, at: datetime) -> Decimal | None:
         """One of the first currency in the second; None where nobody said. Errors: Unavailable."""
@@ -129,7 +129,7 @@ class Pricing:
         longest, deciding = 0, None
         for tariff in tariffs:
             band = tariff.schedule.band_at(at)
-            row = await self._row(tariff, _number(tariff, dialled), at=at, origin=dialled.origin, band=band)
+            row = await self._row(tariff, priced_number(tariff, dialled), at=at, origin=dialled.origin, band=band)
             if row is not None and len(row.prefix) > longest:
                 longest, deciding = len(row.prefix), tariff
         return deciding
@@ -159,7 +159,8 @@ class Pricing:
         return replace(match.rate, changes=tuple(changes)) if changes else match.rate
 
 
-def _number(tariff: Tariff, dialled: Dialled) -> str:
+def priced_number(tariff: Tariff, dialled: Dialled) -> str:
+    """The number that a tariff prices a call by."""
     return dialled.routing_number if tariff.by_routing_number and dialled.routing_number else dialled.destination
 
 

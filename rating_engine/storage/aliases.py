@@ -42,7 +42,7 @@ async def remove_alias(database: Database, login: str | None, alias: str) -> Non
             subscriber_id, alias,
         )  # fmt: skip
     if removed is None:
-        whose = "nobody's in particular" if login is None else f"of {login!r}"
+        whose = "for everybody" if login is None else f"of {login!r}"
         raise NotFound(f"there is no alias {alias} {whose}; see: rating-engine alias list")
 
 

@@ -105,7 +105,7 @@ async def remove_plan(database: Database, name: str) -> None:
     except asyncpg.ForeignKeyViolationError:
         number = await database.fetchval("SELECT count(*) FROM accounts WHERE numbering_plan = $1", name)
         raise InvalidRequest(
-            "plan", f"{name!r} is of {number} accounts; say first for each: "
+            "plan", f"{name!r} is the plan of {number} of the accounts; say first for each: "
             "rating-engine account set LOGIN --numbering-plan none"
         ) from None  # fmt: skip
     if removed is None:

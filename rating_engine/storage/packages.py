@@ -28,7 +28,7 @@ _LISTED: Final = f"""
     SELECT {_PACKAGE} FROM packages p JOIN tariffs t USING (tariff_id)
     WHERE $1::text IS NULL OR t.name = $1
     ORDER BY t.name, p.position, p.package_id LIMIT {MAX_LISTED}"""  # noqa: S608  # made of constants
-# The present period of every package that the subscriber's tariff and its options in force have.
+# The present period of every package that the subscriber's options in force and its tariff have, first used first.
 _USAGE: Final = f"""
     SELECT {_PACKAGE}, begins::date, (begins + ('1 ' || p.period)::interval)::date AS ends,
            CASE WHEN u.package_id IS NULL
@@ -36,15 +36,17 @@ _USAGE: Final = f"""
                 ELSE u.allowance END AS allowance,
            COALESCE(u.used, 0) AS used, COALESCE(u.held, 0) AS held
     FROM subscribers s
-    JOIN packages p ON p.tariff_id = s.tariff_id OR p.tariff_id IN (
-        SELECT o.tariff_id FROM subscriber_options o
-        WHERE o.subscriber_id = s.subscriber_id AND o.effective_from <= now() AND o.effective_to > now())
+    CROSS JOIN LATERAL (
+        SELECT o.tariff_id, o.position, o.effective_from FROM subscriber_options o
+        WHERE o.subscriber_id = s.subscriber_id AND o.effective_from <= now() AND o.effective_to > now()
+        UNION ALL SELECT s.tariff_id, NULL, NULL) AS asked
+    JOIN packages p ON p.tariff_id = asked.tariff_id
     JOIN tariffs t ON t.tariff_id = p.tariff_id
     CROSS JOIN LATERAL (SELECT date_trunc(p.period, now() AT TIME ZONE t.time_zone) AS begins) AS present
     LEFT JOIN package_usage u ON u.bucket = s.bucket AND u.subscriber_id = s.subscriber_id
         AND u.package_id = p.package_id AND u.period_start = begins::date
     WHERE s.login = $1
-    ORDER BY p.position, p.package_id"""  # noqa: S608  # made of constants
+    ORDER BY asked.position, asked.effective_from, asked.tariff_id, p.position, p.package_id"""  # noqa: S608  # made of constants
 
 
 async def add_package(database: Database, package: ListedPackage) -> None:

@@ -116,7 +116,18 @@ def test_a_change_of_tariff_is_paid_once_and_stands_in_the_statement(cli):
     assert (statement["kind"], statement["amount"], statement["subject"]) == ("fee", "-4", "tariff gold for 1001")
     assert "tariff gold for 1001" in said(cli, "account", "statement", "1001")
     assert said(cli, "account", "tariff", "1001", "retail") == "1001 has retail now; charged 0 EUR, balance 6"
-    assert said(cli, "account", "tariff", "1001", "retail") == "1001 has retail already; nothing was charged"
+    assert said(cli, "account", "tariff", "1001", "retail") == "1001 has retail already; nothing was changed or charged"
+
+
+def test_an_option_ahead_is_said_to_be_ahead(cli):
+    cli.run("tariff", "add", "weekend", "--option", "yes", "--switch-price", "4")
+
+    words = said(cli, "option", "grant", "1001", "weekend", "--from", "2999-01-01")
+
+    assert words == "1001 has weekend from 2999-01-01 on; charged 4 EUR, balance 6"
+    assert "weekend 1 2999-01-01 00:00:00Z until revoked no" in said(cli, "option", "list", "1001")
+    twice = ("option", "grant", "1001", "weekend", "--from", "2999-01-01", "--to", "2999-02-01")
+    assert said(cli, *twice) == "1001 has weekend already; nothing was changed or charged"
 
 
 def test_who_has_not_the_money_is_told_what_it_costs_and_how_to_go_on(cli):
@@ -144,7 +155,7 @@ def test_an_option_is_granted_listed_and_revoked(cli):
 
 
 def test_packages_are_listed_used_and_removed(cli):
-    assert said(cli, "direction-group", "set", "near", "somewhere") == "direction group near has 1 directions"
+    assert said(cli, "direction-group", "set", "near", "somewhere") == "direction group near has 1 direction"
     cli.run("package", "add", "retail", "hundred", "--minutes", "100", "--group", "near", "--period", "day")
     cli.run("package", "volume", "retail", "loyal", "--step", "10:0.9")
 

@@ -119,7 +119,7 @@ async def test_a_plan_is_given_to_an_account_and_goes_with_its_subscribers(datab
     assert state.numbering_plan == "germany"
     assert (before.numbering_plan, after.numbering_plan) == (None, "germany")
     assert after.version > before.version
-    with pytest.raises(InvalidRequest, match=r"^plan: 'germany' is of 1 accounts"):
+    with pytest.raises(InvalidRequest, match=r"^plan: 'germany' is the plan of 1 of the accounts"):
         await Numbering(database).remove("germany")
     with pytest.raises(InvalidRequest, match=r"^numbering_plan: 'nix' does not exist; see: rating-engine numbering"):
         await Accounts(database).change("1001", {"numbering_plan": "nix"})

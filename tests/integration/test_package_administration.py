@@ -178,11 +178,14 @@ async def test_packages_of_options_in_force_count_and_those_of_others_do_not(dat
     for option in ("weekend", "never"):
         await Tariffs(database).add(option, {"is_option": "yes"})
         await Packages(database).add(option, f"of {option}", minutes=1)
-    await Packages(database).add("retail", "own", minutes=1, position=9)
+    await Packages(database).add("weekend", "last of weekend", minutes=1, position=9)
+    await Packages(database).add("retail", "own", minutes=1)
     await Options(database).grant("1001", "weekend")
     await Options(database).grant("1001", "never", begins="2999-01-01")
 
-    assert [one.package.name for one in await Packages(database).usage("1001")] == ["of weekend", "own"]
+    # In the order in which calls use them up: those of options first.
+    used = [one.package.name for one in await Packages(database).usage("1001")]
+    assert used == ["of weekend", "last of weekend", "own"]
     with pytest.raises(NotFound, match="login 'nobody'"):
         await Packages(database).usage("nobody")
 

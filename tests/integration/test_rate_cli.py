@@ -17,7 +17,7 @@ import pytest
 from tests.support.decks import write_deck
 
 RATE_FIELDS = {
-    *("number", "destination", "tariff", "currency", "prefix", "direction"),
+    *("number", "destination", "tariff", "currency", "at", "band", "prefix", "direction", "rate"),
     *("seconds", "billed_seconds", "cost", "lines"),
 }
 
@@ -53,13 +53,16 @@ def test_a_deck_is_imported_listed_and_priced(cli: Cli, tmp_path: Path) -> None:
     assert priced.returncode == 0
     assert answer.keys() == RATE_FIELDS
     lines = answer.pop("lines")
+    assert datetime.fromisoformat(answer.pop("at")) <= datetime.now(UTC)
     assert answer == {
         "number": "+7 (901) 000-00-01",
         "destination": "79010000001",
         "tariff": "retail",
         "currency": "USD",
         "prefix": "79",
+        "band": None,
         "direction": "RussiaMobile",
+        "rate": {"price_1": "0.1", "price_unit": "minute", "interval_1": 60, "connect_fee": "0.05"},
         "seconds": 75,
         "billed_seconds": 75,
         "cost": "0.17500",
@@ -72,6 +75,49 @@ def test_a_deck_is_imported_listed_and_priced(cli: Cli, tmp_path: Path) -> None:
     table = cli("rate", "79010000001", "--tariff", "retail", "--seconds", "75").stdout
     for words in ("prefix 79 (RussiaMobile)", "connect fee", "first interval", "next intervals", "0.175"):
         assert words in table
+
+
+def test_a_quote_says_what_the_tariff_adds_and_the_time_of_day_by_its_clock(cli: Cli, tmp_path: Path) -> None:
+    deck = write_deck(tmp_path, ["79,0.10,0.05,", "79,0.04,0.05,night"], "prefix,price,connect_fee,band")
+    assert cli("tariff", "add", "retail", "--time-zone", "Europe/Berlin", "--multiplier", "1.5").returncode == 0
+    window = ("--band", "night", "--days", "mon-sun", "--from", "20:00", "--to", "08:00")
+    assert cli("tariff", "band", "retail", *window).returncode == 0
+    imported = cli("rates", "import", deck, "--tariff", "retail")
+    assert "retail (first rates, EUR)" in imported.stdout
+    assert "retail (replaced, EUR)" in cli("rates", "import", deck, "--tariff", "retail").stdout
+
+    def asked(at: str) -> list[str]:
+        return ["rate", "7901", "--tariff", "retail", "--seconds", "60", "--at", at]
+
+    night = cli(*asked("2099-01-01T20:00"))
+    answer = json.loads(cli(*asked("2099-01-01T19:00Z"), "--json").stdout)
+
+    assert night.stdout.startswith(
+        "7901 on retail (night): prefix 79, 0.04 per minute, 1/1, connect fee 0.05, all x 1.5\n"
+    )
+    assert "7901 on retail: prefix 79, 0.1 per minute" in cli(*asked("2099-01-01T19:59:59")).stdout
+    assert (answer["at"], answer["band"], answer["cost"]) == ("2099-01-01T19:00:00+00:00", "night", "0.13500")
+    assert answer["rate"]["multiplier"] == "1.5"
+    assert "add the offset" in cli(*asked("2099-10-25T02:30")).stderr
+
+
+def test_a_quote_refuses_what_a_call_would_be_refused_for(cli: Cli, tmp_path: Path) -> None:
+    deck = write_deck(tmp_path, ["79,Mobile,0.1"])
+    cli("rates", "import", deck, "--tariff", "retail")
+    cli("direction", "Mobile", "--min-len", "11", "--max-len", "11")
+
+    assert cli("rate", "79010000001", "--tariff", "retail", "--seconds", "1").returncode == 0
+    short = cli("rate", "7901", "--tariff", "retail", "--seconds", "1")
+    assert (short.returncode, short.stderr) == (1, "error number: 7901 has the wrong length for Mobile\n")
+
+
+def test_a_tariff_that_prices_by_the_routing_number_is_quoted_by_it(cli: Cli, tmp_path: Path) -> None:
+    cli("rates", "import", write_deck(tmp_path, ["49,Fixed,0.1", "4915,Mobile,0.2"]), "--tariff", "retail")
+    asked = ("rate", "4930123456", "--tariff", "retail", "--seconds", "60", "--routing-number", "+4915112345678")
+
+    assert "prefix 49 (Fixed)" in cli(*asked).stdout
+    cli("tariff", "set", "retail", "--by-routing-number", "yes")
+    assert "prefix 4915 (Mobile)" in cli(*asked).stdout
 
 
 def test_rejected_rows_give_exit_status_2_and_their_file(cli: Cli, tmp_path: Path) -> None:
@@ -121,7 +167,9 @@ def test_prices_of_an_interval_by_default_are_said(cli: Cli, tmp_path: Path) -> 
         pytest.param(("rates", "import", "none.csv", "--tariff", "t"), "there is no such file", id="no file"),
         pytest.param(("rates", "import", "empty.csv", "--tariff", "t"), "nothing was published", id="no rows"),
         pytest.param(("rates", "import", "brackets.csv", "--tariff", "t"), "[/no] [bold]markup", id="not our markup"),
-        pytest.param(("rate", "79", "--tariff", "none", "--seconds", "1"), "there is no tariff none", id="no tariff"),
+        pytest.param(
+            ("rate", "79", "--tariff", "none", "--seconds", "1"), "tariff 'none' does not exist", id="no tariff"
+        ),
         pytest.param(("rate", "7x", "--tariff", "retail", "--seconds", "1"), "number: has 'x'", id="no number"),
     ],
 )

@@ -180,7 +180,7 @@ async def test_a_call_takes_no_route_whose_policy_refuses_its_caller_id(database
 
 
 async def test_what_cannot_be_called_is_refused(database):
-    with pytest.raises(NotFound, match="there is no tariff nothing"):
+    with pytest.raises(NotFound, match="tariff 'nothing' does not exist"):
         await tried(database, tariff="nothing")
     with pytest.raises(NotFound, match="no rate of the tariff retail serves 7901"):
         await tried(database, "7901")

@@ -257,10 +257,10 @@ async def test_bands_are_tried_in_the_order_they_were_added_unless_put_before(da
     [
         ("band", {"band": "Peak"}),
         ("band", {"band": ""}),
-        ("window", {"days": "mon-xyz"}),
-        ("window", {"starts": "8"}),
-        ("window", {"ends": "24:01"}),
-        ("starts", {"starts": "24:00"}),
+        ("days", {"days": "mon-xyz"}),
+        ("from", {"starts": "8"}),
+        ("to", {"ends": "24:01"}),
+        ("from", {"starts": "24:00"}),
         ("position", {"position": 0}),
     ],
 )

@@ -21,6 +21,7 @@ from rating_engine.services.planning import ChargingPolicy, Planning, sent_calle
 from rating_engine.services.pricing import Dialled, Pricing, minute_price
 from rating_engine.storage.pool import Database
 from rating_engine.storage.routes import list_routes
+from rating_engine.storage.tariff_settings import unknown_tariff
 from rating_engine.storage.tariffs import load_named_tariff
 
 DISABLED: Final = "disabled"
@@ -86,7 +87,7 @@ async def try_call(
     """
     found = await load_named_tariff(database, tariff, at)
     if found is None:
-        raise NotFound(f"there is no tariff {tariff}; run: rating-engine rates list")
+        raise unknown_tariff(tariff)
     memory = CallMemory(database, international_prefix=international_prefix)
     planning = Planning(memory.sources, ChargingPolicy(international_prefix=international_prefix))
     caller = _anybody(found, callerid)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.schedule import MINUTES_PER_DAY, InvalidSchedule, Window, parse_clock, parse_days
@@ -15,6 +16,8 @@ from rating_engine.storage import tariff_bands as store
 from rating_engine.storage.pool import Database
 
 MAX_FILE_BYTES: Final = 2_000_000  # far more than MAX_HOLIDAYS days with their names
+
+_Value = TypeVar("_Value")
 
 _BAND: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
@@ -41,12 +44,14 @@ class Bands:
             raise InvalidRequest("band", "must be 1 to 32 of a-z, 0-9, _ and -, beginning with a letter")
         if position is not None and position < 1:
             raise InvalidRequest("position", "must be 1 or more")
-        try:
-            window = Window(band, parse_days(days), parse_clock(starts), parse_clock(ends))
-        except InvalidSchedule as error:
-            raise InvalidRequest("window", str(error)) from None
+        window = Window(
+            band,
+            _parsed(parse_days, days, "days"),
+            _parsed(parse_clock, starts, "from"),
+            _parsed(parse_clock, ends, "to"),
+        )
         if window.starts == MINUTES_PER_DAY:
-            raise InvalidRequest("starts", "24:00 is the end of a day; 00:00 starts one")
+            raise InvalidRequest("from", "24:00 is the end of a day; 00:00 starts one")
         return await store.add_window(self._database, tariff, window, position)
 
     async def remove(self, tariff: str, position: int) -> tuple[Window, ...]:
@@ -103,6 +108,13 @@ def read_holidays(file: Path) -> list[tuple[date, str]]:
     if not days:
         raise InvalidRequest("file", f"{file} has no days")
     return list(days.items())
+
+
+def _parsed(parse: Callable[[str], _Value], text: str, field: str) -> _Value:
+    try:
+        return parse(text)
+    except InvalidSchedule as error:
+        raise InvalidRequest(field, str(error)) from None
 
 
 def _calendar(name: str) -> str:

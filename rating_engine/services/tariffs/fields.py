@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import date, datetime
+from datetime import date, datetime, time
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, TypeVar
@@ -102,12 +102,22 @@ def day_of(text: str, field: str) -> date:
 
 
 def moment_of(text: str, field: str, zone: str = "UTC") -> datetime:
-    """An instant: 2026-03-01 (midnight), 2026-03-01T08:00, in `zone` where it names no offset of its own."""
+    """An instant: 2026-03-01 (midnight), 2026-03-01T08:00, in `zone` where it names no offset of its own.
+
+    What the clocks of the zone show twice or never, as they are changed, needs its offset.
+    """
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise InvalidRequest(field, f"{text!r} is not a moment such as 2026-03-01 or 2026-03-01T08:00+01:00") from None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=zone_named(zone))
+    if moment.tzinfo is not None:
+        return moment
+    local = moment.replace(tzinfo=zone_named(zone))
+    if moment.time() != time() and local.utcoffset() != local.replace(fold=1).utcoffset():
+        raise InvalidRequest(
+            field, f"{text!r} is not one moment in {zone}, since clocks are changed then: add the offset, as in +01:00"
+        )
+    return local
 
 
 def _listed(words: Iterable[str]) -> str:

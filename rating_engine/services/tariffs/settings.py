@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
@@ -18,6 +19,7 @@ from rating_engine.services.tariffs.fields import (
     choice_of,
     currency_of,
     factor_of,
+    moment_of,
     name_of,
     text_of,
     whole_number,
@@ -93,6 +95,13 @@ class Tariffs:
                 raise InvalidRequest("markup", f"{words} has more than {FACTOR_DECIMALS} decimals{mend}")
             await store.set_multiplier(connection, old.tariff_id, multiplier)
         return old.multiplier, multiplier
+
+    async def moment(self, name: str, text: str, field: str) -> datetime:
+        """The instant that a text names, in the tariff's time zone where it names no offset.
+
+        Errors: InvalidRequest, NotFound, Unavailable.
+        """
+        return moment_of(text, field, (await store.find_tariff(self._database, name)).time_zone)
 
     async def list(self) -> list[ListedTariff]:
         """Every tariff by name. Errors: Unavailable."""
