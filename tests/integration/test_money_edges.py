@@ -5,11 +5,13 @@ And what a plan was made from is checked, also where it is no more.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_UP, Decimal
 
+import asyncpg
 import pytest
 
 from rating_engine.domain.outcomes import Allowed, DeclineReason, NotSaved, Saved
@@ -236,6 +238,22 @@ async def test_the_next_route_is_tried_although_the_one_tried_before_it_is_no_lo
     assert second.route_name == "b"
     await engine.charging.finish_call(finish("1", 0, attempt=2))
     assert (await engine.charging.prepare_call(prepare("1", attempt=3))).reason is DeclineReason.NO_ROUTE
+
+
+async def test_a_call_that_waited_for_its_route_counts_in_the_second_in_which_it_gets_it(engine, database_url):
+    await run(engine, "INSERT INTO routes (name, position, max_calls_per_second) VALUES ('slow', 1, 3)")
+    await engine.charging.prepare_call(prepare("1"))
+    waiting = await asyncpg.connect(database_url)
+    async with waiting.transaction():
+        await waiting.fetchval("SELECT now()")  # since this second
+        await asyncio.sleep(1.1)
+        await engine.database.fetchval("SELECT take_route(1)")
+        second = await engine.database.fetchval("SELECT started_in FROM route_load")
+        await waiting.fetchval("SELECT take_route(1)")
+    await waiting.close()
+
+    assert await engine.database.fetchval("SELECT started_in FROM route_load") >= second
+    await engine.database.fetch("UPDATE route_load SET open_calls = 1")  # the other two were none
 
 
 # -- prices ------------------------------------------------------------------------------------------------------
