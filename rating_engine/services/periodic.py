@@ -23,7 +23,7 @@ class Periodic:
 
     def start(self) -> None:
         """Begin with a first turn at once."""
-        self._task = asyncio.create_task(self._run(), name=self._name)
+        self._task = asyncio.create_task(self.run(), name=self._name)
 
     async def stop(self) -> None:
         """Stop; a turn that runs is cancelled."""
@@ -31,7 +31,8 @@ class Periodic:
             self._task.cancel()
             await asyncio.wait([self._task])  # awaited itself, its cancellation would hide our own
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """The turns, until cancelled: for who has a task of its own for them."""
         while True:
             try:
                 await self._work()

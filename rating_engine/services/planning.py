@@ -19,8 +19,9 @@ from rating_engine.domain.account import Subscriber
 from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason, PrepareCall
 from rating_engine.domain.reservation import CallDetails, PackageUse, ReserveRequest
 from rating_engine.domain.tariff import Package, PackageKind, Route, Tariff
+from rating_engine.rating import lcr
 from rating_engine.rating.charge import charge, max_charge, max_duration, min_charge, price_per_minute
-from rating_engine.rating.lcr import Offer, admits, ordered, refusal
+from rating_engine.rating.lcr import Offer, refusal
 from rating_engine.rating.number import InvalidNumber, normalise_callerid
 from rating_engine.rating.numbering import NumberingPlan, destination_of
 from rating_engine.rating.rate import Rate
@@ -213,22 +214,22 @@ class Planning:
         seed = f"{call.call_key.exchange}/{call.call_key.uniqueid}"
         callerid = sent_callerid(call.callerid, subscriber)
         offers = await self.offers(subscriber, dialled, callerid, price, at, seed)
-        sold = minute_price(price.rate)
-        paying = {each.route.name: each for each in offers if admits(each.offer, sold, price.tariff.allow_loss)}
-        order = ordered(
-            [each.offer for each in paying.values()],
+        order = lcr.tried(
+            [each.offer for each in offers],
             price.tariff.route_order.value,
             seed,
             price.tariff.routes,
+            sell_minute=minute_price(price.rate),
+            allow_loss=price.tariff.allow_loss,
         )
         untried = [each for each in order if each.route.name not in tried]
         unknown = max(0, call.call_key.attempt - 1 - sum(1 for name in tried if name))
         left = [each for each in untried[unknown:] if each.route.route_id not in full]
         if left:
-            return paying[left[0].route.name]
+            return next(each for each in offers if each.route is left[0].route)
         if full:
             return Declined(DeclineReason.NO_CAPACITY)
-        if len(paying) < len(offers):
+        if len(order) < len(offers):
             return Declined(DeclineReason.NO_ROUTE, "the others cost more than the call is sold for")
         return Declined(DeclineReason.NO_ROUTE)
 

@@ -92,16 +92,6 @@ class Pricing:
         rate = await self._through_bands(tariff, match, dialled, at, cap_seconds)
         return Price(tariff, tariffs, match, as_sold(rate, tariff, exchange))
 
-    async def on_tariff(
-        self, tariff: Tariff, dialled: Dialled, at: datetime, cap_seconds: int
-    ) -> tuple[RateMatch, Rate] | None:
-        """What one tariff says of a call, and the rate it is sold at in the tariff's currency. Errors: Unavailable."""
-        match = await self.match(tariff, dialled, at, tariff.schedule.band_at(at))
-        if match is None:
-            return None
-        rate = await self._through_bands(tariff, match, dialled, at, cap_seconds)
-        return match, as_sold(rate, tariff, Decimal(1))
-
     async def match(self, tariff: Tariff, dialled: Dialled, at: datetime, band: str) -> RateMatch | None:
         """The rate that a tariff has for a call. Errors: Unavailable."""
         return await self._rate(tariff, priced_number(tariff, dialled), at=at, origin=dialled.origin, band=band)

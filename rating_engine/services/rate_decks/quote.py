@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.domain.outcomes import DeclineReason
 from rating_engine.domain.tariff import RateMatch
 from rating_engine.rating.charge import Charge, charge
 from rating_engine.rating.number import InvalidNumber, normalise_destination
 from rating_engine.services.call_memory import CallMemory
-from rating_engine.services.pricing import Dialled, Pricing, priced_number
+from rating_engine.services.pricing import Dialled, Price, Pricing, priced_number
 from rating_engine.storage.pool import Database
 from rating_engine.storage.tariff_settings import unknown_tariff
 from rating_engine.storage.tariffs import load_named_tariff
@@ -65,12 +66,11 @@ async def quote(
     memory = CallMemory(database)
     band = found.schedule.band_at(at)
     dialled = Dialled(destination, "" if routed == destination else routed, caller)
-    priced = await Pricing(memory.sources).on_tariff(found, dialled, at, seconds)
-    if priced is not None:
-        match, rate = priced
-        if not match.direction.accepts_length_of(destination):
-            raise InvalidRequest("number", f"{destination} has the wrong length for {match.direction.name}")
-        return Quote(number, destination, tariff, at, band, match, charge(rate, seconds))
+    priced = await Pricing(memory.sources).price_in(found, (found,), dialled, found.currency, at, seconds)
+    if isinstance(priced, Price):
+        return Quote(number, destination, tariff, at, band, priced.match, charge(priced.rate, seconds))
+    if priced.reason is DeclineReason.INVALID_DESTINATION:
+        raise InvalidRequest("number", f"{destination} has the {priced.detail}")
     priced_by = priced_number(found, dialled)
     row = await memory.rate_decks.choose_row(found, priced_by, at=at, origin=caller, band=band)
     if row is None:

@@ -6,12 +6,12 @@ database that is away. One process alone does it: the leader.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 import structlog
 
 from rating_engine.domain.errors import RatingEngineError
+from rating_engine.services.periodic import Periodic
 from rating_engine.storage.pool import Database
 from rating_engine.storage.route_figures import measure
 
@@ -31,13 +31,12 @@ class QualityMeter:
         database = self._make_database()
         await database.open()
         try:
-            while True:
-                try:
-                    await measure(database, self._window)
-                except RatingEngineError as error:  # the database is away, which others report; or slow
-                    _log.warning("route_quality_not_measured", error=str(error))
-                except Exception:
-                    _log.exception("route_quality_failed")
-                await asyncio.sleep(self._interval)
+            await Periodic("route-quality", self._interval, lambda: self._measure(database)).run()
         finally:
             await database.close()
+
+    async def _measure(self, database: Database) -> None:
+        try:
+            await measure(database, self._window)
+        except RatingEngineError as error:  # away, which others report; or too slow, which nobody else would say
+            _log.warning("route_quality_not_measured", error=str(error))
