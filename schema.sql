@@ -567,6 +567,21 @@ CREATE TABLE rerate_items (
     PRIMARY KEY (bucket, rerate_id, call_key)
 );
 
+-- Who changed what: one row a management call, written in the transaction of the change.
+CREATE TABLE audit_log (
+    audit_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at          timestamptz NOT NULL DEFAULT now(),
+    party       text NOT NULL,
+    level       text NOT NULL,
+    surface     text NOT NULL,
+    key         text,
+    address     text,
+    action      text NOT NULL,
+    subject     text NOT NULL,
+    detail      jsonb NOT NULL DEFAULT '{}'
+);
+CREATE INDEX audit_log_by_subject ON audit_log (subject, audit_id);
+
 ---------------------------------------------------------------------------------------------------------------
 -- Changes are announced, so that a cached copy is dropped at once. The announcement is for speed alone: reserve()
 -- checks the version it was asked with, so that a lost one costs a second try and never a wrong price.
@@ -1107,7 +1122,7 @@ LANGUAGE sql STABLE AS $$
     ORDER BY 2, 1
 $$;
 
--- A batch names a call key at most once (storage/ledger sees to it).
+-- A batch names a call key at most once (storage/calls/ledger sees to it).
 CREATE FUNCTION settle(p_bucket smallint, p_requests settle_request[]) RETURNS settle_answer[]
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
@@ -1293,7 +1308,7 @@ BEGIN
 END $$;
 
 -- Reservations whose finish never came, oldest first: their money is freed, and the CDR says so. Answers how many.
--- A call that was seen answered is not among them: what it cost is known, and services/charging settles it.
+-- A call that was seen answered is not among them: what it cost is known, and services/calls/charging settles it.
 CREATE FUNCTION expire(p_bucket smallint, p_limit integer) RETURNS integer
 LANGUAGE sql AS $$
     SELECT count(*) FILTER (WHERE (answer).outcome = 'settled')::integer

@@ -1,6 +1,6 @@
 """What the size of a deck costs: look-ups in a million rates beside ten thousand, the import beside bare COPY, memory.
 
-Look-ups are what a call asks of services/rate_decks, one after the other, and both decks are asked for the same numbers
+Look-ups are what a call asks of services/decks, one after the other, and both decks are asked for the same numbers
 in turns. PostgreSQL answers all of them, then Redis, then the memory of this process. Figures are medians over rounds
 of a thousand. Each deck has a database of its own, since the depth of an index is part of what size costs.
 
@@ -34,13 +34,13 @@ import psutil
 import structlog
 
 from rating_engine.embedded import EmbeddedServers
-from rating_engine.services.rate_decks.importing import import_deck
-from rating_engine.services.rate_decks.lookup import MEMORY_ENTRIES, Level, RateDecks
-from rating_engine.storage.migrate import migrate
-from rating_engine.storage.pool import Database
-from rating_engine.storage.rate_cache import RateCache
-from rating_engine.storage.rate_decks import CANDIDATES, candidates_args
-from rating_engine.storage.tariffs import load_named_tariff
+from rating_engine.services.decks.importing import import_deck
+from rating_engine.services.facts.rate_lookup import MEMORY_ENTRIES, Level, RateDecks
+from rating_engine.storage.decks.rate_cache import RateCache
+from rating_engine.storage.decks.rate_decks import CANDIDATES, candidates_args
+from rating_engine.storage.postgres.migrate import migrate
+from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.tariffs.tariffs import load_named_tariff
 
 SMALL_RATES: Final = 10_000
 MAX_RATES: Final = 2_000_000  # a CSV of 90 MB

@@ -12,7 +12,6 @@ from decimal import Decimal
 import uvloop
 
 from agi.fastagi.server import FastAgiServer
-from rating_engine.api.server import listen
 from rating_engine.domain.outcomes import (
     Allowed,
     Balance,
@@ -21,6 +20,7 @@ from rating_engine.domain.outcomes import (
     PrepareCall,
     Saved,
 )
+from rating_engine.process.sockets import listen
 
 
 class NothingService:

@@ -23,8 +23,8 @@ from typing import Final
 import asyncpg
 
 from rating_engine.embedded import EmbeddedServers
-from rating_engine.services.rate_decks.importing import import_deck
-from rating_engine.storage.migrate import migrate
+from rating_engine.services.decks.importing import import_deck
+from rating_engine.storage.postgres.migrate import migrate
 
 AIM: Final = 0.4  # of bare COPY
 MAX_ROWS: Final = 2_000_000  # a file of 120 MB, and as much again in memory for bare COPY

@@ -18,13 +18,13 @@ from typing import Any
 
 import asyncpg
 
-from rating_engine.cli.engine_process import EngineProcess
-from rating_engine.demo_deck import write_demo_deck
+from rating_engine.demo.deck import write_demo_deck
 from rating_engine.embedded import EmbeddedServers
+from rating_engine.process.engine_process import EngineProcess
+from rating_engine.services.decks.importing import import_deck
 from rating_engine.services.doctor import ledger_balanced
-from rating_engine.services.rate_decks.importing import import_deck
-from rating_engine.storage.migrate import migrate
-from rating_engine.storage.pool import Database
+from rating_engine.storage.postgres.migrate import migrate
+from rating_engine.storage.postgres.pool import Database
 
 HERE = Path(__file__).parent
 # Numbers to call, distinct, their prefixes as popular as words are (Zipf): a few get most calls, many get some.

@@ -40,7 +40,7 @@ _log = structlog.get_logger(__name__)
 
 
 class AmiLink:
-    """Follows one exchange (see rating_engine.services.exchange_link.ExchangeLink). `warning_sound`: a sound file."""
+    """An `ExchangeLink` (rating_engine.services.watch.exchange_link) over AMI. `warning_sound`: a sound file."""
 
     def __init__(self, address: AmiAddress, *, warning_sound: str = "beep") -> None:
         self._address = address

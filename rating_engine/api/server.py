@@ -6,15 +6,13 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-BACKLOG: Final = 1_024  # connections the kernel holds until the loop takes them; Linux caps it at somaxconn
 KEEP_ALIVE_SECONDS: Final = 5  # an idle connection costs a descriptor
 HEADER_BYTES_MAX: Final = 16_384  # request line and headers; what common proxies allow
 REQUEST_SECONDS: Final = 10.0  # from the connection, or the last answer, to the end of a request's header
@@ -40,7 +38,6 @@ class HttpServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                backlog=BACKLOG,
                 limit_concurrency=max_connections,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 h11_max_incomplete_event_size=HEADER_BYTES_MAX,
@@ -159,44 +156,3 @@ class _SignalFreeServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """What a host and port come to: an address family, and the address as bind() takes it."""
-
-    family: socket.AddressFamily
-    address: tuple[Any, ...]
-
-
-def resolve(host: str, port: int) -> Endpoint:
-    """IPv4 or IPv6 as `host` is. Raises OSError naming host and port."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    except OSError as error:
-        raise OSError(error.errno, f"cannot listen on {host} port {port}: {error.strerror}") from error
-    return Endpoint(found[0], found[4])
-
-
-def listen(host: str, port: int, *, reuse_port: bool = False, backlog: int = BACKLOG) -> socket.socket:
-    """A listening TCP socket, IPv4 or IPv6 as `host` is; port 0 = any free.
-
-    `reuse_port` lets several sockets listen on one port, the kernel spreading connections over them.
-    Raises OSError naming host and port: taken, not permitted, or not an address of this machine.
-    """
-    endpoint = resolve(host, port)
-    try:
-        listener = socket.socket(endpoint.family, socket.SOCK_STREAM)
-    except OSError as error:
-        raise OSError(error.errno, f"cannot listen on {host} port {port}: {error.strerror}") from error
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if reuse_port:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listener.setblocking(False)
-        listener.bind(endpoint.address)
-        listener.listen(backlog)
-    except OSError as error:
-        listener.close()
-        raise OSError(error.errno, f"cannot listen on {host} port {port}: {error.strerror}") from error
-    return listener

@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, open_database, out, print_json, run
 from rating_engine.domain.account import AccountState, LedgerEntry
 from rating_engine.rating.money import format_amount
-from rating_engine.services.accounts import STATEMENT_LINES, Accounts
+from rating_engine.services.parties.accounts import STATEMENT_LINES, Accounts
 
 accounts_app = typer.Typer(no_args_is_help=True, help="Accounts and their money.")
 

@@ -21,7 +21,7 @@ from rating_engine.cli.common import (
 )
 from rating_engine.domain.watching import ListedCall, UnfinishedCall
 from rating_engine.rating.money import format_amount
-from rating_engine.storage.open_calls import list_open, list_unfinished
+from rating_engine.storage.calls.open_calls import list_open, list_unfinished
 
 LIMIT = 50  # rows shown unless asked otherwise: a screen or two
 LIMIT_MAX = 100_000  # held in memory at once

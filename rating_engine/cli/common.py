@@ -16,9 +16,9 @@ from rich.markup import escape
 
 from rating_engine.domain.errors import RatingEngineError
 from rating_engine.embedded import default_data_dir
-from rating_engine.settings import Settings
-from rating_engine.settings_sources import load_settings as read_settings
-from rating_engine.storage.pool import Database
+from rating_engine.settings.model import Settings
+from rating_engine.settings.sources import load_settings as read_settings
+from rating_engine.storage.postgres.pool import Database
 
 EXIT_FAILED: Final = 1  # the command could not do what was asked
 EXIT_INCOMPLETE: Final = 2  # it did a part, and says which

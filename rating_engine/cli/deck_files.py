@@ -15,10 +15,10 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from rating_engine.cli.common import err
 from rating_engine.rating.rate import PriceUnit
-from rating_engine.services.rate_decks.file.profile import DeckProfile, load_profile, profile_path
-from rating_engine.services.rate_decks.importing import Phase
-from rating_engine.services.rate_decks.importing import Progress as ImportProgress
-from rating_engine.settings_sources import CONFIG_VARIABLE, DEFAULT_CONFIG
+from rating_engine.services.decks.file.profile import DeckProfile, load_profile, profile_path
+from rating_engine.services.decks.importing import Phase
+from rating_engine.services.decks.importing import Progress as ImportProgress
+from rating_engine.settings.sources import CONFIG_VARIABLE, DEFAULT_CONFIG
 
 PROFILE_DIRECTORY: Final = "deck_profiles"
 

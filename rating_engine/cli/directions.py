@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from rating_engine.cli.common import ConfigOption, load_settings, open_database, out, run
-from rating_engine.services.directions import set_direction
+from rating_engine.services.tariffs.directions import set_direction
 
 
 def direction(

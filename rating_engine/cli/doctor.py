@@ -21,14 +21,14 @@ from rating_engine.cli.common import (
     run,
 )
 from rating_engine.services.doctor import Check, Finding, Probe, examine
-from rating_engine.services.spool_report import spool_findings
-from rating_engine.settings import Settings
-from rating_engine.spool_directory import spool_directory
-from rating_engine.storage.audit import dialplan_values, schema_is_current
-from rating_engine.storage.exchange_watch import unwatched_exchanges
-from rating_engine.storage.offline import offline_accounts
-from rating_engine.storage.pool import Database
-from rating_engine.storage.rate_cache import RateCache
+from rating_engine.services.outage.spool_report import spool_findings
+from rating_engine.settings.model import Settings
+from rating_engine.settings.spool_directory import spool_directory
+from rating_engine.storage.calls.exchange_watch import unwatched_exchanges
+from rating_engine.storage.decks.rate_cache import RateCache
+from rating_engine.storage.laws import dialplan_values, schema_is_current
+from rating_engine.storage.parties.offline import offline_accounts
+from rating_engine.storage.postgres.pool import Database
 
 ASTERISK_DIALPLAN = Path("/etc/asterisk/extensions.conf")  # where Asterisk's packages keep it
 

@@ -24,11 +24,11 @@ from rating_engine.cli.common import (
     run,
 )
 from rating_engine.domain.errors import InvalidRequest
-from rating_engine.services.migration.importing import Imported, import_tariffs
-from rating_engine.services.migration.migrating import Migrated, System, migrate_file
-from rating_engine.services.migration.model import Options
-from rating_engine.services.migration.report import Kind
-from rating_engine.settings import Settings
+from rating_engine.importers.importing import Imported, import_tariffs
+from rating_engine.importers.migrating import Migrated, System, migrate_file
+from rating_engine.importers.model import Options
+from rating_engine.importers.report import Kind
+from rating_engine.settings.model import Settings
 
 _STYLES: Final = {
     Kind.MAPPED: "green",

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, say, with_database
-from rating_engine.services.tariffs.numbering import Numbering
+from rating_engine.services.numbers.numbering import Numbering
 
 numbering_app = typer.Typer(no_args_is_help=True, help="Numbering plans: how the phones of an account write numbers.")
 aliases_app = typer.Typer(no_args_is_help=True, help="Short numbers, of one login or for everybody.")

@@ -13,7 +13,7 @@ from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, op
 from rating_engine.cli.rate_words import rate_words
 from rating_engine.rating.charge import Line, LineKind
 from rating_engine.rating.money import format_amount
-from rating_engine.services.rate_decks.quote import Quote, quote
+from rating_engine.services.calls.quote import Quote, quote
 from rating_engine.services.tariffs.settings import Tariffs
 
 _LINES: Final = {

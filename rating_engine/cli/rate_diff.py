@@ -33,10 +33,10 @@ from rating_engine.cli.deck_files import (
 )
 from rating_engine.cli.rate_versions import TariffArgument
 from rating_engine.rating.money import format_amount
-from rating_engine.services.rate_decks.importing import DeckFileOptions, compare_file
-from rating_engine.services.rate_decks.versions import DeckDifference, Kind, compare_versions
-from rating_engine.settings import Settings
-from rating_engine.storage.deck_versions import DeckVersion, Difference
+from rating_engine.services.decks.importing import DeckFileOptions, compare_file
+from rating_engine.services.decks.versions import DeckDifference, Kind, compare_versions
+from rating_engine.settings.model import Settings
+from rating_engine.storage.decks.deck_versions import DeckVersion, Difference
 
 DEFAULT_SHOWN: Final = 10
 PRICE_DECIMALS_SHOWN: Final = 8  # as many as a price has; one per interval may have more as a price a minute

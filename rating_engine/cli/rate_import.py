@@ -32,7 +32,7 @@ from rating_engine.cli.deck_files import (
     local_time,
     progress_bar,
 )
-from rating_engine.services.rate_decks.importing import DeckFileOptions, ImportReport, import_deck
+from rating_engine.services.decks.importing import DeckFileOptions, ImportReport, import_deck
 
 
 def import_(

@@ -13,12 +13,12 @@ from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, op
 from rating_engine.cli.deck_files import FromOption, ZoneOption, local_time
 from rating_engine.cli.rate_words import rate_words
 from rating_engine.rating.matching import EVER_SINCE, FOR_EVER, CandidateRate
-from rating_engine.services.rate_decks.export import export_deck
-from rating_engine.services.rate_decks.versions import VersionMatch, roll_back
-from rating_engine.services.rate_decks.versions import history as find_history
-from rating_engine.services.rate_decks.versions import withdraw as take_back
-from rating_engine.storage.deck_load import Published
-from rating_engine.storage.deck_versions import DeckVersion, list_versions
+from rating_engine.services.decks.export import export_deck
+from rating_engine.services.decks.versions import VersionMatch, roll_back
+from rating_engine.services.decks.versions import history as find_history
+from rating_engine.services.decks.versions import withdraw as take_back
+from rating_engine.storage.decks.deck_load import Published
+from rating_engine.storage.decks.deck_versions import DeckVersion, list_versions
 
 TariffArgument = Annotated[str, typer.Argument(metavar="TARIFF", help="Whose deck.")]
 

@@ -21,8 +21,8 @@ from rating_engine.cli.common import (
 )
 from rating_engine.cli.deck_files import SheetOption
 from rating_engine.cli.rate_versions import print_versions
-from rating_engine.services.rate_decks.file.profile import propose_profile
-from rating_engine.storage.rate_decks import TariffLine, list_tariffs
+from rating_engine.services.decks.file.profile import propose_profile
+from rating_engine.storage.decks.rate_decks import TariffLine, list_tariffs
 
 rates_app = typer.Typer(no_args_is_help=True, help="Rate decks: what calls cost.")
 

@@ -25,9 +25,9 @@ from rating_engine.cli.common import (
 from rating_engine.cli.deck_files import local_time
 from rating_engine.domain.rerate import ListedItem, Rerate, RerateState, RerateSums, Sum
 from rating_engine.rating.money import format_amount
-from rating_engine.services.rerating import PostingProgress, ReadingProgress, RerateRequest, begin, post, read
-from rating_engine.storage import rerates as store
-from rating_engine.storage.pool import Database
+from rating_engine.services.cdrs.rerating import PostingProgress, ReadingProgress, RerateRequest, begin, post, read
+from rating_engine.storage.calls import rerates as store
+from rating_engine.storage.postgres.pool import Database
 
 rerate_app = typer.Typer(no_args_is_help=True, help="Past calls by a corrected deck: shown first, posted then.")
 

@@ -11,7 +11,7 @@ from rich.table import Column, Table
 from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, open_database, out, print_json, run
 from rating_engine.domain.tariff import RouteQuality
 from rating_engine.rating.money import format_amount
-from rating_engine.storage.route_figures import RouteFigures, RouteLoad, RouteMoney, figures, loads
+from rating_engine.storage.routes.route_figures import RouteFigures, RouteLoad, RouteMoney, figures, loads
 
 MAX_WINDOW_SECONDS = 31 * 86_400  # a month of calls is read in seconds, more in minutes
 

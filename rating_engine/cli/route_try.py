@@ -15,7 +15,7 @@ from rating_engine.cli.routes import share_words
 from rating_engine.rating.lcr import Refusal
 from rating_engine.rating.money import AMOUNT_DECIMALS, format_amount, quantise_fraction
 from rating_engine.rating.number import normalise_callerid
-from rating_engine.services.routing.explain import DISABLED, NOT_IN_COST_DECK, Trial, Verdict, try_call
+from rating_engine.services.calls.route_trial import DISABLED, NOT_IN_COST_DECK, Trial, Verdict, try_call
 from rating_engine.services.tariffs.settings import Tariffs
 
 _REASONS: Final = {

@@ -22,7 +22,7 @@ from rating_engine.cli.common import (
 )
 from rating_engine.domain.tariff import ListedRoute, Route
 from rating_engine.rating.schedule import Window, render_clock, render_days
-from rating_engine.services.routing.routes import CALLERID_POLICIES, NO_LIMIT, Routes
+from rating_engine.services.routes.routes import CALLERID_POLICIES, NO_LIMIT, Routes
 
 routes_app = typer.Typer(no_args_is_help=True, help="Where calls are sent, and in which order that is tried.")
 

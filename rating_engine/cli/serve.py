@@ -27,15 +27,15 @@ from rating_engine.cli.common import (
     write_running,
 )
 from rating_engine.embedded import EmbeddedServers
-from rating_engine.listeners import Listeners
-from rating_engine.notify import notify_supervisor
-from rating_engine.runtime import Engine
-from rating_engine.settings import Settings
-from rating_engine.settings_sources import LISTENERS_VARIABLE, WORKER_VARIABLE
-from rating_engine.storage.audit import schema_is_current
-from rating_engine.storage.migrate import migrate as migrate_database
-from rating_engine.supervisor import run_workers
-from rating_engine.takeover import Entrance, open_entrance
+from rating_engine.engine.engine import Engine
+from rating_engine.process.notify import notify_supervisor
+from rating_engine.process.sockets import Listeners
+from rating_engine.process.supervisor import run_workers
+from rating_engine.process.takeover import Entrance, open_entrance
+from rating_engine.settings.model import Settings
+from rating_engine.settings.sources import LISTENERS_VARIABLE, WORKER_VARIABLE
+from rating_engine.storage.laws import schema_is_current
+from rating_engine.storage.postgres.migrate import migrate as migrate_database
 from rating_engine.telemetry.logs import configure_logging
 from rating_engine.telemetry.metrics import SHARED_DIRECTORY_VARIABLE, share_between_workers
 

@@ -30,14 +30,14 @@ from rating_engine.cli.deck_files import (
 )
 from rating_engine.cli.rerate import DEFAULT_SHOWN, PROBLEMS, ShownOption, work_bar
 from rating_engine.rating.money import format_amount
-from rating_engine.services.rate_decks.importing import DeckFileOptions, Progress
-from rating_engine.services.simulation import (
+from rating_engine.services.cdrs.simulation import (
     Earned,
     Simulation,
     SimulationProgress,
     SimulationRequest,
 )
-from rating_engine.services.simulation import simulate as work_out
+from rating_engine.services.cdrs.simulation import simulate as work_out
+from rating_engine.services.decks.importing import DeckFileOptions, Progress
 
 SECONDS_A_MINUTE: Final = 60
 

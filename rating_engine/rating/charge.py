@@ -21,6 +21,7 @@ from rating_engine.rating.lines import Line, LineKind, lines_of
 from rating_engine.rating.money import EXACT, PRICE_DECIMALS, quantise_fraction
 from rating_engine.rating.rate import DurationRounding, PriceUnit, Rate
 from rating_engine.rating.spans import is_plain, prices_of
+from rating_engine.rating.terms import terms_of
 from rating_engine.rating.units import SECONDS_PER_MINUTE
 
 __all__ = ["Charge", "Line", "LineKind", "charge", "max_charge", "max_duration", "min_charge", "price_per_minute"]
@@ -68,7 +69,7 @@ def charge(rate: Rate, seconds: int | Decimal) -> Charge:
     """
     if type(seconds) is not int:
         seconds = _whole_seconds(rate, seconds)
-    terms = rate.terms
+    terms = terms_of(rate)
     if seconds <= rate.grace_period:
         return Charge(0, terms.nothing, rate, seconds)
     if terms.spans is not None:
@@ -103,7 +104,7 @@ def max_duration(rate: Rate, funds: Decimal | int, cap: int) -> int:
         raise ValueError(f"funds: {funds} is not an amount")
     if cap <= 0 or funds < 0:
         return 0
-    terms = rate.terms
+    terms = terms_of(rate)
     # Costs are whole units, so funds pay what their whole units pay; totals below `bound` round to no more.
     units = int(funds.scaleb(rate.decimals, EXACT))
     if terms.spans is not None:

@@ -18,7 +18,6 @@ from rating_engine.rating import checks
 from rating_engine.rating.checks import MAX_INTERVAL_SECONDS, Amount, InvalidRate
 from rating_engine.rating.money import format_amount
 from rating_engine.rating.parts import Change, Tier, changes_from, tiers_from
-from rating_engine.rating.terms import Terms, terms_of
 from rating_engine.rating.units import DurationRounding, IncrementMode, PriceUnit, SurchargeUnit
 
 __all__ = [
@@ -122,7 +121,7 @@ class Rate:
     covered_seconds: int
     waived_fees: bool
     volume_factor: Decimal
-    _terms: Terms | None = field(repr=False, compare=False, init=False)
+    _terms: object = field(repr=False, compare=False, init=False)  # kept by `terms.terms_of`, opaque here
     _json: str | None = field(repr=False, compare=False, init=False)
 
     def __init__(
@@ -176,13 +175,6 @@ class Rate:
             raise InvalidRate("block_seconds", "must be at least 1 where there is a block_charge")
         put(self, "_terms", None)
         put(self, "_json", None)
-
-    @property
-    def terms(self) -> Terms:
-        """The rate as integers for the meter; made at the first use and kept."""
-        if self._terms is None:
-            object.__setattr__(self, "_terms", terms_of(self))
-        return self._terms  # type: ignore[return-value]  # set just above
 
     def to_json(self) -> str:
         """Compact JSON: sorted keys, amounts as text, fields with their default left out.

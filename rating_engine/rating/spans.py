@@ -15,12 +15,9 @@ from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from math import lcm
-from typing import TYPE_CHECKING
 
+from rating_engine.rating.rate import Rate
 from rating_engine.rating.units import SECONDS_PER_MINUTE, IncrementMode, PriceUnit, SurchargeUnit
-
-if TYPE_CHECKING:
-    from rating_engine.rating.rate import Rate
 
 
 class Usage(StrEnum):

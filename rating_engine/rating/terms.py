@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from math import gcd
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from rating_engine.rating.money import EXACT, PRICE_DECIMALS, unit
+from rating_engine.rating.rate import Rate
 from rating_engine.rating.spans import SpanTerms, is_plain, span_terms_of
 from rating_engine.rating.units import SECONDS_PER_MINUTE, IncrementMode, PriceUnit, SurchargeUnit
-
-if TYPE_CHECKING:
-    from rating_engine.rating.rate import Rate
 
 _PRICE_SCALE: Final = 10**PRICE_DECIMALS
 _WHOLE: Final = 100 * _PRICE_SCALE  # 100 percent, at the scale of a surcharge
@@ -46,7 +44,15 @@ class Terms:
 
 
 def terms_of(rate: Rate) -> Terms:
-    """The integers of `rate`. Worth keeping: computing them costs as much as several charges."""
+    """The integers of `rate`, made once and kept with it: computing them costs as much as several charges."""
+    kept = rate._terms
+    if kept is None:
+        kept = _computed(rate)
+        object.__setattr__(rate, "_terms", kept)
+    return kept  # type: ignore[return-value]  # an opaque slot to Rate, so that it needs to know no meter
+
+
+def _computed(rate: Rate) -> Terms:
     by_minute = rate.price_unit is PriceUnit.MINUTE
     # With this divisor a second past the first interval costs price_n / divisor in either unit.
     divisor = SECONDS_PER_MINUTE if by_minute else rate.interval_n

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from rating_engine.domain.errors import RatingEngineError
-from rating_engine.storage import audit
-from rating_engine.storage.pool import Database
+from rating_engine.storage import laws as audit
+from rating_engine.storage.postgres.pool import Database
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,13 @@ from tests.architecture.source_tree import PROJECT
 
 CONTRACTS = (
     "layers",
+    "services",
     "pure-core",
     "drivers-stay-in-storage",
     "sans-io-protocols",
     "telemetry-stands-alone",
     "wiring-at-the-top",
+    "importers-are-the-command-lines",
 )
 
 

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from rating_engine.services.doctor import ledger_balanced
-from rating_engine.storage.pool import Database
+from rating_engine.storage.postgres.pool import Database
 from tests.asterisk import build
 from tests.asterisk.engine import Engine
 from tests.asterisk.exchange import Exchange, remove_leftovers

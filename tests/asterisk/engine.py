@@ -10,7 +10,7 @@ from typing import Final
 
 import httpx
 
-from rating_engine.cli.engine_process import EngineProcess
+from rating_engine.process.engine_process import EngineProcess
 from tests.support.servers import free_port
 
 READY_SECONDS: Final = 15.0  # a database that is back is noticed within a second

@@ -11,7 +11,7 @@ from decimal import Decimal
 from math import ceil
 from typing import Any, ClassVar, Final
 
-from rating_engine.storage.pool import Database
+from rating_engine.storage.postgres.pool import Database
 from tests.asterisk.engine import Engine
 from tests.asterisk.exchange import Exchange
 from tests.support.world import add_account, publish_deck

@@ -13,8 +13,8 @@ import pytest
 import pytest_asyncio
 
 from agi.fastagi.client import agi_call
-from rating_engine.services.accounts import Accounts
-from rating_engine.storage.pool import Database
+from rating_engine.services.parties.accounts import Accounts
+from rating_engine.storage.postgres.pool import Database
 from tests.asterisk import exchange
 from tests.asterisk import pbx as numbers
 from tests.asterisk.conftest import Running

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from rating_engine.services.doctor import ledger_balanced
-from rating_engine.storage.pool import Database
+from rating_engine.storage.postgres.pool import Database
 from tests.asterisk.engine import Engine
 from tests.asterisk.exchange import Call, Exchange
 from tests.asterisk.pbx import PRICE, Pbx, until

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from rating_engine.services.doctor import ledger_balanced
-from rating_engine.storage.pool import Database
+from rating_engine.storage.postgres.pool import Database
 from tests.faults.load import Call
 
 SHOWN = 5  # complaints of a kind that a failure names

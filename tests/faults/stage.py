@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-from rating_engine.cli.engine_process import EngineProcess
 from rating_engine.embedded import EmbeddedServers
-from rating_engine.storage.pool import Database
-from rating_engine.storage.spool_survey import survey
+from rating_engine.process.engine_process import EngineProcess
+from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.spool.spool_survey import survey
 from tests.faults.books import Audit, audit
 from tests.faults.load import DECK, NONE, SPOOLED, TALKERS, Load
 from tests.faults.report import Row

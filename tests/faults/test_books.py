@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from rating_engine.runtime import Engine
+from rating_engine.engine.engine import Engine
 from tests.faults.books import Audit, audit, missing
 from tests.faults.load import ALLOWED, DECK, NONE, SAVED, SPOOLED, Call, cost_of
 from tests.support.calls import finish, prepare

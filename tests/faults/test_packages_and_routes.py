@@ -14,9 +14,9 @@ from decimal import Decimal
 import pytest
 
 from rating_engine.domain.outcomes import Allowed, Saved
-from rating_engine.runtime import Engine
+from rating_engine.engine.engine import Engine
 from rating_engine.services.doctor import ledger_balanced
-from rating_engine.storage.open_calls import open_calls_of
+from rating_engine.storage.calls.open_calls import open_calls_of
 from tests.faults.simulation.planted import PlantedFault, apply_schema
 from tests.faults.simulation.quiet import no_logs
 from tests.support.calls import finish, prepare

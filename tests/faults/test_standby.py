@@ -12,7 +12,7 @@ import pytest
 
 from rating_engine.domain.outcomes import Allowed, Spooled
 from rating_engine.embedded import EmbeddedServers
-from rating_engine.storage.migrate import migrate
+from rating_engine.storage.postgres.migrate import migrate
 from tests.faults.books import missing
 from tests.faults.load import ALLOWED, SAVED, SPOOLED, UNAVAILABLE, Call
 from tests.faults.stage import Stage, stage_on

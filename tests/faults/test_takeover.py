@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from agi.fastagi.client import CallFailedError, agi_call
-from rating_engine.cli.engine_process import HOST, EngineProcess
+from rating_engine.process.engine_process import HOST, EngineProcess
 from tests.faults.load import NONE
 from tests.faults.stage import SETTINGS, Stage, stage_on
 from tests.support.commands import Commands, Served

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from rating_engine.services.rate_decks.regions import region, significant
+from rating_engine.services.facts.regions import region, significant
 
 DIGITS = "0123"  # few digits, so that prefixes meet often
 PREFIXES = st.sets(st.text(DIGITS, min_size=1, max_size=5), min_size=1, max_size=25)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from rating_engine.rating.charge import charge
 from rating_engine.rating.rate import Rate
+from rating_engine.services.cdrs.rerating import post
 from rating_engine.services.doctor import ledger_balanced
-from rating_engine.services.rerating import post
-from rating_engine.storage.pool import Database
+from rating_engine.storage.postgres.pool import Database
 from tests.support.past_calls import Past, balance_of, charge_calls, costs, preview
 from tests.support.servers import SessionServers
 from tests.support.world import add_account, publish_deck

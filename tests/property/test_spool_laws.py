@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from rating_engine.domain.outcomes import CallKey, FinishCall
 from rating_engine.domain.reservation import CallDetails
-from rating_engine.storage.finish_record import (
+from rating_engine.storage.spool.finish_record import (
     SpooledFinish,
     UnreadableRecord,
     finish_from_payload,
     finish_to_payload,
 )
-from rating_engine.storage.spool_records import encode_record, scan
+from rating_engine.storage.spool.spool_records import encode_record, scan
 
 payloads = st.lists(st.binary(min_size=1, max_size=40).map(lambda raw: raw.replace(b"\n", b"-")), max_size=8)
 texts = st.text(max_size=30) | st.text(st.characters(codec=None), max_size=10)  # lone surrogates too

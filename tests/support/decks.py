@@ -10,9 +10,9 @@ from pathlib import Path
 
 from rating_engine.domain.tariff import PublishedDeck, RateMatch
 from rating_engine.rating.matching import EVER_SINCE, FOR_EVER
-from rating_engine.services.rate_decks.lookup import RateDecks
-from rating_engine.storage.pool import Database
-from rating_engine.storage.tariffs import load_named_tariff, load_tariff
+from rating_engine.services.facts.rate_lookup import RateDecks
+from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.tariffs.tariffs import load_named_tariff, load_tariff
 
 INSERT_RATES = """
     INSERT INTO rates (deck_id, prefix, origin, band, effective_from, effective_to, direction, price_1, price_n,

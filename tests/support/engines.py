@@ -6,8 +6,8 @@ import contextlib
 import tempfile
 from collections.abc import AsyncIterator
 
-from rating_engine.runtime import Engine
-from rating_engine.settings import Settings
+from rating_engine.engine.engine import Engine
+from rating_engine.settings.model import Settings
 
 
 @contextlib.asynccontextmanager

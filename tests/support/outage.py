@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from rating_engine.embedded import EmbeddedServers
-from rating_engine.runtime import Engine
+from rating_engine.engine.engine import Engine
 from rating_engine.services.doctor import ledger_balanced
-from rating_engine.storage.pool import Database
-from rating_engine.storage.spool_survey import survey
+from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.spool.spool_survey import survey
 from tests.support.engines import engine_on
 from tests.support.servers import SessionServers
 from tests.support.waiting import until

@@ -12,9 +12,9 @@ from rating_engine.domain.account import Subscriber
 from rating_engine.domain.rerate import Rerate
 from rating_engine.rating.charge import charge
 from rating_engine.rating.rate import Rate
-from rating_engine.services.rerating import RerateRequest, begin, post, read
-from rating_engine.storage.ledger import Ledger
-from rating_engine.storage.pool import Database
+from rating_engine.services.cdrs.rerating import RerateRequest, begin, post, read
+from rating_engine.storage.calls.ledger import Ledger
+from rating_engine.storage.postgres.pool import Database
 from tests.support.world import CENT_A_SECOND, Deck, details_of, settle_request
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)  # a Monday

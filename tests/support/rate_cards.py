@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rating_engine.importers.migrating import Migrated, System, migrate_file
+from rating_engine.importers.model import Options
 from rating_engine.rating.rate import Rate
-from rating_engine.services.migration.migrating import Migrated, System, migrate_file
-from rating_engine.services.migration.model import Options
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ import redis
 
 from rating_engine.embedded import EmbeddedServers
 from rating_engine.embedded.process import free_port
-from rating_engine.storage.migrate import migrate
+from rating_engine.storage.postgres.migrate import migrate
 
 TEMPLATE = "template_rating_engine"
 REDIS_DATABASES = 16  # Valkey's default

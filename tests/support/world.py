@@ -10,9 +10,9 @@ from rating_engine.domain.account import AccountKind, Subscriber
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.reservation import CallDetails, ReserveRequest, SettleRequest
 from rating_engine.rating.rate import Rate
-from rating_engine.storage.accounts import NewAccount, create_account
-from rating_engine.storage.pool import Database
-from rating_engine.storage.subscribers import SubscriberReader
+from rating_engine.storage.parties.accounts import NewAccount, create_account
+from rating_engine.storage.parties.subscribers import SubscriberReader
+from rating_engine.storage.postgres.pool import Database
 
 CENT_A_SECOND = Rate(price_1="0.60", price_unit="minute", interval_1=1, interval_n=1)
 

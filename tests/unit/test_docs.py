@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rating_engine.settings import Settings
+from rating_engine.settings.model import Settings
 from tests.support.command_lines import command_of
 
 PROJECT = Path(__file__).parents[2]

@@ -12,8 +12,8 @@ from typing import Final, TypeVar
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.schedule import MINUTES_PER_DAY, InvalidSchedule, Window, parse_clock, parse_days
 from rating_engine.services.tariffs.fields import day_of, name_of, text_of
-from rating_engine.storage import tariff_bands as store
-from rating_engine.storage.pool import Database
+from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.tariffs import tariff_bands as store
 
 MAX_FILE_BYTES: Final = 2_000_000  # far more than MAX_HOLIDAYS days with their names
 

@@ -10,8 +10,8 @@ from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.exchange import EXCHANGE_DECIMALS, ExchangeRates, ExchangeRow
 from rating_engine.rating.money import AMOUNT_DECIMALS, EXACT, quantise
 from rating_engine.services.tariffs.fields import amount_of, currency_of, moment_of
-from rating_engine.storage import exchange_rates as store
-from rating_engine.storage.pool import Database
+from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.tariffs import exchange_rates as store
 
 MAX_RATE: Final = Decimal("9999999999.9999999999")  # NUMERIC(20,10)
 

@@ -9,13 +9,13 @@ from typing import Final
 
 from rating_engine.domain.errors import InvalidRequest, NotFound, Overloaded
 from rating_engine.domain.tariff_card import ListedOption, Switched, SwitchOutcome, TariffSettings
-from rating_engine.services.accounts import check_reference
+from rating_engine.services.parties.accounts import check_reference
 from rating_engine.services.tariffs.exchange import convert
 from rating_engine.services.tariffs.fields import MAX_INTEGER, moment_of
-from rating_engine.storage import tariff_options as store
-from rating_engine.storage.pool import Database
-from rating_engine.storage.tariff_options import Change, Party
-from rating_engine.storage.tariff_settings import find_tariff
+from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.tariffs import tariff_options as store
+from rating_engine.storage.tariffs.tariff_options import Change, Party
+from rating_engine.storage.tariffs.tariff_settings import find_tariff
 
 # The price is looked up before the transaction that charges it, which refuses it if the tariff changed meanwhile.
 PRICE_TRIES: Final = 5

@@ -9,10 +9,10 @@ from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.tariff import PackageKind, Period
 from rating_engine.domain.tariff_card import CarryOver, ListedPackage, PackageUsage
 from rating_engine.services.tariffs.fields import MAX_INTEGER, choice_of, factor_of, name_of, whole_number
-from rating_engine.storage import packages as store
-from rating_engine.storage.pool import Database
-from rating_engine.storage.tariff_options import find_party
-from rating_engine.storage.tariff_settings import find_tariff
+from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.tariffs import packages as store
+from rating_engine.storage.tariffs.tariff_options import find_party
+from rating_engine.storage.tariffs.tariff_settings import find_tariff
 
 
 class Packages:

@@ -26,9 +26,9 @@ from rating_engine.services.tariffs.fields import (
     yes_or_no,
     zone_of,
 )
-from rating_engine.storage import tariff_settings as store
-from rating_engine.storage.pool import Database
-from rating_engine.storage.tariff_card import tariff_card
+from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.tariffs import tariff_settings as store
+from rating_engine.storage.tariffs.tariff_card import tariff_card
 
 DEFAULT_CURRENCY: Final = "EUR"  # as of an imported tariff that names none
 

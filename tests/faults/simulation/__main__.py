@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from rating_engine.embedded import EmbeddedServers
-from rating_engine.storage.migrate import migrate
+from rating_engine.storage.postgres.migrate import migrate
 from tests.faults.simulation.clock import run
 from tests.faults.simulation.quiet import no_logs
 from tests.faults.simulation.simulator import simulate

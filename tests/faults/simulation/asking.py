@@ -19,8 +19,8 @@ from rating_engine.domain.outcomes import (
     Spooled,
 )
 from rating_engine.domain.watching import OpenReservation
-from rating_engine.storage.accounts import post_entry
-from rating_engine.storage.open_calls import Sighting, note_seen, open_calls_of_channels
+from rating_engine.storage.calls.open_calls import Sighting, note_seen, open_calls_of_channels
+from rating_engine.storage.parties.accounts import post_entry
 from tests.faults.simulation.engines import SimulatedEngine
 from tests.support.auditor_nouns import (
     DONE,

@@ -13,9 +13,9 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 from unittest import mock
 
-from rating_engine.services import finish_spool
-from rating_engine.services.rate_decks import lookup as rate_decks
-from rating_engine.storage.pool import Database
+from rating_engine.services.facts import rate_lookup as rate_decks
+from rating_engine.services.outage import finish_spool
+from rating_engine.storage.postgres.pool import Database
 
 START = datetime(2026, 1, 31, 22, 30, tzinfo=UTC)  # so that a run soon sees a month end
 

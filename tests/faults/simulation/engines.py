@@ -19,16 +19,16 @@ import asyncpg
 
 from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.watching import ExpiryPolicy
-from rating_engine.services.call_memory import CallMemory
-from rating_engine.services.charging import Charging
-from rating_engine.services.expiry import Expiry
-from rating_engine.services.finish_spool import FinishSpool
-from rating_engine.services.lasting import LastingCalls
-from rating_engine.services.planning import ChargingPolicy
-from rating_engine.storage.accounts import account_state
-from rating_engine.storage.ledger import Ledger
-from rating_engine.storage.pool import Database
-from rating_engine.storage.spool import Spool
+from rating_engine.services.calls.charging import Charging
+from rating_engine.services.calls.extend import LastingCalls
+from rating_engine.services.calls.plan import ChargingPolicy
+from rating_engine.services.facts.memory import CallMemory
+from rating_engine.services.outage.finish_spool import FinishSpool
+from rating_engine.services.watch.expiry import Expiry
+from rating_engine.storage.calls.ledger import Ledger
+from rating_engine.storage.parties.accounts import account_state
+from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.spool.spool import Spool
 from tests.support.auditor_nouns import Policy
 
 STATEMENT_SECONDS = 600.0  # virtual time stands still during a statement: this only has to be more than nothing

@@ -8,10 +8,10 @@ from dataclasses import replace
 from rating_engine.domain.account import AccountKind
 from rating_engine.domain.tariff import Route
 from rating_engine.rating.rate import Rate
-from rating_engine.storage.accounts import NewAccount, create_account
-from rating_engine.storage.audit import LAWS
-from rating_engine.storage.pool import Database
-from rating_engine.storage.routes import add_route
+from rating_engine.storage.laws import LAWS
+from rating_engine.storage.parties.accounts import NewAccount, create_account
+from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.routes.routes import add_route
 from tests.support.auditor import Auditor, Seen, Unexplained
 from tests.support.auditor_nouns import Account, Price, Subscriber
 from tests.support.world import publish_deck
@@ -132,7 +132,7 @@ class Operator:
         return Seen(money, {key: calls.get(key) for key in keys})
 
     async def breaches(self) -> list[str]:
-        """Of every law of storage/audit, over the whole database, in one round trip."""
+        """Of every law of storage/laws, over the whole database, in one round trip."""
         async with self._database.connection() as connection:
             return [f"law {row[0]}: {row[1]}" for row in await connection.fetch(_ALL_LAWS)]
 

@@ -1,6 +1,7 @@
 """Faults to plant: what the simulation must find, or it proves nothing when it finds nothing.
 
-Each is a small slip in schema.sql or in services/charging, of a kind that a tired author and a tired reader let pass.
+Each is a small slip in schema.sql or in services/calls/charging, of a kind that a tired author and a tired reader let
+pass.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from rating_engine.domain.account import Subscriber
 from rating_engine.domain.outcomes import CallKey, PrepareOutcome
 from rating_engine.domain.reservation import OpenCall
 from rating_engine.rating.rate import Rate
-from rating_engine.services import charging
-from rating_engine.services.charging import Charging
-from rating_engine.storage.migrate import schema_sql
+from rating_engine.services.calls import charging
+from rating_engine.services.calls.charging import Charging
+from rating_engine.storage.postgres.migrate import schema_sql
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """One run: thousands of calls, and everything that goes wrong with them, from one seed.
 
 After every step the auditor must explain the answers and the books; every LAWS_EVERY steps, and in the end, every law
-of storage/audit is held against the whole database. In the end no call is open, each call that was reported is charged
+of storage/laws is held against the whole database. In the end no call is open, each call that was reported is charged
 once, and no money came or went but by opening balances, top-ups and charges.
 """
 
@@ -13,7 +13,7 @@ import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
-from rating_engine.services.charging import Charging
+from rating_engine.services.calls.charging import Charging
 from tests.faults.simulation.agenda import Agenda, Event, Question
 from tests.faults.simulation.asking import Ask, Expire, Replay, Undo
 from tests.faults.simulation.calls import Faults, Network, SimulatedCall

@@ -19,7 +19,7 @@ from tests.faults.simulation.operator import Operator
 from tests.support.auditor import Asked, Auditor, Unexplained
 from tests.support.auditor_nouns import DONE, UNKNOWN, Answer, Finish, Lapse, Policy, Prepare, Price, Void, key_of
 
-MISSED_DECK_SECONDS = 30  # an engine that was not told of a new deck rates by the old one (services/rate_decks)
+MISSED_DECK_SECONDS = 30  # an engine that was not told of a new deck rates by the old one (services/decks)
 REPLAYED_WITHIN_SECONDS = 900  # what a dead engine left in its spool: longer than any outage
 
 
@@ -82,7 +82,7 @@ class Stage:
         return said
 
     async def check_all_laws(self) -> None:
-        """Every law of storage/audit over the whole database; raises Unexplained."""
+        """Every law of storage/laws over the whole database; raises Unexplained."""
         breaches = await self.operator.breaches()
         if breaches:
             raise Unexplained("\n".join(breaches))

@@ -4,7 +4,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from rating_engine.domain.outcomes import DeclineReason
-from rating_engine.storage.spool import SpoolRefusal
+from rating_engine.storage.spool.spool import SpoolRefusal
 from rating_engine.telemetry.metrics import OPERATIONS_MAX, REJECTIONS_MAX, SPOOL_FAILURES, Metrics
 from rating_engine.telemetry.surface import current_surface
 

@@ -1,0 +1,1 @@
+"""A few hundred calls on embedded servers, and the ledger checked after them."""

@@ -1,0 +1,1 @@
+"""The one place that wires everything: settings in, a running engine out."""

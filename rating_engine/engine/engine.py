@@ -1,0 +1,283 @@
+"""The one place that wires everything: settings in, a running engine out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from ipaddress import ip_network
+from typing import Any, Final
+
+import structlog
+
+from agi.fastagi.limits import Limits
+from agi.fastagi.server import FastAgiServer
+from rating_engine.api.app import build_app
+from rating_engine.api.server import HttpServer
+from rating_engine.domain.tariff import Route
+from rating_engine.domain.watching import ExpiryPolicy
+from rating_engine.engine.leading import UNSEEN_INTERVALS, WatchSetup
+from rating_engine.process.sockets import Listeners, open_listeners
+from rating_engine.services.background import Periodic
+from rating_engine.services.calls.charging import Charging
+from rating_engine.services.calls.extend import LastingCalls
+from rating_engine.services.calls.plan import ChargingPolicy
+from rating_engine.services.facts.memory import CallMemory
+from rating_engine.services.outage.finish_spool import FinishSpool
+from rating_engine.services.outage.offline_calls import REFRESH_SECONDS, OfflineCalls
+from rating_engine.services.watch.expiry import Expiry
+from rating_engine.settings.model import Settings
+from rating_engine.settings.spool_directory import spool_directory
+from rating_engine.storage.calls.ledger import Ledger
+from rating_engine.storage.decks.rate_cache import RateCache
+from rating_engine.storage.laws import open_reservations
+from rating_engine.storage.parties.accounts import account_state
+from rating_engine.storage.parties.offline import offline_accounts
+from rating_engine.storage.postgres.announcements import Announcements
+from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.spool.promises import Promises
+from rating_engine.storage.spool.spool import Spool
+from rating_engine.storage.spool.spool_survey import unusable
+from rating_engine.telemetry.loop_lag import EventLoopLag
+from rating_engine.telemetry.metrics import Metrics
+
+FIRST_LISTEN_SECONDS: Final = 2.0  # a start waits so long for announcements, then goes on without them
+GAUGE_SECONDS: Final = 15.0  # as often as Prometheus usually scrapes
+UNDO_SECONDS: Final = 1.0  # how soon money is freed whose reservation's outcome was not known
+SETTLE_SECONDS: Final = 1.5  # of a stop, beyond shutdown_seconds: what was cut may still be on its way to the database
+CLOSE_SECONDS: Final = 2.0  # and beyond that; with the cutting itself less than the supervisor waits before it kills
+SPOOL_SECONDS: Final = 1.0  # how soon spooled finishes are charged once the database is back
+
+_log = structlog.get_logger(__name__)
+
+
+class Engine:
+    """One engine process: the services over PostgreSQL and Redis, and the servers in front of them."""
+
+    def __init__(self, settings: Settings, listeners: Listeners | None = None) -> None:
+        """`listeners` are served, and closed at the end; without, `start` opens those of the settings."""
+        self._settings = settings
+        self._listeners = listeners
+        self.metrics = Metrics()
+        self.database = _database(settings, self.metrics)
+        self.cache = _rate_cache(settings, self.metrics)
+        self.ledger = _ledger(settings, self.database, self.metrics)
+        self.memory = CallMemory(
+            self.database,
+            self.cache,
+            default_route=Route(settings.default_route_name, settings.default_route_prefix, "", 1),
+            international_prefix=settings.international_prefix,
+            rate_entries=settings.rate_cache_entries,
+            subscriber_entries=settings.subscriber_cache_entries,
+            may_remember=lambda: self.announcements.listening,
+            observe_lookup=self.metrics.rate_looked_up,
+        )
+        self.announcements: Announcements = Announcements(
+            settings.database_url, on_change=self.memory.changed, on_lost=self.memory.forget_all
+        )
+        self.spool = _spool(settings, self.metrics)
+        self.finish_spool = FinishSpool(self.spool, is_up=lambda: self.database.down is None, observer=self.metrics)
+        self.offline = self._offline_calls()
+        self.lasting = LastingCalls(
+            self.ledger,
+            quota_seconds=settings.quota_seconds,
+            grace_seconds=settings.reservation_grace_seconds,
+            observer=self.metrics,
+        )
+        self.watch = WatchSetup(settings, self.database, self.lasting, self.metrics)
+        self.charging = Charging(
+            ledger=self.ledger,
+            sources=self.memory.sources,
+            subscribers=self.memory.subscribers,
+            rate_decks=self.memory.rate_decks,
+            read_account=lambda login: account_state(self.database, login),
+            policy=_policy(settings),
+            observer=self.metrics,
+            is_watched=self.watch.is_watched,
+            spool=self.finish_spool,
+            offline=self.offline,
+        )
+        self.fastagi: FastAgiServer | None = None
+        self.http: HttpServer | None = None
+        self._expiry = self._make_expiry()
+        self._background = [
+            Periodic("expiry", settings.expiry_interval_seconds, self._expire),
+            Periodic("undo", UNDO_SECONDS, self.charging.undo_abandoned),
+            Periodic("gauges", GAUGE_SECONDS, self._measure),
+            Periodic("offline", REFRESH_SECONDS, self.offline.refresh),
+            Periodic("spool", SPOOL_SECONDS, lambda: self.finish_spool.turn(self.charging.replay_finish)),
+        ]
+        self._lag: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Connect to what is there, then listen. Raises OSError naming the port when one cannot be had.
+
+        An absent PostgreSQL or Redis does not stop the start: calls are declined until PostgreSQL is there.
+        """
+        settings = self._settings
+        listeners = self._listeners or open_listeners(
+            (settings.fastagi_host, settings.fastagi_port), (settings.http_host, settings.http_port)
+        )
+        await self.database.open()
+        if self.cache is not None:
+            await self.cache.open()
+        self.announcements.start()
+        if self.database.down is None:
+            await self.announcements.wait_listening(FIRST_LISTEN_SECONDS)
+        if problem := await asyncio.to_thread(unusable, self.spool.directory):
+            _log.error("spool_unusable", problem=problem)  # calls that end while PostgreSQL is away would be lost
+        for task in self._background:
+            task.start()
+        self.watch.start()
+        self._lag = asyncio.create_task(EventLoopLag(self.metrics.event_loop_lag).run(), name="event-loop-lag")
+        self.http = HttpServer(
+            build_app(readiness=self, metrics=self.metrics),
+            listeners.http,
+            max_connections=settings.http_max_connections,
+        )
+        await self.http.start()
+        self.fastagi = FastAgiServer(
+            self.charging,
+            sock=listeners.fastagi,
+            limits=Limits(
+                connections=settings.fastagi_max_connections,
+                request_seconds=settings.fastagi_request_timeout_seconds,
+            ),
+            allowed_networks=[ip_network(network) for network in settings.fastagi_allowed_networks],
+            observer=self.metrics,
+        )
+        await self.fastagi.start()
+        _log.info("engine_started", fastagi_port=self.fastagi.port, http_port=self.http.address[1])
+
+    async def stop(self) -> None:
+        """Stop accepting, let what runs finish for `shutdown_seconds`, say what was cut, close everything.
+
+        That is one limit for all of it: SETTLE_SECONDS and CLOSE_SECONDS later this returns, whatever hangs.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.shutdown_seconds
+        cut = await self._drain(self._settings.shutdown_seconds)
+        remaining = max(0.0, deadline - loop.time())
+        for step, seconds in ((self._settle, remaining + SETTLE_SECONDS), (self._close, CLOSE_SECONDS)):
+            try:
+                async with asyncio.timeout(seconds):
+                    await step()
+            except TimeoutError:
+                _log.warning("engine_stop_hurried", step=step.__name__.strip("_"), seconds=seconds)
+        _log.info("engine_stopped", cut=cut)
+
+    async def _drain(self, seconds: float) -> int:
+        """No more connections on either port; how many requests were cut."""
+        surfaces: list[Coroutine[Any, Any, int]] = []
+        if self.fastagi is not None:
+            surfaces.append(self.fastagi.drain(seconds))
+        if self.http is not None:
+            surfaces.append(self.http.stop(seconds))
+        return sum(await asyncio.gather(*surfaces))
+
+    async def _settle(self) -> None:
+        """End the background's work, and what the ledger was asked for."""
+        await self.watch.stop()
+        for task in self._background:
+            await task.stop()
+        if self._lag is not None:
+            self._lag.cancel()
+            await asyncio.wait([self._lag])  # awaited itself, its cancellation would hide our own
+        await self.charging.undo_abandoned()
+        await self.ledger.drain()
+
+    async def _close(self) -> None:
+        await self.finish_spool.close()
+        await self.announcements.stop()
+        if self.cache is not None:
+            await self.cache.close()
+        await self.database.close()
+
+    async def readiness(self) -> dict[str, str | None]:
+        """What calls need, and what is wrong with it (None: nothing). Redis is not needed: without, only slower."""
+        return {
+            "postgresql": self.database.down,
+            "announcements": None if self.announcements.listening else "not listening yet",
+        }
+
+    def _offline_calls(self) -> OfflineCalls:
+        settings = self._settings
+        return OfflineCalls(
+            settings.allow_postpaid_logins if settings.on_database_down == "allow_postpaid" else (),
+            Promises(self.spool.directory),
+            load_accounts=lambda logins: offline_accounts(self.database, logins),
+            memory=self.memory,
+            has_room=lambda: self.spool.has_room,
+            on_allowed=self.metrics.offline_allowed,
+            max_seconds=settings.offline_max_seconds,
+            grace_seconds=settings.reservation_grace_seconds,
+        )
+
+    async def _expire(self) -> None:
+        """After the spool: an end that is known is charged before its call's money is freed."""
+        if not self.finish_spool.is_behind:
+            await self._expiry.turn()
+
+    def _make_expiry(self) -> Expiry:
+        settings = self._settings
+        return Expiry(
+            self.ledger,
+            self.database,
+            self.lasting,
+            observer=self.metrics,
+            policy=ExpiryPolicy(settings.expiry_policy),
+            buckets=settings.ledger_buckets,
+            unseen_seconds=UNSEEN_INTERVALS * settings.reconcile_interval_seconds,
+        )
+
+    async def _measure(self) -> None:
+        self.metrics.open_reservations(await open_reservations(self.database))
+
+
+def _policy(settings: Settings) -> ChargingPolicy:
+    return ChargingPolicy(
+        max_reserve_seconds=settings.max_reserve_seconds,
+        reservation_grace_seconds=settings.reservation_grace_seconds,
+        international_prefix=settings.international_prefix,
+        quota=settings.reservation_mode == "quota",
+        quota_seconds=settings.quota_seconds,
+    )
+
+
+def _spool(settings: Settings, metrics: Metrics) -> Spool:
+    return Spool(
+        spool_directory(settings.spool_dir, settings.database_url),
+        max_bytes=settings.spool_max_bytes,
+        on_state=metrics.spool_state,
+        on_damage=metrics.spool_damaged,
+    )
+
+
+def _database(settings: Settings, metrics: Metrics) -> Database:
+    return Database(
+        settings.database_url,
+        pool_size=settings.database_pool_size,
+        timeout_seconds=settings.database_timeout_seconds,
+        connect_timeout_seconds=settings.database_connect_timeout_seconds,
+        on_state=metrics.database_state,
+    )
+
+
+def _ledger(settings: Settings, database: Database, metrics: Metrics) -> Ledger:
+    return Ledger(
+        database,
+        buckets=settings.ledger_buckets,
+        batch_max=settings.ledger_batch_max,
+        queue_max=settings.ledger_queue_max,
+        observe=metrics.batch,
+    )
+
+
+def _rate_cache(settings: Settings, metrics: Metrics) -> RateCache | None:
+    if not settings.redis_url:
+        return None
+    return RateCache(
+        settings.redis_url,
+        timeout_seconds=settings.redis_timeout_ms / 1000,
+        ttl_seconds=settings.rate_cache_ttl_seconds,
+        on_state=metrics.redis_state,
+    )

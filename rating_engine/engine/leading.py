@@ -1,0 +1,73 @@
+"""What one engine of all does, wired from the settings: it measures routes, and watches exchanges over AMI.
+
+Without `ami_exchanges` there is no watch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from agi.ami.address import parse_address
+from agi.ami.link import links_to
+from rating_engine.services.background import Periodic
+from rating_engine.services.calls.extend import LastingCalls
+from rating_engine.services.routes.quality import QualityMeter
+from rating_engine.services.watch.watched_exchanges import REFRESH_SECONDS, WatchedExchanges
+from rating_engine.services.watch.watching import Watch
+from rating_engine.settings.model import Settings
+from rating_engine.storage.calls.exchange_watch import read_watched
+from rating_engine.storage.postgres.leadership import Leadership
+from rating_engine.storage.postgres.pool import Database
+from rating_engine.telemetry.metrics import Metrics
+
+MEASURE_SECONDS: Final = 60.0  # deadline of one measurement: it reads the calls of a whole window
+UNSEEN_INTERVALS: Final = 3  # comparisons that a living call may be missed in before its expiry counts
+
+
+class WatchSetup:
+    """This process's part in it: it may come to lead, and knows which exchanges are watched by whoever does."""
+
+    def __init__(self, settings: Settings, database: Database, lasting: LastingCalls, metrics: Metrics) -> None:
+        addresses = [parse_address(text) for text in settings.ami_exchanges]
+        self._watch = Watch(
+            links_to(addresses, warning_sound=settings.ami_warning_sound),
+            database,
+            lasting,
+            observer=metrics,
+            buckets=settings.ledger_buckets,
+            interval_seconds=settings.reconcile_interval_seconds,
+            grace_seconds=settings.reconcile_grace_seconds,
+            warning_seconds=settings.ami_warning_seconds,
+        )
+        self._quality = QualityMeter(
+            lambda: Database(settings.database_url, pool_size=1, timeout_seconds=MEASURE_SECONDS),
+            window_seconds=settings.route_quality_window_seconds,
+            interval_seconds=settings.route_quality_interval_seconds,
+        )
+        self._watches = bool(addresses)
+        self._watched = WatchedExchanges(lambda: read_watched(database))
+        self._refresh = Periodic("watched-exchanges", REFRESH_SECONDS, self._watched.refresh)
+        self._leadership = Leadership(settings.database_url, self._lead, on_change=metrics.leading)
+
+    def is_watched(self, exchange: str) -> bool:
+        """Whether calls of this exchange can be lengthened now."""
+        return self._watched.is_watched(exchange)
+
+    def start(self) -> None:
+        """Stand for leader, and read who is watched."""
+        if self._watches:
+            self._refresh.start()
+        self._leadership.start()
+
+    async def stop(self) -> None:
+        """Let another process lead."""
+        await self._leadership.stop()
+        if self._watches:
+            await self._refresh.stop()
+
+    async def _lead(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._quality.run(), name="route-quality")
+            if self._watches:
+                group.create_task(self._watch.run(), name="watch")

@@ -1,0 +1,1 @@
+"""callPrepare and callFinish: who, number, price, packages, route, hold; then the end."""

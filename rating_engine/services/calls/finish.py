@@ -1,0 +1,214 @@
+"""What a call cost: the charge by the rate that its reservation froze, and the settlement that makes it true.
+
+Law: however often an end is said, and by whomever, a call is charged once; saying it otherwise is a conflict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from rating_engine.domain.account import Subscriber
+from rating_engine.domain.call_charge import CallCharge, charge_call
+from rating_engine.domain.errors import Unavailable
+from rating_engine.domain.outcomes import DeclineReason, FinishCall, NotSaved, Saved
+from rating_engine.domain.reservation import (
+    CallDetails,
+    EndedCall,
+    OpenCall,
+    PackageUse,
+    SettleOutcome,
+    SettleRequest,
+)
+from rating_engine.rating.money import quantise
+from rating_engine.rating.rate import Rate
+from rating_engine.services.calls.plan import Planning
+from rating_engine.services.calls.remembered_calls import RememberedCalls
+from rating_engine.services.facts.sources import CallSources
+from rating_engine.storage.calls.ledger import Ledger
+
+# Each try reads what another one committed, or finds less left of a package; more within one finish is a storm.
+CHANGED_TRIES: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How a call ended for everybody's money. `packages`: exactly what it uses; empty: out of what it holds."""
+
+    charged: CallCharge
+    packages: tuple[PackageUse, ...] = ()
+
+
+class Finishing:
+    """The end of calls, over the ledger. `now`: when a finish was said that does not say so."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        planning: Planning,
+        sources: CallSources,
+        remembered: RememberedCalls,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._ledger = ledger
+        self._planning = planning
+        self._sources = sources
+        self._remembered = remembered
+        self._now = now
+
+    async def finish(self, call: FinishCall, promised: CallDetails | None = None) -> Saved | NotSaved:
+        """Saved with the charge, or NotSaved with the reason. Errors: Unavailable (outcome unknown), Overloaded.
+
+        `promised`: what is known of a call that the ledger may not know, such as the rate it was allowed at.
+        """
+        subscriber = await self._sources.subscriber(call.login)
+        if subscriber is None:
+            return NotSaved(DeclineReason.UNKNOWN_LOGIN)
+        remembered = self._remembered.pop(call.call_key)
+        promised = remembered.details if remembered is not None else promised
+        known: OpenCall | EndedCall | None = remembered
+        repeated = False
+        for _ in range(CHANGED_TRIES):
+            known = known or await self._ledger.find(subscriber.bucket, call.call_key)
+            # What is only read may be lost yet, with a primary that could not tell its standby: the repetition that
+            # settle() finds is committed behind it, and so confirmed with it.
+            if isinstance(known, EndedCall) and (repeated or _contradicts(call, subscriber, known)):
+                return _repeat_finish(call, subscriber, known)
+            details = known.details if known is not None else promised or await self._rate_anew(call, subscriber)
+            end = await self._end(call, subscriber, known, details)
+            saved = _saved(call, subscriber, details, end.charged)
+            request = _settlement(saved, subscriber, call.ended_at, known, details, end)
+            answer = await self._ledger.settle(request)
+            match answer.outcome:
+                case SettleOutcome.SETTLED:
+                    return replace(saved, overrun=answer.overrun)
+                case SettleOutcome.CONFLICT:
+                    return NotSaved(DeclineReason.CONFLICT, "another account's call, or finished before otherwise")
+                case _:  # settled so before, or what was known is gone, or a package was emptied meanwhile: look again
+                    repeated = answer.outcome is SettleOutcome.REPEATED
+                    known = None
+        raise Unavailable("the call kept changing")
+
+    async def _rate_anew(self, call: FinishCall, subscriber: Subscriber) -> CallDetails:
+        now = self._now()
+        return await self._planning.rate_anew(
+            call.call_key,
+            subscriber,
+            call.destination,
+            call.callerid,
+            seconds=call.seconds,
+            started_at=(call.ended_at or now) - timedelta(seconds=call.seconds),
+            now=now,
+        )
+
+    async def _end(
+        self, call: FinishCall, subscriber: Subscriber, known: OpenCall | EndedCall | None, details: CallDetails
+    ) -> _End:
+        """What the call costs. What packages have left now is used before money, though the call did not hold it."""
+        charged = charge_call(details.rate, details.carrier_rate, details.carrier_exchange, call.seconds)
+        uncovered = charged.billed_seconds - charged.covered_seconds
+        is_open = isinstance(known, OpenCall)
+        if not details.packages or not details.rate or (is_open and uncovered == 0):
+            return _End(charged)
+        states = await self._sources.packages(
+            subscriber.bucket,
+            details.subscriber_id,
+            [(use.package_id, use.period_start) for use in details.packages],
+        )
+        uses: list[PackageUse] = []
+        left = charged.billed_seconds
+        available = 0
+        for use, state in zip(details.packages, states, strict=True):
+            # What this call holds, or had used by an earlier account of its end, is its own to use.
+            mine = 0 if known is None or state.seconds_left is None else use.seconds
+            usable = (state.seconds_left or 0) + mine
+            available += usable
+            seconds = min(left, usable)
+            left -= seconds
+            uses.append(replace(use, seconds=seconds))
+        # All that could be used, also where nothing is billed: then the fees of the call are waived as they were
+        # promised.
+        rate = replace(Rate.from_json(details.rate), covered_seconds=available)
+        charged = charge_call(rate.to_json(), details.carrier_rate, details.carrier_exchange, call.seconds)
+        return _End(charged, tuple(uses))
+
+
+def _saved(call: FinishCall, subscriber: Subscriber, details: CallDetails, charged: CallCharge) -> Saved:
+    """What a finish costs by the frozen rate; true once it is settled."""
+    return Saved(
+        call_key=call.call_key,
+        cost=charged.cost,
+        currency=subscriber.currency,
+        billed_seconds=charged.billed_seconds,
+        seconds=call.seconds,
+        direction=details.direction,
+        destination=details.destination,
+        callerid=details.callerid,
+        route_name=details.route_name,
+        disposition=call.disposition,
+        cause=call.cause,
+    )
+
+
+def _settlement(
+    saved: Saved,
+    subscriber: Subscriber,
+    ended_at: datetime | None,
+    known: OpenCall | EndedCall | None,
+    details: CallDetails,
+    end: _End,
+) -> SettleRequest:
+    return SettleRequest(
+        call_key=saved.call_key,
+        bucket=subscriber.bucket,
+        account_id=subscriber.account_id,
+        seconds=saved.seconds,
+        billed_seconds=saved.billed_seconds,
+        cost=saved.cost,
+        disposition=saved.disposition,
+        cause=saved.cause,
+        ended_at=ended_at,
+        details=details if known is None else None,
+        carrier_cost=end.charged.carrier_cost,
+        margin=end.charged.margin,
+        covered_seconds=end.charged.covered_seconds,
+        packages=end.packages,
+        rerate_id=known.rerate_id if isinstance(known, EndedCall) else None,
+    )
+
+
+def _contradicts(call: FinishCall, subscriber: Subscriber, ended: EndedCall) -> bool:
+    """Whether this end cannot be that of a call that ended so. What was only assumed of a call, its end corrects."""
+    if ended.account_id != subscriber.account_id:
+        return True
+    return not ended.provisional and ended.seconds != call.seconds
+
+
+def _repeat_finish(call: FinishCall, subscriber: Subscriber, ended: EndedCall) -> Saved | NotSaved:
+    if ended.account_id != subscriber.account_id or ended.seconds != call.seconds:
+        return NotSaved(DeclineReason.CONFLICT, f"finished before with {ended.seconds} seconds")
+    return Saved(
+        call_key=call.call_key,
+        cost=_as_charged(ended),
+        currency=subscriber.currency,
+        billed_seconds=ended.billed_seconds,
+        seconds=ended.seconds,
+        direction=ended.details.direction,
+        destination=ended.details.destination,
+        callerid=ended.details.callerid,
+        route_name=ended.details.route_name,
+        disposition=ended.disposition,
+        cause=ended.cause,
+        repeated=True,
+    )
+
+
+def _as_charged(ended: EndedCall) -> Decimal:
+    """The cost with the places it was first told with; the column has more."""
+    if not ended.details.rate:
+        return Decimal(0)
+    return quantise(ended.cost, Rate.from_json(ended.details.rate).decimals)

@@ -1,0 +1,188 @@
+"""Why a call would go where it goes: every route with its place, or the reason why it is not tried.
+
+Law: it is found by what plans calls (services/calls/plan, rating/lcr), so that it cannot say otherwise than calls do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from typing import Final
+
+from rating_engine.domain.account import Subscriber
+from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.domain.outcomes import Declined, DeclineReason
+from rating_engine.domain.tariff import ListedRoute, Route, Tariff
+from rating_engine.rating.lcr import Offer, Refusal, admits, refusal, tried
+from rating_engine.services.calls.plan import ChargingPolicy, Planning, sent_callerid
+from rating_engine.services.calls.price import Dialled, Pricing, minute_price
+from rating_engine.services.facts.memory import CallMemory
+from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.routes.routes import list_routes
+from rating_engine.storage.tariffs.tariff_settings import unknown_tariff
+from rating_engine.storage.tariffs.tariffs import load_named_tariff
+
+DISABLED: Final = "disabled"
+NOT_IN_COST_DECK: Final = "not_in_cost_deck"  # its cost deck has no rate for the number, or blocks it
+
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """A route as it stands to a call before order and margin. `reason`: why it is not for the call; '': it is.
+
+    `minute_cost`: in the account's currency; None: not known.
+    """
+
+    route: Route
+    minute_cost: Fraction | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`place`: the attempt that takes the route, from 1; None: none does, for `reason`.
+
+    `minute_cost` and `margin` (of a minute) are in the account's currency; None: not known.
+    """
+
+    route: Route
+    place: int | None
+    reason: str
+    minute_cost: Fraction | None
+    margin: Fraction | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Where a call would go. `sell_minute`: what a minute of it is sold for, in `currency`.
+
+    `verdicts` are empty where there is no route at all: every call takes the default route then.
+    """
+
+    destination: str
+    tariff: Tariff
+    prefix: str
+    currency: str
+    sell_minute: Fraction
+    verdicts: tuple[Verdict, ...]
+
+
+async def try_call(
+    database: Database,
+    number: str,
+    *,
+    tariff: str,
+    at: datetime,
+    callerid: str = "",
+    call_seed: str | None = None,
+    international_prefix: str = "00",
+) -> Trial:
+    """Where a call to `number` on a tariff would go that starts at `at`, of an account in the tariff's currency.
+
+    `call_seed` (EXCHANGE/UNIQUEID): that very call; None: no call in particular, so that no route is left out by its
+    percentage, and equals stand in one of the orders that their weights draw. What routes carry right now is not asked.
+    Errors: InvalidRequest (the number), NotFound (the tariff, or a rate of it), Unavailable.
+    """
+    found = await load_named_tariff(database, tariff, at)
+    if found is None:
+        raise unknown_tariff(tariff)
+    memory = CallMemory(database, international_prefix=international_prefix)
+    planning = Planning(memory.sources, ChargingPolicy(international_prefix=international_prefix))
+    caller = _anybody(found, callerid)
+    dialled = await planning.dialled(caller, number, None)
+    if isinstance(dialled, Declined):
+        raise InvalidRequest("number", dialled.detail)
+    price = await Pricing(memory.sources).price(caller, dialled, at, ChargingPolicy().max_reserve_seconds)
+    if isinstance(price, Declined):
+        if price.reason is DeclineReason.INVALID_DESTINATION:
+            raise InvalidRequest("number", price.detail)
+        raise NotFound(f"no rate of the tariff {tariff} serves {dialled.destination}")
+    considered = [
+        await _consider(planning, listed, caller, dialled, at, found, call_seed)
+        for listed in await list_routes(database)
+    ]
+    sold = minute_price(price.rate)
+    verdicts = explain(considered, sold, found, call_seed or "")
+    return Trial(dialled.destination, found, price.match.prefix, caller.currency, sold, tuple(verdicts))
+
+
+def explain(considered: Iterable[Considered], sell_minute: Fraction, tariff: Tariff, call_seed: str) -> list[Verdict]:
+    """Every route: first those that are tried, in their order, then the others by position."""
+    fit: list[Offer[Route]] = []
+    out: list[Considered] = []
+    for each in considered:
+        offer = Offer(each.route, each.minute_cost)
+        if each.reason:
+            out.append(each)
+        elif admits(offer, sell_minute, tariff.allow_loss):
+            fit.append(offer)
+        else:
+            out.append(Considered(each.route, each.minute_cost, Refusal.LOSS.value))
+    in_order = tried(
+        fit,
+        tariff.route_order.value,
+        call_seed,
+        tariff.routes,
+        sell_minute=sell_minute,
+        allow_loss=tariff.allow_loss,
+    )
+    out.sort(key=lambda each: (each.route.position, each.route.route_id))
+    return [
+        *(
+            Verdict(offer.route, place, "", offer.minute_cost, _margin(sell_minute, offer.minute_cost))
+            for place, offer in enumerate(in_order, start=1)
+        ),
+        *(
+            Verdict(each.route, None, each.reason, each.minute_cost, _margin(sell_minute, each.minute_cost))
+            for each in out
+        ),
+    ]
+
+
+async def _consider(
+    planning: Planning,
+    listed: ListedRoute,
+    caller: Subscriber,
+    dialled: Dialled,
+    at: datetime,
+    tariff: Tariff,
+    call_seed: str | None,
+) -> Considered:
+    route = listed.route
+    if not listed.enabled:
+        return Considered(route, reason=DISABLED)
+    reason = refusal(
+        route,
+        destination=dialled.routing_number or dialled.destination,
+        callerid=sent_callerid(None, caller),
+        at=at,
+        call_seed=call_seed or "",
+        listed=tariff.routes,
+    )
+    if reason is not None and not (reason is Refusal.PERCENTAGE and call_seed is None):
+        return Considered(route, reason=reason.value)
+    offer = await planning.offer(route, caller, dialled, at)
+    return Considered(route, reason=NOT_IN_COST_DECK) if offer is None else Considered(route, offer.minute_cost)
+
+
+def _anybody(tariff: Tariff, callerid: str) -> Subscriber:
+    """A subscriber who has nothing but this tariff."""
+    return Subscriber(
+        subscriber_id=0,
+        version=0,
+        login="",
+        bucket=0,
+        account_id=0,
+        tariff_id=tariff.tariff_id,
+        currency=tariff.currency,
+        callerid=callerid,
+        max_seconds=None,
+        max_call_seconds=None,
+        quota=None,
+    )
+
+
+def _margin(sell_minute: Fraction, minute_cost: Fraction | None) -> Fraction | None:
+    return None if minute_cost is None else sell_minute - minute_cost

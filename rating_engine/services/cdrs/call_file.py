@@ -1,0 +1,120 @@
+"""A file of calls, as a simulation reads it: delimited text with a header, a call a line, memory the same however long.
+
+Columns are found by their names (NAMES). A row that is no call is left out with its reason; the others go on.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from rating_engine.domain.errors import InvalidRequest
+from rating_engine.services.decks.timing import instant_said
+
+MAX_SECONDS: Final = 31 * 86_400  # no call lasts a month
+DELIMITERS: Final = (",", ";", "\t", "|")
+ROWS_AT_ONCE: Final = 1_000  # priced between two signs of progress
+
+NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "start": ("start", "start time", "starttime", "calldate", "date", "started at", "setup time"),
+        "destination": ("destination", "dst", "called", "called number", "callee", "number", "b number"),
+        "seconds": ("seconds", "billsec", "duration", "answered seconds", "talk time"),
+        "caller": ("caller", "src", "callerid", "calling number", "a number", "from"),
+        "login": ("login", "accountcode", "account", "subscriber"),
+    }
+)
+_NEEDED: Final = ("start", "destination", "seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class FileCall:
+    """A call of a file. `caller`, `login`: '' where the file does not say."""
+
+    line: int
+    started_at: datetime
+    destination: str
+    seconds: int
+    caller: str
+    login: str
+
+
+@dataclass(frozen=True, slots=True)
+class BadCall:
+    """A row that is no call, and why."""
+
+    line: int
+    problem: str
+
+
+class CallFile:
+    """Opened for one reading; `size` and `read` are in bytes."""
+
+    def __init__(self, path: Path, time_zone: str) -> None:
+        """`time_zone`: of times without an offset. Errors: InvalidRequest (it cannot be read, or lacks a column)."""
+        self._path = path
+        self._zone = time_zone
+        self.read = 0
+        try:
+            self.size = os.path.getsize(path)
+            with path.open("rb") as file:
+                header = file.readline().decode("utf-8-sig")
+        except OSError as error:
+            raise InvalidRequest("calls", f"{path}: {error.strerror or error}") from None
+        except UnicodeDecodeError:
+            raise InvalidRequest("calls", f"{path} is not text in UTF-8") from None
+        self._delimiter = max(DELIMITERS, key=header.count)
+        self._columns = self._found(next(csv.reader([header], delimiter=self._delimiter), []))
+
+    def calls(self) -> Iterator[list[FileCall | BadCall]]:
+        """Every row after the header, in portions. Errors: InvalidRequest (no UTF-8)."""
+        try:
+            with self._path.open("rb") as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as text:
+                rows = csv.reader(text, delimiter=self._delimiter)
+                next(rows, None)
+                portion: list[FileCall | BadCall] = []
+                for row in rows:
+                    if any(cell.strip() for cell in row):
+                        portion.append(self._call(rows.line_num, row))
+                    if len(portion) >= ROWS_AT_ONCE:
+                        self.read = raw.tell()
+                        yield portion
+                        portion = []
+                self.read = self.size
+                yield portion
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise InvalidRequest("calls", f"{self._path}: {error}") from None
+
+    def _found(self, header: list[str]) -> dict[str, int]:
+        names = [" ".join(cell.replace("_", " ").casefold().split()) for cell in header]
+        columns: dict[str, int] = {}
+        for column, known in NAMES.items():
+            found = [position for name in known for position, cell in enumerate(names) if cell == name]
+            if found:
+                columns[column] = found[0]
+        missing = [name for name in _NEEDED if name not in columns]
+        if missing:
+            raise InvalidRequest(
+                "calls", f"{self._path} has no column {' and no '.join(missing)} in its first line: {', '.join(header)}"
+            )
+        return columns
+
+    def _call(self, line: int, row: list[str]) -> FileCall | BadCall:
+        cells = {name: row[at].strip() if at < len(row) else "" for name, at in self._columns.items()}
+        try:
+            started_at = instant_said("start", cells["start"], self._zone)
+        except InvalidRequest as error:
+            return BadCall(line, str(error))
+        seconds = cells["seconds"]
+        if not (seconds.isascii() and seconds.isdecimal()) or int(seconds) > MAX_SECONDS:
+            return BadCall(line, f"seconds: {seconds[:20]!r} is not a whole number up to {MAX_SECONDS}")
+        return FileCall(
+            line, started_at, cells["destination"], int(seconds), cells.get("caller", ""), cells.get("login", "")
+        )

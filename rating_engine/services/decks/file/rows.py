@@ -1,0 +1,201 @@
+"""One row of a deck checked and made ready for COPY.
+
+Law: what is taken is a rate that the meter takes (tests build a `Rate` of it). The prices of a row are checked by
+themselves. Everything else it says, decks repeat over and over: each distinct set of these terms is checked once, by
+building a `Rate` of it, and looked up from then on. That keeps the check of a row far cheaper than storing it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Final
+
+from rating_engine.rating.money import MAX_PRICE, PRICE_DECIMALS, InvalidAmount, format_amount, parse_amount
+from rating_engine.rating.number import MAX_NUMBER_DIGITS
+from rating_engine.services.decks.file.codes import MAX_CODES_IN_ROW, joined_codes, whole_codes
+from rating_engine.services.decks.file.errors import RowRejected
+from rating_engine.services.decks.file.layout import BAND_PRICES, PRICES, Column, Layout
+from rating_engine.services.decks.file.terms import BLOCKED_WORDS, DeckTerms, TermReader, Terms, plain_amount
+
+KEPT_TERMS: Final = 20_000  # distinct sets kept while reading: some 10 MB, and several times what a deck has
+
+NO_PRICE: Final = frozenset(("", "-", "n/a", "na"))  # in a row that is said to be blocked, or has another price
+
+# Prices that need no second look: every one of them fits NUMERIC(18,8).
+_PLAIN_PRICE: Final = re.compile(r"\d{1,10}(?:\.\d{1,8})?", re.ASCII).fullmatch
+_CODES: Final = (Column.PREFIX, Column.COUNTRY_CODE, Column.AREA_CODE)
+_ROW_BY_ROW: Final = (*_CODES, *PRICES)  # what terms leave out
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """A row of a delta that is no rate: it ends what there is of its codes. `texts`: see storage/decks/deck_delta."""
+
+    texts: tuple[str, ...]
+
+
+# What a row says of each of its codes. A rate is what tells it from others of the prefix ('' where nothing does), and
+# the COPY text of everything but the prefix (see storage/decks/deck_columns). No rate at all: the deck shall lack the
+# code.
+Says = tuple[tuple[str, str], ...] | Closing
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Terms seen before. A usual row has one rate, under `key`: `before`, its prices, and what comes after them."""
+
+    terms: Terms
+    is_usual: bool
+    key: str
+    before: str
+
+
+class RowChecker:
+    """Turns the cells of a row into its prefixes and the COPY text of its rates."""
+
+    def __init__(self, layout: Layout, terms: DeckTerms) -> None:
+        at = layout.positions
+        self.bands: set[str] = set()  # of the rates so far, but ''
+        self._layout = layout
+        self._delta = terms.delta
+        self._decimal_comma = terms.decimal_comma
+        self._width = len(layout.header)
+        self._country_at = at.get(Column.COUNTRY_CODE)
+        self._code_at = at[Column.AREA_CODE if Column.COUNTRY_CODE in at else Column.PREFIX]
+        self._split = self._country_at is not None
+        self._price_columns = _price_columns(layout)
+        _, self._price_1_at, self._price_n_at = self._price_columns[0]
+        self._term_columns = [column for column in at if column not in _ROW_BY_ROW]
+        self._term_cells = _picker([at[column] for column in self._term_columns])
+        self._terms = TermReader(layout, terms)
+        self._known_terms: dict[tuple[str, ...], _Known] = {}
+        self._known_prices: dict[str, str] = {}
+
+    def check(self, cells: list[str]) -> tuple[tuple[str, ...], Says]:
+        """The prefixes, each once, and what the row says of each.
+
+        Raises RowRejected with the reason, which names the column as the file does.
+        """
+        if len(cells) != self._width:
+            cells = self._fitted(cells)
+        code = cells[self._code_at]
+        if code.isdigit() and code.isascii() and len(code) <= MAX_NUMBER_DIGITS and not self._split:
+            codes: tuple[str, ...] = (code,)
+        else:
+            codes = self._codes(cells)
+        term_cells = self._term_cells(cells)
+        known = self._known_terms.get(term_cells) or self._new_terms(term_cells)
+        if known.is_usual:
+            price_1, price_n = cells[self._price_1_at], cells[self._price_n_at]
+            if _PLAIN_PRICE(price_1) and _PLAIN_PRICE(price_n):
+                return codes, ((known.key, f"{known.before}{price_1}\t{price_n}\t{known.terms.after}"),)
+        says = self._says(cells, known.terms)
+        if len(codes) * len(says.texts if isinstance(says, Closing) else says) > MAX_CODES_IN_ROW:
+            raise RowRejected(f"says more than {MAX_CODES_IN_ROW} rates")
+        return codes, says
+
+    def _says(self, cells: list[str], terms: Terms) -> Says:
+        """What a row says, however unusual: closed, one of several prices or callers, with a price in words."""
+        conditions = terms.conditions
+        if conditions.closed:
+            return Closing(tuple(conditions.closings())) if self._delta else ()
+        rates: list[tuple[str, str]] = []
+        for band, at_1, at_n in self._price_columns:
+            text = self._priced(cells, at_1, at_n, terms)
+            if text is not None:
+                rates += self._rates(terms, band or conditions.band, text)
+        if not rates and terms.blocked:
+            rates += self._rates(terms, conditions.band, f"0\t0\t{terms.after}")
+        if not rates:
+            raise RowRejected(f"{self._layout.header[self._price_1_at]}: is empty")
+        return tuple(rates)
+
+    def _rates(self, terms: Terms, band: str, text: str) -> list[tuple[str, str]]:
+        """A rate of a band for every origin; `text`: from the prices on."""
+        self.bands.update([band] if band else [])
+        keys = terms.conditions.keys(band)
+        return [(key, f"{conditions}\t{terms.direction}\t{text}") for key, conditions in keys]
+
+    def _priced(self, cells: list[str], at_1: int, at_n: int, terms: Terms) -> str | None:
+        """The COPY text from the prices on; None where the cell says nothing and need not.
+
+        A blocked row needs no price, and a word for one blocks the calls of its column alone: it is kept as 0.
+        """
+        price_1, price_n = cells[at_1], cells[at_n]
+        word = price_1.strip().casefold()
+        if word in BLOCKED_WORDS:
+            return f"0\t0\t{terms.after_blocked}"
+        if word in NO_PRICE and (terms.blocked or len(self._price_columns) > 1):
+            return None
+        price_1 = price_1 if _PLAIN_PRICE(price_1) else self._clean_price(at_1, price_1)
+        if not _PLAIN_PRICE(price_n):
+            price_n = self._clean_price(at_n, price_n) if price_n.strip() else price_1
+        return f"{price_1}\t{price_n}\t{terms.after}"
+
+    def _fitted(self, cells: list[str]) -> list[str]:
+        """The row as wide as the header: empty cells at its end may be missing, or too many."""
+        if any(map(str.strip, cells[self._width :])):
+            raise RowRejected(
+                f"has {len(cells)} cells, the header has {self._width}: a name or a price with the delimiter in it"
+                " must stand in quotes"
+            )
+        return cells[: self._width] + [""] * (self._width - len(cells))
+
+    def _codes(self, cells: list[str]) -> tuple[str, ...]:
+        name = self._layout.header[self._code_at]
+        if self._country_at is None:
+            return whole_codes(cells[self._code_at], name)
+        country_name = self._layout.header[self._country_at]
+        return joined_codes(cells[self._country_at], cells[self._code_at], country_name, name)
+
+    def _clean_price(self, position: int, text: str) -> str:
+        """A price with a decimal comma, spaces around it, or something wrong with it."""
+        known = self._known_prices.get(text)
+        if known is not None:
+            return known
+        name = self._layout.header[position]
+        if not text.strip():
+            raise RowRejected(f"{name}: is empty")
+        try:
+            plain = plain_amount(text, decimal_comma=self._decimal_comma)
+            price = format_amount(parse_amount(plain, name, PRICE_DECIMALS, maximum=MAX_PRICE))
+        except InvalidAmount as error:
+            raise RowRejected(str(error)) from None
+        if len(self._known_prices) >= KEPT_TERMS:
+            self._known_prices.clear()
+        self._known_prices[text] = price
+        return price
+
+    def _new_terms(self, term_cells: tuple[str, ...]) -> _Known:
+        cells = zip(self._term_columns, term_cells, strict=True)
+        terms = self._terms.read({column: stripped for column, text in cells if (stripped := text.strip())})
+        conditions = terms.conditions
+        is_usual = len(self._price_columns) == 1 and len(conditions.origins) == 1 and not conditions.closed
+        band = self._price_columns[0][0] or conditions.band
+        if is_usual and band:
+            self.bands.add(band)
+        key, text = conditions.keys(band)[0]
+        if len(self._known_terms) >= KEPT_TERMS:
+            self._known_terms.clear()
+        known = self._known_terms[term_cells] = _Known(terms, is_usual, key, f"{text}\t{terms.direction}\t")
+        return known
+
+
+def _picker(positions: list[int]) -> Callable[[Sequence[str]], tuple[str, ...]]:
+    """A function from a row to its cells at these positions; itemgetter gives a tuple only for several."""
+    if len(positions) > 1:
+        return itemgetter(*positions)
+    return lambda cells: tuple(cells[position] for position in positions)
+
+
+def _price_columns(layout: Layout) -> list[tuple[str, int, int]]:
+    """The band of each price column ('' where it says none), its position, and that of the price of later intervals."""
+    at = layout.positions
+    columns = [(band, at[column], at[column]) for column, band in BAND_PRICES.items() if column in at]
+    if Column.PRICE in at or Column.PRICE_1 in at:
+        first = at[Column.PRICE if Column.PRICE in at else Column.PRICE_1]
+        columns.insert(0, ("", first, at.get(Column.PRICE_N, first)))
+    return columns

@@ -1,0 +1,356 @@
+"""`rates import`: a file becomes a version of a tariff's deck, now or at an instant ahead, or changes nothing.
+
+The file is read in pieces beside PostgreSQL, which stores what was read before; a bad row goes to FILE.rejected.csv and
+the others go on. See services/decks/filling and storage/decks/deck_load for what happens to the rows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from rating_engine.domain.errors import InvalidRequest
+from rating_engine.rating.rate import PriceUnit
+from rating_engine.services.decks.file.dates import zone_of
+from rating_engine.services.decks.file.layout import BAND_PRICES, Column
+from rating_engine.services.decks.file.opening import open_deck
+from rating_engine.services.decks.file.profile import NO_PROFILE, DeckProfile
+from rating_engine.services.decks.file.reading import DeckReading
+from rating_engine.services.decks.file.rejects import RejectedRows
+from rating_engine.services.decks.file.rows import RowChecker
+from rating_engine.services.decks.file.source import DeckSource
+from rating_engine.services.decks.file.terms import DeckTerms
+from rating_engine.services.decks.filling import EmptyDeck, Filling, Phase, Progress
+from rating_engine.services.decks.timing import instant_ahead, instant_said
+from rating_engine.services.decks.versions import DeckDifference, compare
+from rating_engine.storage.decks.deck_delta import DeltaCounts
+from rating_engine.storage.decks.deck_load import Ahead, DeckLoad, begin_load
+from rating_engine.storage.decks.deck_versions import DeckVersion, find_version, next_switch
+from rating_engine.storage.postgres.pool import Connection
+
+__all__ = [
+    "DeckFileOptions",
+    "EmptyDeck",
+    "ImportReport",
+    "LoadedFile",
+    "Phase",
+    "Progress",
+    "compare_file",
+    "import_deck",
+    "loaded_for_a_while",
+]
+
+MAX_TARIFF_NAME: Final = 100  # characters; it stands on invoices and command lines
+
+_CURRENCY: Final = re.compile(r"[A-Z]{3}")
+_DATES: Final = (Column.EFFECTIVE_FROM, Column.EFFECTIVE_TO)
+
+
+@dataclass(frozen=True, slots=True)
+class DeckFileOptions:
+    """How a file is to be read, and what becomes of it.
+
+    `price_unit`: of rows that don't say; None means per minute for a `price` column and per interval for `price_1` and
+    `price_n`. `sheet`: of a workbook; None takes the first. `profile`: names of the columns, and unit and sheet where
+    not given. `time_zone`: of dates without an offset; None: the tariff's.
+
+    `effective_from`: when the version comes into force, as a person writes it; None: at once. `delta`: the file changes
+    the version `base`, or where that is None the one in force then; otherwise it is the whole deck.
+    """
+
+    price_unit: PriceUnit | None = None
+    sheet: str | None = None
+    profile: DeckProfile | None = None
+    time_zone: str | None = None
+    effective_from: str | None = None
+    delta: bool = False
+    base: int | None = None
+
+
+AS_IT_IS: Final = DeckFileOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import did. `rates` has the version, and `taken` the file: more than rows where one has several codes.
+
+    `rejected` counts rows, also such of which other codes were taken; `repeated` the rates said again as before;
+    `left_out` rows that say that they are closed, of a whole deck. `base`: the version that a delta changed, by
+    `changes`. `ahead`: prices that begin after the version comes into force; None where the file has no dates.
+    `unknown_bands`: of rates that never count, since the tariff has no such time of day. `next_version`: what comes
+    into force after this one, and when. `price_unit_said` is false where it was taken for granted that price_1 and
+    price_n are per interval.
+    """
+
+    tariff: str
+    tariff_created: bool
+    currency: str
+    time_zone: str
+    version: int
+    deck_id: int
+    effective_from: datetime
+    scheduled: bool
+    rates: int
+    taken: int
+    rejected: int
+    repeated: int
+    left_out: int
+    directions: int
+    base: int | None
+    changes: DeltaCounts
+    ahead: Ahead | None
+    unknown_bands: tuple[str, ...]
+    next_version: tuple[int, datetime] | None
+    rejected_file: Path | None
+    price_unit: PriceUnit
+    price_unit_said: bool
+    ignored_columns: tuple[str, ...]
+    seconds: float
+
+
+async def import_deck(
+    database_url: str,
+    path: Path,
+    tariff: str,
+    *,
+    currency: str | None = None,
+    options: DeckFileOptions = AS_IT_IS,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> ImportReport:
+    """Make a file, text or XLSX, the next version of a tariff's deck; the tariff is created if need be.
+
+    `currency`: ISO 4217; None takes the tariff's, or EUR for a new one. `on_progress` may raise: then nothing is
+    published. Errors: DeckFileError, EmptyDeck, InvalidRequest, NotFound (the base), Unavailable; after any of them
+    everything is as it was.
+    """
+    _check_names(tariff, currency)
+    started = time.monotonic()
+    source = await _open(path, options)
+    with RejectedRows(source) as rejects:
+        async with begin_load(database_url, tariff, currency) as load:
+            work = await _Work.begin(source, load, tariff, options)
+            async with work.filling(rejects, on_progress) as (filling, reading):
+                filled = await filling.store()
+                ahead = await work.check_ahead()
+                filling.report(Phase.PUBLISHING)
+                published = await load.publish(filled.rates, filled.longest_prefix, work.effective_from)
+                after = await next_switch(load.connection, published.deck_id)
+        changes = filled.changes
+        return ImportReport(
+            tariff=tariff,
+            tariff_created=load.target.created,
+            currency=load.target.currency,
+            time_zone=work.time_zone,
+            version=published.version,
+            deck_id=published.deck_id,
+            effective_from=published.effective_from,
+            scheduled=work.effective_from is not None,
+            rates=published.rates,
+            taken=changes.added + changes.changed + changes.unchanged if options.delta else published.rates,
+            rejected=rejects.count,
+            repeated=filled.repeated,
+            left_out=reading.left_out,
+            directions=published.directions,
+            base=None if work.base is None else work.base.version,
+            changes=changes,
+            ahead=ahead,
+            unknown_bands=tuple(sorted(reading.bands - load.target.bands)),
+            next_version=after,
+            rejected_file=rejects.path if rejects.count else None,
+            price_unit=work.price_unit,
+            price_unit_said=work.price_unit_said,
+            ignored_columns=source.layout.ignored,
+            seconds=time.monotonic() - started,
+        )
+
+
+class _TakenBack(Exception):
+    """Ends the load of a file that was only looked at: nothing of it stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedFile:
+    """A file as an import would store it. Its deck is seen over `connection` alone, and taken back in the end.
+
+    `comes_at`: when it would come into force. `rejected`: rows of the file that were not taken.
+    """
+
+    connection: Connection
+    deck_id: int
+    rates: int
+    longest_prefix: int
+    comes_at: datetime
+    rejected: int
+
+
+@contextlib.asynccontextmanager
+async def loaded_for_a_while(
+    database_url: str,
+    path: Path,
+    tariff: str,
+    *,
+    options: DeckFileOptions = AS_IT_IS,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> AsyncIterator[LoadedFile]:
+    """A file loaded into a tariff as an import loads it, and taken back when left; FILE.rejected.csv is written.
+
+    Other imports into the tariff wait meanwhile. Errors: those of `import_deck`.
+    """
+    source = await _open(path, options)
+    with RejectedRows(source) as rejects, contextlib.suppress(_TakenBack):
+        async with begin_load(database_url, tariff, None) as load:
+            work = await _Work.begin(source, load, tariff, options)
+            async with work.filling(rejects, on_progress) as (filling, _):
+                filled = await filling.store()
+            yield LoadedFile(
+                load.connection, load.deck_id, filled.rates, filled.longest_prefix, work.comes_at, rejects.count
+            )
+            raise _TakenBack
+
+
+async def compare_file(
+    database_url: str,
+    path: Path,
+    tariff: str,
+    version: int | None,
+    *,
+    options: DeckFileOptions = AS_IT_IS,
+    at: str | None = None,
+    shown: int,
+    by_percent: bool,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+) -> tuple[DeckVersion, DeckDifference, int]:
+    """What importing a file would change against a version, and the rows it would reject.
+
+    `version` None: the one that it would come after. `at`: for which calls, as a person writes it; None: those when it
+    would come into force. The file is loaded as an import loads it, compared, and taken back; FILE.rejected.csv is
+    written. Other imports into the tariff wait meanwhile. Errors: those of `import_deck`, NotFound (the tariff or the
+    version).
+    """
+    source = await _open(path, options)
+    with RejectedRows(source) as rejects, contextlib.suppress(_TakenBack):
+        async with begin_load(database_url, tariff, None) as load:
+            old = await find_version(load.connection, tariff, version, _comes_at(load, options))
+            work = await _Work.begin(source, load, tariff, options)
+            async with work.filling(rejects, on_progress) as (filling, _):
+                await filling.store()
+            instant = work.comes_at if at is None else instant_said("at", at, work.time_zone)
+            found = await compare(
+                load.connection, old.deck_id, load.deck_id, instant, shown=shown, by_percent=by_percent
+            )
+            raise _TakenBack
+    return old, found, rejects.count
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One load under way. `effective_from` None: it comes into force at once, which `comes_at` is about."""
+
+    source: DeckSource
+    load: DeckLoad
+    time_zone: str
+    effective_from: datetime | None
+    comes_at: datetime
+    price_unit: PriceUnit
+    price_unit_said: bool
+    base: DeckVersion | None
+
+    @classmethod
+    async def begin(cls, source: DeckSource, load: DeckLoad, tariff: str, options: DeckFileOptions) -> _Work:
+        """Check what can be checked before anything is read."""
+        _check_currency(source, load, tariff)
+        time_zone = options.time_zone or load.target.time_zone
+        effective_from = instant_ahead(options.effective_from, time_zone, load.target.now)
+        comes_at = effective_from or load.target.now
+        said = options.price_unit or (options.profile or NO_PROFILE).price_unit
+        at = source.layout.positions
+        if options.base is not None and not options.delta:
+            raise InvalidRequest("base", "is for a delta: the file is the whole deck otherwise")
+        base = await find_version(load.connection, tariff, options.base, comes_at) if options.delta else None
+        return cls(
+            source=source,
+            load=load,
+            time_zone=time_zone,
+            effective_from=effective_from,
+            comes_at=comes_at,
+            price_unit=said or _usual_unit(source),
+            price_unit_said=said is not None or Column.PRICE_1 not in at or Column.PRICE_UNIT in at,
+            base=base,
+        )
+
+    @contextlib.asynccontextmanager
+    async def filling(
+        self, rejects: RejectedRows, on_progress: Callable[[Progress], None]
+    ) -> AsyncIterator[tuple[Filling, DeckReading]]:
+        """The file and the deck, brought together."""
+        source, delta = self.source, self.base is not None
+        terms = DeckTerms(
+            self.load.target.currency,
+            self.price_unit,
+            source.decimal_comma,
+            zone_of(self.time_zone),
+            self.comes_at,
+            delta,
+        )
+        with contextlib.closing(DeckReading(source, RowChecker(source.layout, terms), rejects, delta=delta)) as reading:
+            yield (
+                Filling(self.load, reading, rejects, on_progress, base=self.base, comes_at=self.comes_at),
+                reading,
+            )
+
+    async def check_ahead(self) -> Ahead | None:
+        """What has no price yet when the deck comes into force; None where the file has no dates.
+
+        Errors: InvalidRequest where nothing has one: then every call would be declined.
+        """
+        if not any(column in self.source.layout.positions for column in _DATES):
+            return None
+        ahead = await self.load.ahead(self.comes_at)
+        if ahead.served == 0 and ahead.first is not None:
+            first = ahead.first.astimezone(zone_of(self.time_zone)).isoformat()
+            raise InvalidRequest(
+                "from",
+                f"no rate of the deck counts when it comes into force, the first one begins at {first}: say --from"
+                f" {first}, or --delta for a file that only says what changes",
+            )
+        return ahead
+
+
+async def _open(path: Path, options: DeckFileOptions) -> DeckSource:
+    said = options.profile or NO_PROFILE
+    return await asyncio.to_thread(open_deck, path, sheet=options.sheet or said.sheet, columns=said.columns or None)
+
+
+def _comes_at(load: DeckLoad, options: DeckFileOptions) -> datetime:
+    target = load.target
+    return instant_ahead(options.effective_from, options.time_zone or target.time_zone, target.now) or target.now
+
+
+def _usual_unit(source: DeckSource) -> PriceUnit:
+    """`price` is per minute, as decks are sold; price_1 and price_n are per interval, as where they come from."""
+    by_minute = {Column.PRICE, *BAND_PRICES} & source.layout.positions.keys()
+    return PriceUnit.MINUTE if by_minute else PriceUnit.INTERVAL
+
+
+def _check_names(tariff: str, currency: str | None) -> None:
+    if not tariff.strip() or len(tariff) > MAX_TARIFF_NAME:
+        raise InvalidRequest("tariff", f"a name has 1 to {MAX_TARIFF_NAME} characters")
+    if currency is not None and not _CURRENCY.fullmatch(currency):
+        raise InvalidRequest("currency", f"{currency!r} is not three capital letters, such as EUR")
+
+
+def _check_currency(source: DeckSource, load: DeckLoad, tariff: str) -> None:
+    named, target = source.layout.currency, load.target
+    if named is not None and named != target.currency:
+        raise InvalidRequest(
+            "currency",
+            f"the price column of {source.path.name} is in {named}, the tariff {tariff} is in {target.currency}"
+            + (f": say --currency {named}" if target.created else ": import it into a tariff of its own"),
+        )

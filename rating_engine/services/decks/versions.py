@@ -1,0 +1,207 @@
+"""Versions of a tariff's deck: taken back, withdrawn, looked up, and compared with each other or with a file.
+
+Laws: history is linear. A version that is taken back is published again as a new one; none is changed or skipped. What
+has been in force stays: only a version that is still ahead can be withdrawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from itertools import groupby
+from typing import Final
+
+from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.rating.matching import CandidateRate, choose
+from rating_engine.rating.number import InvalidNumber, normalise_destination
+from rating_engine.services.decks.timing import instant_ahead, instant_said
+from rating_engine.storage.decks import deck_versions as store
+from rating_engine.storage.decks.deck_load import Published, begin_load, lock_tariff
+from rating_engine.storage.decks.deck_versions import DeckVersion, Difference, Later, VersionState
+from rating_engine.storage.postgres.pool import Connection, Database
+
+MAX_SHOWN: Final = 10_000  # differences of one kind; for all of them, export both versions
+
+
+class Kind(StrEnum):
+    """How a rate differs. TERMS: the minute costs the same, the fee, the increments or another term do not."""
+
+    RISE = "rise"
+    FALL = "fall"
+    NEW = "new"
+    GONE = "gone"
+    BLOCKED = "blocked"
+    UNBLOCKED = "unblocked"
+    TERMS = "terms"
+
+
+@dataclass(frozen=True, slots=True)
+class DeckDifference:
+    """What changes from one deck to another for calls at `at`: `counts` has every kind, `worst` the largest of each.
+
+    `later`: what of the new deck begins after `at`, and was not compared.
+    """
+
+    at: datetime
+    counts: Mapping[Kind, int]
+    worst: Mapping[Kind, Sequence[Difference]]
+    later: Later
+
+
+@dataclass(frozen=True, slots=True)
+class VersionMatch:
+    """What a version says of a number: the rows that may price a call to it, the longest prefix first.
+
+    `matched`: the one that prices a call from anywhere, outside all bands, at `at`: now, or when the version comes into
+    force, or at the end of its time; None: no row does.
+    """
+
+    version: DeckVersion
+    at: datetime
+    rows: Sequence[CandidateRate]
+    matched: CandidateRate | None
+
+
+async def roll_back(
+    database_url: str, tariff: str, to: int | None, *, effective_from: str | None = None, time_zone: str | None = None
+) -> tuple[DeckVersion, Published]:
+    """Publish an earlier version again, as a new one; None: the one before that which is in force then.
+
+    `effective_from`: when it comes into force, at once where None; `time_zone`: of it, the tariff's where None. Errors:
+    NotFound (the tariff, the version), InvalidRequest (it is in force then; a time that is not ahead), Unavailable.
+    """
+    async with begin_load(database_url, tariff, None) as load:
+        comes_at = instant_ahead(effective_from, time_zone or load.target.time_zone, load.target.now)
+        present = await store.find_version(load.connection, tariff, None, comes_at)
+        if to == present.version:
+            raise InvalidRequest("to", f"version {to} is the one in force{' then' if comes_at else ''}")
+        old = await _earlier(load.connection, present, to)
+        stored = await load.copy_deck(old.deck_id)
+        if stored != old.rates:
+            raise store.removed(old)
+        return old, await load.publish(stored, old.longest_prefix, comes_at)
+
+
+async def withdraw(database: Database, tariff: str, version: int) -> tuple[DeckVersion, DeckVersion | None]:
+    """Take back a version before it comes into force: it, and the one in force at its instant instead (or None).
+
+    Errors: NotFound, InvalidRequest (it is, or was, in force, or is withdrawn already), Unavailable.
+    """
+    async with database.connection() as connection, connection.transaction():
+        await lock_tariff(connection, tariff)
+        found = await store.find_version(connection, tariff, version)
+        if found.state == VersionState.WITHDRAWN:
+            raise InvalidRequest("version", f"version {version} of {tariff} is withdrawn already")
+        if not await store.withdraw(connection, found):
+            raise InvalidRequest(
+                "version",
+                f"version {version} of {tariff} is or was in force, or will be in less than {store.SWITCH_SECONDS}"
+                f" seconds: calls may have been rated by it; run: rating-engine rates rollback {tariff}",
+            )
+        try:
+            return found, await store.find_version(connection, tariff, None, found.effective_from)
+        except NotFound:
+            return found, None
+
+
+async def history(
+    database: Database, tariff: str, number: str, *, international_prefix: str
+) -> tuple[str, list[VersionMatch]]:
+    """The number in digits, and what every kept version says of it, the newest first.
+
+    Errors: NotFound (no such tariff, or no rates), InvalidRequest (the number), Unavailable.
+    """
+    try:
+        digits = normalise_destination(number, international_prefix=international_prefix)
+    except InvalidNumber as error:
+        raise InvalidRequest("prefix", str(error)) from None
+    versions = await store.list_versions(database, tariff)
+    if not versions:
+        raise NotFound(f"there is no tariff {tariff} with rates; run: rating-engine rates list")
+    found = []
+    for version in versions:
+        rows = await store.candidates_in(database, version, digits)
+        at = _asked_at(version, versions)
+        found.append(VersionMatch(version, at, sorted(rows, key=_order), choose(rows, at=at, origin="", band="")))
+    return digits, found
+
+
+def _order(row: CandidateRate) -> tuple[int, int, str, str, datetime]:
+    """The more exact rows first; those of one caller and band by time."""
+    return -len(row.prefix), -len(row.origin), row.origin, row.band, row.effective_from
+
+
+def _asked_at(version: DeckVersion, versions: Sequence[DeckVersion]) -> datetime:
+    """The latest instant at which a version priced calls so far; of one that never did, the first at which it would."""
+    if version.state != VersionState.REPLACED:
+        return max(version.effective_from, datetime.now(UTC))
+    later = [
+        other.effective_from
+        for other in versions
+        if other.state != VersionState.WITHDRAWN
+        and (other.effective_from, other.version) > (version.effective_from, version.version)
+    ]
+    # just before the next one; where that came at the same instant, there is no such time
+    return max(version.effective_from, min(later) - datetime.resolution) if later else version.effective_from
+
+
+async def compare(
+    connection: Connection, old_deck: int, new_deck: int, at: datetime, *, shown: int, by_percent: bool
+) -> DeckDifference:
+    """What changes from one deck to another at an instant: of each kind the `shown` largest, by percent or by price."""
+    if not 0 <= shown <= MAX_SHOWN:
+        raise InvalidRequest("shown", f"must be from 0 to {MAX_SHOWN}")
+    found = await store.differences(connection, old_deck, new_deck, at, shown=max(1, shown), by_percent=by_percent)
+    groups = {Kind(kind): list(rows) for kind, rows in groupby(found, key=lambda row: row.kind)}
+    return DeckDifference(
+        at,
+        {kind: groups[kind][0].total if kind in groups else 0 for kind in Kind},
+        {kind: groups.get(kind, [])[:shown] for kind in Kind},
+        await store.later_than(connection, new_deck, at),
+    )
+
+
+async def compare_versions(
+    database: Database,
+    tariff: str,
+    old: int | None,
+    new: int,
+    *,
+    at: str | None = None,
+    time_zone: str | None = None,
+    shown: int,
+    by_percent: bool,
+) -> tuple[DeckVersion, DeckVersion, DeckDifference]:
+    """Two versions of a tariff, and what changes from the old one to the new one for calls at `at`.
+
+    `old` None: the one in force at that instant but for the new one. `at` None: now, or when the new one comes into
+    force if that is later; `time_zone`: of it, the tariff's where None. Errors: NotFound, InvalidRequest, Unavailable.
+    """
+    async with database.connection() as connection:
+        after = await store.find_version(connection, tariff, new)
+        usual = max(after.effective_from, datetime.now(UTC))
+        instant = usual if at is None else instant_said("at", at, time_zone or after.time_zone)
+        before = await _compared_with(connection, after, old, instant)
+        found = await compare(connection, before.deck_id, after.deck_id, instant, shown=shown, by_percent=by_percent)
+    return before, after, found
+
+
+async def _compared_with(connection: Connection, after: DeckVersion, old: int | None, instant: datetime) -> DeckVersion:
+    """The old version; None: the one in force, and for one that is scheduled that which it comes after."""
+    if old is None and after.state == VersionState.SCHEDULED:
+        before = await store.version_before(connection, after)
+        if before is None:
+            raise NotFound(f"the tariff {after.tariff} has no version before {after.version}")
+        return before
+    return await store.find_version(connection, after.tariff, old)
+
+
+async def _earlier(connection: Connection, present: DeckVersion, to: int | None) -> DeckVersion:
+    if to is not None:
+        return await store.find_version(connection, present.tariff, to)
+    previous = await store.version_before(connection, present)
+    if previous is None:
+        raise NotFound(f"the tariff {present.tariff} has no version before {present.version}")
+    return previous

@@ -1,0 +1,1 @@
+"""What calls are planned by, remembered: subscribers, tariffs, rates, routes, numbering plans."""

@@ -1,0 +1,51 @@
+"""Where the facts about a call come from, so that calls are planned alike with the database and without it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Protocol
+
+from rating_engine.domain.account import Subscriber
+from rating_engine.domain.tariff import RateMatch, Route, Tariff
+from rating_engine.rating.exchange import ExchangeRates
+from rating_engine.rating.matching import CandidateRate
+from rating_engine.services.facts.books import NumberingBook
+from rating_engine.storage.calls.package_usage import PackageState
+
+
+class RateSource(Protocol):
+    """Finds the rate of a number in a tariff at an instant; see services/decks."""
+
+    def __call__(
+        self, tariff: Tariff, destination: str, /, *, at: datetime, origin: str, band: str
+    ) -> Awaitable[RateMatch | None]:
+        """The rate, or None where none counts."""
+
+
+class RowSource(Protocol):
+    """Finds the row of a deck that decides, which may be one that blocks the call."""
+
+    def __call__(
+        self, tariff: Tariff, destination: str, /, *, at: datetime, origin: str, band: str
+    ) -> Awaitable[CandidateRate | None]:
+        """The row, or None where none counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallSources:
+    """Who calls, on what tariff, at what rate, by which routes. Everything here may raise Unavailable.
+
+    `tariff`: with the decks that were in force at an instant and since. `packages`: their states for a bucket and
+    subscriber, by package and the day its period began.
+    """
+
+    subscriber: Callable[[str], Awaitable[Subscriber | None]]
+    tariff: Callable[[int, datetime], Awaitable[Tariff | None]]
+    rate: RateSource
+    row: RowSource
+    routes: Callable[[], Awaitable[tuple[Route, ...]]]
+    exchange_rates: Callable[[], Awaitable[ExchangeRates]]
+    numbering: NumberingBook
+    packages: Callable[[int, int, Sequence[tuple[int, date]]], Awaitable[list[PackageState]]]

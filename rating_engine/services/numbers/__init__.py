@@ -1,0 +1,1 @@
+"""Numbering plans and dialled aliases."""

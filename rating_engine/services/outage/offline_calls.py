@@ -1,0 +1,210 @@
+"""Calls of trusted postpaid accounts while the database is away (`on_database_down = "allow_postpaid"`).
+
+Laws: only what was known and allowed before the database went is allowed without it; no such call lasts longer than
+`max_seconds`; what it will cost is written down (see storage/spool/promises) before it may start; nobody is allowed a
+call whose end would find the spool full.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
+
+import structlog
+
+from rating_engine.domain.account import Subscriber
+from rating_engine.domain.errors import Unavailable
+from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason
+from rating_engine.domain.reservation import OpenCall, ReserveRequest
+from rating_engine.domain.tariff import RateMatch, Route, Tariff
+from rating_engine.rating.charge import max_charge
+from rating_engine.rating.exchange import ExchangeRates
+from rating_engine.rating.matching import CandidateRate
+from rating_engine.rating.rate import Rate
+from rating_engine.services.facts.books import Numbering
+from rating_engine.services.facts.memory import CallMemory
+from rating_engine.services.facts.rate_lookup import DeckSnapshot
+from rating_engine.services.facts.sources import CallSources
+from rating_engine.storage.calls.package_usage import PackageState
+from rating_engine.storage.parties.offline import OfflineAccount
+from rating_engine.storage.spool.promises import Promise, Promises
+
+REFRESH_SECONDS: Final = 30.0  # how old what is known may be when the database goes: a blocked account, say
+PROMISES_MAX: Final = 10_000  # files in the directory: more calls than trusted accounts make in an outage
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What calls of the listed accounts are planned by, as it was when the database was last asked."""
+
+    accounts: dict[str, OfflineAccount]
+    decks: DeckSnapshot
+    routes: tuple[Route, ...]
+    exchange_rates: ExchangeRates
+    numbering: Numbering
+
+
+class OfflineCalls:
+    """What is known of the listed logins, and the calls they were promised.
+
+    Without logins it allows nothing, and still knows what was promised before.
+    """
+
+    def __init__(
+        self,
+        logins: Sequence[str],
+        promises: Promises,
+        *,
+        load_accounts: Callable[[Sequence[str]], Awaitable[dict[str, OfflineAccount]]],
+        memory: CallMemory,
+        has_room: Callable[[], bool],
+        on_allowed: Callable[[], None],
+        max_seconds: int,
+        grace_seconds: int,
+    ) -> None:
+        """`max_seconds`: the longest call. `grace_seconds`: how long after that its finish may come."""
+        self._logins = list(logins)
+        self._promises = promises
+        self._load_accounts = load_accounts
+        self._memory = memory
+        self._has_room = has_room
+        self._on_allowed = on_allowed
+        self._max_seconds = max_seconds
+        self._grace = timedelta(seconds=grace_seconds)
+        self._known: _Known | None = None
+        self._open = 0  # promises in the directory, as last counted, and those made here since
+        self._overdue: set[CallKey] = set()
+        self.sources = CallSources(
+            subscriber=self._subscriber,
+            tariff=self._tariff,
+            rate=self._rate,
+            row=self._row,
+            routes=self._routes,
+            exchange_rates=self._exchange_rates,
+            numbering=memory.numbering.as_known(self._numbering),
+            packages=self._packages,
+        )
+
+    async def refresh(self) -> None:
+        """Learn what has to be known when the database goes. Errors: Unavailable; then the last knowledge stays."""
+        await asyncio.to_thread(self._count)
+        if not self._logins:
+            return
+        accounts = await self._load_accounts(self._logins)
+        memory = self._memory
+        routes = await memory.routes.routes()
+        callers = [account.subscriber for account in accounts.values()]
+        tariffs = {caller.tariff_id for caller in callers}
+        tariffs |= {option.tariff_id for caller in callers for option in caller.options}
+        tariffs |= {route.cost_tariff_id for route in routes if route.cost_tariff_id is not None}
+        decks = await memory.rate_decks.snapshot(tariffs)
+        self._known = _Known(accounts, decks, routes, await memory.exchange_rates.get(), await memory.numbering.known())
+
+    def lists(self, login: str) -> bool:
+        """Whether this login may call without the database."""
+        return self._known is not None and login in self._known.accounts
+
+    async def promise(
+        self, request: ReserveRequest, rate: Rate, login: str, currency: str
+    ) -> tuple[OpenCall, bool] | Declined:
+        """The call as it is allowed, and whether that is a repeated answer; or why it is not."""
+        account = None if self._known is None else self._known.accounts.get(login)
+        if account is None:
+            return Declined(DeclineReason.UNAVAILABLE, "not known without the database")
+        destination = request.details.destination
+        if not account.allows(destination):
+            return Declined(DeclineReason.BLOCKED_DESTINATION)
+        if account.max_price is not None and request.price_per_minute > account.max_price:
+            return Declined(DeclineReason.PRICE_TOO_HIGH)
+        before = self.promised(request.call_key)
+        if before is not None:
+            same = before.account_id == request.account_id and before.details.destination == destination
+            return (before, True) if same else Declined(DeclineReason.CONFLICT)
+        if self._open >= PROMISES_MAX or not self._has_room():
+            return Declined(DeclineReason.UNAVAILABLE, "too many calls wait to be charged")
+        cap = min(request.cap_seconds, self._max_seconds)
+        call = OpenCall(
+            account_id=request.account_id,
+            granted=max(request.minimum, max_charge(rate, cap)),
+            quota=False,
+            cap_seconds=cap,
+            route_prefix=request.route_prefix,
+            details=request.details,
+            currency=currency,
+        )
+        try:
+            await asyncio.to_thread(self._promises.keep, Promise(request.call_key, login, datetime.now(UTC), call))
+        except OSError as error:
+            _log.error("promise_failed", call_key=str(request.call_key), error=str(error))
+            return Declined(DeclineReason.UNAVAILABLE, "the promise cannot be kept on disk")
+        self._open += 1
+        self._on_allowed()
+        _log.warning("offline_call_allowed", call_key=str(request.call_key), login=login, max_seconds=cap)
+        return call, False
+
+    def promised(self, call_key: CallKey) -> OpenCall | None:
+        """The call as it was allowed without the database, by any process of this machine; or None."""
+        found = self._promises.find(call_key)
+        return None if found is None else found.call
+
+    def forget(self, call_key: CallKey) -> None:
+        """The call's end is charged or spooled, or it never started."""
+        self._promises.drop(call_key)
+        self._overdue.discard(call_key)
+
+    def _count(self) -> None:
+        """How many promises are open, and which should have ended: those are said, once."""
+        now = datetime.now(UTC)
+        self._open = 0
+        for promise in self._promises.all():
+            self._open += 1
+            late = promise.allowed_at + timedelta(seconds=promise.call.cap_seconds) + self._grace < now
+            if late and promise.call_key not in self._overdue:
+                self._overdue.add(promise.call_key)
+                _log.error("offline_call_without_end", call_key=str(promise.call_key), login=promise.login)
+
+    async def _subscriber(self, login: str) -> Subscriber | None:
+        return self._expect().accounts[login].subscriber
+
+    async def _tariff(self, tariff_id: int, at: datetime) -> Tariff:
+        tariff = self._expect().decks.tariffs.get(tariff_id)
+        if tariff is None:
+            raise Unavailable("the tariff is not known")
+        return tariff
+
+    async def _rate(
+        self, tariff: Tariff, destination: str, /, *, at: datetime, origin: str, band: str
+    ) -> RateMatch | None:
+        return await self._memory.rate_decks.match_known(
+            self._expect().decks, tariff, destination, at=at, origin=origin, band=band
+        )
+
+    async def _row(
+        self, tariff: Tariff, destination: str, /, *, at: datetime, origin: str, band: str
+    ) -> CandidateRate | None:
+        return await self._memory.rate_decks.choose_known(tariff, destination, at=at, origin=origin, band=band)
+
+    async def _exchange_rates(self) -> ExchangeRates:
+        return self._expect().exchange_rates
+
+    async def _numbering(self) -> Numbering:
+        return self._expect().numbering
+
+    async def _packages(
+        self, bucket: int, subscriber_id: int, wanted: Sequence[tuple[int, date]]
+    ) -> list[PackageState]:
+        """Nothing is left of any: only the database can hold it, and a finish uses what is left then."""
+        return [PackageState(package_id, period_start, 0, 0) for package_id, period_start in wanted]
+
+    async def _routes(self) -> tuple[Route, ...]:
+        return self._expect().routes
+
+    def _expect(self) -> _Known:
+        if self._known is None:
+            raise Unavailable("the database has not been there yet")
+        return self._known

@@ -1,0 +1,1 @@
+"""Reservations, the ledger, CDRs and what is watched of open calls."""

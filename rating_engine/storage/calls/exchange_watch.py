@@ -1,0 +1,49 @@
+"""Which exchanges are watched right now: said by the engine that watches, read by every engine that answers calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from rating_engine.storage.postgres.pool import Database
+
+MAX_EXCHANGES: Final = 1_000  # rows read; an operator has some dozens
+
+_SAY: Final = """
+    INSERT INTO exchange_watch (exchange, watched_until)
+    SELECT exchange, now() + make_interval(secs => $2) FROM unnest($1::text[]) AS exchange
+    ON CONFLICT (exchange) DO UPDATE SET watched_until = EXCLUDED.watched_until
+"""
+_READ: Final = """
+    SELECT exchange, extract(epoch FROM watched_until - now())::float8 AS seconds FROM exchange_watch
+    WHERE watched_until > now() LIMIT $1
+"""
+# Calls in slices were wanted, and reserved in full instead.
+_UNWATCHED: Final = """
+    WITH wanted AS (
+        SELECT bucket, account_id FROM accounts WHERE COALESCE(quota, $1)
+    ), recent AS (
+        SELECT exchange, bucket, account_id FROM reservations
+        UNION ALL
+        SELECT exchange, bucket, account_id FROM cdrs WHERE ended_at > now() - interval '1 hour'
+    )
+    SELECT exchange, count(DISTINCT (bucket, account_id)) FROM recent JOIN wanted USING (bucket, account_id)
+    WHERE exchange NOT IN (SELECT exchange FROM exchange_watch WHERE watched_until > now())
+    GROUP BY exchange ORDER BY exchange LIMIT $2
+"""
+
+
+async def say_watched(database: Database, exchanges: Sequence[str], seconds: float) -> None:
+    """These exchanges are watched for so many seconds from now; 0: no longer. Errors: Unavailable."""
+    await database.fetch(_SAY, sorted(exchanges), seconds)
+
+
+async def read_watched(database: Database) -> dict[str, float]:
+    """The exchanges that are watched, and for how many seconds to come (the database's clock). Errors: Unavailable."""
+    return {row["exchange"]: row["seconds"] for row in await database.fetch(_READ, MAX_EXCHANGES)}
+
+
+async def unwatched_exchanges(database: Database, *, quota_by_default: bool) -> list[tuple[str, int]]:
+    """Exchanges with calls in the last hour of accounts in quota mode, and nobody watching; with how many accounts."""
+    rows = await database.fetch(_UNWATCHED, quota_by_default, MAX_EXCHANGES)
+    return [(row[0], row[1]) for row in rows]

@@ -1,0 +1,201 @@
+"""Open reservations as the watcher of an exchange needs them: which there are, and what was seen of them.
+
+Law: nothing here waits for a lock that a transaction of the ledger holds: a row in use is passed over, and noted at
+the next turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+import asyncpg
+
+from rating_engine.domain.outcomes import CallKey
+from rating_engine.domain.watching import ListedCall, OpenReservation, UnfinishedCall
+from rating_engine.storage.postgres.pool import Database
+
+PAGE: Final = 2_000  # rows of one statement: a few milliseconds, far within its deadline
+
+_COLUMNS: Final = (
+    "bucket, call_key, exchange, attempt, account_id, granted, quota, cap_seconds, rate, prepared_at, expires_at, "
+    "answered_at, last_seen_at, carrier_rate, carrier_exchange"
+)
+_OF_EXCHANGE: Final = f"""
+    SELECT {_COLUMNS} FROM reservations
+    WHERE exchange = $1 AND prepared_at <= now() - make_interval(secs => $2) AND (bucket, call_key) > ($3, $4)
+    ORDER BY bucket, call_key LIMIT {PAGE}
+"""  # noqa: S608  the only text put in is the constants above
+# Keys are exchange/uniqueid/attempt: the attempts of a channel lie between "…/" and "…0", the character after a slash.
+_OF_CHANNELS: Final = f"""
+    SELECT r.* FROM unnest($2::text[]) AS channel CROSS JOIN LATERAL (
+        SELECT {_COLUMNS} FROM reservations
+        WHERE bucket = $1 AND call_key > channel || '/' AND call_key < channel || '0' OFFSET 0
+    ) r
+"""  # noqa: S608
+_EXPIRED: Final = f"""
+    SELECT {_COLUMNS} FROM reservations
+    WHERE bucket = $1 AND expires_at <= now() AND answered_at IS NOT NULL
+      AND (last_seen_at IS NULL OR last_seen_at <= now() - make_interval(secs => $2))
+    ORDER BY expires_at LIMIT $3
+"""  # noqa: S608
+_NOTE_SEEN: Final = """
+    UPDATE reservations r
+    SET answered_at = COALESCE(r.answered_at, s.answered_at), last_seen_at = GREATEST(r.last_seen_at, s.seen_at)
+    FROM (
+        SELECT u.* FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[]) AS u(call_key, answered_at, seen_at)
+        CROSS JOIN LATERAL (
+            SELECT 1 FROM reservations WHERE bucket = $1 AND call_key = u.call_key FOR NO KEY UPDATE SKIP LOCKED
+        ) AS free
+    ) s
+    WHERE r.bucket = $1 AND r.call_key = s.call_key
+    RETURNING r.call_key, r.exchange, r.attempt
+"""
+_LISTED: Final = """
+    SELECT r.call_key, r.exchange, r.attempt, s.login, r.destination, r.direction, r.route_name, r.quota, r.held,
+           r.granted, a.currency, r.prepared_at, r.answered_at, r.last_seen_at, r.expires_at
+    FROM reservations r JOIN accounts a USING (bucket, account_id) LEFT JOIN subscribers s USING (subscriber_id)
+    ORDER BY r.prepared_at LIMIT $1
+"""
+_UNFINISHED: Final = """
+    SELECT c.call_key, c.exchange, c.attempt, s.login, c.destination, c.state, c.source, c.disposition, c.seconds,
+           c.cost, c.currency, c.prepared_at, c.ended_at
+    FROM cdrs c LEFT JOIN subscribers s USING (subscriber_id)
+    WHERE c.source IN ('reconciled', 'expired')
+    ORDER BY c.ended_at DESC LIMIT $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A call was seen alive at `seen_at`, and was answered at `answered_at` (None: not known to be)."""
+
+    bucket: int
+    call_key: CallKey
+    answered_at: datetime | None
+    seen_at: datetime
+
+
+async def open_calls_of(database: Database, exchange: str, *, older_than_seconds: float = 0.0) -> list[OpenReservation]:
+    """Every open call of an exchange that was prepared at least so long ago. Errors: Unavailable."""
+    found: list[OpenReservation] = []
+    after: tuple[int, str] = (-1, "")
+    while True:
+        rows = await database.fetch(_OF_EXCHANGE, exchange, older_than_seconds, *after)
+        found += map(_reservation_from_row, rows)
+        if len(rows) < PAGE:
+            return found
+        after = (rows[-1]["bucket"], rows[-1]["call_key"])
+
+
+async def open_calls_of_channels(
+    database: Database, exchange: str, uniqueids: Sequence[str], *, buckets: int
+) -> list[OpenReservation]:
+    """The open calls, of any attempt, of these channels of an exchange. Errors: Unavailable."""
+    channels = [f"{exchange}/{uniqueid}" for uniqueid in uniqueids]
+    found: list[OpenReservation] = []
+    for bucket in range(buckets):
+        for start in range(0, len(channels), PAGE):
+            rows = await database.fetch(_OF_CHANNELS, bucket, channels[start : start + PAGE])
+            found += map(_reservation_from_row, rows)
+    return found
+
+
+async def expired_answered(
+    database: Database, bucket: int, *, unseen_seconds: float, limit: int
+) -> list[OpenReservation]:
+    """Calls past their expiry that were seen answered, and not seen at all for so long. Errors: Unavailable."""
+    rows = await database.fetch(_EXPIRED, bucket, unseen_seconds, limit)
+    return [_reservation_from_row(row) for row in rows]
+
+
+async def note_seen(database: Database, sightings: Sequence[Sighting]) -> set[CallKey]:
+    """Write down when calls were answered and last seen alive; the first answer noted stays.
+
+    Answers which calls were noted; those that are missing have ended, or were in use. Errors: Unavailable.
+    """
+    noted: set[CallKey] = set()
+    for bucket in sorted({sighting.bucket for sighting in sightings}):
+        of_bucket = [sighting for sighting in sightings if sighting.bucket == bucket]
+        for start in range(0, len(of_bucket), PAGE):
+            page = of_bucket[start : start + PAGE]
+            rows = await database.fetch(
+                _NOTE_SEEN,
+                bucket,
+                [str(sighting.call_key) for sighting in page],
+                [sighting.answered_at for sighting in page],
+                [sighting.seen_at for sighting in page],
+            )
+            noted.update(map(_key_from_row, rows))
+    return noted
+
+
+async def list_open(database: Database, limit: int) -> list[ListedCall]:
+    """Open calls, the longest open first. Errors: Unavailable."""
+    rows = await database.fetch(_LISTED, limit)
+    return [
+        ListedCall(
+            call_key=_key_from_row(row),
+            login=row["login"] or "",
+            destination=row["destination"],
+            direction=row["direction"],
+            route_name=row["route_name"],
+            quota=row["quota"],
+            held=Decimal(row["held"]),
+            granted=Decimal(row["granted"]),
+            currency=row["currency"],
+            prepared_at=row["prepared_at"],
+            answered_at=row["answered_at"],
+            last_seen_at=row["last_seen_at"],
+            expires_at=row["expires_at"],
+        )
+        for row in rows
+    ]
+
+
+async def list_unfinished(database: Database, limit: int) -> list[UnfinishedCall]:
+    """Calls whose end nobody reported, the latest first. Errors: Unavailable."""
+    rows = await database.fetch(_UNFINISHED, limit)
+    return [
+        UnfinishedCall(
+            call_key=_key_from_row(row),
+            login=row["login"] or "",
+            destination=row["destination"],
+            state=row["state"],
+            source=row["source"],
+            disposition=row["disposition"],
+            seconds=row["seconds"],
+            cost=Decimal(row["cost"]),
+            currency=row["currency"],
+            prepared_at=row["prepared_at"],
+            ended_at=row["ended_at"],
+        )
+        for row in rows
+    ]
+
+
+def _key_from_row(row: asyncpg.Record) -> CallKey:
+    """The call key whole again; an exchange has no slash, and an attempt is digits."""
+    exchange, _, rest = row["call_key"].partition("/")
+    return CallKey(exchange, rest.rpartition("/")[0], row["attempt"])
+
+
+def _reservation_from_row(row: asyncpg.Record) -> OpenReservation:
+    return OpenReservation(
+        call_key=_key_from_row(row),
+        bucket=row["bucket"],
+        account_id=row["account_id"],
+        granted=Decimal(row["granted"]),
+        quota=row["quota"],
+        cap_seconds=row["cap_seconds"],
+        rate=row["rate"],
+        prepared_at=row["prepared_at"],
+        expires_at=row["expires_at"],
+        answered_at=row["answered_at"],
+        last_seen_at=row["last_seen_at"],
+        carrier_rate=row["carrier_rate"],
+        carrier_exchange=row["carrier_exchange"],
+    )

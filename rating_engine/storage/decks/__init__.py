@@ -1,0 +1,1 @@
+"""Rate decks: look-up, cache, loading, versions, removal."""

@@ -1,0 +1,195 @@
+"""The money laws of schema.sql, asked of the whole database. Read-only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from rating_engine.storage.postgres.migrate import newest_version, schema_version
+from rating_engine.storage.postgres.pool import Database
+
+WORST_SHOWN: Final = 20  # breaches listed of each law: enough to see the pattern, few enough to read
+
+
+@dataclass(frozen=True, slots=True)
+class Law:
+    """A statement about every row, the query that finds the rows that break it, and how to mend one."""
+
+    name: str
+    claim: str
+    query: str
+    mend: str
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    """One row that breaks a law, in words."""
+
+    law: str
+    what: str
+    mend: str
+
+
+LAWS: Final = (
+    Law(
+        "reserved",
+        "the sum of open reservations = reserved, and their number = open_calls",
+        """
+        SELECT format('account %s/%s: reserved %s, but its open reservations hold %s; open_calls %s, but %s are open',
+                      a.bucket, a.account_id, a.reserved, COALESCE(r.held, 0), a.open_calls, COALESCE(r.calls, 0))
+        FROM accounts a FULL JOIN (
+            SELECT bucket, account_id, sum(held) AS held, count(*) AS calls FROM reservations GROUP BY 1, 2
+        ) r USING (bucket, account_id)
+        WHERE a.reserved IS DISTINCT FROM COALESCE(r.held, 0) OR a.open_calls IS DISTINCT FROM COALESCE(r.calls, 0)
+        """,
+        "set accounts.reserved and open_calls to what the reservations say, in one transaction, and find who wrote it",
+    ),
+    Law(
+        "balance",
+        "the sum of ledger entries = balance",
+        """
+        SELECT format('account %s/%s: balance %s, but its ledger entries sum to %s',
+                      a.bucket, a.account_id, a.balance, COALESCE(l.total, 0))
+        FROM accounts a FULL JOIN (
+            SELECT bucket, account_id, sum(amount) AS total FROM ledger_entries GROUP BY 1, 2
+        ) l USING (bucket, account_id)
+        WHERE a.balance IS DISTINCT FROM COALESCE(l.total, 0)
+        """,
+        "accounts.balance was changed without an entry: set it back to the sum, then post a correction if one is due",
+    ),
+    Law(
+        "balance_after",
+        "every ledger entry's balance_after = the one before + its amount",
+        """
+        SELECT format('account %s/%s: entry %s says balance_after %s, but %s and %s give %s', bucket, account_id,
+                      entry_id, balance_after, before, amount, before + amount)
+        FROM (
+            SELECT *, COALESCE(lag(balance_after) OVER (PARTITION BY bucket, account_id ORDER BY entry_id), 0) AS before
+            FROM ledger_entries
+        ) e WHERE balance_after <> before + amount
+        """,
+        "an entry was written past post_entry() and settle(): restore it from a backup",
+    ),
+    Law(
+        "charged_once",
+        "a CDR's cost = its entries in the ledger, each call key charged at most once",
+        """
+        SELECT format('call %s: its CDR says %s, its ledger entries %s (%s charges)',
+                      call_key, c.cost, COALESCE(l.total, 0), COALESCE(l.charges, 0))
+        FROM cdrs c FULL JOIN (
+            SELECT bucket, call_key, -sum(amount) AS total, count(*) FILTER (WHERE kind = 'charge') AS charges
+            FROM ledger_entries WHERE call_key IS NOT NULL GROUP BY 1, 2
+        ) l USING (bucket, call_key)
+        WHERE c.cost IS DISTINCT FROM COALESCE(l.total, 0) OR l.charges > 1
+        """,
+        "post a correction for the difference",
+    ),
+    Law(
+        "one_state",
+        "a call is open or ended, never both, unless it expired",
+        """
+        SELECT format('call %s is open and has a CDR', call_key) FROM reservations JOIN cdrs USING (bucket, call_key)
+        """,
+        "delete the reservation and lower accounts.reserved by what it holds, in one transaction",
+    ),
+    Law(
+        "never_negative",
+        "balance + overdraft - reserved >= 0, but for counted overruns and corrections",
+        """
+        SELECT format('account %s/%s: available is %s, but only %s of overruns and corrections are counted', a.bucket,
+                      a.account_id, a.balance + a.overdraft - a.reserved, COALESCE(o.total, 0) + COALESCE(d.total, 0))
+        FROM accounts a
+        LEFT JOIN (SELECT bucket, account_id, sum(overrun) AS total FROM cdrs WHERE overrun > 0 GROUP BY 1, 2) o
+            USING (bucket, account_id)
+        LEFT JOIN (
+            SELECT bucket, account_id, -sum(amount) AS total FROM ledger_entries
+            WHERE kind = 'correction' AND amount < 0 AND call_key IS NULL GROUP BY 1, 2
+        ) d USING (bucket, account_id)
+        WHERE a.balance + a.overdraft - a.reserved + COALESCE(o.total, 0) + COALESCE(d.total, 0) < 0
+        """,
+        "lower overdrafts only as far as the balance allows, or top the account up",
+    ),
+    Law(
+        "packages",
+        "of a package, held = what open calls hold and used = what ended calls used, never more than its allowance",
+        """
+        SELECT format('package %s of subscriber %s from %s: held %s, but open calls hold %s; used %s, but CDRs used %s',
+                      package_id, subscriber_id, period_start, p.held, COALESCE(o.seconds, 0), p.used,
+                      COALESCE(c.seconds, 0))
+        FROM package_usage p FULL JOIN (
+            SELECT bucket, subscriber_id, use.package_id, use.period_start, sum(use.seconds) AS seconds
+            FROM reservations, unnest(packages) use GROUP BY 1, 2, 3, 4
+        ) o USING (bucket, subscriber_id, package_id, period_start) FULL JOIN (
+            SELECT bucket, subscriber_id, use.package_id, use.period_start, sum(use.seconds) AS seconds
+            FROM cdrs, unnest(packages) use GROUP BY 1, 2, 3, 4
+        ) c USING (bucket, subscriber_id, package_id, period_start)
+        WHERE COALESCE(p.held, 0) <> COALESCE(o.seconds, 0) OR COALESCE(p.used, 0) <> COALESCE(c.seconds, 0)
+        """,
+        "set package_usage.held and used to what the calls say, in one transaction, and find who wrote it",
+    ),
+    Law(
+        "route_load",
+        "a limited route carries as many calls as are open by it",
+        """
+        SELECT format('route %s: open_calls %s, but %s are open', route_id, l.open_calls, COALESCE(r.calls, 0))
+        FROM route_load l FULL JOIN (
+            SELECT route_id, count(*) AS calls FROM reservations WHERE route_id IS NOT NULL GROUP BY 1
+        ) r USING (route_id)
+        WHERE COALESCE(l.open_calls, 0) <> COALESCE(r.calls, 0)
+        """,
+        "set route_load.open_calls to the number of open reservations by the route",
+    ),
+    Law(
+        "rated",
+        "every answered call has a price",
+        """
+        SELECT format('call %s: %s seconds to %s without a rate, charged nothing', call_key, seconds, destination)
+        FROM cdrs WHERE source = 'unrated'
+        """,
+        "import a rate for the destination, and post a correction for the call",
+    ),
+    Law(
+        "published",
+        "every published deck holds the rates it says",
+        """
+        SELECT format('tariff %s: version %s of its deck should hold %s rates', t.name, d.version, d.rate_count)
+        FROM tariffs t JOIN rate_decks d USING (tariff_id)
+        WHERE d.state = 'published' AND d.rate_count <> (SELECT count(*) FROM rates r WHERE r.deck_id = d.deck_id)
+        """,
+        "import the deck again",
+    ),
+)
+
+
+async def breaches_of(database: Database, law: Law) -> list[Breach]:
+    """The first rows that break a law; empty where it holds. Errors: Unavailable."""
+    async with database.connection() as connection:
+        # The audit reads whole tables: the statement deadline of a call does not fit it.
+        rows = await connection.fetch(f"SELECT * FROM ({law.query}) AS breach LIMIT {WORST_SHOWN}", timeout=600)  # noqa: S608
+    return [Breach(law.name, row[0], law.mend) for row in rows]
+
+
+async def open_reservations(database: Database) -> int:
+    """How many calls hold money now, over all buckets. Errors: Unavailable."""
+    return int(await database.fetchval("SELECT COALESCE(sum(open_calls), 0) FROM accounts WHERE open_calls > 0"))
+
+
+async def schema_is_current(database: Database) -> str | None:
+    """What is wrong with the schema's version, or None. Errors: Unavailable."""
+    async with database.connection() as connection:
+        found = await schema_version(connection)
+    expected = newest_version()
+    return None if found == expected else f"the schema has version {found}, this engine needs {expected}"
+
+
+async def dialplan_values(database: Database) -> list[tuple[str, str]]:
+    """Every stored text that callPrepare puts into dialplan variables, as (what it is, value), distinct."""
+    rows = await database.fetch(
+        """
+        SELECT 'route', name FROM routes
+        UNION SELECT 'dial_prefix of route ' || name, dial_prefix FROM routes
+        UNION SELECT 'direction', name FROM directions
+        UNION SELECT 'callerid of ' || login, callerid FROM subscribers WHERE callerid <> ''
+        """
+    )
+    return [(row[0], row[1]) for row in rows]

@@ -1,1 +1,0 @@
-"""Upgrade steps, `NNNN_what.sql`: see `rating_engine.storage.migrate`."""

@@ -1,0 +1,1 @@
+"""Accounts, subscribers, and what is kept of them for an outage."""

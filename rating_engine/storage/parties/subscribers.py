@@ -1,0 +1,68 @@
+"""Subscribers as the call path reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC
+from typing import Final
+
+import asyncpg
+
+from rating_engine.domain.account import Subscriber, SubscriberOption
+from rating_engine.rating.numbering import NO_ALIASES
+from rating_engine.storage.postgres.batching import Batcher
+from rating_engine.storage.postgres.pool import Database
+
+# What is read of a subscriber `s` and its account `a`; options and aliases of one in lists, so that one row is one.
+# An option that ended is known a while longer: an engine's clock may be behind the database's.
+COLUMNS: Final = """
+    s.subscriber_id, s.version, s.login, s.bucket, s.account_id, s.tariff_id, a.currency, s.callerid, s.max_seconds,
+    a.max_call_seconds, a.quota, a.numbering_plan,
+    ARRAY(SELECT (o.tariff_id, o.effective_from, o.effective_to) FROM subscriber_options o
+          WHERE o.subscriber_id = s.subscriber_id AND o.effective_to > now() - interval '1 hour'
+          ORDER BY o.position, o.effective_from, o.tariff_id) AS options,
+    ARRAY(SELECT (x.alias, x.destination) FROM aliases x WHERE x.subscriber_id = s.subscriber_id) AS aliases"""
+BY_LOGINS: Final = f"""
+    SELECT {COLUMNS} FROM subscribers s JOIN accounts a USING (bucket, account_id) WHERE s.login = ANY ($1)
+"""  # noqa: S608  made of a constant
+
+
+class SubscriberReader:
+    """Reads subscribers, those asked for at the same time by one statement."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._logins = Batcher[str, Subscriber | None]("subscribers", self._read, lambda login: login)
+
+    async def by_login(self, login: str) -> Subscriber | None:
+        """The subscriber of a login, or None. Errors: Unavailable, Overloaded."""
+        return await self._logins.submit(login)
+
+    async def _read(self, logins: Sequence[str]) -> list[Subscriber | None]:
+        rows = await self._database.fetch(BY_LOGINS, logins)
+        found = {row["login"]: subscriber_from_row(row) for row in rows}
+        return [found.get(login) for login in logins]
+
+
+def subscriber_from_row(row: asyncpg.Record) -> Subscriber:
+    """The subscriber of a row that has COLUMNS."""
+    return Subscriber(
+        subscriber_id=row["subscriber_id"],
+        version=row["version"],
+        login=row["login"],
+        bucket=row["bucket"],
+        account_id=row["account_id"],
+        tariff_id=row["tariff_id"],
+        currency=row["currency"],
+        callerid=row["callerid"],
+        max_seconds=row["max_seconds"],
+        max_call_seconds=row["max_call_seconds"],
+        quota=row["quota"],
+        numbering_plan=row["numbering_plan"],
+        options=tuple(
+            # The driver has infinity as the last moment of all, without a zone.
+            SubscriberOption(tariff_id, begins.replace(tzinfo=UTC), ends.replace(tzinfo=UTC))
+            for tariff_id, begins, ends in row["options"]
+        ),
+        aliases=dict(map(tuple, row["aliases"])) if row["aliases"] else NO_ALIASES,
+    )

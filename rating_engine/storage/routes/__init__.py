@@ -1,0 +1,1 @@
+"""Routes and the figures measured of them."""

@@ -1,0 +1,1 @@
+"""The spool on local disk: ends of calls and promises made without the database."""

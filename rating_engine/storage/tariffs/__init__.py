@@ -1,0 +1,1 @@
+"""Tariffs, their bands, options, packages, directions and exchange rates."""

@@ -1,0 +1,127 @@
+"""Who has which tariff: options of subscribers, and changes of tariff with what they cost.
+
+Law: a change and its fee are one transaction; both are the work of the SQL function switch_tariff.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound
+from rating_engine.domain.tariff_card import ListedOption
+from rating_engine.storage.postgres.pool import Database
+
+MAX_OPTIONS: Final = 20  # of a subscriber, in force or ahead: each has a deck that is asked at every call
+
+_PARTY: Final = """
+    SELECT s.subscriber_id, s.bucket, s.account_id, a.currency FROM subscribers s
+    JOIN accounts a USING (bucket, account_id) WHERE s.login = $1"""
+_SWITCH: Final = "SELECT switch_tariff($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+_OPTIONS: Final = """
+    SELECT t.name, o.position, o.effective_from, NULLIF(o.effective_to, 'infinity') AS effective_to,
+           o.effective_from <= now() AND o.effective_to > now() AS in_force
+    FROM subscriber_options o JOIN subscribers s USING (subscriber_id) JOIN tariffs t ON t.tariff_id = o.tariff_id
+    WHERE s.login = $1 AND ($2 OR o.effective_to > now())
+    ORDER BY o.position, o.effective_from, o.tariff_id"""
+# What is in force ends now, what is ahead is taken back.
+_REVOKE: Final = """
+    WITH granted AS (
+        SELECT o.subscriber_id, o.tariff_id, o.effective_from FROM subscriber_options o
+        WHERE o.subscriber_id = $1 AND o.tariff_id = $2 AND o.effective_to > now() FOR UPDATE
+    ), ended AS (
+        UPDATE subscriber_options o SET effective_to = now() FROM granted g
+        WHERE o.subscriber_id = g.subscriber_id AND o.tariff_id = g.tariff_id AND o.effective_from = g.effective_from
+          AND o.effective_from < now()
+    ), taken_back AS (
+        DELETE FROM subscriber_options o USING granted g
+        WHERE o.subscriber_id = g.subscriber_id AND o.tariff_id = g.tariff_id AND o.effective_from = g.effective_from
+          AND o.effective_from >= now()
+    )
+    SELECT count(*) FROM granted"""
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A subscriber and the account that pays for it."""
+
+    login: str
+    subscriber_id: int
+    bucket: int
+    account_id: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A tariff that a subscriber changes to, or an option it takes for [begins, ends); None: now, for ever.
+
+    `version`: of the tariff whose price it is. `price`: in the account's currency. `position`: None: the last.
+    """
+
+    tariff_id: int
+    version: int
+    is_option: bool
+    price: Decimal
+    reference: str | None
+    begins: datetime | None = None
+    ends: datetime | None = None
+    position: int | None = None
+
+
+async def find_party(database: Database, login: str) -> Party:
+    """Errors: NotFound, Unavailable."""
+    row = await database.fetchrow(_PARTY, login)
+    if row is None:
+        raise NotFound(f"login {login!r} does not exist")
+    return Party(login, row["subscriber_id"], row["bucket"], row["account_id"], row["currency"])
+
+
+async def switch(database: Database, party: Party, change: Change) -> tuple[str, Decimal]:
+    """Change the tariff or grant the option, and charge it; returns (outcome, balance) of the SQL function.
+
+    Errors: AlreadyExists (the reference was used for something else), InvalidRequest (from, to, too many options),
+    NotFound, Unavailable.
+    """
+    answer = await database.fetchval(
+        _SWITCH, party.bucket, party.account_id, party.subscriber_id, change.tariff_id, change.version,
+        change.is_option, MAX_OPTIONS, change.begins, change.ends, change.position, change.price, change.reference,
+    )  # fmt: skip
+    outcome: str = answer["outcome"]
+    if outcome == "unknown":
+        raise NotFound(f"login {party.login!r} does not exist any more")
+    if outcome == "conflict":
+        raise AlreadyExists(f"reference {change.reference!r} was used before for something else; choose another")
+    if outcome == "begins_past":
+        raise InvalidRequest("from", "is past; leave it out for an option from now on")
+    if outcome == "ends_past":
+        raise InvalidRequest("to", "must be after the begin, and after now")
+    if outcome == "too_many":
+        raise InvalidRequest("option", f"{party.login!r} has {MAX_OPTIONS} options already, which is the limit")
+    return outcome, answer["balance"]
+
+
+async def revoke_option(database: Database, party: Party, tariff_id: int) -> bool:
+    """End an option now, and take back what was granted ahead; whether the subscriber had it. Errors: Unavailable."""
+    ended: int = await database.fetchval(_REVOKE, party.subscriber_id, tariff_id)
+    return ended > 0
+
+
+async def list_options(database: Database, login: str, *, past: bool = False) -> list[ListedOption]:
+    """The options of a login in force and ahead, and those that ended, if asked; in the order in which they count.
+
+    Errors: Unavailable.
+    """
+    return [_option(row) for row in await database.fetch(_OPTIONS, login, past)]
+
+
+def _option(row: Any) -> ListedOption:
+    return ListedOption(
+        tariff=row["name"],
+        position=row["position"],
+        effective_from=row["effective_from"],
+        effective_to=row["effective_to"],
+        in_force=row["in_force"],
+    )

@@ -1,0 +1,294 @@
+"""The end of a call is charged whatever stands beside it: huge volumes, absurd carriers, counters mended wrong.
+
+And what a plan was made from is checked, also where it is no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from decimal import ROUND_HALF_UP, Decimal
+
+import asyncpg
+import pytest
+
+from rating_engine.domain.outcomes import Allowed, DeclineReason, NotSaved, Saved
+from rating_engine.domain.reservation import PackageUse, ReserveOutcome, SettleOutcome
+from rating_engine.engine.engine import Engine
+from rating_engine.services.doctor import ledger_balanced
+from tests.support.calls import finish, prepare
+from tests.support.engines import engine_on, hear_nothing
+from tests.support.world import add_account, details_of, publish_deck, reserve_request, settle_request
+
+THIS_MONTH = datetime.now(UTC).date().replace(day=1)
+
+
+@pytest.fixture
+async def engine(database_url: str, redis_url: str) -> AsyncIterator[Engine]:
+    """A cent a second to 49, calls of ten minutes at most, and account 1001 with 100 EUR; the laws hold afterwards."""
+    async with engine_on(database_url, redis_url, max_reserve_seconds=600) as engine:
+        await publish_deck(engine.database)
+        await add_account(engine.database, balance="100")
+        yield engine
+        assert await ledger_balanced(engine.database) == []
+
+
+async def run(engine: Engine, *statements: str) -> None:
+    for statement in statements:
+        await engine.database.fetch(statement)
+    engine.memory.forget_all()
+
+
+async def test_a_volume_counts_more_seconds_than_one_line_has_in_a_lifetime(engine):
+    """A thousand lines of a reseller talk 2.6 billion seconds a month."""
+    await run(engine, "INSERT INTO packages (tariff_id, name, kind) SELECT tariff_id, 'v', 'volume' FROM tariffs")
+    await engine.charging.prepare_call(prepare("1"))
+    counted = 2**31 - 10
+    await run(
+        engine,
+        f"UPDATE package_usage SET used = {counted}",
+    )
+
+    saved = await engine.charging.finish_call(finish("1", 60))
+
+    assert isinstance(saved, Saved)
+    assert await engine.database.fetchval("SELECT used FROM package_usage") == counted + 60
+    await run(engine, f"UPDATE package_usage SET used = used - {counted}")
+
+
+async def test_an_end_is_charged_although_the_load_of_its_route_was_set_to_nothing(engine):
+    await run(engine, "INSERT INTO routes (name, position, max_calls) VALUES ('small', 1, 5)")
+    await engine.charging.prepare_call(prepare("1"))
+    await run(engine, "UPDATE route_load SET open_calls = 0")
+
+    saved = await engine.charging.finish_call(finish("1", 60))
+
+    assert isinstance(saved, Saved)
+    assert saved.cost == Decimal("0.6")
+
+
+async def test_an_end_is_charged_although_what_the_carrier_asks_fits_no_column(engine):
+    cost = await publish_deck(engine.database, "absurd")
+    await run(
+        engine,
+        "UPDATE tariffs SET allow_loss = true WHERE name = 'retail'",
+        f"UPDATE rates SET price_n = 9999999999, price_unit = 'interval', extras = '{{\"multiplier\": \"10000000\"}}' "
+        f"WHERE deck_id = {cost.deck_id}",
+        f"INSERT INTO routes (name, position, cost_tariff_id) VALUES ('absurd', 1, {cost.tariff_id})",
+    )
+    await engine.charging.prepare_call(prepare("1"))
+
+    saved = await engine.charging.finish_call(finish("1", 60))
+
+    assert isinstance(saved, Saved)
+    assert saved.cost == Decimal("0.6")
+    [cdr] = await engine.database.fetch("SELECT carrier_cost, margin FROM cdrs")
+    assert tuple(cdr) == (None, None)
+
+
+async def test_a_margin_that_fits_no_column_is_not_known_and_the_end_charged(engine):
+    cost = await publish_deck(engine.database, "dear")
+    await run(
+        engine,
+        "UPDATE tariffs SET allow_loss = true WHERE name = 'retail'",
+        "UPDATE tariffs SET currency = 'XAU' WHERE name = 'dear'",
+        "INSERT INTO exchange_rates VALUES ('XAU', 'EUR', '2026-01-01', 9999999999)",
+        f"UPDATE rates SET price_n = 9999999 WHERE deck_id = {cost.deck_id}",
+        f"INSERT INTO routes (name, position, cost_tariff_id) VALUES ('dear', 1, {cost.tariff_id})",
+    )
+    await engine.charging.prepare_call(prepare("1"))
+
+    saved = await engine.charging.finish_call(finish("1", 60))
+
+    assert isinstance(saved, Saved)
+    [cdr] = await engine.database.fetch("SELECT carrier_cost IS NULL, margin FROM cdrs")
+    assert tuple(cdr) == (False, None)
+
+
+async def test_a_call_that_nobody_finished_leaves_nothing_and_that_is_known(engine):
+    cost = await publish_deck(engine.database, "carrier")
+    await run(engine, f"INSERT INTO routes (name, position, cost_tariff_id) VALUES ('c', 1, {cost.tariff_id})")
+    await engine.charging.prepare_call(prepare("1"))
+    await engine.database.fetch("UPDATE reservations SET expires_at = now()")
+    await engine.ledger.expire(0)
+
+    [cdr] = await engine.database.fetch("SELECT carrier_cost, margin FROM cdrs")
+
+    assert tuple(cdr) == (0, 0)
+
+
+async def test_a_plan_made_from_a_tariff_that_is_no_more_is_refused(engine):
+    deck = await publish_deck(engine.database)
+    gone = await publish_deck(engine.database, "gone")
+    subscriber = await add_account(engine.database, "1002", balance="1")
+    request = reserve_request(subscriber, deck, "1")
+    await engine.database.fetch(f"DELETE FROM rate_decks WHERE tariff_id = {gone.tariff_id}")
+    await engine.database.fetch(f"DELETE FROM tariffs WHERE tariff_id = {gone.tariff_id}")
+
+    answer = await engine.ledger.reserve(
+        replace(request, tariffs=(*request.tariffs, (gone.tariff_id, gone.tariff_version)))
+    )
+
+    assert answer.outcome is ReserveOutcome.STALE
+    await engine.database.fetch("DELETE FROM rates WHERE deck_id = $1", gone.deck_id)
+
+
+# -- packages ----------------------------------------------------------------------------------------------------
+
+
+async def add_minutes(engine: Engine, seconds: int = 300) -> int:
+    package_id: int = await engine.database.fetchval(
+        "INSERT INTO packages (tariff_id, name, kind, seconds) SELECT tariff_id, 'minutes', 'free', $1 FROM tariffs "
+        "WHERE name = 'retail' RETURNING package_id", seconds,
+    )  # fmt: skip
+    engine.memory.forget_all()
+    return package_id
+
+
+async def test_a_finish_of_anothers_call_opens_no_package_of_anybody(engine):
+    await add_account(engine.database, "1002", balance="1")
+    await engine.charging.prepare_call(prepare("1"))
+    package_id = await add_minutes(engine)
+    mallory = await engine.memory.subscribers.find("1002")
+    request = settle_request(mallory, "1", seconds=60, cost="0")
+
+    answer = await engine.ledger.settle(
+        replace(request, covered_seconds=60, packages=(PackageUse(package_id, THIS_MONTH, 60),))
+    )
+
+    assert answer.outcome is SettleOutcome.CONFLICT
+    assert await engine.database.fetchval("SELECT count(*) FROM package_usage") == 0
+    assert isinstance(await engine.charging.finish_call(finish("1", 5, login="1002")), NotSaved)
+
+
+async def test_a_call_in_slices_is_kept_as_long_as_what_is_free_of_it_lasts(database_url, redis_url):
+    async with engine_on(database_url, redis_url, max_reserve_seconds=3600, quota_seconds=60) as engine:
+        await publish_deck(engine.database)
+        await add_account(engine.database, balance="1")
+        await add_minutes(engine, 3_000)
+        engine.charging._is_watched = lambda exchange: True
+        await run(engine, "UPDATE accounts SET quota = true")
+
+        allowed = await engine.charging.prepare_call(prepare("1"))
+
+        assert isinstance(allowed, Allowed)
+        assert allowed.quota
+        assert allowed.max_seconds == 3_000
+        lasts = await engine.database.fetchval(
+            "SELECT extract(epoch FROM expires_at - prepared_at)::integer FROM reservations"
+        )
+        assert lasts >= allowed.max_seconds
+
+
+@pytest.mark.parametrize("volumes", [12])
+async def test_a_call_of_many_volumes_is_priced_however_many_digits_that_takes(engine, volumes):
+    for number in range(volumes):
+        package_id = await engine.database.fetchval(
+            "INSERT INTO packages (tariff_id, name, kind) SELECT tariff_id, $1, 'volume' FROM tariffs "
+            "WHERE name = 'retail' RETURNING package_id", f"v{number}",
+        )  # fmt: skip
+        await engine.database.fetch("INSERT INTO package_steps VALUES ($1, 10, 0.999983)", package_id)
+    engine.memory.forget_all()
+
+    costs = []
+    for name in ("1", "2"):
+        assert isinstance(await engine.charging.prepare_call(prepare(name)), Allowed)
+        costs.append((await engine.charging.finish_call(finish(name, 100))).cost)
+
+    assert costs[0] == 1
+    assert costs[1] == Decimal("0.9998")  # 1.00 x 0.999983^12
+
+
+async def test_a_finish_of_a_period_that_is_over_and_was_carried_on_ends_although_it_never_had_a_row(engine):
+    """Its minutes were carried into this month before it was heard of."""
+    package_id = await add_minutes(engine)
+    long_ago = date(2026, 1, 1)
+    await run(
+        engine,
+        "UPDATE packages SET carry_over = 'all', created_at = '2025-12-01'",
+        "UPDATE subscribers SET tariff_since = '2025-12-01'",
+    )
+    await engine.charging.prepare_call(prepare("1"))
+    subscriber = await engine.memory.subscribers.find("1001")
+    deck = await publish_deck(engine.database)
+    promised = replace(details_of(subscriber, deck), packages=(PackageUse(package_id, long_ago, 0),))
+
+    saved = await engine.charging.replay_finish(finish("2", 60), promised)
+
+    assert isinstance(saved, Saved)
+    assert saved.cost == Decimal("0.6")
+    await engine.charging.finish_call(finish("1", 0))
+
+
+# -- routes ------------------------------------------------------------------------------------------------------
+
+
+async def test_the_next_route_is_tried_although_the_one_tried_before_it_is_no_longer_offered(engine):
+    await run(engine, "INSERT INTO routes (name, position) VALUES ('a', 1), ('b', 2)")
+    first = await engine.charging.prepare_call(prepare("1"))
+    assert first.route_name == "a"
+    await engine.charging.finish_call(finish("1", 0))
+    await run(engine, "UPDATE routes SET enabled = false WHERE name = 'a'")
+
+    second = await engine.charging.prepare_call(prepare("1", attempt=2))
+
+    assert isinstance(second, Allowed), second
+    assert second.route_name == "b"
+    await engine.charging.finish_call(finish("1", 0, attempt=2))
+    assert (await engine.charging.prepare_call(prepare("1", attempt=3))).reason is DeclineReason.NO_ROUTE
+
+
+async def test_a_call_that_waited_for_its_route_counts_in_the_second_in_which_it_gets_it(engine, database_url):
+    await run(engine, "INSERT INTO routes (name, position, max_calls_per_second) VALUES ('slow', 1, 3)")
+    await engine.charging.prepare_call(prepare("1"))
+    waiting = await asyncpg.connect(database_url)
+    async with waiting.transaction():
+        await waiting.fetchval("SELECT now()")  # since this second
+        await asyncio.sleep(1.1)
+        await engine.database.fetchval("SELECT take_route(1)")
+        second = await engine.database.fetchval("SELECT started_in FROM route_load")
+        await waiting.fetchval("SELECT take_route(1)")
+    await waiting.close()
+
+    assert await engine.database.fetchval("SELECT started_in FROM route_load") >= second
+    await engine.database.fetch("UPDATE route_load SET open_calls = 1")  # the other two were none
+
+
+# -- prices ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("by_day", "at_night"), [("2", "1"), ("3", "1"), ("1", "3"), ("0.7", "0.1")])
+async def test_a_price_that_changes_within_a_call_has_the_factor_of_its_own_row(engine, by_day, at_night):
+    await run(
+        engine,
+        "UPDATE tariffs SET band_mode = 'split', decimals = 2",
+        "INSERT INTO tariff_bands SELECT tariff_id, 1, 'night', '{1,2,3,4,5,6,7}', '20:00', '06:00' FROM tariffs",
+        "INSERT INTO rates (deck_id, prefix, direction, band, price_1, price_n) "
+        "SELECT deck_id, prefix, direction, 'night', 0, 0 FROM rates",
+        "UPDATE rates SET price_unit = 'interval', price_1 = 0.005, price_n = 0.005, extras = format("
+        f"'{{\"multiplier\": \"%s\"}}', CASE WHEN band = '' THEN '{by_day}' ELSE '{at_night}' END)",
+        "UPDATE rate_decks SET rate_count = 2, effective_from = '2026-01-01'",
+    )
+    engine.charging._now = lambda: datetime(2026, 11, 30, 19, 59, tzinfo=UTC)
+    await engine.charging.prepare_call(prepare("1"))
+
+    saved = await engine.charging.finish_call(finish("1", 61))
+
+    exact = Decimal("0.005") * (60 * Decimal(by_day) + 1 * Decimal(at_night))
+    assert saved.cost == exact.quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+async def test_a_number_is_read_by_its_accounts_plan_though_nobody_heard_of_the_plan_yet(engine):
+    await engine.charging.prepare_call(prepare("1"))
+    await engine.charging.finish_call(finish("1", 0))
+    hear_nothing(engine)
+
+    await engine.database.fetch("INSERT INTO numbering_plans VALUES ('berlin', '00', '0', '49')")
+    await engine.database.fetch("UPDATE accounts SET numbering_plan = 'berlin'")
+    engine.memory.subscribers.forget("1001")
+    allowed = await engine.charging.prepare_call(prepare("2", "030123456"))
+
+    assert isinstance(allowed, Allowed), allowed
+    assert allowed.destination == "4930123456"

@@ -1,0 +1,198 @@
+"""`rating-engine doctor`: clean on a database that is right, and each law found when it is broken, alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from rating_engine.domain.outcomes import Allowed
+from rating_engine.services.doctor import examine
+from rating_engine.storage.laws import LAWS
+from rating_engine.storage.postgres.pool import Database
+from tests.support.calls import finish, prepare
+from tests.support.commands import Commands
+from tests.support.engines import engine_on
+from tests.support.servers import free_port
+from tests.support.world import add_account, publish_deck
+
+DIALPLAN = Path(__file__).parents[3] / "config" / "asterisk" / "extensions.conf"
+
+# What an operator's hand, a lost backup or a bug could do, by the law that it breaks.
+BROKEN = {
+    "reserved": (
+        "UPDATE accounts SET reserved = reserved + 0.1",
+        "UPDATE accounts SET reserved = reserved - 0.000001",
+        "UPDATE accounts SET open_calls = open_calls + 1",
+        "UPDATE reservations SET held = held - 0.01",
+        "UPDATE reservations SET account_id = account_id + 1",
+    ),
+    "balance": (
+        "UPDATE accounts SET balance = balance + 0.000001",
+        "INSERT INTO ledger_entries (account_id, bucket, kind, amount, balance_after)"
+        " SELECT account_id, bucket, 'topup', 5, balance + 5 FROM accounts",
+    ),
+    "balance_after": (
+        "INSERT INTO ledger_entries (account_id, bucket, kind, amount, balance_after)"
+        " SELECT account_id, bucket, 'topup', 0, balance + 5 FROM accounts",
+    ),
+    "charged_once": (
+        "UPDATE cdrs SET cost = cost + 0.01",
+        "DELETE FROM cdrs",
+        "INSERT INTO ledger_entries (account_id, bucket, kind, amount, balance_after, call_key)"
+        " SELECT a.account_id, a.bucket, 'charge', 0, balance, call_key FROM accounts a JOIN cdrs USING (account_id)",
+    ),
+    "one_state": ("UPDATE reservations SET call_key = (SELECT call_key FROM cdrs)",),
+    "never_negative": ("UPDATE accounts SET overdraft = 0",),
+    "packages": (
+        "UPDATE package_usage SET held = held - 1",
+        "UPDATE package_usage SET used = used + 1, held = held - 1",
+        "DELETE FROM package_usage",
+    ),
+    "route_load": ("UPDATE route_load SET open_calls = open_calls + 1", "DELETE FROM route_load"),
+    "rated": ("UPDATE cdrs SET source = 'unrated'",),
+    "published": (
+        "DELETE FROM rates",
+        "UPDATE rate_decks SET rate_count = rate_count + 1",
+    ),
+}
+
+
+@pytest.fixture
+async def database(database_url: str, redis_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """After some traffic: account 1001 is 0.39 EUR below zero by its overdraft, with one call ended and one open.
+
+    Both went by a route with a limit; the open one holds the free minutes that were added since.
+    """
+    async with engine_on(database_url, redis_url) as engine:
+        await publish_deck(engine.database)
+        await engine.database.fetch("INSERT INTO routes (name, position, max_calls) VALUES ('small', 1, 5)")
+        await add_account(engine.database, balance="0.22", overdraft="1")
+        assert isinstance(await engine.charging.prepare_call(prepare("ended")), Allowed)
+        await engine.charging.finish_call(finish("ended", 61))
+        await engine.database.fetch(
+            "INSERT INTO packages (tariff_id, name, kind, seconds) SELECT tariff_id, 'free', 'free', 5 FROM tariffs"
+        )
+        engine.memory.forget_all()
+        await engine.database.fetch("UPDATE subscribers SET max_seconds = 10")  # holds a part of what is available
+        assert isinstance(await engine.charging.prepare_call(prepare("open")), Allowed)
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def cli(database: asyncpg.Connection, database_url: str, redis_url: str, tmp_path: Path) -> Commands:
+    spool = tmp_path / "spool"
+    return Commands(tmp_path, database_url=database_url, redis_url=redis_url, spool_dir=spool)
+
+
+def findings(cli: Commands, *arguments: object, **settings: object) -> dict[str, list[str]]:
+    """What the doctor found, by check; and that words, JSON and exit status agree."""
+    done = cli.run("doctor", "--json", *arguments, **settings)
+    said = json.loads(done.stdout)
+    found = {check["name"]: [one["what"] for one in check["findings"]] for check in said["checks"] if check["findings"]}
+    assert (done.returncode, said["clean"]) == ((1, False) if found else (0, True)), done
+    assert all(one["mend"] for check in said["checks"] for one in check["findings"])
+    return found
+
+
+async def test_a_database_after_traffic_is_clean(cli):
+    done = cli.run("doctor")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("clean: every check holds\n")
+    for law in LAWS:
+        assert f"✓ ledger: {law.name}: {law.claim}" in done.stdout
+    assert findings(cli) == {}
+
+
+def test_every_law_has_a_breach_here():
+    assert BROKEN.keys() == {law.name for law in LAWS}
+
+
+@pytest.mark.parametrize(
+    ("law", "statement"),
+    [(law, statement) for law, statements in BROKEN.items() for statement in statements],
+    ids=[f"{law}-{n}" for law, statements in BROKEN.items() for n, _ in enumerate(statements)],
+)
+async def test_the_doctor_finds_a_broken_law_and_accuses_no_other(database, database_url, law, statement):
+    status = await database.execute(statement)
+    assert not status.endswith(" 0")  # the statement did break something
+
+    door = Database(database_url)
+    await door.open()
+    broken = [check.name async for check in examine(door, {}) if check.findings]
+    await door.close()
+
+    assert broken == [f"ledger: {law}"]
+
+
+async def test_a_breach_is_shown_with_the_account_the_sums_and_the_mend(cli, database):
+    await database.execute("UPDATE accounts SET balance = balance + 5")
+
+    done = cli.run("doctor")
+
+    assert done.returncode == 1
+    account_id = await database.fetchval("SELECT account_id FROM accounts")
+    assert f"account 0/{account_id}: balance 4.610000, but its ledger entries sum to -0.390000" in done.stdout
+    assert "→ accounts.balance was changed without an entry" in done.stdout
+    assert "1 found" in done.stdout
+
+
+async def test_values_that_would_not_reach_the_dialplan_as_they_are_are_named(cli, database):
+    await database.execute("INSERT INTO routes (name, dial_prefix, position) VALUES ('cheap', 'SIP/a&SIP/', 1)")
+    await database.execute("UPDATE directions SET name = 'Some, where'")
+
+    found = findings(cli)
+
+    assert found.keys() == {"dialplan values"}
+    assert {what.split(" reaches")[0] for what in found["dialplan values"]} == {
+        "dial_prefix of route cheap 'SIP/a&SIP/'",
+        "direction 'Some, where'",
+    }
+
+
+async def test_a_schema_of_another_version_is_named(cli, database):
+    await database.execute("UPDATE schema_version SET version = version + 1")
+
+    assert findings(cli).keys() == {"schema"}
+
+
+async def test_a_redis_that_is_not_there_is_named_and_the_rest_is_checked(cli):
+    found = findings(cli, redis_url=f"redis://127.0.0.1:{free_port()}/0")
+
+    assert found.keys() == {"redis"}
+
+
+async def test_the_shipped_dialplan_is_clean(cli):
+    assert findings(cli, "--dialplan", DIALPLAN) == {}
+
+
+@pytest.mark.parametrize(
+    ("taken", "left", "said"),
+    [
+        ("RATING_MAX_MS=0", "RATING_MAX_MS=", "RATING_MAX_MS is not 0 before callPrepare"),
+        ("L(${RATING_MAX_MS}", "g(${RATING_MAX_MS}", "Dial has no limit from the engine"),
+        ("/callFinish", "/callFinnish", "callFinish is never told"),
+        ("hangup_handler_push", "hangup_handler", "callFinish is not told from a hangup handler"),
+        ("/callPrepare", "/callPrpare", "callPrepare is never asked"),
+    ],
+)
+async def test_a_dialplan_that_could_let_a_call_run_on_is_named(cli, taken, left, said):
+    shipped = DIALPLAN.read_text()
+    assert taken in shipped
+    pasted = cli.directory / "extensions.conf"
+    pasted.write_text(shipped.replace(taken, left))
+
+    found = findings(cli, "--dialplan", pasted)
+
+    assert found.keys() == {"dialplan"}
+    assert [what.startswith(said) for what in found["dialplan"]] == [True]
+
+
+async def test_a_dialplan_file_that_is_not_there_is_an_error_in_one_line(cli):
+    assert "--dialplan nowhere.conf: No such file" in cli.run("doctor", "--dialplan", "nowhere.conf").stderr

@@ -1,0 +1,53 @@
+"""The one door to PostgreSQL: down is said at once, and whatever the probe meets, it goes on looking."""
+
+from __future__ import annotations
+
+import asyncpg
+import pytest
+
+from rating_engine.domain.errors import Unavailable
+from rating_engine.storage.postgres import pool
+from rating_engine.storage.postgres.pool import Database
+from tests.support.servers import free_port
+from tests.support.waiting import until
+
+
+async def test_a_server_that_is_not_there_is_said_and_not_waited_for():
+    database = Database(f"postgresql://nobody@127.0.0.1:{free_port()}/nothing")
+    await database.open()
+    assert database.down is not None
+    with pytest.raises(Unavailable):
+        await database.fetchval("SELECT 1")
+    await database.close()
+
+
+async def test_an_error_nobody_thought_of_does_not_end_the_probe(database_url, monkeypatch):
+    database = Database(database_url)
+    await database.open()
+    connect, tries = asyncpg.connect, []
+
+    async def failing_twice(*args, **options):
+        tries.append(1)
+        if len(tries) <= 2:
+            raise RuntimeError("nobody thought of this")
+        return await connect(*args, **options)
+
+    monkeypatch.setattr(pool.asyncpg, "connect", failing_twice)
+    database._mark_down(OSError("pulled"))
+
+    async def is_up() -> bool:
+        return database.down is None
+
+    await until(is_up)
+    assert len(tries) == 3
+    assert await database.fetchval("SELECT 1") == 1
+    await database.close()
+
+
+async def test_an_argument_that_cannot_be_encoded_is_not_the_servers_fault(database_url):
+    database = Database(database_url)
+    await database.open()
+    with pytest.raises(asyncpg.DataError):
+        await database.fetchval("SELECT $1::integer", "seven")
+    assert database.down is None
+    await database.close()
