@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
+from rating_engine.domain.checks import check_reference
 from rating_engine.domain.errors import InvalidRequest, NotFound, Overloaded
 from rating_engine.domain.tariff_card import ListedOption, Switched, SwitchOutcome, TariffSettings
-from rating_engine.services.parties.accounts import check_reference
 from rating_engine.services.tariffs.exchange import convert
 from rating_engine.services.tariffs.fields import MAX_INTEGER, moment_of
 from rating_engine.storage.postgres.pool import Database
