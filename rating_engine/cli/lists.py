@@ -24,7 +24,7 @@ async def listed(
 ) -> Page[T]:
     """`limit` items behind `after`, all of them where it is None. Errors: those of the list, InvalidRequest (limit)."""
     if limit is not None and limit < 1:
-        raise InvalidRequest("limit", "must be from 1 on")
+        raise InvalidRequest("limit", "must be 1 or more")
     items: list[T] = []
     while True:
         wanted = MAX_LIMIT if limit is None else min(limit - len(items), MAX_LIMIT)

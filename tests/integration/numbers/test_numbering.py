@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound
+from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound
 from rating_engine.rating.numbering import NumberingPlan, destination_of
 from rating_engine.services.numbers.numbering import Numbering
 from rating_engine.services.tariffs.options import Options
@@ -121,8 +121,9 @@ async def test_a_plan_is_given_to_an_account_and_goes_with_its_subscribers(datab
     assert after.version > before.version
     with pytest.raises(InvalidRequest, match=r"^plan: 'germany' is the plan of 1 of the accounts"):
         await Numbering(database).remove("germany")
-    with pytest.raises(InvalidRequest, match=r"^numbering_plan: 'nix' does not exist; see: rating-engine numbering"):
+    with pytest.raises(InvalidRequest, match=r"^numbering_plan: 'nix' does not exist$") as refused:
         await Accounts(database).change("1001", {"numbering_plan": "nix"})
+    assert refused.value.hint is Hint.SEE_NUMBERING_PLANS
     assert (await Accounts(database).change("1001", {"numbering_plan": "none"})).numbering_plan is None
     await Numbering(database).remove("germany")
     assert await Numbering(database).list() == {}
