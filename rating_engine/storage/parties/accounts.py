@@ -69,7 +69,7 @@ CHANGEABLE: Final = (
 )  # fmt: skip
 MAX_PREFIX_RULES: Final = 1_000  # gone through at every call of the account
 _POST: Final = """
-    SELECT post_entry(s.bucket, s.account_id, $2, $3, $4) FROM subscribers s WHERE s.login = $1
+    SELECT post_entry_v2(s.bucket, s.account_id, $2, $3, $4) FROM subscribers s WHERE s.login = $1
 """
 
 
@@ -98,7 +98,7 @@ async def create_account(tx: Transaction, new: NewAccount, *, buckets: int = 1) 
     except asyncpg.UniqueViolationError:
         raise _taken(new.login) from None
     if new.balance != 0:
-        await tx.fetchval("SELECT post_entry($1, $2, 'opening', $3, NULL)", bucket, account_id, new.balance)
+        await tx.fetchval("SELECT post_entry_v2($1, $2, 'opening', $3, NULL)", bucket, account_id, new.balance)
 
 
 async def change_account(
