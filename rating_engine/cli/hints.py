@@ -22,6 +22,7 @@ HINTS: Final[Mapping[Hint, str]] = {
     Hint.RUN_MIGRATE: "run: rating-engine migrate",
     Hint.SEE_TARIFFS: "see: rating-engine tariff list",
     Hint.SEE_DECKS: "see: rating-engine rates list",
+    Hint.SEE_ROUTES: "see: rating-engine routes list",
     Hint.SEE_VERSIONS: "see: rating-engine rates list --versions",
     Hint.SEE_PACKAGES: "see: rating-engine package list {tariff}",
     Hint.SEE_DIRECTION_GROUPS: "see: rating-engine direction-group list",

@@ -25,6 +25,7 @@ MAX_CURSOR: Final = 1_024  # characters; the longest names a list is ordered by 
 
 _NUMBERS: Final = 2**63  # no column has more; and no text of one has a NUL
 
+R = TypeVar("R")
 T = TypeVar("T")
 Ordered = str | int | datetime | Decimal  # what a list can be ordered by
 _Kind = type[str] | type[int] | type[datetime] | type[Decimal]
@@ -73,12 +74,14 @@ class Page(Generic[T]):
     next: str | None = None
 
 
-def page_of(found: Sequence[T], cursor: Cursor, position: Callable[[T], tuple[Ordered, ...]]) -> Page[T]:
-    """The page of items that were read by `cursor.rows`; `position`: what the list is ordered by."""
-    items = tuple(found[: cursor.limit])
-    if len(found) <= cursor.limit:
+def page_of(
+    rows: Sequence[R], cursor: Cursor, position: Callable[[R], tuple[Ordered, ...]], item: Callable[[R], T]
+) -> Page[T]:
+    """The page of what was read, `cursor.rows` of it at most. `position`: of a row, what the list is ordered by."""
+    items = tuple(item(row) for row in rows[: cursor.limit])
+    if len(rows) <= cursor.limit:
         return Page(items)
-    values = [value.isoformat() if isinstance(value, datetime) else value for value in position(items[-1])]
+    values = [value.isoformat() if isinstance(value, datetime) else value for value in position(rows[cursor.limit - 1])]
     return Page(items, urlsafe_b64encode(orjson.dumps(values, default=str)).decode("ascii"))
 
 

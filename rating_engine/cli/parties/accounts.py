@@ -20,8 +20,8 @@ from rating_engine.cli.common import (
 )
 from rating_engine.cli.lists import AfterOption, LimitOption, listed, say_next
 from rating_engine.domain.account import (
+    AccountChanges,
     AccountKind,
-    AccountSettings,
     AccountState,
     LedgerEntry,
     ListedAccount,
@@ -165,7 +165,7 @@ def set_(
     print_state(with_services(config, lambda services: services.accounts.change(login, settings, rules)), as_json=json)
 
 
-def account_settings(**given: str | None) -> AccountSettings:
+def account_settings(**given: str | None) -> AccountChanges:
     """What the options of `account set` mean; None: not given. Raises InvalidRequest."""
 
     def whole(field: str) -> Any:
@@ -174,7 +174,7 @@ def account_settings(**given: str | None) -> AccountSettings:
     def amount(field: str) -> Any:
         return words.unless_none(given.get(field), partial(words.amount, field=field))
 
-    return AccountSettings(
+    return AccountChanges(
         max_calls=whole("max_calls"),
         max_call_seconds=whole("max_call_seconds"),
         max_price=amount("max_price"),

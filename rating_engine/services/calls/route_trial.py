@@ -20,7 +20,7 @@ from rating_engine.services.calls.plan import ChargingPolicy, Planning, sent_cal
 from rating_engine.services.calls.price import Dialled, Pricing, minute_price
 from rating_engine.services.facts.memory import CallMemory
 from rating_engine.storage.postgres.pool import Database
-from rating_engine.storage.routes.routes import list_routes
+from rating_engine.storage.routes.routes import every_route
 from rating_engine.storage.tariffs.tariff_settings import unknown_tariff
 from rating_engine.storage.tariffs.tariffs import load_named_tariff
 
@@ -101,7 +101,7 @@ async def try_call(
         raise NotFound(f"no rate of the tariff {tariff} serves {dialled.destination}")
     considered = [
         await _consider(planning, listed, caller, dialled, at, found, call_seed)
-        for listed in await list_routes(database)
+        for listed in await every_route(database)
     ]
     sold = minute_price(price.rate)
     verdicts = explain(considered, sold, found, call_seed or "")
