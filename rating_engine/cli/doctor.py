@@ -29,6 +29,7 @@ from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.laws import dialplan_values, schema_is_current
 from rating_engine.storage.parties.offline import offline_accounts
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.secrets import NEW_SECRET, rate_cache_secret
 
 ASTERISK_DIALPLAN = Path("/etc/asterisk/extensions.conf")  # where Asterisk's packages keep it
 
@@ -76,12 +77,16 @@ def _probes(settings: Settings, database: Database, dialplan: Path | None) -> di
     async def redis() -> list[Finding]:
         if not settings.redis_url:
             return []
-        cache = RateCache(settings.redis_url)
+        cache = RateCache(settings.redis_url, lambda: rate_cache_secret(database))
         await cache.open()
         down = cache.down
         await cache.close()
         mend = "start it, or empty redis_url; rates are only slower without"
-        return [Finding(f"Redis: {down}", mend)] if down else []
+        findings = [Finding(f"Redis: {down}", mend)] if down else []
+        if await rate_cache_secret(database) is None:
+            problem = "engine_secrets has no rate_cache: what is kept in Redis cannot be sealed, so it is not used"
+            findings.append(Finding(problem, f"by psql: {NEW_SECRET}"))
+        return findings
 
     directory = spool_directory(settings.spool_dir, settings.database_url)
 

@@ -34,6 +34,7 @@ from rating_engine.storage.parties.accounts import account_state
 from rating_engine.storage.parties.offline import offline_accounts
 from rating_engine.storage.postgres.announcements import Announcements
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.secrets import rate_cache_secret
 from rating_engine.storage.spool.promises import Promises
 from rating_engine.storage.spool.spool import Spool
 from rating_engine.storage.spool.spool_survey import unusable
@@ -59,7 +60,7 @@ class Engine:
         self._listeners = listeners
         self.metrics = Metrics()
         self.database = _database(settings, self.metrics)
-        self.cache = _rate_cache(settings, self.metrics)
+        self.cache = _rate_cache(settings, self.database, self.metrics)
         self.ledger = _ledger(settings, self.database, self.metrics)
         self.memory = CallMemory(
             self.database,
@@ -272,12 +273,14 @@ def _ledger(settings: Settings, database: Database, metrics: Metrics) -> Ledger:
     )
 
 
-def _rate_cache(settings: Settings, metrics: Metrics) -> RateCache | None:
+def _rate_cache(settings: Settings, database: Database, metrics: Metrics) -> RateCache | None:
     if not settings.redis_url:
         return None
     return RateCache(
         settings.redis_url,
+        lambda: rate_cache_secret(database),
         timeout_seconds=settings.redis_timeout_ms / 1000,
         ttl_seconds=settings.rate_cache_ttl_seconds,
         on_state=metrics.redis_state,
+        on_forged=metrics.redis_value_refused,
     )
