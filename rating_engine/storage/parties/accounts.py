@@ -76,7 +76,9 @@ async def create_account(database: Database, new: NewAccount, *, buckets: int = 
         except asyncpg.UniqueViolationError:
             raise AlreadyExists(f"login {new.login!r} is taken") from None
         if new.balance != 0:
-            await connection.fetchval("SELECT post_entry_v2($1, $2, 'opening', $3, NULL)", bucket, account_id, new.balance)
+            await connection.fetchval(
+                "SELECT post_entry_v2($1, $2, 'opening', $3, NULL)", bucket, account_id, new.balance
+            )
 
 
 async def change_account(
