@@ -514,7 +514,7 @@ CREATE INDEX audit_log_by_subject ON audit_log (subject, audit_id);
 -- ==== functions and types: run whole at every migrate ====
 --
 -- What holds no data. Everything below may be run again on a live database, while engines of this release and of the one
--- before it call it: functions and triggers are replaced in place, types are made where they are not there. A money
+-- before it call it: functions and triggers are replaced in place, and migrate passes over a type that is there. A money
 -- function and a type are named by their shape: whoever changes the arguments of one, or a field of the other, gives it
 -- the next number and leaves the old one to the engines that still ask it.
 
@@ -801,11 +801,9 @@ $$;
 
 -- What a call used of packages takes the place of what it held, or had used by an earlier account of its end. There is
 -- room: settle_v2() saw to it.
-DO $$ BEGIN IF to_regtype('package_settlement_v2') IS NULL THEN
-    CREATE TYPE package_settlement_v2 AS (
-        account_id bigint, subscriber_id bigint, held package_use[], used_before package_use[], used package_use[]
-    );
-END IF; END $$;
+CREATE TYPE package_settlement_v2 AS (
+    account_id bigint, subscriber_id bigint, held package_use[], used_before package_use[], used package_use[]
+);
 CREATE OR REPLACE FUNCTION use_packages(p_bucket smallint, p_call package_settlement_v2) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM free_packages(p_bucket, p_call.subscriber_id, p_call.held);
@@ -837,28 +835,24 @@ END $$;
 ---------------------------------------------------------------------------------------------------------------
 -- reserve_v2: (nothing) -> reserved
 
-DO $$ BEGIN IF to_regtype('reserve_request_v2') IS NULL THEN
-    CREATE TYPE reserve_request_v2 AS (
-        call_key text, account_id bigint, subscriber_id bigint, subscriber_version integer,
-        tariffs bigint[], tariff_versions integer[],  -- every tariff it was planned from, and as of which version
-        minimum numeric,            -- decline below this: what the shortest charged call costs
-        maximum numeric,            -- hold at most this: what the longest allowed call, or its first slice, costs
-        price_per_minute numeric, quota boolean, cap_seconds integer, lifetime_seconds integer,
-        exchange text, attempt smallint, callerid text, destination text, direction text, prefix text,
-        tariff_id bigint, deck_id bigint, rate text, route_name text, route_prefix text,
-        prepared_at timestamptz,    -- the instant whose prices it was planned by
-        routing_number text, carrier_rate text, carrier_currency text, carrier_exchange numeric,
-        packages package_use[],     -- to be held, exactly
-        route_id bigint,            -- to be counted in route_load; NULL: the route has no limit
-        claim bigint                -- any number that tells this request from a repetition of it
-    );
-END IF; END $$;
-DO $$ BEGIN IF to_regtype('reserve_answer_v2') IS NULL THEN
-    CREATE TYPE reserve_answer_v2 AS (
-        outcome text,               -- reserved, or why not: the values of ReserveOutcome
-        granted numeric
-    );
-END IF; END $$;
+CREATE TYPE reserve_request_v2 AS (
+    call_key text, account_id bigint, subscriber_id bigint, subscriber_version integer,
+    tariffs bigint[], tariff_versions integer[],  -- every tariff it was planned from, and as of which version
+    minimum numeric,            -- decline below this: what the shortest charged call costs
+    maximum numeric,            -- hold at most this: what the longest allowed call, or its first slice, costs
+    price_per_minute numeric, quota boolean, cap_seconds integer, lifetime_seconds integer,
+    exchange text, attempt smallint, callerid text, destination text, direction text, prefix text,
+    tariff_id bigint, deck_id bigint, rate text, route_name text, route_prefix text,
+    prepared_at timestamptz,    -- the instant whose prices it was planned by
+    routing_number text, carrier_rate text, carrier_currency text, carrier_exchange numeric,
+    packages package_use[],     -- to be held, exactly
+    route_id bigint,            -- to be counted in route_load; NULL: the route has no limit
+    claim bigint                -- any number that tells this request from a repetition of it
+);
+CREATE TYPE reserve_answer_v2 AS (
+    outcome text,               -- reserved, or why not: the values of ReserveOutcome
+    granted numeric
+);
 
 -- One account may prepare a call whose key another one is finishing, unprepared: no row lock keeps them apart, and the
 -- key would be open and ended for ever. So who makes a call locks its key, before accounts and in one order.
@@ -1037,20 +1031,16 @@ END $$;
 -- extend_v2: reserved -> extended. Raises what a call in quota mode may cost, as far as there is money; or gives back
 -- what it holds beyond `maximum`, for the other calls of its account
 
-DO $$ BEGIN IF to_regtype('extend_request_v2') IS NULL THEN
-    CREATE TYPE extend_request_v2 AS (
-        call_key text, account_id bigint,
-        maximum numeric,            -- what the call may cost to the end of its next slice
-        give_back boolean,          -- lower to maximum; the exchange has been told before
-        lifetime_seconds integer, answered_at timestamptz
-    );
-END IF; END $$;
-DO $$ BEGIN IF to_regtype('extend_answer_v2') IS NULL THEN
-    CREATE TYPE extend_answer_v2 AS (
-        outcome text,               -- extended (granted may be as it was: no money), unknown (ended, or never was), inactive
-        granted numeric
-    );
-END IF; END $$;
+CREATE TYPE extend_request_v2 AS (
+    call_key text, account_id bigint,
+    maximum numeric,            -- what the call may cost to the end of its next slice
+    give_back boolean,          -- lower to maximum; the exchange has been told before
+    lifetime_seconds integer, answered_at timestamptz
+);
+CREATE TYPE extend_answer_v2 AS (
+    outcome text,               -- extended (granted may be as it was: no money), unknown (ended, or never was), inactive
+    granted numeric
+);
 
 CREATE OR REPLACE FUNCTION extend_v2(p_bucket smallint, p_requests extend_request_v2[]) RETURNS extend_answer_v2[]
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
@@ -1104,34 +1094,28 @@ END $$;
 -- expired, reconciled or abandoned -> settled | voided (a finish that comes late knows better: the difference is posted);
 -- (nothing) -> settled | voided (a finish whose prepare never reached us: charged all the same, and marked)
 
-DO $$ BEGIN IF to_regtype('settle_request_v2') IS NULL THEN
-    CREATE TYPE settle_request_v2 AS (
-        call_key text, account_id bigint, seconds integer, billed_seconds integer, cost numeric, disposition text,
-        cause smallint, source text,
-        ended_at timestamptz,       -- NULL: now
-        -- What the CDR says when there is no reservation to take it from; rate NULL: then there is nothing to settle
-        subscriber_id bigint, exchange text, attempt smallint, callerid text, destination text, direction text, prefix text,
-        tariff_id bigint, deck_id bigint, rate text, route_name text,
-        routing_number text, carrier_rate text, carrier_currency text, carrier_exchange numeric,
-        carrier_cost numeric, margin numeric,  -- of this end, NULL: not known
-        covered_seconds integer,    -- billed ones that packages paid
-        packages package_use[],     -- exactly what it used of them; empty: covered_seconds, out of what the reservation holds
-        claim bigint,               -- source abandoned: of the request whose reservation it is
-        rerate_id bigint            -- of the CDR whose rate it is charged by; NULL: it was not corrected, or is not there
-    );
-END IF; END $$;
-DO $$ BEGIN IF to_regtype('settle_answer_v2') IS NULL THEN
-    CREATE TYPE settle_answer_v2 AS (
-        outcome text,               -- settled, repeated, conflict, still_open, unknown, package_taken (ask for less of it)
-        overrun numeric             -- what was charged beyond what was held for this call
-    );
-END IF; END $$;
+CREATE TYPE settle_request_v2 AS (
+    call_key text, account_id bigint, seconds integer, billed_seconds integer, cost numeric, disposition text,
+    cause smallint, source text,
+    ended_at timestamptz,       -- NULL: now
+    -- What the CDR says when there is no reservation to take it from; rate NULL: then there is nothing to settle
+    subscriber_id bigint, exchange text, attempt smallint, callerid text, destination text, direction text, prefix text,
+    tariff_id bigint, deck_id bigint, rate text, route_name text,
+    routing_number text, carrier_rate text, carrier_currency text, carrier_exchange numeric,
+    carrier_cost numeric, margin numeric,  -- of this end, NULL: not known
+    covered_seconds integer,    -- billed ones that packages paid
+    packages package_use[],     -- exactly what it used of them; empty: covered_seconds, out of what the reservation holds
+    claim bigint,               -- source abandoned: of the request whose reservation it is
+    rerate_id bigint            -- of the CDR whose rate it is charged by; NULL: it was not corrected, or is not there
+);
+CREATE TYPE settle_answer_v2 AS (
+    outcome text,               -- settled, repeated, conflict, still_open, unknown, package_taken (ask for less of it)
+    overrun numeric             -- what was charged beyond what was held for this call
+);
 
 -- What requests ask of packages by name, beyond what their calls hold or have used before. Nothing for a call of another
 -- account, under whose lock its packages are.
-DO $$ BEGIN IF to_regtype('package_demand_v2') IS NULL THEN
-    CREATE TYPE package_demand_v2 AS (ord bigint, account_id bigint, subscriber_id bigint, more package_use[]);
-END IF; END $$;
+CREATE TYPE package_demand_v2 AS (ord bigint, account_id bigint, subscriber_id bigint, more package_use[]);
 CREATE OR REPLACE FUNCTION demands_of(p_bucket smallint, p_requests settle_request_v2[]) RETURNS SETOF package_demand_v2
 LANGUAGE sql STABLE AS $$
     SELECT r.ord, r.account_id, COALESCE(old.subscriber_id, cdr.subscriber_id, r.subscriber_id),
@@ -1361,12 +1345,10 @@ $$;
 -- post_entry_v2: every change of a balance that is not a call. A reference is an idempotency key: the same one with the
 -- same amount is posted once, with another amount it is a conflict.
 
-DO $$ BEGIN IF to_regtype('post_entry_answer_v2') IS NULL THEN
-    CREATE TYPE post_entry_answer_v2 AS (
-        outcome text,               -- posted, repeated, conflict, unknown
-        balance numeric
-    );
-END IF; END $$;
+CREATE TYPE post_entry_answer_v2 AS (
+    outcome text,               -- posted, repeated, conflict, unknown
+    balance numeric
+);
 
 CREATE OR REPLACE FUNCTION post_entry_v2(
     p_bucket smallint, p_account_id bigint, p_kind ledger_entry_kind, p_amount numeric, p_reference text
@@ -1397,15 +1379,13 @@ END $$;
 -- The price was worked out from `p_tariff_version` (stale: look again), in the account's currency. Limits of what may
 -- be spent a day or month are for calls; a fee doesn't count there.
 
-DO $$ BEGIN IF to_regtype('switch_answer_v2') IS NULL THEN
-    CREATE TYPE switch_answer_v2 AS (
-        outcome text,               -- switched, unchanged (has it already), repeated, conflict (the reference was used for
-                                    -- something else), stale, wrong_kind (an option as tariff, or the other way round),
-                                    -- begins_past, ends_past (of an option), too_many (options), insufficient_funds,
-                                    -- unknown
-        balance numeric
-    );
-END IF; END $$;
+CREATE TYPE switch_answer_v2 AS (
+    outcome text,               -- switched, unchanged (has it already), repeated, conflict (the reference was used for
+                                -- something else), stale, wrong_kind (an option as tariff, or the other way round),
+                                -- begins_past, ends_past (of an option), too_many (options), insufficient_funds,
+                                -- unknown
+    balance numeric
+);
 
 CREATE OR REPLACE FUNCTION switch_tariff_v2(
     p_bucket smallint, p_account_id bigint, p_subscriber_id bigint, p_tariff_id bigint, p_tariff_version integer,
@@ -1480,13 +1460,11 @@ END $$;
 -- this re-rating and call. What calls held and what limits count as spent is not touched: these calls are of the past.
 -- A batch names a call key at most once. Locks as in settle_v2().
 
-DO $$ BEGIN IF to_regtype('correction_answer_v2') IS NULL THEN
-    CREATE TYPE correction_answer_v2 AS (
-        outcome text,               -- corrected, repeated (before), changed (its CDR is not as it was read: left alone),
-                                    -- unpriced, closed (the re-rating is not open), unknown
-        amount numeric              -- what the account got; below zero what it paid
-    );
-END IF; END $$;
+CREATE TYPE correction_answer_v2 AS (
+    outcome text,               -- corrected, repeated (before), changed (its CDR is not as it was read: left alone),
+                                -- unpriced, closed (the re-rating is not open), unknown
+    amount numeric              -- what the account got; below zero what it paid
+);
 
 CREATE OR REPLACE FUNCTION correct_calls_v2(p_bucket smallint, p_rerate_id bigint, p_call_keys text[]) RETURNS correction_answer_v2[]
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
