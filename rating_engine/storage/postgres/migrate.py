@@ -27,6 +27,7 @@ from rating_engine.storage.postgres.schema_state import (
     fingerprint,
     read_state,
 )
+from rating_engine.storage.postgres.type_shapes import is_there
 
 CONNECT_SECONDS: Final = 10.0  # a person waits, for a server that may be busy starting
 MIGRATION_LOCK: Final = 0x52415445  # "RATE": the advisory lock under which one machine at a time migrates
@@ -200,12 +201,18 @@ class _Migration:
 
     async def _run_functions(self, version: int) -> int:
         """Run part two, and what engines of the last release need beside it; the oldest version that is served."""
-        await self._connection.execute(self._release.functions)
+        await self._repeat(self._release.functions)
         kept = self._release.kept.get(self.state.keeps) if self.state.keeps < version else None
         if kept is None:
             return version
-        await self._connection.execute(kept)
+        await self._repeat(kept)
         return self.state.keeps
+
+    async def _repeat(self, sql: str) -> None:
+        """Run what may be run over itself; types that are there stay the very same."""
+        for statement in statements(sql):
+            if not await is_there(self._connection, statement):
+                await self._connection.execute(statement)
 
     async def _drop_previous(self) -> None:
         if (sql := self._release.dropped.get(self.state.keeps)) is not None:

@@ -13,6 +13,7 @@ from rating_engine.storage.postgres import migrate as migrating
 from rating_engine.storage.postgres.migrate import MigrationFailed, SchemaTooNew, migrate
 from rating_engine.storage.postgres.release import MARK, Mode, Release, Step
 from rating_engine.storage.postgres.schema_state import SchemaUnreadable, read_state
+from rating_engine.storage.postgres.type_shapes import TypeChangedShape
 from tests.support.waiting import until
 
 FUNCTIONS = "CREATE OR REPLACE FUNCTION answer() RETURNS integer LANGUAGE sql AS $$ SELECT {} $$;"
@@ -123,6 +124,21 @@ async def test_functions_changed_by_hand_are_found_and_put_right(empty_database_
 
     assert await first.fetchval("SELECT answer()") == 1
     assert (await read_state(first, FIRST)).problem(FIRST) is None
+
+
+async def test_a_type_that_is_there_stays_the_very_same_and_another_shape_is_refused(empty_database_url, first):
+    def with_type(fields: str, number: int) -> Release:
+        return replace(FIRST, schema=f"{TABLES}\n{MARK}\nCREATE TYPE request AS ({fields});{FUNCTIONS.format(number)}")
+
+    await migrate(empty_database_url, release=with_type("id integer, cost numeric(20, 6)", 2))
+    made = await first.fetchval("SELECT 'request'::regtype::oid")
+    await migrate(empty_database_url, release=with_type("id integer, cost numeric(20, 6)", 3))
+    assert await first.fetchval("SELECT 'request'::regtype::oid") == made
+
+    with pytest.raises(TypeChangedShape, match="type request is there in another shape"):
+        await migrate(empty_database_url, release=with_type("id integer, cost numeric(20, 8)", 4))
+
+    assert await first.fetchval("SELECT answer()") == 3
 
 
 async def test_functions_of_somebody_else_are_no_business_of_ours(empty_database_url, first):

@@ -1,4 +1,5 @@
 -- mode: transaction
+-- with functions
 -- New tables, which nobody waits for. Engines of version 1 never ask them.
 
 CREATE TABLE engine_secrets (
