@@ -165,8 +165,8 @@ async def test_the_load_is_that_of_routes_with_a_limit_and_of_the_second_that_ru
     assert await loads(database) == [RouteLoad("good", 3, None, 2, 0), RouteLoad("bad", None, 2, 0, 0)]
 
 
-async def test_a_meter_goes_on_after_a_turn_that_failed(database, database_url):
-    meter = QualityMeter(lambda: Database(database_url, pool_size=1), window_seconds=WINDOW, interval_seconds=0.01)
+async def test_a_meter_goes_on_after_a_turn_that_failed(database):
+    meter = QualityMeter(database, window_seconds=WINDOW, interval_seconds=0.01)
     await database.fetch("ALTER TABLE route_quality RENAME TO away")
     measuring = asyncio.create_task(meter.run())
     try:
