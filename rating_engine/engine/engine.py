@@ -109,15 +109,7 @@ class Engine:
         self.fastagi: FastAgiServer | None = None
         self.http: HttpServer | None = None
         self._expiry = self._make_expiry()
-        keeper = ClockKeeper(self.clock, lambda: server_time(self.calls_door), on_skew=self.metrics.clock_skew)
-        self._background = [
-            Periodic("clock", CLOCK_SECONDS, keeper.turn),
-            Periodic("expiry", settings.expiry_interval_seconds, self._expire),
-            Periodic("undo", UNDO_SECONDS, self.charging.undo_abandoned),
-            Periodic("gauges", GAUGE_SECONDS, self._measure),
-            Periodic("offline", REFRESH_SECONDS, self.offline.refresh),
-            Periodic("spool", SPOOL_SECONDS, lambda: self.finish_spool.turn(self.charging.replay_finish)),
-        ]
+        self._background = self._make_background()
         self._lag: asyncio.Task[None] | None = None
 
     @property
@@ -234,6 +226,18 @@ class Engine:
         """After the spool: an end that is known is charged before its call's money is freed."""
         if not self.finish_spool.is_behind:
             await self._expiry.turn()
+
+    def _make_background(self) -> list[Periodic]:
+        settings = self._settings
+        keeper = ClockKeeper(self.clock, lambda: server_time(self.calls_door), on_skew=self.metrics.clock_skew)
+        return [
+            Periodic("clock", CLOCK_SECONDS, keeper.turn),
+            Periodic("expiry", settings.expiry_interval_seconds, self._expire),
+            Periodic("undo", UNDO_SECONDS, self.charging.undo_abandoned),
+            Periodic("gauges", GAUGE_SECONDS, self._measure),
+            Periodic("offline", REFRESH_SECONDS, self.offline.refresh),
+            Periodic("spool", SPOOL_SECONDS, lambda: self.finish_spool.turn(self.charging.replay_finish)),
+        ]
 
     def _make_expiry(self) -> Expiry:
         settings = self._settings

@@ -109,14 +109,16 @@ async def world(database_url: str, clock: VirtualTime, tmp_path: Path) -> AsyncI
     mode = {"reservation_mode": "quota", "quota_seconds": SLICE, "max_reserve_seconds": 600}
     engine = Engine(Settings.model_validate({"fastagi_port": 0, "http_port": 0, **given, **mode}))
     engine.charging._is_watched = lambda exchange: True
-    await engine.office.open()  # the rest is not started: nothing is under way while time is moved on
+    for door in (engine.calls_door, engine.office):
+        await door.open()  # the rest is not started: nothing is under way while time is moved on
     await publish_deck(engine.office, rates={"49": CENT_A_SECOND, "48": MINUTES})
     observer = Observer()
     quota = QuotaCalls(engine.lasting, observer=observer, warning_seconds=5)
     yield World(engine, ScriptedExchange(), quota, clock, observer, database_url)
     await quota.close()
     assert await ledger_balanced(engine.office) == []
-    await engine.office.close()
+    for door in (engine.calls_door, engine.office):
+        await door.close()
 
 
 async def test_a_call_holds_a_slice_and_is_lengthened_before_it_ends(world):
