@@ -73,15 +73,7 @@ class Metrics:
         self._overruns = self._counter("rating_overruns_total", "Calls that cost more than was reserved for them")
         self._open = self._gauge("rating_open_reservations", "Calls reserved and not finished", "livemostrecent")
         self._connections = self._gauge("rating_fastagi_connections", "FastAGI connections open", "livesum")
-        up = self._gauge("rating_database_up", "1 if PostgreSQL answers (worst worker)", "livemin", ["door"])
-        used = self._gauge("rating_database_connections_used", "Connections in use when looked at", "livesum", ["door"])
-        busy = self._counter("rating_database_busy_total", "Requests no connection was free for in time", ["door"])
-        late = self._counter("rating_database_late_total", "Statements not answered in time", ["door"])
-        self._database_up, self._database_used = _by_door(up), _by_door(used)
-        self._database_busy, self._database_late = _by_door(busy), _by_door(late)
-        self._clock_skew = self._gauge(
-            "rating_clock_skew_seconds", "This machine's clock minus the database's", "livemostrecent"
-        )
+        self._make_database_metrics()
         self._redis_up = self._gauge("rating_redis_up", "1 if Redis answers (worst worker)", "livemin")
         reconciled = self._counter("rating_reconciled_total", "Calls ended without a finish", ["decision"])
         self._reconciled = {decision.value: reconciled.labels(decision.value) for decision in Decision}
@@ -115,6 +107,17 @@ class Metrics:
             self._exposed = self.registry
             ProcessCollector(registry=self.registry)
             GCCollector(registry=self.registry)
+
+    def _make_database_metrics(self) -> None:
+        up = self._gauge("rating_database_up", "1 if PostgreSQL answers (worst worker)", "livemin", ["door"])
+        used = self._gauge("rating_database_connections_used", "Connections in use when looked at", "livesum", ["door"])
+        busy = self._counter("rating_database_busy_total", "Requests no connection was free for in time", ["door"])
+        late = self._counter("rating_database_late_total", "Statements not answered in time", ["door"])
+        self._database_up, self._database_used = _by_door(up), _by_door(used)
+        self._database_busy, self._database_late = _by_door(busy), _by_door(late)
+        self._clock_skew = self._gauge(
+            "rating_clock_skew_seconds", "This machine's clock minus the database's", "livemostrecent"
+        )
 
     def prepared(self, outcome: str, reason: str, seconds: float) -> None:
         """Count a callPrepare; `reason` is a DeclineReason, empty when it was allowed."""
