@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rating_engine.cli.common import EXIT_FAILED, ConfigOption, JsonOption, err, out, print_json, say, with_database
-from rating_engine.cli.tariff_words import yes_no
+from rating_engine.cli.tariffs.tariff_words import yes_no
 from rating_engine.domain.tariff_card import ListedOption, Switched, SwitchOutcome
 from rating_engine.rating.money import format_amount
 from rating_engine.services.tariffs.options import Options

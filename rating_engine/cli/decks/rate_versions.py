@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, open_database, out, print_json, run
-from rating_engine.cli.deck_files import FromOption, ZoneOption, local_time
-from rating_engine.cli.rate_words import rate_words
+from rating_engine.cli.decks.deck_files import FromOption, ZoneOption, local_time
+from rating_engine.cli.decks.rate_words import rate_words
 from rating_engine.rating.matching import EVER_SINCE, FOR_EVER, CandidateRate
 from rating_engine.services.decks.export import export_deck
 from rating_engine.services.decks.versions import VersionMatch, roll_back

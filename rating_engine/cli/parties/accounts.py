@@ -1,18 +1,37 @@
-"""`rating-engine account`: create, show, top up, and the statement."""
+"""`rating-engine account`: create, show, list, set, block, top up, and the statement."""
 
 from __future__ import annotations
 
-from decimal import Decimal
+from functools import partial
 from typing import Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 from rich.table import Column, Table
 
-from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, open_database, out, print_json, run
-from rating_engine.domain.account import AccountState, LedgerEntry
+from rating_engine.cli import words
+from rating_engine.cli.common import (
+    ConfigOption,
+    JsonOption,
+    out,
+    print_json,
+    reported_errors,
+    say,
+    with_services,
+)
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, say_next
+from rating_engine.domain.account import (
+    AccountKind,
+    AccountSettings,
+    AccountState,
+    LedgerEntry,
+    ListedAccount,
+    NewAccount,
+    NewSubscriber,
+    PartyStatus,
+)
+from rating_engine.domain.change import LEAVE
+from rating_engine.domain.page import DEFAULT_LIMIT
 from rating_engine.rating.money import format_amount
-from rating_engine.services.parties.accounts import STATEMENT_LINES, Accounts
 
 accounts_app = typer.Typer(no_args_is_help=True, help="Accounts and their money.")
 
@@ -48,33 +67,52 @@ def create(
     config: ConfigOption = None,
 ) -> None:
     """Create an account with one subscriber."""
-
-    async def work() -> AccountState:
-        settings = load_settings(config)
-        async with open_database(settings) as database:
-            return await Accounts(database, buckets=settings.ledger_buckets).create(
-                login,
-                tariff,
-                currency=currency,
-                balance=balance,
-                overdraft=overdraft,
-                postpaid=postpaid,
-                max_calls=max_calls,
-                callerid=callerid,
-            )
-
-    _print_state(run(work()), as_json=json)
+    with reported_errors():
+        new = NewAccount(
+            login=login,
+            tariff=tariff,
+            currency=currency,
+            balance=words.amount(balance, "balance"),
+            overdraft=LEAVE if overdraft is None else words.amount(overdraft, "overdraft"),
+            kind=AccountKind.POSTPAID if postpaid else AccountKind.PREPAID,
+            max_calls=max_calls,
+            callerid=callerid,
+        )
+    print_state(with_services(config, lambda services: services.accounts.create(new)), as_json=json)
 
 
 @accounts_app.command(epilog="Example: rating-engine account show 1001 --json")
 def show(login: Login, json: JsonOption = False, config: ConfigOption = None) -> None:
     """Balance, what open calls hold, and limits."""
+    print_state(with_services(config, lambda services: services.accounts.show(login)), as_json=json)
 
-    async def work() -> AccountState:
-        async with open_database(load_settings(config)) as database:
-            return await Accounts(database).show(login)
 
-    _print_state(run(work()), as_json=json)
+@accounts_app.command("list", epilog="Example: rating-engine account list --limit 100")
+def list_(
+    limit: LimitOption = None, after: AfterOption = None, json: JsonOption = False, config: ConfigOption = None
+) -> None:
+    """Every account by its first login, the oldest first."""
+    page = with_services(config, lambda services: listed(services.accounts.page, limit, after))
+    if json:
+        print_json({"accounts": [_listed_json(account) for account in page.items], "next": page.next})
+        return
+    right = [Column(name, justify="right") for name in ("logins", "balance", "reserved", "credit", "open calls", "of")]
+    table = Table("login", right[0], "kind", "status", "", *right[1:])
+    for account in page.items:
+        table.add_row(
+            account.login,
+            f"{account.logins:,}",
+            account.kind,
+            account.status,
+            account.currency,
+            format_amount(account.balance),
+            format_amount(account.reserved),
+            "unlimited" if account.overdraft is None else format_amount(account.overdraft),
+            str(account.open_calls),
+            "no limit" if account.max_calls is None else str(account.max_calls),
+        )
+    out.print(table)
+    say_next(page)
 
 
 @accounts_app.command(
@@ -113,28 +151,54 @@ def set_(
     config: ConfigOption = None,
 ) -> None:
     """Set limits; `none` takes one away. They hold from the next call on, and in slices for calls that run."""
-    given = {
-        "max_calls": max_calls,
-        "max_call_seconds": max_call_seconds,
-        "max_price": max_price,
-        "daily_limit": daily_limit,
-        "monthly_limit": monthly_limit,
-        "time_zone": time_zone,
-        "overdraft": overdraft,
-        "quota": quota,
-        "status": status,
-        "default_allowed": default_allowed,
-        "numbering_plan": numbering_plan,
+    with reported_errors():
+        settings = account_settings(
+            max_calls=max_calls, max_call_seconds=max_call_seconds, max_price=max_price, daily_limit=daily_limit,
+            monthly_limit=monthly_limit, time_zone=time_zone, overdraft=overdraft, quota=quota, status=status,
+            default_allowed=default_allowed, numbering_plan=numbering_plan,
+        )  # fmt: skip
+    rules: dict[str, bool | None] = {
+        **dict.fromkeys(allow or (), True),
+        **dict.fromkeys(block or (), False),
+        **dict.fromkeys(forget or ()),
     }
+    print_state(with_services(config, lambda services: services.accounts.change(login, settings, rules)), as_json=json)
 
-    async def work() -> AccountState:
-        changes = {field: text for field, text in given.items() if text is not None}
-        async with open_database(load_settings(config)) as database:
-            return await Accounts(database).change(
-                login, changes, allow=allow or (), block=block or (), forget=forget or ()
-            )
 
-    _print_state(run(work()), as_json=json)
+def account_settings(**given: str | None) -> AccountSettings:
+    """What the options of `account set` mean; None: not given. Raises InvalidRequest."""
+
+    def whole(field: str) -> Any:
+        return words.unless_none(given.get(field), partial(words.whole, field=field))
+
+    def amount(field: str) -> Any:
+        return words.unless_none(given.get(field), partial(words.amount, field=field))
+
+    return AccountSettings(
+        max_calls=whole("max_calls"),
+        max_call_seconds=whole("max_call_seconds"),
+        max_price=amount("max_price"),
+        daily_limit=amount("daily_limit"),
+        monthly_limit=amount("monthly_limit"),
+        default_allowed=words.if_given(given.get("default_allowed"), partial(words.yes_or_no, field="default_allowed")),
+        quota=words.unless_none(given.get("quota"), partial(words.yes_or_no, field="quota")),
+        time_zone=words.if_given(given.get("time_zone"), str),
+        overdraft=amount("overdraft"),
+        status=words.if_given(given.get("status"), partial(words.choice, PartyStatus, field="status")),
+        numbering_plan=words.unless_none(given.get("numbering_plan"), str),
+    )
+
+
+@accounts_app.command(epilog="Example: rating-engine account block 1001")
+def block(login: Login, json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Let no login of this login's account start calls; those that run go on."""
+    print_state(with_services(config, lambda services: services.accounts.block(login)), as_json=json)
+
+
+@accounts_app.command(epilog="Example: rating-engine account unblock 1001")
+def unblock(login: Login, json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Let the account's logins call again, but for those that are blocked by themselves."""
+    print_state(with_services(config, lambda services: services.accounts.unblock(login)), as_json=json)
 
 
 @accounts_app.command(
@@ -153,14 +217,9 @@ def add_subscriber(
     config: ConfigOption = None,
 ) -> None:
     """One more login that calls on an account: a family, an office."""
-
-    async def work() -> AccountState:
-        async with open_database(load_settings(config)) as database:
-            return await Accounts(database).add_subscriber(
-                login, account_of, tariff=tariff, callerid=callerid, max_calls=max_calls, max_seconds=max_seconds
-            )
-
-    _print_state(run(work()), as_json=json)
+    with reported_errors():
+        new = NewSubscriber(login, account_of, tariff, callerid, max_calls, max_seconds)
+    print_state(with_services(config, lambda services: services.accounts.add_subscriber(new)), as_json=json)
 
 
 @accounts_app.command(epilog="Example: rating-engine account topup 1001 25.00 --reference invoice-4711")
@@ -174,35 +233,29 @@ def topup(
     config: ConfigOption = None,
 ) -> None:
     """Add money to an account."""
-
-    async def work() -> tuple[Decimal, bool]:
-        async with open_database(load_settings(config)) as database:
-            return await Accounts(database).top_up(login, amount, reference=reference)
-
-    balance, posted = run(work())
+    with reported_errors():
+        value = words.amount(amount, "amount")
+    done = with_services(config, lambda services: services.accounts.top_up(login, value, reference=reference))
+    balance = format_amount(done.balance)
     if json:
-        print_json({"login": login, "balance": format_amount(balance), "posted": posted})
+        print_json({"login": login, "balance": balance, "posted": done.posted})
     else:
-        said = "topped up" if posted else f"reference {reference!r} was posted before, nothing added"
-        out.print(f"{said}; balance {format_amount(balance)}", highlight=False)
+        told = "topped up" if done.posted else f"reference {reference!r} was posted before, nothing added"
+        say(f"{told}; balance {balance}")
 
 
 @accounts_app.command(epilog="Example: rating-engine account statement 1001 --limit 200")
 def statement(
     login: Login,
-    limit: Annotated[int, typer.Option(help="Newest entries shown.")] = STATEMENT_LINES,
+    limit: Annotated[int, typer.Option(help="Newest entries shown.")] = DEFAULT_LIMIT,
+    after: AfterOption = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Every change of the balance, newest first, with the balance after it."""
-
-    async def work() -> list[LedgerEntry]:
-        async with open_database(load_settings(config)) as database:
-            return await Accounts(database).statement(login, limit)
-
-    entries = run(work())
+    page = with_services(config, lambda services: listed(partial(services.accounts.statement, login), limit, after))
     if json:
-        print_json({"login": login, "entries": [_entry_json(entry) for entry in entries]})
+        print_json({"login": login, "entries": [_entry_json(entry) for entry in page.items], "next": page.next})
         return
     table = Table(
         Column("when", no_wrap=True),
@@ -214,18 +267,20 @@ def statement(
     )
     for column in (2, 3):
         table.columns[column].justify = "right"
-    for entry in entries:
+    for entry in page.items:
         table.add_row(
             entry.created_at.strftime("%Y-%m-%d %H:%M:%SZ"),
             entry.kind,
             format_amount(entry.amount),
             format_amount(entry.balance_after),
-            escape(entry.call_key or entry.subject or entry.reference or ""),
+            entry.call_key or entry.subject or entry.reference or "",
         )
     out.print(table)
+    say_next(page)
 
 
-def _print_state(state: AccountState, *, as_json: bool) -> None:
+def print_state(state: AccountState, *, as_json: bool) -> None:
+    """An account as one of its logins has it."""
     fields = _state_json(state)
     if as_json:
         print_json(fields)
@@ -252,7 +307,7 @@ def _state_json(state: AccountState) -> dict[str, Any]:
         "reserved": format_amount(state.reserved),
         "available": None if state.available is None else format_amount(state.available),
         "overdraft": None if state.overdraft is None else format_amount(state.overdraft),
-        "postpaid": state.kind == "postpaid",
+        "postpaid": state.kind is AccountKind.POSTPAID,
         "max_calls": state.max_calls,
         "open_calls": state.open_calls,
         "max_call_seconds": state.max_call_seconds,
@@ -267,6 +322,24 @@ def _state_json(state: AccountState) -> dict[str, Any]:
         "numbering_plan": state.numbering_plan,
         "callerid": state.callerid,
         "status": state.status.value,
+        "subscriber_status": state.subscriber_status.value,
+    }
+
+
+def _listed_json(account: ListedAccount) -> dict[str, Any]:
+    """Amounts are text; overdraft is null where credit is unlimited."""
+    return {
+        "account": f"{account.bucket}/{account.account_id}",
+        "login": account.login,
+        "logins": account.logins,
+        "currency": account.currency,
+        "balance": format_amount(account.balance),
+        "reserved": format_amount(account.reserved),
+        "overdraft": None if account.overdraft is None else format_amount(account.overdraft),
+        "postpaid": account.kind is AccountKind.POSTPAID,
+        "status": account.status.value,
+        "open_calls": account.open_calls,
+        "max_calls": account.max_calls,
     }
 
 

@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from rating_engine.cli.calls.rerate import DEFAULT_SHOWN, PROBLEMS, ShownOption, work_bar
 from rating_engine.cli.common import (
     EXIT_INCOMPLETE,
     CommandError,
@@ -22,13 +23,12 @@ from rating_engine.cli.common import (
     reported_errors,
     run,
 )
-from rating_engine.cli.deck_files import (
+from rating_engine.cli.decks.deck_files import (
     PriceUnitOption,
     ProfileOption,
     SheetOption,
     chosen_profile,
 )
-from rating_engine.cli.rerate import DEFAULT_SHOWN, PROBLEMS, ShownOption, work_bar
 from rating_engine.rating.money import format_amount
 from rating_engine.services.cdrs.simulation import (
     Earned,

@@ -19,8 +19,8 @@ from rating_engine.cli.common import (
     reported_errors,
     run,
 )
-from rating_engine.cli.deck_files import SheetOption
-from rating_engine.cli.rate_versions import print_versions
+from rating_engine.cli.decks.deck_files import SheetOption
+from rating_engine.cli.decks.rate_versions import print_versions
 from rating_engine.services.decks.file.profile import propose_profile
 from rating_engine.storage.decks.rate_decks import TariffLine, list_tariffs
 

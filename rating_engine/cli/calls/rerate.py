@@ -22,7 +22,7 @@ from rating_engine.cli.common import (
     print_json,
     run,
 )
-from rating_engine.cli.deck_files import local_time
+from rating_engine.cli.decks.deck_files import local_time
 from rating_engine.domain.rerate import ListedItem, Rerate, RerateState, RerateSums, Sum
 from rating_engine.rating.money import format_amount
 from rating_engine.services.cdrs.rerating import PostingProgress, ReadingProgress, RerateRequest, begin, post, read

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, say, with_database
-from rating_engine.cli.tariff_words import counted, minutes_words, package_json, print_packages, times
+from rating_engine.cli.tariffs.tariff_words import counted, minutes_words, package_json, print_packages, times
 from rating_engine.domain.tariff_card import PackageUsage
 from rating_engine.services.tariffs.packages import Packages
 

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, open_database, out, print_json, run
-from rating_engine.cli.rate_words import rate_words
+from rating_engine.cli.decks.rate_words import rate_words
 from rating_engine.rating.charge import Line, LineKind
 from rating_engine.rating.money import format_amount
 from rating_engine.services.calls.quote import Quote, quote

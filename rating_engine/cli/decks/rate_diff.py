@@ -19,7 +19,7 @@ from rating_engine.cli.common import (
     print_json,
     run,
 )
-from rating_engine.cli.deck_files import (
+from rating_engine.cli.decks.deck_files import (
     BaseOption,
     DeltaOption,
     FromOption,
@@ -31,7 +31,7 @@ from rating_engine.cli.deck_files import (
     local_time,
     progress_bar,
 )
-from rating_engine.cli.rate_versions import TariffArgument
+from rating_engine.cli.decks.rate_versions import TariffArgument
 from rating_engine.rating.money import format_amount
 from rating_engine.services.decks.importing import DeckFileOptions, compare_file
 from rating_engine.services.decks.versions import DeckDifference, Kind, compare_versions

@@ -10,8 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, say, with_database
-from rating_engine.cli.tariff_words import print_windows, windows_json
-from rating_engine.cli.tariffs import Name
+from rating_engine.cli.tariffs.tariff_words import print_windows, windows_json
+from rating_engine.cli.tariffs.tariffs import Name
 from rating_engine.rating.schedule import Window
 from rating_engine.services.tariffs.bands import Bands
 

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, say, with_database
-from rating_engine.cli.tariff_words import (
+from rating_engine.cli.tariffs.tariff_words import (
     card_json,
     print_card,
     print_settings,

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, open_database, out, print_json, run
-from rating_engine.cli.routes import share_words
+from rating_engine.cli.routes.routes import share_words
 from rating_engine.rating.lcr import Refusal
 from rating_engine.rating.money import AMOUNT_DECIMALS, format_amount, quantise_fraction
 from rating_engine.rating.number import normalise_callerid

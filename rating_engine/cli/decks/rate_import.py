@@ -20,7 +20,7 @@ from rating_engine.cli.common import (
     print_json,
     run,
 )
-from rating_engine.cli.deck_files import (
+from rating_engine.cli.decks.deck_files import (
     BaseOption,
     DeltaOption,
     FromOption,
