@@ -36,6 +36,8 @@ from rating_engine.storage.parties.accounts import account_state
 from rating_engine.storage.parties.offline import offline_accounts
 from rating_engine.storage.postgres.announcements import Announcements
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.postgres.schema_watch import LOOK_SECONDS as SCHEMA_SECONDS
+from rating_engine.storage.postgres.schema_watch import SchemaWatch
 from rating_engine.storage.postgres.server_time import server_time
 from rating_engine.storage.spool.promises import Promises
 from rating_engine.storage.spool.spool import Spool
@@ -93,6 +95,7 @@ class Engine:
             observer=self.metrics,
         )
         self.watch = WatchSetup(settings, self.calls_door, self.office, self.lasting, self.metrics)
+        self.schema = SchemaWatch(self.office, is_up=lambda: self.office.down is None)
         self.charging = Charging(
             ledger=self.ledger,
             sources=self.memory.sources,
@@ -205,6 +208,7 @@ class Engine:
         """What calls need, and what is wrong with it (None: nothing). Redis is not needed: without, only slower."""
         return {
             "postgresql": self.calls_door.down,
+            "schema": self.schema.problem,
             "announcements": None if self.announcements.listening else "not listening yet",
             "clock": self.clock.problem,
         }
@@ -235,6 +239,7 @@ class Engine:
             Periodic("expiry", settings.expiry_interval_seconds, self._expire),
             Periodic("undo", UNDO_SECONDS, self.charging.undo_abandoned),
             Periodic("gauges", GAUGE_SECONDS, self._measure),
+            Periodic("schema", SCHEMA_SECONDS, self.schema.turn),
             Periodic("offline", REFRESH_SECONDS, self.offline.refresh),
             Periodic("spool", SPOOL_SECONDS, lambda: self.finish_spool.turn(self.charging.replay_finish)),
         ]

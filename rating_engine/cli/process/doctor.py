@@ -26,9 +26,10 @@ from rating_engine.settings.model import Settings
 from rating_engine.settings.spool_directory import spool_directory
 from rating_engine.storage.calls.exchange_watch import unwatched_exchanges
 from rating_engine.storage.decks.rate_cache import RateCache
-from rating_engine.storage.laws import dialplan_values, schema_is_current
+from rating_engine.storage.laws import dialplan_values
 from rating_engine.storage.parties.offline import offline_accounts
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.postgres.schema_state import problem_of
 
 ASTERISK_DIALPLAN = Path("/etc/asterisk/extensions.conf")  # where Asterisk's packages keep it
 
@@ -70,8 +71,8 @@ def doctor(
 
 def _probes(settings: Settings, database: Database, dialplan: Path | None) -> dict[str, tuple[str, Probe]]:
     async def schema() -> list[Finding]:
-        problem = await schema_is_current(database)
-        return [Finding(problem, "run: rating-engine migrate")] if problem else []
+        problem = await problem_of(database)
+        return [Finding(problem.what, problem.mend)] if problem else []
 
     async def redis() -> list[Finding]:
         if not settings.redis_url:

@@ -94,7 +94,7 @@ async def _ask(engine: SimulatedEngine, question: Ask) -> Answer:
             return _extended(await engine.lasting.give_back(call, talked_seconds=talked, keep_seconds=keep))
         case Notice(key, answered_at):
             seen = Sighting(0, call_key(key), answered_at, engine.now())
-            return ("noted",) if await note_seen(engine.office, [seen]) else ("ended",)
+            return ("noted",) if await note_seen(engine.database, [seen]) else ("ended",)
         case Reconcile(key, answered_at, ended_at):
             call = await _open_call(engine, key)
             if call is not None:
@@ -146,7 +146,7 @@ def _finished(outcome: FinishOutcome) -> Answer:
 
 async def _top_up(engine: SimulatedEngine, account: str, amount: Decimal, reference: str) -> Answer:
     try:
-        posting = await post_entry(engine.office, account, "topup", amount, reference)
+        posting = await post_entry(engine.database, account, "topup", amount, reference)
     except AlreadyExists:
         return ("conflict",)
     return ("posted",) if posting.posted else ("repeated",)
@@ -154,7 +154,7 @@ async def _top_up(engine: SimulatedEngine, account: str, amount: Decimal, refere
 
 async def _open_call(engine: SimulatedEngine, key: str) -> OpenReservation | None:
     wanted = call_key(key)
-    found = await open_calls_of_channels(engine.office, wanted.exchange, [wanted.uniqueid], buckets=1)
+    found = await open_calls_of_channels(engine.database, wanted.exchange, [wanted.uniqueid], buckets=1)
     return next((call for call in found if call.call_key == wanted), None)
 
 
