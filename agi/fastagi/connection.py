@@ -76,12 +76,12 @@ class Connection(asyncio.Protocol):
         "_host",
         "_logged",
         "_loop",
-        "_lost",
         "_parser",
         "_replies",
         "_script",
         "_state",
         "_transport",
+        "lost",
         "peer",
         "task",
     )
@@ -94,8 +94,8 @@ class Connection(asyncio.Protocol):
         self._state = State.OVER
         self._transport: asyncio.Transport | None = None
         self._script: Script | None = None
-        self._lost = False
         self._logged = False
+        self.lost = False  # the transport is gone
         self.peer = ""
         self.task: asyncio.Task[None] | None = None  # the running script; named for the script
 
@@ -133,7 +133,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is gone, by us or by the peer."""
-        self._lost = True
+        self.lost = True
         if self._state is State.READING:
             self._end(Abnormal.CLOSED_EARLY, bytes=self._parser.received)
         elif self._state is State.WORKING:  # and stays so until the script has ended, for which nobody waits now
@@ -170,25 +170,28 @@ class Connection(asyncio.Protocol):
         self._script = find_script(request.script)
         self._enter(State.WORKING)
         self.task = self._loop.create_task(self._work(request, self._script), name=self._script.name)
-        self.task.add_done_callback(self._work_ended)
 
     async def _work(self, request: AgiRequest, script: Script) -> None:
-        answer = await self._answer(request, script)
-        if self._state is State.WORKING and not self._gone():
-            self._write(answer.variables)
-        else:
-            await self._undelivered(script, answer)
-
-    def _work_ended(self, task: asyncio.Task[None]) -> None:
-        self.task = None
-        if not task.cancelled() and (error := task.exception()) is not None:
+        try:
+            answer = await self._answer(request, script)
+            if self._state is State.WORKING and not self._gone():
+                self._write(answer.variables)
+            else:
+                await self._undelivered(script, answer)
+        except Exception as error:
             self._fault("fastagi_internal", error)
             self.abort()
-        if self._lost:
+        finally:
+            self.work_ended()
+
+    def work_ended(self) -> None:
+        """The script has ended, or was cut before it began; harmless to say twice."""
+        self.task = None
+        if self.lost:
             self._host.release(self)
 
     def _gone(self) -> bool:
-        return self._lost or self._transport is None or self._transport.is_closing()
+        return self.lost or self._transport is None or self._transport.is_closing()
 
     async def _answer(self, request: AgiRequest, script: Script) -> Answer:
         """What to set, whatever the script does; a fault is one log line here and a stable reason for Asterisk."""

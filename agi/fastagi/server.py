@@ -121,6 +121,11 @@ class FastAgiServer:
         """Connections open now, those whose script outlives its client included."""
         return len(self._open)
 
+    @property
+    def unattended(self) -> int:
+        """Connections whose client has left while its script still runs."""
+        return sum(connection.lost for connection in self._open)
+
     async def drain(self, seconds: float) -> int:
         """Stop accepting, let open connections finish for so many seconds, cut the rest; how many were cut.
 
@@ -172,6 +177,9 @@ class FastAgiServer:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
+        for connection in cut:
+            if connection.task is not None and connection.task.done():
+                connection.work_ended()  # of one that was cancelled before its first step, nothing ran
         _log.warning("fastagi_cut", connections=len(cut), scripts=dict(scripts))
         return len(cut)
 
