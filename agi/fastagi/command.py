@@ -63,7 +63,9 @@ def render_mset(variables: Mapping[str, str]) -> bytes:
         only_brackets = _is_plain(together, _PLAIN_OR_BRACKETS)
         values = tuple(
             [
-                value if only_brackets and "[" not in value and "]" not in value else clean_value(value, MAX_COMMAND_BYTES)
+                value
+                if only_brackets and "[" not in value and "]" not in value
+                else clean_value(value, MAX_COMMAND_BYTES)
                 for value in values
             ]
         )

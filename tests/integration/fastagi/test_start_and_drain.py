@@ -30,7 +30,7 @@ async def test_drain_finishes_what_runs_and_cuts_nothing(start: Start) -> None:
     bench.service.go_on.set()
     assert (await call)["RATING_STATUS"] == "ALLOWED"
     assert await drain == 0
-    assert bench.log == []
+    assert "fastagi_cut" not in {line["event"] for line in bench.log}
 
 
 async def no_longer_taken(port: int) -> None:
