@@ -20,6 +20,15 @@ CREATE TYPE ledger_entry_kind AS ENUM ('opening', 'topup', 'charge', 'correction
 -- How a call ended for its money. An expired call may still become settled or voided by a late finish.
 CREATE TYPE cdr_state         AS ENUM ('settled', 'voided', 'expired');
 
+-- What engines share and nobody else may know: 32 random bytes each. `rate_cache` seals the answers that they keep in
+-- Redis. One that is changed counts at once, and what the old one sealed counts as not there.
+CREATE TABLE engine_secrets (
+    name    text PRIMARY KEY,
+    secret  bytea NOT NULL CHECK (length(secret) = 32)
+);
+INSERT INTO engine_secrets VALUES ('rate_cache', sha256(
+    uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())));
+
 ---------------------------------------------------------------------------------------------------------------
 -- Reference tables: tariffs, rate decks, directions, routes, subscribers
 
@@ -620,6 +629,7 @@ CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_prefixes FOR E
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_windows FOR EACH STATEMENT EXECUTE FUNCTION announce();
 -- By row: a measurement that changes none announces nothing.
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_quality FOR EACH ROW EXECUTE FUNCTION announce();
+CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON engine_secrets FOR EACH STATEMENT EXECUTE FUNCTION announce();
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON exchange_rates FOR EACH STATEMENT EXECUTE FUNCTION announce();
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON numbering_plans FOR EACH STATEMENT EXECUTE FUNCTION announce();
 CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON numbering_rewrites FOR EACH STATEMENT EXECUTE FUNCTION announce();
