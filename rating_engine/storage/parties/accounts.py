@@ -37,7 +37,7 @@ CHANGEABLE: Final = frozenset(
 )  # fmt: skip
 MAX_PREFIX_RULES: Final = 1_000  # gone through at every call of the account
 _POST: Final = """
-    SELECT post_entry(s.bucket, s.account_id, $2, $3, $4) FROM subscribers s WHERE s.login = $1
+    SELECT post_entry_v2(s.bucket, s.account_id, $2, $3, $4) FROM subscribers s WHERE s.login = $1
 """
 
 
@@ -76,7 +76,9 @@ async def create_account(database: Database, new: NewAccount, *, buckets: int = 
         except asyncpg.UniqueViolationError:
             raise AlreadyExists(f"login {new.login!r} is taken") from None
         if new.balance != 0:
-            await connection.fetchval("SELECT post_entry($1, $2, 'opening', $3, NULL)", bucket, account_id, new.balance)
+            await connection.fetchval(
+                "SELECT post_entry_v2($1, $2, 'opening', $3, NULL)", bucket, account_id, new.balance
+            )
 
 
 async def change_account(

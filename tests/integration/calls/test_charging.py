@@ -434,7 +434,7 @@ async def test_money_that_was_topped_up_counts_for_the_next_call(engine):
     await add_account(engine.database, "1002")
     assert await reason_of(engine, prepare("1", login="1002")) is DeclineReason.INSUFFICIENT_FUNDS
     await engine.database.fetch(
-        "SELECT post_entry(bucket, account_id, 'topup', 2, NULL) FROM subscribers WHERE login = '1002'"
+        "SELECT post_entry_v2(bucket, account_id, 'topup', 2, NULL) FROM subscribers WHERE login = '1002'"
     )
 
     outcome = await engine.charging.prepare_call(prepare("2", login="1002"))

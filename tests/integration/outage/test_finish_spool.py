@@ -177,7 +177,7 @@ async def test_a_finish_that_waited_longer_than_its_reservation_is_charged_late(
     await outage.end()
     async with outage.database() as database:
         await database.fetch("UPDATE reservations SET expires_at = now()")
-        assert await database.fetchval("SELECT expire(0::smallint, 10)") == 1
+        assert await database.fetchval("SELECT expire_v2(0::smallint, 10)") == 1
     async with outage.engine() as engine:
         await outage.all_charged(engine)
 

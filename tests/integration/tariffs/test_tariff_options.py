@@ -118,7 +118,7 @@ async def test_only_money_that_no_call_holds_pays_for_a_change(database, balance
 
 async def test_a_debtor_may_change_to_what_costs_nothing(database):
     await add_account(database, "1002", balance="1")
-    await database.fetchval("SELECT post_entry(0::smallint, 2, 'correction', -3, NULL)")
+    await database.fetchval("SELECT post_entry_v2(0::smallint, 2, 'correction', -3, NULL)")
     await Tariffs(database).set("gold", {"switch_price": "0"})
 
     assert (await Options(database).switch_tariff("1002", "gold")).outcome is SwitchOutcome.SWITCHED

@@ -99,7 +99,7 @@ class World:
         return (await self.engine.charging.balance(login)).available
 
     async def top_up(self, amount: str) -> None:
-        query = "SELECT post_entry(0::smallint, account_id, 'topup', $1, NULL) FROM accounts"
+        query = "SELECT post_entry_v2(0::smallint, account_id, 'topup', $1, NULL) FROM accounts"
         await self.engine.database.fetch(query, Decimal(amount))
 
 
