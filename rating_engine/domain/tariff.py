@@ -48,10 +48,13 @@ class PublishedDeck:
 
     def edits_of(self, destination: str) -> tuple[RateEdit, ...]:
         """Single rates changed since the deck was published whose prefix `destination` begins with."""
-        if not self.edits:  # nearly every deck
-            return ()
-        ends = range(1, len(destination) + 1)
-        return tuple(edit for end in ends for edit in self.edits.get(destination[:end], ()))
+        return edits_of(self.edits, destination) if self.edits else ()
+
+
+def edits_of(by_prefix: Mapping[str, tuple[RateEdit, ...]], destination: str) -> tuple[RateEdit, ...]:
+    """Those whose prefix `destination` begins with."""
+    ends = range(1, len(destination) + 1)
+    return tuple(edit for end in ends for edit in by_prefix.get(destination[:end], ()))
 
 
 class BandMode(StrEnum):

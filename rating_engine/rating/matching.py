@@ -61,10 +61,18 @@ class RateEdit:
         return self.row.effective_from <= at < self.row.effective_to
 
 
+def below_removed(edits: Iterable[RateEdit], at: datetime) -> list[str]:
+    """Numbers whose rows a call at `at` may have to choose from as well, where rates of its number were removed.
+
+    The rows of a number reach down to the first that counts for every call: it may be the one that is removed.
+    """
+    return [edit.row.prefix[:-1] for edit in edits if edit.removed and edit.counts(at) and len(edit.row.prefix) > 1]
+
+
 def edited(candidates: Iterable[CandidateRate], edits: Iterable[RateEdit], at: datetime) -> tuple[CandidateRate, ...]:
     """What calls at `at` have to choose from, where some rates of the deck were edited.
 
-    Where a rate was removed, the candidates have to reach down to prefixes shorter than it.
+    `candidates`: the deck's rows for the number, and for those of `below_removed`.
     """
     counting = [edit for edit in edits if edit.counts(at)]
     replaced = {_key(edit.row) for edit in counting}

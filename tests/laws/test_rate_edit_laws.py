@@ -1,5 +1,5 @@
-"""Laws of edited rates: a call is priced as by a deck in which the edits of its instant stand in the place of the rows of
-their keys; and a deck read whole with its edits prices every call so."""
+"""Laws of edited rates: a call is priced as by a deck in which the edits of its instant stand in the place of the rows
+of their keys; and a deck read whole with its edits prices every call so."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ Laws:
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -22,7 +22,7 @@ from typing import Final
 
 from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.tariff import Direction, PublishedDeck, RateMatch, Tariff
-from rating_engine.rating.matching import CandidateRate, RateEdit, choose, edited
+from rating_engine.rating.matching import CandidateRate, RateEdit, below_removed, choose, edited
 from rating_engine.services.facts.regions import RegionMemory, region, regions_of, significant
 from rating_engine.services.facts.single_flight import SingleFlight
 from rating_engine.storage.decks import rate_decks as store
@@ -247,20 +247,15 @@ class RateDecks:
         self,
         deck: PublishedDeck,
         destination: str,
-        edits: Iterable[RateEdit],
+        edits: Sequence[RateEdit],
         at: datetime,
         candidates: Callable[[PublishedDeck, str], Awaitable[tuple[CandidateRate, ...]]] | None = None,
     ) -> tuple[CandidateRate, ...]:
-        """The rows to choose from where some were edited.
-
-        An answer reaches down to the first row that counts for every call. Where that one was removed, what comes below
-        it is asked for as well.
-        """
+        """The rows to choose from where some were edited."""
         ask = candidates or self._candidates
-        rows = set(await ask(deck, destination))
-        for edit in edits:
-            if edit.removed and edit.counts(at) and len(edit.row.prefix) > 1:
-                rows.update(await ask(deck, edit.row.prefix[:-1]))
+        rows: set[CandidateRate] = set()
+        for number in (destination, *below_removed(edits, at)):
+            rows.update(await ask(deck, number))
         return edited(rows, edits, at)
 
     async def _look_up(self, deck: PublishedDeck, number: str) -> tuple[_Answer, Level]:

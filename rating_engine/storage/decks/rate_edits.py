@@ -7,13 +7,16 @@ a call that was planned without it is planned again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final
 
+import asyncpg
+
 from rating_engine.domain.rate_edit import EditedRate, RateKey
-from rating_engine.rating.matching import FOR_EVER
+from rating_engine.rating.matching import FOR_EVER, RateEdit
 from rating_engine.storage.decks.deck_columns import KEY, ROW, TERMS, listed, same
 from rating_engine.storage.decks.deck_staging import count_of
 from rating_engine.storage.decks.rate_decks import RATE_COLUMNS, candidate_from_row
@@ -51,13 +54,14 @@ _PUT: Final = f"""
     VALUES ($1, $2, {", ".join(f"${number}" for number in range(3, 3 + len(ROW)))})"""  # noqa: S608  # constants
 _ADD_DIRECTION: Final = "INSERT INTO directions (code, name) VALUES ($1, $1) ON CONFLICT (code) DO NOTHING"
 _TOUCH: Final = "UPDATE tariffs SET name = name WHERE tariff_id = $1"  # its trigger counts the version
+_OF_DECK: Final = f"SELECT removed, {listed(RATE_COLUMNS)} FROM rate_edits WHERE deck_id = $1"  # noqa: S608
 _LIST: Final = f"""
     SELECT removed, {listed(RATE_COLUMNS)} FROM rate_edits
     WHERE deck_id = $1 AND ({listed(KEY)}, effective_from) > ($2, $3, $4, $5)
     ORDER BY {listed(KEY)}, effective_from LIMIT $6"""  # noqa: S608  # made of constants
 
-# The rows of a deck with its edits: a row counts in what the edits of its key leave of its time.
-_WHOLE: Final = f"""
+# The rows of deck $2 with its edits into $1: a row counts in what the edits of its key leave of its time.
+_COPY_WHOLE: Final = f"""
     INSERT INTO rates (deck_id, {listed(ROW)})
     SELECT $1::bigint, {listed(KEY, "base")}, lower(piece.span), upper(piece.span), {listed(TERMS, "base")}
     FROM rates AS base
@@ -129,9 +133,20 @@ async def list_edits(database: Questions, deck_id: int, *, after: EditedRate | N
     return [_edit_from_row(deck_id, row) for row in await database.fetch(_LIST, deck_id, *start, limit)]
 
 
-async def has_edits(database: Questions, deck_id: int) -> bool:
-    """Whether any rate of a deck was changed since it was published."""
-    return bool(await database.fetchval("SELECT EXISTS (SELECT 1 FROM rate_edits WHERE deck_id = $1)", deck_id))
+async def load_edits(database: Questions, deck_id: int) -> Mapping[str, tuple[RateEdit, ...]]:
+    """The edits of a deck as look-ups go by them, by prefix."""
+    return edits_by_prefix(deck_id, await database.fetch(_OF_DECK, deck_id))
+
+
+def edits_by_prefix(
+    deck_id: int, rows: Iterable[asyncpg.Record | Mapping[str, Any]]
+) -> Mapping[str, tuple[RateEdit, ...]]:
+    """Rows of `rate_edits` as look-ups go by them."""
+    edits: dict[str, tuple[RateEdit, ...]] = {}
+    for row in rows:
+        edit = RateEdit(candidate_from_row(deck_id, row), row["removed"])
+        edits[edit.row.prefix] = (*edits.get(edit.row.prefix, ()), edit)
+    return MappingProxyType(edits)
 
 
 async def whole_deck(connection: Connection, deck_id: int) -> int:
@@ -140,10 +155,10 @@ async def whole_deck(connection: Connection, deck_id: int) -> int:
     The scratch deck is of this transaction, for which the tariff is locked or which ends with a rollback; who commits
     removes it (`drop_scratch`), or publishes it.
     """
-    if not await has_edits(connection, deck_id):
+    if not await connection.fetchval("SELECT EXISTS (SELECT 1 FROM rate_edits WHERE deck_id = $1)", deck_id):
         return deck_id
     scratch: int = await connection.fetchval(_SCRATCH, deck_id)
-    await connection.execute(_WHOLE, scratch, deck_id)
+    await connection.execute(_COPY_WHOLE, scratch, deck_id)
     return scratch
 
 
@@ -168,7 +183,7 @@ async def publish_empty(tx: Transaction, tariff_id: int) -> int:
 async def publish_whole(tx: Transaction, deck_id: int) -> None:
     """Put a deck with its edits into the timeline as a new version that is in force at once."""
     scratch: int = await tx.fetchval(_SCRATCH, deck_id)
-    stored = count_of(await tx.execute(_WHOLE, scratch, deck_id))
+    stored = count_of(await tx.execute(_COPY_WHOLE, scratch, deck_id))
     await tx.execute(
         """UPDATE rate_decks SET state = 'published', rate_count = $2, published_at = clock_timestamp(),
                   effective_from = clock_timestamp(),

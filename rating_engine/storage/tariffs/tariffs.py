@@ -18,7 +18,8 @@ from rating_engine.domain.tariff import BandMode, Package, PackageKind, Period, 
 from rating_engine.rating.matching import FOR_EVER, RateEdit
 from rating_engine.rating.rate import DurationRounding, IncrementMode
 from rating_engine.rating.schedule import Schedule, Window
-from rating_engine.storage.decks.rate_decks import RATE_COLUMNS, candidate_from_row
+from rating_engine.storage.decks.rate_decks import RATE_COLUMNS
+from rating_engine.storage.decks.rate_edits import edits_by_prefix
 from rating_engine.storage.postgres.pool import Questions
 
 # An engine's clock may be behind the database's: so much earlier a deck that was replaced still prices calls.
@@ -26,12 +27,11 @@ CLOCKS_APART: Final = timedelta(hours=1)
 
 NO_EDITS: Final[Mapping[str, tuple[RateEdit, ...]]] = MappingProxyType({})
 AMOUNTS: Final = ("price_1", "price_n", "connect_fee", "postcall_surcharge", "minimum_charge")
-# Of the decks of a timeline the single rates that may still price a call; as text, since JSON's numbers are not exact.
+# Single rates of a deck that were edited, those of the past too, since the past is priced as well. Amounts as text: the
+# numbers of JSON are not exact.
 EDITS: Final = f"""
     SELECT removed, {", ".join(f"{name}::text" if name in AMOUNTS else name for name in RATE_COLUMNS)}
-    FROM rate_edits r
-    WHERE r.deck_id = deck.deck_id
-      AND r.effective_to > COALESCE($2, now() - interval '{CLOCKS_APART.total_seconds()} seconds')"""  # noqa: S608
+    FROM rate_edits r WHERE r.deck_id = deck.deck_id"""  # noqa: S608  # made of constants
 
 # Lists come as JSON, so that one row is one tariff. Decks: the one in force at
 # $2 (NULL: now by the database's clock, less CLOCKS_APART), and all that come after it.
@@ -141,15 +141,12 @@ def _deck(values: dict[str, Any]) -> PublishedDeck:
 
 
 def _edits(deck_id: int, rows: list[dict[str, Any]]) -> Mapping[str, tuple[RateEdit, ...]]:
-    edits: dict[str, tuple[RateEdit, ...]] = {}
     for row in rows:
         for name in AMOUNTS:
             row[name] = Decimal(row[name])
         for name in ("effective_from", "effective_to"):
             row[name] = _instant(row[name])
-        edit = RateEdit(candidate_from_row(deck_id, row), row["removed"])
-        edits[edit.row.prefix] = (*edits.get(edit.row.prefix, ()), edit)
-    return MappingProxyType(edits)
+    return edits_by_prefix(deck_id, rows)
 
 
 def _instant(text: str) -> datetime:

@@ -176,7 +176,8 @@ async def test_what_is_said_is_true_for_as_long_as_it_was_said(world):
 
 def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + seconds)
-    monkeypatch.setattr("rating_engine.services.watch.watched_exchanges.time", clock)
+    for module in ("watch.watched_exchanges", "calls.unwatched"):
+        monkeypatch.setattr(f"rating_engine.services.{module}.time", clock)
 
 
 async def test_a_copy_of_it_runs_out_by_itself(monkeypatch):
