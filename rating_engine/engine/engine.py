@@ -39,6 +39,7 @@ from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.schema_watch import LOOK_SECONDS as SCHEMA_SECONDS
 from rating_engine.storage.postgres.schema_watch import SchemaWatch
 from rating_engine.storage.postgres.server_time import server_time
+from rating_engine.storage.secrets import rate_cache_secret
 from rating_engine.storage.spool.promises import Promises
 from rating_engine.storage.spool.spool import Spool
 from rating_engine.storage.spool.spool_survey import unusable
@@ -70,7 +71,7 @@ class Engine:
         self.calls_door = calls_door(settings, self.metrics)
         self.office = office_door(settings, self.metrics)
         self.clock = clock or Clock()
-        self.cache = _rate_cache(settings, self.metrics)
+        self.cache = _rate_cache(settings, self.calls_door, self.metrics)
         self.ledger = _ledger(settings, self.calls_door, self.metrics)
         self.memory = CallMemory(
             self.calls_door,
@@ -291,12 +292,14 @@ def _ledger(settings: Settings, database: Database, metrics: Metrics) -> Ledger:
     )
 
 
-def _rate_cache(settings: Settings, metrics: Metrics) -> RateCache | None:
+def _rate_cache(settings: Settings, database: Database, metrics: Metrics) -> RateCache | None:
     if not settings.redis_url:
         return None
     return RateCache(
         settings.redis_url,
+        lambda: rate_cache_secret(database),
         timeout_seconds=settings.redis_timeout_ms / 1000,
         ttl_seconds=settings.rate_cache_ttl_seconds,
         on_state=metrics.redis_state,
+        on_forged=metrics.redis_value_refused,
     )

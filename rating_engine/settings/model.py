@@ -390,6 +390,10 @@ class Settings(BaseModel):
     def _check_redis_url(cls, value: str) -> str:
         if value and urlsplit(value).scheme not in REDIS_SCHEMES:
             raise ValueError("must be a URL that begins with redis://, rediss:// or unix://, or empty")
+        try:
+            _ = urlsplit(value).port
+        except ValueError:  # Python's own words repeat what it took for the port: a part of a password with a / in it
+            raise ValueError("has a port that is no number; a / or # in the password is written %2F or %23") from None
         return value
 
     @field_validator("fastagi_allowed_networks")

@@ -74,7 +74,7 @@ class Metrics:
         self._open = self._gauge("rating_open_reservations", "Calls reserved and not finished", "livemostrecent")
         self._connections = self._gauge("rating_fastagi_connections", "FastAGI connections open", "livesum")
         self._make_database_metrics()
-        self._redis_up = self._gauge("rating_redis_up", "1 if Redis answers (worst worker)", "livemin")
+        self._make_redis_metrics()
         reconciled = self._counter("rating_reconciled_total", "Calls ended without a finish", ["decision"])
         self._reconciled = {decision.value: reconciled.labels(decision.value) for decision in Decision}
         self._leading = self._gauge("rating_watch_leader", "1 in the process that leads", "livesum")
@@ -107,6 +107,12 @@ class Metrics:
             self._exposed = self.registry
             ProcessCollector(registry=self.registry)
             GCCollector(registry=self.registry)
+
+    def _make_redis_metrics(self) -> None:
+        self._redis_up = self._gauge("rating_redis_up", "1 if Redis answers (worst worker)", "livemin")
+        self._redis_refused = self._counter(
+            "rating_redis_values_refused_total", "Values in Redis that no engine of this database wrote; never used"
+        )
 
     def _make_database_metrics(self) -> None:
         up = self._gauge("rating_database_up", "1 if PostgreSQL answers (worst worker)", "livemin", ["door"])
@@ -211,6 +217,10 @@ class Metrics:
     def redis_state(self, up: bool) -> None:
         """Say whether Redis answers."""
         self._redis_up.set(up)
+
+    def redis_value_refused(self) -> None:
+        """Count a value in Redis that no engine of this database wrote."""
+        self._redis_refused.inc()
 
     def offline_allowed(self) -> None:
         """Count a call that was allowed without the database."""

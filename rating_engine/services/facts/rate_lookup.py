@@ -26,7 +26,8 @@ from rating_engine.rating.matching import CandidateRate, RateEdit, below_removed
 from rating_engine.services.facts.regions import RegionMemory, region, regions_of, significant
 from rating_engine.services.facts.single_flight import SingleFlight
 from rating_engine.storage.decks import rate_decks as store
-from rating_engine.storage.decks.rate_cache import CachedAnswer, RateCache
+from rating_engine.storage.decks.cached_answer import CachedAnswer
+from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.tariffs.tariffs import load_tariff
 
