@@ -15,6 +15,7 @@ from rating_engine.domain.change import LEAVE, Leave
 from rating_engine.domain.checks import MAX_INTEGER, check_name, check_whole, check_zone
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.lcr import ANY_CALLERID, INTERNATIONAL_CALLERID, NATIONAL_CALLERID
+from rating_engine.rating.matching import RateEdit
 from rating_engine.rating.rate import DurationRounding, IncrementMode, Rate
 from rating_engine.rating.schedule import ALWAYS, Schedule
 
@@ -42,7 +43,7 @@ class Direction:
 
 @dataclass(frozen=True, slots=True)
 class PublishedDeck:
-    """One deck of a tariff's timeline. It never changes.
+    """One deck of a tariff's timeline. What was published never changes; `edits` came after it, by their prefix.
 
     `key` names it in caches: the deck's id and the microsecond of its publishing, since ids alone come again when
     a database is restored or made anew beside a Redis that was not.
@@ -53,6 +54,17 @@ class PublishedDeck:
     effective_from: datetime
     longest_prefix: int
     key: str
+    edits: Mapping[str, tuple[RateEdit, ...]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def edits_of(self, destination: str) -> tuple[RateEdit, ...]:
+        """Single rates changed since the deck was published whose prefix `destination` begins with."""
+        return edits_of(self.edits, destination) if self.edits else ()
+
+
+def edits_of(by_prefix: Mapping[str, tuple[RateEdit, ...]], destination: str) -> tuple[RateEdit, ...]:
+    """Those whose prefix `destination` begins with."""
+    ends = range(1, len(destination) + 1)
+    return tuple(edit for end in ends for edit in by_prefix.get(destination[:end], ()))
 
 
 class BandMode(StrEnum):

@@ -21,9 +21,9 @@ from rating_engine.cli.common import (
     embedded_data_dir,
     load_settings,
     open_database,
-    out,
     reported_errors,
     run,
+    say,
     write_running,
 )
 from rating_engine.embedded import EmbeddedServers
@@ -34,8 +34,9 @@ from rating_engine.process.supervisor import run_workers
 from rating_engine.process.takeover import Entrance, open_entrance
 from rating_engine.settings.model import Settings
 from rating_engine.settings.sources import LISTENERS_VARIABLE, WORKER_VARIABLE
-from rating_engine.storage.laws import schema_is_current
+from rating_engine.storage.postgres.migrate import MigrationReport
 from rating_engine.storage.postgres.migrate import migrate as migrate_database
+from rating_engine.storage.postgres.schema_state import problem_of
 from rating_engine.telemetry.logs import configure_logging
 from rating_engine.telemetry.metrics import SHARED_DIRECTORY_VARIABLE, share_between_workers
 
@@ -85,16 +86,36 @@ def serve(
     raise typer.Exit(status)
 
 
-def migrate(config: ConfigOption = None) -> None:
-    """Create or upgrade the schema; safe to repeat, and to run from two machines at once."""
+def migrate(
+    drop_previous: Annotated[
+        bool,
+        typer.Option(
+            "--drop-previous",
+            help="Also take away what only engines of the last release need. Say it when none of them runs any more:"
+            " they decline every call from then on.",
+        ),
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Create or upgrade the schema while engines serve calls; safe to repeat, and to run from two machines at once."""
     with reported_errors():
         settings = load_settings(config)
         if not settings.database_url:
             raise CommandError("database_url is not set: say RATING_DATABASE_URL=postgresql://…")
-    report = run(migrate_database(settings.database_url))
-    before = "an empty database" if report.before == 0 else f"version {report.before}"
-    out.print(f"schema is at version {report.after} (was {before})" if report.before != report.after
-              else f"schema is at version {report.after} already", highlight=False)  # fmt: skip
+    report = run(migrate_database(settings.database_url, drop_previous=drop_previous, on_progress=say))
+    say(_migrated(report))
+    if report.keeps < report.after:
+        say("engines of the last release are served as before; when none runs any more: "
+            "rating-engine migrate --drop-previous")  # fmt: skip
+
+
+def _migrated(report: MigrationReport) -> str:
+    if report.before != report.after:
+        before = "an empty database" if report.before == 0 else f"version {report.before}"
+        return f"schema is at version {report.after} (was {before})"
+    if report.changed:
+        return f"schema is at version {report.after} as before, with the functions of this engine"
+    return f"schema is at version {report.after} already"
 
 
 def _serve_embedded(settings: Settings, config: Path | None, flags: Mapping[str, object]) -> int:
@@ -159,9 +180,9 @@ def _serve_as_worker(settings: Settings, number: int) -> int:
 async def _check_that_calls_can_be_served(settings: Settings) -> None:
     """An engine that works is not replaced by one that cannot: wrong settings, or a schema not migrated yet."""
     async with open_database(settings) as database:
-        problem = await schema_is_current(database)
-    if problem is not None:
-        raise CommandError(f"{problem}; run: rating-engine migrate. The running engine goes on")
+        problem = await problem_of(database)
+    if problem is not None and not problem.goes_on:
+        raise CommandError(f"{problem}. The running engine goes on")
 
 
 async def _run_engine(
