@@ -57,4 +57,9 @@ def problem_of(error: RatingEngineError) -> str:
     text = str(error)
     if isinstance(error, InvalidRequest):
         text = f"{FLAGS.get(error.field, error.field)}: {error.problem}"
-    return text if error.hint is None else f"{text}; {HINTS[error.hint].format_map(error.about)}"
+    return text if error.hint is None else f"{text}; {hint_words(error.hint, error.about)}"
+
+
+def hint_words(hint: Hint, about: Mapping[str, str] = {}) -> str:
+    """The command that mends it."""
+    return HINTS[hint].format_map(about)

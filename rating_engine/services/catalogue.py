@@ -9,6 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rating_engine.domain.principal import Principal
+from rating_engine.services.calls.listing import CallLists
+from rating_engine.services.calls.quote import Quotes
+from rating_engine.services.calls.route_trial import RouteTrials
+from rating_engine.services.cdrs.rerates import Rerates
+from rating_engine.services.cdrs.simulation import Simulations
+from rating_engine.services.decks.decks import Decks
+from rating_engine.services.decks.edits import RateEdits
+from rating_engine.services.doctor import Doctor, Installation
 from rating_engine.services.numbers.numbering import Numbering
 from rating_engine.services.parties.accounts import Accounts
 from rating_engine.services.routes.figures import RouteReports
@@ -36,15 +44,25 @@ class UseCases:
     numbering: Numbering
     routes: Routes
     route_reports: RouteReports
+    route_trials: RouteTrials
+    decks: Decks
+    rate_edits: RateEdits
+    quotes: Quotes
+    calls: CallLists
+    rerates: Rerates
+    simulations: Simulations
+    doctor: Doctor
 
 
 @dataclass(frozen=True, slots=True)
 class Ways:
     """How the engine's settings have it: what the use cases need to know of them."""
 
+    database_url: str
     ledger_buckets: int
     international_prefix: str
     route_quality_window_seconds: int
+    installation: Installation
 
 
 class Services:
@@ -56,7 +74,7 @@ class Services:
 
     def of(self, principal: Principal) -> UseCases:
         """What `principal` can ask."""
-        office, ways = self._office, self._ways
+        office, ways, prefix = self._office, self._ways, self._ways.international_prefix
         return UseCases(
             accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
             tariffs=Tariffs(office, principal),
@@ -68,4 +86,12 @@ class Services:
             numbering=Numbering(office, principal),
             routes=Routes(office, principal),
             route_reports=RouteReports(office, window_seconds=ways.route_quality_window_seconds),
+            route_trials=RouteTrials(office, international_prefix=prefix),
+            decks=Decks(office, ways.database_url, principal, international_prefix=prefix),
+            rate_edits=RateEdits(office, principal),
+            quotes=Quotes(office, international_prefix=prefix),
+            calls=CallLists(office),
+            rerates=Rerates(office, principal, international_prefix=prefix),
+            simulations=Simulations(office, ways.database_url, international_prefix=prefix),
+            doctor=Doctor(office, ways.installation),
         )

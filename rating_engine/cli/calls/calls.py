@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.table import Column, Table
@@ -12,19 +13,20 @@ from rating_engine.cli.common import (
     CommandError,
     ConfigOption,
     JsonOption,
-    load_settings,
-    open_database,
     out,
     print_json,
     reported_errors,
-    run,
+    say,
+    with_services,
 )
+from rating_engine.cli.lists import AfterOption, listed, say_next
+from rating_engine.domain.page import DEFAULT_LIMIT, Page
 from rating_engine.domain.watching import ListedCall, UnfinishedCall
 from rating_engine.rating.money import format_amount
-from rating_engine.storage.calls.open_calls import list_open, list_unfinished
 
-LIMIT = 50  # rows shown unless asked otherwise: a screen or two
 LIMIT_MAX = 100_000  # held in memory at once
+
+T = TypeVar("T")
 
 
 def calls(
@@ -32,7 +34,8 @@ def calls(
     reconciled: Annotated[
         bool, typer.Option("--reconciled", help="Calls that ended without a finish, the latest first.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, max=LIMIT_MAX, help="Rows shown.")] = LIMIT,
+    limit: Annotated[int, typer.Option(min=1, max=LIMIT_MAX, help="Rows shown.")] = DEFAULT_LIMIT,
+    after: AfterOption = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -40,28 +43,33 @@ def calls(
     with reported_errors():
         if open_ == reconciled:
             raise CommandError("say which: calls --open, or calls --reconciled")
-
-    async def work() -> tuple[list[ListedCall], list[UnfinishedCall]]:
-        async with open_database(load_settings(config)) as database:
-            # One more than asked for tells whether there are more.
-            if open_:
-                return await list_open(database, limit + 1), []
-            return [], await list_unfinished(database, limit + 1)
-
-    opened, unfinished = run(work())
-    if json:
-        rows = [_open_json(call) for call in opened] + [_unfinished_json(call) for call in unfinished]
-        print_json({"calls": rows[:limit], "more": len(rows) > limit})
-        return
-    if not opened and not unfinished:
-        out.print("no call is open" if open_ else "no call ended without a finish", highlight=False)
-        return
-    out.print(_open_table(opened[:limit]) if open_ else _unfinished_table(unfinished[:limit]))
-    if len(opened) + len(unfinished) > limit:
-        out.print(f"the first {limit}; there are more (--limit)", highlight=False)
+    if open_:
+        opened = with_services(config, lambda services: listed(services.calls.open, limit, after))
+        _show(opened, _open_json, _open_table, "no call is open", as_json=json)
+    else:
+        ended = with_services(config, lambda services: listed(services.calls.unfinished, limit, after))
+        _show(ended, _unfinished_json, _unfinished_table, "no call ended without a finish", as_json=json)
 
 
-def _open_table(calls: list[ListedCall]) -> Table:
+def _show(
+    page: Page[T],
+    to_json: Callable[[T], dict[str, Any]],
+    to_table: Callable[[Sequence[T]], Table],
+    nothing: str,
+    *,
+    as_json: bool,
+) -> None:
+    if as_json:
+        calls = [to_json(call) for call in page.items]
+        print_json({"calls": calls, "more": page.next is not None, "next": page.next})
+    elif page.items:
+        out.print(to_table(page.items))
+        say_next(page)
+    else:
+        say(nothing)
+
+
+def _open_table(calls: Sequence[ListedCall]) -> Table:
     right = Column("holds", justify="right")
     table = Table("call", "login", "destination", "prepared", "answered", "seen", "mode", right, "expires")
     for call in calls:
@@ -79,7 +87,7 @@ def _open_table(calls: list[ListedCall]) -> Table:
     return table
 
 
-def _unfinished_table(calls: list[UnfinishedCall]) -> Table:
+def _unfinished_table(calls: Sequence[UnfinishedCall]) -> Table:
     right = [Column(name, justify="right") for name in ("seconds", "cost")]
     table = Table("call", "login", "destination", "prepared", "ended", "became", "by", *right)
     for call in calls:

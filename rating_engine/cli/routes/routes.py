@@ -72,7 +72,8 @@ def add(
     """Add a route; used from the next call on."""
     with reported_errors():
         settings = route_changes(
-            position=position, dial_prefix=dial_prefix, number_prefix=number_prefix, weight=weight, percentage=percentage,
+            position=position, dial_prefix=dial_prefix, number_prefix=number_prefix, weight=weight,
+            percentage=percentage,
             max_calls=max_calls, max_calls_per_second=max_calls_per_second, cost_tariff=cost,
             callerid_policy=callerid_policy, country_code=country_code, default_allowed=default_allowed,
             time_zone=time_zone,
@@ -100,7 +101,8 @@ def set_(
     """Change a route; `none` takes a limit away."""
     with reported_errors():
         settings = route_changes(
-            position=position, dial_prefix=dial_prefix, number_prefix=number_prefix, weight=weight, percentage=percentage,
+            position=position, dial_prefix=dial_prefix, number_prefix=number_prefix, weight=weight,
+            percentage=percentage,
             max_calls=max_calls, max_calls_per_second=max_calls_per_second, callerid_policy=callerid_policy,
             country_code=country_code, default_allowed=default_allowed, time_zone=time_zone,
         )  # fmt: skip

@@ -186,3 +186,20 @@ def _anybody(tariff: Tariff, callerid: str) -> Subscriber:
 
 def _margin(sell_minute: Fraction, minute_cost: Fraction | None) -> Fraction | None:
     return None if minute_cost is None else sell_minute - minute_cost
+
+
+class RouteTrials:
+    """Where calls would go."""
+
+    def __init__(self, database: Database, *, international_prefix: str) -> None:
+        self._database = database
+        self._international_prefix = international_prefix
+
+    async def try_call(
+        self, number: str, *, tariff: str, at: datetime, callerid: str = "", call_seed: str | None = None
+    ) -> Trial:
+        """Where a call would go. Errors: as `try_call`."""
+        return await try_call(
+            self._database, number, tariff=tariff, at=at, callerid=callerid, call_seed=call_seed,
+            international_prefix=self._international_prefix,
+        )  # fmt: skip

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Final
 
 from rating_engine.domain.errors import InvalidRequest
-from rating_engine.services.decks.timing import instant_said
+from rating_engine.services.decks.file.dates import InvalidInstant, read_instant
 
 MAX_SECONDS: Final = 31 * 86_400  # no call lasts a month
 DELIMITERS: Final = (",", ";", "\t", "|")
@@ -109,9 +109,11 @@ class CallFile:
     def _call(self, line: int, row: list[str]) -> FileCall | BadCall:
         cells = {name: row[at].strip() if at < len(row) else "" for name, at in self._columns.items()}
         try:
-            started_at = instant_said("start", cells["start"], self._zone)
-        except InvalidRequest as error:
-            return BadCall(line, str(error))
+            started_at = read_instant(cells["start"], zone_of(self._zone))
+        except InvalidInstant as error:
+            return BadCall(line, f"start: {error}")
+        if started_at is None:
+            return BadCall(line, f"start: {cells['start'][:20]!r} is no date")
         seconds = cells["seconds"]
         if not (seconds.isascii() and seconds.isdecimal()) or int(seconds) > MAX_SECONDS:
             return BadCall(line, f"seconds: {seconds[:20]!r} is not a whole number up to {MAX_SECONDS}")

@@ -15,8 +15,9 @@ from typing import Final
 import asyncpg
 
 from rating_engine.domain.outcomes import CallKey
+from rating_engine.domain.page import Cursor, Page, page_of
 from rating_engine.domain.watching import ListedCall, OpenReservation, UnfinishedCall
-from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.postgres.pool import Database, Questions
 
 PAGE: Final = 2_000  # rows of one statement: a few milliseconds, far within its deadline
 
@@ -58,14 +59,16 @@ _LISTED: Final = """
     SELECT r.call_key, r.exchange, r.attempt, s.login, r.destination, r.direction, r.route_name, r.quota, r.held,
            r.granted, a.currency, r.prepared_at, r.answered_at, r.last_seen_at, r.expires_at
     FROM reservations r JOIN accounts a USING (bucket, account_id) LEFT JOIN subscribers s USING (subscriber_id)
-    ORDER BY r.prepared_at LIMIT $1
+    WHERE $1::timestamptz IS NULL OR (r.prepared_at, r.call_key) > ($1, $2::text)
+    ORDER BY r.prepared_at, r.call_key LIMIT $3
 """
 _UNFINISHED: Final = """
     SELECT c.call_key, c.exchange, c.attempt, s.login, c.destination, c.state, c.source, c.disposition, c.seconds,
            c.cost, c.currency, c.prepared_at, c.ended_at
     FROM cdrs c LEFT JOIN subscribers s USING (subscriber_id)
     WHERE c.source IN ('reconciled', 'expired')
-    ORDER BY c.ended_at DESC LIMIT $1
+      AND ($1::timestamptz IS NULL OR (c.ended_at, c.call_key) < ($1, $2::text))
+    ORDER BY c.ended_at DESC, c.call_key DESC LIMIT $3
 """
 
 
@@ -133,48 +136,50 @@ async def note_seen(database: Database, sightings: Sequence[Sighting]) -> set[Ca
     return noted
 
 
-async def list_open(database: Database, limit: int) -> list[ListedCall]:
-    """Open calls, the longest open first. Errors: Unavailable."""
-    rows = await database.fetch(_LISTED, limit)
-    return [
-        ListedCall(
-            call_key=_key_from_row(row),
-            login=row["login"] or "",
-            destination=row["destination"],
-            direction=row["direction"],
-            route_name=row["route_name"],
-            quota=row["quota"],
-            held=Decimal(row["held"]),
-            granted=Decimal(row["granted"]),
-            currency=row["currency"],
-            prepared_at=row["prepared_at"],
-            answered_at=row["answered_at"],
-            last_seen_at=row["last_seen_at"],
-            expires_at=row["expires_at"],
-        )
-        for row in rows
-    ]
+async def list_open(database: Questions, cursor: Cursor) -> Page[ListedCall]:
+    """Open calls, the longest open first. Errors: InvalidRequest (after), Unavailable."""
+    rows = await database.fetch(_LISTED, *cursor.position(datetime, str), cursor.rows)
+    return page_of(rows, cursor, lambda row: (row["prepared_at"], row["call_key"]), _listed_call)
 
 
-async def list_unfinished(database: Database, limit: int) -> list[UnfinishedCall]:
-    """Calls whose end nobody reported, the latest first. Errors: Unavailable."""
-    rows = await database.fetch(_UNFINISHED, limit)
-    return [
-        UnfinishedCall(
-            call_key=_key_from_row(row),
-            login=row["login"] or "",
-            destination=row["destination"],
-            state=row["state"],
-            source=row["source"],
-            disposition=row["disposition"],
-            seconds=row["seconds"],
-            cost=Decimal(row["cost"]),
-            currency=row["currency"],
-            prepared_at=row["prepared_at"],
-            ended_at=row["ended_at"],
-        )
-        for row in rows
-    ]
+async def list_unfinished(database: Questions, cursor: Cursor) -> Page[UnfinishedCall]:
+    """Calls whose end nobody reported, the latest first. Errors: InvalidRequest (after), Unavailable."""
+    rows = await database.fetch(_UNFINISHED, *cursor.position(datetime, str), cursor.rows)
+    return page_of(rows, cursor, lambda row: (row["ended_at"], row["call_key"]), _unfinished_call)
+
+
+def _listed_call(row: asyncpg.Record) -> ListedCall:
+    return ListedCall(
+        call_key=_key_from_row(row),
+        login=row["login"] or "",
+        destination=row["destination"],
+        direction=row["direction"],
+        route_name=row["route_name"],
+        quota=row["quota"],
+        held=Decimal(row["held"]),
+        granted=Decimal(row["granted"]),
+        currency=row["currency"],
+        prepared_at=row["prepared_at"],
+        answered_at=row["answered_at"],
+        last_seen_at=row["last_seen_at"],
+        expires_at=row["expires_at"],
+    )
+
+
+def _unfinished_call(row: asyncpg.Record) -> UnfinishedCall:
+    return UnfinishedCall(
+        call_key=_key_from_row(row),
+        login=row["login"] or "",
+        destination=row["destination"],
+        state=row["state"],
+        source=row["source"],
+        disposition=row["disposition"],
+        seconds=row["seconds"],
+        cost=Decimal(row["cost"]),
+        currency=row["currency"],
+        prepared_at=row["prepared_at"],
+        ended_at=row["ended_at"],
+    )
 
 
 def _key_from_row(row: asyncpg.Record) -> CallKey:

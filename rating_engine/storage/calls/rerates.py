@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import asyncpg
 
-from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.domain.errors import Hint, InvalidRequest, NotFound
+from rating_engine.domain.page import Cursor, Page, page_of
 from rating_engine.domain.past_call import CallPosition, CallRange
 from rating_engine.domain.rerate import (
     CorrectionOutcome,
@@ -23,9 +24,9 @@ from rating_engine.domain.rerate import (
     Sum,
 )
 from rating_engine.storage.calls.ledger import SERIALIZATION_TRIES
-from rating_engine.storage.postgres.pool import Connection, Database
+from rating_engine.storage.postgres.pool import Connection, Database, Questions
+from rating_engine.storage.postgres.transaction import Transaction
 
-MAX_LISTED: Final = 1_000  # re-ratings listed: one a week for some twenty years
 POST_BATCH: Final = 200  # calls corrected in one transaction: their accounts wait for it, some ten milliseconds
 REMOVAL_BATCH: Final = 20_000  # items of a discarded re-rating removed in one transaction: tenths of a second
 SUMMING_SECONDS: Final = 600.0  # several million items are summed up in some seconds; more is a server that hangs
@@ -80,11 +81,11 @@ MAX_CURRENCIES: Final = 1_000  # there are fewer than 200
 
 
 async def begin_rerate(
-    database: Database, wanted: CallRange, *, tariff_version: int, deck_id: int, deck_version: int
+    tx: Transaction, wanted: CallRange, *, tariff_version: int, deck_id: int, deck_version: int
 ) -> int:
     """A new re-rating, of which nothing is read yet; its id. Errors: Unavailable."""
     return int(
-        await database.fetchval(
+        await tx.fetchval(
             _BEGIN,
             wanted.tariff_id,
             tariff_version,
@@ -98,18 +99,22 @@ async def begin_rerate(
     )
 
 
-async def find_rerate(database: Database, rerate_id: int) -> Rerate:
+async def find_rerate(database: Questions, rerate_id: int) -> Rerate:
     """A re-rating. Errors: NotFound, Unavailable."""
     row = await database.fetchrow(f"{_JOBS} WHERE rerate_id = $1", rerate_id)
     if row is None:
-        raise NotFound(f"there is no re-rating {rerate_id}; run: rating-engine rerate list")
+        raise NotFound(f"there is no re-rating {rerate_id}", field="id", hint=Hint.SEE_RERATES)
     return _rerate_from_row(row)
 
 
-async def list_rerates(database: Database) -> list[Rerate]:
-    """The newest re-ratings, the newest first. Errors: Unavailable."""
-    rows = await database.fetch(f"{_JOBS} ORDER BY rerate_id DESC LIMIT $1", MAX_LISTED)
-    return [_rerate_from_row(row) for row in rows]
+async def list_rerates(database: Questions, cursor: Cursor) -> Page[Rerate]:
+    """Re-ratings, the newest first. Errors: InvalidRequest (after), Unavailable."""
+    rows = await database.fetch(
+        f"{_JOBS} WHERE $1::bigint IS NULL OR rerate_id < $1 ORDER BY rerate_id DESC LIMIT $2",
+        *cursor.position(int),
+        cursor.rows,
+    )
+    return page_of(rows, cursor, lambda row: (row["rerate_id"],), _rerate_from_row)
 
 
 async def keep_portion(
@@ -172,21 +177,24 @@ async def end_posting(database: Database, rerate_id: int) -> None:
         await connection.execute(_POSTED, rerate_id, timeout=SUMMING_SECONDS)
 
 
-async def discard(database: Database, rerate_id: int) -> None:
-    """Nothing of it will be posted; what was read is removed. Errors: NotFound, InvalidRequest, Unavailable."""
+async def discard(tx: Transaction, rerate_id: int) -> None:
+    """Nothing of it will be posted. Errors: NotFound, InvalidRequest, Unavailable."""
+    state = await tx.fetchval("SELECT state FROM rerates WHERE rerate_id = $1 FOR UPDATE", rerate_id)
+    if state is None:
+        raise NotFound(f"there is no re-rating {rerate_id}", field="id", hint=Hint.SEE_RERATES)
+    posted = await tx.connection.fetchval(
+        "SELECT EXISTS (SELECT FROM rerate_items WHERE rerate_id = $1 AND posted_at IS NOT NULL)",
+        rerate_id,
+        timeout=SUMMING_SECONDS,
+    )
+    if posted or state == RerateState.POSTED:
+        raise InvalidRequest("id", f"re-rating {rerate_id} was posted, and its corrections stand")
+    await tx.execute("UPDATE rerates SET state = 'discarded' WHERE rerate_id = $1", rerate_id)
+
+
+async def remove_items(database: Database, rerate_id: int) -> None:
+    """Remove what was read of a discarded re-rating, a batch a transaction. Errors: Unavailable."""
     async with database.connection() as connection:
-        async with connection.transaction():
-            state = await connection.fetchval("SELECT state FROM rerates WHERE rerate_id = $1 FOR UPDATE", rerate_id)
-            if state is None:
-                raise NotFound(f"there is no re-rating {rerate_id}; run: rating-engine rerate list")
-            posted = await connection.fetchval(
-                "SELECT EXISTS (SELECT FROM rerate_items WHERE rerate_id = $1 AND posted_at IS NOT NULL)",
-                rerate_id,
-                timeout=SUMMING_SECONDS,
-            )
-            if posted or state == RerateState.POSTED:
-                raise InvalidRequest("id", f"re-rating {rerate_id} was posted, and its corrections stand")
-            await connection.execute("UPDATE rerates SET state = 'discarded' WHERE rerate_id = $1", rerate_id)
         while await _remove_items(connection, rerate_id):
             pass
 

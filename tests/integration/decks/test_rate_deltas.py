@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rating_engine.domain.deck import DeltaCounts
 from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.rating.matching import EVER_SINCE, FOR_EVER
 from rating_engine.services.decks import filling as deck_filling
@@ -23,7 +24,6 @@ from rating_engine.services.decks.importing import (
     import_deck,
 )
 from rating_engine.services.decks.versions import Kind
-from rating_engine.storage.decks.deck_delta import DeltaCounts
 from rating_engine.storage.decks.deck_versions import list_versions
 from rating_engine.storage.postgres.pool import Database
 from tests.support.decks import DeckRow, make_tariff, price_at, publish_rows, write_deck

@@ -12,6 +12,7 @@ import openpyxl
 import pytest
 
 from rating_engine.demo.deck import write_demo_deck
+from rating_engine.domain.deck import TariffLine
 from rating_engine.domain.errors import InvalidRequest, Unavailable
 from rating_engine.rating.rate import PriceUnit, Rate
 from rating_engine.services.decks.file import reading, repeats
@@ -20,7 +21,7 @@ from rating_engine.services.decks.importing import DeckFileOptions, EmptyDeck, P
 from rating_engine.services.facts.rate_lookup import RateDecks
 from rating_engine.storage.decks import deck_removal
 from rating_engine.storage.decks.deck_versions import list_versions
-from rating_engine.storage.decks.rate_decks import TariffLine, list_tariffs
+from rating_engine.storage.decks.rate_decks import list_tariffs
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs.tariffs import load_named_tariff
 from tests.support.decks import make_tariff, match_now, replace_deck, write_deck
