@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import Final
 
 from rating_engine.domain.errors import InvalidRequest
-from rating_engine.services.decks.file.dates import InvalidInstant, read_instant
+from rating_engine.services.decks.file.dates import InvalidInstant, read_instant, zone_of
 
 MAX_SECONDS: Final = 31 * 86_400  # no call lasts a month
 DELIMITERS: Final = (",", ";", "\t", "|")
@@ -60,7 +60,7 @@ class CallFile:
     def __init__(self, path: Path, time_zone: str) -> None:
         """`time_zone`: of times without an offset. Errors: InvalidRequest (it cannot be read, or lacks a column)."""
         self._path = path
-        self._zone = time_zone
+        self._zone = zone_of(time_zone)
         self.read = 0
         try:
             self.size = os.path.getsize(path)
@@ -109,7 +109,7 @@ class CallFile:
     def _call(self, line: int, row: list[str]) -> FileCall | BadCall:
         cells = {name: row[at].strip() if at < len(row) else "" for name, at in self._columns.items()}
         try:
-            started_at = read_instant(cells["start"], zone_of(self._zone))
+            started_at = read_instant(cells["start"], self._zone)
         except InvalidInstant as error:
             return BadCall(line, f"start: {error}")
         if started_at is None:

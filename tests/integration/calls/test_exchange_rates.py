@@ -11,9 +11,10 @@ import pytest
 
 from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.rating.exchange import ExchangeRates
-from rating_engine.services.tariffs.exchange import Exchange, convert
+from rating_engine.services.tariffs.exchange import convert
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs.exchange_rates import load_exchange_rates
+from tests.support.operators import Exchange
 
 AHEAD = datetime(2999, 1, 1, tzinfo=UTC)
 

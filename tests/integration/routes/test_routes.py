@@ -10,11 +10,11 @@ from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound
 from rating_engine.domain.tariff import Route
 from rating_engine.rating.schedule import Schedule, Window
 from rating_engine.services.facts.books import RouteBook
-from rating_engine.services.routes.routes import Routes
 from rating_engine.storage.postgres.announcements import Announcements
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.routes.routes import MAX_PREFIX_RULES, enabled_routes
 from rating_engine.storage.tariffs.tariffs import load_named_tariff
+from tests.support.operators import Routes
 from tests.support.waiting import until
 from tests.support.world import publish_deck
 

@@ -13,13 +13,10 @@ import pytest
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound
 from rating_engine.domain.tariff_card import SwitchOutcome
-from rating_engine.services.tariffs.exchange import Exchange
-from rating_engine.services.tariffs.options import Options
-from rating_engine.services.tariffs.settings import Tariffs
 from rating_engine.storage.laws import LAWS, breaches_of
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs.tariff_options import MAX_OPTIONS
-from tests.support.operators import Accounts
+from tests.support.operators import Accounts, Exchange, Options, Tariffs
 from tests.support.world import add_account, publish_deck, subscriber_by_login
 
 DAY = timedelta(days=1)

@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound, Unavailable
+from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.tariff_card import DeckPlace
 from rating_engine.rating.schedule import Window
-from rating_engine.services.tariffs.bands import Bands, read_holidays
-from rating_engine.services.tariffs.options import Options
-from rating_engine.services.tariffs.packages import Packages
-from rating_engine.services.tariffs.settings import Tariffs
+from rating_engine.services.tariffs.holiday_file import read_holidays
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs import tariff_settings
+from tests.support.operators import Bands, Options, Packages, Tariffs
 from tests.support.world import add_account, publish_deck
 
 ALL_DAYS = frozenset(range(1, 8))
@@ -179,7 +178,8 @@ async def test_a_markup_that_does_not_fit_is_refused_and_changes_nothing(databas
 async def test_who_changes_a_tariff_that_is_held_for_long_is_told_so(database, monkeypatch):
     monkeypatch.setattr(tariff_settings, "LOCK_SECONDS", 0.05)
     await Tariffs(database).add("gold", {})
-    async with tariff_settings.changing_tariff(database, "gold"):
+    async with database.transaction(OPERATOR) as tx:
+        await tariff_settings.hold_tariff(tx, "gold")
         with pytest.raises(Unavailable, match="'gold' is being changed by somebody else"):
             await Tariffs(database).mark_up("gold", "2")
 
