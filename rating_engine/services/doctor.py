@@ -70,16 +70,9 @@ class Doctor:
         async for check in self.prove_laws():
             yield check
 
-    async def prove_laws(self) -> AsyncIterator[Check]:
+    def prove_laws(self) -> AsyncIterator[Check]:
         """Every money law in turn. One that could not be asked is a finding too."""
-        for law in audit.LAWS:
-            name = LEDGER_CHECK + law.name
-            try:
-                breaches = await audit.breaches_of(self._database, law)
-            except RatingEngineError as error:
-                yield Check(name, law.claim, [Finding(str(error), "mend the database connection first", error.hint)])
-            else:
-                yield Check(name, law.claim, [Finding(breach.what, breach.mend) for breach in breaches])
+        return prove_laws(self._database)
 
     async def schema_problem(self) -> SchemaProblem | None:
         """Why the schema is not this engine's, or None. Errors: Unavailable."""
@@ -153,6 +146,18 @@ class Doctor:
 
     async def _dialplan(self, dialplan: str) -> list[Finding]:
         return [Finding(problem, mend) for problem, mend in self._installation.dialplan.check(dialplan)]
+
+
+async def prove_laws(database: Database) -> AsyncIterator[Check]:
+    """Every money law in turn. One that could not be asked is a finding too."""
+    for law in audit.LAWS:
+        name = LEDGER_CHECK + law.name
+        try:
+            breaches = await audit.breaches_of(database, law)
+        except RatingEngineError as error:
+            yield Check(name, law.claim, [Finding(str(error), "mend the database connection first", error.hint)])
+        else:
+            yield Check(name, law.claim, [Finding(breach.what, breach.mend) for breach in breaches])
 
 
 async def ledger_balanced(database: Database) -> list[Finding]:

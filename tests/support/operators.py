@@ -280,3 +280,9 @@ def _plan(settings: Mapping[str, str], technical: Sequence[str] | None):
     return plan_changes(
         settings.get("international_prefix"), settings.get("national_prefix"), settings.get("country_code"), technical
     )
+
+
+async def instant(database: Database, tariff: str, text: str, field: str = "effective_from") -> datetime:
+    """An instant as a person writes it, in the tariff's time zone unless it has an offset."""
+    zone = await typed_tariffs.Tariffs(database, OPERATOR).time_zone(tariff)
+    return words.moment(text, field, zone)

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from rating_engine.domain.checks import check_currency, check_name
 from rating_engine.domain.deck import Ahead, DeckVersion, DeltaCounts
@@ -250,15 +250,13 @@ async def compare_file(
                     load.connection, whole.deck_id, load.deck_id, instant, shown=shown, by_percent=by_percent
                 )
             raise _TakenBack
-    return FileComparison(old, path.name, found, rejects.count)
+    return FileComparison(old, found, rejects.count)
 
 
-@dataclass(frozen=True, slots=True)
-class FileComparison:
+class FileComparison(NamedTuple):
     """What importing a file would change against a version, and how many rows of it would be rejected."""
 
     before: DeckVersion
-    file: str
     difference: DeckDifference
     rejected: int
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import groupby
-from typing import Final
+from typing import Final, NamedTuple
 
 from rating_engine.domain.deck import DeckVersion, Difference, Later, Published, VersionState
 from rating_engine.domain.errors import Hint, InvalidRequest, NotFound
@@ -67,32 +67,28 @@ class VersionMatch:
     matched: CandidateRate | None
 
 
-@dataclass(frozen=True, slots=True)
-class RolledBack:
+class RolledBack(NamedTuple):
     """An old version, and what it was published as again."""
 
     old: DeckVersion
     published: Published
 
 
-@dataclass(frozen=True, slots=True)
-class Withdrawn:
+class Withdrawn(NamedTuple):
     """A version that was taken back, and the one in force at its instant instead; None: no version."""
 
     version: DeckVersion
     instead: DeckVersion | None
 
 
-@dataclass(frozen=True, slots=True)
-class History:
+class History(NamedTuple):
     """What every kept version says of a number (`digits`), the newest first."""
 
     digits: str
     versions: Sequence[VersionMatch]
 
 
-@dataclass(frozen=True, slots=True)
-class VersionComparison:
+class VersionComparison(NamedTuple):
     """What changes from one version to another."""
 
     before: DeckVersion

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -30,6 +30,8 @@ from tests.support.world import CENT_A_SECOND, Deck, add_account, publish_deck, 
 
 SHOWN = 10
 HALF_A_CENT = Rate(price_1="0.30", price_unit="minute")
+
+MARCH, APRIL = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -281,7 +283,7 @@ async def test_a_reading_that_was_cut_off_goes_on_where_it_was_and_reads_each_ca
     calls = [Past(f"{number:05}", 6) for number in range(PORTION + 500)]
     await charge_calls(database, subscriber, deck, calls)
     await publish_deck(database, rates={"49": HALF_A_CENT})
-    begun = await begin(database, RerateRequest("retail", "2026-03-01", "2026-04-01"))
+    begun = await begin(database, RerateRequest("retail", MARCH, APRIL))
 
     def cut_off(progress: ReadingProgress) -> None:
         raise KeyboardInterrupt
@@ -302,7 +304,7 @@ async def test_a_reading_that_was_cut_off_goes_on_where_it_was_and_reads_each_ca
 
 
 async def test_a_tariff_that_was_changed_meanwhile_ends_the_reading(database, deck, subscriber):
-    begun = await begin(database, RerateRequest("retail", "2026-03-01", "2026-04-01"))
+    begun = await begin(database, RerateRequest("retail", MARCH, APRIL))
     await database.fetch("UPDATE tariffs SET multiplier = 2")
 
     with pytest.raises(InvalidRequest, match="was changed since"):
@@ -312,9 +314,8 @@ async def test_a_tariff_that_was_changed_meanwhile_ends_the_reading(database, de
 @pytest.mark.parametrize(
     ("request_", "problem"),
     [
-        (RerateRequest("retail", "2026-03-02", "2026-03-01"), "to: "),
-        (RerateRequest("retail", "soon", "2026-03-01"), "from: "),
-        (RerateRequest("retail", "2026-03-01", "2026-03-02", prefix="+49"), "prefix: "),
+        (RerateRequest("retail", APRIL, MARCH), "calls_to: "),
+        (RerateRequest("retail", MARCH, APRIL, prefix="+49"), "prefix: "),
     ],
 )
 async def test_what_makes_no_range_is_refused_by_name(database, deck, request_, problem):
@@ -324,9 +325,9 @@ async def test_what_makes_no_range_is_refused_by_name(database, deck, request_, 
 
 async def test_who_is_not_there_is_said_so(database, deck):
     with pytest.raises(NotFound, match="no tariff nobody"):
-        await begin(database, RerateRequest("nobody", "2026-03-01", "2026-03-02"))
+        await begin(database, RerateRequest("nobody", MARCH, APRIL))
     with pytest.raises(NotFound, match="'9999'"):
-        await begin(database, RerateRequest("retail", "2026-03-01", "2026-03-02", login="9999"))
+        await begin(database, RerateRequest("retail", MARCH, APRIL, login="9999"))
     with pytest.raises(NotFound, match="no re-rating 7"):
         await store.discard(database, 7)
 

@@ -90,8 +90,9 @@ async def test_a_plan_that_cannot_be_is_refused_by_name(database, field, setting
 async def test_what_cannot_be_done_with_plans_is_said(database, monkeypatch):
     plans = Numbering(database)
     await plans.add("germany", GERMAN)
-    with pytest.raises(AlreadyExists, match="numbering set"):
+    with pytest.raises(AlreadyExists, match="exists already") as refused:
         await plans.add("germany", {})
+    assert refused.value.hint is Hint.CHANGE_NUMBERING_PLAN
     for what in (plans.set("nix", {}), plans.rewrite("nix", "1", "2"), plans.remove("nix")):
         with pytest.raises(NotFound, match="numbering plan 'nix' does not exist"):
             await what

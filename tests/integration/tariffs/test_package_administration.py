@@ -197,7 +197,7 @@ async def test_a_group_has_the_directions_it_was_last_given(database):
 
 
 async def test_a_direction_that_no_deck_knows_is_refused_and_the_group_stays(database):
-    with pytest.raises(InvalidRequest, match=r"^directions: 'moon' is no direction .*rating-engine direction moon"):
+    with pytest.raises(InvalidRequest, match=r"^directions: 'moon' is no direction"):
         await Packages(database).set_group("near", ["fixed", "moon"])
     with pytest.raises(InvalidRequest, match=r"^directions: "):
         await Packages(database).set_group("near", [])

@@ -323,10 +323,10 @@ async def test_a_subscriber_has_so_many_options_and_no_more(database):
 @pytest.mark.parametrize(
     ("field", "wrong"),
     [
-        ("from", {"begins": "2020-01-01"}),
-        ("from", {"begins": "tomorrow"}),
-        ("to", {"ends": "2020-01-01"}),
-        ("to", {"begins": "2999-01-02", "ends": "2999-01-02"}),
+        ("effective_from", {"begins": "2020-01-01"}),
+        ("effective_from", {"begins": "tomorrow"}),
+        ("effective_to", {"ends": "2020-01-01"}),
+        ("effective_to", {"begins": "2999-01-02", "ends": "2999-01-02"}),
         ("position", {"position": -1}),
         ("reference", {"reference": ""}),
     ],
