@@ -15,26 +15,22 @@ from rating_engine.api.app import build_app
 from rating_engine.api.server import HttpServer
 from rating_engine.domain.tariff import Route
 from rating_engine.domain.watching import ExpiryPolicy
+from rating_engine.engine.calling import Grounds, wire_calls
 from rating_engine.engine.leading import UNSEEN_INTERVALS, WatchSetup
 from rating_engine.process.sockets import Listeners, open_listeners
 from rating_engine.services.background import Periodic
-from rating_engine.services.calls.charging import Charging
 from rating_engine.services.calls.extend import LastingCalls
-from rating_engine.services.calls.plan import ChargingPolicy
+from rating_engine.services.calls.ports import Clock, ExchangeWatch, utc_now
 from rating_engine.services.facts.memory import CallMemory
-from rating_engine.services.outage.finish_spool import FinishSpool
-from rating_engine.services.outage.offline_calls import REFRESH_SECONDS, OfflineCalls
+from rating_engine.services.outage.offline_calls import REFRESH_SECONDS
 from rating_engine.services.watch.expiry import Expiry
 from rating_engine.settings.model import Settings
 from rating_engine.settings.spool_directory import spool_directory
 from rating_engine.storage.calls.ledger import Ledger
 from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.laws import open_reservations
-from rating_engine.storage.parties.accounts import account_state
-from rating_engine.storage.parties.offline import offline_accounts
 from rating_engine.storage.postgres.announcements import Announcements
 from rating_engine.storage.postgres.pool import Database
-from rating_engine.storage.spool.promises import Promises
 from rating_engine.storage.spool.spool import Spool
 from rating_engine.storage.spool.spool_survey import unusable
 from rating_engine.telemetry.loop_lag import EventLoopLag
@@ -53,8 +49,19 @@ _log = structlog.get_logger(__name__)
 class Engine:
     """One engine process: the services over PostgreSQL and Redis, and the servers in front of them."""
 
-    def __init__(self, settings: Settings, listeners: Listeners | None = None) -> None:
-        """`listeners` are served, and closed at the end; without, `start` opens those of the settings."""
+    def __init__(
+        self,
+        settings: Settings,
+        listeners: Listeners | None = None,
+        *,
+        clock: Clock = utc_now,
+        is_watched: ExchangeWatch | None = None,
+    ) -> None:
+        """`listeners` are served, and closed at the end; without, `start` opens those of the settings.
+
+        `clock`: the instants that calls go by. `is_watched`: whether calls of an exchange can be lengthened; None: as
+        the leading engine says.
+        """
         self._settings = settings
         self._listeners = listeners
         self.metrics = Metrics()
@@ -75,38 +82,39 @@ class Engine:
             settings.database_url, on_change=self.memory.changed, on_lost=self.memory.forget_all
         )
         self.spool = _spool(settings, self.metrics)
-        self.finish_spool = FinishSpool(self.spool, is_up=lambda: self.database.down is None, observer=self.metrics)
-        self.offline = self._offline_calls()
         self.lasting = LastingCalls(
             self.ledger,
             quota_seconds=settings.quota_seconds,
             grace_seconds=settings.reservation_grace_seconds,
             observer=self.metrics,
         )
-        self.watch = WatchSetup(settings, self.database, self.lasting, self.metrics)
-        self.charging = Charging(
-            ledger=self.ledger,
-            sources=self.memory.sources,
-            subscribers=self.memory.subscribers,
-            rate_decks=self.memory.rate_decks,
-            read_account=lambda login: account_state(self.database, login),
-            policy=_policy(settings),
-            observer=self.metrics,
-            is_watched=self.watch.is_watched,
-            spool=self.finish_spool,
-            offline=self.offline,
+        self.watch = WatchSetup(settings, self.database, self.lasting, self.metrics, clock)
+        grounds = Grounds(
+            self.database,
+            self.ledger,
+            self.memory,
+            self.spool,
+            self.metrics,
+            clock,
+            is_watched or self.watch.is_watched,
         )
+        calling = wire_calls(settings, grounds)
+        self.charging, self.finishing, self.undo = calling.charging, calling.finishing, calling.undo
+        self.finish_spool, self.offline = calling.finish_spool, calling.offline
         self.fastagi: FastAgiServer | None = None
         self.http: HttpServer | None = None
         self._expiry = self._make_expiry()
-        self._background = [
+        self._background = self._periodic()
+        self._lag: asyncio.Task[None] | None = None
+
+    def _periodic(self) -> list[Periodic]:
+        return [
             Periodic("expiry", settings.expiry_interval_seconds, self._expire),
-            Periodic("undo", UNDO_SECONDS, self.charging.undo_abandoned),
+            Periodic("undo", UNDO_SECONDS, self.undo.turn),
             Periodic("gauges", GAUGE_SECONDS, self._measure),
             Periodic("offline", REFRESH_SECONDS, self.offline.refresh),
-            Periodic("spool", SPOOL_SECONDS, lambda: self.finish_spool.turn(self.charging.replay_finish)),
+            Periodic("spool", SPOOL_SECONDS, self.finish_spool.turn),
         ]
-        self._lag: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Connect to what is there, then listen. Raises OSError naming the port when one cannot be had.
@@ -182,8 +190,8 @@ class Engine:
         if self._lag is not None:
             self._lag.cancel()
             await asyncio.wait([self._lag])  # awaited itself, its cancellation would hide our own
-        await self.charging.undo_abandoned()
-        await self.ledger.drain()
+        await self.ledger.drain()  # what was cut is on its way, and cannot be given back before it is there
+        await self.undo.turn()
 
     async def _close(self) -> None:
         await self.finish_spool.close()
@@ -198,19 +206,6 @@ class Engine:
             "postgresql": self.database.down,
             "announcements": None if self.announcements.listening else "not listening yet",
         }
-
-    def _offline_calls(self) -> OfflineCalls:
-        settings = self._settings
-        return OfflineCalls(
-            settings.allow_postpaid_logins if settings.on_database_down == "allow_postpaid" else (),
-            Promises(self.spool.directory),
-            load_accounts=lambda logins: offline_accounts(self.database, logins),
-            memory=self.memory,
-            has_room=lambda: self.spool.has_room,
-            on_allowed=self.metrics.offline_allowed,
-            max_seconds=settings.offline_max_seconds,
-            grace_seconds=settings.reservation_grace_seconds,
-        )
 
     async def _expire(self) -> None:
         """After the spool: an end that is known is charged before its call's money is freed."""
@@ -231,16 +226,6 @@ class Engine:
 
     async def _measure(self) -> None:
         self.metrics.open_reservations(await open_reservations(self.database))
-
-
-def _policy(settings: Settings) -> ChargingPolicy:
-    return ChargingPolicy(
-        max_reserve_seconds=settings.max_reserve_seconds,
-        reservation_grace_seconds=settings.reservation_grace_seconds,
-        international_prefix=settings.international_prefix,
-        quota=settings.reservation_mode == "quota",
-        quota_seconds=settings.quota_seconds,
-    )
 
 
 def _spool(settings: Settings, metrics: Metrics) -> Spool:

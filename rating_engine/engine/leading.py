@@ -12,6 +12,7 @@ from agi.ami.address import parse_address
 from agi.ami.link import links_to
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
+from rating_engine.services.calls.ports import Clock
 from rating_engine.services.routes.quality import QualityMeter
 from rating_engine.services.watch.watched_exchanges import REFRESH_SECONDS, WatchedExchanges
 from rating_engine.services.watch.watching import Watch
@@ -28,7 +29,9 @@ UNSEEN_INTERVALS: Final = 3  # comparisons that a living call may be missed in b
 class WatchSetup:
     """This process's part in it: it may come to lead, and knows which exchanges are watched by whoever does."""
 
-    def __init__(self, settings: Settings, database: Database, lasting: LastingCalls, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, lasting: LastingCalls, metrics: Metrics, clock: Clock
+    ) -> None:
         addresses = [parse_address(text) for text in settings.ami_exchanges]
         self._watch = Watch(
             links_to(addresses, warning_sound=settings.ami_warning_sound),
@@ -39,6 +42,7 @@ class WatchSetup:
             interval_seconds=settings.reconcile_interval_seconds,
             grace_seconds=settings.reconcile_grace_seconds,
             warning_seconds=settings.ami_warning_seconds,
+            clock=clock,
         )
         self._quality = QualityMeter(
             lambda: Database(settings.database_url, pool_size=1, timeout_seconds=MEASURE_SECONDS),

@@ -5,9 +5,14 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import AsyncIterator
+from datetime import datetime
+from weakref import WeakKeyDictionary
 
 from rating_engine.engine.engine import Engine
 from rating_engine.settings.model import Settings
+from tests.support.given import GivenClock, GivenWatch
+
+_given: WeakKeyDictionary[Engine, tuple[GivenClock, GivenWatch]] = WeakKeyDictionary()
 
 
 @contextlib.asynccontextmanager
@@ -15,12 +20,26 @@ async def engine_on(database_url: str, redis_url: str = "", **settings: object) 
     """An engine on free ports with a spool of its own, stopped afterwards. `settings` go over the defaults."""
     with tempfile.TemporaryDirectory(prefix="spool-") as spool:
         given = {"database_url": database_url, "redis_url": redis_url, "spool_dir": spool}
-        engine = Engine(Settings.model_validate({"fastagi_port": 0, "http_port": 0, **given, **settings}))
+        clock, watch = GivenClock(), GivenWatch()
+        all_settings = Settings.model_validate({"fastagi_port": 0, "http_port": 0, **given, **settings})
+        engine = Engine(all_settings, clock=clock, is_watched=watch)
+        watch.engines_own = engine.watch.is_watched
+        _given[engine] = clock, watch
         await engine.start()
         try:
             yield engine
         finally:
             await engine.stop()
+
+
+def set_time(engine: Engine, moment: datetime) -> None:
+    """From now on it is that time for the calls of an engine made by `engine_on`."""
+    _given[engine][0].moment = moment
+
+
+def set_watched(engine: Engine, watched: bool = True) -> None:
+    """From now on every exchange is watched, or none, as far as an engine made by `engine_on` knows."""
+    _given[engine][1].watched = watched
 
 
 def hear_nothing(engine: Engine) -> None:

@@ -283,7 +283,7 @@ async def test_a_reservation_whose_answer_was_lost_is_not_undone_under_an_allowe
         proxy.speak()
         proxy.cut()
         await until(lambda: _up(engine))
-        await engine.charging.undo_abandoned()
+        await engine.undo.turn()
 
         outcome = await engine.charging.finish_call(finish("1", 61, login="post"))
 

@@ -107,8 +107,8 @@ class World:
 async def world(database_url: str, clock: VirtualTime, tmp_path: Path) -> AsyncIterator[World]:
     given = {"database_url": database_url, "spool_dir": str(tmp_path)}
     mode = {"reservation_mode": "quota", "quota_seconds": SLICE, "max_reserve_seconds": 600}
-    engine = Engine(Settings.model_validate({"fastagi_port": 0, "http_port": 0, **given, **mode}))
-    engine.charging._is_watched = lambda exchange: True
+    settings = Settings.model_validate({"fastagi_port": 0, "http_port": 0, **given, **mode})
+    engine = Engine(settings, is_watched=lambda exchange: True)
     await engine.database.open()  # the rest is not started: nothing is under way while time is moved on
     await publish_deck(engine.database, rates={"49": CENT_A_SECOND, "48": MINUTES})
     observer = Observer()
