@@ -53,16 +53,16 @@ PGBENCH = """
 \\set id random(1, 1000000000000)
 SELECT account_id + :n AS account, s.subscriber_id + :n AS subscriber, s.tariff_id AS tariff, t.version AS version
   FROM subscribers s JOIN tariffs t USING (tariff_id) WHERE login = 'b0' \\gset
-SELECT reserve(0::smallint, ARRAY[ROW(
+SELECT reserve_v2(0::smallint, ARRAY[ROW(
   'pgbench/' || :client_id || '.' || :id || '/1', :account, :subscriber, 1,
   ARRAY[:tariff]::bigint[], ARRAY[:version],
   0.001, 1.5, 0.02, false, 3600, 4200, 'pgbench', 1, '', '79010000001', 'RussiaMobile', '7901', :tariff, 1,
   '{{"interval_1":60,"price_1":"0.02","price_unit":"minute"}}', 'default', '', now(), '', '', '', NULL,
-  '{{}}', NULL, NULL)]::reserve_request[]);
-SELECT settle(0::smallint, ARRAY[ROW(
+  '{{}}', NULL, NULL)]::reserve_request_v2[]);
+SELECT settle_v2(0::smallint, ARRAY[ROW(
   'pgbench/' || :client_id || '.' || :id || '/1', :account, 61, 61, 0.02033, 'ANSWER', 16, 'finish',
   NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-  0, '{{}}', NULL, NULL)]::settle_request[]);
+  0, '{{}}', NULL, NULL)]::settle_request_v2[]);
 """
 
 
@@ -86,7 +86,7 @@ class World:
         await connection.execute(ACCOUNTS, self.accounts)
         await connection.execute("UPDATE subscribers SET login = 'hot' WHERE login = 'b0'")
         await connection.execute(SECOND_LOGIN)
-        await connection.execute("SELECT post_entry(0::smallint, account_id, 'topup', 1000000, NULL) FROM accounts")
+        await connection.execute("SELECT post_entry_v2(0::smallint, account_id, 'topup', 1000000, NULL) FROM accounts")
         prefixes = [row[0] for row in await connection.fetch("SELECT prefix FROM rates ORDER BY prefix")]
         chooser = random.Random(1)
         chooser.shuffle(prefixes)

@@ -12,7 +12,7 @@ from rating_engine.services.calls.charging import Charging
 from rating_engine.services.calls.finish import Finishing
 from rating_engine.services.calls.observed import Observed
 from rating_engine.services.calls.plan import ChargingPolicy, Planning
-from rating_engine.services.calls.ports import Clock, ExchangeWatch
+from rating_engine.services.calls.ports import ExchangeWatch, Now
 from rating_engine.services.calls.prepare import Preparing
 from rating_engine.services.calls.undo import Undo
 from rating_engine.services.facts.memory import CallMemory
@@ -44,24 +44,25 @@ class Calling:
 class Grounds:
     """What it stands on."""
 
-    database: Database
+    calls_door: Database
+    office: Database
     ledger: Ledger
     memory: CallMemory
     spool: Spool
     metrics: Metrics
-    clock: Clock
+    now: Now
     is_watched: ExchangeWatch
 
 
 def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
     """Every service of calls; nothing is asked of anybody yet."""
-    ledger, memory, metrics, clock = grounds.ledger, grounds.memory, grounds.metrics, grounds.clock
-    database = grounds.database
+    ledger, memory, metrics, now = grounds.ledger, grounds.memory, grounds.metrics, grounds.now
+    calls_door = grounds.calls_door
     policy = policy_of(settings)
     planning = Planning(memory.sources, policy, is_watched=grounds.is_watched)
-    finishing = Finishing(ledger=ledger, planning=planning, sources=memory.sources, clock=clock)
+    finishing = Finishing(ledger=ledger, planning=planning, sources=memory.sources, now=now)
     finish_spool = FinishSpool(
-        grounds.spool, finishing.finish, is_up=lambda: database.down is None, observer=metrics, clock=clock
+        grounds.spool, finishing.finish, is_up=lambda: calls_door.down is None, observer=metrics, now=now
     )
     offline = _offline_calls(settings, policy, grounds)
     undo = Undo(ledger)
@@ -72,14 +73,14 @@ def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
         stale=memory,
         remembered=finishing.remembered,
         undo=undo,
-        clock=clock,
+        now=now,
     )
     charging = Charging(
         preparing=preparing,
         finishing=finishing,
         undo=undo,
         outage=LocalOutage(finish_spool, offline),
-        read_account=lambda login: account_state(database, login),
+        read_account=lambda login: account_state(calls_door, login),
     )
     return Calling(Observed(charging, metrics), finishing, undo, finish_spool, offline)
 
@@ -88,13 +89,13 @@ def _offline_calls(settings: Settings, policy: ChargingPolicy, grounds: Grounds)
     return OfflineCalls(
         settings.allow_postpaid_logins if settings.on_database_down == "allow_postpaid" else (),
         Promises(grounds.spool.directory),
-        load_accounts=lambda logins: offline_accounts(grounds.database, logins),
+        load_accounts=lambda logins: offline_accounts(grounds.office, logins),
         memory=grounds.memory,
         has_room=lambda: grounds.spool.has_room,
         on_allowed=grounds.metrics.offline_allowed,
         policy=policy,
         max_seconds=settings.offline_max_seconds,
-        clock=grounds.clock,
+        now=grounds.now,
     )
 
 

@@ -16,11 +16,13 @@ from rating_engine.api.server import HttpServer
 from rating_engine.domain.tariff import Route
 from rating_engine.domain.watching import ExpiryPolicy
 from rating_engine.engine.calling import Grounds, wire_calls
+from rating_engine.engine.doors import calls_door, office_door
 from rating_engine.engine.leading import UNSEEN_INTERVALS, WatchSetup
 from rating_engine.process.sockets import Listeners, open_listeners
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
-from rating_engine.services.calls.ports import Clock, ExchangeWatch, utc_now
+from rating_engine.services.calls.ports import ExchangeWatch
+from rating_engine.services.clock import Clock, ClockKeeper
 from rating_engine.services.facts.memory import CallMemory
 from rating_engine.services.outage.offline_calls import REFRESH_SECONDS
 from rating_engine.services.watch.expiry import Expiry
@@ -31,6 +33,10 @@ from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.laws import open_reservations
 from rating_engine.storage.postgres.announcements import Announcements
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.postgres.schema_watch import LOOK_SECONDS as SCHEMA_SECONDS
+from rating_engine.storage.postgres.schema_watch import SchemaWatch
+from rating_engine.storage.postgres.server_time import server_time
+from rating_engine.storage.secrets import rate_cache_secret
 from rating_engine.storage.spool.spool import Spool
 from rating_engine.storage.spool.spool_survey import unusable
 from rating_engine.telemetry.loop_lag import EventLoopLag
@@ -38,6 +44,7 @@ from rating_engine.telemetry.metrics import Metrics
 
 FIRST_LISTEN_SECONDS: Final = 2.0  # a start waits so long for announcements, then goes on without them
 GAUGE_SECONDS: Final = 15.0  # as often as Prometheus usually scrapes
+CLOCK_SECONDS: Final = 1.0  # of the heartbeat that keeps the database's time: one cheap statement each
 UNDO_SECONDS: Final = 1.0  # how soon money is freed whose reservation's outcome was not known
 SETTLE_SECONDS: Final = 1.5  # of a stop, beyond shutdown_seconds: what was cut may still be on its way to the database
 CLOSE_SECONDS: Final = 2.0  # and beyond that; with the cutting itself less than the supervisor waits before it kills
@@ -54,22 +61,24 @@ class Engine:
         settings: Settings,
         listeners: Listeners | None = None,
         *,
-        clock: Clock = utc_now,
+        clock: Clock | None = None,
         is_watched: ExchangeWatch | None = None,
     ) -> None:
         """`listeners` are served, and closed at the end; without, `start` opens those of the settings.
 
-        `clock`: the instants that calls go by. `is_watched`: whether calls of an exchange can be lengthened; None: as
-        the leading engine says.
+        `clock`: what time it is for money, set by the database's; a fresh one by default. `is_watched`: whether calls
+        of an exchange can be lengthened; None: as the leading engine says.
         """
         self._settings = settings
         self._listeners = listeners
         self.metrics = Metrics()
-        self.database = _database(settings, self.metrics)
-        self.cache = _rate_cache(settings, self.metrics)
-        self.ledger = _ledger(settings, self.database, self.metrics)
+        self.calls_door = calls_door(settings, self.metrics)
+        self.office = office_door(settings, self.metrics)
+        self.clock = clock or Clock()
+        self.cache = _rate_cache(settings, self.calls_door, self.metrics)
+        self.ledger = _ledger(settings, self.calls_door, self.metrics)
         self.memory = CallMemory(
-            self.database,
+            self.calls_door,
             self.cache,
             default_route=Route(settings.default_route_name, settings.default_route_prefix, "", 1),
             international_prefix=settings.international_prefix,
@@ -88,15 +97,18 @@ class Engine:
             grace_seconds=settings.reservation_grace_seconds,
             observer=self.metrics,
         )
-        self.watch = WatchSetup(settings, self.database, self.lasting, self.metrics, clock)
+        now = self.clock.now
+        self.watch = WatchSetup(settings, self.calls_door, self.office, self.lasting, self.metrics, now)
+        self.schema = SchemaWatch(self.office, is_up=lambda: self.office.down is None)
         grounds = Grounds(
-            self.database,
-            self.ledger,
-            self.memory,
-            self.spool,
-            self.metrics,
-            clock,
-            is_watched or self.watch.is_watched,
+            calls_door=self.calls_door,
+            office=self.office,
+            ledger=self.ledger,
+            memory=self.memory,
+            spool=self.spool,
+            metrics=self.metrics,
+            now=now,
+            is_watched=is_watched or self.watch.is_watched,
         )
         calling = wire_calls(settings, grounds)
         self.charging, self.finishing, self.undo = calling.charging, calling.finishing, calling.undo
@@ -104,17 +116,13 @@ class Engine:
         self.fastagi: FastAgiServer | None = None
         self.http: HttpServer | None = None
         self._expiry = self._make_expiry()
-        self._background = self._periodic()
+        self._background = self._make_background()
         self._lag: asyncio.Task[None] | None = None
 
-    def _periodic(self) -> list[Periodic]:
-        return [
-            Periodic("expiry", settings.expiry_interval_seconds, self._expire),
-            Periodic("undo", UNDO_SECONDS, self.undo.turn),
-            Periodic("gauges", GAUGE_SECONDS, self._measure),
-            Periodic("offline", REFRESH_SECONDS, self.offline.refresh),
-            Periodic("spool", SPOOL_SECONDS, self.finish_spool.turn),
-        ]
+    @property
+    def database(self) -> Database:
+        """The office, by its former name."""
+        return self.office
 
     async def start(self) -> None:
         """Connect to what is there, then listen. Raises OSError naming the port when one cannot be had.
@@ -125,11 +133,11 @@ class Engine:
         listeners = self._listeners or open_listeners(
             (settings.fastagi_host, settings.fastagi_port), (settings.http_host, settings.http_port)
         )
-        await self.database.open()
+        await asyncio.gather(self.calls_door.open(), self.office.open())
         if self.cache is not None:
             await self.cache.open()
         self.announcements.start()
-        if self.database.down is None:
+        if self.calls_door.down is None:
             await self.announcements.wait_listening(FIRST_LISTEN_SECONDS)
         if problem := await asyncio.to_thread(unusable, self.spool.directory):
             _log.error("spool_unusable", problem=problem)  # calls that end while PostgreSQL is away would be lost
@@ -198,13 +206,15 @@ class Engine:
         await self.announcements.stop()
         if self.cache is not None:
             await self.cache.close()
-        await self.database.close()
+        await asyncio.gather(self.calls_door.close(), self.office.close())
 
     async def readiness(self) -> dict[str, str | None]:
         """What calls need, and what is wrong with it (None: nothing). Redis is not needed: without, only slower."""
         return {
-            "postgresql": self.database.down,
+            "postgresql": self.calls_door.down,
+            "schema": self.schema.problem,
             "announcements": None if self.announcements.listening else "not listening yet",
+            "clock": self.clock.problem,
         }
 
     async def _expire(self) -> None:
@@ -212,11 +222,24 @@ class Engine:
         if not self.finish_spool.is_behind:
             await self._expiry.turn()
 
+    def _make_background(self) -> list[Periodic]:
+        settings = self._settings
+        keeper = ClockKeeper(self.clock, lambda: server_time(self.calls_door), on_skew=self.metrics.clock_skew)
+        return [
+            Periodic("clock", CLOCK_SECONDS, keeper.turn),
+            Periodic("expiry", settings.expiry_interval_seconds, self._expire),
+            Periodic("undo", UNDO_SECONDS, self.undo.turn),
+            Periodic("gauges", GAUGE_SECONDS, self._measure),
+            Periodic("schema", SCHEMA_SECONDS, self.schema.turn),
+            Periodic("offline", REFRESH_SECONDS, self.offline.refresh),
+            Periodic("spool", SPOOL_SECONDS, self.finish_spool.turn),
+        ]
+
     def _make_expiry(self) -> Expiry:
         settings = self._settings
         return Expiry(
             self.ledger,
-            self.database,
+            self.office,
             self.lasting,
             observer=self.metrics,
             policy=ExpiryPolicy(settings.expiry_policy),
@@ -225,7 +248,9 @@ class Engine:
         )
 
     async def _measure(self) -> None:
-        self.metrics.open_reservations(await open_reservations(self.database))
+        for door in (self.calls_door, self.office):
+            self.metrics.database_used(door.door, door.in_use)
+        self.metrics.open_reservations(await open_reservations(self.office))
 
 
 def _spool(settings: Settings, metrics: Metrics) -> Spool:
@@ -234,16 +259,6 @@ def _spool(settings: Settings, metrics: Metrics) -> Spool:
         max_bytes=settings.spool_max_bytes,
         on_state=metrics.spool_state,
         on_damage=metrics.spool_damaged,
-    )
-
-
-def _database(settings: Settings, metrics: Metrics) -> Database:
-    return Database(
-        settings.database_url,
-        pool_size=settings.database_pool_size,
-        timeout_seconds=settings.database_timeout_seconds,
-        connect_timeout_seconds=settings.database_connect_timeout_seconds,
-        on_state=metrics.database_state,
     )
 
 
@@ -257,12 +272,14 @@ def _ledger(settings: Settings, database: Database, metrics: Metrics) -> Ledger:
     )
 
 
-def _rate_cache(settings: Settings, metrics: Metrics) -> RateCache | None:
+def _rate_cache(settings: Settings, database: Database, metrics: Metrics) -> RateCache | None:
     if not settings.redis_url:
         return None
     return RateCache(
         settings.redis_url,
+        lambda: rate_cache_secret(database),
         timeout_seconds=settings.redis_timeout_ms / 1000,
         ttl_seconds=settings.rate_cache_ttl_seconds,
         on_state=metrics.redis_state,
+        on_forged=metrics.redis_value_refused,
     )

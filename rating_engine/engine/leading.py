@@ -12,7 +12,7 @@ from agi.ami.address import parse_address
 from agi.ami.link import links_to
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
-from rating_engine.services.calls.ports import Clock
+from rating_engine.services.calls.ports import Now
 from rating_engine.services.routes.quality import QualityMeter
 from rating_engine.services.watch.watched_exchanges import REFRESH_SECONDS, WatchedExchanges
 from rating_engine.services.watch.watching import Watch
@@ -22,7 +22,6 @@ from rating_engine.storage.postgres.leadership import Leadership
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.telemetry.metrics import Metrics
 
-MEASURE_SECONDS: Final = 60.0  # deadline of one measurement: it reads the calls of a whole window
 UNSEEN_INTERVALS: Final = 3  # comparisons that a living call may be missed in before its expiry counts
 
 
@@ -30,27 +29,38 @@ class WatchSetup:
     """This process's part in it: it may come to lead, and knows which exchanges are watched by whoever does."""
 
     def __init__(
-        self, settings: Settings, database: Database, lasting: LastingCalls, metrics: Metrics, clock: Clock
+        self,
+        settings: Settings,
+        calls_door: Database,
+        office: Database,
+        lasting: LastingCalls,
+        metrics: Metrics,
+        now: Now,
     ) -> None:
+        """What is said of exchanges and of answers goes by `calls_door`, since calls are lengthened by it.
+
+        `now`: the instant, by the database's clock.
+        """
         addresses = [parse_address(text) for text in settings.ami_exchanges]
         self._watch = Watch(
             links_to(addresses, warning_sound=settings.ami_warning_sound),
-            database,
+            calls_door,
+            office,
             lasting,
             observer=metrics,
             buckets=settings.ledger_buckets,
             interval_seconds=settings.reconcile_interval_seconds,
             grace_seconds=settings.reconcile_grace_seconds,
             warning_seconds=settings.ami_warning_seconds,
-            clock=clock,
+            now=now,
         )
         self._quality = QualityMeter(
-            lambda: Database(settings.database_url, pool_size=1, timeout_seconds=MEASURE_SECONDS),
+            office,
             window_seconds=settings.route_quality_window_seconds,
             interval_seconds=settings.route_quality_interval_seconds,
         )
         self._watches = bool(addresses)
-        self._watched = WatchedExchanges(lambda: read_watched(database))
+        self._watched = WatchedExchanges(lambda: read_watched(calls_door))
         self._refresh = Periodic("watched-exchanges", REFRESH_SECONDS, self._watched.refresh)
         self._leadership = Leadership(settings.database_url, self._lead, on_change=metrics.leading)
 

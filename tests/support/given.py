@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
+
+from rating_engine.services.clock import Clock
 
 
-class GivenClock:
+class GivenClock(Clock):
     """The time it is told; before that, the time it is."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.moment: datetime | None = None
 
-    def __call__(self) -> datetime:
-        return self.moment or datetime.now(UTC)
+    def now(self) -> datetime:
+        return self.moment or super().now()
 
 
 class GivenWatch:

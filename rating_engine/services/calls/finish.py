@@ -29,7 +29,7 @@ from rating_engine.rating.money import quantise
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.number import sent_callerid
 from rating_engine.services.calls.plan import Planning
-from rating_engine.services.calls.ports import CallLedger, Clock
+from rating_engine.services.calls.ports import CallLedger, Now
 from rating_engine.services.calls.remembered import RememberedCalls, SharedCalls
 from rating_engine.services.facts.sources import CallSources
 
@@ -54,14 +54,14 @@ class Finishing:
         ledger: CallLedger,
         planning: Planning,
         sources: CallSources,
-        clock: Clock,
+        now: Now,
         shared: SharedCalls | None = None,
     ) -> None:
-        """`clock`: when a finish was said that does not say so. `shared`: what other workers remember of calls."""
+        """`now`: when a finish was said that does not say so. `shared`: what other workers remember of calls."""
         self._ledger = ledger
         self._planning = planning
         self._sources = sources
-        self._clock = clock
+        self._now = now
         self.remembered = RememberedCalls(shared)
 
     def known(self, call_key: CallKey) -> OpenCall | None:
@@ -114,7 +114,7 @@ class Finishing:
         raise Unavailable("the call kept changing")
 
     async def _rate_anew(self, call: FinishCall, subscriber: Subscriber) -> CallDetails:
-        now = self._clock()
+        now = self._now()
         started_at = (call.ended_at or now) - timedelta(seconds=call.seconds)
         return await self._planning.rate_anew(call, subscriber, started_at, now)
 

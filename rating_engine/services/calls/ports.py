@@ -32,7 +32,7 @@ from rating_engine.domain.reservation import (
     SettleRequest,
 )
 
-Clock = Callable[[], datetime]  # the instant that calls go by, with a time zone; given to the engine once
+Now = Callable[[], datetime]  # the instant that calls go by, with a time zone: of the clock the engine was given
 ExchangeWatch = Callable[[str], bool]  # whether calls of this exchange can be lengthened now
 
 

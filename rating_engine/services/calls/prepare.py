@@ -17,7 +17,7 @@ from rating_engine.domain.reservation import OpenCall, ReserveAnswer, ReserveOut
 from rating_engine.rating.charge import max_duration
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.plan import Plan, Planning
-from rating_engine.services.calls.ports import CallLedger, Clock
+from rating_engine.services.calls.ports import CallLedger, Now
 from rating_engine.services.calls.remembered import RememberedCalls
 from rating_engine.services.calls.route import Attempts
 from rating_engine.services.calls.steps import Step
@@ -57,7 +57,7 @@ class Preparing:
         stale: StaleFacts,
         remembered: RememberedCalls,
         undo: Undo,
-        clock: Clock,
+        now: Now,
         conflict: Callable[[PrepareCall], None] = lambda call: None,
     ) -> None:
         self._ledger = ledger
@@ -66,7 +66,7 @@ class Preparing:
         self._stale = stale
         self._remembered = remembered
         self._undo = undo
-        self._clock = clock
+        self._now = now
         self._conflict = conflict
 
     async def prepare(self, call: PrepareCall) -> PrepareOutcome:
@@ -75,7 +75,7 @@ class Preparing:
         attempts = Attempts(await self._tried(call))
         for _ in range(PLANS_MAX):
             with Step("lookup_ms"):
-                plan = await self._planning.plan(call, self._clock(), attempts)
+                plan = await self._planning.plan(call, self._now(), attempts)
             if isinstance(plan, Declined):
                 return plan
             answer = await self._hold(plan)

@@ -21,7 +21,7 @@ from rating_engine.domain.outcomes import DeclineReason, FinishCall, FinishOutco
 from rating_engine.domain.reservation import CallDetails, OpenCall
 from rating_engine.rating.charge import charge
 from rating_engine.rating.rate import Rate
-from rating_engine.services.calls.ports import Clock, utc_now
+from rating_engine.services.calls.ports import Now, utc_now
 from rating_engine.storage.spool.finish_record import (
     SpooledFinish,
     UnreadableRecord,
@@ -81,17 +81,17 @@ class FinishSpool:
         *,
         is_up: Callable[[], bool],
         observer: SpoolObserver,
-        clock: Clock = utc_now,
+        now: Now = utc_now,
     ) -> None:
         """`replay` charges a finish now, as Finishing.finish does. `is_up`: whether the database can be asked at all.
 
-        `clock`: when a finish was said that does not say so.
+        `now`: when a finish was said that does not say so.
         """
         self._spool = spool
         self._charge = replay
         self._is_up = is_up
         self._observer = observer
-        self._clock = clock
+        self._now = now
         self._adopt_at = 0.0
         self._catch_up_until = time.monotonic() + CATCH_UP_SECONDS
         self._stuck: tuple[str, int] = ("", 0)  # the record that fails, and how often it has
@@ -110,7 +110,7 @@ class FinishSpool:
         `promised`: the call as it was allowed, where that is known. `waited_seconds`: how long ago the finish was said.
         """
         self._note_outage()
-        ended_at = call.ended_at or self._clock() - timedelta(seconds=waited_seconds)
+        ended_at = call.ended_at or self._now() - timedelta(seconds=waited_seconds)
         details = None if promised is None else promised.details
         finish = SpooledFinish(replace(call, ended_at=ended_at), details)
         try:

@@ -26,7 +26,7 @@ from rating_engine.rating.exchange import ExchangeRates
 from rating_engine.rating.matching import CandidateRate
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.plan import ChargingPolicy, Plan, Planning
-from rating_engine.services.calls.ports import Clock
+from rating_engine.services.calls.ports import Now
 from rating_engine.services.calls.prepare import allowed
 from rating_engine.services.facts.books import Numbering
 from rating_engine.services.facts.memory import CallMemory
@@ -70,7 +70,7 @@ class OfflineCalls:
         on_allowed: Callable[[], None],
         policy: ChargingPolicy,
         max_seconds: int,
-        clock: Clock,
+        now: Now,
     ) -> None:
         """`max_seconds`: the longest call; its finish may come the policy's grace later."""
         self._logins = list(logins)
@@ -81,7 +81,7 @@ class OfflineCalls:
         self._on_allowed = on_allowed
         self._max_seconds = max_seconds
         self._grace = timedelta(seconds=policy.reservation_grace_seconds)
-        self._clock = clock
+        self._now = now
         self._known: _Known | None = None
         self._open = 0  # promises in the directory, as last counted, and those made here since
         self._overdue: set[CallKey] = set()
@@ -119,7 +119,7 @@ class OfflineCalls:
     async def allow(self, call: PrepareCall) -> Allowed | Declined:
         """Allow a call by what was known before the database went; nothing is held for it."""
         try:
-            plan = await self._planning.plan(call, self._clock())
+            plan = await self._planning.plan(call, self._now())
         except Unavailable as error:
             return Declined(DeclineReason.UNAVAILABLE, str(error))
         if isinstance(plan, Declined):
@@ -164,7 +164,7 @@ class OfflineCalls:
             currency=plan.subscriber.currency,
         )
         try:
-            await asyncio.to_thread(self._promises.keep, Promise(request.call_key, login, self._clock(), call))
+            await asyncio.to_thread(self._promises.keep, Promise(request.call_key, login, self._now(), call))
         except OSError as error:
             _log.error("promise_failed", call_key=str(request.call_key), error=str(error))
             return Declined(DeclineReason.UNAVAILABLE, "the promise cannot be kept on disk")
@@ -185,7 +185,7 @@ class OfflineCalls:
 
     def _count(self) -> None:
         """How many promises are open, and which should have ended: those are said, once."""
-        now = self._clock()
+        now = self._now()
         self._open = 0
         for promise in self._promises.all():
             self._open += 1

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from rating_engine.domain.watching import LiveChannel, SeenCall
-from rating_engine.services.calls.ports import Clock, utc_now
+from rating_engine.services.calls.ports import Now, utc_now
 
 
 class ExchangeLink(Protocol):
@@ -68,11 +68,11 @@ class ExchangeLink(Protocol):
         ...
 
 
-def time_of(moment: float, clock: Clock = utc_now) -> datetime:
+def time_of(moment: float, now: Now = utc_now) -> datetime:
     """The time of a moment, by the clock that calls go by."""
-    return clock() + timedelta(seconds=moment - time.monotonic())
+    return now() + timedelta(seconds=moment - time.monotonic())
 
 
-def moment_of(when: datetime, clock: Clock = utc_now) -> float:
+def moment_of(when: datetime, now: Now = utc_now) -> float:
     """The moment of a time."""
-    return time.monotonic() + (when - clock()).total_seconds()
+    return time.monotonic() + (when - now()).total_seconds()

@@ -18,7 +18,7 @@ import structlog
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.watching import Decision, LiveChannel, OpenReservation, SeenCall
 from rating_engine.services.calls.extend import LastingCalls, LastingObserver
-from rating_engine.services.calls.ports import Clock, utc_now
+from rating_engine.services.calls.ports import Now, utc_now
 from rating_engine.services.watch.exchange_link import ExchangeLink, moment_of, time_of
 from rating_engine.storage.calls.open_calls import Sighting, note_seen, open_calls_of
 from rating_engine.storage.postgres.pool import Database
@@ -45,9 +45,9 @@ class Reconciler:
         *,
         observer: LastingObserver,
         grace_seconds: float,
-        clock: Clock = utc_now,
+        now: Now = utc_now,
     ) -> None:
-        self._clock = clock
+        self._now = now
         self._link = link
         self._database = database
         self._lasting = lasting
@@ -88,7 +88,7 @@ class Reconciler:
                 async with gate:
                     view = await self._missed_answer(call, view)
             elif view.answered_at is None and call.answered_at is not None:
-                view = replace(view, answered_at=moment_of(call.answered_at, self._clock))
+                view = replace(view, answered_at=moment_of(call.answered_at, self._now))
             return call, view
 
         return await asyncio.gather(*(look(call) for call in live))
@@ -98,7 +98,7 @@ class Reconciler:
         noted = await self._link.read_answer(view.channel)
         if noted is not None:
             return replace(view, answered_at=noted[0], called_channel=noted[1])
-        known = time.monotonic() if call.answered_at is None else moment_of(call.answered_at, self._clock)
+        known = time.monotonic() if call.answered_at is None else moment_of(call.answered_at, self._now)
         return replace(view, answered_at=known)
 
     async def _decide(self, gone: Iterable[OpenReservation], channels: dict[str, LiveChannel], now: float) -> None:
@@ -126,20 +126,20 @@ class Reconciler:
     async def _end(self, call: OpenReservation, view: SeenCall | None, superseded: bool) -> None:
         view = view or SeenCall(call.call_key.uniqueid, "")
         if call.answered_at is None and view.answered_at is not None:
-            call = replace(call, answered_at=time_of(view.answered_at, self._clock))
+            call = replace(call, answered_at=time_of(view.answered_at, self._now))
         if view.last_seen is not None:
-            seen_at = time_of(view.last_seen, self._clock)
+            seen_at = time_of(view.last_seen, self._now)
             call = replace(call, last_seen_at=max(seen_at, call.last_seen_at or seen_at))
-        ended = None if view.ended_at is None else time_of(view.ended_at, self._clock)
+        ended = None if view.ended_at is None else time_of(view.ended_at, self._now)
         await self._lasting.reconcile_call(call, ended_at=ended, cause=view.cause, superseded=superseded)
 
     def _sighting(self, call: OpenReservation, view: SeenCall, now: float) -> Sighting:
-        answered = None if view.answered_at is None else time_of(view.answered_at, self._clock)
-        return Sighting(call.bucket, call.call_key, answered, time_of(now, self._clock))
+        answered = None if view.answered_at is None else time_of(view.answered_at, self._now)
+        return Sighting(call.bucket, call.call_key, answered, time_of(now, self._now))
 
     def _is_strange(self, call: OpenReservation) -> bool:
         """Whether this exchange should have shown the call's channel, and never did: its name may be another's."""
-        heard_since = time_of(self._link.connected_at, self._clock)
+        heard_since = time_of(self._link.connected_at, self._now)
         unseen = call.answered_at is None and call.last_seen_at is None
         return unseen and (call.prepared_at - heard_since).total_seconds() > SHOWN_SECONDS
 

@@ -17,7 +17,7 @@ import structlog
 from rating_engine.domain.errors import RatingEngineError
 from rating_engine.domain.watching import OpenReservation, SeenCall
 from rating_engine.services.calls.extend import LastingCalls, LastingObserver
-from rating_engine.services.calls.ports import Clock, utc_now
+from rating_engine.services.calls.ports import Now, utc_now
 from rating_engine.services.watch.exchange_link import ExchangeLink, time_of
 from rating_engine.services.watch.quota_calls import QuotaCalls, QuotaObserver
 from rating_engine.services.watch.reconciliation import Reconciler
@@ -42,12 +42,16 @@ class WatchObserver(LastingObserver, QuotaObserver, Protocol):
 
 
 class Watch:
-    """The leader's work. `make_links`: fresh connections, made when this process comes to lead."""
+    """The leader's work. `make_links`: fresh connections, made when this process comes to lead.
+
+    What lengthens calls goes by `database`, the door of calls; comparing all of them by `office`: it may take longer.
+    """
 
     def __init__(
         self,
         make_links: Callable[[], Sequence[ExchangeLink]],
         database: Database,
+        office: Database,
         lasting: LastingCalls,
         *,
         observer: WatchObserver,
@@ -55,11 +59,12 @@ class Watch:
         interval_seconds: float,
         grace_seconds: float,
         warning_seconds: int = 0,
-        clock: Clock = utc_now,
+        now: Now = utc_now,
     ) -> None:
-        self._clock = clock
+        self._now = now
         self._make_links = make_links
         self._database = database
+        self._office = office
         self._lasting = lasting
         self._observer = observer
         self._buckets = buckets
@@ -70,9 +75,7 @@ class Watch:
     async def run(self) -> None:
         """Watch until cancelled."""
         links = self._make_links()
-        quota = QuotaCalls(
-            self._lasting, observer=self._observer, warning_seconds=self._warning_seconds, clock=self._clock
-        )
+        quota = QuotaCalls(self._lasting, observer=self._observer, warning_seconds=self._warning_seconds, now=self._now)
         compared: dict[str, int] = {}  # the session of each exchange whose calls have been compared
         try:
             async with asyncio.TaskGroup() as group:
@@ -89,7 +92,7 @@ class Watch:
         """Compare at each new connection, every interval, and soon again while something is undecided."""
         observer, grace = self._observer, self._grace
         reconciler = Reconciler(
-            link, self._database, self._lasting, observer=observer, grace_seconds=grace, clock=self._clock
+            link, self._office, self._lasting, observer=observer, grace_seconds=grace, now=self._now
         )
         due = 0.0
         while True:
@@ -137,7 +140,7 @@ class Watch:
             view = views[uniqueid]
             if view.answered_at is None:
                 continue
-            answered_at = time_of(view.answered_at, self._clock)
+            answered_at = time_of(view.answered_at, self._now)
             sightings.append(Sighting(call.bucket, call.call_key, answered_at, answered_at))
             if call.quota:
                 quota.adopt(replace(call, answered_at=answered_at), view, link, fresh=True)

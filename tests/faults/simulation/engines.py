@@ -38,7 +38,7 @@ from tests.support.auditor_nouns import Policy
 
 STATEMENT_SECONDS = 600.0  # virtual time stands still during a statement: this only has to be more than nothing
 SPOOL_BYTES = 10**7  # never full here: tests of the spool see to that
-CHANGES = ("reserve(", "extend(", "settle(", "expire(", "post_entry(", "UPDATE reservations")
+CHANGES = ("reserve_v2(", "extend_v2(", "settle_v2(", "expire_v2(", "post_entry_v2(", "UPDATE reservations")
 
 Result = TypeVar("Result")
 Work = Callable[[], Awaitable[None]]
@@ -234,13 +234,13 @@ class SimulatedEngine:
             ),
             is_watched=policy.watched.__contains__,
         )
-        finishing = Finishing(ledger=self.ledger, planning=planning, sources=sources, clock=self.now)
+        finishing = Finishing(ledger=self.ledger, planning=planning, sources=sources, now=self.now)
         self.undo = Undo(self.ledger, clock=asyncio.get_running_loop().time)
         self.finish_spool: FinishSpool | None = None
         if self._spool_directory is not None:
             self._spool = SimulatedSpool(self._spool_directory, database.weather_of_spools)
             self.finish_spool = FinishSpool(
-                self._spool, finishing.finish, is_up=lambda: True, observer=NoObserver(), clock=self.now
+                self._spool, finishing.finish, is_up=lambda: True, observer=NoObserver(), now=self.now
             )
         self.charging = Charging(
             preparing=self._preparing(
@@ -250,7 +250,7 @@ class SimulatedEngine:
                 stale=self.memory,
                 remembered=finishing.remembered,
                 undo=self.undo,
-                clock=self.now,
+                now=self.now,
             ),
             finishing=finishing,
             undo=self.undo,

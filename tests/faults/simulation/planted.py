@@ -15,7 +15,7 @@ from rating_engine.domain.outcomes import Claim, PrepareOutcome
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.plan import Plan
 from rating_engine.services.calls.prepare import Preparing, allowed
-from rating_engine.storage.postgres.migrate import schema_sql
+from rating_engine.storage.postgres.release import schema_sql
 
 
 @dataclass(frozen=True, slots=True)
