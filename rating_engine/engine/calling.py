@@ -41,11 +41,18 @@ class Calling:
 
 
 @dataclass(frozen=True, slots=True)
+class Doors:
+    """To PostgreSQL: for calls, and for everything else."""
+
+    calls: Database
+    office: Database
+
+
+@dataclass(frozen=True, slots=True)
 class Grounds:
     """What it stands on."""
 
-    calls_door: Database
-    office: Database
+    doors: Doors
     ledger: Ledger
     memory: CallMemory
     spool: Spool
@@ -57,7 +64,7 @@ class Grounds:
 def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
     """Every service of calls; nothing is asked of anybody yet."""
     ledger, memory, metrics, now = grounds.ledger, grounds.memory, grounds.metrics, grounds.now
-    calls_door = grounds.calls_door
+    calls_door = grounds.doors.calls
     policy = policy_of(settings)
     planning = Planning(memory.sources, policy, is_watched=grounds.is_watched)
     finishing = Finishing(ledger=ledger, planning=planning, sources=memory.sources, now=now)
@@ -89,7 +96,7 @@ def _offline_calls(settings: Settings, policy: ChargingPolicy, grounds: Grounds)
     return OfflineCalls(
         settings.allow_postpaid_logins if settings.on_database_down == "allow_postpaid" else (),
         Promises(grounds.spool.directory),
-        load_accounts=lambda logins: offline_accounts(grounds.office, logins),
+        load_accounts=lambda logins: offline_accounts(grounds.doors.office, logins),
         memory=grounds.memory,
         has_room=lambda: grounds.spool.has_room,
         on_allowed=grounds.metrics.offline_allowed,

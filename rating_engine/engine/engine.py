@@ -15,7 +15,7 @@ from rating_engine.api.app import build_app
 from rating_engine.api.server import HttpServer
 from rating_engine.domain.tariff import Route
 from rating_engine.domain.watching import ExpiryPolicy
-from rating_engine.engine.calling import Grounds, wire_calls
+from rating_engine.engine.calling import Doors, Grounds, wire_calls
 from rating_engine.engine.doors import calls_door, office_door
 from rating_engine.engine.leading import UNSEEN_INTERVALS, WatchSetup
 from rating_engine.process.sockets import Listeners, open_listeners
@@ -100,16 +100,8 @@ class Engine:
         now = self.clock.now
         self.watch = WatchSetup(settings, self.calls_door, self.office, self.lasting, self.metrics, now)
         self.schema = SchemaWatch(self.office, is_up=lambda: self.office.down is None)
-        grounds = Grounds(
-            calls_door=self.calls_door,
-            office=self.office,
-            ledger=self.ledger,
-            memory=self.memory,
-            spool=self.spool,
-            metrics=self.metrics,
-            now=now,
-            is_watched=is_watched or self.watch.is_watched,
-        )
+        doors, is_watched = Doors(self.calls_door, self.office), is_watched or self.watch.is_watched
+        grounds = Grounds(doors, self.ledger, self.memory, self.spool, self.metrics, now, is_watched)
         calling = wire_calls(settings, grounds)
         self.charging, self.finishing, self.undo = calling.charging, calling.finishing, calling.undo
         self.finish_spool, self.offline = calling.finish_spool, calling.offline
