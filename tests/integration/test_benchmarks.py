@@ -10,8 +10,9 @@ import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SMALL = {
-    "calls.py": ["--rounds", "1", "--seconds", "1", "--warm-up", "0.5", "--accounts", "50", "--at-a-time", "8"],
-    "hot_account.py": ["--rounds", "1", "--seconds", "1", "--warm-up", "0.5", "--accounts", "50", "--at-a-time", "8"],
+    "calls.py": ["--rounds", "1", "--seconds", "0.3", "--logins", "50", "--at-a-time", "8", "--offered", "50"],
+    "batches.py": ["--rounds", "1", "--seconds", "0.2", "--sizes", "2"],
+    "hot_account.py": ["--rounds", "1", "--seconds", "0.3", "--logins", "50", "--at-a-time", "8"],
     "rating.py": ["--rounds", "1"],
     "rates_import.py": ["--rows", "2000"],
     "deck_size.py": ["--rates", "12000", "--lookups", "200", "--entries", "500"],
@@ -19,7 +20,8 @@ SMALL = {
 
 
 def test_every_benchmark_is_run_here():
-    helpers = {"world.py", "load.py", "null_server.py", "run_all.py"}
+    helpers = {"bare_pair.py", "bare_server.py", "client.py", "cpu.py", "inside.py", "null_server.py", "report.py"}
+    helpers |= {"run_all.py", "sides.py"}
     assert {file.name for file in BENCHMARKS.glob("*.py")} - helpers == set(SMALL)
 
 
