@@ -11,7 +11,7 @@
 --
 -- Made for Citus from the first day: every account-scoped table has `bucket` first in its primary key, and every
 -- money function takes the bucket first, answers ONE array in the order of its input, and is called in the form
--- SELECT reserve($1, $2), which is handed whole to the worker that owns the bucket. The rest are reference tables.
+-- SELECT reserve_v2($1, $2), which is handed whole to the worker that owns the bucket. The rest are reference tables.
 
 CREATE TYPE account_kind      AS ENUM ('prepaid', 'postpaid');
 CREATE TYPE party_status      AS ENUM ('active', 'blocked');
@@ -19,6 +19,15 @@ CREATE TYPE deck_state        AS ENUM ('loading', 'published', 'withdrawn');  --
 CREATE TYPE ledger_entry_kind AS ENUM ('opening', 'topup', 'charge', 'correction', 'fee');
 -- How a call ended for its money. An expired call may still become settled or voided by a late finish.
 CREATE TYPE cdr_state         AS ENUM ('settled', 'voided', 'expired');
+
+-- What engines share and nobody else may know: 32 random bytes each. `rate_cache` seals the answers that they keep in
+-- Redis. One that is changed counts at once, and what the old one sealed counts as not there.
+CREATE TABLE engine_secrets (
+    name    text PRIMARY KEY,
+    secret  bytea NOT NULL CHECK (length(secret) = 32)
+);
+INSERT INTO engine_secrets VALUES ('rate_cache', sha256(
+    uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())));
 
 ---------------------------------------------------------------------------------------------------------------
 -- Reference tables: tariffs, rate decks, directions, routes, subscribers
@@ -64,12 +73,6 @@ CREATE TABLE rate_decks (
     CHECK (state = 'loading' OR effective_from IS NOT NULL)
 );
 CREATE INDEX rate_decks_timeline ON rate_decks (tariff_id, effective_from DESC, version DESC) WHERE state = 'published';
-
-CREATE FUNCTION deck_at(p_tariff_id bigint, p_at timestamptz) RETURNS bigint LANGUAGE sql STABLE AS $$
-    SELECT deck_id FROM rate_decks
-    WHERE tariff_id = p_tariff_id AND state = 'published' AND effective_from <= p_at
-    ORDER BY effective_from DESC, version DESC LIMIT 1
-$$;
 
 -- Time of day. The first window, by position, that holds an instant gives its band; '' is what no window holds.
 -- days: 1 Monday to 7 Sunday, 8 holidays of the tariff's calendar, on which the other days don't count.
@@ -178,6 +181,16 @@ CREATE TABLE rates (
     extras              text NOT NULL DEFAULT '',  -- rarer terms as JSON, by the names of rating/rate; '': none
     blocked             boolean NOT NULL DEFAULT false,  -- calls are declined, even where a shorter prefix has a rate
     PRIMARY KEY (deck_id, prefix, origin, band, effective_from)
+);
+
+-- Single rates changed after their deck was published: from effective_from until effective_to such a row stands in the
+-- place of the deck's rows of the same prefix, origin and band; `removed`: there is none of them then. Rows of one key
+-- never overlap. So a price is changed without a copy of the deck, and what caches hold of the deck stays true.
+CREATE TABLE rate_edits (
+    LIKE rates INCLUDING DEFAULTS INCLUDING CONSTRAINTS,
+    removed  boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (deck_id, prefix, origin, band, effective_from),
+    FOREIGN KEY (deck_id) REFERENCES rate_decks ON DELETE CASCADE
 );
 
 CREATE TABLE routes (
@@ -343,74 +356,6 @@ CREATE TABLE package_usage (
 );
 CREATE TYPE package_use AS (package_id bigint, period_start date, seconds integer);
 
--- Since when a subscriber has what a tariff gives: its own tariff since it was changed to it; an option since the first
--- of the grants that go on into one another without a gap up to the last one that begins before p_before. NULL: it had
--- neither.
-CREATE FUNCTION tariff_held_since(p_subscriber_id bigint, p_tariff_id bigint, p_before timestamptz) RETURNS timestamptz
-LANGUAGE sql STABLE AS $$
-    SELECT COALESCE(
-        (SELECT tariff_since FROM subscribers WHERE subscriber_id = p_subscriber_id AND tariff_id = p_tariff_id),
-        (SELECT max(o.effective_from) FROM subscriber_options o
-         WHERE o.subscriber_id = p_subscriber_id AND o.tariff_id = p_tariff_id AND o.effective_from < p_before
-           AND NOT EXISTS (
-               SELECT FROM subscriber_options earlier
-               WHERE earlier.subscriber_id = o.subscriber_id AND earlier.tariff_id = o.tariff_id
-                 AND earlier.effective_from < o.effective_from AND earlier.effective_to >= o.effective_from)))
-$$;
-
--- What a subscriber may use of a package in a period that has no row in package_usage yet: its seconds, and what is
--- carried over. NULL: nothing is free (a volume). 0: the package is gone.
---   none  nothing is carried.
---   next  what the period just before left of its own seconds. What it had been carried itself was used up first, and
---         is lost if it was not.
---   all   all that the latest period with a row left, and the whole seconds of every period since.
--- A period without a row was not used at all: it leaves its whole seconds. The first period is the one in which the
--- subscriber got the tariff, or in which the package was added to it, if that was later; it counts whole, and nothing is
--- carried from before it: who gives an option up and takes it again begins anew. What open calls hold counts as used.
--- The sum is in closed form: a subscriber who stayed away for years costs no more than one who called yesterday.
-CREATE FUNCTION package_allowance(p_bucket smallint, p_subscriber_id bigint, p_package_id bigint, p_period_start date)
-RETURNS integer LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
-DECLARE
-    package   record;
-    length    interval;
-    since     timestamptz;
-    first     date;             -- the first period
-    latest    record;           -- the latest period with a row, from the first one to the one before this
-    begun     date;             -- where the periods begin in which nothing was used
-    carried   bigint;
-BEGIN
-    SELECT p.seconds, p.carry_over, p.period, p.tariff_id, p.created_at, t.time_zone INTO package
-      FROM packages p JOIN tariffs t USING (tariff_id) WHERE p.package_id = p_package_id;
-    IF NOT FOUND THEN
-        RETURN 0;
-    ELSIF package.carry_over = 'none' OR package.seconds IS NULL THEN
-        RETURN package.seconds;
-    END IF;
-    length := ('1 ' || package.period)::interval;
-    since := tariff_held_since(p_subscriber_id, package.tariff_id,
-                               (p_period_start + length) AT TIME ZONE package.time_zone);
-    first := date_trunc(package.period, GREATEST(since, package.created_at) AT TIME ZONE package.time_zone);
-    IF since IS NULL OR first >= p_period_start THEN
-        RETURN package.seconds;
-    END IF;
-    SELECT period_start, allowance - used - held AS rest INTO latest FROM package_usage
-      WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id AND package_id = p_package_id
-        AND period_start >= first AND period_start < p_period_start
-      ORDER BY period_start DESC LIMIT 1;
-    IF package.carry_over = 'next' THEN
-        carried := CASE WHEN latest.period_start = p_period_start - length
-                        THEN LEAST(latest.rest, package.seconds) ELSE package.seconds END;
-    ELSE
-        begun := COALESCE(latest.period_start + length, first);
-        carried := COALESCE(latest.rest, 0) + package.seconds::bigint * CASE package.period
-            WHEN 'day' THEN p_period_start - begun
-            WHEN 'week' THEN (p_period_start - begun) / 7
-            ELSE (extract(year FROM age(p_period_start, begun)) * 12 + extract(month FROM age(p_period_start, begun)))::integer
-        END;
-    END IF;
-    RETURN LEAST(package.seconds + carried, 2147483647);
-END $$;
-
 -- Calls whose money is held. A row leaves when its call is settled, voided or expired, and its CDR takes its place
 -- in the same transaction: the table stays as small as the traffic.
 CREATE TABLE reservations (
@@ -514,13 +459,6 @@ CREATE TABLE ledger_entries (
 );
 CREATE UNIQUE INDEX ledger_entries_once ON ledger_entries (bucket, account_id, reference) WHERE reference IS NOT NULL;
 
-CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION '% is append-only: post a correction instead', TG_TABLE_NAME;
-END $$;
-CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-
 ---------------------------------------------------------------------------------------------------------------
 -- Re-rating: past calls priced by another deck, shown first, posted then
 
@@ -583,10 +521,99 @@ CREATE TABLE audit_log (
 CREATE INDEX audit_log_by_subject ON audit_log (subject, audit_id);
 
 ---------------------------------------------------------------------------------------------------------------
--- Changes are announced, so that a cached copy is dropped at once. The announcement is for speed alone: reserve()
+-- ==== functions and types: run whole at every migrate ====
+--
+-- What holds no data. Everything below may be run again on a live database, while engines of this release and of the one
+-- before it call it: functions and triggers are replaced in place, and migrate passes over a type that is there. A money
+-- function and a type are named by their shape: whoever changes the arguments of one, or a field of the other, gives it
+-- the next number and leaves the old one to the engines that still ask it.
+
+CREATE OR REPLACE FUNCTION deck_at(p_tariff_id bigint, p_at timestamptz) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT deck_id FROM rate_decks
+    WHERE tariff_id = p_tariff_id AND state = 'published' AND effective_from <= p_at
+    ORDER BY effective_from DESC, version DESC LIMIT 1
+$$;
+
+-- Since when a subscriber has what a tariff gives: its own tariff since it was changed to it; an option since the first
+-- of the grants that go on into one another without a gap up to the last one that begins before p_before. NULL: it had
+-- neither.
+CREATE OR REPLACE FUNCTION tariff_held_since(p_subscriber_id bigint, p_tariff_id bigint, p_before timestamptz) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT COALESCE(
+        (SELECT tariff_since FROM subscribers WHERE subscriber_id = p_subscriber_id AND tariff_id = p_tariff_id),
+        (SELECT max(o.effective_from) FROM subscriber_options o
+         WHERE o.subscriber_id = p_subscriber_id AND o.tariff_id = p_tariff_id AND o.effective_from < p_before
+           AND NOT EXISTS (
+               SELECT FROM subscriber_options earlier
+               WHERE earlier.subscriber_id = o.subscriber_id AND earlier.tariff_id = o.tariff_id
+                 AND earlier.effective_from < o.effective_from AND earlier.effective_to >= o.effective_from)))
+$$;
+
+-- What a subscriber may use of a package in a period that has no row in package_usage yet: its seconds, and what is
+-- carried over. NULL: nothing is free (a volume). 0: the package is gone.
+--   none  nothing is carried.
+--   next  what the period just before left of its own seconds. What it had been carried itself was used up first, and
+--         is lost if it was not.
+--   all   all that the latest period with a row left, and the whole seconds of every period since.
+-- A period without a row was not used at all: it leaves its whole seconds. The first period is the one in which the
+-- subscriber got the tariff, or in which the package was added to it, if that was later; it counts whole, and nothing is
+-- carried from before it: who gives an option up and takes it again begins anew. What open calls hold counts as used.
+-- The sum is in closed form: a subscriber who stayed away for years costs no more than one who called yesterday.
+CREATE OR REPLACE FUNCTION package_allowance(p_bucket smallint, p_subscriber_id bigint, p_package_id bigint, p_period_start date)
+RETURNS integer LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+DECLARE
+    package   record;
+    length    interval;
+    since     timestamptz;
+    first     date;             -- the first period
+    latest    record;           -- the latest period with a row, from the first one to the one before this
+    begun     date;             -- where the periods begin in which nothing was used
+    carried   bigint;
+BEGIN
+    SELECT p.seconds, p.carry_over, p.period, p.tariff_id, p.created_at, t.time_zone INTO package
+      FROM packages p JOIN tariffs t USING (tariff_id) WHERE p.package_id = p_package_id;
+    IF NOT FOUND THEN
+        RETURN 0;
+    ELSIF package.carry_over = 'none' OR package.seconds IS NULL THEN
+        RETURN package.seconds;
+    END IF;
+    length := ('1 ' || package.period)::interval;
+    since := tariff_held_since(p_subscriber_id, package.tariff_id,
+                               (p_period_start + length) AT TIME ZONE package.time_zone);
+    first := date_trunc(package.period, GREATEST(since, package.created_at) AT TIME ZONE package.time_zone);
+    IF since IS NULL OR first >= p_period_start THEN
+        RETURN package.seconds;
+    END IF;
+    SELECT period_start, allowance - used - held AS rest INTO latest FROM package_usage
+      WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id AND package_id = p_package_id
+        AND period_start >= first AND period_start < p_period_start
+      ORDER BY period_start DESC LIMIT 1;
+    IF package.carry_over = 'next' THEN
+        carried := CASE WHEN latest.period_start = p_period_start - length
+                        THEN LEAST(latest.rest, package.seconds) ELSE package.seconds END;
+    ELSE
+        begun := COALESCE(latest.period_start + length, first);
+        carried := COALESCE(latest.rest, 0) + package.seconds::bigint * CASE package.period
+            WHEN 'day' THEN p_period_start - begun
+            WHEN 'week' THEN (p_period_start - begun) / 7
+            ELSE (extract(year FROM age(p_period_start, begun)) * 12 + extract(month FROM age(p_period_start, begun)))::integer
+        END;
+    END IF;
+    RETURN LEAST(package.seconds + carried, 2147483647);
+END $$;
+
+CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only: post a correction instead', TG_TABLE_NAME;
+END $$;
+CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+---------------------------------------------------------------------------------------------------------------
+-- Changes are announced, so that a cached copy is dropped at once. The announcement is for speed alone: reserve_v2()
 -- checks the version it was asked with, so that a lost one costs a second try and never a wrong price.
 
-CREATE FUNCTION announce() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION announce() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_TABLE_NAME = 'subscribers' THEN
         PERFORM pg_notify('rating_engine', 'subscriber ' || COALESCE(NEW.login, OLD.login));
@@ -600,117 +627,118 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
-CREATE TRIGGER announce AFTER UPDATE OR DELETE ON subscribers FOR EACH ROW EXECUTE FUNCTION announce();
-CREATE TRIGGER announce AFTER UPDATE OR DELETE ON tariffs FOR EACH ROW EXECUTE FUNCTION announce();
-CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON routes
+CREATE OR REPLACE TRIGGER announce AFTER UPDATE OR DELETE ON subscribers FOR EACH ROW EXECUTE FUNCTION announce();
+CREATE OR REPLACE TRIGGER announce AFTER UPDATE OR DELETE ON tariffs FOR EACH ROW EXECUTE FUNCTION announce();
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON routes
     FOR EACH STATEMENT EXECUTE FUNCTION announce();
-CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON directions
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON directions
     FOR EACH STATEMENT EXECUTE FUNCTION announce();
-CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_prefixes FOR EACH STATEMENT EXECUTE FUNCTION announce();
-CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_windows FOR EACH STATEMENT EXECUTE FUNCTION announce();
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_prefixes FOR EACH STATEMENT EXECUTE FUNCTION announce();
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_windows FOR EACH STATEMENT EXECUTE FUNCTION announce();
 -- By row: a measurement that changes none announces nothing.
-CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_quality FOR EACH ROW EXECUTE FUNCTION announce();
-CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON exchange_rates FOR EACH STATEMENT EXECUTE FUNCTION announce();
-CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON numbering_plans FOR EACH STATEMENT EXECUTE FUNCTION announce();
-CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON numbering_rewrites FOR EACH STATEMENT EXECUTE FUNCTION announce();
-CREATE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON aliases FOR EACH STATEMENT EXECUTE FUNCTION announce();
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_quality FOR EACH ROW EXECUTE FUNCTION announce();
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON engine_secrets FOR EACH STATEMENT EXECUTE FUNCTION announce();
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON exchange_rates FOR EACH STATEMENT EXECUTE FUNCTION announce();
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON numbering_plans FOR EACH STATEMENT EXECUTE FUNCTION announce();
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON numbering_rewrites FOR EACH STATEMENT EXECUTE FUNCTION announce();
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON aliases FOR EACH STATEMENT EXECUTE FUNCTION announce();
 
-CREATE FUNCTION next_version() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION next_version() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     NEW.version := OLD.version + 1;
     RETURN NEW;
 END $$;
-CREATE TRIGGER next_version BEFORE UPDATE ON subscribers FOR EACH ROW EXECUTE FUNCTION next_version();
-CREATE TRIGGER next_version BEFORE UPDATE ON tariffs FOR EACH ROW EXECUTE FUNCTION next_version();
+CREATE OR REPLACE TRIGGER next_version BEFORE UPDATE ON subscribers FOR EACH ROW EXECUTE FUNCTION next_version();
+CREATE OR REPLACE TRIGGER next_version BEFORE UPDATE ON tariffs FOR EACH ROW EXECUTE FUNCTION next_version();
 
 -- What belongs to a tariff changes its version.
-CREATE FUNCTION touch_tariff() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION touch_tariff() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE tariffs SET version = version WHERE tariff_id IN (OLD.tariff_id, NEW.tariff_id);
     RETURN NULL;
 END $$;
-CREATE TRIGGER touch_tariff AFTER INSERT OR UPDATE OR DELETE ON tariff_bands
+CREATE OR REPLACE TRIGGER touch_tariff AFTER INSERT OR UPDATE OR DELETE ON tariff_bands
     FOR EACH ROW EXECUTE FUNCTION touch_tariff();
-CREATE TRIGGER touch_tariff AFTER INSERT OR UPDATE OR DELETE ON packages
+CREATE OR REPLACE TRIGGER touch_tariff AFTER INSERT OR UPDATE OR DELETE ON packages
     FOR EACH ROW EXECUTE FUNCTION touch_tariff();
-CREATE TRIGGER touch_tariff AFTER INSERT OR UPDATE OR DELETE ON tariff_routes
+CREATE OR REPLACE TRIGGER touch_tariff AFTER INSERT OR UPDATE OR DELETE ON tariff_routes
     FOR EACH ROW EXECUTE FUNCTION touch_tariff();
 -- A deck changes nothing while it is loaded.
-CREATE TRIGGER touch_tariff AFTER INSERT OR UPDATE OF state, effective_from ON rate_decks
+CREATE OR REPLACE TRIGGER touch_tariff AFTER INSERT OR UPDATE OF state, effective_from ON rate_decks
     FOR EACH ROW WHEN (NEW.state <> 'loading') EXECUTE FUNCTION touch_tariff();
 
-CREATE FUNCTION touch_tariffs_of_package() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION touch_tariffs_of_package() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE tariffs t SET version = version FROM packages p
       WHERE p.package_id IN (OLD.package_id, NEW.package_id) AND t.tariff_id = p.tariff_id;
     RETURN NULL;
 END $$;
-CREATE TRIGGER touch_tariffs AFTER INSERT OR UPDATE OR DELETE ON package_steps
+CREATE OR REPLACE TRIGGER touch_tariffs AFTER INSERT OR UPDATE OR DELETE ON package_steps
     FOR EACH ROW EXECUTE FUNCTION touch_tariffs_of_package();
 
-CREATE FUNCTION touch_tariffs_of_calendar() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION touch_tariffs_of_calendar() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE tariffs SET version = version WHERE holiday_calendar IN (OLD.calendar, NEW.calendar);
     RETURN NULL;
 END $$;
-CREATE TRIGGER touch_tariffs AFTER INSERT OR UPDATE OR DELETE ON holidays
+CREATE OR REPLACE TRIGGER touch_tariffs AFTER INSERT OR UPDATE OR DELETE ON holidays
     FOR EACH ROW EXECUTE FUNCTION touch_tariffs_of_calendar();
 
-CREATE FUNCTION touch_tariffs_of_group() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION touch_tariffs_of_group() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE tariffs t SET version = version FROM packages p
       WHERE p.direction_group IN (OLD.name, NEW.name) AND t.tariff_id = p.tariff_id;
     RETURN NULL;
 END $$;
-CREATE TRIGGER touch_tariffs AFTER INSERT OR UPDATE OR DELETE ON direction_groups
+CREATE OR REPLACE TRIGGER touch_tariffs AFTER INSERT OR UPDATE OR DELETE ON direction_groups
     FOR EACH ROW EXECUTE FUNCTION touch_tariffs_of_group();
 
 -- What belongs to a subscriber changes its version.
-CREATE FUNCTION touch_subscriber() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION touch_subscriber() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE subscribers SET version = version WHERE subscriber_id IN (OLD.subscriber_id, NEW.subscriber_id);
     RETURN NULL;
 END $$;
-CREATE TRIGGER touch_subscriber AFTER INSERT OR UPDATE OR DELETE ON subscriber_options
+CREATE OR REPLACE TRIGGER touch_subscriber AFTER INSERT OR UPDATE OR DELETE ON subscriber_options
     FOR EACH ROW EXECUTE FUNCTION touch_subscriber();
-CREATE TRIGGER touch_subscriber AFTER INSERT OR UPDATE OR DELETE ON aliases
+CREATE OR REPLACE TRIGGER touch_subscriber AFTER INSERT OR UPDATE OR DELETE ON aliases
     FOR EACH ROW EXECUTE FUNCTION touch_subscriber();
 
 -- A cached subscriber carries these settings of its account. Money columns are not among them: a call's own updates
 -- don't come here.
-CREATE FUNCTION touch_subscribers() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION touch_subscribers() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE subscribers SET version = version WHERE bucket = NEW.bucket AND account_id = NEW.account_id;
     RETURN NULL;
 END $$;
-CREATE TRIGGER touch_subscribers AFTER UPDATE OF max_call_seconds, quota, numbering_plan ON accounts
+CREATE OR REPLACE TRIGGER touch_subscribers AFTER UPDATE OF max_call_seconds, quota, numbering_plan ON accounts
     FOR EACH ROW EXECUTE FUNCTION touch_subscribers();
 
 ---------------------------------------------------------------------------------------------------------------
 -- What an account may still commit, besides its balance
 
 -- The account's own date. A time zone is checked when it is set.
-CREATE FUNCTION local_date(p_time_zone text) RETURNS date LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION local_date(p_time_zone text) RETURNS date LANGUAGE sql STABLE AS $$
     SELECT (now() AT TIME ZONE p_time_zone)::date
 $$;
-CREATE FUNCTION check_time_zone() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION check_time_zone() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM local_date(NEW.time_zone);
     RETURN NEW;
 END $$;
-CREATE TRIGGER check_time_zone BEFORE INSERT OR UPDATE OF time_zone ON accounts
+CREATE OR REPLACE TRIGGER check_time_zone BEFORE INSERT OR UPDATE OF time_zone ON accounts
     FOR EACH ROW EXECUTE FUNCTION check_time_zone();
-CREATE TRIGGER check_time_zone BEFORE INSERT OR UPDATE OF time_zone ON tariffs
+CREATE OR REPLACE TRIGGER check_time_zone BEFORE INSERT OR UPDATE OF time_zone ON tariffs
     FOR EACH ROW EXECUTE FUNCTION check_time_zone();
 
 -- NULL: no limit. What open calls hold counts as spent: they may cost that much today.
-CREATE FUNCTION day_left(a accounts) RETURNS numeric LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION day_left(a accounts) RETURNS numeric LANGUAGE sql STABLE AS $$
     SELECT a.daily_limit - a.reserved - CASE WHEN a.spent_on = local_date(a.time_zone) THEN a.day_spent ELSE 0 END
 $$;
-CREATE FUNCTION unlimited(a accounts) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+CREATE OR REPLACE FUNCTION unlimited(a accounts) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT a.overdraft IS NULL AND a.daily_limit IS NULL AND a.monthly_limit IS NULL
 $$;
-CREATE FUNCTION month_left(a accounts) RETURNS numeric LANGUAGE sql STABLE AS $$
+CREATE OR REPLACE FUNCTION month_left(a accounts) RETURNS numeric LANGUAGE sql STABLE AS $$
     SELECT a.monthly_limit - a.reserved
            - CASE WHEN date_trunc('month', a.spent_on) = date_trunc('month', local_date(a.time_zone))
                   THEN a.month_spent ELSE 0 END
@@ -720,7 +748,7 @@ $$;
 -- What calls use up besides money: packages, under the lock of their account, and routes, under the lock of their load
 
 -- Whether what was left of a package in a period has been carried into a later one: then nothing more of it can be had.
-CREATE FUNCTION is_carried(p_bucket smallint, p_subscriber_id bigint, p_package_id bigint, p_period_start date)
+CREATE OR REPLACE FUNCTION is_carried(p_bucket smallint, p_subscriber_id bigint, p_package_id bigint, p_period_start date)
 RETURNS boolean LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
         SELECT FROM package_usage WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id
@@ -729,7 +757,7 @@ RETURNS boolean LANGUAGE sql STABLE AS $$
 $$;
 
 -- Hold exactly so many seconds of each package, or nothing; whether there were so many left. Opens the period.
-CREATE FUNCTION hold_packages(p_bucket smallint, p_account_id bigint, p_subscriber_id bigint, p_packages package_use[])
+CREATE OR REPLACE FUNCTION hold_packages(p_bucket smallint, p_account_id bigint, p_subscriber_id bigint, p_packages package_use[])
 RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO package_usage (bucket, account_id, subscriber_id, package_id, period_start, allowance)
@@ -755,7 +783,7 @@ BEGIN
     RETURN true;
 END $$;
 
-CREATE FUNCTION free_packages(p_bucket smallint, p_subscriber_id bigint, p_packages package_use[])
+CREATE OR REPLACE FUNCTION free_packages(p_bucket smallint, p_subscriber_id bigint, p_packages package_use[])
 RETURNS void LANGUAGE sql AS $$
     UPDATE package_usage p SET held = held - u.seconds FROM unnest(p_packages) u
       WHERE p.bucket = p_bucket AND p.subscriber_id = p_subscriber_id AND p.package_id = u.package_id
@@ -764,7 +792,7 @@ $$;
 
 -- Which seconds of a call each package paid: the first `p_covered` billed ones, out of `p_packages` in their order. A
 -- volume (no allowance) counts all that were billed.
-CREATE FUNCTION share_packages(
+CREATE OR REPLACE FUNCTION share_packages(
     p_bucket smallint, p_subscriber_id bigint, p_packages package_use[], p_covered integer, p_billed integer
 ) RETURNS package_use[] LANGUAGE sql STABLE AS $$
     SELECT COALESCE(array_agg((package_id, period_start, CASE
@@ -782,11 +810,11 @@ CREATE FUNCTION share_packages(
 $$;
 
 -- What a call used of packages takes the place of what it held, or had used by an earlier account of its end. There is
--- room: settle() saw to it.
-CREATE TYPE package_settlement AS (
+-- room: settle_v2() saw to it.
+CREATE TYPE package_settlement_v2 AS (
     account_id bigint, subscriber_id bigint, held package_use[], used_before package_use[], used package_use[]
 );
-CREATE FUNCTION use_packages(p_bucket smallint, p_call package_settlement) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION use_packages(p_bucket smallint, p_call package_settlement_v2) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM free_packages(p_bucket, p_call.subscriber_id, p_call.held);
     UPDATE package_usage p SET used = used - u.seconds FROM unnest(p_call.used_before) u
@@ -800,7 +828,7 @@ END $$;
 -- One more call by a route that is limited and locked; whether it may. The second is that of the lock, not of the
 -- transaction's begin: who waited would count in a second that is over. A second of the future, left by a clock that was
 -- ahead, is as any other that is not this one.
-CREATE FUNCTION take_route(p_route_id bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION take_route(p_route_id bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     this_second  timestamptz := date_trunc('second', clock_timestamp());
 BEGIN
@@ -815,9 +843,9 @@ BEGIN
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
--- reserve: (nothing) -> reserved
+-- reserve_v2: (nothing) -> reserved
 
-CREATE TYPE reserve_request AS (
+CREATE TYPE reserve_request_v2 AS (
     call_key text, account_id bigint, subscriber_id bigint, subscriber_version integer,
     tariffs bigint[], tariff_versions integer[],  -- every tariff it was planned from, and as of which version
     minimum numeric,            -- decline below this: what the shortest charged call costs
@@ -831,14 +859,14 @@ CREATE TYPE reserve_request AS (
     route_id bigint,            -- to be counted in route_load; NULL: the route has no limit
     claim bigint                -- any number that tells this request from a repetition of it
 );
-CREATE TYPE reserve_answer AS (
+CREATE TYPE reserve_answer_v2 AS (
     outcome text,               -- reserved, or why not: the values of ReserveOutcome
     granted numeric
 );
 
 -- One account may prepare a call whose key another one is finishing, unprepared: no row lock keeps them apart, and the
 -- key would be open and ended for ever. So who makes a call locks its key, before accounts and in one order.
-CREATE FUNCTION lock_call_keys(p_call_keys text[]) RETURNS void LANGUAGE sql AS $$
+CREATE OR REPLACE FUNCTION lock_call_keys(p_call_keys text[]) RETURNS void LANGUAGE sql AS $$
     SELECT pg_advisory_xact_lock(hash)
     FROM (SELECT DISTINCT hashtextextended(call_key, 0) AS hash FROM unnest(p_call_keys) AS call_key ORDER BY 1) AS keys
 $$;
@@ -850,10 +878,10 @@ $$;
 --
 -- Order of reserve's checks: idempotency, freshness, account, packages, money, route. What is asked of packages is
 -- exact, since the prices depend on it: where less is left, the call is planned again ('package_taken').
-CREATE FUNCTION reserve(p_bucket smallint, p_requests reserve_request[]) RETURNS reserve_answer[]
+CREATE OR REPLACE FUNCTION reserve_v2(p_bucket smallint, p_requests reserve_request_v2[]) RETURNS reserve_answer_v2[]
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
-    answers    reserve_answer[] := array_fill(NULL::reserve_answer, ARRAY[cardinality(p_requests)]);
+    answers    reserve_answer_v2[] := array_fill(NULL::reserve_answer_v2, ARRAY[cardinality(p_requests)]);
     held       numeric[] := array_fill(0::numeric, ARRAY[cardinality(p_requests)]);
     item       record;
     account    bigint;          -- whose running sums the next two are
@@ -1010,24 +1038,24 @@ BEGIN
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
--- extend: reserved -> extended. Raises what a call in quota mode may cost, as far as there is money; or gives back
+-- extend_v2: reserved -> extended. Raises what a call in quota mode may cost, as far as there is money; or gives back
 -- what it holds beyond `maximum`, for the other calls of its account
 
-CREATE TYPE extend_request AS (
+CREATE TYPE extend_request_v2 AS (
     call_key text, account_id bigint,
     maximum numeric,            -- what the call may cost to the end of its next slice
     give_back boolean,          -- lower to maximum; the exchange has been told before
     lifetime_seconds integer, answered_at timestamptz
 );
-CREATE TYPE extend_answer AS (
+CREATE TYPE extend_answer_v2 AS (
     outcome text,               -- extended (granted may be as it was: no money), unknown (ended, or never was), inactive
     granted numeric
 );
 
-CREATE FUNCTION extend(p_bucket smallint, p_requests extend_request[]) RETURNS extend_answer[]
+CREATE OR REPLACE FUNCTION extend_v2(p_bucket smallint, p_requests extend_request_v2[]) RETURNS extend_answer_v2[]
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
-    answers  extend_answer[] := array_fill(NULL::extend_answer, ARRAY[cardinality(p_requests)]);
+    answers  extend_answer_v2[] := array_fill(NULL::extend_answer_v2, ARRAY[cardinality(p_requests)]);
     item     record;
     account  accounts;
     more     numeric;
@@ -1072,11 +1100,11 @@ BEGIN
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
--- settle: reserved -> settled (answered) | voided (never answered) | expired;
+-- settle_v2: reserved -> settled (answered) | voided (never answered) | expired;
 -- expired, reconciled or abandoned -> settled | voided (a finish that comes late knows better: the difference is posted);
 -- (nothing) -> settled | voided (a finish whose prepare never reached us: charged all the same, and marked)
 
-CREATE TYPE settle_request AS (
+CREATE TYPE settle_request_v2 AS (
     call_key text, account_id bigint, seconds integer, billed_seconds integer, cost numeric, disposition text,
     cause smallint, source text,
     ended_at timestamptz,       -- NULL: now
@@ -1090,15 +1118,15 @@ CREATE TYPE settle_request AS (
     claim bigint,               -- source abandoned: of the request whose reservation it is
     rerate_id bigint            -- of the CDR whose rate it is charged by; NULL: it was not corrected, or is not there
 );
-CREATE TYPE settle_answer AS (
+CREATE TYPE settle_answer_v2 AS (
     outcome text,               -- settled, repeated, conflict, still_open, unknown, package_taken (ask for less of it)
     overrun numeric             -- what was charged beyond what was held for this call
 );
 
 -- What requests ask of packages by name, beyond what their calls hold or have used before. Nothing for a call of another
 -- account, under whose lock its packages are.
-CREATE TYPE package_demand AS (ord bigint, account_id bigint, subscriber_id bigint, more package_use[]);
-CREATE FUNCTION demands_of(p_bucket smallint, p_requests settle_request[]) RETURNS SETOF package_demand
+CREATE TYPE package_demand_v2 AS (ord bigint, account_id bigint, subscriber_id bigint, more package_use[]);
+CREATE OR REPLACE FUNCTION demands_of(p_bucket smallint, p_requests settle_request_v2[]) RETURNS SETOF package_demand_v2
 LANGUAGE sql STABLE AS $$
     SELECT r.ord, r.account_id, COALESCE(old.subscriber_id, cdr.subscriber_id, r.subscriber_id),
            ARRAY(
@@ -1123,10 +1151,10 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- A batch names a call key at most once (storage/calls/ledger sees to it).
-CREATE FUNCTION settle(p_bucket smallint, p_requests settle_request[]) RETURNS settle_answer[]
+CREATE OR REPLACE FUNCTION settle_v2(p_bucket smallint, p_requests settle_request_v2[]) RETURNS settle_answer_v2[]
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
-    answers  settle_answer[];
+    answers  settle_answer_v2[];
     wanted   bigint;
     written  bigint;
     changed  bigint[];          -- accounts, and what each gets back and pays
@@ -1136,10 +1164,10 @@ DECLARE
     routes   bigint[];          -- that are limited, and how many calls fewer they carry
     fewer    integer[];
     refused  bigint[] := '{}';  -- items that asked for more of a package than is left
-    demand   package_demand;
-    granted_demands  package_demand[] := '{}';
-    settlement   package_settlement;
-    settlements  package_settlement[];
+    demand   package_demand_v2;
+    granted_demands  package_demand_v2[] := '{}';
+    settlement   package_settlement_v2;
+    settlements  package_settlement_v2[];
 BEGIN
     PERFORM lock_call_keys(ARRAY(SELECT r.call_key FROM unnest(p_requests) r WHERE r.rate IS NOT NULL));
     PERFORM FROM accounts a
@@ -1270,14 +1298,14 @@ BEGIN
     ), route AS (
         SELECT route_id, count(*) AS calls FROM done WHERE was_open AND route_id IS NOT NULL GROUP BY route_id
     )
-    SELECT array_agg((outcome, CASE WHEN outcome = 'settled' THEN overrun ELSE 0 END)::settle_answer ORDER BY ord),
+    SELECT array_agg((outcome, CASE WHEN outcome = 'settled' THEN overrun ELSE 0 END)::settle_answer_v2 ORDER BY ord),
            count(*) FILTER (WHERE outcome = 'settled'), (SELECT count(*) FROM cdr) + (SELECT count(*) FROM late),
            (SELECT array_agg(account_id ORDER BY account_id) FROM change),
            (SELECT array_agg(due ORDER BY account_id) FROM change),
            (SELECT array_agg(held ORDER BY account_id) FROM change),
            (SELECT array_agg(calls ORDER BY account_id) FROM change),
            (SELECT array_agg(route_id ORDER BY route_id) FROM route), (SELECT array_agg(calls ORDER BY route_id) FROM route),
-           (SELECT array_agg((account_id, subscriber_id, packages_held, packages_before, packages_used)::package_settlement)
+           (SELECT array_agg((account_id, subscriber_id, packages_held, packages_before, packages_used)::package_settlement_v2)
             FROM done WHERE cardinality(packages_held) + cardinality(packages_before) + cardinality(packages_used) > 0)
       INTO answers, wanted, written, changed, dues, freed, ended, routes, fewer, settlements
       FROM request;
@@ -1309,14 +1337,14 @@ END $$;
 
 -- Reservations whose finish never came, oldest first: their money is freed, and the CDR says so. Answers how many.
 -- A call that was seen answered is not among them: what it cost is known, and services/calls/charging settles it.
-CREATE FUNCTION expire(p_bucket smallint, p_limit integer) RETURNS integer
+CREATE OR REPLACE FUNCTION expire_v2(p_bucket smallint, p_limit integer) RETURNS integer
 LANGUAGE sql AS $$
     SELECT count(*) FILTER (WHERE (answer).outcome = 'settled')::integer
-    FROM unnest(settle(p_bucket, ARRAY(
+    FROM unnest(settle_v2(p_bucket, ARRAY(
         SELECT (call_key, account_id, 0, 0, 0, 'EXPIRED', 0, 'expired', NULL,
                 NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
                 CASE WHEN carrier_rate <> '' THEN 0 END, CASE WHEN carrier_rate <> '' AND carrier_exchange IS NOT NULL THEN 0 END,
-                0, '{}', NULL, NULL)::settle_request
+                0, '{}', NULL, NULL)::settle_request_v2
         FROM reservations
         WHERE bucket = p_bucket AND expires_at <= now() AND answered_at IS NULL
         ORDER BY expires_at LIMIT p_limit
@@ -1324,44 +1352,44 @@ LANGUAGE sql AS $$
 $$;
 
 ---------------------------------------------------------------------------------------------------------------
--- post_entry: every change of a balance that is not a call. A reference is an idempotency key: the same one with the
+-- post_entry_v2: every change of a balance that is not a call. A reference is an idempotency key: the same one with the
 -- same amount is posted once, with another amount it is a conflict.
 
-CREATE TYPE post_entry_answer AS (
+CREATE TYPE post_entry_answer_v2 AS (
     outcome text,               -- posted, repeated, conflict, unknown
     balance numeric
 );
 
-CREATE FUNCTION post_entry(
+CREATE OR REPLACE FUNCTION post_entry_v2(
     p_bucket smallint, p_account_id bigint, p_kind ledger_entry_kind, p_amount numeric, p_reference text
-) RETURNS post_entry_answer LANGUAGE plpgsql AS $$
+) RETURNS post_entry_answer_v2 LANGUAGE plpgsql AS $$
 DECLARE
     account  accounts;
     earlier  ledger_entries;
 BEGIN
     SELECT * INTO account FROM accounts WHERE bucket = p_bucket AND account_id = p_account_id FOR NO KEY UPDATE;
     IF NOT FOUND THEN
-        RETURN ROW('unknown', NULL)::post_entry_answer;
+        RETURN ROW('unknown', NULL)::post_entry_answer_v2;
     END IF;
     SELECT * INTO earlier FROM ledger_entries
       WHERE bucket = p_bucket AND account_id = p_account_id AND reference = p_reference;
     IF FOUND THEN
         RETURN ROW(CASE WHEN earlier.amount = p_amount AND earlier.kind = p_kind THEN 'repeated' ELSE 'conflict' END,
-                   account.balance)::post_entry_answer;
+                   account.balance)::post_entry_answer_v2;
     END IF;
     INSERT INTO ledger_entries (bucket, account_id, kind, amount, balance_after, reference)
       VALUES (p_bucket, p_account_id, p_kind, p_amount, account.balance + p_amount, p_reference);
     UPDATE accounts SET balance = balance + p_amount WHERE bucket = p_bucket AND account_id = p_account_id;
-    RETURN ROW('posted', account.balance + p_amount)::post_entry_answer;
+    RETURN ROW('posted', account.balance + p_amount)::post_entry_answer_v2;
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
--- switch_tariff: a subscriber changes to another tariff or takes an option, and its account pays what that costs, in
+-- switch_tariff_v2: a subscriber changes to another tariff or takes an option, and its account pays what that costs, in
 -- one transaction. A reference is an idempotency key, as in post_entry: with one, even what costs nothing has its entry.
 -- The price was worked out from `p_tariff_version` (stale: look again), in the account's currency. Limits of what may
 -- be spent a day or month are for calls; a fee doesn't count there.
 
-CREATE TYPE switch_answer AS (
+CREATE TYPE switch_answer_v2 AS (
     outcome text,               -- switched, unchanged (has it already), repeated, conflict (the reference was used for
                                 -- something else), stale, wrong_kind (an option as tariff, or the other way round),
                                 -- begins_past, ends_past (of an option), too_many (options), insufficient_funds,
@@ -1369,13 +1397,13 @@ CREATE TYPE switch_answer AS (
     balance numeric
 );
 
-CREATE FUNCTION switch_tariff(
+CREATE OR REPLACE FUNCTION switch_tariff_v2(
     p_bucket smallint, p_account_id bigint, p_subscriber_id bigint, p_tariff_id bigint, p_tariff_version integer,
     p_is_option boolean, p_max_options integer,
     p_from timestamptz, p_to timestamptz,      -- of an option; NULL: from now on, for ever
     p_position integer,                        -- of an option; NULL: after those the subscriber has
     p_price numeric, p_reference text
-) RETURNS switch_answer LANGUAGE plpgsql AS $$
+) RETURNS switch_answer_v2 LANGUAGE plpgsql AS $$
 DECLARE
     account  accounts;
     party    subscribers;
@@ -1391,35 +1419,35 @@ BEGIN
     -- Locked against becoming an option, or none; an import into it goes on beside this.
     SELECT * INTO tariff FROM tariffs WHERE tariff_id = p_tariff_id FOR KEY SHARE;
     IF account IS NULL OR party IS NULL OR tariff IS NULL THEN
-        RETURN ROW('unknown', NULL)::switch_answer;
+        RETURN ROW('unknown', NULL)::switch_answer_v2;
     END IF;
     label := format('%s %s for %s', CASE WHEN p_is_option THEN 'option' ELSE 'tariff' END, tariff.name, party.login);
     SELECT * INTO earlier FROM ledger_entries
       WHERE bucket = p_bucket AND account_id = p_account_id AND reference = p_reference;
     IF FOUND THEN
         RETURN ROW(CASE WHEN earlier.kind = 'fee' AND earlier.subject = label THEN 'repeated' ELSE 'conflict' END,
-                   account.balance)::switch_answer;
+                   account.balance)::switch_answer_v2;
     ELSIF tariff.is_option <> p_is_option THEN
-        RETURN ROW('wrong_kind', account.balance)::switch_answer;
+        RETURN ROW('wrong_kind', account.balance)::switch_answer_v2;
     ELSIF tariff.version <> p_tariff_version THEN
-        RETURN ROW('stale', account.balance)::switch_answer;
+        RETURN ROW('stale', account.balance)::switch_answer_v2;
     ELSIF begins < now() THEN
-        RETURN ROW('begins_past', account.balance)::switch_answer;
+        RETURN ROW('begins_past', account.balance)::switch_answer_v2;
     ELSIF ends <= begins THEN
-        RETURN ROW('ends_past', account.balance)::switch_answer;
+        RETURN ROW('ends_past', account.balance)::switch_answer_v2;
     ELSIF party.tariff_id = p_tariff_id OR p_is_option AND EXISTS (
         SELECT FROM subscriber_options
         WHERE subscriber_id = p_subscriber_id AND tariff_id = p_tariff_id
           AND effective_from < ends AND effective_to > begins
     ) THEN
-        RETURN ROW('unchanged', account.balance)::switch_answer;
+        RETURN ROW('unchanged', account.balance)::switch_answer_v2;
     ELSIF p_is_option AND p_max_options <= (
         SELECT count(*) FROM subscriber_options WHERE subscriber_id = p_subscriber_id AND effective_to > now()
     ) THEN
-        RETURN ROW('too_many', account.balance)::switch_answer;
+        RETURN ROW('too_many', account.balance)::switch_answer_v2;
     -- Credit without a limit has no overdraft (NULL), and what costs nothing needs no money.
     ELSIF p_price > 0 AND account.balance + account.overdraft - account.reserved < p_price THEN
-        RETURN ROW('insufficient_funds', account.balance)::switch_answer;
+        RETURN ROW('insufficient_funds', account.balance)::switch_answer_v2;
     END IF;
     IF p_is_option THEN
         INSERT INTO subscriber_options (subscriber_id, tariff_id, position, effective_from, effective_to)
@@ -1433,25 +1461,25 @@ BEGIN
           VALUES (p_bucket, p_account_id, 'fee', -p_price, account.balance - p_price, p_reference, label);
         UPDATE accounts SET balance = balance - p_price WHERE bucket = p_bucket AND account_id = p_account_id;
     END IF;
-    RETURN ROW('switched', account.balance - p_price)::switch_answer;
+    RETURN ROW('switched', account.balance - p_price)::switch_answer_v2;
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
--- correct_calls: posts what a re-rating found of some calls. A call is corrected at most once by a re-rating, however
+-- correct_calls_v2: posts what a re-rating found of some calls. A call is corrected at most once by a re-rating, however
 -- often it is asked for: its item is marked in the transaction that posts its entry, and the entry's reference is of
 -- this re-rating and call. What calls held and what limits count as spent is not touched: these calls are of the past.
--- A batch names a call key at most once. Locks as in settle().
+-- A batch names a call key at most once. Locks as in settle_v2().
 
-CREATE TYPE correction_answer AS (
+CREATE TYPE correction_answer_v2 AS (
     outcome text,               -- corrected, repeated (before), changed (its CDR is not as it was read: left alone),
                                 -- unpriced, closed (the re-rating is not open), unknown
     amount numeric              -- what the account got; below zero what it paid
 );
 
-CREATE FUNCTION correct_calls(p_bucket smallint, p_rerate_id bigint, p_call_keys text[]) RETURNS correction_answer[]
+CREATE OR REPLACE FUNCTION correct_calls_v2(p_bucket smallint, p_rerate_id bigint, p_call_keys text[]) RETURNS correction_answer_v2[]
 LANGUAGE plpgsql SET enable_seqscan = off AS $$
 DECLARE
-    answers  correction_answer[];
+    answers  correction_answer_v2[];
     wanted   bigint;
     written  bigint;
     changed  bigint[];          -- accounts, and what each gets
@@ -1494,7 +1522,7 @@ BEGIN
     ), done AS (
         SELECT * FROM item WHERE outcome = 'corrected'
     ), cdr AS (
-        -- The overrun as settle() has it of a late end. What had no rate has one now.
+        -- The overrun as settle_v2() has it of a late end. What had no rate has one now.
         UPDATE cdrs SET
             cost = d.new_cost, billed_seconds = d.billed_seconds, rate = d.rate, deck_id = d.deck_id, prefix = d.prefix,
             direction = d.direction, margin = cdrs.margin - d.amount, rerate_id = p_rerate_id,
@@ -1520,7 +1548,7 @@ BEGIN
     ), change AS (
         SELECT account_id, sum(amount) AS amount FROM done GROUP BY account_id
     )
-    SELECT array_agg((outcome, CASE WHEN outcome = 'corrected' THEN amount ELSE 0 END)::correction_answer ORDER BY ord),
+    SELECT array_agg((outcome, CASE WHEN outcome = 'corrected' THEN amount ELSE 0 END)::correction_answer_v2 ORDER BY ord),
            count(*) FILTER (WHERE outcome = 'corrected'), (SELECT count(*) FROM cdr),
            (SELECT array_agg(account_id ORDER BY account_id) FROM change),
            (SELECT array_agg(amount ORDER BY account_id) FROM change)

@@ -28,15 +28,14 @@ import cpu
 from bare_pair import BarePair
 from report import MARKDOWN, SCREEN, Figures, against, kept, print_table, shown
 from rich.console import Console
-from sides import HERE, LOGINS, THEN, Side, both, deck_and_numbers
+from sides import HERE, LOGINS, NUMBERS, THEN, Side, both, deck_and_numbers
 
 PARTS = ("calls", "workers", "packages", "latency", "floors", "routes")
 SOME_AT_A_TIME = (8, 128)  # of the parts that repeat the calls with something more
 WARM_UP_PASSES = 4  # over every login and number where there are two workers: which one a call reaches is chance
 WARM_UP_AT_A_TIME = 64
 OFFERED = (400, 800)
-LATENCY_SECONDS = 4.0
-FLOOR_SECONDS = 1.5
+LATENCY_SHARE = 2.0  # of --seconds: percentiles need more calls than means
 AIMS = {
     **{f"calls/s, {n} at a time": f">={aim}" for n, aim in ((1, 1.25), (8, 1.25), (32, 1.25), (128, 1.35))},
     "prepare p99 ms, 800 calls/s offered": "<=0.35",
@@ -59,7 +58,7 @@ class Bench:
 
     def build(self) -> None:
         """A world on each side, engines, and every look-up done once."""
-        deck, self.numbers = deck_and_numbers(self.directory)
+        deck, self.numbers = deck_and_numbers(self.directory, self.arguments.numbers)
         parts = self.arguments.parts
         with self.console.status("decks, logins, engines"), ThreadPoolExecutor() as pool:
             list(pool.map(lambda side: side.build(deck, self.arguments.logins), self.sides))
@@ -119,7 +118,9 @@ class Bench:
     def offered(self, side: Side, a_second: int) -> None:
         """Calls that come by chance, so many a second."""
         watch = side.watch(1)
-        report = self.load(side.engines[1].port, self.logins("p"), a_second=a_second, seconds=LATENCY_SECONDS)
+        report = self.load(
+            side.engines[1].port, self.logins("p"), a_second=a_second, seconds=LATENCY_SHARE * self.arguments.seconds
+        )
         self.add("latency", side.name, report, watch, f"{a_second} calls/s offered")
 
     def floors(self, ports: dict[str, tuple[int, int]]) -> None:
@@ -127,7 +128,7 @@ class Bench:
         for at_a_time in (1, 128):
             for name, (port, pid) in ports.items():
                 watch = cpu.Watch(nothing=pid)
-                report = self.load(port, self.logins("p"), at_a_time=at_a_time, seconds=FLOOR_SECONDS)
+                report = self.load(port, self.logins("p"), at_a_time=at_a_time, seconds=self.arguments.seconds)
                 figures, how = self.figures["floors"], f"{at_a_time} at a time"
                 figures.add(f"calls/s, {how}", name, report["calls"] / report["seconds"])
                 figures.add(f"CPU ms a call, {how}", name, watch.ms("nothing") / report["calls"])
@@ -165,7 +166,7 @@ class Bench:
                 if "workers" in parts:
                     self.closed("workers", side, 2, "p", at_a_time)
             if pair is not None:
-                pairs, server = pair.measure(at_a_time, FLOOR_SECONDS)
+                pairs, server = pair.measure(at_a_time, self.arguments.seconds)
                 self.figures["pair"].add(f"calls/s, {at_a_time} at a time", "pair", pairs)
                 self.figures["pair"].add(f"server CPU ms a call, {at_a_time} at a time", "pair", server)
         if "packages" in parts:
@@ -276,6 +277,7 @@ def main() -> None:
     parser.add_argument("--at-a-time", type=int, nargs="+", default=[1, 8, 32, 128], help="calls in flight")
     parser.add_argument("--offered", type=int, nargs="+", default=list(OFFERED), help="calls/s, for the part latency")
     parser.add_argument("--logins", type=int, default=LOGINS, help="of each tariff, an account each")
+    parser.add_argument("--numbers", type=int, default=NUMBERS, help="that are called")
     parser.add_argument("--alone", action="store_true", help=f"without {THEN} beside it")
     parser.add_argument("--markdown", dest="form", action="store_const", const=MARKDOWN, default=SCREEN,
                         help="tables for README.md")  # fmt: skip

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from calls import Bench
 from report import SCREEN, Figures, kept, print_table, shown
-from sides import LOGINS, both
+from sides import LOGINS, NUMBERS, both
 
 AIM = ">=0.7"
 FIGURE = "calls/s"
@@ -28,6 +28,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
     parser.add_argument("--at-a-time", type=int, default=1000, help="calls in flight")
     parser.add_argument("--logins", type=int, default=LOGINS, help="with an account each")
+    parser.add_argument("--numbers", type=int, default=NUMBERS, help="that are called")
     arguments = parser.parse_args()
     arguments.parts = []
     figures = Figures()

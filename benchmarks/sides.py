@@ -179,7 +179,7 @@ def both(*, alone: bool = False) -> Iterator[list[Side]]:
         yield [made for made in sides if made is not None]
 
 
-def deck_and_numbers(directory: Path) -> tuple[Path, list[str]]:
+def deck_and_numbers(directory: Path, count: int) -> tuple[Path, list[str]]:
     """A deck of real prefixes, and distinct numbers whose prefixes are as popular as words are (Zipf)."""
     deck = directory / "deck.csv"
     write_demo_deck(deck)
@@ -187,5 +187,5 @@ def deck_and_numbers(directory: Path) -> tuple[Path, list[str]]:
     chooser = random.Random(1)
     chooser.shuffle(prefixes)
     weights = [1 / rank for rank in range(1, len(prefixes) + 1)]
-    called = chooser.choices(prefixes, weights, k=NUMBERS)
+    called = chooser.choices(prefixes, weights, k=count)
     return deck, [f"{prefix}{chooser.randrange(10**6):06}"[:15] for prefix in called]

@@ -12,6 +12,7 @@ from rating_engine.domain.outcomes import MAX_CALL_KEY_LENGTH, CallKey
 MAX_LOGIN: Final = 64  # the column's width
 MAX_NUMBER: Final = 80  # Asterisk's own limit of an extension; E.164 has 15 digits, dial prefixes come before it
 MAX_EXCHANGE: Final = 64  # a host name's label has 63
+MAX_CHANNEL: Final = 128  # Asterisk cuts a channel's name at 80
 MAX_DISPOSITION: Final = 32  # the longest of DIALSTATUS is CHANUNAVAIL
 MAX_CALL_SECONDS: Final = 31 * 24 * 3600  # no call lasts a month: more is a clock's fault or a shifted field
 MAX_ATTEMPT: Final = 99  # routes tried for one call; a dialplan that counts on has lost its way
@@ -110,6 +111,15 @@ def status(value: str) -> tuple[int, str]:
     if match is None:
         return 0, _NO_WORD.sub("", value)[:MAX_DISPOSITION]
     return int(match[1] or 0), match[2] or ""
+
+
+def channel(request: AgiRequest) -> str:
+    """The caller's channel, by which calls that share a key are told apart; '' where it can't be read.
+
+    Never refused: a malformed name only tells nothing.
+    """
+    value = request.channel
+    return value if value.isprintable() and len(value) <= MAX_CHANNEL else ""
 
 
 def call_key(request: AgiRequest, peer: str, prior: str) -> CallKey:

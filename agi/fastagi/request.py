@@ -69,6 +69,11 @@ class AgiRequest:
         return self.headers.get("agi_uniqueid", "")
 
     @property
+    def channel(self) -> str:
+        """The channel's name, empty where the header is missing."""
+        return self.headers.get("agi_channel", "")
+
+    @property
     def accountcode(self) -> str:
         """The channel's account code, empty where there is none."""
         return self.headers.get("agi_accountcode", "")

@@ -111,6 +111,7 @@ def parse_call_prepare(request: AgiRequest, exchange: str) -> PrepareCall:
         destination=fields.destination(request),
         callerid=fields.callerid(request, 2),
         routing_number=fields.optional_text("routing_number", fields.argument(request, 4), fields.MAX_NUMBER) or None,
+        channel=fields.channel(request),
     )
 
 
@@ -126,6 +127,7 @@ def parse_call_finish(request: AgiRequest, exchange: str) -> FinishCall:
         disposition=disposition,
         cause=cause,
         callerid=fields.caller_of_ended(request, 4),
+        channel=fields.channel(request),
     )
 
 

@@ -8,30 +8,31 @@ from typing import Annotated
 
 import typer
 
-from rating_engine.cli.accounts import accounts_app
-from rating_engine.cli.bands import band, bands, holidays_app, unband
-from rating_engine.cli.call import call
-from rating_engine.cli.calls import calls
-from rating_engine.cli.demo import demo
-from rating_engine.cli.directions import direction
-from rating_engine.cli.doctor import doctor
-from rating_engine.cli.exchange import exchange_app
-from rating_engine.cli.import_from import import_from
-from rating_engine.cli.numbering import aliases_app, numbering_app
-from rating_engine.cli.options import options_app, tariff
-from rating_engine.cli.packages import groups_app, packages_app
-from rating_engine.cli.rate import rate
-from rating_engine.cli.rate_diff import diff
-from rating_engine.cli.rate_import import import_
-from rating_engine.cli.rate_versions import export, history, rollback, withdraw
-from rating_engine.cli.rates import rates_app
-from rating_engine.cli.rerate import rerate_app
-from rating_engine.cli.route_figures import load, quality
-from rating_engine.cli.route_try import try_
-from rating_engine.cli.routes import routes_app
-from rating_engine.cli.serve import migrate, serve
-from rating_engine.cli.simulate import simulate
-from rating_engine.cli.tariffs import tariffs_app
+from rating_engine.cli.calls.call import call
+from rating_engine.cli.calls.calls import calls
+from rating_engine.cli.calls.rerate import rerate_app
+from rating_engine.cli.calls.simulate import simulate
+from rating_engine.cli.decks.import_from import import_from
+from rating_engine.cli.decks.rate import rate
+from rating_engine.cli.decks.rate_diff import diff
+from rating_engine.cli.decks.rate_import import import_
+from rating_engine.cli.decks.rate_versions import export, history, rollback, withdraw
+from rating_engine.cli.decks.rates import rates_app
+from rating_engine.cli.numbers.numbering import aliases_app, numbering_app
+from rating_engine.cli.parties.accounts import accounts_app
+from rating_engine.cli.parties.options import options_app, tariff
+from rating_engine.cli.parties.subscribers import subscribers_app
+from rating_engine.cli.process.demo import demo
+from rating_engine.cli.process.doctor import doctor
+from rating_engine.cli.process.serve import migrate, serve
+from rating_engine.cli.routes.route_figures import load, quality
+from rating_engine.cli.routes.route_try import try_
+from rating_engine.cli.routes.routes import routes_app
+from rating_engine.cli.tariffs.bands import band, bands, holidays_app, unband
+from rating_engine.cli.tariffs.directions import direction
+from rating_engine.cli.tariffs.exchange import exchange_app
+from rating_engine.cli.tariffs.packages import groups_app, packages_app
+from rating_engine.cli.tariffs.tariffs import tariffs_app
 from rating_engine.telemetry.logs import configure_logging
 
 app = typer.Typer(
@@ -47,6 +48,7 @@ app.command(epilog="Example: rating-engine demo --calls 1000")(demo)
 app.command(epilog="Example: rating-engine serve --config /etc/rating_engine.toml --workers 2")(serve)
 app.command(epilog="Example: RATING_DATABASE_URL=postgresql://re@db/re rating-engine migrate")(migrate)
 app.add_typer(accounts_app, name="account")
+app.add_typer(subscribers_app, name="subscriber")
 app.add_typer(rates_app, name="rates")
 rates_app.command("import", epilog="Example: rating-engine rates import deck.csv --tariff retail --currency EUR")(
     import_

@@ -11,14 +11,36 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
+from rating_engine.cli.hints import problem_of
+from rating_engine.cli.terminal import err, out, print_json, say, styled
 from rating_engine.domain.errors import RatingEngineError
+from rating_engine.domain.principal import OPERATOR
 from rating_engine.embedded import default_data_dir
+from rating_engine.engine.services import open_services
+from rating_engine.services.catalogue import UseCases
 from rating_engine.settings.model import Settings
 from rating_engine.settings.sources import load_settings as read_settings
 from rating_engine.storage.postgres.pool import Database
+
+__all__ = [
+    "EXIT_FAILED",
+    "EXIT_INCOMPLETE",
+    "CommandError",
+    "ConfigOption",
+    "JsonOption",
+    "embedded_data_dir",
+    "err",
+    "load_settings",
+    "out",
+    "print_json",
+    "reported_errors",
+    "run",
+    "say",
+    "with_services",
+    "working_services",
+    "write_running",
+]
 
 EXIT_FAILED: Final = 1  # the command could not do what was asked
 EXIT_INCOMPLETE: Final = 2  # it did a part, and says which
@@ -28,9 +50,6 @@ RUNNING_FILE: Final = "running.json"  # in the embedded data directory while `se
 OPERATOR_TIMEOUT_SECONDS: Final = 60.0
 
 T = TypeVar("T")
-
-out = Console()
-err = Console(stderr=True)
 
 ConfigOption = Annotated[
     Path | None,
@@ -117,13 +136,8 @@ def reported_errors() -> Iterator[None]:
     try:
         yield
     except RatingEngineError as error:
-        err.print(f"[bold red]error[/] {escape(str(error))}", highlight=False, markup=True, soft_wrap=True)
+        err.print(styled(("error", "bold red"), f" {problem_of(error)}"), soft_wrap=True)
         raise typer.Exit(EXIT_FAILED) from None
-
-
-def print_json(value: dict[str, Any]) -> None:
-    """One JSON object on stdout, for machines: no colour, no wrapping."""
-    typer.echo(json.dumps(value, ensure_ascii=False))
 
 
 def with_database(config: Path | None, ask: Callable[[Database], Awaitable[T]]) -> T:
@@ -136,6 +150,23 @@ def with_database(config: Path | None, ask: Callable[[Database], Awaitable[T]]) 
     return run(work())
 
 
-def say(text: str) -> None:
-    """A line to a person, as it is: names in it are no markup, and nothing breaks it."""
-    out.print(escape(text), highlight=False, soft_wrap=True)
+@contextlib.asynccontextmanager
+async def working_services(settings: Settings) -> AsyncIterator[UseCases]:
+    """What an operator can ask, for one command. Errors: CommandError when no database is named, Unavailable."""
+    if not settings.database_url:
+        raise CommandError(
+            "database_url is not set: start `rating-engine serve --embedded` in another terminal, or set "
+            "RATING_DATABASE_URL=postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        )
+    async with open_services(settings) as services:
+        yield services.of(OPERATOR)
+
+
+def with_services(config: Path | None, ask: Callable[[UseCases], Awaitable[T]]) -> T:
+    """What `ask` answers, of the database that the settings name; what is wrong is said as by `run`."""
+
+    async def work() -> T:
+        async with working_services(load_settings(config)) as services:
+            return await ask(services)
+
+    return run(work())

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,9 @@ from rating_engine.demo.deck import write_demo_deck
 from rating_engine.demo.errors import DemoError, DemoFailedError
 from rating_engine.demo.report import States, account_table, latency_table, outcome_table, problems, reason_table
 from rating_engine.demo.screen import Screen
-from rating_engine.domain.account import AccountState
+from rating_engine.domain.account import AccountKind, AccountState, NewAccount
+from rating_engine.domain.change import LEAVE
+from rating_engine.domain.principal import OPERATOR
 from rating_engine.embedded import EmbeddedServers
 from rating_engine.process.engine_process import HOST, EngineProcess
 from rating_engine.services.decks.importing import import_deck
@@ -102,7 +105,7 @@ class _Demo:
         database = Database(self._servers.database_url, timeout_seconds=OPERATOR_TIMEOUT_SECONDS)
         await database.open()
         try:
-            accounts = Accounts(database)
+            accounts = Accounts(database, OPERATOR)
             before = await self._create_accounts(accounts)
             placed = await self._place(calls, prefixes, seed)
             after = {account.login: await accounts.show(account.login) for account in ACCOUNTS}
@@ -124,12 +127,14 @@ class _Demo:
     async def _create_accounts(self, accounts: Accounts) -> dict[str, AccountState]:
         states = {
             account.login: await accounts.create(
-                account.login,
-                TARIFF,
-                balance=account.balance,
-                overdraft=account.overdraft,
-                postpaid=account.postpaid,
-                max_calls=account.max_calls,
+                NewAccount(
+                    account.login,
+                    TARIFF,
+                    balance=Decimal(account.balance),
+                    overdraft=LEAVE if account.overdraft is None else Decimal(account.overdraft),
+                    kind=AccountKind.POSTPAID if account.postpaid else AccountKind.PREPAID,
+                    max_calls=account.max_calls,
+                )
             )
             for account in ACCOUNTS
         }

@@ -8,6 +8,19 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
+from rating_engine.domain.change import LEAVE, Leave
+from rating_engine.domain.checks import (
+    check_amount,
+    check_callerid,
+    check_currency,
+    check_login,
+    check_prefix,
+    check_text,
+    check_whole,
+    check_zone,
+)
+from rating_engine.domain.errors import InvalidRequest
+from rating_engine.rating.money import MAX_PRICE, PRICE_DECIMALS
 from rating_engine.rating.numbering import NO_ALIASES
 
 
@@ -61,7 +74,10 @@ class Subscriber:
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
-    """An account with its subscriber, as shown to people. `overdraft` None: unlimited credit."""
+    """An account with one of its subscribers, as shown to people. `overdraft` None: unlimited credit.
+
+    `status` is the account's, of all its logins; `subscriber_status` that of this login alone.
+    """
 
     login: str
     tariff: str
@@ -84,11 +100,155 @@ class AccountState:
     quota: bool | None
     default_allowed: bool
     numbering_plan: str | None
+    subscriber_status: PartyStatus
+
+    @property
+    def may_call(self) -> bool:
+        """Whether this login starts calls: neither it nor its account is blocked."""
+        return self.status is self.subscriber_status is PartyStatus.ACTIVE
 
     @property
     def available(self) -> Decimal | None:
         """What new calls may spend; None where credit is unlimited."""
         return None if self.overdraft is None else self.balance + self.overdraft - self.reserved
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAccount:
+    """An account in a list, by its first login of `logins` so many. `overdraft` None: unlimited credit."""
+
+    bucket: int
+    account_id: int
+    login: str
+    logins: int
+    currency: str
+    balance: Decimal
+    reserved: Decimal
+    overdraft: Decimal | None
+    kind: AccountKind
+    status: PartyStatus
+    open_calls: int
+    max_calls: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSubscriber:
+    """A login in a list. `status` is its own, `account_status` that of the account which pays."""
+
+    login: str
+    account_id: int
+    tariff: str
+    callerid: str
+    max_calls: int | None
+    max_seconds: int | None
+    status: PartyStatus
+    account_status: PartyStatus
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """An account and its one subscriber, as they are to be created together.
+
+    `currency` None: the tariff's. `overdraft` None: unlimited credit, of a postpaid account only; LEAVE: nothing of a
+    prepaid one, unlimited of a postpaid one. Raises InvalidRequest naming the field.
+    """
+
+    login: str
+    tariff: str
+    currency: str | None = None
+    balance: Decimal = Decimal(0)
+    overdraft: Decimal | Leave | None = LEAVE
+    kind: AccountKind = AccountKind.PREPAID
+    max_calls: int | None = None
+    callerid: str = ""
+
+    def __post_init__(self) -> None:
+        check_login(self.login)
+        if self.currency is not None:
+            check_currency(self.currency)
+        check_amount(self.balance, "balance", allow_negative=self.kind is AccountKind.POSTPAID)
+        if self.overdraft is not LEAVE:
+            check_amount(self.overdraft, "overdraft")
+        if self.credit is None and self.kind is AccountKind.PREPAID:
+            raise InvalidRequest("overdraft", "only a postpaid account can have unlimited credit")
+        check_whole(self.max_calls, "max_calls")
+        check_callerid(self.callerid)
+
+    @property
+    def credit(self) -> Decimal | None:
+        """How far below zero it may go; None: unlimited."""
+        if self.overdraft is LEAVE:
+            return Decimal(0) if self.kind is AccountKind.PREPAID else None
+        return self.overdraft
+
+
+@dataclass(frozen=True, slots=True)
+class NewSubscriber:
+    """One more login on the account of another. `tariff` None: the other's. Raises InvalidRequest naming the field."""
+
+    login: str
+    account_of: str
+    tariff: str | None = None
+    callerid: str = ""
+    max_calls: int | None = None
+    max_seconds: int | None = None
+
+    def __post_init__(self) -> None:
+        check_login(self.login)
+        check_callerid(self.callerid)
+        check_whole(self.max_calls, "max_calls")
+        check_whole(self.max_seconds, "max_seconds", least=1)
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettings:
+    """What is to be changed of an account; LEAVE: as it is, None: no limit.
+
+    `quota` and `numbering_plan` None: as the engine's settings say. Raises InvalidRequest naming the field.
+    """
+
+    max_calls: int | Leave | None = LEAVE
+    max_call_seconds: int | Leave | None = LEAVE
+    max_price: Decimal | Leave | None = LEAVE
+    daily_limit: Decimal | Leave | None = LEAVE
+    monthly_limit: Decimal | Leave | None = LEAVE
+    default_allowed: bool | Leave = LEAVE
+    quota: bool | Leave | None = LEAVE
+    time_zone: str | Leave = LEAVE
+    overdraft: Decimal | Leave | None = LEAVE
+    status: PartyStatus | Leave = LEAVE
+    numbering_plan: str | Leave | None = LEAVE
+
+    def __post_init__(self) -> None:
+        if self.max_calls is not LEAVE:
+            check_whole(self.max_calls, "max_calls")
+        if self.max_call_seconds == 0:
+            raise InvalidRequest("max_call_seconds", "must be above zero; block the account to allow no calls")
+        if self.max_call_seconds is not LEAVE:
+            check_whole(self.max_call_seconds, "max_call_seconds", least=1)
+        if self.max_price is not LEAVE:
+            check_amount(self.max_price, "max_price", PRICE_DECIMALS, MAX_PRICE)
+        for name in ("daily_limit", "monthly_limit", "overdraft"):
+            if (amount := getattr(self, name)) is not LEAVE:
+                check_amount(amount, name)
+        if self.time_zone is not LEAVE:
+            check_zone(self.time_zone)
+        if self.numbering_plan is not LEAVE and self.numbering_plan is not None:
+            check_text(self.numbering_plan, "numbering_plan")
+
+
+def check_prefix_rules(rules: Mapping[str, bool | None]) -> None:
+    """Rules for destinations by how they begin: allowed, not, or (None) forgotten. Raises InvalidRequest."""
+    for prefix in rules:
+        check_prefix(prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """The answer to a top-up. `posted` False: its reference was posted before, and nothing was added."""
+
+    balance: Decimal
+    posted: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,48 @@
 """Broken requests and broken dependencies. Business answers are return values (see `outcomes`).
 
-Every error has a stable `code` and says whether the same request may succeed later (`retryable`).
+Every error has a stable `code` and says whether the same request may succeed later (`retryable`). Where one field of
+the request is at fault it is named (`field`); where something else has to be done first, `hint` says what, and `about`
+of which things. How that is done is for each surface to say: the command line by a command, a page by a link.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from enum import StrEnum
 from typing import ClassVar
+
+
+class Hint(StrEnum):
+    """What mends a refused request. In brackets the names that `about` has."""
+
+    RUN_MIGRATE = "run_migrate"
+    SEE_TARIFFS = "see_tariffs"
+    SEE_DECKS = "see_decks"
+    SEE_VERSIONS = "see_versions"
+    SEE_PACKAGES = "see_packages"  # [tariff]
+    SEE_DIRECTION_GROUPS = "see_direction_groups"
+    SEE_BANDS = "see_bands"  # [tariff]
+    SEE_HOLIDAYS = "see_holidays"  # [calendar]
+    SEE_OPTIONS = "see_options"  # [login]
+    SEE_ALIASES = "see_aliases"
+    SEE_NUMBERING_PLANS = "see_numbering_plans"
+    SEE_EXCHANGE_RATES = "see_exchange_rates"
+    SEE_RERATES = "see_rerates"
+    NO_RATES = "no_rates"  # [tariff]
+    NO_EXCHANGE_RATE = "no_exchange_rate"  # [currency_from, currency_to]
+    NO_HOLIDAYS = "no_holidays"  # [calendar]
+    NO_DIRECTION = "no_direction"  # [direction]
+    EMPTY_DIRECTION_GROUP = "empty_direction_group"  # [group]
+    GRANT_OPTION = "grant_option"  # [login, tariff]: it is an option
+    SWITCH_TARIFF = "switch_tariff"  # [login, tariff]: it is no option
+    TOP_UP = "top_up"  # [login]
+    CHANGE_TARIFF = "change_tariff"  # [tariff]: it is there
+    CHANGE_MULTIPLIER = "change_multiplier"  # [tariff, multiplier]
+    CHANGE_NUMBERING_PLAN = "change_numbering_plan"  # [plan]: it is there
+    TAKE_NUMBERING_PLAN_AWAY = "take_numbering_plan_away"  # from each account
+    ROLL_BACK = "roll_back"  # [tariff]
+    RESUME_RERATE = "resume_rerate"  # [rerate_id]
+    DISCARD_RERATE = "discard_rerate"  # [rerate_id]
 
 
 class RatingEngineError(Exception):
@@ -14,16 +51,27 @@ class RatingEngineError(Exception):
     code: ClassVar[str] = "error"
     retryable: ClassVar[bool] = False
 
+    def __init__(
+        self, problem: str = "", *, field: str | None = None, hint: Hint | None = None, about: Mapping[str, str] = {}
+    ) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.field = field
+        self.hint = hint
+        self.about = about
+
 
 class InvalidRequest(RatingEngineError):
     """A field of a request is missing or malformed; names the field and what was wrong."""
 
     code = "bad_request"
+    field: str
 
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field}: {problem}")
-        self.field = field
-        self.problem = problem
+    def __init__(self, field: str, problem: str, *, hint: Hint | None = None, about: Mapping[str, str] = {}) -> None:
+        super().__init__(problem, field=field, hint=hint, about=about)
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.problem}"
 
 
 class NotFound(RatingEngineError):

@@ -54,7 +54,8 @@ class CallKey:
 class PrepareCall:
     """May this call start, and for how long? `destination` is as dialled.
 
-    `routing_number`: the number as translated for routing (LRN), E.164 digits; None: the destination.
+    `routing_number`: the number as translated for routing (LRN), E.164 digits; None: the destination. `channel`: the
+    exchange's name of the caller's channel, by which two calls of one key are told apart; '' where it is not known.
     """
 
     call_key: CallKey
@@ -62,6 +63,7 @@ class PrepareCall:
     destination: str
     callerid: str | None = None
     routing_number: str | None = None
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class FinishCall:
     `seconds` are answered seconds (0 = never answered). `disposition` is the exchange's word (ANSWER, BUSY,
     CANCEL, NOANSWER ...), `cause` the Q.850 hangup cause, 0 where unknown. Source: narayana-billing-api-2.2,
     callFinish: a status such as `0CANCEL` is the cause and the disposition in one word. `ended_at` None: now; a finish
-    that had to wait carries the time it was said.
+    that had to wait carries the time it was said. `channel` as in PrepareCall; a transfer may have renamed it since.
     """
 
     call_key: CallKey
@@ -82,6 +84,7 @@ class FinishCall:
     cause: int = 0
     callerid: str | None = None
     ended_at: datetime | None = None
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,8 @@ class CallDetails:
     """What a CDR says of a call besides its end. `rate` is the frozen rate as JSON, '' where there is none.
 
     `carrier_rate`: what the route costs, the same way, in `carrier_currency`, one of which is `carrier_exchange` of the
-    account's currency (None: not known). `routing_number`: '' where it is the destination.
+    account's currency (None: not known). `routing_number`: '' where it is the destination. `channel`: the exchange's
+    name of the caller's channel when the call was prepared; '' where it is not known, which agrees with every name.
     """
 
     subscriber_id: int
@@ -46,6 +47,7 @@ class CallDetails:
     carrier_currency: str = ""
     carrier_exchange: Decimal | None = None
     packages: tuple[PackageUse, ...] = ()
+    channel: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,11 @@ def parse_amount(
     return amount if amount else amount.copy_abs()
 
 
+def read_amount(text: str, field: str) -> Decimal:
+    """The number that a text is, exactly as it is written, whatever column it is for. Raises InvalidAmount."""
+    return _decimal_of(text, field)
+
+
 def quantise(amount: Decimal, decimals: int) -> Decimal:
     """`amount` rounded to `decimals` places, halves away from zero; exact however many digits it has."""
     return amount.quantize(unit(decimals), rounding=ROUND_HALF_UP, context=EXACT)

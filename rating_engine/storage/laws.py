@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from rating_engine.storage.postgres.migrate import newest_version, schema_version
 from rating_engine.storage.postgres.pool import Database
 
 WORST_SHOWN: Final = 20  # breaches listed of each law: enough to see the pattern, few enough to read
@@ -172,14 +171,6 @@ async def breaches_of(database: Database, law: Law) -> list[Breach]:
 async def open_reservations(database: Database) -> int:
     """How many calls hold money now, over all buckets. Errors: Unavailable."""
     return int(await database.fetchval("SELECT COALESCE(sum(open_calls), 0) FROM accounts WHERE open_calls > 0"))
-
-
-async def schema_is_current(database: Database) -> str | None:
-    """What is wrong with the schema's version, or None. Errors: Unavailable."""
-    async with database.connection() as connection:
-        found = await schema_version(connection)
-    expected = newest_version()
-    return None if found == expected else f"the schema has version {found}, this engine needs {expected}"
 
 
 async def dialplan_values(database: Database) -> list[tuple[str, str]]:

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from agi.fastagi.client import agi_call
+from rating_engine.domain.principal import OPERATOR
 from rating_engine.services.parties.accounts import Accounts
 from rating_engine.storage.postgres.pool import Database
 from tests.asterisk import exchange
@@ -161,7 +162,7 @@ async def test_a_top_up_in_between_lengthens_both_calls(pbx: Pbx) -> None:
     for call in calls:
         await call.answered()
     await asyncio.sleep(2)
-    await Accounts(pbx.database).top_up(alice, str(PRICE * 6))
+    await Accounts(pbx.database, OPERATOR).top_up(alice, PRICE * 6)
     for call in calls:
         await call.ended()
     money_ends = (18 + sum(map(answered_at, calls))) / 2

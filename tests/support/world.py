@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from rating_engine.domain.account import AccountKind, Subscriber
+from rating_engine.domain.account import AccountKind, NewAccount, Subscriber
 from rating_engine.domain.outcomes import CallKey
+from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.reservation import CallDetails, ReserveRequest, SettleRequest
 from rating_engine.rating.rate import Rate
-from rating_engine.storage.parties.accounts import NewAccount, create_account
+from rating_engine.storage.parties.accounts import create_account
 from rating_engine.storage.parties.subscribers import SubscriberReader
 from rating_engine.storage.postgres.pool import Database
 
@@ -81,7 +82,8 @@ async def add_account(
         max_calls=max_calls,
         callerid=callerid,
     )
-    await create_account(database, new)
+    async with database.transaction(OPERATOR) as tx:
+        await create_account(tx, new)
     subscriber = await subscriber_by_login(database, login)
     assert subscriber is not None
     return subscriber

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.errors import Hint, InvalidRequest
 from rating_engine.rating.exchange import EXCHANGE_DECIMALS, ExchangeRates, ExchangeRow
 from rating_engine.rating.money import AMOUNT_DECIMALS, EXACT, quantise
 from rating_engine.services.tariffs.fields import amount_of, currency_of, moment_of
@@ -55,8 +55,9 @@ async def convert(database: Database, amount: Decimal, currency_from: str, curre
     if rate is None:
         raise InvalidRequest(
             "currency",
-            f"there is no exchange rate of {currency_from} in {currency_to}; "
-            f"say first: rating-engine exchange set {currency_from} {currency_to} RATE",
+            f"there is no exchange rate of {currency_from} in {currency_to}",
+            hint=Hint.NO_EXCHANGE_RATE,
+            about={"currency_from": currency_from, "currency_to": currency_to},
         )
     return quantise(EXACT.multiply(amount, rate), AMOUNT_DECIMALS)
 

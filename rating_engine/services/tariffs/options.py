@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from rating_engine.domain.errors import InvalidRequest, NotFound, Overloaded
+from rating_engine.domain.checks import check_reference
+from rating_engine.domain.errors import Hint, InvalidRequest, NotFound, Overloaded
 from rating_engine.domain.tariff_card import ListedOption, Switched, SwitchOutcome, TariffSettings
-from rating_engine.services.parties.accounts import check_reference
 from rating_engine.services.tariffs.exchange import convert
 from rating_engine.services.tariffs.fields import MAX_INTEGER, moment_of
 from rating_engine.storage.postgres.pool import Database
@@ -64,7 +64,7 @@ class Options:
         party = await store.find_party(self._database, login)
         found = await find_tariff(self._database, option)
         if not await store.revoke_option(self._database, party, found.tariff_id):
-            raise NotFound(f"{login!r} does not have {option!r}; see: rating-engine option list {login}")
+            raise NotFound(f"{login!r} does not have {option!r}", hint=Hint.SEE_OPTIONS, about={"login": login})
 
     async def list(self, login: str, *, past: bool = False) -> list[ListedOption]:
         """The options of a login in the order in which they count. Errors: NotFound, Unavailable."""
@@ -92,10 +92,9 @@ class Options:
         if outcome == "wrong_kind":
             raise InvalidRequest(
                 "tariff",
-                f"{tariff.name!r} is an option; say: rating-engine option grant {party.login} {tariff.name}"
-                if tariff.is_option
-                else f"{tariff.name!r} is no option; say: rating-engine account tariff {party.login} {tariff.name}, "
-                f"or first: rating-engine tariff set {tariff.name} --option yes",
+                f"{tariff.name!r} is {'an' if tariff.is_option else 'no'} option",
+                hint=Hint.GRANT_OPTION if tariff.is_option else Hint.SWITCH_TARIFF,
+                about={"login": party.login, "tariff": tariff.name},
             )
         return Switched(SwitchOutcome(outcome), price, party.currency, balance)
 

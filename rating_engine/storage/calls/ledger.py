@@ -44,10 +44,10 @@ PROVISIONAL: Final = frozenset({"expired", "reconciled", "abandoned"})
 
 _RETRY = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 
-_RESERVE: Final = "SELECT reserve($1, $2::reserve_request[])"
-_EXTEND: Final = "SELECT extend($1, $2::extend_request[])"
-_SETTLE: Final = "SELECT settle($1, $2::settle_request[])"
-_EXPIRE: Final = "SELECT expire($1, $2)"
+_RESERVE: Final = "SELECT reserve_v2($1, $2::reserve_request_v2[])"
+_EXTEND: Final = "SELECT extend_v2($1, $2::extend_request_v2[])"
+_SETTLE: Final = "SELECT settle_v2($1, $2::settle_request_v2[])"
+_EXPIRE: Final = "SELECT expire_v2($1, $2)"
 _DETAILS: Final = (
     "subscriber_id, exchange, attempt, callerid, destination, direction, prefix, tariff_id, deck_id, rate, route_name, "
     "routing_number, carrier_rate, carrier_currency, carrier_exchange, packages"

@@ -50,7 +50,7 @@ _UNPOSTED: Final = "new_cost IS NOT NULL AND posted_at IS NULL AND NOT changed"
 _NEXT: Final = f"""
     SELECT call_key FROM rerate_items
     WHERE bucket = $1 AND rerate_id = $2 AND call_key > $3 AND {_UNPOSTED} ORDER BY call_key LIMIT {POST_BATCH}"""  # noqa: S608  # made of constants
-_CORRECT: Final = "SELECT correct_calls($1, $2, $3)"
+_CORRECT: Final = "SELECT correct_calls_v2($1, $2, $3)"
 _POSTED: Final = f"""
     UPDATE rerates SET state = 'posted' WHERE rerate_id = $1 AND state = 'open'
       AND NOT EXISTS (SELECT FROM rerate_items WHERE rerate_id = $1 AND {_UNPOSTED})"""  # noqa: S608  # made of constants

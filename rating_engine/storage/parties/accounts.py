@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 
-from rating_engine.domain.account import AccountKind, AccountState, LedgerEntry, PartyStatus
-from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound
-from rating_engine.storage.postgres.pool import Connection, Database
+from rating_engine.domain.account import (
+    AccountKind,
+    AccountState,
+    LedgerEntry,
+    ListedAccount,
+    ListedSubscriber,
+    NewAccount,
+    NewSubscriber,
+    PartyStatus,
+    Posting,
+)
+from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound
+from rating_engine.domain.page import Cursor, Page, page_of
+from rating_engine.storage.postgres.columns import assignments
+from rating_engine.storage.postgres.pool import Questions
+from rating_engine.storage.postgres.transaction import Transaction
 
 _STATE: Final = """
-    SELECT s.login, t.name AS tariff, a.currency, a.balance, a.reserved, a.overdraft, a.kind::text,
-           CASE WHEN s.status = 'active' THEN a.status ELSE s.status END::text AS status,
+    SELECT s.login, t.name AS tariff, a.currency, a.balance, a.reserved, a.overdraft, a.kind::text, a.status::text,
+           s.status::text AS subscriber_status,
            a.max_calls, a.open_calls, s.callerid, a.max_call_seconds, a.max_price, a.daily_limit, a.monthly_limit,
            CASE WHEN a.spent_on = local_date(a.time_zone) THEN a.day_spent ELSE 0 END AS day_spent,
            CASE WHEN date_trunc('month', a.spent_on) = date_trunc('month', local_date(a.time_zone))
@@ -25,180 +37,237 @@ _STATE: Final = """
     FROM subscribers s JOIN accounts a USING (bucket, account_id) JOIN tariffs t USING (tariff_id)
     WHERE s.login = $1
 """
+_ACCOUNTS: Final = """
+    SELECT a.bucket, a.account_id, COALESCE(s.login, '') AS login, COALESCE(s.logins, 0) AS logins, a.currency,
+           a.balance, a.reserved, a.overdraft, a.kind::text, a.status::text, a.open_calls, a.max_calls
+    FROM accounts a
+    LEFT JOIN LATERAL (
+        SELECT (array_agg(login ORDER BY subscriber_id))[1] AS login, count(*)::integer AS logins FROM subscribers s
+        WHERE s.bucket = a.bucket AND s.account_id = a.account_id) AS s ON true
+    WHERE $1::smallint IS NULL OR (a.bucket, a.account_id) > ($1, $2::bigint)
+    ORDER BY a.bucket, a.account_id LIMIT $3
+"""
+_SUBSCRIBERS: Final = """
+    SELECT s.login, s.account_id, t.name AS tariff, s.callerid, s.max_calls, s.max_seconds, s.status::text,
+           a.status::text AS account_status
+    FROM subscribers s JOIN accounts a USING (bucket, account_id) JOIN tariffs t USING (tariff_id)
+    WHERE ($1::text IS NULL OR s.login > $1)
+      AND ($2::text IS NULL OR (s.bucket, s.account_id) IN (
+          SELECT bucket, account_id FROM subscribers WHERE login = $2))
+    ORDER BY s.login LIMIT $3
+"""
 _STATEMENT: Final = """
     SELECT e.entry_id, e.kind::text, e.amount, e.balance_after, e.call_key, e.reference, e.subject, e.created_at
     FROM ledger_entries e JOIN subscribers s USING (bucket, account_id)
-    WHERE s.login = $1
-    ORDER BY e.entry_id DESC LIMIT $2
+    WHERE s.login = $1 AND ($2::bigint IS NULL OR e.entry_id < $2)
+    ORDER BY e.entry_id DESC LIMIT $3
 """
-CHANGEABLE: Final = frozenset(
-    ("max_calls", "max_call_seconds", "max_price", "daily_limit", "monthly_limit", "default_allowed", "quota",
-     "time_zone", "overdraft", "status", "numbering_plan")
+# The settings that `change_account` changes: the fields of AccountSettings.
+CHANGEABLE: Final = (
+    "max_calls", "max_call_seconds", "max_price", "daily_limit", "monthly_limit", "default_allowed", "quota",
+    "time_zone", "overdraft", "status", "numbering_plan",
 )  # fmt: skip
 MAX_PREFIX_RULES: Final = 1_000  # gone through at every call of the account
 _POST: Final = """
-    SELECT post_entry(s.bucket, s.account_id, $2, $3, $4) FROM subscribers s WHERE s.login = $1
+    SELECT post_entry_v2(s.bucket, s.account_id, $2, $3, $4) FROM subscribers s WHERE s.login = $1
 """
 
 
-@dataclass(frozen=True, slots=True)
-class NewAccount:
-    """An account and its one subscriber, as created together. `overdraft` None: unlimited credit."""
-
-    login: str
-    tariff: str
-    currency: str | None
-    balance: Decimal
-    overdraft: Decimal | None
-    kind: AccountKind
-    max_calls: int | None
-    callerid: str
+def unknown_login(login: str) -> NotFound:
+    """The error for a login that nobody has."""
+    return NotFound(f"login {login!r} does not exist", field="login")
 
 
-async def create_account(database: Database, new: NewAccount, *, buckets: int = 1) -> None:
-    """Create account, subscriber and, for an opening balance, its ledger entry; all or nothing.
+async def create_account(tx: Transaction, new: NewAccount, *, buckets: int = 1) -> None:
+    """Create account, subscriber and, for an opening balance, its ledger entry.
 
     Errors: NotFound (tariff), InvalidRequest (see `_tariff_for`), AlreadyExists (login), Unavailable.
     """
     bucket = zlib.crc32(new.login.encode()) % buckets
-    async with database.connection() as connection, connection.transaction():
-        tariff_id, currency = await _tariff_for(connection, new.tariff, new.currency)
-        account_id = await connection.fetchval(
-            "INSERT INTO accounts (bucket, kind, currency, overdraft, max_calls) VALUES ($1, $2, $3, $4, $5) "
-            "RETURNING account_id",
-            bucket, new.kind.value, new.currency or currency, new.overdraft, new.max_calls,
+    tariff_id, currency = await _tariff_for(tx, new.tariff, new.currency, new.login)
+    account_id = await tx.fetchval(
+        "INSERT INTO accounts (bucket, kind, currency, overdraft, max_calls) VALUES ($1, $2, $3, $4, $5) "
+        "RETURNING account_id",
+        bucket, new.kind.value, new.currency or currency, new.credit, new.max_calls,
+    )  # fmt: skip
+    try:
+        await tx.execute(
+            "INSERT INTO subscribers (login, bucket, account_id, tariff_id, callerid) VALUES ($1, $2, $3, $4, $5)",
+            new.login, bucket, account_id, tariff_id, new.callerid,
         )  # fmt: skip
-        try:
-            await connection.execute(
-                "INSERT INTO subscribers (login, bucket, account_id, tariff_id, callerid) VALUES ($1, $2, $3, $4, $5)",
-                new.login, bucket, account_id, tariff_id, new.callerid,
-            )  # fmt: skip
-        except asyncpg.UniqueViolationError:
-            raise AlreadyExists(f"login {new.login!r} is taken") from None
-        if new.balance != 0:
-            await connection.fetchval("SELECT post_entry($1, $2, 'opening', $3, NULL)", bucket, account_id, new.balance)
+    except asyncpg.UniqueViolationError:
+        raise _taken(new.login) from None
+    if new.balance != 0:
+        await tx.fetchval("SELECT post_entry_v2($1, $2, 'opening', $3, NULL)", bucket, account_id, new.balance)
 
 
 async def change_account(
-    database: Database, login: str, columns: Mapping[str, object], prefixes: Mapping[str, bool | None]
+    tx: Transaction, login: str, values: Mapping[str, object], prefixes: Mapping[str, bool | None]
 ) -> None:
-    """Set columns of an account, and say of prefixes whether they are allowed (None: forget the rule); all or nothing.
+    """Set columns of an account, and say of prefixes whether they are allowed (None: forget the rule).
 
-    Errors: NotFound, InvalidRequest (time_zone, numbering_plan), Unavailable.
+    Errors: NotFound, InvalidRequest (time_zone, numbering_plan, overdraft), Unavailable.
     """
-    async with database.connection() as connection, connection.transaction():
-        account = await connection.fetchrow("SELECT bucket, account_id FROM subscribers WHERE login = $1", login)
-        if account is None:
-            raise NotFound(f"login {login!r} does not exist")
-        bucket, account_id = account
-        for column, value in columns.items():
-            assert column in CHANGEABLE
-            try:
-                await connection.execute(
-                    f"UPDATE accounts SET {column} = $3 WHERE bucket = $1 AND account_id = $2",  # noqa: S608
-                    bucket, account_id, value,
-                )  # fmt: skip
-            except asyncpg.InvalidParameterValueError as error:
-                raise InvalidRequest(column, str(error)) from None
-            except asyncpg.ForeignKeyViolationError:
-                raise InvalidRequest(column, f"{value!r} does not exist; see: rating-engine numbering list") from None
-            except asyncpg.CheckViolationError:
-                raise InvalidRequest(column, "only a postpaid account can have unlimited credit") from None
-        for prefix, allowed in prefixes.items():
-            await connection.execute(
-                "DELETE FROM account_prefixes WHERE bucket = $1 AND account_id = $2 AND prefix = $3",
-                bucket, account_id, prefix,
-            )  # fmt: skip
-            if allowed is not None:
-                await connection.execute(
-                    "INSERT INTO account_prefixes VALUES ($1, $2, $3, $4)", bucket, account_id, prefix, allowed
-                )
-        rules = await connection.fetchval(
-            "SELECT count(*) FROM account_prefixes WHERE bucket = $1 AND account_id = $2", bucket, account_id
-        )
-        if rules > MAX_PREFIX_RULES:
-            raise InvalidRequest("prefixes", f"an account may have {MAX_PREFIX_RULES} rules at most")
+    account = await tx.fetchrow("SELECT bucket, account_id FROM subscribers WHERE login = $1", login)
+    if account is None:
+        raise unknown_login(login)
+    bucket, account_id = account
+    if values:
+        await _set_columns(tx, bucket, account_id, values)
+    if prefixes:
+        await _set_prefixes(tx, bucket, account_id, prefixes)
 
 
-async def add_subscriber(
-    database: Database, login: str, account_of: str, *, tariff: str | None, callerid: str, max_calls: int | None,
-    max_seconds: int | None,
-) -> None:  # fmt: skip
+async def _set_columns(tx: Transaction, bucket: int, account_id: int, values: Mapping[str, object]) -> None:
+    changes = assignments(CHANGEABLE, values, first=3)
+    try:
+        await tx.execute(
+            f"UPDATE accounts SET {changes} WHERE bucket = $1 AND account_id = $2",  # noqa: S608  # names of columns
+            bucket, account_id, *values.values(),
+        )  # fmt: skip
+    except asyncpg.InvalidParameterValueError as error:
+        raise InvalidRequest("time_zone", str(error)) from None
+    except asyncpg.ForeignKeyViolationError:
+        raise InvalidRequest(
+            "numbering_plan", f"{values['numbering_plan']!r} does not exist", hint=Hint.SEE_NUMBERING_PLANS
+        ) from None
+    except asyncpg.CheckViolationError:
+        raise InvalidRequest("overdraft", "only a postpaid account can have unlimited credit") from None
+
+
+async def _set_prefixes(tx: Transaction, bucket: int, account_id: int, prefixes: Mapping[str, bool | None]) -> None:
+    kept = [(prefix, allowed) for prefix, allowed in prefixes.items() if allowed is not None]
+    await tx.execute(
+        "DELETE FROM account_prefixes WHERE bucket = $1 AND account_id = $2 AND prefix = ANY ($3)",
+        bucket, account_id, list(prefixes),
+    )  # fmt: skip
+    await tx.execute(
+        "INSERT INTO account_prefixes (bucket, account_id, prefix, allowed) "
+        "SELECT $1, $2, r.* FROM unnest($3::text[], $4::boolean[]) AS r",
+        bucket, account_id, [prefix for prefix, _ in kept], [allowed for _, allowed in kept],
+    )  # fmt: skip
+    rules = await tx.fetchval(
+        "SELECT count(*) FROM account_prefixes WHERE bucket = $1 AND account_id = $2", bucket, account_id
+    )
+    if rules > MAX_PREFIX_RULES:
+        raise InvalidRequest("prefix", f"an account may have {MAX_PREFIX_RULES} rules at most")
+
+
+async def add_subscriber(tx: Transaction, new: NewSubscriber) -> None:
     """One more login on an account.
 
     Errors: NotFound (login, tariff), InvalidRequest (see `_tariff_for`), AlreadyExists (login), Unavailable.
     """
-    async with database.connection() as connection, connection.transaction():
-        base = await connection.fetchrow(
-            "SELECT s.bucket, s.account_id, s.tariff_id, a.currency FROM subscribers s JOIN accounts a "
-            "USING (bucket, account_id) WHERE s.login = $1", account_of,
+    base = await tx.fetchrow(
+        "SELECT s.bucket, s.account_id, s.tariff_id, a.currency FROM subscribers s JOIN accounts a "
+        "USING (bucket, account_id) WHERE s.login = $1", new.account_of,
+    )  # fmt: skip
+    if base is None:
+        raise unknown_login(new.account_of)
+    tariff_id = base["tariff_id"]
+    if new.tariff is not None:
+        tariff_id, _ = await _tariff_for(tx, new.tariff, base["currency"], new.login)
+    try:
+        await tx.execute(
+            "INSERT INTO subscribers (login, bucket, account_id, tariff_id, callerid, max_calls, max_seconds) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            new.login, base["bucket"], base["account_id"], tariff_id, new.callerid, new.max_calls, new.max_seconds,
         )  # fmt: skip
-        if base is None:
-            raise NotFound(f"login {account_of!r} does not exist")
-        tariff_id = base["tariff_id"]
-        if tariff is not None:
-            tariff_id, _ = await _tariff_for(connection, tariff, base["currency"])
-        try:
-            await connection.execute(
-                "INSERT INTO subscribers (login, bucket, account_id, tariff_id, callerid, max_calls, max_seconds) "
-                "VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                login, base["bucket"], base["account_id"], tariff_id, callerid, max_calls, max_seconds,
-            )  # fmt: skip
-        except asyncpg.UniqueViolationError:
-            raise AlreadyExists(f"login {login!r} is taken") from None
+    except asyncpg.UniqueViolationError:
+        raise _taken(new.login) from None
 
 
-async def account_state(database: Database, login: str) -> AccountState | None:
+async def set_subscriber_status(tx: Transaction, login: str, status: PartyStatus) -> None:
+    """Block one login, or let it call again; its account and the account's other logins stay as they are.
+
+    Errors: NotFound, Unavailable.
+    """
+    found = await tx.fetchval("UPDATE subscribers SET status = $2 WHERE login = $1 RETURNING 1", login, status.value)
+    if found is None:
+        raise unknown_login(login)
+
+
+async def account_state(database: Questions, login: str) -> AccountState | None:
     """The account of a login, or None. Errors: Unavailable."""
     row = await database.fetchrow(_STATE, login)
-    if row is None:
-        return None
-    fields = dict(row)
-    return AccountState(**{**fields, "kind": AccountKind(fields["kind"]), "status": PartyStatus(fields["status"])})
+    return None if row is None else AccountState(**_typed(row))
 
 
-async def post_entry(
-    database: Database, login: str, kind: str, amount: Decimal, reference: str | None
-) -> tuple[Decimal, bool]:
-    """Post an amount once per reference; returns (balance, whether it was posted now).
+async def list_accounts(database: Questions, cursor: Cursor) -> Page[ListedAccount]:
+    """Accounts in the order in which they were created, of each bucket. Errors: InvalidRequest (after), Unavailable."""
+    rows = await database.fetch(_ACCOUNTS, *cursor.position(int, int), cursor.rows)
+    return page_of(
+        [ListedAccount(**_typed(row)) for row in rows], cursor, lambda account: (account.bucket, account.account_id)
+    )
 
-    Errors: NotFound, AlreadyExists (the reference was used with another amount), Unavailable.
+
+async def list_subscribers(database: Questions, account_of: str | None, cursor: Cursor) -> Page[ListedSubscriber]:
+    """Logins in their order: all, or those of the account that one of them has.
+
+    Errors: InvalidRequest (after), Unavailable.
     """
-    answer = await database.fetchval(_POST, login, kind, amount, reference)
+    rows = await database.fetch(_SUBSCRIBERS, *cursor.position(str), account_of, cursor.rows)
+    return page_of([ListedSubscriber(**_typed(row)) for row in rows], cursor, lambda subscriber: (subscriber.login,))
+
+
+async def post_entry(tx: Transaction, login: str, kind: str, amount: Decimal, reference: str | None) -> Posting:
+    """Post an amount once per reference.
+
+    Errors: NotFound, AlreadyExists (the reference was used with another amount), InvalidRequest (the balance would be
+    more than its column holds), Unavailable.
+    """
+    try:
+        answer = await tx.fetchval(_POST, login, kind, amount, reference)
+    except asyncpg.NumericValueOutOfRangeError:
+        raise InvalidRequest("amount", "is too much: the balance would be above what an account can have") from None
     if answer is None or answer["outcome"] == "unknown":
-        raise NotFound(f"login {login!r} does not exist")
+        raise unknown_login(login)
     if answer["outcome"] == "conflict":
-        raise AlreadyExists(f"reference {reference!r} was used before with another amount")
-    return answer["balance"], answer["outcome"] == "posted"
+        raise AlreadyExists(f"reference {reference!r} was used before with another amount", field="reference")
+    return Posting(answer["balance"], answer["outcome"] == "posted")
 
 
-async def statement(database: Database, login: str, limit: int) -> list[LedgerEntry]:
-    """The newest ledger entries of an account, newest first. Errors: Unavailable."""
-    return [LedgerEntry(**dict(row)) for row in await database.fetch(_STATEMENT, login, limit)]
+async def statement(database: Questions, login: str, cursor: Cursor) -> Page[LedgerEntry]:
+    """The ledger entries of an account, newest first. Errors: InvalidRequest (after), Unavailable."""
+    rows = await database.fetch(_STATEMENT, login, *cursor.position(int), cursor.rows)
+    return page_of([LedgerEntry(**dict(row)) for row in rows], cursor, lambda entry: (entry.entry_id,))
 
 
-async def _tariff_for(connection: Connection, name: str, currency: str | None) -> tuple[int, str]:
+async def _tariff_for(tx: Transaction, name: str, currency: str | None, login: str) -> tuple[int, str]:
     """(tariff_id, currency) of a tariff that an account of this currency may have (None: any).
 
     Errors: NotFound, InvalidRequest for an option, and where there is no exchange rate to the account's currency.
     """
     # Locked against becoming an option before the subscriber has it; an import into it goes on beside this.
-    tariff = await connection.fetchrow(
-        "SELECT tariff_id, currency, is_option FROM tariffs WHERE name = $1 FOR KEY SHARE", name
-    )
+    tariff = await tx.fetchrow("SELECT tariff_id, currency, is_option FROM tariffs WHERE name = $1 FOR KEY SHARE", name)
     if tariff is None:
-        raise NotFound(f"tariff {name!r} does not exist; import its rates first")
+        raise NotFound(f"tariff {name!r} does not exist; import its rates first", field="tariff")
     if tariff["is_option"]:
         raise InvalidRequest(
-            "tariff", f"{name!r} is an option, to be had beside a tariff; say then: rating-engine option grant"
+            "tariff",
+            f"{name!r} is an option, to be had beside a tariff",
+            hint=Hint.GRANT_OPTION,
+            about={"login": login, "tariff": name},
         )
-    if currency not in (None, tariff["currency"]) and not await connection.fetchval(
+    if currency not in (None, tariff["currency"]) and not await tx.fetchval(
         "SELECT EXISTS (SELECT FROM exchange_rates WHERE effective_from <= now() "
         "AND (currency_from, currency_to) IN (($1, $2), ($2, $1)))", tariff["currency"], currency,
     ):  # fmt: skip
         raise InvalidRequest(
             "currency",
-            f"tariff {name!r} is in {tariff['currency']}, not in {currency}, and there is no exchange rate; "
-            f"say first: rating-engine exchange set {tariff['currency']} {currency} RATE",
+            f"tariff {name!r} is in {tariff['currency']}, not in {currency}, and there is no exchange rate",
+            hint=Hint.NO_EXCHANGE_RATE,
+            about={"currency_from": tariff["currency"], "currency_to": str(currency)},
         )
     return tariff["tariff_id"], tariff["currency"]
+
+
+def _typed(row: asyncpg.Record) -> dict[str, Any]:
+    """The fields of a row, the words of enumerations as their members."""
+    kinds = {"kind": AccountKind, "status": PartyStatus, "subscriber_status": PartyStatus,
+             "account_status": PartyStatus}  # fmt: skip
+    return {name: kinds[name](value) if name in kinds else value for name, value in row.items()}
+
+
+def _taken(login: str) -> AlreadyExists:
+    return AlreadyExists(f"login {login!r} is taken", field="login")

@@ -19,7 +19,7 @@ MAX_OPTIONS: Final = 20  # of a subscriber, in force or ahead: each has a deck t
 _PARTY: Final = """
     SELECT s.subscriber_id, s.bucket, s.account_id, a.currency FROM subscribers s
     JOIN accounts a USING (bucket, account_id) WHERE s.login = $1"""
-_SWITCH: Final = "SELECT switch_tariff($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+_SWITCH: Final = "SELECT switch_tariff_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 _OPTIONS: Final = """
     SELECT t.name, o.position, o.effective_from, NULLIF(o.effective_to, 'infinity') AS effective_to,
            o.effective_from <= now() AND o.effective_to > now() AS in_force

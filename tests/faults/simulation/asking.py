@@ -146,10 +146,10 @@ def _finished(outcome: FinishOutcome) -> Answer:
 
 async def _top_up(engine: SimulatedEngine, account: str, amount: Decimal, reference: str) -> Answer:
     try:
-        _, posted = await post_entry(engine.database, account, "topup", amount, reference)
+        posting = await post_entry(engine.database, account, "topup", amount, reference)
     except AlreadyExists:
         return ("conflict",)
-    return ("posted",) if posted else ("repeated",)
+    return ("posted",) if posting.posted else ("repeated",)
 
 
 async def _open_call(engine: SimulatedEngine, key: str) -> OpenReservation | None:

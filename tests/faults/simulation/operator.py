@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from rating_engine.domain.account import AccountKind
+from rating_engine.domain.account import AccountKind, NewAccount
+from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.tariff import Route
 from rating_engine.rating.rate import Rate
 from rating_engine.storage.laws import LAWS
-from rating_engine.storage.parties.accounts import NewAccount, create_account
+from rating_engine.storage.parties.accounts import create_account
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.routes.routes import add_route
 from tests.support.auditor import Auditor, Seen, Unexplained
@@ -69,7 +70,8 @@ class Operator:
             max_calls=account.max_calls,
             callerid="",
         )
-        await create_account(self._database, new)
+        async with self._database.transaction(OPERATOR) as tx:
+            await create_account(tx, new)
         async with self._database.connection() as connection:
             row = await connection.fetchrow("SELECT account_id FROM subscribers WHERE login = $1", account.name)
             assert row is not None

@@ -17,7 +17,7 @@ from rating_engine.domain.reservation import OpenCall
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls import charging
 from rating_engine.services.calls.charging import Charging
-from rating_engine.storage.postgres.migrate import schema_sql
+from rating_engine.storage.postgres.release import schema_sql
 
 
 @dataclass(frozen=True, slots=True)

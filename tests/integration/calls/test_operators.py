@@ -9,10 +9,10 @@ import pytest
 
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound
 from rating_engine.domain.tariff import Direction
-from rating_engine.services.parties.accounts import Accounts
 from rating_engine.services.tariffs.directions import set_direction
 from rating_engine.storage.decks.rate_decks import load_direction
 from rating_engine.storage.postgres.pool import Database
+from tests.support.operators import Accounts
 from tests.support.world import add_account, publish_deck, subscriber_by_login
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rating_engine.storage.postgres.migrate import newest_version
+from rating_engine.storage.postgres.release import shipped
 from tests.support.commands import Commands
 
-NEWEST = newest_version()
+NEWEST = shipped().version
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ async def test_a_posting_that_is_killed_goes_on_and_corrects_every_account_exact
 
     async def is_over() -> bool:
         return not await database.fetchval(
-            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE '%correct_calls(%' AND state = 'active'"
+            "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE '%correct_calls_v2(%' AND state = 'active'"
             " AND pid <> pg_backend_pid())"
         )
 

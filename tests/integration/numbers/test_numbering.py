@@ -7,16 +7,16 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound
+from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound
 from rating_engine.rating.numbering import NumberingPlan, destination_of
 from rating_engine.services.numbers.numbering import Numbering
-from rating_engine.services.parties.accounts import Accounts
 from rating_engine.services.tariffs.options import Options
 from rating_engine.services.tariffs.settings import Tariffs
 from rating_engine.storage.numbers import aliases, numbering
 from rating_engine.storage.numbers.numbering import load_numbering
 from rating_engine.storage.parties.offline import offline_accounts
 from rating_engine.storage.postgres.pool import Database
+from tests.support.operators import Accounts
 from tests.support.world import add_account, publish_deck, subscriber_by_login
 
 GERMAN = {"national_prefix": "0", "country_code": "49"}
@@ -121,8 +121,9 @@ async def test_a_plan_is_given_to_an_account_and_goes_with_its_subscribers(datab
     assert after.version > before.version
     with pytest.raises(InvalidRequest, match=r"^plan: 'germany' is the plan of 1 of the accounts"):
         await Numbering(database).remove("germany")
-    with pytest.raises(InvalidRequest, match=r"^numbering_plan: 'nix' does not exist; see: rating-engine numbering"):
+    with pytest.raises(InvalidRequest, match=r"^numbering_plan: 'nix' does not exist$") as refused:
         await Accounts(database).change("1001", {"numbering_plan": "nix"})
+    assert refused.value.hint is Hint.SEE_NUMBERING_PLANS
     assert (await Accounts(database).change("1001", {"numbering_plan": "none"})).numbering_plan is None
     await Numbering(database).remove("germany")
     assert await Numbering(database).list() == {}

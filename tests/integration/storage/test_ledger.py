@@ -11,6 +11,7 @@ import pytest
 
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.outcomes import CallKey
+from rating_engine.domain.page import Cursor
 from rating_engine.domain.reservation import (
     EndedCall,
     OpenCall,
@@ -177,7 +178,7 @@ async def test_a_settle_charges_once_and_frees_the_rest(database, ledger, deck, 
     outcomes = [a.outcome for a in await asyncio.gather(*(ledger.settle(request) for _ in range(5)))]
     assert sorted(outcomes) == [SettleOutcome.REPEATED] * 4 + [SettleOutcome.SETTLED]
     assert await money(database) == (Decimal("9.1"), 0, 0)
-    charges = [entry for entry in await statement(database, "1001", 10) if entry.kind == "charge"]
+    charges = [entry for entry in (await statement(database, "1001", Cursor(10))).items if entry.kind == "charge"]
     assert [(entry.amount, entry.balance_after) for entry in charges] == [(Decimal("-0.9"), Decimal("9.1"))]
 
 
@@ -202,7 +203,7 @@ async def test_settles_of_one_batch_leave_a_running_balance(database, ledger, de
     for n in range(20):
         await ledger.reserve(reserve_request(subscriber, deck, str(n), maximum="0.5"))
     await asyncio.gather(*(ledger.settle(settle_request(subscriber, str(n), seconds=9, cost="0.5")) for n in range(20)))
-    entries = await statement(database, "1001", 30)
+    entries = (await statement(database, "1001", Cursor(30))).items
     assert [entry.balance_after for entry in entries] == [Decimal(n) / 2 for n in range(21)]
 
 
@@ -211,7 +212,7 @@ async def test_an_unanswered_call_leaves_a_cdr_and_no_ledger_entry(database, led
     await ledger.settle(settle_request(subscriber, "1", seconds=0, cost="0"))
     assert await money(database) == (10, 0, 0)
     assert await database.fetchval("SELECT state::text FROM cdrs") == "voided"
-    assert len(await statement(database, "1001", 10)) == 1  # the opening balance
+    assert len((await statement(database, "1001", Cursor(10))).items) == 1  # the opening balance
 
 
 async def test_an_expired_call_frees_its_money_and_a_late_finish_still_charges(database, ledger, deck, subscriber):
@@ -292,7 +293,7 @@ async def test_one_impossible_item_spoils_nobody_elses(ledger, deck, subscriber)
 
 async def test_a_top_up_with_a_reference_is_posted_once(database, subscriber):
     posts = [post_entry(database, "1001", "topup", Decimal(5), "invoice 1") for _ in range(4)]
-    assert sorted(posted for _, posted in await asyncio.gather(*posts)) == [False, False, False, True]
+    assert sorted(posting.posted for posting in await asyncio.gather(*posts)) == [False, False, False, True]
     assert (await money(database))[0] == 15
 
 

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from rating_engine.domain.account import Subscriber
-from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound
+from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound
 from rating_engine.domain.tariff_card import SwitchOutcome
-from rating_engine.services.parties.accounts import Accounts
 from rating_engine.services.tariffs.exchange import Exchange
 from rating_engine.services.tariffs.options import Options
 from rating_engine.services.tariffs.settings import Tariffs
 from rating_engine.storage.laws import LAWS, breaches_of
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs.tariff_options import MAX_OPTIONS
+from tests.support.operators import Accounts
 from tests.support.world import add_account, publish_deck, subscriber_by_login
 
 DAY = timedelta(days=1)
@@ -118,7 +118,7 @@ async def test_only_money_that_no_call_holds_pays_for_a_change(database, balance
 
 async def test_a_debtor_may_change_to_what_costs_nothing(database):
     await add_account(database, "1002", balance="1")
-    await database.fetchval("SELECT post_entry(0::smallint, 2, 'correction', -3, NULL)")
+    await database.fetchval("SELECT post_entry_v2(0::smallint, 2, 'correction', -3, NULL)")
     await Tariffs(database).set("gold", {"switch_price": "0"})
 
     assert (await Options(database).switch_tariff("1002", "gold")).outcome is SwitchOutcome.SWITCHED
@@ -197,19 +197,22 @@ async def test_without_an_exchange_rate_nobody_has_a_tariff_of_another_currency(
         Accounts(database).create("1002", "dollars", currency="EUR"),
         Accounts(database).add_subscriber("1003", "1001", tariff="dollars"),
     ):
-        with pytest.raises(InvalidRequest, match="rating-engine exchange set USD EUR RATE"):
+        with pytest.raises(InvalidRequest, match="no exchange rate") as refused:
             await what
+        assert refused.value.hint is Hint.NO_EXCHANGE_RATE
+        assert refused.value.about == {"currency_from": "USD", "currency_to": "EUR"}
 
 
 async def test_an_option_is_no_tariff_and_a_tariff_no_option(database):
-    for what, says in (
-        (Options(database).switch_tariff("1001", "weekend"), "option grant 1001 weekend"),
-        (Options(database).grant("1001", "gold"), "account tariff 1001 gold"),
-        (Accounts(database).create("1002", "weekend"), "option grant"),
-        (Accounts(database).add_subscriber("1002", "1001", tariff="weekend"), "option grant"),
+    for what, hint in (
+        (Options(database).switch_tariff("1001", "weekend"), Hint.GRANT_OPTION),
+        (Options(database).grant("1001", "gold"), Hint.SWITCH_TARIFF),
+        (Accounts(database).create("1002", "weekend"), Hint.GRANT_OPTION),
+        (Accounts(database).add_subscriber("1002", "1001", tariff="weekend"), Hint.GRANT_OPTION),
     ):
-        with pytest.raises(InvalidRequest, match=f"^tariff: .*{says}"):
+        with pytest.raises(InvalidRequest, match=r"^tariff: ") as refused:
             await what
+        assert refused.value.hint is hint
 
 
 async def test_a_price_that_changes_while_it_is_looked_at_is_looked_at_again(database, monkeypatch):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rating_engine.cli.rate_words import rate_words
+from rating_engine.cli.decks.rate_words import rate_words
 from rating_engine.rating.rate import Rate
 
 PLAIN: dict[str, Any] = {"price_1": "0.2", "price_n": "0.1", "price_unit": "minute", "interval_1": 60}

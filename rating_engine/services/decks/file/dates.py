@@ -25,7 +25,6 @@ _MONTH_NAMES: Final = (
     *("january", "february", "march", "april", "may", "june", "july", "august", "september", "october"),
     *("november", "december"),
 )
-_SHORTEST_NAME: Final = 3  # Nov
 _TIME: Final = (
     r"(?:(?:\s*T\s*|,?\s+)(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2})(?:\.(?P<fraction>\d{1,6}))?)?"
     r"\s*(?P<half>[ap]m)?\s*(?P<offset>Z|UTC|GMT|[+-]\d{2}:?\d{2})?)?"
@@ -43,6 +42,10 @@ _FORMS: Final = tuple(
 )
 
 
+class InvalidInstant(Exception):
+    """A text that is no instant, or not one alone; says why."""
+
+
 def zone_of(name: str) -> tzinfo:
     """The time zone of this name. Errors: InvalidRequest."""
     try:
@@ -56,28 +59,36 @@ def instant_of(text: str, zone: tzinfo, name: str) -> datetime | None:
 
     Raises RowRejected with the reason.
     """
+    try:
+        return read_instant(text, zone)
+    except InvalidInstant as error:
+        raise RowRejected(f"{name}: {error}") from None
+
+
+def read_instant(text: str, zone: tzinfo) -> datetime | None:
+    """The instant that a text says, in UTC; None where it says none. Raises InvalidInstant with the reason."""
     text = text.strip().removeprefix("'")
     if text.casefold() in _NO_DATE:
         return None
     for form in _FORMS:
         if found := form.fullmatch(text):
-            return _instant(found.groupdict(), text, zone, name)
-    raise RowRejected(f"{name}: {shown(text)} is not a date such as 2026-11-30, 30.11.2026 or 2026-11-30 08:00")
+            return _instant(found.groupdict(), text, zone)
+    raise InvalidInstant(f"{shown(text)} is not a date such as 2026-11-30, 30.11.2026 or 2026-11-30 08:00")
 
 
-def _instant(parts: dict[str, str | None], text: str, zone: tzinfo, name: str) -> datetime:
+def _instant(parts: dict[str, str | None], text: str, zone: tzinfo) -> datetime:
     try:
-        day = datetime(int(parts["year"] or 0), *_month_and_day(parts, text, name))  # noqa: DTZ001  # gets its zone below
+        day = datetime(int(parts["year"] or 0), *_month_and_day(parts, text))  # noqa: DTZ001  # gets its zone below
         local = day + _since_midnight(parts)
     except (ValueError, OverflowError):
-        raise RowRejected(f"{name}: {shown(text)} is not a day or time of the calendar") from None
+        raise InvalidInstant(f"{shown(text)} is not a day or time of the calendar") from None
     if local.year < EARLIEST_YEAR:
-        raise RowRejected(f"{name}: {shown(text)} is before the year {EARLIEST_YEAR}")
+        raise InvalidInstant(f"{shown(text)} is before the year {EARLIEST_YEAR}")
     if offset := parts["offset"]:
-        zone = _offset(offset, text, name)
+        zone = _offset(offset, text)
     elif local != day and len({local.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1)}) > 1:
-        raise RowRejected(
-            f"{name}: {shown(text)} is not one instant, since clocks are changed then: add the offset, as in +01:00"
+        raise InvalidInstant(
+            f"{shown(text)} is not one instant, since clocks are changed then: add the offset, as in +01:00"
         )
     try:
         return local.replace(tzinfo=zone).astimezone(UTC)
@@ -85,9 +96,9 @@ def _instant(parts: dict[str, str | None], text: str, zone: tzinfo, name: str) -
         return _LAST
 
 
-def _month_and_day(parts: dict[str, str | None], text: str, name: str) -> tuple[int, int]:
+def _month_and_day(parts: dict[str, str | None], text: str) -> tuple[int, int]:
     if "first" in parts:
-        return _american_or_not(int(parts["first"] or 0), int(parts["other"] or 0), text, name)
+        return _american_or_not(int(parts["first"] or 0), int(parts["other"] or 0), text)
     if word := parts.get("name"):
         word = word.casefold()
         months = [number for number, full in enumerate(_MONTH_NAMES, start=1) if full.startswith(word)]
@@ -97,12 +108,10 @@ def _month_and_day(parts: dict[str, str | None], text: str, name: str) -> tuple[
     return int(parts["month"] or 0), int(parts["day"] or 0)
 
 
-def _american_or_not(first: int, other: int, text: str, name: str) -> tuple[int, int]:
+def _american_or_not(first: int, other: int, text: str) -> tuple[int, int]:
     """Month and day of two numbers of which one should be the month."""
     if first <= MONTHS and other <= MONTHS and first != other:
-        raise RowRejected(
-            f"{name}: {shown(text)} may be two days: write the year first, as in 2026-11-30, or 30.11.2026"
-        )
+        raise InvalidInstant(f"{shown(text)} may be two days: write the year first, as in 2026-11-30, or 30.11.2026")
     return (first, other) if first <= MONTHS else (other, first)
 
 
@@ -120,11 +129,11 @@ def _since_midnight(parts: dict[str, str | None]) -> timedelta:
     return time - datetime(2000, 1, 1)  # noqa: DTZ001  # a span
 
 
-def _offset(offset: str, text: str, name: str) -> tzinfo:
+def _offset(offset: str, text: str) -> tzinfo:
     if offset[0] not in "+-":
         return UTC
     span = timedelta(hours=int(offset[1:3]), minutes=int(offset[-2:]))
     try:
         return timezone(-span if offset[0] == "-" else span)
     except ValueError:
-        raise RowRejected(f"{name}: {shown(text)} has an offset of a day or more") from None
+        raise InvalidInstant(f"{shown(text)} has an offset of a day or more") from None

@@ -1,1 +1,1 @@
-"""Upgrade steps, `NNNN_what.sql`: see `rating_engine.storage.postgres.migrate`."""
+"""Upgrade steps, `NNNN_what.sql`: see `rating_engine.storage.postgres.release`."""

@@ -67,6 +67,21 @@ def test_call_prepare_takes_what_is_not_given_from_the_channel(arguments: tuple[
     assert parse_call_prepare(channel, "10.0.0.9") == PrepareCall(KEY, "bob", "123", "100")
 
 
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("PJSIP/alice-00000001", "PJSIP/alice-00000001"),
+        ("Local/123@rating-leg-00000000;2", "Local/123@rating-leg-00000000;2"),
+        ("c" * 129, ""),
+        ("PJSIP/\x1b", ""),
+        ("", ""),
+    ],
+)
+def test_both_scripts_carry_the_channel_and_no_name_of_one_is_refused(name: str, known: str) -> None:
+    assert parse_call_prepare(request("a", "1", channel=name), "10.0.0.9").channel == known
+    assert parse_call_finish(request("a", "1", "5", channel=name), "10.0.0.9").channel == known
+
+
 @pytest.mark.parametrize("callerid", ["unknown", "", None])
 def test_a_caller_asterisk_does_not_know_is_none(callerid: str | None) -> None:
     channel = request("a", "1") if callerid is None else request("a", "1", callerid=callerid)

@@ -12,8 +12,8 @@ import pytest
 
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.reservation import CallDetails, OpenCall
+from rating_engine.storage.spool import spool_files
 from rating_engine.storage.spool.promises import Promise, Promises
-from rating_engine.storage.spool.spool import spool_files
 from tests.support.world import CENT_A_SECOND
 
 KEY = CallKey("10.0.0.1", "1763779024.1", 2)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from rating_engine.storage.spool.spool import SpoolRefusal, SpoolStore, Window, spool_files
+from rating_engine.storage.spool import spool_files
+from rating_engine.storage.spool.spool import SpoolRefusal, SpoolStore, Window
 from rating_engine.storage.spool.spool_files import SpoolFile
 from rating_engine.storage.spool.spool_records import encode_record, scan
 from rating_engine.storage.spool.spool_survey import SpoolSurvey, survey, unusable

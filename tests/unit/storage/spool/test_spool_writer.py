@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rating_engine.storage.spool.spool import Spool, SpoolRefusal, SpoolRefused, spool_files
+from rating_engine.storage.spool import spool_files
+from rating_engine.storage.spool.spool import Spool, SpoolRefusal, SpoolRefused
 from rating_engine.storage.spool.spool_records import encode_record
 
 ROOMY = 1_000_000

@@ -1,0 +1,1 @@
+"""Calls: placed, open, and past ones priced again; as commands."""

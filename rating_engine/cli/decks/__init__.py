@@ -1,0 +1,1 @@
+"""Rate decks and what calls cost by them, as commands."""

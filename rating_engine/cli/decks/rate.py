@@ -1,0 +1,121 @@
+"""`rating-engine rate`: what a call would cost."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import orjson
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, open_database, out, print_json, run
+from rating_engine.cli.decks.rate_words import rate_words
+from rating_engine.rating.charge import Line, LineKind
+from rating_engine.rating.money import format_amount
+from rating_engine.services.calls.quote import Quote, quote
+from rating_engine.services.tariffs.settings import Tariffs
+
+_LINES: Final = {
+    LineKind.CONNECT_FEE: "connect fee",
+    LineKind.COVERED: "paid by packages",
+    LineKind.FIRST_INTERVAL: "first interval",
+    LineKind.STEP_CHARGE: "step charge",
+    LineKind.TIER: "tier",
+    LineKind.NEXT_INTERVALS: "next intervals",
+    LineKind.BLOCK_CHARGE: "block charge",
+    LineKind.SURCHARGE: "surcharge",
+    LineKind.MINIMUM_CHARGE: "up to the minimum charge",
+}
+
+
+def rate(
+    number: Annotated[str, typer.Argument(metavar="NUMBER", help="As dialled.")],
+    tariff: Annotated[str, typer.Option(help="Whose rates.")],
+    seconds: Annotated[int, typer.Option(min=0, help="Answered seconds.")],
+    at: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHEN", help="When it starts, as 2026-12-01T08:00, in the tariff's time zone; now if not given."
+        ),
+    ] = None,
+    caller: Annotated[str, typer.Option(metavar="NUMBER", help="Who calls, where rates depend on it.")] = "",
+    routing_number: Annotated[
+        str, typer.Option(metavar="NUMBER", help="As translated (LRN), for tariffs that price by it.")
+    ] = "",
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """What a call would cost, line by line. Exit status 1 when no rate serves the number."""
+
+    async def work() -> Quote:
+        settings = load_settings(config)
+        async with open_database(settings) as database:
+            return await quote(
+                database,
+                tariff,
+                number,
+                seconds,
+                international_prefix=settings.international_prefix,
+                at=None if at is None else await Tariffs(database).moment(tariff, at, "at"),
+                origin=caller,
+                routing_number=routing_number,
+            )
+
+    found = run(work())
+    if json:
+        print_json(_quote_json(found))
+    else:
+        _print_quote(found)
+
+
+def _print_quote(found: Quote) -> None:
+    match, charged = found.match, found.charge
+    direction = f" ({escape(match.direction.name)})" if match.direction.name else ""
+    band = f" ({escape(found.band)})" if found.band else ""
+    out.print(
+        f"{found.destination} on {escape(found.tariff)}{band}: prefix {match.prefix}{direction}, "
+        f"{rate_words(charged.rate)}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    table = Table("", "quantity", "seconds", f"price {match.currency}", f"amount {match.currency}")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for line in charged.lines:
+        seconds = str(line.seconds) if line.seconds else ""
+        table.add_row(
+            _LINES[line.kind], str(line.quantity), seconds, format_amount(line.unit_price), format_amount(line.amount)
+        )
+    table.add_section()
+    table.add_row("total", "", str(charged.billed_seconds), "", format_amount(charged.cost), style="bold")
+    out.print(table)
+
+
+def _quote_json(found: Quote) -> dict[str, Any]:
+    charged = found.charge
+    return {
+        "number": found.number,
+        "destination": found.destination,
+        "tariff": found.tariff,
+        "at": found.at.isoformat(),
+        "band": found.band or None,
+        "currency": found.match.currency,
+        "prefix": found.match.prefix,
+        "direction": found.match.direction.name,
+        "rate": orjson.loads(charged.rate.to_json()),
+        "seconds": charged.seconds,
+        "billed_seconds": charged.billed_seconds,
+        "cost": format_amount(charged.cost, charged.rate.decimals),
+        "lines": [_line_json(line) for line in charged.lines],
+    }
+
+
+def _line_json(line: Line) -> dict[str, Any]:
+    return {
+        "kind": line.kind.value,
+        "quantity": line.quantity,
+        "seconds": line.seconds,
+        "unit_price": format_amount(line.unit_price),
+        "amount": format_amount(line.amount),
+    }

@@ -1,0 +1,187 @@
+"""`rating-engine rates import`: a file becomes a version of a tariff's deck, now or at an instant ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from rating_engine.cli.common import (
+    EXIT_INCOMPLETE,
+    ConfigOption,
+    JsonOption,
+    load_settings,
+    open_database,
+    out,
+    print_json,
+    run,
+)
+from rating_engine.cli.decks.deck_files import (
+    BaseOption,
+    DeltaOption,
+    FromOption,
+    PriceUnitOption,
+    ProfileOption,
+    SheetOption,
+    ZoneOption,
+    chosen_profile,
+    local_time,
+    progress_bar,
+)
+from rating_engine.services.decks.importing import DeckFileOptions, ImportReport, import_deck
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or XLSX; see docs/rate-decks.md.")],
+    tariff: Annotated[str, typer.Option(help="Whose deck this becomes; created if it is not there.")],
+    currency: Annotated[
+        str | None, typer.Option(help="Of a new tariff (EUR if not given); must be an existing tariff's.")
+    ] = None,
+    delta: DeltaOption = False,
+    base: BaseOption = None,
+    comes_at: FromOption = None,
+    time_zone: ZoneOption = None,
+    price_unit: PriceUnitOption = None,
+    sheet: SheetOption = None,
+    profile: ProfileOption = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Replace the rates of a tariff by those of a file, or change them by it: whole or not at all.
+
+    Rows that cannot be taken are written to FILE.rejected.csv with the reason.
+    Exit status: 0 every row was taken, 1 nothing was published, 2 published without the rejected rows.
+    """
+
+    async def work() -> ImportReport:
+        settings = load_settings(config)
+        async with open_database(settings):
+            pass  # says in words what is wrong with the way to the database
+        options = DeckFileOptions(
+            price_unit=price_unit,
+            sheet=sheet,
+            profile=chosen_profile(profile, config),
+            time_zone=time_zone,
+            effective_from=comes_at,
+            delta=delta,
+            base=base,
+        )
+        with progress_bar() as show:
+            return await import_deck(
+                settings.database_url, file, tariff, currency=currency, options=options, on_progress=show
+            )
+
+    report = run(work())
+    if json:
+        print_json(_report_json(report))
+    else:
+        _print_report(report)
+    if report.rejected:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def _print_report(report: ImportReport) -> None:
+    table = Table(title=f"rates of {escape(report.tariff)}, version {report.version}", show_header=False)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    for name, value in _report_lines(report):
+        table.add_row(name, escape(value))
+    out.print(table)
+    for sentence in _warnings(report):
+        out.print(sentence, soft_wrap=True, highlight=False)
+    if report.rejected_file is not None:
+        out.print(
+            f"[bold yellow]Not taken: {report.rejected:,} of the rows,[/] see {escape(str(report.rejected_file))}",
+            soft_wrap=True,
+            highlight=False,
+        )
+
+
+def _report_lines(report: ImportReport) -> Iterator[tuple[str, str]]:
+    whole = "first rates" if report.version == 1 else "replaced"
+    how = "new" if report.tariff_created else whole if report.base is None else f"version {report.base} changed"
+    yield "tariff", f"{report.tariff} ({how}, {report.currency})"
+    if report.scheduled:
+        yield "comes into force", local_time(report.effective_from, report.time_zone)
+    if report.base is None:
+        yield "rates taken", f"{report.taken:,}"
+    else:
+        changes = report.changes
+        yield "rates new", f"{changes.added:,}"
+        yield "rates changed", f"{changes.changed:,}"
+        yield "rates closed", f"{changes.closed:,}"
+        yield "rates unchanged", f"{changes.unchanged:,}"
+        yield "rates now", f"{report.rates:,}"
+    yield "rows rejected", f"{report.rejected:,}"
+    if report.left_out:
+        yield "rows closed, left out", f"{report.left_out:,}"
+    if report.repeated:
+        yield "codes repeated", f"{report.repeated:,}"
+    yield "directions", f"{report.directions:,}"
+    yield "prices are per", report.price_unit
+    if report.ignored_columns:
+        yield "columns not used", ", ".join(report.ignored_columns)
+    yield "seconds", f"{report.seconds:.1f}"
+    if report.seconds >= 1:
+        yield "rates a second", f"{report.rates / report.seconds:,.0f}"
+
+
+def _warnings(report: ImportReport) -> Iterator[str]:
+    """What the operator may not have meant."""
+    if not report.price_unit_said:
+        yield (
+            f"The file does not say what its prices are for; they were taken per {report.price_unit}."
+            " If that is wrong, import it again with --price-unit."
+        )
+    if report.unknown_bands:
+        yield (
+            f"[bold yellow]Never used:[/] rates of the bands {escape(', '.join(report.unknown_bands))}, since the"
+            " tariff has no such time of day."
+        )
+    if report.base is None and report.ahead is not None and report.ahead.keys and report.ahead.first is not None:
+        first = local_time(report.ahead.first, report.time_zone)
+        yield (
+            f"[bold yellow]No rate before {first}:[/] {report.ahead.keys:,} of the deck begin later, such as"
+            f" {report.ahead.prefix}. Where only coming prices are in the file, import it with --delta."
+        )
+    if report.next_version is not None:
+        version, instant = report.next_version
+        yield f"Version {version} is scheduled, and replaces this one at {local_time(instant, report.time_zone)}."
+
+
+def _report_json(report: ImportReport) -> dict[str, Any]:
+    changes, ahead, after = report.changes, report.ahead, report.next_version
+    return {
+        "tariff": report.tariff,
+        "created": report.tariff_created,
+        "currency": report.currency,
+        "version": report.version,
+        "effective_from": report.effective_from.isoformat(),
+        "scheduled": report.scheduled,
+        "rates": report.rates,
+        "taken": report.taken,
+        "rejected": report.rejected,
+        "repeated": report.repeated,
+        "left_out": report.left_out,
+        "delta": None
+        if report.base is None
+        else {
+            "base": report.base,
+            "new": changes.added,
+            "changed": changes.changed,
+            "closed": changes.closed,
+            "unchanged": changes.unchanged,
+        },
+        "without_rate_until_later": 0 if ahead is None else ahead.keys,
+        "unknown_bands": list(report.unknown_bands),
+        "next_version": None if after is None else {"version": after[0], "effective_from": after[1].isoformat()},
+        "directions": report.directions,
+        "price_unit": report.price_unit.value,
+        "ignored_columns": list(report.ignored_columns),
+        "rejected_file": None if report.rejected_file is None else str(report.rejected_file),
+        "seconds": round(report.seconds, 3),
+    }

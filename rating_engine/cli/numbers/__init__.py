@@ -1,0 +1,1 @@
+"""How phones write numbers, as commands."""

@@ -1,0 +1,1 @@
+"""Accounts, their logins, and what tariffs these have."""

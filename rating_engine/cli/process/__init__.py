@@ -1,0 +1,1 @@
+"""The engine itself, its demo and its doctor, as commands."""

@@ -1,0 +1,234 @@
+"""`rating-engine serve` and `migrate`: the engine itself."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+import uvloop
+
+from rating_engine.cli.common import (
+    CommandError,
+    ConfigOption,
+    embedded_data_dir,
+    load_settings,
+    open_database,
+    reported_errors,
+    run,
+    say,
+    write_running,
+)
+from rating_engine.embedded import EmbeddedServers
+from rating_engine.engine.engine import Engine
+from rating_engine.process.notify import notify_supervisor
+from rating_engine.process.sockets import Listeners
+from rating_engine.process.supervisor import run_workers
+from rating_engine.process.takeover import Entrance, open_entrance
+from rating_engine.settings.model import Settings
+from rating_engine.settings.sources import LISTENERS_VARIABLE, WORKER_VARIABLE
+from rating_engine.storage.postgres.migrate import MigrationReport
+from rating_engine.storage.postgres.migrate import migrate as migrate_database
+from rating_engine.storage.postgres.schema_state import problem_of
+from rating_engine.telemetry.logs import configure_logging
+from rating_engine.telemetry.metrics import SHARED_DIRECTORY_VARIABLE, share_between_workers
+
+_log = structlog.get_logger(__name__)
+
+
+def serve(
+    embedded: Annotated[
+        bool, typer.Option("--embedded", help="Bring PostgreSQL and Valkey along, and keep their data.")
+    ] = False,
+    takeover: Annotated[
+        bool,
+        typer.Option(
+            "--takeover",
+            help="Replace the engine that has the ports now, if one has, without losing a call: it gives its ports to"
+            " this one, then finishes what it has begun and ends.",
+        ),
+    ] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes that share the ports; one per core.")] = None,
+    fastagi_host: Annotated[str | None, typer.Option(help="Where Asterisk connects; default 127.0.0.1.")] = None,
+    fastagi_port: Annotated[int | None, typer.Option(help="Default 4573.")] = None,
+    http_host: Annotated[str | None, typer.Option(help="Where metrics are read; default 127.0.0.1.")] = None,
+    http_port: Annotated[int | None, typer.Option(help="Default 8080.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Serve FastAGI and HTTP until SIGTERM, then drain: finish what runs, take nothing new."""
+    flags = {
+        "workers": workers,
+        "fastagi_host": fastagi_host,
+        "fastagi_port": fastagi_port,
+        "http_host": http_host,
+        "http_port": http_port,
+    }
+    with reported_errors():
+        settings = load_settings(config, **flags)
+        if embedded and takeover:
+            raise CommandError("--takeover: the servers of an embedded engine end with it; give both a database_url")
+        if embedded:
+            status = _serve_embedded(settings, config, flags)
+        elif not settings.database_url:
+            raise CommandError(
+                "database_url is not set: say RATING_DATABASE_URL=postgresql://USER:PASSWORD@HOST:PORT/DATABASE, "
+                "or try `rating-engine serve --embedded`"
+            )
+        else:
+            status = _serve(settings, _environment_of(settings), takeover=takeover)
+    raise typer.Exit(status)
+
+
+def migrate(
+    drop_previous: Annotated[
+        bool,
+        typer.Option(
+            "--drop-previous",
+            help="Also take away what only engines of the last release need. Say it when none of them runs any more:"
+            " they decline every call from then on.",
+        ),
+    ] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Create or upgrade the schema while engines serve calls; safe to repeat, and to run from two machines at once."""
+    with reported_errors():
+        settings = load_settings(config)
+        if not settings.database_url:
+            raise CommandError("database_url is not set: say RATING_DATABASE_URL=postgresql://…")
+    report = run(migrate_database(settings.database_url, drop_previous=drop_previous, on_progress=say))
+    say(_migrated(report))
+    if report.keeps < report.after:
+        say("engines of the last release are served as before; when none runs any more: "
+            "rating-engine migrate --drop-previous")  # fmt: skip
+
+
+def _migrated(report: MigrationReport) -> str:
+    if report.before != report.after:
+        before = "an empty database" if report.before == 0 else f"version {report.before}"
+        return f"schema is at version {report.after} (was {before})"
+    if report.changed:
+        return f"schema is at version {report.after} as before, with the functions of this engine"
+    return f"schema is at version {report.after} already"
+
+
+def _serve_embedded(settings: Settings, config: Path | None, flags: Mapping[str, object]) -> int:
+    directory = embedded_data_dir(settings)
+    servers = EmbeddedServers(directory)
+    servers.start()
+    try:
+        asyncio.run(migrate_database(servers.database_url))
+        # The port changes with every start, and what was spooled before belongs to this database all the same.
+        own = {"spool_dir": settings.spool_dir or str(directory / "spool")}
+        urls = {"database_url": servers.database_url, "redis_url": servers.redis_url, **own}
+        settings = load_settings(config, **flags, **urls)
+        running = write_running(directory, **urls)
+        try:
+            return _serve(settings, _environment_of(settings), may_be_followed=False)
+        finally:
+            running.unlink(missing_ok=True)
+    finally:
+        servers.stop()
+
+
+def _serve(
+    settings: Settings, environment: dict[str, str], *, takeover: bool = False, may_be_followed: bool = True
+) -> int:
+    """One engine in this process, or a supervisor over several. Errors: TakeoverError, CommandError."""
+    number = os.environ.get(WORKER_VARIABLE)
+    if number is not None:
+        return _serve_as_worker(settings, int(number))
+    configure_logging(settings.log_format, settings.log_level)
+    fastagi, http = (settings.fastagi_host, settings.fastagi_port), (settings.http_host, settings.http_port)
+    try:
+        entrance = open_entrance(fastagi, http, take_over=takeover, may_be_followed=may_be_followed)
+    except OSError as error:
+        hint = "; is an engine running? --takeover replaces it without losing a call"
+        is_taken = error.errno == errno.EADDRINUSE and not takeover
+        raise CommandError((error.strerror or str(error)) + (hint if is_taken else "")) from error
+    try:
+        if entrance.predecessor is not None:
+            asyncio.run(_check_that_calls_can_be_served(settings))
+        if settings.workers == 1:
+            return uvloop.run(_run_engine(settings, entrance.listeners, entrance.ready, entrance))
+        return run_workers(
+            settings.workers,
+            [sys.executable, "-m", "rating_engine.cli", "serve"],
+            environment=environment,
+            entrance=entrance,
+            shutdown_seconds=settings.shutdown_seconds,
+            metrics_dir=Path(settings.metrics_dir) if settings.metrics_dir else None,
+        )
+    finally:
+        entrance.close()
+
+
+def _serve_as_worker(settings: Settings, number: int) -> int:
+    share_between_workers(Path(os.environ[SHARED_DIRECTORY_VARIABLE]), number)
+    configure_logging(settings.log_format, settings.log_level)
+    structlog.contextvars.bind_contextvars(worker=number)
+    listeners = Listeners.inherited(os.environ[LISTENERS_VARIABLE])
+    return uvloop.run(_run_engine(settings, listeners, lambda: notify_supervisor(number)))
+
+
+async def _check_that_calls_can_be_served(settings: Settings) -> None:
+    """An engine that works is not replaced by one that cannot: wrong settings, or a schema not migrated yet."""
+    async with open_database(settings) as database:
+        problem = await problem_of(database)
+    if problem is not None and not problem.goes_on:
+        raise CommandError(f"{problem}. The running engine goes on")
+
+
+async def _run_engine(
+    settings: Settings, listeners: Listeners, is_ready: Callable[[], None], entrance: Entrance | None = None
+) -> int:
+    """Serve until a signal, or until the engine at `entrance` that wants to follow says that it does."""
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    engine = Engine(settings, listeners)
+    try:
+        await engine.start()
+    except OSError as error:
+        _log.error("engine_cannot_start", error=str(error))
+        return 1
+    is_ready()
+    _hear_successors(entrance, stopping.set)
+    await stopping.wait()
+    if entrance is not None and entrance.waits_for is not None:
+        loop.remove_reader(entrance.waits_for.fileno())
+    await engine.stop()
+    return 0
+
+
+def _hear_successors(entrance: Entrance | None, on_followed: Callable[[], None]) -> None:
+    """Let `entrance` advance whenever it can, until another engine has followed."""
+    if entrance is None or (speaks := entrance.waits_for) is None:
+        return
+    loop = asyncio.get_running_loop()
+    descriptor = speaks.fileno()
+
+    def advance() -> None:
+        loop.remove_reader(descriptor)  # what speaks next may be another socket
+        if entrance.advance():
+            on_followed()
+        else:
+            _hear_successors(entrance, on_followed)
+
+    loop.add_reader(descriptor, advance)
+
+
+def _environment_of(settings: Settings) -> dict[str, str]:
+    """Every setting as RATING_… for worker processes, so that flags and found servers reach them."""
+    environment = {}
+    for key, value in settings.model_dump().items():
+        text = ",".join(value) if isinstance(value, tuple) else str(value)
+        environment[f"RATING_{key.upper()}"] = text
+    return environment

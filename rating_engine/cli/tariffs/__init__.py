@@ -1,0 +1,1 @@
+"""Tariffs and what belongs to them, as commands."""

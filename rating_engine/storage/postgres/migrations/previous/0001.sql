@@ -1,0 +1,2 @@
+-- For engines of schema version 1 (0.1.0), as long as they may run beside this release: to be dropped by the next one, or
+-- by `rating-engine migrate --drop-previous`. Their money functions and types stay as that release made them.

@@ -1,0 +1,57 @@
+"""What is printed: names are no markup, no emoji and no orders to the terminal; and a pipe has no edge."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.table import Table
+
+from rating_engine.cli import terminal
+from rating_engine.cli.terminal import PIPE_COLUMNS, Screen, harmless, styled
+
+
+def printed(*what: object, **options: object) -> str:
+    screen = Screen(file=io.StringIO(), **options)
+    for each in what:
+        screen.print(each)
+    return screen.file.getvalue()
+
+
+@pytest.mark.parametrize("name", ["[bold]x[/]", "[/]", "[link=http://x]y", ":smile:", "1001"])
+def test_a_name_is_printed_as_it_is(name):
+    table = Table("name", title=name)
+    table.add_row(name)
+
+    for text in (printed(name), printed(table), printed(styled("login ", (name, "bold")))):
+        assert name in text
+
+
+@pytest.mark.parametrize("order", ["\x1b[2J", "\x1b]0;title\x07", "\x9b31m", "\r", "\x08", "\u202e", "\x7f"])
+def test_an_order_to_the_terminal_is_shown_and_not_given(order, monkeypatch, capsys):
+    table = Table("name", title=order)
+    table.add_row(f"a{order}b")
+    terminal.print_json({"name": order})
+    raw = order[0]
+
+    for text in (printed(f"a{order}b"), printed(table), printed(styled((order, "red"))), capsys.readouterr().out):
+        assert raw not in text
+    assert harmless(order).startswith("\\")
+
+
+def test_json_is_the_same_value_again(capsys):
+    value = {"name": "a\x1b[2J\x9b\u202e ключ"}
+
+    terminal.print_json(value)
+
+    assert json.loads(capsys.readouterr().out) == value
+
+
+def test_a_table_in_a_pipe_is_as_wide_as_it_has_to_be(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    table = Table("name")
+    table.add_row("x" * 300)
+
+    assert "x" * 300 in printed(table)
+    assert Screen(file=io.StringIO()).width == PIPE_COLUMNS
