@@ -56,7 +56,7 @@ class Charging:
         except Unavailable as error:
             return await self._without_database(call, error)
         except Overloaded as error:
-            return Declined(DeclineReason.OVERLOADED, str(error))
+            return Declined(DeclineReason(error.code), str(error))
 
     async def _without_database(self, call: PrepareCall, error: Unavailable) -> PrepareOutcome:
         """No, unless it is a call that may start without a reservation. One whose reservation is in doubt is undone."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
-from rating_engine.domain.errors import Unavailable
+from rating_engine.domain.errors import Overloaded, Unavailable
 from rating_engine.domain.outcomes import (
     BalanceOutcome,
     CallKey,
@@ -122,9 +122,8 @@ class NoOutage:
 
     async def keep(self, call: FinishCall, known: OpenCall | None, error: Exception, waited: float) -> FinishOutcome:
         """Not saved; the exchange says it again, or somebody reads the exchange's log."""
-        code = getattr(error, "code", "")
-        if code in (DeclineReason.UNAVAILABLE, DeclineReason.OVERLOADED):
-            return NotSaved(DeclineReason(code), str(error))
+        if isinstance(error, Unavailable | Overloaded):
+            return NotSaved(DeclineReason(error.code), str(error))
         raise error
 
 
