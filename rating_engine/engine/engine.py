@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from ipaddress import ip_network
 from typing import Any, Final
 
@@ -52,6 +52,7 @@ CLOCK_SECONDS: Final = 1.0  # of the heartbeat that keeps the database's time: o
 UNDO_SECONDS: Final = 1.0  # how soon money is freed whose reservation's outcome was not known
 SETTLE_SECONDS: Final = 1.5  # of a stop, beyond shutdown_seconds: what was cut may still be on its way to the database
 CLOSE_SECONDS: Final = 2.0  # and beyond that; with the cutting itself less than the supervisor waits before it kills
+LOG_SECONDS: Final = 1.0  # how soon lines that the log has lost are counted
 SPOOL_SECONDS: Final = 1.0  # how soon spooled finishes are charged once the database is back
 
 _log = structlog.get_logger(__name__)
@@ -60,13 +61,22 @@ _log = structlog.get_logger(__name__)
 class Engine:
     """One engine process: the services over PostgreSQL and Redis, and the servers in front of them."""
 
-    def __init__(self, settings: Settings, listeners: Listeners | None = None, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        listeners: Listeners | None = None,
+        *,
+        clock: Clock | None = None,
+        lines_lost: Callable[[], int] = lambda: 0,
+    ) -> None:
         """`listeners` are served, and closed at the end; without, `start` opens those of the settings.
 
-        `clock`: what time it is for money, set by the database's; a fresh one by default.
+        `clock`: what time it is for money, set by the database's; a fresh one by default. `lines_lost`: how many lines
+        the log has lost since it was asked last.
         """
         self._settings = settings
         self._listeners = listeners
+        self._lines_lost = lines_lost
         self.metrics = Metrics()
         self.calls_door = calls_door(settings, self.metrics)
         self.office = office_door(settings, self.metrics)
@@ -240,10 +250,14 @@ class Engine:
             Periodic("expiry", settings.expiry_interval_seconds, self._expire),
             Periodic("undo", UNDO_SECONDS, self.charging.undo_abandoned),
             Periodic("gauges", GAUGE_SECONDS, self._measure),
+            Periodic("log", LOG_SECONDS, self._count_lines_lost),
             Periodic("schema", SCHEMA_SECONDS, self.schema.turn),
             Periodic("offline", REFRESH_SECONDS, self.offline.refresh),
             Periodic("spool", SPOOL_SECONDS, lambda: self.finish_spool.turn(self.charging.replay_finish)),
         ]
+
+    async def _count_lines_lost(self) -> None:
+        self.metrics.log_lines_dropped(self._lines_lost())
 
     def _make_expiry(self) -> Expiry:
         settings = self._settings

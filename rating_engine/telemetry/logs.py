@@ -20,7 +20,7 @@ import orjson
 import structlog
 from structlog.typing import Processor
 
-from rating_engine.telemetry.line_writer import CLOSE_SECONDS, LineWriter, writer_of
+from rating_engine.telemetry.line_writer import CLOSE_SECONDS, QUEUE_BYTES_MAX, LineWriter, writer_of
 from rating_engine.telemetry.redaction import HIDDEN, is_secret, redact_text
 
 LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -33,9 +33,9 @@ Event = MutableMapping[str, Any]
 class LineOutput:
     """Where finished lines go: structlog's innermost logger, over the thread that writes them."""
 
-    def __init__(self, stream: BinaryIO, dropped_line: Callable[[int], bytes]) -> None:
+    def __init__(self, stream: BinaryIO, dropped_line: Callable[[int], bytes], queue_bytes: int) -> None:
         self.is_terminal = stream.isatty()
-        self._writer = LineWriter(writer_of(stream), dropped_line)
+        self._writer = LineWriter(writer_of(stream), dropped_line, queue_bytes=queue_bytes)
         self._told = 0
 
     def msg(self, line: bytes) -> None:
@@ -89,14 +89,16 @@ def configure_logging(
     stream: BinaryIO | None = None,
     *,
     constants: Mapping[str, Any] | None = None,
+    queue_bytes: int = QUEUE_BYTES_MAX,
 ) -> LineOutput:
     """Send structlog and `logging` to `stream` (standard output) as JSON or, for people, as coloured text.
 
-    `constants` stand in every line. Call once per process, before the first event: loggers keep the configuration of
-    their first use. What was logged is written before the process ends, if the stream takes it in time.
+    `constants` stand in every line; `queue_bytes` of lines are kept while the stream takes none. Call once per
+    process, before the first event: loggers keep the configuration of their first use. What was logged is written
+    before the process ends, if the stream takes it in time.
     """
     stream = sys.stdout.buffer if stream is None else stream
-    output = LineOutput(stream, lambda count: dropped_line(processors, count))
+    output = LineOutput(stream, lambda count: dropped_line(processors, count), queue_bytes)
     processors = [json_renderer(constants or {})] if log_format == "json" else text_renderer(output, constants or {})
     structlog.configure(
         processors=processors,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import os
 import signal
 import sys
@@ -144,7 +145,7 @@ def _serve(
     number = os.environ.get(WORKER_VARIABLE)
     if number is not None:
         return _serve_as_worker(settings, int(number))
-    log = configure_logging(settings.log_format, settings.log_level)
+    log = _configure_logging(settings)
     fastagi, http = (settings.fastagi_host, settings.fastagi_port), (settings.http_host, settings.http_port)
     try:
         entrance = open_entrance(fastagi, http, take_over=takeover, may_be_followed=may_be_followed)
@@ -169,9 +170,15 @@ def _serve(
         entrance.close()
 
 
+def _configure_logging(settings: Settings, constants: Mapping[str, object] | None = None) -> LineOutput:
+    return configure_logging(
+        settings.log_format, settings.log_level, constants=constants, queue_bytes=settings.log_queue_bytes
+    )
+
+
 def _serve_as_worker(settings: Settings, number: int) -> int:
     share_between_workers(Path(os.environ[SHARED_DIRECTORY_VARIABLE]), number)
-    log = configure_logging(settings.log_format, settings.log_level, constants={"worker": number})
+    log = _configure_logging(settings, {"worker": number})
     listeners = Listeners.inherited(os.environ[LISTENERS_VARIABLE])
     return uvloop.run(_run_engine(settings, log, listeners, lambda: notify_supervisor(number)))
 
@@ -202,6 +209,8 @@ async def _run_engine(
     except OSError as error:
         _log.error("engine_cannot_start", error=str(error))
         return 1
+    gc.collect()
+    gc.freeze()  # what a start made stays; no collection looks at it again
     is_ready()
     _hear_successors(entrance, stopping.set)
     await stopping.wait()
