@@ -58,6 +58,7 @@ DECLINE_CODES: Final[Mapping[DeclineReason, int]] = MappingProxyType(
         DeclineReason.NO_EXCHANGE_RATE: 503,
         DeclineReason.UNAVAILABLE: 503,
         DeclineReason.OVERLOADED: 503,
+        DeclineReason.ACCOUNT_LOCKED: 503,
     }
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from ipaddress import ip_network
 from typing import Any, Final
@@ -13,6 +14,7 @@ from agi.fastagi.limits import Limits
 from agi.fastagi.server import FastAgiServer
 from rating_engine.api.app import build_app
 from rating_engine.api.server import HttpServer
+from rating_engine.domain.errors import Overloaded, Unavailable
 from rating_engine.domain.tariff import Route
 from rating_engine.domain.watching import ExpiryPolicy
 from rating_engine.engine.doors import calls_door, office_door
@@ -81,6 +83,9 @@ class Engine:
         self.calls_door = calls_door(settings, self.metrics)
         self.office = office_door(settings, self.metrics)
         self.clock = clock or Clock()
+        self._clock_keeper = ClockKeeper(
+            self.clock, lambda: server_time(self.calls_door), on_skew=self.metrics.clock_skew
+        )
         self.cache = _rate_cache(settings, self.calls_door, self.metrics)
         self.ledger = _ledger(settings, self.calls_door, self.metrics)
         self.memory = CallMemory(
@@ -141,6 +146,8 @@ class Engine:
             (settings.fastagi_host, settings.fastagi_port), (settings.http_host, settings.http_port)
         )
         await asyncio.gather(self.calls_door.open(), self.office.open())
+        with contextlib.suppress(Unavailable, Overloaded):  # without a database no call is priced either
+            await self._clock_keeper.turn()
         if self.cache is not None:
             await self.cache.open()
         self.announcements.start()
@@ -244,9 +251,8 @@ class Engine:
 
     def _make_background(self) -> list[Periodic]:
         settings = self._settings
-        keeper = ClockKeeper(self.clock, lambda: server_time(self.calls_door), on_skew=self.metrics.clock_skew)
         return [
-            Periodic("clock", CLOCK_SECONDS, keeper.turn),
+            Periodic("clock", CLOCK_SECONDS, self._clock_keeper.turn),
             Periodic("expiry", settings.expiry_interval_seconds, self._expire),
             Periodic("undo", UNDO_SECONDS, self.charging.undo_abandoned),
             Periodic("gauges", GAUGE_SECONDS, self._measure),
