@@ -112,19 +112,7 @@ class Engine:
         )
         self.watch = WatchSetup(settings, self.calls_door, self.office, self.lasting, self.metrics)
         self.schema = SchemaWatch(self.office, is_up=lambda: self.office.down is None)
-        self.charging = Charging(
-            ledger=self.ledger,
-            sources=self.memory.sources,
-            subscribers=self.memory.subscribers,
-            rate_decks=self.memory.rate_decks,
-            read_account=lambda login: account_state(self.calls_door, login),
-            policy=_policy(settings),
-            observer=self.metrics,
-            is_watched=self.watch.is_watched,
-            spool=self.finish_spool,
-            offline=self.offline,
-            now=self.clock.now,
-        )
+        self.charging = self._make_charging()
         self.fastagi: FastAgiServer | None = None
         self.http: HttpServer | None = None
         self._expiry = self._make_expiry()
@@ -230,6 +218,21 @@ class Engine:
             "announcements": None if self.announcements.listening else "not listening yet",
             "clock": self.clock.problem,
         }
+
+    def _make_charging(self) -> Charging:
+        return Charging(
+            ledger=self.ledger,
+            sources=self.memory.sources,
+            subscribers=self.memory.subscribers,
+            rate_decks=self.memory.rate_decks,
+            read_account=lambda login: account_state(self.calls_door, login),
+            policy=_policy(self._settings),
+            observer=self.metrics,
+            is_watched=self.watch.is_watched,
+            spool=self.finish_spool,
+            offline=self.offline,
+            now=self.clock.now,
+        )
 
     def _offline_calls(self) -> OfflineCalls:
         settings = self._settings
