@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from ipaddress import ip_network
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ from rating_engine.api.server import HttpServer
 from rating_engine.domain.errors import Overloaded, Unavailable
 from rating_engine.domain.tariff import Route
 from rating_engine.domain.watching import ExpiryPolicy
-from rating_engine.engine.calling import Doors, Grounds, wire_calls
+from rating_engine.engine.calling import Calling, Doors, Grounds, wire_calls
 from rating_engine.engine.doors import calls_door, office_door
 from rating_engine.engine.leading import UNSEEN_INTERVALS, WatchSetup
 from rating_engine.process.sockets import Listeners, open_listeners
@@ -50,6 +50,7 @@ CLOCK_SECONDS: Final = 1.0  # of the heartbeat that keeps the database's time: o
 UNDO_SECONDS: Final = 1.0  # how soon money is freed whose reservation's outcome was not known
 SETTLE_SECONDS: Final = 1.5  # of a stop, beyond shutdown_seconds: what was cut may still be on its way to the database
 CLOSE_SECONDS: Final = 2.0  # and beyond that; with the cutting itself less than the supervisor waits before it kills
+LOG_SECONDS: Final = 1.0  # how soon lines that the log has lost are counted
 SPOOL_SECONDS: Final = 1.0  # how soon spooled finishes are charged once the database is back
 
 _log = structlog.get_logger(__name__)
@@ -65,14 +66,17 @@ class Engine:
         *,
         clock: Clock | None = None,
         is_watched: ExchangeWatch | None = None,
+        lines_lost: Callable[[], int] = lambda: 0,
     ) -> None:
         """`listeners` are served, and closed at the end; without, `start` opens those of the settings.
 
         `clock`: what time it is for money, set by the database's; a fresh one by default. `is_watched`: whether calls
-        of an exchange can be lengthened; None: as the leading engine says.
+        of an exchange can be lengthened; None: as the leading engine says. `lines_lost`: how many lines the log has
+        lost since it was asked last.
         """
         self._settings = settings
         self._listeners = listeners
+        self._lines_lost = lines_lost
         self.metrics = Metrics()
         self.calls_door = calls_door(settings, self.metrics)
         self.office = office_door(settings, self.metrics)
@@ -102,12 +106,9 @@ class Engine:
             grace_seconds=settings.reservation_grace_seconds,
             observer=self.metrics,
         )
-        now = self.clock.now
-        self.watch = WatchSetup(settings, self.calls_door, self.office, self.lasting, self.metrics, now)
+        self.watch = WatchSetup(settings, self.calls_door, self.office, self.lasting, self.metrics, self.clock.now)
         self.schema = SchemaWatch(self.office, is_up=lambda: self.office.down is None)
-        doors, is_watched = Doors(self.calls_door, self.office), is_watched or self.watch.is_watched
-        grounds = Grounds(doors, self.ledger, self.memory, self.spool, self.metrics, now, is_watched)
-        calling = wire_calls(settings, grounds)
+        calling = self._wire_calls(is_watched or self.watch.is_watched)
         self.charging, self.finishing, self.undo = calling.charging, calling.finishing, calling.undo
         self.finish_spool, self.offline = calling.finish_spool, calling.offline
         self.fastagi: FastAgiServer | None = None
@@ -216,6 +217,13 @@ class Engine:
             "clock": self.clock.problem,
         }
 
+    def _wire_calls(self, is_watched: ExchangeWatch) -> Calling:
+        doors = Doors(self.calls_door, self.office)
+        return wire_calls(
+            self._settings,
+            Grounds(doors, self.ledger, self.memory, self.spool, self.metrics, self.clock.now, is_watched),
+        )
+
     async def _expire(self) -> None:
         """After the spool: an end that is known is charged before its call's money is freed."""
         if not self.finish_spool.is_behind:
@@ -228,10 +236,14 @@ class Engine:
             Periodic("expiry", settings.expiry_interval_seconds, self._expire),
             Periodic("undo", UNDO_SECONDS, self.undo.turn),
             Periodic("gauges", GAUGE_SECONDS, self._measure),
+            Periodic("log", LOG_SECONDS, self._count_lines_lost),
             Periodic("schema", SCHEMA_SECONDS, self.schema.turn),
             Periodic("offline", REFRESH_SECONDS, self.offline.refresh),
             Periodic("spool", SPOOL_SECONDS, self.finish_spool.turn),
         ]
+
+    async def _count_lines_lost(self) -> None:
+        self.metrics.log_lines_dropped(self._lines_lost())
 
     def _make_expiry(self) -> Expiry:
         settings = self._settings
