@@ -6,7 +6,7 @@ A world of one account 1001 in EUR on the tariff `retail`, which has one deck in
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
