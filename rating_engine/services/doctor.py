@@ -89,7 +89,7 @@ class Doctor:
                 "exchanges whose callers reserve in slices are watched",
                 lambda: self._quota(dialplan),
             ),
-            ("dialplan values", "routes, directions and caller ids reach the dialplan as they are", self._values),
+            ("dialplan values", "routes and caller ids reach the dialplan as they are", self._values),
             (
                 "dialplan",
                 "the dialplan lets no call through without a limit, and reports every end",
