@@ -10,7 +10,6 @@ from rating_engine.domain.principal import Principal
 from rating_engine.domain.rerate import Rerate, RerateSums
 from rating_engine.services.cdrs import rerating
 from rating_engine.services.cdrs.rerating import PostingProgress, ReadingProgress, RerateRequest
-from rating_engine.storage.audit_log import record
 from rating_engine.storage.calls import rerates as store
 from rating_engine.storage.postgres.pool import Database
 
@@ -33,7 +32,7 @@ class Rerates:
 
     async def begin(self, request: RerateRequest) -> Rerate:
         """A new re-rating, of which nothing is read yet. Errors: NotFound, InvalidRequest, Unavailable."""
-        return await rerating.begin(self._database, request, self._principal)
+        return await rerating.begin(self._database, self._principal, request)
 
     async def find(self, rerate_id: int) -> Rerate:
         """A re-rating. Errors: NotFound, Unavailable."""
@@ -60,11 +59,8 @@ class Rerates:
         self, rerate_id: int, *, on_progress: Callable[[PostingProgress], None] = lambda progress: None
     ) -> PostingProgress:
         """Post the corrections that were not posted yet. Errors: as `rerating.post`."""
-        return await rerating.post(self._database, rerate_id, principal=self._principal, on_progress=on_progress)
+        return await rerating.post(self._database, self._principal, rerate_id, on_progress=on_progress)
 
     async def discard(self, rerate_id: int) -> None:
         """Nothing of it will be posted; what was read is removed. Errors: NotFound, InvalidRequest, Unavailable."""
-        async with self._database.transaction(self._principal) as tx:
-            await store.discard(tx, rerate_id)
-            await record(tx, "rerate.discard", str(rerate_id))
-        await store.remove_items(self._database, rerate_id)
+        await rerating.discard(self._database, self._principal, rerate_id)

@@ -21,7 +21,7 @@ from rating_engine.rating.matching import EVER_SINCE
 from rating_engine.rating.rate import Rate
 from rating_engine.services.cdrs.repricing import Problem, Repriced, Repricing
 from rating_engine.services.facts.memory import CallMemory
-from rating_engine.storage.audit_log import record
+from rating_engine.storage import audit_log
 from rating_engine.storage.calls import rerates as store
 from rating_engine.storage.calls.past_calls import about_how_many, read_portion
 from rating_engine.storage.decks.deck_removal import decks_kept
@@ -68,7 +68,7 @@ class PostingProgress:
     left_alone: int
 
 
-async def begin(database: Database, request: RerateRequest, principal: Principal = ENGINE) -> Rerate:
+async def begin(database: Database, principal: Principal, request: RerateRequest) -> Rerate:
     """A new re-rating, of which nothing is read yet. Errors: NotFound, InvalidRequest, Unavailable."""
     if len(request.prefix) > MAX_PREFIX or not (request.prefix + "0").isdecimal() or not request.prefix.isascii():
         raise InvalidRequest("prefix", f"{request.prefix!r} is not up to {MAX_PREFIX} digits")
@@ -82,7 +82,8 @@ async def begin(database: Database, request: RerateRequest, principal: Principal
         rerate_id = await store.begin_rerate(
             tx, wanted, tariff_version=tariff.version, deck_id=version.deck_id, deck_version=version.version
         )
-        await record(tx, "rerate.begin", str(rerate_id), {"tariff": request.tariff, "deck": version.version})
+        asked = {"tariff": request.tariff, "deck": version.version, "from": wanted.calls_from, "to": wanted.calls_to}
+        await audit_log.record(tx, "rerate.begin", str(rerate_id), asked)
     return await store.find_rerate(database, rerate_id)
 
 
@@ -115,7 +116,8 @@ async def read(
         position = rerate.position
         while (portion := await read_portion(database, rerate.range, position)) is not None:
             items = [item for call in portion.calls if (item := await _item(repricing, call, rerate.deck_id))]
-            await store.keep_portion(database, rerate, position, portion.last, len(portion.calls), items)
+            async with database.transaction(ENGINE) as tx:
+                await store.keep_portion(tx, rerate, position, portion.last, len(portion.calls), items)
             position = portion.last
             gone_through += portion.gone_through
             calls += len(portion.calls)
@@ -126,9 +128,9 @@ async def read(
 
 async def post(
     database: Database,
+    principal: Principal,
     rerate_id: int,
     *,
-    principal: Principal = ENGINE,
     on_progress: Callable[[PostingProgress], None] = lambda progress: None,
 ) -> PostingProgress:
     """Post the corrections that were not posted yet. That it was begun stands in the audit log before the first.
@@ -143,8 +145,8 @@ async def post(
     if rerate.state is RerateState.DISCARDED:
         raise InvalidRequest("id", f"re-rating {rerate_id} was discarded")
     progress = PostingProgress(0, await store.unposted(database, rerate_id), 0, 0)
-    async with database.transaction(principal) as tx:
-        await record(tx, "rerate.post", str(rerate_id), {"calls": progress.total})
+    async with database.transaction(principal) as tx:  # the corrections themselves commit by themselves, in batches
+        await audit_log.record(tx, "rerate.post", str(rerate_id), {"calls": progress.total})
     for bucket in await store.buckets_of(database, rerate_id):
         after = ""
         while keys := await store.next_unposted(database, bucket, rerate_id, after):
@@ -161,6 +163,14 @@ async def post(
             after = keys[-1]
     await store.end_posting(database, rerate_id)
     return progress
+
+
+async def discard(database: Database, principal: Principal, rerate_id: int) -> None:
+    """Drop a re-rating of which nothing was posted. Errors: NotFound, InvalidRequest, Unavailable."""
+    async with database.transaction(principal) as tx:
+        await store.discard(tx, rerate_id)
+        await audit_log.record(tx, "rerate.discard", str(rerate_id))
+    await store.remove_items(database, rerate_id)
 
 
 async def tariff_named(database: Database, name: str) -> Tariff:

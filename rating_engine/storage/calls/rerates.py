@@ -24,7 +24,7 @@ from rating_engine.domain.rerate import (
     Sum,
 )
 from rating_engine.storage.calls.ledger import SERIALIZATION_TRIES
-from rating_engine.storage.postgres.pool import Connection, Database, Questions
+from rating_engine.storage.postgres.pool import Database, Questions
 from rating_engine.storage.postgres.transaction import Transaction
 
 POST_BATCH: Final = 200  # calls corrected in one transaction: their accounts wait for it, some ten milliseconds
@@ -118,21 +118,20 @@ async def list_rerates(database: Questions, cursor: Cursor) -> Page[Rerate]:
 
 
 async def keep_portion(
-    database: Database, rerate: Rerate, after: CallPosition, last: CallPosition, calls: int, items: Sequence[RerateItem]
+    tx: Transaction, rerate: Rerate, after: CallPosition, last: CallPosition, calls: int, items: Sequence[RerateItem]
 ) -> None:
     """Keep what a portion of the CDRs came to: `calls` of them were in range, `items` are to be corrected or listed.
 
     Errors: InvalidRequest where another process reads it too, or has discarded it; Unavailable.
     """
-    async with database.connection() as connection, connection.transaction():
-        come_to = (rerate.rerate_id, after.bucket, after.call_key, calls, last.bucket, last.call_key)
-        if not await connection.fetchval(_COME_TO, *come_to):
-            raise InvalidRequest("id", f"re-rating {rerate.rerate_id} was read on, or discarded, by somebody else")
-        await connection.copy_records_to_table(
-            "rerate_items",
-            records=[(*_item_args(item), rerate.rerate_id) for item in items],
-            columns=[*_ITEM_COLUMNS, "rerate_id"],
-        )
+    come_to = (rerate.rerate_id, after.bucket, after.call_key, calls, last.bucket, last.call_key)
+    if not await tx.fetchval(_COME_TO, *come_to):
+        raise InvalidRequest("id", f"re-rating {rerate.rerate_id} was read on, or discarded, by somebody else")
+    await tx.connection.copy_records_to_table(
+        "rerate_items",
+        records=[(*_item_args(item), rerate.rerate_id) for item in items],
+        columns=[*_ITEM_COLUMNS, "rerate_id"],
+    )
 
 
 async def end_reading(database: Database, rerate_id: int) -> None:
@@ -178,7 +177,7 @@ async def end_posting(database: Database, rerate_id: int) -> None:
 
 
 async def discard(tx: Transaction, rerate_id: int) -> None:
-    """Nothing of it will be posted. Errors: NotFound, InvalidRequest, Unavailable."""
+    """Nothing of it will be posted; `remove_items` comes next. Errors: NotFound, InvalidRequest, Unavailable."""
     state = await tx.fetchval("SELECT state FROM rerates WHERE rerate_id = $1 FOR UPDATE", rerate_id)
     if state is None:
         raise NotFound(f"there is no re-rating {rerate_id}", field="id", hint=Hint.SEE_RERATES)
@@ -193,10 +192,11 @@ async def discard(tx: Transaction, rerate_id: int) -> None:
 
 
 async def remove_items(database: Database, rerate_id: int) -> None:
-    """Remove what was read of a discarded re-rating, a batch a transaction. Errors: Unavailable."""
-    async with database.connection() as connection:
-        while await _remove_items(connection, rerate_id):
-            pass
+    """Remove what was read for a re-rating that is discarded, in batches. Errors: Unavailable."""
+    removed = REMOVAL_BATCH
+    while removed == REMOVAL_BATCH:
+        async with database.connection() as connection:
+            removed = int((await connection.execute(_REMOVE, rerate_id, REMOVAL_BATCH)).split()[-1])
 
 
 async def sums_of(database: Database, rerate_id: int, shown: int) -> RerateSums:
@@ -232,12 +232,6 @@ async def _counts(database: Database, rerate_id: int) -> asyncpg.Record:
         row = await connection.fetchrow(_COUNTS, rerate_id, timeout=SUMMING_SECONDS)
     assert row is not None  # counts always are one row
     return row
-
-
-async def _remove_items(connection: Connection, rerate_id: int) -> bool:
-    """Remove a batch; whether there may be more."""
-    status = await connection.execute(_REMOVE, rerate_id, REMOVAL_BATCH)
-    return int(status.split()[-1]) == REMOVAL_BATCH
 
 
 def _by_name(rows: Sequence[asyncpg.Record]) -> Mapping[str, int]:
