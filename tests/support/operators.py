@@ -111,7 +111,7 @@ class Tariffs(typed_tariffs.Tariffs):
 
     async def mark_up(self, name: str, factor: str) -> tuple[object, object]:
         """`tariff markup`."""
-        done = await super().mark_up(name, words.amount(factor, "factor"))
+        done = await super().mark_up(name, words.amount(factor, "markup"))
         return done.before, done.after
 
     async def list(self) -> Sequence[ListedTariff]:

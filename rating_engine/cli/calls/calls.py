@@ -19,7 +19,7 @@ from rating_engine.cli.common import (
     say,
     with_services,
 )
-from rating_engine.cli.lists import AfterOption, listed, say_next
+from rating_engine.cli.lists import AfterOption, listed, next_json, say_next
 from rating_engine.domain.page import DEFAULT_LIMIT, Page
 from rating_engine.domain.watching import ListedCall, UnfinishedCall
 from rating_engine.rating.money import format_amount
@@ -61,7 +61,7 @@ def _show(
 ) -> None:
     if as_json:
         calls = [to_json(call) for call in page.items]
-        print_json({"calls": calls, "more": page.next is not None, "next": page.next})
+        print_json({"calls": calls, "more": page.next is not None, **next_json(page)})
     elif page.items:
         out.print(to_table(page.items))
         say_next(page)

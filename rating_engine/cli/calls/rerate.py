@@ -22,7 +22,7 @@ from rating_engine.cli.common import (
     with_services,
 )
 from rating_engine.cli.decks.deck_files import local_time
-from rating_engine.cli.lists import AfterOption, LimitOption, listed, say_next
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
 from rating_engine.domain.rerate import ListedItem, Rerate, RerateState, RerateSums, Sum
 from rating_engine.rating.money import format_amount
 from rating_engine.services.catalogue import UseCases
@@ -104,7 +104,7 @@ def list_(
     """Every re-rating, the newest first."""
     page = with_services(config, lambda services: listed(services.rerates.page, limit, after))
     if json:
-        print_json({"rerates": [_rerate_json(rerate) for rerate in page.items], "next": page.next})
+        print_json({"rerates": [_rerate_json(rerate) for rerate in page.items], **next_json(page)})
         return
     table = Table("id", "tariff", "deck", "calls from", "to", "of", "state", "calls", title="re-ratings")
     for position in (0, 2, 7):

@@ -12,7 +12,7 @@ from rating_engine.cli import words
 from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, say, with_services
 from rating_engine.cli.decks.deck_files import FromOption, ZoneOption, local_time
 from rating_engine.cli.decks.rate_words import rate_words
-from rating_engine.cli.lists import listed, say_next
+from rating_engine.cli.lists import listed, next_json, say_next
 from rating_engine.domain.deck import DeckVersion
 from rating_engine.rating.matching import EVER_SINCE, FOR_EVER, CandidateRate
 from rating_engine.services.catalogue import UseCases
@@ -25,7 +25,7 @@ def print_versions(limit: int | None, after: str | None, json: bool, config: Pat
     """`rates list --versions`: every version that is kept."""
     page = with_services(config, lambda services: listed(services.decks.versions, limit, after))
     if json:
-        print_json({"versions": [_version_json(version) for version in page.items], "next": page.next})
+        print_json({"versions": [_version_json(version) for version in page.items], **next_json(page)})
         return
     table = Table("tariff", "version", "state", "from", "rates", "published", title="versions")
     for position in (1, 4):

@@ -11,7 +11,7 @@ from rich.table import Table
 from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, with_services
 from rating_engine.cli.decks.deck_files import SheetOption
 from rating_engine.cli.decks.rate_versions import print_versions
-from rating_engine.cli.lists import AfterOption, LimitOption, listed, say_next
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
 from rating_engine.domain.deck import TariffLine
 from rating_engine.services.decks.file.profile import propose_profile
 
@@ -44,7 +44,7 @@ def list_(
         return
     page = with_services(config, lambda services: listed(services.decks.page, limit, after))
     if json:
-        print_json({"tariffs": [_tariff_json(tariff) for tariff in page.items], "next": page.next})
+        print_json({"tariffs": [_tariff_json(tariff) for tariff in page.items], **next_json(page)})
         return
     table = Table("tariff", "currency", "version", "rates", "longest prefix", "published", title="tariffs")
     for position in (2, 3, 4):

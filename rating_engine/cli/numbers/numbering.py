@@ -10,7 +10,7 @@ from rich.table import Table
 
 from rating_engine.cli import words
 from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, say, with_services
-from rating_engine.cli.lists import AfterOption, LimitOption, listed, say_next
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
 from rating_engine.domain.change import LEAVE
 from rating_engine.domain.numbering import Alias, PlanChanges
 
@@ -104,7 +104,7 @@ def list_(
             }
             for plan in page.items
         ]
-        print_json({"plans": plans, "next": page.next})
+        print_json({"plans": plans, **next_json(page)})
         return
     table = Table("plan", "international", "national", "country code", "technical", "rewrites")
     for plan in page.items:
@@ -154,7 +154,7 @@ def list_aliases(
     )
     if json:
         aliases = [{"login": each.login, "alias": each.alias, "destination": each.destination} for each in page.items]
-        print_json({"aliases": aliases, "next": page.next})
+        print_json({"aliases": aliases, **next_json(page)})
         return
     table = Table("login", "alias", "stands for")
     for each in page.items:

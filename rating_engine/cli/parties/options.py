@@ -10,7 +10,7 @@ from rich.table import Table
 from rating_engine.cli import words
 from rating_engine.cli.common import EXIT_FAILED, ConfigOption, JsonOption, err, out, print_json, say, with_services
 from rating_engine.cli.hints import problem_of
-from rating_engine.cli.lists import AfterOption, LimitOption, listed, say_next
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
 from rating_engine.cli.tariffs.tariff_words import yes_no
 from rating_engine.cli.terminal import styled
 from rating_engine.domain.errors import Hint, RatingEngineError
@@ -93,7 +93,7 @@ def list_(
     )
     if json:
         options = [_option_json(option) for option in page.items]
-        print_json({"login": login, "options": options, "next": page.next})
+        print_json({"login": login, "options": options, **next_json(page)})
         return
     table = Table("option", "position", "from", "to", "in force", title=f"options of {login}")
     for option in page.items:

@@ -20,7 +20,7 @@ from rating_engine.cli.common import (
     say,
     with_services,
 )
-from rating_engine.cli.lists import AfterOption, LimitOption, listed, say_next
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.tariff import CalleridPolicy, ListedRoute, Route, RouteChanges
 from rating_engine.rating.schedule import Window, render_clock, render_days
@@ -117,7 +117,7 @@ def list_(
     """Every route by position."""
     page = with_services(config, lambda services: listed(services.routes.page, limit, after))
     if json:
-        print_json({"routes": [_route_json(route) for route in page.items], "next": page.next})
+        print_json({"routes": [_route_json(route) for route in page.items], **next_json(page)})
         return
     if not page.items:
         say("no routes: every call takes the setting default_route")

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from rating_engine.cli import words
 from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, say, with_services
-from rating_engine.cli.lists import AfterOption, LimitOption, listed, say_next
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
 from rating_engine.cli.tariffs.tariff_words import print_windows, windows_json
 from rating_engine.cli.tariffs.tariffs import Name
 from rating_engine.domain.tariff_card import Holiday
@@ -85,7 +85,7 @@ def list_(
     )
     if json:
         days = [{"calendar": each.calendar, "day": each.day.isoformat(), "name": each.name} for each in page.items]
-        print_json({"holidays": days, "next": page.next})
+        print_json({"holidays": days, **next_json(page)})
         return
     table = Table("calendar", "day", "name")
     for each in page.items:

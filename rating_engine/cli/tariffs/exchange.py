@@ -11,7 +11,7 @@ from rich.table import Table
 
 from rating_engine.cli import words
 from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, say, with_services
-from rating_engine.cli.lists import AfterOption, LimitOption, listed, say_next
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
 from rating_engine.rating.exchange import ExchangeRate
 from rating_engine.rating.money import format_amount
 
@@ -54,7 +54,7 @@ def list_(
     states = _states(page.items, datetime.now(UTC))
     if json:
         rates = [_json(rate, state) for rate, state in zip(page.items, states, strict=True)]
-        print_json({"rates": rates, "next": page.next})
+        print_json({"rates": rates, **next_json(page)})
         return
     table = Table("from", "to", "rate", "since", "state")
     table.columns[2].justify = "right"

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from rating_engine.cli import words
 from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, say, with_services
-from rating_engine.cli.lists import AfterOption, LimitOption, listed, say_next
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
 from rating_engine.cli.tariffs.tariff_words import counted, minutes_words, package_json, print_packages, times
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.tariff import PackageKind
@@ -96,7 +96,7 @@ def list_(
         config, lambda services: listed(lambda cursor: services.packages.page(cursor, tariff), limit, after)
     )
     if json:
-        print_json({"packages": [package_json(package) for package in page.items], "next": page.next})
+        print_json({"packages": [package_json(package) for package in page.items], **next_json(page)})
         return
     print_packages(page.items)
     say_next(page)
@@ -157,7 +157,7 @@ def list_groups(
     """Every group with its directions."""
     page = with_services(config, lambda services: listed(services.packages.groups, limit, after))
     if json:
-        print_json({"groups": {group.name: list(group.directions) for group in page.items}, "next": page.next})
+        print_json({"groups": {group.name: list(group.directions) for group in page.items}, **next_json(page)})
         return
     table = Table("group", "directions")
     for group in page.items:

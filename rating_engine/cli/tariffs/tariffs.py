@@ -10,7 +10,7 @@ from rich.table import Table
 
 from rating_engine.cli import words
 from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, say, with_services
-from rating_engine.cli.lists import AfterOption, LimitOption, listed, say_next
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
 from rating_engine.cli.tariffs.tariff_words import (
     card_json,
     print_card,
@@ -140,7 +140,7 @@ def markup(
 ) -> None:
     """Multiply every price and fee, on top of the multiplier there is. Said twice it counts twice."""
     with reported_errors():
-        times = words.amount(factor, "factor")
+        times = words.amount(factor, "markup")
     done = with_services(config, lambda services: services.tariffs.mark_up(name, times))
     before, after = format_amount(done.before), format_amount(done.after)
     if json:
@@ -156,7 +156,7 @@ def list_(
     """Every tariff, with the deck in force and who has it."""
     page = with_services(config, lambda services: listed(services.tariffs.page, limit, after))
     if json:
-        print_json({"tariffs": [_listed_json(tariff) for tariff in page.items], "next": page.next})
+        print_json({"tariffs": [_listed_json(tariff) for tariff in page.items], **next_json(page)})
         return
     table = Table("tariff", "currency", "option", "multiplier", "switch price", "deck", "rates", "users", "description")
     for position in (3, 4, 5, 6, 7):

@@ -59,7 +59,7 @@ class Tariffs:
         The product is exact: one that needs more than six decimals is refused. Errors: InvalidRequest, NotFound,
         Unavailable.
         """
-        check_factor(factor, "factor")
+        check_factor(factor, "markup")
         async with self._database.transaction(self._principal) as tx:
             old = await store.hold_tariff(tx, name)
             multiplier = EXACT.multiply(old.multiplier, factor)
@@ -86,10 +86,10 @@ def _check_product(name: str, before: Decimal, factor: Decimal, after: Decimal) 
     words = f"{format_amount(before)} x {format_amount(factor)} = {format_amount(after)}"
     nearest = quantise(after, FACTOR_DECIMALS)
     if after > MAX_FACTOR:
-        raise InvalidRequest("factor", f"{words} is above the limit of {MAX_FACTOR}")
+        raise InvalidRequest("markup", f"{words} is above the limit of {MAX_FACTOR}")
     if nearest != after:
         raise InvalidRequest(
-            "factor",
+            "markup",
             f"{words} has more than {FACTOR_DECIMALS} decimals",
             hint=Hint.CHANGE_MULTIPLIER if nearest else None,
             about={"tariff": name, "multiplier": format_amount(nearest)},
