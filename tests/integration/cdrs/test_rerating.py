@@ -436,7 +436,7 @@ class TestOnAnEngine:
 async def test_who_began_posted_and_dropped_a_rerating_is_in_the_audit_log(database, deck, subscriber):
     await charge_calls(database, subscriber, deck, [Past("1", 60)])
     await publish_deck(database, rates={"49": HALF_A_CENT})
-    request_ = RerateRequest("retail", "2026-03-01", "2026-04-01")
+    request_ = RerateRequest("retail", MARCH, APRIL)
     kept, dropped = [await begin(database, OPERATOR, request_) for _ in range(2)]
     await read(database, kept, international_prefix="00")
     await post(database, OPERATOR, kept.rerate_id)

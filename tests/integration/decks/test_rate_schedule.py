@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rating_engine.domain.errors import InvalidRequest, NotFound, Unavailable
+from rating_engine.domain.principal import OPERATOR
 from rating_engine.services.decks.importing import (
     DeckFileOptions,
     ImportReport,
@@ -130,7 +131,7 @@ async def test_of_two_versions_of_one_instant_the_newer_one_counts(
         await publish(database_url, tmp_path, price, when)
     assert await states(database) == {3: "scheduled", 2: "replaced", 1: "in force"}
     assert await price_at(database, SOON) == "0.3"
-    withdrawn, instead = await withdraw(database, "retail", 3)
+    withdrawn, instead = await withdraw(database, OPERATOR, "retail", 3)
     assert (withdrawn.version, instead and instead.version) == (3, 2)
     assert await states(database) == {3: "withdrawn", 2: "scheduled", 1: "in force"}
     assert await price_at(database, SOON) == "0.2"
@@ -142,13 +143,13 @@ async def test_a_withdrawn_version_never_comes_into_force_and_its_tariff_changed
     await publish(database_url, tmp_path, "0.1")
     await publish(database_url, tmp_path, "0.2", SOON)
     version = await database.fetchval("SELECT version FROM tariffs")
-    _, instead = await withdraw(database, "retail", 2)
+    _, instead = await withdraw(database, OPERATOR, "retail", 2)
     assert instead is not None
     assert instead.version == 1
     assert await price_at(database, LATER) == "0.1"
     assert await database.fetchval("SELECT version FROM tariffs") > version
     with pytest.raises(InvalidRequest, match="version 2 of retail is withdrawn already"):
-        await withdraw(database, "retail", 2)
+        await withdraw(database, OPERATOR, "retail", 2)
 
 
 async def test_what_is_or_was_in_force_cannot_be_withdrawn(
@@ -159,16 +160,16 @@ async def test_what_is_or_was_in_force_cannot_be_withdrawn(
     await publish(database_url, tmp_path, "0.2", datetime.now(UTC) + timedelta(seconds=store.SWITCH_SECONDS - 1))
     for version in (1, 2, 3):
         with pytest.raises(InvalidRequest, match=f"version {version} of retail is or was in force, or will be"):
-            await withdraw(database, "retail", version)
+            await withdraw(database, OPERATOR, "retail", version)
     with pytest.raises(NotFound, match="no version 9"):
-        await withdraw(database, "retail", 9)
+        await withdraw(database, OPERATOR, "retail", 9)
     with pytest.raises(NotFound, match="no tariff none"):
-        await withdraw(database, "none", 1)
+        await withdraw(database, OPERATOR, "none", 1)
 
 
 async def test_the_only_version_can_be_withdrawn(database: Database, database_url: str, tmp_path: Path) -> None:
     await publish(database_url, tmp_path, "0.1", SOON)
-    _, instead = await withdraw(database, "retail", 1)
+    _, instead = await withdraw(database, OPERATOR, "retail", 1)
     assert instead is None
     with pytest.raises(NotFound, match="no version of retail is in force then"):
         await roll_back(database_url, "retail", None)
@@ -181,7 +182,7 @@ async def test_a_version_is_not_withdrawn_while_another_is_loaded(
     await publish(database_url, tmp_path, "0.1", SOON)
     async with deck_load.begin_load(database_url, "retail", None):
         with pytest.raises(Unavailable, match="an import into retail is under way"):
-            await withdraw(database, "retail", 1)
+            await withdraw(database, OPERATOR, "retail", 1)
 
 
 async def test_a_rollback_may_be_scheduled_and_is_to_what_is_before_then(
@@ -243,11 +244,11 @@ async def test_no_deck_is_removed_that_calls_are_or_will_be_priced_by(
     }
     await database.fetch("UPDATE rate_decks SET effective_from = now() - interval '3 hours' WHERE version = 1")
     await database.fetch("UPDATE rate_decks SET effective_from = now() - interval '2 hours' WHERE version = 5")
-    await withdraw(database, "retail", 4)
+    await withdraw(database, OPERATOR, "retail", 4)
     await publish(database_url, tmp_path, "0.6")
     assert await states(database) == {6: "in force", 5: "replaced", 3: "scheduled", 2: "replaced"}
     assert await price_at(database, SOON) == "0.3"
-    await withdraw(database, "retail", 3)
+    await withdraw(database, OPERATOR, "retail", 3)
     assert await price_at(database, SOON) == "0.2"
 
 
