@@ -18,7 +18,7 @@ from typing import Final, Protocol
 from agi import channel_variables as var
 from agi.channel_variables import RatingStatus
 from agi.fastagi import fields
-from agi.fastagi.command import clean_value
+from agi.fastagi.command import clean_value, clean_values
 from agi.fastagi.request import AgiRequest
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.outcomes import (
@@ -26,6 +26,7 @@ from rating_engine.domain.outcomes import (
     Allowed,
     BalanceOutcome,
     CallKey,
+    Claim,
     Declined,
     DeclineReason,
     FinishCall,
@@ -58,6 +59,7 @@ DECLINE_CODES: Final[Mapping[DeclineReason, int]] = MappingProxyType(
         DeclineReason.NO_EXCHANGE_RATE: 503,
         DeclineReason.UNAVAILABLE: 503,
         DeclineReason.OVERLOADED: 503,
+        DeclineReason.ACCOUNT_LOCKED: 503,
     }
 )
 
@@ -79,8 +81,8 @@ class ChargingService(Protocol):
         """The account's money."""
         ...
 
-    async def abandon_call(self, call_key: CallKey, login: str) -> None:
-        """Free the reservation of an allowed call whose answer could not be delivered: it never starts."""
+    async def abandon_call(self, call_key: CallKey, login: str, claim: Claim | None = None) -> object:
+        """Give back what is held for an answer that could not be delivered (`claim`): nobody starts the call by it."""
         ...
 
 
@@ -91,6 +93,7 @@ class Answer:
     variables: Variables
     reserved: CallKey | None = None
     login: str = ""
+    claim: Claim | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +139,7 @@ def render_call_prepare(outcome: PrepareOutcome) -> Variables:
     if isinstance(outcome, Declined):
         return _refuse_call_prepare(outcome.reason)
     texts = (outcome.destination, outcome.callerid, outcome.direction, outcome.route_prefix, outcome.route_name)
-    destination, callerid, direction, route_prefix, route_name = cleaned = [clean_value(text) for text in texts]
+    destination, callerid, direction, route_prefix, route_name = cleaned = clean_values(texts)
     return {
         var.RATING_STATUS: RatingStatus.ALLOWED,
         var.RATING_REASON: "",
@@ -159,17 +162,18 @@ def render_call_finish(outcome: FinishOutcome) -> Variables:
         return _refuse_call_finish(outcome.reason)
     # What a spooled call costs may not be known before it is charged: empty then, and `-` in the line.
     cost = "" if outcome.cost is None else _amount(outcome.cost)
-    currency = clean_value(outcome.currency or "")
+    texts = (outcome.direction, outcome.callerid, outcome.destination, outcome.route_name, outcome.currency or "")
+    cleaned = clean_values(texts)
+    direction, callerid, destination, route_name, shown_currency = map(_shown, cleaned)
     result = (
-        f"Saved {_word(outcome.direction)} [{_word(outcome.callerid)}/{_word(outcome.destination)}]"
-        f" via [{_word(outcome.route_name)}] {outcome.seconds} {cost or '-'} {_shown(currency)}"
-        f" {outcome.cause}{clean_value(outcome.disposition)}"
+        f"Saved {direction} [{callerid}/{destination}] via [{route_name}] {outcome.seconds} {cost or '-'}"
+        f" {shown_currency} {outcome.cause}{clean_value(outcome.disposition)}"
     )
     return {
         var.RATING_STATUS: RatingStatus.SAVED,
         var.RATING_REASON: var.SPOOLED if isinstance(outcome, Spooled) else "",
         var.RATING_COST: cost,
-        var.RATING_CURRENCY: currency,
+        var.RATING_CURRENCY: cleaned[-1],
         var.RATING_BILLED_SECONDS: "" if outcome.billed_seconds is None else str(outcome.billed_seconds),
         var.RATING_RESULT: result,
     }
@@ -194,9 +198,10 @@ def render_get_balance(outcome: BalanceOutcome) -> Variables:
 async def _call_prepare(request: AgiRequest, peer: str, service: ChargingService) -> Answer:
     call = parse_call_prepare(request, peer)
     outcome = await service.prepare_call(call)
-    # A repeated answer belongs to a request that was answered before: a call may live on its reservation.
-    reserved = call.call_key if isinstance(outcome, Allowed) and not outcome.repeated else None
-    return Answer(render_call_prepare(outcome), reserved, call.login)
+    variables = render_call_prepare(outcome)
+    if isinstance(outcome, Allowed):
+        return Answer(variables, call.call_key, call.login, outcome.claim)
+    return Answer(variables)
 
 
 async def _call_finish(request: AgiRequest, peer: str, service: ChargingService) -> Answer:

@@ -12,6 +12,7 @@ from agi.ami.address import parse_address
 from agi.ami.link import links_to
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
+from rating_engine.services.calls.ports import Now
 from rating_engine.services.routes.quality import QualityMeter
 from rating_engine.services.watch.watched_exchanges import REFRESH_SECONDS, WatchedExchanges
 from rating_engine.services.watch.watching import Watch
@@ -28,9 +29,18 @@ class WatchSetup:
     """This process's part in it: it may come to lead, and knows which exchanges are watched by whoever does."""
 
     def __init__(
-        self, settings: Settings, calls_door: Database, office: Database, lasting: LastingCalls, metrics: Metrics
+        self,
+        settings: Settings,
+        calls_door: Database,
+        office: Database,
+        lasting: LastingCalls,
+        metrics: Metrics,
+        now: Now,
     ) -> None:
-        """What is said of exchanges and of answers goes by `calls_door`, since calls are lengthened by it."""
+        """What is said of exchanges and of answers goes by `calls_door`, since calls are lengthened by it.
+
+        `now`: the instant, by the database's clock.
+        """
         addresses = [parse_address(text) for text in settings.ami_exchanges]
         self._watch = Watch(
             links_to(addresses, warning_sound=settings.ami_warning_sound),
@@ -42,6 +52,7 @@ class WatchSetup:
             interval_seconds=settings.reconcile_interval_seconds,
             grace_seconds=settings.reconcile_grace_seconds,
             warning_seconds=settings.ami_warning_seconds,
+            now=now,
         )
         self._quality = QualityMeter(
             office,

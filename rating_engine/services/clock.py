@@ -68,7 +68,7 @@ class Clock:
         skew = self.skew_seconds
         if abs(skew) - error <= SKEW_SECONDS_MAX:
             return None
-        return f"this machine's clock is {abs(skew):.1f} s {'ahead of' if skew > 0 else 'behind'} the database's"
+        return f"this machine's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the database's"
 
     async def ask(self, read: Callable[[], Awaitable[datetime]]) -> None:
         """Take one sample of what `read` answers, the database's clock. Raises whatever it raises, and keeps the rest.

@@ -351,7 +351,14 @@ class Settings(BaseModel):
         "json", description="json: one object a line, for machines; console: for people."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least severity that is written. At info every call is one line."
+        "info", description="The least severity that is written. At info every call is two lines."
+    )
+    log_queue_bytes: int = Field(
+        4_194_304,
+        ge=4_096,
+        le=1_073_741_824,
+        description="Log lines that one worker keeps while whoever reads the log does not; beyond it they are dropped"
+        " and counted, and calls go on. A call writes about 600 bytes.",
     )
     metrics_dir: str = Field(
         "",

@@ -81,6 +81,9 @@ class Metrics:
         self._watched = self._gauge("rating_exchanges_watched", "Exchanges followed over AMI", "livesum")
         self._quota_calls = self._gauge("rating_quota_calls", "Calls lengthened slice by slice", "livesum")
         self._quota_cuts = self._counter("rating_quota_cuts_total", "Calls hung up because their money had ended")
+        self._log_lines_dropped = self._counter(
+            "rating_log_lines_dropped_total", "Log lines that nobody has got: their reader had stopped, or is gone"
+        )
         self._lag = self._histogram("rating_event_loop_lag_seconds", "How late the event loop runs", LAG_SECONDS)
         self._spool_records = self._gauge("rating_spool_records", "Finishes on disk that wait to be charged", "livesum")
         self._spool_bytes = self._gauge("rating_spool_bytes", "Size of the spool's files", "livesum")
@@ -95,6 +98,7 @@ class Metrics:
         )
         self._spool_damaged = self._counter("rating_spool_damaged_total", "Places in spool files that are no records")
         self._cache = {level: cache.labels(level) for level in sorted(CACHE_LEVELS)}
+        self._open_connections = 0
         self._call_children: dict[tuple[str, str, str, str], Counter] = {}
         self._batch_children: dict[str, tuple[Histogram, Histogram]] = {}
         self._rejected_children: dict[str, Counter] = {}
@@ -154,11 +158,11 @@ class Metrics:
 
     def connection_opened(self) -> None:
         """A FastAGI connection was taken."""
-        self._connections.inc()
+        self._open_connections += 1  # twice a call: the gauge is set when somebody may look
 
     def connection_closed(self) -> None:
         """A FastAGI connection that was taken has ended."""
-        self._connections.dec()
+        self._open_connections -= 1
 
     def connection_rejected(self, reason: str) -> None:
         """Count a FastAGI connection that was refused or went wrong."""
@@ -256,9 +260,15 @@ class Metrics:
     def event_loop_lag(self, seconds: float) -> None:
         """Observe how much later than asked the event loop came back."""
         self._lag.observe(seconds)
+        self._connections.set(self._open_connections)  # ten times a second: what another worker shows of this one
+
+    def log_lines_dropped(self, count: int) -> None:
+        """Count lines that the log has lost."""
+        self._log_lines_dropped.inc(count)
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """All metrics, of all workers, in the format an Accept header asks for: (body, content type)."""
+        self._connections.set(self._open_connections)
         encode, content_type = choose_encoder(accept)
         return encode(self._exposed), content_type
 

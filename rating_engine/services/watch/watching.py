@@ -17,6 +17,7 @@ import structlog
 from rating_engine.domain.errors import RatingEngineError
 from rating_engine.domain.watching import OpenReservation, SeenCall
 from rating_engine.services.calls.extend import LastingCalls, LastingObserver
+from rating_engine.services.calls.ports import Now, utc_now
 from rating_engine.services.watch.exchange_link import ExchangeLink, time_of
 from rating_engine.services.watch.orders import carry_out
 from rating_engine.services.watch.quota_calls import QuotaCalls, QuotaObserver
@@ -60,7 +61,9 @@ class Watch:
         interval_seconds: float,
         grace_seconds: float,
         warning_seconds: int = 0,
+        now: Now = utc_now,
     ) -> None:
+        self._now = now
         self._make_links = make_links
         self._database = database
         self._office = office
@@ -74,7 +77,7 @@ class Watch:
     async def run(self) -> None:
         """Watch until cancelled."""
         links = self._make_links()
-        quota = QuotaCalls(self._lasting, observer=self._observer, warning_seconds=self._warning_seconds)
+        quota = QuotaCalls(self._lasting, observer=self._observer, warning_seconds=self._warning_seconds, now=self._now)
         compared: dict[str, int] = {}  # the session of each exchange whose calls have been compared
         try:
             async with asyncio.TaskGroup() as group:
@@ -91,7 +94,9 @@ class Watch:
     async def _compare(self, link: ExchangeLink, quota: QuotaCalls, compared: dict[str, int]) -> None:
         """Compare at each new connection, every interval, and soon again while something is undecided."""
         observer, grace = self._observer, self._grace
-        reconciler = Reconciler(link, self._office, self._lasting, observer=observer, grace_seconds=grace)
+        reconciler = Reconciler(
+            link, self._office, self._lasting, observer=observer, grace_seconds=grace, now=self._now
+        )
         due = 0.0
         while True:
             await asyncio.sleep(POLL_SECONDS)
@@ -144,7 +149,7 @@ class Watch:
             view = views[uniqueid]
             if view.answered_at is None:
                 continue
-            answered_at = time_of(view.answered_at)
+            answered_at = time_of(view.answered_at, self._now)
             sightings.append(Sighting(call.bucket, call.call_key, answered_at, answered_at))
             if call.quota:
                 quota.adopt(replace(call, answered_at=answered_at), view, link, fresh=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any, Final, Protocol
 
 import asyncpg
@@ -21,7 +21,13 @@ import structlog
 from rating_engine.domain.errors import Overloaded, Unavailable
 from rating_engine.domain.principal import Principal
 from rating_engine.storage.postgres import connecting
-from rating_engine.storage.postgres.connecting import SERVER_SETTINGS, Connection, Connector, prove_writable
+from rating_engine.storage.postgres.connecting import (
+    SERVER_SETTINGS,
+    Connection,
+    Connector,
+    LockTimeout,
+    prove_writable,
+)
 from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.postgres.turnstile import Turnstile
 
@@ -97,24 +103,29 @@ class Database:
         timeout_seconds: float = 2.0,
         connect_timeout_seconds: float = 1.0,
         late_is_away: bool = True,
-        server_settings: Mapping[str, str] | None = None,
+        lock_timeout_seconds: float | None = None,
         observer: DoorObserver | None = None,
     ) -> None:
         """`door`: its name in metrics, logs and `application_name`.
 
         `late_is_away`: a late statement marks the door down until the probe has seen a commit. False where statements
         are slow for reasons of their own, as reports are: then the probe is asked first.
+        `lock_timeout_seconds`: how long a statement waits for what others hold; None: as long as its deadline.
         """
         self.door = door
         self._url = database_url
         self._pool_size = pool_size
-        self._timeout = timeout_seconds
+        self.timeout_seconds = timeout_seconds
         self._connector = Connector(database_url, timeout_seconds=connect_timeout_seconds)
         self._late_is_away = late_is_away
         self._server_settings = {
             **SERVER_SETTINGS,
             "application_name": f"rating-engine {door}",
-            **(server_settings or {}),
+            **(
+                {}
+                if lock_timeout_seconds is None
+                else {"lock_timeout": f"{max(1, round(lock_timeout_seconds * 1_000))}ms"}
+            ),
         }
         self._observer = observer or _NoObserver()
         self._proof_seconds = min(timeout_seconds, PROOF_SECONDS_MAX)
@@ -133,7 +144,7 @@ class Database:
             connect=self._connector.connect,
             min_size=0,
             max_size=self._pool_size,
-            command_timeout=self._timeout,
+            command_timeout=self.timeout_seconds,
             statement_cache_size=STATEMENT_CACHE,
             server_settings=self._server_settings,
             reset=_keep_session,
@@ -174,7 +185,8 @@ class Database:
     async def connection(self) -> AsyncIterator[Connection]:
         """A connection of the pool. Whatever says "the server is not there" leaves as `Unavailable`.
 
-        Errors: Overloaded when no connection is free within the deadline; nothing was done then.
+        Errors: Overloaded when no connection is free within the deadline, or (LockTimeout) when what is needed is held
+        by others for longer than the lock timeout; nothing was done then.
         """
         recoveries = self._recoveries
         connection = await self._acquire()
@@ -187,6 +199,8 @@ class Database:
             lost = True
             self._doubt(error, recoveries)
             raise Unavailable(f"PostgreSQL: {_describe(error)}") from error
+        except asyncpg.LockNotAvailableError as error:
+            raise LockTimeout(f"PostgreSQL: {_describe(error)}") from error
         finally:
             if lost:
                 self._give_back_later(connection)
