@@ -534,6 +534,18 @@ CREATE TABLE audit_log (
 );
 CREATE INDEX audit_log_by_subject ON audit_log (subject, audit_id);
 
+-- Requests done once however often they are said: the key a party gave, what it asked for (digest) and was told. A row is
+-- written in the transaction of the change, and forgotten after a week (storage/idempotency.py).
+CREATE TABLE idempotency_keys (
+    party       text NOT NULL,
+    key         text NOT NULL,
+    digest      bytea NOT NULL,
+    answer      jsonb NOT NULL DEFAULT '{}',
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (party, key)
+);
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
+
 ---------------------------------------------------------------------------------------------------------------
 -- ==== functions and types: run whole at every migrate ====
 --
