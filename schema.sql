@@ -505,6 +505,20 @@ CREATE TABLE rerate_items (
     PRIMARY KEY (bucket, rerate_id, call_key)
 );
 
+-- What the engine that follows an exchange is asked to do there: to end a call. `outcome`: its answer; NULL: none yet.
+CREATE TABLE exchange_orders (
+    order_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    exchange     text NOT NULL,
+    uniqueid     text NOT NULL,
+    attempt      smallint NOT NULL,
+    party        text NOT NULL,
+    asked_at     timestamptz NOT NULL DEFAULT now(),
+    expires_at   timestamptz NOT NULL,       -- what was not done until then is not done any more
+    outcome      text,
+    answered_at  timestamptz
+);
+CREATE INDEX exchange_orders_waiting ON exchange_orders (exchange, order_id) WHERE outcome IS NULL;
+
 -- Who changed what: one row a management call, written in the transaction of the change.
 CREATE TABLE audit_log (
     audit_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

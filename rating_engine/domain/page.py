@@ -74,10 +74,15 @@ class Page(Generic[T]):
     next: str | None = None
 
 
-def page_of(
+def page_of(found: Sequence[T], cursor: Cursor, position: Callable[[T], tuple[Ordered, ...]]) -> Page[T]:
+    """The page of items that were read, `cursor.rows` of them at most. `position`: what the list is ordered by."""
+    return page_of_rows(found, cursor, position, lambda item: item)
+
+
+def page_of_rows(
     rows: Sequence[R], cursor: Cursor, position: Callable[[R], tuple[Ordered, ...]], item: Callable[[R], T]
 ) -> Page[T]:
-    """The page of what was read, `cursor.rows` of it at most. `position`: of a row, what the list is ordered by."""
+    """The same of rows, where what the list is ordered by is not of its items."""
     items = tuple(item(row) for row in rows[: cursor.limit])
     if len(rows) <= cursor.limit:
         return Page(items)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rating_engine.domain.principal import Principal
-from rating_engine.services.calls.listing import CallLists
 from rating_engine.services.calls.quote import Quotes
 from rating_engine.services.calls.route_trial import RouteTrials
+from rating_engine.services.cdrs.listing import Cdrs
 from rating_engine.services.cdrs.rerates import Rerates
 from rating_engine.services.cdrs.simulation import Simulations
 from rating_engine.services.decks.decks import Decks
@@ -27,6 +27,7 @@ from rating_engine.services.tariffs.exchange import Exchange
 from rating_engine.services.tariffs.options import Options
 from rating_engine.services.tariffs.packages import Packages
 from rating_engine.services.tariffs.settings import Tariffs
+from rating_engine.services.watch.live_calls import LiveCalls
 from rating_engine.storage.postgres.pool import Database
 
 
@@ -48,7 +49,8 @@ class UseCases:
     decks: Decks
     rate_edits: RateEdits
     quotes: Quotes
-    calls: CallLists
+    cdrs: Cdrs
+    live_calls: LiveCalls
     rerates: Rerates
     simulations: Simulations
     doctor: Doctor
@@ -90,7 +92,8 @@ class Services:
             decks=Decks(office, ways.database_url, principal, international_prefix=prefix),
             rate_edits=RateEdits(office, principal),
             quotes=Quotes(office, international_prefix=prefix),
-            calls=CallLists(office),
+            cdrs=Cdrs(office, buckets=ways.ledger_buckets),
+            live_calls=LiveCalls(office, principal, buckets=ways.ledger_buckets),
             rerates=Rerates(office, principal, international_prefix=prefix),
             simulations=Simulations(office, ways.database_url, international_prefix=prefix),
             doctor=Doctor(office, ways.installation),

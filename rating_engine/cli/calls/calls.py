@@ -1,14 +1,16 @@
-"""`rating-engine calls`: the calls that hold money now, and those that ended without a finish."""
+"""`rating-engine calls` and `hangup`: the calls that hold money now, and those that ended without a finish."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 from rich.table import Column, Table
 
+from rating_engine.cli import words
 from rating_engine.cli.common import (
     CommandError,
     ConfigOption,
@@ -19,14 +21,10 @@ from rating_engine.cli.common import (
     say,
     with_services,
 )
-from rating_engine.cli.lists import AfterOption, listed, next_json, say_next
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, say_next
+from rating_engine.domain.live_call import LiveCall, LiveCallFilter, OrderOutcome, UnfinishedCall
 from rating_engine.domain.page import DEFAULT_LIMIT, Page
-from rating_engine.domain.watching import ListedCall, UnfinishedCall
 from rating_engine.rating.money import format_amount
-
-LIMIT_MAX = 100_000  # held in memory at once
-
-T = TypeVar("T")
 
 
 def calls(
@@ -34,7 +32,9 @@ def calls(
     reconciled: Annotated[
         bool, typer.Option("--reconciled", help="Calls that ended without a finish, the latest first.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, max=LIMIT_MAX, help="Rows shown.")] = DEFAULT_LIMIT,
+    login: Annotated[str | None, typer.Option(help="Open calls of this login alone.")] = None,
+    exchange: Annotated[str | None, typer.Option(help="Open calls of this exchange alone.")] = None,
+    limit: LimitOption = DEFAULT_LIMIT,
     after: AfterOption = None,
     json: JsonOption = False,
     config: ConfigOption = None,
@@ -43,35 +43,45 @@ def calls(
     with reported_errors():
         if open_ == reconciled:
             raise CommandError("say which: calls --open, or calls --reconciled")
+        if reconciled and (login or exchange):
+            raise CommandError("--login and --exchange are for calls --open")
+    opened: Page[LiveCall] = Page(())
+    unfinished: Page[UnfinishedCall] = Page(())
     if open_:
-        opened = with_services(config, lambda services: listed(services.calls.open, limit, after))
-        _show(opened, _open_json, _open_table, "no call is open", as_json=json)
+        wanted = LiveCallFilter(login=login, exchange=exchange)
+        opened = with_services(config, lambda services: listed(partial(services.live_calls.page, wanted), limit, after))
     else:
-        ended = with_services(config, lambda services: listed(services.calls.unfinished, limit, after))
-        _show(ended, _unfinished_json, _unfinished_table, "no call ended without a finish", as_json=json)
+        unfinished = with_services(config, lambda services: listed(services.live_calls.unfinished, limit, after))
+    more = opened.next or unfinished.next
+    if json:
+        rows = [_open_json(call) for call in opened.items] + [_unfinished_json(call) for call in unfinished.items]
+        print_json({"calls": rows, "more": more is not None, "next": more})
+        return
+    if not opened.items and not unfinished.items:
+        out.print("no call is open" if open_ else "no call ended without a finish", highlight=False)
+        return
+    out.print(_open_table(opened.items) if open_ else _unfinished_table(unfinished.items))
+    if open_:
+        say_next(opened)
+    else:
+        say_next(unfinished)
 
 
-def _show(
-    page: Page[T],
-    to_json: Callable[[T], dict[str, Any]],
-    to_table: Callable[[Sequence[T]], Table],
-    nothing: str,
-    *,
-    as_json: bool,
+def hang_up(
+    call: Annotated[str, typer.Argument(metavar="CALL", help="As `calls --open` shows it: pbx1/1764412345.17/1.")],
+    config: ConfigOption = None,
 ) -> None:
-    if as_json:
-        calls = [to_json(call) for call in page.items]
-        print_json({"calls": calls, "more": page.next is not None, **next_json(page)})
-    elif page.items:
-        out.print(to_table(page.items))
-        say_next(page)
-    else:
-        say(nothing)
+    """End a call on its exchange, which has to be followed over AMI. Its end is charged as any other."""
+    with reported_errors():
+        key = words.call_key(call, "call")
+    outcome = with_services(config, lambda services: services.live_calls.hang_up(key))
+    say(f"{call} was hung up" if outcome is OrderOutcome.DONE else f"{call} had ended on its exchange already")
 
 
-def _open_table(calls: Sequence[ListedCall]) -> Table:
+def _open_table(calls: Sequence[LiveCall]) -> Table:
     right = Column("holds", justify="right")
-    table = Table("call", "login", "destination", "prepared", "answered", "seen", "mode", right, "expires")
+    left = Column("left", justify="right")
+    table = Table("call", "login", "destination", "prepared", "answered", left, "seen", "mode", right, "expires")
     for call in calls:
         table.add_row(
             str(call.call_key),
@@ -79,6 +89,7 @@ def _open_table(calls: Sequence[ListedCall]) -> Table:
             call.destination,
             _when(call.prepared_at),
             _when(call.answered_at),
+            "-" if call.seconds_left is None else f"{call.seconds_left} s",
             _when(call.last_seen_at),
             "quota" if call.quota else "full",
             f"{format_amount(call.held)} {call.currency}",
@@ -117,10 +128,11 @@ def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
 
 
-def _open_json(call: ListedCall) -> dict[str, Any]:
+def _open_json(call: LiveCall) -> dict[str, Any]:
     return {
         "call": str(call.call_key),
         "login": call.login,
+        "callerid": call.callerid,
         "destination": call.destination,
         "direction": call.direction,
         "route": call.route_name,
@@ -130,6 +142,7 @@ def _open_json(call: ListedCall) -> dict[str, Any]:
         "currency": call.currency,
         "prepared_at": _iso(call.prepared_at),
         "answered_at": _iso(call.answered_at),
+        "seconds_left": call.seconds_left,
         "last_seen_at": _iso(call.last_seen_at),
         "expires_at": _iso(call.expires_at),
     }

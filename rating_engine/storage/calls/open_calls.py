@@ -15,9 +15,8 @@ from typing import Final
 import asyncpg
 
 from rating_engine.domain.outcomes import CallKey
-from rating_engine.domain.page import Cursor, Page, page_of
-from rating_engine.domain.watching import ListedCall, OpenReservation, UnfinishedCall
-from rating_engine.storage.postgres.pool import Database, Questions
+from rating_engine.domain.watching import OpenReservation
+from rating_engine.storage.postgres.pool import Database
 
 PAGE: Final = 2_000  # rows of one statement: a few milliseconds, far within its deadline
 
@@ -54,21 +53,6 @@ _NOTE_SEEN: Final = """
     ) s
     WHERE r.bucket = $1 AND r.call_key = s.call_key
     RETURNING r.call_key, r.exchange, r.attempt
-"""
-_LISTED: Final = """
-    SELECT r.call_key, r.exchange, r.attempt, s.login, r.destination, r.direction, r.route_name, r.quota, r.held,
-           r.granted, a.currency, r.prepared_at, r.answered_at, r.last_seen_at, r.expires_at
-    FROM reservations r JOIN accounts a USING (bucket, account_id) LEFT JOIN subscribers s USING (subscriber_id)
-    WHERE $1::timestamptz IS NULL OR (r.prepared_at, r.call_key) > ($1, $2::text)
-    ORDER BY r.prepared_at, r.call_key LIMIT $3
-"""
-_UNFINISHED: Final = """
-    SELECT c.call_key, c.exchange, c.attempt, s.login, c.destination, c.state, c.source, c.disposition, c.seconds,
-           c.cost, c.currency, c.prepared_at, c.ended_at
-    FROM cdrs c LEFT JOIN subscribers s USING (subscriber_id)
-    WHERE c.source IN ('reconciled', 'expired')
-      AND ($1::timestamptz IS NULL OR (c.ended_at, c.call_key) < ($1, $2::text))
-    ORDER BY c.ended_at DESC, c.call_key DESC LIMIT $3
 """
 
 
@@ -132,65 +116,19 @@ async def note_seen(database: Database, sightings: Sequence[Sighting]) -> set[Ca
                 [sighting.answered_at for sighting in page],
                 [sighting.seen_at for sighting in page],
             )
-            noted.update(map(_key_from_row, rows))
+            noted.update(map(key_from_row, rows))
     return noted
 
 
-async def list_open(database: Questions, cursor: Cursor) -> Page[ListedCall]:
-    """Open calls, the longest open first. Errors: InvalidRequest (after), Unavailable."""
-    rows = await database.fetch(_LISTED, *cursor.position(datetime, str), cursor.rows)
-    return page_of(rows, cursor, lambda row: (row["prepared_at"], row["call_key"]), _listed_call)
-
-
-async def list_unfinished(database: Questions, cursor: Cursor) -> Page[UnfinishedCall]:
-    """Calls whose end nobody reported, the latest first. Errors: InvalidRequest (after), Unavailable."""
-    rows = await database.fetch(_UNFINISHED, *cursor.position(datetime, str), cursor.rows)
-    return page_of(rows, cursor, lambda row: (row["ended_at"], row["call_key"]), _unfinished_call)
-
-
-def _listed_call(row: asyncpg.Record) -> ListedCall:
-    return ListedCall(
-        call_key=_key_from_row(row),
-        login=row["login"] or "",
-        destination=row["destination"],
-        direction=row["direction"],
-        route_name=row["route_name"],
-        quota=row["quota"],
-        held=Decimal(row["held"]),
-        granted=Decimal(row["granted"]),
-        currency=row["currency"],
-        prepared_at=row["prepared_at"],
-        answered_at=row["answered_at"],
-        last_seen_at=row["last_seen_at"],
-        expires_at=row["expires_at"],
-    )
-
-
-def _unfinished_call(row: asyncpg.Record) -> UnfinishedCall:
-    return UnfinishedCall(
-        call_key=_key_from_row(row),
-        login=row["login"] or "",
-        destination=row["destination"],
-        state=row["state"],
-        source=row["source"],
-        disposition=row["disposition"],
-        seconds=row["seconds"],
-        cost=Decimal(row["cost"]),
-        currency=row["currency"],
-        prepared_at=row["prepared_at"],
-        ended_at=row["ended_at"],
-    )
-
-
-def _key_from_row(row: asyncpg.Record) -> CallKey:
-    """The call key whole again; an exchange has no slash, and an attempt is digits."""
+def key_from_row(row: asyncpg.Record) -> CallKey:
+    """The key of a row with call_key and attempt, whole again; an exchange has no slash, and an attempt is digits."""
     exchange, _, rest = row["call_key"].partition("/")
     return CallKey(exchange, rest.rpartition("/")[0], row["attempt"])
 
 
 def _reservation_from_row(row: asyncpg.Record) -> OpenReservation:
     return OpenReservation(
-        call_key=_key_from_row(row),
+        call_key=key_from_row(row),
         bucket=row["bucket"],
         account_id=row["account_id"],
         granted=Decimal(row["granted"]),

@@ -12,7 +12,7 @@ from typing import Any, Final
 import asyncpg
 
 from rating_engine.domain.errors import Hint, InvalidRequest, NotFound
-from rating_engine.domain.page import Cursor, Page, page_of
+from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.past_call import CallPosition, CallRange
 from rating_engine.domain.rerate import (
     CorrectionOutcome,
@@ -114,7 +114,7 @@ async def list_rerates(database: Questions, cursor: Cursor) -> Page[Rerate]:
         *cursor.position(int),
         cursor.rows,
     )
-    return page_of(rows, cursor, lambda row: (row["rerate_id"],), _rerate_from_row)
+    return page_of_rows(rows, cursor, lambda row: (row["rerate_id"],), _rerate_from_row)
 
 
 async def keep_portion(

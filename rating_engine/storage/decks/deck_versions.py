@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from rating_engine.domain.deck import DeckVersion, Difference, Later, VersionState
 from rating_engine.domain.errors import Hint, NotFound
-from rating_engine.domain.page import Cursor, Page, page_of
+from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.tariff import edits_of
 from rating_engine.rating.matching import CandidateRate, below_removed, edited
 from rating_engine.storage.decks import deck_delta, rate_edits
@@ -105,7 +105,7 @@ async def every_version(database: Questions, tariff: str) -> list[DeckVersion]:
 async def list_versions(database: Questions, cursor: Cursor) -> Page[DeckVersion]:
     """The kept versions of every tariff by name, the newest first. Errors: InvalidRequest (after), Unavailable."""
     rows = await database.fetch(_VERSIONS, None, *cursor.position(str, int), cursor.rows)
-    return page_of(rows, cursor, lambda row: (row["tariff"], row["version"]), lambda row: DeckVersion(**row))
+    return page_of_rows(rows, cursor, lambda row: (row["tariff"], row["version"]), lambda row: DeckVersion(**row))
 
 
 async def find_version(

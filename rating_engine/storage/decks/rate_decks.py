@@ -15,7 +15,7 @@ import asyncpg
 import structlog
 
 from rating_engine.domain.deck import TariffLine
-from rating_engine.domain.page import Cursor, Page, page_of
+from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.tariff import Direction
 from rating_engine.rating.matching import EVER_SINCE, FOR_EVER, CandidateRate, needed
 from rating_engine.rating.money import format_amount
@@ -112,7 +112,7 @@ async def list_decks(database: Questions, cursor: Cursor) -> Page[TariffLine]:
         *cursor.position(str),
         cursor.rows,
     )
-    return page_of(rows, cursor, lambda row: (row["name"],), lambda row: TariffLine(**row))
+    return page_of_rows(rows, cursor, lambda row: (row["name"],), lambda row: TariffLine(**row))
 
 
 def rate_from_row(row: RateRow) -> Rate:

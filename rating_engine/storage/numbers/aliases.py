@@ -6,7 +6,7 @@ from typing import Final
 
 from rating_engine.domain.errors import Hint, InvalidRequest, NotFound
 from rating_engine.domain.numbering import Alias
-from rating_engine.domain.page import Cursor, Page, page_of
+from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.storage.numbers.numbering import MAX_ALIASES
 from rating_engine.storage.parties.accounts import unknown_login
 from rating_engine.storage.postgres.pool import Questions
@@ -52,7 +52,7 @@ async def remove_alias(tx: Transaction, login: str | None, alias: str) -> None:
 async def list_aliases(database: Questions, login: str | None, cursor: Cursor) -> Page[Alias]:
     """The aliases of one login or all, everybody's first. Errors: InvalidRequest (after), Unavailable."""
     rows = await database.fetch(_LISTED, login, *cursor.position(str, str), cursor.rows)
-    return page_of(rows, cursor, lambda row: (row["login"] or "", row["alias"]), lambda row: Alias(**row))
+    return page_of_rows(rows, cursor, lambda row: (row["login"] or "", row["alias"]), lambda row: Alias(**row))
 
 
 async def _subscriber(tx: Transaction, login: str | None) -> int | None:

@@ -8,7 +8,7 @@ import asyncpg
 import orjson
 
 from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound
-from rating_engine.domain.page import Cursor, Page, page_of
+from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.rating.numbering import NumberingPlan
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
@@ -34,7 +34,7 @@ async def load_numbering(database: Questions) -> tuple[dict[str, NumberingPlan],
 async def list_plans(database: Questions, cursor: Cursor) -> Page[NumberingPlan]:
     """Plans by name with their rewrites. Errors: InvalidRequest (after), Unavailable."""
     rows = await database.fetch(_PLANS, *cursor.position(str), cursor.rows)
-    return page_of(rows, cursor, lambda row: (row["name"],), _plan)
+    return page_of_rows(rows, cursor, lambda row: (row["name"],), _plan)
 
 
 async def add_plan(tx: Transaction, plan: NumberingPlan) -> None:

@@ -21,7 +21,7 @@ from rating_engine.domain.account import (
     Posting,
 )
 from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound
-from rating_engine.domain.page import Cursor, Page, page_of
+from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.storage.postgres.columns import assignments
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
@@ -196,7 +196,7 @@ async def account_state(database: Questions, login: str) -> AccountState | None:
 async def list_accounts(database: Questions, cursor: Cursor) -> Page[ListedAccount]:
     """Accounts in the order in which they were created, of each bucket. Errors: InvalidRequest (after), Unavailable."""
     rows = await database.fetch(_ACCOUNTS, *cursor.position(int, int), cursor.rows)
-    return page_of(
+    return page_of_rows(
         rows, cursor, lambda row: (row["bucket"], row["account_id"]), lambda row: ListedAccount(**_typed(row))
     )
 
@@ -207,7 +207,7 @@ async def list_subscribers(database: Questions, account_of: str | None, cursor: 
     Errors: InvalidRequest (after), Unavailable.
     """
     rows = await database.fetch(_SUBSCRIBERS, *cursor.position(str), account_of, cursor.rows)
-    return page_of(rows, cursor, lambda row: (row["login"],), lambda row: ListedSubscriber(**_typed(row)))
+    return page_of_rows(rows, cursor, lambda row: (row["login"],), lambda row: ListedSubscriber(**_typed(row)))
 
 
 async def post_entry(tx: Transaction, login: str, kind: str, amount: Decimal, reference: str | None) -> Posting:
@@ -230,7 +230,7 @@ async def post_entry(tx: Transaction, login: str, kind: str, amount: Decimal, re
 async def statement(database: Questions, login: str, cursor: Cursor) -> Page[LedgerEntry]:
     """The ledger entries of an account, newest first. Errors: InvalidRequest (after), Unavailable."""
     rows = await database.fetch(_STATEMENT, login, *cursor.position(int), cursor.rows)
-    return page_of(rows, cursor, lambda row: (row["entry_id"],), lambda row: LedgerEntry(**dict(row)))
+    return page_of_rows(rows, cursor, lambda row: (row["entry_id"],), lambda row: LedgerEntry(**dict(row)))
 
 
 async def _tariff_for(tx: Transaction, name: str, currency: str | None, login: str) -> tuple[int, str]:

@@ -13,7 +13,7 @@ import asyncpg
 import orjson
 
 from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound
-from rating_engine.domain.page import Cursor, Page, page_of
+from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.tariff import ListedRoute, Route, RouteQuality
 from rating_engine.rating.schedule import Schedule, Window, render_clock
 from rating_engine.storage.postgres.columns import assignments, columns_and_places
@@ -77,7 +77,7 @@ async def every_route(database: Questions) -> list[ListedRoute]:
 async def list_routes(database: Questions, cursor: Cursor) -> Page[ListedRoute]:
     """Routes by position. Errors: InvalidRequest (after), Unavailable."""
     rows = await database.fetch(_PAGE, *cursor.position(int, int), cursor.rows)
-    return page_of(rows, cursor, lambda row: (row["position"], row["route_id"]), _listed)
+    return page_of_rows(rows, cursor, lambda row: (row["position"], row["route_id"]), _listed)
 
 
 async def find_route(database: Questions, name: str) -> ListedRoute:

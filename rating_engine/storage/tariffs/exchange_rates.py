@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from rating_engine.domain.errors import Hint, InvalidRequest, NotFound
-from rating_engine.domain.page import Cursor, Page, page_of
+from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.rating.exchange import ExchangeRate
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
@@ -39,7 +39,7 @@ async def load_exchange_rates(database: Questions) -> list[ExchangeRate]:
 async def list_exchange_rates(database: Questions, cursor: Cursor) -> Page[ExchangeRate]:
     """Rates by pair, of each the newest first. Errors: InvalidRequest (after), Unavailable."""
     rows = await database.fetch(_PAGE, *cursor.position(str, str, datetime), cursor.rows)
-    return page_of(rows, cursor, lambda row: (row[0], row[1], row[2]), lambda row: ExchangeRate(*row))
+    return page_of_rows(rows, cursor, lambda row: (row[0], row[1], row[2]), lambda row: ExchangeRate(*row))
 
 
 async def set_exchange_rate(

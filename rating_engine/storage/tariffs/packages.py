@@ -10,7 +10,7 @@ import asyncpg
 import orjson
 
 from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound
-from rating_engine.domain.page import Cursor, Page, page_of
+from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.tariff import PackageKind, Period
 from rating_engine.domain.tariff_card import CarryOver, DirectionGroup, ListedPackage, PackageUsage
 from rating_engine.storage.postgres.pool import Questions
@@ -97,7 +97,7 @@ async def remove_package(tx: Transaction, tariff: str, name: str) -> None:
 async def list_packages(database: Questions, tariff: str | None, cursor: Cursor) -> Page[ListedPackage]:
     """The packages of a tariff or of every one by name, first used first. Errors: InvalidRequest, Unavailable."""
     rows = await database.fetch(_LISTED, tariff, *cursor.position(str, int, int), cursor.rows)
-    return page_of(rows, cursor, lambda row: (row["tariff"], row["position"], row["package_id"]), _package)
+    return page_of_rows(rows, cursor, lambda row: (row["tariff"], row["position"], row["package_id"]), _package)
 
 
 async def usage_of(database: Questions, login: str) -> list[PackageUsage]:
@@ -127,7 +127,7 @@ async def set_group(tx: Transaction, name: str, directions: Sequence[str]) -> No
 async def list_groups(database: Questions, cursor: Cursor) -> Page[DirectionGroup]:
     """Groups by name with their directions. Errors: InvalidRequest (after), Unavailable."""
     rows = await database.fetch(_GROUPS, *cursor.position(str), cursor.rows)
-    return page_of(
+    return page_of_rows(
         rows, cursor, lambda row: (row["name"],), lambda row: DirectionGroup(row["name"], tuple(row["directions"]))
     )
 

@@ -9,7 +9,7 @@ from typing import Final
 import asyncpg
 
 from rating_engine.domain.errors import Hint, InvalidRequest, NotFound
-from rating_engine.domain.page import Cursor, Page, page_of
+from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.tariff_card import Holiday
 from rating_engine.rating.schedule import Window, parse_clock, render_clock
 from rating_engine.storage.postgres.pool import Questions
@@ -81,7 +81,7 @@ async def replace_windows(tx: Transaction, tariff: str, windows: Sequence[Window
 async def list_holidays(database: Questions, calendar: str | None, cursor: Cursor) -> Page[Holiday]:
     """The days of every calendar or one, by day. Errors: InvalidRequest (after), Unavailable."""
     rows = await database.fetch(_HOLIDAYS, calendar, *cursor.position(str, str), cursor.rows)
-    return page_of(rows, cursor, lambda row: (row["calendar"], row["day"].isoformat()), lambda row: Holiday(**row))
+    return page_of_rows(rows, cursor, lambda row: (row["calendar"], row["day"].isoformat()), lambda row: Holiday(**row))
 
 
 async def add_holidays(tx: Transaction, calendar: str, days: Sequence[tuple[date, str]]) -> int:

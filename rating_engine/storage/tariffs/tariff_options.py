@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound
-from rating_engine.domain.page import Cursor, Page, page_of
+from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.tariff_card import ListedOption
 from rating_engine.storage.parties.accounts import unknown_login
 from rating_engine.storage.postgres.pool import Questions
@@ -121,7 +121,7 @@ async def list_options(database: Questions, login: str, cursor: Cursor, *, past:
     Errors: InvalidRequest (after), Unavailable.
     """
     rows = await database.fetch(_OPTIONS, login, past, *cursor.position(int, datetime, int), cursor.rows)
-    return page_of(rows, cursor, lambda row: (row["position"], row["effective_from"], row["tariff_id"]), _option)
+    return page_of_rows(rows, cursor, lambda row: (row["position"], row["effective_from"], row["tariff_id"]), _option)
 
 
 def _option(row: Any) -> ListedOption:

@@ -12,7 +12,7 @@ from typing import Final
 import asyncpg
 
 from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound, Unavailable
-from rating_engine.domain.page import Cursor, Page, page_of
+from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.tariff import BandMode, RouteOrder
 from rating_engine.domain.tariff_card import ListedTariff, TariffSettings
 from rating_engine.rating.rate import DurationRounding, IncrementMode
@@ -125,7 +125,7 @@ async def find_tariff(database: Questions, name: str) -> TariffSettings:
 async def list_tariffs(database: Questions, cursor: Cursor) -> Page[ListedTariff]:
     """Tariffs by name. Errors: InvalidRequest (after), Unavailable."""
     rows = await database.fetch(_LISTED, None, *cursor.position(str), cursor.rows)
-    return page_of(rows, cursor, lambda row: (row["name"],), _listed)
+    return page_of_rows(rows, cursor, lambda row: (row["name"],), _listed)
 
 
 async def listed_tariff(database: Questions, name: str) -> ListedTariff:
