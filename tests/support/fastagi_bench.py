@@ -85,7 +85,7 @@ class Service:
     async def balance(self, login: str) -> BalanceOutcome:
         return Balance(login, "EUR", Decimal("12.34"), Decimal("2.34"), Decimal(0), Decimal("10.00"))
 
-    async def abandon_call(self, call_key: CallKey, login: str) -> None:
+    async def abandon_call(self, call_key: CallKey, login: str, claim: object = None) -> None:
         self.abandoned.append((call_key, login))
         if self.abandon_error is not None:
             raise self.abandon_error

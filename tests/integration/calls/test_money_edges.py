@@ -19,7 +19,7 @@ from rating_engine.domain.reservation import PackageUse, ReserveOutcome, SettleO
 from rating_engine.engine.engine import Engine
 from rating_engine.services.doctor import ledger_balanced
 from tests.support.calls import finish, prepare
-from tests.support.engines import engine_on, hear_nothing
+from tests.support.engines import engine_on, hear_nothing, set_time, set_watched
 from tests.support.world import add_account, details_of, publish_deck, reserve_request, settle_request
 
 THIS_MONTH = datetime.now(UTC).date().replace(day=1)
@@ -168,7 +168,7 @@ async def test_a_call_in_slices_is_kept_as_long_as_what_is_free_of_it_lasts(data
         await publish_deck(engine.office)
         await add_account(engine.office, balance="1")
         await add_minutes(engine, 3_000)
-        engine.charging._is_watched = lambda exchange: True
+        set_watched(engine)
         await run(engine, "UPDATE accounts SET quota = true")
 
         allowed = await engine.charging.prepare_call(prepare("1"))
@@ -215,7 +215,7 @@ async def test_a_finish_of_a_period_that_is_over_and_was_carried_on_ends_althoug
     deck = await publish_deck(engine.office)
     promised = replace(details_of(subscriber, deck), packages=(PackageUse(package_id, long_ago, 0),))
 
-    saved = await engine.charging.replay_finish(finish("2", 60), promised)
+    saved = await engine.finishing.finish(finish("2", 60), promised)
 
     assert isinstance(saved, Saved)
     assert saved.cost == Decimal("0.6")
@@ -271,7 +271,7 @@ async def test_a_price_that_changes_within_a_call_has_the_factor_of_its_own_row(
         f"'{{\"multiplier\": \"%s\"}}', CASE WHEN band = '' THEN '{by_day}' ELSE '{at_night}' END)",
         "UPDATE rate_decks SET rate_count = 2, effective_from = '2026-01-01'",
     )
-    engine.charging._now = lambda: datetime(2026, 11, 30, 19, 59, tzinfo=UTC)
+    set_time(engine, datetime(2026, 11, 30, 19, 59, tzinfo=UTC))
     await engine.charging.prepare_call(prepare("1"))
 
     saved = await engine.charging.finish_call(finish("1", 61))

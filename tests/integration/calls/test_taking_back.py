@@ -150,7 +150,7 @@ async def test_what_was_lost_is_freed_although_two_set_about_it_at_once(engine, 
         assert isinstance(await engine.charging.prepare_call(prepare(str(n))), Declined)
     assert await reserved(engine) == Decimal("1.8")
 
-    await asyncio.gather(engine.charging.undo_abandoned(), engine.charging.undo_abandoned())
+    await asyncio.gather(engine.undo.turn(), engine.undo.turn())
 
     assert await reserved(engine) == 0
 
