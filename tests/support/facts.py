@@ -25,7 +25,7 @@ from rating_engine.domain.reservation import (
     SettleSource,
 )
 from rating_engine.domain.tariff import Direction, Package, PackageKind, Period, PublishedDeck, RateMatch, Route, Tariff
-from rating_engine.rating.exchange import ExchangeRates, ExchangeRate
+from rating_engine.rating.exchange import ExchangeRate, ExchangeRates
 from rating_engine.rating.matching import EVER_SINCE, FOR_EVER, CandidateRate
 from rating_engine.rating.numbering import NumberingPlan
 from rating_engine.rating.prefix import longest_match
