@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -98,27 +99,35 @@ def diff(
             base=base,
         )
         instant = None if at is None else words.moment(at, "at", zone)
-        by_percent = by == "percent"
-        if first.isdecimal():
-            old, new = (int(first), second) if second is not None else (None, int(first))
-            return await services.decks.compare_versions(
-                tariff, old, new, at=instant, shown=shown, by_percent=by_percent
-            )
-        with progress_bar() as show:
-            return await services.decks.compare_file(
-                Path(first), tariff, second, options=options, at=instant, shown=shown, by_percent=by_percent,
-                on_progress=show,
-            )  # fmt: skip
+        return await _compare(services, tariff, first, second, options, instant, shown, by == "percent")
 
     compared = with_services(config, work)
     if isinstance(compared, FileComparison):
         new_name, rejected = first, compared.rejected
     else:
         new_name, rejected = _name(compared.after), 0
-    if json:
-        print_json(_json(compared.before, new_name, compared.difference, rejected))
-    else:
-        _print(compared.before, new_name, compared.difference, rejected)
+    show = _print_json if json else _print
+    show(compared.before, new_name, compared.difference, rejected)
+
+
+async def _compare(
+    services: UseCases,
+    tariff: str,
+    first: str,
+    second: int | None,
+    options: DeckFileOptions,
+    at: datetime | None,
+    shown: int,
+    by_percent: bool,
+) -> FileComparison | VersionComparison:
+    """Two versions, or a file and a version."""
+    if first.isdecimal():
+        old, new = (int(first), second) if second is not None else (None, int(first))
+        return await services.decks.compare_versions(tariff, old, new, at=at, shown=shown, by_percent=by_percent)
+    with progress_bar() as show:
+        return await services.decks.compare_file(
+            Path(first), tariff, second, options=options, at=at, shown=shown, by_percent=by_percent, on_progress=show
+        )
 
 
 def _print(old: DeckVersion, new: str, found: DeckDifference, rejected: int) -> None:
@@ -160,8 +169,8 @@ def _table(kind: Kind, rows: Any, currency: str) -> Table:
     return table
 
 
-def _json(old: DeckVersion, new: str, found: DeckDifference, rejected: int) -> dict[str, Any]:
-    return {
+def _print_json(old: DeckVersion, new: str, found: DeckDifference, rejected: int) -> None:
+    compared = {
         "tariff": old.tariff,
         "currency": old.currency,
         "from": _name(old),
@@ -172,6 +181,7 @@ def _json(old: DeckVersion, new: str, found: DeckDifference, rejected: int) -> d
         "counts": {kind.value: count for kind, count in found.counts.items()},
         "worst": {kind.value: [_row_json(row) for row in rows] for kind, rows in found.worst.items()},
     }
+    print_json(compared)
 
 
 def _row_json(row: Difference) -> dict[str, Any]:
