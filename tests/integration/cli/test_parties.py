@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from rating_engine.storage.postgres.pool import Database
-from tests.support.commands import Commands
+from tests.support.commands import COMMAND, Commands, environment
 from tests.support.world import add_account, publish_deck
 
 HOSTILE = "[bold]x[/]\x1b[2J:smile:"
@@ -85,8 +86,8 @@ async def test_what_was_changed_stands_in_the_audit_log_with_who_did_it(cli, dat
 async def test_names_are_no_markup_and_give_the_terminal_no_orders(cli, database_url):
     database = Database(database_url)
     await database.open()
-    await database.execute("UPDATE tariffs SET name = $1", HOSTILE)
-    await database.execute("UPDATE subscribers SET login = '[/]' WHERE login = '1001'")
+    await database.fetch("UPDATE tariffs SET name = $1", HOSTILE)
+    await database.fetch("UPDATE subscribers SET login = '[/]' WHERE login = '1001'")
     await database.close()
 
     shown = "".join(
@@ -103,5 +104,10 @@ async def test_names_are_no_markup_and_give_the_terminal_no_orders(cli, database
 def test_a_list_in_a_pipe_is_not_cut(cli):
     description = "x" * 300
     cli.run("tariff", "set", "retail", "--description", description)
+    without_width = {name: value for name, value in environment(**cli.settings).items() if name != "COLUMNS"}
 
-    assert description in cli.run("tariff", "list", COLUMNS="").stdout
+    done = subprocess.run(
+        [*COMMAND, "tariff", "list"], env=without_width, cwd=cli.directory, capture_output=True, text=True, check=True
+    )
+
+    assert description in done.stdout
