@@ -52,9 +52,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     try:
         try:
             await office.open()
-        except (
-            ValueError
-        ):  # of the driver, about a PG… variable or a parameter of the URL; its words may repeat secrets
+        except ValueError:  # the driver's, about a PG… variable or the URL; its words may repeat a secret
             raise Unavailable("PostgreSQL cannot be used: database_url, or a PG… variable, says no way to it") from None
         if office.down is not None:
             raise Unavailable(f"PostgreSQL cannot be used: {office.down}", hint=office.hint)
