@@ -117,11 +117,6 @@ class Engine:
         self._background = self._make_background()
         self._lag: asyncio.Task[None] | None = None
 
-    @property
-    def database(self) -> Database:
-        """The office, by its former name."""
-        return self.office
-
     async def start(self) -> None:
         """Connect to what is there, then listen. Raises OSError naming the port when one cannot be had.
 
