@@ -154,6 +154,19 @@ def test_engines_follow_one_another(engines: Engines) -> None:
         assert client.recv(100) == b"served"
 
 
+def test_a_socket_that_was_received_is_used_where_it_listens_whatever_the_other_engine_calls_it() -> None:
+    with listen(HOST, 0) as other, listen(HOST, 0) as unwanted:
+        received = {"an older name": other, "http": unwanted}
+        listeners = open_listeners({"fastagi": ANY, "http": other.getsockname()}, received)
+        assert listeners["http"] is other
+        assert listeners["fastagi"] is unwanted  # any port of this host will do
+        third = open_listeners({"fastagi": other.getsockname(), "api": ANY, "ops": ANY}, {"fastagi": other})
+        assert third["fastagi"] is other
+        assert len({sock.getsockname() for sock in third.by_name.values()}) == 3
+        third["api"].close()
+        third["ops"].close()
+
+
 def test_a_worker_finds_the_sockets_that_its_supervisor_gives_it() -> None:
     listeners = open_listeners(at(ANY, ANY))
     copies = {name: os.dup(sock.fileno()) for name, sock in listeners.by_name.items()}
