@@ -191,6 +191,16 @@ CREATE TABLE rates (
     PRIMARY KEY (deck_id, prefix, origin, band, effective_from)
 );
 
+-- Single rates changed after their deck was published: from effective_from until effective_to such a row stands in the
+-- place of the deck's rows of the same prefix, origin and band; `removed`: there is none of them then. Rows of one key
+-- never overlap. So a price is changed without a copy of the deck, and what caches hold of the deck stays true.
+CREATE TABLE rate_edits (
+    LIKE rates INCLUDING DEFAULTS INCLUDING CONSTRAINTS,
+    removed  boolean NOT NULL DEFAULT false,
+    PRIMARY KEY (deck_id, prefix, origin, band, effective_from),
+    FOREIGN KEY (deck_id) REFERENCES rate_decks ON DELETE CASCADE
+);
+
 CREATE TABLE routes (
     route_id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name             text NOT NULL UNIQUE CHECK (name ~ '^[^ ,]+$'),

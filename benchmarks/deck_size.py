@@ -40,6 +40,7 @@ from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.decks.rate_decks import CANDIDATES, candidates_args
 from rating_engine.storage.postgres.migrate import migrate
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.secrets import rate_cache_secret
 from rating_engine.storage.tariffs.tariffs import load_named_tariff
 
 SMALL_RATES: Final = 10_000
@@ -156,7 +157,7 @@ class Side:
 
     def __init__(self, database: Database, redis_url: str, tariff_id: int) -> None:
         self.database = database
-        self.cache = RateCache(redis_url, timeout_seconds=5)
+        self.cache = RateCache(redis_url, lambda: rate_cache_secret(database), timeout_seconds=5)
         self.tariff_id = tariff_id
         self.levels: list[Level] = []
 

@@ -1,4 +1,4 @@
-"""Every benchmark in turn, each with the figures it prints: `make bench`. About ten minutes.
+"""Every benchmark in turn, each with the figures it prints: `make bench`. About a quarter of an hour.
 
 Quote ratios and medians: absolute figures are of one machine at one hour.
 """
@@ -14,8 +14,9 @@ RUNS = (
     ("rating.py",),
     ("rates_import.py",),
     ("deck_size.py",),
-    ("calls.py", "--rounds", "5"),
-    ("hot_account.py", "--rounds", "5"),
+    ("batches.py",),
+    ("calls.py",),
+    ("hot_account.py",),
 )
 
 

@@ -14,7 +14,9 @@ expressions. Escaping for three readers is fragile, so a value is cleaned instea
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import string
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 MAX_VALUE_BYTES: Final = 128  # of one cleaned text; with it the longest answer stays below MAX_COMMAND_BYTES
@@ -22,19 +24,31 @@ MAX_COMMAND_BYTES: Final = 2_047  # Asterisk reads a line into 2048 bytes and ta
 MAX_VARIABLES: Final = 24  # MSet of Asterisk 16 splits no more
 
 _UNSAFE: Final = re.compile(r"[^\w \-+.:/#*@\[\]]")  # \w: letters and digits of any script, and _
-_SUSPICIOUS: Final = re.compile(r"[^\w \-+.:/#*@]")  # and the brackets, which have to balance
+# What no value has to be cleaned of; most hold nothing else. Brackets are not among it: they have to balance.
+_PLAIN: Final = f"{string.ascii_letters}{string.digits}_ -+.:/#*@".encode()
+_PLAIN_OR_BRACKETS: Final = _PLAIN + b"[]"
 _BRACKETS: Final = re.compile(r"[\[\]]")
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+SETS_OF_NAMES: Final = 64  # remembered as checked; each script has one
 
 
 def clean_value(text: str, max_bytes: int = MAX_VALUE_BYTES) -> str:
     """`text` as it may stand in a channel variable, cut to `max_bytes` of UTF-8 at a character's border."""
-    value = _UNSAFE.sub("_", text)
-    if len(value) > max_bytes or not value.isascii():
-        value = value.encode()[:max_bytes].decode("utf-8", errors="ignore")
+    if len(text) <= max_bytes and _is_plain(text, _PLAIN_OR_BRACKETS):
+        value = text
+    else:
+        value = _UNSAFE.sub("_", text).encode()[:max_bytes].decode("utf-8", errors="ignore")
     if not _balanced(value):
         value = _BRACKETS.sub("_", value)
     return value
+
+
+def clean_values(texts: Sequence[str]) -> Sequence[str]:
+    """Each text as `clean_value` leaves it; most need one look for all of them."""
+    together = "".join(texts)
+    if len(together) <= MAX_VALUE_BYTES and _is_plain(together):
+        return texts
+    return [clean_value(text) for text in texts]
 
 
 def render_mset(variables: Mapping[str, str]) -> bytes:
@@ -42,26 +56,47 @@ def render_mset(variables: Mapping[str, str]) -> bytes:
 
     Raises ValueError where a name is no constant of ours, or the line would not fit Asterisk's buffer.
     """
-    if not 0 < len(variables) <= MAX_VARIABLES:
-        raise ValueError(f"{len(variables)} variables; MSet takes 1 to {MAX_VARIABLES}")
-    for name in variables:
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"not a variable name: {name!r}")
-    if _SUSPICIOUS.search("".join(variables.values())):  # one look at all values; most need no cleaning
-        variables = {name: clean_value(value, MAX_COMMAND_BYTES) for name, value in variables.items()}
-    pairs = ",".join([f"{name}={value}" for name, value in variables.items()])
-    line = f'EXEC MSet "{pairs}"\n'.encode()
+    line_of = _form(tuple(variables))
+    values = tuple(variables.values())
+    together = "".join(values)
+    if not _is_plain(together):  # one look at all of them; most need no cleaning
+        only_brackets = _is_plain(together, _PLAIN_OR_BRACKETS)
+        values = tuple(
+            [
+                value
+                if only_brackets and "[" not in value and "]" not in value
+                else clean_value(value, MAX_COMMAND_BYTES)
+                for value in values
+            ]
+        )
+    line = (line_of % values).encode()
     if len(line) > MAX_COMMAND_BYTES:
         raise ValueError(f"a command of {len(line)} bytes; Asterisk reads {MAX_COMMAND_BYTES}")
     return line
 
 
+@lru_cache(maxsize=SETS_OF_NAMES)
+def _form(names: tuple[str, ...]) -> str:
+    """The command for these names, with a place for each value: names are ours, and checked when first used."""
+    if not 0 < len(names) <= MAX_VARIABLES:
+        raise ValueError(f"{len(names)} variables; MSet takes 1 to {MAX_VARIABLES}")
+    for name in names:
+        if not _NAME.fullmatch(name):
+            raise ValueError(f"not a variable name: {name!r}")
+    pairs = ",".join([f"{name}=%s" for name in names])
+    return f'EXEC MSet "{pairs}"\n'
+
+
+def _is_plain(text: str, plain: bytes = _PLAIN) -> bool:
+    """Whether a text holds nothing but `plain` characters; much cheaper than a search by pattern."""
+    return text.isascii() and not text.encode().translate(None, plain)
+
+
 def _balanced(value: str) -> bool:
-    if "[" not in value and "]" not in value:
-        return True
+    """Whether each opening bracket is closed, and none closed that was not opened."""
     depth = 0
-    for bracket in _BRACKETS.findall(value):
-        depth += 1 if bracket == "[" else -1
+    for part in value.split("[")[1:]:
+        depth += 1 - part.count("]")
         if depth < 0:
             return False
-    return depth == 0
+    return depth == 0 and "]" not in value.partition("[")[0]

@@ -1,7 +1,8 @@
 """One connection of an Asterisk: read a request, run its script, write one command, read the reply, close.
 
 Laws:
-- every state has a deadline, so no peer holds a connection for longer than the limits say;
+- every state has a deadline, so no peer holds a connection for longer than the limits say; and where there is no room
+  for a new connection, the one that has been silent longest, or is half way through its request, gives way to it;
 - whatever a peer does costs at most one log line and never the loop;
 - a script that has begun runs to its end, its client there or not: a finish is money, and half a prepare is worse
   than a whole one. When the answer of an allowed call can't be written any more, its reservation is given back.
@@ -17,9 +18,10 @@ from typing import Final, Protocol, cast
 import structlog
 
 from agi.fastagi.command import render_mset
+from agi.fastagi.deadlines import Deadlines
 from agi.fastagi.errors import Abnormal, ProtocolError
 from agi.fastagi.limits import Limits
-from agi.fastagi.reply import Hangup, Reply, ReplyParser
+from agi.fastagi.reply import DONE, Hangup, Reply, ReplyParser
 from agi.fastagi.request import AgiRequest, RequestParser
 from agi.fastagi.scripts import Answer, ChargingService, Script, Variables, find_script
 from rating_engine.domain.errors import InvalidRequest, Overloaded, Unavailable
@@ -39,11 +41,20 @@ class State(Enum):
     OVER = "over"  # closed by us or lost
 
 
+# Each state whose time is counted, by itself; None for the one that lasts.
+_COUNTED: Final[dict[State, State | None]] = {state: None if state is State.OVER else state for state in State}
+
+
 class Host(Protocol):
     """What a connection needs of its server."""
 
     service: ChargingService
     limits: Limits
+
+    @property
+    def deadlines(self) -> Deadlines[State, Connection]:
+        """Of the open connections, by their state."""
+        ...
 
     def admit(self, connection: Connection, peername: object) -> str | None:
         """The peer's address when it may speak; None when it was refused, logged and counted."""
@@ -62,18 +73,15 @@ class Connection(asyncio.Protocol):
     """See the module. Made by the server for each accepted socket."""
 
     __slots__ = (
-        "_deadline",
         "_host",
         "_logged",
         "_loop",
-        "_lost",
         "_parser",
         "_replies",
         "_script",
         "_state",
-        "_timer",
-        "_timer_at",
         "_transport",
+        "lost",
         "peer",
         "task",
     )
@@ -82,15 +90,12 @@ class Connection(asyncio.Protocol):
         self._host = host
         self._loop = loop
         self._parser = RequestParser(host.limits.request)
-        self._replies = ReplyParser()
+        self._replies: ReplyParser | None = None  # made for replies that are not the usual one
         self._state = State.OVER
         self._transport: asyncio.Transport | None = None
         self._script: Script | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_at = 0.0
-        self._deadline = 0.0
-        self._lost = False
         self._logged = False
+        self.lost = False  # the transport is gone
         self.peer = ""
         self.task: asyncio.Task[None] | None = None  # the running script; named for the script
 
@@ -104,10 +109,13 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
             return
         self.peer = peer
-        self._enter(State.READING, self._host.limits.request_seconds)
+        self._enter(State.READING)
 
     def data_received(self, data: bytes) -> None:
         """Bytes arrived: of the request, or of Asterisk's replies."""
+        if data == DONE and self._state is State.REPLYING and self._replies is None:
+            self._close()  # how nearly every call ends
+            return
         try:
             if self._state is State.READING:
                 request = self._parser.feed(data)
@@ -125,12 +133,11 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The transport is gone, by us or by the peer."""
-        self._lost = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self.lost = True
         if self._state is State.READING:
             self._end(Abnormal.CLOSED_EARLY, bytes=self._parser.received)
+        elif self._state is State.WORKING:  # and stays so until the script has ended, for which nobody waits now
+            self._host.deadlines.move(self, State.WORKING, None)
         elif self._state is State.REPLYING:
             self._end(Abnormal.CLOSED_WITHOUT_REPLY)
         if self.task is None:
@@ -138,24 +145,13 @@ class Connection(asyncio.Protocol):
 
     # -- states ---------------------------------------------------------------------------------------------
 
-    def _enter(self, state: State, seconds: float) -> None:
-        """Go to `state`, with so many seconds to leave it; one timer serves all states, moved as it fires."""
-        self._state = state
-        self._deadline = self._loop.time() + seconds
-        if self._timer is None or self._timer_at > self._deadline:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._set_timer()
+    def _enter(self, state: State) -> None:
+        """Go to `state`; the time to leave it again is counted by the server."""
+        before, self._state = self._state, state
+        self._host.deadlines.move(self, _COUNTED[before], _COUNTED[state])
 
-    def _set_timer(self) -> None:
-        self._timer_at = self._deadline
-        self._timer = self._loop.call_at(self._deadline, self._on_timer)
-
-    def _on_timer(self) -> None:
-        if self._loop.time() < self._deadline:
-            self._set_timer()
-            return
-        self._timer = None
+    def overdue(self) -> None:
+        """The time to leave its state is up."""
         if self._state is State.READING:
             self._end(Abnormal.REQUEST_TIMEOUT, bytes=self._parser.received)
         elif self._state is State.WORKING and self._script is not None:
@@ -164,29 +160,38 @@ class Connection(asyncio.Protocol):
         elif self._state is State.REPLYING:
             self._end(Abnormal.REPLY_TIMEOUT)
 
+    def give_way(self) -> None:
+        """Its request is not complete, and another connection needs the place: gone at once. The server says so."""
+        self._logged = True
+        self._enter(State.OVER)
+        self.abort()
+
     def _begin(self, request: AgiRequest) -> None:
         self._script = find_script(request.script)
-        self._enter(State.WORKING, self._host.limits.service_seconds)
+        self._enter(State.WORKING)
         self.task = self._loop.create_task(self._work(request, self._script), name=self._script.name)
-        self.task.add_done_callback(self._work_ended)
 
     async def _work(self, request: AgiRequest, script: Script) -> None:
-        answer = await self._answer(request, script)
-        if self._state is State.WORKING and not self._gone():
-            self._write(answer.variables)
-        else:
-            await self._undelivered(script, answer)
-
-    def _work_ended(self, task: asyncio.Task[None]) -> None:
-        self.task = None
-        if not task.cancelled() and (error := task.exception()) is not None:
+        try:
+            answer = await self._answer(request, script)
+            if self._state is State.WORKING and not self._gone():
+                self._write(answer.variables)
+            else:
+                await self._undelivered(script, answer)
+        except Exception as error:
             self._fault("fastagi_internal", error)
             self.abort()
-        if self._lost:
+        finally:
+            self.work_ended()
+
+    def work_ended(self) -> None:
+        """The script has ended, or was cut before it began; harmless to say twice."""
+        self.task = None
+        if self.lost:
             self._host.release(self)
 
     def _gone(self) -> bool:
-        return self._lost or self._transport is None or self._transport.is_closing()
+        return self.lost or self._transport is None or self._transport.is_closing()
 
     async def _answer(self, request: AgiRequest, script: Script) -> Answer:
         """What to set, whatever the script does; a fault is one log line here and a stable reason for Asterisk."""
@@ -219,10 +224,12 @@ class Connection(asyncio.Protocol):
 
     def _write(self, variables: Variables) -> None:
         if self._transport is not None:
-            self._enter(State.REPLYING, self._host.limits.reply_seconds)
+            self._enter(State.REPLYING)
             self._transport.write(render_mset(variables))
 
     def _take_replies(self, data: bytes) -> None:
+        if self._replies is None:
+            self._replies = ReplyParser()
         for event in self._replies.feed(data):
             if isinstance(event, Hangup) or self._state is State.OVER:
                 continue  # a channel whose caller has gone still takes our variables, for its hangup handler
@@ -235,14 +242,18 @@ class Connection(asyncio.Protocol):
         if not reply.succeeded:
             detail = f"{reply.code} {reply.result} {reply.text}"[:SHOWN_REPLY]
             self._line(Abnormal.COMMAND_REFUSED, detail=detail)
-        self._state = State.OVER
+        self._close()
+
+    def _close(self) -> None:
+        """All is said: close once what was written has left."""
+        self._enter(State.OVER)
         if self._transport is not None:
             self._transport.close()
 
     def _end(self, reason: Abnormal, **details: object) -> None:
         """The one way out of an abnormal connection: one line, and the socket is gone at once."""
         self._line(reason, **details)
-        self._state = State.OVER
+        self._enter(State.OVER)
         self.abort()
 
     def abort(self) -> None:

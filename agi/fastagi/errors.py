@@ -20,6 +20,7 @@ class Abnormal(StrEnum):
     # refused when it was accepted
     NETWORK_NOT_ALLOWED = "network_not_allowed"
     TOO_MANY_CONNECTIONS = "too_many_connections"
+    GAVE_WAY = "gave_way"  # its request was not complete, and a new connection needed the place
     # the peer broke the protocol: the codes of the ProtocolErrors below
     NOT_AGI = "not_agi"
     BAD_HEADER = "bad_header"

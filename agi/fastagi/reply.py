@@ -19,9 +19,8 @@ from agi.fastagi.errors import SHOWN_BYTES, BadReply, ReplyTooLarge
 MAX_REPLY_LINE_BYTES: Final = 8_192  # a variable's value holds 4096, and we ask for none
 MAX_REPLY_BYTES: Final = 65_536  # the longest usage text of Asterisk 22 has about 2,000
 
+DONE: Final = b"200 result=0\n"  # what Asterisk answers to the one command we send, unless something is wrong
 SUCCESS: Final = 200
-UNKNOWN_COMMAND: Final = 510
-DEAD_CHANNEL: Final = 511
 USAGE: Final = 520
 
 _LINE: Final = re.compile(r"([1-5][0-9][0-9])(?:([ -])(.*))?", re.DOTALL)

@@ -15,8 +15,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote_plus
 
 from agi.fastagi.errors import (
@@ -35,10 +36,39 @@ MAX_LINE_BYTES: Final = 4_096  # a dialplan string, and so the longest value Ast
 MAX_HEADERS: Final = 64  # Asterisk 22 sends 22 and the arguments
 MAX_ARGUMENTS: Final = 16  # our longest script takes 6
 
+TARGETS_REMEMBERED: Final = 256  # scripts and their queries, as dialplans spell them; a few in any installation
+
 _PREFIX: Final = b"agi_"
 _HEADER: Final = re.compile(rb"(agi_[a-z0-9_]{1,60}):[ ]?(.*)", re.DOTALL)
-_PLAIN_HEADERS: Final = re.compile(r"^(agi_[a-z0-9_]{1,60}): ([^\r\n]*)\n", re.MULTILINE)
 _ARGUMENT_PREFIX: Final = "agi_arg_"
+_ARGUMENT_NAMES: Final = [f"{_ARGUMENT_PREFIX}{number}" for number in range(1, MAX_ARGUMENTS + 1)]
+# What Asterisk sends, in its order. Any other well-formed header is taken too, but costs more.
+_USUAL_HEADERS: Final = (
+    "agi_network",
+    "agi_network_script",
+    "agi_request",
+    "agi_channel",
+    "agi_language",
+    "agi_type",
+    "agi_uniqueid",
+    "agi_version",
+    "agi_callerid",
+    "agi_calleridname",
+    "agi_callingpres",
+    "agi_callingani2",
+    "agi_callington",
+    "agi_callingtns",
+    "agi_dnid",
+    "agi_rdnis",
+    "agi_context",
+    "agi_extension",
+    "agi_priority",
+    "agi_enhanced",
+    "agi_accountcode",
+    "agi_threadid",
+)
+_USUAL_BLOCK: Final = re.compile("".join(f"{name}: (.*)\n" for name in _USUAL_HEADERS))
+_USUAL_NAMES: Final = frozenset({*_USUAL_HEADERS, *_ARGUMENT_NAMES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +84,7 @@ class RequestLimits:
 DEFAULT_LIMITS: Final = RequestLimits()
 
 
-@dataclass(frozen=True, slots=True)
-class AgiRequest:
+class AgiRequest(NamedTuple):
     """What Asterisk asked: `script`, its `arguments` (agi_arg_1 on), the `query` behind its question mark."""
 
     headers: Mapping[str, str]
@@ -118,9 +147,11 @@ class RequestParser:
         """
         if self._error is not None:
             raise self._error
+        if not self._buffer and data.endswith(b"\n") and self._take_plain(data):
+            return self._complete(0) if data.endswith(b"\n\n") or data == b"\n" else None
         self._buffer += data
         try:
-            return self._take_lines()
+            return self._take_each_line()
         except ProtocolError as error:
             self._error = error
             self._buffer.clear()
@@ -132,46 +163,46 @@ class RequestParser:
             self._error = ClosedEarly(f"closed after {self.received} bytes, before the blank line")
         raise self._error
 
-    def _take_lines(self) -> AgiRequest | None:
-        """Take every complete line of the buffer; the plain ones of a real Asterisk all at once."""
-        buffer = self._buffer
-        lines_end = buffer.rfind(b"\n", self._searched) + 1
-        if lines_end:
-            ended = lines_end == 1 or buffer.endswith(b"\n\n", 0, lines_end)
-            if self._take_plain(bytes(buffer[: lines_end - ended]), ended):
-                self._consumed += lines_end
-                del buffer[:lines_end]
-                self._searched = 0
-                if ended:
-                    return self._complete(0)
-        return self._take_each_line()
-
-    def _take_plain(self, lines: bytes, ended: bool) -> bool:
-        """Take whole lines of plain ASCII headers that break no rule; False, and nothing taken, if one differs.
+    def _take_plain(self, data: bytes) -> bool:
+        """Take whole lines as Asterisk sends them, that break no rule; False, and nothing taken, if one differs.
 
         Only saves time: `_take_each_line` gives the same result, and every error.
         """
-        length = len(lines) + ended
-        if not lines.isascii() or length > min(self._limits.line_bytes, self._limits.header_bytes - self._consumed):
+        limits = self._limits
+        if len(data) > min(limits.line_bytes, limits.header_bytes - self._consumed) or not data.isascii():
             return False
-        text = lines.decode("ascii")
-        found = _PLAIN_HEADERS.findall(text)
-        headers = self._headers | dict(found)
+        text = data.decode("ascii")
+        found: dict[str, str] = {}
+        if block := _USUAL_BLOCK.match(text):
+            found = dict(zip(_USUAL_HEADERS, block.groups(), strict=True))
+            text = text[block.end() :]
+        lines = text.split("\n")
+        lines.pop()  # nothing stands behind the last line end
+        if lines and not lines[-1]:
+            lines.pop()  # the blank line that ends the request
+        count = len(found) + len(lines)
+        for line in lines:
+            name, colon, value = line.partition(": ")
+            if not colon:
+                return False
+            found[name] = value
+        headers = {**self._headers, **found} if self._headers else found
         if (
-            len(found) != text.count("\n")
-            or len(headers) != len(self._headers) + len(found)
-            or len(headers) > self._limits.headers
+            b"\r" in data
+            or not headers
+            or len(headers) != len(self._headers) + count  # a name came twice
+            or len(headers) > limits.headers
+            or not _USUAL_NAMES.issuperset(found)
         ):
             return False
-        if _ARGUMENT_PREFIX in text:
-            arguments = [(name, value) for name, value in found if name.startswith(_ARGUMENT_PREFIX)]
-            first = len(self._arguments) + 1
-            if len(self._arguments) + len(arguments) > self._limits.arguments or any(
-                name != f"{_ARGUMENT_PREFIX}{number}" for number, (name, _) in enumerate(arguments, first)
-            ):
+        if given := data.count(b"agi_arg_"):  # Asterisk sends them last
+            first = len(self._arguments)
+            wanted = _ARGUMENT_NAMES[first : min(first + given, limits.arguments)]
+            if len(wanted) < given or list(found)[-given:] != wanted:
                 return False
-            self._arguments += [value for _, value in arguments]
+            self._arguments += list(found.values())[-given:]
         self._headers = headers
+        self._consumed += len(data)
         return True
 
     def _take_each_line(self) -> AgiRequest | None:
@@ -230,13 +261,8 @@ class RequestParser:
             raise BadHeader("a blank line and no header before it")
         self.rest = bytes(self._buffer[start:])
         self._buffer.clear()
-        script, query = _script_and_query(self._headers)
-        return AgiRequest(
-            headers=MappingProxyType(self._headers),
-            arguments=tuple(self._arguments),
-            script=script,
-            query=MappingProxyType(query),
-        )
+        script, query = _script_and_query(_target(self._headers))
+        return AgiRequest(MappingProxyType(self._headers), tuple(self._arguments), script, query)
 
 
 def _text(value: bytes) -> str:
@@ -246,17 +272,23 @@ def _text(value: bytes) -> str:
         return value.decode("latin-1")
 
 
-def _script_and_query(headers: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """The script of agi_network_script, else of agi_request's path; the first of a doubled key counts."""
+def _target(headers: Mapping[str, str]) -> str:
+    """What was asked for: agi_network_script, else the path of agi_request."""
     target = headers.get("agi_network_script", "")
     if not target:
         request = headers.get("agi_request", "")
         _, scheme_end, location = request.partition("://")
         target = location.partition("/")[2] if scheme_end else request
+    return target
+
+
+@lru_cache(maxsize=TARGETS_REMEMBERED)
+def _script_and_query(target: str) -> tuple[str, Mapping[str, str]]:
+    """The script, and the query behind its question mark; the first of a doubled key counts."""
     script, _, query_text = target.partition("?")
     query: dict[str, str] = {}
     for pair in query_text.split("&"):
         key, _, value = pair.partition("=")
         if key:
             query.setdefault(unquote_plus(key), unquote_plus(value))
-    return script.strip("/"), query
+    return script.strip("/"), MappingProxyType(query)

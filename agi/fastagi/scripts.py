@@ -18,7 +18,7 @@ from typing import Final, Protocol
 from agi import channel_variables as var
 from agi.channel_variables import RatingStatus
 from agi.fastagi import fields
-from agi.fastagi.command import clean_value
+from agi.fastagi.command import clean_value, clean_values
 from agi.fastagi.request import AgiRequest
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.outcomes import (
@@ -58,6 +58,7 @@ DECLINE_CODES: Final[Mapping[DeclineReason, int]] = MappingProxyType(
         DeclineReason.NO_EXCHANGE_RATE: 503,
         DeclineReason.UNAVAILABLE: 503,
         DeclineReason.OVERLOADED: 503,
+        DeclineReason.ACCOUNT_LOCKED: 503,
     }
 )
 
@@ -136,7 +137,7 @@ def render_call_prepare(outcome: PrepareOutcome) -> Variables:
     if isinstance(outcome, Declined):
         return _refuse_call_prepare(outcome.reason)
     texts = (outcome.destination, outcome.callerid, outcome.direction, outcome.route_prefix, outcome.route_name)
-    destination, callerid, direction, route_prefix, route_name = cleaned = [clean_value(text) for text in texts]
+    destination, callerid, direction, route_prefix, route_name = cleaned = clean_values(texts)
     return {
         var.RATING_STATUS: RatingStatus.ALLOWED,
         var.RATING_REASON: "",
@@ -159,17 +160,18 @@ def render_call_finish(outcome: FinishOutcome) -> Variables:
         return _refuse_call_finish(outcome.reason)
     # What a spooled call costs may not be known before it is charged: empty then, and `-` in the line.
     cost = "" if outcome.cost is None else _amount(outcome.cost)
-    currency = clean_value(outcome.currency or "")
+    texts = (outcome.direction, outcome.callerid, outcome.destination, outcome.route_name, outcome.currency or "")
+    cleaned = clean_values(texts)
+    direction, callerid, destination, route_name, shown_currency = map(_shown, cleaned)
     result = (
-        f"Saved {_word(outcome.direction)} [{_word(outcome.callerid)}/{_word(outcome.destination)}]"
-        f" via [{_word(outcome.route_name)}] {outcome.seconds} {cost or '-'} {_shown(currency)}"
-        f" {outcome.cause}{clean_value(outcome.disposition)}"
+        f"Saved {direction} [{callerid}/{destination}] via [{route_name}] {outcome.seconds} {cost or '-'}"
+        f" {shown_currency} {outcome.cause}{clean_value(outcome.disposition)}"
     )
     return {
         var.RATING_STATUS: RatingStatus.SAVED,
         var.RATING_REASON: var.SPOOLED if isinstance(outcome, Spooled) else "",
         var.RATING_COST: cost,
-        var.RATING_CURRENCY: currency,
+        var.RATING_CURRENCY: cleaned[-1],
         var.RATING_BILLED_SECONDS: "" if outcome.billed_seconds is None else str(outcome.billed_seconds),
         var.RATING_RESULT: result,
     }

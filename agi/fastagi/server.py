@@ -15,7 +15,8 @@ from typing import Final, Protocol
 
 import structlog
 
-from agi.fastagi.connection import Connection
+from agi.fastagi.connection import Connection, State
+from agi.fastagi.deadlines import Deadlines
 from agi.fastagi.errors import Abnormal
 from agi.fastagi.limits import BACKLOG, LOOPBACK, REJECTION_LOG_SECONDS, Admission, Limits
 from agi.fastagi.scripts import ChargingService
@@ -58,7 +59,8 @@ class FastAgiServer:
 
     `sock` is a bound socket of the caller's (closed with the server) and then host and port are unused;
     `reuse_port` lets several processes listen on one port. A connection holds its place among
-    `limits.connections` until it is closed and its script has ended.
+    `limits.connections` until it is closed and its script has ended. Where all are taken, the connection that has
+    waited longest for its own request gives its place to a new one: only calls can use the places up.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class FastAgiServer:
         self._admission = Admission(allowed_networks)
         self._observer = observer or NoObserver()
         self._server: asyncio.Server | None = None
+        self._deadlines: Deadlines[State, Connection] | None = None
         self._open: set[Connection] = set()
         self._empty = asyncio.Event()
         self._refused_at: dict[Abnormal, float] = {}
@@ -90,6 +93,12 @@ class FastAgiServer:
     async def start(self) -> None:
         """Listen. Raises OSError when the address can't be had."""
         loop = asyncio.get_running_loop()
+        spans = {
+            State.READING: self.limits.request_seconds,
+            State.WORKING: self.limits.service_seconds,
+            State.REPLYING: self.limits.reply_seconds,
+        }
+        self._deadlines = Deadlines(loop, spans, Connection.overdue)
         if self._sock is not None:
             self._server = await loop.create_server(lambda: Connection(self, loop), sock=self._sock, backlog=BACKLOG)
         else:
@@ -112,6 +121,11 @@ class FastAgiServer:
         """Connections open now, those whose script outlives its client included."""
         return len(self._open)
 
+    @property
+    def unattended(self) -> int:
+        """Connections whose client has left while its script still runs."""
+        return sum(connection.lost for connection in self._open)
+
     async def drain(self, seconds: float) -> int:
         """Stop accepting, let open connections finish for so many seconds, cut the rest; how many were cut.
 
@@ -119,14 +133,17 @@ class FastAgiServer:
         the ledger's transaction either happened or did not.
         """
         await self._stop_accepting()
+        cut = 0
         if self._open:
             self._empty.clear()
             try:
                 async with asyncio.timeout(seconds):
                     await self._empty.wait()
             except TimeoutError:
-                return await self._cut()
-        return 0
+                cut = await self._cut()
+        if self._deadlines is not None:
+            self._deadlines.close()
+        return cut
 
     async def _stop_accepting(self) -> None:
         """Close the listening sockets, and serve whom the system had connected to them before.
@@ -160,10 +177,19 @@ class FastAgiServer:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=CANCEL_SECONDS)
+        for connection in cut:
+            if connection.task is not None and connection.task.done():
+                connection.work_ended()  # of one that was cancelled before its first step, nothing ran
         _log.warning("fastagi_cut", connections=len(cut), scripts=dict(scripts))
         return len(cut)
 
     # -- what a connection asks (connection.Host) -------------------------------------------------------------
+
+    @property
+    def deadlines(self) -> Deadlines[State, Connection]:
+        """Of the connections that are open; there from `start` on."""
+        assert self._deadlines is not None
+        return self._deadlines
 
     def admit(self, connection: Connection, peername: object) -> str | None:
         """The peer's address when it may speak; None when it was refused, logged and counted."""
@@ -173,7 +199,7 @@ class FastAgiServer:
         if address is None:
             # No name at all: the peer was gone before it was looked at.
             reason = Abnormal.NETWORK_NOT_ALLOWED if host else Abnormal.CLOSED_EARLY
-        elif len(self._open) >= self.limits.connections:
+        elif len(self._open) >= self.limits.connections and not self._make_room():
             reason = Abnormal.TOO_MANY_CONNECTIONS
         if reason is not None:
             self._refuse(reason, host)
@@ -181,6 +207,16 @@ class FastAgiServer:
         self._open.add(connection)
         self._observer.connection_opened()
         return address
+
+    def _make_room(self) -> bool:
+        """End the connection that has waited longest for its request to be complete; False where there is none."""
+        longest = self.deadlines.longest(State.READING)
+        if longest is None:
+            return False
+        longest.give_way()
+        self.release(longest)  # asyncio tells of its end a moment later
+        self._refuse(Abnormal.GAVE_WAY, longest.peer)
+        return True
 
     def count(self, reason: Abnormal) -> None:
         """Count a connection that ended abnormally."""

@@ -98,3 +98,9 @@ class Overloaded(RatingEngineError):
 
     code = "overloaded"
     retryable = True
+
+
+class AccountLocked(Overloaded):
+    """Another transaction holds the account for too long, such as one an operator left open; nothing was done."""
+
+    code = "account_locked"

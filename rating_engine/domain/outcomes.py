@@ -33,6 +33,7 @@ class DeclineReason(StrEnum):
     MONTHLY_LIMIT = "monthly_limit"
     NO_EXCHANGE_RATE = "no_exchange_rate"
     NO_CAPACITY = "no_capacity"
+    ACCOUNT_LOCKED = "account_locked"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from rating_engine.rating.matching import RateEdit
 from rating_engine.rating.rate import DurationRounding, IncrementMode, Rate
 from rating_engine.rating.schedule import ALWAYS, Schedule
 
@@ -32,7 +33,7 @@ class Direction:
 
 @dataclass(frozen=True, slots=True)
 class PublishedDeck:
-    """One deck of a tariff's timeline. It never changes.
+    """One deck of a tariff's timeline. What was published never changes; `edits` came after it, by their prefix.
 
     `key` names it in caches: the deck's id and the microsecond of its publishing, since ids alone come again when
     a database is restored or made anew beside a Redis that was not.
@@ -43,6 +44,17 @@ class PublishedDeck:
     effective_from: datetime
     longest_prefix: int
     key: str
+    edits: Mapping[str, tuple[RateEdit, ...]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def edits_of(self, destination: str) -> tuple[RateEdit, ...]:
+        """Single rates changed since the deck was published whose prefix `destination` begins with."""
+        return edits_of(self.edits, destination) if self.edits else ()
+
+
+def edits_of(by_prefix: Mapping[str, tuple[RateEdit, ...]], destination: str) -> tuple[RateEdit, ...]:
+    """Those whose prefix `destination` begins with."""
+    ends = range(1, len(destination) + 1)
+    return tuple(edit for end in ends for edit in by_prefix.get(destination[:end], ()))
 
 
 class BandMode(StrEnum):

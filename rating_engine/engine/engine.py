@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import contextlib
+from collections.abc import Callable, Coroutine
 from ipaddress import ip_network
 from typing import Any, Final
 
@@ -13,14 +14,17 @@ from agi.fastagi.limits import Limits
 from agi.fastagi.server import FastAgiServer
 from rating_engine.api.app import build_app
 from rating_engine.api.server import HttpServer
+from rating_engine.domain.errors import Overloaded, Unavailable
 from rating_engine.domain.tariff import Route
 from rating_engine.domain.watching import ExpiryPolicy
+from rating_engine.engine.doors import calls_door, office_door
 from rating_engine.engine.leading import UNSEEN_INTERVALS, WatchSetup
 from rating_engine.process.sockets import Listeners, open_listeners
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.charging import Charging
 from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.plan import ChargingPolicy
+from rating_engine.services.clock import Clock, ClockKeeper
 from rating_engine.services.facts.memory import CallMemory
 from rating_engine.services.outage.finish_spool import FinishSpool
 from rating_engine.services.outage.offline_calls import REFRESH_SECONDS, OfflineCalls
@@ -36,6 +40,8 @@ from rating_engine.storage.postgres.announcements import Announcements
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.schema_watch import LOOK_SECONDS as SCHEMA_SECONDS
 from rating_engine.storage.postgres.schema_watch import SchemaWatch
+from rating_engine.storage.postgres.server_time import server_time
+from rating_engine.storage.secrets import rate_cache_secret
 from rating_engine.storage.spool.promises import Promises
 from rating_engine.storage.spool.spool import Spool
 from rating_engine.storage.spool.spool_survey import unusable
@@ -44,9 +50,11 @@ from rating_engine.telemetry.metrics import Metrics
 
 FIRST_LISTEN_SECONDS: Final = 2.0  # a start waits so long for announcements, then goes on without them
 GAUGE_SECONDS: Final = 15.0  # as often as Prometheus usually scrapes
+CLOCK_SECONDS: Final = 1.0  # of the heartbeat that keeps the database's time: one cheap statement each
 UNDO_SECONDS: Final = 1.0  # how soon money is freed whose reservation's outcome was not known
 SETTLE_SECONDS: Final = 1.5  # of a stop, beyond shutdown_seconds: what was cut may still be on its way to the database
 CLOSE_SECONDS: Final = 2.0  # and beyond that; with the cutting itself less than the supervisor waits before it kills
+LOG_SECONDS: Final = 1.0  # how soon lines that the log has lost are counted
 SPOOL_SECONDS: Final = 1.0  # how soon spooled finishes are charged once the database is back
 
 _log = structlog.get_logger(__name__)
@@ -55,16 +63,33 @@ _log = structlog.get_logger(__name__)
 class Engine:
     """One engine process: the services over PostgreSQL and Redis, and the servers in front of them."""
 
-    def __init__(self, settings: Settings, listeners: Listeners | None = None) -> None:
-        """`listeners` are served, and closed at the end; without, `start` opens those of the settings."""
+    def __init__(
+        self,
+        settings: Settings,
+        listeners: Listeners | None = None,
+        *,
+        clock: Clock | None = None,
+        lines_lost: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """`listeners` are served, and closed at the end; without, `start` opens those of the settings.
+
+        `clock`: what time it is for money, set by the database's; a fresh one by default. `lines_lost`: how many lines
+        the log has lost since it was asked last.
+        """
         self._settings = settings
         self._listeners = listeners
+        self._lines_lost = lines_lost
         self.metrics = Metrics()
-        self.database = _database(settings, self.metrics)
-        self.cache = _rate_cache(settings, self.metrics)
-        self.ledger = _ledger(settings, self.database, self.metrics)
+        self.calls_door = calls_door(settings, self.metrics)
+        self.office = office_door(settings, self.metrics)
+        self.clock = clock or Clock()
+        self._clock_keeper = ClockKeeper(
+            self.clock, lambda: server_time(self.calls_door), on_skew=self.metrics.clock_skew
+        )
+        self.cache = _rate_cache(settings, self.calls_door, self.metrics)
+        self.ledger = _ledger(settings, self.calls_door, self.metrics)
         self.memory = CallMemory(
-            self.database,
+            self.calls_door,
             self.cache,
             default_route=Route(settings.default_route_name, settings.default_route_prefix, "", 1),
             international_prefix=settings.international_prefix,
@@ -77,7 +102,7 @@ class Engine:
             settings.database_url, on_change=self.memory.changed, on_lost=self.memory.forget_all
         )
         self.spool = _spool(settings, self.metrics)
-        self.finish_spool = FinishSpool(self.spool, is_up=lambda: self.database.down is None, observer=self.metrics)
+        self.finish_spool = FinishSpool(self.spool, is_up=lambda: self.calls_door.down is None, observer=self.metrics)
         self.offline = self._offline_calls()
         self.lasting = LastingCalls(
             self.ledger,
@@ -85,32 +110,19 @@ class Engine:
             grace_seconds=settings.reservation_grace_seconds,
             observer=self.metrics,
         )
-        self.watch = WatchSetup(settings, self.database, self.lasting, self.metrics)
-        self.schema = SchemaWatch(self.database, is_up=lambda: self.database.down is None)
-        self.charging = Charging(
-            ledger=self.ledger,
-            sources=self.memory.sources,
-            subscribers=self.memory.subscribers,
-            rate_decks=self.memory.rate_decks,
-            read_account=lambda login: account_state(self.database, login),
-            policy=_policy(settings),
-            observer=self.metrics,
-            is_watched=self.watch.is_watched,
-            spool=self.finish_spool,
-            offline=self.offline,
-        )
+        self.watch = WatchSetup(settings, self.calls_door, self.office, self.lasting, self.metrics)
+        self.schema = SchemaWatch(self.office, is_up=lambda: self.office.down is None)
+        self.charging = self._make_charging()
         self.fastagi: FastAgiServer | None = None
         self.http: HttpServer | None = None
         self._expiry = self._make_expiry()
-        self._background = [
-            Periodic("expiry", settings.expiry_interval_seconds, self._expire),
-            Periodic("undo", UNDO_SECONDS, self.charging.undo_abandoned),
-            Periodic("gauges", GAUGE_SECONDS, self._measure),
-            Periodic("schema", SCHEMA_SECONDS, self.schema.turn),
-            Periodic("offline", REFRESH_SECONDS, self.offline.refresh),
-            Periodic("spool", SPOOL_SECONDS, lambda: self.finish_spool.turn(self.charging.replay_finish)),
-        ]
+        self._background = self._make_background()
         self._lag: asyncio.Task[None] | None = None
+
+    @property
+    def database(self) -> Database:
+        """The office, by its former name."""
+        return self.office
 
     async def start(self) -> None:
         """Connect to what is there, then listen. Raises OSError naming the port when one cannot be had.
@@ -121,11 +133,13 @@ class Engine:
         listeners = self._listeners or open_listeners(
             (settings.fastagi_host, settings.fastagi_port), (settings.http_host, settings.http_port)
         )
-        await self.database.open()
+        await asyncio.gather(self.calls_door.open(), self.office.open())
+        with contextlib.suppress(Unavailable, Overloaded):  # without a database no call is priced either
+            await self._clock_keeper.turn()
         if self.cache is not None:
             await self.cache.open()
         self.announcements.start()
-        if self.database.down is None:
+        if self.calls_door.down is None:
             await self.announcements.wait_listening(FIRST_LISTEN_SECONDS)
         if problem := await asyncio.to_thread(unusable, self.spool.directory):
             _log.error("spool_unusable", problem=problem)  # calls that end while PostgreSQL is away would be lost
@@ -194,22 +208,38 @@ class Engine:
         await self.announcements.stop()
         if self.cache is not None:
             await self.cache.close()
-        await self.database.close()
+        await asyncio.gather(self.calls_door.close(), self.office.close())
 
     async def readiness(self) -> dict[str, str | None]:
         """What calls need, and what is wrong with it (None: nothing). Redis is not needed: without, only slower."""
         return {
-            "postgresql": self.database.down,
+            "postgresql": self.calls_door.down,
             "schema": self.schema.problem,
             "announcements": None if self.announcements.listening else "not listening yet",
+            "clock": self.clock.problem,
         }
+
+    def _make_charging(self) -> Charging:
+        return Charging(
+            ledger=self.ledger,
+            sources=self.memory.sources,
+            subscribers=self.memory.subscribers,
+            rate_decks=self.memory.rate_decks,
+            read_account=lambda login: account_state(self.calls_door, login),
+            policy=_policy(self._settings),
+            observer=self.metrics,
+            is_watched=self.watch.is_watched,
+            spool=self.finish_spool,
+            offline=self.offline,
+            now=self.clock.now,
+        )
 
     def _offline_calls(self) -> OfflineCalls:
         settings = self._settings
         return OfflineCalls(
             settings.allow_postpaid_logins if settings.on_database_down == "allow_postpaid" else (),
             Promises(self.spool.directory),
-            load_accounts=lambda logins: offline_accounts(self.database, logins),
+            load_accounts=lambda logins: offline_accounts(self.office, logins),
             memory=self.memory,
             has_room=lambda: self.spool.has_room,
             on_allowed=self.metrics.offline_allowed,
@@ -222,11 +252,27 @@ class Engine:
         if not self.finish_spool.is_behind:
             await self._expiry.turn()
 
+    def _make_background(self) -> list[Periodic]:
+        settings = self._settings
+        return [
+            Periodic("clock", CLOCK_SECONDS, self._clock_keeper.turn),
+            Periodic("expiry", settings.expiry_interval_seconds, self._expire),
+            Periodic("undo", UNDO_SECONDS, self.charging.undo_abandoned),
+            Periodic("gauges", GAUGE_SECONDS, self._measure),
+            Periodic("log", LOG_SECONDS, self._count_lines_lost),
+            Periodic("schema", SCHEMA_SECONDS, self.schema.turn),
+            Periodic("offline", REFRESH_SECONDS, self.offline.refresh),
+            Periodic("spool", SPOOL_SECONDS, lambda: self.finish_spool.turn(self.charging.replay_finish)),
+        ]
+
+    async def _count_lines_lost(self) -> None:
+        self.metrics.log_lines_dropped(self._lines_lost())
+
     def _make_expiry(self) -> Expiry:
         settings = self._settings
         return Expiry(
             self.ledger,
-            self.database,
+            self.office,
             self.lasting,
             observer=self.metrics,
             policy=ExpiryPolicy(settings.expiry_policy),
@@ -235,7 +281,9 @@ class Engine:
         )
 
     async def _measure(self) -> None:
-        self.metrics.open_reservations(await open_reservations(self.database))
+        for door in (self.calls_door, self.office):
+            self.metrics.database_used(door.door, door.in_use)
+        self.metrics.open_reservations(await open_reservations(self.office))
 
 
 def _policy(settings: Settings) -> ChargingPolicy:
@@ -257,16 +305,6 @@ def _spool(settings: Settings, metrics: Metrics) -> Spool:
     )
 
 
-def _database(settings: Settings, metrics: Metrics) -> Database:
-    return Database(
-        settings.database_url,
-        pool_size=settings.database_pool_size,
-        timeout_seconds=settings.database_timeout_seconds,
-        connect_timeout_seconds=settings.database_connect_timeout_seconds,
-        on_state=metrics.database_state,
-    )
-
-
 def _ledger(settings: Settings, database: Database, metrics: Metrics) -> Ledger:
     return Ledger(
         database,
@@ -277,12 +315,14 @@ def _ledger(settings: Settings, database: Database, metrics: Metrics) -> Ledger:
     )
 
 
-def _rate_cache(settings: Settings, metrics: Metrics) -> RateCache | None:
+def _rate_cache(settings: Settings, database: Database, metrics: Metrics) -> RateCache | None:
     if not settings.redis_url:
         return None
     return RateCache(
         settings.redis_url,
+        lambda: rate_cache_secret(database),
         timeout_seconds=settings.redis_timeout_ms / 1000,
         ttl_seconds=settings.rate_cache_ttl_seconds,
         on_state=metrics.redis_state,
+        on_forged=metrics.redis_value_refused,
     )

@@ -21,18 +21,21 @@ from rating_engine.storage.postgres.leadership import Leadership
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.telemetry.metrics import Metrics
 
-MEASURE_SECONDS: Final = 60.0  # deadline of one measurement: it reads the calls of a whole window
 UNSEEN_INTERVALS: Final = 3  # comparisons that a living call may be missed in before its expiry counts
 
 
 class WatchSetup:
     """This process's part in it: it may come to lead, and knows which exchanges are watched by whoever does."""
 
-    def __init__(self, settings: Settings, database: Database, lasting: LastingCalls, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, calls_door: Database, office: Database, lasting: LastingCalls, metrics: Metrics
+    ) -> None:
+        """What is said of exchanges and of answers goes by `calls_door`, since calls are lengthened by it."""
         addresses = [parse_address(text) for text in settings.ami_exchanges]
         self._watch = Watch(
             links_to(addresses, warning_sound=settings.ami_warning_sound),
-            database,
+            calls_door,
+            office,
             lasting,
             observer=metrics,
             buckets=settings.ledger_buckets,
@@ -41,12 +44,12 @@ class WatchSetup:
             warning_seconds=settings.ami_warning_seconds,
         )
         self._quality = QualityMeter(
-            lambda: Database(settings.database_url, pool_size=1, timeout_seconds=MEASURE_SECONDS),
+            office,
             window_seconds=settings.route_quality_window_seconds,
             interval_seconds=settings.route_quality_interval_seconds,
         )
         self._watches = bool(addresses)
-        self._watched = WatchedExchanges(lambda: read_watched(database))
+        self._watched = WatchedExchanges(lambda: read_watched(calls_door))
         self._refresh = Periodic("watched-exchanges", REFRESH_SECONDS, self._watched.refresh)
         self._leadership = Leadership(settings.database_url, self._lead, on_change=metrics.leading)
 

@@ -47,6 +47,39 @@ class CandidateRate:
         return self.effective_from <= at < self.effective_to
 
 
+@dataclass(frozen=True, slots=True)
+class RateEdit:
+    """A single rate that was changed after its deck was published: for calls that start while `row` counts it stands
+    in the place of the deck's rows of the same prefix, origin and band. `removed`: there is none of them then.
+    """
+
+    row: CandidateRate
+    removed: bool = False
+
+    def counts(self, at: datetime) -> bool:
+        """Whether it says something of calls that start at `at`."""
+        return self.row.effective_from <= at < self.row.effective_to
+
+
+def below_removed(edits: Iterable[RateEdit], at: datetime) -> list[str]:
+    """Numbers whose rows a call at `at` may have to choose from as well, where rates of its number were removed.
+
+    The rows of a number reach down to the first that counts for every call: it may be the one that is removed.
+    """
+    return [edit.row.prefix[:-1] for edit in edits if edit.removed and edit.counts(at) and len(edit.row.prefix) > 1]
+
+
+def edited(candidates: Iterable[CandidateRate], edits: Iterable[RateEdit], at: datetime) -> tuple[CandidateRate, ...]:
+    """What calls at `at` have to choose from, where some rates of the deck were edited.
+
+    `candidates`: the deck's rows for the number, and for those of `below_removed`.
+    """
+    counting = [edit for edit in edits if edit.counts(at)]
+    replaced = {_key(edit.row) for edit in counting}
+    kept = (row for row in candidates if _key(row) not in replaced)
+    return (*kept, *(edit.row for edit in counting if not edit.removed))
+
+
 def choose(candidates: Iterable[CandidateRate], *, at: datetime, origin: str, band: str) -> CandidateRate | None:
     """The row that prices a call, which may be one that blocks it; None where no row counts. Their order is no matter.
 
@@ -64,6 +97,10 @@ def needed(candidates: Iterable[CandidateRate]) -> tuple[CandidateRate, ...]:
     rows = sorted(candidates, key=_precedence, reverse=True)
     floor = max((len(row.prefix) for row in rows if row.is_unconditional), default=0)
     return tuple(row for row in rows if len(row.prefix) >= floor)
+
+
+def _key(row: CandidateRate) -> tuple[str, str, str]:
+    return row.prefix, row.origin, row.band
 
 
 def _precedence(row: CandidateRate) -> tuple[int, int, str, str, datetime]:

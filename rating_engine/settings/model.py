@@ -55,15 +55,29 @@ class Settings(BaseModel):
         8,
         ge=2,
         le=200,
-        description="Connections of one worker. The batches need few: two per ledger bucket; the rest is for"
-        " look-ups. Workers times this has to stay below max_connections.",
+        description="Connections of one worker for calls. The batches need few: two per ledger bucket; the rest is for"
+        " look-ups. Workers times this, database_office_pool_size and two more has to stay below max_connections.",
     )
     database_timeout_seconds: float = Field(
         2.0,
         ge=0.05,
         le=60.0,
-        description="Deadline of one statement. A caller hears silence while it waits; after it the call is"
+        description="Deadline of one statement of a call. A caller hears silence while it waits; after it the call is"
         " declined as unavailable.",
+    )
+    database_office_pool_size: int = Field(
+        4,
+        ge=2,
+        le=200,
+        description="Connections of one worker for everything else: management, reports, the leader's measuring."
+        " However slow that is, calls never wait for it. What finds all of them busy waits, then is told to come back.",
+    )
+    database_office_timeout_seconds: float = Field(
+        30.0,
+        ge=0.05,
+        le=600.0,
+        description="Deadline of one statement of these, and of waiting for a connection. A person waits, not a caller:"
+        " long enough for a report, short enough to notice one that never ends.",
     )
     database_connect_timeout_seconds: float = Field(
         1.0,
@@ -337,7 +351,14 @@ class Settings(BaseModel):
         "json", description="json: one object a line, for machines; console: for people."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="The least severity that is written. At info every call is one line."
+        "info", description="The least severity that is written. At info every call is two lines."
+    )
+    log_queue_bytes: int = Field(
+        4_194_304,
+        ge=4_096,
+        le=1_073_741_824,
+        description="Log lines that one worker keeps while whoever reads the log does not; beyond it they are dropped"
+        " and counted, and calls go on. A call writes about 600 bytes.",
     )
     metrics_dir: str = Field(
         "",
@@ -376,6 +397,10 @@ class Settings(BaseModel):
     def _check_redis_url(cls, value: str) -> str:
         if value and urlsplit(value).scheme not in REDIS_SCHEMES:
             raise ValueError("must be a URL that begins with redis://, rediss:// or unix://, or empty")
+        try:
+            _ = urlsplit(value).port
+        except ValueError:  # Python's own words repeat what it took for the port: a part of a password with a / in it
+            raise ValueError("has a port that is no number; a / or # in the password is written %2F or %23") from None
         return value
 
     @field_validator("fastagi_allowed_networks")

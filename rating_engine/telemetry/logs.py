@@ -1,15 +1,18 @@
 """One format for every line the engine writes: its own events, uvicorn's, asyncpg's, and Python's warnings.
 
-Laws: a secret never reaches a line (`redaction`), and a line that cannot be written never breaks a call.
+Laws: a secret never reaches a line (`redaction`), and a line that cannot be written never breaks or delays a call
+(`line_writer`).
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import json
 import logging
 import sys
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, Final, cast
 
@@ -17,33 +20,48 @@ import orjson
 import structlog
 from structlog.typing import Processor
 
+from rating_engine.telemetry.line_writer import CLOSE_SECONDS, QUEUE_BYTES_MAX, LineWriter, writer_of
 from rating_engine.telemetry.redaction import HIDDEN, is_secret, redact_text
 
 LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 QUIET_LOGGERS: Final = ("uvicorn", "asyncio")  # below warning they repeat what the engine says itself
+SHAPES_REMEMBERED: Final = 1_024  # sets of keys that events have: some dozens, one a place that logs
 
 Event = MutableMapping[str, Any]
 
 
 class LineOutput:
-    """Writes finished lines to a binary stream; structlog's innermost logger.
+    """Where finished lines go: structlog's innermost logger, over the thread that writes them."""
 
-    A stream that is gone (a closed pipe, a full disk) costs the line, not the call: `lines_lost` counts.
-    """
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self.lines_lost = 0
+    def __init__(self, stream: BinaryIO, dropped_line: Callable[[int], bytes], queue_bytes: int) -> None:
+        self.is_terminal = stream.isatty()
+        self._writer = LineWriter(writer_of(stream), dropped_line, queue_bytes=queue_bytes)
+        self._told = 0
 
     def msg(self, line: bytes) -> None:
-        """Write one line; it leaves at once and, up to a pipe's atomic size, whole."""
-        try:
-            self._stream.write(line + b"\n")
-            self._stream.flush()
-        except (OSError, ValueError):  # ValueError: the stream is closed
-            self.lines_lost += 1
+        """Pass one line on, to leave in a moment."""
+        self._writer.put(line + b"\n")
 
     debug = info = warning = error = critical = exception = fatal = log = msg
+
+    @property
+    def lines_lost(self) -> int:
+        """Lines that nobody has got: dropped because the stream took no more, or because it is gone."""
+        return self._writer.lines_dropped + self._writer.lines_lost
+
+    def newly_lost(self) -> int:
+        """`lines_lost` since this was asked last."""
+        lost = self.lines_lost
+        before, self._told = self._told, lost
+        return lost - before
+
+    def flush(self) -> bool:
+        """Wait until what was logged is written; False where that takes longer than CLOSE_SECONDS."""
+        return self._writer.flush()
+
+    def close(self) -> bool:
+        """Take no more lines, and wait for the last ones for CLOSE_SECONDS at most."""
+        return self._writer.close(CLOSE_SECONDS)
 
 
 class StandardLibraryHandler(logging.Handler):
@@ -65,22 +83,25 @@ class StandardLibraryHandler(logging.Handler):
             self._output.msg(event)
 
 
-def configure_logging(log_format: str = "json", level: str = "info", stream: BinaryIO | None = None) -> LineOutput:
+def configure_logging(
+    log_format: str = "json",
+    level: str = "info",
+    stream: BinaryIO | None = None,
+    *,
+    constants: Mapping[str, Any] | None = None,
+    queue_bytes: int = QUEUE_BYTES_MAX,
+) -> LineOutput:
     """Send structlog and `logging` to `stream` (standard output) as JSON or, for people, as coloured text.
 
-    Call once per process, before the first event: loggers keep the configuration of their first use.
+    `constants` stand in every line; `queue_bytes` of lines are kept while the stream takes none. Call once per
+    process, before the first event: loggers keep the configuration of their first use. What was logged is written
+    before the process ends, if the stream takes it in time.
     """
-    output = LineOutput(sys.stdout.buffer if stream is None else stream)
-    renderer = render_json if log_format == "json" else console_renderer(output)
-    processors: list[Processor] = [
-        structlog.processors.add_log_level,
-        add_timestamp,
-        structlog.processors.format_exc_info,
-        redact,
-        renderer,
-    ]
+    stream = sys.stdout.buffer if stream is None else stream
+    output = LineOutput(stream, lambda count: dropped_line(processors, count), queue_bytes)
+    processors = [json_renderer(constants or {})] if log_format == "json" else text_renderer(output, constants or {})
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, *processors],
+        processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
         logger_factory=cast(Callable[..., Any], lambda *_names: output),
         cache_logger_on_first_use=True,
@@ -91,7 +112,16 @@ def configure_logging(log_format: str = "json", level: str = "info", stream: Bin
     logging.captureWarnings(True)
     for name in QUIET_LOGGERS:
         logging.getLogger(name).setLevel(max(logging.WARNING, LEVELS[level]))
+    atexit.register(output.close)
     return output
+
+
+def dropped_line(processors: list[Processor], count: int) -> bytes:
+    """The line that says how many are missing before it."""
+    event: Any = {"event": "log_lines_dropped", "count": count, "hint": "whoever reads this log had stopped reading"}
+    for processor in processors:
+        event = processor(None, "warning", event)
+    return cast(bytes, event) + b"\n"
 
 
 def add_timestamp(_logger: object, _method: str, event: Event) -> Event:
@@ -122,7 +152,40 @@ def redact_nested(value: object) -> object:
     return redact_text(value) if isinstance(value, str) else value
 
 
-def render_json(_logger: object, _method: str, event: Event) -> bytes:
+def json_renderer(constants: Mapping[str, Any]) -> Processor:
+    """From an event to its line of JSON in one step, since every call is two lines.
+
+    Most lines hold nothing that could be a secret, and that is seen from the finished line.
+    """
+
+    def render(logger: Any, method: str, event: Event) -> bytes:
+        event["level"] = _LEVEL_NAMES.get(method, method)
+        event.update(constants)
+        add_timestamp(logger, method, event)
+        if "exc_info" in event:
+            event = structlog.processors.format_exc_info(logger, method, event)
+        line = _dumps(event)
+        if _may_hold_a_secret(line) or _secret_keys(tuple(event)):
+            line = _dumps(redact(logger, method, event))
+        return line
+
+    return render
+
+
+_LEVEL_NAMES: Final = {"warn": "warning", "exception": "error"}
+
+
+def _may_hold_a_secret(line: bytes) -> bool:
+    """Whether there is a `password=…`, a URL, or a key inside a value: what `redact` looks at beyond the keys."""
+    return b"=" in line or b"://" in line or b"[" in line or line.find(b"{", 1) > 0
+
+
+@functools.lru_cache(maxsize=SHAPES_REMEMBERED)
+def _secret_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(key for key in keys if is_secret(key))
+
+
+def _dumps(event: Event) -> bytes:
     """One JSON object; what JSON does not know (Decimal, a call key) is written as its text."""
     try:
         return orjson.dumps(event, default=str)
@@ -130,11 +193,22 @@ def render_json(_logger: object, _method: str, event: Event) -> bytes:
         return json.dumps({str(key): value for key, value in event.items()}, default=str).encode()
 
 
-def console_renderer(output: LineOutput) -> Processor:
+def text_renderer(output: LineOutput, constants: Mapping[str, Any]) -> list[Processor]:
     """structlog's text for people; colours only on a terminal."""
-    render = structlog.dev.ConsoleRenderer(colors=output._stream.isatty())
+    render = structlog.dev.ConsoleRenderer(colors=output.is_terminal)
+
+    def add_constants(_logger: object, _method: str, event: Event) -> Event:
+        event.update(constants)
+        return event
 
     def render_text(logger: Any, method: str, event: Event) -> bytes:
         return str(render(logger, method, event)).encode(errors="backslashreplace")
 
-    return render_text
+    return [
+        structlog.processors.add_log_level,
+        add_constants,
+        add_timestamp,
+        structlog.processors.format_exc_info,
+        redact,
+        render_text,
+    ]

@@ -4,7 +4,7 @@ Laws: a label takes its values from a bounded set (never a number, a login, an a
 a microsecond: the child of each label combination is made once and kept.
 
 The methods of `Metrics` have the shapes that the layers ask of their observers: `prepared` and `finished` of
-charging, `batch` of the ledger, `connection_…` of the FastAGI server, `database_state` of the database pool.
+charging, `batch` of the ledger, `connection_…` of the FastAGI server, `database_…` of the database doors.
 
 With several workers each process writes its values to files in one directory and any of them answers a scrape
 for all; `share_between_workers` arranges that and has to be called before `Metrics` is made.
@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 from prometheus_client.exposition import choose_encoder
@@ -39,6 +39,7 @@ OTHER: Final = "other"  # what a value outside its set is counted as: a metric n
 SPOOL_REFUSALS: Final = REASONS | {"unreadable"}
 SPOOL_FAILURES: Final = frozenset({"full", "io_error", "slow", "unfit"})  # the disk did not take it
 CACHE_LEVELS: Final = frozenset({"memory", "redis", "postgresql", "none"})  # none: there is no such rate
+DOORS: Final = ("calls", "office")  # to PostgreSQL: see storage/postgres/pool
 OPERATIONS_MAX: Final = 16  # distinct batch operations; the ledger has three
 REJECTIONS_MAX: Final = 64  # distinct reasons of a refused connection; the server has about twenty
 # 0.5 ms is a prepare from memory on a fast disk, 5 s more than any deadline
@@ -46,6 +47,8 @@ CALL_SECONDS: Final = (0.0005, 0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.02, 0
 BATCH_SECONDS: Final = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 2.5)
 BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024)
 LAG_SECONDS: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+
+Child = TypeVar("Child", Gauge, Counter)
 
 
 class Metrics:
@@ -70,14 +73,17 @@ class Metrics:
         self._overruns = self._counter("rating_overruns_total", "Calls that cost more than was reserved for them")
         self._open = self._gauge("rating_open_reservations", "Calls reserved and not finished", "livemostrecent")
         self._connections = self._gauge("rating_fastagi_connections", "FastAGI connections open", "livesum")
-        self._database_up = self._gauge("rating_database_up", "1 if PostgreSQL answers (worst worker)", "livemin")
-        self._redis_up = self._gauge("rating_redis_up", "1 if Redis answers (worst worker)", "livemin")
+        self._make_database_metrics()
+        self._make_redis_metrics()
         reconciled = self._counter("rating_reconciled_total", "Calls ended without a finish", ["decision"])
         self._reconciled = {decision.value: reconciled.labels(decision.value) for decision in Decision}
         self._leading = self._gauge("rating_watch_leader", "1 in the process that leads", "livesum")
         self._watched = self._gauge("rating_exchanges_watched", "Exchanges followed over AMI", "livesum")
         self._quota_calls = self._gauge("rating_quota_calls", "Calls lengthened slice by slice", "livesum")
         self._quota_cuts = self._counter("rating_quota_cuts_total", "Calls hung up because their money had ended")
+        self._log_lines_dropped = self._counter(
+            "rating_log_lines_dropped_total", "Log lines that nobody has got: their reader had stopped, or is gone"
+        )
         self._lag = self._histogram("rating_event_loop_lag_seconds", "How late the event loop runs", LAG_SECONDS)
         self._spool_records = self._gauge("rating_spool_records", "Finishes on disk that wait to be charged", "livesum")
         self._spool_bytes = self._gauge("rating_spool_bytes", "Size of the spool's files", "livesum")
@@ -92,6 +98,7 @@ class Metrics:
         )
         self._spool_damaged = self._counter("rating_spool_damaged_total", "Places in spool files that are no records")
         self._cache = {level: cache.labels(level) for level in sorted(CACHE_LEVELS)}
+        self._open_connections = 0
         self._call_children: dict[tuple[str, str, str, str], Counter] = {}
         self._batch_children: dict[str, tuple[Histogram, Histogram]] = {}
         self._rejected_children: dict[str, Counter] = {}
@@ -104,6 +111,23 @@ class Metrics:
             self._exposed = self.registry
             ProcessCollector(registry=self.registry)
             GCCollector(registry=self.registry)
+
+    def _make_redis_metrics(self) -> None:
+        self._redis_up = self._gauge("rating_redis_up", "1 if Redis answers (worst worker)", "livemin")
+        self._redis_refused = self._counter(
+            "rating_redis_values_refused_total", "Values in Redis that no engine of this database wrote; never used"
+        )
+
+    def _make_database_metrics(self) -> None:
+        up = self._gauge("rating_database_up", "1 if PostgreSQL answers (worst worker)", "livemin", ["door"])
+        used = self._gauge("rating_database_connections_used", "Connections in use when looked at", "livesum", ["door"])
+        busy = self._counter("rating_database_busy_total", "Requests no connection was free for in time", ["door"])
+        late = self._counter("rating_database_late_total", "Statements not answered in time", ["door"])
+        self._database_up, self._database_used = _by_door(up), _by_door(used)
+        self._database_busy, self._database_late = _by_door(busy), _by_door(late)
+        self._clock_skew = self._gauge(
+            "rating_clock_skew_seconds", "This machine's clock minus the database's", "livemostrecent"
+        )
 
     def prepared(self, outcome: str, reason: str, seconds: float) -> None:
         """Count a callPrepare; `reason` is a DeclineReason, empty when it was allowed."""
@@ -134,11 +158,11 @@ class Metrics:
 
     def connection_opened(self) -> None:
         """A FastAGI connection was taken."""
-        self._connections.inc()
+        self._open_connections += 1  # twice a call: the gauge is set when somebody may look
 
     def connection_closed(self) -> None:
         """A FastAGI connection that was taken has ended."""
-        self._connections.dec()
+        self._open_connections -= 1
 
     def connection_rejected(self, reason: str) -> None:
         """Count a FastAGI connection that was refused or went wrong."""
@@ -174,13 +198,33 @@ class Metrics:
         """Count a call that was hung up because its money had ended."""
         self._quota_cuts.inc()
 
-    def database_state(self, up: bool) -> None:
-        """Say whether PostgreSQL answers."""
-        self._database_up.set(up)
+    def database_state(self, door: str, up: bool) -> None:
+        """Say whether PostgreSQL answers at a door; one of DOORS."""
+        self._database_up[door].set(up)
+
+    def database_used(self, door: str, connections: int) -> None:
+        """Set how many connections of a door are in use."""
+        self._database_used[door].set(connections)
+
+    def database_busy(self, door: str) -> None:
+        """Count a request for which no connection of a door was free in time."""
+        self._database_busy[door].inc()
+
+    def database_late(self, door: str) -> None:
+        """Count a statement that was not answered in time."""
+        self._database_late[door].inc()
+
+    def clock_skew(self, seconds: float) -> None:
+        """Set this machine's clock minus the database's."""
+        self._clock_skew.set(seconds)
 
     def redis_state(self, up: bool) -> None:
         """Say whether Redis answers."""
         self._redis_up.set(up)
+
+    def redis_value_refused(self) -> None:
+        """Count a value in Redis that no engine of this database wrote."""
+        self._redis_refused.inc()
 
     def offline_allowed(self) -> None:
         """Count a call that was allowed without the database."""
@@ -216,9 +260,15 @@ class Metrics:
     def event_loop_lag(self, seconds: float) -> None:
         """Observe how much later than asked the event loop came back."""
         self._lag.observe(seconds)
+        self._connections.set(self._open_connections)  # ten times a second: what another worker shows of this one
+
+    def log_lines_dropped(self, count: int) -> None:
+        """Count lines that the log has lost."""
+        self._log_lines_dropped.inc(count)
 
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """All metrics, of all workers, in the format an Accept header asks for: (body, content type)."""
+        self._connections.set(self._open_connections)
         encode, content_type = choose_encoder(accept)
         return encode(self._exposed), content_type
 
@@ -243,9 +293,13 @@ class Metrics:
     def _counter(self, name: str, text: str, labels: Iterable[str] = ()) -> Counter:
         return Counter(name, text, list(labels), registry=self.registry)
 
-    def _gauge(self, name: str, text: str, mode: str) -> Gauge:
+    def _gauge(self, name: str, text: str, mode: str, labels: Iterable[str] = ()) -> Gauge:
         """`mode` says how the values of several workers become one; `live…` leaves out those that have ended."""
-        return Gauge(name, text, registry=self.registry, multiprocess_mode=mode)  # type: ignore[arg-type]
+        return Gauge(name, text, list(labels), registry=self.registry, multiprocess_mode=mode)  # type: ignore[arg-type]
+
+
+def _by_door(metric: Child) -> dict[str, Child]:
+    return {door: metric.labels(door) for door in DOORS}
 
 
 def share_between_workers(directory: Path, worker: int) -> None:

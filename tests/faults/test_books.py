@@ -21,8 +21,8 @@ BALANCES = {"1001": Decimal(10)}
 @pytest.fixture
 async def engine(database_url: str) -> AsyncIterator[Engine]:
     async with engine_on(database_url, max_reserve_seconds=60, expiry_interval_seconds=600) as engine:
-        await publish_deck(engine.database, rates=DECK)
-        await add_account(engine.database, balance="10")
+        await publish_deck(engine.office, rates=DECK)
+        await add_account(engine.office, balance="10")
         yield engine
 
 
@@ -41,10 +41,10 @@ def wrote_down(name: str, talked: int | None = 10, ended: str = SAVED, **others:
 
 async def compare(engine: Engine, *calls: Call) -> Audit:
     """The calls of tests/support/calls come from another exchange."""
-    await engine.database.fetch("UPDATE cdrs SET call_key = replace(call_key, 'test/', 'pbx/')")
-    await engine.database.fetch("ALTER TABLE ledger_entries DISABLE TRIGGER append_only")
-    await engine.database.fetch("UPDATE ledger_entries SET call_key = replace(call_key, 'test/', 'pbx/')")
-    return await audit(engine.database, calls, BALANCES)
+    await engine.office.fetch("UPDATE cdrs SET call_key = replace(call_key, 'test/', 'pbx/')")
+    await engine.office.fetch("ALTER TABLE ledger_entries DISABLE TRIGGER append_only")
+    await engine.office.fetch("UPDATE ledger_entries SET call_key = replace(call_key, 'test/', 'pbx/')")
+    return await audit(engine.office, calls, BALANCES)
 
 
 async def test_books_that_agree_have_no_complaints(engine):
@@ -58,19 +58,19 @@ async def test_an_end_that_was_acknowledged_and_never_charged_is_lost(engine, en
     found = await compare(engine, wrote_down("1", ended=ended))
 
     assert len(found.lost) == 1
-    assert len(await missing(engine.database, [wrote_down("1")])) == 1
+    assert len(await missing(engine.office, [wrote_down("1")])) == 1
 
 
 async def test_an_end_charged_for_fewer_seconds_is_lost(engine):
     await place(engine, "1", 9)
 
     assert len((await compare(engine, wrote_down("1"))).lost) == 1
-    assert len(await missing(engine.database, [wrote_down("1")])) == 1
+    assert len(await missing(engine.office, [wrote_down("1")])) == 1
 
 
 async def test_a_call_charged_twice_is_doubled(engine):
     await place(engine, "1", 10)
-    await engine.database.fetch(
+    await engine.office.fetch(
         "INSERT INTO ledger_entries (bucket, account_id, kind, amount, balance_after, call_key)"
         " SELECT bucket, account_id, kind, amount, balance_after, call_key FROM ledger_entries WHERE kind = 'charge'"
     )
@@ -86,7 +86,7 @@ async def test_a_call_nobody_made_is_wrong(engine):
 
 async def test_an_account_that_spent_what_it_had_not_is_overspent(engine):
     await place(engine, "1", 10)
-    await engine.database.fetch("UPDATE accounts SET reserved = 10")
+    await engine.office.fetch("UPDATE accounts SET reserved = 10")
 
     assert len((await compare(engine, wrote_down("1"))).overspent) == 1
 
@@ -100,7 +100,7 @@ async def test_money_held_for_nobody_is_wrong(engine):
 
 
 async def test_a_balance_that_its_calls_do_not_explain_is_wrong(engine):
-    await engine.database.fetch("UPDATE accounts SET balance = 9")
+    await engine.office.fetch("UPDATE accounts SET balance = 9")
 
     assert any("by its calls it has 10" in what for what in (await compare(engine)).wrong)
 

@@ -87,14 +87,14 @@ async def call_and_check(url: str, seed: int) -> None:
 
 
 async def set_up(engine: Engine) -> None:
-    await publish_deck(engine.database)
-    await engine.database.fetch(
+    await publish_deck(engine.office)
+    await engine.office.fetch(
         "INSERT INTO packages (tariff_id, name, kind, seconds) SELECT tariff_id, 'free', 'free', $1 FROM tariffs", FREE
     )
-    await engine.database.fetch(
+    await engine.office.fetch(
         "INSERT INTO routes (name, position, max_calls) VALUES ('small', 1, $1), ('large', 2, NULL)", AT_A_TIME
     )
-    await add_account(engine.database, balance="8")
+    await add_account(engine.office, balance="8")
 
 
 async def call(engines: tuple[Engine, Engine], rng: random.Random, number: int) -> None:
@@ -121,21 +121,21 @@ async def lose(engine: Engine, names: list[str], *, reconciled: bool) -> None:
     """Nobody tells the end of these calls: they expire, or are charged by what was seen of them."""
     keys = [f"test/{name}/1" for name in names]
     if not reconciled:
-        await engine.database.fetch("UPDATE reservations SET expires_at = now() WHERE call_key = ANY ($1)", keys)
+        await engine.office.fetch("UPDATE reservations SET expires_at = now() WHERE call_key = ANY ($1)", keys)
         await engine.ledger.expire(0)
         return
-    await engine.database.fetch(
+    await engine.office.fetch(
         "UPDATE reservations SET answered_at = now() - interval '50 seconds', last_seen_at = now() "
         "WHERE call_key = ANY ($1)",
         keys,
     )
-    for open_call in await open_calls_of(engine.database, "test"):
+    for open_call in await open_calls_of(engine.office, "test"):
         if str(open_call.call_key) in keys:
             await engine.lasting.reconcile_call(open_call)
 
 
 async def check(engine: Engine) -> None:
-    [books] = await engine.database.fetch(
+    [books] = await engine.office.fetch(
         """SELECT COALESCE(sum(billed_seconds), 0) AS talked, COALESCE(sum(cost), 0) AS cost,
                   (SELECT COALESCE(sum(used), 0) FROM package_usage) AS used,
                   (SELECT count(*) FROM reservations WHERE route_name = 'small') AS by_the_small_route
@@ -144,7 +144,7 @@ async def check(engine: Engine) -> None:
     assert books["used"] <= FREE
     assert books["cost"] == (books["talked"] - books["used"]) * CENT
     assert books["by_the_small_route"] <= AT_A_TIME
-    assert await ledger_balanced(engine.database) == []
+    assert await ledger_balanced(engine.office) == []
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -148,8 +148,8 @@ async def test_an_end_that_the_standby_has_not_is_not_called_saved_because_anoth
     url = pair.url(database)
     settings = {"database_timeout_seconds": 0.5, "spool_dir": str(tmp_path)}
     async with engine_on(url, **settings) as first, engine_on(url, **settings) as second:
-        await publish_deck(first.database)
-        await add_account(first.database, balance="100")
+        await publish_deck(first.office)
+        await add_account(first.office, balance="100")
         assert isinstance(await first.charging.prepare_call(prepare("1")), Allowed)
         assert isinstance(await second.charging.prepare_call(prepare("2")), Allowed)  # it has seen the database work
         await asyncio.to_thread(pair.standby.kill)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from rating_engine.services.facts.rate_lookup import RateDecks
 from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.postgres.pool import Database
-from tests.support.decks import DeckRow, make_tariff, publish_rows
+from tests.support.decks import DeckRow, cache_of, make_tariff, publish_rows
 
 FIRST = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)  # decks are published ahead
 SWITCHES = [FIRST + timedelta(seconds=second) for second in range(4)]
@@ -165,7 +165,8 @@ def test_whatever_is_published_and_withdrawn_a_call_has_the_deck_of_its_instant(
     database_url: str, redis_url: str
 ) -> None:
     loop = asyncio.new_event_loop()  # one for all examples: connections live as long as it does
-    database, cache = Database(database_url), RateCache(redis_url, timeout_seconds=10)
+    database = Database(database_url)
+    cache = cache_of(redis_url, database, timeout_seconds=10)
     example = 0
 
     async def play(changes: list[tuple[Publish | Withdraw, list[Asked]]]) -> None:

@@ -13,7 +13,7 @@ from rating_engine.services.facts.rate_lookup import Level, RateDecks
 from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.postgres.pool import Database
 from tests.support.deck_calls import Call, brute_force, calls, decks
-from tests.support.decks import BLOCKED, DeckRow, deck_now, make_tariff, publish_rows
+from tests.support.decks import BLOCKED, DeckRow, cache_of, deck_now, make_tariff, publish_rows
 
 Answer = tuple[str, Rate] | None
 
@@ -61,7 +61,8 @@ class Levels:
 
 def test_every_level_gives_the_answer_of_brute_force(database_url: str, redis_url: str) -> None:
     loop = asyncio.new_event_loop()  # one for all examples: connections live as long as it does
-    database, cache = Database(database_url), RateCache(redis_url, timeout_seconds=10)
+    database = Database(database_url)
+    cache = cache_of(redis_url, database, timeout_seconds=10)
 
     async def start() -> Levels:
         await database.open()

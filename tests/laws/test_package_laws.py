@@ -43,15 +43,15 @@ async def _spend(
 ) -> None:
     limits = {"max_reserve_seconds": 300}
     async with engine_on(database_url, redis_url, **limits) as one, engine_on(database_url, redis_url, **limits) as two:
-        await one.database.fetch("TRUNCATE reservations, cdrs, package_usage, accounts, subscribers, packages CASCADE")
-        await one.database.fetch("ALTER TABLE ledger_entries DISABLE TRIGGER append_only")
-        await one.database.fetch("TRUNCATE ledger_entries")
-        await publish_deck(one.database)
-        await one.database.fetch(
+        await one.office.fetch("TRUNCATE reservations, cdrs, package_usage, accounts, subscribers, packages CASCADE")
+        await one.office.fetch("ALTER TABLE ledger_entries DISABLE TRIGGER append_only")
+        await one.office.fetch("TRUNCATE ledger_entries")
+        await publish_deck(one.office)
+        await one.office.fetch(
             "INSERT INTO packages (tariff_id, name, kind, seconds) SELECT tariff_id, 'free', 'free', $1 FROM tariffs",
             seconds,
         )
-        await add_account(one.database, balance=str(balance))
+        await add_account(one.office, balance=str(balance))
         for engine in (one, two):
             engine.memory.forget_all()
         for number, wave in enumerate(waves):
@@ -84,11 +84,11 @@ async def _run_wave(engines: tuple[Engine, Engine], number: int, wave: list[tupl
 
 
 async def _check(engine: Engine, seconds: int) -> None:
-    used = await engine.database.fetchval("SELECT COALESCE(sum(used), 0) FROM package_usage")
-    held = await engine.database.fetchval("SELECT COALESCE(sum(held), 0) FROM package_usage")
+    used = await engine.office.fetchval("SELECT COALESCE(sum(used), 0) FROM package_usage")
+    held = await engine.office.fetchval("SELECT COALESCE(sum(held), 0) FROM package_usage")
     talked, cost = tuple(
-        (await engine.database.fetch("SELECT COALESCE(sum(billed_seconds), 0), COALESCE(sum(cost), 0) FROM cdrs"))[0]
+        (await engine.office.fetch("SELECT COALESCE(sum(billed_seconds), 0), COALESCE(sum(cost), 0) FROM cdrs"))[0]
     )
     assert (held, used <= seconds) == (0, True)
     assert cost == (talked - used) * CENT
-    assert await ledger_balanced(engine.database) == []
+    assert await ledger_balanced(engine.office) == []

@@ -28,7 +28,7 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
 class OneByOne(RequestParser):
     """The parser without its short cut, as the reference."""
 
-    def _take_plain(self, lines: bytes, ended: bool) -> bool:
+    def _take_plain(self, data: bytes) -> bool:
         return False
 
 

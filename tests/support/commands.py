@@ -74,12 +74,19 @@ class Commands:
         return lines[0].removeprefix("error ")
 
     @contextlib.contextmanager
-    def serving(self, *flags: str, page: str = "/readyz", **settings: object) -> Iterator[Served]:
-        """`serve` with these flags on free ports until it is stopped; it has begun when `page` is answered."""
+    def serving(
+        self, *flags: str, page: str = "/readyz", output: int | None = None, **settings: object
+    ) -> Iterator[Served]:
+        """`serve` with these flags on free ports until it is stopped; it has begun when `page` is answered.
+
+        `output`: a descriptor for what it writes, in place of its log.
+        """
         ports = {"fastagi_port": steady_port(), "http_port": steady_port()}
         served = Served(self.directory / "serve.log", [*COMMAND, "serve", *flags])
         ports |= {name: int(str(settings[name])) for name in ports if name in settings}
-        served.start(environment(**{**self.settings, **settings, **ports}), self.directory, page, **ports)
+        served.start(
+            environment(**{**self.settings, **settings, **ports}), self.directory, page, output=output, **ports
+        )
         try:
             yield served
         finally:
@@ -96,12 +103,20 @@ class Served:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(
-        self, environment: dict[str, str], directory: Path, page: str, *, fastagi_port: int, http_port: int
+        self,
+        environment: dict[str, str],
+        directory: Path,
+        page: str,
+        *,
+        fastagi_port: int,
+        http_port: int,
+        output: int | None = None,
     ) -> None:
         """Start it and wait until it answers `page`; AssertionError with its log if it ends instead."""
         self.fastagi_port, self.http_port = fastagi_port, http_port
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, env=environment, cwd=directory, stdout=log, stderr=log)
+            to = log.fileno() if output is None else output
+            self._process = subprocess.Popen(self._command, env=environment, cwd=directory, stdout=to, stderr=to)
         process = self._process
 
         def is_ready() -> bool:

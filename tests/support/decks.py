@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from rating_engine.domain.tariff import PublishedDeck, RateMatch
 from rating_engine.rating.matching import EVER_SINCE, FOR_EVER
 from rating_engine.services.facts.rate_lookup import RateDecks
+from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.secrets import rate_cache_secret
 from rating_engine.storage.tariffs.tariffs import load_named_tariff, load_tariff
 
 INSERT_RATES = """
@@ -33,6 +36,11 @@ class DeckRow:
     band: str = ""
     since: datetime = EVER_SINCE
     until: datetime = FOR_EVER
+
+
+def cache_of(redis_url: str, database: Database, **options: Any) -> RateCache:
+    """A Redis cache that seals with the secret of the database, as an engine wires it."""
+    return RateCache(redis_url, lambda: rate_cache_secret(database), **options)
 
 
 async def make_tariff(database: Database, name: str = "retail", currency: str = "EUR") -> int:

@@ -7,15 +7,18 @@ import tempfile
 from collections.abc import AsyncIterator
 
 from rating_engine.engine.engine import Engine
+from rating_engine.services.clock import Clock
 from rating_engine.settings.model import Settings
 
 
 @contextlib.asynccontextmanager
-async def engine_on(database_url: str, redis_url: str = "", **settings: object) -> AsyncIterator[Engine]:
+async def engine_on(
+    database_url: str, redis_url: str = "", *, clock: Clock | None = None, **settings: object
+) -> AsyncIterator[Engine]:
     """An engine on free ports with a spool of its own, stopped afterwards. `settings` go over the defaults."""
     with tempfile.TemporaryDirectory(prefix="spool-") as spool:
         given = {"database_url": database_url, "redis_url": redis_url, "spool_dir": spool}
-        engine = Engine(Settings.model_validate({"fastagi_port": 0, "http_port": 0, **given, **settings}))
+        engine = Engine(Settings.model_validate({"fastagi_port": 0, "http_port": 0, **given, **settings}), clock=clock)
         await engine.start()
         try:
             yield engine

@@ -56,10 +56,10 @@ class Outage:
         """Wait until PostgreSQL is back and nothing is spooled; the money laws hold then."""
 
         async def done() -> bool:
-            return engine.database.down is None and survey(self.spool_dir).waiting == 0
+            return engine.calls_door.down is None and survey(self.spool_dir).waiting == 0
 
         await until(done)
-        assert await ledger_balanced(engine.database) == []
+        assert await ledger_balanced(engine.office) == []
 
     def files(self, suffix: str) -> list[Path]:
         """The files of a kind in the spool directory."""
@@ -85,7 +85,7 @@ async def money(engine: Engine, login: str = "1001") -> tuple[Decimal, Decimal]:
 
 async def cdr(engine: Engine) -> dict[str, Any]:
     """The one CDR there is."""
-    (row,) = await engine.database.fetch("SELECT * FROM cdrs")
+    (row,) = await engine.office.fetch("SELECT * FROM cdrs")
     return dict(row)
 
 

@@ -30,6 +30,7 @@ from rating_engine.storage.laws import dialplan_values
 from rating_engine.storage.parties.offline import offline_accounts
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.schema_state import problem_of
+from rating_engine.storage.secrets import NEW_SECRET, rate_cache_secret
 
 ASTERISK_DIALPLAN = Path("/etc/asterisk/extensions.conf")  # where Asterisk's packages keep it
 
@@ -74,16 +75,6 @@ def _probes(settings: Settings, database: Database, dialplan: Path | None) -> di
         problem = await problem_of(database)
         return [Finding(problem.what, problem.mend)] if problem else []
 
-    async def redis() -> list[Finding]:
-        if not settings.redis_url:
-            return []
-        cache = RateCache(settings.redis_url)
-        await cache.open()
-        down = cache.down
-        await cache.close()
-        mend = "start it, or empty redis_url; rates are only slower without"
-        return [Finding(f"Redis: {down}", mend)] if down else []
-
     directory = spool_directory(settings.spool_dir, settings.database_url)
 
     async def spool() -> list[Finding]:
@@ -120,13 +111,28 @@ def _probes(settings: Settings, database: Database, dialplan: Path | None) -> di
 
     return {
         "schema": ("the schema is this engine's", schema),
-        "redis": ("Redis answers, where one is configured", redis),
+        "redis": ("Redis answers, where one is configured", lambda: _redis_findings(settings, database)),
         "spool": ("no finish waits on disk, and nothing there needs a person", spool),
         "offline": ("who may call while PostgreSQL is away has the account for it", offline),
         "quota": ("exchanges whose callers reserve in slices are watched", quota),
         "dialplan values": ("routes, directions and caller ids reach the dialplan as they are", values),
         "dialplan": ("the dialplan lets no call through without a limit, and reports every end", pasted),
     }
+
+
+async def _redis_findings(settings: Settings, database: Database) -> list[Finding]:
+    if not settings.redis_url:
+        return []
+    cache = RateCache(settings.redis_url, lambda: rate_cache_secret(database))
+    await cache.open()
+    down = cache.down
+    await cache.close()
+    mend = "start it, or empty redis_url; rates are only slower without"
+    findings = [Finding(f"Redis: {down}", mend)] if down else []
+    if await rate_cache_secret(database) is None:
+        problem = "engine_secrets has no rate_cache: what is kept in Redis cannot be sealed, so it is not used"
+        findings.append(Finding(problem, f"by psql: {NEW_SECRET}"))
+    return findings
 
 
 def _dialplan_text(named: Path | None) -> str:

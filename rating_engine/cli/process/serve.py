@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import os
 import signal
 import sys
@@ -37,7 +38,7 @@ from rating_engine.settings.sources import LISTENERS_VARIABLE, WORKER_VARIABLE
 from rating_engine.storage.postgres.migrate import MigrationReport
 from rating_engine.storage.postgres.migrate import migrate as migrate_database
 from rating_engine.storage.postgres.schema_state import problem_of
-from rating_engine.telemetry.logs import configure_logging
+from rating_engine.telemetry.logs import LineOutput, configure_logging
 from rating_engine.telemetry.metrics import SHARED_DIRECTORY_VARIABLE, share_between_workers
 
 _log = structlog.get_logger(__name__)
@@ -144,7 +145,7 @@ def _serve(
     number = os.environ.get(WORKER_VARIABLE)
     if number is not None:
         return _serve_as_worker(settings, int(number))
-    configure_logging(settings.log_format, settings.log_level)
+    log = _configure_logging(settings)
     fastagi, http = (settings.fastagi_host, settings.fastagi_port), (settings.http_host, settings.http_port)
     try:
         entrance = open_entrance(fastagi, http, take_over=takeover, may_be_followed=may_be_followed)
@@ -156,7 +157,7 @@ def _serve(
         if entrance.predecessor is not None:
             asyncio.run(_check_that_calls_can_be_served(settings))
         if settings.workers == 1:
-            return uvloop.run(_run_engine(settings, entrance.listeners, entrance.ready, entrance))
+            return uvloop.run(_run_engine(settings, log, entrance.listeners, entrance.ready, entrance))
         return run_workers(
             settings.workers,
             [sys.executable, "-m", "rating_engine.cli", "serve"],
@@ -169,12 +170,17 @@ def _serve(
         entrance.close()
 
 
+def _configure_logging(settings: Settings, constants: Mapping[str, object] | None = None) -> LineOutput:
+    return configure_logging(
+        settings.log_format, settings.log_level, constants=constants, queue_bytes=settings.log_queue_bytes
+    )
+
+
 def _serve_as_worker(settings: Settings, number: int) -> int:
     share_between_workers(Path(os.environ[SHARED_DIRECTORY_VARIABLE]), number)
-    configure_logging(settings.log_format, settings.log_level)
-    structlog.contextvars.bind_contextvars(worker=number)
+    log = _configure_logging(settings, {"worker": number})
     listeners = Listeners.inherited(os.environ[LISTENERS_VARIABLE])
-    return uvloop.run(_run_engine(settings, listeners, lambda: notify_supervisor(number)))
+    return uvloop.run(_run_engine(settings, log, listeners, lambda: notify_supervisor(number)))
 
 
 async def _check_that_calls_can_be_served(settings: Settings) -> None:
@@ -186,19 +192,25 @@ async def _check_that_calls_can_be_served(settings: Settings) -> None:
 
 
 async def _run_engine(
-    settings: Settings, listeners: Listeners, is_ready: Callable[[], None], entrance: Entrance | None = None
+    settings: Settings,
+    log: LineOutput,
+    listeners: Listeners,
+    is_ready: Callable[[], None],
+    entrance: Entrance | None = None,
 ) -> int:
     """Serve until a signal, or until the engine at `entrance` that wants to follow says that it does."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    engine = Engine(settings, listeners)
+    engine = Engine(settings, listeners, lines_lost=log.newly_lost)
     try:
         await engine.start()
     except OSError as error:
         _log.error("engine_cannot_start", error=str(error))
         return 1
+    gc.collect()
+    gc.freeze()  # what a start made stays; no collection looks at it again
     is_ready()
     _hear_successors(entrance, stopping.set)
     await stopping.wait()

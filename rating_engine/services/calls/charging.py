@@ -129,7 +129,7 @@ class Charging:
         except Unavailable as error:
             outcome = await self._without_database(call, error)
         except Overloaded as error:
-            outcome = Declined(DeclineReason.OVERLOADED, str(error))
+            outcome = Declined(DeclineReason(error.code), str(error))
         seconds = time.perf_counter() - started
         allowed = isinstance(outcome, Allowed)
         reason = "" if isinstance(outcome, Allowed) else outcome.reason.value

@@ -25,6 +25,7 @@ from rating_engine.storage.calls import rerates as store
 from rating_engine.storage.calls.past_calls import about_how_many, read_portion
 from rating_engine.storage.decks.deck_removal import decks_kept
 from rating_engine.storage.decks.deck_versions import find_version
+from rating_engine.storage.decks.rate_edits import load_edits
 from rating_engine.storage.parties.subscribers import SubscriberReader
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs.tariffs import load_named_tariff
@@ -158,8 +159,9 @@ async def deck_of(database: Database, tariff: str, version: int | None) -> Publi
     """A version of a tariff's deck (None: the one in force), to look numbers up in. Errors: NotFound, Unavailable."""
     async with database.connection() as connection:
         found = await find_version(connection, tariff, version)
+        edits = await load_edits(connection, found.deck_id)
     key = f"{found.deck_id}.{found.published_at.isoformat()}"
-    return PublishedDeck(found.deck_id, found.version, EVER_SINCE, found.longest_prefix, key)
+    return PublishedDeck(found.deck_id, found.version, EVER_SINCE, found.longest_prefix, key, edits)
 
 
 async def range_said(

@@ -33,6 +33,7 @@ from rating_engine.services.facts.sources import CallSources
 from rating_engine.storage.calls.past_calls import about_how_many, read_portion
 from rating_engine.storage.decks.deck_removal import decks_kept
 from rating_engine.storage.decks.deck_versions import find_version
+from rating_engine.storage.decks.rate_edits import load_edits
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs.tariffs import load_tariff
 
@@ -190,7 +191,9 @@ async def _deck(
             async with database.connection() as connection:
                 version = await find_version(connection, tariff.name, request.deck)
             rates_at = at or max(version.effective_from, datetime.now(UTC))
-            deck = PublishedDeck(version.deck_id, version.version, EVER_SINCE, version.longest_prefix, "simulated")
+            edits = await load_edits(database, version.deck_id)
+            longest = version.longest_prefix
+            deck = PublishedDeck(version.deck_id, version.version, EVER_SINCE, longest, "simulated", edits)
             yield Simulation(tariff.name, f"version {version.version}", rates_at), deck, RateDecks(database)
         return
     async with loaded_for_a_while(

@@ -20,7 +20,7 @@ from rating_engine.storage.decks import deck_delta, deck_staging
 from rating_engine.storage.decks.deck_delta import DeltaCounts
 from rating_engine.storage.decks.deck_load import DeckLoad
 from rating_engine.storage.decks.deck_staging import MAX_WINDOWS
-from rating_engine.storage.decks.deck_versions import DeckVersion, removed
+from rating_engine.storage.decks.deck_versions import DeckVersion, read_whole, removed
 
 _WHOLE_DECK: Final = DeltaCounts(added=0, changed=0, closed=0, unchanged=0)
 
@@ -105,8 +105,12 @@ class Filling:
         reading, rejected = self._reading, self._rejects.count
         self._on_progress(Progress(phase, reading.read, reading.size, reading.rows, rejected))
 
-    async def _apply(self, base: DeckVersion) -> Filled:
+    async def _apply(self, version: DeckVersion) -> Filled:
         """The base with the file's rows, of which all are suspects."""
+        async with read_whole(self._load.connection, version) as base:
+            return await self._apply_to(base)
+
+    async def _apply_to(self, base: DeckVersion) -> Filled:
         connection, reading = self._load.connection, self._reading
         await self._compare()
         self.report(Phase.APPLYING)

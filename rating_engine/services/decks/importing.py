@@ -32,7 +32,7 @@ from rating_engine.services.decks.timing import instant_ahead, instant_said
 from rating_engine.services.decks.versions import DeckDifference, compare
 from rating_engine.storage.decks.deck_delta import DeltaCounts
 from rating_engine.storage.decks.deck_load import Ahead, DeckLoad, begin_load
-from rating_engine.storage.decks.deck_versions import DeckVersion, find_version, next_switch
+from rating_engine.storage.decks.deck_versions import DeckVersion, find_version, next_switch, read_whole
 from rating_engine.storage.postgres.pool import Connection
 
 __all__ = [
@@ -242,9 +242,10 @@ async def compare_file(
             async with work.filling(rejects, on_progress) as (filling, _):
                 await filling.store()
             instant = work.comes_at if at is None else instant_said("at", at, work.time_zone)
-            found = await compare(
-                load.connection, old.deck_id, load.deck_id, instant, shown=shown, by_percent=by_percent
-            )
+            async with read_whole(load.connection, old) as whole:
+                found = await compare(
+                    load.connection, whole.deck_id, load.deck_id, instant, shown=shown, by_percent=by_percent
+                )
             raise _TakenBack
     return old, found, rejects.count
 

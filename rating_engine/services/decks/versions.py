@@ -78,10 +78,11 @@ async def roll_back(
         if to == present.version:
             raise InvalidRequest("to", f"version {to} is the one in force{' then' if comes_at else ''}")
         old = await _earlier(load.connection, present, to)
-        stored = await load.copy_deck(old.deck_id)
-        if stored != old.rates:
-            raise store.removed(old)
-        return old, await load.publish(stored, old.longest_prefix, comes_at)
+        async with store.read_whole(load.connection, old) as whole:
+            stored = await load.copy_deck(whole.deck_id)
+            if stored != whole.rates:
+                raise store.removed(old)
+        return old, await load.publish(stored, await load.longest_prefix(), comes_at)
 
 
 async def withdraw(database: Database, tariff: str, version: int) -> tuple[DeckVersion, DeckVersion | None]:
@@ -122,8 +123,8 @@ async def history(
         raise NotFound(f"there is no tariff {tariff} with rates; run: rating-engine rates list")
     found = []
     for version in versions:
-        rows = await store.candidates_in(database, version, digits)
         at = _asked_at(version, versions)
+        rows = await store.candidates_in(database, version, digits, at)
         found.append(VersionMatch(version, at, sorted(rows, key=_order), choose(rows, at=at, origin="", band="")))
     return digits, found
 
@@ -179,12 +180,15 @@ async def compare_versions(
     `old` None: the one in force at that instant but for the new one. `at` None: now, or when the new one comes into
     force if that is later; `time_zone`: of it, the tariff's where None. Errors: NotFound, InvalidRequest, Unavailable.
     """
-    async with database.connection() as connection:
+    async with database.connection() as connection, connection.transaction():
         after = await store.find_version(connection, tariff, new)
         usual = max(after.effective_from, datetime.now(UTC))
         instant = usual if at is None else instant_said("at", at, time_zone or after.time_zone)
         before = await _compared_with(connection, after, old, instant)
-        found = await compare(connection, before.deck_id, after.deck_id, instant, shown=shown, by_percent=by_percent)
+        async with store.read_whole(connection, before) as old_one, store.read_whole(connection, after) as new_one:
+            found = await compare(
+                connection, old_one.deck_id, new_one.deck_id, instant, shown=shown, by_percent=by_percent
+            )
     return before, after, found
 
 

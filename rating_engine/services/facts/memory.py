@@ -52,6 +52,7 @@ class CallMemory:
         observe_lookup: Callable[[Level], None] = lambda level: None,
     ) -> None:
         """`may_remember`: whether changes are heard, without which what nothing else proves stale is read each time."""
+        self._cache = cache
         self.subscribers = SubscriberDirectory(SubscriberReader(database).by_login, entries=subscriber_entries)
         self.rate_decks = RateDecks(database, cache, memory_entries=rate_entries, observe_lookup=observe_lookup)
         self.routes = RouteBook(lambda: enabled_routes(database), default_route, may_remember=may_remember)
@@ -91,6 +92,8 @@ class CallMemory:
                 self.exchange_rates.forget()
             case "numbering":
                 self.numbering.forget()
+            case "engine_secrets":
+                self._forget_secret()
             case _:
                 _log.warning("announcement_unknown", kind=kind)
 
@@ -101,3 +104,8 @@ class CallMemory:
         self.routes.forget()
         self.exchange_rates.forget()
         self.numbering.forget()
+        self._forget_secret()
+
+    def _forget_secret(self) -> None:
+        if self._cache is not None:
+            self._cache.forget_secret()

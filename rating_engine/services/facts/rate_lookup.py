@@ -14,7 +14,7 @@ Laws:
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -22,11 +22,12 @@ from typing import Final
 
 from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.tariff import Direction, PublishedDeck, RateMatch, Tariff
-from rating_engine.rating.matching import CandidateRate, choose
+from rating_engine.rating.matching import CandidateRate, RateEdit, below_removed, choose, edited
 from rating_engine.services.facts.regions import RegionMemory, region, regions_of, significant
 from rating_engine.services.facts.single_flight import SingleFlight
 from rating_engine.storage.decks import rate_decks as store
-from rating_engine.storage.decks.rate_cache import CachedAnswer, RateCache
+from rating_engine.storage.decks.cached_answer import CachedAnswer
+from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.tariffs.tariffs import load_tariff
 
@@ -120,11 +121,10 @@ class RateDecks:
         if deck is None:
             self._observe(Level.NONE)
             return None
-        number = significant(destination, deck.longest_prefix)
-        answer = self._memory.find(deck.key, number)
-        level = Level.MEMORY
-        if answer is None:
-            answer, level = await self._lookups.run((deck.key, number), lambda: self._look_up(deck, number))
+        answer, level = await self._answer(deck, destination)
+        if edits := deck.edits_of(destination):
+            row = choose(await self._edited(deck, destination, edits, at), at=at, origin=origin, band=band)
+            return await self._match_row(tariff, deck, row, await self._directions())
         match = answer.match
         if match is None or answer.directory is not self._directory or match.currency != tariff.currency:
             match = await self._match(tariff, deck, answer, choose(answer.candidates, at=at, origin=origin, band=band))
@@ -142,13 +142,13 @@ class RateDecks:
         deck = tariff.deck_at(at)
         if deck is None:
             return None
-        number = significant(destination, deck.longest_prefix)
-        answer = self._memory.find(deck.key, number)
-        if answer is not None:
-            return choose(answer.candidates, at=at, origin=origin, band=band)
-        answer, level = await self._lookups.run((deck.key, number), lambda: self._look_up(deck, number))
-        row = choose(answer.candidates, at=at, origin=origin, band=band)
-        self._observe(Level.NONE if row is None and level is Level.POSTGRES else level)
+        answer, level = await self._answer(deck, destination)
+        candidates = answer.candidates
+        if edits := deck.edits_of(destination):
+            candidates = await self._edited(deck, destination, edits, at)
+        row = choose(candidates, at=at, origin=origin, band=band)
+        if level is not Level.MEMORY:
+            self._observe(Level.NONE if row is None and level is Level.POSTGRES else level)
         return row
 
     async def snapshot(self, tariff_ids: Iterable[int]) -> DeckSnapshot:
@@ -188,14 +188,9 @@ class RateDecks:
         deck = tariff.deck_at(at)
         if deck is None:
             return None
-        number = significant(destination, deck.longest_prefix)
-        kept = self._memory.find(deck.key, number)
-        cached = None
-        if kept is None and self._cache is not None:
-            cached = await self._cache.find(deck, regions_of(number))
-        if kept is None and cached is None:
-            raise Unavailable("the rate is in no cache")
-        candidates = kept.candidates if kept is not None else cached.candidates if cached is not None else ()
+        candidates = await self._known_candidates(deck, destination)
+        if edits := deck.edits_of(destination):
+            candidates = await self._edited(deck, destination, edits, at, self._known_candidates)
         return choose(candidates, at=at, origin=origin, band=band)
 
     def forget_tariff(self, tariff_id: int) -> None:
@@ -227,6 +222,43 @@ class RateDecks:
             self._tariffs[tariff_id] = tariff, time.monotonic() + TARIFF_TTL_SECONDS
         return tariff
 
+    async def _answer(self, deck: PublishedDeck, destination: str) -> tuple[_Answer, Level]:
+        """What the deck as published says of a destination, from the first level that knows."""
+        number = significant(destination, deck.longest_prefix)
+        answer = self._memory.find(deck.key, number)
+        if answer is not None:
+            return answer, Level.MEMORY
+        return await self._lookups.run((deck.key, number), lambda: self._look_up(deck, number))
+
+    async def _candidates(self, deck: PublishedDeck, destination: str) -> tuple[CandidateRate, ...]:
+        return (await self._answer(deck, destination))[0].candidates
+
+    async def _known_candidates(self, deck: PublishedDeck, destination: str) -> tuple[CandidateRate, ...]:
+        """The same without PostgreSQL. Errors: Unavailable."""
+        number = significant(destination, deck.longest_prefix)
+        kept = self._memory.find(deck.key, number)
+        if kept is not None:
+            return kept.candidates
+        cached = await self._cache.find(deck, regions_of(number)) if self._cache is not None else None
+        if cached is None:
+            raise Unavailable("the rate is in no cache")
+        return cached.candidates
+
+    async def _edited(
+        self,
+        deck: PublishedDeck,
+        destination: str,
+        edits: Sequence[RateEdit],
+        at: datetime,
+        candidates: Callable[[PublishedDeck, str], Awaitable[tuple[CandidateRate, ...]]] | None = None,
+    ) -> tuple[CandidateRate, ...]:
+        """The rows to choose from where some were edited."""
+        ask = candidates or self._candidates
+        rows: set[CandidateRate] = set()
+        for number in (destination, *below_removed(edits, at)):
+            rows.update(await ask(deck, number))
+        return edited(rows, edits, at)
+
     async def _look_up(self, deck: PublishedDeck, number: str) -> tuple[_Answer, Level]:
         cached = await self._cache.find(deck, regions_of(number)) if self._cache is not None else None
         level = Level.REDIS
@@ -244,15 +276,23 @@ class RateDecks:
     async def _match(
         self, tariff: Tariff, deck: PublishedDeck, answer: _Answer, row: CandidateRate | None
     ) -> RateMatch | None:
-        """What a row comes to, with the directions as they are now; kept where every call of the region has it."""
+        """What a row comes to; kept where every call of the region has it."""
         if row is None or row.rate is None:
             return None
         directory = await self._directions()
-        direction = directory.get(row.direction) or await self._unknown_direction(directory, row.direction)
-        match = RateMatch(tariff.tariff_id, deck.deck_id, tariff.currency, row.prefix, direction, row.rate)
+        match = await self._match_row(tariff, deck, row, directory)
         if answer.is_plain:
             answer.match, answer.directory = match, directory
         return match
+
+    async def _match_row(
+        self, tariff: Tariff, deck: PublishedDeck, row: CandidateRate | None, directory: dict[str, Direction]
+    ) -> RateMatch | None:
+        """What a row comes to, named by the directions as they are now."""
+        if row is None or row.rate is None:
+            return None
+        direction = directory.get(row.direction) or await self._unknown_direction(directory, row.direction)
+        return RateMatch(tariff.tariff_id, deck.deck_id, tariff.currency, row.prefix, direction, row.rate)
 
     async def _directions(self) -> dict[str, Direction]:
         if self._directory is not None:

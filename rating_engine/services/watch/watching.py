@@ -41,12 +41,16 @@ class WatchObserver(LastingObserver, QuotaObserver, Protocol):
 
 
 class Watch:
-    """The leader's work. `make_links`: fresh connections, made when this process comes to lead."""
+    """The leader's work. `make_links`: fresh connections, made when this process comes to lead.
+
+    What lengthens calls goes by `database`, the door of calls; comparing all of them by `office`: it may take longer.
+    """
 
     def __init__(
         self,
         make_links: Callable[[], Sequence[ExchangeLink]],
         database: Database,
+        office: Database,
         lasting: LastingCalls,
         *,
         observer: WatchObserver,
@@ -57,6 +61,7 @@ class Watch:
     ) -> None:
         self._make_links = make_links
         self._database = database
+        self._office = office
         self._lasting = lasting
         self._observer = observer
         self._buckets = buckets
@@ -83,7 +88,7 @@ class Watch:
     async def _compare(self, link: ExchangeLink, quota: QuotaCalls, compared: dict[str, int]) -> None:
         """Compare at each new connection, every interval, and soon again while something is undecided."""
         observer, grace = self._observer, self._grace
-        reconciler = Reconciler(link, self._database, self._lasting, observer=observer, grace_seconds=grace)
+        reconciler = Reconciler(link, self._office, self._lasting, observer=observer, grace_seconds=grace)
         due = 0.0
         while True:
             await asyncio.sleep(POLL_SECONDS)

@@ -30,6 +30,7 @@ from rating_engine.domain.reservation import (
     SettleOutcome,
     SettleRequest,
 )
+from rating_engine.storage.calls.locked_accounts import LockedAccounts, Request
 from rating_engine.storage.postgres.batching import DEFAULT_BATCH_MAX, DEFAULT_QUEUE_MAX, Answer, Batcher, Item
 from rating_engine.storage.postgres.pool import Database
 
@@ -81,33 +82,53 @@ class Ledger:
     ) -> None:
         self._database = database
         self._observe = observe
+        self._locked = LockedAccounts(database, patience_seconds=database.timeout_seconds, waiting_max=queue_max)
         self._limits = {"batch_max": batch_max, "queue_max": queue_max}
         buckets_range = range(buckets)
-        self._reserve = [self._queue("reserve", n, self._reserve_batch, _key_of) for n in buckets_range]
-        self._extend = [self._queue("extend", n, self._extend_batch, _key_of) for n in buckets_range]
-        self._settle = [self._queue("settle", n, self._settle_batch, _key_of) for n in buckets_range]
+        self._reserve = [self._queue("reserve", n, self._sparing(self._reserve_batch), _key_of) for n in buckets_range]
+        self._extend = [self._queue("extend", n, self._sparing(self._extend_batch), _key_of) for n in buckets_range]
+        self._settle = [self._queue("settle", n, self._sparing(self._settle_batch), _key_of) for n in buckets_range]
         self._find = [self._queue("find", n, self._find_batch, _itself) for n in buckets_range]
 
     def _queue(
         self,
         name: str,
         bucket: int,
-        execute: Callable[[int, Sequence[Item]], Awaitable[Sequence[Answer]]],
+        execute: Callable[[int, Sequence[Item]], Awaitable[Sequence[Answer | Exception]]],
         key: Callable[[Item], CallKey],
     ) -> Batcher[Item, Answer]:
         return Batcher(f"{name}-{bucket}", lambda items: execute(bucket, items), key, **self._limits)
 
+    def _sparing(
+        self, execute: Callable[[int, Sequence[Request]], Awaitable[Sequence[Answer]]]
+    ) -> Callable[[int, Sequence[Request]], Awaitable[Sequence[Answer | Exception]]]:
+        """`execute`, where an account that is locked holds nobody else back."""
+
+        async def spare(bucket: int, requests: Sequence[Request]) -> Sequence[Answer | Exception]:
+            return await self._locked.spare_others(requests, lambda some: execute(bucket, some))
+
+        return spare
+
     async def reserve(self, request: ReserveRequest) -> ReserveAnswer:
-        """Hold money for a call. Errors: Unavailable (outcome unknown), Overloaded (nothing done)."""
-        return await self._reserve[request.bucket].submit(request)
+        """Hold money for a call.
+
+        Errors: Unavailable (outcome unknown), Overloaded, AccountLocked (nothing done).
+        """
+        return await self._locked.submit(request, self._reserve[request.bucket].submit)
 
     async def extend(self, request: ExtendRequest) -> ExtendAnswer:
-        """Hold more money for a call. Errors: Unavailable (outcome unknown), Overloaded (nothing done)."""
-        return await self._extend[request.bucket].submit(request)
+        """Hold more money for a call.
+
+        Errors: Unavailable (outcome unknown), Overloaded, AccountLocked (nothing done).
+        """
+        return await self._locked.submit(request, self._extend[request.bucket].submit)
 
     async def settle(self, request: SettleRequest) -> SettleAnswer:
-        """Charge a call and free the rest. Errors: Unavailable (outcome unknown), Overloaded (nothing done)."""
-        return await self._settle[request.bucket].submit(request)
+        """Charge a call and free the rest.
+
+        Errors: Unavailable (outcome unknown), Overloaded, AccountLocked (nothing done).
+        """
+        return await self._locked.submit(request, self._settle[request.bucket].submit)
 
     async def find(self, bucket: int, call_key: CallKey) -> FindAnswer:
         """The call as stored, open or ended, or None. Errors: Unavailable, Overloaded."""
@@ -122,6 +143,7 @@ class Ledger:
         for queues in (self._reserve, self._extend, self._settle, self._find):
             for queue in queues:
                 await queue.drain()
+        await self._locked.stop()
 
     async def _reserve_batch(self, bucket: int, requests: Sequence[ReserveRequest]) -> list[ReserveAnswer]:
         rows = await self._call("reserve", _RESERVE, bucket, [_reserve_args(r) for r in requests])

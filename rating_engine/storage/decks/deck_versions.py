@@ -5,15 +5,18 @@ Law: a version that is read was published whole; one that was removed meanwhile 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
 from rating_engine.domain.errors import NotFound
-from rating_engine.rating.matching import CandidateRate
+from rating_engine.domain.tariff import edits_of
+from rating_engine.rating.matching import CandidateRate, below_removed, edited
+from rating_engine.storage.decks import deck_delta, rate_edits
 from rating_engine.storage.decks.deck_columns import KEY, ROW, TERMS, listed
 from rating_engine.storage.decks.deck_load import STATEMENT_SECONDS
 from rating_engine.storage.decks.rate_decks import find_candidates
@@ -197,17 +200,35 @@ async def rates_of_version(connection: Connection, version: DeckVersion) -> Asyn
     async with connection.transaction():
         query = f"""SELECT {", ".join(columns.get(name, name) for name in ROW)} FROM rates
                     WHERE deck_id = $1 ORDER BY {listed(KEY, "rates")}, rates.effective_from"""  # noqa: S608  # constants
-        cursor = await connection.cursor(query, version.deck_id)
-        while rows := await cursor.fetch(CURSOR_ROWS):
-            read += len(rows)
-            yield [tuple(row) for row in rows]
-    if read != version.rates:
-        raise removed(version)
+        async with read_whole(connection, version) as whole:
+            cursor = await connection.cursor(query, whole.deck_id)
+            while rows := await cursor.fetch(CURSOR_ROWS):
+                read += len(rows)
+                yield [tuple(row) for row in rows]
+            if read != whole.rates:
+                raise removed(version)
 
 
-async def candidates_in(database: Database, version: DeckVersion, number: str) -> tuple[CandidateRate, ...]:
-    """The rates of a version that a call to `number` (digits) may be priced by, the longest prefix first."""
-    return (await find_candidates(database, version.deck_id, version.longest_prefix, number)).rows
+async def candidates_in(
+    database: Database, version: DeckVersion, number: str, at: datetime
+) -> tuple[CandidateRate, ...]:
+    """The rates of a version that a call to `number` (digits) at `at` may be priced by, in no order."""
+    edits = edits_of(await rate_edits.load_edits(database, version.deck_id), number)
+    rows: set[CandidateRate] = set()
+    for digits in (number, *below_removed(edits, at)):
+        rows.update((await find_candidates(database, version.deck_id, version.longest_prefix, digits)).rows)
+    return edited(rows, edits, at)
+
+
+@contextlib.asynccontextmanager
+async def read_whole(connection: Connection, version: DeckVersion) -> AsyncIterator[DeckVersion]:
+    """A version to read whole, within a transaction: with what was edited since it was published in its rates."""
+    scratch = await rate_edits.whole_deck(connection, version.deck_id)
+    if scratch == version.deck_id:
+        yield version
+        return
+    yield replace(version, deck_id=scratch, rates=await deck_delta.count_rates(connection, scratch))
+    await rate_edits.drop_scratch(connection, version.deck_id, scratch)
 
 
 async def differences(

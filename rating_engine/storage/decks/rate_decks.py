@@ -6,7 +6,7 @@ Law: one round trip a question, served by an index (tests/integration/test_rate_
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -50,6 +50,8 @@ CANDIDATES: Final = f"""
 
 _DIRECTIONS: Final = "SELECT code, name, min_len, max_len FROM directions"
 
+RateRow = asyncpg.Record | Mapping[str, Any]
+
 _log = structlog.get_logger(__name__)
 _told: set[int] = set()
 
@@ -88,7 +90,7 @@ async def find_candidates(database: Questions, deck_id: int, longest_prefix: int
     before, after = found[0]["before"], found[0]["after"]  # there is always one row
     if found[0]["prefix"] is None:
         return Candidates((), None, before, after)
-    rows = needed(_candidate_from_row(deck_id, row) for row in found[:MAX_CANDIDATES])
+    rows = needed(candidate_from_row(deck_id, row) for row in found[:MAX_CANDIDATES])
     if len(found) > MAX_CANDIDATES and not _is_complete(rows, len(found[-1]["prefix"])):
         _report(deck_id, rows[0].prefix, f"its numbers have more than {MAX_CANDIDATES} rates to choose from")
         rows = (_unusable(rows[0].prefix),)
@@ -122,7 +124,7 @@ async def list_tariffs(database: Database) -> list[TariffLine]:
     return [TariffLine(**row) for row in rows]
 
 
-def rate_from_row(row: asyncpg.Record) -> Rate:
+def rate_from_row(row: RateRow) -> Rate:
     """The rate of a row of `rates`; what the row does not say has the default of `Rate`. Errors: InvalidRate."""
     rate = Rate(
         price_1=row["price_1"],
@@ -146,7 +148,7 @@ def direction_from_row(row: asyncpg.Record) -> Direction:
     return Direction(code=row["code"], name=row["name"], min_len=row["min_len"], max_len=row["max_len"])
 
 
-def _with_extras(rate: Rate, row: asyncpg.Record) -> Rate:
+def _with_extras(rate: Rate, row: RateRow) -> Rate:
     """The rate with the terms that few rows have, which a column of text holds as JSON."""
     try:
         extras: Any = json.loads(row["extras"] or "{}")
@@ -166,7 +168,8 @@ def _with_extras(rate: Rate, row: asyncpg.Record) -> Rate:
         raise InvalidRate("extras", f"is not of a rate: {error}") from error
 
 
-def _candidate_from_row(deck_id: int, row: asyncpg.Record) -> CandidateRate:
+def candidate_from_row(deck_id: int, row: RateRow) -> CandidateRate:
+    """A row with the columns of RATE_COLUMNS; one that says what no rate can be has none, and is logged."""
     rate = None
     if not row["blocked"]:
         try:

@@ -25,13 +25,14 @@ DEFAULT_QUEUE_MAX: Final = 10_000  # a few seconds of work: what waits longer is
 class Batcher(Generic[Item, Answer]):
     """A bounded queue in front of one set-based statement.
 
-    `execute` answers in the order of its items; `key` tells items apart that must not share a batch.
+    `execute` answers in the order of its items, with an error where one item alone has failed; `key` tells items apart
+    that must not share a batch.
     """
 
     def __init__(
         self,
         name: str,
-        execute: Callable[[Sequence[Item]], Awaitable[Sequence[Answer]]],
+        execute: Callable[[Sequence[Item]], Awaitable[Sequence[Answer | Exception]]],
         key: Callable[[Item], Hashable],
         *,
         batch_max: int = DEFAULT_BATCH_MAX,
@@ -74,8 +75,7 @@ class Batcher(Generic[Item, Answer]):
                 await self._one_by_one(batch, error)
             else:
                 for (_, future), answer in zip(batch, answers, strict=True):
-                    if not future.done():
-                        future.set_result(answer)
+                    self._answer(future, answer)
 
     def _next_batch(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
         """Up to `batch_max` items with distinct keys; an item whose key is taken waits for the next batch."""
@@ -105,8 +105,16 @@ class Batcher(Generic[Item, Answer]):
             except Exception as own_error:  # handed to the one who asked
                 self._fail([(item, future)], own_error)
             else:
-                if not future.done():
-                    future.set_result(answer)
+                self._answer(future, answer)
+
+    @staticmethod
+    def _answer(future: asyncio.Future[Answer], answer: Answer | Exception) -> None:
+        if future.done():
+            return
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
 
     @staticmethod
     def _fail(batch: list[tuple[Item, asyncio.Future[Answer]]], error: Exception) -> None:

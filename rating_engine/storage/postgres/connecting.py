@@ -12,6 +12,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 
+from rating_engine.domain.errors import Overloaded
+
 # Settings of every connection. JIT compiles for longer than our statements run.
 SERVER_SETTINGS: Final = {"application_name": "rating-engine", "jit": "off"}
 
@@ -29,6 +31,9 @@ _READ_ONLY: Final = "SELECT current_setting('transaction_read_only') = 'on'"
 # A record of the log without any table: its commit is answered when it is on disk and on every synchronous standby.
 _COMMIT: Final = "SELECT pg_logical_emit_message(true, 'rating-engine', '')"
 
+# A statement waits for a row or a table that others hold for the deadline divided by this, and may be asked so often.
+LOCK_TRIES: Final = 8
+
 if TYPE_CHECKING:  # generic in its stubs alone
     Connection = asyncpg.Connection[asyncpg.Record]
 else:
@@ -37,6 +42,10 @@ else:
 
 class NotWritableError(ConnectionError):
     """The server answers and takes no writes: a standby, or set to read only."""
+
+
+class LockTimeout(Overloaded):
+    """A statement waited in vain for what another transaction holds; nothing was done."""
 
 
 class Connector:

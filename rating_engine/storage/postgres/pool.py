@@ -1,29 +1,41 @@
-"""The one door to PostgreSQL.
+"""A door to PostgreSQL: a pool of connections to one server, and what is known of that server.
 
-Law: a caller never waits long for a database that is not there. A failed or late statement marks the database down;
-while it is down every statement fails at once with `Unavailable`, and one background probe finds out when it is back:
-when it commits, and not only answers.
+An engine has two, so that neither waits for the other: `calls` for what a caller waits for, `office` for everything
+else. Each `Database` is one door to one server: its own connections, deadline, probe and up or down.
+
+Laws: a caller never waits long for a database that is not there. A failed or late statement marks this door down; while
+it is down every statement fails at once with `Unavailable`, and one background probe finds out when the server is back:
+when it commits, and not only answers. That all connections are busy is `Overloaded` and says nothing of the server.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any, Final, Protocol
 
 import asyncpg
 import structlog
 
-from rating_engine.domain.errors import Unavailable
+from rating_engine.domain.errors import Overloaded, Unavailable
 from rating_engine.domain.principal import Principal
 from rating_engine.storage.postgres import connecting
-from rating_engine.storage.postgres.connecting import SERVER_SETTINGS, Connection, Connector, prove_writable
+from rating_engine.storage.postgres.connecting import (
+    SERVER_SETTINGS,
+    Connection,
+    Connector,
+    LockTimeout,
+    prove_writable,
+)
 from rating_engine.storage.postgres.transaction import Transaction
+from rating_engine.storage.postgres.turnstile import Turnstile
 
-__all__ = ["SERVER_SETTINGS", "Connection", "Database", "Questions"]
+__all__ = ["Connection", "Database", "DoorObserver", "Questions"]
 
 PROBE_INTERVAL_SECONDS: Final = 0.2  # how soon a database that is back is used again; one cheap connect each
+CONNECT_MARGIN_SECONDS: Final = 1.0  # beyond the connecting itself: its password exchange may compute for a while
+PROOF_SECONDS_MAX: Final = 2.0  # for a commit of the probe, and for closing: also where statements may take a minute
 STATEMENT_CACHE: Final = 200  # the engine has some dozens of distinct statements
 
 _UNREACHABLE: Final = (
@@ -53,6 +65,32 @@ class Questions(Protocol):
         """The first value of the first row."""
 
 
+class DoorObserver(Protocol):
+    """Where the figures of a door go (telemetry)."""
+
+    def database_state(self, door: str, up: bool) -> None:
+        """Whether the server answers at this door."""
+
+    def database_busy(self, door: str) -> None:
+        """Somebody waited for a connection in vain, or did not even wait."""
+
+    def database_late(self, door: str) -> None:
+        """A statement was not answered within the deadline."""
+
+
+class _NoObserver:
+    """Counts nothing."""
+
+    def database_state(self, door: str, up: bool) -> None:
+        """Nothing."""
+
+    def database_busy(self, door: str) -> None:
+        """Nothing."""
+
+    def database_late(self, door: str) -> None:
+        """Nothing."""
+
+
 class Database:
     """A pool of connections with a deadline on every statement and a memory of whether the server is there."""
 
@@ -60,16 +98,38 @@ class Database:
         self,
         database_url: str,
         *,
+        door: str = "office",
         pool_size: int = 8,
         timeout_seconds: float = 2.0,
         connect_timeout_seconds: float = 1.0,
-        on_state: Callable[[bool], None] = lambda up: None,
+        late_is_away: bool = True,
+        lock_timeout_seconds: float | None = None,
+        observer: DoorObserver | None = None,
     ) -> None:
+        """`door`: its name in metrics, logs and `application_name`.
+
+        `late_is_away`: a late statement marks the door down until the probe has seen a commit. False where statements
+        are slow for reasons of their own, as reports are: then the probe is asked first.
+        `lock_timeout_seconds`: how long a statement waits for what others hold; None: as long as its deadline.
+        """
+        self.door = door
         self._url = database_url
         self._pool_size = pool_size
-        self._timeout = timeout_seconds
+        self.timeout_seconds = timeout_seconds
         self._connector = Connector(database_url, timeout_seconds=connect_timeout_seconds)
-        self._on_state = on_state
+        self._late_is_away = late_is_away
+        self._server_settings = {
+            **SERVER_SETTINGS,
+            "application_name": f"rating-engine {door}",
+            **(
+                {}
+                if lock_timeout_seconds is None
+                else {"lock_timeout": f"{max(1, round(lock_timeout_seconds * 1_000))}ms"}
+            ),
+        }
+        self._observer = observer or _NoObserver()
+        self._proof_seconds = min(timeout_seconds, PROOF_SECONDS_MAX)
+        self._turnstile = Turnstile(door, pool_size, timeout_seconds)
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._down: str | None = "not connected yet"
         self._probe: asyncio.Task[None] | None = None
@@ -84,29 +144,30 @@ class Database:
             connect=self._connector.connect,
             min_size=0,
             max_size=self._pool_size,
-            command_timeout=self._timeout,
+            command_timeout=self.timeout_seconds,
             statement_cache_size=STATEMENT_CACHE,
+            server_settings=self._server_settings,
             reset=_keep_session,
             max_inactive_connection_lifetime=0,
         )
         await self._pool
         try:
             async with self._pool.acquire(timeout=self._connector.longest_seconds) as connection:
-                await prove_writable(connection, self._timeout)  # type: ignore[arg-type]  # see connection()
+                await prove_writable(connection, self._proof_seconds)  # type: ignore[arg-type]  # see connection()
         except _UNREACHABLE as error:
             self._mark_down(error)
         else:
             self._mark_up()
 
     async def close(self) -> None:
-        """Close every connection; statements that run are given the statement deadline, then cut."""
+        """Close every connection; statements that run are given PROOF_SECONDS_MAX, or their deadline, then cut."""
         self._closed = True
         if self._probe is not None:
             self._probe.cancel()
             await asyncio.wait([self._probe])  # awaited itself, its cancellation would hide our own
         if self._pool is not None:
             try:
-                await asyncio.wait_for(self._pool.close(), self._timeout)
+                await asyncio.wait_for(self._pool.close(), self._proof_seconds)
             except TimeoutError:
                 self._pool.terminate()
 
@@ -115,31 +176,83 @@ class Database:
         """Why the database cannot be used right now, or None."""
         return self._down
 
+    @property
+    def in_use(self) -> int:
+        """How many of its connections somebody uses right now."""
+        return self._turnstile.taken
+
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection of the pool. Whatever says "the server is not there" leaves as `Unavailable`."""
+        """A connection of the pool. Whatever says "the server is not there" leaves as `Unavailable`.
+
+        Errors: Overloaded when no connection is free within the deadline, or (LockTimeout) when what is needed is held
+        by others for longer than the lock timeout; nothing was done then.
+        """
+        recoveries = self._recoveries
+        connection = await self._acquire()
+        lost = False
+        try:
+            yield connection  # type: ignore[misc]  # a PoolConnectionProxy offers the whole of Connection
+        except _UNREACHABLE as error:
+            if isinstance(error, ValueError):  # asyncpg's word for an argument it cannot encode: ours, not the server's
+                raise
+            lost = True
+            self._doubt(error, recoveries)
+            raise Unavailable(f"PostgreSQL: {_describe(error)}") from error
+        except asyncpg.LockNotAvailableError as error:
+            raise LockTimeout(f"PostgreSQL: {_describe(error)}") from error
+        finally:
+            if lost:
+                self._give_back_later(connection)
+            else:
+                try:
+                    await self._release(connection)
+                finally:
+                    self._turnstile.leave()
+
+    async def _acquire(self) -> asyncpg.pool.PoolConnectionProxy[asyncpg.Record]:
+        """A connection that is ours until given back, and our place at the turnstile with it."""
         if self._down is not None or self._pool is None:
             raise Unavailable(f"PostgreSQL: {self._down}")
         recoveries = self._recoveries
         try:
-            connection = await self._pool.acquire(timeout=self._timeout)
-            lost = False
-            try:
-                yield connection  # type: ignore[misc]  # a PoolConnectionProxy offers the whole of Connection
-            except _UNREACHABLE:
-                lost = True
-                raise
-            finally:
-                if lost:
-                    self._give_back_later(connection)
-                else:
-                    await self._pool.release(connection)
+            await self._turnstile.enter()
+        except Overloaded:
+            self._observer.database_busy(self.door)
+            raise
+        try:
+            if self._down is not None:  # found while we waited
+                raise Unavailable(f"PostgreSQL: {self._down}")
+            # Our place says that one is free: what may take its time now is to connect.
+            return await self._pool.acquire(timeout=self._connector.longest_seconds + CONNECT_MARGIN_SECONDS)
+        except BaseException as error:
+            self._turnstile.leave()
+            if isinstance(error, _UNREACHABLE):
+                if recoveries == self._recoveries:
+                    self._mark_down(error)
+                raise Unavailable(f"PostgreSQL: {_describe(error)}") from error
+            raise
+
+    async def _release(self, connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> None:
+        assert self._pool is not None
+        recoveries = self._recoveries
+        try:
+            await self._pool.release(connection)
         except _UNREACHABLE as error:
-            if isinstance(error, ValueError):  # asyncpg's word for an argument it cannot encode: ours, not the server's
-                raise
-            if recoveries == self._recoveries:  # else it tells of the time before the database was found again
-                self._mark_down(error)
+            self._doubt(error, recoveries)
             raise Unavailable(f"PostgreSQL: {_describe(error)}") from error
+
+    def _doubt(self, error: BaseException, recoveries: int) -> None:
+        """A statement says that the server is away, unless it tells of the time before it was found again."""
+        late = isinstance(error, TimeoutError)
+        if late:
+            self._observer.database_late(self.door)
+        if recoveries != self._recoveries:
+            return
+        if late and not self._late_is_away:
+            self._start_probe()
+        else:
+            self._mark_down(error)
 
     @contextlib.asynccontextmanager
     async def transaction(self, principal: Principal) -> AsyncIterator[Transaction]:
@@ -167,8 +280,11 @@ class Database:
 
         async def give_back() -> None:
             assert self._pool is not None
-            with contextlib.suppress(Exception):  # it is closed then, and the pool makes a new one
-                await self._pool.release(connection)
+            try:
+                with contextlib.suppress(Exception):  # it is closed then, and the pool makes a new one
+                    await self._pool.release(connection)
+            finally:
+                self._turnstile.leave()
 
         task = asyncio.create_task(give_back(), name="database-give-back")
         self._given_back.add(task)
@@ -176,33 +292,41 @@ class Database:
 
     def _mark_up(self) -> None:
         if self._down is not None:
-            _log.info("database_up")
+            _log.info("database_up", door=self.door)
         self._recoveries += 1
         self._down = None
-        self._on_state(True)
+        self._observer.database_state(self.door, True)
 
     def _mark_down(self, error: BaseException) -> None:
         if self._closed:
             return
         if self._down is None:
-            _log.warning("database_down", error=_describe(error))
+            _log.warning("database_down", door=self.door, error=_describe(error))
         self._down = _describe(error)
-        self._on_state(False)
-        if self._probe is None or self._probe.done():
+        self._observer.database_state(self.door, False)
+        self._turnstile.turn_away(f"PostgreSQL: {self._down}")
+        self._start_probe()
+
+    def _start_probe(self) -> None:
+        if not self._closed and (self._probe is None or self._probe.done()):
             self._probe = asyncio.create_task(self._probe_until_up(), name="database-probe")
 
     async def _probe_until_up(self) -> None:
         """Try a fresh connection until one answers; then drop the pool's old ones, which may be dead.
 
-        Whatever goes wrong is tried again: an error that ended the probe would leave the database down for ever.
+        Whatever goes wrong is tried again: an error that ended the probe would leave the database down for ever. Where
+        the server was only doubted and answers, nothing has happened.
         """
         while not self._closed:
             try:
                 await self._try_fresh_connection()
+                if self._down is None:
+                    return
+                await self._drop_old_connections()
             except Exception as error:
                 if not isinstance(error, _UNREACHABLE) and self._down != _describe(error):
-                    _log.error("database_probe_failed", error=_describe(error), exc_info=error)
-                self._down = _describe(error)
+                    _log.error("database_probe_failed", door=self.door, error=_describe(error), exc_info=error)
+                self._mark_down(error)
                 await asyncio.sleep(PROBE_INTERVAL_SECONDS)
             else:
                 self._mark_up()
@@ -210,13 +334,15 @@ class Database:
 
     async def _try_fresh_connection(self) -> None:
         """Connect anew and commit something. Raises whatever keeps us from it."""
-        connection = await self._connector.connect(statement_cache_size=0)
+        connection = await self._connector.connect(statement_cache_size=0, server_settings=self._server_settings)
         try:
-            await prove_writable(connection, self._timeout)
+            await prove_writable(connection, self._proof_seconds)
         finally:
             # In order, and not cut: a commit that hangs is cancelled, or its session would stay on the server.
             with contextlib.suppress(Exception):
-                await connection.close(timeout=self._timeout)
+                await connection.close(timeout=self._proof_seconds)
+
+    async def _drop_old_connections(self) -> None:
         assert self._pool is not None
         await self._pool.expire_connections()
 

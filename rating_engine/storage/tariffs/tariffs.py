@@ -5,7 +5,8 @@ Law: the answer is of one moment (a statement sees one snapshot), so that its ve
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
@@ -14,12 +15,23 @@ import asyncpg
 import orjson
 
 from rating_engine.domain.tariff import BandMode, Package, PackageKind, Period, PublishedDeck, RouteOrder, Tariff
+from rating_engine.rating.matching import FOR_EVER, RateEdit
 from rating_engine.rating.rate import DurationRounding, IncrementMode
 from rating_engine.rating.schedule import Schedule, Window
+from rating_engine.storage.decks.rate_decks import RATE_COLUMNS
+from rating_engine.storage.decks.rate_edits import edits_by_prefix
 from rating_engine.storage.postgres.pool import Questions
 
 # An engine's clock may be behind the database's: so much earlier a deck that was replaced still prices calls.
 CLOCKS_APART: Final = timedelta(hours=1)
+
+NO_EDITS: Final[Mapping[str, tuple[RateEdit, ...]]] = MappingProxyType({})
+AMOUNTS: Final = ("price_1", "price_n", "connect_fee", "postcall_surcharge", "minimum_charge")
+# Single rates of a deck that were edited, those of the past too, since the past is priced as well. Amounts as text: the
+# numbers of JSON are not exact.
+EDITS: Final = f"""
+    SELECT removed, {", ".join(f"{name}::text" if name in AMOUNTS else name for name in RATE_COLUMNS)}
+    FROM rate_edits r WHERE r.deck_id = deck.deck_id"""  # noqa: S608  # made of constants
 
 # Lists come as JSON, so that one row is one tariff. Decks: the one in force at
 # $2 (NULL: now by the database's clock, less CLOCKS_APART), and all that come after it.
@@ -44,6 +56,7 @@ _TARIFF: Final = f"""
            (SELECT json_agg(json_build_object(
                        'deck_id', deck_id, 'version', version, 'longest_prefix', longest_prefix,
                        'effective_from', effective_from,
+                       'edits', (SELECT json_agg(to_jsonb(e)) FROM ({EDITS}) AS e),
                        'key', deck_id || '.' || COALESCE((extract(epoch FROM published_at) * 1000000)::bigint, 0)))
             FROM (
                 SELECT * FROM rate_decks d
@@ -123,7 +136,21 @@ def _deck(values: dict[str, Any]) -> PublishedDeck:
         effective_from=datetime.fromisoformat(values["effective_from"]),
         longest_prefix=values["longest_prefix"],
         key=values["key"],
+        edits=_edits(values["deck_id"], values["edits"]) if values["edits"] else NO_EDITS,
     )
+
+
+def _edits(deck_id: int, rows: list[dict[str, Any]]) -> Mapping[str, tuple[RateEdit, ...]]:
+    for row in rows:
+        for name in AMOUNTS:
+            row[name] = Decimal(row[name])
+        for name in ("effective_from", "effective_to"):
+            row[name] = _instant(row[name])
+    return edits_by_prefix(deck_id, rows)
+
+
+def _instant(text: str) -> datetime:
+    return FOR_EVER if text == "infinity" else datetime.fromisoformat(text).astimezone(UTC)
 
 
 def _list(json: str | None) -> list[dict[str, Any]]:

@@ -27,10 +27,10 @@ MINUTES = Rate(price_1="0.30", price_n="0.10", interval_1=60, interval_n=30, con
 async def engine(database_url: str, redis_url: str) -> AsyncIterator[Engine]:
     """An engine with a deck that serves 49, and a prepaid account 1001 with 10 EUR; the laws hold afterwards."""
     async with engine_on(database_url, redis_url) as engine:
-        await publish_deck(engine.database)
-        await add_account(engine.database, balance="10")
+        await publish_deck(engine.office)
+        await add_account(engine.office, balance="10")
         yield engine
-        assert await ledger_balanced(engine.database) == []
+        assert await ledger_balanced(engine.office) == []
 
 
 async def money(engine: Engine, login: str = "1001") -> tuple[Decimal, Decimal]:
@@ -67,8 +67,8 @@ async def test_an_allowed_call_gets_the_seconds_its_money_pays_for_and_holds_it(
 
 async def test_a_call_holds_no_more_than_its_longest_duration_costs(database_url, redis_url):
     async with engine_on(database_url, redis_url, max_reserve_seconds=60) as engine:
-        await publish_deck(engine.database)
-        await add_account(engine.database, balance="10")
+        await publish_deck(engine.office)
+        await add_account(engine.office, balance="10")
 
         outcome = await engine.charging.prepare_call(prepare("1"))
 
@@ -77,7 +77,7 @@ async def test_a_call_holds_no_more_than_its_longest_duration_costs(database_url
 
 
 async def test_a_subscribers_own_limit_goes_over_the_general_one(engine):
-    await engine.database.fetch("UPDATE subscribers SET max_seconds = 7")
+    await engine.office.fetch("UPDATE subscribers SET max_seconds = 7")
 
     outcome = await engine.charging.prepare_call(prepare("1"))
 
@@ -86,8 +86,8 @@ async def test_a_subscribers_own_limit_goes_over_the_general_one(engine):
 
 @pytest.mark.parametrize("balance", ["0.05", "0.349999", "0.35", "0.44", "0.45", "1", "9.99"])
 async def test_no_call_may_last_longer_than_what_was_reserved_pays(engine, balance):
-    await publish_deck(engine.database, "minutes", {"49": MINUTES})
-    await add_account(engine.database, "1002", balance=balance, tariff="minutes")
+    await publish_deck(engine.office, "minutes", {"49": MINUTES})
+    await add_account(engine.office, "1002", balance=balance, tariff="minutes")
 
     outcome = await engine.charging.prepare_call(prepare("1", login="1002"))
 
@@ -100,7 +100,7 @@ async def test_no_call_may_last_longer_than_what_was_reserved_pays(engine, balan
 
 
 async def test_a_postpaid_account_without_a_limit_calls_on_nothing_for_as_long_as_the_setting_says(engine):
-    await add_account(engine.database, "1002", overdraft=None, postpaid=True)
+    await add_account(engine.office, "1002", overdraft=None, postpaid=True)
 
     outcome = await engine.charging.prepare_call(prepare("1", login="1002"))
 
@@ -108,7 +108,7 @@ async def test_a_postpaid_account_without_a_limit_calls_on_nothing_for_as_long_a
 
 
 async def test_a_caller_id_that_the_call_does_not_bring_is_the_subscribers(engine):
-    await add_account(engine.database, "1002", balance="1", callerid="4930555")
+    await add_account(engine.office, "1002", balance="1", callerid="4930555")
 
     outcome = await engine.charging.prepare_call(prepare("1", login="1002"))
 
@@ -116,7 +116,7 @@ async def test_a_caller_id_that_the_call_does_not_bring_is_the_subscribers(engin
 
 
 async def test_each_attempt_takes_the_next_route_that_serves_the_number(engine):
-    await engine.database.fetch(
+    await engine.office.fetch(
         "INSERT INTO routes (name, dial_prefix, number_prefix, position) VALUES "
         "('cheap', '11#', '', 1), ('elsewhere', '12#', '7', 2), ('dear', '13#', '49', 3)"
     )
@@ -143,7 +143,7 @@ async def test_what_is_no_number_is_declined(engine, destination):
 
 
 async def test_a_number_too_short_for_its_direction_is_declined(engine):
-    await engine.database.fetch("UPDATE directions SET min_len = 8")
+    await engine.office.fetch("UPDATE directions SET min_len = 8")
 
     assert await reason_of(engine, prepare("1", "4912345")) is DeclineReason.INVALID_DESTINATION
     assert isinstance(await engine.charging.prepare_call(prepare("2", "49123456")), Allowed)
@@ -154,14 +154,14 @@ async def test_a_number_that_no_rate_serves_is_declined(engine):
 
 
 async def test_a_balance_below_the_price_of_a_second_is_declined_and_nothing_is_held(engine):
-    await add_account(engine.database, "1002", balance="0.009999")
+    await add_account(engine.office, "1002", balance="0.009999")
 
     assert await reason_of(engine, prepare("1", login="1002")) is DeclineReason.INSUFFICIENT_FUNDS
     assert await money(engine, "1002") == (Decimal("0.009999"), 0)
 
 
 async def test_one_call_more_than_the_account_may_have_is_declined(engine):
-    await add_account(engine.database, "1002", overdraft=None, postpaid=True, max_calls=1)
+    await add_account(engine.office, "1002", overdraft=None, postpaid=True, max_calls=1)
     await engine.charging.prepare_call(prepare("1", login="1002"))
 
     assert await reason_of(engine, prepare("2", login="1002")) is DeclineReason.TOO_MANY_CALLS
@@ -173,15 +173,15 @@ async def test_one_call_more_than_the_account_may_have_is_declined(engine):
 async def test_whoever_is_blocked_is_declined_at_the_next_call(engine, table):
     assert isinstance(await engine.charging.prepare_call(prepare("1")), Allowed)
     await engine.charging.finish_call(finish("1", 0))
-    await engine.database.fetch(f"UPDATE {table} SET status = 'blocked'")
+    await engine.office.fetch(f"UPDATE {table} SET status = 'blocked'")
 
     assert await reason_of(engine, prepare("2")) is DeclineReason.INACTIVE
 
 
 async def test_a_burst_beyond_the_queue_is_declined_as_overloaded_and_holds_nothing_for_it(database_url, redis_url):
     async with engine_on(database_url, redis_url, ledger_queue_max=1, ledger_batch_max=1) as engine:
-        await publish_deck(engine.database)
-        await add_account(engine.database, overdraft=None, postpaid=True)
+        await publish_deck(engine.office)
+        await add_account(engine.office, overdraft=None, postpaid=True)
         await engine.charging.prepare_call(prepare("first"))  # now everything but the money is in memory
 
         calls = [engine.charging.prepare_call(prepare(str(n))) for n in range(20)]
@@ -190,7 +190,7 @@ async def test_a_burst_beyond_the_queue_is_declined_as_overloaded_and_holds_noth
         reasons = {outcome.reason for outcome in outcomes if isinstance(outcome, Declined)}
         allowed = sum(isinstance(outcome, Allowed) for outcome in outcomes)
         assert reasons == {DeclineReason.OVERLOADED}
-        assert await engine.database.fetchval("SELECT open_calls FROM accounts") == 1 + allowed
+        assert await engine.office.fetchval("SELECT open_calls FROM accounts") == 1 + allowed
 
 
 # -- saying it twice ---------------------------------------------------------------------------------------------
@@ -278,7 +278,7 @@ async def test_a_finish_with_other_seconds_than_before_is_a_conflict_and_charges
 
 
 async def test_a_finish_by_another_account_is_a_conflict(engine):
-    await add_account(engine.database, "1002", balance="10")
+    await add_account(engine.office, "1002", balance="10")
     await engine.charging.prepare_call(prepare("1"))
 
     outcome = await engine.charging.finish_call(finish("1", 5, login="1002"))
@@ -301,7 +301,7 @@ async def test_a_call_nobody_answered_costs_nothing_and_frees_its_money(engine):
 
 
 async def test_a_call_that_ran_past_its_reservation_is_charged_in_full_and_counted(engine):
-    await add_account(engine.database, "1002", balance="0.50")
+    await add_account(engine.office, "1002", balance="0.50")
     prepared = await engine.charging.prepare_call(prepare("1", login="1002"))
 
     outcome = await engine.charging.finish_call(finish("1", prepared.max_seconds + 3, login="1002"))
@@ -312,7 +312,7 @@ async def test_a_call_that_ran_past_its_reservation_is_charged_in_full_and_count
 
 async def test_a_finish_after_its_reservation_expired_still_charges(engine):
     await engine.charging.prepare_call(prepare("1"))
-    await engine.database.fetch("UPDATE reservations SET expires_at = now()")
+    await engine.office.fetch("UPDATE reservations SET expires_at = now()")
     assert await engine.ledger.expire(0) == 1
     assert await money(engine) == (10, 0)
 
@@ -320,7 +320,7 @@ async def test_a_finish_after_its_reservation_expired_still_charges(engine):
 
     assert outcome.cost == Decimal("0.61")
     assert await money(engine) == (Decimal("9.39"), 0)
-    assert await engine.database.fetchval("SELECT source FROM cdrs") == "late"
+    assert await engine.office.fetchval("SELECT source FROM cdrs") == "late"
 
 
 async def test_a_finish_whose_prepare_never_came_is_charged_at_todays_rate_and_marked(engine):
@@ -328,18 +328,18 @@ async def test_a_finish_whose_prepare_never_came_is_charged_at_todays_rate_and_m
 
     assert outcome.cost == Decimal("0.61")
     assert await money(engine) == (Decimal("9.39"), 0)
-    assert await engine.database.fetchval("SELECT source FROM cdrs") == "unreserved"
+    assert await engine.office.fetchval("SELECT source FROM cdrs") == "unreserved"
 
 
 async def test_a_finish_that_nothing_can_price_is_kept_for_the_doctor_to_find(database_url):
     async with engine_on(database_url) as engine:
-        await publish_deck(engine.database)
-        await add_account(engine.database, balance="10")
+        await publish_deck(engine.office)
+        await add_account(engine.office, balance="10")
 
         outcome = await engine.charging.finish_call(finish("1", 61, "4812345"))
 
         assert (outcome.cost, await money(engine)) == (0, (10, 0))
-        found = await ledger_balanced(engine.database)
+        found = await ledger_balanced(engine.office)
         assert ["4812345" in finding.what for finding in found] == [True]
 
 
@@ -363,7 +363,7 @@ async def test_a_call_the_exchange_never_started_frees_its_money(engine):
 
 async def test_a_deck_published_during_a_call_leaves_the_call_at_its_promised_rate(engine):
     await engine.charging.prepare_call(prepare("1"))
-    await publish_deck(engine.database, rates={"49": Rate(price_1="6", price_unit="minute")})
+    await publish_deck(engine.office, rates={"49": Rate(price_1="6", price_unit="minute")})
 
     outcome = await engine.charging.finish_call(finish("1", 60))
 
@@ -373,7 +373,7 @@ async def test_a_deck_published_during_a_call_leaves_the_call_at_its_promised_ra
 async def test_a_published_deck_prices_the_very_next_call(engine):
     await engine.charging.prepare_call(prepare("1"))
     await engine.charging.finish_call(finish("1", 0))
-    await publish_deck(engine.database, rates={"49": Rate(price_1="6", price_unit="minute")})
+    await publish_deck(engine.office, rates={"49": Rate(price_1="6", price_unit="minute")})
 
     outcome = await engine.charging.prepare_call(prepare("2"))
 
@@ -384,7 +384,7 @@ async def test_a_longer_prefix_published_serves_the_numbers_below_it_and_no_othe
     await engine.charging.prepare_call(prepare("1"))
     await engine.charging.finish_call(finish("1", 0))
     dear = Rate(price_1="6", price_unit="minute")
-    await publish_deck(engine.database, rates={"49": CENT_A_SECOND, "49123": dear})
+    await publish_deck(engine.office, rates={"49": CENT_A_SECOND, "49123": dear})
 
     first = await engine.charging.prepare_call(prepare("2", "4912345"))
     await engine.charging.finish_call(finish("2", 0, "4912345"))
@@ -395,7 +395,7 @@ async def test_a_longer_prefix_published_serves_the_numbers_below_it_and_no_othe
 
 async def test_a_destination_served_for_the_first_time_is_allowed_once_announced(engine):
     assert await reason_of(engine, prepare("1", "4812345")) is DeclineReason.NO_RATE
-    await publish_deck(engine.database, rates={"48": CENT_A_SECOND})
+    await publish_deck(engine.office, rates={"48": CENT_A_SECOND})
 
     async def is_allowed() -> bool:
         return isinstance(await engine.charging.prepare_call(prepare("2", "4812345")), Allowed)
@@ -406,7 +406,7 @@ async def test_a_destination_served_for_the_first_time_is_allowed_once_announced
 async def test_a_route_added_while_calls_run_is_taken_once_announced(engine):
     assert (await engine.charging.prepare_call(prepare("0"))).route_name == "default"
     await engine.charging.finish_call(finish("0", 0))
-    await engine.database.fetch("INSERT INTO routes (name, position) VALUES ('new', 1)")
+    await engine.office.fetch("INSERT INTO routes (name, position) VALUES ('new', 1)")
 
     names = map(str, itertools.count(1))
 
@@ -422,8 +422,8 @@ async def test_a_route_added_while_calls_run_is_taken_once_announced(engine):
 async def test_a_subscriber_moved_to_another_tariff_calls_at_its_price_at_once(engine):
     await engine.charging.prepare_call(prepare("1"))
     await engine.charging.finish_call(finish("1", 0))
-    other = await publish_deck(engine.database, "dear", {"49": Rate(price_1="6", price_unit="minute")})
-    await engine.database.fetch("UPDATE subscribers SET tariff_id = $1", other.tariff_id)
+    other = await publish_deck(engine.office, "dear", {"49": Rate(price_1="6", price_unit="minute")})
+    await engine.office.fetch("UPDATE subscribers SET tariff_id = $1", other.tariff_id)
 
     outcome = await engine.charging.prepare_call(prepare("2"))
 
@@ -431,9 +431,9 @@ async def test_a_subscriber_moved_to_another_tariff_calls_at_its_price_at_once(e
 
 
 async def test_money_that_was_topped_up_counts_for_the_next_call(engine):
-    await add_account(engine.database, "1002")
+    await add_account(engine.office, "1002")
     assert await reason_of(engine, prepare("1", login="1002")) is DeclineReason.INSUFFICIENT_FUNDS
-    await engine.database.fetch(
+    await engine.office.fetch(
         "SELECT post_entry_v2(bucket, account_id, 'topup', 2, NULL) FROM subscribers WHERE login = '1002'"
     )
 

@@ -41,8 +41,8 @@ async def engine(private_servers) -> AsyncIterator[Engine]:
     async with engine_on(
         private_servers.database_url, private_servers.redis_url, database_timeout_seconds=NEVER_SECONDS
     ) as engine:
-        await publish_deck(engine.database, rates=RATES)
-        await add_account(engine.database, overdraft=None, postpaid=True)
+        await publish_deck(engine.office, rates=RATES)
+        await add_account(engine.office, overdraft=None, postpaid=True)
         yield engine
 
 
@@ -87,7 +87,7 @@ async def test_the_engine_goes_on_by_itself_when_postgresql_is_back_and_no_call_
 
     assert isinstance(saved, Saved)
     assert saved.cost == Decimal("0.9")  # the first minute of RATES["4912"]
-    assert await ledger_balanced(engine.database) == []
+    assert await ledger_balanced(engine.office) == []
 
 
 async def test_what_was_answered_before_postgresql_was_killed_is_there_afterwards(engine, private_servers):
@@ -116,8 +116,8 @@ async def test_what_was_answered_before_postgresql_was_killed_is_there_afterward
     await asyncio.to_thread(private_servers.postgres.restart)
     await until_allowed(engine, "after")
 
-    assert await ledger_balanced(engine.database) == []
-    rows = await engine.database.fetch(
+    assert await ledger_balanced(engine.office) == []
+    rows = await engine.office.fetch(
         "SELECT split_part(call_key, '/', 2), cost FROM cdrs WHERE state = 'settled'"
         " UNION ALL SELECT split_part(call_key, '/', 2), NULL FROM reservations"
     )
@@ -134,8 +134,8 @@ async def test_a_reservation_whose_answer_was_lost_is_freed_when_the_database_is
         engine_on(proxy.url(private_servers.database_url), database_timeout_seconds=2) as engine,
         opened(private_servers.database_url) as direct,
     ):
-        await publish_deck(engine.database)
-        await add_account(engine.database, overdraft=None, postpaid=True)
+        await publish_deck(engine.office)
+        await add_account(engine.office, overdraft=None, postpaid=True)
         await until_allowed(engine, "before")
 
         async with locked_accounts(private_servers.database_url) as is_waited_for:
@@ -158,15 +158,15 @@ async def test_a_silent_postgresql_costs_its_deadline_once_and_then_nothing(priv
         TcpProxy("127.0.0.1", private_servers.postgres.port) as proxy,
         engine_on(proxy.url(private_servers.database_url), database_timeout_seconds=0.5) as engine,
     ):
-        await publish_deck(engine.database)
-        await add_account(engine.database, overdraft=None, postpaid=True)
+        await publish_deck(engine.office)
+        await add_account(engine.office, overdraft=None, postpaid=True)
         await until_allowed(engine, "before")
         proxy.silence()
         connections = proxy.connections_made
         try:
             async with asyncio.timeout(HANG_SECONDS):
                 first = await engine.charging.prepare_call(prepare("1"))
-                assert engine.database.down is not None
+                assert engine.calls_door.down is not None
                 rest = [await engine.charging.prepare_call(prepare(str(n))) for n in range(1_000)]
         finally:
             proxy.speak()
@@ -196,8 +196,8 @@ async def test_redis_flushed_killed_and_back_gives_the_same_answers(private_serv
         # nothing is kept in memory, so that each answer has to come from Redis or from behind it
         engine_on(private_servers.database_url, private_servers.redis_url, rate_cache_entries=0) as engine,
     ):
-        await publish_deck(engine.database, rates=RATES)
-        await add_account(engine.database, overdraft=None, postpaid=True)
+        await publish_deck(engine.office, rates=RATES)
+        await add_account(engine.office, overdraft=None, postpaid=True)
         expected = await answers(engine, "cold")
 
         assert await answers(engine, "warm") == expected
@@ -214,7 +214,7 @@ async def test_redis_flushed_killed_and_back_gives_the_same_answers(private_serv
 
         await until(redis_is_back)
         assert await answers(engine, "back") == expected
-        assert await ledger_balanced(engine.database) == []
+        assert await ledger_balanced(engine.office) == []
 
 
 @contextlib.asynccontextmanager

@@ -29,15 +29,15 @@ THIS_MONTH = datetime.now(UTC).date().replace(day=1)
 async def engine(database_url: str, redis_url: str) -> AsyncIterator[Engine]:
     """A cent a second to 49, calls of ten minutes at most, and account 1001 with 100 EUR; the laws hold afterwards."""
     async with engine_on(database_url, redis_url, max_reserve_seconds=600) as engine:
-        await publish_deck(engine.database)
-        await add_account(engine.database, balance="100")
+        await publish_deck(engine.office)
+        await add_account(engine.office, balance="100")
         yield engine
-        assert await ledger_balanced(engine.database) == []
+        assert await ledger_balanced(engine.office) == []
 
 
 async def run(engine: Engine, *statements: str) -> None:
     for statement in statements:
-        await engine.database.fetch(statement)
+        await engine.office.fetch(statement)
     engine.memory.forget_all()
 
 
@@ -54,7 +54,7 @@ async def test_a_volume_counts_more_seconds_than_one_line_has_in_a_lifetime(engi
     saved = await engine.charging.finish_call(finish("1", 60))
 
     assert isinstance(saved, Saved)
-    assert await engine.database.fetchval("SELECT used FROM package_usage") == counted + 60
+    assert await engine.office.fetchval("SELECT used FROM package_usage") == counted + 60
     await run(engine, f"UPDATE package_usage SET used = used - {counted}")
 
 
@@ -70,7 +70,7 @@ async def test_an_end_is_charged_although_the_load_of_its_route_was_set_to_nothi
 
 
 async def test_an_end_is_charged_although_what_the_carrier_asks_fits_no_column(engine):
-    cost = await publish_deck(engine.database, "absurd")
+    cost = await publish_deck(engine.office, "absurd")
     await run(
         engine,
         "UPDATE tariffs SET allow_loss = true WHERE name = 'retail'",
@@ -84,12 +84,12 @@ async def test_an_end_is_charged_although_what_the_carrier_asks_fits_no_column(e
 
     assert isinstance(saved, Saved)
     assert saved.cost == Decimal("0.6")
-    [cdr] = await engine.database.fetch("SELECT carrier_cost, margin FROM cdrs")
+    [cdr] = await engine.office.fetch("SELECT carrier_cost, margin FROM cdrs")
     assert tuple(cdr) == (None, None)
 
 
 async def test_a_margin_that_fits_no_column_is_not_known_and_the_end_charged(engine):
-    cost = await publish_deck(engine.database, "dear")
+    cost = await publish_deck(engine.office, "dear")
     await run(
         engine,
         "UPDATE tariffs SET allow_loss = true WHERE name = 'retail'",
@@ -103,43 +103,43 @@ async def test_a_margin_that_fits_no_column_is_not_known_and_the_end_charged(eng
     saved = await engine.charging.finish_call(finish("1", 60))
 
     assert isinstance(saved, Saved)
-    [cdr] = await engine.database.fetch("SELECT carrier_cost IS NULL, margin FROM cdrs")
+    [cdr] = await engine.office.fetch("SELECT carrier_cost IS NULL, margin FROM cdrs")
     assert tuple(cdr) == (False, None)
 
 
 async def test_a_call_that_nobody_finished_leaves_nothing_and_that_is_known(engine):
-    cost = await publish_deck(engine.database, "carrier")
+    cost = await publish_deck(engine.office, "carrier")
     await run(engine, f"INSERT INTO routes (name, position, cost_tariff_id) VALUES ('c', 1, {cost.tariff_id})")
     await engine.charging.prepare_call(prepare("1"))
-    await engine.database.fetch("UPDATE reservations SET expires_at = now()")
+    await engine.office.fetch("UPDATE reservations SET expires_at = now()")
     await engine.ledger.expire(0)
 
-    [cdr] = await engine.database.fetch("SELECT carrier_cost, margin FROM cdrs")
+    [cdr] = await engine.office.fetch("SELECT carrier_cost, margin FROM cdrs")
 
     assert tuple(cdr) == (0, 0)
 
 
 async def test_a_plan_made_from_a_tariff_that_is_no_more_is_refused(engine):
-    deck = await publish_deck(engine.database)
-    gone = await publish_deck(engine.database, "gone")
-    subscriber = await add_account(engine.database, "1002", balance="1")
+    deck = await publish_deck(engine.office)
+    gone = await publish_deck(engine.office, "gone")
+    subscriber = await add_account(engine.office, "1002", balance="1")
     request = reserve_request(subscriber, deck, "1")
-    await engine.database.fetch(f"DELETE FROM rate_decks WHERE tariff_id = {gone.tariff_id}")
-    await engine.database.fetch(f"DELETE FROM tariffs WHERE tariff_id = {gone.tariff_id}")
+    await engine.office.fetch(f"DELETE FROM rate_decks WHERE tariff_id = {gone.tariff_id}")
+    await engine.office.fetch(f"DELETE FROM tariffs WHERE tariff_id = {gone.tariff_id}")
 
     answer = await engine.ledger.reserve(
         replace(request, tariffs=(*request.tariffs, (gone.tariff_id, gone.tariff_version)))
     )
 
     assert answer.outcome is ReserveOutcome.STALE
-    await engine.database.fetch("DELETE FROM rates WHERE deck_id = $1", gone.deck_id)
+    await engine.office.fetch("DELETE FROM rates WHERE deck_id = $1", gone.deck_id)
 
 
 # -- packages ----------------------------------------------------------------------------------------------------
 
 
 async def add_minutes(engine: Engine, seconds: int = 300) -> int:
-    package_id: int = await engine.database.fetchval(
+    package_id: int = await engine.office.fetchval(
         "INSERT INTO packages (tariff_id, name, kind, seconds) SELECT tariff_id, 'minutes', 'free', $1 FROM tariffs "
         "WHERE name = 'retail' RETURNING package_id", seconds,
     )  # fmt: skip
@@ -148,7 +148,7 @@ async def add_minutes(engine: Engine, seconds: int = 300) -> int:
 
 
 async def test_a_finish_of_anothers_call_opens_no_package_of_anybody(engine):
-    await add_account(engine.database, "1002", balance="1")
+    await add_account(engine.office, "1002", balance="1")
     await engine.charging.prepare_call(prepare("1"))
     package_id = await add_minutes(engine)
     mallory = await engine.memory.subscribers.find("1002")
@@ -159,14 +159,14 @@ async def test_a_finish_of_anothers_call_opens_no_package_of_anybody(engine):
     )
 
     assert answer.outcome is SettleOutcome.CONFLICT
-    assert await engine.database.fetchval("SELECT count(*) FROM package_usage") == 0
+    assert await engine.office.fetchval("SELECT count(*) FROM package_usage") == 0
     assert isinstance(await engine.charging.finish_call(finish("1", 5, login="1002")), NotSaved)
 
 
 async def test_a_call_in_slices_is_kept_as_long_as_what_is_free_of_it_lasts(database_url, redis_url):
     async with engine_on(database_url, redis_url, max_reserve_seconds=3600, quota_seconds=60) as engine:
-        await publish_deck(engine.database)
-        await add_account(engine.database, balance="1")
+        await publish_deck(engine.office)
+        await add_account(engine.office, balance="1")
         await add_minutes(engine, 3_000)
         engine.charging._is_watched = lambda exchange: True
         await run(engine, "UPDATE accounts SET quota = true")
@@ -176,7 +176,7 @@ async def test_a_call_in_slices_is_kept_as_long_as_what_is_free_of_it_lasts(data
         assert isinstance(allowed, Allowed)
         assert allowed.quota
         assert allowed.max_seconds == 3_000
-        lasts = await engine.database.fetchval(
+        lasts = await engine.office.fetchval(
             "SELECT extract(epoch FROM expires_at - prepared_at)::integer FROM reservations"
         )
         assert lasts >= allowed.max_seconds
@@ -185,11 +185,11 @@ async def test_a_call_in_slices_is_kept_as_long_as_what_is_free_of_it_lasts(data
 @pytest.mark.parametrize("volumes", [12])
 async def test_a_call_of_many_volumes_is_priced_however_many_digits_that_takes(engine, volumes):
     for number in range(volumes):
-        package_id = await engine.database.fetchval(
+        package_id = await engine.office.fetchval(
             "INSERT INTO packages (tariff_id, name, kind) SELECT tariff_id, $1, 'volume' FROM tariffs "
             "WHERE name = 'retail' RETURNING package_id", f"v{number}",
         )  # fmt: skip
-        await engine.database.fetch("INSERT INTO package_steps VALUES ($1, 10, 0.999983)", package_id)
+        await engine.office.fetch("INSERT INTO package_steps VALUES ($1, 10, 0.999983)", package_id)
     engine.memory.forget_all()
 
     costs = []
@@ -212,7 +212,7 @@ async def test_a_finish_of_a_period_that_is_over_and_was_carried_on_ends_althoug
     )
     await engine.charging.prepare_call(prepare("1"))
     subscriber = await engine.memory.subscribers.find("1001")
-    deck = await publish_deck(engine.database)
+    deck = await publish_deck(engine.office)
     promised = replace(details_of(subscriber, deck), packages=(PackageUse(package_id, long_ago, 0),))
 
     saved = await engine.charging.replay_finish(finish("2", 60), promised)
@@ -247,13 +247,13 @@ async def test_a_call_that_waited_for_its_route_counts_in_the_second_in_which_it
     async with waiting.transaction():
         await waiting.fetchval("SELECT now()")  # since this second
         await asyncio.sleep(1.1)
-        await engine.database.fetchval("SELECT take_route(1)")
-        second = await engine.database.fetchval("SELECT started_in FROM route_load")
+        await engine.office.fetchval("SELECT take_route(1)")
+        second = await engine.office.fetchval("SELECT started_in FROM route_load")
         await waiting.fetchval("SELECT take_route(1)")
     await waiting.close()
 
-    assert await engine.database.fetchval("SELECT started_in FROM route_load") >= second
-    await engine.database.fetch("UPDATE route_load SET open_calls = 1")  # the other two were none
+    assert await engine.office.fetchval("SELECT started_in FROM route_load") >= second
+    await engine.office.fetch("UPDATE route_load SET open_calls = 1")  # the other two were none
 
 
 # -- prices ------------------------------------------------------------------------------------------------------
@@ -285,8 +285,8 @@ async def test_a_number_is_read_by_its_accounts_plan_though_nobody_heard_of_the_
     await engine.charging.finish_call(finish("1", 0))
     hear_nothing(engine)
 
-    await engine.database.fetch("INSERT INTO numbering_plans VALUES ('berlin', '00', '0', '49')")
-    await engine.database.fetch("UPDATE accounts SET numbering_plan = 'berlin'")
+    await engine.office.fetch("INSERT INTO numbering_plans VALUES ('berlin', '00', '0', '49')")
+    await engine.office.fetch("UPDATE accounts SET numbering_plan = 'berlin'")
     engine.memory.subscribers.forget("1001")
     allowed = await engine.charging.prepare_call(prepare("2", "030123456"))
 

@@ -26,16 +26,16 @@ FEE = Rate(price_1="0.60", price_unit="minute", connect_fee="0.05")
 async def engine(database_url: str, redis_url: str) -> AsyncIterator[Engine]:
     """A cent a second to 49, calls of ten minutes at most, and account 1001 with 1 EUR; the laws hold afterwards."""
     async with engine_on(database_url, redis_url, max_reserve_seconds=600) as engine:
-        await publish_deck(engine.database)
-        await add_account(engine.database, balance="1")
+        await publish_deck(engine.office)
+        await add_account(engine.office, balance="1")
         yield engine
-        assert await ledger_balanced(engine.database) == []
+        assert await ledger_balanced(engine.office) == []
 
 
 async def add_package(engine: Engine, name: str = "minutes", *, seconds: int | None = 300, **columns: object) -> int:
     """A package of the tariff retail; `seconds` None: a volume."""
     values = {"kind": "volume" if seconds is None else "free", "seconds": seconds, **columns}
-    package_id = await engine.database.fetchval(
+    package_id = await engine.office.fetchval(
         f"INSERT INTO packages (tariff_id, name, {', '.join(values)}) "
         f"SELECT tariff_id, $1, {', '.join(f'${n}' for n in range(2, 2 + len(values)))} FROM tariffs "
         "WHERE name = 'retail' RETURNING package_id",
@@ -47,7 +47,7 @@ async def add_package(engine: Engine, name: str = "minutes", *, seconds: int | N
 
 async def usage(engine: Engine) -> list[tuple[int, int]]:
     """(used, held) of each package."""
-    rows = await engine.database.fetch("SELECT used, held FROM package_usage ORDER BY package_id, period_start")
+    rows = await engine.office.fetch("SELECT used, held FROM package_usage ORDER BY package_id, period_start")
     return [tuple(row) for row in rows]
 
 
@@ -77,7 +77,7 @@ async def test_a_call_longer_than_the_free_minutes_pays_for_the_rest_alone(engin
 
 async def test_an_account_without_money_may_call_on_its_free_minutes(engine):
     await add_package(engine)
-    await add_account(engine.database, "1002")
+    await add_account(engine.office, "1002")
 
     allowed = await engine.charging.prepare_call(prepare("1", login="1002"))
 
@@ -86,7 +86,7 @@ async def test_an_account_without_money_may_call_on_its_free_minutes(engine):
 
 async def test_fifty_calls_at_once_never_get_the_same_free_second_twice(engine):
     await add_package(engine, seconds=1_500)
-    await add_account(engine.database, "1002")
+    await add_account(engine.office, "1002")
 
     outcomes = await asyncio.gather(*(engine.charging.prepare_call(prepare(f"{n}", login="1002")) for n in range(50)))
 
@@ -98,7 +98,7 @@ async def test_fifty_calls_at_once_never_get_the_same_free_second_twice(engine):
 
 async def test_two_engines_share_a_package(engine, database_url, redis_url):
     await add_package(engine, seconds=1_500)
-    await add_account(engine.database, "1002")
+    await add_account(engine.office, "1002")
     async with engine_on(database_url, redis_url, max_reserve_seconds=600) as other:
         outcomes = await asyncio.gather(
             *(
@@ -125,7 +125,7 @@ async def test_minutes_that_another_call_held_and_gave_back_are_used_before_mone
 
 async def test_calls_that_end_at_once_share_what_is_left_and_pay_for_the_rest(engine):
     await add_package(engine, seconds=100)
-    await add_account(engine.database, "1002", balance="100", tariff="retail")
+    await add_account(engine.office, "1002", balance="100", tariff="retail")
     for n in range(6):  # the first holds all of it
         await engine.charging.prepare_call(prepare(f"{n}", login="1002"))
     await engine.charging.finish_call(finish("0", 0, login="1002"))
@@ -148,7 +148,7 @@ async def test_a_call_that_nobody_answered_gives_its_minutes_back(engine):
 async def test_an_expired_call_gives_its_minutes_back_and_its_late_finish_uses_them_after_all(engine):
     await add_package(engine)
     await engine.charging.prepare_call(prepare("1"))
-    await engine.database.fetch("UPDATE reservations SET expires_at = now()")
+    await engine.office.fetch("UPDATE reservations SET expires_at = now()")
     assert await engine.ledger.expire(0) == 1
     assert await usage(engine) == [(0, 0)]
 
@@ -160,7 +160,7 @@ async def test_an_expired_call_gives_its_minutes_back_and_its_late_finish_uses_t
 async def test_a_late_finish_after_others_used_the_minutes_pays(engine):
     await add_package(engine)
     await engine.charging.prepare_call(prepare("1"))
-    await engine.database.fetch("UPDATE reservations SET expires_at = now()")
+    await engine.office.fetch("UPDATE reservations SET expires_at = now()")
     await engine.ledger.expire(0)
     await engine.charging.prepare_call(prepare("2"))
     await engine.charging.finish_call(finish("2", 250))
@@ -173,10 +173,10 @@ async def test_a_late_finish_after_others_used_the_minutes_pays(engine):
 async def test_a_finish_that_knows_better_than_reconciliation_moves_its_minutes(engine):
     await add_package(engine)
     await engine.charging.prepare_call(prepare("1"))
-    await engine.database.fetch(
+    await engine.office.fetch(
         "UPDATE reservations SET answered_at = now() - interval '100 seconds', last_seen_at = now()"
     )
-    [call] = await open_calls_of(engine.database, "test")
+    [call] = await open_calls_of(engine.office, "test")
     assert await engine.lasting.reconcile_call(call) is Decision.LAST_SEEN
     assert await usage(engine) == [(100, 0)]
 
@@ -204,12 +204,12 @@ async def test_a_repeated_finish_uses_nothing_more(engine):
 
 
 async def test_fees_are_paid_on_free_minutes_unless_the_package_waives_them(engine):
-    await publish_deck(engine.database, rates={"49": FEE})
+    await publish_deck(engine.office, rates={"49": FEE})
     package_id = await add_package(engine)
     await engine.charging.prepare_call(prepare("1"))
     assert (await engine.charging.finish_call(finish("1", 60))).cost == Decimal("0.05")
 
-    await engine.database.fetch("UPDATE packages SET waives_fees = true WHERE package_id = $1", package_id)
+    await engine.office.fetch("UPDATE packages SET waives_fees = true WHERE package_id = $1", package_id)
     engine.memory.forget_all()
     await engine.charging.prepare_call(prepare("2"))
 
@@ -217,7 +217,7 @@ async def test_fees_are_paid_on_free_minutes_unless_the_package_waives_them(engi
 
 
 async def test_a_package_covers_its_directions_alone(engine):
-    await engine.database.fetch("INSERT INTO direction_groups VALUES ('far', 'elsewhere')")
+    await engine.office.fetch("INSERT INTO direction_groups VALUES ('far', 'elsewhere')")
     await add_package(engine, direction_group="far")
 
     allowed = await engine.charging.prepare_call(prepare("1"))
@@ -239,8 +239,8 @@ async def test_a_new_period_begins_with_all_its_minutes(engine):
     await add_package(engine)
     await engine.charging.prepare_call(prepare("1"))
     await engine.charging.finish_call(finish("1", 300))
-    await engine.database.fetch("UPDATE package_usage SET period_start = period_start - 31")
-    await engine.database.fetch(
+    await engine.office.fetch("UPDATE package_usage SET period_start = period_start - 31")
+    await engine.office.fetch(
         "UPDATE cdrs SET packages = ARRAY[(packages[1].package_id, packages[1].period_start - 31, packages[1].seconds)"
         "::package_use]"
     )
@@ -252,13 +252,13 @@ async def test_a_new_period_begins_with_all_its_minutes(engine):
 
 async def test_what_was_carried_into_the_next_period_is_not_used_by_a_late_finish_of_the_last_one(engine):
     await add_package(engine, carry_over="next", created_at=datetime.now(UTC) - timedelta(days=90))
-    await engine.database.fetch("UPDATE subscribers SET tariff_since = now() - interval '90 days'")
-    await engine.database.fetch("UPDATE rate_decks SET effective_from = now() - interval '90 days'")
+    await engine.office.fetch("UPDATE subscribers SET tariff_since = now() - interval '90 days'")
+    await engine.office.fetch("UPDATE rate_decks SET effective_from = now() - interval '90 days'")
     engine.memory.forget_all()
     now = datetime.now(UTC)
     engine.charging._now = lambda: now - timedelta(days=31)
     await engine.charging.prepare_call(prepare("1"))
-    await engine.database.fetch("UPDATE reservations SET expires_at = now()")
+    await engine.office.fetch("UPDATE reservations SET expires_at = now()")
     await engine.ledger.expire(0)
     engine.charging._now = lambda: now
     await engine.charging.prepare_call(prepare("2"))
@@ -271,7 +271,7 @@ async def test_what_was_carried_into_the_next_period_is_not_used_by_a_late_finis
 
 async def test_the_price_falls_with_the_volume_that_ended_calls_used(engine):
     package_id = await add_package(engine, "volume", seconds=None)
-    await engine.database.fetch("INSERT INTO package_steps VALUES ($1, 60, 0.5), ($1, 120, 0.1)", package_id)
+    await engine.office.fetch("INSERT INTO package_steps VALUES ($1, 60, 0.5), ($1, 120, 0.1)", package_id)
     costs = []
     for n in range(4):
         await engine.charging.prepare_call(prepare(f"{n}"))

@@ -25,15 +25,15 @@ MANY_DAYS = timedelta(days=300)
 async def engine(database_url: str, redis_url: str) -> AsyncIterator[Engine]:
     """Retail sells 49 at 0.60 a minute, account 1001 has 10,000 EUR; the laws hold afterwards."""
     async with engine_on(database_url, redis_url) as engine:
-        await publish_deck(engine.database)
-        await add_account(engine.database, balance="10000")
+        await publish_deck(engine.office)
+        await add_account(engine.office, balance="10000")
         yield engine
-        assert await ledger_balanced(engine.database) == []
+        assert await ledger_balanced(engine.office) == []
 
 
 async def run(engine: Engine, *statements: str) -> None:
     for statement in statements:
-        await engine.database.fetch(statement)
+        await engine.office.fetch(statement)
     engine.memory.forget_all()
 
 
@@ -62,10 +62,10 @@ def at(engine: Engine, moment: datetime) -> None:
 
 
 async def test_a_markup_is_a_factor_of_every_price_and_fee_from_the_next_call_on(engine):
-    await publish_deck(engine.database, rates={"49": Rate(price_1="0.60", price_unit="minute", connect_fee="0.10")})
+    await publish_deck(engine.office, rates={"49": Rate(price_1="0.60", price_unit="minute", connect_fee="0.10")})
     assert await cost_of(engine, "1") == Decimal("0.70")
 
-    await engine.database.fetch("UPDATE tariffs SET multiplier = 1.2")
+    await engine.office.fetch("UPDATE tariffs SET multiplier = 1.2")
 
     assert await cost_of(engine, "2") == Decimal("0.84")
 
@@ -79,7 +79,7 @@ async def test_a_call_keeps_the_price_it_was_allowed_at_whatever_the_tariff_beco
 
 async def test_decimals_increments_and_minimum_charge_are_the_tariffs(engine):
     await publish_deck(
-        engine.database, rates={"49": Rate(price_1="0.60", price_unit="minute", interval_1=30, interval_n=18)}
+        engine.office, rates={"49": Rate(price_1="0.60", price_unit="minute", interval_1=30, interval_n=18)}
     )
     await run(engine, "UPDATE tariffs SET increment_mode = 'total', decimals = 1, minimum_charge = 0.25")
 
@@ -89,7 +89,7 @@ async def test_decimals_increments_and_minimum_charge_are_the_tariffs(engine):
 
 async def test_a_limit_covers_the_minimum_charge(engine):
     await run(engine, "UPDATE tariffs SET minimum_charge = 5")
-    await add_account(engine.database, "1002", balance="4.99")
+    await add_account(engine.office, "1002", balance="4.99")
 
     outcome = await engine.charging.prepare_call(prepare("1", login="1002"))
 
@@ -160,7 +160,7 @@ async def test_split_at_the_boundary_each_increment_has_the_price_of_its_start(e
 
 async def test_a_call_over_a_boundary_is_never_longer_than_its_money(engine):
     await add_peak_rate(engine, "split")
-    await add_account(engine.database, "1002", balance="2.40")
+    await add_account(engine.office, "1002", balance="2.40")
     at(engine, datetime(2026, 11, 30, 6, 59, 0, tzinfo=UTC))
 
     outcome = await engine.charging.prepare_call(prepare("1", login="1002"))
@@ -192,7 +192,7 @@ async def test_a_rate_for_callers_of_a_country_counts_for_them_alone(engine):
 
 
 async def grant(engine: Engine, name: str, rates: dict[str, Rate], login: str = "1001") -> None:
-    await publish_deck(engine.database, name, rates)
+    await publish_deck(engine.office, name, rates)
     await run(
         engine,
         f"UPDATE tariffs SET is_option = true WHERE name = '{name}'",
@@ -207,7 +207,7 @@ def a_minute(price: str) -> Rate:
 
 
 async def test_an_option_overrides_and_adds_rates_for_its_subscriber_alone(engine):
-    await add_account(engine.database, "1002", balance="10000")
+    await add_account(engine.office, "1002", balance="10000")
     await grant(engine, "germany", {"49": a_minute("0.06"), "7": a_minute("0.12")})
 
     assert await cost_of(engine, "1") == Decimal("0.06")
@@ -216,7 +216,7 @@ async def test_an_option_overrides_and_adds_rates_for_its_subscriber_alone(engin
 
 
 async def test_the_longer_prefix_counts_whether_the_option_or_the_tariff_has_it(engine):
-    await publish_deck(engine.database, rates={"49": a_minute("0.60"), "4915": a_minute("0.90")})
+    await publish_deck(engine.office, rates={"49": a_minute("0.60"), "4915": a_minute("0.90")})
     await grant(engine, "germany", {"49": a_minute("0.06"), "49123": a_minute("0.03")})
 
     costs = [await cost_of(engine, number, destination=number) for number in ("4912345", "4915111", "4930111")]
@@ -250,9 +250,9 @@ async def test_a_changed_option_is_seen_by_the_very_next_call_though_nobody_hear
     assert await cost_of(engine, "1") == Decimal("0.06")
     hear_nothing(engine)
 
-    await publish_deck(engine.database, "germany", {"49": a_minute("0.09")})
+    await publish_deck(engine.office, "germany", {"49": a_minute("0.09")})
     assert await cost_of(engine, "2") == Decimal("0.09")
-    await engine.database.fetch("DELETE FROM subscriber_options")
+    await engine.office.fetch("DELETE FROM subscriber_options")
     assert await cost_of(engine, "3") == Decimal("0.60")
 
 
@@ -273,7 +273,7 @@ async def test_numbers_are_read_by_the_numbering_plan_of_the_account(engine):
 
 
 async def test_short_numbers_are_ones_own_before_everybodys(engine):
-    await add_account(engine.database, "1002", balance="1")
+    await add_account(engine.office, "1002", balance="1")
     await run(
         engine,
         "INSERT INTO aliases (alias, destination) VALUES ('*7', '+4977777')",
@@ -288,7 +288,7 @@ async def test_short_numbers_are_ones_own_before_everybodys(engine):
 
 
 async def test_a_tariff_may_price_by_the_routing_number(engine):
-    await publish_deck(engine.database, rates={"49": a_minute("0.60"), "4915": a_minute("0.90")})
+    await publish_deck(engine.office, rates={"49": a_minute("0.60"), "4915": a_minute("0.90")})
     assert await cost_of(engine, "1", routing_number="+4915999") == Decimal("0.60")
 
     await run(engine, "UPDATE tariffs SET by_routing_number = true")
@@ -300,9 +300,9 @@ async def test_a_tariff_may_price_by_the_routing_number(engine):
 
 
 async def test_a_deck_published_ahead_prices_calls_from_its_second_on(engine):
-    await publish_deck(engine.database, rates={"49": a_minute("6")})
+    await publish_deck(engine.office, rates={"49": a_minute("6")})
     monday = datetime(2026, 11, 30, tzinfo=UTC) + MANY_DAYS
-    await engine.database.fetch("UPDATE rate_decks SET effective_from = $1 WHERE version = 2", monday)
+    await engine.office.fetch("UPDATE rate_decks SET effective_from = $1 WHERE version = 2", monday)
     engine.memory.forget_all()
     assert await cost_of(engine, "1") == Decimal("0.60")
 
@@ -314,9 +314,9 @@ async def test_a_deck_published_ahead_prices_calls_from_its_second_on(engine):
 
 async def test_a_finish_whose_prepare_never_came_is_charged_by_the_deck_of_the_calls_start(engine):
     now = datetime.now(UTC)
-    await publish_deck(engine.database, rates={"49": a_minute("6")})
-    await engine.database.fetch("UPDATE rate_decks SET effective_from = $1 WHERE version = 1", now - MANY_DAYS)
-    await engine.database.fetch(
+    await publish_deck(engine.office, rates={"49": a_minute("6")})
+    await engine.office.fetch("UPDATE rate_decks SET effective_from = $1 WHERE version = 1", now - MANY_DAYS)
+    await engine.office.fetch(
         "UPDATE rate_decks SET effective_from = $1 WHERE version = 2", now - timedelta(seconds=100)
     )
     engine.memory.forget_all()

@@ -26,10 +26,10 @@ def a_minute(price: str) -> Rate:
 async def engine(database_url: str, redis_url: str) -> AsyncIterator[Engine]:
     """Retail sells 49 at 0.60 a minute, account 1001 has 10,000 EUR; the laws hold afterwards."""
     async with engine_on(database_url, redis_url) as engine:
-        await publish_deck(engine.database)
-        await add_account(engine.database, balance="10000")
+        await publish_deck(engine.office)
+        await add_account(engine.office, balance="10000")
         yield engine
-        assert await ledger_balanced(engine.database) == []
+        assert await ledger_balanced(engine.office) == []
 
 
 async def add_route(
@@ -38,10 +38,10 @@ async def add_route(
     """A route; `cost` is the price a minute in a deck of its own, of 49."""
     tariff_id = None
     if cost is not None:
-        deck = await publish_deck(engine.database, f"{name}-cost", {"49": a_minute(cost)})
+        deck = await publish_deck(engine.office, f"{name}-cost", {"49": a_minute(cost)})
         tariff_id = deck.tariff_id
     values = {"cost_tariff_id": tariff_id, **columns}
-    await engine.database.fetch(
+    await engine.office.fetch(
         f"INSERT INTO routes (name, position, {', '.join(values)}) "
         f"VALUES ($1, $2, {', '.join(f'${n}' for n in range(3, 3 + len(values)))})",
         name, position, *values.values(),
@@ -50,7 +50,7 @@ async def add_route(
 
 
 async def set_tariff(engine: Engine, assignments: str) -> None:
-    await engine.database.fetch(f"UPDATE tariffs SET {assignments} WHERE name = 'retail'")
+    await engine.office.fetch(f"UPDATE tariffs SET {assignments} WHERE name = 'retail'")
     engine.memory.forget_all()
 
 
@@ -86,7 +86,7 @@ async def test_a_route_that_was_tried_is_skipped_though_it_has_become_the_first(
     await set_tariff(engine, "route_order = 'cost'")
     assert await route_of(engine, "1") == "a"
     await engine.charging.finish_call(finish("1", 0))
-    await publish_deck(engine.database, "c-cost", {"49": a_minute("0.05")})
+    await publish_deck(engine.office, "c-cost", {"49": a_minute("0.05")})
     engine.memory.forget_all()
 
     assert await route_of(engine, "1", attempt=2) == "c"
@@ -116,14 +116,14 @@ async def test_the_very_next_call_after_a_cost_rises_is_guarded_though_nobody_he
     assert await route_of(engine, "1") == "first"
     hear_nothing(engine)
 
-    await publish_deck(engine.database, "first-cost", {"49": a_minute("0.70")})
+    await publish_deck(engine.office, "first-cost", {"49": a_minute("0.70")})
 
     assert await route_of(engine, "2") == "second"
 
 
 async def test_a_route_whose_cost_deck_lacks_the_number_does_not_serve_it(engine):
-    await publish_deck(engine.database, "elsewhere", {"7": a_minute("0.01")})
-    cost = await engine.database.fetchval("SELECT tariff_id FROM tariffs WHERE name = 'elsewhere'")
+    await publish_deck(engine.office, "elsewhere", {"7": a_minute("0.01")})
+    cost = await engine.office.fetchval("SELECT tariff_id FROM tariffs WHERE name = 'elsewhere'")
     await add_route(engine, "elsewhere-only", 1, cost_tariff_id=cost)
     await add_route(engine, "any", 2)
 
@@ -133,23 +133,23 @@ async def test_a_route_whose_cost_deck_lacks_the_number_does_not_serve_it(engine
 async def test_the_cdr_says_what_the_call_cost_and_what_is_left_of_its_price(engine):
     await add_route(engine, "carrier", 1, cost="0.30")
     await engine.charging.prepare_call(prepare("1"))
-    await publish_deck(engine.database, "carrier-cost", {"49": a_minute("0.45")})  # not for the call that runs
+    await publish_deck(engine.office, "carrier-cost", {"49": a_minute("0.45")})  # not for the call that runs
     await engine.charging.finish_call(finish("1", 60))
 
-    [cdr] = await engine.database.fetch("SELECT cost, carrier_cost, carrier_currency, margin FROM cdrs")
+    [cdr] = await engine.office.fetch("SELECT cost, carrier_cost, carrier_currency, margin FROM cdrs")
 
     assert tuple(cdr) == (Decimal("0.6"), Decimal("0.3"), "EUR", Decimal("0.3"))
 
 
 async def test_costs_in_another_currency_are_compared_and_kept_in_it(engine):
     await add_route(engine, "dollar", 1, cost="0.66")
-    await engine.database.fetch("UPDATE tariffs SET currency = 'USD' WHERE name = 'dollar-cost'")
-    await engine.database.fetch("INSERT INTO exchange_rates VALUES ('USD', 'EUR', '2026-01-01', 0.9)")
+    await engine.office.fetch("UPDATE tariffs SET currency = 'USD' WHERE name = 'dollar-cost'")
+    await engine.office.fetch("INSERT INTO exchange_rates VALUES ('USD', 'EUR', '2026-01-01', 0.9)")
     engine.memory.forget_all()
     await engine.charging.prepare_call(prepare("1"))
     await engine.charging.finish_call(finish("1", 60))
 
-    [cdr] = await engine.database.fetch("SELECT carrier_cost, carrier_currency, carrier_exchange, margin FROM cdrs")
+    [cdr] = await engine.office.fetch("SELECT carrier_cost, carrier_currency, carrier_exchange, margin FROM cdrs")
 
     assert tuple(cdr) == (Decimal("0.66"), "USD", Decimal("0.9"), Decimal("0.006"))
 
@@ -157,10 +157,10 @@ async def test_costs_in_another_currency_are_compared_and_kept_in_it(engine):
 async def test_a_call_that_nobody_finished_has_its_carrier_cost_too(engine):
     await add_route(engine, "carrier", 1, cost="0.30")
     await engine.charging.prepare_call(prepare("1"))
-    await engine.database.fetch("UPDATE reservations SET expires_at = now()")
+    await engine.office.fetch("UPDATE reservations SET expires_at = now()")
     await engine.ledger.expire(0)
 
-    [cdr] = await engine.database.fetch("SELECT cost, carrier_cost FROM cdrs")
+    [cdr] = await engine.office.fetch("SELECT cost, carrier_cost FROM cdrs")
 
     assert tuple(cdr) == (0, 0)
 
@@ -200,8 +200,8 @@ async def test_a_route_takes_no_more_calls_in_a_second_than_it_may(engine):
 
     outcomes = await asyncio.gather(*(engine.charging.prepare_call(prepare(f"{n}")) for n in range(40)))
 
-    taken = await engine.database.fetchval("SELECT max(started) FROM route_load")
-    seconds = await engine.database.fetchval("SELECT count(DISTINCT date_trunc('second', now())) FROM route_load")
+    taken = await engine.office.fetchval("SELECT max(started) FROM route_load")
+    seconds = await engine.office.fetchval("SELECT count(DISTINCT date_trunc('second', now())) FROM route_load")
     slow = Counter(outcome.route_name for outcome in outcomes)["slow"]
     assert taken <= 3
     assert 3 <= slow <= 3 * (seconds + 1)
@@ -209,7 +209,7 @@ async def test_a_route_takes_no_more_calls_in_a_second_than_it_may(engine):
 
 async def test_a_call_refused_for_lack_of_money_leaves_the_route_as_it_was(engine):
     await add_route(engine, "small", 1, max_calls=1)
-    await add_account(engine.database, "1002")
+    await add_account(engine.office, "1002")
 
     outcome = await engine.charging.prepare_call(prepare("1", login="1002"))
 
@@ -220,7 +220,7 @@ async def test_a_call_refused_for_lack_of_money_leaves_the_route_as_it_was(engin
 async def test_an_expired_call_frees_its_place(engine):
     await add_route(engine, "small", 1, max_calls=1)
     await route_of(engine, "1")
-    await engine.database.fetch("UPDATE reservations SET expires_at = now()")
+    await engine.office.fetch("UPDATE reservations SET expires_at = now()")
     await engine.ledger.expire(0)
 
     assert await route_of(engine, "2") == "small"
@@ -232,7 +232,7 @@ async def test_a_limited_route_that_was_disabled_takes_no_call_though_nobody_hea
     await route_of(engine, "1")
     hear_nothing(engine)
 
-    await engine.database.fetch("UPDATE routes SET enabled = false WHERE name = 'off'")
+    await engine.office.fetch("UPDATE routes SET enabled = false WHERE name = 'off'")
 
     assert await route_of(engine, "2") == "on"
 
@@ -243,7 +243,7 @@ async def test_a_limited_route_that_was_disabled_takes_no_call_though_nobody_hea
 async def test_a_tariff_with_a_list_of_routes_uses_those_alone_in_its_order(engine):
     for position, name in enumerate(("a", "b", "c"), 1):
         await add_route(engine, name, position)
-    await engine.database.fetch(
+    await engine.office.fetch(
         "INSERT INTO tariff_routes SELECT t.tariff_id, r.route_id, CASE r.name WHEN 'c' THEN 1 ELSE 2 END "
         "FROM tariffs t, routes r WHERE t.name = 'retail' AND r.name IN ('c', 'a')"
     )
@@ -257,7 +257,7 @@ async def test_a_tariff_with_a_list_of_routes_uses_those_alone_in_its_order(engi
 async def test_by_quality_the_route_that_answers_more_calls_comes_first(engine):
     await add_route(engine, "bad", 1)
     await add_route(engine, "good", 2)
-    await engine.database.fetch(
+    await engine.office.fetch(
         "INSERT INTO route_quality (route_id, attempts, answered, seconds) "
         "SELECT route_id, 1000, CASE name WHEN 'good' THEN 700 ELSE 200 END, 50000 FROM routes"
     )

@@ -36,17 +36,17 @@ from tests.support.world import (
 async def engine(database_url: str, redis_url: str) -> AsyncIterator[Engine]:
     async with engine_on(database_url, redis_url) as engine:
         yield engine
-        assert await ledger_balanced(engine.database) == []
+        assert await ledger_balanced(engine.office) == []
 
 
 @pytest.fixture
 async def deck(engine: Engine) -> Deck:
-    return await publish_deck(engine.database)
+    return await publish_deck(engine.office)
 
 
 @pytest.fixture
 async def subscriber(engine: Engine, deck: Deck) -> Subscriber:
-    return await add_account(engine.database, balance="10")
+    return await add_account(engine.office, balance="10")
 
 
 def abandonment(subscriber: Subscriber, uniqueid: str, claim: int) -> SettleRequest:
@@ -55,7 +55,7 @@ def abandonment(subscriber: Subscriber, uniqueid: str, claim: int) -> SettleRequ
 
 
 async def reserved(engine: Engine) -> Decimal:
-    return await engine.database.fetchval("SELECT reserved FROM accounts")
+    return await engine.office.fetchval("SELECT reserved FROM accounts")
 
 
 async def test_the_request_that_made_a_reservation_may_take_it_back(engine, deck, subscriber):
@@ -101,7 +101,7 @@ async def test_a_prepare_repeated_after_its_reservation_expired_is_declined_by_t
     engine, deck, subscriber
 ):
     await engine.charging.prepare_call(prepare("1"))
-    await engine.database.fetch("UPDATE reservations SET expires_at = now()")
+    await engine.office.fetch("UPDATE reservations SET expires_at = now()")
     assert await engine.ledger.expire(0) == 1
 
     again = await engine.charging.prepare_call(prepare("1"))
@@ -111,10 +111,10 @@ async def test_a_prepare_repeated_after_its_reservation_expired_is_declined_by_t
 
 
 async def test_a_prepare_repeated_after_an_extension_tells_all_the_seconds_that_are_paid_for(engine, deck, subscriber):
-    await engine.database.fetch("UPDATE subscribers SET max_seconds = 60")
+    await engine.office.fetch("UPDATE subscribers SET max_seconds = 60")
     await engine.charging.prepare_call(prepare("1"))
-    await engine.database.fetch("UPDATE reservations SET granted = granted + 1, held = held + 1, cap_seconds = 900")
-    await engine.database.fetch("UPDATE accounts SET reserved = reserved + 1")
+    await engine.office.fetch("UPDATE reservations SET granted = granted + 1, held = held + 1, cap_seconds = 900")
+    await engine.office.fetch("UPDATE accounts SET reserved = reserved + 1")
 
     again = await engine.charging.prepare_call(prepare("1"))
 
@@ -133,8 +133,8 @@ async def test_an_overrun_that_was_assumed_is_corrected_by_the_finish_that_comes
 
     await engine.ledger.settle(settle_request(subscriber, "1", seconds=seconds, cost=cost))
 
-    assert await engine.database.fetchval("SELECT overrun FROM cdrs") == Decimal(overrun)
-    assert await engine.database.fetchval("SELECT balance FROM accounts") == 10 - Decimal(cost)
+    assert await engine.office.fetchval("SELECT overrun FROM cdrs") == Decimal(overrun)
+    assert await engine.office.fetchval("SELECT balance FROM accounts") == 10 - Decimal(cost)
 
 
 async def test_what_was_lost_is_freed_although_two_set_about_it_at_once(engine, deck, subscriber, monkeypatch):
@@ -145,7 +145,7 @@ async def test_what_was_lost_is_freed_although_two_set_about_it_at_once(engine, 
         raise Unavailable("the answer was lost")
 
     monkeypatch.setattr(engine.ledger, "reserve", answer_lost)
-    await engine.database.fetch("UPDATE subscribers SET max_seconds = 60")
+    await engine.office.fetch("UPDATE subscribers SET max_seconds = 60")
     for n in range(3):
         assert isinstance(await engine.charging.prepare_call(prepare(str(n))), Declined)
     assert await reserved(engine) == Decimal("1.8")
@@ -175,9 +175,9 @@ async def test_a_call_prepared_while_its_finish_is_under_way_is_charged_at_the_r
     async def prepared_just_then(bucket, call_key):
         found = await find(bucket, call_key)
         if found is None:
-            newest = await publish_deck(engine.database, rates={"49": CENT_A_SECOND})
+            newest = await publish_deck(engine.office, rates={"49": CENT_A_SECOND})
             await engine.ledger.reserve(reserve_request(subscriber, newest, "1"))
-            await publish_deck(engine.database, rates={"49": Rate(price_1="6", price_unit="minute")})
+            await publish_deck(engine.office, rates={"49": Rate(price_1="6", price_unit="minute")})
             engine.memory.rate_decks.forget_all()
         return found
 
@@ -186,4 +186,4 @@ async def test_a_call_prepared_while_its_finish_is_under_way_is_charged_at_the_r
     saved = await engine.charging.finish_call(finish("1", 50))
 
     assert (saved.cost, saved.overrun) == (Decimal("0.5"), 0)
-    assert await engine.database.fetchval("SELECT source FROM cdrs") == "finish"
+    assert await engine.office.fetchval("SELECT source FROM cdrs") == "finish"

@@ -22,13 +22,13 @@ from tests.support.world import add_account, publish_deck
 async def engine(database_url: str) -> AsyncIterator[Engine]:
     """Two calls open, one finished, one settled without a finish."""
     async with engine_on(database_url) as engine:
-        await publish_deck(engine.database)
-        await add_account(engine.database, balance="100")
-        await engine.database.fetch("UPDATE subscribers SET max_seconds = 60")
+        await publish_deck(engine.office)
+        await add_account(engine.office, balance="100")
+        await engine.office.fetch("UPDATE subscribers SET max_seconds = 60")
         for name in ("finished", "forgotten", "first", "second"):
             await engine.charging.prepare_call(prepare(name))
         await engine.charging.finish_call(finish("finished", 5))
-        (forgotten,) = [c for c in await open_calls_of(engine.database, "test") if c.call_key.uniqueid == "forgotten"]
+        (forgotten,) = [c for c in await open_calls_of(engine.office, "test") if c.call_key.uniqueid == "forgotten"]
         await engine.lasting.reconcile_call(forgotten)
         yield engine
 
@@ -91,7 +91,7 @@ async def test_doctor_says_where_slices_are_wanted_and_nobody_watches(cli, engin
     (finding,) = quota_check(cli, reservation_mode="quota")
     assert "exchange test is not watched" in finding["what"]
     assert "ami_exchanges" in finding["mend"]
-    await say_watched(engine.database, ["test"], 600)
+    await say_watched(engine.office, ["test"], 600)
     assert quota_check(cli, reservation_mode="quota") == []
 
 

@@ -68,16 +68,16 @@ async def database(database_url: str, redis_url: str) -> AsyncIterator[asyncpg.C
     Both went by a route with a limit; the open one holds the free minutes that were added since.
     """
     async with engine_on(database_url, redis_url) as engine:
-        await publish_deck(engine.database)
-        await engine.database.fetch("INSERT INTO routes (name, position, max_calls) VALUES ('small', 1, 5)")
-        await add_account(engine.database, balance="0.22", overdraft="1")
+        await publish_deck(engine.office)
+        await engine.office.fetch("INSERT INTO routes (name, position, max_calls) VALUES ('small', 1, 5)")
+        await add_account(engine.office, balance="0.22", overdraft="1")
         assert isinstance(await engine.charging.prepare_call(prepare("ended")), Allowed)
         await engine.charging.finish_call(finish("ended", 61))
-        await engine.database.fetch(
+        await engine.office.fetch(
             "INSERT INTO packages (tariff_id, name, kind, seconds) SELECT tariff_id, 'free', 'free', 5 FROM tariffs"
         )
         engine.memory.forget_all()
-        await engine.database.fetch("UPDATE subscribers SET max_seconds = 10")  # holds a part of what is available
+        await engine.office.fetch("UPDATE subscribers SET max_seconds = 10")  # holds a part of what is available
         assert isinstance(await engine.charging.prepare_call(prepare("open")), Allowed)
     connection = await asyncpg.connect(database_url)
     yield connection

@@ -20,10 +20,13 @@ from rating_engine.rating.matching import EVER_SINCE, FOR_EVER, CandidateRate
 from rating_engine.rating.rate import Rate
 from rating_engine.services.facts.rate_lookup import Level, RateDecks
 from rating_engine.storage.decks import rate_cache
-from rating_engine.storage.decks.rate_cache import CachedAnswer, RateCache
+from rating_engine.storage.decks.cached_answer import CachedAnswer
+from rating_engine.storage.decks.rate_cache import RateCache
+from rating_engine.storage.decks.seal import Seal
 from rating_engine.storage.postgres.migrate import migrate
 from rating_engine.storage.postgres.pool import Database
-from tests.support.decks import deck_now, make_tariff, match_now, replace_deck
+from rating_engine.storage.secrets import rate_cache_secret
+from tests.support.decks import cache_of, deck_now, make_tariff, match_now, replace_deck
 from tests.support.tcp_proxy import TcpProxy
 
 PRICES = {"79": "0.10", "44": "0.03", "1": "0.01"}
@@ -52,8 +55,8 @@ async def deck(database: Database, tariff: int) -> PublishedDeck:
 
 
 @pytest.fixture
-async def cache(redis_url: str) -> AsyncIterator[RateCache]:
-    cache = RateCache(redis_url, timeout_seconds=5)
+async def cache(redis_url: str, database: Database) -> AsyncIterator[RateCache]:
+    cache = cache_of(redis_url, database, timeout_seconds=5)
     await cache.open()
     yield cache
     await cache.close()
@@ -75,8 +78,8 @@ async def proxy(redis_url: str) -> AsyncIterator[TcpProxy]:
 
 
 @pytest.fixture
-async def proxied(redis_url: str, proxy: TcpProxy) -> AsyncIterator[RateCache]:
-    cache = RateCache(proxy.url(redis_url), timeout_seconds=0.2, connect_timeout_seconds=1)
+async def proxied(redis_url: str, database: Database, proxy: TcpProxy) -> AsyncIterator[RateCache]:
+    cache = cache_of(proxy.url(redis_url), database, timeout_seconds=0.2, connect_timeout_seconds=1)
     await cache.open()
     yield cache
     await cache.close()
@@ -158,8 +161,10 @@ async def test_a_value_that_does_not_read_back_exactly_counts_as_not_there(
 ) -> None:
     await ask(database, cache, tariff)
     key = await stored(client)
-    assert key == f"rate:{{{deck.key}}}:79".encode()
-    await client.set(key, garbage(deck))
+    assert key == f"rate2:{{{deck.key}}}:79".encode()
+    secret = await rate_cache_secret(database)
+    assert secret is not None
+    await client.set(key, Seal(secret).sealed(key, garbage(deck)))  # as an engine with a fault might write it
     assert await ask(database, cache, tariff) == (PRICE, Level.POSTGRES)
 
 
@@ -188,7 +193,7 @@ async def test_without_redis_from_the_start_lookups_go_to_postgresql_and_later_t
     database: Database, redis_url: str, proxy: TcpProxy, tariff: int
 ) -> None:
     await proxy.refuse()
-    cache = RateCache(proxy.url(redis_url), timeout_seconds=5)
+    cache = cache_of(proxy.url(redis_url), database, timeout_seconds=5)
     await cache.open()
     assert cache.down is not None
     assert await ask(database, cache, tariff) == (PRICE, Level.POSTGRES)
@@ -261,8 +266,10 @@ async def test_what_waits_to_be_written_is_bounded(cache: RateCache, deck: Publi
     assert len(cache._writes) == rate_cache.MAX_PENDING_WRITES
 
 
-async def test_closing_answers_whoever_still_waits(redis_url: str, proxy: TcpProxy, deck: PublishedDeck) -> None:
-    cache = RateCache(proxy.url(redis_url), timeout_seconds=60)
+async def test_closing_answers_whoever_still_waits(
+    database: Database, redis_url: str, proxy: TcpProxy, deck: PublishedDeck
+) -> None:
+    cache = cache_of(proxy.url(redis_url), database, timeout_seconds=60)
     await cache.open()
     proxy.silence()
     waiting = [asyncio.create_task(cache.find(deck, ["7"])) for _ in range(200)]
@@ -276,7 +283,7 @@ async def test_a_killed_redis_in_the_middle_of_calls_changes_no_price(private_se
     database = Database(private_servers.database_url)
     await database.open()
     states: list[bool] = []
-    cache = RateCache(private_servers.redis_url, timeout_seconds=5, on_state=states.append)
+    cache = cache_of(private_servers.redis_url, database, timeout_seconds=5, on_state=states.append)
     await cache.open()
     try:
         tariff = await make_tariff(database)

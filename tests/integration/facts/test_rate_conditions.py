@@ -15,10 +15,9 @@ from rating_engine.rating.rate import Tier
 from rating_engine.services.calls.quote import quote
 from rating_engine.services.facts.rate_lookup import RateDecks
 from rating_engine.storage.decks import rate_decks as store
-from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs.tariffs import CLOCKS_APART
-from tests.support.decks import BLOCKED, DeckRow, deck_now, make_tariff, publish_rows, replace_deck
+from tests.support.decks import BLOCKED, DeckRow, cache_of, deck_now, make_tariff, publish_rows, replace_deck
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -198,7 +197,7 @@ async def test_terms_that_no_rate_can_have_decline_calls_and_are_logged_once(
 ) -> None:
     deck_id = await replace_deck(database, tariff_id, {"7": "0.1", "79": "0.1", "44": "0.1", "4420": "0.1"})
     await database.fetch("UPDATE rates SET extras = $1 WHERE prefix IN ('79', '4420')", extras)
-    cache = RateCache(redis_url, timeout_seconds=5)
+    cache = cache_of(redis_url, database, timeout_seconds=5)
     await cache.open()
     now = datetime.now(UTC)
     with capture_logs() as logs:

@@ -13,7 +13,7 @@ from rating_engine.services.facts import rate_lookup as rate_decks
 from rating_engine.services.facts.rate_lookup import Level, RateDecks
 from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.postgres.pool import Database
-from tests.support.decks import deck_now, make_tariff, match_now, replace_deck
+from tests.support.decks import cache_of, deck_now, make_tariff, match_now, replace_deck
 
 PRICES = {"7": "0.50", "79": "0.10", "7902": "0.20", "44": "0.03"}
 
@@ -27,8 +27,8 @@ async def database(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def cache(redis_url: str) -> AsyncIterator[RateCache]:
-    cache = RateCache(redis_url, timeout_seconds=5)  # so that a busy machine is not taken for a dead Redis
+async def cache(redis_url: str, database: Database) -> AsyncIterator[RateCache]:
+    cache = cache_of(redis_url, database, timeout_seconds=5)  # so that a busy machine is not taken for a dead Redis
     await cache.open()
     yield cache
     await cache.close()

@@ -17,6 +17,8 @@ from rating_engine.domain.outcomes import (
 )
 from tests.support.fastagi_bench import QUICK, Start, until
 
+CHANNEL = "PJSIP/test-00000001"  # as our client names it
+
 # -- an exchange gets its answer ------------------------------------------------------------------------------
 
 
@@ -38,7 +40,7 @@ async def test_call_prepare_sets_every_variable_and_logs_nothing(start: Start) -
         "RATING_RESULT": "Allowed 99999 79010000001 79020000002 RussiaMobile-Tele2 outline/ route1-cli -1 -1",
     }
     assert bench.service.prepared == [
-        PrepareCall(CallKey("pbx1", "1700000000.42", 2), "alice", "79010000001", "79020000002")
+        PrepareCall(CallKey("pbx1", "1700000000.42", 2), "alice", "79010000001", "79020000002", channel=CHANNEL)
     ]
     await bench.idle()
     assert bench.log == []
@@ -48,7 +50,16 @@ async def test_call_finish_reaches_the_service_and_says_what_was_charged(start: 
     bench = await start()
     variables = await bench.call("callFinish", "", "", "3.2", "16ANSWER", accountcode="alice", extension="7901")
     assert bench.service.finished == [
-        FinishCall(CallKey("127.0.0.1", "1700000000.42", 1), "alice", "7901", 4, "ANSWER", 16, None)
+        FinishCall(
+            CallKey("127.0.0.1", "1700000000.42", 1),
+            "alice",
+            "7901",
+            4,
+            "ANSWER",
+            16,
+            None,
+            channel="PJSIP/alice-00000001",
+        )
     ]
     assert variables["RATING_STATUS"] == "SAVED"
     assert variables["RATING_COST"] == "0.50"

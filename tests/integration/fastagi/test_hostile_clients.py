@@ -110,6 +110,43 @@ async def test_connections_over_the_limit_are_closed_at_once_and_the_others_serv
     assert (await bench.call("ping"))["RATING_STATUS"] == "OK"
 
 
+async def test_where_idle_connections_take_every_place_calls_are_served_and_the_longest_idle_goes(start: Start) -> None:
+    bench = await start(replace(QUICK, connections=5))
+    idle = [await bench.connect() for _ in range(5)]
+    for peer in idle[1:]:
+        peer.writer.write(b"agi_network: yes\nagi_uniq")
+    await until(lambda: bench.server.connections == 5)
+    answers = await asyncio.gather(*(bench.call("callPrepare", "alice", str(n), uniqueid=f"u{n}") for n in range(3)))
+    assert [answer["RATING_STATUS"] for answer in answers] == ["ALLOWED"] * 3
+    assert await idle[0].closed() == b""
+    assert bench.counts.rejected["gave_way"] == 3
+    assert bench.reasons()[0] == "gave_way"
+    assert bench.server.connections <= 5
+
+
+async def test_a_flood_of_idle_connections_is_one_line_a_second_and_refuses_no_call(start: Start) -> None:
+    bench = await start(replace(QUICK, connections=50))
+    flood = [await bench.connect() for _ in range(400)]
+    assert (await bench.call("callPrepare", "alice", "7901"))["RATING_STATUS"] == "ALLOWED"
+    assert bench.counts.rejected == {"gave_way": 351}
+    assert len(bench.log) < 351
+    assert all(peer.writer.transport is not None for peer in flood)
+
+
+async def test_a_call_that_is_worked_on_gives_way_to_nobody(start: Start) -> None:
+    bench = await start(replace(QUICK, connections=2), hold=True)
+    working = await bench.ask("callPrepare", "a", "1")
+    await until(lambda: len(bench.service.prepared) == 1)
+    idle = await bench.connect()
+    await until(lambda: bench.server.connections == 2)
+    second = await bench.ask("callPrepare", "b", "2")
+    assert await idle.closed() == b""
+    await until(lambda: len(bench.service.prepared) == 2)
+    bench.service.go_on.set()
+    for peer in (working, second):
+        assert (await peer.command())["RATING_STATUS"] == "ALLOWED"
+
+
 async def test_strangers_are_closed_at_once_and_logged_with_a_limit(start: Start) -> None:
     bench = await start(allowed_networks=[ip_network("10.0.0.0/8")])
     for _ in range(20):
@@ -141,7 +178,7 @@ async def test_a_reservation_whose_answer_found_nobody_is_abandoned_with_one_lin
     peer = await bench.ask("callPrepare", "alice", "7901")
     await bench.service.asked.wait()
     peer.leave()
-    await asyncio.sleep(0.05)  # time for the server to notice, or it would write to a socket that still looks open
+    await until(lambda: bench.server.unattended == 1)
     bench.service.go_on.set()
     await bench.idle()
     assert bench.service.abandoned == [(CallKey("127.0.0.1", "1700000000.42", 1), "alice")]
@@ -156,7 +193,7 @@ async def test_a_repeated_answer_is_never_abandoned(start: Start) -> None:
     peer = await bench.ask("callPrepare", "alice", "7901")
     await bench.service.asked.wait()
     peer.leave()
-    await asyncio.sleep(0.05)
+    await until(lambda: bench.server.unattended == 1)
     bench.service.go_on.set()
     await bench.idle()
     assert bench.service.completed == [CallKey("127.0.0.1", "1700000000.42", 1)]
@@ -168,7 +205,7 @@ async def test_a_finish_is_completed_though_its_client_left(start: Start) -> Non
     peer = await bench.ask("callFinish", "alice", "7901", "60", "16ANSWER")
     await bench.service.asked.wait()
     peer.leave()
-    await asyncio.sleep(0.05)
+    await until(lambda: bench.server.unattended == 1)
     assert bench.service.completed == []
     bench.service.go_on.set()
     await bench.idle()
@@ -182,7 +219,7 @@ async def test_a_client_that_left_keeps_its_place_until_its_script_ends(start: S
     peer = await bench.ask("callFinish", "alice", "7901", "60", "16ANSWER")
     await bench.service.asked.wait()
     peer.leave()
-    await asyncio.sleep(0.05)
+    await until(lambda: bench.server.unattended == 1)
     assert await (await bench.connect()).closed() == b""
     assert bench.reasons() == ["too_many_connections"]
 
@@ -193,7 +230,7 @@ async def test_an_abandon_that_fails_is_logged_and_the_server_lives(start: Start
     peer = await bench.ask("callPrepare", "alice", "7901")
     await bench.service.asked.wait()
     peer.leave()
-    await asyncio.sleep(0.05)
+    await until(lambda: bench.server.unattended == 1)
     bench.service.go_on.set()
     await bench.idle()
     assert [line["event"] for line in bench.log] == ["fastagi_connection", "fastagi_abandon_failed"]

@@ -243,7 +243,7 @@ async def test_kill_9_of_two_engines_forgets_no_finish_they_answered(outage, tmp
     async with outage.engine() as engine:
         await outage.all_charged(engine)
 
-        charged = await engine.database.fetchval("SELECT count(*) FROM cdrs")
+        charged = await engine.office.fetchval("SELECT count(*) FROM cdrs")
         assert len(saved) <= charged <= 400
         assert await money(engine) == (10 - Decimal("0.01") * charged, 0)
 
@@ -270,7 +270,7 @@ async def test_postgresql_killed_in_the_middle_of_a_replay_charges_everything_on
     async with outage.engine() as engine:
 
         async def some_charged() -> Any:
-            return await engine.database.fetchval("SELECT count(*) FROM cdrs")
+            return await engine.office.fetchval("SELECT count(*) FROM cdrs")
 
         assert 0 < await until(some_charged) < 900  # or nothing is proved
         await outage.begin()
@@ -278,7 +278,7 @@ async def test_postgresql_killed_in_the_middle_of_a_replay_charges_everything_on
         await outage.end()
         await outage.all_charged(engine)
 
-        assert await engine.database.fetchval("SELECT count(*) FROM cdrs") == 900
+        assert await engine.office.fetchval("SELECT count(*) FROM cdrs") == 900
         assert await money(engine) == (Decimal("1.00"), 0)
 
 
@@ -322,7 +322,7 @@ async def test_a_refused_finish_is_charged_once_its_cause_is_mended_and_its_file
     left_behind(outage, record(finish("1", 10, login="1002")))
     async with outage.engine() as engine:
         await outage.all_charged(engine)
-        await add_account(engine.database, "1002", balance="1")
+        await add_account(engine.office, "1002", balance="1")
     (file,) = outage.files(".refused")
     file.rename(file.with_suffix(".spool"))
     async with outage.engine() as engine:
@@ -362,7 +362,7 @@ async def test_a_full_spool_refuses_loudly_and_what_it_took_is_charged(outage):
         await outage.end()
         await outage.all_charged(engine)
 
-        assert await engine.database.fetchval("SELECT count(*) FROM cdrs") == 400 - refused
+        assert await engine.office.fetchval("SELECT count(*) FROM cdrs") == 400 - refused
         assert (metric(engine, "rating_spool_records"), metric(engine, "rating_spool_bytes")) == (0, 0)
 
 

@@ -148,9 +148,9 @@ async def test_limits_that_need_no_money_hold(outage):
             ("pre", "UPDATE accounts SET kind = 'postpaid', default_allowed = false WHERE account_id = $1"),
             ("blocked", "INSERT INTO account_prefixes VALUES (0, $1, '49', false), (0, $1, '4', true)"),
         ):
-            await engine.database.fetch("UPDATE subscribers SET status = 'active' WHERE login = $1", login)
+            await engine.office.fetch("UPDATE subscribers SET status = 'active' WHERE login = $1", login)
             account = "SELECT account_id FROM subscribers WHERE login = $1"
-            await engine.database.fetch(change, await engine.database.fetchval(account, login))
+            await engine.office.fetch(change, await engine.office.fetchval(account, login))
         await engine.offline.refresh()
         await outage.begin()
 
@@ -166,7 +166,7 @@ async def test_no_call_is_longer_than_the_setting_or_the_subscribers_limit(outag
         assert (await allowed(engine, "1")).max_seconds == 100
         await outage.end()
         await until(lambda: _up(engine))
-        await engine.database.fetch("UPDATE subscribers SET max_seconds = 60")
+        await engine.office.fetch("UPDATE subscribers SET max_seconds = 60")
         await engine.offline.refresh()
         await outage.begin()
 
@@ -206,7 +206,7 @@ async def test_the_call_is_charged_what_was_promised_whatever_was_published_sinc
         await outage.all_charged(successor)
 
         assert await money(successor, "post") == (Decimal("-0.61"), 0)
-        (row,) = await successor.database.fetch("SELECT source, state FROM cdrs WHERE call_key = 'test/1/1'")
+        (row,) = await successor.office.fetch("SELECT source, state FROM cdrs WHERE call_key = 'test/1/1'")
         assert tuple(row) == ("unreserved", "settled")
 
 
@@ -222,7 +222,7 @@ async def test_a_call_that_ends_when_postgresql_is_back_is_charged_what_was_prom
     await allowed(engine)
     await outage.end()
     await until(lambda: _up(engine))
-    await publish_deck(engine.database, rates={"49": DEAR})
+    await publish_deck(engine.office, rates={"49": DEAR})
 
     outcome = await engine.charging.finish_call(finish("1", 61, login="post"))
 
@@ -232,7 +232,7 @@ async def test_a_call_that_ends_when_postgresql_is_back_is_charged_what_was_prom
 
 
 async def _up(engine: Engine) -> bool:
-    return engine.database.down is None
+    return engine.calls_door.down is None
 
 
 async def test_a_promise_goes_with_the_end_of_its_call(engine, outage):
@@ -289,7 +289,7 @@ async def test_a_reservation_whose_answer_was_lost_is_not_undone_under_an_allowe
 
         assert isinstance(outcome, Saved)
         assert await money(engine, "post") == (Decimal("-0.61"), 0)
-        assert await ledger_balanced(engine.database) == []
+        assert await ledger_balanced(engine.office) == []
 
 
 # --- doctor

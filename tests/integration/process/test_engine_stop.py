@@ -43,8 +43,8 @@ async def refuses(port: int) -> bool:
 
 async def test_both_ports_are_closed_while_a_call_that_was_asked_is_finished(database_url):
     async with engine_on(database_url, database_timeout_seconds=60.0) as engine:
-        await publish_deck(engine.database)
-        await add_account(engine.database, balance="10")
+        await publish_deck(engine.office)
+        await add_account(engine.office, balance="10")
         assert engine.fastagi is not None
         assert engine.http is not None
         ports = engine.fastagi.port, engine.http.address[1]
@@ -64,8 +64,8 @@ async def test_a_stop_ends_although_the_database_hangs(database_url, monkeypatch
     monkeypatch.setattr(runtime, "CLOSE_SECONDS", 0.1)
     settings = {"shutdown_seconds": 0.0, "database_timeout_seconds": 60.0}
     async with engine_on(database_url, **settings) as engine:
-        await publish_deck(engine.database)
-        await add_account(engine.database, balance="10")
+        await publish_deck(engine.office)
+        await add_account(engine.office, balance="10")
         async with locked_accounts(database_url) as is_waited_for:
             asked = asyncio.create_task(ask(engine))
             await until(is_waited_for)

@@ -19,7 +19,7 @@ metrics = Metrics()
 for _ in range(int(sys.argv[3])):
     metrics.prepared("allowed", "", 0.002)
     metrics.connection_opened()
-metrics.database_state(sys.argv[4] == "up")
+metrics.database_state("calls", sys.argv[4] == "up")
 sys.stdout.buffer.write(metrics.exposition()[0])
 """
 CALLS = "rating_calls_total"

@@ -166,7 +166,9 @@ async def test_the_load_is_that_of_routes_with_a_limit_and_of_the_second_that_ru
 
 
 async def test_a_meter_goes_on_after_a_turn_that_failed(database, database_url):
-    meter = QualityMeter(lambda: Database(database_url, pool_size=1), window_seconds=WINDOW, interval_seconds=0.01)
+    office = Database(database_url, pool_size=1)  # its own: a missing table marks a door down
+    await office.open()
+    meter = QualityMeter(office, window_seconds=WINDOW, interval_seconds=0.01)
     await database.fetch("ALTER TABLE route_quality RENAME TO away")
     measuring = asyncio.create_task(meter.run())
     try:
@@ -182,6 +184,7 @@ async def test_a_meter_goes_on_after_a_turn_that_failed(database, database_url):
     finally:
         measuring.cancel()
         await asyncio.wait([measuring])
+        await office.close()
 
 
 async def test_an_engine_without_exchanges_to_watch_measures_too(database, database_url):

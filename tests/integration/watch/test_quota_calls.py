@@ -65,7 +65,7 @@ class World:
         view = self.exchange.talk(name)
         # The dialplan sets the first limit on the called channel the moment it answers.
         self.exchange.limits[view.called_channel] = self.clock() + outcome.max_seconds
-        (call,) = await open_calls_of_channels(self.engine.database, "test", [name], buckets=1)
+        (call,) = await open_calls_of_channels(self.engine.office, "test", [name], buckets=1)
         self.quota.adopt(call, view, self.exchange, fresh=True)
         return call
 
@@ -100,7 +100,7 @@ class World:
 
     async def top_up(self, amount: str) -> None:
         query = "SELECT post_entry_v2(0::smallint, account_id, 'topup', $1, NULL) FROM accounts"
-        await self.engine.database.fetch(query, Decimal(amount))
+        await self.engine.office.fetch(query, Decimal(amount))
 
 
 @pytest.fixture
@@ -109,18 +109,20 @@ async def world(database_url: str, clock: VirtualTime, tmp_path: Path) -> AsyncI
     mode = {"reservation_mode": "quota", "quota_seconds": SLICE, "max_reserve_seconds": 600}
     engine = Engine(Settings.model_validate({"fastagi_port": 0, "http_port": 0, **given, **mode}))
     engine.charging._is_watched = lambda exchange: True
-    await engine.database.open()  # the rest is not started: nothing is under way while time is moved on
-    await publish_deck(engine.database, rates={"49": CENT_A_SECOND, "48": MINUTES})
+    for door in (engine.calls_door, engine.office):
+        await door.open()  # the rest is not started: nothing is under way while time is moved on
+    await publish_deck(engine.office, rates={"49": CENT_A_SECOND, "48": MINUTES})
     observer = Observer()
     quota = QuotaCalls(engine.lasting, observer=observer, warning_seconds=5)
     yield World(engine, ScriptedExchange(), quota, clock, observer, database_url)
     await quota.close()
-    assert await ledger_balanced(engine.database) == []
-    await engine.database.close()
+    assert await ledger_balanced(engine.office) == []
+    for door in (engine.calls_door, engine.office):
+        await door.close()
 
 
 async def test_a_call_holds_a_slice_and_is_lengthened_before_it_ends(world):
-    await add_account(world.engine.database, balance="100")
+    await add_account(world.engine.office, balance="100")
     await world.answered("1")
     assert await world.available() == Decimal("99.4")
 
@@ -134,8 +136,8 @@ async def test_a_call_holds_a_slice_and_is_lengthened_before_it_ends(world):
 
 
 async def test_a_call_is_never_lengthened_beyond_the_longest_allowed(world):
-    await add_account(world.engine.database, balance="100")
-    await world.engine.database.fetch("UPDATE accounts SET max_call_seconds = 100")
+    await add_account(world.engine.office, balance="100")
+    await world.engine.office.fetch("UPDATE accounts SET max_call_seconds = 100")
     await world.answered("1")
 
     await world.pass_time(95)
@@ -145,7 +147,7 @@ async def test_a_call_is_never_lengthened_beyond_the_longest_allowed(world):
 
 
 async def test_the_last_slice_is_cut_to_the_second_and_the_engine_hangs_up_then(world):
-    await add_account(world.engine.database, balance="0.87")
+    await add_account(world.engine.office, balance="0.87")
     await world.answered("1")
 
     await world.pass_time(86)
@@ -158,7 +160,7 @@ async def test_the_last_slice_is_cut_to_the_second_and_the_engine_hangs_up_then(
 
 
 async def test_a_top_up_lengthens_a_call_whose_money_had_nearly_ended(world):
-    await add_account(world.engine.database, balance="0.30")
+    await add_account(world.engine.office, balance="0.30")
     await world.answered("1")
     await world.pass_time(25)
     await world.top_up("0.10")
@@ -169,16 +171,16 @@ async def test_a_top_up_lengthens_a_call_whose_money_had_nearly_ended(world):
 
 
 async def test_a_blocked_account_uses_up_its_slice_and_gets_no_other(world):
-    await add_account(world.engine.database, balance="100")
+    await add_account(world.engine.office, balance="100")
     await world.answered("1")
-    await world.engine.database.fetch("UPDATE accounts SET status = 'blocked'")
+    await world.engine.office.fetch("UPDATE accounts SET status = 'blocked'")
     await world.pass_time(62)
     assert world.exchange.hung_up == ["SIP/1"]
 
 
 async def test_calls_begun_at_different_times_end_in_the_same_second(world):
     """One holds a slice begun long before the other's: what both hold is shared out."""
-    await add_account(world.engine.database, balance="1.20")
+    await add_account(world.engine.office, balance="1.20")
     await world.answered("1")
     await world.pass_time(20)
     await world.answered("2")
@@ -190,7 +192,7 @@ async def test_calls_begun_at_different_times_end_in_the_same_second(world):
 
 
 async def test_what_is_shared_out_is_held_by_nobody_twice(world):
-    await add_account(world.engine.database, balance="1.20")
+    await add_account(world.engine.office, balance="1.20")
     await world.answered("1")
     await world.pass_time(20)
     await world.answered("2")
@@ -201,7 +203,7 @@ async def test_what_is_shared_out_is_held_by_nobody_twice(world):
 
 
 async def test_a_call_that_cannot_be_shortened_keeps_its_money(world):
-    await add_account(world.engine.database, balance="1.20")
+    await add_account(world.engine.office, balance="1.20")
     await world.answered("1")
     await world.pass_time(20)
     world.exchange.gone.add("SIP/trunk-1")  # it ends just now: its exchange can't be told
@@ -212,7 +214,7 @@ async def test_a_call_that_cannot_be_shortened_keeps_its_money(world):
 
 
 async def test_calls_billed_by_the_minute_are_not_moved_to_and_fro(world):
-    await add_account(world.engine.database, balance="3.00")
+    await add_account(world.engine.office, balance="3.00")
     await world.answered("1", destination="48111")
     await world.pass_time(15)
     await world.answered("2", destination="48111")
@@ -224,7 +226,7 @@ async def test_calls_billed_by_the_minute_are_not_moved_to_and_fro(world):
 
 
 async def test_unlimited_credit_is_lengthened_and_holds_nothing(world):
-    await add_account(world.engine.database, overdraft=None, postpaid=True)
+    await add_account(world.engine.office, overdraft=None, postpaid=True)
     await world.answered("1")
     await world.pass_time(100)
     assert world.exchange.hung_up == []
@@ -232,7 +234,7 @@ async def test_unlimited_credit_is_lengthened_and_holds_nothing(world):
 
 
 async def test_an_exchange_that_cannot_be_reached_takes_no_more_money_and_cuts_by_itself(world):
-    await add_account(world.engine.database, balance="100")
+    await add_account(world.engine.office, balance="100")
     await world.answered("1")
     world.exchange.session = 0
     world.exchange.unreachable = True
@@ -242,7 +244,7 @@ async def test_an_exchange_that_cannot_be_reached_takes_no_more_money_and_cuts_b
 
 
 async def test_an_exchange_that_does_not_answer_is_told_at_the_next_turn(world):
-    await add_account(world.engine.database, balance="100")
+    await add_account(world.engine.office, balance="100")
     await world.answered("1")
     await world.pass_time(49)
     world.exchange.unreachable = True
@@ -254,16 +256,16 @@ async def test_an_exchange_that_does_not_answer_is_told_at_the_next_turn(world):
 
 
 async def test_a_database_that_is_away_for_some_turns_costs_nobody_a_call(world):
-    await add_account(world.engine.database, balance="100")
+    await add_account(world.engine.office, balance="100")
     await world.answered("1")
     await world.pass_time(49)
 
     async def database_is_back() -> bool:
-        return world.engine.database.down is None
+        return world.engine.calls_door.down is None
 
-    await world.engine.database.fetch("ALTER FUNCTION extend RENAME TO extend_gone")
+    await world.engine.office.fetch("ALTER FUNCTION extend RENAME TO extend_gone")
     await world.pass_time(3, checked=False)
-    assert world.engine.database.down is not None
+    assert world.engine.calls_door.down is not None
     connection = await asyncpg.connect(world.url)
     await connection.execute("ALTER FUNCTION extend_gone RENAME TO extend")
     await connection.close()
@@ -273,7 +275,7 @@ async def test_a_database_that_is_away_for_some_turns_costs_nobody_a_call(world)
 
 
 async def test_a_call_that_was_finished_is_let_go(world):
-    await add_account(world.engine.database, balance="100")
+    await add_account(world.engine.office, balance="100")
     await world.answered("1")
     await world.engine.charging.finish_call(finish("1", 5))
     world.exchange.end("1")
@@ -282,7 +284,7 @@ async def test_a_call_that_was_finished_is_let_go(world):
 
 
 async def test_the_warning_comes_once_before_the_end_and_again_after_a_top_up(world):
-    await add_account(world.engine.database, balance="0.30")
+    await add_account(world.engine.office, balance="0.30")
     await world.answered("1")
     await world.pass_time(23)
     assert world.exchange.warned == []
@@ -296,7 +298,7 @@ async def test_the_warning_comes_once_before_the_end_and_again_after_a_top_up(wo
 
 
 async def test_a_call_with_money_left_is_not_warned_at_the_end_of_each_slice(world):
-    await add_account(world.engine.database, balance="100")
+    await add_account(world.engine.office, balance="100")
     await world.answered("1")
     await world.pass_time(150)
     assert world.exchange.warned == []
@@ -306,7 +308,7 @@ async def test_a_call_with_money_left_is_not_warned_at_the_end_of_each_slice(wor
 async def test_whatever_happens_no_call_outlives_its_money_and_none_is_charged_more(world, seed):
     """Calls come and go, top-ups, an exchange and a watcher that fail for seconds; then everybody talks to the end."""
     chance = random.Random(seed)
-    await add_account(world.engine.database, balance="3")
+    await add_account(world.engine.office, balance="3")
     names = [f"call-{number}" for number in range(6)]
     talking: dict[str, float] = {}
     for _ in range(200):
@@ -316,7 +318,7 @@ async def test_whatever_happens_no_call_outlives_its_money_and_none_is_charged_m
             if isinstance(outcome, Allowed):
                 view = world.exchange.talk(name)
                 world.exchange.limits[view.called_channel] = world.clock() + outcome.max_seconds
-                (call,) = await open_calls_of_channels(world.engine.database, "test", [name], buckets=1)
+                (call,) = await open_calls_of_channels(world.engine.office, "test", [name], buckets=1)
                 world.quota.adopt(call, view, world.exchange, fresh=True)
                 talking[name] = world.clock()
         world.exchange.unreachable = chance.random() < 0.1
@@ -331,7 +333,7 @@ async def test_whatever_happens_no_call_outlives_its_money_and_none_is_charged_m
     for name, began in talking.items():
         await world.pass_time(1)
         await end(world, name, began)
-    overruns = await world.engine.database.fetchval("SELECT count(*) FROM cdrs WHERE overrun > 0")
+    overruns = await world.engine.office.fetchval("SELECT count(*) FROM cdrs WHERE overrun > 0")
     assert overruns == 0
     assert await world.available() >= 0
 
@@ -345,7 +347,7 @@ async def end(world: World, name: str, began: float) -> None:
     until = min(world.clock(), world.exchange.limits[f"SIP/trunk-{name}"])
     world.exchange.end(name)
     seconds = max(1, round(until - began))
-    destination = await world.engine.database.fetchval(
+    destination = await world.engine.office.fetchval(
         "SELECT destination FROM reservations WHERE call_key = $1", str(key_of(name))
     )
     await world.engine.charging.finish_call(finish(name, seconds, destination))

@@ -42,10 +42,10 @@ class Counted:
 async def engine(database_url: str) -> AsyncIterator[Engine]:
     """An engine whose account 1001 has 10 EUR and pays a cent a second; the laws hold afterwards."""
     async with engine_on(database_url, expiry_interval_seconds=3600.0) as engine:
-        await publish_deck(engine.database)
-        await add_account(engine.database, balance="10")
+        await publish_deck(engine.office)
+        await add_account(engine.office, balance="10")
         yield engine
-        assert await ledger_balanced(engine.database) == []
+        assert await ledger_balanced(engine.office) == []
 
 
 @pytest.fixture
@@ -62,13 +62,13 @@ def counted() -> Counted:
 @pytest.fixture
 def reconciler(engine: Engine, exchange: ScriptedExchange, counted: Counted) -> Reconciler:
     engine.lasting._observer = counted
-    return Reconciler(exchange, engine.database, engine.lasting, observer=counted, grace_seconds=0)
+    return Reconciler(exchange, engine.office, engine.lasting, observer=counted, grace_seconds=0)
 
 
 async def begin(engine: Engine, name: str, *, seconds_ago: float = 600, attempt: int = 1, login: str = "1001") -> None:
     """A call was allowed so long ago."""
     await engine.charging.prepare_call(prepare(name, attempt=attempt, login=login))
-    await engine.database.fetch(
+    await engine.office.fetch(
         "UPDATE reservations SET prepared_at = now() - make_interval(secs => $2) WHERE call_key = $1",
         str(key_of(name, attempt)),
         float(seconds_ago),
@@ -78,17 +78,17 @@ async def begin(engine: Engine, name: str, *, seconds_ago: float = 600, attempt:
 async def note(engine: Engine, name: str, **columns: datetime) -> None:
     """Write down what an earlier watcher had seen of a call."""
     for column, value in columns.items():
-        await engine.database.fetch(
+        await engine.office.fetch(
             f"UPDATE reservations SET {column} = $2 WHERE call_key = $1", str(key_of(name)), value
         )
 
 
 async def cdr_of(engine: Engine, name: str, attempt: int = 1) -> Any:
-    return await engine.database.fetchrow("SELECT * FROM cdrs WHERE call_key = $1", str(key_of(name, attempt)))
+    return await engine.office.fetchrow("SELECT * FROM cdrs WHERE call_key = $1", str(key_of(name, attempt)))
 
 
 async def open_keys(engine: Engine) -> set[str]:
-    return {row[0] for row in await engine.database.fetch("SELECT call_key FROM reservations")}
+    return {row[0] for row in await engine.office.fetch("SELECT call_key FROM reservations")}
 
 
 async def balance(engine: Engine) -> Decimal:
@@ -165,7 +165,7 @@ async def test_a_call_nobody_answered_is_voided_and_its_money_freed(engine, exch
 
 
 async def test_what_a_limit_cut_some_milliseconds_late_is_no_overrun(engine, exchange, reconciler):
-    await add_account(engine.database, "1002", balance="0.30")
+    await add_account(engine.office, "1002", balance="0.30")
     await begin(engine, "1", login="1002")
     exchange.talk("1", seconds=60.5)
     exchange.end("1", seconds_ago=30)
@@ -177,7 +177,7 @@ async def test_what_a_limit_cut_some_milliseconds_late_is_no_overrun(engine, exc
 
 
 async def test_what_is_only_assumed_never_costs_more_than_was_granted(engine, exchange, reconciler):
-    await add_account(engine.database, "1002", balance="0.30")
+    await add_account(engine.office, "1002", balance="0.30")
     await begin(engine, "1", login="1002")
     await note(engine, "1", answered_at=ago(500), last_seen_at=ago(100))
 
@@ -189,7 +189,7 @@ async def test_what_is_only_assumed_never_costs_more_than_was_granted(engine, ex
 
 async def test_the_rate_that_was_frozen_is_charged(engine, exchange, reconciler):
     await begin(engine, "1")
-    await publish_deck(engine.database, rates={"49": Rate(price_1="6", price_unit="minute")})
+    await publish_deck(engine.office, rates={"49": Rate(price_1="6", price_unit="minute")})
     exchange.talk("1", seconds=90)
     exchange.end("1", seconds_ago=30)
 
@@ -201,10 +201,10 @@ async def test_the_rate_that_was_frozen_is_charged(engine, exchange, reconciler)
 async def test_hundreds_of_calls_of_an_exchange_that_crashed_are_settled_in_one_turn(
     engine, exchange, reconciler, counted
 ):
-    await add_account(engine.database, "1002", overdraft=None, postpaid=True)
+    await add_account(engine.office, "1002", overdraft=None, postpaid=True)
     for number in range(300):
         await engine.charging.prepare_call(prepare(f"call-{number}", login="1002"))
-    await engine.database.fetch(
+    await engine.office.fetch(
         "UPDATE reservations SET prepared_at = $1, answered_at = $2, last_seen_at = $3", ago(600), ago(500), ago(440)
     )
 
@@ -224,7 +224,7 @@ async def test_a_call_that_lives_is_left_and_what_is_seen_of_it_is_written_down(
     ((call, seen),) = await reconciler.turn()
 
     assert (call.call_key, seen) == (key_of("1"), view)
-    row = await engine.database.fetchrow("SELECT answered_at, last_seen_at FROM reservations")
+    row = await engine.office.fetchrow("SELECT answered_at, last_seen_at FROM reservations")
     assert abs((row["answered_at"] - ago(50)).total_seconds()) < 5
     assert abs((row["last_seen_at"] - ago(0)).total_seconds()) < 5
 
@@ -237,7 +237,7 @@ async def test_the_first_answer_that_was_written_down_stays(engine, exchange, re
 
     await reconciler.turn()
 
-    assert await engine.database.fetchval("SELECT answered_at FROM reservations") == first
+    assert await engine.office.fetchval("SELECT answered_at FROM reservations") == first
 
 
 async def test_a_call_that_just_began_is_not_looked_for(engine, exchange, reconciler):
@@ -270,8 +270,8 @@ async def test_without_the_whole_list_nothing_is_decided(engine, exchange, recon
 
 async def test_a_finish_under_way_is_given_time(engine, exchange, counted, monkeypatch):
     engine.lasting._observer = counted
-    reconciler = Reconciler(exchange, engine.database, engine.lasting, observer=counted, grace_seconds=30)
-    await add_account(engine.database, "1002", balance="10")
+    reconciler = Reconciler(exchange, engine.office, engine.lasting, observer=counted, grace_seconds=30)
+    await add_account(engine.office, "1002", balance="10")
     await begin(engine, "seen")
     await begin(engine, "unseen", login="1002")
     await note(engine, "unseen", answered_at=ago(500))
@@ -299,8 +299,8 @@ async def test_a_finish_under_way_is_given_time(engine, exchange, counted, monke
 async def test_a_channel_that_went_on_to_a_later_attempt_has_ended_the_earlier_one(
     engine, exchange, reconciler, counted
 ):
-    await engine.database.fetch("INSERT INTO routes (name, position) VALUES ('first', 1), ('second', 2)")
-    await engine.database.fetch("UPDATE subscribers SET max_seconds = 60")
+    await engine.office.fetch("INSERT INTO routes (name, position) VALUES ('first', 1), ('second', 2)")
+    await engine.office.fetch("UPDATE subscribers SET max_seconds = 60")
     await begin(engine, "1", attempt=1)
     await begin(engine, "1", attempt=2)
     exchange.talk("1", seconds=10)
@@ -345,7 +345,7 @@ async def test_a_missed_answer_is_what_the_dialplan_noted(engine, exchange, reco
     ((_, seen),) = await reconciler.turn()
 
     assert seen.called_channel == "SIP/trunk-1"
-    answered = await engine.database.fetchval("SELECT answered_at FROM reservations")
+    answered = await engine.office.fetchval("SELECT answered_at FROM reservations")
     assert abs((answered - ago(70)).total_seconds()) < 5
 
 
@@ -355,7 +355,7 @@ async def test_a_conversation_of_which_nothing_was_noted_begins_when_it_is_seen(
 
     await reconciler.turn()
 
-    answered = await engine.database.fetchval("SELECT answered_at FROM reservations")
+    answered = await engine.office.fetchval("SELECT answered_at FROM reservations")
     assert abs((answered - ago(0)).total_seconds()) < 5
 
 
@@ -365,7 +365,7 @@ async def test_a_channel_that_only_rings_is_not_answered(engine, exchange, recon
 
     assert await reconciler.turn() == []
 
-    row = await engine.database.fetchrow("SELECT answered_at, last_seen_at FROM reservations")
+    row = await engine.office.fetchrow("SELECT answered_at, last_seen_at FROM reservations")
     assert row["answered_at"] is None
     assert row["last_seen_at"] is not None
 
@@ -404,7 +404,7 @@ async def test_a_finish_that_says_what_was_assumed_charges_nothing_more(engine, 
 async def test_a_call_finished_before_it_was_decided_is_charged_once(engine, exchange, counted, reconciler):
     await begin(engine, "1")
     await note(engine, "1", answered_at=ago(500), last_seen_at=ago(440))
-    (call,) = await open_calls_of(engine.database, "test")
+    (call,) = await open_calls_of(engine.office, "test")
     await engine.charging.finish_call(finish("1", 75))
 
     assert await engine.lasting.reconcile_call(call) is Decision.FINISHED
@@ -426,7 +426,7 @@ def expiry(engine: Engine, counted: Counted, policy: ExpiryPolicy, unseen_second
     engine.lasting._observer = counted
     return Expiry(
         engine.ledger,
-        engine.database,
+        engine.office,
         engine.lasting,
         observer=counted,
         policy=policy,

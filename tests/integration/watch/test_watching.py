@@ -35,21 +35,22 @@ class World:
     url: str
 
     async def watched(self) -> bool:
-        return "test" in await read_watched(self.engine.database)
+        return "test" in await read_watched(self.engine.office)
 
     async def answered_at(self) -> object:
-        return await self.engine.database.fetchval("SELECT answered_at FROM reservations")
+        return await self.engine.office.fetchval("SELECT answered_at FROM reservations")
 
 
 @pytest.fixture
 async def world(database_url: str) -> AsyncIterator[World]:
     async with engine_on(database_url, reservation_mode="quota", quota_seconds=10) as engine:
-        await publish_deck(engine.database)
-        await add_account(engine.database, balance="10")
+        await publish_deck(engine.office)
+        await add_account(engine.office, balance="10")
         exchange = ScriptedExchange()
         watch = Watch(
             lambda: [exchange],
-            engine.database,
+            engine.calls_door,
+            engine.office,
             engine.lasting,
             observer=Metrics(),
             buckets=1,
@@ -117,15 +118,15 @@ async def test_an_answer_is_written_down_though_the_call_was_in_use_at_first(wor
 
 
 async def test_an_answer_belongs_to_the_latest_attempt_of_its_channel(world):
-    await world.engine.database.fetch("INSERT INTO routes (name, position) VALUES ('first', 1), ('second', 2)")
-    await world.engine.database.fetch("UPDATE subscribers SET max_seconds = 60")
+    await world.engine.office.fetch("INSERT INTO routes (name, position) VALUES ('first', 1), ('second', 2)")
+    await world.engine.office.fetch("UPDATE subscribers SET max_seconds = 60")
     for attempt in (1, 2):
         outcome = await world.engine.charging.prepare_call(prepare("1", attempt=attempt))
         assert isinstance(outcome, Allowed)
     world.exchange.answers.append(world.exchange.talk("1", seconds=2))
 
     async def answered() -> list[str]:
-        rows = await world.engine.database.fetch("SELECT call_key FROM reservations WHERE answered_at IS NOT NULL")
+        rows = await world.engine.office.fetch("SELECT call_key FROM reservations WHERE answered_at IS NOT NULL")
         return [row[0] for row in rows]
 
     assert await until(answered) == [str(key_of("1", 2))]
@@ -143,7 +144,7 @@ async def test_calls_that_were_running_when_this_process_came_to_lead_are_taken_
     world.engine.charging._is_watched = lambda exchange: True
     await until(world.watched)
     await world.engine.charging.prepare_call(prepare("1"))
-    await world.engine.database.fetch("UPDATE reservations SET prepared_at = now() - interval '1 minute'")
+    await world.engine.office.fetch("UPDATE reservations SET prepared_at = now() - interval '1 minute'")
     world.exchange.talk("1", seconds=5)
     world.exchange.session = 2  # as after a lost connection: the answer was not heard
 
@@ -166,7 +167,7 @@ async def test_a_watch_that_ends_leaves_the_exchanges_limits_alone(world):
 
 
 async def test_what_is_said_is_true_for_as_long_as_it_was_said(world):
-    database = world.engine.database
+    database = world.engine.office
     await say_watched(database, ["a", "b"], 60)
     await say_watched(database, ["b"], 0)
     watched = await read_watched(database)
@@ -176,7 +177,8 @@ async def test_what_is_said_is_true_for_as_long_as_it_was_said(world):
 
 def later(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + seconds)
-    monkeypatch.setattr("rating_engine.services.watch.watched_exchanges.time", clock)
+    for module in ("watch.watched_exchanges", "calls.unwatched"):
+        monkeypatch.setattr(f"rating_engine.services.{module}.time", clock)
 
 
 async def test_a_copy_of_it_runs_out_by_itself(monkeypatch):
@@ -192,7 +194,7 @@ async def test_a_copy_of_it_runs_out_by_itself(monkeypatch):
 
 
 async def test_an_exchange_from_which_accounts_in_quota_mode_call_unwatched_is_found(world):
-    database = world.engine.database
+    database = world.engine.office
     await world.engine.charging.prepare_call(prepare("1"))
     await until(world.watched)
     assert await unwatched_exchanges(database, quota_by_default=True) == []

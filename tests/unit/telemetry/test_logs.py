@@ -5,8 +5,8 @@ import json
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -15,18 +15,21 @@ import structlog
 
 from rating_engine.telemetry.logs import LineOutput, configure_logging
 
-Configure = Callable[..., LineOutput]
-
 
 @dataclass
 class Log:
     """What was written, and how to configure the writing."""
 
     stream: io.BytesIO
-    configure: Configure
+    outputs: list[LineOutput] = field(default_factory=list)
+
+    def configure(self, *args: Any, stream: Any = None, **options: Any) -> LineOutput:
+        self.outputs.append(configure_logging(*args, stream=stream or self.stream, **options))
+        return self.outputs[-1]
 
     @property
     def text(self) -> str:
+        assert all(output.flush() for output in self.outputs)
         return self.stream.getvalue().decode()
 
     @property
@@ -40,7 +43,10 @@ def log() -> Iterator[Log]:
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     stream = io.BytesIO()
-    yield Log(stream, lambda *args: configure_logging(*args, stream))
+    written = Log(stream)
+    yield written
+    for output in written.outputs:
+        output.close()
     structlog.reset_defaults()
     logging.captureWarnings(False)
     root.handlers, root.level = handlers, level
@@ -163,6 +169,7 @@ def test_a_stream_that_is_gone_costs_the_line_and_not_the_call(log: Log) -> None
     structlog.get_logger().info("x")
     logging.getLogger("library").warning("y")
 
+    assert output.flush()
     assert output.lines_lost == 2
 
 
@@ -179,7 +186,37 @@ def test_console_text_on_a_stream_that_is_no_terminal_has_no_colours(log: Log) -
 def test_standard_output_is_the_default(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(log.stream, write_through=True))
 
-    configure_logging("json", "info")
+    log.outputs.append(configure_logging("json", "info"))
     structlog.get_logger().info("x")
 
     assert log.events[0]["event"] == "x"
+
+
+def test_what_is_said_of_the_process_stands_in_every_line(log: Log) -> None:
+    log.configure("json", "info", constants={"worker": 2})
+
+    structlog.get_logger().info("x")
+    logging.getLogger("library").warning("y")
+
+    assert [(event["event"], event["worker"]) for event in log.events] == [("x", 2), ("y", 2)]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"password": "hunter2"},
+        {"where": "postgresql://u:hunter2@h/d"},
+        {"said": "password=hunter2"},
+        {"nested": {"token": "hunter2"}},
+        {"nested": [{"api_key": "hunter2"}]},
+        {"deep": ({"a": {"secret": "hunter2"}},)},
+        {"client_secret": "hunter2", "half": "\ud800"},
+    ],
+)
+def test_the_quick_way_to_a_line_hides_every_kind_of_secret(fields: dict[str, Any], log: Log) -> None:
+    log.configure("json", "info")
+
+    structlog.get_logger().info("x", **fields)
+
+    assert "hunter2" not in log.text
+    assert "***" in log.text

@@ -127,13 +127,15 @@ def test_connections_rise_and_fall(metrics: Metrics) -> None:
 
 
 def test_states_and_reservations_are_as_last_said(metrics: Metrics) -> None:
-    metrics.database_state(True)
+    metrics.database_state("calls", True)
+    metrics.database_state("office", False)
     metrics.redis_state(False)
     metrics.open_reservations(41)
     metrics.event_loop_lag(0.003)
 
     found = samples(metrics)
-    assert found["rating_database_up{}"] == 1
+    assert found['rating_database_up{door="calls"}'] == 1
+    assert found['rating_database_up{door="office"}'] == 0
     assert found["rating_redis_up{}"] == 0
     assert found["rating_open_reservations{}"] == 41
     assert found['rating_event_loop_lag_seconds_bucket{le="0.005"}'] == 1
