@@ -11,10 +11,10 @@ from rating_engine.storage.postgres.pool import Connection, Database
 MAX_OWN_ALIASES: Final = 100  # of a login: they come with the subscriber whenever it is read
 
 _ADD: Final = """
-    INSERT INTO aliases (subscriber_id, alias, destination) VALUES ($1, $2, $3)
-    ON CONFLICT (subscriber_id, alias) DO UPDATE SET destination = EXCLUDED.destination"""
+    INSERT INTO aliases (bucket, subscriber_id, alias, destination) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (bucket, subscriber_id, alias) DO UPDATE SET destination = EXCLUDED.destination"""
 _LISTED: Final = """
-    SELECT s.login, x.alias, x.destination FROM aliases x LEFT JOIN subscribers s USING (subscriber_id)
+    SELECT s.login, x.alias, x.destination FROM aliases x LEFT JOIN subscribers s USING (bucket, subscriber_id)
     WHERE $1::text IS NULL OR s.login = $1
     ORDER BY s.login NULLS FIRST, x.alias LIMIT $2"""
 
@@ -22,11 +22,12 @@ _LISTED: Final = """
 async def set_alias(database: Database, login: str | None, alias: str, destination: str) -> None:
     """What an alias stands for, for a login or (None) for everybody. Errors: NotFound, InvalidRequest, Unavailable."""
     async with database.connection() as connection, connection.transaction():
-        subscriber_id = await _subscriber(connection, login)
-        await connection.execute(_ADD, subscriber_id, alias, destination)
+        bucket, subscriber_id = await _owner(connection, login)
+        await connection.execute(_ADD, bucket, subscriber_id, alias, destination)
         number = await connection.fetchval(
-            "SELECT count(*) FROM aliases WHERE subscriber_id IS NOT DISTINCT FROM $1", subscriber_id
-        )
+            "SELECT count(*) FROM aliases WHERE bucket = $1 AND subscriber_id IS NOT DISTINCT FROM $2",
+            bucket, subscriber_id,
+        )  # fmt: skip
         limit = MAX_ALIASES if login is None else MAX_OWN_ALIASES
         if number > limit:
             whose = "everybody" if login is None else repr(login)
@@ -36,10 +37,10 @@ async def set_alias(database: Database, login: str | None, alias: str, destinati
 async def remove_alias(database: Database, login: str | None, alias: str) -> None:
     """Errors: NotFound, Unavailable."""
     async with database.connection() as connection, connection.transaction():
-        subscriber_id = await _subscriber(connection, login)
+        bucket, subscriber_id = await _owner(connection, login)
         removed = await connection.fetchval(
-            "DELETE FROM aliases WHERE subscriber_id IS NOT DISTINCT FROM $1 AND alias = $2 RETURNING 1",
-            subscriber_id, alias,
+            "DELETE FROM aliases WHERE bucket = $1 AND subscriber_id IS NOT DISTINCT FROM $2 AND alias = $3 RETURNING 1",
+            bucket, subscriber_id, alias,
         )  # fmt: skip
     if removed is None:
         whose = "for everybody" if login is None else f"of {login!r}"
@@ -52,13 +53,17 @@ async def list_aliases(database: Database, login: str | None, limit: int) -> lis
     return [(row["login"], row["alias"], row["destination"]) for row in rows]
 
 
-async def _subscriber(connection: Connection, login: str | None) -> int | None:
-    """Locked, so that two commands cannot exceed the limit together."""
+async def _owner(connection: Connection, login: str | None) -> tuple[int, int | None]:
+    """Bucket and subscriber of whose alias it is; everybody's (None) are in bucket 0.
+
+    Locked, so that two commands cannot exceed the limit together.
+    """
     if login is None:
-        return None
-    subscriber_id: int | None = await connection.fetchval(
-        "SELECT subscriber_id FROM subscribers WHERE login = $1 FOR NO KEY UPDATE", login
-    )
-    if subscriber_id is None:
+        return 0, None
+    row = await connection.fetchrow(
+        "SELECT bucket, subscriber_id FROM logins JOIN subscribers s USING (bucket, login) WHERE login = $1 "
+        "FOR NO KEY UPDATE OF s", login,
+    )  # fmt: skip
+    if row is None:
         raise NotFound(f"login {login!r} does not exist")
-    return subscriber_id
+    return row["bucket"], row["subscriber_id"]

@@ -21,7 +21,9 @@ _PLANS: Final = """
     SELECT name, international_prefix, national_prefix, country_code, technical_prefixes,
            (SELECT json_object_agg(prefix, replacement) FROM numbering_rewrites WHERE plan = name)::text AS rewrites
     FROM numbering_plans ORDER BY name LIMIT $1"""
-_ALIASES: Final = "SELECT alias, destination FROM aliases WHERE subscriber_id IS NULL ORDER BY alias LIMIT $1"
+_ALIASES: Final = (
+    "SELECT alias, destination FROM aliases WHERE bucket = 0 AND subscriber_id IS NULL ORDER BY alias LIMIT $1"
+)
 
 
 async def load_numbering(database: Database) -> tuple[dict[str, NumberingPlan], dict[str, str]]:
@@ -100,16 +102,16 @@ async def set_rewrite(database: Database, plan: str, prefix: str, replacement: s
 
 async def remove_plan(database: Database, name: str) -> None:
     """Delete a plan that no account has. Errors: NotFound, InvalidRequest (it is in use), Unavailable."""
-    try:
-        removed = await database.fetchval("DELETE FROM numbering_plans WHERE name = $1 RETURNING 1", name)
-    except asyncpg.ForeignKeyViolationError:
-        number = await database.fetchval("SELECT count(*) FROM accounts WHERE numbering_plan = $1", name)
-        raise InvalidRequest(
-            "plan", f"{name!r} is the plan of {number} of the accounts; say first for each: "
-            "rating-engine account set LOGIN --numbering-plan none"
-        ) from None  # fmt: skip
-    if removed is None:
-        raise unknown_plan(name)
+    async with database.connection() as connection, connection.transaction():
+        if not await connection.fetchval("SELECT 1 FROM numbering_plans WHERE name = $1 FOR UPDATE", name):
+            raise unknown_plan(name)
+        number = await connection.fetchval("SELECT count(*) FROM accounts WHERE numbering_plan = $1", name)
+        if number:
+            raise InvalidRequest(
+                "plan", f"{name!r} is the plan of {number} of the accounts; say first for each: "
+                "rating-engine account set LOGIN --numbering-plan none"
+            )  # fmt: skip
+        await connection.execute("DELETE FROM numbering_plans WHERE name = $1", name)
 
 
 def unknown_plan(name: str) -> NotFound:
