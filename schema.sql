@@ -640,9 +640,9 @@ FROM call_records c;
 -- Changes are announced, so that a cached copy is dropped at once. The announcement is for speed alone: reserve_v2()
 -- checks the version it was asked with, so that a lost one costs a second try and never a wrong price.
 
--- The triggers of the catalogue announce their first argument; where it ends with a blank, that and the `id` of each row
--- that changed, once. A cluster cannot commit a NOTIFY on several nodes at once: its database has the setting
--- rating_engine.announce = 'off', and its engines are told by reserve_v2().
+-- Triggers of the catalogue announce what changed, in their argument: one name for what is remembered together. A cluster
+-- cannot commit a NOTIFY on several nodes at once: its database has the setting rating_engine.announce = 'off', and its
+-- engines are told by reserve_v2().
 CREATE OR REPLACE FUNCTION announce() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF current_setting('rating_engine.announce', true) IS DISTINCT FROM 'off' THEN
@@ -1364,7 +1364,9 @@ BEGIN
                                      ELSE granted END, granted, item.rate_key, item.carrier_rate_key);
             sums[n] := sums[n] + (holds[item.ord]).held;
             calls[n] := calls[n] + 1;
-            given[logins[item.ord]] := given[logins[item.ord]] + 1;
+            IF item.login_max_calls IS NOT NULL THEN
+                given[logins[item.ord]] := given[logins[item.ord]] + 1;
+            END IF;
         ELSIF cardinality(item.packages) > 0
               AND item.refusal IN ('insufficient_funds', 'daily_limit', 'monthly_limit', 'route_full') THEN
             PERFORM free_packages(p_bucket, item.subscriber_id, item.packages);
@@ -1541,7 +1543,7 @@ CREATE TYPE ending_v2 AS (
     was_charged boolean,        -- for seconds, if they cost anything then: a correction may have made that nothing
     overrun numeric, is_unlimited boolean, charged_on date, today date, currency text, disposition text, cause smallint,
     prepared_at timestamptz, ended_at timestamptz, carrier_cost numeric, margin numeric, route_id bigint,
-    entry_id bigint, balance_after numeric  -- of its ledger entry, if something is due
+    last_entry bigint, balance numeric  -- of the account, before this batch
 );
 CREATE TYPE settling_v2 AS (
     ends ending_v2[], late bigint, opened bigint, has_packages boolean, has_routes boolean, has_claims boolean,
@@ -1585,29 +1587,286 @@ BEGIN
     RETURN helps;
 END $$;
 
+-- The number of the last entry of an account that has had none since its numbers are its own.
+CREATE OR REPLACE FUNCTION last_entry(p_bucket smallint, p_account_id bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN COALESCE((SELECT max(entry_id) FROM ledger_entries WHERE bucket = p_bucket AND account_id = p_account_id), 0);
+END $$;
+
+-- All that settle_v2() does follows from what is read here, in one query.
 CREATE OR REPLACE FUNCTION read_ends(p_bucket smallint, p_requests settle_request_v2[], p_helps settle_help_v2[])
 RETURNS settling_v2 LANGUAGE plpgsql AS $$
 DECLARE
     settling  settling_v2;
 BEGIN
-    SELECT array_agg(n.ending ORDER BY n.ordinality), count(*) FILTER (WHERE n.is_done AND n.cdr_account IS NOT NULL),
-           count(*) FILTER (WHERE n.is_done AND n.open_account IS NOT NULL), bool_or(n.is_done AND n.has_packages),
-           bool_or(n.is_done AND n.route_id IS NOT NULL), bool_or((n.said).drops_claim), bool_or(n.counts_logins)
+    SELECT array_agg(ROW(
+        r.ordinality, r.call_key, r.account_id, (e.said).outcome, (e.said).source, (e.said).state, (e.said).drops_claim,
+        r.claim, old.account_id IS NOT NULL, COALESCE(old.held, 0), COALESCE(old.granted, 0),
+        ROW(COALESCE(old.subscriber_id, (r.details).subscriber_id, cdr.subscriber_id),
+            COALESCE(old.exchange, (r.details).exchange), COALESCE(old.attempt, (r.details).attempt),
+            COALESCE(old.callerid, (r.details).callerid), COALESCE(old.destination, (r.details).destination),
+            COALESCE(old.direction, (r.details).direction), COALESCE(old.prefix, (r.details).prefix),
+            COALESCE(old.tariff_id, (r.details).tariff_id), COALESCE(old.deck_id, (r.details).deck_id),
+            COALESCE(old.rate_key, r.rate_key), COALESCE(old.route_name, (r.details).route_name),
+            COALESCE(old.routing_number, (r.details).routing_number), COALESCE(old.carrier_rate_key, r.carrier_rate_key),
+            COALESCE(old.carrier_currency, (r.details).carrier_currency), COALESCE(old.carrier_exchange, (r.details).carrier_exchange),
+            COALESCE(NULLIF(r.packages, '{}'), old.packages, '{}'), COALESCE(old.channel, (r.details).channel))::kept_details_v2,
+        COALESCE(old.packages, '{}'), COALESCE(cdr.packages, '{}'), r.covered_seconds, r.seconds, r.billed_seconds,
+        COALESCE(cdr.cost, 0) + d.due, d.due, GREATEST(r.cost - COALESCE(cdr.cost, 0) - d.due, 0), cdr.seconds > 0,
+        CASE WHEN a.is_unlimited THEN 0 ELSE GREATEST(d.due - COALESCE(old.held, 0), 0) END, a.is_unlimited,
+        CASE WHEN cdr.cost > 0 THEN COALESCE(cdr.charged_on, (cdr.ended_at AT TIME ZONE a.time_zone)::date) ELSE a.today END,
+        a.today, a.currency, r.disposition, r.cause, COALESCE(old.prepared_at, d.ended_at - make_interval(secs => r.seconds)),
+        d.ended_at, r.carrier_cost, r.margin, old.route_id, COALESCE(a.last_entry, last_entry(p_bucket, r.account_id)),
+        a.balance)::ending_v2 ORDER BY r.ordinality),
+        count(*) FILTER (WHERE (e.said).outcome = 'settled' AND cdr.account_id IS NOT NULL),
+        count(*) FILTER (WHERE (e.said).outcome = 'settled' AND old.account_id IS NOT NULL),
+        bool_or(cardinality(r.packages || old.packages || cdr.packages) > 0), bool_or(old.route_id IS NOT NULL),
+        bool_or((e.said).drops_claim), bool_or(a.counts_logins)
       INTO settling
-    FROM (
-        SELECT c.*, ROW(
-            c.ordinality, c.call_key, c.account_id, (c.said).outcome, (c.said).source, (c.said).state, (c.said).drops_claim,
-            c.claim, c.open_account IS NOT NULL, c.held, c.granted, c.kept, c.packages_held, c.packages_before,
-            c.covered_seconds, c.seconds, c.billed_seconds, c.charged_before + c.due, c.due,
-            GREATEST(c.cost - c.charged_before - c.due, 0), c.cdr_seconds > 0,
-            CASE WHEN c.is_unlimited THEN 0 ELSE GREATEST(c.due - c.held, 0) END, c.is_unlimited, c.charged_on, c.today,
-            c.currency, c.disposition, c.cause, c.prepared_at, c.ended_at, c.carrier_cost, c.margin, c.route_id,
-            c.last_entry + count(*) FILTER (WHERE c.due <> 0) OVER account, c.balance - sum(c.due) OVER account
-        )::ending_v2 AS ending
-        FROM settle_facts(p_bucket, p_requests, p_helps) c
-        WINDOW account AS (PARTITION BY c.account_id ORDER BY c.ordinality)
-    ) n;
+    FROM unnest(p_requests, p_helps) WITH ORDINALITY AS r
+    LEFT JOIN LATERAL (
+        SELECT *, local_date(time_zone) AS today, is_unlimited(overdraft, daily_limit, monthly_limit)
+        FROM accounts WHERE bucket = p_bucket AND account_id = r.account_id OFFSET 0) a ON true
+    LEFT JOIN LATERAL (SELECT * FROM open_calls WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0) old ON true
+    LEFT JOIN LATERAL (SELECT * FROM call_records WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0) cdr ON true
+    CROSS JOIN LATERAL (
+        SELECT end_of_call(
+            r.account_id, r.seconds, r.source, r.claim, r.rerate_id, r.covered_seconds, cardinality(r.packages) > 0,
+            (r.details).rate, r.channel, a.account_id IS NOT NULL, r.refused,
+            old.account_id, old.claims, old.expires_at <= now(), old.channel,
+            cdr.account_id, cdr.source, cdr.seconds, cdr.rerate_id, cdr.channel) AS said OFFSET 0) e
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN (e.said).outcome = 'settled' THEN amount_due(r.cost, COALESCE(cdr.cost, 0), a.balance) ELSE 0 END AS due,
+               COALESCE(r.ended_at, now()) AS ended_at OFFSET 0) d;
     RETURN settling;
+END $$;
+
+-- The CDRs take the place of the open calls, or of what earlier CDRs assumed.
+CREATE OR REPLACE FUNCTION write_records(p_bucket smallint, p_settling settling_v2) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    written  bigint;
+BEGIN
+    INSERT INTO call_records (
+        bucket, call_key, account_id, subscriber_id, exchange, attempt, callerid, destination, direction, prefix, tariff_id,
+        deck_id, rate_key, route_name, routing_number, carrier_rate_key, carrier_currency, carrier_exchange, packages,
+        channel, state, source, currency, granted, seconds, billed_seconds, cost, overrun, uncharged, charged_on,
+        disposition, cause, prepared_at, answered_at, ended_at, carrier_cost, margin)
+    SELECT p_bucket, e.call_key, e.account_id, (e.details).*, e.state, e.source, e.currency, e.granted, e.seconds,
+           e.billed_seconds, e.cost, e.overrun, e.uncharged, e.charged_on, e.disposition, e.cause, e.prepared_at,
+           CASE WHEN e.seconds > 0 THEN e.ended_at - make_interval(secs => e.seconds) END, e.ended_at, e.carrier_cost, e.margin
+    FROM unnest(p_settling.ends) e WHERE e.outcome = 'settled' AND e.source <> 'late';
+    IF p_settling.opened > 0 THEN
+        DELETE FROM open_calls WHERE bucket = p_bucket AND call_key = ANY (ARRAY(
+            SELECT e.call_key FROM unnest(p_settling.ends) e WHERE e.outcome = 'settled' AND e.was_open));
+    END IF;
+    IF p_settling.late > 0 THEN
+        -- What is given back lowers the overrun that was assumed; what is charged on top was held by nobody.
+        UPDATE call_records c SET
+            state = e.state, source = e.source, seconds = e.seconds, billed_seconds = e.billed_seconds, cost = e.cost,
+            overrun = GREATEST(c.overrun + CASE WHEN e.is_unlimited THEN 0 ELSE e.due END, 0),
+            uncharged = e.uncharged, charged_on = e.charged_on, disposition = e.disposition, cause = e.cause,
+            ended_at = e.ended_at, carrier_cost = e.carrier_cost, margin = e.margin, packages = (e.details).packages,
+            answered_at = CASE WHEN e.seconds > 0 THEN e.ended_at - make_interval(secs => e.seconds) END
+          FROM unnest(p_settling.ends) e
+          WHERE c.bucket = p_bucket AND c.call_key = e.call_key AND e.outcome = 'settled' AND e.source = 'late';
+        GET DIAGNOSTICS written = ROW_COUNT;
+        IF written <> p_settling.late THEN
+            RAISE SQLSTATE '40001' USING MESSAGE = 'a CDR was changed meanwhile';
+        END IF;
+    END IF;
+END $$;
+
+-- The entries of the ledger, and what the accounts have now.
+CREATE OR REPLACE FUNCTION write_money(p_bucket smallint, p_ends ending_v2[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO ledger_entries (bucket, account_id, entry_id, kind, amount, balance_after, call_key)
+    SELECT p_bucket, e.account_id, e.last_entry + row_number() OVER account,
+           CASE WHEN e.was_charged THEN 'correction' ELSE 'charge' END::ledger_entry_kind,
+           -e.due, e.balance - sum(e.due) OVER account, e.call_key
+    FROM unnest(p_ends) e WHERE e.due <> 0 WINDOW account AS (PARTITION BY e.account_id ORDER BY e.ord);
+    -- What was charged on another day counts in that one, which is over; in this month, if it was of it.
+    UPDATE accounts a SET
+        balance = a.balance - n.due, reserved = a.reserved - n.held, open_calls = a.open_calls - n.calls,
+        day_spent = LEAST(n.due_today + CASE WHEN a.spent_on = n.today THEN a.day_spent ELSE 0 END, max_amount()),
+        month_spent = LEAST(n.due_month + CASE WHEN date_trunc('month', a.spent_on) = date_trunc('month', n.today)
+                                               THEN a.month_spent ELSE 0 END, max_amount()),
+        spent_on = n.today, last_entry = n.last_entry
+    FROM (
+        SELECT e.account_id, sum(e.due) AS due, sum(e.held) AS held, count(*) FILTER (WHERE e.was_open) AS calls,
+               COALESCE(sum(e.due) FILTER (WHERE e.charged_on = e.today), 0) AS due_today,
+               COALESCE(sum(e.due) FILTER (WHERE date_trunc('month', e.charged_on) = date_trunc('month', e.today)), 0) AS due_month,
+               max(e.today) AS today, max(e.last_entry) + count(*) FILTER (WHERE e.due <> 0) AS last_entry
+        FROM unnest(p_ends) e WHERE e.outcome = 'settled' GROUP BY e.account_id
+    ) n
+    WHERE a.bucket = p_bucket AND a.account_id = n.account_id;
+END $$;
+
+-- The seconds that packages paid for each call, in its details.
+CREATE OR REPLACE FUNCTION share_all_packages(p_bucket smallint, p_ends ending_v2[]) RETURNS ending_v2[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    one      ending_v2;
+    details  kept_details_v2;
+    shared   ending_v2[] := '{}';
+BEGIN
+    FOREACH one IN ARRAY p_ends LOOP
+        details := one.details;
+        details.packages := CASE WHEN one.outcome = 'settled' THEN share_packages(
+            p_bucket, details.subscriber_id, details.packages, one.covered_seconds, one.billed_seconds) ELSE '{}' END;
+        one.details := details;
+        shared := shared || one;
+    END LOOP;
+    RETURN shared;
+END $$;
+
+-- What calls used up besides money is free again, or used.
+CREATE OR REPLACE FUNCTION release_calls(p_bucket smallint, p_settling settling_v2, p_helps settle_help_v2[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    help  settle_help_v2;
+    one   ending_v2;
+BEGIN
+    IF p_settling.has_packages THEN
+        FOREACH help IN ARRAY COALESCE(p_helps, '{}') LOOP
+            PERFORM free_packages(p_bucket, help.subscriber_id, help.more);
+        END LOOP;
+        FOREACH one IN ARRAY p_settling.ends LOOP
+            CONTINUE WHEN one.outcome <> 'settled';
+            PERFORM use_packages(p_bucket, (one.details).subscriber_id, one.packages_held, one.packages_before,
+                                 (one.details).packages);
+        END LOOP;
+    END IF;
+    IF p_settling.has_routes THEN
+        PERFORM lock_routes(p_bucket, ARRAY(
+            SELECT DISTINCT e.route_id FROM unnest(p_settling.ends) e WHERE e.outcome = 'settled' AND e.route_id IS NOT NULL));
+        -- A counter that was mended wrong is for the doctor to find: no end of a call may fail by it.
+        UPDATE route_load l SET open_calls = GREATEST(l.open_calls - n.calls, 0)
+          FROM (SELECT e.route_id, count(*) AS calls FROM unnest(p_settling.ends) e
+                WHERE e.outcome = 'settled' AND e.route_id IS NOT NULL GROUP BY 1) AS n
+          WHERE l.bucket = p_bucket AND l.route_id = n.route_id;
+    END IF;
+    IF p_settling.counts_logins THEN
+        UPDATE subscriber_load l SET open_calls = GREATEST(l.open_calls - n.calls, 0)
+          FROM (SELECT (e.details).subscriber_id, count(*) AS calls FROM unnest(p_settling.ends) e
+                WHERE e.outcome = 'settled' AND e.was_open GROUP BY 1) AS n
+          WHERE l.bucket = p_bucket AND l.subscriber_id = n.subscriber_id;
+    END IF;
+    IF p_settling.has_claims THEN
+        UPDATE open_calls o SET claims = array_remove(o.claims, e.claim) FROM unnest(p_settling.ends) e
+          WHERE o.bucket = p_bucket AND o.call_key = e.call_key AND e.drops_claim;
+    END IF;
+END $$;
+
+-- A batch names a call key at most once (storage/calls/ledger sees to it).
+CREATE OR REPLACE FUNCTION settle_v2(p_bucket smallint, p_requests settle_request_v2[]) RETURNS settle_answer_v2[]
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    made      text[];           -- the keys of calls that this may make
+    helped    boolean;
+    helps     settle_help_v2[];
+    settling  settling_v2;
+BEGIN
+    SELECT array_agg(r.call_key) FILTER (WHERE (r.details).rate IS NOT NULL),
+           bool_or((r.details).rate IS NOT NULL OR cardinality(r.packages) > 0)
+      INTO made, helped FROM unnest(p_requests) r;
+    IF made IS NOT NULL THEN
+        PERFORM pg_advisory_xact_lock(hash) FROM (
+            SELECT DISTINCT hashtextextended(call_key, p_bucket) AS hash FROM unnest(made) AS call_key ORDER BY 1) AS keys;
+    END IF;
+    PERFORM 1 FROM accounts a
+      WHERE a.bucket = p_bucket AND a.account_id = ANY (ARRAY(SELECT r.account_id FROM unnest(p_requests) r))
+      ORDER BY a.account_id FOR NO KEY UPDATE;
+    IF helped THEN
+        helps := help_settle(p_bucket, p_requests);
+    END IF;
+    settling := read_ends(p_bucket, p_requests, helps);
+    IF settling.has_packages THEN
+        settling.ends := share_all_packages(p_bucket, settling.ends);
+    END IF;
+    PERFORM write_records(p_bucket, settling);
+    PERFORM write_money(p_bucket, settling.ends);
+    PERFORM release_calls(p_bucket, settling, helps);
+    RETURN ARRAY(
+        SELECT (e.outcome, CASE WHEN e.outcome = 'settled' THEN e.overrun ELSE 0 END)::settle_answer_v2
+        FROM unnest(settling.ends) e ORDER BY e.ord);
+END $$;
+
+-- Reservations whose finish never came, oldest first: their money is freed, and the CDR says so. Answers how many.
+-- A call that was seen answered is not among them: what it cost is known, and services/calls/extend settles it.
+CREATE OR REPLACE FUNCTION expire_v2(p_bucket smallint, p_limit integer) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    requests  settle_request_v2[];
+    answers   settle_answer_v2[];
+BEGIN
+    SELECT array_agg(ROW(
+        o.call_key, o.account_id, 0, 0, 0, 'EXPIRED', 0, 'expired', NULL,
+        CASE WHEN o.carrier_rate_key IS NOT NULL THEN 0 END,
+        CASE WHEN o.carrier_rate_key IS NOT NULL AND o.carrier_exchange IS NOT NULL THEN 0 END,
+        0, '{}', NULL, NULL, '', NULL)::settle_request_v2) INTO requests
+    FROM (
+        SELECT * FROM open_calls WHERE bucket = p_bucket AND expires_at <= now() AND answered_at IS NULL
+        ORDER BY expires_at LIMIT p_limit
+    ) o;
+    IF requests IS NULL THEN
+        RETURN 0;
+    END IF;
+    answers := settle_v2(p_bucket, requests);
+    RETURN (SELECT count(*) FROM unnest(answers) a WHERE a.outcome = 'settled');
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
+-- What several buckets are asked at once, in one transaction: each one's requests by its own function, bucket after
+-- bucket in their order, so that two batches cannot deadlock. p_buckets: the bucket of each request; p_bucket: any of them.
+
+CREATE OR REPLACE FUNCTION places_by_bucket(p_buckets smallint[], OUT bucket smallint, OUT places bigint[])
+RETURNS SETOF record LANGUAGE sql IMMUTABLE AS $$
+    SELECT b.bucket, array_agg(b.ord ORDER BY b.ord)
+    FROM unnest(p_buckets) WITH ORDINALITY AS b(bucket, ord) GROUP BY b.bucket ORDER BY b.bucket
+$$;
+CREATE OR REPLACE FUNCTION reserve_of_buckets_v2(p_bucket smallint, p_buckets smallint[], p_requests reserve_request_v2[])
+RETURNS reserve_answer_v2[] LANGUAGE plpgsql AS $$
+DECLARE
+    answers   reserve_answer_v2[] := array_fill(NULL::reserve_answer_v2, ARRAY[cardinality(p_requests)]);
+    answered  reserve_answer_v2[];
+    part      record;
+BEGIN
+    FOR part IN SELECT * FROM places_by_bucket(p_buckets) LOOP
+        answered := reserve_v2(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
+        FOR i IN 1 .. cardinality(answered) LOOP
+            answers[part.places[i]] := answered[i];
+        END LOOP;
+    END LOOP;
+    RETURN answers;
+END $$;
+CREATE OR REPLACE FUNCTION extend_of_buckets_v2(p_bucket smallint, p_buckets smallint[], p_requests extend_request_v2[])
+RETURNS extend_answer_v2[] LANGUAGE plpgsql AS $$
+DECLARE
+    answers   extend_answer_v2[] := array_fill(NULL::extend_answer_v2, ARRAY[cardinality(p_requests)]);
+    answered  extend_answer_v2[];
+    part      record;
+BEGIN
+    FOR part IN SELECT * FROM places_by_bucket(p_buckets) LOOP
+        answered := extend_v2(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
+        FOR i IN 1 .. cardinality(answered) LOOP
+            answers[part.places[i]] := answered[i];
+        END LOOP;
+    END LOOP;
+    RETURN answers;
+END $$;
+CREATE OR REPLACE FUNCTION settle_of_buckets_v2(p_bucket smallint, p_buckets smallint[], p_requests settle_request_v2[])
+RETURNS settle_answer_v2[] LANGUAGE plpgsql AS $$
+DECLARE
+    answers   settle_answer_v2[] := array_fill(NULL::settle_answer_v2, ARRAY[cardinality(p_requests)]);
+    answered  settle_answer_v2[];
+    part      record;
+BEGIN
+    FOR part IN SELECT * FROM places_by_bucket(p_buckets) LOOP
+        answered := settle_v2(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
+        FOR i IN 1 .. cardinality(answered) LOOP
+            answers[part.places[i]] := answered[i];
+        END LOOP;
+    END LOOP;
+    RETURN answers;
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------

@@ -87,7 +87,8 @@ LAWS: Final = (
         "one_state",
         "a call is open or ended, never both, unless it expired",
         """
-        SELECT format('call %s is open and has a CDR', call_key) FROM open_calls JOIN call_records USING (bucket, call_key)
+        SELECT format('call %s is open and has a CDR', call_key)
+        FROM open_calls JOIN call_records USING (bucket, call_key)
         """,
         "delete the reservation and lower accounts.reserved by what it holds, in one transaction",
     ),
@@ -149,7 +150,8 @@ LAWS: Final = (
         "subscriber_load",
         "a login whose calls are counted has as many as are open",
         """
-        SELECT format('subscriber %s: open_calls %s, but %s are open', l.subscriber_id, l.open_calls, COALESCE(r.calls, 0))
+        SELECT format('subscriber %s: open_calls %s, but %s are open', l.subscriber_id, l.open_calls,
+                      COALESCE(r.calls, 0))
         FROM subscriber_load l LEFT JOIN (
             SELECT bucket, subscriber_id, count(*) AS calls FROM open_calls GROUP BY 1, 2
         ) r USING (bucket, subscriber_id)

@@ -6,11 +6,13 @@ order (tests/integration/storage/test_call_details.py); what is written here is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from datetime import date
 from operator import attrgetter
 from typing import Any, Final
+
+import asyncpg
 
 from rating_engine.domain.reservation import CallDetails, PackageUse
 
@@ -25,7 +27,8 @@ _values = attrgetter(*FIELDS)
 
 def frozen_rate(table: str, key: str) -> str:
     """SQL for the text of a rate whose key a row of `table` has in the column `key`; '' where it has none."""
-    return f"COALESCE((SELECT f.rate FROM frozen_rates f WHERE f.bucket = {table}.bucket AND f.rate_key = {table}.{key}), '')"  # noqa: S608  names of columns
+    where = f"f.bucket = {table}.bucket AND f.rate_key = {table}.{key}"
+    return f"COALESCE((SELECT f.rate FROM frozen_rates f WHERE {where}), '')"  # noqa: S608  names of columns
 
 
 def columns_of(table: str) -> str:
@@ -47,7 +50,7 @@ def packages_args(packages: Sequence[PackageUse]) -> list[tuple[int, date, int]]
     return [(use.package_id, use.period_start, use.seconds) for use in packages]
 
 
-def details_from_row(row: Mapping[str, Any]) -> CallDetails:
+def details_from_row(row: asyncpg.Record) -> CallDetails:
     """The details of a row that has `columns_of`."""
     values = [row[name] for name in FIELDS]
     values[_PACKAGES] = tuple(PackageUse(*use) for use in values[_PACKAGES])

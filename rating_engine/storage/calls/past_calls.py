@@ -21,7 +21,8 @@ PORTION: Final = 5_000  # CDRs gone through at a time: some 10 MB where all of t
 # The limit is a constant: of a parameter the planner would think it a tenth of the table, and sort all of that.
 PORTION_QUERY: Final = f"""
     WITH portion AS MATERIALIZED (
-        SELECT * FROM call_records WHERE (bucket, call_key) > ($1::smallint, $2::text) ORDER BY bucket, call_key LIMIT {PORTION}
+        SELECT * FROM call_records WHERE (bucket, call_key) > ($1::smallint, $2::text)
+        ORDER BY bucket, call_key LIMIT {PORTION}
     ), last AS (
         SELECT bucket AS last_bucket, call_key AS last_call_key, (SELECT count(*) FROM portion) AS gone_through
         FROM portion ORDER BY bucket DESC, call_key DESC LIMIT 1

@@ -39,8 +39,8 @@ async def remove_alias(database: Database, login: str | None, alias: str) -> Non
     async with database.connection() as connection, connection.transaction():
         bucket, subscriber_id = await _owner(connection, login)
         removed = await connection.fetchval(
-            "DELETE FROM aliases WHERE bucket = $1 AND subscriber_id IS NOT DISTINCT FROM $2 AND alias = $3 RETURNING 1",
-            bucket, subscriber_id, alias,
+            "DELETE FROM aliases WHERE bucket = $1 AND subscriber_id IS NOT DISTINCT FROM $2 AND alias = $3 "
+            "RETURNING 1", bucket, subscriber_id, alias,
         )  # fmt: skip
     if removed is None:
         whose = "for everybody" if login is None else f"of {login!r}"

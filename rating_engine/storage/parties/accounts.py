@@ -185,8 +185,8 @@ async def set_subscriber_status(tx: Transaction, login: str, status: PartyStatus
     Errors: NotFound, Unavailable.
     """
     found = await tx.fetchval(
-        "UPDATE subscribers s SET status = $2 FROM logins l WHERE l.login = $1 AND s.bucket = l.bucket AND s.login = $1 "
-        "RETURNING 1", login, status.value,
+        "UPDATE subscribers s SET status = $2 FROM logins l "
+        "WHERE l.login = $1 AND s.bucket = l.bucket AND s.login = $1 RETURNING 1", login, status.value,
     )  # fmt: skip
     if found is None:
         raise unknown_login(login)

@@ -38,7 +38,8 @@ _USAGE: Final = f"""
     FROM logins l JOIN subscribers s USING (bucket, login)
     CROSS JOIN LATERAL (
         SELECT o.tariff_id, o.position, o.effective_from FROM subscriber_options o
-        WHERE o.bucket = s.bucket AND o.subscriber_id = s.subscriber_id AND o.effective_from <= now() AND o.effective_to > now()
+        WHERE o.bucket = s.bucket AND o.subscriber_id = s.subscriber_id
+          AND o.effective_from <= now() AND o.effective_to > now()
         UNION ALL SELECT s.tariff_id, NULL, NULL) AS asked
     JOIN packages p ON p.tariff_id = asked.tariff_id
     JOIN tariffs t ON t.tariff_id = p.tariff_id

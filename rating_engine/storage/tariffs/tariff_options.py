@@ -34,12 +34,12 @@ _REVOKE: Final = """
         WHERE o.bucket = $1 AND o.subscriber_id = $2 AND o.tariff_id = $3 AND o.effective_to > now() FOR UPDATE
     ), ended AS (
         UPDATE subscriber_options o SET effective_to = now() FROM granted g
-        WHERE o.bucket = $1 AND o.subscriber_id = g.subscriber_id AND o.tariff_id = g.tariff_id AND o.effective_from = g.effective_from
-          AND o.effective_from < now()
+        WHERE o.bucket = $1 AND o.subscriber_id = g.subscriber_id AND o.tariff_id = g.tariff_id
+          AND o.effective_from = g.effective_from AND o.effective_from < now()
     ), taken_back AS (
         DELETE FROM subscriber_options o USING granted g
-        WHERE o.bucket = $1 AND o.subscriber_id = g.subscriber_id AND o.tariff_id = g.tariff_id AND o.effective_from = g.effective_from
-          AND o.effective_from >= now()
+        WHERE o.bucket = $1 AND o.subscriber_id = g.subscriber_id AND o.tariff_id = g.tariff_id
+          AND o.effective_from = g.effective_from AND o.effective_from >= now()
     )
     SELECT count(*) FROM granted"""
 
