@@ -25,15 +25,17 @@ _PACKAGES: Final = FIELDS.index("packages")
 _values = attrgetter(*FIELDS)
 
 
-def frozen_rate(table: str, key: str) -> str:
-    """SQL for the text of a rate whose key a row of `table` has in the column `key`; '' where it has none."""
-    where = f"f.bucket = {table}.bucket AND f.rate_key = {table}.{key}"
-    return f"COALESCE((SELECT f.rate FROM frozen_rates f WHERE {where}), '')"  # noqa: S608  names of columns
+def frozen_rate(table: str, key: str, bucket: str) -> str:
+    """SQL for the text of a rate whose key a row of `table` has in the column `key`; '' where it has none.
+
+    `bucket`: SQL for the bucket: a parameter where the statement asks one, else the row's own.
+    """
+    return f"COALESCE((SELECT f.rate FROM frozen_rates f WHERE f.bucket = {bucket} AND f.rate_key = {table}.{key}), '')"  # noqa: S608
 
 
-def columns_of(table: str) -> str:
-    """The fields of a call as columns of a query on `table`, one of the two tables of calls."""
-    texts = {"rate": frozen_rate(table, "rate_key"), "carrier_rate": frozen_rate(table, "carrier_rate_key")}
+def columns_of(table: str, bucket: str) -> str:
+    """The fields of a call as columns of a query on `table`, one of the two tables of calls; `bucket` as above."""
+    texts = {key.removesuffix("_key"): frozen_rate(table, key, bucket) for key in ("rate_key", "carrier_rate_key")}
     return ", ".join(f"{texts.get(name, f'{table}.{name}')} AS {name}" for name in FIELDS)
 
 

@@ -46,12 +46,12 @@ EXPIRE_BATCH: Final = 500  # keeps the sweep's row locks as short as a call's ba
 _RETRY = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError)
 
 _FIND: Final = f"""
-    SELECT call_key, account_id, {columns_of("open_calls")}, granted, quota, cap_seconds, route_prefix,
+    SELECT call_key, account_id, {columns_of("open_calls", "$1")}, granted, quota, cap_seconds, route_prefix,
            NULL AS source, NULL AS seconds, NULL AS billed_seconds, NULL AS cost, NULL AS disposition, NULL AS cause,
            NULL AS rerate_id
     FROM open_calls WHERE bucket = $1 AND call_key = ANY ($2)
     UNION ALL
-    SELECT call_key, account_id, {columns_of("call_records")}, NULL, NULL, NULL, NULL,
+    SELECT call_key, account_id, {columns_of("call_records", "$1")}, NULL, NULL, NULL, NULL,
            source, seconds, billed_seconds, cost, disposition, cause, rerate_id
     FROM call_records WHERE bucket = $1 AND call_key = ANY ($2)
 """  # noqa: S608  the only text put in is the constants above

@@ -33,9 +33,9 @@ _OF_EXCHANGE: Final = f"""
 """  # noqa: S608  the only text put in is the constants above
 # Keys are exchange/uniqueid/attempt: the attempts of a channel lie between "…/" and "…0", the character after a slash.
 _OF_CHANNELS: Final = f"""
-    SELECT r.* FROM unnest($2::text[]) AS channel CROSS JOIN LATERAL (
+    SELECT r.* FROM unnest($2::text[]) AS wanted(start) CROSS JOIN LATERAL (
         SELECT {_COLUMNS} FROM open_calls
-        WHERE bucket = $1 AND call_key > channel || '/' AND call_key < channel || '0' OFFSET 0
+        WHERE bucket = $1 AND call_key > wanted.start || '/' AND call_key < wanted.start || '0' OFFSET 0
     ) r
 """  # noqa: S608
 _EXPIRED: Final = f"""
