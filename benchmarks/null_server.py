@@ -40,7 +40,7 @@ class NothingService:
         """Nothing."""
         return Balance(login, "EUR", Decimal(0), Decimal(0), Decimal(0), Decimal(0))
 
-    async def abandon_call(self, call_key: CallKey, login: str) -> None:
+    async def abandon_call(self, call_key: CallKey, login: str, claim: object = None) -> None:
         """Nothing was held."""
 
 

@@ -218,7 +218,7 @@ class Connection(asyncio.Protocol):
         if key is None:
             return
         try:
-            await self._host.service.abandon_call(key, answer.login)
+            await self._host.service.abandon_call(key, answer.login, answer.claim)
         except Exception as error:
             self._fault("fastagi_abandon_failed", error, call_key=abandoned)
 

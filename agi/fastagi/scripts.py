@@ -26,6 +26,7 @@ from rating_engine.domain.outcomes import (
     Allowed,
     BalanceOutcome,
     CallKey,
+    Claim,
     Declined,
     DeclineReason,
     FinishCall,
@@ -80,8 +81,8 @@ class ChargingService(Protocol):
         """The account's money."""
         ...
 
-    async def abandon_call(self, call_key: CallKey, login: str) -> None:
-        """Free the reservation of an allowed call whose answer could not be delivered: it never starts."""
+    async def abandon_call(self, call_key: CallKey, login: str, claim: Claim | None = None) -> object:
+        """Give back what is held for an answer that could not be delivered (`claim`): nobody starts the call by it."""
         ...
 
 
@@ -92,6 +93,7 @@ class Answer:
     variables: Variables
     reserved: CallKey | None = None
     login: str = ""
+    claim: Claim | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +198,10 @@ def render_get_balance(outcome: BalanceOutcome) -> Variables:
 async def _call_prepare(request: AgiRequest, peer: str, service: ChargingService) -> Answer:
     call = parse_call_prepare(request, peer)
     outcome = await service.prepare_call(call)
-    # A repeated answer belongs to a request that was answered before: a call may live on its reservation.
-    reserved = call.call_key if isinstance(outcome, Allowed) and not outcome.repeated else None
-    return Answer(render_call_prepare(outcome), reserved, call.login)
+    variables = render_call_prepare(outcome)
+    if isinstance(outcome, Allowed):
+        return Answer(variables, call.call_key, call.login, outcome.claim)
+    return Answer(variables)
 
 
 async def _call_finish(request: AgiRequest, peer: str, service: ChargingService) -> Answer:

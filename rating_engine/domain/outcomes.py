@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -89,10 +89,24 @@ class FinishCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """One request's part in a reservation. It is freed when every request that was told of it has given its claim back.
+
+    `number`: any that no other request for the call has.
+    """
+
+    call_key: CallKey
+    bucket: int
+    account_id: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Allowed:
     """The call may start. `max_seconds` never exceeds what the reservation pays for.
 
-    `quota`: that is a first slice, which the engine lengthens while the call lasts, until the money ends.
+    `quota`: that is a first slice, which the engine lengthens while the call lasts, until the money ends. `claim`: to
+    be given back (ChargingService.abandon_call) by whoever could not deliver this answer; None: nothing is held.
     """
 
     call_key: CallKey
@@ -106,6 +120,7 @@ class Allowed:
     currency: str
     quota: bool = False
     repeated: bool = False
+    claim: Claim | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

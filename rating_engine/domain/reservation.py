@@ -196,10 +196,7 @@ class SettleAnswer:
 
 @dataclass(frozen=True, slots=True)
 class OpenCall:
-    """A call whose money is held: its reservation as stored. `currency` '' where only the database knows it.
-
-    `claim`: of the request that made the reservation, known to the process that asked.
-    """
+    """A call whose money is held: its reservation as stored. `currency` '' where only the database knows it."""
 
     account_id: int
     granted: Decimal
@@ -208,7 +205,6 @@ class OpenCall:
     route_prefix: str
     details: CallDetails
     currency: str = ""
-    claim: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

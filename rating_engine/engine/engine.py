@@ -17,32 +17,28 @@ from rating_engine.api.server import HttpServer
 from rating_engine.domain.errors import Overloaded, Unavailable
 from rating_engine.domain.tariff import Route
 from rating_engine.domain.watching import ExpiryPolicy
+from rating_engine.engine.calling import Calling, Doors, Grounds, wire_calls
 from rating_engine.engine.doors import calls_door, office_door
 from rating_engine.engine.leading import UNSEEN_INTERVALS, WatchSetup
 from rating_engine.process.sockets import Listeners, open_listeners
 from rating_engine.services.background import Periodic
-from rating_engine.services.calls.charging import Charging
 from rating_engine.services.calls.extend import LastingCalls
-from rating_engine.services.calls.plan import ChargingPolicy
+from rating_engine.services.calls.ports import ExchangeWatch
 from rating_engine.services.clock import Clock, ClockKeeper
 from rating_engine.services.facts.memory import CallMemory
-from rating_engine.services.outage.finish_spool import FinishSpool
-from rating_engine.services.outage.offline_calls import REFRESH_SECONDS, OfflineCalls
+from rating_engine.services.outage.offline_calls import REFRESH_SECONDS
 from rating_engine.services.watch.expiry import Expiry
 from rating_engine.settings.model import Settings
 from rating_engine.settings.spool_directory import spool_directory
 from rating_engine.storage.calls.ledger import Ledger
 from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.laws import open_reservations
-from rating_engine.storage.parties.accounts import account_state
-from rating_engine.storage.parties.offline import offline_accounts
 from rating_engine.storage.postgres.announcements import Announcements
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.schema_watch import LOOK_SECONDS as SCHEMA_SECONDS
 from rating_engine.storage.postgres.schema_watch import SchemaWatch
 from rating_engine.storage.postgres.server_time import server_time
 from rating_engine.storage.secrets import rate_cache_secret
-from rating_engine.storage.spool.promises import Promises
 from rating_engine.storage.spool.spool import Spool
 from rating_engine.storage.spool.spool_survey import unusable
 from rating_engine.telemetry.loop_lag import EventLoopLag
@@ -69,12 +65,14 @@ class Engine:
         listeners: Listeners | None = None,
         *,
         clock: Clock | None = None,
+        is_watched: ExchangeWatch | None = None,
         lines_lost: Callable[[], int] = lambda: 0,
     ) -> None:
         """`listeners` are served, and closed at the end; without, `start` opens those of the settings.
 
-        `clock`: what time it is for money, set by the database's; a fresh one by default. `lines_lost`: how many lines
-        the log has lost since it was asked last.
+        `clock`: what time it is for money, set by the database's; a fresh one by default. `is_watched`: whether calls
+        of an exchange can be lengthened; None: as the leading engine says. `lines_lost`: how many lines the log has
+        lost since it was asked last.
         """
         self._settings = settings
         self._listeners = listeners
@@ -102,17 +100,17 @@ class Engine:
             settings.database_url, on_change=self.memory.changed, on_lost=self.memory.forget_all
         )
         self.spool = _spool(settings, self.metrics)
-        self.finish_spool = FinishSpool(self.spool, is_up=lambda: self.calls_door.down is None, observer=self.metrics)
-        self.offline = self._offline_calls()
         self.lasting = LastingCalls(
             self.ledger,
             quota_seconds=settings.quota_seconds,
             grace_seconds=settings.reservation_grace_seconds,
             observer=self.metrics,
         )
-        self.watch = WatchSetup(settings, self.calls_door, self.office, self.lasting, self.metrics)
+        self.watch = WatchSetup(settings, self.calls_door, self.office, self.lasting, self.metrics, self.clock.now)
         self.schema = SchemaWatch(self.office, is_up=lambda: self.office.down is None)
-        self.charging = self._make_charging()
+        calling = self._wire_calls(is_watched or self.watch.is_watched)
+        self.charging, self.finishing, self.undo = calling.charging, calling.finishing, calling.undo
+        self.finish_spool, self.offline = calling.finish_spool, calling.offline
         self.fastagi: FastAgiServer | None = None
         self.http: HttpServer | None = None
         self._expiry = self._make_expiry()
@@ -200,8 +198,8 @@ class Engine:
         if self._lag is not None:
             self._lag.cancel()
             await asyncio.wait([self._lag])  # awaited itself, its cancellation would hide our own
-        await self.charging.undo_abandoned()
-        await self.ledger.drain()
+        await self.ledger.drain()  # what was cut is on its way, and cannot be given back before it is there
+        await self.undo.turn()
 
     async def _close(self) -> None:
         await self.finish_spool.close()
@@ -219,32 +217,11 @@ class Engine:
             "clock": self.clock.problem,
         }
 
-    def _make_charging(self) -> Charging:
-        return Charging(
-            ledger=self.ledger,
-            sources=self.memory.sources,
-            subscribers=self.memory.subscribers,
-            rate_decks=self.memory.rate_decks,
-            read_account=lambda login: account_state(self.calls_door, login),
-            policy=_policy(self._settings),
-            observer=self.metrics,
-            is_watched=self.watch.is_watched,
-            spool=self.finish_spool,
-            offline=self.offline,
-            now=self.clock.now,
-        )
-
-    def _offline_calls(self) -> OfflineCalls:
-        settings = self._settings
-        return OfflineCalls(
-            settings.allow_postpaid_logins if settings.on_database_down == "allow_postpaid" else (),
-            Promises(self.spool.directory),
-            load_accounts=lambda logins: offline_accounts(self.office, logins),
-            memory=self.memory,
-            has_room=lambda: self.spool.has_room,
-            on_allowed=self.metrics.offline_allowed,
-            max_seconds=settings.offline_max_seconds,
-            grace_seconds=settings.reservation_grace_seconds,
+    def _wire_calls(self, is_watched: ExchangeWatch) -> Calling:
+        doors = Doors(self.calls_door, self.office)
+        return wire_calls(
+            self._settings,
+            Grounds(doors, self.ledger, self.memory, self.spool, self.metrics, self.clock.now, is_watched),
         )
 
     async def _expire(self) -> None:
@@ -257,12 +234,12 @@ class Engine:
         return [
             Periodic("clock", CLOCK_SECONDS, self._clock_keeper.turn),
             Periodic("expiry", settings.expiry_interval_seconds, self._expire),
-            Periodic("undo", UNDO_SECONDS, self.charging.undo_abandoned),
+            Periodic("undo", UNDO_SECONDS, self.undo.turn),
             Periodic("gauges", GAUGE_SECONDS, self._measure),
             Periodic("log", LOG_SECONDS, self._count_lines_lost),
             Periodic("schema", SCHEMA_SECONDS, self.schema.turn),
             Periodic("offline", REFRESH_SECONDS, self.offline.refresh),
-            Periodic("spool", SPOOL_SECONDS, lambda: self.finish_spool.turn(self.charging.replay_finish)),
+            Periodic("spool", SPOOL_SECONDS, self.finish_spool.turn),
         ]
 
     async def _count_lines_lost(self) -> None:
@@ -284,16 +261,6 @@ class Engine:
         for door in (self.calls_door, self.office):
             self.metrics.database_used(door.door, door.in_use)
         self.metrics.open_reservations(await open_reservations(self.office))
-
-
-def _policy(settings: Settings) -> ChargingPolicy:
-    return ChargingPolicy(
-        max_reserve_seconds=settings.max_reserve_seconds,
-        reservation_grace_seconds=settings.reservation_grace_seconds,
-        international_prefix=settings.international_prefix,
-        quota=settings.reservation_mode == "quota",
-        quota_seconds=settings.quota_seconds,
-    )
 
 
 def _spool(settings: Settings, metrics: Metrics) -> Spool:

@@ -1,4 +1,5 @@
-"""What one engine of all does, wired from the settings: it measures routes, and watches exchanges over AMI.
+"""What one engine of all does, wired from the settings: it measures routes, watches exchanges over AMI, and forgets
+idempotency keys that are old.
 
 Without `ami_exchanges` there is no watch.
 """
@@ -12,15 +13,18 @@ from agi.ami.address import parse_address
 from agi.ami.link import links_to
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
+from rating_engine.services.calls.ports import Now
 from rating_engine.services.routes.quality import QualityMeter
 from rating_engine.services.watch.watched_exchanges import REFRESH_SECONDS, WatchedExchanges
 from rating_engine.services.watch.watching import Watch
 from rating_engine.settings.model import Settings
 from rating_engine.storage.calls.exchange_watch import read_watched
+from rating_engine.storage.idempotency import forget_old
 from rating_engine.storage.postgres.leadership import Leadership
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.telemetry.metrics import Metrics
 
+SWEEP_SECONDS: Final = 3_600.0  # keys are kept for a week: an hour more is no matter
 UNSEEN_INTERVALS: Final = 3  # comparisons that a living call may be missed in before its expiry counts
 
 
@@ -28,9 +32,18 @@ class WatchSetup:
     """This process's part in it: it may come to lead, and knows which exchanges are watched by whoever does."""
 
     def __init__(
-        self, settings: Settings, calls_door: Database, office: Database, lasting: LastingCalls, metrics: Metrics
+        self,
+        settings: Settings,
+        calls_door: Database,
+        office: Database,
+        lasting: LastingCalls,
+        metrics: Metrics,
+        now: Now,
     ) -> None:
-        """What is said of exchanges and of answers goes by `calls_door`, since calls are lengthened by it."""
+        """What is said of exchanges and of answers goes by `calls_door`, since calls are lengthened by it.
+
+        `now`: the instant, by the database's clock.
+        """
         addresses = [parse_address(text) for text in settings.ami_exchanges]
         self._watch = Watch(
             links_to(addresses, warning_sound=settings.ami_warning_sound),
@@ -42,12 +55,14 @@ class WatchSetup:
             interval_seconds=settings.reconcile_interval_seconds,
             grace_seconds=settings.reconcile_grace_seconds,
             warning_seconds=settings.ami_warning_seconds,
+            now=now,
         )
         self._quality = QualityMeter(
             office,
             window_seconds=settings.route_quality_window_seconds,
             interval_seconds=settings.route_quality_interval_seconds,
         )
+        self._sweep = Periodic("idempotency-keys", SWEEP_SECONDS, lambda: forget_old(office))
         self._watches = bool(addresses)
         self._watched = WatchedExchanges(lambda: read_watched(calls_door))
         self._refresh = Periodic("watched-exchanges", REFRESH_SECONDS, self._watched.refresh)
@@ -72,5 +87,6 @@ class WatchSetup:
     async def _lead(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._quality.run(), name="route-quality")
+            group.create_task(self._sweep.run(), name="idempotency-keys")
             if self._watches:
                 group.create_task(self._watch.run(), name="watch")

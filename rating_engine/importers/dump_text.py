@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from rating_engine.domain.errors import RatingEngineError
+from rating_engine.services.decks.file.limits import ALWAYS_UNPACKED, MAX_TIMES_PACKED
 
 PIECE_BYTES: Final = 256 * 1024  # read at a time
 AHEAD_BYTES: Final = 64 * 1024  # in the window where a statement begins: its name and columns are shorter
@@ -74,6 +75,7 @@ class DumpText:
         self._lines = 1  # of the file before `_counted`
         self._counted = 0
         self._ended = False
+        self._unpacked = 0
         self._raw, self._file = _opened(path)
 
     @property
@@ -212,13 +214,22 @@ class DumpText:
             raise DumpError(f"{self._path}, line {self.line}: a value has more than {MAX_TOKEN_BYTES:,} bytes")
         self._lines = self.line
         try:
-            data = self._file.read(PIECE_BYTES)
+            # as much again as is held: a value that goes on and on is looked at twice, and not once a piece
+            data = self._file.read(max(PIECE_BYTES, len(self._window) - self._at))
         except (OSError, EOFError) as error:
             raise DumpError(f"{self._path} cannot be read: {error}") from error
+        self._unpacked += len(data)
+        check_unpacked(self._path, self._unpacked)
         self._window = self._window[self._at :] + data
         self._at = self._counted = 0
         self._ended = not data
         return bool(data)
+
+
+def check_unpacked(path: Path, unpacked: int) -> None:
+    """Whether so many bytes may have come out of a file. Raises DumpError for what was made to grow without end."""
+    if unpacked > ALWAYS_UNPACKED and unpacked > MAX_TIMES_PACKED * path.stat().st_size:
+        raise DumpError(f"{path} unpacks to more than {MAX_TIMES_PACKED} times its size: it is no dump")
 
 
 def is_gzipped(path: Path) -> bool:

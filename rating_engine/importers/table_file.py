@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TextIO
 
-from rating_engine.importers.dump_text import DumpError, is_gzipped
+from rating_engine.importers.dump_text import DumpError, check_unpacked, is_gzipped
 from rating_engine.importers.model import Options
 from rating_engine.importers.peer import TableFormat
-from rating_engine.services.decks.file.errors import RowRejected
+from rating_engine.services.decks.file.errors import DeckFileError, RowRejected
+from rating_engine.services.decks.file.lines import numbered_lines
 from rating_engine.services.decks.file.source import split
 
 DELIMITERS: Final = (",", ";", "\t", "|", ":")
@@ -63,10 +65,10 @@ class TableFile:
         """The lines below the header that say something. Raises DumpError."""
         with _opened(self.path, self.encoding) as file:
             try:
-                for number, line in enumerate(file, start=1):
-                    if number > self.header_lines and line.strip(f' \t\r\n"{self.delimiter}'):
-                        yield number, line.rstrip("\r\n")
-            except (OSError, EOFError) as error:
+                for number, line in numbered_lines(file):
+                    if number > self.header_lines and line.strip(f' \t"{self.delimiter}'):
+                        yield number, line
+            except (OSError, EOFError, DeckFileError) as error:
                 raise DumpError(f"{self.path} cannot be read: {error}") from error
 
 
@@ -74,7 +76,7 @@ def open_table(path: Path, form: TableFormat, options: Options) -> TableFile:
     """Find out the delimiter and the columns of a file. Raises DumpError with what it lacks."""
     encoding = _encoding(path)
     with _opened(path, encoding) as file:
-        lines = [line for _, line in zip(range(SEARCH_LINES), file, strict=False)]
+        lines = _first_lines(path, file)
     first = next((number for number, line in enumerate(lines) if line.strip()), None)
     if first is None:
         raise DumpError(f"{path} is empty")
@@ -86,6 +88,13 @@ def open_table(path: Path, form: TableFormat, options: Options) -> TableFile:
         header = tuple(cell.strip() for cell in cells_by[delimiter])
         return TableFile(path, encoding, delimiter, header, tuple(columns), first + 1)
     return _without_header(path, encoding, lines[first], form, options)
+
+
+def _first_lines(path: Path, file: TextIO) -> list[str]:
+    try:
+        return [line for _, line in itertools.islice(numbered_lines(file), SEARCH_LINES)]
+    except DeckFileError as error:
+        raise DumpError(f"{path} cannot be read: {error}") from None
 
 
 def _without_header(path: Path, encoding: str, line: str, form: TableFormat, options: Options) -> TableFile:
@@ -140,8 +149,10 @@ def _refuse_twice(path: Path, columns: Sequence[str]) -> None:
 def _encoding(path: Path) -> str:
     try:
         with _opened(path, "utf-8-sig") as file:
-            while file.read(CHECK_BYTES):
-                pass
+            read = 0
+            while text := file.read(CHECK_BYTES):
+                read += len(text)
+                check_unpacked(path, read)
     except UnicodeDecodeError:
         return "cp1252"
     except (OSError, EOFError) as error:

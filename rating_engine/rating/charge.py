@@ -24,7 +24,18 @@ from rating_engine.rating.spans import is_plain, prices_of
 from rating_engine.rating.terms import terms_of
 from rating_engine.rating.units import SECONDS_PER_MINUTE
 
-__all__ = ["Charge", "Line", "LineKind", "charge", "max_charge", "max_duration", "min_charge", "price_per_minute"]
+__all__ = [
+    "Charge",
+    "Line",
+    "LineKind",
+    "charge",
+    "cheapest_change",
+    "later_minute",
+    "max_charge",
+    "max_duration",
+    "min_charge",
+    "price_per_minute",
+]
 
 PRICES_KEPT: Final = 4_096  # as many as the parsed rates: the rates in use
 MAX_DIGITS: Final = 30  # before the point of a Decimal: more than any money or time, too few to fill memory
@@ -142,6 +153,18 @@ def price_per_minute(rate: Rate) -> Decimal:
         return max(rate.price_1, rate.price_n)
     dearest = max(price.a_second for price in prices_of(rate))
     return quantise_fraction(dearest * SECONDS_PER_MINUTE, PRICE_DECIMALS)
+
+
+def later_minute(rate: Rate) -> Fraction:
+    """What a minute past the first interval costs exactly, without fees, before any change of price."""
+    return prices_of(rate)[-1 - len(rate.changes)].a_second * SECONDS_PER_MINUTE
+
+
+def cheapest_change(rate: Rate) -> Fraction | None:
+    """What a minute costs exactly, without fees, after the change that makes a call cheapest; None: nothing changes."""
+    if not rate.changes:
+        return None
+    return min(price.a_second for price in prices_of(rate)[-len(rate.changes) :]) * SECONDS_PER_MINUTE
 
 
 def _whole_seconds(rate: Rate, seconds: object) -> int:

@@ -2,8 +2,13 @@
 
 Laws: the order is total, and depends on the call and the routes alone, not on how they are listed: every attempt of a
 call, on any engine, sees the same. Taking a route away leaves the order of the others, but for `quality`, where it
-moves those of which too little is known. No route is tried whose minute costs more than it is sold for, unless that
-is allowed.
+moves those of which too little is known.
+
+The margin guard: unless loss is allowed, no route is tried whose minute costs more than the call is sold for. Compared
+is the price that is really sold: with volumes, and with fees (the first minute has them on both sides). Where the price
+changes while the call lasts, no minute after a change may be sold for less than a minute costs there either. Seconds
+that a package makes free count at the price they would have: the package has paid for them. A cost that nobody knows
+passes.
 """
 
 from __future__ import annotations
@@ -113,10 +118,14 @@ class Refusal(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Offer(Generic[RouteT_co]):
-    """A route for a call, and what a minute of the call costs us by it, in the account's currency; None: not known."""
+    """A route for a call, and what its first minute costs us by it, fees included, in the account's currency.
+
+    `later_cost`: of a minute past the first, without fees; None: as the first. `minute_cost` None: not known.
+    """
 
     route: RouteT_co
     minute_cost: Fraction | None = None
+    later_cost: Fraction | None = None
 
 
 # -- which ------------------------------------------------------------------------------------------------------
@@ -155,12 +164,22 @@ def in_percentage(route: Candidate, call_seed: str) -> bool:
     return route.percentage is None or is_within(route.percentage, call_seed, route.route_id)
 
 
-def admits(offer: Offer[Candidate], sell_minute: Fraction, allow_loss: bool) -> bool:
-    """The margin guard: no to a route whose minute costs more than `sell_minute`, its price; unless loss is allowed.
+def admits(
+    offer: Offer[Candidate], sell_minute: Fraction, allow_loss: bool, sell_changed: Fraction | None = None
+) -> bool:
+    """The margin guard: no to a route whose minute costs more than the call is sold for; unless loss is allowed.
 
-    Both are of the account's currency. A route whose cost is not known passes: nobody said that it loses money.
+    `sell_minute`: the price of the first minute, fees included; `sell_changed`: of the cheapest minute after a change
+    of price within the call, None: none changes. All are of the account's currency. A route whose cost is not known
+    passes: nobody said that it loses money.
     """
-    return allow_loss or offer.minute_cost is None or offer.minute_cost <= sell_minute
+    if allow_loss or offer.minute_cost is None:
+        return True
+    if sell_changed is not None:
+        later = offer.minute_cost if offer.later_cost is None else offer.later_cost
+        if later > sell_changed:
+            return False
+    return offer.minute_cost <= sell_minute
 
 
 def _unfit(route: Candidate, destination: str, callerid: str, at: datetime) -> Refusal | None:
@@ -232,9 +251,11 @@ def tried(
     *,
     sell_minute: Fraction,
     allow_loss: bool,
+    sell_changed: Fraction | None = None,
 ) -> list[Offer[RouteT]]:
     """The offers of routes that are for the call, as they are tried: those the margin guard admits, in order."""
-    return ordered((offer for offer in offers if admits(offer, sell_minute, allow_loss)), order, call_seed, listed)
+    admitted = [offer for offer in offers if admits(offer, sell_minute, allow_loss, sell_changed)]
+    return ordered(admitted, order, call_seed, listed)
 
 
 def _by_position(_offers: object, _listed: object) -> Callable[[Offer[Candidate]], _Key]:

@@ -214,12 +214,14 @@ async def open_reservations(database: Database) -> int:
 
 
 async def dialplan_values(database: Database) -> list[tuple[str, str]]:
-    """Every stored text that callPrepare puts into dialplan variables, as (what it is, value), distinct."""
+    """Every stored text by which the dialplan dials, as (what it is, value), distinct.
+
+    The name of a direction is none: it is only shown, and carriers write brackets and apostrophes into it.
+    """
     rows = await database.fetch(
         """
         SELECT 'route', name FROM routes
         UNION SELECT 'dial_prefix of route ' || name, dial_prefix FROM routes
-        UNION SELECT 'direction', name FROM directions
         UNION SELECT 'callerid of ' || login, callerid FROM subscribers WHERE callerid <> ''
         """
     )

@@ -67,7 +67,7 @@ def test_a_seed_makes_the_same_run_again(session_servers: SessionServers) -> Non
 def test_the_simulation_finds_planted_faults(session_servers: SessionServers, fault: PlantedFault) -> None:
     async def simulate_with_fault(url: str, seed: int) -> None:
         await apply_schema(url, fault)
-        await simulate(url, seed, SHORT_CALLS, charging=fault.charging)
+        await simulate(url, seed, SHORT_CALLS, preparing=fault.preparing)
 
     for seed in range(1, PLANTED_SEEDS_MAX + 1):
         with session_servers.database(template="template0") as url:

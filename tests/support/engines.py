@@ -5,10 +5,15 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import AsyncIterator
+from datetime import datetime
+from weakref import WeakKeyDictionary
 
 from rating_engine.engine.engine import Engine
 from rating_engine.services.clock import Clock
 from rating_engine.settings.model import Settings
+from tests.support.given import GivenClock, GivenWatch
+
+_watches: WeakKeyDictionary[Engine, GivenWatch] = WeakKeyDictionary()
 
 
 @contextlib.asynccontextmanager
@@ -18,12 +23,27 @@ async def engine_on(
     """An engine on free ports with a spool of its own, stopped afterwards. `settings` go over the defaults."""
     with tempfile.TemporaryDirectory(prefix="spool-") as spool:
         given = {"database_url": database_url, "redis_url": redis_url, "spool_dir": spool}
-        engine = Engine(Settings.model_validate({"fastagi_port": 0, "http_port": 0, **given, **settings}), clock=clock)
+        watch = GivenWatch()
+        all_settings = Settings.model_validate({"fastagi_port": 0, "http_port": 0, **given, **settings})
+        engine = Engine(all_settings, clock=clock or GivenClock(), is_watched=watch)
+        watch.engines_own = engine.watch.is_watched
+        _watches[engine] = watch
         await engine.start()
         try:
             yield engine
         finally:
             await engine.stop()
+
+
+def set_time(engine: Engine, moment: datetime) -> None:
+    """From now on it is that time for the calls of an engine made by `engine_on`."""
+    assert isinstance(engine.clock, GivenClock)
+    engine.clock.moment = moment
+
+
+def set_watched(engine: Engine, watched: bool = True) -> None:
+    """From now on every exchange is watched, or none, as far as an engine made by `engine_on` knows."""
+    _watches[engine].watched = watched
 
 
 def hear_nothing(engine: Engine) -> None:

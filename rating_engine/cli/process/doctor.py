@@ -115,7 +115,7 @@ def _probes(settings: Settings, database: Database, dialplan: Path | None) -> di
         "spool": ("no finish waits on disk, and nothing there needs a person", spool),
         "offline": ("who may call while PostgreSQL is away has the account for it", offline),
         "quota": ("exchanges whose callers reserve in slices are watched", quota),
-        "dialplan values": ("routes, directions and caller ids reach the dialplan as they are", values),
+        "dialplan values": ("routes and caller ids reach the dialplan as they are", values),
         "dialplan": ("the dialplan lets no call through without a limit, and reports every end", pasted),
     }
 

@@ -1,11 +1,13 @@
 """What a call cost: the charge by the rate that its reservation froze, and the settlement that makes it true.
 
-Law: however often an end is said, and by whomever, a call is charged once; saying it otherwise is a conflict.
+Laws: however often an end is said, and by whomever, a call is charged once; saying it otherwise is a conflict. An end
+that cannot be of this call, because another channel says it, does not end it (`_is_another`).
+
+It owns what this process remembers of calls that were allowed (`remembered`), since their end is what that is for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -14,7 +16,7 @@ from typing import Final
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.call_charge import CallCharge, charge_call
 from rating_engine.domain.errors import Unavailable
-from rating_engine.domain.outcomes import DeclineReason, FinishCall, NotSaved, Saved
+from rating_engine.domain.outcomes import CallKey, Claim, DeclineReason, FinishCall, NotSaved, Saved
 from rating_engine.domain.reservation import (
     CallDetails,
     EndedCall,
@@ -25,10 +27,11 @@ from rating_engine.domain.reservation import (
 )
 from rating_engine.rating.money import quantise
 from rating_engine.rating.rate import Rate
+from rating_engine.services.calls.number import sent_callerid
 from rating_engine.services.calls.plan import Planning
-from rating_engine.services.calls.remembered_calls import RememberedCalls
+from rating_engine.services.calls.ports import CallLedger, Now
+from rating_engine.services.calls.remembered import RememberedCalls, SharedCalls
 from rating_engine.services.facts.sources import CallSources
-from rating_engine.storage.calls.ledger import Ledger
 
 # Each try reads what another one committed, or finds less left of a package; more within one finish is a storm.
 CHANGED_TRIES: Final = 8
@@ -43,22 +46,36 @@ class _End:
 
 
 class Finishing:
-    """The end of calls, over the ledger. `now`: when a finish was said that does not say so."""
+    """The end of calls, over the ledger."""
 
     def __init__(
         self,
         *,
-        ledger: Ledger,
+        ledger: CallLedger,
         planning: Planning,
         sources: CallSources,
-        remembered: RememberedCalls,
-        now: Callable[[], datetime],
+        now: Now,
+        shared: SharedCalls | None = None,
     ) -> None:
+        """`now`: when a finish was said that does not say so. `shared`: what other workers remember of calls."""
         self._ledger = ledger
         self._planning = planning
         self._sources = sources
-        self._remembered = remembered
         self._now = now
+        self.remembered = RememberedCalls(shared)
+
+    def known(self, call_key: CallKey) -> OpenCall | None:
+        """The call as it was allowed with the database, where that is remembered."""
+        return self.remembered.get(call_key)
+
+    def forget(self, call_key: CallKey, claim: Claim | None = None) -> Claim | None:
+        """The call never starts, as far as the request of `claim` is concerned; None: that of this process.
+
+        Answers the claim that is to be given back; None: there is none.
+        """
+        if claim is None or self.remembered.claim_of(call_key) == claim:
+            return self.remembered.drop(call_key)
+        return claim
 
     async def finish(self, call: FinishCall, promised: CallDetails | None = None) -> Saved | NotSaved:
         """Saved with the charge, or NotSaved with the reason. Errors: Unavailable (outcome unknown), Overloaded.
@@ -68,12 +85,14 @@ class Finishing:
         subscriber = await self._sources.subscriber(call.login)
         if subscriber is None:
             return NotSaved(DeclineReason.UNKNOWN_LOGIN)
-        remembered = self._remembered.pop(call.call_key)
+        remembered = self.remembered.get(call.call_key)
         promised = remembered.details if remembered is not None else promised
         known: OpenCall | EndedCall | None = remembered
         repeated = False
         for _ in range(CHANGED_TRIES):
             known = known or await self._ledger.find(subscriber.bucket, call.call_key)
+            if known is not None and _is_another(call, subscriber, known.details):
+                return NotSaved(DeclineReason.CONFLICT, f"the call is of channel {known.details.channel}")
             # What is only read may be lost yet, with a primary that could not tell its standby: the repetition that
             # settle() finds is committed behind it, and so confirmed with it.
             if isinstance(known, EndedCall) and (repeated or _contradicts(call, subscriber, known)):
@@ -83,6 +102,7 @@ class Finishing:
             saved = _saved(call, subscriber, details, end.charged)
             request = _settlement(saved, subscriber, call.ended_at, known, details, end)
             answer = await self._ledger.settle(request)
+            self.remembered.drop(call.call_key)
             match answer.outcome:
                 case SettleOutcome.SETTLED:
                     return replace(saved, overrun=answer.overrun)
@@ -95,15 +115,8 @@ class Finishing:
 
     async def _rate_anew(self, call: FinishCall, subscriber: Subscriber) -> CallDetails:
         now = self._now()
-        return await self._planning.rate_anew(
-            call.call_key,
-            subscriber,
-            call.destination,
-            call.callerid,
-            seconds=call.seconds,
-            started_at=(call.ended_at or now) - timedelta(seconds=call.seconds),
-            now=now,
-        )
+        started_at = (call.ended_at or now) - timedelta(seconds=call.seconds)
+        return await self._planning.rate_anew(call, subscriber, started_at, now)
 
     async def _end(
         self, call: FinishCall, subscriber: Subscriber, known: OpenCall | EndedCall | None, details: CallDetails
@@ -179,6 +192,19 @@ def _settlement(
         packages=end.packages,
         rerate_id=known.rerate_id if isinstance(known, EndedCall) else None,
     )
+
+
+def _is_another(call: FinishCall, subscriber: Subscriber, details: CallDetails) -> bool:
+    """Whether this is the end of another call under the same key: two exchanges look like one, and the other's call was
+    declined as a conflict.
+
+    A transfer may have renamed the channel, so that another channel alone says little of a call that was answered; but
+    a call that was not cannot be the one that runs.
+    """
+    if not call.channel or not details.channel or call.channel == details.channel:
+        return False
+    other_caller = call.callerid is not None and sent_callerid(call.callerid, subscriber) != details.callerid
+    return call.seconds == 0 or other_caller
 
 
 def _contradicts(call: FinishCall, subscriber: Subscriber, ended: EndedCall) -> bool:

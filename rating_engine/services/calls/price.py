@@ -21,24 +21,13 @@ from rating_engine.rating.charge import charge
 from rating_engine.rating.checks import MAX_MULTIPLIER_DIGITS
 from rating_engine.rating.parts import MAX_CHANGES
 from rating_engine.rating.rate import Change, DurationRounding, IncrementMode, Rate
+from rating_engine.services.calls.number import Dialled
 from rating_engine.services.facts.sources import CallSources
 
 RATES_KEPT: Final = 4_096  # as many as parsed rates: those in use
 MINUTE: Final = 60  # seconds of the call that prices are compared by
 FACTORS: Final = Context(prec=MAX_MULTIPLIER_DIGITS, rounding=ROUND_HALF_UP)
 FACTORS_UP: Final = Context(prec=MAX_MULTIPLIER_DIGITS, rounding=ROUND_CEILING)
-
-
-@dataclass(frozen=True, slots=True)
-class Dialled:
-    """Whom a call is for and from whom, in digits. `routing_number`: as translated (LRN), '' where it is the same.
-
-    `origin`: the caller's number, '' where it is none.
-    """
-
-    destination: str
-    routing_number: str
-    origin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +99,7 @@ class Pricing:
         tariff = await self._tariff(tariff_id, at)
         if tariff is None:
             return None
-        number = Dialled(dialled.routing_number or dialled.destination, "", dialled.origin)
+        number = Dialled(dialled.routed, "", dialled.origin)
         match = await self.match(tariff, number, at, tariff.schedule.band_at(at))
         return None if match is None else (tariff, as_sold(match.rate, tariff, Decimal(1)))
 
@@ -176,10 +165,9 @@ def _product(one: Decimal, other: Decimal) -> Decimal:
 
 def as_sold(rate: Rate, tariff: Tariff, exchange: Decimal) -> Rate:
     """A rate of a deck with all that its tariff adds, in the currency that one of the tariff's is `exchange` of."""
-    multiplier = _product(tariff.multiplier, exchange)
     return _as_sold(
-        rate.to_json(),
-        multiplier,
+        rate,
+        tariff.multiplier if exchange == 1 else _product(tariff.multiplier, exchange),
         tariff.decimals,
         tariff.increment_mode,
         tariff.duration_rounding,
@@ -189,23 +177,22 @@ def as_sold(rate: Rate, tariff: Tariff, exchange: Decimal) -> Rate:
 
 @lru_cache(maxsize=RATES_KEPT)
 def _as_sold(
-    rate: str,
+    rate: Rate,
     multiplier: Decimal,
     decimals: int,
     increment_mode: IncrementMode,
     duration_rounding: DurationRounding,
     minimum_charge: Decimal,
 ) -> Rate:
-    said = Rate.from_json(rate)
-    sold = replace(
-        said,
-        multiplier=_product(said.multiplier, multiplier),
+    """One object for each rate of a tariff, so that its arithmetic and its text are made once."""
+    return replace(
+        rate,
+        multiplier=_product(rate.multiplier, multiplier),
         decimals=decimals,
         increment_mode=increment_mode,
         duration_rounding=duration_rounding,
-        minimum_charge=said.minimum_charge or minimum_charge,
+        minimum_charge=rate.minimum_charge or minimum_charge,
     )
-    return Rate.from_json(sold.to_json())  # equal rates are one object, with its arithmetic prepared
 
 
 def with_volume(rate: Rate, factor: Decimal) -> Rate:

@@ -10,7 +10,8 @@ from rating_engine.domain.outcomes import DeclineReason
 from rating_engine.domain.tariff import RateMatch
 from rating_engine.rating.charge import Charge, charge
 from rating_engine.rating.number import InvalidNumber, normalise_destination
-from rating_engine.services.calls.price import Dialled, Price, Pricing, priced_number
+from rating_engine.services.calls.number import Dialled
+from rating_engine.services.calls.price import Price, Pricing, priced_number
 from rating_engine.services.facts.memory import CallMemory
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs.tariff_settings import unknown_tariff

@@ -1,6 +1,6 @@
 """Why a call would go where it goes: every route with its place, or the reason why it is not tried.
 
-Law: it is found by what plans calls (services/calls/plan, rating/lcr), so that it cannot say otherwise than calls do.
+Law: it is found by what plans calls (services/calls/route, rating/lcr), so that it cannot say otherwise than calls do.
 """
 
 from __future__ import annotations
@@ -13,11 +13,16 @@ from typing import Final
 
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.errors import InvalidRequest, NotFound
-from rating_engine.domain.outcomes import Declined, DeclineReason
+from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason
 from rating_engine.domain.tariff import ListedRoute, Route, Tariff
+from rating_engine.rating.charge import cheapest_change
 from rating_engine.rating.lcr import Offer, Refusal, admits, refusal, tried
-from rating_engine.services.calls.plan import ChargingPolicy, Planning, sent_callerid
-from rating_engine.services.calls.price import Dialled, Pricing, minute_price
+from rating_engine.rating.rate import Rate
+from rating_engine.services.calls.cover import Cover
+from rating_engine.services.calls.number import Caller, Dialled, Numbers
+from rating_engine.services.calls.plan import ChargingPolicy
+from rating_engine.services.calls.price import Pricing, minute_price
+from rating_engine.services.calls.route import Routing
 from rating_engine.services.facts.memory import CallMemory
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.routes.routes import list_routes
@@ -32,11 +37,12 @@ NOT_IN_COST_DECK: Final = "not_in_cost_deck"  # its cost deck has no rate for th
 class Considered:
     """A route as it stands to a call before order and margin. `reason`: why it is not for the call; '': it is.
 
-    `minute_cost`: in the account's currency; None: not known.
+    `minute_cost`, `later_cost`: in the account's currency, as rating/lcr has them; None: not known.
     """
 
     route: Route
     minute_cost: Fraction | None = None
+    later_cost: Fraction | None = None
     reason: str = ""
 
 
@@ -89,37 +95,40 @@ async def try_call(
     if found is None:
         raise unknown_tariff(tariff)
     memory = CallMemory(database, international_prefix=international_prefix)
-    planning = Planning(memory.sources, ChargingPolicy(international_prefix=international_prefix))
-    caller = _anybody(found, callerid)
-    dialled = await planning.dialled(caller, number, None)
+    pricing = Pricing(memory.sources)
+    longest = ChargingPolicy().max_reserve_seconds
+    caller = Caller(CallKey("", ""), _anybody(found, callerid), None, "", at, longest)
+    dialled = await Numbers(memory.numbering).dialled(caller.subscriber, number, None)
     if isinstance(dialled, Declined):
         raise InvalidRequest("number", dialled.detail)
-    price = await Pricing(memory.sources).price(caller, dialled, at, ChargingPolicy().max_reserve_seconds)
+    price = await pricing.price(caller.subscriber, dialled, at, longest)
     if isinstance(price, Declined):
         if price.reason is DeclineReason.INVALID_DESTINATION:
             raise InvalidRequest("number", price.detail)
         raise NotFound(f"no rate of the tariff {tariff} serves {dialled.destination}")
+    sold = (await Cover(memory.sources.packages).cover(caller, price, longest)).sold
+    routing = Routing(memory.sources, pricing)
     considered = [
-        await _consider(planning, listed, caller, dialled, at, found, call_seed)
-        for listed in await list_routes(database)
+        await _consider(routing, listed, caller, dialled, found, call_seed) for listed in await list_routes(database)
     ]
-    sold = minute_price(price.rate)
     verdicts = explain(considered, sold, found, call_seed or "")
-    return Trial(dialled.destination, found, price.match.prefix, caller.currency, sold, tuple(verdicts))
+    currency = caller.subscriber.currency
+    return Trial(dialled.destination, found, price.match.prefix, currency, minute_price(sold), tuple(verdicts))
 
 
-def explain(considered: Iterable[Considered], sell_minute: Fraction, tariff: Tariff, call_seed: str) -> list[Verdict]:
-    """Every route: first those that are tried, in their order, then the others by position."""
+def explain(considered: Iterable[Considered], sold: Rate, tariff: Tariff, call_seed: str) -> list[Verdict]:
+    """Every route: first those that are tried, in their order, then the others by position. `sold`: the price."""
+    sell_minute, sell_changed = minute_price(sold), cheapest_change(sold)
     fit: list[Offer[Route]] = []
     out: list[Considered] = []
     for each in considered:
-        offer = Offer(each.route, each.minute_cost)
+        offer = Offer(each.route, each.minute_cost, each.later_cost)
         if each.reason:
             out.append(each)
-        elif admits(offer, sell_minute, tariff.allow_loss):
+        elif admits(offer, sell_minute, tariff.allow_loss, sell_changed):
             fit.append(offer)
         else:
-            out.append(Considered(each.route, each.minute_cost, Refusal.LOSS.value))
+            out.append(Considered(each.route, each.minute_cost, each.later_cost, Refusal.LOSS.value))
     in_order = tried(
         fit,
         tariff.route_order.value,
@@ -127,6 +136,7 @@ def explain(considered: Iterable[Considered], sell_minute: Fraction, tariff: Tar
         tariff.routes,
         sell_minute=sell_minute,
         allow_loss=tariff.allow_loss,
+        sell_changed=sell_changed,
     )
     out.sort(key=lambda each: (each.route.position, each.route.route_id))
     return [
@@ -142,29 +152,25 @@ def explain(considered: Iterable[Considered], sell_minute: Fraction, tariff: Tar
 
 
 async def _consider(
-    planning: Planning,
-    listed: ListedRoute,
-    caller: Subscriber,
-    dialled: Dialled,
-    at: datetime,
-    tariff: Tariff,
-    call_seed: str | None,
+    routing: Routing, listed: ListedRoute, caller: Caller, dialled: Dialled, tariff: Tariff, call_seed: str | None
 ) -> Considered:
     route = listed.route
     if not listed.enabled:
         return Considered(route, reason=DISABLED)
     reason = refusal(
         route,
-        destination=dialled.routing_number or dialled.destination,
-        callerid=sent_callerid(None, caller),
-        at=at,
+        destination=dialled.routed,
+        callerid=caller.sent_callerid,
+        at=caller.at,
         call_seed=call_seed or "",
         listed=tariff.routes,
     )
     if reason is not None and not (reason is Refusal.PERCENTAGE and call_seed is None):
         return Considered(route, reason=reason.value)
-    offer = await planning.offer(route, caller, dialled, at)
-    return Considered(route, reason=NOT_IN_COST_DECK) if offer is None else Considered(route, offer.minute_cost)
+    offer = await routing.offer(route, caller.subscriber, dialled, caller.at)
+    if offer is None:
+        return Considered(route, reason=NOT_IN_COST_DECK)
+    return Considered(route, offer.minute_cost, offer.later_cost)
 
 
 def _anybody(tariff: Tariff, callerid: str) -> Subscriber:

@@ -1,11 +1,12 @@
 """A file of calls, as a simulation reads it: delimited text with a header, a call a line, memory the same however long.
 
+Law: a row is one line, so that a quote that is not closed costs its row and not everything down to the next quote.
+
 Columns are found by their names (NAMES). A row that is no call is left out with its reason; the others go on.
 """
 
 from __future__ import annotations
 
-import csv
 import io
 import os
 from collections.abc import Iterator, Mapping
@@ -16,9 +17,13 @@ from types import MappingProxyType
 from typing import Final
 
 from rating_engine.domain.errors import InvalidRequest
+from rating_engine.services.decks.file.errors import DeckFileError, RowRejected
+from rating_engine.services.decks.file.lines import numbered_lines
+from rating_engine.services.decks.file.source import split
 from rating_engine.services.decks.timing import instant_said
 
 MAX_SECONDS: Final = 31 * 86_400  # no call lasts a month
+MAX_DIGITS: Final = 9  # of that, zeros in front and all
 DELIMITERS: Final = (",", ";", "\t", "|")
 ROWS_AT_ONCE: Final = 1_000  # priced between two signs of progress
 
@@ -64,32 +69,32 @@ class CallFile:
         self.read = 0
         try:
             self.size = os.path.getsize(path)
-            with path.open("rb") as file:
-                header = file.readline().decode("utf-8-sig")
+            with path.open(encoding="utf-8-sig") as file:
+                header = next(numbered_lines(file), (1, ""))[1]
+            self._delimiter = max(DELIMITERS, key=header.count)
+            self._columns = self._found(split(header, self._delimiter))
         except OSError as error:
             raise InvalidRequest("calls", f"{path}: {error.strerror or error}") from None
         except UnicodeDecodeError:
             raise InvalidRequest("calls", f"{path} is not text in UTF-8") from None
-        self._delimiter = max(DELIMITERS, key=header.count)
-        self._columns = self._found(next(csv.reader([header], delimiter=self._delimiter), []))
+        except (DeckFileError, RowRejected) as error:
+            raise InvalidRequest("calls", f"{path}: {error}") from None
 
     def calls(self) -> Iterator[list[FileCall | BadCall]]:
-        """Every row after the header, in portions. Errors: InvalidRequest (no UTF-8)."""
+        """Every row after the header, in portions. Errors: InvalidRequest (no UTF-8, or a line without end)."""
         try:
-            with self._path.open("rb") as raw, io.TextIOWrapper(raw, "utf-8-sig", newline="") as text:
-                rows = csv.reader(text, delimiter=self._delimiter)
-                next(rows, None)
+            with self._path.open("rb") as raw, io.TextIOWrapper(raw, "utf-8-sig") as text:
                 portion: list[FileCall | BadCall] = []
-                for row in rows:
-                    if any(cell.strip() for cell in row):
-                        portion.append(self._call(rows.line_num, row))
+                for number, line in numbered_lines(text):
+                    if number > 1 and line.strip(f' \t"{self._delimiter}'):
+                        portion.append(self._call(number, line))
                     if len(portion) >= ROWS_AT_ONCE:
                         self.read = raw.tell()
                         yield portion
                         portion = []
                 self.read = self.size
                 yield portion
-        except (UnicodeDecodeError, csv.Error) as error:
+        except (UnicodeDecodeError, DeckFileError) as error:
             raise InvalidRequest("calls", f"{self._path}: {error}") from None
 
     def _found(self, header: list[str]) -> dict[str, int]:
@@ -106,14 +111,18 @@ class CallFile:
             )
         return columns
 
-    def _call(self, line: int, row: list[str]) -> FileCall | BadCall:
+    def _call(self, line: int, text: str) -> FileCall | BadCall:
+        try:
+            row = split(text, self._delimiter)
+        except RowRejected as error:
+            return BadCall(line, str(error))
         cells = {name: row[at].strip() if at < len(row) else "" for name, at in self._columns.items()}
         try:
             started_at = instant_said("start", cells["start"], self._zone)
         except InvalidRequest as error:
             return BadCall(line, str(error))
         seconds = cells["seconds"]
-        if not (seconds.isascii() and seconds.isdecimal()) or int(seconds) > MAX_SECONDS:
+        if not (seconds.isascii() and seconds.isdecimal()) or len(seconds) > MAX_DIGITS or int(seconds) > MAX_SECONDS:
             return BadCall(line, f"seconds: {seconds[:20]!r} is not a whole number up to {MAX_SECONDS}")
         return FileCall(
             line, started_at, cells["destination"], int(seconds), cells.get("caller", ""), cells.get("login", "")

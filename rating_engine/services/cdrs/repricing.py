@@ -17,8 +17,8 @@ from rating_engine.domain.tariff import PublishedDeck, Tariff
 from rating_engine.rating.charge import Charge, charge
 from rating_engine.rating.matching import EVER_SINCE
 from rating_engine.rating.rate import Rate
-from rating_engine.services.calls.plan import origin_of
-from rating_engine.services.calls.price import Dialled, Price, Pricing, with_volume
+from rating_engine.services.calls.number import Dialled, origin_of
+from rating_engine.services.calls.price import Price, Pricing, with_volume
 from rating_engine.services.facts.sources import CallSources
 
 LATE_SECONDS: Final = 86_400  # how long a call may turn out to have lasted whose finish is still to come

@@ -21,8 +21,8 @@ from rating_engine.rating.charge import charge
 from rating_engine.rating.matching import EVER_SINCE, CandidateRate
 from rating_engine.rating.number import InvalidNumber
 from rating_engine.rating.numbering import destination_of
-from rating_engine.services.calls.plan import origin_of
-from rating_engine.services.calls.price import Dialled, Pricing
+from rating_engine.services.calls.number import Dialled, origin_of
+from rating_engine.services.calls.price import Pricing
 from rating_engine.services.cdrs.call_file import BadCall, CallFile, FileCall
 from rating_engine.services.cdrs.repricing import Problem, Repriced, Repricing
 from rating_engine.services.cdrs.rerating import instant_of, range_said, tariff_named

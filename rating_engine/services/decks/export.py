@@ -23,7 +23,7 @@ from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.money import format_amount
 from rating_engine.services.decks.file.dates import zone_of
 from rating_engine.services.decks.file.errors import DeckFileError
-from rating_engine.services.decks.file.workbook import MAX_SHEET_ROWS
+from rating_engine.services.decks.file.limits import MAX_SHEET_ROWS
 from rating_engine.storage.decks.deck_columns import ROW
 from rating_engine.storage.decks.deck_versions import DeckVersion, find_version, rates_of_version
 from rating_engine.storage.postgres.pool import Database

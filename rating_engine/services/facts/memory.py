@@ -6,7 +6,7 @@ is dropped; and reserve() refuses a plan that was made from an old subscriber or
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import structlog
@@ -96,6 +96,12 @@ class CallMemory:
                 self._forget_secret()
             case _:
                 _log.warning("announcement_unknown", kind=kind)
+
+    def forget_caller(self, login: str, tariffs: Iterable[int]) -> None:
+        """A plan was made from an old subscriber or tariff: read these anew."""
+        self.subscribers.forget(login)
+        for tariff_id in tariffs:
+            self.rate_decks.forget_tariff(tariff_id)
 
     def forget_all(self) -> None:
         """What was announced while nobody listened is not known: read everything that may change anew."""

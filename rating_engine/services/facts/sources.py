@@ -33,6 +33,9 @@ class RowSource(Protocol):
         """The row, or None where none counts."""
 
 
+PackageSource = Callable[[int, int, Sequence[tuple[int, date]]], Awaitable[list[PackageState]]]
+
+
 @dataclass(frozen=True, slots=True)
 class CallSources:
     """Who calls, on what tariff, at what rate, by which routes. Everything here may raise Unavailable.
@@ -48,4 +51,4 @@ class CallSources:
     routes: Callable[[], Awaitable[tuple[Route, ...]]]
     exchange_rates: Callable[[], Awaitable[ExchangeRates]]
     numbering: NumberingBook
-    packages: Callable[[int, int, Sequence[tuple[int, date]]], Awaitable[list[PackageState]]]
+    packages: PackageSource

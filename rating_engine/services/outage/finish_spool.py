@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final, Protocol
 
 import structlog
@@ -21,6 +21,7 @@ from rating_engine.domain.outcomes import DeclineReason, FinishCall, FinishOutco
 from rating_engine.domain.reservation import CallDetails, OpenCall
 from rating_engine.rating.charge import charge
 from rating_engine.rating.rate import Rate
+from rating_engine.services.calls.ports import Now, utc_now
 from rating_engine.storage.spool.finish_record import (
     SpooledFinish,
     UnreadableRecord,
@@ -71,12 +72,26 @@ _DONE: Final = _Verdict(done=True)
 
 
 class FinishSpool:
-    """The finishes that wait. `is_up`: whether the database can be asked at all."""
+    """The finishes that wait."""
 
-    def __init__(self, spool: Spool, *, is_up: Callable[[], bool], observer: SpoolObserver) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        replay: ReplayFinish,
+        *,
+        is_up: Callable[[], bool],
+        observer: SpoolObserver,
+        now: Now = utc_now,
+    ) -> None:
+        """`replay` charges a finish now, as Finishing.finish does. `is_up`: whether the database can be asked at all.
+
+        `now`: when a finish was said that does not say so.
+        """
         self._spool = spool
+        self._charge = replay
         self._is_up = is_up
         self._observer = observer
+        self._now = now
         self._adopt_at = 0.0
         self._catch_up_until = time.monotonic() + CATCH_UP_SECONDS
         self._stuck: tuple[str, int] = ("", 0)  # the record that fails, and how often it has
@@ -95,7 +110,7 @@ class FinishSpool:
         `promised`: the call as it was allowed, where that is known. `waited_seconds`: how long ago the finish was said.
         """
         self._note_outage()
-        ended_at = call.ended_at or datetime.now(UTC) - timedelta(seconds=waited_seconds)
+        ended_at = call.ended_at or self._now() - timedelta(seconds=waited_seconds)
         details = None if promised is None else promised.details
         finish = SpooledFinish(replace(call, ended_at=ended_at), details)
         try:
@@ -107,7 +122,7 @@ class FinishSpool:
         self._observer.spooled()
         return _spooled(call, promised)
 
-    async def turn(self, replay: ReplayFinish) -> None:
+    async def turn(self) -> None:
         """Take over what dead processes left, and charge what waits until nothing does, or nothing can be charged."""
         self._note_outage()
         if time.monotonic() >= self._adopt_at:
@@ -115,7 +130,7 @@ class FinishSpool:
             await self._spool.adopt()
         while self._spool.holds_files and self._is_up():
             window = await self._spool.window(REPLAY_WINDOW)
-            if window is None or not await self._replay(window, replay):
+            if window is None or not await self._replay(window):
                 return
 
     async def close(self) -> None:
@@ -126,10 +141,10 @@ class FinishSpool:
         if not self._is_up():
             self._catch_up_until = time.monotonic() + CATCH_UP_SECONDS
 
-    async def _replay(self, window: Window, replay: ReplayFinish) -> bool:
+    async def _replay(self, window: Window) -> bool:
         """Charge the window's records; whether all of those begun are done with."""
         batch = _one_of_each_call(window.records)
-        outcomes = await asyncio.gather(*(_settle(finish, replay) for _, finish in batch), return_exceptions=True)
+        outcomes = await asyncio.gather(*(self._settle(finish) for _, finish in batch), return_exceptions=True)
         refused: list[bytes] = []
         count = 0
         for (record, finish), outcome in zip(batch, outcomes, strict=True):
@@ -143,6 +158,11 @@ class FinishSpool:
             await self._spool.keep_refused(window, refused)
         await self._spool.done(window, count)
         return count == len(batch)
+
+    async def _settle(self, finish: SpooledFinish | UnreadableRecord) -> FinishOutcome:
+        if isinstance(finish, UnreadableRecord):
+            return NotSaved(DeclineReason.BAD_REQUEST)
+        return await self._charge(finish.call, finish.details)
 
     def _judge(
         self,
@@ -183,12 +203,6 @@ class FinishSpool:
         self._observer.spool_refused(reason)
         _log.error("finish_refused", **_said(finish.call), reason=reason, detail=detail)
         return _Verdict(True, finish_to_payload(finish, refused=reason, detail=detail[:1_000]))
-
-
-async def _settle(finish: SpooledFinish | UnreadableRecord, replay: ReplayFinish) -> FinishOutcome:
-    if isinstance(finish, UnreadableRecord):
-        return NotSaved(DeclineReason.BAD_REQUEST)
-    return await replay(finish.call, finish.details)
 
 
 def _one_of_each_call(records: Sequence[Record]) -> list[tuple[Record, SpooledFinish | UnreadableRecord]]:

@@ -9,21 +9,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 import structlog
 
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.errors import Unavailable
-from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason
-from rating_engine.domain.reservation import OpenCall, ReserveRequest
+from rating_engine.domain.outcomes import Allowed, CallKey, Claim, Declined, DeclineReason, PrepareCall
+from rating_engine.domain.reservation import CallDetails, OpenCall
 from rating_engine.domain.tariff import RateMatch, Route, Tariff
 from rating_engine.rating.charge import max_charge
 from rating_engine.rating.exchange import ExchangeRates
 from rating_engine.rating.matching import CandidateRate
 from rating_engine.rating.rate import Rate
+from rating_engine.services.calls.plan import ChargingPolicy, Plan, Planning
+from rating_engine.services.calls.ports import Now
+from rating_engine.services.calls.prepare import allowed
 from rating_engine.services.facts.books import Numbering
 from rating_engine.services.facts.memory import CallMemory
 from rating_engine.services.facts.rate_lookup import DeckSnapshot
@@ -64,10 +68,11 @@ class OfflineCalls:
         memory: CallMemory,
         has_room: Callable[[], bool],
         on_allowed: Callable[[], None],
+        policy: ChargingPolicy,
         max_seconds: int,
-        grace_seconds: int,
+        now: Now,
     ) -> None:
-        """`max_seconds`: the longest call. `grace_seconds`: how long after that its finish may come."""
+        """`max_seconds`: the longest call; its finish may come the policy's grace later."""
         self._logins = list(logins)
         self._promises = promises
         self._load_accounts = load_accounts
@@ -75,7 +80,8 @@ class OfflineCalls:
         self._has_room = has_room
         self._on_allowed = on_allowed
         self._max_seconds = max_seconds
-        self._grace = timedelta(seconds=grace_seconds)
+        self._grace = timedelta(seconds=policy.reservation_grace_seconds)
+        self._now = now
         self._known: _Known | None = None
         self._open = 0  # promises in the directory, as last counted, and those made here since
         self._overdue: set[CallKey] = set()
@@ -89,6 +95,7 @@ class OfflineCalls:
             numbering=memory.numbering.as_known(self._numbering),
             packages=self._packages,
         )
+        self._planning = Planning(self.sources, policy)
 
     async def refresh(self) -> None:
         """Learn what has to be known when the database goes. Errors: Unavailable; then the last knowledge stays."""
@@ -109,36 +116,55 @@ class OfflineCalls:
         """Whether this login may call without the database."""
         return self._known is not None and login in self._known.accounts
 
-    async def promise(
-        self, request: ReserveRequest, rate: Rate, login: str, currency: str
-    ) -> tuple[OpenCall, bool] | Declined:
-        """The call as it is allowed, and whether that is a repeated answer; or why it is not."""
+    async def allow(self, call: PrepareCall) -> Allowed | Declined:
+        """Allow a call by what was known before the database went; nothing is held for it."""
+        try:
+            plan = await self._planning.plan(call, self._now())
+        except Unavailable as error:
+            return Declined(DeclineReason.UNAVAILABLE, str(error))
+        if isinstance(plan, Declined):
+            return plan
+        promised = self._refusal(plan, call.login) or await self._promise(plan, call.login)
+        if isinstance(promised, Declined):
+            return promised
+        held, repeated = promised
+        rate, currency = Rate.from_json(held.details.rate), plan.subscriber.currency
+        claim = Claim(call.call_key, plan.subscriber.bucket, held.account_id, 0)
+        return replace(allowed(held, claim, rate, currency), repeated=repeated, reserved=Decimal(0), claim=None)
+
+    def _refusal(self, plan: Plan, login: str) -> Declined | None:
+        """What the account's own limits say, as far as they need no money."""
         account = None if self._known is None else self._known.accounts.get(login)
         if account is None:
             return Declined(DeclineReason.UNAVAILABLE, "not known without the database")
-        destination = request.details.destination
-        if not account.allows(destination):
+        if not account.allows(plan.request.details.destination):
             return Declined(DeclineReason.BLOCKED_DESTINATION)
-        if account.max_price is not None and request.price_per_minute > account.max_price:
+        if account.max_price is not None and plan.request.price_per_minute > account.max_price:
             return Declined(DeclineReason.PRICE_TOO_HIGH)
+        return None
+
+    async def _promise(self, plan: Plan, login: str) -> tuple[OpenCall, bool] | Declined:
+        """The call as it is allowed, and whether that is a repeated answer; or why it is not."""
+        request = plan.request
+        details = request.details
         before = self.promised(request.call_key)
         if before is not None:
-            same = before.account_id == request.account_id and before.details.destination == destination
+            same = before.account_id == request.account_id and _is_same(before.details, details)
             return (before, True) if same else Declined(DeclineReason.CONFLICT)
         if self._open >= PROMISES_MAX or not self._has_room():
             return Declined(DeclineReason.UNAVAILABLE, "too many calls wait to be charged")
         cap = min(request.cap_seconds, self._max_seconds)
         call = OpenCall(
             account_id=request.account_id,
-            granted=max(request.minimum, max_charge(rate, cap)),
+            granted=max(request.minimum, max_charge(plan.rate, cap)),
             quota=False,
             cap_seconds=cap,
             route_prefix=request.route_prefix,
-            details=request.details,
-            currency=currency,
+            details=details,
+            currency=plan.subscriber.currency,
         )
         try:
-            await asyncio.to_thread(self._promises.keep, Promise(request.call_key, login, datetime.now(UTC), call))
+            await asyncio.to_thread(self._promises.keep, Promise(request.call_key, login, self._now(), call))
         except OSError as error:
             _log.error("promise_failed", call_key=str(request.call_key), error=str(error))
             return Declined(DeclineReason.UNAVAILABLE, "the promise cannot be kept on disk")
@@ -159,7 +185,7 @@ class OfflineCalls:
 
     def _count(self) -> None:
         """How many promises are open, and which should have ended: those are said, once."""
-        now = datetime.now(UTC)
+        now = self._now()
         self._open = 0
         for promise in self._promises.all():
             self._open += 1
@@ -208,3 +234,9 @@ class OfflineCalls:
         if self._known is None:
             raise Unavailable("the database has not been there yet")
         return self._known
+
+
+def _is_same(before: CallDetails, details: CallDetails) -> bool:
+    """Whether a question is that of a call that was allowed before: as reserve() has it."""
+    channels = {before.channel, details.channel} - {""}
+    return (before.destination, before.callerid) == (details.destination, details.callerid) and len(channels) < 2

@@ -87,14 +87,15 @@ class Bands:
 def read_holidays(file: Path) -> list[tuple[date, str]]:
     """The rows `date,name` of a CSV file, a heading before them allowed. Raises InvalidRequest naming the line."""
     try:
-        data = file.read_bytes()[: MAX_FILE_BYTES + 1]
+        with file.open("rb") as opened:
+            data = opened.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            raise InvalidRequest("file", f"{file} is larger than {MAX_FILE_BYTES:,} bytes; is it a calendar?")
         text = data.decode("utf-8-sig")
     except OSError as error:
         raise InvalidRequest("file", f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise InvalidRequest("file", f"{file} is not UTF-8 text") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise InvalidRequest("file", f"{file} is larger than {MAX_FILE_BYTES} bytes; is it a calendar?")
     days: dict[date, str] = {}
     reader = csv.reader(text.splitlines())
     for cells in reader:

@@ -7,10 +7,11 @@ is stored.
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from rating_engine.domain.watching import LiveChannel, SeenCall
+from rating_engine.services.calls.ports import Now, utc_now
 
 
 class ExchangeLink(Protocol):
@@ -67,11 +68,11 @@ class ExchangeLink(Protocol):
         ...
 
 
-def time_of(moment: float) -> datetime:
-    """The time of a moment."""
-    return datetime.now(UTC) + timedelta(seconds=moment - time.monotonic())
+def time_of(moment: float, now: Now = utc_now) -> datetime:
+    """The time of a moment, by the clock that calls go by."""
+    return now() + timedelta(seconds=moment - time.monotonic())
 
 
-def moment_of(when: datetime) -> float:
+def moment_of(when: datetime, now: Now = utc_now) -> float:
     """The moment of a time."""
-    return time.monotonic() + (when - datetime.now(UTC)).total_seconds()
+    return time.monotonic() + (when - now()).total_seconds()

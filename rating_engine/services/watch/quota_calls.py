@@ -24,6 +24,7 @@ from rating_engine.rating.charge import max_duration
 from rating_engine.rating.rate import Rate
 from rating_engine.rating.sharing import Talking, shared_seconds
 from rating_engine.services.calls.extend import LastingCalls
+from rating_engine.services.calls.ports import Now, utc_now
 from rating_engine.services.watch.exchange_link import ExchangeLink, time_of
 
 EXTEND_AHEAD_SECONDS: Final = 10  # before its slice ends a call is lengthened: some turns may fail until it is too late
@@ -73,7 +74,10 @@ class _Talk:
 class QuotaCalls:
     """All calls in quota mode of the exchanges that are watched. `warning_seconds` 0: no warning."""
 
-    def __init__(self, lasting: LastingCalls, *, observer: QuotaObserver, warning_seconds: int = 0) -> None:
+    def __init__(
+        self, lasting: LastingCalls, *, observer: QuotaObserver, warning_seconds: int = 0, now: Now = utc_now
+    ) -> None:
+        self._now = now
         self._lasting = lasting
         self._observer = observer
         self._warning_seconds = warning_seconds
@@ -142,7 +146,7 @@ class QuotaCalls:
             talk.call,
             talked_seconds=talk.talked(time.monotonic()),
             slice_seconds=slice_seconds,
-            answered_at=time_of(talk.answered),
+            answered_at=time_of(talk.answered, self._now),
         )
         self._granted(talk, extended)
 

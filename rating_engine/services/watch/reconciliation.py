@@ -11,7 +11,6 @@ import asyncio
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import datetime
 from typing import Final
 
 import structlog
@@ -19,6 +18,7 @@ import structlog
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.watching import Decision, LiveChannel, OpenReservation, SeenCall
 from rating_engine.services.calls.extend import LastingCalls, LastingObserver
+from rating_engine.services.calls.ports import Now, utc_now
 from rating_engine.services.watch.exchange_link import ExchangeLink, moment_of, time_of
 from rating_engine.storage.calls.open_calls import Sighting, note_seen, open_calls_of
 from rating_engine.storage.postgres.pool import Database
@@ -45,7 +45,9 @@ class Reconciler:
         *,
         observer: LastingObserver,
         grace_seconds: float,
+        now: Now = utc_now,
     ) -> None:
+        self._now = now
         self._link = link
         self._database = database
         self._lasting = lasting
@@ -71,7 +73,7 @@ class Reconciler:
         live = [call for call in opened if _is_live(call, channels, latest)]
         gone = [call for call in opened if not _is_live(call, channels, latest)]
         seen = await self._look_at(live, channels)
-        await note_seen(self._database, [_sighting(call, view, now) for call, view in seen if view.alive])
+        await note_seen(self._database, [self._sighting(call, view, now) for call, view in seen if view.alive])
         await self._decide(gone, channels, now)
         return [(call, view) for call, view in seen if view.answered_at is not None]
 
@@ -86,7 +88,7 @@ class Reconciler:
                 async with gate:
                     view = await self._missed_answer(call, view)
             elif view.answered_at is None and call.answered_at is not None:
-                view = replace(view, answered_at=moment_of(call.answered_at))
+                view = replace(view, answered_at=moment_of(call.answered_at, self._now))
             return call, view
 
         return await asyncio.gather(*(look(call) for call in live))
@@ -96,7 +98,7 @@ class Reconciler:
         noted = await self._link.read_answer(view.channel)
         if noted is not None:
             return replace(view, answered_at=noted[0], called_channel=noted[1])
-        known = time.monotonic() if call.answered_at is None else moment_of(call.answered_at)
+        known = time.monotonic() if call.answered_at is None else moment_of(call.answered_at, self._now)
         return replace(view, answered_at=known)
 
     async def _decide(self, gone: Iterable[OpenReservation], channels: dict[str, LiveChannel], now: float) -> None:
@@ -124,16 +126,20 @@ class Reconciler:
     async def _end(self, call: OpenReservation, view: SeenCall | None, superseded: bool) -> None:
         view = view or SeenCall(call.call_key.uniqueid, "")
         if call.answered_at is None and view.answered_at is not None:
-            call = replace(call, answered_at=time_of(view.answered_at))
+            call = replace(call, answered_at=time_of(view.answered_at, self._now))
         if view.last_seen is not None:
-            seen_at = time_of(view.last_seen)
+            seen_at = time_of(view.last_seen, self._now)
             call = replace(call, last_seen_at=max(seen_at, call.last_seen_at or seen_at))
-        ended = None if view.ended_at is None else time_of(view.ended_at)
+        ended = None if view.ended_at is None else time_of(view.ended_at, self._now)
         await self._lasting.reconcile_call(call, ended_at=ended, cause=view.cause, superseded=superseded)
+
+    def _sighting(self, call: OpenReservation, view: SeenCall, now: float) -> Sighting:
+        answered = None if view.answered_at is None else time_of(view.answered_at, self._now)
+        return Sighting(call.bucket, call.call_key, answered, time_of(now, self._now))
 
     def _is_strange(self, call: OpenReservation) -> bool:
         """Whether this exchange should have shown the call's channel, and never did: its name may be another's."""
-        heard_since = time_of(self._link.connected_at)
+        heard_since = time_of(self._link.connected_at, self._now)
         unseen = call.answered_at is None and call.last_seen_at is None
         return unseen and (call.prepared_at - heard_since).total_seconds() > SHOWN_SECONDS
 
@@ -146,8 +152,3 @@ class Reconciler:
 def _is_live(call: OpenReservation, channels: dict[str, LiveChannel], latest: dict[str, int]) -> bool:
     """Whether its channel lives and carries this attempt, not a later one."""
     return call.call_key.uniqueid in channels and call.call_key.attempt == latest[call.call_key.uniqueid]
-
-
-def _sighting(call: OpenReservation, view: SeenCall, now: float) -> Sighting:
-    answered: datetime | None = None if view.answered_at is None else time_of(view.answered_at)
-    return Sighting(call.bucket, call.call_key, answered, time_of(now))

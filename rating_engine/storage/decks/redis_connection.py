@@ -13,7 +13,7 @@ import asyncio
 import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 MAX_REPLY_BYTES: Final = 64 * 1024 + 1  # of one value; an answer of a deck has some hundreds
@@ -148,8 +148,7 @@ class RedisConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Called by the event loop."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # which uvloop's is, without being its subclass
 
     def connection_lost(self, error: Exception | None) -> None:
         """Called by the event loop."""

@@ -110,6 +110,7 @@ def _read(path: Path) -> Promise | None:
         record = scan(path.read_bytes()).records[0]
         values = json.loads(record.payload)
         call = values["call"]
+        call.pop("claim", None)  # kept until version 0.1
         granted, details = Decimal(call.pop("granted")), details_from_values(call.pop("details"))
         return Promise(
             call_key=CallKey(**values["call_key"]),

@@ -110,11 +110,11 @@ async def _ask(engine: SimulatedEngine, question: Ask) -> Answer:
             await charging.abandon_call(call_key(key), login)
             return DONE
         case Undo():
-            await charging.undo_abandoned()
+            await engine.undo.turn()
             return DONE
         case Replay():
             if engine.finish_spool is not None:
-                await engine.finish_spool.turn(charging.replay_finish)
+                await engine.finish_spool.turn()
             return DONE
         case Void() | Lapse():
             raise AssertionError("no engine is asked this")

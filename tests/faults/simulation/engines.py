@@ -21,9 +21,14 @@ from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.watching import ExpiryPolicy
 from rating_engine.services.calls.charging import Charging
 from rating_engine.services.calls.extend import LastingCalls
-from rating_engine.services.calls.plan import ChargingPolicy
+from rating_engine.services.calls.finish import Finishing
+from rating_engine.services.calls.plan import ChargingPolicy, Planning
+from rating_engine.services.calls.ports import NoOutage
+from rating_engine.services.calls.prepare import Preparing
+from rating_engine.services.calls.undo import Undo
 from rating_engine.services.facts.memory import CallMemory
 from rating_engine.services.outage.finish_spool import FinishSpool
+from rating_engine.services.outage.local_outage import LocalOutage
 from rating_engine.services.watch.expiry import Expiry
 from rating_engine.storage.calls.ledger import Ledger
 from rating_engine.storage.parties.accounts import account_state
@@ -162,13 +167,7 @@ class NoObserver:
     def spool_refused(self, reason: str) -> None:
         """Nothing."""
 
-    def prepared(self, outcome: str, reason: str, seconds: float) -> None:
-        """Nothing."""
-
     def reconciled(self, decision: str, count: int = 1) -> None:
-        """Nothing."""
-
-    def finished(self, outcome: str, reason: str, seconds: float, overrun: bool) -> None:
         """Nothing."""
 
 
@@ -189,7 +188,7 @@ class SimulatedEngine:
         self._spool: Spool | None = None
         self.dead = False
         self.crashes = 0
-        self._charging: type[Charging] = Charging
+        self._preparing: type[Preparing] = Preparing
         self.database = database
         self.policy = policy
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -221,31 +220,47 @@ class SimulatedEngine:
             buckets=1,
             unseen_seconds=policy.unseen_seconds,
         )
-        self.finish_spool: FinishSpool | None = None
-        if self._spool_directory is not None:
-            self._spool = SimulatedSpool(self._spool_directory, database.weather_of_spools)
-            self.finish_spool = FinishSpool(self._spool, is_up=lambda: True, observer=NoObserver())
-        self.charging = self._charging(
-            ledger=self.ledger,
-            sources=self.memory.sources,
-            subscribers=self.subscribers,
-            rate_decks=self.rate_decks,
-            read_account=lambda login: account_state(database, login),
-            policy=ChargingPolicy(
+        self._wire_calls()
+
+    def _wire_calls(self) -> None:
+        database, policy, sources = self.database, self.policy, self.memory.sources
+        planning = Planning(
+            sources,
+            ChargingPolicy(
                 max_reserve_seconds=policy.max_reserve_seconds,
                 reservation_grace_seconds=policy.grace_seconds,
                 quota=policy.quota,
                 quota_seconds=policy.quota_seconds,
             ),
-            observer=NoObserver(),
             is_watched=policy.watched.__contains__,
-            spool=self.finish_spool,
-            now=self.now,
+        )
+        finishing = Finishing(ledger=self.ledger, planning=planning, sources=sources, now=self.now)
+        self.undo = Undo(self.ledger, clock=asyncio.get_running_loop().time)
+        self.finish_spool: FinishSpool | None = None
+        if self._spool_directory is not None:
+            self._spool = SimulatedSpool(self._spool_directory, database.weather_of_spools)
+            self.finish_spool = FinishSpool(
+                self._spool, finishing.finish, is_up=lambda: True, observer=NoObserver(), now=self.now
+            )
+        self.charging = Charging(
+            preparing=self._preparing(
+                ledger=self.ledger,
+                planning=planning,
+                sources=sources,
+                stale=self.memory,
+                remembered=finishing.remembered,
+                undo=self.undo,
+                now=self.now,
+            ),
+            finishing=finishing,
+            undo=self.undo,
+            outage=NoOutage() if self.finish_spool is None else LocalOutage(self.finish_spool),
+            read_account=lambda login: account_state(database, login),
         )
 
-    def boot_with(self, charging: type[Charging]) -> None:
-        """From now on with this in place of Charging: for faults that are planted."""
-        self._charging = charging
+    def boot_with(self, preparing: type[Preparing]) -> None:
+        """From now on with this in place of Preparing: for faults that are planted."""
+        self._preparing = preparing
         self.boot()
 
     def die(self) -> None:

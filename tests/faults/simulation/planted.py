@@ -1,50 +1,41 @@
 """Faults to plant: what the simulation must find, or it proves nothing when it finds nothing.
 
-Each is a small slip in schema.sql or in services/calls/charging, of a kind that a tired author and a tired reader let
+Each is a small slip in schema.sql or in services/calls/prepare, of a kind that a tired author and a tired reader let
 pass.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import asyncpg
 
-from rating_engine.domain.account import Subscriber
-from rating_engine.domain.outcomes import CallKey, PrepareOutcome
-from rating_engine.domain.reservation import OpenCall
+from rating_engine.domain.outcomes import Claim, PrepareOutcome
 from rating_engine.rating.rate import Rate
-from rating_engine.services.calls import charging
-from rating_engine.services.calls.charging import Charging
+from rating_engine.services.calls.plan import Plan
+from rating_engine.services.calls.prepare import Preparing, allowed
 from rating_engine.storage.postgres.release import schema_sql
 
 
 @dataclass(frozen=True, slots=True)
 class PlantedFault:
-    """`slips`: texts of schema.sql and what stands there instead. `charging`: in place of Charging."""
+    """`slips`: texts of schema.sql and what stands there instead. `preparing`: in place of Preparing."""
 
     name: str
     slips: Sequence[tuple[str, str]] = ()
-    charging: type[Charging] = Charging
+    preparing: type[Preparing] = Preparing
 
 
-class RepeatsFromMemory(Charging):
+class RepeatsFromMemory(Preparing):
     """Answers a repeated callPrepare by what this process remembers, not by what is stored."""
 
-    async def _repeat_prepare(self, call_key: CallKey, subscriber: Subscriber) -> PrepareOutcome:
-        held = self._remembered.get(call_key)
-        if isinstance(held, OpenCall):
-            rate = Rate.from_json(held.details.rate)
-            return charging._allowed(call_key, held, rate, subscriber.currency, repeated=True)
-        return await super()._repeat_prepare(call_key, subscriber)
-
-
-class NeverUndoes(Charging):
-    """Leaves reservations of unknown outcome to their expiry, and those of exchanges that left."""
-
-    async def undo_abandoned(self) -> None:
-        """Nothing."""
+    async def _repeat(self, plan: Plan, claim: Claim) -> PrepareOutcome:
+        held = self._remembered.get(claim.call_key)
+        if held is None:
+            return await super()._repeat(plan, claim)
+        answer = allowed(held, claim, Rate.from_json(held.details.rate), plan.subscriber.currency)
+        return replace(answer, repeated=True)
 
 
 FAULTS = (
@@ -117,7 +108,7 @@ FAULTS = (
             )
         ],
     ),
-    PlantedFault("a prepare is repeated from memory", charging=RepeatsFromMemory),
+    PlantedFault("a prepare is repeated from memory", preparing=RepeatsFromMemory),
 )
 
 

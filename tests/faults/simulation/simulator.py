@@ -13,7 +13,7 @@ import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
-from rating_engine.services.calls.charging import Charging
+from rating_engine.services.calls.prepare import Preparing
 from tests.faults.simulation.agenda import Agenda, Event, Question
 from tests.faults.simulation.asking import Ask, Expire, Replay, Undo
 from tests.faults.simulation.calls import Faults, Network, SimulatedCall
@@ -56,12 +56,12 @@ CALM: dict[str, float] = {}
 
 
 async def simulate(
-    database_url: str, seed: int, calls: int, *, charging: type[Charging] = Charging, faults: Faults | None = None
+    database_url: str, seed: int, calls: int, *, preparing: type[Preparing] = Preparing, faults: Faults | None = None
 ) -> Summary:
     """A run on an empty database with the schema, on a virtual loop (`clock.run`). Raises SimulationFailed."""
     async with opened(database_url, POLICY, engines=ENGINES) as stage:
         for engine in stage.engines:
-            engine.boot_with(charging)
+            engine.boot_with(preparing)
         run = Run(stage, seed, calls, faults or Faults())
         try:
             await run.go()

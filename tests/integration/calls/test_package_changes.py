@@ -15,7 +15,7 @@ from rating_engine.rating.rate import Rate
 from rating_engine.services.doctor import ledger_balanced
 from rating_engine.storage.calls.open_calls import open_calls_of
 from tests.support.calls import finish, key_of, prepare
-from tests.support.engines import engine_on
+from tests.support.engines import engine_on, set_watched
 from tests.support.world import add_account, publish_deck
 
 CARRIER = Rate(price_1="0.30", price_unit="minute")
@@ -100,7 +100,7 @@ async def test_what_was_reserved_unheard_gives_its_minutes_and_its_place_back(en
     assert isinstance(await engine.charging.prepare_call(prepare("1")), Declined)
     assert await books(engine) == (0, 300, 1)
 
-    await engine.charging.undo_abandoned()
+    await engine.undo.turn()
 
     assert await books(engine) == (0, 0, 0)
 
@@ -132,7 +132,7 @@ async def test_a_late_end_corrects_what_the_carrier_costs_too(engine):
 
 
 async def test_a_call_in_slices_is_lengthened_with_money_once_its_minutes_end(engine):
-    engine.charging._is_watched = lambda exchange: True
+    set_watched(engine)
     await run(engine, "UPDATE accounts SET quota = true")
     allowed = await engine.charging.prepare_call(prepare("1"))
     assert isinstance(allowed, Allowed)
@@ -158,7 +158,7 @@ async def test_a_finish_that_had_to_wait_uses_what_its_call_held(engine, monkeyp
     assert await books(engine) == (0, 300, 1)
     monkeypatch.setattr(engine.ledger, "settle", settle)
 
-    await engine.finish_spool.turn(engine.charging.replay_finish)
+    await engine.finish_spool.turn()
 
     assert await books(engine) == (300, 0, 0)
     assert await engine.office.fetchval("SELECT cost FROM cdrs") == Decimal("0.2")

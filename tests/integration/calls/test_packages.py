@@ -16,7 +16,7 @@ from rating_engine.rating.rate import Rate
 from rating_engine.services.doctor import ledger_balanced
 from rating_engine.storage.calls.open_calls import open_calls_of
 from tests.support.calls import finish, prepare
-from tests.support.engines import engine_on
+from tests.support.engines import engine_on, set_time
 from tests.support.world import add_account, publish_deck
 
 FEE = Rate(price_1="0.60", price_unit="minute", connect_fee="0.05")
@@ -256,11 +256,11 @@ async def test_what_was_carried_into_the_next_period_is_not_used_by_a_late_finis
     await engine.office.fetch("UPDATE rate_decks SET effective_from = now() - interval '90 days'")
     engine.memory.forget_all()
     now = datetime.now(UTC)
-    engine.charging._now = lambda: now - timedelta(days=31)
+    set_time(engine, now - timedelta(days=31))
     await engine.charging.prepare_call(prepare("1"))
     await engine.office.fetch("UPDATE reservations SET expires_at = now()")
     await engine.ledger.expire(0)
-    engine.charging._now = lambda: now
+    set_time(engine, now)
     await engine.charging.prepare_call(prepare("2"))
     assert await usage(engine) == [(0, 0), (0, 600)]  # 300 of its own and 300 carried
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 
-from rating_engine.domain.outcomes import Declined, DeclineReason
+from rating_engine.domain.outcomes import Allowed, Declined, DeclineReason
 from rating_engine.engine.engine import Engine
 from rating_engine.rating.rate import Rate
 from rating_engine.services.doctor import ledger_balanced
 from tests.support.calls import finish, prepare
-from tests.support.engines import engine_on, hear_nothing
+from tests.support.engines import engine_on, hear_nothing, set_time
 from tests.support.world import add_account, publish_deck
 
 MONDAY_NOON = datetime(2026, 11, 30, 12, 0, tzinfo=UTC)
@@ -51,11 +51,6 @@ async def reason_of(engine: Engine, name: str, destination: str = "4912345") -> 
     outcome = await engine.charging.prepare_call(prepare(name, destination))
     assert isinstance(outcome, Declined), outcome
     return outcome.reason
-
-
-def at(engine: Engine, moment: datetime) -> None:
-    """Let calls start at a moment."""
-    engine.charging._now = lambda: moment
 
 
 # -- settings ----------------------------------------------------------------------------------------------------
@@ -105,10 +100,10 @@ async def test_a_tariff_in_another_currency_is_charged_at_the_rate_of_the_calls_
         "UPDATE tariffs SET currency = 'USD'",
         "INSERT INTO exchange_rates VALUES ('USD', 'EUR', '2026-01-01', 0.5), ('USD', 'EUR', '2027-01-01', 0.25)",
     )
-    at(engine, datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC))
+    set_time(engine, datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC))
     assert await cost_of(engine, "1") == Decimal("0.30")
 
-    at(engine, datetime(2027, 1, 1, tzinfo=UTC))
+    set_time(engine, datetime(2027, 1, 1, tzinfo=UTC))
     assert await cost_of(engine, "2") == Decimal("0.15")
 
 
@@ -146,14 +141,14 @@ async def add_peak_rate(engine: Engine, mode: str) -> None:
 )
 async def test_the_band_of_the_calls_start_prices_all_of_it(engine, start, price):
     await add_peak_rate(engine, "start")
-    at(engine, start)
+    set_time(engine, start)
 
     assert await cost_of(engine, "1", 60) == Decimal(price)
 
 
 async def test_split_at_the_boundary_each_increment_has_the_price_of_its_start(engine):
     await add_peak_rate(engine, "split")
-    at(engine, datetime(2026, 11, 30, 18, 59, 0, tzinfo=UTC))
+    set_time(engine, datetime(2026, 11, 30, 18, 59, 0, tzinfo=UTC))
 
     assert await cost_of(engine, "1", 180) == Decimal("2.40")  # a minute at 1.20, two at 0.60
 
@@ -161,7 +156,7 @@ async def test_split_at_the_boundary_each_increment_has_the_price_of_its_start(e
 async def test_a_call_over_a_boundary_is_never_longer_than_its_money(engine):
     await add_peak_rate(engine, "split")
     await add_account(engine.office, "1002", balance="2.40")
-    at(engine, datetime(2026, 11, 30, 6, 59, 0, tzinfo=UTC))
+    set_time(engine, datetime(2026, 11, 30, 6, 59, 0, tzinfo=UTC))
 
     outcome = await engine.charging.prepare_call(prepare("1", login="1002"))
 
@@ -171,7 +166,7 @@ async def test_a_call_over_a_boundary_is_never_longer_than_its_money(engine):
 async def test_a_holiday_is_no_working_day(engine):
     await add_peak_rate(engine, "start")
     await run(engine, "INSERT INTO holidays VALUES ('de', '2026-11-30')", "UPDATE tariffs SET holiday_calendar = 'de'")
-    at(engine, MONDAY_NOON)
+    set_time(engine, MONDAY_NOON)
 
     assert await cost_of(engine, "1") == Decimal("0.60")
 
@@ -241,7 +236,7 @@ async def test_an_option_that_has_ended_or_not_begun_prices_nothing(engine):
     await run(engine, "UPDATE subscriber_options SET effective_from = now() + interval '1 hour'")
     assert await cost_of(engine, "1") == Decimal("0.60")
 
-    at(engine, datetime.now(UTC) + timedelta(hours=2))
+    set_time(engine, datetime.now(UTC) + timedelta(hours=2))
     assert await cost_of(engine, "2") == Decimal("0.06")
 
 
@@ -306,9 +301,9 @@ async def test_a_deck_published_ahead_prices_calls_from_its_second_on(engine):
     engine.memory.forget_all()
     assert await cost_of(engine, "1") == Decimal("0.60")
 
-    at(engine, monday - timedelta(microseconds=1))
+    set_time(engine, monday - timedelta(microseconds=1))
     assert await cost_of(engine, "2") == Decimal("0.60")
-    at(engine, monday)
+    set_time(engine, monday)
     assert await cost_of(engine, "3") == Decimal("6")
 
 
@@ -325,3 +320,38 @@ async def test_a_finish_whose_prepare_never_came_is_charged_by_the_deck_of_the_c
     after = await engine.charging.finish_call(finish("2", 60))
 
     assert (before.cost, after.cost) == (Decimal("1.2"), Decimal(6))
+
+
+@pytest.mark.parametrize(("by_day", "at_night"), [("2", "1"), ("3", "1"), ("1", "3"), ("0.7", "0.1")])
+async def test_a_price_that_changes_within_a_call_has_the_factor_of_its_own_row(engine, by_day, at_night):
+    await run(
+        engine,
+        "UPDATE tariffs SET band_mode = 'split', decimals = 2",
+        "INSERT INTO tariff_bands SELECT tariff_id, 1, 'night', '{1,2,3,4,5,6,7}', '20:00', '06:00' FROM tariffs",
+        "INSERT INTO rates (deck_id, prefix, direction, band, price_1, price_n) "
+        "SELECT deck_id, prefix, direction, 'night', 0, 0 FROM rates",
+        "UPDATE rates SET price_unit = 'interval', price_1 = 0.005, price_n = 0.005, extras = format("
+        f"'{{\"multiplier\": \"%s\"}}', CASE WHEN band = '' THEN '{by_day}' ELSE '{at_night}' END)",
+        "UPDATE rate_decks SET rate_count = 2, effective_from = '2026-01-01'",
+    )
+    set_time(engine, datetime(2026, 11, 30, 19, 59, tzinfo=UTC))
+    await engine.charging.prepare_call(prepare("1"))
+
+    saved = await engine.charging.finish_call(finish("1", 61))
+
+    exact = Decimal("0.005") * (60 * Decimal(by_day) + 1 * Decimal(at_night))
+    assert saved.cost == exact.quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+async def test_a_number_is_read_by_its_accounts_plan_though_nobody_heard_of_the_plan_yet(engine):
+    await engine.charging.prepare_call(prepare("1"))
+    await engine.charging.finish_call(finish("1", 0))
+    hear_nothing(engine)
+
+    await engine.office.fetch("INSERT INTO numbering_plans VALUES ('berlin', '00', '0', '49')")
+    await engine.office.fetch("UPDATE accounts SET numbering_plan = 'berlin'")
+    engine.memory.subscribers.forget("1001")
+    allowed = await engine.charging.prepare_call(prepare("2", "030123456"))
+
+    assert isinstance(allowed, Allowed), allowed
+    assert allowed.destination == "4930123456"

@@ -13,6 +13,7 @@ from rating_engine.domain.outcomes import Allowed
 from rating_engine.services.doctor import examine
 from rating_engine.storage.laws import LAWS
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.secrets import NEW_SECRET
 from tests.support.calls import finish, prepare
 from tests.support.commands import Commands
 from tests.support.engines import engine_on
@@ -149,15 +150,28 @@ async def test_a_breach_is_shown_with_the_account_the_sums_and_the_mend(cli, dat
 
 async def test_values_that_would_not_reach_the_dialplan_as_they_are_are_named(cli, database):
     await database.execute("INSERT INTO routes (name, dial_prefix, position) VALUES ('cheap', 'SIP/a&SIP/', 1)")
-    await database.execute("UPDATE directions SET name = 'Some, where'")
-
     found = findings(cli)
 
     assert found.keys() == {"dialplan values"}
-    assert {what.split(" reaches")[0] for what in found["dialplan values"]} == {
-        "dial_prefix of route cheap 'SIP/a&SIP/'",
-        "direction 'Some, where'",
-    }
+    assert [what.split(" reaches")[0] for what in found["dialplan values"]] == [
+        "dial_prefix of route cheap 'SIP/a&SIP/'"
+    ]
+
+
+@pytest.mark.parametrize("name", ["ECUADOR - CUENCA (PACIFICTEL)", "Cote d'Ivoire", 'Some, where; "else" & more'])
+async def test_a_direction_may_be_called_as_carriers_call_it(cli, database, name):
+    await database.execute("UPDATE directions SET name = $1", name)
+
+    assert findings(cli) == {}
+
+
+async def test_a_database_without_the_secret_of_redis_is_named_with_its_mend(cli, database):
+    await database.execute("DELETE FROM engine_secrets")
+
+    assert findings(cli).keys() == {"redis"}
+
+    await database.execute(NEW_SECRET)
+    assert findings(cli) == {}
 
 
 async def test_a_schema_of_another_version_is_named(cli, database):

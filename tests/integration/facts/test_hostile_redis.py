@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 import pytest
 import redis.asyncio
+import uvloop
 from structlog.testing import capture_logs
 
 from rating_engine.domain.tariff import PublishedDeck
@@ -271,3 +272,21 @@ async def test_engines_of_two_databases_share_a_redis_and_no_prices(
     assert await ask(database, restored, tariff, "79010000001") == (Decimal("0.9"), Level.POSTGRES)
     await cache.close()
     await restored.close()
+
+
+def test_the_loop_that_engines_run_in_shares_answers_as_asyncio_does(database_url: str, redis_url: str) -> None:
+    async def work() -> list[Level]:
+        database = Database(database_url)
+        await database.open()
+        tariff = await make_tariff(database)
+        await replace_deck(database, tariff, PRICES)
+        cache = await opened(redis_url, database)
+        levels = [(await ask(database, cache, tariff, "79010000001"))[1]]
+        await cache.find(await deck_now(database, tariff), ["-"])  # what was written is there
+        levels.append((await ask(database, cache, tariff, "79010000001"))[1])
+        await cache.close()
+        await database.close()
+        return levels
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(work()) == [Level.POSTGRES, Level.REDIS]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.outcomes import Allowed, Declined, DeclineReason, Saved, Spooled
@@ -122,16 +123,16 @@ async def test_a_destination_whose_rate_is_in_no_cache_is_declined(engine):
 
 
 async def test_a_destination_is_rated_from_redis_where_memory_has_forgotten_it(outage, prepared):
-    async with outage.engine(**TRUSTED, redis_url=prepared.redis(), rate_cache_entries=0) as engine:
+    redis_url = prepared.redis()
+    async with (
+        Redis.from_url(redis_url) as redis,
+        outage.engine(**TRUSTED, redis_url=redis_url, rate_cache_entries=0) as engine,
+    ):
         await knowing(engine)
-        await until(lambda: _in_redis(engine))
+        await until(lambda: redis.dbsize())
         await outage.begin()
 
         await allowed(engine)
-
-
-async def _in_redis(engine: Engine) -> int:
-    return len(await engine.cache._client.keys("rate:*"))
 
 
 async def test_an_engine_that_starts_while_postgresql_is_away_knows_nobody(outage):
@@ -283,7 +284,7 @@ async def test_a_reservation_whose_answer_was_lost_is_not_undone_under_an_allowe
         proxy.speak()
         proxy.cut()
         await until(lambda: _up(engine))
-        await engine.charging.undo_abandoned()
+        await engine.undo.turn()
 
         outcome = await engine.charging.finish_call(finish("1", 61, login="post"))
 

@@ -12,6 +12,7 @@ from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason, PrepareCall
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.plan import ChargingPolicy, Planning
+from rating_engine.services.calls.route import Attempts
 from rating_engine.services.calls.route_trial import Trial, try_call
 from rating_engine.services.facts.memory import CallMemory
 from rating_engine.services.routes.routes import Routes
@@ -154,12 +155,12 @@ async def test_the_attempts_of_a_call_take_the_routes_as_explained(database):
         taken: list[str] = []
         for attempt in range(1, len(explained) + 1):
             call = PrepareCall(CallKey("pbx", str(number), attempt), "1001", NUMBER)
-            plan = await planning.plan(call, at, tried=taken)
+            plan = await planning.plan(call, at, Attempts(taken))
             assert not isinstance(plan, Declined)
             taken.append(plan.route.name)
         assert taken == explained
         last = PrepareCall(CallKey("pbx", str(number), len(explained) + 1), "1001", NUMBER)
-        plan = await planning.plan(last, at, tried=taken)
+        plan = await planning.plan(last, at, Attempts(taken))
         assert isinstance(plan, Declined)
         assert plan.reason is DeclineReason.NO_ROUTE
     assert len(orders) > 4

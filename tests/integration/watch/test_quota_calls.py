@@ -107,8 +107,8 @@ class World:
 async def world(database_url: str, clock: VirtualTime, tmp_path: Path) -> AsyncIterator[World]:
     given = {"database_url": database_url, "spool_dir": str(tmp_path)}
     mode = {"reservation_mode": "quota", "quota_seconds": SLICE, "max_reserve_seconds": 600}
-    engine = Engine(Settings.model_validate({"fastagi_port": 0, "http_port": 0, **given, **mode}))
-    engine.charging._is_watched = lambda exchange: True
+    settings = Settings.model_validate({"fastagi_port": 0, "http_port": 0, **given, **mode})
+    engine = Engine(settings, is_watched=lambda exchange: True)
     for door in (engine.calls_door, engine.office):
         await door.open()  # the rest is not started: nothing is under way while time is moved on
     await publish_deck(engine.office, rates={"49": CENT_A_SECOND, "48": MINUTES})
@@ -263,11 +263,11 @@ async def test_a_database_that_is_away_for_some_turns_costs_nobody_a_call(world)
     async def database_is_back() -> bool:
         return world.engine.calls_door.down is None
 
-    await world.engine.office.fetch("ALTER FUNCTION extend RENAME TO extend_gone")
+    await world.engine.office.fetch("ALTER FUNCTION extend_v2 RENAME TO extend_gone")
     await world.pass_time(3, checked=False)
     assert world.engine.calls_door.down is not None
     connection = await asyncpg.connect(world.url)
-    await connection.execute("ALTER FUNCTION extend_gone RENAME TO extend")
+    await connection.execute("ALTER FUNCTION extend_gone RENAME TO extend_v2")
     await connection.close()
     await until(database_is_back)
     await world.pass_time(2)

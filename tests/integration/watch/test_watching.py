@@ -20,7 +20,7 @@ from rating_engine.services.watch.watching import Watch
 from rating_engine.storage.calls.exchange_watch import read_watched, say_watched, unwatched_exchanges
 from rating_engine.telemetry.metrics import Metrics
 from tests.support.calls import finish, key_of, prepare
-from tests.support.engines import engine_on
+from tests.support.engines import engine_on, set_watched
 from tests.support.scripted_exchange import ScriptedExchange
 from tests.support.waiting import until
 from tests.support.world import add_account, publish_deck
@@ -87,7 +87,7 @@ async def test_an_exchange_whose_calls_could_not_be_compared_is_not_watched(worl
 
 
 async def test_an_answer_is_written_down_and_its_call_taken_care_of(world):
-    world.engine.charging._is_watched = lambda exchange: True
+    set_watched(world.engine)
     outcome = await world.engine.charging.prepare_call(prepare("1"))
     assert isinstance(outcome, Allowed)
     assert outcome.quota
@@ -141,7 +141,7 @@ async def test_answers_of_calls_that_are_not_ours_are_passed_over(world):
 
 
 async def test_calls_that_were_running_when_this_process_came_to_lead_are_taken_care_of(world):
-    world.engine.charging._is_watched = lambda exchange: True
+    set_watched(world.engine)
     await until(world.watched)
     await world.engine.charging.prepare_call(prepare("1"))
     await world.engine.office.fetch("UPDATE reservations SET prepared_at = now() - interval '1 minute'")
@@ -155,7 +155,7 @@ async def test_calls_that_were_running_when_this_process_came_to_lead_are_taken_
 
 
 async def test_a_watch_that_ends_leaves_the_exchanges_limits_alone(world):
-    world.engine.charging._is_watched = lambda exchange: True
+    set_watched(world.engine)
     await world.engine.charging.prepare_call(prepare("1"))
     world.exchange.answers.append(world.exchange.talk("1", seconds=2))
     await until(world.answered_at)
@@ -225,7 +225,7 @@ def test_a_thousand_calls_without_a_watch_say_so_once_and_how_many_they_were(mon
 async def test_without_a_watch_a_call_reserves_in_full(world):
     world.exchange.session = 0
     world.exchange.unreachable = True
-    world.engine.charging._is_watched = lambda exchange: False
+    set_watched(world.engine, False)
     outcome = await world.engine.charging.prepare_call(prepare("1"))
     assert isinstance(outcome, Allowed)
     assert (outcome.quota, outcome.max_seconds) == (False, 1_000)

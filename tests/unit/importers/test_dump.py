@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 import tracemalloc
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rating_engine.importers import dump_text
 from rating_engine.importers.dump import Dump
 from rating_engine.importers.dump_text import PIECE_BYTES, DumpError
 from tests.support.rate_cards import bare_insert, mysql_value
@@ -177,3 +179,36 @@ def test_a_dump_of_any_length_is_read_with_the_memory_of_a_short_one(tmp_path):
 
     assert (count, total) == (50_000, 49_999 * 25_000)
     assert peak < 10 * PIECE_BYTES
+
+
+def test_a_quote_that_is_never_closed_is_looked_at_a_few_times_and_not_once_a_piece(tmp_path, monkeypatch):
+    path = written(tmp_path, b"INSERT INTO t (a) VALUES ('" + b"x" * 6_000_000)
+    monkeypatch.setattr(dump_text, "PIECE_BYTES", 4096)
+    looked_at = 0
+
+    class Counted:
+        """A pattern that counts the bytes it is given to look at."""
+
+        def __init__(self, pattern):
+            self._pattern = pattern
+
+        def match(self, text, at):
+            nonlocal looked_at
+            looked_at += len(text) - at
+            return self._pattern.match(text, at)
+
+    text = dump_text.DumpText(path)
+    assert text.statement()
+    with pytest.raises(DumpError, match="cannot read the values"):
+        text.token(Counted(re.compile(rb"INSERT[^']*'[^']*',")))
+    text.close()
+    assert looked_at < 4 * 6_000_000
+
+
+def test_what_unpacks_without_end_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "dump.sql.gz"
+    with gzip.open(path, "wb") as file:
+        file.write(b"-- nothing\n" * 4_000_000)
+    assert path.stat().st_size * 250 < 11 * 4_000_000
+    with pytest.raises(DumpError, match="unpacks to more than 250 times its size"):
+        rows(path, "t")

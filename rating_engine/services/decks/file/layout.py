@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from rating_engine.services.decks.file.errors import DeckFileError
+from rating_engine.services.decks.file.limits import MAX_CELLS
 
 HEADER_SEARCH_LINES: Final = 20  # carriers put their name, dates and remarks above the header
 
@@ -194,6 +195,8 @@ def find_layout(cells: Sequence[str], columns: Mapping[Column, str] | None = Non
     that can be read in two ways of which one would cost money.
     """
     header = tuple(cell.strip() for cell in cells)
+    if len(header) > MAX_CELLS:
+        raise DeckFileError(f"a row above the rates has {len(header):,} cells, more than {MAX_CELLS:,}: it is no deck")
     names = [_plain(cell) for cell in header]
     if columns is not None:
         layout = _chosen_layout(header, names, columns)

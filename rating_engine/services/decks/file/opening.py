@@ -12,6 +12,7 @@ from rating_engine.services.decks.file.source import DeckSource, open_text
 from rating_engine.services.decks.file.workbook import open_workbook
 
 _XLSX: Final = b"PK\x03\x04"  # what a ZIP begins with
+_GZIP: Final = b"\x1f\x8b"
 _XLS: Final = b"\xd0\xcf\x11\xe0"  # and OLE2, which also a workbook with a password is
 
 
@@ -37,6 +38,8 @@ def is_workbook(path: Path) -> bool:
             start = file.read(4)
     except OSError as error:
         raise DeckFileError(f"{path}: {error.strerror or error}") from error
+    if start.startswith(_GZIP):
+        raise DeckFileError(f"{path} is packed with gzip: unpack it first")
     if start == _XLS:
         raise DeckFileError(f"{path} is an Excel workbook of the old kind, or has a password: save it as XLSX or CSV")
     return start == _XLSX

@@ -47,7 +47,10 @@ def load_profile(path: Path) -> DeckProfile:
     """Read a profile. Raises DeckFileError with what is wrong in it."""
     try:
         with path.open("rb") as file:
-            values = tomllib.loads(file.read(MAX_PROFILE_BYTES).decode())
+            data = file.read(MAX_PROFILE_BYTES + 1)
+        if len(data) > MAX_PROFILE_BYTES:
+            raise DeckFileError(f"profile {path} has more than {MAX_PROFILE_BYTES:,} bytes: it is no profile")
+        values = tomllib.loads(data.decode())
     except OSError as error:
         raise DeckFileError(f"profile {path}: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -16,6 +16,7 @@ from rating_engine.services.decks.file.source import DeckSource, Piece
 SUSPECTS_IN_MEMORY: Final = 8 * 1024 * 1024  # bytes; more of them wait in a temporary file
 SUSPECT_CHUNK: Final = 64 * 1024
 RATES_AT_ONCE: Final = 20_000  # made of rows with many codes before they go to PostgreSQL: some megabytes
+MAX_ROWS: Final = 20_000_000  # taken or not: what is rejected is written beside the file
 MAX_RATES: Final = 20_000_000  # in one deck, twenty times the size it is measured with: ranges can make any number
 
 
@@ -143,6 +144,10 @@ class DeckReading:
                 taken, suspects = [], []
         self.longest_prefix = longest
         self.rows += rows
+        if self.rows > MAX_ROWS:
+            raise DeckFileError(
+                f"has more than {MAX_ROWS:,} rows: line {piece.first + len(piece.lines) - 1:,} is beyond"
+            )
         yield self._put(taken, suspects)
 
     def _close(self, number: int, codes: Sequence[str], says: Closing) -> None:

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from rating_engine.services.decks.file import limits
 from rating_engine.services.decks.file.errors import DeckFileError, RowRejected
 from rating_engine.services.decks.file.layout import HEADER_SEARCH_LINES, Column, Layout, find_layout, no_header
 
-PIECE_BYTES: Final = 256 * 1024  # read, checked and sent to PostgreSQL at a time: some milliseconds of work
-MAX_LINE_CHARACTERS: Final = 64 * 1024  # a row of a deck has some hundreds; more is another kind of file
 DELIMITERS: Final = (",", ";", "\t", "|")
 
 _UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -136,7 +135,7 @@ def _encoding(path: Path) -> str:
             return "utf-16"
         file.seek(0)
         try:
-            while piece := file.read(PIECE_BYTES):
+            while piece := file.read(limits.PIECE_BYTES):
                 decoder.decode(piece)
             decoder.decode(b"", final=True)
         except UnicodeDecodeError:
@@ -156,12 +155,14 @@ def _pieces(path: Path, encoding: str) -> Iterator[Piece]:
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder(encoding)("replace"), translate=True)
     number, read, rest = 1, 0, ""
     with path.open("rb") as file:
-        while data := file.read(PIECE_BYTES):
+        while data := file.read(limits.PIECE_BYTES):
             read += len(data)
             lines = (rest + decoder.decode(data)).split("\n")
             rest = lines.pop()
-            if len(rest) > MAX_LINE_CHARACTERS:
-                raise DeckFileError(f"line {number + len(lines)} is longer than {MAX_LINE_CHARACTERS} characters")
+            if len(rest) > limits.MAX_LINE_CHARACTERS:
+                raise DeckFileError(
+                    f"line {number + len(lines)} is longer than {limits.MAX_LINE_CHARACTERS:,} characters"
+                )
             yield Piece(number, lines, read)
             number += len(lines)
     lines = (rest + decoder.decode(b"", final=True)).split("\n")

@@ -83,8 +83,8 @@ def figures() -> Figures:
 
 
 @pytest.fixture
-async def spool(tmp_path: Path, figures: Figures) -> AsyncIterator[FinishSpool]:
-    spool = FinishSpool(Spool(tmp_path, max_bytes=1_000_000), is_up=lambda: True, observer=figures)
+async def spool(tmp_path: Path, figures: Figures, ledger: Ledger) -> AsyncIterator[FinishSpool]:
+    spool = FinishSpool(Spool(tmp_path, max_bytes=1_000_000), ledger.replay, is_up=lambda: True, observer=figures)
     yield spool
     await spool.close()
 
@@ -106,7 +106,7 @@ def refused(directory: Path) -> list[str]:
 async def test_finishes_are_said_again_in_order_with_the_time_they_were_said(spool, ledger):
     before = datetime.now(UTC)
     await keep(spool, "1", "2", "3")
-    await spool.turn(ledger.replay)
+    await spool.turn()
 
     assert ledger.names == ["1", "2", "3"]
     times = [call.ended_at for call in ledger.asked]
@@ -116,7 +116,7 @@ async def test_finishes_are_said_again_in_order_with_the_time_they_were_said(spo
 
 async def test_a_finish_that_waited_for_its_answer_ended_when_it_was_said(spool, ledger):
     await spool.keep(finish("1", 10), None, waited_seconds=3600)
-    await spool.turn(ledger.replay)
+    await spool.turn()
 
     assert ledger.asked[0].ended_at < datetime.now(UTC)
     assert (datetime.now(UTC) - ledger.asked[0].ended_at).total_seconds() >= 3600
@@ -125,14 +125,14 @@ async def test_a_finish_that_waited_for_its_answer_ended_when_it_was_said(spool,
 async def test_a_finish_that_brings_its_time_keeps_it(spool, ledger):
     ended_at = datetime(2026, 1, 2, tzinfo=UTC)
     await spool.keep(replace(finish("1", 10), ended_at=ended_at), None)
-    await spool.turn(ledger.replay)
+    await spool.turn()
 
     assert ledger.asked[0].ended_at == ended_at
 
 
 async def test_many_are_said_side_by_side_but_no_more_than_a_window(spool, ledger):
     await asyncio.gather(*(keep(spool, str(number)) for number in range(REPLAY_WINDOW + 50)))
-    await spool.turn(ledger.replay)
+    await spool.turn()
 
     assert len(ledger.asked) == REPLAY_WINDOW + 50
     assert ledger.most_running == REPLAY_WINDOW
@@ -140,7 +140,7 @@ async def test_many_are_said_side_by_side_but_no_more_than_a_window(spool, ledge
 
 async def test_two_finishes_of_one_call_are_never_said_side_by_side(spool, ledger):
     await keep(spool, "1", "1", "1")
-    await spool.turn(ledger.replay)
+    await spool.turn()
 
     assert ledger.names == ["1", "1", "1"]
     assert ledger.most_running == 1
@@ -159,12 +159,12 @@ async def test_what_may_pass_is_said_again_at_the_next_turn_for_ever(spool, ledg
     await keep(spool, "1", "2")
     ledger.rule = lambda call: answer
     for _ in range(REPLAY_TRIES * 2):
-        await spool.turn(ledger.replay)
+        await spool.turn()
     assert ledger.names == ["1", "2"] * REPLAY_TRIES * 2
     ledger.rule = saved
     ledger.asked.clear()
-    await spool.turn(ledger.replay)
-    await spool.turn(ledger.replay)
+    await spool.turn()
+    await spool.turn()
 
     assert ledger.names == ["1", "2"]
     assert refused(tmp_path) == []
@@ -173,21 +173,21 @@ async def test_what_may_pass_is_said_again_at_the_next_turn_for_ever(spool, ledg
 async def test_what_was_charged_before_a_failure_is_not_said_again(spool, ledger):
     await keep(spool, "1", "2", "3")
     ledger.rule = lambda call: Unavailable("away") if call.call_key.uniqueid == "2" else saved(call)
-    await spool.turn(ledger.replay)
+    await spool.turn()
     ledger.asked.clear()
-    await spool.turn(ledger.replay)
+    await spool.turn()
 
     assert ledger.names == ["2", "3"]
 
 
 async def test_nothing_is_said_while_the_database_is_known_to_be_away(tmp_path, ledger, figures):
     up = False
-    spool = FinishSpool(Spool(tmp_path, max_bytes=1_000_000), is_up=lambda: up, observer=figures)
+    spool = FinishSpool(Spool(tmp_path, max_bytes=1_000_000), ledger.replay, is_up=lambda: up, observer=figures)
     await keep(spool, "1")
-    await spool.turn(ledger.replay)
+    await spool.turn()
     assert ledger.asked == []
     up = True
-    await spool.turn(ledger.replay)
+    await spool.turn()
     await spool.close()
 
     assert ledger.names == ["1"]
@@ -196,7 +196,7 @@ async def test_nothing_is_said_while_the_database_is_known_to_be_away(tmp_path, 
 async def test_a_refusal_is_kept_aside_and_those_behind_are_charged(spool, ledger, figures, tmp_path):
     await keep(spool, "1", "2", "3")
     ledger.rule = lambda call: NotSaved(DeclineReason.CONFLICT, "why") if call.call_key.uniqueid == "2" else saved(call)
-    await spool.turn(ledger.replay)
+    await spool.turn()
 
     assert refused(tmp_path) == ["2"]
     assert figures.heard == ["spooled"] * 3 + ["replayed", "refused: conflict", "replayed"]
@@ -206,9 +206,9 @@ async def test_a_fault_holds_those_behind_up_for_a_while_and_is_then_kept_aside(
     await keep(spool, "1", "2")
     ledger.rule = lambda call: ValueError("a fault") if call.call_key.uniqueid == "1" else saved(call)
     for _ in range(REPLAY_TRIES - 1):
-        await spool.turn(ledger.replay)
+        await spool.turn()
     assert refused(tmp_path) == []
-    await spool.turn(ledger.replay)
+    await spool.turn()
 
     assert refused(tmp_path) == ["1"]
     assert figures.heard[2:] == ["refused: internal", "replayed"]
@@ -217,10 +217,10 @@ async def test_a_fault_holds_those_behind_up_for_a_while_and_is_then_kept_aside(
 async def test_a_fault_that_passes_is_forgiven(spool, ledger, tmp_path):
     await keep(spool, "1")
     ledger.rule = lambda call: ValueError("a fault")
-    await spool.turn(ledger.replay)
+    await spool.turn()
     ledger.rule = saved
-    await spool.turn(ledger.replay)
-    await spool.turn(ledger.replay)
+    await spool.turn()
+    await spool.turn()
 
     assert len(ledger.asked) == 2
     assert refused(tmp_path) == []
@@ -229,7 +229,7 @@ async def test_a_fault_that_passes_is_forgiven(spool, ledger, tmp_path):
 async def test_an_overrun_at_replay_is_counted(spool, ledger, figures):
     await keep(spool, "1")
     ledger.rule = lambda call: saved(call, "0.5")
-    await spool.turn(ledger.replay)
+    await spool.turn()
 
     assert figures.heard == ["spooled", "overrun"]
 
@@ -240,15 +240,15 @@ async def test_refused_finishes_that_cannot_be_kept_stay_where_they_are(spool, l
     (file,) = tmp_path.glob("*.spool")
     file.with_suffix(".refused").mkdir()
     with pytest.raises(OSError, match="directory"):
-        await spool.turn(ledger.replay)
+        await spool.turn()
     file.with_suffix(".refused").rmdir()
-    await spool.turn(ledger.replay)
+    await spool.turn()
 
     assert refused(tmp_path) == ["1"]
 
 
-async def test_a_spool_that_refuses_says_so(tmp_path, figures):
-    spool = FinishSpool(Spool(tmp_path, max_bytes=10), is_up=lambda: True, observer=figures)
+async def test_a_spool_that_refuses_says_so(tmp_path, figures, ledger):
+    spool = FinishSpool(Spool(tmp_path, max_bytes=10), ledger.replay, is_up=lambda: True, observer=figures)
 
     outcome = await spool.keep(finish("1", 10), None)
 
@@ -259,18 +259,18 @@ async def test_a_spool_that_refuses_says_so(tmp_path, figures):
 
 async def test_it_is_behind_until_what_waits_is_charged(spool, ledger):
     assert spool.is_behind  # for all that is known before the directory has been looked at
-    await spool.turn(ledger.replay)
+    await spool.turn()
     assert not spool.is_behind
 
     await keep(spool, "1")
     assert spool.is_behind
-    await spool.turn(ledger.replay)
+    await spool.turn()
     assert not spool.is_behind
 
 
-async def test_nobody_waits_for_ever_for_a_spool_that_cannot_be_emptied(tmp_path, figures, monkeypatch):
+async def test_nobody_waits_for_ever_for_a_spool_that_cannot_be_emptied(tmp_path, figures, ledger, monkeypatch):
     monkeypatch.setattr(finish_spool, "CATCH_UP_SECONDS", 0.0)
-    spool = FinishSpool(Spool(tmp_path, max_bytes=1_000_000), is_up=lambda: True, observer=figures)
+    spool = FinishSpool(Spool(tmp_path, max_bytes=1_000_000), ledger.replay, is_up=lambda: True, observer=figures)
     await keep(spool, "1")
 
     assert not spool.is_behind

@@ -1,4 +1,4 @@
-"""services.deck_file.profile: what a carrier's columns are called, said once."""
+"""What a carrier's columns are called, said once."""
 
 from __future__ import annotations
 
@@ -109,3 +109,9 @@ def test_a_file_without_column_names_gives_no_profile(tmp_path: Path) -> None:
 
 def test_the_profile_that_comes_with_the_engine_can_be_used() -> None:
     assert load_profile(profile_path("example", SHIPPED)).columns[Column.PREFIX] == "Dial Code"
+
+
+def test_a_profile_longer_than_any_is_refused_and_not_cut(tmp_path: Path) -> None:
+    path = write(tmp_path, '[columns]\nprefix = "A"\nprice = "B"\n' + "# more\n" * 10_000)
+    with pytest.raises(DeckFileError, match="has more than 65,536 bytes"):
+        load_profile(path)

@@ -1,4 +1,4 @@
-"""services.deck_file.source: bytes as carriers send them become numbered lines and cells."""
+"""Bytes as carriers send them become numbered lines and cells."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rating_engine.services.decks.file import source as source_module
+from rating_engine.services.decks.file import limits
 from rating_engine.services.decks.file.errors import DeckFileError, RowRejected
 from rating_engine.services.decks.file.layout import Column
 from rating_engine.services.decks.file.opening import open_deck
@@ -75,7 +75,7 @@ def test_a_row_whose_quotes_do_not_pair_is_rejected_alone(tmp_path: Path, line: 
 def test_lines_are_numbered_as_an_editor_numbers_them_across_pieces(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(source_module, "PIECE_BYTES", 7)  # pieces end inside lines and between CR and LF
+    monkeypatch.setattr(limits, "PIECE_BYTES", 7)  # pieces end inside lines and between CR and LF
     lines = ["remark", "prefix,price", *(f"{number},0.1" for number in range(3, 40))]
     source = deck(tmp_path, "\r\n".join([*lines, ""]).encode())
     numbered = [(piece.first + offset, line) for piece in source.rows() for offset, line in enumerate(piece.lines)]

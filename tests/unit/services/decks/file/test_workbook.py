@@ -1,4 +1,4 @@
-"""services.deck_file.workbook: a sheet of an XLSX file as rows of text."""
+"""A sheet of an XLSX file as rows of text."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rating_engine.services.decks.file import workbook
+from rating_engine.services.decks.file import limits
 from rating_engine.services.decks.file.errors import DeckFileError
 from rating_engine.services.decks.file.layout import Column
 from rating_engine.services.decks.file.opening import open_deck
 from rating_engine.services.decks.file.workbook import WorkbookSource
+from rating_engine.services.decks.file.xlsx_sheet import number_text
 
 HEADER = ["Prefix", "Price", "Name"]
 
@@ -64,13 +65,13 @@ def test_cells_of_every_kind_arrive_as_their_text(tmp_path: Path) -> None:
 @given(st.decimals(min_value=0, max_value=999_999, places=8, allow_nan=False))
 def test_a_price_of_a_carriers_deck_comes_out_of_a_workbook_exactly(price: Decimal) -> None:
     if len(price.normalize().as_tuple().digits) <= 15:  # what Excel itself keeps
-        assert Decimal(workbook._text(float(price))) == price
+        assert Decimal(number_text(float(price))) == price
 
 
 def test_the_header_is_found_below_remarks_and_rows_have_the_numbers_that_excel_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workbook, "PIECE_ROWS", 3)
+    monkeypatch.setattr(limits, "PIECE_BYTES", 100)
     source = deck(tmp_path, [["Carrier X"], [], HEADER, *([n, 0.1, "x"] for n in range(4, 15))])
     numbered = [(piece.first + at, line) for piece in source.rows() for at, line in enumerate(piece.lines)]
     assert [(number, source.cells(line)[0]) for number, line in numbered] == [(n, str(n)) for n in range(4, 15)]
@@ -85,14 +86,6 @@ def test_the_first_sheet_is_read_or_the_one_that_is_asked_for(tmp_path: Path) ->
         deck(tmp_path, [["a cover"]], "New", Rates=1)
     with pytest.raises(DeckFileError, match="begins with: 'a cover'"):
         deck(tmp_path, [["a cover"]], None, Rates=1)
-
-
-def test_a_workbook_that_unpacks_to_too_much_is_refused_before_it_is_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(workbook, "MAX_OTHER_BYTES", 10)
-    with pytest.raises(DeckFileError, match="too large for a workbook: save the sheet as CSV"):
-        deck(tmp_path, [HEADER, [79, 0.1, "x"]])
 
 
 def test_text_has_no_sheets(tmp_path: Path) -> None:

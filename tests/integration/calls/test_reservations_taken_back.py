@@ -1,7 +1,4 @@
-"""Reservations that nobody heard of are taken back, and only those; what is over or has grown is repeated so.
-
-Found by tests/faults/test_simulation.py.
-"""
+"""Reservations that nobody heard of are taken back, and only those; what is over or has grown is repeated so."""
 
 from __future__ import annotations
 
@@ -162,7 +159,7 @@ async def test_what_was_lost_is_freed_although_two_set_about_it_at_once(engine, 
         assert isinstance(await engine.charging.prepare_call(prepare(str(n))), Declined)
     assert await reserved(engine) == Decimal("1.8")
 
-    await asyncio.gather(engine.charging.undo_abandoned(), engine.charging.undo_abandoned())
+    await asyncio.gather(engine.undo.turn(), engine.undo.turn())
 
     assert await reserved(engine) == 0
 

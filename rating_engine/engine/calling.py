@@ -1,0 +1,117 @@
+"""The services of calls, wired: what plans them, holds and charges their money, and what helps in an outage.
+
+Made in one order, each of what stands before it: finishing knows no spool, the spool replays by finishing, and charging
+is given both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rating_engine.services.calls.charging import Charging
+from rating_engine.services.calls.finish import Finishing
+from rating_engine.services.calls.observed import Observed
+from rating_engine.services.calls.plan import ChargingPolicy, Planning
+from rating_engine.services.calls.ports import ExchangeWatch, Now
+from rating_engine.services.calls.prepare import Preparing
+from rating_engine.services.calls.undo import Undo
+from rating_engine.services.facts.memory import CallMemory
+from rating_engine.services.outage.finish_spool import FinishSpool
+from rating_engine.services.outage.local_outage import LocalOutage
+from rating_engine.services.outage.offline_calls import OfflineCalls
+from rating_engine.settings.model import Settings
+from rating_engine.storage.calls.ledger import Ledger
+from rating_engine.storage.parties.accounts import account_state
+from rating_engine.storage.parties.offline import offline_accounts
+from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.spool.promises import Promises
+from rating_engine.storage.spool.spool import Spool
+from rating_engine.telemetry.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Calling:
+    """What an engine does with calls."""
+
+    charging: Observed
+    finishing: Finishing
+    undo: Undo
+    finish_spool: FinishSpool
+    offline: OfflineCalls
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """To PostgreSQL: for calls, and for everything else."""
+
+    calls: Database
+    office: Database
+
+
+@dataclass(frozen=True, slots=True)
+class Grounds:
+    """What it stands on."""
+
+    doors: Doors
+    ledger: Ledger
+    memory: CallMemory
+    spool: Spool
+    metrics: Metrics
+    now: Now
+    is_watched: ExchangeWatch
+
+
+def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
+    """Every service of calls; nothing is asked of anybody yet."""
+    ledger, memory, metrics, now = grounds.ledger, grounds.memory, grounds.metrics, grounds.now
+    calls_door = grounds.doors.calls
+    policy = policy_of(settings)
+    planning = Planning(memory.sources, policy, is_watched=grounds.is_watched)
+    finishing = Finishing(ledger=ledger, planning=planning, sources=memory.sources, now=now)
+    finish_spool = FinishSpool(
+        grounds.spool, finishing.finish, is_up=lambda: calls_door.down is None, observer=metrics, now=now
+    )
+    offline = _offline_calls(settings, policy, grounds)
+    undo = Undo(ledger)
+    preparing = Preparing(
+        ledger=ledger,
+        planning=planning,
+        sources=memory.sources,
+        stale=memory,
+        remembered=finishing.remembered,
+        undo=undo,
+        now=now,
+    )
+    charging = Charging(
+        preparing=preparing,
+        finishing=finishing,
+        undo=undo,
+        outage=LocalOutage(finish_spool, offline),
+        read_account=lambda login: account_state(calls_door, login),
+    )
+    return Calling(Observed(charging, metrics), finishing, undo, finish_spool, offline)
+
+
+def _offline_calls(settings: Settings, policy: ChargingPolicy, grounds: Grounds) -> OfflineCalls:
+    return OfflineCalls(
+        settings.allow_postpaid_logins if settings.on_database_down == "allow_postpaid" else (),
+        Promises(grounds.spool.directory),
+        load_accounts=lambda logins: offline_accounts(grounds.doors.office, logins),
+        memory=grounds.memory,
+        has_room=lambda: grounds.spool.has_room,
+        on_allowed=grounds.metrics.offline_allowed,
+        policy=policy,
+        max_seconds=settings.offline_max_seconds,
+        now=grounds.now,
+    )
+
+
+def policy_of(settings: Settings) -> ChargingPolicy:
+    """How calls are planned, by the settings."""
+    return ChargingPolicy(
+        max_reserve_seconds=settings.max_reserve_seconds,
+        reservation_grace_seconds=settings.reservation_grace_seconds,
+        international_prefix=settings.international_prefix,
+        quota=settings.reservation_mode == "quota",
+        quota_seconds=settings.quota_seconds,
+    )

@@ -1,0 +1,105 @@
+"""Charging with one log line and one measure a question. The same interface; what is asked answers as without."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+import structlog
+
+from rating_engine.domain.outcomes import (
+    Allowed,
+    BalanceOutcome,
+    CallKey,
+    Claim,
+    FinishCall,
+    FinishOutcome,
+    PrepareCall,
+    PrepareOutcome,
+    Saved,
+    Spooled,
+)
+from rating_engine.services.calls.ports import ChargingService
+from rating_engine.services.calls.steps import milliseconds, noted
+
+_log = structlog.get_logger(__name__)
+
+
+class CallObserver(Protocol):
+    """Where the figures of a call go (telemetry)."""
+
+    def prepared(self, outcome: str, reason: str, seconds: float) -> None:
+        """One callPrepare was answered."""
+
+    def finished(self, outcome: str, reason: str, seconds: float, overrun: bool) -> None:
+        """One callFinish was answered."""
+
+
+class Observed:
+    """`inner`, observed."""
+
+    def __init__(self, inner: ChargingService, observer: CallObserver) -> None:
+        self._inner = inner
+        self._observer = observer
+
+    async def prepare_call(self, call: PrepareCall) -> PrepareOutcome:
+        """As ChargingService."""
+        started = time.perf_counter()
+        with noted() as steps:
+            outcome = await self._inner.prepare_call(call)
+        seconds = time.perf_counter() - started
+        said: dict[str, object]
+        if isinstance(outcome, Allowed):
+            said = {"outcome": "allowed", "max_seconds": outcome.max_seconds}
+            self._observer.prepared("allowed", "", seconds)
+        else:
+            said = {"outcome": "declined", "reason": outcome.reason.value}
+            if outcome.detail:
+                said["detail"] = outcome.detail
+            self._observer.prepared("declined", outcome.reason.value, seconds)
+        _log.info(
+            "call_prepare", call_key=str(call.call_key), login=call.login, **said, ms=milliseconds(seconds), **steps
+        )
+        return outcome
+
+    async def finish_call(self, call: FinishCall) -> FinishOutcome:
+        """As ChargingService."""
+        started = time.perf_counter()
+        outcome = await self._inner.finish_call(call)
+        seconds = time.perf_counter() - started
+        word, reason, said = _end_in_words(outcome)
+        self._observer.finished(word, reason, seconds, isinstance(outcome, Saved) and outcome.overrun > 0)
+        _log.info(
+            "call_finish",
+            call_key=str(call.call_key),
+            login=call.login,
+            outcome=word,
+            seconds=call.seconds,
+            disposition=call.disposition,
+            cause=call.cause,
+            ms=milliseconds(seconds),
+            **said,
+        )
+        return outcome
+
+    async def balance(self, login: str) -> BalanceOutcome:
+        """As ChargingService."""
+        return await self._inner.balance(login)
+
+    async def abandon_call(self, call_key: CallKey, login: str, claim: Claim | None = None) -> bool:
+        """As ChargingService."""
+        held = await self._inner.abandon_call(call_key, login, claim)
+        _log.info("call_abandoned", call_key=str(call_key), login=login, held=held)
+        return held
+
+
+def _end_in_words(outcome: FinishOutcome) -> tuple[str, str, dict[str, object]]:
+    """The outcome, its reason ('' where it has none), and what else the log says of it."""
+    if isinstance(outcome, Saved):
+        said: dict[str, object] = {"cost": str(outcome.cost), "billed_seconds": outcome.billed_seconds}
+        if outcome.overrun > 0:
+            said["overrun"] = str(outcome.overrun)
+        return ("repeated" if outcome.repeated else "saved"), "", said
+    if isinstance(outcome, Spooled):
+        return "spooled", "", {"cost": None if outcome.cost is None else str(outcome.cost)}
+    return "failed", outcome.reason.value, {"reason": outcome.reason.value, "detail": outcome.detail}

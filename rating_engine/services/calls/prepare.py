@@ -1,0 +1,175 @@
+"""callPrepare: a plan, held by the ledger; planned anew as long as the plan was made from what has changed since.
+
+Laws: a call that was allowed holds the money of its `max_seconds` until it is finished, voided or expired; asking again
+with the same call key repeats the first answer; what is held and was not told is given back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Final, Protocol
+
+from rating_engine.domain.errors import Overloaded, Unavailable
+from rating_engine.domain.outcomes import Allowed, Claim, Declined, DeclineReason, PrepareCall, PrepareOutcome
+from rating_engine.domain.reservation import OpenCall, ReserveAnswer, ReserveOutcome
+from rating_engine.rating.charge import max_duration
+from rating_engine.rating.rate import Rate
+from rating_engine.services.calls.plan import Plan, Planning
+from rating_engine.services.calls.ports import CallLedger, Now
+from rating_engine.services.calls.remembered import RememberedCalls
+from rating_engine.services.calls.route import Attempts
+from rating_engine.services.calls.steps import Step
+from rating_engine.services.calls.undo import Undo
+from rating_engine.services.facts.sources import CallSources
+
+STALE_TRIES: Final = 4  # each try reads what was announced; more changes than this within one call is a storm
+# Besides those, each package that others emptied meanwhile and each route that is full costs a plan; a call with more
+# of them than this waits too long anyway.
+PLANS_MAX: Final = 32
+
+
+class StaleFacts(Protocol):
+    """Who is told that a plan was made from facts that are old."""
+
+    def forget_caller(self, login: str, tariffs: Iterable[int]) -> None:
+        """Read this subscriber and these tariffs anew."""
+
+
+class InDoubt(Unavailable):
+    """A reservation that may have been committed; giving `claim` back frees it."""
+
+    def __init__(self, problem: str, claim: Claim) -> None:
+        super().__init__(problem)
+        self.claim = claim
+
+
+class Preparing:
+    """Plans calls and holds their money. `conflict` hears of two calls under one key."""
+
+    def __init__(
+        self,
+        *,
+        ledger: CallLedger,
+        planning: Planning,
+        sources: CallSources,
+        stale: StaleFacts,
+        remembered: RememberedCalls,
+        undo: Undo,
+        now: Now,
+        conflict: Callable[[PrepareCall], None] = lambda call: None,
+    ) -> None:
+        self._ledger = ledger
+        self._planning = planning
+        self._subscriber = sources.subscriber
+        self._stale = stale
+        self._remembered = remembered
+        self._undo = undo
+        self._now = now
+        self._conflict = conflict
+
+    async def prepare(self, call: PrepareCall) -> PrepareOutcome:
+        """Allowed or Declined. Errors: InDoubt (give its claim back), Unavailable, Overloaded (nothing is held)."""
+        stale = 0
+        attempts = Attempts(await self._tried(call))
+        for _ in range(PLANS_MAX):
+            with Step("lookup_ms"):
+                plan = await self._planning.plan(call, self._now(), attempts)
+            if isinstance(plan, Declined):
+                return plan
+            answer = await self._hold(plan)
+            match answer:
+                case ReserveOutcome.STALE if stale < STALE_TRIES:
+                    stale += 1
+                    self._stale.forget_caller(call.login, (tariff_id for tariff_id, _ in plan.request.tariffs))
+                case ReserveOutcome.PACKAGE_TAKEN:
+                    continue  # another call took of it: less is left
+                case ReserveOutcome.ROUTE_FULL:
+                    attempts = replace(attempts, full=(*attempts.full, plan.route.route_id))
+                case ReserveOutcome.STALE:
+                    break
+                case ReserveOutcome():
+                    if answer is ReserveOutcome.CONFLICT:
+                        self._conflict(call)
+                    return Declined(DeclineReason(answer.value))
+                case _:
+                    return answer
+        return Declined(DeclineReason.UNAVAILABLE, "tariff, subscriber or packages kept changing")
+
+    async def _tried(self, call: PrepareCall) -> tuple[str, ...]:
+        """The routes of the earlier attempts of a call, as far as they got one."""
+        key = call.call_key
+        subscriber = await self._subscriber(call.login) if key.attempt > 1 else None
+        if subscriber is None:
+            return ()
+        earlier = [replace(key, attempt=attempt) for attempt in range(1, key.attempt)]
+        found = await asyncio.gather(*(self._ledger.find(subscriber.bucket, one) for one in earlier))
+        return tuple(one.details.route_name for one in found if one is not None)
+
+    async def _hold(self, plan: Plan) -> PrepareOutcome | ReserveOutcome:
+        """The answer, if the ledger's is one; else what the ledger said. However this ends, no claim is left untold."""
+        request = plan.request
+        claim = Claim(request.call_key, request.bucket, request.account_id, request.claim or 0)
+        self._undo.asking(claim)
+        try:
+            with Step("reserve_ms"):
+                answer = await self._ledger.reserve(request)
+            outcome = await self._answer(plan, answer, claim)
+        except Overloaded:
+            self._undo.told(claim)
+            raise
+        except Unavailable as error:
+            raise InDoubt(str(error), claim) from error
+        except BaseException:  # cancelled, or a fault of ours: nobody will hear of it
+            self._undo.give_back(claim)
+            raise
+        self._undo.told(claim)
+        return outcome
+
+    async def _answer(self, plan: Plan, answer: ReserveAnswer, claim: Claim) -> PrepareOutcome | ReserveOutcome:
+        if answer.outcome is ReserveOutcome.EXISTS:
+            return await self._repeat(plan, claim)
+        if answer.outcome is not ReserveOutcome.RESERVED:
+            return answer.outcome
+        request = plan.request
+        held = OpenCall(
+            account_id=request.account_id,
+            granted=answer.granted,
+            quota=request.quota,
+            cap_seconds=request.cap_seconds,
+            route_prefix=request.route_prefix,
+            details=request.details,
+            currency=plan.subscriber.currency,
+        )
+        self._remembered.add(request.call_key, held, claim)
+        return allowed(held, claim, plan.rate, plan.subscriber.currency)
+
+    async def _repeat(self, plan: Plan, claim: Claim) -> PrepareOutcome:
+        """The first answer once more; by what is stored, not by what this process remembers: the call may be over."""
+        try:
+            held = await self._ledger.find(claim.bucket, claim.call_key)
+        except Overloaded as error:  # unlike one of reserve(), not nothing: the claim is there
+            raise Unavailable(str(error)) from error
+        if not isinstance(held, OpenCall):
+            return Declined(DeclineReason.ALREADY_FINISHED)
+        rate = Rate.from_json(held.details.rate)
+        return replace(allowed(held, claim, rate, plan.subscriber.currency), repeated=True)
+
+
+def allowed(held: OpenCall, claim: Claim, rate: Rate, currency: str) -> Allowed:
+    """The answer for a call that is held. `rate`: its frozen one."""
+    details = held.details
+    return Allowed(
+        call_key=claim.call_key,
+        max_seconds=max_duration(rate, held.granted, held.cap_seconds),
+        destination=details.destination,
+        callerid=details.callerid,
+        direction=details.direction,
+        route_prefix=held.route_prefix,
+        route_name=details.route_name,
+        reserved=held.granted,
+        currency=currency,
+        quota=held.quota,
+        claim=claim,
+    )

@@ -1,0 +1,129 @@
+"""Which route a call takes, and what it costs there. The last step before its money is held.
+
+Law: the margin guard of rating/lcr is asked with the price that is sold (`Covered.sold`), so a call is never sent where
+it costs more than it is sold for, volumes and changes of price included, unless its tariff allows loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
+
+from rating_engine.domain.account import Subscriber
+from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason
+from rating_engine.domain.tariff import Route, Tariff
+from rating_engine.rating import lcr
+from rating_engine.rating.charge import cheapest_change, later_minute
+from rating_engine.rating.lcr import Offer, refusal
+from rating_engine.rating.rate import Rate
+from rating_engine.services.calls.cover import Covered
+from rating_engine.services.calls.number import Caller, Dialled
+from rating_engine.services.calls.price import Price, Pricing, minute_price
+from rating_engine.services.facts.sources import CallSources
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """What is known of a call's other routes: names those that earlier attempts took (`tried`, '' where one took
+    none that is known), ids of those that had no room just now (`full`)."""
+
+    tried: Sequence[str] = ()
+    full: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RouteOffer:
+    """A route that a call may take, with what it costs us: the carrier's rate, in its currency.
+
+    `exchange`: one of that currency in the account's; None: not known. `minute_cost`, `later_cost`: in the account's
+    currency, as rating/lcr has them.
+    """
+
+    route: Route
+    minute_cost: Fraction | None = None
+    later_cost: Fraction | None = None
+    cost_tariff: Tariff | None = None
+    rate: Rate | None = None
+    exchange: Decimal | None = None
+
+    @property
+    def offer(self) -> Offer[Route]:
+        """As the order of routes sees it."""
+        return Offer(self.route, self.minute_cost, self.later_cost)
+
+
+class Routing:
+    """Chooses routes from what is remembered of them and of their cost decks. Errors: Unavailable."""
+
+    def __init__(self, sources: CallSources, pricing: Pricing) -> None:
+        self._routes = sources.routes
+        self._pricing = pricing
+
+    async def choose(
+        self, caller: Caller, dialled: Dialled, price: Price, covered: Covered, attempts: Attempts
+    ) -> RouteOffer | Declined:
+        """The first route in the tariff's order that was not tried and has room.
+
+        Earlier attempts that nobody knows of, as after a restart of everything, count by their number.
+        """
+        tariff = price.tariff
+        seed = call_seed(caller.call_key)
+        offers = await self._offers(caller, dialled, tariff, seed)
+        order = lcr.tried(
+            [each.offer for each in offers],
+            tariff.route_order.value,
+            seed,
+            tariff.routes,
+            sell_minute=minute_price(covered.sold),
+            sell_changed=cheapest_change(covered.sold),
+            allow_loss=tariff.allow_loss,
+        )
+        untried = [each for each in order if each.route.name not in attempts.tried]
+        unknown = max(0, caller.call_key.attempt - 1 - sum(1 for name in attempts.tried if name))
+        left = [each for each in untried[unknown:] if each.route.route_id not in attempts.full]
+        if left:
+            return next(each for each in offers if each.route is left[0].route)
+        if attempts.full:
+            return Declined(DeclineReason.NO_CAPACITY)
+        if len(order) < len(offers):
+            return Declined(DeclineReason.NO_ROUTE, "the others cost more than the call is sold for")
+        return Declined(DeclineReason.NO_ROUTE)
+
+    async def _offers(self, caller: Caller, dialled: Dialled, tariff: Tariff, seed: str) -> list[RouteOffer]:
+        """Every route that may carry the call, with its cost. One whose cost deck lacks the number may not."""
+        callerid = caller.sent_callerid
+        offers: list[RouteOffer] = []
+        for route in await self._routes():
+            reason = refusal(
+                route,
+                destination=dialled.routed,
+                callerid=callerid,
+                at=caller.at,
+                call_seed=seed,
+                listed=tariff.routes,
+            )
+            if reason is None and (offer := await self.offer(route, caller.subscriber, dialled, caller.at)) is not None:
+                offers.append(offer)
+        return offers
+
+    async def offer(self, route: Route, subscriber: Subscriber, dialled: Dialled, at: datetime) -> RouteOffer | None:
+        """The route with what it costs for a call; None where its cost deck lacks the number."""
+        if route.cost_tariff_id is None:
+            return RouteOffer(route)
+        found = await self._pricing.cost(route.cost_tariff_id, dialled, at)
+        if found is None:
+            return None
+        tariff, rate = found
+        exchange = await self._pricing.exchange(tariff.currency, subscriber.currency, at)
+        if exchange is None:
+            return RouteOffer(route, cost_tariff=tariff, rate=rate)
+        factor = Fraction(exchange)
+        return RouteOffer(route, minute_price(rate) * factor, later_minute(rate) * factor, tariff, rate, exchange)
+
+
+def call_seed(call_key: CallKey) -> str:
+    """What names a call, and is the same for all its attempts."""
+    return f"{call_key.exchange}/{call_key.uniqueid}"
