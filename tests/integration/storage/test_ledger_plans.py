@@ -14,9 +14,9 @@ from rating_engine.storage.calls.ledger import Ledger
 from rating_engine.storage.calls.package_usage import package_states
 from rating_engine.storage.calls.past_calls import PORTION_QUERY
 from rating_engine.storage.postgres.pool import Database
-from tests.integration.calls.test_money_edges import THIS_MONTH
 from tests.support.world import Deck, add_account, details_of, publish_deck, reserve_request, settle_request
 
+THIS_MONTH = datetime.now(UTC).date().replace(day=1)
 CALLS = 100_000
 FEW = 1_000  # rows, those of indexes and of the table: eight calls of some statements each
 
