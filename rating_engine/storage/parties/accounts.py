@@ -21,7 +21,7 @@ from rating_engine.domain.account import (
     Posting,
 )
 from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound
-from rating_engine.domain.page import Cursor, Page, page_of
+from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.storage.postgres.columns import assignments
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
@@ -64,7 +64,7 @@ _STATEMENT: Final = """
     WHERE l.login = $1 AND ($2::bigint IS NULL OR e.entry_id < $2)
     ORDER BY e.entry_id DESC LIMIT $3
 """
-# The settings that `change_account` changes: the fields of AccountSettings.
+# The settings that `change_account` changes: the fields of AccountChanges.
 CHANGEABLE: Final = (
     "max_calls", "max_call_seconds", "max_price", "daily_limit", "monthly_limit", "default_allowed", "quota",
     "time_zone", "overdraft", "status", "numbering_plan",
@@ -201,8 +201,8 @@ async def account_state(database: Questions, login: str) -> AccountState | None:
 async def list_accounts(database: Questions, cursor: Cursor) -> Page[ListedAccount]:
     """Accounts in the order in which they were created, of each bucket. Errors: InvalidRequest (after), Unavailable."""
     rows = await database.fetch(_ACCOUNTS, *cursor.position(int, int), cursor.rows)
-    return page_of(
-        [ListedAccount(**_typed(row)) for row in rows], cursor, lambda account: (account.bucket, account.account_id)
+    return page_of_rows(
+        rows, cursor, lambda row: (row["bucket"], row["account_id"]), lambda row: ListedAccount(**_typed(row))
     )
 
 
@@ -212,7 +212,7 @@ async def list_subscribers(database: Questions, account_of: str | None, cursor: 
     Errors: InvalidRequest (after), Unavailable.
     """
     rows = await database.fetch(_SUBSCRIBERS, *cursor.position(str), account_of, cursor.rows)
-    return page_of([ListedSubscriber(**_typed(row)) for row in rows], cursor, lambda subscriber: (subscriber.login,))
+    return page_of_rows(rows, cursor, lambda row: (row["login"],), lambda row: ListedSubscriber(**_typed(row)))
 
 
 async def post_entry(tx: Transaction, login: str, kind: str, amount: Decimal, reference: str | None) -> Posting:
@@ -238,7 +238,7 @@ async def post_entry(tx: Transaction, login: str, kind: str, amount: Decimal, re
 async def statement(database: Questions, login: str, cursor: Cursor) -> Page[LedgerEntry]:
     """The ledger entries of an account, newest first. Errors: InvalidRequest (after), Unavailable."""
     rows = await database.fetch(_STATEMENT, login, *cursor.position(int), cursor.rows)
-    return page_of([LedgerEntry(**dict(row)) for row in rows], cursor, lambda entry: (entry.entry_id,))
+    return page_of_rows(rows, cursor, lambda row: (row["entry_id"],), lambda row: LedgerEntry(**dict(row)))
 
 
 async def _tariff_for(tx: Transaction, name: str, currency: str | None, login: str) -> tuple[int, str]:

@@ -7,7 +7,6 @@ stays as it was: each that changes makes every engine read its routes anew.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
 from operator import itemgetter
@@ -15,6 +14,7 @@ from typing import Final
 
 import asyncpg
 
+from rating_engine.domain.route_figures import RouteFigures, RouteLoad, RouteMoney
 from rating_engine.domain.tariff import RouteQuality
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.routes.routes import MAX_ROUTES
@@ -63,41 +63,6 @@ _LOAD: Final = """
     WHERE r.max_calls IS NOT NULL OR r.max_calls_per_second IS NOT NULL
     ORDER BY r.position, r.route_id LIMIT $1
 """
-
-
-@dataclass(frozen=True, slots=True)
-class RouteMoney:
-    """What calls by a route were sold for in one currency of accounts.
-
-    `margin` is what is left of `sold_known`, the part of it of calls whose cost is known; `unknown`: answered calls
-    whose cost is not.
-    """
-
-    currency: str
-    sold: Decimal
-    sold_known: Decimal
-    margin: Decimal
-    unknown: int
-
-
-@dataclass(frozen=True, slots=True)
-class RouteFigures:
-    """How calls went by a route. Its name may be of one that is no more."""
-
-    name: str
-    quality: RouteQuality
-    money: tuple[RouteMoney, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RouteLoad:
-    """The open calls of a route with a limit, and those it was given in the second that runs."""
-
-    name: str
-    max_calls: int | None
-    max_calls_per_second: int | None
-    open_calls: int
-    started: int
 
 
 async def measure(database: Database, window_seconds: int) -> int:

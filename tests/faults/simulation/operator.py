@@ -55,8 +55,9 @@ class Operator:
 
     async def add_routes(self, *names: str) -> None:
         """For as many attempts of a call."""
-        for position, name in enumerate(names, 1):
-            await add_route(self._database, Route(name, "", "", position))
+        async with self._database.transaction(OPERATOR) as tx:
+            for position, name in enumerate(names, 1):
+                await add_route(tx, Route(name, "", "", position))
 
     async def add_account(self, account: Account, *subscribers: Subscriber) -> None:
         """With its subscribers."""

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from rating_engine.domain.outcomes import Allowed
-from rating_engine.services.doctor import examine
+from rating_engine.services.doctor import prove_laws
 from rating_engine.storage.laws import LAWS
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.secrets import NEW_SECRET
@@ -130,7 +130,7 @@ async def test_the_doctor_finds_a_broken_law_and_accuses_no_other(database, data
 
     door = Database(database_url)
     await door.open()
-    broken = [check.name async for check in examine(door, {}) if check.findings]
+    broken = [check.name async for check in prove_laws(door) if check.findings]
     await door.close()
 
     assert broken == [f"ledger: {law}"]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from rating_engine.rating.rate import Rate
-from rating_engine.services.routes.routes import Routes
 from rating_engine.storage.postgres.pool import Database
 from tests.support.commands import Commands
+from tests.support.operators import Routes
 from tests.support.world import publish_deck
 
 

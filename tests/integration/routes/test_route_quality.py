@@ -14,12 +14,12 @@ import structlog
 
 from rating_engine.domain.tariff import RouteQuality
 from rating_engine.services.routes.quality import QualityMeter
-from rating_engine.services.routes.routes import Routes
 from rating_engine.storage.postgres.announcements import CHANNEL
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.routes.route_figures import MEASURED, REPORT, RouteLoad, RouteMoney, figures, loads, measure
 from rating_engine.storage.routes.routes import enabled_routes
 from tests.support.engines import engine_on
+from tests.support.operators import Routes
 from tests.support.waiting import until, until_holds
 from tests.support.world import publish_deck
 
