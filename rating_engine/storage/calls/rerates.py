@@ -54,14 +54,14 @@ _NEXT: Final = f"""
 _CORRECT: Final = "SELECT correct_calls_v2($1, $2, $3)"
 _POSTED: Final = f"""
     UPDATE rerates SET state = 'posted' WHERE rerate_id = $1 AND state = 'open'
-      AND NOT EXISTS (SELECT FROM rerate_items WHERE rerate_id = $1 AND {_UNPOSTED})"""  # noqa: S608  # made of constants
+      AND NOT EXISTS (SELECT 1 FROM rerate_items WHERE rerate_id = $1 AND {_UNPOSTED})"""  # noqa: S608  # made of constants
 _COUNTS: Final = f"""
     SELECT count(*) FILTER (WHERE posted_at IS NOT NULL) AS posted, count(*) FILTER (WHERE changed) AS changed,
            count(*) FILTER (WHERE {_UNPOSTED}) AS unposted
     FROM rerate_items WHERE rerate_id = $1"""  # noqa: S608  # made of constants
 _SUMS: Final = """
     SELECT currency, {name} AS name, count(*) AS calls, sum(old_cost) AS old_cost, sum(new_cost) AS new_cost
-    FROM rerate_items i LEFT JOIN subscribers s USING (subscriber_id)
+    FROM rerate_items i LEFT JOIN subscribers s USING (bucket, subscriber_id)
     WHERE rerate_id = $1 AND new_cost IS NOT NULL GROUP BY 1, 2
     ORDER BY abs(sum(new_cost - old_cost)) DESC, 1, 2 LIMIT $2"""
 _PROBLEMS: Final = """
@@ -70,7 +70,7 @@ _PROBLEMS: Final = """
 _ITEMS: Final = """
     SELECT call_key, COALESCE(s.login, '') AS login, destination, direction, seconds, currency, old_cost, new_cost,
            problem
-    FROM rerate_items i LEFT JOIN subscribers s USING (subscriber_id)
+    FROM rerate_items i LEFT JOIN subscribers s USING (bucket, subscriber_id)
     WHERE rerate_id = $1 AND {condition} ORDER BY {order} DESC, i.bucket, call_key LIMIT $2"""
 _LARGEST: Final = _ITEMS.format(condition="new_cost IS NOT NULL", order="abs(new_cost - old_cost)")
 _UNPRICED: Final = _ITEMS.format(condition="new_cost IS NULL", order="old_cost")
@@ -181,14 +181,15 @@ async def discard(tx: Transaction, rerate_id: int) -> None:
     state = await tx.fetchval("SELECT state FROM rerates WHERE rerate_id = $1 FOR UPDATE", rerate_id)
     if state is None:
         raise NotFound(f"there is no re-rating {rerate_id}", field="id", hint=Hint.SEE_RERATES)
+    # Closed first: whoever is correcting calls now is waited for, so that what they posted is seen.
+    await tx.execute("UPDATE rerates SET state = 'discarded' WHERE rerate_id = $1", rerate_id)
     posted = await tx.connection.fetchval(
-        "SELECT EXISTS (SELECT FROM rerate_items WHERE rerate_id = $1 AND posted_at IS NOT NULL)",
+        "SELECT EXISTS (SELECT 1 FROM rerate_items WHERE rerate_id = $1 AND posted_at IS NOT NULL)",
         rerate_id,
         timeout=SUMMING_SECONDS,
     )
     if posted or state == RerateState.POSTED:
         raise InvalidRequest("id", f"re-rating {rerate_id} was posted, and its corrections stand")
-    await tx.execute("UPDATE rerates SET state = 'discarded' WHERE rerate_id = $1", rerate_id)
 
 
 async def remove_items(database: Database, rerate_id: int) -> None:

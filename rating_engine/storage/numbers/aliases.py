@@ -15,10 +15,10 @@ from rating_engine.storage.postgres.transaction import Transaction
 MAX_OWN_ALIASES: Final = 100  # of a login: they come with the subscriber whenever it is read
 
 _ADD: Final = """
-    INSERT INTO aliases (subscriber_id, alias, destination) VALUES ($1, $2, $3)
-    ON CONFLICT (subscriber_id, alias) DO UPDATE SET destination = EXCLUDED.destination"""
+    INSERT INTO aliases (bucket, subscriber_id, alias, destination) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (bucket, subscriber_id, alias) DO UPDATE SET destination = EXCLUDED.destination"""
 _LISTED: Final = """
-    SELECT s.login, x.alias, x.destination FROM aliases x LEFT JOIN subscribers s USING (subscriber_id)
+    SELECT s.login, x.alias, x.destination FROM aliases x LEFT JOIN subscribers s USING (bucket, subscriber_id)
     WHERE ($1::text IS NULL OR s.login = $1)
       AND ($2::text IS NULL OR (COALESCE(s.login, ''), x.alias) > ($2, $3::text))
     ORDER BY COALESCE(s.login, ''), x.alias LIMIT $4"""
@@ -26,10 +26,10 @@ _LISTED: Final = """
 
 async def set_alias(tx: Transaction, alias: Alias) -> None:
     """What an alias stands for, for a login or for everybody. Errors: NotFound, InvalidRequest, Unavailable."""
-    subscriber_id = await _subscriber(tx, alias.login)
-    await tx.execute(_ADD, subscriber_id, alias.alias, alias.destination)
+    owner = await _owner(tx, alias.login)
+    await tx.execute(_ADD, *owner, alias.alias, alias.destination)
     number = await tx.fetchval(
-        "SELECT count(*) FROM aliases WHERE subscriber_id IS NOT DISTINCT FROM $1", subscriber_id
+        "SELECT count(*) FROM aliases WHERE bucket = $1 AND subscriber_id IS NOT DISTINCT FROM $2", *owner
     )
     limit = MAX_ALIASES if alias.login is None else MAX_OWN_ALIASES
     if number > limit:
@@ -39,10 +39,9 @@ async def set_alias(tx: Transaction, alias: Alias) -> None:
 
 async def remove_alias(tx: Transaction, login: str | None, alias: str) -> None:
     """Errors: NotFound, Unavailable."""
-    subscriber_id = await _subscriber(tx, login)
     removed = await tx.fetchval(
-        "DELETE FROM aliases WHERE subscriber_id IS NOT DISTINCT FROM $1 AND alias = $2 RETURNING 1",
-        subscriber_id, alias,
+        "DELETE FROM aliases WHERE bucket = $1 AND subscriber_id IS NOT DISTINCT FROM $2 AND alias = $3 RETURNING 1",
+        *await _owner(tx, login), alias,
     )  # fmt: skip
     if removed is None:
         whose = "for everybody" if login is None else f"of {login!r}"
@@ -55,13 +54,17 @@ async def list_aliases(database: Questions, login: str | None, cursor: Cursor) -
     return page_of_rows(rows, cursor, lambda row: (row["login"] or "", row["alias"]), lambda row: Alias(**row))
 
 
-async def _subscriber(tx: Transaction, login: str | None) -> int | None:
-    """Locked, so that two commands cannot exceed the limit together."""
+async def _owner(tx: Transaction, login: str | None) -> tuple[int, int | None]:
+    """Bucket and subscriber of whose alias it is; everybody's (None) are in bucket 0.
+
+    Locked, so that two commands cannot exceed the limit together.
+    """
     if login is None:
-        return None
-    subscriber_id: int | None = await tx.fetchval(
-        "SELECT subscriber_id FROM subscribers WHERE login = $1 FOR NO KEY UPDATE", login
-    )
-    if subscriber_id is None:
+        return 0, None
+    row = await tx.fetchrow(
+        "SELECT bucket, subscriber_id FROM logins JOIN subscribers s USING (bucket, login) WHERE login = $1 "
+        "FOR NO KEY UPDATE OF s", login,
+    )  # fmt: skip
+    if row is None:
         raise unknown_login(login)
-    return subscriber_id
+    return row["bucket"], row["subscriber_id"]

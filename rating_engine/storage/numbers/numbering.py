@@ -21,7 +21,8 @@ _PLANS: Final = """
     SELECT name, international_prefix, national_prefix, country_code, technical_prefixes,
            (SELECT json_object_agg(prefix, replacement) FROM numbering_rewrites WHERE plan = name)::text AS rewrites
     FROM numbering_plans WHERE $1::text IS NULL OR name > $1 ORDER BY name LIMIT $2"""
-_ALIASES: Final = "SELECT alias, destination FROM aliases WHERE subscriber_id IS NULL ORDER BY alias LIMIT $1"
+_ALIASES: Final = """
+    SELECT alias, destination FROM aliases WHERE bucket = 0 AND subscriber_id IS NULL ORDER BY alias LIMIT $1"""
 
 
 async def load_numbering(database: Questions) -> tuple[dict[str, NumberingPlan], dict[str, str]]:

@@ -28,8 +28,8 @@ _MAX_FIGURES: Final = 10 * MAX_ROUTES  # rows read; one for each route that was 
 MEASURED: Final = f"""
     SELECT r.route_id, count(*)::integer AS attempts, (count(*) FILTER (WHERE c.seconds > 0))::integer AS answered,
            sum(c.seconds)::bigint AS seconds
-    FROM cdrs c JOIN routes r ON r.name = c.route_name
-    WHERE {ATTEMPTS} AND (SELECT EXISTS (SELECT FROM tariffs WHERE route_order = 'quality'))
+    FROM call_records c JOIN routes r ON r.name = c.route_name
+    WHERE {ATTEMPTS} AND (SELECT EXISTS (SELECT 1 FROM tariffs WHERE route_order = 'quality'))
     GROUP BY r.route_id
 """  # noqa: S608  # made of constants
 _MEASURE: Final = f"""
@@ -50,14 +50,16 @@ REPORT: Final = f"""
            sum(seconds)::bigint AS seconds, sum(cost) AS sold,
            sum(cost) FILTER (WHERE margin IS NOT NULL) AS sold_known, sum(margin) AS margin,
            count(*) FILTER (WHERE seconds > 0 AND margin IS NULL) AS unknown
-    FROM cdrs WHERE {ATTEMPTS}
+    FROM call_records WHERE {ATTEMPTS}
     GROUP BY route_name, currency ORDER BY route_name, currency LIMIT $2
 """  # noqa: S608  # made of constants
 _LOAD: Final = """
     SELECT r.name, r.max_calls, r.max_calls_per_second, COALESCE(l.open_calls, 0) AS open_calls,
-           CASE WHEN date_trunc('second', l.started_in) = date_trunc('second', now()) THEN l.started ELSE 0
-           END AS started
-    FROM routes r LEFT JOIN route_load l USING (route_id)
+           COALESCE(l.started, 0) AS started
+    FROM routes r LEFT JOIN (
+        SELECT route_id, sum(open_calls)::integer AS open_calls, (sum(started) FILTER (
+                   WHERE date_trunc('second', started_in) = date_trunc('second', now())))::integer AS started
+        FROM route_load GROUP BY route_id) l USING (route_id)
     WHERE r.max_calls IS NOT NULL OR r.max_calls_per_second IS NOT NULL
     ORDER BY r.position, r.route_id LIMIT $1
 """

@@ -39,17 +39,18 @@ _USAGE: Final = f"""
                 THEN package_allowance(s.bucket, s.subscriber_id, p.package_id, begins::date)
                 ELSE u.allowance END AS allowance,
            COALESCE(u.used, 0) AS used, COALESCE(u.held, 0) AS held
-    FROM subscribers s
+    FROM logins l JOIN subscribers s USING (bucket, login)
     CROSS JOIN LATERAL (
         SELECT o.tariff_id, o.position, o.effective_from FROM subscriber_options o
-        WHERE o.subscriber_id = s.subscriber_id AND o.effective_from <= now() AND o.effective_to > now()
+        WHERE o.bucket = s.bucket AND o.subscriber_id = s.subscriber_id
+          AND o.effective_from <= now() AND o.effective_to > now()
         UNION ALL SELECT s.tariff_id, NULL, NULL) AS asked
     JOIN packages p ON p.tariff_id = asked.tariff_id
     JOIN tariffs t ON t.tariff_id = p.tariff_id
     CROSS JOIN LATERAL (SELECT date_trunc(p.period, now() AT TIME ZONE t.time_zone) AS begins) AS present
     LEFT JOIN package_usage u ON u.bucket = s.bucket AND u.subscriber_id = s.subscriber_id
         AND u.package_id = p.package_id AND u.period_start = begins::date
-    WHERE s.login = $1
+    WHERE l.login = $1
     ORDER BY asked.position, asked.effective_from, asked.tariff_id, p.position, p.package_id"""  # noqa: S608  # made of constants
 
 

@@ -20,29 +20,30 @@ from rating_engine.storage.postgres.transaction import Transaction
 MAX_OPTIONS: Final = 20  # of a subscriber, in force or ahead: each has a deck that is asked at every call
 
 _PARTY: Final = """
-    SELECT s.subscriber_id, s.bucket, s.account_id, a.currency FROM subscribers s
-    JOIN accounts a USING (bucket, account_id) WHERE s.login = $1"""
+    SELECT s.subscriber_id, bucket, account_id, a.currency FROM logins JOIN subscribers s USING (bucket, login)
+    JOIN accounts a USING (bucket, account_id) WHERE login = $1"""
 _SWITCH: Final = "SELECT switch_tariff_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 _OPTIONS: Final = """
     SELECT t.name, o.tariff_id, o.position, o.effective_from, NULLIF(o.effective_to, 'infinity') AS effective_to,
            o.effective_from <= now() AND o.effective_to > now() AS in_force
-    FROM subscriber_options o JOIN subscribers s USING (subscriber_id) JOIN tariffs t ON t.tariff_id = o.tariff_id
-    WHERE s.login = $1 AND ($2 OR o.effective_to > now())
+    FROM logins JOIN subscribers s USING (bucket, login) JOIN subscriber_options o USING (bucket, subscriber_id)
+    JOIN tariffs t ON t.tariff_id = o.tariff_id
+    WHERE login = $1 AND ($2 OR o.effective_to > now())
       AND ($3::integer IS NULL OR (o.position, o.effective_from, o.tariff_id) > ($3, $4::timestamptz, $5::bigint))
     ORDER BY o.position, o.effective_from, o.tariff_id LIMIT $6"""
 # What is in force ends now, what is ahead is taken back.
 _REVOKE: Final = """
     WITH granted AS (
         SELECT o.subscriber_id, o.tariff_id, o.effective_from FROM subscriber_options o
-        WHERE o.subscriber_id = $1 AND o.tariff_id = $2 AND o.effective_to > now() FOR UPDATE
+        WHERE o.bucket = $1 AND o.subscriber_id = $2 AND o.tariff_id = $3 AND o.effective_to > now() FOR UPDATE
     ), ended AS (
         UPDATE subscriber_options o SET effective_to = now() FROM granted g
-        WHERE o.subscriber_id = g.subscriber_id AND o.tariff_id = g.tariff_id AND o.effective_from = g.effective_from
-          AND o.effective_from < now()
+        WHERE o.bucket = $1 AND o.subscriber_id = g.subscriber_id AND o.tariff_id = g.tariff_id
+          AND o.effective_from = g.effective_from AND o.effective_from < now()
     ), taken_back AS (
         DELETE FROM subscriber_options o USING granted g
-        WHERE o.subscriber_id = g.subscriber_id AND o.tariff_id = g.tariff_id AND o.effective_from = g.effective_from
-          AND o.effective_from >= now()
+        WHERE o.bucket = $1 AND o.subscriber_id = g.subscriber_id AND o.tariff_id = g.tariff_id
+          AND o.effective_from = g.effective_from AND o.effective_from >= now()
     )
     SELECT count(*) FROM granted"""
 
@@ -111,7 +112,7 @@ async def switch(tx: Transaction, party: Party, change: Change) -> tuple[str, De
 
 async def revoke_option(tx: Transaction, party: Party, tariff_id: int) -> bool:
     """End an option now, and take back what was granted ahead; whether the subscriber had it. Errors: Unavailable."""
-    ended: int = await tx.fetchval(_REVOKE, party.subscriber_id, tariff_id)
+    ended: int = await tx.fetchval(_REVOKE, party.bucket, party.subscriber_id, tariff_id)
     return ended > 0
 
 

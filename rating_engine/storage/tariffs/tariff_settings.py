@@ -138,7 +138,7 @@ async def listed_tariff(database: Questions, name: str) -> ListedTariff:
 
 async def calendar_exists(database: Questions, calendar: str) -> bool:
     """Whether a calendar has a holiday. Errors: Unavailable."""
-    found: bool = await database.fetchval("SELECT EXISTS (SELECT FROM holidays WHERE calendar = $1)", calendar)
+    found: bool = await database.fetchval("SELECT EXISTS (SELECT 1 FROM holidays WHERE calendar = $1)", calendar)
     return found
 
 
@@ -173,9 +173,9 @@ def settings_from_row(row: asyncpg.Record) -> TariffSettings:
 async def _refuse_new_currency(tx: Transaction, tariff: TariffSettings) -> None:
     """Prices of a deck and what a subscriber was told are in the currency they were made in."""
     in_use = await tx.fetchval(
-        "SELECT EXISTS (SELECT FROM rate_decks WHERE tariff_id = $1) "
-        "OR EXISTS (SELECT FROM subscribers WHERE tariff_id = $1) "
-        "OR EXISTS (SELECT FROM subscriber_options WHERE tariff_id = $1)",
+        "SELECT EXISTS (SELECT 1 FROM rate_decks WHERE tariff_id = $1) "
+        "OR EXISTS (SELECT 1 FROM subscribers WHERE tariff_id = $1) "
+        "OR EXISTS (SELECT 1 FROM subscriber_options WHERE tariff_id = $1)",
         tariff.tariff_id,
     )
     if in_use:
@@ -186,6 +186,8 @@ async def _refuse_new_currency(tx: Transaction, tariff: TariffSettings) -> None:
 
 async def _refuse_new_kind(tx: Transaction, tariff: TariffSettings) -> None:
     """A tariff becomes an option, or none, only while nobody has it as what it was."""
+    # Who is about to take it is waited for; who comes later looks at its version again (switch_tariff_v2).
+    await tx.execute("LOCK TABLE subscribers, subscriber_options IN SHARE MODE")
     users = await tx.fetchval(
         "SELECT count(DISTINCT subscriber_id) FROM subscriber_options WHERE tariff_id = $1 AND effective_to > now()"
         if tariff.is_option
