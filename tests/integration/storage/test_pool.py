@@ -76,3 +76,20 @@ async def test_a_database_without_the_money_functions_is_served_as_far_as_it_goe
     await database.open()
     assert await database.fetchval("SELECT 1") == 1
     await database.close()
+
+
+@pytest.mark.parametrize(("cluster", "mode"), [(False, "force_generic_plan"), (True, "auto")])
+async def test_plans_are_made_once_except_where_the_server_is_a_cluster(private_servers, cluster, mode):
+    setup = Database(private_servers.database_url)
+    await setup.open()
+    if cluster:  # as far as a connection can see: the extension is there
+        await setup.fetch(
+            "INSERT INTO pg_extension SELECT 90001, 'citus', extowner, extnamespace, extrelocatable, extversion,"
+            " extconfig, extcondition FROM pg_extension WHERE extname = 'plpgsql'"
+        )
+    door = Database(private_servers.database_url, door="calls", generic_plans=True)
+    await door.open()
+    assert await door.fetchval("SHOW plan_cache_mode") == mode
+    assert await setup.fetchval("SHOW plan_cache_mode") == "auto"
+    await door.close()
+    await setup.close()
