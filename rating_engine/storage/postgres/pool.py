@@ -28,7 +28,7 @@ from rating_engine.storage.postgres.connecting import (
     LockTimeout,
     prove_writable,
 )
-from rating_engine.storage.postgres.session import FIRST_SECONDS, FirstStatement, prepare_session
+from rating_engine.storage.postgres.session import FIRST_SECONDS, prepare_session
 from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.postgres.turnstile import Turnstile
 
@@ -105,7 +105,7 @@ class Database:
         connect_timeout_seconds: float = 1.0,
         late_is_away: bool = True,
         lock_timeout_seconds: float | None = None,
-        first_statements: Sequence[FirstStatement] = (),
+        first_statements: Sequence[str] = (),
         generic_plans: bool = False,
         observer: DoorObserver | None = None,
     ) -> None:
@@ -114,7 +114,7 @@ class Database:
         `late_is_away`: a late statement marks the door down until the probe has seen a commit. False where statements
         are slow for reasons of their own, as reports are: then the probe is asked first.
         `lock_timeout_seconds`: how long a statement waits for what others hold; None: as long as its deadline.
-        `first_statements`: asked of each connection before it serves; with any, all connections are made beforehand.
+        `first_statements`: prepared on each connection before it serves; with any, all connections are made beforehand.
         `generic_plans`: statements are planned once, except on a cluster.
         """
         self.door = door
