@@ -7,18 +7,21 @@ is given both.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 from rating_engine.services.calls.charging import Charging
 from rating_engine.services.calls.finish import Finishing
 from rating_engine.services.calls.observed import Observed
 from rating_engine.services.calls.plan import ChargingPolicy, Planning
-from rating_engine.services.calls.ports import ExchangeWatch, Now
+from rating_engine.services.calls.ports import ExchangeWatch, Now, utc_now
 from rating_engine.services.calls.prepare import Preparing
 from rating_engine.services.calls.undo import Undo
 from rating_engine.services.facts.memory import CallMemory
 from rating_engine.services.outage.finish_spool import FinishSpool
 from rating_engine.services.outage.local_outage import LocalOutage
 from rating_engine.services.outage.offline_calls import OfflineCalls
+from rating_engine.services.outage.refused import Posted, post_refused
 from rating_engine.settings.model import Settings
 from rating_engine.storage.calls.ledger import Ledger
 from rating_engine.storage.parties.accounts import account_state
@@ -27,6 +30,8 @@ from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.spool.promises import Promises
 from rating_engine.storage.spool.spool import Spool
 from rating_engine.telemetry.metrics import Metrics
+
+POSTING_CONNECTIONS: Final = 2  # of a command that posts finishes one after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,3 +120,17 @@ def policy_of(settings: Settings) -> ChargingPolicy:
         quota=settings.reservation_mode == "quota",
         quota_seconds=settings.quota_seconds,
     )
+
+
+async def post_refused_finishes(settings: Settings, directory: Path) -> list[Posted]:
+    """What was kept aside in a spool directory, charged by the services of calls. Errors: Unavailable, OSError."""
+    database = Database(settings.database_url, pool_size=POSTING_CONNECTIONS)
+    await database.open()
+    try:
+        sources = CallMemory(database, international_prefix=settings.international_prefix).sources
+        ledger = Ledger(database, buckets=settings.ledger_buckets)
+        planning = Planning(sources, policy_of(settings))
+        finishing = Finishing(ledger=ledger, planning=planning, sources=sources, now=utc_now)
+        return await post_refused(directory, finishing.finish)
+    finally:
+        await database.close()

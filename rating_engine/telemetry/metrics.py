@@ -93,6 +93,12 @@ class Metrics:
         self._spool_refused = self._counter(
             "rating_spool_refused_total", "Spooled finishes kept aside for a person, by the reason", ["reason"]
         )
+        self._spool_stuck = self._gauge(
+            "rating_spool_stuck", "Spooled finishes that were tried and could not be charged yet", "livesum"
+        )
+        self._spool_aside = self._gauge(
+            "rating_spool_aside", "Spooled finishes kept aside on this machine, for a person", "livemostrecent"
+        )
         self._spool_lost = self._counter(
             "rating_spool_not_taken_total", "Finishes neither charged nor spooled, by what the disk said", ["reason"]
         )
@@ -248,6 +254,14 @@ class Metrics:
     def spool_refused(self, reason: str) -> None:
         """Count a spooled finish that was kept aside; one of SPOOL_REFUSALS."""
         self._spool_refused.labels(reason if reason in SPOOL_REFUSALS else OTHER).inc()
+
+    def spool_stuck(self, count: int) -> None:
+        """Set how many spooled finishes of this process cannot be charged for now."""
+        self._spool_stuck.set(count)
+
+    def spool_aside(self, count: int) -> None:
+        """Set how many finishes lie in the spool directory for a person."""
+        self._spool_aside.set(count)
 
     def spool_not_taken(self, reason: str) -> None:
         """Count a finish that is lost but for the logs; one of SPOOL_FAILURES."""
