@@ -86,6 +86,23 @@ class Metrics:
             "rating_log_lines_dropped_total", "Log lines that nobody has got: their reader had stopped, or is gone"
         )
         self._lag = self._histogram("rating_event_loop_lag_seconds", "How late the event loop runs", LAG_SECONDS)
+        self._make_spool_metrics()
+        self._cache = {level: cache.labels(level) for level in sorted(CACHE_LEVELS)}
+        self._open_connections = 0
+        self._call_children: dict[tuple[str, str, str, str], Counter] = {}
+        self._batch_children: dict[str, tuple[Histogram, Histogram]] = {}
+        self._rejected_children: dict[str, Counter] = {}
+        for gauge in (self._connections, self._spool_records, self._spool_bytes, self._spool_stuck):
+            gauge.set(0)  # a worker started anew finds its predecessor's value in the file
+        if is_shared():
+            self._exposed = CollectorRegistry()
+            MultiProcessCollector(self._exposed)  # type: ignore[no-untyped-call]
+        else:
+            self._exposed = self.registry
+            ProcessCollector(registry=self.registry)
+            GCCollector(registry=self.registry)
+
+    def _make_spool_metrics(self) -> None:
         self._spool_records = self._gauge("rating_spool_records", "Finishes on disk that wait to be charged", "livesum")
         self._spool_bytes = self._gauge("rating_spool_bytes", "Size of the spool's files", "livesum")
         self._offline = self._counter("rating_offline_allowed_total", "Calls allowed while PostgreSQL was away")
@@ -104,20 +121,6 @@ class Metrics:
             "rating_spool_not_taken_total", "Finishes neither charged nor spooled, by what the disk said", ["reason"]
         )
         self._spool_damaged = self._counter("rating_spool_damaged_total", "Places in spool files that are no records")
-        self._cache = {level: cache.labels(level) for level in sorted(CACHE_LEVELS)}
-        self._open_connections = 0
-        self._call_children: dict[tuple[str, str, str, str], Counter] = {}
-        self._batch_children: dict[str, tuple[Histogram, Histogram]] = {}
-        self._rejected_children: dict[str, Counter] = {}
-        for gauge in (self._connections, self._spool_records, self._spool_bytes):
-            gauge.set(0)  # a worker started anew finds its predecessor's value in the file
-        if is_shared():
-            self._exposed = CollectorRegistry()
-            MultiProcessCollector(self._exposed)  # type: ignore[no-untyped-call]
-        else:
-            self._exposed = self.registry
-            ProcessCollector(registry=self.registry)
-            GCCollector(registry=self.registry)
 
     def _make_redis_metrics(self) -> None:
         self._redis_up = self._gauge("rating_redis_up", "1 if Redis answers (worst worker)", "livemin")

@@ -476,35 +476,3 @@ def test_a_record_cannot_have_a_line_break():
 
 def test_a_length_that_is_no_number_is_damage():
     assert scan(b"+0000001 00000000 x\n").records == []
-
-
-def test_records_are_done_with_in_any_order_and_what_is_left_is_read_again_by_the_next_process(tmp_path):
-    dead = SpoolStore(tmp_path, max_bytes=1_000_000)
-    dead.append([encode_record(b"%d" % number) for number in range(4)])
-    window = dead.window(4)
-    assert window is not None
-    dead.done(window, [window.records[1], window.records[3]])
-    left = dead.window(4)
-    assert left is not None
-    assert [record.payload for record in left.records] == [b"0", b"2"]
-    passed_over = frozenset({left.place(left.records[0])})
-    assert [record.payload for record in dead.window(4, passed_over).records] == [b"2"]
-    dead.done(left, [left.records[0]])
-    dead.close()
-
-    living = SpoolStore(tmp_path, max_bytes=1_000_000)
-    living.adopt()
-    assert [record.payload for record in living.window(4).records] == [b"2", b"3"]  # 3 once more, which is harmless
-
-
-def test_a_file_whose_first_record_is_passed_over_keeps_no_other_file_waiting(tmp_path):
-    store = SpoolStore(tmp_path, max_bytes=1_000_000)
-    places = set()
-    for number in range(3):
-        store.append([encode_record(b"%d" % number)])
-        window = store.window(1, frozenset(places))  # seals the file
-        assert window is not None
-        assert window.records[0].payload == b"%d" % number
-        places.add(window.place(window.records[0]))
-    assert store.window(1, frozenset(places)) is None
-    assert store.files == 3
