@@ -22,14 +22,15 @@ from rating_engine.cli.common import (
     ConfigOption,
     embedded_data_dir,
     load_settings,
-    open_database,
     reported_errors,
     run,
     say,
+    working_services,
     write_running,
 )
 from rating_engine.embedded import EmbeddedServers
 from rating_engine.engine.engine import Engine
+from rating_engine.engine.services import MigrationReport, migrate_database
 from rating_engine.process.notify import (
     ALIVE,
     BEAT_SECONDS,
@@ -44,9 +45,6 @@ from rating_engine.process.supervisor import run_workers
 from rating_engine.process.takeover import Entrance, open_entrance
 from rating_engine.settings.model import Settings
 from rating_engine.settings.sources import LISTENERS_VARIABLE, WORKER_VARIABLE
-from rating_engine.storage.postgres.migrate import MigrationReport
-from rating_engine.storage.postgres.migrate import migrate as migrate_database
-from rating_engine.storage.postgres.schema_state import problem_of
 from rating_engine.telemetry.logs import LineOutput, configure_logging
 from rating_engine.telemetry.sharing import SHARED_DIRECTORY_VARIABLE, share_between_workers
 
@@ -202,10 +200,10 @@ def _serve_as_worker(settings: Settings, number: int) -> int:
 
 async def _check_that_calls_can_be_served(settings: Settings) -> None:
     """An engine that works is not replaced by one that cannot: wrong settings, or a schema not migrated yet."""
-    async with open_database(settings) as database:
-        problem = await problem_of(database)
+    async with working_services(settings) as services:
+        problem = await services.doctor.schema_problem()
     if problem is not None and not problem.goes_on:
-        raise CommandError(f"{problem}. The running engine goes on")
+        raise CommandError(f"{problem.what}; the running engine goes on", hint=problem.hint)
 
 
 async def _run_engine(
