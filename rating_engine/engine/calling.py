@@ -128,7 +128,7 @@ async def post_refused_finishes(settings: Settings, directory: Path) -> list[Pos
     await database.open()
     try:
         sources = CallMemory(database, international_prefix=settings.international_prefix).sources
-        ledger = Ledger(database, buckets=settings.ledger_buckets)
+        ledger = Ledger(database)
         planning = Planning(sources, policy_of(settings))
         finishing = Finishing(ledger=ledger, planning=planning, sources=sources, now=utc_now)
         return await post_refused(directory, finishing.finish)
