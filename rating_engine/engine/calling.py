@@ -6,6 +6,7 @@ is given both.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,12 +24,15 @@ from rating_engine.services.outage.local_outage import LocalOutage
 from rating_engine.services.outage.offline_calls import OfflineCalls
 from rating_engine.services.outage.refused import Posted, post_refused
 from rating_engine.settings.model import Settings
+from rating_engine.settings.sources import SHARED_CALLS_VARIABLE
 from rating_engine.storage.calls.ledger import Ledger
+from rating_engine.storage.calls.shared_calls import SharedCalls
 from rating_engine.storage.parties.accounts import account_state
 from rating_engine.storage.parties.offline import offline_accounts
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.spool.promises import Promises
 from rating_engine.storage.spool.spool import Spool
+from rating_engine.storage.spool.unheard import UnheardFile
 from rating_engine.telemetry.metrics import Metrics
 
 POSTING_CONNECTIONS: Final = 2  # of a command that posts finishes one after the other
@@ -62,8 +66,10 @@ class Grounds:
     memory: CallMemory
     spool: Spool
     metrics: Metrics
+    unheard: UnheardFile
     now: Now
     is_watched: ExchangeWatch
+    shared_calls: SharedCalls | None = None
 
 
 def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
@@ -72,12 +78,14 @@ def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
     calls_door = grounds.doors.calls
     policy = policy_of(settings)
     planning = Planning(memory.sources, policy, is_watched=grounds.is_watched)
-    finishing = Finishing(ledger=ledger, planning=planning, sources=memory.sources, now=now)
+    finishing = Finishing(
+        ledger=ledger, planning=planning, sources=memory.sources, now=now, shared=grounds.shared_calls
+    )
     finish_spool = FinishSpool(
         grounds.spool, finishing.finish, is_up=lambda: calls_door.down is None, observer=metrics, now=now
     )
     offline = _offline_calls(settings, policy, grounds)
-    undo = Undo(ledger)
+    undo = Undo(ledger, grounds.unheard)
     preparing = Preparing(
         ledger=ledger,
         planning=planning,
@@ -134,3 +142,8 @@ async def post_refused_finishes(settings: Settings, directory: Path) -> list[Pos
         return await post_refused(directory, finishing.finish)
     finally:
         await database.close()
+
+
+def inherited_calls(environment: Mapping[str, str]) -> SharedCalls | None:
+    """The memory of calls that this process shares with other workers; None: it is alone."""
+    return SharedCalls.inherited(environment, SHARED_CALLS_VARIABLE)
