@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from rating_engine.domain.look_alikes import look_alikes
 from rating_engine.domain.outcomes import CallKey
-from rating_engine.services.watch.look_alikes import look_alikes
 
 START = 1_763_779_000
 
