@@ -152,9 +152,9 @@ class Ledger:
         buckets = [request.bucket for request in requests]
         args: tuple[Any, ...]
         if len(set(buckets)) == 1:
-            query, args = f"SELECT {operation}_v2($1, $2::{operation}_request_v2[])", (buckets[0], items)
+            query, args = f"SELECT {operation}_v2($1, $2)", (buckets[0], items)
         else:
-            query = f"SELECT {operation}_of_buckets_v2($1, $2, $3::{operation}_request_v2[])"
+            query = f"SELECT {operation}_of_buckets_v2($1, $2, $3)"
             args = buckets[0], buckets, items
         started = time.perf_counter()
         for attempt in range(1, SERIALIZATION_TRIES + 1):

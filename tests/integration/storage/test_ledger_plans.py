@@ -10,7 +10,6 @@ import pytest
 
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.reservation import PackageUse, SettleOutcome
-from rating_engine.storage.calls.first_statements import FIRST_STATEMENTS
 from rating_engine.storage.calls.ledger import Ledger
 from rating_engine.storage.calls.package_usage import package_states
 from rating_engine.storage.calls.past_calls import PORTION_QUERY
@@ -37,9 +36,9 @@ _READ = """
     FROM pg_stat_user_tables t"""
 
 
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    database = Database(database_url, timeout_seconds=120, first_statements=FIRST_STATEMENTS)
+@pytest.fixture(params=[True, False], ids=["planned once", "planned for each value"])
+async def database(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    database = Database(database_url, timeout_seconds=120, generic_plans=request.param)
     await database.open()
     yield database
     await database.close()
@@ -114,10 +113,6 @@ async def fill(database: Database, subscriber: Subscriber, deck: Deck, analysed:
         await database.fetch(statement)
     if analysed == "after":
         await database.fetch("ANALYZE")
-
-
-async def test_calls_are_planned_once_a_connection(database: Database) -> None:
-    assert await database.fetchval("SHOW plan_cache_mode") == "force_generic_plan"
 
 
 async def prepare_and_end(ledger: Ledger, database: Database, subscriber: Subscriber, deck: Deck) -> None:
