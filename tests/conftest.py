@@ -10,22 +10,29 @@ from rating_engine.embedded import EmbeddedServers
 from tests.faults.report import pytest_terminal_summary
 from tests.support.servers import SessionServers
 
+# The session's server is never taken from its machine, only the machine's crash would tell: tests that break servers
+# (tests/faults, tests/integration/outage, process) have others, as an operator has them.
+QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
 __all__ = ["pytest_terminal_summary"]  # a hook for the whole run: the table of faults
 
 
 @pytest.fixture(scope="session")
 def session_servers() -> Iterator[SessionServers]:
     """PostgreSQL and Valkey for the session, with the schema in a template database."""
-    with EmbeddedServers() as servers:
+    with EmbeddedServers(postgres_settings=QUICK) as servers:
         prepared = SessionServers(servers)
         prepared.prepare_template()
         yield prepared
 
 
 @pytest.fixture
-def database_url(session_servers: SessionServers) -> Iterator[str]:
-    """A database of this test's own, with the schema."""
-    with session_servers.database() as url:
+def database_url(request: pytest.FixtureRequest, session_servers: SessionServers) -> Iterator[str]:
+    """A database of this test's own, with the schema. The doctor finds nothing wrong with its money afterwards.
+
+    But where the test breaks the books itself, and says so: `@pytest.mark.breaks_books`.
+    """
+    with session_servers.database(balanced=request.node.get_closest_marker("breaks_books") is None) as url:
         yield url
 
 

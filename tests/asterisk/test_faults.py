@@ -12,7 +12,7 @@ import pytest
 from tests.asterisk import pbx as numbers
 from tests.asterisk.pbx import Pbx, until
 
-pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_without_an_engine_there_is_no_call(pbx: Pbx) -> None:

@@ -36,7 +36,7 @@ def servers(breakable: SessionServers) -> Iterator[EmbeddedServers]:
 @pytest.fixture
 def url(breakable: SessionServers, servers: EmbeddedServers) -> Iterator[str]:
     """A database of this test's own, with the schema, on `servers`."""
-    with breakable.database() as url:
+    with breakable.database(balanced=True) as url:
         yield url
         servers.postgres.start()  # so that it can be dropped
 
