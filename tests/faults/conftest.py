@@ -16,15 +16,6 @@ SEED_VARIABLE = "FAULTS_SEED"
 SEEDS = 1_000_000
 
 
-@pytest.fixture(scope="session")
-def breakable() -> Iterator[SessionServers]:
-    """A pair of servers for the tests of faults, which leave it running."""
-    with EmbeddedServers() as servers:
-        prepared = SessionServers(servers)
-        prepared.prepare_template()
-        yield prepared
-
-
 @pytest.fixture
 def servers(breakable: SessionServers) -> Iterator[EmbeddedServers]:
     """The servers, both running before and after the test, whatever it does to them."""
