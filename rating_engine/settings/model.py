@@ -117,7 +117,8 @@ class Settings(BaseModel):
         800,
         ge=1,
         le=100_000,
-        description="Open FastAGI connections of one worker; more are refused. A process has 1,024 file"
+        description="Open FastAGI connections of one worker. Where all are taken, the one that has waited longest for"
+        " its request gives way to a new one; only if all are calls the new one is refused. A process has 1,024 file"
         " descriptors by default, and PostgreSQL, Redis and HTTP need some.",
     )
     fastagi_request_timeout_seconds: float = Field(
@@ -132,14 +133,15 @@ class Settings(BaseModel):
     http_host: str = Field(
         "127.0.0.1",
         min_length=1,
-        description="Address to listen on. Metrics and health have no password.",
+        description="Address to listen on for metrics and health, which have no password.",
     )
-    http_port: Port = Field(8080, description="Port of metrics, health and the HTTP surfaces. 0 = any free.")
+    http_port: Port = Field(8080, description="Port of metrics and health. 0 = any free.")
     http_max_connections: int = Field(
         200,
         ge=1,
         le=100_000,
-        description="Open HTTP connections of one worker; more get 503.",
+        description="Open HTTP connections of one worker. Where all are taken, the one that has waited longest for a"
+        " request gives way to a new one; only if all are being answered the new one gets 503.",
     )
 
     # --- processes
@@ -147,7 +149,7 @@ class Settings(BaseModel):
         1,
         ge=1,
         le=64,
-        description="Engine processes that share both ports. One per core is enough; each holds its own caches"
+        description="Engine processes that share the ports. One per core is enough; each holds its own caches"
         " and database pool.",
     )
     shutdown_seconds: float = Field(
@@ -380,6 +382,14 @@ class Settings(BaseModel):
         """Every setting by key, with the passwords inside URLs replaced: fit for a log or a report."""
         return {key: _redacted(value) for key, value in self.model_dump().items()}
 
+    @property
+    def listeners(self) -> dict[str, tuple[str, int]]:
+        """Every port that is listened on, by the name it goes by: host and port."""
+        return {
+            "fastagi": (self.fastagi_host, self.fastagi_port),
+            "http": (self.http_host, self.http_port),
+        }
+
     @field_validator("database_url")
     @classmethod
     def _check_database_url(cls, value: str) -> str:
@@ -442,6 +452,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _check_shared_ports(self) -> Self:
-        if self.workers > 1 and 0 in (self.fastagi_port, self.http_port):
-            raise ValueError("workers: must be 1 while fastagi_port or http_port is 0 (any free port)")
+        free = [name for name, (_, port) in self.listeners.items() if port == 0]
+        if self.workers > 1 and free:
+            raise ValueError(f"workers: must be 1 while {free[0]}_port is 0 (any free port)")
         return self
