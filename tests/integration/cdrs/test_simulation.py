@@ -13,6 +13,7 @@ import pytest
 
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.domain.principal import OPERATOR
 from rating_engine.rating.rate import Rate
 from rating_engine.services.cdrs.rerating import post
 from rating_engine.services.cdrs.simulation import Simulation, SimulationProgress, SimulationRequest, simulate
@@ -92,7 +93,7 @@ async def test_a_version_earns_what_a_rerating_by_it_would_have_charged(database
     (simulated,) = (await earned(database, database_url, 2)).totals()
     rerate = await preview(database)
     (rerated,) = (await store.sums_of(database, rerate.rerate_id, 10)).totals
-    await post(database, rerate.rerate_id)
+    await post(database, OPERATOR, rerate.rerate_id)
 
     assert (simulated.calls, simulated.then, simulated.by_deck) == (rerated.calls, rerated.old_cost, rerated.new_cost)
     assert simulated.by_deck == await database.fetchval("SELECT sum(cost) FROM cdrs")
