@@ -268,7 +268,6 @@ def _spool(settings: Settings, metrics: Metrics) -> Spool:
 def _ledger(settings: Settings, database: Database, metrics: Metrics) -> Ledger:
     return Ledger(
         database,
-        buckets=settings.ledger_buckets,
         batch_max=settings.ledger_batch_max,
         queue_max=settings.ledger_queue_max,
         observe=metrics.batch,

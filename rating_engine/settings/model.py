@@ -9,17 +9,15 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from agi.ami.address import parse_address
+from rating_engine.settings.urls import check_database_url, check_redis_url
 from rating_engine.telemetry.redaction import redact_text
 
 SMALLINT_MAX: Final = 32_767  # a ledger bucket is a smallint in every key of the schema
 ROUTE: Final = re.compile(r"(?:(?P<prefix>[A-Za-z0-9_./@:*#+-]{0,64})\|)?(?P<name>[A-Za-z0-9_.-]{1,64})")
-POSTGRESQL_SCHEMES: Final = frozenset({"postgresql", "postgres"})
-REDIS_SCHEMES: Final = frozenset({"redis", "rediss", "unix"})
 
 
 def _tuple_from_list(value: object) -> object:
@@ -395,22 +393,14 @@ class Settings(BaseModel):
     def _check_database_url(cls, value: str) -> str:
         if not value:
             return value
-        parts = urlsplit(value)
-        if parts.scheme not in POSTGRESQL_SCHEMES:
-            raise ValueError("must be a URL that begins with postgresql://")
-        if not parts.netloc.rpartition("@")[2] and "host=" not in parts.query:
-            raise ValueError("names no host: postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+        check_database_url(value)
         return value
 
     @field_validator("redis_url")
     @classmethod
     def _check_redis_url(cls, value: str) -> str:
-        if value and urlsplit(value).scheme not in REDIS_SCHEMES:
-            raise ValueError("must be a URL that begins with redis://, rediss:// or unix://, or empty")
-        try:
-            _ = urlsplit(value).port
-        except ValueError:  # Python's own words repeat what it took for the port: a part of a password with a / in it
-            raise ValueError("has a port that is no number; a / or # in the password is written %2F or %23") from None
+        if value:
+            check_redis_url(value)
         return value
 
     @field_validator("fastagi_allowed_networks")

@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import structlog
 import typer
@@ -22,14 +22,15 @@ from rating_engine.cli.common import (
     ConfigOption,
     embedded_data_dir,
     load_settings,
-    open_database,
     reported_errors,
     run,
     say,
+    working_services,
     write_running,
 )
 from rating_engine.embedded import EmbeddedServers
 from rating_engine.engine.engine import Engine
+from rating_engine.engine.services import MigrationReport, migrate_database
 from rating_engine.process.notify import (
     ALIVE,
     BEAT_SECONDS,
@@ -44,11 +45,11 @@ from rating_engine.process.supervisor import run_workers
 from rating_engine.process.takeover import Entrance, open_entrance
 from rating_engine.settings.model import Settings
 from rating_engine.settings.sources import LISTENERS_VARIABLE, WORKER_VARIABLE
-from rating_engine.storage.postgres.migrate import MigrationReport
-from rating_engine.storage.postgres.migrate import migrate as migrate_database
-from rating_engine.storage.postgres.schema_state import problem_of
 from rating_engine.telemetry.logs import LineOutput, configure_logging
 from rating_engine.telemetry.sharing import SHARED_DIRECTORY_VARIABLE, share_between_workers
+
+# A call makes some hundred objects and next to no cycles: with Python's 700 a collection would come every few calls.
+GARBAGE_THRESHOLDS: Final = (20_000, 20, 50)
 
 _log = structlog.get_logger(__name__)
 
@@ -123,8 +124,10 @@ def _migrated(report: MigrationReport) -> str:
     if report.before != report.after:
         before = "an empty database" if report.before == 0 else f"version {report.before}"
         return f"schema is at version {report.after} (was {before})"
-    if report.changed:
+    if report.renewed:
         return f"schema is at version {report.after} as before, with the functions of this engine"
+    if report.dropped:
+        return f"schema is at version {report.after} as before, without what the last release needed"
     return f"schema is at version {report.after} already"
 
 
@@ -202,10 +205,10 @@ def _serve_as_worker(settings: Settings, number: int) -> int:
 
 async def _check_that_calls_can_be_served(settings: Settings) -> None:
     """An engine that works is not replaced by one that cannot: wrong settings, or a schema not migrated yet."""
-    async with open_database(settings) as database:
-        problem = await problem_of(database)
+    async with working_services(settings) as services:
+        problem = await services.doctor.schema_problem()
     if problem is not None and not problem.goes_on:
-        raise CommandError(f"{problem}. The running engine goes on")
+        raise CommandError(f"{problem.what}; the running engine goes on", hint=problem.hint)
 
 
 async def _run_engine(
@@ -238,6 +241,7 @@ async def _run_engine(
         return 1
     gc.collect()
     gc.freeze()  # what a start made stays; no collection looks at it again
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     is_ready()
     beating = None if alive is None else asyncio.create_task(beat(*alive), name="beat")
     _hear_successors(entrance, stopping.set)

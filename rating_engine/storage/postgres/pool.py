@@ -374,5 +374,5 @@ async def _keep_session(connection: Connection) -> None:
 
 def _describe(error: BaseException) -> str:
     if isinstance(error, asyncpg.UndefinedFunctionError | asyncpg.UndefinedTableError):
-        return f"the schema is missing or old ({error}); run: rating-engine migrate"
+        return f"the schema is missing or old ({error})"
     return connecting.describe(error)
