@@ -137,6 +137,7 @@ async def test_the_doctor_finds_a_broken_law_and_accuses_no_other(database, data
     assert broken == [f"ledger: {law}"]
 
 
+@pytest.mark.breaks_books
 async def test_a_breach_is_shown_with_the_account_the_sums_and_the_mend(cli, database):
     await database.execute("UPDATE accounts SET balance = balance + 5")
 
