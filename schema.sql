@@ -820,13 +820,14 @@ CREATE OR REPLACE TRIGGER keep_terms AFTER INSERT OR UPDATE OR DELETE ON package
     FOR EACH ROW EXECUTE FUNCTION keep_package_terms();
 
 CREATE OR REPLACE FUNCTION keep_route_limits() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    is_shared  boolean := EXISTS (SELECT 1 FROM logins WHERE bucket <> 0);
 BEGIN
     IF TG_OP <> 'INSERT' THEN
         DELETE FROM route_limits WHERE route_id = OLD.route_id;
     END IF;
     IF TG_OP <> 'DELETE' THEN
-        INSERT INTO route_limits VALUES (NEW.route_id, NEW.enabled, NEW.max_calls, NEW.max_calls_per_second,
-                                         EXISTS (SELECT 1 FROM logins WHERE bucket <> 0));
+        INSERT INTO route_limits VALUES (NEW.route_id, NEW.enabled, NEW.max_calls, NEW.max_calls_per_second, is_shared);
     END IF;
     RETURN NULL;
 END $$;
@@ -1931,12 +1932,15 @@ CREATE OR REPLACE FUNCTION enter(
 DECLARE
     account  record;
 BEGIN
-    UPDATE accounts
-      SET balance = balance + p_amount, last_entry = COALESCE(last_entry, last_entry(p_bucket, p_account_id)) + 1
-      WHERE bucket = p_bucket AND account_id = p_account_id
-      RETURNING balance, last_entry INTO account;
+    SELECT balance + p_amount AS balance, last_entry INTO account FROM accounts
+      WHERE bucket = p_bucket AND account_id = p_account_id;
+    IF account.last_entry IS NULL THEN
+        account.last_entry := last_entry(p_bucket, p_account_id);
+    END IF;
+    UPDATE accounts SET balance = account.balance, last_entry = account.last_entry + 1
+      WHERE bucket = p_bucket AND account_id = p_account_id;
     INSERT INTO ledger_entries (bucket, account_id, entry_id, kind, amount, balance_after, reference, subject)
-      VALUES (p_bucket, p_account_id, account.last_entry, p_kind, p_amount, account.balance, p_reference, p_subject);
+      VALUES (p_bucket, p_account_id, account.last_entry + 1, p_kind, p_amount, account.balance, p_reference, p_subject);
     RETURN account.balance;
 END $$;
 

@@ -20,6 +20,7 @@ from rating_engine.domain.watching import ExpiryPolicy
 from rating_engine.engine.calling import Calling, Doors, Grounds, wire_calls
 from rating_engine.engine.doors import calls_door, office_door
 from rating_engine.engine.leading import UNSEEN_INTERVALS, WatchSetup
+from rating_engine.engine.services import make_services
 from rating_engine.process.sockets import FASTAGI, HTTP, Listeners, open_listeners
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
@@ -107,6 +108,7 @@ class Engine:
             observer=self.metrics,
         )
         self.watch = WatchSetup(settings, self.calls_door, self.office, self.lasting, self.metrics, self.clock.now)
+        self.services = make_services(settings, self.office)  # what every surface is given
         self.schema = SchemaWatch(self.office, is_up=lambda: self.office.down is None)
         calling = self._wire_calls(is_watched or self.watch.is_watched)
         self.charging, self.finishing, self.undo = calling.charging, calling.finishing, calling.undo

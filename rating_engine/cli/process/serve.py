@@ -124,8 +124,10 @@ def _migrated(report: MigrationReport) -> str:
     if report.before != report.after:
         before = "an empty database" if report.before == 0 else f"version {report.before}"
         return f"schema is at version {report.after} (was {before})"
-    if report.changed:
+    if report.renewed:
         return f"schema is at version {report.after} as before, with the functions of this engine"
+    if report.dropped:
+        return f"schema is at version {report.after} as before, without what the last release needed"
     return f"schema is at version {report.after} already"
 
 

@@ -36,9 +36,9 @@ _READ = """
     FROM pg_stat_user_tables t"""
 
 
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    database = Database(database_url, timeout_seconds=120)
+@pytest.fixture(params=[True, False], ids=["planned once", "planned for each value"])
+async def database(database_url: str, request: pytest.FixtureRequest) -> AsyncIterator[Database]:
+    database = Database(database_url, timeout_seconds=120, generic_plans=request.param)
     await database.open()
     yield database
     await database.close()
