@@ -28,7 +28,7 @@ from rating_engine.storage.postgres.connecting import (
     LockTimeout,
     prove_writable,
 )
-from rating_engine.storage.postgres.session import FIRST_SECONDS, FirstStatement, prepare_session
+from rating_engine.storage.postgres.session import FIRST_SECONDS, prepare_session
 from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.postgres.turnstile import Turnstile
 
@@ -105,7 +105,8 @@ class Database:
         connect_timeout_seconds: float = 1.0,
         late_is_away: bool = True,
         lock_timeout_seconds: float | None = None,
-        first_statements: Sequence[FirstStatement] = (),
+        first_statements: Sequence[str] = (),
+        generic_plans: bool = False,
         observer: DoorObserver | None = None,
     ) -> None:
         """`door`: its name in metrics, logs and `application_name`.
@@ -113,7 +114,8 @@ class Database:
         `late_is_away`: a late statement marks the door down until the probe has seen a commit. False where statements
         are slow for reasons of their own, as reports are: then the probe is asked first.
         `lock_timeout_seconds`: how long a statement waits for what others hold; None: as long as its deadline.
-        `first_statements`: asked of each connection before it serves; with any, all connections are made beforehand.
+        `first_statements`: prepared on each connection before it serves; with any, all connections are made beforehand.
+        `generic_plans`: statements are planned once, except on a cluster.
         """
         self.door = door
         self._url = database_url
@@ -129,6 +131,7 @@ class Database:
             self._server_settings["lock_timeout"] = f"{max(1, round(lock_timeout_seconds * 1_000))}ms"
         self._observer = observer or _NoObserver()
         self._first_statements = first_statements
+        self._generic_plans = generic_plans
         self._proof_seconds = min(timeout_seconds, PROOF_SECONDS_MAX)
         self._turnstile = Turnstile(door, pool_size, timeout_seconds)
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
@@ -149,7 +152,7 @@ class Database:
             command_timeout=self.timeout_seconds,
             statement_cache_size=STATEMENT_CACHE,
             server_settings=self._server_settings,
-            init=lambda connection: prepare_session(connection, self._first_statements),
+            init=self._prepare,
             reset=_keep_session,
             max_inactive_connection_lifetime=0,
         )
@@ -162,6 +165,9 @@ class Database:
             self._mark_down(error)
         else:
             self._mark_up()
+
+    async def _prepare(self, connection: Connection) -> None:
+        await prepare_session(connection, self._first_statements, generic_plans=self._generic_plans)
 
     async def close(self) -> None:
         """Close every connection; statements that run are given PROOF_SECONDS_MAX, or their deadline, then cut."""

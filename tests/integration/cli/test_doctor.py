@@ -120,6 +120,7 @@ def test_every_law_has_a_breach_here():
     assert BROKEN.keys() == {law.name for law in LAWS}
 
 
+@pytest.mark.breaks_books
 @pytest.mark.parametrize(
     ("law", "statement"),
     [(law, statement) for law, statements in BROKEN.items() for statement in statements],
@@ -137,6 +138,7 @@ async def test_the_doctor_finds_a_broken_law_and_accuses_no_other(database, data
     assert broken == [f"ledger: {law}"]
 
 
+@pytest.mark.breaks_books
 async def test_a_breach_is_shown_with_the_account_the_sums_and_the_mend(cli, database):
     await database.execute("UPDATE accounts SET balance = balance + 5")
 
