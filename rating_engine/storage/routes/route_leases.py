@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import asyncpg
+
 from rating_engine.storage.postgres.pool import Database
 
 _BUCKETS: Final = "SELECT max(bucket) FROM logins WHERE bucket <> 0"
@@ -88,7 +90,7 @@ async def share_routes(database: Database, turn: int) -> int:
 
 
 def _next(
-    limit: Mapping[str, int | None],
+    limit: asyncpg.Record,
     given: Mapping[int, Lease],
     loads: Mapping[int, Lease],
     bucket: int,
