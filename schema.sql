@@ -1683,7 +1683,7 @@ BEGIN
         disposition, cause, prepared_at, answered_at, ended_at, carrier_cost, margin)
     SELECT p_bucket, e.call_key, e.account_id, (e.details).*, e.state, e.source, e.currency, e.granted, e.seconds,
            e.billed_seconds, e.cost, e.overrun, e.uncharged, e.charged_on, e.disposition, e.cause, e.prepared_at,
-           CASE WHEN e.seconds > 0 THEN e.ended_at - make_interval(secs => e.seconds) END, e.ended_at, e.carrier_cost, e.margin
+           e.ended_at - make_interval(secs => NULLIF(e.seconds, 0)), e.ended_at, e.carrier_cost, e.margin
     FROM unnest(p_settling.ends) e WHERE e.outcome = 'settled' AND e.source <> 'late';
     IF p_settling.opened > 0 THEN
         DELETE FROM open_calls WHERE bucket = p_bucket AND call_key = ANY (ARRAY(
@@ -1696,7 +1696,7 @@ BEGIN
             overrun = GREATEST(c.overrun + CASE WHEN e.is_unlimited THEN 0 ELSE e.due END, 0),
             uncharged = e.uncharged, charged_on = e.charged_on, disposition = e.disposition, cause = e.cause,
             ended_at = e.ended_at, carrier_cost = e.carrier_cost, margin = e.margin, packages = (e.details).packages,
-            answered_at = CASE WHEN e.seconds > 0 THEN e.ended_at - make_interval(secs => e.seconds) END
+            answered_at = e.ended_at - make_interval(secs => NULLIF(e.seconds, 0))
           FROM unnest(p_settling.ends) e
           WHERE c.bucket = p_bucket AND c.call_key = e.call_key AND e.outcome = 'settled' AND e.source = 'late';
         GET DIAGNOSTICS written = ROW_COUNT;
@@ -1718,13 +1718,13 @@ BEGIN
     UPDATE accounts a SET
         balance = a.balance - n.due, reserved = a.reserved - n.held, open_calls = a.open_calls - n.calls,
         day_spent = LEAST(n.due_today + CASE WHEN a.spent_on = n.today THEN a.day_spent ELSE 0 END, max_amount()),
-        month_spent = LEAST(n.due_month + CASE WHEN date_trunc('month', a.spent_on) = date_trunc('month', n.today)
+        month_spent = LEAST(n.due_month + CASE WHEN date_trunc('month', a.spent_on::timestamp) = date_trunc('month', n.today::timestamp)
                                                THEN a.month_spent ELSE 0 END, max_amount()),
         spent_on = n.today, last_entry = n.last_entry
     FROM (
         SELECT e.account_id, sum(e.due) AS due, sum(e.held) AS held, count(*) FILTER (WHERE e.was_open) AS calls,
                COALESCE(sum(e.due) FILTER (WHERE e.charged_on = e.today), 0) AS due_today,
-               COALESCE(sum(e.due) FILTER (WHERE date_trunc('month', e.charged_on) = date_trunc('month', e.today)), 0) AS due_month,
+               COALESCE(sum(e.due) FILTER (WHERE date_trunc('month', e.charged_on::timestamp) = date_trunc('month', e.today::timestamp)), 0) AS due_month,
                max(e.today) AS today, max(e.last_entry) + count(*) FILTER (WHERE e.due <> 0) AS last_entry
         FROM unnest(p_ends) e WHERE e.outcome = 'settled' GROUP BY e.account_id
     ) n
