@@ -505,6 +505,20 @@ CREATE TABLE rerate_items (
     PRIMARY KEY (bucket, rerate_id, call_key)
 );
 
+-- What the engine that follows an exchange is asked to do there: to end a call. `outcome`: its answer; NULL: none yet.
+CREATE TABLE exchange_orders (
+    order_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    exchange     text NOT NULL,
+    uniqueid     text NOT NULL,
+    attempt      smallint NOT NULL,
+    party        text NOT NULL,
+    asked_at     timestamptz NOT NULL DEFAULT now(),
+    expires_at   timestamptz NOT NULL,       -- what was not done until then is not done any more
+    outcome      text,
+    answered_at  timestamptz
+);
+CREATE INDEX exchange_orders_waiting ON exchange_orders (exchange, order_id) WHERE outcome IS NULL;
+
 -- Who changed what: one row a management call, written in the transaction of the change.
 CREATE TABLE audit_log (
     audit_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -519,6 +533,18 @@ CREATE TABLE audit_log (
     detail      jsonb NOT NULL DEFAULT '{}'
 );
 CREATE INDEX audit_log_by_subject ON audit_log (subject, audit_id);
+
+-- Requests done once however often they are said: the key a party gave, what it asked for (digest) and was told. A row is
+-- written in the transaction of the change, and forgotten after a week (storage/idempotency.py).
+CREATE TABLE idempotency_keys (
+    party       text NOT NULL,
+    key         text NOT NULL,
+    digest      bytea NOT NULL,
+    answer      jsonb NOT NULL DEFAULT '{}',
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (party, key)
+);
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
 
 ---------------------------------------------------------------------------------------------------------------
 -- ==== functions and types: run whole at every migrate ====

@@ -9,12 +9,14 @@ from typing import Annotated
 import typer
 
 from rating_engine.cli.calls.call import call
-from rating_engine.cli.calls.calls import calls
+from rating_engine.cli.calls.calls import calls, hang_up
+from rating_engine.cli.calls.cdrs import cdrs_app
 from rating_engine.cli.calls.rerate import rerate_app
 from rating_engine.cli.calls.simulate import simulate
 from rating_engine.cli.decks.import_from import import_from
 from rating_engine.cli.decks.rate import rate
 from rating_engine.cli.decks.rate_diff import diff
+from rating_engine.cli.decks.rate_edits import cancel, edits, remove, set_
 from rating_engine.cli.decks.rate_import import import_
 from rating_engine.cli.decks.rate_versions import export, history, rollback, withdraw
 from rating_engine.cli.decks.rates import rates_app
@@ -58,6 +60,13 @@ rates_app.command(epilog="Example: rating-engine rates rollback retail --to 3")(
 rates_app.command(epilog="Example: rating-engine rates withdraw retail 4")(withdraw)
 rates_app.command(epilog="Example: rating-engine rates export retail retail.xlsx")(export)
 rates_app.command(epilog="Example: rating-engine rates history 7901 --tariff retail")(history)
+rates_app.command(
+    "set",
+    epilog="Example: rating-engine rates set retail 4915 --price 0.09 --increments 60/1 --direction Mobile",
+)(set_)
+rates_app.command(epilog="Example: rating-engine rates remove retail 4915")(remove)
+rates_app.command(epilog="Example: rating-engine rates cancel retail 4915 2026-12-24T00:00")(cancel)
+rates_app.command(epilog="Example: rating-engine rates edits retail")(edits)
 app.command(epilog="Example: rating-engine rate 79010000001 --tariff retail --seconds 61")(rate)
 app.add_typer(tariffs_app, name="tariff")
 tariffs_app.command(
@@ -86,6 +95,8 @@ app.command(epilog="Example: rating-engine simulate new.csv --tariff retail --fr
 )
 app.command(epilog="Example: rating-engine call --login 1001 79010000001 --seconds 61")(call)
 app.command(epilog="Example: rating-engine calls --reconciled --limit 20")(calls)
+app.command("hangup", epilog="Example: rating-engine hangup pbx1/1764412345.17/1")(hang_up)
+app.add_typer(cdrs_app, name="cdrs")
 app.command("import-from", epilog="Example: rating-engine import-from a2billing dump.sql --dry-run")(import_from)
 app.command(epilog="Example: rating-engine doctor --dialplan /etc/asterisk/extensions.conf")(doctor)
 

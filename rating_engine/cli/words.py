@@ -12,9 +12,11 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
 
 from rating_engine.domain.change import LEAVE, Leave
 from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.outcomes import CallKey
 from rating_engine.rating.money import InvalidAmount, read_amount
 from rating_engine.rating.schedule import InvalidSchedule, parse_clock, parse_days, zone_named
 from rating_engine.services.decks.file.dates import InvalidInstant, read_instant
@@ -78,6 +80,25 @@ def day(text: str, field: str) -> date:
         return date.fromisoformat(text)
     except ValueError:
         raise InvalidRequest(field, f"{text[:_SHOWN]!r} is not a day such as 2026-12-25") from None
+
+
+def zone(text: str, field: str) -> ZoneInfo:
+    """A time zone by its name."""
+    return _of_schedule(zone_named, text, field)
+
+
+def plain(value: object) -> object:
+    """A value as JSON has it: amounts and days as text."""
+    return str(value) if isinstance(value, Decimal | date) else value
+
+
+def call_key(text: str, field: str) -> CallKey:
+    """A call as it is listed: exchange, uniqueid and attempt."""
+    exchange, _, rest = text.partition("/")
+    uniqueid, _, attempt = rest.rpartition("/")
+    if not (exchange and uniqueid and attempt.isascii() and attempt.isdigit() and len(attempt) <= 4):
+        raise InvalidRequest(field, f"{text[:_SHOWN]!r} is no call such as pbx1/1764412345.17/1")
+    return CallKey(exchange, uniqueid, int(attempt))
 
 
 def days(text: str, field: str = "days") -> frozenset[int]:

@@ -30,42 +30,6 @@ class OpenReservation:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedCall:
-    """An open call as people read of it. `held` is what its account cannot spend elsewhere meanwhile."""
-
-    call_key: CallKey
-    login: str
-    destination: str
-    direction: str
-    route_name: str
-    quota: bool
-    held: Decimal
-    granted: Decimal
-    currency: str
-    prepared_at: datetime
-    answered_at: datetime | None
-    last_seen_at: datetime | None
-    expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class UnfinishedCall:
-    """A call that ended without a finish. `state`, `source`, `disposition`: the words of its CDR."""
-
-    call_key: CallKey
-    login: str
-    destination: str
-    state: str
-    source: str
-    disposition: str
-    seconds: int
-    cost: Decimal
-    currency: str
-    prepared_at: datetime
-    ended_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class SeenCall:
     """A caller's channel as its exchange tells it. Times: seconds of this process's monotonic clock; None: not seen.
 

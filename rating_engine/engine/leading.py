@@ -1,4 +1,5 @@
-"""What one engine of all does, wired from the settings: it measures routes, and watches exchanges over AMI.
+"""What one engine of all does, wired from the settings: it measures routes, watches exchanges over AMI, and forgets
+idempotency keys that are old.
 
 Without `ami_exchanges` there is no watch.
 """
@@ -18,10 +19,12 @@ from rating_engine.services.watch.watched_exchanges import REFRESH_SECONDS, Watc
 from rating_engine.services.watch.watching import Watch
 from rating_engine.settings.model import Settings
 from rating_engine.storage.calls.exchange_watch import read_watched
+from rating_engine.storage.idempotency import forget_old
 from rating_engine.storage.postgres.leadership import Leadership
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.telemetry.metrics import Metrics
 
+SWEEP_SECONDS: Final = 3_600.0  # keys are kept for a week: an hour more is no matter
 UNSEEN_INTERVALS: Final = 3  # comparisons that a living call may be missed in before its expiry counts
 
 
@@ -59,6 +62,7 @@ class WatchSetup:
             window_seconds=settings.route_quality_window_seconds,
             interval_seconds=settings.route_quality_interval_seconds,
         )
+        self._sweep = Periodic("idempotency-keys", SWEEP_SECONDS, lambda: forget_old(office))
         self._watches = bool(addresses)
         self._watched = WatchedExchanges(lambda: read_watched(calls_door))
         self._refresh = Periodic("watched-exchanges", REFRESH_SECONDS, self._watched.refresh)
@@ -83,5 +87,6 @@ class WatchSetup:
     async def _lead(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._quality.run(), name="route-quality")
+            group.create_task(self._sweep.run(), name="idempotency-keys")
             if self._watches:
                 group.create_task(self._watch.run(), name="watch")

@@ -9,7 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rating_engine.domain.principal import Principal
+from rating_engine.services.cdrs.listing import Cdrs
+from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.parties.accounts import Accounts
+from rating_engine.services.watch.live_calls import LiveCalls
 from rating_engine.storage.postgres.pool import Database
 
 
@@ -18,6 +21,9 @@ class UseCases:
     """What one principal asks. Light: made anew for each request."""
 
     accounts: Accounts
+    cdrs: Cdrs
+    live_calls: LiveCalls
+    rate_edits: RateEdits
 
 
 class Services:
@@ -31,4 +37,7 @@ class Services:
         """What `principal` can ask."""
         return UseCases(
             accounts=Accounts(self.office, principal, buckets=self._ledger_buckets),
+            cdrs=Cdrs(self.office, buckets=self._ledger_buckets),
+            live_calls=LiveCalls(self.office, principal, buckets=self._ledger_buckets),
+            rate_edits=RateEdits(self.office, principal),
         )

@@ -8,6 +8,7 @@ from decimal import Decimal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from rating_engine.domain.principal import OPERATOR
 from rating_engine.rating.charge import charge
 from rating_engine.rating.rate import Rate
 from rating_engine.services.cdrs.rerating import post
@@ -64,7 +65,7 @@ async def _correct(url: str, calls: list[tuple[str, int, Rate | None]], decks: l
         await publish_deck(database, rates=deck)
         rerate = await preview(database)
         for _ in range(2):
-            await post(database, rerate.rerate_id)
+            await post(database, OPERATOR, rerate.rerate_id)
         new = await costs(database)
         for call in past:
             rate = deck.get(call.destination[:3])

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from rating_engine.domain.account import Subscriber
+from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.rerate import Rerate
 from rating_engine.rating.charge import charge
 from rating_engine.rating.rate import Rate
@@ -63,13 +64,13 @@ async def preview(
 ) -> Rerate:
     """A re-rating of the tariff retail, read whole."""
     request = RerateRequest("retail", calls_from, calls_to, version, login, prefix)
-    return await read(database, await begin(database, request), international_prefix="00")
+    return await read(database, await begin(database, OPERATOR, request), international_prefix="00")
 
 
 async def rerate(database: Database, **request: str) -> int:
     """Read and post; how many calls were corrected."""
     rerate = await preview(database, **request)  # type: ignore[arg-type]
-    return (await post(database, rerate.rerate_id)).corrected
+    return (await post(database, OPERATOR, rerate.rerate_id)).corrected
 
 
 async def balance_of(database: Database, subscriber: Subscriber) -> Decimal:

@@ -1,30 +1,30 @@
-"""`rating-engine calls`: the calls that hold money now, and those that ended without a finish."""
+"""`rating-engine calls` and `hangup`: the calls that hold money now, and those that ended without a finish."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 from rich.table import Column, Table
 
+from rating_engine.cli import words
 from rating_engine.cli.common import (
     CommandError,
     ConfigOption,
     JsonOption,
-    load_settings,
-    open_database,
     out,
     print_json,
     reported_errors,
-    run,
+    say,
+    with_services,
 )
-from rating_engine.domain.watching import ListedCall, UnfinishedCall
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, say_next
+from rating_engine.domain.live_call import LiveCall, LiveCallFilter, OrderOutcome, UnfinishedCall
+from rating_engine.domain.page import DEFAULT_LIMIT, Page
 from rating_engine.rating.money import format_amount
-from rating_engine.storage.calls.open_calls import list_open, list_unfinished
-
-LIMIT = 50  # rows shown unless asked otherwise: a screen or two
-LIMIT_MAX = 100_000  # held in memory at once
 
 
 def calls(
@@ -32,7 +32,10 @@ def calls(
     reconciled: Annotated[
         bool, typer.Option("--reconciled", help="Calls that ended without a finish, the latest first.")
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, max=LIMIT_MAX, help="Rows shown.")] = LIMIT,
+    login: Annotated[str | None, typer.Option(help="Open calls of this login alone.")] = None,
+    exchange: Annotated[str | None, typer.Option(help="Open calls of this exchange alone.")] = None,
+    limit: LimitOption = DEFAULT_LIMIT,
+    after: AfterOption = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -40,30 +43,45 @@ def calls(
     with reported_errors():
         if open_ == reconciled:
             raise CommandError("say which: calls --open, or calls --reconciled")
-
-    async def work() -> tuple[list[ListedCall], list[UnfinishedCall]]:
-        async with open_database(load_settings(config)) as database:
-            # One more than asked for tells whether there are more.
-            if open_:
-                return await list_open(database, limit + 1), []
-            return [], await list_unfinished(database, limit + 1)
-
-    opened, unfinished = run(work())
+        if reconciled and (login or exchange):
+            raise CommandError("--login and --exchange are for calls --open")
+    opened: Page[LiveCall] = Page(())
+    unfinished: Page[UnfinishedCall] = Page(())
+    if open_:
+        wanted = LiveCallFilter(login=login, exchange=exchange)
+        opened = with_services(config, lambda services: listed(partial(services.live_calls.page, wanted), limit, after))
+    else:
+        unfinished = with_services(config, lambda services: listed(services.live_calls.unfinished, limit, after))
+    more = opened.next or unfinished.next
     if json:
-        rows = [_open_json(call) for call in opened] + [_unfinished_json(call) for call in unfinished]
-        print_json({"calls": rows[:limit], "more": len(rows) > limit})
+        rows = [_open_json(call) for call in opened.items] + [_unfinished_json(call) for call in unfinished.items]
+        print_json({"calls": rows, "more": more is not None, "next": more})
         return
-    if not opened and not unfinished:
+    if not opened.items and not unfinished.items:
         out.print("no call is open" if open_ else "no call ended without a finish", highlight=False)
         return
-    out.print(_open_table(opened[:limit]) if open_ else _unfinished_table(unfinished[:limit]))
-    if len(opened) + len(unfinished) > limit:
-        out.print(f"the first {limit}; there are more (--limit)", highlight=False)
+    out.print(_open_table(opened.items) if open_ else _unfinished_table(unfinished.items))
+    if open_:
+        say_next(opened)
+    else:
+        say_next(unfinished)
 
 
-def _open_table(calls: list[ListedCall]) -> Table:
+def hang_up(
+    call: Annotated[str, typer.Argument(metavar="CALL", help="As `calls --open` shows it: pbx1/1764412345.17/1.")],
+    config: ConfigOption = None,
+) -> None:
+    """End a call on its exchange, which has to be followed over AMI. Its end is charged as any other."""
+    with reported_errors():
+        key = words.call_key(call, "call")
+    outcome = with_services(config, lambda services: services.live_calls.hang_up(key))
+    say(f"{call} was hung up" if outcome is OrderOutcome.DONE else f"{call} had ended on its exchange already")
+
+
+def _open_table(calls: Sequence[LiveCall]) -> Table:
     right = Column("holds", justify="right")
-    table = Table("call", "login", "destination", "prepared", "answered", "seen", "mode", right, "expires")
+    left = Column("left", justify="right")
+    table = Table("call", "login", "destination", "prepared", "answered", left, "seen", "mode", right, "expires")
     for call in calls:
         table.add_row(
             str(call.call_key),
@@ -71,6 +89,7 @@ def _open_table(calls: list[ListedCall]) -> Table:
             call.destination,
             _when(call.prepared_at),
             _when(call.answered_at),
+            "-" if call.seconds_left is None else f"{call.seconds_left} s",
             _when(call.last_seen_at),
             "quota" if call.quota else "full",
             f"{format_amount(call.held)} {call.currency}",
@@ -79,7 +98,7 @@ def _open_table(calls: list[ListedCall]) -> Table:
     return table
 
 
-def _unfinished_table(calls: list[UnfinishedCall]) -> Table:
+def _unfinished_table(calls: Sequence[UnfinishedCall]) -> Table:
     right = [Column(name, justify="right") for name in ("seconds", "cost")]
     table = Table("call", "login", "destination", "prepared", "ended", "became", "by", *right)
     for call in calls:
@@ -109,10 +128,11 @@ def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
 
 
-def _open_json(call: ListedCall) -> dict[str, Any]:
+def _open_json(call: LiveCall) -> dict[str, Any]:
     return {
         "call": str(call.call_key),
         "login": call.login,
+        "callerid": call.callerid,
         "destination": call.destination,
         "direction": call.direction,
         "route": call.route_name,
@@ -122,6 +142,7 @@ def _open_json(call: ListedCall) -> dict[str, Any]:
         "currency": call.currency,
         "prepared_at": _iso(call.prepared_at),
         "answered_at": _iso(call.answered_at),
+        "seconds_left": call.seconds_left,
         "last_seen_at": _iso(call.last_seen_at),
         "expires_at": _iso(call.expires_at),
     }

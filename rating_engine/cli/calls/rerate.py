@@ -23,9 +23,11 @@ from rating_engine.cli.common import (
     run,
 )
 from rating_engine.cli.decks.deck_files import local_time
+from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.rerate import ListedItem, Rerate, RerateState, RerateSums, Sum
 from rating_engine.rating.money import format_amount
 from rating_engine.services.cdrs.rerating import PostingProgress, ReadingProgress, RerateRequest, begin, post, read
+from rating_engine.services.cdrs.rerating import discard as drop
 from rating_engine.storage.calls import rerates as store
 from rating_engine.storage.postgres.pool import Database
 
@@ -72,7 +74,7 @@ def preview(
     async def work() -> tuple[Rerate, RerateSums]:
         settings = load_settings(config)
         async with open_database(settings) as database:
-            rerate = await begin(database, request)
+            rerate = await begin(database, OPERATOR, request)
             return await _read(database, rerate, settings.international_prefix, shown)
 
     _print(*run(work()), json)
@@ -149,7 +151,7 @@ def post_(rerate_id: IdArgument, json: JsonOption = False, config: ConfigOption 
                 def show(progress: PostingProgress) -> None:
                     bar(progress.done, progress.total, f"{progress.corrected:,} calls corrected")
 
-                return await post(database, rerate_id, on_progress=show)
+                return await post(database, OPERATOR, rerate_id, on_progress=show)
 
     done = run(work())
     if json:
@@ -173,7 +175,7 @@ def discard(rerate_id: IdArgument, json: JsonOption = False, config: ConfigOptio
 
     async def work() -> None:
         async with open_database(load_settings(config)) as database:
-            await store.discard(database, rerate_id)
+            await drop(database, OPERATOR, rerate_id)
 
     run(work())
     if json:

@@ -14,6 +14,7 @@ from typing import Final
 
 from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.domain.past_call import CallRange, PastCall
+from rating_engine.domain.principal import ENGINE, Principal
 from rating_engine.domain.rerate import CorrectionOutcome, Rerate, RerateItem, RerateState
 from rating_engine.domain.tariff import PublishedDeck, Tariff
 from rating_engine.rating.matching import EVER_SINCE
@@ -21,6 +22,7 @@ from rating_engine.rating.rate import Rate
 from rating_engine.services.cdrs.repricing import Problem, Repriced, Repricing
 from rating_engine.services.decks.timing import instant_said
 from rating_engine.services.facts.memory import CallMemory
+from rating_engine.storage import audit_log
 from rating_engine.storage.calls import rerates as store
 from rating_engine.storage.calls.past_calls import about_how_many, read_portion
 from rating_engine.storage.decks.deck_removal import decks_kept
@@ -67,7 +69,7 @@ class PostingProgress:
     left_alone: int
 
 
-async def begin(database: Database, request: RerateRequest) -> Rerate:
+async def begin(database: Database, principal: Principal, request: RerateRequest) -> Rerate:
     """A new re-rating, of which nothing is read yet. Errors: NotFound, InvalidRequest, Unavailable."""
     if len(request.prefix) > MAX_PREFIX or not (request.prefix + "0").isdecimal() or not request.prefix.isascii():
         raise InvalidRequest("prefix", f"{request.prefix!r} is not up to {MAX_PREFIX} digits")
@@ -77,9 +79,12 @@ async def begin(database: Database, request: RerateRequest) -> Rerate:
     wanted = await range_said(
         database, tariff, request.calls_from, request.calls_to, login=request.login, prefix=request.prefix
     )
-    rerate_id = await store.begin_rerate(
-        database, wanted, tariff_version=tariff.version, deck_id=version.deck_id, deck_version=version.version
-    )
+    async with database.transaction(principal) as tx:
+        rerate_id = await store.begin_rerate(
+            tx, wanted, tariff_version=tariff.version, deck_id=version.deck_id, deck_version=version.version
+        )
+        asked = {"tariff": request.tariff, "deck": version.version, "from": wanted.calls_from, "to": wanted.calls_to}
+        await audit_log.record(tx, "rerate.begin", str(rerate_id), asked)
     return await store.find_rerate(database, rerate_id)
 
 
@@ -110,7 +115,8 @@ async def read(
         position = rerate.position
         while (portion := await read_portion(database, rerate.range, position)) is not None:
             items = [item for call in portion.calls if (item := await _item(repricing, call, rerate.deck_id))]
-            await store.keep_portion(database, rerate, position, portion.last, len(portion.calls), items)
+            async with database.transaction(ENGINE) as tx:
+                await store.keep_portion(tx, rerate, position, portion.last, len(portion.calls), items)
             position = portion.last
             gone_through += portion.gone_through
             calls += len(portion.calls)
@@ -120,7 +126,11 @@ async def read(
 
 
 async def post(
-    database: Database, rerate_id: int, *, on_progress: Callable[[PostingProgress], None] = lambda progress: None
+    database: Database,
+    principal: Principal,
+    rerate_id: int,
+    *,
+    on_progress: Callable[[PostingProgress], None] = lambda progress: None,
 ) -> PostingProgress:
     """Post the corrections that were not posted yet. Errors: NotFound, InvalidRequest (its state), Unavailable."""
     rerate = await store.find_rerate(database, rerate_id)
@@ -129,6 +139,8 @@ async def post(
     if rerate.state is RerateState.DISCARDED:
         raise InvalidRequest("id", f"re-rating {rerate_id} was discarded")
     progress = PostingProgress(0, await store.unposted(database, rerate_id), 0, 0)
+    async with database.transaction(principal) as tx:  # the corrections themselves commit by themselves, in batches
+        await audit_log.record(tx, "rerate.post", str(rerate_id), {"calls": progress.total})
     for bucket in await store.buckets_of(database, rerate_id):
         after = ""
         while keys := await store.next_unposted(database, bucket, rerate_id, after):
@@ -145,6 +157,14 @@ async def post(
             after = keys[-1]
     await store.end_posting(database, rerate_id)
     return progress
+
+
+async def discard(database: Database, principal: Principal, rerate_id: int) -> None:
+    """Drop a re-rating of which nothing was posted. Errors: NotFound, InvalidRequest, Unavailable."""
+    async with database.transaction(principal) as tx:
+        await store.discard(tx, rerate_id)
+        await audit_log.record(tx, "rerate.discard", str(rerate_id))
+    await store.remove_items(database, rerate_id)
 
 
 async def tariff_named(database: Database, name: str) -> Tariff:

@@ -36,12 +36,12 @@ _OF_RATE: Final = frozenset(TERMS) - {"direction", "extras", "blocked"}
 class RateEdits:
     """The rates of tariffs, one at a time."""
 
-    def __init__(self, office: Database) -> None:
+    def __init__(self, office: Database, principal: Principal) -> None:
         self._office = office
+        self._principal = principal
 
     async def set_rate(
         self,
-        principal: Principal,
         tariff: str,
         key: RateKey,
         rate: Rate | None,
@@ -56,19 +56,15 @@ class RateEdits:
         """
         if not 1 <= len(direction) <= MAX_DIRECTION or not direction.isprintable():
             raise InvalidRequest("direction", f"a code has 1 to {MAX_DIRECTION} printable characters")
-        return await self._put(
-            principal, tariff, key, direction=direction, rate=rate, blocked=rate is None, since=since
-        )
+        return await self._put(tariff, key, direction=direction, rate=rate, blocked=rate is None, since=since)
 
-    async def remove_rate(
-        self, principal: Principal, tariff: str, key: RateKey, *, since: datetime | None = None
-    ) -> EditedRate:
+    async def remove_rate(self, tariff: str, key: RateKey, *, since: datetime | None = None) -> EditedRate:
         """Let calls of this key go by what else the deck has, a shorter prefix for example. Errors: as `set_rate`."""
-        return await self._put(principal, tariff, key, direction="", rate=None, removed=True, since=since)
+        return await self._put(tariff, key, direction="", rate=None, removed=True, since=since)
 
-    async def cancel(self, principal: Principal, tariff: str, key: RateKey, begins: datetime) -> None:
+    async def cancel(self, tariff: str, key: RateKey, begins: datetime) -> None:
         """Take back an edit that is still ahead. Errors: NotFound (no such edit, or it has begun), Unavailable."""
-        async with self._office.transaction(principal) as tx:
+        async with self._office.transaction(self._principal) as tx:
             await lock_tariff(tx.connection, tariff)
             target = await self._target(tx, tariff, begins)
             if not await store.cancel(tx, target, key, begins):
@@ -86,7 +82,6 @@ class RateEdits:
 
     async def _put(
         self,
-        principal: Principal,
         tariff: str,
         key: RateKey,
         *,
@@ -97,7 +92,7 @@ class RateEdits:
         removed: bool = False,
     ) -> EditedRate:
         _check(key)
-        async with self._office.transaction(principal) as tx:
+        async with self._office.transaction(self._principal) as tx:
             await lock_tariff(tx.connection, tariff)
             target = await self._target(tx, tariff, since)
             if since is not None and target.at > since:

@@ -19,6 +19,7 @@ from rating_engine.domain.watching import OpenReservation, SeenCall
 from rating_engine.services.calls.extend import LastingCalls, LastingObserver
 from rating_engine.services.calls.ports import Now, utc_now
 from rating_engine.services.watch.exchange_link import ExchangeLink, time_of
+from rating_engine.services.watch.orders import carry_out
 from rating_engine.services.watch.quota_calls import QuotaCalls, QuotaObserver
 from rating_engine.services.watch.reconciliation import Reconciler
 from rating_engine.storage.calls.exchange_watch import say_watched
@@ -28,6 +29,7 @@ from rating_engine.storage.postgres.pool import Database
 TURN_SECONDS: Final = 1.0  # money is granted by the second
 POLL_SECONDS: Final = 0.2  # how soon a new connection is noticed, and its calls compared
 HEARTBEAT_SECONDS: Final = 2.0
+ORDERS_SECONDS: Final = 0.5  # who hangs up a call waits for it
 WATCHED_SECONDS: Final = 8.0  # a watch whose word is older is over; a new leader is there in less
 ANSWERS_KEPT: Final = 10_000  # answers not yet written down while the database is away; reconciliation finds the rest
 
@@ -84,6 +86,7 @@ class Watch:
                     group.create_task(self._compare(link, quota, compared), name=f"reconciliation-{link.exchange}")
                 group.create_task(self._turns(links, quota), name="quota-turns")
                 group.create_task(self._say(links, compared), name="watch-heartbeat")
+                group.create_task(self._orders(links), name="exchange-orders")
         finally:
             await quota.close()
             self._observer.exchanges_watched(0)
@@ -123,6 +126,12 @@ class Watch:
                 await self._guarded(self._note_answers, link, waiting[link.exchange], quota)
             await self._guarded(quota.turn)
             await asyncio.sleep(max(0.0, started + TURN_SECONDS - time.monotonic()))
+
+    async def _orders(self, links: Sequence[ExchangeLink]) -> None:
+        """Apart from the turns: an exchange that does not answer must not hold up who is lengthened there."""
+        while True:
+            await asyncio.sleep(ORDERS_SECONDS)
+            await self._guarded(carry_out, self._office, links)
 
     async def _note_answers(self, link: ExchangeLink, answers: list[SeenCall], quota: QuotaCalls) -> None:
         """Write down who was answered, and take care of those in quota mode."""

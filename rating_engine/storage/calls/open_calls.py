@@ -15,7 +15,7 @@ from typing import Final
 import asyncpg
 
 from rating_engine.domain.outcomes import CallKey
-from rating_engine.domain.watching import ListedCall, OpenReservation, UnfinishedCall
+from rating_engine.domain.watching import OpenReservation
 from rating_engine.storage.postgres.pool import Database
 
 PAGE: Final = 2_000  # rows of one statement: a few milliseconds, far within its deadline
@@ -53,19 +53,6 @@ _NOTE_SEEN: Final = """
     ) s
     WHERE r.bucket = $1 AND r.call_key = s.call_key
     RETURNING r.call_key, r.exchange, r.attempt
-"""
-_LISTED: Final = """
-    SELECT r.call_key, r.exchange, r.attempt, s.login, r.destination, r.direction, r.route_name, r.quota, r.held,
-           r.granted, a.currency, r.prepared_at, r.answered_at, r.last_seen_at, r.expires_at
-    FROM reservations r JOIN accounts a USING (bucket, account_id) LEFT JOIN subscribers s USING (subscriber_id)
-    ORDER BY r.prepared_at LIMIT $1
-"""
-_UNFINISHED: Final = """
-    SELECT c.call_key, c.exchange, c.attempt, s.login, c.destination, c.state, c.source, c.disposition, c.seconds,
-           c.cost, c.currency, c.prepared_at, c.ended_at
-    FROM cdrs c LEFT JOIN subscribers s USING (subscriber_id)
-    WHERE c.source IN ('reconciled', 'expired')
-    ORDER BY c.ended_at DESC LIMIT $1
 """
 
 
@@ -129,63 +116,19 @@ async def note_seen(database: Database, sightings: Sequence[Sighting]) -> set[Ca
                 [sighting.answered_at for sighting in page],
                 [sighting.seen_at for sighting in page],
             )
-            noted.update(map(_key_from_row, rows))
+            noted.update(map(key_from_row, rows))
     return noted
 
 
-async def list_open(database: Database, limit: int) -> list[ListedCall]:
-    """Open calls, the longest open first. Errors: Unavailable."""
-    rows = await database.fetch(_LISTED, limit)
-    return [
-        ListedCall(
-            call_key=_key_from_row(row),
-            login=row["login"] or "",
-            destination=row["destination"],
-            direction=row["direction"],
-            route_name=row["route_name"],
-            quota=row["quota"],
-            held=Decimal(row["held"]),
-            granted=Decimal(row["granted"]),
-            currency=row["currency"],
-            prepared_at=row["prepared_at"],
-            answered_at=row["answered_at"],
-            last_seen_at=row["last_seen_at"],
-            expires_at=row["expires_at"],
-        )
-        for row in rows
-    ]
-
-
-async def list_unfinished(database: Database, limit: int) -> list[UnfinishedCall]:
-    """Calls whose end nobody reported, the latest first. Errors: Unavailable."""
-    rows = await database.fetch(_UNFINISHED, limit)
-    return [
-        UnfinishedCall(
-            call_key=_key_from_row(row),
-            login=row["login"] or "",
-            destination=row["destination"],
-            state=row["state"],
-            source=row["source"],
-            disposition=row["disposition"],
-            seconds=row["seconds"],
-            cost=Decimal(row["cost"]),
-            currency=row["currency"],
-            prepared_at=row["prepared_at"],
-            ended_at=row["ended_at"],
-        )
-        for row in rows
-    ]
-
-
-def _key_from_row(row: asyncpg.Record) -> CallKey:
-    """The call key whole again; an exchange has no slash, and an attempt is digits."""
+def key_from_row(row: asyncpg.Record) -> CallKey:
+    """The key of a row with call_key and attempt, whole again; an exchange has no slash, and an attempt is digits."""
     exchange, _, rest = row["call_key"].partition("/")
     return CallKey(exchange, rest.rpartition("/")[0], row["attempt"])
 
 
 def _reservation_from_row(row: asyncpg.Record) -> OpenReservation:
     return OpenReservation(
-        call_key=_key_from_row(row),
+        call_key=key_from_row(row),
         bucket=row["bucket"],
         account_id=row["account_id"],
         granted=Decimal(row["granted"]),

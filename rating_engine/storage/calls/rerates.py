@@ -23,7 +23,8 @@ from rating_engine.domain.rerate import (
     Sum,
 )
 from rating_engine.storage.calls.ledger import SERIALIZATION_TRIES
-from rating_engine.storage.postgres.pool import Connection, Database
+from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.postgres.transaction import Transaction
 
 MAX_LISTED: Final = 1_000  # re-ratings listed: one a week for some twenty years
 POST_BATCH: Final = 200  # calls corrected in one transaction: their accounts wait for it, some ten milliseconds
@@ -80,11 +81,11 @@ MAX_CURRENCIES: Final = 1_000  # there are fewer than 200
 
 
 async def begin_rerate(
-    database: Database, wanted: CallRange, *, tariff_version: int, deck_id: int, deck_version: int
+    tx: Transaction, wanted: CallRange, *, tariff_version: int, deck_id: int, deck_version: int
 ) -> int:
     """A new re-rating, of which nothing is read yet; its id. Errors: Unavailable."""
     return int(
-        await database.fetchval(
+        await tx.fetchval(
             _BEGIN,
             wanted.tariff_id,
             tariff_version,
@@ -113,21 +114,20 @@ async def list_rerates(database: Database) -> list[Rerate]:
 
 
 async def keep_portion(
-    database: Database, rerate: Rerate, after: CallPosition, last: CallPosition, calls: int, items: Sequence[RerateItem]
+    tx: Transaction, rerate: Rerate, after: CallPosition, last: CallPosition, calls: int, items: Sequence[RerateItem]
 ) -> None:
     """Keep what a portion of the CDRs came to: `calls` of them were in range, `items` are to be corrected or listed.
 
     Errors: InvalidRequest where another process reads it too, or has discarded it; Unavailable.
     """
-    async with database.connection() as connection, connection.transaction():
-        come_to = (rerate.rerate_id, after.bucket, after.call_key, calls, last.bucket, last.call_key)
-        if not await connection.fetchval(_COME_TO, *come_to):
-            raise InvalidRequest("id", f"re-rating {rerate.rerate_id} was read on, or discarded, by somebody else")
-        await connection.copy_records_to_table(
-            "rerate_items",
-            records=[(*_item_args(item), rerate.rerate_id) for item in items],
-            columns=[*_ITEM_COLUMNS, "rerate_id"],
-        )
+    come_to = (rerate.rerate_id, after.bucket, after.call_key, calls, last.bucket, last.call_key)
+    if not await tx.fetchval(_COME_TO, *come_to):
+        raise InvalidRequest("id", f"re-rating {rerate.rerate_id} was read on, or discarded, by somebody else")
+    await tx.connection.copy_records_to_table(
+        "rerate_items",
+        records=[(*_item_args(item), rerate.rerate_id) for item in items],
+        columns=[*_ITEM_COLUMNS, "rerate_id"],
+    )
 
 
 async def end_reading(database: Database, rerate_id: int) -> None:
@@ -172,23 +172,27 @@ async def end_posting(database: Database, rerate_id: int) -> None:
         await connection.execute(_POSTED, rerate_id, timeout=SUMMING_SECONDS)
 
 
-async def discard(database: Database, rerate_id: int) -> None:
-    """Nothing of it will be posted; what was read is removed. Errors: NotFound, InvalidRequest, Unavailable."""
-    async with database.connection() as connection:
-        async with connection.transaction():
-            state = await connection.fetchval("SELECT state FROM rerates WHERE rerate_id = $1 FOR UPDATE", rerate_id)
-            if state is None:
-                raise NotFound(f"there is no re-rating {rerate_id}; run: rating-engine rerate list")
-            posted = await connection.fetchval(
-                "SELECT EXISTS (SELECT FROM rerate_items WHERE rerate_id = $1 AND posted_at IS NOT NULL)",
-                rerate_id,
-                timeout=SUMMING_SECONDS,
-            )
-            if posted or state == RerateState.POSTED:
-                raise InvalidRequest("id", f"re-rating {rerate_id} was posted, and its corrections stand")
-            await connection.execute("UPDATE rerates SET state = 'discarded' WHERE rerate_id = $1", rerate_id)
-        while await _remove_items(connection, rerate_id):
-            pass
+async def discard(tx: Transaction, rerate_id: int) -> None:
+    """Nothing of it will be posted; `remove_items` comes next. Errors: NotFound, InvalidRequest, Unavailable."""
+    state = await tx.fetchval("SELECT state FROM rerates WHERE rerate_id = $1 FOR UPDATE", rerate_id)
+    if state is None:
+        raise NotFound(f"there is no re-rating {rerate_id}; run: rating-engine rerate list")
+    posted = await tx.connection.fetchval(
+        "SELECT EXISTS (SELECT FROM rerate_items WHERE rerate_id = $1 AND posted_at IS NOT NULL)",
+        rerate_id,
+        timeout=SUMMING_SECONDS,
+    )
+    if posted or state == RerateState.POSTED:
+        raise InvalidRequest("id", f"re-rating {rerate_id} was posted, and its corrections stand")
+    await tx.execute("UPDATE rerates SET state = 'discarded' WHERE rerate_id = $1", rerate_id)
+
+
+async def remove_items(database: Database, rerate_id: int) -> None:
+    """Remove what was read for a re-rating that is discarded, in batches. Errors: Unavailable."""
+    removed = REMOVAL_BATCH
+    while removed == REMOVAL_BATCH:
+        async with database.connection() as connection:
+            removed = int((await connection.execute(_REMOVE, rerate_id, REMOVAL_BATCH)).split()[-1])
 
 
 async def sums_of(database: Database, rerate_id: int, shown: int) -> RerateSums:
@@ -224,12 +228,6 @@ async def _counts(database: Database, rerate_id: int) -> asyncpg.Record:
         row = await connection.fetchrow(_COUNTS, rerate_id, timeout=SUMMING_SECONDS)
     assert row is not None  # counts always are one row
     return row
-
-
-async def _remove_items(connection: Connection, rerate_id: int) -> bool:
-    """Remove a batch; whether there may be more."""
-    status = await connection.execute(_REMOVE, rerate_id, REMOVAL_BATCH)
-    return int(status.split()[-1]) == REMOVAL_BATCH
 
 
 def _by_name(rows: Sequence[asyncpg.Record]) -> Mapping[str, int]:

@@ -101,6 +101,27 @@ async def test_no_route_that_costs_more_than_the_call_is_sold_for(engine):
     assert await route_of(engine, "1") == "even"
 
 
+async def test_the_margin_guard_sees_the_price_that_a_volume_has_come_to(engine):
+    """Sold at 0.30 from the step on, where a route at 0.40 would turn ten minutes into a loss of one."""
+    await add_route(engine, "carrier", 1, cost="0.40")
+    await engine.office.fetch(
+        "WITH p AS (INSERT INTO packages (tariff_id, name, kind) "
+        "SELECT tariff_id, 'v', 'volume' FROM tariffs WHERE name = 'retail' RETURNING package_id) "
+        "INSERT INTO package_steps (package_id, after_seconds, multiplier) SELECT package_id, 600, 0.5 FROM p"
+    )
+    engine.memory.forget_all()
+    assert await route_of(engine, "1") == "carrier"
+    await engine.charging.finish_call(finish("1", 600))  # the step is reached
+
+    assert await reason_of(engine, "2") is DeclineReason.NO_ROUTE
+
+    await add_route(engine, "cheaper", 2, cost="0.30")
+    assert await route_of(engine, "3") == "cheaper"
+    await engine.charging.finish_call(finish("3", 600))
+    margins = await engine.office.fetch("SELECT margin FROM cdrs")
+    assert all(row["margin"] >= 0 for row in margins)
+
+
 async def test_a_call_that_every_route_would_lose_money_on_is_declined_unless_loss_is_allowed(engine):
     await add_route(engine, "loss", 1, cost="0.61")
     assert await reason_of(engine, "1") is DeclineReason.NO_ROUTE

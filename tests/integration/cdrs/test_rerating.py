@@ -13,11 +13,12 @@ import pytest
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.domain.outcomes import Allowed, Saved
+from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.rerate import RerateState
 from rating_engine.domain.reservation import SettleSource
 from rating_engine.engine.engine import Engine
 from rating_engine.rating.rate import Rate
-from rating_engine.services.cdrs.rerating import ReadingProgress, RerateRequest, begin, post, read
+from rating_engine.services.cdrs.rerating import ReadingProgress, RerateRequest, begin, discard, post, read
 from rating_engine.services.doctor import ledger_balanced
 from rating_engine.storage.calls import rerates as store
 from rating_engine.storage.calls.past_calls import PORTION
@@ -93,9 +94,9 @@ async def test_posting_again_and_rerating_again_correct_nothing_more(database, d
     await publish_deck(database, rates={"49": HALF_A_CENT})
     found = await preview(database)
 
-    assert (await post(database, found.rerate_id)).corrected == 1
+    assert (await post(database, OPERATOR, found.rerate_id)).corrected == 1
     assert (await store.find_rerate(database, found.rerate_id)).state is RerateState.POSTED
-    assert (await post(database, found.rerate_id)).corrected == 0
+    assert (await post(database, OPERATOR, found.rerate_id)).corrected == 0
     assert await store.correct_calls(database, 0, found.rerate_id, ["test/1/1"]) == ["repeated"]
     assert await rerate(database) == 0
     assert await balance_of(database, subscriber) == Decimal("99.70")
@@ -107,7 +108,7 @@ async def test_of_two_postings_at_once_each_call_is_corrected_by_one(database, d
     await publish_deck(database, rates={"49": HALF_A_CENT})
     found = await preview(database)
 
-    done = await asyncio.gather(*(post(database, found.rerate_id) for _ in range(3)))
+    done = await asyncio.gather(*(post(database, OPERATOR, found.rerate_id) for _ in range(3)))
 
     assert sum(each.corrected for each in done) == len(calls)
     assert await balance_of(database, subscriber) == 100 - Decimal("0.30") * len(calls)
@@ -148,7 +149,7 @@ async def test_what_the_deck_does_not_serve_is_listed_and_stays_as_it_is(databas
         ("4912345", "no_rate"),
         ("4412", "blocked"),
     }
-    assert (await post(database, found.rerate_id)).corrected == 0
+    assert (await post(database, OPERATOR, found.rerate_id)).corrected == 0
     assert await costs(database) == {"1": Decimal("0.6"), "2": Decimal("0.6"), "3": 0}
 
 
@@ -235,9 +236,9 @@ async def test_a_cdr_that_changed_since_it_was_read_is_left_alone_and_listed(dat
     await charge_calls(database, subscriber, deck, [Past("1"), Past("2")])
     await publish_deck(database, rates={"49": HALF_A_CENT})
     first, second = await preview(database), await preview(database)
-    await post(database, first.rerate_id)
+    await post(database, OPERATOR, first.rerate_id)
 
-    done = await post(database, second.rerate_id)
+    done = await post(database, OPERATOR, second.rerate_id)
 
     assert (done.corrected, done.left_alone) == (0, 2)
     sums = await store.sums_of(database, second.rerate_id, SHOWN)
@@ -268,20 +269,20 @@ async def test_what_is_discarded_is_never_posted_and_what_was_posted_is_never_di
     await publish_deck(database, rates={"49": HALF_A_CENT})
     dropped, kept = await preview(database), await preview(database)
 
-    await store.discard(database, dropped.rerate_id)
+    await discard(database, OPERATOR, dropped.rerate_id)
     assert await database.fetchval("SELECT count(*) FROM rerate_items WHERE rerate_id = $1", dropped.rerate_id) == 0
     with pytest.raises(InvalidRequest, match="was discarded"):
-        await post(database, dropped.rerate_id)
-    await post(database, kept.rerate_id)
+        await post(database, OPERATOR, dropped.rerate_id)
+    await post(database, OPERATOR, kept.rerate_id)
     with pytest.raises(InvalidRequest, match="corrections stand"):
-        await store.discard(database, kept.rerate_id)
+        await discard(database, OPERATOR, kept.rerate_id)
 
 
 async def test_a_reading_that_was_cut_off_goes_on_where_it_was_and_reads_each_call_once(database, deck, subscriber):
     calls = [Past(f"{number:05}", 6) for number in range(PORTION + 500)]
     await charge_calls(database, subscriber, deck, calls)
     await publish_deck(database, rates={"49": HALF_A_CENT})
-    begun = await begin(database, RerateRequest("retail", "2026-03-01", "2026-04-01"))
+    begun = await begin(database, OPERATOR, RerateRequest("retail", "2026-03-01", "2026-04-01"))
 
     def cut_off(progress: ReadingProgress) -> None:
         raise KeyboardInterrupt
@@ -291,18 +292,19 @@ async def test_a_reading_that_was_cut_off_goes_on_where_it_was_and_reads_each_ca
     halfway = await store.find_rerate(database, begun.rerate_id)
     assert (halfway.state, halfway.calls) == (RerateState.READING, PORTION)
     with pytest.raises(InvalidRequest, match="not all of it was read"):
-        await post(database, begun.rerate_id)
+        await post(database, OPERATOR, begun.rerate_id)
 
     whole = await read(database, halfway, international_prefix="00")
 
     assert (whole.state, whole.calls) == (RerateState.OPEN, len(calls))
     assert await store.unposted(database, whole.rerate_id) == len(calls)
     with pytest.raises(InvalidRequest, match="read on, or discarded"):
-        await store.keep_portion(database, halfway, halfway.position, halfway.position, 1, [])
+        async with database.transaction(OPERATOR) as tx:
+            await store.keep_portion(tx, halfway, halfway.position, halfway.position, 1, [])
 
 
 async def test_a_tariff_that_was_changed_meanwhile_ends_the_reading(database, deck, subscriber):
-    begun = await begin(database, RerateRequest("retail", "2026-03-01", "2026-04-01"))
+    begun = await begin(database, OPERATOR, RerateRequest("retail", "2026-03-01", "2026-04-01"))
     await database.fetch("UPDATE tariffs SET multiplier = 2")
 
     with pytest.raises(InvalidRequest, match="was changed since"):
@@ -319,16 +321,16 @@ async def test_a_tariff_that_was_changed_meanwhile_ends_the_reading(database, de
 )
 async def test_what_makes_no_range_is_refused_by_name(database, deck, request_, problem):
     with pytest.raises(InvalidRequest, match=problem):
-        await begin(database, request_)
+        await begin(database, OPERATOR, request_)
 
 
 async def test_who_is_not_there_is_said_so(database, deck):
     with pytest.raises(NotFound, match="no tariff nobody"):
-        await begin(database, RerateRequest("nobody", "2026-03-01", "2026-03-02"))
+        await begin(database, OPERATOR, RerateRequest("nobody", "2026-03-01", "2026-03-02"))
     with pytest.raises(NotFound, match="'9999'"):
-        await begin(database, RerateRequest("retail", "2026-03-01", "2026-03-02", login="9999"))
+        await begin(database, OPERATOR, RerateRequest("retail", "2026-03-01", "2026-03-02", login="9999"))
     with pytest.raises(NotFound, match="no re-rating 7"):
-        await store.discard(database, 7)
+        await discard(database, OPERATOR, 7)
 
 
 class TestOnAnEngine:
@@ -428,3 +430,21 @@ class TestOnAnEngine:
 
         assert await costs(database) == {"1": Decimal("0.4"), "2": Decimal("0.6")}
         assert await database.fetch("SELECT package_id, used FROM package_usage ORDER BY 1") == used
+
+
+async def test_who_began_posted_and_dropped_a_rerating_is_in_the_audit_log(database, deck, subscriber):
+    await charge_calls(database, subscriber, deck, [Past("1", 60)])
+    await publish_deck(database, rates={"49": HALF_A_CENT})
+    request_ = RerateRequest("retail", "2026-03-01", "2026-04-01")
+    kept, dropped = [await begin(database, OPERATOR, request_) for _ in range(2)]
+    await read(database, kept, international_prefix="00")
+    await post(database, OPERATOR, kept.rerate_id)
+    await discard(database, OPERATOR, dropped.rerate_id)
+
+    rows = await database.fetch("SELECT party, action, subject FROM audit_log ORDER BY audit_id")
+    assert [tuple(row) for row in rows] == [
+        ("operator", "rerate.begin", str(kept.rerate_id)),
+        ("operator", "rerate.begin", str(dropped.rerate_id)),
+        ("operator", "rerate.post", str(kept.rerate_id)),
+        ("operator", "rerate.discard", str(dropped.rerate_id)),
+    ]

@@ -77,7 +77,7 @@ async def test_where_there_is_nothing_to_list_it_says_so(cli, engine):
     for name in ("first", "second"):
         await engine.charging.finish_call(finish(name, 0))
     assert cli.run("calls", "--open").stdout == "no call is open\n"
-    assert cli.json("calls", "--open") == {"calls": [], "more": False}
+    assert cli.json("calls", "--open") == {"calls": [], "more": False, "next": None}
 
 
 def quota_check(cli: Commands, **settings: object) -> list[dict[str, str]]:
@@ -104,3 +104,30 @@ def test_doctor_says_of_an_older_dialplan_that_it_cuts_every_call_after_one_slic
     done = cli.run("doctor", "--json", "--dialplan", file, ami_exchanges="pbx1=ami://engine:secret@10.0.0.1")
     (check,) = [check for check in json.loads(done.stdout)["checks"] if check["name"] == "quota"]
     assert [RATING_QUOTA in finding["what"] for finding in check["findings"]] == [True] * (1 - known)
+
+
+def test_open_calls_are_listed_a_page_at_a_time(cli):
+    first = cli.json("calls", "--open", "--limit", 1)
+    second = cli.json("calls", "--open", "--limit", 1, "--after", first["next"])
+    assert [call["call"] for call in first["calls"] + second["calls"]] == ["test/first/1", "test/second/1"]
+    assert second["next"] is None
+
+
+def test_a_call_is_hung_up_by_its_name_or_it_says_why_not(cli):
+    assert "no call test/nobody/1 is open" in cli.refused("hangup", "test/nobody/1")
+    assert "not followed over AMI" in cli.refused("hangup", "test/first/1")
+    assert "is no call such as" in cli.refused("hangup", "nobody")
+
+
+def test_ended_calls_are_listed_shown_and_summed_up(cli):
+    (forgotten, finished) = cli.json("cdrs", "list")["cdrs"]
+    assert (finished["call"], finished["seconds"], finished["cost"]) == ("test/finished/1", 5, "0.050000")
+    assert forgotten["source"] == "reconciled"
+    assert cli.json("cdrs", "show", "test/finished/1")["rate"].startswith("{")
+    assert "0.6 per minute" in cli.run("cdrs", "show", "test/finished/1").stdout
+    (sums,) = cli.json("cdrs", "sums", "--by", "login", "--answered")["sums"]
+    assert (sums["login"], sums["calls"], sums["cost"]) == ("1001", 1, "0.050000")
+    assert "test/finished/1" in cli.run("cdrs", "list").stdout
+    assert "1001" in cli.run("cdrs", "sums", "--by", "day", "--by", "login").stdout
+    assert cli.run("cdrs", "list", "--to", "2020-01-01").stdout == "no such call has ended then\n"
+    assert "until: must be after since" in cli.refused("cdrs", "list", "--from", "2026-01-02", "--to", "2026-01-01")

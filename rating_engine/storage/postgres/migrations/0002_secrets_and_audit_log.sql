@@ -22,3 +22,13 @@ CREATE TABLE audit_log (
     detail      jsonb NOT NULL DEFAULT '{}'
 );
 CREATE INDEX audit_log_by_subject ON audit_log (subject, audit_id);
+
+CREATE TABLE idempotency_keys (
+    party       text NOT NULL,
+    key         text NOT NULL,
+    digest      bytea NOT NULL,
+    answer      jsonb NOT NULL DEFAULT '{}',
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (party, key)
+);
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);

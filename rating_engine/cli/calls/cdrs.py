@@ -1,0 +1,158 @@
+"""`rating-engine cdrs`: calls that are over, listed, shown whole, and summed up."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Annotated, Any, Final
+
+import typer
+from rich.table import Column, Table
+
+from rating_engine.cli import words
+from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, say, with_services
+from rating_engine.cli.decks.rate_words import rate_words
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, say_next
+from rating_engine.domain.cdr import CallSum, Cdr, CdrDetail, CdrFilter, Dimension
+from rating_engine.domain.page import DEFAULT_LIMIT
+from rating_engine.rating.money import format_amount
+from rating_engine.rating.rate import Rate
+
+cdrs_app = typer.Typer(no_args_is_help=True, help="Calls that are over: what they were, and what they cost.")
+
+USUAL_RANGE: Final = timedelta(days=1)  # where no --from is given
+
+SinceOption = Annotated[
+    str | None, typer.Option("--from", metavar="TIME", help="Ended then or later; a day before --to if not given.")
+]
+UntilOption = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Ended before; now if not given.")]
+ZoneOption = Annotated[str, typer.Option("--time-zone", metavar="ZONE", help="Of the times, and of days.")]
+LoginOption = Annotated[str | None, typer.Option(help="Calls of this login alone.")]
+AccountOption = Annotated[
+    str | None, typer.Option("--account-of", metavar="LOGIN", help="Calls of every login on the account of this one.")
+]
+DirectionOption = Annotated[str | None, typer.Option(metavar="NAME", help="Calls of this direction alone.")]
+PrefixOption = Annotated[str | None, typer.Option(metavar="DIGITS", help="Calls to numbers that begin so.")]
+RouteOption = Annotated[str | None, typer.Option(metavar="NAME", help="Calls by this route alone.")]
+AnsweredOption = Annotated[
+    bool | None, typer.Option("--answered/--not-answered", help="Calls that were answered, or those that were not.")
+]
+
+
+def _filter(
+    since: str | None, until: str | None, zone: str, login: str | None, account_of: str | None,
+    direction: str | None, prefix: str | None, route: str | None, answered: bool | None,
+) -> CdrFilter:  # fmt: skip
+    ends = datetime.now(UTC) if until is None else words.moment(until, "until", zone)
+    begins = ends - USUAL_RANGE if since is None else words.moment(since, "since", zone)
+    return CdrFilter(begins, ends, login, account_of, direction, prefix, route, answered)
+
+
+@cdrs_app.command("list", epilog="Example: rating-engine cdrs list --login 1001 --from 2026-11-01 --to 2026-12-01")
+def list_(
+    since: SinceOption = None,
+    until: UntilOption = None,
+    time_zone: ZoneOption = "UTC",
+    login: LoginOption = None,
+    account_of: AccountOption = None,
+    direction: DirectionOption = None,
+    prefix: PrefixOption = None,
+    route: RouteOption = None,
+    answered: AnsweredOption = None,
+    limit: LimitOption = DEFAULT_LIMIT,
+    after: AfterOption = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Calls that ended in a span of time, the latest first."""
+    with reported_errors():
+        wanted = _filter(since, until, time_zone, login, account_of, direction, prefix, route, answered)
+        zone = words.zone(time_zone, "time_zone")
+    page = with_services(config, lambda services: listed(partial(services.cdrs.page, wanted), limit, after))
+    if json:
+        print_json({"cdrs": [cdr_json(cdr) for cdr in page.items], "next": page.next})
+        return
+    if not page.items:
+        say("no such call has ended then")
+        return
+    right = [Column(name, justify="right") for name in ("seconds", "cost")]
+    call = Column("call", no_wrap=True)  # it is typed again, for `cdrs show`
+    table = Table("ended", call, "login", "destination", "direction", *right, "", "how")
+    for cdr in page.items:
+        table.add_row(
+            cdr.ended_at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"), str(cdr.call_key), cdr.login, cdr.destination,
+            cdr.direction, str(cdr.seconds), format_amount(cdr.cost), cdr.currency,
+            cdr.disposition if cdr.source == "finish" else f"{cdr.disposition} ({cdr.source})",
+        )  # fmt: skip
+    out.print(table)
+    say_next(page)
+
+
+@cdrs_app.command(epilog="Example: rating-engine cdrs show pbx1/1764412345.17/1")
+def show(
+    call: Annotated[str, typer.Argument(metavar="CALL", help="As the list shows it.")],
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """One call whole, with the rate that was frozen for it."""
+    with reported_errors():
+        key = words.call_key(call, "call")
+    found = with_services(config, lambda services: services.cdrs.show(key))
+    if json:
+        print_json({**cdr_json(found.cdr), "rate": found.rate})
+        return
+    for name, value in (cdr_json(found.cdr) | {"rate": _rate(found)}).items():
+        if value not in (None, ""):
+            say(f"{name.replace('_', ' ')}: {value}")
+
+
+@cdrs_app.command("sums", epilog="Example: rating-engine cdrs sums --by day --by direction --from 2026-11-01")
+def sums(
+    by: Annotated[list[Dimension], typer.Option("--by", help="Give it again for a further one.")],
+    since: SinceOption = None,
+    until: UntilOption = None,
+    time_zone: ZoneOption = "UTC",
+    login: LoginOption = None,
+    account_of: AccountOption = None,
+    direction: DirectionOption = None,
+    prefix: PrefixOption = None,
+    route: RouteOption = None,
+    answered: AnsweredOption = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Calls, seconds, cost and margin of a span of time, summed up by day, login, direction, route or cause."""
+    with reported_errors():
+        wanted = _filter(since, until, time_zone, login, account_of, direction, prefix, route, answered)
+    found = with_services(config, lambda services: services.cdrs.sums(wanted, by, time_zone=time_zone))
+    if json:
+        print_json({"sums": [_sum_json(one, by) for one in found]})
+        return
+    right = [Column(name, justify="right") for name in ("calls", "answered", "seconds", "billed", "cost", "margin")]
+    table = Table(*(dimension.value for dimension in by), *right, "")
+    for one in found:
+        margin = format_amount(one.margin) if one.costed else "-"
+        table.add_row(
+            *(str(getattr(one, dimension)) for dimension in by), f"{one.calls:,}", f"{one.answered:,}",
+            f"{one.seconds:,}", f"{one.billed_seconds:,}", format_amount(one.cost), margin, one.currency,
+        )  # fmt: skip
+    out.print(table)
+
+
+def cdr_json(cdr: Cdr) -> dict[str, Any]:
+    """A call as JSON has it: amounts as text, times with their offset."""
+    values: dict[str, Any] = {"call": str(cdr.call_key)}
+    for name in Cdr.__dataclass_fields__:
+        if name != "call_key":
+            value = getattr(cdr, name)
+            values[name] = value.isoformat() if isinstance(value, datetime) else words.plain(value)
+    return values
+
+
+def _sum_json(one: CallSum, by: list[Dimension]) -> dict[str, Any]:
+    names = ("currency", "calls", "answered", "seconds", "billed_seconds", "cost", "costed", "margin")
+    return {name: words.plain(getattr(one, name)) for name in (*(dimension.value for dimension in by), *names)}
+
+
+def _rate(found: CdrDetail) -> str:
+    return rate_words(Rate.from_json(found.rate)) if found.rate else ""

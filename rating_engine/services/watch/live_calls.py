@@ -1,0 +1,67 @@
+"""Calls that last: listed, and hung up, from whichever process is asked.
+
+Law: a call is hung up by the engine that follows its exchange, which alone has a connection to it. Its end is reported
+and charged as any other's: nothing here touches money.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from rating_engine.domain.errors import NotFound, Unavailable
+from rating_engine.domain.live_call import LiveCall, LiveCallFilter, OrderOutcome, UnfinishedCall
+from rating_engine.domain.outcomes import CallKey
+from rating_engine.domain.page import Cursor, Page
+from rating_engine.domain.principal import Principal
+from rating_engine.storage.audit_log import record
+from rating_engine.storage.calls import exchange_orders, live_calls
+from rating_engine.storage.calls.exchange_watch import read_watched
+from rating_engine.storage.postgres.pool import Database
+
+ORDER_SECONDS: Final = 10.0  # who hangs up waits for it: two turns of the watch, and the exchange's own deadline
+ASK_SECONDS: Final = 0.25  # between two looks at the answer: a person does not notice it
+
+
+class LiveCalls:
+    """What one principal sees of calls that last, and asks of their exchanges."""
+
+    def __init__(self, office: Database, principal: Principal, *, buckets: int = 1) -> None:
+        self._office = office
+        self._principal = principal
+        self._buckets = buckets
+
+    async def page(self, wanted: LiveCallFilter, cursor: Cursor) -> Page[LiveCall]:
+        """The longest open first. Errors: NotFound (the login), InvalidRequest (after), Unavailable."""
+        return await live_calls.list_live(self._office, wanted, cursor)
+
+    async def unfinished(self, cursor: Cursor) -> Page[UnfinishedCall]:
+        """Calls that ended without a finish, the latest first. Errors: InvalidRequest (after), Unavailable."""
+        return await live_calls.list_unfinished(self._office, cursor)
+
+    async def hang_up(self, call_key: CallKey) -> OrderOutcome:
+        """End a call on its exchange; returns when the exchange was told, or has no such call any more.
+
+        Errors: NotFound (the call is not open), Unavailable (nobody follows its exchange, or nobody answered in time:
+        then nothing is done any more).
+        """
+        if not await live_calls.is_open(self._office, call_key, buckets=self._buckets):
+            raise NotFound(f"no call {call_key} is open")
+        if call_key.exchange not in await read_watched(self._office):
+            raise Unavailable(
+                f"exchange {call_key.exchange} is not followed over AMI: its calls cannot be ended from here"
+            )
+        async with self._office.transaction(self._principal) as tx:
+            order_id = await exchange_orders.ask_to_hang_up(tx, call_key, seconds=ORDER_SECONDS)
+            await record(tx, "call.hang_up", str(call_key))
+        outcome = await self._answer(order_id)
+        if outcome is None or outcome is OrderOutcome.NO_ANSWER:
+            raise Unavailable(f"exchange {call_key.exchange} did not answer in time: look whether the call goes on")
+        return outcome
+
+    async def _answer(self, order_id: int) -> OrderOutcome | None:
+        for _ in range(int(ORDER_SECONDS / ASK_SECONDS)):  # another process answers, in the row
+            if (outcome := await exchange_orders.outcome_of(self._office, order_id)) is not None:
+                return outcome
+            await asyncio.sleep(ASK_SECONDS)
+        return None

@@ -1,0 +1,87 @@
+"""Calls that last, and those that ended without a finish, read for people in pages."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+import asyncpg
+
+from rating_engine.domain.errors import NotFound
+from rating_engine.domain.live_call import LiveCall, LiveCallFilter, UnfinishedCall
+from rating_engine.domain.outcomes import CallKey
+from rating_engine.domain.page import Cursor, Page, page_of
+from rating_engine.rating.charge import max_duration
+from rating_engine.rating.rate import InvalidRate, Rate
+from rating_engine.storage.calls.open_calls import key_from_row
+from rating_engine.storage.postgres.pool import Questions
+
+_OPEN: Final = """
+    SELECT r.call_key, r.attempt, COALESCE(s.login, '') AS login, r.callerid, r.destination, r.direction, r.route_name,
+           r.quota, r.held, r.granted, a.currency, r.prepared_at, r.answered_at, r.last_seen_at, r.expires_at, r.rate,
+           r.cap_seconds, extract(epoch FROM now() - r.answered_at)::float8 AS talked
+    FROM reservations r JOIN accounts a USING (bucket, account_id) LEFT JOIN subscribers s USING (bucket, subscriber_id)
+    WHERE ($1::timestamptz IS NULL OR (r.prepared_at, r.call_key) > ($1, $2))
+      AND ($3::smallint IS NULL OR (r.bucket = $3 AND r.account_id = $4))
+      AND ($5::bigint IS NULL OR r.subscriber_id = $5) AND ($6::text IS NULL OR r.exchange = $6)
+    ORDER BY r.prepared_at, r.call_key LIMIT $7
+"""
+_UNFINISHED: Final = """
+    SELECT c.call_key, c.attempt, COALESCE(s.login, '') AS login, c.destination, c.state::text, c.source, c.disposition,
+           c.seconds, c.cost, c.currency, c.prepared_at, c.ended_at
+    FROM cdrs c LEFT JOIN subscribers s USING (bucket, subscriber_id)
+    WHERE c.source IN ('reconciled', 'expired')
+      AND ($1::timestamptz IS NULL OR (c.ended_at, c.call_key) < ($1, $2))
+    ORDER BY c.ended_at DESC, c.call_key DESC LIMIT $3
+"""
+_LOGIN: Final = "SELECT bucket, account_id, subscriber_id FROM subscribers WHERE login = $1"
+_IS_OPEN: Final = "SELECT EXISTS (SELECT 1 FROM reservations WHERE bucket = ANY ($1) AND call_key = $2)"
+
+
+async def list_live(database: Questions, wanted: LiveCallFilter, cursor: Cursor) -> Page[LiveCall]:
+    """Open calls, the longest open first. Errors: NotFound (the login), InvalidRequest (after), Unavailable."""
+    bucket = account_id = subscriber_id = None
+    login = wanted.login or wanted.account_of
+    if login is not None:
+        row = await database.fetchrow(_LOGIN, login)
+        if row is None:
+            raise NotFound(f"login {login!r} does not exist")
+        bucket, account_id = row["bucket"], row["account_id"]
+        subscriber_id = row["subscriber_id"] if wanted.login is not None else None
+    position = cursor.position(datetime, str)
+    rows = await database.fetch(_OPEN, *position, bucket, account_id, subscriber_id, wanted.exchange, cursor.rows)
+    return page_of([_live_from_row(row) for row in rows], cursor, lambda call: (call.prepared_at, str(call.call_key)))
+
+
+async def list_unfinished(database: Questions, cursor: Cursor) -> Page[UnfinishedCall]:
+    """Calls whose end nobody reported, the latest first. Errors: InvalidRequest (after), Unavailable."""
+    rows = await database.fetch(_UNFINISHED, *cursor.position(datetime, str), cursor.rows)
+    return page_of(
+        [_unfinished_from_row(row) for row in rows], cursor, lambda call: (call.ended_at, str(call.call_key))
+    )
+
+
+async def is_open(database: Questions, call_key: CallKey, *, buckets: int) -> bool:
+    """Whether a call holds money now. Errors: Unavailable."""
+    return bool(await database.fetchval(_IS_OPEN, list(range(buckets)), str(call_key)))
+
+
+def _live_from_row(row: asyncpg.Record) -> LiveCall:
+    own = {"call_key", "seconds_left"}
+    values = {name: row[name] for name in LiveCall.__dataclass_fields__ if name not in own}
+    return LiveCall(call_key=key_from_row(row), seconds_left=_seconds_left(row), **values)
+
+
+def _seconds_left(row: asyncpg.Record) -> int | None:
+    if row["talked"] is None:
+        return None
+    try:
+        longest = max_duration(Rate.from_json(row["rate"]), row["granted"], row["cap_seconds"])
+    except InvalidRate:  # its end is decided by `settle`, which says so; a list is no place to fail for it
+        return None
+    return max(0, longest - int(row["talked"]))
+
+
+def _unfinished_from_row(row: asyncpg.Record) -> UnfinishedCall:
+    values = {name: row[name] for name in UnfinishedCall.__dataclass_fields__ if name != "call_key"}
+    return UnfinishedCall(call_key=key_from_row(row), **values)
