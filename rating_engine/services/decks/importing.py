@@ -18,8 +18,9 @@ from typing import Final
 
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.rate import PriceUnit
-from rating_engine.services.decks.file.dates import zone_of
-from rating_engine.services.decks.file.layout import BAND_PRICES, Column
+from rating_engine.services.decks.file.columns import BAND_PRICES, Column
+from rating_engine.services.decks.file.date_order import date_order_of
+from rating_engine.services.decks.file.dates import DateOrder, zone_of
 from rating_engine.services.decks.file.opening import open_deck
 from rating_engine.services.decks.file.profile import NO_PROFILE, DeckProfile
 from rating_engine.services.decks.file.reading import DeckReading
@@ -61,6 +62,8 @@ class DeckFileOptions:
     `price_n`. `sheet`: of a workbook; None takes the first. `profile`: names of the columns, and unit and sheet where
     not given. `time_zone`: of dates without an offset; None: the tariff's.
 
+    `date_order`: of day and month where dates are numbers; None: the profile's, else the one that the file shows.
+
     `effective_from`: when the version comes into force, as a person writes it; None: at once. `delta`: the file changes
     the version `base`, or where that is None the one in force then; otherwise it is the whole deck.
     """
@@ -72,6 +75,7 @@ class DeckFileOptions:
     effective_from: str | None = None
     delta: bool = False
     base: int | None = None
+    date_order: DateOrder | None = None
 
 
 AS_IT_IS: Final = DeckFileOptions()
@@ -262,6 +266,8 @@ class _Work:
     price_unit: PriceUnit
     price_unit_said: bool
     base: DeckVersion | None
+    profile: DeckProfile
+    date_order: DateOrder | None
 
     @classmethod
     async def begin(cls, source: DeckSource, load: DeckLoad, tariff: str, options: DeckFileOptions) -> _Work:
@@ -284,6 +290,10 @@ class _Work:
             price_unit=said or _usual_unit(source),
             price_unit_said=said is not None or Column.PRICE_1 not in at or Column.PRICE_UNIT in at,
             base=base,
+            profile=options.profile or NO_PROFILE,
+            date_order=options.date_order
+            or (options.profile or NO_PROFILE).date_order
+            or await asyncio.to_thread(date_order_of, source),
         )
 
     @contextlib.asynccontextmanager
@@ -299,6 +309,9 @@ class _Work:
             zone_of(self.time_zone),
             self.comes_at,
             delta,
+            self.profile.dash,
+            self.profile.digits_before,
+            self.date_order,
         )
         with contextlib.closing(DeckReading(source, RowChecker(source.layout, terms), rejects, delta=delta)) as reading:
             yield (
@@ -326,7 +339,13 @@ class _Work:
 
 async def _open(path: Path, options: DeckFileOptions) -> DeckSource:
     said = options.profile or NO_PROFILE
-    return await asyncio.to_thread(open_deck, path, sheet=options.sheet or said.sheet, columns=said.columns or None)
+    return await asyncio.to_thread(
+        open_deck,
+        path,
+        sheet=options.sheet or said.sheet,
+        columns=said.columns or None,
+        header_row=said.header_row,
+    )
 
 
 def _comes_at(load: DeckLoad, options: DeckFileOptions) -> datetime:
@@ -348,8 +367,9 @@ def _check_names(tariff: str, currency: str | None) -> None:
 
 
 def _check_currency(source: DeckSource, load: DeckLoad, tariff: str) -> None:
-    named, target = source.layout.currency, load.target
-    if named is not None and named != target.currency:
+    possible, target = source.layout.currencies, load.target
+    if possible and target.currency not in possible:
+        named = min(possible) if len(possible) == 1 else "one of " + ", ".join(sorted(possible))
         raise InvalidRequest(
             "currency",
             f"the price column of {source.path.name} is in {named}, the tariff {tariff} is in {target.currency}"

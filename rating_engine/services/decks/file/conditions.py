@@ -13,9 +13,10 @@ from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 from rating_engine.services.decks.file.codes import CodeReader, Dash, shown
-from rating_engine.services.decks.file.dates import instant_of
+from rating_engine.services.decks.file.columns import Column
+from rating_engine.services.decks.file.dates import DateOrder, instant_of
 from rating_engine.services.decks.file.errors import RowRejected
-from rating_engine.services.decks.file.layout import Column, Layout
+from rating_engine.services.decks.file.layout import Layout
 from rating_engine.services.decks.file.words import says_any_time, says_closed
 
 ANY_ORIGIN: Final = frozenset(("", "any", "all", "*", "default"))
@@ -60,7 +61,10 @@ class Conditions:
 class ConditionReader:
     """Reads them in a time zone, for a version that comes into force at `comes_at`."""
 
-    def __init__(self, layout: Layout, zone: tzinfo, comes_at: datetime, *, delta: bool) -> None:
+    def __init__(
+        self, layout: Layout, zone: tzinfo, comes_at: datetime, *, delta: bool, date_order: DateOrder | None = None
+    ) -> None:
+        self._date_order = date_order
         self._layout = layout
         self._zone = zone
         self._comes_at = comes_at
@@ -69,7 +73,9 @@ class ConditionReader:
     def read(self, values: Mapping[Column, str]) -> Conditions:
         """The conditions of a row by its cells that say something. Raises RowRejected."""
         starts, ends = (
-            instant_of(values[column], self._zone, self._layout.name(column)) if column in values else None
+            instant_of(values[column], self._zone, self._layout.name(column), self._date_order)
+            if column in values
+            else None
             for column in (Column.EFFECTIVE_FROM, Column.EFFECTIVE_TO)
         )
         if starts is not None and ends is not None and ends <= starts:

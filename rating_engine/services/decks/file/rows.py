@@ -15,11 +15,19 @@ from typing import Final
 
 from rating_engine.rating.money import MAX_PRICE, PRICE_DECIMALS, InvalidAmount, format_amount, parse_amount
 from rating_engine.rating.number import MAX_NUMBER_DIGITS
-from rating_engine.services.decks.file.codes import MAX_CODES_IN_ROW, CodeReader
+from rating_engine.services.decks.file.codes import MAX_CODES_IN_ROW, CodeReader, shown
+from rating_engine.services.decks.file.columns import BAND_PRICES, PRICES, Column
 from rating_engine.services.decks.file.errors import RowRejected
-from rating_engine.services.decks.file.layout import BAND_PRICES, PRICES, Column, Layout
+from rating_engine.services.decks.file.layout import Layout
 from rating_engine.services.decks.file.notes import Notes
-from rating_engine.services.decks.file.terms import DeckTerms, TermReader, Terms, plain_amount, rounded_amount
+from rating_engine.services.decks.file.terms import (
+    DeckTerms,
+    TermReader,
+    Terms,
+    plain_amount,
+    rounded_amount,
+    scaled_amount,
+)
 from rating_engine.services.decks.file.words import says_blocked, says_no_price
 
 KEPT_TERMS: Final = 20_000  # distinct sets kept while reading: some 10 MB, and several times what a deck has
@@ -68,6 +76,9 @@ class RowChecker:
         self._width = len(layout.header)
         self._country_at = at.get(Column.COUNTRY_CODE)
         self._code_at = at[Column.AREA_CODE if Column.COUNTRY_CODE in at else Column.PREFIX]
+        self._unnamed = layout.unnamed
+        self._is_scaled = any(column in layout.factors for column in PRICES)
+        self._factors = {at[column]: factor for column, factor in layout.factors.items()}
         self._split = self._country_at is not None
         self._price_columns = _price_columns(layout)
         _, self._price_1_at, self._price_n_at = self._price_columns[0]
@@ -84,6 +95,8 @@ class RowChecker:
         """
         if len(cells) != self._width:
             cells = self._fitted(cells)
+        if self._unnamed:
+            self._refuse_unnamed(cells)
         code = cells[self._code_at]
         if self._is_plain(code):
             codes: tuple[str, ...] = (code,)
@@ -91,7 +104,7 @@ class RowChecker:
             codes = self._codes(cells)
         term_cells = self._term_cells(cells)
         known = self._known_terms.get(term_cells) or self._new_terms(term_cells)
-        if known.is_usual:
+        if known.is_usual and not self._is_scaled:
             price_1, price_n = cells[self._price_1_at], cells[self._price_n_at]
             if _PLAIN_PRICE(price_1) and _PLAIN_PRICE(price_n):
                 return codes, ((known.key, f"{known.before}{price_1}\t{price_n}\t{known.terms.after}"),)
@@ -156,10 +169,14 @@ class RowChecker:
             return None if is_soft and (not band or self._has_general_price(cells)) else f"0\t0\t{terms.after_blocked}"
         if not price_1.strip() and (terms.blocked or len(self._price_columns) > 1):
             return None
-        price_1 = price_1 if _PLAIN_PRICE(price_1) else self._clean_price(at_1, price_1)
-        if not _PLAIN_PRICE(price_n):
-            price_n = self._clean_price(at_n, price_n) if price_n.strip() else price_1
+        price_1 = self._clean_price(at_1, price_1)
+        price_n = self._clean_price(at_n, price_n) if price_n.strip() else price_1
         return f"{price_1}\t{price_n}\t{terms.after}"
+
+    def _refuse_unnamed(self, cells: list[str]) -> None:
+        for position in self._unnamed:
+            if cells[position].strip():
+                raise RowRejected(f"{shown(cells[position].strip())} stands in a column that has no name")
 
     def _has_general_price(self, cells: list[str]) -> bool:
         band, at, _ = self._price_columns[0]
@@ -182,21 +199,26 @@ class RowChecker:
         return self._code_reader.joined(cells[self._country_at], cells[self._code_at], country_name, name)
 
     def _clean_price(self, position: int, text: str) -> str:
-        """A price with a decimal comma, spaces around it, or something wrong with it."""
-        known = self._known_prices.get(text)
+        """A price as it is kept: of the currency and its minute, with a decimal point and without spaces."""
+        factor = self._factors.get(position)
+        if factor is None and _PLAIN_PRICE(text):
+            return text
+        key = text if factor is None else f"{position}\t{text}"
+        known = self._known_prices.get(key)
         if known is not None:
             return known
         name = self._layout.header[position]
         if not text.strip():
             raise RowRejected(f"{name}: is empty")
         try:
-            plain = rounded_amount(plain_amount(text, decimal_comma=self._decimal_comma), self.notes)
+            plain = plain_amount(text, decimal_comma=self._decimal_comma)
+            plain = rounded_amount(plain if factor is None else scaled_amount(plain, factor, name), self.notes)
             price = format_amount(parse_amount(plain, name, PRICE_DECIMALS, maximum=MAX_PRICE))
         except InvalidAmount as error:
             raise RowRejected(str(error)) from None
         if len(self._known_prices) >= KEPT_TERMS:
             self._known_prices.clear()
-        self._known_prices[text] = price
+        self._known_prices[key] = price
         return price
 
     def _new_terms(self, term_cells: tuple[str, ...]) -> _Known:

@@ -12,13 +12,15 @@ from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any, Final
 
-from rating_engine.rating.money import PRICE_DECIMALS, format_amount, quantise
+from rating_engine.rating.money import EXACT, PRICE_DECIMALS, InvalidAmount, format_amount, quantise, read_amount
 from rating_engine.rating.rate import InvalidRate, PriceUnit, Rate
 from rating_engine.services.decks.file.codes import Dash, shown
+from rating_engine.services.decks.file.columns import Column
 from rating_engine.services.decks.file.conditions import ConditionReader, Conditions
+from rating_engine.services.decks.file.dates import DateOrder
 from rating_engine.services.decks.file.errors import RowRejected
 from rating_engine.services.decks.file.extras import extra_fields, extras_text
-from rating_engine.services.decks.file.layout import Column, Layout
+from rating_engine.services.decks.file.layout import Layout
 from rating_engine.services.decks.file.notes import Notes
 from rating_engine.services.decks.file.words import says_blocked, says_closed, says_open
 
@@ -62,6 +64,7 @@ class DeckTerms:
     delta: bool = False
     dash: Dash | None = None
     digits_before: str = ""
+    date_order: DateOrder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,9 @@ class TermReader:
     def __init__(self, layout: Layout, terms: DeckTerms) -> None:
         self._layout = layout
         self._terms = terms
-        self._conditions = ConditionReader(layout, terms.zone, terms.comes_at, delta=terms.delta)
+        self._conditions = ConditionReader(
+            layout, terms.zone, terms.comes_at, delta=terms.delta, date_order=terms.date_order
+        )
 
     def read(self, values: Mapping[Column, str]) -> Terms:
         """The terms of a row by its cells that say something. Raises RowRejected."""
@@ -116,12 +121,16 @@ class TermReader:
         if text := values.get(Column.INTERVALS):
             fields["interval_1"], fields["interval_n"] = self._both_intervals(text)
         fields |= {column: self._whole(column, values[column]) for column in _WHOLES if column in values}
-        fields |= {
-            column: plain_amount(values[column], decimal_comma=self._terms.decimal_comma)
-            for column in _AMOUNTS
-            if column in values
-        }
+        fields |= {column: self._amount(column, values[column]) for column in _AMOUNTS if column in values}
         return fields | extra_fields(values.get(Column.EXTRAS, ""), self._layout.name(Column.EXTRAS))
+
+    def _amount(self, column: Column, text: str) -> str:
+        plain = plain_amount(text, decimal_comma=self._terms.decimal_comma)
+        factor = self._layout.factors.get(column)
+        try:
+            return plain if factor is None else scaled_amount(plain, factor, self._layout.name(column))
+        except InvalidAmount as error:
+            raise RowRejected(str(error)) from None
 
     def _price_unit(self, text: str) -> PriceUnit:
         if not text:
@@ -134,14 +143,15 @@ class TermReader:
     def _both_intervals(self, text: str) -> tuple[int, int]:
         """`60/1`, or one number for both."""
         if pair := _PAIR.fullmatch(text):
-            return int(pair[1]), int(pair[2])
+            factor = int(self._layout.factors.get(Column.INTERVALS, 1))
+            return int(pair[1]) * factor, int(pair[2]) * factor
         both = self._whole(Column.INTERVALS, text)
         return both, both
 
     def _whole(self, column: Column, text: str) -> int:
         if not (text.isascii() and text.isdigit() and len(text) <= MAX_WHOLE_DIGITS):
             raise RowRejected(f"{self._layout.name(column)}: {shown(text)} is not a whole number of seconds")
-        return int(text)
+        return int(text) * int(self._layout.factors.get(column, 1))
 
     def _check_currency(self, text: str) -> None:
         if text and text.upper() != self._terms.currency:
@@ -168,6 +178,11 @@ class TermReader:
 def plain_amount(text: str, *, decimal_comma: bool) -> str:
     """An amount with a decimal point, where a comma may be one."""
     return text.replace(",", ".", 1) if decimal_comma and "." not in text else text
+
+
+def scaled_amount(text: str, factor: Decimal, name: str) -> str:
+    """An amount of the currency, from what the column counts in. Raises InvalidAmount."""
+    return format_amount(EXACT.multiply(read_amount(text.strip(), name), factor))
 
 
 def rounded_amount(text: str, notes: Notes) -> str:

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rating_engine.services.decks.file import limits
+from rating_engine.services.decks.file.columns import Column
 from rating_engine.services.decks.file.errors import DeckFileError
-from rating_engine.services.decks.file.layout import Column
 from rating_engine.services.decks.file.opening import open_deck
 from rating_engine.services.decks.file.workbook import WorkbookSource
 from rating_engine.services.decks.file.xlsx_sheet import number_text
