@@ -9,6 +9,7 @@ loses the connections it had taken, never those that wait.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import select
@@ -29,7 +30,7 @@ from rating_engine.embedded.guard import die_with_parent
 from rating_engine.process.notify import SYSTEMD_VARIABLE
 from rating_engine.process.takeover import Entrance
 from rating_engine.settings.sources import LISTENERS_VARIABLE, READY_VARIABLE, WORKER_VARIABLE
-from rating_engine.telemetry.metrics import SHARED_DIRECTORY_VARIABLE, forget_worker
+from rating_engine.telemetry.sharing import SHARED_DIRECTORY_VARIABLE, forget_worker
 
 BACKOFF_FIRST_SECONDS: Final = 0.5
 BACKOFF_MAX_SECONDS: Final = 10.0  # a worker whose cause of crashing has gone is back within this
@@ -119,7 +120,10 @@ def run_workers(
     when it is one that no restart can mend. Call it from the main thread, and with no other threads about.
     """
     with shared_metrics(metrics_dir) as directory, caught_signals() as signals, ReadyPipe() as ready:
-        variables = {**os.environ, **(environment or {}), SHARED_DIRECTORY_VARIABLE: str(directory)}
+        variables = {**os.environ, **(environment or {})}
+        variables.pop(SHARED_DIRECTORY_VARIABLE, None)
+        if directory is not None:
+            variables[SHARED_DIRECTORY_VARIABLE] = str(directory)
         variables[READY_VARIABLE] = str(ready.writer)
         variables.pop(SYSTEMD_VARIABLE, None)  # systemd hears from the supervisor, when all workers serve
         inherited = [ready.writer]
@@ -134,7 +138,13 @@ class Supervisor:
     """The workers and what happens to them. `run` is the whole life; the rest are its steps."""
 
     def __init__(
-        self, count: int, spawn: Spawn, metrics: Path, signals: Signals, ready: ReadyPipe, entrance: Entrance | None
+        self,
+        count: int,
+        spawn: Spawn,
+        metrics: Path | None,
+        signals: Signals,
+        ready: ReadyPipe,
+        entrance: Entrance | None,
     ) -> None:
         self._spawn = spawn
         self._metrics = metrics
@@ -223,7 +233,8 @@ class Supervisor:
         """Note the end of a worker and plan its restart; returns its status, None while it runs."""
         if worker.process is None or (status := worker.process.poll()) is None:
             return None
-        forget_worker(self._metrics, worker.number)
+        if self._metrics is not None:
+            forget_worker(self._metrics, worker.number)
         ran = time.monotonic() - worker.started_at
         worker.early_crashes = 0 if ran >= STEADY_SECONDS else worker.early_crashes + 1
         pause = backoff_seconds(worker.early_crashes)
@@ -290,14 +301,16 @@ def backoff_seconds(early_crashes: int) -> float:
 
 
 @contextlib.contextmanager
-def shared_metrics(parent: Path | None) -> Iterator[Path]:
+def shared_metrics(parent: Path | None) -> Iterator[Path | None]:
     """A new directory below `parent` (None: where temporary ones go) for the metrics of one set of workers.
 
     It is removed at the end. What a set that was killed has left is removed by the next one below the same `parent`;
-    a set that still runs keeps its own, so that an engine and the one that takes over count apart.
+    a set that still runs keeps its own, so that an engine and the one that takes over count apart. None where the disk
+    has no room for a directory: calls are not to wait for metrics.
     """
     with contextlib.ExitStack() as stack:
-        with contextlib.ExitStack() as making:
+        directory: Path | None = None
+        with contextlib.ExitStack() as making, _no_room_is_no_reason_to_stop():
             if parent is not None:
                 parent.mkdir(parents=True, exist_ok=True)
                 making.callback(os.close, _lock(parent, wait=True))
@@ -306,6 +319,16 @@ def shared_metrics(parent: Path | None) -> Iterator[Path]:
             stack.callback(os.close, _lock(directory))
             stack.callback(shutil.rmtree, directory, ignore_errors=True)
         yield directory
+
+
+@contextlib.contextmanager
+def _no_room_is_no_reason_to_stop() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _log.error("metrics_not_shared", problem=str(error))
 
 
 def _remove_left_behind(parent: Path) -> None:

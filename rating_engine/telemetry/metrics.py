@@ -7,27 +7,25 @@ The methods of `Metrics` have the shapes that the layers ask of their observers:
 charging, `batch` of the ledger, `connection_…` of the FastAGI server, `database_…` of the database doors.
 
 With several workers each process writes its values to files in one directory and any of them answers a scrape
-for all; `share_between_workers` arranges that and has to be called before `Metrics` is made.
+for all; `sharing` arranges that before `Metrics` is made.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.gc_collector import GCCollector
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from rating_engine.domain.outcomes import DeclineReason
 from rating_engine.domain.watching import Decision
+from rating_engine.telemetry.sharing import is_shared
 from rating_engine.telemetry.surface import SURFACES, current_surface
 
-SHARED_DIRECTORY_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own name
 OUTCOMES: Final = {
     "prepare": frozenset({"allowed", "declined"}),
     "finish": frozenset({"saved", "repeated", "spooled", "failed"}),
@@ -74,6 +72,9 @@ class Metrics:
         self._open = self._gauge("rating_open_reservations", "Calls reserved and not finished", "livemostrecent")
         self._connections = self._gauge("rating_fastagi_connections", "FastAGI connections open", "livesum")
         self._make_database_metrics()
+        self._unshared = self._gauge(
+            "rating_metrics_unshared", "Workers whose metrics only they show: no room for their files", "livesum"
+        )
         self._make_redis_metrics()
         reconciled = self._counter("rating_reconciled_total", "Calls ended without a finish", ["decision"])
         self._reconciled = {decision.value: reconciled.labels(decision.value) for decision in Decision}
@@ -262,6 +263,10 @@ class Metrics:
         self._lag.observe(seconds)
         self._connections.set(self._open_connections)  # ten times a second: what another worker shows of this one
 
+    def not_shared(self) -> None:
+        """Say that what this process shows is of itself alone, though there are other workers."""
+        self._unshared.set(1)
+
     def log_lines_dropped(self, count: int) -> None:
         """Count lines that the log has lost."""
         self._log_lines_dropped.inc(count)
@@ -300,23 +305,3 @@ class Metrics:
 
 def _by_door(metric: Child) -> dict[str, Child]:
     return {door: metric.labels(door) for door in DOORS}
-
-
-def share_between_workers(directory: Path, worker: int) -> None:
-    """Make the metrics of this process part of a set; call it before anything makes a metric.
-
-    `worker` numbers the processes from 1. Files are named by it and not by process id: a worker that is started
-    anew goes on counting where its predecessor ended, and the number of files stays bounded.
-    """
-    os.environ[SHARED_DIRECTORY_VARIABLE] = str(directory)
-    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: worker)  # type: ignore[no-untyped-call]
-
-
-def is_shared() -> bool:
-    """Whether the metrics of this process are part of a set of several workers."""
-    return bool(getattr(values.ValueClass, "_multiprocess", False))
-
-
-def forget_worker(directory: Path, worker: int) -> None:
-    """Take the gauges of a worker that has ended out of the sums; its counters stay, as counters must."""
-    mark_process_dead(worker, str(directory))  # type: ignore[no-untyped-call]

@@ -39,7 +39,7 @@ from rating_engine.storage.postgres.migrate import MigrationReport
 from rating_engine.storage.postgres.migrate import migrate as migrate_database
 from rating_engine.storage.postgres.schema_state import problem_of
 from rating_engine.telemetry.logs import LineOutput, configure_logging
-from rating_engine.telemetry.metrics import SHARED_DIRECTORY_VARIABLE, share_between_workers
+from rating_engine.telemetry.sharing import SHARED_DIRECTORY_VARIABLE, share_between_workers
 
 _log = structlog.get_logger(__name__)
 
@@ -177,10 +177,11 @@ def _configure_logging(settings: Settings, constants: Mapping[str, object] | Non
 
 
 def _serve_as_worker(settings: Settings, number: int) -> int:
-    share_between_workers(Path(os.environ[SHARED_DIRECTORY_VARIABLE]), number)
+    directory = os.environ.get(SHARED_DIRECTORY_VARIABLE)
+    unshared = share_between_workers(Path(directory), number) if directory else "no directory"
     log = _configure_logging(settings, {"worker": number})
     listeners = Listeners.inherited(os.environ[LISTENERS_VARIABLE])
-    return uvloop.run(_run_engine(settings, log, listeners, lambda: notify_supervisor(number)))
+    return uvloop.run(_run_engine(settings, log, listeners, lambda: notify_supervisor(number), unshared=unshared))
 
 
 async def _check_that_calls_can_be_served(settings: Settings) -> None:
@@ -197,13 +198,21 @@ async def _run_engine(
     listeners: Listeners,
     is_ready: Callable[[], None],
     entrance: Entrance | None = None,
+    *,
+    unshared: str | None = None,
 ) -> int:
-    """Serve until a signal, or until the engine at `entrance` that wants to follow says that it does."""
+    """Serve until a signal, or until the engine at `entrance` that wants to follow says that it does.
+
+    `unshared`: why this worker's metrics are shown by nobody else.
+    """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     engine = Engine(settings, listeners, lines_lost=log.newly_lost)
+    if unshared is not None:
+        engine.metrics.not_shared()
+        _log.error("metrics_not_shared", problem=unshared)
     try:
         await engine.start()
     except OSError as error:

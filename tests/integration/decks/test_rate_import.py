@@ -1,4 +1,4 @@
-"""services.decks.importing on a real database: what a file becomes, what is rejected, what is refused."""
+"""What a file becomes, what is rejected, what is refused."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +24,7 @@ from rating_engine.storage.decks.deck_versions import list_versions
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs.tariffs import load_named_tariff
 from tests.support.decks import make_tariff, price_at, write_deck
-from tests.support.waiting import until
+from tests.support.waiting import until, wait_until
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 SOON, LATER = NOW + timedelta(days=10), NOW + timedelta(days=20)
@@ -121,7 +120,7 @@ async def test_an_instant_that_passes_while_the_file_is_loaded_publishes_nothing
 
     def wait(progress: Progress) -> None:
         if progress.phase is Phase.PUBLISHING:
-            time.sleep(max(0, (when - datetime.now(UTC)).total_seconds()) + 0.01)
+            wait_until(lambda: datetime.now(UTC) > when, "the instant")
 
     options = DeckFileOptions(effective_from=when.isoformat())
     with pytest.raises(InvalidRequest, match="has passed while the deck was loaded"):

@@ -10,6 +10,7 @@ from typing import Any
 import asyncpg
 import orjson
 import pytest
+import structlog
 
 from rating_engine.domain.tariff import RouteQuality
 from rating_engine.services.routes.quality import QualityMeter
@@ -19,7 +20,7 @@ from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.routes.route_figures import MEASURED, REPORT, RouteLoad, RouteMoney, figures, loads, measure
 from rating_engine.storage.routes.routes import enabled_routes
 from tests.support.engines import engine_on
-from tests.support.waiting import until
+from tests.support.waiting import until, until_holds
 from tests.support.world import publish_deck
 
 WINDOW = 3_600
@@ -170,11 +171,12 @@ async def test_a_meter_goes_on_after_a_turn_that_failed(database, database_url):
     await office.open()
     meter = QualityMeter(office, window_seconds=WINDOW, interval_seconds=0.01)
     await database.fetch("ALTER TABLE route_quality RENAME TO away")
-    measuring = asyncio.create_task(meter.run())
+    with structlog.testing.capture_logs() as log:
+        measuring = asyncio.create_task(meter.run())
+        await until_holds(lambda: [line["event"] for line in log].count("route_quality_not_measured") > 1)
     try:
-        await calls(database, "good", 60)
-        await asyncio.sleep(0.1)
         assert not measuring.done()
+        await calls(database, "good", 60)
         await database.fetch("ALTER TABLE away RENAME TO route_quality")
 
         async def is_measured() -> bool:

@@ -1,7 +1,4 @@
-"""Reservations that nobody heard of are taken back, and only those; what is over or has grown is repeated so.
-
-Found by tests/faults/test_simulation.py.
-"""
+"""Reservations that nobody heard of are taken back, and only those; what is over or has grown is repeated so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators change: limits, subscribers and directions; checked, and effective at once."""
+"""What is changed of an account, its subscribers and directions: checked, and effective at once."""
 
 from __future__ import annotations
 
