@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rating_engine.services.decks.file.errors import DeckFileError, RowRejected
+from rating_engine.services.decks.file.notes import Notes
 from rating_engine.services.decks.file.rejects import RejectedRows
 from rating_engine.services.decks.file.repeats import SeenKeys
 from rating_engine.services.decks.file.rows import Closing, RowChecker
@@ -71,6 +72,11 @@ class DeckReading:
         """Give up the temporary files."""
         self._suspects.close()
         self._closings.close()
+
+    @property
+    def notes(self) -> Notes:
+        """What was read otherwise than it stands there."""
+        return self._checker.notes
 
     @property
     def bands(self) -> frozenset[str]:

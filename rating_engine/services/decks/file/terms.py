@@ -15,7 +15,7 @@ from typing import Any, Final
 from rating_engine.rating.money import EXACT, PRICE_DECIMALS, InvalidAmount, format_amount, quantise, read_amount
 from rating_engine.rating.rate import InvalidRate, PriceUnit, Rate
 from rating_engine.services.decks.file.codes import Dash, shown
-from rating_engine.services.decks.file.columns import Column
+from rating_engine.services.decks.file.columns import PRICES, Column
 from rating_engine.services.decks.file.conditions import ConditionReader, Conditions
 from rating_engine.services.decks.file.dates import DateOrder
 from rating_engine.services.decks.file.errors import RowRejected
@@ -88,6 +88,8 @@ class TermReader:
     def __init__(self, layout: Layout, terms: DeckTerms) -> None:
         self._layout = layout
         self._terms = terms
+        at = layout.positions
+        self._after_price = at.get(Column.DIRECTION, 0) in {at[column] + 1 for column in PRICES if column in at}
         self._conditions = ConditionReader(
             layout, terms.zone, terms.comes_at, delta=terms.delta, date_order=terms.date_order
         )
@@ -160,6 +162,8 @@ class TermReader:
 
     def _direction(self, text: str) -> str:
         name = self._layout.name(Column.DIRECTION)
+        if text.isdigit() and self._after_price and not self._terms.decimal_comma:
+            raise RowRejected(f"{name}: {shown(text)} is no name: was the price written with a decimal comma?")
         if len(text) > MAX_DIRECTION_CHARACTERS:
             raise RowRejected(f"{name}: is longer than {MAX_DIRECTION_CHARACTERS} characters")
         if "\0" in text:
