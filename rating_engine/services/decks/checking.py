@@ -1,7 +1,7 @@
 """What an import understood of a file, what its deck would do to calls, and what holds it back.
 
-Law: a deck that can rate nothing does not replace one that can, and one that would sell calls too cheap, or leave called
-numbers without a rate, waits until somebody has said that it is meant.
+Law: a deck that can rate nothing does not replace one that can, and one that would sell calls too cheap, or leave
+called numbers without a rate, waits until somebody has said that it is meant.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class HeldBack(RatingEngineError):
 
 @dataclass(frozen=True, slots=True)
 class ReadColumn:
-    """A column of the file and what was taken from it. `factor`: what its numbers were multiplied by, '' for nothing."""
+    """A column of the file and what was taken from it. `factor`: what its numbers were multiplied by, '': nothing."""
 
     column: Column
     name: str
@@ -63,9 +63,19 @@ def read_columns(layout: Layout) -> tuple[ReadColumn, ...]:
 
 
 async def check_deck(
-    load: DeckLoad, tariff: str, comes_at: datetime, reading: DeckReading, rejected: int, *, force: bool, percent: int
+    load: DeckLoad,
+    tariff: str,
+    comes_at: datetime,
+    reading: DeckReading,
+    rejected: int,
+    *,
+    force: bool,
+    percent: int,
 ) -> Effect:
-    """What the deck that was loaded would do. `percent`: of the called prefixes that may be left without a rate.
+    """What the deck that was loaded would do.
+
+    `rejected`: rows of a whole deck, 0 of a delta, which leaves alone what it does not say. `percent`: of the called
+    prefixes that may be left without a rate.
 
     Errors: EmptyDeck (it rates nothing), HeldBack unless `force`.
     """

@@ -169,15 +169,16 @@ async def import_deck(
             work = await _Work.begin(source, load, tariff, options)
             async with work.filling(rejects, on_progress) as (filling, reading):
                 filled = await filling.store()
-                kept = await work.keep_present(tariff)
-                ahead = await work.check_ahead()
+                ahead = await work.check_ahead()  # of the file alone: one of coming prices only is no whole deck
+                if kept := await work.keep_present(tariff):
+                    ahead = await work.check_ahead()
                 work.refuse_guesses(reading, rejects, strict=options.strict)
                 effect = await check_deck(
                     load,
                     tariff,
                     work.comes_at,
                     reading,
-                    rejects.count,
+                    0 if options.delta else rejects.count,
                     force=options.force,
                     percent=options.unserved_percent,
                 )
