@@ -20,7 +20,7 @@ from rating_engine.domain.watching import ExpiryPolicy
 from rating_engine.engine.calling import Calling, Doors, Grounds, wire_calls
 from rating_engine.engine.doors import calls_door, office_door
 from rating_engine.engine.leading import UNSEEN_INTERVALS, WatchSetup
-from rating_engine.process.sockets import Listeners, open_listeners
+from rating_engine.process.sockets import FASTAGI, HTTP, Listeners, open_listeners
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import ExchangeWatch
@@ -117,20 +117,13 @@ class Engine:
         self._background = self._make_background()
         self._lag: asyncio.Task[None] | None = None
 
-    @property
-    def database(self) -> Database:
-        """The office, by its former name."""
-        return self.office
-
     async def start(self) -> None:
         """Connect to what is there, then listen. Raises OSError naming the port when one cannot be had.
 
         An absent PostgreSQL or Redis does not stop the start: calls are declined until PostgreSQL is there.
         """
         settings = self._settings
-        listeners = self._listeners or open_listeners(
-            (settings.fastagi_host, settings.fastagi_port), (settings.http_host, settings.http_port)
-        )
+        listeners = self._listeners or open_listeners(settings.listeners)
         await asyncio.gather(self.calls_door.open(), self.office.open())
         with contextlib.suppress(Unavailable, Overloaded):  # without a database no call is priced either
             await self._clock_keeper.turn()
@@ -147,13 +140,13 @@ class Engine:
         self._lag = asyncio.create_task(EventLoopLag(self.metrics.event_loop_lag).run(), name="event-loop-lag")
         self.http = HttpServer(
             build_app(readiness=self, metrics=self.metrics),
-            listeners.http,
+            listeners[HTTP],
             max_connections=settings.http_max_connections,
         )
         await self.http.start()
         self.fastagi = FastAgiServer(
             self.charging,
-            sock=listeners.fastagi,
+            sock=listeners[FASTAGI],
             limits=Limits(
                 connections=settings.fastagi_max_connections,
                 request_seconds=settings.fastagi_request_timeout_seconds,
@@ -275,7 +268,6 @@ def _spool(settings: Settings, metrics: Metrics) -> Spool:
 def _ledger(settings: Settings, database: Database, metrics: Metrics) -> Ledger:
     return Ledger(
         database,
-        buckets=settings.ledger_buckets,
         batch_max=settings.ledger_batch_max,
         queue_max=settings.ledger_queue_max,
         observe=metrics.batch,

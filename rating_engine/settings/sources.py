@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from rating_engine.domain.errors import RatingEngineError
 from rating_engine.settings.model import Settings
+from rating_engine.settings.urls import shown_url
 from rating_engine.telemetry.redaction import HIDDEN, redact_text
 
 ENVIRONMENT_PREFIX: Final = "RATING_"
@@ -157,8 +158,8 @@ def _problem(key: str, value: object, fault: Mapping[str, Any]) -> str:
     """What is wrong with a value, in words: the value (without passwords), and what is expected."""
     field = Settings.model_fields[key]
     shown = redact_text(repr(value))[:VALUE_SHOWN_CHARACTERS]
-    if not field.repr and "@" not in shown:  # holds a secret, and is too broken to tell where
-        shown = HIDDEN
+    if not field.repr:  # holds a secret, and may be too broken to tell where
+        shown = repr(shown_url(value)) if isinstance(value, str) and "://" in value else HIDDEN
     if fault["type"] == "value_error":
         return f"{fault['ctx']['error']}, not {shown}"
     bare = ", without the unit" if unit_of(key) and isinstance(value, str) else ""

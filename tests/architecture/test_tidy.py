@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 
 from rating_engine.settings.model import Settings
@@ -114,5 +115,7 @@ def test_every_module_opens_with_what_it_owns() -> None:
 
 def test_every_setting_is_used_where_the_engine_is_wired() -> None:
     wiring = "".join(file.read_text() for file in python_files("rating_engine/engine", "rating_engine/cli"))
+    assert "settings.listeners" in wiring
+    wiring += inspect.getsource(Settings.listeners.fget).replace("self.", "settings.")
 
     assert [key for key in Settings.model_fields if not re.search(rf"settings\.{key}", wiring)] == []

@@ -9,16 +9,15 @@ from typing import Annotated, Any, Final
 import typer
 from rich.table import Table
 
+from rating_engine.cli import words
 from rating_engine.cli.common import (
     EXIT_INCOMPLETE,
     ConfigOption,
     JsonOption,
-    load_settings,
-    open_database,
     out,
     print_json,
-    run,
     say,
+    with_services,
 )
 from rating_engine.cli.decks.deck_files import (
     BaseOption,
@@ -32,8 +31,9 @@ from rating_engine.cli.decks.deck_files import (
     local_time,
     progress_bar,
 )
+from rating_engine.services.catalogue import UseCases
 from rating_engine.services.decks.file.dates import DateOrder
-from rating_engine.services.decks.importing import DeckFileOptions, ImportReport, import_deck
+from rating_engine.services.decks.importing import DeckFileOptions, ImportReport
 from rating_engine.services.decks.versions import Kind
 
 _CHANGES: Final = {
@@ -77,30 +77,25 @@ def import_(
     Exit status: 0 every row was taken, 1 nothing was published, 2 published without the rejected rows.
     """
 
-    async def work() -> ImportReport:
-        settings = load_settings(config)
-        async with open_database(settings):
-            pass  # says in words what is wrong with the way to the database
+    async def work(services: UseCases) -> ImportReport:
+        zone = time_zone or await services.decks.time_zone(tariff)
         options = DeckFileOptions(
             price_unit=price_unit,
             sheet=sheet,
             profile=chosen_profile(profile, config),
             time_zone=time_zone,
-            effective_from=comes_at,
+            effective_from=None if comes_at is None else words.moment(comes_at, "effective_from", zone),
             delta=delta,
             base=base,
             date_order=date_order,
             dry_run=dry_run,
             strict=strict,
             force=force,
-            unserved_percent=settings.deck_unserved_percent,
         )
         with progress_bar() as show:
-            return await import_deck(
-                settings.database_url, file, tariff, currency=currency, options=options, on_progress=show
-            )
+            return await services.decks.import_file(file, tariff, currency=currency, options=options, on_progress=show)
 
-    report = run(work())
+    report = with_services(config, work)
     if json:
         print_json({"dry_run": dry_run, **_report_json(report)})
     else:
@@ -176,7 +171,7 @@ def _report_lines(report: ImportReport) -> Iterator[tuple[str, str]]:
 
 
 def _warnings(report: ImportReport) -> Iterator[tuple[str | tuple[str, str], ...]]:
-    """What the operator may not have meant."""
+    """What the operator may not have meant, each a line of texts and styled texts."""
     if not report.price_unit_said:
         yield (
             f"The file does not say what its prices are for; they were taken per {report.price_unit}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import gc
 import os
 import signal
@@ -21,23 +22,29 @@ from rating_engine.cli.common import (
     ConfigOption,
     embedded_data_dir,
     load_settings,
-    open_database,
     reported_errors,
     run,
     say,
+    working_services,
     write_running,
 )
 from rating_engine.embedded import EmbeddedServers
 from rating_engine.engine.engine import Engine
-from rating_engine.process.notify import notify_supervisor
-from rating_engine.process.sockets import Listeners
+from rating_engine.engine.services import MigrationReport, migrate_database
+from rating_engine.process.notify import (
+    ALIVE,
+    BEAT_SECONDS,
+    STOPPING,
+    beat,
+    notify_supervisor,
+    notify_systemd,
+    watchdog_seconds,
+)
+from rating_engine.process.sockets import Listeners, activated_sockets
 from rating_engine.process.supervisor import run_workers
 from rating_engine.process.takeover import Entrance, open_entrance
 from rating_engine.settings.model import Settings
 from rating_engine.settings.sources import LISTENERS_VARIABLE, WORKER_VARIABLE
-from rating_engine.storage.postgres.migrate import MigrationReport
-from rating_engine.storage.postgres.migrate import migrate as migrate_database
-from rating_engine.storage.postgres.schema_state import problem_of
 from rating_engine.telemetry.logs import LineOutput, configure_logging
 from rating_engine.telemetry.sharing import SHARED_DIRECTORY_VARIABLE, share_between_workers
 
@@ -146,9 +153,13 @@ def _serve(
     if number is not None:
         return _serve_as_worker(settings, int(number))
     log = _configure_logging(settings)
-    fastagi, http = (settings.fastagi_host, settings.fastagi_port), (settings.http_host, settings.http_port)
     try:
-        entrance = open_entrance(fastagi, http, take_over=takeover, may_be_followed=may_be_followed)
+        entrance = open_entrance(
+            settings.listeners,
+            take_over=takeover,
+            may_be_followed=may_be_followed,
+            activated=activated_sockets(os.environ),
+        )
     except OSError as error:
         hint = "; is an engine running? --takeover replaces it without losing a call"
         is_taken = error.errno == errno.EADDRINUSE and not takeover
@@ -157,7 +168,9 @@ def _serve(
         if entrance.predecessor is not None:
             asyncio.run(_check_that_calls_can_be_served(settings))
         if settings.workers == 1:
-            return uvloop.run(_run_engine(settings, log, entrance.listeners, entrance.ready, entrance))
+            watchdog = watchdog_seconds()
+            alive = None if watchdog is None else (functools.partial(notify_systemd, ALIVE), watchdog / 2)
+            return uvloop.run(_run_engine(settings, log, entrance.listeners, entrance.ready, entrance, alive=alive))
         return run_workers(
             settings.workers,
             [sys.executable, "-m", "rating_engine.cli", "serve"],
@@ -181,15 +194,16 @@ def _serve_as_worker(settings: Settings, number: int) -> int:
     unshared = share_between_workers(Path(directory), number) if directory else "no directory"
     log = _configure_logging(settings, {"worker": number})
     listeners = Listeners.inherited(os.environ[LISTENERS_VARIABLE])
-    return uvloop.run(_run_engine(settings, log, listeners, lambda: notify_supervisor(number), unshared=unshared))
+    say = functools.partial(notify_supervisor, number)
+    return uvloop.run(_run_engine(settings, log, listeners, say, alive=(say, BEAT_SECONDS), unshared=unshared))
 
 
 async def _check_that_calls_can_be_served(settings: Settings) -> None:
     """An engine that works is not replaced by one that cannot: wrong settings, or a schema not migrated yet."""
-    async with open_database(settings) as database:
-        problem = await problem_of(database)
+    async with working_services(settings) as services:
+        problem = await services.doctor.schema_problem()
     if problem is not None and not problem.goes_on:
-        raise CommandError(f"{problem}. The running engine goes on")
+        raise CommandError(f"{problem.what}; the running engine goes on", hint=problem.hint)
 
 
 async def _run_engine(
@@ -199,11 +213,13 @@ async def _run_engine(
     is_ready: Callable[[], None],
     entrance: Entrance | None = None,
     *,
+    alive: tuple[Callable[[], None], float] | None = None,
     unshared: str | None = None,
 ) -> int:
     """Serve until a signal, or until the engine at `entrance` that wants to follow says that it does.
 
-    `unshared`: why this worker's metrics are shown by nobody else.
+    `alive`: what says that this process lives, and how often, in seconds. `unshared`: why this worker's metrics are
+    shown by nobody else.
     """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -221,11 +237,16 @@ async def _run_engine(
     gc.collect()
     gc.freeze()  # what a start made stays; no collection looks at it again
     is_ready()
+    beating = None if alive is None else asyncio.create_task(beat(*alive), name="beat")
     _hear_successors(entrance, stopping.set)
     await stopping.wait()
     if entrance is not None and entrance.waits_for is not None:
         loop.remove_reader(entrance.waits_for.fileno())
+    if entrance is not None:
+        notify_systemd(STOPPING)
     await engine.stop()
+    if beating is not None:
+        beating.cancel()
     return 0
 
 

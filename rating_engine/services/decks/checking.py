@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from rating_engine.domain.deck import DeckVersion
 from rating_engine.domain.errors import NotFound, RatingEngineError
 from rating_engine.rating.money import format_amount
 from rating_engine.services.decks.file.columns import Column
@@ -21,7 +22,7 @@ from rating_engine.services.decks.versions import Kind, compare
 from rating_engine.storage.decks import deck_checks
 from rating_engine.storage.decks.deck_checks import RateCounts
 from rating_engine.storage.decks.deck_load import DeckLoad
-from rating_engine.storage.decks.deck_versions import DeckVersion, find_version, read_whole
+from rating_engine.storage.decks.deck_versions import find_version, read_whole
 
 REJECTED_PERCENT: Final = 2  # of the rows; more of them rather tell of a file that is read wrongly
 UNSERVED_PERCENT: Final = 5  # of the prefixes that were called within a day

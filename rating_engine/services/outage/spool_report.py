@@ -1,4 +1,4 @@
-"""What `rating-engine doctor` says of a spool directory."""
+"""What the doctor says of a spool directory."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from rating_engine.domain.checkup import Finding
 from rating_engine.domain.reservation import OpenCall
-from rating_engine.services.doctor import Finding
 from rating_engine.storage.spool.promises import Promises
 from rating_engine.storage.spool.spool_survey import SpoolSurvey, survey, unusable
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, Protocol
 
 import asyncpg
@@ -28,13 +28,14 @@ from rating_engine.storage.postgres.connecting import (
     LockTimeout,
     prove_writable,
 )
+from rating_engine.storage.postgres.session import FIRST_SECONDS, FirstStatement, prepare_session
 from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.postgres.turnstile import Turnstile
 
 __all__ = ["Connection", "Database", "DoorObserver", "Questions"]
 
 PROBE_INTERVAL_SECONDS: Final = 0.2  # how soon a database that is back is used again; one cheap connect each
-CONNECT_MARGIN_SECONDS: Final = 1.0  # beyond the connecting itself: its password exchange may compute for a while
+MARGIN_SECONDS: Final = 1.0  # beyond the connecting itself: its password exchange may compute for a while
 PROOF_SECONDS_MAX: Final = 2.0  # for a commit of the probe, and for closing: also where statements may take a minute
 STATEMENT_CACHE: Final = 200  # the engine has some dozens of distinct statements
 
@@ -104,6 +105,7 @@ class Database:
         connect_timeout_seconds: float = 1.0,
         late_is_away: bool = True,
         lock_timeout_seconds: float | None = None,
+        first_statements: Sequence[FirstStatement] = (),
         observer: DoorObserver | None = None,
     ) -> None:
         """`door`: its name in metrics, logs and `application_name`.
@@ -111,6 +113,7 @@ class Database:
         `late_is_away`: a late statement marks the door down until the probe has seen a commit. False where statements
         are slow for reasons of their own, as reports are: then the probe is asked first.
         `lock_timeout_seconds`: how long a statement waits for what others hold; None: as long as its deadline.
+        `first_statements`: asked of each connection before it serves; with any, all connections are made beforehand.
         """
         self.door = door
         self._url = database_url
@@ -121,13 +124,11 @@ class Database:
         self._server_settings = {
             **SERVER_SETTINGS,
             "application_name": f"rating-engine {door}",
-            **(
-                {}
-                if lock_timeout_seconds is None
-                else {"lock_timeout": f"{max(1, round(lock_timeout_seconds * 1_000))}ms"}
-            ),
         }
+        if lock_timeout_seconds is not None:
+            self._server_settings["lock_timeout"] = f"{max(1, round(lock_timeout_seconds * 1_000))}ms"
         self._observer = observer or _NoObserver()
+        self._first_statements = first_statements
         self._proof_seconds = min(timeout_seconds, PROOF_SECONDS_MAX)
         self._turnstile = Turnstile(door, pool_size, timeout_seconds)
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
@@ -147,13 +148,15 @@ class Database:
             command_timeout=self.timeout_seconds,
             statement_cache_size=STATEMENT_CACHE,
             server_settings=self._server_settings,
+            init=lambda connection: prepare_session(connection, self._first_statements),
             reset=_keep_session,
             max_inactive_connection_lifetime=0,
         )
         await self._pool
         try:
-            async with self._pool.acquire(timeout=self._connector.longest_seconds) as connection:
+            async with self._pool.acquire(timeout=self._connector.longest_seconds + FIRST_SECONDS) as connection:
                 await prove_writable(connection, self._proof_seconds)  # type: ignore[arg-type]  # see connection()
+            await self._connect_all()
         except _UNREACHABLE as error:
             self._mark_down(error)
         else:
@@ -223,8 +226,9 @@ class Database:
         try:
             if self._down is not None:  # found while we waited
                 raise Unavailable(f"PostgreSQL: {self._down}")
-            # Our place says that one is free: what may take its time now is to connect.
-            return await self._pool.acquire(timeout=self._connector.longest_seconds + CONNECT_MARGIN_SECONDS)
+            # Our place says that one is free: what may take its time now is to connect. What takes longer than a caller
+            # should wait is done by the probe.
+            return await self._pool.acquire(timeout=self._connector.longest_seconds + MARGIN_SECONDS)
         except BaseException as error:
             self._turnstile.leave()
             if isinstance(error, _UNREACHABLE):
@@ -323,6 +327,7 @@ class Database:
                 if self._down is None:
                     return
                 await self._drop_old_connections()
+                await self._connect_all()
             except Exception as error:
                 if not isinstance(error, _UNREACHABLE) and self._down != _describe(error):
                     _log.error("database_probe_failed", door=self.door, error=_describe(error), exc_info=error)
@@ -346,6 +351,22 @@ class Database:
         assert self._pool is not None
         await self._pool.expire_connections()
 
+    async def _connect_all(self) -> None:
+        """Make the connections that calls will want. Raises what keeps the first from being made, if none can be."""
+        if not self._first_statements:
+            return
+        assert self._pool is not None
+        wanted = self._pool_size - self._turnstile.taken  # the others come back from who had them
+        made = await asyncio.gather(
+            *(self._pool.acquire(timeout=self._connector.longest_seconds + FIRST_SECONDS) for _ in range(wanted)),
+            return_exceptions=True,
+        )
+        connections = [one for one in made if not isinstance(one, BaseException)]
+        for connection in connections:
+            await self._pool.release(connection)
+        if not connections and made:
+            raise made[0]  # type: ignore[misc]  # an exception, since it is no connection
+
 
 async def _keep_session(connection: Connection) -> None:
     """Nothing to reset: the engine leaves no state in a session, and asyncpg's reset costs a round trip."""
@@ -353,5 +374,5 @@ async def _keep_session(connection: Connection) -> None:
 
 def _describe(error: BaseException) -> str:
     if isinstance(error, asyncpg.UndefinedFunctionError | asyncpg.UndefinedTableError):
-        return f"the schema is missing or old ({error}); run: rating-engine migrate"
+        return f"the schema is missing or old ({error})"
     return connecting.describe(error)

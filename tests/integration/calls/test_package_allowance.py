@@ -159,7 +159,7 @@ async def option(stage: Stage, *grants: tuple[str, str]) -> int:
     await stage.database.fetch("UPDATE subscribers SET tariff_id = (SELECT tariff_id FROM tariffs WHERE name = 'own')")
     for begins, ends in grants:
         await stage.database.fetch(
-            "INSERT INTO subscriber_options VALUES ($1, $2, 0, $3, $4)", stage.subscriber_id, stage.tariff_id,
+            "INSERT INTO subscriber_options VALUES (0, $1, $2, 0, $3, $4)", stage.subscriber_id, stage.tariff_id,
             *(datetime.fromisoformat(each).replace(tzinfo=UTC) for each in (begins, ends)),
         )  # fmt: skip
     return await stage.package("all")

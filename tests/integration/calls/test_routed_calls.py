@@ -338,9 +338,9 @@ async def test_a_call_that_waited_for_its_route_counts_in_the_second_in_which_it
     async with waiting.transaction():
         since = await waiting.fetchval("SELECT date_trunc('second', now())")  # its transaction's second for good
         await until(lambda: engine.office.fetchval("SELECT date_trunc('second', clock_timestamp()) > $1", since))
-        await engine.office.fetchval("SELECT take_route(1)")
+        await engine.office.fetchval("SELECT take_route(0::smallint, 1)")
         second = await engine.office.fetchval("SELECT started_in FROM route_load")
-        await waiting.fetchval("SELECT take_route(1)")
+        await waiting.fetchval("SELECT take_route(0::smallint, 1)")
     await waiting.close()
 
     assert await engine.office.fetchval("SELECT started_in FROM route_load") >= second

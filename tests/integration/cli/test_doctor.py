@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from rating_engine.domain.outcomes import Allowed
-from rating_engine.services.doctor import examine
+from rating_engine.services.doctor import prove_laws
 from rating_engine.storage.laws import LAWS
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.secrets import NEW_SECRET
@@ -33,18 +33,19 @@ BROKEN = {
     ),
     "balance": (
         "UPDATE accounts SET balance = balance + 0.000001",
-        "INSERT INTO ledger_entries (account_id, bucket, kind, amount, balance_after)"
-        " SELECT account_id, bucket, 'topup', 5, balance + 5 FROM accounts",
+        "INSERT INTO ledger_entries (account_id, bucket, entry_id, kind, amount, balance_after)"
+        " SELECT account_id, bucket, last_entry + 1, 'topup', 5, balance + 5 FROM accounts",
     ),
     "balance_after": (
-        "INSERT INTO ledger_entries (account_id, bucket, kind, amount, balance_after)"
-        " SELECT account_id, bucket, 'topup', 0, balance + 5 FROM accounts",
+        "INSERT INTO ledger_entries (account_id, bucket, entry_id, kind, amount, balance_after)"
+        " SELECT account_id, bucket, last_entry + 1, 'topup', 0, balance + 5 FROM accounts",
     ),
     "charged_once": (
         "UPDATE cdrs SET cost = cost + 0.01",
         "DELETE FROM cdrs",
-        "INSERT INTO ledger_entries (account_id, bucket, kind, amount, balance_after, call_key)"
-        " SELECT a.account_id, a.bucket, 'charge', 0, balance, call_key FROM accounts a JOIN cdrs USING (account_id)",
+        "INSERT INTO ledger_entries (account_id, bucket, entry_id, kind, amount, balance_after, call_key)"
+        " SELECT a.account_id, a.bucket, last_entry + 1, 'charge', 0, balance, call_key"
+        " FROM accounts a JOIN cdrs USING (account_id)",
     ),
     "one_state": ("UPDATE reservations SET call_key = (SELECT call_key FROM cdrs)",),
     "never_negative": ("UPDATE accounts SET overdraft = 0",),
@@ -54,6 +55,9 @@ BROKEN = {
         "DELETE FROM package_usage",
     ),
     "route_load": ("UPDATE route_load SET open_calls = open_calls + 1", "DELETE FROM route_load"),
+    "subscriber_load": ("INSERT INTO subscriber_load SELECT bucket, subscriber_id, 7 FROM subscribers",),
+    "logins": ("UPDATE logins SET bucket = 3", "DELETE FROM logins"),
+    "charged_whole": ("UPDATE cdrs SET uncharged = 0.01",),
     "rated": ("UPDATE cdrs SET source = 'unrated'",),
     "published": (
         "DELETE FROM rates",
@@ -126,7 +130,7 @@ async def test_the_doctor_finds_a_broken_law_and_accuses_no_other(database, data
 
     door = Database(database_url)
     await door.open()
-    broken = [check.name async for check in examine(door, {}) if check.findings]
+    broken = [check.name async for check in prove_laws(door) if check.findings]
     await door.close()
 
     assert broken == [f"ledger: {law}"]

@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 
 from rating_engine.domain.errors import Unavailable
+from rating_engine.storage.calls.first_statements import FIRST_STATEMENTS
 from rating_engine.storage.postgres import pool
 from rating_engine.storage.postgres.pool import Database
 from tests.support.servers import free_port
@@ -50,4 +51,28 @@ async def test_an_argument_that_cannot_be_encoded_is_not_the_servers_fault(datab
     with pytest.raises(asyncpg.DataError):
         await database.fetchval("SELECT $1::integer", "seven")
     assert database.down is None
+    await database.close()
+
+
+async def test_connections_of_calls_have_asked_every_money_function_before_they_serve(database_url):
+    database = Database(database_url, door="calls", pool_size=4, first_statements=FIRST_STATEMENTS)
+    onlooker = Database(database_url)
+    await database.open()
+    await onlooker.open()
+    rows = await onlooker.fetch(
+        "SELECT query FROM pg_stat_activity"
+        " WHERE application_name = 'rating-engine calls' AND datname = current_database()"
+    )
+    asked = [row["query"] for row in rows]
+
+    assert len(asked) == 4
+    assert asked.count(FIRST_STATEMENTS[-1][0]) >= 3  # one was asked since whether it can commit
+    await database.close()
+    await onlooker.close()
+
+
+async def test_a_database_without_the_money_functions_is_served_as_far_as_it_goes(empty_database_url):
+    database = Database(empty_database_url, door="calls", first_statements=FIRST_STATEMENTS)
+    await database.open()
+    assert await database.fetchval("SELECT 1") == 1
     await database.close()

@@ -20,6 +20,7 @@ from rating_engine.services.decks.file.conditions import ConditionReader, Condit
 from rating_engine.services.decks.file.dates import DateOrder
 from rating_engine.services.decks.file.errors import RowRejected
 from rating_engine.services.decks.file.extras import extra_fields, extras_text
+from rating_engine.services.decks.file.formulas import unquoted
 from rating_engine.services.decks.file.layout import Layout
 from rating_engine.services.decks.file.notes import Notes
 from rating_engine.services.decks.file.words import says_blocked, says_closed, says_open
@@ -164,6 +165,7 @@ class TermReader:
         name = self._layout.name(Column.DIRECTION)
         if text.isdigit() and self._after_price and not self._terms.decimal_comma:
             raise RowRejected(f"{name}: {shown(text)} is no name: was the price written with a decimal comma?")
+        text = unquoted(text)
         if len(text) > MAX_DIRECTION_CHARACTERS:
             raise RowRejected(f"{name}: is longer than {MAX_DIRECTION_CHARACTERS} characters")
         if "\0" in text:
