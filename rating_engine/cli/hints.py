@@ -11,6 +11,7 @@ from rating_engine.domain.errors import Hint, InvalidRequest, RatingEngineError
 FLAGS: Final[Mapping[str, str]] = {
     "effective_from": "from",
     "effective_to": "to",
+    "since": "from",
     "starts": "from",
     "ends": "to",
     "calls_from": "from",

@@ -23,6 +23,7 @@ def calls_door(settings: Settings, metrics: Metrics) -> Database:
         connect_timeout_seconds=settings.database_connect_timeout_seconds,
         lock_timeout_seconds=settings.database_timeout_seconds / LOCK_TRIES,
         first_statements=FIRST_STATEMENTS,
+        generic_plans=True,
         observer=metrics,
     )
 

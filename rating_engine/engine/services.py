@@ -50,10 +50,13 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         connect_timeout_seconds=settings.database_connect_timeout_seconds,
         late_is_away=False,
     )
-    await office.open()
     try:
+        try:
+            await office.open()
+        except ValueError:  # the driver's, about a PG… variable or the URL; its words may repeat a secret
+            raise Unavailable("PostgreSQL cannot be used: database_url, or a PG… variable, says no way to it") from None
         if office.down is not None:
-            raise Unavailable(f"PostgreSQL cannot be used: {office.down}")
+            raise Unavailable(f"PostgreSQL cannot be used: {office.down}", hint=office.hint)
         yield make_services(settings, office)
     finally:
         await office.close()

@@ -22,6 +22,7 @@ from rating_engine.embedded.process import GuardedProcess, Identity, ServerComma
 HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 30.0  # an engine starts in about a second; a busy machine is given time
 POLL_SECONDS: Final = 0.02
+PROGRAM: Final = (sys.executable, "-m", "rating_engine.cli")
 STARTED: Final = b'"engine_started"'
 # SIGTERM drains for at most shutdown_seconds, 10 by default
 STOP_STEPS: Final = ((int(signal.SIGTERM), 20.0), (int(signal.SIGKILL), 5.0))
@@ -46,10 +47,11 @@ class EngineProcess:
         settings: Mapping[str, str | int | float | list[str]],
         *,
         flags: Sequence[str] = (),
+        program: Sequence[str] = PROGRAM,
     ) -> None:
         """`directory` is where `name`.toml (the settings, for the owner's eyes), `name`.log and `name`.spool go.
 
-        `flags` are those of `serve`.
+        `flags` are those of `serve`; `program` is whose command that is: this version's, or another one's.
         """
         self.log = directory / f"{name}.log"
         self.fastagi_port = int(str(settings.get("fastagi_port", 0)))  # 0: known once it has started
@@ -57,6 +59,7 @@ class EngineProcess:
         spool = str(directory / f"{name}.spool")
         self._settings = {"fastagi_port": 0, "http_port": 0, "spool_dir": spool, **settings}
         self._flags = tuple(flags)
+        self._program = tuple(program)
         self._file = directory / f"{name}.toml"
         self._process: GuardedProcess | None = None
         self._log_start = 0
@@ -83,7 +86,7 @@ class EngineProcess:
         self._file.unlink(missing_ok=True)
         self._file.touch(mode=0o600)  # before the passwords are in it
         self._file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in self._settings.items()))
-        command = (sys.executable, "-m", "rating_engine.cli", "serve", "--config", str(self._file), *self._flags)
+        command = (*self._program, "serve", "--config", str(self._file), *self._flags)
         server = ServerCommand(command, self._file.parent, self.log, Identity(), STOP_STEPS)
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
         self._process = GuardedProcess(server)

@@ -60,11 +60,9 @@ def open_listeners(addresses: Mapping[str, Address], received: Mapping[str, sock
     opened: dict[str, socket.socket] = {}
     with contextlib.ExitStack() as undo:
         for name, (host, port) in addresses.items():
-            there = [
-                given for given in sorted(left, key=lambda given: given != name) if _is_at(left[given], host, port)
-            ]
-            if there:
-                opened[name] = left.pop(there[0])
+            at_it = [given for given, sock in left.items() if (port or given == name) and _is_at(sock, host, port)]
+            if at_it:
+                opened[name] = left.pop(name if name in at_it else at_it[0])
             else:
                 opened[name] = undo.enter_context(listen(host, port))
         undo.pop_all()

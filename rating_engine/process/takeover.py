@@ -198,6 +198,10 @@ def open_entrance(
     try:
         listeners = open_listeners(addresses, received)
         kept += listeners.by_name.values()
+        for name, sock in activated.items():
+            if sock not in kept:
+                hint = "FileDescriptorName is none of the ports, and the address none of the settings: nobody serves it"
+                _log.warning("socket_unused", name=name, address=sock.getsockname()[:2], hint=hint)
         if predecessor is not None:
             rendezvous = predecessor.sockets.get(RENDEZVOUS)
             kept += [rendezvous, predecessor.connection]

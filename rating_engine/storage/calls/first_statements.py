@@ -1,12 +1,7 @@
-"""What each connection of the calls door is asked first: every money function, for nothing at all."""
+"""What is prepared on each connection of the calls door before it serves: every money function, for its types."""
 
 from __future__ import annotations
 
 from typing import Final
 
-from rating_engine.storage.postgres.session import FirstStatement
-
-FIRST_STATEMENTS: Final[tuple[FirstStatement, ...]] = tuple(
-    (f"SELECT {operation}_v2($1, $2::{operation}_request_v2[])", (0, []))
-    for operation in ("reserve", "extend", "settle")
-)
+FIRST_STATEMENTS: Final = tuple(f"SELECT {operation}_v2($1, $2)" for operation in ("reserve", "extend", "settle"))

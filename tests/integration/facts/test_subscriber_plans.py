@@ -57,3 +57,12 @@ async def test_one_login_is_one_probe_of_each_table(database, analyzed):
         "aliases_bucket_subscriber_id_alias_key",
     }  # fmt: skip
     assert max(node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in found) <= 1
+
+
+async def test_the_plan_that_is_made_once_for_all_logins_reads_the_same_indexes(database):
+    async with database.connection() as connection:
+        await connection.execute(f"PREPARE by_logins (text[]) AS {BY_LOGINS}")
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+        text = await connection.fetchval("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE by_logins ('{login777}')")
+
+    assert "Seq Scan" not in {node["Node Type"] for node in nodes(orjson.loads(text)[0]["Plan"])}

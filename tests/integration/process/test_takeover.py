@@ -154,6 +154,22 @@ def test_engines_follow_one_another(engines: Engines) -> None:
         assert client.recv(100) == b"served"
 
 
+def test_a_socket_that_was_received_is_used_where_it_listens_whatever_the_other_engine_calls_it() -> None:
+    with listen(HOST, 0) as other, listen(HOST, 0) as unwanted, contextlib.ExitStack() as stack:
+        listeners = open_listeners(at(ANY, other.getsockname()), {"an older name": other, "http": unwanted})
+        stack.callback(listeners.close)
+
+        assert listeners["http"] is other
+        assert listeners["fastagi"] not in (other, unwanted)
+
+
+def test_any_number_of_ports_is_listened_on_by_name() -> None:
+    listeners = open_listeners(dict.fromkeys(("fastagi", "http", "api", "portal"), ANY))
+    assert set(listeners.by_name) == {"fastagi", "http", "api", "portal"}
+    assert len({sock.getsockname() for sock in listeners.by_name.values()}) == 4
+    listeners.close()
+
+
 def test_a_worker_finds_the_sockets_that_its_supervisor_gives_it() -> None:
     listeners = open_listeners(at(ANY, ANY))
     copies = {name: os.dup(sock.fileno()) for name, sock in listeners.by_name.items()}
