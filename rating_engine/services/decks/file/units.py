@@ -61,7 +61,6 @@ _OTHER: Final = frozenset(
 )
 _TOKEN: Final = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
 _MINUTE_SECONDS: Final = 60
-_IN_ONE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
