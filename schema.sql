@@ -845,12 +845,15 @@ CREATE OR REPLACE TRIGGER share_routes AFTER INSERT ON logins
 
 -- Which re-ratings are open: of each bucket that has calls of it.
 CREATE OR REPLACE FUNCTION keep_open_rerates() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    last_bucket  smallint := COALESCE((SELECT max(bucket) FROM logins WHERE bucket <> 0), 0);
 BEGIN
     IF NEW.state = 'open' THEN
-        INSERT INTO open_rerates
-          SELECT b.bucket, NEW.rerate_id
-          FROM generate_series(0, COALESCE((SELECT max(bucket) FROM logins WHERE bucket <> 0), 0)) AS b(bucket)
-          WHERE EXISTS (SELECT 1 FROM rerate_items i WHERE i.bucket = b.bucket AND i.rerate_id = NEW.rerate_id);
+        FOR n IN 0 .. last_bucket LOOP
+            IF EXISTS (SELECT 1 FROM rerate_items i WHERE i.bucket = n AND i.rerate_id = NEW.rerate_id) THEN
+                INSERT INTO open_rerates VALUES (n, NEW.rerate_id);
+            END IF;
+        END LOOP;
     ELSE
         DELETE FROM open_rerates WHERE rerate_id = NEW.rerate_id;
     END IF;
@@ -1189,14 +1192,26 @@ CREATE TYPE reserve_fact_v2 AS (
 );
 CREATE TYPE hold_v2 AS (held numeric, granted numeric, rate_key bigint, carrier_rate_key bigint);
 
+-- The facts with the keys of rates that are new.
+CREATE OR REPLACE FUNCTION freeze_facts(p_bucket smallint, p_requests reserve_request_v2[], p_facts reserve_fact_v2[])
+RETURNS reserve_fact_v2[] LANGUAGE plpgsql AS $$
+DECLARE
+    sold    bigint[] := freeze_rates(p_bucket, ARRAY(SELECT (r.details).rate FROM unnest(p_requests) r));
+    bought  bigint[] := freeze_rates(p_bucket, ARRAY(SELECT (r.details).carrier_rate FROM unnest(p_requests) r));
+BEGIN
+    FOR i IN 1 .. cardinality(p_facts) LOOP
+        p_facts[i].rate_key := sold[p_facts[i].ord];
+        p_facts[i].carrier_rate_key := bought[p_facts[i].ord];
+    END LOOP;
+    RETURN p_facts;
+END $$;
+
 -- By account, then as they came. The order of the checks: idempotency, freshness, account, destination, price.
 CREATE OR REPLACE FUNCTION reserve_facts(p_bucket smallint, p_requests reserve_request_v2[]) RETURNS reserve_fact_v2[]
 LANGUAGE plpgsql AS $$
 DECLARE
     facts   reserve_fact_v2[];
     frozen  boolean;            -- all rates have keys
-    sold    bigint[];
-    bought  bigint[];
 BEGIN
     SELECT array_agg(ROW(
         r.ordinality, r.account_id, (r.details).subscriber_id,
@@ -1242,15 +1257,7 @@ BEGIN
         SELECT rate_key FROM frozen_rates WHERE bucket = p_bucket AND (r.details).carrier_rate <> ''
           AND rate_key = hashtextextended((r.details).carrier_rate, 0) AND rate = (r.details).carrier_rate OFFSET 0
     ) bought ON true;
-    IF NOT frozen THEN
-        sold := freeze_rates(p_bucket, ARRAY(SELECT (r.details).rate FROM unnest(p_requests) r));
-        bought := freeze_rates(p_bucket, ARRAY(SELECT (r.details).carrier_rate FROM unnest(p_requests) r));
-        FOR i IN 1 .. cardinality(facts) LOOP
-            facts[i].rate_key := sold[facts[i].ord];
-            facts[i].carrier_rate_key := bought[facts[i].ord];
-        END LOOP;
-    END IF;
-    RETURN facts;
+    RETURN CASE WHEN frozen THEN facts ELSE freeze_facts(p_bucket, p_requests, COALESCE(facts, '{}')) END;
 END $$;
 
 -- Whether a request is the repetition of one whose call is known by its key: two exchanges that look like one may both
@@ -1326,25 +1333,11 @@ BEGIN
     END IF;
 END $$;
 
--- Order of the checks here: calls at a time, packages, money, route. What is asked of packages is exact, since the prices
--- depend on it: where less is left, the call is planned again ('package_taken').
-CREATE OR REPLACE FUNCTION reserve_v2(p_bucket smallint, p_requests reserve_request_v2[]) RETURNS reserve_answer_v2[]
-LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+CREATE OR REPLACE FUNCTION lock_and_read(p_bucket smallint, p_requests reserve_request_v2[]) RETURNS reserve_fact_v2[]
+LANGUAGE plpgsql AS $$
 DECLARE
-    answers   reserve_answer_v2[] := array_fill(NULL::reserve_answer_v2, ARRAY[cardinality(p_requests)]);
-    holds     hold_v2[] := array_fill(NULL::hold_v2, ARRAY[cardinality(p_requests)]);
-    item      reserve_fact_v2;
-    n         integer := 0;     -- of the account in `ids`, with what its calls of this batch hold, and how many they are
-    ids       bigint[] := '{}';
-    sums      numeric[] := '{}';
-    calls     integer[] := '{}';
-    granted   numeric;
-    logins    integer[];        -- the number of each request's login, and how many calls that was given
-    given     integer[];
-    counted   boolean := false; -- some account has a row in subscriber_load
-    repeated  boolean := false;
-    limited   bigint[] := ARRAY(SELECT DISTINCT r.route_id FROM unnest(p_requests) r WHERE r.route_id IS NOT NULL);
-    facts     reserve_fact_v2[];
+    facts    reserve_fact_v2[];
+    limited  bigint[] := ARRAY(SELECT DISTINCT r.route_id FROM unnest(p_requests) r WHERE r.route_id IS NOT NULL);
 BEGIN
     PERFORM pg_advisory_xact_lock(hash) FROM (
         SELECT DISTINCT hashtextextended(r.call_key, p_bucket) AS hash FROM unnest(p_requests) r ORDER BY 1) AS keys;
@@ -1355,26 +1348,41 @@ BEGIN
     IF cardinality(limited) > 0 THEN
         PERFORM lock_routes(p_bucket, limited);
     END IF;
-    FOREACH item IN ARRAY facts LOOP
+    RETURN facts;
+END $$;
+
+-- Order of the checks here: calls at a time, packages, money, route. What is asked of packages is exact, since the prices
+-- depend on it: where less is left, the call is planned again ('package_taken').
+CREATE OR REPLACE FUNCTION reserve_v2(p_bucket smallint, p_requests reserve_request_v2[]) RETURNS reserve_answer_v2[]
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    answers   reserve_answer_v2[] := array_fill(NULL::reserve_answer_v2, ARRAY[cardinality(p_requests)]);
+    holds     hold_v2[] := array_fill(NULL::hold_v2, ARRAY[cardinality(p_requests)]);
+    item      reserve_fact_v2;
+    n         integer := 0;     -- of the account in `ids`, with what its calls of this batch hold, and how many they are
+    ids       bigint[];
+    sums      numeric[];
+    calls     integer[];
+    granted   numeric;
+    logins    integer[];        -- the number of each request's login; and in `given` how many calls that was given
+    given     integer[] := array_fill(0, ARRAY[cardinality(p_requests)]);
+    counted   boolean := false; -- some account has a row in subscriber_load
+    repeated  boolean := false;
+BEGIN
+    FOREACH item IN ARRAY lock_and_read(p_bucket, p_requests) LOOP
         IF n = 0 OR ids[n] <> item.account_id THEN
             n := n + 1;
             ids[n] := item.account_id;
-            sums[n] := 0;
-            calls[n] := 0;
+            sums[n] := 0; calls[n] := 0;
         END IF;
         IF item.refusal IS NULL AND item.login_max_calls IS NOT NULL THEN
-            logins := COALESCE(logins, number_logins(p_requests));
-            given := COALESCE(given, array_fill(0, ARRAY[cardinality(p_requests)]));
-            counted := true;
-            IF COALESCE(item.login_calls, count_login(p_bucket, item.account_id, item.subscriber_id))
-               + given[logins[item.ord]] >= item.login_max_calls THEN
-                item.refusal := 'too_many_calls';
-            END IF;
+            logins := COALESCE(logins, number_logins(p_requests)); counted := true;
+            item.login_calls := COALESCE(item.login_calls, count_login(p_bucket, item.account_id, item.subscriber_id))
+                + given[logins[item.ord]];
         END IF;
-        -- What costs nothing needs no money.
-        item.refusal := CASE
+        item.refusal := CASE  -- what costs nothing needs no money
             WHEN item.refusal IS NOT NULL THEN item.refusal
-            WHEN calls[n] >= item.calls_left THEN 'too_many_calls'
+            WHEN calls[n] >= item.calls_left OR item.login_calls >= item.login_max_calls THEN 'too_many_calls'
             WHEN cardinality(item.packages) > 0
                  AND NOT hold_packages(p_bucket, item.account_id, item.subscriber_id, item.packages) THEN 'package_taken'
             WHEN item.minimum > 0 AND item.available - sums[n] < item.minimum THEN 'insufficient_funds'
@@ -1394,17 +1402,15 @@ BEGIN
             IF item.login_max_calls IS NOT NULL THEN
                 given[logins[item.ord]] := given[logins[item.ord]] + 1;
             END IF;
-        ELSIF cardinality(item.packages) > 0
-              AND item.refusal IN ('insufficient_funds', 'daily_limit', 'monthly_limit', 'route_full') THEN
+        ELSIF cardinality(item.packages) > 0 AND item.refusal IN ('insufficient_funds', 'daily_limit', 'monthly_limit', 'route_full') THEN
             PERFORM free_packages(p_bucket, item.subscriber_id, item.packages);
         END IF;
-        counted := counted OR item.counts_logins;
-        repeated := repeated OR item.refusal = 'exists';
+        counted := counted OR item.counts_logins; repeated := repeated OR item.refusal = 'exists';
     END LOOP;
+    PERFORM keep_open_calls(p_bucket, p_requests, holds, ids, sums, calls, counted);
     IF repeated THEN
         PERFORM add_claims(p_bucket, p_requests, answers);
     END IF;
-    PERFORM keep_open_calls(p_bucket, p_requests, holds, ids, sums, calls, counted);
     RETURN answers;
 END $$;
 
@@ -1680,7 +1686,7 @@ BEGIN
         disposition, cause, prepared_at, answered_at, ended_at, carrier_cost, margin)
     SELECT p_bucket, e.call_key, e.account_id, (e.details).*, e.state, e.source, e.currency, e.granted, e.seconds,
            e.billed_seconds, e.cost, e.overrun, e.uncharged, e.charged_on, e.disposition, e.cause, e.prepared_at,
-           CASE WHEN e.seconds > 0 THEN e.ended_at - make_interval(secs => e.seconds) END, e.ended_at, e.carrier_cost, e.margin
+           e.ended_at - make_interval(secs => NULLIF(e.seconds, 0)), e.ended_at, e.carrier_cost, e.margin
     FROM unnest(p_settling.ends) e WHERE e.outcome = 'settled' AND e.source <> 'late';
     IF p_settling.opened > 0 THEN
         DELETE FROM open_calls WHERE bucket = p_bucket AND call_key = ANY (ARRAY(
@@ -1693,7 +1699,7 @@ BEGIN
             overrun = GREATEST(c.overrun + CASE WHEN e.is_unlimited THEN 0 ELSE e.due END, 0),
             uncharged = e.uncharged, charged_on = e.charged_on, disposition = e.disposition, cause = e.cause,
             ended_at = e.ended_at, carrier_cost = e.carrier_cost, margin = e.margin, packages = (e.details).packages,
-            answered_at = CASE WHEN e.seconds > 0 THEN e.ended_at - make_interval(secs => e.seconds) END
+            answered_at = e.ended_at - make_interval(secs => NULLIF(e.seconds, 0))
           FROM unnest(p_settling.ends) e
           WHERE c.bucket = p_bucket AND c.call_key = e.call_key AND e.outcome = 'settled' AND e.source = 'late';
         GET DIAGNOSTICS written = ROW_COUNT;
@@ -1715,13 +1721,13 @@ BEGIN
     UPDATE accounts a SET
         balance = a.balance - n.due, reserved = a.reserved - n.held, open_calls = a.open_calls - n.calls,
         day_spent = LEAST(n.due_today + CASE WHEN a.spent_on = n.today THEN a.day_spent ELSE 0 END, max_amount()),
-        month_spent = LEAST(n.due_month + CASE WHEN date_trunc('month', a.spent_on) = date_trunc('month', n.today)
+        month_spent = LEAST(n.due_month + CASE WHEN date_trunc('month', a.spent_on::timestamp) = date_trunc('month', n.today::timestamp)
                                                THEN a.month_spent ELSE 0 END, max_amount()),
         spent_on = n.today, last_entry = n.last_entry
     FROM (
         SELECT e.account_id, sum(e.due) AS due, sum(e.held) AS held, count(*) FILTER (WHERE e.was_open) AS calls,
                COALESCE(sum(e.due) FILTER (WHERE e.charged_on = e.today), 0) AS due_today,
-               COALESCE(sum(e.due) FILTER (WHERE date_trunc('month', e.charged_on) = date_trunc('month', e.today)), 0) AS due_month,
+               COALESCE(sum(e.due) FILTER (WHERE date_trunc('month', e.charged_on::timestamp) = date_trunc('month', e.today::timestamp)), 0) AS due_month,
                max(e.today) AS today, max(e.last_entry) + count(*) FILTER (WHERE e.due <> 0) AS last_entry
         FROM unnest(p_ends) e WHERE e.outcome = 'settled' GROUP BY e.account_id
     ) n
@@ -2049,6 +2055,8 @@ CREATE OR REPLACE FUNCTION take_tariff(
     p_bucket smallint, p_subscriber_id bigint, p_tariff_id bigint, p_is_option boolean, p_max_options integer,
     p_begins timestamptz, p_ends timestamptz, p_position integer, p_too_dear boolean
 ) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    next_position  integer;
 BEGIN
     IF p_is_option AND EXISTS (
         SELECT 1 FROM subscriber_options
@@ -2064,11 +2072,11 @@ BEGIN
     ELSIF p_too_dear THEN
         RETURN 'insufficient_funds';
     ELSIF p_is_option THEN
+        SELECT max(position) + 1 INTO next_position FROM subscriber_options
+          WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id AND effective_to > now();
+        next_position := COALESCE(p_position, next_position, 1);
         INSERT INTO subscriber_options (bucket, subscriber_id, tariff_id, position, effective_from, effective_to)
-        VALUES (p_bucket, p_subscriber_id, p_tariff_id, COALESCE(p_position, (
-                    SELECT max(position) + 1 FROM subscriber_options
-                    WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id AND effective_to > now()), 1),
-                p_begins, p_ends);
+          VALUES (p_bucket, p_subscriber_id, p_tariff_id, next_position, p_begins, p_ends);
     ELSE
         UPDATE subscribers SET tariff_id = p_tariff_id, tariff_since = now()
           WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id;

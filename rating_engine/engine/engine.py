@@ -32,6 +32,7 @@ from rating_engine.services.watch.expiry import Expiry
 from rating_engine.settings.model import Settings
 from rating_engine.settings.spool_directory import spool_directory
 from rating_engine.storage.calls.ledger import Ledger
+from rating_engine.storage.calls.shared_calls import SharedCalls
 from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.laws import open_reservations
 from rating_engine.storage.postgres.announcements import Announcements
@@ -42,6 +43,7 @@ from rating_engine.storage.postgres.server_time import server_time
 from rating_engine.storage.secrets import rate_cache_secret
 from rating_engine.storage.spool.spool import Spool
 from rating_engine.storage.spool.spool_survey import unusable
+from rating_engine.storage.spool.unheard import UnheardFile
 from rating_engine.telemetry.loop_lag import EventLoopLag
 from rating_engine.telemetry.metrics import Metrics
 
@@ -67,16 +69,17 @@ class Engine:
         *,
         clock: Clock | None = None,
         is_watched: ExchangeWatch | None = None,
+        shared_calls: SharedCalls | None = None,
         lines_lost: Callable[[], int] = lambda: 0,
     ) -> None:
         """`listeners` are served, and closed at the end; without, `start` opens those of the settings.
 
         `clock`: what time it is for money, set by the database's; a fresh one by default. `is_watched`: whether calls
-        of an exchange can be lengthened; None: as the leading engine says. `lines_lost`: how many lines the log has
+        of an exchange can be lengthened; None: as the leading engine says. `shared_calls`: what this engine's
+        worker processes remember together. `lines_lost`: how many lines the log has
         lost since it was asked last.
         """
-        self._settings = settings
-        self._listeners = listeners
+        self._settings, self._listeners = settings, listeners
         self._lines_lost = lines_lost
         self.metrics = Metrics()
         self.calls_door = calls_door(settings, self.metrics)
@@ -101,6 +104,7 @@ class Engine:
             settings.database_url, on_change=self.memory.changed, on_lost=self.memory.forget_all
         )
         self.spool = _spool(settings, self.metrics)
+        self._unheard = UnheardFile(self.spool.directory)
         self.lasting = LastingCalls(
             self.ledger,
             quota_seconds=settings.quota_seconds,
@@ -110,7 +114,7 @@ class Engine:
         self.watch = WatchSetup(settings, self.calls_door, self.office, self.lasting, self.metrics, self.clock.now)
         self.services = make_services(settings, self.office)  # what every surface is given
         self.schema = SchemaWatch(self.office, is_up=lambda: self.office.down is None)
-        calling = self._wire_calls(is_watched or self.watch.is_watched)
+        calling = self._wire_calls(is_watched or self.watch.is_watched, shared_calls)
         self.charging, self.finishing, self.undo = calling.charging, calling.finishing, calling.undo
         self.finish_spool, self.offline = calling.finish_spool, calling.offline
         self.fastagi: FastAgiServer | None = None
@@ -198,6 +202,7 @@ class Engine:
 
     async def _close(self) -> None:
         await self.finish_spool.close()
+        self._unheard.close()
         await self.announcements.stop()
         if self.cache is not None:
             await self.cache.close()
@@ -212,11 +217,21 @@ class Engine:
             "clock": self.clock.problem,
         }
 
-    def _wire_calls(self, is_watched: ExchangeWatch) -> Calling:
+    def _wire_calls(self, is_watched: ExchangeWatch, shared_calls: SharedCalls | None) -> Calling:
         doors = Doors(self.calls_door, self.office)
         return wire_calls(
             self._settings,
-            Grounds(doors, self.ledger, self.memory, self.spool, self.metrics, self.clock.now, is_watched),
+            Grounds(
+                doors=doors,
+                ledger=self.ledger,
+                memory=self.memory,
+                spool=self.spool,
+                metrics=self.metrics,
+                unheard=self._unheard,
+                now=self.clock.now,
+                is_watched=is_watched,
+                shared_calls=shared_calls,
+            ),
         )
 
     async def _expire(self) -> None:

@@ -37,7 +37,7 @@ from rating_engine.process.notify import (
     watchdog_seconds,
 )
 from rating_engine.process.takeover import Entrance
-from rating_engine.settings.sources import LISTENERS_VARIABLE, READY_VARIABLE, WORKER_VARIABLE
+from rating_engine.settings.sources import LISTENERS_VARIABLE, READY_VARIABLE, SHARED_CALLS_VARIABLE, WORKER_VARIABLE
 from rating_engine.telemetry.sharing import SHARED_DIRECTORY_VARIABLE, forget_worker
 
 BACKOFF_FIRST_SECONDS: Final = 0.5
@@ -131,7 +131,12 @@ def run_workers(
     when it is one that no restart can mend. Call it from the main thread, and with no other threads about
     but the one that writes the log, which shares no lock with what runs between fork and exec.
     """
-    with shared_metrics(metrics_dir) as directory, caught_signals() as signals, ReadyPipe() as ready:
+    with (
+        shared_metrics(metrics_dir) as directory,
+        caught_signals() as signals,
+        ReadyPipe() as ready,
+        shared_memory() as memory,
+    ):
         variables = {**os.environ, **(environment or {})}
         variables.pop(SHARED_DIRECTORY_VARIABLE, None)
         if directory is not None:
@@ -139,12 +144,23 @@ def run_workers(
         variables[READY_VARIABLE] = str(ready.writer)
         for name in (SYSTEMD_VARIABLE, WATCHDOG_VARIABLE):  # systemd hears from the supervisor, of all workers
             variables.pop(name, None)
-        inherited = [ready.writer]
+        variables[SHARED_CALLS_VARIABLE] = str(memory)
+        inherited = [ready.writer, memory]
         if entrance is not None:
             variables[LISTENERS_VARIABLE] = entrance.listeners.variable()
             inherited += [sock.fileno() for sock in entrance.listeners.by_name.values()]
         spawn = Spawn(list(command), variables, tuple(inherited))
         return Supervisor(count, spawn, directory, signals, ready, entrance).run(shutdown_seconds)
+
+
+@contextlib.contextmanager
+def shared_memory() -> Iterator[int]:
+    """A descriptor of memory that workers inherit: no file on any disk, so that none can be full."""
+    descriptor = os.memfd_create("rating-calls", os.MFD_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 class Supervisor:

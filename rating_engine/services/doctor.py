@@ -12,9 +12,10 @@ from typing import Final
 
 from rating_engine.domain.checkup import Check, Finding
 from rating_engine.domain.errors import RatingEngineError
+from rating_engine.domain.look_alikes import look_alikes
 from rating_engine.services.outage.spool_report import spool_findings
 from rating_engine.storage import laws as audit
-from rating_engine.storage.calls.exchange_watch import unwatched_exchanges
+from rating_engine.storage.calls.exchange_watch import recent_call_keys, unwatched_exchanges
 from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.parties.offline import offline_accounts
 from rating_engine.storage.postgres.pool import Database
@@ -89,6 +90,7 @@ class Doctor:
                 "exchanges whose callers reserve in slices are watched",
                 lambda: self._quota(dialplan),
             ),
+            ("exchanges", "each name of an exchange is of one exchange", self._exchanges),
             ("dialplan values", "routes and caller ids reach the dialplan as they are", self._values),
             (
                 "dialplan",
@@ -138,6 +140,11 @@ class Doctor:
             problem = f"the dialplan does not know {variable}: it cuts calls in quota mode after their first slice"
             findings.append(Finding(problem, "take config/asterisk/extensions.conf as this engine brings it"))
         return findings
+
+    async def _exchanges(self) -> list[Finding]:
+        found = look_alikes(await recent_call_keys(self._database))
+        mend = "name each by RATING_QUERY=?exchange=NAME in its dialplan; until then calls of one key are declined"
+        return [Finding(f"exchange {exchange}: {why}", mend) for exchange, why in found.items()]
 
     async def _values(self) -> list[Finding]:
         named = [("default_route", text) for text in self._installation.default_route]

@@ -23,7 +23,10 @@ CONFIG_VARIABLE: Final = "RATING_CONFIG"  # names the configuration file
 WORKER_VARIABLE: Final = "RATING_WORKER"  # set by the supervisor for each worker: 1, 2, …
 LISTENERS_VARIABLE: Final = "RATING_LISTENERS"  # and which sockets it has inherited: fastagi=5,http=6
 READY_VARIABLE: Final = "RATING_READY"  # and the pipe on which it says that it serves
-RESERVED_VARIABLES: Final = frozenset({CONFIG_VARIABLE, WORKER_VARIABLE, LISTENERS_VARIABLE, READY_VARIABLE})
+SHARED_CALLS_VARIABLE: Final = "RATING_SHARED_CALLS"  # and the memory it shares with the others
+RESERVED_VARIABLES: Final = frozenset(
+    {CONFIG_VARIABLE, WORKER_VARIABLE, LISTENERS_VARIABLE, READY_VARIABLE, SHARED_CALLS_VARIABLE}
+)
 DEFAULT_CONFIG: Final = Path("config/rating_engine.toml")
 UNITS: Final = {"seconds": "seconds", "ms": "milliseconds", "bytes": "bytes", "minutes": "minutes", "hours": "hours"}
 VALUE_SHOWN_CHARACTERS: Final = 80  # of a wrong value, in its message

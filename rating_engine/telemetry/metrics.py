@@ -86,24 +86,13 @@ class Metrics:
             "rating_log_lines_dropped_total", "Log lines that nobody has got: their reader had stopped, or is gone"
         )
         self._lag = self._histogram("rating_event_loop_lag_seconds", "How late the event loop runs", LAG_SECONDS)
-        self._spool_records = self._gauge("rating_spool_records", "Finishes on disk that wait to be charged", "livesum")
-        self._spool_bytes = self._gauge("rating_spool_bytes", "Size of the spool's files", "livesum")
-        self._offline = self._counter("rating_offline_allowed_total", "Calls allowed while PostgreSQL was away")
-        self._spooled = self._counter("rating_spooled_total", "Finishes put on disk because they could not be charged")
-        self._replayed = self._counter("rating_spool_replayed_total", "Spooled finishes that were charged")
-        self._spool_refused = self._counter(
-            "rating_spool_refused_total", "Spooled finishes kept aside for a person, by the reason", ["reason"]
-        )
-        self._spool_lost = self._counter(
-            "rating_spool_not_taken_total", "Finishes neither charged nor spooled, by what the disk said", ["reason"]
-        )
-        self._spool_damaged = self._counter("rating_spool_damaged_total", "Places in spool files that are no records")
+        self._make_spool_metrics()
         self._cache = {level: cache.labels(level) for level in sorted(CACHE_LEVELS)}
         self._open_connections = 0
         self._call_children: dict[tuple[str, str, str, str], Counter] = {}
         self._batch_children: dict[str, tuple[Histogram, Histogram]] = {}
         self._rejected_children: dict[str, Counter] = {}
-        for gauge in (self._connections, self._spool_records, self._spool_bytes):
+        for gauge in (self._connections, self._spool_records, self._spool_bytes, self._spool_stuck):
             gauge.set(0)  # a worker started anew finds its predecessor's value in the file
         if is_shared():
             self._exposed = CollectorRegistry()
@@ -112,6 +101,26 @@ class Metrics:
             self._exposed = self.registry
             ProcessCollector(registry=self.registry)
             GCCollector(registry=self.registry)
+
+    def _make_spool_metrics(self) -> None:
+        self._spool_records = self._gauge("rating_spool_records", "Finishes on disk that wait to be charged", "livesum")
+        self._spool_bytes = self._gauge("rating_spool_bytes", "Size of the spool's files", "livesum")
+        self._offline = self._counter("rating_offline_allowed_total", "Calls allowed while PostgreSQL was away")
+        self._spooled = self._counter("rating_spooled_total", "Finishes put on disk because they could not be charged")
+        self._replayed = self._counter("rating_spool_replayed_total", "Spooled finishes that were charged")
+        self._spool_refused = self._counter(
+            "rating_spool_refused_total", "Spooled finishes kept aside for a person, by the reason", ["reason"]
+        )
+        self._spool_stuck = self._gauge(
+            "rating_spool_stuck", "Spooled finishes that were tried and could not be charged yet", "livesum"
+        )
+        self._spool_aside = self._gauge(
+            "rating_spool_aside", "Spooled finishes kept aside on this machine, for a person", "livemostrecent"
+        )
+        self._spool_lost = self._counter(
+            "rating_spool_not_taken_total", "Finishes neither charged nor spooled, by what the disk said", ["reason"]
+        )
+        self._spool_damaged = self._counter("rating_spool_damaged_total", "Places in spool files that are no records")
 
     def _make_redis_metrics(self) -> None:
         self._redis_up = self._gauge("rating_redis_up", "1 if Redis answers (worst worker)", "livemin")
@@ -249,6 +258,14 @@ class Metrics:
     def spool_refused(self, reason: str) -> None:
         """Count a spooled finish that was kept aside; one of SPOOL_REFUSALS."""
         self._spool_refused.labels(reason if reason in SPOOL_REFUSALS else OTHER).inc()
+
+    def spool_stuck(self, count: int) -> None:
+        """Set how many spooled finishes of this process cannot be charged for now."""
+        self._spool_stuck.set(count)
+
+    def spool_aside(self, count: int) -> None:
+        """Set how many finishes lie in the spool directory for a person."""
+        self._spool_aside.set(count)
 
     def spool_not_taken(self, reason: str) -> None:
         """Count a finish that is lost but for the logs; one of SPOOL_FAILURES."""

@@ -40,14 +40,14 @@ def asterisk_root(request: pytest.FixtureRequest) -> Path:
 
 @dataclass(frozen=True)
 class Running:
-    """What the tests of a module share: starting it for each test would take longer than the tests."""
+    """What all tests of a process share: starting it for each test would take longer than the tests."""
 
     database: Database
     engine: EngineProcess
     exchange: Exchange
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def running(
     asterisk_root: Path, session_servers: SessionServers, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Running]:
@@ -64,7 +64,7 @@ async def running(
             await database.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def pbx(running: Running) -> AsyncIterator[Pbx]:
     """A running engine and a running exchange; the money laws hold when the test ends."""
     await started(running.engine)  # a test before this one may have killed them

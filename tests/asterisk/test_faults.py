@@ -14,7 +14,7 @@ from tests.asterisk import pbx as numbers
 from tests.asterisk.engine import started
 from tests.asterisk.pbx import Pbx, until
 
-pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_without_an_engine_there_is_no_call(pbx: Pbx) -> None:

@@ -14,15 +14,18 @@ from tests.cluster.distribute import drop_cluster, make_cluster
 CLUSTER = "RATING_TEST_CLUSTER_URL"
 
 
-@pytest.fixture(params=["plain", "cluster"])
-def money_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A database with the schema and nothing else."""
-    if request.param == "plain":
-        yield str(request.getfixturevalue("database_url"))
-        return
+@pytest.fixture
+def cluster_url() -> Iterator[str]:
+    """A database of this test's own on the cluster, with the schema spread over it."""
     url = os.environ.get(CLUSTER)
     if not url:
         pytest.skip(f"{CLUSTER} names no cluster")
     cluster = asyncio.run(make_cluster(url))
     yield cluster.coordinator
     asyncio.run(drop_cluster(url, cluster))
+
+
+@pytest.fixture(params=["database_url", "cluster_url"], ids=["plain", "cluster"])
+def money_url(request: pytest.FixtureRequest) -> str:
+    """A database with the schema and nothing else."""
+    return str(request.getfixturevalue(request.param))

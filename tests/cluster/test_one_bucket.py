@@ -90,6 +90,14 @@ async def place_on(url: str, sql: str) -> AsyncIterator[Place]:
     """The schema of `sql` in partitions, in an empty database, with an account in each of two buckets."""
     setup = await asyncpg.connect(url)
     await setup.execute(in_partitions(sql))
+    await setup.close()
+    async with place_in(url) as place:
+        yield place
+
+
+@contextlib.asynccontextmanager
+async def place_in(url: str) -> AsyncIterator[Place]:
+    """An account in each of two buckets of a database that has the schema."""
     database = Database(url)
     await database.open()
     deck = await publish_deck(database)
@@ -104,7 +112,6 @@ async def place_on(url: str, sql: str) -> AsyncIterator[Place]:
     finally:
         await connection.close()
         await database.close()
-        await setup.close()
 
 
 @contextlib.asynccontextmanager
@@ -193,7 +200,7 @@ async def reserving_with_a_package(place: Place) -> tuple[Asked, object]:
 
 
 async def reserving_for_a_login_with_a_limit(place: Place) -> tuple[Asked, object]:
-    await place.database.fetch("UPDATE subscribers SET max_calls = 5")
+    await place.database.fetch("UPDATE subscribers SET max_calls = 5 WHERE bucket = 0")
     subscriber = await subscriber_by_login(place.database, place.own.login)
     assert subscriber is not None
     request = _request(place, "a", subscriber_version=subscriber.version)
@@ -392,6 +399,13 @@ async def test_for_one_bucket_nothing_of_another_is_touched(empty_database_url: 
         ask, expected = await case(place)
         async with poisoned(empty_database_url):
             assert await ask() == expected
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__.replace("_", " "))
+async def test_every_money_call_is_served_by_a_cluster(cluster_url: str, case: Case):
+    async with place_in(cluster_url) as place:
+        ask, expected = await case(place)
+        assert await ask() == expected
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ async def soak(
             break
         place = directory / f"round{number}"
         place.mkdir(mode=0o755)
-        with servers.database() as url:
+        with servers.database(balanced=True) as url:
             await one_round(report, number, servers.servers, url, place, seed + number, planned)
             await asyncio.to_thread(servers.servers.postgres.start)  # so that it can be dropped
         spent = time.monotonic() - began

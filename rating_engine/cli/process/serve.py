@@ -29,6 +29,7 @@ from rating_engine.cli.common import (
     write_running,
 )
 from rating_engine.embedded import EmbeddedServers
+from rating_engine.engine.calling import inherited_calls
 from rating_engine.engine.engine import Engine
 from rating_engine.engine.services import MigrationReport, migrate_database
 from rating_engine.process.notify import (
@@ -230,7 +231,8 @@ async def _run_engine(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    engine = Engine(settings, listeners, lines_lost=log.newly_lost)
+    shared_calls = inherited_calls(os.environ)
+    engine = Engine(settings, listeners, shared_calls=shared_calls, lines_lost=log.newly_lost)
     if unshared is not None:
         engine.metrics.not_shared()
         _log.error("metrics_not_shared", problem=unshared)

@@ -45,7 +45,7 @@ def _findings(directory: Path, found: SpoolSurvey, max_bytes: int) -> Iterator[F
     for path, records in found.refused:
         yield Finding(
             f"finishes that could not be charged, in {path}: {records}",
-            f"read the reasons in it; then remove it, or rename it to {path.stem}.spool to have them tried again",
+            "read the reasons in it and mend them, then post it as the page on the spool says; or remove it",
         )
     for path, size in found.corrupt:
         yield Finding(f"damaged bytes of a spool, in {path}: {size}", "check the disk; charge by hand what can be read")

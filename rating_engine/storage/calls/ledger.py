@@ -154,7 +154,8 @@ class Ledger:
         if len(set(buckets)) == 1:
             query, args = f"SELECT {operation}_v2($1, $2)", (buckets[0], items)
         else:
-            query, args = f"SELECT {operation}_of_buckets_v2($1, $2, $3)", (buckets[0], buckets, items)
+            query = f"SELECT {operation}_of_buckets_v2($1, $2, $3)"
+            args = buckets[0], buckets, items
         started = time.perf_counter()
         for attempt in range(1, SERIALIZATION_TRIES + 1):
             try:

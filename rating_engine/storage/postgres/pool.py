@@ -35,6 +35,7 @@ from rating_engine.storage.postgres.turnstile import Turnstile
 __all__ = ["Connection", "Database", "DoorObserver", "Questions"]
 
 PROBE_INTERVAL_SECONDS: Final = 0.2  # how soon a database that is back is used again; one cheap connect each
+CONNECTED_BEFORE_UP: Final = 2  # of a server that is back: one to reserve by, one to settle; callers wait for them
 MARGIN_SECONDS: Final = 1.0  # beyond the connecting itself: its password exchange may compute for a while
 PROOF_SECONDS_MAX: Final = 2.0  # for a commit of the probe, and for closing: also where statements may take a minute
 STATEMENT_CACHE: Final = 200  # the engine has some dozens of distinct statements
@@ -114,7 +115,7 @@ class Database:
         `late_is_away`: a late statement marks the door down until the probe has seen a commit. False where statements
         are slow for reasons of their own, as reports are: then the probe is asked first.
         `lock_timeout_seconds`: how long a statement waits for what others hold; None: as long as its deadline.
-        `first_statements`: prepared on each connection before it serves; with any, all connections are made beforehand.
+        `first_statements`: prepared on each connection before it serves; with any, all connections are made by `open`.
         `generic_plans`: statements are planned once, except on a cluster.
         """
         self.door = door
@@ -160,7 +161,7 @@ class Database:
         try:
             async with self._pool.acquire(timeout=self._connector.longest_seconds + FIRST_SECONDS) as connection:
                 await prove_writable(connection, self._proof_seconds)  # type: ignore[arg-type]  # see connection()
-            await self._connect_all()
+            await self._connect_ahead(self._pool_size)
         except _UNREACHABLE as error:
             self._mark_down(error)
         else:
@@ -334,7 +335,7 @@ class Database:
                 if self._down is None:
                     return
                 await self._drop_old_connections()
-                await self._connect_all()
+                await self._connect_ahead(CONNECTED_BEFORE_UP)
             except Exception as error:
                 if not isinstance(error, _UNREACHABLE) and self._down != _describe(error):
                     _log.error("database_probe_failed", door=self.door, error=_describe(error), exc_info=error)
@@ -358,12 +359,12 @@ class Database:
         assert self._pool is not None
         await self._pool.expire_connections()
 
-    async def _connect_all(self) -> None:
-        """Make the connections that calls will want. Raises what keeps the first from being made, if none can be."""
+    async def _connect_ahead(self, count: int) -> None:
+        """Make so many of the connections that calls will want. Raises what keeps any from being made."""
         if not self._first_statements:
             return
         assert self._pool is not None
-        wanted = self._pool_size - self._turnstile.taken  # the others come back from who had them
+        wanted = min(count, self._pool_size - self._turnstile.taken)  # the others come back from who had them
         made = await asyncio.gather(
             *(self._pool.acquire(timeout=self._connector.longest_seconds + FIRST_SECONDS) for _ in range(wanted)),
             return_exceptions=True,

@@ -92,7 +92,7 @@ FAULTS = (
     ),
     PlantedFault(
         "one call more than the account may have",
-        [("calls[n] >= item.calls_left", "calls[n] > item.calls_left")],
+        [("calls[n] >= item.calls_left OR", "calls[n] > item.calls_left OR")],
     ),
     PlantedFault(
         "a lost repetition takes the money of a call that runs",

@@ -23,6 +23,8 @@ FILL = f"""
     FROM generate_series(1, {CALLS}) AS n
 """
 
+pytestmark = pytest.mark.breaks_books
+
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from rating_engine.domain.outcomes import Allowed
+from rating_engine.domain.outcomes import Allowed, CallKey
 from rating_engine.services.doctor import prove_laws
 from rating_engine.storage.laws import LAWS
 from rating_engine.storage.postgres.pool import Database
@@ -119,6 +120,7 @@ def test_every_law_has_a_breach_here():
     assert BROKEN.keys() == {law.name for law in LAWS}
 
 
+@pytest.mark.breaks_books
 @pytest.mark.parametrize(
     ("law", "statement"),
     [(law, statement) for law, statements in BROKEN.items() for statement in statements],
@@ -136,6 +138,7 @@ async def test_the_doctor_finds_a_broken_law_and_accuses_no_other(database, data
     assert broken == [f"ledger: {law}"]
 
 
+@pytest.mark.breaks_books
 async def test_a_breach_is_shown_with_the_account_the_sums_and_the_mend(cli, database):
     await database.execute("UPDATE accounts SET balance = balance + 5")
 
@@ -156,6 +159,17 @@ async def test_values_that_would_not_reach_the_dialplan_as_they_are_are_named(cl
     assert [what.split(" reaches")[0] for what in found["dialplan values"]] == [
         "dial_prefix of route cheap 'SIP/a&SIP/'"
     ]
+
+
+async def test_two_exchanges_behind_one_address_are_named(cli, database_url):
+    async with engine_on(database_url) as engine:
+        for system in ("pbx1", "pbx2"):
+            key = CallKey("10.0.0.1", f"{system}-1763779024.17")
+            await engine.charging.finish_call(replace(finish("1", 0), call_key=key))
+
+    found = findings(cli)
+
+    assert found == {"exchanges": ["exchange 10.0.0.1: calls come from several systems (pbx1, pbx2)"]}
 
 
 @pytest.mark.parametrize("name", ["ECUADOR - CUENCA (PACIFICTEL)", "Cote d'Ivoire", 'Some, where; "else" & more'])

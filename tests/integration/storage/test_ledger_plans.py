@@ -78,6 +78,7 @@ async def test_cdrs_are_gone_through_by_their_key_a_portion_at_a_time(database: 
     assert "Seq Scan on call_records" not in plan
 
 
+@pytest.mark.breaks_books
 @pytest.mark.parametrize("analysed", ["before", "after"])
 async def test_calls_on_packages_and_limited_routes_read_a_few_rows_of_full_tables(
     database: Database, analysed: str
