@@ -5,10 +5,10 @@ TEST_PROCESSES ?= 2
 VENV := .venv
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test lint soak bench clean
+.PHONY: help demo check test lint soak soak-all bench clean
 
 help:  ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "rating-engine needs Python 3.11 or newer; say make PYTHON=python3.12 ...")'
@@ -26,13 +26,21 @@ lint: $(STAMP)  ## ruff, mypy --strict, import contracts
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-test: $(STAMP) lint  ## everything, real servers included (under 15 minutes on 2 cores)
-	$(VENV)/bin/pytest -n $(TEST_PROCESSES) --dist loadfile -m "not soak"
+# No server is started: what is to be green before every commit.
+check: $(STAMP) lint  ## lint, types, unit, property and architecture tests (under 90 s on 2 cores)
+	$(VENV)/bin/pytest -q -n $(TEST_PROCESSES) --dist worksteal tests/unit tests/property tests/architecture
 
-soak: $(STAMP)  ## the long forms of the fault tests
+test: $(STAMP) lint  ## everything, real servers included (under 20 minutes on 2 cores)
+	$(VENV)/bin/pytest -n $(TEST_PROCESSES) --dist worksteal -m "not soak"
+
+# SOAK_FAULTS=50 for a short one, SOAK_SECONDS=600 to begin no round after ten minutes, FAULTS_SEED=N to repeat one.
+soak: $(STAMP)  ## 1,000 faults under load, and the table of what came of them (about half an hour)
+	$(VENV)/bin/pytest -q -m soak tests/faults/test_soak.py
+
+soak-all: $(STAMP)  ## soak, and the long forms of all other fault tests and laws
 	$(VENV)/bin/pytest -m soak
 
-bench: $(STAMP)  ## every figure of benchmarks/README.md
+bench: $(STAMP)  ## every figure of benchmarks/README.md (about a quarter of an hour)
 	$(VENV)/bin/python benchmarks/run_all.py
 
 clean:  ## remove the virtual environment and caches

@@ -7,11 +7,19 @@
 --   4. balance + overdraft - reserved >= 0, but for an overrun counted in its CDR
 --   5. of a package no second is spent twice: used + held <= allowance, held = what open reservations hold, used = what
 --      CDRs used
---   6. route_load.open_calls = the open reservations by that route; it never exceeds the route's max_calls
+--   6. route_load.open_calls = the open calls of that bucket by that route; it never exceeds what the bucket may have of
+--      the route's max_calls, and the buckets together never exceed max_calls
+--   7. subscriber_load.open_calls = the open calls of that subscriber
 --
--- Made for Citus from the first day: every account-scoped table has `bucket` first in its primary key, and every
--- money function takes the bucket first, answers ONE array in the order of its input, and is called in the form
--- SELECT reserve_v2($1, $2), which is handed whole to the worker that owns the bucket. The rest are reference tables.
+-- Three kinds of tables, in this order. The CATALOGUE (tariffs, decks, routes, numbering, who has which login) are plain
+-- tables with foreign keys and triggers. FACTS OF THE CATALOGUE are the few columns of it that money functions ask, kept
+-- by triggers, never locked by them: versions are compared. ACCOUNT-SCOPED tables have `bucket` first in every unique
+-- key, and no foreign key to another bucket or to the catalogue. A money function takes the bucket first, asks scoped
+-- tables of that bucket and facts alone, answers ONE array in the order of its input, and is called in the form
+-- SELECT reserve_v2($1, $2) outside of a transaction. So the scoped tables can be distributed by bucket (Citus), with the
+-- facts on every node: a money call is then handed whole to the node that has the bucket. What is asked for that and a
+-- single server would not need: arrays read by one query and written by single statements FROM unnest without ON
+-- CONFLICT, plpgsql instead of LANGUAGE sql where a scoped table is asked, scalar arguments instead of row types.
 
 CREATE TYPE account_kind      AS ENUM ('prepaid', 'postpaid');
 CREATE TYPE party_status      AS ENUM ('active', 'blocked');
@@ -30,7 +38,7 @@ INSERT INTO engine_secrets VALUES ('rate_cache', sha256(
     uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())));
 
 ---------------------------------------------------------------------------------------------------------------
--- Reference tables: tariffs, rate decks, directions, routes, subscribers
+-- The catalogue: tariffs, rate decks, directions, routes, logins
 
 -- A tariff is what a subscriber has, or adds to it (an option), or what a carrier charges us (the cost of a route).
 -- `version` grows with every change of what an engine remembers of a tariff: its settings, bands, packages, routes and
@@ -246,19 +254,104 @@ CREATE TABLE route_quality (
     measured_at  timestamptz NOT NULL DEFAULT now()
 );
 
--- How many open calls a route with a limit carries, and how many it was given in the second `started_in`. A row is
--- locked after the accounts of a batch, in the order of route ids.
-CREATE TABLE route_load (
-    route_id    bigint PRIMARY KEY,
-    open_calls  integer NOT NULL DEFAULT 0 CHECK (open_calls >= 0),
-    started_in  timestamptz NOT NULL DEFAULT '-infinity',
-    started     integer NOT NULL DEFAULT 0
-);
-
 -- The engine that watches an exchange (AMI) says so again and again. Calls are granted in slices only where it does.
 CREATE TABLE exchange_watch (
     exchange       text PRIMARY KEY,
     watched_until  timestamptz NOT NULL
+);
+
+-- Where a login's account stands. A row is here before its subscriber is.
+CREATE TABLE logins (
+    login   text PRIMARY KEY CHECK (login ~ '^[^\s,]{1,64}$'),
+    bucket  smallint NOT NULL
+);
+CREATE INDEX logins_elsewhere ON logins (bucket) WHERE bucket <> 0;
+
+-- Re-ratings: past calls priced by another deck, shown first, posted then.
+-- `tariff_version`: of the tariff when it was begun. The last three say how far reading has come: by the primary key of call_records.
+CREATE TABLE rerates (
+    rerate_id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    tariff_id       bigint NOT NULL REFERENCES tariffs,
+    tariff_version  integer NOT NULL,
+    deck_id         bigint NOT NULL,
+    deck_version    integer NOT NULL,
+    calls_from      timestamptz NOT NULL,                  -- of calls that were prepared in [calls_from, calls_to)
+    calls_to        timestamptz NOT NULL CHECK (calls_to > calls_from),
+    subscriber_id   bigint,                                -- whose calls; NULL: everybody's
+    prefix          text COLLATE "C" NOT NULL DEFAULT '' CHECK (prefix ~ '^[0-9]{0,32}$'),  -- of their destinations
+    state           text NOT NULL DEFAULT 'reading' CHECK (state IN ('reading', 'open', 'posted', 'discarded')),
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    calls           bigint NOT NULL DEFAULT 0,             -- found so far
+    last_bucket     smallint NOT NULL DEFAULT -1,
+    last_call_key   text COLLATE "C" NOT NULL DEFAULT ''
+);
+
+-- Who changed what: one row a management call, written in the transaction of the change.
+CREATE TABLE audit_log (
+    audit_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at          timestamptz NOT NULL DEFAULT now(),
+    party       text NOT NULL,
+    level       text NOT NULL,
+    surface     text NOT NULL,
+    key         text,
+    address     text,
+    action      text NOT NULL,
+    subject     text NOT NULL,
+    detail      jsonb NOT NULL DEFAULT '{}'
+);
+CREATE INDEX audit_log_by_subject ON audit_log (subject, audit_id);
+
+-- What the engine that follows an exchange is asked to do there: to end a call. `outcome`: its answer; NULL: none yet.
+CREATE TABLE exchange_orders (
+    order_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    exchange     text NOT NULL,
+    uniqueid     text NOT NULL,
+    attempt      smallint NOT NULL,
+    party        text NOT NULL,
+    asked_at     timestamptz NOT NULL DEFAULT now(),
+    expires_at   timestamptz NOT NULL,       -- what was not done until then is not done any more
+    outcome      text,
+    answered_at  timestamptz
+);
+CREATE INDEX exchange_orders_waiting ON exchange_orders (exchange, order_id) WHERE outcome IS NULL;
+
+-- Requests done once however often they are said: the key a party gave, what it asked for (digest) and was told. A row is
+-- written in the transaction of the change, and forgotten after a week (storage/idempotency.py).
+CREATE TABLE idempotency_keys (
+    party       text NOT NULL,
+    key         text NOT NULL,
+    digest      bytea NOT NULL,
+    answer      jsonb NOT NULL DEFAULT '{}',
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (party, key)
+);
+CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
+
+---------------------------------------------------------------------------------------------------------------
+-- Facts of the catalogue
+
+CREATE TABLE tariff_terms (
+    tariff_id  bigint PRIMARY KEY,
+    name       text NOT NULL,
+    version    integer NOT NULL,
+    is_option  boolean NOT NULL,
+    time_zone  text NOT NULL
+) WITH (fillfactor = 70);
+CREATE TABLE package_terms (
+    package_id  bigint PRIMARY KEY,
+    tariff_id   bigint NOT NULL,
+    seconds     integer,
+    carry_over  text NOT NULL,
+    period      text NOT NULL,
+    created_at  timestamptz NOT NULL
+);
+-- `shared`: there are accounts outside bucket 0; then a bucket may have of a limit what it was leased (route_load).
+CREATE TABLE route_limits (
+    route_id              bigint PRIMARY KEY,
+    enabled               boolean NOT NULL,
+    max_calls             integer,
+    max_calls_per_second  integer,
+    shared                boolean NOT NULL
 );
 
 ---------------------------------------------------------------------------------------------------------------
@@ -285,12 +378,14 @@ CREATE TABLE accounts (
     default_allowed   boolean NOT NULL DEFAULT true,              -- destinations that no account_prefixes row names
     quota             boolean,                                    -- reserve in slices; NULL: as the settings say
     time_zone         text NOT NULL DEFAULT 'UTC',
-    numbering_plan    text REFERENCES numbering_plans,            -- how its phones write numbers; NULL: as the settings say
+    numbering_plan    text,                                       -- how its phones write numbers; NULL: as the settings say
     -- What was charged on the local day spent_on, and in its month
     spent_on     date NOT NULL DEFAULT '-infinity',
     day_spent    numeric(20, 6) NOT NULL DEFAULT 0,
     month_spent  numeric(20, 6) NOT NULL DEFAULT 0,
     created_at   timestamptz NOT NULL DEFAULT now(),
+    last_entry     bigint DEFAULT 0,               -- of its ledger entries; NULL: to be looked up there (an older release's)
+    counts_logins  boolean NOT NULL DEFAULT false, -- some subscriber of it has a row in subscriber_load
     PRIMARY KEY (bucket, account_id),
     CHECK (overdraft IS NOT NULL OR kind = 'postpaid')
 ) WITH (fillfactor = 70);  -- room for HOT updates: a call updates its account twice, and no index changes
@@ -306,38 +401,45 @@ CREATE TABLE account_prefixes (
 );
 
 CREATE TABLE subscribers (
-    subscriber_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    login          text NOT NULL UNIQUE CHECK (login ~ '^[^\s,]{1,64}$'),
+    subscriber_id  bigint GENERATED ALWAYS AS IDENTITY,
+    login          text NOT NULL CHECK (login ~ '^[^\s,]{1,64}$'),
     bucket         smallint NOT NULL,
     account_id     bigint NOT NULL,
-    tariff_id      bigint NOT NULL REFERENCES tariffs,
+    tariff_id      bigint NOT NULL,
     tariff_since   timestamptz NOT NULL DEFAULT now(),   -- packages carry nothing over from before
     status         party_status NOT NULL DEFAULT 'active',
     callerid       text NOT NULL DEFAULT '',
     max_seconds    integer CHECK (max_seconds > 0),  -- the longest call; NULL: max_reserve_seconds alone
     max_calls      integer CHECK (max_calls >= 0),   -- open calls at a time; NULL: no limit of its own
     version        integer NOT NULL DEFAULT 1,       -- grows with every change, so that a cached copy is told stale
-    created_at     timestamptz NOT NULL DEFAULT now()
+    created_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (bucket, subscriber_id),
+    UNIQUE (bucket, login)
 );
 CREATE INDEX subscribers_by_account ON subscribers (bucket, account_id);
 
 -- Options a subscriber has beside its tariff. Of rates with equal prefixes an option's counts, the lowest position first.
 CREATE TABLE subscriber_options (
-    subscriber_id   bigint NOT NULL REFERENCES subscribers ON DELETE CASCADE,
-    tariff_id       bigint NOT NULL REFERENCES tariffs,
+    bucket          smallint NOT NULL DEFAULT 0,
+    subscriber_id   bigint NOT NULL,
+    tariff_id       bigint NOT NULL,
     position        integer NOT NULL DEFAULT 0,
     effective_from  timestamptz NOT NULL DEFAULT now(),
     effective_to    timestamptz NOT NULL DEFAULT 'infinity' CHECK (effective_to > effective_from),
-    PRIMARY KEY (subscriber_id, tariff_id, effective_from)
+    PRIMARY KEY (bucket, subscriber_id, tariff_id, effective_from),
+    FOREIGN KEY (bucket, subscriber_id) REFERENCES subscribers ON DELETE CASCADE
 );
 
--- Short numbers; subscriber_id NULL: everybody's. A subscriber's own counts before it.
+-- Short numbers; subscriber_id NULL: everybody's, in bucket 0. A subscriber's own counts before it.
 CREATE TABLE aliases (
-    alias_id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    subscriber_id  bigint REFERENCES subscribers ON DELETE CASCADE,
+    bucket         smallint NOT NULL DEFAULT 0,
+    alias_id       bigint GENERATED ALWAYS AS IDENTITY,
+    subscriber_id  bigint,
     alias          text NOT NULL CHECK (alias ~ '^[0-9*#+]{1,32}$'),
     destination    text NOT NULL CHECK (destination ~ '^[0-9+]{1,32}$'),
-    UNIQUE NULLS NOT DISTINCT (subscriber_id, alias)
+    PRIMARY KEY (bucket, alias_id),
+    UNIQUE NULLS NOT DISTINCT (bucket, subscriber_id, alias),
+    FOREIGN KEY (bucket, subscriber_id) REFERENCES subscribers ON DELETE CASCADE
 );
 
 -- What was used up of a package in a period (the day it begins, in the tariff's time zone). `allowance` NULL: nothing
@@ -356,98 +458,133 @@ CREATE TABLE package_usage (
 );
 CREATE TYPE package_use AS (package_id bigint, period_start date, seconds integer);
 
--- Calls whose money is held. A row leaves when its call is settled, voided or expired, and its CDR takes its place
--- in the same transaction: the table stays as small as the traffic.
-CREATE TABLE reservations (
+-- The open calls of a subscriber that has a limit of its own; made when one is first asked for, and then kept for all
+-- its calls. Under the lock of its account.
+CREATE TABLE subscriber_load (
     bucket         smallint NOT NULL,
-    call_key       text COLLATE "C" NOT NULL CHECK (length(call_key) <= 200),
-    account_id     bigint NOT NULL,
     subscriber_id  bigint NOT NULL,
-    held           numeric(20, 6) NOT NULL CHECK (held >= 0),     -- part of accounts.reserved; 0 where credit is unlimited
-    granted        numeric(20, 6) NOT NULL CHECK (granted >= 0),  -- what the call may cost
-    cap_seconds    integer NOT NULL CHECK (cap_seconds > 0),
-    exchange       text NOT NULL,
-    attempt        smallint NOT NULL,
-    callerid       text NOT NULL,
-    destination    text NOT NULL,
-    direction      text NOT NULL,
-    prefix         text NOT NULL,
-    tariff_id      bigint NOT NULL,
-    deck_id        bigint NOT NULL,
-    rate           text NOT NULL,                    -- frozen: the settle charges by this, whatever is published since
-    route_name     text NOT NULL,
-    route_prefix   text NOT NULL,
-    quota          boolean NOT NULL,                 -- granted in slices: extend() raises it while the call lasts
-    prepared_at    timestamptz NOT NULL DEFAULT now(),
-    expires_at     timestamptz NOT NULL,
-    answered_at    timestamptz,                      -- as the exchange was seen to say; NULL: not seen
-    last_seen_at   timestamptz,                      -- when its channel was last seen alive
-    claim          bigint,                           -- of the request that made it, and that alone may take it back;
-                                                     -- NULL once another request was told of it too
-    routing_number    text NOT NULL DEFAULT '',      -- as translated (LRN); '': the destination
-    carrier_rate      text NOT NULL DEFAULT '',      -- what the route costs, frozen; '': not known
+    open_calls     integer NOT NULL CHECK (open_calls >= 0),
+    PRIMARY KEY (bucket, subscriber_id)
+) WITH (fillfactor = 50);
+
+-- How many open calls of a bucket a route with a limit carries, and how many it was given in the second `started_in`. A
+-- row is locked after the accounts of a batch, in the order of route ids. The leases are what the bucket may have of the
+-- limits of a route that is shared; NULL: nothing yet.
+CREATE TABLE route_load (
+    bucket      smallint NOT NULL DEFAULT 0,
+    route_id    bigint NOT NULL,
+    open_calls  integer NOT NULL DEFAULT 0 CHECK (open_calls >= 0),
+    started_in  timestamptz NOT NULL DEFAULT '-infinity',
+    started     integer NOT NULL DEFAULT 0,
+    lease_calls       integer CHECK (lease_calls >= 0),
+    lease_per_second  integer CHECK (lease_per_second >= 0),
+    PRIMARY KEY (bucket, route_id)
+);
+
+-- Each text of a frozen rate once, however many calls go by it. The key is a hash of the text, and the next one where two
+-- texts have the same (freeze_rates).
+CREATE TABLE frozen_rates (
+    bucket    smallint NOT NULL,
+    rate_key  bigint NOT NULL,
+    rate      text NOT NULL CHECK (rate <> ''),
+    PRIMARY KEY (bucket, rate_key)
+);
+
+-- Calls whose money is held. A row leaves when its call is settled, voided or expired, and its CDR takes its place
+-- in the same transaction: the table stays as small as the traffic. The columns from subscriber_id to channel are those
+-- of call_details, in its order and in call_records too; the rates are the keys of their texts (NULL: none).
+CREATE TABLE open_calls (
+    bucket            smallint NOT NULL,
+    call_key          text COLLATE "C" NOT NULL CHECK (length(call_key) <= 200),
+    account_id        bigint NOT NULL,
+    subscriber_id     bigint NOT NULL,
+    exchange          text NOT NULL,
+    attempt           smallint NOT NULL,
+    callerid          text NOT NULL,
+    destination       text NOT NULL,
+    direction         text NOT NULL,
+    prefix            text NOT NULL,
+    tariff_id         bigint NOT NULL,
+    deck_id           bigint NOT NULL,
+    rate_key          bigint,                          -- frozen: the settle charges by this, whatever is published since
+    route_name        text NOT NULL,
+    routing_number    text NOT NULL DEFAULT '',        -- as translated (LRN); '': the destination
+    carrier_rate_key  bigint,                          -- what the route costs, frozen; NULL: not known
     carrier_currency  text NOT NULL DEFAULT '',
-    carrier_exchange  numeric(20, 10),               -- one of the carrier's currency in the account's; NULL: not known
+    carrier_exchange  numeric(20, 10),                 -- one of the carrier's currency in the account's; NULL: not known
     packages          package_use[] NOT NULL DEFAULT '{}',  -- what it holds of packages, first used first
-    route_id          bigint,                        -- counted in route_load; NULL: its route has no limit
+    channel           text NOT NULL DEFAULT '',        -- the exchange's name of the caller's; '': not known
+    held              numeric(20, 6) NOT NULL CHECK (held >= 0),     -- part of accounts.reserved; 0 where credit is unlimited
+    granted           numeric(20, 6) NOT NULL CHECK (granted >= 0),  -- what the call may cost
+    cap_seconds       integer NOT NULL CHECK (cap_seconds > 0),
+    route_prefix      text NOT NULL,
+    route_id          bigint,                          -- counted in route_load; NULL: its route has no limit
+    quota             boolean NOT NULL,                -- granted in slices: extend() raises it while the call lasts
+    prepared_at       timestamptz NOT NULL DEFAULT now(),
+    expires_at        timestamptz NOT NULL,
+    answered_at       timestamptz,                     -- as the exchange was seen to say; NULL: not seen
+    last_seen_at      timestamptz,                     -- when its channel was last seen alive
+    -- Of every request that was told of it, or may have been: it is taken back when each of them has said that it went
+    -- unheard. A NULL among them is one that nobody takes back.
+    claims            bigint[] NOT NULL DEFAULT '{}',
     PRIMARY KEY (bucket, call_key)
 );
 -- Not by bucket first, here and below: on a table without statistics the planner finds such an index as good as the
 -- primary key for looking a call up, and reads the whole bucket (measured: ten times slower after a thousand calls).
-CREATE INDEX reservations_by_account ON reservations (account_id, subscriber_id);
+CREATE INDEX open_calls_by_account ON open_calls (account_id, subscriber_id);
 
-CREATE TABLE cdrs (
-    bucket          smallint NOT NULL,
-    call_key        text COLLATE "C" NOT NULL,
-    account_id      bigint NOT NULL,
-    subscriber_id   bigint NOT NULL,
-    state           cdr_state NOT NULL,
-    source          text NOT NULL,  -- who said how it ended: finish, late, unreserved, unrated, expired, abandoned,
-                                    -- reconciled (its channel was gone, and no finish had come)
-    exchange        text NOT NULL,
-    attempt         smallint NOT NULL,
-    callerid        text NOT NULL,
-    destination     text NOT NULL,
-    direction       text NOT NULL,
-    prefix          text NOT NULL,
-    tariff_id       bigint NOT NULL,
-    deck_id         bigint NOT NULL,
-    rate            text NOT NULL,
-    route_name      text NOT NULL,
-    currency        text NOT NULL,
-    granted         numeric(20, 6) NOT NULL,
-    seconds         integer NOT NULL CHECK (seconds >= 0),
-    billed_seconds  integer NOT NULL CHECK (billed_seconds >= 0),
-    cost            numeric(20, 6) NOT NULL CHECK (cost >= 0),
-    overrun         numeric(20, 6) NOT NULL DEFAULT 0 CHECK (overrun >= 0),  -- charged beyond what was granted
-    disposition     text NOT NULL,
-    cause           smallint NOT NULL,
-    prepared_at     timestamptz NOT NULL,
-    answered_at     timestamptz,
-    ended_at        timestamptz NOT NULL,
+CREATE TABLE call_records (
+    bucket            smallint NOT NULL,
+    call_key          text COLLATE "C" NOT NULL,
+    account_id        bigint NOT NULL,
+    subscriber_id     bigint NOT NULL,
+    exchange          text NOT NULL,
+    attempt           smallint NOT NULL,
+    callerid          text NOT NULL,
+    destination       text NOT NULL,
+    direction         text NOT NULL,
+    prefix            text NOT NULL,
+    tariff_id         bigint NOT NULL,
+    deck_id           bigint NOT NULL,
+    rate_key          bigint,
+    route_name        text NOT NULL,
     routing_number    text NOT NULL DEFAULT '',
-    carrier_rate      text NOT NULL DEFAULT '',
+    carrier_rate_key  bigint,
     carrier_currency  text NOT NULL DEFAULT '',
     carrier_exchange  numeric(20, 10),
+    packages          package_use[] NOT NULL DEFAULT '{}',  -- what it used of packages
+    channel           text NOT NULL DEFAULT '',
+    state             cdr_state NOT NULL,
+    source            text NOT NULL,  -- who said how it ended: finish, late, unreserved, unrated, expired, abandoned,
+                                      -- reconciled (its channel was gone, and no finish had come)
+    currency          text NOT NULL,
+    granted           numeric(20, 6) NOT NULL,
+    seconds           integer NOT NULL CHECK (seconds >= 0),
+    billed_seconds    integer NOT NULL CHECK (billed_seconds >= 0),
+    cost              numeric(20, 6) NOT NULL CHECK (cost >= 0),
+    overrun           numeric(20, 6) NOT NULL DEFAULT 0 CHECK (overrun >= 0),  -- charged beyond what was granted
+    uncharged         numeric NOT NULL DEFAULT 0 CHECK (uncharged >= 0),  -- what no amount or balance could hold of its cost
+    charged_on        date,                 -- the account's own day in whose spending it counts; NULL: that of its end
+    disposition       text NOT NULL,
+    cause             smallint NOT NULL,
+    prepared_at       timestamptz NOT NULL,
+    answered_at       timestamptz,
+    ended_at          timestamptz NOT NULL,
     carrier_cost      numeric(20, 6),       -- in the carrier's currency; NULL: not known
     margin            numeric(20, 6),       -- cost less the carrier's cost, in the account's currency; NULL: not known
-    packages          package_use[] NOT NULL DEFAULT '{}',  -- what it used of packages
     rerate_id         bigint,               -- the re-rating that corrected it last; NULL: none did
     PRIMARY KEY (bucket, call_key)
 );
-CREATE INDEX cdrs_by_account ON cdrs (account_id, ended_at);
+CREATE INDEX call_records_by_account ON call_records (account_id, ended_at);
 -- The calls of the last hour, which stand together at the end of the table; a few kB for millions of calls.
-CREATE INDEX cdrs_by_end ON cdrs USING brin (ended_at) WITH (autosummarize = on);
-
+CREATE INDEX call_records_by_end ON call_records USING brin (ended_at) WITH (autosummarize = on);
 -- What nobody finished: few rows, listed newest first by `rating-engine calls --reconciled`.
-CREATE INDEX cdrs_unfinished ON cdrs (bucket, ended_at) WHERE source IN ('reconciled', 'expired');
-
-CREATE SEQUENCE ledger_entry_ids;
+CREATE INDEX call_records_unfinished ON call_records (bucket, ended_at) WHERE source IN ('reconciled', 'expired');
 
 CREATE TABLE ledger_entries (
     bucket         smallint NOT NULL,
     account_id     bigint NOT NULL,
-    entry_id       bigint NOT NULL DEFAULT nextval('ledger_entry_ids'),
+    entry_id       bigint NOT NULL,                  -- the account's own number, given under its lock: grows entry by entry
     kind           ledger_entry_kind NOT NULL,
     amount         numeric(20, 6) NOT NULL,          -- signed: a charge is negative
     balance_after  numeric(20, 6) NOT NULL,
@@ -458,27 +595,6 @@ CREATE TABLE ledger_entries (
     PRIMARY KEY (bucket, account_id, entry_id)
 );
 CREATE UNIQUE INDEX ledger_entries_once ON ledger_entries (bucket, account_id, reference) WHERE reference IS NOT NULL;
-
----------------------------------------------------------------------------------------------------------------
--- Re-rating: past calls priced by another deck, shown first, posted then
-
--- `version`: of the tariff when it was begun. The last three say how far reading has come: by the primary key of cdrs.
-CREATE TABLE rerates (
-    rerate_id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    tariff_id       bigint NOT NULL REFERENCES tariffs,
-    tariff_version  integer NOT NULL,
-    deck_id         bigint NOT NULL,
-    deck_version    integer NOT NULL,
-    calls_from      timestamptz NOT NULL,                  -- of calls that were prepared in [calls_from, calls_to)
-    calls_to        timestamptz NOT NULL CHECK (calls_to > calls_from),
-    subscriber_id   bigint,                                -- whose calls; NULL: everybody's
-    prefix          text COLLATE "C" NOT NULL DEFAULT '' CHECK (prefix ~ '^[0-9]{0,32}$'),  -- of their destinations
-    state           text NOT NULL DEFAULT 'reading' CHECK (state IN ('reading', 'open', 'posted', 'discarded')),
-    created_at      timestamptz NOT NULL DEFAULT now(),
-    calls           bigint NOT NULL DEFAULT 0,             -- found so far
-    last_bucket     smallint NOT NULL DEFAULT -1,
-    last_call_key   text COLLATE "C" NOT NULL DEFAULT ''
-);
 
 -- What becomes of a call: what it was charged, and the rest as its CDR will say. `new_cost` NULL: it cannot be priced,
 -- `problem` says why, and nothing is posted of it. `changed`: its CDR was no longer what it was when it was read, so it
@@ -505,54 +621,243 @@ CREATE TABLE rerate_items (
     PRIMARY KEY (bucket, rerate_id, call_key)
 );
 
--- What the engine that follows an exchange is asked to do there: to end a call. `outcome`: its answer; NULL: none yet.
-CREATE TABLE exchange_orders (
-    order_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    exchange     text NOT NULL,
-    uniqueid     text NOT NULL,
-    attempt      smallint NOT NULL,
-    party        text NOT NULL,
-    asked_at     timestamptz NOT NULL DEFAULT now(),
-    expires_at   timestamptz NOT NULL,       -- what was not done until then is not done any more
-    outcome      text,
-    answered_at  timestamptz
+-- The re-ratings whose calls of a bucket may be corrected. Whoever corrects locks the row, and so does who closes it.
+CREATE TABLE open_rerates (
+    bucket     smallint NOT NULL,
+    rerate_id  bigint NOT NULL,
+    PRIMARY KEY (bucket, rerate_id)
 );
-CREATE INDEX exchange_orders_waiting ON exchange_orders (exchange, order_id) WHERE outcome IS NULL;
-
--- Who changed what: one row a management call, written in the transaction of the change.
-CREATE TABLE audit_log (
-    audit_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    at          timestamptz NOT NULL DEFAULT now(),
-    party       text NOT NULL,
-    level       text NOT NULL,
-    surface     text NOT NULL,
-    key         text,
-    address     text,
-    action      text NOT NULL,
-    subject     text NOT NULL,
-    detail      jsonb NOT NULL DEFAULT '{}'
-);
-CREATE INDEX audit_log_by_subject ON audit_log (subject, audit_id);
-
--- Requests done once however often they are said: the key a party gave, what it asked for (digest) and was told. A row is
--- written in the transaction of the change, and forgotten after a week (storage/idempotency.py).
-CREATE TABLE idempotency_keys (
-    party       text NOT NULL,
-    key         text NOT NULL,
-    digest      bytea NOT NULL,
-    answer      jsonb NOT NULL DEFAULT '{}',
-    created_at  timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (party, key)
-);
-CREATE INDEX idempotency_keys_by_age ON idempotency_keys (created_at);
 
 ---------------------------------------------------------------------------------------------------------------
 -- ==== functions and types: run whole at every migrate ====
 --
 -- What holds no data. Everything below may be run again on a live database, while engines of this release and of the one
--- before it call it: functions and triggers are replaced in place, and migrate passes over a type that is there. A money
--- function and a type are named by their shape: whoever changes the arguments of one, or a field of the other, gives it
--- the next number and leaves the old one to the engines that still ask it.
+-- before it call it: functions, views and triggers are replaced in place, and migrate passes over a type that is there.
+-- A money function and a type are named by their shape: whoever changes the arguments of one, or a field of the other,
+-- gives it the next number and leaves the old one to the engines that still ask it.
+
+---------------------------------------------------------------------------------------------------------------
+-- Calls as people and the release before this one read them: the texts of their rates beside the rest
+
+CREATE OR REPLACE VIEW reservations AS
+SELECT o.bucket, o.call_key, o.account_id, o.subscriber_id, o.held, o.granted, o.cap_seconds, o.exchange, o.attempt,
+       o.callerid, o.destination, o.direction, o.prefix, o.tariff_id, o.deck_id,
+       COALESCE((SELECT f.rate FROM frozen_rates f WHERE f.bucket = o.bucket AND f.rate_key = o.rate_key), '') AS rate,
+       o.route_name, o.route_prefix, o.quota, o.prepared_at, o.expires_at, o.answered_at, o.last_seen_at,
+       o.claims[1] AS claim, o.routing_number,
+       COALESCE((SELECT f.rate FROM frozen_rates f WHERE f.bucket = o.bucket AND f.rate_key = o.carrier_rate_key), '')
+           AS carrier_rate,
+       o.carrier_currency, o.carrier_exchange, o.packages, o.route_id, o.channel
+FROM open_calls o;
+
+CREATE OR REPLACE VIEW cdrs AS
+SELECT c.bucket, c.call_key, c.account_id, c.subscriber_id, c.state, c.source, c.exchange, c.attempt, c.callerid,
+       c.destination, c.direction, c.prefix, c.tariff_id, c.deck_id,
+       COALESCE((SELECT f.rate FROM frozen_rates f WHERE f.bucket = c.bucket AND f.rate_key = c.rate_key), '') AS rate,
+       c.route_name, c.currency, c.granted, c.seconds, c.billed_seconds, c.cost, c.overrun, c.disposition, c.cause,
+       c.prepared_at, c.answered_at, c.ended_at, c.routing_number,
+       COALESCE((SELECT f.rate FROM frozen_rates f WHERE f.bucket = c.bucket AND f.rate_key = c.carrier_rate_key), '')
+           AS carrier_rate,
+       c.carrier_currency, c.carrier_exchange, c.carrier_cost, c.margin, c.packages, c.rerate_id, c.channel,
+       c.uncharged, c.charged_on
+FROM call_records c;
+
+---------------------------------------------------------------------------------------------------------------
+-- Changes are announced, so that a cached copy is dropped at once. The announcement is for speed alone: reserve_v2()
+-- checks the version it was asked with, so that a lost one costs a second try and never a wrong price.
+
+-- Triggers of the catalogue announce what changed, in their argument: one name for what is remembered together. A cluster
+-- cannot commit a NOTIFY on several nodes at once: its database has the setting rating_engine.announce = 'off', and its
+-- engines are told by reserve_v2().
+CREATE OR REPLACE FUNCTION announce() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('rating_engine.announce', true) IS DISTINCT FROM 'off' THEN
+        PERFORM pg_notify('rating_engine', TG_ARGV[0]);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE FUNCTION announce_tariffs() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('rating_engine.announce', true) IS DISTINCT FROM 'off' THEN
+        PERFORM pg_notify('rating_engine', 'tariff ' || tariff_id) FROM changed;
+    END IF;
+    RETURN NULL;
+END $$;
+-- A statement of one bucket, on the node that has it: who wants to hear all listens on every node.
+CREATE OR REPLACE FUNCTION announce_subscriber() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_notify('rating_engine', 'subscriber ' || COALESCE(NEW.login, OLD.login));
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER announce AFTER UPDATE OR DELETE ON subscribers FOR EACH ROW EXECUTE FUNCTION announce_subscriber();
+CREATE OR REPLACE TRIGGER announce_update AFTER UPDATE ON tariffs
+    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION announce_tariffs();
+CREATE OR REPLACE TRIGGER announce_delete AFTER DELETE ON tariffs
+    REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION announce_tariffs();
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON routes
+    FOR EACH STATEMENT EXECUTE FUNCTION announce('routes');
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_prefixes
+    FOR EACH STATEMENT EXECUTE FUNCTION announce('routes');
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_windows
+    FOR EACH STATEMENT EXECUTE FUNCTION announce('routes');
+-- By row: a measurement that changes none announces nothing.
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_quality
+    FOR EACH ROW EXECUTE FUNCTION announce('routes');
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON directions
+    FOR EACH STATEMENT EXECUTE FUNCTION announce('directions');
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON engine_secrets
+    FOR EACH STATEMENT EXECUTE FUNCTION announce('engine_secrets');
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON exchange_rates
+    FOR EACH STATEMENT EXECUTE FUNCTION announce('exchange_rates');
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON numbering_plans
+    FOR EACH STATEMENT EXECUTE FUNCTION announce('numbering');
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON numbering_rewrites
+    FOR EACH STATEMENT EXECUTE FUNCTION announce('numbering');
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON aliases
+    FOR EACH STATEMENT EXECUTE FUNCTION announce('numbering');
+
+CREATE OR REPLACE FUNCTION next_version() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.version := OLD.version + 1;
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER next_version BEFORE UPDATE ON subscribers FOR EACH ROW EXECUTE FUNCTION next_version();
+CREATE OR REPLACE TRIGGER next_version BEFORE UPDATE ON tariffs FOR EACH ROW EXECUTE FUNCTION next_version();
+
+-- What belongs to a tariff changes its version: once a statement, however many rows it has. The argument says which
+-- tariffs the rows of `changed` belong to; of an update that is the rows as they were and as they are.
+CREATE OR REPLACE FUNCTION touch_tariffs() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('UPDATE tariffs SET version = version WHERE tariff_id IN (%s)', TG_ARGV[0]);
+    IF TG_OP = 'UPDATE' THEN
+        EXECUTE format('UPDATE tariffs SET version = version WHERE tariff_id IN (%s) AND tariff_id NOT IN (%s)',
+                       replace(TG_ARGV[0], 'changed', 'was'), TG_ARGV[0]);
+    END IF;
+    RETURN NULL;
+END $$;
+DO $$
+DECLARE
+    member  record;
+BEGIN
+    FOR member IN SELECT * FROM (VALUES
+        ('tariff_bands', 'SELECT tariff_id FROM changed'),
+        ('packages', 'SELECT tariff_id FROM changed'),
+        ('tariff_routes', 'SELECT tariff_id FROM changed'),
+        ('rate_decks', 'SELECT tariff_id FROM changed WHERE state <> ''loading'''),  -- a deck changes nothing while it is loaded
+        ('package_steps', 'SELECT p.tariff_id FROM packages p JOIN changed USING (package_id)'),
+        ('holidays', 'SELECT t.tariff_id FROM tariffs t JOIN changed ON t.holiday_calendar = changed.calendar'),
+        ('direction_groups', 'SELECT p.tariff_id FROM packages p JOIN changed ON p.direction_group = changed.name')
+    ) AS members(name, tariffs) LOOP
+        EXECUTE format('CREATE OR REPLACE TRIGGER touch_insert AFTER INSERT ON %I REFERENCING NEW TABLE AS changed '
+                       'FOR EACH STATEMENT EXECUTE FUNCTION touch_tariffs(%L)', member.name, member.tariffs);
+        EXECUTE format('CREATE OR REPLACE TRIGGER touch_update AFTER UPDATE ON %I REFERENCING OLD TABLE AS was '
+                       'NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION touch_tariffs(%L)',
+                       member.name, member.tariffs);
+        EXECUTE format('CREATE OR REPLACE TRIGGER touch_delete AFTER DELETE ON %I REFERENCING OLD TABLE AS changed '
+                       'FOR EACH STATEMENT EXECUTE FUNCTION touch_tariffs(%L)', member.name, member.tariffs);
+    END LOOP;
+END $$;
+
+-- What belongs to a subscriber changes its version.
+CREATE OR REPLACE FUNCTION touch_subscriber() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE subscribers SET version = version
+      WHERE bucket = COALESCE(NEW.bucket, OLD.bucket) AND subscriber_id IN (OLD.subscriber_id, NEW.subscriber_id);
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER touch_subscriber AFTER INSERT OR UPDATE OR DELETE ON subscriber_options
+    FOR EACH ROW EXECUTE FUNCTION touch_subscriber();
+CREATE OR REPLACE TRIGGER touch_subscriber AFTER INSERT OR UPDATE OR DELETE ON aliases
+    FOR EACH ROW EXECUTE FUNCTION touch_subscriber();
+
+-- A cached subscriber carries these settings of its account. Money columns are not among them: a call's own updates
+-- don't come here.
+CREATE OR REPLACE FUNCTION touch_subscribers() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE subscribers SET version = version WHERE bucket = NEW.bucket AND account_id = NEW.account_id;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER touch_subscribers AFTER UPDATE OF max_call_seconds, quota, numbering_plan ON accounts
+    FOR EACH ROW EXECUTE FUNCTION touch_subscribers();
+
+CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only: post a correction instead', TG_TABLE_NAME;
+END $$;
+CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+---------------------------------------------------------------------------------------------------------------
+-- Facts of the catalogue, kept as it changes
+
+CREATE OR REPLACE FUNCTION keep_tariff_terms() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO tariff_terms VALUES (NEW.tariff_id, NEW.name, NEW.version, NEW.is_option, NEW.time_zone);
+    ELSIF TG_OP = 'UPDATE' THEN
+        UPDATE tariff_terms SET name = NEW.name, version = NEW.version, is_option = NEW.is_option, time_zone = NEW.time_zone
+          WHERE tariff_id = NEW.tariff_id;
+    ELSE
+        DELETE FROM tariff_terms WHERE tariff_id = OLD.tariff_id;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER keep_terms AFTER INSERT OR UPDATE OR DELETE ON tariffs
+    FOR EACH ROW EXECUTE FUNCTION keep_tariff_terms();
+
+CREATE OR REPLACE FUNCTION keep_package_terms() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        DELETE FROM package_terms WHERE package_id = OLD.package_id;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO package_terms
+          VALUES (NEW.package_id, NEW.tariff_id, NEW.seconds, NEW.carry_over, NEW.period, NEW.created_at);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER keep_terms AFTER INSERT OR UPDATE OR DELETE ON packages
+    FOR EACH ROW EXECUTE FUNCTION keep_package_terms();
+
+CREATE OR REPLACE FUNCTION keep_route_limits() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    is_shared  boolean := EXISTS (SELECT 1 FROM logins WHERE bucket <> 0);
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        DELETE FROM route_limits WHERE route_id = OLD.route_id;
+    END IF;
+    IF TG_OP <> 'DELETE' THEN
+        INSERT INTO route_limits VALUES (NEW.route_id, NEW.enabled, NEW.max_calls, NEW.max_calls_per_second, is_shared);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER keep_limits AFTER INSERT OR UPDATE OR DELETE ON routes
+    FOR EACH ROW EXECUTE FUNCTION keep_route_limits();
+
+-- The first login outside bucket 0 makes the limits of routes shared ones, before it can call.
+CREATE OR REPLACE FUNCTION share_routes() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE route_limits SET shared = true WHERE NOT shared;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER share_routes AFTER INSERT ON logins
+    FOR EACH ROW WHEN (NEW.bucket <> 0) EXECUTE FUNCTION share_routes();
+
+-- Which re-ratings are open: of each bucket that has calls of it.
+CREATE OR REPLACE FUNCTION keep_open_rerates() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.state = 'open' THEN
+        INSERT INTO open_rerates
+          SELECT b.bucket, NEW.rerate_id
+          FROM generate_series(0, COALESCE((SELECT max(bucket) FROM logins WHERE bucket <> 0), 0)) AS b(bucket)
+          WHERE EXISTS (SELECT 1 FROM rerate_items i WHERE i.bucket = b.bucket AND i.rerate_id = NEW.rerate_id);
+    ELSE
+        DELETE FROM open_rerates WHERE rerate_id = NEW.rerate_id;
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER keep_open AFTER INSERT OR UPDATE OF state ON rerates
+    FOR EACH ROW EXECUTE FUNCTION keep_open_rerates();
 
 CREATE OR REPLACE FUNCTION deck_at(p_tariff_id bigint, p_at timestamptz) RETURNS bigint LANGUAGE sql STABLE AS $$
     SELECT deck_id FROM rate_decks
@@ -560,20 +865,69 @@ CREATE OR REPLACE FUNCTION deck_at(p_tariff_id bigint, p_at timestamptz) RETURNS
     ORDER BY effective_from DESC, version DESC LIMIT 1
 $$;
 
+---------------------------------------------------------------------------------------------------------------
+-- What an account may still commit, besides its balance
+
+-- The account's own date. A time zone is checked when it is set.
+CREATE OR REPLACE FUNCTION local_date(p_time_zone text) RETURNS date LANGUAGE sql STABLE AS $$
+    SELECT (now() AT TIME ZONE p_time_zone)::date
+$$;
+CREATE OR REPLACE FUNCTION check_time_zone() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM local_date(NEW.time_zone);
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER check_time_zone BEFORE INSERT OR UPDATE OF time_zone ON accounts
+    FOR EACH ROW EXECUTE FUNCTION check_time_zone();
+CREATE OR REPLACE TRIGGER check_time_zone BEFORE INSERT OR UPDATE OF time_zone ON tariffs
+    FOR EACH ROW EXECUTE FUNCTION check_time_zone();
+
+-- NULL: no limit. What open calls hold counts as spent: they may cost that much today.
+CREATE OR REPLACE FUNCTION day_left(
+    p_limit numeric, p_reserved numeric, p_spent_on date, p_day_spent numeric, p_time_zone text
+) RETURNS numeric LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN p_limit IS NOT NULL THEN
+        p_limit - p_reserved - CASE WHEN p_spent_on = local_date(p_time_zone) THEN p_day_spent ELSE 0 END END
+$$;
+CREATE OR REPLACE FUNCTION month_left(
+    p_limit numeric, p_reserved numeric, p_spent_on date, p_month_spent numeric, p_time_zone text
+) RETURNS numeric LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN p_limit IS NOT NULL THEN
+        p_limit - p_reserved - CASE WHEN date_trunc('month', p_spent_on) = date_trunc('month', local_date(p_time_zone))
+                                    THEN p_month_spent ELSE 0 END END
+$$;
+CREATE OR REPLACE FUNCTION is_unlimited(p_overdraft numeric, p_daily_limit numeric, p_monthly_limit numeric)
+RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT p_overdraft IS NULL AND p_daily_limit IS NULL AND p_monthly_limit IS NULL
+$$;
+-- The most an amount or a balance can be: numeric(20, 6).
+CREATE OR REPLACE FUNCTION max_amount() RETURNS numeric LANGUAGE sql IMMUTABLE AS $$
+    SELECT 99999999999999.999999
+$$;
+
+---------------------------------------------------------------------------------------------------------------
+-- What calls use up besides money: packages and calls at a time, under the lock of their account; routes, under the lock
+-- of their load
+
 -- Since when a subscriber has what a tariff gives: its own tariff since it was changed to it; an option since the first
 -- of the grants that go on into one another without a gap up to the last one that begins before p_before. NULL: it had
 -- neither.
-CREATE OR REPLACE FUNCTION tariff_held_since(p_subscriber_id bigint, p_tariff_id bigint, p_before timestamptz) RETURNS timestamptz
-LANGUAGE sql STABLE AS $$
-    SELECT COALESCE(
-        (SELECT tariff_since FROM subscribers WHERE subscriber_id = p_subscriber_id AND tariff_id = p_tariff_id),
+CREATE OR REPLACE FUNCTION tariff_held_since(
+    p_bucket smallint, p_subscriber_id bigint, p_tariff_id bigint, p_before timestamptz
+) RETURNS timestamptz LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN COALESCE(
+        (SELECT tariff_since FROM subscribers
+         WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id AND tariff_id = p_tariff_id),
         (SELECT max(o.effective_from) FROM subscriber_options o
-         WHERE o.subscriber_id = p_subscriber_id AND o.tariff_id = p_tariff_id AND o.effective_from < p_before
+         WHERE o.bucket = p_bucket AND o.subscriber_id = p_subscriber_id AND o.tariff_id = p_tariff_id
+           AND o.effective_from < p_before
            AND NOT EXISTS (
-               SELECT FROM subscriber_options earlier
-               WHERE earlier.subscriber_id = o.subscriber_id AND earlier.tariff_id = o.tariff_id
-                 AND earlier.effective_from < o.effective_from AND earlier.effective_to >= o.effective_from)))
-$$;
+               SELECT 1 FROM subscriber_options earlier
+               WHERE earlier.bucket = p_bucket AND earlier.subscriber_id = p_subscriber_id
+                 AND earlier.tariff_id = p_tariff_id
+                 AND earlier.effective_from < o.effective_from AND earlier.effective_to >= o.effective_from)));
+END $$;
 
 -- What a subscriber may use of a package in a period that has no row in package_usage yet: its seconds, and what is
 -- carried over. NULL: nothing is free (a volume). 0: the package is gone.
@@ -597,14 +951,14 @@ DECLARE
     carried   bigint;
 BEGIN
     SELECT p.seconds, p.carry_over, p.period, p.tariff_id, p.created_at, t.time_zone INTO package
-      FROM packages p JOIN tariffs t USING (tariff_id) WHERE p.package_id = p_package_id;
+      FROM package_terms p JOIN tariff_terms t USING (tariff_id) WHERE p.package_id = p_package_id;
     IF NOT FOUND THEN
         RETURN 0;
     ELSIF package.carry_over = 'none' OR package.seconds IS NULL THEN
         RETURN package.seconds;
     END IF;
     length := ('1 ' || package.period)::interval;
-    since := tariff_held_since(p_subscriber_id, package.tariff_id,
+    since := tariff_held_since(p_bucket, p_subscriber_id, package.tariff_id,
                                (p_period_start + length) AT TIME ZONE package.time_zone);
     first := date_trunc(package.period, GREATEST(since, package.created_at) AT TIME ZONE package.time_zone);
     IF since IS NULL OR first >= p_period_start THEN
@@ -628,437 +982,431 @@ BEGIN
     RETURN LEAST(package.seconds + carried, 2147483647);
 END $$;
 
-CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    RAISE EXCEPTION '% is append-only: post a correction instead', TG_TABLE_NAME;
-END $$;
-CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries
-    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
-
----------------------------------------------------------------------------------------------------------------
--- Changes are announced, so that a cached copy is dropped at once. The announcement is for speed alone: reserve_v2()
--- checks the version it was asked with, so that a lost one costs a second try and never a wrong price.
-
-CREATE OR REPLACE FUNCTION announce() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    IF TG_TABLE_NAME = 'subscribers' THEN
-        PERFORM pg_notify('rating_engine', 'subscriber ' || COALESCE(NEW.login, OLD.login));
-    ELSIF TG_TABLE_NAME = 'tariffs' THEN
-        PERFORM pg_notify('rating_engine', 'tariff ' || COALESCE(NEW.tariff_id, OLD.tariff_id));
-    ELSE  -- one name for what is remembered together
-        PERFORM pg_notify('rating_engine', CASE
-            WHEN TG_TABLE_NAME LIKE 'route%' THEN 'routes'
-            WHEN TG_TABLE_NAME LIKE 'numbering%' OR TG_TABLE_NAME = 'aliases' THEN 'numbering'
-            ELSE TG_TABLE_NAME END);
-    END IF;
-    RETURN NULL;
-END $$;
-CREATE OR REPLACE TRIGGER announce AFTER UPDATE OR DELETE ON subscribers FOR EACH ROW EXECUTE FUNCTION announce();
-CREATE OR REPLACE TRIGGER announce AFTER UPDATE OR DELETE ON tariffs FOR EACH ROW EXECUTE FUNCTION announce();
-CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON routes
-    FOR EACH STATEMENT EXECUTE FUNCTION announce();
-CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON directions
-    FOR EACH STATEMENT EXECUTE FUNCTION announce();
-CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_prefixes FOR EACH STATEMENT EXECUTE FUNCTION announce();
-CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_windows FOR EACH STATEMENT EXECUTE FUNCTION announce();
--- By row: a measurement that changes none announces nothing.
-CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_quality FOR EACH ROW EXECUTE FUNCTION announce();
-CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON engine_secrets FOR EACH STATEMENT EXECUTE FUNCTION announce();
-CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON exchange_rates FOR EACH STATEMENT EXECUTE FUNCTION announce();
-CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON numbering_plans FOR EACH STATEMENT EXECUTE FUNCTION announce();
-CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON numbering_rewrites FOR EACH STATEMENT EXECUTE FUNCTION announce();
-CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON aliases FOR EACH STATEMENT EXECUTE FUNCTION announce();
-
-CREATE OR REPLACE FUNCTION next_version() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    NEW.version := OLD.version + 1;
-    RETURN NEW;
-END $$;
-CREATE OR REPLACE TRIGGER next_version BEFORE UPDATE ON subscribers FOR EACH ROW EXECUTE FUNCTION next_version();
-CREATE OR REPLACE TRIGGER next_version BEFORE UPDATE ON tariffs FOR EACH ROW EXECUTE FUNCTION next_version();
-
--- What belongs to a tariff changes its version.
-CREATE OR REPLACE FUNCTION touch_tariff() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    UPDATE tariffs SET version = version WHERE tariff_id IN (OLD.tariff_id, NEW.tariff_id);
-    RETURN NULL;
-END $$;
-CREATE OR REPLACE TRIGGER touch_tariff AFTER INSERT OR UPDATE OR DELETE ON tariff_bands
-    FOR EACH ROW EXECUTE FUNCTION touch_tariff();
-CREATE OR REPLACE TRIGGER touch_tariff AFTER INSERT OR UPDATE OR DELETE ON packages
-    FOR EACH ROW EXECUTE FUNCTION touch_tariff();
-CREATE OR REPLACE TRIGGER touch_tariff AFTER INSERT OR UPDATE OR DELETE ON tariff_routes
-    FOR EACH ROW EXECUTE FUNCTION touch_tariff();
--- A deck changes nothing while it is loaded.
-CREATE OR REPLACE TRIGGER touch_tariff AFTER INSERT OR UPDATE OF state, effective_from ON rate_decks
-    FOR EACH ROW WHEN (NEW.state <> 'loading') EXECUTE FUNCTION touch_tariff();
-
-CREATE OR REPLACE FUNCTION touch_tariffs_of_package() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    UPDATE tariffs t SET version = version FROM packages p
-      WHERE p.package_id IN (OLD.package_id, NEW.package_id) AND t.tariff_id = p.tariff_id;
-    RETURN NULL;
-END $$;
-CREATE OR REPLACE TRIGGER touch_tariffs AFTER INSERT OR UPDATE OR DELETE ON package_steps
-    FOR EACH ROW EXECUTE FUNCTION touch_tariffs_of_package();
-
-CREATE OR REPLACE FUNCTION touch_tariffs_of_calendar() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    UPDATE tariffs SET version = version WHERE holiday_calendar IN (OLD.calendar, NEW.calendar);
-    RETURN NULL;
-END $$;
-CREATE OR REPLACE TRIGGER touch_tariffs AFTER INSERT OR UPDATE OR DELETE ON holidays
-    FOR EACH ROW EXECUTE FUNCTION touch_tariffs_of_calendar();
-
-CREATE OR REPLACE FUNCTION touch_tariffs_of_group() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    UPDATE tariffs t SET version = version FROM packages p
-      WHERE p.direction_group IN (OLD.name, NEW.name) AND t.tariff_id = p.tariff_id;
-    RETURN NULL;
-END $$;
-CREATE OR REPLACE TRIGGER touch_tariffs AFTER INSERT OR UPDATE OR DELETE ON direction_groups
-    FOR EACH ROW EXECUTE FUNCTION touch_tariffs_of_group();
-
--- What belongs to a subscriber changes its version.
-CREATE OR REPLACE FUNCTION touch_subscriber() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    UPDATE subscribers SET version = version WHERE subscriber_id IN (OLD.subscriber_id, NEW.subscriber_id);
-    RETURN NULL;
-END $$;
-CREATE OR REPLACE TRIGGER touch_subscriber AFTER INSERT OR UPDATE OR DELETE ON subscriber_options
-    FOR EACH ROW EXECUTE FUNCTION touch_subscriber();
-CREATE OR REPLACE TRIGGER touch_subscriber AFTER INSERT OR UPDATE OR DELETE ON aliases
-    FOR EACH ROW EXECUTE FUNCTION touch_subscriber();
-
--- A cached subscriber carries these settings of its account. Money columns are not among them: a call's own updates
--- don't come here.
-CREATE OR REPLACE FUNCTION touch_subscribers() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    UPDATE subscribers SET version = version WHERE bucket = NEW.bucket AND account_id = NEW.account_id;
-    RETURN NULL;
-END $$;
-CREATE OR REPLACE TRIGGER touch_subscribers AFTER UPDATE OF max_call_seconds, quota, numbering_plan ON accounts
-    FOR EACH ROW EXECUTE FUNCTION touch_subscribers();
-
----------------------------------------------------------------------------------------------------------------
--- What an account may still commit, besides its balance
-
--- The account's own date. A time zone is checked when it is set.
-CREATE OR REPLACE FUNCTION local_date(p_time_zone text) RETURNS date LANGUAGE sql STABLE AS $$
-    SELECT (now() AT TIME ZONE p_time_zone)::date
-$$;
-CREATE OR REPLACE FUNCTION check_time_zone() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM local_date(NEW.time_zone);
-    RETURN NEW;
-END $$;
-CREATE OR REPLACE TRIGGER check_time_zone BEFORE INSERT OR UPDATE OF time_zone ON accounts
-    FOR EACH ROW EXECUTE FUNCTION check_time_zone();
-CREATE OR REPLACE TRIGGER check_time_zone BEFORE INSERT OR UPDATE OF time_zone ON tariffs
-    FOR EACH ROW EXECUTE FUNCTION check_time_zone();
-
--- NULL: no limit. What open calls hold counts as spent: they may cost that much today.
-CREATE OR REPLACE FUNCTION day_left(a accounts) RETURNS numeric LANGUAGE sql STABLE AS $$
-    SELECT a.daily_limit - a.reserved - CASE WHEN a.spent_on = local_date(a.time_zone) THEN a.day_spent ELSE 0 END
-$$;
-CREATE OR REPLACE FUNCTION unlimited(a accounts) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
-    SELECT a.overdraft IS NULL AND a.daily_limit IS NULL AND a.monthly_limit IS NULL
-$$;
-CREATE OR REPLACE FUNCTION month_left(a accounts) RETURNS numeric LANGUAGE sql STABLE AS $$
-    SELECT a.monthly_limit - a.reserved
-           - CASE WHEN date_trunc('month', a.spent_on) = date_trunc('month', local_date(a.time_zone))
-                  THEN a.month_spent ELSE 0 END
-$$;
-
----------------------------------------------------------------------------------------------------------------
--- What calls use up besides money: packages, under the lock of their account, and routes, under the lock of their load
-
 -- Whether what was left of a package in a period has been carried into a later one: then nothing more of it can be had.
 CREATE OR REPLACE FUNCTION is_carried(p_bucket smallint, p_subscriber_id bigint, p_package_id bigint, p_period_start date)
-RETURNS boolean LANGUAGE sql STABLE AS $$
-    SELECT EXISTS (
-        SELECT FROM package_usage WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id
+RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (
+        SELECT 1 FROM package_usage WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id
           AND package_id = p_package_id AND period_start > p_period_start
-    ) AND EXISTS (SELECT FROM packages WHERE package_id = p_package_id AND carry_over <> 'none')
-$$;
+    ) AND EXISTS (SELECT 1 FROM package_terms WHERE package_id = p_package_id AND carry_over <> 'none');
+END $$;
 
 -- Hold exactly so many seconds of each package, or nothing; whether there were so many left. Opens the period.
 CREATE OR REPLACE FUNCTION hold_packages(p_bucket smallint, p_account_id bigint, p_subscriber_id bigint, p_packages package_use[])
 RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    use    package_use;
+    usage  record;
 BEGIN
-    INSERT INTO package_usage (bucket, account_id, subscriber_id, package_id, period_start, allowance)
-      SELECT p_bucket, p_account_id, p_subscriber_id, u.package_id, u.period_start,
-             package_allowance(p_bucket, p_subscriber_id, u.package_id, u.period_start)
-      FROM unnest(p_packages) u
-      WHERE NOT EXISTS (
-          SELECT FROM package_usage p WHERE p.bucket = p_bucket AND p.subscriber_id = p_subscriber_id
-            AND p.package_id = u.package_id AND p.period_start = u.period_start)
-      ON CONFLICT DO NOTHING;
-    IF EXISTS (
-        SELECT FROM unnest(p_packages) u JOIN package_usage p ON p.bucket = p_bucket
-          AND p.subscriber_id = p_subscriber_id AND p.package_id = u.package_id AND p.period_start = u.period_start
-        WHERE p.allowance - p.used - p.held < u.seconds
-           OR p.allowance IS NOT NULL AND u.seconds > 0
-              AND is_carried(p_bucket, p_subscriber_id, u.package_id, u.period_start)
-    ) THEN
-        RETURN false;
-    END IF;
-    UPDATE package_usage p SET held = held + u.seconds FROM unnest(p_packages) u
-      WHERE p.bucket = p_bucket AND p.subscriber_id = p_subscriber_id AND p.package_id = u.package_id
-        AND p.period_start = u.period_start AND u.seconds > 0;
+    FOREACH use IN ARRAY p_packages LOOP
+        SELECT allowance, used, held INTO usage FROM package_usage
+          WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id AND package_id = use.package_id
+            AND period_start = use.period_start;
+        IF NOT FOUND THEN
+            INSERT INTO package_usage (bucket, account_id, subscriber_id, package_id, period_start, allowance)
+              VALUES (p_bucket, p_account_id, p_subscriber_id, use.package_id, use.period_start,
+                      package_allowance(p_bucket, p_subscriber_id, use.package_id, use.period_start))
+              RETURNING allowance, used, held INTO usage;
+        END IF;
+        IF usage.allowance - usage.used - usage.held < use.seconds
+           OR usage.allowance IS NOT NULL AND use.seconds > 0
+              AND is_carried(p_bucket, p_subscriber_id, use.package_id, use.period_start) THEN
+            RETURN false;
+        END IF;
+    END LOOP;
+    PERFORM free_packages(p_bucket, p_subscriber_id, p_packages, -1);
     RETURN true;
 END $$;
 
-CREATE OR REPLACE FUNCTION free_packages(p_bucket smallint, p_subscriber_id bigint, p_packages package_use[])
-RETURNS void LANGUAGE sql AS $$
-    UPDATE package_usage p SET held = held - u.seconds FROM unnest(p_packages) u
+-- Frees what was held of packages; `p_sign` -1: holds it.
+CREATE OR REPLACE FUNCTION free_packages(
+    p_bucket smallint, p_subscriber_id bigint, p_packages package_use[], p_sign integer DEFAULT 1
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE package_usage p SET held = p.held - p_sign * u.seconds FROM unnest(p_packages) u
       WHERE p.bucket = p_bucket AND p.subscriber_id = p_subscriber_id AND p.package_id = u.package_id
-        AND p.period_start = u.period_start AND u.seconds > 0
-$$;
+        AND p.period_start = u.period_start AND u.seconds > 0;
+END $$;
 
 -- Which seconds of a call each package paid: the first `p_covered` billed ones, out of `p_packages` in their order. A
 -- volume (no allowance) counts all that were billed.
 CREATE OR REPLACE FUNCTION share_packages(
     p_bucket smallint, p_subscriber_id bigint, p_packages package_use[], p_covered integer, p_billed integer
-) RETURNS package_use[] LANGUAGE sql STABLE AS $$
-    SELECT COALESCE(array_agg((package_id, period_start, CASE
-               WHEN allowance IS NULL THEN p_billed
-               ELSE GREATEST(LEAST(seconds, p_covered - before), 0)
-           END)::package_use ORDER BY ord), '{}')
-    FROM (
-        SELECT u.*, p.allowance,
-               COALESCE(sum(u.seconds) FILTER (WHERE p.allowance IS NOT NULL)
-                        OVER (ORDER BY u.ord ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
-        FROM unnest(p_packages) WITH ORDINALITY AS u(package_id, period_start, seconds, ord)
-        LEFT JOIN package_usage p ON p.bucket = p_bucket AND p.subscriber_id = p_subscriber_id
-          AND p.package_id = u.package_id AND p.period_start = u.period_start
-    ) AS shared
-$$;
+) RETURNS package_use[] LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    use     package_use;
+    shared  package_use[] := '{}';
+    is_free boolean;
+    before  integer := 0;
+BEGIN
+    FOREACH use IN ARRAY p_packages LOOP
+        SELECT allowance IS NOT NULL INTO is_free FROM package_usage
+          WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id AND package_id = use.package_id
+            AND period_start = use.period_start;
+        IF is_free THEN
+            shared := shared || (use.package_id, use.period_start, GREATEST(LEAST(use.seconds, p_covered - before), 0))::package_use;
+            before := before + use.seconds;
+        ELSE
+            shared := shared || (use.package_id, use.period_start, p_billed)::package_use;
+        END IF;
+    END LOOP;
+    RETURN shared;
+END $$;
 
 -- What a call used of packages takes the place of what it held, or had used by an earlier account of its end. There is
 -- room: settle_v2() saw to it.
-CREATE TYPE package_settlement_v2 AS (
-    account_id bigint, subscriber_id bigint, held package_use[], used_before package_use[], used package_use[]
-);
-CREATE OR REPLACE FUNCTION use_packages(p_bucket smallint, p_call package_settlement_v2) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION use_packages(
+    p_bucket smallint, p_subscriber_id bigint, p_held package_use[], p_used_before package_use[], p_used package_use[]
+) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM free_packages(p_bucket, p_call.subscriber_id, p_call.held);
-    UPDATE package_usage p SET used = used - u.seconds FROM unnest(p_call.used_before) u
-      WHERE p.bucket = p_bucket AND p.subscriber_id = p_call.subscriber_id AND p.package_id = u.package_id
+    PERFORM free_packages(p_bucket, p_subscriber_id, p_held);
+    UPDATE package_usage p SET used = p.used - u.seconds FROM unnest(p_used_before) u
+      WHERE p.bucket = p_bucket AND p.subscriber_id = p_subscriber_id AND p.package_id = u.package_id
         AND p.period_start = u.period_start;
-    UPDATE package_usage p SET used = used + u.seconds FROM unnest(p_call.used) u
-      WHERE p.bucket = p_bucket AND p.subscriber_id = p_call.subscriber_id AND p.package_id = u.package_id
+    UPDATE package_usage p SET used = p.used + u.seconds FROM unnest(p_used) u
+      WHERE p.bucket = p_bucket AND p.subscriber_id = p_subscriber_id AND p.package_id = u.package_id
         AND p.period_start = u.period_start;
 END $$;
 
--- One more call by a route that is limited and locked; whether it may. The second is that of the lock, not of the
--- transaction's begin: who waited would count in a second that is over. A second of the future, left by a clock that was
--- ahead, is as any other that is not this one.
-CREATE OR REPLACE FUNCTION take_route(p_route_id bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+-- One more call by a route that is limited; whether it may. Of a limit that buckets share this one has its lease. The
+-- second is that of the lock, not of the transaction's begin: who waited would count in a second that is over. A second
+-- of the future, left by a clock that was ahead, is as any other that is not this one.
+CREATE OR REPLACE FUNCTION take_route(p_bucket smallint, p_route_id bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     this_second  timestamptz := date_trunc('second', clock_timestamp());
+    limits       route_limits;
 BEGIN
-    UPDATE route_load l
-      SET open_calls = l.open_calls + 1, started_in = this_second,
-          started = 1 + CASE WHEN l.started_in = this_second THEN l.started ELSE 0 END
-      FROM routes r
-      WHERE l.route_id = p_route_id AND r.route_id = p_route_id AND r.enabled
-        AND (l.open_calls < r.max_calls) IS NOT FALSE
-        AND (l.started_in <> this_second OR l.started < r.max_calls_per_second) IS NOT FALSE;
+    SELECT * INTO limits FROM route_limits WHERE route_id = p_route_id AND enabled;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    UPDATE route_load
+      SET open_calls = open_calls + 1, started_in = this_second,
+          started = 1 + CASE WHEN started_in = this_second THEN started ELSE 0 END
+      WHERE bucket = p_bucket AND route_id = p_route_id
+        AND (limits.max_calls IS NULL
+             OR open_calls < CASE WHEN limits.shared THEN COALESCE(lease_calls, 0) ELSE limits.max_calls END)
+        AND (limits.max_calls_per_second IS NULL
+             OR CASE WHEN started_in = this_second THEN started ELSE 0 END
+                < CASE WHEN limits.shared THEN COALESCE(lease_per_second, 0) ELSE limits.max_calls_per_second END);
     RETURN FOUND;
 END $$;
+
+-- Lock what limited routes carry, in the order of their ids; the first call by a route makes its row.
+CREATE OR REPLACE FUNCTION lock_routes(p_bucket smallint, p_route_ids bigint[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    there  integer;
+BEGIN
+    PERFORM 1 FROM route_load WHERE bucket = p_bucket AND route_id = ANY (p_route_ids) ORDER BY route_id FOR NO KEY UPDATE;
+    GET DIAGNOSTICS there = ROW_COUNT;
+    IF there < cardinality(p_route_ids) THEN
+        INSERT INTO route_load (bucket, route_id)
+          SELECT p_bucket, route_id FROM unnest(p_route_ids) AS route_id ORDER BY route_id ON CONFLICT DO NOTHING;
+        PERFORM 1 FROM route_load WHERE bucket = p_bucket AND route_id = ANY (p_route_ids) ORDER BY route_id FOR NO KEY UPDATE;
+    END IF;
+END $$;
+
+-- The key of the text of a frozen rate, which is kept where it is new. Two texts of one hash are not to be expected.
+CREATE OR REPLACE FUNCTION freeze_rate(p_bucket smallint, p_rate text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    key   bigint;
+    kept  text;
+BEGIN
+    FOR seed IN 0 .. 9 LOOP
+        key := hashtextextended(p_rate, seed);
+        SELECT rate INTO kept FROM frozen_rates WHERE bucket = p_bucket AND rate_key = key;
+        IF NOT FOUND THEN
+            INSERT INTO frozen_rates VALUES (p_bucket, key, p_rate) ON CONFLICT DO NOTHING;
+            SELECT rate INTO kept FROM frozen_rates WHERE bucket = p_bucket AND rate_key = key;
+        END IF;
+        IF kept = p_rate THEN
+            RETURN key;
+        END IF;
+    END LOOP;
+    RAISE EXCEPTION 'ten frozen rates have one hash: %', p_rate;
+END $$;
+-- The keys of several, in their order; '' and NULL have none. New ones are kept in the order of their texts, so that two
+-- batches cannot wait for each other.
+CREATE OR REPLACE FUNCTION freeze_rates(p_bucket smallint, p_rates text[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM freeze_rate(p_bucket, new.rate)
+      FROM (SELECT DISTINCT rate FROM unnest(p_rates) AS rate WHERE rate <> '' ORDER BY rate) AS new;
+    RETURN ARRAY(SELECT CASE WHEN rate <> '' THEN freeze_rate(p_bucket, rate) END
+                 FROM unnest(p_rates) WITH ORDINALITY AS kept(rate, ord) ORDER BY ord);
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
+-- The record of a call. What is frozen when it is planned: a field more is one here, in CallDetails (domain/reservation),
+-- in the two tables of calls and their views, in kept_details, and where these are written: keep_open_calls and read_ends
+
+CREATE TYPE call_details_v2 AS (
+    subscriber_id bigint, exchange text, attempt smallint, callerid text, destination text, direction text, prefix text,
+    tariff_id bigint, deck_id bigint, rate text, route_name text, routing_number text, carrier_rate text,
+    carrier_currency text, carrier_exchange numeric, packages package_use[], channel text
+);
+-- The same as the tables keep it, with the keys of the rates.
+CREATE TYPE kept_details_v2 AS (
+    subscriber_id bigint, exchange text, attempt smallint, callerid text, destination text, direction text, prefix text,
+    tariff_id bigint, deck_id bigint, rate_key bigint, route_name text, routing_number text, carrier_rate_key bigint,
+    carrier_currency text, carrier_exchange numeric, packages package_use[], channel text
+);
 
 ---------------------------------------------------------------------------------------------------------------
 -- reserve_v2: (nothing) -> reserved
 
 CREATE TYPE reserve_request_v2 AS (
-    call_key text, account_id bigint, subscriber_id bigint, subscriber_version integer,
+    call_key text, account_id bigint, subscriber_version integer,
     tariffs bigint[], tariff_versions integer[],  -- every tariff it was planned from, and as of which version
     minimum numeric,            -- decline below this: what the shortest charged call costs
     maximum numeric,            -- hold at most this: what the longest allowed call, or its first slice, costs
     price_per_minute numeric, quota boolean, cap_seconds integer, lifetime_seconds integer,
-    exchange text, attempt smallint, callerid text, destination text, direction text, prefix text,
-    tariff_id bigint, deck_id bigint, rate text, route_name text, route_prefix text,
     prepared_at timestamptz,    -- the instant whose prices it was planned by
-    routing_number text, carrier_rate text, carrier_currency text, carrier_exchange numeric,
-    packages package_use[],     -- to be held, exactly
+    route_prefix text,
     route_id bigint,            -- to be counted in route_load; NULL: the route has no limit
-    claim bigint                -- any number that tells this request from a repetition of it
+    claim bigint,               -- any number that tells this request from a repetition of it
+    details call_details_v2     -- packages: to be held, exactly
 );
 CREATE TYPE reserve_answer_v2 AS (
     outcome text,               -- reserved, or why not: the values of ReserveOutcome
     granted numeric
 );
 
--- One account may prepare a call whose key another one is finishing, unprepared: no row lock keeps them apart, and the
--- key would be open and ended for ever. So who makes a call locks its key, before accounts and in one order.
-CREATE OR REPLACE FUNCTION lock_call_keys(p_call_keys text[]) RETURNS void LANGUAGE sql AS $$
-    SELECT pg_advisory_xact_lock(hash)
-    FROM (SELECT DISTINCT hashtextextended(call_key, 0) AS hash FROM unnest(p_call_keys) AS call_key ORDER BY 1) AS keys
+-- How the money functions are written. Who makes a call locks its key, before accounts and in one order: one account may
+-- prepare a call whose key another one is finishing, unprepared, and no row lock keeps them apart. Accounts are locked in
+-- the order of their ids, so that two batches cannot deadlock. Then one query reads all that decides into an array; what
+-- follows from it is written by one statement a table, since each statement reads the CHECKs of its table anew. Rows are
+-- looked up by LATERAL (... OFFSET 0) in nested loops, and hash and merge joins are off: on the statistics of a table
+-- that was empty last night the planner would choose to read the whole bucket (measured: a tenth of the speed).
+
+-- What is known of a request before those beside it in its batch are looked at. `refusal`: why it is told no already.
+CREATE TYPE reserve_fact_v2 AS (
+    ord bigint, account_id bigint, subscriber_id bigint, refusal text, minimum numeric, maximum numeric,
+    available numeric, day_left numeric, month_left numeric,  -- NULL: no limit
+    calls_left integer,         -- of the account; NULL: no limit
+    login_max_calls integer, login_calls integer, counts_logins boolean,  -- the limit of the subscriber, and subscriber_load
+    packages package_use[], route_id bigint, rate_key bigint, carrier_rate_key bigint
+);
+CREATE TYPE hold_v2 AS (held numeric, granted numeric, rate_key bigint, carrier_rate_key bigint);
+
+-- The facts with the keys of rates that are new.
+CREATE OR REPLACE FUNCTION freeze_facts(p_bucket smallint, p_requests reserve_request_v2[], p_facts reserve_fact_v2[])
+RETURNS reserve_fact_v2[] LANGUAGE plpgsql AS $$
+DECLARE
+    sold    bigint[] := freeze_rates(p_bucket, ARRAY(SELECT (r.details).rate FROM unnest(p_requests) r));
+    bought  bigint[] := freeze_rates(p_bucket, ARRAY(SELECT (r.details).carrier_rate FROM unnest(p_requests) r));
+BEGIN
+    FOR i IN 1 .. cardinality(p_facts) LOOP
+        p_facts[i].rate_key := sold[p_facts[i].ord];
+        p_facts[i].carrier_rate_key := bought[p_facts[i].ord];
+    END LOOP;
+    RETURN p_facts;
+END $$;
+
+-- By account, then as they came. The order of the checks: idempotency, freshness, account, destination, price.
+CREATE OR REPLACE FUNCTION reserve_facts(p_bucket smallint, p_requests reserve_request_v2[]) RETURNS reserve_fact_v2[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    facts   reserve_fact_v2[];
+    frozen  boolean;            -- all rates have keys
+BEGIN
+    SELECT array_agg(ROW(
+        r.ordinality, r.account_id, (r.details).subscriber_id,
+        CASE
+            WHEN COALESCE(old.same, cdr.same) THEN 'exists'
+            WHEN COALESCE(old.same, cdr.same) IS NOT NULL THEN 'conflict'
+            -- Of the tariffs NULL, which bool_and passes over, would be one that is gone.
+            WHEN (s.version = r.subscriber_version AND s.account_id = r.account_id AND (
+                SELECT bool_and(COALESCE((SELECT version FROM tariff_terms WHERE tariff_id = planned.id) = planned.version, false))
+                FROM unnest(r.tariffs, r.tariff_versions) AS planned(id, version))) IS NOT TRUE THEN 'stale'
+            WHEN (a.status = 'active' AND s.status = 'active') IS NOT TRUE THEN 'inactive'
+            WHEN COALESCE((
+                SELECT allowed FROM account_prefixes
+                WHERE bucket = p_bucket AND account_id = r.account_id AND starts_with((r.details).destination, prefix)
+                ORDER BY length(prefix) DESC LIMIT 1), a.default_allowed) IS NOT TRUE THEN 'blocked_destination'
+            WHEN r.price_per_minute > a.max_price THEN 'price_too_high'
+        END,
+        r.minimum, r.maximum, a.balance + a.overdraft - a.reserved,
+        day_left(a.daily_limit, a.reserved, a.spent_on, a.day_spent, a.time_zone),
+        month_left(a.monthly_limit, a.reserved, a.spent_on, a.month_spent, a.time_zone),
+        a.max_calls - a.open_calls, s.max_calls,
+        CASE WHEN s.max_calls IS NOT NULL THEN (
+            SELECT open_calls FROM subscriber_load
+            WHERE bucket = p_bucket AND subscriber_id = (r.details).subscriber_id) END,
+        a.counts_logins, (r.details).packages, r.route_id, sold.rate_key, bought.rate_key
+    )::reserve_fact_v2 ORDER BY r.account_id, r.ordinality),
+    bool_and((sold.rate_key IS NOT NULL OR (r.details).rate = '')
+             AND (bought.rate_key IS NOT NULL OR (r.details).carrier_rate = '')) INTO facts, frozen
+    FROM unnest(p_requests) WITH ORDINALITY AS r
+    LEFT JOIN LATERAL (SELECT * FROM accounts WHERE bucket = p_bucket AND account_id = r.account_id OFFSET 0) a ON true
+    LEFT JOIN LATERAL (
+        SELECT * FROM subscribers WHERE bucket = p_bucket AND subscriber_id = (r.details).subscriber_id OFFSET 0) s ON true
+    LEFT JOIN LATERAL (
+        SELECT same_call(r.account_id, r.details, account_id, subscriber_id, destination, callerid, channel) AS same
+        FROM open_calls WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0) old ON true
+    LEFT JOIN LATERAL (
+        SELECT same_call(r.account_id, r.details, account_id, subscriber_id, destination, callerid, channel) AS same
+        FROM call_records WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0) cdr ON true
+    LEFT JOIN LATERAL (
+        SELECT rate_key FROM frozen_rates WHERE bucket = p_bucket AND rate_key = hashtextextended((r.details).rate, 0)
+          AND rate = (r.details).rate OFFSET 0) sold ON true
+    LEFT JOIN LATERAL (
+        SELECT rate_key FROM frozen_rates WHERE bucket = p_bucket AND (r.details).carrier_rate <> ''
+          AND rate_key = hashtextextended((r.details).carrier_rate, 0) AND rate = (r.details).carrier_rate OFFSET 0
+    ) bought ON true;
+    RETURN CASE WHEN frozen THEN facts ELSE freeze_facts(p_bucket, p_requests, COALESCE(facts, '{}')) END;
+END $$;
+
+-- Whether a request is the repetition of one whose call is known by its key: two exchanges that look like one may both
+-- have a call of that key. A channel that is not known agrees with every other.
+CREATE OR REPLACE FUNCTION same_call(
+    p_account_id bigint, p_details call_details_v2, p_known_account_id bigint, p_known_subscriber_id bigint,
+    p_known_destination text, p_known_callerid text, p_known_channel text
+) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT p_account_id = p_known_account_id AND p_details.subscriber_id = p_known_subscriber_id
+       AND p_details.destination = p_known_destination AND p_details.callerid = p_known_callerid
+       AND (p_details.channel = p_known_channel OR p_details.channel = '' OR p_known_channel = '')
 $$;
 
--- How both functions are written. Accounts are locked in the order of their ids, so that two batches cannot deadlock,
--- and each account once, however many of the batch's calls share it. Rows are looked up by LATERAL (... OFFSET 0), and
--- accounts updated one by one, each by its primary key: a join would leave the planner a choice, and on the statistics
--- of a table that was empty last night it chooses to read the whole bucket (measured: a tenth of the speed).
---
--- Order of reserve's checks: idempotency, freshness, account, packages, money, route. What is asked of packages is
--- exact, since the prices depend on it: where less is left, the call is planned again ('package_taken').
-CREATE OR REPLACE FUNCTION reserve_v2(p_bucket smallint, p_requests reserve_request_v2[]) RETURNS reserve_answer_v2[]
-LANGUAGE plpgsql SET enable_seqscan = off AS $$
+-- The open calls of a subscriber, counted once and from then on by every call of it.
+CREATE OR REPLACE FUNCTION count_login(p_bucket smallint, p_account_id bigint, p_subscriber_id bigint) RETURNS integer
+LANGUAGE plpgsql AS $$
 DECLARE
-    answers    reserve_answer_v2[] := array_fill(NULL::reserve_answer_v2, ARRAY[cardinality(p_requests)]);
-    held       numeric[] := array_fill(0::numeric, ARRAY[cardinality(p_requests)]);
-    item       record;
-    account    bigint;          -- whose running sums the next two are
-    new_held   numeric;
-    new_calls  integer;
-    room       numeric;         -- what the account may commit; NULL: unlimited
-    repeated   boolean := false;
-    wanted     integer := 0;
-    written    integer;
-    limited    bigint[] := ARRAY(SELECT DISTINCT r.route_id FROM unnest(p_requests) r WHERE r.route_id IS NOT NULL ORDER BY 1);
+    calls  integer;
 BEGIN
-    PERFORM lock_call_keys(ARRAY(SELECT r.call_key FROM unnest(p_requests) r));
-    PERFORM FROM accounts a
+    SELECT open_calls INTO calls FROM subscriber_load WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id;
+    IF NOT FOUND THEN
+        SELECT count(*) INTO calls FROM open_calls
+          WHERE bucket = p_bucket AND account_id = p_account_id AND subscriber_id = p_subscriber_id;
+        INSERT INTO subscriber_load VALUES (p_bucket, p_subscriber_id, calls);
+        UPDATE accounts SET counts_logins = true WHERE bucket = p_bucket AND account_id = p_account_id;
+    END IF;
+    RETURN calls;
+END $$;
+
+-- The login of each request by a number: those of one login have the same one.
+CREATE OR REPLACE FUNCTION number_logins(p_requests reserve_request_v2[]) RETURNS integer[] LANGUAGE sql IMMUTABLE AS $$
+    SELECT array_agg(n::integer ORDER BY ordinality) FROM (
+        SELECT ordinality, dense_rank() OVER (ORDER BY (details).subscriber_id) AS n
+        FROM unnest(p_requests) WITH ORDINALITY) AS numbered
+$$;
+
+-- Who is told of a call that is there may take it back as well: when all of them have. Beyond so many nobody can.
+CREATE OR REPLACE FUNCTION add_claims(p_bucket smallint, p_requests reserve_request_v2[], p_answers reserve_answer_v2[])
+RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE open_calls o SET claims = array_append(o.claims, CASE WHEN cardinality(o.claims) < 32 THEN r.claim END)
+      FROM unnest(p_requests, p_answers) r
+      WHERE o.bucket = p_bucket AND o.call_key = r.call_key AND r.outcome = 'exists' AND cardinality(o.claims) <= 32;
+END $$;
+
+CREATE OR REPLACE FUNCTION keep_open_calls(
+    p_bucket smallint, p_requests reserve_request_v2[], p_holds hold_v2[],
+    p_accounts bigint[], p_sums numeric[], p_calls integer[], p_counted boolean
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO open_calls (
+        bucket, call_key, account_id, subscriber_id, exchange, attempt, callerid, destination, direction, prefix, tariff_id,
+        deck_id, rate_key, route_name, routing_number, carrier_rate_key, carrier_currency, carrier_exchange, packages,
+        channel, held, granted, cap_seconds, route_prefix, route_id, quota, prepared_at, expires_at, claims)
+    SELECT p_bucket, r.call_key, r.account_id, (r.details).subscriber_id, (r.details).exchange, (r.details).attempt,
+           (r.details).callerid, (r.details).destination, (r.details).direction, (r.details).prefix,
+           (r.details).tariff_id, (r.details).deck_id, r.rate_key, (r.details).route_name, (r.details).routing_number,
+           r.carrier_rate_key, (r.details).carrier_currency, (r.details).carrier_exchange, (r.details).packages,
+           (r.details).channel, r.held, r.granted, r.cap_seconds, r.route_prefix, r.route_id, r.quota, r.prepared_at,
+           now() + make_interval(secs => r.lifetime_seconds), ARRAY[r.claim]
+    FROM unnest(p_requests, p_holds) AS r WHERE r.granted IS NOT NULL;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    UPDATE accounts a SET reserved = a.reserved + n.held, open_calls = a.open_calls + n.calls
+      FROM unnest(p_accounts, p_sums, p_calls) AS n(account_id, held, calls)
+      WHERE a.bucket = p_bucket AND a.account_id = n.account_id AND n.calls > 0;
+    IF p_counted THEN
+        UPDATE subscriber_load l SET open_calls = l.open_calls + n.calls
+          FROM (SELECT (r.details).subscriber_id, count(*) AS calls FROM unnest(p_requests, p_holds) AS r
+                WHERE r.granted IS NOT NULL GROUP BY 1) AS n
+          WHERE l.bucket = p_bucket AND l.subscriber_id = n.subscriber_id;
+    END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION lock_and_read(p_bucket smallint, p_requests reserve_request_v2[]) RETURNS reserve_fact_v2[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    facts    reserve_fact_v2[];
+    limited  bigint[] := ARRAY(SELECT DISTINCT r.route_id FROM unnest(p_requests) r WHERE r.route_id IS NOT NULL);
+BEGIN
+    PERFORM pg_advisory_xact_lock(hash) FROM (
+        SELECT DISTINCT hashtextextended(r.call_key, p_bucket) AS hash FROM unnest(p_requests) r ORDER BY 1) AS keys;
+    PERFORM 1 FROM accounts a
       WHERE a.bucket = p_bucket AND a.account_id = ANY (ARRAY(SELECT r.account_id FROM unnest(p_requests) r))
       ORDER BY a.account_id FOR NO KEY UPDATE;
+    facts := reserve_facts(p_bucket, p_requests);
     IF cardinality(limited) > 0 THEN
-        INSERT INTO route_load (route_id) SELECT unnest(limited) ON CONFLICT DO NOTHING;
-        PERFORM FROM route_load WHERE route_id = ANY (limited) ORDER BY route_id FOR NO KEY UPDATE;
+        PERFORM lock_routes(p_bucket, limited);
     END IF;
+    RETURN facts;
+END $$;
 
-    FOR item IN
-        SELECT r.ord, r.account_id, r.subscriber_id, r.minimum, r.maximum, r.packages, r.route_id,
-               a.available, a.day_left, a.month_left, a.open_calls, a.max_calls, s.max_calls AS subscriber_max_calls,
-               COALESCE(rule.allowed, a.default_allowed) AS allowed, r.price_per_minute > a.max_price AS too_dear,
-               a.status = 'active' AND s.status = 'active' AS active,
-               s.version = r.subscriber_version AND s.account_id = r.account_id AND t.fresh AS fresh,
-               old.account_id IS NOT NULL OR cdr.account_id IS NOT NULL AS known,
-               COALESCE(old.account_id, cdr.account_id) = r.account_id
-                   AND COALESCE(old.destination, cdr.destination) = r.destination AS same
-        FROM unnest(p_requests) WITH ORDINALITY AS r(
-                call_key, account_id, subscriber_id, subscriber_version, tariffs, tariff_versions, minimum, maximum,
-                price_per_minute, quota, cap_seconds, lifetime_seconds, exchange, attempt, callerid, destination,
-                direction, prefix, tariff_id, deck_id, rate, route_name, route_prefix, prepared_at, routing_number,
-                carrier_rate, carrier_currency, carrier_exchange, packages, route_id, claim, ord)
-        LEFT JOIN LATERAL (
-            SELECT status, open_calls, max_calls, max_price, default_allowed, balance + overdraft - reserved AS available,
-                   CASE WHEN daily_limit IS NOT NULL THEN day_left(accounts) END AS day_left,
-                   CASE WHEN monthly_limit IS NOT NULL THEN month_left(accounts) END AS month_left
-            FROM accounts WHERE bucket = p_bucket AND account_id = r.account_id OFFSET 0
-        ) a ON true
-        LEFT JOIN LATERAL (
-            SELECT status, version, account_id, max_calls FROM subscribers
-            WHERE subscriber_id = r.subscriber_id OFFSET 0
-        ) s ON true
-        LEFT JOIN LATERAL (
-            SELECT allowed FROM account_prefixes
-            WHERE bucket = p_bucket AND account_id = r.account_id AND starts_with(r.destination, prefix)
-            ORDER BY length(prefix) DESC LIMIT 1
-        ) rule ON true
-        LEFT JOIN LATERAL (
-            -- NULL, which bool_and passes over, would be a tariff that is gone.
-            SELECT bool_and(COALESCE((SELECT version FROM tariffs WHERE tariff_id = planned.id) = planned.version, false))
-                   AS fresh
-            FROM unnest(r.tariffs, r.tariff_versions) AS planned(id, version)
-        ) t ON true
-        LEFT JOIN LATERAL (
-            SELECT account_id, destination FROM reservations
-            WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
-        ) old ON true
-        LEFT JOIN LATERAL (
-            SELECT account_id, destination FROM cdrs WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
-        ) cdr ON true
-        ORDER BY r.account_id, r.ord
-    LOOP
-        IF account IS DISTINCT FROM item.account_id THEN
-            IF new_calls > 0 THEN
-                UPDATE accounts SET reserved = reserved + new_held, open_calls = open_calls + new_calls
-                  WHERE bucket = p_bucket AND account_id = account;
-            END IF;
-            account := item.account_id;
-            new_held := 0;
-            new_calls := 0;
+-- Order of the checks here: calls at a time, packages, money, route. What is asked of packages is exact, since the prices
+-- depend on it: where less is left, the call is planned again ('package_taken').
+CREATE OR REPLACE FUNCTION reserve_v2(p_bucket smallint, p_requests reserve_request_v2[]) RETURNS reserve_answer_v2[]
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    answers   reserve_answer_v2[] := array_fill(NULL::reserve_answer_v2, ARRAY[cardinality(p_requests)]);
+    holds     hold_v2[] := array_fill(NULL::hold_v2, ARRAY[cardinality(p_requests)]);
+    item      reserve_fact_v2;
+    n         integer := 0;     -- of the account in `ids`, with what its calls of this batch hold, and how many they are
+    ids       bigint[];
+    sums      numeric[];
+    calls     integer[];
+    granted   numeric;
+    logins    integer[];        -- the number of each request's login; and in `given` how many calls that was given
+    given     integer[] := array_fill(0, ARRAY[cardinality(p_requests)]);
+    counted   boolean := false; -- some account has a row in subscriber_load
+    repeated  boolean := false;
+BEGIN
+    FOREACH item IN ARRAY lock_and_read(p_bucket, p_requests) LOOP
+        IF n = 0 OR ids[n] <> item.account_id THEN
+            n := n + 1;
+            ids[n] := item.account_id;
+            sums[n] := 0; calls[n] := 0;
         END IF;
-        IF item.known THEN
-            answers[item.ord] := (CASE WHEN item.same THEN 'exists' ELSE 'conflict' END, 0);
-            repeated := repeated OR item.same;
-        ELSIF item.fresh IS NOT TRUE THEN
-            answers[item.ord] := ('stale', 0);
-        ELSIF item.active IS NOT TRUE THEN
-            answers[item.ord] := ('inactive', 0);
-        ELSIF item.allowed IS NOT TRUE THEN
-            answers[item.ord] := ('blocked_destination', 0);
-        ELSIF item.too_dear THEN
-            answers[item.ord] := ('price_too_high', 0);
-        ELSIF item.open_calls + new_calls >= item.max_calls THEN
-            answers[item.ord] := ('too_many_calls', 0);
-        ELSIF item.subscriber_max_calls <= (
-            SELECT count(*) FROM reservations
-            WHERE bucket = p_bucket AND account_id = item.account_id AND subscriber_id = item.subscriber_id
-        ) + (
-            SELECT count(*) FROM unnest(p_requests, answers) AS r
-            WHERE r.subscriber_id = item.subscriber_id AND r.outcome = 'reserved'
-        ) THEN
-            answers[item.ord] := ('too_many_calls', 0);
-        ELSIF cardinality(item.packages) > 0 AND NOT hold_packages(p_bucket, item.account_id, item.subscriber_id, item.packages) THEN
-            answers[item.ord] := ('package_taken', 0);
-        -- What costs nothing needs no money.
-        ELSIF item.minimum > 0 AND item.available - new_held < item.minimum THEN
-            answers[item.ord] := ('insufficient_funds', 0);
-        ELSIF item.minimum > 0 AND item.day_left - new_held < item.minimum THEN
-            answers[item.ord] := ('daily_limit', 0);
-        ELSIF item.minimum > 0 AND item.month_left - new_held < item.minimum THEN
-            answers[item.ord] := ('monthly_limit', 0);
-        ELSIF item.route_id IS NOT NULL AND NOT take_route(item.route_id) THEN
-            answers[item.ord] := ('route_full', 0);
-        ELSE
+        IF item.refusal IS NULL AND item.login_max_calls IS NOT NULL THEN
+            logins := COALESCE(logins, number_logins(p_requests)); counted := true;
+            item.login_calls := COALESCE(item.login_calls, count_login(p_bucket, item.account_id, item.subscriber_id))
+                + given[logins[item.ord]];
+        END IF;
+        item.refusal := CASE  -- what costs nothing needs no money
+            WHEN item.refusal IS NOT NULL THEN item.refusal
+            WHEN calls[n] >= item.calls_left OR item.login_calls >= item.login_max_calls THEN 'too_many_calls'
+            WHEN cardinality(item.packages) > 0
+                 AND NOT hold_packages(p_bucket, item.account_id, item.subscriber_id, item.packages) THEN 'package_taken'
+            WHEN item.minimum > 0 AND item.available - sums[n] < item.minimum THEN 'insufficient_funds'
+            WHEN item.minimum > 0 AND item.day_left - sums[n] < item.minimum THEN 'daily_limit'
+            WHEN item.minimum > 0 AND item.month_left - sums[n] < item.minimum THEN 'monthly_limit'
+            WHEN item.route_id IS NOT NULL AND NOT take_route(p_bucket, item.route_id) THEN 'route_full'
+        END;
+        answers[item.ord] := (item.refusal, 0);
+        IF item.refusal IS NULL THEN
             -- LEAST passes over what is NULL: no limit.
-            room := LEAST(item.available, item.day_left, item.month_left);
-            answers[item.ord] := ('reserved', GREATEST(LEAST(item.maximum, room - new_held), 0));
-            IF room IS NOT NULL THEN
-                held[item.ord] := (answers[item.ord]).granted;
-                new_held := new_held + held[item.ord];
+            granted := GREATEST(LEAST(item.maximum, max_amount(), LEAST(item.available, item.day_left, item.month_left) - sums[n]), 0);
+            answers[item.ord] := ('reserved', granted);
+            holds[item.ord] := (CASE WHEN COALESCE(item.available, item.day_left, item.month_left) IS NULL THEN 0
+                                     ELSE granted END, granted, item.rate_key, item.carrier_rate_key);
+            sums[n] := sums[n] + (holds[item.ord]).held;
+            calls[n] := calls[n] + 1;
+            IF item.login_max_calls IS NOT NULL THEN
+                given[logins[item.ord]] := given[logins[item.ord]] + 1;
             END IF;
-            new_calls := new_calls + 1;
-            wanted := wanted + 1;
-        END IF;
-        IF cardinality(item.packages) > 0 AND (answers[item.ord]).outcome IN (
-            'insufficient_funds', 'daily_limit', 'monthly_limit', 'route_full') THEN
+        ELSIF cardinality(item.packages) > 0 AND item.refusal IN ('insufficient_funds', 'daily_limit', 'monthly_limit', 'route_full') THEN
             PERFORM free_packages(p_bucket, item.subscriber_id, item.packages);
         END IF;
+        counted := counted OR item.counts_logins; repeated := repeated OR item.refusal = 'exists';
     END LOOP;
+    PERFORM keep_open_calls(p_bucket, p_requests, holds, ids, sums, calls, counted);
     IF repeated THEN
-        UPDATE reservations SET claim = NULL
-          WHERE bucket = p_bucket AND call_key = ANY (ARRAY(
-              SELECT r.call_key FROM unnest(p_requests, answers) AS r WHERE r.outcome = 'exists'));
-    END IF;
-    IF wanted = 0 THEN
-        RETURN answers;
-    END IF;
-    IF new_calls > 0 THEN
-        UPDATE accounts SET reserved = reserved + new_held, open_calls = open_calls + new_calls
-          WHERE bucket = p_bucket AND account_id = account;
-    END IF;
-
-    INSERT INTO reservations
-    SELECT p_bucket, r.call_key, r.account_id, r.subscriber_id, held[r.ord], (answers[r.ord]).granted, r.cap_seconds,
-           r.exchange, r.attempt, r.callerid, r.destination, r.direction, r.prefix, r.tariff_id, r.deck_id, r.rate,
-           r.route_name, r.route_prefix, r.quota, r.prepared_at, now() + make_interval(secs => r.lifetime_seconds),
-           NULL, NULL, r.claim, r.routing_number, r.carrier_rate, r.carrier_currency, r.carrier_exchange, r.packages,
-           r.route_id
-    FROM unnest(p_requests) WITH ORDINALITY AS r(
-            call_key, account_id, subscriber_id, subscriber_version, tariffs, tariff_versions, minimum, maximum,
-            price_per_minute, quota, cap_seconds, lifetime_seconds, exchange, attempt, callerid, destination, direction,
-            prefix, tariff_id, deck_id, rate, route_name, route_prefix, prepared_at, routing_number, carrier_rate,
-            carrier_currency, carrier_exchange, packages, route_id, claim, ord)
-    WHERE (answers[r.ord]).outcome = 'reserved'
-    ON CONFLICT DO NOTHING;
-    GET DIAGNOSTICS written = ROW_COUNT;
-    IF written <> wanted THEN
-        -- Another transaction took one of these keys for another account since we looked: look again.
-        RAISE SQLSTATE '40001' USING MESSAGE = 'a call key was taken meanwhile';
+        PERFORM add_claims(p_bucket, p_requests, answers);
     END IF;
     RETURN answers;
 END $$;
@@ -1079,26 +1427,30 @@ CREATE TYPE extend_answer_v2 AS (
 );
 
 CREATE OR REPLACE FUNCTION extend_v2(p_bucket smallint, p_requests extend_request_v2[]) RETURNS extend_answer_v2[]
-LANGUAGE plpgsql SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     answers  extend_answer_v2[] := array_fill(NULL::extend_answer_v2, ARRAY[cardinality(p_requests)]);
     item     record;
-    account  accounts;
+    account  record;
     more     numeric;
 BEGIN
-    PERFORM FROM accounts a
+    PERFORM 1 FROM accounts a
       WHERE a.bucket = p_bucket AND a.account_id = ANY (ARRAY(SELECT r.account_id FROM unnest(p_requests) r))
       ORDER BY a.account_id FOR NO KEY UPDATE;
     FOR item IN
         SELECT r.*, old.granted, old.held FROM unnest(p_requests) WITH ORDINALITY AS r(
             call_key, account_id, maximum, give_back, lifetime_seconds, answered_at, ord)
         LEFT JOIN LATERAL (
-            SELECT granted, held FROM reservations
+            SELECT granted, held FROM open_calls
             WHERE bucket = p_bucket AND call_key = r.call_key AND account_id = r.account_id OFFSET 0
         ) old ON true
         ORDER BY r.account_id, r.ord
     LOOP
-        SELECT * INTO account FROM accounts WHERE bucket = p_bucket AND account_id = item.account_id;
+        SELECT a.status, a.balance, a.overdraft, a.reserved,
+               day_left(a.daily_limit, a.reserved, a.spent_on, a.day_spent, a.time_zone) AS day_left,
+               month_left(a.monthly_limit, a.reserved, a.spent_on, a.month_spent, a.time_zone) AS month_left,
+               is_unlimited(a.overdraft, a.daily_limit, a.monthly_limit) AS is_unlimited
+          INTO account FROM accounts a WHERE a.bucket = p_bucket AND a.account_id = item.account_id;
         IF item.granted IS NULL THEN
             answers[item.ord] := ('unknown', 0);
             CONTINUE;
@@ -1110,14 +1462,14 @@ BEGIN
         ELSE
             -- LEAST passes over what is NULL: no limit.
             more := GREATEST(LEAST(item.maximum - item.granted, account.balance + account.overdraft - account.reserved,
-                                   day_left(account), month_left(account)), 0);
+                                   account.day_left, account.month_left, max_amount() - item.granted), 0);
         END IF;
-        UPDATE reservations
-        SET granted = granted + more, held = held + CASE WHEN unlimited(account) THEN 0 ELSE more END,
+        UPDATE open_calls
+        SET granted = granted + more, held = held + CASE WHEN account.is_unlimited THEN 0 ELSE more END,
             expires_at = GREATEST(expires_at, now() + make_interval(secs => item.lifetime_seconds)),
             answered_at = COALESCE(answered_at, item.answered_at)
         WHERE bucket = p_bucket AND call_key = item.call_key;
-        IF more <> 0 AND NOT unlimited(account) THEN
+        IF more <> 0 AND NOT account.is_unlimited THEN
             UPDATE accounts SET reserved = reserved + more WHERE bucket = p_bucket AND account_id = item.account_id;
         END IF;
         answers[item.ord] := ('extended', item.granted + more);
@@ -1134,248 +1486,418 @@ CREATE TYPE settle_request_v2 AS (
     call_key text, account_id bigint, seconds integer, billed_seconds integer, cost numeric, disposition text,
     cause smallint, source text,
     ended_at timestamptz,       -- NULL: now
-    -- What the CDR says when there is no reservation to take it from; rate NULL: then there is nothing to settle
-    subscriber_id bigint, exchange text, attempt smallint, callerid text, destination text, direction text, prefix text,
-    tariff_id bigint, deck_id bigint, rate text, route_name text,
-    routing_number text, carrier_rate text, carrier_currency text, carrier_exchange numeric,
     carrier_cost numeric, margin numeric,  -- of this end, NULL: not known
     covered_seconds integer,    -- billed ones that packages paid
     packages package_use[],     -- exactly what it used of them; empty: covered_seconds, out of what the reservation holds
     claim bigint,               -- source abandoned: of the request whose reservation it is
-    rerate_id bigint            -- of the CDR whose rate it is charged by; NULL: it was not corrected, or is not there
+    rerate_id bigint,           -- of the CDR whose rate it is charged by; NULL: it was not corrected, or is not there
+    channel text,               -- of the caller, where the call is one of this channel alone; '': of any
+    details call_details_v2     -- what the CDR says where there is no reservation; rate NULL: then there is nothing to settle
 );
 CREATE TYPE settle_answer_v2 AS (
     outcome text,               -- settled, repeated, conflict, still_open, unknown, package_taken (ask for less of it)
     overrun numeric             -- what was charged beyond what was held for this call
 );
 
--- What requests ask of packages by name, beyond what their calls hold or have used before. Nothing for a call of another
--- account, under whose lock its packages are.
-CREATE TYPE package_demand_v2 AS (ord bigint, account_id bigint, subscriber_id bigint, more package_use[]);
-CREATE OR REPLACE FUNCTION demands_of(p_bucket smallint, p_requests settle_request_v2[]) RETURNS SETOF package_demand_v2
-LANGUAGE sql STABLE AS $$
-    SELECT r.ord, r.account_id, COALESCE(old.subscriber_id, cdr.subscriber_id, r.subscriber_id),
-           ARRAY(
-               SELECT (u.package_id, u.period_start, GREATEST(u.seconds - COALESCE(had.seconds, 0), 0))::package_use
-               FROM unnest(r.packages) u
-               LEFT JOIN unnest(COALESCE(old.packages, cdr.packages)) had
-                 ON had.package_id = u.package_id AND had.period_start = u.period_start)
-    FROM (
-        SELECT n.ord, (p_requests[n.ord]).call_key, (p_requests[n.ord]).account_id, (p_requests[n.ord]).subscriber_id,
-               (p_requests[n.ord]).packages
-        FROM generate_subscripts(p_requests, 1) AS n(ord)
-    ) AS r
-    LEFT JOIN LATERAL (
-        SELECT account_id, subscriber_id, packages FROM reservations
-        WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
-    ) old ON true
-    LEFT JOIN LATERAL (
-        SELECT account_id, subscriber_id, packages FROM cdrs WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
-    ) cdr ON true
-    WHERE cardinality(r.packages) > 0 AND COALESCE(old.account_id, cdr.account_id, r.account_id) = r.account_id
-    ORDER BY 2, 1
+-- What an end means for a call: the state machine of calls, as a function of what is known and what is said, and of
+-- nothing else. tests/integration/storage/test_end_of_call.py goes through it.
+CREATE TYPE end_of_call_v2 AS (
+    outcome text,               -- as in settle_answer; what is not 'settled' changes nothing but claims
+    source text,                -- who said how it ended, as the CDR will have it
+    state cdr_state,
+    drops_claim boolean         -- still_open, and yet this request takes its claim back
+);
+CREATE OR REPLACE FUNCTION end_of_call(
+    -- what is said
+    account_id bigint, seconds integer, source text, claim bigint, rerate_id bigint, covered_seconds integer,
+    names_packages boolean,     -- which it uses, instead of leaving it to what the reservation holds
+    rate text,                  -- rated anew by whoever found no call ('': there was no price); NULL: it goes by the call's own
+    channel text,
+    -- what is known: the account, the open call, its CDR; NULL: there is none
+    has_account boolean, package_taken boolean,
+    open_account bigint, open_claims bigint[], open_is_due boolean, open_channel text,
+    cdr_account bigint, cdr_source text, cdr_seconds integer, cdr_rerate_id bigint, cdr_channel text
+) RETURNS end_of_call_v2 LANGUAGE sql IMMUTABLE AS $$
+    SELECT ROW(
+        CASE
+            WHEN NOT has_account THEN 'unknown'
+            WHEN COALESCE(open_account, cdr_account) <> account_id THEN 'conflict'
+            WHEN channel <> '' AND COALESCE(NULLIF(open_channel, ''), NULLIF(cdr_channel, '')) <> channel THEN 'conflict'
+            -- Rated anew, but there is a call after all, whose rate was frozen: look again.
+            WHEN rate IS NOT NULL AND COALESCE(open_account, cdr_account) IS NOT NULL THEN 'unknown'
+            WHEN source = 'expired' AND open_is_due IS NOT TRUE THEN 'still_open'
+            WHEN source = 'abandoned' AND open_account IS NOT NULL AND array_remove(open_claims, claim) <> '{}' THEN 'still_open'
+            WHEN package_taken THEN 'package_taken'
+            WHEN open_account IS NOT NULL THEN 'settled'
+            WHEN cdr_account IS NULL THEN CASE WHEN rate IS NULL THEN 'unknown' ELSE 'settled' END
+            WHEN source <> 'finish' THEN 'repeated'
+            -- Another rate is frozen since it was looked up: look again.
+            WHEN cdr_source IN ('expired', 'reconciled', 'abandoned') AND cdr_rerate_id IS DISTINCT FROM rerate_id THEN 'unknown'
+            -- It counts on what a reservation held of packages, which was freed: look again.
+            WHEN cdr_source IN ('expired', 'reconciled', 'abandoned') AND covered_seconds > 0 AND NOT names_packages THEN 'unknown'
+            WHEN cdr_source = 'expired' THEN 'settled'
+            WHEN cdr_seconds = seconds THEN 'repeated'
+            WHEN cdr_source IN ('reconciled', 'abandoned') THEN 'settled'
+            ELSE 'conflict'
+        END,
+        CASE
+            WHEN cdr_account IS NOT NULL THEN 'late'
+            WHEN open_account IS NOT NULL THEN source
+            WHEN rate = '' AND seconds > 0 THEN 'unrated'
+            ELSE 'unreserved'
+        END,
+        CASE WHEN source = 'expired' THEN 'expired' WHEN seconds > 0 THEN 'settled' ELSE 'voided' END::cdr_state,
+        source = 'abandoned' AND open_account = account_id AND claim = ANY (open_claims)
+            AND array_remove(open_claims, claim) <> '{}'
+    )::end_of_call_v2
 $$;
+
+-- What can become due of what is asked: neither a cost nor a balance goes beyond max_amount().
+CREATE OR REPLACE FUNCTION amount_due(p_cost numeric, p_charged_before numeric, p_balance numeric) RETURNS numeric
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT GREATEST(LEAST(LEAST(p_cost, max_amount()) - p_charged_before, p_balance + max_amount()), p_balance - max_amount())
+$$;
+
+-- What a request needs beforehand: the keys of its own rates, and more of packages than its call holds or has used
+-- (`more` of them is held until they are used; `refused`: there is not so much left).
+CREATE TYPE settle_help_v2 AS (
+    rate_key bigint, carrier_rate_key bigint, subscriber_id bigint, more package_use[], refused boolean
+);
+-- One request with what it means and all that follows from it.
+CREATE TYPE ending_v2 AS (
+    ord bigint, call_key text, account_id bigint, outcome text, source text, state cdr_state, drops_claim boolean,
+    claim bigint, was_open boolean, held numeric, granted numeric,
+    details kept_details_v2,    -- packages: what it used of them
+    packages_held package_use[], packages_before package_use[], covered_seconds integer,
+    seconds integer, billed_seconds integer, cost numeric, due numeric, uncharged numeric,
+    was_charged boolean,        -- for seconds, if they cost anything then: a correction may have made that nothing
+    overrun numeric, is_unlimited boolean, charged_on date, today date, currency text, disposition text, cause smallint,
+    prepared_at timestamptz, ended_at timestamptz, carrier_cost numeric, margin numeric, route_id bigint,
+    last_entry bigint, balance numeric  -- of the account, before this batch
+);
+CREATE TYPE settling_v2 AS (
+    ends ending_v2[], late bigint, opened bigint, has_packages boolean, has_routes boolean, has_claims boolean,
+    counts_logins boolean
+);
+
+CREATE OR REPLACE FUNCTION help_settle(p_bucket smallint, p_requests settle_request_v2[]) RETURNS settle_help_v2[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    helps    settle_help_v2[] := array_fill(NULL::settle_help_v2, ARRAY[cardinality(p_requests)]);
+    sold     bigint[] := freeze_rates(p_bucket, ARRAY(SELECT (r.details).rate FROM unnest(p_requests) r));
+    bought   bigint[] := freeze_rates(p_bucket, ARRAY(SELECT (r.details).carrier_rate FROM unnest(p_requests) r));
+    item     record;
+    refused  boolean;
+BEGIN
+    FOR item IN
+        SELECT r.ordinality AS ord, r.account_id,
+               COALESCE(old.subscriber_id, cdr.subscriber_id, (r.details).subscriber_id) AS subscriber_id,
+               -- Nothing for a call of another account, under whose lock its packages are.
+               CASE WHEN COALESCE(old.account_id, cdr.account_id, r.account_id) = r.account_id THEN ARRAY(
+                   SELECT (u.package_id, u.period_start, GREATEST(u.seconds - COALESCE(had.seconds, 0), 0))::package_use
+                   FROM unnest(r.packages) u
+                   LEFT JOIN unnest(COALESCE(old.packages, cdr.packages)) had
+                     ON had.package_id = u.package_id AND had.period_start = u.period_start) ELSE '{}' END AS more
+        FROM unnest(p_requests) WITH ORDINALITY AS r
+        LEFT JOIN LATERAL (
+            SELECT account_id, subscriber_id, packages FROM open_calls
+            WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
+        ) old ON true
+        LEFT JOIN LATERAL (
+            SELECT account_id, subscriber_id, packages FROM call_records
+            WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
+        ) cdr ON true
+        ORDER BY r.account_id, r.ordinality
+    LOOP
+        refused := cardinality(item.more) > 0
+            AND NOT hold_packages(p_bucket, item.account_id, item.subscriber_id, item.more);
+        helps[item.ord] := (sold[item.ord], bought[item.ord], item.subscriber_id,
+                            CASE WHEN refused THEN '{}' ELSE item.more END, refused);
+    END LOOP;
+    RETURN helps;
+END $$;
+
+-- The number of the last entry of an account that has had none since its numbers are its own.
+CREATE OR REPLACE FUNCTION last_entry(p_bucket smallint, p_account_id bigint) RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN COALESCE((SELECT max(entry_id) FROM ledger_entries WHERE bucket = p_bucket AND account_id = p_account_id), 0);
+END $$;
+
+-- All that settle_v2() does follows from what is read here, in one query.
+CREATE OR REPLACE FUNCTION read_ends(p_bucket smallint, p_requests settle_request_v2[], p_helps settle_help_v2[])
+RETURNS settling_v2 LANGUAGE plpgsql AS $$
+DECLARE
+    settling  settling_v2;
+BEGIN
+    SELECT array_agg(ROW(
+        r.ordinality, r.call_key, r.account_id, (e.said).outcome, (e.said).source, (e.said).state, (e.said).drops_claim,
+        r.claim, old.account_id IS NOT NULL, COALESCE(old.held, 0), COALESCE(old.granted, 0),
+        ROW(COALESCE(old.subscriber_id, (r.details).subscriber_id, cdr.subscriber_id),
+            COALESCE(old.exchange, (r.details).exchange), COALESCE(old.attempt, (r.details).attempt),
+            COALESCE(old.callerid, (r.details).callerid), COALESCE(old.destination, (r.details).destination),
+            COALESCE(old.direction, (r.details).direction), COALESCE(old.prefix, (r.details).prefix),
+            COALESCE(old.tariff_id, (r.details).tariff_id), COALESCE(old.deck_id, (r.details).deck_id),
+            COALESCE(old.rate_key, r.rate_key), COALESCE(old.route_name, (r.details).route_name),
+            COALESCE(old.routing_number, (r.details).routing_number), COALESCE(old.carrier_rate_key, r.carrier_rate_key),
+            COALESCE(old.carrier_currency, (r.details).carrier_currency), COALESCE(old.carrier_exchange, (r.details).carrier_exchange),
+            COALESCE(NULLIF(r.packages, '{}'), old.packages, '{}'), COALESCE(old.channel, (r.details).channel))::kept_details_v2,
+        COALESCE(old.packages, '{}'), COALESCE(cdr.packages, '{}'), r.covered_seconds, r.seconds, r.billed_seconds,
+        COALESCE(cdr.cost, 0) + d.due, d.due, GREATEST(r.cost - COALESCE(cdr.cost, 0) - d.due, 0), cdr.seconds > 0,
+        CASE WHEN a.is_unlimited THEN 0 ELSE GREATEST(d.due - COALESCE(old.held, 0), 0) END, a.is_unlimited,
+        CASE WHEN cdr.cost > 0 THEN COALESCE(cdr.charged_on, (cdr.ended_at AT TIME ZONE a.time_zone)::date) ELSE a.today END,
+        a.today, a.currency, r.disposition, r.cause, COALESCE(old.prepared_at, d.ended_at - make_interval(secs => r.seconds)),
+        d.ended_at, r.carrier_cost, r.margin, old.route_id, COALESCE(a.last_entry, last_entry(p_bucket, r.account_id)),
+        a.balance)::ending_v2 ORDER BY r.ordinality),
+        count(*) FILTER (WHERE (e.said).outcome = 'settled' AND cdr.account_id IS NOT NULL),
+        count(*) FILTER (WHERE (e.said).outcome = 'settled' AND old.account_id IS NOT NULL),
+        bool_or(cardinality(r.packages || old.packages || cdr.packages) > 0), bool_or(old.route_id IS NOT NULL),
+        bool_or((e.said).drops_claim), bool_or(a.counts_logins)
+      INTO settling
+    FROM unnest(p_requests, p_helps) WITH ORDINALITY AS r
+    LEFT JOIN LATERAL (
+        SELECT *, local_date(time_zone) AS today, is_unlimited(overdraft, daily_limit, monthly_limit)
+        FROM accounts WHERE bucket = p_bucket AND account_id = r.account_id OFFSET 0) a ON true
+    LEFT JOIN LATERAL (SELECT * FROM open_calls WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0) old ON true
+    LEFT JOIN LATERAL (SELECT * FROM call_records WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0) cdr ON true
+    CROSS JOIN LATERAL (
+        SELECT end_of_call(
+            r.account_id, r.seconds, r.source, r.claim, r.rerate_id, r.covered_seconds, cardinality(r.packages) > 0,
+            (r.details).rate, r.channel, a.account_id IS NOT NULL, r.refused,
+            old.account_id, old.claims, old.expires_at <= now(), old.channel,
+            cdr.account_id, cdr.source, cdr.seconds, cdr.rerate_id, cdr.channel) AS said OFFSET 0) e
+    CROSS JOIN LATERAL (
+        SELECT CASE WHEN (e.said).outcome = 'settled' THEN amount_due(r.cost, COALESCE(cdr.cost, 0), a.balance) ELSE 0 END AS due,
+               COALESCE(r.ended_at, now()) AS ended_at OFFSET 0) d;
+    RETURN settling;
+END $$;
+
+-- The CDRs take the place of the open calls, or of what earlier CDRs assumed.
+CREATE OR REPLACE FUNCTION write_records(p_bucket smallint, p_settling settling_v2) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    written  bigint;
+BEGIN
+    INSERT INTO call_records (
+        bucket, call_key, account_id, subscriber_id, exchange, attempt, callerid, destination, direction, prefix, tariff_id,
+        deck_id, rate_key, route_name, routing_number, carrier_rate_key, carrier_currency, carrier_exchange, packages,
+        channel, state, source, currency, granted, seconds, billed_seconds, cost, overrun, uncharged, charged_on,
+        disposition, cause, prepared_at, answered_at, ended_at, carrier_cost, margin)
+    SELECT p_bucket, e.call_key, e.account_id, (e.details).*, e.state, e.source, e.currency, e.granted, e.seconds,
+           e.billed_seconds, e.cost, e.overrun, e.uncharged, e.charged_on, e.disposition, e.cause, e.prepared_at,
+           e.ended_at - make_interval(secs => NULLIF(e.seconds, 0)), e.ended_at, e.carrier_cost, e.margin
+    FROM unnest(p_settling.ends) e WHERE e.outcome = 'settled' AND e.source <> 'late';
+    IF p_settling.opened > 0 THEN
+        DELETE FROM open_calls WHERE bucket = p_bucket AND call_key = ANY (ARRAY(
+            SELECT e.call_key FROM unnest(p_settling.ends) e WHERE e.outcome = 'settled' AND e.was_open));
+    END IF;
+    IF p_settling.late > 0 THEN
+        -- What is given back lowers the overrun that was assumed; what is charged on top was held by nobody.
+        UPDATE call_records c SET
+            state = e.state, source = e.source, seconds = e.seconds, billed_seconds = e.billed_seconds, cost = e.cost,
+            overrun = GREATEST(c.overrun + CASE WHEN e.is_unlimited THEN 0 ELSE e.due END, 0),
+            uncharged = e.uncharged, charged_on = e.charged_on, disposition = e.disposition, cause = e.cause,
+            ended_at = e.ended_at, carrier_cost = e.carrier_cost, margin = e.margin, packages = (e.details).packages,
+            answered_at = e.ended_at - make_interval(secs => NULLIF(e.seconds, 0))
+          FROM unnest(p_settling.ends) e
+          WHERE c.bucket = p_bucket AND c.call_key = e.call_key AND e.outcome = 'settled' AND e.source = 'late';
+        GET DIAGNOSTICS written = ROW_COUNT;
+        IF written <> p_settling.late THEN
+            RAISE SQLSTATE '40001' USING MESSAGE = 'a CDR was changed meanwhile';
+        END IF;
+    END IF;
+END $$;
+
+-- The entries of the ledger, and what the accounts have now.
+CREATE OR REPLACE FUNCTION write_money(p_bucket smallint, p_ends ending_v2[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO ledger_entries (bucket, account_id, entry_id, kind, amount, balance_after, call_key)
+    SELECT p_bucket, e.account_id, e.last_entry + row_number() OVER account,
+           CASE WHEN e.was_charged THEN 'correction' ELSE 'charge' END::ledger_entry_kind,
+           -e.due, e.balance - sum(e.due) OVER account, e.call_key
+    FROM unnest(p_ends) e WHERE e.due <> 0 WINDOW account AS (PARTITION BY e.account_id ORDER BY e.ord);
+    -- What was charged on another day counts in that one, which is over; in this month, if it was of it.
+    UPDATE accounts a SET
+        balance = a.balance - n.due, reserved = a.reserved - n.held, open_calls = a.open_calls - n.calls,
+        day_spent = LEAST(n.due_today + CASE WHEN a.spent_on = n.today THEN a.day_spent ELSE 0 END, max_amount()),
+        month_spent = LEAST(n.due_month + CASE WHEN date_trunc('month', a.spent_on::timestamp) = date_trunc('month', n.today::timestamp)
+                                               THEN a.month_spent ELSE 0 END, max_amount()),
+        spent_on = n.today, last_entry = n.last_entry
+    FROM (
+        SELECT e.account_id, sum(e.due) AS due, sum(e.held) AS held, count(*) FILTER (WHERE e.was_open) AS calls,
+               COALESCE(sum(e.due) FILTER (WHERE e.charged_on = e.today), 0) AS due_today,
+               COALESCE(sum(e.due) FILTER (WHERE date_trunc('month', e.charged_on::timestamp) = date_trunc('month', e.today::timestamp)), 0) AS due_month,
+               max(e.today) AS today, max(e.last_entry) + count(*) FILTER (WHERE e.due <> 0) AS last_entry
+        FROM unnest(p_ends) e WHERE e.outcome = 'settled' GROUP BY e.account_id
+    ) n
+    WHERE a.bucket = p_bucket AND a.account_id = n.account_id;
+END $$;
+
+-- The seconds that packages paid for each call, in its details.
+CREATE OR REPLACE FUNCTION share_all_packages(p_bucket smallint, p_ends ending_v2[]) RETURNS ending_v2[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    one      ending_v2;
+    details  kept_details_v2;
+    shared   ending_v2[] := '{}';
+BEGIN
+    FOREACH one IN ARRAY p_ends LOOP
+        details := one.details;
+        details.packages := CASE WHEN one.outcome = 'settled' THEN share_packages(
+            p_bucket, details.subscriber_id, details.packages, one.covered_seconds, one.billed_seconds) ELSE '{}' END;
+        one.details := details;
+        shared := shared || one;
+    END LOOP;
+    RETURN shared;
+END $$;
+
+-- What calls used up besides money is free again, or used.
+CREATE OR REPLACE FUNCTION release_calls(p_bucket smallint, p_settling settling_v2, p_helps settle_help_v2[]) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    help  settle_help_v2;
+    one   ending_v2;
+BEGIN
+    IF p_settling.has_packages THEN
+        FOREACH help IN ARRAY COALESCE(p_helps, '{}') LOOP
+            PERFORM free_packages(p_bucket, help.subscriber_id, help.more);
+        END LOOP;
+        FOREACH one IN ARRAY p_settling.ends LOOP
+            CONTINUE WHEN one.outcome <> 'settled';
+            PERFORM use_packages(p_bucket, (one.details).subscriber_id, one.packages_held, one.packages_before,
+                                 (one.details).packages);
+        END LOOP;
+    END IF;
+    IF p_settling.has_routes THEN
+        PERFORM lock_routes(p_bucket, ARRAY(
+            SELECT DISTINCT e.route_id FROM unnest(p_settling.ends) e WHERE e.outcome = 'settled' AND e.route_id IS NOT NULL));
+        -- A counter that was mended wrong is for the doctor to find: no end of a call may fail by it.
+        UPDATE route_load l SET open_calls = GREATEST(l.open_calls - n.calls, 0)
+          FROM (SELECT e.route_id, count(*) AS calls FROM unnest(p_settling.ends) e
+                WHERE e.outcome = 'settled' AND e.route_id IS NOT NULL GROUP BY 1) AS n
+          WHERE l.bucket = p_bucket AND l.route_id = n.route_id;
+    END IF;
+    IF p_settling.counts_logins THEN
+        UPDATE subscriber_load l SET open_calls = GREATEST(l.open_calls - n.calls, 0)
+          FROM (SELECT (e.details).subscriber_id, count(*) AS calls FROM unnest(p_settling.ends) e
+                WHERE e.outcome = 'settled' AND e.was_open GROUP BY 1) AS n
+          WHERE l.bucket = p_bucket AND l.subscriber_id = n.subscriber_id;
+    END IF;
+    IF p_settling.has_claims THEN
+        UPDATE open_calls o SET claims = array_remove(o.claims, e.claim) FROM unnest(p_settling.ends) e
+          WHERE o.bucket = p_bucket AND o.call_key = e.call_key AND e.drops_claim;
+    END IF;
+END $$;
 
 -- A batch names a call key at most once (storage/calls/ledger sees to it).
 CREATE OR REPLACE FUNCTION settle_v2(p_bucket smallint, p_requests settle_request_v2[]) RETURNS settle_answer_v2[]
-LANGUAGE plpgsql SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
-    answers  settle_answer_v2[];
-    wanted   bigint;
-    written  bigint;
-    changed  bigint[];          -- accounts, and what each gets back and pays
-    dues     numeric[];
-    freed    numeric[];
-    ended    integer[];
-    routes   bigint[];          -- that are limited, and how many calls fewer they carry
-    fewer    integer[];
-    refused  bigint[] := '{}';  -- items that asked for more of a package than is left
-    demand   package_demand_v2;
-    granted_demands  package_demand_v2[] := '{}';
-    settlement   package_settlement_v2;
-    settlements  package_settlement_v2[];
+    made      text[];           -- the keys of calls that this may make
+    helped    boolean;
+    helps     settle_help_v2[];
+    settling  settling_v2;
 BEGIN
-    PERFORM lock_call_keys(ARRAY(SELECT r.call_key FROM unnest(p_requests) r WHERE r.rate IS NOT NULL));
-    PERFORM FROM accounts a
+    SELECT array_agg(r.call_key) FILTER (WHERE (r.details).rate IS NOT NULL),
+           bool_or((r.details).rate IS NOT NULL OR cardinality(r.packages) > 0)
+      INTO made, helped FROM unnest(p_requests) r;
+    IF made IS NOT NULL THEN
+        PERFORM pg_advisory_xact_lock(hash) FROM (
+            SELECT DISTINCT hashtextextended(call_key, p_bucket) AS hash FROM unnest(made) AS call_key ORDER BY 1) AS keys;
+    END IF;
+    PERFORM 1 FROM accounts a
       WHERE a.bucket = p_bucket AND a.account_id = ANY (ARRAY(SELECT r.account_id FROM unnest(p_requests) r))
       ORDER BY a.account_id FOR NO KEY UPDATE;
-
-    -- What is asked of packages beyond what a call holds, or had used, is held for it first, so that the calls of one
-    -- batch don't use the same seconds.
-    IF EXISTS (SELECT FROM unnest(p_requests) r WHERE cardinality(r.packages) > 0) THEN
-        FOR demand IN SELECT * FROM demands_of(p_bucket, p_requests) LOOP
-            IF hold_packages(p_bucket, demand.account_id, demand.subscriber_id, demand.more) THEN
-                granted_demands := granted_demands || demand;
-            ELSE
-                refused := refused || demand.ord;
-            END IF;
-        END LOOP;
+    IF helped THEN
+        helps := help_settle(p_bucket, p_requests);
     END IF;
-
-    WITH request AS MATERIALIZED (
-        SELECT r.ord, r.call_key, r.account_id, r.seconds, r.billed_seconds, r.cost, r.disposition, r.cause,
-               COALESCE(r.ended_at, now()) AS ended_at, a.balance, a.currency, a.unlimited,
-               old.account_id IS NOT NULL AS was_open, COALESCE(old.held, 0) AS held, COALESCE(old.granted, 0) AS granted,
-               COALESCE(old.prepared_at, COALESCE(r.ended_at, now()) - make_interval(secs => r.seconds)) AS prepared_at,
-               COALESCE(old.subscriber_id, r.subscriber_id, cdr.subscriber_id) AS subscriber_id,
-               COALESCE(old.exchange, r.exchange) AS exchange,
-               COALESCE(old.attempt, r.attempt) AS attempt, COALESCE(old.callerid, r.callerid) AS callerid,
-               COALESCE(old.destination, r.destination) AS destination,
-               COALESCE(old.direction, r.direction) AS direction, COALESCE(old.prefix, r.prefix) AS prefix,
-               COALESCE(old.tariff_id, r.tariff_id) AS tariff_id, COALESCE(old.deck_id, r.deck_id) AS deck_id,
-               COALESCE(old.rate, r.rate) AS rate, COALESCE(old.route_name, r.route_name) AS route_name,
-               COALESCE(old.routing_number, r.routing_number, '') AS routing_number,
-               COALESCE(old.carrier_rate, r.carrier_rate, '') AS carrier_rate,
-               COALESCE(old.carrier_currency, r.carrier_currency, '') AS carrier_currency,
-               COALESCE(old.carrier_exchange, r.carrier_exchange) AS carrier_exchange, r.carrier_cost, r.margin,
-               old.route_id, COALESCE(old.packages, '{}') AS packages_held, COALESCE(cdr.packages, '{}') AS packages_before,
-               CASE WHEN cardinality(COALESCE(NULLIF(r.packages, '{}'), old.packages)) > 0 THEN share_packages(
-                   p_bucket, COALESCE(old.subscriber_id, r.subscriber_id, cdr.subscriber_id),
-                   COALESCE(NULLIF(r.packages, '{}'), old.packages), r.covered_seconds, r.billed_seconds)
-                   ELSE '{}' END AS packages_used,
-               CASE
-                   WHEN r.source = 'expired' THEN 'expired'
-                   WHEN r.seconds > 0 THEN 'settled'
-                   ELSE 'voided'
-               END::cdr_state AS state,
-               CASE
-                   WHEN cdr.account_id IS NOT NULL THEN 'late'
-                   WHEN old.account_id IS NULL AND r.rate = '' AND r.seconds > 0 THEN 'unrated'
-                   WHEN old.account_id IS NULL THEN 'unreserved'
-                   ELSE r.source
-               END AS source,
-               COALESCE(cdr.cost, 0) AS charged_before,
-               cdr.seconds > 0 AS was_charged,  -- if it cost anything then: a correction may have made that nothing
-               CASE WHEN a.unlimited THEN 0
-                    ELSE GREATEST(r.cost - COALESCE(old.held, 0) - COALESCE(cdr.cost, 0), 0) END AS overrun,
-               CASE
-                   WHEN a.currency IS NULL THEN 'unknown'
-                   WHEN COALESCE(old.account_id, cdr.account_id) <> r.account_id THEN 'conflict'
-                   -- Rated anew, but there is a call after all, whose rate was frozen: look again.
-                   WHEN r.rate IS NOT NULL AND COALESCE(old.account_id, cdr.account_id) IS NOT NULL THEN 'unknown'
-                   WHEN r.source = 'expired' AND (old.expires_at > now()) IS NOT FALSE THEN 'still_open'
-                   WHEN r.source = 'abandoned' AND old.account_id IS NOT NULL AND old.claim IS DISTINCT FROM r.claim THEN 'still_open'
-                   WHEN r.ord = ANY (refused) THEN 'package_taken'
-                   WHEN old.account_id IS NOT NULL THEN 'settled'
-                   WHEN cdr.account_id IS NULL THEN CASE WHEN r.rate IS NULL THEN 'unknown' ELSE 'settled' END
-                   WHEN r.source <> 'finish' THEN 'repeated'
-                   -- Another rate is frozen since it was looked up: look again.
-                   WHEN cdr.source IN ('expired', 'reconciled', 'abandoned') AND cdr.rerate_id IS DISTINCT FROM r.rerate_id
-                        THEN 'unknown'
-                   -- It counts on what a reservation held of packages, which was freed: look again.
-                   WHEN cdr.source IN ('expired', 'reconciled', 'abandoned') AND r.covered_seconds > 0
-                        AND cardinality(r.packages) = 0 THEN 'unknown'
-                   WHEN cdr.source = 'expired' THEN 'settled'
-                   WHEN cdr.seconds = r.seconds THEN 'repeated'
-                   WHEN cdr.source IN ('reconciled', 'abandoned') THEN 'settled'
-                   ELSE 'conflict'
-               END AS outcome
-        FROM unnest(p_requests) WITH ORDINALITY AS r(
-                call_key, account_id, seconds, billed_seconds, cost, disposition, cause, source, ended_at, subscriber_id,
-                exchange, attempt, callerid, destination, direction, prefix, tariff_id, deck_id, rate, route_name,
-                routing_number, carrier_rate, carrier_currency, carrier_exchange, carrier_cost, margin, covered_seconds,
-                packages, claim, rerate_id, ord)
-        LEFT JOIN LATERAL (
-            SELECT balance, currency, unlimited(accounts) AS unlimited FROM accounts
-            WHERE bucket = p_bucket AND account_id = r.account_id OFFSET 0
-        ) a ON true
-        LEFT JOIN LATERAL (
-            SELECT * FROM reservations WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
-        ) old ON true
-        LEFT JOIN LATERAL (
-            SELECT account_id, subscriber_id, state, source, seconds, cost, packages, rerate_id FROM cdrs
-            WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0
-        ) cdr ON true
-    ), done AS (
-        SELECT *, cost - charged_before AS due FROM request WHERE outcome = 'settled'
-    ), cleared AS (
-        DELETE FROM reservations
-        WHERE bucket = p_bucket AND call_key = ANY (ARRAY(SELECT call_key FROM done WHERE was_open))
-    ), cdr AS (
-        INSERT INTO cdrs
-        SELECT p_bucket, call_key, account_id, subscriber_id, state, source, exchange, attempt, callerid, destination,
-               direction, prefix, tariff_id, deck_id, rate, route_name, currency, granted, seconds, billed_seconds, cost,
-               overrun, disposition, cause, prepared_at,
-               CASE WHEN seconds > 0 THEN ended_at - make_interval(secs => seconds) END, ended_at, routing_number,
-               carrier_rate, carrier_currency, carrier_exchange, carrier_cost, margin, packages_used
-        FROM done WHERE source <> 'late'
-        ON CONFLICT DO NOTHING
-        RETURNING call_key
-    ), late AS (
-        -- What is given back lowers the overrun that was assumed; what is charged on top was held by nobody.
-        UPDATE cdrs SET
-            state = d.state, source = d.source, seconds = d.seconds, billed_seconds = d.billed_seconds, cost = d.cost,
-            overrun = GREATEST(cdrs.overrun + CASE WHEN d.unlimited THEN 0 ELSE d.due END, 0),
-            disposition = d.disposition, cause = d.cause, ended_at = d.ended_at,
-            carrier_cost = d.carrier_cost, margin = d.margin, packages = d.packages_used,
-            answered_at = CASE WHEN d.seconds > 0 THEN d.ended_at - make_interval(secs => d.seconds) END
-        FROM done d
-        WHERE cdrs.bucket = p_bucket AND cdrs.call_key = d.call_key
-          AND cdrs.call_key = ANY (ARRAY(SELECT call_key FROM done WHERE source = 'late'))
-        RETURNING cdrs.call_key
-    ), entry AS (
-        INSERT INTO ledger_entries (bucket, account_id, kind, amount, balance_after, call_key)
-        SELECT p_bucket, account_id, (CASE WHEN was_charged THEN 'correction' ELSE 'charge' END)::ledger_entry_kind,
-               -due, balance - sum(due) OVER (PARTITION BY account_id ORDER BY ord), call_key
-        FROM done WHERE due <> 0 ORDER BY account_id, ord
-    ), change AS (
-        SELECT account_id, sum(due) AS due, sum(held) AS held, count(*) FILTER (WHERE was_open) AS calls
-        FROM done GROUP BY account_id
-    ), route AS (
-        SELECT route_id, count(*) AS calls FROM done WHERE was_open AND route_id IS NOT NULL GROUP BY route_id
-    )
-    SELECT array_agg((outcome, CASE WHEN outcome = 'settled' THEN overrun ELSE 0 END)::settle_answer_v2 ORDER BY ord),
-           count(*) FILTER (WHERE outcome = 'settled'), (SELECT count(*) FROM cdr) + (SELECT count(*) FROM late),
-           (SELECT array_agg(account_id ORDER BY account_id) FROM change),
-           (SELECT array_agg(due ORDER BY account_id) FROM change),
-           (SELECT array_agg(held ORDER BY account_id) FROM change),
-           (SELECT array_agg(calls ORDER BY account_id) FROM change),
-           (SELECT array_agg(route_id ORDER BY route_id) FROM route), (SELECT array_agg(calls ORDER BY route_id) FROM route),
-           (SELECT array_agg((account_id, subscriber_id, packages_held, packages_before, packages_used)::package_settlement_v2)
-            FROM done WHERE cardinality(packages_held) + cardinality(packages_before) + cardinality(packages_used) > 0)
-      INTO answers, wanted, written, changed, dues, freed, ended, routes, fewer, settlements
-      FROM request;
-    IF written <> wanted THEN
-        -- Another transaction wrote a CDR of one of these keys under another account since we looked: look again.
-        RAISE SQLSTATE '40001' USING MESSAGE = 'a call key was taken meanwhile';
+    settling := read_ends(p_bucket, p_requests, helps);
+    IF settling.has_packages THEN
+        settling.ends := share_all_packages(p_bucket, settling.ends);
     END IF;
-    FOREACH demand IN ARRAY granted_demands LOOP
-        PERFORM free_packages(p_bucket, demand.subscriber_id, demand.more);
-    END LOOP;
-    FOREACH settlement IN ARRAY COALESCE(settlements, '{}') LOOP
-        PERFORM use_packages(p_bucket, settlement);
-    END LOOP;
-    FOR i IN 1 .. COALESCE(cardinality(changed), 0) LOOP
-        UPDATE accounts
-        SET balance = balance - dues[i], reserved = reserved - freed[i], open_calls = open_calls - ended[i],
-            day_spent = dues[i] + CASE WHEN spent_on = local_date(time_zone) THEN day_spent ELSE 0 END,
-            month_spent = dues[i] + CASE WHEN date_trunc('month', spent_on) = date_trunc('month', local_date(time_zone))
-                                          THEN month_spent ELSE 0 END,
-            spent_on = local_date(time_zone)
-        WHERE bucket = p_bucket AND account_id = changed[i];
-    END LOOP;
-    FOR i IN 1 .. COALESCE(cardinality(routes), 0) LOOP
-        -- A counter that was mended wrong is for the doctor to find: no end of a call may fail by it.
-        UPDATE route_load SET open_calls = GREATEST(open_calls - fewer[i], 0) WHERE route_id = routes[i];
-    END LOOP;
-    RETURN answers;
+    PERFORM write_records(p_bucket, settling);
+    PERFORM write_money(p_bucket, settling.ends);
+    PERFORM release_calls(p_bucket, settling, helps);
+    RETURN ARRAY(
+        SELECT (e.outcome, CASE WHEN e.outcome = 'settled' THEN e.overrun ELSE 0 END)::settle_answer_v2
+        FROM unnest(settling.ends) e ORDER BY e.ord);
 END $$;
 
 -- Reservations whose finish never came, oldest first: their money is freed, and the CDR says so. Answers how many.
--- A call that was seen answered is not among them: what it cost is known, and services/calls/charging settles it.
-CREATE OR REPLACE FUNCTION expire_v2(p_bucket smallint, p_limit integer) RETURNS integer
-LANGUAGE sql AS $$
-    SELECT count(*) FILTER (WHERE (answer).outcome = 'settled')::integer
-    FROM unnest(settle_v2(p_bucket, ARRAY(
-        SELECT (call_key, account_id, 0, 0, 0, 'EXPIRED', 0, 'expired', NULL,
-                NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-                CASE WHEN carrier_rate <> '' THEN 0 END, CASE WHEN carrier_rate <> '' AND carrier_exchange IS NOT NULL THEN 0 END,
-                0, '{}', NULL, NULL)::settle_request_v2
-        FROM reservations
-        WHERE bucket = p_bucket AND expires_at <= now() AND answered_at IS NULL
+-- A call that was seen answered is not among them: what it cost is known, and services/calls/extend settles it.
+CREATE OR REPLACE FUNCTION expire_v2(p_bucket smallint, p_limit integer) RETURNS integer LANGUAGE plpgsql AS $$
+DECLARE
+    requests  settle_request_v2[];
+    answers   settle_answer_v2[];
+BEGIN
+    SELECT array_agg(ROW(
+        o.call_key, o.account_id, 0, 0, 0, 'EXPIRED', 0, 'expired', NULL,
+        CASE WHEN o.carrier_rate_key IS NOT NULL THEN 0 END,
+        CASE WHEN o.carrier_rate_key IS NOT NULL AND o.carrier_exchange IS NOT NULL THEN 0 END,
+        0, '{}', NULL, NULL, '', NULL)::settle_request_v2) INTO requests
+    FROM (
+        SELECT * FROM open_calls WHERE bucket = p_bucket AND expires_at <= now() AND answered_at IS NULL
         ORDER BY expires_at LIMIT p_limit
-    ))) AS answer
+    ) o;
+    IF requests IS NULL THEN
+        RETURN 0;
+    END IF;
+    answers := settle_v2(p_bucket, requests);
+    RETURN (SELECT count(*) FROM unnest(answers) a WHERE a.outcome = 'settled');
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
+-- What several buckets are asked at once, in one transaction: each one's requests by its own function, bucket after
+-- bucket in their order, so that two batches cannot deadlock. p_buckets: the bucket of each request; p_bucket: any of them.
+
+CREATE OR REPLACE FUNCTION places_by_bucket(p_buckets smallint[], OUT bucket smallint, OUT places bigint[])
+RETURNS SETOF record LANGUAGE sql IMMUTABLE AS $$
+    SELECT b.bucket, array_agg(b.ord ORDER BY b.ord)
+    FROM unnest(p_buckets) WITH ORDINALITY AS b(bucket, ord) GROUP BY b.bucket ORDER BY b.bucket
 $$;
+CREATE OR REPLACE FUNCTION reserve_of_buckets_v2(p_bucket smallint, p_buckets smallint[], p_requests reserve_request_v2[])
+RETURNS reserve_answer_v2[] LANGUAGE plpgsql AS $$
+DECLARE
+    answers   reserve_answer_v2[] := array_fill(NULL::reserve_answer_v2, ARRAY[cardinality(p_requests)]);
+    answered  reserve_answer_v2[];
+    part      record;
+BEGIN
+    FOR part IN SELECT * FROM places_by_bucket(p_buckets) LOOP
+        answered := reserve_v2(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
+        FOR i IN 1 .. cardinality(answered) LOOP
+            answers[part.places[i]] := answered[i];
+        END LOOP;
+    END LOOP;
+    RETURN answers;
+END $$;
+CREATE OR REPLACE FUNCTION extend_of_buckets_v2(p_bucket smallint, p_buckets smallint[], p_requests extend_request_v2[])
+RETURNS extend_answer_v2[] LANGUAGE plpgsql AS $$
+DECLARE
+    answers   extend_answer_v2[] := array_fill(NULL::extend_answer_v2, ARRAY[cardinality(p_requests)]);
+    answered  extend_answer_v2[];
+    part      record;
+BEGIN
+    FOR part IN SELECT * FROM places_by_bucket(p_buckets) LOOP
+        answered := extend_v2(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
+        FOR i IN 1 .. cardinality(answered) LOOP
+            answers[part.places[i]] := answered[i];
+        END LOOP;
+    END LOOP;
+    RETURN answers;
+END $$;
+CREATE OR REPLACE FUNCTION settle_of_buckets_v2(p_bucket smallint, p_buckets smallint[], p_requests settle_request_v2[])
+RETURNS settle_answer_v2[] LANGUAGE plpgsql AS $$
+DECLARE
+    answers   settle_answer_v2[] := array_fill(NULL::settle_answer_v2, ARRAY[cardinality(p_requests)]);
+    answered  settle_answer_v2[];
+    part      record;
+BEGIN
+    FOR part IN SELECT * FROM places_by_bucket(p_buckets) LOOP
+        answered := settle_v2(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
+        FOR i IN 1 .. cardinality(answered) LOOP
+            answers[part.places[i]] := answered[i];
+        END LOOP;
+    END LOOP;
+    RETURN answers;
+END $$;
 
 ---------------------------------------------------------------------------------------------------------------
 -- post_entry_v2: every change of a balance that is not a call. A reference is an idempotency key: the same one with the
@@ -1390,23 +1912,70 @@ CREATE OR REPLACE FUNCTION post_entry_v2(
     p_bucket smallint, p_account_id bigint, p_kind ledger_entry_kind, p_amount numeric, p_reference text
 ) RETURNS post_entry_answer_v2 LANGUAGE plpgsql AS $$
 DECLARE
-    account  accounts;
-    earlier  ledger_entries;
+    account_balance  numeric;
+    earlier          record;
 BEGIN
-    SELECT * INTO account FROM accounts WHERE bucket = p_bucket AND account_id = p_account_id FOR NO KEY UPDATE;
+    SELECT balance INTO account_balance FROM accounts WHERE bucket = p_bucket AND account_id = p_account_id FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         RETURN ROW('unknown', NULL)::post_entry_answer_v2;
     END IF;
-    SELECT * INTO earlier FROM ledger_entries
+    SELECT kind, amount INTO earlier FROM ledger_entries
       WHERE bucket = p_bucket AND account_id = p_account_id AND reference = p_reference;
     IF FOUND THEN
         RETURN ROW(CASE WHEN earlier.amount = p_amount AND earlier.kind = p_kind THEN 'repeated' ELSE 'conflict' END,
-                   account.balance)::post_entry_answer_v2;
+                   account_balance)::post_entry_answer_v2;
     END IF;
-    INSERT INTO ledger_entries (bucket, account_id, kind, amount, balance_after, reference)
-      VALUES (p_bucket, p_account_id, p_kind, p_amount, account.balance + p_amount, p_reference);
-    UPDATE accounts SET balance = balance + p_amount WHERE bucket = p_bucket AND account_id = p_account_id;
-    RETURN ROW('posted', account.balance + p_amount)::post_entry_answer_v2;
+    RETURN ROW('posted', enter(p_bucket, p_account_id, p_kind, p_amount, p_reference, ''))::post_entry_answer_v2;
+END $$;
+
+-- One entry of an account that is locked; answers its balance then.
+CREATE OR REPLACE FUNCTION enter(
+    p_bucket smallint, p_account_id bigint, p_kind ledger_entry_kind, p_amount numeric, p_reference text, p_subject text
+) RETURNS numeric LANGUAGE plpgsql AS $$
+DECLARE
+    account  record;
+BEGIN
+    SELECT balance + p_amount AS balance, last_entry INTO account FROM accounts
+      WHERE bucket = p_bucket AND account_id = p_account_id;
+    IF account.last_entry IS NULL THEN
+        account.last_entry := last_entry(p_bucket, p_account_id);
+    END IF;
+    UPDATE accounts SET balance = account.balance, last_entry = account.last_entry + 1
+      WHERE bucket = p_bucket AND account_id = p_account_id;
+    INSERT INTO ledger_entries (bucket, account_id, entry_id, kind, amount, balance_after, reference, subject)
+      VALUES (p_bucket, p_account_id, account.last_entry + 1, p_kind, p_amount, account.balance, p_reference, p_subject);
+    RETURN account.balance;
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
+-- create_account_v2: an account with its one login and what it begins with. The login is in `logins` already, with this
+-- bucket: so a creation that was cut off is begun again, and two of one login end with one account.
+
+CREATE TYPE create_account_answer_v2 AS (
+    outcome text,               -- created, taken (the login has an account)
+    account_id bigint, subscriber_id bigint
+);
+
+CREATE OR REPLACE FUNCTION create_account_v2(
+    p_bucket smallint, p_login text, p_tariff_id bigint, p_kind account_kind, p_currency text, p_overdraft numeric,
+    p_max_calls integer, p_callerid text, p_balance numeric
+) RETURNS create_account_answer_v2 LANGUAGE plpgsql AS $$
+DECLARE
+    made  create_account_answer_v2;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('login ' || p_login, p_bucket));
+    IF EXISTS (SELECT 1 FROM subscribers WHERE bucket = p_bucket AND login = p_login) THEN
+        RETURN ROW('taken', NULL, NULL)::create_account_answer_v2;
+    END IF;
+    INSERT INTO accounts (bucket, kind, currency, overdraft, max_calls)
+      VALUES (p_bucket, p_kind, p_currency, p_overdraft, p_max_calls) RETURNING account_id INTO made.account_id;
+    INSERT INTO subscribers (login, bucket, account_id, tariff_id, callerid)
+      VALUES (p_login, p_bucket, made.account_id, p_tariff_id, p_callerid) RETURNING subscriber_id INTO made.subscriber_id;
+    IF p_balance <> 0 THEN
+        PERFORM enter(p_bucket, made.account_id, 'opening', p_balance, NULL, '');
+    END IF;
+    made.outcome := 'created';
+    RETURN made;
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
@@ -1431,63 +2000,83 @@ CREATE OR REPLACE FUNCTION switch_tariff_v2(
     p_price numeric, p_reference text
 ) RETURNS switch_answer_v2 LANGUAGE plpgsql AS $$
 DECLARE
-    account  accounts;
-    party    subscribers;
-    tariff   tariffs;
-    earlier  ledger_entries;
-    begins   timestamptz := COALESCE(p_from, now());
-    ends     timestamptz := COALESCE(p_to, 'infinity');
+    account  record;
+    party    record;
+    tariff   tariff_terms;
+    earlier  record;
     label    text;
+    refusal  text;
 BEGIN
-    SELECT * INTO account FROM accounts WHERE bucket = p_bucket AND account_id = p_account_id FOR NO KEY UPDATE;
-    SELECT * INTO party FROM subscribers
-      WHERE subscriber_id = p_subscriber_id AND bucket = p_bucket AND account_id = p_account_id;
-    -- Locked against becoming an option, or none; an import into it goes on beside this.
-    SELECT * INTO tariff FROM tariffs WHERE tariff_id = p_tariff_id FOR KEY SHARE;
-    IF account IS NULL OR party IS NULL OR tariff IS NULL THEN
+    SELECT balance, balance + overdraft - reserved AS available INTO account FROM accounts
+      WHERE bucket = p_bucket AND account_id = p_account_id FOR NO KEY UPDATE;
+    SELECT login, tariff_id INTO party FROM subscribers
+      WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id AND account_id = p_account_id;
+    SELECT * INTO tariff FROM tariff_terms WHERE tariff_id = p_tariff_id;
+    IF account.balance IS NULL OR party.login IS NULL OR tariff.tariff_id IS NULL THEN
         RETURN ROW('unknown', NULL)::switch_answer_v2;
     END IF;
     label := format('%s %s for %s', CASE WHEN p_is_option THEN 'option' ELSE 'tariff' END, tariff.name, party.login);
-    SELECT * INTO earlier FROM ledger_entries
+    SELECT kind, subject INTO earlier FROM ledger_entries
       WHERE bucket = p_bucket AND account_id = p_account_id AND reference = p_reference;
     IF FOUND THEN
-        RETURN ROW(CASE WHEN earlier.kind = 'fee' AND earlier.subject = label THEN 'repeated' ELSE 'conflict' END,
-                   account.balance)::switch_answer_v2;
+        refusal := CASE WHEN earlier.kind = 'fee' AND earlier.subject = label THEN 'repeated' ELSE 'conflict' END;
     ELSIF tariff.is_option <> p_is_option THEN
-        RETURN ROW('wrong_kind', account.balance)::switch_answer_v2;
+        refusal := 'wrong_kind';
     ELSIF tariff.version <> p_tariff_version THEN
-        RETURN ROW('stale', account.balance)::switch_answer_v2;
-    ELSIF begins < now() THEN
-        RETURN ROW('begins_past', account.balance)::switch_answer_v2;
-    ELSIF ends <= begins THEN
-        RETURN ROW('ends_past', account.balance)::switch_answer_v2;
-    ELSIF party.tariff_id = p_tariff_id OR p_is_option AND EXISTS (
-        SELECT FROM subscriber_options
-        WHERE subscriber_id = p_subscriber_id AND tariff_id = p_tariff_id
-          AND effective_from < ends AND effective_to > begins
-    ) THEN
-        RETURN ROW('unchanged', account.balance)::switch_answer_v2;
-    ELSIF p_is_option AND p_max_options <= (
-        SELECT count(*) FROM subscriber_options WHERE subscriber_id = p_subscriber_id AND effective_to > now()
-    ) THEN
-        RETURN ROW('too_many', account.balance)::switch_answer_v2;
-    -- Credit without a limit has no overdraft (NULL), and what costs nothing needs no money.
-    ELSIF p_price > 0 AND account.balance + account.overdraft - account.reserved < p_price THEN
-        RETURN ROW('insufficient_funds', account.balance)::switch_answer_v2;
-    END IF;
-    IF p_is_option THEN
-        INSERT INTO subscriber_options (subscriber_id, tariff_id, position, effective_from, effective_to)
-        SELECT p_subscriber_id, p_tariff_id, COALESCE(p_position, max(position) + 1, 1), begins, ends
-        FROM subscriber_options WHERE subscriber_id = p_subscriber_id AND effective_to > now();
+        refusal := 'stale';
+    ELSIF p_from < now() THEN
+        refusal := 'begins_past';
+    ELSIF p_to <= COALESCE(p_from, now()) THEN
+        refusal := 'ends_past';
+    ELSIF party.tariff_id = p_tariff_id THEN
+        refusal := 'unchanged';
     ELSE
-        UPDATE subscribers SET tariff_id = p_tariff_id, tariff_since = now() WHERE subscriber_id = p_subscriber_id;
+        refusal := take_tariff(p_bucket, p_subscriber_id, p_tariff_id, p_is_option, p_max_options,
+                               COALESCE(p_from, now()), COALESCE(p_to, 'infinity'), p_position,
+                               -- Credit without a limit has none available (NULL), and what costs nothing needs no money.
+                               p_price > 0 AND account.available < p_price);
     END IF;
-    IF p_price > 0 OR p_reference IS NOT NULL THEN
-        INSERT INTO ledger_entries (bucket, account_id, kind, amount, balance_after, reference, subject)
-          VALUES (p_bucket, p_account_id, 'fee', -p_price, account.balance - p_price, p_reference, label);
-        UPDATE accounts SET balance = balance - p_price WHERE bucket = p_bucket AND account_id = p_account_id;
+    IF refusal IS NOT NULL THEN
+        RETURN ROW(refusal, account.balance)::switch_answer_v2;
+    ELSIF (SELECT version FROM tariff_terms WHERE tariff_id = p_tariff_id) IS DISTINCT FROM p_tariff_version THEN
+        -- It has become something else while this waited; who changes what a tariff is waits for us in turn.
+        RAISE SQLSTATE '40001' USING MESSAGE = 'the tariff was changed meanwhile';
+    ELSIF p_price > 0 OR p_reference IS NOT NULL THEN
+        account.balance := enter(p_bucket, p_account_id, 'fee', -p_price, p_reference, label);
     END IF;
-    RETURN ROW('switched', account.balance - p_price)::switch_answer_v2;
+    RETURN ROW('switched', account.balance)::switch_answer_v2;
+END $$;
+
+-- Gives a subscriber a tariff, or an option; answers why not.
+CREATE OR REPLACE FUNCTION take_tariff(
+    p_bucket smallint, p_subscriber_id bigint, p_tariff_id bigint, p_is_option boolean, p_max_options integer,
+    p_begins timestamptz, p_ends timestamptz, p_position integer, p_too_dear boolean
+) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_is_option AND EXISTS (
+        SELECT 1 FROM subscriber_options
+        WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id AND tariff_id = p_tariff_id
+          AND effective_from < p_ends AND effective_to > p_begins
+    ) THEN
+        RETURN 'unchanged';
+    ELSIF p_is_option AND p_max_options <= (
+        SELECT count(*) FROM subscriber_options
+        WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id AND effective_to > now()
+    ) THEN
+        RETURN 'too_many';
+    ELSIF p_too_dear THEN
+        RETURN 'insufficient_funds';
+    ELSIF p_is_option THEN
+        INSERT INTO subscriber_options (bucket, subscriber_id, tariff_id, position, effective_from, effective_to)
+        VALUES (p_bucket, p_subscriber_id, p_tariff_id, COALESCE(p_position, (
+                    SELECT max(position) + 1 FROM subscriber_options
+                    WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id AND effective_to > now()), 1),
+                p_begins, p_ends);
+    ELSE
+        UPDATE subscribers SET tariff_id = p_tariff_id, tariff_since = now()
+          WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id;
+    END IF;
+    RETURN NULL;
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
@@ -1501,90 +2090,96 @@ CREATE TYPE correction_answer_v2 AS (
                                 -- unpriced, closed (the re-rating is not open), unknown
     amount numeric              -- what the account got; below zero what it paid
 );
+CREATE TYPE correction_v2 AS (
+    ord bigint, call_key text, outcome text, account_id bigint, amount numeric, new_cost numeric, billed_seconds integer,
+    rate_key bigint, rate text, deck_id bigint, prefix text, direction text, is_unlimited boolean, balance numeric,
+    last_entry bigint
+);
 
-CREATE OR REPLACE FUNCTION correct_calls_v2(p_bucket smallint, p_rerate_id bigint, p_call_keys text[]) RETURNS correction_answer_v2[]
-LANGUAGE plpgsql SET enable_seqscan = off AS $$
+CREATE OR REPLACE FUNCTION correct_calls_v2(p_bucket smallint, p_rerate_id bigint, p_call_keys text[])
+RETURNS correction_answer_v2[]
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
-    answers  correction_answer_v2[];
-    wanted   bigint;
-    written  bigint;
-    changed  bigint[];          -- accounts, and what each gets
-    amounts  numeric[];
-    is_open  boolean;
+    items  correction_v2[];
 BEGIN
-    PERFORM FROM accounts a
+    PERFORM 1 FROM accounts a
       WHERE a.bucket = p_bucket AND a.account_id = ANY (ARRAY(
           SELECT i.account_id FROM rerate_items i
           WHERE i.bucket = p_bucket AND i.rerate_id = p_rerate_id AND i.call_key = ANY (p_call_keys)))
       ORDER BY a.account_id FOR NO KEY UPDATE;
     -- It is not discarded while this runs.
-    PERFORM FROM rerates WHERE rerate_id = p_rerate_id AND state = 'open' FOR SHARE;
-    is_open := FOUND;
+    PERFORM 1 FROM open_rerates WHERE bucket = p_bucket AND rerate_id = p_rerate_id FOR SHARE;
+    items := read_corrections(p_bucket, p_rerate_id, p_call_keys, FOUND);
+    PERFORM write_corrections(p_bucket, p_rerate_id, items, freeze_rates(p_bucket, ARRAY(
+        SELECT i.rate FROM unnest(items) i ORDER BY i.ord)));
+    RETURN ARRAY(
+        SELECT (i.outcome, CASE WHEN i.outcome = 'corrected' THEN i.amount ELSE 0 END)::correction_answer_v2
+        FROM unnest(items) i ORDER BY i.ord);
+END $$;
 
-    WITH item AS MATERIALIZED (
-        SELECT k.ord, k.call_key, i.account_id, i.old_cost, i.new_cost, i.billed_seconds, i.rate, i.deck_id, i.prefix,
-               i.direction, i.old_cost - i.new_cost AS amount, a.balance, a.unlimited,
-               CASE
-                   WHEN i.account_id IS NULL OR a.balance IS NULL THEN 'unknown'
-                   WHEN i.posted_at IS NOT NULL THEN 'repeated'
-                   WHEN NOT is_open THEN 'closed'
-                   WHEN i.new_cost IS NULL THEN 'unpriced'
-                   WHEN (cdr.account_id, cdr.seconds, cdr.cost) IS DISTINCT FROM (i.account_id, i.seconds, i.old_cost)
-                        THEN 'changed'
-                   ELSE 'corrected'
-               END AS outcome
-        FROM unnest(p_call_keys) WITH ORDINALITY AS k(call_key, ord)
-        LEFT JOIN LATERAL (
-            SELECT * FROM rerate_items
-            WHERE bucket = p_bucket AND rerate_id = p_rerate_id AND call_key = k.call_key OFFSET 0
-        ) i ON true
-        LEFT JOIN LATERAL (
-            SELECT account_id, seconds, cost FROM cdrs WHERE bucket = p_bucket AND call_key = k.call_key OFFSET 0
-        ) cdr ON true
-        LEFT JOIN LATERAL (
-            SELECT balance, unlimited(accounts) AS unlimited FROM accounts
-            WHERE bucket = p_bucket AND account_id = i.account_id OFFSET 0
-        ) a ON true
-    ), done AS (
-        SELECT * FROM item WHERE outcome = 'corrected'
-    ), cdr AS (
-        -- The overrun as settle_v2() has it of a late end. What had no rate has one now.
-        UPDATE cdrs SET
-            cost = d.new_cost, billed_seconds = d.billed_seconds, rate = d.rate, deck_id = d.deck_id, prefix = d.prefix,
-            direction = d.direction, margin = cdrs.margin - d.amount, rerate_id = p_rerate_id,
-            overrun = GREATEST(cdrs.overrun - CASE WHEN d.unlimited THEN 0 ELSE d.amount END, 0),
-            source = CASE WHEN cdrs.source = 'unrated' THEN 'unreserved' ELSE cdrs.source END
-        FROM done d
-        WHERE cdrs.bucket = p_bucket AND cdrs.call_key = d.call_key
-          AND cdrs.call_key = ANY (ARRAY(SELECT call_key FROM done))
-        RETURNING cdrs.call_key
-    ), marked AS (
-        UPDATE rerate_items i SET
-            posted_at = CASE WHEN item.outcome = 'corrected' THEN now() END, changed = item.outcome = 'changed'
-        FROM item
-        WHERE i.bucket = p_bucket AND i.rerate_id = p_rerate_id AND i.call_key = item.call_key
-          AND i.call_key = ANY (p_call_keys) AND item.outcome IN ('corrected', 'changed')
-    ), entry AS (
-        INSERT INTO ledger_entries (bucket, account_id, kind, amount, balance_after, call_key, reference)
-        SELECT p_bucket, account_id, 'correction', amount,
-               balance + sum(amount) OVER (PARTITION BY account_id ORDER BY ord), call_key,
-               'rerate ' || p_rerate_id || ' ' || CASE WHEN length(call_key) <= 160 THEN call_key
-                                                       ELSE encode(sha256(convert_to(call_key, 'UTF8')), 'hex') END
-        FROM done WHERE amount <> 0 ORDER BY account_id, ord
-    ), change AS (
-        SELECT account_id, sum(amount) AS amount FROM done GROUP BY account_id
-    )
-    SELECT array_agg((outcome, CASE WHEN outcome = 'corrected' THEN amount ELSE 0 END)::correction_answer_v2 ORDER BY ord),
-           count(*) FILTER (WHERE outcome = 'corrected'), (SELECT count(*) FROM cdr),
-           (SELECT array_agg(account_id ORDER BY account_id) FROM change),
-           (SELECT array_agg(amount ORDER BY account_id) FROM change)
-      INTO answers, wanted, written, changed, amounts
-      FROM item;
-    IF written <> wanted THEN
+CREATE OR REPLACE FUNCTION read_corrections(p_bucket smallint, p_rerate_id bigint, p_call_keys text[], p_is_open boolean)
+RETURNS correction_v2[] LANGUAGE plpgsql AS $$
+DECLARE
+    items  correction_v2[];
+BEGIN
+    SELECT array_agg(ROW(
+        k.ord, k.call_key,
+        CASE
+            WHEN i.account_id IS NULL OR a.balance IS NULL THEN 'unknown'
+            WHEN i.posted_at IS NOT NULL THEN 'repeated'
+            WHEN NOT p_is_open THEN 'closed'
+            WHEN i.new_cost IS NULL THEN 'unpriced'
+            WHEN (cdr.account_id, cdr.seconds, cdr.cost) IS DISTINCT FROM (i.account_id, i.seconds, i.old_cost) THEN 'changed'
+            ELSE 'corrected'
+        END,
+        i.account_id, i.old_cost - i.new_cost, i.new_cost, i.billed_seconds, NULL, i.rate, i.deck_id, i.prefix, i.direction,
+        is_unlimited(a.overdraft, a.daily_limit, a.monthly_limit), a.balance,
+        COALESCE(a.last_entry, last_entry(p_bucket, i.account_id)))::correction_v2 ORDER BY k.ord) INTO items
+    FROM unnest(p_call_keys) WITH ORDINALITY AS k(call_key, ord)
+    LEFT JOIN LATERAL (
+        SELECT * FROM rerate_items
+        WHERE bucket = p_bucket AND rerate_id = p_rerate_id AND call_key = k.call_key OFFSET 0
+    ) i ON true
+    LEFT JOIN LATERAL (
+        SELECT account_id, seconds, cost FROM call_records WHERE bucket = p_bucket AND call_key = k.call_key OFFSET 0
+    ) cdr ON true
+    LEFT JOIN LATERAL (SELECT * FROM accounts WHERE bucket = p_bucket AND account_id = i.account_id OFFSET 0) a ON true;
+    RETURN items;
+END $$;
+
+CREATE OR REPLACE FUNCTION write_corrections(p_bucket smallint, p_rerate_id bigint, p_items correction_v2[], p_rate_keys bigint[])
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    written  bigint;
+BEGIN
+    -- The overrun as settle_v2() has it of a late end. What had no rate has one now.
+    UPDATE call_records c SET
+        cost = i.new_cost, billed_seconds = i.billed_seconds, rate_key = p_rate_keys[i.ord], deck_id = i.deck_id,
+        prefix = i.prefix, direction = i.direction, margin = c.margin - i.amount, rerate_id = p_rerate_id,
+        overrun = GREATEST(c.overrun - CASE WHEN i.is_unlimited THEN 0 ELSE i.amount END, 0),
+        source = CASE WHEN c.source = 'unrated' THEN 'unreserved' ELSE c.source END
+      FROM unnest(p_items) i
+      WHERE c.bucket = p_bucket AND c.call_key = i.call_key AND i.outcome = 'corrected';
+    GET DIAGNOSTICS written = ROW_COUNT;
+    IF written <> (SELECT count(*) FROM unnest(p_items) i WHERE i.outcome = 'corrected') THEN
         RAISE SQLSTATE '40001' USING MESSAGE = 'a CDR was changed meanwhile';
     END IF;
-    FOR i IN 1 .. COALESCE(cardinality(changed), 0) LOOP
-        UPDATE accounts SET balance = balance + amounts[i] WHERE bucket = p_bucket AND account_id = changed[i];
-    END LOOP;
-    RETURN answers;
+    UPDATE rerate_items r SET
+        posted_at = CASE WHEN i.outcome = 'corrected' THEN now() END, changed = i.outcome = 'changed'
+      FROM unnest(p_items) i
+      WHERE r.bucket = p_bucket AND r.rerate_id = p_rerate_id AND r.call_key = i.call_key
+        AND i.outcome IN ('corrected', 'changed');
+    INSERT INTO ledger_entries (bucket, account_id, entry_id, kind, amount, balance_after, call_key, reference)
+    SELECT p_bucket, i.account_id, i.last_entry + row_number() OVER account, 'correction', i.amount,
+           i.balance + sum(i.amount) OVER account, i.call_key,
+           'rerate ' || p_rerate_id || ' ' || CASE WHEN length(i.call_key) <= 160 THEN i.call_key
+                                                   ELSE encode(sha256(convert_to(i.call_key, 'UTF8')), 'hex') END
+    FROM unnest(p_items) i WHERE i.outcome = 'corrected' AND i.amount <> 0
+    WINDOW account AS (PARTITION BY i.account_id ORDER BY i.ord);
+    UPDATE accounts a SET balance = a.balance + n.amount, last_entry = n.last_entry
+    FROM (
+        SELECT i.account_id, sum(i.amount) AS amount, max(i.last_entry) + count(*) FILTER (WHERE i.amount <> 0) AS last_entry
+        FROM unnest(p_items) i WHERE i.outcome = 'corrected' GROUP BY i.account_id
+    ) n
+    WHERE a.bucket = p_bucket AND a.account_id = n.account_id;
 END $$;

@@ -11,7 +11,7 @@ import argparse
 import sys
 import time
 
-from report import MARKDOWN, SCREEN, Figures, against, print_table
+from report import MARKDOWN, SCREEN, Figures, against, into_readme, print_table
 from rich.console import Console
 from sides import THEN, both
 
@@ -25,8 +25,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(AIMS), help="calls in a statement, at most 200")
     parser.add_argument("--alone", action="store_true", help=f"without {THEN} beside it")
-    parser.add_argument("--markdown", dest="form", action="store_const", const=MARKDOWN, default=SCREEN,
-                        help="tables for README.md")  # fmt: skip
+    parser.add_argument("--readme", action="store_true", help="put the table into README.md, too")
     arguments = parser.parse_args()
     figures, console = Figures(), Console(stderr=True)
     with both(alone=arguments.alone) as sides:
@@ -44,7 +43,10 @@ def main() -> None:
         unbalanced = [side.name for side in sides if not side.balanced()]
     aims = {f"server CPU ms a call, statements of {size}": f"<={aim}" for size, aim in AIMS.items()}
     rows = against(figures, aims, now="now", then="then")
-    print_table("Reserve and settle in batches", ["", "now", THEN, "ratio", "aim", "kept"], rows, arguments.form)
+    table = ("Reserve and settle in batches", ["", "now", THEN, "ratio", "aim", "kept"], rows)
+    print_table(*table, SCREEN)
+    if arguments.readme:
+        into_readme("batches", lambda: print_table(*table, MARKDOWN))
     print("ledger: NOT balanced" if unbalanced else "ledger: balanced on every side")
     sys.exit(1 if unbalanced else 0)
 

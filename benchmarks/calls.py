@@ -26,7 +26,7 @@ from typing import Any
 
 import cpu
 from bare_pair import BarePair
-from report import MARKDOWN, SCREEN, Figures, against, kept, print_table, shown
+from report import MARKDOWN, SCREEN, Figures, against, into_readme, kept, print_table, shown
 from rich.console import Console
 from sides import HERE, LOGINS, NUMBERS, THEN, Side, both, deck_and_numbers
 
@@ -214,9 +214,8 @@ def nothing_servers(sides: list[Side]) -> Iterator[dict[str, tuple[int, int]]]:
             process.stdout.close()
 
 
-def show(bench: Bench) -> None:
+def show(bench: Bench, form: str = SCREEN) -> None:
     """Every table; ratios are those of the medians that stand beside them."""
-    form = bench.arguments.form
     columns = ["", "now", THEN, "ratio", "aim", "kept"]
     titles = {
         "calls": "Plain calls, one worker", "workers": "Plain calls, two workers",
@@ -230,7 +229,7 @@ def show(bench: Bench) -> None:
             rows += two_over_one(bench)
         if rows:
             print_table(title, columns, rows, form)
-    floors(bench)
+    floors(bench, form)
 
 
 def two_over_one(bench: Bench) -> list[list[str]]:
@@ -244,9 +243,9 @@ def two_over_one(bench: Bench) -> list[list[str]]:
              WORKERS_AIM, kept(ratio, WORKERS_AIM)]]  # fmt: skip
 
 
-def floors(bench: Bench) -> None:
+def floors(bench: Bench, form: str) -> None:
     """What bounds an engine from below: servers that do nothing, and the bare pair."""
-    form, figures = bench.arguments.form, bench.figures["floors"]
+    figures = bench.figures["floors"]
     rows = []
     for figure in figures.figures():
         values = [figures.median(figure, name) for name in ("bare", "now", "then")]
@@ -279,13 +278,14 @@ def main() -> None:
     parser.add_argument("--logins", type=int, default=LOGINS, help="of each tariff, an account each")
     parser.add_argument("--numbers", type=int, default=NUMBERS, help="that are called")
     parser.add_argument("--alone", action="store_true", help=f"without {THEN} beside it")
-    parser.add_argument("--markdown", dest="form", action="store_const", const=MARKDOWN, default=SCREEN,
-                        help="tables for README.md")  # fmt: skip
+    parser.add_argument("--readme", action="store_true", help="put the tables into README.md, too")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rating-bench-") as name, both(alone=arguments.alone) as sides:
         bench = Bench(arguments, sides, Path(name))
         balanced = bench.run()
     show(bench)
+    if arguments.readme:
+        into_readme("calls", lambda: show(bench, MARKDOWN))
     if bench.declined:
         print(f"calls that were not saved: {bench.declined}")
     print("ledger: balanced on every side" if balanced else "ledger: NOT balanced")

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import statistics
 from collections import defaultdict
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+README = Path(__file__).with_name("README.md")
 MARKDOWN, SCREEN = "markdown", "screen"
 WIDTH = 110  # of tables, also where the output is no screen
 
@@ -70,6 +77,23 @@ def print_table(title: str, columns: list[str], rows: list[list[str]], form: str
     for row in rows:
         table.add_row(*row)
     Console(width=WIDTH).print(table)
+
+
+def into_readme(name: str, show: Callable[[], None]) -> None:
+    """Replace what README.md says between the marks of `name` by the tables that `show` prints, and by when."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        show()
+    load = os.getloadavg()[1]
+    where = f"{os.cpu_count()} cores, load {load:.1f} with the benchmark's own"
+    when = f"Measured on {datetime.now(UTC):%Y-%m-%d}, {where}."
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    text = README.read_text(encoding="utf-8")
+    before, _, rest = text.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise SystemExit(f"{README} has no {begin} … {end}")
+    README.write_text(f"{before}{begin}\n\n{when}\n{printed.getvalue()}\n{end}{after}", encoding="utf-8")
 
 
 def against(figures: Figures, aims: dict[str, str], *, now: str, then: str) -> list[list[str]]:

@@ -14,8 +14,8 @@ RUNS = (
     ("rating.py",),
     ("rates_import.py",),
     ("deck_size.py",),
-    ("batches.py",),
-    ("calls.py",),
+    ("batches.py", "--readme"),
+    ("calls.py", "--readme"),
     ("hot_account.py",),
 )
 

@@ -1,4 +1,4 @@
-"""A FastAGI client that speaks as Asterisk 22 does: for `rating-engine call`, the demo, tests and load.
+"""A FastAGI client that speaks as Asterisk 22 does: for the command line, the demo, tests and load.
 
 It sends the header block of a real Asterisk, reads our commands by Asterisk's rules, answers each as Asterisk
 answers, and collects the variables it was told to set.

@@ -12,7 +12,7 @@ Laws:
 from __future__ import annotations
 
 import asyncio
-from enum import Enum
+from enum import IntEnum
 from typing import Final, Protocol, cast
 
 import structlog
@@ -32,17 +32,13 @@ SHOWN_REPLY: Final = 200  # characters of an unexpected reply in the log; a usag
 _log = structlog.get_logger(__name__)
 
 
-class State(Enum):
-    """Where a connection is."""
+class State(IntEnum):
+    """Where a connection is. Numbers, because they are looked up several times a call."""
 
-    READING = "reading"  # the request is not complete
-    WORKING = "working"  # the service is asked
-    REPLYING = "replying"  # the command is written, Asterisk's reply is due
-    OVER = "over"  # closed by us or lost
-
-
-# Each state whose time is counted, by itself; None for the one that lasts.
-_COUNTED: Final[dict[State, State | None]] = {state: None if state is State.OVER else state for state in State}
+    READING = 1  # the request is not complete
+    WORKING = 2  # the service is asked
+    REPLYING = 3  # the command is written, Asterisk's reply is due
+    OVER = 4  # closed by us or lost: nothing is waited for
 
 
 class Host(Protocol):
@@ -73,6 +69,7 @@ class Connection(asyncio.Protocol):
     """See the module. Made by the server for each accepted socket."""
 
     __slots__ = (
+        "_deadlines",
         "_host",
         "_logged",
         "_loop",
@@ -88,6 +85,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, host: Host, loop: asyncio.AbstractEventLoop) -> None:
         self._host = host
+        self._deadlines = host.deadlines
         self._loop = loop
         self._parser = RequestParser(host.limits.request)
         self._replies: ReplyParser | None = None  # made for replies that are not the usual one
@@ -137,7 +135,7 @@ class Connection(asyncio.Protocol):
         if self._state is State.READING:
             self._end(Abnormal.CLOSED_EARLY, bytes=self._parser.received)
         elif self._state is State.WORKING:  # and stays so until the script has ended, for which nobody waits now
-            self._host.deadlines.move(self, State.WORKING, None)
+            self._deadlines.move(self, State.WORKING, State.OVER)
         elif self._state is State.REPLYING:
             self._end(Abnormal.CLOSED_WITHOUT_REPLY)
         if self.task is None:
@@ -148,7 +146,7 @@ class Connection(asyncio.Protocol):
     def _enter(self, state: State) -> None:
         """Go to `state`; the time to leave it again is counted by the server."""
         before, self._state = self._state, state
-        self._host.deadlines.move(self, _COUNTED[before], _COUNTED[state])
+        self._deadlines.move(self, before, state)
 
     def overdue(self) -> None:
         """The time to leave its state is up."""

@@ -32,13 +32,14 @@ class Deadlines(Generic[Queue, Waiting]):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
 
-    def move(self, waiting: Waiting, left: Queue | None, entered: Queue | None) -> None:
-        """From one queue to another, where its time begins anew; None: it was in none, or is done."""
-        if left is not None:
-            self._queues[left][1].pop(waiting, None)
-        if entered is not None:
-            span, due = self._queues[entered]
-            at = due[waiting] = self._loop.time() + span
+    def move(self, waiting: Waiting, left: Queue, entered: Queue) -> None:
+        """From one queue to another, where its time begins anew; one that has no span is not counted."""
+        queue = self._queues.get(left)
+        if queue is not None:
+            queue[1].pop(waiting, None)
+        queue = self._queues.get(entered)
+        if queue is not None:
+            at = queue[1][waiting] = self._loop.time() + queue[0]
             if at < self._timer_at:
                 self._set_timer(at)
 

@@ -183,7 +183,7 @@ class RequestParser:
         count = len(found) + len(lines)
         for line in lines:
             name, colon, value = line.partition(": ")
-            if not colon:
+            if not colon or name not in _USUAL_NAMES:
                 return False
             found[name] = value
         headers = {**self._headers, **found} if self._headers else found
@@ -192,7 +192,6 @@ class RequestParser:
             or not headers
             or len(headers) != len(self._headers) + count  # a name came twice
             or len(headers) > limits.headers
-            or not _USUAL_NAMES.issuperset(found)
         ):
             return False
         if given := data.count(b"agi_arg_"):  # Asterisk sends them last

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from agi import channel_variables as var
 from agi.channel_variables import RatingStatus
@@ -86,8 +86,7 @@ class ChargingService(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What to set in the channel, and the reservation that waits for this answer to arrive (else None)."""
 
     variables: Variables

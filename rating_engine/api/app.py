@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import structlog
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -42,6 +43,8 @@ class ErrorBoundary:
 
         try:
             await self._app(scope, receive, note_and_send)
+        except ClientDisconnect:  # before its request was complete; nobody is there to be told
+            _log.debug("http_client_left", method=scope.get("method"), path=scope.get("path"))
         except Exception:
             _log.exception("http_request_failed", method=scope.get("method"), path=scope.get("path"))
             if not answered:  # otherwise the server sees an unfinished answer and closes the connection

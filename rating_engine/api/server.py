@@ -1,49 +1,52 @@
-"""uvicorn under the engine's own rule: on a socket it is given, without signal handlers, stopped when it is told."""
+"""One ASGI application on one listening socket: uvicorn reads HTTP, `gate` says what a client may take.
+
+uvicorn's own `Server` is not used: it wants the process's signals, waits for a header for ever, and answers 503 to a
+health check while slow clients have all places.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
-from typing import Final
+from email.utils import formatdate
+from typing import Any, Final, cast
 
 import structlog
 import uvicorn
-from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.server import ServerState
+
+from rating_engine.api.gate import Gate, GatedConnection
 
 KEEP_ALIVE_SECONDS: Final = 5  # an idle connection costs a descriptor
-HEADER_BYTES_MAX: Final = 16_384  # request line and headers; what common proxies allow
-REQUEST_SECONDS: Final = 10.0  # from the connection, or the last answer, to the end of a request's header
-LAST_REQUEST_SECONDS: Final = 2.0  # for what is under way to a stopping server, sent a second time by TCP if need be
+BODY_SECONDS: Final = 20.0  # from the end of a request's header to that of its body
 CUT_SECONDS: Final = 1.0  # for what was cut to end; what does not ends with the process
-START_POLL_SECONDS: Final = 0.01
+BACKLOG: Final = 1_024
 
 _log = structlog.get_logger(__name__)
 
 
 class HttpServer:
-    """Serves one ASGI application on one listening socket."""
+    """Serves an application on a listening socket. A handler that streams hears of the end by
+    `request.state.stopping`, an asyncio.Event."""
 
     def __init__(self, app: ASGIApp, listener: socket.socket, *, max_connections: int = 200) -> None:
         """`listener` is bound and listening (`listen`); it belongs to the server from here on."""
         self._listener = listener
-        self._server = _SignalFreeServer(
-            uvicorn.Config(
-                app,
-                http=_PromptProtocol,
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                limit_concurrency=max_connections,
-                timeout_keep_alive=KEEP_ALIVE_SECONDS,
-                h11_max_incomplete_event_size=HEADER_BYTES_MAX,
-            )
+        self._config = uvicorn.Config(
+            _Answering(app, self._connection_of),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
         )
-        self._task: asyncio.Task[None] | None = None
+        self._state = ServerState()
+        self._stopping = asyncio.Event()
+        self._gate = Gate(self._make_protocol, max_connections=max_connections)
+        self._server: asyncio.Server | None = None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -51,108 +54,96 @@ class HttpServer:
         host, port = self._listener.getsockname()[:2]
         return str(host), int(port)
 
+    @property
+    def connections(self) -> int:
+        """Connections open now."""
+        return self._gate.connections
+
     async def start(self) -> None:
         """Start serving; returns when requests are taken."""
-        self._task = asyncio.create_task(self._server.serve(sockets=[self._listener]), name="http-server")
-        while not self._server.started:
-            if self._task.done():
-                await self._task
-                raise RuntimeError("the HTTP server ended while it started")
-            await asyncio.sleep(START_POLL_SECONDS)
+        self._config.load()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(
+            lambda: GatedConnection(self._gate), sock=self._listener, backlog=BACKLOG
+        )
 
     async def stop(self, seconds: float) -> int:
         """Take no more connections, let running requests finish for `seconds`, cut the rest; returns how many."""
-        if self._task is None:
+        if self._server is None:
             return 0
-        self._server.should_exit = True
+        self._stopping.set()
+        self._server.close()
+        self._server = None
         cut = 0
         try:
             async with asyncio.timeout(seconds):
-                await asyncio.shield(self._task)
+                await self._gate.stop()
         except TimeoutError:
             cut = await self._cut()
-        self._task = None
         self._listener.close()
         if cut:
             _log.warning("http_requests_cut", count=cut, seconds=seconds)
         return cut
 
     async def _cut(self) -> int:
-        """End what still runs: its requests, its connections, the server's own task."""
-        state = self._server.server_state
-        requests = list(state.tasks)
-        self._server.force_exit = True
+        """End what still runs: its requests, its connections."""
+        requests = list(self._state.tasks)
         for request in requests:
             request.cancel()
-        for connection in list(state.connections):
-            if connection.transport is not None:
-                connection.transport.abort()
-        assert self._task is not None
-        with contextlib.suppress(TimeoutError):  # wait_for cancels it then
-            await asyncio.wait_for(self._task, CUT_SECONDS)
+        self._gate.abort()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CUT_SECONDS):
+                await asyncio.gather(*requests, self._gate.stop(), return_exceptions=True)
         return len(requests)
 
+    def _make_protocol(self) -> asyncio.Protocol:
+        make: Any = self._config.http_protocol_class
+        return cast(
+            asyncio.Protocol,
+            make(config=self._config, server_state=self._state, app_state={"stopping": self._stopping}),
+        )
 
-class _PromptProtocol(H11Protocol):
-    """uvicorn's protocol with two habits of its own.
-
-    A request's header has a deadline: uvicorn itself would wait for ever. And a server that stops answers the requests
-    that are on their way to it: uvicorn would close every connection that has none at the moment, new ones too.
-    """
-
-    _deadline: asyncio.TimerHandle | None = None
-    _stopping = False
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._expect_request()
-
-    def data_received(self, data: bytes) -> None:
-        before = self.cycle
-        super().data_received(data)
-        if self.cycle is not before:
-            self._stop_waiting()
-            if self._stopping:
-                self._make_last()
-
-    def on_response_complete(self) -> None:
-        before = self.cycle
-        super().on_response_complete()
-        if self.cycle is before:  # else the next request had come already and runs
-            self._expect_request()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
-        super().connection_lost(exc)
-
-    def shutdown(self) -> None:
-        """The server stops: one more answer, to what is asked or under way; it says that the connection ends."""
-        self._stopping = True
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._make_last()
-        else:
-            self._stop_waiting()
-            self._deadline = self.loop.call_later(LAST_REQUEST_SECONDS, self.transport.abort)
-
-    def _make_last(self) -> None:
-        self.cycle.keep_alive = False
-        if not self.cycle.response_started:
-            self.cycle.default_headers = [*self.cycle.default_headers, (b"connection", b"close")]
-
-    def _expect_request(self) -> None:
-        self._stop_waiting()
-        if not self.transport.is_closing():
-            self._deadline = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
-
-    def _stop_waiting(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def _connection_of(self, scope: Scope) -> GatedConnection | None:
+        return self._gate.at(tuple(scope["client"])) if scope.get("client") else None
 
 
-class _SignalFreeServer(uvicorn.Server):
-    """Signals belong to the process, which has more than HTTP to end."""
+class _Answering:
+    """Tells the gate when an answer begins and ends, and gives a request's body its deadline."""
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+    def __init__(self, app: ASGIApp, connection_of: Any) -> None:
+        self._app = app
+        self._connection_of = connection_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request (ASGI)."""
+        connection: GatedConnection | None = self._connection_of(scope)
+        if connection is None:  # cut off in the meantime
+            return
+        connection.begin()
+        deadline = asyncio.get_running_loop().time() + BODY_SECONDS
+        has_come = False
+
+        async def receive_in_time() -> Message:
+            nonlocal has_come
+            if has_come:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                connection.abort()
+                return {"type": "http.disconnect"}
+            has_come = not message.get("more_body", False)
+            return message
+
+        async def send_and_tell(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", ()), (b"date", formatdate(usegmt=True).encode())]
+                if connection.is_last:
+                    headers.append((b"connection", b"close"))
+                message = {**message, "headers": headers}
+            await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                connection.answered()
+
+        await self._app(scope, receive_in_time, send_and_tell)

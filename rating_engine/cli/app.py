@@ -13,6 +13,7 @@ from rating_engine.cli.calls.calls import calls, hang_up
 from rating_engine.cli.calls.cdrs import cdrs_app
 from rating_engine.cli.calls.rerate import rerate_app
 from rating_engine.cli.calls.simulate import simulate
+from rating_engine.cli.calls.spool import spool_app
 from rating_engine.cli.decks.import_from import import_from
 from rating_engine.cli.decks.rate import rate
 from rating_engine.cli.decks.rate_diff import diff
@@ -89,6 +90,7 @@ routes_app.command("try", epilog="Example: rating-engine routes try 79010000001 
 routes_app.command(epilog="Example: rating-engine routes load")(load)
 routes_app.command(epilog="Example: rating-engine routes quality --window 86400")(quality)
 app.command(epilog="Example: rating-engine direction RussiaMobile --min-len 11 --max-len 11")(direction)
+app.add_typer(spool_app, name="spool")
 app.add_typer(rerate_app, name="rerate")
 app.command(epilog="Example: rating-engine simulate new.csv --tariff retail --from 2026-11-01 --to 2026-11-08")(
     simulate

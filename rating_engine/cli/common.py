@@ -21,7 +21,6 @@ from rating_engine.engine.services import open_services
 from rating_engine.services.catalogue import UseCases
 from rating_engine.settings.model import Settings
 from rating_engine.settings.sources import load_settings as read_settings
-from rating_engine.storage.postgres.pool import Database
 
 __all__ = [
     "EXIT_FAILED",
@@ -45,9 +44,6 @@ __all__ = [
 EXIT_FAILED: Final = 1  # the command could not do what was asked
 EXIT_INCOMPLETE: Final = 2  # it did a part, and says which
 RUNNING_FILE: Final = "running.json"  # in the embedded data directory while `serve --embedded` runs
-
-# The database answers a person, not a call: a large statement may take its time.
-OPERATOR_TIMEOUT_SECONDS: Final = 60.0
 
 T = TypeVar("T")
 
@@ -101,29 +97,6 @@ def _running_embedded(settings: Settings) -> dict[str, object]:
     return {key: value for key, value in values.items() if key in ("database_url", "redis_url", "spool_dir")}
 
 
-@contextlib.asynccontextmanager
-async def open_database(settings: Settings) -> AsyncIterator[Database]:
-    """The database for one command. Errors: CommandError when none is named or it cannot be reached."""
-    if not settings.database_url:
-        raise CommandError(
-            "database_url is not set: start `rating-engine serve --embedded` in another terminal, or set "
-            "RATING_DATABASE_URL=postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
-        )
-    database = Database(
-        settings.database_url,
-        pool_size=2,
-        timeout_seconds=OPERATOR_TIMEOUT_SECONDS,
-        connect_timeout_seconds=settings.database_connect_timeout_seconds,
-    )
-    await database.open()
-    try:
-        if database.down is not None:
-            raise CommandError(f"PostgreSQL cannot be used: {database.down}")
-        yield database
-    finally:
-        await database.close()
-
-
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine; what is wrong is one line on stderr and exit status 1, never a traceback."""
     with reported_errors():
@@ -138,16 +111,6 @@ def reported_errors() -> Iterator[None]:
     except RatingEngineError as error:
         err.print(styled(("error", "bold red"), f" {problem_of(error)}"), soft_wrap=True)
         raise typer.Exit(EXIT_FAILED) from None
-
-
-def with_database(config: Path | None, ask: Callable[[Database], Awaitable[T]]) -> T:
-    """What `ask` answers on the database of the settings; what is wrong is said as by `run`."""
-
-    async def work() -> T:
-        async with open_database(load_settings(config)) as database:
-            return await ask(database)
-
-    return run(work())
 
 
 @contextlib.asynccontextmanager

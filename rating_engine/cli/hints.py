@@ -11,6 +11,7 @@ from rating_engine.domain.errors import Hint, InvalidRequest, RatingEngineError
 FLAGS: Final[Mapping[str, str]] = {
     "effective_from": "from",
     "effective_to": "to",
+    "since": "from",
     "starts": "from",
     "ends": "to",
     "calls_from": "from",
@@ -22,6 +23,7 @@ HINTS: Final[Mapping[Hint, str]] = {
     Hint.RUN_MIGRATE: "run: rating-engine migrate",
     Hint.SEE_TARIFFS: "see: rating-engine tariff list",
     Hint.SEE_DECKS: "see: rating-engine rates list",
+    Hint.SEE_ROUTES: "see: rating-engine routes list",
     Hint.SEE_VERSIONS: "see: rating-engine rates list --versions",
     Hint.SEE_PACKAGES: "see: rating-engine package list {tariff}",
     Hint.SEE_DIRECTION_GROUPS: "see: rating-engine direction-group list",
@@ -56,4 +58,9 @@ def problem_of(error: RatingEngineError) -> str:
     text = str(error)
     if isinstance(error, InvalidRequest):
         text = f"{FLAGS.get(error.field, error.field)}: {error.problem}"
-    return text if error.hint is None else f"{text}; {HINTS[error.hint].format_map(error.about)}"
+    return text if error.hint is None else f"{text}; {hint_words(error.hint, error.about)}"
+
+
+def hint_words(hint: Hint, about: Mapping[str, str] = {}) -> str:
+    """The command that mends it."""
+    return HINTS[hint].format_map(about)

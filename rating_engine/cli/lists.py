@@ -35,6 +35,11 @@ async def listed(
             return Page(tuple(items), after)
 
 
+def next_json(page: Page[T]) -> dict[str, str]:
+    """`next` of a list that has more; nothing where it is whole."""
+    return {} if page.next is None else {"next": page.next}
+
+
 def say_next(page: Page[T]) -> None:
     """How to see what a list has more."""
     if page.next is not None:

@@ -28,7 +28,7 @@ class Screen(Console):
 
     def __init__(self, *, stderr: bool = False, **options: Any) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False, **options)
-        if not self.is_terminal and "COLUMNS" not in os.environ and "width" not in options:
+        if not self.is_terminal and not os.environ.get("COLUMNS") and "width" not in options:
             self.width = PIPE_COLUMNS
 
     def render_str(self, text: str, **options: Any) -> Text:

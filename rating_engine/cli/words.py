@@ -18,13 +18,12 @@ from rating_engine.domain.change import LEAVE, Leave
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.rating.money import InvalidAmount, read_amount
-from rating_engine.rating.schedule import InvalidSchedule, parse_clock, parse_days, zone_named
+from rating_engine.rating.schedule import InvalidSchedule, parse_clock, parse_day, parse_days, zone_named
 from rating_engine.services.decks.file.dates import InvalidInstant, read_instant
 
 NONE: Final = "none"  # takes a limit away
 
 _WHOLE: Final = re.compile(r"-?[0-9]{1,12}")
-_DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _SHOWN: Final = 64  # characters of what was written, in its error
 _Choice = TypeVar("_Choice", bound=StrEnum)
 _Value = TypeVar("_Value")
@@ -74,12 +73,7 @@ def choice(kind: type[_Choice], text: str, field: str) -> _Choice:
 
 def day(text: str, field: str) -> date:
     """A day, as 2026-12-25."""
-    try:
-        if not _DAY.fullmatch(text):
-            raise ValueError
-        return date.fromisoformat(text)
-    except ValueError:
-        raise InvalidRequest(field, f"{text[:_SHOWN]!r} is not a day such as 2026-12-25") from None
+    return _of_schedule(parse_day, text, field)
 
 
 def zone(text: str, field: str) -> ZoneInfo:

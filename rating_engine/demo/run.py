@@ -28,15 +28,14 @@ from rating_engine.domain.account import AccountKind, AccountState, NewAccount
 from rating_engine.domain.change import LEAVE
 from rating_engine.domain.principal import OPERATOR
 from rating_engine.embedded import EmbeddedServers
+from rating_engine.engine.services import migrate_database, open_services
 from rating_engine.process.engine_process import HOST, EngineProcess
-from rating_engine.services.decks.importing import import_deck
-from rating_engine.services.doctor import examine
+from rating_engine.services.decks.decks import Decks
+from rating_engine.services.doctor import Doctor
 from rating_engine.services.parties.accounts import Accounts
-from rating_engine.storage.postgres.migrate import migrate
-from rating_engine.storage.postgres.pool import Database
+from rating_engine.settings.model import Settings
 
 TARIFF: Final = "retail"
-OPERATOR_TIMEOUT_SECONDS: Final = 60.0  # nobody waits on a line for these statements
 
 
 def run_demo(calls: int, seed: int, *, out: Console, err: Console, picture: Path | None = None) -> None:
@@ -100,26 +99,23 @@ class _Demo:
 
     async def run(self, calls: int, seed: int) -> None:
         """From an empty database to a proven ledger. Errors: DemoFailedError, and those of every part."""
-        await migrate(self._servers.database_url)
-        prefixes = await self._import_deck()
-        database = Database(self._servers.database_url, timeout_seconds=OPERATOR_TIMEOUT_SECONDS)
-        await database.open()
-        try:
-            accounts = Accounts(database, OPERATOR)
-            before = await self._create_accounts(accounts)
+        await migrate_database(self._servers.database_url)
+        urls = {"database_url": self._servers.database_url, "redis_url": self._servers.redis_url}
+        async with open_services(Settings.model_validate(urls)) as services:
+            asked = services.of(OPERATOR)
+            prefixes = await self._import_deck(asked.decks)
+            before = await self._create_accounts(asked.accounts)
             placed = await self._place(calls, prefixes, seed)
-            after = {account.login: await accounts.show(account.login) for account in ACCOUNTS}
+            after = {account.login: await asked.accounts.show(account.login) for account in ACCOUNTS}
             self._show(placed, before, after)
-            await self._prove(database, problems(placed, before, after))
-        finally:
-            await database.close()
+            await self._prove(asked.doctor, problems(placed, before, after))
 
-    async def _import_deck(self) -> list[str]:
+    async def _import_deck(self, decks: Decks) -> list[str]:
         """Import the demo's deck; returns its prefixes."""
         deck = self._directory / "deck.csv"
         await asyncio.to_thread(write_deck, deck)
         with self._screen.import_bar() as show:
-            report = await import_deck(self._servers.database_url, deck, TARIFF, on_progress=show)
+            report = await decks.import_file(deck, TARIFF, on_progress=show)
         self._screen.step(f"{report.taken:,} rates of {report.directions:,} directions imported as tariff {TARIFF}")
         with deck.open(encoding="utf-8", newline="") as file:
             return [row["prefix"] for row in csv.DictReader(file)]
@@ -164,9 +160,9 @@ class _Demo:
         if twice:
             self._screen.say(f"\nThe end of {len(twice)} calls was told twice; each was charged once.\n")
 
-    async def _prove(self, database: Database, found: list[str]) -> None:
+    async def _prove(self, doctor: Doctor, found: list[str]) -> None:
         """Say the money laws that hold, and fail if one does not or `found` is not empty."""
-        async for check in examine(database, {}):
+        async for check in doctor.prove_laws():
             if not check.findings:
                 self._screen.step(check.claim, timed=False)
             found += [f"{finding.what} ({check.name})" for finding in check.findings]

@@ -38,11 +38,11 @@ class Screen:
         seconds = f"[dim]{now - self._mark:5.1f} s[/]" if timed else ""
         self._mark = now
         line = f"[green]✓[/] {text.ljust(STEP_COLUMNS)}{seconds}"
-        self.console.print(line.rstrip(), highlight=False, soft_wrap=True)
+        self.console.print(line.rstrip(), markup=True, highlight=False, soft_wrap=True)
 
     def say(self, text: str) -> None:
         """A line, or some, with rich's markup."""
-        self.console.print(text, highlight=False, soft_wrap=True)
+        self.console.print(text, markup=True, highlight=False, soft_wrap=True)
 
     def tables(self, *tables: RenderableType) -> None:
         """Tables, set off from what is above."""

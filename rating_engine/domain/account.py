@@ -201,7 +201,7 @@ class NewSubscriber:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountSettings:
+class AccountChanges:
     """What is to be changed of an account; LEAVE: as it is, None: no limit.
 
     `quota` and `numbering_plan` None: as the engine's settings say. Raises InvalidRequest naming the field.

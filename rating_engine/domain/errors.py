@@ -18,6 +18,7 @@ class Hint(StrEnum):
     RUN_MIGRATE = "run_migrate"
     SEE_TARIFFS = "see_tariffs"
     SEE_DECKS = "see_decks"
+    SEE_ROUTES = "see_routes"
     SEE_VERSIONS = "see_versions"
     SEE_PACKAGES = "see_packages"  # [tariff]
     SEE_DIRECTION_GROUPS = "see_direction_groups"

@@ -25,6 +25,7 @@ MAX_CURSOR: Final = 1_024  # characters; the longest names a list is ordered by 
 
 _NUMBERS: Final = 2**63  # no column has more; and no text of one has a NUL
 
+R = TypeVar("R")
 T = TypeVar("T")
 Ordered = str | int | datetime | Decimal  # what a list can be ordered by
 _Kind = type[str] | type[int] | type[datetime] | type[Decimal]
@@ -74,11 +75,18 @@ class Page(Generic[T]):
 
 
 def page_of(found: Sequence[T], cursor: Cursor, position: Callable[[T], tuple[Ordered, ...]]) -> Page[T]:
-    """The page of items that were read by `cursor.rows`; `position`: what the list is ordered by."""
-    items = tuple(found[: cursor.limit])
-    if len(found) <= cursor.limit:
+    """The page of items that were read, `cursor.rows` of them at most. `position`: what the list is ordered by."""
+    return page_of_rows(found, cursor, position, lambda item: item)
+
+
+def page_of_rows(
+    rows: Sequence[R], cursor: Cursor, position: Callable[[R], tuple[Ordered, ...]], item: Callable[[R], T]
+) -> Page[T]:
+    """The same of rows, where what the list is ordered by is not of its items."""
+    items = tuple(item(row) for row in rows[: cursor.limit])
+    if len(rows) <= cursor.limit:
         return Page(items)
-    values = [value.isoformat() if isinstance(value, datetime) else value for value in position(items[-1])]
+    values = [value.isoformat() if isinstance(value, datetime) else value for value in position(rows[cursor.limit - 1])]
     return Page(items, urlsafe_b64encode(orjson.dumps(values, default=str)).decode("ascii"))
 
 

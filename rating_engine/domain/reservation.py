@@ -151,7 +151,8 @@ class SettleRequest:
     `ended_at` None: now. `claim`: where the source is ABANDONED, that of the request whose reservation it was.
     `carrier_cost`: in the carrier's currency; None: not known, as `margin`. `covered_seconds`: billed ones that
     packages paid; `packages`: exactly how many each, empty: out of what the reservation holds. `rerate_id`: of the CDR
-    whose rate it is charged by, where a late end takes the place of what a CDR assumed.
+    whose rate it is charged by, where a late end takes the place of what a CDR assumed. `channel`: where given, the end
+    is that of a call of this channel, or a conflict; '' tells nothing.
     """
 
     call_key: CallKey
@@ -171,6 +172,7 @@ class SettleRequest:
     covered_seconds: int = 0
     packages: tuple[PackageUse, ...] = ()
     rerate_id: int | None = None
+    channel: str = ""
 
 
 class SettleOutcome(StrEnum):

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from rating_engine.domain.change import LEAVE, Leave
+from rating_engine.domain.checks import MAX_INTEGER, check_name, check_whole, check_zone
+from rating_engine.domain.errors import InvalidRequest
+from rating_engine.rating.lcr import ANY_CALLERID, INTERNATIONAL_CALLERID, NATIONAL_CALLERID
 from rating_engine.rating.matching import RateEdit
 from rating_engine.rating.rate import DurationRounding, IncrementMode, Rate
 from rating_engine.rating.schedule import ALWAYS, Schedule
 
-ANY_CALLERID: Final = 99
+MAX_NUMBER: Final = 32  # digits of a destination
+
+_ROUTE_NAME: Final = re.compile(r"[A-Za-z0-9_.@:/+-]{1,64}")  # what reaches a dialplan variable as it is
+_DIAL_PREFIX: Final = re.compile(r"[A-Za-z0-9_.@:/*#+-]{0,64}")
+_DIGITS: Final = re.compile(r"[0-9]{0,32}")
+_COUNTRY: Final = re.compile(r"[1-9][0-9]{0,3}|")
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +202,71 @@ class Route:
     def is_limited(self) -> bool:
         """Whether its calls are counted."""
         return self.max_calls is not None or self.max_calls_per_second is not None
+
+
+class CalleridPolicy(IntEnum):
+    """Which caller ids a route takes: those of its country code alone, international numbers, any."""
+
+    NATIONAL = NATIONAL_CALLERID
+    INTERNATIONAL = INTERNATIONAL_CALLERID
+    ANY = ANY_CALLERID
+
+
+@dataclass(frozen=True, slots=True)
+class RouteChanges:
+    """What is to be changed of a route; LEAVE: as it is, None: no limit. `cost_tariff`: its name; None: not known.
+
+    Raises InvalidRequest naming the field.
+    """
+
+    position: int | Leave = LEAVE
+    dial_prefix: str | Leave = LEAVE
+    number_prefix: str | Leave = LEAVE
+    weight: int | Leave = LEAVE
+    percentage: int | Leave | None = LEAVE
+    max_calls: int | Leave | None = LEAVE
+    max_calls_per_second: int | Leave | None = LEAVE
+    callerid_policy: CalleridPolicy | Leave = LEAVE
+    country_code: str | Leave = LEAVE
+    default_allowed: bool | Leave = LEAVE
+    time_zone: str | Leave = LEAVE
+    cost_tariff: str | Leave | None = LEAVE
+    enabled: bool | Leave = LEAVE
+
+    def __post_init__(self) -> None:
+        for name, least, most in (
+            ("position", -MAX_INTEGER, MAX_INTEGER), ("weight", 1, MAX_INTEGER), ("percentage", 1, 100),
+            ("max_calls", 0, MAX_INTEGER), ("max_calls_per_second", 1, MAX_INTEGER),
+        ):  # fmt: skip
+            if (number := getattr(self, name)) is not LEAVE:
+                check_whole(number, name, least=least, most=most)
+        for name, pattern, what in (
+            ("dial_prefix", _DIAL_PREFIX, "may have letters, digits and _ . @ : / * # + - only, 64 at most"),
+            ("number_prefix", _DIGITS, "may have digits only, 32 at most"),
+            ("country_code", _COUNTRY, "must be 1 to 4 digits that don't begin with 0, or empty"),
+        ):
+            if (text := getattr(self, name)) is not LEAVE and not pattern.fullmatch(text):
+                raise InvalidRequest(name, f"{text[:70]!r}: {what}")
+        if self.time_zone is not LEAVE:
+            check_zone(self.time_zone)
+        if self.cost_tariff is not LEAVE and self.cost_tariff is not None:
+            check_name(self.cost_tariff, "cost_tariff")
+
+
+def check_route_name(name: str) -> None:
+    """A route's name, as it reaches the dialplan. Raises InvalidRequest."""
+    if not _ROUTE_NAME.fullmatch(name):
+        raise InvalidRequest("name", "must be 1 to 64 of letters, digits and _ . @ : / + -")
+
+
+def check_direction(direction: Direction) -> None:
+    """Lengths that a number can have. Raises InvalidRequest."""
+    check_name(direction.code, "code")
+    check_name(direction.name, "name")
+    for name, length in (("min_len", direction.min_len), ("max_len", direction.max_len)):
+        check_whole(length, name, least=1, most=MAX_NUMBER)
+    if direction.min_len is not None and direction.max_len is not None and direction.min_len > direction.max_len:
+        raise InvalidRequest("min_len", "must not be above max_len")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
+from rating_engine.domain.change import LEAVE, Leave
+from rating_engine.domain.checks import (
+    MAX_INTEGER,
+    check_amount,
+    check_currency,
+    check_factor,
+    check_name,
+    check_text,
+    check_whole,
+    check_zone,
+)
+from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.tariff import BandMode, PackageKind, Period, RouteOrder
-from rating_engine.rating.rate import DurationRounding, IncrementMode
-from rating_engine.rating.schedule import Window
+from rating_engine.rating.money import MAX_PRICE, PRICE_DECIMALS
+from rating_engine.rating.rate import MAX_DECIMALS, DurationRounding, IncrementMode
+from rating_engine.rating.schedule import MINUTES_PER_DAY, Window
+
+MAX_STEPS: Final = 50  # of a volume
+DEFAULT_CURRENCY: Final = "EUR"  # of a new tariff whose currency nobody names
+
+_BAND: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +54,65 @@ class TariffSettings:
     by_routing_number: bool
     route_order: RouteOrder
     allow_loss: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TariffChanges:
+    """What is to be changed of a tariff; LEAVE: as it is. `holiday_calendar` '': none.
+
+    Raises InvalidRequest naming the field.
+    """
+
+    currency: str | Leave = LEAVE
+    description: str | Leave = LEAVE
+    is_option: bool | Leave = LEAVE
+    multiplier: Decimal | Leave = LEAVE
+    switch_price: Decimal | Leave = LEAVE
+    decimals: int | Leave = LEAVE
+    increment_mode: IncrementMode | Leave = LEAVE
+    duration_rounding: DurationRounding | Leave = LEAVE
+    minimum_charge: Decimal | Leave = LEAVE
+    time_zone: str | Leave = LEAVE
+    band_mode: BandMode | Leave = LEAVE
+    holiday_calendar: str | Leave = LEAVE
+    by_routing_number: bool | Leave = LEAVE
+    route_order: RouteOrder | Leave = LEAVE
+    allow_loss: bool | Leave = LEAVE
+
+    def __post_init__(self) -> None:
+        if self.currency is not LEAVE:
+            check_currency(self.currency)
+        if self.description is not LEAVE:
+            check_text(self.description, "description")
+        if self.multiplier is not LEAVE:
+            check_factor(self.multiplier, "multiplier")
+        if self.switch_price is not LEAVE:
+            check_amount(self.switch_price, "switch_price")
+        if self.decimals is not LEAVE:
+            check_whole(self.decimals, "decimals", most=MAX_DECIMALS)
+        if self.minimum_charge is not LEAVE:
+            check_amount(self.minimum_charge, "minimum_charge", PRICE_DECIMALS, MAX_PRICE)
+        if self.time_zone is not LEAVE:
+            check_zone(self.time_zone)
+        if self.holiday_calendar is not LEAVE and self.holiday_calendar:
+            check_name(self.holiday_calendar, "holiday_calendar")
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedUp:
+    """The multiplier of a tariff before and after it was marked up."""
+
+    before: Decimal
+    after: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Holiday:
+    """A day of a calendar, on which the bands of other days don't count."""
+
+    calendar: str
+    day: date
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +172,14 @@ class ListedPackage:
 
 
 @dataclass(frozen=True, slots=True)
+class DirectionGroup:
+    """Directions (codes) that packages are for together."""
+
+    name: str
+    directions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PackageUsage:
     """What a subscriber has used of a package in the present period, in seconds. `allowance` None: a volume.
 
@@ -124,7 +211,7 @@ class TariffCard:
     listed: ListedTariff
     decks: tuple[TimelineDeck, ...]
     bands: tuple[Window, ...]
-    holidays: tuple[tuple[date, str], ...]
+    holidays: tuple[Holiday, ...]
     packages: tuple[ListedPackage, ...]
     routes: tuple[tuple[int, str], ...]
     cost_of: tuple[str, ...]
@@ -158,3 +245,39 @@ class Switched:
     price: Decimal
     currency: str
     balance: Decimal
+
+
+def check_package(package: ListedPackage) -> None:
+    """Whether a package is one that a tariff can sell. Raises InvalidRequest naming the field."""
+    check_name(package.name, "name")
+    check_whole(package.position, "position")
+    if package.kind is PackageKind.FREE:
+        if package.seconds is None or package.steps:
+            raise InvalidRequest("minutes", "must be given, and no steps, for free minutes")
+        check_whole(package.seconds // 60, "minutes", least=1, most=MAX_INTEGER // 60)
+        return
+    if package.seconds is not None or package.waives_fees or package.carry_over is not CarryOver.NONE:
+        raise InvalidRequest("minutes", "are for a package of free minutes; a volume has steps alone")
+    after = [seconds for seconds, _ in package.steps]
+    if not 1 <= len(after) <= MAX_STEPS:
+        raise InvalidRequest("step", f"must be given 1 to {MAX_STEPS} times")
+    if after != sorted(set(after)):
+        raise InvalidRequest("step", "must come in ascending order, each of another number of minutes")
+    for seconds, factor in package.steps:
+        check_whole(seconds, "step", least=60)
+        check_factor(factor, "step")
+
+
+def check_window(window: Window) -> None:
+    """Whether a window is one of a tariff's bands. Raises InvalidRequest naming the field."""
+    if not _BAND.fullmatch(window.band):
+        raise InvalidRequest("band", "must be 1 to 32 of a-z, 0-9, _ and -, beginning with a letter")
+    if window.starts == MINUTES_PER_DAY:
+        raise InvalidRequest("starts", "24:00 is the end of a day; 00:00 starts one")
+
+
+def check_calendar(name: str, field: str = "calendar") -> None:
+    """The name of a calendar of holidays. Raises InvalidRequest."""
+    if name == "none":
+        raise InvalidRequest(field, "'none' is the word for no calendar")
+    check_name(name, field)

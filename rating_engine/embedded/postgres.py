@@ -5,127 +5,48 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final, Unpack
 from urllib.parse import quote
 
 from rating_engine.embedded.errors import EmbeddedError
-from rating_engine.embedded.process import (
-    GuardedProcess,
-    Identity,
-    ServerCommand,
-    free_port,
-    server_environment,
-)
+from rating_engine.embedded.process import server_environment
+from rating_engine.embedded.server import HOST, EmbeddedServer, Given
 
-HOST: Final = "127.0.0.1"
 USER: Final = "rating_engine"
 DATABASE: Final = "rating_engine"
-START_SECONDS: Final = 60.0  # crash recovery replays at most max_wal_size, which takes seconds
 PSQL_SECONDS: Final = 60.0
-POLL_SECONDS: Final = 0.02
-START_ATTEMPTS: Final = 5  # another program may take a free port between the choice and the bind
-# SIGINT = fast shutdown, SIGQUIT = immediate (recovery at the next start); PostgreSQL manual, 18.5
-STOP_STEPS: Final = ((int(signal.SIGINT), 30.0), (int(signal.SIGQUIT), 5.0), (int(signal.SIGKILL), 5.0))
-
-SETTINGS: Final[Mapping[str, str]] = {
-    "listen_addresses": HOST,
-    "unix_socket_directories": "",  # a socket path may be at most 107 bytes, a data directory's need not be
-    "fsync": "on",
-    "synchronous_commit": "on",
-    "full_page_writes": "on",
-    "max_connections": "200",  # 16 workers with their default pool, and room for psql and pgbench
-    "log_checkpoints": "off",  # the log is for what is wrong
-    "timezone": "UTC",
-    "log_timezone": "UTC",
-}
 
 
-class EmbeddedPostgres:
-    """One PostgreSQL server. Its port stays the same from the first start on, so restarts can be tested."""
+class EmbeddedPostgres(EmbeddedServer):
+    """One PostgreSQL server; `pid` is its postmaster's."""
 
-    def __init__(
-        self,
-        directory: Path,
-        programs: Path,
-        *,
-        password: str,
-        identity: Identity,
-        settings: Mapping[str, str] | None = None,
-        remove: Path | None = None,
-        lock: int | None = None,
-    ) -> None:
-        self.directory = directory
+    NAME = "PostgreSQL"
+    START_SECONDS = 60.0  # crash recovery replays at most max_wal_size, which takes seconds
+    # SIGINT = fast shutdown, SIGQUIT = immediate (recovery at the next start); PostgreSQL manual, 18.5
+    STOP_STEPS = ((int(signal.SIGINT), 30.0), (int(signal.SIGQUIT), 5.0), (int(signal.SIGKILL), 5.0))
+    # After a crash the old server's children may hold its shared memory a moment longer.
+    PASSING = ("shared memory",)
+    SETTINGS: ClassVar[Mapping[str, str]] = {
+        "listen_addresses": HOST,
+        "unix_socket_directories": "",  # a socket path may be at most 107 bytes, a data directory's need not be
+        "fsync": "on",
+        "synchronous_commit": "on",
+        "full_page_writes": "on",
+        "max_connections": "200",  # 16 workers with their default pool, and room for psql and pgbench
+        "log_checkpoints": "off",  # the log is for what is wrong
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+    }
+
+    def __init__(self, directory: Path, programs: Path, **given: Unpack[Given]) -> None:
+        super().__init__(directory, **given)
         self.programs = programs
-        self.port = 0
-        self._password = password
-        self._identity = identity
-        self._settings = {**SETTINGS, **(settings or {})}
-        self._remove = remove
-        self._lock = lock
-        self._process: GuardedProcess | None = None
 
     def url(self, database: str = DATABASE) -> str:
         """The `postgresql://` URL of a database on this server, password included."""
         return f"postgresql://{USER}:{quote(self._password)}@{HOST}:{self.port}/{database}"
-
-    @property
-    def pid(self) -> int:
-        """The postmaster's process id; raises EmbeddedError when the server was never started."""
-        return self._started().pid
-
-    @property
-    def guard_pid(self) -> int:
-        """The process that ends this server when this program is gone."""
-        return self._started().guard_pid
-
-    @property
-    def running(self) -> bool:
-        """Whether the server's process runs."""
-        return self._process is not None and self._process.running
-
-    @property
-    def log_path(self) -> Path:
-        """The server's log; grows over starts up to a limit, then it is set aside."""
-        return self.directory.with_name("postgresql.log")
-
-    def start(self) -> None:
-        """Create the data directory if needed, start the server and wait until it takes connections.
-
-        Raises EmbeddedError with the end of the server's log. Harmless when the server already runs.
-        """
-        if self.running:
-            return
-        if not (self.directory / "PG_VERSION").exists():
-            self._create()
-        port_is_ours = self.port != 0
-        for attempt in range(1, START_ATTEMPTS + 1):
-            if not port_is_ours:
-                self.port = free_port(HOST)
-            complaint = self._try_start()
-            if complaint is None:
-                return
-            # after a crash the old server's children may hold its shared memory a moment longer
-            transient = "shared memory" in complaint or ("already in use" in complaint and not port_is_ours)
-            if not transient or attempt == START_ATTEMPTS:
-                raise EmbeddedError(f"the embedded PostgreSQL did not start:\n{complaint}")
-            time.sleep(0.2 * attempt)
-
-    def stop(self) -> None:
-        """Stop the server: connections are closed, what was committed is kept. Harmless when stopped."""
-        if self._process is not None:
-            self._process.stop()
-
-    def kill(self) -> None:
-        """End the server and its children with SIGKILL, as a crash would."""
-        self._started().kill()
-
-    def restart(self) -> None:
-        """Stop (unless it was killed) and start on the same port."""
-        self.stop()
-        self.start()
 
     def psql(self, sql: str, database: str = DATABASE) -> str:
         """Run SQL with psql and return its bare output; raises EmbeddedError with PostgreSQL's message."""
@@ -145,10 +66,9 @@ class EmbeddedPostgres:
             raise EmbeddedError(f"psql: {done.stderr.strip()}")
         return done.stdout.strip()
 
-    def _started(self) -> GuardedProcess:
-        if self._process is None:
-            raise EmbeddedError("the embedded PostgreSQL has not been started")
-        return self._process
+    def _prepare(self) -> None:
+        if not (self.directory / "PG_VERSION").exists():
+            self._create()
 
     def _create(self) -> None:
         """Create the data directory with its user and database, whole or not at all."""
@@ -186,26 +106,12 @@ class EmbeddedPostgres:
             command.append("--no-sync")  # temporary data need not outlive a power cut during initdb
         return command
 
-    def _try_start(self) -> str | None:
-        """Start and wait; None when the server is ready, else what it complained of."""
+    def _command(self) -> list[str]:
         (self.directory / "postmaster.opts").unlink(missing_ok=True)
         arguments = [str(self.programs / "postgres"), "-D", str(self.directory), "-p", str(self.port)]
         for name, value in self._settings.items():
             arguments += ["-c", f"{name}={value}"]
-        server = ServerCommand(
-            tuple(arguments), self.directory, self.log_path, self._identity, STOP_STEPS, self._remove
-        )
-        self._process = GuardedProcess(server, lock=self._lock)
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if self._is_ready():
-                return None
-            if not self._process.running:
-                self._process.stop()  # lets go of what this side still holds of it
-                return self._process.log_since_start() or "it ended without a word"
-            time.sleep(POLL_SECONDS)
-        self._process.stop()
-        return f"not ready after {START_SECONDS:.0f} s\n{self._process.log_since_start()}"
+        return arguments
 
     def _is_ready(self) -> bool:
         """Whether postmaster.pid is this server's and says ready (what pg_ctl -w waits for)."""

@@ -50,11 +50,16 @@ class EmbeddedServers:
         self,
         data_dir: Path | None = None,
         *,
+        temporary_in: Path | None = None,
         postgres_settings: Mapping[str, str] | None = None,
         valkey_settings: Mapping[str, str] | None = None,
     ) -> None:
-        """Start nothing yet. The settings go over the safe defaults (fsync and synchronous_commit on)."""
+        """Start nothing yet. The settings go over the safe defaults (fsync and synchronous_commit on).
+
+        `temporary_in`: where a temporary directory is made, if not where the system has such.
+        """
         self._wanted_dir = data_dir
+        self._temporary_in = temporary_in
         self._postgres_settings = postgres_settings
         self._valkey_settings = valkey_settings
         self._programs = installed_programs()
@@ -145,7 +150,7 @@ class EmbeddedServers:
     def _prepare_directory(self) -> Path:
         """Create and lock the data directory."""
         if self._wanted_dir is None:
-            directory = Path(tempfile.mkdtemp(prefix="rating-engine-"))
+            directory = Path(tempfile.mkdtemp(prefix="rating-engine-", dir=self._temporary_in))
             directory.chmod(0o711)  # the servers' user has to pass through; what is secret has modes of its own
         else:
             directory = self._wanted_dir.expanduser().resolve()

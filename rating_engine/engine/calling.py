@@ -6,27 +6,36 @@ is given both.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 from rating_engine.services.calls.charging import Charging
 from rating_engine.services.calls.finish import Finishing
 from rating_engine.services.calls.observed import Observed
 from rating_engine.services.calls.plan import ChargingPolicy, Planning
-from rating_engine.services.calls.ports import ExchangeWatch, Now
+from rating_engine.services.calls.ports import ExchangeWatch, Now, utc_now
 from rating_engine.services.calls.prepare import Preparing
 from rating_engine.services.calls.undo import Undo
 from rating_engine.services.facts.memory import CallMemory
 from rating_engine.services.outage.finish_spool import FinishSpool
 from rating_engine.services.outage.local_outage import LocalOutage
 from rating_engine.services.outage.offline_calls import OfflineCalls
+from rating_engine.services.outage.refused import Posted, post_refused
 from rating_engine.settings.model import Settings
+from rating_engine.settings.sources import SHARED_CALLS_VARIABLE
 from rating_engine.storage.calls.ledger import Ledger
+from rating_engine.storage.calls.shared_calls import SharedCalls
 from rating_engine.storage.parties.accounts import account_state
 from rating_engine.storage.parties.offline import offline_accounts
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.spool.promises import Promises
 from rating_engine.storage.spool.spool import Spool
+from rating_engine.storage.spool.unheard import UnheardFile
 from rating_engine.telemetry.metrics import Metrics
+
+POSTING_CONNECTIONS: Final = 2  # of a command that posts finishes one after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +66,10 @@ class Grounds:
     memory: CallMemory
     spool: Spool
     metrics: Metrics
+    unheard: UnheardFile
     now: Now
     is_watched: ExchangeWatch
+    shared_calls: SharedCalls | None = None
 
 
 def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
@@ -67,12 +78,14 @@ def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
     calls_door = grounds.doors.calls
     policy = policy_of(settings)
     planning = Planning(memory.sources, policy, is_watched=grounds.is_watched)
-    finishing = Finishing(ledger=ledger, planning=planning, sources=memory.sources, now=now)
+    finishing = Finishing(
+        ledger=ledger, planning=planning, sources=memory.sources, now=now, shared=grounds.shared_calls
+    )
     finish_spool = FinishSpool(
         grounds.spool, finishing.finish, is_up=lambda: calls_door.down is None, observer=metrics, now=now
     )
     offline = _offline_calls(settings, policy, grounds)
-    undo = Undo(ledger)
+    undo = Undo(ledger, grounds.unheard)
     preparing = Preparing(
         ledger=ledger,
         planning=planning,
@@ -115,3 +128,22 @@ def policy_of(settings: Settings) -> ChargingPolicy:
         quota=settings.reservation_mode == "quota",
         quota_seconds=settings.quota_seconds,
     )
+
+
+async def post_refused_finishes(settings: Settings, directory: Path) -> list[Posted]:
+    """What was kept aside in a spool directory, charged by the services of calls. Errors: Unavailable, OSError."""
+    database = Database(settings.database_url, pool_size=POSTING_CONNECTIONS)
+    await database.open()
+    try:
+        sources = CallMemory(database, international_prefix=settings.international_prefix).sources
+        ledger = Ledger(database)
+        planning = Planning(sources, policy_of(settings))
+        finishing = Finishing(ledger=ledger, planning=planning, sources=sources, now=utc_now)
+        return await post_refused(directory, finishing.finish)
+    finally:
+        await database.close()
+
+
+def inherited_calls(environment: Mapping[str, str]) -> SharedCalls | None:
+    """The memory of calls that this process shares with other workers; None: it is alone."""
+    return SharedCalls.inherited(environment, SHARED_CALLS_VARIABLE)

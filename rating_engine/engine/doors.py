@@ -7,6 +7,7 @@ everything else by the office. So nothing that is slow in the office can make a 
 from __future__ import annotations
 
 from rating_engine.settings.model import Settings
+from rating_engine.storage.calls.first_statements import FIRST_STATEMENTS
 from rating_engine.storage.postgres.connecting import LOCK_TRIES
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.telemetry.metrics import Metrics
@@ -21,6 +22,8 @@ def calls_door(settings: Settings, metrics: Metrics) -> Database:
         timeout_seconds=settings.database_timeout_seconds,
         connect_timeout_seconds=settings.database_connect_timeout_seconds,
         lock_timeout_seconds=settings.database_timeout_seconds / LOCK_TRIES,
+        first_statements=FIRST_STATEMENTS,
+        generic_plans=True,
         observer=metrics,
     )
 

@@ -20,7 +20,8 @@ from rating_engine.domain.watching import ExpiryPolicy
 from rating_engine.engine.calling import Calling, Doors, Grounds, wire_calls
 from rating_engine.engine.doors import calls_door, office_door
 from rating_engine.engine.leading import UNSEEN_INTERVALS, WatchSetup
-from rating_engine.process.sockets import Listeners, open_listeners
+from rating_engine.engine.services import make_services
+from rating_engine.process.sockets import FASTAGI, HTTP, Listeners, open_listeners
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import ExchangeWatch
@@ -31,6 +32,7 @@ from rating_engine.services.watch.expiry import Expiry
 from rating_engine.settings.model import Settings
 from rating_engine.settings.spool_directory import spool_directory
 from rating_engine.storage.calls.ledger import Ledger
+from rating_engine.storage.calls.shared_calls import SharedCalls
 from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.laws import open_reservations
 from rating_engine.storage.postgres.announcements import Announcements
@@ -41,6 +43,7 @@ from rating_engine.storage.postgres.server_time import server_time
 from rating_engine.storage.secrets import rate_cache_secret
 from rating_engine.storage.spool.spool import Spool
 from rating_engine.storage.spool.spool_survey import unusable
+from rating_engine.storage.spool.unheard import UnheardFile
 from rating_engine.telemetry.loop_lag import EventLoopLag
 from rating_engine.telemetry.metrics import Metrics
 
@@ -66,16 +69,17 @@ class Engine:
         *,
         clock: Clock | None = None,
         is_watched: ExchangeWatch | None = None,
+        shared_calls: SharedCalls | None = None,
         lines_lost: Callable[[], int] = lambda: 0,
     ) -> None:
         """`listeners` are served, and closed at the end; without, `start` opens those of the settings.
 
         `clock`: what time it is for money, set by the database's; a fresh one by default. `is_watched`: whether calls
-        of an exchange can be lengthened; None: as the leading engine says. `lines_lost`: how many lines the log has
+        of an exchange can be lengthened; None: as the leading engine says. `shared_calls`: what this engine's
+        worker processes remember together. `lines_lost`: how many lines the log has
         lost since it was asked last.
         """
-        self._settings = settings
-        self._listeners = listeners
+        self._settings, self._listeners = settings, listeners
         self._lines_lost = lines_lost
         self.metrics = Metrics()
         self.calls_door = calls_door(settings, self.metrics)
@@ -100,6 +104,7 @@ class Engine:
             settings.database_url, on_change=self.memory.changed, on_lost=self.memory.forget_all
         )
         self.spool = _spool(settings, self.metrics)
+        self._unheard = UnheardFile(self.spool.directory)
         self.lasting = LastingCalls(
             self.ledger,
             quota_seconds=settings.quota_seconds,
@@ -107,8 +112,9 @@ class Engine:
             observer=self.metrics,
         )
         self.watch = WatchSetup(settings, self.calls_door, self.office, self.lasting, self.metrics, self.clock.now)
+        self.services = make_services(settings, self.office)  # what every surface is given
         self.schema = SchemaWatch(self.office, is_up=lambda: self.office.down is None)
-        calling = self._wire_calls(is_watched or self.watch.is_watched)
+        calling = self._wire_calls(is_watched or self.watch.is_watched, shared_calls)
         self.charging, self.finishing, self.undo = calling.charging, calling.finishing, calling.undo
         self.finish_spool, self.offline = calling.finish_spool, calling.offline
         self.fastagi: FastAgiServer | None = None
@@ -117,20 +123,13 @@ class Engine:
         self._background = self._make_background()
         self._lag: asyncio.Task[None] | None = None
 
-    @property
-    def database(self) -> Database:
-        """The office, by its former name."""
-        return self.office
-
     async def start(self) -> None:
         """Connect to what is there, then listen. Raises OSError naming the port when one cannot be had.
 
         An absent PostgreSQL or Redis does not stop the start: calls are declined until PostgreSQL is there.
         """
         settings = self._settings
-        listeners = self._listeners or open_listeners(
-            (settings.fastagi_host, settings.fastagi_port), (settings.http_host, settings.http_port)
-        )
+        listeners = self._listeners or open_listeners(settings.listeners)
         await asyncio.gather(self.calls_door.open(), self.office.open())
         with contextlib.suppress(Unavailable, Overloaded):  # without a database no call is priced either
             await self._clock_keeper.turn()
@@ -147,13 +146,13 @@ class Engine:
         self._lag = asyncio.create_task(EventLoopLag(self.metrics.event_loop_lag).run(), name="event-loop-lag")
         self.http = HttpServer(
             build_app(readiness=self, metrics=self.metrics),
-            listeners.http,
+            listeners[HTTP],
             max_connections=settings.http_max_connections,
         )
         await self.http.start()
         self.fastagi = FastAgiServer(
             self.charging,
-            sock=listeners.fastagi,
+            sock=listeners[FASTAGI],
             limits=Limits(
                 connections=settings.fastagi_max_connections,
                 request_seconds=settings.fastagi_request_timeout_seconds,
@@ -203,6 +202,7 @@ class Engine:
 
     async def _close(self) -> None:
         await self.finish_spool.close()
+        self._unheard.close()
         await self.announcements.stop()
         if self.cache is not None:
             await self.cache.close()
@@ -217,11 +217,21 @@ class Engine:
             "clock": self.clock.problem,
         }
 
-    def _wire_calls(self, is_watched: ExchangeWatch) -> Calling:
+    def _wire_calls(self, is_watched: ExchangeWatch, shared_calls: SharedCalls | None) -> Calling:
         doors = Doors(self.calls_door, self.office)
         return wire_calls(
             self._settings,
-            Grounds(doors, self.ledger, self.memory, self.spool, self.metrics, self.clock.now, is_watched),
+            Grounds(
+                doors=doors,
+                ledger=self.ledger,
+                memory=self.memory,
+                spool=self.spool,
+                metrics=self.metrics,
+                unheard=self._unheard,
+                now=self.clock.now,
+                is_watched=is_watched,
+                shared_calls=shared_calls,
+            ),
         )
 
     async def _expire(self) -> None:
@@ -275,7 +285,6 @@ def _spool(settings: Settings, metrics: Metrics) -> Spool:
 def _ledger(settings: Settings, database: Database, metrics: Metrics) -> Ledger:
     return Ledger(
         database,
-        buckets=settings.ledger_buckets,
         batch_max=settings.ledger_batch_max,
         queue_max=settings.ledger_queue_max,
         observe=metrics.batch,

@@ -6,10 +6,18 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Final
 
+from agi.channel_variables import RATING_QUOTA
+from agi.dialplan_check import check_dialplan, unsafe_values
 from rating_engine.domain.errors import Unavailable
-from rating_engine.services.catalogue import Services
+from rating_engine.services.catalogue import Services, Ways
+from rating_engine.services.doctor import Dialplan, Installation
 from rating_engine.settings.model import Settings
+from rating_engine.settings.spool_directory import spool_directory
+from rating_engine.storage.postgres.migrate import MigrationReport
+from rating_engine.storage.postgres.migrate import migrate as migrate_database
 from rating_engine.storage.postgres.pool import Database
+
+__all__ = ["MigrationReport", "Services", "make_services", "migrate_database", "open_services"]
 
 # It answers a person or a program that manages, not a call: a large statement may take its time.
 OFFICE_TIMEOUT_SECONDS: Final = 60.0
@@ -18,7 +26,16 @@ COMMAND_CONNECTIONS: Final = 2  # one for the work of a command, one for what is
 
 def make_services(settings: Settings, office: Database) -> Services:
     """Every use case over a database that is open."""
-    return Services(office, ledger_buckets=settings.ledger_buckets)
+    return Services(
+        office,
+        Ways(
+            database_url=settings.database_url,
+            ledger_buckets=settings.ledger_buckets,
+            international_prefix=settings.international_prefix,
+            route_quality_window_seconds=settings.route_quality_window_seconds,
+            installation=_installation(settings),
+        ),
+    )
 
 
 @contextlib.asynccontextmanager
@@ -26,14 +43,33 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
     """Every use case for as long as a command runs. Errors: Unavailable where the database cannot be used."""
     office = Database(
         settings.database_url,
+        door="office",
         pool_size=COMMAND_CONNECTIONS,
         timeout_seconds=OFFICE_TIMEOUT_SECONDS,
         connect_timeout_seconds=settings.database_connect_timeout_seconds,
+        late_is_away=False,
     )
-    await office.open()
     try:
+        try:
+            await office.open()
+        except ValueError:  # the driver's, about a PG… variable or the URL; its words may repeat a secret
+            raise Unavailable("PostgreSQL cannot be used: database_url, or a PG… variable, says no way to it") from None
         if office.down is not None:
-            raise Unavailable(f"PostgreSQL cannot be used: {office.down}")
+            raise Unavailable(f"PostgreSQL cannot be used: {office.down}", hint=office.hint)
         yield make_services(settings, office)
     finally:
         await office.close()
+
+
+def _installation(settings: Settings) -> Installation:
+    may_call_offline = settings.on_database_down == "allow_postpaid"
+    return Installation(
+        redis_url=settings.redis_url,
+        spool_directory=spool_directory(settings.spool_dir, settings.database_url),
+        spool_max_bytes=settings.spool_max_bytes,
+        offline_logins=settings.allow_postpaid_logins if may_call_offline else (),
+        quota_by_default=settings.reservation_mode == "quota",
+        watches_exchanges=bool(settings.ami_exchanges),
+        default_route=(settings.default_route_name, settings.default_route_prefix),
+        dialplan=Dialplan(check=check_dialplan, unsafe=unsafe_values, quota_variable=RATING_QUOTA),
+    )

@@ -10,15 +10,16 @@ import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from rating_engine.domain.change import LEAVE
 from rating_engine.domain.errors import AlreadyExists, RatingEngineError
-from rating_engine.domain.tariff_card import CarryOver, ListedPackage
+from rating_engine.domain.page import MAX_LIMIT, Cursor
+from rating_engine.domain.tariff import BandMode
+from rating_engine.domain.tariff_card import CarryOver, ListedPackage, TariffChanges
 from rating_engine.importers.model import FreePackage, MappedTariff
 from rating_engine.importers.writing import WrittenTariff
-from rating_engine.services.decks.importing import ImportReport, import_deck
-from rating_engine.services.tariffs.settings import Tariffs
-from rating_engine.storage.postgres.pool import Database
-from rating_engine.storage.tariffs.packages import add_package, list_packages, remove_package
-from rating_engine.storage.tariffs.tariff_bands import replace_windows
+from rating_engine.services.catalogue import UseCases
+from rating_engine.services.decks.importing import ImportReport
+from rating_engine.services.tariffs.packages import Packages
 
 
 class Incomplete(RatingEngineError):
@@ -37,7 +38,7 @@ class Imported:
 
 
 async def import_tariffs(
-    database: Database, database_url: str, written: Iterable[WrittenTariff], on_tariff: Callable[[str], None]
+    services: UseCases, written: Iterable[WrittenTariff], on_tariff: Callable[[str], None]
 ) -> list[Imported]:
     """Create or change the tariffs, and publish their decks. `on_tariff`: is told each name before its import.
 
@@ -48,52 +49,51 @@ async def import_tariffs(
         name = one.tariff.name
         on_tariff(name)
         try:
-            created = await _settle(database, one.tariff)
-            report = await import_deck(database_url, one.deck, name, currency=one.tariff.currency)
+            created = await _settle(services, one.tariff)
+            report = await services.decks.import_file(one.deck, name, currency=one.tariff.currency)
         except RatingEngineError as error:
             if not done:
                 raise
             names = ", ".join(imported.name for imported in done)
-            raise Incomplete(f"{name}: {error}. These were imported before: {names}") from error
+            raise Incomplete(f"{name}: {error}. These were imported before: {names}", hint=error.hint) from error
         done.append(Imported(name, created, report))
     return done
 
 
-async def _settle(database: Database, tariff: MappedTariff) -> bool:
+async def _settle(services: UseCases, tariff: MappedTariff) -> bool:
     """Settings, bands and packages; whether the tariff is new."""
-    tariffs = Tariffs(database)
-    settings = {
-        "description": tariff.description,
-        "decimals": str(tariff.decimals),
-        "increment_mode": tariff.increment_mode.value,
-        "time_zone": tariff.time_zone,
-        "band_mode": "start",
-    }
-    fixed = {"is_option": "yes" if tariff.is_option else "no"}
-    if tariff.currency is not None:
-        fixed["currency"] = tariff.currency
+    settings = TariffChanges(
+        currency=LEAVE if tariff.currency is None else tariff.currency,
+        description=tariff.description,
+        is_option=tariff.is_option,
+        decimals=tariff.decimals,
+        increment_mode=tariff.increment_mode,
+        time_zone=tariff.time_zone,
+        band_mode=BandMode.START,
+    )
     created = False
     with contextlib.suppress(AlreadyExists):
-        await tariffs.add(tariff.name, {**settings, **fixed})
+        await services.tariffs.add(tariff.name, settings)
         created = True
     if not created:
-        await tariffs.set(tariff.name, {**settings, **fixed})
-    await replace_windows(database, tariff.name, tariff.windows)
-    await _packages(database, tariff)
+        await services.tariffs.change(tariff.name, settings)
+    await services.bands.replace(tariff.name, tariff.windows)
+    await _packages(services.packages, tariff)
     return created
 
 
-async def _packages(database: Database, tariff: MappedTariff) -> None:
+async def _packages(packages: Packages, tariff: MappedTariff) -> None:
     """The packages of the tariff; one that is there unchanged stays, with what was used of it."""
-    there = {package.name: package for package in await list_packages(database, tariff.name)}
+    page = await packages.page(Cursor(MAX_LIMIT), tariff.name)  # a tariff has far fewer than a page
+    there = {package.name: package for package in page.items}
     for position, package in enumerate(tariff.packages):
         wanted = _listed(tariff.name, package, position)
         found = there.get(package.name)
         if found == wanted:
             continue
         if found is not None:
-            await remove_package(database, tariff.name, package.name)
-        await add_package(database, wanted)
+            await packages.remove(tariff.name, package.name)
+        await packages.add(wanted)
 
 
 def _listed(tariff: str, package: FreePackage, position: int) -> ListedPackage:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 from rating_engine.domain.errors import RatingEngineError
 from rating_engine.embedded.process import GuardedProcess, Identity, ServerCommand
@@ -21,6 +22,7 @@ from rating_engine.embedded.process import GuardedProcess, Identity, ServerComma
 HOST: Final = "127.0.0.1"
 START_SECONDS: Final = 30.0  # an engine starts in about a second; a busy machine is given time
 POLL_SECONDS: Final = 0.02
+PROGRAM: Final = (sys.executable, "-m", "rating_engine.cli")
 STARTED: Final = b'"engine_started"'
 # SIGTERM drains for at most shutdown_seconds, 10 by default
 STOP_STEPS: Final = ((int(signal.SIGTERM), 20.0), (int(signal.SIGKILL), 5.0))
@@ -33,7 +35,10 @@ class EngineNotStartedError(RatingEngineError):
 
 
 class EngineProcess:
-    """One engine on loopback ports. Settings not given: free ports, and the defaults for the rest."""
+    """One engine on loopback ports. Settings not given: free ports, and the defaults for the rest.
+
+    `async with` starts it, and ends it however it is: frozen, killed, or well.
+    """
 
     def __init__(
         self,
@@ -42,17 +47,19 @@ class EngineProcess:
         settings: Mapping[str, str | int | float | list[str]],
         *,
         flags: Sequence[str] = (),
+        program: Sequence[str] = PROGRAM,
     ) -> None:
         """`directory` is where `name`.toml (the settings, for the owner's eyes), `name`.log and `name`.spool go.
 
-        `flags` are those of `serve`.
+        `flags` are those of `serve`; `program` is whose command that is: this version's, or another one's.
         """
         self.log = directory / f"{name}.log"
-        self.fastagi_port = 0
-        self.http_port = 0
+        self.fastagi_port = int(str(settings.get("fastagi_port", 0)))  # 0: known once it has started
+        self.http_port = int(str(settings.get("http_port", 0)))
         spool = str(directory / f"{name}.spool")
         self._settings = {"fastagi_port": 0, "http_port": 0, "spool_dir": spool, **settings}
         self._flags = tuple(flags)
+        self._program = tuple(program)
         self._file = directory / f"{name}.toml"
         self._process: GuardedProcess | None = None
         self._log_start = 0
@@ -70,14 +77,16 @@ class EngineProcess:
         return self._process is not None and self._process.running
 
     async def start(self) -> None:
-        """Start, and wait until it takes calls; then `fastagi_port` and `http_port` say where.
+        """Start, unless it runs, and wait until it takes calls; then `fastagi_port` and `http_port` say where.
 
         Raises EngineNotStartedError.
         """
+        if self.running:
+            return
         self._file.unlink(missing_ok=True)
         self._file.touch(mode=0o600)  # before the passwords are in it
         self._file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in self._settings.items()))
-        command = (sys.executable, "-m", "rating_engine.cli", "serve", "--config", str(self._file), *self._flags)
+        command = (*self._program, "serve", "--config", str(self._file), *self._flags)
         server = ServerCommand(command, self._file.parent, self.log, Identity(), STOP_STEPS)
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
         self._process = GuardedProcess(server)
@@ -100,6 +109,23 @@ class EngineProcess:
         """End it with SIGKILL, its workers too, as a crash would; harmless when it has ended."""
         if self._process is not None:
             self._process.kill()
+
+    def freeze(self) -> None:
+        """SIGSTOP: connections are still accepted by the kernel, nobody answers them."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.running:
+            self.thaw()
+        await self.stop()
 
     def _started(self) -> dict[str, int] | None:
         """What the engine said when it began to serve, or None as long as it has not."""

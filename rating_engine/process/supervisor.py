@@ -9,6 +9,7 @@ loses the connections it had taken, never those that wait.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import select
@@ -26,10 +27,18 @@ from typing import Final
 import structlog
 
 from rating_engine.embedded.guard import die_with_parent
-from rating_engine.process.notify import SYSTEMD_VARIABLE
+from rating_engine.process.notify import (
+    ALIVE,
+    BEAT_SECONDS,
+    STOPPING,
+    SYSTEMD_VARIABLE,
+    WATCHDOG_VARIABLE,
+    notify_systemd,
+    watchdog_seconds,
+)
 from rating_engine.process.takeover import Entrance
-from rating_engine.settings.sources import LISTENERS_VARIABLE, READY_VARIABLE, WORKER_VARIABLE
-from rating_engine.telemetry.metrics import SHARED_DIRECTORY_VARIABLE, forget_worker
+from rating_engine.settings.sources import LISTENERS_VARIABLE, READY_VARIABLE, SHARED_CALLS_VARIABLE, WORKER_VARIABLE
+from rating_engine.telemetry.sharing import SHARED_DIRECTORY_VARIABLE, forget_worker
 
 BACKOFF_FIRST_SECONDS: Final = 0.5
 BACKOFF_MAX_SECONDS: Final = 10.0  # a worker whose cause of crashing has gone is back within this
@@ -38,6 +47,7 @@ EARLY_CRASHES_MAX: Final = 8  # in a row, of one worker: about 45 s of trying, t
 HOPELESS_STATUSES: Final = frozenset({2, 78})  # usage and configuration: the next start would end the same
 HURRY_SECONDS: Final = 1.0  # sooner than this a second signal is the first again, sent on by a shell or by make
 STOP_MARGIN_SECONDS: Final = 5.0  # beyond the drain limit, for a worker to close its connections and exit
+BEATS_MISSED: Final = 3  # of a worker: no fewer mean that it hangs, whatever the patience of systemd
 METRICS_PREFIX: Final = "rating-metrics-"  # of the directory that one set of workers shares
 
 _log = structlog.get_logger(__name__)
@@ -51,6 +61,7 @@ class Worker:
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     start_at: float = 0.0
+    heard_at: float | None = None  # when it last said that it lives; None: not since it started
     early_crashes: int = 0
 
 
@@ -84,7 +95,8 @@ class ReadyPipe:
 
     def __init__(self) -> None:
         self.reader, self.writer = os.pipe()
-        os.set_blocking(self.reader, False)
+        for end in (self.reader, self.writer):
+            os.set_blocking(end, False)
 
     def __enter__(self) -> ReadyPipe:
         return self
@@ -116,13 +128,24 @@ def run_workers(
     the pipe to say that it serves. Once all do, a predecessor is followed, and from then on a successor may come, which
     ends this set as a signal does. A second signal, HURRY_SECONDS or more after the first, cuts the drain short.
     Returns 0 after a clean drain, 1 if a worker had to be killed or would not run, else the worker's own status
-    when it is one that no restart can mend. Call it from the main thread, and with no other threads about.
+    when it is one that no restart can mend. Call it from the main thread, and with no other threads about
+    but the one that writes the log, which shares no lock with what runs between fork and exec.
     """
-    with shared_metrics(metrics_dir) as directory, caught_signals() as signals, ReadyPipe() as ready:
-        variables = {**os.environ, **(environment or {}), SHARED_DIRECTORY_VARIABLE: str(directory)}
+    with (
+        shared_metrics(metrics_dir) as directory,
+        caught_signals() as signals,
+        ReadyPipe() as ready,
+        shared_memory() as memory,
+    ):
+        variables = {**os.environ, **(environment or {})}
+        variables.pop(SHARED_DIRECTORY_VARIABLE, None)
+        if directory is not None:
+            variables[SHARED_DIRECTORY_VARIABLE] = str(directory)
         variables[READY_VARIABLE] = str(ready.writer)
-        variables.pop(SYSTEMD_VARIABLE, None)  # systemd hears from the supervisor, when all workers serve
-        inherited = [ready.writer]
+        for name in (SYSTEMD_VARIABLE, WATCHDOG_VARIABLE):  # systemd hears from the supervisor, of all workers
+            variables.pop(name, None)
+        variables[SHARED_CALLS_VARIABLE] = str(memory)
+        inherited = [ready.writer, memory]
         if entrance is not None:
             variables[LISTENERS_VARIABLE] = entrance.listeners.variable()
             inherited += [sock.fileno() for sock in entrance.listeners.by_name.values()]
@@ -130,11 +153,27 @@ def run_workers(
         return Supervisor(count, spawn, directory, signals, ready, entrance).run(shutdown_seconds)
 
 
+@contextlib.contextmanager
+def shared_memory() -> Iterator[int]:
+    """A descriptor of memory that workers inherit: no file on any disk, so that none can be full."""
+    descriptor = os.memfd_create("rating-calls", os.MFD_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 class Supervisor:
     """The workers and what happens to them. `run` is the whole life; the rest are its steps."""
 
     def __init__(
-        self, count: int, spawn: Spawn, metrics: Path, signals: Signals, ready: ReadyPipe, entrance: Entrance | None
+        self,
+        count: int,
+        spawn: Spawn,
+        metrics: Path | None,
+        signals: Signals,
+        ready: ReadyPipe,
+        entrance: Entrance | None,
     ) -> None:
         self._spawn = spawn
         self._metrics = metrics
@@ -143,6 +182,8 @@ class Supervisor:
         self._entrance = entrance
         self._workers = [Worker(number) for number in range(1, count + 1)]
         self._serving: set[int] = set()  # workers that have served once
+        self._watchdog = watchdog_seconds()
+        self._alive_at = 0.0  # when systemd was told last
 
     def run(self, shutdown_seconds: float) -> int:
         """Start the workers, keep them running until told to stop, drain them; returns the exit status."""
@@ -159,7 +200,8 @@ class Supervisor:
             for worker in self._workers:
                 if worker.process is None and worker.start_at <= now:
                     self._start(worker)
-            self._welcome(self._wait(self._next_start(now)))
+            self._hear(self._wait(self._next_turn(now)))
+            self._tell_watchdog()
             if self._is_followed():
                 return 0
             for worker in self._workers:
@@ -169,10 +211,30 @@ class Supervisor:
         _log.info("supervisor_stopping", signal=signal.Signals(self._signals.arrived[0].number).name)
         return 0
 
-    def _next_start(self, now: float) -> float | None:
-        """Seconds until a worker is due to start; None when all run."""
+    def _next_turn(self, now: float) -> float | None:
+        """Seconds until a worker is due to start, or systemd to hear of them; None when neither will be."""
         due = [worker.start_at for worker in self._workers if worker.process is None]
+        if self._watchdog is not None:
+            due.append(self._alive_at + self._watchdog / 2)
         return max(0.0, min(due) - now) if due else None
+
+    def _tell_watchdog(self) -> None:
+        """Tell systemd that the engine lives, if each worker that has begun to serve does.
+
+        One that crashed and is started again does not count: the others serve.
+        """
+        if self._watchdog is None or len(self._serving) < len(self._workers):
+            return
+        now = time.monotonic()
+        if now < self._alive_at + self._watchdog / 2:
+            return
+        patience = max(self._watchdog / 2, BEATS_MISSED * BEAT_SECONDS)
+        silent = [w.number for w in self._workers if w.heard_at is not None and now - w.heard_at > patience]
+        if silent:
+            _log.error("workers_hang", workers=silent, hint="systemd ends an engine of which it does not hear")
+        else:
+            notify_systemd(ALIVE)
+        self._alive_at = now
 
     def _wait(self, seconds: float | None) -> set[int]:
         """Sleep until a signal arrives (a child's end is one), another engine speaks, or `seconds` have passed; or
@@ -185,8 +247,11 @@ class Supervisor:
             os.read(self._signals.reader, 4096)
         return self._ready.read()
 
-    def _welcome(self, numbers: set[int]) -> None:
-        """Workers say that they serve; with the last of them the whole does."""
+    def _hear(self, numbers: set[int]) -> None:
+        """Workers say that they serve, or still do; with the last of them the whole does."""
+        for worker in self._workers:
+            if worker.number in numbers:
+                worker.heard_at = time.monotonic()
         was_complete = len(self._serving) == len(self._workers)
         self._serving |= numbers
         if len(self._serving) == len(self._workers) and not was_complete:
@@ -223,11 +288,13 @@ class Supervisor:
         """Note the end of a worker and plan its restart; returns its status, None while it runs."""
         if worker.process is None or (status := worker.process.poll()) is None:
             return None
-        forget_worker(self._metrics, worker.number)
+        if self._metrics is not None:
+            forget_worker(self._metrics, worker.number)
         ran = time.monotonic() - worker.started_at
         worker.early_crashes = 0 if ran >= STEADY_SECONDS else worker.early_crashes + 1
         pause = backoff_seconds(worker.early_crashes)
         worker.process = None
+        worker.heard_at = None
         worker.start_at = time.monotonic() + pause
         _log.error(
             "worker_ended", worker=worker.number, status=status, ran_seconds=round(ran, 1), restart_in_seconds=pause
@@ -255,6 +322,7 @@ class Supervisor:
     def _drain(self, seconds: float) -> bool:
         """Ask every worker to drain and wait for it, then kill; whether all ended by themselves and well."""
         began = self._signals.arrived[0].at if self._signals.arrived else time.monotonic()
+        notify_systemd(STOPPING)
         if self._entrance is not None:
             self._entrance.close()  # or connections would wait here for nobody
         for worker in self._workers:
@@ -290,14 +358,16 @@ def backoff_seconds(early_crashes: int) -> float:
 
 
 @contextlib.contextmanager
-def shared_metrics(parent: Path | None) -> Iterator[Path]:
+def shared_metrics(parent: Path | None) -> Iterator[Path | None]:
     """A new directory below `parent` (None: where temporary ones go) for the metrics of one set of workers.
 
     It is removed at the end. What a set that was killed has left is removed by the next one below the same `parent`;
-    a set that still runs keeps its own, so that an engine and the one that takes over count apart.
+    a set that still runs keeps its own, so that an engine and the one that takes over count apart. None where the disk
+    has no room for a directory: calls are not to wait for metrics.
     """
     with contextlib.ExitStack() as stack:
-        with contextlib.ExitStack() as making:
+        directory: Path | None = None
+        with contextlib.ExitStack() as making, _no_room_is_no_reason_to_stop():
             if parent is not None:
                 parent.mkdir(parents=True, exist_ok=True)
                 making.callback(os.close, _lock(parent, wait=True))
@@ -306,6 +376,16 @@ def shared_metrics(parent: Path | None) -> Iterator[Path]:
             stack.callback(os.close, _lock(directory))
             stack.callback(shutil.rmtree, directory, ignore_errors=True)
         yield directory
+
+
+@contextlib.contextmanager
+def _no_room_is_no_reason_to_stop() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _log.error("metrics_not_shared", problem=str(error))
 
 
 def _remove_left_behind(parent: Path) -> None:

@@ -25,14 +25,15 @@ from typing import Final, Self
 import structlog
 
 from rating_engine.domain.errors import RatingEngineError
+from rating_engine.process import notify
 from rating_engine.process.notify import notify_systemd
-from rating_engine.process.sockets import Address, Endpoint, Listeners, open_listeners, resolve
+from rating_engine.process.sockets import FASTAGI, Address, Endpoint, Listeners, open_listeners, resolve
 
 PROTOCOL: Final = 1  # of the packet; both engines are of one program, but seldom of one version
 READY: Final = b"ready"
 RENDEZVOUS: Final = "rendezvous"  # the meeting point's name among the sockets
 PACKET_BYTES_MAX: Final = 4_096
-SOCKETS_MAX: Final = 16  # of one packet; there are three today
+SOCKETS_MAX: Final = 16  # of one packet; one a port, and the meeting point
 WAITING_MAX: Final = 4  # engines that want to follow at the same time; one does
 ANSWER_SECONDS: Final = 10.0  # a running engine answers at once, unless it is being taken over just now
 
@@ -122,7 +123,7 @@ class Entrance:
         if self.predecessor is not None:
             _log.info("took_over", pid=self.predecessor.pid)
             self.predecessor.follow()
-        notify_systemd("READY=1")
+        notify_systemd(notify.READY)
         self._serves = True
 
     def advance(self) -> bool:
@@ -175,26 +176,44 @@ class Entrance:
         self._successor = visitor
 
 
-def open_entrance(fastagi: Address, http: Address, *, take_over: bool, may_be_followed: bool = True) -> Entrance:
-    """Listen at these addresses; with `take_over` on the sockets of the engine that has them now, if one has.
+def open_entrance(
+    addresses: Mapping[str, Address],
+    *,
+    take_over: bool,
+    may_be_followed: bool = True,
+    activated: Mapping[str, socket.socket] | None = None,
+) -> Entrance:
+    """Listen at these addresses, by name; with `take_over` on the sockets of the engine that has them now, if one has.
 
-    Raises OSError naming a port that cannot be had, and TakeoverError.
+    `activated`: sockets that systemd holds. One with the name of a listener is that listener, whatever its address;
+    others are used where they are at one of the addresses. Raises OSError naming a port that cannot be had, and
+    TakeoverError.
     """
-    predecessor = Predecessor.find(*fastagi) if take_over else None
-    if predecessor is None:
-        listeners = open_listeners(fastagi, http)
-        rendezvous = _open_rendezvous(listeners.fastagi) if may_be_followed and sys.platform == "linux" else None
-        if take_over:
-            _log.info("nobody_to_take_over_from")
-        return Entrance(listeners, rendezvous, None)
+    activated = activated or {}
+    given = {name: sock.getsockname()[:2] for name, sock in activated.items() if name in addresses}
+    addresses = {**addresses, **given}
+    predecessor = Predecessor.find(*addresses[FASTAGI]) if take_over else None
+    received = {**(predecessor.sockets if predecessor is not None else {}), **activated}
     kept: list[socket.socket | None] = []
     try:
-        listeners = open_listeners(fastagi, http, predecessor.sockets)
-        rendezvous = predecessor.sockets.get(RENDEZVOUS)
-        kept = [*listeners.by_name.values(), rendezvous, predecessor.connection]
+        listeners = open_listeners(addresses, received)
+        kept += listeners.by_name.values()
+        for name, sock in activated.items():
+            if sock not in kept:
+                hint = "FileDescriptorName is none of the ports, and the address none of the settings: nobody serves it"
+                _log.warning("socket_unused", name=name, address=sock.getsockname()[:2], hint=hint)
+        if predecessor is not None:
+            rendezvous = predecessor.sockets.get(RENDEZVOUS)
+            kept += [rendezvous, predecessor.connection]
+        else:
+            may_meet = may_be_followed and sys.platform == "linux"
+            rendezvous = _open_rendezvous(listeners[FASTAGI]) if may_meet else None
+            if take_over:
+                _log.info("nobody_to_take_over_from")
         return Entrance(listeners, rendezvous, predecessor)
     finally:
-        for sock in (*predecessor.sockets.values(), predecessor.connection):
+        connection = [predecessor.connection] if predecessor is not None else []
+        for sock in (*received.values(), *connection, *(predecessor.sockets.values() if predecessor else ())):
             if sock not in kept:  # at an address that is no longer wanted; the old engine serves who waits there
                 sock.close()
 

@@ -8,13 +8,20 @@ from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from operator import itemgetter
-from typing import Final
+from typing import Final, NamedTuple
 
 from rating_engine.rating.money import quantise_fraction
 
 EXCHANGE_DECIMALS: Final = 10  # NUMERIC(20,10): the column of the rates
 
-ExchangeRow = tuple[str, str, datetime, Decimal]
+
+class ExchangeRate(NamedTuple):
+    """One of `currency_from` is `rate` of `currency_to` from an instant on."""
+
+    currency_from: str
+    currency_to: str
+    effective_from: datetime
+    rate: Decimal
 
 
 class ExchangeRates:
@@ -22,7 +29,7 @@ class ExchangeRates:
 
     __slots__ = ("_pairs",)
 
-    def __init__(self, rows: Iterable[ExchangeRow] = ()) -> None:
+    def __init__(self, rows: Iterable[tuple[str, str, datetime, Decimal]] = ()) -> None:
         """Of rows (currency from, currency to, effective from, rate > 0) in any order, each instant of a pair once."""
         pairs: dict[tuple[str, str], list[tuple[datetime, Decimal]]] = {}
         for currency_from, currency_to, effective_from, rate in rows:

@@ -213,7 +213,6 @@ def _allows(route: Candidate, destination: str) -> bool:
 # -- in which order ---------------------------------------------------------------------------------------------
 
 _Key: TypeAlias = tuple[object, ...]
-_Offers: TypeAlias = list[Offer[RouteT]]
 
 
 def ordered(

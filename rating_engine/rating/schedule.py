@@ -183,6 +183,16 @@ def render_days(days: frozenset[int]) -> str:
     return ",".join(parts)
 
 
+def parse_day(text: str) -> date:
+    """A day of text like 2026-12-25. Raises InvalidSchedule."""
+    try:
+        if len(text) != len("2026-12-25"):
+            raise ValueError
+        return date.fromisoformat(text)
+    except ValueError:
+        raise InvalidSchedule(f"{text[:32]!r} is not a day such as 2026-12-25") from None
+
+
 def parse_clock(text: str) -> int:
     """The minute of the day of text like `08:00`; `24:00`, the end of the day, is 1440. Raises InvalidSchedule."""
     clock = _CLOCK.fullmatch(text.strip())

@@ -9,9 +9,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rating_engine.domain.principal import Principal
+from rating_engine.services.calls.quote import Quotes
+from rating_engine.services.calls.route_trial import RouteTrials
 from rating_engine.services.cdrs.listing import Cdrs
+from rating_engine.services.cdrs.rerates import Rerates
+from rating_engine.services.cdrs.simulation import Simulations
+from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
+from rating_engine.services.doctor import Doctor, Installation
+from rating_engine.services.numbers.numbering import Numbering
 from rating_engine.services.parties.accounts import Accounts
+from rating_engine.services.routes.figures import RouteReports
+from rating_engine.services.routes.routes import Routes
+from rating_engine.services.tariffs.bands import Bands
+from rating_engine.services.tariffs.directions import Directions
+from rating_engine.services.tariffs.exchange import Exchange
+from rating_engine.services.tariffs.options import Options
+from rating_engine.services.tariffs.packages import Packages
+from rating_engine.services.tariffs.settings import Tariffs
 from rating_engine.services.watch.live_calls import LiveCalls
 from rating_engine.storage.postgres.pool import Database
 
@@ -21,23 +36,65 @@ class UseCases:
     """What one principal asks. Light: made anew for each request."""
 
     accounts: Accounts
+    tariffs: Tariffs
+    bands: Bands
+    packages: Packages
+    options: Options
+    exchange: Exchange
+    directions: Directions
+    numbering: Numbering
+    routes: Routes
+    route_reports: RouteReports
+    route_trials: RouteTrials
+    decks: Decks
+    rate_edits: RateEdits
+    quotes: Quotes
     cdrs: Cdrs
     live_calls: LiveCalls
-    rate_edits: RateEdits
+    rerates: Rerates
+    simulations: Simulations
+    doctor: Doctor
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How the engine's settings have it: what the use cases need to know of them."""
+
+    database_url: str
+    ledger_buckets: int
+    international_prefix: str
+    route_quality_window_seconds: int
+    installation: Installation
 
 
 class Services:
-    """The use cases of one process over its office database. `ledger_buckets`: as the engine has it."""
+    """The use cases of one process over its office database."""
 
-    def __init__(self, office: Database, *, ledger_buckets: int) -> None:
-        self.office = office
-        self._ledger_buckets = ledger_buckets
+    def __init__(self, office: Database, ways: Ways) -> None:
+        self._office = office
+        self._ways = ways
 
     def of(self, principal: Principal) -> UseCases:
         """What `principal` can ask."""
+        office, ways, prefix = self._office, self._ways, self._ways.international_prefix
         return UseCases(
-            accounts=Accounts(self.office, principal, buckets=self._ledger_buckets),
-            cdrs=Cdrs(self.office, buckets=self._ledger_buckets),
-            live_calls=LiveCalls(self.office, principal, buckets=self._ledger_buckets),
-            rate_edits=RateEdits(self.office, principal),
+            accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
+            tariffs=Tariffs(office, principal),
+            bands=Bands(office, principal),
+            packages=Packages(office, principal),
+            options=Options(office, principal),
+            exchange=Exchange(office, principal),
+            directions=Directions(office, principal),
+            numbering=Numbering(office, principal),
+            routes=Routes(office, principal),
+            route_reports=RouteReports(office, window_seconds=ways.route_quality_window_seconds),
+            route_trials=RouteTrials(office, international_prefix=prefix),
+            decks=Decks(office, ways.database_url, principal, international_prefix=prefix),
+            rate_edits=RateEdits(office, principal),
+            quotes=Quotes(office, international_prefix=prefix),
+            cdrs=Cdrs(office, buckets=ways.ledger_buckets),
+            live_calls=LiveCalls(office, principal, buckets=ways.ledger_buckets),
+            rerates=Rerates(office, principal, international_prefix=prefix),
+            simulations=Simulations(office, ways.database_url, international_prefix=prefix),
+            doctor=Doctor(office, ways.installation),
         )

@@ -9,17 +9,15 @@ from __future__ import annotations
 import ipaddress
 import re
 from typing import Annotated, Any, Final, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from agi.ami.address import parse_address
+from rating_engine.settings.urls import check_database_url, check_redis_url
 from rating_engine.telemetry.redaction import redact_text
 
 SMALLINT_MAX: Final = 32_767  # a ledger bucket is a smallint in every key of the schema
 ROUTE: Final = re.compile(r"(?:(?P<prefix>[A-Za-z0-9_./@:*#+-]{0,64})\|)?(?P<name>[A-Za-z0-9_.-]{1,64})")
-POSTGRESQL_SCHEMES: Final = frozenset({"postgresql", "postgres"})
-REDIS_SCHEMES: Final = frozenset({"redis", "rediss", "unix"})
 
 
 def _tuple_from_list(value: object) -> object:
@@ -117,7 +115,8 @@ class Settings(BaseModel):
         800,
         ge=1,
         le=100_000,
-        description="Open FastAGI connections of one worker; more are refused. A process has 1,024 file"
+        description="Open FastAGI connections of one worker. Where all are taken, the one that has waited longest for"
+        " its request gives way to a new one; only if all are calls the new one is refused. A process has 1,024 file"
         " descriptors by default, and PostgreSQL, Redis and HTTP need some.",
     )
     fastagi_request_timeout_seconds: float = Field(
@@ -132,14 +131,15 @@ class Settings(BaseModel):
     http_host: str = Field(
         "127.0.0.1",
         min_length=1,
-        description="Address to listen on. Metrics and health have no password.",
+        description="Address to listen on for metrics and health, which have no password.",
     )
-    http_port: Port = Field(8080, description="Port of metrics, health and the HTTP surfaces. 0 = any free.")
+    http_port: Port = Field(8080, description="Port of metrics and health. 0 = any free.")
     http_max_connections: int = Field(
         200,
         ge=1,
         le=100_000,
-        description="Open HTTP connections of one worker; more get 503.",
+        description="Open HTTP connections of one worker. Where all are taken, the one that has waited longest for a"
+        " request gives way to a new one; only if all are being answered the new one gets 503.",
     )
 
     # --- processes
@@ -147,7 +147,7 @@ class Settings(BaseModel):
         1,
         ge=1,
         le=64,
-        description="Engine processes that share both ports. One per core is enough; each holds its own caches"
+        description="Engine processes that share the ports. One per core is enough; each holds its own caches"
         " and database pool.",
     )
     shutdown_seconds: float = Field(
@@ -380,27 +380,27 @@ class Settings(BaseModel):
         """Every setting by key, with the passwords inside URLs replaced: fit for a log or a report."""
         return {key: _redacted(value) for key, value in self.model_dump().items()}
 
+    @property
+    def listeners(self) -> dict[str, tuple[str, int]]:
+        """Every port that is listened on, by the name it goes by: host and port."""
+        return {
+            "fastagi": (self.fastagi_host, self.fastagi_port),
+            "http": (self.http_host, self.http_port),
+        }
+
     @field_validator("database_url")
     @classmethod
     def _check_database_url(cls, value: str) -> str:
         if not value:
             return value
-        parts = urlsplit(value)
-        if parts.scheme not in POSTGRESQL_SCHEMES:
-            raise ValueError("must be a URL that begins with postgresql://")
-        if not parts.netloc.rpartition("@")[2] and "host=" not in parts.query:
-            raise ValueError("names no host: postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+        check_database_url(value)
         return value
 
     @field_validator("redis_url")
     @classmethod
     def _check_redis_url(cls, value: str) -> str:
-        if value and urlsplit(value).scheme not in REDIS_SCHEMES:
-            raise ValueError("must be a URL that begins with redis://, rediss:// or unix://, or empty")
-        try:
-            _ = urlsplit(value).port
-        except ValueError:  # Python's own words repeat what it took for the port: a part of a password with a / in it
-            raise ValueError("has a port that is no number; a / or # in the password is written %2F or %23") from None
+        if value:
+            check_redis_url(value)
         return value
 
     @field_validator("fastagi_allowed_networks")
@@ -442,6 +442,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _check_shared_ports(self) -> Self:
-        if self.workers > 1 and 0 in (self.fastagi_port, self.http_port):
-            raise ValueError("workers: must be 1 while fastagi_port or http_port is 0 (any free port)")
+        free = [name for name, (_, port) in self.listeners.items() if port == 0]
+        if self.workers > 1 and free:
+            raise ValueError(f"workers: must be 1 while {free[0]}_port is 0 (any free port)")
         return self

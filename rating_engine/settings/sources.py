@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from rating_engine.domain.errors import RatingEngineError
 from rating_engine.settings.model import Settings
+from rating_engine.settings.urls import shown_url
 from rating_engine.telemetry.redaction import HIDDEN, redact_text
 
 ENVIRONMENT_PREFIX: Final = "RATING_"
@@ -22,7 +23,10 @@ CONFIG_VARIABLE: Final = "RATING_CONFIG"  # names the configuration file
 WORKER_VARIABLE: Final = "RATING_WORKER"  # set by the supervisor for each worker: 1, 2, …
 LISTENERS_VARIABLE: Final = "RATING_LISTENERS"  # and which sockets it has inherited: fastagi=5,http=6
 READY_VARIABLE: Final = "RATING_READY"  # and the pipe on which it says that it serves
-RESERVED_VARIABLES: Final = frozenset({CONFIG_VARIABLE, WORKER_VARIABLE, LISTENERS_VARIABLE, READY_VARIABLE})
+SHARED_CALLS_VARIABLE: Final = "RATING_SHARED_CALLS"  # and the memory it shares with the others
+RESERVED_VARIABLES: Final = frozenset(
+    {CONFIG_VARIABLE, WORKER_VARIABLE, LISTENERS_VARIABLE, READY_VARIABLE, SHARED_CALLS_VARIABLE}
+)
 DEFAULT_CONFIG: Final = Path("config/rating_engine.toml")
 UNITS: Final = {"seconds": "seconds", "ms": "milliseconds", "bytes": "bytes", "minutes": "minutes", "hours": "hours"}
 VALUE_SHOWN_CHARACTERS: Final = 80  # of a wrong value, in its message
@@ -157,8 +161,8 @@ def _problem(key: str, value: object, fault: Mapping[str, Any]) -> str:
     """What is wrong with a value, in words: the value (without passwords), and what is expected."""
     field = Settings.model_fields[key]
     shown = redact_text(repr(value))[:VALUE_SHOWN_CHARACTERS]
-    if not field.repr and "@" not in shown:  # holds a secret, and is too broken to tell where
-        shown = HIDDEN
+    if not field.repr:  # holds a secret, and may be too broken to tell where
+        shown = repr(shown_url(value)) if isinstance(value, str) and "://" in value else HIDDEN
     if fault["type"] == "value_error":
         return f"{fault['ctx']['error']}, not {shown}"
     bare = ", without the unit" if unit_of(key) and isinstance(value, str) else ""

@@ -37,7 +37,7 @@ LAWS: Final = (
         SELECT format('account %s/%s: reserved %s, but its open reservations hold %s; open_calls %s, but %s are open',
                       a.bucket, a.account_id, a.reserved, COALESCE(r.held, 0), a.open_calls, COALESCE(r.calls, 0))
         FROM accounts a FULL JOIN (
-            SELECT bucket, account_id, sum(held) AS held, count(*) AS calls FROM reservations GROUP BY 1, 2
+            SELECT bucket, account_id, sum(held) AS held, count(*) AS calls FROM open_calls GROUP BY 1, 2
         ) r USING (bucket, account_id)
         WHERE a.reserved IS DISTINCT FROM COALESCE(r.held, 0) OR a.open_calls IS DISTINCT FROM COALESCE(r.calls, 0)
         """,
@@ -67,7 +67,7 @@ LAWS: Final = (
             FROM ledger_entries
         ) e WHERE balance_after <> before + amount
         """,
-        "an entry was written past post_entry() and settle(): restore it from a backup",
+        "an entry was written past post_entry_v2() and settle_v2(): restore it from a backup",
     ),
     Law(
         "charged_once",
@@ -75,7 +75,7 @@ LAWS: Final = (
         """
         SELECT format('call %s: its CDR says %s, its ledger entries %s (%s charges)',
                       call_key, c.cost, COALESCE(l.total, 0), COALESCE(l.charges, 0))
-        FROM cdrs c FULL JOIN (
+        FROM call_records c FULL JOIN (
             SELECT bucket, call_key, -sum(amount) AS total, count(*) FILTER (WHERE kind = 'charge') AS charges
             FROM ledger_entries WHERE call_key IS NOT NULL GROUP BY 1, 2
         ) l USING (bucket, call_key)
@@ -87,7 +87,8 @@ LAWS: Final = (
         "one_state",
         "a call is open or ended, never both, unless it expired",
         """
-        SELECT format('call %s is open and has a CDR', call_key) FROM reservations JOIN cdrs USING (bucket, call_key)
+        SELECT format('call %s is open and has a CDR', call_key)
+        FROM open_calls JOIN call_records USING (bucket, call_key)
         """,
         "delete the reservation and lower accounts.reserved by what it holds, in one transaction",
     ),
@@ -98,7 +99,7 @@ LAWS: Final = (
         SELECT format('account %s/%s: available is %s, but only %s of overruns and corrections are counted', a.bucket,
                       a.account_id, a.balance + a.overdraft - a.reserved, COALESCE(o.total, 0) + COALESCE(d.total, 0))
         FROM accounts a
-        LEFT JOIN (SELECT bucket, account_id, sum(overrun) AS total FROM cdrs WHERE overrun > 0 GROUP BY 1, 2) o
+        LEFT JOIN (SELECT bucket, account_id, sum(overrun) AS total FROM call_records WHERE overrun > 0 GROUP BY 1, 2) o
             USING (bucket, account_id)
         LEFT JOIN (
             SELECT bucket, account_id, -sum(amount) AS total FROM ledger_entries
@@ -117,10 +118,10 @@ LAWS: Final = (
                       COALESCE(c.seconds, 0))
         FROM package_usage p FULL JOIN (
             SELECT bucket, subscriber_id, use.package_id, use.period_start, sum(use.seconds) AS seconds
-            FROM reservations, unnest(packages) use GROUP BY 1, 2, 3, 4
+            FROM open_calls, unnest(packages) use GROUP BY 1, 2, 3, 4
         ) o USING (bucket, subscriber_id, package_id, period_start) FULL JOIN (
             SELECT bucket, subscriber_id, use.package_id, use.period_start, sum(use.seconds) AS seconds
-            FROM cdrs, unnest(packages) use GROUP BY 1, 2, 3, 4
+            FROM call_records, unnest(packages) use GROUP BY 1, 2, 3, 4
         ) c USING (bucket, subscriber_id, package_id, period_start)
         WHERE COALESCE(p.held, 0) <> COALESCE(o.seconds, 0) OR COALESCE(p.used, 0) <> COALESCE(c.seconds, 0)
         """,
@@ -130,20 +131,59 @@ LAWS: Final = (
         "route_load",
         "a limited route carries as many calls as are open by it",
         """
-        SELECT format('route %s: open_calls %s, but %s are open', route_id, l.open_calls, COALESCE(r.calls, 0))
+        SELECT format('route %s in bucket %s: open_calls %s, but %s are open', route_id, bucket, l.open_calls,
+                      COALESCE(r.calls, 0))
         FROM route_load l FULL JOIN (
-            SELECT route_id, count(*) AS calls FROM reservations WHERE route_id IS NOT NULL GROUP BY 1
-        ) r USING (route_id)
+            SELECT bucket, route_id, count(*) AS calls FROM open_calls WHERE route_id IS NOT NULL GROUP BY 1, 2
+        ) r USING (bucket, route_id)
         WHERE COALESCE(l.open_calls, 0) <> COALESCE(r.calls, 0)
+        UNION ALL
+        SELECT format('route %s: %s calls are leased to buckets, but its limit is %s', route_id, l.leased, r.max_calls)
+        FROM route_limits r JOIN (
+            SELECT route_id, sum(GREATEST(lease_calls, open_calls)) AS leased FROM route_load GROUP BY 1
+        ) l USING (route_id)
+        WHERE r.shared AND l.leased > r.max_calls
         """,
         "set route_load.open_calls to the number of open reservations by the route",
+    ),
+    Law(
+        "subscriber_load",
+        "a login whose calls are counted has as many as are open",
+        """
+        SELECT format('subscriber %s: open_calls %s, but %s are open', l.subscriber_id, l.open_calls,
+                      COALESCE(r.calls, 0))
+        FROM subscriber_load l LEFT JOIN (
+            SELECT bucket, subscriber_id, count(*) AS calls FROM open_calls GROUP BY 1, 2
+        ) r USING (bucket, subscriber_id)
+        WHERE l.open_calls <> COALESCE(r.calls, 0)
+        """,
+        "delete the row of subscriber_load: it is counted anew at the next call",
+    ),
+    Law(
+        "logins",
+        "every login is in the bucket that the catalogue says",
+        """
+        SELECT format('login %s: its subscriber is in bucket %s, the catalogue says %s', s.login, s.bucket, l.bucket)
+        FROM subscribers s LEFT JOIN logins l USING (login) WHERE l.bucket IS DISTINCT FROM s.bucket
+        """,
+        "write the bucket of the subscriber into logins",
+    ),
+    Law(
+        "charged_whole",
+        "every call was charged all that it cost",
+        """
+        SELECT format('call %s: %s of its cost is charged, %s is more than an amount or the balance can be',
+                      call_key, cost, uncharged)
+        FROM call_records WHERE uncharged > 0
+        """,
+        "look at the rate of the call; settle what is left with the customer, and set call_records.uncharged to 0",
     ),
     Law(
         "rated",
         "every answered call has a price",
         """
         SELECT format('call %s: %s seconds to %s without a rate, charged nothing', call_key, seconds, destination)
-        FROM cdrs WHERE source = 'unrated'
+        FROM call_records WHERE source = 'unrated'
         """,
         "import a rate for the destination, and post a correction for the call",
     ),
@@ -170,7 +210,7 @@ async def breaches_of(database: Database, law: Law) -> list[Breach]:
 
 async def open_reservations(database: Database) -> int:
     """How many calls hold money now, over all buckets. Errors: Unavailable."""
-    return int(await database.fetchval("SELECT COALESCE(sum(open_calls), 0) FROM accounts WHERE open_calls > 0"))
+    return int(await database.fetchval("SELECT count(*) FROM open_calls"))
 
 
 async def dialplan_values(database: Database) -> list[tuple[str, str]]:

@@ -7,27 +7,25 @@ The methods of `Metrics` have the shapes that the layers ask of their observers:
 charging, `batch` of the ledger, `connection_…` of the FastAGI server, `database_…` of the database doors.
 
 With several workers each process writes its values to files in one directory and any of them answers a scrape
-for all; `share_between_workers` arranges that and has to be called before `Metrics` is made.
+for all; `sharing` arranges that before `Metrics` is made.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Final, TypeVar
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.gc_collector import GCCollector
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from rating_engine.domain.outcomes import DeclineReason
 from rating_engine.domain.watching import Decision
+from rating_engine.telemetry.sharing import is_shared
 from rating_engine.telemetry.surface import SURFACES, current_surface
 
-SHARED_DIRECTORY_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own name
 OUTCOMES: Final = {
     "prepare": frozenset({"allowed", "declined"}),
     "finish": frozenset({"saved", "repeated", "spooled", "failed"}),
@@ -74,6 +72,9 @@ class Metrics:
         self._open = self._gauge("rating_open_reservations", "Calls reserved and not finished", "livemostrecent")
         self._connections = self._gauge("rating_fastagi_connections", "FastAGI connections open", "livesum")
         self._make_database_metrics()
+        self._unshared = self._gauge(
+            "rating_metrics_unshared", "Workers whose metrics only they show: no room for their files", "livesum"
+        )
         self._make_redis_metrics()
         reconciled = self._counter("rating_reconciled_total", "Calls ended without a finish", ["decision"])
         self._reconciled = {decision.value: reconciled.labels(decision.value) for decision in Decision}
@@ -85,24 +86,13 @@ class Metrics:
             "rating_log_lines_dropped_total", "Log lines that nobody has got: their reader had stopped, or is gone"
         )
         self._lag = self._histogram("rating_event_loop_lag_seconds", "How late the event loop runs", LAG_SECONDS)
-        self._spool_records = self._gauge("rating_spool_records", "Finishes on disk that wait to be charged", "livesum")
-        self._spool_bytes = self._gauge("rating_spool_bytes", "Size of the spool's files", "livesum")
-        self._offline = self._counter("rating_offline_allowed_total", "Calls allowed while PostgreSQL was away")
-        self._spooled = self._counter("rating_spooled_total", "Finishes put on disk because they could not be charged")
-        self._replayed = self._counter("rating_spool_replayed_total", "Spooled finishes that were charged")
-        self._spool_refused = self._counter(
-            "rating_spool_refused_total", "Spooled finishes kept aside for a person, by the reason", ["reason"]
-        )
-        self._spool_lost = self._counter(
-            "rating_spool_not_taken_total", "Finishes neither charged nor spooled, by what the disk said", ["reason"]
-        )
-        self._spool_damaged = self._counter("rating_spool_damaged_total", "Places in spool files that are no records")
+        self._make_spool_metrics()
         self._cache = {level: cache.labels(level) for level in sorted(CACHE_LEVELS)}
         self._open_connections = 0
         self._call_children: dict[tuple[str, str, str, str], Counter] = {}
         self._batch_children: dict[str, tuple[Histogram, Histogram]] = {}
         self._rejected_children: dict[str, Counter] = {}
-        for gauge in (self._connections, self._spool_records, self._spool_bytes):
+        for gauge in (self._connections, self._spool_records, self._spool_bytes, self._spool_stuck):
             gauge.set(0)  # a worker started anew finds its predecessor's value in the file
         if is_shared():
             self._exposed = CollectorRegistry()
@@ -111,6 +101,26 @@ class Metrics:
             self._exposed = self.registry
             ProcessCollector(registry=self.registry)
             GCCollector(registry=self.registry)
+
+    def _make_spool_metrics(self) -> None:
+        self._spool_records = self._gauge("rating_spool_records", "Finishes on disk that wait to be charged", "livesum")
+        self._spool_bytes = self._gauge("rating_spool_bytes", "Size of the spool's files", "livesum")
+        self._offline = self._counter("rating_offline_allowed_total", "Calls allowed while PostgreSQL was away")
+        self._spooled = self._counter("rating_spooled_total", "Finishes put on disk because they could not be charged")
+        self._replayed = self._counter("rating_spool_replayed_total", "Spooled finishes that were charged")
+        self._spool_refused = self._counter(
+            "rating_spool_refused_total", "Spooled finishes kept aside for a person, by the reason", ["reason"]
+        )
+        self._spool_stuck = self._gauge(
+            "rating_spool_stuck", "Spooled finishes that were tried and could not be charged yet", "livesum"
+        )
+        self._spool_aside = self._gauge(
+            "rating_spool_aside", "Spooled finishes kept aside on this machine, for a person", "livemostrecent"
+        )
+        self._spool_lost = self._counter(
+            "rating_spool_not_taken_total", "Finishes neither charged nor spooled, by what the disk said", ["reason"]
+        )
+        self._spool_damaged = self._counter("rating_spool_damaged_total", "Places in spool files that are no records")
 
     def _make_redis_metrics(self) -> None:
         self._redis_up = self._gauge("rating_redis_up", "1 if Redis answers (worst worker)", "livemin")
@@ -249,6 +259,14 @@ class Metrics:
         """Count a spooled finish that was kept aside; one of SPOOL_REFUSALS."""
         self._spool_refused.labels(reason if reason in SPOOL_REFUSALS else OTHER).inc()
 
+    def spool_stuck(self, count: int) -> None:
+        """Set how many spooled finishes of this process cannot be charged for now."""
+        self._spool_stuck.set(count)
+
+    def spool_aside(self, count: int) -> None:
+        """Set how many finishes lie in the spool directory for a person."""
+        self._spool_aside.set(count)
+
     def spool_not_taken(self, reason: str) -> None:
         """Count a finish that is lost but for the logs; one of SPOOL_FAILURES."""
         self._spool_lost.labels(reason if reason in SPOOL_FAILURES else OTHER).inc()
@@ -261,6 +279,10 @@ class Metrics:
         """Observe how much later than asked the event loop came back."""
         self._lag.observe(seconds)
         self._connections.set(self._open_connections)  # ten times a second: what another worker shows of this one
+
+    def not_shared(self) -> None:
+        """Say that what this process shows is of itself alone, though there are other workers."""
+        self._unshared.set(1)
 
     def log_lines_dropped(self, count: int) -> None:
         """Count lines that the log has lost."""
@@ -300,23 +322,3 @@ class Metrics:
 
 def _by_door(metric: Child) -> dict[str, Child]:
     return {door: metric.labels(door) for door in DOORS}
-
-
-def share_between_workers(directory: Path, worker: int) -> None:
-    """Make the metrics of this process part of a set; call it before anything makes a metric.
-
-    `worker` numbers the processes from 1. Files are named by it and not by process id: a worker that is started
-    anew goes on counting where its predecessor ended, and the number of files stays bounded.
-    """
-    os.environ[SHARED_DIRECTORY_VARIABLE] = str(directory)
-    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: worker)  # type: ignore[no-untyped-call]
-
-
-def is_shared() -> bool:
-    """Whether the metrics of this process are part of a set of several workers."""
-    return bool(getattr(values.ValueClass, "_multiprocess", False))
-
-
-def forget_worker(directory: Path, worker: int) -> None:
-    """Take the gauges of a worker that has ended out of the sums; its counters stay, as counters must."""
-    mark_process_dead(worker, str(directory))  # type: ignore[no-untyped-call]

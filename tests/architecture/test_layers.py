@@ -15,6 +15,7 @@ CONTRACTS = (
     "services",
     "pure-core",
     "drivers-stay-in-storage",
+    "surfaces-ask-services",
     "sans-io-protocols",
     "telemetry-stands-alone",
     "wiring-at-the-top",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 
 from rating_engine.settings.model import Settings
@@ -88,6 +89,14 @@ def test_no_function_is_too_long_to_follow() -> None:
     assert too_long == []
 
 
+def test_no_function_of_the_schema_is_too_long_to_follow() -> None:
+    schema = (PROJECT / "schema.sql").read_text("utf-8")
+    functions = re.findall(r"^(CREATE (?:OR REPLACE )?FUNCTION (\w+)\(.*?\$\$;)$", schema, re.MULTILINE | re.DOTALL)
+
+    assert len(functions) == len(re.findall(r"^CREATE (?:OR REPLACE )?FUNCTION", schema, re.MULTILINE))
+    assert [(name, body.count("\n") + 1) for body, name in functions if body.count("\n") >= FUNCTION_LINES_MAX] == []
+
+
 def test_everything_public_says_what_it_is() -> None:
     def is_public(name: str) -> bool:
         return not any(part.startswith("_") for part in name.split("."))
@@ -114,5 +123,7 @@ def test_every_module_opens_with_what_it_owns() -> None:
 
 def test_every_setting_is_used_where_the_engine_is_wired() -> None:
     wiring = "".join(file.read_text() for file in python_files("rating_engine/engine", "rating_engine/cli"))
+    assert "settings.listeners" in wiring
+    wiring += inspect.getsource(Settings.listeners.fget).replace("self.", "settings.")
 
     assert [key for key in Settings.model_fields if not re.search(rf"settings\.{key}", wiring)] == []

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from rating_engine.process.engine_process import EngineProcess
 from rating_engine.services.doctor import ledger_balanced
 from rating_engine.storage.postgres.pool import Database
 from tests.asterisk import build
-from tests.asterisk.engine import Engine
+from tests.asterisk.engine import engine_for, started
 from tests.asterisk.exchange import Exchange, remove_leftovers
 from tests.asterisk.pbx import Pbx, dialplan, seed
 from tests.support.servers import SessionServers
@@ -39,14 +40,14 @@ def asterisk_root(request: pytest.FixtureRequest) -> Path:
 
 @dataclass(frozen=True)
 class Running:
-    """What the tests of a module share: starting it for each test would take longer than the tests."""
+    """What all tests of a process share: starting it for each test would take longer than the tests."""
 
     database: Database
-    engine: Engine
+    engine: EngineProcess
     exchange: Exchange
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def running(
     asterisk_root: Path, session_servers: SessionServers, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Running]:
@@ -54,8 +55,8 @@ async def running(
         database = Database(database_url)
         await database.open()
         await seed(database)
-        engine = Engine(database_url, session_servers.redis(), tmp_path_factory.mktemp("engine"))
-        exchange = Exchange(asterisk_root, dialplan(engine.port))
+        engine = engine_for(database_url, session_servers.redis(), tmp_path_factory.mktemp("engine"))
+        exchange = Exchange(asterisk_root, dialplan(engine.fastagi_port))
         try:
             async with engine, exchange:
                 yield Running(database, engine, exchange)
@@ -63,10 +64,10 @@ async def running(
             await database.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def pbx(running: Running) -> AsyncIterator[Pbx]:
     """A running engine and a running exchange; the money laws hold when the test ends."""
-    await running.engine.start()  # a test before this one may have killed them
+    await started(running.engine)  # a test before this one may have killed them
     await running.exchange.start()
     pbx = Pbx(running.database, running.engine, running.exchange)
     yield pbx

@@ -11,8 +11,8 @@ from decimal import Decimal
 from math import ceil
 from typing import Any, ClassVar, Final
 
+from rating_engine.process.engine_process import EngineProcess
 from rating_engine.storage.postgres.pool import Database
-from tests.asterisk.engine import Engine
 from tests.asterisk.exchange import Exchange
 from tests.support.world import add_account, publish_deck
 
@@ -121,7 +121,7 @@ class Pbx:
     """The engine, the exchange and the database for one test; its logins are its own."""
 
     database: Database
-    engine: Engine
+    engine: EngineProcess
     exchange: Exchange
     _numbers: ClassVar[Iterator[int]] = itertools.count(1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 from collections.abc import AsyncIterator
@@ -10,14 +11,15 @@ from decimal import Decimal
 import pytest
 
 from tests.asterisk import pbx as numbers
+from tests.asterisk.engine import started
 from tests.asterisk.pbx import Pbx, until
 
-pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_without_an_engine_there_is_no_call(pbx: Pbx) -> None:
     alice = await pbx.account("10")
-    await pbx.engine.kill()
+    await asyncio.to_thread(pbx.engine.kill)
     call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
     assert (await call.ended())["Cause"] == "34"
     assert call.apps("Dial") == []
@@ -60,7 +62,7 @@ async def test_a_call_goes_on_to_its_limit_when_the_engine_dies_and_the_log_says
     alice = await pbx.account("0.02")
     call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
     await call.answered()
-    await pbx.engine.kill()
+    await asyncio.to_thread(pbx.engine.kill)
     await call.ended()
     assert call.value("RATING_SECONDS") == "2"
     (line,) = (line for line in pbx.exchange.log().splitlines() if f"NOT SAVED: callFinish of {call.uniqueid}" in line)
@@ -77,9 +79,9 @@ async def test_money_held_for_a_call_whose_finish_was_lost_is_freed_when_it_expi
     alice = await pbx.account("10")
     call = await pbx.exchange.originate(numbers.ANSWERED + "1", alice)
     await call.answered()
-    await pbx.engine.kill()
+    await asyncio.to_thread(pbx.engine.kill)
     await call.ended()
-    await pbx.engine.start()
+    await started(pbx.engine)
     await pbx.expire_now(alice)
     await until(lambda: pbx.no_open_call(alice))
     (cdr,) = await pbx.cdrs(alice)

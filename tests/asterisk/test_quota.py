@@ -19,7 +19,7 @@ from rating_engine.storage.postgres.pool import Database
 from tests.asterisk import exchange
 from tests.asterisk import pbx as numbers
 from tests.asterisk.conftest import Running
-from tests.asterisk.engine import Engine
+from tests.asterisk.engine import engine_for, started
 from tests.asterisk.exchange import Call, Exchange
 from tests.asterisk.pbx import PRICE, Pbx, dialplan, seed, until
 from tests.asterisk.tones import seconds_of_tone, write_tone
@@ -70,7 +70,7 @@ async def running(
         await database.open()
         await seed(database)
         await database.fetch("INSERT INTO routes (name, number_prefix, position) VALUES ('hums', '497', 9)")
-        engine = Engine(
+        engine = engine_for(
             database_url,
             session_servers.redis(),
             tmp_path_factory.mktemp("engine"),
@@ -105,7 +105,7 @@ async def until_watched(pbx: Pbx) -> None:
 
     async def is_so() -> bool:
         uniqueid = next(uniqueids)
-        at = ("127.0.0.1", pbx.engine.port)
+        at = ("127.0.0.1", pbx.engine.fastagi_port)
         asked = await agi_call(*at, f"callPrepare?exchange={EXCHANGE}", [login, "4910"], uniqueid=uniqueid)
         await agi_call(*at, f"callFinish?exchange={EXCHANGE}", [login, "4910", "0"], uniqueid=uniqueid)
         return asked["RATING_QUOTA"] == "1"
@@ -211,14 +211,14 @@ async def test_a_call_whose_engine_was_killed_is_cut_by_the_exchange_at_the_end_
     call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
     await call.answered()
     await asyncio.sleep(1.5)  # its answer is written down
-    await pbx.engine.kill()
+    await asyncio.to_thread(pbx.engine.kill)
     await call.ended()
     granted = int(call.value("RATING_MAX_SECONDS"))  # a slice, and what it was lengthened by until then
     assert SLICE_SECONDS <= granted <= SLICE_SECONDS + 3
     # The engine may die between moving the limit and noting it: then the limit is a lengthening further than the note.
     lasted = int(call.value("RATING_MS")) / 1000
     assert granted - WITHIN_SECONDS <= lasted <= SLICE_SECONDS + 3 + WITHIN_SECONDS
-    await pbx.engine.start()
+    await started(pbx.engine)
     (cdr,) = await charged(pbx, alice)
     assert (cdr["state"], cdr["source"], cdr["disposition"]) == ("settled", "reconciled", "ANSWER")
     assert 1 <= cdr["seconds"] <= SLICE_SECONDS
@@ -248,9 +248,9 @@ async def test_a_call_whose_engine_and_exchange_died_together_is_charged_by_what
     call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
     await call.answered()
     await asyncio.sleep(4)
-    await asyncio.gather(pbx.engine.kill(), pbx.exchange.kill())
+    await asyncio.gather(asyncio.to_thread(pbx.engine.kill), pbx.exchange.kill())
     await pbx.exchange.start()
-    await pbx.engine.start()
+    await started(pbx.engine)
     (cdr,) = await charged(pbx, alice)
     assert (cdr["state"], cdr["source"]) == ("settled", "reconciled")
     assert 1 <= cdr["seconds"] <= 6

@@ -9,7 +9,7 @@ import pytest
 from tests.asterisk import pbx as numbers
 from tests.asterisk.pbx import PRICE, Pbx, charged_seconds
 
-pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
 
 
 async def test_a_call_is_cut_when_the_money_ends(pbx: Pbx) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,7 +14,7 @@ import pytest_asyncio
 
 from rating_engine.services.doctor import ledger_balanced
 from rating_engine.storage.postgres.pool import Database
-from tests.asterisk.engine import Engine
+from tests.asterisk.engine import engine_for, started
 from tests.asterisk.exchange import Call, Exchange
 from tests.asterisk.pbx import PRICE, Pbx, until
 from tests.asterisk.sip import PHONES, sip_pair
@@ -62,8 +63,8 @@ async def running_sip(
         database = Database(database_url)
         await database.open()
         await seed(database)
-        engine = Engine(database_url, session_servers.redis(), tmp_path_factory.mktemp("engine"))
-        exchange, world = sip_pair(asterisk_root, engine.port)
+        engine = engine_for(database_url, session_servers.redis(), tmp_path_factory.mktemp("engine"))
+        exchange, world = sip_pair(asterisk_root, engine.fastagi_port)
         try:
             async with engine, exchange, world:
                 yield Sip(Pbx(database, engine, exchange), world)
@@ -73,7 +74,7 @@ async def running_sip(
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def sip(running_sip: Sip) -> AsyncIterator[Sip]:
-    await running_sip.pbx.engine.start()  # a test before this one may have killed it
+    await started(running_sip.pbx.engine)  # a test before this one may have killed it
     yield running_sip
     await until(running_sip.pbx.exchange.idle)
     assert await ledger_balanced(running_sip.pbx.database) == []
@@ -134,7 +135,7 @@ async def test_the_phone_is_told_why_by_sip(sip: Sip, phone: str, number: str, a
 
 
 async def test_without_an_engine_the_phone_is_told_503(sip: Sip) -> None:
-    await sip.pbx.engine.kill()
+    await asyncio.to_thread(sip.pbx.engine.kill)
     call = await sip.dial("orphan", TALKS_TWO_SECONDS)
     await call.ended()
     assert call.value("SIP_ANSWER") == "SIP 503 Service Unavailable"

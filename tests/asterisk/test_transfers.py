@@ -7,7 +7,7 @@ import pytest
 from tests.asterisk import pbx as numbers
 from tests.asterisk.pbx import Pbx, charged_seconds, until
 
-pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
 # Extensions a transfer goes to: it answers and stays as many seconds.
 TWO_SECONDS = "02"
 A_MINUTE = "060"

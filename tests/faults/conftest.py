@@ -16,15 +16,6 @@ SEED_VARIABLE = "FAULTS_SEED"
 SEEDS = 1_000_000
 
 
-@pytest.fixture(scope="session")
-def breakable() -> Iterator[SessionServers]:
-    """A pair of servers for the tests of faults, which leave it running."""
-    with EmbeddedServers() as servers:
-        prepared = SessionServers(servers)
-        prepared.prepare_template()
-        yield prepared
-
-
 @pytest.fixture
 def servers(breakable: SessionServers) -> Iterator[EmbeddedServers]:
     """The servers, both running before and after the test, whatever it does to them."""
@@ -36,7 +27,7 @@ def servers(breakable: SessionServers) -> Iterator[EmbeddedServers]:
 @pytest.fixture
 def url(breakable: SessionServers, servers: EmbeddedServers) -> Iterator[str]:
     """A database of this test's own, with the schema, on `servers`."""
-    with breakable.database() as url:
+    with breakable.database(balanced=True) as url:
         yield url
         servers.postgres.start()  # so that it can be dropped
 

@@ -105,6 +105,7 @@ class Heard:
     answer: str
     asked_in: str
     answered_in: str
+    uniqueid: str
 
 
 class Load:
@@ -284,7 +285,7 @@ class Load:
         finally:
             self.on_the_wire[kind] -= 1
         answer = _answer(said)
-        self.heard.append(Heard(kind, answer, asked_in, self.phase))
+        self.heard.append(Heard(kind, answer, asked_in, self.phase, call.uniqueid))
         return answer, said
 
 

@@ -50,10 +50,10 @@ class Table:
         self.node.user_properties.append((PROPERTY, row.cells()))
 
 
-def render(rows: Sequence[Sequence[str]]) -> list[str]:
+def render(rows: Sequence[Sequence[str]], columns: Sequence[str] = COLUMNS) -> list[str]:
     """Rows of cells as a Markdown table, columns aligned for reading as text too."""
-    cells = [COLUMNS, *rows]
-    widths = [max(len(line[column]) for line in cells) for column in range(len(COLUMNS))]
+    cells = [columns, *rows]
+    widths = [max(len(line[column]) for line in cells) for column in range(len(columns))]
     aligned = [
         "| " + " | ".join(text.rjust(width) if n else text.ljust(width) for n, (text, width) in enumerate(pairs)) + " |"
         for pairs in (list(zip(line, widths, strict=True)) for line in cells)
@@ -63,7 +63,7 @@ def render(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Show every row of the run as one table, and keep it for docs/faults.md."""
+    """Show every row of the run as one table, and keep it."""
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
     calls = [report for report in reports if getattr(report, "when", "") == "call"]
     rows = [value for report in calls for name, value in report.user_properties if name == PROPERTY]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -94,20 +94,22 @@ async def stage_on(
     seed: int,
     *,
     engine_url: str | None = None,
+    port: Callable[[], int] | None = None,
     lost: float = 0.04,
     talkers: int = TALKERS,
     **settings: Setting,
 ) -> AsyncIterator[Stage]:
     """A running engine with a load on it, over the database of `url`, which has the schema and nothing else.
 
-    `engine_url`: how the engine reaches it, where that is another way. `settings` go over SETTINGS.
+    `engine_url`: how the engine reaches it, `port`: how the exchange reaches the engine, where that is another way.
+    `settings` go over SETTINGS.
     """
     print(f"seed {seed}: FAULTS_SEED={seed} repeats it; the engine's log is in {directory}")
     database = Database(url)
     await database.open()
     given = {**SETTINGS, "database_url": engine_url or url, "spool_dir": str(directory / "spool"), **settings}
     engine = EngineProcess("engine", directory, given)
-    load = Load(lambda: engine.fastagi_port, list(BALANCES), seed, lost=lost, talkers=talkers)
+    load = Load(port or (lambda: engine.fastagi_port), list(BALANCES), seed, lost=lost, talkers=talkers)
     try:
         await publish_deck(database, rates=DECK)
         for login, balance in BALANCES.items():

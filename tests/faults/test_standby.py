@@ -19,6 +19,7 @@ from tests.faults.stage import Stage, stage_on
 from tests.faults.standby import Pair, make_pair
 from tests.support.calls import finish, prepare
 from tests.support.engines import engine_on
+from tests.support.servers import in_memory
 from tests.support.tcp_proxy import TcpProxy
 from tests.support.waiting import until
 from tests.support.world import add_account, publish_deck
@@ -29,7 +30,7 @@ TALKING = 20  # calls that last when the fault comes, so that some end in it
 
 @pytest.fixture(scope="module")
 def prepared() -> Iterator[Pair]:
-    with EmbeddedServers() as servers:
+    with EmbeddedServers(temporary_in=in_memory()) as servers:
         pair = make_pair(servers)
         try:
             yield pair

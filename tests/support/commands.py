@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,14 @@ class Commands:
         self.directory = directory
         self.settings = settings
 
+    def command(self, *arguments: object) -> list[str]:
+        """The command line of a command."""
+        return [*COMMAND, *map(str, arguments)]
+
+    def environment(self, **settings: object) -> dict[str, str]:
+        """What it finds in its environment."""
+        return environment(**{**self.settings, **settings})
+
     def run(self, *arguments: object, **settings: object) -> subprocess.CompletedProcess[str]:
         """A command to its end. `settings` go over those of all commands."""
         return subprocess.run(
@@ -75,14 +83,21 @@ class Commands:
 
     @contextlib.contextmanager
     def serving(
-        self, *flags: str, page: str = "/readyz", output: int | None = None, **settings: object
+        self,
+        *flags: str,
+        page: str = "/readyz",
+        output: int | None = None,
+        launcher: Sequence[str] = (),
+        inherited: Sequence[int] = (),
+        **settings: object,
     ) -> Iterator[Served]:
         """`serve` with these flags on free ports until it is stopped; it has begun when `page` is answered.
 
-        `output`: a descriptor for what it writes, in place of its log.
+        `output`: a descriptor for what it writes, in place of its log. `launcher`: what starts it, with descriptors
+        `inherited`.
         """
         ports = {"fastagi_port": steady_port(), "http_port": steady_port()}
-        served = Served(self.directory / "serve.log", [*COMMAND, "serve", *flags])
+        served = Served(self.directory / "serve.log", [*launcher, *COMMAND, "serve", *flags], inherited)
         ports |= {name: int(str(settings[name])) for name in ports if name in settings}
         served.start(
             environment(**{**self.settings, **settings, **ports}), self.directory, page, output=output, **ports
@@ -96,10 +111,11 @@ class Commands:
 class Served:
     """A running `serve`."""
 
-    def __init__(self, log: Path, command: list[str]) -> None:
+    def __init__(self, log: Path, command: list[str], inherited: Sequence[int] = ()) -> None:
         self.fastagi_port = self.http_port = 0
         self._log = log
         self._command = command
+        self._inherited = tuple(inherited)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(
@@ -116,7 +132,9 @@ class Served:
         self.fastagi_port, self.http_port = fastagi_port, http_port
         with self._log.open("ab") as log:
             to = log.fileno() if output is None else output
-            self._process = subprocess.Popen(self._command, env=environment, cwd=directory, stdout=to, stderr=to)
+            self._process = subprocess.Popen(
+                self._command, env=environment, cwd=directory, stdout=to, stderr=to, pass_fds=self._inherited
+            )
         process = self._process
 
         def is_ready() -> bool:

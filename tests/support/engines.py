@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 from rating_engine.engine.engine import Engine
 from rating_engine.services.clock import Clock
 from rating_engine.settings.model import Settings
+from rating_engine.storage.calls.shared_calls import SharedCalls
 from tests.support.given import GivenClock, GivenWatch
 
 _watches: WeakKeyDictionary[Engine, GivenWatch] = WeakKeyDictionary()
@@ -18,14 +19,19 @@ _watches: WeakKeyDictionary[Engine, GivenWatch] = WeakKeyDictionary()
 
 @contextlib.asynccontextmanager
 async def engine_on(
-    database_url: str, redis_url: str = "", *, clock: Clock | None = None, **settings: object
+    database_url: str,
+    redis_url: str = "",
+    *,
+    clock: Clock | None = None,
+    shared_calls: SharedCalls | None = None,
+    **settings: object,
 ) -> AsyncIterator[Engine]:
     """An engine on free ports with a spool of its own, stopped afterwards. `settings` go over the defaults."""
     with tempfile.TemporaryDirectory(prefix="spool-") as spool:
         given = {"database_url": database_url, "redis_url": redis_url, "spool_dir": spool}
         watch = GivenWatch()
         all_settings = Settings.model_validate({"fastagi_port": 0, "http_port": 0, **given, **settings})
-        engine = Engine(all_settings, clock=clock or GivenClock(), is_watched=watch)
+        engine = Engine(all_settings, clock=clock or GivenClock(), is_watched=watch, shared_calls=shared_calls)
         watch.engines_own = engine.watch.is_watched
         _watches[engine] = watch
         await engine.start()

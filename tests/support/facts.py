@@ -25,7 +25,7 @@ from rating_engine.domain.reservation import (
     SettleSource,
 )
 from rating_engine.domain.tariff import Direction, Package, PackageKind, Period, PublishedDeck, RateMatch, Route, Tariff
-from rating_engine.rating.exchange import ExchangeRates, ExchangeRow
+from rating_engine.rating.exchange import ExchangeRate, ExchangeRates
 from rating_engine.rating.matching import EVER_SINCE, FOR_EVER, CandidateRate
 from rating_engine.rating.numbering import NumberingPlan
 from rating_engine.rating.prefix import longest_match
@@ -72,7 +72,7 @@ class Facts:
     )
     routes: tuple[Route, ...] = (DEFAULT_ROUTE,)
     packages: dict[int, tuple[int, int | None]] = field(default_factory=dict)
-    exchange: tuple[ExchangeRow, ...] = ()
+    exchange: tuple[ExchangeRate, ...] = ()
     directions: dict[str, Direction] = field(default_factory=dict)
     subscriber: Subscriber = field(
         default_factory=lambda: Subscriber(7, 3, "1001", 0, 70, RETAIL, "EUR", "", None, None, None)

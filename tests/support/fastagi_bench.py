@@ -25,6 +25,7 @@ from rating_engine.domain.outcomes import (
     PrepareOutcome,
     Saved,
 )
+from tests.support.waiting import until_holds
 
 PATIENCE = 10.0  # seconds until a test gives up; nothing here should need one
 
@@ -151,7 +152,7 @@ class Bench:
 
     async def idle(self) -> None:
         """Wait until no connection and no script is left."""
-        await until(lambda: self.server.connections == 0)
+        await until_holds(lambda: self.server.connections == 0)
 
     def reasons(self) -> list[str]:
         return [str(line["reason"]) for line in self.log if "reason" in line]
@@ -185,12 +186,6 @@ class Peer:
     def leave(self) -> None:
         """Be gone at once."""
         self.writer.transport.abort()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while not condition():  # noqa: ASYNC110  states of plain objects, which signal nothing
-            await asyncio.sleep(0.005)
 
 
 Start = Callable[..., Awaitable[Bench]]

@@ -69,7 +69,7 @@ class Outage:
 @contextlib.asynccontextmanager
 async def outage_on(prepared: SessionServers, spool_dir: Path) -> AsyncIterator[Outage]:
     """A fresh database; PostgreSQL is there at the end, whatever the test did to it."""
-    with prepared.database() as url:
+    with prepared.database(balanced=True) as url:
         outage = Outage(prepared.servers, url, spool_dir)
         try:
             yield outage

@@ -16,6 +16,7 @@ from rating_engine.rating.rate import Rate
 from rating_engine.services.cdrs.rerating import RerateRequest, begin, post, read
 from rating_engine.storage.calls.ledger import Ledger
 from rating_engine.storage.postgres.pool import Database
+from tests.support.operators import instant
 from tests.support.world import CENT_A_SECOND, Deck, details_of, settle_request
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)  # a Monday
@@ -63,7 +64,8 @@ async def preview(
     prefix: str = "",
 ) -> Rerate:
     """A re-rating of the tariff retail, read whole."""
-    request = RerateRequest("retail", calls_from, calls_to, version, login, prefix)
+    begins, ends = [await instant(database, "retail", text) for text in (calls_from, calls_to)]
+    request = RerateRequest("retail", begins, ends, version, login, prefix)
     return await read(database, await begin(database, OPERATOR, request), international_prefix="00")
 
 

@@ -23,6 +23,15 @@ async def until(question: Callable[[], Awaitable[T]]) -> T:
             await asyncio.sleep(POLL_SECONDS)
 
 
+async def until_holds(condition: Callable[[], bool]) -> None:
+    """The same for a state of plain objects, which signal nothing."""
+
+    async def holds() -> bool:
+        return condition()
+
+    await until(holds)
+
+
 def wait_until(condition: Callable[[], bool], what: str) -> None:
     """The same for what another process does, without an event loop; `what` is said when it never comes to hold."""
     deadline = time.monotonic() + HANG_SECONDS

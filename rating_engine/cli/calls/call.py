@@ -7,7 +7,6 @@ import time
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from agi import channel_variables as var
@@ -63,5 +62,5 @@ def _table(title: str, variables: dict[str, str]) -> Table:
     table.add_column(style="bold")
     table.add_column()
     for name, value in variables.items():
-        table.add_row(name, escape(value))
+        table.add_row(name, value)
     return table

@@ -7,29 +7,27 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from rating_engine.cli import words
 from rating_engine.cli.common import (
     EXIT_INCOMPLETE,
     ConfigOption,
     JsonOption,
     err,
-    load_settings,
-    open_database,
     out,
     print_json,
-    run,
+    say,
+    with_services,
 )
 from rating_engine.cli.decks.deck_files import local_time
-from rating_engine.domain.principal import OPERATOR
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
 from rating_engine.domain.rerate import ListedItem, Rerate, RerateState, RerateSums, Sum
 from rating_engine.rating.money import format_amount
-from rating_engine.services.cdrs.rerating import PostingProgress, ReadingProgress, RerateRequest, begin, post, read
-from rating_engine.services.cdrs.rerating import discard as drop
-from rating_engine.storage.calls import rerates as store
-from rating_engine.storage.postgres.pool import Database
+from rating_engine.services.catalogue import UseCases
+from rating_engine.services.cdrs.rerates import RerateReport
+from rating_engine.services.cdrs.rerating import PostingProgress, ReadingProgress, RerateRequest
 
 rerate_app = typer.Typer(no_args_is_help=True, help="Past calls by a corrected deck: shown first, posted then.")
 
@@ -69,15 +67,14 @@ def preview(
 
     What is cut off goes on by `rerate resume`.
     """
-    request = RerateRequest(tariff, calls_from, calls_to, deck, login, prefix)
 
-    async def work() -> tuple[Rerate, RerateSums]:
-        settings = load_settings(config)
-        async with open_database(settings) as database:
-            rerate = await begin(database, OPERATOR, request)
-            return await _read(database, rerate, settings.international_prefix, shown)
+    async def work(services: UseCases) -> RerateReport:
+        zone = await services.tariffs.time_zone(tariff)
+        begins, ends = words.moment(calls_from, "calls_from", zone), words.moment(calls_to, "calls_to", zone)
+        rerate = await services.rerates.begin(RerateRequest(tariff, begins, ends, deck, login, prefix))
+        return await _read(services, rerate, shown)
 
-    _print(*run(work()), json)
+    _print(with_services(config, work), json)
 
 
 @rerate_app.command(epilog="Example: rating-engine rerate resume 7")
@@ -86,13 +83,10 @@ def resume(
 ) -> None:
     """Go on with a preview that was cut off."""
 
-    async def work() -> tuple[Rerate, RerateSums]:
-        settings = load_settings(config)
-        async with open_database(settings) as database:
-            rerate = await store.find_rerate(database, rerate_id)
-            return await _read(database, rerate, settings.international_prefix, shown)
+    async def work(services: UseCases) -> RerateReport:
+        return await _read(services, await services.rerates.find(rerate_id), shown)
 
-    _print(*run(work()), json)
+    _print(with_services(config, work), json)
 
 
 @rerate_app.command(epilog="Example: rating-engine rerate show 7 --shown 100")
@@ -100,41 +94,34 @@ def show(
     rerate_id: IdArgument, shown: ShownOption = DEFAULT_SHOWN, json: JsonOption = False, config: ConfigOption = None
 ) -> None:
     """What a re-rating comes to."""
-
-    async def work() -> tuple[Rerate, RerateSums]:
-        async with open_database(load_settings(config)) as database:
-            return await store.find_rerate(database, rerate_id), await store.sums_of(database, rerate_id, shown)
-
-    _print(*run(work()), json)
+    _print(with_services(config, lambda services: services.rerates.show(rerate_id, shown)), json)
 
 
 @rerate_app.command("list", epilog="Example: rating-engine rerate list")
-def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
+def list_(
+    limit: LimitOption = None, after: AfterOption = None, json: JsonOption = False, config: ConfigOption = None
+) -> None:
     """Every re-rating, the newest first."""
-
-    async def work() -> list[Rerate]:
-        async with open_database(load_settings(config)) as database:
-            return await store.list_rerates(database)
-
-    rerates = run(work())
+    page = with_services(config, lambda services: listed(services.rerates.page, limit, after))
     if json:
-        print_json({"rerates": [_rerate_json(rerate) for rerate in rerates]})
+        print_json({"rerates": [_rerate_json(rerate) for rerate in page.items], **next_json(page)})
         return
     table = Table("id", "tariff", "deck", "calls from", "to", "of", "state", "calls", title="re-ratings")
     for position in (0, 2, 7):
         table.columns[position].justify = "right"
-    for rerate in rerates:
+    for rerate in page.items:
         table.add_row(
             str(rerate.rerate_id),
-            escape(rerate.tariff),
+            rerate.tariff,
             str(rerate.deck_version),
             local_time(rerate.range.calls_from, rerate.time_zone),
             local_time(rerate.range.calls_to, rerate.time_zone),
-            escape(", ".join(filter(None, (rerate.login, rerate.range.prefix)))) or "all",
+            ", ".join(filter(None, (rerate.login, rerate.range.prefix))) or "all",
             rerate.state.value,
             f"{rerate.calls:,}",
         )
     out.print(table)
+    say_next(page)
 
 
 @rerate_app.command("post", epilog="Example: rating-engine rerate post 7")
@@ -144,26 +131,23 @@ def post_(rerate_id: IdArgument, json: JsonOption = False, config: ConfigOption 
     Exit status: 0 all is posted, 1 it was refused or cut off, 2 calls were left alone that had changed since.
     """
 
-    async def work() -> PostingProgress:
-        async with open_database(load_settings(config)) as database:
-            with work_bar("posting") as bar:
+    async def work(services: UseCases) -> PostingProgress:
+        with work_bar("posting") as bar:
 
-                def show(progress: PostingProgress) -> None:
-                    bar(progress.done, progress.total, f"{progress.corrected:,} calls corrected")
+            def show(progress: PostingProgress) -> None:
+                bar(progress.done, progress.total, f"{progress.corrected:,} calls corrected")
 
-                return await post(database, OPERATOR, rerate_id, on_progress=show)
+            return await services.rerates.post(rerate_id, on_progress=show)
 
-    done = run(work())
+    done = with_services(config, work)
     if json:
         print_json({"id": rerate_id, "corrected": done.corrected, "left_alone": done.left_alone})
     else:
-        out.print(f"calls corrected: {done.corrected:,}", highlight=False)
+        say(f"calls corrected: {done.corrected:,}")
         if done.left_alone:
-            out.print(
-                f"[bold yellow]Left alone: {done.left_alone:,},[/] whose CDRs changed since they were read; see"
-                f" rating-engine rerate show {rerate_id}",
-                soft_wrap=True,
-                highlight=False,
+            say(
+                (f"Left alone: {done.left_alone:,},", "bold yellow"),
+                f" whose CDRs changed since they were read; see rating-engine rerate show {rerate_id}",
             )
     if done.left_alone:
         raise typer.Exit(EXIT_INCOMPLETE)
@@ -172,32 +156,26 @@ def post_(rerate_id: IdArgument, json: JsonOption = False, config: ConfigOption 
 @rerate_app.command(epilog="Example: rating-engine rerate discard 7")
 def discard(rerate_id: IdArgument, json: JsonOption = False, config: ConfigOption = None) -> None:
     """Drop a re-rating of which nothing was posted."""
-
-    async def work() -> None:
-        async with open_database(load_settings(config)) as database:
-            await drop(database, OPERATOR, rerate_id)
-
-    run(work())
+    with_services(config, lambda services: services.rerates.discard(rerate_id))
     if json:
         print_json({"id": rerate_id, "state": RerateState.DISCARDED.value})
     else:
-        out.print(f"re-rating {rerate_id} is discarded", highlight=False)
+        say(f"re-rating {rerate_id} is discarded")
 
 
-async def _read(database: Database, rerate: Rerate, international_prefix: str, shown: int) -> tuple[Rerate, RerateSums]:
+async def _read(services: UseCases, rerate: Rerate, shown: int) -> RerateReport:
     if rerate.state is RerateState.READING:
         err.print(
             f"re-rating {rerate.rerate_id}; if this is cut off: rating-engine rerate resume {rerate.rerate_id}",
             soft_wrap=True,
-            highlight=False,
         )
     with work_bar("reading") as bar:
 
         def show(progress: ReadingProgress) -> None:
             bar(progress.gone_through, progress.about, f"{progress.gone_through:,} CDRs, {progress.calls:,} calls")
 
-        rerate = await read(database, rerate, international_prefix=international_prefix, on_progress=show)
-    return rerate, await store.sums_of(database, rerate.rerate_id, shown)
+        rerate = await services.rerates.read(rerate, on_progress=show)
+    return await services.rerates.show(rerate.rerate_id, shown)
 
 
 @contextlib.contextmanager
@@ -213,11 +191,12 @@ def work_bar(what: str) -> Iterator[Callable[[int, int | None, str], None]]:
         yield show
 
 
-def _print(rerate: Rerate, sums: RerateSums, json: bool) -> None:
+def _print(report: RerateReport, json: bool) -> None:
+    rerate, sums = report.rerate, report.sums
     if json:
         print_json({**_rerate_json(rerate), **_sums_json(sums)})
         return
-    about = Table(title=f"re-rating {rerate.rerate_id} of {escape(rerate.tariff)}: {rerate.state}", show_header=False)
+    about = Table(title=f"re-rating {rerate.rerate_id} of {rerate.tariff}: {rerate.state}", show_header=False)
     about.add_column(style="bold")
     about.add_column(justify="right")
     priced = sum(each.calls for each in sums.totals)
@@ -256,7 +235,7 @@ def sums_table(title: str, name: str, rows: Sequence[Sum]) -> Table:
         column.justify = "right"
     for row in rows:
         amounts = (format_amount(amount) for amount in (row.old_cost, row.new_cost, row.difference))
-        names = (escape(row.name or "-"),) if name else ()
+        names = (row.name or "-",) if name else ()
         table.add_row(*names, f"{row.calls:,}", row.currency, *amounts)
     return table
 
@@ -268,10 +247,10 @@ def _items_table(title: str, items: Sequence[ListedItem]) -> Table:
     for item in items:
         new = PROBLEMS[item.problem] if item.new_cost is None else format_amount(item.new_cost)
         table.add_row(
-            escape(item.call_key),
-            escape(item.login),
+            item.call_key,
+            item.login,
             item.destination,
-            escape(item.direction),
+            item.direction,
             f"{item.seconds:,}",
             item.currency,
             format_amount(item.old_cost),

@@ -7,21 +7,20 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
+from rating_engine.cli import words
 from rating_engine.cli.calls.rerate import DEFAULT_SHOWN, PROBLEMS, ShownOption, work_bar
 from rating_engine.cli.common import (
     EXIT_INCOMPLETE,
     CommandError,
     ConfigOption,
     JsonOption,
-    load_settings,
-    open_database,
     out,
     print_json,
     reported_errors,
-    run,
+    say,
+    with_services,
 )
 from rating_engine.cli.decks.deck_files import (
     PriceUnitOption,
@@ -30,13 +29,14 @@ from rating_engine.cli.decks.deck_files import (
     chosen_profile,
 )
 from rating_engine.rating.money import format_amount
+from rating_engine.services.catalogue import UseCases
 from rating_engine.services.cdrs.simulation import (
+    CallSpan,
     Earned,
     Simulation,
     SimulationProgress,
     SimulationRequest,
 )
-from rating_engine.services.cdrs.simulation import simulate as work_out
 from rating_engine.services.decks.importing import DeckFileOptions, Progress
 
 SECONDS_A_MINUTE: Final = 60
@@ -84,10 +84,24 @@ def simulate(
     Exit status: 0 done, 1 refused, 2 rows of the deck or of CDRS could not be taken.
     """
     with reported_errors():
-        calls = _calls(cdrs, calls_from, calls_to)
+        _check_calls(cdrs, calls_from, calls_to)
         options = DeckFileOptions(price_unit=price_unit, sheet=sheet, profile=chosen_profile(profile, config))
-    chosen: Path | int = int(deck) if deck.isdecimal() else Path(deck)
-    result = run(_work(SimulationRequest(tariff, chosen, calls, login, at, options), config))
+
+    async def work(services: UseCases) -> Simulation:
+        zone = await services.tariffs.time_zone(tariff)
+        return await _simulate(
+            services,
+            SimulationRequest(
+                tariff,
+                int(deck) if deck.isdecimal() else Path(deck),
+                cdrs or _span(calls_from or "", calls_to or "", zone),
+                login,
+                None if at is None else words.moment(at, "at", zone),
+                options,
+            ),
+        )
+
+    result = with_services(config, work)
     if json:
         print_json(_json(result, shown))
     else:
@@ -96,39 +110,31 @@ def simulate(
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
-async def _work(request: SimulationRequest, config: Path | None) -> Simulation:
-    settings = load_settings(config)
-    async with open_database(settings) as database:
-        with work_bar("simulating") as bar:
+async def _simulate(services: UseCases, request: SimulationRequest) -> Simulation:
+    with work_bar("simulating") as bar:
 
-            def show_loading(progress: Progress) -> None:
-                bar(progress.read, progress.size, f"loading the deck, {progress.rows:,} rows")
+        def show_loading(progress: Progress) -> None:
+            bar(progress.read, progress.size, f"loading the deck, {progress.rows:,} rows")
 
-            def show(progress: SimulationProgress) -> None:
-                bar(progress.done, progress.total, f"pricing, {progress.calls:,} calls")
+        def show(progress: SimulationProgress) -> None:
+            bar(progress.done, progress.total, f"pricing, {progress.calls:,} calls")
 
-            return await work_out(
-                database,
-                settings.database_url,
-                request,
-                international_prefix=settings.international_prefix,
-                on_loading=show_loading,
-                on_progress=show,
-            )
+        return await services.simulations.simulate(request, on_loading=show_loading, on_progress=show)
 
 
-def _calls(cdrs: Path | None, calls_from: str | None, calls_to: str | None) -> Path | tuple[str, str]:
-    if cdrs is not None:
-        if calls_from or calls_to:
-            raise CommandError("a file of calls is taken whole: --from and --to are for the calls of the database")
-        return cdrs
-    if calls_from is None or calls_to is None:
+def _check_calls(cdrs: Path | None, calls_from: str | None, calls_to: str | None) -> None:
+    if cdrs is not None and (calls_from or calls_to):
+        raise CommandError("a file of calls is taken whole: --from and --to are for the calls of the database")
+    if cdrs is None and (calls_from is None or calls_to is None):
         raise CommandError("say which calls: --from and --to, or a file of them after DECK")
-    return calls_from, calls_to
+
+
+def _span(calls_from: str, calls_to: str, zone: str) -> CallSpan:
+    return CallSpan(words.moment(calls_from, "calls_from", zone), words.moment(calls_to, "calls_to", zone))
 
 
 def _print(result: Simulation, shown: int) -> None:
-    title = f"{escape(result.tariff)} by {escape(result.deck)}"
+    title = f"{result.tariff} by {result.deck}"
     out.print(_table(title, "", result.totals()))
     out.print(_table("by direction, the largest differences first", "direction", result.largest(shown)))
     if result.unserved:
@@ -140,11 +146,11 @@ def _print(result: Simulation, shown: int) -> None:
         "rows of the deck not taken": result.rejected,
         "rows of the calls not taken": result.bad_rows,
     }
-    for words, count in notes.items():
+    for note, count in notes.items():
         if count:
-            out.print(f"{words}: {count:,}", highlight=False)
+            say(f"{note}: {count:,}")
     for bad in result.bad:
-        out.print(f"  line {bad.line}: {escape(bad.problem)}", highlight=False, soft_wrap=True)
+        say(f"  line {bad.line}: {bad.problem}")
 
 
 def _table(title: str, name: str, lines: Iterable[Earned]) -> Table:
@@ -155,7 +161,7 @@ def _table(title: str, name: str, lines: Iterable[Earned]) -> Table:
     for line in lines:
         margins = (line.margin_then, line.margin_by_deck) if line.margin_calls else ()
         table.add_row(
-            *((escape(PROBLEMS.get(line.name, line.name) or "-"),) if name else ()),
+            *((PROBLEMS.get(line.name, line.name) or "-",) if name else ()),
             f"{line.calls:,}",
             _minutes(line),
             line.currency,

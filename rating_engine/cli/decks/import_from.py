@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
 import typer
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -17,12 +16,15 @@ from rating_engine.cli.common import (
     JsonOption,
     err,
     load_settings,
-    open_database,
     out,
     print_json,
     reported_errors,
     run,
+    say,
+    working_services,
 )
+from rating_engine.cli.terminal import harmless, styled
+from rating_engine.domain.checks import check_currency
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.importers.importing import Imported, import_tariffs
 from rating_engine.importers.migrating import Migrated, System, migrate_file
@@ -94,11 +96,13 @@ def import_from(
     Exit status: 0 every row was taken, 1 nothing or not all was imported, 2 imported without the rejected rows.
     """
     with reported_errors():
+        if currency is not None:
+            check_currency(currency)
         options = Options(
             now=datetime.now(UTC),
             tariff=tariff,
             plans=tuple(plan or ()),
-            currency=_currency(currency),
+            currency=currency,
             time_zone=time_zone,
             columns=tuple(name.strip() for name in columns.split(",") if name.strip()),
             increments=_increments(increments),
@@ -119,8 +123,8 @@ def import_from(
 
 
 async def _import(settings: Settings, done: Migrated, bar: _Bar) -> list[Imported]:
-    async with open_database(settings) as database:
-        return await import_tariffs(database, settings.database_url, done.tariffs, bar.tariff)
+    async with working_services(settings) as services:
+        return await import_tariffs(services, done.tariffs, bar.tariff)
 
 
 class _Bar:
@@ -129,7 +133,7 @@ class _Bar:
     def __init__(self, file: Path) -> None:
         columns = (
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.fields[rows]:,} rows"),
             TimeElapsedColumn(),
@@ -154,18 +158,12 @@ class _Bar:
         self._bar.update(self._task, description="mapping", total=None)
 
     def tariff(self, name: str) -> None:
-        self._bar.update(self._task, description=f"importing {escape(name)}", total=None)
+        self._bar.update(self._task, description=f"importing {harmless(name)}", total=None)
 
 
 def _beside(file: Path) -> Path:
     """rates.sql.gz has its files in rates-import."""
     return file.with_name(f"{file.name.split('.')[0] or file.name}-import")
-
-
-def _currency(text: str | None) -> str | None:
-    if text is not None and not (len(text) == 3 and text.isascii() and text.isalpha() and text.isupper()):
-        raise InvalidRequest("currency", f"{text!r} is not three capital letters, such as EUR")
-    return text
 
 
 def _increments(text: str) -> tuple[int, int]:
@@ -183,21 +181,21 @@ def _print(done: Migrated, imported: list[Imported], file: Path) -> None:
     for kind in Kind:
         if not (findings := done.report.of(kind)):
             continue
-        table = Table(title=f"[{_STYLES[kind]}]{kind.value}[/]", title_justify="left", show_header=False)
+        table = Table(title=styled((kind.value, _STYLES[kind])), title_justify="left", show_header=False)
         table.add_column(justify="right", vertical="top")
         table.add_column(overflow="fold")
         for finding in findings:
-            examples = f"\n[dim]{escape('; '.join(finding.examples))}[/]" if finding.examples else ""
-            table.add_row(f"{finding.count:,}", escape(finding.text) + examples)
+            examples = [("\n" + "; ".join(finding.examples), "dim")] if finding.examples else []
+            table.add_row(f"{finding.count:,}", styled(finding.text, *examples))
         out.print(table)
     if done.rejected_file is not None:
         out.print(
-            f"[bold yellow]Not taken: {done.rejected:,} of the rows,[/] see {escape(str(done.rejected_file))}",
+            f"[bold yellow]Not taken: {done.rejected:,} of the rows,[/] see {done.rejected_file!s}",
             soft_wrap=True,
             highlight=False,
         )
-    said = "Nothing was imported: this was a dry run. " if not imported else ""
-    out.print(f"{said}Decks, settings and report: {escape(str(done.directory))}", soft_wrap=True, highlight=False)
+    dry = "Nothing was imported: this was a dry run. " if not imported else ""
+    say(f"{dry}Decks, settings and report: {done.directory}")
 
 
 def _print_tariffs(done: Migrated, imported: list[Imported]) -> None:
@@ -209,9 +207,7 @@ def _print_tariffs(done: Migrated, imported: list[Imported]) -> None:
     }
     for one in done.tariffs:
         kind = "cost" if one.tariff.is_cost else "option" if one.tariff.is_option else ""
-        table.add_row(
-            escape(one.tariff.name), kind, f"{one.rates:,}", versions.get(one.tariff.name, escape(one.deck.name))
-        )
+        table.add_row(one.tariff.name, kind, f"{one.rates:,}", versions.get(one.tariff.name, one.deck.name))
     out.print(table)
 
 

@@ -6,15 +6,15 @@ from typing import Annotated, Any, Final
 
 import orjson
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, open_database, out, print_json, run
+from rating_engine.cli import words
+from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, say, with_services
 from rating_engine.cli.decks.rate_words import rate_words
 from rating_engine.rating.charge import Line, LineKind
 from rating_engine.rating.money import format_amount
-from rating_engine.services.calls.quote import Quote, quote
-from rating_engine.services.tariffs.settings import Tariffs
+from rating_engine.services.calls.quote import Quote
+from rating_engine.services.catalogue import UseCases
 
 _LINES: Final = {
     LineKind.CONNECT_FEE: "connect fee",
@@ -48,21 +48,13 @@ def rate(
 ) -> None:
     """What a call would cost, line by line. Exit status 1 when no rate serves the number."""
 
-    async def work() -> Quote:
-        settings = load_settings(config)
-        async with open_database(settings) as database:
-            return await quote(
-                database,
-                tariff,
-                number,
-                seconds,
-                international_prefix=settings.international_prefix,
-                at=None if at is None else await Tariffs(database).moment(tariff, at, "at"),
-                origin=caller,
-                routing_number=routing_number,
-            )
+    async def work(services: UseCases) -> Quote:
+        starts = None if at is None else words.moment(at, "at", await services.tariffs.time_zone(tariff))
+        return await services.quotes.quote(
+            tariff, number, seconds, at=starts, origin=caller, routing_number=routing_number
+        )
 
-    found = run(work())
+    found = with_services(config, work)
     if json:
         print_json(_quote_json(found))
     else:
@@ -71,13 +63,10 @@ def rate(
 
 def _print_quote(found: Quote) -> None:
     match, charged = found.match, found.charge
-    direction = f" ({escape(match.direction.name)})" if match.direction.name else ""
-    band = f" ({escape(found.band)})" if found.band else ""
-    out.print(
-        f"{found.destination} on {escape(found.tariff)}{band}: prefix {match.prefix}{direction}, "
-        f"{rate_words(charged.rate)}",
-        highlight=False,
-        soft_wrap=True,
+    direction = f" ({match.direction.name})" if match.direction.name else ""
+    band = f" ({found.band})" if found.band else ""
+    say(
+        f"{found.destination} on {found.tariff}{band}: prefix {match.prefix}{direction}, {rate_words(charged.rate)}",
     )
     table = Table("", "quantity", "seconds", f"price {match.currency}", f"amount {match.currency}")
     for column in table.columns[1:]:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
+from rating_engine.cli import words
 from rating_engine.cli.common import (
     ConfigOption,
     JsonOption,
-    load_settings,
-    open_database,
     out,
     print_json,
-    run,
+    say,
+    with_services,
 )
 from rating_engine.cli.decks.deck_files import (
     BaseOption,
@@ -32,18 +32,15 @@ from rating_engine.cli.decks.deck_files import (
     progress_bar,
 )
 from rating_engine.cli.decks.rate_versions import TariffArgument
+from rating_engine.domain.deck import DeckVersion, Difference
 from rating_engine.rating.money import format_amount
-from rating_engine.services.decks.importing import DeckFileOptions, compare_file
-from rating_engine.services.decks.versions import DeckDifference, Kind, compare_versions
-from rating_engine.settings.model import Settings
-from rating_engine.storage.decks.deck_versions import DeckVersion, Difference
+from rating_engine.services.catalogue import UseCases
+from rating_engine.services.decks.importing import DeckFileOptions, FileComparison
+from rating_engine.services.decks.versions import DeckDifference, Kind, VersionComparison
 
 DEFAULT_SHOWN: Final = 10
 PRICE_DECIMALS_SHOWN: Final = 8  # as many as a price has; one per interval may have more as a price a minute
 PERCENT_DECIMALS: Final = 1
-
-# The old version, the name of the new one, what changes, and how many rows of a file were rejected.
-_Compared = tuple[DeckVersion, str, DeckDifference, int]
 
 _WORDS: Final = {
     Kind.RISE: "dearer",
@@ -90,61 +87,52 @@ def diff(
     if first.isdecimal() and (delta or base is not None or comes_at is not None):
         raise typer.BadParameter("is for files: versions are what they are", param_hint="--delta, --base and --from")
 
-    async def work() -> _Compared:
+    async def work(services: UseCases) -> FileComparison | VersionComparison:
+        zone = time_zone or await services.decks.time_zone(tariff)
         options = DeckFileOptions(
             price_unit=price_unit,
             sheet=sheet,
             profile=chosen_profile(profile, config),
             time_zone=time_zone,
-            effective_from=comes_at,
+            effective_from=None if comes_at is None else words.moment(comes_at, "effective_from", zone),
             delta=delta,
             base=base,
         )
-        return await _compare(load_settings(config), tariff, first, second, options, at, shown, by == "percent")
+        instant = None if at is None else words.moment(at, "at", zone)
+        return await _compare(services, tariff, first, second, options, instant, shown, by == "percent")
 
-    compared = run(work())
-    if json:
-        print_json(_json(*compared))
+    compared = with_services(config, work)
+    if isinstance(compared, FileComparison):
+        new_name, rejected = first, compared.rejected
     else:
-        _print(*compared)
+        new_name, rejected = _name(compared.after), 0
+    show = _print_json if json else _print
+    show(compared.before, new_name, compared.difference, rejected)
 
 
 async def _compare(
-    settings: Settings,
+    services: UseCases,
     tariff: str,
     first: str,
     second: int | None,
     options: DeckFileOptions,
-    at: str | None,
+    at: datetime | None,
     shown: int,
     by_percent: bool,
-) -> _Compared:
+) -> FileComparison | VersionComparison:
     """Two versions, or a file and a version."""
-    async with open_database(settings) as database:  # for a file too: it says in words what is wrong with the way there
-        if first.isdecimal():
-            old, new = (int(first), second) if second is not None else (None, int(first))
-            before, after, found = await compare_versions(
-                database, tariff, old, new, at=at, time_zone=options.time_zone, shown=shown, by_percent=by_percent
-            )
-            return before, _name(after), found, 0
+    if first.isdecimal():
+        old, new = (int(first), second) if second is not None else (None, int(first))
+        return await services.decks.compare_versions(tariff, old, new, at=at, shown=shown, by_percent=by_percent)
     with progress_bar() as show:
-        before, found, rejected = await compare_file(
-            settings.database_url,
-            Path(first),
-            tariff,
-            second,
-            options=options,
-            at=at,
-            shown=shown,
-            by_percent=by_percent,
-            on_progress=show,
+        return await services.decks.compare_file(
+            Path(first), tariff, second, options=options, at=at, shown=shown, by_percent=by_percent, on_progress=show
         )
-    return before, first, found, rejected
 
 
 def _print(old: DeckVersion, new: str, found: DeckDifference, rejected: int) -> None:
     title = f"{old.tariff}: from {_name(old)} to {new}, calls at {local_time(found.at, old.time_zone)}"
-    counts = Table(title=escape(title), show_header=False)
+    counts = Table(title=title, show_header=False)
     counts.add_column(style="bold")
     counts.add_column(justify="right")
     for kind in Kind:
@@ -155,14 +143,12 @@ def _print(old: DeckVersion, new: str, found: DeckDifference, rejected: int) -> 
             out.print(_table(kind, rows, old.currency))
     if found.later.rates and found.later.first is not None:
         first = local_time(found.later.first, old.time_zone)
-        out.print(
-            f"Not compared: {found.later.rates:,} rates of {escape(new)} that begin later, the first at {first};"
+        say(
+            f"Not compared: {found.later.rates:,} rates of {new} that begin later, the first at {first};"
             " see them with --at",
-            highlight=False,
-            soft_wrap=True,
         )
     if rejected:
-        out.print(f"[bold yellow]Not taken: {rejected:,} of the rows[/]", highlight=False)
+        say((f"Not taken: {rejected:,} of the rows", "bold yellow"))
 
 
 def _table(kind: Kind, rows: Any, currency: str) -> Table:
@@ -174,7 +160,7 @@ def _table(kind: Kind, rows: Any, currency: str) -> Table:
         table.add_row(
             row.prefix,
             *(getattr(row, name) for name in told),
-            escape(row.direction),
+            row.direction,
             _price(row.old_minute) or "",
             _price(row.new_minute) or "",
             _price(_change(row)) or "",
@@ -183,8 +169,8 @@ def _table(kind: Kind, rows: Any, currency: str) -> Table:
     return table
 
 
-def _json(old: DeckVersion, new: str, found: DeckDifference, rejected: int) -> dict[str, Any]:
-    return {
+def _print_json(old: DeckVersion, new: str, found: DeckDifference, rejected: int) -> None:
+    compared = {
         "tariff": old.tariff,
         "currency": old.currency,
         "from": _name(old),
@@ -195,6 +181,7 @@ def _json(old: DeckVersion, new: str, found: DeckDifference, rejected: int) -> d
         "counts": {kind.value: count for kind, count in found.counts.items()},
         "worst": {kind.value: [_row_json(row) for row in rows] for kind, rows in found.worst.items()},
     }
+    print_json(compared)
 
 
 def _row_json(row: Difference) -> dict[str, Any]:

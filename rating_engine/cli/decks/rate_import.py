@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
+from rating_engine.cli import words
 from rating_engine.cli.common import (
     EXIT_INCOMPLETE,
     ConfigOption,
     JsonOption,
-    load_settings,
-    open_database,
     out,
     print_json,
-    run,
+    say,
+    with_services,
 )
 from rating_engine.cli.decks.deck_files import (
     BaseOption,
@@ -32,7 +31,8 @@ from rating_engine.cli.decks.deck_files import (
     local_time,
     progress_bar,
 )
-from rating_engine.services.decks.importing import DeckFileOptions, ImportReport, import_deck
+from rating_engine.services.catalogue import UseCases
+from rating_engine.services.decks.importing import DeckFileOptions, ImportReport
 
 
 def import_(
@@ -57,25 +57,21 @@ def import_(
     Exit status: 0 every row was taken, 1 nothing was published, 2 published without the rejected rows.
     """
 
-    async def work() -> ImportReport:
-        settings = load_settings(config)
-        async with open_database(settings):
-            pass  # says in words what is wrong with the way to the database
+    async def work(services: UseCases) -> ImportReport:
+        zone = time_zone or await services.decks.time_zone(tariff)
         options = DeckFileOptions(
             price_unit=price_unit,
             sheet=sheet,
             profile=chosen_profile(profile, config),
             time_zone=time_zone,
-            effective_from=comes_at,
+            effective_from=None if comes_at is None else words.moment(comes_at, "effective_from", zone),
             delta=delta,
             base=base,
         )
         with progress_bar() as show:
-            return await import_deck(
-                settings.database_url, file, tariff, currency=currency, options=options, on_progress=show
-            )
+            return await services.decks.import_file(file, tariff, currency=currency, options=options, on_progress=show)
 
-    report = run(work())
+    report = with_services(config, work)
     if json:
         print_json(_report_json(report))
     else:
@@ -85,17 +81,17 @@ def import_(
 
 
 def _print_report(report: ImportReport) -> None:
-    table = Table(title=f"rates of {escape(report.tariff)}, version {report.version}", show_header=False)
+    table = Table(title=f"rates of {report.tariff}, version {report.version}", show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
     for name, value in _report_lines(report):
-        table.add_row(name, escape(value))
+        table.add_row(name, value)
     out.print(table)
     for sentence in _warnings(report):
-        out.print(sentence, soft_wrap=True, highlight=False)
+        say(*sentence)
     if report.rejected_file is not None:
         out.print(
-            f"[bold yellow]Not taken: {report.rejected:,} of the rows,[/] see {escape(str(report.rejected_file))}",
+            f"[bold yellow]Not taken: {report.rejected:,} of the rows,[/] see {report.rejected_file!s}",
             soft_wrap=True,
             highlight=False,
         )
@@ -130,27 +126,28 @@ def _report_lines(report: ImportReport) -> Iterator[tuple[str, str]]:
         yield "rates a second", f"{report.rates / report.seconds:,.0f}"
 
 
-def _warnings(report: ImportReport) -> Iterator[str]:
-    """What the operator may not have meant."""
+def _warnings(report: ImportReport) -> Iterator[tuple[str | tuple[str, str], ...]]:
+    """What the operator may not have meant, each a line of texts and styled texts."""
     if not report.price_unit_said:
         yield (
             f"The file does not say what its prices are for; they were taken per {report.price_unit}."
-            " If that is wrong, import it again with --price-unit."
+            " If that is wrong, import it again with --price-unit.",
         )
     if report.unknown_bands:
         yield (
-            f"[bold yellow]Never used:[/] rates of the bands {escape(', '.join(report.unknown_bands))}, since the"
-            " tariff has no such time of day."
+            ("Never used:", "bold yellow"),
+            f" rates of the bands {', '.join(report.unknown_bands)}, since the tariff has no such time of day.",
         )
     if report.base is None and report.ahead is not None and report.ahead.keys and report.ahead.first is not None:
         first = local_time(report.ahead.first, report.time_zone)
         yield (
-            f"[bold yellow]No rate before {first}:[/] {report.ahead.keys:,} of the deck begin later, such as"
-            f" {report.ahead.prefix}. Where only coming prices are in the file, import it with --delta."
+            (f"No rate before {first}:", "bold yellow"),
+            f" {report.ahead.keys:,} of the deck begin later, such as {report.ahead.prefix}. Where only coming prices"
+            " are in the file, import it with --delta.",
         )
     if report.next_version is not None:
         version, instant = report.next_version
-        yield f"Version {version} is scheduled, and replaces this one at {local_time(instant, report.time_zone)}."
+        yield (f"Version {version} is scheduled, and replaces this one at {local_time(instant, report.time_zone)}.",)
 
 
 def _report_json(report: ImportReport) -> dict[str, Any]:

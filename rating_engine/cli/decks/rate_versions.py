@@ -6,40 +6,33 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, open_database, out, print_json, run
+from rating_engine.cli import words
+from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, say, with_services
 from rating_engine.cli.decks.deck_files import FromOption, ZoneOption, local_time
 from rating_engine.cli.decks.rate_words import rate_words
+from rating_engine.cli.lists import listed, next_json, say_next
+from rating_engine.domain.deck import DeckVersion
 from rating_engine.rating.matching import EVER_SINCE, FOR_EVER, CandidateRate
-from rating_engine.services.decks.export import export_deck
-from rating_engine.services.decks.versions import VersionMatch, roll_back
-from rating_engine.services.decks.versions import history as find_history
-from rating_engine.services.decks.versions import withdraw as take_back
-from rating_engine.storage.decks.deck_load import Published
-from rating_engine.storage.decks.deck_versions import DeckVersion, list_versions
+from rating_engine.services.catalogue import UseCases
+from rating_engine.services.decks.versions import RolledBack, VersionMatch
 
 TariffArgument = Annotated[str, typer.Argument(metavar="TARIFF", help="Whose deck.")]
 
 
-def print_versions(json: bool, config: Path | None) -> None:
+def print_versions(limit: int | None, after: str | None, json: bool, config: Path | None) -> None:
     """`rates list --versions`: every version that is kept."""
-
-    async def work() -> list[DeckVersion]:
-        async with open_database(load_settings(config)) as database:
-            return await list_versions(database)
-
-    versions = run(work())
+    page = with_services(config, lambda services: listed(services.decks.versions, limit, after))
     if json:
-        print_json({"versions": [_version_json(version) for version in versions]})
+        print_json({"versions": [_version_json(version) for version in page.items], **next_json(page)})
         return
     table = Table("tariff", "version", "state", "from", "rates", "published", title="versions")
     for position in (1, 4):
         table.columns[position].justify = "right"
-    for version in versions:
+    for version in page.items:
         table.add_row(
-            escape(version.tariff),
+            version.tariff,
             str(version.version),
             version.state,
             local_time(version.effective_from, version.time_zone),
@@ -47,6 +40,7 @@ def print_versions(json: bool, config: Path | None) -> None:
             local_time(version.published_at, version.time_zone),
         )
     out.print(table)
+    say_next(page)
 
 
 def rollback(
@@ -61,13 +55,13 @@ def rollback(
 ) -> None:
     """Publish an earlier version of a tariff's deck again, as a new version: for the next call, or --from."""
 
-    async def work() -> tuple[DeckVersion, Published]:
-        settings = load_settings(config)
-        async with open_database(settings):
-            pass  # says in words what is wrong with the way to the database
-        return await roll_back(settings.database_url, tariff, to, effective_from=comes_at, time_zone=time_zone)
+    async def work(services: UseCases) -> RolledBack:
+        zone = time_zone or await services.tariffs.time_zone(tariff)
+        comes = None if comes_at is None else words.moment(comes_at, "effective_from", zone)
+        return await services.decks.roll_back(tariff, to, effective_from=comes)
 
-    old, published = run(work())
+    done = with_services(config, work)
+    old, published = done.old, done.published
     if json:
         print_json(
             {
@@ -80,8 +74,8 @@ def rollback(
         )
         return
     when = f", in force from {local_time(published.effective_from, old.time_zone)}" if comes_at else ""
-    _say(
-        f"{escape(tariff)}: version {old.version} is published again as version {published.version}"
+    say(
+        f"{tariff}: version {old.version} is published again as version {published.version}"
         f" ({published.rates:,} rates){when}"
     )
 
@@ -93,19 +87,15 @@ def withdraw(
     config: ConfigOption = None,
 ) -> None:
     """Take back a version before it comes into force."""
-
-    async def work() -> tuple[DeckVersion, DeckVersion | None]:
-        async with open_database(load_settings(config)) as database:
-            return await take_back(database, tariff, version)
-
-    withdrawn, instead = run(work())
+    done = with_services(config, lambda services: services.decks.withdraw(tariff, version))
+    withdrawn, instead = done.version, done.instead
     if json:
         told = None if instead is None else instead.version
         print_json({"tariff": tariff, "version": version, "in_force_instead": told})
         return
     when = local_time(withdrawn.effective_from, withdrawn.time_zone)
     then = "no version" if instead is None else f"version {instead.version}"
-    _say(f"{escape(tariff)}: version {version} is withdrawn; at {when} {then} is in force")
+    say(f"{tariff}: version {version} is withdrawn; at {when} {then} is in force")
 
 
 def export(
@@ -116,16 +106,11 @@ def export(
     config: ConfigOption = None,
 ) -> None:
     """Write a version of a deck to a file that imports again unchanged."""
-
-    async def work() -> DeckVersion:
-        async with open_database(load_settings(config)) as database:
-            return await export_deck(database, tariff, version, file)
-
-    found = run(work())
+    found = with_services(config, lambda services: services.decks.export(tariff, version, file))
     if json:
         print_json({**_version_json(found), "file": str(file)})
     else:
-        _say(f"{escape(tariff)}: version {found.version} ({found.rates:,} rates) is in {escape(str(file))}")
+        say(f"{tariff}: version {found.version} ({found.rates:,} rates) is in {file!s}")
 
 
 def history(
@@ -135,17 +120,12 @@ def history(
     config: ConfigOption = None,
 ) -> None:
     """What every kept version says of a prefix: the rates of a call to it, and for which calls each of them counts."""
-
-    async def work() -> tuple[str, list[VersionMatch]]:
-        settings = load_settings(config)
-        async with open_database(settings) as database:
-            return await find_history(database, tariff, prefix, international_prefix=settings.international_prefix)
-
-    digits, found = run(work())
+    told = with_services(config, lambda services: services.decks.history(tariff, prefix))
+    digits, found = told.digits, told.versions
     if json:
         print_json({"tariff": tariff, "prefix": digits, "versions": [_match_json(match) for match in found]})
         return
-    table = Table("version", "state", "from", "prefix", "counts", "rate", title=f"{digits} on {escape(tariff)}")
+    table = Table("version", "state", "from", "prefix", "counts", "rate", title=f"{digits} on {tariff}")
     table.columns[0].justify = "right"
     for match in found:
         version = match.version
@@ -160,11 +140,11 @@ def history(
 
 def _conditions(row: CandidateRate, time_zone: str) -> str:
     """For which calls a row counts."""
-    words = [f"callers {row.origin}"] if row.origin else []
-    words += [row.band] if row.band else []
-    words += [f"from {local_time(row.effective_from, time_zone)}"] if row.effective_from != EVER_SINCE else []
-    words += [f"until {local_time(row.effective_to, time_zone)}"] if row.effective_to != FOR_EVER else []
-    return ", ".join(words) or "always"
+    parts = [f"callers {row.origin}"] if row.origin else []
+    parts += [row.band] if row.band else []
+    parts += [f"from {local_time(row.effective_from, time_zone)}"] if row.effective_from != EVER_SINCE else []
+    parts += [f"until {local_time(row.effective_to, time_zone)}"] if row.effective_to != FOR_EVER else []
+    return ", ".join(parts) or "always"
 
 
 def _rate_words(row: CandidateRate) -> str:
@@ -205,7 +185,3 @@ def _version_json(version: DeckVersion) -> dict[str, Any]:
         "effective_from": version.effective_from.isoformat(),
         "published_at": version.published_at.isoformat(),
     }
-
-
-def _say(words: str) -> None:
-    out.print(words, highlight=False, soft_wrap=True)

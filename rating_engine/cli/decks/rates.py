@@ -6,23 +6,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from rating_engine.cli.common import (
-    ConfigOption,
-    JsonOption,
-    load_settings,
-    open_database,
-    out,
-    print_json,
-    reported_errors,
-    run,
-)
+from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, with_services
 from rating_engine.cli.decks.deck_files import SheetOption
 from rating_engine.cli.decks.rate_versions import print_versions
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
+from rating_engine.domain.deck import TariffLine
 from rating_engine.services.decks.file.profile import propose_profile
-from rating_engine.storage.decks.rate_decks import TariffLine, list_tariffs
 
 rates_app = typer.Typer(no_args_is_help=True, help="Rate decks: what calls cost.")
 
@@ -42,29 +33,26 @@ def profile_(
 @rates_app.command("list", epilog="Example: rating-engine rates list")
 def list_(
     versions: Annotated[bool, typer.Option("--versions", help="Every version that is kept, the newest first.")] = False,
+    limit: LimitOption = None,
+    after: AfterOption = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Tariffs, with the deck that calls are rated by."""
     if versions:
-        print_versions(json, config)
+        print_versions(limit, after, json, config)
         return
-
-    async def work() -> list[TariffLine]:
-        async with open_database(load_settings(config)) as database:
-            return await list_tariffs(database)
-
-    tariffs = run(work())
+    page = with_services(config, lambda services: listed(services.decks.page, limit, after))
     if json:
-        print_json({"tariffs": [_tariff_json(tariff) for tariff in tariffs]})
+        print_json({"tariffs": [_tariff_json(tariff) for tariff in page.items], **next_json(page)})
         return
     table = Table("tariff", "currency", "version", "rates", "longest prefix", "published", title="tariffs")
     for position in (2, 3, 4):
         table.columns[position].justify = "right"
     table.columns[5].no_wrap = True
-    for tariff in tariffs:
+    for tariff in page.items:
         table.add_row(
-            escape(tariff.name),
+            tariff.name,
             tariff.currency,
             str(tariff.version or "none"),
             f"{tariff.rates or 0:,}",
@@ -72,6 +60,7 @@ def list_(
             tariff.published_at.strftime("%Y-%m-%d %H:%M:%SZ") if tariff.published_at else "",
         )
     out.print(table)
+    say_next(page)
 
 
 def _tariff_json(tariff: TariffLine) -> dict[str, Any]:

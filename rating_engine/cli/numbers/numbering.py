@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, say, with_database
-from rating_engine.services.numbers.numbering import Numbering
+from rating_engine.cli import words
+from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, say, with_services
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
+from rating_engine.domain.change import LEAVE
+from rating_engine.domain.numbering import Alias, PlanChanges
 
 numbering_app = typer.Typer(no_args_is_help=True, help="Numbering plans: how the phones of an account write numbers.")
 aliases_app = typer.Typer(no_args_is_help=True, help="Short numbers, of one login or for everybody.")
@@ -28,7 +31,7 @@ Technical = Annotated[
     list[str] | None,
     typer.Option("--technical-prefix", metavar="PREFIX", help="Dialled first and taken off; may be repeated."),
 ]
-Alias = Annotated[str, typer.Argument(metavar="ALIAS", help="As dialled, whole: digits, *, # and +.")]
+AliasArgument = Annotated[str, typer.Argument(metavar="ALIAS", help="As dialled, whole: digits, *, # and +.")]
 Owner = Annotated[str | None, typer.Option("--login", help="Whose; everybody's if not given.")]
 
 
@@ -44,8 +47,9 @@ def add(
     config: ConfigOption = None,
 ) -> None:
     """Add a plan; rating-engine account set LOGIN --numbering-plan gives it to an account."""
-    given = _given(international, national, country)
-    with_database(config, lambda database: Numbering(database).add(plan, given, technical))
+    with reported_errors():
+        settings = plan_changes(international, national, country, technical)
+    with_services(config, lambda services: services.numbering.add(plan, settings))
     say(f"numbering plan {plan} added")
 
 
@@ -59,8 +63,9 @@ def set_(
     config: ConfigOption = None,
 ) -> None:
     """Change a plan, for the next call everywhere; technical prefixes that are given replace all it has."""
-    given = _given(international, national, country)
-    with_database(config, lambda database: Numbering(database).set(plan, given, technical))
+    with reported_errors():
+        settings = plan_changes(international, national, country, technical)
+    with_services(config, lambda services: services.numbering.change(plan, settings))
     say(f"numbering plan {plan} set")
 
 
@@ -77,14 +82,16 @@ def rewrite(
     """Replace the leading digits of what is dialled; of several that fit the longest counts."""
     if forget is (replacement is not None):
         raise typer.BadParameter("give either REPLACEMENT or --forget", param_hint="REPLACEMENT")
-    with_database(config, lambda database: Numbering(database).rewrite(plan, prefix, replacement))
+    with_services(config, lambda services: services.numbering.rewrite(plan, prefix, replacement))
     say(f"{plan}: {prefix} is rewritten no more" if forget else f"{plan}: {prefix} becomes {replacement or 'nothing'}")
 
 
 @numbering_app.command("list", epilog="Example: rating-engine numbering list")
-def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
+def list_(
+    limit: LimitOption = None, after: AfterOption = None, json: JsonOption = False, config: ConfigOption = None
+) -> None:
     """Every plan with its rewrites."""
-    found = with_database(config, lambda database: Numbering(database).list())
+    page = with_services(config, lambda services: listed(services.numbering.page, limit, after))
     if json:
         plans = [
             {
@@ -95,14 +102,14 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
                 "technical_prefixes": list(plan.technical_prefixes),
                 "rewrites": dict(sorted(plan.rewrites.items())),
             }
-            for plan in found.values()
+            for plan in page.items
         ]
-        print_json({"plans": plans})
+        print_json({"plans": plans, **next_json(page)})
         return
     table = Table("plan", "international", "national", "country code", "technical", "rewrites")
-    for plan in found.values():
+    for plan in page.items:
         table.add_row(
-            escape(plan.name),
+            plan.name,
             plan.international_prefix,
             plan.national_prefix,
             plan.country_code,
@@ -110,49 +117,66 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
             ", ".join(f"{prefix} > {replacement}" for prefix, replacement in sorted(plan.rewrites.items())),
         )
     out.print(table)
+    say_next(page)
 
 
 @numbering_app.command(epilog="Example: rating-engine numbering remove germany")
 def remove(plan: Name, config: ConfigOption = None) -> None:
     """Delete a plan that no account has."""
-    with_database(config, lambda database: Numbering(database).remove(plan))
+    with_services(config, lambda services: services.numbering.remove(plan))
     say(f"numbering plan {plan} removed")
 
 
 @aliases_app.command("add", epilog="Example: rating-engine alias add *7 +4930123456 --login 1001")
 def add_alias(
-    alias: Alias,
+    alias: AliasArgument,
     destination: Annotated[str, typer.Argument(metavar="DESTINATION", help="Read as if it had been dialled.")],
     login: Owner = None,
     config: ConfigOption = None,
 ) -> None:
     """What a short number stands for; a login's own counts before everybody's."""
-    with_database(config, lambda database: Numbering(database).set_alias(alias, destination, login))
+    short = Alias(login, alias, destination)
+    with_services(config, lambda services: services.numbering.set_alias(short))
     say(f"{alias} stands for {destination}, for {login or 'everybody'}")
 
 
 @aliases_app.command("list", epilog="Example: rating-engine alias list --login 1001")
-def list_aliases(login: Owner = None, json: JsonOption = False, config: ConfigOption = None) -> None:
+def list_aliases(
+    login: Owner = None,
+    limit: LimitOption = None,
+    after: AfterOption = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
     """The short numbers of a login, or all."""
-    found = with_database(config, lambda database: Numbering(database).aliases(login))
+    page = with_services(
+        config, lambda services: listed(lambda cursor: services.numbering.aliases(cursor, login), limit, after)
+    )
     if json:
-        print_json(
-            {"aliases": [{"login": whose, "alias": alias, "destination": number} for whose, alias, number in found]}
-        )
+        aliases = [{"login": each.login, "alias": each.alias, "destination": each.destination} for each in page.items]
+        print_json({"aliases": aliases, **next_json(page)})
         return
     table = Table("login", "alias", "stands for")
-    for whose, alias, number in found:
-        table.add_row("everybody" if whose is None else escape(whose), alias, number)
+    for each in page.items:
+        table.add_row("everybody" if each.login is None else each.login, each.alias, each.destination)
     out.print(table)
+    say_next(page)
 
 
 @aliases_app.command("remove", epilog="Example: rating-engine alias remove *7 --login 1001")
-def remove_alias(alias: Alias, login: Owner = None, config: ConfigOption = None) -> None:
+def remove_alias(alias: AliasArgument, login: Owner = None, config: ConfigOption = None) -> None:
     """Forget a short number."""
-    with_database(config, lambda database: Numbering(database).remove_alias(alias, login))
+    with_services(config, lambda services: services.numbering.remove_alias(alias, login))
     say(f"alias {alias} removed")
 
 
-def _given(international: str | None, national: str | None, country: str | None) -> dict[str, str]:
-    given = {"international_prefix": international, "national_prefix": national, "country_code": country}
-    return {field: text for field, text in given.items() if text is not None}
+def plan_changes(
+    international: str | None, national: str | None, country: str | None, technical: Sequence[str] | None
+) -> PlanChanges:
+    """What the options of `numbering set` mean; None: not given. Raises InvalidRequest."""
+    return PlanChanges(
+        international_prefix=words.if_given(international, str),
+        national_prefix=words.if_given(national, str),
+        country_code=words.if_given(country, str),
+        technical_prefixes=LEAVE if technical is None else tuple(technical),
+    )

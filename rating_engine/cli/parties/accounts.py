@@ -18,10 +18,10 @@ from rating_engine.cli.common import (
     say,
     with_services,
 )
-from rating_engine.cli.lists import AfterOption, LimitOption, listed, say_next
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
 from rating_engine.domain.account import (
+    AccountChanges,
     AccountKind,
-    AccountSettings,
     AccountState,
     LedgerEntry,
     ListedAccount,
@@ -94,7 +94,7 @@ def list_(
     """Every account by its first login, the oldest first."""
     page = with_services(config, lambda services: listed(services.accounts.page, limit, after))
     if json:
-        print_json({"accounts": [_listed_json(account) for account in page.items], "next": page.next})
+        print_json({"accounts": [_listed_json(account) for account in page.items], **next_json(page)})
         return
     right = [Column(name, justify="right") for name in ("logins", "balance", "reserved", "credit", "open calls", "of")]
     table = Table("login", right[0], "kind", "status", "", *right[1:])
@@ -165,7 +165,7 @@ def set_(
     print_state(with_services(config, lambda services: services.accounts.change(login, settings, rules)), as_json=json)
 
 
-def account_settings(**given: str | None) -> AccountSettings:
+def account_settings(**given: str | None) -> AccountChanges:
     """What the options of `account set` mean; None: not given. Raises InvalidRequest."""
 
     def whole(field: str) -> Any:
@@ -174,7 +174,7 @@ def account_settings(**given: str | None) -> AccountSettings:
     def amount(field: str) -> Any:
         return words.unless_none(given.get(field), partial(words.amount, field=field))
 
-    return AccountSettings(
+    return AccountChanges(
         max_calls=whole("max_calls"),
         max_call_seconds=whole("max_call_seconds"),
         max_price=amount("max_price"),
@@ -255,7 +255,7 @@ def statement(
     """Every change of the balance, newest first, with the balance after it."""
     page = with_services(config, lambda services: listed(partial(services.accounts.statement, login), limit, after))
     if json:
-        print_json({"login": login, "entries": [_entry_json(entry) for entry in page.items], "next": page.next})
+        print_json({"login": login, "entries": [_entry_json(entry) for entry in page.items], **next_json(page)})
         return
     table = Table(
         Column("when", no_wrap=True),

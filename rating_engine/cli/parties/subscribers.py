@@ -8,7 +8,7 @@ import typer
 from rich.table import Column, Table
 
 from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, with_services
-from rating_engine.cli.lists import AfterOption, LimitOption, listed, say_next
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
 from rating_engine.cli.parties.accounts import Login, print_state
 from rating_engine.domain.account import ListedSubscriber
 
@@ -31,7 +31,7 @@ def list_(
         lambda services: listed(lambda cursor: services.accounts.subscribers(cursor, account_of), limit, after),
     )
     if json:
-        print_json({"subscribers": [_json(subscriber) for subscriber in page.items], "next": page.next})
+        print_json({"subscribers": [_json(subscriber) for subscriber in page.items], **next_json(page)})
         return
     table = Table("login", "tariff", "caller id", Column("max calls", justify="right"), "status", "its account")
     for subscriber in page.items:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 
-from rating_engine.cli.common import err, out, reported_errors
+from rating_engine.cli.common import err, out, reported_errors, say
+from rating_engine.cli.terminal import Screen
 from rating_engine.demo.run import run_demo, write_deck
 
 MAX_CALLS: Final = 100_000  # some ten minutes; every call is kept in memory for the tables
@@ -35,9 +35,9 @@ def demo(
     """
     with reported_errors(), ended_by_signals():
         if save_deck is not None:
-            out.print(f"{write_deck(save_deck):,} rates written to {save_deck}", highlight=False, soft_wrap=True)
+            say(f"{write_deck(save_deck):,} rates written to {save_deck}")
             return
-        console = out if picture is None else Console(record=True, width=PICTURE_COLUMNS)
+        console = out if picture is None else Screen(record=True, width=PICTURE_COLUMNS)
         run_demo(calls, seed, out=console, err=err, picture=picture)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import gc
 import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import structlog
 import typer
@@ -21,25 +22,35 @@ from rating_engine.cli.common import (
     ConfigOption,
     embedded_data_dir,
     load_settings,
-    open_database,
     reported_errors,
     run,
     say,
+    working_services,
     write_running,
 )
 from rating_engine.embedded import EmbeddedServers
+from rating_engine.engine.calling import inherited_calls
 from rating_engine.engine.engine import Engine
-from rating_engine.process.notify import notify_supervisor
-from rating_engine.process.sockets import Listeners
+from rating_engine.engine.services import MigrationReport, migrate_database
+from rating_engine.process.notify import (
+    ALIVE,
+    BEAT_SECONDS,
+    STOPPING,
+    beat,
+    notify_supervisor,
+    notify_systemd,
+    watchdog_seconds,
+)
+from rating_engine.process.sockets import Listeners, activated_sockets
 from rating_engine.process.supervisor import run_workers
 from rating_engine.process.takeover import Entrance, open_entrance
 from rating_engine.settings.model import Settings
 from rating_engine.settings.sources import LISTENERS_VARIABLE, WORKER_VARIABLE
-from rating_engine.storage.postgres.migrate import MigrationReport
-from rating_engine.storage.postgres.migrate import migrate as migrate_database
-from rating_engine.storage.postgres.schema_state import problem_of
 from rating_engine.telemetry.logs import LineOutput, configure_logging
-from rating_engine.telemetry.metrics import SHARED_DIRECTORY_VARIABLE, share_between_workers
+from rating_engine.telemetry.sharing import SHARED_DIRECTORY_VARIABLE, share_between_workers
+
+# A call makes some hundred objects and next to no cycles: with Python's 700 a collection would come every few calls.
+GARBAGE_THRESHOLDS: Final = (20_000, 20, 50)
 
 _log = structlog.get_logger(__name__)
 
@@ -114,8 +125,10 @@ def _migrated(report: MigrationReport) -> str:
     if report.before != report.after:
         before = "an empty database" if report.before == 0 else f"version {report.before}"
         return f"schema is at version {report.after} (was {before})"
-    if report.changed:
+    if report.renewed:
         return f"schema is at version {report.after} as before, with the functions of this engine"
+    if report.dropped:
+        return f"schema is at version {report.after} as before, without what the last release needed"
     return f"schema is at version {report.after} already"
 
 
@@ -146,9 +159,13 @@ def _serve(
     if number is not None:
         return _serve_as_worker(settings, int(number))
     log = _configure_logging(settings)
-    fastagi, http = (settings.fastagi_host, settings.fastagi_port), (settings.http_host, settings.http_port)
     try:
-        entrance = open_entrance(fastagi, http, take_over=takeover, may_be_followed=may_be_followed)
+        entrance = open_entrance(
+            settings.listeners,
+            take_over=takeover,
+            may_be_followed=may_be_followed,
+            activated=activated_sockets(os.environ),
+        )
     except OSError as error:
         hint = "; is an engine running? --takeover replaces it without losing a call"
         is_taken = error.errno == errno.EADDRINUSE and not takeover
@@ -157,7 +174,9 @@ def _serve(
         if entrance.predecessor is not None:
             asyncio.run(_check_that_calls_can_be_served(settings))
         if settings.workers == 1:
-            return uvloop.run(_run_engine(settings, log, entrance.listeners, entrance.ready, entrance))
+            watchdog = watchdog_seconds()
+            alive = None if watchdog is None else (functools.partial(notify_systemd, ALIVE), watchdog / 2)
+            return uvloop.run(_run_engine(settings, log, entrance.listeners, entrance.ready, entrance, alive=alive))
         return run_workers(
             settings.workers,
             [sys.executable, "-m", "rating_engine.cli", "serve"],
@@ -177,18 +196,20 @@ def _configure_logging(settings: Settings, constants: Mapping[str, object] | Non
 
 
 def _serve_as_worker(settings: Settings, number: int) -> int:
-    share_between_workers(Path(os.environ[SHARED_DIRECTORY_VARIABLE]), number)
+    directory = os.environ.get(SHARED_DIRECTORY_VARIABLE)
+    unshared = share_between_workers(Path(directory), number) if directory else "no directory"
     log = _configure_logging(settings, {"worker": number})
     listeners = Listeners.inherited(os.environ[LISTENERS_VARIABLE])
-    return uvloop.run(_run_engine(settings, log, listeners, lambda: notify_supervisor(number)))
+    say = functools.partial(notify_supervisor, number)
+    return uvloop.run(_run_engine(settings, log, listeners, say, alive=(say, BEAT_SECONDS), unshared=unshared))
 
 
 async def _check_that_calls_can_be_served(settings: Settings) -> None:
     """An engine that works is not replaced by one that cannot: wrong settings, or a schema not migrated yet."""
-    async with open_database(settings) as database:
-        problem = await problem_of(database)
+    async with working_services(settings) as services:
+        problem = await services.doctor.schema_problem()
     if problem is not None and not problem.goes_on:
-        raise CommandError(f"{problem}. The running engine goes on")
+        raise CommandError(f"{problem.what}; the running engine goes on", hint=problem.hint)
 
 
 async def _run_engine(
@@ -197,13 +218,24 @@ async def _run_engine(
     listeners: Listeners,
     is_ready: Callable[[], None],
     entrance: Entrance | None = None,
+    *,
+    alive: tuple[Callable[[], None], float] | None = None,
+    unshared: str | None = None,
 ) -> int:
-    """Serve until a signal, or until the engine at `entrance` that wants to follow says that it does."""
+    """Serve until a signal, or until the engine at `entrance` that wants to follow says that it does.
+
+    `alive`: what says that this process lives, and how often, in seconds. `unshared`: why this worker's metrics are
+    shown by nobody else.
+    """
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    engine = Engine(settings, listeners, lines_lost=log.newly_lost)
+    shared_calls = inherited_calls(os.environ)
+    engine = Engine(settings, listeners, shared_calls=shared_calls, lines_lost=log.newly_lost)
+    if unshared is not None:
+        engine.metrics.not_shared()
+        _log.error("metrics_not_shared", problem=unshared)
     try:
         await engine.start()
     except OSError as error:
@@ -211,12 +243,18 @@ async def _run_engine(
         return 1
     gc.collect()
     gc.freeze()  # what a start made stays; no collection looks at it again
+    gc.set_threshold(*GARBAGE_THRESHOLDS)
     is_ready()
+    beating = None if alive is None else asyncio.create_task(beat(*alive), name="beat")
     _hear_successors(entrance, stopping.set)
     await stopping.wait()
     if entrance is not None and entrance.waits_for is not None:
         loop.remove_reader(entrance.waits_for.fileno())
+    if entrance is not None:
+        notify_systemd(STOPPING)
     await engine.stop()
+    if beating is not None:
+        beating.cancel()
     return 0
 
 

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Column, Table
 
-from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, open_database, out, print_json, run
+from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, with_services
+from rating_engine.domain.route_figures import RouteFigures, RouteLoad, RouteMoney
 from rating_engine.domain.tariff import RouteQuality
 from rating_engine.rating.money import format_amount
-from rating_engine.storage.routes.route_figures import RouteFigures, RouteLoad, RouteMoney, figures, loads
-
-MAX_WINDOW_SECONDS = 31 * 86_400  # a month of calls is read in seconds, more in minutes
+from rating_engine.services.catalogue import UseCases
+from rating_engine.services.routes.figures import MAX_WINDOW_SECONDS
 
 
 def load(json: JsonOption = False, config: ConfigOption = None) -> None:
     """Open calls, and calls of this second, of the routes that have a limit."""
-
-    async def work() -> list[RouteLoad]:
-        async with open_database(load_settings(config)) as database:
-            return await loads(database)
-
-    found = run(work())
+    found = with_services(config, lambda services: services.route_reports.loads())
     if json:
         print_json({"routes": [_load_json(route) for route in found]})
         return
     if not found:
-        out.print("no route has a limit (routes set --max-calls, --max-calls-per-second)", highlight=False)
+        out.print("no route has a limit (routes set --max-calls, --max-calls-per-second)")
         return
     table = Table("route", *(Column(name, justify="right") for name in ("open", "of", "this second", "of")))
     for route in found:
         table.add_row(
-            escape(route.name),
+            route.name,
             str(route.open_calls),
             _limit(route.max_calls),
             str(route.started),
@@ -53,19 +48,17 @@ def quality(
     config: ConfigOption = None,
 ) -> None:
     """How calls went by each route lately: attempts, the share answered (ASR), how long (ACD), and what was left."""
-    settings = load_settings(config)
-    seconds = window or settings.route_quality_window_seconds
 
-    async def work() -> list[RouteFigures]:
-        async with open_database(settings) as database:
-            return await figures(database, seconds)
+    async def work(services: UseCases) -> tuple[int, Sequence[RouteFigures]]:
+        seconds = window or services.route_reports.window_seconds
+        return seconds, await services.route_reports.quality(seconds)
 
-    found = run(work())
+    seconds, found = with_services(config, work)
     if json:
         print_json({"window_seconds": seconds, "routes": [_figures_json(route) for route in found]})
         return
     if not found:
-        out.print(f"no call ended in the last {seconds} s", highlight=False)
+        out.print(f"no call ended in the last {seconds} s")
         return
     right = [Column(name, justify="right") for name in ("attempts", "answered", "ASR", "ACD", "sold", "margin", "")]
     table = Table("route", *right, title=f"the last {seconds} s", title_justify="left")
@@ -93,7 +86,7 @@ def _limit(limit: int | None) -> str:
 def _quality_cells(route: RouteFigures) -> list[str]:
     asr, acd = asr_percent(route.quality), acd_seconds(route.quality)
     return [
-        escape(route.name),
+        route.name,
         str(route.quality.attempts),
         str(route.quality.answered),
         "" if asr is None else f"{asr} %",

@@ -7,16 +7,16 @@ from fractions import Fraction
 from typing import Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 from rich.table import Column, Table
 
-from rating_engine.cli.common import ConfigOption, JsonOption, load_settings, open_database, out, print_json, run
+from rating_engine.cli import words
+from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, with_services
 from rating_engine.cli.routes.routes import share_words
 from rating_engine.rating.lcr import Refusal
 from rating_engine.rating.money import AMOUNT_DECIMALS, format_amount, quantise_fraction
 from rating_engine.rating.number import normalise_callerid
-from rating_engine.services.calls.route_trial import DISABLED, NOT_IN_COST_DECK, Trial, Verdict, try_call
-from rating_engine.services.tariffs.settings import Tariffs
+from rating_engine.services.calls.route_trial import DISABLED, NOT_IN_COST_DECK, Trial, Verdict
+from rating_engine.services.catalogue import UseCases
 
 _REASONS: Final = {
     DISABLED: "disabled",
@@ -49,21 +49,14 @@ def try_(
 ) -> None:
     """Which routes a call would try in which order, with cost, price and margin of a minute; and why not the others."""
 
-    async def work() -> Trial:
-        settings = load_settings(config)
-        async with open_database(settings) as database:
-            moment = datetime.now(UTC) if at is None else await Tariffs(database).moment(tariff, at, "at")
-            return await try_call(
-                database,
-                number,
-                tariff=tariff,
-                at=moment,
-                callerid=normalise_callerid(callerid),
-                call_seed=call,
-                international_prefix=settings.international_prefix,
-            )
+    async def work(services: UseCases) -> Trial:
+        zone = "UTC" if at is None else await services.tariffs.time_zone(tariff)
+        moment = datetime.now(UTC) if at is None else words.moment(at, "at", zone)
+        return await services.route_trials.try_call(
+            number, tariff=tariff, at=moment, callerid=normalise_callerid(callerid), call_seed=call
+        )
 
-    trial = run(work())
+    trial = with_services(config, work)
     if json:
         print_json(_trial_json(trial))
     else:
@@ -72,20 +65,20 @@ def try_(
 
 def _print_trial(trial: Trial) -> None:
     out.print(
-        f"{trial.destination} on {escape(trial.tariff.name)}: prefix {trial.prefix}, a minute is sold for "
+        f"{trial.destination} on {trial.tariff.name}: prefix {trial.prefix}, a minute is sold for "
         f"{_amount(trial.sell_minute)} {trial.currency}; routes by {trial.tariff.route_order}",
         highlight=False,
         soft_wrap=True,
     )
     if not trial.verdicts:
-        out.print("no routes: every call takes the setting default_route", highlight=False)
+        out.print("no routes: every call takes the setting default_route")
         return
     costs = (Column(f"{name} {trial.currency}", justify="right") for name in ("cost", "margin"))
     table = Table(Column("attempt", justify="right"), "route", "position", "share", *costs, "not tried because")
     for verdict in trial.verdicts:
         table.add_row(
             "" if verdict.place is None else str(verdict.place),
-            escape(verdict.route.name),
+            verdict.route.name,
             str(verdict.route.position),
             share_words(verdict.route),
             _cell(verdict.minute_cost, verdict),

@@ -1,32 +1,36 @@
-"""`rating-engine routes`: routes, their lists, windows and costs, and which routes a tariff's calls take."""
+"""`rating-engine routes`: where calls are sent, and in which order that is tried."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final, TypeVar
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
+from rating_engine.cli import words
 from rating_engine.cli.common import (
     CommandError,
     ConfigOption,
     JsonOption,
-    load_settings,
-    open_database,
     out,
     print_json,
     reported_errors,
-    run,
+    say,
+    with_services,
 )
-from rating_engine.domain.tariff import ListedRoute, Route
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
+from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.tariff import CalleridPolicy, ListedRoute, Route, RouteChanges
 from rating_engine.rating.schedule import Window, render_clock, render_days
-from rating_engine.services.routes.routes import CALLERID_POLICIES, NO_LIMIT, Routes
+from rating_engine.services.catalogue import UseCases
 
 routes_app = typer.Typer(no_args_is_help=True, help="Where calls are sent, and in which order that is tried.")
 
-POLICY_NAMES: Final = {policy: name for name, policy in CALLERID_POLICIES.items()}
+POLICIES: Final = {"any": CalleridPolicy.ANY, "national": CalleridPolicy.NATIONAL,
+                   "international": CalleridPolicy.INTERNATIONAL}  # fmt: skip
+POLICY_NAMES: Final = {policy: name for name, policy in POLICIES.items()}
 
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 Prefixes = Annotated[list[str], typer.Argument(metavar="PREFIX...", help="Destinations that begin so.")]
@@ -38,7 +42,7 @@ MaxCalls = Annotated[str | None, typer.Option(metavar="N|none", help="Open calls
 CallsPerSecond = Annotated[str | None, typer.Option(metavar="N|none", help="Calls it is given in one second.")]
 Policy = Annotated[
     str | None,
-    typer.Option(metavar="|".join(CALLERID_POLICIES), help="Caller ids: national are those of --country-code."),
+    typer.Option(metavar="|".join(POLICIES), help="Caller ids: national are those of --country-code."),
 ]
 CountryCode = Annotated[str | None, typer.Option(metavar="DIGITS", help="Whose caller ids are national.")]
 DefaultAllowed = Annotated[
@@ -46,17 +50,6 @@ DefaultAllowed = Annotated[
     typer.Option(metavar="yes|no", help="Destinations no rule names; no: `routes allow` names what it serves."),
 ]
 Zone = Annotated[str | None, typer.Option(metavar="ZONE", help="Of its windows: Europe/Berlin.")]
-T = TypeVar("T")
-
-
-def with_routes(config: ConfigOption, ask: Callable[[Routes], Awaitable[T]]) -> T:
-    """Do something with the routes of the database that the settings name."""
-
-    async def work() -> T:
-        async with open_database(load_settings(config)) as database:
-            return await ask(Routes(database))
-
-    return run(work())
 
 
 @routes_app.command(epilog="Example: rating-engine routes add carrier1 --position 10 --number-prefix 7 --max-calls 30")
@@ -77,14 +70,16 @@ def add(
     config: ConfigOption = None,
 ) -> None:
     """Add a route; used from the next call on."""
-    settings = _given(
-        position=position, dial_prefix=dial_prefix, number_prefix=number_prefix, weight=weight, percentage=percentage,
-        max_calls=max_calls, max_calls_per_second=max_calls_per_second, cost_tariff=cost,
-        callerid_policy=callerid_policy, country_code=country_code, default_allowed=default_allowed,
-        time_zone=time_zone,
-    )  # fmt: skip
-    with_routes(config, lambda routes: routes.add(name, settings))
-    _say(f"route {name} added")
+    with reported_errors():
+        settings = route_changes(
+            position=position, dial_prefix=dial_prefix, number_prefix=number_prefix, weight=weight,
+            percentage=percentage,
+            max_calls=max_calls, max_calls_per_second=max_calls_per_second, cost_tariff=cost,
+            callerid_policy=callerid_policy, country_code=country_code, default_allowed=default_allowed,
+            time_zone=time_zone,
+        )  # fmt: skip
+    with_services(config, lambda services: services.routes.add(name, settings))
+    say(f"route {name} added")
 
 
 @routes_app.command("set", epilog="Example: rating-engine routes set carrier1 --weight 3 --max-calls none")
@@ -104,93 +99,98 @@ def set_(
     config: ConfigOption = None,
 ) -> None:
     """Change a route; `none` takes a limit away."""
-    settings = _given(
-        position=position, dial_prefix=dial_prefix, number_prefix=number_prefix, weight=weight, percentage=percentage,
-        max_calls=max_calls, max_calls_per_second=max_calls_per_second, callerid_policy=callerid_policy,
-        country_code=country_code, default_allowed=default_allowed, time_zone=time_zone,
-    )  # fmt: skip
-    with_routes(config, lambda routes: routes.change(name, settings))
-    _say(f"route {name} set")
+    with reported_errors():
+        settings = route_changes(
+            position=position, dial_prefix=dial_prefix, number_prefix=number_prefix, weight=weight,
+            percentage=percentage,
+            max_calls=max_calls, max_calls_per_second=max_calls_per_second, callerid_policy=callerid_policy,
+            country_code=country_code, default_allowed=default_allowed, time_zone=time_zone,
+        )  # fmt: skip
+    with_services(config, lambda services: services.routes.change(name, settings))
+    say(f"route {name} set")
 
 
 @routes_app.command("list", epilog="Example: rating-engine routes list --json")
-def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
+def list_(
+    limit: LimitOption = None, after: AfterOption = None, json: JsonOption = False, config: ConfigOption = None
+) -> None:
     """Every route by position."""
-    found: list[ListedRoute] = with_routes(config, lambda routes: routes.list())
+    page = with_services(config, lambda services: listed(services.routes.page, limit, after))
     if json:
-        print_json({"routes": [_route_json(listed) for listed in found]})
+        print_json({"routes": [_route_json(route) for route in page.items], **next_json(page)})
         return
-    if not found:
-        _say("no routes: every call takes the setting default_route")
+    if not page.items:
+        say("no routes: every call takes the setting default_route")
         return
     table = Table("position", "name", "dial prefix", "serves", "share", "limits", "cost", "enabled")
-    for listed in found:
+    for each in page.items:
         table.add_row(
-            str(listed.route.position),
-            listed.route.name,
-            listed.route.dial_prefix,
-            _serves(listed.route),
-            share_words(listed.route),
-            _limits(listed.route),
-            escape(listed.cost_tariff or "not known"),
-            "yes" if listed.enabled else "no",
+            str(each.route.position),
+            each.route.name,
+            each.route.dial_prefix,
+            _serves(each.route),
+            share_words(each.route),
+            _limits(each.route),
+            each.cost_tariff or "not known",
+            "yes" if each.enabled else "no",
         )
     out.print(table)
-    if without := [listed.route.name for listed in found if listed.cost_tariff is None]:
-        _say(f"without a cost, and so without a margin guard: {', '.join(without)} (routes cost)")
+    say_next(page)
+    if without := [each.route.name for each in page.items if each.cost_tariff is None]:
+        say(f"without a cost, and so without a margin guard: {', '.join(without)} (routes cost)")
 
 
 @routes_app.command(epilog="Example: rating-engine routes show carrier1")
 def show(name: Name, json: JsonOption = False, config: ConfigOption = None) -> None:
     """All there is to say of a route."""
-    found = with_routes(config, lambda routes: routes.show(name))
+    found = with_services(config, lambda services: services.routes.show(name))
     if json:
         print_json(_route_json(found))
         return
     for label, text in _details(found):
-        out.print(f"{label:<15}{escape(text)}", highlight=False, soft_wrap=True)
+        say(f"{label:<15}{text}")
 
 
 @routes_app.command(epilog="Example: rating-engine routes enable carrier1")
 def enable(name: Name, config: ConfigOption = None) -> None:
     """Use a route again, from the next call on."""
-    with_routes(config, lambda routes: routes.set_enabled(name, True))
-    _say(f"route {name} enabled")
+    with_services(config, lambda services: services.routes.set_enabled(name, True))
+    say(f"route {name} enabled")
 
 
 @routes_app.command(epilog="Example: rating-engine routes disable carrier1")
 def disable(name: Name, config: ConfigOption = None) -> None:
     """Send no new call to a route; calls that run go on."""
-    with_routes(config, lambda routes: routes.set_enabled(name, False))
-    _say(f"route {name} disabled")
+    with_services(config, lambda services: services.routes.set_enabled(name, False))
+    say(f"route {name} disabled")
 
 
 @routes_app.command(epilog="Example: rating-engine routes remove carrier1")
 def remove(name: Name, config: ConfigOption = None) -> None:
     """Delete a route; CDRs keep its name."""
-    with_routes(config, lambda routes: routes.remove(name))
-    _say(f"route {name} removed")
+    with_services(config, lambda services: services.routes.remove(name))
+    say(f"route {name} removed")
 
 
 @routes_app.command(epilog="Example: rating-engine routes allow carrier1 7495 7499")
 def allow(name: Name, prefixes: Prefixes, config: ConfigOption = None) -> None:
     """Serve destinations that begin so; the longest prefix of a destination counts."""
-    found = with_routes(config, lambda routes: routes.rule_prefixes(name, prefixes, True))
-    _say(f"route {name} serves {_serves(found.route)}")
+    found = with_services(config, lambda services: services.routes.rule_prefixes(name, dict.fromkeys(prefixes, True)))
+    say(f"route {name} serves {_serves(found.route)}")
 
 
 @routes_app.command(epilog="Example: rating-engine routes block carrier1 881 882")
 def block(name: Name, prefixes: Prefixes, config: ConfigOption = None) -> None:
     """Serve no destination that begins so; the longest prefix of a destination counts."""
-    found = with_routes(config, lambda routes: routes.rule_prefixes(name, prefixes, False))
-    _say(f"route {name} serves {_serves(found.route)}")
+    found = with_services(config, lambda services: services.routes.rule_prefixes(name, dict.fromkeys(prefixes, False)))
+    say(f"route {name} serves {_serves(found.route)}")
 
 
 @routes_app.command(epilog="Example: rating-engine routes forget carrier1 881")
 def forget(name: Name, prefixes: Prefixes, config: ConfigOption = None) -> None:
     """Take back what `allow` or `block` said of prefixes."""
-    found = with_routes(config, lambda routes: routes.rule_prefixes(name, prefixes, None))
-    _say(f"route {name} serves {_serves(found.route)}")
+    found = with_services(config, lambda services: services.routes.rule_prefixes(name, dict.fromkeys(prefixes, None)))
+    say(f"route {name} serves {_serves(found.route)}")
 
 
 @routes_app.command(epilog="Example: rating-engine routes window carrier1 --days mon-fri --from 08:00 --to 18:00")
@@ -210,11 +210,13 @@ def window(
         if len(given) != (0 if always else 3):
             raise CommandError("say --days, --from and --to, or --always")
     if days is None or starts is None or ends is None:
-        with_routes(config, lambda routes: routes.clear_windows(name))
-        _say(f"route {name} is used always")
+        with_services(config, lambda services: services.routes.clear_windows(name))
+        say(f"route {name} is used always")
         return
-    found = with_routes(config, lambda routes: routes.add_window(name, days=days, starts=starts, ends=ends))
-    _say(f"route {name} is used {_windows(found.route)}")
+    with reported_errors():
+        on, first, end = words.days(days), words.clock(starts, "starts"), words.clock(ends, "ends")
+    found = with_services(config, lambda services: services.routes.add_window(name, days=on, starts=first, ends=end))
+    say(f"route {name} is used {_windows(found.route)}")
 
 
 @routes_app.command(epilog="Example: rating-engine routes cost carrier1 carrier1-costs")
@@ -224,8 +226,10 @@ def cost(
     config: ConfigOption = None,
 ) -> None:
     """Say by which tariff a carrier charges us: for the order by cost, the margin guard and the margins of calls."""
-    with_routes(config, lambda routes: routes.change(name, {"cost_tariff": tariff}))
-    _say(f"the cost of route {name} is {'not known' if tariff == NO_LIMIT else f'that of tariff {tariff}'}")
+    with reported_errors():
+        settings = route_changes(cost_tariff=tariff)
+    with_services(config, lambda services: services.routes.change(name, settings))
+    say(f"the cost of route {name} is {'not known' if tariff == words.NONE else f'that of tariff {tariff}'}")
 
 
 @routes_app.command("of", epilog="Example: rating-engine routes of retail carrier2 carrier1")
@@ -243,16 +247,16 @@ def of_tariff(
         if names and every:
             raise CommandError("say names, or --every")
 
-    async def ask(routes: Routes) -> list[str]:
+    async def ask(services: UseCases) -> Sequence[str]:
         if names or every:
-            await routes.set_tariff_routes(tariff, names or ())
-        return await routes.tariff_routes(tariff)
+            await services.routes.set_tariff_routes(tariff, names or ())
+        return await services.routes.tariff_routes(tariff)
 
-    found = with_routes(config, ask)
+    found = with_services(config, ask)
     if json:
-        print_json({"tariff": tariff, "routes": found})
+        print_json({"tariff": tariff, "routes": list(found)})
     else:
-        _say(f"calls of tariff {tariff} may take {', '.join(found) if found else 'every route'}")
+        say(f"calls of tariff {tariff} may take {', '.join(found) if found else 'every route'}")
 
 
 def share_words(route: Route) -> str:
@@ -263,12 +267,38 @@ def share_words(route: Route) -> str:
     return ", ".join(words)
 
 
-def _given(**settings: str | None) -> dict[str, str]:
-    return {field: text for field, text in settings.items() if text is not None}
+def route_changes(**given: str | None) -> RouteChanges:
+    """What the options of `routes set` mean; None: not given. Raises InvalidRequest."""
+
+    def text(field: str) -> Any:
+        return words.if_given(given.get(field), str)
+
+    def whole(field: str) -> Any:
+        return words.if_given(given.get(field), partial(words.whole, field=field))
+
+    def limit(field: str) -> Any:
+        return words.unless_none(given.get(field), partial(words.whole, field=field))
+
+    return RouteChanges(
+        position=whole("position"),
+        dial_prefix=text("dial_prefix"),
+        number_prefix=text("number_prefix"),
+        weight=whole("weight"),
+        percentage=limit("percentage"),
+        max_calls=limit("max_calls"),
+        max_calls_per_second=limit("max_calls_per_second"),
+        callerid_policy=words.if_given(given.get("callerid_policy"), _policy),
+        country_code=text("country_code"),
+        default_allowed=words.if_given(given.get("default_allowed"), partial(words.yes_or_no, field="default_allowed")),
+        time_zone=text("time_zone"),
+        cost_tariff=words.unless_none(given.get("cost_tariff"), str),
+    )
 
 
-def _say(text: str) -> None:
-    out.print(escape(text), highlight=False, soft_wrap=True)
+def _policy(text: str) -> CalleridPolicy:
+    if text not in POLICIES:
+        raise InvalidRequest("callerid_policy", f"{text[:40]!r} is none of {', '.join(POLICIES)}")
+    return POLICIES[text]
 
 
 def _serves(route: Route) -> str:
@@ -307,7 +337,7 @@ def _window(window: Window) -> str:
 
 def _details(listed: ListedRoute) -> list[tuple[str, str]]:
     route = listed.route
-    policy = POLICY_NAMES[route.callerid_policy]
+    policy = POLICY_NAMES[CalleridPolicy(route.callerid_policy)]
     return [
         ("route", f"{route.name}, {'enabled' if listed.enabled else 'disabled'}"),
         ("position", str(route.position)),
@@ -334,7 +364,7 @@ def _route_json(listed: ListedRoute) -> dict[str, Any]:
         "max_calls": route.max_calls,
         "max_calls_per_second": route.max_calls_per_second,
         "cost_tariff": listed.cost_tariff,
-        "callerid_policy": POLICY_NAMES[route.callerid_policy],
+        "callerid_policy": POLICY_NAMES[CalleridPolicy(route.callerid_policy)],
         "country_code": route.country_code,
         "default_allowed": route.default_allowed,
         "prefixes": dict(sorted(route.prefixes.items())),

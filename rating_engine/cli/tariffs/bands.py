@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, say, with_database
+from rating_engine.cli import words
+from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, say, with_services
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
 from rating_engine.cli.tariffs.tariff_words import print_windows, windows_json
 from rating_engine.cli.tariffs.tariffs import Name
+from rating_engine.domain.tariff_card import Holiday
 from rating_engine.rating.schedule import Window
-from rating_engine.services.tariffs.bands import Bands
 
 holidays_app = typer.Typer(no_args_is_help=True, help="Calendars of holidays, for the bands of tariffs.")
 
@@ -34,16 +36,15 @@ def band(
     config: ConfigOption = None,
 ) -> None:
     """Add a window [from, to) of a time-of-day band; one that ends at or before its start goes on into the next day."""
-    windows = with_database(
-        config,
-        lambda database: Bands(database).add(name, band=band, days=days, starts=starts, ends=ends, position=position),
-    )
+    with reported_errors():
+        window = Window(band, words.days(days), words.clock(starts, "starts"), words.clock(ends, "ends"))
+    windows = with_services(config, lambda services: services.bands.add(name, window, position=position))
     _print(name, windows, as_json=json)
 
 
 def bands(name: Name, json: JsonOption = False, config: ConfigOption = None) -> None:
     """The windows of a tariff in the order in which they are tried; any other time has no band."""
-    _print(name, with_database(config, lambda database: Bands(database).windows(name)), as_json=json)
+    _print(name, with_services(config, lambda services: services.bands.windows(name)), as_json=json)
 
 
 def unband(
@@ -53,7 +54,7 @@ def unband(
     config: ConfigOption = None,
 ) -> None:
     """Remove a window; those after it move up."""
-    _print(name, with_database(config, lambda database: Bands(database).remove(name, position)), as_json=json)
+    _print(name, with_services(config, lambda services: services.bands.remove(name, position)), as_json=json)
 
 
 @holidays_app.command(epilog='Example: rating-engine holidays add de 2026-10-03 "Tag der Deutschen Einheit"')
@@ -64,31 +65,41 @@ def add(
     config: ConfigOption = None,
 ) -> None:
     """Add a day to a calendar, created if need be."""
-    changed = with_database(config, lambda database: Bands(database).add_holiday(calendar, day, name))
+    with reported_errors():
+        holiday = Holiday(calendar, words.day(day, "day"), name)
+    changed = with_services(config, lambda services: services.bands.add_holiday(holiday))
     say(f"{calendar}: {day} added" if changed else f"{calendar}: {day} was there already")
 
 
 @holidays_app.command("list", epilog="Example: rating-engine holidays list de")
 def list_(
     calendar: Annotated[str | None, typer.Argument(metavar="CALENDAR", help="Every one if not given.")] = None,
+    limit: LimitOption = None,
+    after: AfterOption = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """The days of a calendar or of all."""
-    found = with_database(config, lambda database: Bands(database).holidays(calendar))
+    page = with_services(
+        config, lambda services: listed(lambda cursor: services.bands.holidays(cursor, calendar), limit, after)
+    )
     if json:
-        print_json({"holidays": [{"calendar": of, "day": day.isoformat(), "name": name} for of, day, name in found]})
+        days = [{"calendar": each.calendar, "day": each.day.isoformat(), "name": each.name} for each in page.items]
+        print_json({"holidays": days, **next_json(page)})
         return
     table = Table("calendar", "day", "name")
-    for of, day, name in found:
-        table.add_row(escape(of), f"{day.isoformat()} {day.strftime('%a')}", escape(name))
+    for each in page.items:
+        table.add_row(each.calendar, f"{each.day.isoformat()} {each.day.strftime('%a')}", each.name)
     out.print(table)
+    say_next(page)
 
 
 @holidays_app.command(epilog="Example: rating-engine holidays remove de 2026-10-03")
 def remove(calendar: Calendar, day: Day, config: ConfigOption = None) -> None:
     """Take a day from a calendar."""
-    with_database(config, lambda database: Bands(database).remove_holiday(calendar, day))
+    with reported_errors():
+        removed = words.day(day, "day")
+    with_services(config, lambda services: services.bands.remove_holiday(calendar, removed))
     say(f"{calendar}: {day} removed")
 
 
@@ -99,11 +110,11 @@ def import_(
     config: ConfigOption = None,
 ) -> None:
     """Add the days of a file, all or none; days that are there already stay."""
-    changed = with_database(config, lambda database: Bands(database).import_holidays(calendar, file))
+    changed = with_services(config, lambda services: services.bands.import_holidays(calendar, file))
     say(f"{calendar}: {changed} days added or renamed")
 
 
-def _print(name: str, windows: tuple[Window, ...], *, as_json: bool) -> None:
+def _print(name: str, windows: Sequence[Window], *, as_json: bool) -> None:
     if as_json:
         print_json({"tariff": name, "bands": windows_json(windows)})
     elif windows:

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from rating_engine.cli.common import ConfigOption, load_settings, open_database, out, run
-from rating_engine.services.tariffs.directions import set_direction
+from rating_engine.cli.common import ConfigOption, say, with_services
+from rating_engine.domain.tariff import Direction
 
 
 def direction(
@@ -18,10 +18,6 @@ def direction(
     config: ConfigOption = None,
 ) -> None:
     """Name a direction, and decline numbers that are too short or too long for it."""
-
-    async def work() -> None:
-        async with open_database(load_settings(config)) as database:
-            await set_direction(database, code, name or code, min_len=min_len, max_len=max_len)
-
-    run(work())
-    out.print(f"direction {code} set", highlight=False)
+    named = Direction(code, name or code, min_len, max_len)
+    with_services(config, lambda services: services.directions.set(named))
+    say(f"direction {code} set")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, say, with_database
-from rating_engine.rating.exchange import ExchangeRow
+from rating_engine.cli import words
+from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, say, with_services
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
+from rating_engine.rating.exchange import ExchangeRate
 from rating_engine.rating.money import format_amount
-from rating_engine.services.tariffs.exchange import Exchange
 
 exchange_app = typer.Typer(no_args_is_help=True, help="Exchange rates, where accounts and tariffs differ in currency.")
 
@@ -32,7 +34,11 @@ def set_(
     config: ConfigOption = None,
 ) -> None:
     """Set a rate from now on, or ahead. The opposite way it is one over it, unless that is set itself."""
-    moment = with_database(config, lambda database: Exchange(database).set(currency_from, currency_to, rate, since))
+    with reported_errors():
+        factor = words.amount(rate, "rate")
+        begins = None if since is None else words.moment(since, "effective_from")
+    done = with_services(config, lambda services: services.exchange.set(currency_from, currency_to, factor, begins))
+    moment = done.effective_from
     if json:
         print_json({"from": currency_from, "to": currency_to, "rate": rate, "effective_from": moment.isoformat()})
     else:
@@ -40,31 +46,22 @@ def set_(
 
 
 @exchange_app.command("list", epilog="Example: rating-engine exchange list")
-def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
+def list_(
+    limit: LimitOption = None, after: AfterOption = None, json: JsonOption = False, config: ConfigOption = None
+) -> None:
     """Every rate; of a pair the newest first, the one in force marked."""
-    found = with_database(config, lambda database: Exchange(database).list())
-    states = _states(found, datetime.now(UTC))
+    page = with_services(config, lambda services: listed(services.exchange.page, limit, after))
+    states = _states(page.items, datetime.now(UTC))
     if json:
-        print_json(
-            {
-                "rates": [
-                    {
-                        "from": currency_from,
-                        "to": currency_to,
-                        "rate": format_amount(rate),
-                        "effective_from": since.isoformat(),
-                        "state": state,
-                    }
-                    for (currency_from, currency_to, since, rate), state in zip(found, states, strict=True)
-                ]
-            }
-        )
+        rates = [_json(rate, state) for rate, state in zip(page.items, states, strict=True)]
+        print_json({"rates": rates, **next_json(page)})
         return
     table = Table("from", "to", "rate", "since", "state")
     table.columns[2].justify = "right"
-    for (currency_from, currency_to, since, rate), state in zip(found, states, strict=True):
-        table.add_row(currency_from, currency_to, format_amount(rate), _when(since), state)
+    for rate, state in zip(page.items, states, strict=True):
+        table.add_row(rate.currency_from, rate.currency_to, format_amount(rate.rate), _when(rate.effective_from), state)
     out.print(table)
+    say_next(page)
 
 
 @exchange_app.command(epilog="Example: rating-engine exchange remove EUR USD --from 2027-01-01")
@@ -75,11 +72,23 @@ def remove(
     config: ConfigOption = None,
 ) -> None:
     """Take back a rate that is not yet in force."""
-    with_database(config, lambda database: Exchange(database).remove(currency_from, currency_to, since))
+    with reported_errors():
+        begins = words.moment(since, "effective_from")
+    with_services(config, lambda services: services.exchange.remove(currency_from, currency_to, begins))
     say(f"rate of {currency_from} in {currency_to} from {since} removed")
 
 
-def _states(rows: list[ExchangeRow], now: datetime) -> list[str]:
+def _json(rate: ExchangeRate, state: str) -> dict[str, Any]:
+    return {
+        "from": rate.currency_from,
+        "to": rate.currency_to,
+        "rate": format_amount(rate.rate),
+        "effective_from": rate.effective_from.isoformat(),
+        "state": state,
+    }
+
+
+def _states(rows: Sequence[ExchangeRate], now: datetime) -> list[str]:
     """Of rows ordered by pair, the newest first: ahead, in force or past."""
     states = []
     in_force: set[tuple[str, str]] = set()

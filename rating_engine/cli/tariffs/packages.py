@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, say, with_database
+from rating_engine.cli import words
+from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, say, with_services
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
 from rating_engine.cli.tariffs.tariff_words import counted, minutes_words, package_json, print_packages, times
-from rating_engine.domain.tariff_card import PackageUsage
-from rating_engine.services.tariffs.packages import Packages
+from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.tariff import PackageKind
+from rating_engine.domain.tariff import Period as PackagePeriod
+from rating_engine.domain.tariff_card import CarryOver, ListedPackage, PackageUsage
 
 packages_app = typer.Typer(no_args_is_help=True, help="Packages: free minutes and volume prices of tariffs.")
 groups_app = typer.Typer(no_args_is_help=True, help="Groups of directions, for packages.")
@@ -46,19 +51,12 @@ def add(
     config: ConfigOption = None,
 ) -> None:
     """Add free minutes to a tariff, for every login that has it."""
-    package = with_database(
-        config,
-        lambda database: Packages(database).add(
-            tariff,
-            name,
-            minutes=minutes,
-            group=group,
-            period=period,
-            carry_over=carry_over,
-            waives_fees=waives_fees,
+    with reported_errors():
+        wanted = free_package(
+            tariff, name, minutes=minutes, group=group, period=period, carry_over=carry_over, waives_fees=waives_fees,
             position=position,
-        ),
-    )
+        )  # fmt: skip
+    package = with_services(config, lambda services: services.packages.add(wanted))
     print_json(package_json(package)) if json else print_packages([package])
 
 
@@ -79,30 +77,35 @@ def volume(
     config: ConfigOption = None,
 ) -> None:
     """Add a price that falls with use: a call that starts after so many minutes of the period is cheaper."""
-    package = with_database(
-        config,
-        lambda database: Packages(database).add_volume(
-            tariff, name, steps=step or (), group=group, period=period, position=position
-        ),
-    )
+    with reported_errors():
+        wanted = volume_package(tariff, name, steps=step or (), group=group, period=period, position=position)
+    package = with_services(config, lambda services: services.packages.add(wanted))
     print_json(package_json(package)) if json else print_packages([package])
 
 
 @packages_app.command("list", epilog="Example: rating-engine package list retail")
 def list_(
     tariff: Annotated[str | None, typer.Argument(metavar="TARIFF", help="Every one if not given.")] = None,
+    limit: LimitOption = None,
+    after: AfterOption = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """The packages of a tariff or of all, the first used first."""
-    found = with_database(config, lambda database: Packages(database).list(tariff))
-    print_json({"packages": [package_json(package) for package in found]}) if json else print_packages(found)
+    page = with_services(
+        config, lambda services: listed(lambda cursor: services.packages.page(cursor, tariff), limit, after)
+    )
+    if json:
+        print_json({"packages": [package_json(package) for package in page.items], **next_json(page)})
+        return
+    print_packages(page.items)
+    say_next(page)
 
 
 @packages_app.command(epilog="Example: rating-engine package remove retail hundred")
 def remove(tariff: Tariff, name: Name, config: ConfigOption = None) -> None:
     """Take a package from a tariff, for the next call everywhere; calls that run keep what they hold of it."""
-    with_database(config, lambda database: Packages(database).remove(tariff, name))
+    with_services(config, lambda services: services.packages.remove(tariff, name))
     say(f"package {name} removed from {tariff}")
 
 
@@ -111,21 +114,21 @@ def usage(
     login: Annotated[str, typer.Argument(metavar="LOGIN")], json: JsonOption = False, config: ConfigOption = None
 ) -> None:
     """What a login has used of its packages in the present periods, and what is left."""
-    found = with_database(config, lambda database: Packages(database).usage(login))
+    found = with_services(config, lambda services: services.packages.usage(login))
     if json:
         print_json({"login": login, "packages": [_usage_json(one) for one in found]})
         return
     if not found:
         say(f"{login} has no packages: neither its tariff nor its options have any")
         return
-    table = Table("package", "until", "gives", "carried", "used", "held", "left", title=escape(login))
+    table = Table("package", "until", "gives", "carried", "used", "held", "left", title=login)
     table.columns[1].no_wrap = True
     for column in table.columns[2:]:
         column.justify = "right"
     for one in found:
         is_volume = one.allowance is None
         table.add_row(
-            f"{escape(one.package.name)} of {escape(one.package.tariff)}",
+            f"{one.package.name} of {one.package.tariff}",
             one.ends.isoformat(),
             times(one.multiplier) if one.allowance is None else minutes_words(one.allowance),
             "" if is_volume else minutes_words(one.carried),
@@ -143,28 +146,75 @@ def set_group(
     config: ConfigOption = None,
 ) -> None:
     """The directions of a group from now on; created if need be."""
-    with_database(config, lambda database: Packages(database).set_group(name, directions))
-    say(f"direction group {name} has {counted(len(set(directions)), 'direction')}")
+    group = with_services(config, lambda services: services.packages.set_group(name, directions))
+    say(f"direction group {name} has {counted(len(group.directions), 'direction')}")
 
 
 @groups_app.command("list", epilog="Example: rating-engine direction-group list")
-def list_groups(json: JsonOption = False, config: ConfigOption = None) -> None:
+def list_groups(
+    limit: LimitOption = None, after: AfterOption = None, json: JsonOption = False, config: ConfigOption = None
+) -> None:
     """Every group with its directions."""
-    found = with_database(config, lambda database: Packages(database).groups())
+    page = with_services(config, lambda services: listed(services.packages.groups, limit, after))
     if json:
-        print_json({"groups": {name: list(directions) for name, directions in found.items()}})
+        print_json({"groups": {group.name: list(group.directions) for group in page.items}, **next_json(page)})
         return
     table = Table("group", "directions")
-    for name, directions in found.items():
-        table.add_row(escape(name), escape(", ".join(directions)))
+    for group in page.items:
+        table.add_row(group.name, ", ".join(group.directions))
     out.print(table)
+    say_next(page)
 
 
 @groups_app.command("remove", epilog="Example: rating-engine direction-group remove landlines")
 def remove_group(name: Name, config: ConfigOption = None) -> None:
     """Forget a group that no package is for."""
-    with_database(config, lambda database: Packages(database).remove_group(name))
+    with_services(config, lambda services: services.packages.remove_group(name))
     say(f"direction group {name} removed")
+
+
+def free_package(
+    tariff: str, name: str, *, minutes: int, group: str = "", period: str = "month", carry_over: str = "none",
+    waives_fees: bool = False, position: int = 0,
+) -> ListedPackage:  # fmt: skip
+    """What `package add` means. Raises InvalidRequest."""
+    return ListedPackage(
+        tariff=tariff,
+        name=name,
+        kind=PackageKind.FREE,
+        group=group,
+        seconds=minutes * 60,
+        period=words.choice(PackagePeriod, period, "period"),
+        carry_over=words.choice(CarryOver, carry_over, "carry_over"),
+        waives_fees=waives_fees,
+        position=position,
+    )
+
+
+def volume_package(
+    tariff: str, name: str, *, steps: Sequence[str], group: str = "", period: str = "month", position: int = 0
+) -> ListedPackage:
+    """What `package volume` means. Raises InvalidRequest."""
+    return ListedPackage(
+        tariff=tariff,
+        name=name,
+        kind=PackageKind.VOLUME,
+        group=group,
+        seconds=None,
+        period=words.choice(PackagePeriod, period, "period"),
+        carry_over=CarryOver.NONE,
+        waives_fees=False,
+        position=position,
+        steps=tuple(sorted(map(_step, steps))),
+    )
+
+
+def _step(text: str) -> tuple[int, Decimal]:
+    """(after so many seconds, factor) of text like 1000:0.9. Raises InvalidRequest."""
+    minutes, colon, factor = text.partition(":")
+    if not colon:
+        raise InvalidRequest("step", f"{text[:64]!r} is not MINUTES:FACTOR, as 1000:0.9")
+    return 60 * words.whole(minutes, "step"), words.amount(factor, "step")
 
 
 def _usage_json(one: PackageUsage) -> dict[str, Any]:

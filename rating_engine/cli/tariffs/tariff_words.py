@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from rating_engine.cli.common import out
@@ -61,7 +60,7 @@ def card_json(card: TariffCard) -> dict[str, Any]:
         "users": card.listed.users,
         "decks": [_deck_json(deck) for deck in card.decks],
         "bands": windows_json(card.bands),
-        "holidays": [{"day": day.isoformat(), "name": name} for day, name in card.holidays],
+        "holidays": [{"day": holiday.day.isoformat(), "name": holiday.name} for holiday in card.holidays],
         "packages": [package_json(package) for package in card.packages],
         "routes": [{"position": position, "route": name} for position, name in card.routes],
         "cost_of": list(card.cost_of),
@@ -102,12 +101,12 @@ def print_settings(listed: ListedTariff) -> None:
     """The settings of a tariff, a line each."""
     fields = settings_json(listed.settings)
     del fields["version"]
-    table = Table(title=f"tariff {escape(fields.pop('tariff'))}", show_header=False)
+    table = Table(title=f"tariff {fields.pop('tariff')}", show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
     for name, value in fields.items():
         text = "none" if value is None else yes_no(value) if isinstance(value, bool) else str(value)
-        table.add_row(name.replace("_", " "), escape(text))
+        table.add_row(name.replace("_", " "), text)
     table.add_row("subscribers that have it", f"{listed.users:,}")
     out.print(table)
 
@@ -123,15 +122,15 @@ def print_card(card: TariffCard) -> None:
     if card.bands:
         print_windows(card.bands)
     else:
-        out.print("no bands: one price at all times", highlight=False)
-    _print_rows("holidays", ("day", "name"), [(day.isoformat(), escape(name)) for day, name in card.holidays], "")
+        out.print("no bands: one price at all times")
+    _print_rows("holidays", ("day", "name"), [(holiday.day.isoformat(), holiday.name) for holiday in card.holidays], "")
     if card.packages:
         print_packages(card.packages)
     else:
-        out.print("no packages", highlight=False)
-    routes = [(str(position), escape(name)) for position, name in card.routes]
+        out.print("no packages")
+    routes = [(str(position), name) for position, name in card.routes]
     _print_rows("routes", ("position", "route"), routes, "routes: every enabled one")
-    _print_rows("cost of", ("route",), [(escape(name),) for name in card.cost_of], "")
+    _print_rows("cost of", ("route",), [(name,) for name in card.cost_of], "")
 
 
 def print_windows(windows: Sequence[Window]) -> None:
@@ -155,11 +154,11 @@ def print_packages(packages: Iterable[ListedPackage]) -> None:
     table.columns[2].justify = "right"
     for package in packages:
         table.add_row(
-            escape(package.tariff),
-            escape(package.name),
+            package.tariff,
+            package.name,
             str(package.position),
             package_gives(package),
-            escape(package.group) or "every direction",
+            package.group or "every direction",
             package.period.value,
             package.carry_over.value,
             yes_no(package.waives_fees),
@@ -192,7 +191,7 @@ def _print_rows(title: str, columns: Sequence[str], rows: Sequence[tuple[str, ..
     """A table, or a line (perhaps none) where there is nothing to put into it."""
     if not rows:
         if nothing:
-            out.print(nothing, highlight=False)
+            out.print(nothing)
         return
     table = Table(*columns, title=title)
     for row in rows:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, say, with_database
+from rating_engine.cli import words
+from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, say, with_services
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
 from rating_engine.cli.tariffs.tariff_words import (
     card_json,
     print_card,
@@ -16,9 +18,10 @@ from rating_engine.cli.tariffs.tariff_words import (
     settings_json,
     yes_no,
 )
-from rating_engine.domain.tariff_card import ListedTariff
+from rating_engine.domain.tariff import BandMode, RouteOrder
+from rating_engine.domain.tariff_card import ListedTariff, TariffChanges
 from rating_engine.rating.money import format_amount
-from rating_engine.services.tariffs.settings import Tariffs
+from rating_engine.rating.rate import DurationRounding, IncrementMode
 
 tariffs_app = typer.Typer(no_args_is_help=True, help="Tariffs: their settings, and all that belongs to them.")
 
@@ -84,24 +87,15 @@ def add(
     config: ConfigOption = None,
 ) -> None:
     """Add a tariff without rates; `rating-engine rates import` fills it. In EUR unless said otherwise."""
-    given = _given(
-        currency=currency,
-        description=description,
-        is_option=option,
-        multiplier=multiplier,
-        switch_price=switch_price,
-        decimals=decimals,
-        increment_mode=increment_mode,
-        duration_rounding=duration_rounding,
-        minimum_charge=minimum_charge,
-        time_zone=time_zone,
-        band_mode=band_mode,
-        holiday_calendar=holidays,
-        by_routing_number=by_routing_number,
-        route_order=route_order,
-        allow_loss=allow_loss,
-    )
-    _print_listed(with_database(config, lambda database: Tariffs(database).add(name, given)), as_json=json)
+    with reported_errors():
+        settings = tariff_changes(
+            currency=currency, description=description, is_option=option, multiplier=multiplier,
+            switch_price=switch_price, decimals=decimals, increment_mode=increment_mode,
+            duration_rounding=duration_rounding, minimum_charge=minimum_charge, time_zone=time_zone,
+            band_mode=band_mode, holiday_calendar=holidays, by_routing_number=by_routing_number,
+            route_order=route_order, allow_loss=allow_loss,
+        )  # fmt: skip
+    _print_listed(with_services(config, lambda services: services.tariffs.add(name, settings)), as_json=json)
 
 
 @tariffs_app.command("set", epilog="Example: rating-engine tariff set retail --time-zone Europe/Berlin --holidays de")
@@ -126,24 +120,15 @@ def set_(
     config: ConfigOption = None,
 ) -> None:
     """Change settings, for the next call everywhere; calls that run keep what they were begun with."""
-    given = _given(
-        currency=currency,
-        description=description,
-        is_option=option,
-        multiplier=multiplier,
-        switch_price=switch_price,
-        decimals=decimals,
-        increment_mode=increment_mode,
-        duration_rounding=duration_rounding,
-        minimum_charge=minimum_charge,
-        time_zone=time_zone,
-        band_mode=band_mode,
-        holiday_calendar=holidays,
-        by_routing_number=by_routing_number,
-        route_order=route_order,
-        allow_loss=allow_loss,
-    )
-    _print_listed(with_database(config, lambda database: Tariffs(database).set(name, given)), as_json=json)
+    with reported_errors():
+        settings = tariff_changes(
+            currency=currency, description=description, is_option=option, multiplier=multiplier,
+            switch_price=switch_price, decimals=decimals, increment_mode=increment_mode,
+            duration_rounding=duration_rounding, minimum_charge=minimum_charge, time_zone=time_zone,
+            band_mode=band_mode, holiday_calendar=holidays, by_routing_number=by_routing_number,
+            route_order=route_order, allow_loss=allow_loss,
+        )  # fmt: skip
+    _print_listed(with_services(config, lambda services: services.tariffs.change(name, settings)), as_json=json)
 
 
 @tariffs_app.command(epilog="Example: rating-engine tariff markup retail 1.2")
@@ -154,51 +139,84 @@ def markup(
     config: ConfigOption = None,
 ) -> None:
     """Multiply every price and fee, on top of the multiplier there is. Said twice it counts twice."""
-    before, after = with_database(config, lambda database: Tariffs(database).mark_up(name, factor))
+    with reported_errors():
+        times = words.amount(factor, "markup")
+    done = with_services(config, lambda services: services.tariffs.mark_up(name, times))
+    before, after = format_amount(done.before), format_amount(done.after)
     if json:
-        print_json({"tariff": name, "before": format_amount(before), "multiplier": format_amount(after)})
+        print_json({"tariff": name, "before": before, "multiplier": after})
     else:
-        say(f"{name}: multiplier {format_amount(after)}, was {format_amount(before)}")
+        say(f"{name}: multiplier {after}, was {before}")
 
 
 @tariffs_app.command("list", epilog="Example: rating-engine tariff list --json")
-def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
+def list_(
+    limit: LimitOption = None, after: AfterOption = None, json: JsonOption = False, config: ConfigOption = None
+) -> None:
     """Every tariff, with the deck in force and who has it."""
-    found = with_database(config, lambda database: Tariffs(database).list())
+    page = with_services(config, lambda services: listed(services.tariffs.page, limit, after))
     if json:
-        print_json({"tariffs": [_listed_json(listed) for listed in found]})
+        print_json({"tariffs": [_listed_json(tariff) for tariff in page.items], **next_json(page)})
         return
     table = Table("tariff", "currency", "option", "multiplier", "switch price", "deck", "rates", "users", "description")
     for position in (3, 4, 5, 6, 7):
         table.columns[position].justify = "right"
-    for listed in found:
-        settings = listed.settings
+    for tariff in page.items:
+        settings = tariff.settings
         table.add_row(
-            escape(settings.name),
+            settings.name,
             settings.currency,
             yes_no(settings.is_option),
             format_amount(settings.multiplier),
             format_amount(settings.switch_price),
-            "none" if listed.deck_version is None else str(listed.deck_version),
-            f"{listed.rates:,}",
-            f"{listed.users:,}",
-            escape(settings.description),
+            "none" if tariff.deck_version is None else str(tariff.deck_version),
+            f"{tariff.rates:,}",
+            f"{tariff.users:,}",
+            settings.description,
         )
     out.print(table)
+    say_next(page)
 
 
 @tariffs_app.command(epilog="Example: rating-engine tariff show retail")
 def show(name: Name, json: JsonOption = False, config: ConfigOption = None) -> None:
     """Settings, the timeline of decks, bands, holidays, packages and routes."""
-    card = with_database(config, lambda database: Tariffs(database).show(name))
+    card = with_services(config, lambda services: services.tariffs.show(name))
     if json:
         print_json(card_json(card))
     else:
         print_card(card)
 
 
-def _given(**settings: str | None) -> dict[str, str]:
-    return {field: text for field, text in settings.items() if text is not None}
+def tariff_changes(**given: str | None) -> TariffChanges:
+    """What the options of `tariff set` mean; None: not given. Raises InvalidRequest."""
+
+    def read(parse: Any, field: str) -> Any:
+        return words.if_given(given.get(field), partial(parse, field=field))
+
+    def choice(kind: Any, field: str) -> Any:
+        return read(partial(words.choice, kind), field)
+
+    def as_it_is(text: str, field: str) -> str:
+        return text
+
+    return TariffChanges(
+        currency=read(as_it_is, "currency"),
+        description=read(as_it_is, "description"),
+        is_option=read(words.yes_or_no, "is_option"),
+        multiplier=read(words.amount, "multiplier"),
+        switch_price=read(words.amount, "switch_price"),
+        decimals=read(words.whole, "decimals"),
+        increment_mode=choice(IncrementMode, "increment_mode"),
+        duration_rounding=choice(DurationRounding, "duration_rounding"),
+        minimum_charge=read(words.amount, "minimum_charge"),
+        time_zone=read(as_it_is, "time_zone"),
+        band_mode=choice(BandMode, "band_mode"),
+        holiday_calendar=words.if_given(given.get("holiday_calendar"), lambda text: "" if text == words.NONE else text),
+        by_routing_number=read(words.yes_or_no, "by_routing_number"),
+        route_order=choice(RouteOrder, "route_order"),
+        allow_loss=read(words.yes_or_no, "allow_loss"),
+    )
 
 
 def _listed_json(listed: ListedTariff) -> dict[str, object]:

@@ -41,11 +41,6 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def nobody_watches(exchange: str) -> bool:
-    """No exchange is watched: every call reserves in full."""
-    return False
-
-
 class CallLedger(Protocol):
     """Where money is held and charged. Errors of each: Unavailable (outcome unknown), Overloaded (nothing done)."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.domain.errors import Hint, InvalidRequest, NotFound
 from rating_engine.domain.outcomes import DeclineReason
 from rating_engine.domain.tariff import RateMatch
 from rating_engine.rating.charge import Charge, charge
@@ -61,8 +61,7 @@ async def quote(
         raise unknown_tariff(tariff)
     if found.deck_at(at) is None:
         if not found.decks:
-            advice = f"run: rating-engine rates import FILE --tariff {tariff}"
-            raise NotFound(f"the tariff {tariff} has no rates yet; {advice}")
+            raise NotFound(f"the tariff {tariff} has no rates yet", hint=Hint.NO_RATES, about={"tariff": tariff})
         raise NotFound(f"the tariff {tariff} has no rates before {found.decks[-1].effective_from:%Y-%m-%d %H:%M:%S %Z}")
     memory = CallMemory(database)
     band = found.schedule.band_at(at)
@@ -86,3 +85,27 @@ def _digits(field: str, number: str, international_prefix: str) -> str:
         return normalise_destination(number, international_prefix=international_prefix)
     except InvalidNumber as error:
         raise InvalidRequest(field, str(error)) from None
+
+
+class Quotes:
+    """What calls would cost."""
+
+    def __init__(self, database: Database, *, international_prefix: str) -> None:
+        self._database = database
+        self._international_prefix = international_prefix
+
+    async def quote(
+        self,
+        tariff: str,
+        number: str,
+        seconds: int,
+        *,
+        at: datetime | None = None,
+        origin: str = "",
+        routing_number: str = "",
+    ) -> Quote:
+        """The price of a call. Errors: as `quote`."""
+        return await quote(
+            self._database, tariff, number, seconds, international_prefix=self._international_prefix, at=at,
+            origin=origin, routing_number=routing_number,
+        )  # fmt: skip

@@ -25,7 +25,7 @@ from rating_engine.services.calls.price import Pricing, minute_price
 from rating_engine.services.calls.route import Routing
 from rating_engine.services.facts.memory import CallMemory
 from rating_engine.storage.postgres.pool import Database
-from rating_engine.storage.routes.routes import list_routes
+from rating_engine.storage.routes.routes import every_route
 from rating_engine.storage.tariffs.tariff_settings import unknown_tariff
 from rating_engine.storage.tariffs.tariffs import load_named_tariff
 
@@ -109,7 +109,7 @@ async def try_call(
     sold = (await Cover(memory.sources.packages).cover(caller, price, longest)).sold
     routing = Routing(memory.sources, pricing)
     considered = [
-        await _consider(routing, listed, caller, dialled, found, call_seed) for listed in await list_routes(database)
+        await _consider(routing, listed, caller, dialled, found, call_seed) for listed in await every_route(database)
     ]
     verdicts = explain(considered, sold, found, call_seed or "")
     currency = caller.subscriber.currency
@@ -192,3 +192,20 @@ def _anybody(tariff: Tariff, callerid: str) -> Subscriber:
 
 def _margin(sell_minute: Fraction, minute_cost: Fraction | None) -> Fraction | None:
     return None if minute_cost is None else sell_minute - minute_cost
+
+
+class RouteTrials:
+    """Where calls would go."""
+
+    def __init__(self, database: Database, *, international_prefix: str) -> None:
+        self._database = database
+        self._international_prefix = international_prefix
+
+    async def try_call(
+        self, number: str, *, tariff: str, at: datetime, callerid: str = "", call_seed: str | None = None
+    ) -> Trial:
+        """Where a call would go. Errors: as `try_call`."""
+        return await try_call(
+            self._database, number, tariff=tariff, at=at, callerid=callerid, call_seed=call_seed,
+            international_prefix=self._international_prefix,
+        )  # fmt: skip

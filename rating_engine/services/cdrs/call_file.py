@@ -17,10 +17,10 @@ from types import MappingProxyType
 from typing import Final
 
 from rating_engine.domain.errors import InvalidRequest
+from rating_engine.services.decks.file.dates import InvalidInstant, read_instant, zone_of
 from rating_engine.services.decks.file.errors import DeckFileError, RowRejected
 from rating_engine.services.decks.file.lines import numbered_lines
 from rating_engine.services.decks.file.source import split
-from rating_engine.services.decks.timing import instant_said
 
 MAX_SECONDS: Final = 31 * 86_400  # no call lasts a month
 MAX_DIGITS: Final = 9  # of that, zeros in front and all
@@ -65,7 +65,7 @@ class CallFile:
     def __init__(self, path: Path, time_zone: str) -> None:
         """`time_zone`: of times without an offset. Errors: InvalidRequest (it cannot be read, or lacks a column)."""
         self._path = path
-        self._zone = time_zone
+        self._zone = zone_of(time_zone)
         self.read = 0
         try:
             self.size = os.path.getsize(path)
@@ -118,9 +118,11 @@ class CallFile:
             return BadCall(line, str(error))
         cells = {name: row[at].strip() if at < len(row) else "" for name, at in self._columns.items()}
         try:
-            started_at = instant_said("start", cells["start"], self._zone)
-        except InvalidRequest as error:
-            return BadCall(line, str(error))
+            started_at = read_instant(cells["start"], self._zone)
+        except InvalidInstant as error:
+            return BadCall(line, f"start: {error}")
+        if started_at is None:
+            return BadCall(line, f"start: {cells['start'][:20]!r} is no date")
         seconds = cells["seconds"]
         if not (seconds.isascii() and seconds.isdecimal()) or len(seconds) > MAX_DIGITS or int(seconds) > MAX_SECONDS:
             return BadCall(line, f"seconds: {seconds[:20]!r} is not a whole number up to {MAX_SECONDS}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.domain.errors import Hint, InvalidRequest, NotFound
 from rating_engine.domain.past_call import CallRange, PastCall
 from rating_engine.domain.principal import ENGINE, Principal
 from rating_engine.domain.rerate import CorrectionOutcome, Rerate, RerateItem, RerateState
@@ -20,7 +20,6 @@ from rating_engine.domain.tariff import PublishedDeck, Tariff
 from rating_engine.rating.matching import EVER_SINCE
 from rating_engine.rating.rate import Rate
 from rating_engine.services.cdrs.repricing import Problem, Repriced, Repricing
-from rating_engine.services.decks.timing import instant_said
 from rating_engine.services.facts.memory import CallMemory
 from rating_engine.storage import audit_log
 from rating_engine.storage.calls import rerates as store
@@ -37,14 +36,14 @@ MAX_PREFIX: Final = 32  # digits; no destination has more
 
 @dataclass(frozen=True, slots=True)
 class RerateRequest:
-    """Price the calls of a tariff again that were prepared in [calls_from, calls_to), as a person writes it.
+    """Price the calls of a tariff again that were prepared in [calls_from, calls_to), and priced by it.
 
     `version`: of the deck; None: the one in force now. `login`, `prefix`: only those calls.
     """
 
     tariff: str
-    calls_from: str
-    calls_to: str
+    calls_from: datetime
+    calls_to: datetime
     version: int | None = None
     login: str | None = None
     prefix: str = ""
@@ -76,7 +75,7 @@ async def begin(database: Database, principal: Principal, request: RerateRequest
     tariff = await tariff_named(database, request.tariff)
     async with database.connection() as connection:
         version = await find_version(connection, request.tariff, request.version)
-    wanted = await range_said(
+    wanted = await call_range(
         database, tariff, request.calls_from, request.calls_to, login=request.login, prefix=request.prefix
     )
     async with database.transaction(principal) as tx:
@@ -108,7 +107,9 @@ async def read(
             raise InvalidRequest(
                 "id",
                 f"the tariff {rerate.tariff} was changed since re-rating {rerate.rerate_id} was begun, and one half of"
-                f" it would be priced otherwise: run rating-engine rerate discard {rerate.rerate_id}, and begin anew",
+                f" it would be priced otherwise",
+                hint=Hint.DISCARD_RERATE,
+                about={"rerate_id": str(rerate.rerate_id)},
             )
         repricing = Repricing(memory.sources, tariff, await deck_of(database, rerate.tariff, rerate.deck_version))
         about, gone_through, calls = await about_how_many(database), 0, rerate.calls
@@ -132,10 +133,15 @@ async def post(
     *,
     on_progress: Callable[[PostingProgress], None] = lambda progress: None,
 ) -> PostingProgress:
-    """Post the corrections that were not posted yet. Errors: NotFound, InvalidRequest (its state), Unavailable."""
+    """Post the corrections that were not posted yet. That it was begun stands in the audit log before the first.
+
+    Errors: NotFound, InvalidRequest (its state), Unavailable.
+    """
     rerate = await store.find_rerate(database, rerate_id)
     if rerate.state is RerateState.READING:
-        raise InvalidRequest("id", f"not all of it was read: run rating-engine rerate resume {rerate_id}")
+        raise InvalidRequest(
+            "id", "not all of it was read", hint=Hint.RESUME_RERATE, about={"rerate_id": str(rerate_id)}
+        )
     if rerate.state is RerateState.DISCARDED:
         raise InvalidRequest("id", f"re-rating {rerate_id} was discarded")
     progress = PostingProgress(0, await store.unposted(database, rerate_id), 0, 0)
@@ -171,7 +177,7 @@ async def tariff_named(database: Database, name: str) -> Tariff:
     """The tariff of this name. Errors: NotFound, Unavailable."""
     tariff = await load_named_tariff(database, name)
     if tariff is None:
-        raise NotFound(f"there is no tariff {name}; run: rating-engine rates list")
+        raise NotFound(f"there is no tariff {name}", field="tariff", hint=Hint.SEE_DECKS)
     return tariff
 
 
@@ -184,25 +190,21 @@ async def deck_of(database: Database, tariff: str, version: int | None) -> Publi
     return PublishedDeck(found.deck_id, found.version, EVER_SINCE, found.longest_prefix, key, edits)
 
 
-async def range_said(
-    database: Database, tariff: Tariff, calls_from: str, calls_to: str, *, login: str | None, prefix: str = ""
+async def call_range(
+    database: Database, tariff: Tariff, calls_from: datetime, calls_to: datetime, *, login: str | None, prefix: str = ""
 ) -> CallRange:
-    """A range of calls as a person says it. Errors: NotFound (the login), InvalidRequest, Unavailable."""
-    first, end = instant_of(tariff, "from", calls_from), instant_of(tariff, "to", calls_to)
-    if first >= end:
-        raise InvalidRequest("to", f"{calls_to} is not after {calls_from}")
+    """The calls of a tariff that were prepared in [calls_from, calls_to). Errors: NotFound (the login), InvalidRequest,
+    Unavailable.
+    """
+    if calls_from >= calls_to:
+        raise InvalidRequest("calls_to", f"{calls_to.isoformat()} is not after {calls_from.isoformat()}")
     subscriber_id = None
     if login is not None:
         subscriber = await SubscriberReader(database).by_login(login)
         if subscriber is None:
             raise NotFound(f"login {login!r} does not exist")
         subscriber_id = subscriber.subscriber_id
-    return CallRange(tariff.tariff_id, first, end, subscriber_id, prefix)
-
-
-def instant_of(tariff: Tariff, field: str, text: str) -> datetime:
-    """An instant as a person of the tariff writes it. Errors: InvalidRequest."""
-    return instant_said(field, text, tariff.schedule.zone)
+    return CallRange(tariff.tariff_id, calls_from, calls_to, subscriber_id, prefix)
 
 
 async def _item(repricing: Repricing, call: PastCall, deck_id: int) -> RerateItem | None:

@@ -25,7 +25,7 @@ from rating_engine.services.calls.number import Dialled, origin_of
 from rating_engine.services.calls.price import Pricing
 from rating_engine.services.cdrs.call_file import BadCall, CallFile, FileCall
 from rating_engine.services.cdrs.repricing import Problem, Repriced, Repricing
-from rating_engine.services.cdrs.rerating import instant_of, range_said, tariff_named
+from rating_engine.services.cdrs.rerating import call_range, tariff_named
 from rating_engine.services.decks.importing import AS_IT_IS, DeckFileOptions, Progress, loaded_for_a_while
 from rating_engine.services.facts.memory import CallMemory
 from rating_engine.services.facts.rate_lookup import RateDecks
@@ -123,19 +123,27 @@ class SimulationProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class CallSpan:
+    """Calls of the database that were prepared in [calls_from, calls_to)."""
+
+    calls_from: datetime
+    calls_to: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class SimulationRequest:
     """Price calls by a deck of a tariff: a file, or a version (of those that are kept).
 
     Calls: of a file, or those of the database that the tariff priced and that were prepared in [calls_from, calls_to).
-    `login`: only this one's. `at`: as of when the deck's rates count, as a person writes it; None: when it comes into
+    `login`: only this one's. `at`: as of when the deck's rates count; None: when it comes into
     force, or now if it is already.
     """
 
     tariff: str
     deck: Path | int
-    calls: Path | tuple[str, str]
+    calls: Path | CallSpan
     login: str | None = None
-    at: str | None = None
+    at: datetime | None = None
     options: DeckFileOptions = AS_IT_IS
 
 
@@ -185,12 +193,11 @@ async def _deck(
     on_loading: Callable[[Progress], None],
 ) -> AsyncIterator[tuple[Simulation, PublishedDeck, RateDecks]]:
     """The deck, and where its rates are found; an empty result."""
-    at = None if request.at is None else instant_of(tariff, "at", request.at)
     if isinstance(request.deck, int):
         async with decks_kept(database):
             async with database.connection() as connection:
                 version = await find_version(connection, tariff.name, request.deck)
-            rates_at = at or max(version.effective_from, datetime.now(UTC))
+            rates_at = request.at or max(version.effective_from, datetime.now(UTC))
             edits = await load_edits(database, version.deck_id)
             longest = version.longest_prefix
             deck = PublishedDeck(version.deck_id, version.version, EVER_SINCE, longest, "simulated", edits)
@@ -199,7 +206,7 @@ async def _deck(
     async with loaded_for_a_while(
         database_url, request.deck, tariff.name, options=request.options, on_progress=on_loading
     ) as file:
-        result = Simulation(tariff.name, request.deck.name, at or file.comes_at, rejected=file.rejected)
+        result = Simulation(tariff.name, request.deck.name, request.at or file.comes_at, rejected=file.rejected)
         deck = PublishedDeck(file.deck_id, 0, EVER_SINCE, file.longest_prefix, "simulated")
         yield result, deck, RateDecks(file.connection)
 
@@ -233,8 +240,8 @@ async def _calls(database: Database, memory: CallMemory, tariff: Tariff, request
     """The calls in portions, with how far the reading is."""
     if isinstance(request.calls, Path):
         return _of_file(database, CallFile(request.calls, tariff.schedule.zone), memory, tariff, request.login)
-    first, end = request.calls
-    wanted = await range_said(database, tariff, first, end, login=request.login)
+    span = request.calls
+    wanted = await call_range(database, tariff, span.calls_from, span.calls_to, login=request.login)
     return _of_database(database, wanted)
 
 
@@ -295,3 +302,25 @@ async def _past_call(
         rate="" if isinstance(price, Declined) else price.rate.to_json(),
         provisional=False,
     )
+
+
+class Simulations:
+    """What decks would have earned."""
+
+    def __init__(self, database: Database, database_url: str, *, international_prefix: str) -> None:
+        self._database = database
+        self._url = database_url
+        self._international_prefix = international_prefix
+
+    async def simulate(
+        self,
+        request: SimulationRequest,
+        *,
+        on_loading: Callable[[Progress], None] = lambda progress: None,
+        on_progress: Callable[[SimulationProgress], None] = lambda progress: None,
+    ) -> Simulation:
+        """Price calls by a deck. Errors: as `simulate`."""
+        return await simulate(
+            self._database, self._url, request, international_prefix=self._international_prefix,
+            on_loading=on_loading, on_progress=on_progress,
+        )  # fmt: skip

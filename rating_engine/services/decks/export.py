@@ -19,13 +19,15 @@ import openpyxl
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.utils.exceptions import IllegalCharacterError
 
+from rating_engine.domain.deck import DeckVersion
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.money import format_amount
 from rating_engine.services.decks.file.dates import zone_of
 from rating_engine.services.decks.file.errors import DeckFileError
+from rating_engine.services.decks.file.formulas import quoted
 from rating_engine.services.decks.file.limits import MAX_SHEET_ROWS
 from rating_engine.storage.decks.deck_columns import ROW
-from rating_engine.storage.decks.deck_versions import DeckVersion, find_version, rates_of_version
+from rating_engine.storage.decks.deck_versions import find_version, rates_of_version
 from rating_engine.storage.postgres.pool import Database
 
 HEADER: Final = (*ROW, "currency")
@@ -147,7 +149,7 @@ def _cell(value: Any, zone: tzinfo) -> str:
         return "yes" if value else "no"
     if isinstance(value, datetime):
         return _local(value, zone).isoformat()
-    return format_amount(value) if isinstance(value, Decimal) else str(value)
+    return format_amount(value) if isinstance(value, Decimal) else quoted(str(value))
 
 
 def _local(instant: datetime, zone: tzinfo) -> datetime:

@@ -12,15 +12,15 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from rating_engine.domain.deck import DeckVersion, DeltaCounts
 from rating_engine.domain.errors import RatingEngineError
 from rating_engine.services.decks.file.errors import DeckFileError
 from rating_engine.services.decks.file.reading import Contradiction, DeckReading, VainClosing
 from rating_engine.services.decks.file.rejects import RejectedRows
 from rating_engine.storage.decks import deck_delta, deck_staging
-from rating_engine.storage.decks.deck_delta import DeltaCounts
 from rating_engine.storage.decks.deck_load import DeckLoad
 from rating_engine.storage.decks.deck_staging import MAX_WINDOWS
-from rating_engine.storage.decks.deck_versions import DeckVersion, read_whole, removed
+from rating_engine.storage.decks.deck_versions import read_whole, removed
 
 _WHOLE_DECK: Final = DeltaCounts(added=0, changed=0, closed=0, unchanged=0)
 

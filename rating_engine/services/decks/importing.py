@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
+from rating_engine.domain.checks import check_currency, check_name
+from rating_engine.domain.deck import Ahead, DeckVersion, DeltaCounts
 from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.principal import ENGINE, Principal
 from rating_engine.rating.rate import PriceUnit
 from rating_engine.services.decks.file.dates import zone_of
 from rating_engine.services.decks.file.layout import BAND_PRICES, Column
@@ -28,16 +30,18 @@ from rating_engine.services.decks.file.rows import RowChecker
 from rating_engine.services.decks.file.source import DeckSource
 from rating_engine.services.decks.file.terms import DeckTerms
 from rating_engine.services.decks.filling import EmptyDeck, Filling, Phase, Progress
-from rating_engine.services.decks.timing import instant_ahead, instant_said
+from rating_engine.services.decks.timing import check_ahead
 from rating_engine.services.decks.versions import DeckDifference, compare
-from rating_engine.storage.decks.deck_delta import DeltaCounts
-from rating_engine.storage.decks.deck_load import Ahead, DeckLoad, begin_load
-from rating_engine.storage.decks.deck_versions import DeckVersion, find_version, next_switch, read_whole
+from rating_engine.storage.audit_log import record
+from rating_engine.storage.decks.deck_load import DeckLoad, begin_load
+from rating_engine.storage.decks.deck_versions import find_version, next_switch, read_whole
 from rating_engine.storage.postgres.pool import Connection
+from rating_engine.storage.postgres.transaction import Transaction
 
 __all__ = [
     "DeckFileOptions",
     "EmptyDeck",
+    "FileComparison",
     "ImportReport",
     "LoadedFile",
     "Phase",
@@ -47,9 +51,6 @@ __all__ = [
     "loaded_for_a_while",
 ]
 
-MAX_TARIFF_NAME: Final = 100  # characters; it stands on invoices and command lines
-
-_CURRENCY: Final = re.compile(r"[A-Z]{3}")
 _DATES: Final = (Column.EFFECTIVE_FROM, Column.EFFECTIVE_TO)
 
 
@@ -61,7 +62,7 @@ class DeckFileOptions:
     `price_n`. `sheet`: of a workbook; None takes the first. `profile`: names of the columns, and unit and sheet where
     not given. `time_zone`: of dates without an offset; None: the tariff's.
 
-    `effective_from`: when the version comes into force, as a person writes it; None: at once. `delta`: the file changes
+    `effective_from`: when the version comes into force; None: at once. `delta`: the file changes
     the version `base`, or where that is None the one in force then; otherwise it is the whole deck.
     """
 
@@ -69,7 +70,7 @@ class DeckFileOptions:
     sheet: str | None = None
     profile: DeckProfile | None = None
     time_zone: str | None = None
-    effective_from: str | None = None
+    effective_from: datetime | None = None
     delta: bool = False
     base: int | None = None
 
@@ -122,6 +123,7 @@ async def import_deck(
     *,
     currency: str | None = None,
     options: DeckFileOptions = AS_IT_IS,
+    principal: Principal = ENGINE,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> ImportReport:
     """Make a file, text or XLSX, the next version of a tariff's deck; the tariff is created if need be.
@@ -142,6 +144,8 @@ async def import_deck(
                 filling.report(Phase.PUBLISHING)
                 published = await load.publish(filled.rates, filled.longest_prefix, work.effective_from)
                 after = await next_switch(load.connection, published.deck_id)
+                detail = {"file": path.name, "version": published.version, "rates": published.rates}
+                await record(Transaction(load.connection, principal), "deck.import", tariff, detail)
         changes = filled.changes
         return ImportReport(
             tariff=tariff,
@@ -222,17 +226,16 @@ async def compare_file(
     version: int | None,
     *,
     options: DeckFileOptions = AS_IT_IS,
-    at: str | None = None,
+    at: datetime | None = None,
     shown: int,
     by_percent: bool,
     on_progress: Callable[[Progress], None] = lambda progress: None,
-) -> tuple[DeckVersion, DeckDifference, int]:
+) -> FileComparison:
     """What importing a file would change against a version, and the rows it would reject.
 
-    `version` None: the one that it would come after. `at`: for which calls, as a person writes it; None: those when it
-    would come into force. The file is loaded as an import loads it, compared, and taken back; FILE.rejected.csv is
-    written. Other imports into the tariff wait meanwhile. Errors: those of `import_deck`, NotFound (the tariff or the
-    version).
+    `version` None: the one that it would come after. `at`: for which calls; None: those when it would come into force.
+    The file is loaded as an import loads it, compared, and taken back; FILE.rejected.csv is written. Other imports into
+    the tariff wait meanwhile. Errors: those of `import_deck`, NotFound (the tariff or the version).
     """
     source = await _open(path, options)
     with RejectedRows(source) as rejects, contextlib.suppress(_TakenBack):
@@ -241,13 +244,21 @@ async def compare_file(
             work = await _Work.begin(source, load, tariff, options)
             async with work.filling(rejects, on_progress) as (filling, _):
                 await filling.store()
-            instant = work.comes_at if at is None else instant_said("at", at, work.time_zone)
+            instant = at or work.comes_at
             async with read_whole(load.connection, old) as whole:
                 found = await compare(
                     load.connection, whole.deck_id, load.deck_id, instant, shown=shown, by_percent=by_percent
                 )
             raise _TakenBack
-    return old, found, rejects.count
+    return FileComparison(old, found, rejects.count)
+
+
+class FileComparison(NamedTuple):
+    """What importing a file would change against a version, and how many rows of it would be rejected."""
+
+    before: DeckVersion
+    difference: DeckDifference
+    rejected: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +279,8 @@ class _Work:
         """Check what can be checked before anything is read."""
         _check_currency(source, load, tariff)
         time_zone = options.time_zone or load.target.time_zone
-        effective_from = instant_ahead(options.effective_from, time_zone, load.target.now)
+        effective_from = options.effective_from
+        check_ahead(effective_from, load.target.now)
         comes_at = effective_from or load.target.now
         said = options.price_unit or (options.profile or NO_PROFILE).price_unit
         at = source.layout.positions
@@ -317,9 +329,9 @@ class _Work:
         if ahead.served == 0 and ahead.first is not None:
             first = ahead.first.astimezone(zone_of(self.time_zone)).isoformat()
             raise InvalidRequest(
-                "from",
-                f"no rate of the deck counts when it comes into force, the first one begins at {first}: say --from"
-                f" {first}, or --delta for a file that only says what changes",
+                "effective_from",
+                f"no rate of the deck counts when it comes into force, the first one begins at {first}:"
+                " let it come into force then, or take the file as a delta if it only says what changes",
             )
         return ahead
 
@@ -330,8 +342,8 @@ async def _open(path: Path, options: DeckFileOptions) -> DeckSource:
 
 
 def _comes_at(load: DeckLoad, options: DeckFileOptions) -> datetime:
-    target = load.target
-    return instant_ahead(options.effective_from, options.time_zone or target.time_zone, target.now) or target.now
+    check_ahead(options.effective_from, load.target.now)
+    return options.effective_from or load.target.now
 
 
 def _usual_unit(source: DeckSource) -> PriceUnit:
@@ -341,10 +353,9 @@ def _usual_unit(source: DeckSource) -> PriceUnit:
 
 
 def _check_names(tariff: str, currency: str | None) -> None:
-    if not tariff.strip() or len(tariff) > MAX_TARIFF_NAME:
-        raise InvalidRequest("tariff", f"a name has 1 to {MAX_TARIFF_NAME} characters")
-    if currency is not None and not _CURRENCY.fullmatch(currency):
-        raise InvalidRequest("currency", f"{currency!r} is not three capital letters, such as EUR")
+    check_name(tariff, "tariff")
+    if currency is not None:
+        check_currency(currency)
 
 
 def _check_currency(source: DeckSource, load: DeckLoad, tariff: str) -> None:
@@ -353,5 +364,5 @@ def _check_currency(source: DeckSource, load: DeckLoad, tariff: str) -> None:
         raise InvalidRequest(
             "currency",
             f"the price column of {source.path.name} is in {named}, the tariff {tariff} is in {target.currency}"
-            + (f": say --currency {named}" if target.created else ": import it into a tariff of its own"),
+            + (f": name {named} as its currency" if target.created else ": import it into a tariff of its own"),
         )

@@ -11,16 +11,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import groupby
-from typing import Final
+from typing import Final, NamedTuple
 
-from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.domain.deck import DeckVersion, Difference, Later, Published, VersionState
+from rating_engine.domain.errors import Hint, InvalidRequest, NotFound
+from rating_engine.domain.principal import ENGINE, Principal
 from rating_engine.rating.matching import CandidateRate, choose
 from rating_engine.rating.number import InvalidNumber, normalise_destination
-from rating_engine.services.decks.timing import instant_ahead, instant_said
+from rating_engine.services.decks.timing import check_ahead
+from rating_engine.storage.audit_log import record
 from rating_engine.storage.decks import deck_versions as store
-from rating_engine.storage.decks.deck_load import Published, begin_load, lock_tariff
-from rating_engine.storage.decks.deck_versions import DeckVersion, Difference, Later, VersionState
+from rating_engine.storage.decks.deck_load import begin_load, lock_tariff
 from rating_engine.storage.postgres.pool import Connection, Database
+from rating_engine.storage.postgres.transaction import Transaction
 
 MAX_SHOWN: Final = 10_000  # differences of one kind; for all of them, export both versions
 
@@ -64,33 +67,71 @@ class VersionMatch:
     matched: CandidateRate | None
 
 
+class RolledBack(NamedTuple):
+    """An old version, and what it was published as again."""
+
+    old: DeckVersion
+    published: Published
+
+
+class Withdrawn(NamedTuple):
+    """A version that was taken back, and the one in force at its instant instead; None: no version."""
+
+    version: DeckVersion
+    instead: DeckVersion | None
+
+
+class History(NamedTuple):
+    """What every kept version says of a number (`digits`), the newest first."""
+
+    digits: str
+    versions: Sequence[VersionMatch]
+
+
+class VersionComparison(NamedTuple):
+    """What changes from one version to another."""
+
+    before: DeckVersion
+    after: DeckVersion
+    difference: DeckDifference
+
+
 async def roll_back(
-    database_url: str, tariff: str, to: int | None, *, effective_from: str | None = None, time_zone: str | None = None
-) -> tuple[DeckVersion, Published]:
+    database_url: str,
+    tariff: str,
+    to: int | None,
+    *,
+    effective_from: datetime | None = None,
+    principal: Principal = ENGINE,
+) -> RolledBack:
     """Publish an earlier version again, as a new one; None: the one before that which is in force then.
 
-    `effective_from`: when it comes into force, at once where None; `time_zone`: of it, the tariff's where None. Errors:
-    NotFound (the tariff, the version), InvalidRequest (it is in force then; a time that is not ahead), Unavailable.
+    `effective_from`: when it comes into force, at once where None. Errors: NotFound (the tariff, the version),
+    InvalidRequest (it is in force then; a time that is not ahead), Unavailable.
     """
     async with begin_load(database_url, tariff, None) as load:
-        comes_at = instant_ahead(effective_from, time_zone or load.target.time_zone, load.target.now)
-        present = await store.find_version(load.connection, tariff, None, comes_at)
+        check_ahead(effective_from, load.target.now)
+        present = await store.find_version(load.connection, tariff, None, effective_from)
         if to == present.version:
-            raise InvalidRequest("to", f"version {to} is the one in force{' then' if comes_at else ''}")
+            raise InvalidRequest("to", f"version {to} is the one in force{' then' if effective_from else ''}")
         old = await _earlier(load.connection, present, to)
         async with store.read_whole(load.connection, old) as whole:
             stored = await load.copy_deck(whole.deck_id)
             if stored != whole.rates:
                 raise store.removed(old)
-        return old, await load.publish(stored, await load.longest_prefix(), comes_at)
+        published = await load.publish(stored, await load.longest_prefix(), effective_from)
+        detail = {"from": old.version, "version": published.version, "effective_from": published.effective_from}
+        await record(Transaction(load.connection, principal), "deck.rollback", tariff, detail)
+        return RolledBack(old, published)
 
 
-async def withdraw(database: Database, tariff: str, version: int) -> tuple[DeckVersion, DeckVersion | None]:
-    """Take back a version before it comes into force: it, and the one in force at its instant instead (or None).
+async def withdraw(database: Database, principal: Principal, tariff: str, version: int) -> Withdrawn:
+    """Take back a version before it comes into force.
 
     Errors: NotFound, InvalidRequest (it is, or was, in force, or is withdrawn already), Unavailable.
     """
-    async with database.connection() as connection, connection.transaction():
+    async with database.transaction(principal) as tx:
+        connection = tx.connection
         await lock_tariff(connection, tariff)
         found = await store.find_version(connection, tariff, version)
         if found.state == VersionState.WITHDRAWN:
@@ -99,18 +140,19 @@ async def withdraw(database: Database, tariff: str, version: int) -> tuple[DeckV
             raise InvalidRequest(
                 "version",
                 f"version {version} of {tariff} is or was in force, or will be in less than {store.SWITCH_SECONDS}"
-                f" seconds: calls may have been rated by it; run: rating-engine rates rollback {tariff}",
+                f" seconds: calls may have been rated by it",
+                hint=Hint.ROLL_BACK,
+                about={"tariff": tariff},
             )
+        await record(tx, "deck.withdraw", tariff, {"version": version})
         try:
-            return found, await store.find_version(connection, tariff, None, found.effective_from)
+            return Withdrawn(found, await store.find_version(connection, tariff, None, found.effective_from))
         except NotFound:
-            return found, None
+            return Withdrawn(found, None)
 
 
-async def history(
-    database: Database, tariff: str, number: str, *, international_prefix: str
-) -> tuple[str, list[VersionMatch]]:
-    """The number in digits, and what every kept version says of it, the newest first.
+async def history(database: Database, tariff: str, number: str, *, international_prefix: str) -> History:
+    """What every kept version says of a number, the newest first.
 
     Errors: NotFound (no such tariff, or no rates), InvalidRequest (the number), Unavailable.
     """
@@ -118,15 +160,15 @@ async def history(
         digits = normalise_destination(number, international_prefix=international_prefix)
     except InvalidNumber as error:
         raise InvalidRequest("prefix", str(error)) from None
-    versions = await store.list_versions(database, tariff)
+    versions = await store.every_version(database, tariff)
     if not versions:
-        raise NotFound(f"there is no tariff {tariff} with rates; run: rating-engine rates list")
+        raise NotFound(f"there is no tariff {tariff} with rates", field="tariff", hint=Hint.SEE_DECKS)
     found = []
     for version in versions:
         at = _asked_at(version, versions)
         rows = await store.candidates_in(database, version, digits, at)
         found.append(VersionMatch(version, at, sorted(rows, key=_order), choose(rows, at=at, origin="", band="")))
-    return digits, found
+    return History(digits, tuple(found))
 
 
 def _order(row: CandidateRate) -> tuple[int, int, str, str, datetime]:
@@ -170,26 +212,24 @@ async def compare_versions(
     old: int | None,
     new: int,
     *,
-    at: str | None = None,
-    time_zone: str | None = None,
+    at: datetime | None = None,
     shown: int,
     by_percent: bool,
-) -> tuple[DeckVersion, DeckVersion, DeckDifference]:
+) -> VersionComparison:
     """Two versions of a tariff, and what changes from the old one to the new one for calls at `at`.
 
     `old` None: the one in force at that instant but for the new one. `at` None: now, or when the new one comes into
-    force if that is later; `time_zone`: of it, the tariff's where None. Errors: NotFound, InvalidRequest, Unavailable.
+    force if that is later. Errors: NotFound, InvalidRequest, Unavailable.
     """
     async with database.connection() as connection, connection.transaction():
         after = await store.find_version(connection, tariff, new)
-        usual = max(after.effective_from, datetime.now(UTC))
-        instant = usual if at is None else instant_said("at", at, time_zone or after.time_zone)
+        instant = at or max(after.effective_from, datetime.now(UTC))
         before = await _compared_with(connection, after, old, instant)
         async with store.read_whole(connection, before) as old_one, store.read_whole(connection, after) as new_one:
             found = await compare(
                 connection, old_one.deck_id, new_one.deck_id, instant, shown=shown, by_percent=by_percent
             )
-    return before, after, found
+    return VersionComparison(before, after, found)
 
 
 async def _compared_with(connection: Connection, after: DeckVersion, old: int | None, instant: datetime) -> DeckVersion:

@@ -1,4 +1,4 @@
-"""What `rating-engine doctor` says of a spool directory."""
+"""What the doctor says of a spool directory."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from rating_engine.domain.checkup import Finding
 from rating_engine.domain.reservation import OpenCall
-from rating_engine.services.doctor import Finding
 from rating_engine.storage.spool.promises import Promises
 from rating_engine.storage.spool.spool_survey import SpoolSurvey, survey, unusable
 
@@ -45,7 +45,7 @@ def _findings(directory: Path, found: SpoolSurvey, max_bytes: int) -> Iterator[F
     for path, records in found.refused:
         yield Finding(
             f"finishes that could not be charged, in {path}: {records}",
-            f"read the reasons in it; then remove it, or rename it to {path.stem}.spool to have them tried again",
+            "read the reasons in it and mend them, then post it as the page on the spool says; or remove it",
         )
     for path, size in found.corrupt:
         yield Finding(f"damaged bytes of a spool, in {path}: {size}", "check the disk; charge by hand what can be read")

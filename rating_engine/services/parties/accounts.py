@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from rating_engine.domain.account import (
-    AccountSettings,
+    AccountChanges,
     AccountState,
     LedgerEntry,
     ListedAccount,
@@ -66,7 +66,7 @@ class Accounts:
         return await store.list_subscribers(self._database, account_of, cursor)
 
     async def change(
-        self, login: str, settings: AccountSettings, rules: Mapping[str, bool | None] = NO_RULES
+        self, login: str, settings: AccountChanges, rules: Mapping[str, bool | None] = NO_RULES
     ) -> AccountState:
         """Set limits, mode, time zone, numbering plan or status; and rules for prefixes: allowed, not, None: forgotten.
 
@@ -81,11 +81,11 @@ class Accounts:
 
     async def block(self, login: str) -> AccountState:
         """Let no login of an account start calls; those that run go on. Errors: NotFound, Unavailable."""
-        return await self.change(login, AccountSettings(status=PartyStatus.BLOCKED))
+        return await self.change(login, AccountChanges(status=PartyStatus.BLOCKED))
 
     async def unblock(self, login: str) -> AccountState:
         """Let an account's logins call again, but for those blocked by themselves. Errors: NotFound, Unavailable."""
-        return await self.change(login, AccountSettings(status=PartyStatus.ACTIVE))
+        return await self.change(login, AccountChanges(status=PartyStatus.ACTIVE))
 
     async def add_subscriber(self, new: NewSubscriber) -> AccountState:
         """One more login on the account of another. Errors: InvalidRequest, NotFound, AlreadyExists, Unavailable."""

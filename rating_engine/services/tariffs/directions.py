@@ -1,27 +1,30 @@
-"""Directions: what an operator may say of them."""
+"""Directions: named groups of prefixes, and how long their numbers are."""
 
 from __future__ import annotations
 
-from typing import Final
-
-from rating_engine.domain.errors import InvalidRequest
-from rating_engine.domain.tariff import Direction
+from rating_engine.domain.principal import Principal
+from rating_engine.domain.tariff import Direction, check_direction
+from rating_engine.storage.audit_log import record
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs import directions as store
 
-MAX_NUMBER: Final = 32  # digits of a destination
 
+class Directions:
+    """What one principal does with directions."""
 
-async def set_direction(
-    database: Database, code: str, name: str, *, min_len: int | None = None, max_len: int | None = None
-) -> None:
-    """Name a direction, and say how many digits its numbers have, country code included; None: any.
+    def __init__(self, database: Database, principal: Principal) -> None:
+        self._database = database
+        self._principal = principal
 
-    Errors: InvalidRequest, Unavailable.
-    """
-    for field, length in (("min_len", min_len), ("max_len", max_len)):
-        if length is not None and not 1 <= length <= MAX_NUMBER:
-            raise InvalidRequest(field, f"must be from 1 to {MAX_NUMBER}")
-    if min_len is not None and max_len is not None and min_len > max_len:
-        raise InvalidRequest("min_len", "must not be above max_len")
-    await store.set_direction(database, Direction(code, name, min_len, max_len))
+    async def set(self, direction: Direction) -> None:
+        """Name a direction, created if need be, and say how many digits its numbers have, country code included.
+
+        Errors: InvalidRequest naming the field, Unavailable.
+        """
+        check_direction(direction)
+        async with self._database.transaction(self._principal) as tx:
+            await store.set_direction(tx, direction)
+            await record(
+                tx, "direction.set", direction.code,
+                {"name": direction.name, "min_len": direction.min_len, "max_len": direction.max_len},
+            )  # fmt: skip

@@ -7,11 +7,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
-from rating_engine.domain.checks import check_reference
+from rating_engine.domain.checks import check_reference, check_whole
 from rating_engine.domain.errors import Hint, InvalidRequest, NotFound, Overloaded
+from rating_engine.domain.page import Cursor, Page
+from rating_engine.domain.principal import Principal
 from rating_engine.domain.tariff_card import ListedOption, Switched, SwitchOutcome, TariffSettings
 from rating_engine.services.tariffs.exchange import convert
-from rating_engine.services.tariffs.fields import MAX_INTEGER, moment_of
+from rating_engine.storage.audit_log import record
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs import tariff_options as store
 from rating_engine.storage.tariffs.tariff_options import Change, Party
@@ -22,10 +24,13 @@ PRICE_TRIES: Final = 5
 
 
 class Options:
-    """The use cases of `rating-engine option` and `rating-engine account tariff`."""
+    """What one principal does with the tariffs that logins have."""
 
-    def __init__(self, database: Database, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, database: Database, principal: Principal, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
         self._database = database
+        self._principal = principal
         self._clock = clock
 
     async def switch_tariff(self, login: str, tariff: str, reference: str | None = None) -> Switched:
@@ -42,14 +47,14 @@ class Options:
         login: str,
         option: str,
         *,
-        begins: str | None = None,
-        ends: str | None = None,
+        begins: datetime | None = None,
+        ends: datetime | None = None,
         position: int | None = None,
         reference: str | None = None,
     ) -> Switched:
         """Give a login an option beside its tariff, for [begins, ends); its account pays its switch price at once.
 
-        Moments without an offset are in the option's time zone. `position`: of options that have a rate of the same
+        `position`: of options that have a rate of the same
         prefix the lowest counts; None: after those it has. Otherwise as `switch_tariff`.
         """
         return await self._switch(
@@ -61,15 +66,16 @@ class Options:
 
         Errors: NotFound, Unavailable.
         """
-        party = await store.find_party(self._database, login)
         found = await find_tariff(self._database, option)
-        if not await store.revoke_option(self._database, party, found.tariff_id):
-            raise NotFound(f"{login!r} does not have {option!r}", hint=Hint.SEE_OPTIONS, about={"login": login})
+        async with self._database.transaction(self._principal) as tx:
+            if not await store.revoke_option(tx, await store.find_party(tx, login), found.tariff_id):
+                raise NotFound(f"{login!r} does not have {option!r}", hint=Hint.SEE_OPTIONS, about={"login": login})
+            await record(tx, "option.revoke", login, {"option": option})
 
-    async def list(self, login: str, *, past: bool = False) -> list[ListedOption]:
-        """The options of a login in the order in which they count. Errors: NotFound, Unavailable."""
+    async def page(self, login: str, cursor: Cursor, *, past: bool = False) -> Page[ListedOption]:
+        """The options of a login in the order in which they count. Errors: NotFound, InvalidRequest, Unavailable."""
         await store.find_party(self._database, login)
-        return await store.list_options(self._database, login, past=past)
+        return await store.list_options(self._database, login, cursor, past=past)
 
     async def _switch(
         self, login: str, tariff: str, reference: str | None, change_to: Callable[[TariffSettings], Change]
@@ -86,7 +92,13 @@ class Options:
     async def _try_switch(self, party: Party, tariff: TariffSettings, change: Change) -> Switched | None:
         """None where the tariff changed since it was looked at."""
         price = await convert(self._database, tariff.switch_price, tariff.currency, party.currency, self._clock())
-        outcome, balance = await store.switch(self._database, party, replace(change, price=price))
+        async with self._database.transaction(self._principal) as tx:
+            outcome, balance = await store.switch(tx, party, replace(change, price=price))
+            if outcome == SwitchOutcome.SWITCHED:
+                kind = "option.grant" if change.is_option else "subscriber.tariff"
+                await record(
+                    tx, kind, party.login, {"tariff": tariff.name, "price": price, "reference": change.reference}
+                )
         if outcome == "stale":
             return None
         if outcome == "wrong_kind":
@@ -104,11 +116,8 @@ def _tariff_change(tariff: TariffSettings, reference: str | None) -> Change:
 
 
 def _option_change(
-    tariff: TariffSettings, begins: str | None, ends: str | None, position: int | None, reference: str | None
+    tariff: TariffSettings, begins: datetime | None, ends: datetime | None, position: int | None, reference: str | None
 ) -> Change:
     """Raises InvalidRequest. Whether the span is past is for the transaction to say: a repeated order may be."""
-    starts = None if begins is None else moment_of(begins, "from", tariff.time_zone)
-    until = None if ends is None else moment_of(ends, "to", tariff.time_zone)
-    if position is not None and not 0 <= position <= MAX_INTEGER:
-        raise InvalidRequest("position", f"must be from 0 to {MAX_INTEGER}")
-    return Change(tariff.tariff_id, tariff.version, True, tariff.switch_price, reference, starts, until, position)
+    check_whole(position, "position")
+    return Change(tariff.tariff_id, tariff.version, True, tariff.switch_price, reference, begins, ends, position)

@@ -2,128 +2,105 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from dataclasses import replace
 from decimal import Decimal
-from typing import Final
 
-from rating_engine.domain.errors import InvalidRequest
-from rating_engine.domain.tariff import BandMode, RouteOrder
-from rating_engine.domain.tariff_card import ListedTariff, TariffCard
-from rating_engine.rating.money import EXACT, MAX_PRICE, PRICE_DECIMALS, format_amount, quantise
-from rating_engine.rating.rate import MAX_DECIMALS, DurationRounding, IncrementMode
-from rating_engine.services.tariffs.fields import (
-    FACTOR_DECIMALS,
-    MAX_FACTOR,
-    amount_of,
-    choice_of,
-    currency_of,
-    factor_of,
-    moment_of,
-    name_of,
-    text_of,
-    whole_number,
-    yes_or_no,
-    zone_of,
-)
-from rating_engine.storage.postgres.pool import Database
+from rating_engine.domain.change import LEAVE, given
+from rating_engine.domain.checks import FACTOR_DECIMALS, MAX_FACTOR, check_factor, check_name
+from rating_engine.domain.errors import Hint, InvalidRequest
+from rating_engine.domain.page import Cursor, Page
+from rating_engine.domain.principal import Principal
+from rating_engine.domain.tariff_card import DEFAULT_CURRENCY, ListedTariff, MarkedUp, TariffCard, TariffChanges
+from rating_engine.rating.money import EXACT, format_amount, quantise
+from rating_engine.storage.audit_log import record
+from rating_engine.storage.postgres.pool import Database, Questions
 from rating_engine.storage.tariffs import tariff_settings as store
 from rating_engine.storage.tariffs.tariff_card import tariff_card
 
-DEFAULT_CURRENCY: Final = "EUR"  # as of an imported tariff that names none
-
-_PARSE: Final[Mapping[str, Callable[[str, str], object]]] = {
-    "currency": currency_of,
-    "description": text_of,
-    "is_option": yes_or_no,
-    "multiplier": factor_of,
-    "switch_price": amount_of,
-    "decimals": lambda text, field: whole_number(text, field, most=MAX_DECIMALS),
-    "increment_mode": lambda text, field: choice_of(IncrementMode, text, field),
-    "duration_rounding": lambda text, field: choice_of(DurationRounding, text, field),
-    "minimum_charge": lambda text, field: amount_of(text, field, PRICE_DECIMALS, MAX_PRICE),
-    "time_zone": zone_of,
-    "band_mode": lambda text, field: choice_of(BandMode, text, field),
-    "holiday_calendar": lambda text, field: "" if text == "none" else name_of(text, field),
-    "by_routing_number": yes_or_no,
-    "route_order": lambda text, field: choice_of(RouteOrder, text, field),
-    "allow_loss": yes_or_no,
-}
-
 
 class Tariffs:
-    """The use cases of `rating-engine tariff`. Settings come as text, by the names of the table's columns."""
+    """What one principal does with tariffs."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, principal: Principal) -> None:
         self._database = database
+        self._principal = principal
 
-    async def add(self, name: str, settings: Mapping[str, str]) -> ListedTariff:
+    async def add(self, name: str, settings: TariffChanges) -> ListedTariff:
         """A tariff without rates, for an import to fill; EUR where no currency is given.
 
         Errors: InvalidRequest naming the field, AlreadyExists, Unavailable.
         """
-        values = await self._values({"currency": DEFAULT_CURRENCY, **settings})
-        await store.add_tariff(self._database, name_of(name, "name"), values)
-        return await self._listed(name)
+        check_name(name)
+        if settings.currency is LEAVE:
+            settings = replace(settings, currency=DEFAULT_CURRENCY)
+        values = given(settings)
+        async with self._database.transaction(self._principal) as tx:
+            await _check_calendar(tx, settings)
+            await store.add_tariff(tx, name, values)
+            await record(tx, "tariff.add", name, values)
+        return await store.listed_tariff(self._database, name)
 
-    async def set(self, name: str, settings: Mapping[str, str]) -> ListedTariff:
+    async def change(self, name: str, settings: TariffChanges) -> ListedTariff:
         """Change settings, for the next call everywhere; calls that run keep what they were begun with.
 
         The currency can change only while nothing is priced in it, and a tariff becomes an option, or none, only while
         nobody has it. Errors: InvalidRequest naming the field, NotFound, Unavailable; after any nothing has changed.
         """
-        await store.set_tariff(self._database, name, await self._values(settings))
-        return await self._listed(name)
+        values = given(settings)
+        async with self._database.transaction(self._principal) as tx:
+            await _check_calendar(tx, settings)
+            await store.set_tariff(tx, name, values)
+            await record(tx, "tariff.change", name, values)
+        return await store.listed_tariff(self._database, name)
 
-    async def mark_up(self, name: str, factor: str) -> tuple[Decimal, Decimal]:
-        """Multiply every price by `factor`, on top of the markup there is; returns the multiplier before and after.
+    async def mark_up(self, name: str, factor: Decimal) -> MarkedUp:
+        """Multiply every price by `factor`, on top of the markup there is.
 
         The product is exact: one that needs more than six decimals is refused. Errors: InvalidRequest, NotFound,
         Unavailable.
         """
-        markup = factor_of(factor, "markup")
-        async with store.changing_tariff(self._database, name) as (connection, old):
-            multiplier = EXACT.multiply(old.multiplier, markup)
-            words = f"{format_amount(old.multiplier)} x {format_amount(markup)} = {format_amount(multiplier)}"
-            nearest = quantise(multiplier, FACTOR_DECIMALS)
-            if multiplier > MAX_FACTOR:
-                raise InvalidRequest("markup", f"{words} is above the limit of {MAX_FACTOR}")
-            if nearest != multiplier:
-                mend = (
-                    f"; say: rating-engine tariff set {name} --multiplier {format_amount(nearest)}" if nearest else ""
-                )
-                raise InvalidRequest("markup", f"{words} has more than {FACTOR_DECIMALS} decimals{mend}")
-            await store.set_multiplier(connection, old.tariff_id, multiplier)
-        return old.multiplier, multiplier
+        check_factor(factor, "markup")
+        async with self._database.transaction(self._principal) as tx:
+            old = await store.hold_tariff(tx, name)
+            multiplier = EXACT.multiply(old.multiplier, factor)
+            _check_product(name, old.multiplier, factor, multiplier)
+            await store.set_multiplier(tx, old.tariff_id, multiplier)
+            await record(tx, "tariff.markup", name, {"before": old.multiplier, "after": multiplier})
+        return MarkedUp(old.multiplier, multiplier)
 
-    async def moment(self, name: str, text: str, field: str) -> datetime:
-        """The instant that a text names, in the tariff's time zone where it names no offset.
+    async def time_zone(self, name: str) -> str:
+        """The time zone of a tariff. Errors: NotFound, Unavailable."""
+        return (await store.find_tariff(self._database, name)).time_zone
 
-        Errors: InvalidRequest, NotFound, Unavailable.
-        """
-        return moment_of(text, field, (await store.find_tariff(self._database, name)).time_zone)
-
-    async def list(self) -> list[ListedTariff]:
-        """Every tariff by name. Errors: Unavailable."""
-        return await store.list_tariffs(self._database)
+    async def page(self, cursor: Cursor) -> Page[ListedTariff]:
+        """Tariffs by name. Errors: InvalidRequest (after), Unavailable."""
+        return await store.list_tariffs(self._database, cursor)
 
     async def show(self, name: str) -> TariffCard:
         """Everything of a tariff. Errors: NotFound, Unavailable."""
-        return await tariff_card(self._database, await self._listed(name))
+        return await tariff_card(self._database, await store.listed_tariff(self._database, name))
 
-    async def _listed(self, name: str) -> ListedTariff:
-        found = await store.list_tariffs(self._database, name)
-        if not found:
-            raise store.unknown_tariff(name)
-        return found[0]
 
-    async def _values(self, settings: Mapping[str, str]) -> dict[str, object]:
-        """The column values that the texts mean. Errors: InvalidRequest, Unavailable."""
-        values = {field: _PARSE[field](text, field) for field, text in settings.items()}
-        calendar = values.get("holiday_calendar")
-        if calendar and not await store.calendar_exists(self._database, str(calendar)):
-            raise InvalidRequest(
-                "holiday_calendar",
-                f"{calendar!r} has no days; say first: rating-engine holidays add {calendar} 2026-12-25",
-            )
-        return values
+def _check_product(name: str, before: Decimal, factor: Decimal, after: Decimal) -> None:
+    """Raises InvalidRequest for a multiplier that its column does not hold exactly."""
+    words = f"{format_amount(before)} x {format_amount(factor)} = {format_amount(after)}"
+    nearest = quantise(after, FACTOR_DECIMALS)
+    if after > MAX_FACTOR:
+        raise InvalidRequest("markup", f"{words} is above the limit of {MAX_FACTOR}")
+    if nearest != after:
+        raise InvalidRequest(
+            "markup",
+            f"{words} has more than {FACTOR_DECIMALS} decimals",
+            hint=Hint.CHANGE_MULTIPLIER if nearest else None,
+            about={"tariff": name, "multiplier": format_amount(nearest)},
+        )
+
+
+async def _check_calendar(database: Questions, settings: TariffChanges) -> None:
+    """Errors: InvalidRequest for a calendar without a day, Unavailable."""
+    calendar = settings.holiday_calendar
+    if calendar is LEAVE or not calendar or await store.calendar_exists(database, calendar):
+        return
+    raise InvalidRequest(
+        "holiday_calendar", f"{calendar!r} has no days", hint=Hint.NO_HOLIDAYS, about={"calendar": calendar}
+    )

@@ -32,7 +32,9 @@ _FROM: Final = """
       ON t.tariff_id = c.tariff_id"""
 _ONE: Final = f"SELECT {_COLUMNS}, c.rate {_FROM} WHERE c.bucket = $1 AND c.call_key = $2"
 _BUCKETS: Final = "SELECT bucket FROM cdrs WHERE bucket = ANY ($1) AND call_key = $2"
-_LOGIN: Final = "SELECT bucket, account_id, subscriber_id FROM subscribers WHERE login = $1"
+_LOGIN: Final = (
+    "SELECT bucket, account_id, subscriber_id FROM logins JOIN subscribers USING (bucket, login) WHERE login = $1"
+)
 
 _GROUPS: Final = {
     Dimension.DAY: "(c.ended_at AT TIME ZONE $1)::date",

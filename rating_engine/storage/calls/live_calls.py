@@ -34,7 +34,9 @@ _UNFINISHED: Final = """
       AND ($1::timestamptz IS NULL OR (c.ended_at, c.call_key) < ($1, $2))
     ORDER BY c.ended_at DESC, c.call_key DESC LIMIT $3
 """
-_LOGIN: Final = "SELECT bucket, account_id, subscriber_id FROM subscribers WHERE login = $1"
+_LOGIN: Final = (
+    "SELECT bucket, account_id, subscriber_id FROM logins JOIN subscribers USING (bucket, login) WHERE login = $1"
+)
 _IS_OPEN: Final = "SELECT EXISTS (SELECT 1 FROM reservations WHERE bucket = ANY ($1) AND call_key = $2)"
 
 

@@ -16,39 +16,47 @@ import asyncpg
 
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.watching import OpenReservation
+from rating_engine.storage.calls.call_details import frozen_rate
 from rating_engine.storage.postgres.pool import Database
 
 PAGE: Final = 2_000  # rows of one statement: a few milliseconds, far within its deadline
 
-_COLUMNS: Final = (
-    "bucket, call_key, exchange, attempt, account_id, granted, quota, cap_seconds, rate, prepared_at, expires_at, "
-    "answered_at, last_seen_at, carrier_rate, carrier_exchange"
-)
+
+def _columns(bucket: str) -> str:
+    """What is read of an open call; `bucket`: SQL for its bucket."""
+    return (
+        "bucket, call_key, exchange, attempt, account_id, granted, quota, cap_seconds, prepared_at, expires_at, "
+        "answered_at, last_seen_at, carrier_exchange, "
+        f"{frozen_rate('open_calls', 'rate_key', bucket)} AS rate, "
+        f"{frozen_rate('open_calls', 'carrier_rate_key', bucket)} AS carrier_rate"
+    )
+
+
 _OF_EXCHANGE: Final = f"""
-    SELECT {_COLUMNS} FROM reservations
+    SELECT {_columns("open_calls.bucket")} FROM open_calls
     WHERE exchange = $1 AND prepared_at <= now() - make_interval(secs => $2) AND (bucket, call_key) > ($3, $4)
     ORDER BY bucket, call_key LIMIT {PAGE}
 """  # noqa: S608  the only text put in is the constants above
 # Keys are exchange/uniqueid/attempt: the attempts of a channel lie between "…/" and "…0", the character after a slash.
 _OF_CHANNELS: Final = f"""
-    SELECT r.* FROM unnest($2::text[]) AS channel CROSS JOIN LATERAL (
-        SELECT {_COLUMNS} FROM reservations
-        WHERE bucket = $1 AND call_key > channel || '/' AND call_key < channel || '0' OFFSET 0
+    SELECT r.* FROM unnest($2::text[]) AS wanted(start) CROSS JOIN LATERAL (
+        SELECT {_columns("$1")} FROM open_calls
+        WHERE bucket = $1 AND call_key > wanted.start || '/' AND call_key < wanted.start || '0' OFFSET 0
     ) r
 """  # noqa: S608
 _EXPIRED: Final = f"""
-    SELECT {_COLUMNS} FROM reservations
+    SELECT {_columns("$1")} FROM open_calls
     WHERE bucket = $1 AND expires_at <= now() AND answered_at IS NOT NULL
       AND (last_seen_at IS NULL OR last_seen_at <= now() - make_interval(secs => $2))
     ORDER BY expires_at LIMIT $3
 """  # noqa: S608
 _NOTE_SEEN: Final = """
-    UPDATE reservations r
+    UPDATE open_calls r
     SET answered_at = COALESCE(r.answered_at, s.answered_at), last_seen_at = GREATEST(r.last_seen_at, s.seen_at)
     FROM (
         SELECT u.* FROM unnest($2::text[], $3::timestamptz[], $4::timestamptz[]) AS u(call_key, answered_at, seen_at)
         CROSS JOIN LATERAL (
-            SELECT 1 FROM reservations WHERE bucket = $1 AND call_key = u.call_key FOR NO KEY UPDATE SKIP LOCKED
+            SELECT 1 FROM open_calls WHERE bucket = $1 AND call_key = u.call_key FOR NO KEY UPDATE SKIP LOCKED
         ) AS free
     ) s
     WHERE r.bucket = $1 AND r.call_key = s.call_key

@@ -13,7 +13,7 @@ from typing import Final
 import asyncpg
 
 from rating_engine.domain.past_call import CallPosition, CallRange, PastCall
-from rating_engine.storage.calls.ledger import PROVISIONAL
+from rating_engine.storage.calls.call_details import PROVISIONAL, frozen_rate
 from rating_engine.storage.postgres.pool import Database
 
 PORTION: Final = 5_000  # CDRs gone through at a time: some 10 MB where all of them are wanted
@@ -21,7 +21,8 @@ PORTION: Final = 5_000  # CDRs gone through at a time: some 10 MB where all of t
 # The limit is a constant: of a parameter the planner would think it a tenth of the table, and sort all of that.
 PORTION_QUERY: Final = f"""
     WITH portion AS MATERIALIZED (
-        SELECT * FROM cdrs WHERE (bucket, call_key) > ($1::smallint, $2::text) ORDER BY bucket, call_key LIMIT {PORTION}
+        SELECT * FROM call_records WHERE (bucket, call_key) > ($1::smallint, $2::text)
+        ORDER BY bucket, call_key LIMIT {PORTION}
     ), last AS (
         SELECT bucket AS last_bucket, call_key AS last_call_key, (SELECT count(*) FROM portion) AS gone_through
         FROM portion ORDER BY bucket DESC, call_key DESC LIMIT 1
@@ -29,7 +30,7 @@ PORTION_QUERY: Final = f"""
     SELECT * FROM last LEFT JOIN (
         SELECT c.bucket, c.call_key, c.account_id, c.subscriber_id, COALESCE(s.login, '') AS login, c.currency,
                a.numbering_plan, c.callerid, c.destination, c.routing_number, c.direction, c.prepared_at AS started_at,
-               c.seconds, c.cost, c.rate, c.source, c.margin,
+               c.seconds, c.cost, {frozen_rate("c", "rate_key", "c.bucket")} AS rate, c.source, c.margin,
                CASE WHEN cardinality(c.packages) = 0 THEN 0 ELSE (
                    SELECT COALESCE(sum(u.seconds), 0) FROM unnest(c.packages) u JOIN package_usage p
                      ON p.bucket = c.bucket AND p.subscriber_id = c.subscriber_id AND p.package_id = u.package_id
@@ -38,7 +39,7 @@ PORTION_QUERY: Final = f"""
                ) END AS covered_seconds
         FROM portion c
         LEFT JOIN accounts a USING (bucket, account_id)
-        LEFT JOIN subscribers s ON s.subscriber_id = c.subscriber_id
+        LEFT JOIN subscribers s ON s.bucket = c.bucket AND s.subscriber_id = c.subscriber_id
         WHERE c.tariff_id = $3 AND c.prepared_at >= $4 AND c.prepared_at < $5
           AND ($6::bigint IS NULL OR c.subscriber_id = $6) AND starts_with(c.destination, $7)
     ) AS wanted ON true"""  # noqa: S608  # made of constants
@@ -76,7 +77,7 @@ async def read_portion(database: Database, wanted: CallRange, after: CallPositio
 
 async def about_how_many(database: Database) -> int | None:
     """How many CDRs there are, as PostgreSQL last counted; None where it never did. Errors: Unavailable."""
-    rows = int(await database.fetchval("SELECT reltuples::bigint FROM pg_class WHERE oid = 'cdrs'::regclass"))
+    rows = int(await database.fetchval("SELECT reltuples::bigint FROM pg_class WHERE oid = 'call_records'::regclass"))
     return rows if rows > 0 else None
 
 

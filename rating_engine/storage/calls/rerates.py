@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import asyncpg
 
-from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.domain.errors import Hint, InvalidRequest, NotFound
+from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.past_call import CallPosition, CallRange
 from rating_engine.domain.rerate import (
     CorrectionOutcome,
@@ -23,10 +24,9 @@ from rating_engine.domain.rerate import (
     Sum,
 )
 from rating_engine.storage.calls.ledger import SERIALIZATION_TRIES
-from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.postgres.pool import Database, Questions
 from rating_engine.storage.postgres.transaction import Transaction
 
-MAX_LISTED: Final = 1_000  # re-ratings listed: one a week for some twenty years
 POST_BATCH: Final = 200  # calls corrected in one transaction: their accounts wait for it, some ten milliseconds
 REMOVAL_BATCH: Final = 20_000  # items of a discarded re-rating removed in one transaction: tenths of a second
 SUMMING_SECONDS: Final = 600.0  # several million items are summed up in some seconds; more is a server that hangs
@@ -54,14 +54,14 @@ _NEXT: Final = f"""
 _CORRECT: Final = "SELECT correct_calls_v2($1, $2, $3)"
 _POSTED: Final = f"""
     UPDATE rerates SET state = 'posted' WHERE rerate_id = $1 AND state = 'open'
-      AND NOT EXISTS (SELECT FROM rerate_items WHERE rerate_id = $1 AND {_UNPOSTED})"""  # noqa: S608  # made of constants
+      AND NOT EXISTS (SELECT 1 FROM rerate_items WHERE rerate_id = $1 AND {_UNPOSTED})"""  # noqa: S608  # made of constants
 _COUNTS: Final = f"""
     SELECT count(*) FILTER (WHERE posted_at IS NOT NULL) AS posted, count(*) FILTER (WHERE changed) AS changed,
            count(*) FILTER (WHERE {_UNPOSTED}) AS unposted
     FROM rerate_items WHERE rerate_id = $1"""  # noqa: S608  # made of constants
 _SUMS: Final = """
     SELECT currency, {name} AS name, count(*) AS calls, sum(old_cost) AS old_cost, sum(new_cost) AS new_cost
-    FROM rerate_items i LEFT JOIN subscribers s USING (subscriber_id)
+    FROM rerate_items i LEFT JOIN subscribers s USING (bucket, subscriber_id)
     WHERE rerate_id = $1 AND new_cost IS NOT NULL GROUP BY 1, 2
     ORDER BY abs(sum(new_cost - old_cost)) DESC, 1, 2 LIMIT $2"""
 _PROBLEMS: Final = """
@@ -70,7 +70,7 @@ _PROBLEMS: Final = """
 _ITEMS: Final = """
     SELECT call_key, COALESCE(s.login, '') AS login, destination, direction, seconds, currency, old_cost, new_cost,
            problem
-    FROM rerate_items i LEFT JOIN subscribers s USING (subscriber_id)
+    FROM rerate_items i LEFT JOIN subscribers s USING (bucket, subscriber_id)
     WHERE rerate_id = $1 AND {condition} ORDER BY {order} DESC, i.bucket, call_key LIMIT $2"""
 _LARGEST: Final = _ITEMS.format(condition="new_cost IS NOT NULL", order="abs(new_cost - old_cost)")
 _UNPRICED: Final = _ITEMS.format(condition="new_cost IS NULL", order="old_cost")
@@ -99,18 +99,22 @@ async def begin_rerate(
     )
 
 
-async def find_rerate(database: Database, rerate_id: int) -> Rerate:
+async def find_rerate(database: Questions, rerate_id: int) -> Rerate:
     """A re-rating. Errors: NotFound, Unavailable."""
     row = await database.fetchrow(f"{_JOBS} WHERE rerate_id = $1", rerate_id)
     if row is None:
-        raise NotFound(f"there is no re-rating {rerate_id}; run: rating-engine rerate list")
+        raise NotFound(f"there is no re-rating {rerate_id}", field="id", hint=Hint.SEE_RERATES)
     return _rerate_from_row(row)
 
 
-async def list_rerates(database: Database) -> list[Rerate]:
-    """The newest re-ratings, the newest first. Errors: Unavailable."""
-    rows = await database.fetch(f"{_JOBS} ORDER BY rerate_id DESC LIMIT $1", MAX_LISTED)
-    return [_rerate_from_row(row) for row in rows]
+async def list_rerates(database: Questions, cursor: Cursor) -> Page[Rerate]:
+    """Re-ratings, the newest first. Errors: InvalidRequest (after), Unavailable."""
+    rows = await database.fetch(
+        f"{_JOBS} WHERE $1::bigint IS NULL OR rerate_id < $1 ORDER BY rerate_id DESC LIMIT $2",
+        *cursor.position(int),
+        cursor.rows,
+    )
+    return page_of_rows(rows, cursor, lambda row: (row["rerate_id"],), _rerate_from_row)
 
 
 async def keep_portion(
@@ -176,15 +180,16 @@ async def discard(tx: Transaction, rerate_id: int) -> None:
     """Nothing of it will be posted; `remove_items` comes next. Errors: NotFound, InvalidRequest, Unavailable."""
     state = await tx.fetchval("SELECT state FROM rerates WHERE rerate_id = $1 FOR UPDATE", rerate_id)
     if state is None:
-        raise NotFound(f"there is no re-rating {rerate_id}; run: rating-engine rerate list")
+        raise NotFound(f"there is no re-rating {rerate_id}", field="id", hint=Hint.SEE_RERATES)
+    # Closed first: whoever is correcting calls now is waited for, so that what they posted is seen.
+    await tx.execute("UPDATE rerates SET state = 'discarded' WHERE rerate_id = $1", rerate_id)
     posted = await tx.connection.fetchval(
-        "SELECT EXISTS (SELECT FROM rerate_items WHERE rerate_id = $1 AND posted_at IS NOT NULL)",
+        "SELECT EXISTS (SELECT 1 FROM rerate_items WHERE rerate_id = $1 AND posted_at IS NOT NULL)",
         rerate_id,
         timeout=SUMMING_SECONDS,
     )
     if posted or state == RerateState.POSTED:
         raise InvalidRequest("id", f"re-rating {rerate_id} was posted, and its corrections stand")
-    await tx.execute("UPDATE rerates SET state = 'discarded' WHERE rerate_id = $1", rerate_id)
 
 
 async def remove_items(database: Database, rerate_id: int) -> None:

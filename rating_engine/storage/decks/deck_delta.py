@@ -12,10 +12,10 @@ other keys stay as they are.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from rating_engine.domain.deck import DeltaCounts
 from rating_engine.storage.decks.deck_columns import KEY, ROW, TERMS, listed, same, same_terms
 from rating_engine.storage.decks.deck_staging import COUNTING, CURSOR_ROWS, count_of
 from rating_engine.storage.postgres.connecting import Connection
@@ -161,16 +161,6 @@ _COUNTS: Final = f"""
     FROM (SELECT unchanged, EXISTS (SELECT FROM known WHERE {same("known", "changes")}) AS is_known FROM changes)
          AS said"""  # noqa: S608  # made of constants
 _KEYS_OF: Final = "SELECT count(*) FROM rates WHERE deck_id = $1"
-
-
-@dataclass(frozen=True, slots=True)
-class DeltaCounts:
-    """What became of the rates of a delta: `unchanged` ones say what counts anyway; `closed` were there and end."""
-
-    added: int
-    changed: int
-    closed: int
-    unchanged: int
 
 
 async def make_closings(connection: Connection) -> None:

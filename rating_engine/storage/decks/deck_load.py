@@ -16,7 +16,8 @@ from typing import Final
 
 import asyncpg
 
-from rating_engine.domain.errors import InvalidRequest, Unavailable
+from rating_engine.domain.deck import Ahead, Published
+from rating_engine.domain.errors import Hint, InvalidRequest, Unavailable
 from rating_engine.storage.decks import deck_delta, deck_staging
 from rating_engine.storage.decks.deck_columns import KEY, ROW, listed
 from rating_engine.storage.decks.deck_removal import remove_old_decks
@@ -69,31 +70,6 @@ class Target:
     time_zone: str
     bands: frozenset[str]
     now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A deck that is published when its transaction ends, and comes into force at `effective_from`."""
-
-    deck_id: int
-    version: int
-    rates: int
-    directions: int
-    published_at: datetime
-    effective_from: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Ahead:
-    """Prices of a deck that begin after it comes into force: of `keys` no row began before; the earliest at `first`.
-
-    `prefix`: the first of them. `served`: keys of which a row began before.
-    """
-
-    keys: int
-    first: datetime | None
-    prefix: str | None
-    served: int
 
 
 class DeckLoad:
@@ -222,7 +198,7 @@ async def begin_load(database_url: str, tariff: str, currency: str | None) -> As
     except asyncpg.LockNotAvailableError as error:
         raise Unavailable(f"another import into {tariff} has been running for {LOCK_SECONDS} seconds") from error
     except asyncpg.UndefinedTableError as error:
-        raise Unavailable(f"the schema is missing or old ({error}); run: rating-engine migrate") from error
+        raise Unavailable(f"the schema is missing or old ({error})", hint=Hint.RUN_MIGRATE) from error
     except _FAILURES as error:
         raise Unavailable(f"PostgreSQL: {str(error) or type(error).__name__}") from error
 

@@ -7,34 +7,25 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from decimal import Decimal
-from enum import StrEnum
 from typing import Any, Final
 
-from rating_engine.domain.errors import NotFound
+from rating_engine.domain.deck import DeckVersion, Difference, Later, VersionState
+from rating_engine.domain.errors import Hint, NotFound
+from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.tariff import edits_of
 from rating_engine.rating.matching import CandidateRate, below_removed, edited
 from rating_engine.storage.decks import deck_delta, rate_edits
 from rating_engine.storage.decks.deck_columns import KEY, ROW, TERMS, listed
 from rating_engine.storage.decks.deck_load import STATEMENT_SECONDS
 from rating_engine.storage.decks.rate_decks import find_candidates
-from rating_engine.storage.postgres.pool import Connection, Database
+from rating_engine.storage.postgres.pool import Connection, Database, Questions
 
 CURSOR_ROWS: Final = 5_000  # rates fetched at a time: about a megabyte
-MAX_VERSIONS: Final = 1_000  # listed; a tariff keeps a handful (deck_removal.KEPT_DECKS)
+MAX_VERSIONS: Final = 1_000  # of a tariff, read at once; it keeps a handful (deck_removal.KEPT_DECKS)
 # A version that comes into force sooner is taken to be in force: engines' clocks and the commit take their time.
 SWITCH_SECONDS: Final = 5
-
-
-class VersionState(StrEnum):
-    """Where a version stands in the timeline of its tariff."""
-
-    IN_FORCE = "in force"
-    SCHEDULED = "scheduled"
-    REPLACED = "replaced"
-    WITHDRAWN = "withdrawn"
 
 
 # A version of the same instant that is newer comes in the place of one that is still ahead.
@@ -47,7 +38,8 @@ _VERSIONS: Final = """
            d.rate_count AS rates, d.longest_prefix, d.published_at, d.effective_from
     FROM tariffs t JOIN rate_decks d USING (tariff_id)
     WHERE d.published_at IS NOT NULL AND ($1::text IS NULL OR t.name = $1)
-    ORDER BY t.name, d.version DESC LIMIT $2"""
+      AND ($2::text IS NULL OR t.name > $2 OR (t.name = $2 AND d.version < $3::integer))
+    ORDER BY t.name, d.version DESC LIMIT $4"""
 _VERSION_AT: Final = """
     SELECT version FROM rate_decks
     WHERE deck_id = (SELECT deck_at(tariff_id, COALESCE($2, now())) FROM tariffs WHERE name = $1)"""
@@ -105,69 +97,37 @@ _LATER: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class DeckVersion:
-    """A version of a tariff's deck, in force from `effective_from` until another one is; `time_zone`: the tariff's."""
-
-    tariff: str
-    currency: str
-    time_zone: str
-    deck_id: int
-    version: int
-    state: str
-    rates: int
-    longest_prefix: int
-    published_at: datetime
-    effective_from: datetime
+async def every_version(database: Questions, tariff: str) -> list[DeckVersion]:
+    """The kept versions of a tariff, the newest first."""
+    return [DeckVersion(**row) for row in await database.fetch(_VERSIONS, tariff, None, None, MAX_VERSIONS)]
 
 
-@dataclass(frozen=True, slots=True)
-class Later:
-    """How many rates of a deck begin after an instant, and when the first of them does."""
-
-    rates: int
-    first: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One prefix (of an origin, in a band) that two decks price differently, prices a minute; of its kind `total`."""
-
-    kind: str
-    prefix: str
-    origin: str
-    band: str
-    direction: str
-    old_minute: Decimal | None
-    new_minute: Decimal | None
-    total: int
-
-
-async def list_versions(database: Database, tariff: str | None = None) -> list[DeckVersion]:
-    """The kept versions of a tariff, or of every one, the newest first."""
-    return [DeckVersion(**row) for row in await database.fetch(_VERSIONS, tariff, MAX_VERSIONS)]
+async def list_versions(database: Questions, cursor: Cursor) -> Page[DeckVersion]:
+    """The kept versions of every tariff by name, the newest first. Errors: InvalidRequest (after), Unavailable."""
+    rows = await database.fetch(_VERSIONS, None, *cursor.position(str, int), cursor.rows)
+    return page_of_rows(rows, cursor, lambda row: (row["tariff"], row["version"]), lambda row: DeckVersion(**row))
 
 
 async def find_version(
     connection: Connection, tariff: str, version: int | None, at: datetime | None = None
 ) -> DeckVersion:
     """A version of a tariff; None: the one in force at `at` (None: now). Errors: NotFound, with what there is."""
-    kept = [DeckVersion(**row) for row in await connection.fetch(_VERSIONS, tariff, MAX_VERSIONS)]
+    kept = await every_version(connection, tariff)
     wanted = await connection.fetchval(_VERSION_AT, tariff, at) if version is None else version
     for one in kept:
         if one.version == wanted:
             return one
     if not kept:
-        raise NotFound(f"there is no tariff {tariff} with rates; run: rating-engine rates list")
+        raise NotFound(f"there is no tariff {tariff} with rates", field="tariff", hint=Hint.SEE_DECKS)
     if version is None:
-        raise NotFound(f"no version of {tariff} is in force then; run: rating-engine rates list --versions")
+        raise NotFound(f"no version of {tariff} is in force then", hint=Hint.SEE_VERSIONS)
     there = ", ".join(str(one.version) for one in kept)
     raise NotFound(f"the tariff {tariff} has no version {version} any more; kept are: {there}")
 
 
 async def version_before(connection: Connection, later: DeckVersion) -> DeckVersion | None:
     """The version that another one came after in the timeline; None: it was the first, or those before were removed."""
-    kept = [DeckVersion(**row) for row in await connection.fetch(_VERSIONS, later.tariff, MAX_VERSIONS)]
+    kept = await every_version(connection, later.tariff)
     timeline = sorted(
         (one for one in kept if one.state != VersionState.WITHDRAWN),
         key=lambda one: (one.effective_from, one.version),

@@ -8,22 +8,23 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any, Final
 
 import asyncpg
 import structlog
 
+from rating_engine.domain.deck import TariffLine
+from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.tariff import Direction
 from rating_engine.rating.matching import EVER_SINCE, FOR_EVER, CandidateRate, needed
 from rating_engine.rating.money import format_amount
 from rating_engine.rating.prefix import prefixes
 from rating_engine.rating.rate import InvalidRate, Rate
-from rating_engine.storage.postgres.pool import Database, Questions
+from rating_engine.storage.postgres.pool import Questions
 
 # Of a whole directory of directions: about 300 bytes each in every worker. A carrier sells some thousands.
 MAX_DIRECTIONS: Final = 50_000
-MAX_LISTED_TARIFFS: Final = 10_000  # a screenful is some dozens; more is a script, which has SQL
 # Rows that one number may have to choose from: callers of every country at three times of day are some 600. A number
 # that has more of them is declined.
 MAX_CANDIDATES: Final = 1_000
@@ -69,18 +70,6 @@ class Candidates:
     after: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class TariffLine:
-    """A tariff as listed for people; the last four are None while it has no deck."""
-
-    name: str
-    currency: str
-    version: int | None
-    rates: int | None
-    longest_prefix: int | None
-    published_at: datetime | None
-
-
 async def find_candidates(database: Questions, deck_id: int, longest_prefix: int, destination: str) -> Candidates:
     """The rows of a deck for `destination` (digits), by one statement. `longest_prefix`: of the deck.
 
@@ -114,14 +103,16 @@ async def load_direction(database: Questions, code: str) -> Direction | None:
     return None if row is None else direction_from_row(row)
 
 
-async def list_tariffs(database: Database) -> list[TariffLine]:
-    """Tariffs by name with their published deck."""
+async def list_decks(database: Questions, cursor: Cursor) -> Page[TariffLine]:
+    """Tariffs by name with their published deck. Errors: InvalidRequest (after), Unavailable."""
     rows = await database.fetch(
         """SELECT t.name, t.currency, d.version, d.rate_count AS rates, d.longest_prefix, d.published_at
-           FROM tariffs t LEFT JOIN rate_decks d ON d.deck_id = deck_at(t.tariff_id, now()) ORDER BY t.name LIMIT $1""",
-        MAX_LISTED_TARIFFS,
+           FROM tariffs t LEFT JOIN rate_decks d ON d.deck_id = deck_at(t.tariff_id, now())
+           WHERE $1::text IS NULL OR t.name > $1 ORDER BY t.name LIMIT $2""",
+        *cursor.position(str),
+        cursor.rows,
     )
-    return [TariffLine(**row) for row in rows]
+    return page_of_rows(rows, cursor, lambda row: (row["name"],), lambda row: TariffLine(**row))
 
 
 def rate_from_row(row: RateRow) -> Rate:

@@ -4,61 +4,67 @@ from __future__ import annotations
 
 from typing import Final
 
-from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.domain.errors import Hint, InvalidRequest, NotFound
+from rating_engine.domain.numbering import Alias
+from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.storage.numbers.numbering import MAX_ALIASES
-from rating_engine.storage.postgres.pool import Connection, Database
+from rating_engine.storage.parties.accounts import unknown_login
+from rating_engine.storage.postgres.pool import Questions
+from rating_engine.storage.postgres.transaction import Transaction
 
 MAX_OWN_ALIASES: Final = 100  # of a login: they come with the subscriber whenever it is read
 
 _ADD: Final = """
-    INSERT INTO aliases (subscriber_id, alias, destination) VALUES ($1, $2, $3)
-    ON CONFLICT (subscriber_id, alias) DO UPDATE SET destination = EXCLUDED.destination"""
+    INSERT INTO aliases (bucket, subscriber_id, alias, destination) VALUES ($1, $2, $3, $4)
+    ON CONFLICT (bucket, subscriber_id, alias) DO UPDATE SET destination = EXCLUDED.destination"""
 _LISTED: Final = """
-    SELECT s.login, x.alias, x.destination FROM aliases x LEFT JOIN subscribers s USING (subscriber_id)
-    WHERE $1::text IS NULL OR s.login = $1
-    ORDER BY s.login NULLS FIRST, x.alias LIMIT $2"""
+    SELECT s.login, x.alias, x.destination FROM aliases x LEFT JOIN subscribers s USING (bucket, subscriber_id)
+    WHERE ($1::text IS NULL OR s.login = $1)
+      AND ($2::text IS NULL OR (COALESCE(s.login, ''), x.alias) > ($2, $3::text))
+    ORDER BY COALESCE(s.login, ''), x.alias LIMIT $4"""
 
 
-async def set_alias(database: Database, login: str | None, alias: str, destination: str) -> None:
-    """What an alias stands for, for a login or (None) for everybody. Errors: NotFound, InvalidRequest, Unavailable."""
-    async with database.connection() as connection, connection.transaction():
-        subscriber_id = await _subscriber(connection, login)
-        await connection.execute(_ADD, subscriber_id, alias, destination)
-        number = await connection.fetchval(
-            "SELECT count(*) FROM aliases WHERE subscriber_id IS NOT DISTINCT FROM $1", subscriber_id
-        )
-        limit = MAX_ALIASES if login is None else MAX_OWN_ALIASES
-        if number > limit:
-            whose = "everybody" if login is None else repr(login)
-            raise InvalidRequest("alias", f"{whose} may have {limit} aliases")
+async def set_alias(tx: Transaction, alias: Alias) -> None:
+    """What an alias stands for, for a login or for everybody. Errors: NotFound, InvalidRequest, Unavailable."""
+    owner = await _owner(tx, alias.login)
+    await tx.execute(_ADD, *owner, alias.alias, alias.destination)
+    number = await tx.fetchval(
+        "SELECT count(*) FROM aliases WHERE bucket = $1 AND subscriber_id IS NOT DISTINCT FROM $2", *owner
+    )
+    limit = MAX_ALIASES if alias.login is None else MAX_OWN_ALIASES
+    if number > limit:
+        whose = "everybody" if alias.login is None else repr(alias.login)
+        raise InvalidRequest("alias", f"{whose} may have {limit} aliases")
 
 
-async def remove_alias(database: Database, login: str | None, alias: str) -> None:
+async def remove_alias(tx: Transaction, login: str | None, alias: str) -> None:
     """Errors: NotFound, Unavailable."""
-    async with database.connection() as connection, connection.transaction():
-        subscriber_id = await _subscriber(connection, login)
-        removed = await connection.fetchval(
-            "DELETE FROM aliases WHERE subscriber_id IS NOT DISTINCT FROM $1 AND alias = $2 RETURNING 1",
-            subscriber_id, alias,
-        )  # fmt: skip
+    removed = await tx.fetchval(
+        "DELETE FROM aliases WHERE bucket = $1 AND subscriber_id IS NOT DISTINCT FROM $2 AND alias = $3 RETURNING 1",
+        *await _owner(tx, login), alias,
+    )  # fmt: skip
     if removed is None:
         whose = "for everybody" if login is None else f"of {login!r}"
-        raise NotFound(f"there is no alias {alias} {whose}; see: rating-engine alias list")
+        raise NotFound(f"there is no alias {alias} {whose}", hint=Hint.SEE_ALIASES)
 
 
-async def list_aliases(database: Database, login: str | None, limit: int) -> list[tuple[str | None, str, str]]:
-    """(login, alias, destination), of one login or all, everybody's (None) first. Errors: Unavailable."""
-    rows = await database.fetch(_LISTED, login, limit)
-    return [(row["login"], row["alias"], row["destination"]) for row in rows]
+async def list_aliases(database: Questions, login: str | None, cursor: Cursor) -> Page[Alias]:
+    """The aliases of one login or all, everybody's first. Errors: InvalidRequest (after), Unavailable."""
+    rows = await database.fetch(_LISTED, login, *cursor.position(str, str), cursor.rows)
+    return page_of_rows(rows, cursor, lambda row: (row["login"] or "", row["alias"]), lambda row: Alias(**row))
 
 
-async def _subscriber(connection: Connection, login: str | None) -> int | None:
-    """Locked, so that two commands cannot exceed the limit together."""
+async def _owner(tx: Transaction, login: str | None) -> tuple[int, int | None]:
+    """Bucket and subscriber of whose alias it is; everybody's (None) are in bucket 0.
+
+    Locked, so that two commands cannot exceed the limit together.
+    """
     if login is None:
-        return None
-    subscriber_id: int | None = await connection.fetchval(
-        "SELECT subscriber_id FROM subscribers WHERE login = $1 FOR NO KEY UPDATE", login
-    )
-    if subscriber_id is None:
-        raise NotFound(f"login {login!r} does not exist")
-    return subscriber_id
+        return 0, None
+    row = await tx.fetchrow(
+        "SELECT bucket, subscriber_id FROM logins JOIN subscribers s USING (bucket, login) WHERE login = $1 "
+        "FOR NO KEY UPDATE OF s", login,
+    )  # fmt: skip
+    if row is None:
+        raise unknown_login(login)
+    return row["bucket"], row["subscriber_id"]

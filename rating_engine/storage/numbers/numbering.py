@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator
 from typing import Final
 
 import asyncpg
 import orjson
 
-from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound
+from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound
+from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.rating.numbering import NumberingPlan
-from rating_engine.storage.postgres.pool import Connection, Database
+from rating_engine.storage.postgres.pool import Questions
+from rating_engine.storage.postgres.transaction import Transaction
 
 MAX_PLANS: Final = 10_000  # one a tenant, about 1 kB each
 MAX_REWRITES: Final = 1_000  # of a plan: each a probe at most, but about 100 bytes in every worker
@@ -20,98 +20,100 @@ MAX_ALIASES: Final = 10_000  # that everybody has; a subscriber's own come with 
 _PLANS: Final = """
     SELECT name, international_prefix, national_prefix, country_code, technical_prefixes,
            (SELECT json_object_agg(prefix, replacement) FROM numbering_rewrites WHERE plan = name)::text AS rewrites
-    FROM numbering_plans ORDER BY name LIMIT $1"""
-_ALIASES: Final = "SELECT alias, destination FROM aliases WHERE subscriber_id IS NULL ORDER BY alias LIMIT $1"
+    FROM numbering_plans WHERE $1::text IS NULL OR name > $1 ORDER BY name LIMIT $2"""
+_ALIASES: Final = """
+    SELECT alias, destination FROM aliases WHERE bucket = 0 AND subscriber_id IS NULL ORDER BY alias LIMIT $1"""
 
 
-async def load_numbering(database: Database) -> tuple[dict[str, NumberingPlan], dict[str, str]]:
+async def load_numbering(database: Questions) -> tuple[dict[str, NumberingPlan], dict[str, str]]:
     """Every plan by its name, and everybody's aliases. Errors: Unavailable."""
-    plans = {
-        row["name"]: NumberingPlan(
-            name=row["name"],
-            international_prefix=row["international_prefix"],
-            national_prefix=row["national_prefix"],
-            country_code=row["country_code"],
-            technical_prefixes=tuple(row["technical_prefixes"]),
-            rewrites=orjson.loads(row["rewrites"] or "{}"),
-        )
-        for row in await database.fetch(_PLANS, MAX_PLANS)
-    }
+    plans = {row["name"]: _plan(row) for row in await database.fetch(_PLANS, None, MAX_PLANS)}
     aliases = {row["alias"]: row["destination"] for row in await database.fetch(_ALIASES, MAX_ALIASES)}
     return plans, aliases
 
 
-async def add_plan(database: Database, plan: NumberingPlan) -> None:
+async def list_plans(database: Questions, cursor: Cursor) -> Page[NumberingPlan]:
+    """Plans by name with their rewrites. Errors: InvalidRequest (after), Unavailable."""
+    rows = await database.fetch(_PLANS, *cursor.position(str), cursor.rows)
+    return page_of_rows(rows, cursor, lambda row: (row["name"],), _plan)
+
+
+async def add_plan(tx: Transaction, plan: NumberingPlan) -> None:
     """Create a plan without rewrites. Errors: AlreadyExists (its name, or MAX_PLANS of them), Unavailable."""
-    async with database.connection() as connection, connection.transaction():
-        if await connection.fetchval("SELECT count(*) FROM numbering_plans") >= MAX_PLANS:
-            raise AlreadyExists(f"there are {MAX_PLANS} numbering plans already, which is the limit")
-        try:
-            await connection.execute(
-                "INSERT INTO numbering_plans VALUES ($1, $2, $3, $4, $5)", plan.name, plan.international_prefix,
-                plan.national_prefix, plan.country_code, plan.technical_prefixes,
-            )  # fmt: skip
-        except asyncpg.UniqueViolationError:
-            raise AlreadyExists(
-                f"numbering plan {plan.name!r} exists already; change it by: rating-engine numbering set"
-            ) from None
+    if await tx.fetchval("SELECT count(*) FROM numbering_plans") >= MAX_PLANS:
+        raise AlreadyExists(f"there are {MAX_PLANS} numbering plans already, which is the limit")
+    try:
+        await tx.execute(
+            "INSERT INTO numbering_plans VALUES ($1, $2, $3, $4, $5)", plan.name, plan.international_prefix,
+            plan.national_prefix, plan.country_code, plan.technical_prefixes,
+        )  # fmt: skip
+    except asyncpg.UniqueViolationError:
+        raise AlreadyExists(
+            f"numbering plan {plan.name!r} exists already",
+            field="name",
+            hint=Hint.CHANGE_NUMBERING_PLAN,
+            about={"plan": plan.name},
+        ) from None
 
 
-@contextlib.asynccontextmanager
-async def changing_plan(database: Database, name: str) -> AsyncIterator[tuple[Connection, NumberingPlan]]:
-    """A transaction that holds a plan, and the plan without its rewrites; leaving without an error commits.
-
-    Errors: NotFound, Unavailable.
-    """
-    async with database.connection() as connection, connection.transaction():
-        row = await connection.fetchrow("SELECT * FROM numbering_plans WHERE name = $1 FOR UPDATE", name)
-        if row is None:
-            raise unknown_plan(name)
-        yield connection, NumberingPlan(**{**row, "technical_prefixes": tuple(row["technical_prefixes"])})
+async def hold_plan(tx: Transaction, name: str) -> NumberingPlan:
+    """The plan without its rewrites, held until the transaction ends. Errors: NotFound, Unavailable."""
+    row = await tx.fetchrow("SELECT * FROM numbering_plans WHERE name = $1 FOR UPDATE", name)
+    if row is None:
+        raise unknown_plan(name)
+    return NumberingPlan(**{**row, "technical_prefixes": tuple(row["technical_prefixes"])})
 
 
-async def update_plan(connection: Connection, plan: NumberingPlan) -> None:
+async def update_plan(tx: Transaction, plan: NumberingPlan) -> None:
     """Put the settings of a plan that the caller holds in the place of those it has."""
-    await connection.execute(
+    await tx.execute(
         "UPDATE numbering_plans SET international_prefix = $2, national_prefix = $3, country_code = $4, "
         "technical_prefixes = $5 WHERE name = $1", plan.name, plan.international_prefix, plan.national_prefix,
         plan.country_code, plan.technical_prefixes,
     )  # fmt: skip
 
 
-async def set_rewrite(database: Database, plan: str, prefix: str, replacement: str | None) -> None:
+async def set_rewrite(tx: Transaction, plan: str, prefix: str, replacement: str | None) -> None:
     """What the leading `prefix` becomes (None: it stays). Errors: NotFound, InvalidRequest, Unavailable."""
-    async with changing_plan(database, plan) as (connection, _):
-        if replacement is None:
-            removed = await connection.fetchval(
-                "DELETE FROM numbering_rewrites WHERE plan = $1 AND prefix = $2 RETURNING 1", plan, prefix
-            )
-            if removed is None:
-                raise NotFound(f"plan {plan!r} rewrites no {prefix}; see: rating-engine numbering list")
-            return
-        await connection.execute(
-            "INSERT INTO numbering_rewrites VALUES ($1, $2, $3) "
-            "ON CONFLICT (plan, prefix) DO UPDATE SET replacement = EXCLUDED.replacement", plan, prefix, replacement,
-        )  # fmt: skip
-        number = await connection.fetchval("SELECT count(*) FROM numbering_rewrites WHERE plan = $1", plan)
-        if number > MAX_REWRITES:
-            raise InvalidRequest("prefix", f"a plan may have {MAX_REWRITES} rewrites")
+    await hold_plan(tx, plan)
+    if replacement is None:
+        removed = await tx.fetchval(
+            "DELETE FROM numbering_rewrites WHERE plan = $1 AND prefix = $2 RETURNING 1", plan, prefix
+        )
+        if removed is None:
+            raise NotFound(f"plan {plan!r} rewrites no {prefix}", hint=Hint.SEE_NUMBERING_PLANS)
+        return
+    await tx.execute(
+        "INSERT INTO numbering_rewrites VALUES ($1, $2, $3) "
+        "ON CONFLICT (plan, prefix) DO UPDATE SET replacement = EXCLUDED.replacement", plan, prefix, replacement,
+    )  # fmt: skip
+    number = await tx.fetchval("SELECT count(*) FROM numbering_rewrites WHERE plan = $1", plan)
+    if number > MAX_REWRITES:
+        raise InvalidRequest("prefix", f"a plan may have {MAX_REWRITES} rewrites")
 
 
-async def remove_plan(database: Database, name: str) -> None:
+async def remove_plan(tx: Transaction, name: str) -> None:
     """Delete a plan that no account has. Errors: NotFound, InvalidRequest (it is in use), Unavailable."""
-    try:
-        removed = await database.fetchval("DELETE FROM numbering_plans WHERE name = $1 RETURNING 1", name)
-    except asyncpg.ForeignKeyViolationError:
-        number = await database.fetchval("SELECT count(*) FROM accounts WHERE numbering_plan = $1", name)
+    await hold_plan(tx, name)
+    number = await tx.fetchval("SELECT count(*) FROM accounts WHERE numbering_plan = $1", name)
+    if number:
         raise InvalidRequest(
-            "plan", f"{name!r} is the plan of {number} of the accounts; say first for each: "
-            "rating-engine account set LOGIN --numbering-plan none"
-        ) from None  # fmt: skip
-    if removed is None:
-        raise unknown_plan(name)
+            "plan", f"{name!r} is the plan of {number} of the accounts", hint=Hint.TAKE_NUMBERING_PLAN_AWAY
+        )
+    await tx.execute("DELETE FROM numbering_plans WHERE name = $1", name)
 
 
 def unknown_plan(name: str) -> NotFound:
     """The error for a name that no plan has."""
-    return NotFound(f"numbering plan {name!r} does not exist; see: rating-engine numbering list")
+    return NotFound(f"numbering plan {name!r} does not exist", field="plan", hint=Hint.SEE_NUMBERING_PLANS)
+
+
+def _plan(row: asyncpg.Record) -> NumberingPlan:
+    return NumberingPlan(
+        name=row["name"],
+        international_prefix=row["international_prefix"],
+        national_prefix=row["national_prefix"],
+        country_code=row["country_code"],
+        technical_prefixes=tuple(row["technical_prefixes"]),
+        rewrites=orjson.loads(row["rewrites"] or "{}"),
+    )

@@ -21,7 +21,7 @@ from rating_engine.domain.account import (
     Posting,
 )
 from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound
-from rating_engine.domain.page import Cursor, Page, page_of
+from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.storage.postgres.columns import assignments
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
@@ -34,8 +34,9 @@ _STATE: Final = """
            CASE WHEN date_trunc('month', a.spent_on) = date_trunc('month', local_date(a.time_zone))
                 THEN a.month_spent ELSE 0 END AS month_spent,
            a.time_zone, a.quota, a.default_allowed, a.numbering_plan
-    FROM subscribers s JOIN accounts a USING (bucket, account_id) JOIN tariffs t USING (tariff_id)
-    WHERE s.login = $1
+    FROM logins l JOIN subscribers s USING (bucket, login) JOIN accounts a USING (bucket, account_id)
+    JOIN tariffs t USING (tariff_id)
+    WHERE l.login = $1
 """
 _ACCOUNTS: Final = """
     SELECT a.bucket, a.account_id, COALESCE(s.login, '') AS login, COALESCE(s.logins, 0) AS logins, a.currency,
@@ -50,26 +51,32 @@ _ACCOUNTS: Final = """
 _SUBSCRIBERS: Final = """
     SELECT s.login, s.account_id, t.name AS tariff, s.callerid, s.max_calls, s.max_seconds, s.status::text,
            a.status::text AS account_status
-    FROM subscribers s JOIN accounts a USING (bucket, account_id) JOIN tariffs t USING (tariff_id)
-    WHERE ($1::text IS NULL OR s.login > $1)
+    FROM logins l JOIN subscribers s USING (bucket, login) JOIN accounts a USING (bucket, account_id)
+    JOIN tariffs t USING (tariff_id)
+    WHERE ($1::text IS NULL OR l.login > $1)
       AND ($2::text IS NULL OR (s.bucket, s.account_id) IN (
-          SELECT bucket, account_id FROM subscribers WHERE login = $2))
-    ORDER BY s.login LIMIT $3
+          SELECT bucket, account_id FROM logins JOIN subscribers USING (bucket, login) WHERE login = $2))
+    ORDER BY l.login LIMIT $3
 """
 _STATEMENT: Final = """
     SELECT e.entry_id, e.kind::text, e.amount, e.balance_after, e.call_key, e.reference, e.subject, e.created_at
-    FROM ledger_entries e JOIN subscribers s USING (bucket, account_id)
-    WHERE s.login = $1 AND ($2::bigint IS NULL OR e.entry_id < $2)
+    FROM logins l JOIN subscribers s USING (bucket, login) JOIN ledger_entries e USING (bucket, account_id)
+    WHERE l.login = $1 AND ($2::bigint IS NULL OR e.entry_id < $2)
     ORDER BY e.entry_id DESC LIMIT $3
 """
-# The settings that `change_account` changes: the fields of AccountSettings.
+# The settings that `change_account` changes: the fields of AccountChanges.
 CHANGEABLE: Final = (
     "max_calls", "max_call_seconds", "max_price", "daily_limit", "monthly_limit", "default_allowed", "quota",
     "time_zone", "overdraft", "status", "numbering_plan",
 )  # fmt: skip
 MAX_PREFIX_RULES: Final = 1_000  # gone through at every call of the account
-_POST: Final = """
-    SELECT post_entry_v2(s.bucket, s.account_id, $2, $3, $4) FROM subscribers s WHERE s.login = $1
+_PLACE: Final = "SELECT bucket, account_id FROM logins JOIN subscribers USING (bucket, login) WHERE login = $1"
+_POST: Final = "SELECT post_entry_v2($1, $2, $3, $4, $5)"
+_CREATE: Final = "SELECT create_account_v2($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+# A login is in one bucket, for good: of two who want it at once, both find that of the first.
+_CLAIM: Final = """
+    INSERT INTO logins (login, bucket) VALUES ($1, $2) ON CONFLICT (login) DO UPDATE SET bucket = logins.bucket
+    RETURNING bucket
 """
 
 
@@ -85,20 +92,13 @@ async def create_account(tx: Transaction, new: NewAccount, *, buckets: int = 1) 
     """
     bucket = zlib.crc32(new.login.encode()) % buckets
     tariff_id, currency = await _tariff_for(tx, new.tariff, new.currency, new.login)
-    account_id = await tx.fetchval(
-        "INSERT INTO accounts (bucket, kind, currency, overdraft, max_calls) VALUES ($1, $2, $3, $4, $5) "
-        "RETURNING account_id",
-        bucket, new.kind.value, new.currency or currency, new.credit, new.max_calls,
+    bucket = await tx.fetchval(_CLAIM, new.login, bucket)
+    answer = await tx.fetchval(
+        _CREATE, bucket, new.login, tariff_id, new.kind.value, new.currency or currency, new.credit, new.max_calls,
+        new.callerid, new.balance,
     )  # fmt: skip
-    try:
-        await tx.execute(
-            "INSERT INTO subscribers (login, bucket, account_id, tariff_id, callerid) VALUES ($1, $2, $3, $4, $5)",
-            new.login, bucket, account_id, tariff_id, new.callerid,
-        )  # fmt: skip
-    except asyncpg.UniqueViolationError:
-        raise _taken(new.login) from None
-    if new.balance != 0:
-        await tx.fetchval("SELECT post_entry_v2($1, $2, 'opening', $3, NULL)", bucket, account_id, new.balance)
+    if answer["outcome"] == "taken":
+        raise _taken(new.login)
 
 
 async def change_account(
@@ -108,7 +108,7 @@ async def change_account(
 
     Errors: NotFound, InvalidRequest (time_zone, numbering_plan, overdraft), Unavailable.
     """
-    account = await tx.fetchrow("SELECT bucket, account_id FROM subscribers WHERE login = $1", login)
+    account = await tx.fetchrow(_PLACE, login)
     if account is None:
         raise unknown_login(login)
     bucket, account_id = account
@@ -120,6 +120,10 @@ async def change_account(
 
 async def _set_columns(tx: Transaction, bucket: int, account_id: int, values: Mapping[str, object]) -> None:
     changes = assignments(CHANGEABLE, values, first=3)
+    plan = values.get("numbering_plan")
+    # Locked against being removed before the account has it.
+    if plan is not None and not await tx.fetchval("SELECT 1 FROM numbering_plans WHERE name = $1 FOR KEY SHARE", plan):
+        raise InvalidRequest("numbering_plan", f"{plan!r} does not exist", hint=Hint.SEE_NUMBERING_PLANS)
     try:
         await tx.execute(
             f"UPDATE accounts SET {changes} WHERE bucket = $1 AND account_id = $2",  # noqa: S608  # names of columns
@@ -127,10 +131,6 @@ async def _set_columns(tx: Transaction, bucket: int, account_id: int, values: Ma
         )  # fmt: skip
     except asyncpg.InvalidParameterValueError as error:
         raise InvalidRequest("time_zone", str(error)) from None
-    except asyncpg.ForeignKeyViolationError:
-        raise InvalidRequest(
-            "numbering_plan", f"{values['numbering_plan']!r} does not exist", hint=Hint.SEE_NUMBERING_PLANS
-        ) from None
     except asyncpg.CheckViolationError:
         raise InvalidRequest("overdraft", "only a postpaid account can have unlimited credit") from None
 
@@ -159,14 +159,16 @@ async def add_subscriber(tx: Transaction, new: NewSubscriber) -> None:
     Errors: NotFound (login, tariff), InvalidRequest (see `_tariff_for`), AlreadyExists (login), Unavailable.
     """
     base = await tx.fetchrow(
-        "SELECT s.bucket, s.account_id, s.tariff_id, a.currency FROM subscribers s JOIN accounts a "
-        "USING (bucket, account_id) WHERE s.login = $1", new.account_of,
+        "SELECT bucket, account_id, s.tariff_id, a.currency FROM logins JOIN subscribers s USING (bucket, login) "
+        "JOIN accounts a USING (bucket, account_id) WHERE login = $1", new.account_of,
     )  # fmt: skip
     if base is None:
         raise unknown_login(new.account_of)
     tariff_id = base["tariff_id"]
     if new.tariff is not None:
         tariff_id, _ = await _tariff_for(tx, new.tariff, base["currency"], new.login)
+    if await tx.fetchval(_CLAIM, new.login, base["bucket"]) != base["bucket"]:
+        raise _taken(new.login)
     try:
         await tx.execute(
             "INSERT INTO subscribers (login, bucket, account_id, tariff_id, callerid, max_calls, max_seconds) "
@@ -182,7 +184,10 @@ async def set_subscriber_status(tx: Transaction, login: str, status: PartyStatus
 
     Errors: NotFound, Unavailable.
     """
-    found = await tx.fetchval("UPDATE subscribers SET status = $2 WHERE login = $1 RETURNING 1", login, status.value)
+    found = await tx.fetchval(
+        "UPDATE subscribers s SET status = $2 FROM logins l "
+        "WHERE l.login = $1 AND s.bucket = l.bucket AND s.login = $1 RETURNING 1", login, status.value,
+    )  # fmt: skip
     if found is None:
         raise unknown_login(login)
 
@@ -196,8 +201,8 @@ async def account_state(database: Questions, login: str) -> AccountState | None:
 async def list_accounts(database: Questions, cursor: Cursor) -> Page[ListedAccount]:
     """Accounts in the order in which they were created, of each bucket. Errors: InvalidRequest (after), Unavailable."""
     rows = await database.fetch(_ACCOUNTS, *cursor.position(int, int), cursor.rows)
-    return page_of(
-        [ListedAccount(**_typed(row)) for row in rows], cursor, lambda account: (account.bucket, account.account_id)
+    return page_of_rows(
+        rows, cursor, lambda row: (row["bucket"], row["account_id"]), lambda row: ListedAccount(**_typed(row))
     )
 
 
@@ -207,7 +212,7 @@ async def list_subscribers(database: Questions, account_of: str | None, cursor: 
     Errors: InvalidRequest (after), Unavailable.
     """
     rows = await database.fetch(_SUBSCRIBERS, *cursor.position(str), account_of, cursor.rows)
-    return page_of([ListedSubscriber(**_typed(row)) for row in rows], cursor, lambda subscriber: (subscriber.login,))
+    return page_of_rows(rows, cursor, lambda row: (row["login"],), lambda row: ListedSubscriber(**_typed(row)))
 
 
 async def post_entry(tx: Transaction, login: str, kind: str, amount: Decimal, reference: str | None) -> Posting:
@@ -216,11 +221,14 @@ async def post_entry(tx: Transaction, login: str, kind: str, amount: Decimal, re
     Errors: NotFound, AlreadyExists (the reference was used with another amount), InvalidRequest (the balance would be
     more than its column holds), Unavailable.
     """
+    place = await tx.fetchrow(_PLACE, login)
+    if place is None:
+        raise unknown_login(login)
     try:
-        answer = await tx.fetchval(_POST, login, kind, amount, reference)
+        answer = await tx.fetchval(_POST, *place, kind, amount, reference)
     except asyncpg.NumericValueOutOfRangeError:
         raise InvalidRequest("amount", "is too much: the balance would be above what an account can have") from None
-    if answer is None or answer["outcome"] == "unknown":
+    if answer["outcome"] == "unknown":
         raise unknown_login(login)
     if answer["outcome"] == "conflict":
         raise AlreadyExists(f"reference {reference!r} was used before with another amount", field="reference")
@@ -230,7 +238,7 @@ async def post_entry(tx: Transaction, login: str, kind: str, amount: Decimal, re
 async def statement(database: Questions, login: str, cursor: Cursor) -> Page[LedgerEntry]:
     """The ledger entries of an account, newest first. Errors: InvalidRequest (after), Unavailable."""
     rows = await database.fetch(_STATEMENT, login, *cursor.position(int), cursor.rows)
-    return page_of([LedgerEntry(**dict(row)) for row in rows], cursor, lambda entry: (entry.entry_id,))
+    return page_of_rows(rows, cursor, lambda row: (row["entry_id"],), lambda row: LedgerEntry(**dict(row)))
 
 
 async def _tariff_for(tx: Transaction, name: str, currency: str | None, login: str) -> tuple[int, str]:

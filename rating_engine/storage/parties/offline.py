@@ -15,12 +15,15 @@ from rating_engine.storage.postgres.pool import Database
 # A blocked or prepaid account is not there: nobody calls on credit that was never given.
 _ACCOUNTS: Final = f"""
     SELECT {COLUMNS}, a.default_allowed, a.max_price
-    FROM subscribers s JOIN accounts a USING (bucket, account_id)
-    WHERE s.login = ANY ($1) AND a.kind = 'postpaid' AND a.status = 'active' AND s.status = 'active'
+    FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login
+    JOIN accounts a ON a.bucket = l.bucket AND a.account_id = s.account_id
+    WHERE l.login = ANY ($1) AND a.kind = 'postpaid' AND a.status = 'active' AND s.status = 'active'
 """  # noqa: S608  made of a constant
 _RULES: Final = """
-    SELECT s.login, p.prefix, p.allowed FROM account_prefixes p JOIN subscribers s USING (bucket, account_id)
-    WHERE s.login = ANY ($1)
+    SELECT l.login, p.prefix, p.allowed
+    FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login
+    JOIN account_prefixes p ON p.bucket = l.bucket AND p.account_id = s.account_id
+    WHERE l.login = ANY ($1)
 """
 
 

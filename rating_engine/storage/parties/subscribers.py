@@ -19,11 +19,15 @@ COLUMNS: Final = """
     s.subscriber_id, s.version, s.login, s.bucket, s.account_id, s.tariff_id, a.currency, s.callerid, s.max_seconds,
     a.max_call_seconds, a.quota, a.numbering_plan,
     ARRAY(SELECT (o.tariff_id, o.effective_from, o.effective_to) FROM subscriber_options o
-          WHERE o.subscriber_id = s.subscriber_id AND o.effective_to > now() - interval '1 hour'
+          WHERE o.bucket = s.bucket AND o.subscriber_id = s.subscriber_id AND o.effective_to > now() - interval '1 hour'
           ORDER BY o.position, o.effective_from, o.tariff_id) AS options,
-    ARRAY(SELECT (x.alias, x.destination) FROM aliases x WHERE x.subscriber_id = s.subscriber_id) AS aliases"""
+    ARRAY(SELECT (x.alias, x.destination) FROM aliases x
+          WHERE x.bucket = s.bucket AND x.subscriber_id = s.subscriber_id) AS aliases"""
 BY_LOGINS: Final = f"""
-    SELECT {COLUMNS} FROM subscribers s JOIN accounts a USING (bucket, account_id) WHERE s.login = ANY ($1)
+    SELECT {COLUMNS}
+    FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login
+    JOIN accounts a ON a.bucket = l.bucket AND a.account_id = s.account_id
+    WHERE l.login = ANY ($1)
 """  # noqa: S608  made of a constant
 
 

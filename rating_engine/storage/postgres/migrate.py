@@ -32,8 +32,11 @@ from rating_engine.storage.postgres.type_shapes import is_there
 CONNECT_SECONDS: Final = 10.0  # a person waits, for a server that may be busy starting
 MIGRATION_LOCK: Final = 0x52415445  # "RATE": the advisory lock under which one machine at a time migrates
 TURN_SECONDS: Final = 0.5  # how soon the next of several machines sees that it is its turn
-# While a step waits for a table, everybody who comes after it waits too: a quarter of a call's deadline.
+# While a step waits for a table, everybody who comes after it waits too: a quarter of a call's deadline. Now and then
+# it waits for longer than deadlock_timeout (1 s), after which PostgreSQL takes an autovacuum out of the way.
 LOCK_SECONDS: Final = 0.5
+LOCK_LONG_SECONDS: Final = 1.2
+LOCK_LONG_EVERY: Final = 5
 LOCK_TRIES: Final = 60
 LOCK_PAUSE_SECONDS: Final = 1.0  # calls catch up in between; all tries together last a minute and a half
 BATCH_SHARE: Final = 1.0  # a step in batches rests as long as it worked: half of the server is left to calls
@@ -67,13 +70,14 @@ class MigrationFailed(RatingEngineError):
 class MigrationReport:
     """Versions before and after; `before` is 0 for an empty database.
 
-    `changed`: whether anything was done, if only that functions were run again. `keeps`: the oldest version whose
-    engines are still served; below `after`, something is kept for them until it is dropped.
+    `renewed`: whether functions were run again over tables that stayed. `dropped`: whether what the last release needs
+    was taken away. `keeps`: the oldest version whose engines are served; below `after`, something is kept for them.
     """
 
     before: int
     after: int
-    changed: bool
+    renewed: bool
+    dropped: bool
     keeps: int
 
 
@@ -114,7 +118,7 @@ class _Migration:
         self._release = release
         self._waits = waits
         self._say = on_progress
-        self._changed = False
+        self._renewed = self._dropped = False
         self._at = "nothing was migrated"
         self.state = SchemaState(0)
 
@@ -136,7 +140,7 @@ class _Migration:
             await self._upgrade()
         if drop_previous and self.state.keeps < self.state.version:
             await self._in_transaction("what the last release needs", self._drop_previous)
-        return MigrationReport(before, self.state.version, self._changed, self.state.keeps)
+        return MigrationReport(before, self.state.version, self._renewed, self._dropped, self.state.keeps)
 
     async def _take_turn(self) -> None:
         """Wait until no other machine migrates.
@@ -198,6 +202,7 @@ class _Migration:
     async def _renew_functions(self) -> None:
         keeps = await self._run_functions(self.state.version)
         await self._note(self.state.version, "functions", functions=True, keeps=keeps)
+        self._renewed = True
 
     async def _run_functions(self, version: int) -> int:
         """Run part two, and what engines of the last release need beside it; the oldest version that is served."""
@@ -218,6 +223,7 @@ class _Migration:
         if (sql := self._release.dropped.get(self.state.keeps)) is not None:
             await self._connection.execute(sql)
         await self._note(self.state.version, "without the last release", functions=False, keeps=self.state.version)
+        self._dropped = True
 
     async def _note(self, version: int, name: str, *, functions: bool, keeps: int) -> None:
         """A row of history. A transaction of ours is about to commit it, and then `state` is true."""
@@ -258,7 +264,8 @@ class _Migration:
         for attempt in range(1, LOCK_TRIES + 1):
             try:
                 async with self._waits.watched(), self._connection.transaction():
-                    await self._connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+                    seconds = LOCK_SECONDS if attempt % LOCK_LONG_EVERY else LOCK_LONG_SECONDS
+                    await self._connection.execute(f"SET LOCAL lock_timeout = '{seconds}s'")
                     await self._connection.execute(_SEQUENTIAL)
                     await work()
                 break
@@ -269,5 +276,4 @@ class _Migration:
                 self._say(f"{blocked} (try {attempt} of {LOCK_TRIES})")
                 await asyncio.sleep(LOCK_PAUSE_SECONDS)
         self.state = await read_state(self._connection, self._release)
-        self._changed = True
         self._at = f"the schema is at version {self.state.version}, and goes on from there"

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, Protocol
 
 import asyncpg
 import structlog
 
-from rating_engine.domain.errors import Overloaded, Unavailable
+from rating_engine.domain.errors import Hint, Overloaded, Unavailable
 from rating_engine.domain.principal import Principal
 from rating_engine.storage.postgres import connecting
 from rating_engine.storage.postgres.connecting import (
@@ -28,13 +28,15 @@ from rating_engine.storage.postgres.connecting import (
     LockTimeout,
     prove_writable,
 )
+from rating_engine.storage.postgres.session import FIRST_SECONDS, prepare_session
 from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.postgres.turnstile import Turnstile
 
 __all__ = ["Connection", "Database", "DoorObserver", "Questions"]
 
 PROBE_INTERVAL_SECONDS: Final = 0.2  # how soon a database that is back is used again; one cheap connect each
-CONNECT_MARGIN_SECONDS: Final = 1.0  # beyond the connecting itself: its password exchange may compute for a while
+CONNECTED_BEFORE_UP: Final = 2  # of a server that is back: one to reserve by, one to settle; callers wait for them
+MARGIN_SECONDS: Final = 1.0  # beyond the connecting itself: its password exchange may compute for a while
 PROOF_SECONDS_MAX: Final = 2.0  # for a commit of the probe, and for closing: also where statements may take a minute
 STATEMENT_CACHE: Final = 200  # the engine has some dozens of distinct statements
 
@@ -104,6 +106,8 @@ class Database:
         connect_timeout_seconds: float = 1.0,
         late_is_away: bool = True,
         lock_timeout_seconds: float | None = None,
+        first_statements: Sequence[str] = (),
+        generic_plans: bool = False,
         observer: DoorObserver | None = None,
     ) -> None:
         """`door`: its name in metrics, logs and `application_name`.
@@ -111,6 +115,8 @@ class Database:
         `late_is_away`: a late statement marks the door down until the probe has seen a commit. False where statements
         are slow for reasons of their own, as reports are: then the probe is asked first.
         `lock_timeout_seconds`: how long a statement waits for what others hold; None: as long as its deadline.
+        `first_statements`: prepared on each connection before it serves; with any, all connections are made by `open`.
+        `generic_plans`: statements are planned once, except on a cluster.
         """
         self.door = door
         self._url = database_url
@@ -121,17 +127,17 @@ class Database:
         self._server_settings = {
             **SERVER_SETTINGS,
             "application_name": f"rating-engine {door}",
-            **(
-                {}
-                if lock_timeout_seconds is None
-                else {"lock_timeout": f"{max(1, round(lock_timeout_seconds * 1_000))}ms"}
-            ),
         }
+        if lock_timeout_seconds is not None:
+            self._server_settings["lock_timeout"] = f"{max(1, round(lock_timeout_seconds * 1_000))}ms"
         self._observer = observer or _NoObserver()
+        self._first_statements = first_statements
+        self._generic_plans = generic_plans
         self._proof_seconds = min(timeout_seconds, PROOF_SECONDS_MAX)
         self._turnstile = Turnstile(door, pool_size, timeout_seconds)
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._down: str | None = "not connected yet"
+        self.hint: Hint | None = None  # what mends it, where it is down for a reason that we can mend
         self._probe: asyncio.Task[None] | None = None
         self._recoveries = 0
         self._given_back: set[asyncio.Task[None]] = set()
@@ -147,17 +153,22 @@ class Database:
             command_timeout=self.timeout_seconds,
             statement_cache_size=STATEMENT_CACHE,
             server_settings=self._server_settings,
+            init=self._prepare,
             reset=_keep_session,
             max_inactive_connection_lifetime=0,
         )
         await self._pool
         try:
-            async with self._pool.acquire(timeout=self._connector.longest_seconds) as connection:
+            async with self._pool.acquire(timeout=self._connector.longest_seconds + FIRST_SECONDS) as connection:
                 await prove_writable(connection, self._proof_seconds)  # type: ignore[arg-type]  # see connection()
+            await self._connect_ahead(self._pool_size)
         except _UNREACHABLE as error:
             self._mark_down(error)
         else:
             self._mark_up()
+
+    async def _prepare(self, connection: Connection) -> None:
+        await prepare_session(connection, self._first_statements, generic_plans=self._generic_plans)
 
     async def close(self) -> None:
         """Close every connection; statements that run are given PROOF_SECONDS_MAX, or their deadline, then cut."""
@@ -198,7 +209,7 @@ class Database:
                 raise
             lost = True
             self._doubt(error, recoveries)
-            raise Unavailable(f"PostgreSQL: {_describe(error)}") from error
+            raise _unavailable(error) from error
         except asyncpg.LockNotAvailableError as error:
             raise LockTimeout(f"PostgreSQL: {_describe(error)}") from error
         finally:
@@ -213,7 +224,7 @@ class Database:
     async def _acquire(self) -> asyncpg.pool.PoolConnectionProxy[asyncpg.Record]:
         """A connection that is ours until given back, and our place at the turnstile with it."""
         if self._down is not None or self._pool is None:
-            raise Unavailable(f"PostgreSQL: {self._down}")
+            raise Unavailable(f"PostgreSQL: {self._down}", hint=self.hint)
         recoveries = self._recoveries
         try:
             await self._turnstile.enter()
@@ -222,15 +233,16 @@ class Database:
             raise
         try:
             if self._down is not None:  # found while we waited
-                raise Unavailable(f"PostgreSQL: {self._down}")
-            # Our place says that one is free: what may take its time now is to connect.
-            return await self._pool.acquire(timeout=self._connector.longest_seconds + CONNECT_MARGIN_SECONDS)
+                raise Unavailable(f"PostgreSQL: {self._down}", hint=self.hint)
+            # Our place says that one is free: what may take its time now is to connect. What takes longer than a caller
+            # should wait is done by the probe.
+            return await self._pool.acquire(timeout=self._connector.longest_seconds + MARGIN_SECONDS)
         except BaseException as error:
             self._turnstile.leave()
             if isinstance(error, _UNREACHABLE):
                 if recoveries == self._recoveries:
                     self._mark_down(error)
-                raise Unavailable(f"PostgreSQL: {_describe(error)}") from error
+                raise _unavailable(error) from error
             raise
 
     async def _release(self, connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> None:
@@ -240,7 +252,7 @@ class Database:
             await self._pool.release(connection)
         except _UNREACHABLE as error:
             self._doubt(error, recoveries)
-            raise Unavailable(f"PostgreSQL: {_describe(error)}") from error
+            raise _unavailable(error) from error
 
     def _doubt(self, error: BaseException, recoveries: int) -> None:
         """A statement says that the server is away, unless it tells of the time before it was found again."""
@@ -302,7 +314,7 @@ class Database:
             return
         if self._down is None:
             _log.warning("database_down", door=self.door, error=_describe(error))
-        self._down = _describe(error)
+        self._down, self.hint = _describe(error), _hint(error)
         self._observer.database_state(self.door, False)
         self._turnstile.turn_away(f"PostgreSQL: {self._down}")
         self._start_probe()
@@ -323,6 +335,7 @@ class Database:
                 if self._down is None:
                     return
                 await self._drop_old_connections()
+                await self._connect_ahead(CONNECTED_BEFORE_UP)
             except Exception as error:
                 if not isinstance(error, _UNREACHABLE) and self._down != _describe(error):
                     _log.error("database_probe_failed", door=self.door, error=_describe(error), exc_info=error)
@@ -346,12 +359,35 @@ class Database:
         assert self._pool is not None
         await self._pool.expire_connections()
 
+    async def _connect_ahead(self, count: int) -> None:
+        """Make so many of the connections that calls will want. Raises what keeps any from being made."""
+        if not self._first_statements:
+            return
+        assert self._pool is not None
+        wanted = min(count, self._pool_size - self._turnstile.taken)  # the others come back from who had them
+        made = await asyncio.gather(
+            *(self._pool.acquire(timeout=self._connector.longest_seconds + FIRST_SECONDS) for _ in range(wanted)),
+            return_exceptions=True,
+        )
+        connections = [one for one in made if not isinstance(one, BaseException)]
+        for connection in connections:
+            await self._pool.release(connection)
+        if not connections and made:
+            raise made[0]  # type: ignore[misc]  # an exception, since it is no connection
+
 
 async def _keep_session(connection: Connection) -> None:
     """Nothing to reset: the engine leaves no state in a session, and asyncpg's reset costs a round trip."""
 
 
+def _unavailable(error: BaseException) -> Unavailable:
+    return Unavailable(f"PostgreSQL: {_describe(error)}", hint=_hint(error))
+
+
 def _describe(error: BaseException) -> str:
-    if isinstance(error, asyncpg.UndefinedFunctionError | asyncpg.UndefinedTableError):
-        return f"the schema is missing or old ({error}); run: rating-engine migrate"
-    return connecting.describe(error)
+    return f"the schema is missing or old ({error})" if _hint(error) else connecting.describe(error)
+
+
+def _hint(error: BaseException) -> Hint | None:
+    is_of_the_schema = isinstance(error, asyncpg.UndefinedFunctionError | asyncpg.UndefinedTableError)
+    return Hint.RUN_MIGRATE if is_of_the_schema else None

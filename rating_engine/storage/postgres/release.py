@@ -40,7 +40,7 @@ _WITH_FUNCTIONS: Final = re.compile(r"^-- with functions$", re.MULTILINE)
 # What may hold a semicolon that ends nothing; and those that end a statement.
 _TOKEN: Final = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"[^\"]*\"|(\$\w*\$).*?\1|(;)", re.DOTALL)
 _COMMENT_OR_BLANK: Final = re.compile(r"--[^\n]*|/\*.*?\*/|\s+", re.DOTALL)
-_NAMED: Final = re.compile(r"^CREATE OR REPLACE (FUNCTION|TRIGGER) (\w+)", re.MULTILINE)
+_NAMED: Final = re.compile(r"\bCREATE OR REPLACE (FUNCTION|TRIGGER) (\w+)")
 
 
 class Mode(StrEnum):

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
-from rating_engine.domain.errors import RatingEngineError
+from rating_engine.domain.errors import Hint, RatingEngineError
 from rating_engine.storage.postgres.connecting import Connection
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.release import FIRST_VERSION, Release, shipped
 
-MIGRATE: Final = "run: rating-engine migrate"
+MIGRATE: Final = "migrate the database"
 START_IT: Final = "start that engine"
 
 # `version`: of the tables. `functions`: the checksum of part two of schema.sql as it was run. `fingerprint`: what that
@@ -88,6 +88,11 @@ class SchemaProblem:
     what: str
     mend: str
     goes_on: bool = False
+
+    @property
+    def hint(self) -> Hint | None:
+        """Where this engine itself can mend it."""
+        return Hint.RUN_MIGRATE if self.mend == MIGRATE else None
 
     def __str__(self) -> str:
         return f"{self.what}; {self.mend}"

@@ -7,7 +7,6 @@ stays as it was: each that changes makes every engine read its routes anew.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
 from operator import itemgetter
@@ -15,6 +14,7 @@ from typing import Final
 
 import asyncpg
 
+from rating_engine.domain.route_figures import RouteFigures, RouteLoad, RouteMoney
 from rating_engine.domain.tariff import RouteQuality
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.routes.routes import MAX_ROUTES
@@ -28,8 +28,8 @@ _MAX_FIGURES: Final = 10 * MAX_ROUTES  # rows read; one for each route that was 
 MEASURED: Final = f"""
     SELECT r.route_id, count(*)::integer AS attempts, (count(*) FILTER (WHERE c.seconds > 0))::integer AS answered,
            sum(c.seconds)::bigint AS seconds
-    FROM cdrs c JOIN routes r ON r.name = c.route_name
-    WHERE {ATTEMPTS} AND (SELECT EXISTS (SELECT FROM tariffs WHERE route_order = 'quality'))
+    FROM call_records c JOIN routes r ON r.name = c.route_name
+    WHERE {ATTEMPTS} AND (SELECT EXISTS (SELECT 1 FROM tariffs WHERE route_order = 'quality'))
     GROUP BY r.route_id
 """  # noqa: S608  # made of constants
 _MEASURE: Final = f"""
@@ -50,52 +50,19 @@ REPORT: Final = f"""
            sum(seconds)::bigint AS seconds, sum(cost) AS sold,
            sum(cost) FILTER (WHERE margin IS NOT NULL) AS sold_known, sum(margin) AS margin,
            count(*) FILTER (WHERE seconds > 0 AND margin IS NULL) AS unknown
-    FROM cdrs WHERE {ATTEMPTS}
+    FROM call_records WHERE {ATTEMPTS}
     GROUP BY route_name, currency ORDER BY route_name, currency LIMIT $2
 """  # noqa: S608  # made of constants
 _LOAD: Final = """
     SELECT r.name, r.max_calls, r.max_calls_per_second, COALESCE(l.open_calls, 0) AS open_calls,
-           CASE WHEN date_trunc('second', l.started_in) = date_trunc('second', now()) THEN l.started ELSE 0
-           END AS started
-    FROM routes r LEFT JOIN route_load l USING (route_id)
+           COALESCE(l.started, 0) AS started
+    FROM routes r LEFT JOIN (
+        SELECT route_id, sum(open_calls)::integer AS open_calls, (sum(started) FILTER (
+                   WHERE date_trunc('second', started_in) = date_trunc('second', now())))::integer AS started
+        FROM route_load GROUP BY route_id) l USING (route_id)
     WHERE r.max_calls IS NOT NULL OR r.max_calls_per_second IS NOT NULL
     ORDER BY r.position, r.route_id LIMIT $1
 """
-
-
-@dataclass(frozen=True, slots=True)
-class RouteMoney:
-    """What calls by a route were sold for in one currency of accounts.
-
-    `margin` is what is left of `sold_known`, the part of it of calls whose cost is known; `unknown`: answered calls
-    whose cost is not.
-    """
-
-    currency: str
-    sold: Decimal
-    sold_known: Decimal
-    margin: Decimal
-    unknown: int
-
-
-@dataclass(frozen=True, slots=True)
-class RouteFigures:
-    """How calls went by a route. Its name may be of one that is no more."""
-
-    name: str
-    quality: RouteQuality
-    money: tuple[RouteMoney, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class RouteLoad:
-    """The open calls of a route with a limit, and those it was given in the second that runs."""
-
-    name: str
-    max_calls: int | None
-    max_calls_per_second: int | None
-    open_calls: int
-    started: int
 
 
 async def measure(database: Database, window_seconds: int) -> int:

@@ -1,4 +1,5 @@
-"""The durable local spool of one process: records appended by many at once, taken back in order by one.
+"""The durable local spool of one process: records appended by many at once, taken back in order by one, who may pass
+over some and do what is behind them first.
 
 Laws: an acknowledged record is on disk (fsync), and stays there until it is done with or kept aside for a person;
 what waits together shares one fsync; the files never hold more than `max_bytes`; whatever goes wrong is said, and the
@@ -14,6 +15,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -21,8 +23,17 @@ import structlog
 
 from rating_engine.domain.errors import Overloaded, RatingEngineError
 from rating_engine.storage.postgres.batching import Batcher
-from rating_engine.storage.spool.spool_files import DONE, REFUSED, SPOOL, SpoolFile, names_with
+from rating_engine.storage.spool.spool_files import (
+    DONE,
+    REFUSED,
+    REWRITTEN,
+    SPOOL,
+    SpoolFile,
+    names_with,
+    remove_unheld,
+)
 from rating_engine.storage.spool.spool_records import Record, encode_record
+from rating_engine.storage.spool.spool_survey import records_aside
 
 BATCH_MAX: Final = 1_024  # records under one fsync: a megabyte, written in a few milliseconds
 QUEUE_MAX: Final = 10_000  # records waiting for their fsync: more calls than can end in one
@@ -30,11 +41,15 @@ APPEND_SECONDS: Final = 5.0  # a disk that takes longer is failing; the exchange
 # A file is closed at this size, so that its space comes back while later ones still wait.
 FILE_BYTES: Final = 4 * 1024 * 1024
 FILES_AT_LEAST: Final = 4  # a small spool is cut in as many, for the same reason
+SHRINK_BYTES: Final = 256 * 1024  # a shorter file is not worth the work
+SPARSE: Final = 8  # a file is shrunk when what is left of it is less than one part in so many
 SPARE_PART: Final = 8  # one part in so many of a spool is kept for calls in progress: no new one is allowed on it
 
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _log = structlog.get_logger(__name__)
 T = TypeVar("T")
+Place = tuple[str, int]  # a record's file by name, and where it starts there
+NOTHING: Final[frozenset[Place]] = frozenset()
 
 
 class SpoolRefusal(StrEnum):
@@ -64,6 +79,10 @@ class Window:
     file: SpoolFile
     records: Sequence[Record]
 
+    def place(self, record: Record) -> Place:
+        """What a record of it goes by, as long as this process has the file."""
+        return self.file.path.name, record.start
+
 
 class SpoolStore:
     """The files a process holds. Blocks, and is used by one thread at a time."""
@@ -74,7 +93,7 @@ class SpoolStore:
         self._file_bytes = min(FILE_BYTES, max_bytes // FILES_AT_LEAST)
         self._active: SpoolFile | None = None
         self._sealed: list[SpoolFile] = []  # oldest first; never appended to
-        self._loaded: tuple[SpoolFile, list[Record]] | None = None
+        self._loaded: dict[Path, list[Record]] = {}  # what is left to deal with, of each file looked into
 
     @property
     def records(self) -> int:
@@ -131,45 +150,70 @@ class SpoolStore:
                 _log.info("spool_adopted", file=str(path), records=file.records, bytes=file.size)
                 self._sealed.append(file)
         self._sealed.sort(key=lambda file: file.path)
+        for path in names_with(self._directory, REWRITTEN):
+            remove_unheld(path)  # its process died before it took the place of the longer one
         for path in names_with(self._directory, DONE):
             if not path.with_suffix(SPOOL).exists():
                 path.unlink(missing_ok=True)
         return self.records - before
 
-    def window(self, limit: int, on_damage: Callable[[int], None] = lambda ranges: None) -> Window | None:
-        """The oldest records, at most `limit`; None when nothing waits.
+    def window(
+        self,
+        limit: int,
+        passed_over: frozenset[Place] = NOTHING,
+        on_damage: Callable[[int], None] = lambda ranges: None,
+    ) -> Window | None:
+        """The oldest records but those `passed_over`, at most `limit`; None when none is left.
 
         Damaged ranges are written to .corrupt before anything behind them is handed out; `on_damage` hears of them.
         A file that cannot be read, or its damage not kept, is left for a later `adopt`, and the next one is taken.
         """
         while True:
-            if not self._sealed and self._active is not None and self._active.records:
-                self._seal()
-            if not self._sealed:
+            for file in list(self._sealed):
+                try:
+                    records = self._loaded.get(file.path)
+                    if records is None:
+                        records = self._loaded[file.path] = self._load(file, on_damage)
+                    if not records:
+                        self._remove(file)
+                        continue
+                except OSError as error:
+                    _log.error("spool_unreadable", file=str(file.path), error=str(error))
+                    self._sealed.remove(file)
+                    self._loaded.pop(file.path, None)
+                    file.close()
+                    continue
+                name = file.path.name
+                left = (record for record in records if (name, record.start) not in passed_over)
+                if found := list(islice(left, limit)):
+                    return Window(file, found)
+            if self._active is None or not self._active.records:
                 return None
-            file = self._sealed[0]
-            try:
-                if self._loaded is None or self._loaded[0] is not file:
-                    self._loaded = file, self._load(file, on_damage)
-                records = self._loaded[1]
-                if records:
-                    return Window(file, records[:limit])
-                self._remove(file)
-            except OSError as error:
-                _log.error("spool_unreadable", file=str(file.path), error=str(error))
-                self._sealed.remove(file)
-                file.close()
+            self._seal()
 
-    def done(self, window: Window, count: int) -> None:
-        """The first `count` records of a window are done with. Raises OSError."""
-        assert self._loaded is not None
-        file, records = self._loaded
-        assert file is window.file
-        if count == len(records):
+    def done(self, window: Window, records: Sequence[Record]) -> None:
+        """These records of a window are done with. Raises OSError.
+
+        What is behind one that is not is done again by the next process: the mark of a file says how far all is done.
+        """
+        file, done = window.file, {record.start for record in records}
+        left = [record for record in self._loaded[file.path] if record.start not in done]
+        self._loaded[file.path] = left
+        if not left:
             self._remove(file)
-        elif count:
-            file.mark_done(records[count - 1].end, count)
-            del records[:count]
+        elif done:
+            file.mark_done(max(file.done, left[0].start), len(done))
+            if file.size > SHRINK_BYTES and sum(len(record.payload) for record in left) * SPARSE < file.size:
+                self._shrink(file, left)
+
+    def _shrink(self, file: SpoolFile, left: list[Record]) -> None:
+        """Give back the space of a file of which little is left; that little may stay for long."""
+        try:
+            file.rewrite([encode_record(record.payload) for record in left])
+        except OSError as error:
+            _log.warning("spool_not_shrunk", file=str(file.path), error=str(error))
+            return
+        self._loaded[file.path] = self._load(file, lambda ranges: None)
 
     def keep_refused(self, window: Window, payloads: Sequence[bytes]) -> None:
         """Write records that cannot be dealt with to .refused, durably. Raises OSError."""
@@ -182,7 +226,7 @@ class SpoolStore:
                 self._active.remove()
         for file in self._held():
             file.close()
-        self._active, self._sealed, self._loaded = None, [], None
+        self._active, self._sealed, self._loaded = None, [], {}
 
     def _held(self) -> list[SpoolFile]:
         return self._sealed if self._active is None else [*self._sealed, self._active]
@@ -213,7 +257,7 @@ class SpoolStore:
     def _remove(self, file: SpoolFile) -> None:
         file.remove()
         self._sealed.remove(file)
-        self._loaded = None
+        self._loaded.pop(file.path, None)
 
 
 class Spool:
@@ -261,18 +305,22 @@ class Spool:
         """Take over the files of dead processes; returns how many records that brings. Raises OSError."""
         return await self._run(self._store.adopt)
 
-    async def window(self, limit: int) -> Window | None:
-        """The oldest records, at most `limit`; None when nothing waits."""
+    async def window(self, limit: int, passed_over: frozenset[Place] = NOTHING) -> Window | None:
+        """The oldest records but those `passed_over`, at most `limit`; None when none is left."""
         damage: list[int] = []
         try:
-            return await self._run(self._store.window, limit, damage.append)
+            return await self._run(self._store.window, limit, passed_over, damage.append)
         finally:
             if damage:
                 self._on_damage(sum(damage))
 
-    async def done(self, window: Window, count: int) -> None:
-        """The first `count` records of the window are committed elsewhere: they need not be kept. Raises OSError."""
-        await self._run(self._store.done, window, count)
+    async def done(self, window: Window, records: Sequence[Record]) -> None:
+        """These records of the window are committed elsewhere: they need not be kept. Raises OSError."""
+        await self._run(self._store.done, window, records)
+
+    def count_aside(self) -> int:
+        """How many records lie in the directory for a person. Blocks, for a moment."""
+        return records_aside(self.directory)
 
     async def keep_refused(self, window: Window, payloads: Sequence[bytes]) -> None:
         """Keep these for a person, durably, before they are `done` with. Raises OSError."""

@@ -3,6 +3,7 @@
     NAME.spool    records (see spool_records), locked (flock) by the process that has it; the lock ends with the process
     NAME.done     how far NAME.spool has been dealt with; without it everything is dealt with once more
     NAME.refused  records that cannot be charged, each with the reason: for a person
+    NAME.posting  the same while a command tries them again
     NAME.corrupt  bytes that are no records: for a person
 
 NAME is the time of making, so that names in order are files in order. Everything here blocks: call it from a thread.
@@ -26,6 +27,8 @@ from rating_engine.storage.spool.spool_records import Scan, encode_record, scan
 SPOOL: Final = ".spool"
 DONE: Final = ".done"
 REFUSED: Final = ".refused"
+POSTING: Final = ".posting"
+REWRITTEN: Final = ".rewritten"  # a .spool file that is about to take the place of a longer one
 CORRUPT: Final = ".corrupt"
 FILE_MODE: Final = 0o600  # who called whom, and when
 DIRECTORY_MODE: Final = 0o700
@@ -127,16 +130,33 @@ class SpoolFile:
     def keep_aside(self, suffix: str, data: bytes, *, anew: bool = False) -> Path:
         """Append durable bytes to this file's .refused, or write its .corrupt `anew`; returns where they are."""
         path = self.path.with_suffix(suffix)
-        flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if anew else os.O_APPEND)
-        descriptor = os.open(path, flags, FILE_MODE)
+        if not anew:
+            append_durably(path, data)
+            return path
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE)
         try:
-            while data:
-                data = data[os.write(descriptor, data) :]
-            os.fsync(descriptor)
+            _write_durably(descriptor, data)
         finally:
             os.close(descriptor)
         sync_directory(path.parent)
         return path
+
+    def rewrite(self, lines: list[bytes]) -> None:
+        """Let the file hold these records alone, which are what is left of it. Raises OSError, the file as it was."""
+        path = self.path.with_suffix(REWRITTEN)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, FILE_MODE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _write_durably(descriptor, b"".join(lines))
+            self.path.with_suffix(DONE).unlink(missing_ok=True)  # what a crash here costs is repeated work
+            path.rename(self.path)
+            sync_directory(self.path.parent)
+        except BaseException:
+            os.close(descriptor)
+            path.unlink(missing_ok=True)
+            raise
+        os.close(self.descriptor)
+        self.descriptor, self.size, self.records, self.done = descriptor, sum(map(len, lines)), len(lines), 0
 
     def remove(self) -> None:
         """Everything in it has been dealt with: it goes."""
@@ -165,6 +185,39 @@ class SpoolFile:
             chunks.append(chunk)
             position += len(chunk)
         return b"".join(chunks)
+
+
+def append_durably(path: Path, data: bytes) -> None:
+    """Append to a file that others append to, and that may be renamed at any moment. Raises OSError."""
+    for _ in range(NAME_TRIES):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, FILE_MODE)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # held by others for as long as a write takes
+            if not _is_named(descriptor, path):
+                continue
+            _write_durably(descriptor, data)
+        finally:
+            os.close(descriptor)
+        sync_directory(path.parent)
+        return
+    raise OSError(errno.EBUSY, "the file is renamed again and again", str(path))
+
+
+def take_over(path: Path, renamed: Path) -> bool:
+    """Rename a file that others append to, between two of their writes; False where it is not there. Raises OSError."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if not _is_named(descriptor, path):
+            return False
+        path.rename(renamed)
+    finally:
+        os.close(descriptor)
+    sync_directory(path.parent)
+    return True
 
 
 def read_done(path: Path, size: int) -> int:
@@ -205,15 +258,37 @@ def names_with(directory: Path, suffix: str) -> list[Path]:
         return []
 
 
+def remove_unheld(path: Path) -> None:
+    """Remove a file that no process has locked. Raises OSError."""
+    with contextlib.suppress(FileNotFoundError):
+        descriptor = os.open(path, os.O_RDWR)
+        try:
+            if _lock(descriptor, path):
+                path.unlink()
+        finally:
+            os.close(descriptor)
+
+
 def _lock(descriptor: int, path: Path) -> bool:
     """Lock an open file, if nobody has it and it still is the file of that name."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    return _is_named(descriptor, path)
+
+
+def _is_named(descriptor: int, path: Path) -> bool:
+    """Whether an open file still is the one of that name."""
     try:
         named = path.stat()
     except FileNotFoundError:
         return False
     opened = os.fstat(descriptor)
     return (named.st_dev, named.st_ino) == (opened.st_dev, opened.st_ino)
+
+
+def _write_durably(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+    os.fsync(descriptor)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from rating_engine.storage.spool.spool_files import CORRUPT, REFUSED, SPOOL, names_with, read_done
+from rating_engine.storage.spool.spool_files import CORRUPT, POSTING, REFUSED, SPOOL, names_with, read_done
 from rating_engine.storage.spool.spool_records import Record, scan
 
 
@@ -57,8 +57,16 @@ def unusable(directory: Path) -> str | None:
     return None
 
 
+def records_aside(directory: Path) -> int:
+    """How many records wait for a person; 0 where that cannot be read, which others say."""
+    try:
+        return sum(count for _, count in _refused(directory))
+    except OSError:
+        return 0
+
+
 def _refused(directory: Path) -> Iterator[tuple[Path, int]]:
-    for path in names_with(directory, REFUSED):
+    for path in (*names_with(directory, REFUSED), *names_with(directory, POSTING)):
         with contextlib.suppress(FileNotFoundError):
             yield path, len(scan(path.read_bytes()).records)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from rating_engine.domain.tariff_card import DeckPlace, ListedTariff, TariffCard, TimelineDeck
-from rating_engine.storage.postgres.pool import Database
-from rating_engine.storage.tariffs.packages import list_packages
+from rating_engine.domain.page import Cursor
+from rating_engine.domain.tariff_card import DeckPlace, Holiday, ListedTariff, TariffCard, TimelineDeck
+from rating_engine.storage.postgres.pool import Questions
+from rating_engine.storage.tariffs.packages import MAX_PACKAGES, list_packages
 from rating_engine.storage.tariffs.tariff_bands import WINDOWS, window_from_row
 
 MAX_SHOWN: Final = 1_000  # decks, routes, holidays: a screen has long been full
@@ -27,7 +28,7 @@ _ROUTES: Final = f"""
 _COST_OF: Final = f"SELECT name FROM routes WHERE cost_tariff_id = $1 ORDER BY name LIMIT {MAX_SHOWN}"  # noqa: S608  # made of constants
 
 
-async def tariff_card(database: Database, listed: ListedTariff) -> TariffCard:
+async def tariff_card(database: Questions, listed: ListedTariff) -> TariffCard:
     """A tariff with all that belongs to it. Errors: Unavailable."""
     settings = listed.settings
     decks = await database.fetch(_DECKS, settings.tariff_id)
@@ -42,8 +43,8 @@ async def tariff_card(database: Database, listed: ListedTariff) -> TariffCard:
             for row in decks
         ),
         bands=tuple(window_from_row(row) for row in windows),
-        holidays=tuple((row["day"], row["name"]) for row in holidays),
-        packages=tuple(await list_packages(database, settings.name)),
+        holidays=tuple(Holiday(settings.holiday_calendar, row["day"], row["name"]) for row in holidays),
+        packages=(await list_packages(database, settings.name, Cursor(MAX_PACKAGES))).items,
         routes=tuple((row["position"], row["name"]) for row in routes),
         cost_of=tuple(row["name"] for row in cost_of),
     )

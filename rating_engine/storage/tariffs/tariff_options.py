@@ -11,34 +11,39 @@ from decimal import Decimal
 from typing import Any, Final
 
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound
+from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.tariff_card import ListedOption
-from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.parties.accounts import unknown_login
+from rating_engine.storage.postgres.pool import Questions
+from rating_engine.storage.postgres.transaction import Transaction
 
 MAX_OPTIONS: Final = 20  # of a subscriber, in force or ahead: each has a deck that is asked at every call
 
 _PARTY: Final = """
-    SELECT s.subscriber_id, s.bucket, s.account_id, a.currency FROM subscribers s
-    JOIN accounts a USING (bucket, account_id) WHERE s.login = $1"""
+    SELECT s.subscriber_id, bucket, account_id, a.currency FROM logins JOIN subscribers s USING (bucket, login)
+    JOIN accounts a USING (bucket, account_id) WHERE login = $1"""
 _SWITCH: Final = "SELECT switch_tariff_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
 _OPTIONS: Final = """
-    SELECT t.name, o.position, o.effective_from, NULLIF(o.effective_to, 'infinity') AS effective_to,
+    SELECT t.name, o.tariff_id, o.position, o.effective_from, NULLIF(o.effective_to, 'infinity') AS effective_to,
            o.effective_from <= now() AND o.effective_to > now() AS in_force
-    FROM subscriber_options o JOIN subscribers s USING (subscriber_id) JOIN tariffs t ON t.tariff_id = o.tariff_id
-    WHERE s.login = $1 AND ($2 OR o.effective_to > now())
-    ORDER BY o.position, o.effective_from, o.tariff_id"""
+    FROM logins JOIN subscribers s USING (bucket, login) JOIN subscriber_options o USING (bucket, subscriber_id)
+    JOIN tariffs t ON t.tariff_id = o.tariff_id
+    WHERE login = $1 AND ($2 OR o.effective_to > now())
+      AND ($3::integer IS NULL OR (o.position, o.effective_from, o.tariff_id) > ($3, $4::timestamptz, $5::bigint))
+    ORDER BY o.position, o.effective_from, o.tariff_id LIMIT $6"""
 # What is in force ends now, what is ahead is taken back.
 _REVOKE: Final = """
     WITH granted AS (
         SELECT o.subscriber_id, o.tariff_id, o.effective_from FROM subscriber_options o
-        WHERE o.subscriber_id = $1 AND o.tariff_id = $2 AND o.effective_to > now() FOR UPDATE
+        WHERE o.bucket = $1 AND o.subscriber_id = $2 AND o.tariff_id = $3 AND o.effective_to > now() FOR UPDATE
     ), ended AS (
         UPDATE subscriber_options o SET effective_to = now() FROM granted g
-        WHERE o.subscriber_id = g.subscriber_id AND o.tariff_id = g.tariff_id AND o.effective_from = g.effective_from
-          AND o.effective_from < now()
+        WHERE o.bucket = $1 AND o.subscriber_id = g.subscriber_id AND o.tariff_id = g.tariff_id
+          AND o.effective_from = g.effective_from AND o.effective_from < now()
     ), taken_back AS (
         DELETE FROM subscriber_options o USING granted g
-        WHERE o.subscriber_id = g.subscriber_id AND o.tariff_id = g.tariff_id AND o.effective_from = g.effective_from
-          AND o.effective_from >= now()
+        WHERE o.bucket = $1 AND o.subscriber_id = g.subscriber_id AND o.tariff_id = g.tariff_id
+          AND o.effective_from = g.effective_from AND o.effective_from >= now()
     )
     SELECT count(*) FROM granted"""
 
@@ -71,21 +76,21 @@ class Change:
     position: int | None = None
 
 
-async def find_party(database: Database, login: str) -> Party:
+async def find_party(database: Questions, login: str) -> Party:
     """Errors: NotFound, Unavailable."""
     row = await database.fetchrow(_PARTY, login)
     if row is None:
-        raise NotFound(f"login {login!r} does not exist")
+        raise unknown_login(login)
     return Party(login, row["subscriber_id"], row["bucket"], row["account_id"], row["currency"])
 
 
-async def switch(database: Database, party: Party, change: Change) -> tuple[str, Decimal]:
+async def switch(tx: Transaction, party: Party, change: Change) -> tuple[str, Decimal]:
     """Change the tariff or grant the option, and charge it; returns (outcome, balance) of the SQL function.
 
     Errors: AlreadyExists (the reference was used for something else), InvalidRequest (from, to, too many options),
     NotFound, Unavailable.
     """
-    answer = await database.fetchval(
+    answer = await tx.fetchval(
         _SWITCH, party.bucket, party.account_id, party.subscriber_id, change.tariff_id, change.version,
         change.is_option, MAX_OPTIONS, change.begins, change.ends, change.position, change.price, change.reference,
     )  # fmt: skip
@@ -93,28 +98,31 @@ async def switch(database: Database, party: Party, change: Change) -> tuple[str,
     if outcome == "unknown":
         raise NotFound(f"login {party.login!r} does not exist any more")
     if outcome == "conflict":
-        raise AlreadyExists(f"reference {change.reference!r} was used before for something else; choose another")
+        raise AlreadyExists(
+            f"reference {change.reference!r} was used before for something else; choose another", field="reference"
+        )
     if outcome == "begins_past":
-        raise InvalidRequest("from", "is past; leave it out for an option from now on")
+        raise InvalidRequest("effective_from", "is past; leave it out for an option from now on")
     if outcome == "ends_past":
-        raise InvalidRequest("to", "must be after the begin, and after now")
+        raise InvalidRequest("effective_to", "must be after the begin, and after now")
     if outcome == "too_many":
         raise InvalidRequest("option", f"{party.login!r} has {MAX_OPTIONS} options already, which is the limit")
     return outcome, answer["balance"]
 
 
-async def revoke_option(database: Database, party: Party, tariff_id: int) -> bool:
+async def revoke_option(tx: Transaction, party: Party, tariff_id: int) -> bool:
     """End an option now, and take back what was granted ahead; whether the subscriber had it. Errors: Unavailable."""
-    ended: int = await database.fetchval(_REVOKE, party.subscriber_id, tariff_id)
+    ended: int = await tx.fetchval(_REVOKE, party.bucket, party.subscriber_id, tariff_id)
     return ended > 0
 
 
-async def list_options(database: Database, login: str, *, past: bool = False) -> list[ListedOption]:
+async def list_options(database: Questions, login: str, cursor: Cursor, *, past: bool = False) -> Page[ListedOption]:
     """The options of a login in force and ahead, and those that ended, if asked; in the order in which they count.
 
-    Errors: Unavailable.
+    Errors: InvalidRequest (after), Unavailable.
     """
-    return [_option(row) for row in await database.fetch(_OPTIONS, login, past)]
+    rows = await database.fetch(_OPTIONS, login, past, *cursor.position(int, datetime, int), cursor.rows)
+    return page_of_rows(rows, cursor, lambda row: (row["position"], row["effective_from"], row["tariff_id"]), _option)
 
 
 def _option(row: Any) -> ListedOption:

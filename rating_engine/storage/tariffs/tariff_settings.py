@@ -5,27 +5,28 @@ Law: whoever changes what belongs to a tariff holds its row meanwhile, so that c
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
 
 import asyncpg
 
-from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound, Unavailable
+from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound, Unavailable
+from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.tariff import BandMode, RouteOrder
 from rating_engine.domain.tariff_card import ListedTariff, TariffSettings
 from rating_engine.rating.rate import DurationRounding, IncrementMode
-from rating_engine.storage.postgres.pool import Connection, Database
+from rating_engine.storage.postgres.columns import assignments, columns_and_places
+from rating_engine.storage.postgres.pool import Questions
+from rating_engine.storage.postgres.transaction import Transaction
 
-MAX_TARIFFS: Final = 10_000  # listed whole
 LOCK_SECONDS: Final = 20  # an import of a large deck holds its tariff longer: better said than waited for
 
-# The settings that `tariff set` changes; identity and version aside, the fields of TariffSettings.
-CHANGEABLE: Final = frozenset(
-    ("currency", "description", "is_option", "multiplier", "switch_price", "decimals", "increment_mode",
+# The settings that can be changed: the fields of TariffChanges.
+CHANGEABLE: Final = (
+    "currency", "description", "is_option", "multiplier", "switch_price", "decimals", "increment_mode",
      "duration_rounding", "minimum_charge", "time_zone", "band_mode", "holiday_calendar", "by_routing_number",
-     "route_order", "allow_loss")
+     "route_order", "allow_loss",
 )  # fmt: skip
 _SETTINGS: Final = (
     "t.tariff_id, t.name, t.version, t.currency, t.description, t.is_option, t.multiplier, t.switch_price, t.decimals, "
@@ -46,78 +47,74 @@ _LISTED: Final = f"""
     FROM tariffs t
     LEFT JOIN rate_decks d ON d.deck_id = deck_at(t.tariff_id, now())
     LEFT JOIN users u ON u.tariff_id = t.tariff_id
-    WHERE $1::text IS NULL OR t.name = $1
-    ORDER BY t.name LIMIT {MAX_TARIFFS}"""  # noqa: S608  # made of constants
+    WHERE ($1::text IS NULL OR t.name = $1) AND ($2::text IS NULL OR t.name > $2)
+    ORDER BY t.name LIMIT $3"""  # noqa: S608  # made of constants
 
 
 def unknown_tariff(name: str) -> NotFound:
     """The error for a name that no tariff has."""
-    return NotFound(f"tariff {name!r} does not exist; see: rating-engine tariff list")
+    return NotFound(f"tariff {name!r} does not exist", field="tariff", hint=Hint.SEE_TARIFFS)
 
 
-@contextlib.asynccontextmanager
-async def changing_tariff(
-    database: Database, name: str, *, as_key: bool = False
-) -> AsyncIterator[tuple[Connection, TariffSettings]]:
-    """A transaction that holds a tariff's row, and the tariff as it is; leaving without an error commits.
+async def hold_tariff(tx: Transaction, name: str, *, as_key: bool = False) -> TariffSettings:
+    """The tariff as it is, its row held until the transaction ends.
 
     `as_key`: nobody may take the tariff meanwhile, as a subscriber's or as an option. Errors: NotFound, Unavailable.
     """
     lock = "FOR UPDATE" if as_key else "FOR NO KEY UPDATE"
-    async with database.connection() as connection, connection.transaction():
-        await connection.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
-        try:
-            row = await connection.fetchrow(f"{_BY_NAME} {lock}", name)
-        except asyncpg.LockNotAvailableError:
-            raise Unavailable(
-                f"tariff {name!r} is being changed by somebody else, or rates are imported into it; try again then"
-            ) from None
-        if row is None:
-            raise unknown_tariff(name)
-        yield connection, settings_from_row(row)
-
-
-async def add_tariff(database: Database, name: str, values: Mapping[str, object]) -> None:
-    """Create a tariff. Errors: AlreadyExists, InvalidRequest (time_zone), Unavailable."""
-    assert values.keys() <= CHANGEABLE
-    columns = list(values)
-    places = ", ".join(f"${number}" for number in range(2, len(columns) + 2))
+    await tx.execute(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
     try:
-        await database.fetchval(
-            f"INSERT INTO tariffs ({', '.join(['name', *columns])}) VALUES ($1, {places})",  # noqa: S608  # CHANGEABLE
+        row = await tx.fetchrow(f"{_BY_NAME} {lock}", name)
+    except asyncpg.LockNotAvailableError:
+        raise Unavailable(
+            f"tariff {name!r} is being changed by somebody else, or rates are imported into it; try again then"
+        ) from None
+    if row is None:
+        raise unknown_tariff(name)
+    return settings_from_row(row)
+
+
+async def add_tariff(tx: Transaction, name: str, values: Mapping[str, object]) -> None:
+    """Create a tariff. Errors: AlreadyExists, InvalidRequest (time_zone), Unavailable."""
+    columns, places = columns_and_places(CHANGEABLE, values, first=2)
+    try:
+        await tx.execute(
+            f"INSERT INTO tariffs (name, {columns}) VALUES ($1, {places})",  # noqa: S608  # names of columns
             name, *values.values(),
         )  # fmt: skip
     except asyncpg.UniqueViolationError:
-        raise AlreadyExists(f"tariff {name!r} exists already; change it by: rating-engine tariff set") from None
+        raise AlreadyExists(
+            f"tariff {name!r} exists already", field="name", hint=Hint.CHANGE_TARIFF, about={"tariff": name}
+        ) from None
     except asyncpg.InvalidParameterValueError as error:
         raise InvalidRequest("time_zone", str(error)) from None
 
 
-async def set_tariff(database: Database, name: str, values: Mapping[str, object]) -> None:
-    """Change settings of a tariff; all or nothing. Errors: NotFound, InvalidRequest naming the field, Unavailable."""
-    assert values.keys() <= CHANGEABLE
-    async with changing_tariff(database, name, as_key=True) as (connection, old):
-        if values.get("currency", old.currency) != old.currency:
-            await _refuse_new_currency(connection, old)
-        if values.get("is_option", old.is_option) != old.is_option:
-            await _refuse_new_kind(connection, old)
-        if values:
-            changes = ", ".join(f"{column} = ${number}" for number, column in enumerate(values, start=2))
-            try:
-                await connection.execute(
-                    f"UPDATE tariffs SET {changes} WHERE tariff_id = $1",  # noqa: S608  # CHANGEABLE
-                    old.tariff_id, *values.values(),
-                )  # fmt: skip
-            except asyncpg.InvalidParameterValueError as error:
-                raise InvalidRequest("time_zone", str(error)) from None
+async def set_tariff(tx: Transaction, name: str, values: Mapping[str, object]) -> None:
+    """Change settings of a tariff. Errors: NotFound, InvalidRequest naming the field, Unavailable."""
+    old = await hold_tariff(tx, name, as_key=True)
+    if values.get("currency", old.currency) != old.currency:
+        await _refuse_new_currency(tx, old)
+    if values.get("is_option", old.is_option) != old.is_option:
+        await _refuse_new_kind(tx, old)
+    if not values:
+        return
+    changes = assignments(CHANGEABLE, values, first=2)
+    try:
+        await tx.execute(
+            f"UPDATE tariffs SET {changes} WHERE tariff_id = $1",  # noqa: S608  # names of columns
+            old.tariff_id, *values.values(),
+        )  # fmt: skip
+    except asyncpg.InvalidParameterValueError as error:
+        raise InvalidRequest("time_zone", str(error)) from None
 
 
-async def set_multiplier(connection: Connection, tariff_id: int, multiplier: Decimal) -> None:
-    """The new markup of a tariff that the caller holds."""
-    await connection.execute("UPDATE tariffs SET multiplier = $2 WHERE tariff_id = $1", tariff_id, multiplier)
+async def set_multiplier(tx: Transaction, tariff_id: int, multiplier: Decimal) -> None:
+    """The new markup of a tariff that the transaction holds."""
+    await tx.execute("UPDATE tariffs SET multiplier = $2 WHERE tariff_id = $1", tariff_id, multiplier)
 
 
-async def find_tariff(database: Database, name: str) -> TariffSettings:
+async def find_tariff(database: Questions, name: str) -> TariffSettings:
     """The settings of a tariff. Errors: NotFound, Unavailable."""
     row = await database.fetchrow(_BY_NAME, name)
     if row is None:
@@ -125,18 +122,28 @@ async def find_tariff(database: Database, name: str) -> TariffSettings:
     return settings_from_row(row)
 
 
-async def list_tariffs(database: Database, name: str | None = None) -> list[ListedTariff]:
-    """Every tariff, or the one of a name, by name. Errors: Unavailable."""
-    return [
-        ListedTariff(settings_from_row(row), row["deck_version"], row["rates"], row["users"])
-        for row in await database.fetch(_LISTED, name)
-    ]
+async def list_tariffs(database: Questions, cursor: Cursor) -> Page[ListedTariff]:
+    """Tariffs by name. Errors: InvalidRequest (after), Unavailable."""
+    rows = await database.fetch(_LISTED, None, *cursor.position(str), cursor.rows)
+    return page_of_rows(rows, cursor, lambda row: (row["name"],), _listed)
 
 
-async def calendar_exists(database: Database, calendar: str) -> bool:
+async def listed_tariff(database: Questions, name: str) -> ListedTariff:
+    """One tariff as it stands in the list. Errors: NotFound, Unavailable."""
+    row = await database.fetchrow(_LISTED, name, None, 1)
+    if row is None:
+        raise unknown_tariff(name)
+    return _listed(row)
+
+
+async def calendar_exists(database: Questions, calendar: str) -> bool:
     """Whether a calendar has a holiday. Errors: Unavailable."""
-    found: bool = await database.fetchval("SELECT EXISTS (SELECT FROM holidays WHERE calendar = $1)", calendar)
+    found: bool = await database.fetchval("SELECT EXISTS (SELECT 1 FROM holidays WHERE calendar = $1)", calendar)
     return found
+
+
+def _listed(row: asyncpg.Record) -> ListedTariff:
+    return ListedTariff(settings_from_row(row), row["deck_version"], row["rates"], row["users"])
 
 
 def settings_from_row(row: asyncpg.Record) -> TariffSettings:
@@ -163,12 +170,12 @@ def settings_from_row(row: asyncpg.Record) -> TariffSettings:
     )
 
 
-async def _refuse_new_currency(connection: Connection, tariff: TariffSettings) -> None:
+async def _refuse_new_currency(tx: Transaction, tariff: TariffSettings) -> None:
     """Prices of a deck and what a subscriber was told are in the currency they were made in."""
-    in_use = await connection.fetchval(
-        "SELECT EXISTS (SELECT FROM rate_decks WHERE tariff_id = $1) "
-        "OR EXISTS (SELECT FROM subscribers WHERE tariff_id = $1) "
-        "OR EXISTS (SELECT FROM subscriber_options WHERE tariff_id = $1)",
+    in_use = await tx.fetchval(
+        "SELECT EXISTS (SELECT 1 FROM rate_decks WHERE tariff_id = $1) "
+        "OR EXISTS (SELECT 1 FROM subscribers WHERE tariff_id = $1) "
+        "OR EXISTS (SELECT 1 FROM subscriber_options WHERE tariff_id = $1)",
         tariff.tariff_id,
     )
     if in_use:
@@ -177,9 +184,11 @@ async def _refuse_new_currency(connection: Connection, tariff: TariffSettings) -
         )
 
 
-async def _refuse_new_kind(connection: Connection, tariff: TariffSettings) -> None:
+async def _refuse_new_kind(tx: Transaction, tariff: TariffSettings) -> None:
     """A tariff becomes an option, or none, only while nobody has it as what it was."""
-    users = await connection.fetchval(
+    # Who is about to take it is waited for; who comes later looks at its version again (switch_tariff_v2).
+    await tx.execute("LOCK TABLE subscribers, subscriber_options IN SHARE MODE")
+    users = await tx.fetchval(
         "SELECT count(DISTINCT subscriber_id) FROM subscriber_options WHERE tariff_id = $1 AND effective_to > now()"
         if tariff.is_option
         else "SELECT count(*) FROM subscribers WHERE tariff_id = $1",
@@ -188,5 +197,5 @@ async def _refuse_new_kind(connection: Connection, tariff: TariffSettings) -> No
     if users:
         kind = "an option" if tariff.is_option else "the tariff"
         raise InvalidRequest(
-            "option", f"{tariff.name!r} is {kind} of {users} subscribers; take it from them first, or add another"
+            "is_option", f"{tariff.name!r} is {kind} of {users} subscribers; take it from them first, or add another"
         )

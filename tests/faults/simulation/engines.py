@@ -167,6 +167,12 @@ class NoObserver:
     def spool_refused(self, reason: str) -> None:
         """Nothing."""
 
+    def spool_stuck(self, count: int) -> None:
+        """Nothing."""
+
+    def spool_aside(self, count: int) -> None:
+        """Nothing."""
+
     def reconciled(self, decision: str, count: int = 1) -> None:
         """Nothing."""
 

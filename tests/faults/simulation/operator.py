@@ -55,8 +55,9 @@ class Operator:
 
     async def add_routes(self, *names: str) -> None:
         """For as many attempts of a call."""
-        for position, name in enumerate(names, 1):
-            await add_route(self._database, Route(name, "", "", position))
+        async with self._database.transaction(OPERATOR) as tx:
+            for position, name in enumerate(names, 1):
+                await add_route(tx, Route(name, "", "", position))
 
     async def add_account(self, account: Account, *subscribers: Subscriber) -> None:
         """With its subscribers."""
@@ -75,9 +76,11 @@ class Operator:
         async with self._database.connection() as connection:
             row = await connection.fetchrow("SELECT account_id FROM subscribers WHERE login = $1", account.name)
             assert row is not None
+            others = [one.login for one in subscribers if one.login != account.name]
+            await connection.executemany("INSERT INTO logins VALUES ($1, 0)", [(login,) for login in others])
             await connection.executemany(
                 "INSERT INTO subscribers (login, bucket, account_id, tariff_id) VALUES ($1, 0, $2, $3)",
-                [(one.login, row[0], self.tariff_id) for one in subscribers if one.login != account.name],
+                [(login, row[0], self.tariff_id) for login in others],
             )
         self._ids[account.name] = row[0]
         self._names[row[0]] = account.name

@@ -42,12 +42,12 @@ FAULTS = (
     PlantedFault(
         "a finish that is said twice is charged twice",
         [
-            ("COALESCE(cdr.cost, 0) AS charged_before", "0 AS charged_before"),
-            ("WHEN cdr.seconds = r.seconds THEN 'repeated'", ""),
+            ("amount_due(r.cost, COALESCE(cdr.cost, 0), a.balance)", "amount_due(r.cost, 0, a.balance)"),
+            ("WHEN cdr_seconds = seconds THEN 'repeated'", ""),
         ],
     ),
     PlantedFault(
-        "the money of an ended call is not freed", [("reserved = reserved - freed[i]", "reserved = reserved")]
+        "the money of an ended call is not freed", [("reserved = a.reserved - n.held", "reserved = a.reserved")]
     ),
     PlantedFault(
         "an extension grants what is not there",
@@ -59,18 +59,18 @@ FAULTS = (
     ),
     PlantedFault(
         "calls of one batch are granted the same money",
-        [("LEAST(item.maximum, room - new_held)", "LEAST(item.maximum, room)")],
+        [("item.day_left, item.month_left) - sums[n]), 0)", "item.day_left, item.month_left)), 0)")],
     ),
     PlantedFault(
         "a reservation expires before its time",
         [
-            ("WHEN r.source = 'expired' AND (old.expires_at > now()) IS NOT FALSE THEN 'still_open'", ""),
+            ("WHEN source = 'expired' AND open_is_due IS NOT TRUE THEN 'still_open'", ""),
             ("expires_at <= now() AND answered_at IS NULL", "expires_at <= now() + interval '3 min'"),
         ],
     ),
     PlantedFault(
         "a finish that comes after expiry is not charged",
-        [("WHEN cdr.source = 'expired' THEN 'settled'", "WHEN cdr.source = 'expired' THEN 'repeated'")],
+        [("WHEN cdr_source = 'expired' THEN 'settled'", "WHEN cdr_source = 'expired' THEN 'repeated'")],
     ),
     PlantedFault(
         "a top-up that is said twice is posted twice",
@@ -84,27 +84,27 @@ FAULTS = (
     ),
     PlantedFault(
         "what is held does not count against the daily limit",
-        [("SELECT a.daily_limit - a.reserved - CASE", "SELECT a.daily_limit - CASE")],
+        [("p_limit - p_reserved - CASE WHEN p_spent_on", "p_limit - CASE WHEN p_spent_on")],
     ),
     PlantedFault(
         "yesterday's spending counts today",
-        [("CASE WHEN a.spent_on = local_date(a.time_zone) THEN a.day_spent ELSE 0 END", "a.day_spent")],
+        [("CASE WHEN p_spent_on = local_date(p_time_zone) THEN p_day_spent ELSE 0 END", "p_day_spent")],
     ),
     PlantedFault(
         "one call more than the account may have",
-        [("open_calls + new_calls >= item.max_calls", "open_calls > item.max_calls")],
+        [("calls[n] >= item.calls_left OR", "calls[n] > item.calls_left OR")],
     ),
     PlantedFault(
         "a lost repetition takes the money of a call that runs",
-        [("AND old.claim IS DISTINCT FROM r.claim THEN 'still_open'", "AND false THEN 'still_open'")],
+        [("AND array_remove(open_claims, claim) <> '{}' THEN 'still_open'", "AND false THEN 'still_open'")],
     ),
     PlantedFault("a blocked account is lengthened", [("ELSIF account.status <> 'active' THEN", "ELSIF false THEN")]),
     PlantedFault(
         "an overrun that was assumed is never taken back",
         [
             (
-                "GREATEST(cdrs.overrun + CASE WHEN d.unlimited THEN 0 ELSE d.due END, 0)",
-                "cdrs.overrun + d.overrun",
+                "GREATEST(c.overrun + CASE WHEN e.is_unlimited THEN 0 ELSE e.due END, 0)",
+                "c.overrun + e.overrun",
             )
         ],
     ),

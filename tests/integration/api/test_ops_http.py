@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from rating_engine.api import server as http_server
+from rating_engine.api import gate as http_gate
 from rating_engine.api.app import build_app
 from rating_engine.api.ops import routes as ops_routes
 from rating_engine.api.server import HttpServer
@@ -233,7 +233,7 @@ async def test_a_stop_answers_who_has_connected_and_not_asked_yet() -> None:
 
 
 async def test_a_stop_does_not_wait_for_who_never_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_server, "LAST_REQUEST_SECONDS", 0.05)
+    monkeypatch.setattr(http_gate, "LAST_REQUEST_SECONDS", 0.05)
     async with served() as (_, server):
         reader, writer = await asyncio.open_connection(*server.address)
 
@@ -268,7 +268,7 @@ async def test_a_server_that_was_never_started_stops_at_once() -> None:
 async def test_a_client_that_does_not_finish_its_request_is_cut_off(
     sent: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_server, "REQUEST_SECONDS", 0.05)
+    monkeypatch.setattr(http_gate, "REQUEST_SECONDS", 0.05)
     async with served() as (_, server):
         reader, writer = await asyncio.open_connection(*server.address)
         writer.write(sent)

@@ -331,6 +331,7 @@ async def test_a_finish_whose_prepare_never_came_is_charged_at_todays_rate_and_m
     assert await engine.office.fetchval("SELECT source FROM cdrs") == "unreserved"
 
 
+@pytest.mark.breaks_books
 async def test_a_finish_that_nothing_can_price_is_kept_for_the_doctor_to_find(database_url):
     async with engine_on(database_url) as engine:
         await publish_deck(engine.office)

@@ -9,11 +9,12 @@ from decimal import Decimal
 import asyncpg
 import pytest
 
-from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.domain.errors import Hint, InvalidRequest, NotFound
 from rating_engine.rating.exchange import ExchangeRates
-from rating_engine.services.tariffs.exchange import Exchange, convert
+from rating_engine.services.tariffs.exchange import convert
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs.exchange_rates import load_exchange_rates
+from tests.support.operators import Exchange
 
 AHEAD = datetime(2999, 1, 1, tzinfo=UTC)
 
@@ -59,10 +60,10 @@ async def test_what_is_in_force_stays(database):
     exchange = Exchange(database)
     since = await exchange.set("EUR", "USD", "1.1")
 
-    with pytest.raises(InvalidRequest, match=r"^from: has passed"):
+    with pytest.raises(InvalidRequest, match=r"^effective_from: has passed"):
         await exchange.remove("EUR", "USD", since.isoformat())
     for instant in (since.isoformat(), "2020-01-01"):
-        with pytest.raises(InvalidRequest, match=r"^from: is past"):
+        with pytest.raises(InvalidRequest, match=r"^effective_from: is past"):
             await exchange.set("EUR", "USD", "9", instant)
     assert [row[3] for row in await exchange.list()] == [Decimal("1.1")]
 
@@ -70,14 +71,14 @@ async def test_what_is_in_force_stays(database):
 @pytest.mark.parametrize(
     ("field", "arguments"),
     [
-        ("from_currency", ("eur", "USD", "1")),
-        ("to_currency", ("EUR", "EURO", "1")),
-        ("to_currency", ("EUR", "EUR", "1")),
+        ("currency_from", ("eur", "USD", "1")),
+        ("currency_to", ("EUR", "EURO", "1")),
+        ("currency_to", ("EUR", "EUR", "1")),
         ("rate", ("EUR", "USD", "0")),
         ("rate", ("EUR", "USD", "-1")),
         ("rate", ("EUR", "USD", "1.00000000001")),
         ("rate", ("EUR", "USD", "1e10")),
-        ("from", ("EUR", "USD", "1", "soon")),
+        ("effective_from", ("EUR", "USD", "1", "soon")),
     ],
 )
 async def test_a_rate_that_cannot_be_is_refused_by_name(database, field, arguments):
@@ -91,8 +92,10 @@ async def test_an_amount_is_converted_half_up_by_the_rate_or_by_the_opposite_one
     assert await convert(database, Decimal(10), "EUR", "USD", since) == 16
     assert await convert(database, Decimal("0.000004"), "USD", "EUR", since) == Decimal("0.000003")  # 2.5 millionths
     assert await convert(database, Decimal(10), "USD", "USD", since) == 10
-    with pytest.raises(InvalidRequest, match="rating-engine exchange set GBP EUR RATE"):
+    with pytest.raises(InvalidRequest) as refused:
         await convert(database, Decimal(1), "GBP", "EUR", since)
+    assert refused.value.hint is Hint.NO_EXCHANGE_RATE
+    assert refused.value.about == {"currency_from": "GBP", "currency_to": "EUR"}
 
 
 async def test_every_change_is_announced(database, database_url):

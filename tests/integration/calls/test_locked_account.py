@@ -17,7 +17,7 @@ from rating_engine.engine.engine import Engine
 from rating_engine.services.doctor import ledger_balanced
 from rating_engine.storage.calls.open_calls import open_calls_of_channels
 from tests.support.calls import finish, prepare
-from tests.support.engines import engine_on
+from tests.support.engines import engine_on, set_watched
 from tests.support.waiting import until
 from tests.support.world import add_account, publish_deck
 
@@ -29,7 +29,7 @@ DEADLINE = 2.0
 @pytest.fixture
 async def engine(database_url: str) -> AsyncIterator[Engine]:
     async with engine_on(database_url, database_timeout_seconds=DEADLINE, reservation_mode="quota") as engine:
-        engine.charging._is_watched = lambda exchange: True
+        set_watched(engine)
         await publish_deck(engine.office)
         for login in (LOCKED, *OTHERS):
             await add_account(engine.office, login, balance="1000")

@@ -67,6 +67,7 @@ async def test_the_first_period_has_the_packages_own_seconds_whole(stage, carry_
     assert await stage.allowance(await stage.package(carry_over), JANUARY) == HUNDRED_MINUTES
 
 
+@pytest.mark.breaks_books
 @pytest.mark.parametrize(("carry_over", "expected"), [("none", 6_000), ("next", 8_000), ("all", 8_000)])
 async def test_the_second_period_is_given_what_was_left_less_what_calls_still_hold(stage, carry_over, expected):
     package_id = await stage.package(carry_over)
@@ -75,6 +76,7 @@ async def test_the_second_period_is_given_what_was_left_less_what_calls_still_ho
     assert await stage.allowance(package_id, FEBRUARY) == expected
 
 
+@pytest.mark.breaks_books
 @pytest.mark.parametrize(
     ("used", "to_next", "to_all"),
     [
@@ -101,6 +103,7 @@ async def test_a_subscriber_who_never_called_carries_the_whole_seconds_since_it_
     assert await stage.allowance(await stage.package(carry_over), MAY) == expected
 
 
+@pytest.mark.breaks_books
 async def test_all_carries_the_rest_of_the_last_used_period_and_the_skipped_ones(stage):
     package_id = await stage.package("all")
     await stage.usage(package_id, JANUARY, allowance=6_000, used=6_000)
@@ -109,6 +112,7 @@ async def test_all_carries_the_rest_of_the_last_used_period_and_the_skipped_ones
     assert await stage.allowance(package_id, MAY) == 1_000 + 2 * 6_000 + 6_000
 
 
+@pytest.mark.breaks_books
 async def test_next_carries_a_skipped_period_whole_and_nothing_of_those_before_it(stage):
     package_id = await stage.package("next")
     await stage.usage(package_id, FEBRUARY, allowance=12_000, used=12_000)
@@ -159,7 +163,7 @@ async def option(stage: Stage, *grants: tuple[str, str]) -> int:
     await stage.database.fetch("UPDATE subscribers SET tariff_id = (SELECT tariff_id FROM tariffs WHERE name = 'own')")
     for begins, ends in grants:
         await stage.database.fetch(
-            "INSERT INTO subscriber_options VALUES ($1, $2, 0, $3, $4)", stage.subscriber_id, stage.tariff_id,
+            "INSERT INTO subscriber_options VALUES (0, $1, $2, 0, $3, $4)", stage.subscriber_id, stage.tariff_id,
             *(datetime.fromisoformat(each).replace(tzinfo=UTC) for each in (begins, ends)),
         )  # fmt: skip
     return await stage.package("all")
@@ -174,6 +178,7 @@ async def test_an_option_that_is_renewed_without_a_gap_carries_on(stage):
     assert await stage.allowance(package_id, APRIL) == 24_000
 
 
+@pytest.mark.breaks_books
 async def test_who_takes_an_option_again_begins_anew(stage):
     package_id = await option(stage, ("2026-01-15", "2026-02-15"), ("2026-03-20", "2026-06-01"))
     await stage.usage(package_id, JANUARY, allowance=6_000, used=1_000)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 
-from rating_engine.domain.outcomes import Declined, DeclineReason
+from rating_engine.domain.outcomes import Allowed, Declined, DeclineReason
 from rating_engine.engine.engine import Engine
 from rating_engine.rating.rate import Rate
 from rating_engine.services.doctor import ledger_balanced
@@ -320,3 +320,38 @@ async def test_a_finish_whose_prepare_never_came_is_charged_by_the_deck_of_the_c
     after = await engine.charging.finish_call(finish("2", 60))
 
     assert (before.cost, after.cost) == (Decimal("1.2"), Decimal(6))
+
+
+@pytest.mark.parametrize(("by_day", "at_night"), [("2", "1"), ("3", "1"), ("1", "3"), ("0.7", "0.1")])
+async def test_a_price_that_changes_within_a_call_has_the_factor_of_its_own_row(engine, by_day, at_night):
+    await run(
+        engine,
+        "UPDATE tariffs SET band_mode = 'split', decimals = 2",
+        "INSERT INTO tariff_bands SELECT tariff_id, 1, 'night', '{1,2,3,4,5,6,7}', '20:00', '06:00' FROM tariffs",
+        "INSERT INTO rates (deck_id, prefix, direction, band, price_1, price_n) "
+        "SELECT deck_id, prefix, direction, 'night', 0, 0 FROM rates",
+        "UPDATE rates SET price_unit = 'interval', price_1 = 0.005, price_n = 0.005, extras = format("
+        f"'{{\"multiplier\": \"%s\"}}', CASE WHEN band = '' THEN '{by_day}' ELSE '{at_night}' END)",
+        "UPDATE rate_decks SET rate_count = 2, effective_from = '2026-01-01'",
+    )
+    set_time(engine, datetime(2026, 11, 30, 19, 59, tzinfo=UTC))
+    await engine.charging.prepare_call(prepare("1"))
+
+    saved = await engine.charging.finish_call(finish("1", 61))
+
+    exact = Decimal("0.005") * (60 * Decimal(by_day) + 1 * Decimal(at_night))
+    assert saved.cost == exact.quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+async def test_a_number_is_read_by_its_accounts_plan_though_nobody_heard_of_the_plan_yet(engine):
+    await engine.charging.prepare_call(prepare("1"))
+    await engine.charging.finish_call(finish("1", 0))
+    hear_nothing(engine)
+
+    await engine.office.fetch("INSERT INTO numbering_plans VALUES ('berlin', '00', '0', '49')")
+    await engine.office.fetch("UPDATE accounts SET numbering_plan = 'berlin'")
+    engine.memory.subscribers.forget("1001")
+    allowed = await engine.charging.prepare_call(prepare("2", "030123456"))
+
+    assert isinstance(allowed, Allowed), allowed
+    assert allowed.destination == "4930123456"

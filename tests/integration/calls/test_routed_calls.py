@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
+import asyncpg
 import pytest
 
 from rating_engine.domain.outcomes import Allowed, Declined, DeclineReason
@@ -15,6 +16,7 @@ from rating_engine.rating.rate import Rate
 from rating_engine.services.doctor import ledger_balanced
 from tests.support.calls import finish, prepare
 from tests.support.engines import engine_on, hear_nothing
+from tests.support.waiting import until
 from tests.support.world import add_account, publish_deck
 
 
@@ -46,6 +48,12 @@ async def add_route(
         f"VALUES ($1, $2, {', '.join(f'${n}' for n in range(3, 3 + len(values)))})",
         name, position, *values.values(),
     )  # fmt: skip
+    engine.memory.forget_all()
+
+
+async def run(engine: Engine, *statements: str) -> None:
+    for statement in statements:
+        await engine.office.fetch(statement)
     engine.memory.forget_all()
 
 
@@ -306,3 +314,42 @@ async def test_all_attempts_of_a_call_see_one_order_of_weighted_routes(engine):
             taken.append(await route_of(engine, f"{call}", attempt))
             await engine.charging.finish_call(finish(f"{call}", 0, attempt=attempt))
         assert sorted(taken) == ["a", "b", "c", "d"]
+
+
+async def test_the_next_route_is_tried_although_the_one_tried_before_it_is_no_longer_offered(engine):
+    await run(engine, "INSERT INTO routes (name, position) VALUES ('a', 1), ('b', 2)")
+    first = await engine.charging.prepare_call(prepare("1"))
+    assert first.route_name == "a"
+    await engine.charging.finish_call(finish("1", 0))
+    await run(engine, "UPDATE routes SET enabled = false WHERE name = 'a'")
+
+    second = await engine.charging.prepare_call(prepare("1", attempt=2))
+
+    assert isinstance(second, Allowed), second
+    assert second.route_name == "b"
+    await engine.charging.finish_call(finish("1", 0, attempt=2))
+    assert (await engine.charging.prepare_call(prepare("1", attempt=3))).reason is DeclineReason.NO_ROUTE
+
+
+async def test_a_call_that_waited_for_its_route_counts_in_the_second_in_which_it_gets_it(engine, database_url):
+    await run(engine, "INSERT INTO routes (name, position, max_calls_per_second) VALUES ('slow', 1, 3)")
+    await engine.charging.prepare_call(prepare("1"))
+    waiting = await asyncpg.connect(database_url)
+    async with waiting.transaction():
+        since = await waiting.fetchval("SELECT date_trunc('second', now())")  # its transaction's second for good
+        await until(lambda: engine.office.fetchval("SELECT date_trunc('second', clock_timestamp()) > $1", since))
+        await engine.office.fetchval("SELECT take_route(0::smallint, 1)")
+        second = await engine.office.fetchval("SELECT started_in FROM route_load")
+        await waiting.fetchval("SELECT take_route(0::smallint, 1)")
+    await waiting.close()
+
+    assert await engine.office.fetchval("SELECT started_in FROM route_load") >= second
+    await engine.office.fetch("UPDATE route_load SET open_calls = 1")  # the other two were none
+
+
+async def test_a_clock_that_was_ahead_does_not_close_a_route_that_was_full_in_a_second_of_the_future(engine):
+    await add_route(engine, "only", max_calls_per_second=1)
+    await engine.charging.prepare_call(prepare("1"))
+    await engine.office.fetch("UPDATE route_load SET started_in = started_in + interval '1 hour'")
+
+    assert isinstance(await engine.charging.prepare_call(prepare("2")), Allowed)

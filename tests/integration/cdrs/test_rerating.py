@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -31,6 +31,8 @@ from tests.support.world import CENT_A_SECOND, Deck, add_account, publish_deck, 
 
 SHOWN = 10
 HALF_A_CENT = Rate(price_1="0.30", price_unit="minute")
+
+MARCH, APRIL = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -282,7 +284,7 @@ async def test_a_reading_that_was_cut_off_goes_on_where_it_was_and_reads_each_ca
     calls = [Past(f"{number:05}", 6) for number in range(PORTION + 500)]
     await charge_calls(database, subscriber, deck, calls)
     await publish_deck(database, rates={"49": HALF_A_CENT})
-    begun = await begin(database, OPERATOR, RerateRequest("retail", "2026-03-01", "2026-04-01"))
+    begun = await begin(database, OPERATOR, RerateRequest("retail", MARCH, APRIL))
 
     def cut_off(progress: ReadingProgress) -> None:
         raise KeyboardInterrupt
@@ -304,7 +306,7 @@ async def test_a_reading_that_was_cut_off_goes_on_where_it_was_and_reads_each_ca
 
 
 async def test_a_tariff_that_was_changed_meanwhile_ends_the_reading(database, deck, subscriber):
-    begun = await begin(database, OPERATOR, RerateRequest("retail", "2026-03-01", "2026-04-01"))
+    begun = await begin(database, OPERATOR, RerateRequest("retail", MARCH, APRIL))
     await database.fetch("UPDATE tariffs SET multiplier = 2")
 
     with pytest.raises(InvalidRequest, match="was changed since"):
@@ -314,9 +316,8 @@ async def test_a_tariff_that_was_changed_meanwhile_ends_the_reading(database, de
 @pytest.mark.parametrize(
     ("request_", "problem"),
     [
-        (RerateRequest("retail", "2026-03-02", "2026-03-01"), "to: "),
-        (RerateRequest("retail", "soon", "2026-03-01"), "from: "),
-        (RerateRequest("retail", "2026-03-01", "2026-03-02", prefix="+49"), "prefix: "),
+        (RerateRequest("retail", APRIL, MARCH), "calls_to: "),
+        (RerateRequest("retail", MARCH, APRIL, prefix="+49"), "prefix: "),
     ],
 )
 async def test_what_makes_no_range_is_refused_by_name(database, deck, request_, problem):
@@ -326,9 +327,9 @@ async def test_what_makes_no_range_is_refused_by_name(database, deck, request_, 
 
 async def test_who_is_not_there_is_said_so(database, deck):
     with pytest.raises(NotFound, match="no tariff nobody"):
-        await begin(database, OPERATOR, RerateRequest("nobody", "2026-03-01", "2026-03-02"))
+        await begin(database, OPERATOR, RerateRequest("nobody", MARCH, APRIL))
     with pytest.raises(NotFound, match="'9999'"):
-        await begin(database, OPERATOR, RerateRequest("retail", "2026-03-01", "2026-03-02", login="9999"))
+        await begin(database, OPERATOR, RerateRequest("retail", MARCH, APRIL, login="9999"))
     with pytest.raises(NotFound, match="no re-rating 7"):
         await discard(database, OPERATOR, 7)
 
@@ -435,7 +436,7 @@ class TestOnAnEngine:
 async def test_who_began_posted_and_dropped_a_rerating_is_in_the_audit_log(database, deck, subscriber):
     await charge_calls(database, subscriber, deck, [Past("1", 60)])
     await publish_deck(database, rates={"49": HALF_A_CENT})
-    request_ = RerateRequest("retail", "2026-03-01", "2026-04-01")
+    request_ = RerateRequest("retail", MARCH, APRIL)
     kept, dropped = [await begin(database, OPERATOR, request_) for _ in range(2)]
     await read(database, kept, international_prefix="00")
     await post(database, OPERATOR, kept.rerate_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ import pytest
 
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.domain.principal import OPERATOR
 from rating_engine.rating.rate import Rate
 from rating_engine.services.cdrs.rerating import post
-from rating_engine.services.cdrs.simulation import Simulation, SimulationProgress, SimulationRequest, simulate
+from rating_engine.services.cdrs.simulation import CallSpan, Simulation, SimulationProgress, SimulationRequest, simulate
 from rating_engine.storage.calls import rerates as store
 from rating_engine.storage.postgres.pool import Database
 from tests.support.commands import Commands
@@ -23,7 +24,7 @@ from tests.support.decks import write_deck
 from tests.support.past_calls import NOON, Past, charge_calls, preview
 from tests.support.world import Deck, add_account, publish_deck
 
-MARCH = ("2026-03-01", "2026-04-01")
+MARCH = CallSpan(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC))
 HALF_A_CENT = Rate(price_1="0.30", price_unit="minute")
 
 
@@ -46,7 +47,7 @@ async def subscriber(database: Database, deck: Deck) -> Subscriber:
 
 
 async def earned(
-    database: Database, database_url: str, deck: Path | int, calls: Path | tuple[str, str] = MARCH, **request: Any
+    database: Database, database_url: str, deck: Path | int, calls: Path | CallSpan = MARCH, **request: Any
 ) -> Simulation:
     asked = SimulationRequest("retail", deck, calls, **request)
     return await simulate(database, database_url, asked, international_prefix="00")
@@ -92,7 +93,7 @@ async def test_a_version_earns_what_a_rerating_by_it_would_have_charged(database
     (simulated,) = (await earned(database, database_url, 2)).totals()
     rerate = await preview(database)
     (rerated,) = (await store.sums_of(database, rerate.rerate_id, 10)).totals
-    await post(database, rerate.rerate_id)
+    await post(database, OPERATOR, rerate.rerate_id)
 
     assert (simulated.calls, simulated.then, simulated.by_deck) == (rerated.calls, rerated.old_cost, rerated.new_cost)
     assert simulated.by_deck == await database.fetchval("SELECT sum(cost) FROM cdrs")
@@ -109,7 +110,9 @@ async def test_rates_that_begin_ahead_count_as_of_when_the_deck_comes_into_force
     )
 
     assert (await earned(database, database_url, file)).totals()[0].by_deck == Decimal("0.9")
-    assert (await earned(database, database_url, file, at="2099-06-01")).totals()[0].by_deck == Decimal("0.7")
+    assert (await earned(database, database_url, file, at=datetime(2099, 6, 1, tzinfo=UTC))).totals()[
+        0
+    ].by_deck == Decimal("0.7")
 
 
 async def test_calls_of_a_file_earned_what_the_deck_in_force_at_their_start_made_them_cost(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
 import pytest
 
-from rating_engine.domain.outcomes import Allowed
-from rating_engine.services.doctor import examine
+from rating_engine.domain.outcomes import Allowed, CallKey
+from rating_engine.services.doctor import prove_laws
 from rating_engine.storage.laws import LAWS
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.secrets import NEW_SECRET
@@ -33,18 +34,19 @@ BROKEN = {
     ),
     "balance": (
         "UPDATE accounts SET balance = balance + 0.000001",
-        "INSERT INTO ledger_entries (account_id, bucket, kind, amount, balance_after)"
-        " SELECT account_id, bucket, 'topup', 5, balance + 5 FROM accounts",
+        "INSERT INTO ledger_entries (account_id, bucket, entry_id, kind, amount, balance_after)"
+        " SELECT account_id, bucket, last_entry + 1, 'topup', 5, balance + 5 FROM accounts",
     ),
     "balance_after": (
-        "INSERT INTO ledger_entries (account_id, bucket, kind, amount, balance_after)"
-        " SELECT account_id, bucket, 'topup', 0, balance + 5 FROM accounts",
+        "INSERT INTO ledger_entries (account_id, bucket, entry_id, kind, amount, balance_after)"
+        " SELECT account_id, bucket, last_entry + 1, 'topup', 0, balance + 5 FROM accounts",
     ),
     "charged_once": (
         "UPDATE cdrs SET cost = cost + 0.01",
         "DELETE FROM cdrs",
-        "INSERT INTO ledger_entries (account_id, bucket, kind, amount, balance_after, call_key)"
-        " SELECT a.account_id, a.bucket, 'charge', 0, balance, call_key FROM accounts a JOIN cdrs USING (account_id)",
+        "INSERT INTO ledger_entries (account_id, bucket, entry_id, kind, amount, balance_after, call_key)"
+        " SELECT a.account_id, a.bucket, last_entry + 1, 'charge', 0, balance, call_key"
+        " FROM accounts a JOIN cdrs USING (account_id)",
     ),
     "one_state": ("UPDATE reservations SET call_key = (SELECT call_key FROM cdrs)",),
     "never_negative": ("UPDATE accounts SET overdraft = 0",),
@@ -54,6 +56,9 @@ BROKEN = {
         "DELETE FROM package_usage",
     ),
     "route_load": ("UPDATE route_load SET open_calls = open_calls + 1", "DELETE FROM route_load"),
+    "subscriber_load": ("INSERT INTO subscriber_load SELECT bucket, subscriber_id, 7 FROM subscribers",),
+    "logins": ("UPDATE logins SET bucket = 3", "DELETE FROM logins"),
+    "charged_whole": ("UPDATE cdrs SET uncharged = 0.01",),
     "rated": ("UPDATE cdrs SET source = 'unrated'",),
     "published": (
         "DELETE FROM rates",
@@ -115,6 +120,7 @@ def test_every_law_has_a_breach_here():
     assert BROKEN.keys() == {law.name for law in LAWS}
 
 
+@pytest.mark.breaks_books
 @pytest.mark.parametrize(
     ("law", "statement"),
     [(law, statement) for law, statements in BROKEN.items() for statement in statements],
@@ -126,12 +132,13 @@ async def test_the_doctor_finds_a_broken_law_and_accuses_no_other(database, data
 
     door = Database(database_url)
     await door.open()
-    broken = [check.name async for check in examine(door, {}) if check.findings]
+    broken = [check.name async for check in prove_laws(door) if check.findings]
     await door.close()
 
     assert broken == [f"ledger: {law}"]
 
 
+@pytest.mark.breaks_books
 async def test_a_breach_is_shown_with_the_account_the_sums_and_the_mend(cli, database):
     await database.execute("UPDATE accounts SET balance = balance + 5")
 
@@ -152,6 +159,17 @@ async def test_values_that_would_not_reach_the_dialplan_as_they_are_are_named(cl
     assert [what.split(" reaches")[0] for what in found["dialplan values"]] == [
         "dial_prefix of route cheap 'SIP/a&SIP/'"
     ]
+
+
+async def test_two_exchanges_behind_one_address_are_named(cli, database_url):
+    async with engine_on(database_url) as engine:
+        for system in ("pbx1", "pbx2"):
+            key = CallKey("10.0.0.1", f"{system}-1763779024.17")
+            await engine.charging.finish_call(replace(finish("1", 0), call_key=key))
+
+    found = findings(cli)
+
+    assert found == {"exchanges": ["exchange 10.0.0.1: calls come from several systems (pbx1, pbx2)"]}
 
 
 @pytest.mark.parametrize("name", ["ECUADOR - CUENCA (PACIFICTEL)", "Cote d'Ivoire", 'Some, where; "else" & more'])

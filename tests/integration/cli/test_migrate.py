@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from rating_engine.storage.postgres.release import shipped
 from tests.support.commands import Commands
+from tests.upgrade.old_release import make_schema
 
 NEWEST = shipped().version
 
@@ -42,6 +44,34 @@ def test_a_database_of_a_newer_engine_is_left_alone(cli, session_servers, empty_
     said = cli.refused("migrate")
 
     assert said == f"the database has schema version {NEWEST + 1}, this engine knows {NEWEST}"
+
+
+def test_an_emptied_history_is_one_line_and_nothing_is_done(cli, session_servers, empty_database_url):
+    cli.run("migrate")
+    database = empty_database_url.rpartition("/")[2]
+    session_servers.servers.psql("DELETE FROM schema_version", database)
+
+    assert cli.refused("migrate") == (
+        "the table schema_version is empty, so which schema this is cannot be known: put its rows back from a backup"
+    )
+    found = cli.run("doctor")
+    assert (found.returncode, "Traceback" in found.stderr) == (1, False)
+    assert "the table schema_version is empty" in found.stdout
+
+
+def test_an_upgrade_says_its_steps_and_what_is_left_to_be_dropped(cli, empty_database_url):
+    asyncio.run(make_schema(empty_database_url))
+
+    upgraded, dropped = cli.run("migrate"), cli.run("migrate", "--drop-previous")
+
+    assert [line[:4] for line in upgraded.stdout.splitlines()[:-2]] == [f"{n:04}" for n in range(2, NEWEST + 1)]
+    assert upgraded.stdout.splitlines()[-2:] == [
+        f"schema is at version {NEWEST} (was version 1)",
+        "engines of the last release are served as before; when none runs any more: "
+        "rating-engine migrate --drop-previous",
+    ]
+    assert dropped.stdout == f"schema is at version {NEWEST} as before, without what the last release needed\n"
+    assert cli.run("doctor").returncode == 0
 
 
 def test_before_the_migration_a_command_says_to_migrate(cli):

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from rating_engine.rating.rate import Rate
-from rating_engine.services.routes.routes import Routes
 from rating_engine.storage.postgres.pool import Database
 from tests.support.commands import Commands
+from tests.support.operators import Routes
 from tests.support.world import publish_deck
 
 
@@ -138,10 +138,10 @@ async def test_the_quality_of_a_route_is_shown_with_what_its_calls_left(cli, dat
     database = Database(database_url)
     await database.open()
     await database.fetch(
-        """INSERT INTO cdrs (bucket, call_key, account_id, subscriber_id, state, source, exchange, attempt, callerid,
-               destination, direction, prefix, tariff_id, deck_id, rate, route_name, currency, granted, seconds,
+        """INSERT INTO call_records (bucket, call_key, account_id, subscriber_id, state, source, exchange, attempt,
+               callerid, destination, direction, prefix, tariff_id, deck_id, route_name, currency, granted, seconds,
                billed_seconds, cost, disposition, cause, prepared_at, ended_at, margin)
-           SELECT 0, s::text, 1, 1, 'settled', 'finish', 'test', 1, '', '4912345', 'Somewhere', '49', 1, 1, '',
+           SELECT 0, s::text, 1, 1, 'settled', 'finish', 'test', 1, '', '4912345', 'Somewhere', '49', 1, 1,
                   'carrier1', 'EUR', 0, s, s, s * 0.01, 'ANSWER', 16, now(), now(), CASE WHEN s < 90 THEN s * 0.004 END
            FROM unnest(ARRAY[0, 60, 90]) AS s"""
     )

@@ -184,7 +184,7 @@ async def test_a_deck_of_which_nothing_counts_yet_is_refused_and_says_what_to_do
     with pytest.raises(InvalidRequest, match=f"from: no rate of the deck counts .* say --from {SOON.date()}"):
         await taken(database_url, tmp_path, [f"79,0.2,{iso(SOON, None)}", f"44,0.3,{iso(LATER, None)}"])
     assert await price_at(database, datetime.now(UTC)) == "0.1"
-    options = DeckFileOptions(effective_from=SOON.isoformat())
+    options = DeckFileOptions(effective_from=SOON)
     report = await import_deck(database_url, tmp_path / "deck.csv", "retail", options=options)
     assert (report.version, report.effective_from) == (2, SOON)
 

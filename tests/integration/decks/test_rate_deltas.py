@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rating_engine.domain.deck import DeltaCounts
 from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.rating.matching import EVER_SINCE, FOR_EVER
 from rating_engine.services.decks import filling as deck_filling
@@ -23,8 +24,7 @@ from rating_engine.services.decks.importing import (
     import_deck,
 )
 from rating_engine.services.decks.versions import Kind
-from rating_engine.storage.decks.deck_delta import DeltaCounts
-from rating_engine.storage.decks.deck_versions import list_versions
+from rating_engine.storage.decks.deck_versions import every_version
 from rating_engine.storage.postgres.pool import Database
 from tests.support.decks import DeckRow, make_tariff, price_at, publish_rows, write_deck
 
@@ -231,10 +231,10 @@ async def test_a_delta_changes_the_version_that_is_said_or_the_one_in_force_when
     await whole(database_url, tmp_path, ["79,0.2,,,", "44,0.2,,,"])
     report = await delta(database_url, tmp_path, ["45,1,,,"], options=DeckFileOptions(delta=True, base=1))
     assert (report.base, report.rates) == (1, 2)
-    ahead = DeckFileOptions(effective_from=SOON.isoformat())
+    ahead = DeckFileOptions(effective_from=SOON)
     path = write_deck(tmp_path, ["1,1,,,", "2,1,,,", "3,1,,,"], HEADER)
     await import_deck(database_url, path, "retail", options=ahead)
-    later = DeckFileOptions(delta=True, effective_from=LATER.isoformat())
+    later = DeckFileOptions(delta=True, effective_from=LATER)
     report = await delta(database_url, tmp_path, ["4,1,,,"], options=later)
     assert (report.base, report.rates, report.effective_from) == (4, 4, LATER)
     with pytest.raises(InvalidRequest, match="base: is for a delta"):
@@ -254,7 +254,7 @@ async def test_a_delta_needs_something_to_change_and_something_to_say(
         await delta(database_url, tmp_path, [])
     with pytest.raises(EmptyDeck, match="closes every rate"):
         await delta(database_url, tmp_path, ["79,,closed,,"])
-    assert [one.version for one in await list_versions(database)] == [1]
+    assert [one.version for one in await every_version(database, "retail")] == [1]
 
 
 async def test_a_delta_is_compared_before_it_is_published(
@@ -269,7 +269,7 @@ async def test_a_delta_is_compared_before_it_is_published(
     assert (old.version, rejected, found.later.rates, found.later.first) == (1, 0, 1, SOON)
     assert {kind: count for kind, count in found.counts.items() if count} == {Kind.NEW: 1, Kind.GONE: 1}
     _, found, _ = await compare_file(
-        database_url, path, "retail", None, options=DELTA, at=SOON.isoformat(), shown=9, by_percent=True
+        database_url, path, "retail", None, options=DELTA, at=SOON, shown=9, by_percent=True
     )
     assert {kind: count for kind, count in found.counts.items() if count} == {Kind.RISE: 1, Kind.NEW: 1, Kind.GONE: 1}
 
@@ -279,7 +279,7 @@ async def test_an_error_in_any_phase_leaves_the_old_timeline(
     database: Database, database_url: str, tmp_path: Path, phase: Phase
 ) -> None:
     await whole(database_url, tmp_path, ["79,0.1,,,", "44,0.2,,,"])
-    ahead = DeckFileOptions(effective_from=LATER.isoformat())
+    ahead = DeckFileOptions(effective_from=LATER)
     await import_deck(database_url, write_deck(tmp_path, ["79,0.2,,,"], HEADER), "retail", options=ahead)
     query = """SELECT deck_id, state, effective_from, (SELECT count(*) FROM rates r WHERE r.deck_id = d.deck_id)
                FROM rate_decks d ORDER BY 1"""
@@ -308,4 +308,4 @@ async def test_a_base_that_is_removed_meanwhile_ends_the_delta(
     monkeypatch.setattr(deck_filling.deck_delta, "apply", apply_late)
     with pytest.raises(NotFound, match="version 1 of retail was removed meanwhile"):
         await delta(database_url, tmp_path, ["45,0.1,,,"])
-    assert [one.version for one in await list_versions(database)] == [1]
+    assert [one.version for one in await every_version(database, "retail")] == [1]

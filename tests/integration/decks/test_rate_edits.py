@@ -19,7 +19,7 @@ from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.decks.export import export_deck
 from rating_engine.services.decks.versions import Kind, compare_versions, history, roll_back
 from rating_engine.storage.decks import rate_edits as store
-from rating_engine.storage.decks.deck_versions import list_versions
+from rating_engine.storage.decks.deck_versions import every_version
 from rating_engine.storage.postgres.pool import Database
 from tests.support.calls import NUMBER, finish, prepare
 from tests.support.decks import price_at
@@ -159,7 +159,7 @@ async def test_when_there_are_too_many_the_deck_is_published_anew_with_them(data
         await edits.set_rate("retail", RateKey(f"491{number}"), CHEAP, direction="Mobile")
 
     assert len(await edits.list_edits("retail")) == 1
-    assert [version.rates for version in await list_versions(database, "retail")] == [4, 1]
+    assert [version.rates for version in await every_version(database, "retail")] == [4, 1]
     assert [await price_now(database, f"491{number}00") for number in range(5)] == ["0.06"] * 4 + ["0.6"]
 
 

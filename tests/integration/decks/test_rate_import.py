@@ -1,4 +1,4 @@
-"""services.decks.importing on a real database: what a file becomes, what is rejected, what is refused."""
+"""What a file becomes, what is rejected, what is refused."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ import openpyxl
 import pytest
 
 from rating_engine.demo.deck import write_demo_deck
+from rating_engine.domain.deck import TariffLine
 from rating_engine.domain.errors import InvalidRequest, Unavailable
+from rating_engine.domain.page import Cursor
 from rating_engine.rating.rate import PriceUnit, Rate
 from rating_engine.services.decks.file import reading, repeats
 from rating_engine.services.decks.file.errors import DeckFileError
 from rating_engine.services.decks.importing import DeckFileOptions, EmptyDeck, Phase, Progress, import_deck
 from rating_engine.services.facts.rate_lookup import RateDecks
 from rating_engine.storage.decks import deck_removal
-from rating_engine.storage.decks.deck_versions import list_versions
-from rating_engine.storage.decks.rate_decks import TariffLine, list_tariffs
+from rating_engine.storage.decks.deck_versions import every_version
+from rating_engine.storage.decks.rate_decks import list_decks
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs.tariffs import load_named_tariff
 from tests.support.decks import make_tariff, match_now, replace_deck, write_deck
@@ -223,7 +225,7 @@ async def test_ranges_that_make_more_rates_than_a_deck_may_have_are_refused(
     monkeypatch.setattr(reading, "MAX_RATES", 1_000)
     with pytest.raises(DeckFileError, match="more than 1,000 rates"):
         await import_deck(database_url, write_deck(tmp_path, ["7000-7999,X,1", "8,X,1"]), "retail")
-    assert await list_tariffs(database) == []
+    assert (await list_decks(database, Cursor())).items == ()
 
 
 async def test_a_blocked_prefix_has_no_rate_even_where_a_shorter_one_has(
@@ -317,7 +319,7 @@ async def test_an_empty_deck_is_never_published(
 async def test_an_empty_deck_makes_no_tariff(database: Database, database_url: str, tmp_path: Path) -> None:
     with pytest.raises(EmptyDeck):
         await import_deck(database_url, write_deck(tmp_path, []), "retail")
-    assert await list_tariffs(database) == []
+    assert (await list_decks(database, Cursor())).items == ()
 
 
 async def test_another_currency_than_the_tariffs_is_refused(
@@ -360,11 +362,11 @@ async def test_a_file_that_is_no_deck_leaves_everything_as_it_was(
 ) -> None:
     with pytest.raises(DeckFileError, match="no header"):
         await import_deck(database_url, write_deck(tmp_path, ["79,1"], header="a,b"), "retail")
-    assert await list_tariffs(database) == []
+    assert (await list_decks(database, Cursor())).items == ()
 
 
 async def test_a_database_without_the_schema_is_named(empty_database_url: str, tmp_path: Path) -> None:
-    with pytest.raises(Unavailable, match="rating-engine migrate"):
+    with pytest.raises(Unavailable, match="the schema is missing or old"):
         await import_deck(empty_database_url, write_deck(tmp_path, ["79,X,1"]), "retail")
 
 
@@ -382,7 +384,7 @@ async def test_replaced_decks_stay_up_to_a_limit(
     path = write_deck(tmp_path, [f"{prefix},X,1" for prefix in range(1, 6)])
     for _ in range(5):
         report = await import_deck(database_url, path, "retail")
-    kept = [(version.version, version.state) for version in await list_versions(database, "retail")]
+    kept = [(version.version, version.state) for version in await every_version(database, "retail")]
     assert kept == [(5, "in force"), (4, "replaced"), (3, "replaced")]
     assert await database.fetchval("SELECT count(DISTINCT deck_id) FROM rates") == 3
     assert report.version == 5
@@ -405,7 +407,7 @@ async def test_decks_of_other_tariffs_are_not_removed(
 async def test_tariffs_are_listed_with_their_deck(database: Database, database_url: str, tmp_path: Path) -> None:
     await make_tariff(database, "empty")
     await import_deck(database_url, write_deck(tmp_path, ["79,X,1", "7901,X,1"]), "retail")
-    empty, retail = await list_tariffs(database)
+    empty, retail = (await list_decks(database, Cursor())).items
     assert empty == TariffLine("empty", "EUR", None, None, None, None)
     assert (retail.name, retail.version, retail.rates, retail.longest_prefix) == ("retail", 1, 2, 4)
     assert retail.published_at is not None

@@ -15,7 +15,7 @@ from rating_engine.services.decks.file.errors import DeckFileError
 from rating_engine.services.decks.importing import ImportReport, Phase, Progress, import_deck
 from rating_engine.services.facts.rate_lookup import RateDecks
 from rating_engine.storage.decks import deck_load
-from rating_engine.storage.decks.deck_versions import list_versions
+from rating_engine.storage.decks.deck_versions import every_version
 from rating_engine.storage.postgres.pool import Database
 from tests.support.decks import make_tariff, match_now, replace_deck, write_deck
 
@@ -149,7 +149,7 @@ async def test_imports_into_one_tariff_run_one_after_the_other_and_the_last_one_
     assert sorted(report.tariff_created for report in reports) == [False, False, False, True]
     last = max(reports, key=lambda report: report.version)
     assert await published(database) == last.deck_id
-    states = [version.state for version in await list_versions(database, "retail")]
+    states = [version.state for version in await every_version(database, "retail")]
     assert states == ["in force", "replaced", "replaced", "replaced"]
     counts = await database.fetch("SELECT count(*), count(DISTINCT price_1) AS prices FROM rates GROUP BY deck_id")
     assert [tuple(row) for row in counts] == [(ROWS, 1)] * 4

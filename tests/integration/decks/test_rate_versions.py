@@ -17,7 +17,7 @@ from rating_engine.services.decks.versions import DeckDifference, Kind, compare_
 from rating_engine.services.facts.rate_lookup import RateDecks
 from rating_engine.storage.decks import deck_versions as store
 from rating_engine.storage.decks.deck_columns import ROW
-from rating_engine.storage.decks.deck_versions import list_versions
+from rating_engine.storage.decks.deck_versions import every_version
 from rating_engine.storage.postgres.pool import Database
 from tests.support.decks import BLOCKED, DeckRow, make_tariff, match_now, publish_rows, replace_deck, write_deck
 
@@ -49,7 +49,7 @@ async def price_of(database: Database, tariff_id: int, number: str) -> Decimal |
 
 
 async def versions_of(database: Database) -> list[tuple[int, str]]:
-    return [(version.version, version.state) for version in await list_versions(database, "retail")]
+    return [(version.version, version.state) for version in await every_version(database, "retail")]
 
 
 async def publish(database_url: str, directory: Path, *prices: str) -> None:
@@ -138,7 +138,7 @@ async def test_dates_callers_bands_and_extras_are_exported_and_import_again_unch
     )
     assert (report.taken, report.rejected, report.ignored_columns) == (6, 0, ())
     assert await rows_of(database, 2) == await rows_of(database, 1)
-    for at in (None, "2199-11-03 00:45", "2199-08-01"):
+    for at in (None, datetime(2199, 11, 3, 0, 45, tzinfo=UTC), datetime(2199, 8, 1, tzinfo=UTC)):
         _, _, found = await compare_versions(database, "retail", 1, 2, at=at, shown=1, by_percent=True)
         assert set(found.counts.values()) == {0}
 
@@ -248,7 +248,7 @@ async def test_rates_are_compared_by_prefix_caller_and_band_as_they_count_at_an_
     assert rises == [("79", "", "peak", Decimal("0.3"))]
     assert [(row.prefix, row.origin) for row in found.worst[Kind.GONE]] == [("79", "49")]
     assert (found.later.rates, found.later.first, found.counts[Kind.NEW]) == (2, soon, 0)
-    _, _, found = await compare_versions(database, "retail", 1, 2, at=soon.isoformat(), shown=9, by_percent=True)
+    _, _, found = await compare_versions(database, "retail", 1, 2, at=soon, shown=9, by_percent=True)
     rises = [(row.prefix, row.origin, row.band, row.new_minute) for row in found.worst[Kind.RISE]]
     assert rises == [("79", "", "", Decimal("0.2")), ("79", "", "peak", Decimal("0.3"))]
     assert (found.later.rates, found.counts[Kind.NEW]) == (0, 1)

@@ -26,8 +26,10 @@ from rating_engine.storage.decks.seal import Seal
 from rating_engine.storage.postgres.migrate import migrate
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.secrets import rate_cache_secret
+from tests.support import waiting
 from tests.support.decks import cache_of, deck_now, make_tariff, match_now, replace_deck
 from tests.support.tcp_proxy import TcpProxy
+from tests.support.waiting import until_holds
 
 PRICES = {"79": "0.10", "44": "0.03", "1": "0.01"}
 NUMBER, PRICE = "79010000001", Decimal("0.10")
@@ -93,17 +95,12 @@ async def ask(database: Database, cache: RateCache, tariff: int, number: str = N
 
 
 async def until(cache: RateCache, *, up: bool) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while (cache.down is None) != up:  # noqa: ASYNC110  # the state of a cache is no event
-            await asyncio.sleep(0.01)
+    await until_holds(lambda: (cache.down is None) == up)
 
 
 async def stored(client: Any) -> bytes:
     """The only key there is, once it is there."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not (keys := await client.keys("*")):  # noqa: ASYNC110  # another process's
-            await asyncio.sleep(0.01)
-    (key,) = keys
+    (key,) = await waiting.until(lambda: client.keys("*"))
     return bytes(key)
 
 

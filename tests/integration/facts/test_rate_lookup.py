@@ -1,4 +1,4 @@
-"""services.rate_decks over PostgreSQL and Redis: which level answers, what is forgotten, what is shared."""
+"""Look-ups of rates over PostgreSQL and Redis: which level answers, what is forgotten, what is shared."""
 
 from __future__ import annotations
 

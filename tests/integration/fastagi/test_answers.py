@@ -15,7 +15,8 @@ from rating_engine.domain.outcomes import (
     FinishCall,
     PrepareCall,
 )
-from tests.support.fastagi_bench import QUICK, Start, until
+from tests.support.fastagi_bench import QUICK, Start
+from tests.support.waiting import until_holds
 
 CHANNEL = "PJSIP/test-00000001"  # as our client names it
 
@@ -254,6 +255,6 @@ async def test_an_answer_later_than_the_backstop_does_not_reach_a_peer_that_stil
     peer = await bench.ask("callPrepare", "alice", "7901")
     assert (await peer.command())["RATING_STATUS"] == "DECLINED"
     bench.service.go_on.set()
-    await until(lambda: len(bench.service.abandoned) == 1)
+    await until_holds(lambda: len(bench.service.abandoned) == 1)
     peer.writer.write(b"200 result=0\n")
     assert await peer.closed() == b""

@@ -15,7 +15,8 @@ from agi.fastagi.client import CallFailedError, agi_call, render_request
 from agi.fastagi.limits import Limits
 from agi.fastagi.request import RequestLimits
 from agi.fastagi.server import FastAgiServer
-from tests.support.fastagi_bench import PATIENCE, QUICK, Bench, Counts, Log, Peer, Service, Start, until
+from tests.support.fastagi_bench import PATIENCE, QUICK, Bench, Counts, Log, Peer, Service, Start
+from tests.support.waiting import until_holds
 
 # -- start and drain ------------------------------------------------------------------------------------------
 
@@ -90,7 +91,7 @@ async def test_drain_says_how_many_it_cut(start: Start) -> None:
     bench = await start(hold=True)
     calls = [asyncio.create_task(bench.call("callPrepare", "alice", "1", uniqueid=f"u{number}")) for number in range(2)]
     silent = await bench.connect()
-    await until(lambda: bench.server.connections == 3 and len(bench.service.prepared) == 2)
+    await until_holds(lambda: bench.server.connections == 3 and len(bench.service.prepared) == 2)
     assert await bench.server.drain(0.05) == 3
     for result in await asyncio.gather(*calls, return_exceptions=True):
         assert isinstance(result, CallFailedError)
@@ -152,7 +153,7 @@ def test_uvloop_serves_the_same_and_survives_the_same(log: Log) -> None:
         peer = await bench.ask("callPrepare", "alice", "7901")
         await service.asked.wait()
         peer.leave()
-        await until(lambda: server.unattended == 1)
+        await until_holds(lambda: server.unattended == 1)
         service.go_on.set()
         await bench.idle()
         assert [login for _, login in service.abandoned] == ["alice"]

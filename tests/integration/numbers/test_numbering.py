@@ -9,14 +9,11 @@ import pytest
 
 from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound
 from rating_engine.rating.numbering import NumberingPlan, destination_of
-from rating_engine.services.numbers.numbering import Numbering
-from rating_engine.services.tariffs.options import Options
-from rating_engine.services.tariffs.settings import Tariffs
 from rating_engine.storage.numbers import aliases, numbering
 from rating_engine.storage.numbers.numbering import load_numbering
 from rating_engine.storage.parties.offline import offline_accounts
 from rating_engine.storage.postgres.pool import Database
-from tests.support.operators import Accounts
+from tests.support.operators import Accounts, Numbering, Options, Tariffs
 from tests.support.world import add_account, publish_deck, subscriber_by_login
 
 GERMAN = {"national_prefix": "0", "country_code": "49"}
@@ -93,8 +90,9 @@ async def test_a_plan_that_cannot_be_is_refused_by_name(database, field, setting
 async def test_what_cannot_be_done_with_plans_is_said(database, monkeypatch):
     plans = Numbering(database)
     await plans.add("germany", GERMAN)
-    with pytest.raises(AlreadyExists, match="numbering set"):
+    with pytest.raises(AlreadyExists, match="exists already") as refused:
         await plans.add("germany", {})
+    assert refused.value.hint is Hint.CHANGE_NUMBERING_PLAN
     for what in (plans.set("nix", {}), plans.rewrite("nix", "1", "2"), plans.remove("nix")):
         with pytest.raises(NotFound, match="numbering plan 'nix' does not exist"):
             await what

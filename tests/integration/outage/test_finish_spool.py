@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +15,6 @@ import pytest
 
 from agi.fastagi.client import agi_call
 from rating_engine.domain.outcomes import DeclineReason, FinishCall, NotSaved, Saved, Spooled
-from rating_engine.embedded import EmbeddedServers
 from rating_engine.engine.engine import Engine
 from rating_engine.process.engine_process import EngineProcess
 from rating_engine.rating.rate import Rate
@@ -33,19 +32,10 @@ from tests.support.world import add_account, publish_deck
 LONG_AGO = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
-def prepared() -> Iterator[SessionServers]:
-    """Servers that this module may kill."""
-    with EmbeddedServers() as servers:
-        prepared = SessionServers(servers)
-        prepared.prepare_template()
-        yield prepared
-
-
 @pytest.fixture
-async def outage(prepared: SessionServers, tmp_path: Path) -> AsyncIterator[Outage]:
+async def outage(breakable: SessionServers, tmp_path: Path) -> AsyncIterator[Outage]:
     """A database with a deck that serves 49 at a cent a second, and account 1001 with 10 EUR."""
-    async with outage_on(prepared, tmp_path / "spool") as outage:
+    async with outage_on(breakable, tmp_path / "spool") as outage:
         async with outage.database() as database:
             await publish_deck(database)
             await add_account(database, balance="10")

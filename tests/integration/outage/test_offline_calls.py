@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,7 +16,6 @@ from redis.asyncio import Redis
 
 from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.outcomes import Allowed, Declined, DeclineReason, Saved, Spooled
-from rating_engine.embedded import EmbeddedServers
 from rating_engine.engine.engine import Engine
 from rating_engine.rating.rate import Rate
 from rating_engine.services.doctor import ledger_balanced
@@ -35,19 +34,10 @@ DEAR = Rate(price_1="6", price_unit="minute")
 TRUSTED: dict[str, object] = {"on_database_down": "allow_postpaid", "allow_postpaid_logins": ["post", "pre", "blocked"]}
 
 
-@pytest.fixture(scope="module")
-def prepared() -> Iterator[SessionServers]:
-    """Servers that this module may kill."""
-    with EmbeddedServers() as servers:
-        prepared = SessionServers(servers)
-        prepared.prepare_template()
-        yield prepared
-
-
 @pytest.fixture
-async def outage(prepared: SessionServers, tmp_path: Path) -> AsyncIterator[Outage]:
+async def outage(breakable: SessionServers, tmp_path: Path) -> AsyncIterator[Outage]:
     """A deck, and accounts: `post` and `other` (postpaid), `pre` (prepaid) and `blocked` (postpaid)."""
-    async with outage_on(prepared, tmp_path / "spool") as outage:
+    async with outage_on(breakable, tmp_path / "spool") as outage:
         async with outage.database() as database:
             await publish_deck(database, rates={"49": CENT_A_SECOND, "48": CENT_A_SECOND})
             for login in ("post", "other", "blocked"):
@@ -122,8 +112,8 @@ async def test_a_destination_whose_rate_is_in_no_cache_is_declined(engine):
     assert await declined(engine, destination=OTHER_NUMBER) is DeclineReason.UNAVAILABLE
 
 
-async def test_a_destination_is_rated_from_redis_where_memory_has_forgotten_it(outage, prepared):
-    redis_url = prepared.redis()
+async def test_a_destination_is_rated_from_redis_where_memory_has_forgotten_it(outage, breakable):
+    redis_url = breakable.redis()
     async with (
         Redis.from_url(redis_url) as redis,
         outage.engine(**TRUSTED, redis_url=redis_url, rate_cache_entries=0) as engine,

@@ -116,11 +116,6 @@ async def test_both_servers_answer_at_their_urls(session_servers: SessionServers
     assert version.startswith("18.")
 
 
-@pytest.mark.parametrize("setting", ["fsync", "synchronous_commit", "full_page_writes", "data_checksums"])
-def test_what_is_committed_is_on_disk(setting: str, session_servers: SessionServers) -> None:
-    assert session_servers.servers.psql(f"SHOW {setting}") == "on"
-
-
 def test_the_servers_listen_on_loopback_only(session_servers: SessionServers) -> None:
     servers = session_servers.servers
 
@@ -162,6 +157,12 @@ def test_a_statement_that_fails_says_why(session_servers: SessionServers) -> Non
 
 
 # --- restarts
+
+
+def test_what_is_committed_is_on_disk(private_servers: EmbeddedServers) -> None:
+    settings = ("fsync", "synchronous_commit", "full_page_writes", "data_checksums")
+
+    assert {name: private_servers.psql(f"SHOW {name}") for name in settings} == dict.fromkeys(settings, "on")
 
 
 def test_what_was_committed_survives_the_death_of_postgresql(private_servers: EmbeddedServers) -> None:

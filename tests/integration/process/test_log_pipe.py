@@ -32,7 +32,8 @@ async def cli(database_url: str, tmp_path: Path) -> Commands:
     await publish_deck(database)
     await add_account(database, balance="10000")
     await database.close()
-    return Commands(tmp_path, database_url=database_url, spool_dir=tmp_path / "spool", log_queue_bytes=QUEUE_BYTES)
+    settings = {"log_queue_bytes": QUEUE_BYTES, "database_timeout_seconds": 60}
+    return Commands(tmp_path, database_url=database_url, spool_dir=tmp_path / "spool", **settings)
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ async def test_over_an_older_schema_it_says_to_migrate_and_is_ready_once_that_is
         after = await problem_after_a_look(engine)
 
     newest = shipped().version
-    assert before == f"the schema has version {newest - 1}, this engine needs {newest}; run: rating-engine migrate"
+    assert before == f"the schema has version {newest - 1}, this engine needs {newest}; migrate the database"
     assert after is None
 
 

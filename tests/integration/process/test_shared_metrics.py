@@ -8,12 +8,13 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from rating_engine.telemetry.metrics import forget_worker
+from rating_engine.telemetry.sharing import forget_worker
 
 WORKER = """
 import sys
 from pathlib import Path
-from rating_engine.telemetry.metrics import Metrics, share_between_workers
+from rating_engine.telemetry.metrics import Metrics
+from rating_engine.telemetry.sharing import share_between_workers
 share_between_workers(Path(sys.argv[1]), int(sys.argv[2]))
 metrics = Metrics()
 for _ in range(int(sys.argv[3])):

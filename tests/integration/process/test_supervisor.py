@@ -38,7 +38,7 @@ vars(supervisor).update(json.loads(constants))
 ports = [("127.0.0.1", port) for port in json.loads(ports)]
 sys.exit(supervisor.run_workers(
     int(count), [sys.executable, "-c", worker, directory], environment={"GIVEN": "yes"}, shutdown_seconds=float(drain),
-    entrance=open_entrance(*ports, take_over=take_over == "True") if ports else None,
+    entrance=open_entrance(dict(zip(('fastagi', 'http'), ports)), take_over=take_over == "True") if ports else None,
 ))
 """
 
@@ -373,6 +373,11 @@ def test_the_set_is_ready_when_all_its_workers_are(start: Start, tmp_path: Path)
         assert supervised.finish()[0] == 0
 
 
+def at(*addresses: tuple[str, int]) -> dict[str, tuple[str, int]]:
+    """Listeners at these addresses: FastAGI, then HTTP."""
+    return dict(zip(("fastagi", "http"), addresses, strict=True))
+
+
 def heard(entrance: Entrance) -> bool:
     """What `advance` says when there is something to hear."""
     assert entrance.waits_for is not None
@@ -386,7 +391,7 @@ def test_a_set_of_workers_that_is_followed_drains_and_ends(start: Start) -> None
     supervised = start(SERVES, ports=ports)
     supervised.wait_for_starts(1)
 
-    new = open_entrance(("127.0.0.1", ports[0]), ("127.0.0.1", ports[1]), take_over=True)
+    new = open_entrance(at(*[("127.0.0.1", port) for port in ports]), take_over=True)
     assert new.predecessor is not None
     assert new.predecessor.pid == supervised.process.pid
     assert not gone(all_pids(supervised))
@@ -401,7 +406,7 @@ def test_a_set_of_workers_that_is_followed_drains_and_ends(start: Start) -> None
 
 @pytest.mark.skipif(sys.platform != "linux", reason="abstract unix sockets are Linux's")
 def test_a_worker_that_ends_before_all_serve_ends_the_takeover_and_the_old_engine_goes_on(start: Start) -> None:
-    old = open_entrance(("127.0.0.1", 0), ("127.0.0.1", 0), take_over=False)
+    old = open_entrance(at(("127.0.0.1", 0), ("127.0.0.1", 0)), take_over=False)
     old.ready()
     ports = [listener.getsockname()[1] for listener in old.listeners.by_name.values()]
 

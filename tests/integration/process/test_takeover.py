@@ -24,6 +24,11 @@ HOST = "127.0.0.1"
 ANY = (HOST, 0)
 
 
+def at(*addresses: tuple[str, int]) -> dict[str, tuple[str, int]]:
+    """Listeners at these addresses: FastAGI, then HTTP."""
+    return dict(zip(("fastagi", "http"), addresses, strict=True))
+
+
 class Engines:
     """Opens entrances and lets them meet; closes what a test leaves open."""
 
@@ -33,14 +38,14 @@ class Engines:
 
     def first(self) -> Entrance:
         """An engine that serves, on free ports."""
-        entrance = open_entrance(ANY, ANY, take_over=False)
+        entrance = open_entrance(at(ANY, ANY), take_over=False)
         self._stack.callback(entrance.close)
         entrance.ready()
         return entrance
 
     def arrive(self, old: Entrance, *, http: tuple[str, int] | None = None) -> Future[Entrance]:
         """Somebody wants to take over from `old`, which has not said anything yet; `http`: at another address."""
-        return self._thread.submit(open_entrance, fastagi_of(old), http or http_of(old), take_over=True)
+        return self._thread.submit(open_entrance, at(fastagi_of(old), http or http_of(old)), take_over=True)
 
     def meet(self, old: Entrance, **address: tuple[str, int]) -> Entrance:
         """The same, and `old` has given what it has."""
@@ -63,12 +68,12 @@ def engines() -> Iterator[Engines]:
 
 
 def fastagi_of(entrance: Entrance) -> tuple[str, int]:
-    host, port = entrance.listeners.fastagi.getsockname()
+    host, port = entrance.listeners["fastagi"].getsockname()
     return host, port
 
 
 def http_of(entrance: Entrance) -> tuple[str, int]:
-    host, port = entrance.listeners.http.getsockname()
+    host, port = entrance.listeners["http"].getsockname()
     return host, port
 
 
@@ -101,7 +106,7 @@ def test_who_waits_at_the_old_engine_is_served_by_the_new_one(engines: Engines) 
         late = clients.enter_context(socket.create_connection(fastagi_of(new)))
 
         for client in [*waiting, late]:
-            serve_one(new.listeners.fastagi)
+            serve_one(new.listeners["fastagi"])
             assert client.recv(100) == b"served"
 
 
@@ -111,7 +116,7 @@ def test_an_engine_that_ends_without_a_successor_leaves_the_ports_free(engines: 
 
     old.close()
 
-    open_entrance(*addresses, take_over=False).close()
+    open_entrance(at(*addresses), take_over=False).close()
 
 
 def test_the_new_engine_knows_whom_it_follows(engines: Engines) -> None:
@@ -145,18 +150,34 @@ def test_engines_follow_one_another(engines: Engines) -> None:
         engine = new
 
     with socket.create_connection(address) as client:
-        serve_one(engine.listeners.fastagi)
+        serve_one(engine.listeners["fastagi"])
         assert client.recv(100) == b"served"
 
 
+def test_a_socket_that_was_received_is_used_where_it_listens_whatever_the_other_engine_calls_it() -> None:
+    with listen(HOST, 0) as other, listen(HOST, 0) as unwanted, contextlib.ExitStack() as stack:
+        listeners = open_listeners(at(ANY, other.getsockname()), {"an older name": other, "http": unwanted})
+        stack.callback(listeners.close)
+
+        assert listeners["http"] is other
+        assert listeners["fastagi"] not in (other, unwanted)
+
+
+def test_any_number_of_ports_is_listened_on_by_name() -> None:
+    listeners = open_listeners(dict.fromkeys(("fastagi", "http", "api", "portal"), ANY))
+    assert set(listeners.by_name) == {"fastagi", "http", "api", "portal"}
+    assert len({sock.getsockname() for sock in listeners.by_name.values()}) == 4
+    listeners.close()
+
+
 def test_a_worker_finds_the_sockets_that_its_supervisor_gives_it() -> None:
-    listeners = open_listeners(ANY, ANY)
+    listeners = open_listeners(at(ANY, ANY))
     copies = {name: os.dup(sock.fileno()) for name, sock in listeners.by_name.items()}
 
     inherited = Listeners.inherited(",".join(f"{name}={number}" for name, number in copies.items()))
 
-    assert inherited.fastagi.getsockname() == listeners.fastagi.getsockname()
-    assert inherited.http.getsockname() == listeners.http.getsockname()
+    assert inherited["fastagi"].getsockname() == listeners["fastagi"].getsockname()
+    assert inherited["http"].getsockname() == listeners["http"].getsockname()
     inherited.close()
     listeners.close()
 
@@ -225,14 +246,14 @@ def test_a_port_that_somebody_else_has_is_not_taken_over(engines: Engines) -> No
     with listen(HOST, 0) as stranger:
         port = stranger.getsockname()[1]
         with pytest.raises(OSError, match=f"cannot listen on {HOST} port {port}"):
-            open_entrance((HOST, port), ANY, take_over=True)
+            open_entrance(at((HOST, port), ANY), take_over=True)
 
 
 def test_a_second_engine_that_does_not_take_over_is_refused_the_port(engines: Engines) -> None:
     old = engines.first()
 
     with pytest.raises(OSError, match=f"cannot listen on {HOST} port {fastagi_of(old)[1]}"):
-        open_entrance(fastagi_of(old), ANY, take_over=False)
+        open_entrance(at(fastagi_of(old), ANY), take_over=False)
 
 
 def test_an_engine_of_another_user_is_left_alone(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -284,7 +305,7 @@ def test_an_engine_whose_meeting_point_is_taken_serves_and_says_so() -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as squatter:
         squatter.bind(f"\0rating-engine takeover {HOST} {address[1]}".encode())
         with structlog.testing.capture_logs() as log:
-            entrance = open_entrance(address, ANY, take_over=False)
+            entrance = open_entrance(at(address, ANY), take_over=False)
 
     entrance.ready()
     assert [line["event"] for line in log] == ["takeover_impossible"]

@@ -10,20 +10,23 @@ from typing import Any
 import asyncpg
 import orjson
 import pytest
+import structlog
 
 from rating_engine.domain.tariff import RouteQuality
 from rating_engine.services.routes.quality import QualityMeter
-from rating_engine.services.routes.routes import Routes
 from rating_engine.storage.postgres.announcements import CHANNEL
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.routes.route_figures import MEASURED, REPORT, RouteLoad, RouteMoney, figures, loads, measure
 from rating_engine.storage.routes.routes import enabled_routes
 from tests.support.engines import engine_on
-from tests.support.waiting import until
+from tests.support.operators import Routes
+from tests.support.waiting import until, until_holds
 from tests.support.world import publish_deck
 
 WINDOW = 3_600
 ROWS = 60_000  # some 2,000 pages, of which a BRIN index tells 128 at a time
+
+pytestmark = pytest.mark.breaks_books  # CDRs are written as no call would
 
 
 @pytest.fixture
@@ -49,11 +52,11 @@ async def calls(
 ) -> None:
     """CDRs of calls by a route that lasted so many seconds, at a cent a second."""
     await database.fetch(
-        """INSERT INTO cdrs (bucket, call_key, account_id, subscriber_id, state, source, exchange, attempt, callerid,
-               destination, direction, prefix, tariff_id, deck_id, rate, route_name, currency, granted, seconds,
+        """INSERT INTO call_records (bucket, call_key, account_id, subscriber_id, state, source, exchange, attempt,
+               callerid, destination, direction, prefix, tariff_id, deck_id, route_name, currency, granted, seconds,
                billed_seconds, cost, disposition, cause, prepared_at, ended_at, margin)
            SELECT 0, gen_random_uuid()::text, n % 1000, 1, 'settled', $3, 'test', 1, '', '4912345', 'Somewhere', '49',
-                  1, 1, '', $1, $6, 0, s, s, s * 0.01, 'ANSWER', 16, now(), now() - $4::text::interval,
+                  1, 1, $1, $6, 0, s, s, s * 0.01, 'ANSWER', 16, now(), now() - $4::text::interval,
                   $5::text::numeric
            FROM unnest($2::integer[]) WITH ORDINALITY AS call(s, n)""",
         route, list(seconds), source, ago, margin, currency,
@@ -125,19 +128,19 @@ async def test_nothing_is_measured_and_no_call_read_while_no_tariff_orders_route
     await measure(database, WINDOW)
     assert (await measured(database))["good"] is None
     plan = await explained(database, MEASURED)
-    assert [node["Actual Loops"] for node in nodes(plan) if node.get("Relation Name") == "cdrs"] == [0]
+    assert [node["Actual Loops"] for node in nodes(plan) if node.get("Relation Name") == "call_records"] == [0]
 
 
 @pytest.mark.parametrize("query", [MEASURED, REPORT], ids=["measure", "report"])
 async def test_the_calls_of_the_window_alone_are_read_of_a_table_of_many(database, query):
     await calls(database, "good", *[60] * ROWS, ago="3 hours")
     await calls(database, "good", *[60] * 500)
-    await database.fetch("SELECT brin_summarize_new_values('cdrs_by_end')")
-    await database.fetch("ANALYZE cdrs")
+    await database.fetch("SELECT brin_summarize_new_values('call_records_by_end')")
+    await database.fetch("ANALYZE call_records")
     plan = await explained(database, query)
     read = sum(node.get("Exact Heap Blocks", 0) + node.get("Lossy Heap Blocks", 0) for node in nodes(plan))
-    pages = await database.fetchval("SELECT pg_relation_size('cdrs') / 8192")
-    assert "cdrs_by_end" in [node.get("Index Name") for node in nodes(plan)]
+    pages = await database.fetchval("SELECT pg_relation_size('call_records') / 8192")
+    assert "call_records_by_end" in [node.get("Index Name") for node in nodes(plan)]
     assert 0 < read < pages / 4
 
 
@@ -160,7 +163,7 @@ async def test_the_load_is_that_of_routes_with_a_limit_and_of_the_second_that_ru
     await routes.change("good", {"max_calls": "3"})
     await routes.change("bad", {"max_calls_per_second": "2"})
     await database.fetch(
-        """INSERT INTO route_load SELECT route_id, 2, now() - interval '1 minute', 9 FROM routes WHERE name = 'good'"""
+        "INSERT INTO route_load SELECT 0, route_id, 2, now() - interval '1 minute', 9 FROM routes WHERE name = 'good'"
     )
     assert await loads(database) == [RouteLoad("good", 3, None, 2, 0), RouteLoad("bad", None, 2, 0, 0)]
 
@@ -170,11 +173,12 @@ async def test_a_meter_goes_on_after_a_turn_that_failed(database, database_url):
     await office.open()
     meter = QualityMeter(office, window_seconds=WINDOW, interval_seconds=0.01)
     await database.fetch("ALTER TABLE route_quality RENAME TO away")
-    measuring = asyncio.create_task(meter.run())
+    with structlog.testing.capture_logs() as log:
+        measuring = asyncio.create_task(meter.run())
+        await until_holds(lambda: [line["event"] for line in log].count("route_quality_not_measured") > 1)
     try:
-        await calls(database, "good", 60)
-        await asyncio.sleep(0.1)
         assert not measuring.done()
+        await calls(database, "good", 60)
         await database.fetch("ALTER TABLE away RENAME TO route_quality")
 
         async def is_measured() -> bool:

@@ -15,8 +15,8 @@ from rating_engine.services.calls.plan import ChargingPolicy, Planning
 from rating_engine.services.calls.route import Attempts
 from rating_engine.services.calls.route_trial import Trial, try_call
 from rating_engine.services.facts.memory import CallMemory
-from rating_engine.services.routes.routes import Routes
 from rating_engine.storage.postgres.pool import Database
+from tests.support.operators import Routes
 from tests.support.world import add_account, publish_deck
 
 NUMBER = "4930123456"

@@ -83,7 +83,7 @@ async def test_what_is_kept_for_the_last_release_goes_when_it_is_said(empty_data
 
     assert report.keeps == 5
     assert await first.fetchval("SELECT to_regproc('old_answer') IS NULL")
-    assert not (await migrate(empty_database_url, release=SECOND, drop_previous=True)).changed
+    assert not (await migrate(empty_database_url, release=SECOND, drop_previous=True)).dropped
 
 
 async def test_the_release_after_takes_away_what_was_kept_for_the_one_before(empty_database_url, first):
@@ -109,7 +109,7 @@ async def test_other_functions_of_the_same_version_are_found_and_run_whole(empty
 
     report = await migrate(empty_database_url, release=patched)
 
-    assert report.changed
+    assert report.renewed
     assert await first.fetchval("SELECT answer()") == 7
     assert (await read_state(first, patched)).problem(patched) is None
 
@@ -145,7 +145,7 @@ async def test_functions_of_somebody_else_are_no_business_of_ours(empty_database
     await first.execute("CREATE FUNCTION of_the_operator() RETURNS integer LANGUAGE sql AS 'SELECT 1'")
 
     assert (await read_state(first, FIRST)).problem(FIRST) is None
-    assert not (await migrate(empty_database_url, release=FIRST)).changed
+    assert not (await migrate(empty_database_url, release=FIRST)).renewed
 
 
 async def test_a_step_that_waits_for_a_lock_says_whose_and_lets_the_others_pass(empty_database_url, first, monkeypatch):

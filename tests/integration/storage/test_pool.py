@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 
 from rating_engine.domain.errors import Unavailable
+from rating_engine.storage.calls.first_statements import FIRST_STATEMENTS
 from rating_engine.storage.postgres import pool
 from rating_engine.storage.postgres.pool import Database
 from tests.support.servers import free_port
@@ -51,3 +52,44 @@ async def test_an_argument_that_cannot_be_encoded_is_not_the_servers_fault(datab
         await database.fetchval("SELECT $1::integer", "seven")
     assert database.down is None
     await database.close()
+
+
+async def test_connections_of_calls_know_the_types_of_every_money_function_before_they_serve(database_url):
+    database = Database(database_url, door="calls", pool_size=4, first_statements=FIRST_STATEMENTS)
+    onlooker = Database(database_url)
+    await database.open()
+    await onlooker.open()
+    rows = await onlooker.fetch(
+        "SELECT query FROM pg_stat_activity"
+        " WHERE application_name = 'rating-engine calls' AND datname = current_database()"
+    )
+    asked = [row["query"] for row in rows]
+
+    assert len(asked) == 4
+    assert sum("typeinfo_tree" in query for query in asked) >= 3  # one was asked since whether it can commit
+    await database.close()
+    await onlooker.close()
+
+
+async def test_a_database_without_the_money_functions_is_served_as_far_as_it_goes(empty_database_url):
+    database = Database(empty_database_url, door="calls", first_statements=FIRST_STATEMENTS)
+    await database.open()
+    assert await database.fetchval("SELECT 1") == 1
+    await database.close()
+
+
+@pytest.mark.parametrize(("cluster", "mode"), [(False, "force_generic_plan"), (True, "auto")])
+async def test_plans_are_made_once_except_where_the_server_is_a_cluster(private_servers, cluster, mode):
+    setup = Database(private_servers.database_url)
+    await setup.open()
+    if cluster:  # as far as a connection can see: the extension is there
+        await setup.fetch(
+            "INSERT INTO pg_extension SELECT 90001, 'citus', extowner, extnamespace, extrelocatable, extversion,"
+            " extconfig, extcondition FROM pg_extension WHERE extname = 'plpgsql'"
+        )
+    door = Database(private_servers.database_url, door="calls", generic_plans=True)
+    await door.open()
+    assert await door.fetchval("SHOW plan_cache_mode") == mode
+    assert await setup.fetchval("SHOW plan_cache_mode") == "auto"
+    await door.close()
+    await setup.close()

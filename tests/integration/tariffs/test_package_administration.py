@@ -12,11 +12,9 @@ from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound
 from rating_engine.domain.tariff import PackageKind, Period
 from rating_engine.domain.tariff_card import CarryOver, ListedPackage
 from rating_engine.rating.schedule import period_start
-from rating_engine.services.tariffs.options import Options
-from rating_engine.services.tariffs.packages import Packages
-from rating_engine.services.tariffs.settings import Tariffs
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs import packages as store
+from tests.support.operators import Options, Packages, Tariffs
 from tests.support.world import add_account, publish_deck
 
 HUNDRED = ListedPackage(
@@ -134,6 +132,7 @@ async def test_a_package_that_nobody_has_used_yet_is_left_whole(database):
     assert usage.ends - usage.begins == timedelta(days=1)
 
 
+@pytest.mark.breaks_books
 async def test_what_was_carried_used_and_is_held_is_told_apart(database):
     await Packages(database).add("retail", "hundred", minutes=100, carry_over="all")
     await use(database, "hundred", allowance=9000, used=2000, held=500)
@@ -153,6 +152,7 @@ async def test_what_will_be_carried_is_shown_before_the_first_call_of_a_period(d
     assert (usage.allowance, usage.carried) == (12_000, 6_000)
 
 
+@pytest.mark.breaks_books
 @pytest.mark.parametrize(("used", "factor"), [(0, "1"), (599, "1"), (600, "0.9"), (1199, "0.9"), (1200, "0.8")])
 async def test_of_a_volume_the_price_of_the_next_call_is_shown(database, used, factor):
     await Packages(database).add_volume("retail", "loyal", steps=["10:0.9", "20:0.8"])
@@ -199,7 +199,7 @@ async def test_a_group_has_the_directions_it_was_last_given(database):
 
 
 async def test_a_direction_that_no_deck_knows_is_refused_and_the_group_stays(database):
-    with pytest.raises(InvalidRequest, match=r"^directions: 'moon' is no direction .*rating-engine direction moon"):
+    with pytest.raises(InvalidRequest, match=r"^directions: 'moon' is no direction"):
         await Packages(database).set_group("near", ["fixed", "moon"])
     with pytest.raises(InvalidRequest, match=r"^directions: "):
         await Packages(database).set_group("near", [])

@@ -13,13 +13,10 @@ import pytest
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound
 from rating_engine.domain.tariff_card import SwitchOutcome
-from rating_engine.services.tariffs.exchange import Exchange
-from rating_engine.services.tariffs.options import Options
-from rating_engine.services.tariffs.settings import Tariffs
 from rating_engine.storage.laws import LAWS, breaches_of
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs.tariff_options import MAX_OPTIONS
-from tests.support.operators import Accounts
+from tests.support.operators import Accounts, Exchange, Options, Tariffs
 from tests.support.world import add_account, publish_deck, subscriber_by_login
 
 DAY = timedelta(days=1)
@@ -326,10 +323,10 @@ async def test_a_subscriber_has_so_many_options_and_no_more(database):
 @pytest.mark.parametrize(
     ("field", "wrong"),
     [
-        ("from", {"begins": "2020-01-01"}),
-        ("from", {"begins": "tomorrow"}),
-        ("to", {"ends": "2020-01-01"}),
-        ("to", {"begins": "2999-01-02", "ends": "2999-01-02"}),
+        ("effective_from", {"begins": "2020-01-01"}),
+        ("effective_from", {"begins": "tomorrow"}),
+        ("effective_to", {"ends": "2020-01-01"}),
+        ("effective_to", {"begins": "2999-01-02", "ends": "2999-01-02"}),
         ("position", {"position": -1}),
         ("reference", {"reference": ""}),
     ],

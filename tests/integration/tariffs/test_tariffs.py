@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound, Unavailable
-from rating_engine.domain.tariff_card import DeckPlace
+from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound, Unavailable
+from rating_engine.domain.principal import OPERATOR
+from rating_engine.domain.tariff_card import DeckPlace, Holiday
 from rating_engine.rating.schedule import Window
-from rating_engine.services.tariffs.bands import Bands, read_holidays
-from rating_engine.services.tariffs.options import Options
-from rating_engine.services.tariffs.packages import Packages
-from rating_engine.services.tariffs.settings import Tariffs
+from rating_engine.services.tariffs.holiday_file import read_holidays
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs import tariff_settings
+from tests.support.operators import Bands, Options, Packages, Tariffs
 from tests.support.world import add_account, publish_deck
 
 ALL_DAYS = frozenset(range(1, 8))
@@ -38,8 +37,9 @@ async def test_a_tariff_is_added_with_its_settings_and_the_rest_as_the_table_has
     assert (settings.currency, settings.switch_price, settings.is_option) == ("USD", Decimal("2.5"), True)
     assert (settings.multiplier, settings.decimals, settings.time_zone) == (1, 5, "UTC")
     assert (listed.deck_version, listed.rates, listed.users) == (None, 0, 0)
-    with pytest.raises(AlreadyExists, match="tariff set"):
+    with pytest.raises(AlreadyExists, match="exists already") as refused:
         await Tariffs(database).add("gold", {})
+    assert refused.value.hint is Hint.CHANGE_TARIFF
 
 
 async def test_a_tariff_is_in_euros_unless_said_otherwise(database):
@@ -139,9 +139,9 @@ async def test_a_tariff_that_somebody_has_becomes_no_option_and_an_option_no_tar
     await add_account(database)
     await Options(database).grant("1001", "weekend")
 
-    with pytest.raises(InvalidRequest, match=r"^option: 'retail' is the tariff of 1"):
+    with pytest.raises(InvalidRequest, match=r"^is_option: 'retail' is the tariff of 1"):
         await tariffs.set("retail", {"is_option": "yes"})
-    with pytest.raises(InvalidRequest, match=r"^option: 'weekend' is an option of 1"):
+    with pytest.raises(InvalidRequest, match=r"^is_option: 'weekend' is an option of 1"):
         await tariffs.set("weekend", {"is_option": "no"})
     await Options(database).revoke("1001", "weekend")
     assert not (await tariffs.set("weekend", {"is_option": "no"})).settings.is_option
@@ -162,7 +162,7 @@ async def test_a_markup_multiplies_what_is_there_exactly(database):
         ("0", "above zero"),
         ("-1", "negative"),
         ("1.0000001", "more than 6 decimals"),
-        ("1.000001", r"1\.234567 x 1\.000001 = 1\.234568234567 has more .*--multiplier 1\.234568"),
+        ("1.000001", r"1\.234567 x 1\.000001 = 1\.234568234567 has more than 6 decimals"),
         ("999999", r"is above the limit of 999999\.999999"),
         ("1,2", "not a plain number"),
     ],
@@ -176,10 +176,20 @@ async def test_a_markup_that_does_not_fit_is_refused_and_changes_nothing(databas
     assert (await tariffs.show("gold")).listed.settings.multiplier == Decimal("1.234567")
 
 
+async def test_a_markup_that_needs_more_decimals_says_the_nearest_that_fits(database):
+    await Tariffs(database).add("gold", {"multiplier": "1.234567"})
+
+    with pytest.raises(InvalidRequest) as refused:
+        await Tariffs(database).mark_up("gold", "1.000001")
+
+    assert (refused.value.hint, refused.value.about["multiplier"]) == (Hint.CHANGE_MULTIPLIER, "1.234568")
+
+
 async def test_who_changes_a_tariff_that_is_held_for_long_is_told_so(database, monkeypatch):
     monkeypatch.setattr(tariff_settings, "LOCK_SECONDS", 0.05)
     await Tariffs(database).add("gold", {})
-    async with tariff_settings.changing_tariff(database, "gold"):
+    async with database.transaction(OPERATOR) as tx:
+        await tariff_settings.hold_tariff(tx, "gold")
         with pytest.raises(Unavailable, match="'gold' is being changed by somebody else"):
             await Tariffs(database).mark_up("gold", "2")
 
@@ -227,7 +237,7 @@ async def test_a_tariff_is_shown_with_all_that_belongs_to_it(database):
         (1, DeckPlace.REPLACED, 1),
     ]
     assert card.bands == (Window("peak", ALL_DAYS, 480, 1200),)
-    assert card.holidays[-1] == (date(2999, 1, 1), "far away")
+    assert card.holidays[-1] == Holiday("de", date(2999, 1, 1), "far away")
     assert [package.name for package in card.packages] == ["hundred"]
     assert (card.routes, card.cost_of) == (((10, "b"),), ("a",))
 
@@ -258,9 +268,9 @@ async def test_bands_are_tried_in_the_order_they_were_added_unless_put_before(da
         ("band", {"band": "Peak"}),
         ("band", {"band": ""}),
         ("days", {"days": "mon-xyz"}),
-        ("from", {"starts": "8"}),
-        ("to", {"ends": "24:01"}),
-        ("from", {"starts": "24:00"}),
+        ("starts", {"starts": "8"}),
+        ("ends", {"ends": "24:01"}),
+        ("starts", {"starts": "24:00"}),
         ("position", {"position": 0}),
     ],
 )

@@ -17,10 +17,12 @@ from rating_engine.domain.outcomes import CallKey, Saved
 from rating_engine.domain.watching import Decision, ExpiryPolicy, LiveChannel, SeenCall
 from rating_engine.engine.engine import Engine
 from rating_engine.rating.rate import Rate
+from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.doctor import ledger_balanced
 from rating_engine.services.watch.exchange_link import moment_of
 from rating_engine.services.watch.expiry import Expiry
 from rating_engine.services.watch.reconciliation import Reconciler
+from rating_engine.settings.model import Settings
 from rating_engine.storage.calls.open_calls import open_calls_of
 from tests.support.calls import finish, key_of, prepare
 from tests.support.engines import engine_on
@@ -59,10 +61,15 @@ def counted() -> Counted:
     return Counted()
 
 
+def lasting_of(engine: Engine, counted: Counted) -> LastingCalls:
+    """The engine's, whose decisions are counted."""
+    quota, grace = (Settings.model_fields[key].default for key in ("quota_seconds", "reservation_grace_seconds"))
+    return LastingCalls(engine.ledger, quota_seconds=quota, grace_seconds=grace, observer=counted)
+
+
 @pytest.fixture
 def reconciler(engine: Engine, exchange: ScriptedExchange, counted: Counted) -> Reconciler:
-    engine.lasting._observer = counted
-    return Reconciler(exchange, engine.office, engine.lasting, observer=counted, grace_seconds=0)
+    return Reconciler(exchange, engine.office, lasting_of(engine, counted), observer=counted, grace_seconds=0)
 
 
 async def begin(engine: Engine, name: str, *, seconds_ago: float = 600, attempt: int = 1, login: str = "1001") -> None:
@@ -269,8 +276,7 @@ async def test_without_the_whole_list_nothing_is_decided(engine, exchange, recon
 
 
 async def test_a_finish_under_way_is_given_time(engine, exchange, counted, monkeypatch):
-    engine.lasting._observer = counted
-    reconciler = Reconciler(exchange, engine.office, engine.lasting, observer=counted, grace_seconds=30)
+    reconciler = Reconciler(exchange, engine.office, lasting_of(engine, counted), observer=counted, grace_seconds=30)
     await add_account(engine.office, "1002", balance="10")
     await begin(engine, "seen")
     await begin(engine, "unseen", login="1002")
@@ -423,11 +429,10 @@ async def expired(engine: Engine) -> None:
 
 
 def expiry(engine: Engine, counted: Counted, policy: ExpiryPolicy, unseen_seconds: float = 180) -> Expiry:
-    engine.lasting._observer = counted
     return Expiry(
         engine.ledger,
         engine.office,
-        engine.lasting,
+        lasting_of(engine, counted),
         observer=counted,
         policy=policy,
         buckets=1,

@@ -228,7 +228,6 @@ def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
         f"postgresql://engine:{SECRET}@db.example:5432/rating",
         f"postgresql://engine:{SECRET}@one:5432,two:5432/rating?target_session_attrs=read-write",
         f"postgresql://engine:p@{SECRET}@db.example/rating",
-        f"postgresql://engine:p/{SECRET}@db.example/rating",
         f"postgresql://db.example/rating?user=engine&password={SECRET}",
     ],
 )

@@ -17,6 +17,7 @@ from rating_engine.services.decks.file.codes import shown
 from rating_engine.services.decks.file.conditions import CLOSED_STATUS, ConditionReader, Conditions
 from rating_engine.services.decks.file.errors import RowRejected
 from rating_engine.services.decks.file.extras import extra_fields, extras_text
+from rating_engine.services.decks.file.formulas import unquoted
 from rating_engine.services.decks.file.layout import Column, Layout
 
 MAX_DIRECTION_CHARACTERS: Final = 200  # a name on an invoice; longer is a remark in the wrong column
@@ -150,6 +151,7 @@ class TermReader:
 
     def _direction(self, text: str) -> str:
         name = self._layout.name(Column.DIRECTION)
+        text = unquoted(text)
         if len(text) > MAX_DIRECTION_CHARACTERS:
             raise RowRejected(f"{name}: is longer than {MAX_DIRECTION_CHARACTERS} characters")
         if "\0" in text:

@@ -12,6 +12,7 @@ from agi.ami import connection as connecting
 from agi.ami import link as following
 from agi.ami.link import AmiLink
 from rating_engine.domain.errors import Unavailable
+from tests.support.waiting import until_holds
 from tests.unit.agi.ami.fake_exchange import FakeExchange, listed, message, pong, success
 
 HANG_SECONDS = 20.0
@@ -42,18 +43,10 @@ async def link(exchange: FakeExchange) -> AsyncIterator[AmiLink]:
     """A link that is connected for the first time."""
     link = AmiLink(exchange.address, warning_sound="beep")
     running = asyncio.create_task(link.run())
-    await until(lambda: link.session == 1)
+    await until_holds(lambda: link.session == 1)
     yield link
     running.cancel()
     await asyncio.wait([running])
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(HANG_SECONDS):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.005)
 
 
 def refuse(text: str) -> Callable[[dict[str, str]], str]:
@@ -62,23 +55,23 @@ def refuse(text: str) -> Callable[[dict[str, str]], str]:
 
 async def test_a_lost_connection_is_made_again_as_a_new_session(exchange: FakeExchange, link: AmiLink) -> None:
     exchange.cut()
-    await until(lambda: link.session == 2)
+    await until_holds(lambda: link.session == 2)
 
 
 async def test_an_exchange_that_falls_silent_is_left_and_found_again(exchange: FakeExchange, link: AmiLink) -> None:
     exchange.answers["Ping"] = lambda action: None
-    await until(lambda: link.session == 0)
+    await until_holds(lambda: link.session == 0)
     exchange.answers["Ping"] = pong
-    await until(lambda: link.session == 2)
+    await until_holds(lambda: link.session == 2)
 
 
 async def test_a_refused_login_is_tried_again(exchange: FakeExchange, link: AmiLink) -> None:
     exchange.answers["Login"] = refuse("Authentication failed")
     exchange.cut()
-    await until(lambda: exchange.connections >= 3)
+    await until_holds(lambda: exchange.connections >= 3)
     assert link.session == 0
     exchange.answers["Login"] = success
-    await until(lambda: link.session == 2)
+    await until_holds(lambda: link.session == 2)
 
 
 async def test_an_exchange_that_lets_us_watch_but_not_act_is_not_followed(
@@ -86,7 +79,7 @@ async def test_an_exchange_that_lets_us_watch_but_not_act_is_not_followed(
 ) -> None:
     exchange.answers["Hangup"] = refuse("Permission denied")
     exchange.cut()
-    await until(lambda: exchange.connections >= 3)
+    await until_holds(lambda: exchange.connections >= 3)
     assert link.session == 0
 
 
@@ -97,7 +90,7 @@ async def test_what_was_asked_of_a_lost_connection_is_not_asked_of_the_next(
     exchange.answers["AbsoluteTimeout"] = lambda action: exchange.cut()  # type: ignore[func-returns-value]
     with pytest.raises(Unavailable):
         await link.set_limit("SIP/a", "SIP/b", seconds_left=5, max_seconds=10)
-    await until(lambda: link.session == 2)
+    await until_holds(lambda: link.session == 2)
     exchange.say(message(Event="FullyBooted", Status="Fully Booted"))  # what makes panoramisk do so
     await link.hang_up("SIP/a")
     assert len(exchange.asked("AbsoluteTimeout")) == 1
@@ -158,7 +151,7 @@ async def test_events_become_knowledge_at_the_moment_the_exchange_says(exchange:
     answered = {"Uniqueid": "1", "Channel": "SIP/a", "DestUniqueid": "2", "DestChannel": "SIP/b"}
     said = message(Event="DialEnd", Timestamp=f"{time.time() - 100:.6f}", DialStatus="ANSWER", **answered)
     exchange.say(said)
-    await until(lambda: link.seen("1") is not None)
+    await until_holds(lambda: link.seen("1") is not None)
     (view,) = link.take_answers()
     assert view.answered_at == pytest.approx(before - 100, abs=HANG_SECONDS)
     assert view.called_channel == "SIP/b"
@@ -188,10 +181,10 @@ async def test_a_call_whose_end_nobody_saw_was_alive_when_the_exchange_was_heard
     exchange: FakeExchange, link: AmiLink
 ) -> None:
     exchange.say(message(Event="Newchannel", Uniqueid="1", Channel="SIP/a"))
-    await until(lambda: link.seen("1") is not None)
+    await until_holds(lambda: link.seen("1") is not None)
     heard = time.monotonic()
     exchange.cut()
-    await until(lambda: link.session == 2)
+    await until_holds(lambda: link.session == 2)
     exchange.answers["CoreShowChannels"] = listed
     assert await link.list_channels() == []
     view = link.seen("1")
@@ -203,7 +196,7 @@ async def test_a_call_whose_end_nobody_saw_was_alive_when_the_exchange_was_heard
 
 async def test_half_a_list_leaves_what_is_known_alone(exchange: FakeExchange, link: AmiLink) -> None:
     exchange.say(message(Event="Newchannel", Uniqueid="1", Channel="SIP/a"))
-    await until(lambda: link.seen("1") is not None)
+    await until_holds(lambda: link.seen("1") is not None)
     exchange.answers["CoreShowChannels"] = lambda action: listed(action, promised=1)
     with pytest.raises(Unavailable):
         await link.list_channels()
@@ -216,5 +209,5 @@ async def test_an_exchange_whose_events_are_nonsense_is_followed_on(exchange: Fa
     exchange.say(message(Event="DialEnd", DialStatus="ANSWER", Timestamp="yesterday", Uniqueid="1"))
     exchange.say(message(Event="Hangup", Timestamp="1e400", Uniqueid="2", Cause="x" * 100))
     exchange.say(message(Event="Newchannel", Uniqueid="3", Channel="SIP/c"))
-    await until(lambda: link.seen("3") is not None)
+    await until_holds(lambda: link.seen("3") is not None)
     assert link.session == 1

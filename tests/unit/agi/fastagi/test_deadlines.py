@@ -66,10 +66,10 @@ def deadlines(loop: Loop, due: list[str]) -> Deadlines[str, str]:
 def test_each_is_due_when_the_time_of_its_queue_is_up(
     deadlines: Deadlines[str, str], loop: Loop, due: list[str]
 ) -> None:
-    deadlines.move("a", None, "slow")
-    deadlines.move("b", None, "quick")
+    deadlines.move("a", "none", "slow")
+    deadlines.move("b", "none", "quick")
     loop.move_to(0.5)
-    deadlines.move("c", None, "quick")
+    deadlines.move("c", "none", "quick")
     loop.move_to(0.999)
     assert due == []
     loop.move_to(1.0)
@@ -82,15 +82,15 @@ def test_each_is_due_when_the_time_of_its_queue_is_up(
 
 
 def test_who_leaves_in_time_is_never_due(deadlines: Deadlines[str, str], loop: Loop, due: list[str]) -> None:
-    deadlines.move("a", None, "quick")
-    deadlines.move("b", None, "quick")
-    deadlines.move("a", "quick", None)
+    deadlines.move("a", "none", "quick")
+    deadlines.move("b", "none", "quick")
+    deadlines.move("a", "quick", "none")
     loop.move_to(20.0)
     assert due == ["b"]
 
 
 def test_time_begins_anew_in_another_queue(deadlines: Deadlines[str, str], loop: Loop, due: list[str]) -> None:
-    deadlines.move("a", None, "quick")
+    deadlines.move("a", "none", "quick")
     loop.move_to(0.9)
     deadlines.move("a", "quick", "slow")
     loop.move_to(10.8)
@@ -102,7 +102,7 @@ def test_time_begins_anew_in_another_queue(deadlines: Deadlines[str, str], loop:
 def test_the_longest_is_the_one_that_came_first_and_is_still_there(deadlines: Deadlines[str, str]) -> None:
     assert deadlines.longest("quick") is None
     for name in "abc":
-        deadlines.move(name, None, "quick")
+        deadlines.move(name, "none", "quick")
     deadlines.move("a", "quick", "slow")
     assert deadlines.longest("quick") == "b"
     assert deadlines.longest("slow") == "a"
@@ -110,9 +110,9 @@ def test_the_longest_is_the_one_that_came_first_and_is_still_there(deadlines: De
 
 def test_a_thousand_that_come_and_go_cost_one_timer(deadlines: Deadlines[str, str], loop: Loop) -> None:
     for number in range(1000):
-        deadlines.move(f"c{number}", None, "quick")
+        deadlines.move(f"c{number}", "none", "quick")
         deadlines.move(f"c{number}", "quick", "slow")
-        deadlines.move(f"c{number}", "slow", None)
+        deadlines.move(f"c{number}", "slow", "none")
     assert len(loop.timers) == 1
 
 
@@ -122,16 +122,16 @@ def test_who_is_due_may_enter_another_queue_at_once(loop: Loop) -> None:
     def on_due(name: str) -> None:
         seen.append((name, loop.now))
         if len(seen) == 1:
-            deadlines.move(name, None, "quick")
+            deadlines.move(name, "none", "quick")
 
     deadlines: Deadlines[str, str] = Deadlines(loop, {"quick": 1.0}, on_due)  # type: ignore[arg-type]
-    deadlines.move("a", None, "quick")
+    deadlines.move("a", "none", "quick")
     loop.move_to(5.0)
     assert seen == [("a", 1.0), ("a", 2.0)]
 
 
 def test_once_closed_nobody_is_due(deadlines: Deadlines[str, str], loop: Loop, due: list[str]) -> None:
-    deadlines.move("a", None, "quick")
+    deadlines.move("a", "none", "quick")
     deadlines.close()
     loop.move_to(5.0)
     assert due == []

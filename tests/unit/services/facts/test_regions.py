@@ -1,4 +1,4 @@
-"""services.deck_regions: which numbers share an answer, and how many answers are kept."""
+"""Which numbers share an answer, and how many answers are kept."""
 
 from __future__ import annotations
 

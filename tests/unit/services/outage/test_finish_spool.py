@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
+import asyncpg
 import pytest
 
-from rating_engine.domain.errors import Overloaded, Unavailable
+from rating_engine.domain.errors import AccountLocked, Overloaded, Unavailable
 from rating_engine.domain.outcomes import DeclineReason, FinishCall, FinishOutcome, NotSaved, Saved
 from rating_engine.domain.reservation import CallDetails
+from rating_engine.rating.rate import InvalidRate
 from rating_engine.services.outage import finish_spool
-from rating_engine.services.outage.finish_spool import REPLAY_TRIES, REPLAY_WINDOW, FinishSpool
+from rating_engine.services.outage.finish_spool import FAILURES_MAX, REPLAY_WINDOW, RETRY_SECONDS_MAX, FinishSpool
 from rating_engine.storage.spool.finish_record import finish_from_payload
 from rating_engine.storage.spool.spool import Spool
 from rating_engine.storage.spool.spool_records import scan
@@ -54,6 +58,7 @@ class Figures:
 
     def __init__(self) -> None:
         self.heard: list[str] = []
+        self.stuck = self.aside = -1
 
     def spooled(self) -> None:
         self.heard.append("spooled")
@@ -66,6 +71,12 @@ class Figures:
 
     def spool_refused(self, reason: str) -> None:
         self.heard.append(f"refused: {reason}")
+
+    def spool_stuck(self, count: int) -> None:
+        self.stuck = count
+
+    def spool_aside(self, count: int) -> None:
+        self.aside = count
 
 
 def saved(call: FinishCall, overrun: str = "0") -> Saved:
@@ -158,9 +169,9 @@ async def test_two_finishes_of_one_call_are_never_said_side_by_side(spool, ledge
 async def test_what_may_pass_is_said_again_at_the_next_turn_for_ever(spool, ledger, tmp_path, answer):
     await keep(spool, "1", "2")
     ledger.rule = lambda call: answer
-    for _ in range(REPLAY_TRIES * 2):
+    for _ in range(60):
         await spool.turn()
-    assert ledger.names == ["1", "2"] * REPLAY_TRIES * 2
+    assert ledger.names == ["1", "2"] * 60
     ledger.rule = saved
     ledger.asked.clear()
     await spool.turn()
@@ -177,7 +188,7 @@ async def test_what_was_charged_before_a_failure_is_not_said_again(spool, ledger
     ledger.asked.clear()
     await spool.turn()
 
-    assert ledger.names == ["2", "3"]
+    assert ledger.names == ["2"]
 
 
 async def test_nothing_is_said_while_the_database_is_known_to_be_away(tmp_path, ledger, figures):
@@ -202,28 +213,145 @@ async def test_a_refusal_is_kept_aside_and_those_behind_are_charged(spool, ledge
     assert figures.heard == ["spooled"] * 3 + ["replayed", "refused: conflict", "replayed"]
 
 
-async def test_a_fault_holds_those_behind_up_for_a_while_and_is_then_kept_aside(spool, ledger, figures, tmp_path):
-    await keep(spool, "1", "2")
-    ledger.rule = lambda call: ValueError("a fault") if call.call_key.uniqueid == "1" else saved(call)
-    for _ in range(REPLAY_TRIES - 1):
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Moves the time of the spool on."""
+    passed = 0.0
+
+    def move(seconds: float) -> None:
+        nonlocal passed
+        passed += seconds
+
+    monkeypatch.setattr(finish_spool, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + passed))
+    return move
+
+
+async def test_what_cannot_be_charged_waits_and_those_behind_it_are_charged(spool, ledger, figures, tmp_path, later):
+    """A right is missing after a restore, say, or another session holds a lock for ever."""
+    await keep(spool, "1", "2", "3")
+    ledger.rule = lambda call: PermissionError("denied") if call.call_key.uniqueid == "1" else saved(call)
+    await spool.turn()
+    assert ledger.names == ["1", "2", "3"]
+    assert (figures.stuck, refused(tmp_path)) == (1, [])
+    for _ in range(100):
+        later(3_600)
         await spool.turn()
-    assert refused(tmp_path) == []
+    assert (figures.stuck, refused(tmp_path)) == (1, [])
+    ledger.rule = saved
+    later(RETRY_SECONDS_MAX)
+    await spool.turn()
+
+    assert (figures.stuck, figures.heard[-1], list(tmp_path.iterdir())) == (0, "replayed", [])
+
+
+async def test_what_failed_is_tried_less_and_less_often(spool, ledger, later):
+    await keep(spool, "1")
+    ledger.rule = lambda call: PermissionError("denied")
+    for _ in range(600):
+        await spool.turn()
+        later(1.0)
+
+    assert 10 < len(ledger.asked) < 20
+
+
+async def test_a_locked_account_holds_up_nobody_else(spool, ledger):
+    await asyncio.gather(*(keep(spool, f"locked {number}") for number in range(REPLAY_WINDOW)))
+    await keep(spool, "free")
+    ledger.rule = lambda call: saved(call) if call.call_key.uniqueid == "free" else AccountLocked("held by another")
+    await spool.turn()
+    await spool.turn()
+
+    assert ledger.names.count("free") == 1
+    assert ledger.names.count("locked 0") == 2
+
+
+async def test_later_ends_of_a_call_wait_for_its_earlier_one(spool, ledger, later):
+    await keep(spool, "1", "2", "1")
+    ledger.rule = lambda call: PermissionError("denied") if call.call_key.uniqueid == "1" else saved(call)
+    await spool.turn()
+    await spool.turn()
+    assert ledger.names == ["1", "2"]
+    ledger.rule = saved
+    later(RETRY_SECONDS_MAX)
+    await spool.turn()
+    later(RETRY_SECONDS_MAX)
+    await spool.turn()
+
+    assert ledger.names == ["1", "2", "1", "1"]
+
+
+async def test_what_fails_everywhere_is_not_asked_of_every_finish_at_every_turn(spool, ledger):
+    await asyncio.gather(*(keep(spool, str(number)) for number in range(FAILURES_MAX + 5 * REPLAY_WINDOW)))
+    ledger.rule = lambda call: PermissionError("denied")
+    await spool.turn()
+
+    assert FAILURES_MAX <= len(ledger.asked) < FAILURES_MAX + REPLAY_WINDOW
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.NumericValueOutOfRangeError("too large"),
+        asyncpg.CharacterNotInRepertoireError("no text"),
+        InvalidRate("price_1", "is no price"),
+        UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
+    ],
+)
+async def test_only_what_its_own_content_keeps_from_being_charged_is_kept_aside(
+    spool, ledger, figures, tmp_path, error
+):
+    await keep(spool, "1", "2")
+    ledger.rule = lambda call: error if call.call_key.uniqueid == "1" else saved(call)
     await spool.turn()
 
     assert refused(tmp_path) == ["1"]
     assert figures.heard[2:] == ["refused: internal", "replayed"]
 
 
-async def test_a_fault_that_passes_is_forgiven(spool, ledger, tmp_path):
+@pytest.mark.parametrize(
+    "error",
+    [
+        asyncpg.LockNotAvailableError("canceling statement due to lock timeout"),
+        asyncpg.InsufficientPrivilegeError("permission denied for table cdrs"),
+        asyncpg.QueryCanceledError("canceling statement due to statement timeout"),
+        asyncpg.UndefinedColumnError("column does not exist"),
+        asyncpg.CheckViolationError("a counter that was mended wrong"),
+        asyncpg.InternalServerError("cache lookup failed for type"),
+        ValueError("'later' is not a valid SettleOutcome"),
+        ZeroDivisionError("a fault of ours"),
+    ],
+)
+async def test_what_may_pass_never_ends_uncharged(spool, ledger, tmp_path, later, error):
     await keep(spool, "1")
-    ledger.rule = lambda call: ValueError("a fault")
-    await spool.turn()
+    ledger.rule = lambda call: error
+    for _ in range(50):
+        await spool.turn()
+        later(RETRY_SECONDS_MAX)
+    assert refused(tmp_path) == []
     ledger.rule = saved
     await spool.turn()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_file_of_which_one_finish_is_stuck_gives_its_space_back(ledger, figures, tmp_path):
+    spool = FinishSpool(Spool(tmp_path, max_bytes=10_000_000), ledger.replay, is_up=lambda: True, observer=figures)
+    await asyncio.gather(*(keep(spool, str(number)) for number in range(2_000)))
+    (file,) = tmp_path.glob("*.spool")
+    before = file.stat().st_size
+    ledger.rule = lambda call: PermissionError("denied") if call.call_key.uniqueid == "0" else saved(call)
     await spool.turn()
 
-    assert len(ledger.asked) == 2
-    assert refused(tmp_path) == []
+    assert file.stat().st_size < before / 8
+    await spool.close()
+    next_process = Ledger()
+    successor = FinishSpool(
+        Spool(tmp_path, max_bytes=1_000_000), next_process.replay, is_up=lambda: True, observer=Figures()
+    )
+    await successor.turn()
+    assert next_process.names[0] == "0"  # and some that were charged since the file was shrunk, which is harmless
+    assert list(tmp_path.iterdir()) == []
+    await successor.close()
 
 
 async def test_an_overrun_at_replay_is_counted(spool, ledger, figures):

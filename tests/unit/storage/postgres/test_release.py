@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from rating_engine.storage.postgres.release import FIRST_VERSION, MARK, Mode, Release, Step, shipped, statements
@@ -56,10 +58,11 @@ def test_what_is_kept_for_the_last_release_can_be_dropped_again():
 
 def test_part_two_can_be_run_over_itself():
     """It makes nothing but what may be replaced in place, and composite types, which are left as they are."""
-    repeatable = ("CREATE OR REPLACE FUNCTION", "CREATE OR REPLACE TRIGGER", "CREATE TYPE")
+    repeatable = ("CREATE OR REPLACE FUNCTION", "CREATE OR REPLACE TRIGGER", "CREATE OR REPLACE VIEW", "CREATE TYPE")
+    made = re.compile(r"CREATE (?!OR REPLACE )|DROP |ALTER ")
     for text in statements(shipped().functions):
         first = next(line for line in text.splitlines() if line and not line.startswith("--"))
-        assert first.startswith(repeatable), first
+        assert first.startswith(repeatable) or (first == "DO $$" and not made.search(text)), first
 
 
 def test_the_mark_stands_once_between_tables_and_functions():

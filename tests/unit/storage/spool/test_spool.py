@@ -36,6 +36,13 @@ for number in itertools.count():
 """
 
 
+def take(store: SpoolStore, looked_at: int, done: int) -> None:
+    """Look at so many records, and be done with the first of them."""
+    window = store.window(looked_at)
+    assert window is not None
+    store.done(window, window.records[:done])
+
+
 def payloads(window: Window | None) -> list[bytes]:
     return [] if window is None else [record.payload for record in window.records]
 
@@ -45,7 +52,7 @@ def drained(store: SpoolStore) -> list[bytes]:
     found: list[bytes] = []
     while (window := store.window(7)) is not None:
         found += payloads(window)
-        store.done(window, len(window.records))
+        store.done(window, window.records)
     return found
 
 
@@ -93,7 +100,7 @@ def test_records_come_back_in_the_order_they_were_written(stores):
 def test_records_stay_until_they_are_done_with(stores):
     store = stores()
     append(store, b"1", b"2", b"3")
-    store.done(store.window(2), 1)
+    take(store, 2, 1)
 
     assert payloads(store.window(9)) == [b"2", b"3"]
     assert store.records == 2
@@ -119,7 +126,7 @@ def test_records_written_while_others_are_read_follow_them(stores):
     append(store, b"1", b"2")
     window = store.window(1)
     append(store, b"3")
-    store.done(window, 1)
+    store.done(window, window.records[:1])
 
     assert drained(store) == [b"2", b"3"]
 
@@ -138,7 +145,7 @@ def test_a_large_spool_is_cut_into_files_so_that_space_comes_back(stores, direct
     assert len(list(directory.glob("*.spool"))) > 2
     before = store.size
     window = store.window(EVERYTHING)
-    store.done(window, len(window.records))
+    store.done(window, window.records)
 
     assert store.size < before
     assert drained(store) == [b"%050d" % number for number in range(len(window.records), 50)]
@@ -240,7 +247,7 @@ def test_work_goes_on_where_its_mark_cannot_be_written(stores, monkeypatch):
     append(store, b"1", b"2", b"3")
     monkeypatch.setattr(SpoolFile, "_write_done", failing(errno.ENOSPC))
 
-    store.done(store.window(1), 1)
+    take(store, 1, 1)
 
     assert drained(store) == [b"2", b"3"]
 
@@ -293,7 +300,7 @@ def test_a_file_taken_over_while_another_is_being_read_does_not_disturb_it(store
     window = reader.window(1)
     older.close()
     reader.adopt()
-    reader.done(window, 1)
+    reader.done(window, window.records[:1])
 
     assert sorted(drained(reader)) == [b"1", b"2", b"4"]
 
@@ -301,7 +308,7 @@ def test_a_file_taken_over_while_another_is_being_read_does_not_disturb_it(store
 def test_a_successor_goes_on_where_the_dead_process_was(stores, directory):
     dead = stores()
     append(dead, b"1", b"2", b"3")
-    dead.done(dead.window(2), 2)
+    take(dead, 2, 2)
     dead.close()
 
     assert adopted(stores) == [b"3"]
@@ -311,7 +318,7 @@ def test_a_successor_goes_on_where_the_dead_process_was(stores, directory):
 def test_a_successor_that_cannot_read_the_mark_does_everything_once_more(stores, directory, mark):
     dead = stores()
     append(dead, b"1", b"2")
-    dead.done(dead.window(1), 1)
+    take(dead, 1, 1)
     dead.close()
     next(directory.glob("*.done")).write_bytes(mark)
 
@@ -378,7 +385,7 @@ def test_a_damaged_record_is_kept_aside_and_the_rest_is_handed_out(stores, direc
     store = stores()
     store.adopt()
 
-    assert payloads(store.window(9, heard.append)) == [b"one", b"three"]
+    assert payloads(store.window(9, on_damage=heard.append)) == [b"one", b"three"]
     assert heard == [1]
     assert file.with_suffix(".corrupt").read_bytes() == bad
 
@@ -388,7 +395,7 @@ def test_damage_is_kept_aside_once_however_often_it_is_met(stores, directory):
     file = damaged_file(directory, bad + encode_record(b"one") + encode_record(b"two"))
     first = stores()
     first.adopt()
-    first.done(first.window(1), 1)
+    take(first, 1, 1)
     first.close()
 
     assert adopted(stores) == [b"two"]
@@ -411,7 +418,7 @@ def test_refused_records_are_kept_and_can_be_sent_again_by_a_rename(stores, dire
     append(store, b"1", b"2")
     window = store.window(2)
     store.keep_refused(window, [b"1 because"])
-    store.done(window, 2)
+    store.done(window, window.records[:2])
     (refused,) = directory.iterdir()
     assert refused.suffix == ".refused"
     refused.rename(refused.with_suffix(".spool"))
@@ -426,7 +433,7 @@ def test_a_survey_counts_what_waits_and_whose_it_is(stores, directory):
     living, dead = stores(), stores()
     append(living, b"1", b"2", b"3")
     append(dead, b"4")
-    living.done(living.window(1), 1)
+    take(living, 1, 1)
     dead.close()
     (directory / "x.refused").write_bytes(encode_record(b"5") * 2)
     (directory / "x.corrupt").write_bytes(b"abc")

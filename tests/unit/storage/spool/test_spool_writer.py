@@ -84,7 +84,7 @@ async def test_the_state_is_told_after_each_change(directory):
     await spool.append(b"1")
     window = await spool.window(9)
     assert window is not None
-    await spool.done(window, 1)
+    await spool.done(window, window.records[:1])
     await spool.close()
 
     line = len(encode_record(b"1"))

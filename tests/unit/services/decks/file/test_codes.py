@@ -1,4 +1,4 @@
-"""services.deck_file.codes: the prefixes of a row, written out."""
+"""The prefixes of a row, written out."""
 
 from __future__ import annotations
 

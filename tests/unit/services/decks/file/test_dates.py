@@ -1,4 +1,4 @@
-"""services.deck_file.dates: dates and times as carriers write them."""
+"""Dates and times as carriers write them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""services.deck_file.layout: headers matched generously, refused where a guess could cost money."""
+"""Headers matched generously, refused where a guess could cost money."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""services.deck_file.profile: what a carrier's columns are called, said once."""
+"""What a carrier's columns are called, said once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""services.deck_file.rejects: FILE.rejected.csv."""
+"""FILE.rejected.csv."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""services.deck_file.repeats: which prefixes may have been there before."""
+"""Which prefixes may have been there before."""
 
 from __future__ import annotations
 

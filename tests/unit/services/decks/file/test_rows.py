@@ -1,4 +1,4 @@
-"""services.deck_file.rows: what a row says, and why one is rejected."""
+"""What a row says, and why one is rejected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""services.deck_file.source: bytes as carriers send them become numbered lines and cells."""
+"""Bytes as carriers send them become numbered lines and cells."""
 
 from __future__ import annotations
 

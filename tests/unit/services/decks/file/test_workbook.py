@@ -1,4 +1,4 @@
-"""services.deck_file.workbook: a sheet of an XLSX file as rows of text."""
+"""A sheet of an XLSX file as rows of text."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Reservations that nobody heard of are taken back, and only those; what is over or has grown is repeated so.
-
-Found by tests/faults/test_simulation.py.
-"""
+"""Reservations that nobody heard of are taken back, and only those; what is over or has grown is repeated so."""
 
 from __future__ import annotations
 
@@ -73,12 +70,24 @@ async def test_a_repetition_that_was_lost_takes_nothing_from_the_call_that_runs(
     assert await reserved(engine) == 4
 
 
-async def test_a_reservation_that_was_told_to_somebody_else_is_not_taken_back(engine, deck, subscriber):
+async def test_a_reservation_is_taken_back_when_all_that_were_told_of_it_have_gone_unheard(engine, deck, subscriber):
     request = reserve_request(subscriber, deck, "1", maximum="4")
     await engine.ledger.reserve(replace(request, claim=1))
     assert (await engine.ledger.reserve(replace(request, claim=2))).outcome is ReserveOutcome.EXISTS
 
-    for claim in (1, 2):
+    for claim in (1, 1, 3):
+        assert (await engine.ledger.settle(abandonment(subscriber, "1", claim))).outcome is SettleOutcome.STILL_OPEN
+        assert await reserved(engine) == 4
+    assert (await engine.ledger.settle(abandonment(subscriber, "1", 2))).outcome is SettleOutcome.SETTLED
+    assert await reserved(engine) == 0
+
+
+async def test_a_reservation_that_was_told_to_too_many_is_taken_back_by_none_of_them(engine, deck, subscriber):
+    request = reserve_request(subscriber, deck, "1", maximum="4")
+    for claim in range(40):
+        await engine.ledger.reserve(replace(request, claim=claim))
+
+    for claim in range(40):
         assert (await engine.ledger.settle(abandonment(subscriber, "1", claim))).outcome is SettleOutcome.STILL_OPEN
     assert await reserved(engine) == 4
 

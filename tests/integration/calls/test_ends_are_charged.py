@@ -1,28 +1,24 @@
-"""The end of a call is charged whatever stands beside it: huge volumes, absurd carriers, counters mended wrong.
-
-And what a plan was made from is checked, also where it is no more.
-"""
+"""The end of a call is charged whatever stands beside it: huge volumes, absurd carriers, counters mended wrong."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from datetime import date
+from decimal import Decimal
 
-import asyncpg
 import pytest
 
-from rating_engine.domain.outcomes import Allowed, DeclineReason, NotSaved, Saved
-from rating_engine.domain.reservation import PackageUse, ReserveOutcome, SettleOutcome
+from rating_engine.domain.outcomes import Allowed, Saved
+from rating_engine.domain.reservation import PackageUse, ReserveOutcome
 from rating_engine.engine.engine import Engine
+from rating_engine.rating.rate import Rate
 from rating_engine.services.doctor import ledger_balanced
 from tests.support.calls import finish, prepare
-from tests.support.engines import engine_on, hear_nothing, set_time, set_watched
-from tests.support.world import add_account, details_of, publish_deck, reserve_request, settle_request
+from tests.support.engines import engine_on, set_watched
+from tests.support.world import add_account, details_of, publish_deck, reserve_request
 
-THIS_MONTH = datetime.now(UTC).date().replace(day=1)
+FREE_START = Rate(price_1="0.60", price_unit="minute", connect_fee="0.05", free_seconds=10)
 
 
 @pytest.fixture
@@ -135,9 +131,6 @@ async def test_a_plan_made_from_a_tariff_that_is_no_more_is_refused(engine):
     await engine.office.fetch("DELETE FROM rates WHERE deck_id = $1", gone.deck_id)
 
 
-# -- packages ----------------------------------------------------------------------------------------------------
-
-
 async def add_minutes(engine: Engine, seconds: int = 300) -> int:
     package_id: int = await engine.office.fetchval(
         "INSERT INTO packages (tariff_id, name, kind, seconds) SELECT tariff_id, 'minutes', 'free', $1 FROM tariffs "
@@ -145,22 +138,6 @@ async def add_minutes(engine: Engine, seconds: int = 300) -> int:
     )  # fmt: skip
     engine.memory.forget_all()
     return package_id
-
-
-async def test_a_finish_of_anothers_call_opens_no_package_of_anybody(engine):
-    await add_account(engine.office, "1002", balance="1")
-    await engine.charging.prepare_call(prepare("1"))
-    package_id = await add_minutes(engine)
-    mallory = await engine.memory.subscribers.find("1002")
-    request = settle_request(mallory, "1", seconds=60, cost="0")
-
-    answer = await engine.ledger.settle(
-        replace(request, covered_seconds=60, packages=(PackageUse(package_id, THIS_MONTH, 60),))
-    )
-
-    assert answer.outcome is SettleOutcome.CONFLICT
-    assert await engine.office.fetchval("SELECT count(*) FROM package_usage") == 0
-    assert isinstance(await engine.charging.finish_call(finish("1", 5, login="1002")), NotSaved)
 
 
 async def test_a_call_in_slices_is_kept_as_long_as_what_is_free_of_it_lasts(database_url, redis_url):
@@ -222,73 +199,13 @@ async def test_a_finish_of_a_period_that_is_over_and_was_carried_on_ends_althoug
     await engine.charging.finish_call(finish("1", 0))
 
 
-# -- routes ------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("prepared", [True, False])
+async def test_fees_that_a_package_waives_are_waived_whenever_the_end_is_heard(engine, prepared):
+    """Inside the free seconds of a rate nothing is billed, and a package that has seconds left covers all of that."""
+    await publish_deck(engine.office, rates={"49": FREE_START})
+    await add_minutes(engine, 300)
+    await run(engine, "UPDATE packages SET waives_fees = true")
+    if prepared:
+        await engine.charging.prepare_call(prepare("1"))
 
-
-async def test_the_next_route_is_tried_although_the_one_tried_before_it_is_no_longer_offered(engine):
-    await run(engine, "INSERT INTO routes (name, position) VALUES ('a', 1), ('b', 2)")
-    first = await engine.charging.prepare_call(prepare("1"))
-    assert first.route_name == "a"
-    await engine.charging.finish_call(finish("1", 0))
-    await run(engine, "UPDATE routes SET enabled = false WHERE name = 'a'")
-
-    second = await engine.charging.prepare_call(prepare("1", attempt=2))
-
-    assert isinstance(second, Allowed), second
-    assert second.route_name == "b"
-    await engine.charging.finish_call(finish("1", 0, attempt=2))
-    assert (await engine.charging.prepare_call(prepare("1", attempt=3))).reason is DeclineReason.NO_ROUTE
-
-
-async def test_a_call_that_waited_for_its_route_counts_in_the_second_in_which_it_gets_it(engine, database_url):
-    await run(engine, "INSERT INTO routes (name, position, max_calls_per_second) VALUES ('slow', 1, 3)")
-    await engine.charging.prepare_call(prepare("1"))
-    waiting = await asyncpg.connect(database_url)
-    async with waiting.transaction():
-        await waiting.fetchval("SELECT now()")  # since this second
-        await asyncio.sleep(1.1)
-        await engine.office.fetchval("SELECT take_route(1)")
-        second = await engine.office.fetchval("SELECT started_in FROM route_load")
-        await waiting.fetchval("SELECT take_route(1)")
-    await waiting.close()
-
-    assert await engine.office.fetchval("SELECT started_in FROM route_load") >= second
-    await engine.office.fetch("UPDATE route_load SET open_calls = 1")  # the other two were none
-
-
-# -- prices ------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("by_day", "at_night"), [("2", "1"), ("3", "1"), ("1", "3"), ("0.7", "0.1")])
-async def test_a_price_that_changes_within_a_call_has_the_factor_of_its_own_row(engine, by_day, at_night):
-    await run(
-        engine,
-        "UPDATE tariffs SET band_mode = 'split', decimals = 2",
-        "INSERT INTO tariff_bands SELECT tariff_id, 1, 'night', '{1,2,3,4,5,6,7}', '20:00', '06:00' FROM tariffs",
-        "INSERT INTO rates (deck_id, prefix, direction, band, price_1, price_n) "
-        "SELECT deck_id, prefix, direction, 'night', 0, 0 FROM rates",
-        "UPDATE rates SET price_unit = 'interval', price_1 = 0.005, price_n = 0.005, extras = format("
-        f"'{{\"multiplier\": \"%s\"}}', CASE WHEN band = '' THEN '{by_day}' ELSE '{at_night}' END)",
-        "UPDATE rate_decks SET rate_count = 2, effective_from = '2026-01-01'",
-    )
-    set_time(engine, datetime(2026, 11, 30, 19, 59, tzinfo=UTC))
-    await engine.charging.prepare_call(prepare("1"))
-
-    saved = await engine.charging.finish_call(finish("1", 61))
-
-    exact = Decimal("0.005") * (60 * Decimal(by_day) + 1 * Decimal(at_night))
-    assert saved.cost == exact.quantize(Decimal("0.01"), ROUND_HALF_UP)
-
-
-async def test_a_number_is_read_by_its_accounts_plan_though_nobody_heard_of_the_plan_yet(engine):
-    await engine.charging.prepare_call(prepare("1"))
-    await engine.charging.finish_call(finish("1", 0))
-    hear_nothing(engine)
-
-    await engine.office.fetch("INSERT INTO numbering_plans VALUES ('berlin', '00', '0', '49')")
-    await engine.office.fetch("UPDATE accounts SET numbering_plan = 'berlin'")
-    engine.memory.subscribers.forget("1001")
-    allowed = await engine.charging.prepare_call(prepare("2", "030123456"))
-
-    assert isinstance(allowed, Allowed), allowed
-    assert allowed.destination == "4930123456"
+    assert (await engine.charging.finish_call(finish("1", 5))).cost == Decimal(0)

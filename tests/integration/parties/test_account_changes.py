@@ -1,4 +1,4 @@
-"""What operators change: limits, subscribers and directions; checked, and effective at once."""
+"""What is changed of an account, its subscribers and directions: checked, and effective at once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from decimal import Decimal
 import pytest
 
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound
+from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.tariff import Direction
-from rating_engine.services.tariffs.directions import set_direction
+from rating_engine.services.tariffs.directions import Directions
 from rating_engine.storage.decks.rate_decks import load_direction
 from rating_engine.storage.postgres.pool import Database
 from tests.support.operators import Accounts
@@ -106,7 +107,7 @@ async def test_a_second_subscriber_shares_the_account(database):
 
 
 async def test_a_direction_says_how_long_its_numbers_are(database):
-    await set_direction(database, "somewhere", "Somewhere else", min_len=7, max_len=11)
+    await Directions(database, OPERATOR).set(Direction("somewhere", "Somewhere else", 7, 11))
     assert await load_direction(database, "somewhere") == Direction("somewhere", "Somewhere else", 7, 11)
     with pytest.raises(InvalidRequest, match=r"^min_len: "):
-        await set_direction(database, "somewhere", "x", min_len=9, max_len=8)
+        await Directions(database, OPERATOR).set(Direction("somewhere", "x", 9, 8))

@@ -15,6 +15,7 @@ from tests.support.world import publish_deck
 SUBSCRIBERS = 20_000
 MANY = f"""
     INSERT INTO accounts (bucket, currency) SELECT 0, 'EUR' FROM generate_series(1, {SUBSCRIBERS});
+    INSERT INTO logins SELECT 'login' || account_id, bucket FROM accounts;
     INSERT INTO subscribers (login, bucket, account_id, tariff_id)
         SELECT 'login' || account_id, bucket, account_id, 1 FROM accounts;
     ALTER TABLE subscriber_options DISABLE TRIGGER touch_subscriber;
@@ -52,6 +53,16 @@ async def test_one_login_is_one_probe_of_each_table(database, analyzed):
     found = nodes(orjson.loads(text)[0]["Plan"])
     assert "Seq Scan" not in {node["Node Type"] for node in found}
     assert {node["Index Name"] for node in found if "Index Name" in node} == {
-        "subscribers_login_key", "accounts_pkey", "subscriber_options_pkey", "aliases_subscriber_id_alias_key",
+        "logins_pkey", "subscribers_bucket_login_key", "accounts_pkey", "subscriber_options_pkey",
+        "aliases_bucket_subscriber_id_alias_key",
     }  # fmt: skip
     assert max(node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in found) <= 1
+
+
+async def test_the_plan_that_is_made_once_for_all_logins_reads_the_same_indexes(database):
+    async with database.connection() as connection:
+        await connection.execute(f"PREPARE by_logins (text[]) AS {BY_LOGINS}")
+        await connection.execute("SET plan_cache_mode = force_generic_plan")
+        text = await connection.fetchval("EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE by_logins ('{login777}')")
+
+    assert "Seq Scan" not in {node["Node Type"] for node in nodes(orjson.loads(text)[0]["Plan"])}

@@ -1,0 +1,122 @@
+"""The state machine of calls, end_of_call() of schema.sql, gone through by a table: what is said of a call against what
+is known of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from rating_engine.storage.postgres.pool import Database
+
+NOTHING: dict[str, Any] = {
+    "account_id": 1, "seconds": 60, "source": "finish", "claim": None, "rerate_id": None, "covered_seconds": 0,
+    "names_packages": False, "rate": None, "channel": "", "has_account": True, "package_taken": False,
+    "open_account": None, "open_claims": None, "open_is_due": None, "open_channel": None,
+    "cdr_account": None, "cdr_source": None, "cdr_seconds": None, "cdr_rerate_id": None, "cdr_channel": None,
+}  # fmt: skip
+TYPES = {
+    "account_id": "bigint", "seconds": "integer", "source": "text", "claim": "bigint", "rerate_id": "bigint",
+    "covered_seconds": "integer", "names_packages": "boolean", "rate": "text", "channel": "text",
+    "has_account": "boolean", "package_taken": "boolean", "open_account": "bigint", "open_claims": "bigint[]",
+    "open_is_due": "boolean", "open_channel": "text", "cdr_account": "bigint", "cdr_source": "text",
+    "cdr_seconds": "integer", "cdr_rerate_id": "bigint", "cdr_channel": "text",
+}  # fmt: skip
+QUERY = "SELECT (end_of_call({})).*".format(
+    ", ".join(f"{name} => ${place}::{kind}" for place, (name, kind) in enumerate(TYPES.items(), start=1))
+)
+
+OPEN = {"open_account": 1, "open_claims": [7], "open_is_due": False, "open_channel": "SIP/a-1"}
+RATED = {"rate": '{"price_1":"1"}'}
+
+
+def ended(source: str, seconds: int = 60, **more: Any) -> dict[str, Any]:
+    return {"cdr_account": 1, "cdr_source": source, "cdr_seconds": seconds, "cdr_channel": "SIP/a-1", **more}
+
+
+# What is said and known, beside NOTHING; then outcome, source and state.
+CASES: list[tuple[dict[str, Any], tuple[str, str, str]]] = [
+    # an open call
+    (OPEN, ("settled", "finish", "settled")),
+    ({**OPEN, "seconds": 0}, ("settled", "finish", "voided")),
+    ({**OPEN, "source": "reconciled"}, ("settled", "reconciled", "settled")),
+    ({**OPEN, "source": "expired", "seconds": 0}, ("still_open", "expired", "expired")),
+    ({**OPEN, "source": "expired", "seconds": 0, "open_is_due": True}, ("settled", "expired", "expired")),
+    ({**OPEN, "source": "abandoned", "seconds": 0, "claim": 7}, ("settled", "abandoned", "voided")),
+    ({**OPEN, "source": "abandoned", "seconds": 0, "claim": 8}, ("still_open", "abandoned", "voided")),
+    ({**OPEN, "source": "abandoned", "seconds": 0, "claim": None}, ("still_open", "abandoned", "voided")),
+    ({**OPEN, "source": "abandoned", "claim": 7, "open_claims": [7, 8]}, ("still_open", "abandoned", "settled")),
+    ({**OPEN, "source": "abandoned", "claim": 7, "open_claims": [7, 7]}, ("settled", "abandoned", "settled")),
+    ({**OPEN, "source": "abandoned", "claim": 7, "open_claims": [7, None]}, ("still_open", "abandoned", "settled")),
+    ({**OPEN, "package_taken": True}, ("package_taken", "finish", "settled")),
+    ({**OPEN, **RATED}, ("unknown", "finish", "settled")),
+    ({**OPEN, "account_id": 2}, ("conflict", "finish", "settled")),
+    ({**OPEN, "channel": "SIP/a-1"}, ("settled", "finish", "settled")),
+    ({**OPEN, "channel": "SIP/b-1"}, ("conflict", "finish", "settled")),
+    ({**OPEN, "channel": "SIP/b-1", "open_channel": ""}, ("settled", "finish", "settled")),
+    # no call at all
+    ({}, ("unknown", "unreserved", "settled")),
+    ({"has_account": False, **RATED}, ("unknown", "unreserved", "settled")),
+    (RATED, ("settled", "unreserved", "settled")),
+    ({**RATED, "channel": "SIP/b-1"}, ("settled", "unreserved", "settled")),
+    ({"rate": ""}, ("settled", "unrated", "settled")),
+    ({"rate": "", "seconds": 0}, ("settled", "unreserved", "voided")),
+    ({**RATED, "package_taken": True}, ("package_taken", "unreserved", "settled")),
+    ({"source": "abandoned", "claim": 7}, ("unknown", "unreserved", "settled")),
+    ({"source": "expired"}, ("still_open", "unreserved", "expired")),
+    # a call that a finish has ended
+    (ended("finish"), ("repeated", "late", "settled")),
+    (ended("finish", 61), ("conflict", "late", "settled")),
+    (ended("late", 61), ("conflict", "late", "settled")),
+    (ended("unreserved", 61), ("conflict", "late", "settled")),
+    (ended("unrated", 61), ("conflict", "late", "settled")),
+    ({**ended("finish"), "account_id": 2}, ("conflict", "late", "settled")),
+    ({**ended("finish"), "channel": "SIP/b-1"}, ("conflict", "late", "settled")),
+    ({**ended("finish"), **RATED}, ("unknown", "late", "settled")),
+    ({**ended("finish"), "source": "reconciled"}, ("repeated", "late", "settled")),
+    ({**ended("finish"), "source": "abandoned", "claim": 7}, ("repeated", "late", "settled")),
+    ({**ended("finish"), "source": "expired"}, ("still_open", "late", "expired")),
+    # a call whose end was assumed, and is now said
+    (ended("expired", 0), ("settled", "late", "settled")),
+    ({**ended("expired", 0), "seconds": 0}, ("settled", "late", "voided")),
+    (ended("reconciled", 61), ("settled", "late", "settled")),
+    (ended("reconciled"), ("repeated", "late", "settled")),
+    (ended("abandoned", 0), ("settled", "late", "settled")),
+    ({**ended("abandoned", 0), "seconds": 0}, ("repeated", "late", "voided")),
+    ({**ended("reconciled", 61), "source": "reconciled"}, ("repeated", "late", "settled")),
+    ({**ended("expired", 0), "package_taken": True}, ("package_taken", "late", "settled")),
+    (ended("expired", 0, cdr_rerate_id=3), ("unknown", "late", "settled")),
+    ({**ended("expired", 0, cdr_rerate_id=3), "rerate_id": 3}, ("settled", "late", "settled")),
+    ({**ended("expired", 0), "covered_seconds": 9}, ("unknown", "late", "settled")),
+    ({**ended("expired", 0), "covered_seconds": 9, "names_packages": True}, ("settled", "late", "settled")),
+]
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    database = Database(database_url)
+    await database.open()
+    yield database
+    await database.close()
+
+
+async def said(database: Database, case: dict[str, Any]) -> Any:
+    values = {**NOTHING, **case}
+    return await database.fetchrow(QUERY, *(values[name] for name in TYPES))
+
+
+async def test_every_end_means_for_every_call_what_the_table_says(database: Database) -> None:
+    found = [(case, tuple((await said(database, case)).values())[:3]) for case, _ in CASES]
+
+    assert [one for one in zip(CASES, found, strict=True) if one[0] != one[1]] == []
+
+
+@pytest.mark.parametrize(
+    ("claims", "claim", "drops"), [([7, 8], 7, True), ([7], 7, False), ([7, 8], 9, False), ([7, None], 7, True)]
+)
+async def test_a_claim_is_dropped_where_others_are_left(database: Database, claims, claim, drops) -> None:
+    case = {**OPEN, "source": "abandoned", "claim": claim, "open_claims": claims}
+
+    assert ((await said(database, case))["drops_claim"] is True) is drops
