@@ -1,5 +1,5 @@
-"""What one engine of all does, wired from the settings: it measures routes, watches exchanges over AMI, and forgets
-idempotency keys that are old.
+"""What one engine of all does, wired from the settings: it measures routes and shares their limits out among buckets,
+watches exchanges over AMI, and forgets idempotency keys that are old.
 
 Without `ami_exchanges` there is no watch.
 """
@@ -7,6 +7,7 @@ Without `ami_exchanges` there is no watch.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Final
 
 from agi.ami.address import parse_address
@@ -22,6 +23,7 @@ from rating_engine.storage.calls.exchange_watch import read_watched
 from rating_engine.storage.idempotency import forget_old
 from rating_engine.storage.postgres.leadership import Leadership
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.routes.route_leases import SHARE_SECONDS, TURNS, share_routes
 from rating_engine.telemetry.metrics import Metrics
 
 SWEEP_SECONDS: Final = 3_600.0  # keys are kept for a week: an hour more is no matter
@@ -63,6 +65,8 @@ class WatchSetup:
             interval_seconds=settings.route_quality_interval_seconds,
         )
         self._sweep = Periodic("idempotency-keys", SWEEP_SECONDS, lambda: forget_old(office))
+        turns = itertools.count()
+        self._leases = Periodic("route-leases", SHARE_SECONDS, lambda: share_routes(office, next(turns) // TURNS))
         self._watches = bool(addresses)
         self._watched = WatchedExchanges(lambda: read_watched(calls_door))
         self._refresh = Periodic("watched-exchanges", REFRESH_SECONDS, self._watched.refresh)
@@ -88,5 +92,6 @@ class WatchSetup:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._quality.run(), name="route-quality")
             group.create_task(self._sweep.run(), name="idempotency-keys")
+            group.create_task(self._leases.run(), name="route-leases")
             if self._watches:
                 group.create_task(self._watch.run(), name="watch")

@@ -140,9 +140,9 @@ LAWS: Final = (
         UNION ALL
         SELECT format('route %s: %s calls are leased to buckets, but its limit is %s', route_id, l.leased, r.max_calls)
         FROM route_limits r JOIN (
-            SELECT route_id, sum(GREATEST(lease_calls, open_calls)) AS leased FROM route_load GROUP BY 1
+            SELECT route_id, sum(lease_calls) AS leased, sum(open_calls) AS open_calls FROM route_load GROUP BY 1
         ) l USING (route_id)
-        WHERE r.shared AND l.leased > r.max_calls
+        WHERE r.shared AND l.leased > GREATEST(r.max_calls, l.open_calls)
         """,
         "set route_load.open_calls to the number of open reservations by the route",
     ),
