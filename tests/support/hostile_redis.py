@@ -12,7 +12,7 @@ Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 class HostileRedis:
-    """Answers PING, AUTH and SELECT; whatever else it is asked, `answer` does what it likes with the connection."""
+    """Answers PING, AUTH, SELECT and CLIENT; whatever else it is asked, `answer` does what it likes with the connection."""
 
     def __init__(self, answer: Answer) -> None:
         self.sent = 0  # bytes that left after the greeting
@@ -46,7 +46,7 @@ class HostileRedis:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             try:
                 while command := await _command(reader):
-                    if command[0] in (b"PING", b"AUTH", b"SELECT"):
+                    if command[0] in (b"PING", b"AUTH", b"SELECT", b"CLIENT"):
                         writer.write(b"+OK\r\n")
                     else:
                         self.questions += 1

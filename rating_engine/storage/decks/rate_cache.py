@@ -13,26 +13,22 @@ until one background probe has an answer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
+import redis.asyncio
 import structlog
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
 
 from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.tariff import PublishedDeck
 from rating_engine.storage.decks.cached_answer import CachedAnswer, parse, render
-from rating_engine.storage.decks.redis_connection import (
-    MAX_REPLY_BYTES,
-    Command,
-    RedisAddress,
-    RedisConnection,
-    RedisError,
-    Refusal,
-    Reply,
-)
 from rating_engine.storage.decks.seal import Seal
 
 TIMEOUT_SECONDS: Final = 0.02  # far above a healthy answer (under 1 ms), far below what PostgreSQL would take loaded
@@ -42,9 +38,11 @@ PROBE_INTERVAL_SECONDS: Final = 0.25  # how soon a Redis that is back is used ag
 MAX_TIMEOUTS: Final = 3  # in a row; a single late answer is more often this process's own pause than Redis's
 MAX_BATCH: Final = 64  # lookups and writes in one round trip; bounds how long one answer can hold up the next
 MAX_PENDING_WRITES: Final = 1_000  # beyond this the oldest are not written: they are looked up again, no more
-MAX_VALUE_BYTES: Final = MAX_REPLY_BYTES - 1  # of one answer; a longer one is not shared, and one kept is not ours
+MAX_VALUE_BYTES: Final = 64 * 1024  # of one answer, which has some hundreds; a longer one is not shared, nor ours
 SAID_EVERY_SECONDS: Final = 60.0  # a warning about values that are not ours; whoever writes them may write many
 KEY_FORM: Final = "rate2"  # of a key and what stands under it: engines of another form never meet it
+
+Reply = bytes | Exception | None
 
 _log = structlog.get_logger(__name__)
 
@@ -70,14 +68,21 @@ class RateCache:
         on_forged: Callable[[], None] = lambda: None,
     ) -> None:
         """`read_secret`: see storage/secrets. `on_forged`: told of each value that no engine of this database made."""
-        self._address = RedisAddress.of(redis_url)
+        self._client: Any = redis.asyncio.Redis.from_url(  # Any: the driver types its replies per command, loosely
+            redis_url,
+            max_connections=2,  # one for round trips, one for the probe
+            protocol=2,  # values are all that is asked for; no greeting more at each connection
+            socket_connect_timeout=connect_timeout_seconds,
+            socket_timeout=connect_timeout_seconds,
+            retry=Retry(NoBackoff(), 0),
+            health_check_interval=0,
+        )
         self._read_secret = read_secret
         self._timeout = timeout_seconds
         self._connect_timeout = connect_timeout_seconds
-        self._ttl = str(ttl_seconds).encode()
+        self._ttl = ttl_seconds
         self._on_state = on_state
         self._on_forged = on_forged
-        self._connection: RedisConnection | None = None
         self._lookups: deque[_Lookup] = deque()
         self._writes: deque[tuple[bytes, bytes]] = deque(maxlen=MAX_PENDING_WRITES)
         self._courier: asyncio.Task[None] | None = None
@@ -95,7 +100,7 @@ class RateCache:
         await self._load_secret()
         try:
             async with asyncio.timeout(self._connect_timeout):
-                await self._reconnect()
+                await self._client.ping()
         except Exception as error:
             self._mark_down(error)
         else:
@@ -110,9 +115,8 @@ class RateCache:
                 await asyncio.wait([task])  # awaited itself, its cancellation would hide our own
         for lookup in self._lookups:
             _answer(lookup, ())
-        if self._connection is not None:
-            self._connection.close()
-            await asyncio.sleep(0)  # the loop lets go of the socket in its next turn
+        with contextlib.suppress(Exception):
+            await self._client.aclose()
 
     def forget_secret(self) -> None:
         """The secret may have been changed: read it anew. Until it is read, the one known counts."""
@@ -208,38 +212,30 @@ class RateCache:
         """One round trip. The replies to every key of every lookup in order; nothing when Redis failed."""
         if self._down is not None:
             return []
-        # GETRANGE and not MGET: the server itself cuts a value that somebody made endless
-        asked: list[Command] = [
-            (b"GETRANGE", key, b"0", b"%d" % MAX_VALUE_BYTES) for lookup in lookups for key in lookup.keys
-        ]
-        written: list[Command] = [(b"SET", key, value, b"EX", self._ttl) for key, value in writes]
+        pipeline = self._client.pipeline(transaction=False)
+        asked = 0
+        for lookup in lookups:
+            for key in lookup.keys:
+                pipeline.getrange(key, 0, MAX_VALUE_BYTES)  # and not MGET: the server itself cuts an endless value
+                asked += 1
+        for key, value in writes:
+            pipeline.set(key, value, ex=self._ttl)
         try:
-            async with asyncio.timeout(self._timeout):  # for all of it, however slowly it drips
-                connection = self._connection
-                if connection is None or connection.is_closed:
-                    connection = await self._reconnect()
-                replies = await connection.ask(asked + written)
-        except Exception as error:  # whatever a sick server does, a call goes on without Redis
+            async with asyncio.timeout(self._timeout):  # for all of it, however slowly it drips or long it goes on
+                replies: list[Reply] = await pipeline.execute(raise_on_error=False)
+        except Exception as error:  # whatever the driver makes of a sick server, a call goes on without Redis
             self._failed(error)
             return []
-        for reply in replies[: len(asked)]:
-            if isinstance(reply, Refusal) and not reply.is_of_the_key:
-                self._failed(RedisError(reply.words))
+        for reply in replies[:asked]:
+            if isinstance(reply, RedisError) and not _is_of_the_key(reply):
+                self._failed(reply)
                 return []
         self._timeouts = 0
-        return replies[: len(asked)]
-
-    async def _reconnect(self) -> RedisConnection:
-        """A connection of ours in the place of the one that is broken. Errors: OSError, RedisError."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
-        self._connection = connection = await RedisConnection.connect(self._address)
-        return connection
+        return replies[:asked]
 
     def _failed(self, error: Exception) -> None:
         """Stop asking Redis, at once where it is gone, after some late answers where it is slow."""
-        if isinstance(error, TimeoutError):
+        if isinstance(error, TimeoutError | redis.exceptions.TimeoutError):
             self._timeouts += 1
             if self._timeouts < MAX_TIMEOUTS:
                 return
@@ -266,7 +262,7 @@ class RateCache:
         while True:
             try:
                 async with asyncio.timeout(self._connect_timeout):
-                    await self._reconnect()
+                    await self._client.ping()
             except Exception as error:
                 self._down = str(error) or "no answer in time"
                 await asyncio.sleep(PROBE_INTERVAL_SECONDS)
@@ -278,6 +274,11 @@ class RateCache:
 def _answer(lookup: _Lookup, replies: Sequence[Reply]) -> None:
     if not lookup.answer.done():  # its caller may have gone
         lookup.answer.set_result(replies)
+
+
+def _is_of_the_key(error: Exception) -> bool:
+    """Whether the key holds another kind of value: nothing is wrong with the server."""
+    return isinstance(error, ResponseError) and str(error).startswith("WRONGTYPE")
 
 
 def _key(deck: PublishedDeck, region: str) -> bytes:
