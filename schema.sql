@@ -1826,23 +1826,40 @@ END $$;
 
 -- Reservations whose finish never came, oldest first: their money is freed, and the CDR says so. Answers how many.
 -- A call that was seen answered is not among them: what it cost is known, and services/calls/extend settles it.
+-- An account that somebody else's transaction holds is passed over: its calls expire when it is free again.
 CREATE OR REPLACE FUNCTION expire_v2(p_bucket smallint, p_limit integer) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
+    expired   bigint[];         -- accounts of the oldest such calls
+    free      bigint[];         -- those of them that are ours now
+    taken     bigint[] := '{}';  -- by others
     requests  settle_request_v2[];
     answers   settle_answer_v2[];
 BEGIN
+    LOOP
+        expired := ARRAY(
+            SELECT account_id FROM open_calls
+            WHERE bucket = p_bucket AND expires_at <= now() AND answered_at IS NULL AND account_id <> ALL (taken)
+            ORDER BY expires_at LIMIT p_limit);
+        EXIT WHEN cardinality(expired) = 0;
+        free := ARRAY(
+            SELECT account_id FROM accounts WHERE bucket = p_bucket AND account_id = ANY (expired)
+            ORDER BY account_id FOR NO KEY UPDATE SKIP LOCKED);
+        EXIT WHEN cardinality(free) > 0;
+        taken := taken || expired;
+    END LOOP;
+    IF cardinality(expired) = 0 THEN
+        RETURN 0;
+    END IF;
     SELECT array_agg(ROW(
         o.call_key, o.account_id, 0, 0, 0, 'EXPIRED', 0, 'expired', NULL,
         CASE WHEN o.carrier_rate_key IS NOT NULL THEN 0 END,
         CASE WHEN o.carrier_rate_key IS NOT NULL AND o.carrier_exchange IS NOT NULL THEN 0 END,
         0, '{}', NULL, NULL, '', NULL)::settle_request_v2) INTO requests
     FROM (
-        SELECT * FROM open_calls WHERE bucket = p_bucket AND expires_at <= now() AND answered_at IS NULL
+        SELECT * FROM open_calls
+        WHERE bucket = p_bucket AND expires_at <= now() AND answered_at IS NULL AND account_id = ANY (free)
         ORDER BY expires_at LIMIT p_limit
     ) o;
-    IF requests IS NULL THEN
-        RETURN 0;
-    END IF;
     answers := settle_v2(p_bucket, requests);
     RETURN (SELECT count(*) FROM unnest(answers) a WHERE a.outcome = 'settled');
 END $$;
