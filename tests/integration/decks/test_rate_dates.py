@@ -184,7 +184,7 @@ async def test_a_deck_of_which_nothing_counts_yet_is_refused_and_says_what_to_do
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     await taken(database_url, tmp_path, ["79,0.1"], "prefix,price")
-    with pytest.raises(InvalidRequest, match=f"from: no rate of the deck counts .* say --from {SOON.date()}"):
+    with pytest.raises(InvalidRequest, match=f"^effective_from: no rate .* begins at {SOON.date()}"):
         await taken(database_url, tmp_path, [f"79,0.2,{iso(SOON, None)}", f"44,0.3,{iso(LATER, None)}"])
     assert await price_at(database, datetime.now(UTC)) == "0.1"
     options = DeckFileOptions(effective_from=SOON)

@@ -347,7 +347,7 @@ async def test_a_price_column_that_names_a_currency_must_agree_with_the_tariff(
     if ends_well:
         assert (await import_deck(database_url, path, "retail", currency=currency)).currency == "USD"
     else:
-        with pytest.raises(InvalidRequest, match=r"is in USD, the tariff retail is in EUR: say --currency USD"):
+        with pytest.raises(InvalidRequest, match=r"is in USD, the tariff retail is in EUR: name USD as its currency"):
             await import_deck(database_url, path, "retail", currency=currency)
 
 
