@@ -845,12 +845,15 @@ CREATE OR REPLACE TRIGGER share_routes AFTER INSERT ON logins
 
 -- Which re-ratings are open: of each bucket that has calls of it.
 CREATE OR REPLACE FUNCTION keep_open_rerates() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    last_bucket  smallint := COALESCE((SELECT max(bucket) FROM logins WHERE bucket <> 0), 0);
 BEGIN
     IF NEW.state = 'open' THEN
-        INSERT INTO open_rerates
-          SELECT b.bucket, NEW.rerate_id
-          FROM generate_series(0, COALESCE((SELECT max(bucket) FROM logins WHERE bucket <> 0), 0)) AS b(bucket)
-          WHERE EXISTS (SELECT 1 FROM rerate_items i WHERE i.bucket = b.bucket AND i.rerate_id = NEW.rerate_id);
+        FOR n IN 0 .. last_bucket LOOP
+            IF EXISTS (SELECT 1 FROM rerate_items i WHERE i.bucket = n AND i.rerate_id = NEW.rerate_id) THEN
+                INSERT INTO open_rerates VALUES (n, NEW.rerate_id);
+            END IF;
+        END LOOP;
     ELSE
         DELETE FROM open_rerates WHERE rerate_id = NEW.rerate_id;
     END IF;
@@ -1823,23 +1826,40 @@ END $$;
 
 -- Reservations whose finish never came, oldest first: their money is freed, and the CDR says so. Answers how many.
 -- A call that was seen answered is not among them: what it cost is known, and services/calls/extend settles it.
+-- An account that somebody else's transaction holds is passed over: its calls expire when it is free again.
 CREATE OR REPLACE FUNCTION expire_v2(p_bucket smallint, p_limit integer) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
+    expired   bigint[];         -- accounts of the oldest such calls
+    free      bigint[];         -- those of them that are ours now
+    taken     bigint[] := '{}';  -- by others
     requests  settle_request_v2[];
     answers   settle_answer_v2[];
 BEGIN
+    LOOP
+        expired := ARRAY(
+            SELECT account_id FROM open_calls
+            WHERE bucket = p_bucket AND expires_at <= now() AND answered_at IS NULL AND account_id <> ALL (taken)
+            ORDER BY expires_at LIMIT p_limit);
+        EXIT WHEN cardinality(expired) = 0;
+        free := ARRAY(
+            SELECT account_id FROM accounts WHERE bucket = p_bucket AND account_id = ANY (expired)
+            ORDER BY account_id FOR NO KEY UPDATE SKIP LOCKED);
+        EXIT WHEN cardinality(free) > 0;
+        taken := taken || expired;
+    END LOOP;
+    IF cardinality(expired) = 0 THEN
+        RETURN 0;
+    END IF;
     SELECT array_agg(ROW(
         o.call_key, o.account_id, 0, 0, 0, 'EXPIRED', 0, 'expired', NULL,
         CASE WHEN o.carrier_rate_key IS NOT NULL THEN 0 END,
         CASE WHEN o.carrier_rate_key IS NOT NULL AND o.carrier_exchange IS NOT NULL THEN 0 END,
         0, '{}', NULL, NULL, '', NULL)::settle_request_v2) INTO requests
     FROM (
-        SELECT * FROM open_calls WHERE bucket = p_bucket AND expires_at <= now() AND answered_at IS NULL
+        SELECT * FROM open_calls
+        WHERE bucket = p_bucket AND expires_at <= now() AND answered_at IS NULL AND account_id = ANY (free)
         ORDER BY expires_at LIMIT p_limit
     ) o;
-    IF requests IS NULL THEN
-        RETURN 0;
-    END IF;
     answers := settle_v2(p_bucket, requests);
     RETURN (SELECT count(*) FROM unnest(answers) a WHERE a.outcome = 'settled');
 END $$;
@@ -2052,6 +2072,8 @@ CREATE OR REPLACE FUNCTION take_tariff(
     p_bucket smallint, p_subscriber_id bigint, p_tariff_id bigint, p_is_option boolean, p_max_options integer,
     p_begins timestamptz, p_ends timestamptz, p_position integer, p_too_dear boolean
 ) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    next_position  integer;
 BEGIN
     IF p_is_option AND EXISTS (
         SELECT 1 FROM subscriber_options
@@ -2067,11 +2089,11 @@ BEGIN
     ELSIF p_too_dear THEN
         RETURN 'insufficient_funds';
     ELSIF p_is_option THEN
+        SELECT max(position) + 1 INTO next_position FROM subscriber_options
+          WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id AND effective_to > now();
+        next_position := COALESCE(p_position, next_position, 1);
         INSERT INTO subscriber_options (bucket, subscriber_id, tariff_id, position, effective_from, effective_to)
-        VALUES (p_bucket, p_subscriber_id, p_tariff_id, COALESCE(p_position, (
-                    SELECT max(position) + 1 FROM subscriber_options
-                    WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id AND effective_to > now()), 1),
-                p_begins, p_ends);
+          VALUES (p_bucket, p_subscriber_id, p_tariff_id, next_position, p_begins, p_ends);
     ELSE
         UPDATE subscribers SET tariff_id = p_tariff_id, tariff_since = now()
           WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id;
@@ -2151,21 +2173,23 @@ CREATE OR REPLACE FUNCTION write_corrections(p_bucket smallint, p_rerate_id bigi
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     written  bigint;
+    moment   timestamptz := now();
 BEGIN
-    -- The overrun as settle_v2() has it of a late end. What had no rate has one now.
+    -- The overrun as settle_v2() has it of a late end. What had no rate has one now. The keys come beside the items: a
+    -- Citus node ends by an array that is asked by a column (13.2).
     UPDATE call_records c SET
-        cost = i.new_cost, billed_seconds = i.billed_seconds, rate_key = p_rate_keys[i.ord], deck_id = i.deck_id,
+        cost = i.new_cost, billed_seconds = i.billed_seconds, rate_key = i.frozen_key, deck_id = i.deck_id,
         prefix = i.prefix, direction = i.direction, margin = c.margin - i.amount, rerate_id = p_rerate_id,
         overrun = GREATEST(c.overrun - CASE WHEN i.is_unlimited THEN 0 ELSE i.amount END, 0),
         source = CASE WHEN c.source = 'unrated' THEN 'unreserved' ELSE c.source END
-      FROM unnest(p_items) i
+      FROM (SELECT n.*, n.unnest AS frozen_key FROM unnest(p_items, p_rate_keys) AS n) i
       WHERE c.bucket = p_bucket AND c.call_key = i.call_key AND i.outcome = 'corrected';
     GET DIAGNOSTICS written = ROW_COUNT;
     IF written <> (SELECT count(*) FROM unnest(p_items) i WHERE i.outcome = 'corrected') THEN
         RAISE SQLSTATE '40001' USING MESSAGE = 'a CDR was changed meanwhile';
     END IF;
     UPDATE rerate_items r SET
-        posted_at = CASE WHEN i.outcome = 'corrected' THEN now() END, changed = i.outcome = 'changed'
+        posted_at = CASE WHEN i.outcome = 'corrected' THEN moment END, changed = i.outcome = 'changed'
       FROM unnest(p_items) i
       WHERE r.bucket = p_bucket AND r.rerate_id = p_rerate_id AND r.call_key = i.call_key
         AND i.outcome IN ('corrected', 'changed');

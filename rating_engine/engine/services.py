@@ -33,6 +33,7 @@ def make_services(settings: Settings, office: Database) -> Services:
             ledger_buckets=settings.ledger_buckets,
             international_prefix=settings.international_prefix,
             route_quality_window_seconds=settings.route_quality_window_seconds,
+            deck_unserved_percent=settings.deck_unserved_percent,
             installation=_installation(settings),
         ),
     )

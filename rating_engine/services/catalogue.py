@@ -64,6 +64,7 @@ class Ways:
     ledger_buckets: int
     international_prefix: str
     route_quality_window_seconds: int
+    deck_unserved_percent: int
     installation: Installation
 
 
@@ -89,7 +90,13 @@ class Services:
             routes=Routes(office, principal),
             route_reports=RouteReports(office, window_seconds=ways.route_quality_window_seconds),
             route_trials=RouteTrials(office, international_prefix=prefix),
-            decks=Decks(office, ways.database_url, principal, international_prefix=prefix),
+            decks=Decks(
+                office,
+                ways.database_url,
+                principal,
+                international_prefix=prefix,
+                unserved_percent=ways.deck_unserved_percent,
+            ),
             rate_edits=RateEdits(office, principal),
             quotes=Quotes(office, international_prefix=prefix),
             cdrs=Cdrs(office, buckets=ways.ledger_buckets),

@@ -34,6 +34,7 @@ SECTIONS: Final = {
     "route_quality_window_seconds": "Routes",
     "ledger_batch_max": "Ledger",
     "spool_dir": "When PostgreSQL is away",
+    "deck_unserved_percent": "Rate decks",
     "rate_cache_entries": "Caches",
     "log_format": "Logs and metrics",
 }  # the first key of each

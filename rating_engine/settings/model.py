@@ -325,6 +325,15 @@ class Settings(BaseModel):
         " max_reserve_seconds holds too. Bounds what a call costs that nobody checked.",
     )
 
+    # --- rate decks
+    deck_unserved_percent: int = Field(
+        5,
+        ge=0,
+        le=100,
+        description="A new deck that leaves more of the prefixes called within a day without a rate is held back"
+        " until it is said with --force.",
+    )
+
     # --- caches
     rate_cache_entries: int = Field(
         50_000,

@@ -39,12 +39,12 @@ async def make_cluster(url: str) -> Cluster:
     made = []
     for node in [url, *workers]:
         await _ask(node, f"CREATE DATABASE {name}")
+        await _ask(node, f"ALTER DATABASE {name} SET rating_engine.announce = 'off'")  # triggers run where the row is
         made.append(urlsplit(node)._replace(path=f"/{name}").geturl())
         await _ask(made[-1], "CREATE EXTENSION citus")
     await _ask(made[0], f"SELECT citus_set_coordinator_host('{home.hostname}', {home.port or 5432})")
     for node in nodes:
         await _ask(made[0], f"SELECT citus_add_node('{node['nodename']}', {node['nodeport']})")
-    await _ask(made[0], f"ALTER DATABASE {name} SET rating_engine.announce = 'off'")
     await migrate(made[0])
     await _distribute(made[0])
     return Cluster(made[0], tuple(made[1:]))

@@ -200,7 +200,7 @@ async def reserving_with_a_package(place: Place) -> tuple[Asked, object]:
 
 
 async def reserving_for_a_login_with_a_limit(place: Place) -> tuple[Asked, object]:
-    await place.database.fetch("UPDATE subscribers SET max_calls = 5")
+    await place.database.fetch("UPDATE subscribers SET max_calls = 5 WHERE bucket = 0")
     subscriber = await subscriber_by_login(place.database, place.own.login)
     assert subscriber is not None
     request = _request(place, "a", subscriber_version=subscriber.version)

@@ -38,6 +38,16 @@ class DeckRow:
     until: datetime = FOR_EVER
 
 
+async def give_bands(database: Database, tariff_id: int, *bands: str) -> None:
+    """Times of day that the tariff then has."""
+    await database.fetch(
+        "INSERT INTO tariff_bands SELECT $1, position, band, '{1}', '08:00', '20:00'"
+        " FROM unnest($2::text[]) WITH ORDINALITY AS given(band, position)",
+        tariff_id,
+        bands,
+    )
+
+
 def cache_of(redis_url: str, database: Database, **options: Any) -> RateCache:
     """A Redis cache that seals with the secret of the database, as an engine wires it."""
     return RateCache(redis_url, lambda: rate_cache_secret(database), **options)

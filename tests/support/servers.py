@@ -7,6 +7,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,9 +91,6 @@ async def breaches(url: str) -> list[str]:
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
-    """In a loop of its own: asyncio.run would take the test runner's loop away."""
-    loop = asyncio.new_event_loop()
-    try:
-        return loop.run_until_complete(work)
-    finally:
-        loop.close()
+    """To its end, in a thread of its own: the test's loop may be running, and asyncio.run would take it away."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()

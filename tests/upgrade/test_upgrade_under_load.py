@@ -26,7 +26,7 @@ from tests.support.waiting import until
 from tests.upgrade.old_release import OldRelease
 
 FILL = Path(__file__).with_name("fill.py")
-ANSWERS = 120  # to the calls of the load, in each phase
+ANSWERS = 80  # to the calls of the load, in each phase
 # What the world's accounts are the reason of: those of the poor run out of money.
 NO_BY_RIGHT = "declined insufficient_funds"
 

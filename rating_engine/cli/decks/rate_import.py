@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
@@ -32,7 +32,18 @@ from rating_engine.cli.decks.deck_files import (
     progress_bar,
 )
 from rating_engine.services.catalogue import UseCases
+from rating_engine.services.decks.file.dates import DateOrder
 from rating_engine.services.decks.importing import DeckFileOptions, ImportReport
+from rating_engine.services.decks.versions import Kind
+
+_CHANGES: Final = {
+    Kind.NEW: "codes new",
+    Kind.RISE: "codes dearer",
+    Kind.FALL: "codes cheaper",
+    Kind.GONE: "codes gone",
+    Kind.BLOCKED: "codes now blocked",
+}
+_ORDERS: Final = {DateOrder.DMY: "day, month, year", DateOrder.MDY: "month, day, year"}
 
 
 def import_(
@@ -48,6 +59,15 @@ def import_(
     price_unit: PriceUnitOption = None,
     sheet: SheetOption = None,
     profile: ProfileOption = None,
+    date_order: Annotated[
+        DateOrder | None,
+        typer.Option(help="Of dates such as 05/06/2026; if not given, the one that the file's other dates show."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would do, and change nothing.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse what had to be guessed.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Publish a deck that is held back: many rows rejected, calls too cheap.")
+    ] = False,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -67,34 +87,51 @@ def import_(
             effective_from=None if comes_at is None else words.moment(comes_at, "effective_from", zone),
             delta=delta,
             base=base,
+            date_order=date_order,
+            dry_run=dry_run,
+            strict=strict,
+            force=force,
         )
         with progress_bar() as show:
             return await services.decks.import_file(file, tariff, currency=currency, options=options, on_progress=show)
 
     report = with_services(config, work)
     if json:
-        print_json(_report_json(report))
+        print_json({"dry_run": dry_run, **_report_json(report)})
     else:
-        _print_report(report)
+        _print_report(report, dry_run=dry_run)
     if report.rejected:
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
-def _print_report(report: ImportReport) -> None:
+def _print_report(report: ImportReport, *, dry_run: bool) -> None:
     table = Table(title=f"rates of {report.tariff}, version {report.version}", show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
     for name, value in _report_lines(report):
         table.add_row(name, value)
     out.print(table)
+    _print_columns(report)
+    if dry_run:
+        say(("Nothing was changed:", "bold"), " this is what the import would do.")
     for sentence in _warnings(report):
         say(*sentence)
     if report.rejected_file is not None:
-        out.print(
-            f"[bold yellow]Not taken: {report.rejected:,} of the rows,[/] see {report.rejected_file!s}",
-            soft_wrap=True,
-            highlight=False,
-        )
+        say((f"Not taken: {report.rejected:,} of the rows,", "bold yellow"), f" see {report.rejected_file}")
+
+
+def _print_columns(report: ImportReport) -> None:
+    """Which column is what, and what was read otherwise than it stands in the file."""
+    table = Table("column", "taken as", "times", title="as it was read")
+    for one in report.columns:
+        table.add_row(one.name, one.column.value.replace("_", " "), one.factor)
+    out.print(table)
+    if report.sheet:
+        say(f"The sheet {report.sheet!r} was read.")
+    if report.date_order is not None:
+        say(f"Dates are {_ORDERS[report.date_order]}.")
+    for what, count, example in report.notes:
+        say(f"{what}: {count:,}, such as: {example}")
 
 
 def _report_lines(report: ImportReport) -> Iterator[tuple[str, str]]:
@@ -117,6 +154,13 @@ def _report_lines(report: ImportReport) -> Iterator[tuple[str, str]]:
         yield "rows closed, left out", f"{report.left_out:,}"
     if report.repeated:
         yield "codes repeated", f"{report.repeated:,}"
+    if report.effect.changes is not None:
+        for kind, name in _CHANGES.items():
+            yield name, f"{report.effect.changes[kind]:,}"
+    if report.kept:
+        yield "kept until their new rate begins", f"{report.kept:,}"
+    yield "blocked", f"{report.effect.counts.blocked:,}"
+    yield "free of charge", f"{report.effect.counts.free:,}"
     yield "directions", f"{report.directions:,}"
     yield "prices are per", report.price_unit
     if report.ignored_columns:
@@ -132,11 +176,6 @@ def _warnings(report: ImportReport) -> Iterator[tuple[str | tuple[str, str], ...
         yield (
             f"The file does not say what its prices are for; they were taken per {report.price_unit}."
             " If that is wrong, import it again with --price-unit.",
-        )
-    if report.unknown_bands:
-        yield (
-            ("Never used:", "bold yellow"),
-            f" rates of the bands {', '.join(report.unknown_bands)}, since the tariff has no such time of day.",
         )
     if report.base is None and report.ahead is not None and report.ahead.keys and report.ahead.first is not None:
         first = local_time(report.ahead.first, report.time_zone)
@@ -174,7 +213,19 @@ def _report_json(report: ImportReport) -> dict[str, Any]:
             "unchanged": changes.unchanged,
         },
         "without_rate_until_later": 0 if ahead is None else ahead.keys,
-        "unknown_bands": list(report.unknown_bands),
+        "sheet": report.sheet,
+        "date_order": None if report.date_order is None else report.date_order.value,
+        "columns": [
+            {"column": one.column.value, "name": one.name, "times": one.factor or "1"} for one in report.columns
+        ],
+        "read_otherwise": [{"what": what, "count": count, "example": example} for what, count, example in report.notes],
+        "kept_until_later": report.kept,
+        "blocked": report.effect.counts.blocked,
+        "blocked_instead_of_rejected": report.blocked_instead,
+        "free_of_charge": report.effect.counts.free,
+        "changes": None
+        if report.effect.changes is None
+        else {kind.value: count for kind, count in report.effect.changes.items()},
         "next_version": None if after is None else {"version": after[0], "effective_from": after[1].isoformat()},
         "directions": report.directions,
         "price_unit": report.price_unit.value,

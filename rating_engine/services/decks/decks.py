@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from rating_engine.domain.errors import NotFound
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.principal import Principal
 from rating_engine.services.decks import versions
+from rating_engine.services.decks.checking import UNSERVED_PERCENT
 from rating_engine.services.decks.export import export_deck
 from rating_engine.services.decks.importing import (
     AS_IT_IS,
@@ -28,15 +30,25 @@ from rating_engine.storage.tariffs.tariff_settings import find_tariff
 
 
 class Decks:
-    """What one principal does with rate decks. `database_url`: a load has a connection of its own, for minutes."""
+    """What one principal does with rate decks. `database_url`: a load has a connection of its own, for minutes.
+
+    `unserved_percent`: of the prefixes called within a day, which a new deck may leave without a rate.
+    """
 
     def __init__(
-        self, database: Database, database_url: str, principal: Principal, *, international_prefix: str
+        self,
+        database: Database,
+        database_url: str,
+        principal: Principal,
+        *,
+        international_prefix: str,
+        unserved_percent: int = UNSERVED_PERCENT,
     ) -> None:
         self._database = database
         self._url = database_url
         self._principal = principal
         self._international_prefix = international_prefix
+        self._unserved_percent = unserved_percent
 
     async def page(self, cursor: Cursor) -> Page[TariffLine]:
         """Tariffs by name, with the deck that calls are rated by. Errors: InvalidRequest (after), Unavailable."""
@@ -63,6 +75,7 @@ class Decks:
         on_progress: Callable[[Progress], None] = lambda progress: None,
     ) -> ImportReport:
         """A file becomes the next version of a tariff's deck. Errors: as `import_deck`."""
+        options = replace(options, unserved_percent=self._unserved_percent)
         return await import_deck(
             self._url, file, tariff, currency=currency, options=options, principal=self._principal,
             on_progress=on_progress,

@@ -10,18 +10,28 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from rating_engine.domain.checks import check_currency, check_name
-from rating_engine.domain.deck import Ahead, DeckVersion, DeltaCounts
-from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.deck import Ahead, DeckVersion, DeltaCounts, Published
+from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.domain.principal import ENGINE, Principal
 from rating_engine.rating.rate import PriceUnit
-from rating_engine.services.decks.file.dates import zone_of
-from rating_engine.services.decks.file.layout import BAND_PRICES, Column
+from rating_engine.services.decks.checking import (
+    UNSERVED_PERCENT,
+    Effect,
+    HeldBack,
+    ReadColumn,
+    check_deck,
+    read_columns,
+)
+from rating_engine.services.decks.file.columns import BAND_PRICES, Column
+from rating_engine.services.decks.file.date_order import date_order_of
+from rating_engine.services.decks.file.dates import DateOrder, zone_of
+from rating_engine.services.decks.file.errors import DeckFileError
 from rating_engine.services.decks.file.opening import open_deck
 from rating_engine.services.decks.file.profile import NO_PROFILE, DeckProfile
 from rating_engine.services.decks.file.reading import DeckReading
@@ -29,11 +39,12 @@ from rating_engine.services.decks.file.rejects import RejectedRows
 from rating_engine.services.decks.file.rows import RowChecker
 from rating_engine.services.decks.file.source import DeckSource
 from rating_engine.services.decks.file.terms import DeckTerms
-from rating_engine.services.decks.filling import EmptyDeck, Filling, Phase, Progress
+from rating_engine.services.decks.filling import EmptyDeck, Filled, Filling, Phase, Progress
 from rating_engine.services.decks.timing import check_ahead
 from rating_engine.services.decks.versions import DeckDifference, compare
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.decks.deck_load import DeckLoad, begin_load
+from rating_engine.storage.decks.deck_present import keep_present
 from rating_engine.storage.decks.deck_versions import find_version, next_switch, read_whole
 from rating_engine.storage.postgres.pool import Connection
 from rating_engine.storage.postgres.transaction import Transaction
@@ -42,6 +53,7 @@ __all__ = [
     "DeckFileOptions",
     "EmptyDeck",
     "FileComparison",
+    "HeldBack",
     "ImportReport",
     "LoadedFile",
     "Phase",
@@ -62,8 +74,13 @@ class DeckFileOptions:
     `price_n`. `sheet`: of a workbook; None takes the first. `profile`: names of the columns, and unit and sheet where
     not given. `time_zone`: of dates without an offset; None: the tariff's.
 
+    `date_order`: of day and month where dates are numbers; None: the profile's, else the one that the file shows.
+
     `effective_from`: when the version comes into force; None: at once. `delta`: the file changes
     the version `base`, or where that is None the one in force then; otherwise it is the whole deck.
+
+    `dry_run`: everything but publishing. `strict`: what had to be guessed refuses the file. `force`: publish what would
+    be held back (see checking), of called prefixes `unserved_percent`.
     """
 
     price_unit: PriceUnit | None = None
@@ -73,6 +90,11 @@ class DeckFileOptions:
     effective_from: datetime | None = None
     delta: bool = False
     base: int | None = None
+    date_order: DateOrder | None = None
+    dry_run: bool = False
+    strict: bool = False
+    force: bool = False
+    unserved_percent: int = UNSERVED_PERCENT
 
 
 AS_IT_IS: Final = DeckFileOptions()
@@ -85,9 +107,11 @@ class ImportReport:
     `rejected` counts rows, also such of which other codes were taken; `repeated` the rates said again as before;
     `left_out` rows that say that they are closed, of a whole deck. `base`: the version that a delta changed, by
     `changes`. `ahead`: prices that begin after the version comes into force; None where the file has no dates.
-    `unknown_bands`: of rates that never count, since the tariff has no such time of day. `next_version`: what comes
-    into force after this one, and when. `price_unit_said` is false where it was taken for granted that price_1 and
-    price_n are per interval.
+    `next_version`: what comes into force after this one, and when. `price_unit_said` is false where it was taken for
+    granted that price_1 and price_n are per interval. `columns`, `sheet` ('': no workbook), `date_order`: how the file
+    was read; `notes`: what was read otherwise than it stands there (what, how often, an example); `blocked_instead`:
+    codes of rejected rows; `kept`: rates of the deck before, until their code's own begin. `effect`: what the deck is
+    and changes.
     """
 
     tariff: str
@@ -107,12 +131,18 @@ class ImportReport:
     base: int | None
     changes: DeltaCounts
     ahead: Ahead | None
-    unknown_bands: tuple[str, ...]
     next_version: tuple[int, datetime] | None
     rejected_file: Path | None
     price_unit: PriceUnit
     price_unit_said: bool
     ignored_columns: tuple[str, ...]
+    columns: tuple[ReadColumn, ...]
+    sheet: str
+    date_order: DateOrder | None
+    notes: tuple[tuple[str, int, str], ...]
+    blocked_instead: int
+    kept: int
+    effect: Effect
     seconds: float
 
 
@@ -129,50 +159,41 @@ async def import_deck(
     """Make a file, text or XLSX, the next version of a tariff's deck; the tariff is created if need be.
 
     `currency`: ISO 4217; None takes the tariff's, or EUR for a new one. `on_progress` may raise: then nothing is
-    published. Errors: DeckFileError, EmptyDeck, InvalidRequest, NotFound (the base), Unavailable; after any of them
-    everything is as it was.
+    published. Errors: DeckFileError, EmptyDeck, HeldBack, InvalidRequest, NotFound (the base), Unavailable; after any
+    of them everything is as it was.
     """
     _check_names(tariff, currency)
     started = time.monotonic()
     source = await _open(path, options)
-    with RejectedRows(source) as rejects:
+    done: ImportReport | None = None
+    with RejectedRows(source) as rejects, contextlib.suppress(_TakenBack):
         async with begin_load(database_url, tariff, currency) as load:
             work = await _Work.begin(source, load, tariff, options)
             async with work.filling(rejects, on_progress) as (filling, reading):
                 filled = await filling.store()
-                ahead = await work.check_ahead()
+                ahead = await work.check_ahead()  # of the file alone: one of coming prices only is no whole deck
+                if kept := await work.keep_present(tariff):
+                    ahead = await work.check_ahead()
+                work.refuse_guesses(reading, rejects, strict=options.strict)
+                effect = await check_deck(
+                    load,
+                    tariff,
+                    work.comes_at,
+                    reading,
+                    0 if options.delta else rejects.count,
+                    force=options.force,
+                    percent=options.unserved_percent,
+                )
                 filling.report(Phase.PUBLISHING)
-                published = await load.publish(filled.rates, filled.longest_prefix, work.effective_from)
+                published = await load.publish(filled.rates + kept, filled.longest_prefix, work.effective_from)
                 after = await next_switch(load.connection, published.deck_id)
                 detail = {"file": path.name, "version": published.version, "rates": published.rates}
                 await record(Transaction(load.connection, principal), "deck.import", tariff, detail)
-        changes = filled.changes
-        return ImportReport(
-            tariff=tariff,
-            tariff_created=load.target.created,
-            currency=load.target.currency,
-            time_zone=work.time_zone,
-            version=published.version,
-            deck_id=published.deck_id,
-            effective_from=published.effective_from,
-            scheduled=work.effective_from is not None,
-            rates=published.rates,
-            taken=changes.added + changes.changed + changes.unchanged if options.delta else published.rates,
-            rejected=rejects.count,
-            repeated=filled.repeated,
-            left_out=reading.left_out,
-            directions=published.directions,
-            base=None if work.base is None else work.base.version,
-            changes=changes,
-            ahead=ahead,
-            unknown_bands=tuple(sorted(reading.bands - load.target.bands)),
-            next_version=after,
-            rejected_file=rejects.path if rejects.count else None,
-            price_unit=work.price_unit,
-            price_unit_said=work.price_unit_said,
-            ignored_columns=source.layout.ignored,
-            seconds=time.monotonic() - started,
-        )
+                done = work.report(tariff, filled, reading, rejects, published, ahead, after, effect, kept)
+            if options.dry_run:
+                raise _TakenBack
+    assert done is not None
+    return replace(done, seconds=time.monotonic() - started)
 
 
 class _TakenBack(Exception):
@@ -273,6 +294,9 @@ class _Work:
     price_unit: PriceUnit
     price_unit_said: bool
     base: DeckVersion | None
+    profile: DeckProfile
+    date_order: DateOrder | None
+    order_shown: DateOrder | None
 
     @classmethod
     async def begin(cls, source: DeckSource, load: DeckLoad, tariff: str, options: DeckFileOptions) -> _Work:
@@ -287,6 +311,8 @@ class _Work:
         if options.base is not None and not options.delta:
             raise InvalidRequest("base", "is for a delta: the file is the whole deck otherwise")
         base = await find_version(load.connection, tariff, options.base, comes_at) if options.delta else None
+        order_said = options.date_order or (options.profile or NO_PROFILE).date_order
+        shown = None if order_said else await asyncio.to_thread(date_order_of, source)
         return cls(
             source=source,
             load=load,
@@ -296,6 +322,9 @@ class _Work:
             price_unit=said or _usual_unit(source),
             price_unit_said=said is not None or Column.PRICE_1 not in at or Column.PRICE_UNIT in at,
             base=base,
+            profile=options.profile or NO_PROFILE,
+            date_order=order_said or shown,
+            order_shown=shown,
         )
 
     @contextlib.asynccontextmanager
@@ -311,12 +340,91 @@ class _Work:
             zone_of(self.time_zone),
             self.comes_at,
             delta,
+            self.profile.dash,
+            self.profile.digits_before,
+            self.date_order,
         )
         with contextlib.closing(DeckReading(source, RowChecker(source.layout, terms), rejects, delta=delta)) as reading:
             yield (
                 Filling(self.load, reading, rejects, on_progress, base=self.base, comes_at=self.comes_at),
                 reading,
             )
+
+    def refuse_guesses(self, reading: DeckReading, rejects: RejectedRows, *, strict: bool) -> None:
+        """What stands in the file and never counts refuses it; with `strict` also what had to be guessed."""
+        if unknown := sorted(reading.bands - self.load.target.bands):
+            raise InvalidRequest(
+                "band",
+                f"the file has rates of {', '.join(unknown)}, and the tariff has no such time of day: they would never"
+                " count. Give the tariff its times of day first",
+            )
+        guesses = [f"{what} ({count:,}, such as: {example})" for what, count, example in reading.notes]
+        if not self.price_unit_said:
+            guesses.append(f"prices were taken per {self.price_unit}")
+        if self.order_shown:
+            guesses.append(f"day and month were taken to be {self.order_shown} from other dates of the file")
+        if rejects.count:
+            guesses.append(f"{rejects.count:,} rows were rejected")
+        if strict and guesses:
+            raise DeckFileError(f"nothing was published, since this had to be guessed: {'; '.join(guesses)}")
+
+    def report(
+        self,
+        tariff: str,
+        filled: Filled,
+        reading: DeckReading,
+        rejects: RejectedRows,
+        published: Published,
+        ahead: Ahead | None,
+        after: tuple[int, datetime] | None,
+        effect: Effect,
+        kept: int,
+    ) -> ImportReport:
+        """What was done, but for the seconds that it took."""
+        changes, layout, target = filled.changes, self.source.layout, self.load.target
+        return ImportReport(
+            tariff=tariff,
+            tariff_created=target.created,
+            currency=target.currency,
+            time_zone=self.time_zone,
+            version=published.version,
+            deck_id=published.deck_id,
+            effective_from=published.effective_from,
+            scheduled=self.effective_from is not None,
+            rates=published.rates,
+            taken=published.rates - kept if self.base is None else changes.added + changes.changed + changes.unchanged,
+            rejected=rejects.count,
+            repeated=filled.repeated,
+            left_out=reading.left_out,
+            directions=published.directions,
+            base=None if self.base is None else self.base.version,
+            changes=changes,
+            ahead=ahead,
+            next_version=after,
+            rejected_file=rejects.path if rejects.count else None,
+            price_unit=self.price_unit,
+            price_unit_said=self.price_unit_said,
+            ignored_columns=layout.ignored,
+            columns=read_columns(layout),
+            sheet=getattr(self.source, "sheet", ""),
+            date_order=self.date_order,
+            notes=tuple(reading.notes),
+            blocked_instead=reading.blocked,
+            kept=kept,
+            effect=effect,
+            seconds=0.0,
+        )
+
+    async def keep_present(self, tariff: str) -> int:
+        """Of a whole deck: codes with a coming rate alone keep the present one until then; how many rates that are."""
+        if self.base is not None or Column.EFFECTIVE_FROM not in self.source.layout.positions:
+            return 0
+        try:
+            present = await find_version(self.load.connection, tariff, None, self.comes_at)
+        except NotFound:
+            return 0
+        async with read_whole(self.load.connection, present) as whole:
+            return await keep_present(self.load.connection, whole.deck_id, self.load.deck_id, self.comes_at)
 
     async def check_ahead(self) -> Ahead | None:
         """What has no price yet when the deck comes into force; None where the file has no dates.
@@ -338,7 +446,13 @@ class _Work:
 
 async def _open(path: Path, options: DeckFileOptions) -> DeckSource:
     said = options.profile or NO_PROFILE
-    return await asyncio.to_thread(open_deck, path, sheet=options.sheet or said.sheet, columns=said.columns or None)
+    return await asyncio.to_thread(
+        open_deck,
+        path,
+        sheet=options.sheet or said.sheet,
+        columns=said.columns or None,
+        header_row=said.header_row,
+    )
 
 
 def _comes_at(load: DeckLoad, options: DeckFileOptions) -> datetime:
@@ -359,8 +473,9 @@ def _check_names(tariff: str, currency: str | None) -> None:
 
 
 def _check_currency(source: DeckSource, load: DeckLoad, tariff: str) -> None:
-    named, target = source.layout.currency, load.target
-    if named is not None and named != target.currency:
+    possible, target = source.layout.currencies, load.target
+    if possible and target.currency not in possible:
+        named = min(possible) if len(possible) == 1 else "one of " + ", ".join(sorted(possible))
         raise InvalidRequest(
             "currency",
             f"the price column of {source.path.name} is in {named}, the tariff {tariff} is in {target.currency}"

@@ -167,3 +167,13 @@ async def test_what_is_beyond_the_limit_of_who_may_wait_is_told_at_once(database
 async def known(engine: Engine) -> bool:
     """Whether the engine has found an account that is held."""
     return bool(engine.ledger._locked._locked)
+
+
+async def test_calls_of_others_expire_meanwhile(engine, somebody):
+    for login in (LOCKED, *OTHERS[:2]):
+        assert isinstance(await engine.charging.prepare_call(prepare(f"gone-{login}", login=login)), Allowed)
+    await engine.office.fetch("UPDATE open_calls SET expires_at = now()")
+    async with somebody.account():
+        assert await engine.ledger.expire(0) == 2
+        assert await engine.ledger.expire(0) == 0
+    assert await engine.ledger.expire(0) == 1

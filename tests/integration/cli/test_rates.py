@@ -146,7 +146,20 @@ def test_an_import_reports_in_json(cli: Cli, tmp_path: Path) -> None:
         "left_out": 0,
         "delta": None,
         "without_rate_until_later": 0,
-        "unknown_bands": [],
+        "dry_run": False,
+        "sheet": "",
+        "date_order": None,
+        "columns": [
+            {"column": "prefix", "name": "prefix", "times": "1"},
+            {"column": "direction", "name": "direction", "times": "1"},
+            {"column": "price", "name": "price", "times": "1"},
+        ],
+        "read_otherwise": [],
+        "blocked": 0,
+        "blocked_instead_of_rejected": 0,
+        "kept_until_later": 0,
+        "free_of_charge": 0,
+        "changes": None,
         "next_version": None,
         "directions": 1,
         "price_unit": "minute",
@@ -301,14 +314,17 @@ def test_a_delta_is_scheduled_listed_and_withdrawn(cli: Cli, tmp_path: Path) -> 
 
 
 def test_what_the_operator_may_not_have_meant_is_said(cli: Cli, tmp_path: Path) -> None:
-    rows = ["79,0.1,,", "44,0.1,2199-01-01,", "45,0.1,,night"]
-    deck = write_deck(tmp_path, rows, "prefix,price,effective from,band")
+    deck = write_deck(tmp_path, ["45,0.1,night"], "prefix,price,band")
+    done = cli("rates", "import", deck, "--tariff", "retail")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "the file has rates of night, and the tariff has no such time of day" in done.stderr
+    deck = write_deck(tmp_path, ["79,0.1,", "44,0.1,2199-01-01"], "prefix,price,effective from")
+    done = cli("rates", "import", deck, "--tariff", "retail", "--dry-run")
+    assert "Nothing was changed:" in done.stdout
     done = cli("rates", "import", deck, "--tariff", "retail")
     assert done.returncode == 0, done.stderr
+    assert "rates of retail, version 1" in done.stdout  # the dry run left none
     assert "No rate before 2199-01-01 00:00:00Z: 1 of the deck begin later, such as 44." in done.stdout
-    assert "Never used: rates of the bands night" in done.stdout
-    history = cli("rates", "history", "45", "--tariff", "retail").stdout
-    assert "night" in history
     done = cli("rates", "import", deck, "--tariff", "retail", "--from", "2020-01-01")
     assert (done.returncode, done.stdout) == (1, "")
     assert "has passed" in done.stderr

@@ -16,7 +16,7 @@ from rating_engine.services.decks.file.errors import DeckFileError
 from rating_engine.services.decks.importing import DeckFileOptions, ImportReport, import_deck
 from rating_engine.storage.decks import deck_staging
 from rating_engine.storage.postgres.pool import Database
-from tests.support.decks import make_tariff, price_at, write_deck
+from tests.support.decks import give_bands, make_tariff, price_at, write_deck
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 SOON, LATER, LATEST = (NOW + timedelta(days=days) for days in (10, 20, 30))
@@ -104,6 +104,7 @@ async def test_rows_that_count_at_the_same_time_are_rejected_with_the_line_that_
 async def test_of_equal_windows_another_caller_or_band_is_another_rate(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
+    await give_bands(database, await make_tariff(database), "peak", "off-peak")
     rows = ["79,0.1,,", "79,0.2,49,", "79,0.3,,peak", "79,0.4,49,peak", "79,0.5,49,peak", "79,0.2,4915,"]
     report = await taken(database_url, tmp_path, rows, "prefix,price,origin,band")
     assert (report.taken, report.rejected) == (5, 1)
@@ -118,6 +119,7 @@ async def test_of_equal_windows_another_caller_or_band_is_another_rate(
 async def test_a_row_of_several_codes_and_bands_loses_only_the_rates_that_overlap(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
+    await give_bands(database, await make_tariff(database), "peak", "off-peak")
     rows = ["7901,,0.3,0.1", '"7901,7902",,0.4,0.1', '"7901,7902",,0.4,0.1']
     report = await taken(database_url, tmp_path, rows, "prefix,price,peak rate,off-peak rate")
     assert (report.taken, report.repeated, report.rejected) == (4, 4, 2)
@@ -125,14 +127,15 @@ async def test_a_row_of_several_codes_and_bands_loses_only_the_rates_that_overla
         "1 of its 4 codes stand in earlier lines with other terms, such as 7901 in line 2; its other codes were taken"
     )
     assert reasons(tmp_path) == {3: said, 4: said}
-    assert report.unknown_bands == ("off-peak", "peak")
 
 
-async def test_bands_that_the_tariff_has_are_not_told(database: Database, database_url: str, tmp_path: Path) -> None:
-    tariff_id = await make_tariff(database)
-    await database.fetch("INSERT INTO tariff_bands VALUES ($1, 1, 'peak', '{1,2,3,4,5}', '08:00', '20:00')", tariff_id)
-    report = await taken(database_url, tmp_path, ["79,0.1,peak", "79,0.2,", "44,0.1,night"], "prefix,price,band")
-    assert report.unknown_bands == ("night",)
+async def test_a_band_that_the_tariff_lacks_refuses_the_file(
+    database: Database, database_url: str, tmp_path: Path
+) -> None:
+    await give_bands(database, await make_tariff(database), "peak")
+    assert (await taken(database_url, tmp_path, ["79,0.1,peak", "79,0.2,"], "prefix,price,band")).taken == 2
+    with pytest.raises(InvalidRequest, match="the file has rates of night, and the tariff has no such time of day"):
+        await taken(database_url, tmp_path, ["79,0.1,peak", "79,0.2,", "44,0.1,night"], "prefix,price,band")
 
 
 async def test_closed_rows_are_counted_and_not_in_the_deck(
@@ -181,7 +184,7 @@ async def test_a_deck_of_which_nothing_counts_yet_is_refused_and_says_what_to_do
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     await taken(database_url, tmp_path, ["79,0.1"], "prefix,price")
-    with pytest.raises(InvalidRequest, match=f"from: no rate of the deck counts .* say --from {SOON.date()}"):
+    with pytest.raises(InvalidRequest, match=f"^effective_from: no rate .* begins at {SOON.date()}"):
         await taken(database_url, tmp_path, [f"79,0.2,{iso(SOON, None)}", f"44,0.3,{iso(LATER, None)}"])
     assert await price_at(database, datetime.now(UTC)) == "0.1"
     options = DeckFileOptions(effective_from=SOON)

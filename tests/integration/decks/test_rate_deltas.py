@@ -26,7 +26,7 @@ from rating_engine.services.decks.importing import (
 from rating_engine.services.decks.versions import Kind
 from rating_engine.storage.decks.deck_versions import every_version
 from rating_engine.storage.postgres.pool import Database
-from tests.support.decks import DeckRow, make_tariff, price_at, publish_rows, write_deck
+from tests.support.decks import DeckRow, give_bands, make_tariff, price_at, publish_rows, write_deck
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 SOON, LATER, LATEST = (NOW + timedelta(days=days) for days in (10, 20, 30))
@@ -190,6 +190,7 @@ async def test_a_closing_ends_what_there_is_and_takes_away_what_is_ahead(
 async def test_a_closing_is_for_every_caller_and_band_or_for_the_one_it_says(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
+    await give_bands(database, await make_tariff(database), "peak")
     header = "prefix,price,status,origin,band"
     rows = ["79,0.1,,,", "79,0.2,,49,", "79,0.3,,,peak", "44,0.1,,,", "44,0.2,,49,"]
     await whole(database_url, tmp_path, rows, header)

@@ -145,12 +145,12 @@ async def test_bad_rows_go_to_the_rejected_file_and_the_others_are_published(
 ) -> None:
     path = write_deck(tmp_path, ["79,Russia,0.10", "7x,Bad,0.10", "", "44,NoPrice,", '"44,Quote,1', "49,Germany,0.02"])
     report = await import_deck(database_url, path, "retail")
-    assert list(await rates_of(database, "retail")) == ["49", "79"]
+    assert list(await rates_of(database, "retail")) == ["44", "49", "79"]  # 44 is blocked until its price is known
     assert report.rejected_file == tmp_path / "deck.rejected.csv"
-    assert (report.taken, report.rejected) == (2, 3)
+    assert (report.taken, report.rejected, report.blocked_instead) == (3, 3, 1)
     assert rejected(report.rejected_file) == [
         ["7x", "Bad", "0.10", "3", "prefix: '7x' is not a prefix of digits"],
-        ["44", "NoPrice", "", "5", "price: is empty"],
+        ["44", "NoPrice", "", "5", "price: is empty (blocked until it is mended)"],
         ['"44', "Quote", "1", "6", "a quote is not closed on its line, or stands inside a cell without being doubled"],
     ]
 
@@ -214,7 +214,7 @@ async def test_a_deck_of_ranges_goes_to_the_database_in_portions(
     database: Database, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reading, "RATES_AT_ONCE", 100)
-    path = write_deck(tmp_path, ["7000-7999,X,1", "8000-8449,X,1", "9,X,1"])
+    path = write_deck(tmp_path, ["7000-7999,X,1", "91000-91449,X,1", "98,X,1"])
     report = await import_deck(database_url, path, "retail")
     assert len(await rates_of(database, "retail")) == report.taken == 1_451
 
@@ -347,7 +347,7 @@ async def test_a_price_column_that_names_a_currency_must_agree_with_the_tariff(
     if ends_well:
         assert (await import_deck(database_url, path, "retail", currency=currency)).currency == "USD"
     else:
-        with pytest.raises(InvalidRequest, match=r"is in USD, the tariff retail is in EUR: say --currency USD"):
+        with pytest.raises(InvalidRequest, match=r"is in USD, the tariff retail is in EUR: name USD as its currency"):
             await import_deck(database_url, path, "retail", currency=currency)
 
 

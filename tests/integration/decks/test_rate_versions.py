@@ -19,7 +19,16 @@ from rating_engine.storage.decks import deck_versions as store
 from rating_engine.storage.decks.deck_columns import ROW
 from rating_engine.storage.decks.deck_versions import every_version
 from rating_engine.storage.postgres.pool import Database
-from tests.support.decks import BLOCKED, DeckRow, make_tariff, match_now, publish_rows, replace_deck, write_deck
+from tests.support.decks import (
+    BLOCKED,
+    DeckRow,
+    give_bands,
+    make_tariff,
+    match_now,
+    publish_rows,
+    replace_deck,
+    write_deck,
+)
 
 
 @pytest.fixture
@@ -119,6 +128,7 @@ async def test_dates_callers_bands_and_extras_are_exported_and_import_again_unch
     database: Database, database_url: str, tmp_path: Path, suffix: str
 ) -> None:
     tariff_id = await make_tariff(database)
+    await give_bands(database, tariff_id, "peak", "off-peak")
     await database.fetch("UPDATE tariffs SET time_zone = 'America/New_York' WHERE tariff_id = $1", tariff_id)
     header = "prefix,price,origin,band,effective_from,effective_to,minimum_charge,extras,status"
     rows = [

@@ -1,49 +1,153 @@
 """The codes of a row: one, a list of them, ranges, with or without the country code in a column of its own.
 
-Law: every code is written out in the deck, a range as each code in it: `7900-7909` is ten prefixes and not `790`, which
-a longer or shorter row may price otherwise. What could be read in two ways is refused.
+Laws: every code is written out in the deck, a range as each code in it: `7900-7909` is ten prefixes and not `790`,
+which a longer or shorter row may price otherwise. A range has ends of one width in one country; `34-91` is a country
+code and an area code. What could be read in two ways is refused, unless it was said which.
 """
 
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from typing import Final
 
 from rating_engine.rating.number import MAX_NUMBER_DIGITS
+from rating_engine.services.decks.file.country_codes import KEEP_THEIR_ZERO, country_of, is_country_code
 from rating_engine.services.decks.file.errors import RowRejected
+from rating_engine.services.decks.file.notes import Notes
 
 MAX_CODES_IN_ROW: Final = 10_000  # a whole range of four digits; a wider one is a typing error, or a shorter prefix
 
 _SEPARATORS: Final = re.compile(r"[,;\n]")
-_RANGE: Final = re.compile(r"\+?(\d+)\s*(?:-|–|—|\.\.\.?)\s*\+?(\d+)", re.ASCII)
+_RANGE: Final = re.compile(r"\+?(\d+)\s*(-|–|—|\.\.\.?)\s*\+?(\d+)", re.ASCII)
+_PARTS: Final = re.compile(r"\+?\d{1,3}(?:\s*[-–—]\s*\d+){2,4}", re.ASCII)  # 1-242-357
+_DASHES: Final = frozenset("-–—")
+_INTERNATIONAL: Final = ("00", "011")  # what callers dial before a country code, which never begins with 0
+_SHORTEST_TAIL: Final = 2  # of a shortened code; one digit could be a country code
 
 
-def whole_codes(text: str, name: str) -> tuple[str, ...]:
-    """The prefixes of a cell of whole ones, each once, in the order of the cell. `name`: of the column.
+class Dash(StrEnum):
+    """What a dash between two groups of digits stands for where it could be either."""
 
-    Raises RowRejected with the reason.
+    RANGE = "range"
+    AREA = "area"
+
+
+class CodeReader:
+    """Reads the codes of one file.
+
+    `dash`: what it means where it could be either; None: such a row is refused. `digits_before`: put before each code
+    that does not begin so. `notes`: told of codes that are read otherwise than they stand there.
     """
-    # A leading apostrophe is how spreadsheets say "text, not a number".
-    codes = _expanded(text.strip().removeprefix("'"), name)
-    if not codes:
-        raise RowRejected(f"{name}: is empty")
-    if len(codes) > 1 and not codes[0].startswith("0") and any(code.startswith("0") for code in codes):
-        raise RowRejected(f"{name}: {shown(text)} seems to shorten codes: write each one out")
-    return _within_limits(codes, name)
 
+    def __init__(self, dash: Dash | None = None, digits_before: str = "", notes: Notes | None = None) -> None:
+        self._note = (notes or Notes()).add
+        self._dash = dash
+        self._before = digits_before
 
-def joined_codes(country: str, areas: str, country_name: str, area_name: str) -> tuple[str, ...]:
-    """The prefixes of a country code and its area codes; the country code itself where there is no area.
+    def whole(self, text: str, name: str) -> tuple[str, ...]:
+        """The prefixes of a cell of whole ones, each once, in the order of the cell. `name`: of the column.
 
-    Raises RowRejected with the reason.
-    """
-    country = country.strip().removeprefix("'").removeprefix("+")
-    if not country:
-        raise RowRejected(f"{country_name}: is empty")
-    if not (country.isascii() and country.isdigit()):
-        raise RowRejected(f"{country_name}: {shown(country)} is not a country code of digits")
-    codes = _expanded(areas.strip().removeprefix("'"), area_name) or [""]
-    return _within_limits([country + code for code in codes], area_name)
+        Raises RowRejected with the reason.
+        """
+        # A leading apostrophe is how spreadsheets say "text, not a number".
+        codes = self._expanded(text.strip().removeprefix("'"), name)
+        if not codes:
+            raise RowRejected(f"{name}: is empty")
+        return _within_limits([self._international(code, name) for code in codes], name)
+
+    def joined(self, country: str, areas: str, country_name: str, area_name: str) -> tuple[str, ...]:
+        """The prefixes of a country code and its area codes; the country code itself where there is no area.
+
+        Raises RowRejected with the reason.
+        """
+        country = country.strip().removeprefix("'").removeprefix("+")
+        if not country:
+            raise RowRejected(f"{country_name}: is empty")
+        if not (country.isascii() and country.isdigit()):
+            raise RowRejected(f"{country_name}: {shown(country)} is not a country code of digits")
+        country = self._international(country, country_name)
+        codes = _areas(areas.strip().removeprefix("'"), area_name) or [""]
+        if country not in KEEP_THEIR_ZERO:
+            codes = [self._without_trunk_zero(country, code, area_name) for code in codes]
+        return _within_limits([country + code for code in codes], area_name)
+
+    def _expanded(self, text: str, name: str) -> list[str]:
+        """Every code of a cell; separators at the end, and between nothing and nothing, don't count."""
+        codes: list[str] = []
+        country = ""  # of a code written with a dash: those after it may leave it out
+        for part in filter(None, map(str.strip, _SEPARATORS.split(text))):
+            if pair := _RANGE.fullmatch(part):
+                first, last = pair[1], pair[3]
+                if pair[2] in _DASHES and self._is_area(first, last, part, name):
+                    country = first
+                    codes.append(first + last)
+                else:
+                    self._refuse_far_apart(first, last, part, name)
+                    codes += _range(first, last, part, name)
+            elif _PARTS.fullmatch(part) and is_country_code(re.split(r"\D+", part.removeprefix("+"))[0]):
+                codes.append("".join(re.findall(r"\d+", part)))
+            elif (code := part.removeprefix("+")).isascii() and code.isdigit():
+                codes.append(self._completed(code, codes, country, text, name))
+            else:
+                raise RowRejected(f"{name}: {shown(part)} is not a prefix of digits")
+            if len(codes) > MAX_CODES_IN_ROW:
+                raise RowRejected(f"{name}: says more than {MAX_CODES_IN_ROW} codes")
+        return codes
+
+    def _is_area(self, first: str, last: str, part: str, name: str) -> bool:
+        """Whether a dash stands between a country code and an area code, and not between the ends of a range."""
+        if not is_country_code(first):
+            return False
+        could_be_a_range = len(first) == len(last) and first[0] == last[0] and first < last
+        if could_be_a_range and self._dash is None:
+            raise RowRejected(
+                f"{name}: {shown(part)} may be a range or a country code and an area code: a profile says which, as in"
+                ' dash = "area"'
+            )
+        return not could_be_a_range or self._dash is Dash.AREA
+
+    def _refuse_far_apart(self, first: str, last: str, part: str, name: str) -> None:
+        """A range of several countries is rather two codes, or a slip; one that was said to be a range is one."""
+        is_one = country_of(first) == country_of(last) if self._dash is None else first[0] == last[0]
+        if len(first) == len(last) and not is_one:
+            raise RowRejected(f"{name}: the ends of the range {shown(part)} are not of one country")
+
+    def _completed(self, code: str, before: list[str], country: str, text: str, name: str) -> str:
+        """A code of a list, which may leave out what it has in common with the first one."""
+        if not before or len(code) >= len(before[0]):
+            return code
+        first, last = before[0], before[-1]
+        whole = country + code if country else first[: len(first) - len(code)] + code
+        is_certain = country or (
+            len(code) >= _SHORTEST_TAIL and len(last) == len(first) and last < whole and not first.startswith(code)
+        )
+        if not is_certain:
+            raise RowRejected(f"{name}: {shown(text)} seems to shorten codes: write each one out")
+        self._note("shortened codes were completed", f"{code} after {last} is {whole}")
+        return whole
+
+    def _international(self, code: str, name: str) -> str:
+        """A whole code as E.164 has it."""
+        for mark in _INTERNATIONAL:
+            if code.startswith(mark) and not code[len(mark) :].startswith("0") and len(code) > len(mark):
+                self._note("international prefixes were dropped", f"{code} is {code[len(mark) :]}")
+                code = code[len(mark) :]
+                break
+        if code.startswith("0"):
+            raise RowRejected(f"{name}: {shown(code)} begins with 0, as no country code does")
+        if not code.startswith(self._before):
+            self._note(f"{self._before} was put before codes", f"{code} is {self._before + code}")
+            code = self._before + code
+        return code
+
+    def _without_trunk_zero(self, country: str, code: str, name: str) -> str:
+        if not code.startswith("0"):
+            return code
+        if len(code) == 1 or code[1] == "0":
+            raise RowRejected(f"{name}: {shown(code)} is no area code")
+        self._note("trunk zeros were dropped", f"{country} {code} is {country + code[1:]}")
+        return code[1:]
 
 
 def shown(text: str) -> str:
@@ -51,16 +155,14 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:40] + "...")
 
 
-def _expanded(text: str, name: str) -> list[str]:
-    """Every code of a cell; separators at the end, and between nothing and nothing, don't count."""
+def _areas(text: str, name: str) -> list[str]:
+    """Every area code of a cell: a dash there is a range, since the country stands elsewhere."""
     codes: list[str] = []
-    for part in map(str.strip, _SEPARATORS.split(text)):
-        if not part:
-            continue
+    for part in filter(None, map(str.strip, _SEPARATORS.split(text))):
         if pair := _RANGE.fullmatch(part):
-            codes += _range(pair[1], pair[2], part, name)
-        elif (code := part.removeprefix("+")).isascii() and code.isdigit():
-            codes.append(code)
+            codes += _range(pair[1], pair[3], part, name)
+        elif part.isascii() and part.isdigit():
+            codes.append(part)
         else:
             raise RowRejected(f"{name}: {shown(part)} is not a prefix of digits")
         if len(codes) > MAX_CODES_IN_ROW:

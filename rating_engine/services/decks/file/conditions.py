@@ -12,15 +12,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
-from rating_engine.services.decks.file.codes import shown, whole_codes
-from rating_engine.services.decks.file.dates import instant_of
+from rating_engine.services.decks.file.codes import CodeReader, Dash, shown
+from rating_engine.services.decks.file.columns import Column
+from rating_engine.services.decks.file.dates import DateOrder, instant_of
 from rating_engine.services.decks.file.errors import RowRejected
-from rating_engine.services.decks.file.layout import Column, Layout
+from rating_engine.services.decks.file.layout import Layout
+from rating_engine.services.decks.file.words import says_any_time, says_closed
 
-CLOSED_STATUS: Final = frozenset(
-    ("closed", "close", "deleted", "delete", "discontinued", "removed", "remove", "expired", "terminated")
-)
-ANY_BAND: Final = frozenset(("", "any", "all", "always", "all day", "24/7", "24x7", "flat"))
 ANY_ORIGIN: Final = frozenset(("", "any", "all", "*", "default"))
 
 _BAND: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")  # as schema.sql has it for tariff_bands
@@ -63,7 +61,10 @@ class Conditions:
 class ConditionReader:
     """Reads them in a time zone, for a version that comes into force at `comes_at`."""
 
-    def __init__(self, layout: Layout, zone: tzinfo, comes_at: datetime, *, delta: bool) -> None:
+    def __init__(
+        self, layout: Layout, zone: tzinfo, comes_at: datetime, *, delta: bool, date_order: DateOrder | None = None
+    ) -> None:
+        self._date_order = date_order
         self._layout = layout
         self._zone = zone
         self._comes_at = comes_at
@@ -72,7 +73,9 @@ class ConditionReader:
     def read(self, values: Mapping[Column, str]) -> Conditions:
         """The conditions of a row by its cells that say something. Raises RowRejected."""
         starts, ends = (
-            instant_of(values[column], self._zone, self._layout.name(column)) if column in values else None
+            instant_of(values[column], self._zone, self._layout.name(column), self._date_order)
+            if column in values
+            else None
             for column in (Column.EFFECTIVE_FROM, Column.EFFECTIVE_TO)
         )
         if starts is not None and ends is not None and ends <= starts:
@@ -85,7 +88,7 @@ class ConditionReader:
             any_origin=Column.ORIGIN not in self._layout.positions,
             any_band=Column.BAND not in self._layout.positions,
         )
-        if values.get(Column.STATUS, "").casefold() in CLOSED_STATUS:
+        if says_closed(values.get(Column.STATUS, "")):
             return self._closed(said)
         return replace(said, closed=True) if ends is not None and ends <= self._comes_at else said
 
@@ -98,11 +101,11 @@ class ConditionReader:
     def _origins(self, text: str) -> tuple[str, ...]:
         if text.casefold() in ANY_ORIGIN:
             return ("",)
-        return whole_codes(text, self._layout.name(Column.ORIGIN))
+        return CodeReader(Dash.RANGE).whole(text, self._layout.name(Column.ORIGIN))
 
     def _band(self, text: str) -> str:
         word = "-".join(text.casefold().split())
-        if text.casefold() in ANY_BAND:
+        if says_any_time(text):
             return ""
         if word in _OFF_PEAK:
             return "off-peak"

@@ -4,165 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Final
 
+from rating_engine.services.decks.file.columns import BAND_PRICES, PRICES, SYNONYMS, WHOLE_PREFIX, Column
 from rating_engine.services.decks.file.errors import DeckFileError
 from rating_engine.services.decks.file.limits import MAX_CELLS
-
-HEADER_SEARCH_LINES: Final = 20  # carriers put their name, dates and remarks above the header
+from rating_engine.services.decks.file.units import CURRENCIES, Unit, unit_of
 
 # What FILE.rejected.csv has besides the columns of FILE.
 REJECTED_LINE: Final = "rejected_line"
 REJECTED_REASON: Final = "rejected_reason"
 
-
-class Column(StrEnum):
-    """What a column can hold. `PRICE` is per minute, `INTERVALS` is both increments, as in 60/1.
-
-    `COUNTRY_CODE` and `AREA_CODE` make the prefix together, in the place of `PREFIX`. `PRICE_PEAK` and its like are
-    prices per minute of one band each: a row has a rate for each of them that says something.
-    """
-
-    PREFIX = "prefix"
-    COUNTRY_CODE = "country_code"
-    AREA_CODE = "area_code"
-    PRICE_1 = "price_1"
-    PRICE_N = "price_n"
-    PRICE = "price"
-    PRICE_PEAK = "price_peak"
-    PRICE_OFF_PEAK = "price_off_peak"
-    PRICE_WEEKEND = "price_weekend"
-    PRICE_UNIT = "price_unit"
-    INTERVAL_1 = "interval_1"
-    INTERVAL_N = "interval_n"
-    INTERVALS = "intervals"
-    CONNECT_FEE = "connect_fee"
-    FREE_SECONDS = "free_seconds"
-    GRACE_PERIOD = "grace_period"
-    POSTCALL_SURCHARGE = "postcall_surcharge"
-    MINIMUM_CHARGE = "minimum_charge"
-    EXTRAS = "extras"
-    ORIGIN = "origin"
-    BAND = "band"
-    EFFECTIVE_FROM = "effective_from"
-    EFFECTIVE_TO = "effective_to"
-    CURRENCY = "currency"
-    DIRECTION = "direction"
-    STATUS = "status"
-    BLOCKED = "blocked"
-
-
-# By preference: where a header has several names of one column, the first of them here is it, the others are ignored.
-# Compared without case, spaces, punctuation, currencies and what stands in brackets.
-SYNONYMS: Final[Mapping[Column, tuple[str, ...]]] = {
-    Column.PREFIX: (
-        *("prefix", "dial prefix", "destination prefix", "number prefix", "full code", "dial code", "dialing code"),
-        *("dialling code", "dest code", "destination code", "code", "codes", "prefixes", "pattern", "breakout"),
-        *("префикс", "код"),
-    ),
-    Column.COUNTRY_CODE: ("country_code", "cc", "country prefix", "country dial code"),
-    Column.AREA_CODE: ("area_code", "area codes", "city code", "city codes", "network code", "network codes", "ndc"),
-    Column.PRICE_1: ("price_1", "first price", "initial price", "price first", "first interval price"),
-    Column.PRICE_N: (
-        *("price_n", "next price", "price next", "next interval price", "subsequent price", "additional price"),
-    ),
-    Column.PRICE: (
-        *("price per minute", "rate per minute", "price per min", "rate per min", "price/min", "rate/min"),
-        *(
-            "per minute",
-            "price",
-            "rate",
-            "sell rate",
-            "sell price",
-            "selling rate",
-            "rate initial",
-            "new rate",
-            "new price",
-        ),
-        *("current rate", "current price", "charge", "cost", "цена", "стоимость"),
-    ),
-    Column.PRICE_PEAK: (*("price_peak", "peak rate per minute", "peak rate", "peak price", "rate peak", "peak"),),
-    Column.PRICE_OFF_PEAK: (
-        *("price_off_peak", "off-peak rate per minute", "off-peak rate", "off-peak price", "rate off-peak"),
-        "off-peak",
-    ),
-    Column.PRICE_WEEKEND: (
-        *("price_weekend", "weekend rate per minute", "weekend rate", "weekend price", "rate weekend", "weekend"),
-    ),
-    Column.PRICE_UNIT: ("price_unit", "price per", "unit", "rate unit"),
-    Column.INTERVAL_1: (
-        *("interval_1", "first interval", "initial interval", "initial increment", "first increment", "init block"),
-        *("initial block", "minimum", "minimum duration", "minimum time", "minimum seconds", "min duration"),
-        *("min time", "min charge seconds", "increment 1", "initial billing increment", "initial period"),
-    ),
-    Column.INTERVAL_N: (
-        *("interval_n", "next interval", "subsequent interval", "next increment", "subsequent increment"),
-        *("additional increment", "billing block", "increment n", "increment 2", "interval 2", "recurring interval"),
-        *("subsequent billing increment", "subsequent period", "step"),
-    ),
-    Column.INTERVALS: (
-        *("intervals", "increments", "billing increments", "increment", "billing increment", "billing interval"),
-        *("interval", "billing", "rounding", "rounding rule", "billing terms", "billing rule"),
-    ),
-    Column.CONNECT_FEE: (
-        *("connect_fee", "connection fee", "connect charge", "connection charge", "setup fee", "set up fee"),
-        *("setup charge", "call setup fee", "connect cost", "connection cost", "setup", "initial fee"),
-    ),
-    Column.FREE_SECONDS: ("free_seconds", "free time", "seconds free"),
-    Column.GRACE_PERIOD: ("grace_period", "grace", "grace time", "free threshold", "grace seconds"),
-    Column.POSTCALL_SURCHARGE: ("postcall_surcharge", "surcharge", "post call surcharge", "disconnect charge"),
-    Column.MINIMUM_CHARGE: ("minimum_charge", "min charge", "minimum price", "minimum cost", "minimum fee"),
-    Column.EXTRAS: ("extras",),
-    Column.ORIGIN: (
-        *("origin", "origin prefix", "origin code", "origin codes", "origins", "originating prefix"),
-        *("originating code", "calling number prefix", "calling prefix", "a-number prefix", "a-number", "anumbers"),
-        *("caller prefix", "caller id prefix", "cli prefix", "cli", "ani prefix", "ani", "source prefix", "src prefix"),
-    ),
-    Column.BAND: (
-        *("band", "time class", "time band", "rate band", "time period", "time of day", "peak/off-peak", "day part"),
-        *("time type", "tariff period"),
-    ),
-    Column.EFFECTIVE_FROM: (
-        *("effective_from", "effective date", "effective from date", "effective start date", "rate effective date"),
-        *("effective", "effective on", "effective as of", "valid from", "valid from date", "start date", "date from"),
-        *("from date", "activation date", "begin date", "действует с", "дата начала"),
-    ),
-    Column.EFFECTIVE_TO: (
-        *("effective_to", "effective to date", "effective end date", "effective until", "effective till", "valid to"),
-        *("valid to date", "valid until", "valid till", "end date", "date to", "to date", "expiry date", "expiry"),
-        *("expiration date", "expiration", "expires", "expire date", "действует до", "дата окончания"),
-    ),
-    Column.CURRENCY: ("currency", "currency code", "cur", "ccy"),
-    Column.DIRECTION: (
-        *("direction", "destination", "destination name", "dest", "dest name", "direction name", "zone", "zone name"),
-        *("area name", "code name", "breakout name", "name", "description", "region", "country", "country name"),
-        *("направление", "название", "страна"),
-    ),
-    Column.STATUS: ("status", "rate status", "code status", "availability"),
-    Column.BLOCKED: ("blocked", "block", "is blocked", "barred"),
-}
-
-# Beside a country code or an area code, only these are certain to hold the whole prefix; a "code" may lack its country.
-WHOLE_PREFIX: Final = ("prefix", "dial prefix", "destination prefix", "number prefix", "full code")
-
-# The columns of prices that are for one band, and the band.
-BAND_PRICES: Final[Mapping[Column, str]] = {
-    Column.PRICE_PEAK: "peak",
-    Column.PRICE_OFF_PEAK: "off-peak",
-    Column.PRICE_WEEKEND: "weekend",
-}
-
-PRICES: Final = (Column.PRICE, Column.PRICE_1, Column.PRICE_N, *BAND_PRICES)
-
-# Currencies that decks are sold in. A price column that names one must agree with the tariff.
-CURRENCIES: Final = frozenset(
-    (
-        *("AED", "AUD", "BRL", "CAD", "CHF", "CNY", "CZK", "DKK", "EUR", "GBP", "HKD", "INR", "JPY", "KZT", "MXN"),
-        *("NOK", "PLN", "RUB", "SEK", "TRY", "UAH", "USD", "ZAR"),
-    )
-)
 
 _BRACKETS: Final = re.compile(r"\([^)]*\)|\[[^\]]*\]")
 _WORD: Final = re.compile(r"[^\W_]+")
@@ -170,11 +24,21 @@ _WORD: Final = re.compile(r"[^\W_]+")
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """A header understood. `positions`: where each column is. `currency`: what its price columns name, or None."""
+    """A header understood. `positions`: where each column is.
+
+    `currencies`: which ones its amounts may be in; empty where it does not say. `factors`: what the numbers of a column
+    are multiplied by, where they are cents, per second or minutes.
+    """
 
     header: tuple[str, ...]
     positions: Mapping[Column, int]
-    currency: str | None
+    currencies: frozenset[str] = frozenset()
+    factors: Mapping[Column, Decimal] = field(default_factory=dict)
+
+    @property
+    def unnamed(self) -> tuple[int, ...]:
+        """Where columns without a name are: what stands in one says something that nobody reads."""
+        return tuple(position for position, name in enumerate(self.header) if not name)
 
     @property
     def ignored(self) -> tuple[str, ...]:
@@ -197,7 +61,7 @@ def find_layout(cells: Sequence[str], columns: Mapping[Column, str] | None = Non
     header = tuple(cell.strip() for cell in cells)
     if len(header) > MAX_CELLS:
         raise DeckFileError(f"a row above the rates has {len(header):,} cells, more than {MAX_CELLS:,}: it is no deck")
-    names = [_plain(cell) for cell in header]
+    names = [_known_name(cell) for cell in header]
     if columns is not None:
         layout = _chosen_layout(header, names, columns)
         if layout is not None:
@@ -214,18 +78,18 @@ def find_layout(cells: Sequence[str], columns: Mapping[Column, str] | None = Non
     _refuse_ambiguity(header, names, positions)
     if Column.PREFIX in positions:
         positions = {column: position for column, position in positions.items() if column not in _SPLIT}
-    return Layout(header, positions, _currency(header, positions))
+    return _measured(header, positions)
 
 
 def no_header(file: str, begins: str, columns: Mapping[Column, str] | None) -> DeckFileError:
-    """That a file has no header in its first lines, of which the first that says something is `begins`."""
+    """That a file has no header in the lines where one may be, of which the first that says something is `begins`."""
     wanted = (
         "it must name a prefix column (prefix, code, dial code ...) and a price column (price, rate, price_1 ...)"
         if columns is None
         else f"the profile wants {', '.join(map(repr, columns.values()))}"
     )
     return DeckFileError(
-        f"no header in the first {HEADER_SEARCH_LINES} lines of {file}: {wanted}."
+        f"no header in {file}: {wanted}."
         + (f" The file begins with: {begins[:200]!r}" if begins else " The file is empty.")
     )
 
@@ -235,13 +99,13 @@ def _chosen_layout(header: tuple[str, ...], names: list[str], columns: Mapping[C
     positions: dict[Column, int] = {}
     for column, name in columns.items():
         found = [position for position, cell in enumerate(header) if cell == name.strip()]
-        found = found or [position for position, plain in enumerate(names) if plain == _plain(name)]
+        found = found or [position for position, cell in enumerate(header) if _plain(cell) == _plain(name)]
         if not found:
             return None
         if len(found) > 1:
             raise DeckFileError(f"two columns are called {name}: remove one of them")
         positions[column] = found[0]
-    return Layout(header, positions, _currency(header, positions))
+    return _measured(header, positions)
 
 
 def _plain(name: str) -> str:
@@ -250,8 +114,15 @@ def _plain(name: str) -> str:
 
 
 _PLAIN_SYNONYMS: Final = {column: tuple(map(_plain, names)) for column, names in SYNONYMS.items()}
+_KNOWN: Final = frozenset(name for names in _PLAIN_SYNONYMS.values() for name in names)
+_PRICE: Final = _PLAIN_SYNONYMS[Column.PRICE][0]
 _SPLIT: Final = (Column.COUNTRY_CODE, Column.AREA_CODE)
 _CONDITIONS: Final = (Column.ORIGIN, Column.BAND, Column.EFFECTIVE_FROM, Column.EFFECTIVE_TO)
+_BY_MINUTE: Final = (Column.PRICE, *BAND_PRICES)
+_AMOUNTS: Final = (*PRICES, Column.CONNECT_FEE, Column.POSTCALL_SURCHARGE, Column.MINIMUM_CHARGE)
+_SECONDS: Final = (*(Column.INTERVAL_1, Column.INTERVAL_N, Column.INTERVALS, Column.FREE_SECONDS, Column.GRACE_PERIOD),)
+_MINUTE: Final = 60
+_CENT: Final = Decimal("0.01")
 _PLAIN_SPLIT: Final = frozenset(name for column in _SPLIT for name in _PLAIN_SYNONYMS[column])
 _PLAIN_WHOLE: Final = frozenset(map(_plain, WHOLE_PREFIX))
 
@@ -299,15 +170,52 @@ def _refuse_ambiguity(header: Sequence[str], names: list[str], positions: Mappin
             raise DeckFileError(f"two columns are called {header[names.index(name)]}: remove one of them")
 
 
-def _currency(header: Sequence[str], positions: Mapping[Column, int]) -> str | None:
-    """The currency that the names of the price columns say, as in `Rate (USD)`."""
-    named = {
-        word
-        for column in (*PRICES, Column.CONNECT_FEE, Column.MINIMUM_CHARGE)
-        if column in positions
-        for word in map(str.upper, _WORD.findall(header[positions[column]]))
-        if word in CURRENCIES
-    }
-    if len(named) > 1:
-        raise DeckFileError(f"the price columns name different currencies: {', '.join(sorted(named))}")
-    return named.pop() if named else None
+def _known_name(name: str) -> str:
+    """A name as it is compared: without units too, where it is not known with them. `USD/min` is a price."""
+    plain = _plain(name)
+    if plain in _KNOWN or not name:
+        return plain
+    try:
+        unit = unit_of(name)
+    except DeckFileError:  # said when the column turns out to be used
+        return plain
+    if not unit.base and unit.seconds and (unit.currencies or unit.hundredths):
+        return _PRICE
+    return unit.base if unit.base in _KNOWN else plain
+
+
+def _measured(header: tuple[str, ...], positions: Mapping[Column, int]) -> Layout:
+    """The layout with what the names of its columns say of their amounts."""
+    factors: dict[Column, Decimal] = {}
+    possible: list[frozenset[str]] = []
+    for column, position in positions.items():
+        if column not in _AMOUNTS and column not in _SECONDS:
+            continue
+        unit = unit_of(header[position])
+        factor = (
+            _seconds_factor(header[position], unit) if column in _SECONDS else _factor(column, header, position, unit)
+        )
+        if factor != 1:
+            factors[column] = factor
+        possible += [unit.currencies] if unit.currencies else []
+    currencies = frozenset.intersection(*possible) if possible else frozenset()
+    if possible and not currencies:
+        named = ", ".join(sorted({min(some) if len(some) == 1 else "/".join(sorted(some)) for some in possible}))
+        raise DeckFileError(f"the price columns name different currencies: {named}")
+    return Layout(header, positions, currencies, factors)
+
+
+def _factor(column: Column, header: Sequence[str], position: int, unit: Unit) -> Decimal:
+    """What makes an amount one of the currency, and of a minute where it is a price of one."""
+    factor = _CENT if unit.hundredths else Decimal(1)
+    if not unit.seconds or (column in _BY_MINUTE and unit.seconds == _MINUTE):
+        return factor
+    if column in _BY_MINUTE and _MINUTE % unit.seconds == 0:
+        return factor * (_MINUTE // unit.seconds)
+    raise DeckFileError(f"the column {header[position]!r} is per {unit.seconds} seconds, which it cannot be")
+
+
+def _seconds_factor(name: str, unit: Unit) -> Decimal:
+    if unit.hundredths or unit.currencies or unit.seconds not in (0, 1, _MINUTE):
+        raise DeckFileError(f"the column {name!r} has a unit that seconds have not")
+    return Decimal(unit.seconds or 1)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from rating_engine.services.decks.file.columns import Column
 from rating_engine.services.decks.file.errors import DeckFileError
-from rating_engine.services.decks.file.layout import Column
 from rating_engine.services.decks.file.source import DeckSource, open_text
 from rating_engine.services.decks.file.workbook import open_workbook
 
@@ -16,17 +16,23 @@ _GZIP: Final = b"\x1f\x8b"
 _XLS: Final = b"\xd0\xcf\x11\xe0"  # and OLE2, which also a workbook with a password is
 
 
-def open_deck(path: Path, *, sheet: str | None = None, columns: Mapping[Column, str] | None = None) -> DeckSource:
+def open_deck(
+    path: Path,
+    *,
+    sheet: str | None = None,
+    columns: Mapping[Column, str] | None = None,
+    header_row: int | None = None,
+) -> DeckSource:
     """Find out how the file is written and what its columns are.
 
-    `sheet`: of a workbook, the first one where None. `columns`: of a profile; None finds them by their names. Raises
-    DeckFileError: unreadable, no such sheet, no header, or a header that could mean two things.
+    `sheet`: of a workbook; None: the first one that has a header. `columns`, `header_row`: of a profile; None finds
+    them by their names. Raises DeckFileError: unreadable, no such sheet, no header, or one that could mean two things.
     """
     if is_workbook(path):
-        return open_workbook(path, sheet, columns)
+        return open_workbook(path, sheet, columns, header_row)
     if sheet is not None:
         raise DeckFileError(f"{path} is text: only a workbook has sheets")
-    return open_text(path, columns)
+    return open_text(path, columns, header_row)
 
 
 def is_workbook(path: Path) -> bool:

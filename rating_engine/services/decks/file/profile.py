@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from rating_engine.rating.rate import PriceUnit
+from rating_engine.services.decks.file.codes import Dash
+from rating_engine.services.decks.file.columns import BAND_PRICES, Column
+from rating_engine.services.decks.file.dates import DateOrder
 from rating_engine.services.decks.file.errors import DeckFileError
-from rating_engine.services.decks.file.layout import BAND_PRICES, Column, find_layout
+from rating_engine.services.decks.file.header import HEADER_SEARCH_LINES
+from rating_engine.services.decks.file.layout import find_layout
 from rating_engine.services.decks.file.opening import is_workbook
 from rating_engine.services.decks.file.source import first_text_rows
 from rating_engine.services.decks.file.workbook import first_rows
@@ -22,16 +26,23 @@ from rating_engine.services.decks.file.workbook import first_rows
 MAX_PROFILE_BYTES: Final = 64 * 1024  # a dozen names; more is another kind of file
 SUFFIX: Final = ".toml"
 
-_KEYS: Final = frozenset(("columns", "sheet", "price_unit"))
+_KEYS: Final = frozenset(("columns", "sheet", "price_unit", "header_row", "dash", "digits_before", "date_order"))
 
 
 @dataclass(frozen=True, slots=True)
 class DeckProfile:
-    """How a carrier writes decks: header names by column; `sheet` and `price_unit` where the profile says them."""
+    """How a carrier writes decks: header names by column, and what else the profile says.
+
+    `header_row`: where the header begins. `dash`, `digits_before`: see codes.CodeReader. `date_order`: see dates.
+    """
 
     columns: Mapping[Column, str]
     sheet: str | None
     price_unit: PriceUnit | None
+    header_row: int | None = None
+    dash: Dash | None = None
+    digits_before: str = ""
+    date_order: DateOrder | None = None
 
 
 NO_PROFILE: Final = DeckProfile({}, None, None)
@@ -59,7 +70,15 @@ def load_profile(path: Path) -> DeckProfile:
         raise DeckFileError(f"profile {path}: {problem}")
     columns = {Column(name): header for name, header in values["columns"].items()}
     unit = values.get("price_unit")
-    return DeckProfile(columns, values.get("sheet"), None if unit is None else PriceUnit(unit))
+    return DeckProfile(
+        columns,
+        values.get("sheet"),
+        None if unit is None else PriceUnit(unit),
+        values.get("header_row"),
+        None if "dash" not in values else Dash(values["dash"]),
+        values.get("digits_before", ""),
+        None if "date_order" not in values else DateOrder(values["date_order"]),
+    )
 
 
 def propose_profile(path: Path, sheet: str | None) -> str:
@@ -125,7 +144,21 @@ def _problem(values: dict[str, Any]) -> str | None:
         return "sheet is not a name"
     if "price_unit" in values and values["price_unit"] not in set(PriceUnit):
         return f"price_unit is neither {' nor '.join(PriceUnit)}"
-    return _missing(set(columns))
+    return _problem_of_reading(values) or _missing(set(columns))
+
+
+def _problem_of_reading(values: dict[str, Any]) -> str | None:
+    row = values.get("header_row", 1)
+    if type(row) is not int or not 1 <= row <= HEADER_SEARCH_LINES:
+        return f"header_row is not a row from 1 to {HEADER_SEARCH_LINES:,}"
+    if values.get("dash", Dash.AREA) not in set(Dash):
+        return f"dash is neither {' nor '.join(Dash)}"
+    if values.get("date_order", DateOrder.DMY) not in set(DateOrder):
+        return f"date_order is neither {' nor '.join(DateOrder)}"
+    before = values.get("digits_before", "")
+    if not isinstance(before, str) or not (before == "" or (before.isascii() and before.isdigit() and len(before) < 9)):
+        return "digits_before is not text of some digits"
+    return None
 
 
 def _missing(columns: set[str]) -> str | None:

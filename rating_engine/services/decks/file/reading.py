@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from rating_engine.services.decks.file.errors import DeckFileError, RowRejected
+from rating_engine.services.decks.file.notes import Notes
 from rating_engine.services.decks.file.rejects import RejectedRows
 from rating_engine.services.decks.file.repeats import SeenKeys
 from rating_engine.services.decks.file.rows import Closing, RowChecker
@@ -56,6 +58,7 @@ class DeckReading:
         self.longest_prefix = 0
         self.suspects = 0
         self.closings = 0  # in a delta: codes that end
+        self.blocked = 0  # codes of rows that could not be taken
         self.left_out = 0  # in a whole deck: rows that say that they are closed
         self._rates = 0
         self._source = source
@@ -69,6 +72,11 @@ class DeckReading:
         """Give up the temporary files."""
         self._suspects.close()
         self._closings.close()
+
+    @property
+    def notes(self) -> Notes:
+        """What was read otherwise than it stands there."""
+        return self._checker.notes
 
     @property
     def bands(self) -> frozenset[str]:
@@ -96,7 +104,10 @@ class DeckReading:
         """
         for said in repeats:
             cells = self._source.cells(next(text for number, text in lines if number == said.line))
-            codes, says = self._checker.check(cells)
+            try:
+                codes, says = self._checker.check(cells)
+            except RowRejected:  # rejected before, and blocked in vain: the code has a row that says what it is
+                continue
             rates = 1 if isinstance(says, Closing) else len(says)
             self._rejects.add(said.line, cells, _repeat_reason(said, len(codes) * rates))
 
@@ -123,7 +134,13 @@ class DeckReading:
             try:
                 codes, says = check(cells(line))
             except RowRejected as problem:
-                self._reject(number, line, str(problem))
+                for prefix, text in self._reject(number, line, str(problem)):
+                    longest = max(longest, len(prefix))
+                    earlier = seen(prefix, number)
+                    if earlier:
+                        suspects.append(f"{number}\t{earlier}\t{prefix}\t{text}\n")
+                    else:
+                        taken.append(f"{start}{prefix}\t{text}\n")
                 continue
             rows += 1
             if isinstance(says, Closing):
@@ -164,14 +181,24 @@ class DeckReading:
         self._suspects.write("".join(suspects).encode())
         return "".join(taken).encode()
 
-    def _reject(self, number: int, line: str, reason: str) -> None:
+    def _reject(self, number: int, line: str, reason: str) -> list[tuple[str, str]]:
+        """Write a row to the rejects: its codes that are blocked instead, with their COPY text.
+
+        Left out, a code would be called at the price of a shorter one.
+        """
+        blocked: list[tuple[str, str]] = []
         try:
             cells = self._source.cells(line)
         except RowRejected:
             cells = line.split(self._source.delimiter)
         if any(map(str.strip, cells)):  # spreadsheets leave empty rows, with or without delimiters
             self.rows += 1
-            self._rejects.add(number, cells, reason)
+            with contextlib.suppress(RowRejected):
+                codes, text = self._checker.blocked_codes(cells)
+                blocked = [(code, text) for code in codes]
+            self.blocked += len(blocked)
+            self._rejects.add(number, cells, f"{reason} (blocked until it is mended)" if blocked else reason)
+        return blocked
 
 
 def _suspect_all(key: str, line: int) -> int:

@@ -15,14 +15,22 @@ from typing import Final
 
 from rating_engine.rating.money import MAX_PRICE, PRICE_DECIMALS, InvalidAmount, format_amount, parse_amount
 from rating_engine.rating.number import MAX_NUMBER_DIGITS
-from rating_engine.services.decks.file.codes import MAX_CODES_IN_ROW, joined_codes, whole_codes
+from rating_engine.services.decks.file.codes import MAX_CODES_IN_ROW, CodeReader, shown
+from rating_engine.services.decks.file.columns import BAND_PRICES, PRICES, Column
 from rating_engine.services.decks.file.errors import RowRejected
-from rating_engine.services.decks.file.layout import BAND_PRICES, PRICES, Column, Layout
-from rating_engine.services.decks.file.terms import BLOCKED_WORDS, DeckTerms, TermReader, Terms, plain_amount
+from rating_engine.services.decks.file.layout import Layout
+from rating_engine.services.decks.file.notes import Notes
+from rating_engine.services.decks.file.terms import (
+    DeckTerms,
+    TermReader,
+    Terms,
+    plain_amount,
+    rounded_amount,
+    scaled_amount,
+)
+from rating_engine.services.decks.file.words import says_blocked, says_no_price
 
 KEPT_TERMS: Final = 20_000  # distinct sets kept while reading: some 10 MB, and several times what a deck has
-
-NO_PRICE: Final = frozenset(("", "-", "n/a", "na"))  # in a row that is said to be blocked, or has another price
 
 # Prices that need no second look: every one of them fits NUMERIC(18,8).
 _PLAIN_PRICE: Final = re.compile(r"\d{1,10}(?:\.\d{1,8})?", re.ASCII).fullmatch
@@ -59,12 +67,18 @@ class RowChecker:
     def __init__(self, layout: Layout, terms: DeckTerms) -> None:
         at = layout.positions
         self.bands: set[str] = set()  # of the rates so far, but ''
+        self.notes = Notes()
+        self._code_reader = CodeReader(terms.dash, terms.digits_before, self.notes)
         self._layout = layout
+        self._plain_from = terms.digits_before
         self._delta = terms.delta
         self._decimal_comma = terms.decimal_comma
         self._width = len(layout.header)
         self._country_at = at.get(Column.COUNTRY_CODE)
         self._code_at = at[Column.AREA_CODE if Column.COUNTRY_CODE in at else Column.PREFIX]
+        self._unnamed = layout.unnamed
+        self._is_scaled = any(column in layout.factors for column in PRICES)
+        self._factors = {at[column]: factor for column, factor in layout.factors.items()}
         self._split = self._country_at is not None
         self._price_columns = _price_columns(layout)
         _, self._price_1_at, self._price_n_at = self._price_columns[0]
@@ -81,14 +95,16 @@ class RowChecker:
         """
         if len(cells) != self._width:
             cells = self._fitted(cells)
+        if self._unnamed:
+            self._refuse_unnamed(cells)
         code = cells[self._code_at]
-        if code.isdigit() and code.isascii() and len(code) <= MAX_NUMBER_DIGITS and not self._split:
+        if self._is_plain(code):
             codes: tuple[str, ...] = (code,)
         else:
             codes = self._codes(cells)
         term_cells = self._term_cells(cells)
         known = self._known_terms.get(term_cells) or self._new_terms(term_cells)
-        if known.is_usual:
+        if known.is_usual and not self._is_scaled:
             price_1, price_n = cells[self._price_1_at], cells[self._price_n_at]
             if _PLAIN_PRICE(price_1) and _PLAIN_PRICE(price_n):
                 return codes, ((known.key, f"{known.before}{price_1}\t{price_n}\t{known.terms.after}"),)
@@ -97,6 +113,28 @@ class RowChecker:
             raise RowRejected(f"says more than {MAX_CODES_IN_ROW} rates")
         return codes, says
 
+    def _is_plain(self, code: str) -> bool:
+        """Whether a cell is one code as it stands, which most are."""
+        return (
+            code.isdigit()
+            and code.isascii()
+            and code[0] != "0"
+            and len(code) <= MAX_NUMBER_DIGITS
+            and not self._split
+            and code.startswith(self._plain_from)
+        )
+
+    def blocked_codes(self, cells: list[str]) -> tuple[tuple[str, ...], str]:
+        """The codes of a row that cannot be taken, and the COPY text of a rate by which they are not called.
+
+        Raises RowRejected where not even the codes can be read for certain.
+        """
+        if len(cells) != self._width:
+            cells = self._fitted(cells)
+        terms = self._terms.read({})
+        _, conditions = terms.conditions.keys("")[0]
+        return self._codes(cells), f"{conditions}\t{terms.direction}\t0\t0\t{terms.after_blocked}"
+
     def _says(self, cells: list[str], terms: Terms) -> Says:
         """What a row says, however unusual: closed, one of several prices or callers, with a price in words."""
         conditions = terms.conditions
@@ -104,11 +142,11 @@ class RowChecker:
             return Closing(tuple(conditions.closings())) if self._delta else ()
         rates: list[tuple[str, str]] = []
         for band, at_1, at_n in self._price_columns:
-            text = self._priced(cells, at_1, at_n, terms)
+            text = self._priced(cells, band, at_1, at_n, terms)
             if text is not None:
                 rates += self._rates(terms, band or conditions.band, text)
-        if not rates and terms.blocked:
-            rates += self._rates(terms, conditions.band, f"0\t0\t{terms.after}")
+        if not rates and (terms.blocked or any(says_no_price(cells[at]) for _, at, _ in self._price_columns)):
+            rates += self._rates(terms, conditions.band, f"0\t0\t{terms.after_blocked}")
         if not rates:
             raise RowRejected(f"{self._layout.header[self._price_1_at]}: is empty")
         return tuple(rates)
@@ -119,21 +157,30 @@ class RowChecker:
         keys = terms.conditions.keys(band)
         return [(key, f"{conditions}\t{terms.direction}\t{text}") for key, conditions in keys]
 
-    def _priced(self, cells: list[str], at_1: int, at_n: int, terms: Terms) -> str | None:
+    def _priced(self, cells: list[str], band: str, at_1: int, at_n: int, terms: Terms) -> str | None:
         """The COPY text from the prices on; None where the cell says nothing and need not.
 
-        A blocked row needs no price, and a word for one blocks the calls of its column alone: it is kept as 0.
+        A blocked row needs no price, and a word for one blocks the calls of its column alone: it is kept as 0. "-" in
+        the column of a band is no price of its own where the row has one for any time.
         """
         price_1, price_n = cells[at_1], cells[at_n]
-        word = price_1.strip().casefold()
-        if word in BLOCKED_WORDS:
-            return f"0\t0\t{terms.after_blocked}"
-        if word in NO_PRICE and (terms.blocked or len(self._price_columns) > 1):
+        if says_no_price(price_1):
+            is_soft = len(self._price_columns) > 1 and not says_blocked(price_1)
+            return None if is_soft and (not band or self._has_general_price(cells)) else f"0\t0\t{terms.after_blocked}"
+        if not price_1.strip() and (terms.blocked or len(self._price_columns) > 1):
             return None
-        price_1 = price_1 if _PLAIN_PRICE(price_1) else self._clean_price(at_1, price_1)
-        if not _PLAIN_PRICE(price_n):
-            price_n = self._clean_price(at_n, price_n) if price_n.strip() else price_1
+        price_1 = self._clean_price(at_1, price_1)
+        price_n = self._clean_price(at_n, price_n) if price_n.strip() else price_1
         return f"{price_1}\t{price_n}\t{terms.after}"
+
+    def _refuse_unnamed(self, cells: list[str]) -> None:
+        for position in self._unnamed:
+            if cells[position].strip():
+                raise RowRejected(f"{shown(cells[position].strip())} stands in a column that has no name")
+
+    def _has_general_price(self, cells: list[str]) -> bool:
+        band, at, _ = self._price_columns[0]
+        return not band and bool(cells[at].strip()) and not says_no_price(cells[at])
 
     def _fitted(self, cells: list[str]) -> list[str]:
         """The row as wide as the header: empty cells at its end may be missing, or too many."""
@@ -147,13 +194,17 @@ class RowChecker:
     def _codes(self, cells: list[str]) -> tuple[str, ...]:
         name = self._layout.header[self._code_at]
         if self._country_at is None:
-            return whole_codes(cells[self._code_at], name)
+            return self._code_reader.whole(cells[self._code_at], name)
         country_name = self._layout.header[self._country_at]
-        return joined_codes(cells[self._country_at], cells[self._code_at], country_name, name)
+        return self._code_reader.joined(cells[self._country_at], cells[self._code_at], country_name, name)
 
     def _clean_price(self, position: int, text: str) -> str:
-        """A price with a decimal comma, spaces around it, or something wrong with it."""
-        known = self._known_prices.get(text)
+        """A price as it is kept: of the currency and its minute, with a decimal point and without spaces."""
+        factor = self._factors.get(position)
+        if factor is None and _PLAIN_PRICE(text):
+            return text
+        key = text if factor is None else f"{position}\t{text}"
+        known = self._known_prices.get(key)
         if known is not None:
             return known
         name = self._layout.header[position]
@@ -161,12 +212,13 @@ class RowChecker:
             raise RowRejected(f"{name}: is empty")
         try:
             plain = plain_amount(text, decimal_comma=self._decimal_comma)
+            plain = rounded_amount(plain if factor is None else scaled_amount(plain, factor, name), self.notes)
             price = format_amount(parse_amount(plain, name, PRICE_DECIMALS, maximum=MAX_PRICE))
         except InvalidAmount as error:
             raise RowRejected(str(error)) from None
         if len(self._known_prices) >= KEPT_TERMS:
             self._known_prices.clear()
-        self._known_prices[text] = price
+        self._known_prices[key] = price
         return price
 
     def _new_terms(self, term_cells: tuple[str, ...]) -> _Known:

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from rating_engine.services.decks.file import limits
+from rating_engine.services.decks.file.columns import Column
 from rating_engine.services.decks.file.errors import DeckFileError, RowRejected
-from rating_engine.services.decks.file.layout import HEADER_SEARCH_LINES, Column, Layout, find_layout, no_header
+from rating_engine.services.decks.file.header import HEADER_SEARCH_LINES, header_at
+from rating_engine.services.decks.file.layout import Layout, no_header
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 
@@ -90,7 +92,7 @@ class TextSource:
         return line.split(self.delimiter) if '"' not in line else split(line, self.delimiter)
 
 
-def open_text(path: Path, columns: Mapping[Column, str] | None) -> TextSource:
+def open_text(path: Path, columns: Mapping[Column, str] | None, header_row: int | None = None) -> TextSource:
     """Find out how the text is written and what its columns are.
 
     UTF-8 where all of it is UTF-8, UTF-16 where it says so, else Windows-1252 (Latin-1 and what Windows adds to it).
@@ -99,7 +101,7 @@ def open_text(path: Path, columns: Mapping[Column, str] | None) -> TextSource:
     try:
         size = path.stat().st_size
         encoding = _encoding(path)
-        delimiter, header_line, layout = _find_header(path, encoding, columns)
+        delimiter, header_line, layout = _find_header(path, encoding, columns, header_row)
     except OSError as error:
         raise DeckFileError(f"{path}: {error.strerror or error}") from error
     return TextSource(path, size, encoding, delimiter, header_line, layout)
@@ -169,15 +171,20 @@ def _pieces(path: Path, encoding: str) -> Iterator[Piece]:
     yield Piece(number, lines if lines[-1] else lines[:-1], read)
 
 
-def _find_header(path: Path, encoding: str, columns: Mapping[Column, str] | None) -> tuple[str, int, Layout]:
-    """The delimiter under which most columns are understood, the header's line number, and the columns."""
+def _find_header(
+    path: Path, encoding: str, columns: Mapping[Column, str] | None, header_row: int | None
+) -> tuple[str, int, Layout]:
+    """The delimiter under which most columns are understood, the number of the header's last line, and the columns."""
     first_lines = _first_lines(path, encoding)
-    for number, line in enumerate(first_lines, start=1):
-        layouts = ((_layout(line, delimiter, columns), delimiter) for delimiter in DELIMITERS)
-        found = [(layout, delimiter) for layout, delimiter in layouts if layout is not None]
+    for at in range(len(first_lines)) if header_row is None else [header_row - 1] * (header_row <= len(first_lines)):
+        found = []
+        for delimiter in DELIMITERS:
+            rows = [_cells(line, delimiter) for line in first_lines[at : at + 2]]
+            if (header := header_at(rows, 0, columns)) is not None:
+                found.append((*header, delimiter))
         if found:
-            layout, delimiter = max(found, key=lambda one: len(one[0].positions))
-            return delimiter, number, layout
+            lines, layout, delimiter = max(found, key=lambda one: len(one[1].positions))
+            return delimiter, at + lines, layout
     raise no_header(path.name, next((line.strip() for line in first_lines if line.strip()), ""), columns)
 
 
@@ -199,8 +206,8 @@ def _most_cells(line: str) -> list[str]:
     return max(found, key=len, default=[])
 
 
-def _layout(line: str, delimiter: str, columns: Mapping[Column, str] | None) -> Layout | None:
+def _cells(line: str, delimiter: str) -> list[str]:
     try:
-        return find_layout(split(line, delimiter), columns)
+        return split(line, delimiter)
     except RowRejected:
-        return None
+        return []

@@ -9,16 +9,21 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from decimal import Decimal
 from typing import Any, Final
 
-from rating_engine.rating.money import format_amount
+from rating_engine.rating.money import EXACT, PRICE_DECIMALS, InvalidAmount, format_amount, quantise, read_amount
 from rating_engine.rating.rate import InvalidRate, PriceUnit, Rate
-from rating_engine.services.decks.file.codes import shown
-from rating_engine.services.decks.file.conditions import CLOSED_STATUS, ConditionReader, Conditions
+from rating_engine.services.decks.file.codes import Dash, shown
+from rating_engine.services.decks.file.columns import PRICES, Column
+from rating_engine.services.decks.file.conditions import ConditionReader, Conditions
+from rating_engine.services.decks.file.dates import DateOrder
 from rating_engine.services.decks.file.errors import RowRejected
 from rating_engine.services.decks.file.extras import extra_fields, extras_text
 from rating_engine.services.decks.file.formulas import unquoted
-from rating_engine.services.decks.file.layout import Column, Layout
+from rating_engine.services.decks.file.layout import Layout
+from rating_engine.services.decks.file.notes import Notes
+from rating_engine.services.decks.file.words import says_blocked, says_closed, says_open
 
 MAX_DIRECTION_CHARACTERS: Final = 200  # a name on an invoice; longer is a remark in the wrong column
 MAX_WHOLE_DIGITS: Final = 9  # of a number of seconds; Rate then says what is too many
@@ -28,16 +33,9 @@ PRICE_UNITS: Final = {
     **dict.fromkeys(("interval", "intervals", "per interval", "increment", "per increment"), PriceUnit.INTERVAL),
 }
 
-# What stands for a price, or in a column of its own, where a carrier does not take calls to a code.
-BLOCKED_WORDS: Final = frozenset(("blocked", "block", "barred", "bar"))
-BLOCKED_STATUS: Final = {
-    **dict.fromkeys(BLOCKED_WORDS, True),
-    **dict.fromkeys(("", "active", "open", "enabled", "allowed", "available", "ok", "current", "new"), False),
-    **dict.fromkeys(("unchanged", "no change", "same", "changed", "change"), False),
-    **dict.fromkeys(("increase", "increased", "decrease", "decreased"), False),
-}
+_BLOCKED: Final = ("blocked", "block", "barred", "bar")
 BLOCKED_ANSWERS: Final = {
-    **dict.fromkeys((*BLOCKED_WORDS, "yes", "y", "true", "t", "1", "x"), True),
+    **dict.fromkeys((*_BLOCKED, "yes", "y", "true", "t", "1", "x"), True),
     **dict.fromkeys(("", "no", "n", "false", "f", "0", "open"), False),
 }
 
@@ -46,6 +44,7 @@ BLOCKED_COPY: Final = ("f", "t")  # as COPY reads a boolean; the last column of 
 _COPY_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _AMOUNTS: Final = (Column.CONNECT_FEE, Column.POSTCALL_SURCHARGE, Column.MINIMUM_CHARGE)
 _WHOLES: Final = (Column.INTERVAL_1, Column.INTERVAL_N, Column.FREE_SECONDS, Column.GRACE_PERIOD)
+_LONG_AMOUNT: Final = re.compile(rf"\d{{1,10}}\.\d{{{PRICE_DECIMALS + 1},30}}", re.ASCII)
 _EVER_SINCE: Final = datetime.min.replace(tzinfo=UTC)
 _CHECKED_COLUMNS: Final = frozenset((*_AMOUNTS, *_WHOLES, Column.PRICE_UNIT))  # fields of `Rate` too
 
@@ -54,7 +53,8 @@ _CHECKED_COLUMNS: Final = frozenset((*_AMOUNTS, *_WHOLES, Column.PRICE_UNIT))  #
 class DeckTerms:
     """What holds for every row of a file that does not say otherwise.
 
-    `zone`: of its dates. `comes_at`: when its version comes into force. `delta`: it changes another version.
+    `zone`: of its dates. `comes_at`: when its version comes into force. `delta`: it changes another version. `dash`,
+    `digits_before`: see codes.CodeReader.
     """
 
     currency: str
@@ -63,6 +63,9 @@ class DeckTerms:
     zone: tzinfo = UTC
     comes_at: datetime = _EVER_SINCE
     delta: bool = False
+    dash: Dash | None = None
+    digits_before: str = ""
+    date_order: DateOrder | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,11 @@ class TermReader:
     def __init__(self, layout: Layout, terms: DeckTerms) -> None:
         self._layout = layout
         self._terms = terms
-        self._conditions = ConditionReader(layout, terms.zone, terms.comes_at, delta=terms.delta)
+        at = layout.positions
+        self._after_price = at.get(Column.DIRECTION, 0) in {at[column] + 1 for column in PRICES if column in at}
+        self._conditions = ConditionReader(
+            layout, terms.zone, terms.comes_at, delta=terms.delta, date_order=terms.date_order
+        )
 
     def read(self, values: Mapping[Column, str]) -> Terms:
         """The terms of a row by its cells that say something. Raises RowRejected."""
@@ -100,29 +107,33 @@ class TermReader:
         return Terms(conditions, self._direction(values.get(Column.DIRECTION, "")), _copy_text(rate, blocked), blocked)
 
     def _says_blocked(self, values: Mapping[Column, str]) -> bool:
-        word = values.get(Column.STATUS, "").casefold()
-        status = False if word in CLOSED_STATUS else BLOCKED_STATUS.get(word)
-        if status is None:
-            name, text = self._layout.name(Column.STATUS), values[Column.STATUS]
-            raise RowRejected(f"{name}: {shown(text)} says neither that calls are taken nor that they are blocked")
+        status = values.get(Column.STATUS, "")
+        is_blocked = says_blocked(status)
+        if not (is_blocked or says_open(status) or says_closed(status)):
+            name = self._layout.name(Column.STATUS)
+            raise RowRejected(f"{name}: {shown(status)} says neither that calls are taken nor that they are blocked")
         answer = BLOCKED_ANSWERS.get(values.get(Column.BLOCKED, "").casefold())
         if answer is None:
             raise RowRejected(
                 f"{self._layout.name(Column.BLOCKED)}: {shown(values[Column.BLOCKED])} is neither yes nor no"
             )
-        return status or answer
+        return is_blocked or answer
 
     def _rate_fields(self, values: Mapping[Column, str]) -> dict[str, Any]:
         fields: dict[str, Any] = {"price_unit": self._price_unit(values.get(Column.PRICE_UNIT, ""))}
         if text := values.get(Column.INTERVALS):
             fields["interval_1"], fields["interval_n"] = self._both_intervals(text)
         fields |= {column: self._whole(column, values[column]) for column in _WHOLES if column in values}
-        fields |= {
-            column: plain_amount(values[column], decimal_comma=self._terms.decimal_comma)
-            for column in _AMOUNTS
-            if column in values
-        }
+        fields |= {column: self._amount(column, values[column]) for column in _AMOUNTS if column in values}
         return fields | extra_fields(values.get(Column.EXTRAS, ""), self._layout.name(Column.EXTRAS))
+
+    def _amount(self, column: Column, text: str) -> str:
+        plain = plain_amount(text, decimal_comma=self._terms.decimal_comma)
+        factor = self._layout.factors.get(column)
+        try:
+            return plain if factor is None else scaled_amount(plain, factor, self._layout.name(column))
+        except InvalidAmount as error:
+            raise RowRejected(str(error)) from None
 
     def _price_unit(self, text: str) -> PriceUnit:
         if not text:
@@ -135,14 +146,15 @@ class TermReader:
     def _both_intervals(self, text: str) -> tuple[int, int]:
         """`60/1`, or one number for both."""
         if pair := _PAIR.fullmatch(text):
-            return int(pair[1]), int(pair[2])
+            factor = int(self._layout.factors.get(Column.INTERVALS, 1))
+            return int(pair[1]) * factor, int(pair[2]) * factor
         both = self._whole(Column.INTERVALS, text)
         return both, both
 
     def _whole(self, column: Column, text: str) -> int:
         if not (text.isascii() and text.isdigit() and len(text) <= MAX_WHOLE_DIGITS):
             raise RowRejected(f"{self._layout.name(column)}: {shown(text)} is not a whole number of seconds")
-        return int(text)
+        return int(text) * int(self._layout.factors.get(column, 1))
 
     def _check_currency(self, text: str) -> None:
         if text and text.upper() != self._terms.currency:
@@ -151,6 +163,8 @@ class TermReader:
 
     def _direction(self, text: str) -> str:
         name = self._layout.name(Column.DIRECTION)
+        if text.isdigit() and self._after_price and not self._terms.decimal_comma:
+            raise RowRejected(f"{name}: {shown(text)} is no name: was the price written with a decimal comma?")
         text = unquoted(text)
         if len(text) > MAX_DIRECTION_CHARACTERS:
             raise RowRejected(f"{name}: is longer than {MAX_DIRECTION_CHARACTERS} characters")
@@ -170,6 +184,26 @@ class TermReader:
 def plain_amount(text: str, *, decimal_comma: bool) -> str:
     """An amount with a decimal point, where a comma may be one."""
     return text.replace(",", ".", 1) if decimal_comma and "." not in text else text
+
+
+def scaled_amount(text: str, factor: Decimal, name: str) -> str:
+    """An amount of the currency, from what the column counts in. Raises InvalidAmount."""
+    return format_amount(EXACT.multiply(read_amount(text.strip(), name), factor))
+
+
+def rounded_amount(text: str, notes: Notes) -> str:
+    """An amount with at most PRICE_DECIMALS decimals, as Excel computes more; what is no amount as it is.
+
+    What is more than nothing is never rounded to nothing.
+    """
+    found = _LONG_AMOUNT.fullmatch(text.strip())
+    if found is None:
+        return text
+    rounded = quantise(Decimal(text.strip()), PRICE_DECIMALS)
+    if not rounded:
+        return text
+    notes.add(f"amounts were rounded to {PRICE_DECIMALS} decimals", f"{text.strip()} is {format_amount(rounded)}")
+    return format_amount(rounded)
 
 
 def _copy_text(rate: Rate, blocked: bool) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rating_engine.services.decks.file.columns import Column
 from rating_engine.services.decks.file.errors import DeckFileError
-from rating_engine.services.decks.file.layout import HEADER_SEARCH_LINES, Column, Layout, find_layout, no_header
+from rating_engine.services.decks.file.header import HEADER_SEARCH_LINES, find_header
+from rating_engine.services.decks.file.layout import Layout, no_header
 from rating_engine.services.decks.file.source import Piece
 from rating_engine.services.decks.file.xlsx_sheet import CELL_END, Book, read_book, sheet_rows, sheet_size
 
@@ -39,25 +41,29 @@ class WorkbookSource:
         return line.split(CELL_END)
 
 
-def open_workbook(path: Path, sheet: str | None, columns: Mapping[Column, str] | None) -> WorkbookSource:
-    """Find the header in a sheet, the first one where `sheet` is None.
+def open_workbook(
+    path: Path, sheet: str | None, columns: Mapping[Column, str] | None, header_row: int | None = None
+) -> WorkbookSource:
+    """Find the header in a sheet, the first one that has one where `sheet` is None.
 
-    `columns`: of a profile (see layout.find_layout). Raises DeckFileError: damaged, too large, no such sheet, no
-    header.
+    `columns`, `header_row`: of a profile (see header.find_header). Raises DeckFileError: damaged, too large, no such
+    sheet, no header.
     """
     book = read_book(path)
-    name = _sheet_name(book, sheet)
-    rows = _head(book, name)
-    for number, cells in enumerate(rows, start=1):
-        if (layout := find_layout(cells, columns)) is not None:
-            return WorkbookSource(path, sheet_size(book, name), name, number, layout, book)
-    raise no_header(path.name, next((" ".join(filter(None, cells)) for cells in rows if any(cells)), ""), columns)
+    begins = ""
+    for name in book.sheets if sheet is None else [_sheet_name(book, sheet)]:
+        rows = _head(book, name)
+        if (found := find_header(rows, columns, header_row)) is not None:
+            return WorkbookSource(path, sheet_size(book, name), name, found[0], found[1], book)
+        begins = begins or next((" ".join(filter(None, cells)) for cells in rows if any(cells)), "")
+    tried = f", in none of its sheets ({', '.join(map(repr, book.sheets))})" if sheet is None else f", sheet {sheet!r}"
+    raise no_header(f"{path.name}{tried if len(book.sheets) > 1 else ''}", begins, columns)
 
 
 def first_rows(path: Path, sheet: str | None) -> list[list[str]]:
-    """The rows in which a header is looked for. Raises DeckFileError."""
+    """The rows in which a header is looked for, of the first sheet where `sheet` is None. Raises DeckFileError."""
     book = read_book(path)
-    return _head(book, _sheet_name(book, sheet))
+    return _head(book, next(iter(book.sheets)) if sheet is None else _sheet_name(book, sheet))
 
 
 def _head(book: Book, sheet: str) -> list[list[str]]:
@@ -69,9 +75,7 @@ def _head(book: Book, sheet: str) -> list[list[str]]:
     return rows
 
 
-def _sheet_name(book: Book, sheet: str | None) -> str:
-    if sheet is None:
-        return next(iter(book.sheets))
+def _sheet_name(book: Book, sheet: str) -> str:
     if sheet not in book.sheets:
         names = ", ".join(map(repr, book.sheets))
         raise DeckFileError(f"{book.path} has no sheet {sheet!r}; its sheets are: {names}")

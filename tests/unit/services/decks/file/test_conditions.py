@@ -102,6 +102,8 @@ BANDED = "prefix;rate;peak rate;off-peak rate;weekend rate;status"
         ("79;0.4;blocked;;;", [("", "0.4", "f"), ("peak", "0", "t")]),
         ("79;;0.3;;;blocked", [("peak", "0.3", "t")]),
         ("79;;;;;blocked", [("", "0", "t")]),
+        ("79;;0.3;-;;", [("peak", "0.3", "f"), ("off-peak", "0", "t")]),
+        ("79;-;;;;", [("", "0", "t")]),
     ],
 )
 def test_a_price_column_of_each_band_makes_a_rate_of_each_price(row: str, expected: list[tuple[str, str, str]]) -> None:
@@ -110,7 +112,7 @@ def test_a_price_column_of_each_band_makes_a_rate_of_each_price(row: str, expect
 
 def test_a_row_without_any_price_is_rejected() -> None:
     with pytest.raises(RowRejected, match=r"^rate: is empty"):
-        says(BANDED, "79;;;-;;")
+        says(BANDED, "79;;;;;")
     with pytest.raises(RowRejected, match=r"^peak rate: 'x' is not a plain number"):
         says(BANDED, "79;1;x;;;")
 
@@ -154,7 +156,7 @@ def test_an_origin_is_a_list_of_prefixes_of_callers(cell: str, origins: list[str
 
 def test_a_row_whose_codes_and_origins_make_too_many_rates_is_rejected() -> None:
     with pytest.raises(RowRejected, match="says more than 10000 rates"):
-        says("prefix;price;origin", "7000-7999;1;490-509")
+        says("prefix;price;origin", "7000-7999;1;4900-4919")
     with pytest.raises(RowRejected, match=r"^origin: 'EEA' is not a prefix of digits"):
         says("prefix;price;origin", "79;1;EEA")
 

@@ -55,8 +55,8 @@ def test_times_are_of_the_time_zone_unless_they_have_an_offset(text: str, expect
     [
         ("05/06/2026", "may be two days"),
         ("5-6-2026", "may be two days"),
-        ("30.11.26", "is not a date such as"),
-        ("46356", "is not a date such as"),
+        ("30.11.126", "is not a date such as"),
+        ("463560", "is not a date such as"),
         ("soon", "is not a date such as"),
         ("30 Ju 2026", "is not a date such as"),
         ("30 Smarch 2026", "is not a day or time of the calendar"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from rating_engine.services.decks.file.columns import SYNONYMS, Column
 from rating_engine.services.decks.file.errors import DeckFileError
-from rating_engine.services.decks.file.layout import SYNONYMS, Column, Layout, find_layout
+from rating_engine.services.decks.file.layout import Layout, find_layout
 
 
 def layout_of(header: str) -> Layout:
@@ -128,4 +129,59 @@ def test_a_country_code_beside_a_column_called_prefix_is_only_ignored() -> None:
     ("header", "currency"), [("prefix,rate (USD)", "USD"), ("prefix,price eur", "EUR"), ("prefix,price", None)]
 )
 def test_a_currency_in_the_name_of_a_price_is_noticed(header: str, currency: str | None) -> None:
-    assert layout_of(header).currency == currency
+    assert layout_of(header).currencies == ({currency} if currency else set())
+
+
+def test_a_sign_may_be_of_several_currencies() -> None:
+    assert {"USD", "CAD"} <= layout_of("prefix,rate ($)").currencies
+    assert layout_of("prefix,rate ($),setup fee (USD)").currencies == {"USD"}
+    with pytest.raises(DeckFileError, match="different currencies"):
+        layout_of("prefix,rate ($),setup fee (EUR)")
+
+
+@pytest.mark.parametrize(
+    ("header", "factors"),
+    [
+        ("Code,Rate (cents/min)", {"price": "0.01"}),
+        ("Code,Rate,Interval (min),Setup Fee (cents)", {"intervals": "60", "connect_fee": "0.01"}),
+        ("Code,ppm", {"price": "0.01"}),
+        ("Code,Rate per second", {"price": "60"}),
+        ("Code,Price/sec (US cents)", {"price": "0.60"}),
+        ("Code,Rate (per 6 sec)", {"price": "10"}),
+        ("Code,Rate (¢)", {"price": "0.01"}),
+        ("Code,Peak rate (pence),Off-Peak rate (pence)", {"price_peak": "0.01", "price_off_peak": "0.01"}),
+        ("Code,USD/min", {}),
+        ("Code,Rate per minute (USD)", {}),
+        ("Code,price_1 (cents),price_n (cents)", {"price_1": "0.01", "price_n": "0.01"}),
+    ],
+)
+def test_units_in_names_are_reckoned_with(header: str, factors: dict[str, str]) -> None:
+    assert {column.value: str(factor) for column, factor in layout_of(header).factors.items()} == factors
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("Code,Rate (per call)", "Code,Rate/hour", "Code,Rate (%)", "Code,Rate (per 7 sec)", "Code,Rate per SMS"),
+        *("Code,Rate,Interval (ms)", "Code,price_1 per second,price_n", "Code,Rate,Setup Fee (per min)"),
+    ],
+)
+def test_a_unit_of_which_no_price_can_be_made_refuses_the_file(header: str) -> None:
+    try:
+        layout = find_layout(header.split(","))
+    except DeckFileError:
+        return
+    assert layout is None  # then the file has no header, and is refused for that
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("Destinations,Dial Codes,New Offer", "Destination,Dial codes,Per Minute Cost(USD)", "Code,Cost / Min"),
+        *("Code,Rates", "Code,Buy Rate", "Code,usd/min", "NPANXX,Rate", "Code,rate_cost,additional period"),
+    ],
+)
+def test_names_that_carriers_send_are_known(header: str) -> None:
+    layout = layout_of(header)
+    assert {Column.PREFIX, Column.PRICE} <= layout.positions.keys()
+    assert not layout.ignored

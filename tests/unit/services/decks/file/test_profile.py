@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rating_engine.rating.rate import PriceUnit
+from rating_engine.services.decks.file.columns import Column
 from rating_engine.services.decks.file.errors import DeckFileError
-from rating_engine.services.decks.file.layout import Column
 from rating_engine.services.decks.file.opening import open_deck
 from rating_engine.services.decks.file.profile import load_profile, profile_path, propose_profile
 

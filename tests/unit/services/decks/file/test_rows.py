@@ -92,7 +92,7 @@ def test_empty_cells_have_the_same_defaults_as_missing_columns() -> None:
         pytest.param("prefix;price", "+79;1", "prefix", "79", id="a plus"),
         pytest.param("prefix;price", " 79 ;1", "prefix", "79", id="spaces around a prefix"),
         pytest.param("prefix;price", "'79;1", "prefix", "79", id="a spreadsheet's mark of text"),
-        pytest.param("prefix;price", "0079;1", "prefix", "0079", id="zeros, which a technical prefix may have"),
+        pytest.param("prefix;price", "0079;1", "prefix", "79", id="what callers dial before a country code"),
         pytest.param("prefix;price", "79;0,05", "price_1", "0.05", id="a decimal comma"),
         pytest.param("prefix;price", "79; 0.05 ", "price_1", "0.05", id="spaces around a price"),
         pytest.param("prefix;price", "79;1E-3", "price_1", "0.001", id="an exponent"),
@@ -131,7 +131,7 @@ def test_cells_are_read_as_carriers_write_them(header: str, row: str, column: st
         pytest.param("prefix;price", "79; ", "price: is empty", id="a blank price"),
         pytest.param("prefix;price", "79;free", "price: 'free' is not a plain number", id="a word for a price"),
         pytest.param("prefix;price", "79;-0.1", "price: -0.1 is negative", id="negative"),
-        pytest.param("prefix;price", "79;0.123456789", "more than 8 decimals", id="more decimals than are kept"),
+        pytest.param("prefix;price", "79;0.000000001", "more than 8 decimals", id="so little that it would be nothing"),
         pytest.param("prefix;price", "79;10000000000", "above the limit", id="too much"),
         pytest.param("prefix;price", "79;1.234,5", "not a plain number", id="thousands and decimals"),
         pytest.param("prefix;price", "79;1,234,567", "not a plain number", id="two commas"),
@@ -228,7 +228,7 @@ def test_a_price_in_words_blocks_its_own_row_alone() -> None:
         ("79;1;sleeping;", "status: 'sleeping' says neither that calls are taken nor that they are blocked"),
         ("79;1;;perhaps", "blocked: 'perhaps' is neither yes nor no"),
         ("79;;;", "price: is empty"),
-        ("79;-;active;", "price: '-' is not a plain number"),
+        ("79;?;active;", r"price: '\?' is not a plain number"),
     ],
 )
 def test_a_row_that_may_be_blocked_or_not_is_rejected(row: str, reason: str) -> None:
@@ -251,5 +251,21 @@ def test_a_price_is_taken_exactly_as_a_rate_reads_it_or_not_at_all(text: str) ->
         _, says = rows.check(["79", text])
     except RowRejected:
         return
+    if only_rate(says).endswith("\tt"):  # a word that blocks
+        return
     price = only_rate(says).split("\t")[ROW.index("price_1") - 1]
     assert Rate(price_1=price) == Rate(price_1=text)
+
+
+@pytest.mark.parametrize(("cell", "price"), [("0.123456789", "0.12345679"), ("0.0123456789012345", "0.01234568")])
+def test_more_decimals_than_are_kept_are_rounded_and_that_is_said(cell: str, price: str) -> None:
+    rows = checker("prefix;price")
+    assert only_rate(rows.check(["79", cell])[1]).split("\t")[ROW.index("price_1") - 1] == price
+    assert list(rows.notes) == [("amounts were rounded to 8 decimals", 1, f"{cell} is {price}")]
+
+
+@pytest.mark.parametrize(
+    "word", ["N/A", "not offered", "closed", "Blocked", "-", "n/a", "TBA", "#N/A", "—", "No Service"]
+)
+def test_a_word_in_the_place_of_a_price_blocks_the_code(word: str) -> None:
+    assert only_rate(checker("prefix;price").check(["79", word])[1]).endswith("\tt")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rating_engine.services.decks.file import limits
+from rating_engine.services.decks.file.columns import Column
 from rating_engine.services.decks.file.errors import DeckFileError, RowRejected
-from rating_engine.services.decks.file.layout import Column
 from rating_engine.services.decks.file.opening import open_deck
 from rating_engine.services.decks.file.source import DeckSource
 

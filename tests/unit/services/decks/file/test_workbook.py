@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rating_engine.services.decks.file import limits
+from rating_engine.services.decks.file.columns import Column
 from rating_engine.services.decks.file.errors import DeckFileError
-from rating_engine.services.decks.file.layout import Column
 from rating_engine.services.decks.file.opening import open_deck
 from rating_engine.services.decks.file.workbook import WorkbookSource
 from rating_engine.services.decks.file.xlsx_sheet import number_text
@@ -85,7 +85,12 @@ def test_the_first_sheet_is_read_or_the_one_that_is_asked_for(tmp_path: Path) ->
     with pytest.raises(DeckFileError, match="no sheet 'New'; its sheets are: 'Sheet', 'Rates'"):
         deck(tmp_path, [["a cover"]], "New", Rates=1)
     with pytest.raises(DeckFileError, match="begins with: 'a cover'"):
-        deck(tmp_path, [["a cover"]], None, Rates=1)
+        deck(tmp_path, [["a cover"]], "Sheet", Rates=1)
+
+
+def test_behind_a_cover_the_first_sheet_with_a_header_is_read(tmp_path: Path) -> None:
+    source = deck(tmp_path, [["a cover"]], None, Rates=1, Old=1)
+    assert (source.sheet, rows_of(source)) == ("Rates", [["44", "0.2", "Rates"]])
 
 
 def test_text_has_no_sheets(tmp_path: Path) -> None:

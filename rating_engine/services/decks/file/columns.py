@@ -1,0 +1,154 @@
+"""The columns that a deck may have, and the names that carriers give them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class Column(StrEnum):
+    """What a column can hold. `PRICE` is per minute, `INTERVALS` is both increments, as in 60/1.
+
+    `COUNTRY_CODE` and `AREA_CODE` make the prefix together, in the place of `PREFIX`. `PRICE_PEAK` and its like are
+    prices per minute of one band each: a row has a rate for each of them that says something.
+    """
+
+    PREFIX = "prefix"
+    COUNTRY_CODE = "country_code"
+    AREA_CODE = "area_code"
+    PRICE_1 = "price_1"
+    PRICE_N = "price_n"
+    PRICE = "price"
+    PRICE_PEAK = "price_peak"
+    PRICE_OFF_PEAK = "price_off_peak"
+    PRICE_WEEKEND = "price_weekend"
+    PRICE_UNIT = "price_unit"
+    INTERVAL_1 = "interval_1"
+    INTERVAL_N = "interval_n"
+    INTERVALS = "intervals"
+    CONNECT_FEE = "connect_fee"
+    FREE_SECONDS = "free_seconds"
+    GRACE_PERIOD = "grace_period"
+    POSTCALL_SURCHARGE = "postcall_surcharge"
+    MINIMUM_CHARGE = "minimum_charge"
+    EXTRAS = "extras"
+    ORIGIN = "origin"
+    BAND = "band"
+    EFFECTIVE_FROM = "effective_from"
+    EFFECTIVE_TO = "effective_to"
+    CURRENCY = "currency"
+    DIRECTION = "direction"
+    STATUS = "status"
+    BLOCKED = "blocked"
+
+
+# By preference: where a header has several names of one column, the first of them here is it, the others are ignored.
+# Compared without case, spaces, punctuation, currencies and what stands in brackets.
+SYNONYMS: Final[Mapping[Column, tuple[str, ...]]] = {
+    Column.PREFIX: (
+        *("prefix", "dial prefix", "destination prefix", "number prefix", "full code", "dial code", "dialing code"),
+        *("dialling code", "dest code", "destination code", "code", "codes", "prefixes", "pattern", "breakout"),
+        *("dial codes", "dialing codes", "dialling codes", "destination codes", "npa nxx", "npanxx", "dial prefixes"),
+        *("called prefix", "number prefixes"),
+        *("префикс", "код"),
+    ),
+    Column.COUNTRY_CODE: ("country_code", "cc", "country prefix", "country dial code"),
+    Column.AREA_CODE: ("area_code", "area codes", "city code", "city codes", "network code", "network codes", "ndc"),
+    Column.PRICE_1: ("price_1", "first price", "initial price", "price first", "first interval price"),
+    Column.PRICE_N: (
+        *("price_n", "next price", "price next", "next interval price", "subsequent price", "additional price"),
+    ),
+    Column.PRICE: (
+        *("price per minute", "rate per minute", "price per min", "rate per min", "price/min", "rate/min"),
+        *(
+            "per minute",
+            "price",
+            "rate",
+            "sell rate",
+            "sell price",
+            "selling rate",
+            "rate initial",
+            "new rate",
+            "new price",
+        ),
+        *("new offer", "offer", "per minute cost", "cost/min", "cost per minute", "cost per min", "rates", "prices"),
+        *("buy rate", "buy price", "buying rate", "rate_cost", "cost rate", "your rate", "your price", "offered rate"),
+        *("offered price", "minute rate", "minute price", "ppm", "tariff rate", "termination rate"),
+        *("current rate", "current price", "charge", "cost", "цена", "стоимость"),
+    ),
+    Column.PRICE_PEAK: (*("price_peak", "peak rate per minute", "peak rate", "peak price", "rate peak", "peak"),),
+    Column.PRICE_OFF_PEAK: (
+        *("price_off_peak", "off-peak rate per minute", "off-peak rate", "off-peak price", "rate off-peak"),
+        "off-peak",
+    ),
+    Column.PRICE_WEEKEND: (
+        *("price_weekend", "weekend rate per minute", "weekend rate", "weekend price", "rate weekend", "weekend"),
+    ),
+    Column.PRICE_UNIT: ("price_unit", "price per", "unit", "rate unit"),
+    Column.INTERVAL_1: (
+        *("interval_1", "first interval", "initial interval", "initial increment", "first increment", "init block"),
+        *("initial block", "minimum", "minimum duration", "minimum time", "minimum seconds", "min duration"),
+        *("first period", "first increments", "initial increments"),
+        *("min time", "min charge seconds", "increment 1", "initial billing increment", "initial period"),
+    ),
+    Column.INTERVAL_N: (
+        *("interval_n", "next interval", "subsequent interval", "next increment", "subsequent increment"),
+        *("additional increment", "billing block", "increment n", "increment 2", "interval 2", "recurring interval"),
+        *("additional period", "next period", "additional interval", "next increments", "subsequent increments"),
+        *("subsequent billing increment", "subsequent period", "step"),
+    ),
+    Column.INTERVALS: (
+        *("intervals", "increments", "billing increments", "increment", "billing increment", "billing interval"),
+        *("interval", "billing", "rounding", "rounding rule", "billing terms", "billing rule"),
+    ),
+    Column.CONNECT_FEE: (
+        *("connect_fee", "connection fee", "connect charge", "connection charge", "setup fee", "set up fee"),
+        *("setup charge", "call setup fee", "connect cost", "connection cost", "setup", "initial fee"),
+    ),
+    Column.FREE_SECONDS: ("free_seconds", "free time", "seconds free"),
+    Column.GRACE_PERIOD: ("grace_period", "grace", "grace time", "free threshold", "grace seconds"),
+    Column.POSTCALL_SURCHARGE: ("postcall_surcharge", "surcharge", "post call surcharge", "disconnect charge"),
+    Column.MINIMUM_CHARGE: ("minimum_charge", "min charge", "minimum price", "minimum cost", "minimum fee"),
+    Column.EXTRAS: ("extras",),
+    Column.ORIGIN: (
+        *("origin", "origin prefix", "origin code", "origin codes", "origins", "originating prefix"),
+        *("originating code", "calling number prefix", "calling prefix", "a-number prefix", "a-number", "anumbers"),
+        *("caller prefix", "caller id prefix", "cli prefix", "cli", "ani prefix", "ani", "source prefix", "src prefix"),
+    ),
+    Column.BAND: (
+        *("band", "time class", "time band", "rate band", "time period", "time of day", "peak/off-peak", "day part"),
+        *("time type", "tariff period"),
+    ),
+    Column.EFFECTIVE_FROM: (
+        *("effective_from", "effective date", "effective from date", "effective start date", "rate effective date"),
+        *("effective", "effective on", "effective as of", "valid from", "valid from date", "start date", "date from"),
+        *("from date", "activation date", "begin date", "действует с", "дата начала"),
+    ),
+    Column.EFFECTIVE_TO: (
+        *("effective_to", "effective to date", "effective end date", "effective until", "effective till", "valid to"),
+        *("valid to date", "valid until", "valid till", "end date", "date to", "to date", "expiry date", "expiry"),
+        *("expiration date", "expiration", "expires", "expire date", "действует до", "дата окончания"),
+    ),
+    Column.CURRENCY: ("currency", "currency code", "cur", "ccy"),
+    Column.DIRECTION: (
+        *("direction", "destination", "destination name", "dest", "dest name", "direction name", "zone", "zone name"),
+        *("area name", "code name", "breakout name", "name", "description", "region", "country", "country name"),
+        *("destinations", "destination names", "route name"),
+        *("направление", "название", "страна"),
+    ),
+    Column.STATUS: ("status", "rate status", "code status", "availability"),
+    Column.BLOCKED: ("blocked", "block", "is blocked", "barred"),
+}
+
+# Beside a country code or an area code, only these are certain to hold the whole prefix; a "code" may lack its country.
+WHOLE_PREFIX: Final = ("prefix", "dial prefix", "destination prefix", "number prefix", "full code")
+
+# The columns of prices that are for one band, and the band.
+BAND_PRICES: Final[Mapping[Column, str]] = {
+    Column.PRICE_PEAK: "peak",
+    Column.PRICE_OFF_PEAK: "off-peak",
+    Column.PRICE_WEEKEND: "weekend",
+}
+
+PRICES: Final = (Column.PRICE, Column.PRICE_1, Column.PRICE_N, *BAND_PRICES)

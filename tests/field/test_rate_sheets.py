@@ -1,0 +1,247 @@
+"""Rate sheets as carriers send them: read for what they say, or refused; never a wrong price without a word.
+
+Each file of samples/ is a small copy of one that was met; the kinds are proved where the code stands.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from rating_engine.domain.errors import InvalidRequest
+from rating_engine.services.decks.checking import HeldBack
+from rating_engine.services.decks.file.dates import DateOrder
+from rating_engine.services.decks.file.errors import DeckFileError
+from rating_engine.services.decks.importing import DeckFileOptions, EmptyDeck, ImportReport, import_deck
+from rating_engine.services.decks.versions import Kind
+from rating_engine.services.facts.rate_lookup import RateDecks
+from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.tariffs.tariffs import load_named_tariff
+from tests.support.decks import match_now
+
+SAMPLES = Path(__file__).with_name("samples")
+
+
+class Sheets:
+    """A tariff, and the files that are imported into it."""
+
+    def __init__(self, url: str, database: Database, directory: Path) -> None:
+        self._url = url
+        self._database = database
+        self._directory = directory
+
+    async def take(self, name: str, *, currency: str | None = None, **options: object) -> ImportReport:
+        """Import a sample, or a text that is a file of itself."""
+        path = self._directory / (name if name.endswith((".csv", ".xlsx")) else "deck.csv")
+        if path.suffix == ".xlsx" or (SAMPLES / name).is_file():
+            shutil.copy(SAMPLES / name, path)
+        else:
+            path.write_text(name)
+        return await import_deck(
+            self._url,
+            path,
+            "carrier",
+            currency=currency,
+            options=DeckFileOptions(**options),  # type: ignore[arg-type]
+        )
+
+    async def price(self, number: str) -> Decimal | None:
+        """Of a minute of a call to a number; None: it is declined."""
+        tariff = await load_named_tariff(self._database, "carrier")
+        if tariff is None:
+            return None
+        match = await match_now(RateDecks(self._database), tariff.tariff_id, number)
+        return None if match is None else match.rate.price_n
+
+
+@pytest.fixture
+async def sheets(database_url: str, tmp_path: Path) -> AsyncIterator[Sheets]:
+    database = Database(database_url)
+    await database.open()
+    yield Sheets(database_url, database, tmp_path)
+    await database.close()
+
+
+PRICES = {
+    "range-of-country-and-area.csv": {
+        "34911234567": "0.012",
+        "49891234567": "0.010",
+        "49301234567": "0.008",
+        "355422123456": "0.15",
+        "77012345678": "0.11",
+        "20212345678": "0.10",
+        "44201234567": "0.006",
+        "35840123456": "0.09",
+        "380441234567": "0.18",
+        "34600123456": None,
+        "79161234567": None,
+    },
+    "shortened-list.csv": {
+        "2348021234567": "0.09",
+        "2348031234567": "0.09",
+        "2348051234567": "0.09",
+        "93701234567": "0.25",
+        "93711234567": "0.25",
+        "93721234567": "0.25",
+        "71234567890": "0.05",
+        "72345678901": "0.05",
+        "49301234567": "0.01",
+        "2351234567": None,
+    },
+    "unit-cents.csv": {"44201234567": "0.025"},
+    "unit-minutes-and-cents.csv": {"44201234567": "0.02"},
+    "status-words.csv": {
+        "44201234567": "0.006",
+        "447012345678": "0.30",
+        "49301234567": "0.01",
+        "491512345678": "0.20",
+        "98211234567": None,
+    },
+    "no-price.csv": {"44201234567": "0.006", "447012345678": None},
+    "any-time-words.csv": {
+        "44901234567": "0.02",
+        "44101234567": "0.02",
+        "44301234567": "0.02",
+        "44501234567": "0.02",
+    },
+    "codes-with-00.csv": {"44201234567": "0.02", "447012345678": "0.09", "49301234567": "0.01"},
+    "area-with-trunk-zero.csv": {"44201234567": "0.01", "44301234567": "0.03"},
+    "header-in-row-33.csv": {"44201234567": "0.02", "447012345678": "0.09"},
+    "full-country-1.csv": {"44201234567": "0.006", "447012345678": "0.04", "98211234567": "0.15"},
+}
+
+
+@pytest.mark.parametrize("name", PRICES)
+async def test_calls_have_the_prices_that_the_sheet_says(sheets: Sheets, name: str) -> None:
+    report = await sheets.take(name)
+    assert report.rejected == 0
+    found = {number: await sheets.price(number) for number in PRICES[name]}
+    assert found == {number: None if price is None else Decimal(price) for number, price in PRICES[name].items()}
+
+
+async def test_a_price_in_us_dollars_is_for_a_tariff_in_us_dollars(sheets: Sheets) -> None:
+    for name in ("header-words-and-dates.csv", "unit-currency.csv", "unit-ppm.csv"):
+        with pytest.raises(InvalidRequest, match="currency: the price column"):
+            await sheets.take(name, currency="EUR")
+    await sheets.take("header-words-and-dates.csv", currency="USD")
+    assert [await sheets.price(number) for number in ("44201", "447012", "34911")] == [
+        Decimal("0.02"),
+        Decimal("0.09"),
+        Decimal("0.01"),
+    ]
+
+
+async def test_pence_a_minute_are_of_a_tariff_in_pounds(sheets: Sheets) -> None:
+    report = await sheets.take("unit-ppm.csv", currency="GBP")
+    assert await sheets.price("44201") == Decimal("0.025")
+    assert [(one.name, one.factor) for one in report.columns if one.factor] == [("ppm", "0.01")]
+
+
+@pytest.mark.parametrize("name", ["peak-and-off-peak.csv", "two-row-merged-header.xlsx"])
+async def test_a_band_that_the_tariff_lacks_refuses_the_file_and_leaves_the_deck(sheets: Sheets, name: str) -> None:
+    await sheets.take("Code,Rate (USD)\n44,0.5\n", currency="USD")
+    with pytest.raises(InvalidRequest, match="has no such time of day"):
+        await sheets.take(name)
+    assert await sheets.price("44201") == Decimal("0.5")
+
+
+async def test_a_decimal_comma_between_commas_makes_no_free_calls(sheets: Sheets) -> None:
+    with pytest.raises(EmptyDeck, match="every code in it is blocked"):
+        await sheets.take("decimal-comma-in-comma-file.csv")
+    with pytest.raises(EmptyDeck, match="every code in it is blocked"):
+        await sheets.take("Code,Rate,\n44,0,02\n")
+
+
+async def test_days_and_months_have_the_order_that_one_of_them_shows(sheets: Sheets) -> None:
+    report = await sheets.take("day-first-two-digit-years.csv")
+    assert report.date_order is DateOrder.DMY
+    assert report.rejected == 0
+    assert [await sheets.price(number) for number in ("4930", "4915", "4917")] == [
+        Decimal(price) for price in ("0.01", "0.02", "0.03")
+    ]
+
+
+async def test_dates_of_both_orders_refuse_the_file_unless_one_is_said(sheets: Sheets) -> None:
+    text = "Code,Rate,Effective\n44,1,13/10/2026\n49,2,10/13/2026\n7,3,05/06/2026\n"
+    with pytest.raises(DeckFileError, match="no one order of day and month"):
+        await sheets.take(text)
+    report = await sheets.take(text, date_order=DateOrder.DMY)
+    assert (report.rejected, await sheets.price("4930")) == (1, None)
+
+
+async def test_a_deck_by_jurisdiction_is_refused(sheets: Sheets) -> None:
+    with pytest.raises(DeckFileError, match="no header"):
+        await sheets.take("us-jurisdiction.csv")
+
+
+async def test_a_coming_price_keeps_the_present_one_until_then(sheets: Sheets) -> None:
+    await sheets.take("full-country-1.csv")
+    report = await sheets.take("full-country-2.csv")
+    assert await sheets.price("447012345678") == Decimal("0.04")
+    assert report.effect.changes is not None
+    assert report.effect.changes[Kind.GONE] == 1
+
+
+async def test_a_deck_that_would_sell_a_gone_code_too_cheap_waits(sheets: Sheets) -> None:
+    await sheets.take("Code,Rate\n44,0.006\n447,0.04\n")
+    with pytest.raises(HeldBack, match=r"1 codes are gone .* such as 447 at 0.04 by 44 at 0.006"):
+        await sheets.take("Code,Rate\n44,0.006\n")
+    assert await sheets.price("447012345678") == Decimal("0.04")
+    await sheets.take("Code,Rate\n44,0.006\n", force=True)
+    assert await sheets.price("447012345678") == Decimal("0.006")
+
+
+async def test_a_row_that_cannot_be_read_is_not_sold_at_a_shorter_price(sheets: Sheets) -> None:
+    report = await sheets.take("Code,Rate,Status\n44,0.006,new\n447,0.3,see note\n4477,zero,new\n")
+    assert (report.rejected, report.blocked_instead) == (2, 2)
+    assert [await sheets.price(number) for number in ("44201", "447012", "447701")] == [Decimal("0.006"), None, None]
+
+
+async def test_many_rejected_rows_hold_a_deck_that_would_replace_one(sheets: Sheets) -> None:
+    await sheets.take("Code,Rate\n44,0.006\n")
+    with pytest.raises(HeldBack, match="1 of 2 rows could not be taken"):
+        await sheets.take("Code,Rate\n44,0.006\n49,?\n")
+    await sheets.take("Code,Rate\n44,0.007\n49,?\n", force=True)
+    assert await sheets.price("44201") == Decimal("0.007")
+
+
+async def test_a_deck_that_rates_nothing_replaces_none(sheets: Sheets) -> None:
+    await sheets.take("Code,Rate\n44,0.006\n")
+    with pytest.raises(EmptyDeck):
+        await sheets.take("Code,Rate\n44,N/A\n", force=True)
+    assert await sheets.price("44201") == Decimal("0.006")
+
+
+async def test_a_dry_run_says_what_an_import_says_and_changes_nothing(sheets: Sheets) -> None:
+    await sheets.take("Code,Rate\n44,0.006\n")
+    tried = await sheets.take("Code,Rate\n44,0.007\n0049,0\n", dry_run=True)
+    assert await sheets.price("44201") == Decimal("0.006")
+    done = await sheets.take("Code,Rate\n44,0.007\n0049,0\n")
+    assert await sheets.price("44201") == Decimal("0.007")
+    for report in (tried, done):
+        assert report.effect.changes is not None
+        assert {kind: count for kind, count in report.effect.changes.items() if count} == {Kind.RISE: 1, Kind.NEW: 1}
+        assert report.effect.counts.free == 1
+        assert report.notes == (("international prefixes were dropped", 1, "0049 is 49"),)
+        assert [(one.column.value, one.name) for one in report.columns] == [("prefix", "Code"), ("price", "Rate")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Code,Rate\n0044,0.006\n",
+        "Code,Rate\n44,0.0123456789\n",
+        "Code,price_1\n44,0.006\n",
+        "Code,Rate,Effective\n44,1,13/10/2026\n49,2,05/06/2026\n",
+        "Code,Rate\n44,1\n49,?\n",
+    ],
+)
+async def test_strict_refuses_what_had_to_be_guessed(sheets: Sheets, text: str) -> None:
+    with pytest.raises(DeckFileError, match="this had to be guessed"):
+        await sheets.take(text, strict=True)
+    assert await sheets.price("44201") is None
+    await sheets.take(text)
