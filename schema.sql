@@ -2173,21 +2173,23 @@ CREATE OR REPLACE FUNCTION write_corrections(p_bucket smallint, p_rerate_id bigi
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     written  bigint;
+    moment   timestamptz := now();
 BEGIN
-    -- The overrun as settle_v2() has it of a late end. What had no rate has one now.
+    -- The overrun as settle_v2() has it of a late end. What had no rate has one now. The keys come beside the items: a
+    -- Citus node ends by an array that is asked by a column (13.2).
     UPDATE call_records c SET
-        cost = i.new_cost, billed_seconds = i.billed_seconds, rate_key = p_rate_keys[i.ord], deck_id = i.deck_id,
+        cost = i.new_cost, billed_seconds = i.billed_seconds, rate_key = i.frozen_key, deck_id = i.deck_id,
         prefix = i.prefix, direction = i.direction, margin = c.margin - i.amount, rerate_id = p_rerate_id,
         overrun = GREATEST(c.overrun - CASE WHEN i.is_unlimited THEN 0 ELSE i.amount END, 0),
         source = CASE WHEN c.source = 'unrated' THEN 'unreserved' ELSE c.source END
-      FROM unnest(p_items) i
+      FROM (SELECT n.*, n.unnest AS frozen_key FROM unnest(p_items, p_rate_keys) AS n) i
       WHERE c.bucket = p_bucket AND c.call_key = i.call_key AND i.outcome = 'corrected';
     GET DIAGNOSTICS written = ROW_COUNT;
     IF written <> (SELECT count(*) FROM unnest(p_items) i WHERE i.outcome = 'corrected') THEN
         RAISE SQLSTATE '40001' USING MESSAGE = 'a CDR was changed meanwhile';
     END IF;
     UPDATE rerate_items r SET
-        posted_at = CASE WHEN i.outcome = 'corrected' THEN now() END, changed = i.outcome = 'changed'
+        posted_at = CASE WHEN i.outcome = 'corrected' THEN moment END, changed = i.outcome = 'changed'
       FROM unnest(p_items) i
       WHERE r.bucket = p_bucket AND r.rerate_id = p_rerate_id AND r.call_key = i.call_key
         AND i.outcome IN ('corrected', 'changed');

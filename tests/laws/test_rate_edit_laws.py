@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -18,7 +19,7 @@ from rating_engine.storage.decks import rate_edits as store
 from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.postgres.pool import Database
 from tests.support.deck_calls import DIGITS, HOURS, Call, brute_force, calls, decks
-from tests.support.decks import BLOCKED, DeckRow, make_tariff, publish_rows
+from tests.support.decks import BLOCKED, DeckRow, cache_of, make_tariff, publish_rows
 
 REMOVED = "removed"
 Answer = tuple[str, Rate] | None
@@ -123,9 +124,11 @@ class Edited:
         return [None if match is None else (match.prefix, match.rate) for match in matches]
 
 
+@pytest.mark.breaks_books
 def test_an_edit_counts_from_its_instant_on_for_whoever_looks(database_url: str, redis_url: str) -> None:
     loop = asyncio.new_event_loop()  # one for all examples: connections live as long as it does
-    database, cache = Database(database_url), RateCache(redis_url, timeout_seconds=10)
+    database = Database(database_url)
+    cache = cache_of(redis_url, database, timeout_seconds=10)
 
     async def start() -> Edited:
         await database.open()

@@ -77,7 +77,7 @@ class Rules:
         account = books.account(subscriber.account)
         known = books.call(request.key)
         if known is not None:
-            if (known.account, known.destination) != (account.name, request.destination):
+            if (known.account, known.login, known.destination) != (account.name, request.login, request.destination):
                 return ("declined", "conflict"), books
             if known.state != "open":
                 return ("declined", "already_finished"), books

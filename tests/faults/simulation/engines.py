@@ -241,7 +241,7 @@ class SimulatedEngine:
             is_watched=policy.watched.__contains__,
         )
         finishing = Finishing(ledger=self.ledger, planning=planning, sources=sources, now=self.now)
-        self.undo = Undo(self.ledger, clock=asyncio.get_running_loop().time)
+        self.undo = Undo(self.ledger, clock=lambda: asyncio.get_running_loop().time())
         self.finish_spool: FinishSpool | None = None
         if self._spool_directory is not None:
             self._spool = SimulatedSpool(self._spool_directory, database.weather_of_spools)

@@ -33,7 +33,16 @@ _SEE = """
               FROM cdrs WHERE bucket = 0 AND call_key = ANY ($1))
 """
 _ALL_LAWS = " UNION ALL ".join(f"SELECT '{law.name}', breach.* FROM ({law.query}) AS breach" for law in LAWS)
-_ACCOUNT_TABLES = ("ledger_entries", "cdrs", "reservations", "account_prefixes", "subscribers", "accounts")
+_ACCOUNT_TABLES = (
+    "ledger_entries",
+    "cdrs",
+    "reservations",
+    "account_prefixes",
+    "subscribers",
+    "subscriber_load",
+    "logins",
+    "accounts",
+)
 
 
 class Operator:
