@@ -995,6 +995,34 @@ BEGIN
     ) AND EXISTS (SELECT 1 FROM package_terms WHERE package_id = p_package_id AND carry_over <> 'none');
 END $$;
 
+-- What is left of packages in periods of a subscriber, in the order asked for: `used` by ended calls; `seconds_left` that
+-- no call holds or has used, NULL for a volume, of which nothing is free.
+CREATE TYPE package_state_v2 AS (package_id bigint, period_start date, used bigint, seconds_left bigint);
+CREATE OR REPLACE FUNCTION package_states_v2(
+    p_bucket smallint, p_subscriber_id bigint, p_package_ids bigint[], p_period_starts date[]
+) RETURNS package_state_v2[] LANGUAGE plpgsql STABLE SET enable_seqscan = off AS $$
+DECLARE
+    states        package_state_v2[] := '{}';
+    usage         record;
+    seconds_left  bigint;
+BEGIN
+    FOR i IN 1 .. COALESCE(cardinality(p_package_ids), 0) LOOP
+        SELECT used, held, allowance INTO usage FROM package_usage
+          WHERE bucket = p_bucket AND subscriber_id = p_subscriber_id AND package_id = p_package_ids[i]
+            AND period_start = p_period_starts[i];
+        IF NOT FOUND THEN
+            seconds_left := package_allowance(p_bucket, p_subscriber_id, p_package_ids[i], p_period_starts[i]);
+        ELSIF usage.allowance IS NOT NULL
+              AND is_carried(p_bucket, p_subscriber_id, p_package_ids[i], p_period_starts[i]) THEN
+            seconds_left := 0;
+        ELSE
+            seconds_left := usage.allowance - usage.used - usage.held;
+        END IF;
+        states := states || ROW(p_package_ids[i], p_period_starts[i], COALESCE(usage.used, 0), seconds_left)::package_state_v2;
+    END LOOP;
+    RETURN states;
+END $$;
+
 -- Hold exactly so many seconds of each package, or nothing; whether there were so many left. Opens the period.
 CREATE OR REPLACE FUNCTION hold_packages(p_bucket smallint, p_account_id bigint, p_subscriber_id bigint, p_packages package_use[])
 RETURNS boolean LANGUAGE plpgsql AS $$

@@ -21,7 +21,6 @@ HOT = {
     "calls/ledger.py": {"_FIND"},
     "calls/locked_accounts.py": {"_THERE", "_FREE"},
     "calls/open_calls.py": {"_OF_CHANNELS", "_EXPIRED", "_NOTE_SEEN"},
-    "calls/package_usage.py": {"_STATE"},
     "parties/subscribers.py": {"BY_LOGINS"},
 }
 
