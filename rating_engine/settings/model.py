@@ -285,8 +285,8 @@ class Settings(BaseModel):
         1,
         ge=1,
         le=SMALLINT_MAX,
-        description="Shards over which new accounts are spread. On one PostgreSQL server one batch queue is"
-        " fastest; on Citus, a multiple of its workers.",
+        description="Shards over which new accounts are spread. On one PostgreSQL server 1 is fastest, and limits of"
+        " routes are exact at once; on Citus, a multiple of its workers.",
     )
 
     # --- when PostgreSQL is away

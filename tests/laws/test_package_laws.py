@@ -43,7 +43,10 @@ async def _spend(
 ) -> None:
     limits = {"max_reserve_seconds": 300}
     async with engine_on(database_url, redis_url, **limits) as one, engine_on(database_url, redis_url, **limits) as two:
-        await one.office.fetch("TRUNCATE reservations, cdrs, package_usage, accounts, subscribers, packages CASCADE")
+        await one.office.fetch(
+            "TRUNCATE open_calls, call_records, package_usage, accounts, subscribers, logins, packages, package_terms "
+            "CASCADE"
+        )
         await one.office.fetch("ALTER TABLE ledger_entries DISABLE TRIGGER append_only")
         await one.office.fetch("TRUNCATE ledger_entries")
         await publish_deck(one.office)

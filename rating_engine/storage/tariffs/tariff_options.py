@@ -10,7 +10,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound
+import asyncpg
+
+from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound, Unavailable
 from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.tariff_card import ListedOption
 from rating_engine.storage.parties.accounts import unknown_login
@@ -90,10 +92,13 @@ async def switch(tx: Transaction, party: Party, change: Change) -> tuple[str, De
     Errors: AlreadyExists (the reference was used for something else), InvalidRequest (from, to, too many options),
     NotFound, Unavailable.
     """
-    answer = await tx.fetchval(
-        _SWITCH, party.bucket, party.account_id, party.subscriber_id, change.tariff_id, change.version,
-        change.is_option, MAX_OPTIONS, change.begins, change.ends, change.position, change.price, change.reference,
-    )  # fmt: skip
+    try:
+        answer = await tx.fetchval(
+            _SWITCH, party.bucket, party.account_id, party.subscriber_id, change.tariff_id, change.version,
+            change.is_option, MAX_OPTIONS, change.begins, change.ends, change.position, change.price, change.reference,
+        )  # fmt: skip
+    except asyncpg.SerializationError as error:
+        raise Unavailable(f"nothing was done: {error}; ask again") from error
     outcome: str = answer["outcome"]
     if outcome == "unknown":
         raise NotFound(f"login {party.login!r} does not exist any more")

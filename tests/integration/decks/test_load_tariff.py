@@ -196,8 +196,8 @@ async def test_many_decks_ahead_do_not_push_out_the_one_in_force(database):
 
 
 BEFORE = """
-    TRUNCATE routes, route_load, tariff_bands, holidays, direction_groups, packages, package_steps, rate_decks
-        RESTART IDENTITY CASCADE;
+    TRUNCATE routes, route_load, tariff_bands, holidays, direction_groups, packages, package_steps, rate_decks,
+        package_terms, route_limits RESTART IDENTITY CASCADE;
     INSERT INTO routes (name, position) VALUES ('a', 1), ('b', 2);
     INSERT INTO tariff_routes VALUES (1, 1, 1);
     INSERT INTO tariff_bands VALUES (1, 1, 'peak', '{1}', '08:00', '20:00');
