@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -280,6 +281,7 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true", help=f"without {THEN} beside it")
     parser.add_argument("--readme", action="store_true", help="put the tables into README.md, too")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started ends, too
     with tempfile.TemporaryDirectory(prefix="rating-bench-") as name, both(alone=arguments.alone) as sides:
         bench = Bench(arguments, sides, Path(name))
         balanced = bench.run()
