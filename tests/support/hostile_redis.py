@@ -12,7 +12,7 @@ Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
 
 class HostileRedis:
-    """Answers PING, AUTH, SELECT, CLIENT; whatever else it is asked, `answer` does what it likes with the connection."""
+    """Answers PING, AUTH, SELECT, CLIENT; whatever else it is asked, `answer` does what it likes with it."""
 
     def __init__(self, answer: Answer) -> None:
         self.sent = 0  # bytes that left after the greeting
