@@ -73,7 +73,8 @@ async def test_a_call_charged_twice_is_doubled(engine):
     await place(engine, "1", 10)
     await engine.office.fetch(
         "INSERT INTO ledger_entries (bucket, entry_id, account_id, kind, amount, balance_after, call_key)"
-        " SELECT bucket, entry_id + 1, account_id, kind, amount, balance_after, call_key FROM ledger_entries WHERE kind = 'charge'"
+        " SELECT bucket, entry_id + 1, account_id, kind, amount, balance_after, call_key FROM ledger_entries"
+        " WHERE kind = 'charge'"
     )
 
     assert len((await compare(engine, wrote_down("1"))).doubled) == 1
