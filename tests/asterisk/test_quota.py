@@ -85,7 +85,7 @@ async def running(
         )
         try:
             async with engine:
-                yield Running(database, engine, watched.exchange)
+                yield Running(database_url, database, engine, watched.exchange)
         finally:
             await database.close()
 

@@ -148,6 +148,6 @@ def test_an_edit_counts_from_its_instant_on_for_whoever_looks(database_url: str,
             loop.run_until_complete(tariff.check(deck, some, placed))
 
         check()
-        loop.run_until_complete(stop())
     finally:
+        loop.run_until_complete(stop())  # else a law that fails fails the tests after it, too
         loop.close()

@@ -68,7 +68,8 @@ class SessionServers:
         try:
             yield url
             if balanced:
-                assert _run(breaches(url)) == []
+                found = _run(breaches(url))
+                assert not found, f"the books do not balance: {found}"
         finally:
             self.servers.psql(f"DROP DATABASE {name} WITH (FORCE)")
 

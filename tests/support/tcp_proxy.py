@@ -15,7 +15,7 @@ class TcpProxy:
     """Listens on a free loopback port and passes bytes to `host`:`port`.
 
     The faults may be changed while connections are open: `delay_seconds` before each chunk in each direction,
-    `bytes_per_second` (None = no limit), `refuse()` / `accept()`, `silence()` / `speak()`, `cut()`.
+    `bytes_per_second` (None = no limit), `refuse()` / `accept()`, `silence()` / `speak()`, `say()`, `cut()`.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -72,6 +72,11 @@ class TcpProxy:
     def speak(self) -> None:
         """Pass bytes on again."""
         self._speaking.set()
+
+    def say(self, data: bytes) -> None:
+        """Send every client bytes that its server did not send."""
+        for client, _ in self._pairs:
+            client.write(data)
 
     def cut(self) -> int:
         """Reset every open connection; returns how many."""

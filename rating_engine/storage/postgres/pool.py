@@ -43,6 +43,7 @@ STATEMENT_CACHE: Final = 200  # the engine has some dozens of distinct statement
 _UNREACHABLE: Final = (
     *connecting.AWAY,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # also: the server's farewell is read already, its end of the connection is not
     asyncpg.PostgresSystemError,  # SQLSTATE class 58: its files cannot be read or written
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InvalidCatalogNameError,

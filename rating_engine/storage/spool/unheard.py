@@ -104,7 +104,10 @@ class UnheardFile:
         if own is None:
             return
         if len(own.free) == PLACES:
-            own.path.unlink(missing_ok=True)
+            with contextlib.suppress(
+                OSError
+            ):  # the directory is gone, or no directory any more: there is nothing in it
+                own.path.unlink()
         own.memory.close()
         os.close(own.descriptor)
         self._is_unusable = True  # a file made from here on would have nobody to close it

@@ -38,6 +38,8 @@ class RepeatsFromMemory(Preparing):
         return replace(answer, repeated=True)
 
 
+EARLY = "expires_at <= now() + interval '3 min'"
+
 FAULTS = (
     PlantedFault(
         "a finish that is said twice is charged twice",
@@ -65,7 +67,8 @@ FAULTS = (
         "a reservation expires before its time",
         [
             ("WHEN source = 'expired' AND open_is_due IS NOT TRUE THEN 'still_open'", ""),
-            ("expires_at <= now() AND answered_at IS NULL", "expires_at <= now() + interval '3 min'"),
+            ("expires_at <= now() AND answered_at IS NULL AND account_id <> ALL", f"{EARLY} AND account_id <> ALL"),
+            ("expires_at <= now() AND answered_at IS NULL AND account_id = ANY", f"{EARLY} AND account_id = ANY"),
         ],
     ),
     PlantedFault(

@@ -184,6 +184,7 @@ async def test_calls_are_rated_by_the_old_deck_while_a_new_one_is_loaded(
     asked: list[asyncio.Task[object]] = []
 
     async def ask() -> object:
+        await database.fetch("INSERT INTO logins (login, bucket) VALUES ('a', 0)")
         await database.fetch(
             "INSERT INTO subscribers (login, bucket, account_id, tariff_id) VALUES ('a', 0, 1, $1)", tariff_id
         )

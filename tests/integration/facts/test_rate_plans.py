@@ -88,6 +88,7 @@ async def test_the_plan_that_a_prepared_statement_settles_on_reads_the_index(dat
     assert_from_the_index(orjson.loads(text)[0]["Plan"])
 
 
+@pytest.mark.breaks_books  # rates are added to a deck by hand
 async def test_of_rows_with_conditions_those_of_the_numbers_own_prefixes_are_read(
     database: Database, deck_id: int
 ) -> None:

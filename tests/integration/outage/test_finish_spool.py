@@ -56,6 +56,11 @@ def left_behind(outage: Outage, *records: bytes) -> Path:
     return file
 
 
+def on_disk(outage: Outage) -> tuple[int, dict[str, bytes]]:
+    """When the spool directory was last given or rid of a file, and what is in each."""
+    return outage.spool_dir.stat().st_mtime_ns, {file.name: file.read_bytes() for file in outage.spool_dir.iterdir()}
+
+
 def record(call: FinishCall) -> bytes:
     values = {name: getattr(call, name) for name in FinishCall.__slots__}
     return encode_record(finish_to_payload(SpooledFinish(FinishCall(**{**values, "ended_at": LONG_AGO}), None)))
@@ -176,8 +181,12 @@ async def test_a_finish_that_waited_longer_than_its_reservation_is_charged_late(
 
 
 async def test_a_ledger_that_is_overloaded_spools_what_it_cannot_take(outage):
-    async with outage.engine(ledger_queue_max=20, ledger_batch_max=1) as engine:
-        outcomes = await asyncio.gather(*(engine.charging.finish_call(finish(str(n), 1)) for n in range(50)))
+    async with outage.engine(ledger_queue_max=20, ledger_batch_max=1) as engine, outage.database() as other:
+        async with other.connection() as connection, connection.transaction():
+            await connection.execute("LOCK TABLE open_calls")  # nothing leaves the queue, however fast the machine is
+            finishes = [asyncio.create_task(engine.charging.finish_call(finish(str(n), 1))) for n in range(50)]
+            await asyncio.wait(finishes, return_when=asyncio.FIRST_COMPLETED)
+        outcomes = await asyncio.gather(*finishes)
         assert {type(outcome) for outcome in outcomes} == {Saved, Spooled}
         await outage.all_charged(engine)
 
@@ -367,10 +376,13 @@ async def test_a_spool_that_cannot_be_written_refuses(outage):
 
 
 async def test_a_finish_that_can_be_charged_never_touches_the_disk(engine, outage):
-    await engine.charging.prepare_call(prepare("1"))
-    await engine.charging.finish_call(finish("1", 61))
-
+    await engine.charging.finish_call(finish("never prepared", 61))
     assert not outage.spool_dir.exists()
+
+    await engine.charging.prepare_call(prepare("1"))  # its claim makes a file
+    before = on_disk(outage)
+    await engine.charging.finish_call(finish("1", 61))
+    assert on_disk(outage) == before
 
 
 # --- doctor

@@ -176,6 +176,7 @@ async def test_no_call_is_allowed_on_the_last_part_of_a_spool(outage):
 
 
 async def test_no_call_is_allowed_whose_promise_cannot_be_kept(engine, outage):
+    outage.spool_dir.rename(outage.spool_dir.with_name("aside"))
     outage.spool_dir.write_text("a file in the way")
 
     assert await declined(engine) is DeclineReason.UNAVAILABLE

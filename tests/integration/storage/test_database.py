@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import struct
 from collections.abc import AsyncIterator, Iterator
 from urllib.parse import urlsplit, urlunsplit
 
@@ -189,6 +190,21 @@ async def test_a_late_statement_fails_without_waiting_for_its_cancellation(sessi
         assert "database-give-back" in {task.get_name() for task in asyncio.all_tasks()}
         proxy.speak()
         await until(lambda: is_up(database))
+
+
+async def test_a_server_that_has_said_goodbye_and_not_hung_up_yet_is_away(database_url, session_servers):
+    goodbye = b"SFATAL\0C57P02\0Mterminating connection because of crash of another server process\0\0"
+    async with (
+        TcpProxy("127.0.0.1", session_servers.servers.postgres.port) as proxy,
+        opened(proxy.url(database_url), pool_size=1) as database,
+    ):
+        proxy.say(b"E" + struct.pack("!i", len(goodbye) + 4) + goodbye)
+        await asyncio.to_thread(int)  # a turn of the loop, in which it is read
+
+        with pytest.raises(Unavailable):
+            await database.fetchval("SELECT 1")
+        await until(lambda: is_up(database))
+        assert await database.fetchval("SELECT 1") == 1
 
 
 async def test_the_probe_goes_on_whatever_keeps_it_from_the_database(database_url, monkeypatch):

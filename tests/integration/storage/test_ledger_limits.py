@@ -196,6 +196,7 @@ async def test_the_end_of_another_channel_is_a_conflict_and_ends_nothing(databas
 # -- amounts ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.breaks_books
 async def test_a_cost_that_no_amount_holds_is_charged_as_far_as_can_be_and_listed(database, ledger, deck, subscriber):
     await ledger.reserve(reserve_request(subscriber, deck, "1"))
     end = settle_request(subscriber, "1", seconds=60, cost="123456789012345678.5")
@@ -208,6 +209,7 @@ async def test_a_cost_that_no_amount_holds_is_charged_as_far_as_can_be_and_liste
     assert await database.fetchval("SELECT balance FROM accounts") == 100 - MOST
 
 
+@pytest.mark.breaks_books
 async def test_a_cost_that_the_balance_cannot_bear_is_charged_down_to_the_least_there_is(database, ledger, deck):
     who = await add_account(database, overdraft=None, postpaid=True)
     for name in ("1", "2"):
