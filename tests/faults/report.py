@@ -67,7 +67,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     reports = [report for reports in terminalreporter.stats.values() for report in reports]
     calls = [report for report in reports if getattr(report, "when", "") == "call"]
     rows = [value for report in calls for name, value in report.user_properties if name == PROPERTY]
-    if not rows or config.cache is None:
+    if not rows or getattr(config, "cache", None) is None:  # pytest without its cache has no such attribute
         return
     terminalreporter.section("faults")
     for line in (lines := render(sorted(rows))):

@@ -70,7 +70,7 @@ async def _run_wave(engines: tuple[Engine, Engine], number: int, wave: list[tupl
     allowed = {name: outcome for name, outcome in zip(names, outcomes, strict=True) if isinstance(outcome, Allowed)}
     late = [name for name, (_, talked) in zip(names, wave, strict=True) if name in allowed and talked is None]
     for name in late:
-        await engines[0].database.fetch(
+        await engines[0].office.fetch(
             "UPDATE reservations SET expires_at = now() WHERE call_key = $1", f"test/{name}/1"
         )
     await engines[0].ledger.expire(0)

@@ -189,11 +189,7 @@ def _print(done: Migrated, imported: list[Imported], file: Path) -> None:
             table.add_row(f"{finding.count:,}", styled(finding.text, *examples))
         out.print(table)
     if done.rejected_file is not None:
-        out.print(
-            f"[bold yellow]Not taken: {done.rejected:,} of the rows,[/] see {done.rejected_file!s}",
-            soft_wrap=True,
-            highlight=False,
-        )
+        say((f"Not taken: {done.rejected:,} of the rows,", "bold yellow"), f" see {done.rejected_file!s}")
     dry = "Nothing was imported: this was a dry run. " if not imported else ""
     say(f"{dry}Decks, settings and report: {done.directory}")
 

@@ -71,6 +71,7 @@ def test_a_demo_proves_its_ledger_and_leaves_nothing(place):
 
     assert (done.returncode, done.stderr) == (0, "")
     assert ESCAPE not in done.stdout
+    assert "[/]" not in done.stdout  # markup that nobody rendered
     lines = done.stdout.splitlines()
     assert "ledger: balanced" in lines
     rates = re.search(r"([\d,]+) rates of [\d,]+ directions imported", done.stdout)

@@ -111,6 +111,7 @@ async def test_a_database_after_traffic_is_clean(cli):
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("clean: every check holds\n")
+    assert "[/]" not in done.stdout  # markup that nobody rendered
     for law in LAWS:
         assert f"✓ ledger: {law.name}: {law.claim}" in done.stdout
     assert findings(cli) == {}

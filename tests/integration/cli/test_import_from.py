@@ -60,6 +60,8 @@ def test_a_rate_card_of_a2billing_is_charged_as_it_was(cli, tmp_path):
     done = cli.run("import-from", "a2billing", file, "--cost", "--time-zone", "Europe/Berlin")
 
     assert done.returncode == 2, done.stdout + done.stderr  # one row was rejected
+    assert "Not taken: 1 of the rows, see " in done.stdout
+    assert "[/]" not in done.stdout  # markup that nobody rendered
     assert "'5x' is not a prefix of digits" in done.stdout.replace("\n", " ")
     assert quoted(cli, "4930123", 31) == Decimal("0.36")  # A2
     assert quoted(cli, "5030123", 95) == Decimal("0.72")  # A8
