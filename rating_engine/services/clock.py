@@ -1,7 +1,7 @@
 """The instants that price calls: the database's clock, read through an offset to this machine's monotonic one.
 
-Laws: `now` follows the database and never this machine's own wall clock once the database has answered; what the own
-clock is off by is known (`skew_seconds`), and is only said, never used.
+Laws: `now` follows the database once it has answered, and is off by no more than the answer took; within that this
+machine's own clock is believed, beyond it never. What that one is off by is known (`skew_seconds`) and said.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -73,7 +73,8 @@ class Clock:
     async def ask(self, read: Callable[[], Awaitable[datetime]]) -> None:
         """Take one sample of what `read` answers, the database's clock. Raises whatever it raises, and keeps the rest.
 
-        It was read somewhere between question and answer, so the middle is wrong by half of that at the most. A sample
+        It was read somewhere between question and answer, so the middle is wrong by half of that at the most; within
+        that the own clock is believed. A sample
         that contradicts the earlier ones tells of another server, or of a clock that was set: they are dropped.
         """
         asked = self._monotonic()
@@ -82,6 +83,11 @@ class Clock:
         if answered - asked > ANSWER_SECONDS_MAX:
             return
         sample = _Sample(told.timestamp() - (asked + answered) / 2, (answered - asked) / 2)
+        own = self._own() - answered
+        if abs(own - sample.offset) <= sample.error:
+            # The own clock is right as far as can be told, and on the database's machine exactly: half of a slow round
+            # trip beside it would price a call by what counted a moment before.
+            sample = replace(sample, offset=own)
         if self._best is not None and not sample.agrees_with(self._best):
             self._samples.clear()
         self._samples.append(sample)

@@ -84,6 +84,13 @@ async def test_a_clock_that_is_seconds_off_is_said(off: float, said: str | None)
     assert world.clock.problem == said
 
 
+async def test_an_own_clock_that_is_right_as_far_as_can_be_told_is_not_moved_by_a_slow_answer() -> None:
+    world = World()
+    await world.ask(there=0.3, back=0.001)
+
+    assert world.error() < 1e-6
+
+
 async def test_the_quickest_of_the_last_answers_decides() -> None:
     world = World()
     await world.ask(there=0.001, back=0.001)
