@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import inspect
 import itertools
 import json
 import random
@@ -39,6 +40,12 @@ def moved(name: str, *modules: str) -> Any:
 
 Ledger = moved("Ledger", "rating_engine.storage.calls.ledger", "rating_engine.storage.ledger")
 Database = moved("Database", "rating_engine.storage.postgres.pool", "rating_engine.storage.pool")
+
+
+def as_calls_go() -> dict[str, Any]:
+    """How a tree's engine has its calls planned: once for all (generic plans), where the tree knows of that."""
+    known = inspect.signature(Database.__init__).parameters
+    return {"generic_plans": True} if "generic_plans" in known else {}
 
 
 async def accounts(database: Any, prefix: str, tariff: str, count: str) -> None:
@@ -99,7 +106,7 @@ WORK: dict[str, Callable[..., Awaitable[Any]]] = {
 async def main() -> None:
     """Open the database, do the work, say what came of it."""
     work, url, *arguments = sys.argv[1:]
-    database = Database(url, timeout_seconds=600)
+    database = Database(url, timeout_seconds=600, **as_calls_go())
     await database.open()
     try:
         print(ANSWER + json.dumps(await WORK[work](database, *arguments)), flush=True)
