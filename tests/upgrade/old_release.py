@@ -17,7 +17,7 @@ PROJECT = Path(__file__).parents[2]
 COMMIT = "406e063"  # the last one whose schema was version 1
 PARTS = ("rating_engine", "agi", "schema.sql", "tests/__init__.py", "tests/support")
 SCHEMA = Path(__file__).with_name("schema_406e063.sql")
-REQUIRED = "RATING_REQUIRE_HISTORY"  # set where the history must be there, as in CI: then its absence fails
+REQUIRED = "REQUIRE_HISTORY"  # set where the history must be there, as in CI: then its absence fails
 SCRIPT_SECONDS = 60
 
 
