@@ -115,7 +115,7 @@ class RateCache:
                 await asyncio.wait([task])  # awaited itself, its cancellation would hide our own
         for lookup in self._lookups:
             _answer(lookup, ())
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # the driver of a sick server: nothing is asked of it any more
             await self._client.aclose()
 
     def forget_secret(self) -> None:
