@@ -142,14 +142,17 @@ CREATE TABLE exchange_rates (
 );
 
 -- How the phones of an account write numbers. A rewrite replaces the leading digits `prefix`, before anything else is
--- looked at; the longest one counts. What is dialled with a technical prefix loses it first.
+-- looked at; the longest one counts. What is dialled with a technical prefix loses it first. A number of exactly
+-- national_length digits, dialled without any prefix, is one of the country; 0: none is.
 CREATE TABLE numbering_plans (
     name                  text PRIMARY KEY CHECK (name <> ''),
     international_prefix  text NOT NULL DEFAULT '00' CHECK (international_prefix ~ '^[0-9]{0,8}$'),
     national_prefix       text NOT NULL DEFAULT '' CHECK (national_prefix ~ '^[0-9]{0,8}$'),
     country_code          text NOT NULL DEFAULT '' CHECK (country_code ~ '^[0-9]{0,4}$'),
     technical_prefixes    text[] NOT NULL DEFAULT '{}',
-    CHECK (national_prefix = '' OR country_code <> '')
+    national_length       smallint NOT NULL DEFAULT 0 CHECK (national_length BETWEEN 0 AND 15),
+    CHECK (national_prefix = '' OR country_code <> ''),
+    CHECK (national_length = 0 OR country_code <> '')
 );
 CREATE TABLE numbering_rewrites (
     plan         text NOT NULL REFERENCES numbering_plans ON DELETE CASCADE,
@@ -171,7 +174,8 @@ CREATE TABLE directions (
 CREATE TABLE rates (
     deck_id             bigint NOT NULL,
     prefix              text COLLATE "C" NOT NULL CHECK (prefix ~ '^[0-9]{1,32}$'),
-    origin              text COLLATE "C" NOT NULL DEFAULT '' CHECK (origin ~ '^[0-9]{0,32}$'),  -- '': any caller
+    origin              text COLLATE "C" NOT NULL DEFAULT ''  -- '': any caller; inter, intra: calls of that jurisdiction
+                        CHECK (origin ~ '^([0-9]{0,32}|inter|intra)$'),
     band                text NOT NULL DEFAULT '',  -- '': whenever no other band has a rate
     effective_from      timestamptz NOT NULL DEFAULT '-infinity',
     effective_to        timestamptz NOT NULL DEFAULT 'infinity' CHECK (effective_to > effective_from),

@@ -173,9 +173,13 @@ async def test_dates_of_both_orders_refuse_the_file_unless_one_is_said(sheets: S
     assert (report.rejected, await sheets.price("4930")) == (1, None)
 
 
-async def test_a_deck_by_jurisdiction_is_refused(sheets: Sheets) -> None:
-    with pytest.raises(DeckFileError, match="no header"):
-        await sheets.take("us-jurisdiction.csv")
+async def test_a_deck_by_jurisdiction_has_the_indeterminate_price_for_unknown_callers(sheets: Sheets) -> None:
+    await sheets.take("us-jurisdiction.csv")
+    assert [await sheets.price(number) for number in ("12012001234", "12012011234", "2012001234")] == [
+        Decimal("0.0061"),
+        Decimal("0.0065"),
+        None,
+    ]
 
 
 async def test_a_coming_price_keeps_the_present_one_until_then(sheets: Sheets) -> None:

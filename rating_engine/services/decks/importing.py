@@ -28,7 +28,7 @@ from rating_engine.services.decks.checking import (
     check_deck,
     read_columns,
 )
-from rating_engine.services.decks.file.columns import BAND_PRICES, Column
+from rating_engine.services.decks.file.columns import BY_MINUTE, Column
 from rating_engine.services.decks.file.date_order import date_order_of
 from rating_engine.services.decks.file.dates import DateOrder, zone_of
 from rating_engine.services.decks.file.errors import DeckFileError
@@ -462,7 +462,7 @@ def _comes_at(load: DeckLoad, options: DeckFileOptions) -> datetime:
 
 def _usual_unit(source: DeckSource) -> PriceUnit:
     """`price` is per minute, as decks are sold; price_1 and price_n are per interval, as where they come from."""
-    by_minute = {Column.PRICE, *BAND_PRICES} & source.layout.positions.keys()
+    by_minute = set(BY_MINUTE) & source.layout.positions.keys()
     return PriceUnit.MINUTE if by_minute else PriceUnit.INTERVAL
 
 
