@@ -1,4 +1,4 @@
-"""What a refused caller is told: the shipped dialplan and the engine know the same reasons and mean the same by them."""
+"""What a refused caller is told: the shipped dialplan and the engine know the same reasons, and mean the same."""
 
 from __future__ import annotations
 
