@@ -43,8 +43,7 @@ HINTS: Final[Mapping[Hint, str]] = {
     Hint.SWITCH_TARIFF: "say: rating-engine account tariff {login} {tariff}, or first: "
     "rating-engine tariff set {tariff} --option yes",
     Hint.TOP_UP: "say first: rating-engine account topup {login} AMOUNT",
-    Hint.END_CALLS: "say first: rating-engine account block {login}; its calls are in: rating-engine calls --open,"
-    " and rating-engine hangup CALL ends one",
+    Hint.END_CALLS: "say first: rating-engine account block {login}, and wait until they have ended",
     Hint.SETTLE_CREDIT: "say what becomes of it: --paid-out REFERENCE or --written-off REASON",
     Hint.SETTLE_DEBT: "say first: rating-engine account topup {login} AMOUNT, or say --written-off REASON",
     Hint.CHANGE_TARIFF: "change it by: rating-engine tariff set {tariff}",
