@@ -18,6 +18,7 @@ from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
 from rating_engine.services.numbers.numbering import Numbering
+from rating_engine.services.parties.account_import import AccountImports
 from rating_engine.services.parties.accounts import Accounts
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.routes import Routes
@@ -36,6 +37,7 @@ class UseCases:
     """What one principal asks. Light: made anew for each request."""
 
     accounts: Accounts
+    account_imports: AccountImports
     tariffs: Tariffs
     bands: Bands
     packages: Packages
@@ -80,6 +82,7 @@ class Services:
         office, ways, prefix = self._office, self._ways, self._ways.international_prefix
         return UseCases(
             accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
+            account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
             tariffs=Tariffs(office, principal),
             bands=Bands(office, principal),
             packages=Packages(office, principal),
