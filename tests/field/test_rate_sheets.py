@@ -211,7 +211,19 @@ async def test_a_full_country_replaces_the_codes_of_the_countries_that_it_names(
     assert await sheets.price("447012", at="2027-01-16") == Decimal("0.05")
 
 
-OLD = "Code,Rate\n44,0.02\n447,0.03\n4477,0.035\n98,0.15\n9821,0.2\n1,0.01\n1907,0.1\n1416,0.02\n1242,0.3\n77,0.2\n7,0.1\n"
+OLD = """Code,Rate
+44,0.02
+447,0.03
+4477,0.035
+98,0.15
+9821,0.2
+1,0.01
+1907,0.1
+1416,0.02
+1242,0.3
+77,0.2
+7,0.1
+"""
 
 
 @pytest.mark.parametrize(
