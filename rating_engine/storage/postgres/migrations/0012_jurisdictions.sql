@@ -1,5 +1,5 @@
 -- Rates of calls within a state and between states; national numbers that are dialled without a prefix. The checks of
--- what there is come with 0012.
+-- what there is come with 0013.
 
 ALTER TABLE rates DROP CONSTRAINT rates_origin_check;
 ALTER TABLE rates ADD CONSTRAINT rates_origin_check CHECK (origin ~ '^([0-9]{0,32}|inter|intra)$') NOT VALID;
