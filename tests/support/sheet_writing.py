@@ -6,7 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -254,9 +254,6 @@ class SheetWriter:
             if self._comma:
                 text = text.replace(",", " ").replace(".", ",")
                 self._say("comma", certain="," not in text or len(text.split(",")[1]) != 3 or text.startswith("0"))
-            elif self._delimiter != "," or self._is_book:
-                certain = "." not in text or len(text.split(".")[1]) != 3 or text.startswith("0")
-                self._say("point", certain=certain or True)
             if way == "sign":
                 return random.choice(["€{}", "€ {}", "{} €", "{}€"]).format(text)
             return f"EUR {text}" if way == "code" else text
@@ -292,14 +289,8 @@ class SheetWriter:
 
     def _above(self, width: int) -> list[list[str]]:
         random = self._random
-        lines: list[list[str]] = []
-        for _ in range(random.choice([0, 0, 1, 3, 40])):
-            lines.append(
-                random.choice(
-                    [[], [""] * width, ["Carrier X Ltd"], ["Dear partner", "please find"], ["Date", "30.11.2026"]]
-                )
-            )
-        return lines
+        kinds = [[], [""] * width, ["Carrier X Ltd"], ["Dear partner", "please find"], ["Date", "30.11.2026"]]
+        return [random.choice(kinds) for _ in range(random.choice([0, 0, 1, 3, 40]))]
 
     def _decorated(self, rows: list[list[Any]], header: list[str]) -> list[list[Any]]:
         random = self._random
@@ -340,6 +331,3 @@ class SheetWriter:
 def write_some_way(random: Random, directory: Path) -> Sheet:
     """A random deck in a random way."""
     return SheetWriter(random, random_deck(random), directory).write()
-
-
-__all__ = ["Entry", "Sheet", "random_deck", "timedelta", "write_some_way"]

@@ -211,11 +211,7 @@ def possible_codes(text: str) -> tuple[str, ...]:
             possible.append(group)
         if country_of(whole) == country_of(first) != whole:
             possible.append(whole)
-            if (
-                len(groups) == len(("first", "last"))
-                and len(whole) == len(first)
-                and 0 < int(whole) - int(first) < MAX_CODES_IN_ROW
-            ):
+            if _RANGE.fullmatch(text.strip()) and 0 < int(whole) - int(first) < MAX_CODES_IN_ROW:
                 possible += [str(code) for code in range(int(first), int(whole))]
     kept = (code for code in possible if len(code) <= MAX_NUMBER_DIGITS and country_of(code) not in ("", code))
     return tuple(dict.fromkeys(kept))

@@ -59,6 +59,12 @@ class Layout:
         return any(_plain(self.header[at]) in _PLAIN_NANP for at in codes if at is not None)
 
     @property
+    def has_number_after_price(self) -> bool:
+        """Whether numbers stand right of a price: a decimal comma there makes two cells of one price."""
+        numbers = {at for column, at in self.positions.items() if column in _SECONDS or column in _FEES}
+        return any(at + 1 in numbers for column, at in self.positions.items() if column in PRICES)
+
+    @property
     def ignored(self) -> tuple[str, ...]:
         """Header names that were not understood, or gave way to a better one: their cells are not looked at."""
         used = set(self.positions.values())

@@ -153,6 +153,8 @@ def _encoding(path: Path) -> str:
         start = file.read(4)
         if start[:2] in _UTF_16:
             return "utf-16"
+        if b"\0" in start[:2]:  # the same without its mark: every other byte of digits and letters is 0
+            return "utf-16-le" if start[1:2] == b"\0" else "utf-16-be"
         file.seek(0)
         try:
             while piece := file.read(limits.PIECE_BYTES):

@@ -160,6 +160,8 @@ class TermReader:
         return both, both
 
     def _whole(self, column: Column, text: str) -> int:
+        if len(text) > 1 and text[0] == "0" and not self._terms.decimal_comma:
+            raise RowRejected(f"{self._layout.name(column)}: {shown(text)}: was a price written with a decimal comma?")
         if not (found := _SINGLE.fullmatch(text)):
             raise RowRejected(f"{self._layout.name(column)}: {shown(text)} is not a whole number of seconds")
         return self._in_seconds(column, found[1], found[2])
