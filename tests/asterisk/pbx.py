@@ -44,6 +44,8 @@ _DIALPLAN: Final = """
 RATING_ENGINE=127.0.0.1:{port}
 RATING_TECH=Local
 RATING_RING_SECONDS=2
+; the phones of these tests are Local channels with /n, which want no leg of their own
+RATING_OWN_LEG=never
 {settings}
 
 [phones]
@@ -64,8 +66,9 @@ exten => _0X!,1,Answer()
  same => n,Wait(${{EXTEN:1}})
  same => n,Dial(Local/1234@busy/n)
  same => n,Hangup(16)
-; a rated call, on the channel that was transferred here
-exten => _9X.,1,Gosub(rating-call,s,1(${{EXTEN:1}}))
+; a rated call, on the channel that was transferred here: of the operator's own accord, and as shipped
+exten => _9X.,1,Gosub(rating-call,s,1(${{EXTEN:1}},${{CHANNEL(accountcode)}}))
+exten => _8X.,1,Gosub(rating-call,s,1(${{EXTEN:1}}))
 
 [answers]
 exten => _X.,1,Answer()

@@ -38,7 +38,7 @@ ROUTES: Final = (  # name, prefix it dials, numbers it serves, position
     ("carrier", "", "49", 5),
 )
 MODULES: Final = """
-app_playback chan_pjsip codec_ulaw format_wav func_hangupcause
+app_playback chan_pjsip codec_ulaw format_wav func_hangupcause func_pjsip_endpoint
 res_geolocation res_pjproject res_pjsip res_pjsip_acl res_pjsip_caller_id
 res_pjsip_endpoint_identifier_ip res_pjsip_endpoint_identifier_user res_pjsip_pubsub res_pjsip_rfc3326
 res_pjsip_sdp_rtp res_pjsip_session res_rtp_asterisk res_sorcery_astdb res_sorcery_config res_sorcery_memory
