@@ -16,14 +16,15 @@ async def record(tx: Transaction, action: str, subject: str, detail: dict[str, A
     """
     who = tx.principal
     await tx.execute(
-        "INSERT INTO audit_log (party, level, surface, key, address, action, subject, detail)"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb)",
+        "INSERT INTO audit_log (party, level, surface, key, address, action, subject, detail, party_id)"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb, $9)",
         who.party,
-        who.level,
+        who.level.word,
         who.surface,
         who.key,
         who.address,
         action,
         subject,
         orjson.dumps(detail or {}, default=str).decode(),
+        who.party_id,
     )
