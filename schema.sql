@@ -27,7 +27,7 @@ CREATE TYPE party_status      AS ENUM ('active', 'blocked');
 CREATE TYPE party_state       AS ENUM ('locked', 'deactivated', 'active', 'external_blocked', 'all_blocked', 'protected');
 CREATE TYPE allowed_calls     AS ENUM ('none', 'internal', 'all');
 CREATE TYPE deck_state        AS ENUM ('loading', 'published', 'withdrawn');  -- loading -> published (-> withdrawn)
-CREATE TYPE ledger_entry_kind AS ENUM ('opening', 'topup', 'charge', 'correction', 'fee');
+CREATE TYPE ledger_entry_kind AS ENUM ('opening', 'topup', 'charge', 'correction', 'fee', 'adjustment');
 -- How a call ended for its money. An expired call may still become settled or voided by a late finish.
 CREATE TYPE cdr_state         AS ENUM ('settled', 'voided', 'expired');
 
@@ -145,14 +145,17 @@ CREATE TABLE exchange_rates (
 );
 
 -- How the phones of an account write numbers. A rewrite replaces the leading digits `prefix`, before anything else is
--- looked at; the longest one counts. What is dialled with a technical prefix loses it first.
+-- looked at; the longest one counts. What is dialled with a technical prefix loses it first. A number of exactly
+-- national_length digits, dialled without any prefix, is one of the country; 0: none is.
 CREATE TABLE numbering_plans (
     name                  text PRIMARY KEY CHECK (name <> ''),
     international_prefix  text NOT NULL DEFAULT '00' CHECK (international_prefix ~ '^[0-9]{0,8}$'),
     national_prefix       text NOT NULL DEFAULT '' CHECK (national_prefix ~ '^[0-9]{0,8}$'),
     country_code          text NOT NULL DEFAULT '' CHECK (country_code ~ '^[0-9]{0,4}$'),
     technical_prefixes    text[] NOT NULL DEFAULT '{}',
-    CHECK (national_prefix = '' OR country_code <> '')
+    national_length       smallint NOT NULL DEFAULT 0 CHECK (national_length BETWEEN 0 AND 15),
+    CHECK (national_prefix = '' OR country_code <> ''),
+    CHECK (national_length = 0 OR country_code <> '')
 );
 CREATE TABLE numbering_rewrites (
     plan         text NOT NULL REFERENCES numbering_plans ON DELETE CASCADE,
@@ -174,7 +177,8 @@ CREATE TABLE directions (
 CREATE TABLE rates (
     deck_id             bigint NOT NULL,
     prefix              text COLLATE "C" NOT NULL CHECK (prefix ~ '^[0-9]{1,32}$'),
-    origin              text COLLATE "C" NOT NULL DEFAULT '' CHECK (origin ~ '^[0-9]{0,32}$'),  -- '': any caller
+    origin              text COLLATE "C" NOT NULL DEFAULT ''  -- '': any caller; inter, intra: calls of that jurisdiction
+                        CHECK (origin ~ '^([0-9]{0,32}|inter|intra)$'),
     band                text NOT NULL DEFAULT '',  -- '': whenever no other band has a rate
     effective_from      timestamptz NOT NULL DEFAULT '-infinity',
     effective_to        timestamptz NOT NULL DEFAULT 'infinity' CHECK (effective_to > effective_from),
@@ -477,6 +481,7 @@ CREATE TABLE accounts (
     last_entry     bigint DEFAULT 0,               -- of its ledger entries; NULL: to be looked up there (an older release's)
     counts_logins  boolean NOT NULL DEFAULT false, -- some subscriber of it has a row in subscriber_load
     party_id       bigint NOT NULL DEFAULT 1,      -- whose it is; 1: the system's
+    closed_at      timestamptz,                    -- for good: it is blocked then too, and nothing is paid into it; NULL: it is not
     PRIMARY KEY (bucket, account_id),
     CHECK (overdraft IS NOT NULL OR kind = 'postpaid')
 ) WITH (fillfactor = 70);  -- room for HOT updates: a call updates its account twice, and no index changes
@@ -684,8 +689,8 @@ CREATE TABLE ledger_entries (
     amount         numeric(20, 6) NOT NULL,          -- signed: a charge is negative
     balance_after  numeric(20, 6) NOT NULL,
     call_key       text COLLATE "C",
-    reference      text CHECK (length(reference) BETWEEN 1 AND 200),  -- the idempotency key of a top-up or a fee
-    subject        text NOT NULL DEFAULT '',         -- what a fee was for
+    reference      text CHECK (length(reference) BETWEEN 1 AND 200),  -- the idempotency key of a top-up, a fee, an adjustment
+    subject        text NOT NULL DEFAULT '',         -- what a fee was for, why an adjustment was made
     created_at     timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (bucket, account_id, entry_id)
 );
@@ -2134,6 +2139,40 @@ BEGIN
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
+-- adjust_v2: a balance is put right by hand, up or down, for a reason that stands in the entry. References as in
+-- post_entry_v2; the reason is part of what was asked. What is taken away has to be there: calls keep what they hold, and
+-- no adjustment takes an account beyond its credit (law 4).
+
+CREATE TYPE adjust_answer_v2 AS (
+    outcome text,               -- posted, repeated, conflict, not_there (more than is available), unknown
+    balance numeric, available numeric
+);
+
+CREATE OR REPLACE FUNCTION adjust_v2(
+    p_bucket smallint, p_account_id bigint, p_amount numeric, p_reference text, p_reason text
+) RETURNS adjust_answer_v2 LANGUAGE plpgsql AS $$
+DECLARE
+    account  record;
+    earlier  record;
+BEGIN
+    SELECT balance, balance + overdraft - reserved AS available INTO account FROM accounts
+      WHERE bucket = p_bucket AND account_id = p_account_id FOR NO KEY UPDATE;
+    IF account.balance IS NULL THEN
+        RETURN ROW('unknown', NULL, NULL)::adjust_answer_v2;
+    END IF;
+    SELECT kind, amount, subject INTO earlier FROM ledger_entries
+      WHERE bucket = p_bucket AND account_id = p_account_id AND reference = p_reference;
+    IF FOUND THEN
+        RETURN ROW(CASE WHEN earlier.kind = 'adjustment' AND earlier.amount = p_amount AND earlier.subject = p_reason
+                        THEN 'repeated' ELSE 'conflict' END, account.balance, account.available)::adjust_answer_v2;
+    ELSIF p_amount < 0 AND account.available + p_amount < 0 THEN  -- NULL, of credit without a limit: never
+        RETURN ROW('not_there', account.balance, account.available)::adjust_answer_v2;
+    END IF;
+    account.balance := enter(p_bucket, p_account_id, 'adjustment', p_amount, p_reference, p_reason);
+    RETURN ROW('posted', account.balance, account.available + p_amount)::adjust_answer_v2;
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
 -- create_account_v2: an account with its one login and what it begins with. The login is in `logins` already, with this
 -- bucket: so a creation that was cut off is begun again, and two of one login end with one account.
 
@@ -2161,6 +2200,25 @@ BEGIN
         PERFORM enter(p_bucket, made.account_id, 'opening', p_balance, NULL, '');
     END IF;
     made.outcome := 'created';
+    RETURN made;
+END $$;
+
+-- Many at once, each as by itself: answers in the order of what was asked.
+CREATE TYPE new_account_v2 AS (
+    login text, tariff_id bigint, kind account_kind, currency text, overdraft numeric, max_calls integer, callerid text,
+    balance numeric
+);
+
+CREATE OR REPLACE FUNCTION create_accounts_v2(p_bucket smallint, p_new new_account_v2[])
+RETURNS create_account_answer_v2[] LANGUAGE plpgsql AS $$
+DECLARE
+    one   new_account_v2;
+    made  create_account_answer_v2[] := '{}';
+BEGIN
+    FOREACH one IN ARRAY p_new LOOP
+        made := made || create_account_v2(p_bucket, one.login, one.tariff_id, one.kind, one.currency, one.overdraft,
+                                          one.max_calls, one.callerid, one.balance);
+    END LOOP;
     RETURN made;
 END $$;
 

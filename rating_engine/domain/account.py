@@ -15,6 +15,7 @@ from rating_engine.domain.checks import (
     check_currency,
     check_login,
     check_prefix,
+    check_reason,
     check_text,
     check_whole,
     check_zone,
@@ -80,7 +81,8 @@ class Subscriber:
 class AccountState:
     """An account with one of its subscribers, as shown to people. `overdraft` None: unlimited credit.
 
-    `status` is the account's, of all its logins; `subscriber_status` that of this login alone.
+    `status` is the account's, of all its logins; `subscriber_status` that of this login alone. `closed_at`: None where
+    it was not closed.
     """
 
     login: str
@@ -105,6 +107,7 @@ class AccountState:
     default_allowed: bool
     numbering_plan: str | None
     subscriber_status: PartyStatus
+    closed_at: datetime | None
 
     @property
     def may_call(self) -> bool:
@@ -119,7 +122,10 @@ class AccountState:
 
 @dataclass(frozen=True, slots=True)
 class ListedAccount:
-    """An account in a list, by its first login of `logins` so many. `overdraft` None: unlimited credit."""
+    """An account in a list, by its first login of `logins` so many. `overdraft` None: unlimited credit.
+
+    `closed_at`: None where it was not closed.
+    """
 
     bucket: int
     account_id: int
@@ -133,6 +139,7 @@ class ListedAccount:
     status: PartyStatus
     open_calls: int
     max_calls: int | None
+    closed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,17 +258,56 @@ def check_prefix_rules(rules: Mapping[str, bool | None]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """The answer to a top-up. `posted` False: its reference was posted before, and nothing was added."""
+    """The answer to a top-up or an adjustment. `posted` False: its reference was posted before, and nothing changed."""
 
     balance: Decimal
     posted: bool
+
+
+class Settlement(StrEnum):
+    """What became of the balance that an account had as it was closed."""
+
+    PAID_OUT = "paid out"
+    WRITTEN_OFF = "written off"
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How the balance of an account is brought to 0 as it is closed, and the reference or reason that its entry has.
+
+    What is above zero is paid out or written off, what is below zero written off. Raises InvalidRequest naming the
+    field (`paid_out`, `written_off`).
+    """
+
+    settlement: Settlement
+    reason: str
+
+    def __post_init__(self) -> None:
+        check_reason(self.reason, self.settlement.name.lower())
+
+    @property
+    def subject(self) -> str:
+        """What the ledger's entry says."""
+        return f"closed, {self.settlement}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The answer to a closing. `settled`: the balance that the account had, in its currency, which is 0 now.
+
+    `repeated`: it had been closed before, and nothing was done.
+    """
+
+    state: AccountState
+    settled: Decimal
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
     """One change of a balance, with the balance after it. `amount` is signed: a charge is negative.
 
-    `subject`: what a fee was for; '' for the rest.
+    `subject`: what a fee was for, why an adjustment was made; '' for the rest.
     """
 
     entry_id: int

@@ -38,6 +38,9 @@ class Hint(StrEnum):
     GRANT_OPTION = "grant_option"  # [login, tariff]: it is an option
     SWITCH_TARIFF = "switch_tariff"  # [login, tariff]: it is no option
     TOP_UP = "top_up"  # [login]
+    END_CALLS = "end_calls"  # [login]
+    SETTLE_CREDIT = "settle_credit"  # [login]: what is above zero
+    SETTLE_DEBT = "settle_debt"  # [login]: what is below zero
     CHANGE_TARIFF = "change_tariff"  # [tariff]: it is there
     CHANGE_MULTIPLIER = "change_multiplier"  # [tariff, multiplier]
     CHANGE_NUMBERING_PLAN = "change_numbering_plan"  # [plan]: it is there
@@ -98,6 +101,18 @@ class NotYours(RatingEngineError):
     """It is there, and belongs to somebody who does not belong to who asks."""
 
     code = "not_yours"
+
+
+class Refused(RatingEngineError):
+    """What is there does not allow it now; the hint says what has to be done first. Nothing was changed."""
+
+    code = "refused"
+
+
+class AccountClosed(RatingEngineError):
+    """The account was closed for good: it is shown, and changes no more."""
+
+    code = "account_closed"
 
 
 class Unavailable(RatingEngineError):

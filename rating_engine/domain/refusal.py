@@ -20,7 +20,7 @@ class Refusal(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class NotAdmitted:
     """Who asked is not let in. `detail` is for the log, and has no secret."""
 
     reason: Refusal

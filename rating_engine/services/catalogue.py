@@ -19,6 +19,7 @@ from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
 from rating_engine.services.numbers.numbering import Numbering
 from rating_engine.services.parties.access import Access
+from rating_engine.services.parties.account_import import AccountImports
 from rating_engine.services.parties.accounts import Accounts
 from rating_engine.services.parties.parties import Parties
 from rating_engine.services.parties.passwords import Passwords
@@ -40,6 +41,7 @@ class UseCases:
 
     parties: Parties
     accounts: Accounts
+    account_imports: AccountImports
     tariffs: Tariffs
     bands: Bands
     packages: Packages
@@ -87,6 +89,7 @@ class Services:
         return UseCases(
             parties=Parties(office, principal, self._passwords),
             accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
+            account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
             tariffs=Tariffs(office, principal),
             bands=Bands(office, principal),
             packages=Packages(office, principal),

@@ -40,6 +40,7 @@ _WORDS_FOR_NONE: Final = {
     "available": "unlimited",
     "quota": "as the settings say",
     "numbering_plan": "as the settings say",
+    "closed_at": "not closed",
 }
 
 Login = Annotated[str, typer.Argument(metavar="LOGIN")]
@@ -105,7 +106,7 @@ def list_(
             account.login,
             f"{account.logins:,}",
             account.kind,
-            account.status,
+            account.status if account.closed_at is None else "closed",
             account.currency,
             format_amount(account.balance),
             format_amount(account.reserved),
@@ -294,7 +295,7 @@ def statement(
 
 def print_state(state: AccountState, *, as_json: bool) -> None:
     """An account as one of its logins has it."""
-    fields = _state_json(state)
+    fields = state_json(state)
     if as_json:
         print_json(fields)
         return
@@ -310,7 +311,7 @@ def print_state(state: AccountState, *, as_json: bool) -> None:
     out.print(table)
 
 
-def _state_json(state: AccountState) -> dict[str, Any]:
+def state_json(state: AccountState) -> dict[str, Any]:
     """Amounts are text; overdraft and available are null where credit is unlimited."""
     return {
         "login": state.login,
@@ -336,6 +337,7 @@ def _state_json(state: AccountState) -> dict[str, Any]:
         "callerid": state.callerid,
         "status": state.status.value,
         "subscriber_status": state.subscriber_status.value,
+        "closed_at": None if state.closed_at is None else state.closed_at.isoformat(timespec="seconds"),
     }
 
 
@@ -353,6 +355,7 @@ def _listed_json(account: ListedAccount) -> dict[str, Any]:
         "status": account.status.value,
         "open_calls": account.open_calls,
         "max_calls": account.max_calls,
+        "closed_at": None if account.closed_at is None else account.closed_at.isoformat(),
     }
 
 

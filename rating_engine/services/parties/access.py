@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from rating_engine.domain.errors import NotFound
 from rating_engine.domain.principal import Principal, principal_of
-from rating_engine.domain.refusal import Refusal, Refused
+from rating_engine.domain.refusal import NotAdmitted, Refusal
 from rating_engine.services.parties.passwords import Passwords
 from rating_engine.storage.parties import parties as store
 from rating_engine.storage.postgres.pool import Database
@@ -21,7 +21,7 @@ class Access:
         self._database = database
         self._passwords = passwords
 
-    async def by_password(self, login: str, md5: str, *, surface: str, address: str | None) -> Principal | Refused:
+    async def by_password(self, login: str, md5: str, *, surface: str, address: str | None) -> Principal | NotAdmitted:
         """Who has this login and password, the password by its MD5 in hex. Errors: Overloaded, Unavailable."""
         try:
             party = await store.find_party(self._database, login)
@@ -30,9 +30,9 @@ class Access:
         hashed = None if party is None else await store.password_hash(self._database, party.party_id)
         if party is None or hashed is None:
             await self._passwords.verify_nobody(md5)
-            return Refused(Refusal.NO_USER, "no such user, or it has no password")
+            return NotAdmitted(Refusal.NO_USER, "no such user, or it has no password")
         if not await self._passwords.verify(md5, hashed):
-            return Refused(Refusal.NO_USER, "the password is wrong")
+            return NotAdmitted(Refusal.NO_USER, "the password is wrong")
         if await store.is_locked(self._database, party.party_id):
-            return Refused(Refusal.LOCKED)
+            return NotAdmitted(Refusal.LOCKED)
         return principal_of(party, surface, address=address)

@@ -1,4 +1,4 @@
-"""Accounts and their logins: created, changed, blocked, topped up, listed, and their money shown."""
+"""Accounts and their logins: created, changed, blocked, closed, topped up, adjusted, listed, and their money shown."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Final
 from rating_engine.domain.account import (
     AccountChanges,
     AccountState,
+    Closed,
+    Closing,
     LedgerEntry,
     ListedAccount,
     ListedSubscriber,
@@ -19,7 +21,13 @@ from rating_engine.domain.account import (
     check_prefix_rules,
 )
 from rating_engine.domain.change import given
-from rating_engine.domain.checks import check_above_zero, check_amount, check_reference
+from rating_engine.domain.checks import (
+    check_above_zero,
+    check_amount,
+    check_not_zero,
+    check_reason,
+    check_reference,
+)
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.party import SYSTEM
@@ -130,7 +138,7 @@ class Accounts:
     async def top_up(self, login: str, amount: Decimal, *, reference: str | None = None) -> Posting:
         """Add money, above zero. A reference is posted once, however often it is given.
 
-        Errors: InvalidRequest, NotFound, AlreadyExists (the reference had another amount), Unavailable.
+        Errors: InvalidRequest, NotFound, AccountClosed, AlreadyExists (the reference had another amount), Unavailable.
         """
         check_amount(amount, "amount")
         check_above_zero(amount, "amount")
@@ -140,6 +148,37 @@ class Accounts:
             if posting.posted:
                 await record(tx, "account.topup", login, {"amount": amount, "reference": reference})
         return posting
+
+    async def adjust(self, login: str, amount: Decimal, *, reason: str, reference: str | None = None) -> Posting:
+        """Put a balance right, up or down: a mistaken top-up is taken back so. A reference is posted once.
+
+        Errors: InvalidRequest (also: less is available), NotFound, AlreadyExists (the reference was used otherwise),
+        Unavailable.
+        """
+        check_amount(amount, "amount", allow_negative=True)
+        check_not_zero(amount, "amount")
+        check_reason(reason)
+        check_reference(reference)
+        async with self._database.transaction(self._principal) as tx:
+            posting = await store.adjust(tx, login, amount, reference, reason)
+            if posting.posted:
+                await record(
+                    tx, "account.adjust", login, {"amount": amount, "reason": reason, "reference": reference}
+                )  # fmt: skip
+        return posting
+
+    async def close(self, login: str, closing: Closing | None = None) -> Closed:
+        """Let the logins of an account call no more, for good. Its history stays, and its logins are not given again.
+
+        Errors: InvalidRequest, NotFound, Refused (open calls; a balance that `closing` does not settle), Unavailable.
+        """
+        async with self._database.transaction(self._principal) as tx:
+            balance = await store.close_account(tx, login, closing)
+            if balance is not None:
+                settled = closing.subject if closing is not None and balance else None
+                await record(tx, "account.close", login, {"balance": balance, "settled": settled})
+        state = await self.show(login)
+        return Closed(state, Decimal(0), repeated=True) if balance is None else Closed(state, balance)
 
     async def statement(self, login: str, cursor: Cursor) -> Page[LedgerEntry]:
         """The ledger entries of an account, newest first. Errors: InvalidRequest (after), NotFound, Unavailable."""

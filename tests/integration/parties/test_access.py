@@ -8,7 +8,7 @@ import pytest
 
 from rating_engine.domain.party import Level, NewParty, PartyKind, PartyState
 from rating_engine.domain.principal import OPERATOR, Principal
-from rating_engine.domain.refusal import Refusal, Refused
+from rating_engine.domain.refusal import NotAdmitted, Refusal
 from rating_engine.engine.services import open_services
 from rating_engine.services.catalogue import Services
 from rating_engine.services.parties.passwords import md5_of
@@ -29,7 +29,7 @@ async def services(database_url: str) -> AsyncIterator[Services]:
 
 async def enter(services: Services, login: str = "anna", word: str = WORD) -> Principal | Refusal:
     found = await services.access.by_password(login, md5_of(word), surface="test", address="192.0.2.1")
-    return found.reason if isinstance(found, Refused) else found
+    return found.reason if isinstance(found, NotAdmitted) else found
 
 
 async def test_who_has_the_password_asks_as_itself_within_its_own_tree(services):
