@@ -28,5 +28,6 @@ async def record_each(tx: Transaction, action: str, details: Mapping[str, Mappin
     who = tx.principal
     texts = [orjson.dumps(detail, default=str).decode() for detail in details.values()]
     await tx.execute(
-        _RECORD, who.party, who.level.word, who.surface, who.key, who.address, action, who.party_id, list(details), texts,
+        _RECORD, who.party, who.level.word, who.surface, who.key, who.address, action, who.party_id,
+        list(details), texts,
     )  # fmt: skip
