@@ -46,6 +46,8 @@ DECLINE_CODES: Final[Mapping[DeclineReason, int]] = MappingProxyType(
         DeclineReason.MONTHLY_LIMIT: 402,
         DeclineReason.UNKNOWN_LOGIN: 403,
         DeclineReason.INACTIVE: 403,
+        DeclineReason.USER_BLOCKED: 403,
+        DeclineReason.EXTERNAL_BLOCKED: 403,
         DeclineReason.BLOCKED_DESTINATION: 403,
         DeclineReason.PRICE_TOO_HIGH: 403,
         DeclineReason.NO_RATE: 404,

@@ -34,6 +34,8 @@ class DeclineReason(StrEnum):
     NO_EXCHANGE_RATE = "no_exchange_rate"
     NO_CAPACITY = "no_capacity"
     ACCOUNT_LOCKED = "account_locked"
+    USER_BLOCKED = "user_blocked"  # whose line it is, or a party above: locked, deactivated, or blocked for all calls
+    EXTERNAL_BLOCKED = "external_blocked"  # only lines of the same party may be called
 
 
 @dataclass(frozen=True, slots=True)

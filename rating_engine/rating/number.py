@@ -33,8 +33,8 @@ def normalise_destination(text: str, *, international_prefix: str = DEFAULT_INTE
 
     Spaces and `-.()` go, a trailing `#` (the end of dialling), then one leading `+` or else one leading
     `international_prefix` (empty: none), and a zero alone in brackets behind the country code. Raises InvalidNumber for
-    anything else that is not an ASCII digit (so a number with a separator is never joined to what stands behind it), for
-    a zero in brackets elsewhere, for nothing left, and for too many digits.
+    anything else that is not an ASCII digit, so that nothing is joined over a separator, for a zero in brackets
+    elsewhere, for nothing left, and for too many digits.
     """
     if len(text) > MAX_NUMBER_TEXT:
         raise InvalidNumber(f"is longer than {MAX_NUMBER_TEXT} characters")

@@ -30,7 +30,8 @@ _INTERNATIONAL: Final = re.compile(r"\+?[1-9][0-9]{6,14}")  # E.164: at most 15 
 class NumberingPlan:
     """What numbers begin with as they are dialled; '' or empty: nothing does.
 
-    `national_prefix` stands before a number of `country_code`. `technical_prefixes` say which service is meant, and are
+    `national_prefix` stands before a number of `country_code`. A number of exactly `national_length` digits that begins
+    with neither prefix is one of it too; 0: none is. `technical_prefixes` say which service is meant, and are
     no part of the number. `rewrites`: leading characters (digits, *, #, +) and what replaces them.
     """
 
@@ -40,6 +41,7 @@ class NumberingPlan:
     country_code: str = ""
     technical_prefixes: tuple[str, ...] = ()
     rewrites: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    national_length: int = 0
 
 
 def destination_of(text: str, plan: NumberingPlan, aliases: Mapping[str, str] = NO_ALIASES) -> str:
@@ -52,8 +54,8 @@ def destination_of(text: str, plan: NumberingPlan, aliases: Mapping[str, str] = 
     4. The longest key of the rewrites that it begins with is replaced. What comes out is read on as if dialled: written
        with + it is international whatever the plan says, with the national prefix national.
     5. A leading + or else the international prefix goes, or else the national prefix becomes the country code. A number
-       without any of them is taken to begin with its country code. A trailing # goes, and a zero alone in brackets behind
-       the country code.
+       without any of them is taken to begin with its country code, unless it has as many digits as national ones. A
+       trailing # goes, and a zero alone in brackets behind the country code.
 
     Raises InvalidNumber for what has no digits left, too many, or anything else in them: `*` and `#` are only ever part
     of an alias or of the key of a rewrite, or that trailing #.
@@ -89,7 +91,8 @@ def _nationwide(dialled: str, plan: NumberingPlan) -> str:
     if plan.international_prefix and dialled.startswith(plan.international_prefix):
         return dialled
     if not plan.national_prefix or not dialled.startswith(plan.national_prefix):
-        return dialled
+        is_national = plan.national_length > 0 and len(dialled) == plan.national_length and dialled.isdigit()
+        return f"+{plan.country_code}{dialled}" if is_national else dialled
     rest = dialled.removeprefix(plan.national_prefix)
     if not rest:
         raise InvalidNumber("has no digits after the national prefix")

@@ -46,7 +46,7 @@ def test_a_trunk_zero_in_brackets_behind_a_country_code_is_not_dialled(country, 
 
 
 @LAW
-@given(NUMBERS, st.sampled_from(list(",&;|/@=?!%$<>\"'\\_:~^`[]{}\t\n") + ["w", "p", "x", "ext", "##"]), NUMBERS)
+@given(NUMBERS, st.sampled_from([*",&;|/@=?!%$<>\"'\\_:~^`[]{}\t\n", "w", "p", "x", "ext", "##"]), NUMBERS)
 def test_a_number_is_never_joined_to_what_stands_behind_a_separator(digits, separator, more):
     with pytest.raises(InvalidNumber):
         normalise_destination(digits + separator + more)
