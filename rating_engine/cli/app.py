@@ -28,6 +28,7 @@ from rating_engine.cli.parties.account_money import AMOUNT_BELOW_ZERO, adjust, c
 from rating_engine.cli.parties.accounts import accounts_app
 from rating_engine.cli.parties.options import options_app, tariff
 from rating_engine.cli.parties.subscribers import subscribers_app
+from rating_engine.cli.parties.users import users_app
 from rating_engine.cli.process.demo import demo
 from rating_engine.cli.process.doctor import doctor
 from rating_engine.cli.process.serve import migrate, serve
@@ -55,6 +56,7 @@ app.command(epilog="Example: rating-engine serve --config /etc/rating_engine.tom
 app.command(epilog="Example: RATING_DATABASE_URL=postgresql://re@db/re rating-engine migrate")(migrate)
 app.add_typer(accounts_app, name="account")
 app.add_typer(subscribers_app, name="subscriber")
+app.add_typer(users_app, name="user")
 app.add_typer(rates_app, name="rates")
 rates_app.command("import", epilog="Example: rating-engine rates import deck.csv --tariff retail --currency EUR")(
     import_

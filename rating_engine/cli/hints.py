@@ -34,6 +34,7 @@ HINTS: Final[Mapping[Hint, str]] = {
     Hint.SEE_NUMBERING_PLANS: "see: rating-engine numbering list",
     Hint.SEE_EXCHANGE_RATES: "see: rating-engine exchange list",
     Hint.SEE_RERATES: "see: rating-engine rerate list",
+    Hint.SEE_USERS: "see: rating-engine user list",
     Hint.NO_RATES: "say first: rating-engine rates import FILE --tariff {tariff}",
     Hint.NO_EXCHANGE_RATE: "say first: rating-engine exchange set {currency_from} {currency_to} RATE",
     Hint.NO_HOLIDAYS: "say first: rating-engine holidays add {calendar} 2026-12-25",

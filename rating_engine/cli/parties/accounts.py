@@ -64,6 +64,7 @@ def create(
     postpaid: Annotated[bool, typer.Option("--postpaid", help="Pays later; --overdraft is its credit limit.")] = False,
     max_calls: Annotated[int | None, typer.Option(min=0, help="Calls at the same time; no limit if not given.")] = None,
     callerid: Annotated[str, typer.Option(help="Caller id of calls that bring none.")] = "",
+    owner: Annotated[str | None, typer.Option(metavar="USER", help="Whose it is; the system's if not given.")] = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -78,6 +79,7 @@ def create(
             kind=AccountKind.POSTPAID if postpaid else AccountKind.PREPAID,
             max_calls=max_calls,
             callerid=callerid,
+            owner=owner,
         )
     print_state(with_services(config, lambda services: services.accounts.create(new)), as_json=json)
 
@@ -200,6 +202,17 @@ def block(login: Login, json: JsonOption = False, config: ConfigOption = None) -
 def unblock(login: Login, json: JsonOption = False, config: ConfigOption = None) -> None:
     """Let the account's logins call again, but for those that are blocked by themselves."""
     print_state(with_services(config, lambda services: services.accounts.unblock(login)), as_json=json)
+
+
+@accounts_app.command(epilog="Example: rating-engine account give 1001 reseller-1")
+def give(
+    login: Login,
+    user: Annotated[str, typer.Argument(metavar="USER", help="Its login; `system`: nobody's in particular.")],
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Make an account, and every login on it, a user's; how that user stands decides what they may call."""
+    print_state(with_services(config, lambda services: services.accounts.give(login, user)), as_json=json)
 
 
 @accounts_app.command(
