@@ -53,7 +53,8 @@ HINTS: Final[Mapping[Hint, str]] = {
     "rating-engine tariff set {tariff} --option yes",
     Hint.TOP_UP: "say first: rating-engine account topup {login} AMOUNT",
     Hint.END_CALLS: "say first: rating-engine account block {login}, and wait until they have ended",
-    Hint.SETTLE_CREDIT: "say what becomes of it: --paid-out REFERENCE or --written-off REASON",
+    Hint.SETTLE_CREDIT: "say what becomes of it: rating-engine account close {login} --paid-out REFERENCE, or"
+    " --written-off REASON",
     Hint.SETTLE_DEBT: "say first: rating-engine account topup {login} AMOUNT, or say --written-off REASON",
     Hint.CHANGE_TARIFF: "change it by: rating-engine tariff set {tariff}",
     Hint.CHANGE_MULTIPLIER: "say: rating-engine tariff set {tariff} --multiplier {multiplier}",

@@ -12,6 +12,7 @@ from rating_engine.domain.principal import Principal
 from rating_engine.services.calls.quote import Quotes
 from rating_engine.services.calls.route_trial import RouteTrials
 from rating_engine.services.cdrs.listing import Cdrs
+from rating_engine.services.cdrs.posting import CallPosting
 from rating_engine.services.cdrs.rerates import Rerates
 from rating_engine.services.cdrs.simulation import Simulations
 from rating_engine.services.decks.decks import Decks
@@ -60,6 +61,7 @@ class UseCases:
     rate_edits: RateEdits
     quotes: Quotes
     cdrs: Cdrs
+    call_posting: CallPosting
     live_calls: LiveCalls
     rerates: Rerates
     simulations: Simulations
@@ -127,6 +129,7 @@ class Services:
             rate_edits=RateEdits(office, principal),
             quotes=Quotes(office, international_prefix=prefix),
             cdrs=Cdrs(office, buckets=ways.ledger_buckets),
+            call_posting=CallPosting(office, principal, buckets=ways.ledger_buckets, international_prefix=prefix),
             live_calls=LiveCalls(office, principal, buckets=ways.ledger_buckets),
             rerates=Rerates(office, principal, international_prefix=prefix),
             simulations=Simulations(office, ways.database_url, international_prefix=prefix),

@@ -54,6 +54,12 @@ include => rating-outbound
 exten => _8X.,1,Answer()
  same => n,Wait(1)
  same => n,Goto(rating-outbound,${{EXTEN:1}},1)
+; a dialplan that chooses the trunks itself: full, then one of unknown name, then one that answers
+exten => _6X.,1,Gosub(rating-call,s,1(${{EXTEN:1}},,,,full))
+ same => n,Set(FIRST=${{RATING_OUTCOME}} ${{RATING_CAUSE}})
+ same => n,Gosub(rating-call,s,1(${{EXTEN:1}},,,,nobody))
+ same => n,Set(SECOND=${{RATING_OUTCOME}} ${{RATING_REASON}})
+ same => n,Gosub(rating-call,s,1(${{EXTEN:1}},,,,answers-after-full))
 ; two calls one after the other on the caller's channel
 exten => _7X.,1,Gosub(rating-call,s,1(${{EXTEN:1}}))
  same => n,Set(FIRST=${{RATING_OUTCOME}} ${{RATING_CAUSE}})

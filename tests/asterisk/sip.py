@@ -24,7 +24,8 @@ PHONES: Final = {
     "orphan": "10",
     "forwarded": "10",
     "tester": "100",
-    "guarded": "0",
+    "p01": "10",
+    "4930777": "10",
 }
 GONE_FIRST: Final = "4910000009"  # its first route leads to a trunk nobody configured
 SAYS: Final = "49410"  # the first of two routes ends it with the cause of the next three digits (000: none) at once
@@ -95,7 +96,7 @@ _WORLD_DIALPLAN: Final = """
 RATING_ENGINE=127.0.0.1:1
 ; a phone: dials through the exchange and notes how it was answered
 [phone-of]
-exten => _X.,1,Dial(PJSIP/${EXTEN}@${FROM})
+exten => _[*#0-9]X.,1,Dial(PJSIP/${EXTEN}@${FROM})
  same => n,Set(SIP_ANSWER=${HANGUPCAUSE(${HANGUPCAUSE_KEYS()},tech)})
  same => n,Set(HEARD_EARLY=${PROGRESSTIME_MS})
 ; the carrier: the third digit says what happens, the last for how many seconds
@@ -108,6 +109,10 @@ exten => _491X.,1,Answer()
 exten => _492X.,1,Ringing()
  same => n,Wait(60)
 exten => _493X.,1,Transfer(sip:4919999999@127.0.0.1)
+exten => _497000000X,1,Set(CARRIER_SAW=${CALLERID(num)})
+ same => n,Answer()
+ same => n,Wait(1)
+ same => n,Hangup(16)
 ; what the first of two routes says: a hangup cause (000: none), at once or after it has rung
 exten => _149410XXX!,1,Hangup(${EXTEN:6:3})
 exten => _149411XXX!,1,Ringing()

@@ -180,10 +180,11 @@ async def test_an_exchange_can_be_given_a_name_of_its_own(pbx: Pbx) -> None:
 async def test_a_dialled_comma_cannot_choose_whose_money_it_is(pbx: Pbx) -> None:
     alice = await pbx.account("10")
     bob = await pbx.account("10")
-    call = await pbx.exchange.originate(numbers.ANSWERED + "1,bob", alice)
+    call = await pbx.exchange.originate(f"{numbers.ANSWERED}1,{bob}", alice)
     await call.ended()
-    assert call.value("RATING_LOGIN") == alice
+    assert (call.value("RATING_LOGIN"), call.value("RATING_REASON")) == (alice, "invalid_destination")
     assert await pbx.money(bob) == (10, 0)
+    assert await pbx.cdrs(alice) == []
 
 
 async def test_a_second_call_on_the_same_channel_is_rated_for_itself(pbx: Pbx) -> None:

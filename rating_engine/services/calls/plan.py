@@ -48,13 +48,15 @@ class ChargingPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that is known of a call before its money is asked for. `rate`: as it would be frozen."""
+    """All that is known of a call before its money is asked for. `rate`: as it would be frozen. `is_told`: the exchange
+    has chosen the route."""
 
     subscriber: Subscriber
     tariff: Tariff
     rate: Rate
     route: Route
     request: ReserveRequest
+    is_told: bool = False
 
 
 class Planning:
@@ -92,11 +94,15 @@ class Planning:
         if isinstance(price, Declined):
             return price
         covered = await self._cover.cover(caller, price, caller.longest)
-        route = await self._routing.choose(caller, dialled, price, covered, attempts)
+        route = await (
+            self._routing.take(call.route, caller, dialled, price, covered, attempts)
+            if call.route
+            else self._routing.choose(caller, dialled, price, covered, attempts)
+        )
         if isinstance(route, Declined):
             return route
         request = self._to_hold(caller, dialled, price, covered, route)
-        return Plan(subscriber, price.tariff, covered.rate, route.route, request)
+        return Plan(subscriber, price.tariff, covered.rate, route.route, request, is_told=bool(call.route))
 
     async def rate_anew(
         self, call: FinishCall, subscriber: Subscriber, started_at: datetime, now: datetime
