@@ -36,6 +36,9 @@ def make_services(settings: Settings, office: Database) -> Services:
             route_quality_window_seconds=settings.route_quality_window_seconds,
             deck_unserved_percent=settings.deck_unserved_percent,
             installation=_installation(settings),
+            ban_wrong_keys=settings.ban_wrong_keys,
+            ban_window_seconds=settings.ban_window_seconds,
+            ban_seconds=settings.ban_seconds,
         ),
     )
 
