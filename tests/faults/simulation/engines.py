@@ -22,7 +22,8 @@ from rating_engine.domain.watching import ExpiryPolicy
 from rating_engine.services.calls.charging import Charging
 from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.finish import Finishing
-from rating_engine.services.calls.plan import ChargingPolicy, Planning
+from rating_engine.services.calls.hold import ChargingPolicy
+from rating_engine.services.calls.plan import Planning
 from rating_engine.services.calls.ports import NoOutage
 from rating_engine.services.calls.prepare import Preparing
 from rating_engine.services.calls.undo import Undo
@@ -233,10 +234,13 @@ class SimulatedEngine:
         planning = Planning(
             sources,
             ChargingPolicy(
+                max_call_seconds=policy.max_call_seconds,
                 max_reserve_seconds=policy.max_reserve_seconds,
                 reservation_grace_seconds=policy.grace_seconds,
                 quota=policy.quota,
                 quota_seconds=policy.quota_seconds,
+                reservation_share=policy.share,
+                reservation_floor_seconds=policy.floor_seconds,
             ),
             is_watched=policy.watched.__contains__,
         )
