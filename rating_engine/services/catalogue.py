@@ -18,7 +18,11 @@ from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
 from rating_engine.services.numbers.numbering import Numbering
+from rating_engine.services.parties.access import Access
+from rating_engine.services.parties.account_import import AccountImports
 from rating_engine.services.parties.accounts import Accounts
+from rating_engine.services.parties.parties import Parties
+from rating_engine.services.parties.passwords import Passwords
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.routes import Routes
 from rating_engine.services.tariffs.bands import Bands
@@ -35,7 +39,9 @@ from rating_engine.storage.postgres.pool import Database
 class UseCases:
     """What one principal asks. Light: made anew for each request."""
 
+    parties: Parties
     accounts: Accounts
+    account_imports: AccountImports
     tariffs: Tariffs
     bands: Bands
     packages: Packages
@@ -74,12 +80,16 @@ class Services:
     def __init__(self, office: Database, ways: Ways) -> None:
         self._office = office
         self._ways = ways
+        self._passwords = Passwords()
+        self.access = Access(office, self._passwords)  # who asks: asked before `of`
 
     def of(self, principal: Principal) -> UseCases:
         """What `principal` can ask."""
         office, ways, prefix = self._office, self._ways, self._ways.international_prefix
         return UseCases(
+            parties=Parties(office, principal, self._passwords),
             accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
+            account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
             tariffs=Tariffs(office, principal),
             bands=Bands(office, principal),
             packages=Packages(office, principal),

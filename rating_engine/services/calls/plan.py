@@ -16,6 +16,7 @@ from typing import Final
 
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason, FinishCall, PrepareCall
+from rating_engine.domain.party import AllowedCalls
 from rating_engine.domain.reservation import CallDetails, ReserveRequest
 from rating_engine.domain.tariff import Route, Tariff
 from rating_engine.rating.charge import max_charge, max_duration, min_charge, price_per_minute
@@ -36,13 +37,15 @@ FIRST_ATTEMPT: Final = Attempts()
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that is known of a call before its money is asked for. `rate`: as it would be frozen."""
+    """All that is known of a call before its money is asked for. `rate`: as it would be frozen. `is_told`: the exchange
+    has chosen the route."""
 
     subscriber: Subscriber
     tariff: Tariff
     rate: Rate
     route: Route
     request: ReserveRequest
+    is_told: bool = False
 
 
 class Planning:
@@ -53,6 +56,7 @@ class Planning:
     ) -> None:
         """`is_watched`: whether calls of an exchange can be lengthened; None: no call can, as where nobody asks."""
         self._subscriber = sources.subscriber
+        self._is_line_of = sources.is_line_of
         self._numbers = Numbers(sources.numbering)
         self._pricing = Pricing(sources)
         self._cover = Cover(sources.packages)
@@ -66,6 +70,8 @@ class Planning:
         subscriber = await self._subscriber(call.login)
         if subscriber is None:
             return Declined(DeclineReason.UNKNOWN_LOGIN)
+        if subscriber.calls is AllowedCalls.NONE:
+            return Declined(DeclineReason.USER_BLOCKED)
         hold = hold_of(
             self._policy,
             quota=subscriber.quota,
@@ -77,15 +83,21 @@ class Planning:
         dialled = await self._numbers.dialled(subscriber, call.destination, call.callerid, call.routing_number)
         if isinstance(dialled, Declined):
             return dialled
+        if not await self._may_call(subscriber, dialled):
+            return Declined(DeclineReason.EXTERNAL_BLOCKED)
         price = await self._pricing.price(subscriber, dialled, at, caller.longest)
         if isinstance(price, Declined):
             return price
         covered = await self._cover.cover(caller, price, hold.covered)
-        route = await self._routing.choose(caller, dialled, price, covered, attempts)
+        route = await (
+            self._routing.take(call.route, caller, dialled, price, covered, attempts)
+            if call.route
+            else self._routing.choose(caller, dialled, price, covered, attempts)
+        )
         if isinstance(route, Declined):
             return route
         request = self._to_hold(caller, hold, dialled, price, covered, route)
-        return Plan(subscriber, price.tariff, covered.rate, route.route, request)
+        return Plan(subscriber, price.tariff, covered.rate, route.route, request, is_told=bool(call.route))
 
     async def rate_anew(
         self, call: FinishCall, subscriber: Subscriber, started_at: datetime, now: datetime
@@ -104,6 +116,12 @@ class Planning:
                 covered = await self._cover.cover(replace(caller, at=at), price, 0)
                 return _priced(_details(caller, dialled), price, covered)
         return _details(caller, dialled)
+
+    async def _may_call(self, subscriber: Subscriber, dialled: Dialled) -> bool:
+        """Whether the state of the caller's party lets it call there."""
+        if subscriber.calls is AllowedCalls.ALL:
+            return True
+        return await self._is_line_of(subscriber.party_id, dialled.destination)
 
     def _watched(self, call_key: CallKey, subscriber: Subscriber) -> bool:
         """Whether somebody watches the call's exchange, and so can lengthen it."""

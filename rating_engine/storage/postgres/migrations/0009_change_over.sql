@@ -42,7 +42,6 @@ BEGIN
         EXECUTE format('ALTER TABLE %s RENAME CONSTRAINT %I TO %I', named.place, named.old, named.new);
     END LOOP;
 END $$;
-ALTER TABLE open_calls ADD COLUMN steered boolean NOT NULL DEFAULT false;  -- of 0011: the functions of today write it
 
 -- Entries are numbered by their account, from the last one that it has.
 ALTER TABLE accounts ALTER COLUMN last_entry SET DEFAULT 0;
