@@ -197,16 +197,15 @@ class Settings(BaseModel):
         ge=1,
         le=86_400,
         description="The longest call where neither its login (--max-seconds) nor its account (--max-call-seconds) has"
-        " a limit, however much money there is. Longer than people talk, and short enough that a line left off the"
-        " hook is no month's bill. A prepaid call that nobody can lengthen ends after max_reserve_seconds.",
+        " a limit: longer than people talk, and short enough that a line left off the hook is no month's bill. A"
+        " prepaid call that nobody can lengthen ends after max_reserve_seconds.",
     )
     max_reserve_seconds: int = Field(
         3_600,
         ge=1,
         le=86_400,
-        description="The most that a prepaid call without such a limit holds money for at a time. In full mode it is"
-        " lengthened when it gets there, where its exchange is watched (AMI); where it is not this is its end. Longer"
-        " binds more money per call, and for longer where a finish is lost; shorter cuts longer calls.",
+        description="The most that a prepaid call without such a limit holds money for at a time; its end where its"
+        " exchange is not watched (AMI). Longer binds more money, and for longer where a finish is lost.",
     )
     reservation_mode: Literal["full", "quota"] = Field(
         "quota",
@@ -229,8 +228,7 @@ class Settings(BaseModel):
         ge=1,
         le=86_400,
         description="But at least the money of so many seconds, as far as there is so much: a share of little money"
-        " would be no call. Five minutes are longer than most calls; longer lets a small balance make fewer calls at"
-        " a time.",
+        " would be no call, and five minutes are longer than most.",
     )
     quota_seconds: int = Field(
         120, ge=10, le=3_600,
