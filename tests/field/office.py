@@ -215,6 +215,10 @@ class Scene:
         found[0].seen = True
         return found[0]
 
+    async def idle(self) -> None:
+        """Wait until no call is left on the exchange."""
+        await until(self.office.exchange.idle)
+
     async def over(self) -> None:
         """Wait until no call is left, on the exchange or in the books."""
         await until(self.office.exchange.idle)
