@@ -74,6 +74,7 @@ async def scene(running_office: Running) -> AsyncIterator[Scene]:
     for each in (*office.phones.values(), *office.carriers.values()):
         for leg in each.calls:
             await leg.hang_up()
+            leg.sound.close()
         each.calls.clear()
     for each in office.phones.values():
         each.on_call = Leg.answer
