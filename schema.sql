@@ -16,13 +16,16 @@
 -- by triggers, never locked by them: versions are compared. ACCOUNT-SCOPED tables have `bucket` first in every unique
 -- key, and no foreign key to another bucket or to the catalogue. A money function takes the bucket first, asks scoped
 -- tables of that bucket and facts alone, answers ONE array in the order of its input, and is called in the form
--- SELECT reserve_v2($1, $2) outside of a transaction. So the scoped tables can be distributed by bucket (Citus), with the
+-- SELECT reserve_v3($1, $2) outside of a transaction. So the scoped tables can be distributed by bucket (Citus), with the
 -- facts on every node: a money call is then handed whole to the node that has the bucket. What is asked for that and a
 -- single server would not need: arrays read by one query and written by single statements FROM unnest without ON
 -- CONFLICT, plpgsql instead of LANGUAGE sql where a scoped table is asked, scalar arguments instead of row types.
 
 CREATE TYPE account_kind      AS ENUM ('prepaid', 'postpaid');
 CREATE TYPE party_status      AS ENUM ('active', 'blocked');
+-- A person or firm: how it stands, and what its lines may call by it, the least first.
+CREATE TYPE party_state       AS ENUM ('locked', 'deactivated', 'active', 'external_blocked', 'all_blocked', 'protected');
+CREATE TYPE allowed_calls     AS ENUM ('none', 'internal', 'all');
 CREATE TYPE deck_state        AS ENUM ('loading', 'published', 'withdrawn');  -- loading -> published (-> withdrawn)
 CREATE TYPE ledger_entry_kind AS ENUM ('opening', 'topup', 'charge', 'correction', 'fee', 'adjustment');
 -- How a call ended for its money. An expired call may still become settled or voided by a late finish.
@@ -264,6 +267,91 @@ CREATE TABLE exchange_watch (
     watched_until  timestamptz NOT NULL
 );
 
+-- Who asks and whose all else is: users, resellers and those who manage, in one tree. The root is the system itself, to
+-- which belongs what nobody else has. An owner is older than what it owns and never another one, so there is no circle.
+-- `access_level`: 10 and 11 users, 22 resellers, 25 partners, 33 who manage what is their owner's, 44 the same and who may
+-- do what. Nobody is deleted: who is `hidden` is closed, and keeps its money and its name.
+CREATE TABLE parties (
+    party_id      bigint GENERATED ALWAYS AS IDENTITY (START WITH 2) PRIMARY KEY,
+    owner_id      bigint REFERENCES parties CHECK (owner_id < party_id),
+    kind          text NOT NULL CHECK (kind IN ('system', 'admin', 'accountant', 'reseller', 'user', 'tenant')),
+    access_level  smallint NOT NULL CHECK (access_level IN (10, 11, 22, 25, 33, 44)),
+    login         text NOT NULL CHECK (login ~ '^[^\s,]{1,64}$'),
+    name          text NOT NULL DEFAULT '',
+    status        party_state NOT NULL DEFAULT 'active',
+    hidden        boolean NOT NULL DEFAULT false,
+    language      text NOT NULL DEFAULT '' CHECK (language ~ '^[a-z]{0,3}$'),             -- '': as the engine has it
+    utc_offset    smallint NOT NULL DEFAULT 0 CHECK (utc_offset BETWEEN -720 AND 840),    -- minutes
+    currency      text NOT NULL DEFAULT '' CHECK (currency ~ '^([A-Z]{3})?$'),            -- in which it is shown amounts
+    tariff_id     bigint REFERENCES tariffs,       -- what its new lines get; NULL: it is said of each
+    comment       text NOT NULL DEFAULT '',
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    CHECK ((owner_id IS NULL) = (kind = 'system')),
+    CHECK (kind <> 'system' OR party_id = 1 AND status = 'protected' AND NOT hidden)
+);
+CREATE UNIQUE INDEX parties_by_login ON parties (lower(login));
+CREATE INDEX parties_by_owner ON parties (owner_id, party_id);
+INSERT INTO parties (party_id, kind, access_level, login, status)
+  OVERRIDING SYSTEM VALUE VALUES (1, 'system', 44, 'system', 'protected');
+
+-- The password of a party: argon2id over the MD5 of it in hex, which is what one surface is given in its place.
+CREATE TABLE party_credentials (
+    party_id       bigint PRIMARY KEY REFERENCES parties,
+    password_hash  text NOT NULL,
+    changed_at     timestamptz NOT NULL DEFAULT now()
+);
+
+-- What programs prove themselves by: 32 random bytes that are shown once, and kept as their SHA-256. `server` keys have a
+-- level of their own (kind, access_level) and name the party they ask for at each request; `client` keys have that of
+-- the party. Where from and by what: empty arrays allow all.
+CREATE TABLE api_keys (
+    key_id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name              text NOT NULL UNIQUE CHECK (name <> ''),
+    secret_hash       bytea NOT NULL UNIQUE CHECK (length(secret_hash) = 32),
+    shown             text NOT NULL,               -- its first characters, by which people tell it from others
+    kind              text NOT NULL CHECK (kind IN ('client', 'server')),
+    access_level      smallint NOT NULL DEFAULT 0 CHECK ((kind = 'server') = (access_level > 0)),
+    auth_by           text NOT NULL DEFAULT 'username'
+                      CHECK (auth_by IN ('username', 'sip_extension', 'id', 'msisdn', 'iccid', 'custom')),
+    owner_id          bigint NOT NULL REFERENCES parties,
+    default_party_id  bigint REFERENCES parties,   -- who asks where a request names nobody
+    allowed_sources   cidr[] NOT NULL DEFAULT '{}',
+    allowed_methods   text[] NOT NULL DEFAULT '{}',
+    scopes            text[] NOT NULL DEFAULT '{}',
+    secure_only       boolean NOT NULL DEFAULT false,
+    enabled           boolean NOT NULL DEFAULT true,
+    created_at        timestamptz NOT NULL DEFAULT now(),
+    revoked_at        timestamptz                  -- for good; its name may not be used again
+);
+CREATE INDEX api_keys_by_owner ON api_keys (owner_id);
+
+-- Who has shown its password and need not again for a while: a random token, kept as its SHA-256. Each use moves the end.
+CREATE TABLE sessions (
+    token_hash    bytea PRIMARY KEY CHECK (length(token_hash) = 32),
+    party_id      bigint NOT NULL REFERENCES parties,
+    surface       text NOT NULL,
+    address       text NOT NULL DEFAULT '',
+    idle_seconds  integer NOT NULL CHECK (idle_seconds > 0),
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    expires_at    timestamptz NOT NULL
+);
+CREATE INDEX sessions_by_party ON sessions (party_id);
+CREATE INDEX sessions_by_end ON sessions (expires_at);
+
+-- Addresses that are not served, and by `whitelist` those that nothing bans by itself. `source`: the exchange that it
+-- was said for; 'engine': this one's own ports.
+CREATE TABLE bans (
+    ban_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source      text NOT NULL CHECK (source <> ''),
+    target      cidr NOT NULL,
+    reason      text NOT NULL DEFAULT '',
+    permanent   boolean NOT NULL DEFAULT false,
+    expires_at  timestamptz NOT NULL DEFAULT 'infinity',
+    hits        bigint NOT NULL DEFAULT 0,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (source, target)
+);
+
 -- Where a login's account stands. A row is here before its subscriber is.
 CREATE TABLE logins (
     login   text PRIMARY KEY CHECK (login ~ '^[^\s,]{1,64}$'),
@@ -301,8 +389,10 @@ CREATE TABLE audit_log (
     address     text,
     action      text NOT NULL,
     subject     text NOT NULL,
-    detail      jsonb NOT NULL DEFAULT '{}'
+    detail      jsonb NOT NULL DEFAULT '{}',
+    party_id    bigint                   -- of `party`; NULL: nobody of the parties, as the engine and who works at it
 );
+CREATE INDEX audit_log_by_party ON audit_log (party_id, audit_id) WHERE party_id IS NOT NULL;
 CREATE INDEX audit_log_by_subject ON audit_log (subject, audit_id);
 
 -- What the engine that follows an exchange is asked to do there: to end a call. `outcome`: its answer; NULL: none yet.
@@ -390,10 +480,12 @@ CREATE TABLE accounts (
     created_at   timestamptz NOT NULL DEFAULT now(),
     last_entry     bigint DEFAULT 0,               -- of its ledger entries; NULL: to be looked up there (an older release's)
     counts_logins  boolean NOT NULL DEFAULT false, -- some subscriber of it has a row in subscriber_load
+    party_id       bigint NOT NULL DEFAULT 1,      -- whose it is; 1: the system's
     closed_at      timestamptz,                    -- for good: it is blocked then too, and nothing is paid into it; NULL: it is not
     PRIMARY KEY (bucket, account_id),
     CHECK (overdraft IS NOT NULL OR kind = 'postpaid')
 ) WITH (fillfactor = 70);  -- room for HOT updates: a call updates its account twice, and no index changes
+CREATE INDEX accounts_by_party ON accounts (party_id) WHERE party_id <> 1;
 
 -- The longest prefix of a destination decides; where none matches, accounts.default_allowed does: a blacklist names
 -- what is not allowed, a whitelist turns default_allowed off and names what is.
@@ -418,10 +510,13 @@ CREATE TABLE subscribers (
     max_calls      integer CHECK (max_calls >= 0),   -- open calls at a time; NULL: no limit of its own
     version        integer NOT NULL DEFAULT 1,       -- grows with every change, so that a cached copy is told stale
     created_at     timestamptz NOT NULL DEFAULT now(),
+    party_id       bigint NOT NULL DEFAULT 1,        -- whose line it is; 1: the system's
+    calls          allowed_calls NOT NULL DEFAULT 'all',  -- by how its party and those above it stand; kept by a trigger
     PRIMARY KEY (bucket, subscriber_id),
     UNIQUE (bucket, login)
 );
 CREATE INDEX subscribers_by_account ON subscribers (bucket, account_id);
+CREATE INDEX subscribers_by_party ON subscribers (party_id) WHERE party_id <> 1;
 
 -- Options a subscriber has beside its tariff. Of rates with equal prefixes an option's counts, the lowest position first.
 CREATE TABLE subscriber_options (
@@ -524,7 +619,7 @@ CREATE TABLE open_calls (
     cap_seconds       integer NOT NULL CHECK (cap_seconds > 0),
     route_prefix      text NOT NULL,
     route_id          bigint,                          -- counted in route_load; NULL: its route has no limit
-    quota             boolean NOT NULL,                -- granted in slices: extend() raises it while the call lasts
+    quota             boolean NOT NULL,                -- granted in slices, and shares what it holds when the money ends
     prepared_at       timestamptz NOT NULL DEFAULT now(),
     expires_at        timestamptz NOT NULL,
     answered_at       timestamptz,                     -- as the exchange was seen to say; NULL: not seen
@@ -532,6 +627,7 @@ CREATE TABLE open_calls (
     -- Of every request that was told of it, or may have been: it is taken back when each of them has said that it went
     -- unheard. A NULL among them is one that nobody takes back.
     claims            bigint[] NOT NULL DEFAULT '{}',
+    steered           boolean NOT NULL DEFAULT false,  -- its exchange is told how long it lasts: extend() may lengthen it
     PRIMARY KEY (bucket, call_key)
 );
 -- Not by bucket first, here and below: on a table without statistics the planner finds such an index as good as the
@@ -652,7 +748,7 @@ SELECT o.bucket, o.call_key, o.account_id, o.subscriber_id, o.held, o.granted, o
        o.claims[1] AS claim, o.routing_number,
        COALESCE((SELECT f.rate FROM frozen_rates f WHERE f.bucket = o.bucket AND f.rate_key = o.carrier_rate_key), '')
            AS carrier_rate,
-       o.carrier_currency, o.carrier_exchange, o.packages, o.route_id, o.channel
+       o.carrier_currency, o.carrier_exchange, o.packages, o.route_id, o.channel, o.steered
 FROM open_calls o;
 
 CREATE OR REPLACE VIEW cdrs AS
@@ -668,12 +764,12 @@ SELECT c.bucket, c.call_key, c.account_id, c.subscriber_id, c.state, c.source, c
 FROM call_records c;
 
 ---------------------------------------------------------------------------------------------------------------
--- Changes are announced, so that a cached copy is dropped at once. The announcement is for speed alone: reserve_v2()
+-- Changes are announced, so that a cached copy is dropped at once. The announcement is for speed alone: reserve_v3()
 -- checks the version it was asked with, so that a lost one costs a second try and never a wrong price.
 
 -- Triggers of the catalogue announce what changed, in their argument: one name for what is remembered together. A cluster
 -- cannot commit a NOTIFY on several nodes at once: its database has the setting rating_engine.announce = 'off', and its
--- engines are told by reserve_v2().
+-- engines are told by reserve_v3().
 CREATE OR REPLACE FUNCTION announce() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF current_setting('rating_engine.announce', true) IS DISTINCT FROM 'off' THEN
@@ -791,6 +887,49 @@ BEGIN
 END $$;
 CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+---------------------------------------------------------------------------------------------------------------
+-- Whose what is
+
+-- A party and all that it owns, and they own.
+CREATE OR REPLACE FUNCTION parties_below(p_party_id bigint) RETURNS bigint[] LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE tree AS (
+        SELECT party_id FROM parties WHERE party_id = p_party_id
+        UNION ALL SELECT p.party_id FROM tree t JOIN parties p ON p.owner_id = t.party_id)
+    SELECT COALESCE(array_agg(party_id ORDER BY party_id), '{}') FROM tree
+$$;
+-- A party, its owner, and so on up to the system.
+CREATE OR REPLACE FUNCTION parties_above(p_party_id bigint) RETURNS bigint[] LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE chain AS (
+        SELECT party_id, owner_id FROM parties WHERE party_id = p_party_id
+        UNION ALL SELECT p.party_id, p.owner_id FROM chain c JOIN parties p ON p.party_id = c.owner_id)
+    SELECT COALESCE(array_agg(party_id ORDER BY party_id DESC), '{}') FROM chain
+$$;
+-- What the lines of a party may call: the least of what its own state and those of its owners leave.
+CREATE OR REPLACE FUNCTION calls_of_party(p_party_id bigint) RETURNS allowed_calls LANGUAGE sql STABLE AS $$
+    SELECT min(CASE WHEN hidden OR status IN ('locked', 'deactivated', 'all_blocked') THEN 'none'
+                    WHEN status = 'external_blocked' THEN 'internal' ELSE 'all' END::allowed_calls)
+    FROM parties WHERE party_id = ANY (parties_above(p_party_id))
+$$;
+
+-- Subscribers carry what their party leaves them, so that a call asks nobody else; a change makes a cached copy stale.
+CREATE OR REPLACE FUNCTION keep_allowed_calls() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    last_bucket  smallint := COALESCE((SELECT max(bucket) FROM logins WHERE bucket <> 0), 0);
+    ids          bigint[] := parties_below(NEW.party_id);
+    allowed      allowed_calls[] := ARRAY(
+        SELECT calls_of_party(id) FROM unnest(ids) WITH ORDINALITY AS member(id, ord) ORDER BY ord);
+BEGIN
+    FOR n IN 0 .. last_bucket LOOP
+        UPDATE subscribers s SET calls = member.allowed FROM unnest(ids, allowed) AS member(id, allowed)
+          WHERE s.bucket = n AND s.party_id = member.id AND s.party_id <> 1 AND s.calls <> member.allowed;
+    END LOOP;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER keep_calls AFTER UPDATE OF status, hidden ON parties
+    FOR EACH ROW EXECUTE FUNCTION keep_allowed_calls();
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OF source, target, expires_at OR DELETE ON bans
+    FOR EACH STATEMENT EXECUTE FUNCTION announce('bans');
 
 ---------------------------------------------------------------------------------------------------------------
 -- Facts of the catalogue, kept as it changes
@@ -1189,14 +1328,16 @@ CREATE TYPE kept_details_v2 AS (
 );
 
 ---------------------------------------------------------------------------------------------------------------
--- reserve_v2: (nothing) -> reserved
+-- reserve_v3: (nothing) -> reserved
 
-CREATE TYPE reserve_request_v2 AS (
+CREATE TYPE reserve_request_v3 AS (
     call_key text, account_id bigint, subscriber_version integer,
     tariffs bigint[], tariff_versions integer[],  -- every tariff it was planned from, and as of which version
     minimum numeric,            -- decline below this: what the shortest charged call costs
     maximum numeric,            -- hold at most this: what the longest allowed call, or its first slice, costs
-    price_per_minute numeric, quota boolean, cap_seconds integer, lifetime_seconds integer,
+    share numeric,              -- and at most this part of what there is, while others of the account may come; NULL: all
+    share_least numeric,        -- but as much as this, as far as there is money
+    price_per_minute numeric, quota boolean, steered boolean, cap_seconds integer, lifetime_seconds integer,
     prepared_at timestamptz,    -- the instant whose prices it was planned by
     route_prefix text,
     route_id bigint,            -- to be counted in route_load; NULL: the route has no limit
@@ -1216,8 +1357,9 @@ CREATE TYPE reserve_answer_v2 AS (
 -- that was empty last night the planner would choose to read the whole bucket (measured: a tenth of the speed).
 
 -- What is known of a request before those beside it in its batch are looked at. `refusal`: why it is told no already.
-CREATE TYPE reserve_fact_v2 AS (
-    ord bigint, account_id bigint, subscriber_id bigint, refusal text, minimum numeric, maximum numeric,
+CREATE TYPE reserve_fact_v3 AS (
+    ord bigint, account_id bigint, subscriber_id bigint, refusal text, minimum numeric, maximum numeric, share numeric,
+    share_least numeric,
     available numeric, day_left numeric, month_left numeric,  -- NULL: no limit
     calls_left integer,         -- of the account; NULL: no limit
     login_max_calls integer, login_calls integer, counts_logins boolean,  -- the limit of the subscriber, and subscriber_load
@@ -1226,8 +1368,8 @@ CREATE TYPE reserve_fact_v2 AS (
 CREATE TYPE hold_v2 AS (held numeric, granted numeric, rate_key bigint, carrier_rate_key bigint);
 
 -- The facts with the keys of rates that are new.
-CREATE OR REPLACE FUNCTION freeze_facts(p_bucket smallint, p_requests reserve_request_v2[], p_facts reserve_fact_v2[])
-RETURNS reserve_fact_v2[] LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION freeze_facts(p_bucket smallint, p_requests reserve_request_v3[], p_facts reserve_fact_v3[])
+RETURNS reserve_fact_v3[] LANGUAGE plpgsql AS $$
 DECLARE
     sold    bigint[] := freeze_rates(p_bucket, ARRAY(SELECT (r.details).rate FROM unnest(p_requests) r));
     bought  bigint[] := freeze_rates(p_bucket, ARRAY(SELECT (r.details).carrier_rate FROM unnest(p_requests) r));
@@ -1240,10 +1382,10 @@ BEGIN
 END $$;
 
 -- By account, then as they came. The order of the checks: idempotency, freshness, account, destination, price.
-CREATE OR REPLACE FUNCTION reserve_facts(p_bucket smallint, p_requests reserve_request_v2[]) RETURNS reserve_fact_v2[]
+CREATE OR REPLACE FUNCTION reserve_facts(p_bucket smallint, p_requests reserve_request_v3[]) RETURNS reserve_fact_v3[]
 LANGUAGE plpgsql AS $$
 DECLARE
-    facts   reserve_fact_v2[];
+    facts   reserve_fact_v3[];
     frozen  boolean;            -- all rates have keys
 BEGIN
     SELECT array_agg(ROW(
@@ -1262,7 +1404,7 @@ BEGIN
                 ORDER BY length(prefix) DESC LIMIT 1), a.default_allowed) IS NOT TRUE THEN 'blocked_destination'
             WHEN r.price_per_minute > a.max_price THEN 'price_too_high'
         END,
-        r.minimum, r.maximum, a.balance + a.overdraft - a.reserved,
+        r.minimum, r.maximum, r.share, r.share_least, a.balance + a.overdraft - a.reserved,
         day_left(a.daily_limit, a.reserved, a.spent_on, a.day_spent, a.time_zone),
         month_left(a.monthly_limit, a.reserved, a.spent_on, a.month_spent, a.time_zone),
         a.max_calls - a.open_calls, s.max_calls,
@@ -1270,7 +1412,7 @@ BEGIN
             SELECT open_calls FROM subscriber_load
             WHERE bucket = p_bucket AND subscriber_id = (r.details).subscriber_id) END,
         a.counts_logins, (r.details).packages, r.route_id, sold.rate_key, bought.rate_key
-    )::reserve_fact_v2 ORDER BY r.account_id, r.ordinality),
+    )::reserve_fact_v3 ORDER BY r.account_id, r.ordinality),
     bool_and((sold.rate_key IS NOT NULL OR (r.details).rate = '')
              AND (bought.rate_key IS NOT NULL OR (r.details).carrier_rate = '')) INTO facts, frozen
     FROM unnest(p_requests) WITH ORDINALITY AS r
@@ -1321,14 +1463,14 @@ BEGIN
 END $$;
 
 -- The login of each request by a number: those of one login have the same one.
-CREATE OR REPLACE FUNCTION number_logins(p_requests reserve_request_v2[]) RETURNS integer[] LANGUAGE sql IMMUTABLE AS $$
+CREATE OR REPLACE FUNCTION number_logins(p_requests reserve_request_v3[]) RETURNS integer[] LANGUAGE sql IMMUTABLE AS $$
     SELECT array_agg(n::integer ORDER BY ordinality) FROM (
         SELECT ordinality, dense_rank() OVER (ORDER BY (details).subscriber_id) AS n
         FROM unnest(p_requests) WITH ORDINALITY) AS numbered
 $$;
 
 -- Who is told of a call that is there may take it back as well: when all of them have. Beyond so many nobody can.
-CREATE OR REPLACE FUNCTION add_claims(p_bucket smallint, p_requests reserve_request_v2[], p_answers reserve_answer_v2[])
+CREATE OR REPLACE FUNCTION add_claims(p_bucket smallint, p_requests reserve_request_v3[], p_answers reserve_answer_v2[])
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE open_calls o SET claims = array_append(o.claims, CASE WHEN cardinality(o.claims) < 32 THEN r.claim END)
@@ -1337,20 +1479,20 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION keep_open_calls(
-    p_bucket smallint, p_requests reserve_request_v2[], p_holds hold_v2[],
+    p_bucket smallint, p_requests reserve_request_v3[], p_holds hold_v2[],
     p_accounts bigint[], p_sums numeric[], p_calls integer[], p_counted boolean
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO open_calls (
         bucket, call_key, account_id, subscriber_id, exchange, attempt, callerid, destination, direction, prefix, tariff_id,
         deck_id, rate_key, route_name, routing_number, carrier_rate_key, carrier_currency, carrier_exchange, packages,
-        channel, held, granted, cap_seconds, route_prefix, route_id, quota, prepared_at, expires_at, claims)
+        channel, held, granted, cap_seconds, route_prefix, route_id, quota, steered, prepared_at, expires_at, claims)
     SELECT p_bucket, r.call_key, r.account_id, (r.details).subscriber_id, (r.details).exchange, (r.details).attempt,
            (r.details).callerid, (r.details).destination, (r.details).direction, (r.details).prefix,
            (r.details).tariff_id, (r.details).deck_id, r.rate_key, (r.details).route_name, (r.details).routing_number,
            r.carrier_rate_key, (r.details).carrier_currency, (r.details).carrier_exchange, (r.details).packages,
-           (r.details).channel, r.held, r.granted, r.cap_seconds, r.route_prefix, r.route_id, r.quota, r.prepared_at,
-           now() + make_interval(secs => r.lifetime_seconds), ARRAY[r.claim]
+           (r.details).channel, r.held, r.granted, r.cap_seconds, r.route_prefix, r.route_id, r.quota, r.steered,
+           r.prepared_at, now() + make_interval(secs => r.lifetime_seconds), ARRAY[r.claim]
     FROM unnest(p_requests, p_holds) AS r WHERE r.granted IS NOT NULL;
     IF NOT FOUND THEN
         RETURN;
@@ -1366,10 +1508,10 @@ BEGIN
     END IF;
 END $$;
 
-CREATE OR REPLACE FUNCTION lock_and_read(p_bucket smallint, p_requests reserve_request_v2[]) RETURNS reserve_fact_v2[]
+CREATE OR REPLACE FUNCTION lock_and_read(p_bucket smallint, p_requests reserve_request_v3[]) RETURNS reserve_fact_v3[]
 LANGUAGE plpgsql AS $$
 DECLARE
-    facts    reserve_fact_v2[];
+    facts    reserve_fact_v3[];
     limited  bigint[] := ARRAY(SELECT DISTINCT r.route_id FROM unnest(p_requests) r WHERE r.route_id IS NOT NULL);
 BEGIN
     PERFORM pg_advisory_xact_lock(hash) FROM (
@@ -1384,14 +1526,25 @@ BEGIN
     RETURN facts;
 END $$;
 
+-- What a call is granted of what there is, after what others of its batch hold (p_sum) and how many these are (p_calls).
+-- Without any limit nothing is shared; nor by the last call that may come, which has no others to leave anything to. LEAST
+-- and GREATEST pass over what is NULL. Whole digits of a column: what is answered, held and summed up is the same amount.
+CREATE OR REPLACE FUNCTION amount_granted(p_fact reserve_fact_v3, p_sum numeric, p_calls integer) RETURNS numeric
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT GREATEST(LEAST(p_fact.maximum, max_amount(), money.rest, CASE
+        WHEN money.rest IS NOT NULL AND p_fact.share IS NOT NULL AND p_fact.calls_left - p_calls IS DISTINCT FROM 1
+        THEN GREATEST(trunc(money.rest * p_fact.share, 6), p_fact.share_least) END), 0)
+    FROM (SELECT LEAST(p_fact.available, p_fact.day_left, p_fact.month_left) - p_sum AS rest) AS money
+$$;
+
 -- Order of the checks here: calls at a time, packages, money, route. What is asked of packages is exact, since the prices
 -- depend on it: where less is left, the call is planned again ('package_taken').
-CREATE OR REPLACE FUNCTION reserve_v2(p_bucket smallint, p_requests reserve_request_v2[]) RETURNS reserve_answer_v2[]
+CREATE OR REPLACE FUNCTION reserve_v3(p_bucket smallint, p_requests reserve_request_v3[]) RETURNS reserve_answer_v2[]
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     answers   reserve_answer_v2[] := array_fill(NULL::reserve_answer_v2, ARRAY[cardinality(p_requests)]);
     holds     hold_v2[] := array_fill(NULL::hold_v2, ARRAY[cardinality(p_requests)]);
-    item      reserve_fact_v2;
+    item      reserve_fact_v3;
     n         integer := 0;     -- of the account in `ids`, with what its calls of this batch hold, and how many they are
     ids       bigint[];
     sums      numeric[];
@@ -1405,8 +1558,7 @@ BEGIN
     FOREACH item IN ARRAY lock_and_read(p_bucket, p_requests) LOOP
         IF n = 0 OR ids[n] <> item.account_id THEN
             n := n + 1;
-            ids[n] := item.account_id;
-            sums[n] := 0; calls[n] := 0;
+            ids[n] := item.account_id; sums[n] := 0; calls[n] := 0;
         END IF;
         IF item.refusal IS NULL AND item.login_max_calls IS NOT NULL THEN
             logins := COALESCE(logins, number_logins(p_requests)); counted := true;
@@ -1425,8 +1577,7 @@ BEGIN
         END;
         answers[item.ord] := (item.refusal, 0);
         IF item.refusal IS NULL THEN
-            -- LEAST passes over what is NULL: no limit.
-            granted := GREATEST(LEAST(item.maximum, max_amount(), LEAST(item.available, item.day_left, item.month_left) - sums[n]), 0);
+            granted := amount_granted(item, sums[n], calls[n]);
             answers[item.ord] := ('reserved', granted);
             holds[item.ord] := (CASE WHEN COALESCE(item.available, item.day_left, item.month_left) IS NULL THEN 0
                                      ELSE granted END, granted, item.rate_key, item.carrier_rate_key);
@@ -1906,7 +2057,7 @@ RETURNS SETOF record LANGUAGE sql IMMUTABLE AS $$
     SELECT b.bucket, array_agg(b.ord ORDER BY b.ord)
     FROM unnest(p_buckets) WITH ORDINALITY AS b(bucket, ord) GROUP BY b.bucket ORDER BY b.bucket
 $$;
-CREATE OR REPLACE FUNCTION reserve_of_buckets_v2(p_bucket smallint, p_buckets smallint[], p_requests reserve_request_v2[])
+CREATE OR REPLACE FUNCTION reserve_of_buckets_v3(p_bucket smallint, p_buckets smallint[], p_requests reserve_request_v3[])
 RETURNS reserve_answer_v2[] LANGUAGE plpgsql AS $$
 DECLARE
     answers   reserve_answer_v2[] := array_fill(NULL::reserve_answer_v2, ARRAY[cardinality(p_requests)]);
@@ -1914,7 +2065,7 @@ DECLARE
     part      record;
 BEGIN
     FOR part IN SELECT * FROM places_by_bucket(p_buckets) LOOP
-        answered := reserve_v2(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
+        answered := reserve_v3(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
         FOR i IN 1 .. cardinality(answered) LOOP
             answers[part.places[i]] := answered[i];
         END LOOP;

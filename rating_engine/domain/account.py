@@ -21,6 +21,7 @@ from rating_engine.domain.checks import (
     check_zone,
 )
 from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.party import SYSTEM, AllowedCalls
 from rating_engine.rating.money import MAX_PRICE, PRICE_DECIMALS
 from rating_engine.rating.numbering import NO_ALIASES
 
@@ -53,8 +54,10 @@ class Subscriber:
     """What callPrepare needs to know of a login. `version` grows with every change of it.
 
     `max_seconds`: the subscriber's own longest call, in place of the setting. `max_call_seconds`: the account's,
-    which nothing exceeds. `quota`: reserve in slices; None: as the settings say. `options`: by their position.
+    which nothing exceeds. `quota`: reserve in slices; None: as the settings say. `prepaid`: its account's money is paid
+    ahead. `options`: by their position.
     `numbering_plan`: how its phones write numbers; None: as the settings say. `aliases`: its own short numbers.
+    `party_id`: whose line it is; `calls`: what that party's state leaves it.
     """
 
     subscriber_id: int
@@ -71,6 +74,9 @@ class Subscriber:
     numbering_plan: str | None = None
     options: tuple[SubscriberOption, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=lambda: NO_ALIASES)
+    party_id: int = SYSTEM
+    calls: AllowedCalls = AllowedCalls.ALL
+    prepaid: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +163,8 @@ class NewAccount:
     """An account and its one subscriber, as they are to be created together.
 
     `currency` None: the tariff's. `overdraft` None: unlimited credit, of a postpaid account only; LEAVE: nothing of a
-    prepaid one, unlimited of a postpaid one. Raises InvalidRequest naming the field.
+    prepaid one, unlimited of a postpaid one. `owner`: the user whose it is; None: of who asks.
+    Raises InvalidRequest naming the field.
     """
 
     login: str
@@ -168,6 +175,7 @@ class NewAccount:
     kind: AccountKind = AccountKind.PREPAID
     max_calls: int | None = None
     callerid: str = ""
+    owner: str | int | None = None
 
     def __post_init__(self) -> None:
         check_login(self.login)

@@ -29,6 +29,9 @@ class Hint(StrEnum):
     SEE_NUMBERING_PLANS = "see_numbering_plans"
     SEE_EXCHANGE_RATES = "see_exchange_rates"
     SEE_RERATES = "see_rerates"
+    SEE_USERS = "see_users"
+    SEE_KEYS = "see_keys"
+    SEE_BANS = "see_bans"
     NO_RATES = "no_rates"  # [tariff]
     NO_EXCHANGE_RATE = "no_exchange_rate"  # [currency_from, currency_to]
     NO_HOLIDAYS = "no_holidays"  # [calendar]
@@ -88,6 +91,18 @@ class AlreadyExists(RatingEngineError):
     """The name is taken, or the reference was used with other content."""
 
     code = "already_exists"
+
+
+class NotAllowed(RatingEngineError):
+    """Who asks may not do this at all: its level, its key's scopes, or what it is say no."""
+
+    code = "not_allowed"
+
+
+class NotYours(RatingEngineError):
+    """It is there, and belongs to somebody who does not belong to who asks."""
+
+    code = "not_yours"
 
 
 class Refused(RatingEngineError):

@@ -10,8 +10,8 @@ import orjson
 from rating_engine.storage.postgres.transaction import Transaction
 
 _RECORD: Final = (
-    "INSERT INTO audit_log (party, level, surface, key, address, action, subject, detail)"
-    " SELECT $1, $2, $3, $4, $5, $6, s.* FROM unnest($7::text[], $8::jsonb[]) AS s"
+    "INSERT INTO audit_log (party, level, surface, key, address, action, party_id, subject, detail)"
+    " SELECT $1, $2, $3, $4, $5, $6, $7, s.* FROM unnest($8::text[], $9::jsonb[]) AS s"
 )
 
 
@@ -28,5 +28,6 @@ async def record_each(tx: Transaction, action: str, details: Mapping[str, Mappin
     who = tx.principal
     texts = [orjson.dumps(detail, default=str).decode() for detail in details.values()]
     await tx.execute(
-        _RECORD, who.party, who.level, who.surface, who.key, who.address, action, list(details), texts
+        _RECORD, who.party, who.level.word, who.surface, who.key, who.address, action, who.party_id,
+        list(details), texts,
     )  # fmt: skip

@@ -54,6 +54,12 @@ include => rating-outbound
 exten => _8X.,1,Answer()
  same => n,Wait(1)
  same => n,Goto(rating-outbound,${{EXTEN:1}},1)
+; a dialplan that chooses the trunks itself: full, then one of unknown name, then one that answers
+exten => _6X.,1,Gosub(rating-call,s,1(${{EXTEN:1}},,,,full))
+ same => n,Set(FIRST=${{RATING_OUTCOME}} ${{RATING_CAUSE}})
+ same => n,Gosub(rating-call,s,1(${{EXTEN:1}},,,,nobody))
+ same => n,Set(SECOND=${{RATING_OUTCOME}} ${{RATING_REASON}})
+ same => n,Gosub(rating-call,s,1(${{EXTEN:1}},,,,answers-after-full))
 ; two calls one after the other on the caller's channel
 exten => _7X.,1,Gosub(rating-call,s,1(${{EXTEN:1}}))
  same => n,Set(FIRST=${{RATING_OUTCOME}} ${{RATING_CAUSE}})
@@ -142,8 +148,10 @@ class Pbx:
         """Set one of the exchange's [globals] for calls that begin meanwhile."""
         before = await self.exchange.ami.action("Getvar", Variable=name)
         await self.exchange.ami.action("Setvar", Variable=name, Value=value)
-        yield
-        await self.exchange.ami.action("Setvar", Variable=name, Value=before[0]["Value"])
+        try:
+            yield
+        finally:
+            await self.exchange.ami.action("Setvar", Variable=name, Value=before[0]["Value"])
 
     async def money(self, login: str) -> tuple[Any, Any]:
         """Return the balance and what is reserved of it, Decimals both."""

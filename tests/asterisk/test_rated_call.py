@@ -137,6 +137,18 @@ async def test_a_second_phone_of_the_same_account_cannot_spend_what_the_first_ho
     assert cdr["cost"] == Decimal("0.02")
 
 
+async def test_a_second_phone_of_the_same_account_can_call_while_the_first_talks(pbx: Pbx) -> None:
+    alice = await pbx.account("10")
+    calls = [await pbx.exchange.originate(numbers.ANSWERED + "0", alice) for _ in range(2)]
+    for call in calls:
+        await call.answered()
+    assert [call.value("RATING_MAX_SECONDS") for call in calls] == ["500", "300"]
+    for call in calls:
+        await call.hang_up()
+        await call.ended()
+    assert (await pbx.money(alice))[1] == 0
+
+
 async def test_time_before_the_called_party_answers_is_not_charged_to_a_caller_who_was_answered_before(
     pbx: Pbx,
 ) -> None:
@@ -180,10 +192,11 @@ async def test_an_exchange_can_be_given_a_name_of_its_own(pbx: Pbx) -> None:
 async def test_a_dialled_comma_cannot_choose_whose_money_it_is(pbx: Pbx) -> None:
     alice = await pbx.account("10")
     bob = await pbx.account("10")
-    call = await pbx.exchange.originate(numbers.ANSWERED + "1,bob", alice)
+    call = await pbx.exchange.originate(f"{numbers.ANSWERED}1,{bob}", alice)
     await call.ended()
-    assert call.value("RATING_LOGIN") == alice
+    assert (call.value("RATING_LOGIN"), call.value("RATING_REASON")) == (alice, "invalid_destination")
     assert await pbx.money(bob) == (10, 0)
+    assert await pbx.cdrs(alice) == []
 
 
 async def test_a_second_call_on_the_same_channel_is_rated_for_itself(pbx: Pbx) -> None:

@@ -25,7 +25,8 @@ from rating_engine.rating.charge import max_charge
 from rating_engine.rating.exchange import ExchangeRates
 from rating_engine.rating.matching import CandidateRate
 from rating_engine.rating.rate import Rate
-from rating_engine.services.calls.plan import ChargingPolicy, Plan, Planning
+from rating_engine.services.calls.hold import ChargingPolicy
+from rating_engine.services.calls.plan import Plan, Planning
 from rating_engine.services.calls.ports import Now
 from rating_engine.services.calls.prepare import allowed
 from rating_engine.services.facts.books import Numbering
@@ -150,6 +151,7 @@ class OfflineCalls:
         before = self.promised(request.call_key)
         if before is not None:
             same = before.account_id == request.account_id and _is_same(before.details, details)
+            same = same and (not plan.is_told or before.details.route_name == details.route_name)
             return (before, True) if same else Declined(DeclineReason.CONFLICT)
         if self._open >= PROMISES_MAX or not self._has_room():
             return Declined(DeclineReason.UNAVAILABLE, "too many calls wait to be charged")

@@ -28,10 +28,14 @@ from rating_engine.domain.checks import (
     check_reason,
     check_reference,
 )
+from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.page import Cursor, Page
+from rating_engine.domain.party import SYSTEM
 from rating_engine.domain.principal import Principal
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.parties import accounts as store
+from rating_engine.storage.parties.owners import give_account, give_line, owner_of_login
+from rating_engine.storage.parties.parties import find_party, hold_party
 from rating_engine.storage.postgres.pool import Database
 
 NO_RULES: Final[Mapping[str, bool | None]] = {}
@@ -48,15 +52,31 @@ class Accounts:
     async def create(self, new: NewAccount) -> AccountState:
         """An account with one subscriber.
 
-        Errors: InvalidRequest naming the field, NotFound (tariff), AlreadyExists (login), Unavailable.
+        Errors: InvalidRequest naming the field, NotFound (tariff, owner), AlreadyExists (login), Unavailable.
         """
         async with self._database.transaction(self._principal) as tx:
             await store.create_account(tx, new, buckets=self._buckets)
+            owner = self._principal.realm if new.owner is None else (await find_party(tx, new.owner)).party_id
+            if owner != SYSTEM:
+                await give_account(tx, new.login, owner)
             await record(
                 tx, "account.create", new.login,
                 {"tariff": new.tariff, "kind": new.kind, "balance": new.balance, "overdraft": new.credit},
             )  # fmt: skip
         return await self.show(new.login)
+
+    async def give(self, login: str, owner: str | int) -> AccountState:
+        """Make a login's account, and every login on it, a user's. Errors: NotFound (login, owner), Unavailable."""
+        async with self._database.transaction(self._principal) as tx:
+            party = await hold_party(tx, owner)
+            if party.hidden:
+                raise InvalidRequest("owner", f"{party.login!r} was deleted")
+            before = await owner_of_login(tx, login)
+            if before is None:
+                raise store.unknown_login(login)
+            await give_account(tx, login, party.party_id)
+            await record(tx, "account.give", login, {"before": before, "after": party.party_id, "owner": party.login})
+        return await self.show(login)
 
     async def show(self, login: str) -> AccountState:
         """The account of a login. Errors: NotFound, Unavailable."""
@@ -99,6 +119,9 @@ class Accounts:
         """One more login on the account of another. Errors: InvalidRequest, NotFound, AlreadyExists, Unavailable."""
         async with self._database.transaction(self._principal) as tx:
             await store.add_subscriber(tx, new)
+            owner = await owner_of_login(tx, new.account_of)
+            if owner not in (None, SYSTEM):
+                await give_line(tx, new.login, owner)
             await record(tx, "subscriber.add", new.login, {"account_of": new.account_of, "tariff": new.tariff})
         return await self.show(new.login)
 

@@ -83,7 +83,7 @@ async def test_what_calls_hold_is_not_taken_away(cli, database_url):
 
 
 def test_an_account_with_money_is_closed_when_somebody_says_what_becomes_of_it(cli):
-    assert "its balance is 10; say what becomes of it" in cli.refused("account", "close", "1001")
+    assert "its balance is 10; say what becomes of it: " in cli.refused("account", "close", "1001")
     done = cli.json("account", "close", "1001", "--paid-out", "transfer 815")
 
     assert (done["balance"], done["settled"], done["status"]) == ("0", "10", "blocked")

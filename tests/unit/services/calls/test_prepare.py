@@ -26,7 +26,8 @@ from rating_engine.domain.outcomes import (
 from rating_engine.domain.reservation import OpenCall, ReserveOutcome
 from rating_engine.services.calls.charging import Charging
 from rating_engine.services.calls.finish import Finishing
-from rating_engine.services.calls.plan import ChargingPolicy, Planning
+from rating_engine.services.calls.hold import ChargingPolicy
+from rating_engine.services.calls.plan import Planning
 from rating_engine.services.calls.ports import NoOutage
 from rating_engine.services.calls.prepare import PLANS_MAX, STALE_TRIES, Preparing
 from rating_engine.services.calls.undo import ADOPT_SECONDS, DOUBT_SECONDS, Undo
@@ -182,6 +183,19 @@ async def test_the_next_attempt_takes_a_route_that_the_first_did_not(world):
     world.facts.routes = (route("a", 1), route("b", 2))
     names = [(await world.prepare(prepare("1", attempt=attempt))).route_name for attempt in (1, 2)]
     assert names == ["a", "b"]
+
+
+async def test_another_route_under_the_key_of_a_call_is_a_conflict_and_the_call_goes_on(world):
+    world.facts.routes = (route("a", 1), route("b", 2))
+    told = replace(prepare("1"), route="b")
+    assert (await world.prepare(told)).route_name == "b"
+    assert (await world.prepare(told)).repeated
+
+    refused = await world.prepare(replace(told, route="a"))
+    assert refused.reason is DeclineReason.CONFLICT
+    await world.undo.turn()
+    assert world.notes.held == {}
+    assert (await world.prepare(told)).repeated
 
 
 async def test_a_call_that_has_ended_is_not_begun_again(world):
