@@ -55,6 +55,7 @@ class Phone(asyncio.DatagramProtocol):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._transport is not None:
             self._transport.close()
+        await asyncio.sleep(0)  # transports close in a turn of the loop
 
     async def call(self, number: str) -> Leg:
         """Dial; the leg is returned as soon as it is asked for."""
