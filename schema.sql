@@ -286,8 +286,9 @@ CREATE TABLE rerates (
     last_call_key   text COLLATE "C" NOT NULL DEFAULT ''
 );
 
--- Who changed what: one row a management call, written in the transaction of the change.
-CREATE TABLE audit_log (
+-- Who changed what in the catalogue: one row a management call, written in the transaction of the change. What was changed
+-- of an account stands in account_audit, on the account's node; people read both as audit_log.
+CREATE TABLE catalogue_audit (
     audit_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at          timestamptz NOT NULL DEFAULT now(),
     party       text NOT NULL,
@@ -299,7 +300,7 @@ CREATE TABLE audit_log (
     subject     text NOT NULL,
     detail      jsonb NOT NULL DEFAULT '{}'
 );
-CREATE INDEX audit_log_by_subject ON audit_log (subject, audit_id);
+CREATE INDEX catalogue_audit_by_subject ON catalogue_audit (subject, audit_id);
 
 -- What the engine that follows an exchange is asked to do there: to end a call. `outcome`: its answer; NULL: none yet.
 CREATE TABLE exchange_orders (
@@ -628,6 +629,23 @@ CREATE TABLE open_rerates (
     PRIMARY KEY (bucket, rerate_id)
 );
 
+-- Who changed what of an account: as catalogue_audit, for money functions to write in their own transaction.
+CREATE TABLE account_audit (
+    bucket      smallint NOT NULL,
+    audit_id    bigint GENERATED ALWAYS AS IDENTITY,
+    at          timestamptz NOT NULL DEFAULT now(),
+    party       text NOT NULL,
+    level       text NOT NULL,
+    surface     text NOT NULL,
+    key         text,
+    address     text,
+    action      text NOT NULL,
+    subject     text NOT NULL,
+    detail      jsonb NOT NULL DEFAULT '{}',
+    PRIMARY KEY (bucket, audit_id)
+);
+CREATE INDEX account_audit_by_subject ON account_audit (subject, audit_id);
+
 ---------------------------------------------------------------------------------------------------------------
 -- ==== functions and types: run whole at every migrate ====
 --
@@ -661,6 +679,12 @@ SELECT c.bucket, c.call_key, c.account_id, c.subscriber_id, c.state, c.source, c
        c.carrier_currency, c.carrier_exchange, c.carrier_cost, c.margin, c.packages, c.rerate_id, c.channel,
        c.uncharged, c.charged_on
 FROM call_records c;
+
+-- Who changed what, of the catalogue and of accounts, for people.
+CREATE OR REPLACE VIEW audit_log AS
+SELECT audit_id, at, party, level, surface, key, address, action, subject, detail FROM catalogue_audit
+UNION ALL
+SELECT audit_id, at, party, level, surface, key, address, action, subject, detail FROM account_audit;
 
 ---------------------------------------------------------------------------------------------------------------
 -- Changes are announced, so that a cached copy is dropped at once. The announcement is for speed alone: reserve_v2()
@@ -1948,6 +1972,21 @@ BEGIN
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
+-- What management does with money is one call of one bucket too, outside of a transaction block: who did it (p_note) is
+-- written by the function itself, where it changed something.
+
+CREATE TYPE audit_note_v3 AS (
+    party text, level text, surface text, key text, address text, action text, subject text, detail jsonb
+);
+
+CREATE OR REPLACE FUNCTION keep_note(p_bucket smallint, p_note audit_note_v3) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO account_audit (bucket, party, level, surface, key, address, action, subject, detail)
+      VALUES (p_bucket, p_note.party, p_note.level, p_note.surface, p_note.key, p_note.address, p_note.action,
+              p_note.subject, p_note.detail);
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
 -- post_entry_v2: every change of a balance that is not a call. A reference is an idempotency key: the same one with the
 -- same amount is posted once, with another amount it is a conflict.
 
@@ -1974,6 +2013,19 @@ BEGIN
                    account_balance)::post_entry_answer_v2;
     END IF;
     RETURN ROW('posted', enter(p_bucket, p_account_id, p_kind, p_amount, p_reference, ''))::post_entry_answer_v2;
+END $$;
+
+CREATE OR REPLACE FUNCTION post_entry_v3(
+    p_bucket smallint, p_account_id bigint, p_kind ledger_entry_kind, p_amount numeric, p_reference text,
+    p_note audit_note_v3
+) RETURNS post_entry_answer_v2 LANGUAGE plpgsql AS $$
+DECLARE
+    answer  post_entry_answer_v2 := post_entry_v2(p_bucket, p_account_id, p_kind, p_amount, p_reference);
+BEGIN
+    IF answer.outcome = 'posted' THEN
+        PERFORM keep_note(p_bucket, p_note);
+    END IF;
+    RETURN answer;
 END $$;
 
 -- One entry of an account that is locked; answers its balance then.
@@ -2024,6 +2076,25 @@ BEGIN
     END IF;
     made.outcome := 'created';
     RETURN made;
+END $$;
+
+-- The tariff was looked at before this: where it has become an option since, nothing is made. Who makes it one waits for
+-- us, as for switch_tariff.
+CREATE OR REPLACE FUNCTION create_account_v3(
+    p_bucket smallint, p_login text, p_tariff_id bigint, p_kind account_kind, p_currency text, p_overdraft numeric,
+    p_max_calls integer, p_callerid text, p_balance numeric, p_note audit_note_v3
+) RETURNS create_account_answer_v2 LANGUAGE plpgsql AS $$
+DECLARE
+    answer  create_account_answer_v2 := create_account_v2(
+                p_bucket, p_login, p_tariff_id, p_kind, p_currency, p_overdraft, p_max_calls, p_callerid, p_balance);
+BEGIN
+    IF answer.outcome = 'created' THEN
+        IF NOT EXISTS (SELECT 1 FROM tariff_terms WHERE tariff_id = p_tariff_id AND NOT is_option) THEN
+            RAISE SQLSTATE '40001' USING MESSAGE = 'the tariff was changed meanwhile';
+        END IF;
+        PERFORM keep_note(p_bucket, p_note);
+    END IF;
+    RETURN answer;
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
@@ -2093,6 +2164,22 @@ BEGIN
         account.balance := enter(p_bucket, p_account_id, 'fee', -p_price, p_reference, label);
     END IF;
     RETURN ROW('switched', account.balance)::switch_answer_v2;
+END $$;
+
+CREATE OR REPLACE FUNCTION switch_tariff_v3(
+    p_bucket smallint, p_account_id bigint, p_subscriber_id bigint, p_tariff_id bigint, p_tariff_version integer,
+    p_is_option boolean, p_max_options integer, p_from timestamptz, p_to timestamptz, p_position integer,
+    p_price numeric, p_reference text, p_note audit_note_v3
+) RETURNS switch_answer_v2 LANGUAGE plpgsql AS $$
+DECLARE
+    answer  switch_answer_v2 := switch_tariff_v2(
+                p_bucket, p_account_id, p_subscriber_id, p_tariff_id, p_tariff_version, p_is_option, p_max_options,
+                p_from, p_to, p_position, p_price, p_reference);
+BEGIN
+    IF answer.outcome = 'switched' THEN
+        PERFORM keep_note(p_bucket, p_note);
+    END IF;
+    RETURN answer;
 END $$;
 
 -- Gives a subscriber a tariff, or an option; answers why not.

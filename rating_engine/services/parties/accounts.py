@@ -22,8 +22,9 @@ from rating_engine.domain.change import given
 from rating_engine.domain.checks import check_above_zero, check_amount, check_reference
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.principal import Principal
-from rating_engine.storage.audit_log import record
+from rating_engine.storage.audit_log import note_of, record
 from rating_engine.storage.parties import accounts as store
+from rating_engine.storage.parties.logins import unknown_login
 from rating_engine.storage.postgres.pool import Database
 
 NO_RULES: Final[Mapping[str, bool | None]] = {}
@@ -42,19 +43,18 @@ class Accounts:
 
         Errors: InvalidRequest naming the field, NotFound (tariff), AlreadyExists (login), Unavailable.
         """
-        async with self._database.transaction(self._principal) as tx:
-            await store.create_account(tx, new, buckets=self._buckets)
-            await record(
-                tx, "account.create", new.login,
-                {"tariff": new.tariff, "kind": new.kind, "balance": new.balance, "overdraft": new.credit},
-            )  # fmt: skip
+        note = note_of(
+            self._principal, "account.create", new.login,
+            {"tariff": new.tariff, "kind": new.kind, "balance": new.balance, "overdraft": new.credit},
+        )  # fmt: skip
+        await store.create_account(self._database, new, note, buckets=self._buckets)
         return await self.show(new.login)
 
     async def show(self, login: str) -> AccountState:
         """The account of a login. Errors: NotFound, Unavailable."""
         state = await store.account_state(self._database, login)
         if state is None:
-            raise store.unknown_login(login)
+            raise unknown_login(login)
         return state
 
     async def page(self, cursor: Cursor) -> Page[ListedAccount]:
@@ -75,8 +75,9 @@ class Accounts:
         check_prefix_rules(rules)
         values = given(settings)
         async with self._database.transaction(self._principal) as tx:
-            await store.change_account(tx, login, values, rules)
-            await record(tx, "account.change", login, {**values, **({"prefixes": dict(rules)} if rules else {})})
+            bucket = await store.change_account(tx, login, values, rules)
+            changed = {**values, **({"prefixes": dict(rules)} if rules else {})}
+            await record(tx, "account.change", login, changed, bucket=bucket)
         return await self.show(login)
 
     async def block(self, login: str) -> AccountState:
@@ -89,9 +90,11 @@ class Accounts:
 
     async def add_subscriber(self, new: NewSubscriber) -> AccountState:
         """One more login on the account of another. Errors: InvalidRequest, NotFound, AlreadyExists, Unavailable."""
+        place = await store.claim_login(self._database, new.login, new.account_of)
         async with self._database.transaction(self._principal) as tx:
-            await store.add_subscriber(tx, new)
-            await record(tx, "subscriber.add", new.login, {"account_of": new.account_of, "tariff": new.tariff})
+            await store.add_subscriber(tx, new, place)
+            given_to = {"account_of": new.account_of, "tariff": new.tariff}
+            await record(tx, "subscriber.add", new.login, given_to, bucket=place.bucket)
         return await self.show(new.login)
 
     async def block_subscriber(self, login: str) -> AccountState:
@@ -112,11 +115,8 @@ class Accounts:
         check_amount(amount, "amount")
         check_above_zero(amount, "amount")
         check_reference(reference)
-        async with self._database.transaction(self._principal) as tx:
-            posting = await store.post_entry(tx, login, "topup", amount, reference)
-            if posting.posted:
-                await record(tx, "account.topup", login, {"amount": amount, "reference": reference})
-        return posting
+        note = note_of(self._principal, "account.topup", login, {"amount": amount, "reference": reference})
+        return await store.post_entry(self._database, login, "topup", amount, reference, note)
 
     async def statement(self, login: str, cursor: Cursor) -> Page[LedgerEntry]:
         """The ledger entries of an account, newest first. Errors: InvalidRequest (after), NotFound, Unavailable."""
@@ -127,6 +127,6 @@ class Accounts:
 
     async def _set_subscriber_status(self, login: str, status: PartyStatus) -> AccountState:
         async with self._database.transaction(self._principal) as tx:
-            await store.set_subscriber_status(tx, login, status)
-            await record(tx, "subscriber.change", login, {"status": status})
+            bucket = await store.set_subscriber_status(tx, login, status)
+            await record(tx, "subscriber.change", login, {"status": status}, bucket=bucket)
         return await self.show(login)

@@ -20,8 +20,10 @@ from rating_engine.domain.account import (
     PartyStatus,
     Posting,
 )
-from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound
+from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound, Unavailable
 from rating_engine.domain.page import Cursor, Page, page_of_rows
+from rating_engine.storage.audit_log import Note
+from rating_engine.storage.parties.logins import Place, place_of, unknown_login
 from rating_engine.storage.postgres.columns import assignments
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
@@ -64,15 +66,21 @@ _STATEMENT: Final = """
     WHERE l.login = $1 AND ($2::bigint IS NULL OR e.entry_id < $2)
     ORDER BY e.entry_id DESC LIMIT $3
 """
+_TARIFF: Final = "SELECT tariff_id, currency, is_option FROM tariffs WHERE name = $1 FOR KEY SHARE"
+_BASE: Final = """
+    SELECT s.tariff_id, a.currency FROM subscribers s JOIN accounts a ON a.bucket = $1 AND a.account_id = s.account_id
+    WHERE s.bucket = $1 AND s.account_id = $2 AND s.subscriber_id = $3
+"""
 # The settings that `change_account` changes: the fields of AccountChanges.
 CHANGEABLE: Final = (
     "max_calls", "max_call_seconds", "max_price", "daily_limit", "monthly_limit", "default_allowed", "quota",
     "time_zone", "overdraft", "status", "numbering_plan",
 )  # fmt: skip
 MAX_PREFIX_RULES: Final = 1_000  # gone through at every call of the account
-_PLACE: Final = "SELECT bucket, account_id FROM logins JOIN subscribers USING (bucket, login) WHERE login = $1"
-_POST: Final = "SELECT post_entry_v2($1, $2, $3, $4, $5)"
-_CREATE: Final = "SELECT create_account_v2($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+_POST: Final = "SELECT post_entry_v3($1, $2, $3, $4, $5, $6)"
+_CREATE: Final = "SELECT create_account_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+# A tariff that becomes something else while an account with it is made: more than a few times means something is wrong.
+TARIFF_TRIES: Final = 4
 # A login is in one bucket, for good: of two who want it at once, both find that of the first.
 _CLAIM: Final = """
     INSERT INTO logins (login, bucket) VALUES ($1, $2) ON CONFLICT (login) DO UPDATE SET bucket = logins.bucket
@@ -80,42 +88,41 @@ _CLAIM: Final = """
 """
 
 
-def unknown_login(login: str) -> NotFound:
-    """The error for a login that nobody has."""
-    return NotFound(f"login {login!r} does not exist", field="login")
+async def create_account(database: Questions, new: NewAccount, note: Note, *, buckets: int = 1) -> None:
+    """Create account, subscriber and, for an opening balance, its ledger entry; `note` says who did.
 
-
-async def create_account(tx: Transaction, new: NewAccount, *, buckets: int = 1) -> None:
-    """Create account, subscriber and, for an opening balance, its ledger entry.
-
+    The login is claimed first; one that was claimed and has no account yet may be had by whoever asks next.
     Errors: NotFound (tariff), InvalidRequest (see `_tariff_for`), AlreadyExists (login), Unavailable.
     """
-    bucket = zlib.crc32(new.login.encode()) % buckets
-    tariff_id, currency = await _tariff_for(tx, new.tariff, new.currency, new.login)
-    bucket = await tx.fetchval(_CLAIM, new.login, bucket)
-    answer = await tx.fetchval(
-        _CREATE, bucket, new.login, tariff_id, new.kind.value, new.currency or currency, new.credit, new.max_calls,
-        new.callerid, new.balance,
-    )  # fmt: skip
-    if answer["outcome"] == "taken":
-        raise _taken(new.login)
+    for _ in range(TARIFF_TRIES):
+        tariff_id, currency = await _tariff_for(database, new.tariff, new.currency, new.login)
+        bucket = await database.fetchval(_CLAIM, new.login, zlib.crc32(new.login.encode()) % buckets)
+        try:
+            answer = await database.fetchval(
+                _CREATE, bucket, new.login, tariff_id, new.kind.value, new.currency or currency, new.credit,
+                new.max_calls, new.callerid, new.balance, note,
+            )  # fmt: skip
+        except asyncpg.SerializationError:
+            continue
+        if answer["outcome"] == "taken":
+            raise _taken(new.login)
+        return
+    raise Unavailable(f"tariff {new.tariff!r} changes all the time; nothing was done, ask again")
 
 
 async def change_account(
     tx: Transaction, login: str, values: Mapping[str, object], prefixes: Mapping[str, bool | None]
-) -> None:
-    """Set columns of an account, and say of prefixes whether they are allowed (None: forget the rule).
+) -> int:
+    """Set columns of an account, and say of prefixes whether they are allowed (None: forget the rule); its bucket.
 
     Errors: NotFound, InvalidRequest (time_zone, numbering_plan, overdraft), Unavailable.
     """
-    account = await tx.fetchrow(_PLACE, login)
-    if account is None:
-        raise unknown_login(login)
-    bucket, account_id = account
+    account = await place_of(tx, login)
     if values:
-        await _set_columns(tx, bucket, account_id, values)
+        await _set_columns(tx, account.bucket, account.account_id, values)
     if prefixes:
-        await _set_prefixes(tx, bucket, account_id, prefixes)
+        await _set_prefixes(tx, account.bucket, account.account_id, prefixes)
+    return account.bucket
 
 
 async def _set_columns(tx: Transaction, bucket: int, account_id: int, values: Mapping[str, object]) -> None:
@@ -153,43 +160,50 @@ async def _set_prefixes(tx: Transaction, bucket: int, account_id: int, prefixes:
         raise InvalidRequest("prefix", f"an account may have {MAX_PREFIX_RULES} rules at most")
 
 
-async def add_subscriber(tx: Transaction, new: NewSubscriber) -> None:
-    """One more login on an account.
+async def claim_login(database: Questions, login: str, account_of: str) -> Place:
+    """Give a new login to the bucket of an account, which is by the login `account_of`; where that account is.
 
-    Errors: NotFound (login, tariff), InvalidRequest (see `_tariff_for`), AlreadyExists (login), Unavailable.
+    Before the transaction that makes it: a claim without a subscriber counts for nothing, and is had by who asks next.
+    Errors: NotFound (account_of), AlreadyExists (the login is in another bucket), Unavailable.
     """
-    base = await tx.fetchrow(
-        "SELECT bucket, account_id, s.tariff_id, a.currency FROM logins JOIN subscribers s USING (bucket, login) "
-        "JOIN accounts a USING (bucket, account_id) WHERE login = $1", new.account_of,
-    )  # fmt: skip
+    place = await place_of(database, account_of)
+    if await database.fetchval(_CLAIM, login, place.bucket) != place.bucket:
+        raise _taken(login)
+    return place
+
+
+async def add_subscriber(tx: Transaction, new: NewSubscriber, place: Place) -> None:
+    """One more login on an account, where `claim_login` has found it.
+
+    Errors: NotFound (tariff), InvalidRequest (see `_tariff_for`), AlreadyExists (login), Unavailable.
+    """
+    base = await tx.fetchrow(_BASE, *place)
     if base is None:
         raise unknown_login(new.account_of)
     tariff_id = base["tariff_id"]
     if new.tariff is not None:
         tariff_id, _ = await _tariff_for(tx, new.tariff, base["currency"], new.login)
-    if await tx.fetchval(_CLAIM, new.login, base["bucket"]) != base["bucket"]:
-        raise _taken(new.login)
     try:
         await tx.execute(
             "INSERT INTO subscribers (login, bucket, account_id, tariff_id, callerid, max_calls, max_seconds) "
             "VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            new.login, base["bucket"], base["account_id"], tariff_id, new.callerid, new.max_calls, new.max_seconds,
+            new.login, place.bucket, place.account_id, tariff_id, new.callerid, new.max_calls, new.max_seconds,
         )  # fmt: skip
     except asyncpg.UniqueViolationError:
         raise _taken(new.login) from None
 
 
-async def set_subscriber_status(tx: Transaction, login: str, status: PartyStatus) -> None:
+async def set_subscriber_status(tx: Transaction, login: str, status: PartyStatus) -> int:
     """Block one login, or let it call again; its account and the account's other logins stay as they are.
 
-    Errors: NotFound, Unavailable.
+    Returns its bucket. Errors: NotFound, Unavailable.
     """
-    found = await tx.fetchval(
-        "UPDATE subscribers s SET status = $2 FROM logins l "
-        "WHERE l.login = $1 AND s.bucket = l.bucket AND s.login = $1 RETURNING 1", login, status.value,
+    place = await place_of(tx, login)
+    await tx.execute(
+        "UPDATE subscribers SET status = $3 WHERE bucket = $1 AND subscriber_id = $2",
+        place.bucket, place.subscriber_id, status.value,
     )  # fmt: skip
-    if found is None:
-        raise unknown_login(login)
+    return place.bucket
 
 
 async def account_state(database: Questions, login: str) -> AccountState | None:
@@ -215,17 +229,17 @@ async def list_subscribers(database: Questions, account_of: str | None, cursor: 
     return page_of_rows(rows, cursor, lambda row: (row["login"],), lambda row: ListedSubscriber(**_typed(row)))
 
 
-async def post_entry(tx: Transaction, login: str, kind: str, amount: Decimal, reference: str | None) -> Posting:
-    """Post an amount once per reference.
+async def post_entry(
+    database: Questions, login: str, kind: str, amount: Decimal, reference: str | None, note: Note
+) -> Posting:
+    """Post an amount once per reference; `note` says who did.
 
     Errors: NotFound, AlreadyExists (the reference was used with another amount), InvalidRequest (the balance would be
     more than its column holds), Unavailable.
     """
-    place = await tx.fetchrow(_PLACE, login)
-    if place is None:
-        raise unknown_login(login)
+    place = await place_of(database, login)
     try:
-        answer = await tx.fetchval(_POST, *place, kind, amount, reference)
+        answer = await database.fetchval(_POST, place.bucket, place.account_id, kind, amount, reference, note)
     except asyncpg.NumericValueOutOfRangeError:
         raise InvalidRequest("amount", "is too much: the balance would be above what an account can have") from None
     if answer["outcome"] == "unknown":
@@ -241,13 +255,14 @@ async def statement(database: Questions, login: str, cursor: Cursor) -> Page[Led
     return page_of_rows(rows, cursor, lambda row: (row["entry_id"],), lambda row: LedgerEntry(**dict(row)))
 
 
-async def _tariff_for(tx: Transaction, name: str, currency: str | None, login: str) -> tuple[int, str]:
+async def _tariff_for(database: Questions, name: str, currency: str | None, login: str) -> tuple[int, str]:
     """(tariff_id, currency) of a tariff that an account of this currency may have (None: any).
 
     Errors: NotFound, InvalidRequest for an option, and where there is no exchange rate to the account's currency.
     """
-    # Locked against becoming an option before the subscriber has it; an import into it goes on beside this.
-    tariff = await tx.fetchrow("SELECT tariff_id, currency, is_option FROM tariffs WHERE name = $1 FOR KEY SHARE", name)
+    # In a transaction it is locked against becoming an option before the subscriber has it (create_account_v3 looks
+    # again); an import into it goes on beside this.
+    tariff = await database.fetchrow(_TARIFF, name)
     if tariff is None:
         raise NotFound(f"tariff {name!r} does not exist; import its rates first", field="tariff")
     if tariff["is_option"]:
@@ -257,7 +272,7 @@ async def _tariff_for(tx: Transaction, name: str, currency: str | None, login: s
             hint=Hint.GRANT_OPTION,
             about={"login": login, "tariff": name},
         )
-    if currency not in (None, tariff["currency"]) and not await tx.fetchval(
+    if currency not in (None, tariff["currency"]) and not await database.fetchval(
         "SELECT EXISTS (SELECT FROM exchange_rates WHERE effective_from <= now() "
         "AND (currency_from, currency_to) IN (($1, $2), ($2, $1)))", tariff["currency"], currency,
     ):  # fmt: skip
