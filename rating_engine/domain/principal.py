@@ -5,20 +5,51 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from rating_engine.domain.party import SYSTEM, Level, Party, PartyKind
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
     """One asker. `party` is whose authority it is, `key` names the credential, `address` is where it came from.
 
-    `level` is what the party may do at most, `surface` the door it came through.
+    `level` is what it may do at most, `surface` the door it came through. `party_id`: the party's number; None: nobody
+    of the parties. `realm`: the party whose tree it may see and change. `scopes` (of its key) None: all.
+    `moves_money`: whether it may post to accounts, as an accountant may not.
     """
 
     party: str
-    level: str
+    level: Level
     surface: str
     key: str | None = None
     address: str | None = None
+    party_id: int | None = None
+    realm: int = SYSTEM
+    scopes: frozenset[str] | None = None
+    moves_money: bool = True
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether what it may see is not bounded by a tree: the system's is all there is."""
+        return self.realm == SYSTEM
 
 
-OPERATOR: Final = Principal(party="operator", level="operator", surface="cli")  # who can read the settings file
-ENGINE: Final = Principal(party="engine", level="engine", surface="engine")  # what the engine does by itself
+def principal_of(
+    party: Party, surface: str, *, level: Level | None = None, key: str | None = None, address: str | None = None,
+    scopes: frozenset[str] | None = None,
+) -> Principal:  # fmt: skip
+    """A party that asks by a surface. `level` None: its own."""
+    return Principal(
+        party=party.login,
+        level=party.level if level is None else level,
+        surface=surface,
+        key=key,
+        address=address,
+        party_id=party.party_id,
+        realm=party.realm,
+        scopes=scopes,
+        moves_money=party.kind is not PartyKind.ACCOUNTANT,
+    )
+
+
+OPERATOR: Final = Principal(party="operator", level=Level.OPERATOR, surface="cli")  # who can read the settings file
+ENGINE: Final = Principal(party="engine", level=Level.ENGINE, surface="engine")  # what the engine does by itself

@@ -15,11 +15,14 @@ import orjson
 from rating_engine.domain.principal import Principal
 from rating_engine.storage.postgres.transaction import Transaction
 
-_COLUMNS: Final = "party, level, surface, key, address, action, subject, detail"
-_OF_CATALOGUE: Final = f"INSERT INTO catalogue_audit ({_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb)"  # noqa: S608  # constants
-_OF_ACCOUNT: Final = (
-    f"INSERT INTO account_audit (bucket, {_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::jsonb)"  # noqa: S608
-)
+_COLUMNS: Final = "party, level, surface, key, address, action, party_id, subject, detail"
+_RECORD: Final = f"""
+    INSERT INTO catalogue_audit ({_COLUMNS})
+    SELECT $1, $2, $3, $4, $5, $6, $7, s.* FROM unnest($8::text[], $9::jsonb[]) AS s
+"""  # noqa: S608  # constants
+_OF_ACCOUNT: Final = f"""
+    INSERT INTO account_audit (bucket, {_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::jsonb)
+"""  # noqa: S608
 
 
 class Note(NamedTuple):
@@ -31,28 +34,42 @@ class Note(NamedTuple):
     key: str | None
     address: str | None
     action: str
+    party_id: int | None
     subject: str
     detail: str
 
 
 def note_of(who: Principal, action: str, subject: str, detail: Mapping[str, Any] | None = None) -> Note:
-    """That `who` did `action` (`account.topup`) to `subject` (its name or id).
+    """That `who` did `action` (`route.add`) to `subject` (its name or id).
 
     `detail` is what a reader wants to know of it, never a secret.
     """
-    text = orjson.dumps(dict(detail or {}), default=str).decode()
-    return Note(who.party, who.level, who.surface, who.key, who.address, action, subject, text)
+    return Note(
+        who.party, who.level.word, who.surface, who.key, who.address, action, who.party_id, subject, _text(detail or {})
+    )
 
 
 async def record(
     tx: Transaction, action: str, subject: str, detail: Mapping[str, Any] | None = None, *, bucket: int | None = None
 ) -> None:
-    """Say in the audit log that `tx.principal` did `action` to `subject`, as in `note_of`.
+    """Say in the audit log that `tx.principal` did `action` to `subject`, as `note_of` has it.
 
     `bucket`: of the account that was changed; None: the catalogue was. Errors: Unavailable.
     """
-    note = note_of(tx.principal, action, subject, detail)
     if bucket is None:
-        await tx.execute(_OF_CATALOGUE, *note)
+        await record_each(tx, action, {subject: detail or {}})
     else:
-        await tx.execute(_OF_ACCOUNT, bucket, *note)
+        await tx.execute(_OF_ACCOUNT, bucket, *note_of(tx.principal, action, subject, detail))
+
+
+async def record_each(tx: Transaction, action: str, details: Mapping[str, Mapping[str, Any]]) -> None:
+    """The same of many subjects, each with its detail: a row each. Errors: Unavailable."""
+    who = tx.principal
+    await tx.execute(
+        _RECORD, who.party, who.level.word, who.surface, who.key, who.address, action, who.party_id,
+        list(details), [_text(detail) for detail in details.values()],
+    )  # fmt: skip
+
+
+def _text(detail: Mapping[str, Any]) -> str:
+    return orjson.dumps(dict(detail), default=str).decode()

@@ -16,6 +16,7 @@ from tests.architecture.source_tree import PACKAGES, PROJECT, FunctionNode, pyth
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Called by nobody in the product, with the reason; what a library calls (a decorator, an override) is not looked at.
 KEPT = {
+    "by_password": "how surfaces learn who asks; the pages and APIs that let people in stand on it",
     "NoOutage": "the port of charging without one: for tests and simulations",
     "feed_eof": "the parser's word for a peer that left, which the connection knows by itself",
     "ledger_balanced": "the money laws alone, for tests and benchmarks",

@@ -18,7 +18,6 @@ from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.reservation import ReserveOutcome, SettleOutcome
 from rating_engine.engine.engine import Engine
 from rating_engine.services.doctor import ledger_balanced
-from rating_engine.storage.audit_log import note_of
 from rating_engine.storage.parties.accounts import create_account
 from tests.support.calls import finish, prepare
 from tests.support.engines import engine_on
@@ -41,7 +40,7 @@ FIRST = [logins[0] for logins in LOGINS.values()]  # one of each bucket
 
 @pytest.fixture
 async def engine(money_url: str) -> AsyncIterator[Engine]:
-    """Three buckets, of which two are used, a cent a second, calls of a hundred seconds at most; the laws hold afterwards."""
+    """Three buckets, two of them used, a cent a second, calls of a hundred seconds at most; the laws hold in the end."""
     async with engine_on(money_url, ledger_buckets=BUCKETS, max_reserve_seconds=100) as engine:
         await publish_deck(engine.office)
         yield engine
@@ -52,7 +51,8 @@ async def open_accounts(engine: Engine, balance: str, **settings: object) -> Non
     """The first login of each bucket, with a balance; `settings` are columns of its account."""
     for login in FIRST:
         new = NewAccount(login, "retail", balance=Decimal(balance))
-        await create_account(engine.office, new, note_of(OPERATOR, "account.create", login), buckets=BUCKETS)
+        async with engine.office.transaction(OPERATOR) as tx:
+            await create_account(tx, new, buckets=BUCKETS)
         subscriber = await subscriber_by_login(engine.office, login)
         assert subscriber is not None
         assert login in LOGINS[subscriber.bucket]

@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from rating_engine.domain.account import NewAccount, Posting, Subscriber
+from rating_engine.domain.account import Closing, NewAccount, Posting, Settlement, Subscriber
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.reservation import (
@@ -34,7 +34,7 @@ from rating_engine.storage.calls.ledger import Ledger
 from rating_engine.storage.calls.open_calls import Sighting, expired_answered, note_seen, open_calls_of_channels
 from rating_engine.storage.calls.package_usage import package_states
 from rating_engine.storage.calls.rerates import correct_calls
-from rating_engine.storage.parties.accounts import create_account, post_entry
+from rating_engine.storage.parties.accounts import adjust, close_account, create_account, post_entry
 from rating_engine.storage.parties.offline import offline_accounts
 from rating_engine.storage.parties.subscribers import SubscriberReader
 from rating_engine.storage.postgres.pool import Database
@@ -81,8 +81,8 @@ def logins_of(bucket: int) -> Any:
 
 async def add_account(database: Database, bucket: int) -> Subscriber:
     login = next(logins_of(bucket))
-    new = NewAccount(login, "retail", balance=Decimal(100))
-    await create_account(database, new, note_of(OPERATOR, "account.create", login), buckets=2)
+    async with database.transaction(OPERATOR) as tx:
+        await create_account(tx, NewAccount(login, "retail", balance=Decimal(100)), buckets=2)
     subscriber = await subscriber_by_login(database, login)
     assert subscriber is not None
     assert subscriber.bucket == bucket
@@ -343,16 +343,21 @@ async def finding_who_may_call_without_the_database(place: Place) -> tuple[Asked
     return ask, {place.own.login}
 
 
-async def creating_an_account(place: Place) -> tuple[Asked, object]:
-    login = list(itertools.islice(logins_of(OWN), 2))[1]
-
+async def adjusting_a_balance(place: Place) -> tuple[Asked, object]:
     async def ask() -> object:
-        new = NewAccount(login, "retail", balance=Decimal(7))
-        await create_account(place.session, new, note_of(OPERATOR, "account.create", login), buckets=2)
-        found = await SubscriberReader(place.session).by_login(login)
-        return None if found is None else found.bucket
+        note = note_of(OPERATOR, "account.adjust", place.own.login)
+        return await adjust(place.session, place.own.login, Decimal(-5), "r", "a slip", note)
 
-    return ask, OWN
+    return ask, Posting(Decimal(95), True)
+
+
+async def closing_an_account(place: Place) -> tuple[Asked, object]:
+    async def ask() -> object:
+        note = note_of(OPERATOR, "account.close", place.own.login)
+        closing = Closing(Settlement.PAID_OUT, "back to its bank")
+        return await close_account(place.session, place.own.login, closing, note)
+
+    return ask, Decimal(100)
 
 
 async def posting_an_entry(place: Place) -> tuple[Asked, object]:
@@ -419,7 +424,8 @@ CASES: list[Case] = [
     looking_for_what_expired,
     finding_a_subscriber,
     finding_who_may_call_without_the_database,
-    creating_an_account,
+    adjusting_a_balance,
+    closing_an_account,
     posting_an_entry,
     changing_the_tariff,
     taking_an_option,

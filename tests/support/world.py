@@ -11,7 +11,6 @@ from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.reservation import CallDetails, ReserveRequest, SettleRequest
 from rating_engine.rating.rate import Rate
-from rating_engine.storage.audit_log import note_of
 from rating_engine.storage.parties.accounts import create_account
 from rating_engine.storage.parties.subscribers import SubscriberReader
 from rating_engine.storage.postgres.pool import Database
@@ -83,7 +82,8 @@ async def add_account(
         max_calls=max_calls,
         callerid=callerid,
     )
-    await create_account(database, new, note_of(OPERATOR, "account.create", login))
+    async with database.transaction(OPERATOR) as tx:
+        await create_account(tx, new)
     subscriber = await subscriber_by_login(database, login)
     assert subscriber is not None
     return subscriber

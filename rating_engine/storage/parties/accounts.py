@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import asyncpg
 from rating_engine.domain.account import (
     AccountKind,
     AccountState,
+    Closing,
     LedgerEntry,
     ListedAccount,
     ListedSubscriber,
@@ -19,11 +21,13 @@ from rating_engine.domain.account import (
     NewSubscriber,
     PartyStatus,
     Posting,
+    Settlement,
 )
-from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound, Unavailable
+from rating_engine.domain.errors import AccountClosed, AlreadyExists, Hint, InvalidRequest, NotFound, Refused
 from rating_engine.domain.page import Cursor, Page, page_of_rows
+from rating_engine.rating.money import format_amount
 from rating_engine.storage.audit_log import Note
-from rating_engine.storage.parties.logins import Place, place_of, unknown_login
+from rating_engine.storage.parties.logins import Place, place_of
 from rating_engine.storage.postgres.columns import assignments
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
@@ -35,14 +39,15 @@ _STATE: Final = """
            CASE WHEN a.spent_on = local_date(a.time_zone) THEN a.day_spent ELSE 0 END AS day_spent,
            CASE WHEN date_trunc('month', a.spent_on) = date_trunc('month', local_date(a.time_zone))
                 THEN a.month_spent ELSE 0 END AS month_spent,
-           a.time_zone, a.quota, a.default_allowed, a.numbering_plan
+           a.time_zone, a.quota, a.default_allowed, a.numbering_plan, a.closed_at
     FROM logins l JOIN subscribers s USING (bucket, login) JOIN accounts a USING (bucket, account_id)
     JOIN tariffs t USING (tariff_id)
     WHERE l.login = $1
 """
 _ACCOUNTS: Final = """
     SELECT a.bucket, a.account_id, COALESCE(s.login, '') AS login, COALESCE(s.logins, 0) AS logins, a.currency,
-           a.balance, a.reserved, a.overdraft, a.kind::text, a.status::text, a.open_calls, a.max_calls
+           a.balance, a.reserved, a.overdraft, a.kind::text, a.status::text, a.open_calls, a.max_calls,
+           a.closed_at
     FROM accounts a
     LEFT JOIN LATERAL (
         SELECT (array_agg(login ORDER BY subscriber_id))[1] AS login, count(*)::integer AS logins FROM subscribers s
@@ -66,7 +71,6 @@ _STATEMENT: Final = """
     WHERE l.login = $1 AND ($2::bigint IS NULL OR e.entry_id < $2)
     ORDER BY e.entry_id DESC LIMIT $3
 """
-_TARIFF: Final = "SELECT tariff_id, currency, is_option FROM tariffs WHERE name = $1 FOR KEY SHARE"
 _BASE: Final = """
     SELECT s.tariff_id, a.currency FROM subscribers s JOIN accounts a ON a.bucket = $1 AND a.account_id = s.account_id
     WHERE s.bucket = $1 AND s.account_id = $2 AND s.subscriber_id = $3
@@ -77,10 +81,12 @@ CHANGEABLE: Final = (
     "time_zone", "overdraft", "status", "numbering_plan",
 )  # fmt: skip
 MAX_PREFIX_RULES: Final = 1_000  # gone through at every call of the account
+_LOCK: Final = "SELECT closed_at FROM accounts WHERE bucket = $1 AND account_id = $2 FOR NO KEY UPDATE"
+_CLOSED_AT: Final = "SELECT closed_at FROM accounts WHERE bucket = $1 AND account_id = $2"
+_CLOSE: Final = "SELECT close_account_v3($1, $2, $3, $4, $5)"
+_ADJUST: Final = "SELECT adjust_v3($1, $2, $3, $4, $5, $6)"
 _POST: Final = "SELECT post_entry_v3($1, $2, $3, $4, $5, $6)"
-_CREATE: Final = "SELECT create_account_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
-# A tariff that becomes something else while an account with it is made: more than a few times means something is wrong.
-TARIFF_TRIES: Final = 4
+_CREATE: Final = "SELECT create_account_v2($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 # A login is in one bucket, for good: of two who want it at once, both find that of the first.
 _CLAIM: Final = """
     INSERT INTO logins (login, bucket) VALUES ($1, $2) ON CONFLICT (login) DO UPDATE SET bucket = logins.bucket
@@ -88,26 +94,30 @@ _CLAIM: Final = """
 """
 
 
-async def create_account(database: Questions, new: NewAccount, note: Note, *, buckets: int = 1) -> None:
-    """Create account, subscriber and, for an opening balance, its ledger entry; `note` says who did.
+async def claim_login(database: Questions, login: str, *, buckets: int = 1) -> None:
+    """Give a login that nobody has a bucket, before the transaction that makes its account.
 
-    The login is claimed first; one that was claimed and has no account yet may be had by whoever asks next.
-    Errors: NotFound (tariff), InvalidRequest (see `_tariff_for`), AlreadyExists (login), Unavailable.
+    So that all which that writes is on one node of a cluster. A claim without an account is had by who asks next.
+    Errors: Unavailable.
     """
-    for _ in range(TARIFF_TRIES):
-        tariff_id, currency = await _tariff_for(database, new.tariff, new.currency, new.login)
-        bucket = await database.fetchval(_CLAIM, new.login, zlib.crc32(new.login.encode()) % buckets)
-        try:
-            answer = await database.fetchval(
-                _CREATE, bucket, new.login, tariff_id, new.kind.value, new.currency or currency, new.credit,
-                new.max_calls, new.callerid, new.balance, note,
-            )  # fmt: skip
-        except asyncpg.SerializationError:
-            continue
-        if answer["outcome"] == "taken":
-            raise _taken(new.login)
-        return
-    raise Unavailable(f"tariff {new.tariff!r} changes all the time; nothing was done, ask again")
+    await database.fetchval(_CLAIM, login, zlib.crc32(login.encode()) % buckets)
+
+
+async def create_account(tx: Transaction, new: NewAccount, *, buckets: int = 1) -> int:
+    """Create account, subscriber and, for an opening balance, its ledger entry; its bucket.
+
+    In a unit of work, since tariff and owner are held against change meanwhile.
+    Errors: NotFound (tariff), InvalidRequest (see `tariff_for`), AlreadyExists (login), Unavailable.
+    """
+    tariff_id, currency = await tariff_for(tx, new.tariff, new.currency, new.login)
+    bucket: int = await tx.fetchval(_CLAIM, new.login, zlib.crc32(new.login.encode()) % buckets)
+    answer = await tx.fetchval(
+        _CREATE, bucket, new.login, tariff_id, new.kind.value, new.currency or currency, new.credit, new.max_calls,
+        new.callerid, new.balance,
+    )  # fmt: skip
+    if answer["outcome"] == "taken":
+        raise _taken(new.login)
+    return bucket
 
 
 async def change_account(
@@ -115,14 +125,14 @@ async def change_account(
 ) -> int:
     """Set columns of an account, and say of prefixes whether they are allowed (None: forget the rule); its bucket.
 
-    Errors: NotFound, InvalidRequest (time_zone, numbering_plan, overdraft), Unavailable.
+    Errors: NotFound, AccountClosed, InvalidRequest (time_zone, numbering_plan, overdraft), Unavailable.
     """
-    account = await place_of(tx, login)
+    place = await _lock_open(tx, login)
     if values:
-        await _set_columns(tx, account.bucket, account.account_id, values)
+        await _set_columns(tx, place.bucket, place.account_id, values)
     if prefixes:
-        await _set_prefixes(tx, account.bucket, account.account_id, prefixes)
-    return account.bucket
+        await _set_prefixes(tx, place.bucket, place.account_id, prefixes)
+    return place.bucket
 
 
 async def _set_columns(tx: Transaction, bucket: int, account_id: int, values: Mapping[str, object]) -> None:
@@ -160,29 +170,28 @@ async def _set_prefixes(tx: Transaction, bucket: int, account_id: int, prefixes:
         raise InvalidRequest("prefix", f"an account may have {MAX_PREFIX_RULES} rules at most")
 
 
-async def claim_login(database: Questions, login: str, account_of: str) -> Place:
-    """Give a new login to the bucket of an account, which is by the login `account_of`; where that account is.
+async def claim_login_beside(database: Questions, login: str, account_of: str) -> None:
+    """Give a new login the bucket of the login `account_of`, before the transaction that makes it, as `claim_login`.
 
-    Before the transaction that makes it: a claim without a subscriber counts for nothing, and is had by who asks next.
     Errors: NotFound (account_of), AlreadyExists (the login is in another bucket), Unavailable.
     """
     place = await place_of(database, account_of)
     if await database.fetchval(_CLAIM, login, place.bucket) != place.bucket:
         raise _taken(login)
-    return place
 
 
-async def add_subscriber(tx: Transaction, new: NewSubscriber, place: Place) -> None:
-    """One more login on an account, where `claim_login` has found it.
+async def add_subscriber(tx: Transaction, new: NewSubscriber) -> int:
+    """One more login on an account, which was claimed before; its bucket.
 
-    Errors: NotFound (tariff), InvalidRequest (see `_tariff_for`), AlreadyExists (login), Unavailable.
+    Errors: NotFound (login, tariff), AccountClosed, InvalidRequest (see `tariff_for`), AlreadyExists (login),
+    Unavailable.
     """
+    place = await _lock_open(tx, new.account_of)
     base = await tx.fetchrow(_BASE, *place)
-    if base is None:
-        raise unknown_login(new.account_of)
+    assert base is not None  # it is locked
     tariff_id = base["tariff_id"]
     if new.tariff is not None:
-        tariff_id, _ = await _tariff_for(tx, new.tariff, base["currency"], new.login)
+        tariff_id, _ = await tariff_for(tx, new.tariff, base["currency"], new.login)
     try:
         await tx.execute(
             "INSERT INTO subscribers (login, bucket, account_id, tariff_id, callerid, max_calls, max_seconds) "
@@ -191,6 +200,7 @@ async def add_subscriber(tx: Transaction, new: NewSubscriber, place: Place) -> N
         )  # fmt: skip
     except asyncpg.UniqueViolationError:
         raise _taken(new.login) from None
+    return place.bucket
 
 
 async def set_subscriber_status(tx: Transaction, login: str, status: PartyStatus) -> int:
@@ -234,19 +244,66 @@ async def post_entry(
 ) -> Posting:
     """Post an amount once per reference; `note` says who did.
 
-    Errors: NotFound, AlreadyExists (the reference was used with another amount), InvalidRequest (the balance would be
-    more than its column holds), Unavailable.
+    Errors: NotFound, AccountClosed, AlreadyExists (the reference was used with another amount), InvalidRequest (the
+    balance would be more than its column holds), Unavailable.
+    """
+    place = await place_of(database, login)
+    account = place.bucket, place.account_id
+    try:
+        answer = await database.fetchval(_POST, *account, kind, amount, reference, note)
+    except asyncpg.NumericValueOutOfRangeError:
+        raise _too_much() from None
+    if answer["outcome"] == "conflict":
+        raise AlreadyExists(f"reference {reference!r} was used before with another amount", field="reference")
+    if answer["outcome"] == "closed":
+        raise _closed(login, await database.fetchval(_CLOSED_AT, *account))
+    return Posting(answer["balance"], answer["outcome"] == "posted")
+
+
+async def adjust(
+    database: Questions, login: str, amount: Decimal, reference: str | None, reason: str, note: Note
+) -> Posting:
+    """Put a balance right, up or down, once per reference; that of a closed account too, where a late end moved it.
+
+    Errors: NotFound, AlreadyExists (the reference was used otherwise), InvalidRequest (less is available, or more than
+    a balance can be), Unavailable.
     """
     place = await place_of(database, login)
     try:
-        answer = await database.fetchval(_POST, place.bucket, place.account_id, kind, amount, reference, note)
+        answer = await database.fetchval(_ADJUST, place.bucket, place.account_id, amount, reference, reason, note)
     except asyncpg.NumericValueOutOfRangeError:
-        raise InvalidRequest("amount", "is too much: the balance would be above what an account can have") from None
-    if answer["outcome"] == "unknown":
-        raise unknown_login(login)
-    if answer["outcome"] == "conflict":
-        raise AlreadyExists(f"reference {reference!r} was used before with another amount", field="reference")
-    return Posting(answer["balance"], answer["outcome"] == "posted")
+        raise _too_much() from None
+    match answer["outcome"]:
+        case "conflict":
+            raise AlreadyExists(
+                f"reference {reference!r} was used before with another amount or reason", field="reference"
+            )
+        case "not_there":
+            available = format_amount(max(answer["available"], Decimal(0)))
+            raise InvalidRequest("amount", f"is more than is available, {available}: calls and what is spent stay paid")
+        case outcome:
+            return Posting(answer["balance"], outcome == "posted")
+
+
+async def close_account(database: Questions, login: str, closing: Closing | None, note: Note) -> Decimal | None:
+    """Let the logins of an account call no more, for good; the balance that it had, or None: it was closed before.
+
+    `note` says who did; its detail is the balance and how it was settled. Errors: NotFound, Refused (open calls; a
+    balance that `closing` does not settle), Unavailable; then nothing changed.
+    """
+    place = await place_of(database, login)
+    forgives = closing is not None and closing.settlement is not Settlement.PAID_OUT
+    subject = None if closing is None else closing.subject
+    answer = await database.fetchval(_CLOSE, place.bucket, place.account_id, subject, forgives, note)
+    if answer["outcome"] == "repeated":
+        return None
+    balance = Decimal(answer["balance"])
+    if answer["outcome"] == "open_calls":
+        raise Refused(f"{answer['open_calls']} of its calls are open", hint=Hint.END_CALLS, about={"login": login})
+    if answer["outcome"] == "unsettled":
+        hint = Hint.SETTLE_DEBT if balance < 0 else Hint.SETTLE_CREDIT
+        raise Refused(f"its balance is {format_amount(balance)}", hint=hint, about={"login": login})
+    return balance
 
 
 async def statement(database: Questions, login: str, cursor: Cursor) -> Page[LedgerEntry]:
@@ -255,14 +312,13 @@ async def statement(database: Questions, login: str, cursor: Cursor) -> Page[Led
     return page_of_rows(rows, cursor, lambda row: (row["entry_id"],), lambda row: LedgerEntry(**dict(row)))
 
 
-async def _tariff_for(database: Questions, name: str, currency: str | None, login: str) -> tuple[int, str]:
+async def tariff_for(tx: Transaction, name: str, currency: str | None, login: str) -> tuple[int, str]:
     """(tariff_id, currency) of a tariff that an account of this currency may have (None: any).
 
     Errors: NotFound, InvalidRequest for an option, and where there is no exchange rate to the account's currency.
     """
-    # In a transaction it is locked against becoming an option before the subscriber has it (create_account_v3 looks
-    # again); an import into it goes on beside this.
-    tariff = await database.fetchrow(_TARIFF, name)
+    # Locked against becoming an option before the subscriber has it; an import into it goes on beside this.
+    tariff = await tx.fetchrow("SELECT tariff_id, currency, is_option FROM tariffs WHERE name = $1 FOR KEY SHARE", name)
     if tariff is None:
         raise NotFound(f"tariff {name!r} does not exist; import its rates first", field="tariff")
     if tariff["is_option"]:
@@ -272,7 +328,7 @@ async def _tariff_for(database: Questions, name: str, currency: str | None, logi
             hint=Hint.GRANT_OPTION,
             about={"login": login, "tariff": name},
         )
-    if currency not in (None, tariff["currency"]) and not await database.fetchval(
+    if currency not in (None, tariff["currency"]) and not await tx.fetchval(
         "SELECT EXISTS (SELECT FROM exchange_rates WHERE effective_from <= now() "
         "AND (currency_from, currency_to) IN (($1, $2), ($2, $1)))", tariff["currency"], currency,
     ):  # fmt: skip
@@ -283,6 +339,24 @@ async def _tariff_for(database: Questions, name: str, currency: str | None, logi
             about={"currency_from": tariff["currency"], "currency_to": str(currency)},
         )
     return tariff["tariff_id"], tariff["currency"]
+
+
+async def _lock_open(tx: Transaction, login: str) -> Place:
+    """Where an account is that is not closed, and will not be before `tx` ends. Errors: NotFound, AccountClosed."""
+    place = await place_of(tx, login)
+    account = await tx.fetchrow(_LOCK, place.bucket, place.account_id)
+    assert account is not None
+    if account["closed_at"] is not None:
+        raise _closed(login, account["closed_at"])
+    return place
+
+
+def _closed(login: str, at: datetime) -> AccountClosed:
+    return AccountClosed(f"the account of {login!r} was closed on {at:%Y-%m-%d}", field="login")
+
+
+def _too_much() -> InvalidRequest:
+    return InvalidRequest("amount", "is too much: the balance would be above what an account can have")
 
 
 def _typed(row: asyncpg.Record) -> dict[str, Any]:

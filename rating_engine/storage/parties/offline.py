@@ -13,11 +13,12 @@ from rating_engine.storage.parties.logins import by_bucket
 from rating_engine.storage.parties.subscribers import COLUMNS, subscriber_from_row
 from rating_engine.storage.postgres.pool import Database
 
-# A blocked or prepaid account is not there: nobody calls on credit that was never given.
+# A blocked or prepaid account is not there, nor one of a blocked party: nobody calls on credit that was never given.
 _ACCOUNTS: Final = f"""
     SELECT {COLUMNS}, a.default_allowed, a.max_price
     FROM subscribers s JOIN accounts a ON a.bucket = $1 AND a.account_id = s.account_id
     WHERE s.bucket = $1 AND s.login = ANY ($2) AND a.kind = 'postpaid' AND a.status = 'active' AND s.status = 'active'
+      AND s.calls = 'all'
 """  # noqa: S608  made of a constant
 _RULES: Final = """
     SELECT s.login, p.prefix, p.allowed

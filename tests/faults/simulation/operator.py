@@ -9,7 +9,6 @@ from rating_engine.domain.account import AccountKind, NewAccount
 from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.tariff import Route
 from rating_engine.rating.rate import Rate
-from rating_engine.storage.audit_log import note_of
 from rating_engine.storage.laws import LAWS
 from rating_engine.storage.parties.accounts import create_account
 from rating_engine.storage.postgres.pool import Database
@@ -81,7 +80,8 @@ class Operator:
             max_calls=account.max_calls,
             callerid="",
         )
-        await create_account(self._database, new, note_of(OPERATOR, "account.create", account.name))
+        async with self._database.transaction(OPERATOR) as tx:
+            await create_account(tx, new)
         async with self._database.connection() as connection:
             row = await connection.fetchrow("SELECT account_id FROM subscribers WHERE login = $1", account.name)
             assert row is not None

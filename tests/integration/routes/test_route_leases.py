@@ -13,7 +13,6 @@ from rating_engine.domain.account import AccountKind, NewAccount, Subscriber
 from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.reservation import ReserveOutcome
 from rating_engine.services.doctor import ledger_balanced
-from rating_engine.storage.audit_log import note_of
 from rating_engine.storage.calls.ledger import Ledger
 from rating_engine.storage.parties.accounts import create_account
 from rating_engine.storage.postgres.pool import Database
@@ -47,7 +46,8 @@ async def in_buckets(database: Database, deck: Deck, buckets: int) -> list[Subsc
             login=f"login-{number}", tariff=deck.name, currency=None, balance=Decimal(100), overdraft=Decimal(0),
             kind=AccountKind.PREPAID, max_calls=None, callerid="",
         )  # fmt: skip
-        await create_account(database, new, note_of(OPERATOR, "account.create", new.login), buckets=buckets)
+        async with database.transaction(OPERATOR) as tx:
+            await create_account(tx, new, buckets=buckets)
         subscriber = await subscriber_by_login(database, new.login)
         assert subscriber is not None
         found.setdefault(subscriber.bucket, subscriber)

@@ -33,8 +33,10 @@ CREATE TABLE account_audit (
     action      text NOT NULL,
     subject     text NOT NULL,
     detail      jsonb NOT NULL DEFAULT '{}',
+    party_id    bigint,
     PRIMARY KEY (bucket, audit_id)
 );
+CREATE INDEX account_audit_by_party ON account_audit (party_id, audit_id) WHERE party_id IS NOT NULL;
 CREATE INDEX account_audit_by_subject ON account_audit (subject, audit_id);
 
 CREATE TABLE rate_edits (
