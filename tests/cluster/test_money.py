@@ -40,7 +40,7 @@ FIRST = [logins[0] for logins in LOGINS.values()]  # one of each bucket
 
 @pytest.fixture
 async def engine(money_url: str) -> AsyncIterator[Engine]:
-    """Three buckets, two of them used, a cent a second, calls of a hundred seconds at most; the laws hold in the end."""
+    """Three buckets, two of them used, a cent a second, calls of a hundred seconds at most; the laws hold."""
     async with engine_on(money_url, ledger_buckets=BUCKETS, max_reserve_seconds=100) as engine:
         await publish_deck(engine.office)
         yield engine
