@@ -26,6 +26,8 @@ from rating_engine.cli.numbers.numbering import aliases_app, numbering_app
 from rating_engine.cli.parties.account_import import import_ as import_accounts
 from rating_engine.cli.parties.account_money import AMOUNT_BELOW_ZERO, adjust, close
 from rating_engine.cli.parties.accounts import accounts_app
+from rating_engine.cli.parties.bans import bans_app
+from rating_engine.cli.parties.keys import keys_app
 from rating_engine.cli.parties.options import options_app, tariff
 from rating_engine.cli.parties.subscribers import subscribers_app
 from rating_engine.cli.parties.users import users_app
@@ -57,6 +59,8 @@ app.command(epilog="Example: RATING_DATABASE_URL=postgresql://re@db/re rating-en
 app.add_typer(accounts_app, name="account")
 app.add_typer(subscribers_app, name="subscriber")
 app.add_typer(users_app, name="user")
+app.add_typer(keys_app, name="key")
+app.add_typer(bans_app, name="ban")
 app.add_typer(rates_app, name="rates")
 rates_app.command("import", epilog="Example: rating-engine rates import deck.csv --tariff retail --currency EUR")(
     import_

@@ -17,6 +17,12 @@ FLAGS: Final[Mapping[str, str]] = {
     "calls_from": "from",
     "calls_to": "to",
     "is_option": "option",
+    "sources": "from",
+    "methods": "method",
+    "scopes": "scope",
+    "default_user": "user",
+    "lasts": "hours",
+    "target": "ADDRESS",
     "holiday_calendar": "holidays",
 }
 HINTS: Final[Mapping[Hint, str]] = {
@@ -35,6 +41,8 @@ HINTS: Final[Mapping[Hint, str]] = {
     Hint.SEE_EXCHANGE_RATES: "see: rating-engine exchange list",
     Hint.SEE_RERATES: "see: rating-engine rerate list",
     Hint.SEE_USERS: "see: rating-engine user list",
+    Hint.SEE_KEYS: "see: rating-engine key list",
+    Hint.SEE_BANS: "see: rating-engine ban list",
     Hint.NO_RATES: "say first: rating-engine rates import FILE --tariff {tariff}",
     Hint.NO_EXCHANGE_RATE: "say first: rating-engine exchange set {currency_from} {currency_to} RATE",
     Hint.NO_HOLIDAYS: "say first: rating-engine holidays add {calendar} 2026-12-25",

@@ -30,6 +30,8 @@ class Hint(StrEnum):
     SEE_EXCHANGE_RATES = "see_exchange_rates"
     SEE_RERATES = "see_rerates"
     SEE_USERS = "see_users"
+    SEE_KEYS = "see_keys"
+    SEE_BANS = "see_bans"
     NO_RATES = "no_rates"  # [tariff]
     NO_EXCHANGE_RATE = "no_exchange_rate"  # [currency_from, currency_to]
     NO_HOLIDAYS = "no_holidays"  # [calendar]

@@ -7,6 +7,8 @@ from typing import Final
 
 from rating_engine.domain.party import SYSTEM, Level, Party, PartyKind
 
+NOBODYS: Final = 0  # the realm of who is no party yet: nothing belongs there
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
@@ -14,7 +16,8 @@ class Principal:
 
     `level` is what it may do at most, `surface` the door it came through. `party_id`: the party's number; None: nobody
     of the parties. `realm`: the party whose tree it may see and change. `scopes` (of its key) None: all.
-    `moves_money`: whether it may post to accounts, as an accountant may not.
+    `moves_money`: whether it may post to accounts, as an accountant may not. `key_level`: of a server key, which may
+    ask for more methods than its user could; what it sees and changes by them is for the user's level to say.
     """
 
     party: str
@@ -26,6 +29,12 @@ class Principal:
     realm: int = SYSTEM
     scopes: frozenset[str] | None = None
     moves_money: bool = True
+    key_level: Level | None = None
+
+    @property
+    def method_level(self) -> Level:
+        """What says which methods of a surface it may ask for."""
+        return self.level if self.key_level is None else self.key_level
 
     @property
     def sees_all(self) -> bool:
@@ -34,13 +43,13 @@ class Principal:
 
 
 def principal_of(
-    party: Party, surface: str, *, level: Level | None = None, key: str | None = None, address: str | None = None,
-    scopes: frozenset[str] | None = None,
+    party: Party, surface: str, *, address: str | None = None, key: str | None = None,
+    key_level: Level | None = None, scopes: frozenset[str] | None = None,
 ) -> Principal:  # fmt: skip
-    """A party that asks by a surface. `level` None: its own."""
+    """A party that asks by a surface, with the key of this name if any."""
     return Principal(
         party=party.login,
-        level=party.level if level is None else level,
+        level=party.level,
         surface=surface,
         key=key,
         address=address,
@@ -48,6 +57,7 @@ def principal_of(
         realm=party.realm,
         scopes=scopes,
         moves_money=party.kind is not PartyKind.ACCOUNTANT,
+        key_level=key_level,
     )
 
 

@@ -15,6 +15,7 @@ class Refusal(StrEnum):
     NOT_SECURE = "not_secure"  # the key is for encrypted connections alone
     WRONG_METHOD = "wrong_method"  # not one that the key is for
     NO_USER = "no_user"  # nobody is named, or there is no such user, or its password is wrong
+    NOT_YOURS = "not_yours"  # the user does not belong to the owner of the key
     LOCKED = "locked"  # the user, or one above it, is locked or deleted
     NO_SESSION = "no_session"  # it ended, or never was
 

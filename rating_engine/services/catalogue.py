@@ -22,6 +22,8 @@ from rating_engine.services.numbers.numbering import Numbering
 from rating_engine.services.parties.access import Access
 from rating_engine.services.parties.account_import import AccountImports
 from rating_engine.services.parties.accounts import Accounts
+from rating_engine.services.parties.bans import BanBook, Bans, WrongKeys
+from rating_engine.services.parties.keys import Keys
 from rating_engine.services.parties.parties import Parties
 from rating_engine.services.parties.passwords import Passwords
 from rating_engine.services.routes.figures import RouteReports
@@ -41,6 +43,8 @@ class UseCases:
     """What one principal asks. Light: made anew for each request."""
 
     parties: Parties
+    keys: Keys
+    bans: Bans
     accounts: Accounts
     account_imports: AccountImports
     tariffs: Tariffs
@@ -74,6 +78,9 @@ class Ways:
     route_quality_window_seconds: int
     deck_unserved_percent: int
     installation: Installation
+    ban_wrong_keys: int
+    ban_window_seconds: int
+    ban_seconds: int
 
 
 class Services:
@@ -83,13 +90,23 @@ class Services:
         self._office = office
         self._ways = ways
         self._passwords = Passwords()
-        self.access = Access(office, self._passwords)  # who asks: asked before `of`
+        bans = BanBook(office)
+        wrong_keys = WrongKeys(
+            office,
+            bans,
+            number=ways.ban_wrong_keys,
+            within_seconds=ways.ban_window_seconds,
+            ban_seconds=ways.ban_seconds,
+        )
+        self.access = Access(office, self._passwords, bans, wrong_keys)  # who asks: asked before `of`
 
     def of(self, principal: Principal) -> UseCases:
         """What `principal` can ask."""
         office, ways, prefix = self._office, self._ways, self._ways.international_prefix
         return UseCases(
             parties=Parties(office, principal, self._passwords),
+            keys=Keys(office, principal),
+            bans=Bans(office, principal),
             accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
             account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
             tariffs=Tariffs(office, principal),

@@ -148,8 +148,10 @@ class Pbx:
         """Set one of the exchange's [globals] for calls that begin meanwhile."""
         before = await self.exchange.ami.action("Getvar", Variable=name)
         await self.exchange.ami.action("Setvar", Variable=name, Value=value)
-        yield
-        await self.exchange.ami.action("Setvar", Variable=name, Value=before[0]["Value"])
+        try:
+            yield
+        finally:
+            await self.exchange.ami.action("Setvar", Variable=name, Value=before[0]["Value"])
 
     async def money(self, login: str) -> tuple[Any, Any]:
         """Return the balance and what is reserved of it, Decimals both."""

@@ -11,6 +11,7 @@ from rating_engine.domain.principal import OPERATOR, Principal
 from rating_engine.domain.refusal import NotAdmitted, Refusal
 from rating_engine.engine.services import open_services
 from rating_engine.services.catalogue import Services
+from rating_engine.services.parties.access import Door
 from rating_engine.services.parties.passwords import md5_of
 from rating_engine.settings.model import Settings
 
@@ -28,7 +29,7 @@ async def services(database_url: str) -> AsyncIterator[Services]:
 
 
 async def enter(services: Services, login: str = "anna", word: str = WORD) -> Principal | Refusal:
-    found = await services.access.by_password(login, md5_of(word), surface="test", address="192.0.2.1")
+    found = await services.access.by_password(login, md5_of(word), Door("test", "192.0.2.1"))
     return found.reason if isinstance(found, NotAdmitted) else found
 
 
