@@ -209,3 +209,17 @@ async def test_without_legs_of_their_own_a_transferred_rated_call_ends_and_an_in
     assert list(charges) == [ALICE, CAROL]
     assert [charged(theirs, cdr) for cdr in charges[ALICE]] == [True]
     assert [charged(second, cdr) for cdr in charges[CAROL]] == [True]
+
+
+async def test_without_legs_of_their_own_a_transfer_after_a_word_ends_the_rated_call(scene: Scene) -> None:
+    """So the file says: for callers who never transfer."""
+    async with scene.pbx.global_variable("RATING_OWN_LEG", "no"):
+        theirs, mine = await inbound_call(scene, BOB)
+        await mine.hold()
+        consulting, second = await rated_call(scene, BOB, SECOND)
+        assert await mine.transfer_to(consulting) == 202
+        await second.ended()
+        await theirs.ended()
+    charges = await scene.charges()
+    assert list(charges) == [BOB]
+    assert [charged(second, cdr) for cdr in charges[BOB]] == [True]
