@@ -135,7 +135,7 @@ class Doctor:
 
     async def _quota(self, dialplan: str) -> list[Finding]:
         found = await unwatched_exchanges(self._database, quota_by_default=self._installation.quota_by_default)
-        mend = "name it in ami_exchanges, as its calls do, and mend its manager.conf; until then calls reserve in full"
+        mend = "name it in ami_exchanges, as its calls do, and mend its manager.conf; until then no call is lengthened"
         findings = [
             Finding(f"exchange {exchange} is not watched, and {accounts} accounts in quota mode call from it", mend)
             for exchange, accounts in found

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from agi.fastagi.client import agi_call
+from rating_engine.domain.account import AccountChanges
 from rating_engine.domain.principal import OPERATOR
 from rating_engine.services.parties.accounts import Accounts
 from rating_engine.storage.postgres.pool import Database
@@ -174,6 +175,18 @@ async def test_a_top_up_in_between_lengthens_both_calls(pbx: Pbx) -> None:
     assert [abs(ended_at(call) - money_ends) <= WITHIN_SECONDS for call in calls] == [True, True]
     cdrs = await charged(pbx, alice, 2)
     assert [cdr["overrun"] for cdr in cdrs] == [0, 0]
+
+
+async def test_a_call_reserved_in_full_that_gets_to_its_end_goes_on_when_there_is_money_again(pbx: Pbx) -> None:
+    alice = await pbx.account(str(PRICE * 5))
+    await Accounts(pbx.database, OPERATOR).change(alice, AccountChanges(quota=False), {})
+    call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
+    await call.answered()
+    await Accounts(pbx.database, OPERATOR).top_up(alice, PRICE * 6)
+    await call.ended()
+    assert abs(ended_at(call) - answered_at(call) - 11) <= WITHIN_SECONDS
+    (cdr,) = await charged(pbx, alice)
+    assert (cdr["source"], cdr["overrun"], (await pbx.money(alice))[1]) == ("finish", 0, 0)
 
 
 async def test_a_call_outlives_its_first_slice_while_there_is_money_though_ami_is_lost_and_comes_back(
