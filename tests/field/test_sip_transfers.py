@@ -126,6 +126,18 @@ async def test_a_colleague_who_is_called_and_transfers_the_caller_outside_pays(s
     assert [charged(theirs, cdr) for cdr in charges[BOB]] == [True]
 
 
+async def test_a_phone_that_transfers_the_colleague_it_called_outside_pays(scene: Scene) -> None:
+    mine = await (await scene.phone(ALICE).call(BOB)).answered()
+    bobs = await scene.phone(BOB).next_call()
+    assert await mine.transfer(FIRST) == 202
+    theirs = await scene.carrier_leg(FIRST)
+    await bobs.hears(scene.carrier())
+    await bobs.hang_up()
+    charges = await scene.charges()
+    assert list(charges) == [ALICE]
+    assert [charged(theirs, cdr) for cdr in charges[ALICE]] == [True]
+
+
 async def test_what_a_phone_without_an_account_transfers_outside_is_refused_and_charged_to_nobody(
     scene: Scene,
 ) -> None:
