@@ -8,6 +8,7 @@ from typing import Final
 
 from agi.channel_variables import RATING_QUOTA
 from agi.dialplan_check import check_dialplan, unsafe_values
+from agi.pjsip_check import check_trunks
 from rating_engine.domain.errors import Unavailable
 from rating_engine.services.catalogue import Services, Ways
 from rating_engine.services.doctor import Dialplan, Installation
@@ -72,8 +73,10 @@ def _installation(settings: Settings) -> Installation:
         spool_directory=spool_directory(settings.spool_dir, settings.database_url),
         spool_max_bytes=settings.spool_max_bytes,
         offline_logins=settings.allow_postpaid_logins if may_call_offline else (),
-        quota_by_default=settings.reservation_mode == "quota",
+        quota_by_default=settings.reservation_mode == "quota" and bool(settings.ami_exchanges),
         watches_exchanges=bool(settings.ami_exchanges),
         default_route=(settings.default_route_name, settings.default_route_prefix),
-        dialplan=Dialplan(check=check_dialplan, unsafe=unsafe_values, quota_variable=RATING_QUOTA),
+        dialplan=Dialplan(
+            check=check_dialplan, check_trunks=check_trunks, unsafe=unsafe_values, quota_variable=RATING_QUOTA
+        ),
     )

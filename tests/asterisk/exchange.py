@@ -153,11 +153,14 @@ class Exchange:
             raise AssertionError(f"Asterisk did not start:\n{self.log()[-4000:]}") from None
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        command = ["chroot", str(self._root), "setpriv", "--reuid", USER, "--regid", USER, "--init-groups"]
-        command += ["--pdeathsig", "KILL"]  # a killed test run leaves no exchange behind
-        command += ["asterisk", "-f", "-n", "-C", str(self._inside / "etc/asterisk.conf")]
+        command = self.beside("asterisk", "-f", "-n", "-C", str(self._inside / "etc/asterisk.conf"))
         with (self._home / "log/console").open("ab") as out:
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+
+    def beside(self, *command: str) -> list[str]:
+        """The command line of a program of its root, run as its user."""
+        inside = ["chroot", str(self._root), "setpriv", "--reuid", USER, "--regid", USER, "--init-groups"]
+        return [*inside, "--pdeathsig", "KILL", *command]  # a killed test run leaves nothing behind
 
     async def _log_in(self) -> Ami:
         while True:
@@ -291,10 +294,19 @@ writetimeout=5000
             **files,
         }
         for name, text in etc.items():
-            (self._home / "etc" / name).write_text(text)
+            self.add_file(name, text)
         owner = (self._root / "var/lib/asterisk").stat()
         for path in [self._home, *self._home.rglob("*")]:
             os.chown(path, owner.st_uid, owner.st_gid)
+
+    def give(self, name: str, text: str) -> None:
+        """Lay a file into its spool that its user can read."""
+        (self.spool / name).write_text(text)
+        (self.spool / name).chmod(0o644)
+
+    def add_file(self, name: str, text: str) -> None:
+        """Write a file of its /etc/asterisk, before it is started."""
+        (self._home / "etc" / name).write_text(text)
 
 
 def remove_leftovers(root: Path) -> None:

@@ -76,6 +76,12 @@ exten => _0X!,1,Answer()
 exten => _9X.,1,Gosub(rating-call,s,1(${{EXTEN:1}},${{CHANNEL(accountcode)}}))
 exten => _8X.,1,Gosub(rating-call,s,1(${{EXTEN:1}}))
 
+; the same with a pattern that matches h too, the extension that is run when a call has ended
+[greedy]
+exten => 01,1,Wait(1)
+ same => n,Hangup(16)
+exten => _.,1,Gosub(rating-call,s,1(${{EXTEN}},${{CHANNEL(accountcode)}}))
+
 [answers]
 exten => _X.,1,Answer()
  same => n,GotoIf($[${{EXTEN:-1}} = 0]?ever)
@@ -148,8 +154,10 @@ class Pbx:
         """Set one of the exchange's [globals] for calls that begin meanwhile."""
         before = await self.exchange.ami.action("Getvar", Variable=name)
         await self.exchange.ami.action("Setvar", Variable=name, Value=value)
-        yield
-        await self.exchange.ami.action("Setvar", Variable=name, Value=before[0]["Value"])
+        try:
+            yield
+        finally:
+            await self.exchange.ami.action("Setvar", Variable=name, Value=before[0]["Value"])
 
     async def money(self, login: str) -> tuple[Any, Any]:
         """Return the balance and what is reserved of it, Decimals both."""

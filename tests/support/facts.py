@@ -173,7 +173,7 @@ class Book:
             return ReserveOutcome.INSUFFICIENT_FUNDS
         granted = request.maximum if self.funds is None else min(self.funds, request.maximum)
         self.open[request.call_key] = OpenCall(
-            request.account_id, granted, request.quota, request.cap_seconds, request.route_prefix, request.details
+            request.account_id, granted, request.steered, request.cap_seconds, request.route_prefix, request.details
         )
         self.claims[request.call_key] = [request.claim]
         return ReserveOutcome.RESERVED

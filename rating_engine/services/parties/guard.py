@@ -15,8 +15,8 @@ from rating_engine.domain.change import LEAVE
 from rating_engine.domain.errors import NotAllowed, NotYours
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import Principal
-from rating_engine.storage.parties.accounts import unknown_login
 from rating_engine.storage.parties.keys import find_key
+from rating_engine.storage.parties.logins import unknown_login
 from rating_engine.storage.parties.owners import owner_of_login
 from rating_engine.storage.parties.parties import find_party, is_below
 from rating_engine.storage.postgres.pool import Database
