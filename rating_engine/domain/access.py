@@ -219,6 +219,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "quotes.quote": _system("decks", "read"),
     "cdrs.page": _reads("calls", *_CALLS),
     "cdrs.show": _system("calls", "read"),
+    "cdrs.export": _system("calls", "read"),
     "cdrs.sums": _reads("calls", *_CALLS),
     "call_posting.post": Right("money:write", Level.ADMIN, money=True),
     "live_calls.hang_up": _system("calls"),
