@@ -76,6 +76,12 @@ exten => _0X!,1,Answer()
 exten => _9X.,1,Gosub(rating-call,s,1(${{EXTEN:1}},${{CHANNEL(accountcode)}}))
 exten => _8X.,1,Gosub(rating-call,s,1(${{EXTEN:1}}))
 
+; the same with a pattern that matches h too, the extension that is run when a call has ended
+[greedy]
+exten => 01,1,Wait(1)
+ same => n,Hangup(16)
+exten => _.,1,Gosub(rating-call,s,1(${{EXTEN}},${{CHANNEL(accountcode)}}))
+
 [answers]
 exten => _X.,1,Answer()
  same => n,GotoIf($[${{EXTEN:-1}} = 0]?ever)

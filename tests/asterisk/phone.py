@@ -225,6 +225,10 @@ class Leg:
         before = self.sound.heard.get(other.voice, 0)
         await self._until(lambda: self.sound.heard.get(other.voice, 0) > before + 2)
 
+    async def hears_keys(self, keys: str) -> None:
+        """Wait until the other side has pressed these, and no others."""
+        await self._until(lambda: self.sound.heard_keys == keys)
+
     @property
     def talked(self) -> float:
         """How long it was answered; so far, while it is."""

@@ -128,12 +128,13 @@ exten => _2494X.,1,Answer()
 """
 
 
-def sip_pair(root: Path, engine_port: int, silent_port: int) -> tuple[Exchange, Exchange]:
+def sip_pair(root: Path, engine_port: int, silent_port: int, inside: int) -> tuple[Exchange, Exchange]:
     """Return the exchange (shipped RATING_TECH) and the world around it, neither started.
 
-    `silent_port`: where somebody takes what the trunks `silent` and `watched` are sent, and never says anything.
+    `inside`: where the exchange listens for SIP. `silent_port`: where somebody takes what the trunks `silent` and
+    `watched` are sent, and never says anything.
     """
-    inside, outside = free_port(), free_port()
+    outside = free_port()
     phones = "".join(_PHONE.format(name=name) for name in PHONES)
     ports = {"carrier": outside, "first": outside, "second": outside, "silent": silent_port, "watched": silent_port}
     carriers = "".join(
@@ -159,10 +160,11 @@ def sip_pair(root: Path, engine_port: int, silent_port: int) -> tuple[Exchange, 
 
 @dataclass(frozen=True)
 class Sip:
-    """The pair as it runs."""
+    """The pair as it runs. `exchange_port`: where the exchange listens for SIP."""
 
     pbx: Pbx
     world: Exchange
+    exchange_port: int
 
     async def dial(self, phone: str, number: str) -> Call:
         """Let a phone dial; the call returned is the phone's own view of it."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from tests.asterisk import pbx as numbers
 from tests.asterisk.pbx import Pbx, until
+from tests.asterisk.phone import Phone
 from tests.asterisk.sip import Sip
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
@@ -47,6 +49,17 @@ async def test_a_number_is_never_joined_to_what_stands_behind_a_separator(pbx: P
         call = await pbx.exchange.originate("491000" + dialled, alice)
         assert (dialled, (await call.ended())["Cause"]) == (dialled, "28")
         assert (call.value("RATING_REASON"), call.apps("Dial")) == ("invalid_destination", [])
+
+
+@pytest.mark.parametrize(
+    ("dialled", "answers"), [("%23", [100, 200]), ("%2C1001", [100, 484]), ("&494", [100, 484]), (";ext=1", [100, 484])]
+)
+async def test_a_number_is_read_the_same_out_of_a_sip_address(sip: Sip, dialled: str, answers: list[int]) -> None:
+    async with Phone("tester", sip.exchange_port) as phone:
+        leg = await phone.call(f"4970000003{dialled}")
+        await until(lambda: asyncio.sleep(0, len(leg.answers) == len(answers)))
+        await leg.hang_up()
+    assert leg.answers == answers
 
 
 async def test_an_emergency_call_needs_no_money_and_no_engine(pbx: Pbx) -> None:

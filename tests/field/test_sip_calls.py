@@ -110,3 +110,12 @@ async def test_a_caller_who_gives_up_while_it_rings_pays_nothing(scene: Scene) -
     await mine.ended()
     charges = await scene.charges()
     assert [(cdr["state"], cdr["cost"], cdr["disposition"]) for cdr in charges[ALICE]] == [("voided", 0, "CANCEL")]
+
+
+async def test_keys_reach_the_called_party(scene: Scene) -> None:
+    mine = await (await scene.phone(ALICE).call(ANSWERS + "10")).answered()
+    theirs = await scene.carrier_leg(ANSWERS + "10")
+    await mine.press("12*0#")
+    await theirs.hears_keys("12*0#")
+    await mine.hang_up()
+    assert await the_only_charge(scene, ALICE, theirs)

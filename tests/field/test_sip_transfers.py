@@ -126,6 +126,18 @@ async def test_a_colleague_who_is_called_and_transfers_the_caller_outside_pays(s
     assert [charged(theirs, cdr) for cdr in charges[BOB]] == [True]
 
 
+async def test_a_phone_that_transfers_the_colleague_it_called_outside_pays(scene: Scene) -> None:
+    mine = await (await scene.phone(ALICE).call(BOB)).answered()
+    bobs = await scene.phone(BOB).next_call()
+    assert await mine.transfer(FIRST) == 202
+    theirs = await scene.carrier_leg(FIRST)
+    await bobs.hears(scene.carrier())
+    await bobs.hang_up()
+    charges = await scene.charges()
+    assert list(charges) == [ALICE]
+    assert [charged(theirs, cdr) for cdr in charges[ALICE]] == [True]
+
+
 async def test_what_a_phone_without_an_account_transfers_outside_is_refused_and_charged_to_nobody(
     scene: Scene,
 ) -> None:
@@ -209,3 +221,17 @@ async def test_without_legs_of_their_own_a_transferred_rated_call_ends_and_an_in
     assert list(charges) == [ALICE, CAROL]
     assert [charged(theirs, cdr) for cdr in charges[ALICE]] == [True]
     assert [charged(second, cdr) for cdr in charges[CAROL]] == [True]
+
+
+async def test_without_legs_of_their_own_a_transfer_after_a_word_ends_the_rated_call(scene: Scene) -> None:
+    """So the file says: for callers who never transfer."""
+    async with scene.pbx.global_variable("RATING_OWN_LEG", "no"):
+        theirs, mine = await inbound_call(scene, BOB)
+        await mine.hold()
+        consulting, second = await rated_call(scene, BOB, SECOND)
+        assert await mine.transfer_to(consulting) == 202
+        await second.ended()
+        await theirs.ended()
+    charges = await scene.charges()
+    assert list(charges) == [BOB]
+    assert [charged(second, cdr) for cdr in charges[BOB]] == [True]

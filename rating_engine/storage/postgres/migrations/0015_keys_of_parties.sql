@@ -5,5 +5,5 @@ DROP INDEX CONCURRENTLY IF EXISTS subscribers_by_party;
 CREATE INDEX CONCURRENTLY subscribers_by_party ON subscribers (party_id) WHERE party_id <> 1;
 DROP INDEX CONCURRENTLY IF EXISTS accounts_by_party;
 CREATE INDEX CONCURRENTLY accounts_by_party ON accounts (party_id) WHERE party_id <> 1;
-DROP INDEX CONCURRENTLY IF EXISTS audit_log_by_party;
-CREATE INDEX CONCURRENTLY audit_log_by_party ON audit_log (party_id, audit_id) WHERE party_id IS NOT NULL;
+DROP INDEX CONCURRENTLY IF EXISTS catalogue_audit_by_party;
+CREATE INDEX CONCURRENTLY catalogue_audit_by_party ON catalogue_audit (party_id, audit_id) WHERE party_id IS NOT NULL;

@@ -6,10 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from collections import Counter
 from pathlib import Path
 
 from rating_engine.domain.outcomes import CallKey, Claim
 from rating_engine.storage.spool.unheard import PLACES, UnheardFile
+
+MADE_FILES = 300  # of the first way of making them, every tenth or so was taken for a dead one's
 
 
 def claim(number: int, uniqueid: str = "") -> Claim:
@@ -85,6 +89,28 @@ def test_a_directory_that_cannot_be_had_is_done_without(tmp_path: Path):
     assert book.note(claim(1)) is None
     assert book.note(claim(2)) is None
     book.close()
+
+
+def test_no_claim_is_lost_to_a_process_that_starts_while_the_file_is_made(tmp_path):
+    """What is made and not locked yet looks like a dead process's, and is removed by who adopts it."""
+    other, done = UnheardFile(tmp_path), threading.Event()
+    adopted: list[Claim] = []
+
+    def adopt_all_the_time() -> None:
+        while not done.is_set():
+            adopted.extend(other.adopt())
+
+    starting = threading.Thread(target=adopt_all_the_time)
+    starting.start()
+    for number in range(MADE_FILES):
+        book = UnheardFile(tmp_path)
+        assert book.note(claim(number)) is not None
+        book.close()
+    done.set()
+    starting.join()
+    adopted.extend(other.adopt())
+
+    assert Counter(one.number for one in adopted) == Counter(range(MADE_FILES))
 
 
 def test_damage_costs_the_claim_that_it_hits(tmp_path):
