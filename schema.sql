@@ -395,6 +395,7 @@ CREATE TABLE catalogue_audit (
 );
 CREATE INDEX catalogue_audit_by_party ON catalogue_audit (party_id, audit_id) WHERE party_id IS NOT NULL;
 CREATE INDEX catalogue_audit_by_subject ON catalogue_audit (subject, audit_id);
+CREATE INDEX catalogue_audit_by_time ON catalogue_audit (at, audit_id);
 
 -- What the engine that follows an exchange is asked to do there: to end a call. `outcome`: its answer; NULL: none yet.
 CREATE TABLE exchange_orders (
@@ -753,6 +754,7 @@ CREATE TABLE account_audit (
 );
 CREATE INDEX account_audit_by_party ON account_audit (party_id, audit_id) WHERE party_id IS NOT NULL;
 CREATE INDEX account_audit_by_subject ON account_audit (subject, audit_id);
+CREATE INDEX account_audit_by_time ON account_audit (at, audit_id);
 
 ---------------------------------------------------------------------------------------------------------------
 -- ==== functions and types: run whole at every migrate ====

@@ -26,6 +26,7 @@ from rating_engine.cli.numbers.numbering import aliases_app, numbering_app
 from rating_engine.cli.parties.account_import import import_ as import_accounts
 from rating_engine.cli.parties.account_money import AMOUNT_BELOW_ZERO, adjust, close
 from rating_engine.cli.parties.accounts import accounts_app
+from rating_engine.cli.parties.audit import audit
 from rating_engine.cli.parties.bans import bans_app
 from rating_engine.cli.parties.keys import keys_app
 from rating_engine.cli.parties.options import options_app, tariff
@@ -61,6 +62,7 @@ app.add_typer(subscribers_app, name="subscriber")
 app.add_typer(users_app, name="user")
 app.add_typer(keys_app, name="key")
 app.add_typer(bans_app, name="ban")
+app.command(epilog="Example: rating-engine audit --subject 1001 --from 2026-11-01")(audit)
 app.add_typer(rates_app, name="rates")
 rates_app.command("import", epilog="Example: rating-engine rates import deck.csv --tariff retail --currency EUR")(
     import_

@@ -36,7 +36,7 @@ from rating_engine.storage.audit_log import note_of, record
 from rating_engine.storage.parties import accounts as store
 from rating_engine.storage.parties.logins import unknown_login
 from rating_engine.storage.parties.owners import give_account, give_line, owner_of_login
-from rating_engine.storage.parties.parties import find_party, hold_party
+from rating_engine.storage.parties.parties import find_party, hold_party, tree_of
 from rating_engine.storage.postgres.pool import Database
 
 NO_RULES: Final[Mapping[str, bool | None]] = {}
@@ -89,12 +89,12 @@ class Accounts:
         return state
 
     async def page(self, cursor: Cursor) -> Page[ListedAccount]:
-        """Accounts, the oldest first. Errors: InvalidRequest (after), Unavailable."""
-        return await store.list_accounts(self._database, cursor)
+        """Accounts of who asks, the oldest first. Errors: InvalidRequest (after), Unavailable."""
+        return await store.list_accounts(self._database, await self._tree(), cursor)
 
     async def subscribers(self, cursor: Cursor, account_of: str | None = None) -> Page[ListedSubscriber]:
-        """Logins in their order: every one, or those on the account of one. Errors: InvalidRequest, Unavailable."""
-        return await store.list_subscribers(self._database, account_of, cursor)
+        """Logins in their order: all of who asks, or those of one account. Errors: InvalidRequest, Unavailable."""
+        return await store.list_subscribers(self._database, await self._tree(), account_of, cursor)
 
     async def change(
         self, login: str, settings: AccountChanges, rules: Mapping[str, bool | None] = NO_RULES
@@ -182,6 +182,10 @@ class Accounts:
         if not page.items:
             await self.show(login)  # tells an empty statement from an unknown login
         return page
+
+    async def _tree(self) -> list[int] | None:
+        """The parties whose accounts may be seen; None: of all."""
+        return None if self._principal.sees_all else await tree_of(self._database, self._principal.realm)
 
     async def _set_subscriber_status(self, login: str, status: PartyStatus) -> AccountState:
         async with self._database.transaction(self._principal) as tx:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -52,7 +52,8 @@ _ACCOUNTS: Final = """
     LEFT JOIN LATERAL (
         SELECT (array_agg(login ORDER BY subscriber_id))[1] AS login, count(*)::integer AS logins FROM subscribers s
         WHERE s.bucket = a.bucket AND s.account_id = a.account_id) AS s ON true
-    WHERE $1::smallint IS NULL OR (a.bucket, a.account_id) > ($1, $2::bigint)
+    WHERE ($1::smallint IS NULL OR (a.bucket, a.account_id) > ($1, $2::bigint))
+      AND ($4::bigint[] IS NULL OR a.party_id = ANY ($4))
     ORDER BY a.bucket, a.account_id LIMIT $3
 """
 _SUBSCRIBERS: Final = """
@@ -63,6 +64,7 @@ _SUBSCRIBERS: Final = """
     WHERE ($1::text IS NULL OR l.login > $1)
       AND ($2::text IS NULL OR (s.bucket, s.account_id) IN (
           SELECT bucket, account_id FROM logins JOIN subscribers USING (bucket, login) WHERE login = $2))
+      AND ($4::bigint[] IS NULL OR s.party_id = ANY ($4))
     ORDER BY l.login LIMIT $3
 """
 _STATEMENT: Final = """
@@ -222,20 +224,25 @@ async def account_state(database: Questions, login: str) -> AccountState | None:
     return None if row is None else AccountState(**_typed(row))
 
 
-async def list_accounts(database: Questions, cursor: Cursor) -> Page[ListedAccount]:
-    """Accounts in the order in which they were created, of each bucket. Errors: InvalidRequest (after), Unavailable."""
-    rows = await database.fetch(_ACCOUNTS, *cursor.position(int, int), cursor.rows)
+async def list_accounts(database: Questions, tree: Sequence[int] | None, cursor: Cursor) -> Page[ListedAccount]:
+    """Accounts in the order in which they were created, of each bucket; `tree`: of these parties, None: of all.
+
+    Errors: InvalidRequest (after), Unavailable.
+    """
+    rows = await database.fetch(_ACCOUNTS, *cursor.position(int, int), cursor.rows, tree)
     return page_of_rows(
         rows, cursor, lambda row: (row["bucket"], row["account_id"]), lambda row: ListedAccount(**_typed(row))
     )
 
 
-async def list_subscribers(database: Questions, account_of: str | None, cursor: Cursor) -> Page[ListedSubscriber]:
-    """Logins in their order: all, or those of the account that one of them has.
+async def list_subscribers(
+    database: Questions, tree: Sequence[int] | None, account_of: str | None, cursor: Cursor
+) -> Page[ListedSubscriber]:
+    """Logins in their order: all, or those of the account that one of them has; `tree` as above.
 
     Errors: InvalidRequest (after), Unavailable.
     """
-    rows = await database.fetch(_SUBSCRIBERS, *cursor.position(str), account_of, cursor.rows)
+    rows = await database.fetch(_SUBSCRIBERS, *cursor.position(str), account_of, cursor.rows, tree)
     return page_of_rows(rows, cursor, lambda row: (row["login"],), lambda row: ListedSubscriber(**_typed(row)))
 
 
