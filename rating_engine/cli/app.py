@@ -32,6 +32,7 @@ from rating_engine.cli.parties.keys import keys_app
 from rating_engine.cli.parties.options import options_app, tariff
 from rating_engine.cli.parties.subscribers import subscribers_app
 from rating_engine.cli.parties.users import users_app
+from rating_engine.cli.process.data import data_app
 from rating_engine.cli.process.demo import demo
 from rating_engine.cli.process.doctor import doctor
 from rating_engine.cli.process.serve import migrate, serve
@@ -120,6 +121,7 @@ calls_app.command(epilog="Example: rating-engine calls post /var/log/asterisk/me
 app.command("hangup", epilog="Example: rating-engine hangup pbx1/1764412345.17/1")(hang_up)
 app.add_typer(cdrs_app, name="cdrs")
 app.command("import-from", epilog="Example: rating-engine import-from a2billing dump.sql --dry-run")(import_from)
+app.add_typer(data_app, name="data")
 app.command(epilog="Example: rating-engine doctor --dialplan /etc/asterisk/extensions.conf")(doctor)
 
 

@@ -237,4 +237,5 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "doctor.examine": _system("system", "read"),
     "doctor.prove_laws": _system("system", "read"),
     "doctor.schema_problem": _system("system", "read"),
+    "doctor.totals": _system("system", "read"),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
 import socket
 import time
 import uuid
@@ -20,6 +21,7 @@ from tests.asterisk.sound import HOST, Sound
 
 PATIENCE_SECONDS: Final = 5.0  # nothing waited for here takes longer than a few
 POLL_SECONDS: Final = 0.02
+STEADY: Final = 0.7  # of a second: by the shipped tolerance of 200 ms a charge steps at 0.2
 
 
 class Phone(asyncio.DatagramProtocol):
@@ -180,6 +182,11 @@ class Leg:
     async def talk(self, seconds: float) -> None:
         """People talk for so long."""
         await asyncio.sleep(seconds)
+
+    async def talk_on(self, at_least: float = 1.7) -> None:
+        """Talk until so long has passed since the answer, and on to where a charge is the same some tenths later."""
+        until = math.ceil(max(at_least, self.talked) - STEADY) + STEADY
+        await asyncio.sleep(until - self.talked)
 
     async def hold(self) -> None:
         """Put the other side on hold."""
