@@ -79,8 +79,7 @@ class Engine:
 
         `clock`: what time it is for money, set by the database's; a fresh one by default. `is_watched`: whether calls
         of an exchange can be lengthened; None: as the leading engine says. `shared_calls`: what this engine's
-        worker processes remember together. `lines_lost`: how many lines the log has
-        lost since it was asked last.
+        worker processes remember together. `lines_lost`: how many lines the log has lost since it was asked last.
         """
         self._settings, self._listeners = settings, listeners
         self._lines_lost = lines_lost
@@ -114,9 +113,8 @@ class Engine:
             grace_seconds=settings.reservation_grace_seconds,
             observer=self.metrics,
         )
-        self.watch = WatchSetup(
-            settings, self.calls_door, self.office, self.lasting, self.metrics, self.clock.now, self._correct_by_seen
-        )
+        doors = self.calls_door, self.office
+        self.watch = WatchSetup(settings, *doors, self.lasting, self.metrics, self.clock.now, self._correct_by_seen)
         self.services = make_services(settings, self.office)  # what every surface is given
         self.schema = SchemaWatch(self.office, is_up=lambda: self.office.down is None)
         calling = self._wire_calls(is_watched or self.watch.is_watched, shared_calls)
