@@ -1793,11 +1793,8 @@ CREATE OR REPLACE FUNCTION end_of_call(
         CASE WHEN source = 'expired' THEN 'expired' WHEN seconds > 0 THEN 'settled' ELSE 'voided' END::cdr_state,
         source = 'abandoned' AND open_account = account_id AND claim = ANY (open_claims)
             AND array_remove(open_claims, claim) <> '{}',
-        CASE
-            WHEN said_seconds <> seconds THEN 'unseen'
-            WHEN source = 'finish' AND (seconds > open_cap + 10 OR cost_before > open_granted) THEN 'too_long'
-            ELSE ''
-        END
+        CASE WHEN said_seconds <> seconds THEN 'unseen'
+             WHEN source = 'finish' AND (seconds > open_cap + 10 OR cost_before > open_granted) THEN 'too_long' ELSE '' END
     )::end_of_call_v3
 $$;
 
