@@ -45,9 +45,10 @@ _RECENT: Final = """
 _COUNT: Final = """
     INSERT INTO exchange_conflicts AS kept (exchange, conflicts)
     SELECT * FROM unnest($1::text[], $2::bigint[]) AS counted(exchange, conflicts) ORDER BY exchange
-    ON CONFLICT (exchange) DO UPDATE SET last_at = now(),
-        conflicts = EXCLUDED.conflicts + CASE WHEN kept.last_at > now() - interval '1 day' THEN kept.conflicts ELSE 0 END,
-        since = CASE WHEN kept.last_at > now() - interval '1 day' THEN kept.since ELSE now() END
+    ON CONFLICT (exchange) DO UPDATE SET last_at = now(), (conflicts, since) = (
+        SELECT EXCLUDED.conflicts + CASE WHEN is_old THEN 0 ELSE kept.conflicts END,
+               CASE WHEN is_old THEN now() ELSE kept.since END
+        FROM (SELECT kept.last_at < now() - interval '1 day' AS is_old) AS age)
 """
 _CONFLICTS: Final = """
     SELECT exchange, conflicts, since FROM exchange_conflicts WHERE last_at > now() - interval '1 day'

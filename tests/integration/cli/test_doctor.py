@@ -174,13 +174,11 @@ async def test_two_exchanges_behind_one_address_are_named(cli, database_url):
 
 
 async def test_calls_declined_since_another_one_had_their_key_are_counted(cli, database_url):
-    first = prepare("1")
+    first = prepare("twice")
     async with engine_on(database_url) as engine:
-        await publish_deck(engine.office)
-        await add_account(engine.office)
         assert isinstance(await engine.charging.prepare_call(first), Allowed)
         for number in ("4912346", "4912347"):
-            other = await engine.charging.prepare_call(prepare("1", number))
+            other = await engine.charging.prepare_call(prepare("twice", number))
             assert other == Declined(DeclineReason.CONFLICT)
 
     (found,) = findings(cli)["exchanges"]
