@@ -378,8 +378,9 @@ CREATE TABLE rerates (
     last_call_key   text COLLATE "C" NOT NULL DEFAULT ''
 );
 
--- Who changed what: one row a management call, written in the transaction of the change.
-CREATE TABLE audit_log (
+-- Who changed what in the catalogue: one row a management call, written in the transaction of the change. What was changed
+-- of an account stands in account_audit, on the account's node; people read both as audit_log.
+CREATE TABLE catalogue_audit (
     audit_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at          timestamptz NOT NULL DEFAULT now(),
     party       text NOT NULL,
@@ -392,8 +393,9 @@ CREATE TABLE audit_log (
     detail      jsonb NOT NULL DEFAULT '{}',
     party_id    bigint                   -- of `party`; NULL: nobody of the parties, as the engine and who works at it
 );
-CREATE INDEX audit_log_by_party ON audit_log (party_id, audit_id) WHERE party_id IS NOT NULL;
-CREATE INDEX audit_log_by_subject ON audit_log (subject, audit_id);
+CREATE INDEX catalogue_audit_by_party ON catalogue_audit (party_id, audit_id) WHERE party_id IS NOT NULL;
+CREATE INDEX catalogue_audit_by_subject ON catalogue_audit (subject, audit_id);
+CREATE INDEX catalogue_audit_by_time ON catalogue_audit (at, audit_id);
 
 -- What the engine that follows an exchange is asked to do there: to end a call. `outcome`: its answer; NULL: none yet.
 CREATE TABLE exchange_orders (
@@ -729,6 +731,26 @@ CREATE TABLE open_rerates (
     PRIMARY KEY (bucket, rerate_id)
 );
 
+-- Who changed what of an account: as catalogue_audit, for money functions to write in their own transaction.
+CREATE TABLE account_audit (
+    bucket      smallint NOT NULL,
+    audit_id    bigint GENERATED ALWAYS AS IDENTITY,
+    at          timestamptz NOT NULL DEFAULT now(),
+    party       text NOT NULL,
+    level       text NOT NULL,
+    surface     text NOT NULL,
+    key         text,
+    address     text,
+    action      text NOT NULL,
+    subject     text NOT NULL,
+    detail      jsonb NOT NULL DEFAULT '{}',
+    party_id    bigint,
+    PRIMARY KEY (bucket, audit_id)
+);
+CREATE INDEX account_audit_by_party ON account_audit (party_id, audit_id) WHERE party_id IS NOT NULL;
+CREATE INDEX account_audit_by_subject ON account_audit (subject, audit_id);
+CREATE INDEX account_audit_by_time ON account_audit (at, audit_id);
+
 ---------------------------------------------------------------------------------------------------------------
 -- ==== functions and types: run whole at every migrate ====
 --
@@ -762,6 +784,12 @@ SELECT c.bucket, c.call_key, c.account_id, c.subscriber_id, c.state, c.source, c
        c.carrier_currency, c.carrier_exchange, c.carrier_cost, c.margin, c.packages, c.rerate_id, c.channel,
        c.uncharged, c.charged_on
 FROM call_records c;
+
+-- Who changed what, of the catalogue and of accounts, for people.
+CREATE OR REPLACE VIEW audit_log AS
+SELECT audit_id, at, party, level, surface, key, address, action, subject, detail, party_id FROM catalogue_audit
+UNION ALL
+SELECT audit_id, at, party, level, surface, key, address, action, subject, detail, party_id FROM account_audit;
 
 ---------------------------------------------------------------------------------------------------------------
 -- Changes are announced, so that a cached copy is dropped at once. The announcement is for speed alone: reserve_v3()
@@ -2104,6 +2132,21 @@ BEGIN
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
+-- What management does with money is one call of one bucket too, outside of a transaction block: who did it (p_note) is
+-- written by the function itself, where it changed something.
+
+CREATE TYPE audit_note_v3 AS (
+    party text, level text, surface text, key text, address text, action text, party_id bigint, subject text, detail jsonb
+);
+
+CREATE OR REPLACE FUNCTION keep_note(p_bucket smallint, p_note audit_note_v3) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO account_audit (bucket, party, level, surface, key, address, action, party_id, subject, detail)
+      VALUES (p_bucket, p_note.party, p_note.level, p_note.surface, p_note.key, p_note.address, p_note.action,
+              p_note.party_id, p_note.subject, p_note.detail);
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
 -- post_entry_v2: every change of a balance that is not a call. A reference is an idempotency key: the same one with the
 -- same amount is posted once, with another amount it is a conflict.
 
@@ -2130,6 +2173,27 @@ BEGIN
                    account_balance)::post_entry_answer_v2;
     END IF;
     RETURN ROW('posted', enter(p_bucket, p_account_id, p_kind, p_amount, p_reference, ''))::post_entry_answer_v2;
+END $$;
+
+-- A closed account is paid nothing (outcome `closed`).
+CREATE OR REPLACE FUNCTION post_entry_v3(
+    p_bucket smallint, p_account_id bigint, p_kind ledger_entry_kind, p_amount numeric, p_reference text,
+    p_note audit_note_v3
+) RETURNS post_entry_answer_v2 LANGUAGE plpgsql AS $$
+DECLARE
+    account  record;
+    answer   post_entry_answer_v2;
+BEGIN
+    SELECT balance, closed_at INTO account FROM accounts
+      WHERE bucket = p_bucket AND account_id = p_account_id FOR NO KEY UPDATE;
+    IF account.closed_at IS NOT NULL THEN
+        RETURN ROW('closed', account.balance)::post_entry_answer_v2;
+    END IF;
+    answer := post_entry_v2(p_bucket, p_account_id, p_kind, p_amount, p_reference);
+    IF answer.outcome = 'posted' THEN
+        PERFORM keep_note(p_bucket, p_note);
+    END IF;
+    RETURN answer;
 END $$;
 
 -- One entry of an account that is locked; answers its balance then.
@@ -2183,6 +2247,55 @@ BEGIN
     END IF;
     account.balance := enter(p_bucket, p_account_id, 'adjustment', p_amount, p_reference, p_reason);
     RETURN ROW('posted', account.balance, account.available + p_amount)::adjust_answer_v2;
+END $$;
+
+CREATE OR REPLACE FUNCTION adjust_v3(
+    p_bucket smallint, p_account_id bigint, p_amount numeric, p_reference text, p_reason text, p_note audit_note_v3
+) RETURNS adjust_answer_v2 LANGUAGE plpgsql AS $$
+DECLARE
+    answer  adjust_answer_v2 := adjust_v2(p_bucket, p_account_id, p_amount, p_reference, p_reason);
+BEGIN
+    IF answer.outcome = 'posted' THEN
+        PERFORM keep_note(p_bucket, p_note);
+    END IF;
+    RETURN answer;
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
+-- close_account_v3: an account calls no more, for good. What it has or owes is first settled by an adjustment, p_subject
+-- (NULL: nothing may be left), a debt only where p_forgives.
+
+CREATE TYPE close_answer_v3 AS (
+    outcome text,               -- closed, repeated (it was closed before), open_calls, unsettled, unknown; but for the
+                                -- first nothing was done
+    balance numeric, open_calls integer
+);
+
+CREATE OR REPLACE FUNCTION close_account_v3(
+    p_bucket smallint, p_account_id bigint, p_subject text, p_forgives boolean, p_note audit_note_v3
+) RETURNS close_answer_v3 LANGUAGE plpgsql AS $$
+DECLARE
+    account  record;
+    refusal  text;
+BEGIN
+    SELECT balance, open_calls, closed_at INTO account FROM accounts
+      WHERE bucket = p_bucket AND account_id = p_account_id FOR NO KEY UPDATE;
+    refusal := CASE
+        WHEN account.balance IS NULL THEN 'unknown'
+        WHEN account.closed_at IS NOT NULL THEN 'repeated'
+        WHEN account.open_calls > 0 THEN 'open_calls'
+        WHEN account.balance <> 0 AND p_subject IS NULL OR account.balance < 0 AND NOT p_forgives THEN 'unsettled' END;
+    IF refusal IS NOT NULL THEN
+        RETURN ROW(refusal, account.balance, account.open_calls)::close_answer_v3;
+    END IF;
+    IF account.balance <> 0 THEN
+        PERFORM enter(p_bucket, p_account_id, 'adjustment', -account.balance, NULL, p_subject);
+    END IF;
+    UPDATE accounts SET status = 'blocked', closed_at = now() WHERE bucket = p_bucket AND account_id = p_account_id;
+    p_note.detail := jsonb_build_object(
+        'balance', account.balance::text, 'settled', CASE WHEN account.balance <> 0 THEN p_subject END);
+    PERFORM keep_note(p_bucket, p_note);
+    RETURN ROW('closed', account.balance, account.open_calls)::close_answer_v3;
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
@@ -2302,6 +2415,22 @@ BEGIN
         account.balance := enter(p_bucket, p_account_id, 'fee', -p_price, p_reference, label);
     END IF;
     RETURN ROW('switched', account.balance)::switch_answer_v2;
+END $$;
+
+CREATE OR REPLACE FUNCTION switch_tariff_v3(
+    p_bucket smallint, p_account_id bigint, p_subscriber_id bigint, p_tariff_id bigint, p_tariff_version integer,
+    p_is_option boolean, p_max_options integer, p_from timestamptz, p_to timestamptz, p_position integer,
+    p_price numeric, p_reference text, p_note audit_note_v3
+) RETURNS switch_answer_v2 LANGUAGE plpgsql AS $$
+DECLARE
+    answer  switch_answer_v2 := switch_tariff_v2(
+                p_bucket, p_account_id, p_subscriber_id, p_tariff_id, p_tariff_version, p_is_option, p_max_options,
+                p_from, p_to, p_position, p_price, p_reference);
+BEGIN
+    IF answer.outcome = 'switched' THEN
+        PERFORM keep_note(p_bucket, p_note);
+    END IF;
+    RETURN answer;
 END $$;
 
 -- Gives a subscriber a tariff, or an option; answers why not.

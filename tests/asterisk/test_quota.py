@@ -291,20 +291,36 @@ async def test_where_the_limit_cannot_be_set_a_call_in_quota_mode_ends_the_momen
     assert cdr["seconds"] <= 1
 
 
+async def record(pbx: Pbx, login: str, number: str) -> Path:
+    """A phone calls; return the recording of what it heard."""
+    recording = pbx.exchange.spool_inside / f"heard-{login}.wav"
+    await pbx.exchange.ami.action(
+        "Originate",
+        Channel=f"Local/{number}@phones/n",
+        Application="Record",
+        Data=f"{recording},0,0,kq",
+        Account=login,
+        Async="true",
+    )
+    await until(lambda: has_cdr(pbx, login), 20)
+    await until(pbx.exchange.idle)
+    return pbx.exchange.spool / recording.name
+
+
 async def test_the_caller_hears_the_warning_before_the_money_ends_and_nothing_before(pbx: Pbx) -> None:
     seconds = 7
     alice = await pbx.account(str(PRICE * seconds))
-    recording = pbx.exchange.spool_inside / "heard.wav"
-    await pbx.exchange.ami.action(
-        "Originate",
-        Channel=f"Local/{HUMS}@phones/n",
-        Application="Record",
-        Data=f"{recording},0,0,kq",
-        Account=alice,
-        Async="true",
-    )
-    await until(lambda: has_cdr(pbx, alice))
-    await until(pbx.exchange.idle)
-    heard = seconds_of_tone(pbx.exchange.spool / "heard.wav", WARNING_HERTZ)
+    heard = seconds_of_tone(await record(pbx, alice, HUMS), WARNING_HERTZ)
     assert heard
     assert min(heard) >= seconds - WARNING_SECONDS - WITHIN_SECONDS
+
+
+async def test_a_call_on_a_leg_of_its_own_is_lengthened_and_warned_and_cut_like_any_other(pbx: Pbx) -> None:
+    seconds = SLICE_SECONDS + 2
+    alice = await pbx.account(str(PRICE * seconds))
+    async with pbx.global_variable("RATING_OWN_LEG", "yes"):
+        heard = seconds_of_tone(await record(pbx, alice, HUMS), WARNING_HERTZ)
+    assert heard
+    assert min(heard) >= seconds - WARNING_SECONDS - WITHIN_SECONDS
+    (cdr,) = await charged(pbx, alice)
+    assert (cdr["seconds"], cdr["source"], cdr["overrun"]) == (seconds, "finish", 0)
