@@ -12,13 +12,13 @@ from types import MappingProxyType
 from typing import Final
 
 from rating_engine.domain.checkup import Check, Finding
-from rating_engine.domain.errors import RatingEngineError
+from rating_engine.domain.errors import Hint, RatingEngineError
 from rating_engine.domain.look_alikes import look_alikes
 from rating_engine.domain.reservation import Suspicion
 from rating_engine.domain.totals import Totals
 from rating_engine.services.outage.spool_report import spool_findings
 from rating_engine.storage import laws as audit
-from rating_engine.storage.calls.exchange_watch import recent_call_keys, unwatched_exchanges
+from rating_engine.storage.calls.exchange_watch import recent_call_keys, recent_conflicts, unwatched_exchanges
 from rating_engine.storage.calls.live_calls import count_suspicious
 from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.parties.offline import offline_accounts
@@ -167,13 +167,17 @@ class Doctor:
     async def _exchanges(self) -> list[Finding]:
         found = look_alikes(await recent_call_keys(self._database))
         mend = "name each by RATING_QUERY=?exchange=NAME in its dialplan; until then calls of one key are declined"
-        return [Finding(f"exchange {exchange}: {why}", mend) for exchange, why in found.items()]
+        findings = [Finding(f"exchange {exchange}: {why}", mend) for exchange, why in found.items()]
+        for exchange, calls, since in await recent_conflicts(self._database):
+            problem = f"{calls:,} calls were declined since {since:%Y-%m-%d %H:%M %Z}: another call had their key"
+            findings.append(Finding(f"exchange {exchange}: {problem}", mend))
+        return findings
 
     async def _ends(self) -> list[Finding]:
-        mend = "see them by rating-engine calls --suspicious; docs/credit-control.md says what each means"
+        mend = "look at them; docs/credit-control.md says what each means"
         found = await count_suspicious(self._database, hours=SUSPICIOUS_HOURS)
         return [
-            Finding(f"{count} of the last day's calls ended {SUSPICIONS[name]} ({name})", mend)
+            Finding(f"{count} of the last day's calls ended {SUSPICIONS[name]} ({name})", mend, Hint.SEE_SUSPICIOUS)
             for name, count in found.items()
         ]
 
