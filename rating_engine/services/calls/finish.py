@@ -105,7 +105,7 @@ class Finishing:
             self.remembered.drop(call.call_key)
             match answer.outcome:
                 case SettleOutcome.SETTLED:
-                    return replace(saved, overrun=answer.overrun)
+                    return replace(saved, overrun=answer.overrun) if answer.overrun else saved
                 case SettleOutcome.CONFLICT:
                     return NotSaved(DeclineReason.CONFLICT, "another account's call, or finished before otherwise")
                 case _:  # settled so before, or what was known is gone, or a package was emptied meanwhile: look again
