@@ -23,8 +23,11 @@
 
 CREATE TYPE account_kind      AS ENUM ('prepaid', 'postpaid');
 CREATE TYPE party_status      AS ENUM ('active', 'blocked');
+-- A person or firm: how it stands, and what its lines may call by it, the least first.
+CREATE TYPE party_state       AS ENUM ('locked', 'deactivated', 'active', 'external_blocked', 'all_blocked', 'protected');
+CREATE TYPE allowed_calls     AS ENUM ('none', 'internal', 'all');
 CREATE TYPE deck_state        AS ENUM ('loading', 'published', 'withdrawn');  -- loading -> published (-> withdrawn)
-CREATE TYPE ledger_entry_kind AS ENUM ('opening', 'topup', 'charge', 'correction', 'fee');
+CREATE TYPE ledger_entry_kind AS ENUM ('opening', 'topup', 'charge', 'correction', 'fee', 'adjustment');
 -- How a call ended for its money. An expired call may still become settled or voided by a late finish.
 CREATE TYPE cdr_state         AS ENUM ('settled', 'voided', 'expired');
 
@@ -142,14 +145,17 @@ CREATE TABLE exchange_rates (
 );
 
 -- How the phones of an account write numbers. A rewrite replaces the leading digits `prefix`, before anything else is
--- looked at; the longest one counts. What is dialled with a technical prefix loses it first.
+-- looked at; the longest one counts. What is dialled with a technical prefix loses it first. A number of exactly
+-- national_length digits, dialled without any prefix, is one of the country; 0: none is.
 CREATE TABLE numbering_plans (
     name                  text PRIMARY KEY CHECK (name <> ''),
     international_prefix  text NOT NULL DEFAULT '00' CHECK (international_prefix ~ '^[0-9]{0,8}$'),
     national_prefix       text NOT NULL DEFAULT '' CHECK (national_prefix ~ '^[0-9]{0,8}$'),
     country_code          text NOT NULL DEFAULT '' CHECK (country_code ~ '^[0-9]{0,4}$'),
     technical_prefixes    text[] NOT NULL DEFAULT '{}',
-    CHECK (national_prefix = '' OR country_code <> '')
+    national_length       smallint NOT NULL DEFAULT 0 CHECK (national_length BETWEEN 0 AND 15),
+    CHECK (national_prefix = '' OR country_code <> ''),
+    CHECK (national_length = 0 OR country_code <> '')
 );
 CREATE TABLE numbering_rewrites (
     plan         text NOT NULL REFERENCES numbering_plans ON DELETE CASCADE,
@@ -171,7 +177,8 @@ CREATE TABLE directions (
 CREATE TABLE rates (
     deck_id             bigint NOT NULL,
     prefix              text COLLATE "C" NOT NULL CHECK (prefix ~ '^[0-9]{1,32}$'),
-    origin              text COLLATE "C" NOT NULL DEFAULT '' CHECK (origin ~ '^[0-9]{0,32}$'),  -- '': any caller
+    origin              text COLLATE "C" NOT NULL DEFAULT ''  -- '': any caller; inter, intra: calls of that jurisdiction
+                        CHECK (origin ~ '^([0-9]{0,32}|inter|intra)$'),
     band                text NOT NULL DEFAULT '',  -- '': whenever no other band has a rate
     effective_from      timestamptz NOT NULL DEFAULT '-infinity',
     effective_to        timestamptz NOT NULL DEFAULT 'infinity' CHECK (effective_to > effective_from),
@@ -260,6 +267,91 @@ CREATE TABLE exchange_watch (
     watched_until  timestamptz NOT NULL
 );
 
+-- Who asks and whose all else is: users, resellers and those who manage, in one tree. The root is the system itself, to
+-- which belongs what nobody else has. An owner is older than what it owns and never another one, so there is no circle.
+-- `access_level`: 10 and 11 users, 22 resellers, 25 partners, 33 who manage what is their owner's, 44 the same and who may
+-- do what. Nobody is deleted: who is `hidden` is closed, and keeps its money and its name.
+CREATE TABLE parties (
+    party_id      bigint GENERATED ALWAYS AS IDENTITY (START WITH 2) PRIMARY KEY,
+    owner_id      bigint REFERENCES parties CHECK (owner_id < party_id),
+    kind          text NOT NULL CHECK (kind IN ('system', 'admin', 'accountant', 'reseller', 'user', 'tenant')),
+    access_level  smallint NOT NULL CHECK (access_level IN (10, 11, 22, 25, 33, 44)),
+    login         text NOT NULL CHECK (login ~ '^[^\s,]{1,64}$'),
+    name          text NOT NULL DEFAULT '',
+    status        party_state NOT NULL DEFAULT 'active',
+    hidden        boolean NOT NULL DEFAULT false,
+    language      text NOT NULL DEFAULT '' CHECK (language ~ '^[a-z]{0,3}$'),             -- '': as the engine has it
+    utc_offset    smallint NOT NULL DEFAULT 0 CHECK (utc_offset BETWEEN -720 AND 840),    -- minutes
+    currency      text NOT NULL DEFAULT '' CHECK (currency ~ '^([A-Z]{3})?$'),            -- in which it is shown amounts
+    tariff_id     bigint REFERENCES tariffs,       -- what its new lines get; NULL: it is said of each
+    comment       text NOT NULL DEFAULT '',
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    CHECK ((owner_id IS NULL) = (kind = 'system')),
+    CHECK (kind <> 'system' OR party_id = 1 AND status = 'protected' AND NOT hidden)
+);
+CREATE UNIQUE INDEX parties_by_login ON parties (lower(login));
+CREATE INDEX parties_by_owner ON parties (owner_id, party_id);
+INSERT INTO parties (party_id, kind, access_level, login, status)
+  OVERRIDING SYSTEM VALUE VALUES (1, 'system', 44, 'system', 'protected');
+
+-- The password of a party: argon2id over the MD5 of it in hex, which is what one surface is given in its place.
+CREATE TABLE party_credentials (
+    party_id       bigint PRIMARY KEY REFERENCES parties,
+    password_hash  text NOT NULL,
+    changed_at     timestamptz NOT NULL DEFAULT now()
+);
+
+-- What programs prove themselves by: 32 random bytes that are shown once, and kept as their SHA-256. `server` keys have a
+-- level of their own (kind, access_level) and name the party they ask for at each request; `client` keys have that of
+-- the party. Where from and by what: empty arrays allow all.
+CREATE TABLE api_keys (
+    key_id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name              text NOT NULL UNIQUE CHECK (name <> ''),
+    secret_hash       bytea NOT NULL UNIQUE CHECK (length(secret_hash) = 32),
+    shown             text NOT NULL,               -- its first characters, by which people tell it from others
+    kind              text NOT NULL CHECK (kind IN ('client', 'server')),
+    access_level      smallint NOT NULL DEFAULT 0 CHECK ((kind = 'server') = (access_level > 0)),
+    auth_by           text NOT NULL DEFAULT 'username'
+                      CHECK (auth_by IN ('username', 'sip_extension', 'id', 'msisdn', 'iccid', 'custom')),
+    owner_id          bigint NOT NULL REFERENCES parties,
+    default_party_id  bigint REFERENCES parties,   -- who asks where a request names nobody
+    allowed_sources   cidr[] NOT NULL DEFAULT '{}',
+    allowed_methods   text[] NOT NULL DEFAULT '{}',
+    scopes            text[] NOT NULL DEFAULT '{}',
+    secure_only       boolean NOT NULL DEFAULT false,
+    enabled           boolean NOT NULL DEFAULT true,
+    created_at        timestamptz NOT NULL DEFAULT now(),
+    revoked_at        timestamptz                  -- for good; its name may not be used again
+);
+CREATE INDEX api_keys_by_owner ON api_keys (owner_id);
+
+-- Who has shown its password and need not again for a while: a random token, kept as its SHA-256. Each use moves the end.
+CREATE TABLE sessions (
+    token_hash    bytea PRIMARY KEY CHECK (length(token_hash) = 32),
+    party_id      bigint NOT NULL REFERENCES parties,
+    surface       text NOT NULL,
+    address       text NOT NULL DEFAULT '',
+    idle_seconds  integer NOT NULL CHECK (idle_seconds > 0),
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    expires_at    timestamptz NOT NULL
+);
+CREATE INDEX sessions_by_party ON sessions (party_id);
+CREATE INDEX sessions_by_end ON sessions (expires_at);
+
+-- Addresses that are not served, and by `whitelist` those that nothing bans by itself. `source`: the exchange that it
+-- was said for; 'engine': this one's own ports.
+CREATE TABLE bans (
+    ban_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source      text NOT NULL CHECK (source <> ''),
+    target      cidr NOT NULL,
+    reason      text NOT NULL DEFAULT '',
+    permanent   boolean NOT NULL DEFAULT false,
+    expires_at  timestamptz NOT NULL DEFAULT 'infinity',
+    hits        bigint NOT NULL DEFAULT 0,
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    UNIQUE (source, target)
+);
+
 -- Where a login's account stands. A row is here before its subscriber is.
 CREATE TABLE logins (
     login   text PRIMARY KEY CHECK (login ~ '^[^\s,]{1,64}$'),
@@ -297,8 +389,10 @@ CREATE TABLE audit_log (
     address     text,
     action      text NOT NULL,
     subject     text NOT NULL,
-    detail      jsonb NOT NULL DEFAULT '{}'
+    detail      jsonb NOT NULL DEFAULT '{}',
+    party_id    bigint                   -- of `party`; NULL: nobody of the parties, as the engine and who works at it
 );
+CREATE INDEX audit_log_by_party ON audit_log (party_id, audit_id) WHERE party_id IS NOT NULL;
 CREATE INDEX audit_log_by_subject ON audit_log (subject, audit_id);
 
 -- What the engine that follows an exchange is asked to do there: to end a call. `outcome`: its answer; NULL: none yet.
@@ -386,9 +480,12 @@ CREATE TABLE accounts (
     created_at   timestamptz NOT NULL DEFAULT now(),
     last_entry     bigint DEFAULT 0,               -- of its ledger entries; NULL: to be looked up there (an older release's)
     counts_logins  boolean NOT NULL DEFAULT false, -- some subscriber of it has a row in subscriber_load
+    party_id       bigint NOT NULL DEFAULT 1,      -- whose it is; 1: the system's
+    closed_at      timestamptz,                    -- for good: it is blocked then too, and nothing is paid into it; NULL: it is not
     PRIMARY KEY (bucket, account_id),
     CHECK (overdraft IS NOT NULL OR kind = 'postpaid')
 ) WITH (fillfactor = 70);  -- room for HOT updates: a call updates its account twice, and no index changes
+CREATE INDEX accounts_by_party ON accounts (party_id) WHERE party_id <> 1;
 
 -- The longest prefix of a destination decides; where none matches, accounts.default_allowed does: a blacklist names
 -- what is not allowed, a whitelist turns default_allowed off and names what is.
@@ -413,10 +510,13 @@ CREATE TABLE subscribers (
     max_calls      integer CHECK (max_calls >= 0),   -- open calls at a time; NULL: no limit of its own
     version        integer NOT NULL DEFAULT 1,       -- grows with every change, so that a cached copy is told stale
     created_at     timestamptz NOT NULL DEFAULT now(),
+    party_id       bigint NOT NULL DEFAULT 1,        -- whose line it is; 1: the system's
+    calls          allowed_calls NOT NULL DEFAULT 'all',  -- by how its party and those above it stand; kept by a trigger
     PRIMARY KEY (bucket, subscriber_id),
     UNIQUE (bucket, login)
 );
 CREATE INDEX subscribers_by_account ON subscribers (bucket, account_id);
+CREATE INDEX subscribers_by_party ON subscribers (party_id) WHERE party_id <> 1;
 
 -- Options a subscriber has beside its tariff. Of rates with equal prefixes an option's counts, the lowest position first.
 CREATE TABLE subscriber_options (
@@ -589,8 +689,8 @@ CREATE TABLE ledger_entries (
     amount         numeric(20, 6) NOT NULL,          -- signed: a charge is negative
     balance_after  numeric(20, 6) NOT NULL,
     call_key       text COLLATE "C",
-    reference      text CHECK (length(reference) BETWEEN 1 AND 200),  -- the idempotency key of a top-up or a fee
-    subject        text NOT NULL DEFAULT '',         -- what a fee was for
+    reference      text CHECK (length(reference) BETWEEN 1 AND 200),  -- the idempotency key of a top-up, a fee, an adjustment
+    subject        text NOT NULL DEFAULT '',         -- what a fee was for, why an adjustment was made
     created_at     timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (bucket, account_id, entry_id)
 );
@@ -786,6 +886,49 @@ BEGIN
 END $$;
 CREATE OR REPLACE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
+---------------------------------------------------------------------------------------------------------------
+-- Whose what is
+
+-- A party and all that it owns, and they own.
+CREATE OR REPLACE FUNCTION parties_below(p_party_id bigint) RETURNS bigint[] LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE tree AS (
+        SELECT party_id FROM parties WHERE party_id = p_party_id
+        UNION ALL SELECT p.party_id FROM tree t JOIN parties p ON p.owner_id = t.party_id)
+    SELECT COALESCE(array_agg(party_id ORDER BY party_id), '{}') FROM tree
+$$;
+-- A party, its owner, and so on up to the system.
+CREATE OR REPLACE FUNCTION parties_above(p_party_id bigint) RETURNS bigint[] LANGUAGE sql STABLE AS $$
+    WITH RECURSIVE chain AS (
+        SELECT party_id, owner_id FROM parties WHERE party_id = p_party_id
+        UNION ALL SELECT p.party_id, p.owner_id FROM chain c JOIN parties p ON p.party_id = c.owner_id)
+    SELECT COALESCE(array_agg(party_id ORDER BY party_id DESC), '{}') FROM chain
+$$;
+-- What the lines of a party may call: the least of what its own state and those of its owners leave.
+CREATE OR REPLACE FUNCTION calls_of_party(p_party_id bigint) RETURNS allowed_calls LANGUAGE sql STABLE AS $$
+    SELECT min(CASE WHEN hidden OR status IN ('locked', 'deactivated', 'all_blocked') THEN 'none'
+                    WHEN status = 'external_blocked' THEN 'internal' ELSE 'all' END::allowed_calls)
+    FROM parties WHERE party_id = ANY (parties_above(p_party_id))
+$$;
+
+-- Subscribers carry what their party leaves them, so that a call asks nobody else; a change makes a cached copy stale.
+CREATE OR REPLACE FUNCTION keep_allowed_calls() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    last_bucket  smallint := COALESCE((SELECT max(bucket) FROM logins WHERE bucket <> 0), 0);
+    ids          bigint[] := parties_below(NEW.party_id);
+    allowed      allowed_calls[] := ARRAY(
+        SELECT calls_of_party(id) FROM unnest(ids) WITH ORDINALITY AS member(id, ord) ORDER BY ord);
+BEGIN
+    FOR n IN 0 .. last_bucket LOOP
+        UPDATE subscribers s SET calls = member.allowed FROM unnest(ids, allowed) AS member(id, allowed)
+          WHERE s.bucket = n AND s.party_id = member.id AND s.party_id <> 1 AND s.calls <> member.allowed;
+    END LOOP;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER keep_calls AFTER UPDATE OF status, hidden ON parties
+    FOR EACH ROW EXECUTE FUNCTION keep_allowed_calls();
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OF source, target, expires_at OR DELETE ON bans
+    FOR EACH STATEMENT EXECUTE FUNCTION announce('bans');
 
 ---------------------------------------------------------------------------------------------------------------
 -- Facts of the catalogue, kept as it changes
@@ -1996,6 +2139,40 @@ BEGIN
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
+-- adjust_v2: a balance is put right by hand, up or down, for a reason that stands in the entry. References as in
+-- post_entry_v2; the reason is part of what was asked. What is taken away has to be there: calls keep what they hold, and
+-- no adjustment takes an account beyond its credit (law 4).
+
+CREATE TYPE adjust_answer_v2 AS (
+    outcome text,               -- posted, repeated, conflict, not_there (more than is available), unknown
+    balance numeric, available numeric
+);
+
+CREATE OR REPLACE FUNCTION adjust_v2(
+    p_bucket smallint, p_account_id bigint, p_amount numeric, p_reference text, p_reason text
+) RETURNS adjust_answer_v2 LANGUAGE plpgsql AS $$
+DECLARE
+    account  record;
+    earlier  record;
+BEGIN
+    SELECT balance, balance + overdraft - reserved AS available INTO account FROM accounts
+      WHERE bucket = p_bucket AND account_id = p_account_id FOR NO KEY UPDATE;
+    IF account.balance IS NULL THEN
+        RETURN ROW('unknown', NULL, NULL)::adjust_answer_v2;
+    END IF;
+    SELECT kind, amount, subject INTO earlier FROM ledger_entries
+      WHERE bucket = p_bucket AND account_id = p_account_id AND reference = p_reference;
+    IF FOUND THEN
+        RETURN ROW(CASE WHEN earlier.kind = 'adjustment' AND earlier.amount = p_amount AND earlier.subject = p_reason
+                        THEN 'repeated' ELSE 'conflict' END, account.balance, account.available)::adjust_answer_v2;
+    ELSIF p_amount < 0 AND account.available + p_amount < 0 THEN  -- NULL, of credit without a limit: never
+        RETURN ROW('not_there', account.balance, account.available)::adjust_answer_v2;
+    END IF;
+    account.balance := enter(p_bucket, p_account_id, 'adjustment', p_amount, p_reference, p_reason);
+    RETURN ROW('posted', account.balance, account.available + p_amount)::adjust_answer_v2;
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
 -- create_account_v2: an account with its one login and what it begins with. The login is in `logins` already, with this
 -- bucket: so a creation that was cut off is begun again, and two of one login end with one account.
 
@@ -2023,6 +2200,25 @@ BEGIN
         PERFORM enter(p_bucket, made.account_id, 'opening', p_balance, NULL, '');
     END IF;
     made.outcome := 'created';
+    RETURN made;
+END $$;
+
+-- Many at once, each as by itself: answers in the order of what was asked.
+CREATE TYPE new_account_v2 AS (
+    login text, tariff_id bigint, kind account_kind, currency text, overdraft numeric, max_calls integer, callerid text,
+    balance numeric
+);
+
+CREATE OR REPLACE FUNCTION create_accounts_v2(p_bucket smallint, p_new new_account_v2[])
+RETURNS create_account_answer_v2[] LANGUAGE plpgsql AS $$
+DECLARE
+    one   new_account_v2;
+    made  create_account_answer_v2[] := '{}';
+BEGIN
+    FOREACH one IN ARRAY p_new LOOP
+        made := made || create_account_v2(p_bucket, one.login, one.tariff_id, one.kind, one.currency, one.overdraft,
+                                          one.max_calls, one.callerid, one.balance);
+    END LOOP;
     RETURN made;
 END $$;
 

@@ -24,6 +24,7 @@ _LIMIT = {  # what ends a call, by the variable that it takes
     var.RATING_MAX_MS: re.compile(rf"L\(\$\{{{var.RATING_MAX_MS}\}}"),
     var.RATING_MAX_SECONDS: re.compile(rf"(?:S\(|TIMEOUT\(absolute\)\s*=\s*)\$\{{{var.RATING_MAX_SECONDS}\}}"),
 }
+_INCLUDE = re.compile(r"^\s*#include\s.*?$", re.IGNORECASE | re.MULTILINE)  # one that is still there was not found
 _HANDLER = re.compile(r"hangup_handler_(?:push|wipe)|exten\s*=>?\s*h\s*,", re.IGNORECASE)
 
 
@@ -37,14 +38,23 @@ def unsafe_values(named: Iterable[tuple[str, str]]) -> list[str]:
 
 
 def check_dialplan(text: str) -> list[tuple[str, str]]:
-    """What is wrong with a dialplan that asks the engine, each with its mend; nothing for an empty text."""
+    """What is wrong with a dialplan that asks the engine, each with its mend; nothing for an empty text.
+
+    `text`: with what it includes in its place; an `#include` that is still there could not be read.
+    """
     if not text:
         return []
     code = _COMMENT.sub("", text)
+    found = [
+        (
+            f"{line.strip()}: there is no such file, or it can't be read; Asterisk loads nothing of this dialplan then",
+            "mend the name, which is looked up in Asterisk's own directory, or write #tryinclude",
+        )
+        for line in _INCLUDE.findall(code)
+    ]
     prepare = _PREPARE.search(code)
     if prepare is None:
-        return [("callPrepare is never asked", "paste config/asterisk/extensions.conf, or include it")]
-    found = []
+        return found or [("callPrepare is never asked", "paste config/asterisk/extensions.conf, or include it")]
     limits = [name for name, pattern in _LIMIT.items() if pattern.search(code)]
     found += [
         (

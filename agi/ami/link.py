@@ -105,8 +105,11 @@ class AmiLink:
             await self._ping(connection)
 
     async def _expect_allowed(self, connection: AmiConnection) -> None:
-        """Only an exchange whose calls can be steered is watched: else its calls would be cut after one slice."""
-        answer = await connection.ask("Hangup", Channel=NOBODY)
+        """Only an exchange whose calls can be steered is watched: else its calls would be cut after one slice.
+
+        Asked by the action that steers them; Hangup, which needs the same, leaves a NOTICE in Asterisk's log.
+        """
+        answer = await connection.ask("AbsoluteTimeout", Channel=NOBODY, Timeout="1")
         if DENIED in str(answer.get("Message", "")).lower():
             raise Refused(f"{self.exchange}: may not end or lengthen calls: manager.conf needs write = call,reporting")
 

@@ -17,6 +17,7 @@ from typing import Final, Protocol, cast
 
 import structlog
 
+from agi.fastagi import fields
 from agi.fastagi.command import render_mset
 from agi.fastagi.deadlines import Deadlines
 from agi.fastagi.errors import Abnormal, ProtocolError
@@ -28,6 +29,7 @@ from rating_engine.domain.errors import InvalidRequest, Overloaded, Unavailable
 from rating_engine.domain.outcomes import DeclineReason
 
 SHOWN_REPLY: Final = 200  # characters of an unexpected reply in the log; a usage text is longer
+SHOWN_FIELD: Final = 128  # of a field that may be what is wrong with a request; the longest that is taken
 
 _log = structlog.get_logger(__name__)
 
@@ -196,13 +198,15 @@ class Connection(asyncio.Protocol):
         try:
             return await script.run(request, self.peer, self._host.service)
         except InvalidRequest as error:
-            self._line(Abnormal.BAD_REQUEST, script=script.name, field=error.field, detail=error.problem)
+            self._line(
+                Abnormal.BAD_REQUEST, script=script.name, field=error.field, detail=error.problem, **_call_of(request)
+            )
             return Answer(script.refuse(DeclineReason.BAD_REQUEST))
         except Overloaded as error:
-            self._line(Abnormal.OVERLOADED, script=script.name, detail=str(error))
+            self._line(Abnormal.OVERLOADED, script=script.name, detail=str(error), **_call_of(request))
             return Answer(script.refuse(DeclineReason.OVERLOADED))
         except Unavailable as error:
-            self._line(Abnormal.UNAVAILABLE, script=script.name, detail=str(error))
+            self._line(Abnormal.UNAVAILABLE, script=script.name, detail=str(error), **_call_of(request))
             return Answer(script.refuse(DeclineReason.UNAVAILABLE))
         except Exception as error:
             self._fault("fastagi_internal", error)
@@ -274,3 +278,13 @@ class Connection(asyncio.Protocol):
         self._host.count(Abnormal.INTERNAL)
         script = self._script.name if self._script else ""
         _log.error(event, peer=self.peer, script=script, error=type(error).__name__, exc_info=error, **details)
+
+
+def _call_of(request: AgiRequest) -> dict[str, str]:
+    """Whose call a refused request was, as far as it says, cut to what a log line takes."""
+    said = {
+        "channel": request.channel,
+        "login": fields.argument(request, 0) or request.accountcode,
+        "number": fields.argument(request, 1) or request.extension,
+    }
+    return {name: value[:SHOWN_FIELD] for name, value in said.items() if value}

@@ -19,6 +19,7 @@ class Abnormal(StrEnum):
 
     # refused when it was accepted
     NETWORK_NOT_ALLOWED = "network_not_allowed"
+    BANNED = "banned"
     TOO_MANY_CONNECTIONS = "too_many_connections"
     GAVE_WAY = "gave_way"  # its request was not complete, and a new connection needed the place
     # the peer broke the protocol: the codes of the ProtocolErrors below

@@ -8,6 +8,7 @@ from typing import Final
 from agi.fastagi.request import AgiRequest
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.outcomes import MAX_CALL_KEY_LENGTH, CallKey
+from rating_engine.domain.tariff import check_route_name
 
 MAX_LOGIN: Final = 64  # the column's width
 MAX_NUMBER: Final = 80  # Asterisk's own limit of an extension; E.164 has 15 digits, dial prefixes come before it
@@ -77,6 +78,14 @@ def caller_of_ended(request: AgiRequest, index: int) -> str | None:
 def callerid(request: AgiRequest, index: int) -> str | None:
     """The argument at `index`, else the channel's caller number; None where Asterisk doesn't know it."""
     return optional_text("callerid", argument(request, index) or request.callerid.strip(), MAX_NUMBER) or None
+
+
+def route(request: AgiRequest, index: int) -> str:
+    """The argument at `index`, the name of the route that the exchange has chosen; '' where it has not."""
+    value = argument(request, index)
+    if value:
+        check_route_name(value, "route")
+    return value
 
 
 def attempt(value: str) -> int:

@@ -1,6 +1,6 @@
 """The scripts the dialplan calls, and the border between AGI's words and the domain's.
 
-`agi://HOST/callPrepare,<login>,<destination>[,<callerid>[,<prior>[,<routing number>]]]`
+`agi://HOST/callPrepare,<login>,<destination>[,<callerid>[,<prior>[,<routing number>[,<route>]]]]`
 `agi://HOST/callFinish,<login>,<destination>,<seconds>,<status>[,<callerid>[,<prior>]]`
 `agi://HOST/getBalance,<login>` and `agi://HOST/ping`; any of them with `?exchange=NAME` behind the script.
 
@@ -46,6 +46,8 @@ DECLINE_CODES: Final[Mapping[DeclineReason, int]] = MappingProxyType(
         DeclineReason.MONTHLY_LIMIT: 402,
         DeclineReason.UNKNOWN_LOGIN: 403,
         DeclineReason.INACTIVE: 403,
+        DeclineReason.USER_BLOCKED: 403,
+        DeclineReason.EXTERNAL_BLOCKED: 403,
         DeclineReason.BLOCKED_DESTINATION: 403,
         DeclineReason.PRICE_TOO_HIGH: 403,
         DeclineReason.NO_RATE: 404,
@@ -106,7 +108,7 @@ class Script:
 
 def parse_call_prepare(request: AgiRequest, exchange: str) -> PrepareCall:
     """The question of callPrepare. `exchange` is the peer's address, unless the query names one."""
-    fields.at_most_arguments(request, 5)
+    fields.at_most_arguments(request, 6)
     return PrepareCall(
         call_key=fields.call_key(request, exchange, fields.argument(request, 3)),
         login=fields.login(request),
@@ -114,6 +116,7 @@ def parse_call_prepare(request: AgiRequest, exchange: str) -> PrepareCall:
         callerid=fields.callerid(request, 2),
         routing_number=fields.optional_text("routing_number", fields.argument(request, 4), fields.MAX_NUMBER) or None,
         channel=fields.channel(request),
+        route=fields.route(request, 5),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final, Protocol
 
@@ -74,6 +74,7 @@ class FastAgiServer:
         limits: Limits | None = None,
         allowed_networks: Sequence[IPv4Network | IPv6Network] = LOOPBACK,
         observer: ConnectionObserver | None = None,
+        is_banned: Callable[[str], bool] = lambda address: False,
     ) -> None:
         self.service = service
         self.limits = limits or Limits()
@@ -83,6 +84,7 @@ class FastAgiServer:
         self._reuse_port = reuse_port
         self._admission = Admission(allowed_networks)
         self._observer = observer or NoObserver()
+        self._is_banned = is_banned
         self._server: asyncio.Server | None = None
         self._deadlines: Deadlines[State, Connection] | None = None
         self._open: set[Connection] = set()
@@ -199,6 +201,8 @@ class FastAgiServer:
         if address is None:
             # No name at all: the peer was gone before it was looked at.
             reason = Abnormal.NETWORK_NOT_ALLOWED if host else Abnormal.CLOSED_EARLY
+        elif self._is_banned(address):
+            reason = Abnormal.BANNED
         elif len(self._open) >= self.limits.connections and not self._make_room():
             reason = Abnormal.TOO_MANY_CONNECTIONS
         if reason is not None:

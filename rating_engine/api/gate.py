@@ -30,8 +30,15 @@ Address = tuple[str, int]
 class Gate:
     """The open connections of one server, and how many there may be."""
 
-    def __init__(self, make_protocol: Callable[[], asyncio.Protocol], *, max_connections: int) -> None:
+    def __init__(
+        self,
+        make_protocol: Callable[[], asyncio.Protocol],
+        *,
+        max_connections: int,
+        is_banned: Callable[[str], bool] = lambda address: False,
+    ) -> None:
         """`make_protocol` makes what reads HTTP on a connection."""
+        self.is_banned = is_banned
         self.make_protocol = make_protocol
         self.stopping = False
         self.refused = 0  # connections for which there was no place
@@ -114,6 +121,9 @@ class GatedConnection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self.client = (str(peer[0]), int(peer[1])) if peer else ("", id(self))
+        if self._gate.is_banned(self.client[0]):
+            self._refuse(b"403 Forbidden")
+            return
         if not self._gate.admit(self):
             self._refuse(b"503 Service Unavailable")
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any, Final, cast
 
@@ -31,8 +32,17 @@ class HttpServer:
     """Serves an application on a listening socket. A handler that streams hears of the end by
     `request.state.stopping`, an asyncio.Event."""
 
-    def __init__(self, app: ASGIApp, listener: socket.socket, *, max_connections: int = 200) -> None:
-        """`listener` is bound and listening (`listen`); it belongs to the server from here on."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        listener: socket.socket,
+        *,
+        max_connections: int = 200,
+        is_banned: Callable[[str], bool] = lambda address: False,
+    ) -> None:
+        """`listener` is bound and listening (`listen`); it belongs to the server from here on. `is_banned`: whether an
+        address is answered 403 to whatever it asks.
+        """
         self._listener = listener
         self._config = uvicorn.Config(
             _Answering(app, self._connection_of),
@@ -45,7 +55,7 @@ class HttpServer:
         )
         self._state = ServerState()
         self._stopping = asyncio.Event()
-        self._gate = Gate(self._make_protocol, max_connections=max_connections)
+        self._gate = Gate(self._make_protocol, max_connections=max_connections, is_banned=is_banned)
         self._server: asyncio.Server | None = None
 
     @property

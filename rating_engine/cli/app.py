@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from rating_engine.cli.calls.call import call
-from rating_engine.cli.calls.calls import calls, hang_up
+from rating_engine.cli.calls.calls import calls_app, hang_up
+from rating_engine.cli.calls.calls_post import post
 from rating_engine.cli.calls.cdrs import cdrs_app
 from rating_engine.cli.calls.rerate import rerate_app
 from rating_engine.cli.calls.simulate import simulate
@@ -22,9 +23,14 @@ from rating_engine.cli.decks.rate_import import import_
 from rating_engine.cli.decks.rate_versions import export, history, rollback, withdraw
 from rating_engine.cli.decks.rates import rates_app
 from rating_engine.cli.numbers.numbering import aliases_app, numbering_app
+from rating_engine.cli.parties.account_import import import_ as import_accounts
+from rating_engine.cli.parties.account_money import AMOUNT_BELOW_ZERO, adjust, close
 from rating_engine.cli.parties.accounts import accounts_app
+from rating_engine.cli.parties.bans import bans_app
+from rating_engine.cli.parties.keys import keys_app
 from rating_engine.cli.parties.options import options_app, tariff
 from rating_engine.cli.parties.subscribers import subscribers_app
+from rating_engine.cli.parties.users import users_app
 from rating_engine.cli.process.demo import demo
 from rating_engine.cli.process.doctor import doctor
 from rating_engine.cli.process.serve import migrate, serve
@@ -52,6 +58,9 @@ app.command(epilog="Example: rating-engine serve --config /etc/rating_engine.tom
 app.command(epilog="Example: RATING_DATABASE_URL=postgresql://re@db/re rating-engine migrate")(migrate)
 app.add_typer(accounts_app, name="account")
 app.add_typer(subscribers_app, name="subscriber")
+app.add_typer(users_app, name="user")
+app.add_typer(keys_app, name="key")
+app.add_typer(bans_app, name="ban")
 app.add_typer(rates_app, name="rates")
 rates_app.command("import", epilog="Example: rating-engine rates import deck.csv --tariff retail --currency EUR")(
     import_
@@ -77,6 +86,14 @@ tariffs_app.command(epilog="Example: rating-engine tariff bands retail")(bands)
 tariffs_app.command(epilog="Example: rating-engine tariff unband retail 1")(unband)
 app.add_typer(holidays_app, name="holidays")
 app.add_typer(options_app, name="option")
+accounts_app.command(
+    epilog='Example: rating-engine account adjust 1001 -25.00 --reason "topped up twice" --reference undo-4711',
+    context_settings=AMOUNT_BELOW_ZERO,
+)(adjust)
+accounts_app.command("import", epilog="Example: rating-engine account import accounts.csv --tariff retail --dry-run")(
+    import_accounts
+)
+accounts_app.command(epilog='Example: rating-engine account close 1001 --paid-out "transfer 815"')(close)
 accounts_app.command(epilog="Example: rating-engine account tariff 1001 gold --reference order-17")(tariff)
 app.add_typer(packages_app, name="package")
 app.add_typer(groups_app, name="direction-group")
@@ -96,7 +113,8 @@ app.command(epilog="Example: rating-engine simulate new.csv --tariff retail --fr
     simulate
 )
 app.command(epilog="Example: rating-engine call --login 1001 79010000001 --seconds 61")(call)
-app.command(epilog="Example: rating-engine calls --reconciled --limit 20")(calls)
+app.add_typer(calls_app, name="calls")
+calls_app.command(epilog="Example: rating-engine calls post /var/log/asterisk/messages.log --dry-run")(post)
 app.command("hangup", epilog="Example: rating-engine hangup pbx1/1764412345.17/1")(hang_up)
 app.add_typer(cdrs_app, name="cdrs")
 app.command("import-from", epilog="Example: rating-engine import-from a2billing dump.sql --dry-run")(import_from)

@@ -17,6 +17,12 @@ FLAGS: Final[Mapping[str, str]] = {
     "calls_from": "from",
     "calls_to": "to",
     "is_option": "option",
+    "sources": "from",
+    "methods": "method",
+    "scopes": "scope",
+    "default_user": "user",
+    "lasts": "hours",
+    "target": "ADDRESS",
     "holiday_calendar": "holidays",
 }
 HINTS: Final[Mapping[Hint, str]] = {
@@ -34,6 +40,9 @@ HINTS: Final[Mapping[Hint, str]] = {
     Hint.SEE_NUMBERING_PLANS: "see: rating-engine numbering list",
     Hint.SEE_EXCHANGE_RATES: "see: rating-engine exchange list",
     Hint.SEE_RERATES: "see: rating-engine rerate list",
+    Hint.SEE_USERS: "see: rating-engine user list",
+    Hint.SEE_KEYS: "see: rating-engine key list",
+    Hint.SEE_BANS: "see: rating-engine ban list",
     Hint.NO_RATES: "say first: rating-engine rates import FILE --tariff {tariff}",
     Hint.NO_EXCHANGE_RATE: "say first: rating-engine exchange set {currency_from} {currency_to} RATE",
     Hint.NO_HOLIDAYS: "say first: rating-engine holidays add {calendar} 2026-12-25",
@@ -43,6 +52,10 @@ HINTS: Final[Mapping[Hint, str]] = {
     Hint.SWITCH_TARIFF: "say: rating-engine account tariff {login} {tariff}, or first: "
     "rating-engine tariff set {tariff} --option yes",
     Hint.TOP_UP: "say first: rating-engine account topup {login} AMOUNT",
+    Hint.END_CALLS: "say first: rating-engine account block {login}, and wait until they have ended",
+    Hint.SETTLE_CREDIT: "say what becomes of it: rating-engine account close {login} --paid-out REFERENCE, or"
+    " --written-off REASON",
+    Hint.SETTLE_DEBT: "say first: rating-engine account topup {login} AMOUNT, or say --written-off REASON",
     Hint.CHANGE_TARIFF: "change it by: rating-engine tariff set {tariff}",
     Hint.CHANGE_MULTIPLIER: "say: rating-engine tariff set {tariff} --multiplier {multiplier}",
     Hint.CHANGE_NUMBERING_PLAN: "change it by: rating-engine numbering set {plan}",

@@ -15,11 +15,13 @@ from rating_engine.domain.checks import (
     check_currency,
     check_login,
     check_prefix,
+    check_reason,
     check_text,
     check_whole,
     check_zone,
 )
 from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.party import SYSTEM, AllowedCalls
 from rating_engine.rating.money import MAX_PRICE, PRICE_DECIMALS
 from rating_engine.rating.numbering import NO_ALIASES
 
@@ -54,6 +56,7 @@ class Subscriber:
     `max_seconds`: the subscriber's own longest call, in place of the setting. `max_call_seconds`: the account's,
     which nothing exceeds. `quota`: reserve in slices; None: as the settings say. `options`: by their position.
     `numbering_plan`: how its phones write numbers; None: as the settings say. `aliases`: its own short numbers.
+    `party_id`: whose line it is; `calls`: what that party's state leaves it.
     """
 
     subscriber_id: int
@@ -70,13 +73,16 @@ class Subscriber:
     numbering_plan: str | None = None
     options: tuple[SubscriberOption, ...] = ()
     aliases: Mapping[str, str] = field(default_factory=lambda: NO_ALIASES)
+    party_id: int = SYSTEM
+    calls: AllowedCalls = AllowedCalls.ALL
 
 
 @dataclass(frozen=True, slots=True)
 class AccountState:
     """An account with one of its subscribers, as shown to people. `overdraft` None: unlimited credit.
 
-    `status` is the account's, of all its logins; `subscriber_status` that of this login alone.
+    `status` is the account's, of all its logins; `subscriber_status` that of this login alone. `closed_at`: None where
+    it was not closed.
     """
 
     login: str
@@ -101,6 +107,7 @@ class AccountState:
     default_allowed: bool
     numbering_plan: str | None
     subscriber_status: PartyStatus
+    closed_at: datetime | None
 
     @property
     def may_call(self) -> bool:
@@ -115,7 +122,10 @@ class AccountState:
 
 @dataclass(frozen=True, slots=True)
 class ListedAccount:
-    """An account in a list, by its first login of `logins` so many. `overdraft` None: unlimited credit."""
+    """An account in a list, by its first login of `logins` so many. `overdraft` None: unlimited credit.
+
+    `closed_at`: None where it was not closed.
+    """
 
     bucket: int
     account_id: int
@@ -129,6 +139,7 @@ class ListedAccount:
     status: PartyStatus
     open_calls: int
     max_calls: int | None
+    closed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +161,8 @@ class NewAccount:
     """An account and its one subscriber, as they are to be created together.
 
     `currency` None: the tariff's. `overdraft` None: unlimited credit, of a postpaid account only; LEAVE: nothing of a
-    prepaid one, unlimited of a postpaid one. Raises InvalidRequest naming the field.
+    prepaid one, unlimited of a postpaid one. `owner`: the user whose it is; None: of who asks.
+    Raises InvalidRequest naming the field.
     """
 
     login: str
@@ -161,6 +173,7 @@ class NewAccount:
     kind: AccountKind = AccountKind.PREPAID
     max_calls: int | None = None
     callerid: str = ""
+    owner: str | int | None = None
 
     def __post_init__(self) -> None:
         check_login(self.login)
@@ -245,17 +258,56 @@ def check_prefix_rules(rules: Mapping[str, bool | None]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Posting:
-    """The answer to a top-up. `posted` False: its reference was posted before, and nothing was added."""
+    """The answer to a top-up or an adjustment. `posted` False: its reference was posted before, and nothing changed."""
 
     balance: Decimal
     posted: bool
+
+
+class Settlement(StrEnum):
+    """What became of the balance that an account had as it was closed."""
+
+    PAID_OUT = "paid out"
+    WRITTEN_OFF = "written off"
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How the balance of an account is brought to 0 as it is closed, and the reference or reason that its entry has.
+
+    What is above zero is paid out or written off, what is below zero written off. Raises InvalidRequest naming the
+    field (`paid_out`, `written_off`).
+    """
+
+    settlement: Settlement
+    reason: str
+
+    def __post_init__(self) -> None:
+        check_reason(self.reason, self.settlement.name.lower())
+
+    @property
+    def subject(self) -> str:
+        """What the ledger's entry says."""
+        return f"closed, {self.settlement}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The answer to a closing. `settled`: the balance that the account had, in its currency, which is 0 now.
+
+    `repeated`: it had been closed before, and nothing was done.
+    """
+
+    state: AccountState
+    settled: Decimal
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
     """One change of a balance, with the balance after it. `amount` is signed: a charge is negative.
 
-    `subject`: what a fee was for; '' for the rest.
+    `subject`: what a fee was for, why an adjustment was made; '' for the rest.
     """
 
     entry_id: int

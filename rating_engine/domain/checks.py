@@ -17,6 +17,7 @@ from rating_engine.rating.schedule import InvalidSchedule, zone_named
 MAX_INTEGER: Final = 2**31 - 1  # of the columns
 MAX_NAME: Final = 100  # characters; it stands on invoices and command lines
 MAX_TEXT: Final = 1_000  # of a description
+MAX_REASON: Final = 200  # it stands in a line of a statement
 MAX_REFERENCE: Final = 200  # of an idempotency key
 FACTOR_DECIMALS: Final = 6
 MAX_FACTOR: Final = Decimal("999999.999999")  # NUMERIC(12,6): multipliers
@@ -38,6 +39,12 @@ def check_text(text: str, field: str) -> None:
         raise InvalidRequest(field, f"may have {MAX_TEXT} characters at most")
     if "\0" in text:
         raise InvalidRequest(field, "has a NUL character, which no text can have")
+
+
+def check_reason(text: str, field: str = "reason") -> None:
+    """Why something was done: a line for those who will ask."""
+    if not 1 <= len(text.strip()) <= MAX_REASON or not text.isprintable():
+        raise InvalidRequest(field, f"must be a line of 1 to {MAX_REASON} printable characters")
 
 
 def check_currency(code: str, field: str = "currency") -> None:
@@ -97,6 +104,12 @@ def check_above_zero(amount: Decimal, field: str) -> None:
     """An amount that is money."""
     if amount <= 0:
         raise InvalidRequest(field, "must be above zero")
+
+
+def check_not_zero(amount: Decimal, field: str) -> None:
+    """An amount that changes something, up or down."""
+    if amount == 0:
+        raise InvalidRequest(field, "must not be zero: it would change nothing")
 
 
 def check_factor(factor: Decimal, field: str) -> None:

@@ -29,6 +29,9 @@ class Hint(StrEnum):
     SEE_NUMBERING_PLANS = "see_numbering_plans"
     SEE_EXCHANGE_RATES = "see_exchange_rates"
     SEE_RERATES = "see_rerates"
+    SEE_USERS = "see_users"
+    SEE_KEYS = "see_keys"
+    SEE_BANS = "see_bans"
     NO_RATES = "no_rates"  # [tariff]
     NO_EXCHANGE_RATE = "no_exchange_rate"  # [currency_from, currency_to]
     NO_HOLIDAYS = "no_holidays"  # [calendar]
@@ -37,6 +40,9 @@ class Hint(StrEnum):
     GRANT_OPTION = "grant_option"  # [login, tariff]: it is an option
     SWITCH_TARIFF = "switch_tariff"  # [login, tariff]: it is no option
     TOP_UP = "top_up"  # [login]
+    END_CALLS = "end_calls"  # [login]
+    SETTLE_CREDIT = "settle_credit"  # [login]: what is above zero
+    SETTLE_DEBT = "settle_debt"  # [login]: what is below zero
     CHANGE_TARIFF = "change_tariff"  # [tariff]: it is there
     CHANGE_MULTIPLIER = "change_multiplier"  # [tariff, multiplier]
     CHANGE_NUMBERING_PLAN = "change_numbering_plan"  # [plan]: it is there
@@ -85,6 +91,30 @@ class AlreadyExists(RatingEngineError):
     """The name is taken, or the reference was used with other content."""
 
     code = "already_exists"
+
+
+class NotAllowed(RatingEngineError):
+    """Who asks may not do this at all: its level, its key's scopes, or what it is say no."""
+
+    code = "not_allowed"
+
+
+class NotYours(RatingEngineError):
+    """It is there, and belongs to somebody who does not belong to who asks."""
+
+    code = "not_yours"
+
+
+class Refused(RatingEngineError):
+    """What is there does not allow it now; the hint says what has to be done first. Nothing was changed."""
+
+    code = "refused"
+
+
+class AccountClosed(RatingEngineError):
+    """The account was closed for good: it is shown, and changes no more."""
+
+    code = "account_closed"
 
 
 class Unavailable(RatingEngineError):

@@ -10,6 +10,7 @@ from rating_engine.domain.change import LEAVE, Leave, given
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.numbering import NumberingPlan
 
+MAX_NATIONAL_LENGTH: Final = 15  # digits of E.164
 MAX_TECHNICAL_PREFIXES: Final = 100  # of a plan: every one is tried at every call
 
 _PREFIX: Final = re.compile(r"[0-9]{0,8}")
@@ -31,6 +32,7 @@ class PlanChanges:
     national_prefix: str | Leave = LEAVE
     country_code: str | Leave = LEAVE
     technical_prefixes: tuple[str, ...] | Leave = LEAVE
+    national_length: int | Leave = LEAVE
 
     def __post_init__(self) -> None:
         for name, pattern, what in (
@@ -40,6 +42,8 @@ class PlanChanges:
         ):
             if (text := getattr(self, name)) is not LEAVE and not pattern.fullmatch(text):
                 raise InvalidRequest(name, f"{text[:64]!r} is not up to {what}")
+        if self.national_length is not LEAVE and not 0 <= self.national_length <= MAX_NATIONAL_LENGTH:
+            raise InvalidRequest("national_length", f"must be from 0 to {MAX_NATIONAL_LENGTH}")
         if self.technical_prefixes is LEAVE:
             return
         for prefix in self.technical_prefixes:
@@ -57,6 +61,8 @@ def changed_plan(plan: NumberingPlan, changes: PlanChanges) -> NumberingPlan:
     changed = replace(plan, **values)
     if changed.national_prefix and not changed.country_code:
         raise InvalidRequest("country_code", "must be given with a national prefix: it takes its place")
+    if changed.national_length and not changed.country_code:
+        raise InvalidRequest("country_code", "must be given with a national length: such numbers are of it")
     return changed
 
 

@@ -34,6 +34,8 @@ class DeclineReason(StrEnum):
     NO_EXCHANGE_RATE = "no_exchange_rate"
     NO_CAPACITY = "no_capacity"
     ACCOUNT_LOCKED = "account_locked"
+    USER_BLOCKED = "user_blocked"  # whose line it is, or a party above: locked, deactivated, or blocked for all calls
+    EXTERNAL_BLOCKED = "external_blocked"  # only lines of the same party may be called
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class PrepareCall:
 
     `routing_number`: the number as translated for routing (LRN), E.164 digits; None: the destination. `channel`: the
     exchange's name of the caller's channel, by which two calls of one key are told apart; '' where it is not known.
+    `route`: the name of the one that the exchange has chosen; '': the engine chooses.
     """
 
     call_key: CallKey
@@ -65,6 +68,7 @@ class PrepareCall:
     callerid: str | None = None
     routing_number: str | None = None
     channel: str = ""
+    route: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -253,10 +253,10 @@ class RouteChanges:
             check_name(self.cost_tariff, "cost_tariff")
 
 
-def check_route_name(name: str) -> None:
+def check_route_name(name: str, field: str = "name") -> None:
     """A route's name, as it reaches the dialplan. Raises InvalidRequest."""
     if not _ROUTE_NAME.fullmatch(name):
-        raise InvalidRequest("name", "must be 1 to 64 of letters, digits and _ . @ : / + -")
+        raise InvalidRequest(field, "must be 1 to 64 of letters, digits and _ . @ : / + -")
 
 
 def check_direction(direction: Direction) -> None:

@@ -53,6 +53,7 @@ CLOCK_SECONDS: Final = 1.0  # of the heartbeat that keeps the database's time: o
 UNDO_SECONDS: Final = 1.0  # how soon money is freed whose reservation's outcome was not known
 SETTLE_SECONDS: Final = 1.5  # of a stop, beyond shutdown_seconds: what was cut may still be on its way to the database
 CLOSE_SECONDS: Final = 2.0  # and beyond that; with the cutting itself less than the supervisor waits before it kills
+BANS_SECONDS: Final = 1.0  # how soon a ban counts on every engine
 LOG_SECONDS: Final = 1.0  # how soon lines that the log has lost are counted
 SPOOL_SECONDS: Final = 1.0  # how soon spooled finishes are charged once the database is back
 
@@ -101,7 +102,7 @@ class Engine:
             observe_lookup=self.metrics.rate_looked_up,
         )
         self.announcements: Announcements = Announcements(
-            settings.database_url, on_change=self.memory.changed, on_lost=self.memory.forget_all
+            settings.database_url, on_change=self._changed, on_lost=self._forget_all
         )
         self.spool = _spool(settings, self.metrics)
         self._unheard = UnheardFile(self.spool.directory)
@@ -148,6 +149,7 @@ class Engine:
             build_app(readiness=self, metrics=self.metrics),
             listeners[HTTP],
             max_connections=settings.http_max_connections,
+            is_banned=self.services.access.bans.refuses,
         )
         await self.http.start()
         self.fastagi = FastAgiServer(
@@ -159,6 +161,7 @@ class Engine:
             ),
             allowed_networks=[ip_network(network) for network in settings.fastagi_allowed_networks],
             observer=self.metrics,
+            is_banned=self.services.access.bans.refuses,
         )
         await self.fastagi.start()
         _log.info("engine_started", fastagi_port=self.fastagi.port, http_port=self.http.address[1])
@@ -234,6 +237,18 @@ class Engine:
             ),
         )
 
+    def _changed(self, kind: str, value: str) -> None:
+        """Something was announced to have changed."""
+        if kind == "bans":
+            self.services.access.bans.changed()
+        else:
+            self.memory.changed(kind, value)
+
+    def _forget_all(self) -> None:
+        """What was announced while nobody listened is not known."""
+        self.services.access.bans.changed()
+        self.memory.forget_all()
+
     async def _expire(self) -> None:
         """After the spool: an end that is known is charged before its call's money is freed."""
         if not self.finish_spool.is_behind:
@@ -246,6 +261,7 @@ class Engine:
             Periodic("expiry", settings.expiry_interval_seconds, self._expire),
             Periodic("undo", UNDO_SECONDS, self.undo.turn),
             Periodic("gauges", GAUGE_SECONDS, self._measure),
+            Periodic("bans", BANS_SECONDS, self.services.access.bans.turn),
             Periodic("log", LOG_SECONDS, self._count_lines_lost),
             Periodic("schema", SCHEMA_SECONDS, self.schema.turn),
             Periodic("offline", REFRESH_SECONDS, self.offline.refresh),

@@ -8,6 +8,7 @@ from typing import Final
 
 from agi.channel_variables import RATING_QUOTA
 from agi.dialplan_check import check_dialplan, unsafe_values
+from agi.pjsip_check import check_trunks
 from rating_engine.domain.errors import Unavailable
 from rating_engine.services.catalogue import Services, Ways
 from rating_engine.services.doctor import Dialplan, Installation
@@ -35,6 +36,9 @@ def make_services(settings: Settings, office: Database) -> Services:
             route_quality_window_seconds=settings.route_quality_window_seconds,
             deck_unserved_percent=settings.deck_unserved_percent,
             installation=_installation(settings),
+            ban_wrong_keys=settings.ban_wrong_keys,
+            ban_window_seconds=settings.ban_window_seconds,
+            ban_seconds=settings.ban_seconds,
         ),
     )
 
@@ -72,5 +76,7 @@ def _installation(settings: Settings) -> Installation:
         quota_by_default=settings.reservation_mode == "quota",
         watches_exchanges=bool(settings.ami_exchanges),
         default_route=(settings.default_route_name, settings.default_route_prefix),
-        dialplan=Dialplan(check=check_dialplan, unsafe=unsafe_values, quota_variable=RATING_QUOTA),
+        dialplan=Dialplan(
+            check=check_dialplan, check_trunks=check_trunks, unsafe=unsafe_values, quota_variable=RATING_QUOTA
+        ),
     )

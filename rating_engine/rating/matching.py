@@ -1,7 +1,8 @@
 """Which of a deck's rows prices a call: by destination, caller, time of day and date.
 
 Rule: the longest destination prefix that has a row that counts for the call wins; among its rows the longest origin,
-then the band itself before '' (any other time), then the row that came into effect last.
+then that of the call's jurisdiction, then the band itself before '' (any other time), then the row that came into
+effect last.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from rating_engine.rating.nanp import jurisdiction_of
 from rating_engine.rating.rate import Rate
 
 # The ends of a row that is not limited in time: -infinity and infinity as Python has them.
@@ -22,8 +24,9 @@ FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
 class CandidateRate:
     """A row of a deck whose prefix a destination begins with.
 
-    It counts for calls that start in [effective_from, effective_to), of callers whose digits begin with `origin`, in
-    its `band` ('': in any). `direction` is a code. `rate`: None where the row is blocked, or says what no rate can be.
+    It counts for calls that start in [effective_from, effective_to), of callers whose digits begin with `origin` (or,
+    where that is a nanp.Jurisdiction, for calls of it), in its `band` ('': in any). `direction` is a code. `rate`: None
+    where the row is blocked, or says what no rate can be.
     """
 
     prefix: str
@@ -40,9 +43,9 @@ class CandidateRate:
         """Whether it counts for every call."""
         return (self.origin, self.band, self.effective_from, self.effective_to) == ("", "", EVER_SINCE, FOR_EVER)
 
-    def counts(self, at: datetime, origin: str, band: str) -> bool:
+    def counts(self, at: datetime, origin: str, band: str, jurisdiction: str | None = None) -> bool:
         """Whether it counts for a call that starts at `at` from a caller with the digits `origin` in this band."""
-        if self.band not in ("", band) or not origin.startswith(self.origin):
+        if self.band not in ("", band) or not (origin.startswith(self.origin) or self.origin == jurisdiction):
             return False
         return self.effective_from <= at < self.effective_to
 
@@ -80,12 +83,16 @@ def edited(candidates: Iterable[CandidateRate], edits: Iterable[RateEdit], at: d
     return (*kept, *(edit.row for edit in counting if not edit.removed))
 
 
-def choose(candidates: Iterable[CandidateRate], *, at: datetime, origin: str, band: str) -> CandidateRate | None:
+def choose(
+    candidates: Iterable[CandidateRate], *, at: datetime, origin: str, band: str, destination: str = ""
+) -> CandidateRate | None:
     """The row that prices a call, which may be one that blocks it; None where no row counts. Their order is no matter.
 
-    `at` has a time zone. `origin`: the caller's digits, '' where they are not known; `band`: '' outside all windows.
+    `at` has a time zone. `origin`, `destination`: the caller's and the called digits, '' where they are not known: then
+    no row of a jurisdiction counts. `band`: '' outside all windows.
     """
-    counting = [candidate for candidate in candidates if candidate.counts(at, origin, band)]
+    jurisdiction = jurisdiction_of(origin, destination)
+    counting = [candidate for candidate in candidates if candidate.counts(at, origin, band, jurisdiction)]
     return max(counting, key=_precedence, default=None)
 
 
@@ -104,4 +111,5 @@ def _key(row: CandidateRate) -> tuple[str, str, str]:
 
 
 def _precedence(row: CandidateRate) -> tuple[int, int, str, str, datetime]:
-    return len(row.prefix), len(row.origin), row.origin, row.band, row.effective_from
+    digits = len(row.origin) if row.origin.isdigit() else 0  # a jurisdiction is less exact than any caller's number
+    return len(row.prefix), digits, row.origin, row.band, row.effective_from

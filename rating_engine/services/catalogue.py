@@ -12,13 +12,20 @@ from rating_engine.domain.principal import Principal
 from rating_engine.services.calls.quote import Quotes
 from rating_engine.services.calls.route_trial import RouteTrials
 from rating_engine.services.cdrs.listing import Cdrs
+from rating_engine.services.cdrs.posting import CallPosting
 from rating_engine.services.cdrs.rerates import Rerates
 from rating_engine.services.cdrs.simulation import Simulations
 from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
 from rating_engine.services.numbers.numbering import Numbering
+from rating_engine.services.parties.access import Access
+from rating_engine.services.parties.account_import import AccountImports
 from rating_engine.services.parties.accounts import Accounts
+from rating_engine.services.parties.bans import BanBook, Bans, WrongKeys
+from rating_engine.services.parties.keys import Keys
+from rating_engine.services.parties.parties import Parties
+from rating_engine.services.parties.passwords import Passwords
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.routes import Routes
 from rating_engine.services.tariffs.bands import Bands
@@ -35,7 +42,11 @@ from rating_engine.storage.postgres.pool import Database
 class UseCases:
     """What one principal asks. Light: made anew for each request."""
 
+    parties: Parties
+    keys: Keys
+    bans: Bans
     accounts: Accounts
+    account_imports: AccountImports
     tariffs: Tariffs
     bands: Bands
     packages: Packages
@@ -50,6 +61,7 @@ class UseCases:
     rate_edits: RateEdits
     quotes: Quotes
     cdrs: Cdrs
+    call_posting: CallPosting
     live_calls: LiveCalls
     rerates: Rerates
     simulations: Simulations
@@ -66,6 +78,9 @@ class Ways:
     route_quality_window_seconds: int
     deck_unserved_percent: int
     installation: Installation
+    ban_wrong_keys: int
+    ban_window_seconds: int
+    ban_seconds: int
 
 
 class Services:
@@ -74,12 +89,26 @@ class Services:
     def __init__(self, office: Database, ways: Ways) -> None:
         self._office = office
         self._ways = ways
+        self._passwords = Passwords()
+        bans = BanBook(office)
+        wrong_keys = WrongKeys(
+            office,
+            bans,
+            number=ways.ban_wrong_keys,
+            within_seconds=ways.ban_window_seconds,
+            ban_seconds=ways.ban_seconds,
+        )
+        self.access = Access(office, self._passwords, bans, wrong_keys)  # who asks: asked before `of`
 
     def of(self, principal: Principal) -> UseCases:
         """What `principal` can ask."""
         office, ways, prefix = self._office, self._ways, self._ways.international_prefix
         return UseCases(
+            parties=Parties(office, principal, self._passwords),
+            keys=Keys(office, principal),
+            bans=Bans(office, principal),
             accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
+            account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
             tariffs=Tariffs(office, principal),
             bands=Bands(office, principal),
             packages=Packages(office, principal),
@@ -100,6 +129,7 @@ class Services:
             rate_edits=RateEdits(office, principal),
             quotes=Quotes(office, international_prefix=prefix),
             cdrs=Cdrs(office, buckets=ways.ledger_buckets),
+            call_posting=CallPosting(office, principal, buckets=ways.ledger_buckets, international_prefix=prefix),
             live_calls=LiveCalls(office, principal, buckets=ways.ledger_buckets),
             rerates=Rerates(office, principal, international_prefix=prefix),
             simulations=Simulations(office, ways.database_url, international_prefix=prefix),

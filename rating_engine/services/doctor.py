@@ -20,6 +20,7 @@ from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.parties.offline import offline_accounts
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.schema_state import SchemaProblem, problem_of
+from rating_engine.storage.routes.routes import every_route
 from rating_engine.storage.secrets import NEW_SECRET, rate_cache_secret
 
 LEDGER_CHECK: Final = "ledger: "  # the checks named so are the money laws
@@ -31,11 +32,13 @@ Probe = Callable[[], Awaitable[list[Finding]]]
 class Dialplan:
     """What is known of dialplans, which is the business of the layer above.
 
-    `check`: the faults of one, and how to mend each. `unsafe`: of (what it is, value) those that a dialplan would not
+    `check`: the faults of one, and how to mend each. `check_trunks`: those of the trunks' configuration, of routes so
+    named. `unsafe`: of (what it is, value) those that a dialplan would not
     take as they are. `quota_variable`: without it in its text, calls in slices are cut after the first.
     """
 
     check: Callable[[str], Iterable[tuple[str, str]]]
+    check_trunks: Callable[[str, Sequence[str]], Iterable[tuple[str, str]]]
     unsafe: Callable[[Sequence[tuple[str, str]]], Iterable[str]]
     quota_variable: str
 
@@ -61,12 +64,13 @@ class Doctor:
         self._database = database
         self._installation = installation
 
-    async def examine(self, dialplan: str = "") -> AsyncIterator[Check]:
-        """Every check in turn: of the installation first, then the money laws. `dialplan`: its text; '': none.
+    async def examine(self, dialplan: str = "", trunks: str = "") -> AsyncIterator[Check]:
+        """Every check in turn: of the installation first, then the money laws.
 
-        Errors: Unavailable, of the checks before the laws.
+        `dialplan`, `trunks` (pjsip.conf): their text, with what they include; '': none. Errors: Unavailable, of the
+        checks before the laws.
         """
-        for name, claim, probe in self._probes(dialplan):
+        for name, claim, probe in self._probes(dialplan, trunks):
             yield Check(name, claim, await probe())
         async for check in self.prove_laws():
             yield check
@@ -79,7 +83,7 @@ class Doctor:
         """Why the schema is not this engine's, or None. Errors: Unavailable."""
         return await problem_of(self._database)
 
-    def _probes(self, dialplan: str) -> tuple[tuple[str, str, Probe], ...]:
+    def _probes(self, dialplan: str, trunks: str) -> tuple[tuple[str, str, Probe], ...]:
         return (
             ("schema", "the schema is this engine's", self._schema),
             ("redis", "Redis answers, where one is configured", self._redis),
@@ -97,6 +101,7 @@ class Doctor:
                 "the dialplan lets no call through without a limit, and reports every end",
                 lambda: self._dialplan(dialplan),
             ),
+            ("trunks", "no trunk keeps callers waiting, or lets calls run on", lambda: self._trunks(trunks)),
         )
 
     async def _schema(self) -> list[Finding]:
@@ -153,6 +158,13 @@ class Doctor:
 
     async def _dialplan(self, dialplan: str) -> list[Finding]:
         return [Finding(problem, mend) for problem, mend in self._installation.dialplan.check(dialplan)]
+
+    async def _trunks(self, trunks: str) -> list[Finding]:
+        if not trunks:
+            return []
+        names = [each.route.name for each in await every_route(self._database) if each.enabled]
+        names = names or [self._installation.default_route[0]]
+        return [Finding(problem, mend) for problem, mend in self._installation.dialplan.check_trunks(trunks, names)]
 
 
 async def prove_laws(database: Database) -> AsyncIterator[Check]:

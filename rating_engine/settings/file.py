@@ -28,6 +28,7 @@ SECTIONS: Final = {
     "redis_url": "Redis",
     "fastagi_host": "FastAGI",
     "http_host": "HTTP",
+    "ban_wrong_keys": "Bans",
     "workers": "Processes",
     "default_route": "Charging",
     "ami_exchanges": "Exchanges",

@@ -142,6 +142,24 @@ class Settings(BaseModel):
         " request gives way to a new one; only if all are being answered the new one gets 503.",
     )
 
+    # --- bans
+    ban_wrong_keys: int = Field(
+        5,
+        ge=0,
+        le=100,
+        description="So many different wrong API keys from one address (of IPv6: its /64) within ban_window_seconds ban"
+        " it. The same wrong key again, as of one old telephone, counts once; whitelisted addresses never. One would"
+        " lock a whole office out for a slip. 0: nothing is banned by itself.",
+    )
+    ban_window_seconds: int = Field(3_600, ge=1, le=86_400, description="How long a wrong key is remembered.")
+    ban_seconds: int = Field(
+        3_600,
+        ge=0,
+        le=31_536_000,
+        description="How long such a ban lasts. Who guesses keys of 256 bits gets nowhere in any time; who has put an"
+        " old key into a telephone is let in again by itself. 0: until somebody takes it away.",
+    )
+
     # --- processes
     workers: int = Field(
         1,

@@ -16,6 +16,10 @@ from tests.architecture.source_tree import PACKAGES, PROJECT, FunctionNode, pyth
 WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Called by nobody in the product, with the reason; what a library calls (a decorator, an override) is not looked at.
 KEPT = {
+    "authenticate": "how surfaces learn who asks with a key; the APIs stand on it",
+    "by_password": "how surfaces learn who asks; the pages and APIs that let people in stand on it",
+    "by_session": "how surfaces learn who asks that was let in before",
+    "end_session": "how surfaces let somebody out",
     "NoOutage": "the port of charging without one: for tests and simulations",
     "feed_eof": "the parser's word for a peer that left, which the connection knows by itself",
     "ledger_balanced": "the money laws alone, for tests and benchmarks",

@@ -12,7 +12,7 @@ from tests.cluster.cluster_form import SCOPED, tables_of
 
 STORAGE = "rating_engine/storage"
 MONEY = re.compile(
-    r"\b(?:reserve|extend|settle|expire|post_entry|switch_tariff|correct_calls|create_account)\w*_v\d+\b"
+    r"\b(?:reserve|extend|settle|expire|post_entry|adjust|switch_tariff|correct_calls|create_account)\w*_v\d+\b"
 )
 # Handed whole to the node of its bucket: a call alone, the bucket first.
 CALL = re.compile(r"SELECT \w+\(\$1(?:, \$\d+(?:::\w+(?:\[\])?)?)*\)")

@@ -26,6 +26,8 @@ PLACES = {
     "tests/asterisk/engine.py": "asks a process that starts again and again",
     "tests/asterisk/exchange.py": "asks Asterisk again and again",
     "tests/asterisk/pbx.py": "asks again and again, for as long as a conversation takes",
+    "tests/asterisk/phone.py": "people talk for so long",
+    "tests/asterisk/sound.py": "sound goes out every 20 ms, and a key is pressed for so long",
     "tests/asterisk/test_quota.py": "people talk for so long",
 }
 

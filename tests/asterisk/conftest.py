@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,14 @@ import pytest
 import pytest_asyncio
 
 from rating_engine.process.engine_process import EngineProcess
+from rating_engine.services.doctor import ledger_balanced
 from rating_engine.storage.postgres.pool import Database
 from tests.asterisk import build
 from tests.asterisk.engine import engine_for, started
 from tests.asterisk.exchange import Exchange, remove_leftovers
-from tests.asterisk.pbx import Pbx, dialplan, seed
+from tests.asterisk.pbx import Pbx, dialplan, seed, until
+from tests.asterisk.sip import Sip, sip_pair
+from tests.asterisk.sip import seed as seed_sip
 from tests.support.servers import SessionServers, breaches
 
 
@@ -73,3 +77,33 @@ async def pbx(running: Running) -> AsyncIterator[Pbx]:
     yield pbx
     # By a connection of its own: those of `running` belong to the loop of its scope, which need not be this one.
     assert await breaches(running.database_url) == []
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def running_sip(
+    asterisk_root: Path, session_servers: SessionServers, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Sip]:
+    with (
+        session_servers.database() as database_url,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent,
+    ):
+        silent.bind(("127.0.0.1", 0))
+        database = Database(database_url)
+        await database.open()
+        await seed_sip(database)
+        engine = engine_for(database_url, session_servers.redis(), tmp_path_factory.mktemp("sip-engine"))
+        exchange, world = sip_pair(asterisk_root, engine.fastagi_port, silent.getsockname()[1])
+        try:
+            async with engine, exchange, world:
+                yield Sip(Pbx(database, engine, exchange), world)
+        finally:
+            await database.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def sip(running_sip: Sip) -> AsyncIterator[Sip]:
+    """Two exchanges that speak SIP; the ledger is balanced when the test ends."""
+    await started(running_sip.pbx.engine)  # a test before this one may have killed it
+    yield running_sip
+    await until(running_sip.pbx.exchange.idle)
+    assert await ledger_balanced(running_sip.pbx.database) == []

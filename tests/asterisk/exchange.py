@@ -291,10 +291,14 @@ writetimeout=5000
             **files,
         }
         for name, text in etc.items():
-            (self._home / "etc" / name).write_text(text)
+            self.add_file(name, text)
         owner = (self._root / "var/lib/asterisk").stat()
         for path in [self._home, *self._home.rglob("*")]:
             os.chown(path, owner.st_uid, owner.st_gid)
+
+    def add_file(self, name: str, text: str) -> None:
+        """Write a file of its /etc/asterisk, before it is started."""
+        (self._home / "etc" / name).write_text(text)
 
 
 def remove_leftovers(root: Path) -> None:

@@ -24,17 +24,17 @@ UNTIL_SECONDS: Final = 15.0  # nothing waited for here takes longer than a few
 # and the last digit of the number is how long its party talks before hanging up (0: for ever).
 ANSWERED: Final = "49100000"
 RINGS: Final = "4920000000"
-BUSY_THEN_ANSWERED: Final = "49300000"
-BUSY_EVERYWHERE: Final = "4940000000"
+FULL_THEN_ANSWERED: Final = "49300000"
+FULL_EVERYWHERE: Final = "4940000000"
 RINGS_A_SECOND_THEN_ANSWERS: Final = "49500000"
 ANSWERED_BY_LOCAL_CHANNEL: Final = "4960000000"
 ROUTES: Final = (
     ("answers", "491", 1),
     ("rings", "492", 2),
-    ("busy", "493", 3),
-    ("answers-after-busy", "493", 4),
-    ("busy-first", "494", 5),
-    ("busy-second", "494", 6),
+    ("full", "493", 3),
+    ("answers-after-full", "493", 4),
+    ("full-first", "494", 5),
+    ("full-second", "494", 6),
     ("rings-first", "495", 7),
     ("leaves-a-local-channel", "496", 8),
 )
@@ -44,6 +44,8 @@ _DIALPLAN: Final = """
 RATING_ENGINE=127.0.0.1:{port}
 RATING_TECH=Local
 RATING_RING_SECONDS=2
+; the phones of these tests are Local channels with /n, which want no leg of their own
+RATING_OWN_LEG=never
 {settings}
 
 [phones]
@@ -52,6 +54,12 @@ include => rating-outbound
 exten => _8X.,1,Answer()
  same => n,Wait(1)
  same => n,Goto(rating-outbound,${{EXTEN:1}},1)
+; a dialplan that chooses the trunks itself: full, then one of unknown name, then one that answers
+exten => _6X.,1,Gosub(rating-call,s,1(${{EXTEN:1}},,,,full))
+ same => n,Set(FIRST=${{RATING_OUTCOME}} ${{RATING_CAUSE}})
+ same => n,Gosub(rating-call,s,1(${{EXTEN:1}},,,,nobody))
+ same => n,Set(SECOND=${{RATING_OUTCOME}} ${{RATING_REASON}})
+ same => n,Gosub(rating-call,s,1(${{EXTEN:1}},,,,answers-after-full))
 ; two calls one after the other on the caller's channel
 exten => _7X.,1,Gosub(rating-call,s,1(${{EXTEN:1}}))
  same => n,Set(FIRST=${{RATING_OUTCOME}} ${{RATING_CAUSE}})
@@ -64,8 +72,9 @@ exten => _0X!,1,Answer()
  same => n,Wait(${{EXTEN:1}})
  same => n,Dial(Local/1234@busy/n)
  same => n,Hangup(16)
-; a rated call, on the channel that was transferred here
-exten => _9X.,1,Gosub(rating-call,s,1(${{EXTEN:1}}))
+; a rated call, on the channel that was transferred here: of the operator's own accord, and as shipped
+exten => _9X.,1,Gosub(rating-call,s,1(${{EXTEN:1}},${{CHANNEL(accountcode)}}))
+exten => _8X.,1,Gosub(rating-call,s,1(${{EXTEN:1}}))
 
 [answers]
 exten => _X.,1,Answer()
@@ -74,17 +83,20 @@ exten => _X.,1,Answer()
  same => n,Hangup(16)
  same => n(ever),Wait(60)
 
-[answers-after-busy]
+[answers-after-full]
 include => answers
 
 [busy]
 exten => _X.,1,Hangup(17)
 
-[busy-first]
-include => busy
+[full]
+exten => _X.,1,Hangup(34)
 
-[busy-second]
-include => busy
+[full-first]
+include => full
+
+[full-second]
+include => full
 
 [rings]
 exten => _X.,1,Ringing()
@@ -136,8 +148,10 @@ class Pbx:
         """Set one of the exchange's [globals] for calls that begin meanwhile."""
         before = await self.exchange.ami.action("Getvar", Variable=name)
         await self.exchange.ami.action("Setvar", Variable=name, Value=value)
-        yield
-        await self.exchange.ami.action("Setvar", Variable=name, Value=before[0]["Value"])
+        try:
+            yield
+        finally:
+            await self.exchange.ami.action("Setvar", Variable=name, Value=before[0]["Value"])
 
     async def money(self, login: str) -> tuple[Any, Any]:
         """Return the balance and what is reserved of it, Decimals both."""

@@ -7,9 +7,13 @@ import contextlib
 import re
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
+from rating_engine.domain.principal import OPERATOR
+from rating_engine.domain.reported_end import PostOutcome
+from rating_engine.services.cdrs.posting import CallPosting, PostOptions
 from tests.asterisk import pbx as numbers
 from tests.asterisk.engine import started
 from tests.asterisk.pbx import Pbx, until
@@ -58,7 +62,9 @@ async def test_a_call_that_ends_without_a_database_is_charged_when_it_is_back(pb
     assert await pbx.money(alice) == (10 - cdr["cost"], 0)
 
 
-async def test_a_call_goes_on_to_its_limit_when_the_engine_dies_and_the_log_says_what_to_charge(pbx: Pbx) -> None:
+async def test_a_call_goes_on_to_its_limit_when_the_engine_dies_and_is_charged_by_the_log(
+    pbx: Pbx, tmp_path: Path
+) -> None:
     alice = await pbx.account("0.02")
     call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
     await call.answered()
@@ -73,6 +79,12 @@ async def test_a_call_goes_on_to_its_limit_when_the_engine_dies_and_the_log_says
     assert said.groups() == (call.uniqueid, alice, numbers.ANSWERED + "0", "2", "16ANSWER", "1", "FAILURE unavailable")
     assert len(await pbx.open_calls(alice)) == 1
     assert await pbx.money(alice) == (Decimal("0.02"), Decimal("0.02"))
+    (tmp_path / "full").write_text(line + "\n")
+    posting = CallPosting(pbx.database, OPERATOR, buckets=1, international_prefix="00")
+    for outcome in (PostOutcome.CHARGED, PostOutcome.KNOWN):
+        [posted] = (await posting.post(tmp_path / "full", PostOptions(time_zone="UTC"))).listed
+        assert posted.outcome is outcome, posted
+        assert await pbx.money(alice) == (0, 0)
 
 
 async def test_money_held_for_a_call_whose_finish_was_lost_is_freed_when_it_expires(pbx: Pbx) -> None:

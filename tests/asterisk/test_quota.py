@@ -135,6 +135,11 @@ async def charged(pbx: Pbx, login: str, count: int = 1) -> list[Any]:
     return cdrs
 
 
+async def test_an_engine_that_logs_in_leaves_no_notice_in_the_exchanges_log(pbx: Pbx) -> None:
+    logged = pbx.exchange.log().splitlines()
+    assert [line for line in logged if "NOTICE" in line and "manager.c" in line] == []
+
+
 async def test_two_calls_share_one_balance_and_are_both_cut_when_it_ends(pbx: Pbx) -> None:
     """Each holds a slice of its own, begun at another time; what is left of both is shared out."""
     seconds = 2 * SLICE_SECONDS

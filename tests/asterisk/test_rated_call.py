@@ -106,21 +106,21 @@ async def test_a_call_nobody_takes_costs_nothing_and_tries_no_other_route(pbx: P
     assert await pbx.money(alice) == (10, 0)
 
 
-async def test_a_busy_route_is_finished_before_the_next_is_asked_for(pbx: Pbx) -> None:
+async def test_a_full_route_is_finished_before_the_next_is_asked_for(pbx: Pbx) -> None:
     alice = await pbx.account("0.01")  # the second route needs the money the first one held
-    call = await pbx.exchange.originate(numbers.BUSY_THEN_ANSWERED + "1", alice)
+    call = await pbx.exchange.originate(numbers.FULL_THEN_ANSWERED + "1", alice)
     await call.ended()
     first, second = await pbx.cdrs(alice)
-    assert (first["attempt"], first["state"], first["route_name"]) == (1, "voided", "busy")
-    assert (first["disposition"], first["cause"]) == ("BUSY", 17)
-    assert (second["attempt"], second["state"], second["route_name"]) == (2, "settled", "answers-after-busy")
+    assert (first["attempt"], first["state"], first["route_name"]) == (1, "voided", "full")
+    assert (first["disposition"], first["cause"]) == ("CONGESTION", 34)
+    assert (second["attempt"], second["state"], second["route_name"]) == (2, "settled", "answers-after-full")
     assert (second["seconds"], second["cost"]) == (1, PRICE)
 
 
 async def test_when_every_route_fails_the_caller_hears_why_the_last_one_did(pbx: Pbx) -> None:
     alice = await pbx.account("10")
-    call = await pbx.exchange.originate(numbers.BUSY_EVERYWHERE, alice)
-    assert (await call.ended())["Cause"] == "17"
+    call = await pbx.exchange.originate(numbers.FULL_EVERYWHERE, alice)
+    assert (await call.ended())["Cause"] == "34"
     assert len(call.apps("Dial")) == 2
     assert [cdr["state"] for cdr in await pbx.cdrs(alice)] == ["voided", "voided"]
     assert await pbx.money(alice) == (10, 0)
@@ -180,17 +180,18 @@ async def test_an_exchange_can_be_given_a_name_of_its_own(pbx: Pbx) -> None:
 async def test_a_dialled_comma_cannot_choose_whose_money_it_is(pbx: Pbx) -> None:
     alice = await pbx.account("10")
     bob = await pbx.account("10")
-    call = await pbx.exchange.originate(numbers.ANSWERED + "1,bob", alice)
+    call = await pbx.exchange.originate(f"{numbers.ANSWERED}1,{bob}", alice)
     await call.ended()
-    assert call.value("RATING_LOGIN") == alice
+    assert (call.value("RATING_LOGIN"), call.value("RATING_REASON")) == (alice, "invalid_destination")
     assert await pbx.money(bob) == (10, 0)
+    assert await pbx.cdrs(alice) == []
 
 
 async def test_a_second_call_on_the_same_channel_is_rated_for_itself(pbx: Pbx) -> None:
     alice = await pbx.account("10")
-    call = await pbx.exchange.originate("7" + numbers.BUSY_EVERYWHERE, alice)
+    call = await pbx.exchange.originate("7" + numbers.FULL_EVERYWHERE, alice)
     await call.ended()
-    assert (call.value("FIRST"), call.value("SECOND")) == ("BUSY 17", "BUSY 17")
+    assert (call.value("FIRST"), call.value("SECOND")) == ("CONGESTION 34", "CONGESTION 34")
     cdrs = await pbx.cdrs(alice)
     assert [cdr["attempt"] for cdr in cdrs] == [1, 2, 1, 2]
     assert len({cdr["call_key"] for cdr in cdrs}) == 4

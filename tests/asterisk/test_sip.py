@@ -3,81 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
-from typing import Any
 
 import pytest
-import pytest_asyncio
 
-from rating_engine.services.doctor import ledger_balanced
-from rating_engine.storage.postgres.pool import Database
-from tests.asterisk.engine import engine_for, started
-from tests.asterisk.exchange import Call, Exchange
-from tests.asterisk.pbx import PRICE, Pbx, until
-from tests.asterisk.sip import PHONES, sip_pair
-from tests.support.servers import SessionServers
-from tests.support.world import add_account, publish_deck
+from tests.asterisk.pbx import PRICE, until
+from tests.asterisk.sip import GONE_FIRST, Sip
 
-pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
 
 TALKS_TWO_SECONDS = "4910000002"
 TALKS_FOR_EVER = "4910000000"
 RINGS = "4920000000"
 FORWARDS = "4930000000"
-GONE_FIRST = "4910000009"
-
-
-@dataclass(frozen=True)
-class Sip:
-    pbx: Pbx
-    world: Exchange
-
-    async def dial(self, phone: str, number: str) -> Call:
-        """Let a phone dial; the call returned is the phone's own view of it."""
-        return await self.world.originate(number, "", context="phone-of", callerid="4930111", __FROM=f"as-{phone}")
-
-    async def only_cdr(self, phone: str) -> Any:
-        (cdr,) = await self.pbx.cdrs(phone)
-        return cdr
-
-
-async def seed(database: Database) -> None:
-    """One cent a second on 49; the first route of GONE_FIRST leads to a trunk nobody configured."""
-    await publish_deck(database)
-    for name, prefix, position in (("gone", GONE_FIRST, 1), ("carrier", "49", 2)):
-        await database.fetch(
-            "INSERT INTO routes (name, number_prefix, position) VALUES ($1, $2, $3)", name, prefix, position
-        )
-    for login, balance in PHONES.items():
-        await add_account(database, login, balance=balance)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def running_sip(
-    asterisk_root: Path, session_servers: SessionServers, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Sip]:
-    with session_servers.database() as database_url:
-        database = Database(database_url)
-        await database.open()
-        await seed(database)
-        engine = engine_for(database_url, session_servers.redis(), tmp_path_factory.mktemp("engine"))
-        exchange, world = sip_pair(asterisk_root, engine.fastagi_port)
-        try:
-            async with engine, exchange, world:
-                yield Sip(Pbx(database, engine, exchange), world)
-        finally:
-            await database.close()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def sip(running_sip: Sip) -> AsyncIterator[Sip]:
-    await started(running_sip.pbx.engine)  # a test before this one may have killed it
-    yield running_sip
-    await until(running_sip.pbx.exchange.idle)
-    assert await ledger_balanced(running_sip.pbx.database) == []
 
 
 async def test_a_sip_call_is_charged_to_the_account_code_of_its_endpoint(sip: Sip) -> None:
@@ -147,4 +85,4 @@ async def test_a_carrier_that_answers_with_a_forwarding_is_not_followed(sip: Sip
     await until(sip.pbx.exchange.idle)
     cdr = await sip.only_cdr("forwarded")
     assert cdr["state"] == "voided"
-    assert not any("4910000001" in event.get("Channel", "") for event in sip.pbx.exchange.ami.events)
+    assert not any("4919999999" in event.get("Channel", "") for event in sip.pbx.exchange.ami.events)

@@ -75,3 +75,17 @@ async def test_a_caller_who_was_transferred_away_and_calls_again_pays_for_both_c
     assert (first["state"], first["destination"]) == ("settled", numbers.ANSWERED + "0")
     assert (second["state"], second["destination"]) == ("settled", numbers.ANSWERED + "1")
     assert first["call_key"].split("/")[1] == call.uniqueid != second["call_key"].split("/")[1]
+
+
+async def test_a_caller_is_not_charged_for_a_call_that_the_trunk_transferred_him_to(pbx: Pbx) -> None:
+    """Who transfers pays; a trunk has no account."""
+    alice = await pbx.account("10")
+    call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
+    await call.answered()
+    _, trunk = await call.bridged()
+    await blind_transfer(pbx, trunk, "8" + numbers.ANSWERED + "1")
+    await call.ended()
+    assert (call.value("RATING_LOGIN"), call.value("RATING_REASON")) == ("", "unknown_login")
+    await until(pbx.exchange.idle)
+    (cdr,) = await pbx.cdrs(alice)
+    assert (cdr["state"], cdr["destination"]) == ("settled", numbers.ANSWERED + "0")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,7 +22,6 @@ from rating_engine.services.decks.versions import Kind
 from rating_engine.services.facts.rate_lookup import RateDecks
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs.tariffs import load_named_tariff
-from tests.support.decks import match_now
 
 SAMPLES = Path(__file__).with_name("samples")
 
@@ -49,13 +49,21 @@ class Sheets:
             options=DeckFileOptions(**options),  # type: ignore[arg-type]
         )
 
-    async def price(self, number: str) -> Decimal | None:
-        """Of a minute of a call to a number; None: it is declined."""
-        tariff = await load_named_tariff(self._database, "carrier")
+    async def price(self, number: str, *, at: str | None = None, caller: str = "") -> Decimal | None:
+        """Of a minute of a call to a number that starts at `at` (None: now); None: it is declined."""
+        instant = datetime.now(UTC) if at is None else datetime.fromisoformat(at).replace(tzinfo=UTC)
+        tariff = await load_named_tariff(self._database, "carrier", instant)
         if tariff is None:
             return None
-        match = await match_now(RateDecks(self._database), tariff.tariff_id, number)
+        match = await RateDecks(self._database).match_rate(tariff, number, at=instant, origin=caller)
         return None if match is None else match.rate.price_n
+
+    async def prefixes(self) -> list[str]:
+        """The prefixes of the newest deck that have a price."""
+        rows = await self._database.fetch(
+            "SELECT prefix FROM rates WHERE NOT blocked AND deck_id = (SELECT max(deck_id) FROM rate_decks)"
+        )
+        return [row["prefix"] for row in rows]
 
 
 @pytest.fixture
@@ -173,9 +181,13 @@ async def test_dates_of_both_orders_refuse_the_file_unless_one_is_said(sheets: S
     assert (report.rejected, await sheets.price("4930")) == (1, None)
 
 
-async def test_a_deck_by_jurisdiction_is_refused(sheets: Sheets) -> None:
-    with pytest.raises(DeckFileError, match="no header"):
-        await sheets.take("us-jurisdiction.csv")
+async def test_a_deck_by_jurisdiction_has_the_indeterminate_price_for_unknown_callers(sheets: Sheets) -> None:
+    await sheets.take("us-jurisdiction.csv")
+    assert [await sheets.price(number) for number in ("12012001234", "12012011234", "2012001234")] == [
+        Decimal("0.0061"),
+        Decimal("0.0065"),
+        None,
+    ]
 
 
 async def test_a_coming_price_keeps_the_present_one_until_then(sheets: Sheets) -> None:
@@ -184,6 +196,81 @@ async def test_a_coming_price_keeps_the_present_one_until_then(sheets: Sheets) -
     assert await sheets.price("447012345678") == Decimal("0.04")
     assert report.effect.changes is not None
     assert report.effect.changes[Kind.GONE] == 1
+
+
+async def test_a_full_country_replaces_the_codes_of_the_countries_that_it_names(sheets: Sheets) -> None:
+    await sheets.take("full-country-1.csv")
+    report = await sheets.take("full-country-2.csv", full_country=True)
+    assert [await sheets.price(number) for number in ("44201", "447012", "98211")] == [
+        Decimal("0.006"),
+        Decimal("0.04"),  # until its new price begins
+        Decimal("0.15"),
+    ]
+    assert report.effect.changes is not None
+    assert not any(report.effect.changes.values())
+    assert await sheets.price("447012", at="2027-01-16") == Decimal("0.05")
+
+
+OLD = """Code,Rate
+44,0.02
+447,0.03
+4477,0.035
+98,0.15
+9821,0.2
+1,0.01
+1907,0.1
+1416,0.02
+1242,0.3
+77,0.2
+7,0.1
+"""
+
+
+@pytest.mark.parametrize(
+    ("rows", "gone"),
+    [
+        ("44,0.02\n4477,0.03\n", {"447"}),
+        ("98,0.15\n", {"9821"}),
+        ("1212,0.01\n", {"1", "1907"}),  # the United States, and neither Canada nor the Bahamas
+        ("1416,0.02\n1242,0.3\n", set()),
+        ("7495,0.1\n", {"7"}),  # Russia, and not Kazakhstan
+        ("49,0.01\n", set()),
+        ("44,N/A\n", {"44", "447", "4477"}),  # blocked, with all of its codes
+    ],
+)
+async def test_what_a_named_country_has_no_more_is_gone_and_nothing_else(
+    sheets: Sheets, rows: str, gone: set[str]
+) -> None:
+    await sheets.take(OLD)
+    await sheets.take(f"Code,Rate\n{rows}", full_country=True, force=True)
+    rated = set(await sheets.prefixes())
+    named = {row.split(",")[0] for row in rows.split() if "N/A" not in row}
+    assert rated == ({line.split(",")[0] for line in OLD.split()[1:]} | named) - gone
+
+
+async def test_a_code_that_is_gone_is_so_from_the_day_on_which_its_country_changes(sheets: Sheets) -> None:
+    await sheets.take(OLD)
+    await sheets.take("Code,Rate,Effective\n44,0.025,2027-01-15\n4477,0.04,2027-01-20\n", full_country=True)
+    for at, prices in (
+        ("2026-12-01", ("0.02", "0.03", "0.035")),
+        ("2027-01-16", ("0.025", "0.025", "0.035")),
+        ("2027-01-21", ("0.025", "0.025", "0.04")),
+    ):
+        found = [await sheets.price(number, at=at) for number in ("44201", "44701", "447701")]
+        assert found == [Decimal(price) for price in prices], at
+
+
+async def test_a_closed_code_alone_names_no_country(sheets: Sheets) -> None:
+    await sheets.take(OLD)
+    await sheets.take("Code,Rate,Status\n447,,closed\n49,0.01,new\n", full_country=True)
+    assert await sheets.price("44701") == Decimal("0.02")
+    assert await sheets.price("447701") == Decimal("0.035")
+
+
+async def test_a_full_country_is_no_delta(sheets: Sheets) -> None:
+    await sheets.take(OLD)
+    with pytest.raises(InvalidRequest, match="full_country: is another kind of file than a delta"):
+        await sheets.take("Code,Rate\n44,0.02\n", full_country=True, delta=True)
 
 
 async def test_a_deck_that_would_sell_a_gone_code_too_cheap_waits(sheets: Sheets) -> None:

@@ -1,9 +1,11 @@
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rating_engine.rating.number import (
     MAX_CALLERID_LENGTH,
     MAX_NUMBER_DIGITS,
+    MAX_NUMBER_TEXT,
     InvalidNumber,
     normalise_callerid,
     normalise_destination,
@@ -30,6 +32,38 @@ def test_whatever_is_dialled_the_answer_is_a_number_or_a_refusal(text):
 @given(NUMBERS, st.sampled_from(["", "+", "00", "(+", " 0 0 "]), st.sampled_from(["", " ", "-", ".", ") ("]))
 def test_the_same_number_written_in_any_way_is_the_same_number(digits, opening, gap):
     assert normalise_destination(opening + gap.join(digits)) == digits
+
+
+@LAW
+@given(
+    st.from_regex(r"[1-9][0-9]{0,2}", fullmatch=True).filter(lambda code: code not in ("39", "378", "379")),
+    st.text("0123456789", min_size=1, max_size=28),
+    st.sampled_from(["", "+", "00", " 00 "]),
+    st.sampled_from(["(0)", " (0) ", "( 0 )", "-(0)-"]),
+)
+def test_a_trunk_zero_in_brackets_behind_a_country_code_is_not_dialled(country, rest, opening, zero):
+    assert normalise_destination(opening + country + zero + rest) == country + rest
+
+
+@LAW
+@given(NUMBERS, st.sampled_from([*",&;|/@=?!%$<>\"'\\_:~^`[]{}\t\n", "w", "p", "x", "ext", "##"]), NUMBERS)
+def test_a_number_is_never_joined_to_what_stands_behind_a_separator(digits, separator, more):
+    with pytest.raises(InvalidNumber):
+        normalise_destination(digits + separator + more)
+
+
+@LAW
+@given(ANYTHING)
+def test_the_end_of_dialling_is_no_part_of_the_number(text):
+    if not text.rstrip(" -.()").endswith("#") and len(text) < MAX_NUMBER_TEXT:
+        assert _outcome(text + "#") == _outcome(text)
+
+
+def _outcome(text):
+    try:
+        return normalise_destination(text)
+    except InvalidNumber as error:
+        return str(error)
 
 
 @LAW

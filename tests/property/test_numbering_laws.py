@@ -69,6 +69,13 @@ def test_punctuation_changes_nothing(text, plan, gap):
 
 
 @LAW
+@given(st.text("0149+ (", max_size=20), PLANS)
+def test_the_end_of_dialling_is_no_part_of_a_number(text, plan):
+    if not any("#" in key for key in (*plan.technical_prefixes, *plan.rewrites)):
+        assert outcome(destination_of, text + "#", plan) == outcome(destination_of, text, plan)
+
+
+@LAW
 @given(KEYS, st.text("0149+", min_size=1, max_size=12), PLANS)
 def test_an_alias_is_its_destination_dialled(alias, destination, plan):
     assert outcome(destination_of, alias, plan, {alias: destination}) == outcome(destination_of, destination, plan)

@@ -19,7 +19,7 @@ def _commands(group: Any, *path: str) -> Iterator[tuple[str, Any]]:
     for name, command in sorted(group.commands.items()):
         if hasattr(command, "commands"):
             yield from _commands(command, *path, name)
-        else:
+        if not hasattr(command, "commands") or command.invoke_without_command:
             yield " ".join((*path, name)), command
 
 

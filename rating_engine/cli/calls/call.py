@@ -21,6 +21,7 @@ def call(
     seconds: Annotated[int, typer.Option(min=0, help="Answered seconds to report; 0: nobody answered.")],
     callerid: Annotated[str, typer.Option(help="Caller id; the profile's if not given.")] = "",
     routing_number: Annotated[str, typer.Option(metavar="NUMBER", help="The number as translated (LRN).")] = "",
+    route: Annotated[str, typer.Option(metavar="NAME", help="The route that the exchange has chosen.")] = "",
     prior: Annotated[int, typer.Option(min=1, max=99, help="Which attempt this is: 1 is the first route.")] = 1,
     status: Annotated[str, typer.Option(help="Cause and disposition, as in 16ANSWER or 17BUSY.")] = "",
     wait: Annotated[bool, typer.Option("--wait", help="Let the seconds pass between prepare and finish.")] = False,
@@ -35,7 +36,8 @@ def call(
         settings = load_settings(config)
         at = (host or settings.fastagi_host, port or settings.fastagi_port)
         uniqueid = f"call-{time.time_ns()}"
-        asked = [login, number, callerid, str(prior), *([routing_number] if routing_number else [])]
+        asked = [login, number, callerid, str(prior)]
+        asked += [routing_number, route] if route else [routing_number] if routing_number else []
         prepared = await agi_call(*at, "callPrepare", asked, uniqueid=uniqueid)
         if prepared[var.RATING_STATUS] != RatingStatus.ALLOWED:
             return prepared, {}

@@ -26,8 +26,12 @@ from rating_engine.domain.live_call import LiveCall, LiveCallFilter, OrderOutcom
 from rating_engine.domain.page import DEFAULT_LIMIT, Page
 from rating_engine.rating.money import format_amount
 
+calls_app = typer.Typer(help="Calls that no callFinish has ended, listed; and ends that no engine took, posted.")
 
+
+@calls_app.callback(invoke_without_command=True, epilog="Example: rating-engine calls --reconciled --limit 20")
 def calls(
+    context: typer.Context,
     open_: Annotated[bool, typer.Option("--open", help="Calls that hold money, the longest open first.")] = False,
     reconciled: Annotated[
         bool, typer.Option("--reconciled", help="Calls that ended without a finish, the latest first.")
@@ -40,6 +44,8 @@ def calls(
     config: ConfigOption = None,
 ) -> None:
     """List calls that no callFinish has ended: still open, or decided without one."""
+    if context.invoked_subcommand is not None:
+        return
     with reported_errors():
         if open_ == reconciled:
             raise CommandError("say which: calls --open, or calls --reconciled")

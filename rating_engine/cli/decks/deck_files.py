@@ -47,8 +47,18 @@ ProfileOption = Annotated[
 DeltaOption = Annotated[
     bool, typer.Option("--delta", help="The file only says what changes: new, changed and closed rates.")
 ]
+FullCountryOption = Annotated[
+    bool,
+    typer.Option(
+        "--full-country",
+        help="The file has every code of each country that it names; other countries stay as they are.",
+    ),
+]
 BaseOption = Annotated[
-    int | None, typer.Option(metavar="VERSION", help="What --delta changes; if not given, the version in force then.")
+    int | None,
+    typer.Option(
+        metavar="VERSION", help="What --delta or --full-country changes; if not given, the version in force then."
+    ),
 ]
 FromOption = Annotated[
     str | None,

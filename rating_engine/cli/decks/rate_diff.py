@@ -23,6 +23,7 @@ from rating_engine.cli.decks.deck_files import (
     BaseOption,
     DeltaOption,
     FromOption,
+    FullCountryOption,
     PriceUnitOption,
     ProfileOption,
     SheetOption,
@@ -67,6 +68,7 @@ def diff(
         typer.Option(metavar="WHEN", help="For calls at this time; if not given, now or when the later one counts."),
     ] = None,
     delta: DeltaOption = False,
+    full_country: FullCountryOption = False,
     base: BaseOption = None,
     comes_at: FromOption = None,
     time_zone: ZoneOption = None,
@@ -84,8 +86,10 @@ def diff(
     if by not in ("percent", "price"):
         raise typer.BadParameter("percent or price", param_hint="--by")
 
-    if first.isdecimal() and (delta or base is not None or comes_at is not None):
-        raise typer.BadParameter("is for files: versions are what they are", param_hint="--delta, --base and --from")
+    if first.isdecimal() and (delta or full_country or base is not None or comes_at is not None):
+        raise typer.BadParameter(
+            "is for files: versions are what they are", param_hint="--delta, --full-country, --base and --from"
+        )
 
     async def work(services: UseCases) -> FileComparison | VersionComparison:
         zone = time_zone or await services.decks.time_zone(tariff)
@@ -96,6 +100,7 @@ def diff(
             time_zone=time_zone,
             effective_from=None if comes_at is None else words.moment(comes_at, "effective_from", zone),
             delta=delta,
+            full_country=full_country,
             base=base,
         )
         instant = None if at is None else words.moment(at, "at", zone)

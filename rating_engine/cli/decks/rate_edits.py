@@ -25,7 +25,9 @@ from rating_engine.rating.rate import InvalidRate, Rate
 
 Tariff = Annotated[str, typer.Argument(metavar="TARIFF")]
 Prefix = Annotated[str, typer.Argument(metavar="PREFIX", help="Digits that the numbers begin with.")]
-OriginOption = Annotated[str, typer.Option(metavar="DIGITS", help="For callers whose number begins so alone.")]
+OriginOption = Annotated[
+    str, typer.Option(metavar="DIGITS", help="For callers whose number begins so alone; or inter, intra.")
+]
 BandOption = Annotated[str, typer.Option(metavar="BAND", help="For calls of this time of day alone.")]
 SinceOption = Annotated[
     str | None, typer.Option("--from", metavar="TIME", help="For calls that start then or later; at once if not given.")

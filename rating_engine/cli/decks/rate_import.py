@@ -23,6 +23,7 @@ from rating_engine.cli.decks.deck_files import (
     BaseOption,
     DeltaOption,
     FromOption,
+    FullCountryOption,
     PriceUnitOption,
     ProfileOption,
     SheetOption,
@@ -53,6 +54,7 @@ def import_(
         str | None, typer.Option(help="Of a new tariff (EUR if not given); must be an existing tariff's.")
     ] = None,
     delta: DeltaOption = False,
+    full_country: FullCountryOption = False,
     base: BaseOption = None,
     comes_at: FromOption = None,
     time_zone: ZoneOption = None,
@@ -86,6 +88,7 @@ def import_(
             time_zone=time_zone,
             effective_from=None if comes_at is None else words.moment(comes_at, "effective_from", zone),
             delta=delta,
+            full_country=full_country,
             base=base,
             date_order=date_order,
             dry_run=dry_run,

@@ -140,7 +140,7 @@ def history(
 
 def _conditions(row: CandidateRate, time_zone: str) -> str:
     """For which calls a row counts."""
-    parts = [f"callers {row.origin}"] if row.origin else []
+    parts = [f"callers {row.origin}" if row.origin.isdigit() else f"{row.origin}state calls"] if row.origin else []
     parts += [row.band] if row.band else []
     parts += [f"from {local_time(row.effective_from, time_zone)}"] if row.effective_from != EVER_SINCE else []
     parts += [f"until {local_time(row.effective_to, time_zone)}"] if row.effective_to != FOR_EVER else []

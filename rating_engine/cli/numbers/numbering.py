@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -13,6 +14,9 @@ from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, 
 from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
 from rating_engine.domain.change import LEAVE
 from rating_engine.domain.numbering import Alias, PlanChanges
+from rating_engine.domain.ready_plans import READY_PLANS
+from rating_engine.rating.numbering import NumberingPlan
+from rating_engine.services.catalogue import UseCases
 
 numbering_app = typer.Typer(no_args_is_help=True, help="Numbering plans: how the phones of an account write numbers.")
 aliases_app = typer.Typer(no_args_is_help=True, help="Short numbers, of one login or for everybody.")
@@ -26,6 +30,12 @@ National = Annotated[
 ]
 Country = Annotated[
     str | None, typer.Option("--country-code", metavar="DIGITS", help="What the national prefix becomes.")
+]
+Length = Annotated[
+    int | None,
+    typer.Option(
+        "--national-length", metavar="DIGITS", help="Digits of a national number dialled without a prefix; 0: none is."
+    ),
 ]
 Technical = Annotated[
     list[str] | None,
@@ -44,13 +54,35 @@ def add(
     national: National = None,
     country: Country = None,
     technical: Technical = None,
+    length: Length = None,
     config: ConfigOption = None,
 ) -> None:
     """Add a plan; rating-engine account set LOGIN --numbering-plan gives it to an account."""
     with reported_errors():
-        settings = plan_changes(international, national, country, technical)
+        settings = plan_changes(international, national, country, technical, length)
     with_services(config, lambda services: services.numbering.add(plan, settings))
     say(f"numbering plan {plan} added")
+
+
+@numbering_app.command(epilog="Example: rating-engine numbering ready nanp germany")
+def ready(
+    plans: Annotated[
+        list[str] | None, typer.Argument(metavar="[PLAN]...", help="Those to add; none: list all.")
+    ] = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Add ready plans of usual countries, or list which there are."""
+    if plans:
+
+        async def work(services: UseCases) -> None:
+            for name in plans:
+                await services.numbering.add_ready(name)
+                say(f"numbering plan {name} added")
+
+        with_services(config, work)
+    else:
+        _show(READY_PLANS, json=json)
 
 
 @numbering_app.command("set", epilog="Example: rating-engine numbering set germany --international-prefix 00")
@@ -60,11 +92,12 @@ def set_(
     national: National = None,
     country: Country = None,
     technical: Technical = None,
+    length: Length = None,
     config: ConfigOption = None,
 ) -> None:
     """Change a plan, for the next call everywhere; technical prefixes that are given replace all it has."""
     with reported_errors():
-        settings = plan_changes(international, national, country, technical)
+        settings = plan_changes(international, national, country, technical, length)
     with_services(config, lambda services: services.numbering.change(plan, settings))
     say(f"numbering plan {plan} set")
 
@@ -92,32 +125,39 @@ def list_(
 ) -> None:
     """Every plan with its rewrites."""
     page = with_services(config, lambda services: listed(services.numbering.page, limit, after))
+    _show(page.items, json=json, further=next_json(page))
+    if not json:
+        say_next(page)
+
+
+def _show(plans: Iterable[NumberingPlan], *, json: bool, further: Mapping[str, Any] = MappingProxyType({})) -> None:
     if json:
-        plans = [
+        told = [
             {
                 "plan": plan.name,
                 "international_prefix": plan.international_prefix,
                 "national_prefix": plan.national_prefix,
                 "country_code": plan.country_code,
                 "technical_prefixes": list(plan.technical_prefixes),
+                "national_length": plan.national_length,
                 "rewrites": dict(sorted(plan.rewrites.items())),
             }
-            for plan in page.items
+            for plan in plans
         ]
-        print_json({"plans": plans, **next_json(page)})
+        print_json({"plans": told, **further})
         return
-    table = Table("plan", "international", "national", "country code", "technical", "rewrites")
-    for plan in page.items:
+    table = Table("plan", "international", "national", "country code", "technical", "length", "rewrites")
+    for plan in plans:
         table.add_row(
             plan.name,
             plan.international_prefix,
             plan.national_prefix,
             plan.country_code,
             ", ".join(plan.technical_prefixes),
+            str(plan.national_length or ""),
             ", ".join(f"{prefix} > {replacement}" for prefix, replacement in sorted(plan.rewrites.items())),
         )
     out.print(table)
-    say_next(page)
 
 
 @numbering_app.command(epilog="Example: rating-engine numbering remove germany")
@@ -171,7 +211,11 @@ def remove_alias(alias: AliasArgument, login: Owner = None, config: ConfigOption
 
 
 def plan_changes(
-    international: str | None, national: str | None, country: str | None, technical: Sequence[str] | None
+    international: str | None,
+    national: str | None,
+    country: str | None,
+    technical: Sequence[str] | None,
+    length: int | None = None,
 ) -> PlanChanges:
     """What the options of `numbering set` mean; None: not given. Raises InvalidRequest."""
     return PlanChanges(
@@ -179,4 +223,5 @@ def plan_changes(
         national_prefix=words.if_given(national, str),
         country_code=words.if_given(country, str),
         technical_prefixes=LEAVE if technical is None else tuple(technical),
+        national_length=LEAVE if length is None else length,
     )

@@ -40,6 +40,7 @@ _WORDS_FOR_NONE: Final = {
     "available": "unlimited",
     "quota": "as the settings say",
     "numbering_plan": "as the settings say",
+    "closed_at": "not closed",
 }
 
 Login = Annotated[str, typer.Argument(metavar="LOGIN")]
@@ -63,6 +64,7 @@ def create(
     postpaid: Annotated[bool, typer.Option("--postpaid", help="Pays later; --overdraft is its credit limit.")] = False,
     max_calls: Annotated[int | None, typer.Option(min=0, help="Calls at the same time; no limit if not given.")] = None,
     callerid: Annotated[str, typer.Option(help="Caller id of calls that bring none.")] = "",
+    owner: Annotated[str | None, typer.Option(metavar="USER", help="Whose it is; the system's if not given.")] = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -77,6 +79,7 @@ def create(
             kind=AccountKind.POSTPAID if postpaid else AccountKind.PREPAID,
             max_calls=max_calls,
             callerid=callerid,
+            owner=owner,
         )
     print_state(with_services(config, lambda services: services.accounts.create(new)), as_json=json)
 
@@ -103,7 +106,7 @@ def list_(
             account.login,
             f"{account.logins:,}",
             account.kind,
-            account.status,
+            account.status if account.closed_at is None else "closed",
             account.currency,
             format_amount(account.balance),
             format_amount(account.reserved),
@@ -201,6 +204,17 @@ def unblock(login: Login, json: JsonOption = False, config: ConfigOption = None)
     print_state(with_services(config, lambda services: services.accounts.unblock(login)), as_json=json)
 
 
+@accounts_app.command(epilog="Example: rating-engine account give 1001 reseller-1")
+def give(
+    login: Login,
+    user: Annotated[str, typer.Argument(metavar="USER", help="Its login; `system`: nobody's in particular.")],
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Make an account, and every login on it, a user's; how that user stands decides what they may call."""
+    print_state(with_services(config, lambda services: services.accounts.give(login, user)), as_json=json)
+
+
 @accounts_app.command(
     epilog="Example: rating-engine account add-subscriber --login 1002 --account-of 1001 --max-calls 1"
 )
@@ -281,7 +295,7 @@ def statement(
 
 def print_state(state: AccountState, *, as_json: bool) -> None:
     """An account as one of its logins has it."""
-    fields = _state_json(state)
+    fields = state_json(state)
     if as_json:
         print_json(fields)
         return
@@ -297,7 +311,7 @@ def print_state(state: AccountState, *, as_json: bool) -> None:
     out.print(table)
 
 
-def _state_json(state: AccountState) -> dict[str, Any]:
+def state_json(state: AccountState) -> dict[str, Any]:
     """Amounts are text; overdraft and available are null where credit is unlimited."""
     return {
         "login": state.login,
@@ -323,6 +337,7 @@ def _state_json(state: AccountState) -> dict[str, Any]:
         "callerid": state.callerid,
         "status": state.status.value,
         "subscriber_status": state.subscriber_status.value,
+        "closed_at": None if state.closed_at is None else state.closed_at.isoformat(timespec="seconds"),
     }
 
 
@@ -340,6 +355,7 @@ def _listed_json(account: ListedAccount) -> dict[str, Any]:
         "status": account.status.value,
         "open_calls": account.open_calls,
         "max_calls": account.max_calls,
+        "closed_at": None if account.closed_at is None else account.closed_at.isoformat(),
     }
 
 

@@ -18,16 +18,22 @@ from rating_engine.cli.common import (
     with_services,
 )
 from rating_engine.cli.hints import hint_words
+from rating_engine.cli.process.asterisk_files import asterisk_directory, read_whole
 from rating_engine.domain.checkup import Check, Finding
 from rating_engine.services.catalogue import UseCases
 
 ASTERISK_DIALPLAN = Path("/etc/asterisk/extensions.conf")  # where Asterisk's packages keep it
+TRUNKS = "pjsip.conf"
 
 
 def doctor(
     dialplan: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help=f"Dialplan to check; {ASTERISK_DIALPLAN} if it is there and calls us."),
+        typer.Option(
+            metavar="FILE",
+            help=f"Dialplan to check, with what it includes and the pjsip.conf beside it; {ASTERISK_DIALPLAN} if it is"
+            " there and calls us.",
+        ),
     ] = None,
     json: JsonOption = False,
     config: ConfigOption = None,
@@ -38,11 +44,11 @@ def doctor(
     """
 
     with reported_errors():
-        text = _dialplan_text(dialplan)
+        text, trunks = _asterisk_texts(dialplan)
 
     async def work(services: UseCases) -> list[Check]:
         checks = []
-        async for check in services.doctor.examine(text):
+        async for check in services.doctor.examine(text, trunks):
             checks.append(check)
             if not json:
                 _print_check(check)
@@ -60,17 +66,22 @@ def doctor(
         raise typer.Exit(EXIT_FAILED)
 
 
-def _dialplan_text(named: Path | None) -> str:
-    """The dialplan to check; empty where there is none, or the usual one never asks the engine."""
+def _asterisk_texts(named: Path | None) -> tuple[str, str]:
+    """The dialplan and the trunks to check; empty where there are none, or the usual dialplan never asks the engine."""
+    file = ASTERISK_DIALPLAN if named is None else named
     try:
-        if named is not None:
-            return named.read_text(encoding="utf-8", errors="replace")
-        text = ASTERISK_DIALPLAN.read_text(encoding="utf-8", errors="replace") if ASTERISK_DIALPLAN.is_file() else ""
-    except OSError as error:
+        dialplan = read_whole(file)
+    except (OSError, ValueError) as error:
         if named is None:
-            return ""
-        raise CommandError(f"--dialplan {named}: {error.strerror}") from error
-    return text if "callPrepare" in text else ""
+            return "", ""
+        said = error.strerror if isinstance(error, OSError) else str(error)
+        raise CommandError(f"--dialplan {named}: {said}") from error
+    if named is None and "callPrepare" not in dialplan:
+        return "", ""
+    try:
+        return dialplan, read_whole(asterisk_directory(file) / TRUNKS)
+    except (OSError, ValueError):  # another technology, or kept in a database
+        return dialplan, ""
 
 
 def _print_check(check: Check) -> None:

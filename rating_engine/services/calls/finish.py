@@ -97,8 +97,7 @@ class Finishing:
             # settle() finds is committed behind it, and so confirmed with it.
             if isinstance(known, EndedCall) and (repeated or _contradicts(call, subscriber, known)):
                 return _repeat_finish(call, subscriber, known)
-            details = known.details if known is not None else promised or await self._rate_anew(call, subscriber)
-            end = await self._end(call, subscriber, known, details)
+            details, end = await self._reckon(call, subscriber, known, promised)
             saved = _saved(call, subscriber, details, end.charged)
             request = _settlement(saved, subscriber, call.ended_at, known, details, end)
             answer = await self._ledger.settle(request)
@@ -112,6 +111,32 @@ class Finishing:
                     repeated = answer.outcome is SettleOutcome.REPEATED
                     known = None
         raise Unavailable("the call kept changing")
+
+    async def foresee(self, call: FinishCall) -> Saved | NotSaved:
+        """What `finish` would answer now, of a call that is alone; nothing changes. Errors: Unavailable, Overloaded."""
+        subscriber = await self._sources.subscriber(call.login)
+        if subscriber is None:
+            return NotSaved(DeclineReason.UNKNOWN_LOGIN)
+        known = await self._ledger.find(subscriber.bucket, call.call_key)
+        if known is not None and known.account_id != subscriber.account_id:
+            return NotSaved(DeclineReason.CONFLICT, "another account's call")
+        if known is not None and _is_another(call, subscriber, known.details):
+            return NotSaved(DeclineReason.CONFLICT, f"the call is of channel {known.details.channel}")
+        if isinstance(known, EndedCall) and (_contradicts(call, subscriber, known) or not known.provisional):
+            return _repeat_finish(call, subscriber, known)
+        details, end = await self._reckon(call, subscriber, known, None)
+        return _saved(call, subscriber, details, end.charged)
+
+    async def _reckon(
+        self,
+        call: FinishCall,
+        subscriber: Subscriber,
+        known: OpenCall | EndedCall | None,
+        promised: CallDetails | None,
+    ) -> tuple[CallDetails, _End]:
+        """What the call goes by, and what it costs then."""
+        details = known.details if known is not None else promised or await self._rate_anew(call, subscriber)
+        return details, await self._end(call, subscriber, known, details)
 
     async def _rate_anew(self, call: FinishCall, subscriber: Subscriber) -> CallDetails:
         now = self._now()

@@ -53,7 +53,7 @@ class Observed:
             said = {"outcome": "allowed", "max_seconds": outcome.max_seconds}
             self._observer.prepared("allowed", "", seconds)
         else:
-            said = {"outcome": "declined", "reason": outcome.reason.value}
+            said = {"outcome": "declined", "reason": outcome.reason.value, **_refused(call)}
             if outcome.detail:
                 said["detail"] = outcome.detail
             self._observer.prepared("declined", outcome.reason.value, seconds)
@@ -91,6 +91,14 @@ class Observed:
         held = await self._inner.abandon_call(call_key, login, claim)
         _log.info("call_abandoned", call_key=str(call_key), login=login, held=held)
         return held
+
+
+def _refused(call: PrepareCall) -> dict[str, object]:
+    """What is needed to find a refused call: there will be no CDR of it."""
+    said: dict[str, object] = {"number": call.destination}
+    if call.channel:
+        said["channel"] = call.channel
+    return said
 
 
 def _end_in_words(outcome: FinishOutcome) -> tuple[str, str, dict[str, object]]:

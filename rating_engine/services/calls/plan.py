@@ -15,6 +15,7 @@ from typing import Final
 
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason, FinishCall, PrepareCall
+from rating_engine.domain.party import AllowedCalls
 from rating_engine.domain.reservation import CallDetails, ReserveRequest
 from rating_engine.domain.tariff import Route, Tariff
 from rating_engine.rating.charge import max_charge, max_duration, min_charge, price_per_minute
@@ -47,13 +48,15 @@ class ChargingPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that is known of a call before its money is asked for. `rate`: as it would be frozen."""
+    """All that is known of a call before its money is asked for. `rate`: as it would be frozen. `is_told`: the exchange
+    has chosen the route."""
 
     subscriber: Subscriber
     tariff: Tariff
     rate: Rate
     route: Route
     request: ReserveRequest
+    is_told: bool = False
 
 
 class Planning:
@@ -65,6 +68,7 @@ class Planning:
         """`is_watched`: whether calls of an exchange can be lengthened, without which none reserves in slices; None: no
         call does, as where nobody could lengthen it anyway."""
         self._subscriber = sources.subscriber
+        self._is_line_of = sources.is_line_of
         self._numbers = Numbers(sources.numbering)
         self._pricing = Pricing(sources)
         self._cover = Cover(sources.packages)
@@ -78,19 +82,27 @@ class Planning:
         subscriber = await self._subscriber(call.login)
         if subscriber is None:
             return Declined(DeclineReason.UNKNOWN_LOGIN)
+        if subscriber.calls is AllowedCalls.NONE:
+            return Declined(DeclineReason.USER_BLOCKED)
         caller = Caller(call.call_key, subscriber, call.callerid, call.channel, at, self._longest(subscriber))
         dialled = await self._numbers.dialled(subscriber, call.destination, call.callerid, call.routing_number)
         if isinstance(dialled, Declined):
             return dialled
+        if not await self._may_call(subscriber, dialled):
+            return Declined(DeclineReason.EXTERNAL_BLOCKED)
         price = await self._pricing.price(subscriber, dialled, at, caller.longest)
         if isinstance(price, Declined):
             return price
         covered = await self._cover.cover(caller, price, caller.longest)
-        route = await self._routing.choose(caller, dialled, price, covered, attempts)
+        route = await (
+            self._routing.take(call.route, caller, dialled, price, covered, attempts)
+            if call.route
+            else self._routing.choose(caller, dialled, price, covered, attempts)
+        )
         if isinstance(route, Declined):
             return route
         request = self._to_hold(caller, dialled, price, covered, route)
-        return Plan(subscriber, price.tariff, covered.rate, route.route, request)
+        return Plan(subscriber, price.tariff, covered.rate, route.route, request, is_told=bool(call.route))
 
     async def rate_anew(
         self, call: FinishCall, subscriber: Subscriber, started_at: datetime, now: datetime
@@ -109,6 +121,12 @@ class Planning:
                 covered = await self._cover.cover(replace(caller, at=at), price, 0)
                 return _details(caller, dialled, (price, covered))
         return _details(caller, dialled)
+
+    async def _may_call(self, subscriber: Subscriber, dialled: Dialled) -> bool:
+        """Whether the state of the caller's party lets it call there."""
+        if subscriber.calls is AllowedCalls.ALL:
+            return True
+        return await self._is_line_of(subscriber.party_id, dialled.destination)
 
     def _longest(self, subscriber: Subscriber) -> int:
         cap = subscriber.max_seconds or self._policy.max_reserve_seconds

@@ -153,6 +153,10 @@ class Preparing:
             raise Unavailable(str(error)) from error
         if not isinstance(held, OpenCall):
             return Declined(DeclineReason.ALREADY_FINISHED)
+        if plan.is_told and held.details.route_name != plan.route.name:
+            self._undo.give_back(claim)
+            said = f"{plan.route.name} was asked for under the key of a call that goes by {held.details.route_name}"
+            return Declined(DeclineReason.CONFLICT, said)
         rate = Rate.from_json(held.details.rate)
         return replace(allowed(held, claim, rate, plan.subscriber.currency), repeated=True)
 

@@ -17,7 +17,7 @@ from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason
 from rating_engine.domain.tariff import Route, Tariff
 from rating_engine.rating import lcr
 from rating_engine.rating.charge import cheapest_change, later_minute
-from rating_engine.rating.lcr import Offer, refusal
+from rating_engine.rating.lcr import Offer, Refusal, refusal
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.cover import Covered
 from rating_engine.services.calls.number import Caller, Dialled
@@ -91,6 +91,40 @@ class Routing:
         if len(order) < len(offers):
             return Declined(DeclineReason.NO_ROUTE, "the others cost more than the call is sold for")
         return Declined(DeclineReason.NO_ROUTE)
+
+    async def take(
+        self, name: str, caller: Caller, dialled: Dialled, price: Price, covered: Covered, attempts: Attempts
+    ) -> RouteOffer | Declined:
+        """The route that the exchange has chosen, or why the call may not go there.
+
+        All that says which calls a route is for holds as ever, the margin guard too; what chooses among routes (order,
+        weight, percentage, earlier attempts) does not. A name that is no route is refused; where no route is configured
+        at all, it is one of unknown cost.
+        """
+        tariff = price.tariff
+        routes = await self._routes()
+        route = next((each for each in routes if each.name == name), None)
+        if route is None and (not routes or any(each.route_id for each in routes)):
+            return Declined(DeclineReason.NO_ROUTE, f"{name} is no route, or a disabled one")
+        if route is None:
+            return RouteOffer(Route(name, "", "", 1))
+        reason = refusal(
+            route,
+            destination=dialled.routed,
+            callerid=caller.sent_callerid,
+            at=caller.at,
+            call_seed=call_seed(caller.call_key),
+            listed=tariff.routes,
+        )
+        if reason is not None and reason is not Refusal.PERCENTAGE:
+            return Declined(DeclineReason.NO_ROUTE, f"{name} is not for this call: {reason.value}")
+        offer = await self.offer(route, caller.subscriber, dialled, caller.at)
+        if offer is None:
+            return Declined(DeclineReason.NO_ROUTE, f"the cost deck of {name} does not serve the number")
+        sold = covered.sold
+        if not lcr.admits(offer.offer, minute_price(sold), tariff.allow_loss, cheapest_change(sold)):
+            return Declined(DeclineReason.NO_ROUTE, f"{name} costs more than the call is sold for")
+        return Declined(DeclineReason.NO_CAPACITY) if route.route_id in attempts.full else offer
 
     async def _offers(self, caller: Caller, dialled: Dialled, tariff: Tariff, seed: str) -> list[RouteOffer]:
         """Every route that may carry the call, with its cost. One whose cost deck lacks the number may not."""

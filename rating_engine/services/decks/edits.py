@@ -28,7 +28,7 @@ MAX_DIRECTION: Final = 100  # characters of a code; it stands in CDRs and channe
 EDITS_SHOWN: Final = store.EDITS_MAX  # all that a deck can have
 
 _PREFIX: Final = re.compile(r"[0-9]{1,32}")
-_ORIGIN: Final = re.compile(r"[0-9]{0,32}")
+_ORIGIN: Final = re.compile(r"[0-9]{0,32}|inter|intra")
 _BAND: Final = re.compile(r"([a-z][a-z0-9_-]{0,31})?")
 _OF_RATE: Final = frozenset(TERMS) - {"direction", "extras", "blocked"}
 
@@ -118,7 +118,7 @@ class RateEdits:
 def _check(key: RateKey) -> None:
     for field, text, form, wanted in (
         ("prefix", key.prefix, _PREFIX, "1 to 32 digits"),
-        ("origin", key.origin, _ORIGIN, "at most 32 digits"),
+        ("origin", key.origin, _ORIGIN, "at most 32 digits, inter or intra"),
         ("band", key.band, _BAND, "the name of a band"),
     ):
         if not form.fullmatch(text):

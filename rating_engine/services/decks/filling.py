@@ -14,6 +14,7 @@ from typing import Final
 
 from rating_engine.domain.deck import DeckVersion, DeltaCounts
 from rating_engine.domain.errors import RatingEngineError
+from rating_engine.services.decks.file.country_codes import country_of_code
 from rating_engine.services.decks.file.errors import DeckFileError
 from rating_engine.services.decks.file.reading import Contradiction, DeckReading, VainClosing
 from rating_engine.services.decks.file.rejects import RejectedRows
@@ -65,7 +66,10 @@ class Filled:
 
 
 class Filling:
-    """One file and one deck. `base`: the version that the file changes; None: the file is the whole deck."""
+    """One file and one deck. `base`: the version that the file changes; None: the file is the whole deck.
+
+    `full_country`: the file has every code of the countries that it names.
+    """
 
     def __init__(
         self,
@@ -76,6 +80,7 @@ class Filling:
         *,
         base: DeckVersion | None,
         comes_at: datetime,
+        full_country: bool = False,
     ) -> None:
         self._load = load
         self._reading = reading
@@ -83,6 +88,7 @@ class Filling:
         self._on_progress = on_progress
         self._base = base
         self._comes_at = comes_at
+        self._country = country_of_code if full_country else None
 
     async def store(self) -> Filled:
         """Put the file into the deck. Errors: EmptyDeck, DeckFileError, NotFound (the base was removed meanwhile)."""
@@ -115,7 +121,7 @@ class Filling:
         await self._compare()
         self.report(Phase.APPLYING)
         await self._load.copy_closings(self._steps(reading.closing_rows(), Phase.APPLYING))
-        await deck_delta.prepare(connection, base.deck_id, self._comes_at)
+        await deck_delta.prepare(connection, base.deck_id, self._comes_at, self._country)
         lines = reading.numbered_lines()
         async for batch in deck_delta.vain_closings(connection, base.deck_id, self._comes_at):
             vain = [VainClosing(*row) for row in batch]

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, Generic, TypeVar
 
 from rating_engine.domain.account import Subscriber
+from rating_engine.domain.party import AllowedCalls
 from rating_engine.domain.tariff import Route
 from rating_engine.rating.numbering import NumberingPlan
 
@@ -29,14 +30,18 @@ class SubscriberDirectory:
         self._generation = 0
 
     async def find(self, login: str) -> Subscriber | None:
-        """The subscriber of a login; unknown logins are not remembered, since one may be created any moment."""
+        """The subscriber of a login.
+
+        One that is not there, or may not call all by its party, is not remembered: one may be made, or let call again,
+        any moment, and reserve() would not be asked.
+        """
         subscriber = self._known.get(login)
         if subscriber is not None:
             self._known.move_to_end(login)
             return subscriber
         generation = self._generation
         subscriber = await self._load(login)
-        if subscriber is not None and generation == self._generation:
+        if subscriber is not None and subscriber.calls is AllowedCalls.ALL and generation == self._generation:
             self._known[login] = subscriber
             if len(self._known) > self._entries:
                 self._known.popitem(last=False)

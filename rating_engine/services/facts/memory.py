@@ -53,7 +53,8 @@ class CallMemory:
     ) -> None:
         """`may_remember`: whether changes are heard, without which what nothing else proves stale is read each time."""
         self._cache = cache
-        self.subscribers = SubscriberDirectory(SubscriberReader(database).by_login, entries=subscriber_entries)
+        reader = SubscriberReader(database)
+        self.subscribers = SubscriberDirectory(reader.by_login, entries=subscriber_entries)
         self.rate_decks = RateDecks(database, cache, memory_entries=rate_entries, observe_lookup=observe_lookup)
         self.routes = RouteBook(lambda: enabled_routes(database), default_route, may_remember=may_remember)
         self.numbering = NumberingBook(
@@ -75,6 +76,7 @@ class CallMemory:
             exchange_rates=self.exchange_rates.get,
             numbering=self.numbering,
             packages=lambda bucket, subscriber_id, wanted: package_states(database, bucket, subscriber_id, wanted),
+            is_line_of=reader.is_line_of,
         )
 
     def changed(self, kind: str, value: str) -> None:

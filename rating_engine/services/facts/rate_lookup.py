@@ -123,11 +123,13 @@ class RateDecks:
             return None
         answer, level = await self._answer(deck, destination)
         if edits := deck.edits_of(destination):
-            row = choose(await self._edited(deck, destination, edits, at), at=at, origin=origin, band=band)
+            rows = await self._edited(deck, destination, edits, at)
+            row = choose(rows, at=at, origin=origin, band=band, destination=destination)
             return await self._match_row(tariff, deck, row, await self._directions())
         match = answer.match
         if match is None or answer.directory is not self._directory or match.currency != tariff.currency:
-            match = await self._match(tariff, deck, answer, choose(answer.candidates, at=at, origin=origin, band=band))
+            row = choose(answer.candidates, at=at, origin=origin, band=band, destination=destination)
+            match = await self._match(tariff, deck, answer, row)
         self._observe(Level.NONE if match is None and level is Level.POSTGRES else level)
         return match
 
@@ -146,7 +148,7 @@ class RateDecks:
         candidates = answer.candidates
         if edits := deck.edits_of(destination):
             candidates = await self._edited(deck, destination, edits, at)
-        row = choose(candidates, at=at, origin=origin, band=band)
+        row = choose(candidates, at=at, origin=origin, band=band, destination=destination)
         if level is not Level.MEMORY:
             self._observe(Level.NONE if row is None and level is Level.POSTGRES else level)
         return row
@@ -191,7 +193,7 @@ class RateDecks:
         candidates = await self._known_candidates(deck, destination)
         if edits := deck.edits_of(destination):
             candidates = await self._edited(deck, destination, edits, at, self._known_candidates)
-        return choose(candidates, at=at, origin=origin, band=band)
+        return choose(candidates, at=at, origin=origin, band=band, destination=destination)
 
     def forget_tariff(self, tariff_id: int) -> None:
         """It was changed, or its timeline: ask PostgreSQL at the next call. Answers of all decks stay."""

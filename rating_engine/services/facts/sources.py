@@ -33,6 +33,11 @@ class RowSource(Protocol):
         """The row, or None where none counts."""
 
 
+async def nobodys_line(party_id: int, number: str) -> bool:
+    """No number is a line of a party: what only lines may be called by calls nobody then."""
+    return False
+
+
 PackageSource = Callable[[int, int, Sequence[tuple[int, date]]], Awaitable[list[PackageState]]]
 
 
@@ -41,7 +46,7 @@ class CallSources:
     """Who calls, on what tariff, at what rate, by which routes. Everything here may raise Unavailable.
 
     `tariff`: with the decks that were in force at an instant and since. `packages`: their states for a bucket and
-    subscriber, by package and the day its period began.
+    subscriber, by package and the day its period began. `is_line_of`: whether a party has a line of that number.
     """
 
     subscriber: Callable[[str], Awaitable[Subscriber | None]]
@@ -52,3 +57,4 @@ class CallSources:
     exchange_rates: Callable[[], Awaitable[ExchangeRates]]
     numbering: NumberingBook
     packages: PackageSource
+    is_line_of: Callable[[int, str], Awaitable[bool]] = nobodys_line

@@ -7,6 +7,7 @@ from rating_engine.domain.checks import check_name
 from rating_engine.domain.numbering import Alias, PlanChanges, changed_plan, check_alias, check_rewrite
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.principal import Principal
+from rating_engine.domain.ready_plans import ready_plan
 from rating_engine.rating.numbering import NumberingPlan
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.numbers import aliases as alias_store
@@ -28,6 +29,16 @@ class Numbering:
         async with self._database.transaction(self._principal) as tx:
             await store.add_plan(tx, plan)
             await record(tx, "numbering_plan.add", name, given(settings))
+        return plan
+
+    async def add_ready(self, name: str) -> NumberingPlan:
+        """A plan of a usual country with all that it says. Errors: NotFound, AlreadyExists, Unavailable."""
+        plan = ready_plan(name)
+        async with self._database.transaction(self._principal) as tx:
+            await store.add_plan(tx, plan)
+            for prefix, replacement in plan.rewrites.items():
+                await store.set_rewrite(tx, name, prefix, replacement)
+            await record(tx, "numbering_plan.add", name, {"ready": True})
         return plan
 
     async def change(self, name: str, settings: PlanChanges) -> None:

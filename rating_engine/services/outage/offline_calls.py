@@ -150,6 +150,7 @@ class OfflineCalls:
         before = self.promised(request.call_key)
         if before is not None:
             same = before.account_id == request.account_id and _is_same(before.details, details)
+            same = same and (not plan.is_told or before.details.route_name == details.route_name)
             return (before, True) if same else Declined(DeclineReason.CONFLICT)
         if self._open >= PROMISES_MAX or not self._has_room():
             return Declined(DeclineReason.UNAVAILABLE, "too many calls wait to be charged")

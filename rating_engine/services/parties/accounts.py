@@ -1,4 +1,4 @@
-"""Accounts and their logins: created, changed, blocked, topped up, listed, and their money shown."""
+"""Accounts and their logins: created, changed, blocked, closed, topped up, adjusted, listed, and their money shown."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Final
 from rating_engine.domain.account import (
     AccountChanges,
     AccountState,
+    Closed,
+    Closing,
     LedgerEntry,
     ListedAccount,
     ListedSubscriber,
@@ -19,11 +21,21 @@ from rating_engine.domain.account import (
     check_prefix_rules,
 )
 from rating_engine.domain.change import given
-from rating_engine.domain.checks import check_above_zero, check_amount, check_reference
+from rating_engine.domain.checks import (
+    check_above_zero,
+    check_amount,
+    check_not_zero,
+    check_reason,
+    check_reference,
+)
+from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.page import Cursor, Page
+from rating_engine.domain.party import SYSTEM
 from rating_engine.domain.principal import Principal
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.parties import accounts as store
+from rating_engine.storage.parties.owners import give_account, give_line, owner_of_login
+from rating_engine.storage.parties.parties import find_party, hold_party
 from rating_engine.storage.postgres.pool import Database
 
 NO_RULES: Final[Mapping[str, bool | None]] = {}
@@ -40,15 +52,31 @@ class Accounts:
     async def create(self, new: NewAccount) -> AccountState:
         """An account with one subscriber.
 
-        Errors: InvalidRequest naming the field, NotFound (tariff), AlreadyExists (login), Unavailable.
+        Errors: InvalidRequest naming the field, NotFound (tariff, owner), AlreadyExists (login), Unavailable.
         """
         async with self._database.transaction(self._principal) as tx:
             await store.create_account(tx, new, buckets=self._buckets)
+            owner = self._principal.realm if new.owner is None else (await find_party(tx, new.owner)).party_id
+            if owner != SYSTEM:
+                await give_account(tx, new.login, owner)
             await record(
                 tx, "account.create", new.login,
                 {"tariff": new.tariff, "kind": new.kind, "balance": new.balance, "overdraft": new.credit},
             )  # fmt: skip
         return await self.show(new.login)
+
+    async def give(self, login: str, owner: str | int) -> AccountState:
+        """Make a login's account, and every login on it, a user's. Errors: NotFound (login, owner), Unavailable."""
+        async with self._database.transaction(self._principal) as tx:
+            party = await hold_party(tx, owner)
+            if party.hidden:
+                raise InvalidRequest("owner", f"{party.login!r} was deleted")
+            before = await owner_of_login(tx, login)
+            if before is None:
+                raise store.unknown_login(login)
+            await give_account(tx, login, party.party_id)
+            await record(tx, "account.give", login, {"before": before, "after": party.party_id, "owner": party.login})
+        return await self.show(login)
 
     async def show(self, login: str) -> AccountState:
         """The account of a login. Errors: NotFound, Unavailable."""
@@ -91,6 +119,9 @@ class Accounts:
         """One more login on the account of another. Errors: InvalidRequest, NotFound, AlreadyExists, Unavailable."""
         async with self._database.transaction(self._principal) as tx:
             await store.add_subscriber(tx, new)
+            owner = await owner_of_login(tx, new.account_of)
+            if owner not in (None, SYSTEM):
+                await give_line(tx, new.login, owner)
             await record(tx, "subscriber.add", new.login, {"account_of": new.account_of, "tariff": new.tariff})
         return await self.show(new.login)
 
@@ -107,7 +138,7 @@ class Accounts:
     async def top_up(self, login: str, amount: Decimal, *, reference: str | None = None) -> Posting:
         """Add money, above zero. A reference is posted once, however often it is given.
 
-        Errors: InvalidRequest, NotFound, AlreadyExists (the reference had another amount), Unavailable.
+        Errors: InvalidRequest, NotFound, AccountClosed, AlreadyExists (the reference had another amount), Unavailable.
         """
         check_amount(amount, "amount")
         check_above_zero(amount, "amount")
@@ -117,6 +148,37 @@ class Accounts:
             if posting.posted:
                 await record(tx, "account.topup", login, {"amount": amount, "reference": reference})
         return posting
+
+    async def adjust(self, login: str, amount: Decimal, *, reason: str, reference: str | None = None) -> Posting:
+        """Put a balance right, up or down: a mistaken top-up is taken back so. A reference is posted once.
+
+        Errors: InvalidRequest (also: less is available), NotFound, AlreadyExists (the reference was used otherwise),
+        Unavailable.
+        """
+        check_amount(amount, "amount", allow_negative=True)
+        check_not_zero(amount, "amount")
+        check_reason(reason)
+        check_reference(reference)
+        async with self._database.transaction(self._principal) as tx:
+            posting = await store.adjust(tx, login, amount, reference, reason)
+            if posting.posted:
+                await record(
+                    tx, "account.adjust", login, {"amount": amount, "reason": reason, "reference": reference}
+                )  # fmt: skip
+        return posting
+
+    async def close(self, login: str, closing: Closing | None = None) -> Closed:
+        """Let the logins of an account call no more, for good. Its history stays, and its logins are not given again.
+
+        Errors: InvalidRequest, NotFound, Refused (open calls; a balance that `closing` does not settle), Unavailable.
+        """
+        async with self._database.transaction(self._principal) as tx:
+            balance = await store.close_account(tx, login, closing)
+            if balance is not None:
+                settled = closing.subject if closing is not None and balance else None
+                await record(tx, "account.close", login, {"balance": balance, "settled": settled})
+        state = await self.show(login)
+        return Closed(state, Decimal(0), repeated=True) if balance is None else Closed(state, balance)
 
     async def statement(self, login: str, cursor: Cursor) -> Page[LedgerEntry]:
         """The ledger entries of an account, newest first. Errors: InvalidRequest (after), NotFound, Unavailable."""

@@ -11,7 +11,7 @@ other keys stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Final
 
@@ -61,6 +61,19 @@ _END_CHANGES: Final = f"""
           FROM changes JOIN closings ON {_closes("closings", "changes")} AND closings.ends > changes.effective_from
           GROUP BY changes.ctid) AS first
     WHERE changes.ctid = first.place"""  # noqa: S608  # made of constants
+
+# A file that names a country says all its codes: what it does not say ends when the first of what it says begins. Four
+# digits of a code tell its country.
+_NAMED: Final = """
+    SELECT left(prefix, 4) AS head, NULLIF(GREATEST(min(effective_from), $1), $1) AS first FROM changes GROUP BY head"""
+_HEADS: Final = "SELECT DISTINCT left(prefix, 4) AS head FROM rates WHERE deck_id = $1"
+_CLOSE_OTHERS: Final = f"""
+    INSERT INTO closings
+    SELECT DISTINCT 0, {listed(KEY, "base")}, COALESCE(named.first, '-infinity')
+    FROM rates AS base JOIN unnest($3::text[], $4::timestamptz[]) AS named(head, first)
+        ON left(base.prefix, 4) = named.head
+    WHERE base.deck_id = $1 AND base.effective_to > $2
+      AND NOT EXISTS (SELECT FROM changes WHERE {same("changes", "base")})"""  # noqa: S608  # made of constants
 
 _TOUCHED: Final = f"""
     CREATE TEMPORARY TABLE touched ON COMMIT DROP AS
@@ -168,16 +181,38 @@ async def make_closings(connection: Connection) -> None:
     await connection.execute(_CLOSINGS)
 
 
-async def prepare(connection: Connection, base_id: int, comes_at: datetime) -> None:
-    """After `find_conflicts`: gather what the file changes of another deck, for a version that comes in force then."""
+async def prepare(
+    connection: Connection, base_id: int, comes_at: datetime, country: Callable[[str], str] | None = None
+) -> None:
+    """After `find_conflicts`: gather what the file changes of another deck, for a version that comes in force then.
+
+    `country` of a code, '' where it is of none: the file has all codes of the countries that it names. None: not so.
+    """
     await connection.execute(_CHANGES)
     await connection.execute(f"CREATE INDEX ON changes ({listed(KEY)})")
     await connection.execute("ANALYZE changes")
+    if country is not None:
+        await _close_others(connection, base_id, comes_at, country)
     await connection.execute("ANALYZE closings")
     await connection.execute(_ENDED)
     await connection.execute(_FIND_ENDED, base_id, comes_at)
     await connection.execute(_END_CHANGES)
     await connection.execute(f"CREATE INDEX ON ended ({listed(KEY)}); ANALYZE ended")
+
+
+async def _close_others(
+    connection: Connection, base_id: int, comes_at: datetime, country: Callable[[str], str]
+) -> None:
+    """End the codes of the countries that the file names which it does not have."""
+    begins: dict[str, datetime | None] = {}  # None: at once
+    for head, first in await connection.fetch(_NAMED, comes_at):
+        named = country(head)
+        known = begins.setdefault(named, first)
+        if known is not None and (first is None or first < known):
+            begins[named] = first
+    begins.pop("", None)
+    heads = [head for (head,) in await connection.fetch(_HEADS, base_id) if country(head) in begins]
+    await connection.execute(_CLOSE_OTHERS, base_id, comes_at, heads, [begins[country(head)] for head in heads])
 
 
 async def vain_closings(

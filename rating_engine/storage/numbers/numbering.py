@@ -18,7 +18,7 @@ MAX_REWRITES: Final = 1_000  # of a plan: each a probe at most, but about 100 by
 MAX_ALIASES: Final = 10_000  # that everybody has; a subscriber's own come with the subscriber
 
 _PLANS: Final = """
-    SELECT name, international_prefix, national_prefix, country_code, technical_prefixes,
+    SELECT name, international_prefix, national_prefix, country_code, technical_prefixes, national_length,
            (SELECT json_object_agg(prefix, replacement) FROM numbering_rewrites WHERE plan = name)::text AS rewrites
     FROM numbering_plans WHERE $1::text IS NULL OR name > $1 ORDER BY name LIMIT $2"""
 _ALIASES: Final = """
@@ -44,8 +44,8 @@ async def add_plan(tx: Transaction, plan: NumberingPlan) -> None:
         raise AlreadyExists(f"there are {MAX_PLANS} numbering plans already, which is the limit")
     try:
         await tx.execute(
-            "INSERT INTO numbering_plans VALUES ($1, $2, $3, $4, $5)", plan.name, plan.international_prefix,
-            plan.national_prefix, plan.country_code, plan.technical_prefixes,
+            "INSERT INTO numbering_plans VALUES ($1, $2, $3, $4, $5, $6)", plan.name, plan.international_prefix,
+            plan.national_prefix, plan.country_code, plan.technical_prefixes, plan.national_length,
         )  # fmt: skip
     except asyncpg.UniqueViolationError:
         raise AlreadyExists(
@@ -68,8 +68,8 @@ async def update_plan(tx: Transaction, plan: NumberingPlan) -> None:
     """Put the settings of a plan that the caller holds in the place of those it has."""
     await tx.execute(
         "UPDATE numbering_plans SET international_prefix = $2, national_prefix = $3, country_code = $4, "
-        "technical_prefixes = $5 WHERE name = $1", plan.name, plan.international_prefix, plan.national_prefix,
-        plan.country_code, plan.technical_prefixes,
+        "technical_prefixes = $5, national_length = $6 WHERE name = $1", plan.name, plan.international_prefix,
+        plan.national_prefix, plan.country_code, plan.technical_prefixes, plan.national_length,
     )  # fmt: skip
 
 
@@ -115,5 +115,6 @@ def _plan(row: asyncpg.Record) -> NumberingPlan:
         national_prefix=row["national_prefix"],
         country_code=row["country_code"],
         technical_prefixes=tuple(row["technical_prefixes"]),
+        national_length=row["national_length"],
         rewrites=orjson.loads(row["rewrites"] or "{}"),
     )

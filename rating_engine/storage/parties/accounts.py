@@ -12,6 +12,7 @@ import asyncpg
 from rating_engine.domain.account import (
     AccountKind,
     AccountState,
+    Closing,
     LedgerEntry,
     ListedAccount,
     ListedSubscriber,
@@ -19,9 +20,11 @@ from rating_engine.domain.account import (
     NewSubscriber,
     PartyStatus,
     Posting,
+    Settlement,
 )
-from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound
+from rating_engine.domain.errors import AccountClosed, AlreadyExists, Hint, InvalidRequest, NotFound, Refused
 from rating_engine.domain.page import Cursor, Page, page_of_rows
+from rating_engine.rating.money import format_amount
 from rating_engine.storage.postgres.columns import assignments
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
@@ -33,14 +36,15 @@ _STATE: Final = """
            CASE WHEN a.spent_on = local_date(a.time_zone) THEN a.day_spent ELSE 0 END AS day_spent,
            CASE WHEN date_trunc('month', a.spent_on) = date_trunc('month', local_date(a.time_zone))
                 THEN a.month_spent ELSE 0 END AS month_spent,
-           a.time_zone, a.quota, a.default_allowed, a.numbering_plan
+           a.time_zone, a.quota, a.default_allowed, a.numbering_plan, a.closed_at
     FROM logins l JOIN subscribers s USING (bucket, login) JOIN accounts a USING (bucket, account_id)
     JOIN tariffs t USING (tariff_id)
     WHERE l.login = $1
 """
 _ACCOUNTS: Final = """
     SELECT a.bucket, a.account_id, COALESCE(s.login, '') AS login, COALESCE(s.logins, 0) AS logins, a.currency,
-           a.balance, a.reserved, a.overdraft, a.kind::text, a.status::text, a.open_calls, a.max_calls
+           a.balance, a.reserved, a.overdraft, a.kind::text, a.status::text, a.open_calls, a.max_calls,
+           a.closed_at
     FROM accounts a
     LEFT JOIN LATERAL (
         SELECT (array_agg(login ORDER BY subscriber_id))[1] AS login, count(*)::integer AS logins FROM subscribers s
@@ -71,6 +75,13 @@ CHANGEABLE: Final = (
 )  # fmt: skip
 MAX_PREFIX_RULES: Final = 1_000  # gone through at every call of the account
 _PLACE: Final = "SELECT bucket, account_id FROM logins JOIN subscribers USING (bucket, login) WHERE login = $1"
+_LOCK: Final = """
+    SELECT balance, open_calls, closed_at FROM accounts WHERE bucket = $1 AND account_id = $2 FOR NO KEY UPDATE
+"""
+_CLOSE: Final = """
+    UPDATE accounts SET status = 'blocked', closed_at = now() WHERE bucket = $1 AND account_id = $2
+"""
+_ADJUST: Final = "SELECT adjust_v2($1, $2, $3, $4, $5)"
 _POST: Final = "SELECT post_entry_v2($1, $2, $3, $4, $5)"
 _CREATE: Final = "SELECT create_account_v2($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 # A login is in one bucket, for good: of two who want it at once, both find that of the first.
@@ -88,10 +99,10 @@ def unknown_login(login: str) -> NotFound:
 async def create_account(tx: Transaction, new: NewAccount, *, buckets: int = 1) -> None:
     """Create account, subscriber and, for an opening balance, its ledger entry.
 
-    Errors: NotFound (tariff), InvalidRequest (see `_tariff_for`), AlreadyExists (login), Unavailable.
+    Errors: NotFound (tariff), InvalidRequest (see `tariff_for`), AlreadyExists (login), Unavailable.
     """
     bucket = zlib.crc32(new.login.encode()) % buckets
-    tariff_id, currency = await _tariff_for(tx, new.tariff, new.currency, new.login)
+    tariff_id, currency = await tariff_for(tx, new.tariff, new.currency, new.login)
     bucket = await tx.fetchval(_CLAIM, new.login, bucket)
     answer = await tx.fetchval(
         _CREATE, bucket, new.login, tariff_id, new.kind.value, new.currency or currency, new.credit, new.max_calls,
@@ -106,12 +117,9 @@ async def change_account(
 ) -> None:
     """Set columns of an account, and say of prefixes whether they are allowed (None: forget the rule).
 
-    Errors: NotFound, InvalidRequest (time_zone, numbering_plan, overdraft), Unavailable.
+    Errors: NotFound, AccountClosed, InvalidRequest (time_zone, numbering_plan, overdraft), Unavailable.
     """
-    account = await tx.fetchrow(_PLACE, login)
-    if account is None:
-        raise unknown_login(login)
-    bucket, account_id = account
+    bucket, account_id = await _lock_open(tx, login)
     if values:
         await _set_columns(tx, bucket, account_id, values)
     if prefixes:
@@ -156,17 +164,18 @@ async def _set_prefixes(tx: Transaction, bucket: int, account_id: int, prefixes:
 async def add_subscriber(tx: Transaction, new: NewSubscriber) -> None:
     """One more login on an account.
 
-    Errors: NotFound (login, tariff), InvalidRequest (see `_tariff_for`), AlreadyExists (login), Unavailable.
+    Errors: NotFound (login, tariff), AccountClosed, InvalidRequest (see `tariff_for`), AlreadyExists (login),
+    Unavailable.
     """
+    await _lock_open(tx, new.account_of)
     base = await tx.fetchrow(
         "SELECT bucket, account_id, s.tariff_id, a.currency FROM logins JOIN subscribers s USING (bucket, login) "
         "JOIN accounts a USING (bucket, account_id) WHERE login = $1", new.account_of,
     )  # fmt: skip
-    if base is None:
-        raise unknown_login(new.account_of)
+    assert base is not None  # it is locked
     tariff_id = base["tariff_id"]
     if new.tariff is not None:
-        tariff_id, _ = await _tariff_for(tx, new.tariff, base["currency"], new.login)
+        tariff_id, _ = await tariff_for(tx, new.tariff, base["currency"], new.login)
     if await tx.fetchval(_CLAIM, new.login, base["bucket"]) != base["bucket"]:
         raise _taken(new.login)
     try:
@@ -218,21 +227,62 @@ async def list_subscribers(database: Questions, account_of: str | None, cursor: 
 async def post_entry(tx: Transaction, login: str, kind: str, amount: Decimal, reference: str | None) -> Posting:
     """Post an amount once per reference.
 
-    Errors: NotFound, AlreadyExists (the reference was used with another amount), InvalidRequest (the balance would be
-    more than its column holds), Unavailable.
+    Errors: NotFound, AccountClosed, AlreadyExists (the reference was used with another amount), InvalidRequest (the
+    balance would be more than its column holds), Unavailable.
     """
-    place = await tx.fetchrow(_PLACE, login)
-    if place is None:
-        raise unknown_login(login)
+    place = await _lock_open(tx, login)
     try:
         answer = await tx.fetchval(_POST, *place, kind, amount, reference)
     except asyncpg.NumericValueOutOfRangeError:
-        raise InvalidRequest("amount", "is too much: the balance would be above what an account can have") from None
-    if answer["outcome"] == "unknown":
-        raise unknown_login(login)
+        raise _too_much() from None
     if answer["outcome"] == "conflict":
         raise AlreadyExists(f"reference {reference!r} was used before with another amount", field="reference")
     return Posting(answer["balance"], answer["outcome"] == "posted")
+
+
+async def adjust(tx: Transaction, login: str, amount: Decimal, reference: str | None, reason: str) -> Posting:
+    """Put a balance right, up or down, once per reference; that of a closed account too, where a late end moved it.
+
+    Errors: NotFound, AlreadyExists (the reference was used otherwise), InvalidRequest (less is available, or more than
+    a balance can be), Unavailable.
+    """
+    place = await _place(tx, login)
+    try:
+        answer = await tx.fetchval(_ADJUST, *place, amount, reference, reason)
+    except asyncpg.NumericValueOutOfRangeError:
+        raise _too_much() from None
+    match answer["outcome"]:
+        case "conflict":
+            raise AlreadyExists(
+                f"reference {reference!r} was used before with another amount or reason", field="reference"
+            )
+        case "not_there":
+            available = format_amount(max(answer["available"], Decimal(0)))
+            raise InvalidRequest("amount", f"is more than is available, {available}: calls and what is spent stay paid")
+        case outcome:
+            return Posting(answer["balance"], outcome == "posted")
+
+
+async def close_account(tx: Transaction, login: str, closing: Closing | None) -> Decimal | None:
+    """Let the logins of an account call no more, for good; the balance that it had, or None: it was closed before.
+
+    Errors: NotFound, Refused (open calls; a balance that `closing` does not settle), Unavailable; then nothing changed.
+    """
+    bucket, account_id = await _place(tx, login)
+    account = await tx.fetchrow(_LOCK, bucket, account_id)
+    assert account is not None
+    if account["closed_at"] is not None:
+        return None
+    balance = Decimal(account["balance"])
+    if account["open_calls"]:
+        raise Refused(f"{account['open_calls']} of its calls are open", hint=Hint.END_CALLS, about={"login": login})
+    if balance != 0:
+        if closing is None or (balance < 0 and closing.settlement is Settlement.PAID_OUT):
+            hint = Hint.SETTLE_DEBT if balance < 0 else Hint.SETTLE_CREDIT
+            raise Refused(f"its balance is {format_amount(balance)}", hint=hint, about={"login": login})
+        await tx.fetchval(_ADJUST, bucket, account_id, -balance, None, closing.subject)
+    await tx.execute(_CLOSE, bucket, account_id)
+    return balance
 
 
 async def statement(database: Questions, login: str, cursor: Cursor) -> Page[LedgerEntry]:
@@ -241,7 +291,7 @@ async def statement(database: Questions, login: str, cursor: Cursor) -> Page[Led
     return page_of_rows(rows, cursor, lambda row: (row["entry_id"],), lambda row: LedgerEntry(**dict(row)))
 
 
-async def _tariff_for(tx: Transaction, name: str, currency: str | None, login: str) -> tuple[int, str]:
+async def tariff_for(tx: Transaction, name: str, currency: str | None, login: str) -> tuple[int, str]:
     """(tariff_id, currency) of a tariff that an account of this currency may have (None: any).
 
     Errors: NotFound, InvalidRequest for an option, and where there is no exchange rate to the account's currency.
@@ -268,6 +318,28 @@ async def _tariff_for(tx: Transaction, name: str, currency: str | None, login: s
             about={"currency_from": tariff["currency"], "currency_to": str(currency)},
         )
     return tariff["tariff_id"], tariff["currency"]
+
+
+async def _place(tx: Transaction, login: str) -> tuple[int, int]:
+    """Bucket and id of a login's account. Errors: NotFound."""
+    place = await tx.fetchrow(_PLACE, login)
+    if place is None:
+        raise unknown_login(login)
+    return place["bucket"], place["account_id"]
+
+
+async def _lock_open(tx: Transaction, login: str) -> tuple[int, int]:
+    """The same of an account that is not closed, and will not be before `tx` ends. Errors: NotFound, AccountClosed."""
+    place = await _place(tx, login)
+    account = await tx.fetchrow(_LOCK, *place)
+    assert account is not None
+    if account["closed_at"] is not None:
+        raise AccountClosed(f"the account of {login!r} was closed on {account['closed_at']:%Y-%m-%d}", field="login")
+    return place
+
+
+def _too_much() -> InvalidRequest:
+    return InvalidRequest("amount", "is too much: the balance would be above what an account can have")
 
 
 def _typed(row: asyncpg.Record) -> dict[str, Any]:

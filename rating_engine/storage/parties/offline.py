@@ -12,12 +12,13 @@ from rating_engine.rating.prefix import longest_match
 from rating_engine.storage.parties.subscribers import COLUMNS, subscriber_from_row
 from rating_engine.storage.postgres.pool import Database
 
-# A blocked or prepaid account is not there: nobody calls on credit that was never given.
+# A blocked or prepaid account is not there, nor one of a blocked party: nobody calls on credit that was never given.
 _ACCOUNTS: Final = f"""
     SELECT {COLUMNS}, a.default_allowed, a.max_price
     FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login
     JOIN accounts a ON a.bucket = l.bucket AND a.account_id = s.account_id
     WHERE l.login = ANY ($1) AND a.kind = 'postpaid' AND a.status = 'active' AND s.status = 'active'
+      AND s.calls = 'all'
 """  # noqa: S608  made of a constant
 _RULES: Final = """
     SELECT l.login, p.prefix, p.allowed

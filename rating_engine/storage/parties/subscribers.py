@@ -9,6 +9,7 @@ from typing import Final
 import asyncpg
 
 from rating_engine.domain.account import Subscriber, SubscriberOption
+from rating_engine.domain.party import AllowedCalls
 from rating_engine.rating.numbering import NO_ALIASES
 from rating_engine.storage.postgres.batching import Batcher
 from rating_engine.storage.postgres.pool import Database
@@ -17,7 +18,7 @@ from rating_engine.storage.postgres.pool import Database
 # An option that ended is known a while longer: an engine's clock may be behind the database's.
 COLUMNS: Final = """
     s.subscriber_id, s.version, s.login, s.bucket, s.account_id, s.tariff_id, a.currency, s.callerid, s.max_seconds,
-    a.max_call_seconds, a.quota, a.numbering_plan,
+    a.max_call_seconds, a.quota, a.numbering_plan, s.party_id, s.calls::text,
     ARRAY(SELECT (o.tariff_id, o.effective_from, o.effective_to) FROM subscriber_options o
           WHERE o.bucket = s.bucket AND o.subscriber_id = s.subscriber_id AND o.effective_to > now() - interval '1 hour'
           ORDER BY o.position, o.effective_from, o.tariff_id) AS options,
@@ -30,6 +31,12 @@ BY_LOGINS: Final = f"""
     WHERE l.login = ANY ($1)
 """  # noqa: S608  made of a constant
 
+# Whether a number is the login of a party's line.
+IS_LINE_OF: Final = """
+    SELECT 1 FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login
+    WHERE l.login = $1 AND s.party_id = $2
+"""
+
 
 class SubscriberReader:
     """Reads subscribers, those asked for at the same time by one statement."""
@@ -41,6 +48,10 @@ class SubscriberReader:
     async def by_login(self, login: str) -> Subscriber | None:
         """The subscriber of a login, or None. Errors: Unavailable, Overloaded."""
         return await self._logins.submit(login)
+
+    async def is_line_of(self, party_id: int, number: str) -> bool:
+        """Whether what was dialled is a line of this party. Errors: Unavailable, Overloaded."""
+        return await self._database.fetchval(IS_LINE_OF, number, party_id) is not None
 
     async def _read(self, logins: Sequence[str]) -> list[Subscriber | None]:
         rows = await self._database.fetch(BY_LOGINS, logins)
@@ -69,4 +80,6 @@ def subscriber_from_row(row: asyncpg.Record) -> Subscriber:
             for tariff_id, begins, ends in row["options"]
         ),
         aliases=dict(map(tuple, row["aliases"])) if row["aliases"] else NO_ALIASES,
+        party_id=row["party_id"],
+        calls=AllowedCalls(row["calls"]),
     )

@@ -2,7 +2,8 @@
 
 Law: while nobody listens, nothing cached is trusted: `on_lost` is called when the connection breaks, and again right
 after it listens anew, since what was announced in between is not known.
-Payloads: `subscriber <login>`, `tariff <id>`, `routes`, `directions`, `exchange_rates`, `numbering`.
+Payloads: `subscriber <login>`, `tariff <id>`, `routes`, `directions`, `exchange_rates`, `numbering`,
+`engine_secrets`, `bans`.
 """
 
 from __future__ import annotations

@@ -196,6 +196,9 @@ class _Migration:
     async def _done(self, step: Step, with_functions: bool) -> None:
         keeps = self.state.keeps
         if with_functions:
+            for later in self._release.steps:
+                if later.for_functions and later.version > step.version:
+                    await self._connection.execute(later.sql)
             keeps = await self._run_functions(step.version)
         await self._note(step.version, step.name, functions=with_functions, keeps=keeps)
 

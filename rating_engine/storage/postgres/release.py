@@ -11,6 +11,8 @@ A step is `migrations/NNNN_what.sql`, which takes a database from version NNNN -
     -- mode: batches         one statement that changes some rows, again and again until it changes none
     -- total: SELECT …       of batches: about how many rows there are, for the progress that is shown
     -- with functions        part two comes into force in the same transaction: the moment of the change-over
+    -- for functions         part two names what this step makes. It may be run over itself (IF NOT EXISTS): where an
+                             old database changes over, it is run before the functions, and once more in its turn
 
 `migrations/previous/NNNN.sql` is what engines of schema version NNNN need beside that, as long as they may still run;
 `NNNN_drop.sql` takes it away.
@@ -37,6 +39,7 @@ _KEPT_FILE: Final = re.compile(r"(\d{4})\.sql")
 _DROP_FILE: Final = re.compile(r"(\d{4})_drop\.sql")
 _DIRECTIVE: Final = re.compile(r"^-- (mode|total): (.+)$", re.MULTILINE)
 _WITH_FUNCTIONS: Final = re.compile(r"^-- with functions$", re.MULTILINE)
+_FOR_FUNCTIONS: Final = re.compile(r"^-- for functions$", re.MULTILINE)
 # What may hold a semicolon that ends nothing; and those that end a statement.
 _TOKEN: Final = re.compile(r"--[^\n]*|/\*.*?\*/|'(?:[^']|'')*'|\"[^\"]*\"|(\$\w*\$).*?\1|(;)", re.DOTALL)
 _COMMENT_OR_BLANK: Final = re.compile(r"--[^\n]*|/\*.*?\*/|\s+", re.DOTALL)
@@ -61,13 +64,15 @@ class Step:
     mode: Mode = Mode.TRANSACTION
     total: str | None = None
     with_functions: bool = False
+    for_functions: bool = False
 
     @classmethod
     def parse(cls, version: int, name: str, sql: str) -> Step:
         """The step of a file's name and text. ValueError for a mode that is none."""
         given = dict(_DIRECTIVE.findall(sql))
         mode = Mode(given.get("mode", Mode.TRANSACTION))
-        return cls(version, name, sql, mode, given.get("total"), _WITH_FUNCTIONS.search(sql) is not None)
+        with_functions, for_functions = (said.search(sql) is not None for said in (_WITH_FUNCTIONS, _FOR_FUNCTIONS))
+        return cls(version, name, sql, mode, given.get("total"), with_functions, for_functions)
 
 
 @dataclass(frozen=True)

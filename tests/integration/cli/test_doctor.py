@@ -227,5 +227,36 @@ async def test_a_dialplan_that_could_let_a_call_run_on_is_named(cli, taken, left
     assert [what.startswith(said) for what in found["dialplan"]] == [True]
 
 
+async def test_a_dialplan_is_read_with_what_it_includes(cli):
+    directory = cli.directory / "asterisk"
+    (directory / "custom").mkdir(parents=True)
+    (directory / "asterisk.conf").touch()
+    (directory / "rating.conf").write_text(DIALPLAN.read_text())
+    main = directory / "custom" / "extensions.conf"
+    main.write_text('#include "rating.conf" ; ours\n#tryinclude nowhere.conf\n[phones]\ninclude => rating-outbound\n')
+
+    assert findings(cli, "--dialplan", main) == {}
+
+    main.write_text("#include nowhere.conf\n" + main.read_text())
+    found = findings(cli, "--dialplan", main)
+    assert [what.partition(": ")[0] for what in found.pop("dialplan")] == ["#include nowhere.conf"]
+    assert found == {}
+
+
+async def test_trunks_that_keep_callers_waiting_are_named(cli, database):
+    directory = cli.directory / "asterisk"
+    directory.mkdir()
+    (directory / "extensions.conf").write_text(DIALPLAN.read_text())
+    (directory / "pjsip.conf").write_text(
+        "[small]\ntype=endpoint\naors=small\nrtp_timeout=60\nallow_transfer=no\n[small]\ntype=aor\n"
+    )
+    found = findings(cli, "--dialplan", directory / "extensions.conf")
+
+    assert found.keys() == {"trunks"}
+    (said,) = found["trunks"]
+    assert said.startswith("the trunk small has no qualify_frequency: ")
+    assert "each call waits 32 s" in said
+
+
 async def test_a_dialplan_file_that_is_not_there_is_an_error_in_one_line(cli):
     assert "--dialplan nowhere.conf: No such file" in cli.run("doctor", "--dialplan", "nowhere.conf").stderr

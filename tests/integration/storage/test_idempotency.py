@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest
+from rating_engine.domain.party import Level
 from rating_engine.domain.principal import OPERATOR, Principal
 from rating_engine.storage import audit_log
 from rating_engine.storage.idempotency import KEPT, digest_of, forget_old, keep_answer, once
 from rating_engine.storage.postgres.pool import Database
 
-OTHER = Principal(party="reseller", level="reseller", surface="test")
+OTHER = Principal(party="reseller", level=Level.RESELLER, surface="test")
 
 
 @pytest.fixture

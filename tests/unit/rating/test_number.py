@@ -17,6 +17,17 @@ from rating_engine.rating.number import InvalidNumber, normalise_callerid, norma
         ("0", "0"),
         ("1" * 32, "1" * 32),
         ("-" * 127 + "1", "1"),
+        ("0044(0)20 7946 0123", "442079460123"),
+        ("44 (0) 20 7946 0123", "442079460123"),
+        ("+44 ( 0 ) 20-7946-0123", "442079460123"),
+        ("+49(0)30.1800", "49301800"),
+        ("+44 (0)", "44"),
+        ("+39 (0)6 698", "3906698"),  # Rome's zero is part of the number
+        ("+378 (0)549 88", "378054988"),
+        ("(0)30 1800", "0301800"),  # as dialled within the country
+        ("+44 (20) 7946 (0123)", "442079460123"),
+        ("493001800015#", "493001800015"),
+        ("+4930 1800#", "49301800"),
     ],
 )
 def test_a_dialled_number_becomes_its_digits(dialled, digits):
@@ -40,6 +51,15 @@ def test_the_international_prefix_is_the_operators():
         ("44+20", "has '+', which is not a digit"),
         ("++44", "has '+', which is not a digit"),
         ("44,20", "has ',', which is not a digit"),
+        ("493001800012,1001", "has ',', which is not a digit"),
+        ("493001800013&494", "has '&', which is not a digit"),
+        ("493001800013##", "has '#', which is not a digit"),
+        ("4930#1800", "has '#', which is not a digit"),
+        ("#", "has no digits"),
+        ("030 18(0)0", "has a zero in brackets that does not stand behind the country code"),
+        ("+4930(0)1800", "has a zero in brackets that does not stand behind the country code"),
+        ("+44(0)20(0)1", "has a zero in brackets that does not stand behind the country code"),
+        ("+(0)44", "has a zero in brackets that does not stand behind the country code"),
         ("*97", "has '*', which is not a digit"),
         ("44\n", r"has '\n', which is not a digit"),
         ("44\x00", r"has '\x00', which is not a digit"),

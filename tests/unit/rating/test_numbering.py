@@ -127,7 +127,10 @@ def test_an_alias_counts_before_what_the_plan_says_of_its_digits():
     ("plan", "dialled", "problem"),
     [
         (DEFAULT, "*21", "has '*', which is not a digit"),
-        (DEFAULT, "21#", "has '#', which is not a digit"),
+        (DEFAULT, "21##", "has '#', which is not a digit"),
+        (DEFAULT, "2#1", "has '#', which is not a digit"),
+        (BRITISH, "0#", "has no digits after the national prefix"),
+        (BRITISH, "020 (0) 7946", "has a zero in brackets that does not stand behind the country code"),
         (REWRITING, "9*21", "has '*', which is not a digit"),
         (REWRITING, "*31#", "has no digits"),
         (REWRITING, "88", "has no digits"),
@@ -149,7 +152,21 @@ def test_what_is_no_number_under_the_plan_is_refused_with_the_reason(plan, diall
 
 def test_an_alias_of_no_number_is_refused_like_a_number_dialled():
     with pytest.raises(InvalidNumber, match="has '#', which is not a digit"):
-        destination_of("21", DEFAULT, {"21": "22#"})
+        destination_of("21", DEFAULT, {"21": "2#2"})
+
+
+def test_a_trailing_hash_ends_dialling_unless_it_is_part_of_an_alias():
+    aliases = {"21": "442079460000", "22#": "493018001800"}
+
+    assert destination_of("21#", DEFAULT, aliases) == "442079460000"
+    assert destination_of("22#", DEFAULT, aliases) == "493018001800"
+    assert destination_of("22", DEFAULT, aliases) == "22"
+    assert destination_of("020 7946 0000#", BRITISH) == "442079460000"
+
+
+def test_a_trunk_zero_in_brackets_is_no_part_of_the_number_under_any_plan():
+    assert destination_of("0044 (0)20 7946 0000", BRITISH) == "442079460000"
+    assert destination_of("(0)20 7946 0000", BRITISH) == "442079460000"
 
 
 @pytest.mark.parametrize(
@@ -198,3 +215,4 @@ def test_a_national_callerid_is_a_whole_number_of_the_country(callerid, country_
 
 def test_punctuation_is_what_people_write_between_digits():
     assert without_punctuation(" (+44) 20.7946-0000*#") == "+442079460000*#"
+    assert without_punctuation("44 ( 0 ) 20") == "44(0)20"

@@ -22,6 +22,10 @@ _SEPARATORS: Final = re.compile(r"[,;\n]")
 _RANGE: Final = re.compile(r"\+?(\d+)\s*(-|–|—|\.\.\.?)\s*\+?(\d+)", re.ASCII)
 _PARTS: Final = re.compile(r"\+?\d{1,3}(?:\s*[-–—]\s*\d+){2,4}", re.ASCII)  # 1-242-357
 _DASHES: Final = frozenset("-–—")
+_NANP_RANGE: Final = re.compile(r"(1?[2-9]\d{5,9})\s*[-–—]\s*(1?[2-9]\d{5,9})", re.ASCII)
+_NANP_CODE: Final = re.compile(r"(1)?([2-9]\d{2}(?:[2-9]\d{0,6})?)|1", re.ASCII)
+_NANP_PUNCTUATION: Final = str.maketrans("", "", " -.()/+–—")
+NPA_END: Final = 4  # digits of 1 and an area code
 _INTERNATIONAL: Final = ("00", "011")  # what callers dial before a country code, which never begins with 0
 _SHORTEST_TAIL: Final = 2  # of a shortened code; one digit could be a country code
 
@@ -37,13 +41,22 @@ class CodeReader:
     """Reads the codes of one file.
 
     `dash`: what it means where it could be either; None: such a row is refused. `digits_before`: put before each code
-    that does not begin so. `notes`: told of codes that are read otherwise than they stand there.
+    that does not begin so. `notes`: told of codes that are read otherwise than they stand there. `of_nanp`: they are
+    area codes of the North American plan with what comes after, as 201200, with or without the country code 1.
     """
 
-    def __init__(self, dash: Dash | None = None, digits_before: str = "", notes: Notes | None = None) -> None:
-        self._note = (notes or Notes()).add
+    def __init__(
+        self,
+        dash: Dash | None = None,
+        digits_before: str = "",
+        notes: Notes | None = None,
+        *,
+        of_nanp: bool = False,
+    ) -> None:
+        self._note = (notes if notes is not None else Notes()).add
         self._dash = dash
         self._before = digits_before
+        self._of_nanp = of_nanp
 
     def whole(self, text: str, name: str) -> tuple[str, ...]:
         """The prefixes of a cell of whole ones, each once, in the order of the cell. `name`: of the column.
@@ -51,7 +64,8 @@ class CodeReader:
         Raises RowRejected with the reason.
         """
         # A leading apostrophe is how spreadsheets say "text, not a number".
-        codes = self._expanded(text.strip().removeprefix("'"), name)
+        text = text.strip().removeprefix("'")
+        codes = self._nanp_codes(text, name) if self._of_nanp else self._expanded(text, name)
         if not codes:
             raise RowRejected(f"{name}: is empty")
         return _within_limits([self._international(code, name) for code in codes], name)
@@ -66,6 +80,7 @@ class CodeReader:
             raise RowRejected(f"{country_name}: is empty")
         if not (country.isascii() and country.isdigit()):
             raise RowRejected(f"{country_name}: {shown(country)} is not a country code of digits")
+        country = self._nanp_code(country, country_name) if self._of_nanp else country
         country = self._international(country, country_name)
         codes = _areas(areas.strip().removeprefix("'"), area_name) or [""]
         if country not in KEEP_THEIR_ZERO:
@@ -94,6 +109,32 @@ class CodeReader:
             if len(codes) > MAX_CODES_IN_ROW:
                 raise RowRejected(f"{name}: says more than {MAX_CODES_IN_ROW} codes")
         return codes
+
+    def _nanp_codes(self, text: str, name: str) -> list[str]:
+        """Every code of a cell: 201200, 201-200, 1 (201) 200 and 201200-201299; no shortened ones."""
+        codes: list[str] = []
+        for part in filter(None, map(str.strip, _SEPARATORS.split(text))):
+            if pair := _NANP_RANGE.fullmatch(part):
+                first, last = (self._nanp_code(end, name) for end in (pair[1], pair[2]))
+                if first[:NPA_END] != last[:NPA_END]:
+                    raise RowRejected(f"{name}: the ends of the range {shown(part)} are not of one area code")
+                codes += _range(first, last, part, name)
+            else:
+                codes.append(self._nanp_code(part, name))
+            if len(codes) > MAX_CODES_IN_ROW:
+                raise RowRejected(f"{name}: says more than {MAX_CODES_IN_ROW} codes")
+        if len({len(code) for code in codes}) > 1:
+            raise RowRejected(f"{name}: {shown(text)} has codes of several lengths: write each one out")
+        return codes
+
+    def _nanp_code(self, part: str, name: str) -> str:
+        """With its country code."""
+        digits = part.translate(_NANP_PUNCTUATION)
+        if not (found := _NANP_CODE.fullmatch(digits)):
+            raise RowRejected(f"{name}: {shown(part)} is no area code of North America, as in 201 or 201200")
+        if digits != "1" and not found[1]:
+            self._note("1 was put before codes", f"{part} is 1{digits}")
+        return "1" + (found[2] or "")
 
     def _is_area(self, first: str, last: str, part: str, name: str) -> bool:
         """Whether a dash stands between a country code and an area code, and not between the ends of a range."""

@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
+from rating_engine.rating.nanp import Jurisdiction
+
 
 class Column(StrEnum):
     """What a column can hold. `PRICE` is per minute, `INTERVALS` is both increments, as in 60/1.
 
     `COUNTRY_CODE` and `AREA_CODE` make the prefix together, in the place of `PREFIX`. `PRICE_PEAK` and its like are
-    prices per minute of one band each: a row has a rate for each of them that says something.
+    prices per minute of one band each: a row has a rate for each of them that says something. `PRICE_INTER` and its
+    like are those of calls between states, within one, and of neither for certain.
     """
 
     PREFIX = "prefix"
@@ -23,6 +26,9 @@ class Column(StrEnum):
     PRICE_PEAK = "price_peak"
     PRICE_OFF_PEAK = "price_off_peak"
     PRICE_WEEKEND = "price_weekend"
+    PRICE_INTER = "price_inter"
+    PRICE_INTRA = "price_intra"
+    PRICE_INDETERMINATE = "price_indeterminate"
     PRICE_UNIT = "price_unit"
     INTERVAL_1 = "interval_1"
     INTERVAL_N = "interval_n"
@@ -49,12 +55,24 @@ SYNONYMS: Final[Mapping[Column, tuple[str, ...]]] = {
     Column.PREFIX: (
         *("prefix", "dial prefix", "destination prefix", "number prefix", "full code", "dial code", "dialing code"),
         *("dialling code", "dest code", "destination code", "code", "codes", "prefixes", "pattern", "breakout"),
-        *("dial codes", "dialing codes", "dialling codes", "destination codes", "npa nxx", "npanxx", "dial prefixes"),
+        *(
+            "dial codes",
+            "dialing codes",
+            "dialling codes",
+            "destination codes",
+            "npa nxx",
+            "npanxx",
+            "npanxxx",
+            "npa-nxx-x",
+            "dial prefixes",
+        ),
         *("called prefix", "number prefixes"),
         *("префикс", "код"),
     ),
-    Column.COUNTRY_CODE: ("country_code", "cc", "country prefix", "country dial code"),
-    Column.AREA_CODE: ("area_code", "area codes", "city code", "city codes", "network code", "network codes", "ndc"),
+    Column.COUNTRY_CODE: ("country_code", "cc", "country prefix", "country dial code", "npa"),
+    Column.AREA_CODE: (
+        *("area_code", "area codes", "city code", "city codes", "network code", "network codes", "ndc", "nxx"),
+    ),
     Column.PRICE_1: ("price_1", "first price", "initial price", "price first", "first interval price"),
     Column.PRICE_N: (
         *("price_n", "next price", "price next", "next interval price", "subsequent price", "additional price"),
@@ -84,6 +102,21 @@ SYNONYMS: Final[Mapping[Column, tuple[str, ...]]] = {
     ),
     Column.PRICE_WEEKEND: (
         *("price_weekend", "weekend rate per minute", "weekend rate", "weekend price", "rate weekend", "weekend"),
+    ),
+    Column.PRICE_INTER: (
+        *("price_inter", "inter", "interstate", "inter rate", "interstate rate", "rate inter", "rate interstate"),
+        *("inter price", "interstate price", "price interstate", "inter state", "inter-state rate", "lrn inter"),
+        *("interstate rate per minute", "inter rate per minute", "us inter", "us interstate"),
+    ),
+    Column.PRICE_INTRA: (
+        *("price_intra", "intra", "intrastate", "intra rate", "intrastate rate", "rate intra", "rate intrastate"),
+        *("intra price", "intrastate price", "price intrastate", "intra state", "intra-state rate", "lrn intra"),
+        *("intrastate rate per minute", "intra rate per minute", "us intra", "us intrastate"),
+    ),
+    Column.PRICE_INDETERMINATE: (
+        *("price_indeterminate", "indeterminate", "indeterminate rate", "rate indeterminate", "indeterminate price"),
+        *("indeter", "indeter rate", "indeterm", "indeterm rate", "ind rate", "indet", "indet rate", "ij", "ij rate"),
+        *("unknown jurisdiction", "undetermined", "undetermined rate", "indeterminate rate per minute"),
     ),
     Column.PRICE_UNIT: ("price_unit", "price per", "unit", "rate unit"),
     Column.INTERVAL_1: (
@@ -142,7 +175,9 @@ SYNONYMS: Final[Mapping[Column, tuple[str, ...]]] = {
 }
 
 # Beside a country code or an area code, only these are certain to hold the whole prefix; a "code" may lack its country.
-WHOLE_PREFIX: Final = ("prefix", "dial prefix", "destination prefix", "number prefix", "full code")
+WHOLE_PREFIX: Final = (
+    *("prefix", "dial prefix", "destination prefix", "number prefix", "full code", "npanxx", "npanxxx", "npa-nxx-x"),
+)
 
 # The columns of prices that are for one band, and the band.
 BAND_PRICES: Final[Mapping[Column, str]] = {
@@ -151,4 +186,17 @@ BAND_PRICES: Final[Mapping[Column, str]] = {
     Column.PRICE_WEEKEND: "weekend",
 }
 
-PRICES: Final = (Column.PRICE, Column.PRICE_1, Column.PRICE_N, *BAND_PRICES)
+# The columns of prices that are for calls of one jurisdiction, and the origin of their rates: '' is any other call.
+JURISDICTION_PRICES: Final[Mapping[Column, str]] = {
+    Column.PRICE_INTER: Jurisdiction.INTER,
+    Column.PRICE_INTRA: Jurisdiction.INTRA,
+    Column.PRICE_INDETERMINATE: "",
+}
+
+# By themselves the price of a row.
+SOLE_PRICES: Final = (Column.PRICE, Column.PRICE_1, *BAND_PRICES, *JURISDICTION_PRICES)
+BY_MINUTE: Final = (Column.PRICE, *BAND_PRICES, *JURISDICTION_PRICES)
+PRICES: Final = (Column.PRICE, Column.PRICE_1, Column.PRICE_N, *BAND_PRICES, *JURISDICTION_PRICES)
+
+# Columns whose codes are of the North American plan, without its country code.
+NANP_CODES: Final = ("npa", "npa nxx", "npanxx", "npa-nxx-x", "npanxxx", "nxx")

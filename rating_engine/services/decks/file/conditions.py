@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
+from rating_engine.rating.nanp import Jurisdiction
 from rating_engine.services.decks.file.codes import CodeReader, Dash, shown
 from rating_engine.services.decks.file.columns import Column
 from rating_engine.services.decks.file.dates import DateOrder, instant_of
@@ -19,7 +20,11 @@ from rating_engine.services.decks.file.errors import RowRejected
 from rating_engine.services.decks.file.layout import Layout
 from rating_engine.services.decks.file.words import says_any_time, says_closed
 
-ANY_ORIGIN: Final = frozenset(("", "any", "all", "*", "default"))
+ANY_ORIGIN: Final = frozenset(("", "any", "all", "*", "default", "indeterminate"))
+JURISDICTIONS: Final = {
+    **dict.fromkeys(("inter", "interstate"), Jurisdiction.INTER),
+    **dict.fromkeys(("intra", "intrastate"), Jurisdiction.INTRA),
+}
 
 _BAND: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")  # as schema.sql has it for tariff_bands
 _OFF_PEAK: Final = frozenset(("offpeak", "off_peak", "off-peak"))
@@ -44,12 +49,13 @@ class Conditions:
     any_origin: bool = True
     any_band: bool = True
 
-    def keys(self, band: str) -> list[tuple[str, str]]:
-        """For each origin: what tells its rates from others of the prefix, and the COPY text of all conditions."""
+    def keys(self, band: str, origin: str | None = None) -> list[tuple[str, str]]:
+        """For each origin, or the given one: what tells its rates from others of the prefix, and the COPY text of all
+        conditions."""
         starts, ends = _copy_instant(self.starts, _FROM_EVER), _copy_instant(self.ends, _FOR_EVER)
         return [
             (f"/{origin}/{band}" if origin or band else "", f"{origin}\t{band}\t{starts}\t{ends}")
-            for origin in self.origins
+            for origin in (self.origins if origin is None else (origin,))
         ]
 
     def closings(self) -> list[str]:
@@ -101,6 +107,8 @@ class ConditionReader:
     def _origins(self, text: str) -> tuple[str, ...]:
         if text.casefold() in ANY_ORIGIN:
             return ("",)
+        if jurisdiction := JURISDICTIONS.get(text.casefold()):
+            return (jurisdiction,)
         return CodeReader(Dash.RANGE).whole(text, self._layout.name(Column.ORIGIN))
 
     def _band(self, text: str) -> str:

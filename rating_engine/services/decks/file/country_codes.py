@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from rating_engine.rating.nanp import country_of_area
+
 LONGEST: Final = 3  # digits
 
 _ONE: Final = frozenset("17")
@@ -32,3 +34,16 @@ def is_country_code(code: str) -> bool:
 def country_of(digits: str) -> str:
     """The country code that digits begin with; '' where they begin with none."""
     return next((digits[:length] for length in range(1, LONGEST + 1) if is_country_code(digits[:length])), "")
+
+
+def country_of_code(code: str) -> str:
+    """What tells the country of a code from others: of those that share 1 or 7 the country, else the country code.
+
+    Other countries that share a code, as Guernsey has 44, are one with it. '' where the code is of none.
+    """
+    if code.startswith("1"):
+        area = code[1:4]
+        return country_of_area(area) or f"1{area}" if len(area) == len("201") else "US"
+    if code.startswith("7"):
+        return "KZ" if code[1:2] in ("6", "7") else "RU"
+    return country_of(code)

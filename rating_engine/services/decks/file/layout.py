@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from rating_engine.services.decks.file.columns import BAND_PRICES, PRICES, SYNONYMS, WHOLE_PREFIX, Column
+from rating_engine.services.decks.file.columns import (
+    BAND_PRICES,
+    BY_MINUTE,
+    JURISDICTION_PRICES,
+    NANP_CODES,
+    PRICES,
+    SOLE_PRICES,
+    SYNONYMS,
+    WHOLE_PREFIX,
+    Column,
+)
 from rating_engine.services.decks.file.errors import DeckFileError
 from rating_engine.services.decks.file.limits import MAX_CELLS
 from rating_engine.services.decks.file.units import CURRENCIES, Unit, unit_of
@@ -39,6 +49,14 @@ class Layout:
     def unnamed(self) -> tuple[int, ...]:
         """Where columns without a name are: what stands in one says something that nobody reads."""
         return tuple(position for position, name in enumerate(self.header) if not name)
+
+    @property
+    def of_nanp(self) -> bool:
+        """Whether its codes are of the North American plan, with or without its country code 1."""
+        if JURISDICTION_PRICES.keys() & self.positions.keys():
+            return True
+        codes = (self.positions.get(column) for column in (Column.PREFIX, Column.COUNTRY_CODE))
+        return any(_plain(self.header[at]) in _PLAIN_NANP for at in codes if at is not None)
 
     @property
     def ignored(self) -> tuple[str, ...]:
@@ -72,7 +90,7 @@ def find_layout(cells: Sequence[str], columns: Mapping[Column, str] | None = Non
         # beside a first interval, "increment" is the next one; beside both it says nothing new
         increments = positions.pop(Column.INTERVALS)
         positions.setdefault(Column.INTERVAL_N, increments)
-    if not positions.keys() & {Column.PRICE, Column.PRICE_1, *BAND_PRICES} or not _has_prefix(positions):
+    if not positions.keys() & set(SOLE_PRICES) or not _has_prefix(positions):
         return None
     _refuse_rejects(header)
     _refuse_ambiguity(header, names, positions)
@@ -118,12 +136,12 @@ _KNOWN: Final = frozenset(name for names in _PLAIN_SYNONYMS.values() for name in
 _PRICE: Final = _PLAIN_SYNONYMS[Column.PRICE][0]
 _SPLIT: Final = (Column.COUNTRY_CODE, Column.AREA_CODE)
 _CONDITIONS: Final = (Column.ORIGIN, Column.BAND, Column.EFFECTIVE_FROM, Column.EFFECTIVE_TO)
-_BY_MINUTE: Final = (Column.PRICE, *BAND_PRICES)
 _AMOUNTS: Final = (*PRICES, Column.CONNECT_FEE, Column.POSTCALL_SURCHARGE, Column.MINIMUM_CHARGE)
 _SECONDS: Final = (*(Column.INTERVAL_1, Column.INTERVAL_N, Column.INTERVALS, Column.FREE_SECONDS, Column.GRACE_PERIOD),)
 _MINUTE: Final = 60
 _CENT: Final = Decimal("0.01")
 _PLAIN_SPLIT: Final = frozenset(name for column in _SPLIT for name in _PLAIN_SYNONYMS[column])
+_PLAIN_NANP: Final = frozenset(map(_plain, NANP_CODES))
 _PLAIN_WHOLE: Final = frozenset(map(_plain, WHOLE_PREFIX))
 
 
@@ -152,22 +170,34 @@ def _refuse_ambiguity(header: Sequence[str], names: list[str], positions: Mappin
             f"the number could stand in several columns ({', '.join(told)}): keep a country code and an area code, or"
             " put the whole number into one column called prefix"
         )
-    by_band, by_minute = BAND_PRICES.keys() & positions.keys(), {Column.PRICE, *BAND_PRICES} & positions.keys()
-    if by_minute and {Column.PRICE_1, Column.PRICE_N} & positions.keys():
-        priced = (positions[column] for column in PRICES if column in positions)
-        raise DeckFileError(
-            f"more than one column says the price ({', '.join(header[position] for position in sorted(priced))}):"
-            " keep one price, or price_1 and price_n"
-        )
-    if by_band and Column.BAND in positions:
-        banded = sorted(positions[column] for column in (*by_band, Column.BAND))
-        raise DeckFileError(
-            f"the band stands in several columns ({', '.join(header[position] for position in banded)}): keep a band"
-            " column and one price, or a price column for each band"
-        )
+    _refuse_several_prices(header, positions)
     for column in (Column.PREFIX, *_SPLIT, *PRICES, *_CONDITIONS):
         if column in positions and names.count(name := names[positions[column]]) > 1:
             raise DeckFileError(f"two columns are called {header[names.index(name)]}: remove one of them")
+
+
+def _refuse_several_prices(header: Sequence[str], positions: Mapping[Column, int]) -> None:
+    """Of a row there is one price, or one for each band or for each jurisdiction."""
+    by_band, by_state = BAND_PRICES.keys() & positions.keys(), JURISDICTION_PRICES.keys() & positions.keys()
+    priced = _told(header, positions, PRICES)
+    if set(BY_MINUTE) & positions.keys() and {Column.PRICE_1, Column.PRICE_N} & positions.keys():
+        raise DeckFileError(f"more than one column says the price ({priced}): keep one price, or price_1 and price_n")
+    if (by_band and by_state) or positions.keys() >= {Column.PRICE, Column.PRICE_INDETERMINATE}:
+        raise DeckFileError(f"more than one column says the price ({priced}): keep those of one kind")
+    if by_band and Column.BAND in positions:
+        raise DeckFileError(
+            f"the band stands in several columns ({_told(header, positions, (*by_band, Column.BAND))}): keep a band"
+            " column and one price, or a price column for each band"
+        )
+    if by_state and Column.ORIGIN in positions:
+        raise DeckFileError(
+            f"the caller stands in several columns ({_told(header, positions, (*by_state, Column.ORIGIN))}): keep an"
+            " origin column and one price, or a price column for each jurisdiction"
+        )
+
+
+def _told(header: Sequence[str], positions: Mapping[Column, int], columns: Iterable[Column]) -> str:
+    return ", ".join(header[position] for position in sorted(positions[one] for one in columns if one in positions))
 
 
 def _known_name(name: str) -> str:
@@ -208,9 +238,9 @@ def _measured(header: tuple[str, ...], positions: Mapping[Column, int]) -> Layou
 def _factor(column: Column, header: Sequence[str], position: int, unit: Unit) -> Decimal:
     """What makes an amount one of the currency, and of a minute where it is a price of one."""
     factor = _CENT if unit.hundredths else Decimal(1)
-    if not unit.seconds or (column in _BY_MINUTE and unit.seconds == _MINUTE):
+    if not unit.seconds or (column in BY_MINUTE and unit.seconds == _MINUTE):
         return factor
-    if column in _BY_MINUTE and _MINUTE % unit.seconds == 0:
+    if column in BY_MINUTE and _MINUTE % unit.seconds == 0:
         return factor * (_MINUTE // unit.seconds)
     raise DeckFileError(f"the column {header[position]!r} is per {unit.seconds} seconds, which it cannot be")
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from rating_engine.rating.rate import PriceUnit
 from rating_engine.services.decks.file.codes import Dash
-from rating_engine.services.decks.file.columns import BAND_PRICES, Column
+from rating_engine.services.decks.file.columns import BAND_PRICES, BY_MINUTE, JURISDICTION_PRICES, Column
 from rating_engine.services.decks.file.dates import DateOrder
 from rating_engine.services.decks.file.errors import DeckFileError
 from rating_engine.services.decks.file.header import HEADER_SEARCH_LINES
@@ -165,11 +165,16 @@ def _missing(columns: set[str]) -> str | None:
     split = {Column.COUNTRY_CODE, Column.AREA_CODE}
     if (Column.PREFIX in columns) == bool(split & columns) or (split & columns and not split <= columns):
         return "columns: needs prefix, or country_code and area_code"
-    by_minute = {Column.PRICE, *BAND_PRICES} & columns
+    by_minute = set(BY_MINUTE) & columns
     if bool(by_minute) == (Column.PRICE_1 in columns) or (by_minute and Column.PRICE_N in columns):
         return "columns: needs price, or price_1 (and perhaps price_n)"
     if BAND_PRICES.keys() & columns and Column.BAND in columns:
         return "columns: needs band and one price, or a price for each band, not both"
+    by_state = JURISDICTION_PRICES.keys() & columns
+    if by_state and (BAND_PRICES.keys() & columns or {Column.PRICE, Column.PRICE_INDETERMINATE} <= columns):
+        return "columns: needs one price, or one for each band, or one for each jurisdiction"
+    if by_state and Column.ORIGIN in columns:
+        return "columns: needs origin and one price, or a price for each jurisdiction, not both"
     if Column.INTERVALS in columns and {Column.INTERVAL_1, Column.INTERVAL_N} & columns:
         return "columns: needs intervals, or interval_1 and interval_n, not both"
     return None

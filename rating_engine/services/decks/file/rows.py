@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from operator import itemgetter
 from typing import Final
 
 from rating_engine.rating.money import MAX_PRICE, PRICE_DECIMALS, InvalidAmount, format_amount, parse_amount
 from rating_engine.rating.number import MAX_NUMBER_DIGITS
 from rating_engine.services.decks.file.codes import MAX_CODES_IN_ROW, CodeReader, shown
-from rating_engine.services.decks.file.columns import BAND_PRICES, PRICES, Column
+from rating_engine.services.decks.file.columns import BAND_PRICES, JURISDICTION_PRICES, PRICES, Column
 from rating_engine.services.decks.file.errors import RowRejected
 from rating_engine.services.decks.file.layout import Layout
 from rating_engine.services.decks.file.notes import Notes
@@ -68,7 +69,9 @@ class RowChecker:
         at = layout.positions
         self.bands: set[str] = set()  # of the rates so far, but ''
         self.notes = Notes()
-        self._code_reader = CodeReader(terms.dash, terms.digits_before, self.notes)
+        self._code_reader = CodeReader(terms.dash, terms.digits_before, self.notes, of_nanp=layout.of_nanp)
+        self._of_nanp = layout.of_nanp
+        self._by_state = [(origin, at[column]) for column, origin in JURISDICTION_PRICES.items() if column in at]
         self._layout = layout
         self._plain_from = terms.digits_before
         self._delta = terms.delta
@@ -121,6 +124,7 @@ class RowChecker:
             and code[0] != "0"
             and len(code) <= MAX_NUMBER_DIGITS
             and not self._split
+            and not self._of_nanp
             and code.startswith(self._plain_from)
         )
 
@@ -140,6 +144,8 @@ class RowChecker:
         conditions = terms.conditions
         if conditions.closed:
             return Closing(tuple(conditions.closings())) if self._delta else ()
+        if self._by_state:
+            return self._by_jurisdiction(cells, terms)
         rates: list[tuple[str, str]] = []
         for band, at_1, at_n in self._price_columns:
             text = self._priced(cells, band, at_1, at_n, terms)
@@ -151,10 +157,36 @@ class RowChecker:
             raise RowRejected(f"{self._layout.header[self._price_1_at]}: is empty")
         return tuple(rates)
 
-    def _rates(self, terms: Terms, band: str, text: str) -> list[tuple[str, str]]:
-        """A rate of a band for every origin; `text`: from the prices on."""
+    def _by_jurisdiction(self, cells: list[str], terms: Terms) -> Says:
+        """A rate of calls between states, one of calls within one, and one of all others.
+
+        Where the row has none for the others, theirs is the dearest: nobody knows which of the two they are.
+        """
+        band = terms.conditions.band
+        if terms.blocked:
+            return tuple(self._rates(terms, band, f"0\t0\t{terms.after_blocked}", ""))
+        rates: list[tuple[str, str]] = []
+        found: dict[str, str | None] = {}  # origin to price; None: blocked
+        general = self._layout.positions.get(Column.PRICE)
+        for origin, at in [*self._by_state, *([] if general is None else [("", general)])]:
+            if origin or cells[at].strip():
+                found[origin] = None if says_no_price(cells[at]) else self._clean_price(at, cells[at])
+        if "" not in found:
+            prices = [price for price in found.values() if price is not None]
+            found[""] = max(prices, key=Decimal) if len(prices) == len(found) else None
+            told = "blocked" if found[""] is None else f"at {found['']}"
+            self.notes.add(
+                "calls of no certain jurisdiction were given the dearest price", f"{cells[self._code_at]} {told}"
+            )
+        for origin, price in found.items():
+            text = f"0\t0\t{terms.after_blocked}" if price is None else f"{price}\t{price}\t{terms.after}"
+            rates += self._rates(terms, band, text, origin)
+        return tuple(rates)
+
+    def _rates(self, terms: Terms, band: str, text: str, origin: str | None = None) -> list[tuple[str, str]]:
+        """A rate of a band for every origin, or the given one; `text`: from the prices on."""
         self.bands.update([band] if band else [])
-        keys = terms.conditions.keys(band)
+        keys = terms.conditions.keys(band, origin)
         return [(key, f"{conditions}\t{terms.direction}\t{text}") for key, conditions in keys]
 
     def _priced(self, cells: list[str], band: str, at_1: int, at_n: int, terms: Terms) -> str | None:
@@ -225,7 +257,12 @@ class RowChecker:
         cells = zip(self._term_columns, term_cells, strict=True)
         terms = self._terms.read({column: stripped for column, text in cells if (stripped := text.strip())})
         conditions = terms.conditions
-        is_usual = len(self._price_columns) == 1 and len(conditions.origins) == 1 and not conditions.closed
+        is_usual = (
+            not self._by_state
+            and len(self._price_columns) == 1
+            and len(conditions.origins) == 1
+            and not conditions.closed
+        )
         band = self._price_columns[0][0] or conditions.band
         if is_usual and band:
             self.bands.add(band)
@@ -250,4 +287,4 @@ def _price_columns(layout: Layout) -> list[tuple[str, int, int]]:
     if Column.PRICE in at or Column.PRICE_1 in at:
         first = at[Column.PRICE if Column.PRICE in at else Column.PRICE_1]
         columns.insert(0, ("", first, at.get(Column.PRICE_N, first)))
-    return columns
+    return columns or [("", at[column], at[column]) for column in JURISDICTION_PRICES if column in at]

@@ -55,9 +55,15 @@ def request(
 
 
 def test_call_prepare_takes_every_field_from_its_arguments() -> None:
-    call = parse_call_prepare(request("alice", "79010000001", "79020000002", "3", "79030000003"), "10.0.0.9")
+    asked = ("alice", "79010000001", "79020000002", "3", "79030000003", "carrier1")
+    call = parse_call_prepare(request(*asked), "10.0.0.9")
     assert call == PrepareCall(
-        CallKey("pbx1", "1700000000.42", 3), "alice", "79010000001", "79020000002", routing_number="79030000003"
+        CallKey("pbx1", "1700000000.42", 3),
+        "alice",
+        "79010000001",
+        "79020000002",
+        routing_number="79030000003",
+        route="carrier1",
     )
 
 
@@ -114,7 +120,10 @@ def test_the_exchange_is_the_peers_address_unless_the_query_names_one(query: dic
         (request("a", "1", "", "1.5"), "prior"),
         (request("a", "1", "", "٣"), "prior"),
         (request("a", "1", "", "1", "5" * 81), "routing_number"),
-        (request("a", "1", "", "1", "5", "6"), "arguments"),
+        (request("a", "1", "", "1", "5", "two words"), "route"),
+        (request("a", "1", "", "1", "5", "a;b"), "route"),
+        (request("a", "1", "", "1", "5", "c" * 65), "route"),
+        (request("a", "1", "", "1", "5", "6", "7"), "arguments"),
         (request("a", "1", query={"exchange": "x" * 65}), "exchange"),
         (request("a", "1", query={"exchange": "a/b"}), "exchange"),
         (request("a", "1", query={"exchange": "a\0"}), "exchange"),

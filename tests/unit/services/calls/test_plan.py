@@ -424,3 +424,69 @@ async def test_an_end_without_a_beginning_is_rated_by_its_start(destination, sta
 
     assert bool(details.rate) is rated
     assert (details.route_name, details.carrier_rate) == ("", "")
+
+
+# -- a route that the exchange has chosen -----------------------------------------------------------------------
+
+
+def by(name: str) -> PrepareCall:
+    return replace(prepare("1"), route=name)
+
+
+def costing(price: str) -> Facts:
+    return Facts(
+        tariffs={RETAIL: tariff(), CARRIER: tariff(CARRIER, "carrier")},
+        rates={(RETAIL, ""): {"49": minute("0.60")}, (CARRIER, ""): {"49": minute(price)}},
+        routes=(route("first", 1), route("chosen", 2, cost_tariff_id=CARRIER)),
+    )
+
+
+async def test_a_call_goes_by_the_route_that_the_exchange_has_chosen_and_costs_what_that_one_costs():
+    plan = await plan_of(costing("0.40"), by("chosen"))
+
+    details = plan.request.details
+    assert (plan.route.name, details.route_name) == ("chosen", "chosen")
+    assert Rate.from_json(details.carrier_rate) == minute("0.40")
+
+
+async def test_what_chooses_among_routes_is_not_asked_of_a_chosen_one():
+    facts = Facts(routes=(route("first", 1), route("chosen", 2, percentage=1)))
+
+    for number in range(20):
+        call = replace(by("chosen"), call_key=key_of(f"call-{number}", attempt=3))
+        assert (await plan_of(facts, call, attempts=Attempts(tried=("chosen", "first")))).route.name == "chosen"
+
+
+@pytest.mark.parametrize(
+    ("facts", "reason"),
+    [
+        (Facts(routes=(route("first"),)), DeclineReason.NO_ROUTE),  # no such route, or a disabled one
+        (Facts(routes=()), DeclineReason.NO_ROUTE),  # all are disabled
+        (Facts(routes=(route("chosen", number_prefix="7"),)), DeclineReason.NO_ROUTE),
+        (Facts(routes=(route("chosen", prefixes=MappingProxyType({"49": False})),)), DeclineReason.NO_ROUTE),
+        (costing("0.61"), DeclineReason.NO_ROUTE),  # costs more than it is sold for
+        (
+            Facts(
+                tariffs={RETAIL: tariff(), CARRIER: tariff(CARRIER, "carrier")},
+                routes=(route("chosen", cost_tariff_id=CARRIER),),
+            ),
+            DeclineReason.NO_ROUTE,  # its cost deck does not serve the number
+        ),
+    ],
+)
+async def test_a_chosen_route_that_is_not_for_the_call_is_refused_and_no_other_taken(facts, reason):
+    assert await reason_of(facts, by("chosen")) is reason
+
+
+async def test_a_chosen_route_without_room_is_refused_as_full():
+    chosen = route("chosen", max_calls=1)
+    facts = Facts(routes=(route("first"), chosen))
+
+    assert await reason_of(facts, by("chosen"), Attempts(full=(chosen.route_id,))) is DeclineReason.NO_CAPACITY
+
+
+async def test_where_no_route_is_configured_the_chosen_one_is_a_route_of_unknown_cost():
+    plan = await plan_of(Facts(), by("trunk7"))
+
+    assert (plan.route.name, plan.request.details.route_name) == ("trunk7", "trunk7")
+    assert plan.request.details.carrier_rate == ""

@@ -184,6 +184,19 @@ async def test_the_next_attempt_takes_a_route_that_the_first_did_not(world):
     assert names == ["a", "b"]
 
 
+async def test_another_route_under_the_key_of_a_call_is_a_conflict_and_the_call_goes_on(world):
+    world.facts.routes = (route("a", 1), route("b", 2))
+    told = replace(prepare("1"), route="b")
+    assert (await world.prepare(told)).route_name == "b"
+    assert (await world.prepare(told)).repeated
+
+    refused = await world.prepare(replace(told, route="a"))
+    assert refused.reason is DeclineReason.CONFLICT
+    await world.undo.turn()
+    assert world.notes.held == {}
+    assert (await world.prepare(told)).repeated
+
+
 async def test_a_call_that_has_ended_is_not_begun_again(world):
     await world.prepare()
     await world.charging.finish_call(finish("1", 5))

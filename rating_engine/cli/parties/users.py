@@ -1,0 +1,240 @@
+"""`rating-engine user`: who may ask, and whose lines are: made, listed, blocked, deleted, given passwords."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from functools import partial
+from typing import Annotated, Any, Final
+
+import typer
+from rich.table import Table
+
+from rating_engine.cli import words
+from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, say, with_services
+from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
+from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.party import (
+    PASSWORD_MAX,
+    Level,
+    NewParty,
+    Party,
+    PartyChanges,
+    PartyFilter,
+    PartyKind,
+    PartyState,
+)
+
+users_app = typer.Typer(no_args_is_help=True, help="Users, resellers, administrators: who asks, and whose lines are.")
+
+GENERATED_BYTES: Final = 12  # of a password that is made here: 16 characters, more than anybody guesses
+
+User = Annotated[str, typer.Argument(metavar="USER")]
+OwnerOption = Annotated[str | None, typer.Option(metavar="USER", help="Whose it is; the system's if not given.")]
+
+
+@users_app.command(epilog="Example: rating-engine user create --login anna --admin --generate-password")
+def create(
+    login: Annotated[str, typer.Option(help="1 to 64 characters without space or comma.")],
+    admin: Annotated[bool, typer.Option("--admin", help="May do all that a key or login can do (level 44).")] = False,
+    kind: Annotated[str | None, typer.Option(metavar="KIND", help=f"{', '.join(list(PartyKind)[1:])}; user.")] = None,
+    level: Annotated[int | None, typer.Option(help="Users 10 or 11, resellers 22 or 25, admins 33 or 44.")] = None,
+    owner: OwnerOption = None,
+    name: Annotated[str, typer.Option(help="Of the person or firm.")] = "",
+    language: Annotated[str, typer.Option(metavar="CODE", help="en, de, ru …")] = "",
+    utc_offset: Annotated[int, typer.Option(metavar="MINUTES", help="Its clock beside UTC: 60, -300.")] = 0,
+    currency: Annotated[str, typer.Option(metavar="CODE", help="In which it is shown amounts.")] = "",
+    tariff: Annotated[str | None, typer.Option(metavar="NAME", help="What its new lines get.")] = None,
+    comment: Annotated[str, typer.Option(help="For those who manage it.")] = "",
+    generate_password: Annotated[
+        bool, typer.Option("--generate-password", help="Make a password, and show it once.")
+    ] = False,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Create a user. The first administrator of an installation is made so."""
+    with reported_errors():
+        if admin and kind is not None:
+            raise InvalidRequest("admin", "says the kind already; leave --kind out")
+        new = NewParty(
+            login=login,
+            kind=PartyKind.ADMIN if admin else words.choice(PartyKind, kind or "user", "kind"),
+            level=Level.ROOT_ADMIN if admin and level is None else None if level is None else level_of(level),
+            owner=owner,
+            name=name,
+            language=language,
+            utc_offset=utc_offset,
+            currency=currency,
+            tariff=tariff,
+            comment=comment,
+        )
+    password = secrets.token_urlsafe(GENERATED_BYTES) if generate_password else None
+    party = with_services(config, lambda services: services.parties.create(new, password=password))
+    print_party(party, as_json=json, password=password)
+
+
+@users_app.command(epilog="Example: rating-engine user show anna --json")
+def show(user: User, json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Who it is, whose, how it stands, and what its lines may call."""
+    print_party(with_services(config, lambda services: services.parties.show(user)), as_json=json)
+
+
+@users_app.command("list", epilog="Example: rating-engine user list --owner reseller-1 --status locked")
+def list_(
+    owner: OwnerOption = None,
+    kind: Annotated[str | None, typer.Option(metavar="KIND", help="Of this kind alone.")] = None,
+    status: Annotated[str | None, typer.Option(metavar="STATUS", help="In this state alone.")] = None,
+    deleted: Annotated[bool, typer.Option("--deleted", help="Deleted ones too.")] = False,
+    limit: LimitOption = None,
+    after: AfterOption = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Users, the oldest first: all, or those below one."""
+    with reported_errors():
+        wanted = PartyFilter(
+            owner=owner,
+            kind=None if kind is None else words.choice(PartyKind, kind, "kind"),
+            status=None if status is None else words.choice(PartyState, status, "status"),
+            hidden=deleted,
+        )
+    page = with_services(
+        config, lambda services: listed(lambda cursor: services.parties.page(wanted, cursor), limit, after)
+    )
+    if json:
+        print_json({"users": [party_json(party) for party in page.items], **next_json(page)})
+        return
+    table = Table("number", "login", "name", "kind", "level", "owner", "status", "calls")
+    for party in page.items:
+        status_word = f"{party.status}, deleted" if party.hidden else party.status
+        table.add_row(
+            str(party.party_id), party.login, party.name, party.kind, str(int(party.level)), party.owner or "",
+            status_word, party.calls,
+        )  # fmt: skip
+    out.print(table)
+    say_next(page)
+
+
+@users_app.command("set", epilog="Example: rating-engine user set anna --name 'Anna Example' --tariff none")
+def set_(
+    user: User,
+    level: Annotated[str | None, typer.Option(metavar="N", help="10 or 11, 22 or 25, 33 or 44.")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the person or firm.")] = None,
+    language: Annotated[str | None, typer.Option(metavar="CODE", help="en, de, ru …")] = None,
+    utc_offset: Annotated[str | None, typer.Option(metavar="MINUTES", help="Its clock beside UTC.")] = None,
+    currency: Annotated[str | None, typer.Option(metavar="CODE", help="In which it is shown amounts.")] = None,
+    tariff: Annotated[str | None, typer.Option(metavar="NAME|none", help="What its new lines get.")] = None,
+    comment: Annotated[str | None, typer.Option(help="For those who manage it.")] = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Change what is given; the rest stays."""
+    with reported_errors():
+        changes = PartyChanges(
+            level=words.if_given(level, lambda text: level_of(words.whole(text, "level"))),
+            name=words.if_given(name, str),
+            language=words.if_given(language, str),
+            utc_offset=words.if_given(utc_offset, partial(words.whole, field="utc_offset")),
+            currency=words.if_given(currency, str),
+            tariff=words.unless_none(tariff, str),
+            comment=words.if_given(comment, str),
+        )
+    print_party(with_services(config, lambda services: services.parties.change(user, changes)), as_json=json)
+
+
+@users_app.command(epilog="Example: rating-engine user block anna --as external_blocked")
+def block(
+    user: User,
+    state: Annotated[
+        str, typer.Option("--as", metavar="STATUS", help="all_blocked, external_blocked, deactivated or locked.")
+    ] = PartyState.ALL_BLOCKED.value,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Let no line of a user, or of those below it, start calls, from the next one on; those that run go on.
+
+    external_blocked: they call lines of the same user alone. locked: it may not log in or use its keys either.
+    """
+    with reported_errors():
+        status = words.choice(PartyState, state, "as")
+        if status in (PartyState.ACTIVE, PartyState.PROTECTED):
+            raise InvalidRequest("as", f"{state!r} blocks nothing")
+    print_party(with_services(config, lambda services: services.parties.set_status(user, status)), as_json=json)
+
+
+@users_app.command(epilog="Example: rating-engine user unblock anna")
+def unblock(
+    user: User,
+    protect: Annotated[bool, typer.Option("--protect", help="And nothing that works by itself blocks it.")] = False,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Let the lines of a user call again, if its owners' state lets them."""
+    status = PartyState.PROTECTED if protect else PartyState.ACTIVE
+    print_party(with_services(config, lambda services: services.parties.set_status(user, status)), as_json=json)
+
+
+@users_app.command(epilog="Example: rating-engine user delete anna")
+def delete(user: User, json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Delete a user: it asks and calls no more. Its accounts keep their money, and its login stays taken."""
+    print_party(with_services(config, lambda services: services.parties.delete(user)), as_json=json)
+
+
+@users_app.command(epilog="Example: rating-engine user password anna --generate")
+def password(
+    user: User,
+    generate: Annotated[bool, typer.Option("--generate", help="Make one, and show it once.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Set a password: asked for at a terminal, else the first line of the input. Its sessions end."""
+    with reported_errors():
+        new = secrets.token_urlsafe(GENERATED_BYTES) if generate else _asked()
+    with_services(config, lambda services: services.parties.set_password(user, password=new))
+    say(f"{user} has another password" + (f": {new}" if generate else ""))
+
+
+def level_of(number: int) -> Level:
+    """A level of users. Raises InvalidRequest."""
+    try:
+        return Level(number)
+    except ValueError:
+        raise InvalidRequest("level", "of users is 10 or 11, 22 or 25, 33 or 44") from None
+
+
+def print_party(party: Party, *, as_json: bool, password: str | None = None) -> None:
+    """One user; and its password, the one time that it is known."""
+    once = {} if password is None else {"password": password}
+    if as_json:
+        print_json({**party_json(party), **once})
+        return
+    for name, value in {**party_json(party), **once}.items():
+        say((f"{name.replace('_', ' ')}: ", "bold"), "" if value is None else str(value))
+
+
+def party_json(party: Party) -> dict[str, Any]:
+    """As machines read it."""
+    return {
+        "user": party.party_id,
+        "login": party.login,
+        "name": party.name,
+        "kind": party.kind.value,
+        "level": int(party.level),
+        "owner": party.owner,
+        "status": party.status.value,
+        "calls": party.calls.value,
+        "deleted": party.hidden,
+        "language": party.language,
+        "utc_offset": party.utc_offset,
+        "currency": party.currency,
+        "tariff": party.tariff,
+        "comment": party.comment,
+        "has_password": party.has_password,
+        "created_at": party.created_at.isoformat(),
+    }
+
+
+def _asked() -> str:
+    if sys.stdin.isatty():
+        answer: str = typer.prompt("password", hide_input=True, confirmation_prompt=True)
+        return answer
+    return sys.stdin.readline(PASSWORD_MAX + 2).rstrip("\r\n")

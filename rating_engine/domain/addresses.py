@@ -1,0 +1,54 @@
+"""Addresses that people name: one, a network, or one with stars for what does not matter; always as a network."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
+
+from rating_engine.domain.errors import InvalidRequest
+
+Network = IPv4Network | IPv6Network
+
+HOST_PREFIX_V6: Final = 64  # whoever has one address of IPv6 has so large a network of them
+
+_STARS: Final = re.compile(r"(\d{1,3}(?:\.\d{1,3}){0,2})((?:\.\*){1,3})")
+
+
+def parse_network(text: str, field: str) -> Network:
+    """192.0.2.7, 192.0.2.0/24, 192.0.2.* or 2001:db8::/32 as a network. Raises InvalidRequest."""
+    written = text.strip()
+    stars = _STARS.fullmatch(written)
+    if stars is not None and (stars[1] + stars[2]).count(".") == 3:
+        missing = stars[2].count("*")
+        written = stars[1] + ".0" * missing + f"/{32 - 8 * missing}"
+    try:
+        return ip_network(written)
+    except ValueError:
+        raise InvalidRequest(
+            field, f"{text[:64]!r} is no address, no network such as 192.0.2.0/24, nor 192.0.2.*"
+        ) from None
+
+
+def network_of_host(address: str) -> Network | None:
+    """What one host has of addresses: itself, of IPv6 its /64. None: that is no address."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return None
+    if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    if isinstance(found, IPv6Address):
+        return IPv6Network((found, HOST_PREFIX_V6), strict=False)
+    return IPv4Network(found)
+
+
+def is_in(address: str, networks: tuple[Network, ...]) -> bool:
+    """Whether an address is in one of the networks."""
+    host = network_of_host(address)
+    if host is None:
+        return False
+    exact = ip_address(address.partition("%")[0])
+    if isinstance(exact, IPv6Address) and exact.ipv4_mapped is not None:
+        exact = exact.ipv4_mapped
+    return any(exact in network for network in networks)

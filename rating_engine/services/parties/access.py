@@ -1,0 +1,168 @@
+"""Who is it that asks: by key, by password, by session; each answered by a principal or by why not.
+
+Laws: what is wrong is told alike and takes alike long, whether the login or the password was; a party that is locked or
+deleted, or below one, is not let in; a key asks for nobody who does not belong to its owner; no secret is in an answer
+or a log line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass, replace
+from typing import Final
+
+from rating_engine.domain.addresses import is_in
+from rating_engine.domain.api_key import ApiKey, KeyKind
+from rating_engine.domain.errors import NotFound
+from rating_engine.domain.party import Level, Party
+from rating_engine.domain.principal import NOBODYS, Principal, principal_of
+from rating_engine.domain.refusal import NotAdmitted, Refusal
+from rating_engine.services.parties.bans import BanBook, WrongKeys
+from rating_engine.services.parties.keys import hash_of
+from rating_engine.services.parties.passwords import Passwords
+from rating_engine.storage.parties import keys as key_store
+from rating_engine.storage.parties import parties as store
+from rating_engine.storage.parties import sessions as session_store
+from rating_engine.storage.postgres.pool import Database
+
+TOKEN_BYTES: Final = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where a request came in: by which surface, from where (of the connection, or as a listed proxy says), and whether
+    nobody could listen. `method`: what it asks for, as the surface calls it; None: keys are not asked for methods.
+    """
+
+    surface: str
+    address: str | None
+    secure: bool = False
+    method: str | None = None
+
+
+class Access:
+    """What a surface asks before anything else. One a process."""
+
+    def __init__(self, database: Database, passwords: Passwords, bans: BanBook, wrong_keys: WrongKeys) -> None:
+        self.bans = bans
+        self._database = database
+        self._passwords = passwords
+        self._wrong_keys = wrong_keys
+
+    async def by_key(self, secret: str, door: Door) -> ApiKey | NotAdmitted:
+        """The key of a request, if it is for this door. Who asks with it, `user_of` or `owner_of` says.
+
+        A wrong one may get its address banned. Errors: Unavailable.
+        """
+        if door.address is not None and self.bans.refuses(door.address):
+            return NotAdmitted(Refusal.BANNED)
+        secret_hash = hash_of(secret)
+        key = await key_store.key_of_secret(self._database, secret_hash)
+        if key is None or key.revoked_at is not None or not key.enabled:
+            await self._wrong_keys.heard(door.address, secret_hash)
+            return NotAdmitted(Refusal.UNKNOWN_KEY)
+        if key.sources and (door.address is None or not is_in(door.address, key.sources)):
+            return NotAdmitted(Refusal.WRONG_ADDRESS, key.name)
+        if key.secure_only and not door.secure:
+            return NotAdmitted(Refusal.NOT_SECURE, key.name)
+        if key.methods and door.method is not None and door.method not in key.methods:
+            return NotAdmitted(Refusal.WRONG_METHOD, key.name)
+        return key
+
+    async def authenticate(
+        self, secret: str, door: Door, *, user: str | int | None = None, md5: str | None = None
+    ) -> Principal | NotAdmitted:
+        """Who asks with a key: the user that the request names, else the key's default user, else its owner.
+
+        A server key needs no password; a client key does for a user that is named (by its MD5), and asks as nobody
+        (level ANYBODY) where nobody is. Errors: Overloaded, Unavailable.
+        """
+        key = await self.by_key(secret, door)
+        if isinstance(key, NotAdmitted):
+            return key
+        named = user if user is not None else key.default_user
+        if named is None:
+            return await self._nobody_named(key, door)
+        try:
+            party = await store.find_party(self._database, named)
+        except NotFound:
+            party = None
+        needs_password = user is not None and (md5 is not None or key.kind is KeyKind.CLIENT)
+        wrong = await self._wrong_password(party, md5 or "") if needs_password else None
+        if wrong is not None or party is None:
+            return wrong or NotAdmitted(Refusal.NO_USER, key.name)
+        owner = await store.find_party(self._database, key.owner_id)
+        if await store.is_locked(self._database, owner.party_id):
+            return NotAdmitted(Refusal.LOCKED, owner.login)
+        if party.level > owner.level or not await store.is_below(self._database, party.party_id, owner.realm):
+            return NotAdmitted(Refusal.NOT_YOURS, key.name)
+        return await self._admit(party, door, key)
+
+    async def by_password(self, login: str, md5: str, door: Door) -> Principal | NotAdmitted:
+        """Who has this login and password, the password by its MD5 in hex. Errors: Overloaded, Unavailable."""
+        if door.address is not None and self.bans.refuses(door.address):
+            return NotAdmitted(Refusal.BANNED)
+        try:
+            party = await store.find_party(self._database, login)
+        except NotFound:
+            party = None
+        if (wrong := await self._wrong_password(party, md5)) is not None or party is None:
+            return wrong or NotAdmitted(Refusal.NO_USER)
+        return await self._admit(party, door)
+
+    async def start_session(self, principal: Principal, *, idle_seconds: int) -> str:
+        """A token for who has been let in, good until nobody has used it for so long. Errors: Unavailable."""
+        assert principal.party_id is not None
+        token = secrets.token_urlsafe(TOKEN_BYTES)
+        await session_store.start_session(
+            self._database, _token_hash(token), principal.party_id, surface=principal.surface,
+            address=principal.address or "", idle_seconds=idle_seconds,
+        )  # fmt: skip
+        return token
+
+    async def by_session(self, token: str, door: Door) -> Principal | NotAdmitted:
+        """Whose session it is, of this surface; its end moves. Errors: Unavailable."""
+        party_id = await session_store.use_session(self._database, _token_hash(token), door.surface)
+        if party_id is None:
+            return NotAdmitted(Refusal.NO_SESSION)
+        return await self._admit(await store.find_party(self._database, party_id), door)
+
+    async def end_session(self, token: str) -> None:
+        """It is over. Errors: Unavailable."""
+        await session_store.end_session(self._database, _token_hash(token))
+
+    async def _nobody_named(self, key: ApiKey, door: Door) -> Principal | NotAdmitted:
+        owner = await store.find_party(self._database, key.owner_id)
+        admitted = await self._admit(owner, door, key)
+        if isinstance(admitted, NotAdmitted) or key.kind is KeyKind.SERVER:
+            return admitted
+        return replace(admitted, level=Level.ANYBODY, party_id=None, realm=NOBODYS, moves_money=False)
+
+    async def _wrong_password(self, party: Party | None, md5: str) -> NotAdmitted | None:
+        """None: it is right."""
+        hashed = None if party is None else await store.password_hash(self._database, party.party_id)
+        if party is None or hashed is None:
+            await self._passwords.verify_nobody(md5)
+            return NotAdmitted(Refusal.NO_USER, "no such user, or it has no password")
+        if not await self._passwords.verify(md5, hashed):
+            return NotAdmitted(Refusal.NO_USER, "the password is wrong")
+        return None
+
+    async def _admit(self, party: Party, door: Door, key: ApiKey | None = None) -> Principal | NotAdmitted:
+        if await store.is_locked(self._database, party.party_id):
+            return NotAdmitted(Refusal.LOCKED, party.login)
+        if key is None:
+            return principal_of(party, door.surface, address=door.address)
+        return principal_of(
+            party,
+            door.surface,
+            address=door.address,
+            key=key.name,
+            key_level=key.level if key.kind is KeyKind.SERVER else None,
+            scopes=frozenset(key.scopes) or None,
+        )
+
+
+def _token_hash(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()

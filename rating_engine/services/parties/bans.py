@@ -1,0 +1,183 @@
+"""Bans: added, taken away, listed; known in memory to those who let in; and made by themselves for wrong keys.
+
+Laws: a whitelisted address is banned by nothing; a ban counts on every engine as soon as it is announced, and is over
+when it says so; what is remembered of wrong keys is bounded, and the same wrong key again counts once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+import structlog
+
+from rating_engine.domain.addresses import network_of_host, parse_network
+from rating_engine.domain.ban import ENGINE_SOURCE, WHITELIST, Ban, BanIndex
+from rating_engine.domain.checks import check_name, check_text
+from rating_engine.domain.errors import Hint, InvalidRequest, NotFound, Overloaded, Unavailable
+from rating_engine.domain.page import Cursor, Page
+from rating_engine.domain.principal import ENGINE, Principal
+from rating_engine.storage.audit_log import record
+from rating_engine.storage.parties import bans as store
+from rating_engine.storage.postgres.pool import Database
+
+ADDRESSES_MAX: Final = 10_000  # with wrong keys in memory; the one heard of longest ago is forgotten then
+REREAD_SECONDS: Final = 60.0  # where changes are not announced, as on a cluster
+LONGEST: Final = timedelta(days=36_500)
+
+_log = structlog.get_logger(__name__)
+
+
+class Whitelisted(InvalidRequest):
+    """The address is protected: it is not banned."""
+
+    code = "whitelisted"
+
+
+class Bans:
+    """What one principal does with bans."""
+
+    def __init__(self, database: Database, principal: Principal) -> None:
+        self._database = database
+        self._principal = principal
+
+    async def add(
+        self, target: str, *, source: str = ENGINE_SOURCE, reason: str = "", permanent: bool = False,
+        lasts: timedelta | None = None,
+    ) -> Ban:  # fmt: skip
+        """Ban an address or a network, for ever or so long; with the source `whitelist`, protect it.
+
+        Errors: Whitelisted, InvalidRequest naming the field, Unavailable.
+        """
+        network = parse_network(target, "target")
+        check_name(source, "source")
+        check_text(reason, "reason")
+        if lasts is not None and not timedelta(0) < lasts <= LONGEST:
+            raise InvalidRequest("lasts", "must be above zero, and a hundred years at the most")
+        async with self._database.transaction(self._principal) as tx:
+            if source != WHITELIST and await store.is_whitelisted(tx, network):
+                raise Whitelisted("target", f"{network} is whitelisted")
+            ban = await store.add_ban(tx, source, network, reason=reason, permanent=permanent, lasts=lasts)
+            await record(tx, "ban.add", str(network), {"source": source, "reason": reason, "permanent": permanent})
+        return ban
+
+    async def page(self, cursor: Cursor, *, source: str | None = None, ended: bool = False) -> Page[Ban]:
+        """Bans and protected addresses, the oldest first. Errors: InvalidRequest (after), Unavailable."""
+        return await store.list_bans(self._database, source, ended, cursor)
+
+    async def set_permanent(self, target: str, permanent: bool, *, source: str | None = None) -> None:
+        """Whether flushing leaves it alone. Errors: InvalidRequest, NotFound, Unavailable."""
+        network = parse_network(target, "target")
+        async with self._database.transaction(self._principal) as tx:
+            if not await store.set_permanent(tx, network, source, permanent):
+                raise _not_banned(str(network))
+            await record(tx, "ban.change", str(network), {"permanent": permanent})
+
+    async def remove(self, target: str, *, source: str | None = None) -> int:
+        """Take bans of this very address or network away; how many. Errors: InvalidRequest, NotFound, Unavailable."""
+        network = parse_network(target, "target")
+        async with self._database.transaction(self._principal) as tx:
+            if not (removed := await store.remove_ban(tx, network, source)):
+                raise _not_banned(str(network))
+            await record(tx, "ban.remove", str(network), {"source": source})
+        return removed
+
+    async def flush(self, *, source: str | None = None) -> int:
+        """Take all away that are not permanent, but for protected addresses; how many. Errors: Unavailable."""
+        async with self._database.transaction(self._principal) as tx:
+            removed = await store.flush_bans(tx, source)
+            await record(tx, "ban.flush", source or "all", {"removed": removed})
+        return removed
+
+
+class BanBook:
+    """The bans as this process knows them. Until they were read once, nobody is banned."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._database = database
+        self._now = now
+        self._index = BanIndex()
+        self._read_at = -REREAD_SECONDS
+        self._hits: Counter[int] = Counter()
+
+    def changed(self) -> None:
+        """One was added or taken away: read them anew at the next turn."""
+        self._read_at = -REREAD_SECONDS
+
+    async def turn(self) -> None:
+        """Read what changed, and write down who was refused. Errors: Unavailable, Overloaded."""
+        now = time.monotonic()
+        if now - self._read_at >= REREAD_SECONDS:
+            before, self._read_at = self._read_at, now
+            try:
+                self._index = BanIndex(await store.known_bans(self._database))
+            except BaseException:
+                self._read_at = before
+                raise
+        if self._hits:
+            hits, self._hits = self._hits, Counter()
+            await store.count_hits(self._database, hits)
+
+    def refuses(self, address: str) -> bool:
+        """Whether an address is banned; counted."""
+        ban = self._index.find(address, self._now())
+        if ban is None:
+            return False
+        self._hits[ban.ban_id] += 1
+        return True
+
+    def protects(self, address: str) -> bool:
+        """Whether nothing bans it by itself."""
+        return self._index.is_protected(address, self._now())
+
+
+class WrongKeys:
+    """Bans an address by itself: after so many different wrong keys within a time."""
+
+    def __init__(
+        self,
+        database: Database,
+        book: BanBook,
+        *,
+        number: int,
+        within_seconds: float,
+        ban_seconds: int,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`number` 0: never. `ban_seconds` 0: without end."""
+        self._bans = Bans(database, ENGINE)
+        self._book = book
+        self._number = number
+        self._within = within_seconds
+        self._lasts = timedelta(seconds=ban_seconds) if ban_seconds else None
+        self._now = monotonic
+        self._heard: OrderedDict[str, dict[bytes, float]] = OrderedDict()  # by host, hashes of keys and when
+
+    async def heard(self, address: str | None, secret_hash: bytes) -> bool:
+        """A wrong key came from there; whether the host is banned for it now."""
+        host = None if address is None else network_of_host(address)
+        if host is None or self._number == 0 or (address is not None and self._book.protects(address)):
+            return False
+        now = self._now()
+        keys = {key: at for key, at in self._heard.pop(str(host), {}).items() if now - at < self._within}
+        keys[secret_hash] = now
+        if len(keys) < self._number:
+            self._heard[str(host)] = keys
+            if len(self._heard) > ADDRESSES_MAX:
+                self._heard.popitem(last=False)
+            return False
+        try:
+            await self._bans.add(str(host), reason=f"{len(keys)} different wrong keys", lasts=self._lasts)
+        except (Whitelisted, Unavailable, Overloaded) as error:
+            _log.warning("ban_failed", address=str(host), problem=str(error))
+            return False
+        _log.warning("address_banned", address=str(host), wrong_keys=len(keys))
+        self._book.changed()
+        return True
+
+
+def _not_banned(target: str) -> NotFound:
+    return NotFound(f"{target} is not banned", field="target", hint=Hint.SEE_BANS)

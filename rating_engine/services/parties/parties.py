@@ -1,0 +1,164 @@
+"""Parties: made, shown, changed, put in another state, closed; and their passwords set and checked.
+
+Laws: nobody makes or changes a party of a level above its own, and nobody its own level or state; the system's own
+party is not changed; what is closed keeps its money and its name.
+"""
+
+from __future__ import annotations
+
+from rating_engine.domain.change import LEAVE, given
+from rating_engine.domain.errors import InvalidRequest, NotAllowed, NotYours
+from rating_engine.domain.page import Cursor, Page
+from rating_engine.domain.party import (
+    SYSTEM,
+    Level,
+    NewParty,
+    Party,
+    PartyChanges,
+    PartyFilter,
+    PartyState,
+    check_level_of,
+    check_password,
+)
+from rating_engine.domain.principal import Principal
+from rating_engine.services.parties.passwords import Passwords, md5_given, md5_of
+from rating_engine.storage.audit_log import record
+from rating_engine.storage.parties import parties as store
+from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.postgres.transaction import Transaction
+
+
+class Parties:
+    """What one principal does with parties, each by login or number. What is changed counts from the next call on."""
+
+    def __init__(self, database: Database, principal: Principal, passwords: Passwords) -> None:
+        self._database = database
+        self._principal = principal
+        self._passwords = passwords
+
+    async def create(self, new: NewParty, *, password: str | None = None, md5: str | None = None) -> Party:
+        """A party below `new.owner`. Its password as it is, or (what a surface may have alone) its MD5 in hex.
+
+        Errors: InvalidRequest naming the field, NotAllowed (level), NotFound (owner, tariff), AlreadyExists (login),
+        Overloaded, Unavailable.
+        """
+        hashed = await self._hash(password, md5)
+        self._check_level(new.access_level)
+        async with self._database.transaction(self._principal) as tx:
+            owner = await store.hold_party(tx, self._principal.realm if new.owner is None else new.owner)
+            if owner.hidden or not owner.kind.may_own:
+                raise InvalidRequest("owner", f"{owner.login!r} can own no users: it is {_what(owner)}")
+            if owner.party_id != SYSTEM and new.access_level > owner.level:
+                raise InvalidRequest("level", f"is above that of the owner, {int(owner.level)}")
+            party_id = await store.add_party(tx, new, owner.party_id)
+            if hashed is not None:
+                await store.set_password_hash(tx, party_id, hashed)
+            await record(
+                tx, "user.create", new.login,
+                {"kind": new.kind, "level": int(new.access_level), "owner": owner.login, "tariff": new.tariff,
+                 "password": hashed is not None},
+            )  # fmt: skip
+        return await self.show(party_id)
+
+    async def show(self, who: str | int) -> Party:
+        """One party, closed ones too. Errors: NotFound, Unavailable."""
+        return await store.find_party(self._database, who)
+
+    async def page(self, wanted: PartyFilter, cursor: Cursor) -> Page[Party]:
+        """Parties of who asks, the oldest first. Errors: InvalidRequest (after), NotFound, NotYours, Unavailable."""
+        below = self._principal.realm
+        if wanted.owner is not None:
+            owner = await self.show(wanted.owner)
+            if not await store.is_below(self._database, owner.party_id, below):
+                raise NotYours(f"user {owner.login!r} is not yours", field="owner")
+            below = owner.party_id
+        return await store.list_parties(self._database, below, wanted, cursor)
+
+    async def change(self, who: str | int, changes: PartyChanges) -> Party:
+        """Set what is given. Errors: InvalidRequest naming the field, NotAllowed (level), NotFound, Unavailable."""
+        values = given(changes)
+        async with self._database.transaction(self._principal) as tx:
+            party = await self._hold(tx, who)
+            if changes.level is not LEAVE:
+                check_level_of(party.kind, changes.level)
+                self._check_level(changes.level)
+                self._check_other(party, "level")
+            if not values:
+                return party
+            await store.change_party(tx, party.party_id, values)
+            await record(tx, "user.change", party.login, {"before": _before(party, values), "after": values})
+        return await self.show(party.party_id)
+
+    async def set_status(self, who: str | int, status: PartyState) -> Party:
+        """Block or let go a party; its lines, and all below it, go by it from the next call on.
+
+        Errors: InvalidRequest (its own, the system's), NotFound, Unavailable.
+        """
+        async with self._database.transaction(self._principal) as tx:
+            party = await self._hold(tx, who)
+            self._check_other(party, "status")
+            await store.set_status(tx, party.party_id, status)
+            if status is PartyState.LOCKED:
+                await store.end_sessions(tx, party.party_id)
+            await record(tx, "user.status", party.login, {"before": party.status, "after": status})
+        return await self.show(party.party_id)
+
+    async def delete(self, who: str | int) -> Party:
+        """Close a party: it asks and calls no more, its keys and sessions end; its accounts keep their money.
+
+        Errors: InvalidRequest (itself, the system, one that owns others), NotFound, Unavailable.
+        """
+        async with self._database.transaction(self._principal) as tx:
+            party = await self._hold(tx, who)
+            self._check_other(party, "user")
+            if owned := await store.owned_by(tx, party.party_id):
+                raise InvalidRequest("user", f"{party.login!r} owns {owned} users; delete those first")
+            await store.close_party(tx, party.party_id)
+            await record(tx, "user.delete", party.login, {"level": int(party.level), "owner": party.owner})
+        return await self.show(party.party_id)
+
+    async def set_password(self, who: str | int, *, password: str | None = None, md5: str | None = None) -> None:
+        """Another password, as it is or as its MD5 in hex; who is in by the old one is out.
+
+        Errors: InvalidRequest, NotFound, Overloaded, Unavailable.
+        """
+        hashed = await self._hash(password, md5)
+        if hashed is None:
+            raise InvalidRequest("password", "is not given")
+        async with self._database.transaction(self._principal) as tx:
+            party = await self._hold(tx, who)
+            await store.set_password_hash(tx, party.party_id, hashed)
+            await record(tx, "user.password", party.login)
+
+    async def _hash(self, password: str | None, md5: str | None) -> str | None:
+        if password is not None:
+            check_password(password)
+            md5 = md5_of(password)
+        return None if md5 is None else await self._passwords.hash(md5_given(md5))
+
+    async def _hold(self, tx: Transaction, who: str | int) -> Party:
+        """A party that may be changed, as it is until the transaction ends."""
+        party = await store.hold_party(tx, who)
+        if party.party_id == SYSTEM:
+            raise InvalidRequest("user", "the system's own user stays as it is")
+        if party.hidden:
+            raise InvalidRequest("user", f"{party.login!r} was deleted")
+        if party.level > self._principal.level:
+            raise NotAllowed(f"user {party.login!r} has a level above yours", field="user")
+        return party
+
+    def _check_level(self, level: Level) -> None:
+        if level > self._principal.level:
+            raise NotAllowed("nobody gives a level above its own", field="level")
+
+    def _check_other(self, party: Party, field: str) -> None:
+        if party.party_id == self._principal.party_id:
+            raise InvalidRequest(field, "of oneself is for somebody else to change")
+
+
+def _what(owner: Party) -> str:
+    return "deleted" if owner.hidden else f"of the kind {owner.kind}"
+
+
+def _before(party: Party, values: dict[str, object]) -> dict[str, object]:
+    return {name: getattr(party, name) for name in values}

@@ -1,0 +1,41 @@
+"""Whose account and line something is: asked before it is shown or changed, and given to a party."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from rating_engine.storage.parties.parties import hold_states_above
+from rating_engine.storage.postgres.pool import Questions
+from rating_engine.storage.postgres.transaction import Transaction
+
+_OF_LOGIN: Final = """
+    SELECT s.party_id FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login WHERE l.login = $1
+"""
+_PLACE: Final = """
+    SELECT l.bucket, s.account_id FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login
+    WHERE l.login = $1
+"""
+_GIVE_ACCOUNT: Final = "UPDATE accounts SET party_id = $3 WHERE bucket = $1 AND account_id = $2"
+_GIVE_LINE: Final = "UPDATE subscribers SET party_id = $3, calls = $4 WHERE bucket = $1 AND login = $2"
+_GIVE_LINES: Final = "UPDATE subscribers SET party_id = $3, calls = $4 WHERE bucket = $1 AND account_id = $2"
+
+
+async def owner_of_login(questions: Questions, login: str) -> int | None:
+    """Whose line a login is; None: there is none. Errors: Unavailable."""
+    owner: int | None = await questions.fetchval(_OF_LOGIN, login)
+    return owner
+
+
+async def give_account(tx: Transaction, login: str, party_id: int) -> None:
+    """Make a login's account, and every line on it, a party's. Errors: Unavailable."""
+    calls = await hold_states_above(tx, party_id)
+    bucket, account_id = await tx.fetchrow(_PLACE, login) or (0, 0)
+    await tx.execute(_GIVE_ACCOUNT, bucket, account_id, party_id)
+    await tx.execute(_GIVE_LINES, bucket, account_id, party_id, calls.value)
+
+
+async def give_line(tx: Transaction, login: str, party_id: int) -> None:
+    """Make one login a party's. Errors: Unavailable."""
+    calls = await hold_states_above(tx, party_id)
+    bucket, _ = await tx.fetchrow(_PLACE, login) or (0, 0)
+    await tx.execute(_GIVE_LINE, bucket, login, party_id, calls.value)

@@ -1,0 +1,170 @@
+"""Parties as they are listed and changed. What their lines may call by it is kept by a trigger (keep_allowed_calls)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import asyncpg
+
+from rating_engine.domain.errors import AlreadyExists, Hint, NotFound
+from rating_engine.domain.page import Cursor, Page, page_of_rows
+from rating_engine.domain.party import AllowedCalls, Level, NewParty, Party, PartyFilter, PartyKind, PartyState
+from rating_engine.storage.postgres.columns import assignments
+from rating_engine.storage.postgres.pool import Questions
+from rating_engine.storage.postgres.transaction import Transaction
+
+# The settings that `change_party` changes.
+CHANGEABLE: Final = ("access_level", "name", "language", "utc_offset", "currency", "tariff_id", "comment")
+
+_COLUMNS: Final = """
+    p.party_id, p.owner_id, o.login AS owner, p.kind, p.access_level AS level, p.login, p.name, p.status::text,
+    calls_of_party(p.party_id)::text AS calls, p.hidden, p.language, p.utc_offset, p.currency, t.name AS tariff,
+    p.comment, EXISTS (SELECT 1 FROM party_credentials c WHERE c.party_id = p.party_id) AS has_password, p.created_at
+    FROM parties p LEFT JOIN parties o ON o.party_id = p.owner_id LEFT JOIN tariffs t ON t.tariff_id = p.tariff_id"""
+_BY_LOGIN: Final = f"SELECT {_COLUMNS} WHERE lower(p.login) = lower($1)"  # a constant
+_BY_ID: Final = f"SELECT {_COLUMNS} WHERE p.party_id = $1"
+_LIST: Final = f"""
+    SELECT {_COLUMNS}
+    WHERE ($1::bigint IS NULL OR p.party_id > $1)
+      AND p.party_id = ANY (parties_below($2)) AND p.party_id <> 1
+      AND ($3::text IS NULL OR p.kind = $3) AND ($4::text IS NULL OR p.status::text = $4) AND ($5 OR NOT p.hidden)
+    ORDER BY p.party_id LIMIT $6
+"""
+_ADD: Final = """
+    INSERT INTO parties (owner_id, kind, access_level, login, name, language, utc_offset, currency, tariff_id, comment)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING party_id
+"""
+_HASH_SET: Final = """
+    INSERT INTO party_credentials (party_id, password_hash) VALUES ($1, $2)
+    ON CONFLICT (party_id) DO UPDATE SET password_hash = EXCLUDED.password_hash, changed_at = now()
+"""
+
+
+def unknown_party(who: str | int) -> NotFound:
+    """The error for a login, or a number, that no party has."""
+    return NotFound(f"user {who!r} does not exist", field="user", hint=Hint.SEE_USERS)
+
+
+async def find_party(questions: Questions, who: str | int) -> Party:
+    """The party of a login, or of a number; closed ones too. Errors: NotFound, Unavailable."""
+    query = _BY_LOGIN if isinstance(who, str) else _BY_ID
+    row = await questions.fetchrow(query, who)
+    if row is None:
+        raise unknown_party(who)
+    return party_from_row(row)
+
+
+async def hold_party(tx: Transaction, who: str | int) -> Party:
+    """The same, as it is until the transaction ends: nobody changes its state meanwhile. Errors: NotFound."""
+    party = await find_party(tx, who)
+    await tx.fetchval("SELECT 1 FROM parties WHERE party_id = $1 FOR NO KEY UPDATE", party.party_id)
+    return await find_party(tx, party.party_id)
+
+
+async def hold_states_above(tx: Transaction, party_id: int) -> AllowedCalls:
+    """What lines of a party may call, which stays so until the transaction ends. Errors: Unavailable."""
+    await tx.fetch(
+        "SELECT 1 FROM parties WHERE party_id = ANY (parties_above($1)) ORDER BY party_id FOR SHARE", party_id
+    )
+    return AllowedCalls(await tx.fetchval("SELECT calls_of_party($1)::text", party_id))
+
+
+async def list_parties(questions: Questions, below: int, wanted: PartyFilter, cursor: Cursor) -> Page[Party]:
+    """Parties of the tree below one, itself among them, the oldest first. Errors: InvalidRequest (after)."""
+    rows = await questions.fetch(
+        _LIST, *cursor.position(int), below, wanted.kind, wanted.status, wanted.hidden, cursor.rows
+    )
+    return page_of_rows(rows, cursor, lambda row: (row["party_id"],), party_from_row)
+
+
+async def is_locked(questions: Questions, party_id: int) -> bool:
+    """Whether a party, or one above it, is locked or closed. Errors: Unavailable."""
+    locked = "SELECT 1 FROM parties WHERE party_id = ANY (parties_above($1)) AND (hidden OR status = 'locked')"
+    return await questions.fetchval(locked, party_id) is not None
+
+
+async def is_below(questions: Questions, party_id: int, top: int) -> bool:
+    """Whether a party is another one, or belongs to it over however many owners. Errors: Unavailable."""
+    return bool(await questions.fetchval("SELECT $2 = ANY (parties_above($1))", party_id, top))
+
+
+async def add_party(tx: Transaction, new: NewParty, owner_id: int) -> int:
+    """The number of the party that was made. Errors: AlreadyExists (login), NotFound (tariff), Unavailable."""
+    tariff_id = None if new.tariff is None else await tariff_id_of(tx, new.tariff)
+    try:
+        party_id: int = await tx.fetchval(
+            _ADD, owner_id, new.kind, int(new.access_level), new.login, new.name, new.language, new.utc_offset,
+            new.currency, tariff_id, new.comment,
+        )  # fmt: skip
+    except asyncpg.UniqueViolationError:
+        raise AlreadyExists(f"login {new.login!r} is taken", field="login") from None
+    return party_id
+
+
+async def change_party(tx: Transaction, party_id: int, values: Mapping[str, object]) -> None:
+    """Set fields of PartyChanges. Errors: NotFound (tariff), Unavailable."""
+    columns = dict(values)
+    if "level" in columns:
+        columns["access_level"] = columns.pop("level")
+    if "tariff" in columns:
+        name = columns.pop("tariff")
+        columns["tariff_id"] = None if name is None else await tariff_id_of(tx, str(name))
+    changes = assignments(CHANGEABLE, columns, first=2)
+    await tx.execute(
+        f"UPDATE parties SET {changes} WHERE party_id = $1",  # noqa: S608  # names of columns
+        party_id, *columns.values(),
+    )  # fmt: skip
+
+
+async def set_status(tx: Transaction, party_id: int, status: PartyState) -> None:
+    """How a party stands; its lines, and those of all below it, go by it from the next call on."""
+    await tx.execute("UPDATE parties SET status = $2 WHERE party_id = $1", party_id, status.value)
+
+
+async def owned_by(questions: Questions, party_id: int) -> int:
+    """How many parties that are not closed it owns. Errors: Unavailable."""
+    return int(await questions.fetchval("SELECT count(*) FROM parties WHERE owner_id = $1 AND NOT hidden", party_id))
+
+
+async def close_party(tx: Transaction, party_id: int) -> None:
+    """It asks and calls no more; its money, lines and name stay. Errors: Unavailable."""
+    await tx.execute("UPDATE parties SET hidden = true WHERE party_id = $1", party_id)
+    await tx.execute("UPDATE api_keys SET revoked_at = now() WHERE owner_id = $1 AND revoked_at IS NULL", party_id)
+    await tx.execute("DELETE FROM party_credentials WHERE party_id = $1", party_id)
+    await end_sessions(tx, party_id)
+
+
+async def password_hash(questions: Questions, party_id: int) -> str | None:
+    """The hash of a party's password; None where it has none. Errors: Unavailable."""
+    kept: str | None = await questions.fetchval(
+        "SELECT password_hash FROM party_credentials WHERE party_id = $1", party_id
+    )
+    return kept
+
+
+async def set_password_hash(tx: Transaction, party_id: int, hashed: str) -> None:
+    """Another password; who is in by the old one is out. Errors: Unavailable."""
+    await tx.execute(_HASH_SET, party_id, hashed)
+    await end_sessions(tx, party_id)
+
+
+async def end_sessions(tx: Transaction, party_id: int) -> None:
+    """End every session of a party. Errors: Unavailable."""
+    await tx.execute("DELETE FROM sessions WHERE party_id = $1", party_id)
+
+
+async def tariff_id_of(tx: Transaction, name: str) -> int:
+    """The tariff of a name, held against becoming an option. Errors: NotFound, Unavailable."""
+    tariff_id: int | None = await tx.fetchval(
+        "SELECT tariff_id FROM tariffs WHERE name = $1 AND NOT is_option FOR KEY SHARE", name
+    )
+    if tariff_id is None:
+        raise NotFound(f"tariff {name!r} does not exist, or is an option", field="tariff", hint=Hint.SEE_TARIFFS)
+    return tariff_id
+
+
+def party_from_row(row: asyncpg.Record) -> Party:
+    """The party of a row that has _COLUMNS."""
+    words = {"kind": PartyKind, "level": Level, "status": PartyState, "calls": AllowedCalls}
+    return Party(**{name: words[name](value) if name in words else value for name, value in row.items()})
