@@ -47,7 +47,10 @@ class Batcher(Generic[Item, Answer]):
         *,
         batch_max: int = DEFAULT_BATCH_MAX,
         queue_max: int = DEFAULT_QUEUE_MAX,
+        workers: int = 1,
     ) -> None:
+        """`workers`: processes that share the calls; each waits so many times as long for as many of them."""
+        self._linger_seconds = LINGER_SECONDS * workers
         self._name = name
         self._execute = execute
         self._key = key
@@ -96,7 +99,7 @@ class Batcher(Generic[Item, Answer]):
         for _ in range(TURNS_BETWEEN):
             await asyncio.sleep(0)
         if LINGER_FROM <= len(self._waiting) < LINGER_BELOW:
-            await asyncio.sleep(LINGER_SECONDS)
+            await asyncio.sleep(self._linger_seconds)
 
     def _next_batch(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
         """Up to `batch_max` items with distinct keys; an item whose key is taken waits for the next batch."""
