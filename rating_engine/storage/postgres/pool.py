@@ -203,7 +203,9 @@ class Database:
     async def connection(self, *, one_statement: bool = False) -> AsyncIterator[Connection]:
         """A connection of the pool. Whatever says "the server is not there" leaves as `Unavailable`.
 
-        `one_statement`: nothing is left of what is asked of it but the answer. Errors: Overloaded when no connection is free within the deadline, or (LockTimeout) when what is needed is held
+        `one_statement`: nothing is left of what is asked of it but the answer.
+
+        Errors: Overloaded when no connection is free within the deadline, or (LockTimeout) when what is needed is held
         by others for longer than the lock timeout; nothing was done then.
         """
         recoveries = self._recoveries
