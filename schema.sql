@@ -16,7 +16,7 @@
 -- by triggers, never locked by them: versions are compared. ACCOUNT-SCOPED tables have `bucket` first in every unique
 -- key, and no foreign key to another bucket or to the catalogue. A money function takes the bucket first, asks scoped
 -- tables of that bucket and facts alone, answers ONE array in the order of its input, and is called in the form
--- SELECT reserve_v2($1, $2) outside of a transaction. So the scoped tables can be distributed by bucket (Citus), with the
+-- SELECT reserve_v3($1, $2) outside of a transaction. So the scoped tables can be distributed by bucket (Citus), with the
 -- facts on every node: a money call is then handed whole to the node that has the bucket. What is asked for that and a
 -- single server would not need: arrays read by one query and written by single statements FROM unnest without ON
 -- CONFLICT, plpgsql instead of LANGUAGE sql where a scoped table is asked, scalar arguments instead of row types.
@@ -378,8 +378,9 @@ CREATE TABLE rerates (
     last_call_key   text COLLATE "C" NOT NULL DEFAULT ''
 );
 
--- Who changed what: one row a management call, written in the transaction of the change.
-CREATE TABLE audit_log (
+-- Who changed what in the catalogue: one row a management call, written in the transaction of the change. What was changed
+-- of an account stands in account_audit, on the account's node; people read both as audit_log.
+CREATE TABLE catalogue_audit (
     audit_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at          timestamptz NOT NULL DEFAULT now(),
     party       text NOT NULL,
@@ -392,8 +393,9 @@ CREATE TABLE audit_log (
     detail      jsonb NOT NULL DEFAULT '{}',
     party_id    bigint                   -- of `party`; NULL: nobody of the parties, as the engine and who works at it
 );
-CREATE INDEX audit_log_by_party ON audit_log (party_id, audit_id) WHERE party_id IS NOT NULL;
-CREATE INDEX audit_log_by_subject ON audit_log (subject, audit_id);
+CREATE INDEX catalogue_audit_by_party ON catalogue_audit (party_id, audit_id) WHERE party_id IS NOT NULL;
+CREATE INDEX catalogue_audit_by_subject ON catalogue_audit (subject, audit_id);
+CREATE INDEX catalogue_audit_by_time ON catalogue_audit (at, audit_id);
 
 -- What the engine that follows an exchange is asked to do there: to end a call. `outcome`: its answer; NULL: none yet.
 CREATE TABLE exchange_orders (
@@ -619,7 +621,7 @@ CREATE TABLE open_calls (
     cap_seconds       integer NOT NULL CHECK (cap_seconds > 0),
     route_prefix      text NOT NULL,
     route_id          bigint,                          -- counted in route_load; NULL: its route has no limit
-    quota             boolean NOT NULL,                -- granted in slices: extend() raises it while the call lasts
+    quota             boolean NOT NULL,                -- granted in slices, and shares what it holds when the money ends
     prepared_at       timestamptz NOT NULL DEFAULT now(),
     expires_at        timestamptz NOT NULL,
     answered_at       timestamptz,                     -- as the exchange was seen to say; NULL: not seen
@@ -627,6 +629,7 @@ CREATE TABLE open_calls (
     -- Of every request that was told of it, or may have been: it is taken back when each of them has said that it went
     -- unheard. A NULL among them is one that nobody takes back.
     claims            bigint[] NOT NULL DEFAULT '{}',
+    steered           boolean NOT NULL DEFAULT false,  -- its exchange is told how long it lasts: extend() may lengthen it
     PRIMARY KEY (bucket, call_key)
 );
 -- Not by bucket first, here and below: on a table without statistics the planner finds such an index as good as the
@@ -728,6 +731,26 @@ CREATE TABLE open_rerates (
     PRIMARY KEY (bucket, rerate_id)
 );
 
+-- Who changed what of an account: as catalogue_audit, for money functions to write in their own transaction.
+CREATE TABLE account_audit (
+    bucket      smallint NOT NULL,
+    audit_id    bigint GENERATED ALWAYS AS IDENTITY,
+    at          timestamptz NOT NULL DEFAULT now(),
+    party       text NOT NULL,
+    level       text NOT NULL,
+    surface     text NOT NULL,
+    key         text,
+    address     text,
+    action      text NOT NULL,
+    subject     text NOT NULL,
+    detail      jsonb NOT NULL DEFAULT '{}',
+    party_id    bigint,
+    PRIMARY KEY (bucket, audit_id)
+);
+CREATE INDEX account_audit_by_party ON account_audit (party_id, audit_id) WHERE party_id IS NOT NULL;
+CREATE INDEX account_audit_by_subject ON account_audit (subject, audit_id);
+CREATE INDEX account_audit_by_time ON account_audit (at, audit_id);
+
 ---------------------------------------------------------------------------------------------------------------
 -- ==== functions and types: run whole at every migrate ====
 --
@@ -747,7 +770,7 @@ SELECT o.bucket, o.call_key, o.account_id, o.subscriber_id, o.held, o.granted, o
        o.claims[1] AS claim, o.routing_number,
        COALESCE((SELECT f.rate FROM frozen_rates f WHERE f.bucket = o.bucket AND f.rate_key = o.carrier_rate_key), '')
            AS carrier_rate,
-       o.carrier_currency, o.carrier_exchange, o.packages, o.route_id, o.channel
+       o.carrier_currency, o.carrier_exchange, o.packages, o.route_id, o.channel, o.steered
 FROM open_calls o;
 
 CREATE OR REPLACE VIEW cdrs AS
@@ -762,13 +785,19 @@ SELECT c.bucket, c.call_key, c.account_id, c.subscriber_id, c.state, c.source, c
        c.uncharged, c.charged_on
 FROM call_records c;
 
+-- Who changed what, of the catalogue and of accounts, for people.
+CREATE OR REPLACE VIEW audit_log AS
+SELECT audit_id, at, party, level, surface, key, address, action, subject, detail, party_id FROM catalogue_audit
+UNION ALL
+SELECT audit_id, at, party, level, surface, key, address, action, subject, detail, party_id FROM account_audit;
+
 ---------------------------------------------------------------------------------------------------------------
--- Changes are announced, so that a cached copy is dropped at once. The announcement is for speed alone: reserve_v2()
+-- Changes are announced, so that a cached copy is dropped at once. The announcement is for speed alone: reserve_v3()
 -- checks the version it was asked with, so that a lost one costs a second try and never a wrong price.
 
 -- Triggers of the catalogue announce what changed, in their argument: one name for what is remembered together. A cluster
 -- cannot commit a NOTIFY on several nodes at once: its database has the setting rating_engine.announce = 'off', and its
--- engines are told by reserve_v2().
+-- engines are told by reserve_v3().
 CREATE OR REPLACE FUNCTION announce() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF current_setting('rating_engine.announce', true) IS DISTINCT FROM 'off' THEN
@@ -1327,14 +1356,16 @@ CREATE TYPE kept_details_v2 AS (
 );
 
 ---------------------------------------------------------------------------------------------------------------
--- reserve_v2: (nothing) -> reserved
+-- reserve_v3: (nothing) -> reserved
 
-CREATE TYPE reserve_request_v2 AS (
+CREATE TYPE reserve_request_v3 AS (
     call_key text, account_id bigint, subscriber_version integer,
     tariffs bigint[], tariff_versions integer[],  -- every tariff it was planned from, and as of which version
     minimum numeric,            -- decline below this: what the shortest charged call costs
     maximum numeric,            -- hold at most this: what the longest allowed call, or its first slice, costs
-    price_per_minute numeric, quota boolean, cap_seconds integer, lifetime_seconds integer,
+    share numeric,              -- and at most this part of what there is, while others of the account may come; NULL: all
+    share_least numeric,        -- but as much as this, as far as there is money
+    price_per_minute numeric, quota boolean, steered boolean, cap_seconds integer, lifetime_seconds integer,
     prepared_at timestamptz,    -- the instant whose prices it was planned by
     route_prefix text,
     route_id bigint,            -- to be counted in route_load; NULL: the route has no limit
@@ -1354,8 +1385,9 @@ CREATE TYPE reserve_answer_v2 AS (
 -- that was empty last night the planner would choose to read the whole bucket (measured: a tenth of the speed).
 
 -- What is known of a request before those beside it in its batch are looked at. `refusal`: why it is told no already.
-CREATE TYPE reserve_fact_v2 AS (
-    ord bigint, account_id bigint, subscriber_id bigint, refusal text, minimum numeric, maximum numeric,
+CREATE TYPE reserve_fact_v3 AS (
+    ord bigint, account_id bigint, subscriber_id bigint, refusal text, minimum numeric, maximum numeric, share numeric,
+    share_least numeric,
     available numeric, day_left numeric, month_left numeric,  -- NULL: no limit
     calls_left integer,         -- of the account; NULL: no limit
     login_max_calls integer, login_calls integer, counts_logins boolean,  -- the limit of the subscriber, and subscriber_load
@@ -1364,8 +1396,8 @@ CREATE TYPE reserve_fact_v2 AS (
 CREATE TYPE hold_v2 AS (held numeric, granted numeric, rate_key bigint, carrier_rate_key bigint);
 
 -- The facts with the keys of rates that are new.
-CREATE OR REPLACE FUNCTION freeze_facts(p_bucket smallint, p_requests reserve_request_v2[], p_facts reserve_fact_v2[])
-RETURNS reserve_fact_v2[] LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION freeze_facts(p_bucket smallint, p_requests reserve_request_v3[], p_facts reserve_fact_v3[])
+RETURNS reserve_fact_v3[] LANGUAGE plpgsql AS $$
 DECLARE
     sold    bigint[] := freeze_rates(p_bucket, ARRAY(SELECT (r.details).rate FROM unnest(p_requests) r));
     bought  bigint[] := freeze_rates(p_bucket, ARRAY(SELECT (r.details).carrier_rate FROM unnest(p_requests) r));
@@ -1378,10 +1410,10 @@ BEGIN
 END $$;
 
 -- By account, then as they came. The order of the checks: idempotency, freshness, account, destination, price.
-CREATE OR REPLACE FUNCTION reserve_facts(p_bucket smallint, p_requests reserve_request_v2[]) RETURNS reserve_fact_v2[]
+CREATE OR REPLACE FUNCTION reserve_facts(p_bucket smallint, p_requests reserve_request_v3[]) RETURNS reserve_fact_v3[]
 LANGUAGE plpgsql AS $$
 DECLARE
-    facts   reserve_fact_v2[];
+    facts   reserve_fact_v3[];
     frozen  boolean;            -- all rates have keys
 BEGIN
     SELECT array_agg(ROW(
@@ -1400,7 +1432,7 @@ BEGIN
                 ORDER BY length(prefix) DESC LIMIT 1), a.default_allowed) IS NOT TRUE THEN 'blocked_destination'
             WHEN r.price_per_minute > a.max_price THEN 'price_too_high'
         END,
-        r.minimum, r.maximum, a.balance + a.overdraft - a.reserved,
+        r.minimum, r.maximum, r.share, r.share_least, a.balance + a.overdraft - a.reserved,
         day_left(a.daily_limit, a.reserved, a.spent_on, a.day_spent, a.time_zone),
         month_left(a.monthly_limit, a.reserved, a.spent_on, a.month_spent, a.time_zone),
         a.max_calls - a.open_calls, s.max_calls,
@@ -1408,7 +1440,7 @@ BEGIN
             SELECT open_calls FROM subscriber_load
             WHERE bucket = p_bucket AND subscriber_id = (r.details).subscriber_id) END,
         a.counts_logins, (r.details).packages, r.route_id, sold.rate_key, bought.rate_key
-    )::reserve_fact_v2 ORDER BY r.account_id, r.ordinality),
+    )::reserve_fact_v3 ORDER BY r.account_id, r.ordinality),
     bool_and((sold.rate_key IS NOT NULL OR (r.details).rate = '')
              AND (bought.rate_key IS NOT NULL OR (r.details).carrier_rate = '')) INTO facts, frozen
     FROM unnest(p_requests) WITH ORDINALITY AS r
@@ -1459,14 +1491,14 @@ BEGIN
 END $$;
 
 -- The login of each request by a number: those of one login have the same one.
-CREATE OR REPLACE FUNCTION number_logins(p_requests reserve_request_v2[]) RETURNS integer[] LANGUAGE sql IMMUTABLE AS $$
+CREATE OR REPLACE FUNCTION number_logins(p_requests reserve_request_v3[]) RETURNS integer[] LANGUAGE sql IMMUTABLE AS $$
     SELECT array_agg(n::integer ORDER BY ordinality) FROM (
         SELECT ordinality, dense_rank() OVER (ORDER BY (details).subscriber_id) AS n
         FROM unnest(p_requests) WITH ORDINALITY) AS numbered
 $$;
 
 -- Who is told of a call that is there may take it back as well: when all of them have. Beyond so many nobody can.
-CREATE OR REPLACE FUNCTION add_claims(p_bucket smallint, p_requests reserve_request_v2[], p_answers reserve_answer_v2[])
+CREATE OR REPLACE FUNCTION add_claims(p_bucket smallint, p_requests reserve_request_v3[], p_answers reserve_answer_v2[])
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE open_calls o SET claims = array_append(o.claims, CASE WHEN cardinality(o.claims) < 32 THEN r.claim END)
@@ -1475,20 +1507,20 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION keep_open_calls(
-    p_bucket smallint, p_requests reserve_request_v2[], p_holds hold_v2[],
+    p_bucket smallint, p_requests reserve_request_v3[], p_holds hold_v2[],
     p_accounts bigint[], p_sums numeric[], p_calls integer[], p_counted boolean
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO open_calls (
         bucket, call_key, account_id, subscriber_id, exchange, attempt, callerid, destination, direction, prefix, tariff_id,
         deck_id, rate_key, route_name, routing_number, carrier_rate_key, carrier_currency, carrier_exchange, packages,
-        channel, held, granted, cap_seconds, route_prefix, route_id, quota, prepared_at, expires_at, claims)
+        channel, held, granted, cap_seconds, route_prefix, route_id, quota, steered, prepared_at, expires_at, claims)
     SELECT p_bucket, r.call_key, r.account_id, (r.details).subscriber_id, (r.details).exchange, (r.details).attempt,
            (r.details).callerid, (r.details).destination, (r.details).direction, (r.details).prefix,
            (r.details).tariff_id, (r.details).deck_id, r.rate_key, (r.details).route_name, (r.details).routing_number,
            r.carrier_rate_key, (r.details).carrier_currency, (r.details).carrier_exchange, (r.details).packages,
-           (r.details).channel, r.held, r.granted, r.cap_seconds, r.route_prefix, r.route_id, r.quota, r.prepared_at,
-           now() + make_interval(secs => r.lifetime_seconds), ARRAY[r.claim]
+           (r.details).channel, r.held, r.granted, r.cap_seconds, r.route_prefix, r.route_id, r.quota, r.steered,
+           r.prepared_at, now() + make_interval(secs => r.lifetime_seconds), ARRAY[r.claim]
     FROM unnest(p_requests, p_holds) AS r WHERE r.granted IS NOT NULL;
     IF NOT FOUND THEN
         RETURN;
@@ -1505,11 +1537,11 @@ BEGIN
 END $$;
 
 -- What is locked is gathered in a loop: a query over the requests costs more to begin than a batch of eight to go through.
-CREATE OR REPLACE FUNCTION lock_and_read(p_bucket smallint, p_requests reserve_request_v2[]) RETURNS reserve_fact_v2[]
+CREATE OR REPLACE FUNCTION lock_and_read(p_bucket smallint, p_requests reserve_request_v3[]) RETURNS reserve_fact_v3[]
 LANGUAGE plpgsql AS $$
 DECLARE
-    facts     reserve_fact_v2[];
-    request   reserve_request_v2;
+    facts     reserve_fact_v3[];
+    request   reserve_request_v3;
     hashes    bigint[] := '{}';  -- of the keys of calls
     ids       bigint[] := '{}';  -- of accounts
     limited   bigint[] := '{}';  -- routes
@@ -1531,18 +1563,31 @@ BEGIN
     RETURN facts;
 END $$;
 
+-- What a call is granted of what there is (p_rest, NULL: no limit, and then nothing is shared); nor does the last call
+-- that may come (p_calls_left 1, itself) leave anything to others. LEAST and GREATEST pass over what is NULL. Whole
+-- digits of a column: what is answered, held and summed up is the same amount. One expression of scalars, which goes into
+-- that of its caller: a query of its own costs more than all else that the loop does for a call.
+CREATE OR REPLACE FUNCTION amount_granted(
+    p_maximum numeric, p_rest numeric, p_share numeric, p_share_least numeric, p_calls_left integer
+) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$
+    SELECT GREATEST(LEAST(p_maximum, max_amount(), p_rest, CASE
+        WHEN p_rest IS NOT NULL AND p_share IS NOT NULL AND p_calls_left IS DISTINCT FROM 1
+        THEN GREATEST(trunc(p_rest * p_share, 6), p_share_least) END), 0)
+$$;
+
 -- Order of the checks here: calls at a time, packages, money, route. What is asked of packages is exact, since the prices
 -- depend on it: where less is left, the call is planned again ('package_taken').
-CREATE OR REPLACE FUNCTION reserve_v2(p_bucket smallint, p_requests reserve_request_v2[]) RETURNS reserve_answer_v2[]
+CREATE OR REPLACE FUNCTION reserve_v3(p_bucket smallint, p_requests reserve_request_v3[]) RETURNS reserve_answer_v2[]
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     answers   reserve_answer_v2[] := array_fill(NULL::reserve_answer_v2, ARRAY[cardinality(p_requests)]);
     holds     hold_v2[] := array_fill(NULL::hold_v2, ARRAY[cardinality(p_requests)]);
-    item      reserve_fact_v2;
+    item      reserve_fact_v3;
     n         integer := 0;     -- of the account in `ids`, with what its calls of this batch hold, and how many they are
     ids       bigint[];
     sums      numeric[];
     calls     integer[];
+    rest      numeric;          -- of the money of the account; NULL: no limit
     granted   numeric;
     logins    integer[];        -- the number of each request's login; and in `given` how many calls that was given
     given     integer[] := array_fill(0, ARRAY[cardinality(p_requests)]);
@@ -1552,8 +1597,7 @@ BEGIN
     FOREACH item IN ARRAY lock_and_read(p_bucket, p_requests) LOOP
         IF n = 0 OR ids[n] <> item.account_id THEN
             n := n + 1;
-            ids[n] := item.account_id;
-            sums[n] := 0; calls[n] := 0;
+            ids[n] := item.account_id; sums[n] := 0; calls[n] := 0;
         END IF;
         IF item.refusal IS NULL AND item.login_max_calls IS NOT NULL THEN
             logins := COALESCE(logins, number_logins(p_requests)); counted := true;
@@ -1572,11 +1616,11 @@ BEGIN
         END;
         answers[item.ord] := (item.refusal, 0)::reserve_answer_v2;
         IF item.refusal IS NULL THEN
-            -- LEAST passes over what is NULL: no limit.
-            granted := GREATEST(LEAST(item.maximum, max_amount(), LEAST(item.available, item.day_left, item.month_left) - sums[n]), 0);
+            rest := LEAST(item.available, item.day_left, item.month_left) - sums[n];
+            granted := amount_granted(item.maximum, rest, item.share, item.share_least, item.calls_left - calls[n]);
             answers[item.ord] := ('reserved', granted)::reserve_answer_v2;
-            holds[item.ord] := ROW(CASE WHEN COALESCE(item.available, item.day_left, item.month_left) IS NULL THEN 0
-                                     ELSE granted END, granted, item.rate_key, item.carrier_rate_key)::hold_v2;
+            holds[item.ord] := ROW(CASE WHEN rest IS NULL THEN 0 ELSE granted END, granted, item.rate_key,
+                                   item.carrier_rate_key)::hold_v2;
             sums[n] := sums[n] + (holds[item.ord]).held;
             calls[n] := calls[n] + 1;
             IF item.login_max_calls IS NOT NULL THEN
@@ -2057,7 +2101,7 @@ RETURNS SETOF record LANGUAGE sql IMMUTABLE AS $$
     SELECT b.bucket, array_agg(b.ord ORDER BY b.ord)
     FROM unnest(p_buckets) WITH ORDINALITY AS b(bucket, ord) GROUP BY b.bucket ORDER BY b.bucket
 $$;
-CREATE OR REPLACE FUNCTION reserve_of_buckets_v2(p_bucket smallint, p_buckets smallint[], p_requests reserve_request_v2[])
+CREATE OR REPLACE FUNCTION reserve_of_buckets_v3(p_bucket smallint, p_buckets smallint[], p_requests reserve_request_v3[])
 RETURNS reserve_answer_v2[] LANGUAGE plpgsql AS $$
 DECLARE
     answers   reserve_answer_v2[] := array_fill(NULL::reserve_answer_v2, ARRAY[cardinality(p_requests)]);
@@ -2065,7 +2109,7 @@ DECLARE
     part      record;
 BEGIN
     FOR part IN SELECT * FROM places_by_bucket(p_buckets) LOOP
-        answered := reserve_v2(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
+        answered := reserve_v3(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
         FOR i IN 1 .. cardinality(answered) LOOP
             answers[part.places[i]] := answered[i];
         END LOOP;
@@ -2104,6 +2148,21 @@ BEGIN
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
+-- What management does with money is one call of one bucket too, outside of a transaction block: who did it (p_note) is
+-- written by the function itself, where it changed something.
+
+CREATE TYPE audit_note_v3 AS (
+    party text, level text, surface text, key text, address text, action text, party_id bigint, subject text, detail jsonb
+);
+
+CREATE OR REPLACE FUNCTION keep_note(p_bucket smallint, p_note audit_note_v3) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO account_audit (bucket, party, level, surface, key, address, action, party_id, subject, detail)
+      VALUES (p_bucket, p_note.party, p_note.level, p_note.surface, p_note.key, p_note.address, p_note.action,
+              p_note.party_id, p_note.subject, p_note.detail);
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
 -- post_entry_v2: every change of a balance that is not a call. A reference is an idempotency key: the same one with the
 -- same amount is posted once, with another amount it is a conflict.
 
@@ -2130,6 +2189,27 @@ BEGIN
                    account_balance)::post_entry_answer_v2;
     END IF;
     RETURN ROW('posted', enter(p_bucket, p_account_id, p_kind, p_amount, p_reference, ''))::post_entry_answer_v2;
+END $$;
+
+-- A closed account is paid nothing (outcome `closed`).
+CREATE OR REPLACE FUNCTION post_entry_v3(
+    p_bucket smallint, p_account_id bigint, p_kind ledger_entry_kind, p_amount numeric, p_reference text,
+    p_note audit_note_v3
+) RETURNS post_entry_answer_v2 LANGUAGE plpgsql AS $$
+DECLARE
+    account  record;
+    answer   post_entry_answer_v2;
+BEGIN
+    SELECT balance, closed_at INTO account FROM accounts
+      WHERE bucket = p_bucket AND account_id = p_account_id FOR NO KEY UPDATE;
+    IF account.closed_at IS NOT NULL THEN
+        RETURN ROW('closed', account.balance)::post_entry_answer_v2;
+    END IF;
+    answer := post_entry_v2(p_bucket, p_account_id, p_kind, p_amount, p_reference);
+    IF answer.outcome = 'posted' THEN
+        PERFORM keep_note(p_bucket, p_note);
+    END IF;
+    RETURN answer;
 END $$;
 
 -- One entry of an account that is locked; answers its balance then.
@@ -2183,6 +2263,55 @@ BEGIN
     END IF;
     account.balance := enter(p_bucket, p_account_id, 'adjustment', p_amount, p_reference, p_reason);
     RETURN ROW('posted', account.balance, account.available + p_amount)::adjust_answer_v2;
+END $$;
+
+CREATE OR REPLACE FUNCTION adjust_v3(
+    p_bucket smallint, p_account_id bigint, p_amount numeric, p_reference text, p_reason text, p_note audit_note_v3
+) RETURNS adjust_answer_v2 LANGUAGE plpgsql AS $$
+DECLARE
+    answer  adjust_answer_v2 := adjust_v2(p_bucket, p_account_id, p_amount, p_reference, p_reason);
+BEGIN
+    IF answer.outcome = 'posted' THEN
+        PERFORM keep_note(p_bucket, p_note);
+    END IF;
+    RETURN answer;
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
+-- close_account_v3: an account calls no more, for good. What it has or owes is first settled by an adjustment, p_subject
+-- (NULL: nothing may be left), a debt only where p_forgives.
+
+CREATE TYPE close_answer_v3 AS (
+    outcome text,               -- closed, repeated (it was closed before), open_calls, unsettled, unknown; but for the
+                                -- first nothing was done
+    balance numeric, open_calls integer
+);
+
+CREATE OR REPLACE FUNCTION close_account_v3(
+    p_bucket smallint, p_account_id bigint, p_subject text, p_forgives boolean, p_note audit_note_v3
+) RETURNS close_answer_v3 LANGUAGE plpgsql AS $$
+DECLARE
+    account  record;
+    refusal  text;
+BEGIN
+    SELECT balance, open_calls, closed_at INTO account FROM accounts
+      WHERE bucket = p_bucket AND account_id = p_account_id FOR NO KEY UPDATE;
+    refusal := CASE
+        WHEN account.balance IS NULL THEN 'unknown'
+        WHEN account.closed_at IS NOT NULL THEN 'repeated'
+        WHEN account.open_calls > 0 THEN 'open_calls'
+        WHEN account.balance <> 0 AND p_subject IS NULL OR account.balance < 0 AND NOT p_forgives THEN 'unsettled' END;
+    IF refusal IS NOT NULL THEN
+        RETURN ROW(refusal, account.balance, account.open_calls)::close_answer_v3;
+    END IF;
+    IF account.balance <> 0 THEN
+        PERFORM enter(p_bucket, p_account_id, 'adjustment', -account.balance, NULL, p_subject);
+    END IF;
+    UPDATE accounts SET status = 'blocked', closed_at = now() WHERE bucket = p_bucket AND account_id = p_account_id;
+    p_note.detail := jsonb_build_object(
+        'balance', account.balance::text, 'settled', CASE WHEN account.balance <> 0 THEN p_subject END);
+    PERFORM keep_note(p_bucket, p_note);
+    RETURN ROW('closed', account.balance, account.open_calls)::close_answer_v3;
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
@@ -2302,6 +2431,22 @@ BEGIN
         account.balance := enter(p_bucket, p_account_id, 'fee', -p_price, p_reference, label);
     END IF;
     RETURN ROW('switched', account.balance)::switch_answer_v2;
+END $$;
+
+CREATE OR REPLACE FUNCTION switch_tariff_v3(
+    p_bucket smallint, p_account_id bigint, p_subscriber_id bigint, p_tariff_id bigint, p_tariff_version integer,
+    p_is_option boolean, p_max_options integer, p_from timestamptz, p_to timestamptz, p_position integer,
+    p_price numeric, p_reference text, p_note audit_note_v3
+) RETURNS switch_answer_v2 LANGUAGE plpgsql AS $$
+DECLARE
+    answer  switch_answer_v2 := switch_tariff_v2(
+                p_bucket, p_account_id, p_subscriber_id, p_tariff_id, p_tariff_version, p_is_option, p_max_options,
+                p_from, p_to, p_position, p_price, p_reference);
+BEGIN
+    IF answer.outcome = 'switched' THEN
+        PERFORM keep_note(p_bucket, p_note);
+    END IF;
+    RETURN answer;
 END $$;
 
 -- Gives a subscriber a tariff, or an option; answers why not.

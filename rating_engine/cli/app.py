@@ -26,11 +26,13 @@ from rating_engine.cli.numbers.numbering import aliases_app, numbering_app
 from rating_engine.cli.parties.account_import import import_ as import_accounts
 from rating_engine.cli.parties.account_money import AMOUNT_BELOW_ZERO, adjust, close
 from rating_engine.cli.parties.accounts import accounts_app
+from rating_engine.cli.parties.audit import audit
 from rating_engine.cli.parties.bans import bans_app
 from rating_engine.cli.parties.keys import keys_app
 from rating_engine.cli.parties.options import options_app, tariff
 from rating_engine.cli.parties.subscribers import subscribers_app
 from rating_engine.cli.parties.users import users_app
+from rating_engine.cli.process.data import data_app
 from rating_engine.cli.process.demo import demo
 from rating_engine.cli.process.doctor import doctor
 from rating_engine.cli.process.serve import migrate, serve
@@ -61,6 +63,7 @@ app.add_typer(subscribers_app, name="subscriber")
 app.add_typer(users_app, name="user")
 app.add_typer(keys_app, name="key")
 app.add_typer(bans_app, name="ban")
+app.command(epilog="Example: rating-engine audit --subject 1001 --from 2026-11-01")(audit)
 app.add_typer(rates_app, name="rates")
 rates_app.command("import", epilog="Example: rating-engine rates import deck.csv --tariff retail --currency EUR")(
     import_
@@ -118,6 +121,7 @@ calls_app.command(epilog="Example: rating-engine calls post /var/log/asterisk/me
 app.command("hangup", epilog="Example: rating-engine hangup pbx1/1764412345.17/1")(hang_up)
 app.add_typer(cdrs_app, name="cdrs")
 app.command("import-from", epilog="Example: rating-engine import-from a2billing dump.sql --dry-run")(import_from)
+app.add_typer(data_app, name="data")
 app.command(epilog="Example: rating-engine doctor --dialplan /etc/asterisk/extensions.conf")(doctor)
 
 

@@ -1,18 +1,20 @@
 """What people read: text as it is, whoever chose it.
 
 Laws: a name, a login or a file's content is never taken for markup, an emoji or an order to the terminal: what a
-terminal would obey is shown as its code. What goes into a pipe is not cut to the width of a screen.
+terminal would obey is shown as its code. What goes into a pipe is cut at no width, whatever COLUMNS says, and a table
+there is for grep, cut and awk: a line a row, tabs between the cells, first the names of the columns.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 PIPE_COLUMNS: Final = 10_000  # wider than any table: what reads a pipe has no edge to wrap at
@@ -28,8 +30,20 @@ class Screen(Console):
 
     def __init__(self, *, stderr: bool = False, **options: Any) -> None:
         super().__init__(stderr=stderr, markup=False, emoji=False, highlight=False, **options)
-        if not self.is_terminal and not os.environ.get("COLUMNS") and "width" not in options:
+        self._is_pipe = not self.is_terminal and "width" not in options
+        if self._is_pipe:
             self.width = PIPE_COLUMNS
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """As rich prints; a table that goes into a pipe as lines of cells."""
+        if not self._is_pipe or not any(isinstance(one, Table) for one in objects):
+            super().print(*objects, **options)
+            return
+        for one in objects:
+            if isinstance(one, Table):
+                self.file.writelines(f"{line}\n" for line in _lines(one))  # rich would make blanks of the tabs
+            else:
+                super().print(one, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
         """A text as it is shown: every one that is printed or stands in a table comes by here."""
@@ -43,6 +57,22 @@ err = Screen(stderr=True)
 def harmless(text: str) -> str:
     r"""The text with everything that a terminal obeys shown as its code, as in `\x1b`."""
     return _ORDERS.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def _lines(table: Table) -> Iterator[str]:
+    """A table as lines of cells with tabs between them: its title, the names of its columns, a row a line."""
+    if table.title:
+        yield _cell(table.title)
+    if table.show_header:
+        yield "\t".join(_cell(column.header) for column in table.columns)
+    for row in zip(*(column.cells for column in table.columns), strict=True):
+        yield "\t".join(map(_cell, row))
+
+
+def _cell(content: Any) -> str:
+    """What a cell says, in one line and without a tab."""
+    text = content.plain if isinstance(content, Text) else harmless(str(content))
+    return text.replace("\t", r"\t").replace("\n", r"\n")
 
 
 def styled(*parts: str | tuple[str, str]) -> Text:

@@ -54,7 +54,8 @@ class Subscriber:
     """What callPrepare needs to know of a login. `version` grows with every change of it.
 
     `max_seconds`: the subscriber's own longest call, in place of the setting. `max_call_seconds`: the account's,
-    which nothing exceeds. `quota`: reserve in slices; None: as the settings say. `options`: by their position.
+    which nothing exceeds. `quota`: reserve in slices; None: as the settings say. `prepaid`: its account's money is paid
+    ahead. `options`: by their position.
     `numbering_plan`: how its phones write numbers; None: as the settings say. `aliases`: its own short numbers.
     `party_id`: whose line it is; `calls`: what that party's state leaves it.
     """
@@ -75,6 +76,7 @@ class Subscriber:
     aliases: Mapping[str, str] = field(default_factory=lambda: NO_ALIASES)
     party_id: int = SYSTEM
     calls: AllowedCalls = AllowedCalls.ALL
+    prepaid: bool = True
 
 
 @dataclass(frozen=True, slots=True)

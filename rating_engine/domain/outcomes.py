@@ -109,7 +109,7 @@ class Claim:
 class Allowed:
     """The call may start. `max_seconds` never exceeds what the reservation pays for.
 
-    `quota`: that is a first slice, which the engine lengthens while the call lasts, until the money ends. `claim`: to
+    `quota`: that is a first part, which the engine lengthens while the call lasts, until the money ends. `claim`: to
     be given back (ChargingService.abandon_call) by whoever could not deliver this answer; None: nothing is held.
     """
 

@@ -54,6 +54,9 @@ class CallDetails:
 class ReserveRequest:
     """Hold between `minimum` and `maximum` (amounts of the account's currency) for one call.
 
+    `share`: while others of the account may come, hold at most this part of what there is, but `share_least` as far as
+    there is so much; None: all of it. `quota`: in slices, which are shared when the money ends. `steered`: its exchange
+    can be told how long it lasts, so that it may be lengthened.
     `tariffs`: the id and version of each that it was planned from. `prepared_at`: the instant whose prices it goes by.
     `limited_route`: the route whose calls are counted; None: it has no limit. `claim`: any number that tells this
     request from its repetitions; who knows it may take the reservation back, until a repetition is answered.
@@ -75,6 +78,9 @@ class ReserveRequest:
     prepared_at: datetime
     limited_route: int | None = None
     claim: int | None = None
+    steered: bool = False
+    share: Decimal | None = None
+    share_least: Decimal = Decimal(0)
 
 
 class ReserveOutcome(StrEnum):
@@ -196,7 +202,10 @@ class SettleAnswer:
 
 @dataclass(frozen=True, slots=True)
 class OpenCall:
-    """A call whose money is held: its reservation as stored. `currency` '' where only the database knows it."""
+    """A call whose money is held: its reservation as stored. `currency` '' where only the database knows it.
+
+    `quota`: it may be lengthened while it lasts.
+    """
 
     account_id: int
     granted: Decimal

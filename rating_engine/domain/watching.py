@@ -12,13 +12,17 @@ from rating_engine.domain.outcomes import CallKey
 
 @dataclass(frozen=True, slots=True)
 class OpenReservation:
-    """A call that holds money, as stored. `answered_at` and `last_seen_at`: by the exchange's word; None: not seen."""
+    """A call that holds money, as stored. `answered_at` and `last_seen_at`: by the exchange's word; None: not seen.
+
+    `quota`: in slices, which are shared when the money ends. `steered`: it may be lengthened.
+    """
 
     call_key: CallKey
     bucket: int
     account_id: int
     granted: Decimal
     quota: bool
+    steered: bool
     cap_seconds: int
     rate: str
     prepared_at: datetime

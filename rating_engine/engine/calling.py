@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
 from rating_engine.services.calls.charging import Charging
 from rating_engine.services.calls.finish import Finishing
+from rating_engine.services.calls.hold import ChargingPolicy
 from rating_engine.services.calls.observed import Observed
-from rating_engine.services.calls.plan import ChargingPolicy, Planning
+from rating_engine.services.calls.plan import Planning
 from rating_engine.services.calls.ports import ExchangeWatch, Now, utc_now
 from rating_engine.services.calls.prepare import Preparing
 from rating_engine.services.calls.undo import Undo
@@ -122,11 +124,15 @@ def _offline_calls(settings: Settings, policy: ChargingPolicy, grounds: Grounds)
 def policy_of(settings: Settings) -> ChargingPolicy:
     """How calls are planned, by the settings."""
     return ChargingPolicy(
+        max_call_seconds=settings.max_call_seconds,
         max_reserve_seconds=settings.max_reserve_seconds,
         reservation_grace_seconds=settings.reservation_grace_seconds,
         international_prefix=settings.international_prefix,
         quota=settings.reservation_mode == "quota",
         quota_seconds=settings.quota_seconds,
+        reservation_share=Decimal(settings.reservation_share_percent) / 100,
+        reservation_floor_seconds=settings.reservation_floor_seconds,
+        watches_exchanges=bool(settings.ami_exchanges),
     )
 
 

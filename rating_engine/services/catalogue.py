@@ -1,14 +1,15 @@
 """Every use case in one place: what the command line, HTTP surfaces and pages are given, and ask.
 
-Law: nobody asks as nobody. `Services` is made once a process; `of(principal)` is what one asker can do, and what it
-changes stands in the audit log under its name.
+Law: nobody asks as nobody. `Services` is made once a process; `of(principal)` is what one asker can do: each use case
+is preceded by the question of domain/access, and what it changes stands in the audit log under its name.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from rating_engine.domain.principal import Principal
+from rating_engine.services.audit import Audit
 from rating_engine.services.calls.quote import Quotes
 from rating_engine.services.calls.route_trial import RouteTrials
 from rating_engine.services.cdrs.listing import Cdrs
@@ -23,6 +24,7 @@ from rating_engine.services.parties.access import Access
 from rating_engine.services.parties.account_import import AccountImports
 from rating_engine.services.parties.accounts import Accounts
 from rating_engine.services.parties.bans import BanBook, Bans, WrongKeys
+from rating_engine.services.parties.guard import Guard
 from rating_engine.services.parties.keys import Keys
 from rating_engine.services.parties.parties import Parties
 from rating_engine.services.parties.passwords import Passwords
@@ -45,6 +47,7 @@ class UseCases:
     parties: Parties
     keys: Keys
     bans: Bans
+    audit: Audit
     accounts: Accounts
     account_imports: AccountImports
     tariffs: Tariffs
@@ -102,11 +105,18 @@ class Services:
 
     def of(self, principal: Principal) -> UseCases:
         """What `principal` can ask."""
+        whole = self._whole(principal)
+        guard = Guard(self._office, principal)
+        return UseCases(**{each.name: guard.guarded(each.name, getattr(whole, each.name)) for each in fields(UseCases)})
+
+    def _whole(self, principal: Principal) -> UseCases:
+        """Every use case, before anybody is asked whether the principal may."""
         office, ways, prefix = self._office, self._ways, self._ways.international_prefix
         return UseCases(
             parties=Parties(office, principal, self._passwords),
             keys=Keys(office, principal),
             bans=Bans(office, principal),
+            audit=Audit(office, principal),
             accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
             account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
             tariffs=Tariffs(office, principal),

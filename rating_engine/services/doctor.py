@@ -13,6 +13,7 @@ from typing import Final
 from rating_engine.domain.checkup import Check, Finding
 from rating_engine.domain.errors import RatingEngineError
 from rating_engine.domain.look_alikes import look_alikes
+from rating_engine.domain.totals import Totals
 from rating_engine.services.outage.spool_report import spool_findings
 from rating_engine.storage import laws as audit
 from rating_engine.storage.calls.exchange_watch import recent_call_keys, unwatched_exchanges
@@ -22,6 +23,7 @@ from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.schema_state import SchemaProblem, problem_of
 from rating_engine.storage.routes.routes import every_route
 from rating_engine.storage.secrets import NEW_SECRET, rate_cache_secret
+from rating_engine.storage.totals import totals_of
 
 LEDGER_CHECK: Final = "ledger: "  # the checks named so are the money laws
 
@@ -79,6 +81,10 @@ class Doctor:
         """Every money law in turn. One that could not be asked is a finding too."""
         return prove_laws(self._database)
 
+    async def totals(self) -> Totals:
+        """What there is, to be held against a copy. Errors: Unavailable."""
+        return await totals_of(self._database)
+
     async def schema_problem(self) -> SchemaProblem | None:
         """Why the schema is not this engine's, or None. Errors: Unavailable."""
         return await problem_of(self._database)
@@ -135,7 +141,7 @@ class Doctor:
 
     async def _quota(self, dialplan: str) -> list[Finding]:
         found = await unwatched_exchanges(self._database, quota_by_default=self._installation.quota_by_default)
-        mend = "name it in ami_exchanges, as its calls do, and mend its manager.conf; until then calls reserve in full"
+        mend = "name it in ami_exchanges, as its calls do, and mend its manager.conf; until then no call is lengthened"
         findings = [
             Finding(f"exchange {exchange} is not watched, and {accounts} accounts in quota mode call from it", mend)
             for exchange, accounts in found

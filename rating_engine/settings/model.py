@@ -192,18 +192,43 @@ class Settings(BaseModel):
         pattern=r"^[0-9*#]{0,8}$",
         description="Digits dialled before an international number; taken off, like a leading +. Empty: none.",
     )
+    max_call_seconds: int = Field(
+        14_400,
+        ge=1,
+        le=86_400,
+        description="The longest call where neither its login (--max-seconds) nor its account (--max-call-seconds) has"
+        " a limit: longer than people talk, and short enough that a line left off the hook is no month's bill. A"
+        " prepaid call that nobody can lengthen ends after max_reserve_seconds.",
+    )
     max_reserve_seconds: int = Field(
         3_600,
         ge=1,
         le=86_400,
-        description="A call is reserved, and so limited, to this long unless the subscriber has a limit of its"
-        " own. Longer binds more money per call, shorter cuts longer calls.",
+        description="The most that a prepaid call without such a limit holds money for at a time; its end where its"
+        " exchange is not watched (AMI). Longer binds more money, and for longer where a finish is lost.",
     )
     reservation_mode: Literal["full", "quota"] = Field(
-        "full",
-        description="of accounts that don't say. full: a call holds the money of its whole length; quota: of"
-        " quota_seconds at a time, so that many calls share one balance. quota needs the exchange to be watched"
-        " (AMI); a call from one that is not is reserved in full.",
+        "quota",
+        description="of accounts that don't say. quota: a call holds the money of quota_seconds at a time, so that"
+        " many calls share one balance; from an exchange that nobody watches (AMI), where it could not be lengthened,"
+        " at most reservation_share_percent of what is available. full: a call holds the money of its whole length,"
+        " and the first one may hold everything.",
+    )
+    reservation_share_percent: int = Field(
+        50,
+        ge=1,
+        le=100,
+        description="A call that cannot be lengthened holds at most so much of what is available, and is cut when that"
+        " is used up, so that a second phone, a transfer or a callback's other leg can call as well. Half leaves the"
+        " next call as long as this one; 100 leaves it nothing. The last call that an account may have (--max-calls)"
+        " holds all there is.",
+    )
+    reservation_floor_seconds: int = Field(
+        300,
+        ge=1,
+        le=86_400,
+        description="But at least the money of so many seconds, as far as there is so much: a share of little money"
+        " would be no call, and five minutes are longer than most.",
     )
     quota_seconds: int = Field(
         120, ge=10, le=3_600,
@@ -244,9 +269,9 @@ class Settings(BaseModel):
         0,
         ge=0,
         le=300,
-        description="A caller in quota mode hears a warning this long before the money ends. 0 = none. Long enough to"
-        " say goodbye or to top up, and less than quota_seconds. Calls reserved in full are warned by the dialplan's"
-        " RATING_WARNING.",
+        description="A caller on a watched exchange hears a warning this long before the money ends. 0 = none. Long"
+        " enough to say goodbye or to top up, and less than quota_seconds. Elsewhere the dialplan's RATING_WARNING"
+        " warns.",
     )
     ami_warning_sound: str = Field(
         "beep",

@@ -2,10 +2,11 @@
 
 Laws: the key, the answer and what was changed commit together, so a repeated request is told what the first was told
 and changes nothing; a key that comes with another request is refused; keys of different parties are different keys. One
-that is older than KEPT may be forgotten, and then counts as new.
+that is older than KEPT may be forgotten, and then counts as new. Money has keys of its own, for good: the reference of
+a ledger entry, which the money function itself compares.
 
     async with office.transaction(principal) as tx:
-        told = await once(tx, key, digest_of("top_up", login, amount))
+        told = await once(tx, key, digest_of("add_route", name, carrier))
         if told is None:
             told = {...}  # what is changed by tx
             await keep_answer(tx, key, told)

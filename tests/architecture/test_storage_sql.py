@@ -12,8 +12,11 @@ from tests.cluster.cluster_form import SCOPED, tables_of
 
 STORAGE = "rating_engine/storage"
 MONEY = re.compile(
-    r"\b(?:reserve|extend|settle|expire|post_entry|adjust|switch_tariff|correct_calls|create_account)\w*_v\d+\b"
+    r"\b(?:reserve|extend|settle|expire|post_entry|adjust|switch_tariff|correct_calls|create_account|close_account)"
+    r"\w*_v\d+\b"
 )
+# An account is made while its tariff and its owner, of the catalogue, are held as they are; many, all or none.
+MADE_IN_A_TRANSACTION = {"_CREATE"}
 # Handed whole to the node of its bucket: a call alone, the bucket first.
 CALL = re.compile(r"SELECT \w+\(\$1(?:, \$\d+(?:::\w+(?:\[\])?)?)*\)")
 # What callers wait for; its tables are looked up by bucket each. The rest reads all buckets, for people and the doctor.
@@ -75,17 +78,32 @@ def test_a_money_function_is_called_alone_with_the_bucket_first():
     assert wrong == []
 
 
-def test_the_money_of_calls_is_asked_outside_of_transaction_blocks():
-    """Inside of one a cluster works through the function from afar, statement by statement."""
+def test_money_is_asked_outside_of_transaction_blocks():
+    """Inside of one a cluster works through the function from afar, statement by statement.
+
+    Nor does anything that is handed a transaction ask for money: its audit row is written by the function itself.
+    """
     wrong = []
-    for file in python_files(f"{STORAGE}/calls"):
+    for file in python_files(STORAGE):
         names = {name for name, text in constants(file).items() if MONEY.search(text)}
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.AsyncWith) and any("transaction(" in ast.unparse(i) for i in node.items):
+            if is_in_transaction(node):
                 said = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
-                wrong += [f"{file.relative_to(PROJECT)}:{node.lineno}: {name}" for name in sorted(said & names)]
+                said |= {part.value for part in ast.walk(node) if isinstance(part, ast.Constant)}
+                asked = {word for word in said if word in names or (isinstance(word, str) and MONEY.search(word))}
+                asked -= MADE_IN_A_TRANSACTION
+                wrong += [f"{file.relative_to(PROJECT)}:{node.lineno}: {word}" for word in sorted(asked)]
 
     assert wrong == []
+
+
+def is_in_transaction(node: ast.AST) -> bool:
+    """Whether what stands in it is done within a transaction: a block of one, or a function that is handed one."""
+    if isinstance(node, ast.AsyncWith):
+        return any("transaction(" in ast.unparse(item) for item in node.items)
+    if isinstance(node, ast.AsyncFunctionDef | ast.FunctionDef):
+        return any(a.annotation is not None and "Transaction" in ast.unparse(a.annotation) for a in node.args.args)
+    return False
 
 
 def test_hot_statements_name_the_bucket_of_every_table():

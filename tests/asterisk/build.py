@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Final
 
 SUITE: Final = "sid"  # the suite of Debian that carries a current Asterisk (22); stable releases carry none
-PACKAGES: Final = ("asterisk",)
+PACKAGES: Final = ("asterisk", "sip-tester")  # SIPp places many calls at once
 RECIPE: Final = 1  # raise it when what `_build` leaves in the directory changes: the cache key follows
 BUILD_SECONDS: Final = 900  # a build takes about a minute; a slow mirror gets fifteen
 LOCK_SECONDS: Final = BUILD_SECONDS + 60  # a second test run waits for the first one's build

@@ -22,7 +22,7 @@ from tests.asterisk.exchange import Exchange, remove_leftovers
 from tests.asterisk.pbx import Pbx, dialplan, seed, until
 from tests.asterisk.sip import Sip, sip_pair
 from tests.asterisk.sip import seed as seed_sip
-from tests.support.servers import SessionServers, breaches
+from tests.support.servers import SessionServers, breaches, free_port
 
 
 @pytest.fixture(scope="session")
@@ -92,10 +92,11 @@ async def running_sip(
         await database.open()
         await seed_sip(database)
         engine = engine_for(database_url, session_servers.redis(), tmp_path_factory.mktemp("sip-engine"))
-        exchange, world = sip_pair(asterisk_root, engine.fastagi_port, silent.getsockname()[1])
+        port = free_port()
+        exchange, world = sip_pair(asterisk_root, engine.fastagi_port, silent.getsockname()[1], port)
         try:
             async with engine, exchange, world:
-                yield Sip(Pbx(database, engine, exchange), world)
+                yield Sip(Pbx(database, engine, exchange), world, port)
         finally:
             await database.close()
 

@@ -16,11 +16,18 @@ EXPIRY_INTERVAL_SECONDS: Final = 0.2  # tests let reservations expire and wait f
 
 
 def engine_for(
-    database_url: str, redis_url: str, directory: Path, *, port: int | None = None, **settings: Any
+    database_url: str,
+    redis_url: str,
+    directory: Path,
+    *,
+    port: int | None = None,
+    name: str = "engine",
+    flags: tuple[str, ...] = (),
+    **settings: Any,
 ) -> EngineProcess:
-    """An engine whose ports stay the same over restarts. `port`: where FastAGI listens."""
+    """An engine whose ports stay the same over restarts. `port`: where FastAGI listens; `flags` are those of serve."""
     return EngineProcess(
-        "engine",
+        name,
         directory,
         {
             "database_url": database_url,
@@ -30,6 +37,7 @@ def engine_for(
             "expiry_interval_seconds": EXPIRY_INTERVAL_SECONDS,
             **settings,
         },
+        flags=flags,
     )
 
 

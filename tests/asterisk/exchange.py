@@ -32,7 +32,7 @@ PREFIX: Final = "rating-test-"
 # Only what the dialplan and the test trunks use: loading every module takes seconds and opens ports.
 MODULES: Final = """
 app_dial app_exec app_milliwatt app_softhangup app_stack app_verbose bridge_builtin_features
-bridge_builtin_interval_features bridge_simple func_callerid func_cdr func_channel func_dialplan
+bridge_builtin_interval_features bridge_simple cdr_csv func_callerid func_cdr func_channel func_dialplan
 func_global func_logic func_math func_strings func_timeout pbx_config res_agi res_speech res_timing_timerfd
 """
 
@@ -153,11 +153,14 @@ class Exchange:
             raise AssertionError(f"Asterisk did not start:\n{self.log()[-4000:]}") from None
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        command = ["chroot", str(self._root), "setpriv", "--reuid", USER, "--regid", USER, "--init-groups"]
-        command += ["--pdeathsig", "KILL"]  # a killed test run leaves no exchange behind
-        command += ["asterisk", "-f", "-n", "-C", str(self._inside / "etc/asterisk.conf")]
+        command = self.beside("asterisk", "-f", "-n", "-C", str(self._inside / "etc/asterisk.conf"))
         with (self._home / "log/console").open("ab") as out:
             return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+
+    def beside(self, *command: str) -> list[str]:
+        """The command line of a program of its root, run as its user."""
+        inside = ["chroot", str(self._root), "setpriv", "--reuid", USER, "--regid", USER, "--init-groups"]
+        return [*inside, "--pdeathsig", "KILL", *command]  # a killed test run leaves nothing behind
 
     async def _log_in(self) -> Ami:
         while True:
@@ -255,6 +258,11 @@ class Exchange:
         texts = [self._home / "log/full", self._home / "log/console"]
         return "".join(path.read_text(errors="replace") for path in texts if path.exists())
 
+    @property
+    def call_records(self) -> Path:
+        """The file into which Asterisk writes a row for each of its calls, as it ends."""
+        return self._home / "log/cdr-csv/Master.csv"
+
     def _write(self, dialplan: str, wanted: list[str], files: Mapping[str, str]) -> None:
         for name in ("etc", "lib", "run", "log", "log/cdr-csv", "spool"):
             (self._home / name).mkdir(parents=True, exist_ok=True)
@@ -278,7 +286,7 @@ documentation_language = en_US
 """,
             "modules.conf": "[modules]\nautoload=no\n" + "".join(f"load = {name}.so\n" for name in wanted),
             "logger.conf": "[general]\nqueue_log=no\n[logfiles]\nfull => notice,warning,error,verbose(2)\n",
-            "cdr.conf": "[general]\nenable=yes\nunanswered=yes\n[csv]\n",
+            "cdr.conf": "[general]\nenable=yes\nunanswered=yes\n[csv]\nloguniqueid=yes\n",
             "manager.conf": f"""{self._shipped_manager()}
 [test]
 secret={self._secret}
@@ -295,6 +303,11 @@ writetimeout=5000
         owner = (self._root / "var/lib/asterisk").stat()
         for path in [self._home, *self._home.rglob("*")]:
             os.chown(path, owner.st_uid, owner.st_gid)
+
+    def give(self, name: str, text: str) -> None:
+        """Lay a file into its spool that its user can read."""
+        (self.spool / name).write_text(text)
+        (self.spool / name).chmod(0o644)
 
     def add_file(self, name: str, text: str) -> None:
         """Write a file of its /etc/asterisk, before it is started."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
 import socket
 import time
 import uuid
@@ -20,6 +21,7 @@ from tests.asterisk.sound import HOST, Sound
 
 PATIENCE_SECONDS: Final = 5.0  # nothing waited for here takes longer than a few
 POLL_SECONDS: Final = 0.02
+STEADY: Final = 0.7  # of a second: by the shipped tolerance of 200 ms a charge steps at 0.2
 
 
 class Phone(asyncio.DatagramProtocol):
@@ -55,6 +57,7 @@ class Phone(asyncio.DatagramProtocol):
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._transport is not None:
             self._transport.close()
+        await asyncio.sleep(0)  # transports close in a turn of the loop
 
     async def call(self, number: str) -> Leg:
         """Dial; the leg is returned as soon as it is asked for."""
@@ -124,6 +127,7 @@ class Leg:
         self.invite: Message | None = None
         self.seen = False
         self.answers: list[int] = []  # to the INVITE that began it
+        self.ringing_tag = ""
         self.answered_at: float | None = None
         self.ended_at: float | None = None
         self.ended_by_us = False
@@ -180,6 +184,11 @@ class Leg:
         """People talk for so long."""
         await asyncio.sleep(seconds)
 
+    async def talk_on(self, at_least: float = 1.7) -> None:
+        """Talk until so long has passed since the answer, and on to where a charge is the same some tenths later."""
+        until = math.ceil(max(at_least, self.talked) - STEADY) + STEADY
+        await asyncio.sleep(until - self.talked)
+
     async def hold(self) -> None:
         """Put the other side on hold."""
         self.sound.silent = True
@@ -195,8 +204,8 @@ class Leg:
         return await self._refer(f"<sip:{number}@{HOST}:{self.phone.exchange[1]}>")
 
     async def transfer_to(self, other: Leg) -> int:
-        """Connect whom this leg talks to with whom the other one does (REFER with Replaces)."""
-        replaces = f"{other.call_id};to-tag={tag_of(other.remote)};from-tag={tag_of(other.local)}"
+        """Connect whom this leg talks to with whom the other one does, or still rings (REFER with Replaces)."""
+        replaces = f"{other.call_id};to-tag={tag_of(other.remote) or other.ringing_tag};from-tag={tag_of(other.local)}"
         return await self._refer(f"<{other.target}?Replaces={quote(replaces, safe='')}>")
 
     async def press(self, keys: str) -> None:
@@ -223,6 +232,10 @@ class Leg:
         """Wait until sound of another phone arrives from now on."""
         before = self.sound.heard.get(other.voice, 0)
         await self._until(lambda: self.sound.heard.get(other.voice, 0) > before + 2)
+
+    async def hears_keys(self, keys: str) -> None:
+        """Wait until the other side has pressed these, and no others."""
+        await self._until(lambda: self.sound.heard_keys == keys)
 
     @property
     def talked(self) -> float:
@@ -288,6 +301,7 @@ class Leg:
 
     def _take_first_answer(self, message: Message) -> None:
         self.answers.append(message.status)
+        self.ringing_tag = tag_of(message.get("to"))
         if (port := sound_port(message.body)) is not None:
             self.sound.remote_port = port
         if message.status >= 300:

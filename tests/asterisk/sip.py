@@ -31,9 +31,11 @@ GONE_FIRST: Final = "4910000009"  # its first route leads to a trunk nobody conf
 SAYS: Final = "49410"  # the first of two routes ends it with the cause of the next three digits (000: none) at once
 RINGS_AND_SAYS: Final = "49411"  # the same, after it has rung
 SILENT_FIRST: Final = "49420"  # the first of two routes never says anything
+WATCHED_FIRST: Final = "49421"  # the same, and the exchange asks it every second whether it is there
 ROUTES: Final = (  # name, prefix it dials, numbers it serves, position
     ("gone", "", GONE_FIRST, 1),
     ("silent", "", SILENT_FIRST, 2),
+    ("watched", "", WATCHED_FIRST, 2),
     ("first", "1", "4941", 3),
     ("second", "2", "494", 4),
     ("carrier", "", "49", 5),
@@ -76,6 +78,7 @@ aors={name}
 type=aor
 contact=sip:127.0.0.1:{port}
 """
+_WATCHED: Final = "qualify_frequency=1\nqualify_timeout=0.3\n"  # behind a trunk's aor
 _WORLD_IDENTIFIES: Final = """
 [from-exchange](endpoint)
 context=carrier
@@ -111,7 +114,7 @@ exten => _492X.,1,Ringing()
 exten => _493X.,1,Transfer(sip:4919999999@127.0.0.1)
 exten => _497000000X,1,Set(CARRIER_SAW=${CALLERID(num)})
  same => n,Answer()
- same => n,Wait(1)
+ same => n,Wait(0.2)
  same => n,Hangup(16)
 ; what the first of two routes says: a hangup cause (000: none), at once or after it has rung
 exten => _149410XXX!,1,Hangup(${EXTEN:6:3})
@@ -120,27 +123,28 @@ exten => _149411XXX!,1,Ringing()
  same => n,Hangup(${EXTEN:6:3})
 ; the second one answers
 exten => _2494X.,1,Answer()
- same => n,Wait(1)
+ same => n,Wait(0.2)
  same => n,Hangup(16)
 """
 
 
-def sip_pair(root: Path, engine_port: int, silent_port: int) -> tuple[Exchange, Exchange]:
+def sip_pair(root: Path, engine_port: int, silent_port: int, inside: int) -> tuple[Exchange, Exchange]:
     """Return the exchange (shipped RATING_TECH) and the world around it, neither started.
 
-    `silent_port`: where somebody takes what the trunk `silent` is sent, and never says anything.
+    `inside`: where the exchange listens for SIP. `silent_port`: where somebody takes what the trunks `silent` and
+    `watched` are sent, and never says anything.
     """
-    inside, outside = free_port(), free_port()
+    outside = free_port()
     phones = "".join(_PHONE.format(name=name) for name in PHONES)
+    ports = {"carrier": outside, "first": outside, "second": outside, "silent": silent_port, "watched": silent_port}
     carriers = "".join(
-        _TRUNK.format(name=name, context="nobody-calls-in", port=port, more="")
-        for name, port in (("carrier", outside), ("first", outside), ("second", outside), ("silent", silent_port))
+        _TRUNK.format(name=name, context="nobody-calls-in", port=port, more="") for name, port in ports.items()
     )
     exchange = Exchange(
         root,
         _EXCHANGE_DIALPLAN.format(port=engine_port),
         modules=MODULES,
-        files={"pjsip.conf": _TRANSPORT.format(port=inside) + phones + carriers, "rtp.conf": RTP},
+        files={"pjsip.conf": _TRANSPORT.format(port=inside) + phones + carriers + _WATCHED, "rtp.conf": RTP},
     )
     lines = "".join(
         _TRUNK.format(name=f"as-{name}", context="carrier", port=inside, more=f"from_user={name}") for name in PHONES
@@ -156,10 +160,11 @@ def sip_pair(root: Path, engine_port: int, silent_port: int) -> tuple[Exchange, 
 
 @dataclass(frozen=True)
 class Sip:
-    """The pair as it runs."""
+    """The pair as it runs. `exchange_port`: where the exchange listens for SIP."""
 
     pbx: Pbx
     world: Exchange
+    exchange_port: int
 
     async def dial(self, phone: str, number: str) -> Call:
         """Let a phone dial; the call returned is the phone's own view of it."""

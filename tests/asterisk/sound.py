@@ -30,8 +30,10 @@ class Sound(asyncio.DatagramProtocol):
         self.silent = False
         self.heard: dict[int, int] = {}  # voices, and how many packets of each
         self.keys: list[str] = []  # still to be pressed
+        self.heard_keys = ""  # of the other side
         self._voice, self._changed = voice, changed
         self._sent = 0
+        self._last_key: bytes | None = None  # its moment: the packets of one key all have the same
         self._transport: asyncio.DatagramTransport | None = None
 
     async def open(self) -> None:
@@ -49,6 +51,10 @@ class Sound(asyncio.DatagramProtocol):
         if len(data) > HEAD_BYTES and data[1] & ~MARKER == TONES:
             voice = data[(HEAD_BYTES + len(data)) // 2]
             self.heard[voice] = self.heard.get(voice, 0) + 1
+            self._changed()
+        elif len(data) > HEAD_BYTES and data[1] & ~MARKER == DIGITS and data[4:8] != self._last_key:
+            self._last_key = data[4:8]
+            self.heard_keys += KEYS[data[HEAD_BYTES]]
             self._changed()
 
     async def speak(self) -> None:

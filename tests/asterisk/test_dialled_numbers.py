@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from tests.asterisk import pbx as numbers
 from tests.asterisk.pbx import Pbx, until
+from tests.asterisk.phone import Phone
 from tests.asterisk.sip import Sip
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
@@ -47,6 +49,17 @@ async def test_a_number_is_never_joined_to_what_stands_behind_a_separator(pbx: P
         call = await pbx.exchange.originate("491000" + dialled, alice)
         assert (dialled, (await call.ended())["Cause"]) == (dialled, "28")
         assert (call.value("RATING_REASON"), call.apps("Dial")) == ("invalid_destination", [])
+
+
+@pytest.mark.parametrize(
+    ("dialled", "answers"), [("%23", [100, 200]), ("%2C1001", [100, 484]), ("&494", [100, 484]), (";ext=1", [100, 484])]
+)
+async def test_a_number_is_read_the_same_out_of_a_sip_address(sip: Sip, dialled: str, answers: list[int]) -> None:
+    async with Phone("tester", sip.exchange_port) as phone:
+        leg = await phone.call(f"4970000003{dialled}")
+        await until(lambda: asyncio.sleep(0, len(leg.answers) == len(answers)))
+        await leg.hang_up()
+    assert leg.answers == answers
 
 
 async def test_an_emergency_call_needs_no_money_and_no_engine(pbx: Pbx) -> None:
@@ -100,15 +113,22 @@ async def test_a_phones_name_with_digits_is_not_sent_as_another_number(sip: Sip)
     assert (await sip.only_cdr("p01"))["callerid"] == ""
 
 
-@pytest.mark.parametrize("prefix", ["*31", "*31#", "*67", "#31#"])
-async def test_a_number_dialled_after_a_hiding_prefix_is_called_without_showing_the_callers(
-    sip: Sip, prefix: str
-) -> None:
-    number = f"497000000{len(prefix)}"
+async def test_a_number_dialled_after_a_hiding_prefix_is_called_without_showing_the_callers(sip: Sip) -> None:
+    number = "4970000002"
     assert await seen_by_the_carrier(sip, "4930777", number) == "4930777"
-    assert await seen_by_the_carrier(sip, "4930777", prefix + number) == "anonymous"
-    cdrs = [cdr for cdr in await sip.pbx.cdrs("4930777") if cdr["destination"] == number]
-    assert [cdr["callerid"] for cdr in cdrs[-2:]] == ["4930777", "4930777"]
+    for prefix in ("*31", "*31#", "*67", "#31#"):
+        assert (prefix, await seen_by_the_carrier(sip, "4930777", prefix + number)) == (prefix, "anonymous")
+    cdrs = await sip.pbx.cdrs("4930777")
+    assert [(cdr["destination"], cdr["callerid"]) for cdr in cdrs] == [(number, "4930777")] * 5
+
+
+async def test_what_is_not_given_is_not_taken_from_the_subroutine_around(pbx: Pbx) -> None:
+    alice = await pbx.account("0.01")
+    call = await pbx.exchange.originate("555", alice)
+    await call.ended()
+    cdr = await only_cdr(pbx, alice)
+    assert (cdr["destination"], cdr["callerid"], cdr["routing_number"]) == ("49100000", "", "")
+    assert (cdr["route_name"], cdr["attempt"]) == ("answers", 1)
 
 
 async def test_a_call_by_the_trunk_that_the_dialplan_chose_is_recorded_as_that(pbx: Pbx) -> None:

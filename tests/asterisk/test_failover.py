@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.asterisk.pbx import until
-from tests.asterisk.sip import RINGS_AND_SAYS, SAYS, SILENT_FIRST, Sip
+from tests.asterisk.sip import RINGS_AND_SAYS, SAYS, SILENT_FIRST, WATCHED_FIRST, Sip
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
 PHONE = "tester"
@@ -58,6 +58,17 @@ async def test_a_silent_trunk_is_given_up_for_the_next_one(sip: Sip) -> None:
     async with sip.pbx.global_variable("RATING_RING_SECONDS", "1"):
         await sip.answered_with(PHONE, SILENT_FIRST + "1")
     assert await routes_taken(sip, SILENT_FIRST + "1") == ["silent", "second"]
+
+
+async def test_a_silent_trunk_that_is_watched_is_passed_over_without_a_word(sip: Sip) -> None:
+    async def is_known_to_be_away() -> bool:
+        return "Unavail" in await sip.pbx.exchange.cli("pjsip show contacts")
+
+    await until(is_known_to_be_away)
+    await sip.answered_with(PHONE, WATCHED_FIRST + "1")
+    assert await routes_taken(sip, WATCHED_FIRST + "1") == ["watched", "second"]
+    passed_over = next(cdr for cdr in await sip.pbx.cdrs(PHONE) if cdr["route_name"] == "watched")
+    assert passed_over["disposition"] == "CHANUNAVAIL"  # not NOANSWER, after RATING_RING_SECONDS
 
 
 async def test_a_setting_says_that_busy_means_a_full_trunk(sip: Sip) -> None:

@@ -13,6 +13,7 @@ import pytest
 import pytest_asyncio
 
 from agi.fastagi.client import agi_call
+from rating_engine.domain.account import AccountChanges
 from rating_engine.domain.principal import OPERATOR
 from rating_engine.services.parties.accounts import Accounts
 from rating_engine.storage.postgres.pool import Database
@@ -176,6 +177,18 @@ async def test_a_top_up_in_between_lengthens_both_calls(pbx: Pbx) -> None:
     assert [cdr["overrun"] for cdr in cdrs] == [0, 0]
 
 
+async def test_a_call_reserved_in_full_that_gets_to_its_end_goes_on_when_there_is_money_again(pbx: Pbx) -> None:
+    alice = await pbx.account(str(PRICE * 5))
+    await Accounts(pbx.database, OPERATOR).change(alice, AccountChanges(quota=False), {})
+    call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
+    await call.answered()
+    await Accounts(pbx.database, OPERATOR).top_up(alice, PRICE * 6)
+    await call.ended()
+    assert abs(ended_at(call) - answered_at(call) - 11) <= WITHIN_SECONDS
+    (cdr,) = await charged(pbx, alice)
+    assert (cdr["source"], cdr["overrun"], (await pbx.money(alice))[1]) == ("finish", 0, 0)
+
+
 async def test_a_call_outlives_its_first_slice_while_there_is_money_though_ami_is_lost_and_comes_back(
     pbx: Pbx, watched: Watched
 ) -> None:
@@ -278,20 +291,36 @@ async def test_where_the_limit_cannot_be_set_a_call_in_quota_mode_ends_the_momen
     assert cdr["seconds"] <= 1
 
 
+async def record(pbx: Pbx, login: str, number: str) -> Path:
+    """A phone calls; return the recording of what it heard."""
+    recording = pbx.exchange.spool_inside / f"heard-{login}.wav"
+    await pbx.exchange.ami.action(
+        "Originate",
+        Channel=f"Local/{number}@phones/n",
+        Application="Record",
+        Data=f"{recording},0,0,kq",
+        Account=login,
+        Async="true",
+    )
+    await until(lambda: has_cdr(pbx, login), 20)
+    await until(pbx.exchange.idle)
+    return pbx.exchange.spool / recording.name
+
+
 async def test_the_caller_hears_the_warning_before_the_money_ends_and_nothing_before(pbx: Pbx) -> None:
     seconds = 7
     alice = await pbx.account(str(PRICE * seconds))
-    recording = pbx.exchange.spool_inside / "heard.wav"
-    await pbx.exchange.ami.action(
-        "Originate",
-        Channel=f"Local/{HUMS}@phones/n",
-        Application="Record",
-        Data=f"{recording},0,0,kq",
-        Account=alice,
-        Async="true",
-    )
-    await until(lambda: has_cdr(pbx, alice))
-    await until(pbx.exchange.idle)
-    heard = seconds_of_tone(pbx.exchange.spool / "heard.wav", WARNING_HERTZ)
+    heard = seconds_of_tone(await record(pbx, alice, HUMS), WARNING_HERTZ)
     assert heard
     assert min(heard) >= seconds - WARNING_SECONDS - WITHIN_SECONDS
+
+
+async def test_a_call_on_a_leg_of_its_own_is_lengthened_and_warned_and_cut_like_any_other(pbx: Pbx) -> None:
+    seconds = SLICE_SECONDS + 2
+    alice = await pbx.account(str(PRICE * seconds))
+    async with pbx.global_variable("RATING_OWN_LEG", "yes"):
+        heard = seconds_of_tone(await record(pbx, alice, HUMS), WARNING_HERTZ)
+    assert heard
+    assert min(heard) >= seconds - WARNING_SECONDS - WITHIN_SECONDS
+    (cdr,) = await charged(pbx, alice)
+    assert (cdr["seconds"], cdr["source"], cdr["overrun"]) == (seconds, "finish", 0)

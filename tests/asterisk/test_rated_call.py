@@ -137,6 +137,18 @@ async def test_a_second_phone_of_the_same_account_cannot_spend_what_the_first_ho
     assert cdr["cost"] == Decimal("0.02")
 
 
+async def test_a_second_phone_of_the_same_account_can_call_while_the_first_talks(pbx: Pbx) -> None:
+    alice = await pbx.account("10")
+    calls = [await pbx.exchange.originate(numbers.ANSWERED + "0", alice) for _ in range(2)]
+    for call in calls:
+        await call.answered()
+    assert [call.value("RATING_MAX_SECONDS") for call in calls] == ["500", "300"]
+    for call in calls:
+        await call.hang_up()
+        await call.ended()
+    assert (await pbx.money(alice))[1] == 0
+
+
 async def test_time_before_the_called_party_answers_is_not_charged_to_a_caller_who_was_answered_before(
     pbx: Pbx,
 ) -> None:

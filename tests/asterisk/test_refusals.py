@@ -10,6 +10,7 @@ import pytest
 
 from agi.fastagi.client import agi_call
 from tests.asterisk.pbx import Pbx, until
+from tests.asterisk.phone import Phone
 from tests.asterisk.sip import Sip
 from tests.asterisk.tones import write_tone
 from tests.unit.agi.test_refusals import SIP, causes
@@ -29,20 +30,16 @@ async def test_each_hangup_cause_of_a_refusal_is_the_answer_that_the_table_says(
 
 
 async def test_a_caller_who_is_not_answered_hears_the_announcement_of_the_reason(sip: Sip) -> None:
-    write_tone(sip.pbx.exchange.spool / "no-money.wav", 440, 0.3)
+    write_tone(sip.pbx.exchange.spool / "no-money.wav", 440, 0.4)
     sound = str(sip.pbx.exchange.spool_inside / "no-money")
-    async with sip.pbx.global_variable("RATING_ANNOUNCE_insufficient_funds", sound):
-        call = await sip.dial(BROKE, NUMBER)
-        await call.ended()
-    assert int(call.value("HEARD_EARLY")) >= 0  # sound came before any answer
-    assert call.value("SIP_ANSWER") == "SIP 403 Forbidden"  # and no answer came
-    played = [
-        event["AppData"]
-        for event in sip.pbx.exchange.ami.events
-        if event.get("Event") == "Newexten" and event["Application"] == "TryExec" and "no-money" in event["AppData"]
-    ]
-    assert played == [f"Playback({sound},noanswer)"]
-    assert any(e.get("Variable") == "PLAYBACKSTATUS" and e["Value"] == "SUCCESS" for e in sip.pbx.exchange.ami.events)
+    async with (
+        sip.pbx.global_variable("RATING_ANNOUNCE_insufficient_funds", sound),
+        Phone(BROKE, sip.exchange_port) as phone,
+    ):
+        leg = await phone.call(NUMBER)
+        await until(lambda: asyncio.sleep(0, leg.answers[-1:] == [403]))
+    assert leg.answers == [100, 183, 403]  # sound, and no answer
+    assert sum(leg.sound.heard.values()) >= 10  # packets of 20 ms
 
 
 async def test_other_reasons_have_the_general_announcement_or_none(sip: Sip) -> None:

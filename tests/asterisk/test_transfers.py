@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.asterisk import pbx as numbers
+from tests.asterisk.exchange import SHIPPED
 from tests.asterisk.pbx import Pbx, charged_seconds, until
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
@@ -13,8 +16,8 @@ TWO_SECONDS = "02"
 A_MINUTE = "060"
 
 
-async def blind_transfer(pbx: Pbx, channel: str, where: str) -> None:
-    (answer,) = await pbx.exchange.ami.action("BlindTransfer", Channel=channel, Context="elsewhere", Exten=where)
+async def blind_transfer(pbx: Pbx, channel: str, where: str, context: str = "elsewhere") -> None:
+    (answer,) = await pbx.exchange.ami.action("BlindTransfer", Channel=channel, Context=context, Exten=where)
     assert answer["Response"] == "Success"
 
 
@@ -89,3 +92,23 @@ async def test_a_caller_is_not_charged_for_a_call_that_the_trunk_transferred_him
     await until(pbx.exchange.idle)
     (cdr,) = await pbx.cdrs(alice)
     assert (cdr["state"], cdr["destination"]) == ("settled", numbers.ANSWERED + "0")
+
+
+async def test_a_pattern_that_matches_h_voids_no_answered_call(pbx: Pbx) -> None:
+    alice = await pbx.account("10")
+    call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice, context="greedy")
+    await call.answered()
+    _, trunk = await call.bridged()
+    await blind_transfer(pbx, trunk, "01", "greedy")
+    await call.ended()
+    await until(pbx.exchange.idle)
+    assert call.value("RATING_DIALLED") == "h"
+    (cdr,) = await pbx.cdrs(alice)
+    assert (cdr["state"], cdr["disposition"], cdr["seconds"]) == ("settled", "ANSWER", 1)
+
+
+async def test_nothing_of_the_shipped_file_is_run_by_itself_when_a_call_has_ended(pbx: Pbx) -> None:
+    contexts = re.findall(r"^\[(rating-[\w-]+)\]", SHIPPED.read_text(), re.MULTILINE)
+    assert "rating-attempts" in contexts
+    for context in contexts:
+        assert "There is no existence of" in await pbx.exchange.cli(f"dialplan show h@{context}")

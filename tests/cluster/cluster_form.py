@@ -9,7 +9,10 @@ from rating_engine.storage.postgres.release import MARK, schema_sql
 
 # The headings of schema.sql, each over the tables of its kind.
 CATALOGUE, FACTS, SCOPED = "The catalogue:", "Facts of the catalogue", "Account-scoped tables"
-MONEY = re.compile(r"^(?:reserve|extend|settle|expire|post_entry|adjust|switch_tariff|correct_calls)_v\d+$")
+MONEY = re.compile(
+    r"^(?:reserve|extend|settle|expire|post_entry|adjust|create_account|close_account|switch_tariff|correct_calls|"
+    r"package_states)_v\d+$"
+)
 
 _RULE = re.compile(r"^-{60,}\n-- (.+)$", re.MULTILINE)
 _TABLE = re.compile(r"^CREATE TABLE (\w+) \((.*?)^\)( WITH \([^)]*\))?;", re.MULTILINE | re.DOTALL)

@@ -18,7 +18,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from rating_engine.domain.account import NewAccount, Subscriber
+from rating_engine.domain.account import Closing, NewAccount, Posting, Settlement, Subscriber
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.reservation import (
@@ -29,13 +29,17 @@ from rating_engine.domain.reservation import (
     SettleOutcome,
     SettleSource,
 )
+from rating_engine.storage.audit_log import note_of
 from rating_engine.storage.calls.ledger import Ledger
 from rating_engine.storage.calls.open_calls import Sighting, expired_answered, note_seen, open_calls_of_channels
 from rating_engine.storage.calls.package_usage import package_states
 from rating_engine.storage.calls.rerates import correct_calls
-from rating_engine.storage.parties.accounts import create_account
+from rating_engine.storage.parties.accounts import adjust, close_account, create_account, post_entry
+from rating_engine.storage.parties.offline import offline_accounts
+from rating_engine.storage.parties.subscribers import SubscriberReader
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.release import schema_sql
+from rating_engine.storage.tariffs.tariff_options import Change, find_party, switch
 from tests.cluster.cluster_form import SCOPED, in_partitions, tables_of
 from tests.support.world import Deck, details_of, publish_deck, reserve_request, settle_request, subscriber_by_login
 
@@ -323,12 +327,45 @@ async def looking_for_what_expired(place: Place) -> tuple[Asked, object]:
     return ask, 1
 
 
+async def finding_a_subscriber(place: Place) -> tuple[Asked, object]:
+    async def ask() -> object:
+        return await SubscriberReader(place.session).by_login(place.own.login)
+
+    return ask, place.own
+
+
+async def finding_who_may_call_without_the_database(place: Place) -> tuple[Asked, object]:
+    await place.database.fetch("UPDATE accounts SET kind = 'postpaid'")
+
+    async def ask() -> object:
+        return set(await offline_accounts(place.session, [place.own.login]))
+
+    return ask, {place.own.login}
+
+
+async def adjusting_a_balance(place: Place) -> tuple[Asked, object]:
+    async def ask() -> object:
+        note = note_of(OPERATOR, "account.adjust", place.own.login)
+        return await adjust(place.session, place.own.login, Decimal(-5), "r", "a slip", note)
+
+    return ask, Posting(Decimal(95), True)
+
+
+async def closing_an_account(place: Place) -> tuple[Asked, object]:
+    async def ask() -> object:
+        note = note_of(OPERATOR, "account.close", place.own.login)
+        closing = Closing(Settlement.PAID_OUT, "back to its bank")
+        return await close_account(place.session, place.own.login, closing, note)
+
+    return ask, Decimal(100)
+
+
 async def posting_an_entry(place: Place) -> tuple[Asked, object]:
     async def ask() -> object:
-        posting = "SELECT post_entry_v2($1, $2, 'topup', 5, 'r')"
-        return (await place.session.fetchval(posting, OWN, place.own.account_id))["outcome"]
+        note = note_of(OPERATOR, "account.topup", place.own.login)
+        return await post_entry(place.session, place.own.login, "topup", Decimal(5), "r", note)
 
-    return ask, "posted"
+    return ask, Posting(Decimal(105), True)
 
 
 async def changing_the_tariff(place: Place) -> tuple[Asked, object]:
@@ -343,11 +380,10 @@ async def taking_an_option(place: Place) -> tuple[Asked, object]:
 
 
 async def _switch(place: Place, tariff: Deck, *, is_option: bool) -> object:
-    answer = await place.session.fetchval(
-        "SELECT switch_tariff_v2($1, $2, $3, $4, $5, $6, 20, NULL, NULL, NULL, 1, 'r')",
-        OWN, place.own.account_id, place.own.subscriber_id, tariff.tariff_id, tariff.tariff_version, is_option,
-    )  # fmt: skip
-    return answer["outcome"]
+    party = await find_party(place.session, place.own.login)
+    change = Change(tariff.tariff_id, tariff.tariff_version, is_option, Decimal(1), "r")
+    outcome, _ = await switch(place.session, party, change, note_of(OPERATOR, "switch", party.login))
+    return outcome
 
 
 async def correcting_calls(place: Place) -> tuple[Asked, object]:
@@ -386,6 +422,10 @@ CASES: list[Case] = [
     noting_what_was_seen,
     looking_for_channels,
     looking_for_what_expired,
+    finding_a_subscriber,
+    finding_who_may_call_without_the_database,
+    adjusting_a_balance,
+    closing_an_account,
     posting_an_entry,
     changing_the_tariff,
     taking_an_option,

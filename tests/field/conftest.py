@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -17,34 +19,63 @@ from tests.field.office import ACCOUNTS, Office, Scene, seed
 from tests.support.servers import SessionServers, breaches
 
 
+@dataclass
+class Running:
+    """What all scenarios share."""
+
+    database_url: str
+    redis_url: str
+    directory: Path
+    pbx: Pbx
+    office: Office
+    _engines: Iterator[int] = field(default_factory=lambda: itertools.count(2))
+
+    async def take_over(self) -> None:
+        """Another engine takes over from the one that runs."""
+        old = self.pbx.engine
+        ports = {"port": old.fastagi_port, "http_port": old.http_port}
+        name = f"engine{next(self._engines)}"
+        new = engine_for(
+            self.database_url, self.redis_url, self.directory, name=name, flags=("--takeover",),
+            spool_dir=str(self.directory / "engine.spool"), **ports,
+        )  # fmt: skip
+        await new.start()
+        self.pbx.engine = new
+        await old.stop()
+
+
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def office_pbx(
+async def running_office(
     asterisk_root: Path, session_servers: SessionServers, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[tuple[str, Pbx, Office]]:
+) -> AsyncIterator[Running]:
     with session_servers.database() as database_url:
         database = Database(database_url)
         await database.open()
         await seed(database)
-        engine = engine_for(database_url, session_servers.redis(), tmp_path_factory.mktemp("office-engine"))
+        redis_url, directory = session_servers.redis(), tmp_path_factory.mktemp("office-engine")
+        engine = engine_for(database_url, redis_url, directory)
         office = Office(asterisk_root, engine.fastagi_port)
+        running = Running(database_url, redis_url, directory, Pbx(database, engine, office.exchange), office)
         try:
             async with engine, office.exchange, phones(*office.phones.values(), *office.carriers.values()):
-                yield database_url, Pbx(database, engine, office.exchange), office
+                yield running
+                await running.pbx.engine.stop()
         finally:
             await database.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def scene(office_pbx: tuple[str, Pbx, Office]) -> AsyncIterator[Scene]:
+async def scene(running_office: Running) -> AsyncIterator[Scene]:
     """The office, idle; its books balance when the test ends."""
-    database_url, pbx, office = office_pbx
+    pbx, office = running_office.pbx, running_office.office
     await started(pbx.engine)
     await office.exchange.start()
     yield Scene(pbx, office, {login: len(await pbx.cdrs(login)) for login in ACCOUNTS})
     for each in (*office.phones.values(), *office.carriers.values()):
         for leg in each.calls:
             await leg.hang_up()
+            leg.sound.close()
         each.calls.clear()
     for each in office.phones.values():
         each.on_call = Leg.answer
-    assert await breaches(database_url) == []
+    assert await breaches(running_office.database_url) == []

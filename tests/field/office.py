@@ -22,10 +22,11 @@ from tests.asterisk.tones import write_tone
 from tests.support.servers import free_port
 from tests.support.world import add_account, publish_deck
 
-ALICE, BOB, CAROL, NOBODY, POOR, OWNER, SHORT = "1001", "1002", "1003", "1004", "1005", "1006", "1007"
+ALICE, BOB, CAROL, NOBODY, POOR, OWNER, SHORT, CROWD = "1001", "1002", "1003", "1004", "1005", "1006", "1007", "1008"
 CARRIERS: Final = ("carrier1", "carrier2")
-ACCOUNTS: Final = (ALICE, BOB, CAROL, POOR, OWNER, SHORT)
+ACCOUNTS: Final = (ALICE, BOB, CAROL, POOR, OWNER, SHORT, CROWD)
 RING_GROUP, RING_GROUP_N, QUEUE, QUEUE_N = "600", "601", "610", "611"
+GROUP_OF_TWO = "603"
 GROUP_OF_PHONES, QUEUE_OF_PHONES = "602", "612"  # BOB's
 PARK: Final = "700"
 ANSWERS: Final = "4910000"
@@ -33,6 +34,10 @@ RINGS: Final = "4920000"
 BUSY: Final = "4930000"
 UNAVAILABLE_FIRST: Final = "4940000"
 EARLY: Final = "4950000"
+RINGS_A_SECOND: Final = "4970000"
+CROWDED: Final = "4960000"  # answered by SIPp, which plays the trunk `crowd`
+CROWD_SECONDS: Final = 3  # that CROWD may call
+CROWD_CALLS: Final = 60  # that its money is enough for, to the last cent
 OUTSIDE_MEMBERS: Final = {RING_GROUP: "600", RING_GROUP_N: "601", QUEUE: "610", QUEUE_N: "611"}  # …of ANSWERS, then 0
 
 _PJSIP: Final = """
@@ -75,6 +80,7 @@ exten => 600,1,Dial(Local/49100006000@phones&PJSIP/1009,20)
 exten => 601,1,Dial(Local/49100006010@phones/n,20)
 exten => 610,1,Queue(outside,,,,20)
 exten => 611,1,Queue(outside-n,,,,20)
+exten => 603,1,Dial(Local/49100006030@phones&Local/49200006030@phones,20)
 exten => 602,1,Dial(Local/1002@phones,20)
 exten => 612,1,Queue(desk,,,,20)
 include => parkedcalls
@@ -144,6 +150,9 @@ async def carrier(leg: Leg) -> None:
         return await leg.refuse(486)
     if kind == "494" and leg.phone.name == CARRIERS[0]:
         return await leg.refuse(503)
+    if kind == "497":
+        await leg.ring()
+        await leg.talk(1)
     if kind == "495":
         await leg.play_early()
         await leg.talk(1)
@@ -154,9 +163,9 @@ async def carrier(leg: Leg) -> None:
     return None
 
 
-def charged_seconds(leg: Leg) -> int:
-    """What the shipped file charges for what the carrier's trace says."""
-    return max(1, math.ceil(leg.talked - TOLERANCE_MS / 1000))
+def charged_for(seconds: float) -> int:
+    """What the shipped file charges for a conversation of so many seconds by the carrier's trace."""
+    return max(1, math.ceil(seconds - TOLERANCE_MS / 1000))
 
 
 class Office:
@@ -166,13 +175,16 @@ class Office:
         self.port = free_port()
         self.name = name
         self.phones = {login: Phone(login, self.port) for login in (*ACCOUNTS, NOBODY)}
+        self.crowd_port = free_port()
         self.carriers = {each: Phone(each, self.port) for each in CARRIERS}
         for each in self.carriers.values():
             each.on_call = carrier
         endpoints = [(login, "phones", login if login in ACCOUNTS else "") for login in self.phones]
-        endpoints += [(each, "from-trunk", "") for each in CARRIERS]
+        endpoints += [(each, "from-trunk", "") for each in (*CARRIERS, "crowd")]
+        ports = {each.name: each.port for each in (*self.phones.values(), *self.carriers.values())}
+        ports["crowd"] = self.crowd_port
         pjsip = _PJSIP.format(port=self.port) + "".join(
-            _ENDPOINT.format(name=each, context=context, account=account, port=self.plugged(each).port)
+            _ENDPOINT.format(name=each, context=context, account=account, port=ports[each])
             for each, context, account in endpoints
         )
         self.exchange = Exchange(
@@ -183,9 +195,6 @@ class Office:
         )
         self.exchange.add_file("features.conf", _FEATURES.format(beep=self.exchange.spool_inside / "beep"))
         write_tone(self.exchange.spool / "beep.wav", 440, 0.1)
-
-    def plugged(self, name: str) -> Phone:
-        return {**self.phones, **self.carriers}[name]
 
 
 @dataclass
@@ -215,6 +224,10 @@ class Scene:
         found[0].seen = True
         return found[0]
 
+    async def idle(self) -> None:
+        """Wait until no call is left on the exchange."""
+        await until(self.office.exchange.idle)
+
     async def over(self) -> None:
         """Wait until no call is left, on the exchange or in the books."""
         await until(self.office.exchange.idle)
@@ -230,19 +243,25 @@ class Scene:
 
 def charged(leg: Leg, cdr: Any) -> bool:
     """Whether a CDR charges exactly what the carrier's leg says."""
-    wanted = (leg.number, charged_seconds(leg), PRICE * charged_seconds(leg))
+    seconds = charged_for(leg.talked)
+    wanted = (leg.number, seconds, PRICE * seconds)
     return (cdr["destination"], cdr["seconds"], cdr["cost"]) == wanted
 
 
 async def seed(database: Database) -> None:
-    """One cent a second on 49, both carriers for all of it, and an account for each phone."""
+    """One cent a second on 49, the carriers for all of it, the crowd's trunk for its own, an account for each phone."""
     await publish_deck(database)
-    for position, name in enumerate(CARRIERS, 1):
-        await database.fetch("INSERT INTO routes (name, number_prefix, position) VALUES ($1, '49', $2)", name, position)
+    for position, (name, prefix) in enumerate([("crowd", CROWDED), *((name, "49") for name in CARRIERS)], 1):
+        await database.fetch(
+            "INSERT INTO routes (name, number_prefix, position) VALUES ($1, $2, $3)", name, prefix, position
+        )
+    balances = {POOR: PRICE * 2, CROWD: PRICE * CROWD_SECONDS * CROWD_CALLS}
     for login in ACCOUNTS:
-        await add_account(database, login, balance="0.02" if login == POOR else "1000")
-    await database.fetch(
-        "UPDATE accounts SET max_call_seconds = 2 "
-        "WHERE account_id = (SELECT account_id FROM subscribers WHERE login = $1)",
-        SHORT,
-    )
+        await add_account(database, login, balance=str(balances.get(login, 1000)))
+    for login, seconds in ((SHORT, 2), (CROWD, CROWD_SECONDS)):
+        await database.fetch(
+            "UPDATE accounts SET max_call_seconds = $1 "
+            "WHERE account_id = (SELECT account_id FROM subscribers WHERE login = $2)",
+            seconds,
+            login,
+        )

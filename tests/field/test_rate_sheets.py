@@ -6,7 +6,7 @@ Each file of samples/ is a small copy of one that was met; the kinds are proved 
 from __future__ import annotations
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -57,6 +57,24 @@ class Sheets:
             return None
         match = await RateDecks(self._database).match_rate(tariff, number, at=instant, origin=caller)
         return None if match is None else match.rate.price_n
+
+    async def have_called(self, numbers: Mapping[str, str], is_carrier: bool) -> None:
+        """Calls of an hour ago, by prefix: of the tariff, or of another one over a route that it is the cost of."""
+        await self._database.fetch(
+            "INSERT INTO routes (name, position, cost_tariff_id) SELECT 'r', 1, tariff_id FROM tariffs"
+        )
+        await self._database.fetch(
+            """INSERT INTO call_records (bucket, call_key, account_id, subscriber_id, state, source, exchange, attempt,
+                   callerid, destination, direction, prefix, tariff_id, deck_id, route_name, currency, granted, seconds,
+                   billed_seconds, cost, disposition, cause, prepared_at, ended_at, margin)
+               SELECT 0, prefix, 1, 1, 'settled', 'finish', 'test', 1, '', number, '', prefix,
+                      (SELECT tariff_id FROM tariffs) + $3, 1, CASE WHEN $3 = 0 THEN '' ELSE 'r' END, 'EUR', 0, 60, 60,
+                      1, 'ANSWER', 16, now(), now() - interval '1 hour', NULL
+               FROM unnest($1::text[], $2::text[]) AS called(prefix, number)""",
+            list(numbers),
+            list(numbers.values()),
+            int(is_carrier),
+        )
 
     async def prefixes(self) -> list[str]:
         """The prefixes of the newest deck that have a price."""
@@ -280,6 +298,60 @@ async def test_a_deck_that_would_sell_a_gone_code_too_cheap_waits(sheets: Sheets
     assert await sheets.price("447012345678") == Decimal("0.04")
     await sheets.take("Code,Rate\n44,0.006\n", force=True)
     assert await sheets.price("447012345678") == Decimal("0.006")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_held"),
+    [
+        ("Code,Rate\n44,0.006\n447,0.03\n", False),
+        ("Code,Rate\n44,0.021\n", False),  # 447 at more than half of its price
+        ("Code,Rate\n44,0.006\n", True),
+        ("Code,Rate\n44,0.006\n447,N/A\n", False),
+        ("Code,Rate\n44,0.006\n" + "".join(f"447{digit},0.04\n" for digit in range(10)), False),  # all longer ones
+        ("Code,Rate\n44,0.006\n" + "".join(f"447{digit},0.04\n" for digit in range(9)), True),
+        ("Code,Rate,Valid until\n44,0.006,\n447,0.04,01.11.2026\n", True),  # it is over
+        ("Code,Origin,Rate\n44,,0.006\n447,49,0.04\n", True),  # for others than German callers it is gone
+        ("Code,Rate,Effective\n44,0.006,\n447,0.04,15.01.2027\n", False),  # the present one is kept until then
+    ],
+)
+async def test_a_code_that_would_be_sold_too_cheap_holds_the_deck(sheets: Sheets, text: str, is_held: bool) -> None:
+    await sheets.take("Code,Rate\n44,0.006\n447,0.04\n")
+    if is_held:
+        with pytest.raises(HeldBack, match=r"447 at 0\.04 by 44 at 0\.006"):
+            await sheets.take(text)
+        assert await sheets.price("447012") == Decimal("0.04")
+    await sheets.take(text, force=is_held)
+
+
+@pytest.mark.breaks_books  # CDRs are written as no call would
+@pytest.mark.parametrize("is_carrier", [False, True])
+async def test_called_prefixes_without_a_rate_hold_the_deck(sheets: Sheets, is_carrier: bool) -> None:
+    old = "Code,Rate\n44,0.006\n447,0.007\n49,0.01\n98,0.1\n7,0.1\n33,0.1\n"
+    await sheets.take(old)
+    await sheets.have_called({"44": "44201", "447": "447012", "49": "4930", "98": "9821", "7": "7495"}, is_carrier)
+    for text, without in (
+        (old, None),
+        ("Code,Rate\n44,0.006\n447,0.007\n49,0.01\n98,0.1\n7,0.1\n", None),  # nobody called 33
+        ("Code,Rate\n44,0.007\n49,0.01\n982,0.1\n7,0.1\n", None),  # 447 by 44, 9821 by 982
+        ("Code,Rate\n44,0.006\n447,N/A\n49,0.01\n98,0.1\n7,0.1\n", "447"),
+        ("Code,Rate\n44,0.006\n447,0.007\n49,0.01\n983,0.1\n7,0.1\n", "98"),
+        ("Code,Rate,Effective\n44,0.006,\n447,0.007,\n49,0.01,\n98,0.1,\n", "7"),
+    ):
+        if without is not None:
+            with pytest.raises(HeldBack, match=f"1 of the 5 prefixes called within a day .* such as {without};"):
+                await sheets.take(text, unserved_percent=19)
+        await sheets.take(text, unserved_percent=20, dry_run=True)
+        await sheets.take(text, unserved_percent=0, force=True, dry_run=True)
+
+
+async def test_whole_prices_of_which_some_are_nothing_are_rather_halves_of_prices(sheets: Sheets) -> None:
+    text = "Code,Rate,Interval\n44,0,25\n447,1,30\n"
+    with pytest.raises(HeldBack, match="no price of the file has decimals, and 1 are 0"):
+        await sheets.take(text)
+    assert await sheets.price("44201") is None
+    await sheets.take(text, force=True)
+    await sheets.take("Code,Rate,Interval\n44,0,25\n447,1.5,30\n")
+    await sheets.take("Code;Rate;Interval\n44;0;25\n447;1;30\n")
 
 
 async def test_a_row_that_cannot_be_read_is_not_sold_at_a_shorter_price(sheets: Sheets) -> None:

@@ -11,6 +11,7 @@ from tests.field.office import (
     BOB,
     CAROL,
     GROUP_OF_PHONES,
+    GROUP_OF_TWO,
     NOBODY,
     OUTSIDE_MEMBERS,
     OWNER,
@@ -42,7 +43,7 @@ async def test_a_phone_that_forwards_a_colleagues_call_outside_pays_for_it(scene
     theirs = await scene.carrier_leg(MOBILE)
     await mine.hears(scene.carrier())
     await theirs.hears(scene.phone(ALICE))
-    await theirs.talk(1.7 - theirs.talked)
+    await theirs.talk_on()
     await mine.hang_up()
     charges = await scene.charges()
     assert list(charges) == [BOB]
@@ -55,7 +56,7 @@ async def test_a_phone_that_forwards_an_inbound_call_outside_pays_for_it(scene: 
     theirs = await scene.carrier_leg(MOBILE)
     await caller.hears(scene.carrier())
     await theirs.hears(scene.carrier(2))
-    await theirs.talk(1.7 - theirs.talked)
+    await theirs.talk_on()
     await theirs.hang_up()
     charges = await scene.charges()
     assert list(charges) == [BOB]
@@ -68,6 +69,7 @@ async def test_a_forward_to_a_colleague_costs_nobody_and_the_one_behind_it_pays_
     mine = await (await scene.phone(ALICE).call(BOB)).answered()
     theirs = await scene.carrier_leg(MOBILE)
     await mine.hears(scene.carrier())
+    await theirs.talk_on(0.7)
     await mine.hang_up()
     charges = await scene.charges()
     assert list(charges) == [CAROL]
@@ -93,13 +95,24 @@ async def test_a_ring_group_or_queue_with_a_number_outside(scene: Scene, group: 
     await mine.answered()
     await mine.hears(scene.carrier())
     await theirs.hears(caller)
-    await theirs.talk(1.7 - theirs.talked)
+    await theirs.talk_on()
     assert theirs.ended_at is None
     await mine.hang_up()
     payer = OWNER if inbound else ALICE
     charges = await scene.charges()
     assert list(charges) == [payer]
     assert [charged(theirs, cdr) for cdr in charges[payer]] == [True]
+
+
+async def test_of_two_numbers_outside_that_ring_together_only_the_one_that_answers_is_charged(scene: Scene) -> None:
+    mine = await (await scene.phone(ALICE).call(GROUP_OF_TWO)).answered()
+    theirs = await scene.carrier_leg(f"{ANSWERS}{GROUP_OF_TWO}0")
+    await mine.hears(scene.carrier())
+    await theirs.talk_on()
+    await mine.hang_up()
+    cdrs = (await scene.charges())[ALICE]
+    assert [charged(theirs, cdr) for cdr in cdrs if cdr["cost"]] == [True]
+    assert [cdr["state"] for cdr in cdrs if not cdr["cost"]] == ["voided"]
 
 
 @pytest.mark.parametrize("group", [GROUP_OF_PHONES, QUEUE_OF_PHONES])
@@ -109,6 +122,7 @@ async def test_a_phone_of_a_ring_group_or_queue_that_forwards_outside_pays_for_i
     theirs = await scene.carrier_leg(MOBILE)
     await mine.hears(scene.carrier())
     await theirs.hears(scene.phone(ALICE))
+    await theirs.talk_on(0.7)
     await mine.hang_up()
     charges = await scene.charges()
     assert list(charges) == [BOB]

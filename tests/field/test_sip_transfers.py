@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.asterisk.phone import Leg
-from tests.field.office import ALICE, ANSWERS, BOB, CAROL, NOBODY, PARK, Scene, charged
+from tests.field.office import ALICE, ANSWERS, BOB, CAROL, NOBODY, PARK, RINGS_A_SECOND, Scene, charged
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
 FIRST, SECOND = ANSWERS + "10", ANSWERS + "20"
@@ -37,7 +37,7 @@ async def test_a_rated_call_transferred_blind_to_a_colleague_is_charged_to_who_d
     assert bobs.caller == FIRST  # not the extension s
     await bobs.hears(scene.carrier())
     await theirs.hears(scene.phone(BOB))
-    await theirs.talk(1.7 - theirs.talked)
+    await theirs.talk_on()
     await bobs.hang_up()
     charges = await scene.charges()
     assert list(charges) == [ALICE]
@@ -49,7 +49,7 @@ async def test_a_rated_call_transferred_blind_outside_is_two_calls_of_who_transf
     assert await mine.transfer(SECOND) == 202
     await mine.ended()
     second = await scene.carrier_leg(SECOND)
-    await second.talk(1.7)
+    await second.talk_on()
     assert theirs.ended_at is None
     await second.hang_up()
     charges = await scene.charges()
@@ -65,6 +65,7 @@ async def test_a_rated_call_transferred_after_a_word_with_the_colleague(scene: S
     assert await mine.transfer_to(consulting) == 202
     await bobs.hears(scene.carrier())
     await theirs.hears(scene.phone(BOB))
+    await theirs.talk_on(0.7)
     await theirs.hang_up()
     charges = await scene.charges()
     assert list(charges) == [ALICE]
@@ -79,7 +80,7 @@ async def test_two_rated_calls_of_a_phone_connected_to_each_other_are_both_charg
     consulting, second = await rated_call(scene, ALICE, SECOND)
     assert await mine.transfer_to(consulting) == 202
     await mine.ended()
-    await second.talk(1.7)
+    await second.talk_on()
     assert theirs.ended_at is None
     await theirs.hang_up()
     charges = await scene.charges()
@@ -92,7 +93,7 @@ async def test_an_inbound_call_that_a_phone_transfers_outside_is_paid_by_the_pho
     assert await mine.transfer(SECOND) == 202
     await mine.ended()
     second = await scene.carrier_leg(SECOND)
-    await second.talk(1.7)
+    await second.talk_on()
     assert theirs.ended_at is None
     await theirs.hang_up()
     charges = await scene.charges()
@@ -106,9 +107,27 @@ async def test_an_inbound_call_transferred_outside_after_a_word_is_paid_by_the_p
     consulting, second = await rated_call(scene, BOB, SECOND)
     assert await mine.transfer_to(consulting) == 202
     await mine.ended()
-    await second.talk(1.7)
+    await second.talk_on()
     assert theirs.ended_at is None
     await theirs.hang_up()
+    charges = await scene.charges()
+    assert list(charges) == [BOB]
+    assert [charged(second, cdr) for cdr in charges[BOB]] == [True]
+
+
+async def test_an_inbound_call_transferred_outside_while_it_still_rings_there_is_paid_by_the_phone(
+    scene: Scene,
+) -> None:
+    theirs, mine = await inbound_call(scene, BOB)
+    await mine.hold()
+    consulting = await (await scene.phone(BOB).call(RINGS_A_SECOND + "10")).rings()
+    assert await mine.transfer_to(consulting) == 202
+    second = await scene.carrier_leg(RINGS_A_SECOND + "10")
+    await mine.ended()
+    await second.talk_on()
+    assert theirs.ended_at is None
+    await second.hang_up()
+    await theirs.ended()
     charges = await scene.charges()
     assert list(charges) == [BOB]
     assert [charged(second, cdr) for cdr in charges[BOB]] == [True]
@@ -120,10 +139,24 @@ async def test_a_colleague_who_is_called_and_transfers_the_caller_outside_pays(s
     assert await bobs.transfer(FIRST) == 202
     theirs = await scene.carrier_leg(FIRST)
     await mine.hears(scene.carrier())
+    await theirs.talk_on(0.7)
     await mine.hang_up()
     charges = await scene.charges()
     assert list(charges) == [BOB]
     assert [charged(theirs, cdr) for cdr in charges[BOB]] == [True]
+
+
+async def test_a_phone_that_transfers_the_colleague_it_called_outside_pays(scene: Scene) -> None:
+    mine = await (await scene.phone(ALICE).call(BOB)).answered()
+    bobs = await scene.phone(BOB).next_call()
+    assert await mine.transfer(FIRST) == 202
+    theirs = await scene.carrier_leg(FIRST)
+    await bobs.hears(scene.carrier())
+    await theirs.talk_on(0.7)
+    await bobs.hang_up()
+    charges = await scene.charges()
+    assert list(charges) == [ALICE]
+    assert [charged(theirs, cdr) for cdr in charges[ALICE]] == [True]
 
 
 async def test_what_a_phone_without_an_account_transfers_outside_is_refused_and_charged_to_nobody(
@@ -159,6 +192,7 @@ async def test_a_transfer_by_keys_keeps_both_sides_and_the_charge(scene: Scene, 
             await mine.hang_up()
         await bobs.hears(scene.carrier())
         await theirs.hears(scene.phone(BOB))
+        await theirs.talk_on()
         await bobs.hang_up()
     charges = await scene.charges()
     assert list(charges) == [ALICE]
@@ -172,7 +206,7 @@ async def test_an_inbound_call_transferred_outside_by_keys_is_paid_by_the_phone(
         second = await scene.carrier_leg(SECOND)
         await mine.hears(scene.carrier())
         await mine.hang_up()
-    await second.talk(1.7)
+    await second.talk_on()
     assert theirs.ended_at is None
     await second.hang_up()
     charges = await scene.charges()
@@ -186,6 +220,7 @@ async def test_a_parked_rated_call_is_charged_to_who_dialled_it_until_it_ends(sc
     await mine.ended()
     bobs = await (await scene.phone(BOB).call("701")).answered()
     await bobs.hears(scene.carrier())
+    await theirs.talk_on(0.7)
     await bobs.hang_up()
     charges = await scene.charges()
     assert list(charges) == [ALICE]
@@ -202,10 +237,24 @@ async def test_without_legs_of_their_own_a_transferred_rated_call_ends_and_an_in
         caller, called = await inbound_call(scene, CAROL)
         assert await called.transfer(SECOND) == 202
         second = await scene.carrier_leg(SECOND)
-        await second.talk(1.7)
+        await second.talk_on()
         assert caller.ended_at is None
         await caller.hang_up()
     charges = await scene.charges()
     assert list(charges) == [ALICE, CAROL]
     assert [charged(theirs, cdr) for cdr in charges[ALICE]] == [True]
     assert [charged(second, cdr) for cdr in charges[CAROL]] == [True]
+
+
+async def test_without_legs_of_their_own_a_transfer_after_a_word_ends_the_rated_call(scene: Scene) -> None:
+    """So the file says: for callers who never transfer."""
+    async with scene.pbx.global_variable("RATING_OWN_LEG", "no"):
+        theirs, mine = await inbound_call(scene, BOB)
+        await mine.hold()
+        consulting, second = await rated_call(scene, BOB, SECOND)
+        assert await mine.transfer_to(consulting) == 202
+        await second.ended()
+        await theirs.ended()
+    charges = await scene.charges()
+    assert list(charges) == [BOB]
+    assert [charged(second, cdr) for cdr in charges[BOB]] == [True]

@@ -90,10 +90,13 @@ DECKS = st.fixed_dictionaries(
 )
 POLICIES = st.builds(
     Policy,
+    max_call_seconds=st.sampled_from([1, 300, 14_400]),
     max_reserve_seconds=st.sampled_from([1, 20, 300, 3600]),
     grace_seconds=st.sampled_from([0, 60]),
     quota=st.booleans(),
     quota_seconds=st.sampled_from([1, 7, 60]),
+    share=st.sampled_from([Decimal("0.01"), Decimal("0.33"), Decimal("0.5"), Decimal(1)]),
+    floor_seconds=st.sampled_from([1, 30, 300]),
     expiry=st.sampled_from(["seen", "granted", "void"]),
     watched=st.just(frozenset({"seen"})),
 )

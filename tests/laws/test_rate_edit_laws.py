@@ -96,7 +96,7 @@ class Edited:
         rate = None if edit.price in (BLOCKED, REMOVED) else Rate(price_1=edit.price, price_unit="minute")
         at = HOURS[edit.hour]
         made = EditedRate(edit.key, "somewhere", rate, edit.price == BLOCKED, edit.price == REMOVED, at, None)
-        target = store.EditTarget(self.tariff_id, "UTC", deck_id, at, 0)
+        target = store.EditTarget(self.tariff_id, deck_id, at, 0)
         async with self.database.transaction(OPERATOR) as tx:
             await store.put(tx, target, made, terms_of_edit(made))
 

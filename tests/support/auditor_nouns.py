@@ -98,6 +98,7 @@ class Account:
     hours_east: int = 0  # the account's calendar
     spent: tuple[tuple[date, Decimal], ...] = ()  # what each local day was charged
     references: tuple[tuple[str, Decimal], ...] = ()
+    postpaid: bool = False
     open_calls: frozenset[str] = frozenset()
 
     @property
@@ -150,7 +151,8 @@ class Call:
     held: Decimal = ZERO
     granted: Decimal = ZERO
     cap: int = 0
-    quota: bool = False
+    quota: bool = False  # granted in slices
+    steered: bool = False  # may be lengthened
     expires_at: datetime | None = None
     answered_at: datetime | None = None  # as its exchange was seen to say
     last_seen_at: datetime | None = None
@@ -169,7 +171,7 @@ class Call:
         """What is compared with the books as seen."""
         if self.state == "open":
             seen = (self.answered_at, self.last_seen_at)
-            return self.state, self.account, self.held, self.granted, self.quota, self.expires_at, *seen
+            return self.state, self.account, self.held, self.granted, self.quota, self.steered, self.expires_at, *seen
         return self.state, self.account, self.source, self.seconds, self.cost, self.overrun
 
 
@@ -265,10 +267,13 @@ def key_of(request: Request) -> str | None:
 class Policy:
     """The settings that decide money."""
 
+    max_call_seconds: int = 14_400
     max_reserve_seconds: int = 3600
     grace_seconds: int = 300
     quota: bool = False
     quota_seconds: int = 120
+    share: Decimal = Decimal("0.5")  # of what is available, for a call that nobody can lengthen
+    floor_seconds: int = 300  # whose money it holds at least
     expiry: str = "seen"  # how a call is charged that was answered and has expired: seen, granted, void
     unseen_seconds: int = 180  # a call seen alive more recently does not expire
     watched: frozenset[str] = frozenset()  # exchanges on which a call can be lengthened

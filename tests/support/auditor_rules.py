@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from math import ceil
 
 from tests.support.auditor_nouns import (
@@ -107,15 +107,25 @@ class Rules:
     def _reserve(
         self, books: Books, subscriber: Subscriber, account: Account, request: Prepare, price: Price
     ) -> tuple[Answer, Books]:
-        cap = subscriber.max_seconds or self.policy.max_reserve_seconds
-        cap = min(cap, account.max_call_seconds or cap)
-        wants_quota = self.policy.quota if account.quota is None else account.quota
-        quota = wants_quota and request.key.split("/")[0] in self.policy.watched
-        slice_seconds = min(cap, self.policy.quota_seconds) if quota else cap
-        wish = max(price.least, price.cost(slice_seconds))  # the longest call may end inside the grace of its rate
-        granted = max(min([wish, *(amount for _, amount in self._bounds(books, account))]), ZERO)
+        policy = self.policy
+        wants_quota = policy.quota if account.quota is None else account.quota
+        steered = request.key.split("/")[0] in policy.watched
+        default = policy.max_call_seconds
+        if not (steered or account.postpaid):
+            default = min(default, policy.max_reserve_seconds)
+        cap = min((limit for limit in (subscriber.max_seconds, account.max_call_seconds) if limit), default=default)
+        ahead = cap
+        if steered:
+            ahead = min(cap, policy.quota_seconds if wants_quota else policy.max_reserve_seconds)
+        wish = max(price.least, price.cost(ahead))  # the longest call may end inside the grace of its rate
+        bounds = [amount for _, amount in self._bounds(books, account)]
+        granted = max(min([wish, *bounds]), ZERO)
+        others_may_come = account.max_calls is None or account.max_calls - len(account.open_calls) > 1
+        if wants_quota and not steered and bounds and others_may_come:
+            part = (min(bounds) * policy.share).quantize(Decimal("0.000001"), ROUND_DOWN)
+            granted = min(granted, max(part, price.least, price.cost(min(cap, policy.floor_seconds))))
         # What pays for a slice may pay for more: a started interval, or seconds that cost nothing.
-        lasts = max(slice_seconds, price.lasts(wish, cap)) if quota else cap
+        lasts = max(ahead, price.lasts(wish, cap)) if steered else cap
         call = Call(
             key=request.key,
             login=subscriber.login,
@@ -125,7 +135,8 @@ class Rules:
             held=ZERO if account.unlimited else granted,
             granted=granted,
             cap=cap,
-            quota=quota,
+            quota=wants_quota and steered,
+            steered=steered,
             expires_at=self.now + timedelta(seconds=lasts + self.policy.grace_seconds),
         )
         return _allowed(call, repeated=False), books.with_call(call)
@@ -277,7 +288,7 @@ class Rules:
 
 def _allowed(call: Call, *, repeated: bool) -> Answer:
     assert call.price is not None
-    return "allowed", call.price.lasts(call.granted, call.cap), call.granted, call.quota, repeated
+    return "allowed", call.price.lasts(call.granted, call.cap), call.granted, call.steered, repeated
 
 
 def _extended(call: Call, wanted: int) -> Answer:

@@ -26,9 +26,12 @@ async def engine_on(
     shared_calls: SharedCalls | None = None,
     **settings: object,
 ) -> AsyncIterator[Engine]:
-    """An engine on free ports with a spool of its own, stopped afterwards. `settings` go over the defaults."""
+    """An engine on free ports with a spool of its own, stopped afterwards. `settings` go over the defaults.
+
+    One call may hold everything: what most tests count is then the balance itself. Those of shares ask for `quota`.
+    """
     with tempfile.TemporaryDirectory(prefix="spool-") as spool:
-        given = {"database_url": database_url, "redis_url": redis_url, "spool_dir": spool}
+        given = {"database_url": database_url, "redis_url": redis_url, "spool_dir": spool, "reservation_mode": "full"}
         watch = GivenWatch()
         all_settings = Settings.model_validate({"fastagi_port": 0, "http_port": 0, **given, **settings})
         engine = Engine(all_settings, clock=clock or GivenClock(), is_watched=watch, shared_calls=shared_calls)

@@ -127,6 +127,7 @@ def reserve_request(
         maximum=Decimal(maximum),
         price_per_minute=Decimal("0.60"),
         quota=quota,
+        steered=quota,
         cap_seconds=100,
         lifetime_seconds=lifetime_seconds,
         route_prefix="",

@@ -1,16 +1,20 @@
-"""`rating-engine cdrs`: calls that are over, listed, shown whole, and summed up."""
+"""`rating-engine cdrs`: calls that are over, listed, written to a file, shown whole, and summed up."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
 from rating_engine.cli import words
-from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, say, with_services
+from rating_engine.cli.common import ConfigOption, JsonOption, err, out, print_json, reported_errors, say, with_services
 from rating_engine.cli.decks.rate_words import rate_words
 from rating_engine.cli.lists import AfterOption, LimitOption, listed, say_next
 from rating_engine.domain.cdr import CallSum, Cdr, CdrDetail, CdrFilter, Dimension
@@ -21,6 +25,13 @@ from rating_engine.rating.rate import Rate
 cdrs_app = typer.Typer(no_args_is_help=True, help="Calls that are over: what they were, and what they cost.")
 
 USUAL_RANGE: Final = timedelta(days=1)  # where no --from is given
+
+# Why the end of a call was assumed, by the source of its CDR.
+ASSUMED: Final = {
+    "expired": "nobody told its end",
+    "reconciled": "its channel was gone and nobody told its end",
+    "abandoned": "the exchange never heard that it may start",
+}
 
 SinceOption = Annotated[
     str | None, typer.Option("--from", metavar="TIME", help="Ended then or later; a day before --to if not given.")
@@ -88,20 +99,60 @@ def list_(
     say_next(page)
 
 
+@cdrs_app.command(epilog="Example: rating-engine cdrs export november.xlsx --from 2026-11-01 --to 2026-12-01")
+def export(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Its name says how: .csv or .xlsx.")],
+    since: SinceOption = None,
+    until: UntilOption = None,
+    time_zone: ZoneOption = "UTC",
+    login: LoginOption = None,
+    account_of: AccountOption = None,
+    direction: DirectionOption = None,
+    prefix: PrefixOption = None,
+    route: RouteOption = None,
+    answered: AnsweredOption = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Write the calls that ended in a span of time to a file, the latest first: all that `list` would show, in full.
+
+    A text that a spreadsheet would work out as a formula (`+49…`, `=…`) has an apostrophe before it.
+    """
+    with reported_errors():
+        wanted = _filter(since, until, time_zone, login, account_of, direction, prefix, route, answered)
+    with _counter() as show:
+        rows = with_services(
+            config, lambda services: services.cdrs.export(wanted, file, time_zone=time_zone, on_rows=show)
+        )
+    if json:
+        print_json({"file": str(file), "calls": rows})
+    else:
+        say(f"{rows:,} calls written to {file}")
+
+
+@contextlib.contextmanager
+def _counter() -> Iterator[Callable[[int], None]]:
+    """How many calls are written so far; on stderr, gone at the end."""
+    columns = (SpinnerColumn(), TextColumn("{task.completed:,} calls written"), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda rows: bar.update(task, completed=rows)
+
+
 @cdrs_app.command(epilog="Example: rating-engine cdrs show pbx1/1764412345.17/1")
 def show(
     call: Annotated[str, typer.Argument(metavar="CALL", help="As the list shows it.")],
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """One call whole, with the rate that was frozen for it."""
+    """One call whole, with its price in words: what was answered, what was billed, by which rate."""
     with reported_errors():
         key = words.call_key(call, "call")
     found = with_services(config, lambda services: services.cdrs.show(key))
     if json:
-        print_json({**cdr_json(found.cdr), "rate": found.rate})
+        print_json({**cdr_json(found.cdr), "rate": found.rate, "price": price_words(found)})
         return
-    for name, value in (cdr_json(found.cdr) | {"rate": _rate(found)}).items():
+    for name, value in (cdr_json(found.cdr) | {"price": price_words(found)}).items():
         if value not in (None, ""):
             say(f"{name.replace('_', ' ')}: {value}")
 
@@ -154,5 +205,17 @@ def _sum_json(one: CallSum, by: list[Dimension]) -> dict[str, Any]:
     return {name: words.plain(getattr(one, name)) for name in (*(dimension.value for dimension in by), *names)}
 
 
-def _rate(found: CdrDetail) -> str:
-    return rate_words(Rate.from_json(found.rate)) if found.rate else ""
+def price_words(found: CdrDetail) -> str:
+    """Why a call cost what it cost, in a sentence: `61 s answered, 61 s billed at 0.6 per minute, 1/1: 0.61 EUR`."""
+    cdr = found.cdr
+    cost = f"{format_amount(cdr.cost)} {cdr.currency}"
+    if cdr.seconds == 0:
+        told = f"not answered: {cost}"
+    elif not found.rate:
+        told = f"{cdr.seconds} s answered, and no rate was there for it: {cost}"
+    else:
+        rate = rate_words(Rate.from_json(found.rate))
+        told = f"{cdr.seconds} s answered, {cdr.billed_seconds} s billed at {rate}: {cost}"
+    if cdr.source in ASSUMED:
+        told += f" (assumed, since {ASSUMED[cdr.source]}; an end that comes later corrects it)"
+    return told

@@ -155,6 +155,8 @@ def _report_lines(report: ImportReport) -> Iterator[tuple[str, str]]:
     yield "rows rejected", f"{report.rejected:,}"
     if report.left_out:
         yield "rows closed, left out", f"{report.left_out:,}"
+    if report.passed_over:
+        yield "rows without code and price", f"{report.passed_over:,}"
     if report.repeated:
         yield "codes repeated", f"{report.repeated:,}"
     if report.effect.changes is not None:
@@ -206,6 +208,7 @@ def _report_json(report: ImportReport) -> dict[str, Any]:
         "rejected": report.rejected,
         "repeated": report.repeated,
         "left_out": report.left_out,
+        "passed_over": report.passed_over,
         "delta": None
         if report.base is None
         else {

@@ -12,6 +12,7 @@ from rating_engine.cli import words
 from rating_engine.cli.common import (
     ConfigOption,
     JsonOption,
+    load_settings,
     out,
     print_json,
     reported_errors,
@@ -19,6 +20,7 @@ from rating_engine.cli.common import (
     with_services,
 )
 from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
+from rating_engine.cli.parties.hold_words import hold_words
 from rating_engine.domain.account import (
     AccountChanges,
     AccountKind,
@@ -31,6 +33,7 @@ from rating_engine.domain.account import (
 )
 from rating_engine.domain.change import LEAVE
 from rating_engine.domain.page import DEFAULT_LIMIT
+from rating_engine.engine.calling import policy_of
 from rating_engine.rating.money import format_amount
 
 accounts_app = typer.Typer(no_args_is_help=True, help="Accounts and their money.")
@@ -68,7 +71,13 @@ def create(
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Create an account with one subscriber."""
+    """Create an account with one subscriber.
+
+    A call of it ends when somebody hangs up, after its own limit (account set --max-call-seconds; else the setting
+    max_call_seconds, 4 hours), when its money ends, or, from an exchange that is not watched (AMI), when what it held
+    at its start is used up: half of what is available, or with --max-calls 1 all of it, for an hour at most where
+    prepaid. docs/credit-control.md has it whole.
+    """
     with reported_errors():
         new = NewAccount(
             login=login,
@@ -81,7 +90,10 @@ def create(
             callerid=callerid,
             owner=owner,
         )
-    print_state(with_services(config, lambda services: services.accounts.create(new)), as_json=json)
+    state = with_services(config, lambda services: services.accounts.create(new))
+    print_state(state, as_json=json)
+    if not json:
+        say(hold_words(policy_of(load_settings(config)), state))
 
 
 @accounts_app.command(epilog="Example: rating-engine account show 1001 --json")
@@ -136,7 +148,8 @@ def set_(
         str | None, typer.Option(metavar="AMOUNT|none", help="none: unlimited, postpaid only.")
     ] = None,
     quota: Annotated[
-        str | None, typer.Option(metavar="yes|no|none", help="Reserve in slices; none: as the settings say.")
+        str | None,
+        typer.Option(metavar="yes|no|none", help="In slices or shares; no: one call may hold all; none: as set."),
     ] = None,
     status: Annotated[
         str | None, typer.Option(metavar="active|blocked", help="A blocked account starts no calls.")

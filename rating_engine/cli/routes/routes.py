@@ -21,6 +21,7 @@ from rating_engine.cli.common import (
     with_services,
 )
 from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
+from rating_engine.cli.option_groups import with_options
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.tariff import CalleridPolicy, ListedRoute, Route, RouteChanges
 from rating_engine.rating.schedule import Window, render_clock, render_days
@@ -34,6 +35,8 @@ POLICY_NAMES: Final = {policy: name for name, policy in POLICIES.items()}
 
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 Prefixes = Annotated[list[str], typer.Argument(metavar="PREFIX...", help="Destinations that begin so.")]
+Position = Annotated[str | None, typer.Option(metavar="N", help="Its priority: the lowest is tried first.")]
+Cost = Annotated[str | None, typer.Option("--cost", metavar="TARIFF|none", help="Whose deck says what it costs us.")]
 DialPrefix = Annotated[str | None, typer.Option(help="RATING_ROUTE_PREFIX: goes before the number.")]
 NumberPrefix = Annotated[str | None, typer.Option(help="Destinations it serves begin so; empty: all.")]
 Weight = Annotated[str | None, typer.Option(metavar="N", help="Share of the calls among routes otherwise equal.")]
@@ -52,61 +55,68 @@ DefaultAllowed = Annotated[
 Zone = Annotated[str | None, typer.Option(metavar="ZONE", help="Of its windows: Europe/Berlin.")]
 
 
-@routes_app.command(epilog="Example: rating-engine routes add carrier1 --position 10 --number-prefix 7 --max-calls 30")
-def add(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="RATING_ROUTE_NAME: the trunk the dialplan dials.")],
-    position: Annotated[str, typer.Option(metavar="N", help="Its priority: the lowest is tried first.")],
+def route_changes(
+    position: Position = None,
     dial_prefix: DialPrefix = None,
     number_prefix: NumberPrefix = None,
     weight: Weight = None,
     percentage: Percentage = None,
     max_calls: MaxCalls = None,
     max_calls_per_second: CallsPerSecond = None,
-    cost: Annotated[str | None, typer.Option(metavar="TARIFF", help="Whose deck says what it costs us.")] = None,
+    cost_tariff: Cost = None,
     callerid_policy: Policy = None,
     country_code: CountryCode = None,
     default_allowed: DefaultAllowed = None,
     time_zone: Zone = None,
+) -> RouteChanges:
+    """What the options of `routes add` and `routes set` mean; None: not given. Raises InvalidRequest."""
+    given = dict(locals())
+
+    def whole(field: str) -> Any:
+        return words.if_given(given[field], partial(words.whole, field=field))
+
+    def limit(field: str) -> Any:
+        return words.unless_none(given[field], partial(words.whole, field=field))
+
+    return RouteChanges(
+        position=whole("position"),
+        dial_prefix=words.if_given(dial_prefix, str),
+        number_prefix=words.if_given(number_prefix, str),
+        weight=whole("weight"),
+        percentage=limit("percentage"),
+        max_calls=limit("max_calls"),
+        max_calls_per_second=limit("max_calls_per_second"),
+        callerid_policy=words.if_given(callerid_policy, _policy),
+        country_code=words.if_given(country_code, str),
+        default_allowed=words.if_given(default_allowed, partial(words.yes_or_no, field="default_allowed")),
+        time_zone=words.if_given(time_zone, str),
+        cost_tariff=words.unless_none(cost_tariff, str),
+    )
+
+
+def _policy(text: str) -> CalleridPolicy:
+    if text not in POLICIES:
+        raise InvalidRequest("callerid_policy", f"{text[:40]!r} is none of {', '.join(POLICIES)}")
+    return POLICIES[text]
+
+
+@routes_app.command(epilog="Example: rating-engine routes add carrier1 --position 10 --number-prefix 7 --max-calls 30")
+@with_options(route_changes)
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="RATING_ROUTE_NAME: the trunk the dialplan dials.")],
+    options: RouteChanges,
     config: ConfigOption = None,
 ) -> None:
-    """Add a route; used from the next call on."""
-    with reported_errors():
-        settings = route_changes(
-            position=position, dial_prefix=dial_prefix, number_prefix=number_prefix, weight=weight,
-            percentage=percentage,
-            max_calls=max_calls, max_calls_per_second=max_calls_per_second, cost_tariff=cost,
-            callerid_policy=callerid_policy, country_code=country_code, default_allowed=default_allowed,
-            time_zone=time_zone,
-        )  # fmt: skip
-    with_services(config, lambda services: services.routes.add(name, settings))
+    """Add a route; used from the next call on. Its --position must be said."""
+    with_services(config, lambda services: services.routes.add(name, options))
     say(f"route {name} added")
 
 
 @routes_app.command("set", epilog="Example: rating-engine routes set carrier1 --weight 3 --max-calls none")
-def set_(
-    name: Name,
-    position: Annotated[str | None, typer.Option(metavar="N", help="Its priority: the lowest is tried first.")] = None,
-    dial_prefix: DialPrefix = None,
-    number_prefix: NumberPrefix = None,
-    weight: Weight = None,
-    percentage: Percentage = None,
-    max_calls: MaxCalls = None,
-    max_calls_per_second: CallsPerSecond = None,
-    callerid_policy: Policy = None,
-    country_code: CountryCode = None,
-    default_allowed: DefaultAllowed = None,
-    time_zone: Zone = None,
-    config: ConfigOption = None,
-) -> None:
+@with_options(route_changes)
+def set_(name: Name, options: RouteChanges, config: ConfigOption = None) -> None:
     """Change a route; `none` takes a limit away."""
-    with reported_errors():
-        settings = route_changes(
-            position=position, dial_prefix=dial_prefix, number_prefix=number_prefix, weight=weight,
-            percentage=percentage,
-            max_calls=max_calls, max_calls_per_second=max_calls_per_second, callerid_policy=callerid_policy,
-            country_code=country_code, default_allowed=default_allowed, time_zone=time_zone,
-        )  # fmt: skip
-    with_services(config, lambda services: services.routes.change(name, settings))
+    with_services(config, lambda services: services.routes.change(name, options))
     say(f"route {name} set")
 
 
@@ -265,40 +275,6 @@ def share_words(route: Route) -> str:
     if route.weight != 1:
         words.append(f"weight {route.weight}")
     return ", ".join(words)
-
-
-def route_changes(**given: str | None) -> RouteChanges:
-    """What the options of `routes set` mean; None: not given. Raises InvalidRequest."""
-
-    def text(field: str) -> Any:
-        return words.if_given(given.get(field), str)
-
-    def whole(field: str) -> Any:
-        return words.if_given(given.get(field), partial(words.whole, field=field))
-
-    def limit(field: str) -> Any:
-        return words.unless_none(given.get(field), partial(words.whole, field=field))
-
-    return RouteChanges(
-        position=whole("position"),
-        dial_prefix=text("dial_prefix"),
-        number_prefix=text("number_prefix"),
-        weight=whole("weight"),
-        percentage=limit("percentage"),
-        max_calls=limit("max_calls"),
-        max_calls_per_second=limit("max_calls_per_second"),
-        callerid_policy=words.if_given(given.get("callerid_policy"), _policy),
-        country_code=text("country_code"),
-        default_allowed=words.if_given(given.get("default_allowed"), partial(words.yes_or_no, field="default_allowed")),
-        time_zone=text("time_zone"),
-        cost_tariff=words.unless_none(given.get("cost_tariff"), str),
-    )
-
-
-def _policy(text: str) -> CalleridPolicy:
-    if text not in POLICIES:
-        raise InvalidRequest("callerid_policy", f"{text[:40]!r} is none of {', '.join(POLICIES)}")
-    return POLICIES[text]
 
 
 def _serves(route: Route) -> str:

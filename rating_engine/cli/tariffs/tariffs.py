@@ -11,6 +11,7 @@ from rich.table import Table
 from rating_engine.cli import words
 from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, say, with_services
 from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
+from rating_engine.cli.option_groups import with_options
 from rating_engine.cli.tariffs.tariff_words import (
     card_json,
     print_card,
@@ -52,7 +53,9 @@ Mode = Annotated[
     str | None,
     typer.Option("--band-mode", metavar="start|split", help="A call has the band it starts in, or each band's price."),
 ]
-Holidays = Annotated[str | None, typer.Option(metavar="CALENDAR|none", help="Of `rating-engine holidays`.")]
+Holidays = Annotated[
+    str | None, typer.Option("--holidays", metavar="CALENDAR|none", help="Of `rating-engine holidays`.")
+]
 ByRouting = Annotated[
     str | None, typer.Option("--by-routing-number", metavar="yes|no", help="Price by the routing number (LRN).")
 ]
@@ -65,12 +68,10 @@ AllowLoss = Annotated[
 ]
 
 
-@tariffs_app.command(epilog="Example: rating-engine tariff add weekend --currency EUR --option yes --switch-price 5")
-def add(
-    name: Name,
+def tariff_changes(
     currency: Currency = None,
     description: Description = None,
-    option: IsOption = None,
+    is_option: IsOption = None,
     multiplier: Multiplier = None,
     switch_price: SwitchPrice = None,
     decimals: Decimals = None,
@@ -79,56 +80,51 @@ def add(
     minimum_charge: MinimumCharge = None,
     time_zone: TimeZone = None,
     band_mode: Mode = None,
-    holidays: Holidays = None,
+    holiday_calendar: Holidays = None,
     by_routing_number: ByRouting = None,
     route_order: Order = None,
     allow_loss: AllowLoss = None,
-    json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
+) -> TariffChanges:
+    """What the options of `tariff add` and `tariff set` mean; None: not given. Raises InvalidRequest."""
+    given = dict(locals())
+
+    def read(parse: Any, field: str) -> Any:
+        return words.if_given(given[field], partial(parse, field=field))
+
+    def choice(kind: Any, field: str) -> Any:
+        return read(partial(words.choice, kind), field)
+
+    return TariffChanges(
+        currency=words.if_given(currency, str),
+        description=words.if_given(description, str),
+        is_option=read(words.yes_or_no, "is_option"),
+        multiplier=read(words.amount, "multiplier"),
+        switch_price=read(words.amount, "switch_price"),
+        decimals=read(words.whole, "decimals"),
+        increment_mode=choice(IncrementMode, "increment_mode"),
+        duration_rounding=choice(DurationRounding, "duration_rounding"),
+        minimum_charge=read(words.amount, "minimum_charge"),
+        time_zone=words.if_given(time_zone, str),
+        band_mode=choice(BandMode, "band_mode"),
+        holiday_calendar=words.if_given(holiday_calendar, lambda text: "" if text == words.NONE else text),
+        by_routing_number=read(words.yes_or_no, "by_routing_number"),
+        route_order=choice(RouteOrder, "route_order"),
+        allow_loss=read(words.yes_or_no, "allow_loss"),
+    )
+
+
+@tariffs_app.command(epilog="Example: rating-engine tariff add weekend --currency EUR --option yes --switch-price 5")
+@with_options(tariff_changes)
+def add(name: Name, options: TariffChanges, json: JsonOption = False, config: ConfigOption = None) -> None:
     """Add a tariff without rates; `rating-engine rates import` fills it. In EUR unless said otherwise."""
-    with reported_errors():
-        settings = tariff_changes(
-            currency=currency, description=description, is_option=option, multiplier=multiplier,
-            switch_price=switch_price, decimals=decimals, increment_mode=increment_mode,
-            duration_rounding=duration_rounding, minimum_charge=minimum_charge, time_zone=time_zone,
-            band_mode=band_mode, holiday_calendar=holidays, by_routing_number=by_routing_number,
-            route_order=route_order, allow_loss=allow_loss,
-        )  # fmt: skip
-    _print_listed(with_services(config, lambda services: services.tariffs.add(name, settings)), as_json=json)
+    _print_listed(with_services(config, lambda services: services.tariffs.add(name, options)), as_json=json)
 
 
 @tariffs_app.command("set", epilog="Example: rating-engine tariff set retail --time-zone Europe/Berlin --holidays de")
-def set_(
-    name: Name,
-    currency: Currency = None,
-    description: Description = None,
-    option: IsOption = None,
-    multiplier: Multiplier = None,
-    switch_price: SwitchPrice = None,
-    decimals: Decimals = None,
-    increment_mode: Increments = None,
-    duration_rounding: Rounding = None,
-    minimum_charge: MinimumCharge = None,
-    time_zone: TimeZone = None,
-    band_mode: Mode = None,
-    holidays: Holidays = None,
-    by_routing_number: ByRouting = None,
-    route_order: Order = None,
-    allow_loss: AllowLoss = None,
-    json: JsonOption = False,
-    config: ConfigOption = None,
-) -> None:
+@with_options(tariff_changes)
+def set_(name: Name, options: TariffChanges, json: JsonOption = False, config: ConfigOption = None) -> None:
     """Change settings, for the next call everywhere; calls that run keep what they were begun with."""
-    with reported_errors():
-        settings = tariff_changes(
-            currency=currency, description=description, is_option=option, multiplier=multiplier,
-            switch_price=switch_price, decimals=decimals, increment_mode=increment_mode,
-            duration_rounding=duration_rounding, minimum_charge=minimum_charge, time_zone=time_zone,
-            band_mode=band_mode, holiday_calendar=holidays, by_routing_number=by_routing_number,
-            route_order=route_order, allow_loss=allow_loss,
-        )  # fmt: skip
-    _print_listed(with_services(config, lambda services: services.tariffs.change(name, settings)), as_json=json)
+    _print_listed(with_services(config, lambda services: services.tariffs.change(name, options)), as_json=json)
 
 
 @tariffs_app.command(epilog="Example: rating-engine tariff markup retail 1.2")
@@ -186,37 +182,6 @@ def show(name: Name, json: JsonOption = False, config: ConfigOption = None) -> N
         print_json(card_json(card))
     else:
         print_card(card)
-
-
-def tariff_changes(**given: str | None) -> TariffChanges:
-    """What the options of `tariff set` mean; None: not given. Raises InvalidRequest."""
-
-    def read(parse: Any, field: str) -> Any:
-        return words.if_given(given.get(field), partial(parse, field=field))
-
-    def choice(kind: Any, field: str) -> Any:
-        return read(partial(words.choice, kind), field)
-
-    def as_it_is(text: str, field: str) -> str:
-        return text
-
-    return TariffChanges(
-        currency=read(as_it_is, "currency"),
-        description=read(as_it_is, "description"),
-        is_option=read(words.yes_or_no, "is_option"),
-        multiplier=read(words.amount, "multiplier"),
-        switch_price=read(words.amount, "switch_price"),
-        decimals=read(words.whole, "decimals"),
-        increment_mode=choice(IncrementMode, "increment_mode"),
-        duration_rounding=choice(DurationRounding, "duration_rounding"),
-        minimum_charge=read(words.amount, "minimum_charge"),
-        time_zone=read(as_it_is, "time_zone"),
-        band_mode=choice(BandMode, "band_mode"),
-        holiday_calendar=words.if_given(given.get("holiday_calendar"), lambda text: "" if text == words.NONE else text),
-        by_routing_number=read(words.yes_or_no, "by_routing_number"),
-        route_order=choice(RouteOrder, "route_order"),
-        allow_loss=read(words.yes_or_no, "allow_loss"),
-    )
 
 
 def _listed_json(listed: ListedTariff) -> dict[str, object]:

@@ -18,6 +18,7 @@ from rating_engine.domain.reservation import (
     ExtendAnswer,
     ExtendOutcome,
     ExtendRequest,
+    SettleAnswer,
     SettleOutcome,
     SettleRequest,
     SettleSource,
@@ -25,7 +26,6 @@ from rating_engine.domain.reservation import (
 from rating_engine.domain.watching import Decision, ExpiryPolicy, OpenReservation
 from rating_engine.rating.charge import max_charge, max_duration
 from rating_engine.rating.rate import Rate
-from rating_engine.storage.calls.ledger import Ledger
 
 # A begun second is charged once this much of it has passed, as RATING_TOLERANCE_MS of the shipped dialplan has it: a
 # call is charged alike whoever reports its end.
@@ -35,6 +35,18 @@ LOST: Final = "LOST"
 EXPIRED: Final = "EXPIRED"
 
 _log = structlog.get_logger(__name__)
+
+
+class LastingLedger(Protocol):
+    """Where money is held and charged. Errors of each: Unavailable (outcome unknown), Overloaded (nothing done)."""
+
+    async def extend(self, request: ExtendRequest, /) -> ExtendAnswer:
+        """Hold more money for a call, or less."""
+        ...
+
+    async def settle(self, request: SettleRequest, /) -> SettleAnswer:
+        """Charge a call and free the rest."""
+        ...
 
 
 class LastingObserver(Protocol):
@@ -47,7 +59,9 @@ class LastingObserver(Protocol):
 class LastingCalls:
     """`quota_seconds`: one slice of a call in quota mode; `grace_seconds`: how long past it its finish may come."""
 
-    def __init__(self, ledger: Ledger, *, quota_seconds: int, grace_seconds: int, observer: LastingObserver) -> None:
+    def __init__(
+        self, ledger: LastingLedger, *, quota_seconds: int, grace_seconds: int, observer: LastingObserver
+    ) -> None:
         self._ledger = ledger
         self._quota_seconds = quota_seconds
         self._grace_seconds = grace_seconds

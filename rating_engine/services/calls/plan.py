@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
 from rating_engine.domain.account import Subscriber
@@ -22,6 +23,7 @@ from rating_engine.rating.charge import max_charge, max_duration, min_charge, pr
 from rating_engine.rating.number import normalise_callerid
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.cover import Cover, Covered
+from rating_engine.services.calls.hold import ChargingPolicy, Hold, hold_of, own_limit
 from rating_engine.services.calls.number import Caller, Dialled, Numbers
 from rating_engine.services.calls.ports import ExchangeWatch
 from rating_engine.services.calls.price import Price, Pricing, tariff_versions
@@ -31,19 +33,6 @@ from rating_engine.services.facts.sources import CallSources
 
 CLAIM_BITS: Final = 63  # a bigint; two requests for one call never share a number
 FIRST_ATTEMPT: Final = Attempts()
-
-
-@dataclass(frozen=True, slots=True)
-class ChargingPolicy:
-    """`max_reserve_seconds`: the longest call of a subscriber without a limit of its own. `reservation_grace_seconds`:
-    how long past that a reservation waits for its finish before it expires. `quota`: accounts that don't say reserve
-    in slices of `quota_seconds`."""
-
-    max_reserve_seconds: int = 3600
-    reservation_grace_seconds: int = 300
-    international_prefix: str = "00"
-    quota: bool = False
-    quota_seconds: int = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +54,7 @@ class Planning:
     def __init__(
         self, sources: CallSources, policy: ChargingPolicy, *, is_watched: ExchangeWatch | None = None
     ) -> None:
-        """`is_watched`: whether calls of an exchange can be lengthened, without which none reserves in slices; None: no
-        call does, as where nobody could lengthen it anyway."""
+        """`is_watched`: whether calls of an exchange can be lengthened; None: no call can, as where nobody asks."""
         self._subscriber = sources.subscriber
         self._is_line_of = sources.is_line_of
         self._numbers = Numbers(sources.numbering)
@@ -84,7 +72,14 @@ class Planning:
             return Declined(DeclineReason.UNKNOWN_LOGIN)
         if subscriber.calls is AllowedCalls.NONE:
             return Declined(DeclineReason.USER_BLOCKED)
-        caller = Caller(call.call_key, subscriber, call.callerid, call.channel, at, self._longest(subscriber))
+        hold = hold_of(
+            self._policy,
+            quota=subscriber.quota,
+            own=own_limit(subscriber),
+            prepaid=subscriber.prepaid,
+            watched=self._watched(call.call_key, subscriber),
+        )
+        caller = Caller(call.call_key, subscriber, call.callerid, call.channel, at, hold.longest)
         dialled = await self._numbers.dialled(subscriber, call.destination, call.callerid, call.routing_number)
         if isinstance(dialled, Declined):
             return dialled
@@ -93,7 +88,7 @@ class Planning:
         price = await self._pricing.price(subscriber, dialled, at, caller.longest)
         if isinstance(price, Declined):
             return price
-        covered = await self._cover.cover(caller, price, caller.longest)
+        covered = await self._cover.cover(caller, price, hold.covered)
         route = await (
             self._routing.take(call.route, caller, dialled, price, covered, attempts)
             if call.route
@@ -101,7 +96,7 @@ class Planning:
         )
         if isinstance(route, Declined):
             return route
-        request = self._to_hold(caller, dialled, price, covered, route)
+        request = self._to_hold(caller, hold, dialled, price, covered, route)
         return Plan(subscriber, price.tariff, covered.rate, route.route, request, is_told=bool(call.route))
 
     async def rate_anew(
@@ -128,30 +123,22 @@ class Planning:
             return True
         return await self._is_line_of(subscriber.party_id, dialled.destination)
 
-    def _longest(self, subscriber: Subscriber) -> int:
-        cap = subscriber.max_seconds or self._policy.max_reserve_seconds
-        return min(cap, subscriber.max_call_seconds or cap)
-
-    def _in_slices(self, call_key: CallKey, subscriber: Subscriber) -> bool:
-        """Whether this call reserves in slices: only where somebody watches its exchange and can lengthen it."""
-        wanted = self._policy.quota if subscriber.quota is None else subscriber.quota
-        if not wanted or self._is_watched is None:
-            return False
-        if not self._is_watched(call_key.exchange):
+    def _watched(self, call_key: CallKey, subscriber: Subscriber) -> bool:
+        """Whether somebody watches the call's exchange, and so can lengthen it."""
+        if self._is_watched is not None and self._is_watched(call_key.exchange):
+            return True
+        if self._is_watched is not None and (subscriber.quota or self._policy.watches_exchanges):
             self._unwatched.count(call_key.exchange, subscriber.login)
-            return False
-        return True
+        return False
 
     def _to_hold(
-        self, caller: Caller, dialled: Dialled, price: Price, covered: Covered, route: RouteOffer
+        self, caller: Caller, hold: Hold, dialled: Dialled, price: Price, covered: Covered, route: RouteOffer
     ) -> ReserveRequest:
-        subscriber, rate, cap = caller.subscriber, covered.rate, caller.longest
-        quota = self._in_slices(caller.call_key, subscriber)
-        slice_seconds = min(cap, self._policy.quota_seconds) if quota else cap
+        subscriber, rate, cap = caller.subscriber, covered.rate, hold.longest
         minimum = min_charge(rate)
-        maximum = max(minimum, max_charge(rate, slice_seconds))
+        maximum = max(minimum, max_charge(rate, hold.ahead))
         # A slice may pay for more than it says: what packages cover, and increments, go on beyond it.
-        lasts = max(slice_seconds, max_duration(rate, maximum, cap)) if quota else cap
+        lasts = max(hold.ahead, max_duration(rate, maximum, cap)) if hold.steered else cap
         asked = (*price.tariffs, *(() if route.cost_tariff is None else (route.cost_tariff,)))
         return ReserveRequest(
             call_key=caller.call_key,
@@ -161,7 +148,10 @@ class Planning:
             minimum=minimum,
             maximum=maximum,
             price_per_minute=price_per_minute(rate),
-            quota=quota,
+            quota=hold.slices,
+            steered=hold.steered,
+            share=hold.share,
+            share_least=Decimal(0) if hold.share is None else max(minimum, max_charge(rate, hold.floor)),
             cap_seconds=cap,
             lifetime_seconds=lasts + self._policy.reservation_grace_seconds,
             route_prefix=route.route.dial_prefix,

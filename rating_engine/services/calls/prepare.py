@@ -136,7 +136,7 @@ class Preparing:
         held = OpenCall(
             account_id=request.account_id,
             granted=answer.granted,
-            quota=request.quota,
+            quota=request.steered,
             cap_seconds=request.cap_seconds,
             route_prefix=request.route_prefix,
             details=request.details,

@@ -19,8 +19,8 @@ from rating_engine.rating.charge import cheapest_change
 from rating_engine.rating.lcr import Offer, Refusal, admits, refusal, tried
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.cover import Cover
+from rating_engine.services.calls.hold import ChargingPolicy
 from rating_engine.services.calls.number import Caller, Dialled, Numbers
-from rating_engine.services.calls.plan import ChargingPolicy
 from rating_engine.services.calls.price import Pricing, minute_price
 from rating_engine.services.calls.route import Routing
 from rating_engine.services.facts.memory import CallMemory
@@ -96,7 +96,7 @@ async def try_call(
         raise unknown_tariff(tariff)
     memory = CallMemory(database, international_prefix=international_prefix)
     pricing = Pricing(memory.sources)
-    longest = ChargingPolicy().max_reserve_seconds
+    longest = ChargingPolicy().max_call_seconds
     caller = Caller(CallKey("", ""), _anybody(found, callerid), None, "", at, longest)
     dialled = await Numbers(memory.numbering).dialled(caller.subscriber, number, None)
     if isinstance(dialled, Declined):

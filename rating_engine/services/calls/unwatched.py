@@ -1,4 +1,4 @@
-"""Calls that were wanted in slices, of exchanges that nobody watches: reported, not too often."""
+"""Calls that cannot be lengthened, since nobody watches their exchange, though somebody should: said, not too often."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _log = structlog.get_logger(__name__)
 
 
 class UnwatchedCalls:
-    """Says in the log, not too often, that calls were reserved in full though slices were wanted."""
+    """Says in the log, not too often, that calls hold all they may cost, and end there, though slices were wanted."""
 
     def __init__(self) -> None:
         self._reported: dict[str, float] = {}

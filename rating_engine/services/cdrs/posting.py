@@ -20,7 +20,8 @@ from rating_engine.domain.outcomes import NotSaved, Saved
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.reported_end import PostedEnd, PostOutcome, ReportedEnd
 from rating_engine.services.calls.finish import Finishing
-from rating_engine.services.calls.plan import ChargingPolicy, Planning
+from rating_engine.services.calls.hold import ChargingPolicy
+from rating_engine.services.calls.plan import Planning
 from rating_engine.services.cdrs.end_file import EndFile, Line
 from rating_engine.services.cdrs.exchange_clock import ExchangeClock
 from rating_engine.services.cdrs.reported_calls import Matching, Posting

@@ -72,17 +72,23 @@ async def check_deck(
     *,
     force: bool,
     percent: int,
+    may_have_lost_decimals: bool = False,
 ) -> Effect:
     """What the deck that was loaded would do.
 
     `rejected`: rows of a whole deck, 0 of a delta, which leaves alone what it does not say. `percent`: of the called
-    prefixes that may be left without a rate.
+    prefixes that may be left without a rate. `may_have_lost_decimals`: what stands right of a price may be of it.
 
     Errors: EmptyDeck (it rates nothing), HeldBack unless `force`.
     """
     counts = await deck_checks.count_rates(load.connection, load.deck_id)
     if not counts.priced:
         raise EmptyDeck("nothing was published: the deck would have no price, every code in it is blocked")
+    if counts.free and not counts.with_decimals and may_have_lost_decimals and not force:
+        raise HeldBack(
+            f"no price of the file has decimals, and {counts.free:,} are 0: were they written with a decimal comma, at"
+            " which a comma-separated file begins the next cell? Nothing was published. If they are meant, say --force"
+        )
     try:
         present = await find_version(load.connection, tariff, None, comes_at)
     except NotFound:
@@ -92,7 +98,7 @@ async def check_deck(
         if not force:
             _hold_by_rejects(reading, rejected)
             await _hold_by_price(load, whole, comes_at)
-            await _hold_by_calls(load, percent)
+            await _hold_by_calls(load, comes_at, percent)
     return Effect(counts, found.counts)
 
 
@@ -114,8 +120,9 @@ async def _hold_by_price(load: DeckLoad, present: DeckVersion, comes_at: datetim
         )
 
 
-async def _hold_by_calls(load: DeckLoad, percent: int) -> None:
-    found = await deck_checks.called_without_rate(load.connection, load.target.tariff_id, load.deck_id, load.target.now)
+async def _hold_by_calls(load: DeckLoad, comes_at: datetime, percent: int) -> None:
+    target = load.target
+    found = await deck_checks.called_without_rate(load.connection, target.tariff_id, load.deck_id, comes_at, target.now)
     if found.unserved * _HUNDRED > found.called * percent:
         raise HeldBack(
             f"{found.unserved:,} of the {found.called:,} prefixes called within a day would have no rate, such as"

@@ -78,7 +78,7 @@ class RateEdits:
             raise NotFound(f"there is no tariff {tariff}")
         if target.deck_id is None:
             return []
-        return await store.list_edits(self._office, target.deck_id, after=None, limit=EDITS_SHOWN)
+        return await store.list_edits(self._office, target.deck_id, limit=EDITS_SHOWN)
 
     async def _put(
         self,

@@ -8,16 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final, Protocol
-
-import openpyxl
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.utils.exceptions import IllegalCharacterError
+from typing import Any, Final
 
 from rating_engine.domain.deck import DeckVersion
 from rating_engine.domain.errors import InvalidRequest
@@ -26,22 +21,12 @@ from rating_engine.services.decks.file.dates import zone_of
 from rating_engine.services.decks.file.errors import DeckFileError
 from rating_engine.services.decks.file.formulas import quoted
 from rating_engine.services.decks.file.limits import MAX_SHEET_ROWS
+from rating_engine.services.decks.file.table_file import CsvWriter, TableWriter, WorkbookWriter, file_errors
 from rating_engine.storage.decks.deck_columns import ROW
 from rating_engine.storage.decks.deck_versions import find_version, rates_of_version
 from rating_engine.storage.postgres.pool import Database
 
 HEADER: Final = (*ROW, "currency")
-
-
-class _Writer(Protocol):
-    def add(self, rows: list[list[str]]) -> None:
-        """Write rows."""
-
-    def finish(self, path: Path) -> None:
-        """Complete the file."""
-
-    def close(self) -> None:
-        """Give up."""
 
 
 async def export_deck(database: Database, tariff: str, version: int | None, path: Path) -> DeckVersion:
@@ -55,86 +40,33 @@ async def export_deck(database: Database, tariff: str, version: int | None, path
     try:
         async with database.connection() as connection:
             found = await find_version(connection, tariff, version)
-            with _file_errors(path):
+            with file_errors(path):
                 writer = _writer(path, part, found)
             with contextlib.closing(writer):
                 await _write(path, writer, [list(HEADER)])
                 zone = zone_of(found.time_zone)
                 async for rows in rates_of_version(connection, found):
                     await _write(path, writer, [_cells(row, found.currency, zone) for row in rows])
-                with _file_errors(path):
+                with file_errors(path):
                     await asyncio.to_thread(writer.finish, part)
                     part.replace(path)
     finally:  # leave no half file behind
-        with _file_errors(path):
+        with file_errors(path):
             part.unlink(missing_ok=True)
     return found
 
 
-def _writer(path: Path, part: Path, version: DeckVersion) -> _Writer:
+def _writer(path: Path, part: Path, version: DeckVersion) -> TableWriter:
     if path.suffix.lower() == ".csv":
-        return _Csv(part)
+        return CsvWriter(part)
     if version.rates >= MAX_SHEET_ROWS:
         raise DeckFileError(f"{version.rates:,} rates are more than a sheet can have: export to CSV")
-    return _Workbook()
+    return WorkbookWriter("rates")
 
 
-async def _write(path: Path, writer: _Writer, rows: list[list[str]]) -> None:
-    with _file_errors(path):
+async def _write(path: Path, writer: TableWriter, rows: list[list[str]]) -> None:
+    with file_errors(path):
         await asyncio.to_thread(writer.add, rows)
-
-
-class _Csv:
-    """With a byte order mark: without one, Excel reads UTF-8 as something else."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w", encoding="utf-8-sig", newline="")
-        self._writer = csv.writer(self._file)
-
-    def add(self, rows: list[list[str]]) -> None:
-        self._writer.writerows(rows)
-
-    def finish(self, path: Path) -> None:
-        self._file.close()
-
-    def close(self) -> None:
-        self._file.close()
-
-
-class _Workbook:
-    def __init__(self) -> None:
-        self._book: Any = openpyxl.Workbook(write_only=True)
-        self._sheet = self._book.create_sheet("rates")
-        self._saved = False
-
-    def add(self, rows: list[list[str]]) -> None:
-        for row in rows:
-            self._sheet.append([self._text(cell) for cell in row])
-
-    def finish(self, path: Path) -> None:
-        self._saved = True
-        self._book.save(path)
-
-    def close(self) -> None:
-        if not self._saved:  # saving closes the sheet
-            self._sheet.close()
-
-    def _text(self, text: str) -> Any:
-        try:
-            cell = WriteOnlyCell(self._sheet, text)
-        except IllegalCharacterError:
-            raise DeckFileError(f"{text!r} cannot stand in a workbook: export to CSV") from None
-        cell.data_type = "s"  # never a formula, whatever it begins with
-        return cell
-
-
-@contextlib.contextmanager
-def _file_errors(path: Path) -> Iterator[None]:
-    """Say that it is the file, before the pool takes it for the database's."""
-    try:
-        yield
-    except OSError as error:
-        raise DeckFileError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _cells(row: Sequence[Any], currency: str, zone: tzinfo) -> list[str]:

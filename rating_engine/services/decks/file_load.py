@@ -18,6 +18,7 @@ from rating_engine.services.decks.file.date_order import date_order_of
 from rating_engine.services.decks.file.dates import DateOrder, zone_of
 from rating_engine.services.decks.file.errors import DeckFileError
 from rating_engine.services.decks.file.opening import open_deck
+from rating_engine.services.decks.file.preamble import check_preamble
 from rating_engine.services.decks.file.profile import NO_PROFILE, DeckProfile
 from rating_engine.services.decks.file.reading import DeckReading
 from rating_engine.services.decks.file.rejects import RejectedRows
@@ -31,6 +32,7 @@ from rating_engine.storage.decks.deck_load import DeckLoad
 from rating_engine.storage.decks.deck_present import keep_present
 from rating_engine.storage.decks.deck_versions import find_version, read_whole
 
+OTHER_SHEETS: Final = "sheets that look like decks were not read (--sheet names one)"
 _DATES: Final = (Column.EFFECTIVE_FROM, Column.EFFECTIVE_TO)
 
 
@@ -55,6 +57,7 @@ class FileLoad:
     async def begin(cls, source: DeckSource, load: DeckLoad, tariff: str, options: DeckFileOptions) -> FileLoad:
         """Check what can be checked before anything is read."""
         _check_currency(source, load, tariff)
+        check_preamble(source.above[:-1], source.layout, load.target.currency)  # the last of them is the header itself
         time_zone = options.time_zone or load.target.time_zone
         effective_from = options.effective_from
         check_ahead(effective_from, load.target.now)
@@ -121,6 +124,8 @@ class FileLoad:
                 f"the file has rates of {', '.join(unknown)}, and the tariff has no such time of day: they would never"
                 " count. Give the tariff its times of day first",
             )
+        if self.source.other_sheets:
+            reading.notes.add(OTHER_SHEETS, ", ".join(self.source.other_sheets))
         guesses = [f"{what} ({count:,}, such as: {example})" for what, count, example in reading.notes]
         if not self.price_unit_said:
             guesses.append(f"prices were taken per {self.price_unit}")

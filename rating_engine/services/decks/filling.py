@@ -94,6 +94,7 @@ class Filling:
         """Put the file into the deck. Errors: EmptyDeck, DeckFileError, NotFound (the base was removed meanwhile)."""
         reading = self._reading
         stored = await self._load.copy(self._steps(reading.new_rows(self._load.row_start), Phase.READING))
+        reading.refuse_contradictions()
         if stored + reading.suspects + reading.closings == 0:
             raise EmptyDeck(f"nothing was published: {self._why_empty()}")
         if self._base is not None:

@@ -21,13 +21,13 @@ class ImportReport:
     """What an import did. `rates` has the version, and `taken` the file: more than rows where one has several codes.
 
     `rejected` counts rows, also such of which other codes were taken; `repeated` the rates said again as before;
-    `left_out` rows that say that they are closed, of a whole deck. `base`: the version that a delta changed, by
-    `changes`. `ahead`: prices that begin after the version comes into force; None where the file has no dates.
-    `next_version`: what comes into force after this one, and when. `price_unit_said` is false where it was taken for
-    granted that price_1 and price_n are per interval. `columns`, `sheet` ('': no workbook), `date_order`: how the file
-    was read; `notes`: what was read otherwise than it stands there (what, how often, an example); `blocked_instead`:
-    codes of rejected rows; `kept`: rates of the deck before, until their code's own begin. `effect`: what the deck is
-    and changes.
+    `left_out` rows that say that they are closed, of a whole deck; `passed_over` rows without code and price. `base`:
+    the version that a delta changed, by `changes`. `ahead`: prices that begin after the version comes into force; None
+    where the file has no dates. `next_version`: what comes into force after this one, and when. `price_unit_said` is
+    false where it was taken for granted that price_1 and price_n are per interval. `columns`, `sheet` ('': no
+    workbook), `date_order`: how the file was read; `notes`: what was read otherwise than it stands there (what, how
+    often, an example); `blocked_instead`: codes of rejected rows; `kept`: rates of the deck before, until their code's
+    own begin. `effect`: what the deck is and changes.
     """
 
     tariff: str
@@ -43,6 +43,7 @@ class ImportReport:
     rejected: int
     repeated: int
     left_out: int
+    passed_over: int
     directions: int
     base: int | None
     changes: DeltaCounts
@@ -90,6 +91,7 @@ def report_of(
         rejected=rejects.count,
         repeated=filled.repeated,
         left_out=reading.left_out,
+        passed_over=reading.passed_over,
         directions=published.directions,
         base=None if load.base is None else load.base.version,
         changes=changes,

@@ -86,6 +86,7 @@ async def import_deck(
                     0 if options.delta else rejects.count,
                     force=options.force,
                     percent=options.unserved_percent,
+                    may_have_lost_decimals=not source.decimal_comma and source.layout.has_number_after_price,
                 )
                 filling.report(Phase.PUBLISHING)
                 published = await load.publish(filled.rates + kept, filled.longest_prefix, work.effective_from)

@@ -25,7 +25,8 @@ from rating_engine.rating.charge import max_charge
 from rating_engine.rating.exchange import ExchangeRates
 from rating_engine.rating.matching import CandidateRate
 from rating_engine.rating.rate import Rate
-from rating_engine.services.calls.plan import ChargingPolicy, Plan, Planning
+from rating_engine.services.calls.hold import ChargingPolicy
+from rating_engine.services.calls.plan import Plan, Planning
 from rating_engine.services.calls.ports import Now
 from rating_engine.services.calls.prepare import allowed
 from rating_engine.services.facts.books import Numbering

@@ -35,6 +35,7 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "postpaid": ("postpaid",),
         "max_calls": ("max calls", "simultaneous calls"),
         "callerid": ("callerid", "caller id"),
+        "owner": ("owner",),
     }
 )
 _YES_OR_NO: Final = {"yes": True, "no": False, "1": True, "0": False, "true": True, "false": False}
@@ -171,6 +172,7 @@ def _account(values: Mapping[str, str], tariff: str | None) -> NewAccount:
         kind=of("kind", _kind, AccountKind.POSTPAID if is_postpaid else AccountKind.PREPAID),
         max_calls=of("max_calls", _whole, None),
         callerid=values.get("callerid", ""),
+        owner=values.get("owner"),
     )
 
 

@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Any
 
 from rating_engine.domain.account import NewAccount
-from rating_engine.domain.errors import RatingEngineError
+from rating_engine.domain.errors import NotFound, RatingEngineError
+from rating_engine.domain.party import SYSTEM
 from rating_engine.domain.principal import Principal
 from rating_engine.services.parties.account_file import AccountFile, AccountRow, read_accounts, write_rejected
 from rating_engine.storage.audit_log import record, record_each
 from rating_engine.storage.idempotency import digest_of, keep_answer, once
 from rating_engine.storage.parties.account_import import Tariffs, create_accounts, find_tariffs, taken_logins
+from rating_engine.storage.parties.owners import give_account
+from rating_engine.storage.parties.parties import find_party
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
 
@@ -99,6 +102,7 @@ class AccountImports:
         """What is told of what was made; nothing was where rows were rejected and are not to be skipped."""
         tariffs = await find_tariffs(tx, file.accounts)
         _reject_for_tariffs(file, tariffs)
+        await _reject_for_owners(tx, file)
         taken = await taken_logins(tx, [new.login for new in file.accounts], buckets=self._buckets)
         for row in file.rows:
             if row.account is not None and row.account.login in taken:
@@ -108,8 +112,31 @@ class AccountImports:
         if len(accounts) < len(file.rows) and not skip_rejected:
             accounts = []
         await create_accounts(tx, accounts, tariffs)
+        await self._give(tx, accounts)
         await record_each(tx, "account.create", {new.login: _detail(new, file.path) for new in accounts})
         return {"created": len(accounts), "balances": _balances(accounts, tariffs)}
+
+    async def _give(self, tx: Transaction, accounts: list[NewAccount]) -> None:
+        """To whom each belongs; what nobody else has is the system's."""
+        owners: dict[str | int | None, int] = {None: self._principal.realm}
+        for new in accounts:
+            if new.owner not in owners and new.owner is not None:
+                owners[new.owner] = (await find_party(tx, new.owner)).party_id
+            if owners[new.owner] != SYSTEM:
+                await give_account(tx, new.login, owners[new.owner])
+
+
+async def _reject_for_owners(tx: Transaction, file: AccountFile) -> None:
+    wrong: dict[str | int | None, str] = {}
+    for owner in {new.owner for new in file.accounts if new.owner is not None}:
+        try:
+            await find_party(tx, owner)
+        except NotFound as error:
+            wrong[owner] = str(error)
+    for row in file.rows:
+        if row.account is not None and row.account.owner in wrong:
+            row.reason = f"owner: {wrong[row.account.owner]}"
+            row.account = None
 
 
 def _reject_for_tariffs(file: AccountFile, tariffs: Tariffs) -> None:

@@ -32,10 +32,11 @@ from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.party import SYSTEM
 from rating_engine.domain.principal import Principal
-from rating_engine.storage.audit_log import record
+from rating_engine.storage.audit_log import note_of, record
 from rating_engine.storage.parties import accounts as store
+from rating_engine.storage.parties.logins import unknown_login
 from rating_engine.storage.parties.owners import give_account, give_line, owner_of_login
-from rating_engine.storage.parties.parties import find_party, hold_party
+from rating_engine.storage.parties.parties import find_party, hold_party, tree_of
 from rating_engine.storage.postgres.pool import Database
 
 NO_RULES: Final[Mapping[str, bool | None]] = {}
@@ -54,14 +55,16 @@ class Accounts:
 
         Errors: InvalidRequest naming the field, NotFound (tariff, owner), AlreadyExists (login), Unavailable.
         """
+        await store.claim_login(self._database, new.login, buckets=self._buckets)
         async with self._database.transaction(self._principal) as tx:
-            await store.create_account(tx, new, buckets=self._buckets)
+            bucket = await store.create_account(tx, new, buckets=self._buckets)
             owner = self._principal.realm if new.owner is None else (await find_party(tx, new.owner)).party_id
             if owner != SYSTEM:
                 await give_account(tx, new.login, owner)
             await record(
                 tx, "account.create", new.login,
                 {"tariff": new.tariff, "kind": new.kind, "balance": new.balance, "overdraft": new.credit},
+                bucket=bucket,
             )  # fmt: skip
         return await self.show(new.login)
 
@@ -73,7 +76,7 @@ class Accounts:
                 raise InvalidRequest("owner", f"{party.login!r} was deleted")
             before = await owner_of_login(tx, login)
             if before is None:
-                raise store.unknown_login(login)
+                raise unknown_login(login)
             await give_account(tx, login, party.party_id)
             await record(tx, "account.give", login, {"before": before, "after": party.party_id, "owner": party.login})
         return await self.show(login)
@@ -82,16 +85,16 @@ class Accounts:
         """The account of a login. Errors: NotFound, Unavailable."""
         state = await store.account_state(self._database, login)
         if state is None:
-            raise store.unknown_login(login)
+            raise unknown_login(login)
         return state
 
     async def page(self, cursor: Cursor) -> Page[ListedAccount]:
-        """Accounts, the oldest first. Errors: InvalidRequest (after), Unavailable."""
-        return await store.list_accounts(self._database, cursor)
+        """Accounts of who asks, the oldest first. Errors: InvalidRequest (after), Unavailable."""
+        return await store.list_accounts(self._database, await self._tree(), cursor)
 
     async def subscribers(self, cursor: Cursor, account_of: str | None = None) -> Page[ListedSubscriber]:
-        """Logins in their order: every one, or those on the account of one. Errors: InvalidRequest, Unavailable."""
-        return await store.list_subscribers(self._database, account_of, cursor)
+        """Logins in their order: all of who asks, or those of one account. Errors: InvalidRequest, Unavailable."""
+        return await store.list_subscribers(self._database, await self._tree(), account_of, cursor)
 
     async def change(
         self, login: str, settings: AccountChanges, rules: Mapping[str, bool | None] = NO_RULES
@@ -103,8 +106,9 @@ class Accounts:
         check_prefix_rules(rules)
         values = given(settings)
         async with self._database.transaction(self._principal) as tx:
-            await store.change_account(tx, login, values, rules)
-            await record(tx, "account.change", login, {**values, **({"prefixes": dict(rules)} if rules else {})})
+            bucket = await store.change_account(tx, login, values, rules)
+            changed = {**values, **({"prefixes": dict(rules)} if rules else {})}
+            await record(tx, "account.change", login, changed, bucket=bucket)
         return await self.show(login)
 
     async def block(self, login: str) -> AccountState:
@@ -117,12 +121,14 @@ class Accounts:
 
     async def add_subscriber(self, new: NewSubscriber) -> AccountState:
         """One more login on the account of another. Errors: InvalidRequest, NotFound, AlreadyExists, Unavailable."""
+        await store.claim_login_beside(self._database, new.login, new.account_of)
         async with self._database.transaction(self._principal) as tx:
-            await store.add_subscriber(tx, new)
+            bucket = await store.add_subscriber(tx, new)
             owner = await owner_of_login(tx, new.account_of)
             if owner not in (None, SYSTEM):
                 await give_line(tx, new.login, owner)
-            await record(tx, "subscriber.add", new.login, {"account_of": new.account_of, "tariff": new.tariff})
+            made = {"account_of": new.account_of, "tariff": new.tariff}
+            await record(tx, "subscriber.add", new.login, made, bucket=bucket)
         return await self.show(new.login)
 
     async def block_subscriber(self, login: str) -> AccountState:
@@ -143,11 +149,8 @@ class Accounts:
         check_amount(amount, "amount")
         check_above_zero(amount, "amount")
         check_reference(reference)
-        async with self._database.transaction(self._principal) as tx:
-            posting = await store.post_entry(tx, login, "topup", amount, reference)
-            if posting.posted:
-                await record(tx, "account.topup", login, {"amount": amount, "reference": reference})
-        return posting
+        note = note_of(self._principal, "account.topup", login, {"amount": amount, "reference": reference})
+        return await store.post_entry(self._database, login, "topup", amount, reference, note)
 
     async def adjust(self, login: str, amount: Decimal, *, reason: str, reference: str | None = None) -> Posting:
         """Put a balance right, up or down: a mistaken top-up is taken back so. A reference is posted once.
@@ -159,24 +162,17 @@ class Accounts:
         check_not_zero(amount, "amount")
         check_reason(reason)
         check_reference(reference)
-        async with self._database.transaction(self._principal) as tx:
-            posting = await store.adjust(tx, login, amount, reference, reason)
-            if posting.posted:
-                await record(
-                    tx, "account.adjust", login, {"amount": amount, "reason": reason, "reference": reference}
-                )  # fmt: skip
-        return posting
+        detail = {"amount": amount, "reason": reason, "reference": reference}
+        note = note_of(self._principal, "account.adjust", login, detail)
+        return await store.adjust(self._database, login, amount, reference, reason, note)
 
     async def close(self, login: str, closing: Closing | None = None) -> Closed:
         """Let the logins of an account call no more, for good. Its history stays, and its logins are not given again.
 
         Errors: InvalidRequest, NotFound, Refused (open calls; a balance that `closing` does not settle), Unavailable.
         """
-        async with self._database.transaction(self._principal) as tx:
-            balance = await store.close_account(tx, login, closing)
-            if balance is not None:
-                settled = closing.subject if closing is not None and balance else None
-                await record(tx, "account.close", login, {"balance": balance, "settled": settled})
+        note = note_of(self._principal, "account.close", login)
+        balance = await store.close_account(self._database, login, closing, note)
         state = await self.show(login)
         return Closed(state, Decimal(0), repeated=True) if balance is None else Closed(state, balance)
 
@@ -187,8 +183,12 @@ class Accounts:
             await self.show(login)  # tells an empty statement from an unknown login
         return page
 
+    async def _tree(self) -> list[int] | None:
+        """The parties whose accounts may be seen; None: of all."""
+        return None if self._principal.sees_all else await tree_of(self._database, self._principal.realm)
+
     async def _set_subscriber_status(self, login: str, status: PartyStatus) -> AccountState:
         async with self._database.transaction(self._principal) as tx:
-            await store.set_subscriber_status(tx, login, status)
-            await record(tx, "subscriber.change", login, {"status": status})
+            bucket = await store.set_subscriber_status(tx, login, status)
+            await record(tx, "subscriber.change", login, {"status": status}, bucket=bucket)
         return await self.show(login)

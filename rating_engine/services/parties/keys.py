@@ -52,6 +52,7 @@ class Keys:
         default user), NotYours (default user), AlreadyExists (name), Unavailable.
         """
         self._check_level(new.level)
+        self._check_scopes(new.scopes)
         secret = secrets.token_urlsafe(SECRET_BYTES)
         async with self._database.transaction(self._principal) as tx:
             owner = await parties.hold_party(tx, self._owner() if new.owner is None else new.owner)
@@ -82,6 +83,8 @@ class Keys:
                 self._check_level(changes.level)
                 # The same rules as for a new one.
                 NewKey(name, key.kind, changes.level)
+            if changes.scopes is not LEAVE:
+                self._check_scopes(changes.scopes)
             columns = dict(values)
             if changes.default_user is not LEAVE:
                 user = columns.pop("default_user")
@@ -121,6 +124,11 @@ class Keys:
             raise NotAllowed(f"a key of a level above {int(Level.SERVER)} is for a root admin to make", field="level")
         if level > self._principal.level and self._principal.level < Level.ADMIN:
             raise NotAllowed("nobody gives a key a level above its own", field="level")
+
+    def _check_scopes(self, scopes: tuple[str, ...]) -> None:
+        own = self._principal.scopes
+        if own is not None and not (scopes and own.issuperset(scopes)):
+            raise NotAllowed(f"a key with the scopes {', '.join(sorted(own))} gives no others", field="scopes")
 
     def _owner(self) -> int:
         return SYSTEM if self._principal.party_id is None else self._principal.party_id

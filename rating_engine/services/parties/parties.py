@@ -6,6 +6,9 @@ party is not changed; what is closed keeps its money and its name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from rating_engine.domain.change import LEAVE, given
 from rating_engine.domain.errors import InvalidRequest, NotAllowed, NotYours
 from rating_engine.domain.page import Cursor, Page
@@ -26,6 +29,8 @@ from rating_engine.storage.audit_log import record
 from rating_engine.storage.parties import parties as store
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
+
+OWN_FIELDS: Final = frozenset({"language", "utc_offset", "currency"})
 
 
 class Parties:
@@ -79,6 +84,7 @@ class Parties:
         values = given(changes)
         async with self._database.transaction(self._principal) as tx:
             party = await self._hold(tx, who)
+            self._check_own_fields(party, values)
             if changes.level is not LEAVE:
                 check_level_of(party.kind, changes.level)
                 self._check_level(changes.level)
@@ -146,6 +152,14 @@ class Parties:
         if party.level > self._principal.level:
             raise NotAllowed(f"user {party.login!r} has a level above yours", field="user")
         return party
+
+    def _check_own_fields(self, party: Party, values: Mapping[str, object]) -> None:
+        """Of itself a party below an administrator changes how it is spoken to, and no more."""
+        if party.party_id != self._principal.party_id or self._principal.level >= Level.ADMIN:
+            return
+        for field in values:
+            if field not in OWN_FIELDS:
+                raise NotAllowed("of oneself is for somebody else to change", field=field)
 
     def _check_level(self, level: Level) -> None:
         if level > self._principal.level:

@@ -13,7 +13,7 @@ from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.tariff_card import ListedOption, Switched, SwitchOutcome, TariffSettings
 from rating_engine.services.tariffs.exchange import convert
-from rating_engine.storage.audit_log import record
+from rating_engine.storage.audit_log import note_of, record
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs import tariff_options as store
 from rating_engine.storage.tariffs.tariff_options import Change, Party
@@ -68,9 +68,10 @@ class Options:
         """
         found = await find_tariff(self._database, option)
         async with self._database.transaction(self._principal) as tx:
-            if not await store.revoke_option(tx, await store.find_party(tx, login), found.tariff_id):
+            party = await store.find_party(tx, login)
+            if not await store.revoke_option(tx, party, found.tariff_id):
                 raise NotFound(f"{login!r} does not have {option!r}", hint=Hint.SEE_OPTIONS, about={"login": login})
-            await record(tx, "option.revoke", login, {"option": option})
+            await record(tx, "option.revoke", login, {"option": option}, bucket=party.bucket)
 
     async def page(self, login: str, cursor: Cursor, *, past: bool = False) -> Page[ListedOption]:
         """The options of a login in the order in which they count. Errors: NotFound, InvalidRequest, Unavailable."""
@@ -92,13 +93,11 @@ class Options:
     async def _try_switch(self, party: Party, tariff: TariffSettings, change: Change) -> Switched | None:
         """None where the tariff changed since it was looked at."""
         price = await convert(self._database, tariff.switch_price, tariff.currency, party.currency, self._clock())
-        async with self._database.transaction(self._principal) as tx:
-            outcome, balance = await store.switch(tx, party, replace(change, price=price))
-            if outcome == SwitchOutcome.SWITCHED:
-                kind = "option.grant" if change.is_option else "subscriber.tariff"
-                await record(
-                    tx, kind, party.login, {"tariff": tariff.name, "price": price, "reference": change.reference}
-                )
+        note = note_of(
+            self._principal, "option.grant" if change.is_option else "subscriber.tariff", party.login,
+            {"tariff": tariff.name, "price": price, "reference": change.reference},
+        )  # fmt: skip
+        outcome, balance = await store.switch(self._database, party, replace(change, price=price), note)
         if outcome == "stale":
             return None
         if outcome == "wrong_kind":

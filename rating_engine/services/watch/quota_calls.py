@@ -1,7 +1,8 @@
-"""Calls in quota mode while they last: lengthened slice by slice, and cut at the second their money ends.
+"""Calls that can be lengthened while they last: slice by slice, and cut at the second their money ends.
 
 Laws: the exchange's own limit never lies beyond what the call's reservation pays for: it is raised after the money is
-held, and lowered before the money is given back. Calls that share the last of a balance end in the same second.
+held, and lowered before the money is given back. Calls in quota mode that share the last of a balance end in the same
+second; a call that was reserved in full is lengthened like them once it gets to its end, and gives nothing back.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class _Talk:
 
 
 class QuotaCalls:
-    """All calls in quota mode of the exchanges that are watched. `warning_seconds` 0: no warning."""
+    """All calls of the exchanges that are watched which can be lengthened. `warning_seconds` 0: no warning."""
 
     def __init__(
         self, lasting: LastingCalls, *, observer: QuotaObserver, warning_seconds: int = 0, now: Now = utc_now
@@ -164,7 +165,7 @@ class QuotaCalls:
     async def _share_out(self, talks: list[_Talk]) -> None:
         """The money has ended: let all calls of the account go on for the same time with what they hold together."""
         now = time.monotonic()
-        talks = [talk for talk in talks if _steerable(talk, now)]
+        talks = [talk for talk in talks if talk.call.quota and _steerable(talk, now)]
         if len(talks) < 2:
             return
         held = sum((talk.call.granted for talk in talks), Decimal(0))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-REFRESH_SECONDS: Final = 2.0  # how soon calls are granted in slices, or in full again, once the watch changes
+REFRESH_SECONDS: Final = 2.0  # how soon calls can be lengthened, or cannot again, once the watch changes
 
 
 class WatchedExchanges:

@@ -112,7 +112,7 @@ class Watch:
                 due = time.monotonic() + self._interval
             else:
                 for call, seen in live:
-                    if call.quota:
+                    if call.steered:
                         quota.adopt(call, seen, link, fresh=False)
                 compared[link.exchange] = session
                 due = time.monotonic() + (min(self._grace, self._interval) if reconciler.undecided else self._interval)
@@ -134,7 +134,7 @@ class Watch:
             await self._guarded(carry_out, self._office, links)
 
     async def _note_answers(self, link: ExchangeLink, answers: list[SeenCall], quota: QuotaCalls) -> None:
-        """Write down who was answered, and take care of those in quota mode."""
+        """Write down who was answered, and take care of those that can be lengthened."""
         if not answers:
             return
         views = {view.uniqueid: view for view in answers}
@@ -151,7 +151,7 @@ class Watch:
                 continue
             answered_at = time_of(view.answered_at, self._now)
             sightings.append(Sighting(call.bucket, call.call_key, answered_at, answered_at))
-            if call.quota:
+            if call.steered:
                 quota.adopt(replace(call, answered_at=answered_at), view, link, fresh=True)
         noted = await note_seen(self._database, sightings)
         missed = {sighting.call_key.uniqueid for sighting in sightings if sighting.call_key not in noted}

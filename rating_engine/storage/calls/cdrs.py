@@ -17,6 +17,7 @@ from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.page import Cursor, Page, page_of
 from rating_engine.storage.calls.open_calls import key_from_row
+from rating_engine.storage.parties.logins import place_of
 from rating_engine.storage.postgres.pool import Questions
 
 # Groups of one answer. A year of days by a hundred directions is 36,500: ask for less at a time, or by fewer things.
@@ -32,9 +33,6 @@ _FROM: Final = """
       ON t.tariff_id = c.tariff_id"""
 _ONE: Final = f"SELECT {_COLUMNS}, c.rate {_FROM} WHERE c.bucket = $1 AND c.call_key = $2"
 _BUCKETS: Final = "SELECT bucket FROM cdrs WHERE bucket = ANY ($1) AND call_key = $2"
-_LOGIN: Final = (
-    "SELECT bucket, account_id, subscriber_id FROM logins JOIN subscribers USING (bucket, login) WHERE login = $1"
-)
 
 _GROUPS: Final = {
     Dimension.DAY: "(c.ended_at AT TIME ZONE $1)::date",
@@ -110,12 +108,10 @@ async def _conditions(database: Questions, wanted: CdrFilter, arguments: list[An
     for login, column in ((wanted.account_of, None), (wanted.login, "subscriber_id")):
         if login is None:
             continue
-        row = await database.fetchrow(_LOGIN, login)
-        if row is None:
-            raise NotFound(f"login {login!r} does not exist")
-        add("c.bucket = {} AND c.account_id = {}", row["bucket"], row["account_id"])
+        place = await place_of(database, login)
+        add("c.bucket = {} AND c.account_id = {}", place.bucket, place.account_id)
         if column is not None:
-            add("c.subscriber_id = {}", row["subscriber_id"])
+            add("c.subscriber_id = {}", place.subscriber_id)
     for clause, value in (
         ("c.direction = {}", wanted.direction),
         ("starts_with(c.destination, {})", wanted.prefix),

@@ -20,7 +20,7 @@ _READ: Final = """
     SELECT exchange, extract(epoch FROM watched_until - now())::float8 AS seconds FROM exchange_watch
     WHERE watched_until > now() LIMIT $1
 """
-# Calls in slices were wanted, and reserved in full instead.
+# Calls in slices were wanted, and could not be lengthened.
 _UNWATCHED: Final = """
     WITH wanted AS (
         SELECT bucket, account_id FROM accounts WHERE COALESCE(quota, $1)

@@ -1,7 +1,16 @@
-"""What is prepared on each connection of the calls door before it serves: every money function, for its types."""
+"""The money functions by their shapes, and what is prepared of them on each connection of the calls door before it
+serves: every one, for its types."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
-FIRST_STATEMENTS: Final = tuple(f"SELECT {operation}_v2($1, $2)" for operation in ("reserve", "extend", "settle"))
+_SHAPES: Final = {"reserve": "v3", "extend": "v2", "settle": "v2"}
+
+FUNCTIONS: Final[Mapping[str, str]] = MappingProxyType({name: f"{name}_{shape}" for name, shape in _SHAPES.items()})
+FUNCTIONS_OF_BUCKETS: Final[Mapping[str, str]] = MappingProxyType(
+    {name: f"{name}_of_buckets_{shape}" for name, shape in _SHAPES.items()}
+)
+FIRST_STATEMENTS: Final = tuple(f"SELECT {function}($1, $2)" for function in FUNCTIONS.values())

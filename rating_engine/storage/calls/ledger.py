@@ -34,6 +34,7 @@ from rating_engine.storage.calls.call_details import (
     details_from_row,
     packages_args,
 )
+from rating_engine.storage.calls.first_statements import FUNCTIONS, FUNCTIONS_OF_BUCKETS
 from rating_engine.storage.calls.locked_accounts import LockedAccounts, Request
 from rating_engine.storage.postgres.batching import DEFAULT_BATCH_MAX, DEFAULT_QUEUE_MAX, Answer, Batcher
 from rating_engine.storage.postgres.pool import Database
@@ -46,9 +47,9 @@ EXPIRE_BATCH: Final = 500  # keeps the sweep's row locks as short as a call's ba
 _RETRY = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.UniqueViolationError)
 
 _FIND: Final = f"""
-    SELECT call_key, account_id, {columns_of("open_calls", "$1")}, granted, quota, cap_seconds, route_prefix,
-           NULL AS source, NULL AS seconds, NULL AS billed_seconds, NULL AS cost, NULL AS disposition, NULL AS cause,
-           NULL AS rerate_id
+    SELECT call_key, account_id, {columns_of("open_calls", "$1")}, granted, quota OR steered AS quota, cap_seconds,
+           route_prefix, NULL AS source, NULL AS seconds, NULL AS billed_seconds, NULL AS cost, NULL AS disposition,
+           NULL AS cause, NULL AS rerate_id
     FROM open_calls WHERE bucket = $1 AND call_key = ANY ($2)
     UNION ALL
     SELECT call_key, account_id, {columns_of("call_records", "$1")}, NULL, NULL, NULL, NULL,
@@ -154,9 +155,9 @@ class Ledger:
         buckets = [request.bucket for request in requests]
         args: tuple[Any, ...]
         if len(set(buckets)) == 1:
-            query, args = f"SELECT {operation}_v2($1, $2)", (buckets[0], items)
+            query, args = f"SELECT {FUNCTIONS[operation]}($1, $2)", (buckets[0], items)
         else:
-            query = f"SELECT {operation}_of_buckets_v2($1, $2, $3)"
+            query = f"SELECT {FUNCTIONS_OF_BUCKETS[operation]}($1, $2, $3)"
             args = buckets[0], buckets, items
         started = time.perf_counter()
         for attempt in range(1, SERIALIZATION_TRIES + 1):
@@ -189,8 +190,11 @@ def _reserve_args(request: ReserveRequest) -> tuple[Any, ...]:
         [version for _, version in request.tariffs],
         request.minimum,
         request.maximum,
+        request.share,
+        request.share_least,
         request.price_per_minute,
         request.quota,
+        request.steered,
         request.cap_seconds,
         request.lifetime_seconds,
         request.prepared_at,

@@ -7,13 +7,13 @@ from typing import Final
 
 import asyncpg
 
-from rating_engine.domain.errors import NotFound
 from rating_engine.domain.live_call import LiveCall, LiveCallFilter, UnfinishedCall
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.page import Cursor, Page, page_of
 from rating_engine.rating.charge import max_duration
 from rating_engine.rating.rate import InvalidRate, Rate
 from rating_engine.storage.calls.open_calls import key_from_row
+from rating_engine.storage.parties.logins import place_of
 from rating_engine.storage.postgres.pool import Questions
 
 _OPEN: Final = """
@@ -34,9 +34,6 @@ _UNFINISHED: Final = """
       AND ($1::timestamptz IS NULL OR (c.ended_at, c.call_key) < ($1, $2))
     ORDER BY c.ended_at DESC, c.call_key DESC LIMIT $3
 """
-_LOGIN: Final = (
-    "SELECT bucket, account_id, subscriber_id FROM logins JOIN subscribers USING (bucket, login) WHERE login = $1"
-)
 _IS_OPEN: Final = "SELECT EXISTS (SELECT 1 FROM reservations WHERE bucket = ANY ($1) AND call_key = $2)"
 
 
@@ -45,11 +42,8 @@ async def list_live(database: Questions, wanted: LiveCallFilter, cursor: Cursor)
     bucket = account_id = subscriber_id = None
     login = wanted.login or wanted.account_of
     if login is not None:
-        row = await database.fetchrow(_LOGIN, login)
-        if row is None:
-            raise NotFound(f"login {login!r} does not exist")
-        bucket, account_id = row["bucket"], row["account_id"]
-        subscriber_id = row["subscriber_id"] if wanted.login is not None else None
+        bucket, account_id, own = await place_of(database, login)
+        subscriber_id = own if wanted.login is not None else None
     position = cursor.position(datetime, str)
     rows = await database.fetch(_OPEN, *position, bucket, account_id, subscriber_id, wanted.exchange, cursor.rows)
     return page_of([_live_from_row(row) for row in rows], cursor, lambda call: (call.prepared_at, str(call.call_key)))

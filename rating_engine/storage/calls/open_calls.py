@@ -25,8 +25,8 @@ PAGE: Final = 2_000  # rows of one statement: a few milliseconds, far within its
 def _columns(bucket: str) -> str:
     """What is read of an open call; `bucket`: SQL for its bucket."""
     return (
-        "bucket, call_key, exchange, attempt, account_id, granted, quota, cap_seconds, prepared_at, expires_at, "
-        "answered_at, last_seen_at, carrier_exchange, "
+        "bucket, call_key, exchange, attempt, account_id, granted, quota, steered, cap_seconds, prepared_at, "
+        "expires_at, answered_at, last_seen_at, carrier_exchange, "
         f"{frozen_rate('open_calls', 'rate_key', bucket)} AS rate, "
         f"{frozen_rate('open_calls', 'carrier_rate_key', bucket)} AS carrier_rate"
     )
@@ -141,6 +141,7 @@ def _reservation_from_row(row: asyncpg.Record) -> OpenReservation:
         account_id=row["account_id"],
         granted=Decimal(row["granted"]),
         quota=row["quota"],
+        steered=row["quota"] or row["steered"],  # the last release knows slices alone
         cap_seconds=row["cap_seconds"],
         rate=row["rate"],
         prepared_at=row["prepared_at"],

@@ -15,49 +15,76 @@ DAY: Final = timedelta(days=1)
 _COUNTS: Final = """
     SELECT count(*) FILTER (WHERE blocked) AS blocked, count(*) FILTER (WHERE NOT blocked) AS priced,
            count(*) FILTER (WHERE NOT blocked AND price_1 = 0 AND price_n = 0 AND connect_fee = 0 AND extras = '')
-               AS free
+               AS free,
+           count(*) FILTER (WHERE price_1 <> trunc(price_1) OR price_n <> trunc(price_n)) AS with_decimals
     FROM rates WHERE deck_id = $1
 """
-_PLAIN: Final = "{0}.origin = '' AND {0}.band = '' AND {0}.effective_from <= $3 AND $3 < {0}.effective_to"
+_COUNTS_AT: Final = "{0}.effective_from <= $3 AND $3 < {0}.effective_to"
 _MINUTE: Final = "CASE {0}.price_unit WHEN 'minute' THEN {0}.price_n ELSE {0}.price_n * 60 / {0}.interval_n END"
-# Codes that the new deck has no more, and the rate of the shorter code that their calls would go by.
+_FOR_THE_SAME: Final = "new.origin IN ('', old.origin) AND new.band IN ('', old.band)"  # callers and times of day
+_DIGITS: Final = 10
+# Codes of which no rate of the new deck counts any more, for the same callers and times of day, and the rate of the
+# shorter code that their calls would go by. A code of which the new deck has all longer ones by a digit has none.
 _CHEAPENED: Final = f"""
+    WITH gone AS MATERIALIZED (
+        SELECT DISTINCT ON (old.prefix, old.origin, old.band) old.prefix, old.origin, old.band,
+               {_MINUTE.format("old")} AS minute
+        FROM rates old
+        WHERE old.deck_id = $1 AND NOT old.blocked AND {_COUNTS_AT.format("old")}
+          AND NOT EXISTS (SELECT FROM rates new WHERE new.deck_id = $2 AND new.prefix = old.prefix
+                            AND {_COUNTS_AT.format("new")} AND {_FOR_THE_SAME})
+        ORDER BY old.prefix, old.origin, old.band, old.effective_from DESC
+    )
     SELECT old.prefix, shorter.prefix AS by, old.minute AS before, shorter.minute AS after, count(*) OVER () AS total
-    FROM (
-        SELECT old.prefix, {_MINUTE.format("old")} AS minute FROM rates old
-        WHERE old.deck_id = $1 AND NOT old.blocked AND {_PLAIN.format("old")}
-              AND NOT EXISTS (SELECT FROM rates new WHERE new.deck_id = $2 AND new.prefix = old.prefix)
-    ) old CROSS JOIN LATERAL (
+    FROM gone AS old CROSS JOIN LATERAL (
         SELECT new.prefix, new.blocked, {_MINUTE.format("new")} AS minute
         FROM rates new
-        WHERE new.deck_id = $2 AND {_PLAIN.format("new")}
+        WHERE new.deck_id = $2 AND {_COUNTS_AT.format("new")} AND {_FOR_THE_SAME}
               AND new.prefix = ANY (ARRAY(SELECT left(old.prefix, n) FROM generate_series(1, length(old.prefix) - 1) n))
-        ORDER BY length(new.prefix) DESC LIMIT 1
+        ORDER BY length(new.prefix) DESC, new.origin <> '' DESC, new.band <> '' DESC, new.effective_from DESC LIMIT 1
     ) shorter
     WHERE NOT shorter.blocked AND shorter.minute * 2 < old.minute
+      AND {_DIGITS} > (SELECT count(DISTINCT left(longer.prefix, length(old.prefix) + 1)) FROM rates longer
+                      WHERE longer.deck_id = $2 AND longer.prefix > old.prefix AND longer.prefix < old.prefix || ':'
+                        AND longer.effective_from <= $3 AND $3 < longer.effective_to)
     ORDER BY old.minute - shorter.minute DESC, old.prefix LIMIT 1
 """  # noqa: S608  # made of constants
-_UNSERVED: Final = """
+# Of each prefix that a tariff was called by, or a carrier of it, the number called last: whether a rate counts for it.
+_UNSERVED: Final = f"""
     SELECT count(*) AS called, count(*) FILTER (WHERE NOT served) AS unserved,
            min(prefix) FILTER (WHERE NOT served) AS one
     FROM (
-        SELECT prefix, EXISTS (
-            SELECT FROM rates new
-            WHERE new.deck_id = $2 AND NOT new.blocked
-                  AND new.prefix = ANY (ARRAY(SELECT left(c.prefix, n) FROM generate_series(1, length(c.prefix)) n))
-        ) AS served
-        FROM (SELECT DISTINCT prefix FROM cdrs WHERE tariff_id = $1 AND prefix <> '' AND ended_at >= $3) c
-    ) asked
-"""
+        SELECT prefix, COALESCE((
+            SELECT NOT new.blocked FROM rates new
+            WHERE new.deck_id = $2 AND {_COUNTS_AT.format("new")}
+              AND new.prefix = ANY (ARRAY(SELECT left(c.number, n) FROM generate_series(1, length(c.number)) n))
+            ORDER BY length(new.prefix) DESC, new.blocked LIMIT 1), false) AS served
+        FROM (
+            SELECT DISTINCT ON (prefix) prefix,
+                   CASE WHEN starts_with(destination, prefix) THEN destination ELSE prefix END AS number
+            FROM (
+                SELECT prefix, destination, ended_at FROM cdrs
+                WHERE tariff_id = $1 AND prefix <> '' AND ended_at >= $4
+                UNION ALL
+                SELECT prefix, COALESCE(NULLIF(routing_number, ''), destination), ended_at FROM cdrs
+                WHERE route_name IN (SELECT name FROM routes WHERE cost_tariff_id = $1) AND prefix <> ''
+                  AND ended_at >= $4
+            ) AS calls
+            ORDER BY prefix, ended_at DESC
+        ) AS c
+    ) AS asked
+"""  # noqa: S608  # made of constants
 
 
 @dataclass(frozen=True, slots=True)
 class RateCounts:
-    """Of a deck's rates: those that block their code, those with a price, and those of them that charge nothing."""
+    """Of a deck's rates: those that block their code, those with a price, and of these those that charge nothing, and
+    those with decimals."""
 
     blocked: int
     priced: int
     free: int
+    with_decimals: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +120,10 @@ async def cheapened(connection: Connection, old_deck: int, new_deck: int, at: da
     return None if row is None else Cheapened(**row)
 
 
-async def called_without_rate(connection: Connection, tariff_id: int, deck_id: int, now: datetime) -> Called:
-    """What was called of a tariff within the last day, beside what a deck has."""
-    row = await connection.fetchrow(_UNSERVED, tariff_id, deck_id, now - DAY, timeout=STATEMENT_SECONDS)
+async def called_without_rate(
+    connection: Connection, tariff_id: int, deck_id: int, comes_at: datetime, now: datetime
+) -> Called:
+    """What was called of a tariff within the last day, beside what a deck has for calls at `comes_at`."""
+    row = await connection.fetchrow(_UNSERVED, tariff_id, deck_id, comes_at, now - DAY, timeout=STATEMENT_SECONDS)
     assert row is not None
     return Called(**row)

@@ -29,7 +29,7 @@ EDITS_MAX: Final = 1_000
 
 # The deck that an edit from $2 on (NULL: now) belongs to.
 _TARGET: Final = """
-    SELECT t.tariff_id, t.time_zone, d.deck_id, moment.at,
+    SELECT t.tariff_id, d.deck_id, moment.at,
            (SELECT count(*) FROM rate_edits e WHERE e.deck_id = d.deck_id) AS edits
     FROM (SELECT GREATEST(clock_timestamp(), $2) AS at OFFSET 0) AS moment
     JOIN tariffs t ON t.name = $1
@@ -57,8 +57,7 @@ _TOUCH: Final = "UPDATE tariffs SET name = name WHERE tariff_id = $1"  # its tri
 _OF_DECK: Final = f"SELECT removed, {listed(RATE_COLUMNS)} FROM rate_edits WHERE deck_id = $1"  # noqa: S608
 _LIST: Final = f"""
     SELECT removed, {listed(RATE_COLUMNS)} FROM rate_edits
-    WHERE deck_id = $1 AND ({listed(KEY)}, effective_from) > ($2, $3, $4, $5)
-    ORDER BY {listed(KEY)}, effective_from LIMIT $6"""  # noqa: S608  # made of constants
+    WHERE deck_id = $1 ORDER BY {listed(KEY)}, effective_from LIMIT $2"""  # noqa: S608  # made of constants
 
 # The rows of deck $2 with its edits into $1: a row counts in what the edits of its key leave of its time.
 _COPY_WHOLE: Final = f"""
@@ -86,7 +85,6 @@ class EditTarget:
     """The deck in force at `at`, when an edit begins; `edits`: how many it has. `deck_id` None: there is none then."""
 
     tariff_id: int
-    time_zone: str
     deck_id: int | None
     at: datetime
     edits: int
@@ -123,14 +121,9 @@ async def cancel(tx: Transaction, target: EditTarget, key: RateKey, begins: date
     return True
 
 
-async def list_edits(database: Questions, deck_id: int, *, after: EditedRate | None, limit: int) -> list[EditedRate]:
-    """The edits of a deck by key and time, those after one of them."""
-    start: tuple[str, str, str, datetime]
-    if after is None:
-        start = ("", "", "", datetime.min)  # noqa: DTZ901  # -infinity to the driver
-    else:
-        start = (after.key.prefix, after.key.origin, after.key.band, after.effective_from)
-    return [_edit_from_row(deck_id, row) for row in await database.fetch(_LIST, deck_id, *start, limit)]
+async def list_edits(database: Questions, deck_id: int, *, limit: int) -> list[EditedRate]:
+    """The edits of a deck by key and time, so many at most."""
+    return [_edit_from_row(deck_id, row) for row in await database.fetch(_LIST, deck_id, limit)]
 
 
 async def load_edits(database: Questions, deck_id: int) -> Mapping[str, tuple[RateEdit, ...]]:

@@ -8,12 +8,13 @@ from rating_engine.domain.errors import Hint, InvalidRequest, NotFound
 from rating_engine.domain.numbering import Alias
 from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.storage.numbers.numbering import MAX_ALIASES
-from rating_engine.storage.parties.accounts import unknown_login
+from rating_engine.storage.parties.logins import place_of
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
 
 MAX_OWN_ALIASES: Final = 100  # of a login: they come with the subscriber whenever it is read
 
+_LOCK: Final = "SELECT 1 FROM subscribers WHERE bucket = $1 AND subscriber_id = $2 FOR NO KEY UPDATE"
 _ADD: Final = """
     INSERT INTO aliases (bucket, subscriber_id, alias, destination) VALUES ($1, $2, $3, $4)
     ON CONFLICT (bucket, subscriber_id, alias) DO UPDATE SET destination = EXCLUDED.destination"""
@@ -61,10 +62,6 @@ async def _owner(tx: Transaction, login: str | None) -> tuple[int, int | None]:
     """
     if login is None:
         return 0, None
-    row = await tx.fetchrow(
-        "SELECT bucket, subscriber_id FROM logins JOIN subscribers s USING (bucket, login) WHERE login = $1 "
-        "FOR NO KEY UPDATE OF s", login,
-    )  # fmt: skip
-    if row is None:
-        raise unknown_login(login)
-    return row["bucket"], row["subscriber_id"]
+    place = await place_of(tx, login)
+    await tx.execute(_LOCK, place.bucket, place.subscriber_id)
+    return place.bucket, place.subscriber_id

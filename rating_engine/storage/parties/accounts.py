@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -25,6 +26,8 @@ from rating_engine.domain.account import (
 from rating_engine.domain.errors import AccountClosed, AlreadyExists, Hint, InvalidRequest, NotFound, Refused
 from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.rating.money import format_amount
+from rating_engine.storage.audit_log import Note
+from rating_engine.storage.parties.logins import Place, place_of
 from rating_engine.storage.postgres.columns import assignments
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
@@ -49,7 +52,8 @@ _ACCOUNTS: Final = """
     LEFT JOIN LATERAL (
         SELECT (array_agg(login ORDER BY subscriber_id))[1] AS login, count(*)::integer AS logins FROM subscribers s
         WHERE s.bucket = a.bucket AND s.account_id = a.account_id) AS s ON true
-    WHERE $1::smallint IS NULL OR (a.bucket, a.account_id) > ($1, $2::bigint)
+    WHERE ($1::smallint IS NULL OR (a.bucket, a.account_id) > ($1, $2::bigint))
+      AND ($4::bigint[] IS NULL OR a.party_id = ANY ($4))
     ORDER BY a.bucket, a.account_id LIMIT $3
 """
 _SUBSCRIBERS: Final = """
@@ -60,6 +64,7 @@ _SUBSCRIBERS: Final = """
     WHERE ($1::text IS NULL OR l.login > $1)
       AND ($2::text IS NULL OR (s.bucket, s.account_id) IN (
           SELECT bucket, account_id FROM logins JOIN subscribers USING (bucket, login) WHERE login = $2))
+      AND ($4::bigint[] IS NULL OR s.party_id = ANY ($4))
     ORDER BY l.login LIMIT $3
 """
 _STATEMENT: Final = """
@@ -68,21 +73,21 @@ _STATEMENT: Final = """
     WHERE l.login = $1 AND ($2::bigint IS NULL OR e.entry_id < $2)
     ORDER BY e.entry_id DESC LIMIT $3
 """
+_BASE: Final = """
+    SELECT s.tariff_id, a.currency FROM subscribers s JOIN accounts a ON a.bucket = $1 AND a.account_id = s.account_id
+    WHERE s.bucket = $1 AND s.account_id = $2 AND s.subscriber_id = $3
+"""
 # The settings that `change_account` changes: the fields of AccountChanges.
 CHANGEABLE: Final = (
     "max_calls", "max_call_seconds", "max_price", "daily_limit", "monthly_limit", "default_allowed", "quota",
     "time_zone", "overdraft", "status", "numbering_plan",
 )  # fmt: skip
 MAX_PREFIX_RULES: Final = 1_000  # gone through at every call of the account
-_PLACE: Final = "SELECT bucket, account_id FROM logins JOIN subscribers USING (bucket, login) WHERE login = $1"
-_LOCK: Final = """
-    SELECT balance, open_calls, closed_at FROM accounts WHERE bucket = $1 AND account_id = $2 FOR NO KEY UPDATE
-"""
-_CLOSE: Final = """
-    UPDATE accounts SET status = 'blocked', closed_at = now() WHERE bucket = $1 AND account_id = $2
-"""
-_ADJUST: Final = "SELECT adjust_v2($1, $2, $3, $4, $5)"
-_POST: Final = "SELECT post_entry_v2($1, $2, $3, $4, $5)"
+_LOCK: Final = "SELECT closed_at FROM accounts WHERE bucket = $1 AND account_id = $2 FOR NO KEY UPDATE"
+_CLOSED_AT: Final = "SELECT closed_at FROM accounts WHERE bucket = $1 AND account_id = $2"
+_CLOSE: Final = "SELECT close_account_v3($1, $2, $3, $4, $5)"
+_ADJUST: Final = "SELECT adjust_v3($1, $2, $3, $4, $5, $6)"
+_POST: Final = "SELECT post_entry_v3($1, $2, $3, $4, $5, $6)"
 _CREATE: Final = "SELECT create_account_v2($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 # A login is in one bucket, for good: of two who want it at once, both find that of the first.
 _CLAIM: Final = """
@@ -91,39 +96,45 @@ _CLAIM: Final = """
 """
 
 
-def unknown_login(login: str) -> NotFound:
-    """The error for a login that nobody has."""
-    return NotFound(f"login {login!r} does not exist", field="login")
+async def claim_login(database: Questions, login: str, *, buckets: int = 1) -> None:
+    """Give a login that nobody has a bucket, before the transaction that makes its account.
+
+    So that all which that writes is on one node of a cluster. A claim without an account is had by who asks next.
+    Errors: Unavailable.
+    """
+    await database.fetchval(_CLAIM, login, zlib.crc32(login.encode()) % buckets)
 
 
-async def create_account(tx: Transaction, new: NewAccount, *, buckets: int = 1) -> None:
-    """Create account, subscriber and, for an opening balance, its ledger entry.
+async def create_account(tx: Transaction, new: NewAccount, *, buckets: int = 1) -> int:
+    """Create account, subscriber and, for an opening balance, its ledger entry; its bucket.
 
+    In a unit of work, since tariff and owner are held against change meanwhile.
     Errors: NotFound (tariff), InvalidRequest (see `tariff_for`), AlreadyExists (login), Unavailable.
     """
-    bucket = zlib.crc32(new.login.encode()) % buckets
     tariff_id, currency = await tariff_for(tx, new.tariff, new.currency, new.login)
-    bucket = await tx.fetchval(_CLAIM, new.login, bucket)
+    bucket: int = await tx.fetchval(_CLAIM, new.login, zlib.crc32(new.login.encode()) % buckets)
     answer = await tx.fetchval(
         _CREATE, bucket, new.login, tariff_id, new.kind.value, new.currency or currency, new.credit, new.max_calls,
         new.callerid, new.balance,
     )  # fmt: skip
     if answer["outcome"] == "taken":
         raise _taken(new.login)
+    return bucket
 
 
 async def change_account(
     tx: Transaction, login: str, values: Mapping[str, object], prefixes: Mapping[str, bool | None]
-) -> None:
-    """Set columns of an account, and say of prefixes whether they are allowed (None: forget the rule).
+) -> int:
+    """Set columns of an account, and say of prefixes whether they are allowed (None: forget the rule); its bucket.
 
     Errors: NotFound, AccountClosed, InvalidRequest (time_zone, numbering_plan, overdraft), Unavailable.
     """
-    bucket, account_id = await _lock_open(tx, login)
+    place = await _lock_open(tx, login)
     if values:
-        await _set_columns(tx, bucket, account_id, values)
+        await _set_columns(tx, place.bucket, place.account_id, values)
     if prefixes:
-        await _set_prefixes(tx, bucket, account_id, prefixes)
+        await _set_prefixes(tx, place.bucket, place.account_id, prefixes)
+    return place.bucket
 
 
 async def _set_columns(tx: Transaction, bucket: int, account_id: int, values: Mapping[str, object]) -> None:
@@ -161,44 +172,50 @@ async def _set_prefixes(tx: Transaction, bucket: int, account_id: int, prefixes:
         raise InvalidRequest("prefix", f"an account may have {MAX_PREFIX_RULES} rules at most")
 
 
-async def add_subscriber(tx: Transaction, new: NewSubscriber) -> None:
-    """One more login on an account.
+async def claim_login_beside(database: Questions, login: str, account_of: str) -> None:
+    """Give a new login the bucket of the login `account_of`, before the transaction that makes it, as `claim_login`.
+
+    Errors: NotFound (account_of), AlreadyExists (the login is in another bucket), Unavailable.
+    """
+    place = await place_of(database, account_of)
+    if await database.fetchval(_CLAIM, login, place.bucket) != place.bucket:
+        raise _taken(login)
+
+
+async def add_subscriber(tx: Transaction, new: NewSubscriber) -> int:
+    """One more login on an account, which was claimed before; its bucket.
 
     Errors: NotFound (login, tariff), AccountClosed, InvalidRequest (see `tariff_for`), AlreadyExists (login),
     Unavailable.
     """
-    await _lock_open(tx, new.account_of)
-    base = await tx.fetchrow(
-        "SELECT bucket, account_id, s.tariff_id, a.currency FROM logins JOIN subscribers s USING (bucket, login) "
-        "JOIN accounts a USING (bucket, account_id) WHERE login = $1", new.account_of,
-    )  # fmt: skip
+    place = await _lock_open(tx, new.account_of)
+    base = await tx.fetchrow(_BASE, *place)
     assert base is not None  # it is locked
     tariff_id = base["tariff_id"]
     if new.tariff is not None:
         tariff_id, _ = await tariff_for(tx, new.tariff, base["currency"], new.login)
-    if await tx.fetchval(_CLAIM, new.login, base["bucket"]) != base["bucket"]:
-        raise _taken(new.login)
     try:
         await tx.execute(
             "INSERT INTO subscribers (login, bucket, account_id, tariff_id, callerid, max_calls, max_seconds) "
             "VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            new.login, base["bucket"], base["account_id"], tariff_id, new.callerid, new.max_calls, new.max_seconds,
+            new.login, place.bucket, place.account_id, tariff_id, new.callerid, new.max_calls, new.max_seconds,
         )  # fmt: skip
     except asyncpg.UniqueViolationError:
         raise _taken(new.login) from None
+    return place.bucket
 
 
-async def set_subscriber_status(tx: Transaction, login: str, status: PartyStatus) -> None:
+async def set_subscriber_status(tx: Transaction, login: str, status: PartyStatus) -> int:
     """Block one login, or let it call again; its account and the account's other logins stay as they are.
 
-    Errors: NotFound, Unavailable.
+    Returns its bucket. Errors: NotFound, Unavailable.
     """
-    found = await tx.fetchval(
-        "UPDATE subscribers s SET status = $2 FROM logins l "
-        "WHERE l.login = $1 AND s.bucket = l.bucket AND s.login = $1 RETURNING 1", login, status.value,
+    place = await place_of(tx, login)
+    await tx.execute(
+        "UPDATE subscribers SET status = $3 WHERE bucket = $1 AND subscriber_id = $2",
+        place.bucket, place.subscriber_id, status.value,
     )  # fmt: skip
-    if found is None:
-        raise unknown_login(login)
+    return place.bucket
 
 
 async def account_state(database: Questions, login: str) -> AccountState | None:
@@ -207,48 +224,60 @@ async def account_state(database: Questions, login: str) -> AccountState | None:
     return None if row is None else AccountState(**_typed(row))
 
 
-async def list_accounts(database: Questions, cursor: Cursor) -> Page[ListedAccount]:
-    """Accounts in the order in which they were created, of each bucket. Errors: InvalidRequest (after), Unavailable."""
-    rows = await database.fetch(_ACCOUNTS, *cursor.position(int, int), cursor.rows)
+async def list_accounts(database: Questions, tree: Sequence[int] | None, cursor: Cursor) -> Page[ListedAccount]:
+    """Accounts in the order in which they were created, of each bucket; `tree`: of these parties, None: of all.
+
+    Errors: InvalidRequest (after), Unavailable.
+    """
+    rows = await database.fetch(_ACCOUNTS, *cursor.position(int, int), cursor.rows, tree)
     return page_of_rows(
         rows, cursor, lambda row: (row["bucket"], row["account_id"]), lambda row: ListedAccount(**_typed(row))
     )
 
 
-async def list_subscribers(database: Questions, account_of: str | None, cursor: Cursor) -> Page[ListedSubscriber]:
-    """Logins in their order: all, or those of the account that one of them has.
+async def list_subscribers(
+    database: Questions, tree: Sequence[int] | None, account_of: str | None, cursor: Cursor
+) -> Page[ListedSubscriber]:
+    """Logins in their order: all, or those of the account that one of them has; `tree` as above.
 
     Errors: InvalidRequest (after), Unavailable.
     """
-    rows = await database.fetch(_SUBSCRIBERS, *cursor.position(str), account_of, cursor.rows)
+    rows = await database.fetch(_SUBSCRIBERS, *cursor.position(str), account_of, cursor.rows, tree)
     return page_of_rows(rows, cursor, lambda row: (row["login"],), lambda row: ListedSubscriber(**_typed(row)))
 
 
-async def post_entry(tx: Transaction, login: str, kind: str, amount: Decimal, reference: str | None) -> Posting:
-    """Post an amount once per reference.
+async def post_entry(
+    database: Questions, login: str, kind: str, amount: Decimal, reference: str | None, note: Note
+) -> Posting:
+    """Post an amount once per reference; `note` says who did.
 
     Errors: NotFound, AccountClosed, AlreadyExists (the reference was used with another amount), InvalidRequest (the
     balance would be more than its column holds), Unavailable.
     """
-    place = await _lock_open(tx, login)
+    place = await place_of(database, login)
+    account = place.bucket, place.account_id
     try:
-        answer = await tx.fetchval(_POST, *place, kind, amount, reference)
+        answer = await database.fetchval(_POST, *account, kind, amount, reference, note)
     except asyncpg.NumericValueOutOfRangeError:
         raise _too_much() from None
     if answer["outcome"] == "conflict":
         raise AlreadyExists(f"reference {reference!r} was used before with another amount", field="reference")
+    if answer["outcome"] == "closed":
+        raise _closed(login, await database.fetchval(_CLOSED_AT, *account))
     return Posting(answer["balance"], answer["outcome"] == "posted")
 
 
-async def adjust(tx: Transaction, login: str, amount: Decimal, reference: str | None, reason: str) -> Posting:
+async def adjust(
+    database: Questions, login: str, amount: Decimal, reference: str | None, reason: str, note: Note
+) -> Posting:
     """Put a balance right, up or down, once per reference; that of a closed account too, where a late end moved it.
 
     Errors: NotFound, AlreadyExists (the reference was used otherwise), InvalidRequest (less is available, or more than
     a balance can be), Unavailable.
     """
-    place = await _place(tx, login)
+    place = await place_of(database, login)
     try:
-        answer = await tx.fetchval(_ADJUST, *place, amount, reference, reason)
+        answer = await database.fetchval(_ADJUST, place.bucket, place.account_id, amount, reference, reason, note)
     except asyncpg.NumericValueOutOfRangeError:
         raise _too_much() from None
     match answer["outcome"]:
@@ -263,25 +292,24 @@ async def adjust(tx: Transaction, login: str, amount: Decimal, reference: str | 
             return Posting(answer["balance"], outcome == "posted")
 
 
-async def close_account(tx: Transaction, login: str, closing: Closing | None) -> Decimal | None:
+async def close_account(database: Questions, login: str, closing: Closing | None, note: Note) -> Decimal | None:
     """Let the logins of an account call no more, for good; the balance that it had, or None: it was closed before.
 
-    Errors: NotFound, Refused (open calls; a balance that `closing` does not settle), Unavailable; then nothing changed.
+    `note` says who did; its detail is the balance and how it was settled. Errors: NotFound, Refused (open calls; a
+    balance that `closing` does not settle), Unavailable; then nothing changed.
     """
-    bucket, account_id = await _place(tx, login)
-    account = await tx.fetchrow(_LOCK, bucket, account_id)
-    assert account is not None
-    if account["closed_at"] is not None:
+    place = await place_of(database, login)
+    forgives = closing is not None and closing.settlement is not Settlement.PAID_OUT
+    subject = None if closing is None else closing.subject
+    answer = await database.fetchval(_CLOSE, place.bucket, place.account_id, subject, forgives, note)
+    if answer["outcome"] == "repeated":
         return None
-    balance = Decimal(account["balance"])
-    if account["open_calls"]:
-        raise Refused(f"{account['open_calls']} of its calls are open", hint=Hint.END_CALLS, about={"login": login})
-    if balance != 0:
-        if closing is None or (balance < 0 and closing.settlement is Settlement.PAID_OUT):
-            hint = Hint.SETTLE_DEBT if balance < 0 else Hint.SETTLE_CREDIT
-            raise Refused(f"its balance is {format_amount(balance)}", hint=hint, about={"login": login})
-        await tx.fetchval(_ADJUST, bucket, account_id, -balance, None, closing.subject)
-    await tx.execute(_CLOSE, bucket, account_id)
+    balance = Decimal(answer["balance"])
+    if answer["outcome"] == "open_calls":
+        raise Refused(f"{answer['open_calls']} of its calls are open", hint=Hint.END_CALLS, about={"login": login})
+    if answer["outcome"] == "unsettled":
+        hint = Hint.SETTLE_DEBT if balance < 0 else Hint.SETTLE_CREDIT
+        raise Refused(f"its balance is {format_amount(balance)}", hint=hint, about={"login": login})
     return balance
 
 
@@ -320,22 +348,18 @@ async def tariff_for(tx: Transaction, name: str, currency: str | None, login: st
     return tariff["tariff_id"], tariff["currency"]
 
 
-async def _place(tx: Transaction, login: str) -> tuple[int, int]:
-    """Bucket and id of a login's account. Errors: NotFound."""
-    place = await tx.fetchrow(_PLACE, login)
-    if place is None:
-        raise unknown_login(login)
-    return place["bucket"], place["account_id"]
-
-
-async def _lock_open(tx: Transaction, login: str) -> tuple[int, int]:
-    """The same of an account that is not closed, and will not be before `tx` ends. Errors: NotFound, AccountClosed."""
-    place = await _place(tx, login)
-    account = await tx.fetchrow(_LOCK, *place)
+async def _lock_open(tx: Transaction, login: str) -> Place:
+    """Where an account is that is not closed, and will not be before `tx` ends. Errors: NotFound, AccountClosed."""
+    place = await place_of(tx, login)
+    account = await tx.fetchrow(_LOCK, place.bucket, place.account_id)
     assert account is not None
     if account["closed_at"] is not None:
-        raise AccountClosed(f"the account of {login!r} was closed on {account['closed_at']:%Y-%m-%d}", field="login")
+        raise _closed(login, account["closed_at"])
     return place
+
+
+def _closed(login: str, at: datetime) -> AccountClosed:
+    return AccountClosed(f"the account of {login!r} was closed on {at:%Y-%m-%d}", field="login")
 
 
 def _too_much() -> InvalidRequest:

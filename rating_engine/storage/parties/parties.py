@@ -78,6 +78,12 @@ async def list_parties(questions: Questions, below: int, wanted: PartyFilter, cu
     return page_of_rows(rows, cursor, lambda row: (row["party_id"],), party_from_row)
 
 
+async def tree_of(questions: Questions, party_id: int) -> list[int]:
+    """The numbers of a party and of all below it. Errors: Unavailable."""
+    tree: list[int] = await questions.fetchval("SELECT parties_below($1)", party_id)
+    return tree
+
+
 async def is_locked(questions: Questions, party_id: int) -> bool:
     """Whether a party, or one above it, is locked or closed. Errors: Unavailable."""
     locked = "SELECT 1 FROM parties WHERE party_id = ANY (parties_above($1)) AND (hidden OR status = 'locked')"

@@ -11,31 +11,28 @@ import asyncpg
 from rating_engine.domain.account import Subscriber, SubscriberOption
 from rating_engine.domain.party import AllowedCalls
 from rating_engine.rating.numbering import NO_ALIASES
+from rating_engine.storage.parties.logins import by_bucket
 from rating_engine.storage.postgres.batching import Batcher
 from rating_engine.storage.postgres.pool import Database
 
-# What is read of a subscriber `s` and its account `a`; options and aliases of one in lists, so that one row is one.
-# An option that ended is known a while longer: an engine's clock may be behind the database's.
+# What is read of a subscriber `s` and its account `a`, both of bucket $1; options and aliases of one in lists, so that
+# one row is one. An option that ended is known a while longer: an engine's clock may be behind the database's.
 COLUMNS: Final = """
     s.subscriber_id, s.version, s.login, s.bucket, s.account_id, s.tariff_id, a.currency, s.callerid, s.max_seconds,
-    a.max_call_seconds, a.quota, a.numbering_plan, s.party_id, s.calls::text,
+    a.max_call_seconds, a.quota, a.numbering_plan, a.kind = 'prepaid' AS prepaid, s.party_id, s.calls::text,
     ARRAY(SELECT (o.tariff_id, o.effective_from, o.effective_to) FROM subscriber_options o
-          WHERE o.bucket = s.bucket AND o.subscriber_id = s.subscriber_id AND o.effective_to > now() - interval '1 hour'
+          WHERE o.bucket = $1 AND o.subscriber_id = s.subscriber_id AND o.effective_to > now() - interval '1 hour'
           ORDER BY o.position, o.effective_from, o.tariff_id) AS options,
     ARRAY(SELECT (x.alias, x.destination) FROM aliases x
-          WHERE x.bucket = s.bucket AND x.subscriber_id = s.subscriber_id) AS aliases"""
+          WHERE x.bucket = $1 AND x.subscriber_id = s.subscriber_id) AS aliases"""
 BY_LOGINS: Final = f"""
     SELECT {COLUMNS}
-    FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login
-    JOIN accounts a ON a.bucket = l.bucket AND a.account_id = s.account_id
-    WHERE l.login = ANY ($1)
+    FROM subscribers s JOIN accounts a ON a.bucket = $1 AND a.account_id = s.account_id
+    WHERE s.bucket = $1 AND s.login = ANY ($2)
 """  # noqa: S608  made of a constant
 
 # Whether a number is the login of a party's line.
-IS_LINE_OF: Final = """
-    SELECT 1 FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login
-    WHERE l.login = $1 AND s.party_id = $2
-"""
+IS_LINE_OF: Final = "SELECT 1 FROM subscribers WHERE bucket = $1 AND login = $2 AND party_id = $3"
 
 
 class SubscriberReader:
@@ -51,11 +48,15 @@ class SubscriberReader:
 
     async def is_line_of(self, party_id: int, number: str) -> bool:
         """Whether what was dialled is a line of this party. Errors: Unavailable, Overloaded."""
-        return await self._database.fetchval(IS_LINE_OF, number, party_id) is not None
+        for bucket in await by_bucket(self._database, [number]):
+            return await self._database.fetchval(IS_LINE_OF, bucket, number, party_id) is not None
+        return False
 
     async def _read(self, logins: Sequence[str]) -> list[Subscriber | None]:
-        rows = await self._database.fetch(BY_LOGINS, logins)
-        found = {row["login"]: subscriber_from_row(row) for row in rows}
+        found: dict[str, Subscriber] = {}
+        for bucket, names in (await by_bucket(self._database, logins)).items():
+            for row in await self._database.fetch(BY_LOGINS, bucket, names):
+                found[row["login"]] = subscriber_from_row(row)
         return [found.get(login) for login in logins]
 
 
@@ -74,6 +75,7 @@ def subscriber_from_row(row: asyncpg.Record) -> Subscriber:
         max_call_seconds=row["max_call_seconds"],
         quota=row["quota"],
         numbering_plan=row["numbering_plan"],
+        prepaid=row["prepaid"],
         options=tuple(
             # The driver has infinity as the last moment of all, without a zone.
             SubscriberOption(tariff_id, begins.replace(tzinfo=UTC), ends.replace(tzinfo=UTC))

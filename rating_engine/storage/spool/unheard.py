@@ -31,6 +31,7 @@ from rating_engine.storage.spool.spool_records import encode_record, scan
 UNHEARD: Final = ".unheard"
 PLACES: Final = 4_096  # requests on their way at once, with those of an outage; what is beyond is freed by its expiry
 PLACE_BYTES: Final = 512  # a call key has 200 characters at the most
+ADOPTED_TRIES: Final = 20  # processes adopt when they start: two in a row would be chance, more an error of ours
 
 _FREE: Final = b"\0"
 _EMPTY: Final = bytes(PLACE_BYTES)
@@ -92,8 +93,9 @@ class UnheardFile:
                 descriptor = os.open(path, os.O_RDWR)
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    left += _claims(path.read_bytes())
-                    path.unlink()
+                    found = _claims(path.read_bytes())
+                    path.unlink()  # FileNotFoundError: another process has adopted it meanwhile
+                    left += found
                 except BlockingIOError:
                     continue  # its process lives
                 finally:
@@ -106,9 +108,7 @@ class UnheardFile:
         if own is None:
             return
         if len(own.free) == PLACES:
-            with contextlib.suppress(
-                OSError
-            ):  # the directory is gone, or no directory any more: there is nothing in it
+            with contextlib.suppress(OSError):  # the directory is gone, or no directory any more: nothing is in it
                 own.path.unlink()
         own.memory.close()
         os.close(own.descriptor)
@@ -117,12 +117,10 @@ class UnheardFile:
     def _make(self) -> _Own | None:
         if self._is_unusable:
             return None
-        path = self._directory / f"{time.time_ns():020d}-{os.getpid()}{UNHEARD}"
         try:
             make_directory(self._directory)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE)
+            path, descriptor = self._locked_file()
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 os.posix_fallocate(descriptor, 0, PLACES * PLACE_BYTES)
                 memory = mmap.mmap(descriptor, PLACES * PLACE_BYTES)
             except BaseException:
@@ -135,6 +133,27 @@ class UnheardFile:
             return None
         self._own = _Own(path, descriptor, memory, deque(range(PLACES)))
         return self._own
+
+    def _locked_file(self) -> tuple[Path, int]:
+        """A new file that is ours and still there. Raises OSError.
+
+        Between its making and its lock it looks like a dead process's: who adopts it then removes it, and what is
+        noted in it would be nobody's. So it is locked (whoever has it reads an empty file, and is done at once), and
+        made anew where it is gone.
+        """
+        for _ in range(ADOPTED_TRIES):
+            path = self._directory / f"{time.time_ns():020d}-{os.getpid()}{UNHEARD}"
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                if os.fstat(descriptor).st_nlink:
+                    return path, descriptor
+            except BaseException:
+                os.close(descriptor)
+                path.unlink(missing_ok=True)
+                raise
+            os.close(descriptor)
+        raise OSError("other processes take every new file for a dead one's")
 
 
 def _claims(data: bytes) -> list[Claim]:

@@ -15,16 +15,15 @@ import asyncpg
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound, Unavailable
 from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.tariff_card import ListedOption
-from rating_engine.storage.parties.accounts import unknown_login
+from rating_engine.storage.audit_log import Note
+from rating_engine.storage.parties.logins import place_of
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
 
 MAX_OPTIONS: Final = 20  # of a subscriber, in force or ahead: each has a deck that is asked at every call
 
-_PARTY: Final = """
-    SELECT s.subscriber_id, bucket, account_id, a.currency FROM logins JOIN subscribers s USING (bucket, login)
-    JOIN accounts a USING (bucket, account_id) WHERE login = $1"""
-_SWITCH: Final = "SELECT switch_tariff_v2($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+_CURRENCY: Final = "SELECT currency FROM accounts WHERE bucket = $1 AND account_id = $2"
+_SWITCH: Final = "SELECT switch_tariff_v3($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 _OPTIONS: Final = """
     SELECT t.name, o.tariff_id, o.position, o.effective_from, NULLIF(o.effective_to, 'infinity') AS effective_to,
            o.effective_from <= now() AND o.effective_to > now() AS in_force
@@ -80,22 +79,24 @@ class Change:
 
 async def find_party(database: Questions, login: str) -> Party:
     """Errors: NotFound, Unavailable."""
-    row = await database.fetchrow(_PARTY, login)
-    if row is None:
-        raise unknown_login(login)
-    return Party(login, row["subscriber_id"], row["bucket"], row["account_id"], row["currency"])
+    place = await place_of(database, login)
+    currency = await database.fetchval(_CURRENCY, place.bucket, place.account_id)
+    return Party(login, place.subscriber_id, place.bucket, place.account_id, currency)
 
 
-async def switch(tx: Transaction, party: Party, change: Change) -> tuple[str, Decimal]:
+async def switch(database: Questions, party: Party, change: Change, note: Note) -> tuple[str, Decimal]:
     """Change the tariff or grant the option, and charge it; returns (outcome, balance) of the SQL function.
+
+    `note` says who did.
 
     Errors: AlreadyExists (the reference was used for something else), InvalidRequest (from, to, too many options),
     NotFound, Unavailable.
     """
     try:
-        answer = await tx.fetchval(
+        answer = await database.fetchval(
             _SWITCH, party.bucket, party.account_id, party.subscriber_id, change.tariff_id, change.version,
             change.is_option, MAX_OPTIONS, change.begins, change.ends, change.position, change.price, change.reference,
+            note,
         )  # fmt: skip
     except asyncpg.SerializationError as error:
         raise Unavailable(f"nothing was done: {error}; ask again") from error

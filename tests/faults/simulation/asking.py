@@ -18,7 +18,9 @@ from rating_engine.domain.outcomes import (
     Saved,
     Spooled,
 )
+from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.watching import OpenReservation
+from rating_engine.storage.audit_log import note_of
 from rating_engine.storage.calls.open_calls import Sighting, note_seen, open_calls_of_channels
 from rating_engine.storage.parties.accounts import post_entry
 from tests.faults.simulation.engines import SimulatedEngine
@@ -146,7 +148,8 @@ def _finished(outcome: FinishOutcome) -> Answer:
 
 async def _top_up(engine: SimulatedEngine, account: str, amount: Decimal, reference: str) -> Answer:
     try:
-        posting = await post_entry(engine.database, account, "topup", amount, reference)
+        note = note_of(OPERATOR, "account.topup", account)
+        posting = await post_entry(engine.database, account, "topup", amount, reference, note)
     except AlreadyExists:
         return ("conflict",)
     return ("posted",) if posting.posted else ("repeated",)

@@ -22,7 +22,8 @@ from rating_engine.domain.watching import ExpiryPolicy
 from rating_engine.services.calls.charging import Charging
 from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.finish import Finishing
-from rating_engine.services.calls.plan import ChargingPolicy, Planning
+from rating_engine.services.calls.hold import ChargingPolicy
+from rating_engine.services.calls.plan import Planning
 from rating_engine.services.calls.ports import NoOutage
 from rating_engine.services.calls.prepare import Preparing
 from rating_engine.services.calls.undo import Undo
@@ -38,7 +39,7 @@ from tests.support.auditor_nouns import Policy
 
 STATEMENT_SECONDS = 600.0  # virtual time stands still during a statement: this only has to be more than nothing
 SPOOL_BYTES = 10**7  # never full here: tests of the spool see to that
-CHANGES = ("reserve_v2(", "extend_v2(", "settle_v2(", "expire_v2(", "post_entry_v2(", "UPDATE reservations")
+CHANGES = ("reserve_v3(", "extend_v2(", "settle_v2(", "expire_v2(", "post_entry_v3(", "UPDATE reservations")
 
 Result = TypeVar("Result")
 Work = Callable[[], Awaitable[None]]
@@ -233,10 +234,13 @@ class SimulatedEngine:
         planning = Planning(
             sources,
             ChargingPolicy(
+                max_call_seconds=policy.max_call_seconds,
                 max_reserve_seconds=policy.max_reserve_seconds,
                 reservation_grace_seconds=policy.grace_seconds,
                 quota=policy.quota,
                 quota_seconds=policy.quota_seconds,
+                reservation_share=policy.share,
+                reservation_floor_seconds=policy.floor_seconds,
             ),
             is_watched=policy.watched.__contains__,
         )

@@ -27,7 +27,8 @@ _SET_LIMITS = ", ".join(f"{column} = ${position}" for position, column in enumer
 _SEE = """
     SELECT
         ARRAY(SELECT ROW(account_id, balance, reserved, open_calls) FROM accounts WHERE bucket = 0),
-        ARRAY(SELECT ROW(call_key, account_id, held, granted, quota, expires_at, answered_at, last_seen_at)
+        ARRAY(SELECT ROW(call_key, account_id, held, granted, quota, steered, expires_at, answered_at,
+                         last_seen_at)
               FROM reservations WHERE bucket = 0 AND call_key = ANY ($1)),
         ARRAY(SELECT ROW(call_key, account_id, state::text, source, seconds, cost, overrun)
               FROM cdrs WHERE bucket = 0 AND call_key = ANY ($1))
@@ -93,7 +94,8 @@ class Operator:
             )
         self._ids[account.name] = row[0]
         self._names[row[0]] = account.name
-        self._auditor.change_account(Account(account.name, account.balance, account.overdraft))
+        postpaid = new.kind is AccountKind.POSTPAID
+        self._auditor.change_account(Account(account.name, account.balance, account.overdraft, postpaid=postpaid))
         await self.change_account(account)
         for subscriber in subscribers:
             await self.change_subscriber(subscriber)
@@ -115,7 +117,14 @@ class Operator:
                     "INSERT INTO account_prefixes VALUES (0, $1, $2, $3)", [(number, *rule) for rule in account.rules]
                 )
         self._auditor.change_account(
-            replace(account, balance=old.balance, spent=old.spent, references=old.references, open_calls=old.open_calls)
+            replace(
+                account,
+                balance=old.balance,
+                spent=old.spent,
+                references=old.references,
+                postpaid=old.postpaid,
+                open_calls=old.open_calls,
+            )
         )
 
     async def change_subscriber(self, subscriber: Subscriber) -> None:

@@ -10,7 +10,15 @@ from tests.support.auditor_nouns import ZERO, Account, Policy, Price, Subscriber
 
 WATCHED = "seen"  # an exchange whose channels are known: its calls can be lengthened and reconciled
 UNWATCHED = "unseen"
-POLICY = Policy(max_reserve_seconds=900, grace_seconds=300, quota=True, quota_seconds=60, watched=frozenset({WATCHED}))
+POLICY = Policy(
+    max_call_seconds=1_800,
+    max_reserve_seconds=900,
+    grace_seconds=300,
+    quota=True,
+    quota_seconds=60,
+    floor_seconds=60,
+    watched=frozenset({WATCHED}),
+)
 
 DESTINATIONS = ("4930111", "4915222", "4479333", "7495444", "8005555")
 

@@ -104,7 +104,7 @@ async def test_a_postpaid_account_without_a_limit_calls_on_nothing_for_as_long_a
 
     outcome = await engine.charging.prepare_call(prepare("1", login="1002"))
 
-    assert (outcome.max_seconds, await money(engine, "1002")) == (3600, (0, 0))
+    assert (outcome.max_seconds, await money(engine, "1002")) == (14_400, (0, 0))
 
 
 async def test_a_caller_id_that_the_call_does_not_bring_is_the_subscribers(engine):

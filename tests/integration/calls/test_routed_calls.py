@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 
 import asyncpg
@@ -168,6 +169,20 @@ async def test_the_cdr_says_what_the_call_cost_and_what_is_left_of_its_price(eng
     [cdr] = await engine.office.fetch("SELECT cost, carrier_cost, carrier_currency, margin FROM cdrs")
 
     assert tuple(cdr) == (Decimal("0.6"), Decimal("0.3"), "EUR", Decimal("0.3"))
+
+
+async def test_the_cdr_has_the_route_that_the_exchange_chose_and_what_that_one_costs(engine):
+    await add_route(engine, "cheap", 1, cost="0.10")
+    await add_route(engine, "dear", 2, cost="0.50", max_calls=1)
+    first, second = (replace(prepare(name), route="dear") for name in ("1", "2"))
+
+    allowed = await engine.charging.prepare_call(first)
+    refused = await engine.charging.prepare_call(second)
+    await engine.charging.finish_call(finish("1", 60))
+
+    assert (allowed.route_name, refused) == ("dear", Declined(DeclineReason.NO_CAPACITY))
+    [cdr] = await engine.office.fetch("SELECT route_name, cost, carrier_cost, margin FROM cdrs")
+    assert tuple(cdr) == ("dear", Decimal("0.6"), Decimal("0.5"), Decimal("0.1"))
 
 
 async def test_costs_in_another_currency_are_compared_and_kept_in_it(engine):

@@ -74,7 +74,9 @@ async def test_what_was_changed_stands_in_the_audit_log_with_who_did_it(cli, dat
 
     database = Database(database_url)
     await database.open()
-    rows = await database.fetch("SELECT party, surface, action, subject FROM audit_log ORDER BY 1, 2, 3, 4")
+    rows = await database.fetch(
+        "SELECT party, surface, action, subject FROM audit_log WHERE action <> 'account.create' ORDER BY 1, 2, 3, 4"
+    )
     await database.close()
     assert [tuple(row) for row in rows] == [
         ("operator", "cli", "account.change", "1001"),

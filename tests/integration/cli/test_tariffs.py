@@ -199,6 +199,7 @@ def test_a_numbering_plan_is_made_given_and_taken(cli):
                 "national_prefix": "0",
                 "country_code": "49",
                 "technical_prefixes": ["99#"],
+                "national_length": 0,
                 "rewrites": {"110": "+49110"},
             }
         ]

@@ -68,8 +68,10 @@ def test_a_call_is_placed_and_charged_as_asterisk_would_place_it(cli):
 
 def test_a_call_talks_no_longer_than_it_is_allowed(cli):
     with cli.serving() as engine:
-        said = cli.json("call", "--login", "1001", NUMBER, "--seconds", "5000", "--port", engine.fastagi_port)
+        asked = ("call", "--login", "1001", NUMBER, "--seconds", "5000", "--port", engine.fastagi_port)
+        said = cli.json(*asked, "--route", "trunk7")  # there is no route, so that any is taken
 
+    assert said["prepare"]["RATING_ROUTE_NAME"] == "trunk7"
     assert said["finish"]["RATING_BILLED_SECONDS"] == "1000"
     assert cli.json("account", "show", "1001")["balance"] == "0"
 

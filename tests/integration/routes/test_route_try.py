@@ -11,7 +11,8 @@ import pytest
 from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason, PrepareCall
 from rating_engine.rating.rate import Rate
-from rating_engine.services.calls.plan import ChargingPolicy, Planning
+from rating_engine.services.calls.hold import ChargingPolicy
+from rating_engine.services.calls.plan import Planning
 from rating_engine.services.calls.route import Attempts
 from rating_engine.services.calls.route_trial import Trial, try_call
 from rating_engine.services.facts.memory import CallMemory

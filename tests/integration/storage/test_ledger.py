@@ -12,6 +12,7 @@ import pytest
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.page import Cursor
+from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.reservation import (
     EndedCall,
     OpenCall,
@@ -20,10 +21,13 @@ from rating_engine.domain.reservation import (
     SettleSource,
 )
 from rating_engine.services.doctor import ledger_balanced
+from rating_engine.storage.audit_log import note_of
 from rating_engine.storage.calls.ledger import Ledger
 from rating_engine.storage.parties.accounts import account_state, post_entry, statement
 from rating_engine.storage.postgres.pool import Database
 from tests.support.world import Deck, add_account, details_of, publish_deck, reserve_request, settle_request
+
+TOP_UP = note_of(OPERATOR, "account.topup", "1001")
 
 
 @pytest.fixture
@@ -297,9 +301,12 @@ async def test_one_impossible_item_spoils_nobody_elses(ledger, deck, subscriber)
 
 
 async def test_a_top_up_with_a_reference_is_posted_once(database, subscriber):
-    posts = [post_entry(database, "1001", "topup", Decimal(5), "invoice 1") for _ in range(4)]
+    posts = [post_entry(database, "1001", "topup", Decimal(5), "invoice 1", TOP_UP) for _ in range(4)]
     assert sorted(posting.posted for posting in await asyncio.gather(*posts)) == [False, False, False, True]
     assert (await money(database))[0] == 15
+    assert [
+        row["subject"] for row in await database.fetch("SELECT subject FROM audit_log WHERE action LIKE '%topup'")
+    ] == ["1001"]
 
 
 async def test_ledger_entries_cannot_be_changed_or_deleted(database, subscriber):

@@ -351,3 +351,43 @@ async def end(world: World, name: str, began: float) -> None:
         "SELECT destination FROM reservations WHERE call_key = $1", str(key_of(name))
     )
     await world.engine.charging.finish_call(finish(name, seconds, destination))
+
+
+async def in_full(world: World, balance: str) -> None:
+    """An account whose calls hold all they may cost at a time: ten minutes here."""
+    await add_account(world.engine.office, balance=balance)
+    await world.engine.office.fetch("UPDATE accounts SET quota = false")
+
+
+async def test_a_call_reserved_in_full_goes_on_past_what_it_held_while_there_is_money(world):
+    await in_full(world, "100")
+    await world.answered("1")
+    assert await world.available() == Decimal(94)
+
+    await world.pass_time(595)
+
+    assert await world.granted("1") > Decimal(6)
+    assert world.exchange.told["SIP/1"] > 600
+
+
+async def test_a_call_reserved_in_full_that_had_the_last_of_the_money_goes_on_when_some_is_freed(world):
+    await in_full(world, "0.30")
+    await world.answered("1")
+    await world.pass_time(10)
+
+    await world.top_up("0.20")
+    await world.pass_time(15)
+
+    assert await world.granted("1") == Decimal("0.50")
+
+
+async def test_a_call_reserved_in_full_gives_nothing_back_to_others_whose_money_ends(world):
+    await in_full(world, "1")
+    await world.answered("1")
+    await world.top_up("0.30")
+    await world.engine.office.fetch("UPDATE accounts SET quota = true")
+    await world.answered("2")
+
+    await world.pass_time(28)
+
+    assert (await world.granted("1"), await world.granted("2")) == (1, Decimal("0.30"))

@@ -222,11 +222,11 @@ def test_a_thousand_calls_without_a_watch_say_so_once_and_how_many_they_were(mon
     assert {log["event"] for log in logs} == {"quota_without_watch"}
 
 
-async def test_without_a_watch_a_call_reserves_in_full(world):
+async def test_without_a_watch_a_call_reserves_a_share_of_what_there_is(world):
     world.exchange.session = 0
     world.exchange.unreachable = True
     set_watched(world.engine, False)
     outcome = await world.engine.charging.prepare_call(prepare("1"))
     assert isinstance(outcome, Allowed)
-    assert (outcome.quota, outcome.max_seconds) == (False, 1_000)
+    assert (outcome.quota, outcome.max_seconds) == (False, 500)
     assert outcome.call_key == CallKey("test", "1")

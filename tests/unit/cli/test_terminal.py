@@ -7,6 +7,7 @@ import json
 
 import pytest
 from rich.table import Table
+from rich.text import Text
 
 from rating_engine.cli import terminal
 from rating_engine.cli.terminal import PIPE_COLUMNS, Screen, harmless, styled
@@ -48,10 +49,21 @@ def test_json_is_the_same_value_again(capsys):
     assert json.loads(capsys.readouterr().out) == value
 
 
-def test_a_table_in_a_pipe_is_as_wide_as_it_has_to_be(monkeypatch):
-    monkeypatch.delenv("COLUMNS", raising=False)
-    table = Table("name")
-    table.add_row("x" * 300)
+@pytest.mark.parametrize("columns", ["", "40"])
+def test_a_table_in_a_pipe_is_lines_of_cells_cut_at_no_width(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", columns)
+    table = Table("name", "kind", title="names")
+    table.add_row("x" * 300, Text("b"))
+    table.add_row("", "tab\t and\nline")
 
-    assert "x" * 300 in printed(table)
+    assert printed(table) == "names\nname\tkind\n" + "x" * 300 + "\tb\n" + "\ttab\\t and\\nline\n"
     assert Screen(file=io.StringIO()).width == PIPE_COLUMNS
+
+
+def test_a_table_on_a_screen_has_its_frame():
+    table = Table("name")
+    table.add_row("1001")
+
+    for screen in (Screen(file=io.StringIO(), width=40), Screen(file=io.StringIO(), force_terminal=True)):
+        screen.print(table)
+        assert "1001 \u2502" in screen.file.getvalue()

@@ -27,6 +27,7 @@ _NANP_CODE: Final = re.compile(r"(1)?([2-9]\d{2}(?:[2-9]\d{0,6})?)|1", re.ASCII)
 _NANP_PUNCTUATION: Final = str.maketrans("", "", " -.()/+–—")
 NPA_END: Final = 4  # digits of 1 and an area code
 _INTERNATIONAL: Final = ("00", "011")  # what callers dial before a country code, which never begins with 0
+_PAIR: Final = 2  # groups of digits that may be the ends of a range
 _SHORTEST_TAIL: Final = 2  # of a shortened code; one digit could be a country code
 
 
@@ -160,8 +161,10 @@ class CodeReader:
             return code
         first, last = before[0], before[-1]
         whole = country + code if country else first[: len(first) - len(code)] + code
-        is_certain = country or (
-            len(code) >= _SHORTEST_TAIL and len(last) == len(first) and last < whole and not first.startswith(code)
+        is_whole = len(code) > len(of := country or country_of(first)) and code.startswith(of)  # or may be
+        is_certain = not is_whole and (
+            country
+            or (len(code) >= _SHORTEST_TAIL and len(last) == len(first) and last < whole and not first.startswith(code))
         )
         if not is_certain:
             raise RowRejected(f"{name}: {shown(text)} seems to shorten codes: write each one out")
@@ -189,6 +192,29 @@ class CodeReader:
             raise RowRejected(f"{name}: {shown(code)} is no area code")
         self._note("trunk zeros were dropped", f"{country} {code} is {country + code[1:]}")
         return code[1:]
+
+
+def possible_codes(text: str) -> tuple[str, ...]:
+    """Codes that a cell may mean which cannot be read for certain; none that is shorter than what it says.
+
+    They are what is not to be called at the price of a shorter code: `44 7700` may be 447700, `7901-09` all from 7901
+    to 7909. Below a country code there is no shorter one.
+    """
+    groups = [group.removeprefix("00") for group in re.findall(r"\d+", text) if group.removeprefix("00")]
+    if not groups or not all(group.isascii() for group in groups):
+        return ()
+    first = groups[0]
+    possible = ["".join(groups)]
+    for group in groups:
+        whole = first[: len(first) - len(group)] + group if len(group) < len(first) else group
+        if country_of(group) == country_of(first) != group:
+            possible.append(group)
+        if country_of(whole) == country_of(first) != whole:
+            possible.append(whole)
+            if _RANGE.fullmatch(text.strip()) and 0 < int(whole) - int(first) < MAX_CODES_IN_ROW:
+                possible += [str(code) for code in range(int(first), int(whole))]
+    kept = (code for code in possible if len(code) <= MAX_NUMBER_DIGITS and country_of(code) not in ("", code))
+    return tuple(dict.fromkeys(kept))
 
 
 def shown(text: str) -> str:

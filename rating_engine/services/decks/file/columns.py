@@ -170,7 +170,20 @@ SYNONYMS: Final[Mapping[Column, tuple[str, ...]]] = {
         *("destinations", "destination names", "route name"),
         *("направление", "название", "страна"),
     ),
-    Column.STATUS: ("status", "rate status", "code status", "availability"),
+    Column.STATUS: (
+        *("status", "rate status", "code status", "availability", "change type", "type of change", "change status"),
+        *(
+            "change code",
+            "code change",
+            "rate change",
+            "price change",
+            "change",
+            "changes",
+            "action",
+            "change indicator",
+        ),
+        *("state of change", "change description", "trend"),
+    ),
     Column.BLOCKED: ("blocked", "block", "is blocked", "barred"),
 }
 

@@ -30,7 +30,12 @@ _LAST_SERIAL: Final = 73_051
 _SERIALS_BEGIN: Final = datetime(1899, 12, 30)  # noqa: DTZ001  # gets its zone where it is used
 _DAY_SECONDS: Final = 86_400
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
-_NO_DATE: Final = frozenset(("", "-", "n/a", "na", "none", "open", "unlimited", "immediate", "immediately", "now"))
+_NO_DATE: Final = frozenset(
+    (
+        *("", "-", "n/a", "na", "none", "open", "unlimited", "immediate", "immediately", "now", "asap", "at once"),
+        *("with immediate effect", "immediate effect", "effective immediately", "in effect", "current", "forever"),
+    )
+)
 _MONTH_NAMES: Final = (
     *("january", "february", "march", "april", "may", "june", "july", "august", "september", "october"),
     *("november", "december"),

@@ -59,6 +59,12 @@ class Layout:
         return any(_plain(self.header[at]) in _PLAIN_NANP for at in codes if at is not None)
 
     @property
+    def has_number_after_price(self) -> bool:
+        """Whether numbers stand right of a price: a decimal comma there makes two cells of one price."""
+        numbers = {at for column, at in self.positions.items() if column in _SECONDS or column in _FEES}
+        return any(at + 1 in numbers for column, at in self.positions.items() if column in PRICES)
+
+    @property
     def ignored(self) -> tuple[str, ...]:
         """Header names that were not understood, or gave way to a better one: their cells are not looked at."""
         used = set(self.positions.values())
@@ -123,7 +129,7 @@ def _chosen_layout(header: tuple[str, ...], names: list[str], columns: Mapping[C
         if len(found) > 1:
             raise DeckFileError(f"two columns are called {name}: remove one of them")
         positions[column] = found[0]
-    return _measured(header, positions)
+    return _measured(header, positions, guessed=False)
 
 
 def _plain(name: str) -> str:
@@ -133,10 +139,14 @@ def _plain(name: str) -> str:
 
 _PLAIN_SYNONYMS: Final = {column: tuple(map(_plain, names)) for column, names in SYNONYMS.items()}
 _KNOWN: Final = frozenset(name for names in _PLAIN_SYNONYMS.values() for name in names)
+_PLAIN_PRICES: Final = frozenset(_PLAIN_SYNONYMS[Column.PRICE])
+_OLD_PRICES: Final = frozenset(map(_plain, ("current rate", "current price")))
 _PRICE: Final = _PLAIN_SYNONYMS[Column.PRICE][0]
 _SPLIT: Final = (Column.COUNTRY_CODE, Column.AREA_CODE)
 _CONDITIONS: Final = (Column.ORIGIN, Column.BAND, Column.EFFECTIVE_FROM, Column.EFFECTIVE_TO)
-_AMOUNTS: Final = (*PRICES, Column.CONNECT_FEE, Column.POSTCALL_SURCHARGE, Column.MINIMUM_CHARGE)
+_FEES: Final = (Column.CONNECT_FEE, Column.POSTCALL_SURCHARGE, Column.MINIMUM_CHARGE)
+_AMOUNTS: Final = (*PRICES, *_FEES)
+_PER_CALL: Final = re.compile(r"(?:\bper|/)\s*call\b", re.IGNORECASE)
 _SECONDS: Final = (*(Column.INTERVAL_1, Column.INTERVAL_N, Column.INTERVALS, Column.FREE_SECONDS, Column.GRACE_PERIOD),)
 _MINUTE: Final = 60
 _CENT: Final = Decimal("0.01")
@@ -171,6 +181,7 @@ def _refuse_ambiguity(header: Sequence[str], names: list[str], positions: Mappin
             " put the whole number into one column called prefix"
         )
     _refuse_several_prices(header, positions)
+    _refuse_other_prices(header, names, positions)
     for column in (Column.PREFIX, *_SPLIT, *PRICES, *_CONDITIONS):
         if column in positions and names.count(name := names[positions[column]]) > 1:
             raise DeckFileError(f"two columns are called {header[names.index(name)]}: remove one of them")
@@ -196,6 +207,17 @@ def _refuse_several_prices(header: Sequence[str], positions: Mapping[Column, int
         )
 
 
+def _refuse_other_prices(header: Sequence[str], names: list[str], positions: Mapping[Column, int]) -> None:
+    """Two columns that may each be the price, as Cost and Sell Rate; of an old and a new one the new one is it."""
+    named = [at for at, name in enumerate(names) if name in _PLAIN_PRICES and name not in _OLD_PRICES]
+    if Column.PRICE in positions and len({names[at] for at in named}) > 1:
+        told = ", ".join(header[at] for at in named)
+        raise DeckFileError(
+            f"more than one column says the price ({told}): remove all but one, or name the one that is meant in a"
+            " profile"
+        )
+
+
 def _told(header: Sequence[str], positions: Mapping[Column, int], columns: Iterable[Column]) -> str:
     return ", ".join(header[position] for position in sorted(positions[one] for one in columns if one in positions))
 
@@ -214,14 +236,19 @@ def _known_name(name: str) -> str:
     return unit.base if unit.base in _KNOWN else plain
 
 
-def _measured(header: tuple[str, ...], positions: Mapping[Column, int]) -> Layout:
+def _measured(header: tuple[str, ...], positions: Mapping[Column, int], *, guessed: bool = True) -> Layout:
     """The layout with what the names of its columns say of their amounts."""
     factors: dict[Column, Decimal] = {}
     possible: list[frozenset[str]] = []
     for column, position in positions.items():
         if column not in _AMOUNTS and column not in _SECONDS:
             continue
-        unit = unit_of(header[position])
+        unit = unit_of(_PER_CALL.sub("", header[position]) if column in _FEES else header[position])
+        if guessed and unit.unknown:
+            raise DeckFileError(
+                f"the column {header[position]!r} says {unit.unknown!r}, which is not understood: name the unit, as in"
+                " Rate (EUR/min), or name the column in a profile"
+            )
         factor = (
             _seconds_factor(header[position], unit) if column in _SECONDS else _factor(column, header, position, unit)
         )

@@ -59,6 +59,7 @@ class DeckReading:
         self.suspects = 0
         self.closings = 0  # in a delta: codes that end
         self.blocked = 0  # codes of rows that could not be taken
+        self.passed_over = 0  # rows that have neither a code nor a price
         self.left_out = 0  # in a whole deck: rows that say that they are closed
         self._rates = 0
         self._source = source
@@ -82,6 +83,10 @@ class DeckReading:
     def bands(self) -> frozenset[str]:
         """Of the rates, but ''."""
         return frozenset(self._checker.bands)
+
+    def refuse_contradictions(self) -> None:
+        """Raises DeckFileError where the rows that were read show that some of them were read wrongly."""
+        self._checker.amounts.refuse_contradictions()
 
     def new_rows(self, start: str) -> Iterator[bytes]:
         """COPY text of rates whose key is new for certain, each begun with `start`; a piece of the file a step."""
@@ -192,6 +197,9 @@ class DeckReading:
         except RowRejected:
             cells = line.split(self._source.delimiter)
         if any(map(str.strip, cells)):  # spreadsheets leave empty rows, with or without delimiters
+            if self._checker.says_nothing(cells):
+                self.passed_over += 1
+                return blocked
             self.rows += 1
             with contextlib.suppress(RowRejected):
                 codes, text = self._checker.blocked_codes(cells)

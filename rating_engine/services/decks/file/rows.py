@@ -16,25 +16,21 @@ from typing import Final
 
 from rating_engine.rating.money import MAX_PRICE, PRICE_DECIMALS, InvalidAmount, format_amount, parse_amount
 from rating_engine.rating.number import MAX_NUMBER_DIGITS
-from rating_engine.services.decks.file.codes import MAX_CODES_IN_ROW, CodeReader, shown
+from rating_engine.services.decks.file.amounts import AmountReader
+from rating_engine.services.decks.file.codes import MAX_CODES_IN_ROW, CodeReader, possible_codes, shown
 from rating_engine.services.decks.file.columns import BAND_PRICES, JURISDICTION_PRICES, PRICES, Column
 from rating_engine.services.decks.file.errors import RowRejected
 from rating_engine.services.decks.file.layout import Layout
 from rating_engine.services.decks.file.notes import Notes
-from rating_engine.services.decks.file.terms import (
-    DeckTerms,
-    TermReader,
-    Terms,
-    plain_amount,
-    rounded_amount,
-    scaled_amount,
-)
+from rating_engine.services.decks.file.terms import DeckTerms, TermReader, Terms
 from rating_engine.services.decks.file.words import says_blocked, says_no_price
 
 KEPT_TERMS: Final = 20_000  # distinct sets kept while reading: some 10 MB, and several times what a deck has
 
 # Prices that need no second look: every one of them fits NUMERIC(18,8).
 _PLAIN_PRICE: Final = re.compile(r"\d{1,10}(?:\.\d{1,8})?", re.ASCII).fullmatch
+# The same where commas may be decimal marks: one that might be of thousands is looked at.
+_CERTAIN_PRICE: Final = re.compile(r"0|[1-9]\d{0,9}", re.ASCII).fullmatch
 _CODES: Final = (Column.PREFIX, Column.COUNTRY_CODE, Column.AREA_CODE)
 _ROW_BY_ROW: Final = (*_CODES, *PRICES)  # what terms leave out
 
@@ -75,7 +71,9 @@ class RowChecker:
         self._layout = layout
         self._plain_from = terms.digits_before
         self._delta = terms.delta
-        self._decimal_comma = terms.decimal_comma
+        self.amounts = AmountReader(terms.currency, self.notes, decimal_comma=terms.decimal_comma)
+        # Where there is but one decimal mark, most prices need no second look.
+        self._is_plain_price = _CERTAIN_PRICE if terms.decimal_comma else _PLAIN_PRICE
         self._width = len(layout.header)
         self._country_at = at.get(Column.COUNTRY_CODE)
         self._code_at = at[Column.AREA_CODE if Column.COUNTRY_CODE in at else Column.PREFIX]
@@ -87,7 +85,7 @@ class RowChecker:
         _, self._price_1_at, self._price_n_at = self._price_columns[0]
         self._term_columns = [column for column in at if column not in _ROW_BY_ROW]
         self._term_cells = _picker([at[column] for column in self._term_columns])
-        self._terms = TermReader(layout, terms)
+        self._terms = TermReader(layout, terms, self.amounts)
         self._known_terms: dict[tuple[str, ...], _Known] = {}
         self._known_prices: dict[str, str] = {}
 
@@ -109,8 +107,10 @@ class RowChecker:
         known = self._known_terms.get(term_cells) or self._new_terms(term_cells)
         if known.is_usual and not self._is_scaled:
             price_1, price_n = cells[self._price_1_at], cells[self._price_n_at]
-            if _PLAIN_PRICE(price_1) and _PLAIN_PRICE(price_n):
+            if self._is_plain_price(price_1) and self._is_plain_price(price_n):
                 return codes, ((known.key, f"{known.before}{price_1}\t{price_n}\t{known.terms.after}"),)
+            if price_1 == price_n and (price_1 := self._known_prices.get(price_1, "")):
+                return codes, ((known.key, f"{known.before}{price_1}\t{price_1}\t{known.terms.after}"),)
         says = self._says(cells, known.terms)
         if len(codes) * len(says.texts if isinstance(says, Closing) else says) > MAX_CODES_IN_ROW:
             raise RowRejected(f"says more than {MAX_CODES_IN_ROW} rates")
@@ -133,11 +133,51 @@ class RowChecker:
 
         Raises RowRejected where not even the codes can be read for certain.
         """
-        if len(cells) != self._width:
-            cells = self._fitted(cells)
-        terms = self._terms.read({})
+        terms = self._terms.read(self._date_of(cells))
         _, conditions = terms.conditions.keys("")[0]
-        return self._codes(cells), f"{conditions}\t{terms.direction}\t0\t0\t{terms.after_blocked}"
+        if len(cells) > self._width and any(map(str.strip, cells[self._width :])):
+            codes = self._code_of_misfit(cells)
+        else:
+            cells = self._fitted(cells)
+            try:
+                codes = self._codes(cells)
+            except RowRejected:
+                codes = possible_codes(cells[self._code_at]) if self._country_at is None and not self._of_nanp else ()
+                if not codes:
+                    raise
+        return codes, f"{conditions}\t{terms.direction}\t0\t0\t{terms.after_blocked}"
+
+    def says_nothing(self, cells: list[str]) -> bool:
+        """Whether a row has neither a code nor a price, as a title, a remark or the header once more have none."""
+        if len(cells) > self._width and any(map(str.strip, cells[self._width :])):
+            return not any(character.isdigit() for cell in cells for character in cell)
+        cells = self._fitted(cells)
+        if tuple(map(str.strip, cells)) == self._layout.header:
+            return True
+        codes = [cells[at] for at in (self._code_at, self._country_at) if at is not None]
+        prices = [cells[at] for one, at in self._layout.positions.items() if one in PRICES]
+        has_digits = any(character.isdigit() for cell in (*codes, *prices) for character in cell)
+        return not has_digits and not any(map(says_no_price, prices))
+
+    def _date_of(self, cells: list[str]) -> dict[Column, str]:
+        """When a row that cannot be taken would have begun, where that can be read: until then nothing changes."""
+        at = self._layout.positions.get(Column.EFFECTIVE_FROM)
+        if at is None or len(cells) != self._width or not cells[at].strip():
+            return {}
+        said = {Column.EFFECTIVE_FROM: cells[at].strip()}
+        try:
+            self._terms.read(said)
+        except RowRejected:
+            return {}
+        return said
+
+    def _code_of_misfit(self, cells: list[str]) -> tuple[str, ...]:
+        """The code of a row that has more cells than the header, as one with a delimiter in a name has."""
+        if self._country_at is not None or self._of_nanp:
+            return ()
+        reach = self._code_at + len(cells) - self._width + 1
+        digits = (cell.strip().removeprefix("+") for cell in cells[self._code_at : reach])
+        return next((possible_codes(cell) for cell in digits if cell.isascii() and cell.isdigit()), ())
 
     def _says(self, cells: list[str], terms: Terms) -> Says:
         """What a row says, however unusual: closed, one of several prices or callers, with a price in words."""
@@ -233,7 +273,7 @@ class RowChecker:
     def _clean_price(self, position: int, text: str) -> str:
         """A price as it is kept: of the currency and its minute, with a decimal point and without spaces."""
         factor = self._factors.get(position)
-        if factor is None and _PLAIN_PRICE(text):
+        if factor is None and self._is_plain_price(text):
             return text
         key = text if factor is None else f"{position}\t{text}"
         known = self._known_prices.get(key)
@@ -243,8 +283,8 @@ class RowChecker:
         if not text.strip():
             raise RowRejected(f"{name}: is empty")
         try:
-            plain = plain_amount(text, decimal_comma=self._decimal_comma)
-            plain = rounded_amount(plain if factor is None else scaled_amount(plain, factor, name), self.notes)
+            plain = self.amounts.read(text, name)
+            plain = self.amounts.rounded(plain if factor is None else self.amounts.scaled(plain, factor, name))
             price = format_amount(parse_amount(plain, name, PRICE_DECIMALS, maximum=MAX_PRICE))
         except InvalidAmount as error:
             raise RowRejected(str(error)) from None

@@ -10,6 +10,7 @@ import codecs
 import contextlib
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,9 @@ from rating_engine.services.decks.file.layout import Layout, no_header
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 
+_AS_TEXT: Final = {
+    mark: re.compile(rf'(?:^|(?<={re.escape(mark)}))=("[^"]*")(?={re.escape(mark)}|$)') for mark in DELIMITERS
+}
 _UTF_16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -51,6 +55,14 @@ class DeckSource(Protocol):
         """Its columns."""
 
     @property
+    def above(self) -> tuple[str, ...]:
+        """The lines above its header that say something."""
+
+    @property
+    def other_sheets(self) -> tuple[str, ...]:
+        """Of a workbook, the sheets that have a header too and are not read."""
+
+    @property
     def delimiter(self) -> str:
         """Between the cells of the file, and of its rejected rows."""
 
@@ -75,6 +87,8 @@ class TextSource:
     delimiter: str
     header_line: int
     layout: Layout
+    above: tuple[str, ...] = ()
+    other_sheets: tuple[str, ...] = ()
 
     @property
     def decimal_comma(self) -> bool:
@@ -101,10 +115,12 @@ def open_text(path: Path, columns: Mapping[Column, str] | None, header_row: int 
     try:
         size = path.stat().st_size
         encoding = _encoding(path)
-        delimiter, header_line, layout = _find_header(path, encoding, columns, header_row)
+        first_lines = _first_lines(path, encoding)
+        delimiter, header_line, layout = _find_header(path, first_lines, columns, header_row)
     except OSError as error:
         raise DeckFileError(f"{path}: {error.strerror or error}") from error
-    return TextSource(path, size, encoding, delimiter, header_line, layout)
+    above = tuple(line.strip() for line in first_lines[:header_line] if line.strip())
+    return TextSource(path, size, encoding, delimiter, header_line, layout, above)
 
 
 def first_text_rows(path: Path) -> list[list[str]]:
@@ -123,6 +139,8 @@ def split(line: str, delimiter: str) -> list[str]:
     """The cells of one line. Raises RowRejected where its quotes don't pair."""
     if '"' not in line:
         return line.split(delimiter)
+    if '="' in line:  # how a spreadsheet is told that digits are text
+        line = _AS_TEXT[delimiter].sub(r"\1", line)
     try:
         return next(csv.reader([line], delimiter=delimiter, strict=True))
     except csv.Error:
@@ -135,6 +153,8 @@ def _encoding(path: Path) -> str:
         start = file.read(4)
         if start[:2] in _UTF_16:
             return "utf-16"
+        if b"\0" in start[:2]:  # the same without its mark: every other byte of digits and letters is 0
+            return "utf-16-le" if start[1:2] == b"\0" else "utf-16-be"
         file.seek(0)
         try:
             while piece := file.read(limits.PIECE_BYTES):
@@ -172,10 +192,9 @@ def _pieces(path: Path, encoding: str) -> Iterator[Piece]:
 
 
 def _find_header(
-    path: Path, encoding: str, columns: Mapping[Column, str] | None, header_row: int | None
+    path: Path, first_lines: list[str], columns: Mapping[Column, str] | None, header_row: int | None
 ) -> tuple[str, int, Layout]:
     """The delimiter under which most columns are understood, the number of the header's last line, and the columns."""
-    first_lines = _first_lines(path, encoding)
     for at in range(len(first_lines)) if header_row is None else [header_row - 1] * (header_row <= len(first_lines)):
         found = []
         for delimiter in DELIMITERS:

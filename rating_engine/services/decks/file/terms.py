@@ -9,11 +9,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
-from decimal import Decimal
 from typing import Any, Final
 
-from rating_engine.rating.money import EXACT, PRICE_DECIMALS, InvalidAmount, format_amount, quantise, read_amount
+from rating_engine.rating.money import InvalidAmount, format_amount
 from rating_engine.rating.rate import InvalidRate, PriceUnit, Rate
+from rating_engine.services.decks.file.amounts import AmountReader
 from rating_engine.services.decks.file.codes import Dash, shown
 from rating_engine.services.decks.file.columns import PRICES, Column
 from rating_engine.services.decks.file.conditions import ConditionReader, Conditions
@@ -22,7 +22,7 @@ from rating_engine.services.decks.file.errors import RowRejected
 from rating_engine.services.decks.file.extras import extra_fields, extras_text
 from rating_engine.services.decks.file.formulas import unquoted
 from rating_engine.services.decks.file.layout import Layout
-from rating_engine.services.decks.file.notes import Notes
+from rating_engine.services.decks.file.units import currencies_of
 from rating_engine.services.decks.file.words import says_blocked, says_closed, says_open
 
 MAX_DIRECTION_CHARACTERS: Final = 200  # a name on an invoice; longer is a remark in the wrong column
@@ -39,12 +39,16 @@ BLOCKED_ANSWERS: Final = {
     **dict.fromkeys(("", "no", "n", "false", "f", "0", "open"), False),
 }
 
-_PAIR: Final = re.compile(r"(\d{1,9})\s*[/+:-]\s*(\d{1,9})", re.ASCII)  # 60/1
+_TIME_UNIT: Final = r"\s*(s|secs?|seconds?|m|mins?|minutes?)?\.?"
+_PAIR: Final = re.compile(
+    rf"(\d{{1,9}}){_TIME_UNIT}\s*[/+:-]\s*(\d{{1,9}}){_TIME_UNIT}", re.ASCII | re.IGNORECASE
+)  # 60/1
+_SINGLE: Final = re.compile(rf"(\d{{1,{MAX_WHOLE_DIGITS}}}){_TIME_UNIT}", re.ASCII | re.IGNORECASE)
+_MINUTE: Final = 60
 BLOCKED_COPY: Final = ("f", "t")  # as COPY reads a boolean; the last column of a row
 _COPY_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 _AMOUNTS: Final = (Column.CONNECT_FEE, Column.POSTCALL_SURCHARGE, Column.MINIMUM_CHARGE)
 _WHOLES: Final = (Column.INTERVAL_1, Column.INTERVAL_N, Column.FREE_SECONDS, Column.GRACE_PERIOD)
-_LONG_AMOUNT: Final = re.compile(rf"\d{{1,10}}\.\d{{{PRICE_DECIMALS + 1},30}}", re.ASCII)
 _EVER_SINCE: Final = datetime.min.replace(tzinfo=UTC)
 _CHECKED_COLUMNS: Final = frozenset((*_AMOUNTS, *_WHOLES, Column.PRICE_UNIT))  # fields of `Rate` too
 
@@ -86,9 +90,10 @@ class Terms:
 class TermReader:
     """Reads them, by the column names of a file."""
 
-    def __init__(self, layout: Layout, terms: DeckTerms) -> None:
+    def __init__(self, layout: Layout, terms: DeckTerms, amounts: AmountReader) -> None:
         self._layout = layout
         self._terms = terms
+        self._amounts = amounts
         at = layout.positions
         self._after_price = at.get(Column.DIRECTION, 0) in {at[column] + 1 for column in PRICES if column in at}
         self._conditions = ConditionReader(
@@ -128,10 +133,10 @@ class TermReader:
         return fields | extra_fields(values.get(Column.EXTRAS, ""), self._layout.name(Column.EXTRAS))
 
     def _amount(self, column: Column, text: str) -> str:
-        plain = plain_amount(text, decimal_comma=self._terms.decimal_comma)
-        factor = self._layout.factors.get(column)
+        name, factor = self._layout.name(column), self._layout.factors.get(column)
         try:
-            return plain if factor is None else scaled_amount(plain, factor, self._layout.name(column))
+            plain = self._amounts.read(text, name)
+            return self._amounts.rounded(plain if factor is None else self._amounts.scaled(plain, factor, name))
         except InvalidAmount as error:
             raise RowRejected(str(error)) from None
 
@@ -146,18 +151,27 @@ class TermReader:
     def _both_intervals(self, text: str) -> tuple[int, int]:
         """`60/1`, or one number for both."""
         if pair := _PAIR.fullmatch(text):
-            factor = int(self._layout.factors.get(Column.INTERVALS, 1))
-            return int(pair[1]) * factor, int(pair[2]) * factor
+            if pair[4] and not pair[2] and _seconds(pair[4]) > 1:
+                raise RowRejected(f"{self._layout.name(Column.INTERVALS)}: {shown(text)} may be of minutes or seconds")
+            return self._in_seconds(Column.INTERVALS, pair[1], pair[2]), self._in_seconds(
+                Column.INTERVALS, pair[3], pair[4]
+            )
         both = self._whole(Column.INTERVALS, text)
         return both, both
 
     def _whole(self, column: Column, text: str) -> int:
-        if not (text.isascii() and text.isdigit() and len(text) <= MAX_WHOLE_DIGITS):
+        if len(text) > 1 and text[0] == "0" and not self._terms.decimal_comma:
+            raise RowRejected(f"{self._layout.name(column)}: {shown(text)}: was a price written with a decimal comma?")
+        if not (found := _SINGLE.fullmatch(text)):
             raise RowRejected(f"{self._layout.name(column)}: {shown(text)} is not a whole number of seconds")
-        return int(text) * int(self._layout.factors.get(column, 1))
+        return self._in_seconds(column, found[1], found[2])
+
+    def _in_seconds(self, column: Column, digits: str, unit: str | None) -> int:
+        """By the unit in the cell, or else by that of the column."""
+        return int(digits) * (_seconds(unit) if unit else int(self._layout.factors.get(column, 1)))
 
     def _check_currency(self, text: str) -> None:
-        if text and text.upper() != self._terms.currency:
+        if text and text.upper() != self._terms.currency and self._terms.currency not in currencies_of(text):
             name = self._layout.name(Column.CURRENCY)
             raise RowRejected(f"{name}: {shown(text)} is not the tariff's currency, {self._terms.currency}")
 
@@ -181,29 +195,8 @@ class TermReader:
         return self._layout.name(Column.INTERVALS if both else Column(field))
 
 
-def plain_amount(text: str, *, decimal_comma: bool) -> str:
-    """An amount with a decimal point, where a comma may be one."""
-    return text.replace(",", ".", 1) if decimal_comma and "." not in text else text
-
-
-def scaled_amount(text: str, factor: Decimal, name: str) -> str:
-    """An amount of the currency, from what the column counts in. Raises InvalidAmount."""
-    return format_amount(EXACT.multiply(read_amount(text.strip(), name), factor))
-
-
-def rounded_amount(text: str, notes: Notes) -> str:
-    """An amount with at most PRICE_DECIMALS decimals, as Excel computes more; what is no amount as it is.
-
-    What is more than nothing is never rounded to nothing.
-    """
-    found = _LONG_AMOUNT.fullmatch(text.strip())
-    if found is None:
-        return text
-    rounded = quantise(Decimal(text.strip()), PRICE_DECIMALS)
-    if not rounded:
-        return text
-    notes.add(f"amounts were rounded to {PRICE_DECIMALS} decimals", f"{text.strip()} is {format_amount(rounded)}")
-    return format_amount(rounded)
+def _seconds(unit: str) -> int:
+    return _MINUTE if unit.casefold().startswith("m") else 1
 
 
 def _copy_text(rate: Rate, blocked: bool) -> str:

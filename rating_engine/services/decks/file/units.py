@@ -46,6 +46,7 @@ _WORDS_FOR: Final = {
     **dict.fromkeys(("pence", "penny", "ppm", "sterling"), frozenset(("GBP",))),
     **dict.fromkeys(("paise", "paisa"), frozenset(("INR", "PKR", "NPR", "BDT"))),
 }
+_LANDS_OF_DOLLARS: Final = {"US": "USD", "A": "AUD", "AU": "AUD", "C": "CAD", "CA": "CAD", "NZ": "NZD", "HK": "HKD"}
 _HUNDREDTHS: Final = frozenset(
     ("cent", "cents", "¢", "ct", "cts", "eurocent", "eurocents", "pence", "penny", "pennies", "ppm", "paise", "paisa")
 )
@@ -59,6 +60,16 @@ _OTHER: Final = frozenset(
         *("sms", "mms", "message", "messages", "mb", "gb", "kb", "ms", "msec", "millisecond", "milliseconds"),
     )
 )
+# In brackets, what changes no amount.
+_HARMLESS: Final = frozenset(
+    (
+        *("in", "per", "of", "a", "the", "and", "or", "new", "current", "price", "rate", "rates", "unit", "currency"),
+        *("excl", "excluding", "exclusive", "ex", "without", "net", "vat", "tax", "taxes", "iso", "voice", "call"),
+        *("minute", "minutes", "min", "mins", "second", "seconds", "sec", "secs", "s", "m", "us", "offer", "buy"),
+        *("sell", "cost", "selling", "buying", "duration", "increment", "billing", "optional", "decimal", "decimals"),
+        *("if", "any", "applicable"),
+    )
+)
 _TOKEN: Final = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
 _MINUTE_SECONDS: Final = 60
 
@@ -68,12 +79,14 @@ class Unit:
     """`hundredths`: the amounts are cents. `seconds`: what they are for or count, 0 where the name does not say.
 
     `currencies`: which they may be in; empty where the name does not say. `base`: the name without all of this.
+    `unknown`: a word in brackets that is none of it; '' where all are understood.
     """
 
     hundredths: bool
     seconds: int
     currencies: frozenset[str]
     base: str
+    unknown: str = ""
 
 
 def unit_of(name: str) -> Unit:
@@ -96,7 +109,32 @@ def unit_of(name: str) -> Unit:
     currencies = frozenset.intersection(*named) if named else frozenset()
     if named and not currencies:
         raise DeckFileError(f"the column {name!r} names different currencies")
-    return Unit(hundredths, seconds, currencies, _base(lower, used))
+    return Unit(hundredths, seconds, currencies, _base(lower, used), _unknown(lower, used))
+
+
+def _unknown(lower: list[str], used: set[int]) -> str:
+    """A word in brackets that says something of the amounts which nobody reads."""
+    depth = 0
+    for at, token in enumerate(lower):
+        depth += (token in "([") - (token in ")]")
+        if depth > 0 and at not in used and token.isalnum() and token not in _HARMLESS:
+            return token
+    return ""
+
+
+def says_hundredths(word: str) -> bool:
+    """Whether a word is of cents or the like."""
+    return word.casefold() in _HUNDREDTHS
+
+
+def currencies_of(token: str) -> frozenset[str]:
+    """The currencies that a word or a sign beside an amount may stand for, as USD, US$ and Euro; empty: it is none."""
+    plain = token.strip().strip(".()[]")
+    if plain.casefold() in _HUNDREDTHS:
+        return frozenset()
+    if plain.endswith("$") and (land := plain[:-1].upper()) in _LANDS_OF_DOLLARS:
+        return frozenset((_LANDS_OF_DOLLARS[land],))
+    return _currencies(plain, in_brackets=True)
 
 
 def _base(lower: list[str], used: set[int]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+_AMOUNT_OF_CHANGE: Final = re.compile(r"[+−-]\s*\d+(?:[.,]\d+)?\s*%?|\d+(?:[.,]\d+)?\s*%|0", re.ASCII)  # +3 %, -0.01
 _WORD: Final = re.compile(r"[^\W_]+")
 # Of a status, what says nothing by itself: "rate increase" is an increase.
 _FILLERS: Final = frozenset(
@@ -17,7 +18,20 @@ _FILLERS: Final = frozenset(
 # A status by which a code is open: its price is what the row says.
 _OPEN: Final = frozenset(
     (
-        *("active", "activated", "open", "opened", "enabled", "allowed", "available", "ok", "current", "currently"),
+        *(
+            "active",
+            "activated",
+            "open",
+            "opened",
+            "unblocked",
+            "unbarred",
+            "enabled",
+            "allowed",
+            "available",
+            "ok",
+            "current",
+            "currently",
+        ),
         *("valid", "live", "existing", "confirmed", "reopened", "re opened"),
         *("new", "added", "add", "addition", "new destination", "new breakout", "new area", "newly added"),
         *("effective", "in effect", "effect", "effective now", "now effective"),
@@ -104,6 +118,8 @@ def _is_of(plain: str, known: frozenset[str]) -> bool:
 
 def _is_sign(status: str) -> bool:
     text = status.strip()
+    if _AMOUNT_OF_CHANGE.fullmatch(text):
+        return True
     return not _words(text) and (not text or text in _DASHES or text in _ARROWS)
 
 

@@ -24,6 +24,8 @@ class WorkbookSource:
     header_line: int
     layout: Layout
     book: Book
+    above: tuple[str, ...] = ()
+    other_sheets: tuple[str, ...] = ()
     delimiter: str = ","  # of the file of rejected rows
     decimal_comma: bool = True
 
@@ -54,10 +56,27 @@ def open_workbook(
     for name in book.sheets if sheet is None else [_sheet_name(book, sheet)]:
         rows = _head(book, name)
         if (found := find_header(rows, columns, header_row)) is not None:
-            return WorkbookSource(path, sheet_size(book, name), name, found[0], found[1], book)
+            above = tuple(text for cells in rows[: found[0]] if (text := " ".join(filter(None, cells)).strip()))
+            others = () if sheet is not None else _others_with_header(book, name, columns, header_row)
+            return WorkbookSource(path, sheet_size(book, name), name, found[0], found[1], book, above, others)
         begins = begins or next((" ".join(filter(None, cells)) for cells in rows if any(cells)), "")
     tried = f", in none of its sheets ({', '.join(map(repr, book.sheets))})" if sheet is None else f", sheet {sheet!r}"
     raise no_header(f"{path.name}{tried if len(book.sheets) > 1 else ''}", begins, columns)
+
+
+def _others_with_header(
+    book: Book, taken: str, columns: Mapping[Column, str] | None, header_row: int | None
+) -> tuple[str, ...]:
+    """The sheets behind the one that is taken which look like decks too."""
+    found = []
+    names = list(book.sheets)
+    for name in names[names.index(taken) + 1 :]:
+        try:
+            has_header = find_header(_head(book, name), columns, header_row) is not None
+        except DeckFileError:  # a header that could mean two things
+            has_header = True
+        found += [name] if has_header else []
+    return tuple(found)
 
 
 def first_rows(path: Path, sheet: str | None) -> list[list[str]]:

@@ -88,4 +88,4 @@ ALTER TABLE accounts ADD COLUMN IF NOT EXISTS party_id bigint NOT NULL DEFAULT 1
 ALTER TABLE subscribers
     ADD COLUMN IF NOT EXISTS party_id bigint NOT NULL DEFAULT 1,
     ADD COLUMN IF NOT EXISTS calls allowed_calls NOT NULL DEFAULT 'all';
-ALTER TABLE audit_log ADD COLUMN IF NOT EXISTS party_id bigint;
+ALTER TABLE catalogue_audit ADD COLUMN IF NOT EXISTS party_id bigint;

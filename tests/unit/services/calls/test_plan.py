@@ -18,7 +18,8 @@ from rating_engine.domain.tariff import BandMode, Direction, PackageKind, RouteO
 from rating_engine.rating.charge import charge
 from rating_engine.rating.rate import Rate
 from rating_engine.rating.schedule import Schedule, Window
-from rating_engine.services.calls.plan import ChargingPolicy, Plan, Planning
+from rating_engine.services.calls.hold import ChargingPolicy
+from rating_engine.services.calls.plan import Plan, Planning
 from rating_engine.services.calls.route import Attempts
 from tests.support.calls import NUMBER, key_of, prepare
 from tests.support.facts import NOON, RETAIL, Facts, minute, package, route, tariff
@@ -353,54 +354,6 @@ async def test_the_cheapest_goes_first_where_the_tariff_says_so_and_its_own_rout
     facts.tariffs[RETAIL] = tariff(route_order=RouteOrder.COST, routes=listed)
 
     assert (await plan_of(facts)).route.name == "b"
-
-
-# -- how much, and for how long --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("own", "accounts", "cap"), [(None, None, 3_600), (60, None, 60), (None, 90, 90), (60, 90, 60), (90, 60, 60)]
-)
-async def test_the_longest_call_is_the_least_of_what_limits_it(own, accounts, cap):
-    facts = Facts()
-    facts.subscriber = replace(facts.subscriber, max_seconds=own, max_call_seconds=accounts)
-
-    request = (await plan_of(facts)).request
-
-    assert (request.cap_seconds, request.lifetime_seconds) == (cap, cap + 300)
-    assert request.maximum == Decimal(cap) / 100
-
-
-@pytest.mark.parametrize(
-    ("policy", "own", "watched", "in_slices"),
-    [
-        (True, None, True, True),
-        (True, False, True, False),
-        (False, True, True, True),
-        (True, None, False, False),  # nobody could lengthen it
-        (False, None, True, False),
-    ],
-)
-async def test_a_call_reserves_in_slices_where_it_is_wanted_and_somebody_watches(policy, own, watched, in_slices):
-    facts = Facts()
-    facts.subscriber = replace(facts.subscriber, quota=own)
-    planning = Planning(facts.sources(), ChargingPolicy(quota=policy), is_watched=lambda exchange: watched)
-
-    plan = await planning.plan(prepare("1"), NOON)
-
-    assert isinstance(plan, Plan)
-    assert plan.request.quota is in_slices
-    assert plan.request.maximum == (Decimal("1.2") if in_slices else Decimal(36))
-
-
-async def test_a_slice_lasts_as_long_as_what_packages_pay_of_it():
-    facts = Facts(tariffs={RETAIL: tariff(packages=(package(5, PackageKind.FREE),))}, packages={5: (0, 600)})
-    planning = Planning(facts.sources(), ChargingPolicy(quota=True), is_watched=lambda exchange: True)
-
-    plan = await planning.plan(prepare("1"), NOON)
-
-    assert isinstance(plan, Plan)
-    assert (plan.request.maximum, plan.request.lifetime_seconds) == (0, 600 + 300)
 
 
 # -- a call that was never prepared ----------------------------------------------------------------------------

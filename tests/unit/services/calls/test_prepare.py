@@ -26,7 +26,8 @@ from rating_engine.domain.outcomes import (
 from rating_engine.domain.reservation import OpenCall, ReserveOutcome
 from rating_engine.services.calls.charging import Charging
 from rating_engine.services.calls.finish import Finishing
-from rating_engine.services.calls.plan import ChargingPolicy, Planning
+from rating_engine.services.calls.hold import ChargingPolicy
+from rating_engine.services.calls.plan import Planning
 from rating_engine.services.calls.ports import NoOutage
 from rating_engine.services.calls.prepare import PLANS_MAX, STALE_TRIES, Preparing
 from rating_engine.services.calls.undo import ADOPT_SECONDS, DOUBT_SECONDS, Undo

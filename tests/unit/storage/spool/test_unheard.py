@@ -87,6 +87,23 @@ def test_a_directory_that_cannot_be_had_is_done_without(tmp_path: Path):
     book.close()
 
 
+def test_no_claim_is_lost_to_a_process_that_starts_while_the_file_is_made(tmp_path):
+    """What is made and not locked yet looks like a dead process's, and is removed by who adopts it."""
+    book, other, wanted = UnheardFile(tmp_path), UnheardFile(tmp_path), ["fcntl.flock"]
+
+    def adopt_before_the_first_lock(event: str, arguments: tuple[object, ...]) -> None:
+        if event in wanted:
+            wanted.clear()
+            assert other.adopt() == []
+
+    sys.addaudithook(adopt_before_the_first_lock)  # for good, but for one event alone
+    assert book.note(claim(1)) is not None
+    assert wanted == []
+    book.close()
+
+    assert list(other.adopt()) == [claim(1)]
+
+
 def test_damage_costs_the_claim_that_it_hits(tmp_path):
     book = UnheardFile(tmp_path)
     for number in range(3):

@@ -133,7 +133,7 @@ def test_cells_are_read_as_carriers_write_them(header: str, row: str, column: st
         pytest.param("prefix;price", "79;-0.1", "price: -0.1 is negative", id="negative"),
         pytest.param("prefix;price", "79;0.000000001", "more than 8 decimals", id="so little that it would be nothing"),
         pytest.param("prefix;price", "79;10000000000", "above the limit", id="too much"),
-        pytest.param("prefix;price", "79;1.234,5", "not a plain number", id="thousands and decimals"),
+        pytest.param("prefix;price", "79;1.23,45", "not a plain number", id="thousands of two digits"),
         pytest.param("prefix;price", "79;1,234,567", "not a plain number", id="two commas"),
         pytest.param("prefix;price", "79;NaN", "not a plain number", id="NaN"),
         pytest.param("prefix;price_1;price_n", "79;1;x", "price_n: 'x' is not a plain number", id="a bad price_n"),

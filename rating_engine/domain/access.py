@@ -1,0 +1,240 @@
+"""Who may do what on whom: every use case by its name, with the least level, the scope, and whose things it is about.
+
+Laws: what is not in the table is for nobody but the operator; who is asked about things of others is told no, whatever
+its level; nobody gives itself, or lets be given by who is below an administrator, money, credit or another tariff.
+
+"Belongs to you" means: of the tree below the asker's realm. `Right.concerns` says how the arguments of a use case name
+whose it is (`login`, `new.owner`); the answer to each is looked up by services/parties/guard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from rating_engine.domain.party import Level
+from rating_engine.domain.principal import Principal
+
+
+class Named(StrEnum):
+    """As what an argument names somebody: a line by its login, a party, a key by its name."""
+
+    LINE = "line"
+    PARTY = "party"
+    KEY = "key"
+
+
+class Otherwise(StrEnum):
+    """What a use case is about where its argument names nobody."""
+
+    ALL = "all"  # everybody's: for who sees all
+    OWN = "own"  # what is the asker's; the use case goes by its realm itself
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """Whose things: of whom the argument at `path` names. `below`: not the asker's own, which others change."""
+
+    kind: Named
+    path: str
+    below: bool = False
+    otherwise: Otherwise = Otherwise.ALL
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """What one use case takes. No `concerns`, and not `own`: it is about the whole installation.
+
+    `money`: it moves money. `admins_only`: arguments that only an administrator may give, and below one have to be
+    absent, None or 0. `own_tariff`: arguments that below an administrator can only be the asker's own tariff.
+    """
+
+    scope: str
+    least: Level
+    concerns: tuple[Concern, ...] = ()
+    own: bool = False
+    money: bool = False
+    admins_only: tuple[str, ...] = ()
+    own_tariff: tuple[str, ...] = ()
+
+
+def refusal_of(principal: Principal, right: Right) -> str | None:
+    """Why an asker may not do this at all, whoever it is about; None: it may."""
+    if principal.level < right.least:
+        return f"takes level {int(right.least)}"
+    if principal.scopes is not None and not _covers(principal.scopes, right.scope):
+        return f"takes the scope {right.scope}"
+    if right.money and not principal.moves_money:
+        return "moves money, which an accountant does not"
+    if not right.concerns and not right.own and not principal.sees_all:
+        return "is about the whole installation"
+    return None
+
+
+def _covers(scopes: frozenset[str], wanted: str) -> bool:
+    """Who may write may read."""
+    noun, _, what = wanted.partition(":")
+    return wanted in scopes or (what == "read" and f"{noun}:write" in scopes)
+
+
+def _line(path: str = "login", *, below: bool = False, otherwise: Otherwise = Otherwise.ALL) -> Concern:
+    return Concern(Named.LINE, path, below, otherwise)
+
+
+def _party(path: str = "who", *, below: bool = False, otherwise: Otherwise = Otherwise.OWN) -> Concern:
+    return Concern(Named.PARTY, path, below, otherwise)
+
+
+def _reads(scope: str, *concerns: Concern, least: Level = Level.SIMPLE_USER, own: bool = False) -> Right:
+    return Right(f"{scope}:read", least, concerns, own)
+
+
+def _writes(scope: str, *concerns: Concern, least: Level = Level.RESELLER) -> Right:
+    return Right(f"{scope}:write", least, concerns)
+
+
+def _system(scope: str, what: str = "write") -> Right:
+    """About the whole installation, for who manages it."""
+    return Right(f"{scope}:{what}", Level.ADMIN)
+
+
+_KEY: Final = Concern(Named.KEY, "name", otherwise=Otherwise.OWN)
+_MONEY: Final = Right("money:write", Level.ADMIN, (_line(),), money=True)
+_CALLS: Final = (_line("wanted.login"), _line("wanted.account_of"))
+
+ACTIONS: Final[Mapping[str, Right]] = {
+    "parties.create": Right("users:write", Level.RESELLER, (_party("new.owner"),), own_tariff=("new.tariff",)),
+    "parties.show": _reads("users", _party()),
+    "parties.page": _reads("users", _party("wanted.owner"), least=Level.RESELLER, own=True),
+    "parties.change": Right("users:write", Level.SIMPLE_USER, (_party(),), own_tariff=("changes.tariff",)),
+    "parties.set_status": _writes("users", _party(below=True)),
+    "parties.delete": _writes("users", _party(below=True)),
+    "parties.set_password": _writes("keys", _party(), least=Level.SIMPLE_USER),
+    "keys.add": _writes("keys", _party("new.owner")),
+    "keys.show": _reads("keys", _KEY, least=Level.RESELLER),
+    "keys.page": _reads("keys", least=Level.RESELLER, own=True),
+    "keys.change": _writes("keys", _KEY),
+    "keys.revoke": _writes("keys", _KEY),
+    "bans.add": _system("bans"),
+    "bans.page": _system("bans", "read"),
+    "bans.set_permanent": _system("bans"),
+    "bans.remove": _system("bans"),
+    "bans.flush": _system("bans"),
+    "audit.page": _reads("audit", least=Level.RESELLER, own=True),
+    "accounts.create": Right(
+        "accounts:write",
+        Level.RESELLER,
+        (_party("new.owner"),),
+        admins_only=("new.balance", "new.credit"),
+        own_tariff=("new.tariff",),
+    ),
+    "accounts.give": _system("accounts"),
+    "accounts.show": _reads("accounts", _line()),
+    "accounts.page": _reads("accounts", least=Level.RESELLER, own=True),
+    "accounts.subscribers": _reads("accounts", _line("account_of", otherwise=Otherwise.OWN), least=Level.SIMPLE_USER),
+    "accounts.change": Right(
+        "accounts:write", Level.RESELLER, (_line(below=True),), admins_only=("settings.overdraft",)
+    ),
+    "accounts.block": _writes("accounts", _line(below=True)),
+    "accounts.unblock": _writes("accounts", _line(below=True)),
+    "accounts.add_subscriber": Right(
+        "accounts:write", Level.RESELLER, (_line("new.account_of"),), own_tariff=("new.tariff",)
+    ),
+    "accounts.block_subscriber": _writes("accounts", _line(below=True)),
+    "accounts.unblock_subscriber": _writes("accounts", _line(below=True)),
+    "accounts.top_up": _MONEY,
+    "accounts.adjust": _MONEY,
+    "accounts.close": _MONEY,
+    "accounts.statement": _reads("accounts", _line()),
+    "account_imports.import_file": Right("money:write", Level.ADMIN, money=True),
+    "tariffs.add": _system("tariffs"),
+    "tariffs.change": _system("tariffs"),
+    "tariffs.mark_up": _system("tariffs"),
+    "tariffs.page": _system("tariffs", "read"),
+    "tariffs.show": _system("tariffs", "read"),
+    "tariffs.time_zone": _system("tariffs", "read"),
+    "bands.add": _system("tariffs"),
+    "bands.add_holiday": _system("tariffs"),
+    "bands.holidays": _system("tariffs", "read"),
+    "bands.import_holidays": _system("tariffs"),
+    "bands.remove": _system("tariffs"),
+    "bands.remove_holiday": _system("tariffs"),
+    "bands.replace": _system("tariffs"),
+    "bands.windows": _system("tariffs", "read"),
+    "packages.add": _system("tariffs"),
+    "packages.groups": _system("tariffs", "read"),
+    "packages.page": _system("tariffs", "read"),
+    "packages.remove": _system("tariffs"),
+    "packages.remove_group": _system("tariffs"),
+    "packages.set_group": _system("tariffs"),
+    "packages.usage": _reads("accounts", _line()),
+    # An option or another tariff has a price, and may make calls cheaper than they cost.
+    "options.grant": _MONEY,
+    "options.page": _reads("accounts", _line()),
+    "options.revoke": Right("accounts:write", Level.ADMIN, (_line(),)),
+    "options.switch_tariff": _MONEY,
+    "exchange.page": _system("tariffs", "read"),
+    "exchange.remove": _system("tariffs"),
+    "exchange.set": _system("tariffs"),
+    "directions.set": _system("decks"),
+    "numbering.add": _system("numbers"),
+    "numbering.add_ready": _system("numbers"),
+    "numbering.aliases": _reads("numbers", _line()),
+    "numbering.change": _system("numbers"),
+    "numbering.page": _system("numbers", "read"),
+    "numbering.remove": _system("numbers"),
+    "numbering.remove_alias": _writes("numbers", _line(), least=Level.SIMPLE_USER),
+    "numbering.rewrite": _system("numbers"),
+    "numbering.set_alias": _writes("numbers", _line("alias.login"), least=Level.SIMPLE_USER),
+    "routes.add": _system("routes"),
+    "routes.add_window": _system("routes"),
+    "routes.change": _system("routes"),
+    "routes.clear_windows": _system("routes"),
+    "routes.page": _system("routes", "read"),
+    "routes.remove": _system("routes"),
+    "routes.rule_prefixes": _system("routes"),
+    "routes.set_enabled": _system("routes"),
+    "routes.set_tariff_routes": _system("routes"),
+    "routes.show": _system("routes", "read"),
+    "routes.tariff_routes": _system("routes", "read"),
+    "route_reports.loads": _system("routes", "read"),
+    "route_reports.quality": _system("routes", "read"),
+    "route_trials.try_call": _system("routes", "read"),
+    "decks.compare_file": _system("decks", "read"),
+    "decks.compare_versions": _system("decks", "read"),
+    "decks.export": _system("decks", "read"),
+    "decks.history": _system("decks", "read"),
+    "decks.import_file": _system("decks"),
+    "decks.page": _system("decks", "read"),
+    "decks.roll_back": _system("decks"),
+    "decks.time_zone": _system("decks", "read"),
+    "decks.versions": _system("decks", "read"),
+    "decks.withdraw": _system("decks"),
+    "rate_edits.cancel": _system("decks"),
+    "rate_edits.list_edits": _system("decks", "read"),
+    "rate_edits.remove_rate": _system("decks"),
+    "rate_edits.set_rate": _system("decks"),
+    "quotes.quote": _system("decks", "read"),
+    "cdrs.page": _reads("calls", *_CALLS),
+    "cdrs.show": _system("calls", "read"),
+    "cdrs.export": _system("calls", "read"),
+    "cdrs.sums": _reads("calls", *_CALLS),
+    "call_posting.post": Right("money:write", Level.ADMIN, money=True),
+    "live_calls.hang_up": _system("calls"),
+    "live_calls.page": _reads("calls", *_CALLS),
+    "live_calls.unfinished": _system("calls", "read"),
+    "rerates.begin": _system("calls"),
+    "rerates.discard": _system("calls"),
+    "rerates.find": _system("calls", "read"),
+    "rerates.page": _system("calls", "read"),
+    "rerates.post": Right("money:write", Level.ADMIN, money=True),
+    "rerates.read": _system("calls"),
+    "rerates.show": _system("calls", "read"),
+    "simulations.simulate": _system("calls", "read"),
+    "doctor.examine": _system("system", "read"),
+    "doctor.prove_laws": _system("system", "read"),
+    "doctor.schema_problem": _system("system", "read"),
+    "doctor.totals": _system("system", "read"),
+}
