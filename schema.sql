@@ -267,6 +267,15 @@ CREATE TABLE exchange_watch (
     watched_until  timestamptz NOT NULL
 );
 
+-- Calls that were declined since another call had their key, by the name of their exchange, for the doctor: two exchanges
+-- may go by it. Counted anew after a day without any.
+CREATE TABLE exchange_conflicts (
+    exchange   text PRIMARY KEY,
+    conflicts  bigint NOT NULL,
+    since      timestamptz NOT NULL DEFAULT now(),
+    last_at    timestamptz NOT NULL DEFAULT now()
+);
+
 -- Who asks and whose all else is: users, resellers and those who manage, in one tree. The root is the system itself, to
 -- which belongs what nobody else has. An owner is older than what it owns and never another one, so there is no circle.
 -- `access_level`: 10 and 11 users, 22 resellers, 25 partners, 33 who manage what is their owner's, 44 the same and who may

@@ -23,6 +23,7 @@ from rating_engine.engine.leading import UNSEEN_INTERVALS, WatchSetup
 from rating_engine.engine.services import make_services
 from rating_engine.process.sockets import FASTAGI, HTTP, Listeners, open_listeners
 from rating_engine.services.background import Periodic
+from rating_engine.services.calls.conflicts import CONFLICTS_SECONDS
 from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import ExchangeWatch
 from rating_engine.services.clock import Clock, ClockKeeper
@@ -117,7 +118,7 @@ class Engine:
         self.schema = SchemaWatch(self.office, is_up=lambda: self.office.down is None)
         calling = self._wire_calls(is_watched or self.watch.is_watched, shared_calls)
         self.charging, self.finishing, self.undo = calling.charging, calling.finishing, calling.undo
-        self.finish_spool, self.offline = calling.finish_spool, calling.offline
+        self.finish_spool, self.offline, self._conflicts = calling.finish_spool, calling.offline, calling.conflicts
         self.fastagi: FastAgiServer | None = None
         self.http: HttpServer | None = None
         self._expiry = self._make_expiry()
@@ -202,6 +203,8 @@ class Engine:
             await asyncio.wait([self._lag])  # awaited itself, its cancellation would hide our own
         await self.ledger.drain()  # what was cut is on its way, and cannot be given back before it is there
         await self.undo.turn()
+        with contextlib.suppress(Unavailable, Overloaded):
+            await self._conflicts.turn()
 
     async def _close(self) -> None:
         await self.finish_spool.close()
@@ -266,6 +269,7 @@ class Engine:
             Periodic("schema", SCHEMA_SECONDS, self.schema.turn),
             Periodic("offline", REFRESH_SECONDS, self.offline.refresh),
             Periodic("spool", SPOOL_SECONDS, self.finish_spool.turn),
+            Periodic("conflicts", CONFLICTS_SECONDS, self._conflicts.turn),
         ]
 
     async def _count_lines_lost(self) -> None:

@@ -16,7 +16,7 @@ from rating_engine.domain.look_alikes import look_alikes
 from rating_engine.domain.totals import Totals
 from rating_engine.services.outage.spool_report import spool_findings
 from rating_engine.storage import laws as audit
-from rating_engine.storage.calls.exchange_watch import recent_call_keys, unwatched_exchanges
+from rating_engine.storage.calls.exchange_watch import recent_call_keys, recent_conflicts, unwatched_exchanges
 from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.parties.offline import offline_accounts
 from rating_engine.storage.postgres.pool import Database
@@ -155,7 +155,11 @@ class Doctor:
     async def _exchanges(self) -> list[Finding]:
         found = look_alikes(await recent_call_keys(self._database))
         mend = "name each by RATING_QUERY=?exchange=NAME in its dialplan; until then calls of one key are declined"
-        return [Finding(f"exchange {exchange}: {why}", mend) for exchange, why in found.items()]
+        findings = [Finding(f"exchange {exchange}: {why}", mend) for exchange, why in found.items()]
+        for exchange, calls, since in await recent_conflicts(self._database):
+            problem = f"{calls:,} calls were declined since {since:%Y-%m-%d %H:%M %Z}: another call had their key"
+            findings.append(Finding(f"exchange {exchange}: {problem}", mend))
+        return findings
 
     async def _values(self) -> list[Finding]:
         named = [("default_route", text) for text in self._installation.default_route]
