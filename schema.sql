@@ -1550,33 +1550,43 @@ BEGIN
     END IF;
 END $$;
 
+-- What is locked is gathered in a loop: a query over the requests costs more to begin than a batch of eight to go through.
 CREATE OR REPLACE FUNCTION lock_and_read(p_bucket smallint, p_requests reserve_request_v3[]) RETURNS reserve_fact_v3[]
 LANGUAGE plpgsql AS $$
 DECLARE
-    facts    reserve_fact_v3[];
-    limited  bigint[] := ARRAY(SELECT DISTINCT r.route_id FROM unnest(p_requests) r WHERE r.route_id IS NOT NULL);
+    facts     reserve_fact_v3[];
+    request   reserve_request_v3;
+    hashes    bigint[] := '{}';  -- of the keys of calls
+    ids       bigint[] := '{}';  -- of accounts
+    limited   bigint[] := '{}';  -- routes
 BEGIN
-    PERFORM pg_advisory_xact_lock(hash) FROM (
-        SELECT DISTINCT hashtextextended(r.call_key, p_bucket) AS hash FROM unnest(p_requests) r ORDER BY 1) AS keys;
-    PERFORM 1 FROM accounts a
-      WHERE a.bucket = p_bucket AND a.account_id = ANY (ARRAY(SELECT r.account_id FROM unnest(p_requests) r))
+    FOREACH request IN ARRAY p_requests LOOP
+        hashes := hashes || hashtextextended(request.call_key, p_bucket);
+        ids := ids || request.account_id;
+        IF request.route_id IS NOT NULL THEN
+            limited := limited || request.route_id;
+        END IF;
+    END LOOP;
+    PERFORM pg_advisory_xact_lock(hash) FROM (SELECT DISTINCT hash FROM unnest(hashes) AS hash ORDER BY 1) AS keys;
+    PERFORM 1 FROM accounts a WHERE a.bucket = p_bucket AND a.account_id = ANY (ids)
       ORDER BY a.account_id FOR NO KEY UPDATE;
     facts := reserve_facts(p_bucket, p_requests);
     IF cardinality(limited) > 0 THEN
-        PERFORM lock_routes(p_bucket, limited);
+        PERFORM lock_routes(p_bucket, ARRAY(SELECT DISTINCT route_id FROM unnest(limited) AS route_id));
     END IF;
     RETURN facts;
 END $$;
 
--- What a call is granted of what there is, after what others of its batch hold (p_sum) and how many these are (p_calls).
--- Without any limit nothing is shared; nor by the last call that may come, which has no others to leave anything to. LEAST
--- and GREATEST pass over what is NULL. Whole digits of a column: what is answered, held and summed up is the same amount.
-CREATE OR REPLACE FUNCTION amount_granted(p_fact reserve_fact_v3, p_sum numeric, p_calls integer) RETURNS numeric
-LANGUAGE sql IMMUTABLE AS $$
-    SELECT GREATEST(LEAST(p_fact.maximum, max_amount(), money.rest, CASE
-        WHEN money.rest IS NOT NULL AND p_fact.share IS NOT NULL AND p_fact.calls_left - p_calls IS DISTINCT FROM 1
-        THEN GREATEST(trunc(money.rest * p_fact.share, 6), p_fact.share_least) END), 0)
-    FROM (SELECT LEAST(p_fact.available, p_fact.day_left, p_fact.month_left) - p_sum AS rest) AS money
+-- What a call is granted of what there is (p_rest, NULL: no limit, and then nothing is shared); nor does the last call
+-- that may come (p_calls_left 1, itself) leave anything to others. LEAST and GREATEST pass over what is NULL. Whole
+-- digits of a column: what is answered, held and summed up is the same amount. One expression of scalars, which goes into
+-- that of its caller: a query of its own costs more than all else that the loop does for a call.
+CREATE OR REPLACE FUNCTION amount_granted(
+    p_maximum numeric, p_rest numeric, p_share numeric, p_share_least numeric, p_calls_left integer
+) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$
+    SELECT GREATEST(LEAST(p_maximum, max_amount(), p_rest, CASE
+        WHEN p_rest IS NOT NULL AND p_share IS NOT NULL AND p_calls_left IS DISTINCT FROM 1
+        THEN GREATEST(trunc(p_rest * p_share, 6), p_share_least) END), 0)
 $$;
 
 -- Order of the checks here: calls at a time, packages, money, route. What is asked of packages is exact, since the prices
@@ -1591,6 +1601,7 @@ DECLARE
     ids       bigint[];
     sums      numeric[];
     calls     integer[];
+    rest      numeric;          -- of the money of the account; NULL: no limit
     granted   numeric;
     logins    integer[];        -- the number of each request's login; and in `given` how many calls that was given
     given     integer[] := array_fill(0, ARRAY[cardinality(p_requests)]);
@@ -1617,12 +1628,13 @@ BEGIN
             WHEN item.minimum > 0 AND item.month_left - sums[n] < item.minimum THEN 'monthly_limit'
             WHEN item.route_id IS NOT NULL AND NOT take_route(p_bucket, item.route_id) THEN 'route_full'
         END;
-        answers[item.ord] := (item.refusal, 0);
+        answers[item.ord] := (item.refusal, 0)::reserve_answer_v2;
         IF item.refusal IS NULL THEN
-            granted := amount_granted(item, sums[n], calls[n]);
-            answers[item.ord] := ('reserved', granted);
-            holds[item.ord] := (CASE WHEN COALESCE(item.available, item.day_left, item.month_left) IS NULL THEN 0
-                                     ELSE granted END, granted, item.rate_key, item.carrier_rate_key);
+            rest := LEAST(item.available, item.day_left, item.month_left) - sums[n];
+            granted := amount_granted(item.maximum, rest, item.share, item.share_least, item.calls_left - calls[n]);
+            answers[item.ord] := ('reserved', granted)::reserve_answer_v2;
+            holds[item.ord] := ROW(CASE WHEN rest IS NULL THEN 0 ELSE granted END, granted, item.rate_key,
+                                   item.carrier_rate_key)::hold_v2;
             sums[n] := sums[n] + (holds[item.ord]).held;
             calls[n] := calls[n] + 1;
             IF item.login_max_calls IS NOT NULL THEN
@@ -2050,20 +2062,24 @@ END $$;
 CREATE OR REPLACE FUNCTION settle_v3(p_bucket smallint, p_requests settle_request_v3[]) RETURNS settle_answer_v3[]
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
-    made      text[];           -- the keys of calls that this may make
-    helped    boolean;
+    request   settle_request_v2;
+    ids       bigint[] := '{}';  -- of accounts
+    made      bigint[] := '{}';  -- the hashes of the keys of calls that this may make
+    helped    boolean := false;
     helps     settle_help_v2[];
     settling  settling_v3;
 BEGIN
-    SELECT array_agg(r.call_key) FILTER (WHERE (r.details).rate IS NOT NULL),
-           bool_or((r.details).rate IS NOT NULL OR cardinality(r.packages) > 0)
-      INTO made, helped FROM unnest(p_requests) r;
-    IF made IS NOT NULL THEN
-        PERFORM pg_advisory_xact_lock(hash) FROM (
-            SELECT DISTINCT hashtextextended(call_key, p_bucket) AS hash FROM unnest(made) AS call_key ORDER BY 1) AS keys;
+    FOREACH request IN ARRAY COALESCE(p_requests, '{}') LOOP  -- expire_v2() may find none
+        ids := ids || request.account_id;
+        IF (request.details).rate IS NOT NULL THEN
+            made := made || hashtextextended(request.call_key, p_bucket);
+        END IF;
+        helped := helped OR (request.details).rate IS NOT NULL OR cardinality(request.packages) > 0;
+    END LOOP;
+    IF cardinality(made) > 0 THEN
+        PERFORM pg_advisory_xact_lock(hash) FROM (SELECT DISTINCT hash FROM unnest(made) AS hash ORDER BY 1) AS keys;
     END IF;
-    PERFORM 1 FROM accounts a
-      WHERE a.bucket = p_bucket AND a.account_id = ANY (ARRAY(SELECT r.account_id FROM unnest(p_requests) r))
+    PERFORM 1 FROM accounts a WHERE a.bucket = p_bucket AND a.account_id = ANY (ids)
       ORDER BY a.account_id FOR NO KEY UPDATE;
     IF helped THEN
         helps := help_settle(p_bucket, p_requests);

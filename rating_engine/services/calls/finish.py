@@ -123,7 +123,7 @@ class Finishing:
             match answer.outcome:
                 case SettleOutcome.SETTLED:
                     self._suspect(answer.suspicion, saved, said=call.seconds)
-                    return replace(saved, overrun=answer.overrun)
+                    return replace(saved, overrun=answer.overrun) if answer.overrun else saved
                 case SettleOutcome.CONFLICT:
                     return NotSaved(DeclineReason.CONFLICT, "another account's call, or finished before otherwise")
                 case _:  # settled so before, or what was known is gone, or a package was emptied meanwhile: look again
