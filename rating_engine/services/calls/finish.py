@@ -159,9 +159,10 @@ class Finishing:
         """What the call goes by, and what it costs then. `told`: its end as it is believed."""
         details = known.details if known is not None else promised or await self._rate_anew(call, subscriber)
         end = await self._end(told.seconds, subscriber.bucket, known, details)
-        return details, replace(
-            end, said=None if told is call else call.seconds, cost_before=_cost_before(told, known, end, details)
-        )
+        before = _cost_before(told, known, end, details)
+        if told is call and before is None:
+            return details, end
+        return details, replace(end, said=None if told is call else call.seconds, cost_before=before)
 
     async def correct_by_seen(self, bucket: int, call_key: CallKey, seconds: int, ended_at: datetime) -> bool:
         """A call that has ended was seen to last `seconds`: that is believed, where its finish contradicts it.
