@@ -171,15 +171,15 @@ class Finishing:
         """
         for _ in range(CHANGED_TRIES):
             known = await self._ledger.find(bucket, call_key)
-            if not isinstance(known, EndedCall) or known.provisional or known.said_seconds is not None:
-                return False  # what was only assumed of it goes by what was seen already
+            if not isinstance(known, EndedCall) or known.seen_seconds is not None:
+                return False
             if not contradicts(known.seconds, seconds):
                 return False
-            end = replace(await self._end(seconds, bucket, known, known.details), said=known.seconds)
+            end = await self._end(seconds, bucket, known, known.details)
             answer = await self._ledger.settle(_correction(call_key, bucket, seconds, ended_at, known, end))
             match answer.outcome:
                 case SettleOutcome.SETTLED:
-                    self._said(answer.suspicion, call_key, seconds, known.seconds, end.charged.cost)
+                    self._said(answer.suspicion, call_key, seconds, _said_of(known), end.charged.cost)
                     return True
                 case SettleOutcome.UNKNOWN | SettleOutcome.PACKAGE_TAKEN:
                     continue
@@ -329,9 +329,14 @@ def _correction(
         covered_seconds=end.charged.covered_seconds,
         packages=end.packages,
         rerate_id=known.rerate_id,
-        said_seconds=known.seconds,
+        said_seconds=_said_of(known),
         seen_seconds=seconds,
     )
+
+
+def _said_of(ended: EndedCall) -> int:
+    """The seconds of its finish, whatever was believed of them."""
+    return ended.seconds if ended.said_seconds is None else ended.said_seconds
 
 
 def _cost_before(
