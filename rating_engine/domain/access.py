@@ -224,6 +224,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "call_posting.post": Right("money:write", Level.ADMIN, money=True),
     "live_calls.hang_up": _system("calls"),
     "live_calls.page": _reads("calls", *_CALLS),
+    "live_calls.suspicious": _system("calls", "read"),
     "live_calls.unfinished": _system("calls", "read"),
     "rerates.begin": _system("calls"),
     "rerates.discard": _system("calls"),

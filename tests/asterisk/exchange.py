@@ -32,7 +32,7 @@ PREFIX: Final = "rating-test-"
 # Only what the dialplan and the test trunks use: loading every module takes seconds and opens ports.
 MODULES: Final = """
 app_dial app_exec app_milliwatt app_softhangup app_stack app_verbose bridge_builtin_features
-bridge_builtin_interval_features bridge_simple func_callerid func_cdr func_channel func_dialplan
+bridge_builtin_interval_features bridge_simple cdr_csv func_callerid func_cdr func_channel func_dialplan
 func_global func_logic func_math func_strings func_timeout pbx_config res_agi res_speech res_timing_timerfd
 """
 
@@ -258,6 +258,11 @@ class Exchange:
         texts = [self._home / "log/full", self._home / "log/console"]
         return "".join(path.read_text(errors="replace") for path in texts if path.exists())
 
+    @property
+    def call_records(self) -> Path:
+        """The file into which Asterisk writes a row for each of its calls, as it ends."""
+        return self._home / "log/cdr-csv/Master.csv"
+
     def _write(self, dialplan: str, wanted: list[str], files: Mapping[str, str]) -> None:
         for name in ("etc", "lib", "run", "log", "log/cdr-csv", "spool"):
             (self._home / name).mkdir(parents=True, exist_ok=True)
@@ -281,7 +286,7 @@ documentation_language = en_US
 """,
             "modules.conf": "[modules]\nautoload=no\n" + "".join(f"load = {name}.so\n" for name in wanted),
             "logger.conf": "[general]\nqueue_log=no\n[logfiles]\nfull => notice,warning,error,verbose(2)\n",
-            "cdr.conf": "[general]\nenable=yes\nunanswered=yes\n[csv]\n",
+            "cdr.conf": "[general]\nenable=yes\nunanswered=yes\n[csv]\nloguniqueid=yes\n",
             "manager.conf": f"""{self._shipped_manager()}
 [test]
 secret={self._secret}

@@ -59,7 +59,10 @@ exten => _6X.,1,Gosub(rating-call,s,1(${{EXTEN:1}},,,,full))
  same => n,Set(FIRST=${{RATING_OUTCOME}} ${{RATING_CAUSE}})
  same => n,Gosub(rating-call,s,1(${{EXTEN:1}},,,,nobody))
  same => n,Set(SECOND=${{RATING_OUTCOME}} ${{RATING_REASON}})
- same => n,Gosub(rating-call,s,1(${{EXTEN:1}},,,,answers-after-full))
+ same => n,Set(RATING_NUMBER=${{EXTEN:1}})
+ same => n,Gosub(rating-dialled,s,1(,,,answers-after-full))
+; dialled within a subroutine that has arguments of its own
+exten => _5X.,1,Gosub(has-arguments,s,1(somebody,4930222,4930333,full))
 ; two calls one after the other on the caller's channel
 exten => _7X.,1,Gosub(rating-call,s,1(${{EXTEN:1}}))
  same => n,Set(FIRST=${{RATING_OUTCOME}} ${{RATING_CAUSE}})
@@ -81,6 +84,11 @@ exten => _8X.,1,Gosub(rating-call,s,1(${{EXTEN:1}}))
 exten => 01,1,Wait(1)
  same => n,Hangup(16)
 exten => _.,1,Gosub(rating-call,s,1(${{EXTEN}},${{CHANNEL(accountcode)}}))
+
+[has-arguments]
+exten => s,1,Set(RATING_NUMBER=49100000#)
+ same => n,Gosub(rating-dialled,s,1)
+ same => n,Return
 
 [answers]
 exten => _X.,1,Answer()

@@ -127,6 +127,7 @@ class Leg:
         self.invite: Message | None = None
         self.seen = False
         self.answers: list[int] = []  # to the INVITE that began it
+        self.ringing_tag = ""
         self.answered_at: float | None = None
         self.ended_at: float | None = None
         self.ended_by_us = False
@@ -203,8 +204,8 @@ class Leg:
         return await self._refer(f"<sip:{number}@{HOST}:{self.phone.exchange[1]}>")
 
     async def transfer_to(self, other: Leg) -> int:
-        """Connect whom this leg talks to with whom the other one does (REFER with Replaces)."""
-        replaces = f"{other.call_id};to-tag={tag_of(other.remote)};from-tag={tag_of(other.local)}"
+        """Connect whom this leg talks to with whom the other one does, or still rings (REFER with Replaces)."""
+        replaces = f"{other.call_id};to-tag={tag_of(other.remote) or other.ringing_tag};from-tag={tag_of(other.local)}"
         return await self._refer(f"<{other.target}?Replaces={quote(replaces, safe='')}>")
 
     async def press(self, keys: str) -> None:
@@ -300,6 +301,7 @@ class Leg:
 
     def _take_first_answer(self, message: Message) -> None:
         self.answers.append(message.status)
+        self.ringing_tag = tag_of(message.get("to"))
         if (port := sound_port(message.body)) is not None:
             self.sound.remote_port = port
         if message.status >= 300:

@@ -122,6 +122,15 @@ async def test_a_number_dialled_after_a_hiding_prefix_is_called_without_showing_
     assert [(cdr["destination"], cdr["callerid"]) for cdr in cdrs] == [(number, "4930777")] * 5
 
 
+async def test_what_is_not_given_is_not_taken_from_the_subroutine_around(pbx: Pbx) -> None:
+    alice = await pbx.account("0.01")
+    call = await pbx.exchange.originate("555", alice)
+    await call.ended()
+    cdr = await only_cdr(pbx, alice)
+    assert (cdr["destination"], cdr["callerid"], cdr["routing_number"]) == ("49100000", "", "")
+    assert (cdr["route_name"], cdr["attempt"]) == ("answers", 1)
+
+
 async def test_a_call_by_the_trunk_that_the_dialplan_chose_is_recorded_as_that(pbx: Pbx) -> None:
     alice = await pbx.account("10")
     number = numbers.FULL_THEN_ANSWERED + "1"

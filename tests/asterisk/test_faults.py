@@ -87,7 +87,9 @@ async def test_a_call_goes_on_to_its_limit_when_the_engine_dies_and_is_charged_b
         assert await pbx.money(alice) == (0, 0)
 
 
-async def test_money_held_for_a_call_whose_finish_was_lost_is_freed_when_it_expires(pbx: Pbx) -> None:
+async def test_money_held_for_a_call_whose_finish_was_lost_is_freed_when_it_expires_and_its_record_charges_it(
+    pbx: Pbx, tmp_path: Path
+) -> None:
     alice = await pbx.account("10")
     call = await pbx.exchange.originate(numbers.ANSWERED + "1", alice)
     await call.answered()
@@ -99,6 +101,24 @@ async def test_money_held_for_a_call_whose_finish_was_lost_is_freed_when_it_expi
     (cdr,) = await pbx.cdrs(alice)
     assert cdr["state"] == "expired"
     assert await pbx.money(alice) == (10, 0)
+    rows = tmp_path / "Master.csv"
+    uniqueid = f'"{call.uniqueid}"'
+    await until(lambda: is_written(pbx.exchange.call_records, uniqueid))
+    rows.write_text("".join(row for row in lines_of(pbx.exchange.call_records) if uniqueid in row))
+    posting = CallPosting(pbx.database, OPERATOR, buckets=1, international_prefix="00")
+    [posted] = (await posting.post(rows, PostOptions(time_zone="UTC"))).listed
+    assert (posted.outcome, posted.login) == (PostOutcome.CHARGED, alice), posted
+    (cdr,) = await pbx.cdrs(alice)
+    assert (cdr["source"], cdr["cost"]) == ("late", cdr["seconds"] * numbers.PRICE)
+    assert await pbx.money(alice) == (10 - cdr["cost"], 0)
+
+
+def lines_of(path: Path) -> list[str]:
+    return path.read_text().splitlines(keepends=True) if path.exists() else []
+
+
+async def is_written(path: Path, uniqueid: str) -> bool:
+    return any(uniqueid in row for row in lines_of(path))
 
 
 async def test_a_caller_who_gives_up_while_the_engine_thinks_leaves_no_reservation(pbx: Pbx) -> None:

@@ -26,6 +26,7 @@ ALICE, BOB, CAROL, NOBODY, POOR, OWNER, SHORT, CROWD = "1001", "1002", "1003", "
 CARRIERS: Final = ("carrier1", "carrier2")
 ACCOUNTS: Final = (ALICE, BOB, CAROL, POOR, OWNER, SHORT, CROWD)
 RING_GROUP, RING_GROUP_N, QUEUE, QUEUE_N = "600", "601", "610", "611"
+GROUP_OF_TWO = "603"
 GROUP_OF_PHONES, QUEUE_OF_PHONES = "602", "612"  # BOB's
 PARK: Final = "700"
 ANSWERS: Final = "4910000"
@@ -33,6 +34,7 @@ RINGS: Final = "4920000"
 BUSY: Final = "4930000"
 UNAVAILABLE_FIRST: Final = "4940000"
 EARLY: Final = "4950000"
+RINGS_A_SECOND: Final = "4970000"
 CROWDED: Final = "4960000"  # answered by SIPp, which plays the trunk `crowd`
 CROWD_SECONDS: Final = 3  # that CROWD may call
 CROWD_CALLS: Final = 60  # that its money is enough for, to the last cent
@@ -78,6 +80,7 @@ exten => 600,1,Dial(Local/49100006000@phones&PJSIP/1009,20)
 exten => 601,1,Dial(Local/49100006010@phones/n,20)
 exten => 610,1,Queue(outside,,,,20)
 exten => 611,1,Queue(outside-n,,,,20)
+exten => 603,1,Dial(Local/49100006030@phones&Local/49200006030@phones,20)
 exten => 602,1,Dial(Local/1002@phones,20)
 exten => 612,1,Queue(desk,,,,20)
 include => parkedcalls
@@ -147,6 +150,9 @@ async def carrier(leg: Leg) -> None:
         return await leg.refuse(486)
     if kind == "494" and leg.phone.name == CARRIERS[0]:
         return await leg.refuse(503)
+    if kind == "497":
+        await leg.ring()
+        await leg.talk(1)
     if kind == "495":
         await leg.play_early()
         await leg.talk(1)

@@ -11,6 +11,7 @@ from tests.field.office import (
     BOB,
     CAROL,
     GROUP_OF_PHONES,
+    GROUP_OF_TWO,
     NOBODY,
     OUTSIDE_MEMBERS,
     OWNER,
@@ -101,6 +102,17 @@ async def test_a_ring_group_or_queue_with_a_number_outside(scene: Scene, group: 
     charges = await scene.charges()
     assert list(charges) == [payer]
     assert [charged(theirs, cdr) for cdr in charges[payer]] == [True]
+
+
+async def test_of_two_numbers_outside_that_ring_together_only_the_one_that_answers_is_charged(scene: Scene) -> None:
+    mine = await (await scene.phone(ALICE).call(GROUP_OF_TWO)).answered()
+    theirs = await scene.carrier_leg(f"{ANSWERS}{GROUP_OF_TWO}0")
+    await mine.hears(scene.carrier())
+    await theirs.talk_on()
+    await mine.hang_up()
+    cdrs = (await scene.charges())[ALICE]
+    assert [charged(theirs, cdr) for cdr in cdrs if cdr["cost"]] == [True]
+    assert [cdr["state"] for cdr in cdrs if not cdr["cost"]] == ["voided"]
 
 
 @pytest.mark.parametrize("group", [GROUP_OF_PHONES, QUEUE_OF_PHONES])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.asterisk.phone import Leg
-from tests.field.office import ALICE, ANSWERS, BOB, CAROL, NOBODY, PARK, Scene, charged
+from tests.field.office import ALICE, ANSWERS, BOB, CAROL, NOBODY, PARK, RINGS_A_SECOND, Scene, charged
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
 FIRST, SECOND = ANSWERS + "10", ANSWERS + "20"
@@ -110,6 +110,24 @@ async def test_an_inbound_call_transferred_outside_after_a_word_is_paid_by_the_p
     await second.talk_on()
     assert theirs.ended_at is None
     await theirs.hang_up()
+    charges = await scene.charges()
+    assert list(charges) == [BOB]
+    assert [charged(second, cdr) for cdr in charges[BOB]] == [True]
+
+
+async def test_an_inbound_call_transferred_outside_while_it_still_rings_there_is_paid_by_the_phone(
+    scene: Scene,
+) -> None:
+    theirs, mine = await inbound_call(scene, BOB)
+    await mine.hold()
+    consulting = await (await scene.phone(BOB).call(RINGS_A_SECOND + "10")).rings()
+    assert await mine.transfer_to(consulting) == 202
+    second = await scene.carrier_leg(RINGS_A_SECOND + "10")
+    await mine.ended()
+    await second.talk_on()
+    assert theirs.ended_at is None
+    await second.hang_up()
+    await theirs.ended()
     charges = await scene.charges()
     assert list(charges) == [BOB]
     assert [charged(second, cdr) for cdr in charges[BOB]] == [True]

@@ -15,6 +15,9 @@ from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.reservation import (
     EndedCall,
+    ExtendAnswer,
+    ExtendOutcome,
+    ExtendRequest,
     OpenCall,
     ReserveAnswer,
     ReserveOutcome,
@@ -148,6 +151,7 @@ class Book:
         self.claims: dict[CallKey, list[int | None]] = {}
         self.ended: dict[CallKey, EndedCall] = {}
         self.reserved: list[ReserveRequest] = []
+        self.extended: list[ExtendRequest] = []
         self.settled: list[SettleRequest] = []
         self.finds = 0
         self.error: Exception | None = None
@@ -177,6 +181,20 @@ class Book:
         )
         self.claims[request.call_key] = [request.claim]
         return ReserveOutcome.RESERVED
+
+    async def extend(self, request: ExtendRequest) -> ExtendAnswer:
+        """Holds what is asked for as far as there are funds, or keeps no more."""
+        self._fail()
+        self.extended.append(request)
+        held = self.open.get(request.call_key)
+        if held is None:
+            return ExtendAnswer(ExtendOutcome.UNKNOWN, Decimal(0))
+        granted = min(held.granted, request.maximum)
+        if not request.give_back:
+            most = request.maximum if self.funds is None else min(request.maximum, held.granted + self.funds)
+            granted = max(held.granted, most)
+        self.open[request.call_key] = replace(held, granted=granted)
+        return ExtendAnswer(ExtendOutcome.EXTENDED, granted)
 
     async def settle(self, request: SettleRequest) -> SettleAnswer:
         """Ends what is open, once."""

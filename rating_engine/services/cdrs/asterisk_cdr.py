@@ -33,7 +33,8 @@ CDR_CUSTOM: Final = (
 _DISPOSITIONS: Final[Mapping[str, str]] = MappingProxyType(
     {"ANSWERED": "ANSWER", "NO ANSWER": "NOANSWER", "BUSY": "BUSY", "FAILED": "CHANUNAVAIL", "CONGESTION": "CONGESTION"}
 )
-_TRUNK: Final = re.compile(r"[^/]+/(.+)-[0-9a-f]{8}(?:;[12])?")  # PJSIP/carrier1-0000001a
+# PJSIP/carrier1-0000001a; of a Local channel, Local/4930123@carrier1-0000001a;1
+_TRUNK: Final = re.compile(r"[^/]+/(?:[^/]*@)?(.+)-[0-9a-f]+(?:;[12])?")
 _SECONDS: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]+)?", re.ASCII)
 _A_TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}|\d{9,11}\.\d+")
 

@@ -45,7 +45,6 @@ async def test_all_that_was_embedded_is_on_the_other_server_and_calls_go_on(open
     assert imported == exported
     assert (exported["balances"], exported["open_calls"], exported["ended_calls"]) == ({"EUR": "9.4"}, 1, 1)
     assert moved.json("account", "statement", "1001") == statement
-    assert moved.run("doctor").returncode == 0
     assert "the database is not empty" in moved.refused("data", "import", "used.sql")
     async with engine_on(empty_database_url) as there:
         end = FinishCall(CallKey("127.0.0.1", "talking"), "1001", NUMBER, 30, "ANSWER", 16)
@@ -65,8 +64,8 @@ def test_what_is_no_exported_file_or_no_embedded_database_is_refused_in_a_line(o
     assert "there is no embedded database in" in cli.refused("data", "export", "used.sql")
     assert "was not written by" in cli.refused("data", "import", "other.sql")
     assert "No such file" in cli.refused("data", "import", "nowhere.sql")
-    done = cli.run("data", "import", "broken.sql")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert 'relation "two" does not exist' in done.stderr
-    assert "Traceback" not in done.stderr
-    assert "is not empty" not in cli.run("data", "import", "broken.sql").stderr  # nothing of it was left
+    for _ in range(2):  # nothing of it was left
+        done = cli.run("data", "import", "broken.sql")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert 'relation "two" does not exist' in done.stderr
+        assert "Traceback" not in done.stderr

@@ -1,5 +1,6 @@
 import copy
 import dataclasses
+import json
 import pickle
 from decimal import Decimal
 
@@ -306,6 +307,51 @@ def test_what_a_rate_holds_several_of_is_stored_without_its_defaults_too():
         '"waived_fees":true}'
     )
     assert Rate.from_json(rate.to_json()) == rate
+
+
+# What calls that run now are frozen with: each field by itself, beside a price of 0.1.
+STORED = {
+    "price_1": ({}, "0.1"),
+    "price_n": ({"price_n": "0.20"}, "0.2"),
+    "price_unit": ({"price_unit": "minute"}, "minute"),
+    "interval_1": ({"interval_1": 60}, 60),
+    "interval_n": ({"interval_n": 6}, 6),
+    "free_seconds": ({"free_seconds": 5}, 5),
+    "grace_period": ({"grace_period": 3}, 3),
+    "connect_fee": ({"connect_fee": "0.50"}, "0.5"),
+    "postcall_surcharge": ({"postcall_surcharge": "7.5"}, "7.5"),
+    "surcharge_unit": ({"surcharge_unit": "percent"}, "percent"),
+    "decimals": ({"decimals": 6}, 6),
+    "increment_mode": ({"increment_mode": "total"}, "total"),
+    "duration_rounding": ({"duration_rounding": "nearest"}, "nearest"),
+    "multiplier": ({"multiplier": "1.20"}, "1.2"),
+    "minimum_charge": ({"minimum_charge": "0.05"}, "0.05"),
+    "surcharge_after": ({"surcharge_after": 9}, 9),
+    "added_seconds": ({"added_seconds": 4}, 4),
+    "added_percent": ({"added_percent": 7}, 7),
+    "round_up_above": ({"round_up_above": 50, "round_up_to": 60}, 50),
+    "round_up_to": ({"round_up_to": 60}, 60),
+    "block_charge": ({"block_charge": "0.3", "block_seconds": 600}, "0.3"),
+    "block_seconds": ({"block_seconds": 600}, 600),
+    "tiers": ({"tiers": [Tier("0.10", "0.50", 60, 30)]},
+              [{"increment": 30, "price": "0.5", "seconds": 60, "step_charge": "0.1"}]),
+    "changes": ({"changes": [Change(300, "0.060", "minute", 6, "1.10")]},
+                [{"at_second": 300, "interval_n": 6, "multiplier": "1.1", "price_n": "0.06", "price_unit": "minute"}]),
+    "covered_seconds": ({"covered_seconds": 60}, 60),
+    "waived_fees": ({"waived_fees": True}, True),
+    "volume_factor": ({"volume_factor": "0.90"}, "0.9"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [name for name in Rate.__dataclass_fields__ if not name.startswith("_")])
+def test_each_field_is_stored_by_its_name_and_read_back(name):
+    """A new field must be given here; an old one that changes its name or its words re-prices calls that run."""
+    fields, text = STORED[name]
+    rate = Rate(**{"price_1": "0.1", **fields})
+
+    assert json.loads(rate.to_json())[name] == text
+    assert Rate.from_json(rate.to_json()) == rate
+    assert name == "price_1" or getattr(rate, name) != getattr(Rate(price_1="0.1"), name)
 
 
 def test_the_stored_form_may_come_back_spaced_as_a_database_prints_it():

@@ -39,6 +39,18 @@ def test_a_header_or_names_that_are_given_say_where_the_columns_are():
 
 
 @pytest.mark.parametrize(
+    ("channel", "route"),
+    [
+        ("PJSIP/my-trunk-0000001b", "my-trunk"), ("Local/4930123@my-trunk-0000001b;1", "my-trunk"),
+        ("IAX2/far-8", "far"),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_the_trunk_is_that_of_the_channel_that_was_dialled(channel, route):
+    assert CdrColumns.found(CSV).read(1, CSV.replace("PJSIP/my-trunk-0000001b", channel)).route == route
+
+
+@pytest.mark.parametrize(
     ("billsec", "disposition", "seconds"),
     [("0", "ANSWERED", 1), ("12.9", "ANSWERED", 12), ("7", "NO ANSWER", 0), ("0", "BUSY", 0), ("0", "FAILED", 0)],
 )
