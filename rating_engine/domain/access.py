@@ -132,7 +132,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     ),
     "accounts.give": _system("accounts"),
     "accounts.show": _reads("accounts", _line()),
-    "accounts.page": _reads("accounts", least=Level.RESELLER, own=True),
+    "accounts.page": _reads("accounts", _party("owner"), least=Level.RESELLER, own=True),
     "accounts.subscribers": _reads("accounts", _line("account_of", otherwise=Otherwise.OWN), least=Level.SIMPLE_USER),
     "accounts.change": Right(
         "accounts:write", Level.RESELLER, (_line(below=True),), admins_only=("settings.overdraft",)
