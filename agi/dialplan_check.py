@@ -27,6 +27,8 @@ _LIMIT = {  # what ends a call, by the variable that it takes
 _INCLUDE = re.compile(r"^\s*#include\s.*?$", re.IGNORECASE | re.MULTILINE)  # one that is still there was not found
 _HANDLER = re.compile(r"hangup_handler_(?:push|wipe)|exten\s*=>?\s*h\s*,", re.IGNORECASE)
 
+_SHIPPED, _SHIPPED_NOW = "[rating-attempts]", "[rating-payer]"  # contexts of the shipped file, and of its present form
+
 
 def unsafe_values(named: Iterable[tuple[str, str]]) -> list[str]:
     """Of (what it is, value): those that would not reach a dialplan variable as they are, in words."""
@@ -52,6 +54,14 @@ def check_dialplan(text: str) -> list[tuple[str, str]]:
         )
         for line in _INCLUDE.findall(code)
     ]
+    if _SHIPPED in code and _SHIPPED_NOW not in code:
+        found.append(
+            (
+                "the shipped file is of an older version: it cuts ring groups and forwards, and charges the caller"
+                " for a forward",
+                "copy config/asterisk/extensions.conf over it again; your own settings stand below the #include",
+            )
+        )
     prepare = _PREPARE.search(code)
     if prepare is None:
         return found or [("callPrepare is never asked", "paste config/asterisk/extensions.conf, or include it")]

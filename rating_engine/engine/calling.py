@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from rating_engine.services.calls.charging import Charging
+from rating_engine.services.calls.conflicts import Conflicts
 from rating_engine.services.calls.finish import Finishing
 from rating_engine.services.calls.hold import ChargingPolicy
 from rating_engine.services.calls.observed import Observed
@@ -27,6 +29,7 @@ from rating_engine.services.outage.offline_calls import OfflineCalls
 from rating_engine.services.outage.refused import Posted, post_refused
 from rating_engine.settings.model import Settings
 from rating_engine.settings.sources import SHARED_CALLS_VARIABLE
+from rating_engine.storage.calls.exchange_watch import count_conflicts
 from rating_engine.storage.calls.ledger import Ledger
 from rating_engine.storage.calls.shared_calls import SharedCalls
 from rating_engine.storage.parties.accounts import account_state
@@ -49,6 +52,7 @@ class Calling:
     undo: Undo
     finish_spool: FinishSpool
     offline: OfflineCalls
+    conflicts: Conflicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +85,19 @@ def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
     policy = policy_of(settings)
     planning = Planning(memory.sources, policy, is_watched=grounds.is_watched)
     finishing = Finishing(
-        ledger=ledger, planning=planning, sources=memory.sources, now=now, shared=grounds.shared_calls
+        ledger=ledger,
+        planning=planning,
+        sources=memory.sources,
+        now=now,
+        shared=grounds.shared_calls,
+        on_suspicion=metrics.suspicious,
     )
     finish_spool = FinishSpool(
         grounds.spool, finishing.finish, is_up=lambda: calls_door.down is None, observer=metrics, now=now
     )
     offline = _offline_calls(settings, policy, grounds)
     undo = Undo(ledger, grounds.unheard)
+    conflicts = Conflicts(partial(count_conflicts, grounds.doors.office))
     preparing = Preparing(
         ledger=ledger,
         planning=planning,
@@ -96,6 +106,7 @@ def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
         remembered=finishing.remembered,
         undo=undo,
         now=now,
+        conflict=conflicts.note,
     )
     charging = Charging(
         preparing=preparing,
@@ -104,7 +115,7 @@ def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
         outage=LocalOutage(finish_spool, offline),
         read_account=lambda login: account_state(calls_door, login),
     )
-    return Calling(Observed(charging, metrics), finishing, undo, finish_spool, offline)
+    return Calling(Observed(charging, metrics), finishing, undo, finish_spool, offline, conflicts)
 
 
 def _offline_calls(settings: Settings, policy: ChargingPolicy, grounds: Grounds) -> OfflineCalls:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from ipaddress import ip_network
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from agi.fastagi.server import FastAgiServer
 from rating_engine.api.app import build_app
 from rating_engine.api.server import HttpServer
 from rating_engine.domain.errors import Overloaded, Unavailable
+from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.tariff import Route
 from rating_engine.domain.watching import ExpiryPolicy
 from rating_engine.engine.calling import Calling, Doors, Grounds, wire_calls
@@ -23,6 +25,7 @@ from rating_engine.engine.leading import UNSEEN_INTERVALS, WatchSetup
 from rating_engine.engine.services import make_services
 from rating_engine.process.sockets import FASTAGI, HTTP, Listeners, open_listeners
 from rating_engine.services.background import Periodic
+from rating_engine.services.calls.conflicts import CONFLICTS_SECONDS
 from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import ExchangeWatch
 from rating_engine.services.clock import Clock, ClockKeeper
@@ -77,8 +80,7 @@ class Engine:
 
         `clock`: what time it is for money, set by the database's; a fresh one by default. `is_watched`: whether calls
         of an exchange can be lengthened; None: as the leading engine says. `shared_calls`: what this engine's
-        worker processes remember together. `lines_lost`: how many lines the log has
-        lost since it was asked last.
+        worker processes remember together. `lines_lost`: how many lines the log has lost since it was asked last.
         """
         self._settings, self._listeners = settings, listeners
         self._lines_lost = lines_lost
@@ -112,12 +114,13 @@ class Engine:
             grace_seconds=settings.reservation_grace_seconds,
             observer=self.metrics,
         )
-        self.watch = WatchSetup(settings, self.calls_door, self.office, self.lasting, self.metrics, self.clock.now)
+        doors = self.calls_door, self.office
+        self.watch = WatchSetup(settings, *doors, self.lasting, self.metrics, self.clock.now, self._correct_by_seen)
         self.services = make_services(settings, self.office)  # what every surface is given
         self.schema = SchemaWatch(self.office, is_up=lambda: self.office.down is None)
         calling = self._wire_calls(is_watched or self.watch.is_watched, shared_calls)
         self.charging, self.finishing, self.undo = calling.charging, calling.finishing, calling.undo
-        self.finish_spool, self.offline = calling.finish_spool, calling.offline
+        self.finish_spool, self.offline, self._conflicts = calling.finish_spool, calling.offline, calling.conflicts
         self.fastagi: FastAgiServer | None = None
         self.http: HttpServer | None = None
         self._expiry = self._make_expiry()
@@ -202,6 +205,8 @@ class Engine:
             await asyncio.wait([self._lag])  # awaited itself, its cancellation would hide our own
         await self.ledger.drain()  # what was cut is on its way, and cannot be given back before it is there
         await self.undo.turn()
+        with contextlib.suppress(Unavailable, Overloaded):
+            await self._conflicts.turn()
 
     async def _close(self) -> None:
         await self.finish_spool.close()
@@ -219,6 +224,10 @@ class Engine:
             "announcements": None if self.announcements.listening else "not listening yet",
             "clock": self.clock.problem,
         }
+
+    async def _correct_by_seen(self, bucket: int, call_key: CallKey, seconds: int, ended_at: datetime) -> bool:
+        """The watch is made before what ends calls, which asks it who is watched."""
+        return await self.finishing.correct_by_seen(bucket, call_key, seconds, ended_at)
 
     def _wire_calls(self, is_watched: ExchangeWatch, shared_calls: SharedCalls | None) -> Calling:
         doors = Doors(self.calls_door, self.office)
@@ -266,6 +275,7 @@ class Engine:
             Periodic("schema", SCHEMA_SECONDS, self.schema.turn),
             Periodic("offline", REFRESH_SECONDS, self.offline.refresh),
             Periodic("spool", SPOOL_SECONDS, self.finish_spool.turn),
+            Periodic("conflicts", CONFLICTS_SECONDS, self._conflicts.turn),
         ]
 
     async def _count_lines_lost(self) -> None:
@@ -303,6 +313,7 @@ def _ledger(settings: Settings, database: Database, metrics: Metrics) -> Ledger:
         database,
         batch_max=settings.ledger_batch_max,
         queue_max=settings.ledger_queue_max,
+        workers=settings.workers,
         observe=metrics.batch,
     )
 

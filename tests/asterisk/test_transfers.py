@@ -112,3 +112,26 @@ async def test_nothing_of_the_shipped_file_is_run_by_itself_when_a_call_has_ende
     assert "rating-attempts" in contexts
     for context in contexts:
         assert "There is no existence of" in await pbx.exchange.cli(f"dialplan show h@{context}")
+
+
+async def test_keys_are_for_the_phones_side_wherever_they_stand_among_the_options_and_the_rest_for_the_trunk(
+    pbx: Pbx,
+) -> None:
+    alice = await pbx.account("10")
+    options = "b(handler^s^1(Tk))TrA(Kt)tH"
+    nowhere = "31123456"
+    call = await pbx.exchange.originate(nowhere, alice, RATING_OWN_LEG="yes", RATING_DIAL_OPTIONS=options)
+    await call.ended()
+    assert call.apps("Dial") == [f"Local/{nowhere}@rating-leg/n,,TtH"]
+    assert call.value("RATING_LEG_OPTIONS") == "b(handler^s^1(Tk))rA(Kt)"
+
+
+async def test_a_leg_of_its_own_goes_by_the_settings_of_the_context_that_called(pbx: Pbx) -> None:
+    alice = await pbx.account("10")
+    call = await pbx.exchange.originate(
+        numbers.ANSWERED + "1", alice, RATING_OWN_LEG="yes", RATING_QUERY="?exchange=elsewhere"
+    )
+    await call.ended()
+    await until(lambda: pbx.no_open_call(alice))
+    (cdr,) = await pbx.cdrs(alice)
+    assert (cdr["exchange"], cdr["state"]) == ("elsewhere", "settled")

@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import pytest
 
@@ -22,6 +24,8 @@ from rating_engine.services.decks.versions import Kind
 from rating_engine.services.facts.rate_lookup import RateDecks
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs.tariffs import load_named_tariff
+from tests.support.sheet_reading import read_sheet
+from tests.support.sheet_writing import write_some_way
 
 SAMPLES = Path(__file__).with_name("samples")
 
@@ -48,6 +52,15 @@ class Sheets:
             currency=currency,
             options=DeckFileOptions(**options),  # type: ignore[arg-type]
         )
+
+    async def take_file(self, path: Path) -> ImportReport:
+        """Import a file as it stands."""
+        options = DeckFileOptions(time_zone="UTC", effective_from=None, force=True)
+        return await import_deck(self._url, path, "carrier", options=options)
+
+    async def rows(self) -> list[Any]:
+        """The rates of the newest deck."""
+        return await self._database.fetch("SELECT * FROM rates WHERE deck_id = (SELECT max(deck_id) FROM rate_decks)")
 
     async def price(self, number: str, *, at: str | None = None, caller: str = "") -> Decimal | None:
         """Of a minute of a call to a number that starts at `at` (None: now); None: it is declined."""
@@ -342,6 +355,17 @@ async def test_called_prefixes_without_a_rate_hold_the_deck(sheets: Sheets, is_c
                 await sheets.take(text, unserved_percent=19)
         await sheets.take(text, unserved_percent=20, dry_run=True)
         await sheets.take(text, unserved_percent=0, force=True, dry_run=True)
+
+
+@pytest.mark.parametrize("seed", [0, 2, 6, 12, 13, 22, 33])
+async def test_what_is_stored_of_a_sheet_is_what_was_read(sheets: Sheets, tmp_path: Path, seed: int) -> None:
+    (tmp_path / "sent").mkdir()
+    sent = write_some_way(Random(seed), tmp_path / "sent")
+    assert sent.certain
+    read = read_sheet(sent.path)
+    await sheets.take_file(sent.path)
+    stored = {row["prefix"]: (row["price_n"], row["blocked"]) for row in await sheets.rows()}
+    assert stored == {code: (Decimal(row["price_n"]), row["blocked"] == "t") for (code, _), row in read.rows.items()}
 
 
 async def test_whole_prices_of_which_some_are_nothing_are_rather_halves_of_prices(sheets: Sheets) -> None:

@@ -161,6 +161,16 @@ REFUSED = {
     ),
     "points of thousands and of decimals": ("Code;Rate\n44;1.250\n49;0,05\n", "EUR", "'1.250' may be thousands"),
     "dates of both orders": ("Code,Rate,Effective\n44,1,13/10/2026\n49,2,10/13/2026\n", "EUR", "no one order"),
+    "a second table with other columns": (
+        "Code,Rate,Setup Fee\n44,0.01,0.5\n\nCode,Setup Fee,Rate\n49,0.5,0.01\n",
+        "EUR",
+        "line 4 is another header",
+    ),
+    "area codes that repeat their country": (
+        "Country Code,Area Code,Rate\n44,44,0.01\n44,447,0.3\n49,4915,0.2\n",
+        "EUR",
+        "every area code begins with its country code",
+    ),
     "nothing but words": ("Dear Sirs,\nplease find our offer attached.\n", "EUR", "no header"),
 }
 
@@ -195,6 +205,20 @@ def test_a_sheet_that_could_mean_another_price_is_refused(name: str, tmp_path: P
     text, currency, reason = REFUSED[name]
     with pytest.raises(DeckFileError, match=reason):
         read(tmp_path, text, currency)
+
+
+def test_the_currency_that_a_format_shows_is_that_of_the_amount(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (["Code", "Rate"], [44, 0.012], [447, 0.3], [49, 1]):
+        sheet.append(row)
+    sheet["B2"].number_format = "[$$-409]#,##0.000"
+    sheet["B3"].number_format = '"USD" 0.00'
+    path = tmp_path / "offer.xlsx"
+    book.save(path)
+    assert told(read_sheet(path, "USD")) == {"44": "0.012", "447": "0.3", "49": "1"}
+    assert told(read_sheet(path, "EUR")) == {"44": BLOCKED, "447": BLOCKED, "49": "1"}
 
 
 def test_a_workbook_with_a_cover_sheet_dates_numbers_and_merged_cells(tmp_path: Path) -> None:

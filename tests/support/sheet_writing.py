@@ -90,6 +90,9 @@ class SheetWriter:
         self._factor, self._price_name = self._price_header()
         self._price = self._price_writer()
         self._split = random.random() < 0.25
+        areas = [(entry.code.removeprefix(entry.country), entry.country) for entry in deck]
+        if self._split and all(not area or area.startswith(country) for area, country in areas):
+            self._say("area codes that repeat their country", certain=False)
         self._codes = random.choice(["plain", "plain", "plus", "00", "011", "list", "list", "short", "range", "dash"])
         self._pads = random.random() < 0.2
 

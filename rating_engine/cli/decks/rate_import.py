@@ -44,6 +44,7 @@ _CHANGES: Final = {
     Kind.GONE: "codes gone",
     Kind.BLOCKED: "codes now blocked",
 }
+PASSED_OVER: Final = "rows without code and price"  # titles, remarks, the header once more
 _ORDERS: Final = {DateOrder.DMY: "day, month, year", DateOrder.MDY: "month, day, year"}
 
 
@@ -156,7 +157,7 @@ def _report_lines(report: ImportReport) -> Iterator[tuple[str, str]]:
     if report.left_out:
         yield "rows closed, left out", f"{report.left_out:,}"
     if report.passed_over:
-        yield "rows without code and price", f"{report.passed_over:,}"
+        yield PASSED_OVER, f"{report.passed_over:,}"
     if report.repeated:
         yield "codes repeated", f"{report.repeated:,}"
     if report.effect.changes is not None:
@@ -208,7 +209,6 @@ def _report_json(report: ImportReport) -> dict[str, Any]:
         "rejected": report.rejected,
         "repeated": report.repeated,
         "left_out": report.left_out,
-        "passed_over": report.passed_over,
         "delta": None
         if report.base is None
         else {
@@ -224,7 +224,10 @@ def _report_json(report: ImportReport) -> dict[str, Any]:
         "columns": [
             {"column": one.column.value, "name": one.name, "times": one.factor or "1"} for one in report.columns
         ],
-        "read_otherwise": [{"what": what, "count": count, "example": example} for what, count, example in report.notes],
+        "read_otherwise": [
+            *({"what": what, "count": count, "example": example} for what, count, example in report.notes),
+            *([{"what": PASSED_OVER, "count": report.passed_over, "example": ""}] if report.passed_over else []),
+        ],
         "kept_until_later": report.kept,
         "blocked": report.effect.counts.blocked,
         "blocked_instead_of_rejected": report.blocked_instead,

@@ -1,8 +1,12 @@
-"""Which exchanges are watched right now: said by the engine that watches, read by every engine that answers calls."""
+"""Which exchanges are watched right now: said by the engine that watches, read by every engine that answers calls.
+
+And what the doctor asks of exchanges: the keys of their last calls, and how often two calls had one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from rating_engine.domain.outcomes import CallKey
@@ -38,6 +42,18 @@ _RECENT: Final = """
     SELECT call_key, attempt FROM cdrs WHERE ended_at > now() - interval '1 hour'
     ORDER BY ended_at DESC LIMIT $1
 """
+_COUNT: Final = """
+    INSERT INTO exchange_conflicts AS kept (exchange, conflicts)
+    SELECT * FROM unnest($1::text[], $2::bigint[]) AS counted(exchange, conflicts) ORDER BY exchange
+    ON CONFLICT (exchange) DO UPDATE SET last_at = now(), (conflicts, since) = (
+        SELECT EXCLUDED.conflicts + CASE WHEN is_old THEN 0 ELSE kept.conflicts END,
+               CASE WHEN is_old THEN now() ELSE kept.since END
+        FROM (SELECT kept.last_at < now() - interval '1 day' AS is_old) AS age)
+"""
+_CONFLICTS: Final = """
+    SELECT exchange, conflicts, since FROM exchange_conflicts WHERE last_at > now() - interval '1 day'
+    ORDER BY exchange LIMIT $1
+"""
 CALLS_LOOKED_AT: Final = 20_000  # the last ones of an hour: two exchanges under one name show in far fewer
 
 
@@ -45,6 +61,16 @@ async def recent_call_keys(database: Database) -> list[CallKey]:
     """Keys of the calls that ended last. Errors: Unavailable."""
     rows = await database.fetch(_RECENT, CALLS_LOOKED_AT)
     return [key_from_row(row) for row in rows]
+
+
+async def count_conflicts(database: Database, counts: Mapping[str, int]) -> None:
+    """So many more calls of each exchange were declined, since another call had their key. Errors: Unavailable."""
+    await database.fetch(_COUNT, list(counts), list(counts.values()))
+
+
+async def recent_conflicts(database: Database) -> list[tuple[str, int, datetime]]:
+    """Exchanges of which a call was declined so within a day: how many, and since when. Errors: Unavailable."""
+    return [(*row,) for row in await database.fetch(_CONFLICTS, MAX_EXCHANGES)]
 
 
 async def say_watched(database: Database, exchanges: Sequence[str], seconds: float) -> None:

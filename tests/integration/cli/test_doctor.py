@@ -10,7 +10,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from rating_engine.domain.outcomes import Allowed, CallKey
+from rating_engine.domain.outcomes import Allowed, CallKey, Declined, DeclineReason
 from rating_engine.services.doctor import prove_laws
 from rating_engine.storage.laws import LAWS
 from rating_engine.storage.postgres.pool import Database
@@ -171,6 +171,18 @@ async def test_two_exchanges_behind_one_address_are_named(cli, database_url):
     found = findings(cli)
 
     assert found == {"exchanges": ["exchange 10.0.0.1: calls come from several systems (pbx1, pbx2)"]}
+
+
+async def test_calls_declined_since_another_one_had_their_key_are_counted(cli, database_url):
+    first = prepare("twice")
+    async with engine_on(database_url) as engine:
+        assert isinstance(await engine.charging.prepare_call(first), Allowed)
+        for number in ("4912346", "4912347"):
+            other = await engine.charging.prepare_call(prepare("twice", number))
+            assert other == Declined(DeclineReason.CONFLICT)
+
+    (found,) = findings(cli)["exchanges"]
+    assert found.startswith(f"exchange {first.call_key.exchange}: 2 calls were declined since ")
 
 
 @pytest.mark.parametrize("name", ["ECUADOR - CUENCA (PACIFICTEL)", "Cote d'Ivoire", 'Some, where; "else" & more'])

@@ -13,7 +13,7 @@ from typing import Final
 
 from rating_engine.rating.number import MAX_NUMBER_DIGITS
 from rating_engine.services.decks.file.country_codes import KEEP_THEIR_ZERO, country_of, is_country_code
-from rating_engine.services.decks.file.errors import RowRejected
+from rating_engine.services.decks.file.errors import DeckFileError, RowRejected
 from rating_engine.services.decks.file.notes import Notes
 
 MAX_CODES_IN_ROW: Final = 10_000  # a whole range of four digits; a wider one is a typing error, or a shorter prefix
@@ -58,6 +58,8 @@ class CodeReader:
         self._dash = dash
         self._before = digits_before
         self._of_nanp = of_nanp
+        self._areas = 0  # that are not empty, and how many of them begin with their country code
+        self._repeating = 0
 
     def whole(self, text: str, name: str) -> tuple[str, ...]:
         """The prefixes of a cell of whole ones, each once, in the order of the cell. `name`: of the column.
@@ -84,9 +86,21 @@ class CodeReader:
         country = self._nanp_code(country, country_name) if self._of_nanp else country
         country = self._international(country, country_name)
         codes = _areas(areas.strip().removeprefix("'"), area_name) or [""]
+        if not self._of_nanp:
+            said = [code for code in codes if code]
+            self._areas += len(said)
+            self._repeating += sum(code.startswith(country) for code in said)
         if country not in KEEP_THEIR_ZERO:
             codes = [self._without_trunk_zero(country, code, area_name) for code in codes]
         return _within_limits([country + code for code in codes], area_name)
+
+    def refuse_repeated_countries(self) -> None:
+        """Raises DeckFileError where every area code begins with its country code: they are rather whole codes."""
+        if self._areas and self._areas == self._repeating:
+            raise DeckFileError(
+                "every area code begins with its country code, so they may be whole codes: a profile says which, with"
+                " that column as its prefix or as its area_code"
+            )
 
     def _expanded(self, text: str, name: str) -> list[str]:
         """Every code of a cell; separators at the end, and between nothing and nothing, don't count."""

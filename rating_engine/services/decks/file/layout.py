@@ -37,13 +37,14 @@ class Layout:
     """A header understood. `positions`: where each column is.
 
     `currencies`: which ones its amounts may be in; empty where it does not say. `factors`: what the numbers of a column
-    are multiplied by, where they are cents, per second or minutes.
+    are multiplied by, where they are cents, per second or minutes. `guessed`: by their names; a profile says otherwise.
     """
 
     header: tuple[str, ...]
     positions: Mapping[Column, int]
     currencies: frozenset[str] = frozenset()
     factors: Mapping[Column, Decimal] = field(default_factory=dict)
+    guessed: bool = field(default=True, compare=False)
 
     @property
     def unnamed(self) -> tuple[int, ...]:
@@ -259,7 +260,7 @@ def _measured(header: tuple[str, ...], positions: Mapping[Column, int], *, guess
     if possible and not currencies:
         named = ", ".join(sorted({min(some) if len(some) == 1 else "/".join(sorted(some)) for some in possible}))
         raise DeckFileError(f"the price columns name different currencies: {named}")
-    return Layout(header, positions, currencies, factors)
+    return Layout(header, positions, currencies, factors, guessed)
 
 
 def _factor(column: Column, header: Sequence[str], position: int, unit: Unit) -> Decimal:

@@ -86,7 +86,7 @@ class DeckReading:
 
     def refuse_contradictions(self) -> None:
         """Raises DeckFileError where the rows that were read show that some of them were read wrongly."""
-        self._checker.amounts.refuse_contradictions()
+        self._checker.refuse_contradictions()
 
     def new_rows(self, start: str) -> Iterator[bytes]:
         """COPY text of rates whose key is new for certain, each begun with `start`; a piece of the file a step."""
@@ -197,6 +197,8 @@ class DeckReading:
         except RowRejected:
             cells = line.split(self._source.delimiter)
         if any(map(str.strip, cells)):  # spreadsheets leave empty rows, with or without delimiters
+            if self._checker.is_another_header(cells):
+                raise DeckFileError(f"line {number:,} is another header: keep one table in a file")
             if self._checker.says_nothing(cells):
                 self.passed_over += 1
                 return blocked

@@ -19,8 +19,8 @@ from rating_engine.rating.number import MAX_NUMBER_DIGITS
 from rating_engine.services.decks.file.amounts import AmountReader
 from rating_engine.services.decks.file.codes import MAX_CODES_IN_ROW, CodeReader, possible_codes, shown
 from rating_engine.services.decks.file.columns import BAND_PRICES, JURISDICTION_PRICES, PRICES, Column
-from rating_engine.services.decks.file.errors import RowRejected
-from rating_engine.services.decks.file.layout import Layout
+from rating_engine.services.decks.file.errors import DeckFileError, RowRejected
+from rating_engine.services.decks.file.layout import Layout, find_layout
 from rating_engine.services.decks.file.notes import Notes
 from rating_engine.services.decks.file.terms import DeckTerms, TermReader, Terms
 from rating_engine.services.decks.file.words import says_blocked, says_no_price
@@ -147,6 +147,12 @@ class RowChecker:
                     raise
         return codes, f"{conditions}\t{terms.direction}\t0\t0\t{terms.after_blocked}"
 
+    def refuse_contradictions(self) -> None:
+        """Raises DeckFileError where the rows so far show that others were read wrongly."""
+        self.amounts.refuse_contradictions()
+        if self._layout.guessed:
+            self._code_reader.refuse_repeated_countries()
+
     def says_nothing(self, cells: list[str]) -> bool:
         """Whether a row has neither a code nor a price, as a title, a remark or the header once more have none."""
         if len(cells) > self._width and any(map(str.strip, cells[self._width :])):
@@ -158,6 +164,14 @@ class RowChecker:
         prices = [cells[at] for one, at in self._layout.positions.items() if one in PRICES]
         has_digits = any(character.isdigit() for cell in (*codes, *prices) for character in cell)
         return not has_digits and not any(map(says_no_price, prices))
+
+    def is_another_header(self, cells: list[str]) -> bool:
+        """Whether a row that cannot be taken names columns in another order: below it nothing is where it was."""
+        try:
+            layout = find_layout(cells)
+        except DeckFileError:
+            return True
+        return layout is not None and layout.positions != self._layout.positions
 
     def _date_of(self, cells: list[str]) -> dict[Column, str]:
         """When a row that cannot be taken would have begun, where that can be read: until then nothing changes."""

@@ -22,6 +22,7 @@ from rating_engine.services.decks.file.errors import DeckFileError, RowRejected
 from rating_engine.services.decks.file.header import HEADER_SEARCH_LINES, header_at
 from rating_engine.services.decks.file.layout import Layout, no_header
 
+LOOKED_AT_BELOW: Final = 100  # lines below a header that can be read by two delimiters
 DELIMITERS: Final = (",", ";", "\t", "|")
 
 _AS_TEXT: Final = {
@@ -202,9 +203,15 @@ def _find_header(
             if (header := header_at(rows, 0, columns)) is not None:
                 found.append((*header, delimiter))
         if found:
-            lines, layout, delimiter = max(found, key=lambda one: len(one[1].positions))
+            below = [line for line in first_lines[at + 1 : at + 1 + LOOKED_AT_BELOW] if line.strip()]
+            lines, layout, delimiter = max(found, key=lambda one: (len(one[1].positions), _fitting(below, *one[1:])))
             return delimiter, at + lines, layout
     raise no_header(path.name, next((line.strip() for line in first_lines if line.strip()), ""), columns)
+
+
+def _fitting(lines: list[str], layout: Layout, delimiter: str) -> int:
+    """How many lines have as many cells by a delimiter as the header that it makes."""
+    return sum(len(_cells(line, delimiter)) == len(layout.header) for line in lines)
 
 
 def _first_lines(path: Path, encoding: str) -> list[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -21,12 +21,15 @@ from openpyxl.utils.datetime import MAC_EPOCH, WINDOWS_EPOCH, from_excel
 
 from rating_engine.services.decks.file import limits
 from rating_engine.services.decks.file.errors import DeckFileError
+from rating_engine.services.decks.file.units import currencies_of
 from rating_engine.services.decks.file.xlsx_package import Attributes, Package
 
 CELL_END: Final = "\x1f"  # cannot stand in XML, so in no cell
 SIGNIFICANT_DIGITS: Final = ".15g"  # as Excel keeps numbers
 
 _EXACT_DIGITS: Final = 15
+_OWN_FORMATS: Final = 164  # the numbers of formats that a workbook defines begin here
+_SHOWN: Final = re.compile(r'\[\$([^\]-]+)(?:-[^\]]*)?\]|"([^"\d]+)"|([€£¥₹$])')
 _REFERENCE: Final = re.compile(r"([A-Z]{1,3})\d{1,7}", re.ASCII)
 _LETTERS: Final = 26
 
@@ -57,7 +60,8 @@ class Texts:
 class Book:
     """What the sheets of a workbook share. `sheets`: the part of each by its name; `dates`: formats that show dates.
 
-    A format that shows a span of time is True in `dates`, one that shows a day or a time of day False.
+    A format that shows a span of time is True in `dates`, one that shows a day or a time of day False. `signs`: formats
+    that show a currency beside the number, which is part of what a reader of the sheet sees.
     """
 
     path: Path
@@ -65,6 +69,7 @@ class Book:
     texts: Texts
     dates: dict[int, bool]
     epoch: datetime
+    signs: dict[int, str] = field(default_factory=dict)
 
 
 def read_book(path: Path) -> Book:
@@ -84,8 +89,8 @@ def read_book(path: Path) -> Book:
         if not sheets:
             raise DeckFileError(f"{path} has no sheet with cells")
         texts = _texts(path, package, parts["sharedStrings"]) if "sharedStrings" in parts else Texts()
-        dates = _dates(path, package, parts["styles"]) if "styles" in parts else {}
-        return Book(path, sheets, texts, dates, epoch)
+        dates, signs = _formats(path, package, parts["styles"]) if "styles" in parts else ({}, {})
+        return Book(path, sheets, texts, dates, epoch, signs)
 
 
 def sheet_size(book: Book, sheet: str) -> int:
@@ -214,7 +219,8 @@ class _SheetReader:
             return text
         if self._style in self._book.dates:
             return _date_text(text, self._book, is_span=self._book.dates[self._style])
-        return _number_text(text)
+        number = _number_text(text)
+        return f"{number} {self._book.signs[self._style]}" if self._style in self._book.signs else number
 
     def _refused(self, what: str) -> DeckFileError:
         return DeckFileError(f"{self._book.path}: row {self._row} of the sheet {self._sheet!r} has {what}")
@@ -308,8 +314,11 @@ def _texts(path: Path, package: Package, part: str) -> Texts:
     return texts
 
 
-def _dates(path: Path, package: Package, part: str) -> dict[int, bool]:
-    """The formats of cells that show dates (False) or spans of time (True)."""
+def _formats(path: Path, package: Package, part: str) -> tuple[dict[int, bool], dict[int, str]]:
+    """The formats of cells that show dates (False) or spans of time (True), and those that show a currency.
+
+    Excel's own formats of money show the currency of whoever looks at them, and say none.
+    """
     codes = dict(BUILTIN_FORMATS)
     used: list[int] = []
     inside = False
@@ -336,7 +345,24 @@ def _dates(path: Path, package: Package, part: str) -> dict[int, bool]:
     kinds = {
         number: is_timedelta_format(code) for number, code in codes.items() if number in set(used) and _shows_time(code)
     }
-    return {at: kinds[number] for at, number in enumerate(used) if number in kinds}
+    signs = {
+        number: sign
+        for number, code in codes.items()
+        if number >= _OWN_FORMATS and number not in kinds and (sign := _sign(code))
+    }
+    return (
+        {at: kinds[number] for at, number in enumerate(used) if number in kinds},
+        {at: signs[number] for at, number in enumerate(used) if number in signs},
+    )
+
+
+def _sign(code: str) -> str:
+    """The currency that a format shows, as in [$€-407]0.00 or "USD" 0.00; '' where it shows none."""
+    for found in _SHOWN.finditer(code):
+        text = (found[1] or found[2] or found[3]).strip()
+        if currencies_of(text):
+            return text
+    return ""
 
 
 def _shows_time(code: str) -> bool:
