@@ -1,8 +1,8 @@
 """Who is it that asks: by key, by password, by session; each answered by a principal or by why not.
 
 Laws: what is wrong is told alike and takes alike long, whether the login or the password was; who guesses the passwords
-of a login is told no for a while, with the right one too; a party that is locked or deleted, or below one, is not let in; a
-key asks for nobody who does not belong to its owner; no secret is in an answer or a log line.
+of a login is told no for a while, with the right one too; a party that is locked or deleted, or below one, stays out;
+a key asks for nobody who does not belong to its owner; no secret is in an answer or a log line.
 """
 
 from __future__ import annotations
