@@ -2062,7 +2062,7 @@ END $$;
 CREATE OR REPLACE FUNCTION settle_v3(p_bucket smallint, p_requests settle_request_v3[]) RETURNS settle_answer_v3[]
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
-    request   settle_request_v2;
+    request   settle_request_v3;
     ids       bigint[] := '{}';  -- of accounts
     made      bigint[] := '{}';  -- the hashes of the keys of calls that this may make
     helped    boolean := false;

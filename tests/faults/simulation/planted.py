@@ -61,11 +61,11 @@ FAULTS = (
     ),
     PlantedFault(
         "calls of one batch are granted the same money",
-        [("p_fact.month_left) - p_sum AS rest", "p_fact.month_left) AS rest")],
+        [("item.month_left) - sums[n];", "item.month_left);")],
     ),
     PlantedFault(
         "a call that cannot be lengthened holds everything",
-        [("GREATEST(trunc(money.rest * p_fact.share, 6), p_fact.share_least)", "money.rest")],
+        [("GREATEST(trunc(p_rest * p_share, 6), p_share_least)", "p_rest")],
     ),
     PlantedFault(
         "a reservation expires before its time",
