@@ -1789,8 +1789,8 @@ CREATE OR REPLACE FUNCTION end_of_call(
             WHEN package_taken THEN 'package_taken'
             WHEN open_account IS NOT NULL THEN 'settled'
             WHEN cdr_account IS NULL THEN CASE WHEN rate IS NULL THEN 'unknown' ELSE 'settled' END
-            WHEN source = 'seen' AND cdr_source NOT IN ('expired', 'reconciled', 'abandoned') AND cdr_said IS NULL THEN CASE
-                WHEN cdr_rerate_id IS DISTINCT FROM rerate_id OR cdr_seconds <> said_seconds
+            WHEN source = 'seen' AND cdr_source NOT IN ('expired', 'reconciled', 'abandoned') AND cdr_seen IS NULL THEN CASE
+                WHEN cdr_rerate_id IS DISTINCT FROM rerate_id OR COALESCE(cdr_said, cdr_seconds) <> said_seconds
                      OR covered_seconds > 0 AND NOT names_packages THEN 'unknown'
                 WHEN contradicts(cdr_seconds, seconds) THEN 'settled' ELSE 'repeated' END
             WHEN source <> 'finish' THEN 'repeated'
@@ -1803,6 +1803,7 @@ CREATE OR REPLACE FUNCTION end_of_call(
             WHEN cdr_source IN ('reconciled', 'abandoned') AND said_seconds <> seconds THEN 'settled'
             WHEN seconds IN (cdr_seconds, cdr_said) THEN 'repeated'
             WHEN cdr_source IN ('reconciled', 'abandoned') THEN 'settled'
+            WHEN cdr_source = 'finish' AND cdr_said IS NOT NULL AND cdr_seen IS NULL THEN 'settled'  -- its end was assumed
             ELSE 'conflict'
         END,
         CASE
@@ -1967,7 +1968,8 @@ BEGIN
             uncharged = e.uncharged, charged_on = e.charged_on, disposition = e.disposition, cause = e.cause,
             ended_at = e.ended_at, carrier_cost = e.carrier_cost, margin = e.margin, packages = (e.details).packages,
             answered_at = e.ended_at - make_interval(secs => NULLIF(e.seconds, 0)),
-            seen_seconds = COALESCE(e.seen_seconds, c.seen_seconds), said_seconds = e.said_seconds, suspicion = e.suspicion
+            seen_seconds = COALESCE(e.seen_seconds, c.seen_seconds), said_seconds = COALESCE(e.said_seconds, c.said_seconds),
+            suspicion = COALESCE(NULLIF(e.suspicion, ''), c.suspicion)
           FROM unnest(p_settling.ends) e
           WHERE c.bucket = p_bucket AND c.call_key = e.call_key AND e.outcome = 'settled' AND e.source = 'late';
         GET DIAGNOSTICS written = ROW_COUNT;

@@ -204,7 +204,7 @@ class Rules:
         contradicted = call.source == "reconciled" and _contradicts(request.seconds, call.seen)
         if call.state != "expired" and request.seconds in (call.seconds, call.said) and not contradicted:
             return ("saved", call.seconds, call.cost, ZERO, True), books
-        if call.final:
+        if call.final and not (call.source == "finish" and call.said is not None):
             return ("not_saved", "conflict"), books
         if contradicted:
             assert call.seen is not None

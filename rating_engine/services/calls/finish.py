@@ -159,9 +159,10 @@ class Finishing:
         """What the call goes by, and what it costs then. `told`: its end as it is believed."""
         details = known.details if known is not None else promised or await self._rate_anew(call, subscriber)
         end = await self._end(told.seconds, subscriber.bucket, known, details)
-        return details, replace(
-            end, said=None if told is call else call.seconds, cost_before=_cost_before(told, known, end, details)
-        )
+        before = _cost_before(told, known, end, details)
+        if told is call and before is None:
+            return details, end
+        return details, replace(end, said=None if told is call else call.seconds, cost_before=before)
 
     async def correct_by_seen(self, bucket: int, call_key: CallKey, seconds: int, ended_at: datetime) -> bool:
         """A call that has ended was seen to last `seconds`: that is believed, where its finish contradicts it.
@@ -170,15 +171,15 @@ class Finishing:
         """
         for _ in range(CHANGED_TRIES):
             known = await self._ledger.find(bucket, call_key)
-            if not isinstance(known, EndedCall) or known.provisional or known.said_seconds is not None:
-                return False  # what was only assumed of it goes by what was seen already
+            if not isinstance(known, EndedCall) or known.seen_seconds is not None:
+                return False
             if not contradicts(known.seconds, seconds):
                 return False
-            end = replace(await self._end(seconds, bucket, known, known.details), said=known.seconds)
+            end = await self._end(seconds, bucket, known, known.details)
             answer = await self._ledger.settle(_correction(call_key, bucket, seconds, ended_at, known, end))
             match answer.outcome:
                 case SettleOutcome.SETTLED:
-                    self._said(answer.suspicion, call_key, seconds, known.seconds, end.charged.cost)
+                    self._said(answer.suspicion, call_key, seconds, _said_of(known), end.charged.cost)
                     return True
                 case SettleOutcome.UNKNOWN | SettleOutcome.PACKAGE_TAKEN:
                     continue
@@ -328,9 +329,14 @@ def _correction(
         covered_seconds=end.charged.covered_seconds,
         packages=end.packages,
         rerate_id=known.rerate_id,
-        said_seconds=known.seconds,
+        said_seconds=_said_of(known),
         seen_seconds=seconds,
     )
+
+
+def _said_of(ended: EndedCall) -> int:
+    """The seconds of its finish, whatever was believed of them."""
+    return ended.seconds if ended.said_seconds is None else ended.said_seconds
 
 
 def _cost_before(

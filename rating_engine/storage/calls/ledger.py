@@ -244,6 +244,11 @@ def _settle_args(request: SettleRequest) -> tuple[Any, ...]:
     )
 
 
+def _is_assumed(row: asyncpg.Record) -> bool:
+    """Whether its finish was not believed, and its end is nobody's word either."""
+    return row["source"] == "finish" and row["said_seconds"] is not None and row["seen_seconds"] is None
+
+
 def _call_from_row(row: asyncpg.Record) -> OpenCall | EndedCall:
     if row["source"] is None:
         return OpenCall(
@@ -257,7 +262,7 @@ def _call_from_row(row: asyncpg.Record) -> OpenCall | EndedCall:
         )
     return EndedCall(
         account_id=row["account_id"],
-        provisional=row["source"] in PROVISIONAL,
+        provisional=row["source"] in PROVISIONAL or _is_assumed(row),
         seconds=row["seconds"],
         billed_seconds=row["billed_seconds"],
         cost=Decimal(row["cost"]),

@@ -197,3 +197,23 @@ async def test_an_attempt_that_failed_before_the_one_that_was_answered_stays_as_
 
     rows = await engine.office.fetch("SELECT attempt, seconds, suspicion FROM cdrs ORDER BY attempt")
     assert [tuple(row) for row in rows] == [(1, 0, ""), (2, 1, "unseen")]
+
+
+async def test_the_true_finish_takes_the_place_of_what_was_assumed_after_a_wrong_one(engine, seen):
+    await begun(engine, answered=30)
+    await engine.charging.finish_call(finish("1", 0))
+
+    outcomes = [await engine.charging.finish_call(finish("1", seconds)) for seconds in (47, 47, 0)]
+
+    assert [outcome.seconds for outcome in outcomes] == [47, 47, 47]
+    assert tuple(await record(engine)) == (47, 0, None, "unseen", "late", Decimal("0.47"))
+    assert isinstance(await engine.charging.finish_call(finish("1", 48)), NotSaved)
+
+
+async def test_both_ends_that_were_seen_take_the_place_of_what_was_assumed_after_a_wrong_finish(engine, seen):
+    await begun(engine, answered=30)
+    await engine.charging.finish_call(finish("1", 0))
+
+    await seen.look(90)
+
+    assert tuple(await record(engine)) == (90, 0, 90, "unseen", "late", Decimal("0.9"))

@@ -124,6 +124,13 @@ CASES: list[tuple[dict[str, Any], tuple[str, str, str]]] = [
     ({**ended("finish", 600, cdr_rerate_id=3), **SEEN, "said_seconds": 600}, ("unknown", "late", "settled")),
     ({**ended("late", 60, cdr_said=600), **SEEN, "said_seconds": 600}, ("repeated", "late", "settled")),
     ({**ended("reconciled", 600), **SEEN, "said_seconds": 600}, ("repeated", "late", "settled")),
+    # a finish was not believed, and when the call ended was assumed: both words are better
+    ({**ended("finish", 5, cdr_said=0), **SEEN, "said_seconds": 0}, ("settled", "late", "settled")),
+    ({**ended("late", 60, cdr_said=0, cdr_seen=60), **SEEN, "said_seconds": 0}, ("repeated", "late", "settled")),
+    (ended("finish", 5, cdr_said=0), ("settled", "late", "settled")),
+    ({**ended("finish", 5, cdr_said=0), "seconds": 0}, ("repeated", "late", "voided")),
+    ({**ended("finish", 5, cdr_said=0), "seconds": 5}, ("repeated", "late", "settled")),
+    (ended("late", 5, cdr_said=0), ("conflict", "late", "settled")),
 ]
 
 
