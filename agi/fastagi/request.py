@@ -69,6 +69,19 @@ _USUAL_HEADERS: Final = (
 )
 _USUAL_BLOCK: Final = re.compile("".join(f"{name}: (.*)\n" for name in _USUAL_HEADERS))
 _USUAL_NAMES: Final = frozenset({*_USUAL_HEADERS, *_ARGUMENT_NAMES})
+# A whole request as nearly every one comes: these headers, no more arguments than our scripts take, and the blank line.
+_USUAL_ARGUMENTS: Final = 6
+_WHOLE_NAMES: Final = (*_USUAL_HEADERS, *_ARGUMENT_NAMES[:_USUAL_ARGUMENTS])
+
+
+def _whole_request() -> re.Pattern[str]:
+    arguments = ""
+    for name in reversed(_WHOLE_NAMES[len(_USUAL_HEADERS) :]):
+        arguments = f"(?:{name}: (.*)\n{arguments})?"
+    return re.compile(f"{_USUAL_BLOCK.pattern}{arguments}\n")
+
+
+_WHOLE_REQUEST: Final = _whole_request()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +160,8 @@ class RequestParser:
         """
         if self._error is not None:
             raise self._error
+        if not self._consumed and not self._buffer and self._take_whole(data):
+            return self._complete(0)
         if not self._buffer and data.endswith(b"\n") and self._take_plain(data):
             return self._complete(0) if data.endswith(b"\n\n") or data == b"\n" else None
         self._buffer += data
@@ -162,6 +177,26 @@ class RequestParser:
         if self._error is None:
             self._error = ClosedEarly(f"closed after {self.received} bytes, before the blank line")
         raise self._error
+
+    def _take_whole(self, data: bytes) -> bool:
+        """Take a whole request as nearly every one comes, that breaks no rule; False, and nothing taken, if it differs.
+
+        Only saves time, like `_take_plain`.
+        """
+        limits = self._limits
+        if len(data) > min(limits.line_bytes, limits.header_bytes) or not data.isascii() or b"\r" in data:
+            return False
+        whole = _WHOLE_REQUEST.fullmatch(data.decode("ascii"))
+        if whole is None:
+            return False
+        count = whole.lastindex or 0
+        if count > limits.headers or count - len(_USUAL_HEADERS) > limits.arguments:
+            return False
+        values = whole.groups()[:count]
+        self._headers = dict(zip(_WHOLE_NAMES, values, strict=False))
+        self._arguments = list(values[len(_USUAL_HEADERS) :])
+        self._consumed = len(data)
+        return True
 
     def _take_plain(self, data: bytes) -> bool:
         """Take whole lines as Asterisk sends them, that break no rule; False, and nothing taken, if one differs.

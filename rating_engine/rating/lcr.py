@@ -226,6 +226,8 @@ def ordered(
     Then, and for `priority` at once: by position. Among those equal in all this the weights decide, call by call.
     """
     usable = [offer for offer in offers if not listed or offer.route.route_id in listed]
+    if len(usable) < 2:
+        return usable
     first = _ORDERS[order](usable, listed)
 
     def key(offer: Offer[RouteT]) -> _Key:

@@ -82,5 +82,7 @@ def normalise_callerid(text: str) -> str:
 
     What is left cannot end a dialplan argument, open an expression or break a line. May be empty.
     """
+    if text.isascii() and text.isalnum():  # a plain number
+        return text[:MAX_CALLERID_LENGTH]
     kept = [character for character in text[:MAX_NUMBER_TEXT] if character in _CALLERID_CHARACTERS]
     return "".join(kept[:MAX_CALLERID_LENGTH])

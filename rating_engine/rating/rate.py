@@ -7,11 +7,12 @@ the rate it was promised, whatever is published meanwhile.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final
 
 from rating_engine.rating import checks
@@ -123,6 +124,7 @@ class Rate:
     volume_factor: Decimal
     _terms: object = field(repr=False, compare=False, init=False)  # kept by `terms.terms_of`, opaque here
     _json: str | None = field(repr=False, compare=False, init=False)
+    _hash: int | None = field(repr=False, compare=False, init=False)
 
     def __init__(
         self,
@@ -175,6 +177,17 @@ class Rate:
             raise InvalidRate("block_seconds", "must be at least 1 where there is a block_charge")
         put(self, "_terms", None)
         put(self, "_json", None)
+        put(self, "_hash", None)
+
+    def __hash__(self) -> int:
+        """Of all that it says, counted once: a call looks what was made of its rate up by it several times."""
+        if self._hash is None:
+            object.__setattr__(self, "_hash", hash(_said(self)))
+        return self._hash  # type: ignore[return-value]  # set just above
+
+    def __reduce__(self) -> tuple[Callable[[str], Rate], tuple[str]]:
+        """By its text: the hash of one process is none in another."""
+        return _parse, (self.to_json(),)
 
     def to_json(self) -> str:
         """Compact JSON: sorted keys, amounts as text, fields with their default left out.
@@ -194,6 +207,7 @@ class Rate:
 _AMOUNTS: Final = frozenset({*_PRICES, "multiplier", "volume_factor"})
 _PARTS: Final = frozenset({"tiers", "changes"})
 _FIELDS: Final = frozenset(name for name in Rate.__dataclass_fields__ if not name.startswith("_"))
+_said: Final = attrgetter(*sorted(_FIELDS))
 
 
 def _render(rate: Rate) -> str:

@@ -114,7 +114,7 @@ class Planning:
             price = await self._pricing.price(subscriber, dialled, at, caller.longest)
             if not isinstance(price, Declined):
                 covered = await self._cover.cover(replace(caller, at=at), price, 0)
-                return _priced(_details(caller, dialled), price, covered)
+                return _details(caller, dialled, (price, covered))
         return _details(caller, dialled)
 
     async def _may_call(self, subscriber: Subscriber, dialled: Dialled) -> bool:
@@ -155,7 +155,7 @@ class Planning:
             cap_seconds=cap,
             lifetime_seconds=lasts + self._policy.reservation_grace_seconds,
             route_prefix=route.route.dial_prefix,
-            details=_routed(_priced(_details(caller, dialled), price, covered), route),
+            details=_details(caller, dialled, (price, covered), route),
             tariffs=tariff_versions(asked),
             prepared_at=caller.at,
             limited_route=route.route.route_id if route.route.is_limited else None,
@@ -163,44 +163,32 @@ class Planning:
         )
 
 
-# What the CDR will say of a call, with the rates that are frozen for it ('' where there is none).
-
-
-def _details(caller: Caller, dialled: Dialled) -> CallDetails:
+def _details(
+    caller: Caller,
+    dialled: Dialled,
+    priced: tuple[Price, Covered] | None = None,
+    route: RouteOffer | None = None,
+) -> CallDetails:
+    """What the CDR will say of a call, with the rates that are frozen for it ('' where there is none)."""
+    subscriber = caller.subscriber
+    match = None if priced is None else priced[0].match
+    cost_tariff = None if route is None else route.cost_tariff
     return CallDetails(
-        subscriber_id=caller.subscriber.subscriber_id,
+        subscriber_id=subscriber.subscriber_id,
         exchange=caller.call_key.exchange,
         attempt=caller.call_key.attempt,
         callerid=caller.sent_callerid,
         destination=dialled.destination,
-        direction="",
-        prefix="",
-        tariff_id=caller.subscriber.tariff_id,
-        deck_id=0,
-        rate="",
-        route_name="",
+        direction="" if match is None else match.direction.name,
+        prefix="" if match is None else match.prefix,
+        tariff_id=subscriber.tariff_id if priced is None else priced[0].tariff.tariff_id,
+        deck_id=0 if match is None else match.deck_id,
+        rate="" if priced is None else priced[1].rate.to_json(),
+        route_name="" if route is None else route.route.name,
         routing_number=dialled.routing_number,
+        carrier_rate="" if route is None or route.rate is None else route.rate.to_json(),
+        carrier_currency="" if cost_tariff is None else cost_tariff.currency,
+        carrier_exchange=None if route is None else route.exchange,
+        packages=() if priced is None else priced[1].packages,
         channel=caller.channel,
-    )
-
-
-def _priced(details: CallDetails, price: Price, covered: Covered) -> CallDetails:
-    return replace(
-        details,
-        direction=price.match.direction.name,
-        prefix=price.match.prefix,
-        tariff_id=price.tariff.tariff_id,
-        deck_id=price.match.deck_id,
-        rate=covered.rate.to_json(),
-        packages=covered.packages,
-    )
-
-
-def _routed(details: CallDetails, route: RouteOffer) -> CallDetails:
-    return replace(
-        details,
-        route_name=route.route.name,
-        carrier_rate="" if route.rate is None else route.rate.to_json(),
-        carrier_currency="" if route.cost_tariff is None else route.cost_tariff.currency,
-        carrier_exchange=route.exchange,
     )

@@ -27,6 +27,9 @@ DEFAULT_QUEUE_MAX: Final = 10_000  # a few seconds of work: what waits longer is
 LINGER_SECONDS: Final = 0.001
 LINGER_FROM: Final = 8
 LINGER_BELOW: Final = 48
+# And however few: so often the loop goes round, that is, what the sockets have brought meanwhile is read, planned and
+# asked for too. A batch that leaves sooner is smaller, and costs the server as much (measured at 8 at a time: a sixth).
+TURNS_BETWEEN: Final = 2
 
 
 class Batcher(Generic[Item, Answer]):
@@ -44,7 +47,10 @@ class Batcher(Generic[Item, Answer]):
         *,
         batch_max: int = DEFAULT_BATCH_MAX,
         queue_max: int = DEFAULT_QUEUE_MAX,
+        workers: int = 1,
     ) -> None:
+        """`workers`: processes that share the calls; each waits so many times as long for as many of them."""
+        self._linger_seconds = LINGER_SECONDS * workers
         self._name = name
         self._execute = execute
         self._key = key
@@ -71,8 +77,8 @@ class Batcher(Generic[Item, Answer]):
     async def _run(self) -> None:
         is_first = True
         while self._waiting:
-            if not is_first and LINGER_FROM <= len(self._waiting) < LINGER_BELOW:
-                await asyncio.sleep(LINGER_SECONDS)
+            if not is_first:
+                await self._gather_more()
             is_first = False
             batch = self._next_batch()
             if not batch:
@@ -87,6 +93,13 @@ class Batcher(Generic[Item, Answer]):
             else:
                 for (_, future), answer in zip(batch, answers, strict=True):
                     self._answer(future, answer)
+
+    async def _gather_more(self) -> None:
+        """Let those who come at the same time share the next batch."""
+        for _ in range(TURNS_BETWEEN):
+            await asyncio.sleep(0)
+        if LINGER_FROM <= len(self._waiting) < LINGER_BELOW:
+            await asyncio.sleep(self._linger_seconds)
 
     def _next_batch(self) -> list[tuple[Item, asyncio.Future[Answer]]]:
         """Up to `batch_max` items with distinct keys; an item whose key is taken waits for the next batch."""

@@ -34,6 +34,8 @@ PLACE_BYTES: Final = 512  # a call key has 200 characters at the most
 ADOPTED_TRIES: Final = 20  # processes adopt when they start: two in a row would be chance, more an error of ours
 
 _FREE: Final = b"\0"
+_EMPTY: Final = bytes(PLACE_BYTES)
+_compact: Final = json.JSONEncoder(separators=(",", ":")).encode
 _log = structlog.get_logger(__name__)
 
 
@@ -62,7 +64,7 @@ class UnheardFile:
             return None
         key = claim.call_key
         values = [key.exchange, key.uniqueid, key.attempt, claim.bucket, claim.account_id, claim.number]
-        line = encode_record(json.dumps(values, separators=(",", ":")).encode("ascii"))
+        line = encode_record(_compact(values).encode("ascii"))
         if len(line) > PLACE_BYTES:  # a text that JSON escapes at length
             return None
         place = own.free.popleft()
@@ -75,7 +77,7 @@ class UnheardFile:
         own = self._own
         if own is not None:
             start = place * PLACE_BYTES
-            own.memory[start : start + PLACE_BYTES] = bytes(PLACE_BYTES)
+            own.memory[start : start + PLACE_BYTES] = _EMPTY
             own.free.append(place)
 
     def adopt(self) -> Sequence[Claim]:

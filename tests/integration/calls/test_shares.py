@@ -53,13 +53,9 @@ async def asked(engine: Engine, name: str) -> PrepareOutcome:
 async def test_what_a_call_is_granted_of_what_there_is(
     database: Database, maximum: str, left: str | None, share: str | None, least: str, granted: str
 ):
-    numbers = [None if text is None else Decimal(text) for text in (maximum, share, least, left)]
+    numbers = [None if text is None else Decimal(text) for text in (maximum, left, share, least)]
 
-    query = """
-        SELECT amount_granted(f, 0, 0) FROM jsonb_populate_record(NULL::reserve_fact_v3, jsonb_build_object(
-            'maximum', $1::numeric, 'share', $2::numeric, 'share_least', $3::numeric, 'available', $4::numeric)) AS f
-    """
-    assert await database.fetchval(query, *numbers) == Decimal(granted)
+    assert await database.fetchval("SELECT amount_granted($1, $2, $3, $4, NULL)", *numbers) == Decimal(granted)
 
 
 @pytest.fixture

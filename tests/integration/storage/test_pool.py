@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import asyncpg
 import pytest
 
 from rating_engine.domain.errors import Unavailable
+from rating_engine.domain.principal import OPERATOR
 from rating_engine.storage.calls.first_statements import FIRST_STATEMENTS
 from rating_engine.storage.postgres import pool
 from rating_engine.storage.postgres.pool import Database
@@ -93,3 +96,48 @@ async def test_plans_are_made_once_except_where_the_server_is_a_cluster(private_
     assert await setup.fetchval("SHOW plan_cache_mode") == "auto"
     await door.close()
     await setup.close()
+
+
+async def test_one_connection_serves_statement_after_statement_and_transactions_between_them(database_url):
+    database = Database(database_url, pool_size=1)
+    await database.open()
+    pids = [await database.fetchval("SELECT pg_backend_pid()") for _ in range(3)]
+    async with database.transaction(OPERATOR) as tx:
+        pids.append(await tx.fetchval("SELECT pg_backend_pid()"))
+    pids.append(await database.fetchval("SELECT pg_backend_pid()"))
+    assert len(set(pids)) == 1
+    await database.close()
+
+
+async def test_connections_that_ended_while_nobody_used_them_are_replaced(database_url):
+    database, onlooker = Database(database_url, pool_size=2), Database(database_url, pool_size=1)
+    await database.open()
+    await onlooker.open()
+    await asyncio.gather(*(database.fetchval("SELECT pg_sleep(0.1)") for _ in range(2)))  # both are made, and at hand
+    ours = "application_name = 'rating-engine office' AND datname = current_database() AND pid <> pg_backend_pid()"
+    assert await onlooker.fetchval(f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {ours}") == 2
+
+    async def is_served() -> bool:
+        try:
+            return await database.fetchval("SELECT true")
+        except Unavailable:  # the server's farewell was not read yet
+            return False
+
+    await until(is_served)
+    both = await asyncio.gather(*(database.fetchval("SELECT pg_backend_pid() FROM pg_sleep(0.1)") for _ in range(2)))
+    assert len(set(both)) == 2
+    await asyncio.gather(database.close(), onlooker.close())
+
+
+async def test_what_was_connected_before_the_server_was_away_is_not_used_again(database_url):
+    database = Database(database_url, pool_size=2)
+    await database.open()
+    before = await database.fetchval("SELECT pg_backend_pid()")
+    database._mark_down(OSError("pulled"))
+
+    async def is_up() -> bool:
+        return database.down is None
+
+    await until(is_up)
+    assert await database.fetchval("SELECT pg_backend_pid()") != before
+    await database.close()
