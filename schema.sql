@@ -685,6 +685,9 @@ CREATE TABLE call_records (
     carrier_cost      numeric(20, 6),       -- in the carrier's currency; NULL: not known
     margin            numeric(20, 6),       -- cost less the carrier's cost, in the account's currency; NULL: not known
     rerate_id         bigint,               -- the re-rating that corrected it last; NULL: none did
+    seen_seconds      integer,              -- from its answer to its hangup, as its exchange was seen to say; NULL: not seen
+    said_seconds      integer,              -- as its finish said, where what was seen is believed against it; NULL: `seconds`
+    suspicion         text NOT NULL DEFAULT '' CHECK (suspicion IN ('', 'too_long', 'unseen')),  -- see end_of_call
     PRIMARY KEY (bucket, call_key)
 );
 CREATE INDEX call_records_by_account ON call_records (account_id, ended_at);
@@ -692,6 +695,8 @@ CREATE INDEX call_records_by_account ON call_records (account_id, ended_at);
 CREATE INDEX call_records_by_end ON call_records USING brin (ended_at) WITH (autosummarize = on);
 -- What nobody finished: few rows, listed newest first by `rating-engine calls --reconciled`.
 CREATE INDEX call_records_unfinished ON call_records (bucket, ended_at) WHERE source IN ('reconciled', 'expired');
+-- What a person should look at: `rating-engine calls --suspicious`, and the doctor.
+CREATE INDEX call_records_suspicious ON call_records (bucket, ended_at) WHERE suspicion <> '';
 
 CREATE TABLE ledger_entries (
     bucket         smallint NOT NULL,
@@ -791,7 +796,7 @@ SELECT c.bucket, c.call_key, c.account_id, c.subscriber_id, c.state, c.source, c
        COALESCE((SELECT f.rate FROM frozen_rates f WHERE f.bucket = c.bucket AND f.rate_key = c.carrier_rate_key), '')
            AS carrier_rate,
        c.carrier_currency, c.carrier_exchange, c.carrier_cost, c.margin, c.packages, c.rerate_id, c.channel,
-       c.uncharged, c.charged_on
+       c.uncharged, c.charged_on, c.seen_seconds, c.said_seconds, c.suspicion
 FROM call_records c;
 
 -- Who changed what, of the catalogue and of accounts, for people.
@@ -1267,7 +1272,7 @@ BEGIN
 END $$;
 
 -- What a call used of packages takes the place of what it held, or had used by an earlier account of its end. There is
--- room: settle_v2() saw to it.
+-- room: settle_v3() saw to it.
 CREATE OR REPLACE FUNCTION use_packages(
     p_bucket smallint, p_subscriber_id bigint, p_held package_use[], p_used_before package_use[], p_used package_use[]
 ) RETURNS void LANGUAGE plpgsql AS $$
@@ -1719,13 +1724,16 @@ BEGIN
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
--- settle_v2: reserved -> settled (answered) | voided (never answered) | expired;
+-- settle_v3: reserved -> settled (answered) | voided (never answered) | expired;
 -- expired, reconciled or abandoned -> settled | voided (a finish that comes late knows better: the difference is posted);
 -- (nothing) -> settled | voided (a finish whose prepare never reached us: charged all the same, and marked)
 
-CREATE TYPE settle_request_v2 AS (
+CREATE TYPE settle_request_v3 AS (
     call_key text, account_id bigint, seconds integer, billed_seconds integer, cost numeric, disposition text,
     cause smallint, source text,
+    said_seconds integer,       -- of the finish, where `seconds` is what was seen; NULL: nothing seen was asked yet
+    seen_seconds integer,       -- from answer to hangup, where the exchange was seen to say both; NULL: not known
+    cost_before numeric,        -- what it cost some seconds earlier, for which no end is suspicious; NULL: its cost
     ended_at timestamptz,       -- NULL: now
     carrier_cost numeric, margin numeric,  -- of this end, NULL: not known
     covered_seconds integer,    -- billed ones that packages paid
@@ -1735,30 +1743,43 @@ CREATE TYPE settle_request_v2 AS (
     channel text,               -- of the caller, where the call is one of this channel alone; '': of any
     details call_details_v2     -- what the CDR says where there is no reservation; rate NULL: then there is nothing to settle
 );
-CREATE TYPE settle_answer_v2 AS (
-    outcome text,               -- settled, repeated, conflict, still_open, unknown, package_taken (ask for less of it)
-    overrun numeric             -- what was charged beyond what was held for this call
+CREATE TYPE settle_answer_v3 AS (
+    outcome text,               -- settled, repeated, conflict, still_open, unknown, package_taken (ask for less of it),
+                                -- unseen (the exchange was seen to say something else: look what, and say both)
+    overrun numeric,            -- what was charged beyond what was held for this call
+    suspicion text
 );
 
 -- What an end means for a call: the state machine of calls, as a function of what is known and what is said, and of
 -- nothing else. tests/integration/storage/test_end_of_call.py goes through it.
-CREATE TYPE end_of_call_v2 AS (
+CREATE TYPE end_of_call_v3 AS (
     outcome text,               -- as in settle_answer; what is not 'settled' changes nothing but claims
     source text,                -- who said how it ended, as the CDR will have it
     state cdr_state,
-    drops_claim boolean         -- still_open, and yet this request takes its claim back
+    drops_claim boolean,        -- still_open, and yet this request takes its claim back
+    suspicion text              -- what a person should look at; too_long: it lasted longer than its exchange was told, unseen:
+                                -- the exchange was seen to say something else, which is believed; ''
 );
+-- Whether what a finish says cannot be what was seen: no conversation against one, or so much longer or shorter as no
+-- exchange under load is late with its events.
+CREATE OR REPLACE FUNCTION contradicts(p_said integer, p_seen integer) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+    SELECT (p_said = 0) <> (p_seen = 0) OR abs(p_said - p_seen) > 10
+$$;
 CREATE OR REPLACE FUNCTION end_of_call(
     -- what is said
     account_id bigint, seconds integer, source text, claim bigint, rerate_id bigint, covered_seconds integer,
     names_packages boolean,     -- which it uses, instead of leaving it to what the reservation holds
+    said_seconds integer, cost_before numeric,
     rate text,                  -- rated anew by whoever found no call ('': there was no price); NULL: it goes by the call's own
     channel text,
     -- what is known: the account, the open call, its CDR; NULL: there is none
     has_account boolean, package_taken boolean,
     open_account bigint, open_claims bigint[], open_is_due boolean, open_channel text,
-    cdr_account bigint, cdr_source text, cdr_seconds integer, cdr_rerate_id bigint, cdr_channel text
-) RETURNS end_of_call_v2 LANGUAGE sql IMMUTABLE AS $$
+    open_talked integer,        -- from the answer that was seen to this end; NULL: no answer was seen
+    open_granted numeric, open_cap integer,
+    cdr_account bigint, cdr_source text, cdr_seconds integer, cdr_rerate_id bigint, cdr_channel text,
+    cdr_seen integer, cdr_said integer
+) RETURNS end_of_call_v3 LANGUAGE sql IMMUTABLE AS $$
     SELECT ROW(
         CASE
             WHEN NOT has_account THEN 'unknown'
@@ -1768,17 +1789,26 @@ CREATE OR REPLACE FUNCTION end_of_call(
             WHEN rate IS NOT NULL AND COALESCE(open_account, cdr_account) IS NOT NULL THEN 'unknown'
             WHEN source = 'expired' AND open_is_due IS NOT TRUE THEN 'still_open'
             WHEN source = 'abandoned' AND open_account IS NOT NULL AND array_remove(open_claims, claim) <> '{}' THEN 'still_open'
+            WHEN source = 'seen' AND open_account IS NOT NULL THEN 'still_open'  -- its finish, or reconciliation, ends it
+            WHEN source = 'finish' AND said_seconds IS NULL AND seconds = 0 AND open_talked > 0 THEN 'unseen'
             WHEN package_taken THEN 'package_taken'
             WHEN open_account IS NOT NULL THEN 'settled'
             WHEN cdr_account IS NULL THEN CASE WHEN rate IS NULL THEN 'unknown' ELSE 'settled' END
+            WHEN source = 'seen' AND cdr_source NOT IN ('expired', 'reconciled', 'abandoned') AND cdr_seen IS NULL THEN CASE
+                WHEN cdr_rerate_id IS DISTINCT FROM rerate_id OR COALESCE(cdr_said, cdr_seconds) <> said_seconds
+                     OR covered_seconds > 0 AND NOT names_packages THEN 'unknown'
+                WHEN contradicts(cdr_seconds, seconds) THEN 'settled' ELSE 'repeated' END
             WHEN source <> 'finish' THEN 'repeated'
+            WHEN said_seconds IS NULL AND cdr_source = 'reconciled' AND contradicts(seconds, cdr_seen) THEN 'unseen'
             -- Another rate is frozen since it was looked up: look again.
             WHEN cdr_source IN ('expired', 'reconciled', 'abandoned') AND cdr_rerate_id IS DISTINCT FROM rerate_id THEN 'unknown'
             -- It counts on what a reservation held of packages, which was freed: look again.
             WHEN cdr_source IN ('expired', 'reconciled', 'abandoned') AND covered_seconds > 0 AND NOT names_packages THEN 'unknown'
             WHEN cdr_source = 'expired' THEN 'settled'
-            WHEN cdr_seconds = seconds THEN 'repeated'
+            WHEN cdr_source IN ('reconciled', 'abandoned') AND said_seconds <> seconds THEN 'settled'
+            WHEN seconds IN (cdr_seconds, cdr_said) THEN 'repeated'
             WHEN cdr_source IN ('reconciled', 'abandoned') THEN 'settled'
+            WHEN cdr_source = 'finish' AND cdr_said IS NOT NULL AND cdr_seen IS NULL THEN 'settled'  -- its end was assumed
             ELSE 'conflict'
         END,
         CASE
@@ -1789,8 +1819,10 @@ CREATE OR REPLACE FUNCTION end_of_call(
         END,
         CASE WHEN source = 'expired' THEN 'expired' WHEN seconds > 0 THEN 'settled' ELSE 'voided' END::cdr_state,
         source = 'abandoned' AND open_account = account_id AND claim = ANY (open_claims)
-            AND array_remove(open_claims, claim) <> '{}'
-    )::end_of_call_v2
+            AND array_remove(open_claims, claim) <> '{}',
+        CASE WHEN said_seconds <> seconds THEN 'unseen'
+             WHEN source = 'finish' AND (seconds > open_cap + 10 OR cost_before > open_granted) THEN 'too_long' ELSE '' END
+    )::end_of_call_v3
 $$;
 
 -- What can become due of what is asked: neither a cost nor a balance goes beyond max_amount().
@@ -1805,9 +1837,9 @@ CREATE TYPE settle_help_v2 AS (
     rate_key bigint, carrier_rate_key bigint, subscriber_id bigint, more package_use[], refused boolean
 );
 -- One request with what it means and all that follows from it.
-CREATE TYPE ending_v2 AS (
+CREATE TYPE ending_v3 AS (
     ord bigint, call_key text, account_id bigint, outcome text, source text, state cdr_state, drops_claim boolean,
-    claim bigint, was_open boolean, held numeric, granted numeric,
+    claim bigint, suspicion text, said_seconds integer, seen_seconds integer, was_open boolean, held numeric, granted numeric,
     details kept_details_v2,    -- packages: what it used of them
     packages_held package_use[], packages_before package_use[], covered_seconds integer,
     seconds integer, billed_seconds integer, cost numeric, due numeric, uncharged numeric,
@@ -1816,12 +1848,12 @@ CREATE TYPE ending_v2 AS (
     prepared_at timestamptz, ended_at timestamptz, carrier_cost numeric, margin numeric, route_id bigint,
     last_entry bigint, balance numeric  -- of the account, before this batch
 );
-CREATE TYPE settling_v2 AS (
-    ends ending_v2[], late bigint, opened bigint, has_packages boolean, has_routes boolean, has_claims boolean,
+CREATE TYPE settling_v3 AS (
+    ends ending_v3[], late bigint, opened bigint, has_packages boolean, has_routes boolean, has_claims boolean,
     counts_logins boolean
 );
 
-CREATE OR REPLACE FUNCTION help_settle(p_bucket smallint, p_requests settle_request_v2[]) RETURNS settle_help_v2[]
+CREATE OR REPLACE FUNCTION help_settle(p_bucket smallint, p_requests settle_request_v3[]) RETURNS settle_help_v2[]
 LANGUAGE plpgsql AS $$
 DECLARE
     helps    settle_help_v2[] := array_fill(NULL::settle_help_v2, ARRAY[cardinality(p_requests)]);
@@ -1864,15 +1896,15 @@ BEGIN
     RETURN COALESCE((SELECT max(entry_id) FROM ledger_entries WHERE bucket = p_bucket AND account_id = p_account_id), 0);
 END $$;
 
--- All that settle_v2() does follows from what is read here, in one query.
-CREATE OR REPLACE FUNCTION read_ends(p_bucket smallint, p_requests settle_request_v2[], p_helps settle_help_v2[])
-RETURNS settling_v2 LANGUAGE plpgsql AS $$
+-- All that settle_v3() does follows from what is read here, in one query.
+CREATE OR REPLACE FUNCTION read_ends(p_bucket smallint, p_requests settle_request_v3[], p_helps settle_help_v2[])
+RETURNS settling_v3 LANGUAGE plpgsql AS $$
 DECLARE
-    settling  settling_v2;
+    settling  settling_v3;
 BEGIN
     SELECT array_agg(ROW(
         r.ordinality, r.call_key, r.account_id, (e.said).outcome, (e.said).source, (e.said).state, (e.said).drops_claim,
-        r.claim, old.account_id IS NOT NULL, COALESCE(old.held, 0), COALESCE(old.granted, 0),
+        r.claim, (e.said).suspicion, NULLIF(r.said_seconds, r.seconds), r.seen_seconds, old.account_id IS NOT NULL, COALESCE(old.held, 0), COALESCE(old.granted, 0),
         ROW(COALESCE(old.subscriber_id, (r.details).subscriber_id, cdr.subscriber_id),
             COALESCE(old.exchange, (r.details).exchange), COALESCE(old.attempt, (r.details).attempt),
             COALESCE(old.callerid, (r.details).callerid), COALESCE(old.destination, (r.details).destination),
@@ -1888,7 +1920,7 @@ BEGIN
         CASE WHEN cdr.cost > 0 THEN COALESCE(cdr.charged_on, (cdr.ended_at AT TIME ZONE a.time_zone)::date) ELSE a.today END,
         a.today, a.currency, r.disposition, r.cause, COALESCE(old.prepared_at, d.ended_at - make_interval(secs => r.seconds)),
         d.ended_at, r.carrier_cost, r.margin, old.route_id, COALESCE(a.last_entry, last_entry(p_bucket, r.account_id)),
-        a.balance)::ending_v2 ORDER BY r.ordinality),
+        a.balance)::ending_v3 ORDER BY r.ordinality),
         count(*) FILTER (WHERE (e.said).outcome = 'settled' AND cdr.account_id IS NOT NULL),
         count(*) FILTER (WHERE (e.said).outcome = 'settled' AND old.account_id IS NOT NULL),
         bool_or(cardinality(r.packages || old.packages || cdr.packages) > 0), bool_or(old.route_id IS NOT NULL),
@@ -1903,9 +1935,11 @@ BEGIN
     CROSS JOIN LATERAL (
         SELECT end_of_call(
             r.account_id, r.seconds, r.source, r.claim, r.rerate_id, r.covered_seconds, cardinality(r.packages) > 0,
-            (r.details).rate, r.channel, a.account_id IS NOT NULL, r.refused,
+            r.said_seconds, COALESCE(r.cost_before, r.cost), (r.details).rate, r.channel, a.account_id IS NOT NULL, r.refused,
             old.account_id, old.claims, old.expires_at <= now(), old.channel,
-            cdr.account_id, cdr.source, cdr.seconds, cdr.rerate_id, cdr.channel) AS said OFFSET 0) e
+            trunc(extract(epoch FROM COALESCE(r.ended_at, now()) - old.answered_at))::integer, old.granted, old.cap_seconds,
+            cdr.account_id, cdr.source, cdr.seconds, cdr.rerate_id, cdr.channel, cdr.seen_seconds, cdr.said_seconds
+        ) AS said OFFSET 0) e
     CROSS JOIN LATERAL (
         SELECT CASE WHEN (e.said).outcome = 'settled' THEN amount_due(r.cost, COALESCE(cdr.cost, 0), a.balance) ELSE 0 END AS due,
                COALESCE(r.ended_at, now()) AS ended_at OFFSET 0) d;
@@ -1913,7 +1947,7 @@ BEGIN
 END $$;
 
 -- The CDRs take the place of the open calls, or of what earlier CDRs assumed.
-CREATE OR REPLACE FUNCTION write_records(p_bucket smallint, p_settling settling_v2) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION write_records(p_bucket smallint, p_settling settling_v3) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     written  bigint;
 BEGIN
@@ -1921,10 +1955,11 @@ BEGIN
         bucket, call_key, account_id, subscriber_id, exchange, attempt, callerid, destination, direction, prefix, tariff_id,
         deck_id, rate_key, route_name, routing_number, carrier_rate_key, carrier_currency, carrier_exchange, packages,
         channel, state, source, currency, granted, seconds, billed_seconds, cost, overrun, uncharged, charged_on,
-        disposition, cause, prepared_at, answered_at, ended_at, carrier_cost, margin)
+        disposition, cause, prepared_at, answered_at, ended_at, carrier_cost, margin, seen_seconds, said_seconds, suspicion)
     SELECT p_bucket, e.call_key, e.account_id, (e.details).*, e.state, e.source, e.currency, e.granted, e.seconds,
            e.billed_seconds, e.cost, e.overrun, e.uncharged, e.charged_on, e.disposition, e.cause, e.prepared_at,
-           e.ended_at - make_interval(secs => NULLIF(e.seconds, 0)), e.ended_at, e.carrier_cost, e.margin
+           e.ended_at - make_interval(secs => NULLIF(e.seconds, 0)), e.ended_at, e.carrier_cost, e.margin,
+           e.seen_seconds, e.said_seconds, e.suspicion
     FROM unnest(p_settling.ends) e WHERE e.outcome = 'settled' AND e.source <> 'late';
     IF p_settling.opened > 0 THEN
         DELETE FROM open_calls WHERE bucket = p_bucket AND call_key = ANY (ARRAY(
@@ -1937,7 +1972,9 @@ BEGIN
             overrun = GREATEST(c.overrun + CASE WHEN e.is_unlimited THEN 0 ELSE e.due END, 0),
             uncharged = e.uncharged, charged_on = e.charged_on, disposition = e.disposition, cause = e.cause,
             ended_at = e.ended_at, carrier_cost = e.carrier_cost, margin = e.margin, packages = (e.details).packages,
-            answered_at = e.ended_at - make_interval(secs => NULLIF(e.seconds, 0))
+            answered_at = e.ended_at - make_interval(secs => NULLIF(e.seconds, 0)),
+            seen_seconds = COALESCE(e.seen_seconds, c.seen_seconds), said_seconds = COALESCE(e.said_seconds, c.said_seconds),
+            suspicion = COALESCE(NULLIF(e.suspicion, ''), c.suspicion)
           FROM unnest(p_settling.ends) e
           WHERE c.bucket = p_bucket AND c.call_key = e.call_key AND e.outcome = 'settled' AND e.source = 'late';
         GET DIAGNOSTICS written = ROW_COUNT;
@@ -1948,7 +1985,7 @@ BEGIN
 END $$;
 
 -- The entries of the ledger, and what the accounts have now.
-CREATE OR REPLACE FUNCTION write_money(p_bucket smallint, p_ends ending_v2[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION write_money(p_bucket smallint, p_ends ending_v3[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO ledger_entries (bucket, account_id, entry_id, kind, amount, balance_after, call_key)
     SELECT p_bucket, e.account_id, e.last_entry + row_number() OVER account,
@@ -1973,12 +2010,12 @@ BEGIN
 END $$;
 
 -- The seconds that packages paid for each call, in its details.
-CREATE OR REPLACE FUNCTION share_all_packages(p_bucket smallint, p_ends ending_v2[]) RETURNS ending_v2[]
+CREATE OR REPLACE FUNCTION share_all_packages(p_bucket smallint, p_ends ending_v3[]) RETURNS ending_v3[]
 LANGUAGE plpgsql AS $$
 DECLARE
-    one      ending_v2;
+    one      ending_v3;
     details  kept_details_v2;
-    shared   ending_v2[] := '{}';
+    shared   ending_v3[] := '{}';
 BEGIN
     FOREACH one IN ARRAY p_ends LOOP
         details := one.details;
@@ -1991,11 +2028,11 @@ BEGIN
 END $$;
 
 -- What calls used up besides money is free again, or used.
-CREATE OR REPLACE FUNCTION release_calls(p_bucket smallint, p_settling settling_v2, p_helps settle_help_v2[]) RETURNS void
+CREATE OR REPLACE FUNCTION release_calls(p_bucket smallint, p_settling settling_v3, p_helps settle_help_v2[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     help  settle_help_v2;
-    one   ending_v2;
+    one   ending_v3;
 BEGIN
     IF p_settling.has_packages THEN
         FOREACH help IN ARRAY COALESCE(p_helps, '{}') LOOP
@@ -2029,15 +2066,15 @@ BEGIN
 END $$;
 
 -- A batch names a call key at most once (storage/calls/ledger sees to it).
-CREATE OR REPLACE FUNCTION settle_v2(p_bucket smallint, p_requests settle_request_v2[]) RETURNS settle_answer_v2[]
+CREATE OR REPLACE FUNCTION settle_v3(p_bucket smallint, p_requests settle_request_v3[]) RETURNS settle_answer_v3[]
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
-    request   settle_request_v2;
+    request   settle_request_v3;
     ids       bigint[] := '{}';  -- of accounts
     made      bigint[] := '{}';  -- the hashes of the keys of calls that this may make
     helped    boolean := false;
     helps     settle_help_v2[];
-    settling  settling_v2;
+    settling  settling_v3;
 BEGIN
     FOREACH request IN ARRAY COALESCE(p_requests, '{}') LOOP  -- expire_v2() may find none
         ids := ids || request.account_id;
@@ -2062,7 +2099,7 @@ BEGIN
     PERFORM write_money(p_bucket, settling.ends);
     PERFORM release_calls(p_bucket, settling, helps);
     RETURN ARRAY(
-        SELECT (e.outcome, CASE WHEN e.outcome = 'settled' THEN e.overrun ELSE 0 END)::settle_answer_v2
+        SELECT (e.outcome, CASE WHEN e.outcome = 'settled' THEN e.overrun ELSE 0 END, e.suspicion)::settle_answer_v3
         FROM unnest(settling.ends) e ORDER BY e.ord);
 END $$;
 
@@ -2074,8 +2111,8 @@ DECLARE
     expired   bigint[];         -- accounts of the oldest such calls
     free      bigint[];         -- those of them that are ours now
     taken     bigint[] := '{}';  -- by others
-    requests  settle_request_v2[];
-    answers   settle_answer_v2[];
+    requests  settle_request_v3[];
+    answers   settle_answer_v3[];
 BEGIN
     LOOP
         expired := ARRAY(
@@ -2093,16 +2130,16 @@ BEGIN
         RETURN 0;
     END IF;
     SELECT array_agg(ROW(
-        o.call_key, o.account_id, 0, 0, 0, 'EXPIRED', 0, 'expired', NULL,
+        o.call_key, o.account_id, 0, 0, 0, 'EXPIRED', 0, 'expired', NULL, NULL, NULL, NULL,
         CASE WHEN o.carrier_rate_key IS NOT NULL THEN 0 END,
         CASE WHEN o.carrier_rate_key IS NOT NULL AND o.carrier_exchange IS NOT NULL THEN 0 END,
-        0, '{}', NULL, NULL, '', NULL)::settle_request_v2) INTO requests
+        0, '{}', NULL, NULL, '', NULL)::settle_request_v3) INTO requests
     FROM (
         SELECT * FROM open_calls
         WHERE bucket = p_bucket AND expires_at <= now() AND answered_at IS NULL AND account_id = ANY (free)
         ORDER BY expires_at LIMIT p_limit
     ) o;
-    answers := settle_v2(p_bucket, requests);
+    answers := settle_v3(p_bucket, requests);
     RETURN (SELECT count(*) FROM unnest(answers) a WHERE a.outcome = 'settled');
 END $$;
 
@@ -2145,15 +2182,15 @@ BEGIN
     END LOOP;
     RETURN answers;
 END $$;
-CREATE OR REPLACE FUNCTION settle_of_buckets_v2(p_bucket smallint, p_buckets smallint[], p_requests settle_request_v2[])
-RETURNS settle_answer_v2[] LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION settle_of_buckets_v3(p_bucket smallint, p_buckets smallint[], p_requests settle_request_v3[])
+RETURNS settle_answer_v3[] LANGUAGE plpgsql AS $$
 DECLARE
-    answers   settle_answer_v2[] := array_fill(NULL::settle_answer_v2, ARRAY[cardinality(p_requests)]);
-    answered  settle_answer_v2[];
+    answers   settle_answer_v3[] := array_fill(NULL::settle_answer_v3, ARRAY[cardinality(p_requests)]);
+    answered  settle_answer_v3[];
     part      record;
 BEGIN
     FOR part IN SELECT * FROM places_by_bucket(p_buckets) LOOP
-        answered := settle_v2(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
+        answered := settle_v3(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
         FOR i IN 1 .. cardinality(answered) LOOP
             answers[part.places[i]] := answered[i];
         END LOOP;
@@ -2501,7 +2538,7 @@ END $$;
 -- correct_calls_v2: posts what a re-rating found of some calls. A call is corrected at most once by a re-rating, however
 -- often it is asked for: its item is marked in the transaction that posts its entry, and the entry's reference is of
 -- this re-rating and call. What calls held and what limits count as spent is not touched: these calls are of the past.
--- A batch names a call key at most once. Locks as in settle_v2().
+-- A batch names a call key at most once. Locks as in settle_v3().
 
 CREATE TYPE correction_answer_v2 AS (
     outcome text,               -- corrected, repeated (before), changed (its CDR is not as it was read: left alone),
@@ -2571,7 +2608,7 @@ DECLARE
     written  bigint;
     moment   timestamptz := now();
 BEGIN
-    -- The overrun as settle_v2() has it of a late end. What had no rate has one now. The keys come beside the items: a
+    -- The overrun as settle_v3() has it of a late end. What had no rate has one now. The keys come beside the items: a
     -- Citus node ends by an array that is asked by a column (13.2).
     UPDATE call_records c SET
         cost = i.new_cost, billed_seconds = i.billed_seconds, rate_key = i.frozen_key, deck_id = i.deck_id,

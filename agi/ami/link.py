@@ -130,6 +130,10 @@ class AmiLink:
         """The calls whose called party has answered since this was asked last."""
         return self._tracker.take_answers()
 
+    def take_ends(self) -> list[SeenCall]:
+        """The conversations whose answer and end were both heard, that have ended since this was asked last."""
+        return self._tracker.take_ends()
+
     async def list_channels(self) -> list[LiveChannel]:
         """Every channel that lives, the whole list or Unavailable."""
         asked = time.monotonic()

@@ -15,7 +15,7 @@ from rating_engine.domain.watching import LiveChannel, SeenCall
 
 CHANNELS_MAX: Final = 100_000  # that live; an exchange carries some thousands
 ENDED_KEPT: Final = 50_000  # minutes of the busiest exchange; a finish that is missing is looked for within one
-ANSWERS_KEPT: Final = 10_000  # not yet fetched; fetched every second
+ANSWERS_KEPT: Final = 10_000  # not yet fetched, and as many ends; fetched every second
 ANSWERED: Final = "ANSWER"  # DialStatus of the one who took the call
 
 
@@ -45,10 +45,12 @@ class _Channel:
             last_seen=self.last_seen,
         )
 
-    def end(self, at: float | None, cause: int) -> None:
-        """Its conversation is over, since `at` where that is known; the first end counts."""
-        if not self.over:
-            self.over, self.ended_at, self.cause = True, at, cause
+    def end(self, at: float | None, cause: int) -> bool:
+        """Its conversation is over, since `at` where that is known; the first end counts. Whether all was heard."""
+        if self.over:
+            return False
+        self.over, self.ended_at, self.cause = True, at, cause
+        return at is not None and self.answered_at is not None
 
 
 class ChannelTracker:
@@ -58,6 +60,7 @@ class ChannelTracker:
         self._live: dict[str, _Channel] = {}
         self._ended: OrderedDict[str, SeenCall] = OrderedDict()
         self._answers: deque[SeenCall] = deque(maxlen=ANSWERS_KEPT)
+        self._ends: deque[SeenCall] = deque(maxlen=ANSWERS_KEPT)
 
     def feed(self, event: Mapping[str, object], at: float) -> None:
         """Take one event, heard at the moment `at`; events that say nothing of a call are passed over."""
@@ -99,6 +102,12 @@ class ChannelTracker:
         answers = list(self._answers)
         self._answers.clear()
         return answers
+
+    def take_ends(self) -> list[SeenCall]:
+        """The conversations whose answer and end were both heard, that have ended since this was asked last."""
+        ends = list(self._ends)
+        self._ends.clear()
+        return ends
 
     def _channel(self, uniqueid: str, name: str, at: float) -> _Channel | None:
         channel = self._live.get(uniqueid)
@@ -147,9 +156,11 @@ class ChannelTracker:
         self._live.pop(channel.uniqueid, None)
         caller = self._live.get(channel.caller)
         if caller is not None and caller.called == channel.uniqueid:
-            caller.end(at, cause)
+            if caller.end(at, cause):
+                self._ends.append(caller.seen())
             caller.last_seen = channel.last_seen
-        channel.end(at, cause)
+        if channel.end(at, cause):
+            self._ends.append(channel.seen())
         self._ended[channel.uniqueid] = channel.seen()
         if len(self._ended) > ENDED_KEPT:
             self._ended.popitem(last=False)

@@ -43,6 +43,7 @@ HINTS: Final[Mapping[Hint, str]] = {
     Hint.SEE_USERS: "see: rating-engine user list",
     Hint.SEE_KEYS: "see: rating-engine key list",
     Hint.SEE_BANS: "see: rating-engine ban list",
+    Hint.SEE_SUSPICIOUS: "see: rating-engine calls --suspicious",
     Hint.NO_RATES: "say first: rating-engine rates import FILE --tariff {tariff}",
     Hint.NO_EXCHANGE_RATE: "say first: rating-engine exchange set {currency_from} {currency_to} RATE",
     Hint.NO_HOLIDAYS: "say first: rating-engine holidays add {calendar} 2026-12-25",

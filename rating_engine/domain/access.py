@@ -132,7 +132,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     ),
     "accounts.give": _system("accounts"),
     "accounts.show": _reads("accounts", _line()),
-    "accounts.page": _reads("accounts", least=Level.RESELLER, own=True),
+    "accounts.page": _reads("accounts", _party("owner"), least=Level.RESELLER, own=True),
     "accounts.subscribers": _reads("accounts", _line("account_of", otherwise=Otherwise.OWN), least=Level.SIMPLE_USER),
     "accounts.change": Right(
         "accounts:write", Level.RESELLER, (_line(below=True),), admins_only=("settings.overdraft",)
@@ -224,6 +224,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "call_posting.post": Right("money:write", Level.ADMIN, money=True),
     "live_calls.hang_up": _system("calls"),
     "live_calls.page": _reads("calls", *_CALLS),
+    "live_calls.suspicious": _system("calls", "read"),
     "live_calls.unfinished": _system("calls", "read"),
     "rerates.begin": _system("calls"),
     "rerates.discard": _system("calls"),

@@ -84,7 +84,7 @@ class AccountState:
     """An account with one of its subscribers, as shown to people. `overdraft` None: unlimited credit.
 
     `status` is the account's, of all its logins; `subscriber_status` that of this login alone. `closed_at`: None where
-    it was not closed.
+    it was not closed. `owner`: whose it is, by login; `calls`: what that user's state leaves this login.
     """
 
     login: str
@@ -110,11 +110,13 @@ class AccountState:
     numbering_plan: str | None
     subscriber_status: PartyStatus
     closed_at: datetime | None
+    owner: str
+    calls: AllowedCalls
 
     @property
     def may_call(self) -> bool:
-        """Whether this login starts calls: neither it nor its account is blocked."""
-        return self.status is self.subscriber_status is PartyStatus.ACTIVE
+        """Whether this login starts calls: neither it nor its account is blocked, nor whose it is."""
+        return self.status is self.subscriber_status is PartyStatus.ACTIVE and self.calls is not AllowedCalls.NONE
 
     @property
     def available(self) -> Decimal | None:
@@ -126,7 +128,7 @@ class AccountState:
 class ListedAccount:
     """An account in a list, by its first login of `logins` so many. `overdraft` None: unlimited credit.
 
-    `closed_at`: None where it was not closed.
+    `closed_at`: None where it was not closed. `owner`: whose it is, by login.
     """
 
     bucket: int
@@ -142,6 +144,7 @@ class ListedAccount:
     open_calls: int
     max_calls: int | None
     closed_at: datetime | None
+    owner: str
 
 
 @dataclass(frozen=True, slots=True)

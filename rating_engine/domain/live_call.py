@@ -45,6 +45,28 @@ class LiveCall:
 
 
 @dataclass(frozen=True, slots=True)
+class SuspiciousCall:
+    """A call whose end a person should look at, and why (a Suspicion).
+
+    `seconds` are charged, `cost` for them; `said_seconds`: as the finish had it; `seen_seconds`: as the exchange was
+    seen to say, None: not seen whole. `granted`: what it might have cost.
+    """
+
+    call_key: CallKey
+    login: str
+    destination: str
+    suspicion: str
+    seconds: int
+    said_seconds: int
+    seen_seconds: int | None
+    granted: Decimal
+    cost: Decimal
+    currency: str
+    disposition: str
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class UnfinishedCall:
     """A call that ended without a finish. `state`, `source`, `disposition`: the words of its CDR."""
 

@@ -148,6 +148,15 @@ class SettleSource(StrEnum):
     RECONCILED = "reconciled"  # its channel was gone, and no finish had come
     ABANDONED = "abandoned"  # the exchange never heard the answer to its callPrepare
     EXPIRED = "expired"  # no finish had come when its time was up
+    SEEN = "seen"  # its finish had said something else than its exchange was seen to say
+
+
+class Suspicion(StrEnum):
+    """Why a person should look at how a call ended. Append only: it labels a metric."""
+
+    NONE = ""
+    TOO_LONG = "too_long"  # it lasted longer than its exchange was told it might
+    UNSEEN = "unseen"  # its exchange was seen to say something else, which is believed
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +167,9 @@ class SettleRequest:
     `carrier_cost`: in the carrier's currency; None: not known, as `margin`. `covered_seconds`: billed ones that
     packages paid; `packages`: exactly how many each, empty: out of what the reservation holds. `rerate_id`: of the CDR
     whose rate it is charged by, where a late end takes the place of what a CDR assumed. `channel`: where given, the end
-    is that of a call of this channel, or a conflict; '' tells nothing.
+    is that of a call of this channel, or a conflict; '' tells nothing. `said_seconds`: of the finish, where `seconds`
+    is what was seen instead; None: nothing seen was asked for yet. `seen_seconds`: from answer to hangup, where both
+    were seen. `cost_before`: what the call had cost APART_SECONDS earlier; None: its cost.
     """
 
     call_key: CallKey
@@ -179,6 +190,9 @@ class SettleRequest:
     packages: tuple[PackageUse, ...] = ()
     rerate_id: int | None = None
     channel: str = ""
+    said_seconds: int | None = None
+    seen_seconds: int | None = None
+    cost_before: Decimal | None = None
 
 
 class SettleOutcome(StrEnum):
@@ -190,6 +204,7 @@ class SettleOutcome(StrEnum):
     STILL_OPEN = "still_open"  # to be abandoned, but another request was told that the call is allowed; or not expired
     UNKNOWN = "unknown"
     PACKAGE_TAKEN = "package_taken"  # less of a package is left than was asked for: ask for less
+    UNSEEN = "unseen"  # the exchange was seen to say something else: look what, and say both
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,13 +213,15 @@ class SettleAnswer:
 
     outcome: SettleOutcome
     overrun: Decimal
+    suspicion: Suspicion = Suspicion.NONE
 
 
 @dataclass(frozen=True, slots=True)
 class OpenCall:
     """A call whose money is held: its reservation as stored. `currency` '' where only the database knows it.
 
-    `quota`: it may be lengthened while it lasts.
+    `quota`: it may be lengthened while it lasts. `answered_at`: as its exchange was seen to say; None: not seen, or not
+    asked for.
     """
 
     account_id: int
@@ -214,6 +231,7 @@ class OpenCall:
     route_prefix: str
     details: CallDetails
     currency: str = ""
+    answered_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +239,8 @@ class EndedCall:
     """A call with a CDR. `provisional`: no finish was heard yet; one that comes late corrects what was assumed.
 
     `rerate_id`: the re-rating that gave it the rate it has; None: it is the one that was frozen when it began.
+    `seen_seconds`: as its exchange was seen to say; `said_seconds`: as its finish said, where what was seen is believed
+    against it; None: not known.
     """
 
     account_id: int
@@ -232,3 +252,5 @@ class EndedCall:
     cause: int
     details: CallDetails
     rerate_id: int | None = None
+    seen_seconds: int | None = None
+    said_seconds: int | None = None

@@ -85,7 +85,12 @@ def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
     policy = policy_of(settings)
     planning = Planning(memory.sources, policy, is_watched=grounds.is_watched)
     finishing = Finishing(
-        ledger=ledger, planning=planning, sources=memory.sources, now=now, shared=grounds.shared_calls
+        ledger=ledger,
+        planning=planning,
+        sources=memory.sources,
+        now=now,
+        shared=grounds.shared_calls,
+        on_suspicion=metrics.suspicious,
     )
     finish_spool = FinishSpool(
         grounds.spool, finishing.finish, is_up=lambda: calls_door.down is None, observer=metrics, now=now

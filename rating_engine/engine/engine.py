@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from ipaddress import ip_network
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ from agi.fastagi.server import FastAgiServer
 from rating_engine.api.app import build_app
 from rating_engine.api.server import HttpServer
 from rating_engine.domain.errors import Overloaded, Unavailable
+from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.tariff import Route
 from rating_engine.domain.watching import ExpiryPolicy
 from rating_engine.engine.calling import Calling, Doors, Grounds, wire_calls
@@ -78,8 +80,7 @@ class Engine:
 
         `clock`: what time it is for money, set by the database's; a fresh one by default. `is_watched`: whether calls
         of an exchange can be lengthened; None: as the leading engine says. `shared_calls`: what this engine's
-        worker processes remember together. `lines_lost`: how many lines the log has
-        lost since it was asked last.
+        worker processes remember together. `lines_lost`: how many lines the log has lost since it was asked last.
         """
         self._settings, self._listeners = settings, listeners
         self._lines_lost = lines_lost
@@ -113,7 +114,8 @@ class Engine:
             grace_seconds=settings.reservation_grace_seconds,
             observer=self.metrics,
         )
-        self.watch = WatchSetup(settings, self.calls_door, self.office, self.lasting, self.metrics, self.clock.now)
+        doors = self.calls_door, self.office
+        self.watch = WatchSetup(settings, *doors, self.lasting, self.metrics, self.clock.now, self._correct_by_seen)
         self.services = make_services(settings, self.office)  # what every surface is given
         self.schema = SchemaWatch(self.office, is_up=lambda: self.office.down is None)
         calling = self._wire_calls(is_watched or self.watch.is_watched, shared_calls)
@@ -222,6 +224,10 @@ class Engine:
             "announcements": None if self.announcements.listening else "not listening yet",
             "clock": self.clock.problem,
         }
+
+    async def _correct_by_seen(self, bucket: int, call_key: CallKey, seconds: int, ended_at: datetime) -> bool:
+        """The watch is made before what ends calls, which asks it who is watched."""
+        return await self.finishing.correct_by_seen(bucket, call_key, seconds, ended_at)
 
     def _wire_calls(self, is_watched: ExchangeWatch, shared_calls: SharedCalls | None) -> Calling:
         doors = Doors(self.calls_door, self.office)

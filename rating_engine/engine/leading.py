@@ -16,6 +16,7 @@ from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import Now
 from rating_engine.services.routes.quality import QualityMeter
+from rating_engine.services.watch.seen_ends import Correct
 from rating_engine.services.watch.watched_exchanges import REFRESH_SECONDS, WatchedExchanges
 from rating_engine.services.watch.watching import Watch
 from rating_engine.settings.model import Settings
@@ -41,10 +42,11 @@ class WatchSetup:
         lasting: LastingCalls,
         metrics: Metrics,
         now: Now,
+        correct: Correct,
     ) -> None:
         """What is said of exchanges and of answers goes by `calls_door`, since calls are lengthened by it.
 
-        `now`: the instant, by the database's clock.
+        `now`: the instant, by the database's clock. `correct`: as Watch has it.
         """
         addresses = [parse_address(text) for text in settings.ami_exchanges]
         self._watch = Watch(
@@ -58,6 +60,7 @@ class WatchSetup:
             grace_seconds=settings.reconcile_grace_seconds,
             warning_seconds=settings.ami_warning_seconds,
             now=now,
+            correct=correct,
         )
         self._quality = QualityMeter(
             office,

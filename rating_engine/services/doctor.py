@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from rating_engine.domain.checkup import Check, Finding
-from rating_engine.domain.errors import RatingEngineError
+from rating_engine.domain.errors import Hint, RatingEngineError
 from rating_engine.domain.look_alikes import look_alikes
+from rating_engine.domain.reservation import Suspicion
 from rating_engine.domain.totals import Totals
 from rating_engine.services.outage.spool_report import spool_findings
 from rating_engine.storage import laws as audit
 from rating_engine.storage.calls.exchange_watch import recent_call_keys, recent_conflicts, unwatched_exchanges
+from rating_engine.storage.calls.live_calls import count_suspicious
 from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.parties.offline import offline_accounts
 from rating_engine.storage.postgres.pool import Database
@@ -26,6 +29,14 @@ from rating_engine.storage.secrets import NEW_SECRET, rate_cache_secret
 from rating_engine.storage.totals import totals_of
 
 LEDGER_CHECK: Final = "ledger: "  # the checks named so are the money laws
+
+SUSPICIOUS_HOURS: Final = 24  # what was looked at once is no finding for ever
+SUSPICIONS: Final = MappingProxyType(
+    {
+        Suspicion.TOO_LONG.value: "after their exchange should have cut them",
+        Suspicion.UNSEEN.value: "otherwise than their exchange was seen to say",
+    }
+)
 
 Probe = Callable[[], Awaitable[list[Finding]]]
 
@@ -101,6 +112,7 @@ class Doctor:
                 lambda: self._quota(dialplan),
             ),
             ("exchanges", "each name of an exchange is of one exchange", self._exchanges),
+            ("ends", "no end of a call of the last day is for a person to look at", self._ends),
             ("dialplan values", "routes and caller ids reach the dialplan as they are", self._values),
             (
                 "dialplan",
@@ -160,6 +172,14 @@ class Doctor:
             problem = f"{calls:,} calls were declined since {since:%Y-%m-%d %H:%M %Z}: another call had their key"
             findings.append(Finding(f"exchange {exchange}: {problem}", mend))
         return findings
+
+    async def _ends(self) -> list[Finding]:
+        mend = "look at them; docs/credit-control.md says what each means"
+        found = await count_suspicious(self._database, hours=SUSPICIOUS_HOURS)
+        return [
+            Finding(f"{count} of the last day's calls ended {SUSPICIONS[name]} ({name})", mend, Hint.SEE_SUSPICIOUS)
+            for name, count in found.items()
+        ]
 
     async def _values(self) -> list[Finding]:
         named = [("default_route", text) for text in self._installation.default_route]

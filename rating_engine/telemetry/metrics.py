@@ -69,6 +69,11 @@ class Metrics:
         cache = self._counter("rating_rate_cache_total", "Rate look-ups by where the answer was found", ["level"])
         self._rejected = self._counter("rating_fastagi_rejected_total", "FastAGI connections not served", ["reason"])
         self._overruns = self._counter("rating_overruns_total", "Calls that cost more than was reserved for them")
+        self._suspicious = self._counter(
+            "rating_suspicious_finishes_total",
+            "Ends that a person should look at: too_long, or unseen (the exchange was seen to say otherwise)",
+            ["suspicion"],
+        )
         self._open = self._gauge("rating_open_reservations", "Calls reserved and not finished", "livemostrecent")
         self._connections = self._gauge("rating_fastagi_connections", "FastAGI connections open", "livesum")
         self._make_database_metrics()
@@ -248,6 +253,10 @@ class Metrics:
     def spooled(self) -> None:
         """Count a finish that was put on disk."""
         self._spooled.inc()
+
+    def suspicious(self, suspicion: str) -> None:
+        """Count an end that a person should look at; a Suspicion."""
+        self._suspicious.labels(suspicion).inc()
 
     def spool_replayed(self, overrun: bool) -> None:
         """Count a spooled finish that was charged; `overrun`: the call cost more than was reserved for it."""

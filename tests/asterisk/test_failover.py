@@ -22,19 +22,21 @@ async def routes_taken(sip: Sip, number: str) -> list[str]:
     ("number", "answer"),
     [
         (SAYS + "001", "SIP 404 Not Found"),
-        (SAYS + "017", "SIP 486 Busy here"),
+        (SAYS + "017", "SIP 486 Busy"),
         (SAYS + "022", "SIP 410 Gone"),
         (SAYS + "028", "SIP 484 Address Incomplete"),
         (SAYS + "031", "SIP 480 Temporarily Unavailable"),
-        (SAYS + "000", "SIP 403 Forbidden"),  # said 603 Decline, which is told as a rejected call
+        (SAYS + "000", ("SIP 403 Forbidden", "SIP 603 Decline")),  # said 603; newer Asterisks tell a rejected call
         (RINGS_AND_SAYS + "018", "SIP 408"),  # nobody took it, in a proxy's words
         (RINGS_AND_SAYS + "017", "SIP 486"),
     ],
 )
-async def test_what_is_the_numbers_or_the_persons_fault_is_not_tried_again(sip: Sip, number: str, answer: str) -> None:
+async def test_what_is_the_numbers_or_the_persons_fault_is_not_tried_again(
+    sip: Sip, number: str, answer: str | tuple[str, ...]
+) -> None:
     said = await sip.answered_with(PHONE, number)
     assert await routes_taken(sip, number) == ["first"]
-    assert said.lower().startswith(answer.lower())
+    assert said.startswith(answer)
 
 
 @pytest.mark.parametrize(

@@ -161,6 +161,8 @@ class Call:
     seconds: int = 0
     cost: Decimal = ZERO
     overrun: Decimal = ZERO
+    seen: int | None = None  # seconds, as its exchange was seen to say
+    said: int | None = None  # as its finish said, where what was seen is believed against it
 
     @property
     def final(self) -> bool:

@@ -200,12 +200,23 @@ class Rules:
         if call.account != subscriber.account:
             return ("not_saved", "conflict"), books
         if call.state == "open":
-            return self._settle(books, call, request.seconds, "finish")
-        if call.state != "expired" and call.seconds == request.seconds:
+            return self._finish_open(books, call, request.seconds)
+        contradicted = call.source == "reconciled" and _contradicts(request.seconds, call.seen)
+        if call.state != "expired" and request.seconds in (call.seconds, call.said) and not contradicted:
             return ("saved", call.seconds, call.cost, ZERO, True), books
-        if call.final:
+        if call.final and not (call.source == "finish" and call.said is not None):
             return ("not_saved", "conflict"), books
+        if contradicted:
+            assert call.seen is not None
+            return self._settle(books, replace(call, said=request.seconds), call.seen, "late")
         return self._settle(books, call, request.seconds, "late")
+
+    def _finish_open(self, books: Books, call: Call, seconds: int) -> tuple[Answer, Books]:
+        """An answer that was seen is believed against a finish that says there was none."""
+        if seconds == 0 and call.answered_at is not None and (self.now - call.answered_at).total_seconds() >= 1:
+            talked = _seconds_between(call, call.answered_at, self.now, assumed=True)
+            return self._settle(books, replace(call, said=seconds), talked, "finish")
+        return self._settle(books, call, seconds, "finish")
 
     def reconcile(self, books: Books, request: Reconcile, read: Call | None) -> tuple[Answer, Books]:
         """Settled, unless it has ended; by what was `read` of it, which may be some moments old."""
@@ -217,6 +228,8 @@ class Rules:
         if read.answered_at is not None:
             end = request.ended_at or read.last_seen_at or read.answered_at
             seconds = _seconds_between(read, read.answered_at, end, assumed=request.ended_at is None)
+            if request.ended_at is not None:
+                call = replace(call, seen=seconds)
         return DONE, self._settle(books, call, seconds, "reconciled")[1]
 
     def lapse(self, books: Books, request: Lapse, read: Call | None) -> tuple[Answer, Books]:
@@ -289,6 +302,10 @@ class Rules:
 def _allowed(call: Call, *, repeated: bool) -> Answer:
     assert call.price is not None
     return "allowed", call.price.lasts(call.granted, call.cap), call.granted, call.steered, repeated
+
+
+def _contradicts(said: int, seen: int | None) -> bool:
+    return seen is not None and ((said == 0) != (seen == 0) or abs(said - seen) > 10)
 
 
 def _extended(call: Call, wanted: int) -> Answer:

@@ -21,6 +21,7 @@ class ScriptedExchange:
     channels: list[LiveChannel] = field(default_factory=list)
     views: dict[str, SeenCall] = field(default_factory=dict)
     answers: list[SeenCall] = field(default_factory=list)
+    ends: list[SeenCall] = field(default_factory=list)
     notes: dict[str, tuple[float, str]] = field(default_factory=dict)
     unreachable: bool = False
     gone: set[str] = field(default_factory=set)
@@ -55,6 +56,10 @@ class ScriptedExchange:
     def take_answers(self) -> list[SeenCall]:
         answers, self.answers = self.answers, []
         return answers
+
+    def take_ends(self) -> list[SeenCall]:
+        ends, self.ends = self.ends, []
+        return ends
 
     async def list_channels(self) -> list[LiveChannel]:
         self._answer()

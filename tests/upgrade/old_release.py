@@ -44,12 +44,12 @@ class OldRelease:
         return (sys.executable, "-c", f"import sys; sys.path.insert(0, {str(self.directory)!r}); {code}")
 
 
-def unpack(directory: Path) -> OldRelease:
-    """The old release's code, from the history of this checkout. Skips where there is none and none is required."""
-    command = ["git", "archive", "--format=tar", COMMIT, *PARTS]
+def unpack(directory: Path, commit: str = COMMIT) -> OldRelease:
+    """A commit's code, from the history of this checkout. Skips where there is none and none is required."""
+    command = ["git", "archive", "--format=tar", commit, *PARTS]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, check=False)
     if done.returncode != 0:
-        problem = f"the code of {COMMIT} is not in this checkout: {done.stderr.decode().strip()}"
+        problem = f"the code of {commit} is not in this checkout: {done.stderr.decode().strip()}"
         assert not os.environ.get(REQUIRED), problem
         pytest.skip(problem)
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:

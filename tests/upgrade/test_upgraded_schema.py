@@ -5,11 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 
 import asyncpg
+import pytest
 
 from rating_engine.storage.postgres.migrate import migrate
 from tests.support.servers import SessionServers
 from tests.upgrade.catalogue import catalogue, differences
+from tests.upgrade.old_release import unpack
 
+# Commits between two releases whose databases are in use: each took its steps as they stood there.
+BETWEEN = ("231b720",)
+MIGRATE = """
+import asyncio, sys
+from rating_engine.storage.postgres.migrate import migrate
+asyncio.run(migrate(sys.argv[1]))
+"""
 FIRST_SCHEMA = Path(__file__).with_name("schema_406e063.sql")  # as it was before there were steps: version 1
 
 
@@ -39,4 +48,18 @@ async def test_an_empty_database_that_was_upgraded_is_the_same_as_a_new_one(
     assert (report.before, report.keeps) == (1, 1)
     await migrate(empty_database_url, drop_previous=True)
 
+    assert differences(await catalogue_of(database_url), await catalogue_of(empty_database_url)) == []
+
+
+@pytest.mark.parametrize("commit", BETWEEN)
+async def test_a_database_from_between_two_releases_is_upgraded_to_the_same(
+    commit: str, session_servers: SessionServers, empty_database_url: str, database_url: str, tmp_path: Path
+):
+    script = tmp_path / "migrate.py"
+    script.write_text(MIGRATE, encoding="utf-8")
+    unpack(tmp_path / "then", commit).run(script, empty_database_url)
+
+    report = await migrate(empty_database_url)
+
+    assert report.before > 1
     assert differences(await catalogue_of(database_url), await catalogue_of(empty_database_url)) == []

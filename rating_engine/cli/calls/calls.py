@@ -1,11 +1,11 @@
-"""`rating-engine calls` and `hangup`: the calls that hold money now, and those that ended without a finish."""
+"""`rating-engine calls` and `hangup`: the calls that hold money now, and those whose end is for a person to look at."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.table import Column, Table
@@ -22,9 +22,11 @@ from rating_engine.cli.common import (
     with_services,
 )
 from rating_engine.cli.lists import AfterOption, LimitOption, listed, say_next
-from rating_engine.domain.live_call import LiveCall, LiveCallFilter, OrderOutcome, UnfinishedCall
+from rating_engine.domain.live_call import LiveCall, LiveCallFilter, OrderOutcome, SuspiciousCall, UnfinishedCall
 from rating_engine.domain.page import DEFAULT_LIMIT, Page
 from rating_engine.rating.money import format_amount
+
+T = TypeVar("T")
 
 calls_app = typer.Typer(help="Calls that no callFinish has ended, listed; and ends that no engine took, posted.")
 
@@ -36,6 +38,10 @@ def calls(
     reconciled: Annotated[
         bool, typer.Option("--reconciled", help="Calls that ended without a finish, the latest first.")
     ] = False,
+    suspicious: Annotated[
+        bool,
+        typer.Option("--suspicious", help="Calls whose finish cannot be true, or came far too late; the latest first."),
+    ] = False,
     login: Annotated[str | None, typer.Option(help="Open calls of this login alone.")] = None,
     exchange: Annotated[str | None, typer.Option(help="Open calls of this exchange alone.")] = None,
     limit: LimitOption = DEFAULT_LIMIT,
@@ -43,34 +49,41 @@ def calls(
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """List calls that no callFinish has ended: still open, or decided without one."""
+    """List calls that are open, that were decided without a callFinish, or whose callFinish is for you to look at."""
     if context.invoked_subcommand is not None:
         return
     with reported_errors():
-        if open_ == reconciled:
-            raise CommandError("say which: calls --open, or calls --reconciled")
-        if reconciled and (login or exchange):
+        if open_ + reconciled + suspicious != 1:
+            raise CommandError("say which: calls --open, calls --reconciled, or calls --suspicious")
+        if not open_ and (login or exchange):
             raise CommandError("--login and --exchange are for calls --open")
-    opened: Page[LiveCall] = Page(())
-    unfinished: Page[UnfinishedCall] = Page(())
     if open_:
         wanted = LiveCallFilter(login=login, exchange=exchange)
         opened = with_services(config, lambda services: listed(partial(services.live_calls.page, wanted), limit, after))
-    else:
+        _show(opened, _open_json, _open_table, none="no call is open", as_json=json)
+    elif reconciled:
         unfinished = with_services(config, lambda services: listed(services.live_calls.unfinished, limit, after))
-    more = opened.next or unfinished.next
-    if json:
-        rows = [_open_json(call) for call in opened.items] + [_unfinished_json(call) for call in unfinished.items]
-        print_json({"calls": rows, "more": more is not None, "next": more})
-        return
-    if not opened.items and not unfinished.items:
-        out.print("no call is open" if open_ else "no call ended without a finish", highlight=False)
-        return
-    out.print(_open_table(opened.items) if open_ else _unfinished_table(unfinished.items))
-    if open_:
-        say_next(opened)
+        _show(unfinished, _unfinished_json, _unfinished_table, none="no call ended without a finish", as_json=json)
     else:
-        say_next(unfinished)
+        odd = with_services(config, lambda services: listed(services.live_calls.suspicious, limit, after))
+        _show(odd, _suspicious_json, _suspicious_table, none="no call ended suspiciously", as_json=json)
+
+
+def _show(
+    page: Page[T],
+    to_json: Callable[[T], dict[str, Any]],
+    table: Callable[[Sequence[T]], Table],
+    *,
+    none: str,
+    as_json: bool,
+) -> None:
+    if as_json:
+        print_json({"calls": list(map(to_json, page.items)), "more": page.next is not None, "next": page.next})
+    elif not page.items:
+        out.print(none, highlight=False)
+    else:
+        out.print(table(page.items))
+        say_next(page)
 
 
 def hang_up(
@@ -122,6 +135,25 @@ def _unfinished_table(calls: Sequence[UnfinishedCall]) -> Table:
     return table
 
 
+def _suspicious_table(calls: Sequence[SuspiciousCall]) -> Table:
+    right = [Column(name, justify="right") for name in ("charged", "finish said", "seen", "cost", "granted")]
+    table = Table("call", "login", "destination", "ended", "why", *right)
+    for call in calls:
+        table.add_row(
+            str(call.call_key),
+            call.login,
+            call.destination,
+            _when(call.ended_at),
+            call.suspicion,
+            f"{call.seconds} s",
+            f"{call.said_seconds} s",
+            "-" if call.seen_seconds is None else f"{call.seen_seconds} s",
+            f"{format_amount(call.cost)} {call.currency}",
+            format_amount(call.granted),
+        )
+    return table
+
+
 def _when(moment: datetime | None) -> str:
     """A time as the operator's clock has it, with its day where that is not today; a dash where it is not known."""
     if moment is None:
@@ -166,5 +198,22 @@ def _unfinished_json(call: UnfinishedCall) -> dict[str, Any]:
         "cost": str(call.cost),
         "currency": call.currency,
         "prepared_at": _iso(call.prepared_at),
+        "ended_at": _iso(call.ended_at),
+    }
+
+
+def _suspicious_json(call: SuspiciousCall) -> dict[str, Any]:
+    return {
+        "call": str(call.call_key),
+        "login": call.login,
+        "destination": call.destination,
+        "suspicion": call.suspicion,
+        "seconds": call.seconds,
+        "said_seconds": call.said_seconds,
+        "seen_seconds": call.seen_seconds,
+        "cost": str(call.cost),
+        "granted": str(call.granted),
+        "currency": call.currency,
+        "disposition": call.disposition,
         "ended_at": _iso(call.ended_at),
     }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -73,7 +75,12 @@ def _say_report(report: PostReport, *, dry_run: bool) -> None:
     kind = "Asterisk's log" if report.is_log else "call records"
     done = "would be charged" if dry_run else "charged"
     left = sum(counts[outcome] for outcome in LEFT)
-    say(f"{kind}: {done} {counts[PostOutcome.CHARGED]:,}, charged before {counts[PostOutcome.KNOWN]:,}, left {left:,}")
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for one in charged:
+        sums[one.currency] += one.cost or Decimal(0)
+    money = ", ".join(f"{format_amount(amount)} {currency}" for currency, amount in sorted(sums.items()))
+    done += f" {counts[PostOutcome.CHARGED]:,}" + (f" ({money})" if money else "")
+    say(f"{kind}: {done}, charged before {counts[PostOutcome.KNOWN]:,}, left {left:,}")
     if dry_run:
         say("nothing was changed: this is what the command would do without --dry-run")
 

@@ -104,19 +104,26 @@ def show(login: Login, json: JsonOption = False, config: ConfigOption = None) ->
 
 @accounts_app.command("list", epilog="Example: rating-engine account list --limit 100")
 def list_(
-    limit: LimitOption = None, after: AfterOption = None, json: JsonOption = False, config: ConfigOption = None
+    owner: Annotated[str | None, typer.Option(metavar="USER", help="Those of this user and of all below it.")] = None,
+    limit: LimitOption = None,
+    after: AfterOption = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
 ) -> None:
     """Every account by its first login, the oldest first."""
-    page = with_services(config, lambda services: listed(services.accounts.page, limit, after))
+    page = with_services(
+        config, lambda services: listed(lambda cursor: services.accounts.page(cursor, owner=owner), limit, after)
+    )
     if json:
         print_json({"accounts": [_listed_json(account) for account in page.items], **next_json(page)})
         return
     right = [Column(name, justify="right") for name in ("logins", "balance", "reserved", "credit", "open calls", "of")]
-    table = Table("login", right[0], "kind", "status", "", *right[1:])
+    table = Table("login", right[0], "owner", "kind", "status", "", *right[1:])
     for account in page.items:
         table.add_row(
             account.login,
             f"{account.logins:,}",
+            account.owner,
             account.kind,
             account.status if account.closed_at is None else "closed",
             account.currency,
@@ -350,6 +357,8 @@ def state_json(state: AccountState) -> dict[str, Any]:
         "callerid": state.callerid,
         "status": state.status.value,
         "subscriber_status": state.subscriber_status.value,
+        "owner": state.owner,
+        "calls": state.calls.value,
         "closed_at": None if state.closed_at is None else state.closed_at.isoformat(timespec="seconds"),
     }
 
@@ -368,6 +377,7 @@ def _listed_json(account: ListedAccount) -> dict[str, Any]:
         "status": account.status.value,
         "open_calls": account.open_calls,
         "max_calls": account.max_calls,
+        "owner": account.owner,
         "closed_at": None if account.closed_at is None else account.closed_at.isoformat(),
     }
 

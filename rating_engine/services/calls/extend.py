@@ -6,7 +6,6 @@ the rate that was frozen for it, and is corrected by a finish that comes later.
 
 from __future__ import annotations
 
-import math
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -26,11 +25,8 @@ from rating_engine.domain.reservation import (
 from rating_engine.domain.watching import Decision, ExpiryPolicy, OpenReservation
 from rating_engine.rating.charge import max_charge, max_duration
 from rating_engine.rating.rate import Rate
+from rating_engine.services.calls.seen import ANSWERED, seconds_charged
 
-# A begun second is charged once this much of it has passed, as RATING_TOLERANCE_MS of the shipped dialplan has it: a
-# call is charged alike whoever reports its end.
-TOLERANCE_SECONDS: Final = 0.2
-ANSWERED: Final = "ANSWER"  # as DIALSTATUS has it, so that statistics count the call among the answered
 LOST: Final = "LOST"
 EXPIRED: Final = "EXPIRED"
 
@@ -122,7 +118,10 @@ class LastingCalls:
         decision = Decision.LAST_SEEN if ended_at is None else Decision.HANGUP_SEEN
         end = ended_at or call.last_seen_at or call.answered_at
         seconds = _seconds_charged(call, call.answered_at, end, assumed=ended_at is None)
-        return await self._end(call, decision, seconds=seconds, cause=cause, ended_at=end, disposition=ANSWERED)
+        seen = None if ended_at is None else seconds
+        return await self._end(
+            call, decision, seconds=seconds, cause=cause, ended_at=end, disposition=ANSWERED, seen_seconds=seen
+        )
 
     async def expire_call(self, call: OpenReservation, policy: ExpiryPolicy) -> Decision:
         """End a call that was seen answered and has expired; says what was decided. Errors: Unavailable, Overloaded."""
@@ -147,6 +146,7 @@ class LastingCalls:
         cause: int = 0,
         ended_at: datetime | None = None,
         source: SettleSource = SettleSource.RECONCILED,
+        seen_seconds: int | None = None,
     ) -> Decision:
         charged = charge_call(call.rate, call.carrier_rate, call.carrier_exchange, seconds)
         answer = await self._ledger.settle(
@@ -164,6 +164,7 @@ class LastingCalls:
                 carrier_cost=charged.carrier_cost,
                 margin=charged.margin,
                 covered_seconds=charged.covered_seconds,
+                seen_seconds=seen_seconds,
             )
         )
         if answer.outcome is not SettleOutcome.SETTLED:
@@ -189,10 +190,4 @@ def _extended(call: OpenReservation, wanted: int, answer: ExtendAnswer) -> Exten
 
 
 def _seconds_charged(call: OpenReservation, answered_at: datetime, ended_at: datetime, *, assumed: bool) -> int:
-    """The answered seconds, a begun one whole, at least one; never past the limit where the end is assumed.
-
-    A limit that cut some milliseconds late is not the caller's fault either.
-    """
-    talked = max(1, math.ceil((ended_at - answered_at).total_seconds() - TOLERANCE_SECONDS))
-    longest = max_duration(Rate.from_json(call.rate), call.granted, call.cap_seconds)
-    return max(1, min(talked, longest)) if assumed or talked == longest + 1 else talked
+    return seconds_charged(call.rate, call.granted, call.cap_seconds, answered_at, ended_at, assumed=assumed)

@@ -1,17 +1,21 @@
 """What a call cost: the charge by the rate that its reservation froze, and the settlement that makes it true.
 
 Laws: however often an end is said, and by whomever, a call is charged once; saying it otherwise is a conflict. An end
-that cannot be of this call, because another channel says it, does not end it (`_is_another`).
+that cannot be of this call, because another channel says it, does not end it (`_is_another`). What its exchange was
+seen to say is believed against a finish that contradicts it: both are kept, and the call is marked for a person.
 
 It owns what this process remembers of calls that were allowed (`remembered`), since their end is what that is for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
+
+import structlog
 
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.call_charge import CallCharge, charge_call
@@ -24,6 +28,8 @@ from rating_engine.domain.reservation import (
     PackageUse,
     SettleOutcome,
     SettleRequest,
+    SettleSource,
+    Suspicion,
 )
 from rating_engine.rating.money import quantise
 from rating_engine.rating.rate import Rate
@@ -31,18 +37,26 @@ from rating_engine.services.calls.number import sent_callerid
 from rating_engine.services.calls.plan import Planning
 from rating_engine.services.calls.ports import CallLedger, Now
 from rating_engine.services.calls.remembered import RememberedCalls, SharedCalls
+from rating_engine.services.calls.seen import ANSWERED, APART_SECONDS, contradicts, seconds_charged
 from rating_engine.services.facts.sources import CallSources
 
 # Each try reads what another one committed, or finds less left of a package; more within one finish is a storm.
 CHANGED_TRIES: Final = 8
 
+_log = structlog.get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """How a call ended for everybody's money. `packages`: exactly what it uses; empty: out of what it holds."""
+    """How a call ended for everybody's money. `packages`: exactly what it uses; empty: out of what it holds.
+
+    `said`: the seconds of its finish, where those of what was seen are charged. `cost_before`: APART_SECONDS earlier.
+    """
 
     charged: CallCharge
     packages: tuple[PackageUse, ...] = ()
+    said: int | None = None
+    cost_before: Decimal | None = None
 
 
 class Finishing:
@@ -56,12 +70,15 @@ class Finishing:
         sources: CallSources,
         now: Now,
         shared: SharedCalls | None = None,
+        on_suspicion: Callable[[str], None] = lambda suspicion: None,
     ) -> None:
-        """`now`: when a finish was said that does not say so. `shared`: what other workers remember of calls."""
+        """`now`: when a finish was said that does not say so. `shared`: what other workers remember of calls.
+        `on_suspicion`: hears of each end that a person should look at."""
         self._ledger = ledger
         self._planning = planning
         self._sources = sources
         self._now = now
+        self._on_suspicion = on_suspicion
         self.remembered = RememberedCalls(shared)
 
     def known(self, call_key: CallKey) -> OpenCall | None:
@@ -88,7 +105,7 @@ class Finishing:
         remembered = self.remembered.get(call.call_key)
         promised = remembered.details if remembered is not None else promised
         known: OpenCall | EndedCall | None = remembered
-        repeated = False
+        told, repeated, unseen = call, False, False
         for _ in range(CHANGED_TRIES):
             known = known or await self._ledger.find(subscriber.bucket, call.call_key)
             if known is not None and _is_another(call, subscriber, known.details):
@@ -97,18 +114,21 @@ class Finishing:
             # settle() finds is committed behind it, and so confirmed with it.
             if isinstance(known, EndedCall) and (repeated or _contradicts(call, subscriber, known)):
                 return _repeat_finish(call, subscriber, known)
-            details, end = await self._reckon(call, subscriber, known, promised)
-            saved = _saved(call, subscriber, details, end.charged)
+            told = self._as_seen(call, known) if unseen else call
+            details, end = await self._reckon(call, told, subscriber, known, promised)
+            saved = _saved(told, subscriber, details, end.charged)
             request = _settlement(saved, subscriber, call.ended_at, known, details, end)
             answer = await self._ledger.settle(request)
             self.remembered.drop(call.call_key)
             match answer.outcome:
                 case SettleOutcome.SETTLED:
+                    self._suspect(answer.suspicion, saved, said=call.seconds)
                     return replace(saved, overrun=answer.overrun) if answer.overrun else saved
                 case SettleOutcome.CONFLICT:
                     return NotSaved(DeclineReason.CONFLICT, "another account's call, or finished before otherwise")
                 case _:  # settled so before, or what was known is gone, or a package was emptied meanwhile: look again
                     repeated = answer.outcome is SettleOutcome.REPEATED
+                    unseen = unseen or answer.outcome is SettleOutcome.UNSEEN
                     known = None
         raise Unavailable("the call kept changing")
 
@@ -124,36 +144,105 @@ class Finishing:
             return NotSaved(DeclineReason.CONFLICT, f"the call is of channel {known.details.channel}")
         if isinstance(known, EndedCall) and (_contradicts(call, subscriber, known) or not known.provisional):
             return _repeat_finish(call, subscriber, known)
-        details, end = await self._reckon(call, subscriber, known, None)
-        return _saved(call, subscriber, details, end.charged)
+        told = self._as_seen(call, known) if self._is_unseen(call, known) else call
+        details, end = await self._reckon(call, told, subscriber, known, None)
+        return _saved(told, subscriber, details, end.charged)
 
     async def _reckon(
         self,
         call: FinishCall,
+        told: FinishCall,
         subscriber: Subscriber,
         known: OpenCall | EndedCall | None,
         promised: CallDetails | None,
     ) -> tuple[CallDetails, _End]:
-        """What the call goes by, and what it costs then."""
+        """What the call goes by, and what it costs then. `told`: its end as it is believed."""
         details = known.details if known is not None else promised or await self._rate_anew(call, subscriber)
-        return details, await self._end(call, subscriber, known, details)
+        end = await self._end(told.seconds, subscriber.bucket, known, details)
+        before = _cost_before(told, known, end, details)
+        if told is call and before is None:
+            return details, end
+        return details, replace(end, said=None if told is call else call.seconds, cost_before=before)
+
+    async def correct_by_seen(self, bucket: int, call_key: CallKey, seconds: int, ended_at: datetime) -> bool:
+        """A call that has ended was seen to last `seconds`: that is believed, where its finish contradicts it.
+
+        Answers whether anything was corrected. Errors: Unavailable, Overloaded (ask again).
+        """
+        for _ in range(CHANGED_TRIES):
+            known = await self._ledger.find(bucket, call_key)
+            if not isinstance(known, EndedCall) or known.seen_seconds is not None:
+                return False
+            if not contradicts(known.seconds, seconds):
+                return False
+            end = await self._end(seconds, bucket, known, known.details)
+            answer = await self._ledger.settle(_correction(call_key, bucket, seconds, ended_at, known, end))
+            match answer.outcome:
+                case SettleOutcome.SETTLED:
+                    self._said(answer.suspicion, call_key, seconds, _said_of(known), end.charged.cost)
+                    return True
+                case SettleOutcome.UNKNOWN | SettleOutcome.PACKAGE_TAKEN:
+                    continue
+                case _:
+                    return False
+        raise Unavailable("the call kept changing")
+
+    def _is_unseen(self, call: FinishCall, known: OpenCall | EndedCall | None) -> bool:
+        """Whether the ledger will say so of this end: see end_of_call of schema.sql."""
+        if isinstance(known, EndedCall):
+            return (
+                known.provisional and known.seen_seconds is not None and contradicts(call.seconds, known.seen_seconds)
+            )
+        if known is None or known.answered_at is None or call.seconds > 0:
+            return False
+        return ((call.ended_at or self._now()) - known.answered_at).total_seconds() >= 1
+
+    def _as_seen(self, call: FinishCall, known: OpenCall | EndedCall | None) -> FinishCall:
+        """The end of a call as its exchange was seen to say it, as far as that is known."""
+        if isinstance(known, EndedCall):
+            seconds = call.seconds if known.seen_seconds is None else known.seen_seconds
+        elif known is None or known.answered_at is None:
+            return call
+        else:
+            seconds = seconds_charged(
+                known.details.rate,
+                known.granted,
+                known.cap_seconds,
+                known.answered_at,
+                call.ended_at or self._now(),
+                assumed=True,
+            )
+        return replace(call, seconds=seconds, disposition=ANSWERED)
+
+    def _suspect(self, suspicion: Suspicion, saved: Saved, *, said: int) -> None:
+        if suspicion is not Suspicion.NONE:
+            self._said(suspicion, saved.call_key, saved.seconds, said, saved.cost)
+
+    def _said(self, suspicion: Suspicion, call_key: CallKey, seconds: int, said: int, cost: Decimal) -> None:
+        self._on_suspicion(suspicion.value)
+        _log.warning(
+            "finish_suspicious",
+            call_key=str(call_key),
+            suspicion=suspicion.value,
+            seconds=seconds,
+            said_seconds=said,
+            cost=str(cost),
+        )
 
     async def _rate_anew(self, call: FinishCall, subscriber: Subscriber) -> CallDetails:
         now = self._now()
         started_at = (call.ended_at or now) - timedelta(seconds=call.seconds)
         return await self._planning.rate_anew(call, subscriber, started_at, now)
 
-    async def _end(
-        self, call: FinishCall, subscriber: Subscriber, known: OpenCall | EndedCall | None, details: CallDetails
-    ) -> _End:
+    async def _end(self, seconds: int, bucket: int, known: OpenCall | EndedCall | None, details: CallDetails) -> _End:
         """What the call costs. What packages have left now is used before money, though the call did not hold it."""
-        charged = charge_call(details.rate, details.carrier_rate, details.carrier_exchange, call.seconds)
+        charged = charge_call(details.rate, details.carrier_rate, details.carrier_exchange, seconds)
         uncovered = charged.billed_seconds - charged.covered_seconds
         is_open = isinstance(known, OpenCall)
         if not details.packages or not details.rate or (is_open and uncovered == 0):
             return _End(charged)
         states = await self._sources.packages(
-            subscriber.bucket,
+            bucket,
             details.subscriber_id,
             [(use.package_id, use.period_start) for use in details.packages],
         )
@@ -165,13 +254,13 @@ class Finishing:
             mine = 0 if known is None or state.seconds_left is None else use.seconds
             usable = (state.seconds_left or 0) + mine
             available += usable
-            seconds = min(left, usable)
-            left -= seconds
-            uses.append(replace(use, seconds=seconds))
+            used = min(left, usable)
+            left -= used
+            uses.append(replace(use, seconds=used))
         # All that could be used, also where nothing is billed: then the fees of the call are waived as they were
         # promised.
         rate = replace(Rate.from_json(details.rate), covered_seconds=available)
-        charged = charge_call(rate.to_json(), details.carrier_rate, details.carrier_exchange, call.seconds)
+        charged = charge_call(rate.to_json(), details.carrier_rate, details.carrier_exchange, seconds)
         return _End(charged, tuple(uses))
 
 
@@ -216,7 +305,48 @@ def _settlement(
         covered_seconds=end.charged.covered_seconds,
         packages=end.packages,
         rerate_id=known.rerate_id if isinstance(known, EndedCall) else None,
+        said_seconds=end.said,
+        cost_before=end.cost_before,
     )
+
+
+def _correction(
+    call_key: CallKey, bucket: int, seconds: int, ended_at: datetime, known: EndedCall, end: _End
+) -> SettleRequest:
+    return SettleRequest(
+        call_key=call_key,
+        bucket=bucket,
+        account_id=known.account_id,
+        seconds=seconds,
+        billed_seconds=end.charged.billed_seconds,
+        cost=end.charged.cost,
+        disposition=ANSWERED,
+        cause=known.cause,
+        source=SettleSource.SEEN,
+        ended_at=ended_at,
+        carrier_cost=end.charged.carrier_cost,
+        margin=end.charged.margin,
+        covered_seconds=end.charged.covered_seconds,
+        packages=end.packages,
+        rerate_id=known.rerate_id,
+        said_seconds=_said_of(known),
+        seen_seconds=seconds,
+    )
+
+
+def _said_of(ended: EndedCall) -> int:
+    """The seconds of its finish, whatever was believed of them."""
+    return ended.seconds if ended.said_seconds is None else ended.said_seconds
+
+
+def _cost_before(
+    call: FinishCall, known: OpenCall | EndedCall | None, end: _End, details: CallDetails
+) -> Decimal | None:
+    """What a call had cost APART_SECONDS before its end; None where it costs no more than it was granted at first."""
+    if not isinstance(known, OpenCall) or end.charged.cost <= known.granted:
+        return None
+    earlier = max(call.seconds - APART_SECONDS, 0)
+    return charge_call(details.rate, "", None, earlier).cost
 
 
 def _is_another(call: FinishCall, subscriber: Subscriber, details: CallDetails) -> bool:
@@ -236,11 +366,11 @@ def _contradicts(call: FinishCall, subscriber: Subscriber, ended: EndedCall) -> 
     """Whether this end cannot be that of a call that ended so. What was only assumed of a call, its end corrects."""
     if ended.account_id != subscriber.account_id:
         return True
-    return not ended.provisional and ended.seconds != call.seconds
+    return not ended.provisional and call.seconds not in (ended.seconds, ended.said_seconds)
 
 
 def _repeat_finish(call: FinishCall, subscriber: Subscriber, ended: EndedCall) -> Saved | NotSaved:
-    if ended.account_id != subscriber.account_id or ended.seconds != call.seconds:
+    if ended.account_id != subscriber.account_id or call.seconds not in (ended.seconds, ended.said_seconds):
         return NotSaved(DeclineReason.CONFLICT, f"finished before with {ended.seconds} seconds")
     return Saved(
         call_key=call.call_key,

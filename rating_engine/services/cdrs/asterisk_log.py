@@ -1,7 +1,7 @@
 """Asterisk's log, line by line: what the dialplan wrote at ERROR of calls whose end no engine took.
 
-Law: only a line that the application Log wrote is one. Whoever calls chooses names and numbers, which stand in other
-lines; so the level and the source in front are asked, and text that merely says the same is passed over or named.
+Law: only a line whose own message it is, at ERROR, is one. Whoever calls chooses names and numbers, which stand inside
+of other lines; so level and source in front are asked, and a line that merely quotes it is passed over or named.
 
     [Nov 30 01:46:30] ERROR[4711][C-0000001a] Ext. s: rating: NOT SAVED: callFinish of 1763779024.1 login=1001 …
 """
@@ -21,7 +21,8 @@ MAX_SECONDS: Final = 31 * 86_400  # as callFinish takes
 _COLOUR: Final = re.compile("\x1b\\[[0-9;]*m")
 # The first level that stands in the line is the line's own; what is quoted comes behind it.
 _LEVEL: Final = re.compile(r"\b([A-Z]{4,10})\[\d+\](?:\[C-[0-9a-f]+\])?:?\s+")
-_SOURCE: Final = re.compile(r"Ext\. \S{1,80}?(?::\d+)?(?: (?:in )?@ \S{1,80})?: (?=rating: NOT SAVED:)")
+# `Ext. s: `, `Ext. s:33 @ rating-finish: `, `Ext. s:33 in @ rating-finish: `
+_SOURCE: Final = re.compile(r"(?:[^:]{1,100}(?::\d+[^:]{0,100})?: )?(?=rating: NOT SAVED:)")
 _END: Final = re.compile(
     r"rating: NOT SAVED: callFinish of (?P<uniqueid>\S{1,150}) login=(?P<login>\S{1,64})"
     r" destination=(?P<destination>\S{1,80}) seconds=(?P<seconds>\d{1,9})"
@@ -46,12 +47,15 @@ def read_line(number: int, text: str) -> ReportedEnd | PostedEnd | None:
         return _end(number, text, "")
     level = _LEVEL.search(text)
     if level is None:
+        head, _, rest = text.partition(MARK)
+        if head.strip().strip("[]") == (moment := _moment(head)):  # the level was cut out, and nothing else is there
+            return _end(number, MARK + rest, moment)
         return _unreadable(number, "says NOT SAVED, but has no level such as ERROR[4711] before it")
     if level[1] != "ERROR":
         return None  # VERBOSE tells of the same Log() as it is executed
     source = _SOURCE.match(text, level.end())
     if source is None:
-        return _unreadable(number, "says NOT SAVED, but is no line that the dialplan's Log() wrote")
+        return _unreadable(number, "says NOT SAVED, but not as its own message: the dialplan's Log() did not write it")
     return _end(number, text[source.end() :], _moment(text[: level.start()]))
 
 
@@ -59,13 +63,14 @@ def _of_json(number: int, text: str) -> ReportedEnd | PostedEnd | None:
     """A line of a log that logger.conf has in JSON."""
     try:
         line = orjson.loads(text)
-        said = line["logmsg"]
-        level, source, message = said["level"], said["location"]["filename"], said["message"]
+        level, message = line["logmsg"]["level"], line["logmsg"]["message"]
         moment = str(line["timestamp"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return _unreadable(number, "says NOT SAVED, but is no line of Asterisk's log in JSON")
-    if level != "ERROR" or not str(source).startswith("Ext. "):
+    if level != "ERROR":
         return None
+    if not str(message).startswith(MARK):
+        return _unreadable(number, "says NOT SAVED, but not as its own message: the dialplan's Log() did not write it")
     return _end(number, str(message), moment)
 
 

@@ -55,7 +55,7 @@ class ExchangeClock:
         return sorted(set(both))
 
 
-def choose(instants: Iterable[datetime], *, earliest: datetime, latest: datetime, whose: str) -> datetime:
+def choose(instants: Iterable[datetime], earliest: datetime, latest: datetime, whose: str) -> datetime:
     """The one that is not before `earliest` nor after `latest`, by what is known of `whose`.
 
     Raises InvalidInstant where none is, or two are.
@@ -71,6 +71,11 @@ def choose(instants: Iterable[datetime], *, earliest: datetime, latest: datetime
         f"{shown} does not fit {whose}, {earliest:%Y-%m-%d %H:%M:%S} to {latest:%Y-%m-%d %H:%M:%S} UTC:"
         " is the time zone that of the exchange?"
     )
+
+
+def has_year(text: str) -> bool:
+    """Whether a time says its year."""
+    return _WITHOUT_YEAR.fullmatch(text.strip()) is None
 
 
 def channel_made_at(uniqueid: str) -> datetime | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
@@ -76,18 +76,21 @@ async def _write(
     rows = 0
     with file_errors(path):
         await asyncio.to_thread(writer.add, [HEADER])
-    async for cdrs in _pages(office, wanted):
-        rows += len(cdrs)
-        if isinstance(writer, WorkbookWriter) and rows >= MAX_SHEET_ROWS:
-            raise DeckFileError(f"more than {MAX_SHEET_ROWS - 1:,} calls are more than a sheet can have: export to CSV")
-        cells = [[_cell(getattr(cdr, name), zone) for name in COLUMNS] for cdr in cdrs]
-        with file_errors(path):
-            await asyncio.to_thread(writer.add, cells)
-        on_rows(rows)
+    async with contextlib.aclosing(_pages(office, wanted)) as pages:
+        async for cdrs in pages:
+            rows += len(cdrs)
+            if isinstance(writer, WorkbookWriter) and rows >= MAX_SHEET_ROWS:
+                raise DeckFileError(
+                    f"more than {MAX_SHEET_ROWS - 1:,} calls are more than a sheet can have: export to CSV"
+                )
+            cells = [[_cell(getattr(cdr, name), zone) for name in COLUMNS] for cdr in cdrs]
+            with file_errors(path):
+                await asyncio.to_thread(writer.add, cells)
+            on_rows(rows)
     return rows
 
 
-async def _pages(office: Database, wanted: CdrFilter) -> AsyncIterator[Sequence[Cdr]]:
+async def _pages(office: Database, wanted: CdrFilter) -> AsyncGenerator[Sequence[Cdr], None]:
     """The calls that are wanted, the latest first, span after span."""
     ends, span = wanted.until, FIRST_SPAN
     while ends > wanted.since:

@@ -14,7 +14,7 @@ from typing import Final
 
 from rating_engine.domain.outcomes import MAX_CALL_KEY_LENGTH, CallKey, FinishCall
 from rating_engine.domain.reported_end import KnownCall, PostedEnd, PostOutcome, ReportedEnd
-from rating_engine.services.cdrs.exchange_clock import ExchangeClock, channel_made_at, choose
+from rating_engine.services.cdrs.exchange_clock import ExchangeClock, channel_made_at, choose, has_year
 from rating_engine.services.decks.file.dates import InvalidInstant
 
 # An answer comes after the question. Clocks of two machines differ by less, and a second is cut off.
@@ -23,6 +23,7 @@ CUT_OFF: Final = timedelta(seconds=2)
 LONGEST_RINGING: Final = timedelta(minutes=15)  # between the question and the answer
 LONGEST_MENU: Final = timedelta(minutes=30)  # between the channel and the question, where nobody names the time zone
 LONGEST_CHANNEL: Final = timedelta(days=7)  # the same where somebody does
+ZONES_DIFFER: Final = timedelta(hours=26)  # at most: what lies further apart, no wrong zone has done
 ROUNDED: Final = 2  # seconds by which the exchange's count may differ from the dialplan's
 
 
@@ -128,23 +129,21 @@ class Matching:
                 raise InvalidInstant("no call of it is known, and the line has no time to price it by")
             return None
         talked = timedelta(seconds=end.seconds)
-        instants = self.clock.instants(end.moment, made_at or (call.prepared_at if call else self.now))
-        soon = self.now + CLOCKS_DIFFER
         if call is not None:
-            early = CUT_OFF if end.is_cdr else CLOCKS_DIFFER
-            latest = call.prepared_at + talked + LONGEST_RINGING
-            return choose(
-                instants, earliest=call.prepared_at + talked - early, latest=min(latest, soon), whose="the call"
-            )
-        if made_at is None:
-            return choose(instants, earliest=self.now - timedelta(days=366), latest=soon, whose="the past year")
-        longest = LONGEST_MENU if self.clock.zone is None else LONGEST_CHANNEL
-        return choose(
-            instants,
-            earliest=made_at + talked - CLOCKS_DIFFER,
-            latest=min(made_at + talked + longest, soon),
-            whose="its channel",
+            # Only a record of the exchange may have counted more than the call: from the answer of a menu before it.
+            first = call.prepared_at + talked - CUT_OFF if end.is_cdr else call.prepared_at - CLOCKS_DIFFER
+            last = call.prepared_at + talked + LONGEST_RINGING
+            return choose(self.clock.instants(end.moment, call.prepared_at), first, last, "the call")
+        soon = self.now + CLOCKS_DIFFER
+        instants = self.clock.instants(end.moment, made_at or self.now)
+        is_of_channel = made_at is not None and (
+            not has_year(end.moment) or any(abs(one - made_at) <= ZONES_DIFFER for one in instants)
         )
+        if made_at is None or not is_of_channel:  # its uniqueid tells no time
+            return choose(instants, self.now - timedelta(days=366), soon, "the past year")
+        longest = LONGEST_MENU if self.clock.zone is None else LONGEST_CHANNEL
+        last = min(made_at + talked + longest, soon)
+        return choose(instants, made_at + talked - CLOCKS_DIFFER, last, "its channel")
 
 
 def _pairs(ends: Sequence[ReportedEnd], calls: Sequence[KnownCall]) -> list[tuple[ReportedEnd, KnownCall]] | None:

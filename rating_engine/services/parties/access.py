@@ -1,8 +1,8 @@
 """Who is it that asks: by key, by password, by session; each answered by a principal or by why not.
 
-Laws: what is wrong is told alike and takes alike long, whether the login or the password was; a party that is locked or
-deleted, or below one, is not let in; a key asks for nobody who does not belong to its owner; no secret is in an answer
-or a log line.
+Laws: what is wrong is told alike and takes alike long, whether the login or the password was; who guesses the passwords
+of a login is told no for a while, with the right one too; a party that is locked or deleted, or below one, stays out;
+a key asks for nobody who does not belong to its owner; no secret is in an answer or a log line.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import Final
 
-from rating_engine.domain.addresses import is_in
+from rating_engine.domain.addresses import is_in, network_of_host
 from rating_engine.domain.api_key import ApiKey, KeyKind
 from rating_engine.domain.errors import NotFound
 from rating_engine.domain.party import Level, Party
@@ -21,12 +21,15 @@ from rating_engine.domain.refusal import NotAdmitted, Refusal
 from rating_engine.services.parties.bans import BanBook, WrongKeys
 from rating_engine.services.parties.keys import hash_of
 from rating_engine.services.parties.passwords import Passwords
+from rating_engine.services.parties.tries import Tries
 from rating_engine.storage.parties import keys as key_store
 from rating_engine.storage.parties import parties as store
 from rating_engine.storage.parties import sessions as session_store
 from rating_engine.storage.postgres.pool import Database
 
 TOKEN_BYTES: Final = 32
+WRONG_PASSWORDS: Final = 10  # different ones for a login from one host; then none is looked at for a while
+WRONG_SECONDS: Final = 900.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class Access:
         self._database = database
         self._passwords = passwords
         self._wrong_keys = wrong_keys
+        self._tries = Tries(WRONG_SECONDS)
 
     async def by_key(self, secret: str, door: Door) -> ApiKey | NotAdmitted:
         """The key of a request, if it is for this door. Who asks with it, `user_of` or `owner_of` says.
@@ -89,7 +93,7 @@ class Access:
         except NotFound:
             party = None
         needs_password = user is not None and (md5 is not None or key.kind is KeyKind.CLIENT)
-        wrong = await self._wrong_password(party, md5 or "") if needs_password else None
+        wrong = await self._wrong_password(str(user), party, md5 or "", door) if needs_password else None
         if wrong is not None or party is None:
             return wrong or NotAdmitted(Refusal.NO_USER, key.name)
         owner = await store.find_party(self._database, key.owner_id)
@@ -107,7 +111,7 @@ class Access:
             party = await store.find_party(self._database, login)
         except NotFound:
             party = None
-        if (wrong := await self._wrong_password(party, md5)) is not None or party is None:
+        if (wrong := await self._wrong_password(login, party, md5, door)) is not None or party is None:
             return wrong or NotAdmitted(Refusal.NO_USER)
         return await self._admit(party, door)
 
@@ -139,8 +143,20 @@ class Access:
             return admitted
         return replace(admitted, level=Level.ANYBODY, party_id=None, realm=NOBODYS, moves_money=False)
 
-    async def _wrong_password(self, party: Party | None, md5: str) -> NotAdmitted | None:
+    async def _wrong_password(self, login: str, party: Party | None, md5: str, door: Door) -> NotAdmitted | None:
         """None: it is right."""
+        host = None if door.address is None else network_of_host(door.address)
+        who = f"{login.lower()} {host}"
+        if self._tries.count(who) >= WRONG_PASSWORDS:
+            return NotAdmitted(Refusal.NO_USER, "too many wrong passwords lately")
+        wrong = await self._look_at(party, md5)
+        if wrong is None:
+            self._tries.forget(who)
+        else:
+            self._tries.wrong(who, md5)
+        return wrong
+
+    async def _look_at(self, party: Party | None, md5: str) -> NotAdmitted | None:
         hashed = None if party is None else await store.password_hash(self._database, party.party_id)
         if party is None or hashed is None:
             await self._passwords.verify_nobody(md5)

@@ -88,9 +88,16 @@ class Accounts:
             raise unknown_login(login)
         return state
 
-    async def page(self, cursor: Cursor) -> Page[ListedAccount]:
-        """Accounts of who asks, the oldest first. Errors: InvalidRequest (after), Unavailable."""
-        return await store.list_accounts(self._database, await self._tree(), cursor)
+    async def page(self, cursor: Cursor, *, owner: str | int | None = None) -> Page[ListedAccount]:
+        """Accounts of who asks, or of a user and all below it, the oldest first.
+
+        Errors: InvalidRequest (after), NotFound (owner), Unavailable.
+        """
+        if owner is None:
+            tree = await self._tree()
+        else:
+            tree = await tree_of(self._database, (await find_party(self._database, owner)).party_id)
+        return await store.list_accounts(self._database, tree, cursor)
 
     async def subscribers(self, cursor: Cursor, account_of: str | None = None) -> Page[ListedSubscriber]:
         """Logins in their order: all of who asks, or those of one account. Errors: InvalidRequest, Unavailable."""

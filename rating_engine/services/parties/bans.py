@@ -1,13 +1,13 @@
 """Bans: added, taken away, listed; known in memory to those who let in; and made by themselves for wrong keys.
 
 Laws: a whitelisted address is banned by nothing; a ban counts on every engine as soon as it is announced, and is over
-when it says so; what is remembered of wrong keys is bounded, and the same wrong key again counts once.
+when it says so; the same wrong key again counts once.
 """
 
 from __future__ import annotations
 
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -20,11 +20,11 @@ from rating_engine.domain.checks import check_name, check_text
 from rating_engine.domain.errors import Hint, InvalidRequest, NotFound, Overloaded, Unavailable
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.principal import ENGINE, Principal
+from rating_engine.services.parties.tries import Tries
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.parties import bans as store
 from rating_engine.storage.postgres.pool import Database
 
-ADDRESSES_MAX: Final = 10_000  # with wrong keys in memory; the one heard of longest ago is forgotten then
 REREAD_SECONDS: Final = 60.0  # where changes are not announced, as on a cluster
 LONGEST: Final = timedelta(days=36_500)
 
@@ -138,45 +138,31 @@ class WrongKeys:
     """Bans an address by itself: after so many different wrong keys within a time."""
 
     def __init__(
-        self,
-        database: Database,
-        book: BanBook,
-        *,
-        number: int,
-        within_seconds: float,
-        ban_seconds: int,
-        monotonic: Callable[[], float] = time.monotonic,
+        self, database: Database, book: BanBook, *, number: int, within_seconds: float, ban_seconds: int
     ) -> None:
         """`number` 0: never. `ban_seconds` 0: without end."""
         self._bans = Bans(database, ENGINE)
         self._book = book
         self._number = number
-        self._within = within_seconds
         self._lasts = timedelta(seconds=ban_seconds) if ban_seconds else None
-        self._now = monotonic
-        self._heard: OrderedDict[str, dict[bytes, float]] = OrderedDict()  # by host, hashes of keys and when
+        self._tries = Tries(within_seconds)
 
-    async def heard(self, address: str | None, secret_hash: bytes) -> bool:
-        """A wrong key came from there; whether the host is banned for it now."""
+    async def heard(self, address: str | None, secret_hash: bytes) -> None:
+        """A wrong key came from there, which may get its host banned."""
         host = None if address is None else network_of_host(address)
-        if host is None or self._number == 0 or (address is not None and self._book.protects(address)):
-            return False
-        now = self._now()
-        keys = {key: at for key, at in self._heard.pop(str(host), {}).items() if now - at < self._within}
-        keys[secret_hash] = now
-        if len(keys) < self._number:
-            self._heard[str(host)] = keys
-            if len(self._heard) > ADDRESSES_MAX:
-                self._heard.popitem(last=False)
-            return False
+        if host is None or address is None or self._number == 0 or self._book.protects(address):
+            return
+        keys = self._tries.wrong(str(host), secret_hash)
+        if keys < self._number:
+            return
         try:
-            await self._bans.add(str(host), reason=f"{len(keys)} different wrong keys", lasts=self._lasts)
+            await self._bans.add(str(host), reason=f"{keys} different wrong keys", lasts=self._lasts)
         except (Whitelisted, Unavailable, Overloaded) as error:
             _log.warning("ban_failed", address=str(host), problem=str(error))
-            return False
-        _log.warning("address_banned", address=str(host), wrong_keys=len(keys))
+            return
+        self._tries.forget(str(host))
+        _log.warning("address_banned", address=str(host), wrong_keys=keys)
         self._book.changed()
-        return True
 
 
 def _not_banned(target: str) -> NotFound:

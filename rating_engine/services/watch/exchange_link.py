@@ -44,6 +44,10 @@ class ExchangeLink(Protocol):
         """The calls whose called party has answered since this was asked last."""
         ...
 
+    def take_ends(self) -> list[SeenCall]:
+        """The conversations whose answer and end were both heard, that have ended since this was asked last."""
+        ...
+
     async def list_channels(self) -> list[LiveChannel]:
         """Every channel that lives, the whole list or Unavailable."""
         ...

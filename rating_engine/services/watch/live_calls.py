@@ -10,7 +10,7 @@ import asyncio
 from typing import Final
 
 from rating_engine.domain.errors import NotFound, Unavailable
-from rating_engine.domain.live_call import LiveCall, LiveCallFilter, OrderOutcome, UnfinishedCall
+from rating_engine.domain.live_call import LiveCall, LiveCallFilter, OrderOutcome, SuspiciousCall, UnfinishedCall
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.principal import Principal
@@ -38,6 +38,10 @@ class LiveCalls:
     async def unfinished(self, cursor: Cursor) -> Page[UnfinishedCall]:
         """Calls that ended without a finish, the latest first. Errors: InvalidRequest (after), Unavailable."""
         return await live_calls.list_unfinished(self._office, cursor)
+
+    async def suspicious(self, cursor: Cursor) -> Page[SuspiciousCall]:
+        """Calls whose end a person should look at, the latest first. Errors: InvalidRequest (after), Unavailable."""
+        return await live_calls.list_suspicious(self._office, cursor)
 
     async def hang_up(self, call_key: CallKey) -> OrderOutcome:
         """End a call on its exchange; returns when the exchange was told, or has no such call any more.

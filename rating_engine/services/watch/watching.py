@@ -22,6 +22,7 @@ from rating_engine.services.watch.exchange_link import ExchangeLink, time_of
 from rating_engine.services.watch.orders import carry_out
 from rating_engine.services.watch.quota_calls import QuotaCalls, QuotaObserver
 from rating_engine.services.watch.reconciliation import Reconciler
+from rating_engine.services.watch.seen_ends import Correct, SeenEnds
 from rating_engine.storage.calls.exchange_watch import say_watched
 from rating_engine.storage.calls.open_calls import Sighting, note_seen, open_calls_of_channels
 from rating_engine.storage.postgres.pool import Database
@@ -62,8 +63,11 @@ class Watch:
         grace_seconds: float,
         warning_seconds: int = 0,
         now: Now = utc_now,
+        correct: Correct | None = None,
     ) -> None:
+        """`correct`: puts right what a finish said against what was seen; None: nothing does."""
         self._now = now
+        self._correct = correct
         self._make_links = make_links
         self._database = database
         self._office = office
@@ -87,6 +91,9 @@ class Watch:
                 group.create_task(self._turns(links, quota), name="quota-turns")
                 group.create_task(self._say(links, compared), name="watch-heartbeat")
                 group.create_task(self._orders(links), name="exchange-orders")
+                if self._correct is not None:
+                    for link in links:
+                        group.create_task(self._ends(link, self._correct), name=f"ends-{link.exchange}")
         finally:
             await quota.close()
             self._observer.exchanges_watched(0)
@@ -132,6 +139,13 @@ class Watch:
         while True:
             await asyncio.sleep(ORDERS_SECONDS)
             await self._guarded(carry_out, self._office, links)
+
+    async def _ends(self, link: ExchangeLink, correct: Correct) -> None:
+        """By the office door: what is put right can wait, calls cannot."""
+        ends = SeenEnds(link, self._office, correct, buckets=self._buckets, now=self._now)
+        while True:
+            await asyncio.sleep(TURN_SECONDS)
+            await self._guarded(ends.turn)
 
     async def _note_answers(self, link: ExchangeLink, answers: list[SeenCall], quota: QuotaCalls) -> None:
         """Write down who was answered, and take care of those that can be lengthened."""

@@ -26,6 +26,7 @@ from rating_engine.domain.reservation import (
     SettleAnswer,
     SettleOutcome,
     SettleRequest,
+    Suspicion,
 )
 from rating_engine.storage.calls.call_details import (
     PROVISIONAL,
@@ -48,12 +49,12 @@ _RETRY = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.Uni
 
 _FIND: Final = f"""
     SELECT call_key, account_id, {columns_of("open_calls", "$1")}, granted, quota OR steered AS quota, cap_seconds,
-           route_prefix, NULL AS source, NULL AS seconds, NULL AS billed_seconds, NULL AS cost, NULL AS disposition,
-           NULL AS cause, NULL AS rerate_id
+           route_prefix, answered_at, NULL AS source, NULL AS seconds, NULL AS billed_seconds, NULL AS cost,
+           NULL AS disposition, NULL AS cause, NULL AS rerate_id, NULL AS seen_seconds, NULL AS said_seconds
     FROM open_calls WHERE bucket = $1 AND call_key = ANY ($2)
     UNION ALL
-    SELECT call_key, account_id, {columns_of("call_records", "$1")}, NULL, NULL, NULL, NULL,
-           source, seconds, billed_seconds, cost, disposition, cause, rerate_id
+    SELECT call_key, account_id, {columns_of("call_records", "$1")}, NULL, NULL, NULL, NULL, NULL,
+           source, seconds, billed_seconds, cost, disposition, cause, rerate_id, seen_seconds, said_seconds
     FROM call_records WHERE bucket = $1 AND call_key = ANY ($2)
 """  # noqa: S608  the only text put in is the constants above
 _EXPIRE: Final = "SELECT expire_v2($1, $2)"
@@ -140,7 +141,7 @@ class Ledger:
 
     async def _settle_batch(self, requests: Sequence[SettleRequest]) -> list[SettleAnswer]:
         rows = await self._call("settle", requests, [_settle_args(r) for r in requests])
-        return [SettleAnswer(SettleOutcome(outcome), overrun) for outcome, overrun in rows]
+        return [SettleAnswer(SettleOutcome(outcome), overrun, Suspicion(why)) for outcome, overrun, why in rows]
 
     async def _find_batch(self, wanted: Sequence[tuple[int, CallKey]]) -> list[FindAnswer]:
         names = [(bucket, str(key)) for bucket, key in wanted]
@@ -228,6 +229,9 @@ def _settle_args(request: SettleRequest) -> tuple[Any, ...]:
         request.disposition,
         request.cause,
         request.source.value,
+        request.said_seconds,
+        request.seen_seconds,
+        request.cost_before,
         request.ended_at,
         request.carrier_cost,
         request.margin,
@@ -240,6 +244,11 @@ def _settle_args(request: SettleRequest) -> tuple[Any, ...]:
     )
 
 
+def _is_assumed(row: asyncpg.Record) -> bool:
+    """Whether its finish was not believed, and its end is nobody's word either."""
+    return row["source"] == "finish" and row["said_seconds"] is not None and row["seen_seconds"] is None
+
+
 def _call_from_row(row: asyncpg.Record) -> OpenCall | EndedCall:
     if row["source"] is None:
         return OpenCall(
@@ -249,10 +258,11 @@ def _call_from_row(row: asyncpg.Record) -> OpenCall | EndedCall:
             cap_seconds=row["cap_seconds"],
             route_prefix=row["route_prefix"],
             details=details_from_row(row),
+            answered_at=row["answered_at"],
         )
     return EndedCall(
         account_id=row["account_id"],
-        provisional=row["source"] in PROVISIONAL,
+        provisional=row["source"] in PROVISIONAL or _is_assumed(row),
         seconds=row["seconds"],
         billed_seconds=row["billed_seconds"],
         cost=Decimal(row["cost"]),
@@ -260,4 +270,6 @@ def _call_from_row(row: asyncpg.Record) -> OpenCall | EndedCall:
         cause=row["cause"],
         details=details_from_row(row),
         rerate_id=row["rerate_id"],
+        seen_seconds=row["seen_seconds"],
+        said_seconds=row["said_seconds"],
     )

@@ -1,4 +1,4 @@
-"""Calls that last, and those that ended without a finish, read for people in pages."""
+"""Calls that last, and those whose end a person may want to look at, read for people in pages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 import asyncpg
 
-from rating_engine.domain.live_call import LiveCall, LiveCallFilter, UnfinishedCall
+from rating_engine.domain.live_call import LiveCall, LiveCallFilter, SuspiciousCall, UnfinishedCall
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.page import Cursor, Page, page_of
 from rating_engine.rating.charge import max_duration
@@ -34,6 +34,18 @@ _UNFINISHED: Final = """
       AND ($1::timestamptz IS NULL OR (c.ended_at, c.call_key) < ($1, $2))
     ORDER BY c.ended_at DESC, c.call_key DESC LIMIT $3
 """
+_SUSPICIOUS: Final = """
+    SELECT c.call_key, c.attempt, COALESCE(s.login, '') AS login, c.destination, c.suspicion, c.seconds,
+           COALESCE(c.said_seconds, c.seconds) AS said_seconds, c.seen_seconds, c.granted, c.cost, c.currency,
+           c.disposition, c.ended_at
+    FROM cdrs c LEFT JOIN subscribers s USING (bucket, subscriber_id)
+    WHERE c.suspicion <> '' AND ($1::timestamptz IS NULL OR (c.ended_at, c.call_key) < ($1, $2))
+    ORDER BY c.ended_at DESC, c.call_key DESC LIMIT $3
+"""
+_SUSPICIOUS_OF_LATE: Final = """
+    SELECT suspicion, count(*) FROM call_records
+    WHERE suspicion <> '' AND ended_at > now() - make_interval(hours => $1) GROUP BY suspicion ORDER BY suspicion
+"""
 _IS_OPEN: Final = "SELECT EXISTS (SELECT 1 FROM reservations WHERE bucket = ANY ($1) AND call_key = $2)"
 
 
@@ -55,6 +67,19 @@ async def list_unfinished(database: Questions, cursor: Cursor) -> Page[Unfinishe
     return page_of(
         [_unfinished_from_row(row) for row in rows], cursor, lambda call: (call.ended_at, str(call.call_key))
     )
+
+
+async def list_suspicious(database: Questions, cursor: Cursor) -> Page[SuspiciousCall]:
+    """Calls whose end a person should look at, the latest first. Errors: InvalidRequest (after), Unavailable."""
+    rows = await database.fetch(_SUSPICIOUS, *cursor.position(datetime, str), cursor.rows)
+    return page_of(
+        [_suspicious_from_row(row) for row in rows], cursor, lambda call: (call.ended_at, str(call.call_key))
+    )
+
+
+async def count_suspicious(database: Questions, *, hours: int) -> dict[str, int]:
+    """How many of them ended in the last hours, by their suspicion. Errors: Unavailable."""
+    return {row[0]: row[1] for row in await database.fetch(_SUSPICIOUS_OF_LATE, hours)}
 
 
 async def is_open(database: Questions, call_key: CallKey, *, buckets: int) -> bool:
@@ -81,3 +106,8 @@ def _seconds_left(row: asyncpg.Record) -> int | None:
 def _unfinished_from_row(row: asyncpg.Record) -> UnfinishedCall:
     values = {name: row[name] for name in UnfinishedCall.__dataclass_fields__ if name != "call_key"}
     return UnfinishedCall(call_key=key_from_row(row), **values)
+
+
+def _suspicious_from_row(row: asyncpg.Record) -> SuspiciousCall:
+    values = {name: row[name] for name in SuspiciousCall.__dataclass_fields__ if name != "call_key"}
+    return SuspiciousCall(call_key=key_from_row(row), **values)

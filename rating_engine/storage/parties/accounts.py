@@ -25,6 +25,7 @@ from rating_engine.domain.account import (
 )
 from rating_engine.domain.errors import AccountClosed, AlreadyExists, Hint, InvalidRequest, NotFound, Refused
 from rating_engine.domain.page import Cursor, Page, page_of_rows
+from rating_engine.domain.party import AllowedCalls
 from rating_engine.rating.money import format_amount
 from rating_engine.storage.audit_log import Note
 from rating_engine.storage.parties.logins import Place, place_of
@@ -39,16 +40,16 @@ _STATE: Final = """
            CASE WHEN a.spent_on = local_date(a.time_zone) THEN a.day_spent ELSE 0 END AS day_spent,
            CASE WHEN date_trunc('month', a.spent_on) = date_trunc('month', local_date(a.time_zone))
                 THEN a.month_spent ELSE 0 END AS month_spent,
-           a.time_zone, a.quota, a.default_allowed, a.numbering_plan, a.closed_at
+           a.time_zone, a.quota, a.default_allowed, a.numbering_plan, a.closed_at, p.login AS owner, s.calls::text
     FROM logins l JOIN subscribers s USING (bucket, login) JOIN accounts a USING (bucket, account_id)
-    JOIN tariffs t USING (tariff_id)
+    JOIN tariffs t USING (tariff_id) JOIN parties p ON p.party_id = a.party_id
     WHERE l.login = $1
 """
 _ACCOUNTS: Final = """
     SELECT a.bucket, a.account_id, COALESCE(s.login, '') AS login, COALESCE(s.logins, 0) AS logins, a.currency,
            a.balance, a.reserved, a.overdraft, a.kind::text, a.status::text, a.open_calls, a.max_calls,
-           a.closed_at
-    FROM accounts a
+           a.closed_at, p.login AS owner
+    FROM accounts a JOIN parties p ON p.party_id = a.party_id
     LEFT JOIN LATERAL (
         SELECT (array_agg(login ORDER BY subscriber_id))[1] AS login, count(*)::integer AS logins FROM subscribers s
         WHERE s.bucket = a.bucket AND s.account_id = a.account_id) AS s ON true
@@ -369,7 +370,7 @@ def _too_much() -> InvalidRequest:
 def _typed(row: asyncpg.Record) -> dict[str, Any]:
     """The fields of a row, the words of enumerations as their members."""
     kinds = {"kind": AccountKind, "status": PartyStatus, "subscriber_status": PartyStatus,
-             "account_status": PartyStatus}  # fmt: skip
+             "account_status": PartyStatus, "calls": AllowedCalls}  # fmt: skip
     return {name: kinds[name](value) if name in kinds else value for name, value in row.items()}
 
 

@@ -32,6 +32,7 @@ from rating_engine.storage.postgres.connecting import (
     LockTimeout,
     prove_writable,
 )
+from rating_engine.storage.postgres.door_observer import DoorObserver, NoObserver
 from rating_engine.storage.postgres.session import FIRST_SECONDS, prepare_session
 from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.postgres.turnstile import Turnstile
@@ -72,32 +73,6 @@ class Questions(Protocol):
         """The first value of the first row."""
 
 
-class DoorObserver(Protocol):
-    """Where the figures of a door go (telemetry)."""
-
-    def database_state(self, door: str, up: bool) -> None:
-        """Whether the server answers at this door."""
-
-    def database_busy(self, door: str) -> None:
-        """Somebody waited for a connection in vain, or did not even wait."""
-
-    def database_late(self, door: str) -> None:
-        """A statement was not answered within the deadline."""
-
-
-class _NoObserver:
-    """Counts nothing."""
-
-    def database_state(self, door: str, up: bool) -> None:
-        """Nothing."""
-
-    def database_busy(self, door: str) -> None:
-        """Nothing."""
-
-    def database_late(self, door: str) -> None:
-        """Nothing."""
-
-
 class Database:
     """A pool of connections with a deadline on every statement and a memory of whether the server is there."""
 
@@ -135,7 +110,7 @@ class Database:
         }
         if lock_timeout_seconds is not None:
             self._server_settings["lock_timeout"] = f"{max(1, round(lock_timeout_seconds * 1_000))}ms"
-        self._observer = observer or _NoObserver()
+        self._observer = observer or NoObserver()
         self._first_statements = first_statements
         self._generic_plans = generic_plans
         self._proof_seconds = min(timeout_seconds, PROOF_SECONDS_MAX)

@@ -45,7 +45,7 @@ FAULTS = (
         "a finish that is said twice is charged twice",
         [
             ("amount_due(r.cost, COALESCE(cdr.cost, 0), a.balance)", "amount_due(r.cost, 0, a.balance)"),
-            ("WHEN cdr_seconds = seconds THEN 'repeated'", ""),
+            ("WHEN seconds IN (cdr_seconds, cdr_said) THEN 'repeated'", ""),
         ],
     ),
     PlantedFault(
@@ -61,7 +61,11 @@ FAULTS = (
     ),
     PlantedFault(
         "calls of one batch are granted the same money",
-        [("item.day_left, item.month_left) - sums[n]), 0)", "item.day_left, item.month_left)), 0)")],
+        [("item.month_left) - sums[n];", "item.month_left);")],
+    ),
+    PlantedFault(
+        "a call that cannot be lengthened holds everything",
+        [("GREATEST(trunc(p_rest * p_share, 6), p_share_least)", "p_rest")],
     ),
     PlantedFault(
         "a reservation expires before its time",

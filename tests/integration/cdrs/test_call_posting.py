@@ -88,7 +88,7 @@ async def office(database_url, tmp_path):
 
 
 async def test_lines_of_a_log_are_shown_first_then_charged_once_however_often_they_are_posted(office):
-    lines = ["[x] NOTICE[1] a.c: b", line(1, 42), line(2, 0), "x: " + line(3, 5)[30:]]
+    lines = ["[x] NOTICE[1] a.c: b", line(1, 42), line(2, 0), "x: " + line(3, 5).partition("Ext. s: ")[2]]
 
     preview = await office.post(*lines, dry_run=True)
     before = await office.balance()
@@ -199,7 +199,7 @@ async def test_the_command_says_what_was_charged_and_ends_with_2_where_lines_are
 
     assert (done.returncode, again.returncode) == (2, 2)
     assert f"pbx1/{uniqueid(1)}/1" in done.stdout
-    assert "charged 1, charged before 0, left 1" in done.stdout
+    assert "charged 1 (0.42 EUR), charged before 0, left 1" in done.stdout
     assert f"line 2 pbx1/{uniqueid(88)}/1: refused, unknown_login" in done.stdout
     assert '"charged": 0, "charged_before": 1' in again.stdout
     audited = await office.database.fetch("SELECT subject FROM audit_log WHERE action = 'calls.post'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from datetime import UTC, datetime, timedelta
 
@@ -64,8 +65,8 @@ async def test_a_workbook_has_the_same_with_numbers_as_numbers_and_texts_as_text
     await Cdrs(office).export(MONTH, tmp_path / "calls.csv")
     await Cdrs(office).export(MONTH, tmp_path / "calls.xlsx")
 
-    sheet = openpyxl.load_workbook(tmp_path / "calls.xlsx", read_only=True).active
-    header, *rows = [list(row) for row in sheet.iter_rows(values_only=True)]
+    with contextlib.closing(openpyxl.load_workbook(tmp_path / "calls.xlsx", read_only=True)) as book:
+        header, *rows = [list(row) for row in book.active.iter_rows(values_only=True)]
 
     assert [["" if cell is None else str(cell) for cell in row] for row in rows] == [
         list(row.values()) for row in rows_of(tmp_path / "calls.csv")

@@ -71,6 +71,10 @@ def test_the_commands_of_the_page_do_what_it_says():
     assert (north["kind"], north["level"], north["tariff"], north["status"]) == ("reseller", 22, "retail", "active")
     listed = {user["login"]: user["deleted"] for user in read("rating-engine user list --deleted")["users"]}
     assert listed == {"boss": False, "north": False, "anna": False, "gone": True}
+    accounts = read("rating-engine account list --owner north")["accounts"]
+    assert [(account["login"], account["owner"]) for account in accounts] == [("1001", "anna"), ("1002", "anna")]
+    shown = read("rating-engine account show 1002")
+    assert (shown["owner"], shown["calls"]) == ("anna", "all")
     keys = {key["key"]: key for key in read("rating-engine key list --revoked")["keys"]}
     assert keys["billing"]["from"] == ["192.0.2.0/24"]
     assert (keys["app"]["user"], keys["app"]["methods"], keys["app"]["from"]) == ("anna", [], ["192.0.2.7/32"])

@@ -11,7 +11,7 @@ from rating_engine.domain.principal import OPERATOR, Principal
 from rating_engine.domain.refusal import NotAdmitted, Refusal
 from rating_engine.engine.services import open_services
 from rating_engine.services.catalogue import Services
-from rating_engine.services.parties.access import Door
+from rating_engine.services.parties.access import WRONG_PASSWORDS, Door
 from rating_engine.services.parties.passwords import md5_of
 from rating_engine.settings.model import Settings
 
@@ -86,3 +86,19 @@ async def test_who_was_deleted_is_not_let_in(services):
     await services.of(OPERATOR).parties.delete("anna")
 
     assert await enter(services) is Refusal.NO_USER
+
+
+async def test_who_guesses_passwords_of_a_login_hears_no_for_a_while_and_others_do_not(services):
+    for number in range(WRONG_PASSWORDS):
+        assert await enter(services, "ANNA" if number % 2 else "anna", f"guess-{number}") is Refusal.NO_USER
+
+    assert await enter(services) is Refusal.NO_USER
+    elsewhere = await services.access.by_password("anna", md5_of(WORD), Door("test", "192.0.2.9"))
+    assert isinstance(elsewhere, Principal)
+
+
+async def test_an_old_password_said_again_and_again_locks_nobody_out(services):
+    for _ in range(2 * WRONG_PASSWORDS):
+        assert await enter(services, word="old") is Refusal.NO_USER
+
+    assert isinstance(await enter(services), Principal)

@@ -139,6 +139,9 @@ async def test_lists_have_what_is_below_who_asks_and_nothing_else(services):
     assert [party.login for party in (await firm.parties.page(PartyFilter(), Cursor())).items] == [
         "firm", "anna", "firm-books", "firm-tenant",
     ]  # fmt: skip
+    assert [account.login for account in (await admin.accounts.page(Cursor(), owner="other")).items] == ["2001"]
+    with pytest.raises(NotYours):
+        await firm.accounts.page(Cursor(), owner="other")
     assert [key.name for key in (await firm.keys.page(Cursor())).items] == ["anna"]
     await firm.accounts.block("1001")
     audit = AuditFilter()

@@ -13,22 +13,29 @@ from rating_engine.storage.postgres.pool import Database
 
 NOTHING: dict[str, Any] = {
     "account_id": 1, "seconds": 60, "source": "finish", "claim": None, "rerate_id": None, "covered_seconds": 0,
-    "names_packages": False, "rate": None, "channel": "", "has_account": True, "package_taken": False,
-    "open_account": None, "open_claims": None, "open_is_due": None, "open_channel": None,
+    "names_packages": False, "said_seconds": None, "cost_before": None,
+    "rate": None, "channel": "", "has_account": True, "package_taken": False,
+    "open_account": None, "open_claims": None, "open_is_due": None, "open_channel": None, "open_talked": None,
+    "open_granted": None, "open_cap": None,
     "cdr_account": None, "cdr_source": None, "cdr_seconds": None, "cdr_rerate_id": None, "cdr_channel": None,
+    "cdr_seen": None, "cdr_said": None,
 }  # fmt: skip
 TYPES = {
     "account_id": "bigint", "seconds": "integer", "source": "text", "claim": "bigint", "rerate_id": "bigint",
-    "covered_seconds": "integer", "names_packages": "boolean", "rate": "text", "channel": "text",
+    "covered_seconds": "integer", "names_packages": "boolean", "said_seconds": "integer", "cost_before": "numeric",
+    "rate": "text", "channel": "text",
     "has_account": "boolean", "package_taken": "boolean", "open_account": "bigint", "open_claims": "bigint[]",
-    "open_is_due": "boolean", "open_channel": "text", "cdr_account": "bigint", "cdr_source": "text",
+    "open_is_due": "boolean", "open_channel": "text", "open_talked": "integer", "open_granted": "numeric",
+    "open_cap": "integer", "cdr_account": "bigint", "cdr_source": "text",
     "cdr_seconds": "integer", "cdr_rerate_id": "bigint", "cdr_channel": "text",
+    "cdr_seen": "integer", "cdr_said": "integer",
 }  # fmt: skip
 QUERY = "SELECT (end_of_call({})).*".format(
     ", ".join(f"{name} => ${place}::{kind}" for place, (name, kind) in enumerate(TYPES.items(), start=1))
 )
 
 OPEN = {"open_account": 1, "open_claims": [7], "open_is_due": False, "open_channel": "SIP/a-1"}
+SEEN: dict[str, Any] = {"source": "seen", "said_seconds": 0}
 RATED = {"rate": '{"price_1":"1"}'}
 
 
@@ -91,6 +98,39 @@ CASES: list[tuple[dict[str, Any], tuple[str, str, str]]] = [
     ({**ended("expired", 0, cdr_rerate_id=3), "rerate_id": 3}, ("settled", "late", "settled")),
     ({**ended("expired", 0), "covered_seconds": 9}, ("unknown", "late", "settled")),
     ({**ended("expired", 0), "covered_seconds": 9, "names_packages": True}, ("settled", "late", "settled")),
+    # what was seen is believed: no conversation is said of an open call that was seen answered
+    ({**OPEN, "seconds": 0, "open_talked": 1}, ("unseen", "finish", "voided")),
+    ({**OPEN, "seconds": 0, "open_talked": 0}, ("settled", "finish", "voided")),
+    ({**OPEN, "seconds": 60, "said_seconds": 0, "open_talked": 60}, ("settled", "finish", "settled")),
+    ({**OPEN, "seconds": 0, "open_talked": 60, "source": "abandoned", "claim": 7}, ("settled", "abandoned", "voided")),
+    ({**OPEN, "seconds": 600, "open_talked": 1}, ("settled", "finish", "settled")),  # the answer may only be guessed
+    # a finish after reconciliation by a hangup that was seen
+    ({**ended("reconciled", 60, cdr_seen=60), "seconds": 0}, ("unseen", "late", "voided")),
+    ({**ended("reconciled", 60, cdr_seen=60), "seconds": 71}, ("unseen", "late", "settled")),
+    ({**ended("reconciled", 60, cdr_seen=60), "seconds": 70}, ("settled", "late", "settled")),
+    ({**ended("reconciled", 60, cdr_seen=60), "said_seconds": 0}, ("settled", "late", "settled")),
+    ({**ended("late", 60, cdr_seen=60, cdr_said=0), "seconds": 0}, ("repeated", "late", "voided")),
+    (ended("late", 60, cdr_seen=60, cdr_said=0), ("repeated", "late", "settled")),
+    ({**ended("late", 60, cdr_seen=60, cdr_said=0), "seconds": 61}, ("conflict", "late", "settled")),
+    # both ends of a call were seen, whose finish has ended it otherwise
+    ({**SEEN, **OPEN}, ("still_open", "seen", "settled")),
+    ({**SEEN, **RATED}, ("settled", "unreserved", "settled")),
+    (SEEN, ("unknown", "unreserved", "settled")),
+    ({**ended("finish", 0), **SEEN, "said_seconds": 0}, ("settled", "late", "settled")),
+    ({**ended("finish", 600), **SEEN, "said_seconds": 600}, ("settled", "late", "settled")),
+    ({**ended("unreserved", 600), **SEEN, "said_seconds": 600}, ("settled", "late", "settled")),
+    ({**ended("finish", 65), **SEEN, "said_seconds": 65}, ("repeated", "late", "settled")),
+    ({**ended("finish", 601), **SEEN, "said_seconds": 600}, ("unknown", "late", "settled")),  # it was another one's
+    ({**ended("finish", 600, cdr_rerate_id=3), **SEEN, "said_seconds": 600}, ("unknown", "late", "settled")),
+    ({**ended("late", 60, cdr_said=600), **SEEN, "said_seconds": 600}, ("repeated", "late", "settled")),
+    ({**ended("reconciled", 600), **SEEN, "said_seconds": 600}, ("repeated", "late", "settled")),
+    # a finish was not believed, and when the call ended was assumed: both words are better
+    ({**ended("finish", 5, cdr_said=0), **SEEN, "said_seconds": 0}, ("settled", "late", "settled")),
+    ({**ended("late", 60, cdr_said=0, cdr_seen=60), **SEEN, "said_seconds": 0}, ("repeated", "late", "settled")),
+    (ended("finish", 5, cdr_said=0), ("settled", "late", "settled")),
+    ({**ended("finish", 5, cdr_said=0), "seconds": 0}, ("repeated", "late", "voided")),
+    ({**ended("finish", 5, cdr_said=0), "seconds": 5}, ("repeated", "late", "settled")),
+    (ended("late", 5, cdr_said=0), ("conflict", "late", "settled")),
 ]
 
 
@@ -120,3 +160,21 @@ async def test_a_claim_is_dropped_where_others_are_left(database: Database, clai
     case = {**OPEN, "source": "abandoned", "claim": claim, "open_claims": claims}
 
     assert ((await said(database, case))["drops_claim"] is True) is drops
+
+
+@pytest.mark.parametrize(
+    ("case", "suspicion"),
+    [
+        ({"seconds": 3_611}, "too_long"),
+        ({"seconds": 3_610}, ""),
+        ({"cost_before": 2}, "too_long"),
+        ({"cost_before": 1}, ""),
+        ({"seconds": 3_611, "source": "reconciled"}, ""),
+        ({"said_seconds": 0}, "unseen"),
+        ({"said_seconds": 60}, ""),
+    ],
+)
+async def test_what_a_person_should_look_at_is_marked(database: Database, case: dict[str, Any], suspicion: str) -> None:
+    known = {**OPEN, "open_granted": 1, "open_cap": 3_600}
+
+    assert (await said(database, {**known, **case}))["suspicion"] == suspicion

@@ -14,11 +14,14 @@ from typing import Any, Final, Protocol
 
 import openpyxl
 from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
 from openpyxl.utils.exceptions import IllegalCharacterError
 
 from rating_engine.services.decks.file.errors import DeckFileError
 
 EXCEL_DIGITS: Final = 15  # of a number in a workbook; what has more stays a text
+
+_NOT_AS_IT_IS: Final = ("=", "#")  # openpyxl takes texts that begin so for formulas and for errors
 
 Cell = str | int | Decimal
 
@@ -69,7 +72,11 @@ class WorkbookWriter:
     def add(self, rows: Sequence[Sequence[Cell]]) -> None:
         """Write rows."""
         for row in rows:
-            self._sheet.append([self._cell(cell) for cell in row])
+            try:
+                self._sheet.append([self._cell(cell) for cell in row])
+            except IllegalCharacterError:
+                wrong = next(cell for cell in row if isinstance(cell, str) and ILLEGAL_CHARACTERS_RE.search(cell))
+                raise DeckFileError(f"{wrong!r} cannot stand in a workbook: export to CSV") from None
 
     def finish(self, path: Path) -> None:
         """Complete the file."""
@@ -82,16 +89,16 @@ class WorkbookWriter:
             self._sheet.close()
 
     def _cell(self, value: Cell) -> Any:
+        """What openpyxl takes for a number, or for a text; a cell of its own costs three times as much."""
         if not isinstance(value, str):
             digits = len(value.as_tuple().digits) if isinstance(value, Decimal) else len(str(abs(value)))
             if digits <= EXCEL_DIGITS:
-                return WriteOnlyCell(self._sheet, value)
-            value = format(value, "f")
-        try:
-            cell = WriteOnlyCell(self._sheet, value)
-        except IllegalCharacterError:
-            raise DeckFileError(f"{value!r} cannot stand in a workbook: export to CSV") from None
-        cell.data_type = "s"  # never a formula, whatever it begins with
+                return value
+            value = format(value, "f") if isinstance(value, Decimal) else str(value)
+        if not value.startswith(_NOT_AS_IT_IS):
+            return value
+        cell = WriteOnlyCell(self._sheet, value)
+        cell.data_type = "s"  # never a formula, nor an error, whatever it begins with
         return cell
 
 

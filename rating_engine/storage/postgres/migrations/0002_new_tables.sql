@@ -7,7 +7,7 @@ CREATE TABLE engine_secrets (
 INSERT INTO engine_secrets VALUES ('rate_cache', sha256(
     uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())));
 
-CREATE TABLE catalogue_audit (
+CREATE TABLE audit_log (
     audit_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at          timestamptz NOT NULL DEFAULT now(),
     party       text NOT NULL,
@@ -19,25 +19,7 @@ CREATE TABLE catalogue_audit (
     subject     text NOT NULL,
     detail      jsonb NOT NULL DEFAULT '{}'
 );
-CREATE INDEX catalogue_audit_by_subject ON catalogue_audit (subject, audit_id);
-
-CREATE TABLE account_audit (
-    bucket      smallint NOT NULL,
-    audit_id    bigint GENERATED ALWAYS AS IDENTITY,
-    at          timestamptz NOT NULL DEFAULT now(),
-    party       text NOT NULL,
-    level       text NOT NULL,
-    surface     text NOT NULL,
-    key         text,
-    address     text,
-    action      text NOT NULL,
-    subject     text NOT NULL,
-    detail      jsonb NOT NULL DEFAULT '{}',
-    party_id    bigint,
-    PRIMARY KEY (bucket, audit_id)
-);
-CREATE INDEX account_audit_by_party ON account_audit (party_id, audit_id) WHERE party_id IS NOT NULL;
-CREATE INDEX account_audit_by_subject ON account_audit (subject, audit_id);
+CREATE INDEX audit_log_by_subject ON audit_log (subject, audit_id);
 
 CREATE TABLE rate_edits (
     LIKE rates INCLUDING DEFAULTS INCLUDING CONSTRAINTS,

@@ -1,6 +1,35 @@
 -- for functions
 -- Parties, and what they ask with; all that there is belongs to the system. Defaults are constants: no table is rewritten.
 
+-- What was changed of an account is noted on the account's node; what the log holds so far stays where it is.
+DO $$
+BEGIN
+    IF (SELECT relkind FROM pg_class WHERE oid = to_regclass('audit_log')) = 'r' THEN
+        ALTER TABLE audit_log RENAME TO catalogue_audit;
+        ALTER INDEX audit_log_pkey RENAME TO catalogue_audit_pkey;
+        ALTER INDEX audit_log_by_subject RENAME TO catalogue_audit_by_subject;
+        ALTER SEQUENCE audit_log_audit_id_seq RENAME TO catalogue_audit_audit_id_seq;
+    END IF;
+END $$;
+
+CREATE TABLE IF NOT EXISTS account_audit (
+    bucket      smallint NOT NULL,
+    audit_id    bigint GENERATED ALWAYS AS IDENTITY,
+    at          timestamptz NOT NULL DEFAULT now(),
+    party       text NOT NULL,
+    level       text NOT NULL,
+    surface     text NOT NULL,
+    key         text,
+    address     text,
+    action      text NOT NULL,
+    subject     text NOT NULL,
+    detail      jsonb NOT NULL DEFAULT '{}',
+    party_id    bigint,
+    PRIMARY KEY (bucket, audit_id)
+);
+CREATE INDEX IF NOT EXISTS account_audit_by_party ON account_audit (party_id, audit_id) WHERE party_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS account_audit_by_subject ON account_audit (subject, audit_id);
+
 DO $$
 BEGIN
     IF to_regtype('party_state') IS NULL THEN

@@ -33,6 +33,9 @@ END = ReportedEnd(
         ("full.1:[Nov 30 01:46:30] ERROR[4711][C-1a] Ext. s: ", "Nov 30 01:46:30"),
         ("\x1b[0m[Nov 30 01:46:30] \x1b[1;31mERROR\x1b[0m[4711][C-1a]: \x1b[1;37mExt. s\x1b[0m:33 @ rating-finish: ",
          "Nov 30 01:46:30"),
+        ("[Nov 30 01:46:30] ERROR[4711][C-1a] app_verbose.c: ", "Nov 30 01:46:30"),
+        ("[2026-11-30 01:46:30] ", "2026-11-30 01:46:30"),
+        ("Nov 30 01:46:30 ", "Nov 30 01:46:30"),
         ("", ""),
     ],
 )  # fmt: skip
@@ -52,7 +55,8 @@ def test_a_line_of_a_log_in_json_is_understood():
     assert isinstance(found, ReportedEnd)
     assert (found.uniqueid, found.moment) == (END.uniqueid, "Nov 30 01:46:30")
     assert read_line(7, line.replace('"ERROR"', '"VERBOSE"')) is None
-    assert read_line(7, line[:-9]).outcome is PostOutcome.UNREADABLE
+    for other in (line[:-9], line.replace("rating: NOT", "Eve says rating: NOT")):
+        assert read_line(7, other).outcome is PostOutcome.UNREADABLE
 
 
 @pytest.mark.parametrize(
@@ -71,8 +75,9 @@ def test_another_line_is_passed_over_though_somebody_wrote_the_same_into_it(line
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (f"[Nov 30 01:46:30] ERROR[1] chan.c: caller '{SAID}'", "no line that the dialplan's Log() wrote"),
+        (f"[Nov 30 01:46:30] ERROR[1] chan.c: caller '{SAID}'", "the dialplan's Log() did not write it"),
         (f"somebody wrote: {SAID}", "no level"),
+        (f"[Nov 30 01:46:30] somebody wrote {SAID}", "no level"),
         ("[Nov 30 01:46:30] ERROR[1] Ext. s: rating: NOT SAVED: callFinish of 1.1 login=1001 dest", "is not whole"),
         (f"[x] ERROR[1] Ext. s: {SAID.replace('seconds=42', 'seconds=')}", "is not whole"),
         (f"[x] ERROR[1] Ext. s: {SAID.replace('seconds=42', 'seconds=999999999')}", "more than a call can last"),

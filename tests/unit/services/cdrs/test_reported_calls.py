@@ -64,6 +64,27 @@ def test_a_time_zone_that_cannot_be_the_exchanges_is_refused(zone, moment, calls
     assert "is the time zone that of the exchange?" in refused(found)[0]
 
 
+def test_a_uniqueid_that_is_no_time_of_the_call_is_not_believed():
+    """As of a channel that lives for weeks; the line's own year counts. Without a year nothing would tell which."""
+    long_ago = f"{int((ASKED - timedelta(days=40)).timestamp())}.1"
+
+    [one] = matching().lines([replace(LINE, uniqueid=long_ago)], [])
+
+    assert isinstance(one, Posting), one.reason
+    assert one.finish.ended_at == ENDED
+    assert (
+        "its channel" in refused(matching().lines([replace(LINE, uniqueid=long_ago, moment="Nov 30 01:45:50")], []))[0]
+    )
+
+
+def test_a_line_of_a_call_that_was_asked_for_is_posted_though_its_clock_is_some_seconds_off():
+    early = replace(LINE, moment="2026-11-30 01:45:01")
+
+    [one] = matching().lines([early], [CALL])
+
+    assert isinstance(one, Posting), one.reason
+
+
 def test_an_hour_that_the_clocks_show_twice_is_told_by_the_channel():
     """01:30 to 02:30 UTC of 25 October 2026 are both 02:30 in Berlin."""
     asked = datetime(2026, 10, 25, 1, 29, tzinfo=UTC)

@@ -34,14 +34,16 @@ END $$;
 CREATE OR REPLACE FUNCTION settle(p_bucket smallint, p_requests settle_request[]) RETURNS settle_answer[]
 LANGUAGE plpgsql AS $$
 DECLARE
-    answers  settle_answer_v2[];
+    answers  settle_answer_v3[];
 BEGIN
-    answers := settle_v2(p_bucket, ARRAY(
-        SELECT (r.call_key, r.account_id, r.seconds, r.billed_seconds, r.cost, r.disposition, r.cause, r.source, r.ended_at,
+    answers := settle_v3(p_bucket, ARRAY(
+        SELECT (r.call_key, r.account_id, r.seconds, r.billed_seconds, r.cost, r.disposition, r.cause, r.source,
+                -- Nothing that was seen is held against it: its engines know no such answer.
+                r.seconds, NULL, NULL, r.ended_at,
                 r.carrier_cost, r.margin, r.covered_seconds, r.packages, r.claim, r.rerate_id, '',
                 (r.subscriber_id, r.exchange, r.attempt, r.callerid, r.destination, r.direction, r.prefix, r.tariff_id,
                  r.deck_id, r.rate, r.route_name, r.routing_number, r.carrier_rate, r.carrier_currency,
-                 r.carrier_exchange, '{}', '')::call_details_v2)::settle_request_v2
+                 r.carrier_exchange, '{}', '')::call_details_v2)::settle_request_v3
         FROM unnest(p_requests) WITH ORDINALITY AS r ORDER BY r.ordinality));
     RETURN ARRAY(SELECT (a.outcome, a.overrun)::settle_answer
                  FROM unnest(answers) WITH ORDINALITY AS a ORDER BY a.ordinality);
