@@ -15,6 +15,7 @@ from agi.fastagi.limits import Limits
 from agi.fastagi.server import FastAgiServer
 from rating_engine.api.app import build_app
 from rating_engine.api.server import HttpServer
+from rating_engine.api.tenant.routes import tenant_routes
 from rating_engine.domain.errors import Overloaded, Unavailable
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.tariff import Route
@@ -149,7 +150,7 @@ class Engine:
         self.watch.start()
         self._lag = asyncio.create_task(EventLoopLag(self.metrics.event_loop_lag).run(), name="event-loop-lag")
         self.http = HttpServer(
-            build_app(readiness=self, metrics=self.metrics),
+            build_app(readiness=self, metrics=self.metrics, surfaces=[tenant_routes(self.services)]),
             listeners[HTTP],
             max_connections=settings.http_max_connections,
             is_banned=self.services.access.bans.refuses,
