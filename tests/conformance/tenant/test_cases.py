@@ -158,7 +158,9 @@ async def test_offline_billing_allows_a_call_without_money(asking: Asking):
     await made(asking, [EXAMPLE])
     assert (await asking.client.post("/api/tenant/billing", json=ENABLED)).status_code == 200
 
-    outcome = await asking.engine.charging.prepare_call(PrepareCall(CallKey("pbx", asking.line), asking.line, "3705551"))
+    outcome = await asking.engine.charging.prepare_call(
+        PrepareCall(CallKey("pbx", asking.line), asking.line, "3705551")
+    )
 
     assert isinstance(outcome, Allowed)
 
