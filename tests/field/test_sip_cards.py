@@ -134,7 +134,7 @@ async def test_the_caller_ends_a_call_by_keys_and_makes_another(scene: Scene) ->
     theirs = await scene.carrier_leg(ANSWERS + "10")
     await theirs.hears(scene.phone(NOBODY))
     await theirs.talk_on()
-    await leg.press("*0")
+    await leg.press("*")
     await theirs.ended()
     await heard.asked("RATING_CARD_CALLS")
     await leg.press(BUSY + "10#")
@@ -143,7 +143,10 @@ async def test_the_caller_ends_a_call_by_keys_and_makes_another(scene: Scene) ->
     talked, busy = await cdrs(scene, login_of(card, PIN))
     assert charged(theirs, talked)
     assert (busy["state"], busy["cost"]) == ("voided", 0)
-    assert "Playback cannot-complete-as-dialed" in heard.said()
+    said = heard.said()
+    left = f"{10 - talked['cost']:.2f}".split(".")[1]
+    assert said[10:14] == ["SayNumber 9", "Playback letters/dot", f"SayDigits {left}", "SayAlpha EUR"]
+    assert "Playback cannot-complete-as-dialed" in said
 
 
 @pytest.mark.parametrize("wrong", ["number", "pin"])
@@ -151,12 +154,13 @@ async def test_who_has_a_wrong_number_or_pin_hears_the_same_and_is_put_out(scene
     card, heard = await new_card(scene), Heard(scene)
     leg = await (await scene.phone(NOBODY).call(ACCESS)).answered()
     given = ("999" + card, PIN) if wrong == "number" else (card, "1174")
-    for _ in range(3):
-        await give(leg, heard, *given)
-    await leg.ended()
+    async with scene.pbx.global_variable("RATING_CARD_TRIES", "2"):
+        for _ in range(2):
+            await give(leg, heard, *given)
+        await leg.ended()
     assert not leg.ended_by_us
     asked = ["Read RATING_CARD_NUMBER", "Read RATING_CARD_PIN", "Playback vm-incorrect"]
-    assert [line.partition(",")[0] for line in heard.said()] == [*asked * 3, "Playback vm-goodbye"]
+    assert [line.partition(",")[0] for line in heard.said()] == [*asked * 2, "Playback vm-goodbye"]
 
 
 async def test_a_card_that_was_tried_too_often_is_refused_with_the_right_pin_too(scene: Scene) -> None:
