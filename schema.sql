@@ -959,9 +959,12 @@ CREATE OR REPLACE FUNCTION keep_allowed_calls() RETURNS trigger LANGUAGE plpgsql
 DECLARE
     last_bucket  smallint := COALESCE((SELECT max(bucket) FROM logins WHERE bucket <> 0), 0);
     ids          bigint[] := parties_below(NEW.party_id);
-    allowed      allowed_calls[] := ARRAY(
-        SELECT calls_of_party(id) FROM unnest(ids) WITH ORDINALITY AS member(id, ord) ORDER BY ord);
+    allowed      allowed_calls[];
 BEGIN
+    -- Of two that change at once, one above the other, the second one sees the first; so it is asked only then.
+    PERFORM 1 FROM parties WHERE party_id = ANY (parties_above(NEW.party_id)) AND party_id <> NEW.party_id
+      ORDER BY party_id FOR SHARE;
+    allowed := ARRAY(SELECT calls_of_party(id) FROM unnest(ids) WITH ORDINALITY AS member(id, ord) ORDER BY ord);
     FOR n IN 0 .. last_bucket LOOP
         UPDATE subscribers s SET calls = member.allowed FROM unnest(ids, allowed) AS member(id, allowed)
           WHERE s.bucket = n AND s.party_id = member.id AND s.party_id <> 1 AND s.calls <> member.allowed;
