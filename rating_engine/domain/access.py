@@ -102,7 +102,11 @@ def _system(scope: str, what: str = "write") -> Right:
 
 _KEY: Final = Concern(Named.KEY, "name", otherwise=Otherwise.OWN)
 _MONEY: Final = Right("money:write", Level.ADMIN, (_line(),), money=True)
-_CALLS: Final = (_line("wanted.login"), _line("wanted.account_of"))
+_CALLS: Final = (
+    _line("wanted.login"),
+    _line("wanted.account_of"),
+    _party("wanted.owner", otherwise=Otherwise.ALL),
+)
 
 ACTIONS: Final[Mapping[str, Right]] = {
     "parties.create": Right("users:write", Level.RESELLER, (_party("new.owner"),), own_tariff=("new.tariff",)),

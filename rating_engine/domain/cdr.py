@@ -19,7 +19,8 @@ MAX_PREFIX: Final = 32  # digits of a destination
 class CdrFilter:
     """Which calls are meant: those that ended in [since, until), of a login, an account, a direction, a prefix ...
 
-    `login`: of this one alone; `account_of`: of every login on its account. None: any. Raises InvalidRequest naming the
+    `login`: of this one alone; `account_of`: of every login on its account; `owner`: of every account of this user, by
+    login or number, and of all below it. None: any. Raises InvalidRequest naming the
     field.
     """
 
@@ -31,6 +32,7 @@ class CdrFilter:
     prefix: str | None = None
     route: str | None = None
     answered: bool | None = None
+    owner: str | int | None = None
 
     def __post_init__(self) -> None:
         for field, moment in (("since", self.since), ("until", self.until)):

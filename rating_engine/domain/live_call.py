@@ -12,11 +12,12 @@ from rating_engine.domain.outcomes import CallKey
 
 @dataclass(frozen=True, slots=True)
 class LiveCallFilter:
-    """Which open calls are meant: of a login, of every login on an account, of an exchange; None: any."""
+    """Which open calls are meant: of a login, an account, a user and all below it, an exchange; None: any."""
 
     login: str | None = None
     account_of: str | None = None
     exchange: str | None = None
+    owner: str | int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -365,7 +365,7 @@ class Settings(BaseModel):
         ge=1,
         le=86_400,
         description="The longest call that is allowed without PostgreSQL; a shorter limit of the subscriber or of"
-        " max_reserve_seconds holds too. Bounds what a call costs that nobody checked.",
+        " max_call_seconds holds too. Bounds what a call costs that nobody checked.",
     )
 
     # --- rate decks

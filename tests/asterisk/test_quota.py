@@ -22,7 +22,7 @@ from tests.asterisk import pbx as numbers
 from tests.asterisk.conftest import Running
 from tests.asterisk.engine import engine_for, started
 from tests.asterisk.exchange import Call, Exchange
-from tests.asterisk.pbx import PRICE, Pbx, dialplan, seed, until
+from tests.asterisk.pbx import PRICE, Pbx, charged_seconds, dialplan, seed, until
 from tests.asterisk.tones import seconds_of_tone, write_tone
 from tests.support.servers import SessionServers, free_port
 from tests.support.tcp_proxy import TcpProxy
@@ -222,6 +222,27 @@ async def test_a_call_whose_answer_nobody_heard_is_lengthened_once_ami_is_back(p
     await call.ended()
     (cdr,) = await charged(pbx, alice)
     assert cdr["seconds"] > SLICE_SECONDS
+
+
+async def test_what_the_exchange_was_seen_to_say_is_believed_against_a_finish_that_cannot_be_true(pbx: Pbx) -> None:
+    alice = await pbx.account("10")
+    call = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
+    await call.answered()
+    told = [alice, numbers.ANSWERED + "0", "43201", "16ANSWER", "", "1"]
+    at = ("127.0.0.1", pbx.engine.fastagi_port)
+    await agi_call(*at, f"callFinish?exchange={EXCHANGE}", told, uniqueid=call.uniqueid)
+    await call.hang_up()
+    await call.ended()
+    talked = charged_seconds(call.value("RATING_MS"))
+
+    async def is_put_right() -> bool:
+        (cdr,) = await pbx.cdrs(alice)
+        return abs(cdr["seconds"] - talked) <= 1
+
+    await until(is_put_right)
+    (cdr,) = await charged(pbx, alice)
+    assert (cdr["said_seconds"], cdr["suspicion"]) == (43_201, "unseen")
+    assert await pbx.money(alice) == (10 - cdr["seconds"] * PRICE, 0)
 
 
 async def test_a_call_whose_engine_was_killed_is_cut_by_the_exchange_at_the_end_of_its_slice(pbx: Pbx) -> None:

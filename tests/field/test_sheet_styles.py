@@ -100,6 +100,22 @@ TAKEN: dict[str, tuple[str | bytes, str, dict[str, str]]] = {
         "EUR",
         {"44": "1 60/60", "49": "1 60/1", "7": BLOCKED},
     ),
+    "an area code with its trunk zero in brackets": (
+        "Country Code,Area Code,Rate\n44,,0.01\n+44,(0)20,0.3\n",
+        "EUR",
+        {"44": "0.01", "4420": BLOCKED},
+    ),
+    "codes in a list that may be other countries": (
+        'Code,Rate\n"9310, 44",0.3\n93,0.1\n',
+        "EUR",
+        {"93": "0.1", "9310": BLOCKED, "9344": BLOCKED, "931044": BLOCKED},
+    ),
+    "increments of which the header says the order": (
+        "Code,Rate,Increments (min/inc)\n44,1,60/1\n",
+        "EUR",
+        {"44": "1 60/1"},
+    ),
+    "a title in capitals": ("ALL RATES PER MINUTE\nCode,Rate\n44,1\n", "EUR", {"44": "1"}),
     "a set-up fee of a call": ("Code,Rate,Setup Fee (per call)\n44,1,0.1\n", "EUR", {"44": "1 fee 0.1"}),
     "changes in per cent": ("Code,Rate,Change\n44,1,+5%\n49,1,-0.01\n7,1,Deleted\n", "EUR", {"44": "1", "49": "1"}),
     "the present and the coming price": (

@@ -115,15 +115,21 @@ async def test_an_inbound_call_transferred_outside_after_a_word_is_paid_by_the_p
     assert [charged(second, cdr) for cdr in charges[BOB]] == [True]
 
 
-async def test_an_inbound_call_transferred_outside_while_it_still_rings_there_is_paid_by_the_phone(
-    scene: Scene,
-) -> None:
+async def inbound_call_transferred_while_it_rings(scene: Scene) -> tuple[Leg, Leg]:
+    """Somebody outside is sent by a phone to a number outside that still rings: his leg, and the one that answers."""
     theirs, mine = await inbound_call(scene, BOB)
     await mine.hold()
     consulting = await (await scene.phone(BOB).call(RINGS_A_SECOND + "10")).rings()
     assert await mine.transfer_to(consulting) == 202
     second = await scene.carrier_leg(RINGS_A_SECOND + "10")
     await mine.ended()
+    return theirs, second
+
+
+async def test_an_inbound_call_transferred_outside_while_it_still_rings_there_is_paid_by_the_phone(
+    scene: Scene,
+) -> None:
+    theirs, second = await inbound_call_transferred_while_it_rings(scene)
     await second.talk_on()
     assert theirs.ended_at is None
     await second.hang_up()
@@ -131,6 +137,16 @@ async def test_an_inbound_call_transferred_outside_while_it_still_rings_there_is
     charges = await scene.charges()
     assert list(charges) == [BOB]
     assert [charged(second, cdr) for cdr in charges[BOB]] == [True]
+
+
+async def test_without_legs_of_their_own_such_a_call_is_not_free_but_cut_when_it_is_answered(scene: Scene) -> None:
+    async with scene.pbx.global_variable("RATING_OWN_LEG", "no"):
+        theirs, second = await inbound_call_transferred_while_it_rings(scene)
+        await second.ended()
+        await theirs.ended()
+    assert not second.ended_by_us
+    assert "Set RATING_OWN_LEG=yes" in scene.office.exchange.log()
+    assert list(await scene.charges()) == [BOB]
 
 
 async def test_a_colleague_who_is_called_and_transfers_the_caller_outside_pays(scene: Scene) -> None:

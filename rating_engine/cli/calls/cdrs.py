@@ -49,14 +49,19 @@ AnsweredOption = Annotated[
     bool | None, typer.Option("--answered/--not-answered", help="Calls that were answered, or those that were not.")
 ]
 
+OwnerOption = Annotated[
+    str | None, typer.Option(metavar="USER", help="Calls of every account of this user and of all below it.")
+]
+
 
 def _filter(
     since: str | None, until: str | None, zone: str, login: str | None, account_of: str | None,
     direction: str | None, prefix: str | None, route: str | None, answered: bool | None,
+    owner: str | None,
 ) -> CdrFilter:  # fmt: skip
     ends = datetime.now(UTC) if until is None else words.moment(until, "until", zone)
     begins = ends - USUAL_RANGE if since is None else words.moment(since, "since", zone)
-    return CdrFilter(begins, ends, login, account_of, direction, prefix, route, answered)
+    return CdrFilter(begins, ends, login, account_of, direction, prefix, route, answered, owner)
 
 
 @cdrs_app.command("list", epilog="Example: rating-engine cdrs list --login 1001 --from 2026-11-01 --to 2026-12-01")
@@ -70,6 +75,7 @@ def list_(
     prefix: PrefixOption = None,
     route: RouteOption = None,
     answered: AnsweredOption = None,
+    owner: OwnerOption = None,
     limit: LimitOption = DEFAULT_LIMIT,
     after: AfterOption = None,
     json: JsonOption = False,
@@ -77,7 +83,7 @@ def list_(
 ) -> None:
     """Calls that ended in a span of time, the latest first."""
     with reported_errors():
-        wanted = _filter(since, until, time_zone, login, account_of, direction, prefix, route, answered)
+        wanted = _filter(since, until, time_zone, login, account_of, direction, prefix, route, answered, owner)
         zone = words.zone(time_zone, "time_zone")
     page = with_services(config, lambda services: listed(partial(services.cdrs.page, wanted), limit, after))
     if json:
@@ -88,7 +94,7 @@ def list_(
         return
     right = [Column(name, justify="right") for name in ("seconds", "cost")]
     call = Column("call", no_wrap=True)  # it is typed again, for `cdrs show`
-    table = Table("ended", call, "login", "destination", "direction", *right, "", "how")
+    table = Table("ended", call, "login", "destination", "direction", *right, "currency", "how")
     for cdr in page.items:
         table.add_row(
             cdr.ended_at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"), str(cdr.call_key), cdr.login, cdr.destination,
@@ -111,6 +117,7 @@ def export(
     prefix: PrefixOption = None,
     route: RouteOption = None,
     answered: AnsweredOption = None,
+    owner: OwnerOption = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -119,7 +126,7 @@ def export(
     A text that a spreadsheet would work out as a formula (`+49…`, `=…`) has an apostrophe before it.
     """
     with reported_errors():
-        wanted = _filter(since, until, time_zone, login, account_of, direction, prefix, route, answered)
+        wanted = _filter(since, until, time_zone, login, account_of, direction, prefix, route, answered, owner)
     with _counter() as show:
         rows = with_services(
             config, lambda services: services.cdrs.export(wanted, file, time_zone=time_zone, on_rows=show)
@@ -169,18 +176,19 @@ def sums(
     prefix: PrefixOption = None,
     route: RouteOption = None,
     answered: AnsweredOption = None,
+    owner: OwnerOption = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Calls, seconds, cost and margin of a span of time, summed up by day, login, direction, route or cause."""
     with reported_errors():
-        wanted = _filter(since, until, time_zone, login, account_of, direction, prefix, route, answered)
+        wanted = _filter(since, until, time_zone, login, account_of, direction, prefix, route, answered, owner)
     found = with_services(config, lambda services: services.cdrs.sums(wanted, by, time_zone=time_zone))
     if json:
         print_json({"sums": [_sum_json(one, by) for one in found]})
         return
     right = [Column(name, justify="right") for name in ("calls", "answered", "seconds", "billed", "cost", "margin")]
-    table = Table(*(dimension.value for dimension in by), *right, "")
+    table = Table(*(dimension.value for dimension in by), *right, "currency")
     for one in found:
         margin = format_amount(one.margin) if one.costed else "-"
         table.add_row(

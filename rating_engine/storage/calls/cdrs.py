@@ -18,6 +18,7 @@ from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.page import Cursor, Page, page_of
 from rating_engine.storage.calls.open_calls import key_from_row
 from rating_engine.storage.parties.logins import place_of
+from rating_engine.storage.parties.owners import accounts_below
 from rating_engine.storage.postgres.pool import Questions
 
 # Groups of one answer. A year of days by a hundred directions is 36,500: ask for less at a time, or by fewer things.
@@ -48,7 +49,7 @@ _SUMS: Final = """
 
 
 async def list_cdrs(database: Questions, wanted: CdrFilter, cursor: Cursor) -> Page[Cdr]:
-    """Ended calls, the latest first. Errors: NotFound (the login), InvalidRequest (after), Unavailable."""
+    """Ended calls, the latest first. Errors: NotFound (the login, owner), InvalidRequest (after), Unavailable."""
     clauses, arguments = await _conditions(database, wanted, [])
     ended_at, call_key = cursor.position(datetime, str)
     if ended_at is not None:
@@ -112,6 +113,8 @@ async def _conditions(database: Questions, wanted: CdrFilter, arguments: list[An
         add("c.bucket = {} AND c.account_id = {}", place.bucket, place.account_id)
         if column is not None:
             add("c.subscriber_id = {}", place.subscriber_id)
+    if wanted.owner is not None:
+        add("c.account_id = ANY ({})", await accounts_below(database, wanted.owner))
     for clause, value in (
         ("c.direction = {}", wanted.direction),
         ("starts_with(c.destination, {})", wanted.prefix),

@@ -14,6 +14,7 @@ from rating_engine.rating.charge import max_duration
 from rating_engine.rating.rate import InvalidRate, Rate
 from rating_engine.storage.calls.open_calls import key_from_row
 from rating_engine.storage.parties.logins import place_of
+from rating_engine.storage.parties.owners import accounts_below
 from rating_engine.storage.postgres.pool import Questions
 
 _OPEN: Final = """
@@ -24,6 +25,7 @@ _OPEN: Final = """
     WHERE ($1::timestamptz IS NULL OR (r.prepared_at, r.call_key) > ($1, $2))
       AND ($3::smallint IS NULL OR (r.bucket = $3 AND r.account_id = $4))
       AND ($5::bigint IS NULL OR r.subscriber_id = $5) AND ($6::text IS NULL OR r.exchange = $6)
+      AND ($8::bigint[] IS NULL OR r.account_id = ANY ($8))
     ORDER BY r.prepared_at, r.call_key LIMIT $7
 """
 _UNFINISHED: Final = """
@@ -57,7 +59,10 @@ async def list_live(database: Questions, wanted: LiveCallFilter, cursor: Cursor)
         bucket, account_id, own = await place_of(database, login)
         subscriber_id = own if wanted.login is not None else None
     position = cursor.position(datetime, str)
-    rows = await database.fetch(_OPEN, *position, bucket, account_id, subscriber_id, wanted.exchange, cursor.rows)
+    accounts = None if wanted.owner is None else await accounts_below(database, wanted.owner)
+    rows = await database.fetch(
+        _OPEN, *position, bucket, account_id, subscriber_id, wanted.exchange, cursor.rows, accounts
+    )
     return page_of([_live_from_row(row) for row in rows], cursor, lambda call: (call.prepared_at, str(call.call_key)))
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from rating_engine.storage.parties.parties import hold_states_above
+from rating_engine.storage.parties.parties import find_party, hold_states_above, tree_of
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
 
 _OF_LOGIN: Final = """
     SELECT s.party_id FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login WHERE l.login = $1
 """
+_OF_TREE: Final = "SELECT account_id FROM accounts WHERE party_id = ANY ($1)"
 _PLACE: Final = """
     SELECT l.bucket, s.account_id FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login
     WHERE l.login = $1
@@ -24,6 +25,12 @@ async def owner_of_login(questions: Questions, login: str) -> int | None:
     """Whose line a login is; None: there is none. Errors: Unavailable."""
     owner: int | None = await questions.fetchval(_OF_LOGIN, login)
     return owner
+
+
+async def accounts_below(questions: Questions, who: str | int) -> list[int]:
+    """The accounts of a user and of all below it, by their numbers. Errors: NotFound (owner), Unavailable."""
+    tree = await tree_of(questions, (await find_party(questions, who)).party_id)
+    return [row["account_id"] for row in await questions.fetch(_OF_TREE, tree)]
 
 
 async def give_account(tx: Transaction, login: str, party_id: int) -> None:

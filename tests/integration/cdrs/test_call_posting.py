@@ -88,7 +88,7 @@ async def office(database_url, tmp_path):
 
 
 async def test_lines_of_a_log_are_shown_first_then_charged_once_however_often_they_are_posted(office):
-    lines = ["[x] NOTICE[1] a.c: b", line(1, 42), line(2, 0), "x: " + line(3, 5)[70:]]
+    lines = ["[x] NOTICE[1] a.c: b", line(1, 42), line(2, 0), "x: " + line(3, 5).partition("Ext. s: ")[2]]
 
     preview = await office.post(*lines, dry_run=True)
     before = await office.balance()
@@ -204,3 +204,13 @@ async def test_the_command_says_what_was_charged_and_ends_with_2_where_lines_are
     assert '"charged": 0, "charged_before": 1' in again.stdout
     audited = await office.database.fetch("SELECT subject FROM audit_log WHERE action = 'calls.post'")
     assert [row["subject"] for row in audited] == ["messages", "messages"]
+
+
+async def test_a_line_that_what_was_seen_contradicts_is_charged_by_what_was_seen_and_says_so(office):
+    await office.database.fetch("UPDATE open_calls SET answered_at = $1", NOW)
+    unheard = line(1, 0, ended=NOW + timedelta(seconds=30)).replace("16ANSWER", "0CANCEL")
+
+    preview = await office.post(unheard, dry_run=True)
+    done = await office.post(unheard)
+
+    assert preview == done == [(1, CHARGED, Decimal("0.30"), "by what was seen of it, not by 0 s as told")]

@@ -9,9 +9,12 @@ from decimal import Decimal
 import pytest
 
 from rating_engine.domain.cdr import CdrFilter, Dimension
-from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.domain.errors import InvalidRequest, NotAllowed, NotFound, NotYours
+from rating_engine.domain.live_call import LiveCallFilter
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.page import Cursor
+from rating_engine.domain.party import NewParty, PartyKind
+from rating_engine.domain.principal import OPERATOR, principal_of
 from rating_engine.engine.engine import Engine
 from rating_engine.rating.rate import Rate
 from rating_engine.services.cdrs.listing import Cdrs
@@ -163,3 +166,40 @@ async def test_a_time_zone_or_a_dimension_that_cannot_be_is_refused(cdrs):
     with pytest.raises(InvalidRequest) as refused:
         await cdrs.sums(lately(), [Dimension.DAY, Dimension.DAY])
     assert refused.value.field == "dimensions"
+
+
+async def test_calls_of_a_user_are_those_of_every_account_of_it_and_of_all_below_it(cdrs, engine):
+    asked = engine.services.of(OPERATOR)
+    await asked.parties.create(NewParty("firm", PartyKind.RESELLER))
+    await asked.parties.create(NewParty("anna", owner="firm"))
+    await asked.parties.create(NewParty("berta", owner="firm"))
+    await asked.accounts.give("1001", "anna")
+
+    assert await names(cdrs, owner="anna") == await names(cdrs, owner="firm") == ["d", "b", "a"]
+    assert await names(cdrs, owner="berta") == []
+    assert [row.calls for row in await cdrs.sums(lately(owner="firm"), ())] == [3]
+    await asked.accounts.give("1002", "berta")
+    assert await names(cdrs, owner="firm") == ["d", "c", "b", "a"]
+    with pytest.raises(NotFound):
+        await names(cdrs, owner="nobody")
+
+
+async def test_a_reseller_lists_the_calls_of_its_own_and_of_nobody_else(engine):
+    asked = engine.services.of(OPERATOR)
+    firm = await asked.parties.create(NewParty("firm", PartyKind.RESELLER))
+    await asked.parties.create(NewParty("other", PartyKind.RESELLER))
+    await asked.accounts.give("1001", "firm")
+    await engine.charging.prepare_call(prepare("open", "4912345", login="1001"))
+    await engine.charging.prepare_call(prepare("open-2", "4912345", login="1002"))
+    mine = engine.services.of(principal_of(firm, "test"))
+
+    assert len((await mine.cdrs.page(lately(owner="firm"), Cursor())).items) == 3
+    live = await mine.live_calls.page(LiveCallFilter(owner="firm"), Cursor())
+    assert [call.call_key.uniqueid for call in live.items] == ["open"]
+    for wanted in (lately(owner="other"), lately(login="1002"), lately(owner="firm", account_of="1002")):
+        with pytest.raises(NotYours):
+            await mine.cdrs.page(wanted, Cursor())
+    with pytest.raises(NotAllowed):
+        await mine.cdrs.page(lately(), Cursor())
+    with pytest.raises(NotAllowed):
+        await mine.live_calls.page(LiveCallFilter(), Cursor())

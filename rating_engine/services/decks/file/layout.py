@@ -21,7 +21,7 @@ from rating_engine.services.decks.file.columns import (
 )
 from rating_engine.services.decks.file.errors import DeckFileError
 from rating_engine.services.decks.file.limits import MAX_CELLS
-from rating_engine.services.decks.file.units import CURRENCIES, Unit, unit_of
+from rating_engine.services.decks.file.units import CURRENCIES, Unit, names_a_pair, unit_of
 
 # What FILE.rejected.csv has besides the columns of FILE.
 REJECTED_LINE: Final = "rejected_line"
@@ -244,15 +244,16 @@ def _measured(header: tuple[str, ...], positions: Mapping[Column, int], *, guess
     for column, position in positions.items():
         if column not in _AMOUNTS and column not in _SECONDS:
             continue
-        unit = unit_of(_PER_CALL.sub("", header[position]) if column in _FEES else header[position])
-        if guessed and unit.unknown:
+        name = header[position]
+        if column in _SECONDS and names_a_pair(name):
+            continue
+        unit = unit_of(_PER_CALL.sub("", name) if column in _FEES else name)
+        factor = _seconds_factor(name, unit) if column in _SECONDS else _factor(column, header, position, unit)
+        if unit.unknown and (guessed or factor != 1):
             raise DeckFileError(
-                f"the column {header[position]!r} says {unit.unknown!r}, which is not understood: name the unit, as in"
+                f"the column {name!r} says {unit.unknown!r}, which is not understood: name the unit, as in"
                 " Rate (EUR/min), or name the column in a profile"
             )
-        factor = (
-            _seconds_factor(header[position], unit) if column in _SECONDS else _factor(column, header, position, unit)
-        )
         if factor != 1:
             factors[column] = factor
         possible += [unit.currencies] if unit.currencies else []

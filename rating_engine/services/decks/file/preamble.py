@@ -13,7 +13,7 @@ from typing import Final
 from rating_engine.services.decks.file.columns import PRICES
 from rating_engine.services.decks.file.errors import DeckFileError
 from rating_engine.services.decks.file.layout import Layout
-from rating_engine.services.decks.file.units import currencies_of, says_hundredths
+from rating_engine.services.decks.file.units import ALSO_WORDS, currencies_of, says_hundredths
 
 _OF_PRICES: Final = re.compile(r"\b(currenc(?:y|ies)|rates?|prices?|pricing|charges?|amounts?|costs?|tariffs?)\b", re.I)
 _TOKEN: Final = re.compile(r"[^\W\d_]+|[^\w\s]")
@@ -46,6 +46,6 @@ def check_preamble(above: Iterable[str], layout: Layout, currency: str) -> None:
 
 def _named(word: str) -> frozenset[str]:
     """The currencies of a word that is certainly of one: written in capitals, or a sign, or its name."""
-    is_code = len(word) == len("EUR") and word.isupper()
+    is_code = len(word) == len("EUR") and word.isupper() and word not in ALSO_WORDS
     is_name = not word.isascii() or word == "$" or word.casefold() in ("euro", "euros", "dollar", "dollars", "sterling")
     return currencies_of(word) if is_code or is_name else frozenset()

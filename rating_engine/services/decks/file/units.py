@@ -25,7 +25,7 @@ USD CAD AUD NZD SGD HKD TWD MXN ARS CLP COP BSD BBD BMD BND BZD FJD GYD JMD KYD 
 """
 CURRENCIES: Final = frozenset(_ISO_4217.split())
 # Words of other meanings too: currencies in brackets alone.
-_ALSO_WORDS: Final = frozenset(("ALL", "TOP", "MOP", "SOS", "CUP", "PEN", "MAD", "LAK", "GEL", "COP"))
+ALSO_WORDS: Final = frozenset(("ALL", "TRY", "TOP", "MOP", "SOS", "CUP", "PEN", "MAD", "LAK", "GEL", "COP"))
 # What a sign may stand for.
 _SIGNS: Final = {
     "€": frozenset(("EUR",)),
@@ -67,9 +67,29 @@ _HARMLESS: Final = frozenset(
         *("excl", "excluding", "exclusive", "ex", "without", "net", "vat", "tax", "taxes", "iso", "voice", "call"),
         *("minute", "minutes", "min", "mins", "second", "seconds", "sec", "secs", "s", "m", "us", "offer", "buy"),
         *("sell", "cost", "selling", "buying", "duration", "increment", "billing", "optional", "decimal", "decimals"),
-        *("if", "any", "applicable"),
+        *("if", "any", "applicable", "z"),
     )
 )
+_OF_PAIRS: Final = frozenset(
+    (
+        *(
+            "init",
+            "initial",
+            "first",
+            "1st",
+            "minimum",
+            "add",
+            "additional",
+            "next",
+            "subsequent",
+            "subs",
+            "inc",
+            "incr",
+        ),
+        *("increment", "following", "then", "step"),
+    )
+)
+_IN_BRACKETS: Final = re.compile(r"[(\[]([^)\]]*)[)\]]")
 _TOKEN: Final = re.compile(r"[^\W\d_]+|\d+|[^\w\s]")
 _MINUTE_SECONDS: Final = 60
 
@@ -122,6 +142,19 @@ def _unknown(lower: list[str], used: set[int]) -> str:
     return ""
 
 
+def names_a_pair(name: str) -> bool:
+    """Whether brackets name two increments, as in Increments (min/inc): a minimum and not minutes.
+
+    Raises DeckFileError where they speak of minutes too.
+    """
+    words = {word for part in _IN_BRACKETS.findall(name) for word in _TOKEN.findall(part.casefold())}
+    if not words & _OF_PAIRS:
+        return False
+    if words & {"minute", "minutes", "mins"}:
+        raise DeckFileError(f"the column {name!r} may be of seconds or of minutes: name it in a profile, or rename it")
+    return True
+
+
 def says_hundredths(word: str) -> bool:
     """Whether a word is of cents or the like."""
     return word.casefold() in _HUNDREDTHS
@@ -150,7 +183,7 @@ def _base(lower: list[str], used: set[int]) -> str:
 
 def _currencies(token: str, *, in_brackets: bool) -> frozenset[str]:
     code = token.upper()
-    if code in CURRENCIES and (in_brackets or (token == code and code not in _ALSO_WORDS) or code in ("USD", "EUR")):
+    if code in CURRENCIES and (in_brackets or (token == code and code not in ALSO_WORDS) or code in ("USD", "EUR")):
         return frozenset((code,))
     return _SIGNS.get(token) or _WORDS_FOR.get(token.casefold(), frozenset())
 

@@ -111,6 +111,28 @@ def test_each_answer_is_told_once_and_in_order() -> None:
     assert tracker.take_answers() == []
 
 
+@pytest.mark.parametrize("name", ANSWERED)
+def test_an_end_is_told_once_with_its_answer(name: str) -> None:
+    scene, tracker = Scene.named(name), ChannelTracker()
+    scene.heard(tracker)
+
+    (end,) = [end for end in tracker.take_ends() if end.uniqueid == scene.caller]
+
+    view = tracker.seen(scene.caller)
+    assert view is not None
+    assert (end.answered_at, end.ended_at) == (view.answered_at, view.ended_at)
+    assert end.ended_at is not None
+    assert tracker.take_ends() == []
+
+
+def test_an_end_that_was_not_heard_is_not_told() -> None:
+    tracker = ChannelTracker()
+    tracker.feed(answer("a", "b"), 1.0)
+    tracker.compare(lines(), 5.0)
+
+    assert tracker.take_ends() == []
+
+
 def test_a_second_call_on_the_same_channel_begins_unanswered() -> None:
     scene, tracker = Scene.named("the caller goes on to a second call"), ChannelTracker()
     second = [e for e in scene.events if e["Event"] == "DialBegin" and e.get("Uniqueid") == scene.caller][1]
