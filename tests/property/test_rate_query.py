@@ -57,10 +57,12 @@ def test_an_order_is_read_as_it_was_written(fields, data):
 @given(st.one_of(st.text(max_size=60), st.text("()',. eqandorprix_1'0", max_size=60)))
 def test_any_text_is_read_or_refused_by_its_name(text):
     for parse, field in ((parse_filter, "filter"), (parse_orderby, "orderby")):
+        refused = ""
         try:
             parse(text)
         except InvalidRequest as error:
-            assert error.field == field
+            refused = error.field
+        assert refused in ("", field)
 
 
 @pytest.mark.parametrize(
