@@ -1,4 +1,4 @@
-"""Filters and orders of call rates: what is written by the grammar is read back, and anything else is refused by name."""
+"""Filters and orders of call rates: what is written by the grammar is read back, anything else is refused by name."""
 
 from __future__ import annotations
 
