@@ -6,9 +6,10 @@ from starlette.routing import BaseRoute
 
 from rating_engine.api.narayana.asked import CallCharging
 from rating_engine.api.narayana.surface import Narayana
+from rating_engine.api.tenant.routes import tenant_routes
 from rating_engine.services.catalogue import Services
 
 
 def surfaces_of(services: Services, charging: CallCharging) -> list[BaseRoute]:
     """Every surface under its own paths."""
-    return [Narayana(services, charging).route()]
+    return [Narayana(services, charging).route(), tenant_routes(services)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -140,6 +141,21 @@ class Access:
     async def owner_of_line(self, login: str) -> int | None:
         """Whose line it is, by its number; None: there is no such line. Errors: Unavailable."""
         return await owner_of_login(self._database, login)
+
+    async def by_token(self, token: str, door: Door, scopes: Collection[str]) -> Principal | NotAdmitted:
+        """Who asks with a bearer token of a surface: the key's default user, else its owner.
+
+        A token is a secret: a server key, one with a default user, or one for some of the `scopes` of the surface. Any
+        other client key is public, and proves nobody. Errors: Unavailable.
+        """
+        key = await self.by_key(token, door)
+        if isinstance(key, NotAdmitted):
+            return key
+        if key.default_user is not None:
+            return await self._admit(await store.find_party(self._database, key.default_user), door, key)
+        if key.kind is KeyKind.SERVER or not set(scopes).isdisjoint(key.scopes):
+            return await self._admit(await store.find_party(self._database, key.owner_id), door, key)
+        return NotAdmitted(Refusal.NO_USER, key.name)
 
     async def by_password(self, login: str, md5: str, door: Door) -> Principal | NotAdmitted:
         """Who has this login and password, the password by its MD5 in hex. Errors: Overloaded, Unavailable."""

@@ -38,6 +38,8 @@ from rating_engine.storage.parties.logins import unknown_login
 from rating_engine.storage.parties.owners import give_account, give_line, owner_of_login
 from rating_engine.storage.parties.parties import find_party, hold_party, tree_of
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.postgres.transaction import Transaction
+from rating_engine.storage.tenants.billing import apply_to_line_of, tenant_of
 
 NO_RULES: Final[Mapping[str, bool | None]] = {}
 
@@ -55,12 +57,12 @@ class Accounts:
 
         Errors: InvalidRequest naming the field, NotFound (tariff, owner), AlreadyExists (login), Unavailable.
         """
-        await store.claim_login(self._database, new.login, buckets=self._buckets)
         async with self._database.transaction(self._principal) as tx:
             bucket = await store.create_account(tx, new, buckets=self._buckets)
             owner = self._principal.realm if new.owner is None else (await find_party(tx, new.owner)).party_id
             if owner != SYSTEM:
                 await give_account(tx, new.login, owner)
+                await apply_to_line_of(tx, owner)
             await record(
                 tx, "account.create", new.login,
                 {"tariff": new.tariff, "kind": new.kind, "balance": new.balance, "overdraft": new.credit},
@@ -77,7 +79,7 @@ class Accounts:
             before = await owner_of_login(tx, login)
             if before is None:
                 raise unknown_login(login)
-            await give_account(tx, login, party.party_id)
+            await self._leave(tx, login, before, party.party_id)
             await record(tx, "account.give", login, {"before": before, "after": party.party_id, "owner": party.login})
         return await self.show(login)
 
@@ -136,12 +138,12 @@ class Accounts:
 
     async def add_subscriber(self, new: NewSubscriber) -> AccountState:
         """One more login on the account of another. Errors: InvalidRequest, NotFound, AlreadyExists, Unavailable."""
-        await store.claim_login_beside(self._database, new.login, new.account_of)
         async with self._database.transaction(self._principal) as tx:
             bucket = await store.add_subscriber(tx, new)
             owner = await owner_of_login(tx, new.account_of)
             if owner not in (None, SYSTEM):
                 await give_line(tx, new.login, owner)
+                await apply_to_line_of(tx, owner)
             made = {"account_of": new.account_of, "tariff": new.tariff}
             await record(tx, "subscriber.add", new.login, made, bucket=bucket)
         return await self.show(new.login)
@@ -197,6 +199,19 @@ class Accounts:
         if not page.items:
             await self.show(login)  # tells an empty statement from an unknown login
         return page
+
+    async def _leave(self, tx: Transaction, login: str, before: int, to: int) -> None:
+        """Give an account to a party. A line of a tenant goes alone, and to parties of the tenant only: what it is
+        charged on may be the company's.
+        """
+        tenant = await tenant_of(tx, before)
+        if tenant is None:
+            await give_account(tx, login, to)
+        elif tenant == await tenant_of(tx, to):
+            await give_line(tx, login, to)
+        else:
+            raise InvalidRequest("owner", "a line of a tenant stays with it; block it, and make another login")
+        await apply_to_line_of(tx, to)
 
     async def _tree(self) -> list[int] | None:
         """The parties whose accounts may be seen; None: of all."""
