@@ -113,6 +113,8 @@ HANDLERS: Final[dict[str, Handler]] = {
 def tenant_routes(services: Services) -> Mount:
     """The surface under its prefix."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    # A fixed path is no id, whatever the method.
+    app.add_api_route("/call_rates/export", _refuse_method, methods=["POST"])
     for operation in OPERATIONS:
         app.add_api_route(
             operation.path,
@@ -149,6 +151,10 @@ def _id(request: Request) -> int:
     if rate_id is None:
         raise NotFound("there is no such call rate", field="id")
     return rate_id
+
+
+async def _refuse_method(request: Request) -> Response:
+    raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
 
 
 async def _show_document(request: Request) -> Response:
