@@ -122,6 +122,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "keys.change": _writes("keys", _KEY),
     "keys.revoke": _writes("keys", _KEY),
     "bans.add": _system("bans"),
+    "bans.show": _system("bans", "read"),
     "bans.page": _system("bans", "read"),
     "bans.set_permanent": _system("bans"),
     "bans.remove": _system("bans"),
@@ -138,6 +139,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "accounts.show": _reads("accounts", _line()),
     "accounts.page": _reads("accounts", _party("owner"), least=Level.RESELLER, own=True),
     "accounts.subscribers": _reads("accounts", _line("account_of", otherwise=Otherwise.OWN), least=Level.SIMPLE_USER),
+    "accounts.lines": _reads("accounts", _party()),
     "accounts.change": Right(
         "accounts:write", Level.RESELLER, (_line(below=True),), admins_only=("settings.overdraft",)
     ),
@@ -235,6 +237,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "cdrs.sums": _reads("calls", *_CALLS),
     "call_posting.post": Right("money:write", Level.ADMIN, money=True),
     "live_calls.hang_up": _system("calls"),
+    "live_calls.hang_up_line": Right("calls:write", Level.SIMPLE_USER, (_line(),)),
     "live_calls.page": _reads("calls", *_CALLS),
     "live_calls.suspicious": _system("calls", "read"),
     "live_calls.unfinished": _system("calls", "read"),

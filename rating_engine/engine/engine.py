@@ -10,7 +10,6 @@ from ipaddress import ip_network
 from typing import Any, Final
 
 import structlog
-from starlette.routing import BaseRoute
 
 from agi.fastagi.limits import Limits
 from agi.fastagi.server import FastAgiServer
@@ -23,7 +22,8 @@ from rating_engine.domain.watching import ExpiryPolicy
 from rating_engine.engine.calling import Calling, Doors, Grounds, wire_calls
 from rating_engine.engine.doors import calls_door, office_door
 from rating_engine.engine.leading import UNSEEN_INTERVALS, WatchSetup
-from rating_engine.engine.services import Services, make_services
+from rating_engine.engine.services import make_services
+from rating_engine.engine.surfaces import surfaces_of
 from rating_engine.process.sockets import FASTAGI, HTTP, Listeners, open_listeners
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.conflicts import CONFLICTS_SECONDS
@@ -150,7 +150,7 @@ class Engine:
         self.watch.start()
         self._lag = asyncio.create_task(EventLoopLag(self.metrics.event_loop_lag).run(), name="event-loop-lag")
         self.http = HttpServer(
-            build_app(readiness=self, metrics=self.metrics, surfaces=_surfaces(self.services)),
+            build_app(readiness=self, metrics=self.metrics, surfaces=surfaces_of(self.services, self.charging)),
             listeners[HTTP],
             max_connections=settings.http_max_connections,
             is_banned=self.services.access.bans.refuses,
@@ -298,14 +298,6 @@ class Engine:
         for door in (self.calls_door, self.office):
             self.metrics.database_used(door.door, door.in_use)
         self.metrics.open_reservations(await open_reservations(self.office))
-
-
-def _surfaces(services: Services) -> list[BaseRoute]:
-    """What is served over HTTP besides the operator's routes."""
-    # Here, since its library takes a quarter of a second to load, which commands that serve nothing need not wait for.
-    from rating_engine.api.tenant.routes import tenant_routes
-
-    return [tenant_routes(services)]
 
 
 def _spool(settings: Settings, metrics: Metrics) -> Spool:

@@ -105,6 +105,14 @@ class Accounts:
         """Logins in their order: all of who asks, or those of one account. Errors: InvalidRequest, Unavailable."""
         return await store.list_subscribers(self._database, await self._tree(), account_of, cursor)
 
+    async def lines(self, who: str | int) -> list[ListedSubscriber]:
+        """The logins of one user and of nobody below it, the one with the user's own name first, then the oldest.
+
+        Errors: NotFound, Unavailable.
+        """
+        party = await find_party(self._database, who)
+        return await store.lines_of(self._database, party.party_id, party.login)
+
     async def change(
         self, login: str, settings: AccountChanges, rules: Mapping[str, bool | None] = NO_RULES
     ) -> AccountState:
