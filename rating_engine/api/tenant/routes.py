@@ -5,6 +5,7 @@ The order of the checks: 401, 404 of the path, 405, 415, 413, 400, then what the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -129,7 +130,9 @@ def tenant_routes(services: Services) -> Mount:
     app.mount("/docs", StaticFiles(directory=STATIC))
     app.add_exception_handler(HTTPException, _say_http_error)
     app.add_exception_handler(Exception, _say_internal)
-    return Mount(PREFIX, TokenDoor(app, services.access))
+    mount = Mount(PREFIX, TokenDoor(app, services.access))
+    mount.path_regex = re.compile(f"^{PREFIX}/(?P<path>.*)\\Z", re.DOTALL)  # a line break belongs to a path too
+    return mount
 
 
 def _endpoint(services: Services, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
