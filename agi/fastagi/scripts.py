@@ -20,6 +20,7 @@ from agi.channel_variables import RatingStatus
 from agi.fastagi import fields
 from agi.fastagi.command import clean_value, clean_values
 from agi.fastagi.request import AgiRequest
+from rating_engine.domain.end_status import read_status
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.outcomes import (
     MAX_CALL_KEY_LENGTH,
@@ -123,7 +124,7 @@ def parse_call_prepare(request: AgiRequest, exchange: str) -> PrepareCall:
 def parse_call_finish(request: AgiRequest, exchange: str) -> FinishCall:
     """The report of callFinish. `exchange` as in parse_call_prepare."""
     fields.at_most_arguments(request, 6)
-    cause, disposition = fields.status(fields.argument(request, 3))
+    cause, disposition = read_status(fields.argument(request, 3))
     return FinishCall(
         call_key=fields.call_key(request, exchange, fields.argument(request, 5)),
         login=fields.login(request),
