@@ -5,6 +5,7 @@ The order of the checks: 401, 404 of the path, 405, 415, 413, 400, then what the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -113,6 +114,8 @@ HANDLERS: Final[dict[str, Handler]] = {
 def tenant_routes(services: Services) -> Mount:
     """The surface under its prefix."""
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+    # A fixed path is no id, whatever the method.
+    app.add_api_route("/call_rates/export", _refuse_method, methods=["POST"])
     for operation in OPERATIONS:
         app.add_api_route(
             operation.path,
@@ -127,7 +130,9 @@ def tenant_routes(services: Services) -> Mount:
     app.mount("/docs", StaticFiles(directory=STATIC))
     app.add_exception_handler(HTTPException, _say_http_error)
     app.add_exception_handler(Exception, _say_internal)
-    return Mount(PREFIX, TokenDoor(app, services.access))
+    mount = Mount(PREFIX, TokenDoor(app, services.access))
+    mount.path_regex = re.compile(f"^{PREFIX}/(?P<path>.*)\\Z", re.DOTALL)  # a line break belongs to a path too
+    return mount
 
 
 def _endpoint(services: Services, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
@@ -149,6 +154,10 @@ def _id(request: Request) -> int:
     if rate_id is None:
         raise NotFound("there is no such call rate", field="id")
     return rate_id
+
+
+async def _refuse_method(request: Request) -> Response:
+    raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED)
 
 
 async def _show_document(request: Request) -> Response:

@@ -116,7 +116,7 @@ def _comparison(one: Comparison, arguments: list[Any]) -> str:
 
 def _sorted_as(field: str) -> str:
     """Texts go by their characters, wherever the database stands."""
-    return field if field in NUMBERS else f'{field} COLLATE "C"'
+    return field if field in NUMBERS else f'({field} COLLATE "C")'
 
 
 def _rate(row: asyncpg.Record) -> CallRate:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from rating_engine.domain.account import AccountChanges, NewAccount, NewSubscriber
-from rating_engine.domain.errors import InvalidRequest, NotAllowed
+from rating_engine.domain.audit import AuditFilter
+from rating_engine.domain.errors import InvalidRequest, NotAllowed, Refused
 from rating_engine.domain.outcomes import Allowed, CallKey, DeclineReason, PrepareCall
+from rating_engine.domain.page import Cursor
 from rating_engine.domain.party import NewParty, PartyKind
 from rating_engine.domain.principal import OPERATOR, Principal, principal_of
 from rating_engine.domain.rate_query import RateQuery
 from rating_engine.domain.tenant import (
+    CALL_RATES_MAX,
     BillingChanges,
     CallRateChanges,
     ChargedAccount,
@@ -204,3 +208,54 @@ async def test_a_rate_counts_for_the_next_call_and_a_call_in_progress_keeps_its_
     assert (kept.cost, dearer.cost) == (Decimal("0.1"), Decimal("0.2"))
     assert moved is DeclineReason.NO_RATE
     assert await use.call_rates.export() == []
+
+
+async def test_a_tenant_has_so_many_rates_and_no_more(engine):
+    use = await acme(engine)
+    party = await engine.services.of(OPERATOR).parties.show("acme")
+    await engine.office.fetch(
+        """INSERT INTO call_rates (party_id, prefix, free_seconds, grace_period, interval_1, interval_n, connect_fee,
+                                   postcall_surcharge, price_1, price_n)
+           SELECT $1, (100000 + n)::text, 0, 0, 1, 1, 0, 0, 0, 0 FROM generate_series(2, $2::integer) AS n""",
+        party.party_id, CALL_RATES_MAX,
+    )  # fmt: skip
+
+    with pytest.raises(Refused):
+        await use.call_rates.add(replace(CENT, prefix="371"))
+    assert len(await use.call_rates.export()) == CALL_RATES_MAX
+
+
+async def test_a_prefix_longer_than_any_number_is_kept_and_meets_no_call(engine):
+    use = await acme(engine)
+    await say(engine, enabled=True)
+    kept = await use.call_rates.add(replace(CENT, prefix="370" + "5" * 61, price_1=Decimal(9)))
+
+    assert (await called(engine, "a", "101", NUMBER, 1)).cost == Decimal("0.01")
+    await use.call_rates.change(kept.rate_id, CallRateChanges(prefix=NUMBER))
+    assert (await called(engine, "b", "101", NUMBER, 1)).cost == 9
+    await use.call_rates.change(kept.rate_id, CallRateChanges(prefix="370" + "5" * 61))
+    assert (await called(engine, "c", "101", NUMBER, 1)).cost == Decimal("0.01")
+
+
+async def test_seconds_longer_than_any_call_are_what_they_say(engine):
+    use = await acme(engine)
+    await say(engine, enabled=True)
+    most = 2**31 - 1
+    await use.call_rates.add(replace(CENT, prefix="371", free_seconds=most))
+    await use.call_rates.add(replace(CENT, prefix="372", interval_1=most, price_1=Decimal(5)))
+
+    assert (await called(engine, "a", "101", "3711", 3600)).cost == 0
+    assert (await called(engine, "b", "101", "3721", 3600)).cost == 5
+
+
+async def test_what_was_changed_stands_in_the_audit_log_without_a_secret(engine):
+    await say(engine, enabled=True)
+    asked = engine.services.of(OPERATOR)
+
+    entries = (await asked.audit.page(AuditFilter(party="acme"), Cursor())).items
+
+    assert [(entry.action, entry.subject) for entry in entries] == [
+        ("tenant_billing.change", "acme"),
+        ("call_rate.add", "acme/370"),
+    ]
+    assert entries[0].detail == {"before": {"enabled": False}, "after": {"enabled": True}}
