@@ -132,10 +132,12 @@ class Exchange:
         modules: str = "",
         files: Mapping[str, str] | None = None,
         short_sounds: bool = False,
+        sample: bool = False,
     ) -> None:
         """`dialplan` goes below the shipped one; `modules` and `files` (of /etc/asterisk) are loaded besides.
 
         `short_sounds`: every sound file that Asterisk brings is a moment's tone, so that no test waits for words.
+        `sample`: nothing is there but what Debian's package brings, and the test's way in; `dialplan` goes below its.
         """
         number = next(self._numbers)
         self.name = f"test{number}"
@@ -149,6 +151,7 @@ class Exchange:
         self._data = str(self._inside / "data") if short_sounds else "/usr/share/asterisk"
         if short_sounds:
             self._shorten_sounds()
+        self._sample = sample
         self._write(dialplan, f"{MODULES} {modules}".split(), files or {})
 
     async def __aenter__(self) -> Exchange:
@@ -319,6 +322,11 @@ writetimeout=5000
             **{f"rating-{name}.conf": (CONFIG / f"{name}.conf").read_text() for name in BESIDES},
             **files,
         }
+        if self._sample:
+            brought = self._root / "etc/asterisk"
+            shutil.copytree(brought, self._home / "etc", dirs_exist_ok=True)
+            etc = {name: etc[name] for name in ("asterisk.conf", "logger.conf", "manager.conf")}
+            etc["extensions.conf"] = (brought / "extensions.conf").read_text() + dialplan
         for name, text in etc.items():
             self.add_file(name, text)
         owner = (self._root / "var/lib/asterisk").stat()
@@ -342,6 +350,16 @@ writetimeout=5000
         """Lay a file into its spool that its user can read."""
         (self.spool / name).write_text(text)
         (self.spool / name).chmod(0o644)
+
+    @property
+    def home(self) -> Path:
+        """Its own etc, lib, log, run and spool, as the test sees them."""
+        return self._home
+
+    @property
+    def inside(self) -> Path:
+        """The same, as Asterisk sees them."""
+        return self._inside
 
     def add_file(self, name: str, text: str) -> None:
         """Write a file of its /etc/asterisk, before it is started."""

@@ -28,7 +28,7 @@ from rating_engine.domain.checks import (
     check_reason,
     check_reference,
 )
-from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.errors import InvalidRequest, NotFound, NotYours
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.party import SYSTEM
 from rating_engine.domain.principal import Principal
@@ -36,7 +36,7 @@ from rating_engine.storage.audit_log import note_of, record
 from rating_engine.storage.parties import accounts as store
 from rating_engine.storage.parties.logins import unknown_login
 from rating_engine.storage.parties.owners import give_account, give_line, owner_of_login
-from rating_engine.storage.parties.parties import find_party, hold_party, tree_of
+from rating_engine.storage.parties.parties import find_party, hold_party, is_below, tree_of
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.tenants.billing import apply, hold_tenant_of, tenant_of
@@ -186,6 +186,20 @@ class Accounts:
         detail = {"amount": amount, "reason": reason, "reference": reference}
         note = note_of(self._principal, "account.adjust", login, detail)
         return await store.adjust(self._database, login, amount, reference, reason, note)
+
+    async def numbered(self, number: int) -> ListedAccount:
+        """The account of that number. Errors: NotFound, NotYours, Unavailable."""
+        found = await store.find_account(self._database, number)
+        if found is None:
+            raise NotFound(f"there is no account {number}", field="account")
+        owner = (await find_party(self._database, found.owner)).party_id
+        if not await is_below(self._database, owner, self._principal.realm):
+            raise NotYours(f"account {number} is not yours", field="account")
+        return found
+
+    async def close_empty(self, login: str) -> Closed:
+        """The same of an account whose balance is 0: no money moves. Errors as of `close`."""
+        return await self.close(login)
 
     async def close(self, login: str, closing: Closing | None = None) -> Closed:
         """Let the logins of an account call no more, for good. Its history stays, and its logins are not given again.
