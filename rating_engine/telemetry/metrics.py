@@ -23,7 +23,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from rating_engine.domain.outcomes import DeclineReason
 from rating_engine.domain.watching import Decision
-from rating_engine.telemetry.sharing import is_shared
+from rating_engine.telemetry.sharing import is_shared, write_down
 from rating_engine.telemetry.surface import SURFACES, current_surface
 
 OUTCOMES: Final = {
@@ -288,6 +288,7 @@ class Metrics:
         """Observe how much later than asked the event loop came back."""
         self._lag.observe(seconds)
         self._connections.set(self._open_connections)  # ten times a second: what another worker shows of this one
+        write_down()
 
     def not_shared(self) -> None:
         """Say that what this process shows is of itself alone, though there are other workers."""
@@ -300,6 +301,7 @@ class Metrics:
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """All metrics, of all workers, in the format an Accept header asks for: (body, content type)."""
         self._connections.set(self._open_connections)
+        write_down()
         encode, content_type = choose_encoder(accept)
         return encode(self._exposed), content_type
 

@@ -7,10 +7,12 @@ memory, which is said, and calls go on.
 
 from __future__ import annotations
 
+import atexit
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from threading import Lock
+from typing import Any, Final
 
 from prometheus_client import values
 from prometheus_client.multiprocess import mark_process_dead
@@ -42,14 +44,70 @@ def share_between_workers(directory: Path, worker: int) -> str | None:
         keep_to_this_process()
         return f"{directory}: {error.strerror or error}"
     os.environ[SHARED_DIRECTORY_VARIABLE] = str(directory)
-    values.ValueClass = values.MultiProcessValue(process_identifier=lambda: worker)  # type: ignore[no-untyped-call]
+    in_file = values.MultiProcessValue(process_identifier=lambda: worker)  # type: ignore[no-untyped-call]
+    values.ValueClass = _added_up(in_file)
+    atexit.register(write_down)
     return None
+
+
+def write_down() -> None:
+    """Write what was counted since the last time where other workers see it."""
+    while _ahead:
+        _ahead.pop().write_down()
 
 
 def keep_to_this_process() -> None:
     """Keep the metrics of this process in its own memory; call it before anything makes a metric."""
     os.environ.pop(SHARED_DIRECTORY_VARIABLE, None)
     values.ValueClass = values.MutexValue
+
+
+class _AddedUp:
+    """A value whose file is behind by what was added since `write_down`."""
+
+    _multiprocess = True  # as prometheus_client asks a class of values
+    __slots__ = ("_added", "_in_file", "get_exemplar", "set_exemplar")
+
+    def __init__(self, in_file: Any) -> None:
+        self._in_file = in_file
+        self._added = 0.0
+        self.get_exemplar, self.set_exemplar = in_file.get_exemplar, in_file.set_exemplar
+
+    def inc(self, amount: float) -> None:
+        """Add to it."""
+        with _lock:
+            if not self._added:
+                _ahead.append(self)
+            self._added += amount
+
+    def set(self, value: float, timestamp: float | None = None) -> None:
+        """Let it be `value`, for everybody at once."""
+        with _lock:
+            self._added = 0.0
+        self._in_file.set(value, timestamp)
+
+    def get(self) -> float:
+        """What it is for this process."""
+        return float(self._in_file.get()) + self._added
+
+    def write_down(self) -> None:
+        """Let others see it."""
+        with _lock:
+            added, self._added = self._added, 0.0
+        if added:
+            self._in_file.inc(added)
+
+
+_lock: Final = Lock()  # some counts come from threads
+_ahead: list[_AddedUp] = []  # values that their files are behind of
+
+
+def _added_up(in_file: Callable[..., Any]) -> Callable[..., _AddedUp]:
+    def make(*of: Any, **what: Any) -> _AddedUp:
+        return _AddedUp(in_file(*of, **what))
+
+    make._multiprocess = True  # type: ignore[attr-defined]  # is_shared()
+    return make
 
 
 def is_shared() -> bool:

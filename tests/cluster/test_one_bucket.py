@@ -456,7 +456,7 @@ async def test_every_money_call_is_served_by_a_cluster(cluster_url: str, case: C
             id="a record looked up without its bucket",
         ),
         pytest.param(
-            reserving, "FROM accounts a\n      WHERE a.bucket = p_bucket AND a", "FROM accounts a\n      WHERE a",
+            reserving, "FROM accounts a WHERE a.bucket = p_bucket AND a", "FROM accounts a WHERE a",
             id="accounts locked without their bucket",
         ),
     ],

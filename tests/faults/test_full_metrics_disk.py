@@ -96,7 +96,9 @@ async def test_a_disk_that_fills_up_later_costs_neither_a_call_nor_a_figure(work
 
     await calls_go_on(engine)
 
-    shown = engine.get("/metrics")
-    counted = [line for line in shown.splitlines() if line.startswith("rating_calls_total{")]
-    assert sum(float(line.rsplit(" ", 1)[1]) for line in counted) == CALLS
+    def counted() -> float:
+        lines = [line for line in engine.get("/metrics").splitlines() if line.startswith("rating_calls_total{")]
+        return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+    wait_until(lambda: counted() == CALLS, "what the other worker counts is shown a moment later")
     assert engine.events("metrics_not_shared") == []

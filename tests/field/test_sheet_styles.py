@@ -100,6 +100,16 @@ TAKEN: dict[str, tuple[str | bytes, str, dict[str, str]]] = {
         "EUR",
         {"44": "1 60/60", "49": "1 60/1", "7": BLOCKED},
     ),
+    "an area code with its trunk zero in brackets": (
+        "Country Code,Area Code,Rate\n44,,0.01\n+44,(0)20,0.3\n",
+        "EUR",
+        {"44": "0.01", "4420": BLOCKED},
+    ),
+    "codes in a list that may be other countries": (
+        'Code,Rate\n"9310, 44",0.3\n93,0.1\n',
+        "EUR",
+        {"93": "0.1", "9310": BLOCKED, "9344": BLOCKED, "931044": BLOCKED},
+    ),
     "increments of which the header says the order": (
         "Code,Rate,Increments (min/inc)\n44,1,60/1\n",
         "EUR",

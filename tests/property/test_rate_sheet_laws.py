@@ -17,6 +17,7 @@ from typing import Any
 from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
+from rating_engine.rating.nanp import jurisdiction_of
 from rating_engine.services.decks.file.errors import DeckFileError
 from tests.support.sheet_reading import ReadSheet, read_sheet
 from tests.support.sheet_writing import Entry, Sheet, write_some_way
@@ -73,3 +74,41 @@ def test_what_is_imported_equals_the_deck_or_the_file_is_refused(seed: int) -> N
         assert wrong == []
         if sheet.certain:
             assert (declined, found.rejected) == ([], 0)
+
+
+FORMS = ("{0}{1}", "{0}-{1}", "1{0}{1}", "1-{0}-{1}", "({0}) {1}", "{0}/{1}", "+1{0}{1}")
+AREAS = ("201", "973", "212", "416", "902", "787", "800", "599")
+PRICES = st.decimals(0, 9, places=4).map(lambda price: f"{price:f}")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.dictionaries(
+        st.tuples(st.sampled_from(AREAS), st.from_regex(r"[2-9][0-9]{2}", fullmatch=True)),
+        st.tuples(st.sampled_from(FORMS), PRICES, PRICES, st.one_of(st.none(), PRICES)),
+        min_size=1,
+        max_size=8,
+    ),
+    st.permutations(["NPANXX", "Inter", "Intra", "Indeterminate", "OCN"]),
+    st.sampled_from([",", ";", "\t"]),
+)
+def test_a_call_in_north_america_has_the_price_of_its_jurisdiction(
+    deck: Mapping[tuple[str, str], tuple[str, str, str, str | None]], columns: list[str], delimiter: str
+) -> None:
+    lines = [delimiter.join(columns)]
+    for (npa, nxx), (form, inter, intra, other) in deck.items():
+        cells = {"NPANXX": form.format(npa, nxx), "Inter": inter, "Intra": intra, "Indeterminate": other or ""}
+        lines.append(delimiter.join(cells.get(column, "x") for column in columns))
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "us.csv"
+        path.write_text("\n".join(lines))
+        found = read_sheet(path)
+    assert found.rejected == 0
+    for (npa, nxx), (_, inter, intra, other) in deck.items():
+        general = max(inter, intra, key=Decimal) if other is None else other
+        for caller in ("12012345678", "12122345678", "14162345678", "18002345678", "anonymous", ""):
+            jurisdiction = jurisdiction_of(caller, f"1{npa}{nxx}5678")
+            price = {"inter": inter, "intra": intra}.get(jurisdiction or "", general)
+            stored = found.price(f"1{npa}{nxx}", jurisdiction or "")
+            assert stored is not None
+            assert Decimal(stored) == Decimal(price)

@@ -87,10 +87,12 @@ def _say_report(report: PostReport, *, dry_run: bool) -> None:
 
 def _table(charged: Sequence[PostedEnd]) -> Table:
     right = [Column(name, justify="right") for name in ("line", "seconds", "cost")]
-    table = Table(right[0], Column("call", no_wrap=True), "login", "destination", *right[1:], "")
+    table = Table(right[0], Column("call", no_wrap=True), "login", "destination", *right[1:], "currency", "why")
     for one in charged:
         cost = "" if one.cost is None else format_amount(one.cost)
-        table.add_row(str(one.line), one.call, one.login, one.destination, str(one.seconds), cost, one.currency)
+        table.add_row(
+            str(one.line), one.call, one.login, one.destination, str(one.seconds), cost, one.currency, one.reason
+        )
     return table
 
 

@@ -94,7 +94,7 @@ def list_(
         return
     right = [Column(name, justify="right") for name in ("seconds", "cost")]
     call = Column("call", no_wrap=True)  # it is typed again, for `cdrs show`
-    table = Table("ended", call, "login", "destination", "direction", *right, "", "how")
+    table = Table("ended", call, "login", "destination", "direction", *right, "currency", "how")
     for cdr in page.items:
         table.add_row(
             cdr.ended_at.astimezone(zone).strftime("%Y-%m-%d %H:%M:%S"), str(cdr.call_key), cdr.login, cdr.destination,
@@ -188,7 +188,7 @@ def sums(
         print_json({"sums": [_sum_json(one, by) for one in found]})
         return
     right = [Column(name, justify="right") for name in ("calls", "answered", "seconds", "billed", "cost", "margin")]
-    table = Table(*(dimension.value for dimension in by), *right, "")
+    table = Table(*(dimension.value for dimension in by), *right, "currency")
     for one in found:
         margin = format_amount(one.margin) if one.costed else "-"
         table.add_row(

@@ -118,7 +118,7 @@ def list_(
         print_json({"accounts": [_listed_json(account) for account in page.items], **next_json(page)})
         return
     right = [Column(name, justify="right") for name in ("logins", "balance", "reserved", "credit", "open calls", "of")]
-    table = Table("login", right[0], "owner", "kind", "status", "", *right[1:])
+    table = Table("login", right[0], "owner", "kind", "status", "currency", *right[1:])
     for account in page.items:
         table.add_row(
             account.login,

@@ -192,6 +192,8 @@ async def _post(one: Posting, finishing: Finishing, *, dry_run: bool) -> PostedE
         cost=outcome.cost,
         currency=outcome.currency,
         destination=outcome.destination,
+        seconds=outcome.seconds,
+        reason="" if outcome.seconds == call.seconds else f"by what was seen of it, not by {call.seconds} s as told",
     )
 
 

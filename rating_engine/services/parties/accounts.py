@@ -55,7 +55,6 @@ class Accounts:
 
         Errors: InvalidRequest naming the field, NotFound (tariff, owner), AlreadyExists (login), Unavailable.
         """
-        await store.claim_login(self._database, new.login, buckets=self._buckets)
         async with self._database.transaction(self._principal) as tx:
             bucket = await store.create_account(tx, new, buckets=self._buckets)
             owner = self._principal.realm if new.owner is None else (await find_party(tx, new.owner)).party_id
@@ -128,7 +127,6 @@ class Accounts:
 
     async def add_subscriber(self, new: NewSubscriber) -> AccountState:
         """One more login on the account of another. Errors: InvalidRequest, NotFound, AlreadyExists, Unavailable."""
-        await store.claim_login_beside(self._database, new.login, new.account_of)
         async with self._database.transaction(self._principal) as tx:
             bucket = await store.add_subscriber(tx, new)
             owner = await owner_of_login(tx, new.account_of)

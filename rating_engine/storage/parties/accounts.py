@@ -97,15 +97,6 @@ _CLAIM: Final = """
 """
 
 
-async def claim_login(database: Questions, login: str, *, buckets: int = 1) -> None:
-    """Give a login that nobody has a bucket, before the transaction that makes its account.
-
-    So that all which that writes is on one node of a cluster. A claim without an account is had by who asks next.
-    Errors: Unavailable.
-    """
-    await database.fetchval(_CLAIM, login, zlib.crc32(login.encode()) % buckets)
-
-
 async def create_account(tx: Transaction, new: NewAccount, *, buckets: int = 1) -> int:
     """Create account, subscriber and, for an opening balance, its ledger entry; its bucket.
 
@@ -173,18 +164,8 @@ async def _set_prefixes(tx: Transaction, bucket: int, account_id: int, prefixes:
         raise InvalidRequest("prefix", f"an account may have {MAX_PREFIX_RULES} rules at most")
 
 
-async def claim_login_beside(database: Questions, login: str, account_of: str) -> None:
-    """Give a new login the bucket of the login `account_of`, before the transaction that makes it, as `claim_login`.
-
-    Errors: NotFound (account_of), AlreadyExists (the login is in another bucket), Unavailable.
-    """
-    place = await place_of(database, account_of)
-    if await database.fetchval(_CLAIM, login, place.bucket) != place.bucket:
-        raise _taken(login)
-
-
 async def add_subscriber(tx: Transaction, new: NewSubscriber) -> int:
-    """One more login on an account, which was claimed before; its bucket.
+    """One more login on an account; its bucket.
 
     Errors: NotFound (login, tariff), AccountClosed, InvalidRequest (see `tariff_for`), AlreadyExists (login),
     Unavailable.
@@ -195,6 +176,8 @@ async def add_subscriber(tx: Transaction, new: NewSubscriber) -> int:
     tariff_id = base["tariff_id"]
     if new.tariff is not None:
         tariff_id, _ = await tariff_for(tx, new.tariff, base["currency"], new.login)
+    if await tx.fetchval(_CLAIM, new.login, place.bucket) != place.bucket:
+        raise _taken(new.login)
     try:
         await tx.execute(
             "INSERT INTO subscribers (login, bucket, account_id, tariff_id, callerid, max_calls, max_seconds) "

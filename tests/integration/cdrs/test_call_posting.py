@@ -204,3 +204,13 @@ async def test_the_command_says_what_was_charged_and_ends_with_2_where_lines_are
     assert '"charged": 0, "charged_before": 1' in again.stdout
     audited = await office.database.fetch("SELECT subject FROM audit_log WHERE action = 'calls.post'")
     assert [row["subject"] for row in audited] == ["messages", "messages"]
+
+
+async def test_a_line_that_what_was_seen_contradicts_is_charged_by_what_was_seen_and_says_so(office):
+    await office.database.fetch("UPDATE open_calls SET answered_at = $1", NOW)
+    unheard = line(1, 0, ended=NOW + timedelta(seconds=30)).replace("16ANSWER", "0CANCEL")
+
+    preview = await office.post(unheard, dry_run=True)
+    done = await office.post(unheard)
+
+    assert preview == done == [(1, CHARGED, Decimal("0.30"), "by what was seen of it, not by 0 s as told")]

@@ -124,12 +124,18 @@ def test_a_port_that_is_taken_is_named_and_nothing_is_started(cli, setting, work
     assert f"cannot listen on 127.0.0.1 port {taken}" in done.stdout + done.stderr
 
 
+async def all_are_shown(engine: Served) -> bool:
+    """Whether the counts of 40 calls, begun and ended, are shown."""
+    return sum((await asyncio.to_thread(counted, engine, "rating_calls_total")).values()) == 80
+
+
 async def test_two_workers_share_the_ports_and_any_of_them_counts_for_both(cli):
     with cli.serving("--workers", "2") as engine:
         both = [process.pid for process in psutil.Process(engine.pid).children()]
         for n in range(40):
             await ask(engine, "callPrepare", str(n))
             await ask(engine, "callFinish", str(n), "1", "16ANSWER")
+        await until(lambda: all_are_shown(engine))  # a worker's last counts a moment later than it has them
         scrapes = [await asyncio.to_thread(counted, engine, "rating_calls_total") for _ in range(10)]
         served = {event["worker"] for event in engine.events("call_prepare")}
 

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from prometheus_client import values
+from prometheus_client import CollectorRegistry, generate_latest, values
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from rating_engine.telemetry.metrics import Metrics
 from rating_engine.telemetry.sharing import (
@@ -41,6 +42,16 @@ for number in range(m.REJECTIONS_MAX + 1):
 for reason in [*m.SPOOL_REFUSALS, m.OTHER]:
     metrics.spool_refused(reason)
 """
+
+COUNTS_AND_ENDS = """
+import sys
+from pathlib import Path
+from rating_engine.telemetry.metrics import Metrics
+from rating_engine.telemetry.sharing import share_between_workers
+assert share_between_workers(Path(sys.argv[1]), 1) is None
+Metrics().prepared("allowed", "", 0.1)
+"""
+ALLOWED = 'rating_calls_total{outcome="allowed",reason="none",stage="prepare",surface="fastagi"}'
 
 
 @pytest.fixture(autouse=True)
@@ -87,3 +98,28 @@ def test_metrics_with_every_label_at_every_value_fit_into_the_room_that_is_taken
         (used,) = struct.unpack("i", file.read_bytes()[:4])
         assert used < FILE_BYTES[file.name.removesuffix("_1.db")], file.name
         assert file.stat().st_size == FILE_BYTES[file.name.removesuffix("_1.db")], file.name
+
+
+def as_others_see_it(directory: Path) -> float | None:
+    """How many calls were allowed, by the files of all workers."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(directory))  # type: ignore[no-untyped-call]
+    text = generate_latest(registry).decode()
+    return next((float(line.split()[-1]) for line in text.splitlines() if line.startswith(ALLOWED)), None)
+
+
+def test_what_a_worker_counts_others_see_some_times_a_second_and_at_a_scrape(tmp_path: Path) -> None:
+    assert share_between_workers(tmp_path, 1) is None
+    metrics = Metrics()
+    for ask in (lambda: metrics.event_loop_lag(0.0), metrics.exposition):
+        before = as_others_see_it(tmp_path) or 0.0
+        metrics.prepared("allowed", "", 0.1)
+        metrics.prepared("allowed", "", 0.1)
+        assert (as_others_see_it(tmp_path) or 0.0) == before  # nothing is written for each call
+        ask()
+        assert as_others_see_it(tmp_path) == before + 2
+
+
+def test_what_a_worker_counted_last_is_written_down_when_it_ends(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", COUNTS_AND_ENDS, str(tmp_path)], check=True)
+    assert as_others_see_it(tmp_path) == 1

@@ -178,7 +178,13 @@ class CodeReader:
         is_whole = len(code) > len(of := country or country_of(first)) and code.startswith(of)  # or may be
         is_certain = not is_whole and (
             country
-            or (len(code) >= _SHORTEST_TAIL and len(last) == len(first) and last < whole and not first.startswith(code))
+            or (
+                len(code) >= _SHORTEST_TAIL
+                and not is_country_code(code)
+                and len(last) == len(first)
+                and last < whole
+                and not first.startswith(code)
+            )
         )
         if not is_certain:
             raise RowRejected(f"{name}: {shown(text)} seems to shorten codes: write each one out")
@@ -229,6 +235,15 @@ def possible_codes(text: str) -> tuple[str, ...]:
                 possible += [str(code) for code in range(int(first), int(whole))]
     kept = (code for code in possible if len(code) <= MAX_NUMBER_DIGITS and country_of(code) not in ("", code))
     return tuple(dict.fromkeys(kept))
+
+
+def possible_areas(country: str, areas: str) -> tuple[str, ...]:
+    """The same of a country code in a cell of its own, as 4420 of 44 and `(0)20`."""
+    country = re.sub(r"\D", "", country).removeprefix("00")
+    groups = [group.lstrip("0") for group in re.findall(r"\d+", areas)]
+    found = [country + group for group in ("".join(groups), *groups) if group]
+    usable = country.isascii() and is_country_code(country)
+    return tuple(dict.fromkeys(code for code in found if usable and code.isascii() and len(code) <= MAX_NUMBER_DIGITS))
 
 
 def shown(text: str) -> str:

@@ -17,7 +17,7 @@ from typing import Final
 from rating_engine.rating.money import MAX_PRICE, PRICE_DECIMALS, InvalidAmount, format_amount, parse_amount
 from rating_engine.rating.number import MAX_NUMBER_DIGITS
 from rating_engine.services.decks.file.amounts import AmountReader
-from rating_engine.services.decks.file.codes import MAX_CODES_IN_ROW, CodeReader, possible_codes, shown
+from rating_engine.services.decks.file.codes import MAX_CODES_IN_ROW, CodeReader, possible_areas, possible_codes, shown
 from rating_engine.services.decks.file.columns import BAND_PRICES, JURISDICTION_PRICES, PRICES, Column
 from rating_engine.services.decks.file.errors import DeckFileError, RowRejected
 from rating_engine.services.decks.file.layout import Layout, find_layout
@@ -142,7 +142,7 @@ class RowChecker:
             try:
                 codes = self._codes(cells)
             except RowRejected:
-                codes = possible_codes(cells[self._code_at]) if self._country_at is None and not self._of_nanp else ()
+                codes = self._possible_codes(cells)
                 if not codes:
                     raise
         return codes, f"{conditions}\t{terms.direction}\t0\t0\t{terms.after_blocked}"
@@ -152,6 +152,15 @@ class RowChecker:
         self.amounts.refuse_contradictions()
         if self._layout.guessed:
             self._code_reader.refuse_repeated_countries()
+
+    def _possible_codes(self, cells: list[str]) -> tuple[str, ...]:
+        if self._of_nanp:
+            at = [*([] if self._country_at is None else [self._country_at]), self._code_at]
+            digits = "".join(re.findall(r"[0-9]+", " ".join(cells[position] for position in at))).removeprefix("1")
+            return (f"1{digits}",) if 0 < len(digits) < MAX_NUMBER_DIGITS else ()
+        if self._country_at is not None:
+            return possible_areas(cells[self._country_at], cells[self._code_at])
+        return possible_codes(cells[self._code_at])
 
     def says_nothing(self, cells: list[str]) -> bool:
         """Whether a row has neither a code nor a price, as a title, a remark or the header once more have none."""
