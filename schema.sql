@@ -347,6 +347,38 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_party ON sessions (party_id);
 CREATE INDEX sessions_by_end ON sessions (expires_at);
 
+-- How the calls of a tenant are charged, and what it was given for that: its company's account, the tariff that its call
+-- rates are compiled into. Until it says otherwise its calls cost nothing.
+CREATE TABLE tenant_billing (
+    party_id    bigint PRIMARY KEY REFERENCES parties,
+    enabled     boolean NOT NULL DEFAULT false,    -- off: its calls are recorded and cost nothing
+    account     text NOT NULL DEFAULT 'TENANT' CHECK (account IN ('TENANT', 'USER')),      -- whose account is charged
+    type        text NOT NULL DEFAULT 'OFFLINE' CHECK (type IN ('OFFLINE', 'ONLINE')),     -- ONLINE: money is held first
+    tariff_id   bigint NOT NULL REFERENCES tariffs,
+    bucket      smallint,                          -- of the company's account; NULL: it has no line yet
+    account_id  bigint,
+    changed_at  timestamptz NOT NULL DEFAULT now(),
+    CHECK ((bucket IS NULL) = (account_id IS NULL))
+);
+-- What a tenant charges for calls. Each is compiled into its tariff's deck as it is set, but for prefixes that are longer
+-- than any number. `rate_id`: of 18 digits, so that what clients are shown of it always has the same length.
+CREATE TABLE call_rates (
+    rate_id             bigint GENERATED ALWAYS AS IDENTITY (START WITH 100000000000000001) PRIMARY KEY,
+    party_id            bigint NOT NULL REFERENCES parties,
+    prefix              text COLLATE "C" NOT NULL CHECK (prefix ~ '^[0-9]{1,64}$'),
+    type                text NOT NULL DEFAULT 'LOCAL' CHECK (type IN ('LOCAL', 'NATIONAL', 'INTERNATIONAL', 'MOBILE')),
+    free_seconds        integer NOT NULL CHECK (free_seconds >= 0),
+    grace_period        integer NOT NULL CHECK (grace_period >= 0),
+    interval_1          integer NOT NULL CHECK (interval_1 >= 1),
+    interval_n          integer NOT NULL CHECK (interval_n >= 1),
+    connect_fee         numeric(18, 8) NOT NULL CHECK (connect_fee >= 0),
+    postcall_surcharge  numeric(18, 8) NOT NULL CHECK (postcall_surcharge >= 0),
+    price_1             numeric(18, 8) NOT NULL CHECK (price_1 >= 0),
+    price_n             numeric(18, 8) NOT NULL CHECK (price_n >= 0),
+    description         text NOT NULL DEFAULT '',
+    UNIQUE (party_id, prefix)
+);
+
 -- Addresses that are not served, and by `whitelist` those that nothing bans by itself. `source`: the exchange that it
 -- was said for; 'engine': this one's own ports.
 CREATE TABLE bans (
@@ -523,6 +555,7 @@ CREATE TABLE subscribers (
     created_at     timestamptz NOT NULL DEFAULT now(),
     party_id       bigint NOT NULL DEFAULT 1,        -- whose line it is; 1: the system's
     calls          allowed_calls NOT NULL DEFAULT 'all',  -- by how its party and those above it stand; kept by a trigger
+    private_account_id  bigint,                      -- of a tenant's line: its own, whichever is charged; NULL: it has none
     PRIMARY KEY (bucket, subscriber_id),
     UNIQUE (bucket, login)
 );

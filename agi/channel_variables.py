@@ -11,7 +11,7 @@ from typing import Final
 
 RATING_STATUS: Final = "RATING_STATUS"  # a RatingStatus
 RATING_REASON: Final = "RATING_REASON"  # a DeclineReason, SPOOLED, or empty when all went well
-RATING_MAX_SECONDS: Final = "RATING_MAX_SECONDS"  # whole seconds, 0 = no call; Dial's S()
+RATING_MAX_SECONDS: Final = "RATING_MAX_SECONDS"  # whole seconds, 0 = no call; Dial's S(). getBalance: of a number
 RATING_MAX_MS: Final = "RATING_MAX_MS"  # the same in milliseconds; Dial's L()
 RATING_QUOTA: Final = "RATING_QUOTA"  # 1: RATING_MAX_SECONDS is a slice, which the engine lengthens (AMI); else empty
 RATING_DESTINATION: Final = "RATING_DESTINATION"  # normalised E.164 digits
@@ -69,5 +69,6 @@ GET_BALANCE_VARIABLES: Final = (
     RATING_BALANCE,
     RATING_AVAILABLE,
     RATING_CURRENCY,
+    RATING_MAX_SECONDS,
     RATING_RESULT,
 )

@@ -27,6 +27,9 @@ _LIMIT = {  # what ends a call, by the variable that it takes
 _INCLUDE = re.compile(r"^\s*#include\s.*?$", re.IGNORECASE | re.MULTILINE)  # one that is still there was not found
 _HANDLER = re.compile(r"hangup_handler_(?:push|wipe)|exten\s*=>?\s*h\s*,", re.IGNORECASE)
 
+_GLOBALS = re.compile(r"^\[globals\](?:\((.*?)\))?\s*$(.*?)(?=^\[|\Z)", re.IGNORECASE | re.MULTILINE | re.DOTALL)
+_SETTING = re.compile(r"^\s*(RATING_\w+)\s*=", re.MULTILINE)
+
 _SHIPPED, _SHIPPED_NOW = "[rating-attempts]", "[rating-payer]"  # contexts of the shipped file, and of its present form
 
 
@@ -62,6 +65,14 @@ def check_dialplan(text: str) -> list[tuple[str, str]]:
                 "copy config/asterisk/extensions.conf over it again; your own settings stand below the #include",
             )
         )
+    if lost := _lost_settings(code):
+        found.append(
+            (
+                f"{', '.join(lost)}: [globals](+) adds to the first [globals] of all; the shipped values come later"
+                " and win",
+                "write [globals] without (+) for your settings below the #include",
+            )
+        )
     prepare = _PREPARE.search(code)
     if prepare is None:
         return found or [("callPrepare is never asked", "paste config/asterisk/extensions.conf, or include it")]
@@ -91,3 +102,11 @@ def check_dialplan(text: str) -> list[tuple[str, str]]:
             )
         )
     return found
+
+
+def _lost_settings(code: str) -> list[str]:
+    """Settings of a `[globals](+)` that a plain [globals] sets again: Asterisk adds the former to the first of all."""
+    sections = [(match[1] == "+", set(_SETTING.findall(match[2]))) for match in _GLOBALS.finditer(code)]
+    plain = [names for is_added, names in sections[1:] if not is_added]
+    added = [names for is_added, names in sections if is_added]
+    return sorted(set().union(*added) & set().union(*plain))

@@ -36,7 +36,7 @@ class NothingService:
             call.call_key, Decimal(1), "EUR", 60, call.seconds, "Nowhere", call.destination, "", "route", "ANSWER", 16
         )
 
-    async def balance(self, login: str) -> Balance:
+    async def balance(self, login: str, call: PrepareCall | None = None) -> Balance:
         """Nothing."""
         return Balance(login, "EUR", Decimal(0), Decimal(0), Decimal(0), Decimal(0))
 

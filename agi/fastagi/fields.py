@@ -14,7 +14,6 @@ MAX_LOGIN: Final = 64  # the column's width
 MAX_NUMBER: Final = 80  # Asterisk's own limit of an extension; E.164 has 15 digits, dial prefixes come before it
 MAX_EXCHANGE: Final = 64  # a host name's label has 63
 MAX_CHANNEL: Final = 128  # Asterisk cuts a channel's name at 80
-MAX_DISPOSITION: Final = 32  # the longest of DIALSTATUS is CHANUNAVAIL
 MAX_CALL_SECONDS: Final = 31 * 24 * 3600  # no call lasts a month: more is a clock's fault or a shifted field
 MAX_ATTEMPT: Final = 99  # routes tried for one call; a dialplan that counts on has lost its way
 
@@ -23,8 +22,6 @@ _SPECIAL_EXTENSIONS: Final = frozenset({"s", "h", "i", "t", "T", "o", "a", "e", 
 
 _ATTEMPT: Final = re.compile(r"[0-9]{1,2}")
 _SECONDS: Final = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,9}))?")
-_STATUS: Final = re.compile(rf"([0-9]{{0,3}})([A-Za-z][A-Za-z_-]{{0,{MAX_DISPOSITION - 1}}})?")
-_NO_WORD: Final = re.compile(r"[^A-Za-z_-]+")
 
 
 def argument(request: AgiRequest, index: int) -> str:
@@ -108,18 +105,6 @@ def seconds(value: str) -> int:
     if whole > MAX_CALL_SECONDS:
         raise InvalidRequest("seconds", f"{whole} is more than {MAX_CALL_SECONDS}, a month")
     return whole
-
-
-def status(value: str) -> tuple[int, str]:
-    """Cause and disposition of `16ANSWER`, `0CANCEL`, `ANSWER`, `16`; 0 and empty where one is missing.
-
-    A status only describes how the call ended. One that is malformed keeps what can be read of it and is never
-    refused: the seconds beside it have to be charged.
-    """
-    match = _STATUS.fullmatch(value)
-    if match is None:
-        return 0, _NO_WORD.sub("", value)[:MAX_DISPOSITION]
-    return int(match[1] or 0), match[2] or ""
 
 
 def channel(request: AgiRequest) -> str:

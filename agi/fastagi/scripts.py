@@ -2,7 +2,7 @@
 
 `agi://HOST/callPrepare,<login>,<destination>[,<callerid>[,<prior>[,<routing number>[,<route>]]]]`
 `agi://HOST/callFinish,<login>,<destination>,<seconds>,<status>[,<callerid>[,<prior>]]`
-`agi://HOST/getBalance,<login>` and `agi://HOST/ping`; any of them with `?exchange=NAME` behind the script.
+`agi://HOST/getBalance,<login>[,<number>[,<callerid>]]` and `agi://HOST/ping`; any with `?exchange=NAME` behind it.
 
 `parse_x` may raise InvalidRequest, `render_x` cannot fail. Every answer of a script sets all its variables.
 """
@@ -20,6 +20,7 @@ from agi.channel_variables import RatingStatus
 from agi.fastagi import fields
 from agi.fastagi.command import clean_value, clean_values
 from agi.fastagi.request import AgiRequest
+from rating_engine.domain.end_status import read_status
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.outcomes import (
     MAX_CALL_KEY_LENGTH,
@@ -79,8 +80,8 @@ class ChargingService(Protocol):
         """Charge a call that ended, exactly once."""
         ...
 
-    async def balance(self, login: str) -> BalanceOutcome:
-        """The account's money."""
+    async def balance(self, login: str, call: PrepareCall | None = None) -> BalanceOutcome:
+        """The account's money, and how long `call` would last on it."""
         ...
 
     async def abandon_call(self, call_key: CallKey, login: str, claim: Claim | None = None) -> object:
@@ -123,7 +124,7 @@ def parse_call_prepare(request: AgiRequest, exchange: str) -> PrepareCall:
 def parse_call_finish(request: AgiRequest, exchange: str) -> FinishCall:
     """The report of callFinish. `exchange` as in parse_call_prepare."""
     fields.at_most_arguments(request, 6)
-    cause, disposition = fields.status(fields.argument(request, 3))
+    cause, disposition = read_status(fields.argument(request, 3))
     return FinishCall(
         call_key=fields.call_key(request, exchange, fields.argument(request, 5)),
         login=fields.login(request),
@@ -132,6 +133,21 @@ def parse_call_finish(request: AgiRequest, exchange: str) -> FinishCall:
         disposition=disposition,
         cause=cause,
         callerid=fields.caller_of_ended(request, 4),
+        channel=fields.channel(request),
+    )
+
+
+def parse_get_balance(request: AgiRequest, exchange: str) -> tuple[str, PrepareCall | None]:
+    """Whose balance getBalance asks for, and the call of which it asks how long it would last; None: of none."""
+    fields.at_most_arguments(request, 3)
+    login = fields.login(request)
+    if not fields.argument(request, 1):  # the extension is the menu's, not a number that somebody dials
+        return login, None
+    return login, PrepareCall(
+        call_key=fields.call_key(request, exchange, ""),
+        login=login,
+        destination=fields.destination(request),
+        callerid=fields.callerid(request, 2),
         channel=fields.channel(request),
     )
 
@@ -182,7 +198,8 @@ def render_call_finish(outcome: FinishOutcome) -> Variables:
 
 
 def render_get_balance(outcome: BalanceOutcome) -> Variables:
-    """All variables of getBalance; RATING_AVAILABLE is `unlimited` where credit is."""
+    """All variables of getBalance; RATING_AVAILABLE is `unlimited` where credit is, RATING_MAX_SECONDS empty where no
+    number was asked for."""
     if isinstance(outcome, Declined):
         return _refuse_get_balance(outcome.reason)
     available = var.UNLIMITED if outcome.available is None else _amount(outcome.available)
@@ -193,6 +210,7 @@ def render_get_balance(outcome: BalanceOutcome) -> Variables:
         var.RATING_BALANCE: _amount(outcome.balance),
         var.RATING_AVAILABLE: available,
         var.RATING_CURRENCY: currency,
+        var.RATING_MAX_SECONDS: "" if outcome.lasts is None else str(outcome.lasts),
         var.RATING_RESULT: f"OK {_amount(outcome.balance)} {available} {currency}",
     }
 
@@ -211,8 +229,7 @@ async def _call_finish(request: AgiRequest, peer: str, service: ChargingService)
 
 
 async def _get_balance(request: AgiRequest, peer: str, service: ChargingService) -> Answer:
-    fields.at_most_arguments(request, 1)
-    return Answer(render_get_balance(await service.balance(fields.login(request))))
+    return Answer(render_get_balance(await service.balance(*parse_get_balance(request, peer))))
 
 
 async def _ping(request: AgiRequest, peer: str, service: ChargingService) -> Answer:

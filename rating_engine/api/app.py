@@ -12,6 +12,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rating_engine.api.common.paths import shown_path
 from rating_engine.api.ops.routes import MetricsExposition, Readiness, ops_routes
 
 _log = structlog.get_logger(__name__)
@@ -44,8 +45,8 @@ class ErrorBoundary:
         try:
             await self._app(scope, receive, note_and_send)
         except ClientDisconnect:  # before its request was complete; nobody is there to be told
-            _log.debug("http_client_left", method=scope.get("method"), path=scope.get("path"))
+            _log.debug("http_client_left", method=scope.get("method"), path=shown_path(scope.get("path", "")))
         except Exception:
-            _log.exception("http_request_failed", method=scope.get("method"), path=scope.get("path"))
+            _log.exception("http_request_failed", method=scope.get("method"), path=shown_path(scope.get("path", "")))
             if not answered:  # otherwise the server sees an unfinished answer and closes the connection
                 await PlainTextResponse("internal error\n", status_code=500)(scope, receive, send)

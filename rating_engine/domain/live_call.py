@@ -93,6 +93,14 @@ class OrderOutcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class HungUp:
+    """Of how many calls the exchange was told to end them, and of how many it could not be."""
+
+    told: int
+    untold: int
+
+
+@dataclass(frozen=True, slots=True)
 class ExchangeOrder:
     """An order that waits for the engine which follows its exchange."""
 

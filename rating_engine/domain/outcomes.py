@@ -184,7 +184,10 @@ class NotSaved:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """An account's money. `overdraft` and `available` are None where credit is unlimited (postpaid)."""
+    """An account's money. `overdraft` and `available` are None where credit is unlimited (postpaid).
+
+    `lasts`: the seconds that a call would last on what is available; None: none was asked for.
+    """
 
     login: str
     currency: str
@@ -192,6 +195,7 @@ class Balance:
     reserved: Decimal
     overdraft: Decimal | None
     available: Decimal | None
+    lasts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

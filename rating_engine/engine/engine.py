@@ -23,6 +23,7 @@ from rating_engine.engine.calling import Calling, Doors, Grounds, wire_calls
 from rating_engine.engine.doors import calls_door, office_door
 from rating_engine.engine.leading import UNSEEN_INTERVALS, WatchSetup
 from rating_engine.engine.services import make_services
+from rating_engine.engine.surfaces import surfaces_of
 from rating_engine.process.sockets import FASTAGI, HTTP, Listeners, open_listeners
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.conflicts import CONFLICTS_SECONDS
@@ -149,7 +150,7 @@ class Engine:
         self.watch.start()
         self._lag = asyncio.create_task(EventLoopLag(self.metrics.event_loop_lag).run(), name="event-loop-lag")
         self.http = HttpServer(
-            build_app(readiness=self, metrics=self.metrics),
+            build_app(readiness=self, metrics=self.metrics, surfaces=surfaces_of(self.services, self.charging)),
             listeners[HTTP],
             max_connections=settings.http_max_connections,
             is_banned=self.services.access.bans.refuses,

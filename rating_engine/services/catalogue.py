@@ -36,6 +36,8 @@ from rating_engine.services.tariffs.exchange import Exchange
 from rating_engine.services.tariffs.options import Options
 from rating_engine.services.tariffs.packages import Packages
 from rating_engine.services.tariffs.settings import Tariffs
+from rating_engine.services.tenants.billing import Billing
+from rating_engine.services.tenants.call_rates import CallRates
 from rating_engine.services.watch.live_calls import LiveCalls
 from rating_engine.storage.postgres.pool import Database
 
@@ -50,6 +52,8 @@ class UseCases:
     audit: Audit
     accounts: Accounts
     account_imports: AccountImports
+    tenant_billing: Billing
+    call_rates: CallRates
     tariffs: Tariffs
     bands: Bands
     packages: Packages
@@ -119,6 +123,8 @@ class Services:
             audit=Audit(office, principal),
             accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
             account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
+            tenant_billing=Billing(office, principal),
+            call_rates=CallRates(office, principal),
             tariffs=Tariffs(office, principal),
             bands=Bands(office, principal),
             packages=Packages(office, principal),

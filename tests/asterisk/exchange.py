@@ -20,10 +20,16 @@ from pathlib import Path
 from typing import Final
 
 from tests.asterisk.ami import Ami, AmiClosed, Message
+from tests.asterisk.tones import write_tone
 from tests.support.servers import free_port
 
 CONFIG: Final = Path(__file__).parents[2] / "config" / "asterisk"
 SHIPPED: Final = CONFIG / "extensions.conf"
+BESIDES: Final = (
+    "balance",
+    "calling-card",
+    "callback",
+)  # shipped too, as rating-NAME.conf; a test includes what it needs
 START_SECONDS: Final = 30.0  # it takes less than a second; a machine under load gets time
 STOP_SECONDS: Final = 10.0
 CALL_SECONDS: Final = 30.0  # no call of these tests lasts longer than some seconds
@@ -118,8 +124,21 @@ class Exchange:
 
     _numbers = itertools.count(1)
 
-    def __init__(self, root: Path, dialplan: str, *, modules: str = "", files: Mapping[str, str] | None = None) -> None:
-        """`dialplan` goes below the shipped one; `modules` and `files` (of /etc/asterisk) are loaded besides."""
+    def __init__(
+        self,
+        root: Path,
+        dialplan: str,
+        *,
+        modules: str = "",
+        files: Mapping[str, str] | None = None,
+        short_sounds: bool = False,
+        sample: bool = False,
+    ) -> None:
+        """`dialplan` goes below the shipped one; `modules` and `files` (of /etc/asterisk) are loaded besides.
+
+        `short_sounds`: every sound file that Asterisk brings is a moment's tone, so that no test waits for words.
+        `sample`: nothing is there but what Debian's package brings, and the test's way in; `dialplan` goes below its.
+        """
         number = next(self._numbers)
         self.name = f"test{number}"
         self._root = root
@@ -129,6 +148,10 @@ class Exchange:
         self._secret = secrets.token_hex(8)
         self._process: subprocess.Popen[bytes] | None = None
         self._ami: Ami | None = None
+        self._data = str(self._inside / "data") if short_sounds else "/usr/share/asterisk"
+        if short_sounds:
+            self._shorten_sounds()
+        self._sample = sample
         self._write(dialplan, f"{MODULES} {modules}".split(), files or {})
 
     async def __aenter__(self) -> Exchange:
@@ -275,7 +298,7 @@ astmoddir => /{modules.relative_to(self._root)}
 astvarlibdir => {inside}/lib
 astdbdir => {inside}/lib
 astkeydir => {inside}/lib
-astdatadir => /usr/share/asterisk
+astdatadir => {self._data}
 astagidir => {inside}/lib
 astspooldir => {inside}/spool
 astrundir => {inside}/run
@@ -296,18 +319,47 @@ writetimeout=5000
 """,
             "extensions.conf": f"#include shipped.conf\n{dialplan}",
             "shipped.conf": SHIPPED.read_text(),
+            **{f"rating-{name}.conf": (CONFIG / f"{name}.conf").read_text() for name in BESIDES},
             **files,
         }
+        if self._sample:
+            brought = self._root / "etc/asterisk"
+            shutil.copytree(brought, self._home / "etc", dirs_exist_ok=True)
+            etc = {name: etc[name] for name in ("asterisk.conf", "logger.conf", "manager.conf")}
+            etc["extensions.conf"] = (brought / "extensions.conf").read_text() + dialplan
         for name, text in etc.items():
             self.add_file(name, text)
         owner = (self._root / "var/lib/asterisk").stat()
         for path in [self._home, *self._home.rglob("*")]:
-            os.chown(path, owner.st_uid, owner.st_gid)
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+    def _shorten_sounds(self) -> None:
+        words = self._root / "usr/share/asterisk/sounds/en_US_f_Allison"
+        own = self._home / "data/sounds/en"
+        own.mkdir(parents=True)
+        for each in (self._root / "usr/share/asterisk").iterdir():
+            if each.name != "sounds":
+                (self._home / "data" / each.name).symlink_to(Path("/usr/share/asterisk", each.name))
+        write_tone(own / "tone.wav", 440, 0.05)
+        for each in words.rglob("*.gsm"):
+            short = own / each.relative_to(words).with_suffix(".wav")
+            short.parent.mkdir(exist_ok=True)
+            short.symlink_to(self._inside / "data/sounds/en/tone.wav")
 
     def give(self, name: str, text: str) -> None:
         """Lay a file into its spool that its user can read."""
         (self.spool / name).write_text(text)
         (self.spool / name).chmod(0o644)
+
+    @property
+    def home(self) -> Path:
+        """Its own etc, lib, log, run and spool, as the test sees them."""
+        return self._home
+
+    @property
+    def inside(self) -> Path:
+        """The same, as Asterisk sees them."""
+        return self._inside
 
     def add_file(self, name: str, text: str) -> None:
         """Write a file of its /etc/asterisk, before it is started."""

@@ -29,6 +29,8 @@ RING_GROUP, RING_GROUP_N, QUEUE, QUEUE_N = "600", "601", "610", "611"
 GROUP_OF_TWO = "603"
 GROUP_OF_PHONES, QUEUE_OF_PHONES = "602", "612"  # BOB's
 PARK: Final = "700"
+ACCESS: Final = "850"  # of calling cards
+CARD_SECRET: Final = "office-secret"
 ANSWERS: Final = "4910000"
 RINGS: Final = "4920000"
 BUSY: Final = "4930000"
@@ -67,14 +69,20 @@ type=aor
 contact=sip:{name}@127.0.0.1:{port}
 """
 _DIALPLAN: Final = """
+#include rating-balance.conf
+#include rating-calling-card.conf
+#include rating-callback.conf
 [globals](+)
 RATING_ENGINE=127.0.0.1:{engine}
 RATING_QUERY=?exchange={name}
 RATING_RING_SECONDS=5
+RATING_CARD_SECRET={card_secret}
 KEYS=
 {settings}
 
 [phones]
+exten => *225,1,Goto(rating-balance-line,s,1)
+exten => 850,1,Goto(rating-card,s,1)
 exten => _1XXX,1,Dial(PJSIP/${{EXTEN}},20,${{KEYS}})
 exten => 600,1,Dial(Local/49100006000@phones&PJSIP/1009,20)
 exten => 601,1,Dial(Local/49100006010@phones/n,20)
@@ -93,6 +101,14 @@ exten => _6XX,1,Set(CHANNEL(accountcode)=1006)
  same => n,Goto(phones,${{EXTEN}},1)
 ; as it should not be: whoever a trunk transfers gets out
 exten => _8X.,1,Goto(rating-outbound,${{EXTEN:1}},1)
+
+; what is said of money and time, without a phone
+[words]
+exten => s,1,Answer()
+ same => n,Gosub(rating-say-money,s,1(${{AMOUNT}},${{CURRENCY}}))
+ same => n,Gosub(rating-say-time,s,1(${{SECONDS}}))
+ same => n,Playback(hello)
+ same => n,Hangup(16)
 
 ; callback: the first leg is rated, and what it is connected to as well
 [callback]
@@ -136,6 +152,7 @@ atxfer => *2
 """
 _MODULES: Final = (
     MODULES
+    + " app_db app_read codec_gsm format_gsm func_cut func_db func_lock func_sha1"
     + " app_queue app_chanspy bridge_holding bridge_softmix format_wav func_hangupcause res_musiconhold res_parking"
     + " res_pjsip_diversion res_pjsip_dtmf_info res_pjsip_refer"
 )
@@ -189,9 +206,10 @@ class Office:
         )
         self.exchange = Exchange(
             root,
-            _DIALPLAN.format(engine=engine_port, name=name, settings=settings),
+            _DIALPLAN.format(engine=engine_port, name=name, settings=settings, card_secret=CARD_SECRET),
             modules=_MODULES,
             files={"pjsip.conf": pjsip, **_FILES},
+            short_sounds=True,
         )
         self.exchange.add_file("features.conf", _FEATURES.format(beep=self.exchange.spool_inside / "beep"))
         write_tone(self.exchange.spool / "beep.wav", 440, 0.1)

@@ -83,8 +83,9 @@ class Service:
             cause=call.cause,
         )
 
-    async def balance(self, login: str) -> BalanceOutcome:
-        return Balance(login, "EUR", Decimal("12.34"), Decimal("2.34"), Decimal(0), Decimal("10.00"))
+    async def balance(self, login: str, call: PrepareCall | None = None) -> BalanceOutcome:
+        lasts = None if call is None else 61
+        return Balance(login, "EUR", Decimal("12.34"), Decimal("2.34"), Decimal(0), Decimal("10.00"), lasts)
 
     async def abandon_call(self, call_key: CallKey, login: str, claim: object = None) -> None:
         self.abandoned.append((call_key, login))

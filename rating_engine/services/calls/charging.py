@@ -85,14 +85,19 @@ class Charging:
             self._outage.forget(call.call_key)
         return outcome
 
-    async def balance(self, login: str) -> BalanceOutcome:
-        """The money of a login's account."""
+    async def balance(self, login: str, call: PrepareCall | None = None) -> BalanceOutcome:
+        """The money of a login's account, and how long `call` would last on it, or why it may not be made."""
         try:
             state = await self._read_account(login)
+            if state is None:
+                return Declined(DeclineReason.UNKNOWN_LOGIN)
+            lasts = None if call is None else await self._preparing.lasts(call, state)
         except Unavailable as error:
             return Declined(DeclineReason.UNAVAILABLE, str(error))
-        if state is None:
-            return Declined(DeclineReason.UNKNOWN_LOGIN)
+        except Overloaded as error:
+            return Declined(DeclineReason(error.code), str(error))
+        if isinstance(lasts, Declined):
+            return lasts
         return Balance(
             login=state.login,
             currency=state.currency,
@@ -100,6 +105,7 @@ class Charging:
             reserved=state.reserved,
             overdraft=state.overdraft,
             available=state.available,
+            lasts=lasts,
         )
 
     async def abandon_call(self, call_key: CallKey, login: str, claim: Claim | None = None) -> bool:

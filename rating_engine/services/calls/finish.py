@@ -138,7 +138,7 @@ class Finishing:
         if subscriber is None:
             return NotSaved(DeclineReason.UNKNOWN_LOGIN)
         known = await self._ledger.find(subscriber.bucket, call.call_key)
-        if known is not None and known.account_id != subscriber.account_id:
+        if known is not None and not _is_of(subscriber, known):
             return NotSaved(DeclineReason.CONFLICT, "another account's call")
         if known is not None and _is_another(call, subscriber, known.details):
             return NotSaved(DeclineReason.CONFLICT, f"the call is of channel {known.details.channel}")
@@ -292,7 +292,7 @@ def _settlement(
     return SettleRequest(
         call_key=saved.call_key,
         bucket=subscriber.bucket,
-        account_id=subscriber.account_id,
+        account_id=known.account_id if known is not None and _is_of(subscriber, known) else subscriber.account_id,
         seconds=saved.seconds,
         billed_seconds=saved.billed_seconds,
         cost=saved.cost,
@@ -362,15 +362,21 @@ def _is_another(call: FinishCall, subscriber: Subscriber, details: CallDetails) 
     return call.seconds == 0 or other_caller
 
 
+def _is_of(subscriber: Subscriber, known: OpenCall | EndedCall) -> bool:
+    """Whether a call is of this subscriber's account, or its own: it may be charged on another account since then, and
+    a call ends on the one that it began on."""
+    return known.account_id == subscriber.account_id or known.details.subscriber_id == subscriber.subscriber_id
+
+
 def _contradicts(call: FinishCall, subscriber: Subscriber, ended: EndedCall) -> bool:
     """Whether this end cannot be that of a call that ended so. What was only assumed of a call, its end corrects."""
-    if ended.account_id != subscriber.account_id:
+    if not _is_of(subscriber, ended):
         return True
     return not ended.provisional and call.seconds not in (ended.seconds, ended.said_seconds)
 
 
 def _repeat_finish(call: FinishCall, subscriber: Subscriber, ended: EndedCall) -> Saved | NotSaved:
-    if ended.account_id != subscriber.account_id or call.seconds not in (ended.seconds, ended.said_seconds):
+    if not _is_of(subscriber, ended) or call.seconds not in (ended.seconds, ended.said_seconds):
         return NotSaved(DeclineReason.CONFLICT, f"finished before with {ended.seconds} seconds")
     return Saved(
         call_key=call.call_key,

@@ -82,9 +82,9 @@ class Observed:
         )
         return outcome
 
-    async def balance(self, login: str) -> BalanceOutcome:
+    async def balance(self, login: str, call: PrepareCall | None = None) -> BalanceOutcome:
         """As ChargingService."""
-        return await self._inner.balance(login)
+        return await self._inner.balance(login, call)
 
     async def abandon_call(self, call_key: CallKey, login: str, claim: Claim | None = None) -> bool:
         """As ChargingService."""

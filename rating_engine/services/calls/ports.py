@@ -68,8 +68,8 @@ class ChargingService(Protocol):
         """Saved with the charge, Spooled, or NotSaved with the reason. However often said, a call is charged once."""
         ...
 
-    async def balance(self, login: str) -> BalanceOutcome:
-        """The money of a login's account."""
+    async def balance(self, login: str, call: PrepareCall | None = None) -> BalanceOutcome:
+        """The money of a login's account, and how long a call would last on it, or why it may not be made."""
         ...
 
     async def abandon_call(self, call_key: CallKey, login: str, claim: Claim | None = None) -> bool:

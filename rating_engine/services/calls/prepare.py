@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final, Protocol
 
+from rating_engine.domain.account import AccountState
 from rating_engine.domain.errors import Overloaded, Unavailable
 from rating_engine.domain.outcomes import Allowed, Claim, Declined, DeclineReason, PrepareCall, PrepareOutcome
 from rating_engine.domain.reservation import OpenCall, ReserveAnswer, ReserveOutcome
@@ -96,6 +97,24 @@ class Preparing:
                 case _:
                     return answer
         return Declined(DeclineReason.UNAVAILABLE, "tariff, subscriber or packages kept changing")
+
+    async def lasts(self, call: PrepareCall, state: AccountState) -> int | Declined:
+        """The seconds that a call would last on what its account has now, or why it may not be made.
+
+        Nothing is held for it. Errors: Unavailable, Overloaded.
+        """
+        plan = await self._planning.plan(call, self._now())
+        if isinstance(plan, Declined):
+            return plan
+        request, funds = plan.request, state.available
+        if funds is None:
+            return request.cap_seconds
+        if funds < request.minimum:
+            return Declined(DeclineReason.INSUFFICIENT_FUNDS)
+        is_last = state.max_calls is not None and state.max_calls - state.open_calls <= 1
+        if request.share is not None and not is_last:  # as amount_granted in schema.sql
+            funds = min(funds, max(funds * request.share, request.share_least))
+        return max_duration(plan.rate, funds, request.cap_seconds)
 
     async def _tried(self, call: PrepareCall) -> tuple[str, ...]:
         """The routes of the earlier attempts of a call, as far as they got one."""

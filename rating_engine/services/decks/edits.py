@@ -66,7 +66,7 @@ class RateEdits:
         """Take back an edit that is still ahead. Errors: NotFound (no such edit, or it has begun), Unavailable."""
         async with self._office.transaction(self._principal) as tx:
             await lock_tariff(tx.connection, tariff)
-            target = await self._target(tx, tariff, begins)
+            target = await _target(tx, tariff, begins)
             if not await store.cancel(tx, target, key, begins):
                 raise NotFound(f"the tariff {tariff} has no change of {key.prefix} ahead at {begins}")
             await audit_log.record(tx, "rate.cancel", f"{tariff}/{key.prefix}", {"begins": begins})
@@ -94,25 +94,46 @@ class RateEdits:
         _check(key)
         async with self._office.transaction(self._principal) as tx:
             await lock_tariff(tx.connection, tariff)
-            target = await self._target(tx, tariff, since)
-            if since is not None and target.at > since:
-                raise InvalidRequest("since", f"{since} has passed: what calls cost that were made does not change")
-            if target.edits >= store.EDITS_MAX:
-                assert target.deck_id is not None  # it has edits
-                await store.publish_whole(tx, target.deck_id)
-                target = await self._target(tx, tariff, since)
-            edit = EditedRate(key, direction, rate, blocked, removed, target.at, None)
-            kept = await store.put(tx, target, edit, terms_of_edit(edit))
+            kept = await put_edit(
+                tx, tariff, key, direction=direction, rate=rate, since=since, blocked=blocked, removed=removed
+            )
             await audit_log.record(tx, f"rate.{'remove' if removed else 'set'}", f"{tariff}/{key.prefix}", _told(kept))
         return kept
 
-    async def _target(self, tx: Transaction, tariff: str, since: datetime | None) -> EditTarget:
-        target = await store.find_target(tx, tariff, since)
-        if target is None:
-            raise NotFound(f"there is no tariff {tariff}")
-        if target.deck_id is None:
-            return replace(target, deck_id=await store.publish_empty(tx, target.tariff_id), edits=0)
-        return target
+
+async def put_edit(
+    tx: Transaction,
+    tariff: str,
+    key: RateKey,
+    *,
+    direction: str = "",
+    rate: Rate | None = None,
+    since: datetime | None = None,
+    blocked: bool = False,
+    removed: bool = False,
+) -> EditedRate:
+    """Keep an edit of a tariff that is locked, from `since` on (None: at once).
+
+    Errors: InvalidRequest (since), NotFound (the tariff), Unavailable.
+    """
+    target = await _target(tx, tariff, since)
+    if since is not None and target.at > since:
+        raise InvalidRequest("since", f"{since} has passed: what calls cost that were made does not change")
+    if target.edits >= store.EDITS_MAX:
+        assert target.deck_id is not None  # it has edits
+        await store.publish_whole(tx, target.deck_id)
+        target = await _target(tx, tariff, since)
+    edit = EditedRate(key, direction, rate, blocked, removed, target.at, None)
+    return await store.put(tx, target, edit, terms_of_edit(edit))
+
+
+async def _target(tx: Transaction, tariff: str, since: datetime | None) -> EditTarget:
+    target = await store.find_target(tx, tariff, since)
+    if target is None:
+        raise NotFound(f"there is no tariff {tariff}")
+    if target.deck_id is None:
+        return replace(target, deck_id=await store.publish_empty(tx, target.tariff_id), edits=0)
+    return target
 
 
 def _check(key: RateKey) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -25,6 +26,7 @@ from rating_engine.services.parties.tries import Tries
 from rating_engine.storage.parties import keys as key_store
 from rating_engine.storage.parties import parties as store
 from rating_engine.storage.parties import sessions as session_store
+from rating_engine.storage.parties.owners import owner_of_login
 from rating_engine.storage.postgres.pool import Database
 
 TOKEN_BYTES: Final = 32
@@ -85,6 +87,12 @@ class Access:
         key = await self.by_key(secret, door)
         if isinstance(key, NotAdmitted):
             return key
+        return await self.as_user(key, door, user=user, md5=md5)
+
+    async def as_user(
+        self, key: ApiKey, door: Door, *, user: str | int | None = None, md5: str | None = None
+    ) -> Principal | NotAdmitted:
+        """The same with a key that `by_key` has answered. Errors: Overloaded, Unavailable."""
         named = user if user is not None else key.default_user
         if named is None:
             return await self._nobody_named(key, door)
@@ -102,6 +110,52 @@ class Access:
         if party.level > owner.level or not await store.is_below(self._database, party.party_id, owner.realm):
             return NotAdmitted(Refusal.NOT_YOURS, key.name)
         return await self._admit(party, door, key)
+
+    async def on_behalf(self, key: ApiKey, asking: Principal, who: str, door: Door) -> Principal | NotAdmitted:
+        """Another user for whom `asking` asks with a key: below the key's owner where the key itself says who asks (a
+        server key, or a default user), else below `asking`; with a public key never of a higher level than its own.
+
+        Errors: Unavailable.
+        """
+        try:
+            party = await store.find_party(self._database, who)
+        except NotFound:
+            return NotAdmitted(Refusal.NO_USER, key.name)
+        owner = await store.find_party(self._database, key.owner_id)
+        is_static = key.kind is KeyKind.SERVER or key.default_user is not None
+        realm, most = (owner.realm, owner.level) if is_static else (asking.realm, asking.level)
+        if key.kind is KeyKind.CLIENT:
+            most = min(most, asking.level)
+        if party.level > most or not await store.is_below(self._database, party.party_id, realm):
+            return NotAdmitted(Refusal.NOT_YOURS, key.name)
+        return await self._admit(party, door, key)
+
+    async def as_owner(self, key: ApiKey, door: Door) -> Principal | NotAdmitted:
+        """The owner of a key, for what is nobody's: where it works with what is the system's. Errors: Unavailable."""
+        owner = await store.find_party(self._database, key.owner_id)
+        asking = await self._admit(owner, door, key)
+        if isinstance(asking, Principal) and not asking.sees_all:
+            return NotAdmitted(Refusal.NOT_YOURS, key.name)
+        return asking
+
+    async def owner_of_line(self, login: str) -> int | None:
+        """Whose line it is, by its number; None: there is no such line. Errors: Unavailable."""
+        return await owner_of_login(self._database, login)
+
+    async def by_token(self, token: str, door: Door, scopes: Collection[str]) -> Principal | NotAdmitted:
+        """Who asks with a bearer token of a surface: the key's default user, else its owner.
+
+        A token is a secret: a server key, one with a default user, or one for some of the `scopes` of the surface. Any
+        other client key is public, and proves nobody. Errors: Unavailable.
+        """
+        key = await self.by_key(token, door)
+        if isinstance(key, NotAdmitted):
+            return key
+        if key.default_user is not None:
+            return await self._admit(await store.find_party(self._database, key.default_user), door, key)
+        if key.kind is KeyKind.SERVER or not set(scopes).isdisjoint(key.scopes):
+            return await self._admit(await store.find_party(self._database, key.owner_id), door, key)
+        return NotAdmitted(Refusal.NO_USER, key.name)
 
     async def by_password(self, login: str, md5: str, door: Door) -> Principal | NotAdmitted:
         """Who has this login and password, the password by its MD5 in hex. Errors: Overloaded, Unavailable."""

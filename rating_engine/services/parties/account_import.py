@@ -27,6 +27,7 @@ from rating_engine.storage.parties.owners import give_account
 from rating_engine.storage.parties.parties import find_party
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
+from rating_engine.storage.tenants.billing import apply_to_line_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,8 @@ class AccountImports:
                 owners[new.owner] = (await find_party(tx, new.owner)).party_id
             if owners[new.owner] != SYSTEM:
                 await give_account(tx, new.login, owners[new.owner])
+        for owner in {owners[new.owner] for new in accounts} - {SYSTEM}:
+            await apply_to_line_of(tx, owner)
 
 
 async def _reject_for_owners(tx: Transaction, file: AccountFile) -> None:

@@ -38,6 +38,8 @@ from rating_engine.storage.parties.logins import unknown_login
 from rating_engine.storage.parties.owners import give_account, give_line, owner_of_login
 from rating_engine.storage.parties.parties import find_party, hold_party, tree_of
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.postgres.transaction import Transaction
+from rating_engine.storage.tenants.billing import apply_to_line_of, tenant_of
 
 NO_RULES: Final[Mapping[str, bool | None]] = {}
 
@@ -60,6 +62,7 @@ class Accounts:
             owner = self._principal.realm if new.owner is None else (await find_party(tx, new.owner)).party_id
             if owner != SYSTEM:
                 await give_account(tx, new.login, owner)
+                await apply_to_line_of(tx, owner)
             await record(
                 tx, "account.create", new.login,
                 {"tariff": new.tariff, "kind": new.kind, "balance": new.balance, "overdraft": new.credit},
@@ -76,7 +79,7 @@ class Accounts:
             before = await owner_of_login(tx, login)
             if before is None:
                 raise unknown_login(login)
-            await give_account(tx, login, party.party_id)
+            await self._leave(tx, login, before, party.party_id)
             await record(tx, "account.give", login, {"before": before, "after": party.party_id, "owner": party.login})
         return await self.show(login)
 
@@ -101,6 +104,14 @@ class Accounts:
     async def subscribers(self, cursor: Cursor, account_of: str | None = None) -> Page[ListedSubscriber]:
         """Logins in their order: all of who asks, or those of one account. Errors: InvalidRequest, Unavailable."""
         return await store.list_subscribers(self._database, await self._tree(), account_of, cursor)
+
+    async def lines(self, who: str | int) -> list[ListedSubscriber]:
+        """The logins of one user and of nobody below it, the one with the user's own name first, then the oldest.
+
+        Errors: NotFound, Unavailable.
+        """
+        party = await find_party(self._database, who)
+        return await store.lines_of(self._database, party.party_id, party.login)
 
     async def change(
         self, login: str, settings: AccountChanges, rules: Mapping[str, bool | None] = NO_RULES
@@ -132,6 +143,7 @@ class Accounts:
             owner = await owner_of_login(tx, new.account_of)
             if owner not in (None, SYSTEM):
                 await give_line(tx, new.login, owner)
+                await apply_to_line_of(tx, owner)
             made = {"account_of": new.account_of, "tariff": new.tariff}
             await record(tx, "subscriber.add", new.login, made, bucket=bucket)
         return await self.show(new.login)
@@ -187,6 +199,19 @@ class Accounts:
         if not page.items:
             await self.show(login)  # tells an empty statement from an unknown login
         return page
+
+    async def _leave(self, tx: Transaction, login: str, before: int, to: int) -> None:
+        """Give an account to a party. A line of a tenant goes alone, and to parties of the tenant only: what it is
+        charged on may be the company's.
+        """
+        tenant = await tenant_of(tx, before)
+        if tenant is None:
+            await give_account(tx, login, to)
+        elif tenant == await tenant_of(tx, to):
+            await give_line(tx, login, to)
+        else:
+            raise InvalidRequest("owner", "a line of a tenant stays with it; block it, and make another login")
+        await apply_to_line_of(tx, to)
 
     async def _tree(self) -> list[int] | None:
         """The parties whose accounts may be seen; None: of all."""

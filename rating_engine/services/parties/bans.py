@@ -64,6 +64,13 @@ class Bans:
             await record(tx, "ban.add", str(network), {"source": source, "reason": reason, "permanent": permanent})
         return ban
 
+    async def show(self, ban_id: int) -> Ban:
+        """One of them, ended ones too. Errors: NotFound, Unavailable."""
+        ban = await store.find_ban(self._database, ban_id)
+        if ban is None:
+            raise NotFound(f"there is no ban {ban_id}", field="id", hint=Hint.SEE_BANS)
+        return ban
+
     async def page(self, cursor: Cursor, *, source: str | None = None, ended: bool = False) -> Page[Ban]:
         """Bans and protected addresses, the oldest first. Errors: InvalidRequest (after), Unavailable."""
         return await store.list_bans(self._database, source, ended, cursor)

@@ -7,6 +7,7 @@ Laws: the secret is shown once, by who made it, and kept by its SHA-256; nobody 
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,8 @@ from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
 
 SECRET_BYTES: Final = 32
+SECRET_MIN: Final = 16  # characters of one that is given; shorter ones are guessed
+SECRET_MAX: Final = 256
 SHOWN: Final = 4  # characters that tell keys apart, and tell nobody the rest
 
 
@@ -35,9 +38,19 @@ class MadeKey:
     secret: str
 
 
+_SECRET: Final = re.compile(r"[A-Za-z0-9._~-]+")  # what stands in a path as it is
+
+
 def hash_of(secret: str) -> bytes:
     """What is kept of a secret. It is random and long, so that no slow hash is needed."""
     return hashlib.sha256(secret.encode()).digest()
+
+
+def check_secret(secret: str) -> str:
+    """A secret that somebody else has made, as it is. Raises InvalidRequest."""
+    if not SECRET_MIN <= len(secret) <= SECRET_MAX or not _SECRET.fullmatch(secret):
+        raise InvalidRequest("secret", f"must have {SECRET_MIN} to {SECRET_MAX} letters, digits or any of . _ ~ -")
+    return secret
 
 
 class Keys:
@@ -47,13 +60,15 @@ class Keys:
         self._database = database
         self._principal = principal
 
-    async def add(self, new: NewKey) -> MadeKey:
-        """A key below `new.owner`. Errors: InvalidRequest naming the field, NotAllowed (level), NotFound (owner,
-        default user), NotYours (default user), AlreadyExists (name), Unavailable.
+    async def add(self, new: NewKey, *, secret: str | None = None) -> MadeKey:
+        """A key below `new.owner`, with a secret of its own or the one that is given.
+
+        Errors: InvalidRequest naming the field, NotAllowed (level), NotFound (owner, default user), NotYours (default
+        user), AlreadyExists (name, secret), Unavailable.
         """
         self._check_level(new.level)
         self._check_scopes(new.scopes)
-        secret = secrets.token_urlsafe(SECRET_BYTES)
+        secret = secrets.token_urlsafe(SECRET_BYTES) if secret is None else check_secret(secret)
         async with self._database.transaction(self._principal) as tx:
             owner = await parties.hold_party(tx, self._owner() if new.owner is None else new.owner)
             if owner.hidden:
@@ -74,8 +89,10 @@ class Keys:
         """Keys of who asks and of all below, the oldest first. Errors: InvalidRequest (after), Unavailable."""
         return await store.list_keys(self._database, self._principal.realm, revoked, cursor)
 
-    async def change(self, name: str, changes: KeyChanges) -> ApiKey:
-        """Set what is given. Errors: InvalidRequest, NotAllowed (level), NotFound, NotYours, Unavailable."""
+    async def change(self, name: str, changes: KeyChanges, *, secret: str | None = None) -> ApiKey:
+        """Set what is given, another secret too. Errors: InvalidRequest, NotAllowed (level), NotFound, NotYours,
+        AlreadyExists (secret), Unavailable.
+        """
         values = given(changes)
         async with self._database.transaction(self._principal) as tx:
             key = await self._hold(tx, name)
@@ -90,9 +107,11 @@ class Keys:
                 user = columns.pop("default_user")
                 owner = await parties.find_party(tx, key.owner_id)
                 columns["default_party_id"] = None if user is None else await self._default_user(tx, user, owner)
+            if secret is not None:
+                columns |= {"secret_hash": hash_of(check_secret(secret)), "shown": secret[:SHOWN]}
             if columns:
                 await store.change_key(tx, key.key_id, columns)
-                await record(tx, "key.change", name, values)
+                await record(tx, "key.change", name, {**values, **({} if secret is None else {"secret": True})})
         return await self.show(name)
 
     async def revoke(self, name: str) -> ApiKey:

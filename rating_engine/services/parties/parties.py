@@ -19,6 +19,7 @@ from rating_engine.domain.party import (
     Party,
     PartyChanges,
     PartyFilter,
+    PartyKind,
     PartyState,
     check_level_of,
     check_password,
@@ -29,6 +30,7 @@ from rating_engine.storage.audit_log import record
 from rating_engine.storage.parties import parties as store
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
+from rating_engine.storage.tenants.billing import hold_tenant
 
 OWN_FIELDS: Final = frozenset({"language", "utc_offset", "currency"})
 
@@ -56,6 +58,8 @@ class Parties:
             if owner.party_id != SYSTEM and new.access_level > owner.level:
                 raise InvalidRequest("level", f"is above that of the owner, {int(owner.level)}")
             party_id = await store.add_party(tx, new, owner.party_id)
+            if new.kind is PartyKind.TENANT:
+                await hold_tenant(tx, party_id)  # which gives it its tariff
             if hashed is not None:
                 await store.set_password_hash(tx, party_id, hashed)
             await record(

@@ -10,9 +10,16 @@ import asyncio
 from typing import Final
 
 from rating_engine.domain.errors import NotFound, Unavailable
-from rating_engine.domain.live_call import LiveCall, LiveCallFilter, OrderOutcome, SuspiciousCall, UnfinishedCall
+from rating_engine.domain.live_call import (
+    HungUp,
+    LiveCall,
+    LiveCallFilter,
+    OrderOutcome,
+    SuspiciousCall,
+    UnfinishedCall,
+)
 from rating_engine.domain.outcomes import CallKey
-from rating_engine.domain.page import Cursor, Page
+from rating_engine.domain.page import MAX_LIMIT, Cursor, Page
 from rating_engine.domain.principal import Principal
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.calls import exchange_orders, live_calls
@@ -62,6 +69,24 @@ class LiveCalls:
         if outcome is None or outcome is OrderOutcome.NO_ANSWER:
             raise Unavailable(f"exchange {call_key.exchange} did not answer in time: look whether the call goes on")
         return outcome
+
+    async def hang_up_line(self, login: str) -> HungUp:
+        """End the calls of one login that are open now, MAX_LIMIT at the most; returns when their exchanges were told.
+
+        Errors: NotFound (the login), Unavailable.
+        """
+        calls = (await self.page(LiveCallFilter(login=login), Cursor(MAX_LIMIT))).items
+        answers = await asyncio.gather(*(self._told(call.call_key) for call in calls))
+        return HungUp(told=sum(answers), untold=len(answers) - sum(answers))
+
+    async def _told(self, call_key: CallKey) -> bool:
+        try:
+            await self.hang_up(call_key)
+        except NotFound:  # it has ended meanwhile
+            return True
+        except Unavailable:
+            return False
+        return True
 
     async def _answer(self, order_id: int) -> OrderOutcome | None:
         for _ in range(int(ORDER_SECONDS / ASK_SECONDS)):  # another process answers, in the row

@@ -24,7 +24,7 @@ from rating_engine.domain.account import (
     Settlement,
 )
 from rating_engine.domain.errors import AccountClosed, AlreadyExists, Hint, InvalidRequest, NotFound, Refused
-from rating_engine.domain.page import Cursor, Page, page_of_rows
+from rating_engine.domain.page import MAX_LIMIT, Cursor, Page, page_of_rows
 from rating_engine.domain.party import AllowedCalls
 from rating_engine.rating.money import format_amount
 from rating_engine.storage.audit_log import Note
@@ -67,6 +67,13 @@ _SUBSCRIBERS: Final = """
           SELECT bucket, account_id FROM logins JOIN subscribers USING (bucket, login) WHERE login = $2))
       AND ($4::bigint[] IS NULL OR s.party_id = ANY ($4))
     ORDER BY l.login LIMIT $3
+"""
+_LINES: Final = """
+    SELECT s.login, s.account_id, t.name AS tariff, s.callerid, s.max_calls, s.max_seconds, s.status::text,
+           a.status::text AS account_status
+    FROM subscribers s JOIN accounts a USING (bucket, account_id) JOIN tariffs t USING (tariff_id)
+    WHERE s.party_id = $1
+    ORDER BY lower(s.login) <> lower($2), s.subscriber_id LIMIT $3
 """
 _STATEMENT: Final = """
     SELECT e.entry_id, e.kind::text, e.amount, e.balance_after, e.call_key, e.reference, e.subject, e.created_at
@@ -228,6 +235,12 @@ async def list_subscribers(
     """
     rows = await database.fetch(_SUBSCRIBERS, *cursor.position(str), account_of, cursor.rows, tree)
     return page_of_rows(rows, cursor, lambda row: (row["login"],), lambda row: ListedSubscriber(**_typed(row)))
+
+
+async def lines_of(database: Questions, party_id: int, login: str) -> list[ListedSubscriber]:
+    """The logins of one party, the one of this name first, then the oldest, MAX_LIMIT at most. Errors: Unavailable."""
+    rows = await database.fetch(_LINES, party_id, login, MAX_LIMIT)
+    return [ListedSubscriber(**_typed(row)) for row in rows]
 
 
 async def post_entry(

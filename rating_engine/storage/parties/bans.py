@@ -20,6 +20,7 @@ _COLUMNS: Final = (
     "ban_id, source, target, reason, permanent, NULLIF(expires_at, 'infinity') AS expires_at, hits, created_at"
 )
 _KNOWN: Final = f"SELECT {_COLUMNS} FROM bans WHERE expires_at > now() ORDER BY ban_id DESC LIMIT $1"  # noqa: S608
+_FIND: Final = f"SELECT {_COLUMNS} FROM bans WHERE ban_id = $1"  # noqa: S608
 _LIST: Final = f"""
     SELECT {_COLUMNS} FROM bans
     WHERE ($1::bigint IS NULL OR ban_id > $1) AND ($2::text IS NULL OR source = $2) AND ($3 OR expires_at > now())
@@ -50,6 +51,12 @@ _HITS: Final = """
 async def known_bans(questions: Questions) -> list[Ban]:
     """Those that count now, MAX_KNOWN at the most. Errors: Unavailable."""
     return [ban_from_row(row) for row in await questions.fetch(_KNOWN, MAX_KNOWN)]
+
+
+async def find_ban(questions: Questions, ban_id: int) -> Ban | None:
+    """The ban of that number. Errors: Unavailable."""
+    row = await questions.fetchrow(_FIND, ban_id)
+    return None if row is None else ban_from_row(row)
 
 
 async def list_bans(questions: Questions, source: str | None, ended: bool, cursor: Cursor) -> Page[Ban]:

@@ -18,7 +18,7 @@ from rating_engine.storage.postgres.transaction import Transaction
 
 CHANGEABLE: Final = (
     "access_level", "auth_by", "default_party_id", "allowed_sources", "allowed_methods", "scopes", "secure_only",
-    "enabled",
+    "enabled", "secret_hash", "shown",
 )  # fmt: skip
 _COLUMN_OF: Final = {"level": "access_level", "sources": "allowed_sources", "methods": "allowed_methods"}
 
@@ -40,6 +40,9 @@ _ADD: Final = """
                           allowed_sources, allowed_methods, scopes, secure_only)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::cidr[], $10, $11, $12)
 """
+
+
+_SECRETS: Final = "api_keys_secret_hash_key"
 
 
 def unknown_key(name: str) -> NotFound:
@@ -76,18 +79,26 @@ async def add_key(
             _ADD, new.name, secret_hash, shown, new.kind, int(new.level), new.auth_by, owner_id, default_party_id,
             _networks(new.sources), list(new.methods), list(new.scopes), new.secure_only,
         )  # fmt: skip
-    except asyncpg.UniqueViolationError:
+    except asyncpg.UniqueViolationError as error:
+        if error.constraint_name == _SECRETS:
+            raise _taken_secret() from None
         raise AlreadyExists(f"key {new.name!r} exists, or did", field="name") from None
 
 
 async def change_key(tx: Transaction, key_id: int, values: Mapping[str, object]) -> None:
-    """Set fields of KeyChanges, the default user by its number (`default_party_id`). Errors: Unavailable."""
+    """Set fields of KeyChanges, the default user by its number, the secret by its hash and first characters.
+
+    Errors: AlreadyExists (secret), Unavailable.
+    """
     columns = {_COLUMN_OF.get(name, name): _plain(name, value) for name, value in values.items()}
     changes = assignments(CHANGEABLE, columns, first=2)
-    await tx.execute(
-        f"UPDATE api_keys SET {changes} WHERE key_id = $1",  # noqa: S608  # names of columns
-        key_id, *columns.values(),
-    )  # fmt: skip
+    try:
+        await tx.execute(
+            f"UPDATE api_keys SET {changes} WHERE key_id = $1",  # noqa: S608  # names of columns
+            key_id, *columns.values(),
+        )  # fmt: skip
+    except asyncpg.UniqueViolationError:
+        raise _taken_secret() from None
 
 
 async def revoke_key(tx: Transaction, key_id: int) -> None:
@@ -99,6 +110,10 @@ def key_from_row(row: asyncpg.Record) -> ApiKey:
     """The key of a row of _KEYS."""
     words = {"kind": KeyKind, "level": Level, "auth_by": AuthBy, "sources": tuple, "methods": tuple, "scopes": tuple}
     return ApiKey(**{name: words[name](value) if name in words else value for name, value in row.items()})
+
+
+def _taken_secret() -> AlreadyExists:
+    return AlreadyExists("another key has this secret, or had", field="secret")
 
 
 def _plain(name: str, value: Any) -> object:

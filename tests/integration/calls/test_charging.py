@@ -65,6 +65,14 @@ async def test_an_allowed_call_gets_the_seconds_its_money_pays_for_and_holds_it(
     assert await money(engine) == (10, 10)
 
 
+async def test_a_balance_with_a_number_says_how_long_the_call_would_last_and_holds_nothing(engine):
+    asked = await engine.charging.balance("1001", prepare("1"))
+    assert (asked.available, asked.lasts, await money(engine)) == (10, 1000, (10, 0))
+    assert (await engine.charging.prepare_call(prepare("1"))).max_seconds == asked.lasts
+    assert await engine.charging.balance("1001", prepare("2")) == Declined(DeclineReason.INSUFFICIENT_FUNDS)
+    assert (await engine.charging.balance("1001", prepare("2", "81123456"))).reason is DeclineReason.NO_RATE
+
+
 async def test_a_call_holds_no_more_than_its_longest_duration_costs(database_url, redis_url):
     async with engine_on(database_url, redis_url, max_reserve_seconds=60) as engine:
         await publish_deck(engine.office)

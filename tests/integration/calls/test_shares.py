@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from rating_engine.domain.account import AccountChanges, NewSubscriber
-from rating_engine.domain.outcomes import Declined, DeclineReason, PrepareOutcome, Saved
+from rating_engine.domain.outcomes import Allowed, Balance, Declined, DeclineReason, PrepareOutcome, Saved
 from rating_engine.domain.principal import OPERATOR
 from rating_engine.engine.engine import Engine
 from rating_engine.services.doctor import ledger_balanced
@@ -155,3 +155,13 @@ async def test_what_a_call_did_not_use_of_its_share_is_there_for_the_next(engine
     assert saved.cost == Decimal("0.60")
 
     assert (await asked(engine, "2")).reserved == Decimal("9.70")
+
+
+@pytest.mark.parametrize("max_calls", [None, 1])
+async def test_a_balance_with_a_number_says_what_the_call_will_be_given(engine: Engine, max_calls: int | None) -> None:
+    await add_account(engine.office, balance="10", max_calls=max_calls)
+    balance = await engine.charging.balance("1001", prepare("1"))
+    outcome = await asked(engine, "1")
+    assert isinstance(balance, Balance)
+    assert isinstance(outcome, Allowed)
+    assert balance.lasts == outcome.max_seconds == (1000 if max_calls else 500)

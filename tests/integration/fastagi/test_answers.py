@@ -70,6 +70,7 @@ async def test_call_finish_reaches_the_service_and_says_what_was_charged(start: 
 async def test_balance_and_ping_are_answered(start: Start) -> None:
     bench = await start()
     assert (await bench.call("getBalance", "alice"))["RATING_AVAILABLE"] == "10.00"
+    assert (await bench.call("getBalance", "alice", "7901"))["RATING_MAX_SECONDS"] == "61"
     assert await bench.call("ping") == {"RATING_STATUS": "OK", "RATING_REASON": "pong"}
 
 

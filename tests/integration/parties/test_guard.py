@@ -220,7 +220,7 @@ async def test_an_administrator_does_what_the_operator_does(services):
     await admin.accounts.top_up("2001", Decimal(5))
     await admin.accounts.change("2001", AccountChanges(overdraft=Decimal(5)))
     assert (await admin.accounts.show("2001")).available == 20
-    assert [tariff.settings.name for tariff in (await admin.tariffs.page(Cursor())).items] == ["cheap", "retail"]
+    assert {tariff.settings.name for tariff in (await admin.tariffs.page(Cursor())).items} >= {"cheap", "retail"}
     assert [check async for check in admin.doctor.prove_laws()]
 
 

@@ -76,3 +76,21 @@ def test_what_could_let_a_call_run_on_or_go_uncharged_is_found(text, said):
 
 def test_a_value_that_would_arrive_changed_is_shown_both_ways():
     assert unsafe_values([("route", "cheap-1"), ("route", "a,b")]) == ["route 'a,b' reaches the dialplan as 'a_b'"]
+
+
+GLOBALS = "[globals]\nRATING_ENGINE=127.0.0.1:4573\nRATING_TECH=PJSIP\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lost"),
+    [
+        ("[globals]\nTRUNK=DAHDI/G2\n", "[globals](+)\nRATING_ENGINE=192.0.2.10:4573\n", ["RATING_ENGINE"]),
+        ("[globals]\nTRUNK=DAHDI/G2\n", "[globals]\nRATING_ENGINE=192.0.2.10:4573\n", []),
+        ("[globals]\nTRUNK=DAHDI/G2\n", "[globals](+)\nRATING_CARD_SECRET=secret\n", []),
+        ("", "[globals](+)\nRATING_ENGINE=192.0.2.10:4573\n", []),
+    ],
+)
+def test_settings_that_the_shipped_ones_come_after_are_found(before: str, after: str, lost: list[str]) -> None:
+    """As a real Asterisk takes them (tests/asterisk/test_page.py)."""
+    found = check_dialplan(before + GLOBALS + SAFE + after)
+    assert [problem.partition(":")[0] for problem, _ in found] == lost

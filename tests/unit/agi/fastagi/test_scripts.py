@@ -371,6 +371,7 @@ def test_unlimited_credit_is_said_in_a_word() -> None:
         "RATING_BALANCE": "-5.10",
         "RATING_AVAILABLE": "unlimited",
         "RATING_CURRENCY": "EUR",
+        "RATING_MAX_SECONDS": "",
         "RATING_RESULT": "OK -5.10 unlimited EUR",
     }
 

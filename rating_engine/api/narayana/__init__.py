@@ -1,0 +1,1 @@
+"""Narayana Billing API 2.2: /billing/api/{version}/{key}/{method}."""

@@ -1,0 +1,77 @@
+"""One query whose asker and arguments are known: what a method is given."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from rating_engine.api.narayana.arguments import Values
+from rating_engine.api.narayana.errors import Code, Failure
+from rating_engine.domain.account import ListedSubscriber
+from rating_engine.domain.api_key import ApiKey
+from rating_engine.domain.outcomes import CallKey, Claim, FinishCall, FinishOutcome, PrepareCall, PrepareOutcome
+from rating_engine.domain.party import Party
+from rating_engine.domain.principal import Principal
+from rating_engine.services.catalogue import UseCases
+
+
+class CallCharging(Protocol):
+    """What callPrepare and callFinish ask; a broken database is an answer."""
+
+    async def prepare_call(self, call: PrepareCall) -> PrepareOutcome:
+        """May this call start, and for how long?"""
+
+    async def finish_call(self, call: FinishCall) -> FinishOutcome:
+        """Charge a call that ended, exactly once."""
+
+    async def abandon_call(self, call_key: CallKey, login: str, claim: Claim | None = None) -> object:
+        """Give back what is held for an answer that nobody heard."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """`line`: the extension that the query names, where its key authorises by that. `secret`: the key as it stands in
+    the path. `names`: what was given, arguments or not. `is_gone`: whether who asked has left.
+    """
+
+    values: Values
+    asking: Principal
+    key: ApiKey
+    line: str | None
+    use: UseCases
+    charging: CallCharging
+    names: frozenset[str]
+    is_gone: Callable[[], Awaitable[bool]]
+    secret: str = field(repr=False)
+
+    async def user(self) -> Party:
+        """Who asks, as it is now."""
+        return await self.use.parties.show(self.who)
+
+    @property
+    def who(self) -> int:
+        """Its number. Raises Failure where nobody is named."""
+        if self.asking.party_id is None:
+            raise Failure(Code.E_AUTH_FAILED, "nobody is named")
+        return self.asking.party_id
+
+    async def main_line(self) -> ListedSubscriber | None:
+        """The extension that is named, else the user's first; None: it has none."""
+        lines = await self.use.accounts.lines(self.who)
+        if self.line is not None:
+            lines = [line for line in lines if line.login == self.line]
+        return lines[0] if lines else None
+
+    async def needed_line(self) -> str:
+        """The extension that calls. Raises Failure (E_NOT_EXIST)."""
+        if self.line is not None:
+            return self.line
+        line = await self.main_line()
+        if line is None:
+            raise Failure(Code.E_NOT_EXIST, "the user has no extension")
+        return line.login
+
+
+Answer = Any  # True: done; a text; or a list or an object of JSON
+Handler = Callable[[Asked], Awaitable[Answer]]

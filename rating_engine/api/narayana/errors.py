@@ -1,0 +1,127 @@
+"""The codes of the document, and which of them each error of the engine is. Nothing else reaches who asks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from rating_engine.domain.errors import RatingEngineError
+from rating_engine.domain.outcomes import DeclineReason
+from rating_engine.domain.refusal import Refusal
+
+
+class Code(StrEnum):
+    """Every error code of the document."""
+
+    E_INCORRECT_API_VERSION = "E_INCORRECT_API_VERSION"
+    E_UNKNOWN_METHOD = "E_UNKNOWN_METHOD"
+    E_UNDEFINED_INSTRUCTION = "E_UNDEFINED_INSTRUCTION"
+    E_INSUFFICIENT_ACCESS = "E_INSUFFICIENT_ACCESS"
+    E_MISSING_ARGUMENT = "E_MISSING_ARGUMENT"
+    E_INVALID_ARGUMENT = "E_INVALID_ARGUMENT"
+    E_LUA_EXCEPTION = "E_LUA_EXCEPTION"
+    E_AUTH_FAILED = "E_AUTH_FAILED"
+    E_HAS_NO_ONE_TOLD_YOU_SHE_IS_NOT_BREATHING = "E_HAS_NO_ONE_TOLD_YOU_SHE_IS_NOT_BREATHING"
+    E_USER_LOCKED = "E_USER_LOCKED"
+    E_SQL_ERROR = "E_SQL_ERROR"
+    E_NOT_EXIST = "E_NOT_EXIST"
+    E_DOES_NOT_BELONG_TO_YOU = "E_DOES_NOT_BELONG_TO_YOU"
+    E_DATA_ABORT = "E_DATA_ABORT"
+    E_ASTERISK_QUERY_ERROR = "E_ASTERISK_QUERY_ERROR"
+    E_SIP_SERVER_NOT_EXIST = "E_SIP_SERVER_NOT_EXIST"
+    E_WRONG_EXTENSION = "E_WRONG_EXTENSION"
+    E_TRANSACTIONS_LIMITED = "E_TRANSACTIONS_LIMITED"
+    E_TRANSACTIONS_LOCKED = "E_TRANSACTIONS_LOCKED"
+    E_ACCOUNT_HAS_USERS = "E_ACCOUNT_HAS_USERS"
+    E_CANT_CREATE_ASTERISK_ACCOUNT = "E_CANT_CREATE_ASTERISK_ACCOUNT"
+    E_CARRIER_ERROR = "E_CARRIER_ERROR"
+    E_DID_ORDER_FAIL = "E_DID_ORDER_FAIL"
+    E_INITIATE_ASTERISK_CALL_FAIL = "E_INITIATE_ASTERISK_CALL_FAIL"
+    E_INSUFFICIENT_MONEY = "E_INSUFFICIENT_MONEY"
+    E_INVALID_SMS_FROM = "E_INVALID_SMS_FROM"
+    E_INVALID_SMS_TO = "E_INVALID_SMS_TO"
+    E_CODE_HAS_NO_BALANCE = "E_CODE_HAS_NO_BALANCE"
+    E_INVITE_LIMIT_REACHED = "E_INVITE_LIMIT_REACHED"
+    E_MAXIMUM_PAYMENT = "E_MAXIMUM_PAYMENT"
+    E_MINIMAL_PAYMENT = "E_MINIMAL_PAYMENT"
+    E_MINIMAL_START_PAYMENT = "E_MINIMAL_START_PAYMENT"
+    E_TARGET_WHITELISTED = "E_TARGET_WHITELISTED"
+    E_TRANSACTION_FAILED = "E_TRANSACTION_FAILED"
+    E_TTS_ERROR = "E_TTS_ERROR"
+    E_UNROUTABLE = "E_UNROUTABLE"
+    E_CANT_CREATE_ASTERISK_EXTENSION = "E_CANT_CREATE_ASTERISK_EXTENSION"
+    E_CANT_DELETE_EXTENSION = "E_CANT_DELETE_EXTENSION"
+    E_ALREADY_ON_THIS_TARIFF = "E_ALREADY_ON_THIS_TARIFF"
+    E_CONTACT_RESELLER = "E_CONTACT_RESELLER"
+
+
+class Failure(Exception):
+    """What a query is answered instead of a result. `description`: for people; it has no secret."""
+
+    def __init__(self, code: Code, description: str = "") -> None:
+        super().__init__(code, description)
+        self.code = code
+        self.description = description
+
+
+# By RatingEngineError.code; what is not here nobody foresaw.
+CODE_OF_ERROR: Final[Mapping[str, Code]] = {
+    "bad_request": Code.E_DATA_ABORT,
+    "not_found": Code.E_NOT_EXIST,
+    "already_exists": Code.E_DATA_ABORT,
+    "not_allowed": Code.E_INSUFFICIENT_ACCESS,
+    "not_yours": Code.E_DOES_NOT_BELONG_TO_YOU,
+    "refused": Code.E_DATA_ABORT,
+    "account_closed": Code.E_TRANSACTION_FAILED,
+    "whitelisted": Code.E_TARGET_WHITELISTED,
+    "unavailable": Code.E_SQL_ERROR,
+    "overloaded": Code.E_SQL_ERROR,
+    "account_locked": Code.E_SQL_ERROR,
+}
+
+# Of who is not let in by the key's own rules: HTTP statuses; of the rest: codes.
+STATUS_OF_REFUSAL: Final[Mapping[Refusal, int]] = {
+    Refusal.BANNED: 403,
+    Refusal.UNKNOWN_KEY: 401,
+    Refusal.WRONG_ADDRESS: 403,
+    Refusal.NOT_SECURE: 403,
+}
+CODE_OF_REFUSAL: Final[Mapping[Refusal, Code]] = {
+    Refusal.WRONG_METHOD: Code.E_INSUFFICIENT_ACCESS,
+    Refusal.NO_USER: Code.E_AUTH_FAILED,
+    Refusal.NO_SESSION: Code.E_AUTH_FAILED,
+    Refusal.NOT_YOURS: Code.E_DOES_NOT_BELONG_TO_YOU,
+    Refusal.LOCKED: Code.E_USER_LOCKED,
+}
+
+CODE_OF_DECLINE: Final[Mapping[DeclineReason, Code]] = {
+    DeclineReason.UNKNOWN_LOGIN: Code.E_NOT_EXIST,
+    DeclineReason.INACTIVE: Code.E_USER_LOCKED,
+    DeclineReason.USER_BLOCKED: Code.E_USER_LOCKED,
+    DeclineReason.EXTERNAL_BLOCKED: Code.E_USER_LOCKED,
+    DeclineReason.INVALID_DESTINATION: Code.E_UNROUTABLE,
+    DeclineReason.NO_RATE: Code.E_UNROUTABLE,
+    DeclineReason.NO_ROUTE: Code.E_UNROUTABLE,
+    DeclineReason.NO_CAPACITY: Code.E_UNROUTABLE,
+    DeclineReason.BLOCKED_DESTINATION: Code.E_UNROUTABLE,
+    DeclineReason.PRICE_TOO_HIGH: Code.E_UNROUTABLE,
+    DeclineReason.INSUFFICIENT_FUNDS: Code.E_INSUFFICIENT_MONEY,
+    DeclineReason.DAILY_LIMIT: Code.E_INSUFFICIENT_MONEY,
+    DeclineReason.MONTHLY_LIMIT: Code.E_INSUFFICIENT_MONEY,
+    DeclineReason.TOO_MANY_CALLS: Code.E_INSUFFICIENT_ACCESS,
+    DeclineReason.NO_EXCHANGE_RATE: Code.E_TRANSACTION_FAILED,
+    DeclineReason.CONFLICT: Code.E_DATA_ABORT,
+    DeclineReason.ALREADY_FINISHED: Code.E_DATA_ABORT,
+    DeclineReason.BAD_REQUEST: Code.E_INVALID_ARGUMENT,
+    DeclineReason.UNAVAILABLE: Code.E_SQL_ERROR,
+    DeclineReason.OVERLOADED: Code.E_SQL_ERROR,
+    DeclineReason.ACCOUNT_LOCKED: Code.E_SQL_ERROR,
+    DeclineReason.INTERNAL: Code.E_LUA_EXCEPTION,
+}
+
+
+def failure_of(error: RatingEngineError) -> Failure | None:
+    """What an error of the engine is here; None: nobody foresaw it."""
+    code = CODE_OF_ERROR.get(error.code)
+    return None if code is None else Failure(code, str(error))

@@ -1,0 +1,15 @@
+"""What the methods do, a module a section; one that is in none of them stands in `undefined`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from rating_engine.api.narayana.asked import Handler
+from rating_engine.api.narayana.methods import api_access, call_processing, data_security
+
+MADE: Final[Mapping[str, Handler]] = {
+    **api_access.HANDLERS,
+    **data_security.HANDLERS,
+    **call_processing.HANDLERS,
+}

@@ -1,0 +1,1 @@
+"""The tenant billing REST surface: how a tenant is charged, and its call rates."""

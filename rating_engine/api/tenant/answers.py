@@ -1,0 +1,102 @@
+"""Answers of the tenant surface: JSON whose amounts are numbers with every digit, errors in one form, and the CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from rating_engine.api.tenant.contract import JSON
+from rating_engine.api.tenant.reading import id_of
+from rating_engine.domain.errors import (
+    AlreadyExists,
+    InvalidRequest,
+    NotAllowed,
+    NotFound,
+    NotYours,
+    RatingEngineError,
+    Refused,
+)
+from rating_engine.domain.tenant import RATE_FIELDS, CallRate, TenantBilling
+from rating_engine.rating.money import format_amount
+from rating_engine.rating.rate import PriceUnit
+from rating_engine.services.decks.file.formulas import quoted
+
+RETRY_SECONDS: Final = 1
+NO_STORE: Final = {"cache-control": "no-store"}
+
+# What an error of the services is here. Of what is somebody else's nobody hears that it is there.
+_STATUS: Final[tuple[tuple[type[RatingEngineError], int, str], ...]] = (
+    (InvalidRequest, 400, "invalid"),
+    (NotAllowed, 403, "forbidden"),
+    (NotFound, 404, "not_found"),
+    (NotYours, 404, "not_found"),
+    (AlreadyExists, 409, "already_exists"),
+    (Refused, 409, "refused"),
+)
+
+
+def json_answer(value: Any) -> Response:
+    """200 with a value as JSON."""
+    return Response(_json(value), media_type=JSON, headers=NO_STORE)
+
+
+def error_answer(
+    status: int, code: str, message: str, *, field: str | None = None, headers: Mapping[str, str] = {}
+) -> Response:
+    """An error, in the one form of all."""
+    error = {"code": code, **({} if field is None else {"field": field}), "message": message}
+    return Response(_json({"error": error}), status, {**NO_STORE, **headers}, JSON)
+
+
+def answer_to(error: RatingEngineError) -> Response:
+    """The answer to what the services refuse."""
+    for kind, status, code in _STATUS:
+        if isinstance(error, kind):
+            return error_answer(status, code, error.problem or code, field=error.field)
+    return error_answer(503, "unavailable", "ask again in a while", headers={"retry-after": str(RETRY_SECONDS)})
+
+
+def billing_json(billing: TenantBilling) -> dict[str, Any]:
+    """The settings of a tenant as the document has them."""
+    return {"enabled": billing.enabled, "account": billing.account.value, "type": billing.type.value}
+
+
+def rate_json(rate: CallRate) -> dict[str, Any]:
+    """A call rate as the document has it."""
+    return {"id": id_of(rate.rate_id), **{name: getattr(rate, name) for name in RATE_FIELDS}}
+
+
+def csv_answer(rates: Iterable[CallRate]) -> Response:
+    """Every rate in a file that `rates import` takes: its fields, and by its own names what these prices are of."""
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow([*RATE_FIELDS, "price_unit", "direction"])
+    for rate in rates:
+        cells = [_cell(getattr(rate, name)) for name in RATE_FIELDS]
+        writer.writerow([*cells, PriceUnit.INTERVAL.value, rate.type.value])
+    headers = {"content-disposition": 'attachment; filename="call_rates.csv"', **NO_STORE}
+    return Response(text.getvalue().encode(), media_type="application/octet-stream", headers=headers)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, Decimal):
+        return format_amount(value)
+    return quoted(str(value))
+
+
+def _json(value: Any) -> str:
+    """As json.dumps, with amounts as numbers of all their digits."""
+    if isinstance(value, Decimal):
+        return format_amount(value)
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{json.dumps(name)}:{_json(each)}' for name, each in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_json, value))}]"
+    return json.dumps(value.value if isinstance(value, StrEnum) else value, ensure_ascii=False)

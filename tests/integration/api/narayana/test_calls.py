@@ -1,0 +1,166 @@
+"""Calls asked for over HTTP: held, named, ended and charged once, as those of FastAGI are."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import pytest
+
+from rating_engine.domain.account import AccountChanges, NewAccount, NewSubscriber
+from rating_engine.domain.api_key import AuthBy, KeyKind, NewKey
+from rating_engine.domain.live_call import LiveCallFilter
+from rating_engine.domain.page import Cursor
+from rating_engine.domain.party import Level, PartyState
+from tests.support.narayana import Narayana, narayana_on
+
+CALLED = "4912345"
+
+
+@pytest.fixture
+async def narayana(database_url: str) -> AsyncIterator[Narayana]:
+    async with narayana_on(database_url) as narayana:
+        yield narayana
+
+
+async def balance(narayana: Narayana, login: str = "1001") -> Decimal:
+    return (await narayana.operator.accounts.show(login)).balance
+
+
+async def open_calls(narayana: Narayana) -> int:
+    return len((await narayana.operator.live_calls.page(LiveCallFilter(), Cursor())).items)
+
+
+async def test_a_call_is_allowed_for_what_its_user_has_and_charged_when_it_ends(narayana):
+    prepared = await narayana.ask("callPrepare", login="anna", destination=CALLED)
+    finished = await narayana.ask("callFinish", login="anna", destination=CALLED, length="60", status="16ANSWER")
+
+    assert prepared == f"Allowed 1000 {CALLED} 49301 Somewhere - default -1 -1"
+    assert finished == f"Saved Somewhere [49301/{CALLED}] via [default] 60 0.6 EUR 16ANSWER"
+    assert await balance(narayana) == Decimal("9.4")
+    assert await open_calls(narayana) == 0
+
+
+async def test_a_key_that_authorises_by_extension_names_the_line_and_hears_bare_text(narayana):
+    await narayana.operator.accounts.add_subscriber(NewSubscriber("1002", "1001", callerid="49302"))
+
+    prepared = await narayana.raw("callPrepare", key="lines", login="1002", destination=CALLED)
+
+    assert re.fullmatch(rf"Allowed 1000 {CALLED} 49302 Somewhere - default -1 -1", prepared.text)
+    finished = await narayana.raw(
+        "callFinish", key="lines", login="1002", destination=CALLED, length="0", status="0CANCEL"
+    )
+    assert finished.text == f"Saved Somewhere [49302/{CALLED}] via [default] 0 0 EUR 0CANCEL"
+
+
+async def test_a_line_that_is_nobody_s_is_asked_for_by_the_system_s_own_keys_alone(narayana):
+    await narayana.operator.accounts.create(NewAccount("3001", "retail", balance=Decimal(1)))
+    await narayana.add_key(NewKey("theirs", KeyKind.SERVER, Level.RESELLER, AuthBy.SIP_EXTENSION, owner="firm"))
+
+    assert (await narayana.raw("callPrepare", key="lines", login="3001", destination=CALLED)).text.startswith("Allowed")
+    assert (await narayana.raw("resolveCallerid", key="theirs", login="3001")).text == "E_DOES_NOT_BELONG_TO_YOU"
+    assert (await narayana.raw("resolveCallerid", key="theirs", login="2001")).text == "E_DOES_NOT_BELONG_TO_YOU"
+    assert (await narayana.raw("resolveCallerid", key="theirs", login="1001")).text == "49301"
+
+
+@pytest.mark.parametrize(
+    ("destination", "state", "code"),
+    [
+        ("99999999999", PartyState.ACTIVE, "E_UNROUTABLE"),
+        (CALLED, PartyState.ALL_BLOCKED, "E_USER_LOCKED"),
+        (CALLED, PartyState.EXTERNAL_BLOCKED, "E_USER_LOCKED"),
+        ("", PartyState.ACTIVE, "E_MISSING_ARGUMENT"),
+    ],
+)
+async def test_a_call_that_may_not_start_is_declined_in_one_line(narayana, destination, state, code):
+    await narayana.operator.parties.set_status("anna", state)
+
+    answer = await narayana.raw("callPrepare", key="lines", login="1001", destination=destination)
+
+    assert (answer.status_code, answer.text) == (200, f"Declined {code}")
+
+
+async def test_without_money_nothing_is_held(narayana):
+    await narayana.ask("callPrepare", login="anna", destination=CALLED)
+
+    assert await narayana.code("callPrepare", login="anna", destination=CALLED) == "Declined E_INSUFFICIENT_MONEY"
+    assert await open_calls(narayana) == 1
+
+
+async def test_a_call_with_a_name_is_answered_again_and_charged_once(narayana):
+    asked = {"login": "anna", "destination": CALLED, "callid": "1700000000.1"}
+    ended = {**asked, "length": "30", "status": "16ANSWER"}
+
+    prepared = [await narayana.ask("callPrepare", **asked) for _ in range(2)]
+    finished = [await narayana.ask("callFinish", **ended) for _ in range(3)]
+
+    assert len({*prepared}) == len({*finished}) == 1
+    assert await balance(narayana) == Decimal("9.7")
+    assert await narayana.code("callFinish", **{**ended, "length": "31"}) == "E_DATA_ABORT"
+
+
+async def test_the_name_of_a_call_is_within_its_key_and_prior(narayana):
+    await narayana.add_key(NewKey("pbx/2", KeyKind.SERVER, Level.SERVER, owner="boss"))
+    asked = {"login": "anna", "destination": CALLED, "callid": "1"}
+    await narayana.ask("callPrepare", **asked)
+
+    assert await narayana.code("callPrepare", key="pbx/2", **asked) == "Declined E_INSUFFICIENT_MONEY"
+    assert await narayana.code("callPrepare", **asked, prior="2") == "Declined E_UNROUTABLE"  # there is one route
+
+
+async def test_a_finish_without_a_name_ends_the_oldest_call_of_line_number_and_prior(narayana):
+    for login in ("anna", "otto"):
+        await narayana.ask("callPrepare", login=login, destination=CALLED)
+
+    asked = {"login": "anna", "destination": f"+{CALLED}", "length": "10", "status": "16ANSWER"}
+    assert await narayana.code("callFinish", **asked, prior="2") == "E_NOT_EXIST"
+    assert await narayana.code("callFinish", **{**asked, "destination": "49999"}) == "E_NOT_EXIST"
+    assert "10 0.1 EUR" in await narayana.ask("callFinish", **asked)
+    assert await narayana.code("callFinish", **asked) == "E_NOT_EXIST"
+    assert (await balance(narayana), await balance(narayana, "2001")) == (Decimal("9.9"), Decimal(10))
+
+
+async def test_as_many_finishes_at_once_end_as_many_calls_and_each_once(narayana):
+    await narayana.operator.accounts.change("1001", AccountChanges(max_call_seconds=60))
+    for _ in range(5):
+        await narayana.ask("callPrepare", login="anna", destination=CALLED)
+
+    asked = {"login": "anna", "destination": CALLED, "length": "10", "status": "16ANSWER"}
+    answers = await asyncio.gather(*(narayana.raw("callFinish", **asked) for _ in range(5)))
+
+    assert [answer.json()["result"] for answer in answers] == [True] * 5
+    assert await open_calls(narayana) == 0
+    assert await balance(narayana) == Decimal("9.5")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("prior", "0"), ("prior", "100"), ("length", "-1"), ("length", "99999999"), ("callid", "x" * 200),
+     ("callid", "a\nb"), ("destination", "4" * 81), ("callerid", "4" * 81)],
+)  # fmt: skip
+async def test_what_is_out_of_range_is_named_and_nothing_is_done(narayana, name, value):
+    asked = {"login": "anna", "destination": CALLED, "length": "1", "status": "16ANSWER", name: value}
+
+    answer = (await narayana.raw("callFinish", **asked)).json()
+
+    assert (answer["response"], answer["description"].partition(":")[0]) == ("E_DATA_ABORT", name)
+
+
+async def test_a_balance_is_said_in_sounds(narayana):
+    assert await narayana.ask("getTextBalance", login="anna") == "balance&digits/10&euro&null&cents&tadam3s"
+    assert await narayana.ask("getTextBalance", login="anna", balance="0", currency="EUR") == (
+        "balance&null&euro&null&cents&tadam3s"
+    )
+    assert "&dollars&" in await narayana.ask("getTextBalance", login="anna", balance="USD")
+
+
+async def test_an_exchange_proves_that_it_knows_the_key(narayana):
+    await narayana.ask("addKey", login="boss", name="TESTKEY1", auth_by="username", apikey="f" * 16, accessLevel="50")
+    proof = hashlib.md5(b"ffffffffffffffff10.0.0.5TESTKEY1").hexdigest()
+    asked = {"key": "f" * 16, "login": "boss", "source": "10.0.0.5"}
+
+    assert await narayana.ask("authorizeRealm", **asked, auth=proof) is True
+    assert await narayana.code("authorizeRealm", **asked, auth="0" * 32) == "E_AUTH_FAILED"
