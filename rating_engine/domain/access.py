@@ -153,6 +153,8 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "accounts.top_up": _MONEY,
     "accounts.adjust": _MONEY,
     "accounts.close": _MONEY,
+    "accounts.close_empty": _writes("accounts", _line(below=True)),
+    "accounts.numbered": _reads("accounts", own=True),
     "accounts.statement": _reads("accounts", _line()),
     "account_imports.import_file": Right("money:write", Level.ADMIN, money=True),
     "tenant_billing.show": _reads("tenant_billing", least=Level.RESELLER, own=True),

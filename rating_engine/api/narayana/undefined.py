@@ -6,11 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
-    "User": (
-        "getInfo",
-        "getValue",
-        "updateUser",
-    ),
     "Routing": (
         "getRoutes",
         "getRouteInfo",
@@ -102,12 +97,7 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "setDeliveryReport",
         "getSMS",
     ),
-    "User control": (
-        "getUsers",
-        "registerUser",
-        "updateUser",
-        "deleteUser",
-    ),
+    "User control": ("registerUser",),
     "SIP accounts": (
         "getExtensions",
         "getExtensionInfo",
@@ -152,12 +142,7 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "viewInvoice",
         "deleteInvoice",
     ),
-    "Accounts": (
-        "updateAccount",
-        "getAccounts",
-        "getAccountInfo",
-        "deleteAccount",
-    ),
+    "Accounts": ("updateAccount",),
     "GSM": ("gsmRequest",),
     "SIM-cards": (
         "getSIMList",

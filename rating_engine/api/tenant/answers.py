@@ -6,13 +6,14 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
 
 from starlette.responses import Response
 
-from rating_engine.api.tenant.contract import JSON
+from rating_engine.api.tenant.contract import FILE, JSON
 from rating_engine.api.tenant.reading import id_of
 from rating_engine.domain.errors import (
     AlreadyExists,
@@ -73,22 +74,35 @@ def rate_json(rate: CallRate) -> dict[str, Any]:
     return {"id": id_of(rate.rate_id), **{name: getattr(rate, name) for name in RATE_FIELDS}}
 
 
-def csv_answer(rates: Iterable[CallRate]) -> Response:
+def rates_file(rates: Iterable[CallRate]) -> Response:
     """Every rate in a file that `rates import` takes: its fields, and by its own names what these prices are of."""
+    rows = (
+        [*(cell(getattr(rate, name)) for name in RATE_FIELDS), PriceUnit.INTERVAL.value, rate.type.value]
+        for rate in rates
+    )
+    text = csv_rows([[*RATE_FIELDS, "price_unit", "direction"], *rows])
+    return Response(text, media_type=FILE, headers=file_headers("call_rates.csv"))
+
+
+def csv_rows(rows: Iterable[Iterable[str]]) -> bytes:
+    """Rows of cells as CSV in UTF-8."""
     text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow([*RATE_FIELDS, "price_unit", "direction"])
-    for rate in rates:
-        cells = [_cell(getattr(rate, name)) for name in RATE_FIELDS]
-        writer.writerow([*cells, PriceUnit.INTERVAL.value, rate.type.value])
-    headers = {"content-disposition": 'attachment; filename="call_rates.csv"', **NO_STORE}
-    return Response(text.getvalue().encode(), media_type="application/octet-stream", headers=headers)
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
 
 
-def _cell(value: object) -> str:
+def file_headers(name: str) -> dict[str, str]:
+    """What makes of an answer a file of this name."""
+    return {"content-disposition": f'attachment; filename="{name}"', **NO_STORE}
+
+
+def cell(value: object) -> str:
+    """A value as a table has it."""
     if isinstance(value, Decimal):
         return format_amount(value)
-    return quoted(str(value))
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return "" if value is None else quoted(str(value))
 
 
 def _json(value: Any) -> str:
@@ -97,6 +111,8 @@ def _json(value: Any) -> str:
         return format_amount(value)
     if isinstance(value, Mapping):
         return f"{{{','.join(f'{json.dumps(name)}:{_json(each)}' for name, each in value.items())}}}"
+    if isinstance(value, datetime):
+        return json.dumps(value.isoformat())
     if isinstance(value, list):
         return f"[{','.join(map(_json, value))}]"
     return json.dumps(value.value if isinstance(value, StrEnum) else value, ensure_ascii=False)

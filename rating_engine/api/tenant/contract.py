@@ -5,7 +5,7 @@ Sources: the tenant billing REST document; where it is silent, docs/tenant-rest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -115,7 +115,10 @@ ID: Final = Parameter("id", Kind.TEXT, "The unique ID of the call rate.", place=
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation. `body`, `answer`: names of SCHEMAS; `media`: of the answer; None: it has no content."""
+    """One operation. `body`, `answer`: names of schemas; `media`: of the answer; None: it has no content.
+
+    `names_others`: parameters of its query name something that may not be there.
+    """
 
     name: str
     method: str
@@ -126,9 +129,11 @@ class Operation:
     body: str | None = None
     answer: str | None = None
     media: str | None = None
+    names_others: bool = False
 
 
 JSON: Final = "application/json"
+FILE: Final = "application/octet-stream"
 OPERATIONS: Final = (
     Operation("show_billing", "GET", "/tenant/billing", "Retrieve tenant billing configurations.", 200,
               answer="TenantBilling", media=JSON),
@@ -138,7 +143,7 @@ OPERATIONS: Final = (
     Operation("create_rate", "POST", "/call_rates", "Create a call rate", 200, body="CallRateCreate",
               answer="CallRateId", media=JSON),
     Operation("export_rates", "GET", "/call_rates/export", "Export call rates", 200, answer="File",
-              media="application/octet-stream"),
+              media=FILE),
     Operation("show_rate", "GET", "/call_rates/{id}", "Retrieve a call rate", 200, (ID,), answer="CallRate",
               media=JSON),
     Operation("change_rate", "POST", "/call_rates/{id}", "Update a call rate", 200, (ID,), body="CallRateUpdate"),
@@ -236,10 +241,11 @@ def openapi_of(operation: Operation) -> dict[str, Any]:
 
 def _errors_of(operation: Operation) -> dict[str, Any]:
     statuses = dict(_ALWAYS)
-    if operation.body is not None or operation.parameters == LIST:
+    places = {parameter.place for parameter in operation.parameters}
+    if operation.body is not None or "query" in places:
         statuses[400] = "A field or parameter is wrong; it is named."
-    if ID in operation.parameters:
-        statuses[404] = "There is no such call rate."
+    if "path" in places or operation.names_others:
+        statuses[404] = "There is nothing of that name."
     if operation.body is not None:
         statuses |= _WITH_BODY
     form = {JSON: {"schema": _refer("Error")}}
@@ -256,17 +262,17 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     }
 
 
-def document() -> dict[str, Any]:
-    """The OpenAPI document of the surface."""
+def document(operations: Sequence[Operation], schemas: Mapping[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document of these operations."""
     paths: dict[str, dict[str, Any]] = {}
-    for operation in OPERATIONS:
+    for operation in operations:
         paths.setdefault(f"/api{operation.path}", {})[operation.method.lower()] = openapi_of(operation)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Tenant billing REST", "version": "1"},
         "paths": paths,
         "components": {
-            "schemas": dict(SCHEMAS),
+            "schemas": dict(schemas),
             "securitySchemes": {"bearerAuth": {"type": "http", "scheme": "bearer"}},
         },
     }

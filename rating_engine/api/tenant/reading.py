@@ -10,6 +10,7 @@ import binascii
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
 from email.message import Message
 from typing import Any, Final, NoReturn
@@ -21,6 +22,8 @@ from rating_engine.api.tenant.contract import LIST, MAX_BODY, Field, Kind, Param
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.rate_query import RateQuery, check_query, parse_filter, parse_orderby
 from rating_engine.domain.tenant import clean_prefix
+
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)  # before it there were no calls, and soon no dates
 
 _WHOLE: Final = re.compile(r"-?[0-9]{1,10}", re.ASCII)
 _ID: Final = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
@@ -54,16 +57,30 @@ def check_required(fields: Sequence[Field], values: Mapping[str, Any]) -> None:
 
 def read_query(parameters: QueryParams) -> RateQuery:
     """The list that is asked for. Raises InvalidRequest naming the parameter."""
-    given = {parameter.name: _parameter(parameters, parameter) for parameter in LIST}
-    search = given["search"]
-    check_query(search, "search")
+    given = read_parameters(parameters, LIST)
     return RateQuery(
         filter=parse_filter(given["filter"]),
-        search=search,
+        search=given["search"],
         orderby=parse_orderby(given["orderby"]),
         skip=given["skip"],
         top=given["top"],
     )
+
+
+def read_parameters(parameters: QueryParams, wanted: Sequence[Parameter]) -> dict[str, Any]:
+    """Parameters of a query by name, '' for texts that are not given. Raises InvalidRequest naming the parameter."""
+    return {each.name: _parameter(parameters, each) for each in wanted if each.place == "query"}
+
+
+def read_instant(text: str, field: str) -> datetime:
+    """An instant of ISO 8601 with its offset. Raises InvalidRequest."""
+    try:
+        instant = datetime.fromisoformat(text)
+        if instant.tzinfo is not None and instant.astimezone(UTC) >= EARLIEST:
+            return instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise InvalidRequest(field, f"{_printable(text)!r} is no instant such as 2026-01-31T00:00:00Z")
 
 
 def id_of(rate_id: int) -> str:
@@ -178,7 +195,9 @@ def _parameter(parameters: QueryParams, parameter: Parameter) -> Any:
     if len(given) > 1:
         raise InvalidRequest(parameter.name, "is given twice")
     if parameter.kind is Kind.TEXT:
-        return given[0] if given else ""
+        text = given[0] if given else ""
+        check_query(text, parameter.name)
+        return text
     if not given:
         return parameter.default
     if not _WHOLE.fullmatch(given[0]):

@@ -19,20 +19,19 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
+from rating_engine.api.tenant import beyond
 from rating_engine.api.tenant.answers import (
     answer_to,
     billing_json,
-    csv_answer,
     error_answer,
     json_answer,
     rate_json,
+    rates_file,
 )
 from rating_engine.api.tenant.contract import (
     BILLING,
     MAX_BODY,
-    OPERATIONS,
     RATE,
-    document,
     openapi_of,
 )
 from rating_engine.api.tenant.door import PREFIX, TokenDoor
@@ -81,7 +80,7 @@ async def create_rate(use: UseCases, request: Request) -> Response:
 
 async def export_rates(use: UseCases, _request: Request) -> Response:
     """Every rate as CSV."""
-    return csv_answer(await use.call_rates.export())
+    return rates_file(await use.call_rates.export())
 
 
 async def show_rate(use: UseCases, request: Request) -> Response:
@@ -107,6 +106,8 @@ HANDLERS: Final[dict[str, Handler]] = {
     for each in (
         *(show_billing, change_billing, list_rates, create_rate),
         *(export_rates, show_rate, change_rate, destroy_rate),
+        *(beyond.list_accounts, beyond.show_account, beyond.list_lines),
+        *(beyond.list_live, beyond.list_calls, beyond.export_calls),
     )
 }
 
@@ -116,7 +117,7 @@ def tenant_routes(services: Services) -> Mount:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     # A fixed path is no id, whatever the method.
     app.add_api_route("/call_rates/export", _refuse_method, methods=["POST"])
-    for operation in OPERATIONS:
+    for operation in beyond.ALL_OPERATIONS:
         app.add_api_route(
             operation.path,
             _endpoint(services, HANDLERS[operation.name]),
@@ -161,7 +162,7 @@ async def _refuse_method(request: Request) -> Response:
 
 
 async def _show_document(request: Request) -> Response:
-    return json_answer(document())
+    return json_answer(beyond.whole_document())
 
 
 async def _show_docs(request: Request) -> HTMLResponse:
@@ -179,16 +180,16 @@ async def _say_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code != HTTPStatus.METHOD_NOT_ALLOWED:
         return error_answer(error.status_code, "not_found", "there is no such path")
-    allowed = sorted({each.method for each in OPERATIONS if _is_at(request.url.path, each.path)} or {"GET"})
+    allowed = sorted({each.method for each in beyond.ALL_OPERATIONS if _is_at(request.url.path, each.path)} or {"GET"})
     words = ", ".join(["GET", "HEAD", *allowed[1:]] if allowed[0] == "GET" else allowed)
     return error_answer(405, "method_not_allowed", f"{words} is what there is here", headers={"allow": words})
 
 
 def _is_at(path: str, template: str) -> bool:
     parts, wanted = path.removeprefix(PREFIX).split("/"), template.split("/")
-    if len(parts) != len(wanted) or (parts[-1] == "export" and wanted[-1] != "export"):
+    if len(parts) != len(wanted) or (parts[-1] == "export" and wanted[-1] == "{id}"):
         return False
-    return all(part == each or each == "{id}" for part, each in zip(parts, wanted, strict=True))
+    return all(part == each or each.startswith("{") for part, each in zip(parts, wanted, strict=True))
 
 
 async def _say_internal(request: Request, error: Exception) -> Response:

@@ -112,8 +112,8 @@ class Access:
         return await self._admit(party, door, key)
 
     async def on_behalf(self, key: ApiKey, asking: Principal, who: str, door: Door) -> Principal | NotAdmitted:
-        """Another user for whom `asking` asks with a key: below the key's owner where the key itself says who asks (a
-        server key, or a default user), else below `asking`; with a public key never of a higher level than its own.
+        """Another user for whom `asking` asks with a key: below the key's owner where the key has a default user, else
+        below `asking`; with a public key never of a higher level than its own.
 
         Errors: Unavailable.
         """
@@ -122,7 +122,7 @@ class Access:
         except NotFound:
             return NotAdmitted(Refusal.NO_USER, key.name)
         owner = await store.find_party(self._database, key.owner_id)
-        is_static = key.kind is KeyKind.SERVER or key.default_user is not None
+        is_static = key.default_user is not None
         realm, most = (owner.realm, owner.level) if is_static else (asking.realm, asking.level)
         if key.kind is KeyKind.CLIENT:
             most = min(most, asking.level)

@@ -27,7 +27,7 @@ from rating_engine.storage.parties.owners import give_account
 from rating_engine.storage.parties.parties import find_party
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
-from rating_engine.storage.tenants.billing import apply_to_line_of
+from rating_engine.storage.tenants.billing import apply, hold_tenant_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +123,13 @@ class AccountImports:
         for new in accounts:
             if new.owner not in owners and new.owner is not None:
                 owners[new.owner] = (await find_party(tx, new.owner)).party_id
+        used = sorted({owners[new.owner] for new in accounts})
+        held = {tenant.party_id: tenant for owner in used if (tenant := await hold_tenant_of(tx, owner)) is not None}
+        for new in accounts:
             if owners[new.owner] != SYSTEM:
                 await give_account(tx, new.login, owners[new.owner])
-        for owner in {owners[new.owner] for new in accounts} - {SYSTEM}:
-            await apply_to_line_of(tx, owner)
+        for tenant in held.values():
+            await apply(tx, tenant)
 
 
 async def _reject_for_owners(tx: Transaction, file: AccountFile) -> None:

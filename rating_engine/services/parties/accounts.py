@@ -28,7 +28,7 @@ from rating_engine.domain.checks import (
     check_reason,
     check_reference,
 )
-from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.errors import InvalidRequest, NotFound, NotYours
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.party import SYSTEM
 from rating_engine.domain.principal import Principal
@@ -36,10 +36,10 @@ from rating_engine.storage.audit_log import note_of, record
 from rating_engine.storage.parties import accounts as store
 from rating_engine.storage.parties.logins import unknown_login
 from rating_engine.storage.parties.owners import give_account, give_line, owner_of_login
-from rating_engine.storage.parties.parties import find_party, hold_party, tree_of
+from rating_engine.storage.parties.parties import find_party, hold_party, is_below, tree_of
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
-from rating_engine.storage.tenants.billing import apply_to_line_of, tenant_of
+from rating_engine.storage.tenants.billing import apply, hold_tenant_of, tenant_of
 
 NO_RULES: Final[Mapping[str, bool | None]] = {}
 
@@ -58,11 +58,13 @@ class Accounts:
         Errors: InvalidRequest naming the field, NotFound (tariff, owner), AlreadyExists (login), Unavailable.
         """
         async with self._database.transaction(self._principal) as tx:
-            bucket = await store.create_account(tx, new, buckets=self._buckets)
             owner = self._principal.realm if new.owner is None else (await find_party(tx, new.owner)).party_id
+            tenant = await hold_tenant_of(tx, owner)
+            bucket = await store.create_account(tx, new, buckets=self._buckets)
             if owner != SYSTEM:
                 await give_account(tx, new.login, owner)
-                await apply_to_line_of(tx, owner)
+            if tenant is not None:
+                await apply(tx, tenant)
             await record(
                 tx, "account.create", new.login,
                 {"tariff": new.tariff, "kind": new.kind, "balance": new.balance, "overdraft": new.credit},
@@ -79,7 +81,7 @@ class Accounts:
             before = await owner_of_login(tx, login)
             if before is None:
                 raise unknown_login(login)
-            await self._leave(tx, login, before, party.party_id)
+            await self._hand_over(tx, login, before, party.party_id)
             await record(tx, "account.give", login, {"before": before, "after": party.party_id, "owner": party.login})
         return await self.show(login)
 
@@ -139,11 +141,13 @@ class Accounts:
     async def add_subscriber(self, new: NewSubscriber) -> AccountState:
         """One more login on the account of another. Errors: InvalidRequest, NotFound, AlreadyExists, Unavailable."""
         async with self._database.transaction(self._principal) as tx:
-            bucket = await store.add_subscriber(tx, new)
             owner = await owner_of_login(tx, new.account_of)
+            tenant = None if owner is None else await hold_tenant_of(tx, owner)
+            bucket = await store.add_subscriber(tx, new)
             if owner not in (None, SYSTEM):
                 await give_line(tx, new.login, owner)
-                await apply_to_line_of(tx, owner)
+            if tenant is not None:
+                await apply(tx, tenant)
             made = {"account_of": new.account_of, "tariff": new.tariff}
             await record(tx, "subscriber.add", new.login, made, bucket=bucket)
         return await self.show(new.login)
@@ -183,6 +187,20 @@ class Accounts:
         note = note_of(self._principal, "account.adjust", login, detail)
         return await store.adjust(self._database, login, amount, reference, reason, note)
 
+    async def numbered(self, number: int) -> ListedAccount:
+        """The account of that number. Errors: NotFound, NotYours, Unavailable."""
+        found = await store.find_account(self._database, number)
+        if found is None:
+            raise NotFound(f"there is no account {number}", field="account")
+        owner = (await find_party(self._database, found.owner)).party_id
+        if not await is_below(self._database, owner, self._principal.realm):
+            raise NotYours(f"account {number} is not yours", field="account")
+        return found
+
+    async def close_empty(self, login: str) -> Closed:
+        """The same of an account whose balance is 0: no money moves. Errors as of `close`."""
+        return await self.close(login)
+
     async def close(self, login: str, closing: Closing | None = None) -> Closed:
         """Let the logins of an account call no more, for good. Its history stays, and its logins are not given again.
 
@@ -200,18 +218,20 @@ class Accounts:
             await self.show(login)  # tells an empty statement from an unknown login
         return page
 
-    async def _leave(self, tx: Transaction, login: str, before: int, to: int) -> None:
+    async def _hand_over(self, tx: Transaction, login: str, before: int, to: int) -> None:
         """Give an account to a party. A line of a tenant goes alone, and to parties of the tenant only: what it is
         charged on may be the company's.
         """
-        tenant = await tenant_of(tx, before)
-        if tenant is None:
+        tenant = await hold_tenant_of(tx, to)
+        of_before = await tenant_of(tx, before)
+        if of_before is None:
             await give_account(tx, login, to)
-        elif tenant == await tenant_of(tx, to):
+        elif tenant is not None and of_before == tenant.party_id:
             await give_line(tx, login, to)
         else:
             raise InvalidRequest("owner", "a line of a tenant stays with it; block it, and make another login")
-        await apply_to_line_of(tx, to)
+        if tenant is not None:
+            await apply(tx, tenant)
 
     async def _tree(self) -> list[int] | None:
         """The parties whose accounts may be seen; None: of all."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from rating_engine.domain.change import LEAVE, given
+from rating_engine.domain.change import LEAVE, Leave, given
 from rating_engine.domain.errors import InvalidRequest, NotAllowed, NotYours
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.party import (
@@ -32,6 +32,7 @@ from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.tenants.billing import hold_tenant
 
+PASSWORDS: Final = "keys:write"  # the scope that covers them
 OWN_FIELDS: Final = frozenset({"language", "utc_offset", "currency"})
 
 
@@ -83,9 +84,15 @@ class Parties:
             below = owner.party_id
         return await store.list_parties(self._database, below, wanted, cursor)
 
-    async def change(self, who: str | int, changes: PartyChanges) -> Party:
-        """Set what is given. Errors: InvalidRequest naming the field, NotAllowed (level), NotFound, Unavailable."""
+    async def change(
+        self, who: str | int, changes: PartyChanges, *, status: PartyState | Leave = LEAVE, md5: str | None = None
+    ) -> Party:
+        """Set what is given, its state and password too: all of it or nothing.
+
+        Errors: InvalidRequest naming the field, NotAllowed (level, state, password), NotFound, Overloaded, Unavailable.
+        """
         values = given(changes)
+        hashed = await self._hash(None, md5)
         async with self._database.transaction(self._principal) as tx:
             party = await self._hold(tx, who)
             self._check_own_fields(party, values)
@@ -93,10 +100,17 @@ class Parties:
                 check_level_of(party.kind, changes.level)
                 self._check_level(changes.level)
                 self._check_other(party, "level")
-            if not values:
-                return party
-            await store.change_party(tx, party.party_id, values)
-            await record(tx, "user.change", party.login, {"before": _before(party, values), "after": values})
+            if values:
+                await store.change_party(tx, party.party_id, values)
+                await record(tx, "user.change", party.login, {"before": _before(party, values), "after": values})
+            if status is not LEAVE:
+                self._check_below(party)
+                await self._put_in(tx, party, status)
+            if hashed is not None:
+                if self._principal.scopes is not None and PASSWORDS not in self._principal.scopes:
+                    raise NotAllowed(f"takes the scope {PASSWORDS}", field="password")
+                await store.set_password_hash(tx, party.party_id, hashed)
+                await record(tx, "user.password", party.login)
         return await self.show(party.party_id)
 
     async def set_status(self, who: str | int, status: PartyState) -> Party:
@@ -106,11 +120,7 @@ class Parties:
         """
         async with self._database.transaction(self._principal) as tx:
             party = await self._hold(tx, who)
-            self._check_other(party, "status")
-            await store.set_status(tx, party.party_id, status)
-            if status is PartyState.LOCKED:
-                await store.end_sessions(tx, party.party_id)
-            await record(tx, "user.status", party.login, {"before": party.status, "after": status})
+            await self._put_in(tx, party, status)
         return await self.show(party.party_id)
 
     async def delete(self, who: str | int) -> Party:
@@ -146,6 +156,13 @@ class Parties:
             md5 = md5_of(password)
         return None if md5 is None else await self._passwords.hash(md5_given(md5))
 
+    async def _put_in(self, tx: Transaction, party: Party, status: PartyState) -> None:
+        self._check_other(party, "status")
+        await store.set_status(tx, party.party_id, status)
+        if status is PartyState.LOCKED:
+            await store.end_sessions(tx, party.party_id)
+        await record(tx, "user.status", party.login, {"before": party.status, "after": status})
+
     async def _hold(self, tx: Transaction, who: str | int) -> Party:
         """A party that may be changed, as it is until the transaction ends."""
         party = await store.hold_party(tx, who)
@@ -164,6 +181,12 @@ class Parties:
         for field in values:
             if field not in OWN_FIELDS:
                 raise NotAllowed("of oneself is for somebody else to change", field=field)
+
+    def _check_below(self, party: Party) -> None:
+        """Nobody blocks or lets go itself, nor whom it manages for."""
+        who = self._principal
+        if party.party_id == who.party_id or (party.party_id == who.realm and not who.sees_all):
+            raise NotAllowed("of oneself is for somebody else to change", field="status")
 
     def _check_level(self, level: Level) -> None:
         if level > self._principal.level:

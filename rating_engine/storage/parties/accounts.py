@@ -57,6 +57,7 @@ _ACCOUNTS: Final = """
       AND ($4::bigint[] IS NULL OR a.party_id = ANY ($4))
     ORDER BY a.bucket, a.account_id LIMIT $3
 """
+_ACCOUNT: Final = _ACCOUNTS.replace("ORDER BY a.bucket, a.account_id LIMIT $3", "AND a.account_id = $3")
 _SUBSCRIBERS: Final = """
     SELECT s.login, s.account_id, t.name AS tariff, s.callerid, s.max_calls, s.max_seconds, s.status::text,
            a.status::text AS account_status
@@ -224,6 +225,12 @@ async def list_accounts(database: Questions, tree: Sequence[int] | None, cursor:
     return page_of_rows(
         rows, cursor, lambda row: (row["bucket"], row["account_id"]), lambda row: ListedAccount(**_typed(row))
     )
+
+
+async def find_account(database: Questions, number: int) -> ListedAccount | None:
+    """The account of that number. Errors: Unavailable."""
+    row = await database.fetchrow(_ACCOUNT, None, None, number, None)
+    return None if row is None else ListedAccount(**_typed(row))
 
 
 async def list_subscribers(

@@ -111,11 +111,14 @@ async def change_billing(tx: Transaction, tenant: Tenant, values: Mapping[str, o
     return changed
 
 
-async def apply_to_line_of(tx: Transaction, party_id: int) -> None:
-    """A party was given a line: where it is a tenant's, the line is charged as the tenant's are. Errors: as `apply`."""
+async def hold_tenant_of(tx: Transaction, party_id: int) -> Tenant | None:
+    """The tenant that a party is, or belongs to, as it is until the transaction ends; None: it belongs to none.
+
+    Before the party is given a line, so that who gives it another one waits here, having locked nothing of the party.
+    Errors: Unavailable.
+    """
     nearest = await tenant_of(tx, party_id)
-    if nearest is not None:
-        await apply(tx, await hold_tenant(tx, nearest))
+    return None if nearest is None else await hold_tenant(tx, nearest)
 
 
 async def apply(tx: Transaction, tenant: Tenant) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from rating_engine.api.tenant.beyond import ALL_OPERATIONS, BEYOND
 from rating_engine.api.tenant.contract import LIST, OPERATIONS, SCHEMAS, document
 from rating_engine.api.tenant.routes import HANDLERS
 
 DOCUMENT: dict[str, Any] = json.loads(Path(__file__).with_name("document.json").read_text(encoding="utf-8"))
-OURS = document()
+OURS = document(OPERATIONS, SCHEMAS)
 # Beside the document: what an answer to a creation is, a file, and the one form of errors.
 OWN_SCHEMAS = {"CallRateId", "File", "Error"}
 # Decided where the document is silent: no amount and no second below 0, int32 says the most; none is for a body alone.
@@ -26,7 +27,8 @@ def paths(found: dict[str, Any]) -> set[tuple[str, str]]:
 def test_the_paths_are_those_of_the_document_and_each_is_served():
     assert paths(OURS) == paths(DOCUMENT)
     assert len(OPERATIONS) == DOCUMENT["endpoints"]
-    assert HANDLERS.keys() == {operation.name for operation in OPERATIONS}
+    assert HANDLERS.keys() == {operation.name for operation in ALL_OPERATIONS}
+    assert not paths(document(BEYOND, {})) & paths(OURS)
 
 
 @pytest.mark.parametrize(("path", "method"), sorted(paths(DOCUMENT)))

@@ -16,12 +16,12 @@ from schemathesis.checks import (
     positive_data_acceptance,
 )
 
-from rating_engine.api.tenant.contract import document
+from rating_engine.api.tenant.beyond import whole_document
 from tests.support.engines import engine_on
 from tests.support.servers import SessionServers
 from tests.support.tenants import make_tenant
 
-schema = schemathesis.openapi.from_dict(document())
+schema = schemathesis.openapi.from_dict(whole_document())
 
 # Every check of the library is made, but for these:
 LEFT_OUT = [
@@ -32,7 +32,7 @@ LEFT_OUT = [
     # It sends wrong tokens, which gets an address banned, as it should; test_tenant_http.py tries tokens.
     ignored_auth,
 ]
-EXAMPLES = 25  # an operation: all of them take a quarter of a minute
+EXAMPLES = 25  # an operation: all of them take a few seconds
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from decimal import Decimal
@@ -11,7 +12,7 @@ import pytest
 
 from rating_engine.domain.account import AccountChanges, NewAccount, NewSubscriber
 from rating_engine.domain.audit import AuditFilter
-from rating_engine.domain.errors import InvalidRequest, NotAllowed, Refused
+from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotAllowed, Refused
 from rating_engine.domain.outcomes import Allowed, CallKey, DeclineReason, PrepareCall
 from rating_engine.domain.page import Cursor
 from rating_engine.domain.party import NewParty, PartyKind
@@ -259,3 +260,21 @@ async def test_what_was_changed_stands_in_the_audit_log_without_a_secret(engine)
         ("call_rate.add", "acme/370"),
     ]
     assert entries[0].detail == {"before": {"enabled": False}, "after": {"enabled": True}}
+
+
+async def test_lines_rates_and_settings_that_come_at_once_do_not_hinder_one_another(engine):
+    use, asked = await acme(engine), engine.services.of(OPERATOR)
+    await say(engine, enabled=True)
+
+    await asyncio.gather(
+        *(asked.accounts.create(NewAccount(f"2{n}", "call_rates:acme", owner="acme")) for n in range(6)),
+        *(use.call_rates.add(replace(CENT, prefix=f"44{n}")) for n in range(6)),
+        *(say(engine, account=account) for account in (*ChargedAccount, ChargedAccount.USER)),
+    )
+    await say(engine, account=ChargedAccount.USER)
+    same = (use.call_rates.add(replace(CENT, prefix="7")) for _ in range(4))
+    twice = await asyncio.gather(*same, return_exceptions=True)
+
+    assert [type(each) for each in twice if isinstance(each, Exception)] == [AlreadyExists] * 3
+    assert (await called(engine, "a", "25", "445", 10)).cost == Decimal("0.1")
+    assert (await asked.accounts.show("25")).balance == Decimal("-0.1")

@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from rating_engine.api.narayana.asked import Handler
-from rating_engine.api.narayana.methods import api_access, call_processing, data_security
+from rating_engine.api.narayana.methods import accounts, api_access, call_processing, data_security, user
 
 MADE: Final[Mapping[str, Handler]] = {
     **api_access.HANDLERS,
     **data_security.HANDLERS,
     **call_processing.HANDLERS,
+    **user.HANDLERS,
+    **accounts.HANDLERS,
 }

@@ -1,0 +1,155 @@
+"""Sections User and User control: users shown, listed, changed and closed.
+
+Laws: of oneself one changes password, currency, language and time zone; the rest is of users one owns. An argument that
+is not kept is refused by its name before anything is written, and so is the name of what can only be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+import orjson
+
+from rating_engine.api.narayana.answer import money
+from rating_engine.api.narayana.asked import Answer, Asked, Handler
+from rating_engine.api.narayana.errors import Code, Failure
+from rating_engine.api.narayana.pages import whole_list
+from rating_engine.api.narayana.user_object import (
+    NOT_KEPT_OF_USERS,
+    READ_ONLY,
+    STATES,
+    user_fields,
+    whole_user,
+)
+from rating_engine.domain.change import LEAVE
+from rating_engine.domain.party import Level, Party, PartyChanges, PartyFilter, PartyKind
+
+OWN: Final = frozenset({"web_password", "currency", "language", "timezone"})
+OTHERS: Final = OWN | {"accesslevel", "active", "comment"}
+NOT_KEPT: Final = (*NOT_KEPT_OF_USERS, "account", "rates")  # of updateUser: they have no home here yet
+LANGUAGES: Final[Mapping[str, str]] = {
+    "english": "en",
+    "russian": "ru",
+    "german": "de",
+    "french": "fr",
+    "spanish": "es",
+}
+
+
+async def get_info(asked: Asked) -> Answer:
+    """All attributes of the user who asks."""
+    return await _whole(asked, await asked.user())
+
+
+async def get_value(asked: Asked) -> Answer:
+    """One of them."""
+    whole = await _whole(asked, await asked.user())
+    name = asked.values.needed_text("property")
+    if name not in whole:
+        raise Failure(Code.E_NOT_EXIST, f"property: there is none named {name[:64]!r}")
+    return _scalar(whole[name])
+
+
+async def update_user(asked: Asked) -> Answer:
+    """Set what is given: all of it or nothing."""
+    values = asked.values
+    target = values.text("user")
+    party = await (asked.user() if not target else asked.use.parties.show(target))
+    _check_names(asked, own=party.party_id == asked.asking.party_id)
+    active = values.whole("active")
+    if active is not None and active not in STATES:
+        raise Failure(Code.E_DATA_ABORT, f"active: is none of {', '.join(map(str, STATES))}")
+    currency, comment = values.text("currency"), values.text("comment")
+    if comment is not None and asked.asking.level < Level.ADMIN:
+        raise Failure(Code.E_INSUFFICIENT_ACCESS, "comment: is for administrators")
+    changes = PartyChanges(
+        level=LEAVE if (level := values.whole("accesslevel")) is None else _level(level),
+        language=LEAVE if (language := values.text("language")) is None else _language(language),
+        utc_offset=LEAVE if (zone := values.number("timezone")) is None else _minutes(zone),
+        currency=LEAVE if currency is None else currency.upper(),
+        comment=LEAVE if comment is None else comment,
+    )
+    await asked.use.parties.change(
+        party.party_id,
+        changes,
+        status=LEAVE if active is None else STATES[active],
+        md5=_md5(values.text("web_password")),
+    )
+    return True
+
+
+async def get_users(asked: Asked) -> Answer:
+    """Users below who asks; `all`: corporate users alone, as the document words it."""
+    wanted = PartyFilter(kind=PartyKind.RESELLER if asked.values.flag("all") else None)
+    found = await whole_list(lambda cursor: asked.use.parties.page(wanted, cursor))
+    return [user_fields(party, asked.asking.level) for party in found if party.party_id != asked.asking.party_id]
+
+
+async def delete_user(asked: Asked) -> Answer:
+    """It asks and calls no more; its accounts keep their money."""
+    await asked.use.parties.delete(asked.values.needed_text("user"))
+    return True
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "getInfo": get_info,
+    "getValue": get_value,
+    "updateUser": update_user,
+    "getUsers": get_users,
+    "deleteUser": delete_user,
+}
+
+
+async def _whole(asked: Asked, party: Party) -> dict[str, Any]:
+    lines = await asked.use.accounts.lines(party.party_id)
+    account = await asked.use.accounts.show(lines[0].login) if lines else None
+    return whole_user(party, lines, account, asked.asking.level)
+
+
+def _scalar(value: Any) -> Answer:
+    """A scalar as text, nothing as an empty one; lists as they are."""
+    if isinstance(value, list):
+        return value
+    if isinstance(value, Decimal):
+        return money(value)
+    return "" if value is None else value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _check_names(asked: Asked, *, own: bool) -> None:
+    targets = {"username", "id"} if asked.key.auth_by == "id" else {"username"}
+    for name in sorted(asked.names & READ_ONLY - targets):
+        raise Failure(Code.E_INVALID_ARGUMENT, f"{name}: can only be read")
+    for name in NOT_KEPT:
+        if name in asked.names:
+            raise Failure(Code.E_UNDEFINED_INSTRUCTION, f"{name}: is not kept yet; nothing was changed")
+    for name in sorted(OTHERS - OWN):
+        if own and name in asked.names:
+            raise Failure(Code.E_INSUFFICIENT_ACCESS, f"{name}: of oneself is for somebody else to change")
+
+
+def _level(number: int) -> Level:
+    try:
+        return Level(number)
+    except ValueError:
+        raise Failure(Code.E_DATA_ABORT, f"accesslevel: there is no level {number}") from None
+
+
+def _language(text: str) -> str:
+    word = text.strip().lower()
+    return LANGUAGES.get(word, word)
+
+
+def _minutes(hours: Decimal) -> int:
+    minutes = hours * 60
+    if minutes != minutes.to_integral_value() or abs(minutes) > 1_440:
+        raise Failure(Code.E_DATA_ABORT, "timezone: is in hours, such as 2 or 5.5")
+    return int(minutes)
+
+
+def _md5(text: str | None) -> str | None:
+    """An MD5 has 32 hex digits; else it is no MD5."""
+    if text is not None and (len(text) != 32 or not all(sign in "0123456789abcdefABCDEF" for sign in text)):
+        raise Failure(Code.E_INVALID_ARGUMENT, "web_password: is not the MD5 of a password, 32 hex digits")
+    return text

@@ -1,0 +1,118 @@
+"""The User object: what getInfo answers, by the names of the document.
+
+What this engine does not keep is null, and never a value that was not set. Amounts are in the account's own currency,
+which `displaycurrency` names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from rating_engine.domain.account import AccountKind, AccountState, ListedSubscriber
+from rating_engine.domain.party import Level, Party, PartyState
+
+STATES: Final[Mapping[int, PartyState]] = {
+    -1: PartyState.LOCKED,
+    0: PartyState.DEACTIVATED,
+    1: PartyState.ACTIVE,
+    2: PartyState.EXTERNAL_BLOCKED,
+    3: PartyState.ALL_BLOCKED,
+    99: PartyState.PROTECTED,
+}
+NUMBER_OF_STATE: Final = {state: number for number, state in STATES.items()}
+SIGNS: Final[Mapping[str, str]] = {"EUR": "€", "USD": "$", "GBP": "£", "RUB": "rub."}
+READ_ONLY: Final = frozenset(
+    {"id", "username", "manager", "sip_realm", "actualbalance", "displaycurrency", "displaybalance", "displayoverdraft",
+     "displaynotifybalancelimit", "unread_tickets"}
+)  # fmt: skip
+NOT_KEPT_OF_USERS: Final = (
+    "allowed_rates", "allowed_call_len", "notify_email", "notify_balance", "notify_balance_limit", "notify_did",
+    "notify_ticket", "invites",
+)  # fmt: skip
+NOT_KEPT_OF_LINES: Final = (
+    "disa_pin", "disa_trusted_cli", "sip_password", "sip_server", "sip_address", "sip_language", "sip_rates_id",
+    "sip_rates_options", "sip_srtp", "sip_transport", "sip_reach", "sip_redirect", "sip_force_callback", "sip_realm",
+    "sip_pitch_shift", "sip_host", "sip_options",
+)  # fmt: skip
+NOT_KEPT_OF_ACCOUNTS: Final = ("billing_name", "billing_address", "billing_email", "billing_bank_account")
+REFILL_ALL: Final = 2  # nobody's money is locked here
+
+
+def user_fields(party: Party, reader: Level) -> dict[str, Any]:
+    """What is of the user itself. `reader`: the comment is for administrators."""
+    return {
+        "id": party.party_id,
+        "username": party.login,
+        "password": "",
+        "manager": party.owner or "",
+        "accesslevel": int(party.level),
+        "active": NUMBER_OF_STATE[party.status],
+        "currency": party.currency,
+        "language": party.language,
+        "timezone": _hours(party.utc_offset),
+        "comment": party.comment if reader >= Level.ADMIN else None,
+        "rates": party.tariff,
+        **dict.fromkeys(NOT_KEPT_OF_USERS),
+    }
+
+
+def line_fields(line: ListedSubscriber | None) -> dict[str, Any]:
+    """What is of one extension; None: the user has none."""
+    return {
+        "sip_extension": None if line is None else line.login,
+        "sip_callerid": None if line is None else line.callerid,
+        "sip_max_call_len": None if line is None else line.max_seconds,
+        "rates_name": None if line is None else line.tariff,
+        **dict.fromkeys(NOT_KEPT_OF_LINES),
+    }
+
+
+def money_fields(account: AccountState | None, number: int | None) -> dict[str, Any]:
+    """What is of the account; None: the user has none. An overdraft without a limit is null."""
+    if account is None:
+        names = ("balance", "overdraft", "actualbalance", "displaybalance", "displayoverdraft", "displaycurrency",
+                 "refill_allowed", "postpaid", "account")  # fmt: skip
+        return {**dict.fromkeys(names), **dict.fromkeys(NOT_KEPT_OF_ACCOUNTS)}
+    return {
+        "account": number,
+        **amounts(account.balance, account.overdraft, account.currency),
+        "actualbalance": account.balance + (account.overdraft or Decimal(0)),
+        "refill_allowed": REFILL_ALL,
+        "postpaid": int(account.kind is AccountKind.POSTPAID),
+        **dict.fromkeys(NOT_KEPT_OF_ACCOUNTS),
+    }
+
+
+def amounts(balance: Decimal, overdraft: Decimal | None, currency: str) -> dict[str, Any]:
+    """Balance and credit, as they are and as they are displayed."""
+    return {
+        "balance": balance,
+        "displaybalance": balance,
+        "overdraft": overdraft,
+        "displayoverdraft": overdraft,
+        "displaycurrency": SIGNS.get(currency, currency),
+    }
+
+
+def whole_user(
+    party: Party, lines: list[ListedSubscriber], account: AccountState | None, reader: Level
+) -> dict[str, Any]:
+    """All attributes and lists. Numbers, cards and news are not kept: empty lists."""
+    main = lines[0] if lines else None
+    return {
+        **user_fields(party, reader),
+        **line_fields(main),
+        **money_fields(account, None if main is None else main.account_id),
+        "displaynotifybalancelimit": None,
+        "unread_tickets": None,
+        "sip_extensions": [line_fields(line) for line in lines],
+        "did_numbers": [],
+        "sim_cards": [],
+        "broadcasts": [],
+    }
+
+
+def _hours(minutes: int) -> int | float:
+    return minutes // 60 if minutes % 60 == 0 else minutes / 60

@@ -1,0 +1,203 @@
+"""What a tenant can ask besides its document, in the same style: its accounts and lines, calls that last and calls
+that are over. All of it reads.
+
+Law: a tenant sees what its calls cost it, and never what they cost us: no carrier, no margin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from rating_engine.api.tenant.answers import cell, csv_rows, file_headers, json_answer
+from rating_engine.api.tenant.contract import FILE, JSON, OPERATIONS, SCHEMAS, Kind, Operation, Parameter, document
+from rating_engine.api.tenant.reading import read_instant, read_parameters
+from rating_engine.domain.cdr import Cdr, CdrFilter
+from rating_engine.domain.live_call import LiveCallFilter
+from rating_engine.domain.page import DEFAULT_LIMIT, MAX_LIMIT, Cursor, Page
+from rating_engine.services.catalogue import UseCases
+
+DEFAULT_RANGE: Final = timedelta(days=1)  # of calls, where no begin is given
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One field of an answer. `of`: the attribute it is of, where that has another name. `format`: of JSON Schema."""
+
+    name: str
+    kind: Kind = Kind.TEXT
+    nullable: bool = False
+    of: str = ""
+    format: str = ""
+
+    def schema(self) -> dict[str, Any]:
+        """Its JSON Schema."""
+        kind: str | list[str] = [self.kind.value, "null"] if self.nullable else self.kind.value
+        return {"type": kind, **({"format": self.format} if self.format else {})}
+
+    def value(self, item: object) -> Any:
+        """The value of an item."""
+        return attrgetter(self.of or self.name)(item)
+
+
+def _amount(name: str, *, nullable: bool = False) -> Shown:
+    return Shown(name, Kind.AMOUNT, nullable)
+
+
+def _whole(name: str, *, nullable: bool = False) -> Shown:
+    return Shown(name, Kind.WHOLE, nullable)
+
+
+def _instant(name: str, *, nullable: bool = False) -> Shown:
+    return Shown(name, Kind.TEXT, nullable, format="date-time")
+
+
+_MONEY: Final = (
+    Shown("currency"), _amount("balance"), _amount("reserved"), _amount("overdraft", nullable=True), Shown("kind"),
+    Shown("status"), _whole("open_calls"), _whole("max_calls", nullable=True),
+    _instant("closed_at", nullable=True), Shown("owner"),
+)  # fmt: skip
+ACCOUNT_ITEM: Final = (Shown("login"), _whole("logins"), *_MONEY)
+ACCOUNT: Final = (Shown("login"), Shown("tariff"), Shown("callerid"), _amount("available", nullable=True), *_MONEY)
+LINE: Final = (
+    Shown("login"), Shown("tariff"), Shown("callerid"), _whole("max_calls", nullable=True),
+    _whole("max_seconds", nullable=True), Shown("status"), Shown("account_status"),
+)  # fmt: skip
+_CALL: Final = (
+    Shown("exchange", of="call_key.exchange"), Shown("uniqueid", of="call_key.uniqueid"),
+    Shown("attempt", Kind.WHOLE, of="call_key.attempt"), Shown("login"), Shown("callerid"), Shown("destination"),
+    Shown("direction"),
+)  # fmt: skip
+LIVE: Final = (
+    *_CALL, _amount("held"), _amount("granted"), Shown("currency"), _instant("prepared_at"),
+    _instant("answered_at", nullable=True), _whole("seconds_left", nullable=True),
+)  # fmt: skip
+CALL: Final = (
+    *_CALL, Shown("prefix"), _whole("seconds"), _whole("billed_seconds"), _amount("cost"), Shown("currency"),
+    Shown("state"), Shown("disposition"), _whole("cause"), _instant("prepared_at"),
+    _instant("answered_at", nullable=True), _instant("ended_at"),
+)  # fmt: skip
+
+PAGE: Final = (
+    Parameter("limit", Kind.WHOLE, "Items of a page.", 1, MAX_LIMIT, DEFAULT_LIMIT),
+    Parameter("after", Kind.TEXT, "The `next` of the page before."),
+)
+LOGIN: Final = Parameter("login", Kind.TEXT, "Of this line alone.")
+CALLS: Final = (
+    Parameter("since", Kind.TEXT, "Ended at this instant or later; a day before `until` if not given."),
+    Parameter("until", Kind.TEXT, "Ended before this instant; now if not given."),
+    LOGIN,
+    Parameter("direction", Kind.TEXT, "LOCAL, NATIONAL, INTERNATIONAL or MOBILE."),
+    Parameter("prefix", Kind.TEXT, "Of the destination."),
+)
+_ONE: Final = Parameter("login", Kind.TEXT, "The login of a line.", place="path")
+BEYOND: Final = (
+    Operation("list_accounts", "GET", "/accounts", "List accounts", 200, PAGE, answer="AccountList", media=JSON),
+    Operation("show_account", "GET", "/accounts/{login}", "Show the account that a line is charged on", 200, (_ONE,),
+              answer="Account", media=JSON),
+    Operation("list_lines", "GET", "/subscribers", "List lines", 200, PAGE, answer="SubscriberList", media=JSON),
+    Operation("list_live", "GET", "/calls", "List calls that last", 200, (LOGIN, *PAGE), answer="CallList", media=JSON,
+              names_others=True),
+    Operation("list_calls", "GET", "/cdrs", "List calls that are over, the latest first", 200, (*CALLS, *PAGE),
+              answer="CdrList", media=JSON, names_others=True),
+    Operation("export_calls", "GET", "/cdrs/export", "Calls that are over as CSV", 200, CALLS, answer="File",
+              media=FILE, names_others=True),
+)  # fmt: skip
+
+
+def _schema(fields: tuple[Shown, ...]) -> dict[str, Any]:
+    return {"type": "object", "properties": {each.name: each.schema() for each in fields}}
+
+
+def _list(fields: tuple[Shown, ...]) -> dict[str, Any]:
+    properties = {"items": {"type": "array", "items": _schema(fields)}, "next": {"type": ["string", "null"]}}
+    return {"type": "object", "required": ["items", "next"], "properties": properties}
+
+
+ALL_SCHEMAS: Final[Mapping[str, Any]] = {
+    **SCHEMAS,
+    "AccountList": _list(ACCOUNT_ITEM),
+    "Account": _schema(ACCOUNT),
+    "SubscriberList": _list(LINE),
+    "CallList": _list(LIVE),
+    "CdrList": _list(CALL),
+}
+ALL_OPERATIONS: Final = (*OPERATIONS, *BEYOND)
+
+
+def whole_document() -> dict[str, Any]:
+    """The OpenAPI document of all that a tenant can ask."""
+    return document(ALL_OPERATIONS, ALL_SCHEMAS)
+
+
+async def list_accounts(use: UseCases, request: Request) -> Response:
+    """The tenant's accounts, the oldest first."""
+    return _page(await use.accounts.page(_cursor(request)), ACCOUNT_ITEM)
+
+
+async def show_account(use: UseCases, request: Request) -> Response:
+    """The account that a line is charged on now."""
+    state = await use.accounts.show(request.path_params["login"])
+    return json_answer({each.name: each.value(state) for each in ACCOUNT})
+
+
+async def list_lines(use: UseCases, request: Request) -> Response:
+    """The tenant's lines by login."""
+    return _page(await use.accounts.subscribers(_cursor(request)), LINE)
+
+
+async def list_live(use: UseCases, request: Request) -> Response:
+    """Calls of the tenant that last, the longest open first."""
+    login = read_parameters(request.query_params, (LOGIN,))["login"]
+    wanted = LiveCallFilter(login=login or None, owner=request.state.principal.realm)
+    return _page(await use.live_calls.page(wanted, _cursor(request)), LIVE)
+
+
+async def list_calls(use: UseCases, request: Request) -> Response:
+    """Calls of the tenant that are over, the latest first."""
+    return _page(await use.cdrs.page(_wanted(request), _cursor(request)), CALL)
+
+
+async def export_calls(use: UseCases, request: Request) -> Response:
+    """The same as a file, however many they are: read and sent page by page."""
+    wanted = _wanted(request)
+    first = await use.cdrs.page(wanted, Cursor(MAX_LIMIT))  # what is wrong is said before the file begins
+    return StreamingResponse(_file(use, wanted, first), media_type=FILE, headers=file_headers("cdrs.csv"))
+
+
+async def _file(use: UseCases, wanted: CdrFilter, page: Page[Cdr]) -> AsyncIterator[bytes]:
+    yield csv_rows([[each.name for each in CALL]])
+    while True:
+        yield csv_rows([cell(each.value(item)) for each in CALL] for item in page.items)
+        if page.next is None:
+            return
+        page = await use.cdrs.page(wanted, Cursor(MAX_LIMIT, page.next))
+
+
+def _wanted(request: Request) -> CdrFilter:
+    given = read_parameters(request.query_params, CALLS)
+    until = read_instant(given["until"], "until") if given["until"] else datetime.now(UTC)
+    since = read_instant(given["since"], "since") if given["since"] else until - DEFAULT_RANGE
+    return CdrFilter(
+        since, until,
+        login=given["login"] or None,
+        direction=given["direction"] or None,
+        prefix=given["prefix"] or None,
+        owner=request.state.principal.realm,
+    )  # fmt: skip
+
+
+def _cursor(request: Request) -> Cursor:
+    given = read_parameters(request.query_params, PAGE)
+    return Cursor(given["limit"], given["after"] or None)
+
+
+def _page(page: Page[Any], fields: tuple[Shown, ...]) -> Response:
+    items = [{each.name: each.value(item) for each in fields} for item in page.items]
+    return json_answer({"items": items, "next": page.next})

@@ -1,0 +1,185 @@
+"""Users and accounts as Narayana's methods show and change them, by what the engine does next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from rating_engine.domain.account import NewAccount
+from rating_engine.domain.api_key import KeyKind, NewKey
+from rating_engine.domain.party import Level, NewParty
+from rating_engine.services.parties.passwords import md5_of
+from tests.conformance.narayana.test_declared import DOCUMENT
+from tests.support.narayana import MD5, Narayana, narayana_on
+
+CALLED = "4912345"
+
+
+@pytest.fixture
+async def narayana(database_url: str) -> AsyncIterator[Narayana]:
+    async with narayana_on(database_url) as narayana:
+        yield narayana
+
+
+async def account_of(narayana: Narayana, login: str) -> str:
+    return str(await narayana.ask("getValue", login=login, property="account"))
+
+
+async def test_the_user_object_has_every_attribute_of_the_document(narayana):
+    info = await narayana.ask("getInfo", login="anna")
+
+    assert set(DOCUMENT["user_attributes"]) <= info.keys()
+    assert (info["username"], info["manager"], info["accesslevel"], info["active"]) == ("anna", "firm", 11, 1)
+    assert (info["balance"], info["actualbalance"], info["displaycurrency"]) == (10, 10, "€")
+    assert (info["sip_extension"], info["sip_callerid"], info["password"]) == ("1001", "49301", "")
+    assert [line["sip_extension"] for line in info["sip_extensions"]] == ["1001"]
+    assert info["did_numbers"] == info["sim_cards"] == info["broadcasts"] == []
+
+
+async def test_every_attribute_can_be_asked_for_alone_and_is_a_text(narayana):
+    for name in DOCUMENT["user_attributes"]:
+        assert isinstance(await narayana.ask("getValue", login="anna", property=name), str), name
+    assert await narayana.ask("getValue", login="anna", property="balance") == "10.00"
+    assert await narayana.ask("getValue", login="anna", property="timezone") == "1"
+    assert await narayana.ask("getValue", login="firm", property="sip_extension") == ""  # it has no line
+    assert await narayana.code("getValue", login="anna", property="nosuch") == "E_NOT_EXIST"
+
+
+async def test_a_user_that_is_blocked_calls_no_more_from_the_next_call_on(narayana):
+    for active, outcome in (("0", "Declined E_USER_LOCKED"), ("99", "Allowed"), ("2", "Declined E_USER_LOCKED"),
+                            ("-1", "Declined E_USER_LOCKED")):  # fmt: skip
+        await narayana.ask("updateUser", login="firm", user="anna", active=active)
+        answer = (await narayana.raw("callPrepare", login="anna", destination=CALLED, callid=active)).json()
+        assert answer["response"].startswith(outcome), active
+
+
+async def test_user_and_username_name_the_target_and_without_them_it_is_who_asks(narayana):
+    await narayana.ask("updateUser", login="firm", username="anna", language="english", timezone="5.5")
+    await narayana.ask("updateUser", login="firm", language="ru")
+
+    assert await narayana.ask("getValue", login="anna", property="language") == "en"
+    assert await narayana.ask("getValue", login="anna", property="timezone") == "5.5"
+    assert await narayana.ask("getValue", login="firm", property="language") == "ru"
+
+
+async def test_another_password_counts_at_once(narayana):
+    fresh = md5_of("battery staple")
+    await narayana.ask("updateUser", key="client", login="anna", password=MD5, web_password=fresh.upper())
+
+    assert await narayana.code("getInfo", key="client", login="anna", password=MD5) == "E_AUTH_FAILED"
+    assert (await narayana.ask("getInfo", key="client", login="anna", password=fresh))["username"] == "anna"
+
+
+OF_ONESELF = [
+    ({"accesslevel": "10"}, "E_INSUFFICIENT_ACCESS"),
+    ({"active": "1"}, "E_INSUFFICIENT_ACCESS"),
+    ({"comment": "x"}, "E_INSUFFICIENT_ACCESS"),
+    ({"id": "5"}, "E_INVALID_ARGUMENT"),
+    ({"displaybalance": "5"}, "E_INVALID_ARGUMENT"),
+    ({"web_password": "5f4dcc3b5aa765d61d8327deb882cf996"}, "E_INVALID_ARGUMENT"),
+    ({"timezone": "0.01"}, "E_DATA_ABORT"),
+    ({"timezone": "99"}, "E_DATA_ABORT"),
+    ({"currency": "gold"}, "E_DATA_ABORT"),
+    ({"notify_email": "a@example.org"}, "E_UNDEFINED_INSTRUCTION"),
+    ({"invites": "5"}, "E_UNDEFINED_INSTRUCTION"),
+]
+OF_OTHERS = [
+    ({"accesslevel": "33"}, "E_DATA_ABORT"),  # no level of a user
+    ({"accesslevel": "12"}, "E_DATA_ABORT"),
+    ({"active": "7"}, "E_DATA_ABORT"),
+    ({"comment": "pays late"}, "E_INSUFFICIENT_ACCESS"),
+    ({"manager": "other"}, "E_INVALID_ARGUMENT"),
+]
+
+
+@pytest.mark.parametrize("login", ["anna", "firm", "boss"])
+async def test_of_oneself_what_is_harmless_and_nothing_is_half_done(narayana, login):
+    before = await narayana.ask("getInfo", login=login)
+
+    for given, code in OF_ONESELF:
+        assert await narayana.code("updateUser", login=login, **{"language": "fr", **given}) == code, given
+    assert await narayana.ask("getInfo", login=login) == before
+
+
+async def test_what_makes_no_sense_of_a_user_changes_nothing(narayana):
+    before = await narayana.ask("getInfo", login="anna")
+
+    for given, code in OF_OTHERS:
+        assert await narayana.code("updateUser", login="firm", user="anna", **{"language": "fr", **given}) == code, (
+            given
+        )
+    assert await narayana.ask("getInfo", login="anna") == before
+
+
+async def test_a_key_with_scopes_sets_no_password_it_has_no_scope_for(narayana):
+    await narayana.add_key(NewKey("scoped", KeyKind.SERVER, Level.SERVER, owner="boss", scopes=("users:write",)))
+
+    assert await narayana.code("updateUser", key="scoped", login="firm", user="anna", web_password=MD5) == (
+        "E_INSUFFICIENT_ACCESS"
+    )
+    assert await narayana.ask("updateUser", key="scoped", login="firm", user="anna", language="de") is True
+
+
+async def test_users_are_listed_below_who_asks(narayana):
+    assert [user["username"] for user in await narayana.ask("getUsers", login="firm")] == ["anna"]
+    listed = await narayana.ask("getUsers", login="boss", all="true")
+    assert [user["username"] for user in listed] == ["firm", "other"]
+    assert await narayana.code("getUsers", login="anna") == "E_INSUFFICIENT_ACCESS"
+
+
+async def test_a_user_and_then_its_empty_account_are_closed(narayana):
+    await narayana.operator.parties.create(NewParty("berta", owner="firm"))
+    await narayana.operator.accounts.create(NewAccount("1009", "retail", owner="berta"))
+    account, annas = await account_of(narayana, "berta"), await account_of(narayana, "anna")
+
+    assert await narayana.code("deleteAccount", login="firm", account=account) == "E_ACCOUNT_HAS_USERS"
+    assert await narayana.ask("deleteUser", login="firm", user="berta") is True
+    assert await narayana.code("getInfo", login="berta") == "E_USER_LOCKED"
+    assert await narayana.ask("deleteAccount", login="firm", account=account) is True
+    assert [each["users"] for each in await narayana.ask("getAccounts", login="firm")] == [["anna"]]
+
+    await narayana.ask("deleteUser", login="firm", user="anna")
+    assert await narayana.code("deleteAccount", login="firm", account=annas) == "E_DATA_ABORT"  # it has money
+    assert (await narayana.operator.accounts.show("1001")).balance == Decimal(10)
+
+
+async def test_accounts_are_shown_with_their_money(narayana):
+    number = await account_of(narayana, "anna")
+    info = await narayana.ask("getAccountInfo", login="firm", account=number)
+
+    assert info == {
+        "account": int(number), "users": ["anna"], "balance": 10, "displaybalance": 10, "overdraft": 0,
+        "displayoverdraft": 0, "displaycurrency": "€", "refill_allowed": 2, "postpaid": 0,
+    }  # fmt: skip
+    assert await narayana.ask("getAccounts", login="firm") == [info]
+    assert {each["users"][0] for each in await narayana.ask("getAccounts", login="boss", all="true")} == {
+        "anna",
+        "otto",
+    }
+    assert await narayana.ask("getAccounts", login="boss") == []
+    assert await narayana.code("getAccountInfo", login="firm", account="999999") == "E_NOT_EXIST"
+
+
+# Each made method that names somebody's thing, tried on what is another firm's. `{account}`: the number of otto's.
+FOREIGN = json.loads(Path(__file__).with_name("foreign.json").read_text("utf-8"))
+
+
+@pytest.mark.parametrize("login", ["firm", "anna"])
+async def test_nobody_reaches_what_belongs_to_somebody_else(narayana, login):
+    await narayana.add_key(NewKey("ottos", owner="otto"))
+    account = await account_of(narayana, "otto")
+    before = await narayana.ask("getInfo", login="otto"), await narayana.ask("getKey", login="boss", name="ottos")
+
+    for method, arguments in FOREIGN.items():
+        given = {name: value.format(account=account) for name, value in arguments.items()}
+        answer = await narayana.raw(method, login=login, **given)
+        code = answer.json()["response"].removeprefix("Declined ")
+        assert code in ("E_DOES_NOT_BELONG_TO_YOU", "E_INSUFFICIENT_ACCESS"), method
+        assert login != "firm" or code == "E_DOES_NOT_BELONG_TO_YOU", method
+        assert "49301" not in answer.text
+    after = await narayana.ask("getInfo", login="otto"), await narayana.ask("getKey", login="boss", name="ottos")
+    assert after == before
