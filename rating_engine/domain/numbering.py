@@ -75,6 +75,18 @@ class Alias:
     destination: str
 
 
+@dataclass(frozen=True, slots=True)
+class NumberedAlias:
+    """An alias by its number. `login`, `owner` (whose line it is): None where it is everybody's."""
+
+    alias_id: int
+    login: str | None
+    owner: str | None
+    party_id: int | None
+    alias: str
+    destination: str
+
+
 def check_alias(alias: Alias) -> None:
     """Raises InvalidRequest for what no phone can dial, and for what is no destination."""
     if not _DIALLED.fullmatch(alias.alias):

@@ -69,13 +69,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "getDIDRules",
         "resolveDIDRule",
     ),
-    "Personal plan sets (aliases)": (
-        "getAliases",
-        "getAlias",
-        "addAlias",
-        "updateAlias",
-        "deleteAlias",
-    ),
     "Prepaid codes (invites). New users registration.": (
         "registerRequest",
         "registerByCode",

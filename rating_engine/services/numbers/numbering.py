@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from rating_engine.domain.change import given
 from rating_engine.domain.checks import check_name
-from rating_engine.domain.numbering import Alias, PlanChanges, changed_plan, check_alias, check_rewrite
+from rating_engine.domain.errors import Hint, NotFound, NotYours
+from rating_engine.domain.numbering import Alias, NumberedAlias, PlanChanges, changed_plan, check_alias, check_rewrite
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.ready_plans import ready_plan
@@ -12,6 +13,7 @@ from rating_engine.rating.numbering import NumberingPlan
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.numbers import aliases as alias_store
 from rating_engine.storage.numbers import numbering as store
+from rating_engine.storage.parties.parties import is_below, tree_of
 from rating_engine.storage.postgres.pool import Database
 
 
@@ -82,6 +84,36 @@ class Numbering:
         async with self._database.transaction(self._principal) as tx:
             await alias_store.remove_alias(tx, login, alias)
             await record(tx, "alias.remove", alias, {"login": login})
+
+    async def numbered_alias(self, number: int) -> NumberedAlias:
+        """One alias, everybody's too. Errors: NotFound, NotYours, Unavailable."""
+        found = await alias_store.find_alias(self._database, number)
+        if found is None:
+            raise NotFound(f"there is no alias with the number {number}", field="id", hint=Hint.SEE_ALIASES)
+        if found.party_id is not None and not await is_below(self._database, found.party_id, self._principal.realm):
+            raise NotYours(f"alias {number} is not yours", field="id")
+        return found
+
+    async def numbered_aliases(self, cursor: Cursor, *, all_below: bool = False) -> Page[NumberedAlias]:
+        """Those of one's own lines; or of all lines below too, and everybody's. Errors: InvalidRequest, Unavailable."""
+        who = self._principal
+        own = who.realm if who.party_id is None else who.party_id
+        parties = await tree_of(self._database, who.realm) if all_below else [own]
+        return await alias_store.list_numbered(self._database, parties, all_below, cursor)
+
+    async def move_alias(self, login: str | None, alias: Alias) -> None:
+        """Another destination for an alias of `login`, or another login, where it has a new number.
+
+        Errors as of `set_alias`.
+        """
+        check_alias(alias)
+        async with self._database.transaction(self._principal) as tx:
+            if alias.login != login:
+                await alias_store.remove_alias(tx, login, alias.alias)
+            await alias_store.set_alias(tx, alias)
+            await record(
+                tx, "alias.set", alias.alias, {"login": alias.login, "before": login, "destination": alias.destination}
+            )
 
     async def aliases(self, cursor: Cursor, login: str | None = None) -> Page[Alias]:
         """Aliases of one login or all, everybody's first. Errors: InvalidRequest (after), Unavailable."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from rating_engine.domain.errors import Hint, InvalidRequest, NotFound
-from rating_engine.domain.numbering import Alias
+from rating_engine.domain.numbering import Alias, NumberedAlias
 from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.storage.numbers.numbering import MAX_ALIASES
 from rating_engine.storage.parties.logins import place_of
@@ -23,6 +24,30 @@ _LISTED: Final = """
     WHERE ($1::text IS NULL OR s.login = $1)
       AND ($2::text IS NULL OR (COALESCE(s.login, ''), x.alias) > ($2, $3::text))
     ORDER BY COALESCE(s.login, ''), x.alias LIMIT $4"""
+
+
+_NUMBERED: Final = """
+    SELECT x.alias_id, s.login, p.login AS owner, s.party_id, x.alias, x.destination
+    FROM aliases x LEFT JOIN subscribers s USING (bucket, subscriber_id) LEFT JOIN parties p USING (party_id)"""
+_ONE: Final = f"{_NUMBERED} WHERE x.alias_id = $1"
+_OF_PARTIES: Final = f"""
+    {_NUMBERED}
+    WHERE ($1::bigint IS NULL OR x.alias_id > $1) AND (s.party_id = ANY ($2) OR ($3 AND x.subscriber_id IS NULL))
+    ORDER BY x.alias_id LIMIT $4"""
+
+
+async def find_alias(questions: Questions, alias_id: int) -> NumberedAlias | None:
+    """The alias of that number. Errors: Unavailable."""
+    row = await questions.fetchrow(_ONE, alias_id)
+    return None if row is None else NumberedAlias(**row)
+
+
+async def list_numbered(
+    questions: Questions, parties: Sequence[int], everybodys: bool, cursor: Cursor
+) -> Page[NumberedAlias]:
+    """Those of lines of these parties, and everybody's too, by their numbers. Errors: InvalidRequest, Unavailable."""
+    rows = await questions.fetch(_OF_PARTIES, *cursor.position(int), list(parties), everybodys, cursor.rows)
+    return page_of_rows(rows, cursor, lambda row: (row["alias_id"],), lambda row: NumberedAlias(**row))
 
 
 async def set_alias(tx: Transaction, alias: Alias) -> None:

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from rating_engine.api.narayana.asked import Handler
-from rating_engine.api.narayana.methods import accounts, api_access, call_processing, data_security, event_log, user
+from rating_engine.api.narayana.methods import (
+    accounts,
+    aliases,
+    api_access,
+    call_processing,
+    data_security,
+    event_log,
+    user,
+)
 
 MADE: Final[Mapping[str, Handler]] = {
     **api_access.HANDLERS,
@@ -15,4 +23,5 @@ MADE: Final[Mapping[str, Handler]] = {
     **user.HANDLERS,
     **accounts.HANDLERS,
     **event_log.HANDLERS,
+    **aliases.HANDLERS,
 }
