@@ -1,4 +1,5 @@
-"""docs/asterisk.md, done as it stands: on an Asterisk as Debian brings it, after docs/getting-started.md."""
+"""docs/asterisk.md, done as it stands: on an Asterisk as Debian brings it, after docs/getting-started.md; then
+docs/freepbx.md on it."""
 
 from __future__ import annotations
 
@@ -91,3 +92,58 @@ async def charged_from(machine: Machine, *contexts: str) -> int:
         await ami.wait_event(lambda e, at=f"@{context}-": e.get("Event") == "Newchannel" and at in e["Channel"])
     await until(machine.exchange.idle, 30)
     return len(await charges(machine, "1001"))
+
+
+# After FreePBX 17: a route's trunks in order, the hook before each, OUT_<n> as the configuration has them; and an
+# extension that follow-me sends outside.
+FREEPBX = """
+[globals]
+OUT_1=AMP:Local/$OUTNUM$@rating-freepbx/n
+OUT_2=PJSIP/carrier1
+OUT_3=PJSIP/rating-test-trunk
+[from-internal]
+exten => 1009,1,Set(__EXTTOCALL=${EXTEN})
+ same => n,Dial(Local/442079460123@from-internal/n)
+exten => _44X.,1,Gosub(macro-dialout-trunk,s,1(1,${EXTEN}))
+ same => n,Congestion(5)
+exten => _944X.,1,Gosub(macro-dialout-trunk,s,1(2,${EXTEN:1}))
+ same => n,Gosub(macro-dialout-trunk,s,1(3,${EXTEN:1}))
+ same => n,Congestion(5)
+[macro-dialout-trunk]
+exten => s,1,MSet(DIAL_TRUNK=${ARG1},OUTNUM=${ARG2},PREDIAL_HOOK_RET=)
+ same => n,Set(custom=${CUT(OUT_${DIAL_TRUNK},:,1)})
+ same => n,GotoIf($["${custom}" = "AMP"]?customtrunk)
+ same => n,Gosub(macro-dialout-trunk-predial-hook,s,1)
+ same => n,GotoIf($["${PREDIAL_HOOK_RET}" = "BYPASS"]?bypass)
+ same => n,Dial(${OUT_${DIAL_TRUNK}}/${OUTNUM},60)
+ same => n(bypass),Return
+ same => n(customtrunk),Set(the_string=${CUT(OUT_${DIAL_TRUNK},:,2)})
+ same => n,Dial(${CUT(the_string,$,1)}${OUTNUM}${CUT(the_string,$,3)},60)
+ same => n,Return
+"""
+
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_freepbx_by_a_custom_trunk_by_its_own_trunks_and_follow_me(machine: Machine) -> None:
+    for block in blocks("freepbx.md"):
+        await machine.do(block)
+    await machine.do(Block("extensions.conf", FREEPBX, ""))
+    ami = machine.exchange.ami
+    for login in ("2001", "2002", "1009"):
+        await machine.type(f"rating-engine account create --login {login} --tariff retail --balance 1")
+    await machine.type("rating-engine routes add rating-test-trunk --position 99 --number-prefix 442079460")
+    await machine.type("asterisk -rx 'dialplan reload'")
+    await ami.action("Setvar", Variable="RATING_TECH", Value="Local")
+    for number, login in ((NUMBER, "2001"), (f"9{NUMBER}", "2002"), ("1009", "2001")):
+        call = {"Channel": f"Local/{number}@from-internal/n", "Application": "Wait", "Data": "20", "Account": login}
+        await ami.action("Originate", Async="true", **call)
+        await ami.wait_event(lambda e, at=f"/{number}@from-i": e.get("Event") == "Newchannel" and at in e["Channel"])
+    await until(machine.exchange.idle, 30)
+    assert {login: len(await charges(machine, login)) for login in ("2001", "2002", "1009")} == {
+        "2001": 1,  # the custom trunk, and not the forward
+        "2002": 1,
+        "1009": 1,
+    }
+    for route in ("carrier1", "rating-test-trunk"):
+        said = await machine.type(f"rating-engine cdrs list --login 2002 --route {route}")
+        assert said.count(NUMBER) == 1

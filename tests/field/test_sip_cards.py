@@ -11,7 +11,7 @@ import pytest
 
 from tests.asterisk.pbx import until
 from tests.asterisk.phone import Leg
-from tests.field.office import ACCESS, ALICE, ANSWERS, BOB, BUSY, CARD_SECRET, NOBODY, RINGS, Scene, charged
+from tests.field.office import ACCESS, ALICE, ANSWERS, BOB, BUSY, CARD_SECRET, NOBODY, RINGS, SHORT, Scene, charged
 from tests.support.world import add_account
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
@@ -195,6 +195,20 @@ async def test_no_log_of_the_engine_has_a_pin(scene: Scene) -> None:
     await leg.hang_up()
     await scene.idle()
     assert "90817263" not in scene.pbx.engine.log.read_text() + scene.pbx.exchange.log()
+
+
+@pytest.mark.parametrize("beeps", [True, False])
+async def test_a_beep_warns_the_caller_before_the_money_ends(scene: Scene, beeps: bool) -> None:
+    async with (
+        scene.pbx.global_variable("LIMIT_WARNING_FILE", "beep"),
+        scene.pbx.global_variable("RATING_WARNING", ":1000" if beeps else ""),
+    ):
+        mine = await scene.phone(SHORT).call(ANSWERS + "10")
+        theirs = await scene.carrier_leg(ANSWERS + "10")
+        await mine.ended()
+    assert 2 <= theirs.talked < 3
+    others = {voice: packets for voice, packets in mine.sound.heard.items() if voice != scene.carrier().voice}
+    assert bool(others) is beeps
 
 
 # -- callback ----------------------------------------------------------------------------------------------------
