@@ -295,6 +295,7 @@ CREATE TABLE parties (
     tariff_id     bigint REFERENCES tariffs,       -- what its new lines get; NULL: it is said of each
     comment       text NOT NULL DEFAULT '',
     created_at    timestamptz NOT NULL DEFAULT now(),
+    logs_hidden_before  timestamptz,               -- its calls that ended before are shown in no event log; NULL: all are
     CHECK ((owner_id IS NULL) = (kind = 'system')),
     CHECK (kind <> 'system' OR party_id = 1 AND status = 'protected' AND NOT hidden)
 );

@@ -67,7 +67,7 @@ ORDINARY: Final = (
     DemoAccount("1003", "postpaid, 100.00 credit", overdraft="100", postpaid=True),
     DemoAccount("1004", "postpaid, 8 calls", postpaid=True, max_calls=8),
 )
-POOR: Final = DemoAccount("1005", "prepaid, little money", "5")
+POOR: Final = DemoAccount("1005", "prepaid, little money", "1")
 ACCOUNTS: Final = (*ORDINARY, POOR)
 UNKNOWN_LOGIN: Final = "intruder"
 

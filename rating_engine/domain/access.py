@@ -114,6 +114,8 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "parties.page": _reads("users", _party("wanted.owner"), least=Level.RESELLER, own=True),
     "parties.change": Right("users:write", Level.SIMPLE_USER, (_party(),), own_tariff=("changes.tariff",)),
     "parties.set_status": _writes("users", _party(below=True)),
+    "parties.hide_logs": _writes("users", _party(), least=Level.SIMPLE_USER),
+    "parties.logs_since": _reads("users", _party()),
     "parties.delete": _writes("users", _party(below=True)),
     "parties.set_password": _writes("keys", _party(), least=Level.SIMPLE_USER),
     "keys.add": _writes("keys", _party("new.owner")),

@@ -106,10 +106,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "updateExtension",
         "deleteExtension",
     ),
-    "Event log": (
-        "getLogs",
-        "deleteLogs",
-    ),
     "Interface functions": (
         "getCourse",
         "getCurrencies",

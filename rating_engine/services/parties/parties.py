@@ -7,6 +7,7 @@ party is not changed; what is closed keeps its money and its name.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 from rating_engine.domain.change import LEAVE, Leave, given
@@ -122,6 +123,17 @@ class Parties:
             party = await self._hold(tx, who)
             await self._put_in(tx, party, status)
         return await self.show(party.party_id)
+
+    async def hide_logs(self, who: str | int) -> None:
+        """Its event log shows calls of before now no more; CDRs and ledger stay. Errors: NotFound, Unavailable."""
+        async with self._database.transaction(self._principal) as tx:
+            party = await self._hold(tx, who)
+            await store.hide_logs(tx, party.party_id)
+            await record(tx, "user.hide_logs", party.login)
+
+    async def logs_since(self, who: str | int) -> datetime | None:
+        """From when on its event log is shown; None: whole. Errors: NotFound, Unavailable."""
+        return await store.logs_since(self._database, (await self.show(who)).party_id)
 
     async def delete(self, who: str | int) -> Party:
         """Close a party: it asks and calls no more, its keys and sessions end; its accounts keep their money.

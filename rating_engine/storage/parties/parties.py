@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -35,6 +36,8 @@ _ADD: Final = """
     INSERT INTO parties (owner_id, kind, access_level, login, name, language, utc_offset, currency, tariff_id, comment)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING party_id
 """
+_HIDE_LOGS: Final = "UPDATE parties SET logs_hidden_before = now() WHERE party_id = $1"
+_LOGS_SINCE: Final = "SELECT logs_hidden_before FROM parties WHERE party_id = $1"
 _HASH_SET: Final = """
     INSERT INTO party_credentials (party_id, password_hash) VALUES ($1, $2)
     ON CONFLICT (party_id) DO UPDATE SET password_hash = EXCLUDED.password_hash, changed_at = now()
@@ -126,6 +129,17 @@ async def change_party(tx: Transaction, party_id: int, values: Mapping[str, obje
 async def set_status(tx: Transaction, party_id: int, status: PartyState) -> None:
     """How a party stands; its lines, and those of all below it, go by it from the next call on."""
     await tx.execute("UPDATE parties SET status = $2 WHERE party_id = $1", party_id, status.value)
+
+
+async def hide_logs(tx: Transaction, party_id: int) -> None:
+    """Calls of before now are not shown in its event log. Errors: Unavailable."""
+    await tx.execute(_HIDE_LOGS, party_id)
+
+
+async def logs_since(questions: Questions, party_id: int) -> datetime | None:
+    """From when on its calls are shown in its event log; None: all are. Errors: Unavailable."""
+    since: datetime | None = await questions.fetchval(_LOGS_SINCE, party_id)
+    return since
 
 
 async def owned_by(questions: Questions, party_id: int) -> int:

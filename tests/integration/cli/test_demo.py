@@ -78,10 +78,10 @@ def test_a_demo_proves_its_ledger_and_leaves_nothing(place):
     assert rates is not None
     assert int(rates[1].replace(",", "")) >= 20_000
     for reason in ("insufficient_funds", "no_rate", "unknown_login", "invalid_destination"):
-        assert re.search(rf"^{reason} +[1-9]", done.stdout, re.MULTILINE), reason
+        assert re.search(rf"^{reason}\t[1-9]", done.stdout, re.MULTILINE), reason
     for outcome in ("answered", "nobody answered", "busy"):
-        assert re.search(rf"^{outcome} +[1-9]", done.stdout, re.MULTILINE), outcome
-    assert re.search(r"^together +40 ", done.stdout, re.MULTILINE)
+        assert re.search(rf"^{outcome}\t[1-9]", done.stdout, re.MULTILINE), outcome
+    assert re.search(r"^together\t40\t", done.stdout, re.MULTILINE)
     assert_nothing_is_left(place)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from rating_engine.api.narayana.asked import Handler
-from rating_engine.api.narayana.methods import accounts, api_access, call_processing, data_security, user
+from rating_engine.api.narayana.methods import accounts, api_access, call_processing, data_security, event_log, user
 
 MADE: Final[Mapping[str, Handler]] = {
     **api_access.HANDLERS,
@@ -14,4 +14,5 @@ MADE: Final[Mapping[str, Handler]] = {
     **call_processing.HANDLERS,
     **user.HANDLERS,
     **accounts.HANDLERS,
+    **event_log.HANDLERS,
 }

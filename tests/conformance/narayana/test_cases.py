@@ -1,0 +1,194 @@
+"""The requests and replies that follow from the document, of the methods that are made: cases.json, in its order.
+
+All cases ask one installation: what a case changes, those after it have to bear; those that end something come last.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from rating_engine.domain.account import NewAccount
+from rating_engine.domain.api_key import AuthBy, KeyKind, NewKey
+from rating_engine.domain.ban import WHITELIST
+from rating_engine.domain.party import Level, NewParty, PartyKind, PartyState
+from rating_engine.domain.tariff import Direction, RouteChanges
+from rating_engine.rating.rate import Rate
+from rating_engine.storage.postgres.pool import Database
+from tests.support.engines import engine_on
+from tests.support.narayana import Narayana
+from tests.support.servers import SessionServers
+from tests.support.world import publish_deck
+
+CASES: list[dict[str, Any]] = json.loads(Path(__file__).with_name("cases.json").read_text("utf-8"))
+SHORT = "ffffffff"  # the document's key; none so short is made here
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def installation(session_servers: SessionServers) -> AsyncIterator[tuple[Narayana, Database]]:
+    with session_servers.database() as url:
+        async with engine_on(url) as engine:
+            assert engine.http is not None
+            host, port = engine.http.address
+            database = Database(url)
+            await database.open()
+            async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=30) as http:
+                narayana = Narayana(engine, http)
+                await furnish(narayana, database)
+                yield narayana, database
+            await database.close()
+
+
+async def furnish(narayana: Narayana, database: Database) -> None:
+    """What the generic setup says: callers of each level, what they own, keys, a price and a route."""
+    await publish_deck(database, rates={"7901": Rate(price_1="0"), "7902": Rate(price_1="0")})
+    use = narayana.operator
+    await use.directions.set(Direction("somewhere", "Russia Mobile-Tele2"))
+    await use.routes.add("route1-cli", RouteChanges(dial_prefix="outline/", position=1))
+    await use.parties.create(NewParty("admin", PartyKind.ADMIN))
+    await use.parties.create(NewParty("corp", PartyKind.RESELLER, tariff="retail"))
+    for login, owner in (("10000", None), ("locked", None), ("test", "corp"), ("newuser", "corp"), ("gone", "corp"),
+                         ("second", None)):  # fmt: skip
+        await use.parties.create(NewParty(login, owner=owner))
+    for login, line, balance in (
+        ("admin", "20000", 1),
+        ("10000", "10000", 1),
+        ("test", "30000", 1),
+        ("gone", "30001", 0),
+    ):
+        await use.accounts.create(
+            NewAccount(line, "retail", balance=Decimal(balance), owner=login, callerid="79020000002")
+        )
+    await use.parties.set_status("locked", PartyState.LOCKED)
+    server = {"kind": KeyKind.SERVER, "level": Level.SERVER, "owner": "system"}
+    for new in (
+        NewKey("server", **server),
+        NewKey("lines", auth_by=AuthBy.SIP_EXTENSION, **server),
+        NewKey("few", methods=("getInfo",), **server),
+        NewKey("client", owner="system"),
+        NewKey("static", owner="system", default_user="test"),
+        NewKey("TESTKEY1", **server),
+    ):
+        await narayana.add_key(new)
+    await use.bans.add("192.0.2.1", permanent=True)  # flushing leaves it
+
+
+async def prepare(narayana: Narayana, database: Database) -> None:
+    await narayana.ask("callPrepare", login="10000", destination="79020000002")
+
+
+async def end_calls(narayana: Narayana, database: Database) -> None:
+    await narayana.ask("callFinish", login="10000", destination="79010000001", length="0", status="0CANCEL")
+
+
+async def with_another_callerid(narayana: Narayana, database: Database) -> None:
+    await database.fetch("UPDATE subscribers SET callerid = '79010000001' WHERE login = '10000'")
+    await prepare(narayana, database)
+
+
+async def with_the_documents_key(narayana: Narayana, database: Database) -> None:
+    await database.fetch(
+        "UPDATE api_keys SET secret_hash = sha256($1), secure_only = false WHERE name = 'TESTKEY1'", SHORT.encode()
+    )
+
+
+async def delete_gone(narayana: Narayana, database: Database) -> None:
+    await narayana.operator.parties.delete("gone")
+
+
+async def whitelist(narayana: Narayana, database: Database) -> None:
+    await narayana.operator.bans.add("127.0.0.1", source=WHITELIST)
+    await read_bans(narayana)
+
+
+async def guess_keys(narayana: Narayana, database: Database) -> None:
+    for number in range(5):
+        await narayana.raw("getInfo", key=f"guessed{number}")
+    await read_bans(narayana)
+
+
+async def guess_keys_without_protection(narayana: Narayana, database: Database) -> None:
+    await narayana.operator.bans.remove("127.0.0.1", source=WHITELIST)
+    await read_bans(narayana)
+    await guess_keys(narayana, database)
+
+
+async def read_bans(narayana: Narayana) -> None:
+    narayana.engine.services.access.bans.changed()
+    await narayana.engine.services.access.bans.turn()
+
+
+SETUPS: dict[str, Callable[[Narayana, Database], Awaitable[None]]] = {
+    "narayana-034": prepare,
+    "narayana-073": end_calls,
+    "narayana-189": with_another_callerid,
+    "narayana-207": with_the_documents_key,
+    "narayana-127": delete_gone,
+    "narayana-193": whitelist,
+    "narayana-155": guess_keys,
+    "narayana-154": guess_keys_without_protection,
+}
+KEYS = {
+    "narayana-158": "few", "narayana-159": "client", "narayana-164": "static", "narayana-167": "lines",
+    "narayana-188": "lines", "narayana-189": "lines",
+}  # fmt: skip
+ACCOUNTS = {"narayana-126": "test", "narayana-127": "gone", "narayana-199": "test"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
+async def test_a_case_is_answered_as_it_has_to_be(installation, case):
+    narayana, database = installation
+    number = None
+    if owner := ACCOUNTS.get(case["id"]):
+        number = str((await narayana.operator.accounts.lines(owner))[0].account_id)
+    if setup := SETUPS.get(case["id"]):
+        await setup(narayana, database)
+    request = case["request"]
+    secret = narayana.keys[KEYS.get(case["id"], "server")]
+
+    def filled(text: str) -> str:
+        return text.replace("{key}", secret).replace("{caller}", case["caller"])
+
+    query = {name: filled(value) for name, value in request.get("query", {}).items()}
+    if number is not None:
+        query["account"] = number
+    async with httpx.AsyncClient(base_url=narayana.http.base_url, timeout=30) as http:
+        answer = await http.request(
+            request["method"], filled(request["path"]), params=query, headers=request.get("headers"),
+            content=filled(request["body"]) if "body" in request else None,
+        )  # fmt: skip
+
+    check(answer, case["expect"])
+
+
+def check(answer: httpx.Response, expected: dict[str, Any]) -> None:
+    """Whether an answer is what a case expects of it."""
+    assert answer.status_code == expected["status"], answer.text
+    assert expected.get("body_contains", "") in answer.text
+    assert re.search(expected.get("body_matches", ""), answer.text), answer.text
+    for name, begin in expected.get("headers", {}).items():
+        assert answer.headers[name].startswith(begin)
+    known = {"status", "body_contains", "body_matches", "headers", "fields", "response_is", "response_has_keys",
+             "response_like"}  # fmt: skip
+    assert expected.keys() <= known
+    if not expected.keys() & {"fields", "response_is", "response_has_keys", "response_like"}:
+        return
+    envelope = answer.json()
+    assert {name: envelope.get(name) for name in expected.get("fields", {})} == expected.get("fields", {}), envelope
+    response = envelope.get("response")
+    if "response_is" in expected:
+        assert isinstance(response, {"list": list, "object": dict}[expected["response_is"]])
+    if keys := expected.get("response_has_keys"):
+        assert set(keys) <= (response[0] if isinstance(response, list) else response).keys()
+    if "response_like" in expected:
+        assert len(re.split("[ &.]", response)) == len(re.split("[ &.]", expected["response_like"])), response

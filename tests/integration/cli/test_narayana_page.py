@@ -1,0 +1,56 @@
+"""docs/narayana.md is a session: its commands, in their order, do what the page says; and its table is true."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rating_engine.api.narayana.declared import SECTIONS
+from rating_engine.api.narayana.methods import MADE
+from tests.integration.cli.test_tenant_page import BIN, engine, run
+
+PAGE = Path(__file__).parents[3] / "docs" / "narayana.md"
+__all__ = ["engine"]  # a fixture
+
+
+def commands() -> list[str]:
+    blocks = re.findall(r"^```\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the page is of curl")
+async def test_the_commands_of_the_page_do_what_it_says(engine, database_url, tmp_path):
+    host, port = engine.http.address
+    variables = {
+        "RATING_DATABASE_URL": database_url, "RATING_REDIS_URL": "", "ENGINE": f"{host}:{port}",
+        "PATH": f"{BIN}:{os.environ['PATH']}", "COLUMNS": "200",
+    }  # fmt: skip
+    answers: list[str] = []
+    for line in commands():
+        answers.append(await run(line, tmp_path, variables))
+        if found := re.search(r"^secret: (\S+)$", answers[-1], re.MULTILINE):
+            variables["KEY"] = found[1]
+
+    assert "Allowed 1000 79010000001 79020000002 RussiaMobile-Tele2 - default -1 -1" in answers
+    assert "Saved RussiaMobile-Tele2 [79020000002/79010000001] via [default] 60 0.6 EUR 16ANSWER" in answers
+    assert '{"result":true,"response":"9.40"}' in answers
+    assert answers[-1] == "Declined E_USER_LOCKED"
+    assert all(json.loads(text)["result"] for text in answers if text.startswith("{"))
+
+
+def test_the_table_says_what_is_made_and_what_is_not():
+    rows = re.findall(r"^\| (.+?) \| (.+?) \| (.+?) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    said = {section: (made, missing) for section, made, missing in rows}
+
+    for section, entries in SECTIONS.items():
+        names = list(dict.fromkeys(entry.name for entry in entries))
+        made = [name for name in names if name in MADE]
+        missing = [name for name in names if name not in MADE]
+        shown = [", ".join(f"`{name}`" for name in some) or "none" for some in (made, missing)]
+        expected = ("all", "none") if not missing else ("none", "all") if not made else tuple(shown)
+        assert said[section.rstrip(".")] == expected, section
