@@ -173,6 +173,11 @@ class GatedConnection(asyncio.Protocol):
 
     # -- what is said of the answers
 
+    @property
+    def has_body(self) -> bool:
+        """Whether the request that runs has a body."""
+        return self._has_body
+
     def begin(self) -> None:
         """A request runs. One whose header was not seen here came behind the body of another: it is the last."""
         self.is_last = self.is_last or self._gate.stopping or not self._running

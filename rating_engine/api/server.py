@@ -22,6 +22,7 @@ from rating_engine.api.gate import Gate, GatedConnection
 
 KEEP_ALIVE_SECONDS: Final = 5  # an idle connection costs a descriptor
 BODY_SECONDS: Final = 20.0  # from the end of a request's header to that of its body
+DROPPED_BYTES: Final = 1_048_576  # of a body that nobody reads; who sends more of it is cut off with its answer
 CUT_SECONDS: Final = 1.0  # for what was cut to end; what does not ends with the process
 BACKLOG: Final = 1_024
 
@@ -146,8 +147,20 @@ class _Answering:
             has_come = not message.get("more_body", False)
             return message
 
+        async def drop_rest() -> None:
+            """What comes of a body that nobody read is no request; and a client that still sends hears no answer."""
+            dropped = 0
+            while not has_come and dropped < DROPPED_BYTES:
+                message = await receive_in_time()
+                if message["type"] == "http.disconnect":
+                    break
+                dropped += len(message.get("body", b""))
+            connection.is_last = connection.is_last or not has_come
+
         async def send_and_tell(message: Message) -> None:
             if message["type"] == "http.response.start":
+                if connection.has_body and not has_come:
+                    await drop_rest()
                 headers = [*message.get("headers", ()), (b"date", formatdate(usegmt=True).encode())]
                 if connection.is_last:
                     headers.append((b"connection", b"close"))

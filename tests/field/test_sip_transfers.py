@@ -165,6 +165,7 @@ async def test_a_colleague_who_is_called_and_transfers_the_caller_outside_pays(s
 async def test_a_phone_that_transfers_the_colleague_it_called_outside_pays(scene: Scene) -> None:
     mine = await (await scene.phone(ALICE).call(BOB)).answered()
     bobs = await scene.phone(BOB).next_call()
+    await mine.hears(scene.phone(BOB))  # connected: a REFER before that finds no bridge
     assert await mine.transfer(FIRST) == 202
     theirs = await scene.carrier_leg(FIRST)
     await bobs.hears(scene.carrier())

@@ -13,7 +13,7 @@ from typing import Final
 
 import asyncpg
 
-from rating_engine.domain.errors import InvalidRequest, Refused
+from rating_engine.domain.errors import AlreadyExists, InvalidRequest, Refused
 from rating_engine.domain.party import PartyKind
 from rating_engine.domain.tariff_card import DEFAULT_CURRENCY
 from rating_engine.domain.tenant import ChargedAccount, Charging, TenantBilling
@@ -32,7 +32,7 @@ _TENANT: Final = """
     FROM tenant_billing b JOIN tariffs t USING (tariff_id) WHERE b.party_id = $1"""
 _ADD_TARIFF: Final = """
     INSERT INTO tariffs (name, currency, description) VALUES ($1, $2, 'made of the call rates of the tenant')
-    ON CONFLICT (name) DO UPDATE SET description = EXCLUDED.description RETURNING tariff_id"""
+    ON CONFLICT (name) DO NOTHING RETURNING tariff_id"""
 _FOUND: Final = "INSERT INTO tenant_billing (party_id, tariff_id) VALUES ($1, $2)"
 _GIVE_TARIFF: Final = "UPDATE parties SET tariff_id = $2 WHERE party_id = $1 AND tariff_id IS NULL"
 # Owners are older than what they own: of the tenants above somebody, the youngest is the nearest.
@@ -78,12 +78,18 @@ async def tenant_of(questions: Questions, party_id: int) -> int | None:
 
 
 async def hold_tenant(tx: Transaction, party_id: int) -> Tenant:
-    """A tenant as it is until the transaction ends; what it lacks of its own is made. Errors: NotFound, Unavailable."""
+    """A tenant as it is until the transaction ends; what it lacks of its own is made.
+
+    Errors: NotFound, AlreadyExists (there is a tariff of the name that its own would have), Unavailable.
+    """
     party = await hold_party(tx, party_id)
     assert party.kind is PartyKind.TENANT
     row = await tx.fetchrow(_TENANT, party_id)
     if row is None:
-        tariff_id = await tx.fetchval(_ADD_TARIFF, TARIFF_PREFIX + party.login, party.currency or DEFAULT_CURRENCY)
+        name = TARIFF_PREFIX + party.login
+        tariff_id = await tx.fetchval(_ADD_TARIFF, name, party.currency or DEFAULT_CURRENCY)
+        if tariff_id is None:
+            raise AlreadyExists(f"the tariff {name} is somebody else's; give the tenant another login", field="login")
         await tx.execute(_FOUND, party_id, tariff_id)
         await tx.execute(_GIVE_TARIFF, party_id, tariff_id)
         row = await tx.fetchrow(_TENANT, party_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
 import httpx
@@ -147,6 +147,36 @@ async def test_a_number_that_no_column_holds_is_refused_at_once(client, number):
         body = json.dumps(RATE | {field: "NUMBER"}).replace('"NUMBER"', number)
         answer = await client.post("/api/call_rates", content=body, headers=JSON)
         assert answer.status_code == 400, answer.text
+
+
+async def test_a_body_without_a_length_is_bounded_too(client):
+    async def parts(number: int) -> AsyncIterator[bytes]:
+        for _ in range(number):
+            yield b" " * 1_024
+
+    def send(number: int) -> Coroutine[Any, Any, httpx.Response]:
+        return client.post("/api/tenant/billing", content=parts(number), headers=JSON)
+
+    assert error_of(await send(64)) == (400, "invalid", "body")
+    assert error_of(await send(65)) == (413, "too_large", None)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/api/call_rates", {"authorization": "Bearer wrong", **JSON}, 401),
+        ("/api/nothing", JSON, 404),
+        ("/api/call_rates", {"content-type": "text/plain"}, 415),
+        ("/api/call_rates", JSON, 413),
+        ("/api/call_rates/OTk5OTk5/destroy", JSON, 404),
+    ],
+)
+@pytest.mark.parametrize("size", [1, MAX_BODY, 4 * MAX_BODY])
+async def test_a_request_after_one_whose_body_was_not_read_is_answered(client, path, headers, status, size):
+    answer = await client.post(path, content=b"x" * size, headers=headers)
+
+    assert answer.status_code == (400 if status == 413 and size <= MAX_BODY else status)
+    assert (await client.get("/api/tenant/billing")).status_code == 200
 
 
 async def test_what_was_read_can_be_sent_back_changed(client, rate_id):

@@ -12,12 +12,13 @@ import pytest
 
 from rating_engine.domain.account import AccountChanges, NewAccount, NewSubscriber
 from rating_engine.domain.audit import AuditFilter
-from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotAllowed, Refused
+from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotAllowed, NotFound, Refused
 from rating_engine.domain.outcomes import Allowed, CallKey, DeclineReason, PrepareCall
 from rating_engine.domain.page import Cursor
 from rating_engine.domain.party import NewParty, PartyKind
 from rating_engine.domain.principal import OPERATOR, Principal, principal_of
 from rating_engine.domain.rate_query import RateQuery
+from rating_engine.domain.tariff_card import TariffChanges
 from rating_engine.domain.tenant import (
     CALL_RATES_MAX,
     BillingChanges,
@@ -278,3 +279,28 @@ async def test_lines_rates_and_settings_that_come_at_once_do_not_hinder_one_anot
     assert [type(each) for each in twice if isinstance(each, Exception)] == [AlreadyExists] * 3
     assert (await called(engine, "a", "25", "445", 10)).cost == Decimal("0.1")
     assert (await asked.accounts.show("25")).balance == Decimal("-0.1")
+
+
+async def test_lines_that_are_imported_for_a_tenant_are_charged_as_its_own_are(engine, tmp_path):
+    await say(engine, enabled=True)
+    file = tmp_path / "lines.csv"
+    file.write_text("login,tariff,balance,owner\n301,call_rates:acme,5,acme\n302,call_rates:acme,5,acme\n")
+
+    await engine.services.of(OPERATOR).account_imports.import_file(file)
+    await called(engine, "a", "301", NUMBER, 10)
+
+    assert await balances(engine) == {"101": Decimal("-0.1"), "102": Decimal("-0.1")}
+    await say(engine, account=ChargedAccount.USER)
+    assert (await engine.services.of(OPERATOR).accounts.show("301")).balance == 5
+
+
+async def test_a_tariff_of_the_name_that_a_tenant_s_would_have_is_not_taken_over(engine):
+    asked = engine.services.of(OPERATOR)
+    await asked.tariffs.add("call_rates:late", TariffChanges(is_option=True))
+
+    with pytest.raises(AlreadyExists) as refused:
+        await asked.parties.create(NewParty("late", PartyKind.TENANT))
+
+    assert refused.value.field == "login"
+    with pytest.raises(NotFound):
+        await asked.parties.show("late")
