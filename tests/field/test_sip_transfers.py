@@ -181,6 +181,7 @@ async def test_what_a_phone_without_an_account_transfers_outside_is_refused_and_
 ) -> None:
     mine = await (await scene.phone(ALICE).call(NOBODY)).answered()
     theirs = await scene.phone(NOBODY).next_call()
+    await mine.hears(scene.phone(NOBODY))
     assert await theirs.transfer(FIRST) == 202
     await mine.ended()
     assert await scene.charges() == {}
