@@ -121,7 +121,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
     "Finances and statistics": (
         "getPaymentMethods",
         "finishInvoice",
-        "getStats",
         "transferMoney",
         "createInvoice",
         "generateInvoice",

@@ -13,6 +13,7 @@ from rating_engine.api.narayana.methods import (
     call_processing,
     data_security,
     event_log,
+    finances,
     user,
 )
 
@@ -24,4 +25,5 @@ MADE: Final[Mapping[str, Handler]] = {
     **accounts.HANDLERS,
     **event_log.HANDLERS,
     **aliases.HANDLERS,
+    **finances.HANDLERS,
 }

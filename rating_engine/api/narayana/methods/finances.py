@@ -1,0 +1,127 @@
+"""Section Finances and statistics: what a user has spent, and how long its money lasts.
+
+Calls are those of the user's own lines; money and fees of the account of the first of them, in its currency. Roaming,
+SMS and mobile data are no services of this engine: nothing was spent on them, and nothing is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import ROUND_DOWN, Decimal
+from typing import Any, Final
+
+from rating_engine.api.narayana.asked import Answer, Asked, Handler
+from rating_engine.api.narayana.errors import Code, Failure
+from rating_engine.api.narayana.pages import MOST
+from rating_engine.domain.account import AccountState
+from rating_engine.domain.cdr import CallSum, CdrFilter
+from rating_engine.domain.page import MAX_LIMIT, Cursor
+
+LINES_MAX: Final = 100  # each is asked for its calls
+FORECAST_DAYS: Final = 30  # as many days back are looked at, and as many ahead a recommended payment lasts
+LONGEST_FORECAST: Final = 36_500  # days; who spends next to nothing has money for ever
+AHEAD: Final = timedelta(hours=1)  # the database's clock may be before ours
+_CENT: Final = Decimal("0.01")
+
+
+async def get_stats(asked: Asked) -> Answer:
+    """The forecast, and of a time what was spent and how many calls there were; asked for neither, both.
+
+    The time is this month (UTC) where it is not said.
+    """
+    values = asked.values
+    now = datetime.now(UTC)
+    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    since = month if (begin := values.text("date1")) is None else _moment(begin, "date1", end=False)
+    until = now + AHEAD if (end := values.text("date2")) is None else _moment(end, "date2", end=True)
+    login = await asked.needed_line()
+    if since >= until:
+        raise Failure(Code.E_DATA_ABORT, "date2: is before date1")
+    account = await asked.use.accounts.show(login)
+    both = not values.flag("financials") and not values.flag("statistic")
+    stats: dict[str, Any] = {"forecast": await _forecast(asked, account, now)}
+    if both or values.flag("financials"):
+        stats["financials"] = await _financials(asked, login, since, until)
+    if both or values.flag("statistic"):
+        stats["stat"] = _calls(await _sums(asked, since, until))
+    return stats
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {"getStats": get_stats}
+
+
+async def _forecast(asked: Asked, account: AccountState, now: datetime) -> dict[str, Any]:
+    """How many days there is money, by the last FORECAST_DAYS; null where nothing is spent, or credit has no end."""
+    spent = _cost(await _sums(asked, now - timedelta(days=FORECAST_DAYS), now + AHEAD))
+    available = account.available
+    days = None
+    if available is not None and spent > 0:
+        days = int(min(max(available, Decimal(0)) * FORECAST_DAYS / spent, Decimal(LONGEST_FORECAST)))
+    missing = Decimal(0) if available is None else max(spent - available, Decimal(0))
+    recommended = missing.quantize(_CENT)
+    return {"forecast": days, "recommend": recommended, "display_recommend": recommended}
+
+
+async def _financials(asked: Asked, login: str, since: datetime, until: datetime) -> dict[str, Any]:
+    calls, other = _cost(await _sums(asked, since, until)), await _fees(asked, login, since, until)
+    costs = {"gsm": Decimal(0), "call": calls, "sms": Decimal(0), "gprs": Decimal(0), "other": other}
+    costs["total"] = calls + other
+    shown: dict[str, Any] = {}
+    for name, cost in costs.items():
+        shown |= {f"{name}_cost": cost, f"display_{name}_cost": cost}
+    return shown
+
+
+def _calls(sums: Sequence[CallSum]) -> dict[str, Any]:
+    calls, answered = sum(each.calls for each in sums), sum(each.answered for each in sums)
+    nothing = dict.fromkeys(
+        ("total_sms", "success_sms", "success_sms_percent", "total_gsm_calls", "success_gsm_calls",
+         "success_gsm_calls_percent", "gsm_calls_duration", "gprs_traffic"), 0,
+    )  # fmt: skip
+    percent = Decimal(100 * answered) / calls if calls else Decimal(0)
+    return {
+        "total_calls": calls,
+        "success_calls": answered,
+        "success_calls_percent": percent.quantize(_CENT, ROUND_DOWN),
+        "calls_duration": sum(each.seconds for each in sums),
+        **nothing,
+    }
+
+
+async def _sums(asked: Asked, since: datetime, until: datetime) -> list[CallSum]:
+    sums: list[CallSum] = []
+    for line in (await asked.use.accounts.lines(asked.who))[:LINES_MAX]:
+        sums += await asked.use.cdrs.sums(CdrFilter(since, until, login=line.login), ())
+    return sums
+
+
+def _cost(sums: Sequence[CallSum]) -> Decimal:
+    return sum((each.cost for each in sums), Decimal(0))
+
+
+async def _fees(asked: Asked, login: str, since: datetime, until: datetime) -> Decimal:
+    """Fees of the time, of the ledger's last MOST entries."""
+    fees, after, seen = Decimal(0), None, 0
+    while seen < MOST:
+        page = await asked.use.accounts.statement(login, Cursor(MAX_LIMIT, after))
+        fees -= sum(
+            (entry.amount for entry in page.items
+             if entry.kind == "fee" and since <= entry.created_at < until), Decimal(0),
+        )  # fmt: skip
+        seen += len(page.items)
+        after = page.next
+        if after is None or page.items[-1].created_at < since:
+            break
+    return fees
+
+
+def _moment(text: str, name: str, *, end: bool) -> datetime:
+    """YYYY-MM-DD HH:MM:SS of the server; a date alone is its beginning, of `date2` its end."""
+    for form, is_day in (("%Y-%m-%d %H:%M:%S", False), ("%Y-%m-%d", True)):
+        try:
+            moment = datetime.strptime(text.strip(), form).replace(tzinfo=UTC)
+            return moment + timedelta(days=1) if end and is_day else moment
+        except (ValueError, OverflowError):
+            continue
+    raise Failure(Code.E_INVALID_ARGUMENT, f"{name}: is not like 2026-01-31 or 2026-01-31 23:59:59")
