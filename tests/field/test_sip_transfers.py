@@ -152,6 +152,7 @@ async def test_without_legs_of_their_own_such_a_call_is_not_free_but_cut_when_it
 async def test_a_colleague_who_is_called_and_transfers_the_caller_outside_pays(scene: Scene) -> None:
     mine = await (await scene.phone(ALICE).call(BOB)).answered()
     bobs = await scene.phone(BOB).next_call()
+    await mine.hears(scene.phone(BOB))
     assert await bobs.transfer(FIRST) == 202
     theirs = await scene.carrier_leg(FIRST)
     await mine.hears(scene.carrier())

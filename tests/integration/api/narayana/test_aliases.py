@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator
 
 import pytest
@@ -10,6 +11,8 @@ from rating_engine.domain.account import NewSubscriber
 from tests.support.narayana import Narayana, narayana_on
 
 CALLED = "4912345"
+
+_numbers = itertools.count()  # of calls, each with a key of its own
 
 
 @pytest.fixture
@@ -20,7 +23,7 @@ async def narayana(database_url: str) -> AsyncIterator[Narayana]:
 
 async def reached(narayana: Narayana, alias: str, login: str = "1001") -> str:
     """The number that a call to an alias is for; the call is over at once."""
-    asked = {"login": login, "destination": alias, "callid": f"{login}{alias}{id(object())}"}
+    asked = {"login": login, "destination": alias, "callid": f"{login}{alias}-{next(_numbers)}"}
     words = (await narayana.raw("callPrepare", key="lines", **asked)).text.split()
     if words[0] == "Allowed":
         await narayana.raw("callFinish", key="lines", **asked, length="0", status="0CANCEL")
