@@ -42,6 +42,7 @@ __all__ = ["Connection", "Database", "DoorObserver", "Questions"]
 PROBE_INTERVAL_SECONDS: Final = 0.2  # how soon a database that is back is used again; one cheap connect each
 CONNECTED_BEFORE_UP: Final = 2  # of a server that is back: one to reserve by, one to settle; callers wait for them
 MARGIN_SECONDS: Final = 1.0  # beyond the connecting itself: its password exchange may compute for a while
+AT_HAND_MAX: Final = 64  # connections kept between statements: more than any door has; 0 where none shall be
 PROOF_SECONDS_MAX: Final = 2.0  # for a commit of the probe, and for closing: also where statements may take a minute
 STATEMENT_CACHE: Final = 200  # the engine has some dozens of distinct statements
 
@@ -198,7 +199,7 @@ class Database:
         except asyncpg.LockNotAvailableError as error:
             raise LockTimeout(f"PostgreSQL: {_describe(error)}") from error
         finally:
-            if at_hand:
+            if at_hand and len(self._at_hand) < AT_HAND_MAX:
                 self._at_hand.append(connection)
                 self._turnstile.leave()
             elif lost:

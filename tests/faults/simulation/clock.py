@@ -15,7 +15,7 @@ from unittest import mock
 
 from rating_engine.services.facts import rate_lookup as rate_decks
 from rating_engine.services.outage import finish_spool
-from rating_engine.storage.postgres import batching
+from rating_engine.storage.postgres import batching, pool
 from rating_engine.storage.postgres.pool import Database
 
 START = datetime(2026, 1, 31, 22, 30, tzinfo=UTC)  # so that a run soon sees a month end
@@ -109,7 +109,7 @@ def virtual_loop() -> Iterator[VirtualLoop]:
     """A loop at second 0; what still runs on it in the end is cancelled.
 
     What the engine remembers for some time goes by the process's clock, so that is put in step too. And no batch waits
-    for what the sockets bring meanwhile: how much that is no seed decides.
+    for what the sockets bring meanwhile, nor is a connection kept at hand: when either comes no seed decides.
     """
     loop = VirtualLoop()
     in_step = SimpleNamespace(monotonic=loop.time, perf_counter=time.perf_counter)
@@ -118,6 +118,7 @@ def virtual_loop() -> Iterator[VirtualLoop]:
             mock.patch.object(rate_decks, "time", in_step),
             mock.patch.object(finish_spool, "time", in_step),
             mock.patch.object(batching, "TURNS_BETWEEN", 0),
+            mock.patch.object(pool, "AT_HAND_MAX", 0),
         ):
             yield loop
     finally:
