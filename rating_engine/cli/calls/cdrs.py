@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -17,6 +17,7 @@ from rating_engine.cli import words
 from rating_engine.cli.common import ConfigOption, JsonOption, err, out, print_json, reported_errors, say, with_services
 from rating_engine.cli.decks.rate_words import rate_words
 from rating_engine.cli.lists import AfterOption, LimitOption, listed, say_next
+from rating_engine.cli.option_groups import with_options
 from rating_engine.domain.cdr import CallSum, Cdr, CdrDetail, CdrFilter, Dimension
 from rating_engine.domain.page import DEFAULT_LIMIT
 from rating_engine.rating.money import format_amount
@@ -54,18 +55,14 @@ OwnerOption = Annotated[
 ]
 
 
-def _filter(
-    since: str | None, until: str | None, zone: str, login: str | None, account_of: str | None,
-    direction: str | None, prefix: str | None, route: str | None, answered: bool | None,
-    owner: str | None,
-) -> CdrFilter:  # fmt: skip
-    ends = datetime.now(UTC) if until is None else words.moment(until, "until", zone)
-    begins = ends - USUAL_RANGE if since is None else words.moment(since, "since", zone)
-    return CdrFilter(begins, ends, login, account_of, direction, prefix, route, answered, owner)
+class _Wanted(NamedTuple):
+    """Which calls are asked for, and the zone that their times are shown in."""
+
+    calls: CdrFilter
+    time_zone: str
 
 
-@cdrs_app.command("list", epilog="Example: rating-engine cdrs list --login 1001 --from 2026-11-01 --to 2026-12-01")
-def list_(
+def _wanted(
     since: SinceOption = None,
     until: UntilOption = None,
     time_zone: ZoneOption = "UTC",
@@ -76,6 +73,17 @@ def list_(
     route: RouteOption = None,
     answered: AnsweredOption = None,
     owner: OwnerOption = None,
+) -> _Wanted:
+    ends = datetime.now(UTC) if until is None else words.moment(until, "until", time_zone)
+    begins = ends - USUAL_RANGE if since is None else words.moment(since, "since", time_zone)
+    calls = CdrFilter(begins, ends, login, account_of, direction, prefix, route, answered, owner)
+    return _Wanted(calls, time_zone)
+
+
+@cdrs_app.command("list", epilog="Example: rating-engine cdrs list --login 1001 --from 2026-11-01 --to 2026-12-01")
+@with_options(_wanted)
+def list_(
+    options: _Wanted,
     limit: LimitOption = DEFAULT_LIMIT,
     after: AfterOption = None,
     json: JsonOption = False,
@@ -83,9 +91,8 @@ def list_(
 ) -> None:
     """Calls that ended in a span of time, the latest first."""
     with reported_errors():
-        wanted = _filter(since, until, time_zone, login, account_of, direction, prefix, route, answered, owner)
-        zone = words.zone(time_zone, "time_zone")
-    page = with_services(config, lambda services: listed(partial(services.cdrs.page, wanted), limit, after))
+        zone = words.zone(options.time_zone, "time_zone")
+    page = with_services(config, lambda services: listed(partial(services.cdrs.page, options.calls), limit, after))
     if json:
         print_json({"cdrs": [cdr_json(cdr) for cdr in page.items], "next": page.next})
         return
@@ -106,18 +113,10 @@ def list_(
 
 
 @cdrs_app.command(epilog="Example: rating-engine cdrs export november.xlsx --from 2026-11-01 --to 2026-12-01")
+@with_options(_wanted)
 def export(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Its name says how: .csv or .xlsx.")],
-    since: SinceOption = None,
-    until: UntilOption = None,
-    time_zone: ZoneOption = "UTC",
-    login: LoginOption = None,
-    account_of: AccountOption = None,
-    direction: DirectionOption = None,
-    prefix: PrefixOption = None,
-    route: RouteOption = None,
-    answered: AnsweredOption = None,
-    owner: OwnerOption = None,
+    options: _Wanted,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -125,11 +124,10 @@ def export(
 
     A text that a spreadsheet would work out as a formula (`+49…`, `=…`) has an apostrophe before it.
     """
-    with reported_errors():
-        wanted = _filter(since, until, time_zone, login, account_of, direction, prefix, route, answered, owner)
     with _counter() as show:
         rows = with_services(
-            config, lambda services: services.cdrs.export(wanted, file, time_zone=time_zone, on_rows=show)
+            config,
+            lambda services: services.cdrs.export(options.calls, file, time_zone=options.time_zone, on_rows=show),
         )
     if json:
         print_json({"file": str(file), "calls": rows})
@@ -165,25 +163,15 @@ def show(
 
 
 @cdrs_app.command("sums", epilog="Example: rating-engine cdrs sums --by day --by direction --from 2026-11-01")
+@with_options(_wanted)
 def sums(
     by: Annotated[list[Dimension], typer.Option("--by", help="Give it again for a further one.")],
-    since: SinceOption = None,
-    until: UntilOption = None,
-    time_zone: ZoneOption = "UTC",
-    login: LoginOption = None,
-    account_of: AccountOption = None,
-    direction: DirectionOption = None,
-    prefix: PrefixOption = None,
-    route: RouteOption = None,
-    answered: AnsweredOption = None,
-    owner: OwnerOption = None,
+    options: _Wanted,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Calls, seconds, cost and margin of a span of time, summed up by day, login, direction, route or cause."""
-    with reported_errors():
-        wanted = _filter(since, until, time_zone, login, account_of, direction, prefix, route, answered, owner)
-    found = with_services(config, lambda services: services.cdrs.sums(wanted, by, time_zone=time_zone))
+    found = with_services(config, lambda services: services.cdrs.sums(options.calls, by, time_zone=options.time_zone))
     if json:
         print_json({"sums": [_sum_json(one, by) for one in found]})
         return
