@@ -75,6 +75,7 @@ async def pbx(running: Running) -> AsyncIterator[Pbx]:
     await running.exchange.start()
     pbx = Pbx(running.database, running.engine, running.exchange)
     yield pbx
+    await running.exchange.clear()  # what a failed test leaves would fail those after it, too
     # By a connection of its own: those of `running` belong to the loop of its scope, which need not be this one.
     assert await breaches(running.database_url) == []
 

@@ -257,6 +257,16 @@ class Exchange:
         """Whether no channel is left."""
         return not await self.channels()
 
+    async def clear(self) -> None:
+        """Hang up whatever is still up, and wait until it is gone; nothing of an exchange that does not run."""
+        if self._process is None:
+            return
+        async with asyncio.timeout(CALL_SECONDS):
+            while channels := await self.channels():
+                for channel in channels:
+                    await self.ami.action("Hangup", Channel=channel["Channel"], Cause="16")
+                await asyncio.sleep(0.05)
+
     async def originate(
         self, number: str, login: str, *, context: str = "phones", callerid: str = "", **variables: str
     ) -> Call:

@@ -139,11 +139,12 @@ async def test_a_second_phone_of_the_same_account_cannot_spend_what_the_first_ho
 
 async def test_a_second_phone_of_the_same_account_can_call_while_the_first_talks(pbx: Pbx) -> None:
     alice = await pbx.account("10")
-    calls = [await pbx.exchange.originate(numbers.ANSWERED + "0", alice) for _ in range(2)]
-    for call in calls:
-        await call.answered()
-    assert [call.value("RATING_MAX_SECONDS") for call in calls] == ["500", "300"]
-    for call in calls:
+    first = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
+    await first.answered()
+    second = await pbx.exchange.originate(numbers.ANSWERED + "0", alice)
+    await second.answered()
+    assert [call.value("RATING_MAX_SECONDS") for call in (first, second)] == ["500", "300"]
+    for call in (first, second):
         await call.hang_up()
         await call.ended()
     assert (await pbx.money(alice))[1] == 0
