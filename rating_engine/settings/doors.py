@@ -1,0 +1,78 @@
+"""Settings of what listens, whom it lets in, and how much anybody may ask."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from rating_engine.settings.texts import Group, Port, Texts, check_networks
+
+
+class DoorSettings(Group):
+    """FastAGI, HTTP, bans."""
+
+    # --- FastAGI
+    fastagi_host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="Address to listen on. AGI has no password: open it to Asterisk machines only, together"
+        " with fastagi_allowed_networks.",
+    )
+    fastagi_port: Port = Field(4573, description="4573 is the port Asterisk assumes in agi://HOST. 0 = any free.")
+    fastagi_allowed_networks: Texts = Field(
+        ("127.0.0.0/8", "::1/128"),
+        description="Networks that may connect; others are cut off before a byte is read. In the environment"
+        " separated by commas.",
+    )
+    fastagi_max_connections: int = Field(
+        800,
+        ge=1,
+        le=100_000,
+        description="Open FastAGI connections of one worker. Where all are taken, the one that has waited longest for"
+        " its request gives way to a new one; only if all are calls the new one is refused. A process has 1,024 file"
+        " descriptors by default, and PostgreSQL, Redis and HTTP need some.",
+    )
+    fastagi_request_timeout_seconds: float = Field(
+        5.0,
+        ge=0.1,
+        le=300.0,
+        description="From the connection to the end of its request's header. Asterisk sends it at once; who"
+        " sends one byte a second is not Asterisk.",
+    )
+
+    # --- HTTP
+    http_host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="Address to listen on for metrics and health, which have no password.",
+    )
+    http_port: Port = Field(8080, description="Port of metrics and health. 0 = any free.")
+    http_max_connections: int = Field(
+        200,
+        ge=1,
+        le=100_000,
+        description="Open HTTP connections of one worker. Where all are taken, the one that has waited longest for a"
+        " request gives way to a new one; only if all are being answered the new one gets 503.",
+    )
+
+    # --- bans
+    ban_wrong_keys: int = Field(
+        5,
+        ge=0,
+        le=100,
+        description="So many different wrong API keys from one address (of IPv6: its /64) within ban_window_seconds ban"
+        " it. The same wrong key again, as of one old telephone, counts once; whitelisted addresses never. One would"
+        " lock a whole office out for a slip. 0: nothing is banned by itself.",
+    )
+    ban_window_seconds: int = Field(3_600, ge=1, le=86_400, description="How long a wrong key is remembered.")
+    ban_seconds: int = Field(
+        3_600,
+        ge=0,
+        le=31_536_000,
+        description="How long such a ban lasts. Who guesses keys of 256 bits gets nowhere in any time; who has put an"
+        " old key into a telephone is let in again by itself. 0: until somebody takes it away.",
+    )
+
+    @field_validator("fastagi_allowed_networks")
+    @classmethod
+    def _check_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return check_networks(value)
