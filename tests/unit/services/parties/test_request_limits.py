@@ -73,7 +73,8 @@ async def test_one_that_is_refused_is_nobody_elses_matter_and_addresses_of_one_h
 
     assert await told(limits, 1) == [5]
     assert await told(limits, 1, "192.0.2.8") == [0]
-    assert [await limits.of_address(each) for each in ("2001:db8:0:1::5", "2001:db8:0:1::6", "2001:db8::5")] == [5, 5, 0]
+    told_v6 = [await limits.of_address(f"2001:db8:0:{each}") for each in ("1::5", "1::6", "2::5")]
+    assert told_v6 == [5, 5, 0]
 
 
 async def test_a_limit_of_nothing_is_none_and_so_is_none():
