@@ -95,16 +95,7 @@ class Engine:
         )
         self.cache = _rate_cache(settings, self.calls_door, self.metrics)
         self.ledger = _ledger(settings, self.calls_door, self.metrics)
-        self.memory = CallMemory(
-            self.calls_door,
-            self.cache,
-            default_route=Route(settings.default_route_name, settings.default_route_prefix, "", 1),
-            international_prefix=settings.international_prefix,
-            rate_entries=settings.rate_cache_entries,
-            subscriber_entries=settings.subscriber_cache_entries,
-            may_remember=lambda: self.announcements.listening,
-            observe_lookup=self.metrics.rate_looked_up,
-        )
+        self.memory = self._make_memory()
         self.announcements: Announcements = Announcements(
             settings.database_url, on_change=self._changed, on_lost=self._forget_all
         )
@@ -272,6 +263,19 @@ class Engine:
         """After the spool: an end that is known is charged before its call's money is freed."""
         if not self.finish_spool.is_behind:
             await self._expiry.turn()
+
+    def _make_memory(self) -> CallMemory:
+        settings = self._settings
+        return CallMemory(
+            self.calls_door,
+            self.cache,
+            default_route=Route(settings.default_route_name, settings.default_route_prefix, "", 1),
+            international_prefix=settings.international_prefix,
+            rate_entries=settings.rate_cache_entries,
+            subscriber_entries=settings.subscriber_cache_entries,
+            may_remember=lambda: self.announcements.listening,
+            observe_lookup=self.metrics.rate_looked_up,
+        )
 
     def _make_background(self) -> list[Periodic]:
         settings = self._settings
