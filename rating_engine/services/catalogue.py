@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from rating_engine.domain.addresses import Network
 from rating_engine.domain.principal import Principal
 from rating_engine.services.audit import Audit
 from rating_engine.services.calls.quote import Quotes
@@ -28,6 +29,7 @@ from rating_engine.services.parties.guard import Guard
 from rating_engine.services.parties.keys import Keys
 from rating_engine.services.parties.parties import Parties
 from rating_engine.services.parties.passwords import Passwords
+from rating_engine.services.parties.request_limits import RequestLimits
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.routes import Routes
 from rating_engine.services.tariffs.bands import Bands
@@ -88,16 +90,18 @@ class Ways:
     ban_wrong_keys: int
     ban_window_seconds: int
     ban_seconds: int
+    proxies: tuple[Network, ...] = ()
 
 
 class Services:
     """The use cases of one process over its office database."""
 
-    def __init__(self, office: Database, ways: Ways) -> None:
+    def __init__(self, office: Database, ways: Ways, limits: RequestLimits | None = None) -> None:
+        """`limits`: how often may be asked; None: any number of times, as in a command."""
         self._office = office
         self._ways = ways
         self._passwords = Passwords()
-        bans = BanBook(office)
+        bans = BanBook(office, proxies=ways.proxies)
         wrong_keys = WrongKeys(
             office,
             bans,
@@ -105,7 +109,7 @@ class Services:
             within_seconds=ways.ban_window_seconds,
             ban_seconds=ways.ban_seconds,
         )
-        self.access = Access(office, self._passwords, bans, wrong_keys)  # who asks: asked before `of`
+        self.access = Access(office, self._passwords, bans, wrong_keys, limits)  # who asks: asked before `of`
 
     def of(self, principal: Principal) -> UseCases:
         """What `principal` can ask."""

@@ -28,6 +28,7 @@ SECTIONS: Final = {
     "redis_url": "Redis",
     "fastagi_host": "FastAGI",
     "http_host": "HTTP",
+    "address_requests_per_minute": "Requests a minute",
     "ban_wrong_keys": "Bans",
     "workers": "Processes",
     "default_route": "Charging",
