@@ -17,6 +17,7 @@ from rating_engine.rating.schedule import InvalidSchedule, zone_named
 MAX_INTEGER: Final = 2**31 - 1  # of the columns
 MAX_NAME: Final = 100  # characters; it stands on invoices and command lines
 MAX_TEXT: Final = 1_000  # of a description
+MAX_LINE: Final = 200  # of a heading: it may stand in the head of a mail
 MAX_REASON: Final = 200  # it stands in a line of a statement
 MAX_REFERENCE: Final = 200  # of an idempotency key
 FACTOR_DECIMALS: Final = 6
@@ -37,6 +38,23 @@ def check_text(text: str, field: str) -> None:
     """A line or two for people."""
     if len(text) > MAX_TEXT:
         raise InvalidRequest(field, f"may have {MAX_TEXT} characters at most")
+    if "\0" in text:
+        raise InvalidRequest(field, "has a NUL character, which no text can have")
+
+
+def check_line(text: str, field: str, *, empty: bool = False) -> None:
+    """A heading: one line of printable characters."""
+    least = 0 if empty else 1
+    if not least <= len(text) <= MAX_LINE or not text.isprintable():
+        raise InvalidRequest(field, f"must be a line of {least} to {MAX_LINE} printable characters")
+
+
+def check_long_text(text: str, field: str, most: int, *, empty: bool = False) -> None:
+    """Some lines or pages for people."""
+    if not text.strip() and not empty:
+        raise InvalidRequest(field, "is empty")
+    if len(text) > most:
+        raise InvalidRequest(field, f"may have {most} characters at most")
     if "\0" in text:
         raise InvalidRequest(field, "has a NUL character, which no text can have")
 
