@@ -1,8 +1,8 @@
 """Bans of who guesses at an exchange: after so many logins that failed there, as its security events tell.
 
-Laws: each failure counts (what is said of one try within a second once), since one does not tell an old telephone from a
-guesser: a telephone with a wrong password tries once a minute, a guesser many times a second. What the engine itself needs (its exchanges, this machine,
-trusted proxies, whitelisted addresses) is never banned. The ban is the exchange's (its source), and says why.
+Laws: each failure counts, what is said of one try within a second once: a telephone with a wrong password tries once a
+minute, a guesser many times a second. What the engine itself needs (its exchanges, this machine, trusted proxies,
+whitelisted addresses) is never banned. The ban is the exchange's (its source), and says why.
 """
 
 from __future__ import annotations
