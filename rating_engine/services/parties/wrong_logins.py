@@ -20,11 +20,10 @@ from rating_engine.domain.errors import Overloaded, Unavailable
 from rating_engine.domain.principal import ENGINE
 from rating_engine.domain.watching import FailedLogin
 from rating_engine.services.parties.bans import BanBook, Bans, Whitelisted
-from rating_engine.services.parties.tries import EACH_MAX, Tries
+from rating_engine.services.parties.tries import Tries
 from rating_engine.storage.postgres.pool import Database
 
 WITHIN_SECONDS: Final = 600.0
-NUMBER_MAX: Final = EACH_MAX
 
 _log = structlog.get_logger(__name__)
 
