@@ -24,6 +24,7 @@ FACTOR_DECIMALS: Final = 6
 MAX_FACTOR: Final = Decimal("999999.999999")  # NUMERIC(12,6): multipliers
 
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
+_EMAIL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,188}[A-Za-z0-9])?")
 _LOGIN: Final = re.compile(r"[!-+\--~]{1,64}")  # printable ASCII without space or comma: it travels in AGI arguments
 _PREFIX: Final = re.compile(r"[0-9]{1,32}")
 
@@ -75,6 +76,12 @@ def check_login(login: str, field: str = "login") -> None:
     """Who calls, as Asterisk's accountcode has it."""
     if not _LOGIN.fullmatch(login):
         raise InvalidRequest(field, "must be 1 to 64 printable ASCII characters without space or comma")
+
+
+def check_email(address: str, field: str) -> None:
+    """One address that mail goes to, in ASCII."""
+    if not _EMAIL.fullmatch(address):
+        raise InvalidRequest(field, f"{address[:80]!r} is not an address such as anna@example.org")
 
 
 def check_callerid(callerid: str, field: str = "callerid") -> None:

@@ -1,7 +1,7 @@
-"""Tickets: questions of users, and what their desk answers. A desk is the party that owns who asks, and who manages for it.
+"""Tickets: questions of users, and what their desk answers. A desk is the party above who asks, and who manages for it.
 
 Laws: a ticket has two sides, and each has a mark of its own for what it has not read; a new message takes the mark off
-its own side, puts it on the other one, and opens what was closed; who is on no side and owns neither sees nothing of it.
+its own side, puts it on the other one, and opens what was closed; who is on no side and not above sees nothing.
 """
 
 from __future__ import annotations

@@ -48,7 +48,10 @@ class Tickets:
         return ticket_id
 
     async def answer(self, ticket_id: int, message: str, comment: str = "") -> int:
-        """One more message; the number of the ticket. Errors: InvalidRequest, NotFound, NotYours, NotAllowed, Refused."""
+        """One more message; the number of the ticket.
+
+        Errors: InvalidRequest, NotFound, NotYours, NotAllowed (comment), Refused (it is full), Unavailable.
+        """
         check_message(message, comment)
         self._check_comment(comment)
         async with self._database.transaction(self._principal) as tx:
@@ -74,7 +77,7 @@ class Tickets:
         return ticket
 
     async def read(self, ticket_id: int) -> list[TicketMessage]:
-        """Its messages; its side, or whom it is assigned to, has read them now. Errors: NotFound, NotYours, Unavailable."""
+        """Its messages; its side, or whom it is assigned to, has read them now. Errors: NotFound, NotYours."""
         async with self._database.transaction(self._principal) as tx:
             ticket, side = await self._hold(tx, ticket_id)
             is_others = side is Side.DESK and ticket.assigned and self._principal.party not in ticket.assigned

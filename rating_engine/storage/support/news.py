@@ -29,7 +29,7 @@ _LIST: Final = f"""
     WHERE {_READABLE} AND ($4::text IS NULL OR n.news_id = $4) AND (NOT $5 OR n.is_broadcast)
       AND ($6::bigint IS NULL OR n.serial < $6)
     ORDER BY n.serial DESC LIMIT $7
-"""
+"""  # noqa: S608  # constants
 _ADD: Final = """
     INSERT INTO news (news_id, header, message, broadcast, is_broadcast, access, language, party_id, type, author,
                       updated_by)

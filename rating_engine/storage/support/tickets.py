@@ -70,9 +70,7 @@ async def hold_ticket(tx: Transaction, ticket_id: int) -> Ticket:
     return await find_ticket(tx, ticket_id)
 
 
-async def list_tickets(
-    questions: Questions, reader: Principal, everything: bool, cursor: Cursor
-) -> Page[Ticket]:
+async def list_tickets(questions: Questions, reader: Principal, everything: bool, cursor: Cursor) -> Page[Ticket]:
     """Tickets of which the reader is a side, the latest first; `everything`: of all desks below too.
 
     Errors: InvalidRequest (after), Unavailable.

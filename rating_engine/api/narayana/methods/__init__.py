@@ -14,6 +14,8 @@ from rating_engine.api.narayana.methods import (
     data_security,
     event_log,
     finances,
+    news,
+    tickets,
     user,
 )
 
@@ -26,4 +28,6 @@ MADE: Final[Mapping[str, Handler]] = {
     **event_log.HANDLERS,
     **aliases.HANDLERS,
     **finances.HANDLERS,
+    **news.HANDLERS,
+    **tickets.HANDLERS,
 }

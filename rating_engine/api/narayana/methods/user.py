@@ -15,6 +15,8 @@ import orjson
 from rating_engine.api.narayana.answer import money
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import Code, Failure
+from rating_engine.api.narayana.languages import language_code
+from rating_engine.api.narayana.news_object import news_fields
 from rating_engine.api.narayana.pages import whole_list
 from rating_engine.api.narayana.user_object import (
     NOT_KEPT_OF_USERS,
@@ -26,16 +28,9 @@ from rating_engine.api.narayana.user_object import (
 from rating_engine.domain.change import LEAVE
 from rating_engine.domain.party import Level, Party, PartyChanges, PartyFilter, PartyKind
 
-OWN: Final = frozenset({"web_password", "currency", "language", "timezone"})
+OWN: Final = frozenset({"web_password", "currency", "language", "timezone", "notify_email", "notify_ticket"})
 OTHERS: Final = OWN | {"accesslevel", "active", "comment"}
 NOT_KEPT: Final = (*NOT_KEPT_OF_USERS, "account", "rates")  # of updateUser: they have no home here yet
-LANGUAGES: Final[Mapping[str, str]] = {
-    "english": "en",
-    "russian": "ru",
-    "german": "de",
-    "french": "fr",
-    "spanish": "es",
-}
 
 
 async def get_info(asked: Asked) -> Answer:
@@ -66,10 +61,12 @@ async def update_user(asked: Asked) -> Answer:
         raise Failure(Code.E_INSUFFICIENT_ACCESS, "comment: is for administrators")
     changes = PartyChanges(
         level=LEAVE if (level := values.whole("accesslevel")) is None else _level(level),
-        language=LEAVE if (language := values.text("language")) is None else _language(language),
+        language=LEAVE if (language := values.text("language")) is None else language_code(language),
         utc_offset=LEAVE if (zone := values.number("timezone")) is None else _minutes(zone),
         currency=LEAVE if currency is None else currency.upper(),
         comment=LEAVE if comment is None else comment,
+        notify_email=LEAVE if (address := values.text("notify_email")) is None else address,
+        notify_ticket=LEAVE if (wanted := values.switch("notify_ticket")) is None else wanted,
     )
     await asked.use.parties.change(
         party.party_id,
@@ -105,7 +102,14 @@ HANDLERS: Final[Mapping[str, Handler]] = {
 async def _whole(asked: Asked, party: Party) -> dict[str, Any]:
     lines = await asked.use.accounts.lines(party.party_id)
     account = await asked.use.accounts.show(lines[0].login) if lines else None
-    return whole_user(party, lines, account, asked.asking.level)
+    return whole_user(
+        party,
+        lines,
+        account,
+        asked.asking.level,
+        unread_tickets=await asked.use.tickets.unread(),
+        broadcasts=[news_fields(item, party.utc_offset) for item in await asked.use.news.broadcasts()],
+    )
 
 
 def _scalar(value: Any) -> Answer:
@@ -134,11 +138,6 @@ def _level(number: int) -> Level:
         return Level(number)
     except ValueError:
         raise Failure(Code.E_DATA_ABORT, f"accesslevel: there is no level {number}") from None
-
-
-def _language(text: str) -> str:
-    word = text.strip().lower()
-    return LANGUAGES.get(word, word)
 
 
 def _minutes(hours: Decimal) -> int:
