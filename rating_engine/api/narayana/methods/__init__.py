@@ -15,6 +15,7 @@ from rating_engine.api.narayana.methods import (
     event_log,
     finances,
     news,
+    sip_accounts,
     tickets,
     user,
 )
@@ -30,4 +31,5 @@ MADE: Final[Mapping[str, Handler]] = {
     **finances.HANDLERS,
     **news.HANDLERS,
     **tickets.HANDLERS,
+    **sip_accounts.HANDLERS,
 }
