@@ -12,12 +12,14 @@ from typing import Final
 
 from agi.ami.address import parse_address
 from agi.ami.link import links_to
+from rating_engine.adapters.smtp import Smtp
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import Now
 from rating_engine.services.parties.bans import BanBook
 from rating_engine.services.parties.wrong_logins import WrongLogins
 from rating_engine.services.routes.quality import QualityMeter
+from rating_engine.services.support.outbox import Outbox
 from rating_engine.services.watch.seen_ends import Correct
 from rating_engine.services.watch.watched_exchanges import REFRESH_SECONDS, WatchedExchanges
 from rating_engine.services.watch.watching import Watch
@@ -29,6 +31,7 @@ from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.routes.route_leases import SHARE_SECONDS, TURNS, share_routes
 from rating_engine.telemetry.metrics import Metrics
 
+MAIL_SECONDS: Final = 2.0  # how soon a notice goes out
 SWEEP_SECONDS: Final = 3_600.0  # keys are kept for a week: an hour more is no matter
 UNSEEN_INTERVALS: Final = 3  # comparisons that a living call may be missed in before its expiry counts
 
@@ -77,6 +80,7 @@ class WatchSetup:
             window_seconds=settings.route_quality_window_seconds,
             interval_seconds=settings.route_quality_interval_seconds,
         )
+        self._mail = _mail(settings, office)
         self._sweep = Periodic("idempotency-keys", SWEEP_SECONDS, lambda: forget_old(office))
         turns = itertools.count()
         self._leases = Periodic("route-leases", SHARE_SECONDS, lambda: share_routes(office, next(turns) // TURNS))
@@ -106,5 +110,15 @@ class WatchSetup:
             group.create_task(self._quality.run(), name="route-quality")
             group.create_task(self._sweep.run(), name="idempotency-keys")
             group.create_task(self._leases.run(), name="route-leases")
+            if self._mail is not None:
+                group.create_task(self._mail.run(), name="mail")
             if self._watches:
                 group.create_task(self._watch.run(), name="watch")
+
+
+def _mail(settings: Settings, office: Database) -> Periodic | None:
+    """None: there is no server, and mail waits."""
+    if not settings.smtp_url:
+        return None
+    mailer = Smtp(settings.smtp_url, sender=settings.mail_from, timeout_seconds=settings.mail_timeout_seconds)
+    return Periodic("mail", MAIL_SECONDS, Outbox(office, mailer).turn)
