@@ -24,6 +24,7 @@ class Named(StrEnum):
     LINE = "line"
     PARTY = "party"
     KEY = "key"
+    TARIFF = "tariff"  # by its number
 
 
 class Otherwise(StrEnum):
@@ -85,6 +86,10 @@ def _line(path: str = "login", *, below: bool = False, otherwise: Otherwise = Ot
 
 def _party(path: str = "who", *, below: bool = False, otherwise: Otherwise = Otherwise.OWN) -> Concern:
     return Concern(Named.PARTY, path, below, otherwise)
+
+
+def _tariff(path: str = "tariff_id") -> Concern:
+    return Concern(Named.TARIFF, path)
 
 
 def _reads(scope: str, *concerns: Concern, least: Level = Level.SIMPLE_USER, own: bool = False) -> Right:
@@ -193,10 +198,36 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "options.page": _reads("accounts", _line()),
     "options.revoke": Right("accounts:write", Level.ADMIN, (_line(),)),
     "options.switch_tariff": _MONEY,
+    "price_lists.page": _reads("tariffs", least=Level.ANYBODY, own=True),
+    "price_lists.show": _reads("tariffs", least=Level.ANYBODY, own=True),
+    "price_lists.add": Right("tariffs:write", Level.RESELLER, own=True),
+    "price_lists.change": _writes("tariffs", _tariff()),
+    "price_lists.remove": _writes("tariffs", _tariff()),
+    "price_lists.switch": Right("tariffs:write", Level.SIMPLE_USER, (_line(),)),
+    "price_lists.allowed": _reads("users", _party()),
+    "price_lists.allow": _writes("users", _party(below=True)),
+    "direction_prices.prices": _reads("tariffs", least=Level.ANYBODY, own=True),
+    "direction_prices.add": _writes("tariffs", _tariff()),
+    "direction_prices.change": _writes("tariffs", _tariff()),
+    "direction_prices.remove": _writes("tariffs", _tariff()),
+    "direction_prices.mark_up": _writes("tariffs", _tariff()),
+    "direction_prices.copy": _writes("tariffs", _tariff()),
+    "bill_types.page": _reads("tariffs", least=Level.RESELLER, own=True),
+    "bill_types.show": _reads("tariffs", least=Level.RESELLER, own=True),
+    "bill_types.add": _system("tariffs"),
+    "bill_types.change": _system("tariffs"),
+    "bill_types.remove": _system("tariffs"),
+    "currencies.known": _reads("currencies", least=Level.ANYBODY, own=True),
+    "currencies.show": _reads("currencies", least=Level.ANYBODY, own=True),
+    "currencies.converter": _reads("currencies", least=Level.ANYBODY, own=True),
+    "currencies.set": _system("tariffs"),
     "exchange.page": _system("tariffs", "read"),
     "exchange.remove": _system("tariffs"),
     "exchange.set": _system("tariffs"),
     "directions.set": _system("decks"),
+    "directions.resolve": _reads("decks", least=Level.ANYBODY, own=True),
+    "directions.page": _reads("decks", least=Level.ANYBODY, own=True),
+    "directions.prefixes": _reads("decks", least=Level.ANYBODY, own=True),
     "numbering.add": _system("numbers"),
     "numbering.add_ready": _system("numbers"),
     "numbering.aliases": _reads("numbers", _line()),

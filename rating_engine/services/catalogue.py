@@ -31,10 +31,14 @@ from rating_engine.services.parties.passwords import Passwords
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.routes import Routes
 from rating_engine.services.tariffs.bands import Bands
+from rating_engine.services.tariffs.bill_types import BillTypes
+from rating_engine.services.tariffs.currencies import Currencies
+from rating_engine.services.tariffs.direction_prices import DirectionPrices
 from rating_engine.services.tariffs.directions import Directions
 from rating_engine.services.tariffs.exchange import Exchange
 from rating_engine.services.tariffs.options import Options
 from rating_engine.services.tariffs.packages import Packages
+from rating_engine.services.tariffs.price_lists import PriceLists
 from rating_engine.services.tariffs.settings import Tariffs
 from rating_engine.services.tenants.billing import Billing
 from rating_engine.services.tenants.call_rates import CallRates
@@ -59,7 +63,11 @@ class UseCases:
     packages: Packages
     options: Options
     exchange: Exchange
+    currencies: Currencies
     directions: Directions
+    bill_types: BillTypes
+    price_lists: PriceLists
+    direction_prices: DirectionPrices
     numbering: Numbering
     routes: Routes
     route_reports: RouteReports
@@ -82,6 +90,7 @@ class Ways:
     database_url: str
     ledger_buckets: int
     international_prefix: str
+    system_currency: str
     route_quality_window_seconds: int
     deck_unserved_percent: int
     installation: Installation
@@ -130,7 +139,11 @@ class Services:
             packages=Packages(office, principal),
             options=Options(office, principal),
             exchange=Exchange(office, principal),
-            directions=Directions(office, principal),
+            currencies=Currencies(office, principal, system=ways.system_currency),
+            directions=Directions(office, principal, international_prefix=prefix),
+            bill_types=BillTypes(office, principal),
+            price_lists=PriceLists(office, principal, currency=ways.system_currency),
+            direction_prices=DirectionPrices(office, principal, currency=ways.system_currency),
             numbering=Numbering(office, principal),
             routes=Routes(office, principal),
             route_reports=RouteReports(office, window_seconds=ways.route_quality_window_seconds),

@@ -20,6 +20,7 @@ from rating_engine.storage.parties.logins import unknown_login
 from rating_engine.storage.parties.owners import owner_of_login
 from rating_engine.storage.parties.parties import find_party, is_below
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.tariffs.price_lists import owner_of_tariff
 
 UseCase = TypeVar("UseCase")
 
@@ -88,6 +89,8 @@ class Guard:
             return (await find_party(self._database, value)).party_id
         if kind is Named.KEY:
             return (await find_key(self._database, value)).owner_id
+        if kind is Named.TARIFF:
+            return await owner_of_tariff(self._database, value)
         owner = await owner_of_login(self._database, value)
         if owner is None:
             raise unknown_login(value)

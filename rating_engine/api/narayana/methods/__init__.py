@@ -12,8 +12,11 @@ from rating_engine.api.narayana.methods import (
     api_access,
     call_processing,
     data_security,
+    directions,
     event_log,
     finances,
+    interface,
+    rates,
     user,
 )
 
@@ -24,6 +27,9 @@ MADE: Final[Mapping[str, Handler]] = {
     **user.HANDLERS,
     **accounts.HANDLERS,
     **event_log.HANDLERS,
+    **directions.HANDLERS,
+    **rates.HANDLERS,
+    **interface.HANDLERS,
     **aliases.HANDLERS,
     **finances.HANDLERS,
 }
