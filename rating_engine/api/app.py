@@ -18,10 +18,19 @@ from rating_engine.api.ops.routes import MetricsExposition, Readiness, ops_route
 _log = structlog.get_logger(__name__)
 
 
-def build_app(*, readiness: Readiness, metrics: MetricsExposition, surfaces: Sequence[BaseRoute] = ()) -> Starlette:
-    """The application with the operator's routes and those of `surfaces` (mounts, each with its own error answers)."""
+def build_app(
+    *,
+    readiness: Readiness,
+    metrics: MetricsExposition,
+    surfaces: Sequence[BaseRoute] = (),
+    proxies: Middleware | None = None,
+) -> Starlette:
+    """The application with the operator's routes and those of `surfaces` (mounts, each with its own error answers).
+
+    `proxies`: what finds out who asks behind them (common/client.BehindProxies).
+    """
     routes = [*ops_routes(readiness, metrics), *surfaces]
-    return Starlette(routes=routes, middleware=[Middleware(ErrorBoundary)])
+    return Starlette(routes=routes, middleware=[Middleware(ErrorBoundary), *([proxies] if proxies else ())])
 
 
 class ErrorBoundary:

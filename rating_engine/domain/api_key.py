@@ -14,6 +14,7 @@ from rating_engine.domain.checks import check_name
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.party import Level
 
+RATE_LIMIT_MAX: Final = 1_000_000  # requests a minute; nobody has so many
 MAX_ENTRIES: Final = 100  # of each list of a key: gone through at each request
 
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
@@ -44,7 +45,8 @@ class AuthBy(StrEnum):
 class ApiKey:
     """A key without its secret: `shown` are the first characters of it. `owner`, `default_user`: logins.
 
-    Empty lists of sources, methods and scopes: any. `revoked_at`: for good.
+    Empty lists of sources, methods and scopes: any. `rate_limit`: requests a minute, 0: any number, None: as the
+    settings have it for its kind. `revoked_at`: for good.
     """
 
     key_id: int
@@ -60,6 +62,7 @@ class ApiKey:
     methods: tuple[str, ...]
     scopes: tuple[str, ...]
     secure_only: bool
+    rate_limit: int | None
     enabled: bool
     created_at: datetime
     revoked_at: datetime | None
@@ -82,6 +85,7 @@ class NewKey:
     methods: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
     secure_only: bool = False
+    rate_limit: int | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -90,6 +94,7 @@ class NewKey:
         if self.level > Level.SYSTEM_SERVER:
             raise InvalidRequest("level", f"of a key is {int(Level.SYSTEM_SERVER)} at the most")
         _check_lists(self)
+        _check_rate_limit(self.rate_limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +108,18 @@ class KeyChanges:
     methods: tuple[str, ...] | Leave = LEAVE
     scopes: tuple[str, ...] | Leave = LEAVE
     secure_only: bool | Leave = LEAVE
+    rate_limit: int | Leave | None = LEAVE
     enabled: bool | Leave = LEAVE
 
     def __post_init__(self) -> None:
         _check_lists(self)
+        if self.rate_limit is not LEAVE:
+            _check_rate_limit(self.rate_limit)
+
+
+def _check_rate_limit(limit: int | None) -> None:
+    if limit is not None and not 0 <= limit <= RATE_LIMIT_MAX:
+        raise InvalidRequest("rate_limit", f"must be 0 (any number) to {RATE_LIMIT_MAX:,} requests a minute")
 
 
 def _check_lists(key: NewKey | KeyChanges) -> None:

@@ -18,11 +18,13 @@ class Refusal(StrEnum):
     NOT_YOURS = "not_yours"  # the user does not belong to the owner of the key
     LOCKED = "locked"  # the user, or one above it, is locked or deleted
     NO_SESSION = "no_session"  # it ended, or never was
+    TOO_MANY = "too_many"  # it asks more often than it may
 
 
 @dataclass(frozen=True, slots=True)
 class NotAdmitted:
-    """Who asked is not let in. `detail` is for the log, and has no secret."""
+    """Who asked is not let in. `detail` is for the log, and has no secret. `seconds`: when to come again (TOO_MANY)."""
 
     reason: Refusal
     detail: str = ""
+    seconds: int = 0

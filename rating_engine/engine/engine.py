@@ -23,7 +23,7 @@ from rating_engine.engine.calling import Calling, Doors, Grounds, wire_calls
 from rating_engine.engine.doors import calls_door, office_door
 from rating_engine.engine.leading import UNSEEN_INTERVALS, WatchSetup
 from rating_engine.engine.services import make_services
-from rating_engine.engine.surfaces import surfaces_of
+from rating_engine.engine.surfaces import ban_file_of, behind_proxies, counters_of, limits_of, surfaces_of
 from rating_engine.process.sockets import FASTAGI, HTTP, Listeners, open_listeners
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.conflicts import CONFLICTS_SECONDS
@@ -58,6 +58,7 @@ UNDO_SECONDS: Final = 1.0  # how soon money is freed whose reservation's outcome
 SETTLE_SECONDS: Final = 1.5  # of a stop, beyond shutdown_seconds: what was cut may still be on its way to the database
 CLOSE_SECONDS: Final = 2.0  # and beyond that; with the cutting itself less than the supervisor waits before it kills
 BANS_SECONDS: Final = 1.0  # how soon a ban counts on every engine
+COUNTERS_SECONDS: Final = 1.0  # how soon engines count requests together once Redis is back
 LOG_SECONDS: Final = 1.0  # how soon lines that the log has lost are counted
 SPOOL_SECONDS: Final = 1.0  # how soon spooled finishes are charged once the database is back
 
@@ -94,16 +95,7 @@ class Engine:
         )
         self.cache = _rate_cache(settings, self.calls_door, self.metrics)
         self.ledger = _ledger(settings, self.calls_door, self.metrics)
-        self.memory = CallMemory(
-            self.calls_door,
-            self.cache,
-            default_route=Route(settings.default_route_name, settings.default_route_prefix, "", 1),
-            international_prefix=settings.international_prefix,
-            rate_entries=settings.rate_cache_entries,
-            subscriber_entries=settings.subscriber_cache_entries,
-            may_remember=lambda: self.announcements.listening,
-            observe_lookup=self.metrics.rate_looked_up,
-        )
+        self.memory = self._make_memory()
         self.announcements: Announcements = Announcements(
             settings.database_url, on_change=self._changed, on_lost=self._forget_all
         )
@@ -116,8 +108,14 @@ class Engine:
             observer=self.metrics,
         )
         doors = self.calls_door, self.office
-        self.watch = WatchSetup(settings, *doors, self.lasting, self.metrics, self.clock.now, self._correct_by_seen)
-        self.services = make_services(settings, self.office)  # what every surface is given
+        self.rate_counters = counters_of(settings)
+        limits = limits_of(settings, self.rate_counters, self.metrics)
+        self.services = make_services(settings, self.office, limits)  # what every surface is given
+        bans = self.services.access.bans
+        self._ban_file = ban_file_of(settings, bans)
+        self.watch = WatchSetup(
+            settings, *doors, self.lasting, self.metrics, self.clock.now, self._correct_by_seen, bans
+        )
         self.schema = SchemaWatch(self.office, is_up=lambda: self.office.down is None)
         calling = self._wire_calls(is_watched or self.watch.is_watched, shared_calls)
         self.charging, self.finishing, self.undo = calling.charging, calling.finishing, calling.undo
@@ -150,7 +148,12 @@ class Engine:
         self.watch.start()
         self._lag = asyncio.create_task(EventLoopLag(self.metrics.event_loop_lag).run(), name="event-loop-lag")
         self.http = HttpServer(
-            build_app(readiness=self, metrics=self.metrics, surfaces=surfaces_of(self.services, self.charging)),
+            build_app(
+                readiness=self,
+                metrics=self.metrics,
+                surfaces=surfaces_of(self.services, self.charging),
+                proxies=behind_proxies(settings, self.services),
+            ),
             listeners[HTTP],
             max_connections=settings.http_max_connections,
             is_banned=self.services.access.bans.refuses,
@@ -215,6 +218,7 @@ class Engine:
         await self.announcements.stop()
         if self.cache is not None:
             await self.cache.close()
+        await self.rate_counters.close()
         await asyncio.gather(self.calls_door.close(), self.office.close())
 
     async def readiness(self) -> dict[str, str | None]:
@@ -264,6 +268,19 @@ class Engine:
         if not self.finish_spool.is_behind:
             await self._expiry.turn()
 
+    def _make_memory(self) -> CallMemory:
+        settings = self._settings
+        return CallMemory(
+            self.calls_door,
+            self.cache,
+            default_route=Route(settings.default_route_name, settings.default_route_prefix, "", 1),
+            international_prefix=settings.international_prefix,
+            rate_entries=settings.rate_cache_entries,
+            subscriber_entries=settings.subscriber_cache_entries,
+            may_remember=lambda: self.announcements.listening,
+            observe_lookup=self.metrics.rate_looked_up,
+        )
+
     def _make_background(self) -> list[Periodic]:
         settings = self._settings
         return [
@@ -272,6 +289,8 @@ class Engine:
             Periodic("undo", UNDO_SECONDS, self.undo.turn),
             Periodic("gauges", GAUGE_SECONDS, self._measure),
             Periodic("bans", BANS_SECONDS, self.services.access.bans.turn),
+            Periodic("ban-file", BANS_SECONDS, self._ban_file.turn),
+            Periodic("rate-counters", COUNTERS_SECONDS, self.rate_counters.turn),
             Periodic("log", LOG_SECONDS, self._count_lines_lost),
             Periodic("schema", SCHEMA_SECONDS, self.schema.turn),
             Periodic("offline", REFRESH_SECONDS, self.offline.refresh),

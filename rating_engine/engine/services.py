@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from ipaddress import ip_network
 from typing import Final
 
 from agi.channel_variables import RATING_QUOTA
@@ -12,6 +13,7 @@ from agi.pjsip_check import check_trunks
 from rating_engine.domain.errors import Unavailable
 from rating_engine.services.catalogue import Services, Ways
 from rating_engine.services.doctor import Dialplan, Installation
+from rating_engine.services.parties.request_limits import RequestLimits
 from rating_engine.settings.model import Settings
 from rating_engine.settings.spool_directory import spool_directory
 from rating_engine.storage.postgres.migrate import MigrationReport
@@ -25,8 +27,8 @@ OFFICE_TIMEOUT_SECONDS: Final = 60.0
 COMMAND_CONNECTIONS: Final = 2  # one for the work of a command, one for what is kept meanwhile
 
 
-def make_services(settings: Settings, office: Database) -> Services:
-    """Every use case over a database that is open."""
+def make_services(settings: Settings, office: Database, limits: RequestLimits | None = None) -> Services:
+    """Every use case over a database that is open; `limits`: how often those who ask over HTTP may."""
     return Services(
         office,
         Ways(
@@ -40,7 +42,10 @@ def make_services(settings: Settings, office: Database) -> Services:
             ban_wrong_keys=settings.ban_wrong_keys,
             ban_window_seconds=settings.ban_window_seconds,
             ban_seconds=settings.ban_seconds,
+            secret_keys=settings.secret_keys,
+            proxies=tuple(map(ip_network, settings.http_trusted_proxies)),
         ),
+        limits,
     )
 
 

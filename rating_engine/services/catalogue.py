@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from rating_engine.domain.addresses import Network
 from rating_engine.domain.principal import Principal
 from rating_engine.services.audit import Audit
 from rating_engine.services.calls.quote import Quotes
@@ -28,6 +29,10 @@ from rating_engine.services.parties.guard import Guard
 from rating_engine.services.parties.keys import Keys
 from rating_engine.services.parties.parties import Parties
 from rating_engine.services.parties.passwords import Passwords
+from rating_engine.services.parties.request_limits import RequestLimits
+from rating_engine.services.phones.exchanges import Exchanges
+from rating_engine.services.phones.secrets import SecretBox
+from rating_engine.services.phones.sip_accounts import SipAccounts
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.routes import Routes
 from rating_engine.services.tariffs.bands import Bands
@@ -56,6 +61,8 @@ class UseCases:
     audit: Audit
     accounts: Accounts
     account_imports: AccountImports
+    exchanges: Exchanges
+    sip_accounts: SipAccounts
     tenant_billing: Billing
     call_rates: CallRates
     tariffs: Tariffs
@@ -97,16 +104,20 @@ class Ways:
     ban_wrong_keys: int
     ban_window_seconds: int
     ban_seconds: int
+    secret_keys: tuple[str, ...] = ()
+    proxies: tuple[Network, ...] = ()
 
 
 class Services:
     """The use cases of one process over its office database."""
 
-    def __init__(self, office: Database, ways: Ways) -> None:
+    def __init__(self, office: Database, ways: Ways, limits: RequestLimits | None = None) -> None:
+        """`limits`: how often may be asked; None: any number of times, as in a command."""
         self._office = office
         self._ways = ways
         self._passwords = Passwords()
-        bans = BanBook(office)
+        self._secrets = SecretBox(ways.secret_keys)
+        bans = BanBook(office, proxies=ways.proxies)
         wrong_keys = WrongKeys(
             office,
             bans,
@@ -114,7 +125,7 @@ class Services:
             within_seconds=ways.ban_window_seconds,
             ban_seconds=ways.ban_seconds,
         )
-        self.access = Access(office, self._passwords, bans, wrong_keys)  # who asks: asked before `of`
+        self.access = Access(office, self._passwords, bans, wrong_keys, limits)  # who asks: asked before `of`
 
     def of(self, principal: Principal) -> UseCases:
         """What `principal` can ask."""
@@ -132,6 +143,8 @@ class Services:
             audit=Audit(office, principal),
             accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
             account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
+            exchanges=Exchanges(office, principal),
+            sip_accounts=SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
             tenant_billing=Billing(office, principal),
             call_rates=CallRates(office, principal),
             tariffs=Tariffs(office, principal),

@@ -26,8 +26,10 @@ HEADER: Final = """\
 SECTIONS: Final = {
     "database_url": "PostgreSQL",
     "redis_url": "Redis",
+    "secret_keys": "Secrets",
     "fastagi_host": "FastAGI",
     "http_host": "HTTP",
+    "address_requests_per_minute": "Requests a minute",
     "ban_wrong_keys": "Bans",
     "workers": "Processes",
     "default_route": "Charging",

@@ -38,6 +38,7 @@ SPOOL_REFUSALS: Final = REASONS | {"unreadable"}
 SPOOL_FAILURES: Final = frozenset({"full", "io_error", "slow", "unfit"})  # the disk did not take it
 CACHE_LEVELS: Final = frozenset({"memory", "redis", "postgresql", "none"})  # none: there is no such rate
 DOORS: Final = ("calls", "office")  # to PostgreSQL: see storage/postgres/pool
+LIMITED_BY: Final = ("address", "key")  # which of the limits of requests
 OPERATIONS_MAX: Final = 16  # distinct batch operations; the ledger has three
 REJECTIONS_MAX: Final = 64  # distinct reasons of a refused connection; the server has about twenty
 # 0.5 ms is a prepare from memory on a fast disk, 5 s more than any deadline
@@ -68,6 +69,8 @@ class Metrics:
         )
         cache = self._counter("rating_rate_cache_total", "Rate look-ups by where the answer was found", ["level"])
         self._rejected = self._counter("rating_fastagi_rejected_total", "FastAGI connections not served", ["reason"])
+        limited = self._counter("rating_http_limited_total", "HTTP requests answered 429, by what was limited", ["by"])
+        self._limited = {by: limited.labels(by) for by in LIMITED_BY}
         self._overruns = self._counter("rating_overruns_total", "Calls that cost more than was reserved for them")
         self._suspicious = self._counter(
             "rating_suspicious_finishes_total",
@@ -188,6 +191,10 @@ class Metrics:
             if label is not OTHER:
                 self._rejected_children[reason] = child
         child.inc()
+
+    def request_limited(self, by: str) -> None:
+        """Count a request over HTTP that was one too many for its `address` or `key`."""
+        self._limited[by].inc()
 
     def open_reservations(self, count: int) -> None:
         """Set the number of pending reservations, as the database has it (all workers together)."""

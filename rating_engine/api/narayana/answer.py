@@ -45,6 +45,15 @@ def failed(failure: Failure, *, as_text: bool, line: str | None = None) -> Respo
     return _json(envelope, status)
 
 
+def limited(seconds: int, *, line: str | None = None) -> Response:
+    """429: who asks has asked too often. In the envelope whatever the key: nobody has looked what it wants."""
+    code = Code.E_INSUFFICIENT_ACCESS.value if line is None else line
+    envelope = {"result": False, "response": code, "description": f"too many queries: ask again in {seconds} s"}
+    response = _json(envelope, 429)
+    response.headers["retry-after"] = str(seconds)
+    return response
+
+
 def refused(status: int, text: str) -> Response:
     """Who is not let in at all."""
     return _text(text + "\n", status)

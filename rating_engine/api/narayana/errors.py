@@ -86,6 +86,7 @@ STATUS_OF_REFUSAL: Final[Mapping[Refusal, int]] = {
     Refusal.UNKNOWN_KEY: 401,
     Refusal.WRONG_ADDRESS: 403,
     Refusal.NOT_SECURE: 403,
+    Refusal.TOO_MANY: 429,
 }
 CODE_OF_REFUSAL: Final[Mapping[Refusal, Code]] = {
     Refusal.WRONG_METHOD: Code.E_INSUFFICIENT_ACCESS,

@@ -29,7 +29,7 @@ from rating_engine.api.narayana.query import BadQuery, given_of, parts_of
 from rating_engine.api.narayana.undefined import UNDEFINED
 from rating_engine.domain.api_key import ApiKey, AuthBy
 from rating_engine.domain.errors import RatingEngineError
-from rating_engine.domain.refusal import NotAdmitted
+from rating_engine.domain.refusal import NotAdmitted, Refusal
 from rating_engine.services.catalogue import Services
 from rating_engine.services.parties.access import Door
 
@@ -104,6 +104,9 @@ class Narayana:
             key = await self._services.access.by_key(secret, door)
         except RatingEngineError as error:
             return answer.failed(_failure_of(error, method), as_text=False)
+        if isinstance(key, NotAdmitted) and key.reason is Refusal.TOO_MANY:
+            line = f"Declined {Code.E_INSUFFICIENT_ACCESS}" if method in AS_LINE else None
+            return answer.limited(key.seconds, line=line)
         if isinstance(key, NotAdmitted):
             status = STATUS_OF_REFUSAL.get(key.reason, 401)
             return answer.refused(status, "Unauthorized" if status == 401 else "Forbidden")

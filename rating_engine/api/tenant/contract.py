@@ -213,7 +213,12 @@ SCHEMAS: Final[Mapping[str, dict[str, Any]]] = {
     },
 }
 # What each operation may answer besides, and when.
-_ALWAYS: Final = {401: "No token, or a wrong one.", 403: "The token does not allow it.", 503: "Ask again in a while."}
+_ALWAYS: Final = {
+    401: "No token, or a wrong one.",
+    403: "The token does not allow it.",
+    429: "More requests than may be; Retry-After says in how many seconds to ask again.",
+    503: "Ask again in a while.",
+}
 _WITH_BODY: Final = {
     409: "Another rate has the prefix, or what there is does not allow it.",
     413: f"The body has more than {MAX_BODY} bytes.",

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rating_engine.api.common.client import address_of, is_secure
 from rating_engine.api.tenant.answers import answer_to, error_answer
 from rating_engine.api.tenant.contract import SCOPES
 from rating_engine.domain.errors import RatingEngineError
@@ -43,7 +44,11 @@ class TokenDoor:
             scope, send = {**scope, "method": "GET"}, _without_body(send)
         request = Request(scope, receive)
         path = str(scope["path"])
-        if path not in OPEN and not path.startswith(f"{OPEN[0]}/"):
+        if path in OPEN or path.startswith(f"{OPEN[0]}/"):
+            if (limited := await self._access.limit_address(_door_of(request))) is not None:
+                await _limited(limited)(scope, receive, send)
+                return
+        else:
             asking = await self._ask(request)
             if isinstance(asking, Response):
                 await asking(scope, receive, send)
@@ -57,18 +62,31 @@ class TokenDoor:
     async def _ask(self, request: Request) -> Principal | Response:
         given = request.headers.getlist("authorization")
         bearer = _BEARER.fullmatch(given[0].strip()) if len(given) == 1 else None
+        door = _door_of(request)
         if bearer is None:
-            return _unauthorised("a bearer token is needed")
-        door = Door(SURFACE, request.client.host if request.client else None)
+            limited = await self._access.limit_address(door)
+            return _unauthorised("a bearer token is needed") if limited is None else _limited(limited)
         try:
             admitted = await self._access.by_token(bearer[1], door, SCOPES)
         except RatingEngineError as error:
             return answer_to(error)
         if not isinstance(admitted, NotAdmitted):
             return admitted
+        if admitted.reason is Refusal.TOO_MANY:
+            return _limited(admitted)
         if admitted.reason in _FORBIDDEN:
             return error_answer(403, "forbidden", "the token is not let in now")
         return _unauthorised("the token is not known")
+
+
+def _door_of(request: Request) -> Door:
+    return Door(SURFACE, address_of(request), is_secure(request))
+
+
+def _limited(limited: NotAdmitted) -> Response:
+    return error_answer(
+        429, "too_many_requests", f"ask again in {limited.seconds} s", headers={"retry-after": str(limited.seconds)}
+    )
 
 
 def _unauthorised(message: str) -> Response:

@@ -24,6 +24,11 @@ SourcesOption = Annotated[
 ]
 MethodsOption = Annotated[list[str] | None, typer.Option("--method", metavar="NAME", help="May be repeated.")]
 ScopesOption = Annotated[list[str] | None, typer.Option("--scope", metavar="SCOPE", help="accounts:read; repeat it.")]
+RateLimitOption = Annotated[
+    str | None,
+    typer.Option("--rate-limit", metavar="N|usual", help="Requests a minute; 0: any number, usual: by the settings."),
+]
+USUAL = "usual"  # takes a figure of its own away
 ANY = "any"  # takes a list away
 
 
@@ -39,6 +44,7 @@ def add(
     methods: MethodsOption = None,
     scopes: ScopesOption = None,
     secure_only: Annotated[bool, typer.Option("--secure-only", help="Over encrypted connections alone.")] = False,
+    rate_limit: RateLimitOption = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -55,6 +61,7 @@ def add(
             methods=tuple(methods or ()),
             scopes=tuple(scopes or ()),
             secure_only=secure_only,
+            rate_limit=None if rate_limit is None else _rate_limit(rate_limit),
         )
     made = with_services(config, lambda services: services.keys.add(new))
     if json:
@@ -107,6 +114,7 @@ def set_(
     methods: MethodsOption = None,
     scopes: ScopesOption = None,
     secure_only: Annotated[str | None, typer.Option(metavar="yes|no", help="Encrypted connections alone.")] = None,
+    rate_limit: RateLimitOption = None,
     enabled: Annotated[str | None, typer.Option(metavar="yes|no", help="no: it is refused until it is yes.")] = None,
     json: JsonOption = False,
     config: ConfigOption = None,
@@ -121,6 +129,7 @@ def set_(
             methods=LEAVE if methods is None else _entries(methods),
             scopes=LEAVE if scopes is None else _entries(scopes),
             secure_only=words.if_given(secure_only, partial(words.yes_or_no, field="secure_only")),
+            rate_limit=words.if_given(rate_limit, _rate_limit),
             enabled=words.if_given(enabled, partial(words.yes_or_no, field="enabled")),
         )
     _print(with_services(config, lambda services: services.keys.change(name, changes)), as_json=json)
@@ -155,10 +164,15 @@ def key_json(key: ApiKey) -> dict[str, Any]:
         "methods": list(key.methods),
         "scopes": list(key.scopes),
         "secure_only": key.secure_only,
+        "rate_limit": key.rate_limit,
         "enabled": key.enabled,
         "created_at": key.created_at.isoformat(),
         "revoked_at": None if key.revoked_at is None else key.revoked_at.isoformat(),
     }
+
+
+def _rate_limit(given: str) -> int | None:
+    return None if given == USUAL else words.whole(given, "rate_limit")
 
 
 def _entries(given: list[str]) -> tuple[str, ...]:

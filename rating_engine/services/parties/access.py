@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
@@ -22,6 +23,7 @@ from rating_engine.domain.refusal import NotAdmitted, Refusal
 from rating_engine.services.parties.bans import BanBook, WrongKeys
 from rating_engine.services.parties.keys import hash_of
 from rating_engine.services.parties.passwords import Passwords
+from rating_engine.services.parties.request_limits import RequestLimits
 from rating_engine.services.parties.tries import Tries
 from rating_engine.storage.parties import keys as key_store
 from rating_engine.storage.parties import parties as store
@@ -32,6 +34,7 @@ from rating_engine.storage.postgres.pool import Database
 TOKEN_BYTES: Final = 32
 WRONG_PASSWORDS: Final = 10  # different ones for a login from one host; then none is looked at for a while
 WRONG_SECONDS: Final = 900.0
+KEYS_SEEN_MAX: Final = 10_000  # server keys whose look-up counts for no address
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +52,36 @@ class Door:
 class Access:
     """What a surface asks before anything else. One a process."""
 
-    def __init__(self, database: Database, passwords: Passwords, bans: BanBook, wrong_keys: WrongKeys) -> None:
+    def __init__(
+        self,
+        database: Database,
+        passwords: Passwords,
+        bans: BanBook,
+        wrong_keys: WrongKeys,
+        limits: RequestLimits | None = None,
+    ) -> None:
+        """`limits` None: nobody is limited."""
         self.bans = bans
         self._database = database
         self._passwords = passwords
         self._wrong_keys = wrong_keys
+        self._limits = limits or RequestLimits()
         self._tries = Tries(WRONG_SECONDS)
+        self._servers: OrderedDict[bytes, None] = OrderedDict()  # hashes of server keys, the latest last
 
     async def by_key(self, secret: str, door: Door) -> ApiKey | NotAdmitted:
         """The key of a request, if it is for this door. Who asks with it, `user_of` or `owner_of` says.
 
-        A wrong one may get its address banned. Errors: Unavailable.
+        A wrong one may get its address banned; who asks too often hears TOO_MANY. Errors: Unavailable.
         """
         if door.address is not None and self.bans.refuses(door.address):
             return NotAdmitted(Refusal.BANNED)
         secret_hash = hash_of(secret)
+        if secret_hash not in self._servers and (limited := await self.limit_address(door)) is not None:
+            return limited
         key = await key_store.key_of_secret(self._database, secret_hash)
         if key is None or key.revoked_at is not None or not key.enabled:
+            self._servers.pop(secret_hash, None)
             await self._wrong_keys.heard(door.address, secret_hash)
             return NotAdmitted(Refusal.UNKNOWN_KEY)
         if key.sources and (door.address is None or not is_in(door.address, key.sources)):
@@ -74,7 +90,22 @@ class Access:
             return NotAdmitted(Refusal.NOT_SECURE, key.name)
         if key.methods and door.method is not None and door.method not in key.methods:
             return NotAdmitted(Refusal.WRONG_METHOD, key.name)
-        return key
+        if key.kind is KeyKind.SERVER:
+            self._see(secret_hash)
+        seconds = await self._limits.of_key(key)
+        return NotAdmitted(Refusal.TOO_MANY, key.name, seconds) if seconds else key
+
+    async def limit_address(self, door: Door) -> NotAdmitted | None:
+        """Count a request that shows no key for its address; None: it may."""
+        seconds = await self._limits.of_address(door.address)
+        return NotAdmitted(Refusal.TOO_MANY, "the address", seconds) if seconds else None
+
+    def _see(self, secret_hash: bytes) -> None:
+        """It counts for itself from now on, and not for the addresses that it asks from."""
+        self._servers[secret_hash] = None
+        self._servers.move_to_end(secret_hash)
+        if len(self._servers) > KEYS_SEEN_MAX:
+            self._servers.popitem(last=False)
 
     async def authenticate(
         self, secret: str, door: Door, *, user: str | int | None = None, md5: str | None = None
@@ -161,6 +192,8 @@ class Access:
         """Who has this login and password, the password by its MD5 in hex. Errors: Overloaded, Unavailable."""
         if door.address is not None and self.bans.refuses(door.address):
             return NotAdmitted(Refusal.BANNED)
+        if (limited := await self.limit_address(door)) is not None:
+            return limited
         try:
             party = await store.find_party(self._database, login)
         except NotFound:

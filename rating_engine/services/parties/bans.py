@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 
-from rating_engine.domain.addresses import network_of_host, parse_network
+from rating_engine.domain.addresses import Network, is_in, network_of_host, parse_network
 from rating_engine.domain.ban import ENGINE_SOURCE, WHITELIST, Ban, BanIndex
 from rating_engine.domain.checks import check_name, check_text
 from rating_engine.domain.errors import Hint, InvalidRequest, NotFound, Overloaded, Unavailable
@@ -103,10 +103,19 @@ class Bans:
 class BanBook:
     """The bans as this process knows them. Until they were read once, nobody is banned."""
 
-    def __init__(self, database: Database, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        database: Database,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        proxies: tuple[Network, ...] = (),
+    ) -> None:
+        """`proxies`: those that everybody comes by; a ban of one would shut out all."""
         self._database = database
+        self._proxies = proxies
         self._now = now
         self._index = BanIndex()
+        self._known: tuple[Ban, ...] = ()
+        self._readings = 0
         self._read_at = -REREAD_SECONDS
         self._hits: Counter[int] = Counter()
 
@@ -120,7 +129,8 @@ class BanBook:
         if now - self._read_at >= REREAD_SECONDS:
             before, self._read_at = self._read_at, now
             try:
-                self._index = BanIndex(await store.known_bans(self._database))
+                self._known = tuple(await store.known_bans(self._database))
+                self._index, self._readings = BanIndex(self._known), self._readings + 1
             except BaseException:
                 self._read_at = before
                 raise
@@ -128,17 +138,25 @@ class BanBook:
             hits, self._hits = self._hits, Counter()
             await store.count_hits(self._database, hits)
 
+    @property
+    def known(self) -> tuple[int, tuple[Ban, ...]]:
+        """How often they were read, and what was read last."""
+        return self._readings, self._known
+
     def refuses(self, address: str) -> bool:
         """Whether an address is banned; counted."""
         ban = self._index.find(address, self._now())
-        if ban is None:
+        if ban is None or self._is_proxy(address):
             return False
         self._hits[ban.ban_id] += 1
         return True
 
     def protects(self, address: str) -> bool:
         """Whether nothing bans it by itself."""
-        return self._index.is_protected(address, self._now())
+        return self._index.is_protected(address, self._now()) or self._is_proxy(address)
+
+    def _is_proxy(self, address: str) -> bool:
+        return bool(self._proxies) and is_in(address, self._proxies)
 
 
 class WrongKeys:

@@ -68,6 +68,8 @@ class Keys:
         """
         self._check_level(new.level)
         self._check_scopes(new.scopes)
+        if new.rate_limit is not None:
+            self._check_limits()
         secret = secrets.token_urlsafe(SECRET_BYTES) if secret is None else check_secret(secret)
         async with self._database.transaction(self._principal) as tx:
             owner = await parties.hold_party(tx, self._owner() if new.owner is None else new.owner)
@@ -102,6 +104,8 @@ class Keys:
                 NewKey(name, key.kind, changes.level)
             if changes.scopes is not LEAVE:
                 self._check_scopes(changes.scopes)
+            if changes.rate_limit is not LEAVE:
+                self._check_limits()
             columns = dict(values)
             if changes.default_user is not LEAVE:
                 user = columns.pop("default_user")
@@ -143,6 +147,10 @@ class Keys:
             raise NotAllowed(f"a key of a level above {int(Level.SERVER)} is for a root admin to make", field="level")
         if level > self._principal.level and self._principal.level < Level.ADMIN:
             raise NotAllowed("nobody gives a key a level above its own", field="level")
+
+    def _check_limits(self) -> None:
+        if self._principal.level < Level.ADMIN:
+            raise NotAllowed("how often a key may ask is for administrators to say", field="rate_limit")
 
     def _check_scopes(self, scopes: tuple[str, ...]) -> None:
         own = self._principal.scopes
