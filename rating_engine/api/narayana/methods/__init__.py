@@ -17,6 +17,7 @@ from rating_engine.api.narayana.methods import (
     finances,
     interface,
     rates,
+    sip_accounts,
     user,
 )
 
@@ -32,4 +33,5 @@ MADE: Final[Mapping[str, Handler]] = {
     **interface.HANDLERS,
     **aliases.HANDLERS,
     **finances.HANDLERS,
+    **sip_accounts.HANDLERS,
 }
