@@ -16,8 +16,10 @@ from rating_engine.api.narayana.methods import (
     event_log,
     finances,
     interface,
+    news,
     rates,
     sip_accounts,
+    tickets,
     user,
 )
 
@@ -33,5 +35,7 @@ MADE: Final[Mapping[str, Handler]] = {
     **interface.HANDLERS,
     **aliases.HANDLERS,
     **finances.HANDLERS,
+    **news.HANDLERS,
+    **tickets.HANDLERS,
     **sip_accounts.HANDLERS,
 }

@@ -85,7 +85,7 @@ OF_ONESELF = [
     ({"timezone": "0.01"}, "E_DATA_ABORT"),
     ({"timezone": "99"}, "E_DATA_ABORT"),
     ({"currency": "gold"}, "E_DATA_ABORT"),
-    ({"notify_email": "a@example.org"}, "E_UNDEFINED_INSTRUCTION"),
+    ({"notify_balance": "1"}, "E_UNDEFINED_INSTRUCTION"),
     ({"invites": "5"}, "E_UNDEFINED_INSTRUCTION"),
 ]
 OF_OTHERS = [
@@ -187,6 +187,12 @@ NAMES_NOBODY = {
     "unbanIP",
     "updateBanPermanent",
     "flushAllBans",
+    "getNews",
+    "addNews",
+    "updateNews",
+    "deleteNews",
+    "deleteTicket",
+    "deleteMessage",
 }
 ROLES = {"firm": Level.RESELLER, "anna": Level.USER, "books": Level.RESELLER, "tent": Level.RESELLER}
 
@@ -204,7 +210,7 @@ def filled(text: str, numbers: dict[str, object]) -> str:
 
 async def of_otto(narayana: Narayana) -> list[object]:
     """What somebody else could have changed or read."""
-    asked = [("getInfo", {}), ("getAliases", {}), ("getLogs", {})]
+    asked = [("getInfo", {}), ("getAliases", {}), ("getLogs", {}), ("getTickets", {})]
     own = [await narayana.ask(method, login="otto", **more) for method, more in asked]
     return [*own, await narayana.ask("getKey", login="boss", name="ottos")]
 
@@ -218,10 +224,16 @@ async def test_nobody_reaches_what_belongs_to_somebody_else(narayana):
     ended = {"login": "otto", "destination": CALLED, "callid": "1"}
     await narayana.ask("callPrepare", **ended)
     await narayana.ask("callFinish", **ended, length="1", status="16ANSWER")
+    ticket = await narayana.ask("createTicket", login="otto", message="mine")
     before = await of_otto(narayana)
     await narayana.ask("addRates", login="other", table="t", name="others")
     tariff = str((await narayana.ask("getRatesList", login="other"))[-1]["id"])
-    numbers = {"account": await account_of(narayana, "otto"), "alias": before[1][0]["id"], "tariff": tariff}
+    numbers = {
+        "account": await account_of(narayana, "otto"),
+        "alias": before[1][0]["id"],
+        "tariff": tariff,
+        "ticket": ticket,
+    }
 
     for login, level in ROLES.items():
         for method, arguments in FOREIGN.items():
