@@ -19,11 +19,12 @@ from rating_engine.domain.principal import Principal
 
 
 class Named(StrEnum):
-    """As what an argument names somebody: a line by its login, a party, a key by its name."""
+    """As what an argument names somebody: a line by its login, a party, a key by its name, an account by its number."""
 
     LINE = "line"
     PARTY = "party"
     KEY = "key"
+    ACCOUNT = "account"
 
 
 class Otherwise(StrEnum):
@@ -102,6 +103,8 @@ def _system(scope: str, what: str = "write") -> Right:
 
 _KEY: Final = Concern(Named.KEY, "name", otherwise=Otherwise.OWN)
 _MONEY: Final = Right("money:write", Level.ADMIN, (_line(),), money=True)
+_MONEY_BETWEEN: Final = Right("money:write", Level.ADMIN, (_line(), _line("to_login")), money=True)
+_ACCOUNT_BELOW: Final = Concern(Named.ACCOUNT, "number", below=True)
 _CALLS: Final = (
     _line("wanted.login"),
     _line("wanted.account_of"),
@@ -158,6 +161,12 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "accounts.close_empty": _writes("accounts", _line(below=True)),
     "accounts.numbered": _reads("accounts", own=True),
     "accounts.statement": _reads("accounts", _line()),
+    # From a user's own account, or one below it: nobody makes money by it.
+    "transfers.send": Right("money:transfer", Level.SIMPLE_USER, (_party(),), money=True),
+    "transfers.between": _MONEY_BETWEEN,
+    "transfers.endow": Right("money:transfer", Level.RESELLER, (_party(), _line()), money=True),
+    "transfers.top_up": Right("money:transfer", Level.RESELLER, (_party(), _line(below=True)), money=True),
+    "transfers.set_balance": Right("money:transfer", Level.RESELLER, (_ACCOUNT_BELOW,), money=True),
     "account_imports.import_file": Right("money:write", Level.ADMIN, money=True),
     "tenant_billing.show": _reads("tenant_billing", least=Level.RESELLER, own=True),
     "tenant_billing.change": Right("tenant_billing:write", Level.RESELLER, own=True),

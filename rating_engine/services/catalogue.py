@@ -20,6 +20,7 @@ from rating_engine.services.cdrs.simulation import Simulations
 from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
+from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.numbers.numbering import Numbering
 from rating_engine.services.parties.access import Access
 from rating_engine.services.parties.account_import import AccountImports
@@ -54,6 +55,7 @@ class UseCases:
     audit: Audit
     accounts: Accounts
     account_imports: AccountImports
+    transfers: Transfers
     tenant_billing: Billing
     call_rates: CallRates
     tariffs: Tariffs
@@ -127,6 +129,7 @@ class Services:
             audit=Audit(office, principal),
             accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
             account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
+            transfers=Transfers(office, principal),
             tenant_billing=Billing(office, principal),
             call_rates=CallRates(office, principal),
             tariffs=Tariffs(office, principal),
