@@ -4,21 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import Final
 
+from rating_engine.domain.account import RefillAllowed
 from rating_engine.domain.checks import check_above_zero, check_amount, check_reference, check_text
 from rating_engine.domain.errors import Refused
 
 ALL: Final = None  # in place of an amount: all that there is
-
-
-class RefillAllowed(IntEnum):
-    """Whose money may move but by calls and by an operator's hand."""
-
-    NOTHING = 0
-    ANONYMOUS = 1  # codes and payments
-    EVERYTHING = 2  # transfers too
 
 
 class TransferState(StrEnum):

@@ -13,12 +13,12 @@ from typing import Final
 
 import structlog
 
+from rating_engine.domain.account import RefillAllowed
 from rating_engine.domain.errors import Hint, NotFound, RatingEngineError
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.transfer import (
     NoExchangeRate,
     Order,
-    RefillAllowed,
     Transfer,
     TransfersLimited,
     TransfersLocked,

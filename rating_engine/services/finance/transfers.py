@@ -10,11 +10,12 @@ from typing import Final
 
 import structlog
 
+from rating_engine.domain.account import RefillAllowed
 from rating_engine.domain.checks import check_amount
 from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import Principal
-from rating_engine.domain.transfer import Order, RefillAllowed, Transfer
+from rating_engine.domain.transfer import Order, Transfer
 from rating_engine.services.finance.moving import Moving
 from rating_engine.storage.audit_log import note_of
 from rating_engine.storage.finance import transfers as store

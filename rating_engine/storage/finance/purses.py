@@ -7,8 +7,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from rating_engine.domain.account import RefillAllowed
 from rating_engine.domain.errors import AccountClosed, NotFound
-from rating_engine.domain.transfer import RefillAllowed
 from rating_engine.storage.parties.logins import place_of
 from rating_engine.storage.postgres.pool import Questions
 

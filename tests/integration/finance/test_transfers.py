@@ -230,6 +230,16 @@ async def test_a_login_that_is_also_an_accounts_number_is_not_guessed_at(use):
         await use.transfers.send("anna", "9" * 30, Decimal(1))
 
 
-def test_the_command_says_what_was_sent(use_command):
-    done = use_command("account", "transfer", "1001", "1002", "4", "--reference", "r", "--json")
-    assert '"state": "done"' in done
+async def test_the_command_says_what_was_sent(use, database_url, tmp_path):
+    cli = Commands(tmp_path, database_url=database_url)
+
+    def commands():
+        told = cli.json("account", "transfer", SENDER, FAR[0], "4", "--reference", "r")
+        again = cli.run("account", "transfer", SENDER, FAR[0], "4", "--reference", "r")
+        refused = cli.refused("account", "transfer", SENDER, FAR[0], "7")
+        return told, again.stdout, refused
+
+    told, again, refused = await asyncio.to_thread(commands)
+    assert (told["state"], told["amount_to"], told["repeated"]) == ("done", "4", False)
+    assert again == f"reference 'r' was sent before; 4 EUR of {SENDER}: {FAR[0]} gets 4 EUR (transfer 1, done)\n"
+    assert refused == "6 EUR can be sent: calls keep what they hold"

@@ -1,4 +1,3 @@
--- for functions
 -- Money between accounts. None has been sent yet; every account may send and receive, and is its owner's.
 
 ALTER TYPE ledger_entry_kind ADD VALUE IF NOT EXISTS 'transfer';
