@@ -32,6 +32,7 @@ from rating_engine.services.parties.parties import Parties
 from rating_engine.services.parties.passwords import Passwords
 from rating_engine.services.parties.request_limits import RequestLimits
 from rating_engine.services.phones.exchanges import Exchanges
+from rating_engine.services.phones.registration import Registrations
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.sip_accounts import SipAccounts
 from rating_engine.services.routes.figures import RouteReports
@@ -61,6 +62,7 @@ class UseCases:
     transfers: Transfers
     exchanges: Exchanges
     sip_accounts: SipAccounts
+    registrations: Registrations
     tenant_billing: Billing
     call_rates: CallRates
     tariffs: Tariffs
@@ -139,6 +141,7 @@ class Services:
             transfers=Transfers(office, principal),
             exchanges=Exchanges(office, principal),
             sip_accounts=SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
+            registrations=Registrations(office, principal, self._passwords, self._secrets, buckets=ways.ledger_buckets),
             tenant_billing=Billing(office, principal),
             call_rates=CallRates(office, principal),
             tariffs=Tariffs(office, principal),

@@ -140,6 +140,7 @@ class Narayana:
                 names=frozenset(query.given),
                 is_gone=query.request.is_disconnected,
                 secret=query.secret,
+                given=query.given,
             )
         )
 

@@ -90,15 +90,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "setDeliveryReport",
         "getSMS",
     ),
-    "User control": ("registerUser",),
-    "SIP accounts": (
-        "getExtensions",
-        "getExtensionInfo",
-        "getAvailExtension",
-        "createExtension",
-        "updateExtension",
-        "deleteExtension",
-    ),
     "Interface functions": (
         "getCourse",
         "getCurrencies",

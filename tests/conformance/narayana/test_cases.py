@@ -5,6 +5,7 @@ All cases ask one installation: what a case changes, those after it have to bear
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,8 +20,10 @@ import pytest_asyncio
 from rating_engine.domain.account import NewAccount
 from rating_engine.domain.api_key import AuthBy, KeyKind, NewKey
 from rating_engine.domain.ban import WHITELIST
+from rating_engine.domain.exchanges import NewExchange
 from rating_engine.domain.numbering import Alias
 from rating_engine.domain.party import Level, NewParty, PartyKind, PartyState
+from rating_engine.domain.sip_account import SipChanges
 from rating_engine.domain.tariff import Direction, RouteChanges
 from rating_engine.rating.rate import Rate
 from rating_engine.storage.postgres.pool import Database
@@ -30,6 +33,7 @@ from tests.support.servers import SessionServers
 from tests.support.world import publish_deck
 
 CASES: list[dict[str, Any]] = json.loads(Path(__file__).with_name("cases.json").read_text("utf-8"))
+SECRET_KEY = base64.urlsafe_b64encode(bytes(32)).decode()
 SHORT = "ffffffff"  # the document's key; none so short is made here
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -38,7 +42,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def installation(session_servers: SessionServers) -> AsyncIterator[tuple[Narayana, Database]]:
     with session_servers.database() as url:
-        async with engine_on(url) as engine:
+        async with engine_on(url, secret_keys=(SECRET_KEY,)) as engine:
             assert engine.http is not None
             host, port = engine.http.address
             database = Database(url)
@@ -59,7 +63,7 @@ async def furnish(narayana: Narayana, database: Database) -> None:
     await use.parties.create(NewParty("admin", PartyKind.ADMIN))
     await use.parties.create(NewParty("corp", PartyKind.RESELLER, tariff="retail"))
     for login, owner in (("10000", None), ("locked", None), ("test", "corp"), ("newuser", "corp"), ("gone", "corp"),
-                         ("second", None)):  # fmt: skip
+                         ("second", None), ("phones", None)):  # fmt: skip
         await use.parties.create(NewParty(login, owner=owner))
     for login, line, balance in (
         ("admin", "20000", 1),
@@ -70,6 +74,9 @@ async def furnish(narayana: Narayana, database: Database) -> None:
         await use.accounts.create(
             NewAccount(line, "retail", balance=Decimal(balance), owner=login, callerid="79020000002")
         )
+    await use.accounts.create(NewAccount("40000", "retail", owner="phones"))
+    await use.exchanges.add(NewExchange("pbx1", dns_name="sip.server.com"))
+    await use.sip_accounts.change("40000", SipChanges(password="very-secret"))
     await use.parties.set_status("locked", PartyState.LOCKED)
     server = {"kind": KeyKind.SERVER, "level": Level.SERVER, "owner": "system"}
     for new in (

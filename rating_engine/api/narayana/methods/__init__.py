@@ -14,6 +14,7 @@ from rating_engine.api.narayana.methods import (
     data_security,
     event_log,
     finances,
+    sip_accounts,
     user,
 )
 
@@ -26,4 +27,5 @@ MADE: Final[Mapping[str, Handler]] = {
     **event_log.HANDLERS,
     **aliases.HANDLERS,
     **finances.HANDLERS,
+    **sip_accounts.HANDLERS,
 }
