@@ -102,6 +102,7 @@ def _system(scope: str, what: str = "write") -> Right:
 
 
 _KEY: Final = Concern(Named.KEY, "name", otherwise=Otherwise.OWN)
+_TICKETS: Final = Right("tickets:write", Level.SIMPLE_USER, own=True)  # of whom it is a side, its services say
 _MONEY: Final = Right("money:write", Level.ADMIN, (_line(),), money=True)
 _MONEY_BETWEEN: Final = Right("money:write", Level.ADMIN, (_line(), _line("to_login")), money=True)
 _ACCOUNT_BELOW: Final = Concern(Named.ACCOUNT, "number", below=True)
@@ -132,6 +133,23 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "bans.set_permanent": _system("bans"),
     "bans.remove": _system("bans"),
     "bans.flush": _system("bans"),
+    "news.page": _reads("news", least=Level.ANYBODY, own=True),
+    "news.broadcasts": _reads("users", own=True),
+    "news.add": _system("news"),
+    "news.change": _system("news"),
+    "news.remove": _system("news"),
+    "tickets.open": _TICKETS,
+    "tickets.answer": _TICKETS,
+    "tickets.page": _reads("tickets", own=True),
+    "tickets.unread": _reads("users", own=True),
+    "tickets.show": _reads("tickets", own=True),
+    "tickets.read": _reads("tickets", own=True),
+    "tickets.mark_unread": _TICKETS,
+    "tickets.set_closed": _TICKETS,
+    "tickets.assign": Right("tickets:write", Level.RESELLER, own=True),
+    "tickets.remove": _system("tickets"),
+    "tickets.remove_of": _system("tickets"),
+    "tickets.remove_message": _system("tickets"),
     "audit.page": _reads("audit", least=Level.RESELLER, own=True),
     "accounts.create": Right(
         "accounts:write",

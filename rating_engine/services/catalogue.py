@@ -37,6 +37,8 @@ from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.sip_accounts import SipAccounts
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.routes import Routes
+from rating_engine.services.support.news import News
+from rating_engine.services.support.tickets import Tickets
 from rating_engine.services.tariffs.bands import Bands
 from rating_engine.services.tariffs.directions import Directions
 from rating_engine.services.tariffs.exchange import Exchange
@@ -56,6 +58,8 @@ class UseCases:
     parties: Parties
     keys: Keys
     bans: Bans
+    news: News
+    tickets: Tickets
     audit: Audit
     accounts: Accounts
     account_imports: AccountImports
@@ -135,6 +139,8 @@ class Services:
             parties=Parties(office, principal, self._passwords),
             keys=Keys(office, principal),
             bans=Bans(office, principal),
+            news=News(office, principal),
+            tickets=Tickets(office, principal),
             audit=Audit(office, principal),
             accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
             account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),

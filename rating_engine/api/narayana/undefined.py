@@ -94,21 +94,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "getCourse",
         "getCurrencies",
     ),
-    "News and broadcast messages": (
-        "getNews",
-        "addNews",
-        "updateNews",
-        "deleteNews",
-    ),
-    "Ticket system": (
-        "getUnreadTickets",
-        "createTicket",
-        "getTickets",
-        "getTicket",
-        "updateTicket",
-        "deleteTicket",
-        "deleteMessage",
-    ),
     "Finances and statistics": (
         "getPaymentMethods",
         "finishInvoice",
