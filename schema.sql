@@ -16,7 +16,7 @@
 -- by triggers, never locked by them: versions are compared. ACCOUNT-SCOPED tables have `bucket` first in every unique
 -- key, and no foreign key to another bucket or to the catalogue. A money function takes the bucket first, asks scoped
 -- tables of that bucket and facts alone, answers ONE array in the order of its input, and is called in the form
--- SELECT reserve_v3($1, $2) outside of a transaction. So the scoped tables can be distributed by bucket (Citus), with the
+-- SELECT reserve_v4($1, $2) outside of a transaction. So the scoped tables can be distributed by bucket (Citus), with the
 -- facts on every node: a money call is then handed whole to the node that has the bucket. What is asked for that and a
 -- single server would not need: arrays read by one query and written by single statements FROM unnest without ON
 -- CONFLICT, plpgsql instead of LANGUAGE sql where a scoped table is asked, scalar arguments instead of row types.
@@ -274,6 +274,22 @@ CREATE TABLE exchange_conflicts (
     conflicts  bigint NOT NULL,
     since      timestamptz NOT NULL DEFAULT now(),
     last_at    timestamptz NOT NULL DEFAULT now()
+);
+
+-- The Asterisk servers whose phones the engine knows. `name`: of its calls too (RATING_QUERY), of its AMI in the settings and
+-- of its key. `realm`: what passwords of its phones are hashed with. `database_role`: who reads its phones by the views
+-- ps_*, and nothing else; NULL: it has none, its phones are in a file.
+CREATE TABLE exchanges (
+    exchange_id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name              text NOT NULL UNIQUE CHECK (name ~ '^[A-Za-z0-9._-]{1,64}$'),
+    address           text NOT NULL DEFAULT '',
+    dns_name          text NOT NULL DEFAULT '',
+    realm             text NOT NULL CHECK (realm ~ '^[A-Za-z0-9._@-]{1,64}$'),
+    context           text NOT NULL DEFAULT 'phones' CHECK (context ~ '^[A-Za-z0-9_-]{1,79}$'),
+    config_directory  text NOT NULL DEFAULT '',
+    database_role     text UNIQUE,
+    enabled           boolean NOT NULL DEFAULT true,
+    created_at        timestamptz NOT NULL DEFAULT now()
 );
 
 -- Who asks and whose all else is: users, resellers and those who manage, in one tree. The root is the system itself, to
@@ -670,6 +686,43 @@ CREATE TABLE aliases (
     FOREIGN KEY (bucket, subscriber_id) REFERENCES subscribers ON DELETE CASCADE
 );
 
+-- The phone of a subscriber: by what it registers at its exchange, and how it is reached. `secret` is its password, encrypted
+-- with a key of the settings; `md5_cred` = md5(login:realm:password), all that an exchange is told of it. `host`: where a
+-- phone without a password calls from. `deleted_at`: nobody's phone any more; its calls and its number stay.
+CREATE TABLE sip_accounts (
+    bucket            smallint NOT NULL,
+    subscriber_id     bigint NOT NULL,
+    exchange_id       bigint NOT NULL,
+    technology        text NOT NULL DEFAULT 'SIP',
+    secret            bytea,
+    md5_cred          text CHECK (md5_cred ~ '^[0-9a-f]{32}$'),
+    label             text NOT NULL DEFAULT '',
+    email             text NOT NULL DEFAULT '',
+    is_primary        boolean NOT NULL DEFAULT false,
+    transport         text NOT NULL DEFAULT 'udp,tcp,tls' CHECK (transport IN ('udp,tcp,tls', 'udp,tcp', 'tls', 'udp', 'tcp')),
+    srtp              boolean NOT NULL DEFAULT false,
+    reachable         boolean NOT NULL DEFAULT true,             -- takes calls
+    redirect_to       text NOT NULL DEFAULT '' CHECK (redirect_to ~ '^\+?[0-9]{0,32}$'),  -- where they go instead; '': nowhere
+    host              text NOT NULL DEFAULT '',
+    disa_pin          text NOT NULL DEFAULT '' CHECK (disa_pin ~ '^[0-9]{0,16}$'),
+    trusted_cli       text NOT NULL DEFAULT '' CHECK (trusted_cli ~ '^\+?[0-9]{0,32}$'),
+    trust_is_given    boolean NOT NULL DEFAULT false,            -- by whoever owns the user, not by itself
+    force_callback    boolean NOT NULL DEFAULT false,
+    pitch_shift       smallint NOT NULL DEFAULT -1 CHECK (pitch_shift BETWEEN -1 AND 100),  -- -1: off
+    language          text NOT NULL DEFAULT '' CHECK (language ~ '^[A-Za-z_-]{0,20}$'),    -- of what it is told
+    context           text NOT NULL DEFAULT '' CHECK (context ~ '^[A-Za-z0-9_-]{0,79}$'),  -- '': its exchange's
+    max_contacts      smallint NOT NULL DEFAULT 1 CHECK (max_contacts BETWEEN 1 AND 10),   -- telephones at a time
+    dtmf_mode         text NOT NULL DEFAULT 'rfc4733' CHECK (dtmf_mode IN ('rfc4733', 'inband', 'info', 'auto', 'auto_info')),
+    allow             text NOT NULL DEFAULT 'alaw,ulaw,g722' CHECK (allow ~ '^[a-z0-9_,]{1,200}$'),
+    endpoint_options  jsonb NOT NULL DEFAULT '{}',
+    created_at        timestamptz NOT NULL DEFAULT now(),
+    updated_at        timestamptz NOT NULL DEFAULT now(),
+    deleted_at        timestamptz,
+    PRIMARY KEY (bucket, subscriber_id),
+    CHECK (deleted_at IS NULL OR (secret IS NULL AND md5_cred IS NULL AND host = '')),
+    FOREIGN KEY (bucket, subscriber_id) REFERENCES subscribers ON DELETE CASCADE
+);
+
 -- What was used up of a package in a period (the day it begins, in the tariff's time zone). `allowance` NULL: nothing
 -- is free, it only counts (a volume). Law 5: held = what open reservations hold, used = what CDRs have used.
 CREATE TABLE package_usage (
@@ -719,8 +772,9 @@ CREATE TABLE frozen_rates (
 );
 
 -- Calls whose money is held. A row leaves when its call is settled, voided or expired, and its CDR takes its place
--- in the same transaction: the table stays as small as the traffic. The columns from subscriber_id to channel are those
--- of call_details, in its order and in call_records too; the rates are the keys of their texts (NULL: none).
+-- in the same transaction: the table stays as small as the traffic. The columns from subscriber_id to channel, and those
+-- from from_originate to is_did, are those of call_details, in its order and in call_records too; the rates are the keys of
+-- their texts (NULL: none).
 CREATE TABLE open_calls (
     bucket            smallint NOT NULL,
     call_key          text COLLATE "C" NOT NULL CHECK (length(call_key) <= 200),
@@ -756,6 +810,10 @@ CREATE TABLE open_calls (
     -- unheard. A NULL among them is one that nobody takes back.
     claims            bigint[] NOT NULL DEFAULT '{}',
     steered           boolean NOT NULL DEFAULT false,  -- its exchange is told how long it lasts: extend() may lengthen it
+    from_originate    text NOT NULL DEFAULT '',        -- how it began, as its exchange said: CallDetails of domain/reservation
+    source_address    text NOT NULL DEFAULT '',
+    originated_by     text NOT NULL DEFAULT '',
+    is_did            text NOT NULL DEFAULT '',
     PRIMARY KEY (bucket, call_key)
 );
 -- Not by bucket first, here and below: on a table without statistics the planner finds such an index as good as the
@@ -805,6 +863,10 @@ CREATE TABLE call_records (
     seen_seconds      integer,              -- from its answer to its hangup, as its exchange was seen to say; NULL: not seen
     said_seconds      integer,              -- as its finish said, where what was seen is believed against it; NULL: `seconds`
     suspicion         text NOT NULL DEFAULT '' CHECK (suspicion IN ('', 'too_long', 'unseen')),  -- see end_of_call
+    from_originate    text NOT NULL DEFAULT '',        -- how it began, as its exchange said: CallDetails of domain/reservation
+    source_address    text NOT NULL DEFAULT '',
+    originated_by     text NOT NULL DEFAULT '',
+    is_did            text NOT NULL DEFAULT '',
     PRIMARY KEY (bucket, call_key)
 );
 CREATE INDEX call_records_by_account ON call_records (account_id, ended_at);
@@ -901,7 +963,8 @@ SELECT o.bucket, o.call_key, o.account_id, o.subscriber_id, o.held, o.granted, o
        o.claims[1] AS claim, o.routing_number,
        COALESCE((SELECT f.rate FROM frozen_rates f WHERE f.bucket = o.bucket AND f.rate_key = o.carrier_rate_key), '')
            AS carrier_rate,
-       o.carrier_currency, o.carrier_exchange, o.packages, o.route_id, o.channel, o.steered
+       o.carrier_currency, o.carrier_exchange, o.packages, o.route_id, o.channel, o.steered, o.from_originate,
+       o.source_address, o.originated_by, o.is_did
 FROM open_calls o;
 
 CREATE OR REPLACE VIEW cdrs AS
@@ -913,7 +976,8 @@ SELECT c.bucket, c.call_key, c.account_id, c.subscriber_id, c.state, c.source, c
        COALESCE((SELECT f.rate FROM frozen_rates f WHERE f.bucket = c.bucket AND f.rate_key = c.carrier_rate_key), '')
            AS carrier_rate,
        c.carrier_currency, c.carrier_exchange, c.carrier_cost, c.margin, c.packages, c.rerate_id, c.channel,
-       c.uncharged, c.charged_on, c.seen_seconds, c.said_seconds, c.suspicion
+       c.uncharged, c.charged_on, c.seen_seconds, c.said_seconds, c.suspicion, c.from_originate, c.source_address,
+       c.originated_by, c.is_did
 FROM call_records c;
 
 -- Who changed what, of the catalogue and of accounts, for people.
@@ -923,12 +987,12 @@ UNION ALL
 SELECT audit_id, at, party, level, surface, key, address, action, subject, detail, party_id FROM account_audit;
 
 ---------------------------------------------------------------------------------------------------------------
--- Changes are announced, so that a cached copy is dropped at once. The announcement is for speed alone: reserve_v3()
+-- Changes are announced, so that a cached copy is dropped at once. The announcement is for speed alone: reserve_v4()
 -- checks the version it was asked with, so that a lost one costs a second try and never a wrong price.
 
 -- Triggers of the catalogue announce what changed, in their argument: one name for what is remembered together. A cluster
 -- cannot commit a NOTIFY on several nodes at once: its database has the setting rating_engine.announce = 'off', and its
--- engines are told by reserve_v3().
+-- engines are told by reserve_v4().
 CREATE OR REPLACE FUNCTION announce() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF current_setting('rating_engine.announce', true) IS DISTINCT FROM 'off' THEN
@@ -1092,6 +1156,57 @@ CREATE OR REPLACE TRIGGER keep_calls AFTER UPDATE OF status, hidden ON parties
     FOR EACH ROW EXECUTE FUNCTION keep_allowed_calls();
 CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OF source, target, expires_at OR DELETE ON bans
     FOR EACH STATEMENT EXECUTE FUNCTION announce('bans');
+
+---------------------------------------------------------------------------------------------------------------
+-- Phones, as Asterisk asks for them (PJSIP realtime): its names of tables and columns, texts that hold no semicolon
+
+-- The phones that may register and call now: a line that is blocked, or whose account or user is, has none.
+CREATE OR REPLACE VIEW phones AS
+    SELECT l.login, x.name AS exchange, x.database_role, x.realm, COALESCE(NULLIF(p.context, ''), x.context) AS context,
+           s.callerid, p.label, p.md5_cred, p.host, p.reachable, p.redirect_to, p.transport, p.srtp, p.language,
+           p.max_contacts, p.dtmf_mode, p.allow, p.endpoint_options AS options
+    FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login
+    JOIN sip_accounts p ON p.bucket = s.bucket AND p.subscriber_id = s.subscriber_id
+    JOIN accounts a ON a.bucket = s.bucket AND a.account_id = s.account_id
+    JOIN exchanges x ON x.exchange_id = p.exchange_id
+    WHERE x.enabled AND p.technology = 'SIP' AND p.deleted_at IS NULL AND (p.md5_cred IS NOT NULL OR p.host <> '')
+      AND s.status = 'active' AND s.calls <> 'none' AND a.status = 'active' AND a.closed_at IS NULL;
+
+-- Who is the database_role of an exchange sees that one's phones, and who is none's sees all. A phone with a host has no
+-- password, and is known by where it calls from alone; with a password, by that alone.
+CREATE OR REPLACE VIEW ps_endpoints WITH (security_barrier) AS
+    SELECT login AS id, CASE WHEN transport IN ('udp', 'tcp', 'tls') THEN 'transport-' || transport END AS transport,
+           CASE WHEN reachable THEN login END AS aors, CASE WHEN host = '' THEN login END AS auth, context,
+           'all' AS disallow, allow, COALESCE(options ->> 'direct_media', 'no') AS direct_media, dtmf_mode,
+           CASE WHEN srtp THEN 'sdes' ELSE 'no' END AS media_encryption,
+           CASE WHEN callerid <> '' AND label <> '' THEN format('"%s" <%s>', label, callerid)
+                WHEN callerid <> '' THEN format('<%s>', callerid) END AS callerid,
+           NULLIF(language, '') AS language, login AS accountcode,
+           CASE WHEN host = '' THEN 'username' ELSE 'ip' END AS identify_by,
+           CASE WHEN redirect_to <> '' THEN 'RATING_REDIRECT=' || redirect_to END AS set_var,
+           COALESCE(options ->> 'rtp_symmetric', 'yes') AS rtp_symmetric,
+           COALESCE(options ->> 'force_rport', 'yes') AS force_rport,
+           COALESCE(options ->> 'rewrite_contact', 'yes') AS rewrite_contact,
+           options ->> 'ice_support' AS ice_support, options ->> 'call_group' AS call_group,
+           options ->> 'pickup_group' AS pickup_group
+    FROM phones
+    WHERE database_role = current_user OR NOT EXISTS (SELECT FROM exchanges r WHERE r.database_role = current_user);
+CREATE OR REPLACE VIEW ps_auths WITH (security_barrier) AS
+    SELECT login AS id, 'md5' AS auth_type, login AS username, md5_cred, realm
+    FROM phones
+    WHERE host = '' AND (database_role = current_user
+                         OR NOT EXISTS (SELECT FROM exchanges r WHERE r.database_role = current_user));
+CREATE OR REPLACE VIEW ps_aors WITH (security_barrier) AS
+    SELECT login AS id, max_contacts, 'yes' AS remove_existing, CASE WHEN host <> '' THEN 'sip:' || host END AS contact,
+           COALESCE(options ->> 'qualify_frequency', '60') AS qualify_frequency
+    FROM phones
+    WHERE reachable AND (database_role = current_user
+                         OR NOT EXISTS (SELECT FROM exchanges r WHERE r.database_role = current_user));
+CREATE OR REPLACE VIEW ps_endpoint_id_ips WITH (security_barrier) AS
+    SELECT login AS id, login AS endpoint, host AS match
+    FROM phones
+    WHERE host <> '' AND (database_role = current_user
+                          OR NOT EXISTS (SELECT FROM exchanges r WHERE r.database_role = current_user));
 
 ---------------------------------------------------------------------------------------------------------------
 -- Facts of the catalogue, kept as it changes
@@ -1407,7 +1522,7 @@ BEGIN
 END $$;
 
 -- What a call used of packages takes the place of what it held, or had used by an earlier account of its end. There is
--- room: settle_v3() saw to it.
+-- room: settle_v4() saw to it.
 CREATE OR REPLACE FUNCTION use_packages(
     p_bucket smallint, p_subscriber_id bigint, p_held package_use[], p_used_before package_use[], p_used package_use[]
 ) RETURNS void LANGUAGE plpgsql AS $$
@@ -1492,22 +1607,24 @@ END $$;
 -- The record of a call. What is frozen when it is planned: a field more is one here, in CallDetails (domain/reservation),
 -- in the two tables of calls and their views, in kept_details, and where these are written: keep_open_calls and read_ends
 
-CREATE TYPE call_details_v2 AS (
+CREATE TYPE call_details_v3 AS (
     subscriber_id bigint, exchange text, attempt smallint, callerid text, destination text, direction text, prefix text,
     tariff_id bigint, deck_id bigint, rate text, route_name text, routing_number text, carrier_rate text,
-    carrier_currency text, carrier_exchange numeric, packages package_use[], channel text
+    carrier_currency text, carrier_exchange numeric, packages package_use[], channel text, from_originate text,
+    source_address text, originated_by text, is_did text
 );
 -- The same as the tables keep it, with the keys of the rates.
-CREATE TYPE kept_details_v2 AS (
+CREATE TYPE kept_details_v3 AS (
     subscriber_id bigint, exchange text, attempt smallint, callerid text, destination text, direction text, prefix text,
     tariff_id bigint, deck_id bigint, rate_key bigint, route_name text, routing_number text, carrier_rate_key bigint,
-    carrier_currency text, carrier_exchange numeric, packages package_use[], channel text
+    carrier_currency text, carrier_exchange numeric, packages package_use[], channel text, from_originate text,
+    source_address text, originated_by text, is_did text
 );
 
 ---------------------------------------------------------------------------------------------------------------
--- reserve_v3: (nothing) -> reserved
+-- reserve_v4: (nothing) -> reserved
 
-CREATE TYPE reserve_request_v3 AS (
+CREATE TYPE reserve_request_v4 AS (
     call_key text, account_id bigint, subscriber_version integer,
     tariffs bigint[], tariff_versions integer[],  -- every tariff it was planned from, and as of which version
     minimum numeric,            -- decline below this: what the shortest charged call costs
@@ -1519,7 +1636,7 @@ CREATE TYPE reserve_request_v3 AS (
     route_prefix text,
     route_id bigint,            -- to be counted in route_load; NULL: the route has no limit
     claim bigint,               -- any number that tells this request from a repetition of it
-    details call_details_v2     -- packages: to be held, exactly
+    details call_details_v3     -- packages: to be held, exactly
 );
 CREATE TYPE reserve_answer_v2 AS (
     outcome text,               -- reserved, or why not: the values of ReserveOutcome
@@ -1546,7 +1663,7 @@ CREATE TYPE reserve_fact_v3 AS (
 CREATE TYPE hold_v2 AS (held numeric, granted numeric, rate_key bigint, carrier_rate_key bigint);
 
 -- The facts with the keys of rates that are new.
-CREATE OR REPLACE FUNCTION freeze_facts(p_bucket smallint, p_requests reserve_request_v3[], p_facts reserve_fact_v3[])
+CREATE OR REPLACE FUNCTION freeze_facts(p_bucket smallint, p_requests reserve_request_v4[], p_facts reserve_fact_v3[])
 RETURNS reserve_fact_v3[] LANGUAGE plpgsql AS $$
 DECLARE
     sold    bigint[] := freeze_rates(p_bucket, ARRAY(SELECT (r.details).rate FROM unnest(p_requests) r));
@@ -1560,7 +1677,7 @@ BEGIN
 END $$;
 
 -- By account, then as they came. The order of the checks: idempotency, freshness, account, destination, price.
-CREATE OR REPLACE FUNCTION reserve_facts(p_bucket smallint, p_requests reserve_request_v3[]) RETURNS reserve_fact_v3[]
+CREATE OR REPLACE FUNCTION reserve_facts(p_bucket smallint, p_requests reserve_request_v4[]) RETURNS reserve_fact_v3[]
 LANGUAGE plpgsql AS $$
 DECLARE
     facts   reserve_fact_v3[];
@@ -1620,7 +1737,7 @@ END $$;
 -- Whether a request is the repetition of one whose call is known by its key: two exchanges that look like one may both
 -- have a call of that key. A channel that is not known agrees with every other.
 CREATE OR REPLACE FUNCTION same_call(
-    p_account_id bigint, p_details call_details_v2, p_known_account_id bigint, p_known_subscriber_id bigint,
+    p_account_id bigint, p_details call_details_v3, p_known_account_id bigint, p_known_subscriber_id bigint,
     p_known_destination text, p_known_callerid text, p_known_channel text
 ) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT p_account_id = p_known_account_id AND p_details.subscriber_id = p_known_subscriber_id
@@ -1645,14 +1762,14 @@ BEGIN
 END $$;
 
 -- The login of each request by a number: those of one login have the same one.
-CREATE OR REPLACE FUNCTION number_logins(p_requests reserve_request_v3[]) RETURNS integer[] LANGUAGE sql IMMUTABLE AS $$
+CREATE OR REPLACE FUNCTION number_logins(p_requests reserve_request_v4[]) RETURNS integer[] LANGUAGE sql IMMUTABLE AS $$
     SELECT array_agg(n::integer ORDER BY ordinality) FROM (
         SELECT ordinality, dense_rank() OVER (ORDER BY (details).subscriber_id) AS n
         FROM unnest(p_requests) WITH ORDINALITY) AS numbered
 $$;
 
 -- Who is told of a call that is there may take it back as well: when all of them have. Beyond so many nobody can.
-CREATE OR REPLACE FUNCTION add_claims(p_bucket smallint, p_requests reserve_request_v3[], p_answers reserve_answer_v2[])
+CREATE OR REPLACE FUNCTION add_claims(p_bucket smallint, p_requests reserve_request_v4[], p_answers reserve_answer_v2[])
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE open_calls o SET claims = array_append(o.claims, CASE WHEN cardinality(o.claims) < 32 THEN r.claim END)
@@ -1661,19 +1778,21 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION keep_open_calls(
-    p_bucket smallint, p_requests reserve_request_v3[], p_holds hold_v2[],
+    p_bucket smallint, p_requests reserve_request_v4[], p_holds hold_v2[],
     p_accounts bigint[], p_sums numeric[], p_calls integer[], p_counted boolean
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO open_calls (
         bucket, call_key, account_id, subscriber_id, exchange, attempt, callerid, destination, direction, prefix, tariff_id,
         deck_id, rate_key, route_name, routing_number, carrier_rate_key, carrier_currency, carrier_exchange, packages,
-        channel, held, granted, cap_seconds, route_prefix, route_id, quota, steered, prepared_at, expires_at, claims)
+        channel, from_originate, source_address, originated_by, is_did, held, granted, cap_seconds, route_prefix, route_id,
+        quota, steered, prepared_at, expires_at, claims)
     SELECT p_bucket, r.call_key, r.account_id, (r.details).subscriber_id, (r.details).exchange, (r.details).attempt,
            (r.details).callerid, (r.details).destination, (r.details).direction, (r.details).prefix,
            (r.details).tariff_id, (r.details).deck_id, r.rate_key, (r.details).route_name, (r.details).routing_number,
            r.carrier_rate_key, (r.details).carrier_currency, (r.details).carrier_exchange, (r.details).packages,
-           (r.details).channel, r.held, r.granted, r.cap_seconds, r.route_prefix, r.route_id, r.quota, r.steered,
+           (r.details).channel, (r.details).from_originate, (r.details).source_address, (r.details).originated_by,
+           (r.details).is_did, r.held, r.granted, r.cap_seconds, r.route_prefix, r.route_id, r.quota, r.steered,
            r.prepared_at, now() + make_interval(secs => r.lifetime_seconds), ARRAY[r.claim]
     FROM unnest(p_requests, p_holds) AS r WHERE r.granted IS NOT NULL;
     IF NOT FOUND THEN
@@ -1691,11 +1810,11 @@ BEGIN
 END $$;
 
 -- What is locked is gathered in a loop: a query over the requests costs more to begin than a batch of eight to go through.
-CREATE OR REPLACE FUNCTION lock_and_read(p_bucket smallint, p_requests reserve_request_v3[]) RETURNS reserve_fact_v3[]
+CREATE OR REPLACE FUNCTION lock_and_read(p_bucket smallint, p_requests reserve_request_v4[]) RETURNS reserve_fact_v3[]
 LANGUAGE plpgsql AS $$
 DECLARE
     facts     reserve_fact_v3[];
-    request   reserve_request_v3;
+    request   reserve_request_v4;
     hashes    bigint[] := '{}';  -- of the keys of calls
     ids       bigint[] := '{}';  -- of accounts
     limited   bigint[] := '{}';  -- routes
@@ -1731,7 +1850,7 @@ $$;
 
 -- Order of the checks here: calls at a time, packages, money, route. What is asked of packages is exact, since the prices
 -- depend on it: where less is left, the call is planned again ('package_taken').
-CREATE OR REPLACE FUNCTION reserve_v3(p_bucket smallint, p_requests reserve_request_v3[]) RETURNS reserve_answer_v2[]
+CREATE OR REPLACE FUNCTION reserve_v4(p_bucket smallint, p_requests reserve_request_v4[]) RETURNS reserve_answer_v2[]
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     answers   reserve_answer_v2[] := array_fill(NULL::reserve_answer_v2, ARRAY[cardinality(p_requests)]);
@@ -1859,11 +1978,11 @@ BEGIN
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
--- settle_v3: reserved -> settled (answered) | voided (never answered) | expired;
+-- settle_v4: reserved -> settled (answered) | voided (never answered) | expired;
 -- expired, reconciled or abandoned -> settled | voided (a finish that comes late knows better: the difference is posted);
 -- (nothing) -> settled | voided (a finish whose prepare never reached us: charged all the same, and marked)
 
-CREATE TYPE settle_request_v3 AS (
+CREATE TYPE settle_request_v4 AS (
     call_key text, account_id bigint, seconds integer, billed_seconds integer, cost numeric, disposition text,
     cause smallint, source text,
     said_seconds integer,       -- of the finish, where `seconds` is what was seen; NULL: nothing seen was asked yet
@@ -1876,7 +1995,8 @@ CREATE TYPE settle_request_v3 AS (
     claim bigint,               -- source abandoned: of the request whose reservation it is
     rerate_id bigint,           -- of the CDR whose rate it is charged by; NULL: it was not corrected, or is not there
     channel text,               -- of the caller, where the call is one of this channel alone; '': of any
-    details call_details_v2     -- what the CDR says where there is no reservation; rate NULL: then there is nothing to settle
+    is_did text,                -- as its end says it; '': it does not
+    details call_details_v3     -- what the CDR says where there is no reservation; rate NULL: then there is nothing to settle
 );
 CREATE TYPE settle_answer_v3 AS (
     outcome text,               -- settled, repeated, conflict, still_open, unknown, package_taken (ask for less of it),
@@ -1972,10 +2092,10 @@ CREATE TYPE settle_help_v2 AS (
     rate_key bigint, carrier_rate_key bigint, subscriber_id bigint, more package_use[], refused boolean
 );
 -- One request with what it means and all that follows from it.
-CREATE TYPE ending_v3 AS (
+CREATE TYPE ending_v4 AS (
     ord bigint, call_key text, account_id bigint, outcome text, source text, state cdr_state, drops_claim boolean,
     claim bigint, suspicion text, said_seconds integer, seen_seconds integer, was_open boolean, held numeric, granted numeric,
-    details kept_details_v2,    -- packages: what it used of them
+    details kept_details_v3,    -- packages: what it used of them
     packages_held package_use[], packages_before package_use[], covered_seconds integer,
     seconds integer, billed_seconds integer, cost numeric, due numeric, uncharged numeric,
     was_charged boolean,        -- for seconds, if they cost anything then: a correction may have made that nothing
@@ -1983,12 +2103,12 @@ CREATE TYPE ending_v3 AS (
     prepared_at timestamptz, ended_at timestamptz, carrier_cost numeric, margin numeric, route_id bigint,
     last_entry bigint, balance numeric  -- of the account, before this batch
 );
-CREATE TYPE settling_v3 AS (
-    ends ending_v3[], late bigint, opened bigint, has_packages boolean, has_routes boolean, has_claims boolean,
+CREATE TYPE settling_v4 AS (
+    ends ending_v4[], late bigint, opened bigint, has_packages boolean, has_routes boolean, has_claims boolean,
     counts_logins boolean
 );
 
-CREATE OR REPLACE FUNCTION help_settle(p_bucket smallint, p_requests settle_request_v3[]) RETURNS settle_help_v2[]
+CREATE OR REPLACE FUNCTION help_settle(p_bucket smallint, p_requests settle_request_v4[]) RETURNS settle_help_v2[]
 LANGUAGE plpgsql AS $$
 DECLARE
     helps    settle_help_v2[] := array_fill(NULL::settle_help_v2, ARRAY[cardinality(p_requests)]);
@@ -2031,11 +2151,11 @@ BEGIN
     RETURN COALESCE((SELECT max(entry_id) FROM ledger_entries WHERE bucket = p_bucket AND account_id = p_account_id), 0);
 END $$;
 
--- All that settle_v3() does follows from what is read here, in one query.
-CREATE OR REPLACE FUNCTION read_ends(p_bucket smallint, p_requests settle_request_v3[], p_helps settle_help_v2[])
-RETURNS settling_v3 LANGUAGE plpgsql AS $$
+-- All that settle_v4() does follows from what is read here, in one query.
+CREATE OR REPLACE FUNCTION read_ends(p_bucket smallint, p_requests settle_request_v4[], p_helps settle_help_v2[])
+RETURNS settling_v4 LANGUAGE plpgsql AS $$
 DECLARE
-    settling  settling_v3;
+    settling  settling_v4;
 BEGIN
     SELECT array_agg(ROW(
         r.ordinality, r.call_key, r.account_id, (e.said).outcome, (e.said).source, (e.said).state, (e.said).drops_claim,
@@ -2048,14 +2168,17 @@ BEGIN
             COALESCE(old.rate_key, r.rate_key), COALESCE(old.route_name, (r.details).route_name),
             COALESCE(old.routing_number, (r.details).routing_number), COALESCE(old.carrier_rate_key, r.carrier_rate_key),
             COALESCE(old.carrier_currency, (r.details).carrier_currency), COALESCE(old.carrier_exchange, (r.details).carrier_exchange),
-            COALESCE(NULLIF(r.packages, '{}'), old.packages, '{}'), COALESCE(old.channel, (r.details).channel))::kept_details_v2,
+            COALESCE(NULLIF(r.packages, '{}'), old.packages, '{}'), COALESCE(old.channel, (r.details).channel),
+            COALESCE(old.from_originate, (r.details).from_originate), COALESCE(old.source_address, (r.details).source_address),
+            COALESCE(old.originated_by, (r.details).originated_by),
+            COALESCE(NULLIF(r.is_did, ''), old.is_did, (r.details).is_did, ''))::kept_details_v3,
         COALESCE(old.packages, '{}'), COALESCE(cdr.packages, '{}'), r.covered_seconds, r.seconds, r.billed_seconds,
         COALESCE(cdr.cost, 0) + d.due, d.due, GREATEST(r.cost - COALESCE(cdr.cost, 0) - d.due, 0), cdr.seconds > 0,
         CASE WHEN a.is_unlimited THEN 0 ELSE GREATEST(d.due - COALESCE(old.held, 0), 0) END, a.is_unlimited,
         CASE WHEN cdr.cost > 0 THEN COALESCE(cdr.charged_on, (cdr.ended_at AT TIME ZONE a.time_zone)::date) ELSE a.today END,
         a.today, a.currency, r.disposition, r.cause, COALESCE(old.prepared_at, d.ended_at - make_interval(secs => r.seconds)),
         d.ended_at, r.carrier_cost, r.margin, old.route_id, COALESCE(a.last_entry, last_entry(p_bucket, r.account_id)),
-        a.balance)::ending_v3 ORDER BY r.ordinality),
+        a.balance)::ending_v4 ORDER BY r.ordinality),
         count(*) FILTER (WHERE (e.said).outcome = 'settled' AND cdr.account_id IS NOT NULL),
         count(*) FILTER (WHERE (e.said).outcome = 'settled' AND old.account_id IS NOT NULL),
         bool_or(cardinality(r.packages || old.packages || cdr.packages) > 0), bool_or(old.route_id IS NOT NULL),
@@ -2082,14 +2205,14 @@ BEGIN
 END $$;
 
 -- The CDRs take the place of the open calls, or of what earlier CDRs assumed.
-CREATE OR REPLACE FUNCTION write_records(p_bucket smallint, p_settling settling_v3) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION write_records(p_bucket smallint, p_settling settling_v4) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     written  bigint;
 BEGIN
     INSERT INTO call_records (
         bucket, call_key, account_id, subscriber_id, exchange, attempt, callerid, destination, direction, prefix, tariff_id,
         deck_id, rate_key, route_name, routing_number, carrier_rate_key, carrier_currency, carrier_exchange, packages,
-        channel, state, source, currency, granted, seconds, billed_seconds, cost, overrun, uncharged, charged_on,
+        channel, from_originate, source_address, originated_by, is_did, state, source, currency, granted, seconds, billed_seconds, cost, overrun, uncharged, charged_on,
         disposition, cause, prepared_at, answered_at, ended_at, carrier_cost, margin, seen_seconds, said_seconds, suspicion)
     SELECT p_bucket, e.call_key, e.account_id, (e.details).*, e.state, e.source, e.currency, e.granted, e.seconds,
            e.billed_seconds, e.cost, e.overrun, e.uncharged, e.charged_on, e.disposition, e.cause, e.prepared_at,
@@ -2109,7 +2232,8 @@ BEGIN
             ended_at = e.ended_at, carrier_cost = e.carrier_cost, margin = e.margin, packages = (e.details).packages,
             answered_at = e.ended_at - make_interval(secs => NULLIF(e.seconds, 0)),
             seen_seconds = COALESCE(e.seen_seconds, c.seen_seconds), said_seconds = COALESCE(e.said_seconds, c.said_seconds),
-            suspicion = COALESCE(NULLIF(e.suspicion, ''), c.suspicion)
+            suspicion = COALESCE(NULLIF(e.suspicion, ''), c.suspicion),
+            is_did = COALESCE(NULLIF((e.details).is_did, ''), c.is_did)
           FROM unnest(p_settling.ends) e
           WHERE c.bucket = p_bucket AND c.call_key = e.call_key AND e.outcome = 'settled' AND e.source = 'late';
         GET DIAGNOSTICS written = ROW_COUNT;
@@ -2120,7 +2244,7 @@ BEGIN
 END $$;
 
 -- The entries of the ledger, and what the accounts have now.
-CREATE OR REPLACE FUNCTION write_money(p_bucket smallint, p_ends ending_v3[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION write_money(p_bucket smallint, p_ends ending_v4[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO ledger_entries (bucket, account_id, entry_id, kind, amount, balance_after, call_key)
     SELECT p_bucket, e.account_id, e.last_entry + row_number() OVER account,
@@ -2145,12 +2269,12 @@ BEGIN
 END $$;
 
 -- The seconds that packages paid for each call, in its details.
-CREATE OR REPLACE FUNCTION share_all_packages(p_bucket smallint, p_ends ending_v3[]) RETURNS ending_v3[]
+CREATE OR REPLACE FUNCTION share_all_packages(p_bucket smallint, p_ends ending_v4[]) RETURNS ending_v4[]
 LANGUAGE plpgsql AS $$
 DECLARE
-    one      ending_v3;
-    details  kept_details_v2;
-    shared   ending_v3[] := '{}';
+    one      ending_v4;
+    details  kept_details_v3;
+    shared   ending_v4[] := '{}';
 BEGIN
     FOREACH one IN ARRAY p_ends LOOP
         details := one.details;
@@ -2163,11 +2287,11 @@ BEGIN
 END $$;
 
 -- What calls used up besides money is free again, or used.
-CREATE OR REPLACE FUNCTION release_calls(p_bucket smallint, p_settling settling_v3, p_helps settle_help_v2[]) RETURNS void
+CREATE OR REPLACE FUNCTION release_calls(p_bucket smallint, p_settling settling_v4, p_helps settle_help_v2[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     help  settle_help_v2;
-    one   ending_v3;
+    one   ending_v4;
 BEGIN
     IF p_settling.has_packages THEN
         FOREACH help IN ARRAY COALESCE(p_helps, '{}') LOOP
@@ -2201,15 +2325,15 @@ BEGIN
 END $$;
 
 -- A batch names a call key at most once (storage/calls/ledger sees to it).
-CREATE OR REPLACE FUNCTION settle_v3(p_bucket smallint, p_requests settle_request_v3[]) RETURNS settle_answer_v3[]
+CREATE OR REPLACE FUNCTION settle_v4(p_bucket smallint, p_requests settle_request_v4[]) RETURNS settle_answer_v3[]
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
-    request   settle_request_v3;
+    request   settle_request_v4;
     ids       bigint[] := '{}';  -- of accounts
     made      bigint[] := '{}';  -- the hashes of the keys of calls that this may make
     helped    boolean := false;
     helps     settle_help_v2[];
-    settling  settling_v3;
+    settling  settling_v4;
 BEGIN
     FOREACH request IN ARRAY COALESCE(p_requests, '{}') LOOP  -- expire_v2() may find none
         ids := ids || request.account_id;
@@ -2246,7 +2370,7 @@ DECLARE
     expired   bigint[];         -- accounts of the oldest such calls
     free      bigint[];         -- those of them that are ours now
     taken     bigint[] := '{}';  -- by others
-    requests  settle_request_v3[];
+    requests  settle_request_v4[];
     answers   settle_answer_v3[];
 BEGIN
     LOOP
@@ -2268,13 +2392,13 @@ BEGIN
         o.call_key, o.account_id, 0, 0, 0, 'EXPIRED', 0, 'expired', NULL, NULL, NULL, NULL,
         CASE WHEN o.carrier_rate_key IS NOT NULL THEN 0 END,
         CASE WHEN o.carrier_rate_key IS NOT NULL AND o.carrier_exchange IS NOT NULL THEN 0 END,
-        0, '{}', NULL, NULL, '', NULL)::settle_request_v3) INTO requests
+        0, '{}', NULL, NULL, '', '', NULL)::settle_request_v4) INTO requests
     FROM (
         SELECT * FROM open_calls
         WHERE bucket = p_bucket AND expires_at <= now() AND answered_at IS NULL AND account_id = ANY (free)
         ORDER BY expires_at LIMIT p_limit
     ) o;
-    answers := settle_v3(p_bucket, requests);
+    answers := settle_v4(p_bucket, requests);
     RETURN (SELECT count(*) FROM unnest(answers) a WHERE a.outcome = 'settled');
 END $$;
 
@@ -2287,7 +2411,7 @@ RETURNS SETOF record LANGUAGE sql IMMUTABLE AS $$
     SELECT b.bucket, array_agg(b.ord ORDER BY b.ord)
     FROM unnest(p_buckets) WITH ORDINALITY AS b(bucket, ord) GROUP BY b.bucket ORDER BY b.bucket
 $$;
-CREATE OR REPLACE FUNCTION reserve_of_buckets_v3(p_bucket smallint, p_buckets smallint[], p_requests reserve_request_v3[])
+CREATE OR REPLACE FUNCTION reserve_of_buckets_v4(p_bucket smallint, p_buckets smallint[], p_requests reserve_request_v4[])
 RETURNS reserve_answer_v2[] LANGUAGE plpgsql AS $$
 DECLARE
     answers   reserve_answer_v2[] := array_fill(NULL::reserve_answer_v2, ARRAY[cardinality(p_requests)]);
@@ -2295,7 +2419,7 @@ DECLARE
     part      record;
 BEGIN
     FOR part IN SELECT * FROM places_by_bucket(p_buckets) LOOP
-        answered := reserve_v3(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
+        answered := reserve_v4(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
         FOR i IN 1 .. cardinality(answered) LOOP
             answers[part.places[i]] := answered[i];
         END LOOP;
@@ -2317,7 +2441,7 @@ BEGIN
     END LOOP;
     RETURN answers;
 END $$;
-CREATE OR REPLACE FUNCTION settle_of_buckets_v3(p_bucket smallint, p_buckets smallint[], p_requests settle_request_v3[])
+CREATE OR REPLACE FUNCTION settle_of_buckets_v4(p_bucket smallint, p_buckets smallint[], p_requests settle_request_v4[])
 RETURNS settle_answer_v3[] LANGUAGE plpgsql AS $$
 DECLARE
     answers   settle_answer_v3[] := array_fill(NULL::settle_answer_v3, ARRAY[cardinality(p_requests)]);
@@ -2325,7 +2449,7 @@ DECLARE
     part      record;
 BEGIN
     FOR part IN SELECT * FROM places_by_bucket(p_buckets) LOOP
-        answered := settle_v3(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
+        answered := settle_v4(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
         FOR i IN 1 .. cardinality(answered) LOOP
             answers[part.places[i]] := answered[i];
         END LOOP;
@@ -2701,7 +2825,7 @@ END $$;
 -- correct_calls_v2: posts what a re-rating found of some calls. A call is corrected at most once by a re-rating, however
 -- often it is asked for: its item is marked in the transaction that posts its entry, and the entry's reference is of
 -- this re-rating and call. What calls held and what limits count as spent is not touched: these calls are of the past.
--- A batch names a call key at most once. Locks as in settle_v3().
+-- A batch names a call key at most once. Locks as in settle_v4().
 
 CREATE TYPE correction_answer_v2 AS (
     outcome text,               -- corrected, repeated (before), changed (its CDR is not as it was read: left alone),
@@ -2771,7 +2895,7 @@ DECLARE
     written  bigint;
     moment   timestamptz := now();
 BEGIN
-    -- The overrun as settle_v3() has it of a late end. What had no rate has one now. The keys come beside the items: a
+    -- The overrun as settle_v4() has it of a late end. What had no rate has one now. The keys come beside the items: a
     -- Citus node ends by an array that is asked by a column (13.2).
     UPDATE call_records c SET
         cost = i.new_cost, billed_seconds = i.billed_seconds, rate_key = i.frozen_key, deck_id = i.deck_id,

@@ -29,6 +29,7 @@ class CallDetails:
     `carrier_rate`: what the route costs, the same way, in `carrier_currency`, one of which is `carrier_exchange` of the
     account's currency (None: not known). `routing_number`: '' where it is the destination. `channel`: the exchange's
     name of the caller's channel when the call was prepared; '' where it is not known, which agrees with every name.
+    The last four: the call's origin, as in PrepareCall and FinishCall.
     """
 
     subscriber_id: int
@@ -48,6 +49,10 @@ class CallDetails:
     carrier_exchange: Decimal | None = None
     packages: tuple[PackageUse, ...] = ()
     channel: str = ""
+    from_originate: str = ""
+    source_address: str = ""
+    originated_by: str = ""
+    is_did: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +174,7 @@ class SettleRequest:
     whose rate it is charged by, where a late end takes the place of what a CDR assumed. `channel`: where given, the end
     is that of a call of this channel, or a conflict; '' tells nothing. `said_seconds`: of the finish, where `seconds`
     is what was seen instead; None: nothing seen was asked for yet. `seen_seconds`: from answer to hangup, where both
-    were seen. `cost_before`: what the call had cost APART_SECONDS earlier; None: its cost.
+    were seen. `cost_before`: what the call had cost APART_SECONDS earlier; None: its cost. `is_did`: as in FinishCall.
     """
 
     call_key: CallKey
@@ -193,6 +198,7 @@ class SettleRequest:
     said_seconds: int | None = None
     seen_seconds: int | None = None
     cost_before: Decimal | None = None
+    is_did: str = ""
 
 
 class SettleOutcome(StrEnum):

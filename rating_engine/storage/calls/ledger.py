@@ -240,6 +240,7 @@ def _settle_args(request: SettleRequest) -> tuple[Any, ...]:
         request.claim,
         request.rerate_id,
         request.channel,
+        request.is_did,
         None if request.details is None else details_args(request.details),
     )
 
