@@ -44,6 +44,7 @@ HINTS: Final[Mapping[Hint, str]] = {
     Hint.SEE_KEYS: "see: rating-engine key list",
     Hint.SEE_EXCHANGES: "see: rating-engine exchange servers; one is made by: rating-engine exchange add NAME",
     Hint.SEE_BANS: "see: rating-engine ban list",
+    Hint.SEE_DIDS: "see: rating-engine did list",
     Hint.SEE_SUSPICIOUS: "see: rating-engine calls --suspicious",
     Hint.NO_RATES: "say first: rating-engine rates import FILE --tariff {tariff}",
     Hint.NO_EXCHANGE_RATE: "say first: rating-engine exchange set {currency_from} {currency_to} RATE",

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from rating_engine.domain.call_rules import Action, CallRule, Finished, InboundCall, Loop, Step, has_loop, next_step
 from rating_engine.domain.change import given
 from rating_engine.domain.did import Did, RuleChanges, check_rule
-from rating_engine.domain.errors import Hint, InvalidRequest, LeadsBack, NotFound, Refused
+from rating_engine.domain.errors import InvalidRequest, LeadsBack, NotFound, Refused
 from rating_engine.domain.principal import Principal
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.numbers import call_rules as store
@@ -25,7 +25,7 @@ from rating_engine.storage.postgres.transaction import Transaction
 
 
 class CallRules:
-    """What one principal does with the rules of numbers, named by their place, from 1. They count from the next call on."""
+    """What one principal does with the rules of numbers, by their place, from 1. They count from the next call on."""
 
     def __init__(self, database: Database, principal: Principal, now: Callable[[], datetime]) -> None:
         self._database = database
@@ -103,9 +103,9 @@ async def _hold_owned(tx: Transaction, number: str) -> Did:
 
 async def _check_named(tx: Transaction, did: Did, rule: CallRule) -> None:
     """Errors: InvalidRequest (what the rule names is not the owner's)."""
-    if rule.action is Action.CALL and rule.destination and not rule.exchange:
-        if await owner_of_login(tx, rule.destination) != did.party_id:
-            raise InvalidRequest("destination", f"{rule.destination!r} is no line of the number's owner")
+    rings_own = rule.action is Action.CALL and rule.destination != "" and not rule.exchange
+    if rings_own and await owner_of_login(tx, rule.destination) != did.party_id:
+        raise InvalidRequest("destination", f"{rule.destination!r} is no line of the number's owner")
     if rule.action is Action.NUMBER:
         try:
             other = await find_did(tx, rule.destination)
@@ -126,6 +126,3 @@ def _leads_back(number: str) -> LeadsBack:
 
 def _said(rule: CallRule) -> dict[str, object]:
     return {"action": rule.action, "destination": rule.destination, "pattern": rule.pattern, "policy": rule.policy}
-
-
-_ = Hint

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from rating_engine.domain.change import LEAVE, given
 from rating_engine.domain.did import Did, DidChanges, DidPool, DidState, NewDid, NewPool, PoolChanges, a_month_after
-from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotAllowed, Refused
+from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotAllowed, NotFound, Refused
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.principal import Principal
 from rating_engine.services.numbers.rents import Rents, RentTurn
@@ -16,6 +16,7 @@ from rating_engine.storage.audit_log import record
 from rating_engine.storage.numbers import did_pools as pool_store
 from rating_engine.storage.numbers import dids as store
 from rating_engine.storage.numbers.call_rules import remove_rules
+from rating_engine.storage.numbers.inbound import inbound_tariffs, set_inbound_tariff
 from rating_engine.storage.numbers.rents import payer_of
 from rating_engine.storage.parties.owners import owner_of_login
 from rating_engine.storage.parties.parties import find_party, tree_of
@@ -41,7 +42,7 @@ class Dids:
             values = await self._new_values(tx, new)
             try:
                 before = await store.hold_did(tx, new.number)
-            except store.NotFound:
+            except NotFound:
                 await store.add_did(tx, new.number, values)
             else:
                 if before.state is not DidState.CLOSED:
@@ -80,13 +81,14 @@ class Dids:
     async def change(self, number: str, changes: DidChanges) -> Did:
         """Another owner, price, end of the paid month, limit, paying line or comment.
 
-        A new owner gets it without its rules. Errors: InvalidRequest naming the field, NotAllowed (the price of a number
-        of a pool), Refused (it is nobody's), NotFound, Unavailable.
+        A new owner gets it without its rules. Errors: InvalidRequest naming the field, NotAllowed (the price of one of
+        a pool), Refused (it is nobody's), NotFound, Unavailable.
         """
         values = given(changes)
         async with self._database.transaction(self._principal) as tx:
             did = await store.hold_did(tx, number)
-            if did.pool_id is not None and not self._principal.sees_all and {"monthly_price", "paid_to"} & values.keys():
+            is_priced = did.pool_id is not None and {"monthly_price", "paid_to"} & values.keys()
+            if is_priced and not self._principal.sees_all:
                 raise NotAllowed("what a number of a pool costs is for administrators to say", field="cost")
             if did.party_id is None and values.keys() - {"comment"}:
                 raise Refused(f"{number} is nobody's: it is {did.state}")
@@ -111,7 +113,7 @@ class Dids:
             values |= {"party_id": owner.party_id, "line": values.get("line")}
 
     async def set_state(self, number: str, *, enabled: bool | None = None, auto_renew: bool | None = None) -> Did:
-        """Whether a number takes calls, whether its months are renewed. None: as it is. Errors: NotFound, Unavailable."""
+        """Whether it takes calls, whether its months are renewed. None: as it is. Errors: NotFound, Unavailable."""
         asked = {"enabled": enabled, "auto_renew": auto_renew}
         values = {name: value for name, value in asked.items() if value is not None}
         async with self._database.transaction(self._principal) as tx:
@@ -128,7 +130,7 @@ class Dids:
         await self._rents.close(did, "did.remove")
 
     async def renew(self, number: str) -> Did:
-        """Pay a month more. Errors: NotFound, Refused, InsufficientFunds, Unavailable."""
+        """Pay a month more. Errors: NotFound, Refused, FeeNotThere, Unavailable."""
         return await self._rents.renew(number)
 
     async def order(
@@ -136,16 +138,27 @@ class Dids:
     ) -> Did:
         """A free number of a pool for a user, who pays its connection and the first month.
 
-        Errors: NotFound, OrderFailed, InsufficientFunds, Refused (nobody pays), Unavailable.
+        Errors: NotFound, OrderFailed, FeeNotThere, Refused (nobody pays), Unavailable.
         """
         party = await find_party(self._database, owner)
         return await self._rents.begin_order(number, pool_id, party.party_id, arguments)
 
     async def turn_rents(self, *, grace_days: int, notice_days: int) -> RentTurn:
         """What is due now, as the engine does it each minute. Errors: Unavailable."""
-        from datetime import timedelta
-
         return await self._rents.turn(grace=timedelta(days=grace_days), notice=timedelta(days=notice_days))
+
+    async def set_inbound_price(self, tariff: str, inbound: str | None) -> None:
+        """What calls coming in cost who has `tariff`: the rate that `inbound` has for the number; None: nothing.
+
+        Errors: NotFound, Unavailable.
+        """
+        async with self._database.transaction(self._principal) as tx:
+            await set_inbound_tariff(tx, tariff, inbound)
+            await record(tx, "tariff.inbound", tariff, {"by": inbound})
+
+    async def inbound_prices(self) -> list[tuple[str, str]]:
+        """Tariffs whose calls coming in have a price, with the one that says it. Errors: Unavailable."""
+        return await inbound_tariffs(self._database)
 
     async def countries(self) -> list[str]:
         """Where numbers are to be had. Errors: Unavailable."""

@@ -7,7 +7,7 @@ given: an order goes back to its pool, a month that was not there leaves the num
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -17,14 +17,14 @@ import structlog
 
 from rating_engine.domain.did import LOCAL, Did, DidPool, DidState, a_month_after, order_reference, rent_reference
 from rating_engine.domain.errors import (
+    FeeNotThere,
     Hint,
-    InsufficientFunds,
     NotFound,
     OrderFailed,
     RatingEngineError,
     Refused,
 )
-from rating_engine.domain.principal import ENGINE, Principal
+from rating_engine.domain.principal import Principal
 from rating_engine.rating.exchange import ExchangeRates
 from rating_engine.storage.audit_log import note_of, record
 from rating_engine.storage.numbers import dids as store
@@ -42,7 +42,7 @@ from rating_engine.storage.numbers.rents import (
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs.exchange_rates import load_exchange_rates
 
-AHEAD: Final = timedelta(hours=1)  # a month is paid so long before the one before it ends, so that no call falls between
+AHEAD: Final = timedelta(hours=1)  # so long before its end the next month is paid: no call falls between
 STUCK_AFTER: Final = timedelta(minutes=2)  # an order takes a second; one that is older has lost who began it
 BATCH: Final = 200  # numbers read at a time
 _CENTS: Final = Decimal("0.000001")
@@ -96,7 +96,7 @@ class Rents:
     async def begin_order(self, number: str, pool_id: int, party_id: int, arguments: tuple[str, str, str]) -> Did:
         """Take a free number of a pool for a party, and see it through.
 
-        Errors: NotFound, OrderFailed (it is not free, or the provider refuses), InsufficientFunds, Refused, Unavailable.
+        Errors: NotFound, OrderFailed (it is not free, or the provider refuses), FeeNotThere, Refused, Unavailable.
         """
         pool = await find_pool(self._database, pool_id)
         if pool.provider not in self._providers:
@@ -128,7 +128,7 @@ class Rents:
         reference = order_reference(did)
         try:
             await self._take(did, did.setup_price + did.monthly_price, reference, f"{number}: connection and a month")
-        except (InsufficientFunds, Refused):
+        except (FeeNotThere, Refused):
             await self._back_to_pool(did)
             raise
         try:
@@ -141,7 +141,7 @@ class Rents:
         return await self._settle(did, a_month_after(self._now()), "did.ordered")
 
     async def renew(self, number: str) -> Did:
-        """Pay a month more. Errors: NotFound, Refused (nobody's), InsufficientFunds, Unavailable."""
+        """Pay a month more. Errors: NotFound, Refused (nobody's), FeeNotThere, Unavailable."""
         did = await store.find_did(self._database, number)
         if did.state not in (DidState.ACTIVE, DidState.UNPAID) or did.paid_to is None:
             raise Refused(f"{number} is nobody's: it is {did.state}")
@@ -195,10 +195,10 @@ class Rents:
             )
             await record(tx, action, did.number, {"owner": did.owner, "paid_to": did.paid_to})
 
-    async def _tried(self, number: str, work: Callable[[str], object]) -> bool:
+    async def _tried(self, number: str, work: Callable[[str], Awaitable[object]]) -> bool:
         try:
-            await work(number)  # type: ignore[misc]
-        except (InsufficientFunds, Refused, NotFound, OrderFailed) as error:
+            await work(number)
+        except (FeeNotThere, Refused, NotFound, OrderFailed) as error:
             _log.info("did_not_paid", number=number, reason=error.code, error=str(error))
             return False
         except RatingEngineError as error:
@@ -234,7 +234,7 @@ class Rents:
         await self._set(did, {"state": DidState.FREE, "party_id": None}, "did.order_failed")
 
     async def _take(self, did: Did, fee: Decimal, reference: str, subject: str) -> None:
-        """Errors: InsufficientFunds, Refused (nobody pays; no exchange rate), Unavailable."""
+        """Errors: FeeNotThere, Refused (nobody pays; no exchange rate), Unavailable."""
         assert did.party_id is not None
         payer = await payer_of(self._database, did.party_id, did.line)
         if payer is None:
@@ -247,7 +247,7 @@ class Rents:
         if taken is Taken.UNKNOWN:
             raise _nobody_pays(did)
         if taken is Taken.NOT_THERE:
-            raise InsufficientFunds(
+            raise FeeNotThere(
                 f"{amount} {payer.currency} for {did.number} is more than is available",
                 hint=Hint.TOP_UP,
                 about={"login": payer.login},
@@ -265,11 +265,6 @@ class Rents:
                 about={"currency_from": did.currency, "currency_to": payer.currency},
             )
         return (fee * rate).quantize(_CENTS, ROUND_HALF_UP)
-
-
-def engine_rents(database: Database, now: Callable[[], datetime]) -> Rents:
-    """What the engine does by itself."""
-    return Rents(database, ENGINE, now)
 
 
 def _nobody_pays(did: Did) -> Refused:

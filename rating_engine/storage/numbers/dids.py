@@ -9,7 +9,7 @@ from typing import Any, Final
 import asyncpg
 
 from rating_engine.domain.did import Did, DidState
-from rating_engine.domain.errors import AlreadyExists, NotFound
+from rating_engine.domain.errors import AlreadyExists, Hint, NotFound
 from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.storage.postgres.columns import assignments
 from rating_engine.storage.postgres.pool import Questions
@@ -37,7 +37,7 @@ _OF_PARTIES: Final = f"""
 _OWNER: Final = "SELECT COALESCE(party_id, 1) FROM dids WHERE number = $1"
 _FREE: Final = f"""
     {_SELECT} WHERE d.state = 'free' AND o.country = $1 AND o.area = $2 AND ($3 = '' OR position($3 IN d.number) > 0)
-    ORDER BY d.pool_id, d.number LIMIT (SELECT max(quantity) FROM did_pools WHERE country = $1 AND area = $2)"""
+    ORDER BY d.pool_id, d.number LIMIT (SELECT max(quantity) FROM did_pools WHERE country = $1 AND area = $2)"""  # noqa: S608  # constants
 _COUNTRIES: Final = "SELECT DISTINCT country FROM did_pools ORDER BY 1 LIMIT 1000"
 _AREAS: Final = "SELECT DISTINCT area FROM did_pools WHERE country = $1 ORDER BY 1 LIMIT 1000"
 _ACCESS: Final = f"""
@@ -48,7 +48,7 @@ _ACCESS: Final = f"""
 
 def unknown_number(number: str) -> NotFound:
     """The error for a number that is not there."""
-    return NotFound(f"there is no number {number[:40]!r}", field="did")
+    return NotFound(f"there is no number {number[:40]!r}", field="did", hint=Hint.SEE_DIDS)
 
 
 async def find_did(questions: Questions, number: str) -> Did:

@@ -20,7 +20,8 @@ _PAYER: Final = """
 _TAKE: Final = "SELECT take_fee_v1($1, $2, $3, $4, $5, $6)"
 _DUE: Final = """
     SELECT number FROM dids
-    WHERE state IN ('active', 'unpaid') AND paid_to <= $1 AND ($2::text IS NULL OR number > $2) ORDER BY number LIMIT $3"""
+    WHERE state IN ('active', 'unpaid') AND paid_to <= $1 AND ($2::text IS NULL OR number > $2)
+    ORDER BY number LIMIT $3"""
 _STUCK: Final = "SELECT number FROM dids WHERE state = 'ordered' AND ordered_at < $1 ORDER BY number LIMIT $2"
 _ENDING: Final = """
     SELECT number FROM dids WHERE state = 'active' AND paid_to <= $1 AND notified_at IS NULL ORDER BY number LIMIT $2"""
@@ -50,9 +51,7 @@ async def payer_of(questions: Questions, party_id: int, line: str | None) -> Pay
     return None if row is None else Payer(*row)
 
 
-async def take_fee(
-    questions: Questions, payer: Payer, fee: Decimal, reference: str, subject: str, note: Note
-) -> Taken:
+async def take_fee(questions: Questions, payer: Payer, fee: Decimal, reference: str, subject: str, note: Note) -> Taken:
     """Take a fee (below zero: give one back) once per reference. Errors: Unavailable."""
     answer = await questions.fetchval(_TAKE, payer.bucket, payer.account_id, fee, reference, subject, note)
     return Taken(answer["outcome"])
