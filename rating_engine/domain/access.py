@@ -236,7 +236,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "dids.countries": _reads("dids", own=True),
     "dids.areas": _reads("dids", own=True),
     "dids.offered": _reads("dids", own=True),
-    "dids.access_numbers": _reads("dids", least=Level.ANYBODY, own=True),
+    "dids.access_numbers": _reads("dids", own=True),
     "dids.count": _reads("dids", own=True),
     "dids.set_inbound_price": _system("tariffs"),
     "dids.inbound_prices": _system("tariffs", "read"),

@@ -111,7 +111,9 @@ def set_(
         str | None, typer.Option("--line", metavar="LOGIN", help="Who pays and rings; none: the owner's first.")
     ] = None,
     enabled: Annotated[str | None, typer.Option("--enabled", metavar="yes|no", help="Whether it takes calls.")] = None,
-    auto_renew: Annotated[str | None, typer.Option("--auto-renew", metavar="yes|no")] = None,
+    auto_renew: Annotated[
+        str | None, typer.Option("--auto-renew", metavar="yes|no", help="Whether its months are paid by themselves.")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Change a number, for the next call everywhere."""
@@ -141,7 +143,7 @@ def set_(
 @dids_app.command(epilog="Example: rating-engine did order 4930123456 --pool 1 --owner alice")
 def order(
     number: Number,
-    pool: Annotated[int, typer.Option("--pool", metavar="ID")],
+    pool: Annotated[int, typer.Option("--pool", metavar="ID", help="Where it is to be had.")],
     owner: Annotated[str, typer.Option("--owner", metavar="USER", help="Who pays connection and first month.")],
     config: ConfigOption = None,
 ) -> None:
@@ -204,8 +206,8 @@ def price(
 
 @pools_app.command("add", epilog="Example: rating-engine did-pool add --country Germany --area Berlin --cost 2.50")
 def add_pool(
-    country: Annotated[str, typer.Option("--country")],
-    area: Annotated[str, typer.Option("--area")],
+    country: Annotated[str, typer.Option("--country", help="As people choose it.")],
+    area: Annotated[str, typer.Option("--area", help="A town or region of it.")],
     cost: Cost = None,
     setup: Annotated[str | None, typer.Option("--setup", metavar="AMOUNT", help="Once, with the order.")] = None,
     currency: Currency = "EUR",
@@ -249,8 +251,8 @@ def list_pools(
 def set_pool(
     pool: Annotated[int, typer.Argument(metavar="ID")],
     cost: Cost = None,
-    setup: Annotated[str | None, typer.Option("--setup", metavar="AMOUNT")] = None,
-    provider: Annotated[str | None, typer.Option("--provider")] = None,
+    setup: Annotated[str | None, typer.Option("--setup", metavar="AMOUNT", help="Once, with the order.")] = None,
+    provider: Annotated[str | None, typer.Option("--provider", help="Who has the numbers.")] = None,
     config: ConfigOption = None,
 ) -> None:
     """Change what numbers cost that are ordered from now on."""

@@ -1,3 +1,4 @@
+-- for functions
 -- Telephone numbers, their pools, rents and rules. There is none yet.
 
 -- Where telephone numbers come from: a stock of ours (`local`), or somebody who is asked for each of them.
