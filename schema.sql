@@ -312,6 +312,8 @@ CREATE TABLE parties (
     comment       text NOT NULL DEFAULT '',
     created_at    timestamptz NOT NULL DEFAULT now(),
     logs_hidden_before  timestamptz,               -- its calls that ended before are shown in no event log; NULL: all are
+    notify_email  text NOT NULL DEFAULT '',        -- where its mail goes; '': nowhere
+    notify_ticket boolean NOT NULL DEFAULT false,  -- whether messages of tickets go there
     CHECK ((owner_id IS NULL) = (kind = 'system')),
     CHECK (kind <> 'system' OR party_id = 1 AND status = 'protected' AND NOT hidden)
 );
@@ -396,6 +398,50 @@ CREATE TABLE call_rates (
     description         text NOT NULL DEFAULT '',
     UNIQUE (party_id, prefix)
 );
+
+-- What users are told: by the least level of who may read it, their language ('': any), or one of them alone.
+CREATE TABLE news (
+    news_id       text PRIMARY KEY CHECK (news_id <> ''),
+    serial        bigint GENERATED ALWAYS AS IDENTITY UNIQUE,
+    header        text NOT NULL,
+    message       text NOT NULL,
+    broadcast     text NOT NULL DEFAULT '',
+    is_broadcast  boolean NOT NULL DEFAULT false,  -- shown with the user itself
+    access        smallint NOT NULL DEFAULT 0 CHECK (access BETWEEN 0 AND 44),
+    language      text NOT NULL DEFAULT '' CHECK (language ~ '^[a-z]{0,3}$'),
+    party_id      bigint REFERENCES parties,
+    type          text NOT NULL DEFAULT 'info' CHECK (type IN ('info', 'warning', 'error', 'success')),
+    author        text NOT NULL,
+    updated_by    text NOT NULL,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    updated_at    timestamptz NOT NULL DEFAULT now()
+);
+
+-- Questions of users, and what their desk (the party above, and who manages for it) answers. Each side has a mark for
+-- what it has not read. `assigned`: who of the desk cares for it; empty: all of them.
+CREATE TABLE tickets (
+    ticket_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    party_id         bigint NOT NULL REFERENCES parties,
+    desk_id          bigint NOT NULL REFERENCES parties,
+    subject          text NOT NULL DEFAULT '',
+    closed           boolean NOT NULL DEFAULT false,
+    unread_by_party  boolean NOT NULL DEFAULT false,
+    unread_by_desk   boolean NOT NULL DEFAULT false,
+    assigned         bigint[] NOT NULL DEFAULT '{}',
+    created_at       timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX tickets_by_party ON tickets (party_id, ticket_id);
+CREATE INDEX tickets_by_desk ON tickets (desk_id, ticket_id);
+CREATE TABLE ticket_messages (
+    message_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    ticket_id   bigint NOT NULL REFERENCES tickets,
+    sender      text NOT NULL,                     -- who wrote it, by login
+    from_desk   boolean NOT NULL,
+    message     text NOT NULL,
+    comment     text NOT NULL DEFAULT '',          -- for administrators
+    created_at  timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX ticket_messages_by_ticket ON ticket_messages (ticket_id, message_id);
 
 -- Addresses that are not served, and by `whitelist` those that nothing bans by itself. `source`: the exchange that it
 -- was said for; 'engine': this one's own ports.

@@ -103,6 +103,7 @@ def _system(scope: str, what: str = "write") -> Right:
 
 _KEY: Final = Concern(Named.KEY, "name", otherwise=Otherwise.OWN)
 _DID: Final = Concern(Named.NUMBER, "number")
+_TICKETS: Final = Right("tickets:write", Level.SIMPLE_USER, own=True)  # of whom it is a side, its services say
 _MONEY: Final = Right("money:write", Level.ADMIN, (_line(),), money=True)
 _CALLS: Final = (
     _line("wanted.login"),
@@ -131,6 +132,23 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "bans.set_permanent": _system("bans"),
     "bans.remove": _system("bans"),
     "bans.flush": _system("bans"),
+    "news.page": _reads("news", least=Level.ANYBODY, own=True),
+    "news.broadcasts": _reads("users", own=True),
+    "news.add": _system("news"),
+    "news.change": _system("news"),
+    "news.remove": _system("news"),
+    "tickets.open": _TICKETS,
+    "tickets.answer": _TICKETS,
+    "tickets.page": _reads("tickets", own=True),
+    "tickets.unread": _reads("users", own=True),
+    "tickets.show": _reads("tickets", own=True),
+    "tickets.read": _reads("tickets", own=True),
+    "tickets.mark_unread": _TICKETS,
+    "tickets.set_closed": _TICKETS,
+    "tickets.assign": Right("tickets:write", Level.RESELLER, own=True),
+    "tickets.remove": _system("tickets"),
+    "tickets.remove_of": _system("tickets"),
+    "tickets.remove_message": _system("tickets"),
     "audit.page": _reads("audit", least=Level.RESELLER, own=True),
     "accounts.create": Right(
         "accounts:write",
@@ -169,10 +187,12 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "sip_accounts.create": _writes("accounts", _party("new.owner"), least=Level.SIMPLE_USER),
     "sip_accounts.show": _reads("accounts", _line()),
     "sip_accounts.of": _reads("accounts", _party()),
+    "sip_accounts.pitch_of": _reads("accounts", _line()),
     "sip_accounts.below": _reads("accounts", own=True),
     "sip_accounts.change": _writes("accounts", _line(), least=Level.SIMPLE_USER),
     "sip_accounts.delete": _writes("accounts", _line(), least=Level.SIMPLE_USER),
     "sip_accounts.available": _reads("accounts", own=True),
+    "registrations.register": Right("users:write", Level.RESELLER, own=True),
     "sip_accounts.reseal": _system("accounts"),
     "tenant_billing.show": _reads("tenant_billing", least=Level.RESELLER, own=True),
     "tenant_billing.change": Right("tenant_billing:write", Level.RESELLER, own=True),

@@ -34,10 +34,13 @@ from rating_engine.services.parties.parties import Parties
 from rating_engine.services.parties.passwords import Passwords
 from rating_engine.services.parties.request_limits import RequestLimits
 from rating_engine.services.phones.exchanges import Exchanges
+from rating_engine.services.phones.registration import Registrations
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.sip_accounts import SipAccounts
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.routes import Routes
+from rating_engine.services.support.news import News
+from rating_engine.services.support.tickets import Tickets
 from rating_engine.services.tariffs.bands import Bands
 from rating_engine.services.tariffs.directions import Directions
 from rating_engine.services.tariffs.exchange import Exchange
@@ -57,11 +60,14 @@ class UseCases:
     parties: Parties
     keys: Keys
     bans: Bans
+    news: News
+    tickets: Tickets
     audit: Audit
     accounts: Accounts
     account_imports: AccountImports
     exchanges: Exchanges
     sip_accounts: SipAccounts
+    registrations: Registrations
     tenant_billing: Billing
     call_rates: CallRates
     tariffs: Tariffs
@@ -137,11 +143,14 @@ class Services:
             parties=Parties(office, principal, self._passwords),
             keys=Keys(office, principal),
             bans=Bans(office, principal),
+            news=News(office, principal),
+            tickets=Tickets(office, principal),
             audit=Audit(office, principal),
             accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
             account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
             exchanges=Exchanges(office, principal),
             sip_accounts=SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
+            registrations=Registrations(office, principal, self._passwords, self._secrets, buckets=ways.ledger_buckets),
             tenant_billing=Billing(office, principal),
             call_rates=CallRates(office, principal),
             tariffs=Tariffs(office, principal),

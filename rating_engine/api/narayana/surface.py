@@ -140,15 +140,20 @@ class Narayana:
                 names=frozenset(query.given),
                 is_gone=query.request.is_disconnected,
                 secret=query.secret,
+                given=query.given,
             )
         )
 
 
 def _fitted(method: Method, given: dict[str, str]) -> dict[str, str]:
-    """The document prints `balance` twice for getTextBalance: one that is no number is the currency."""
+    """The document prints `balance` twice for getTextBalance: one that is no number is the currency; and
+    for updateTicket mark_unread in its example, markunread in its list.
+    """
     balance = given.get("balance", "")
     if method.name == "getTextBalance" and balance.isalpha():
         return {**{name: value for name, value in given.items() if name != "balance"}, "currency": balance}
+    if method.name == "updateTicket" and given.get("action") == "mark_unread":
+        return {**given, "action": "markunread"}
     return given
 
 

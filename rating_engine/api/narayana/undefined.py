@@ -90,33 +90,9 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "setDeliveryReport",
         "getSMS",
     ),
-    "User control": ("registerUser",),
-    "SIP accounts": (
-        "getExtensions",
-        "getExtensionInfo",
-        "getAvailExtension",
-        "createExtension",
-        "updateExtension",
-        "deleteExtension",
-    ),
     "Interface functions": (
         "getCourse",
         "getCurrencies",
-    ),
-    "News and broadcast messages": (
-        "getNews",
-        "addNews",
-        "updateNews",
-        "deleteNews",
-    ),
-    "Ticket system": (
-        "getUnreadTickets",
-        "createTicket",
-        "getTickets",
-        "getTicket",
-        "updateTicket",
-        "deleteTicket",
-        "deleteMessage",
     ),
     "Finances and statistics": (
         "getPaymentMethods",

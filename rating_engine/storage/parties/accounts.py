@@ -74,6 +74,8 @@ _LINES: Final = """
            a.status::text AS account_status
     FROM subscribers s JOIN accounts a USING (bucket, account_id) JOIN tariffs t USING (tariff_id)
     WHERE s.party_id = $1
+      AND NOT EXISTS (SELECT FROM sip_accounts p WHERE p.bucket = s.bucket AND p.subscriber_id = s.subscriber_id
+                        AND p.deleted_at IS NOT NULL)
     ORDER BY lower(s.login) <> lower($2), s.subscriber_id LIMIT $3
 """
 _STATEMENT: Final = """

@@ -14,6 +14,9 @@ from rating_engine.api.narayana.methods import (
     data_security,
     event_log,
     finances,
+    news,
+    sip_accounts,
+    tickets,
     user,
 )
 
@@ -26,4 +29,7 @@ MADE: Final[Mapping[str, Handler]] = {
     **event_log.HANDLERS,
     **aliases.HANDLERS,
     **finances.HANDLERS,
+    **news.HANDLERS,
+    **tickets.HANDLERS,
+    **sip_accounts.HANDLERS,
 }

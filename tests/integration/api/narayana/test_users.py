@@ -85,7 +85,7 @@ OF_ONESELF = [
     ({"timezone": "0.01"}, "E_DATA_ABORT"),
     ({"timezone": "99"}, "E_DATA_ABORT"),
     ({"currency": "gold"}, "E_DATA_ABORT"),
-    ({"notify_email": "a@example.org"}, "E_UNDEFINED_INSTRUCTION"),
+    ({"notify_balance": "1"}, "E_UNDEFINED_INSTRUCTION"),
     ({"invites": "5"}, "E_UNDEFINED_INSTRUCTION"),
 ]
 OF_OTHERS = [
@@ -177,6 +177,12 @@ NAMES_NOBODY = {
     "unbanIP",
     "updateBanPermanent",
     "flushAllBans",
+    "getNews",
+    "addNews",
+    "updateNews",
+    "deleteNews",
+    "deleteTicket",
+    "deleteMessage",
 }
 ROLES = {"firm": Level.RESELLER, "anna": Level.USER, "books": Level.RESELLER, "tent": Level.RESELLER}
 
@@ -187,7 +193,7 @@ def test_every_made_method_is_tried_on_what_is_somebody_elses_or_names_nobody():
 
 async def of_otto(narayana: Narayana) -> list[object]:
     """What somebody else could have changed or read."""
-    asked = [("getInfo", {}), ("getAliases", {}), ("getLogs", {})]
+    asked = [("getInfo", {}), ("getAliases", {}), ("getLogs", {}), ("getTickets", {})]
     own = [await narayana.ask(method, login="otto", **more) for method, more in asked]
     return [*own, await narayana.ask("getKey", login="boss", name="ottos")]
 
@@ -201,8 +207,9 @@ async def test_nobody_reaches_what_belongs_to_somebody_else(narayana):
     ended = {"login": "otto", "destination": CALLED, "callid": "1"}
     await narayana.ask("callPrepare", **ended)
     await narayana.ask("callFinish", **ended, length="1", status="16ANSWER")
+    ticket = await narayana.ask("createTicket", login="otto", message="mine")
     before = await of_otto(narayana)
-    numbers = {"account": await account_of(narayana, "otto"), "alias": before[1][0]["id"]}
+    numbers = {"account": await account_of(narayana, "otto"), "alias": before[1][0]["id"], "ticket": ticket}
 
     for login, level in ROLES.items():
         for method, arguments in FOREIGN.items():
