@@ -27,7 +27,7 @@ CREATE TYPE party_status      AS ENUM ('active', 'blocked');
 CREATE TYPE party_state       AS ENUM ('locked', 'deactivated', 'active', 'external_blocked', 'all_blocked', 'protected');
 CREATE TYPE allowed_calls     AS ENUM ('none', 'internal', 'all');
 CREATE TYPE deck_state        AS ENUM ('loading', 'published', 'withdrawn');  -- loading -> published (-> withdrawn)
-CREATE TYPE ledger_entry_kind AS ENUM ('opening', 'topup', 'charge', 'correction', 'fee', 'adjustment');
+CREATE TYPE ledger_entry_kind AS ENUM ('opening', 'topup', 'charge', 'correction', 'fee', 'adjustment', 'transfer');
 -- How a call ended for its money. An expired call may still become settled or voided by a late finish.
 CREATE TYPE cdr_state         AS ENUM ('settled', 'voided', 'expired');
 
@@ -641,6 +641,7 @@ CREATE TABLE route_limits (
 -- Account-scoped tables
 
 CREATE SEQUENCE account_ids;
+CREATE SEQUENCE transfer_ids;
 
 CREATE TABLE accounts (
     bucket      smallint NOT NULL DEFAULT 0,
@@ -671,6 +672,9 @@ CREATE TABLE accounts (
     counts_logins  boolean NOT NULL DEFAULT false, -- some subscriber of it has a row in subscriber_load
     party_id       bigint NOT NULL DEFAULT 1,      -- whose it is; 1: the system's
     closed_at      timestamptz,                    -- for good: it is blocked then too, and nothing is paid into it; NULL: it is not
+    -- Whose money may move but by calls: 0 nobody moves any, 1 codes and payments alone, 2 transfers too
+    refill_allowed  smallint NOT NULL DEFAULT 2 CHECK (refill_allowed BETWEEN 0 AND 2),
+    purpose         text NOT NULL DEFAULT 'party' CHECK (purpose IN ('party', 'card')),  -- a card's has no lines of its own
     PRIMARY KEY (bucket, account_id),
     CHECK (overdraft IS NOT NULL OR kind = 'postpaid')
 ) WITH (fillfactor = 70);  -- room for HOT updates: a call updates its account twice, and no index changes
@@ -938,6 +942,31 @@ CREATE TABLE ledger_entries (
 );
 CREATE UNIQUE INDEX ledger_entries_once ON ledger_entries (bucket, account_id, reference) WHERE reference IS NOT NULL;
 
+-- Money on its way from one account to another. The row is written in the transaction that takes `amount` and `fee` from the
+-- sender, in whose bucket it stands; the other one is given amount_to = trunc(amount * exchange_rate, 6) in its currency. In
+-- one bucket both happen at once. Between two it is `sent` until it was given (`done`), or the sender has all of it back since
+-- the account was closed meanwhile (`returned`). Entries: transfer:ID:out, transfer:ID:in, transfer:ID:back.
+CREATE TABLE transfers (
+    bucket         smallint NOT NULL,
+    transfer_id    bigint NOT NULL DEFAULT nextval('transfer_ids'),
+    account_id     bigint NOT NULL,
+    to_bucket      smallint NOT NULL,
+    to_account_id  bigint NOT NULL,
+    amount         numeric(20, 6) NOT NULL CHECK (amount > 0),
+    fee            numeric(20, 6) NOT NULL CHECK (fee >= 0),
+    exchange_rate  numeric(20, 10) NOT NULL CHECK (exchange_rate > 0),
+    amount_to      numeric(20, 6) NOT NULL CHECK (amount_to > 0),
+    state          text NOT NULL CHECK (state IN ('sent', 'done', 'returned')),
+    reference      text CHECK (length(reference) BETWEEN 1 AND 200),  -- the idempotency key of the sender
+    subject        text NOT NULL DEFAULT '',
+    sent_at        timestamptz NOT NULL DEFAULT now(),
+    ended_at       timestamptz,
+    PRIMARY KEY (bucket, transfer_id),
+    CHECK ((state = 'sent') = (ended_at IS NULL))
+);
+CREATE UNIQUE INDEX transfers_once ON transfers (bucket, account_id, reference) WHERE reference IS NOT NULL;
+CREATE INDEX transfers_on_their_way ON transfers (bucket, sent_at) WHERE state = 'sent';
+
 -- What becomes of a call: what it was charged, and the rest as its CDR will say. `new_cost` NULL: it cannot be priced,
 -- `problem` says why, and nothing is posted of it. `changed`: its CDR was no longer what it was when it was read, so it
 -- was left alone.
@@ -1147,7 +1176,7 @@ BEGIN
     UPDATE subscribers SET version = version WHERE bucket = NEW.bucket AND account_id = NEW.account_id;
     RETURN NULL;
 END $$;
-CREATE OR REPLACE TRIGGER touch_subscribers AFTER UPDATE OF max_call_seconds, quota, numbering_plan ON accounts
+CREATE OR REPLACE TRIGGER touch_subscribers AFTER UPDATE OF max_call_seconds, quota, numbering_plan, kind ON accounts
     FOR EACH ROW EXECUTE FUNCTION touch_subscribers();
 
 CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -2621,6 +2650,21 @@ BEGIN
     RETURN ROW('posted', account.balance, account.available + p_amount)::adjust_answer_v2;
 END $$;
 
+-- A balance is set: the difference, up or down, is an adjustment.
+CREATE OR REPLACE FUNCTION set_balance_v1(
+    p_bucket smallint, p_account_id bigint, p_balance numeric, p_reason text, p_note audit_note_v3
+) RETURNS adjust_answer_v2 LANGUAGE plpgsql AS $$
+DECLARE
+    difference  numeric;
+BEGIN
+    SELECT p_balance - balance INTO difference FROM accounts
+      WHERE bucket = p_bucket AND account_id = p_account_id FOR NO KEY UPDATE;
+    IF difference = 0 THEN
+        RETURN ROW('repeated', p_balance, NULL)::adjust_answer_v2;
+    END IF;
+    RETURN adjust_v3(p_bucket, p_account_id, difference, NULL, p_reason, p_note);
+END $$;
+
 CREATE OR REPLACE FUNCTION adjust_v3(
     p_bucket smallint, p_account_id bigint, p_amount numeric, p_reference text, p_reason text, p_note audit_note_v3
 ) RETURNS adjust_answer_v2 LANGUAGE plpgsql AS $$
@@ -2659,6 +2703,131 @@ BEGIN
     account.balance := enter(p_bucket, p_account_id, 'fee', -p_fee, p_reference, p_subject);
     PERFORM keep_note(p_bucket, p_note);
     RETURN ROW('posted', account.balance, account.available - p_fee)::adjust_answer_v2;
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
+-- Transfers: send_transfer_v1 takes the money from the sender, and gives it where the other account is in the same bucket.
+-- receive_transfer_v1 gives it in another bucket, finish_transfer_v1 says so to the sender's. Each may be asked again at any
+-- time: who was killed between two of them has the rest done by whoever looks next.
+
+CREATE TYPE transfer_order_v1 AS (
+    account_id bigint, to_bucket smallint, to_account_id bigint,
+    amount numeric,             -- NULL: all that there is, less the fee
+    fee numeric, exchange_rate numeric,
+    least_refill smallint,      -- what refill_allowed of both has to be at least
+    reference text, subject text
+);
+CREATE TYPE transfer_answer_v1 AS (
+    outcome text,               -- done, sent, repeated, conflict; or why nothing was done: not_there (less is available),
+                                -- too_small (nothing would come of it), locked, limited, closed, same, unknown
+    transfer_id bigint, amount numeric, fee numeric, amount_to numeric, state text, available numeric
+);
+
+-- What may be sent of an account that is locked. Credit without a limit is for calls, and no money to give away.
+CREATE OR REPLACE FUNCTION sendable(p_balance numeric, p_overdraft numeric, p_reserved numeric) RETURNS numeric
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT GREATEST(p_balance + COALESCE(p_overdraft, 0) - p_reserved, 0)
+$$;
+
+-- Why an account that is locked takes no part in a transfer; NULL: it does.
+CREATE OR REPLACE FUNCTION transfer_refusal(p_closed_at timestamptz, p_refill_allowed smallint, p_least smallint)
+RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN p_closed_at IS NOT NULL THEN 'closed' WHEN p_refill_allowed >= p_least THEN NULL
+                WHEN p_refill_allowed = 0 THEN 'locked' ELSE 'limited' END
+$$;
+
+CREATE OR REPLACE FUNCTION send_transfer_v1(p_bucket smallint, p_order transfer_order_v1, p_note audit_note_v3)
+RETURNS transfer_answer_v1 LANGUAGE plpgsql AS $$
+DECLARE
+    sender    record;
+    receiver  record;
+    earlier   record;
+    answer    transfer_answer_v1;
+    is_near   boolean := p_order.to_bucket = p_bucket;
+BEGIN
+    PERFORM 1 FROM accounts WHERE bucket = p_bucket AND (account_id = p_order.account_id
+                                                        OR is_near AND account_id = p_order.to_account_id)
+      ORDER BY account_id FOR NO KEY UPDATE;
+    SELECT closed_at, refill_allowed, sendable(balance, overdraft, reserved) AS available INTO sender FROM accounts
+      WHERE bucket = p_bucket AND account_id = p_order.account_id;
+    SELECT closed_at, refill_allowed INTO receiver FROM accounts
+      WHERE bucket = p_bucket AND is_near AND account_id = p_order.to_account_id;
+    SELECT * INTO earlier FROM transfers
+      WHERE bucket = p_bucket AND account_id = p_order.account_id AND reference = p_order.reference;
+    IF earlier.transfer_id IS NOT NULL THEN
+        RETURN ROW(CASE WHEN COALESCE(p_order.amount, earlier.amount) = earlier.amount
+                             AND (earlier.to_bucket, earlier.to_account_id) = (p_order.to_bucket, p_order.to_account_id)
+                        THEN 'repeated' ELSE 'conflict' END,
+                   earlier.transfer_id, earlier.amount, earlier.fee, earlier.amount_to, earlier.state,
+                   sender.available)::transfer_answer_v1;
+    END IF;
+    answer.available := sender.available; answer.fee := p_order.fee;
+    answer.amount := COALESCE(p_order.amount, GREATEST(sender.available - p_order.fee, 0));
+    answer.amount_to := trunc(answer.amount * p_order.exchange_rate, 6);
+    answer.outcome := CASE
+        WHEN sender.available IS NULL OR is_near AND receiver.refill_allowed IS NULL THEN 'unknown'
+        WHEN is_near AND p_order.account_id = p_order.to_account_id THEN 'same'
+        ELSE COALESCE(transfer_refusal(sender.closed_at, sender.refill_allowed, p_order.least_refill),
+                      CASE WHEN is_near THEN
+                          transfer_refusal(receiver.closed_at, receiver.refill_allowed, p_order.least_refill) END,
+                      CASE WHEN answer.amount = 0 OR answer.amount + p_order.fee > sender.available THEN 'not_there'
+                           WHEN answer.amount_to = 0 THEN 'too_small' END) END;
+    IF answer.outcome IS NOT NULL THEN
+        RETURN answer;
+    END IF;
+    answer.state := CASE WHEN is_near THEN 'done' ELSE 'sent' END; answer.outcome := answer.state;
+    INSERT INTO transfers (bucket, account_id, to_bucket, to_account_id, amount, fee, exchange_rate, amount_to, state,
+                           reference, subject, ended_at)
+      VALUES (p_bucket, p_order.account_id, p_order.to_bucket, p_order.to_account_id, answer.amount, p_order.fee,
+              p_order.exchange_rate, answer.amount_to, answer.state, p_order.reference, p_order.subject,
+              CASE WHEN is_near THEN now() END)
+      RETURNING transfer_id INTO answer.transfer_id;
+    PERFORM enter(p_bucket, p_order.account_id, 'transfer', -answer.amount - p_order.fee,
+                  format('transfer:%s:out', answer.transfer_id), p_order.subject);
+    IF is_near THEN
+        PERFORM enter(p_bucket, p_order.to_account_id, 'transfer', answer.amount_to,
+                      format('transfer:%s:in', answer.transfer_id), p_order.subject);
+    END IF;
+    PERFORM keep_note(p_bucket, p_note);
+    RETURN answer;
+END $$;
+
+-- given: it has the money, now or since before. closed, unknown: it never will.
+CREATE OR REPLACE FUNCTION receive_transfer_v1(
+    p_bucket smallint, p_account_id bigint, p_transfer_id bigint, p_amount numeric, p_subject text
+) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    account  record;
+    its_own  text := format('transfer:%s:in', p_transfer_id);
+BEGIN
+    SELECT balance, closed_at INTO account FROM accounts
+      WHERE bucket = p_bucket AND account_id = p_account_id FOR NO KEY UPDATE;
+    IF EXISTS (SELECT FROM ledger_entries
+               WHERE bucket = p_bucket AND account_id = p_account_id AND reference = its_own) THEN
+        RETURN 'given';
+    ELSIF account.balance IS NULL OR account.closed_at IS NOT NULL THEN
+        RETURN CASE WHEN account.balance IS NULL THEN 'unknown' ELSE 'closed' END;
+    END IF;
+    PERFORM enter(p_bucket, p_account_id, 'transfer', p_amount, its_own, p_subject);
+    RETURN 'given';
+END $$;
+
+-- How a transfer that was sent ended: it was given, or the sender has it back, in an account that is closed too. Answers how
+-- it stands.
+CREATE OR REPLACE FUNCTION finish_transfer_v1(p_bucket smallint, p_transfer_id bigint, p_given boolean) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    sent  record;
+BEGIN
+    SELECT account_id, amount + fee AS taken, subject INTO sent FROM transfers
+      WHERE bucket = p_bucket AND transfer_id = p_transfer_id;
+    PERFORM 1 FROM accounts WHERE bucket = p_bucket AND account_id = sent.account_id FOR NO KEY UPDATE;
+    UPDATE transfers SET state = CASE WHEN p_given THEN 'done' ELSE 'returned' END, ended_at = now()
+      WHERE bucket = p_bucket AND transfer_id = p_transfer_id AND state = 'sent';
+    IF FOUND AND NOT p_given THEN
+        PERFORM enter(p_bucket, sent.account_id, 'transfer', sent.taken, format('transfer:%s:back', p_transfer_id), sent.subject);
+    END IF;
+    RETURN (SELECT state FROM transfers WHERE bucket = p_bucket AND transfer_id = p_transfer_id);
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------

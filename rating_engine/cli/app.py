@@ -26,7 +26,7 @@ from rating_engine.cli.numbers.call_rules import rules_app
 from rating_engine.cli.numbers.dids import dids_app, pools_app
 from rating_engine.cli.numbers.numbering import aliases_app, numbering_app
 from rating_engine.cli.parties.account_import import import_ as import_accounts
-from rating_engine.cli.parties.account_money import AMOUNT_BELOW_ZERO, adjust, close
+from rating_engine.cli.parties.account_money import AMOUNT_BELOW_ZERO, adjust, close, transfer
 from rating_engine.cli.parties.accounts import accounts_app
 from rating_engine.cli.parties.audit import audit
 from rating_engine.cli.parties.bans import bans_app
@@ -97,6 +97,7 @@ accounts_app.command(
     epilog='Example: rating-engine account adjust 1001 -25.00 --reason "topped up twice" --reference undo-4711',
     context_settings=AMOUNT_BELOW_ZERO,
 )(adjust)
+accounts_app.command(epilog="Example: rating-engine account transfer 1001 1002 5.00 --reference gift-7")(transfer)
 accounts_app.command("import", epilog="Example: rating-engine account import accounts.csv --tariff retail --dry-run")(
     import_accounts
 )

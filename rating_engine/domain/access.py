@@ -19,12 +19,13 @@ from rating_engine.domain.principal import Principal
 
 
 class Named(StrEnum):
-    """As what an argument names somebody: a line by its login, a party, a key by its name, a number of a telephone."""
+    """What an argument names: a line by its login, a party, a key, an account or a telephone number by its own."""
 
     LINE = "line"
     PARTY = "party"
     KEY = "key"
     NUMBER = "number"
+    ACCOUNT = "account"
 
 
 class Otherwise(StrEnum):
@@ -105,6 +106,8 @@ _KEY: Final = Concern(Named.KEY, "name", otherwise=Otherwise.OWN)
 _DID: Final = Concern(Named.NUMBER, "number")
 _TICKETS: Final = Right("tickets:write", Level.SIMPLE_USER, own=True)  # of whom it is a side, its services say
 _MONEY: Final = Right("money:write", Level.ADMIN, (_line(),), money=True)
+_MONEY_BETWEEN: Final = Right("money:write", Level.ADMIN, (_line(), _line("to_login")), money=True)
+_ACCOUNT_BELOW: Final = Concern(Named.ACCOUNT, "number", below=True)
 _CALLS: Final = (
     _line("wanted.login"),
     _line("wanted.account_of"),
@@ -178,6 +181,12 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "accounts.close_empty": _writes("accounts", _line(below=True)),
     "accounts.numbered": _reads("accounts", own=True),
     "accounts.statement": _reads("accounts", _line()),
+    # From a user's own account, or one below it: nobody makes money by it.
+    "transfers.send": Right("transfers:write", Level.SIMPLE_USER, (_party(),), money=True),
+    "transfers.between": _MONEY_BETWEEN,
+    "transfers.endow": Right("transfers:write", Level.RESELLER, (_party(), _line()), money=True),
+    "transfers.top_up": Right("transfers:write", Level.RESELLER, (_party(), _line(below=True)), money=True),
+    "transfers.set_balance": Right("transfers:write", Level.RESELLER, (_ACCOUNT_BELOW,), money=True),
     "account_imports.import_file": Right("money:write", Level.ADMIN, money=True),
     "exchanges.add": _system("exchanges"),
     "exchanges.show": _system("exchanges", "read"),

@@ -21,6 +21,7 @@ from rating_engine.services.cdrs.simulation import Simulations
 from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
+from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
 from rating_engine.services.numbers.numbering import Numbering
@@ -65,6 +66,7 @@ class UseCases:
     audit: Audit
     accounts: Accounts
     account_imports: AccountImports
+    transfers: Transfers
     exchanges: Exchanges
     sip_accounts: SipAccounts
     registrations: Registrations
@@ -148,6 +150,7 @@ class Services:
             audit=Audit(office, principal),
             accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
             account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
+            transfers=Transfers(office, principal),
             exchanges=Exchanges(office, principal),
             sip_accounts=SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
             registrations=Registrations(office, principal, self._passwords, self._secrets, buckets=ways.ledger_buckets),

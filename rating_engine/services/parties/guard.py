@@ -18,7 +18,7 @@ from rating_engine.domain.principal import Principal
 from rating_engine.storage.numbers.dids import owner_of_number
 from rating_engine.storage.parties.keys import find_key
 from rating_engine.storage.parties.logins import unknown_login
-from rating_engine.storage.parties.owners import owner_of_login
+from rating_engine.storage.parties.owners import owner_of_account, owner_of_login
 from rating_engine.storage.parties.parties import find_party, is_below
 from rating_engine.storage.postgres.pool import Database
 
@@ -91,6 +91,8 @@ class Guard:
             return await owner_of_number(self._database, value)
         if kind is Named.KEY:
             return (await find_key(self._database, value)).owner_id
+        if kind is Named.ACCOUNT:
+            return await owner_of_account(self._database, value)
         owner = await owner_of_login(self._database, value)
         if owner is None:
             raise unknown_login(value)

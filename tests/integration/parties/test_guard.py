@@ -109,6 +109,10 @@ FOREIGN = {
 CONCERNED = [(action, kind) for action, right in ACTIONS.items() for kind in {each.kind for each in right.concerns}]
 
 
+async def number_of(database: Database, login: str) -> int:
+    return int(await database.fetchval("SELECT account_id FROM subscribers WHERE login = $1", login))
+
+
 async def is_refused(guard: Guard, action: str, arguments: dict[str, Any]) -> bool:
     try:
         await guard.check(action, arguments)
@@ -120,9 +124,10 @@ async def is_refused(guard: Guard, action: str, arguments: dict[str, Any]) -> bo
 @pytest.mark.parametrize("who", ROLES)
 async def test_every_use_case_about_others_is_refused_to_every_role(services, database, who):
     guard = Guard(database, await role(services, who))
+    of_kind = {**FOREIGN, Named.ACCOUNT: [await number_of(database, login) for login in FOREIGN[Named.LINE]]}
 
     for action, kind in CONCERNED:
-        for foreign in FOREIGN[kind]:
+        for foreign in of_kind[kind]:
             assert await is_refused(guard, action, arguments_of(action, foreign, kind)), (who, action, foreign)
 
 
