@@ -527,6 +527,88 @@ CREATE TABLE bans (
     UNIQUE (source, target)
 );
 
+-- Where telephone numbers come from: a stock of ours (`local`), or somebody who is asked for each of them.
+CREATE TABLE did_pools (
+    pool_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    country        text NOT NULL CHECK (country <> ''),
+    area           text NOT NULL CHECK (area <> ''),
+    monthly_price  numeric(20, 6) NOT NULL DEFAULT 0 CHECK (monthly_price >= 0),
+    setup_price    numeric(20, 6) NOT NULL DEFAULT 0 CHECK (setup_price >= 0),
+    currency       text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    provider       text NOT NULL DEFAULT 'local' CHECK (provider ~ '^[a-z0-9_-]{1,32}$'),
+    username       text NOT NULL DEFAULT '',
+    params         text[] NOT NULL DEFAULT '{"","",""}' CHECK (cardinality(params) = 3),
+    quantity       integer NOT NULL DEFAULT 100 CHECK (quantity BETWEEN 1 AND 1000)   -- numbers shown at a time
+);
+
+-- Numbers that calls come in by. free: in a pool, nobody's; ordered: its first rent is being paid; active: its owner's, and
+-- rented to `paid_to`; unpaid: the rent of the next month could not be had, it takes no calls; closed: for good, until
+-- somebody gives it anew. `enabled`: as its owner wants it. `orders`: how often it was ordered, which is part of the
+-- reference of its first rent. `max_calls` 0: any number at a time. `line`: who pays and what rings; NULL: the owner's first.
+CREATE TABLE dids (
+    did_id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    number         text COLLATE "C" NOT NULL UNIQUE CHECK (number ~ '^[0-9]{3,15}$'),
+    party_id       bigint REFERENCES parties,
+    pool_id        bigint REFERENCES did_pools ON DELETE SET NULL,
+    state          text NOT NULL CHECK (state IN ('free', 'ordered', 'active', 'unpaid', 'closed')),
+    enabled        boolean NOT NULL DEFAULT true,
+    auto_renew     boolean NOT NULL DEFAULT true,
+    monthly_price  numeric(20, 6) NOT NULL DEFAULT 0 CHECK (monthly_price >= 0),
+    setup_price    numeric(20, 6) NOT NULL DEFAULT 0 CHECK (setup_price >= 0),
+    currency       text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    paid_to        timestamptz,
+    notified_at    timestamptz,                    -- that its rent ends soon; NULL: not of this month
+    ordered_at     timestamptz,
+    orders         integer NOT NULL DEFAULT 0,
+    arguments      text[] NOT NULL DEFAULT '{"","",""}' CHECK (cardinality(arguments) = 3),
+    line           text,
+    max_calls      integer NOT NULL DEFAULT 0 CHECK (max_calls >= 0),
+    comment        text NOT NULL DEFAULT '',
+    created_at     timestamptz NOT NULL DEFAULT now(),
+    CHECK ((party_id IS NULL) = (state IN ('free', 'closed'))),
+    CHECK ((paid_to IS NOT NULL) = (state IN ('active', 'unpaid')))
+);
+CREATE INDEX dids_by_party ON dids (party_id, did_id) WHERE party_id IS NOT NULL;
+CREATE INDEX dids_by_pool ON dids (pool_id, number) WHERE state = 'free';
+CREATE INDEX dids_by_rent ON dids (paid_to) WHERE state IN ('active', 'unpaid');
+
+-- What happens to calls of a number, in the order of `position`; every surface writes the columns that it has words for.
+CREATE TABLE call_rules (
+    rule_id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    did_id           bigint NOT NULL REFERENCES dids,
+    position         integer NOT NULL,
+    source           text NOT NULL CHECK (source IN ('number', 'input')),
+    pattern          text NOT NULL,
+    condition        text NOT NULL DEFAULT ''
+                     CHECK (condition IN ('', 'SUCCESS', 'UNSUCCESS', 'BUSY', 'NOANSWER', 'UNAVAIL', 'INPUT')),
+    input            text NOT NULL DEFAULT '',
+    policy           text NOT NULL CHECK (policy IN ('ACCEPT', 'REJECT')),
+    action           text NOT NULL,
+    destination      text NOT NULL DEFAULT '',
+    exchange         text NOT NULL DEFAULT '',
+    callerid         text NOT NULL DEFAULT '',
+    timeout          integer NOT NULL DEFAULT 30 CHECK (timeout BETWEEN 1 AND 600),
+    sms_action       text NOT NULL DEFAULT '',
+    sms_destination  text NOT NULL DEFAULT '',
+    UNIQUE (did_id, position) DEFERRABLE INITIALLY DEFERRED
+);
+-- When a rule counts; none: always. Days 1 Monday to 7 Sunday, [starts, ends); half-open and over midnight as tariff_bands.
+CREATE TABLE call_rule_times (
+    rule_id    bigint NOT NULL REFERENCES call_rules ON DELETE CASCADE,
+    first_day  smallint NOT NULL CHECK (first_day BETWEEN 1 AND 7),
+    last_day   smallint NOT NULL CHECK (last_day BETWEEN 1 AND 7),
+    starts     time NOT NULL,
+    ends       time NOT NULL,
+    PRIMARY KEY (rule_id, first_day, last_day, starts, ends)
+);
+
+-- By which tariff's rates the calls are priced that come in to who has the other: a rate is that of the number called.
+-- Without a row they cost nothing.
+CREATE TABLE inbound_tariffs (
+    tariff_id          bigint PRIMARY KEY REFERENCES tariffs,
+    inbound_tariff_id  bigint NOT NULL REFERENCES tariffs
+);
+
 -- Where a login's account stands. A row is here before its subscriber is.
 CREATE TABLE logins (
     login   text PRIMARY KEY CHECK (login ~ '^[^\s,]{1,64}$'),
@@ -1318,10 +1400,25 @@ END $$;
 CREATE OR REPLACE TRIGGER keep_limits AFTER INSERT OR UPDATE OR DELETE ON routes
     FOR EACH ROW EXECUTE FUNCTION keep_route_limits();
 
+-- A number's calls are counted as a route's are, under minus its id. All of them are of its owner's bucket: nothing is
+-- shared. One that another owner has got counts in the new bucket from nothing.
+CREATE OR REPLACE FUNCTION keep_did_limits() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP <> 'INSERT' THEN
+        DELETE FROM route_limits WHERE route_id = -OLD.did_id;
+    END IF;
+    IF TG_OP <> 'DELETE' AND NEW.max_calls > 0 THEN
+        INSERT INTO route_limits VALUES (-NEW.did_id, true, NEW.max_calls, NULL, false);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER keep_limits AFTER INSERT OR UPDATE OR DELETE ON dids
+    FOR EACH ROW EXECUTE FUNCTION keep_did_limits();
+
 -- The first login outside bucket 0 makes the limits of routes shared ones, before it can call.
 CREATE OR REPLACE FUNCTION share_routes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    UPDATE route_limits SET shared = true WHERE NOT shared;
+    UPDATE route_limits SET shared = true WHERE NOT shared AND route_id > 0;
     RETURN NULL;
 END $$;
 CREATE OR REPLACE TRIGGER share_routes AFTER INSERT ON logins
@@ -2648,6 +2745,34 @@ BEGIN
         PERFORM keep_note(p_bucket, p_note);
     END IF;
     RETURN answer;
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
+-- take_fee_v1: what is not a call and has to be paid, once per reference whatever the amount of a repetition would be: a
+-- rent converted a minute later is another sum. It is taken where it is there (law 4), else `not_there`. A fee below zero
+-- gives one back.
+
+CREATE OR REPLACE FUNCTION take_fee_v1(
+    p_bucket smallint, p_account_id bigint, p_fee numeric, p_reference text, p_subject text, p_note audit_note_v3
+) RETURNS adjust_answer_v2 LANGUAGE plpgsql AS $$
+DECLARE
+    account  record;
+BEGIN
+    SELECT balance, balance + overdraft - reserved AS available, closed_at INTO account FROM accounts
+      WHERE bucket = p_bucket AND account_id = p_account_id FOR NO KEY UPDATE;
+    IF account.balance IS NULL OR account.closed_at IS NOT NULL THEN
+        RETURN ROW('unknown', account.balance, NULL)::adjust_answer_v2;
+    END IF;
+    PERFORM 1 FROM ledger_entries
+      WHERE bucket = p_bucket AND account_id = p_account_id AND reference = p_reference AND kind = 'fee';
+    IF FOUND THEN
+        RETURN ROW('repeated', account.balance, account.available)::adjust_answer_v2;
+    ELSIF p_fee > 0 AND account.available < p_fee THEN  -- NULL, of credit without a limit: never
+        RETURN ROW('not_there', account.balance, account.available)::adjust_answer_v2;
+    END IF;
+    account.balance := enter(p_bucket, p_account_id, 'fee', -p_fee, p_reference, p_subject);
+    PERFORM keep_note(p_bucket, p_note);
+    RETURN ROW('posted', account.balance, account.available - p_fee)::adjust_answer_v2;
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ whose it is (`login`, `new.owner`); the answer to each is looked up by services/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -19,12 +19,13 @@ from rating_engine.domain.principal import Principal
 
 
 class Named(StrEnum):
-    """As what an argument names somebody: a line by its login, a party, a key by its name, an account by its number."""
+    """What an argument names: a line by its login, a party, a key, an account or a telephone number by its own."""
 
     LINE = "line"
     PARTY = "party"
     KEY = "key"
     TARIFF = "tariff"  # by its number
+    NUMBER = "number"
     ACCOUNT = "account"
 
 
@@ -107,6 +108,7 @@ def _system(scope: str, what: str = "write") -> Right:
 
 
 _KEY: Final = Concern(Named.KEY, "name", otherwise=Otherwise.OWN)
+_DID: Final = Concern(Named.NUMBER, "number")
 _TICKETS: Final = Right("tickets:write", Level.SIMPLE_USER, own=True)  # of whom it is a side, its services say
 _MONEY: Final = Right("money:write", Level.ADMIN, (_line(),), money=True)
 _MONEY_BETWEEN: Final = Right("money:write", Level.ADMIN, (_line(), _line("to_login")), money=True)
@@ -282,6 +284,32 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "numbering.remove_alias": _writes("numbers", _line(), least=Level.SIMPLE_USER),
     "numbering.rewrite": _system("numbers"),
     "numbering.set_alias": _writes("numbers", _line("alias.login"), least=Level.SIMPLE_USER),
+    "dids.add": Right("dids:write", Level.RESELLER, (_party("new.owner", otherwise=Otherwise.ALL),)),
+    "dids.show": _reads("dids", _DID),
+    "dids.page": _reads("dids", own=True),
+    "dids.change": _writes("dids", replace(_DID, below=True), _party("changes.owner")),
+    "dids.set_state": _writes("dids", _DID, least=Level.SIMPLE_USER),
+    "dids.remove": _writes("dids", _DID),
+    "dids.renew": Right("dids:write", Level.RESELLER, (_DID,), money=True),
+    "dids.order": Right("dids:write", Level.SIMPLE_USER, (_party("owner"),), money=True),
+    "dids.turn_rents": Right("dids:write", Level.ADMIN, money=True),
+    "dids.countries": _reads("dids", own=True),
+    "dids.areas": _reads("dids", own=True),
+    "dids.offered": _reads("dids", own=True),
+    "dids.access_numbers": _reads("dids", own=True),
+    "dids.count": _reads("dids", own=True),
+    "dids.set_inbound_price": _system("tariffs"),
+    "dids.inbound_prices": _system("tariffs", "read"),
+    "did_pools.add": _system("dids"),
+    "did_pools.show": _system("dids", "read"),
+    "did_pools.page": _system("dids", "read"),
+    "did_pools.change": _system("dids"),
+    "did_pools.remove": _system("dids"),
+    "call_rules.list": _reads("dids", _DID),
+    "call_rules.add": _writes("dids", _DID, least=Level.SIMPLE_USER),
+    "call_rules.change": _writes("dids", _DID, least=Level.SIMPLE_USER),
+    "call_rules.remove": _writes("dids", _DID, least=Level.SIMPLE_USER),
+    "call_rules.next": _reads("dids", Concern(Named.NUMBER, "call.number")),
     "routes.add": _system("routes"),
     "routes.add_window": _system("routes"),
     "routes.change": _system("routes"),

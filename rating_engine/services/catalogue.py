@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from rating_engine.domain.addresses import Network
 from rating_engine.domain.principal import Principal
 from rating_engine.services.audit import Audit
+from rating_engine.services.calls.ports import utc_now
 from rating_engine.services.calls.quote import Quotes
 from rating_engine.services.calls.route_trial import RouteTrials
 from rating_engine.services.cdrs.listing import Cdrs
@@ -21,6 +22,8 @@ from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
 from rating_engine.services.finance.transfers import Transfers
+from rating_engine.services.numbers.call_rules import CallRules
+from rating_engine.services.numbers.dids import DidPools, Dids
 from rating_engine.services.numbers.numbering import Numbering
 from rating_engine.services.parties.access import Access
 from rating_engine.services.parties.account_import import AccountImports
@@ -84,6 +87,9 @@ class UseCases:
     price_lists: PriceLists
     direction_prices: DirectionPrices
     numbering: Numbering
+    dids: Dids
+    did_pools: DidPools
+    call_rules: CallRules
     routes: Routes
     route_reports: RouteReports
     route_trials: RouteTrials
@@ -170,6 +176,9 @@ class Services:
             price_lists=PriceLists(office, principal, currency=ways.system_currency),
             direction_prices=DirectionPrices(office, principal, currency=ways.system_currency),
             numbering=Numbering(office, principal),
+            dids=Dids(office, principal, utc_now),
+            did_pools=DidPools(office, principal),
+            call_rules=CallRules(office, principal, utc_now),
             routes=Routes(office, principal),
             route_reports=RouteReports(office, window_seconds=ways.route_quality_window_seconds),
             route_trials=RouteTrials(office, international_prefix=prefix),
