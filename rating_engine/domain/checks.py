@@ -100,6 +100,8 @@ def check_reference(reference: str | None, field: str = "reference") -> None:
     """Whether an idempotency key fits its column."""
     if reference is not None and (not 1 <= len(reference) <= MAX_REFERENCE or "\0" in reference):
         raise InvalidRequest(field, f"must have 1 to {MAX_REFERENCE} characters")
+    if reference is not None and reference.startswith("transfer:"):
+        raise InvalidRequest(field, "may not begin with transfer: which is of entries of transfers")
 
 
 def check_whole(number: int | None, field: str, *, least: int = 0, most: int = MAX_INTEGER) -> None:
