@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -33,7 +33,8 @@ class CallCharging(Protocol):
 @dataclass(frozen=True)
 class Asked:
     """`line`: the extension that the query names, where its key authorises by that. `secret`: the key as it stands in
-    the path. `names`: what was given, arguments or not. `is_gone`: whether who asked has left.
+    the path. `names`: what was given, arguments or not; `given`: as it was written. `is_gone`: whether who asked
+    has left.
     """
 
     values: Values
@@ -45,6 +46,7 @@ class Asked:
     names: frozenset[str]
     is_gone: Callable[[], Awaitable[bool]]
     secret: str = field(repr=False)
+    given: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @cached_property
     def use(self) -> UseCases:
