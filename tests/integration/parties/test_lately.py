@@ -60,7 +60,7 @@ async def test_the_next_request_on_any_engine_goes_by_a_change_that_was_answered
         """As a busy exchange does: what is known is known from a moment ago, whenever the change comes."""
         while not done.is_set():
             await told(engine, made.secret)
-            await asyncio.sleep(0.001)  # what is remembered suspends nobody
+            await asyncio.sleep(0)  # what is remembered suspends nobody
         heard.append(await told(engine, made.secret))
 
     busy = [asyncio.create_task(ask_on(engine)) for engine in engines]
