@@ -30,8 +30,7 @@ READ_ONLY: Final = frozenset(
      "displaynotifybalancelimit", "unread_tickets"}
 )  # fmt: skip
 NOT_KEPT_OF_USERS: Final = (
-    "allowed_rates", "allowed_call_len", "notify_email", "notify_balance", "notify_balance_limit", "notify_did",
-    "notify_ticket", "invites",
+    "allowed_rates", "allowed_call_len", "notify_balance", "notify_balance_limit", "notify_did", "invites",
 )  # fmt: skip
 NOT_KEPT_OF_ACCOUNTS: Final = ("billing_name", "billing_address", "billing_email", "billing_bank_account")
 LINE_FIELDS: Final = (
@@ -58,6 +57,8 @@ def user_fields(party: Party, reader: Level) -> dict[str, Any]:
         "timezone": _hours(party.utc_offset),
         "comment": party.comment if reader >= Level.ADMIN else None,
         "rates": party.tariff,
+        "notify_email": party.notify_email,
+        "notify_ticket": int(party.notify_ticket),
         **dict.fromkeys(NOT_KEPT_OF_USERS),
     }
 
@@ -107,19 +108,27 @@ def amounts(balance: Decimal, overdraft: Decimal | None, currency: str) -> dict[
     }
 
 
-def whole_user(party: Party, lines: list[SipAccount], account: AccountState | None, reader: Level) -> dict[str, Any]:
-    """All attributes and lists. Numbers, cards and news are not kept: empty lists."""
+def whole_user(
+    party: Party,
+    lines: list[SipAccount],
+    account: AccountState | None,
+    reader: Level,
+    *,
+    unread_tickets: int,
+    broadcasts: list[dict[str, Any]],
+) -> dict[str, Any]:
+    """All attributes and lists. Numbers and cards are not kept: empty lists."""
     main = lines[0] if lines else None
     return {
         **user_fields(party, reader),
         **line_fields(main),
         **money_fields(account, None if main is None else main.account_id),
         "displaynotifybalancelimit": None,
-        "unread_tickets": None,
+        "unread_tickets": unread_tickets,
         "sip_extensions": [line_fields(line) for line in lines],
         "did_numbers": [],
         "sim_cards": [],
-        "broadcasts": [],
+        "broadcasts": broadcasts,
     }
 
 

@@ -34,7 +34,7 @@ from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.tenants.billing import hold_tenant
 
 PASSWORDS: Final = "keys:write"  # the scope that covers them
-OWN_FIELDS: Final = frozenset({"language", "utc_offset", "currency"})
+OWN_FIELDS: Final = frozenset({"language", "utc_offset", "currency", "notify_email", "notify_ticket"})
 
 
 class Parties:

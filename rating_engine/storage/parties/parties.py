@@ -16,12 +16,14 @@ from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
 
 # The settings that `change_party` changes.
-CHANGEABLE: Final = ("access_level", "name", "language", "utc_offset", "currency", "tariff_id", "comment")
+CHANGEABLE: Final = ("access_level", "name", "language", "utc_offset", "currency", "tariff_id", "comment",
+                     "notify_email", "notify_ticket")  # fmt: skip
 
 _COLUMNS: Final = """
     p.party_id, p.owner_id, o.login AS owner, p.kind, p.access_level AS level, p.login, p.name, p.status::text,
     calls_of_party(p.party_id)::text AS calls, p.hidden, p.language, p.utc_offset, p.currency, t.name AS tariff,
-    p.comment, EXISTS (SELECT 1 FROM party_credentials c WHERE c.party_id = p.party_id) AS has_password, p.created_at
+    p.comment, p.notify_email, p.notify_ticket,
+    EXISTS (SELECT 1 FROM party_credentials c WHERE c.party_id = p.party_id) AS has_password, p.created_at
     FROM parties p LEFT JOIN parties o ON o.party_id = p.owner_id LEFT JOIN tariffs t ON t.tariff_id = p.tariff_id"""
 _BY_LOGIN: Final = f"SELECT {_COLUMNS} WHERE lower(p.login) = lower($1)"  # a constant
 _BY_ID: Final = f"SELECT {_COLUMNS} WHERE p.party_id = $1"

@@ -13,6 +13,8 @@ from typing import Any, Final
 from rating_engine.api.narayana.arguments import MAX_WHOLE
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import Code, Failure
+from rating_engine.api.narayana.languages import language_code
+from rating_engine.api.narayana.news_object import news_fields
 from rating_engine.api.narayana.pages import whole_list
 from rating_engine.api.narayana.user_object import (
     NOT_KEPT_OF_USERS,
@@ -27,17 +29,10 @@ from rating_engine.domain.party import Level, Party, PartyChanges, PartyFilter, 
 from rating_engine.domain.registration import NewRegistration
 from rating_engine.domain.sip_account import ExtensionTaken, NewSipAccount, SipChanges
 
-OWN: Final = frozenset({"web_password", "currency", "language", "timezone"})
+OWN: Final = frozenset({"web_password", "currency", "language", "timezone", "notify_email", "notify_ticket"})
 OTHERS: Final = OWN | {"accesslevel", "active", "comment"}
 NOT_KEPT: Final = (*NOT_KEPT_OF_USERS, "account", "rates")  # of updateUser: they have no home here yet
 AUTO: Final = "auto"
-LANGUAGES: Final[Mapping[str, str]] = {
-    "english": "en",
-    "russian": "ru",
-    "german": "de",
-    "french": "fr",
-    "spanish": "es",
-}
 
 
 async def get_info(asked: Asked) -> Answer:
@@ -68,10 +63,12 @@ async def update_user(asked: Asked) -> Answer:
         raise Failure(Code.E_INSUFFICIENT_ACCESS, "comment: is for administrators")
     changes = PartyChanges(
         level=LEAVE if (level := values.whole("accesslevel")) is None else _level(level),
-        language=LEAVE if (language := values.text("language")) is None else _language(language),
+        language=LEAVE if (language := values.text("language")) is None else language_code(language),
         utc_offset=LEAVE if (zone := values.number("timezone")) is None else _minutes(zone),
         currency=LEAVE if currency is None else currency.upper(),
         comment=LEAVE if comment is None else comment,
+        notify_email=LEAVE if (address := values.text("notify_email")) is None else address,
+        notify_ticket=LEAVE if (wanted := values.switch("notify_ticket")) is None else wanted,
     )
     await asked.use.parties.change(
         party.party_id,
@@ -104,7 +101,7 @@ async def register_user(asked: Asked) -> Answer:
             settings=SipChanges(srtp=bool(values.flag("sip_srtp"))),
         ),
         balance=values.number("balance") or Decimal(0),
-        language=_language(values.text("language") or "") if "language" in asked.names else "",
+        language=language_code(values.text("language") or "") if "language" in asked.names else "",
         currency=(values.text("currency") or "").upper() if "currency" in asked.names else "",
         account=_account(values.text("account") or AUTO),
     )
@@ -134,7 +131,14 @@ HANDLERS: Final[Mapping[str, Handler]] = {
 async def _whole(asked: Asked, party: Party) -> dict[str, Any]:
     lines = await asked.use.sip_accounts.of(party.party_id)
     account = await asked.use.accounts.show(lines[0].login) if lines else None
-    return whole_user(party, lines, account, asked.asking.level)
+    return whole_user(
+        party,
+        lines,
+        account,
+        asked.asking.level,
+        unread_tickets=await asked.use.tickets.unread(),
+        broadcasts=[news_fields(item, party.utc_offset) for item in await asked.use.news.broadcasts()],
+    )
 
 
 def _check_names(asked: Asked, *, own: bool) -> None:
@@ -162,11 +166,6 @@ def _level(number: int) -> Level:
         return Level(number)
     except ValueError:
         raise Failure(Code.E_DATA_ABORT, f"accesslevel: there is no level {number}") from None
-
-
-def _language(text: str) -> str:
-    word = text.strip().lower()
-    return LANGUAGES.get(word, word)
 
 
 def _minutes(hours: Decimal) -> int:
