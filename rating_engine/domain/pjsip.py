@@ -18,8 +18,7 @@ TYPES: Final[Mapping[str, str]] = {
     "ps_endpoint_id_ips": "identify",
 }
 HEADER: Final = """\
-; Phones of the exchange {exchange}, written by `rating-engine exchange render pjsip {exchange}`.
-; Changes made here are lost: `rating-engine phone` and the APIs change phones.
+; Phones of the exchange {exchange}, as the rating engine has them. What is changed here is lost when they are written anew.
 """
 
 
