@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from rating_engine.domain.change import LEAVE, given
 from rating_engine.domain.errors import Refused
@@ -23,6 +25,8 @@ from rating_engine.storage.audit_log import record
 from rating_engine.storage.phones import exchanges as store
 from rating_engine.storage.phones import roles
 from rating_engine.storage.postgres.pool import Database
+
+SALT_BYTES: Final = 16  # as PostgreSQL takes
 
 
 class Exchanges:
@@ -73,7 +77,7 @@ class Exchanges:
         check_role(role, password)
         async with self._database.transaction(self._principal) as tx:
             exchange = await store.hold_exchange(tx, name)
-            statements = await roles.statements_of(tx, role, scram_verifier(password))
+            statements = await roles.statements_of(tx, role, scram_verifier(password, secrets.token_bytes(SALT_BYTES)))
             if make:
                 await roles.run(tx, statements)
             await store.change_exchange(tx, exchange.exchange_id, {"database_role": role})
