@@ -18,7 +18,7 @@ TYPES: Final[Mapping[str, str]] = {
     "ps_endpoint_id_ips": "identify",
 }
 HEADER: Final = """\
-; Phones of the exchange {exchange}, as the rating engine has them. What is changed here is lost when it is written anew.
+; Phones of the exchange {exchange}, as the rating engine has them. What is changed here is lost with the next writing.
 """
 
 
