@@ -80,17 +80,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "deleteInvoice",
     ),
     "Accounts": ("updateAccount",),
-    "GSM": ("gsmRequest",),
-    "SIM-cards": (
-        "getSIMList",
-        "getSIMInfo",
-        "bindSIM",
-        "unbindSIM",
-        "updateSIM",
-        "addSIM",
-        "deleteSIM",
-        "notifySIM",
-    ),
     "Technical maintenance": (
         "asteriskRequest",
         "updateDialplan",

@@ -116,8 +116,9 @@ def whole_user(
     *,
     unread_tickets: int,
     broadcasts: list[dict[str, Any]],
+    sim_cards: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """All attributes and lists. Numbers and cards are not kept: empty lists."""
+    """All attributes and lists. Numbers are not here: an empty list."""
     main = lines[0] if lines else None
     return {
         **user_fields(party, reader),
@@ -127,7 +128,7 @@ def whole_user(
         "unread_tickets": unread_tickets,
         "sip_extensions": [line_fields(line) for line in lines],
         "did_numbers": [],
-        "sim_cards": [],
+        "sim_cards": sim_cards,
         "broadcasts": broadcasts,
     }
 

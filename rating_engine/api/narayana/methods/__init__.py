@@ -19,6 +19,7 @@ from rating_engine.api.narayana.methods import (
     maintenance,
     news,
     rates,
+    sim_cards,
     sip_accounts,
     tickets,
     user,
@@ -38,6 +39,7 @@ MADE: Final[Mapping[str, Handler]] = {
     **finances.HANDLERS,
     **maintenance.HANDLERS,
     **news.HANDLERS,
+    **sim_cards.HANDLERS,
     **tickets.HANDLERS,
     **sip_accounts.HANDLERS,
 }

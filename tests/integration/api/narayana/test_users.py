@@ -194,6 +194,9 @@ NAMES_NOBODY = {
     "deleteTicket",
     "deleteMessage",
     "doMaintenance",
+    "addSIM",
+    "deleteSIM",
+    "gsmRequest",
 }
 ROLES = {"firm": Level.RESELLER, "anna": Level.USER, "books": Level.RESELLER, "tent": Level.RESELLER}
 
@@ -211,7 +214,7 @@ def filled(text: str, numbers: dict[str, object]) -> str:
 
 async def of_otto(narayana: Narayana) -> list[object]:
     """What somebody else could have changed or read."""
-    asked = [("getInfo", {}), ("getAliases", {}), ("getLogs", {}), ("getTickets", {})]
+    asked = [("getInfo", {}), ("getAliases", {}), ("getLogs", {}), ("getTickets", {}), ("getSIMList", {})]
     own = [await narayana.ask(method, login="otto", **more) for method, more in asked]
     return [*own, await narayana.ask("getKey", login="boss", name="ottos")]
 
@@ -226,6 +229,8 @@ async def test_nobody_reaches_what_belongs_to_somebody_else(narayana):
     await narayana.ask("callPrepare", **ended)
     await narayana.ask("callFinish", **ended, length="1", status="16ANSWER")
     ticket = await narayana.ask("createTicket", login="otto", message="mine")
+    await narayana.ask("addSIM", login="boss", iccid="893720", provider="test", puk1="11111111", puk2="22222222")
+    await narayana.ask("bindSIM", login="otto", iccid="893720", puk1="11111111", puk2="22222222")
     before = await of_otto(narayana)
     await narayana.ask("addRates", login="other", table="t", name="others")
     tariff = str((await narayana.ask("getRatesList", login="other"))[-1]["id"])
