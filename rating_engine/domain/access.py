@@ -245,6 +245,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "call_posting.post": Right("money:write", Level.ADMIN, money=True),
     "live_calls.hang_up": _system("calls"),
     "live_calls.hang_up_line": Right("calls:write", Level.SIMPLE_USER, (_line(),)),
+    "callbacks.begin": Right("calls:write", Level.SIMPLE_USER, (_line("new.login"),)),
     "live_calls.page": _reads("calls", *_CALLS),
     "live_calls.suspicious": _system("calls", "read"),
     "live_calls.unfinished": _system("calls", "read"),

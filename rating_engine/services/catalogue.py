@@ -40,6 +40,7 @@ from rating_engine.services.tariffs.packages import Packages
 from rating_engine.services.tariffs.settings import Tariffs
 from rating_engine.services.tenants.billing import Billing
 from rating_engine.services.tenants.call_rates import CallRates
+from rating_engine.services.watch.callbacks import Callbacks
 from rating_engine.services.watch.live_calls import LiveCalls
 from rating_engine.storage.postgres.pool import Database
 
@@ -72,6 +73,7 @@ class UseCases:
     cdrs: Cdrs
     call_posting: CallPosting
     live_calls: LiveCalls
+    callbacks: Callbacks
     rerates: Rerates
     simulations: Simulations
     doctor: Doctor
@@ -151,6 +153,7 @@ class Services:
             cdrs=Cdrs(office, buckets=ways.ledger_buckets),
             call_posting=CallPosting(office, principal, buckets=ways.ledger_buckets, international_prefix=prefix),
             live_calls=LiveCalls(office, principal, buckets=ways.ledger_buckets),
+            callbacks=Callbacks(office, principal),
             rerates=Rerates(office, principal, international_prefix=prefix),
             simulations=Simulations(office, ways.database_url, international_prefix=prefix),
             doctor=Doctor(office, ways.installation),

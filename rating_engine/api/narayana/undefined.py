@@ -38,7 +38,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "deleteBillType",
     ),
     "Call processing": (
-        "createCallback",
         "authorizeCall",
         "createTTS",
     ),

@@ -58,7 +58,9 @@ SECTIONS: Final[Mapping[str, tuple[Method, ...]]] = {
 
 
 # What we take beside the document: an exact name of a call, which it lacks.
-EXTRAS: Final[Mapping[str, tuple[Argument, ...]]] = {"callPrepare": (text("callid"),), "callFinish": (text("callid"),)}
+EXTRAS: Final[Mapping[str, tuple[Argument, ...]]] = {
+    name: (text("callid"),) for name in ("callPrepare", "callFinish", "createCallback")
+}
 
 
 def _merged(entries: tuple[Method, ...]) -> dict[str, Method]:
