@@ -276,6 +276,22 @@ CREATE TABLE exchange_conflicts (
     last_at    timestamptz NOT NULL DEFAULT now()
 );
 
+-- The Asterisk servers whose phones the engine knows. `name`: of its calls too (RATING_QUERY), of its AMI in the settings and
+-- of its key. `realm`: what passwords of its phones are hashed with. `database_role`: who reads its phones by the views
+-- ps_*, and nothing else; NULL: it has none, its phones are in a file.
+CREATE TABLE exchanges (
+    exchange_id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name              text NOT NULL UNIQUE CHECK (name ~ '^[A-Za-z0-9._-]{1,64}$'),
+    address           text NOT NULL DEFAULT '',
+    dns_name          text NOT NULL DEFAULT '',
+    realm             text NOT NULL CHECK (realm ~ '^[A-Za-z0-9._@-]{1,64}$'),
+    context           text NOT NULL DEFAULT 'phones' CHECK (context ~ '^[A-Za-z0-9_-]{1,79}$'),
+    config_directory  text NOT NULL DEFAULT '',
+    database_role     text UNIQUE,
+    enabled           boolean NOT NULL DEFAULT true,
+    created_at        timestamptz NOT NULL DEFAULT now()
+);
+
 -- Who asks and whose all else is: users, resellers and those who manage, in one tree. The root is the system itself, to
 -- which belongs what nobody else has. An owner is older than what it owns and never another one, so there is no circle.
 -- `access_level`: 10 and 11 users, 22 resellers, 25 partners, 33 who manage what is their owner's, 44 the same and who may
@@ -605,6 +621,43 @@ CREATE TABLE aliases (
     destination    text NOT NULL CHECK (destination ~ '^[0-9+]{1,32}$'),
     PRIMARY KEY (bucket, alias_id),
     UNIQUE NULLS NOT DISTINCT (bucket, subscriber_id, alias),
+    FOREIGN KEY (bucket, subscriber_id) REFERENCES subscribers ON DELETE CASCADE
+);
+
+-- The phone of a subscriber: by what it registers at its exchange, and how it is reached. `secret` is its password, encrypted
+-- with a key of the settings; `md5_cred` = md5(login:realm:password), all that an exchange is told of it. `host`: where a
+-- phone without a password calls from. `deleted_at`: nobody's phone any more; its calls and its number stay.
+CREATE TABLE sip_accounts (
+    bucket            smallint NOT NULL,
+    subscriber_id     bigint NOT NULL,
+    exchange_id       bigint NOT NULL,
+    technology        text NOT NULL DEFAULT 'SIP',
+    secret            bytea,
+    md5_cred          text CHECK (md5_cred ~ '^[0-9a-f]{32}$'),
+    label             text NOT NULL DEFAULT '',
+    email             text NOT NULL DEFAULT '',
+    is_primary        boolean NOT NULL DEFAULT false,
+    transport         text NOT NULL DEFAULT 'udp,tcp,tls' CHECK (transport IN ('udp,tcp,tls', 'udp,tcp', 'tls', 'udp', 'tcp')),
+    srtp              boolean NOT NULL DEFAULT false,
+    reachable         boolean NOT NULL DEFAULT true,             -- takes calls
+    redirect_to       text NOT NULL DEFAULT '' CHECK (redirect_to ~ '^\+?[0-9]{0,32}$'),  -- where they go instead; '': nowhere
+    host              text NOT NULL DEFAULT '',
+    disa_pin          text NOT NULL DEFAULT '' CHECK (disa_pin ~ '^[0-9]{0,16}$'),
+    trusted_cli       text NOT NULL DEFAULT '' CHECK (trusted_cli ~ '^\+?[0-9]{0,32}$'),
+    trust_is_given    boolean NOT NULL DEFAULT false,            -- by whoever owns the user, not by itself
+    force_callback    boolean NOT NULL DEFAULT false,
+    pitch_shift       smallint NOT NULL DEFAULT -1 CHECK (pitch_shift BETWEEN -1 AND 100),  -- -1: off
+    language          text NOT NULL DEFAULT '' CHECK (language ~ '^[A-Za-z_-]{0,20}$'),    -- of what it is told
+    context           text NOT NULL DEFAULT '' CHECK (context ~ '^[A-Za-z0-9_-]{0,79}$'),  -- '': its exchange's
+    max_contacts      smallint NOT NULL DEFAULT 1 CHECK (max_contacts BETWEEN 1 AND 10),   -- telephones at a time
+    dtmf_mode         text NOT NULL DEFAULT 'rfc4733' CHECK (dtmf_mode IN ('rfc4733', 'inband', 'info', 'auto', 'auto_info')),
+    allow             text NOT NULL DEFAULT 'alaw,ulaw,g722' CHECK (allow ~ '^[a-z0-9_,]{1,200}$'),
+    endpoint_options  jsonb NOT NULL DEFAULT '{}',
+    created_at        timestamptz NOT NULL DEFAULT now(),
+    updated_at        timestamptz NOT NULL DEFAULT now(),
+    deleted_at        timestamptz,
+    PRIMARY KEY (bucket, subscriber_id),
+    CHECK (deleted_at IS NULL OR (secret IS NULL AND md5_cred IS NULL AND host = '')),
     FOREIGN KEY (bucket, subscriber_id) REFERENCES subscribers ON DELETE CASCADE
 );
 
@@ -1041,6 +1094,57 @@ CREATE OR REPLACE TRIGGER keep_calls AFTER UPDATE OF status, hidden ON parties
     FOR EACH ROW EXECUTE FUNCTION keep_allowed_calls();
 CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OF source, target, expires_at OR DELETE ON bans
     FOR EACH STATEMENT EXECUTE FUNCTION announce('bans');
+
+---------------------------------------------------------------------------------------------------------------
+-- Phones, as Asterisk asks for them (PJSIP realtime): its names of tables and columns, texts that hold no semicolon
+
+-- The phones that may register and call now: a line that is blocked, or whose account or user is, has none.
+CREATE OR REPLACE VIEW phones AS
+    SELECT l.login, x.name AS exchange, x.database_role, x.realm, COALESCE(NULLIF(p.context, ''), x.context) AS context,
+           s.callerid, p.label, p.md5_cred, p.host, p.reachable, p.redirect_to, p.transport, p.srtp, p.language,
+           p.max_contacts, p.dtmf_mode, p.allow, p.endpoint_options AS options
+    FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login
+    JOIN sip_accounts p ON p.bucket = s.bucket AND p.subscriber_id = s.subscriber_id
+    JOIN accounts a ON a.bucket = s.bucket AND a.account_id = s.account_id
+    JOIN exchanges x ON x.exchange_id = p.exchange_id
+    WHERE x.enabled AND p.technology = 'SIP' AND p.deleted_at IS NULL AND (p.md5_cred IS NOT NULL OR p.host <> '')
+      AND s.status = 'active' AND s.calls <> 'none' AND a.status = 'active' AND a.closed_at IS NULL;
+
+-- Who is the database_role of an exchange sees that one's phones, and who is none's sees all. A phone with a host has no
+-- password, and is known by where it calls from alone; with a password, by that alone.
+CREATE OR REPLACE VIEW ps_endpoints WITH (security_barrier) AS
+    SELECT login AS id, CASE WHEN transport IN ('udp', 'tcp', 'tls') THEN 'transport-' || transport END AS transport,
+           CASE WHEN reachable THEN login END AS aors, CASE WHEN host = '' THEN login END AS auth, context,
+           'all' AS disallow, allow, COALESCE(options ->> 'direct_media', 'no') AS direct_media, dtmf_mode,
+           CASE WHEN srtp THEN 'sdes' ELSE 'no' END AS media_encryption,
+           CASE WHEN callerid <> '' AND label <> '' THEN format('"%s" <%s>', label, callerid)
+                WHEN callerid <> '' THEN format('<%s>', callerid) END AS callerid,
+           NULLIF(language, '') AS language, login AS accountcode,
+           CASE WHEN host = '' THEN 'username' ELSE 'ip' END AS identify_by,
+           CASE WHEN redirect_to <> '' THEN 'RATING_REDIRECT=' || redirect_to END AS set_var,
+           COALESCE(options ->> 'rtp_symmetric', 'yes') AS rtp_symmetric,
+           COALESCE(options ->> 'force_rport', 'yes') AS force_rport,
+           COALESCE(options ->> 'rewrite_contact', 'yes') AS rewrite_contact,
+           options ->> 'ice_support' AS ice_support, options ->> 'call_group' AS call_group,
+           options ->> 'pickup_group' AS pickup_group
+    FROM phones
+    WHERE database_role = current_user OR NOT EXISTS (SELECT FROM exchanges r WHERE r.database_role = current_user);
+CREATE OR REPLACE VIEW ps_auths WITH (security_barrier) AS
+    SELECT login AS id, 'md5' AS auth_type, login AS username, md5_cred, realm
+    FROM phones
+    WHERE host = '' AND (database_role = current_user
+                         OR NOT EXISTS (SELECT FROM exchanges r WHERE r.database_role = current_user));
+CREATE OR REPLACE VIEW ps_aors WITH (security_barrier) AS
+    SELECT login AS id, max_contacts, 'yes' AS remove_existing, CASE WHEN host <> '' THEN 'sip:' || host END AS contact,
+           COALESCE(options ->> 'qualify_frequency', '60') AS qualify_frequency
+    FROM phones
+    WHERE reachable AND (database_role = current_user
+                         OR NOT EXISTS (SELECT FROM exchanges r WHERE r.database_role = current_user));
+CREATE OR REPLACE VIEW ps_endpoint_id_ips WITH (security_barrier) AS
+    SELECT login AS id, login AS endpoint, host AS match
+    FROM phones
+    WHERE host <> '' AND (database_role = current_user
+                          OR NOT EXISTS (SELECT FROM exchanges r WHERE r.database_role = current_user));
 
 ---------------------------------------------------------------------------------------------------------------
 -- Facts of the catalogue, kept as it changes
