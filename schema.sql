@@ -490,6 +490,14 @@ CREATE TABLE callbacks (
 );
 CREATE INDEX callbacks_waiting ON callbacks (exchange, callback_id) WHERE outcome IS NULL;
 
+-- How often a wrong PIN of a line was given since then, and until when every one is refused.
+CREATE TABLE pin_tries (
+    login         text PRIMARY KEY,
+    wrong         integer NOT NULL DEFAULT 0,
+    since         timestamptz NOT NULL DEFAULT now(),
+    locked_until  timestamptz
+);
+
 -- Requests done once however often they are said: the key a party gave, what it asked for (digest) and was told. A row is
 -- written in the transaction of the change, and forgotten after a week (storage/idempotency.py).
 CREATE TABLE idempotency_keys (

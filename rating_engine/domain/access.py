@@ -170,6 +170,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "sip_accounts.below": _reads("accounts", own=True),
     "sip_accounts.change": _writes("accounts", _line(), least=Level.SIMPLE_USER),
     "sip_accounts.delete": _writes("accounts", _line(), least=Level.SIMPLE_USER),
+    "disa.authorize": _reads("accounts", own=True),
     "sip_accounts.available": _reads("accounts", own=True),
     "sip_accounts.reseal": _system("accounts"),
     "tenant_billing.show": _reads("tenant_billing", least=Level.RESELLER, own=True),

@@ -30,6 +30,7 @@ from rating_engine.services.parties.keys import Keys
 from rating_engine.services.parties.parties import Parties
 from rating_engine.services.parties.passwords import Passwords
 from rating_engine.services.parties.request_limits import RequestLimits
+from rating_engine.services.phones.disa import Disa
 from rating_engine.services.phones.exchanges import Exchanges
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.sip_accounts import SipAccounts
@@ -60,6 +61,7 @@ class UseCases:
     account_imports: AccountImports
     exchanges: Exchanges
     sip_accounts: SipAccounts
+    disa: Disa
     tenant_billing: Billing
     call_rates: CallRates
     tariffs: Tariffs
@@ -138,6 +140,7 @@ class Services:
             account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
             exchanges=Exchanges(office, principal),
             sip_accounts=SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
+            disa=Disa(office, principal),
             tenant_billing=Billing(office, principal),
             call_rates=CallRates(office, principal),
             tariffs=Tariffs(office, principal),

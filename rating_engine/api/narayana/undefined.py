@@ -37,10 +37,7 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "updateBillType",
         "deleteBillType",
     ),
-    "Call processing": (
-        "authorizeCall",
-        "createTTS",
-    ),
+    "Call processing": ("createTTS",),
     "Direct numbers": (
         "getDisaDIDList",
         "updateDIDState",

@@ -11,14 +11,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 import structlog
 
 from rating_engine.domain.callback import Callback, CallbackOrder, CallbackOutcome, NewCallback
 from rating_engine.domain.errors import NotFound, NotYours, RatingEngineError, Unavailable
-from rating_engine.domain.outcomes import CallKey, Claim, Declined, Origin, PrepareCall, PrepareOutcome
+from rating_engine.domain.outcomes import BalanceOutcome, CallKey, Claim, Declined, Origin, PrepareCall, PrepareOutcome
 from rating_engine.domain.party import SYSTEM, Level
 from rating_engine.domain.principal import Principal
 from rating_engine.services.watch.exchange_link import ExchangeLink
@@ -26,6 +26,7 @@ from rating_engine.storage.audit_log import record
 from rating_engine.storage.calls import callbacks as store
 from rating_engine.storage.calls.exchange_watch import read_watched
 from rating_engine.storage.idempotency import digest_of, keep_answer, once
+from rating_engine.storage.phones.sip_accounts import exchange_of_line
 from rating_engine.storage.postgres.pool import Database
 
 ORDER_SECONDS: Final = 10.0  # within which it is begun: two turns of the watch, and a new leader
@@ -36,6 +37,14 @@ LEFT_EACH: Final = 5.0  # seconds between two looks for what a dead engine has l
 ORIGIN: Final = Origin(from_originate="true", originated_by="callback")
 
 _log = structlog.get_logger(__name__)
+
+
+class CallQuestions(Protocol):
+    """Whether a call may be made, without holding anything for it."""
+
+    async def balance(self, login: str, call: PrepareCall | None = None) -> BalanceOutcome:
+        """The account's money, and how long `call` would last on it, or why it may not be made."""
+        ...
 
 
 class CallCharging(Protocol):
@@ -57,8 +66,10 @@ class Callbacks:
         self._office = office
         self._principal = principal
 
-    async def begin(self, new: NewCallback) -> Callback:
+    async def begin(self, new: NewCallback, asking: CallQuestions) -> Callback:
         """Have two numbers called and connected; returns when the exchange has begun, or it is known why it does not.
+
+        `asking`: whether each leg may be made now, before anybody is troubled; nothing is held for that.
 
         Errors: NotFound (the login), NotYours (a caller id of somebody else, below level 22), AlreadyExists (the key
         came with another request), Unavailable (the database: then nothing is begun any more).
@@ -70,11 +81,23 @@ class Callbacks:
         ):
             raise NotYours("is no number of yours", field="callerid")
         watched = await read_watched(self._office)
-        if not watched:
+        exchange = await self._exchange(new, watched)
+        for number in (new.first, new.second):
+            call = PrepareCall(CallKey(exchange, "callback"), new.login, number, new.callerid or None)
+            outcome = await asking.balance(new.login, call)
+            if isinstance(outcome, Declined):
+                return _declined(number, outcome)
+        if exchange not in watched:
             return Callback(CallbackOutcome.REFUSED, detail="no exchange is followed over AMI")
-        exchange = new.exchange if new.exchange in watched else min(watched)
         answered = await self._answer(await self._ask(new, exchange))
         return answered or Callback(CallbackOutcome.NO_ANSWER, detail=f"{exchange} has not answered in time")
+
+    async def _exchange(self, new: NewCallback, watched: Mapping[str, float]) -> str:
+        """The wanted one, else that of the line's telephone, else any that is followed; '' where none is."""
+        if new.exchange in watched:
+            return str(new.exchange)
+        home = await exchange_of_line(self._office, new.login)
+        return home if home is not None and home in watched else min(watched, default="")
 
     async def _ask(self, new: NewCallback, exchange: str) -> int:
         # As Asterisk's own names of channels: the second in which it was made, a point, a number.
@@ -148,9 +171,7 @@ class CallbackOrders:
             call = PrepareCall(key, order.login, number, order.callerid or None, origin=ORIGIN)
             outcome = await self._charging().prepare_call(call)
             if isinstance(outcome, Declined):
-                return Callback(
-                    CallbackOutcome.DECLINED, outcome.reason, f"{number}: {outcome.detail or outcome.reason}"
-                )
+                return _declined(number, outcome)
             callerid = outcome.callerid
         try:
             begun = await link.call_back(order, callerid or "")
@@ -168,3 +189,7 @@ class CallbackOrders:
             return
         for claim in legs:
             await self._charging().abandon_call(claim.call_key, order.login, claim)
+
+
+def _declined(number: str, why: Declined) -> Callback:
+    return Callback(CallbackOutcome.DECLINED, why.reason, f"{number}: {why.detail or why.reason}")

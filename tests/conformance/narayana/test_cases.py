@@ -104,6 +104,22 @@ async def with_the_documents_key(narayana: Narayana, database: Database) -> None
     )
 
 
+async def with_a_pin(narayana: Narayana, database: Database) -> None:
+    await database.fetch("INSERT INTO exchanges (name, realm) VALUES ('pbx1', 'pbx1')")
+    await database.fetch(
+        """INSERT INTO sip_accounts (bucket, subscriber_id, exchange_id, disa_pin)
+           SELECT bucket, subscriber_id, exchange_id, '6666' FROM subscribers, exchanges WHERE login = '10000'"""
+    )
+
+
+async def with_prices(narayana: Narayana, database: Database) -> None:
+    """Both numbers cost something for who has no money."""
+    await publish_deck(database, "costly", rates={"7901": Rate(price_1="1"), "7902": Rate(price_1="1")})
+    await database.fetch(
+        "UPDATE subscribers SET tariff_id = (SELECT tariff_id FROM tariffs WHERE name = 'costly') WHERE login = '30001'"
+    )
+
+
 async def delete_gone(narayana: Narayana, database: Database) -> None:
     await narayana.operator.parties.delete("gone")
 
@@ -135,6 +151,8 @@ SETUPS: dict[str, Callable[[Narayana, Database], Awaitable[None]]] = {
     "narayana-073": end_calls,
     "narayana-189": with_another_callerid,
     "narayana-207": with_the_documents_key,
+    "narayana-036": with_a_pin,
+    "narayana-221": with_prices,
     "narayana-127": delete_gone,
     "narayana-193": whitelist,
     "narayana-155": guess_keys,

@@ -47,11 +47,11 @@ async def begun(engine: Engine, exchange: ScriptedExchange, new: NewCallback = W
     async def lead() -> None:
         while True:
             await orders.turn([exchange])
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
 
     leader = asyncio.create_task(lead())
     try:
-        return await Callbacks(engine.office, OPERATOR).begin(new)
+        return await Callbacks(engine.office, OPERATOR).begin(new, engine.charging)
     finally:
         leader.cancel()
         await orders.close()
@@ -61,7 +61,7 @@ async def test_both_legs_are_held_before_the_exchange_is_asked(engine):
     exchange = ScriptedExchange()
 
     assert (await begun(engine, exchange)).outcome is CallbackOutcome.STARTED
-    assert exchange.called_back == [("4912345", "4954321", "100")]
+    assert exchange.called_back == [("4912345", "4954321", "")]
     assert await reserved(engine) == Decimal("1.2")
 
 
@@ -106,7 +106,9 @@ async def test_an_order_that_nobody_took_in_time_is_never_carried_out(engine, mo
     monkeypatch.setattr(callbacks, "ORDER_SECONDS", callbacks.ASK_SECONDS)
     monkeypatch.setattr(callbacks, "BEGIN_SECONDS", 0.0)
     await say_watched(engine.office, ["test"], 600)
-    assert (await Callbacks(engine.office, OPERATOR).begin(WANTED)).outcome is CallbackOutcome.NO_ANSWER
+    assert (
+        await Callbacks(engine.office, OPERATOR).begin(WANTED, engine.charging)
+    ).outcome is CallbackOutcome.NO_ANSWER
     await engine.office.fetch("UPDATE callbacks SET expires_at = now() - interval '1 minute'")
 
     exchange, orders = ScriptedExchange(), CallbackOrders(engine.office, lambda: engine.charging)
@@ -118,7 +120,7 @@ async def test_an_order_that_nobody_took_in_time_is_never_carried_out(engine, mo
 
 
 async def test_without_a_followed_exchange_it_is_refused_at_once(engine):
-    assert (await Callbacks(engine.office, OPERATOR).begin(WANTED)).outcome is CallbackOutcome.REFUSED
+    assert (await Callbacks(engine.office, OPERATOR).begin(WANTED, engine.charging)).outcome is CallbackOutcome.REFUSED
     assert await engine.office.fetchval("SELECT count(*) FROM callbacks") == 0
 
 
@@ -135,8 +137,10 @@ async def test_whose_caller_id_it_is_not_does_not_show_it(engine):
     user = Callbacks(engine.office, Principal("anna", Level.SIMPLE_USER, "narayana"))
 
     with pytest.raises(NotYours, match="yours"):
-        await user.begin(NewCallback("1001", "4912345", "4954321", "49302"))
-    assert (await user.begin(NewCallback("1001", "4912345", "4954321", "49301"))).outcome is CallbackOutcome.REFUSED
+        await user.begin(NewCallback("1001", "4912345", "4954321", "49302"), engine.charging)
+    assert (
+        await user.begin(NewCallback("1001", "4912345", "4954321", "49301"), engine.charging)
+    ).outcome is CallbackOutcome.REFUSED
 
 
 @pytest.mark.parametrize(

@@ -132,13 +132,19 @@ async def create_callback(asked: Asked) -> Answer:
             None if pitch is None else int(pitch),
             exchange=asked.key.name,
             key=values.text("callid"),
-        )
+        ),
+        asked.charging,
     )
     if callback.outcome is CallbackOutcome.STARTED:
         return True
     if callback.reason is not None:
         raise Failure(CODE_OF_DECLINE[callback.reason], callback.detail)
     raise Failure(Code.E_INITIATE_ASTERISK_CALL_FAIL, callback.detail or callback.outcome)
+
+
+async def authorize_call(asked: Asked) -> Answer:
+    """The extension that somebody who rings in from anywhere is let use."""
+    return await asked.use.disa.authorize(asked.values.needed_text("auth"), asked.values.text("callerid"))
 
 
 async def resolve_callerid(asked: Asked) -> Answer:
@@ -172,6 +178,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "callPrepare": call_prepare,
     "callFinish": call_finish,
     "createCallback": create_callback,
+    "authorizeCall": authorize_call,
     "resolveCallerid": resolve_callerid,
     "getTextBalance": get_text_balance,
     "authorizeRealm": authorize_realm,
