@@ -22,6 +22,8 @@ from rating_engine.cli.decks.rate_edits import cancel, edits, remove, set_
 from rating_engine.cli.decks.rate_import import import_
 from rating_engine.cli.decks.rate_versions import export, history, rollback, withdraw
 from rating_engine.cli.decks.rates import rates_app
+from rating_engine.cli.numbers.call_rules import rules_app
+from rating_engine.cli.numbers.dids import dids_app, pools_app
 from rating_engine.cli.numbers.numbering import aliases_app, numbering_app
 from rating_engine.cli.parties.account_import import import_ as import_accounts
 from rating_engine.cli.parties.account_money import AMOUNT_BELOW_ZERO, adjust, close, transfer
@@ -110,9 +112,14 @@ exchange_app.command(epilog="Example: rating-engine exchange add pbx1 --address 
 exchange_app.command(epilog="Example: rating-engine exchange servers")(asterisks.servers)
 exchange_app.command(epilog="Example: rating-engine exchange show pbx1")(asterisks.show)
 exchange_app.command(epilog="Example: rating-engine exchange change pbx1 --enabled no")(asterisks.change)
+exchange_app.command(epilog="Example: rating-engine exchange role pbx1")(asterisks.role)
+exchange_app.command(epilog="Example: rating-engine exchange render pjsip pbx1 --check")(asterisks.render)
 app.add_typer(phones_app, name="phone")
 app.add_typer(numbering_app, name="numbering")
 app.add_typer(aliases_app, name="alias")
+app.add_typer(dids_app, name="did")
+app.add_typer(rules_app, name="did-rule")
+app.add_typer(pools_app, name="did-pool")
 app.add_typer(routes_app, name="routes")
 routes_app.command("try", epilog="Example: rating-engine routes try 79010000001 --tariff retail --callerid 4930123456")(
     try_

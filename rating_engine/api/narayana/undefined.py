@@ -14,29 +14,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "updateRouteState",
         "deleteRoute",
     ),
-    "Directions and tarification": (
-        "resolveDirection",
-        "getDirections",
-        "getCurrentRates",
-        "getRatesList",
-        "switchRates",
-        "getRates",
-        "getRatesInfo",
-        "addRates",
-        "updateRates",
-        "deleteRates",
-        "addDirection",
-        "updateDirection",
-        "updateDirections",
-        "deleteDirection",
-        "updateMarkup",
-        "copyDirections",
-        "getBillTypes",
-        "getBillType",
-        "addBillType",
-        "updateBillType",
-        "deleteBillType",
-    ),
     "Call processing": (
         "createCallback",
         "authorizeCall",
@@ -90,10 +67,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "setDeliveryReport",
         "getSMS",
     ),
-    "Interface functions": (
-        "getCourse",
-        "getCurrencies",
-    ),
     "Finances and statistics": (
         "getPaymentMethods",
         "finishInvoice",
@@ -121,7 +94,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "updateDialplan",
         "restoreDialplan",
         "updateInterface",
-        "doMaintenance",
     ),
 }
 UNDEFINED: Final = frozenset(name for names in UNDEFINED_BY_SECTION.values() for name in names)

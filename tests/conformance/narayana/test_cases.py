@@ -22,7 +22,8 @@ from rating_engine.domain.api_key import AuthBy, KeyKind, NewKey
 from rating_engine.domain.ban import WHITELIST
 from rating_engine.domain.exchanges import NewExchange
 from rating_engine.domain.numbering import Alias
-from rating_engine.domain.party import Level, NewParty, PartyKind, PartyState
+from rating_engine.domain.party import Level, NewParty, PartyChanges, PartyKind, PartyState
+from rating_engine.domain.price_list import BillType
 from rating_engine.domain.sip_account import SipChanges
 from rating_engine.domain.tariff import Direction, RouteChanges
 from rating_engine.rating.rate import Rate
@@ -56,9 +57,17 @@ async def installation(session_servers: SessionServers) -> AsyncIterator[tuple[N
 
 async def furnish(narayana: Narayana, database: Database) -> None:
     """What the generic setup says: callers of each level, what they own, keys, a price and a route."""
+    # What the document's examples name by number: tariffs 1 and 2 of the caller, routes 10 and 11, direction 600.
+    await database.fetch(
+        "INSERT INTO tariffs (tariff_id, name, currency, is_public) OVERRIDING SYSTEM VALUE "
+        "VALUES (1, 'corp/one', 'EUR', true), (2, 'corp/two', 'EUR', false)"
+    )
+    await database.fetch("SELECT setval(pg_get_serial_sequence('tariffs', 'tariff_id'), 100)")
     await publish_deck(database, rates={"7901": Rate(price_1="0"), "7902": Rate(price_1="0")})
     use = narayana.operator
-    await use.directions.set(Direction("somewhere", "Russia Mobile-Tele2"))
+    await use.directions.set(Direction("somewhere", "Russia Mobile-Tele2"), ["7901", "7902"])
+    await use.directions.set(Direction("megafon", "Russia Mobile - Megafon"), ["7927"])
+    await database.fetch("UPDATE directions SET direction_id = 600 WHERE code = 'megafon'")
     await use.routes.add("route1-cli", RouteChanges(dial_prefix="outline/", position=1))
     await use.parties.create(NewParty("admin", PartyKind.ADMIN))
     await use.parties.create(NewParty("corp", PartyKind.RESELLER, tariff="retail"))
@@ -74,6 +83,17 @@ async def furnish(narayana: Narayana, database: Database) -> None:
         await use.accounts.create(
             NewAccount(line, "retail", balance=Decimal(balance), owner=login, callerid="79020000002")
         )
+    await use.accounts.create(NewAccount("1000001", "retail", balance=Decimal(1), owner="test"))
+    await database.fetch(
+        "UPDATE tariffs SET owner_id = parties.party_id FROM parties WHERE login = 'corp' AND tariffs.tariff_id < 3"
+    )
+    await database.fetch(
+        "INSERT INTO routes (route_id, name, position, owner_id, shared) OVERRIDING SYSTEM VALUE "
+        "SELECT number, 'corp/' || number, number, party_id, false FROM parties, unnest(ARRAY[10, 11]) AS number "
+        "WHERE login = 'corp'"
+    )
+    await use.parties.change("corp", PartyChanges(tariff="corp/one"))
+    await use.bill_types.add(BillType("custom", 0, 10))
     await use.accounts.create(NewAccount("40000", "retail", owner="phones"))
     await use.exchanges.add(NewExchange("pbx1", dns_name="sip.server.com"))
     await use.sip_accounts.change("40000", SipChanges(password="very-secret"))
@@ -86,6 +106,7 @@ async def furnish(narayana: Narayana, database: Database) -> None:
         NewKey("client", owner="system"),
         NewKey("static", owner="system", default_user="test"),
         NewKey("TESTKEY1", **server),
+        NewKey("maintenance", **{**server, "level": Level.MAINTENANCE}),
     ):
         await narayana.add_key(new)
     await use.numbering.set_alias(Alias("10000", "111", "79010000001"))
@@ -164,7 +185,7 @@ SETUPS: dict[str, Callable[[Narayana, Database], Awaitable[None]]] = {
 }
 KEYS = {
     "narayana-158": "few", "narayana-159": "client", "narayana-164": "static", "narayana-167": "lines",
-    "narayana-188": "lines", "narayana-189": "lines",
+    "narayana-188": "lines", "narayana-189": "lines", "narayana-145": "maintenance",
 }  # fmt: skip
 TICKETS = {
     "narayana-112": "ticket", "narayana-196": "ticket", "narayana-197": "ticket", "narayana-113": "ticket",
@@ -214,13 +235,14 @@ def check(answer: httpx.Response, expected: dict[str, Any]) -> None:
     for name, begin in expected.get("headers", {}).items():
         assert answer.headers[name].startswith(begin)
     known = {"status", "body_contains", "body_matches", "headers", "fields", "response_is", "response_has_keys",
-             "response_like"}  # fmt: skip
+             "response_like", "response_matches"}  # fmt: skip
     assert expected.keys() <= known
-    if not expected.keys() & {"fields", "response_is", "response_has_keys", "response_like"}:
+    if not expected.keys() & {"fields", "response_is", "response_has_keys", "response_like", "response_matches"}:
         return
     envelope = answer.json()
     assert {name: envelope.get(name) for name in expected.get("fields", {})} == expected.get("fields", {}), envelope
     response = envelope.get("response")
+    assert re.search(expected.get("response_matches", ""), str(response))
     if "response_is" in expected:
         assert isinstance(response, {"list": list, "object": dict}[expected["response_is"]])
     if keys := expected.get("response_has_keys"):

@@ -17,6 +17,7 @@ from rating_engine.domain.account import AccountChanges, AccountKind, NewAccount
 from rating_engine.domain.api_key import NewKey
 from rating_engine.domain.audit import AuditFilter
 from rating_engine.domain.change import LEAVE
+from rating_engine.domain.did import NewDid, NewPool
 from rating_engine.domain.errors import NotAllowed, NotFound, NotYours
 from rating_engine.domain.page import Cursor
 from rating_engine.domain.party import Level, NewParty, PartyChanges, PartyFilter, PartyKind, PartyState
@@ -56,6 +57,9 @@ async def services(database: Database, database_url: str) -> AsyncIterator[Servi
             await asked.parties.create(NewParty(f"{firm}-tenant", PartyKind.TENANT, owner=firm))
             await asked.accounts.create(NewAccount(login, "retail", balance=Decimal(10), owner=user))
             await asked.keys.add(NewKey(user, owner=user))
+        await asked.dids.add(NewDid("4930200", "otto"))
+        pool = await asked.did_pools.add(NewPool("Germany", "Berlin"))
+        await asked.dids.add(NewDid("4930300", pool_id=pool.pool_id))
         await asked.accounts.create(NewAccount("3001", "retail", balance=Decimal(10)))
         yield services
 
@@ -96,7 +100,12 @@ def _empty(kind: Any) -> dict[str, None]:
     return {each.name: None for each in dataclasses.fields(kind)}
 
 
-FOREIGN = {Named.LINE: ("2001", "3001"), Named.PARTY: ("otto", "other", "other-books", "system"), Named.KEY: ("otto",)}
+FOREIGN = {
+    Named.LINE: ("2001", "3001"),
+    Named.PARTY: ("otto", "other", "other-books", "system"),
+    Named.KEY: ("otto",),
+    Named.NUMBER: ("4930200", "4930300"),
+}
 CONCERNED = [(action, kind) for action, right in ACTIONS.items() for kind in {each.kind for each in right.concerns}]
 
 
