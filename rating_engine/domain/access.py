@@ -202,6 +202,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "exchanges.show": _system("exchanges", "read"),
     "exchanges.page": _system("exchanges", "read"),
     "exchanges.change": _system("exchanges"),
+    "exchanges.render": _system("exchanges"),
     "exchanges.give_role": _system("exchanges"),
     "sip_accounts.create": _writes("accounts", _party("new.owner"), least=Level.SIMPLE_USER),
     "sip_accounts.show": _reads("accounts", _line()),
@@ -369,6 +370,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "rerates.read": _system("calls"),
     "rerates.show": _system("calls", "read"),
     "simulations.simulate": _system("calls", "read"),
+    "maintenance.run": Right("maintenance:write", Level.SIMPLE_USER, own=True),  # of which key, it says itself
     "doctor.examine": _system("system", "read"),
     "doctor.prove_laws": _system("system", "read"),
     "doctor.schema_problem": _system("system", "read"),
