@@ -127,9 +127,7 @@ routes_app.command("try", epilog="Example: rating-engine routes try 79010000001 
 )
 routes_app.command(epilog="Example: rating-engine routes load")(load)
 routes_app.command(epilog="Example: rating-engine routes quality --window 86400")(quality)
-routes_app.command(epilog="Example: rating-engine routes trunks pbx1 > /etc/asterisk/pjsip.d/rating-trunks.conf")(
-    trunks
-)
+routes_app.command(epilog="Example: rating-engine routes trunks pbx1 > trunks.conf")(trunks)
 app.command(epilog="Example: rating-engine direction RussiaMobile --min-len 11 --max-len 11")(direction)
 app.add_typer(spool_app, name="spool")
 app.add_typer(rerate_app, name="rerate")
