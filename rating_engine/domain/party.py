@@ -14,7 +14,7 @@ from enum import IntEnum, StrEnum
 from typing import Final
 
 from rating_engine.domain.change import LEAVE, Leave
-from rating_engine.domain.checks import check_currency, check_login, check_name, check_text, check_whole
+from rating_engine.domain.checks import check_currency, check_email, check_login, check_name, check_text, check_whole
 from rating_engine.domain.errors import InvalidRequest
 
 SYSTEM: Final = 1  # the party_id of the root
@@ -23,6 +23,8 @@ UTC_OFFSET_MAX: Final = 840  # to Kiribati
 RESERVED_LOGINS: Final = frozenset({"system", "operator", "engine"})
 PASSWORD_MIN: Final = 8  # characters; what is shorter is guessed from a stolen hash however it was hashed
 PASSWORD_MAX: Final = 256  # more is no password but an attempt to keep a processor busy
+
+BILLING: Final = ("billing_name", "billing_address", "billing_email", "billing_bank_account")
 
 _LANGUAGE: Final = re.compile("(?:[a-z]{2,3})?")
 
@@ -113,7 +115,7 @@ class AllowedCalls(StrEnum):
 class Party:
     """One party. `owner` and `tariff` by name; `calls`: by its own state and its owners'. `utc_offset` in minutes.
 
-    `hidden`: it was closed.
+    `hidden`: it was closed. `notify_email`: where its mail goes; '': nowhere. `notify_ticket`: whether tickets' does.
     """
 
     party_id: int
@@ -131,8 +133,15 @@ class Party:
     currency: str
     tariff: str | None
     comment: str
+    notify_email: str
+    notify_ticket: bool
     has_password: bool
     created_at: datetime
+    invites: int = 0
+    billing_name: str = ""
+    billing_address: str = ""
+    billing_email: str = ""
+    billing_bank_account: str = ""
 
     @property
     def realm(self) -> int:
@@ -188,9 +197,23 @@ class PartyChanges:
     currency: str | Leave = LEAVE
     tariff: str | Leave | None = LEAVE
     comment: str | Leave = LEAVE
+    notify_email: str | Leave = LEAVE
+    notify_ticket: bool | Leave = LEAVE
+    invites: int | Leave = LEAVE
+    billing_name: str | Leave = LEAVE
+    billing_address: str | Leave = LEAVE
+    billing_email: str | Leave = LEAVE
+    billing_bank_account: str | Leave = LEAVE
 
     def __post_init__(self) -> None:
+        if self.invites is not LEAVE:
+            check_whole(self.invites, "invites")
+        for name in BILLING:
+            if (text := getattr(self, name)) is not LEAVE:
+                check_text(text, name)
         _check_about(self)
+        if self.notify_email is not LEAVE and self.notify_email:
+            check_email(self.notify_email, "notify_email")
 
 
 @dataclass(frozen=True, slots=True)

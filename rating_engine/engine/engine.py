@@ -31,6 +31,7 @@ from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import ExchangeWatch
 from rating_engine.services.clock import Clock, ClockKeeper
 from rating_engine.services.facts.memory import CallMemory
+from rating_engine.services.finance.transfers import TRANSFERS_SECONDS, TransferKeeper
 from rating_engine.services.outage.offline_calls import REFRESH_SECONDS
 from rating_engine.services.parties.bans import BanBook
 from rating_engine.services.watch.expiry import Expiry
@@ -111,6 +112,7 @@ class Engine:
         self.rate_counters = counters_of(settings)
         limits = limits_of(settings, self.rate_counters, self.metrics)
         self.services = make_services(settings, self.office, limits)  # what every surface is given
+        self.services.access.line_owner = self._line_owner
         bans = self.services.access.bans
         self._ban_file = ban_file_of(settings, bans)
         self.watch = self._make_watch(bans)
@@ -262,6 +264,11 @@ class Engine:
             ),
         )
 
+    async def _line_owner(self, login: str) -> int | None:
+        """As calls know it: by the way of calls, and remembered as there."""
+        subscriber = await self.memory.sources.subscriber(login)
+        return None if subscriber is None else subscriber.party_id
+
     def _changed(self, kind: str, value: str) -> None:
         """Something was announced to have changed."""
         if kind == "bans":
@@ -306,6 +313,7 @@ class Engine:
             Periodic("schema", SCHEMA_SECONDS, self.schema.turn),
             Periodic("offline", REFRESH_SECONDS, self.offline.refresh),
             Periodic("spool", SPOOL_SECONDS, self.finish_spool.turn),
+            Periodic("transfers", TRANSFERS_SECONDS, TransferKeeper(self.office).turn),
             Periodic("conflicts", CONFLICTS_SECONDS, self._conflicts.turn),
         ]
 

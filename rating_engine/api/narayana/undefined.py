@@ -6,37 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
-    "Routing": (
-        "getRoutes",
-        "getRouteInfo",
-        "addRoute",
-        "updateRoute",
-        "updateRouteState",
-        "deleteRoute",
-    ),
-    "Directions and tarification": (
-        "resolveDirection",
-        "getDirections",
-        "getCurrentRates",
-        "getRatesList",
-        "switchRates",
-        "getRates",
-        "getRatesInfo",
-        "addRates",
-        "updateRates",
-        "deleteRates",
-        "addDirection",
-        "updateDirection",
-        "updateDirections",
-        "deleteDirection",
-        "updateMarkup",
-        "copyDirections",
-        "getBillTypes",
-        "getBillType",
-        "addBillType",
-        "updateBillType",
-        "deleteBillType",
-    ),
     "Call processing": ("createTTS",),
     "Direct numbers": (
         "getDisaDIDList",
@@ -86,38 +55,9 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "setDeliveryReport",
         "getSMS",
     ),
-    "User control": ("registerUser",),
-    "SIP accounts": (
-        "getExtensions",
-        "getExtensionInfo",
-        "getAvailExtension",
-        "createExtension",
-        "updateExtension",
-        "deleteExtension",
-    ),
-    "Interface functions": (
-        "getCourse",
-        "getCurrencies",
-    ),
-    "News and broadcast messages": (
-        "getNews",
-        "addNews",
-        "updateNews",
-        "deleteNews",
-    ),
-    "Ticket system": (
-        "getUnreadTickets",
-        "createTicket",
-        "getTickets",
-        "getTicket",
-        "updateTicket",
-        "deleteTicket",
-        "deleteMessage",
-    ),
     "Finances and statistics": (
         "getPaymentMethods",
         "finishInvoice",
-        "transferMoney",
         "createInvoice",
         "generateInvoice",
         "monthlyInvoice",
@@ -126,7 +66,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "viewInvoice",
         "deleteInvoice",
     ),
-    "Accounts": ("updateAccount",),
     "GSM": ("gsmRequest",),
     "SIM-cards": (
         "getSIMList",
@@ -143,7 +82,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "updateDialplan",
         "restoreDialplan",
         "updateInterface",
-        "doMaintenance",
     ),
 }
 UNDEFINED: Final = frozenset(name for names in UNDEFINED_BY_SECTION.values() for name in names)

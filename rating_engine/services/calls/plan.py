@@ -83,6 +83,7 @@ class Planning:
         dialled = await self._numbers.dialled(subscriber, call.destination, call.callerid, call.routing_number)
         if isinstance(dialled, Declined):
             return dialled
+        dialled = replace(dialled, attempt=call.call_key.attempt)
         if not await self._may_call(subscriber, dialled):
             return Declined(DeclineReason.EXTERNAL_BLOCKED)
         price = await self._pricing.price(subscriber, dialled, at, caller.longest)
@@ -112,6 +113,7 @@ class Planning:
         dialled = await self._numbers.dialled(subscriber, call.destination, call.callerid)
         if isinstance(dialled, Declined):
             return _details(caller, Dialled(normalise_callerid(call.destination), "", ""))
+        dialled = replace(dialled, attempt=call.call_key.attempt)
         for at in (started_at, now):
             price = await self._pricing.price(subscriber, dialled, at, caller.longest)
             if not isinstance(price, Declined):

@@ -17,7 +17,7 @@ from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason
 from rating_engine.domain.tariff import Route, Tariff
 from rating_engine.rating import lcr
 from rating_engine.rating.charge import cheapest_change, later_minute
-from rating_engine.rating.lcr import Offer, Refusal, refusal
+from rating_engine.rating.lcr import NO_LIST, Offer, Refusal, refusal
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.cover import Covered
 from rating_engine.services.calls.number import Caller, Dialled
@@ -67,11 +67,14 @@ class Routing:
     ) -> RouteOffer | Declined:
         """The first route in the tariff's order that was not tried and has room.
 
-        Earlier attempts that nobody knows of, as after a restart of everything, count by their number.
+        Earlier attempts that nobody knows of, as after a restart of everything, count by their number. A price that is
+        for one route alone is for no other.
         """
+        if price.match.route_id is not None:
+            return await self._priced(price.match.route_id, caller, dialled, price, covered, attempts)
         tariff = price.tariff
         seed = call_seed(caller.call_key)
-        offers = await self._offers(caller, dialled, tariff, seed)
+        offers = await self._offers(caller, dialled, price, seed)
         order = lcr.tried(
             [each.offer for each in offers],
             tariff.route_order.value,
@@ -101,20 +104,37 @@ class Routing:
         weight, percentage, earlier attempts) does not. A name that is no route is refused; where no route is configured
         at all, it is one of unknown cost.
         """
-        tariff = price.tariff
         routes = await self._routes()
         route = next((each for each in routes if each.name == name), None)
-        if route is None and (not routes or any(each.route_id for each in routes)):
+        if route is None and (not routes or any(each.route_id and each.shared for each in routes)):
             return Declined(DeclineReason.NO_ROUTE, f"{name} is no route, or a disabled one")
         if route is None:
             return RouteOffer(Route(name, "", "", 1))
+        if price.match.route_id not in (None, route.route_id) or is_closed(route, price):
+            return Declined(DeclineReason.NO_ROUTE, f"{name} is not for this tariff")
+        return await self._take(route, caller, dialled, price, covered, attempts)
+
+    async def _priced(
+        self, route_id: int, caller: Caller, dialled: Dialled, price: Price, covered: Covered, attempts: Attempts
+    ) -> RouteOffer | Declined:
+        """The one route that the price is for."""
+        route = next((each for each in await self._routes() if each.route_id == route_id), None)
+        if route is None:
+            return Declined(DeclineReason.NO_ROUTE, "the route of the price is disabled")
+        return await self._take(route, caller, dialled, price, covered, attempts)
+
+    async def _take(
+        self, route: Route, caller: Caller, dialled: Dialled, price: Price, covered: Covered, attempts: Attempts
+    ) -> RouteOffer | Declined:
+        """This route and no other, or why not."""
+        name, tariff = route.name, price.tariff
         reason = refusal(
             route,
             destination=dialled.routed,
             callerid=caller.sent_callerid,
             at=caller.at,
             call_seed=call_seed(caller.call_key),
-            listed=tariff.routes,
+            listed=NO_LIST if price.match.route_id is not None else tariff.routes,
         )
         if reason is not None and reason is not Refusal.PERCENTAGE:
             return Declined(DeclineReason.NO_ROUTE, f"{name} is not for this call: {reason.value}")
@@ -126,18 +146,20 @@ class Routing:
             return Declined(DeclineReason.NO_ROUTE, f"{name} costs more than the call is sold for")
         return Declined(DeclineReason.NO_CAPACITY) if route.route_id in attempts.full else offer
 
-    async def _offers(self, caller: Caller, dialled: Dialled, tariff: Tariff, seed: str) -> list[RouteOffer]:
+    async def _offers(self, caller: Caller, dialled: Dialled, price: Price, seed: str) -> list[RouteOffer]:
         """Every route that may carry the call, with its cost. One whose cost deck lacks the number may not."""
         callerid = caller.sent_callerid
         offers: list[RouteOffer] = []
         for route in await self._routes():
+            if is_closed(route, price):
+                continue
             reason = refusal(
                 route,
                 destination=dialled.routed,
                 callerid=callerid,
                 at=caller.at,
                 call_seed=seed,
-                listed=tariff.routes,
+                listed=price.tariff.routes,
             )
             if reason is None and (offer := await self.offer(route, caller.subscriber, dialled, caller.at)) is not None:
                 offers.append(offer)
@@ -156,6 +178,11 @@ class Routing:
             return RouteOffer(route, cost_tariff=tariff, rate=rate)
         factor = Fraction(exchange)
         return RouteOffer(route, minute_price(rate) * factor, later_minute(rate) * factor, tariff, rate, exchange)
+
+
+def is_closed(route: Route, price: Price) -> bool:
+    """Whether a route is for other tariffs: it belongs to who made it, and this one neither lists it nor prices it."""
+    return not route.shared and route.route_id not in price.tariff.routes and route.route_id != price.match.route_id
 
 
 def call_seed(call_key: CallKey) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from rating_engine.domain.errors import NotFound
 from rating_engine.storage.parties.parties import find_party, hold_states_above, tree_of
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
@@ -11,6 +12,7 @@ from rating_engine.storage.postgres.transaction import Transaction
 _OF_LOGIN: Final = """
     SELECT s.party_id FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login WHERE l.login = $1
 """
+_OF_ACCOUNT: Final = "SELECT party_id FROM accounts WHERE account_id = $1 AND purpose = 'party'"
 _OF_TREE: Final = "SELECT account_id FROM accounts WHERE party_id = ANY ($1)"
 _PLACE: Final = """
     SELECT l.bucket, s.account_id FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login
@@ -24,6 +26,14 @@ _GIVE_LINES: Final = "UPDATE subscribers SET party_id = $3, calls = $4 WHERE buc
 async def owner_of_login(questions: Questions, login: str) -> int | None:
     """Whose line a login is; None: there is none. Errors: Unavailable."""
     owner: int | None = await questions.fetchval(_OF_LOGIN, login)
+    return owner
+
+
+async def owner_of_account(questions: Questions, number: int) -> int:
+    """Whose account has that number; a card's has none. Errors: NotFound, Unavailable."""
+    owner: int | None = await questions.fetchval(_OF_ACCOUNT, number)
+    if owner is None:
+        raise NotFound(f"there is no account {number}", field="account")
     return owner
 
 
