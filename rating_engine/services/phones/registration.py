@@ -1,26 +1,40 @@
 """Users registered with an account and a first extension, in one unit of work.
 
-Laws: all of it is there afterwards, or nothing; nobody makes money but administrators, so nobody else gives a new user
-any.
+Laws: all of it is there afterwards, or nothing; nobody makes money but administrators of the system: what anybody else
+gives a new user comes from its own account, and where it is not there the user is taken back.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
+from typing import Final
 
-from rating_engine.domain.errors import InvalidRequest, NotAllowed, NotFound, NotYours
+from rating_engine.domain.errors import (
+    InvalidRequest,
+    NotAllowed,
+    NotFound,
+    NotYours,
+    RatingEngineError,
+    Unavailable,
+)
 from rating_engine.domain.party import Level, Party
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.registration import NewRegistration
 from rating_engine.domain.sip_account import WrongExtension, is_additional
+from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.parties.parties import add_user
 from rating_engine.services.parties.passwords import Passwords, md5_given
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.writing import PhoneWriter
+from rating_engine.storage.audit_log import record
 from rating_engine.storage.parties.accounts import find_account
 from rating_engine.storage.parties.parties import find_party, is_below
+from rating_engine.storage.phones.take_back import take_back
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
+
+NONE: Final = Decimal(0)
 
 
 class Registrations:
@@ -33,15 +47,19 @@ class Registrations:
         self._principal = principal
         self._passwords = passwords
         self._writer = PhoneWriter(principal, secrets, buckets=buckets)
+        self._transfers = Transfers(database, principal)
 
     async def register(self, new: NewRegistration) -> Party:
         """A user below who asks, with the tariff of that.
 
-        Errors: InvalidRequest naming the field, NotAllowed (level, balance), NotFound and NotYours (account),
-        AlreadyExists (login), ExtensionTaken, WrongExtension, NoSuchExchange, NoSecretKey, Overloaded, Unavailable.
+        Errors: InvalidRequest naming the field, NotAllowed (level), NotFound and NotYours (account), AlreadyExists
+        (login), ExtensionTaken, WrongExtension, NoSuchExchange, NoSecretKey, InsufficientMoney and what else a transfer
+        is refused for, Overloaded, Unavailable.
         """
-        if new.balance and (self._principal.level < Level.ADMIN or not self._principal.moves_money):
-            raise NotAllowed("of a new user is for an administrator to give", field="balance")
+        who = self._principal
+        if new.balance and not who.moves_money:
+            raise NotAllowed("moves money, which an accountant does not", field="balance")
+        makes_money = who.level >= Level.ADMIN and who.sees_all
         if new.balance and new.account is not None:
             raise InvalidRequest("balance", "is of a new account, and this one is there")
         if is_additional(new.phone.login):
@@ -53,9 +71,32 @@ class Registrations:
             party_id = await add_user(tx, self._principal, party, hashed)
             account_of = None if new.account is None else await self._login_on(tx, new.account)
             await self._writer.create(
-                tx, replace(new.phone, owner=party_id), balance=new.balance, account_of=account_of
+                tx,
+                replace(new.phone, owner=party_id),
+                balance=new.balance if makes_money else NONE,
+                account_of=account_of,
             )
+        if new.balance and not makes_money:
+            await self._endow(party_id, new)
         return await find_party(self._database, party_id)
+
+    async def _endow(self, party_id: int, new: NewRegistration) -> None:
+        """Its first balance, from the account of who registers it; without that there is no such user.
+
+        Errors: InsufficientMoney, TransfersLocked, NoExchangeRate, NotFound (no account), Unavailable.
+        """
+        assert self._principal.party_id is not None  # whoever is none of the parties makes money
+        login = new.phone.login
+        try:
+            await self._transfers.endow(
+                self._principal.party_id, login, new.balance, reference=f"registration:{party_id}"
+            )
+        except RatingEngineError as error:
+            if not isinstance(error, Unavailable):  # or nobody knows whether it was sent
+                async with self._database.transaction(self._principal) as tx:
+                    await take_back(tx, party_id, login)
+                    await record(tx, "user.take_back", new.login, {"problem": error.code})
+            raise
 
     async def _login_on(self, tx: Transaction, number: int) -> str:
         """A login on an account of who asks: the new line is charged there."""
