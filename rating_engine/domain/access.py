@@ -358,6 +358,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "rerates.read": _system("calls"),
     "rerates.show": _system("calls", "read"),
     "simulations.simulate": _system("calls", "read"),
+    "maintenance.run": Right("maintenance:write", Level.SIMPLE_USER, own=True),  # of which key, it says itself
     "doctor.examine": _system("system", "read"),
     "doctor.prove_laws": _system("system", "read"),
     "doctor.schema_problem": _system("system", "read"),

@@ -7,6 +7,7 @@ is preceded by the question of domain/access, and what it changes stands in the 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from datetime import timedelta
 
 from rating_engine.domain.addresses import Network
 from rating_engine.domain.principal import Principal
@@ -22,6 +23,7 @@ from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
 from rating_engine.services.finance.transfers import Transfers
+from rating_engine.services.maintenance import Maintenance, steps_of
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
 from rating_engine.services.numbers.numbering import Numbering
@@ -102,6 +104,7 @@ class UseCases:
     live_calls: LiveCalls
     rerates: Rerates
     simulations: Simulations
+    maintenance: Maintenance
     doctor: Doctor
 
 
@@ -119,6 +122,8 @@ class Ways:
     ban_wrong_keys: int
     ban_window_seconds: int
     ban_seconds: int
+    did_grace: timedelta
+    did_notice: timedelta
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
@@ -198,5 +203,8 @@ class Services:
             live_calls=LiveCalls(office, principal, buckets=ways.ledger_buckets),
             rerates=Rerates(office, principal, international_prefix=prefix),
             simulations=Simulations(office, ways.database_url, international_prefix=prefix),
+            maintenance=Maintenance(
+                office, principal, steps_of(office, utc_now, grace=ways.did_grace, notice=ways.did_notice)
+            ),
             doctor=Doctor(office, ways.installation),
         )

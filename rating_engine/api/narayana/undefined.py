@@ -96,7 +96,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "updateDialplan",
         "restoreDialplan",
         "updateInterface",
-        "doMaintenance",
     ),
 }
 UNDEFINED: Final = frozenset(name for names in UNDEFINED_BY_SECTION.values() for name in names)

@@ -106,6 +106,7 @@ async def furnish(narayana: Narayana, database: Database) -> None:
         NewKey("client", owner="system"),
         NewKey("static", owner="system", default_user="test"),
         NewKey("TESTKEY1", **server),
+        NewKey("maintenance", **{**server, "level": Level.MAINTENANCE}),
     ):
         await narayana.add_key(new)
     await use.numbering.set_alias(Alias("10000", "111", "79010000001"))
@@ -185,7 +186,7 @@ SETUPS: dict[str, Callable[[Narayana, Database], Awaitable[None]]] = {
 }
 KEYS = {
     "narayana-158": "few", "narayana-159": "client", "narayana-164": "static", "narayana-167": "lines",
-    "narayana-188": "lines", "narayana-189": "lines",
+    "narayana-188": "lines", "narayana-189": "lines", "narayana-145": "maintenance",
 }  # fmt: skip
 TICKETS = {
     "narayana-112": "ticket", "narayana-196": "ticket", "narayana-197": "ticket", "narayana-113": "ticket",

@@ -193,6 +193,7 @@ NAMES_NOBODY = {
     "deleteNews",
     "deleteTicket",
     "deleteMessage",
+    "doMaintenance",
 }
 ROLES = {"firm": Level.RESELLER, "anna": Level.USER, "books": Level.RESELLER, "tent": Level.RESELLER}
 
