@@ -170,7 +170,7 @@ async def free_the_number(narayana: Narayana, database: Database) -> None:
     await database.fetch("UPDATE subscribers SET login = 'before' WHERE login = '40000'")
     await database.fetch("DELETE FROM logins WHERE login = '40000'")
     await database.fetch("INSERT INTO logins VALUES ('before', 0)")
-    await narayana.operator.accounts.create(NewAccount("60000", "retail", balance=Decimal(20), owner="corp"))
+    await narayana.operator.accounts.create(NewAccount("60000", "corp/one", balance=Decimal(20), owner="corp"))
 
 
 SETUPS: dict[str, Callable[[Narayana, Database], Awaitable[None]]] = {
