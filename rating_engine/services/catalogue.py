@@ -42,6 +42,7 @@ from rating_engine.services.phones.rendering import Reload, never_reloads
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.sip_accounts import SipAccounts
 from rating_engine.services.routes.figures import RouteReports
+from rating_engine.services.routes.gateways import Gateways
 from rating_engine.services.routes.routes import Routes
 from rating_engine.services.support.news import News
 from rating_engine.services.support.tickets import Tickets
@@ -93,6 +94,7 @@ class UseCases:
     dids: Dids
     did_pools: DidPools
     call_rules: CallRules
+    gateways: Gateways
     routes: Routes
     route_reports: RouteReports
     route_trials: RouteTrials
@@ -186,6 +188,7 @@ class Services:
             dids=Dids(office, principal, utc_now),
             did_pools=DidPools(office, principal),
             call_rules=CallRules(office, principal, utc_now),
+            gateways=Gateways(office, principal, self._secrets),
             routes=Routes(office, principal),
             route_reports=RouteReports(office, window_seconds=ways.route_quality_window_seconds),
             route_trials=RouteTrials(office, international_prefix=prefix),

@@ -80,24 +80,6 @@ async def test_what_makes_no_sense_registers_nothing(narayana, database_url):
     assert await narayana.code("registerUser", login="anna", **NEW) == "E_INSUFFICIENT_ACCESS"
 
 
-async def test_what_a_reseller_gives_a_new_user_is_its_own_money_and_without_it_there_is_no_user(
-    narayana, database_url
-):
-    async def money() -> list[str]:
-        return [await narayana.ask("getValue", login=login, property="balance") for login in ("firm", "nina")]
-
-    assert await narayana.code("registerUser", login="firm", **NEW, balance="1") == "E_NOT_EXIST"  # it has no account
-    await narayana.operator.accounts.create(NewAccount("60000", "retail", balance=Decimal(3), owner="firm"))
-    assert await narayana.code("registerUser", login="firm", **NEW, balance="3.01") == "E_INSUFFICIENT_MONEY"
-    assert [user["username"] for user in await narayana.ask("getUsers", login="firm")] == ["anna"]
-    assert await told(database_url, "40000") is None
-    assert await narayana.ask("registerUser", login="firm", **NEW, balance="2.50") is True  # the names are free
-    assert await money() == ["0.50", "2.50"]
-    assert await narayana.code("registerUser", login="firm", **{**NEW, "user": "two", "sip_extension": "40002"},
-                               balance="1") == "E_INSUFFICIENT_MONEY"  # fmt: skip
-    assert await money() == ["0.50", "2.50"]
-
-
 async def test_another_tariff_is_for_whom_it_is_offered_and_set_alone(narayana, database_url):
     await phone_of_nina(narayana)
     database = Database(database_url)
@@ -116,6 +98,22 @@ async def test_another_tariff_is_for_whom_it_is_offered_and_set_alone(narayana, 
     assert await narayana.ask("updateExtension", login="nina", **line, sip_language="de") is True  # it has that
     info = await narayana.ask("getExtensionInfo", login="nina", sip_extension="40000")
     assert (info["rates_name"], info["sip_rates_id"], info["sip_language"]) == ("cheap", int(cheap), "de")
+
+
+async def test_what_a_reseller_gives_a_new_user_comes_from_its_own_account(narayana):
+    operator = narayana.operator
+    await operator.accounts.create(NewAccount("50001", "retail", balance=Decimal(4), owner="firm"))
+
+    await narayana.ask("registerUser", login="firm", **NEW, balance="2.5")
+    more = {**NEW, "user": "more", "sip_extension": "40001", "balance": "1.51"}
+    assert await narayana.code("registerUser", login="firm", **more) == "E_INSUFFICIENT_MONEY"
+    more["currency"] = "CHF"
+    assert await narayana.code("registerUser", login="firm", **{**more, "balance": "1"}) == "E_DATA_ABORT"
+
+    assert [(await operator.accounts.show(login)).balance for login in ("50001", "40000")] == [
+        Decimal("1.5"), Decimal("2.5"),
+    ]  # fmt: skip
+    assert await narayana.code("getInfo", login="more") == "E_AUTH_FAILED"
 
 
 async def test_a_new_user_of_an_account_that_is_there_calls_on_that(narayana):
