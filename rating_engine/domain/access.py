@@ -25,6 +25,7 @@ class Named(StrEnum):
     PARTY = "party"
     KEY = "key"
     TARIFF = "tariff"  # by its number
+    ROUTE = "route"  # by its number
     NUMBER = "number"
     ACCOUNT = "account"
 
@@ -92,6 +93,10 @@ def _party(path: str = "who", *, below: bool = False, otherwise: Otherwise = Oth
 
 def _tariff(path: str = "tariff_id") -> Concern:
     return Concern(Named.TARIFF, path)
+
+
+def _route(path: str = "route_id") -> Concern:
+    return Concern(Named.ROUTE, path)
 
 
 def _reads(scope: str, *concerns: Concern, least: Level = Level.SIMPLE_USER, own: bool = False) -> Right:
@@ -200,6 +205,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "accounts.statement": _reads("accounts", _line()),
     # From a user's own account, or one below it: nobody makes money by it.
     "transfers.send": Right("transfers:write", Level.SIMPLE_USER, (_party(),), money=True),
+    "transfers.converted": _reads("transfers", own=True),
     "transfers.between": _MONEY_BETWEEN,
     "transfers.endow": Right("transfers:write", Level.RESELLER, (_party(), _line()), money=True),
     "transfers.top_up": Right("transfers:write", Level.RESELLER, (_party(), _line(below=True)), money=True),
@@ -218,6 +224,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "sip_accounts.below": _reads("accounts", own=True),
     "sip_accounts.change": _writes("accounts", _line(), least=Level.SIMPLE_USER),
     "sip_accounts.delete": _writes("accounts", _line(), least=Level.SIMPLE_USER),
+    "disa.authorize": _reads("accounts", own=True),
     "sip_accounts.available": _reads("accounts", own=True),
     "registrations.register": Right("users:write", Level.RESELLER, own=True),
     "sip_accounts.reseal": _system("accounts"),
@@ -323,6 +330,13 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "call_rules.change": _writes("dids", _DID, least=Level.SIMPLE_USER),
     "call_rules.remove": _writes("dids", _DID, least=Level.SIMPLE_USER),
     "call_rules.next": _reads("dids", Concern(Named.NUMBER, "call.number")),
+    "gateways.page": _reads("routes", least=Level.RESELLER, own=True),
+    "gateways.show": _reads("routes", _route(), least=Level.RESELLER),
+    "gateways.add": Right("routes:write", Level.RESELLER, own=True),
+    "gateways.change": _writes("routes", _route()),
+    "gateways.set_enabled": _writes("routes", _route()),
+    "gateways.remove": _writes("routes", _route()),
+    "gateways.trunks": _system("routes"),
     "routes.add": _system("routes"),
     "routes.add_window": _system("routes"),
     "routes.change": _system("routes"),
@@ -359,6 +373,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "call_posting.post": Right("money:write", Level.ADMIN, money=True),
     "live_calls.hang_up": _system("calls"),
     "live_calls.hang_up_line": Right("calls:write", Level.SIMPLE_USER, (_line(),)),
+    "callbacks.begin": Right("calls:write", Level.SIMPLE_USER, (_line("new.login"),)),
     "live_calls.page": _reads("calls", *_CALLS),
     "live_calls.suspicious": _system("calls", "read"),
     "live_calls.unfinished": _system("calls", "read"),

@@ -6,19 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
-    "Routing": (
-        "getRoutes",
-        "getRouteInfo",
-        "addRoute",
-        "updateRoute",
-        "updateRouteState",
-        "deleteRoute",
-    ),
-    "Call processing": (
-        "createCallback",
-        "authorizeCall",
-        "createTTS",
-    ),
+    "Call processing": ("createTTS",),
     "Direct numbers": (
         "getDisaDIDList",
         "updateDIDState",
@@ -70,7 +58,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
     "Finances and statistics": (
         "getPaymentMethods",
         "finishInvoice",
-        "transferMoney",
         "createInvoice",
         "generateInvoice",
         "monthlyInvoice",
@@ -79,7 +66,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "viewInvoice",
         "deleteInvoice",
     ),
-    "Accounts": ("updateAccount",),
     "Technical maintenance": (
         "asteriskRequest",
         "updateDialplan",
