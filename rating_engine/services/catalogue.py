@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 
 from rating_engine.domain.addresses import Network
 from rating_engine.domain.principal import Principal
+from rating_engine.domain.tariff_card import DEFAULT_CURRENCY
 from rating_engine.services.audit import Audit
 from rating_engine.services.calls.ports import utc_now
 from rating_engine.services.calls.quote import Quotes
@@ -176,8 +177,8 @@ class Services:
             price_lists=PriceLists(office, principal, currency=ways.system_currency),
             direction_prices=DirectionPrices(office, principal, currency=ways.system_currency),
             numbering=Numbering(office, principal),
-            dids=Dids(office, principal, utc_now),
-            did_pools=DidPools(office, principal),
+            dids=Dids(office, principal, utc_now, currency=DEFAULT_CURRENCY),
+            did_pools=DidPools(office, principal, currency=DEFAULT_CURRENCY),
             call_rules=CallRules(office, principal, utc_now),
             routes=Routes(office, principal),
             route_reports=RouteReports(office, window_seconds=ways.route_quality_window_seconds),

@@ -20,6 +20,8 @@ import pytest_asyncio
 from rating_engine.domain.account import NewAccount
 from rating_engine.domain.api_key import AuthBy, KeyKind, NewKey
 from rating_engine.domain.ban import WHITELIST
+from rating_engine.domain.call_rules import Action, CallRule
+from rating_engine.domain.did import NewDid, NewPool, PoolChanges
 from rating_engine.domain.exchanges import NewExchange
 from rating_engine.domain.numbering import Alias
 from rating_engine.domain.party import Level, NewParty, PartyChanges, PartyKind, PartyState
@@ -109,6 +111,11 @@ async def furnish(narayana: Narayana, database: Database) -> None:
     ):
         await narayana.add_key(new)
     await use.numbering.set_alias(Alias("10000", "111", "79010000001"))
+    await use.parties.create(NewParty("user", owner="corp"))
+    await use.did_pools.add(NewPool("Country", "Region"))
+    await use.dids.add(NewDid("78005555550", "10000"))
+    for rule in (CallRule(pattern="74955555550"), CallRule(action=Action.DISA)):
+        await use.call_rules.add("78005555550", rule)
     await use.bans.add("192.0.2.1", permanent=True)  # flushing leaves it
 
 
@@ -136,6 +143,15 @@ async def ticket_of(narayana: Narayana, argument: str) -> dict[str, str]:
     ticket = await narayana.ask("createTicket", login="10000", message="Phone is not ringing!")
     (message,) = await narayana.ask("getTicket", login="10000", ticket=ticket)
     return {argument: message["msgid"] if argument == "id" else ticket}
+
+
+async def of_nobody_there(narayana: Narayana, database: Database) -> None:
+    await narayana.operator.did_pools.change(1, PoolChanges(provider="nobody"))
+
+
+async def in_stock(narayana: Narayana, database: Database) -> None:
+    await narayana.operator.did_pools.change(1, PoolChanges(provider="local"))
+    await narayana.operator.dids.add(NewDid("7800555550", pool_id=1))
 
 
 async def delete_gone(narayana: Narayana, database: Database) -> None:
@@ -169,6 +185,8 @@ SETUPS: dict[str, Callable[[Narayana, Database], Awaitable[None]]] = {
     "narayana-073": end_calls,
     "narayana-189": with_another_callerid,
     "narayana-207": with_the_documents_key,
+    "narayana-219": of_nobody_there,
+    "narayana-043": in_stock,
     "narayana-127": delete_gone,
     "narayana-193": whitelist,
     "narayana-155": guess_keys,
