@@ -197,6 +197,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "exchanges.show": _system("exchanges", "read"),
     "exchanges.page": _system("exchanges", "read"),
     "exchanges.change": _system("exchanges"),
+    "exchanges.render": _system("exchanges"),
     "exchanges.give_role": _system("exchanges"),
     "sip_accounts.create": _writes("accounts", _party("new.owner"), least=Level.SIMPLE_USER),
     "sip_accounts.show": _reads("accounts", _line()),

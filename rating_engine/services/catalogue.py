@@ -37,6 +37,7 @@ from rating_engine.services.parties.passwords import Passwords
 from rating_engine.services.parties.request_limits import RequestLimits
 from rating_engine.services.phones.exchanges import Exchanges
 from rating_engine.services.phones.registration import Registrations
+from rating_engine.services.phones.rendering import Reload, never_reloads
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.sip_accounts import SipAccounts
 from rating_engine.services.routes.figures import RouteReports
@@ -120,6 +121,7 @@ class Ways:
     ban_window_seconds: int
     ban_seconds: int
     secret_keys: tuple[str, ...] = ()
+    reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
 
 
@@ -161,7 +163,7 @@ class Services:
             accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
             account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
             transfers=Transfers(office, principal),
-            exchanges=Exchanges(office, principal),
+            exchanges=Exchanges(office, principal, ways.reload_phones),
             sip_accounts=SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
             registrations=Registrations(office, principal, self._passwords, self._secrets, buckets=ways.ledger_buckets),
             tenant_billing=Billing(office, principal),
