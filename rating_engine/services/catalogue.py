@@ -10,7 +10,6 @@ from dataclasses import dataclass, fields
 
 from rating_engine.domain.addresses import Network
 from rating_engine.domain.principal import Principal
-from rating_engine.domain.tariff_card import DEFAULT_CURRENCY
 from rating_engine.services.audit import Audit
 from rating_engine.services.calls.ports import utc_now
 from rating_engine.services.calls.quote import Quotes
@@ -179,8 +178,8 @@ class Services:
             price_lists=PriceLists(office, principal, currency=ways.system_currency),
             direction_prices=DirectionPrices(office, principal, currency=ways.system_currency),
             numbering=Numbering(office, principal),
-            dids=Dids(office, principal, utc_now, currency=DEFAULT_CURRENCY),
-            did_pools=DidPools(office, principal, currency=DEFAULT_CURRENCY),
+            dids=Dids(office, principal, utc_now, currency=ways.system_currency),
+            did_pools=DidPools(office, principal, currency=ways.system_currency),
             call_rules=CallRules(office, principal, utc_now),
             routes=Routes(office, principal),
             route_reports=RouteReports(office, window_seconds=ways.route_quality_window_seconds),

@@ -241,7 +241,7 @@ class Rents:
             raise _nobody_pays(did)
         if fee == 0:
             return
-        amount = await self._in_currency_of(payer, fee, did)
+        amount = await self._in_currency_of(payer, fee * payer.did_multiplier, did)
         note = note_of(self._principal, "did.fee", payer.login, {"number": did.number, "fee": amount})
         taken = await take_fee(self._database, payer, amount, reference, subject, note)
         if taken is Taken.UNKNOWN:
@@ -255,7 +255,7 @@ class Rents:
 
     async def _in_currency_of(self, payer: Payer, fee: Decimal, did: Did) -> Decimal:
         if payer.currency == did.currency:
-            return fee
+            return fee.quantize(_CENTS, ROUND_HALF_UP)
         rates = ExchangeRates(await load_exchange_rates(self._database))
         rate = rates.rate_at(did.currency, payer.currency, self._now())
         if rate is None:

@@ -98,6 +98,13 @@ async def test_a_number_is_ordered_from_a_pool_and_paid_once(operator):
     assert next((entry.kind, entry.amount) for entry in entries.items) == ("fee", Decimal("-3.50"))
 
 
+async def test_the_multiplier_of_the_payers_tariff_makes_the_rent(operator, database):
+    await database.fetch("UPDATE tariffs SET did_multiplier = 1.5 WHERE name = 'retail'")
+    await operator.dids.add(NewDid(NUMBER, "anna", monthly_price=Decimal("2.01")))
+    await operator.dids.renew(NUMBER)
+    assert await balance(operator) == Decimal(10) - Decimal("3.015")
+
+
 async def test_what_cannot_be_paid_or_had_goes_back_and_costs_nothing(operator):
     pool = await pool_with(operator, NUMBER)
     await operator.did_pools.change(pool, PoolChanges(monthly_price=Decimal(10)))
