@@ -18,8 +18,10 @@ from rating_engine.api.narayana.methods import (
     event_log,
     finances,
     interface,
+    maintenance,
     news,
     rates,
+    routing,
     sip_accounts,
     tickets,
     user,
@@ -34,11 +36,16 @@ MADE: Final[Mapping[str, Handler]] = {
     **event_log.HANDLERS,
     **directions.HANDLERS,
     **rates.HANDLERS,
+    **routing.HANDLERS,
     **interface.HANDLERS,
     **aliases.HANDLERS,
     **finances.HANDLERS,
+<<<<<<< HEAD
     **direct_numbers.HANDLERS,
     **did_filters.HANDLERS,
+=======
+    **maintenance.HANDLERS,
+>>>>>>> main
     **news.HANDLERS,
     **tickets.HANDLERS,
     **sip_accounts.HANDLERS,
