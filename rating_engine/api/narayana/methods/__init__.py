@@ -40,12 +40,9 @@ MADE: Final[Mapping[str, Handler]] = {
     **interface.HANDLERS,
     **aliases.HANDLERS,
     **finances.HANDLERS,
-<<<<<<< HEAD
     **direct_numbers.HANDLERS,
     **did_filters.HANDLERS,
-=======
     **maintenance.HANDLERS,
->>>>>>> main
     **news.HANDLERS,
     **tickets.HANDLERS,
     **sip_accounts.HANDLERS,
