@@ -78,7 +78,6 @@ CODE_OF_ERROR: Final[Mapping[str, Code]] = {
     "leads_back": Code.E_HAS_NO_ONE_TOLD_YOU_SHE_IS_NOT_BREATHING,
     "account_closed": Code.E_TRANSACTION_FAILED,
     "no_exchange_rate": Code.E_TRANSACTION_FAILED,
-    "insufficient_money": Code.E_INSUFFICIENT_MONEY,
     "transfers_locked": Code.E_TRANSACTIONS_LOCKED,
     "transfers_limited": Code.E_TRANSACTIONS_LIMITED,
     "whitelisted": Code.E_TARGET_WHITELISTED,
