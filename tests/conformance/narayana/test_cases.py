@@ -74,7 +74,7 @@ async def furnish(narayana: Narayana, database: Database) -> None:
     await use.routes.add("route1-cli", RouteChanges(dial_prefix="outline/", position=1))
     await use.parties.create(NewParty("admin", PartyKind.ADMIN))
     await use.parties.create(NewParty("corp", PartyKind.RESELLER, tariff="retail"))
-    for login, owner in (("10000", None), ("locked", None), ("test", "corp"), ("newuser", "corp"), ("gone", "corp"),
+    for login, owner in (("10000", None), ("locked", None), ("test", "corp"), ("gone", "corp"),
                          ("second", None), ("phones", None)):  # fmt: skip
         await use.parties.create(NewParty(login, owner=owner))
     for login, line, balance in (
@@ -189,9 +189,18 @@ async def read_bans(narayana: Narayana) -> None:
     await narayana.engine.services.access.bans.turn()
 
 
+async def free_the_number(narayana: Narayana, database: Database) -> None:
+    """The number of the example is that of other cases before."""
+    await database.fetch("UPDATE subscribers SET login = 'before' WHERE login = '40000'")
+    await database.fetch("DELETE FROM logins WHERE login = '40000'")
+    await database.fetch("INSERT INTO logins VALUES ('before', 0)")
+    await narayana.operator.accounts.create(NewAccount("60000", "corp/one", balance=Decimal(20), owner="corp"))
+
+
 SETUPS: dict[str, Callable[[Narayana, Database], Awaitable[None]]] = {
     "narayana-034": prepare,
     "narayana-073": end_calls,
+    "narayana-092": free_the_number,
     "narayana-189": with_another_callerid,
     "narayana-207": with_the_documents_key,
     "narayana-219": of_nobody_there,
