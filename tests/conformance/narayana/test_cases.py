@@ -29,6 +29,7 @@ from rating_engine.domain.price_list import BillType
 from rating_engine.domain.sip_account import SipChanges
 from rating_engine.domain.tariff import Direction, RouteChanges
 from rating_engine.rating.rate import Rate
+from rating_engine.services.catalogue import UseCases
 from rating_engine.storage.postgres.pool import Database
 from tests.support.engines import engine_on
 from tests.support.narayana import Narayana
@@ -114,12 +115,17 @@ async def furnish(narayana: Narayana, database: Database) -> None:
     ):
         await narayana.add_key(new)
     await use.numbering.set_alias(Alias("10000", "111", "79010000001"))
+    await give_numbers(use)
+    await use.bans.add("192.0.2.1", permanent=True)  # flushing leaves it
+
+
+async def give_numbers(use: UseCases) -> None:
+    """A pool, and a number of the caller with two rules."""
     await use.parties.create(NewParty("user", owner="corp"))
     await use.did_pools.add(NewPool("Country", "Region"))
     await use.dids.add(NewDid("78005555550", "10000"))
     for rule in (CallRule(pattern="74955555550"), CallRule(action=Action.DISA)):
         await use.call_rules.add("78005555550", rule)
-    await use.bans.add("192.0.2.1", permanent=True)  # flushing leaves it
 
 
 async def prepare(narayana: Narayana, database: Database) -> None:
