@@ -69,6 +69,7 @@ class Failure(Exception):
 CODE_OF_ERROR: Final[Mapping[str, Code]] = {
     "bad_request": Code.E_DATA_ABORT,
     "not_found": Code.E_NOT_EXIST,
+    "wrong_pin": Code.E_AUTH_FAILED,
     "already_exists": Code.E_DATA_ABORT,
     "not_allowed": Code.E_INSUFFICIENT_ACCESS,
     "not_yours": Code.E_DOES_NOT_BELONG_TO_YOU,

@@ -147,6 +147,24 @@ async def with_the_documents_key(narayana: Narayana, database: Database) -> None
     )
 
 
+async def with_a_pin(narayana: Narayana, database: Database) -> None:
+    await database.fetch("INSERT INTO exchanges (name, realm) VALUES ('pbx9', 'pbx9')")
+    await database.fetch(
+        """INSERT INTO sip_accounts (bucket, subscriber_id, exchange_id, disa_pin)
+           SELECT bucket, subscriber_id, exchange_id, '6666' FROM subscribers, exchanges
+           WHERE login = '10000' AND name = 'pbx9'
+           ON CONFLICT (bucket, subscriber_id) DO UPDATE SET disa_pin = '6666'"""
+    )
+
+
+async def with_prices(narayana: Narayana, database: Database) -> None:
+    """Both numbers cost something for who has no money."""
+    await publish_deck(database, "costly", rates={"7901": Rate(price_1="1"), "7902": Rate(price_1="1")})
+    await database.fetch(
+        "UPDATE subscribers SET tariff_id = (SELECT tariff_id FROM tariffs WHERE name = 'costly') WHERE login = '30001'"
+    )
+
+
 async def ticket_of(narayana: Narayana, argument: str) -> dict[str, str]:
     """A new ticket of the caller, or its message, in the place of the number that the document has."""
     ticket = await narayana.ask("createTicket", login="10000", message="Phone is not ringing!")
@@ -211,6 +229,8 @@ SETUPS: dict[str, Callable[[Narayana, Database], Awaitable[None]]] = {
     "narayana-207": with_the_documents_key,
     "narayana-219": of_nobody_there,
     "narayana-043": in_stock,
+    "narayana-036": with_a_pin,
+    "narayana-221": with_prices,
     "narayana-127": delete_gone,
     "narayana-118": lambda narayana, database: with_money(narayana, "100"),
     "narayana-200": lambda narayana, database: with_money(narayana, "100", refill_allowed=0),
