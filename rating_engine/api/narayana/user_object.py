@@ -112,11 +112,12 @@ def whole_user(
     account: AccountState | None,
     reader: Level,
     *,
+    numbers: list[str],
     unread_tickets: int,
     broadcasts: list[dict[str, Any]],
     sim_cards: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """All attributes and lists. Numbers are not here: an empty list."""
+    """All attributes and lists."""
     main = lines[0] if lines else None
     return {
         **user_fields(party, reader),
@@ -126,7 +127,7 @@ def whole_user(
         "displaynotifybalancelimit": None,
         "unread_tickets": unread_tickets,
         "sip_extensions": [line_fields(line) for line in lines],
-        "did_numbers": [],
+        "did_numbers": numbers,
         "sim_cards": sim_cards,
         "broadcasts": broadcasts,
     }
