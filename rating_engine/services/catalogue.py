@@ -48,6 +48,7 @@ from rating_engine.services.routes.routes import Routes
 from rating_engine.services.support.gsm import Gsm, GsmRequests
 from rating_engine.services.support.news import News
 from rating_engine.services.support.sim_cards import SimCards
+from rating_engine.services.support.speech import Speaker, Speech
 from rating_engine.services.support.tickets import Tickets
 from rating_engine.services.tariffs.bands import Bands
 from rating_engine.services.tariffs.bill_types import BillTypes
@@ -75,6 +76,7 @@ class UseCases:
     bans: Bans
     sim_cards: SimCards
     gsm: GsmRequests
+    speech: Speech
     news: News
     tickets: Tickets
     audit: Audit
@@ -135,6 +137,7 @@ class Ways:
     did_grace: timedelta
     did_notice: timedelta
     gsm: Gsm
+    speaker: Speaker
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
@@ -174,6 +177,7 @@ class Services:
             bans=Bans(office, principal),
             sim_cards=SimCards(office, principal, self._secrets, ways.gsm),
             gsm=GsmRequests(ways.gsm),
+            speech=Speech(principal, ways.speaker),
             news=News(office, principal),
             tickets=Tickets(office, principal),
             audit=Audit(office, principal),
