@@ -11,7 +11,7 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from rating_engine.domain.reservation import CallDetails, PackageUse
+from rating_engine.domain.reservation import CallDetails, PackageUse, ResellerPrice
 
 _FIELDS: Final = {field.name: field for field in fields(CallDetails)}
 
@@ -22,6 +22,7 @@ def details_to_values(details: CallDetails) -> dict[str, Any]:
     exchange = details.carrier_exchange
     values["carrier_exchange"] = None if exchange is None else str(exchange)
     values["packages"] = [[use.package_id, use.period_start.isoformat(), use.seconds] for use in details.packages]
+    values["resellers"] = [{**asdict(price), "exchange": str(price.exchange)} for price in details.resellers]
     return values
 
 
@@ -42,6 +43,8 @@ def _value(name: str, value: Any) -> Any:
             return None if value is None else _decimal(name, value)
         case "packages":
             return tuple(_package_use(each) for each in value)
+        case "resellers":
+            return tuple(_reseller_price(each) for each in value)
     wanted = int if _FIELDS[name].type == "int" else str
     if type(value) is not wanted:
         raise ValueError(f"{name} is not a {'whole number' if wanted is int else 'text'}")
@@ -56,6 +59,15 @@ def _decimal(name: str, value: Any) -> Decimal:
     if number is None or not number.is_finite():
         raise ValueError(f"{name} is not a number")
     return number
+
+
+def _reseller_price(values: Any) -> ResellerPrice:
+    numbers, texts = ("account_id", "tariff_id", "deck_id"), ("prefix", "rate")
+    if {*values} != {*numbers, *texts, "exchange"} or any(type(values[name]) is not int for name in numbers):
+        raise ValueError("resellers: is not a list of prices")
+    if any(type(values[name]) is not str for name in texts):
+        raise ValueError("resellers: is not a list of prices")
+    return ResellerPrice(**{**values, "exchange": _decimal("resellers", values["exchange"])})
 
 
 def _package_use(values: Any) -> PackageUse:
