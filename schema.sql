@@ -17,7 +17,7 @@
 -- by triggers, never locked by them: versions are compared. ACCOUNT-SCOPED tables have `bucket` first in every unique
 -- key, and no foreign key to another bucket or to the catalogue. A money function takes the bucket first, asks scoped
 -- tables of that bucket and facts alone, answers ONE array in the order of its input, and is called in the form
--- SELECT reserve_v4($1, $2) outside of a transaction. So the scoped tables can be distributed by bucket (Citus), with the
+-- SELECT reserve_v5($1, $2) outside of a transaction. So the scoped tables can be distributed by bucket (Citus), with the
 -- facts on every node: a money call is then handed whole to the node that has the bucket. What is asked for that and a
 -- single server would not need: arrays read by one query and written by single statements FROM unnest without ON
 -- CONFLICT, plpgsql instead of LANGUAGE sql where a scoped table is asked, scalar arguments instead of row types.
@@ -275,6 +275,22 @@ CREATE TABLE exchange_conflicts (
     conflicts  bigint NOT NULL,
     since      timestamptz NOT NULL DEFAULT now(),
     last_at    timestamptz NOT NULL DEFAULT now()
+);
+
+-- The Asterisk servers whose phones the engine knows. `name`: of its calls too (RATING_QUERY), of its AMI in the settings and
+-- of its key. `realm`: what passwords of its phones are hashed with. `database_role`: who reads its phones by the views
+-- ps_*, and nothing else; NULL: it has none, its phones are in a file.
+CREATE TABLE exchanges (
+    exchange_id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name              text NOT NULL UNIQUE CHECK (name ~ '^[A-Za-z0-9._-]{1,64}$'),
+    address           text NOT NULL DEFAULT '',
+    dns_name          text NOT NULL DEFAULT '',
+    realm             text NOT NULL CHECK (realm ~ '^[A-Za-z0-9._@-]{1,64}$'),
+    context           text NOT NULL DEFAULT 'phones' CHECK (context ~ '^[A-Za-z0-9_-]{1,79}$'),
+    config_directory  text NOT NULL DEFAULT '',
+    database_role     text UNIQUE,
+    enabled           boolean NOT NULL DEFAULT true,
+    created_at        timestamptz NOT NULL DEFAULT now()
 );
 
 -- Who asks and whose all else is: users, resellers and those who manage, in one tree. The root is the system itself, to
@@ -598,6 +614,43 @@ CREATE TABLE aliases (
     FOREIGN KEY (bucket, subscriber_id) REFERENCES subscribers ON DELETE CASCADE
 );
 
+-- The phone of a subscriber: by what it registers at its exchange, and how it is reached. `secret` is its password, encrypted
+-- with a key of the settings; `md5_cred` = md5(login:realm:password), all that an exchange is told of it. `host`: where a
+-- phone without a password calls from. `deleted_at`: nobody's phone any more; its calls and its number stay.
+CREATE TABLE sip_accounts (
+    bucket            smallint NOT NULL,
+    subscriber_id     bigint NOT NULL,
+    exchange_id       bigint NOT NULL,
+    technology        text NOT NULL DEFAULT 'SIP',
+    secret            bytea,
+    md5_cred          text CHECK (md5_cred ~ '^[0-9a-f]{32}$'),
+    label             text NOT NULL DEFAULT '',
+    email             text NOT NULL DEFAULT '',
+    is_primary        boolean NOT NULL DEFAULT false,
+    transport         text NOT NULL DEFAULT 'udp,tcp,tls' CHECK (transport IN ('udp,tcp,tls', 'udp,tcp', 'tls', 'udp', 'tcp')),
+    srtp              boolean NOT NULL DEFAULT false,
+    reachable         boolean NOT NULL DEFAULT true,             -- takes calls
+    redirect_to       text NOT NULL DEFAULT '' CHECK (redirect_to ~ '^\+?[0-9]{0,32}$'),  -- where they go instead; '': nowhere
+    host              text NOT NULL DEFAULT '',
+    disa_pin          text NOT NULL DEFAULT '' CHECK (disa_pin ~ '^[0-9]{0,16}$'),
+    trusted_cli       text NOT NULL DEFAULT '' CHECK (trusted_cli ~ '^\+?[0-9]{0,32}$'),
+    trust_is_given    boolean NOT NULL DEFAULT false,            -- by whoever owns the user, not by itself
+    force_callback    boolean NOT NULL DEFAULT false,
+    pitch_shift       smallint NOT NULL DEFAULT -1 CHECK (pitch_shift BETWEEN -1 AND 100),  -- -1: off
+    language          text NOT NULL DEFAULT '' CHECK (language ~ '^[A-Za-z_-]{0,20}$'),    -- of what it is told
+    context           text NOT NULL DEFAULT '' CHECK (context ~ '^[A-Za-z0-9_-]{0,79}$'),  -- '': its exchange's
+    max_contacts      smallint NOT NULL DEFAULT 1 CHECK (max_contacts BETWEEN 1 AND 10),   -- telephones at a time
+    dtmf_mode         text NOT NULL DEFAULT 'rfc4733' CHECK (dtmf_mode IN ('rfc4733', 'inband', 'info', 'auto', 'auto_info')),
+    allow             text NOT NULL DEFAULT 'alaw,ulaw,g722' CHECK (allow ~ '^[a-z0-9_,]{1,200}$'),
+    endpoint_options  jsonb NOT NULL DEFAULT '{}',
+    created_at        timestamptz NOT NULL DEFAULT now(),
+    updated_at        timestamptz NOT NULL DEFAULT now(),
+    deleted_at        timestamptz,
+    PRIMARY KEY (bucket, subscriber_id),
+    CHECK (deleted_at IS NULL OR (secret IS NULL AND md5_cred IS NULL AND host = '')),
+    FOREIGN KEY (bucket, subscriber_id) REFERENCES subscribers ON DELETE CASCADE
+);
+
 -- What was used up of a package in a period (the day it begins, in the tariff's time zone). `allowance` NULL: nothing
 -- is free, it only counts (a volume). Law 5: held = what open reservations hold, used = what CDRs have used.
 CREATE TABLE package_usage (
@@ -653,8 +706,9 @@ CREATE TABLE frozen_rates (
 );
 
 -- Calls whose money is held. A row leaves when its call is settled, voided or expired, and its CDR takes its place
--- in the same transaction: the table stays as small as the traffic. The columns from subscriber_id to channel are those
--- of call_details, in its order and in call_records too; the rates are the keys of their texts (NULL: none).
+-- in the same transaction: the table stays as small as the traffic. The columns from subscriber_id to channel, and those
+-- from from_originate to resellers, are those of call_details, in its order and in call_records too; the rates are the keys of
+-- their texts (NULL: none).
 CREATE TABLE open_calls (
     bucket            smallint NOT NULL,
     call_key          text COLLATE "C" NOT NULL CHECK (length(call_key) <= 200),
@@ -690,6 +744,10 @@ CREATE TABLE open_calls (
     -- unheard. A NULL among them is one that nobody takes back.
     claims            bigint[] NOT NULL DEFAULT '{}',
     steered           boolean NOT NULL DEFAULT false,  -- its exchange is told how long it lasts: extend() may lengthen it
+    from_originate    text NOT NULL DEFAULT '',        -- how it began, as its exchange said: CallDetails of domain/reservation
+    source_address    text NOT NULL DEFAULT '',
+    originated_by     text NOT NULL DEFAULT '',
+    is_did            text NOT NULL DEFAULT '',
     -- Who pays for it besides, the nearest reseller first, with what is held of each and what it may cost each; NULL: nobody
     resellers          call_reseller[],
     resellers_held     numeric[],
@@ -743,6 +801,10 @@ CREATE TABLE call_records (
     seen_seconds      integer,              -- from its answer to its hangup, as its exchange was seen to say; NULL: not seen
     said_seconds      integer,              -- as its finish said, where what was seen is believed against it; NULL: `seconds`
     suspicion         text NOT NULL DEFAULT '' CHECK (suspicion IN ('', 'too_long', 'unseen')),  -- see end_of_call
+    from_originate    text NOT NULL DEFAULT '',        -- how it began, as its exchange said: CallDetails of domain/reservation
+    source_address    text NOT NULL DEFAULT '',
+    originated_by     text NOT NULL DEFAULT '',
+    is_did            text NOT NULL DEFAULT '',
     resellers         call_reseller[],      -- who paid for it besides, the nearest first: reseller_records; NULL: nobody
     PRIMARY KEY (bucket, call_key)
 );
@@ -864,7 +926,8 @@ SELECT o.bucket, o.call_key, o.account_id, o.subscriber_id, o.held, o.granted, o
        o.claims[1] AS claim, o.routing_number,
        COALESCE((SELECT f.rate FROM frozen_rates f WHERE f.bucket = o.bucket AND f.rate_key = o.carrier_rate_key), '')
            AS carrier_rate,
-       o.carrier_currency, o.carrier_exchange, o.packages, o.route_id, o.channel, o.steered
+       o.carrier_currency, o.carrier_exchange, o.packages, o.route_id, o.channel, o.steered, o.from_originate,
+       o.source_address, o.originated_by, o.is_did
 FROM open_calls o;
 
 CREATE OR REPLACE VIEW cdrs AS
@@ -876,7 +939,8 @@ SELECT c.bucket, c.call_key, c.account_id, c.subscriber_id, c.state, c.source, c
        COALESCE((SELECT f.rate FROM frozen_rates f WHERE f.bucket = c.bucket AND f.rate_key = c.carrier_rate_key), '')
            AS carrier_rate,
        c.carrier_currency, c.carrier_exchange, c.carrier_cost, c.margin, c.packages, c.rerate_id, c.channel,
-       c.uncharged, c.charged_on, c.seen_seconds, c.said_seconds, c.suspicion
+       c.uncharged, c.charged_on, c.seen_seconds, c.said_seconds, c.suspicion, c.from_originate, c.source_address,
+       c.originated_by, c.is_did
 FROM call_records c;
 
 -- Who changed what, of the catalogue and of accounts, for people.
@@ -886,12 +950,12 @@ UNION ALL
 SELECT audit_id, at, party, level, surface, key, address, action, subject, detail, party_id FROM account_audit;
 
 ---------------------------------------------------------------------------------------------------------------
--- Changes are announced, so that a cached copy is dropped at once. The announcement is for speed alone: reserve_v4()
+-- Changes are announced, so that a cached copy is dropped at once. The announcement is for speed alone: reserve_v5()
 -- checks the version it was asked with, so that a lost one costs a second try and never a wrong price.
 
 -- Triggers of the catalogue announce what changed, in their argument: one name for what is remembered together. A cluster
 -- cannot commit a NOTIFY on several nodes at once: its database has the setting rating_engine.announce = 'off', and its
--- engines are told by reserve_v4().
+-- engines are told by reserve_v5().
 CREATE OR REPLACE FUNCTION announce() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF current_setting('rating_engine.announce', true) IS DISTINCT FROM 'off' THEN
@@ -1095,6 +1159,57 @@ CREATE OR REPLACE TRIGGER keep_resellers AFTER UPDATE OF account_id, account_buc
     WHEN (NEW.account_id IS NOT NULL OR OLD.account_id IS NOT NULL) EXECUTE FUNCTION keep_resellers();
 CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OF source, target, expires_at OR DELETE ON bans
     FOR EACH STATEMENT EXECUTE FUNCTION announce('bans');
+
+---------------------------------------------------------------------------------------------------------------
+-- Phones, as Asterisk asks for them (PJSIP realtime): its names of tables and columns, texts that hold no semicolon
+
+-- The phones that may register and call now: a line that is blocked, or whose account or user is, has none.
+CREATE OR REPLACE VIEW phones AS
+    SELECT l.login, x.name AS exchange, x.database_role, x.realm, COALESCE(NULLIF(p.context, ''), x.context) AS context,
+           s.callerid, p.label, p.md5_cred, p.host, p.reachable, p.redirect_to, p.transport, p.srtp, p.language,
+           p.max_contacts, p.dtmf_mode, p.allow, p.endpoint_options AS options
+    FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login
+    JOIN sip_accounts p ON p.bucket = s.bucket AND p.subscriber_id = s.subscriber_id
+    JOIN accounts a ON a.bucket = s.bucket AND a.account_id = s.account_id
+    JOIN exchanges x ON x.exchange_id = p.exchange_id
+    WHERE x.enabled AND p.technology = 'SIP' AND p.deleted_at IS NULL AND (p.md5_cred IS NOT NULL OR p.host <> '')
+      AND s.status = 'active' AND s.calls <> 'none' AND a.status = 'active' AND a.closed_at IS NULL;
+
+-- Who is the database_role of an exchange sees that one's phones, and who is none's sees all. A phone with a host has no
+-- password, and is known by where it calls from alone; with a password, by that alone.
+CREATE OR REPLACE VIEW ps_endpoints WITH (security_barrier) AS
+    SELECT login AS id, CASE WHEN transport IN ('udp', 'tcp', 'tls') THEN 'transport-' || transport END AS transport,
+           CASE WHEN reachable THEN login END AS aors, CASE WHEN host = '' THEN login END AS auth, context,
+           'all' AS disallow, allow, COALESCE(options ->> 'direct_media', 'no') AS direct_media, dtmf_mode,
+           CASE WHEN srtp THEN 'sdes' ELSE 'no' END AS media_encryption,
+           CASE WHEN callerid <> '' AND label <> '' THEN format('"%s" <%s>', label, callerid)
+                WHEN callerid <> '' THEN format('<%s>', callerid) END AS callerid,
+           NULLIF(language, '') AS language, login AS accountcode,
+           CASE WHEN host = '' THEN 'username' ELSE 'ip' END AS identify_by,
+           CASE WHEN redirect_to <> '' THEN 'RATING_REDIRECT=' || redirect_to END AS set_var,
+           COALESCE(options ->> 'rtp_symmetric', 'yes') AS rtp_symmetric,
+           COALESCE(options ->> 'force_rport', 'yes') AS force_rport,
+           COALESCE(options ->> 'rewrite_contact', 'yes') AS rewrite_contact,
+           options ->> 'ice_support' AS ice_support, options ->> 'call_group' AS call_group,
+           options ->> 'pickup_group' AS pickup_group
+    FROM phones
+    WHERE database_role = current_user OR NOT EXISTS (SELECT FROM exchanges r WHERE r.database_role = current_user);
+CREATE OR REPLACE VIEW ps_auths WITH (security_barrier) AS
+    SELECT login AS id, 'md5' AS auth_type, login AS username, md5_cred, realm
+    FROM phones
+    WHERE host = '' AND (database_role = current_user
+                         OR NOT EXISTS (SELECT FROM exchanges r WHERE r.database_role = current_user));
+CREATE OR REPLACE VIEW ps_aors WITH (security_barrier) AS
+    SELECT login AS id, max_contacts, 'yes' AS remove_existing, CASE WHEN host <> '' THEN 'sip:' || host END AS contact,
+           COALESCE(options ->> 'qualify_frequency', '60') AS qualify_frequency
+    FROM phones
+    WHERE reachable AND (database_role = current_user
+                         OR NOT EXISTS (SELECT FROM exchanges r WHERE r.database_role = current_user));
+CREATE OR REPLACE VIEW ps_endpoint_id_ips WITH (security_barrier) AS
+    SELECT login AS id, login AS endpoint, host AS match
+    FROM phones
+    WHERE host <> '' AND (database_role = current_user
+                          OR NOT EXISTS (SELECT FROM exchanges r WHERE r.database_role = current_user));
 
 ---------------------------------------------------------------------------------------------------------------
 -- Facts of the catalogue, kept as it changes
@@ -1395,7 +1510,7 @@ BEGIN
 END $$;
 
 -- What a call used of packages takes the place of what it held, or had used by an earlier account of its end. There is
--- room: settle_v4() saw to it.
+-- room: settle_v5() saw to it.
 CREATE OR REPLACE FUNCTION use_packages(
     p_bucket smallint, p_subscriber_id bigint, p_held package_use[], p_used_before package_use[], p_used package_use[]
 ) RETURNS void LANGUAGE plpgsql AS $$
@@ -1483,25 +1598,26 @@ END $$;
 CREATE TYPE reseller_price_v1 AS (
     account_id bigint, tariff_id bigint, deck_id bigint, prefix text, rate text, exchange numeric
 );
-CREATE TYPE call_details_v3 AS (
+CREATE TYPE call_details_v4 AS (
     subscriber_id bigint, exchange text, attempt smallint, callerid text, destination text, direction text, prefix text,
     tariff_id bigint, deck_id bigint, rate text, route_name text, routing_number text, carrier_rate text,
-    carrier_currency text, carrier_exchange numeric, packages package_use[], channel text,
-    resellers reseller_price_v1[]
+    carrier_currency text, carrier_exchange numeric, packages package_use[], channel text, from_originate text,
+    source_address text, originated_by text, is_did text, resellers reseller_price_v1[]
 );
 -- The same as the tables keep it, with the keys of the rates.
-CREATE TYPE kept_details_v3 AS (
+CREATE TYPE kept_details_v4 AS (
     subscriber_id bigint, exchange text, attempt smallint, callerid text, destination text, direction text, prefix text,
     tariff_id bigint, deck_id bigint, rate_key bigint, route_name text, routing_number text, carrier_rate_key bigint,
-    carrier_currency text, carrier_exchange numeric, packages package_use[], channel text, resellers call_reseller[]
+    carrier_currency text, carrier_exchange numeric, packages package_use[], channel text, from_originate text,
+    source_address text, originated_by text, is_did text, resellers call_reseller[]
 );
 
 ---------------------------------------------------------------------------------------------------------------
--- reserve_v4: (nothing) -> reserved
+-- reserve_v5: (nothing) -> reserved
 
 -- What a reseller of a call is asked for, as the request is of the caller's account; beside details.resellers.
 CREATE TYPE reseller_hold_v1 AS (minimum numeric, maximum numeric, share_least numeric, price_per_minute numeric);
-CREATE TYPE reserve_request_v4 AS (
+CREATE TYPE reserve_request_v5 AS (
     call_key text, account_id bigint, subscriber_version integer,
     tariffs bigint[], tariff_versions integer[],  -- every tariff it was planned from, and as of which version
     minimum numeric,            -- decline below this: what the shortest charged call costs
@@ -1514,7 +1630,7 @@ CREATE TYPE reserve_request_v4 AS (
     route_id bigint,            -- to be counted in route_load; NULL: the route has no limit
     claim bigint,               -- any number that tells this request from a repetition of it
     resellers reseller_hold_v1[],  -- NULL: nobody pays besides
-    details call_details_v3     -- packages: to be held, exactly
+    details call_details_v4     -- packages: to be held, exactly
 );
 CREATE TYPE reserve_answer_v3 AS (
     outcome text,               -- reserved, or why not: the values of ReserveOutcome
@@ -1553,7 +1669,7 @@ CREATE TYPE reseller_fund_v1 AS (
 CREATE TYPE resellers_held_v1 AS (refusal text, held numeric[], granted numeric[]);
 
 -- The facts with the keys of rates that are new.
-CREATE OR REPLACE FUNCTION freeze_facts(p_bucket smallint, p_requests reserve_request_v4[], p_facts reserve_fact_v4[])
+CREATE OR REPLACE FUNCTION freeze_facts(p_bucket smallint, p_requests reserve_request_v5[], p_facts reserve_fact_v4[])
 RETURNS reserve_fact_v4[] LANGUAGE plpgsql AS $$
 DECLARE
     sold    bigint[] := freeze_rates(p_bucket, ARRAY(SELECT (r.details).rate FROM unnest(p_requests) r));
@@ -1567,7 +1683,7 @@ BEGIN
 END $$;
 
 -- By account, then as they came. The order of the checks: idempotency, freshness, account, destination, price.
-CREATE OR REPLACE FUNCTION reserve_facts(p_bucket smallint, p_requests reserve_request_v4[]) RETURNS reserve_fact_v4[]
+CREATE OR REPLACE FUNCTION reserve_facts(p_bucket smallint, p_requests reserve_request_v5[]) RETURNS reserve_fact_v4[]
 LANGUAGE plpgsql AS $$
 DECLARE
     facts   reserve_fact_v4[];
@@ -1629,7 +1745,7 @@ END $$;
 -- Whether a request is the repetition of one whose call is known by its key: two exchanges that look like one may both
 -- have a call of that key. A channel that is not known agrees with every other.
 CREATE OR REPLACE FUNCTION same_call(
-    p_account_id bigint, p_details call_details_v3, p_known_account_id bigint, p_known_subscriber_id bigint,
+    p_account_id bigint, p_details call_details_v4, p_known_account_id bigint, p_known_subscriber_id bigint,
     p_known_destination text, p_known_callerid text, p_known_channel text
 ) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT p_account_id = p_known_account_id AND p_details.subscriber_id = p_known_subscriber_id
@@ -1654,14 +1770,14 @@ BEGIN
 END $$;
 
 -- The login of each request by a number: those of one login have the same one.
-CREATE OR REPLACE FUNCTION number_logins(p_requests reserve_request_v4[]) RETURNS integer[] LANGUAGE sql IMMUTABLE AS $$
+CREATE OR REPLACE FUNCTION number_logins(p_requests reserve_request_v5[]) RETURNS integer[] LANGUAGE sql IMMUTABLE AS $$
     SELECT array_agg(n::integer ORDER BY ordinality) FROM (
         SELECT ordinality, dense_rank() OVER (ORDER BY (details).subscriber_id) AS n
         FROM unnest(p_requests) WITH ORDINALITY) AS numbered
 $$;
 
 -- Who is told of a call that is there may take it back as well: when all of them have. Beyond so many nobody can.
-CREATE OR REPLACE FUNCTION add_claims(p_bucket smallint, p_requests reserve_request_v4[], p_answers reserve_answer_v3[])
+CREATE OR REPLACE FUNCTION add_claims(p_bucket smallint, p_requests reserve_request_v5[], p_answers reserve_answer_v3[])
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE open_calls o SET claims = array_append(o.claims, CASE WHEN cardinality(o.claims) < 32 THEN r.claim END)
@@ -1688,20 +1804,21 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION keep_open_calls(
-    p_bucket smallint, p_requests reserve_request_v4[], p_holds hold_v3[],
+    p_bucket smallint, p_requests reserve_request_v5[], p_holds hold_v3[],
     p_accounts bigint[], p_sums numeric[], p_calls integer[], p_counted boolean, p_funds reseller_fund_v1[]
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO open_calls (
         bucket, call_key, account_id, subscriber_id, exchange, attempt, callerid, destination, direction, prefix, tariff_id,
         deck_id, rate_key, route_name, routing_number, carrier_rate_key, carrier_currency, carrier_exchange, packages,
-        channel, held, granted, cap_seconds, route_prefix, route_id, quota, steered, prepared_at, expires_at, claims,
-        resellers, resellers_held, resellers_granted)
+        channel, from_originate, source_address, originated_by, is_did, held, granted, cap_seconds, route_prefix, route_id,
+        quota, steered, prepared_at, expires_at, claims, resellers, resellers_held, resellers_granted)
     SELECT p_bucket, r.call_key, r.account_id, (r.details).subscriber_id, (r.details).exchange, (r.details).attempt,
            (r.details).callerid, (r.details).destination, (r.details).direction, (r.details).prefix,
            (r.details).tariff_id, (r.details).deck_id, r.rate_key, (r.details).route_name, (r.details).routing_number,
            r.carrier_rate_key, (r.details).carrier_currency, (r.details).carrier_exchange, (r.details).packages,
-           (r.details).channel, r.held, r.granted, r.cap_seconds, r.route_prefix, r.route_id, r.quota, r.steered,
+           (r.details).channel, (r.details).from_originate, (r.details).source_address, (r.details).originated_by,
+           (r.details).is_did, r.held, r.granted, r.cap_seconds, r.route_prefix, r.route_id, r.quota, r.steered,
            r.prepared_at, now() + make_interval(secs => r.lifetime_seconds), ARRAY[r.claim],
            CASE WHEN (r.details).resellers IS NOT NULL THEN keep_prices(p_bucket, (r.details).resellers) END,
            r.resellers_held, r.resellers_granted
@@ -1724,11 +1841,11 @@ BEGIN
 END $$;
 
 -- What is locked is gathered in a loop: a query over the requests costs more to begin than a batch of eight to go through.
-CREATE OR REPLACE FUNCTION lock_and_read(p_bucket smallint, p_requests reserve_request_v4[]) RETURNS reserve_fact_v4[]
+CREATE OR REPLACE FUNCTION lock_and_read(p_bucket smallint, p_requests reserve_request_v5[]) RETURNS reserve_fact_v4[]
 LANGUAGE plpgsql AS $$
 DECLARE
     facts     reserve_fact_v4[];
-    request   reserve_request_v4;
+    request   reserve_request_v5;
     hashes    bigint[] := '{}';  -- of the keys of calls
     ids       bigint[] := '{}';  -- of accounts
     limited   bigint[] := '{}';  -- routes
@@ -1766,7 +1883,7 @@ CREATE OR REPLACE FUNCTION amount_granted(
 $$;
 
 -- What the accounts of a batch's resellers have; they are locked. NULL: no request names any.
-CREATE OR REPLACE FUNCTION reseller_funds(p_bucket smallint, p_requests reserve_request_v4[]) RETURNS reseller_fund_v1[]
+CREATE OR REPLACE FUNCTION reseller_funds(p_bucket smallint, p_requests reserve_request_v5[]) RETURNS reseller_fund_v1[]
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM freeze_rates(p_bucket, ARRAY(SELECT p.rate FROM unnest(p_requests) r, unnest((r.details).resellers) p));
@@ -1784,7 +1901,7 @@ END $$;
 -- What is held of the resellers of one call, or why not: all of them hold or none does. p_ids, p_sums, p_calls: what calls
 -- of the batch hold of accounts that are their callers' own.
 CREATE OR REPLACE FUNCTION ask_resellers(
-    p_bucket smallint, p_request reserve_request_v4, p_funds reseller_fund_v1[],
+    p_bucket smallint, p_request reserve_request_v5, p_funds reseller_fund_v1[],
     p_ids bigint[], p_sums numeric[], p_calls integer[]
 ) RETURNS resellers_held_v1 LANGUAGE plpgsql AS $$
 DECLARE
@@ -1853,7 +1970,7 @@ END $$;
 
 -- Order of the checks here: calls at a time, packages, money, resellers, route. What is asked of packages is exact, since
 -- the prices depend on it: where less is left, the call is planned again ('package_taken').
-CREATE OR REPLACE FUNCTION reserve_v4(p_bucket smallint, p_requests reserve_request_v4[]) RETURNS reserve_answer_v3[]
+CREATE OR REPLACE FUNCTION reserve_v5(p_bucket smallint, p_requests reserve_request_v5[]) RETURNS reserve_answer_v3[]
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
     answers   reserve_answer_v3[] := array_fill(NULL::reserve_answer_v3, ARRAY[cardinality(p_requests)]);
@@ -2027,13 +2144,13 @@ BEGIN
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
--- settle_v4: reserved -> settled (answered) | voided (never answered) | expired;
+-- settle_v5: reserved -> settled (answered) | voided (never answered) | expired;
 -- expired, reconciled or abandoned -> settled | voided (a finish that comes late knows better: the difference is posted);
 -- (nothing) -> settled | voided (a finish whose prepare never reached us: charged all the same, and marked)
 
 -- What a call cost a reseller of it.
 CREATE TYPE reseller_charge_v1 AS (account_id bigint, billed_seconds integer, cost numeric, margin numeric);
-CREATE TYPE settle_request_v4 AS (
+CREATE TYPE settle_request_v5 AS (
     call_key text, account_id bigint, seconds integer, billed_seconds integer, cost numeric, disposition text,
     cause smallint, source text,
     said_seconds integer,       -- of the finish, where `seconds` is what was seen; NULL: nothing seen was asked yet
@@ -2046,8 +2163,9 @@ CREATE TYPE settle_request_v4 AS (
     claim bigint,               -- source abandoned: of the request whose reservation it is
     rerate_id bigint,           -- of the CDR whose rate it is charged by; NULL: it was not corrected, or is not there
     channel text,               -- of the caller, where the call is one of this channel alone; '': of any
+    is_did text,                -- as its end says it; '': it does not
     resellers reseller_charge_v1[],  -- all who pay besides, the nearest first; NULL: nobody, or it cost nothing
-    details call_details_v3     -- what the CDR says where there is no reservation; rate NULL: then there is nothing to settle
+    details call_details_v4     -- what the CDR says where there is no reservation; rate NULL: then there is nothing to settle
 );
 CREATE TYPE settle_answer_v3 AS (
     outcome text,               -- settled, repeated, conflict, still_open, unknown, package_taken (ask for less of it),
@@ -2144,10 +2262,10 @@ CREATE TYPE settle_help_v2 AS (
     rate_key bigint, carrier_rate_key bigint, subscriber_id bigint, more package_use[], refused boolean
 );
 -- One request with what it means and all that follows from it.
-CREATE TYPE ending_v4 AS (
+CREATE TYPE ending_v5 AS (
     ord bigint, call_key text, account_id bigint, outcome text, source text, state cdr_state, drops_claim boolean,
     claim bigint, suspicion text, said_seconds integer, seen_seconds integer, was_open boolean, held numeric, granted numeric,
-    details kept_details_v3,    -- packages: what it used of them
+    details kept_details_v4,    -- packages: what it used of them
     packages_held package_use[], packages_before package_use[], covered_seconds integer,
     seconds integer, billed_seconds integer, cost numeric, due numeric, uncharged numeric,
     was_charged boolean,        -- for seconds, if they cost anything then: a correction may have made that nothing
@@ -2157,12 +2275,12 @@ CREATE TYPE ending_v4 AS (
     level smallint,             -- 0: it is the caller's account that is charged, else the level-th reseller's
     resellers_held numeric[], resellers_granted numeric[]
 );
-CREATE TYPE settling_v4 AS (
-    ends ending_v4[], late bigint, opened bigint, has_packages boolean, has_routes boolean, has_claims boolean,
+CREATE TYPE settling_v5 AS (
+    ends ending_v5[], late bigint, opened bigint, has_packages boolean, has_routes boolean, has_claims boolean,
     counts_logins boolean, is_resold boolean
 );
 
-CREATE OR REPLACE FUNCTION help_settle(p_bucket smallint, p_requests settle_request_v4[]) RETURNS settle_help_v2[]
+CREATE OR REPLACE FUNCTION help_settle(p_bucket smallint, p_requests settle_request_v5[]) RETURNS settle_help_v2[]
 LANGUAGE plpgsql AS $$
 DECLARE
     helps    settle_help_v2[] := array_fill(NULL::settle_help_v2, ARRAY[cardinality(p_requests)]);
@@ -2217,12 +2335,12 @@ BEGIN
         OR p_said IS NULL AND p_seconds = 0 AND known <@ p_locked;
 END $$;
 
--- All that settle_v4() does follows from what is read here, in one query.
+-- All that settle_v5() does follows from what is read here, in one query.
 CREATE OR REPLACE FUNCTION read_ends(
-    p_bucket smallint, p_requests settle_request_v4[], p_helps settle_help_v2[], p_locked bigint[]
-) RETURNS settling_v4 LANGUAGE plpgsql AS $$
+    p_bucket smallint, p_requests settle_request_v5[], p_helps settle_help_v2[], p_locked bigint[]
+) RETURNS settling_v5 LANGUAGE plpgsql AS $$
 DECLARE
-    settling  settling_v4;
+    settling  settling_v5;
 BEGIN
     SELECT array_agg(ROW(
         r.ordinality, r.call_key, r.account_id, (e.said).outcome, (e.said).source, (e.said).state, (e.said).drops_claim,
@@ -2236,15 +2354,18 @@ BEGIN
             COALESCE(old.routing_number, (r.details).routing_number), COALESCE(old.carrier_rate_key, r.carrier_rate_key),
             COALESCE(old.carrier_currency, (r.details).carrier_currency), COALESCE(old.carrier_exchange, (r.details).carrier_exchange),
             COALESCE(NULLIF(r.packages, '{}'), old.packages, '{}'), COALESCE(old.channel, (r.details).channel),
+            COALESCE(old.from_originate, (r.details).from_originate), COALESCE(old.source_address, (r.details).source_address),
+            COALESCE(old.originated_by, (r.details).originated_by),
+            COALESCE(NULLIF(r.is_did, ''), old.is_did, (r.details).is_did, ''),
             COALESCE(old.resellers, cdr.resellers, CASE WHEN (r.details).resellers IS NOT NULL
-                                                        THEN keep_prices(p_bucket, (r.details).resellers) END))::kept_details_v3,
+                                                        THEN keep_prices(p_bucket, (r.details).resellers) END))::kept_details_v4,
         COALESCE(old.packages, '{}'), COALESCE(cdr.packages, '{}'), r.covered_seconds, r.seconds, r.billed_seconds,
         COALESCE(cdr.cost, 0) + d.due, d.due, GREATEST(r.cost - COALESCE(cdr.cost, 0) - d.due, 0), cdr.seconds > 0,
         CASE WHEN a.is_unlimited THEN 0 ELSE GREATEST(d.due - COALESCE(old.held, 0), 0) END, a.is_unlimited,
         CASE WHEN cdr.cost > 0 THEN COALESCE(cdr.charged_on, (cdr.ended_at AT TIME ZONE a.time_zone)::date) ELSE a.today END,
         a.today, a.currency, r.disposition, r.cause, COALESCE(old.prepared_at, d.ended_at - make_interval(secs => r.seconds)),
         d.ended_at, r.carrier_cost, r.margin, old.route_id, COALESCE(a.last_entry, last_entry(p_bucket, r.account_id)),
-        a.balance, 0, old.resellers_held, old.resellers_granted)::ending_v4 ORDER BY r.ordinality),
+        a.balance, 0, old.resellers_held, old.resellers_granted)::ending_v5 ORDER BY r.ordinality),
         count(*) FILTER (WHERE (e.said).outcome = 'settled' AND cdr.account_id IS NOT NULL),
         count(*) FILTER (WHERE (e.said).outcome = 'settled' AND old.account_id IS NOT NULL),
         bool_or(cardinality(r.packages || old.packages || cdr.packages) > 0), bool_or(old.route_id IS NOT NULL),
@@ -2276,14 +2397,14 @@ BEGIN
 END $$;
 
 -- The CDRs take the place of the open calls, or of what earlier CDRs assumed.
-CREATE OR REPLACE FUNCTION write_records(p_bucket smallint, p_settling settling_v4) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION write_records(p_bucket smallint, p_settling settling_v5) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     written  bigint;
 BEGIN
     INSERT INTO call_records (
         bucket, call_key, account_id, subscriber_id, exchange, attempt, callerid, destination, direction, prefix, tariff_id,
         deck_id, rate_key, route_name, routing_number, carrier_rate_key, carrier_currency, carrier_exchange, packages,
-        channel, resellers, state, source, currency, granted, seconds, billed_seconds, cost, overrun, uncharged, charged_on,
+        channel, from_originate, source_address, originated_by, is_did, resellers, state, source, currency, granted, seconds, billed_seconds, cost, overrun, uncharged, charged_on,
         disposition, cause, prepared_at, answered_at, ended_at, carrier_cost, margin, seen_seconds, said_seconds, suspicion)
     SELECT p_bucket, e.call_key, e.account_id, (e.details).*, e.state, e.source, e.currency, e.granted, e.seconds,
            e.billed_seconds, e.cost, e.overrun, e.uncharged, e.charged_on, e.disposition, e.cause, e.prepared_at,
@@ -2303,7 +2424,8 @@ BEGIN
             ended_at = e.ended_at, carrier_cost = e.carrier_cost, margin = e.margin, packages = (e.details).packages,
             answered_at = e.ended_at - make_interval(secs => NULLIF(e.seconds, 0)),
             seen_seconds = COALESCE(e.seen_seconds, c.seen_seconds), said_seconds = COALESCE(e.said_seconds, c.said_seconds),
-            suspicion = COALESCE(NULLIF(e.suspicion, ''), c.suspicion)
+            suspicion = COALESCE(NULLIF(e.suspicion, ''), c.suspicion),
+            is_did = COALESCE(NULLIF((e.details).is_did, ''), c.is_did)
           FROM unnest(p_settling.ends) e
           WHERE c.bucket = p_bucket AND c.call_key = e.call_key AND e.outcome = 'settled' AND e.source = 'late';
         GET DIAGNOSTICS written = ROW_COUNT;
@@ -2314,7 +2436,7 @@ BEGIN
 END $$;
 
 -- The entries of the ledger, and what the accounts have now.
-CREATE OR REPLACE FUNCTION write_money(p_bucket smallint, p_ends ending_v4[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION write_money(p_bucket smallint, p_ends ending_v5[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO ledger_entries (bucket, account_id, entry_id, kind, amount, balance_after, call_key)
     SELECT p_bucket, e.account_id, e.last_entry + row_number() OVER account,
@@ -2339,12 +2461,12 @@ BEGIN
 END $$;
 
 -- The seconds that packages paid for each call, in its details.
-CREATE OR REPLACE FUNCTION share_all_packages(p_bucket smallint, p_ends ending_v4[]) RETURNS ending_v4[]
+CREATE OR REPLACE FUNCTION share_all_packages(p_bucket smallint, p_ends ending_v5[]) RETURNS ending_v5[]
 LANGUAGE plpgsql AS $$
 DECLARE
-    one      ending_v4;
-    details  kept_details_v3;
-    shared   ending_v4[] := '{}';
+    one      ending_v5;
+    details  kept_details_v4;
+    shared   ending_v5[] := '{}';
 BEGIN
     FOREACH one IN ARRAY p_ends LOOP
         details := one.details;
@@ -2357,11 +2479,11 @@ BEGIN
 END $$;
 
 -- What calls used up besides money is free again, or used.
-CREATE OR REPLACE FUNCTION release_calls(p_bucket smallint, p_settling settling_v4, p_helps settle_help_v2[]) RETURNS void
+CREATE OR REPLACE FUNCTION release_calls(p_bucket smallint, p_settling settling_v5, p_helps settle_help_v2[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     help  settle_help_v2;
-    one   ending_v4;
+    one   ending_v5;
 BEGIN
     IF p_settling.has_packages THEN
         FOREACH help IN ARRAY COALESCE(p_helps, '{}') LOOP
@@ -2396,13 +2518,13 @@ END $$;
 
 -- The lines of the resellers of the calls that end here: an ending each, as if it were the end of a call of its own. Read
 -- after the money of the calls themselves is written: a reseller calls too.
-CREATE OR REPLACE FUNCTION read_reseller_ends(p_bucket smallint, p_requests settle_request_v4[], p_ends ending_v4[])
-RETURNS ending_v4[] LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION read_reseller_ends(p_bucket smallint, p_requests settle_request_v5[], p_ends ending_v5[])
+RETURNS ending_v5[] LANGUAGE plpgsql AS $$
 DECLARE
-    one    ending_v4;
+    one    ending_v5;
     found  record;
     due    numeric;
-    lines  ending_v4[] := '{}';
+    lines  ending_v5[] := '{}';
 BEGIN
     FOR found IN
         SELECT e AS whole, l.ordinality AS level, l.account_id, l.tariff_id, l.deck_id, l.prefix, l.rate_key, l.held,
@@ -2442,8 +2564,8 @@ END $$;
 
 -- The details of a call as a reseller of it has them.
 CREATE OR REPLACE FUNCTION reseller_details(
-    p_details kept_details_v3, p_tariff_id bigint, p_deck_id bigint, p_prefix text, p_rate_key bigint
-) RETURNS kept_details_v3 LANGUAGE plpgsql IMMUTABLE AS $$
+    p_details kept_details_v4, p_tariff_id bigint, p_deck_id bigint, p_prefix text, p_rate_key bigint
+) RETURNS kept_details_v4 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
     p_details.tariff_id := p_tariff_id; p_details.deck_id := p_deck_id; p_details.prefix := p_prefix;
     p_details.rate_key := p_rate_key; p_details.resellers := NULL;
@@ -2451,10 +2573,10 @@ BEGIN
 END $$;
 
 -- What the calls that end here cost their resellers, in the transaction that charges their callers.
-CREATE OR REPLACE FUNCTION charge_resellers(p_bucket smallint, p_requests settle_request_v4[], p_ends ending_v4[])
+CREATE OR REPLACE FUNCTION charge_resellers(p_bucket smallint, p_requests settle_request_v5[], p_ends ending_v5[])
 RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-    lines  ending_v4[] := read_reseller_ends(p_bucket, p_requests, p_ends);
+    lines  ending_v5[] := read_reseller_ends(p_bucket, p_requests, p_ends);
 BEGIN
     INSERT INTO reseller_records (
         bucket, call_key, level, account_id, tariff_id, deck_id, prefix, rate_key, currency, granted, billed_seconds, cost,
@@ -2473,16 +2595,16 @@ BEGIN
 END $$;
 
 -- A batch names a call key at most once (storage/calls/ledger sees to it).
-CREATE OR REPLACE FUNCTION settle_v4(p_bucket smallint, p_requests settle_request_v4[]) RETURNS settle_answer_v3[]
+CREATE OR REPLACE FUNCTION settle_v5(p_bucket smallint, p_requests settle_request_v5[]) RETURNS settle_answer_v3[]
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
-    request   settle_request_v4;
+    request   settle_request_v5;
     ids       bigint[] := '{}';  -- of accounts
     made      bigint[] := '{}';  -- the hashes of the keys of calls that this may make
     unsaid    text[] := '{}';    -- keys of calls whose resellers, if they have any, are not named
     helped    boolean := false;
     helps     settle_help_v2[];
-    settling  settling_v4;
+    settling  settling_v5;
 BEGIN
     FOREACH request IN ARRAY COALESCE(p_requests, '{}') LOOP  -- expire_v2() may find none
         ids := ids || request.account_id;
@@ -2532,7 +2654,7 @@ DECLARE
     expired   bigint[];         -- accounts of the oldest such calls
     free      bigint[];         -- those of them that are ours now
     taken     bigint[] := '{}';  -- by others
-    requests  settle_request_v4[];
+    requests  settle_request_v5[];
     answers   settle_answer_v3[];
 BEGIN
     LOOP
@@ -2557,14 +2679,14 @@ BEGIN
         o.call_key, o.account_id, 0, 0, 0, 'EXPIRED', 0, 'expired', NULL, NULL, NULL, NULL,
         CASE WHEN o.carrier_rate_key IS NOT NULL THEN 0 END,
         CASE WHEN o.carrier_rate_key IS NOT NULL AND o.carrier_exchange IS NOT NULL THEN 0 END,
-        0, '{}', NULL, NULL, '', NULL, NULL)::settle_request_v4) INTO requests
+        0, '{}', NULL, NULL, '', '', NULL, NULL)::settle_request_v5) INTO requests
     FROM (
         SELECT * FROM open_calls
         WHERE bucket = p_bucket AND expires_at <= now() AND answered_at IS NULL AND account_id = ANY (free)
           AND ARRAY(SELECT l.account_id FROM unnest(resellers) l) <@ free
         ORDER BY expires_at LIMIT p_limit
     ) o;
-    answers := settle_v4(p_bucket, requests);
+    answers := settle_v5(p_bucket, requests);
     RETURN (SELECT count(*) FROM unnest(answers) a WHERE a.outcome = 'settled');
 END $$;
 
@@ -2577,7 +2699,7 @@ RETURNS SETOF record LANGUAGE sql IMMUTABLE AS $$
     SELECT b.bucket, array_agg(b.ord ORDER BY b.ord)
     FROM unnest(p_buckets) WITH ORDINALITY AS b(bucket, ord) GROUP BY b.bucket ORDER BY b.bucket
 $$;
-CREATE OR REPLACE FUNCTION reserve_of_buckets_v4(p_bucket smallint, p_buckets smallint[], p_requests reserve_request_v4[])
+CREATE OR REPLACE FUNCTION reserve_of_buckets_v5(p_bucket smallint, p_buckets smallint[], p_requests reserve_request_v5[])
 RETURNS reserve_answer_v3[] LANGUAGE plpgsql AS $$
 DECLARE
     answers   reserve_answer_v3[] := array_fill(NULL::reserve_answer_v3, ARRAY[cardinality(p_requests)]);
@@ -2585,7 +2707,7 @@ DECLARE
     part      record;
 BEGIN
     FOR part IN SELECT * FROM places_by_bucket(p_buckets) LOOP
-        answered := reserve_v4(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
+        answered := reserve_v5(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
         FOR i IN 1 .. cardinality(answered) LOOP
             answers[part.places[i]] := answered[i];
         END LOOP;
@@ -2607,7 +2729,7 @@ BEGIN
     END LOOP;
     RETURN answers;
 END $$;
-CREATE OR REPLACE FUNCTION settle_of_buckets_v4(p_bucket smallint, p_buckets smallint[], p_requests settle_request_v4[])
+CREATE OR REPLACE FUNCTION settle_of_buckets_v5(p_bucket smallint, p_buckets smallint[], p_requests settle_request_v5[])
 RETURNS settle_answer_v3[] LANGUAGE plpgsql AS $$
 DECLARE
     answers   settle_answer_v3[] := array_fill(NULL::settle_answer_v3, ARRAY[cardinality(p_requests)]);
@@ -2615,7 +2737,7 @@ DECLARE
     part      record;
 BEGIN
     FOR part IN SELECT * FROM places_by_bucket(p_buckets) LOOP
-        answered := settle_v4(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
+        answered := settle_v5(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
         FOR i IN 1 .. cardinality(answered) LOOP
             answers[part.places[i]] := answered[i];
         END LOOP;
@@ -2963,7 +3085,7 @@ END $$;
 -- correct_calls_v2: posts what a re-rating found of some calls. A call is corrected at most once by a re-rating, however
 -- often it is asked for: its item is marked in the transaction that posts its entry, and the entry's reference is of
 -- this re-rating and call. What calls held and what limits count as spent is not touched: these calls are of the past.
--- A batch names a call key at most once. Locks as in settle_v4().
+-- A batch names a call key at most once. Locks as in settle_v5().
 
 CREATE TYPE correction_answer_v2 AS (
     outcome text,               -- corrected, repeated (before), changed (its CDR is not as it was read: left alone),
@@ -3033,7 +3155,7 @@ DECLARE
     written  bigint;
     moment   timestamptz := now();
 BEGIN
-    -- The overrun as settle_v4() has it of a late end. What had no rate has one now. The keys come beside the items: a
+    -- The overrun as settle_v5() has it of a late end. What had no rate has one now. The keys come beside the items: a
     -- Citus node ends by an array that is asked by a column (13.2).
     UPDATE call_records c SET
         cost = i.new_cost, billed_seconds = i.billed_seconds, rate_key = i.frozen_key, deck_id = i.deck_id,

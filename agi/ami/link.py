@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -18,9 +19,10 @@ import structlog
 from agi.ami.address import AmiAddress
 from agi.ami.clock import ExchangeClock
 from agi.ami.connection import AmiConnection, Message, Refused
+from agi.ami.security import failed_login
 from agi.ami.tracker import ChannelTracker
 from rating_engine.domain.errors import Unavailable
-from rating_engine.domain.watching import LiveChannel, SeenCall
+from rating_engine.domain.watching import FailedLogin, LiveChannel, SeenCall
 
 BACKOFF_FIRST_SECONDS: Final = 0.25
 BACKOFF_MAX_SECONDS: Final = 10.0  # an exchange that is back is followed again within this
@@ -32,6 +34,7 @@ WARNING_TIMEOUT_MS: Final = 3_000
 ANSWERED_AT: Final = "SHARED(RATING_ANSWERED_AT)"  # noted by the shipped dialplan: milliseconds of the exchange's clock
 TRUNK: Final = "SHARED(RATING_TRUNK)"
 MAX_SECONDS: Final = "RATING_MAX_SECONDS"
+FAILED_KEPT: Final = 10_000  # logins that failed, fetched every second; who guesses faster is banned all the same
 GONE: Final = "no such channel"
 DENIED: Final = "permission denied"
 NOBODY: Final = "rating-engine/nobody"  # no channel has such a name
@@ -49,6 +52,7 @@ class AmiLink:
         self._clock = ExchangeClock()
         self._connection: AmiConnection | None = None
         self._sessions = 0
+        self._failed_logins: deque[FailedLogin] = deque(maxlen=FAILED_KEPT)
         self._connected_at = time.monotonic()
         self._heard_at: float | None = None  # the exchange, whatever it said
         self._heard_until: float | None = None  # the same, of the connection before this one
@@ -134,6 +138,12 @@ class AmiLink:
         """The conversations whose answer and end were both heard, that have ended since this was asked last."""
         return self._tracker.take_ends()
 
+    def take_failed_logins(self) -> list[FailedLogin]:
+        """Who could not log in since this was asked last; of very many the latest."""
+        failed = list(self._failed_logins)
+        self._failed_logins.clear()
+        return failed
+
     async def list_channels(self) -> list[LiveChannel]:
         """Every channel that lives, the whole list or Unavailable."""
         asked = time.monotonic()
@@ -202,6 +212,8 @@ class AmiLink:
         theirs = _number(event.get("Timestamp"))  # where manager.conf says timestampevents=yes
         at = None if theirs is None else self._clock.moment(theirs, now)
         self._tracker.feed(event, now if at is None else at)
+        if (failed := failed_login(event)) is not None:
+            self._failed_logins.append(failed)
 
 
 def links_to(addresses: list[AmiAddress], *, warning_sound: str) -> Callable[[], list[AmiLink]]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from agi.fastagi.request import AgiRequest
 from rating_engine.domain.errors import InvalidRequest
-from rating_engine.domain.outcomes import MAX_CALL_KEY_LENGTH, CallKey
+from rating_engine.domain.outcomes import MAX_CALL_KEY_LENGTH, MAX_ORIGIN, NO_ORIGIN, CallKey, Origin
 from rating_engine.domain.tariff import check_route_name
 
 MAX_LOGIN: Final = 64  # the column's width
@@ -83,6 +83,18 @@ def route(request: AgiRequest, index: int) -> str:
     if value:
         check_route_name(value, "route")
     return value
+
+
+def origin(request: AgiRequest) -> Origin:
+    """What the query says of it: from_originate, source, originated_by."""
+    given = [request.query.get(name, "").strip() for name in ("from_originate", "source", "originated_by")]
+    return Origin(*given) if any(given) else NO_ORIGIN
+
+
+def is_did(request: AgiRequest) -> str:
+    """The query's; '' where it is malformed: it only describes, and the call is charged."""
+    value = request.query.get("is_did", "").strip()
+    return value if value.isprintable() and len(value) <= MAX_ORIGIN else ""
 
 
 def attempt(value: str) -> int:

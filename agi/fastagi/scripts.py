@@ -3,6 +3,8 @@
 `agi://HOST/callPrepare,<login>,<destination>[,<callerid>[,<prior>[,<routing number>[,<route>]]]]`
 `agi://HOST/callFinish,<login>,<destination>,<seconds>,<status>[,<callerid>[,<prior>]]`
 `agi://HOST/getBalance,<login>[,<number>[,<callerid>]]` and `agi://HOST/ping`; any with `?exchange=NAME` behind it.
+There stand too, for the CDR: `from_originate`, `source`, `originated_by` of callPrepare, and `is_did` of callFinish. An
+argument they are not: a comma in a dialled number, which shifts what stands behind it, has to be found out.
 
 `parse_x` may raise InvalidRequest, `render_x` cannot fail. Every answer of a script sets all its variables.
 """
@@ -118,6 +120,7 @@ def parse_call_prepare(request: AgiRequest, exchange: str) -> PrepareCall:
         routing_number=fields.optional_text("routing_number", fields.argument(request, 4), fields.MAX_NUMBER) or None,
         channel=fields.channel(request),
         route=fields.route(request, 5),
+        origin=fields.origin(request),
     )
 
 
@@ -134,6 +137,7 @@ def parse_call_finish(request: AgiRequest, exchange: str) -> FinishCall:
         cause=cause,
         callerid=fields.caller_of_ended(request, 4),
         channel=fields.channel(request),
+        is_did=fields.is_did(request),
     )
 
 

@@ -32,6 +32,8 @@ from rating_engine.cli.parties.keys import keys_app
 from rating_engine.cli.parties.options import options_app, tariff
 from rating_engine.cli.parties.subscribers import subscribers_app
 from rating_engine.cli.parties.users import users_app
+from rating_engine.cli.phones import exchanges as asterisks
+from rating_engine.cli.phones.phones import phones_app
 from rating_engine.cli.process.data import data_app
 from rating_engine.cli.process.demo import demo
 from rating_engine.cli.process.doctor import doctor
@@ -101,6 +103,13 @@ accounts_app.command(epilog="Example: rating-engine account tariff 1001 gold --r
 app.add_typer(packages_app, name="package")
 app.add_typer(groups_app, name="direction-group")
 app.add_typer(exchange_app, name="exchange")
+exchange_app.command(epilog="Example: rating-engine exchange add pbx1 --address 192.0.2.10 --dns-name sip.example.com")(
+    asterisks.add
+)
+exchange_app.command(epilog="Example: rating-engine exchange servers")(asterisks.servers)
+exchange_app.command(epilog="Example: rating-engine exchange show pbx1")(asterisks.show)
+exchange_app.command(epilog="Example: rating-engine exchange change pbx1 --enabled no")(asterisks.change)
+app.add_typer(phones_app, name="phone")
 app.add_typer(numbering_app, name="numbering")
 app.add_typer(aliases_app, name="alias")
 app.add_typer(routes_app, name="routes")

@@ -42,6 +42,7 @@ HINTS: Final[Mapping[Hint, str]] = {
     Hint.SEE_RERATES: "see: rating-engine rerate list",
     Hint.SEE_USERS: "see: rating-engine user list",
     Hint.SEE_KEYS: "see: rating-engine key list",
+    Hint.SEE_EXCHANGES: "see: rating-engine exchange servers; one is made by: rating-engine exchange add NAME",
     Hint.SEE_BANS: "see: rating-engine ban list",
     Hint.SEE_SUSPICIOUS: "see: rating-engine calls --suspicious",
     Hint.NO_RATES: "say first: rating-engine rates import FILE --tariff {tariff}",

@@ -53,7 +53,7 @@ class Cdr:
     """One ended call. `state`, `source`, `disposition`: the words of the CDR; amounts in `currency`.
 
     `carrier_cost` is in `carrier_currency`; it and `margin`: None where the route's cost was not known. `login`: ''
-    where it is gone; `tariff`: its name.
+    where it is gone; `tariff`: its name. The last four: its origin, as its exchange said (outcomes.Origin).
     """
 
     call_key: CallKey
@@ -79,6 +79,10 @@ class Cdr:
     prepared_at: datetime
     answered_at: datetime | None
     ended_at: datetime
+    from_originate: str
+    source_address: str
+    originated_by: str
+    is_did: str
 
 
 @dataclass(frozen=True, slots=True)

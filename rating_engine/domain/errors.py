@@ -32,6 +32,7 @@ class Hint(StrEnum):
     SEE_USERS = "see_users"
     SEE_KEYS = "see_keys"
     SEE_BANS = "see_bans"
+    SEE_EXCHANGES = "see_exchanges"
     SEE_SUSPICIOUS = "see_suspicious"
     NO_RATES = "no_rates"  # [tariff]
     NO_EXCHANGE_RATE = "no_exchange_rate"  # [currency_from, currency_to]

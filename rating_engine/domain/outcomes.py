@@ -8,6 +8,9 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
+from rating_engine.domain.errors import InvalidRequest
+
+MAX_ORIGIN: Final = 80  # characters, as of a number, which is the longest that is said there
 MAX_CALL_KEY_LENGTH: Final = 200  # longest exchange + uniqueid + attempt seen is about 90; the column holds this
 
 
@@ -56,6 +59,35 @@ class CallKey:
         return f"{self.exchange}/{self.uniqueid}/{self.attempt}"
 
 
+def check_origin(field: str, value: str) -> None:
+    """Whether the CDR keeps it. Raises InvalidRequest naming the field."""
+    if len(value) > MAX_ORIGIN:
+        raise InvalidRequest(field, f"longer than {MAX_ORIGIN} characters")
+    if not value.isprintable():
+        raise InvalidRequest(field, "has a character that can't be printed")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a call began, in the exchange's own words, which the CDR keeps; '' where it says nothing.
+
+    `from_originate`: "true" where nobody dialled it, or the DID number that it came to; `source_address`: the address
+    of the exchange that began it; `originated_by`: who did (user, system …). Source: narayana-billing-api-2.2,
+    callPrepare.
+    """
+
+    from_originate: str = ""
+    source_address: str = ""
+    originated_by: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("from_originate", "source_address", "originated_by"):
+            check_origin(name, getattr(self, name))
+
+
+NO_ORIGIN: Final = Origin()
+
+
 @dataclass(frozen=True, slots=True)
 class PrepareCall:
     """May this call start, and for how long? `destination` is as dialled.
@@ -72,6 +104,7 @@ class PrepareCall:
     routing_number: str | None = None
     channel: str = ""
     route: str = ""
+    origin: Origin = NO_ORIGIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +115,7 @@ class FinishCall:
     CANCEL, NOANSWER ...), `cause` the Q.850 hangup cause, 0 where unknown. Source: narayana-billing-api-2.2,
     callFinish: a status such as `0CANCEL` is the cause and the disposition in one word. `ended_at` None: now; a finish
     that had to wait carries the time it was said. `channel` as in PrepareCall; a transfer may have renamed it since.
+    `is_did`: "true", or the DID number, where the call came in by one; the CDR keeps it.
     """
 
     call_key: CallKey
@@ -93,6 +127,7 @@ class FinishCall:
     callerid: str | None = None
     ended_at: datetime | None = None
     channel: str = ""
+    is_did: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,8 @@ class CallDetails:
     `carrier_rate`: what the route costs, the same way, in `carrier_currency`, one of which is `carrier_exchange` of the
     account's currency (None: not known). `routing_number`: '' where it is the destination. `channel`: the exchange's
     name of the caller's channel when the call was prepared; '' where it is not known, which agrees with every name.
-    `resellers`: who pays for it besides, the nearest first; then `carrier_exchange` is into the last one's currency.
+    The four after it: the call's origin, as in PrepareCall and FinishCall. `resellers`: who pays for it besides, the
+    nearest first; then `carrier_exchange` is into the last one's currency.
     """
 
     subscriber_id: int
@@ -85,6 +86,10 @@ class CallDetails:
     carrier_exchange: Decimal | None = None
     packages: tuple[PackageUse, ...] = ()
     channel: str = ""
+    from_originate: str = ""
+    source_address: str = ""
+    originated_by: str = ""
+    is_did: str = ""
     resellers: tuple[ResellerPrice, ...] = ()
 
 
@@ -226,7 +231,7 @@ class SettleRequest:
     is that of a call of this channel, or a conflict; '' tells nothing. `said_seconds`: of the finish, where `seconds`
     is what was seen instead; None: nothing seen was asked for yet. `seen_seconds`: from answer to hangup, where both
     were seen. `cost_before`: what the call had cost APART_SECONDS earlier; None: its cost. `resellers`: all who pay
-    besides, the nearest first; of a call that cost nothing they may be left out.
+    besides, the nearest first; of a call that cost nothing they may be left out. `is_did`: as in FinishCall.
     """
 
     call_key: CallKey
@@ -250,6 +255,7 @@ class SettleRequest:
     said_seconds: int | None = None
     seen_seconds: int | None = None
     cost_before: Decimal | None = None
+    is_did: str = ""
     resellers: tuple[ResellerCharge, ...] = ()
 
     @property

@@ -56,6 +56,20 @@ class SeenCall:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedLogin:
+    """Somebody at `address` could not log in at an exchange, as `account`; `what`: the exchange's word for why.
+
+    `session`: what the exchange says of one try several times has in common (of SIP its Call-ID).
+    """
+
+    address: str
+    account: str
+    what: str
+    service: str
+    session: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LiveChannel:
     """One line of an exchange's list of channels. `bridge`: the conversation it is in, '' for none."""
 

@@ -23,7 +23,7 @@ from rating_engine.engine.calling import Calling, Doors, Grounds, wire_calls
 from rating_engine.engine.doors import calls_door, office_door
 from rating_engine.engine.leading import UNSEEN_INTERVALS, WatchSetup
 from rating_engine.engine.services import make_services
-from rating_engine.engine.surfaces import behind_proxies, counters_of, limits_of, surfaces_of
+from rating_engine.engine.surfaces import ban_file_of, behind_proxies, counters_of, limits_of, surfaces_of
 from rating_engine.process.sockets import FASTAGI, HTTP, Listeners, open_listeners
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.conflicts import CONFLICTS_SECONDS
@@ -108,10 +108,14 @@ class Engine:
             observer=self.metrics,
         )
         doors = self.calls_door, self.office
-        self.watch = WatchSetup(settings, *doors, self.lasting, self.metrics, self.clock.now, self._correct_by_seen)
         self.rate_counters = counters_of(settings)
         limits = limits_of(settings, self.rate_counters, self.metrics)
         self.services = make_services(settings, self.office, limits)  # what every surface is given
+        bans = self.services.access.bans
+        self._ban_file = ban_file_of(settings, bans)
+        self.watch = WatchSetup(
+            settings, *doors, self.lasting, self.metrics, self.clock.now, self._correct_by_seen, bans
+        )
         self.schema = SchemaWatch(self.office, is_up=lambda: self.office.down is None)
         calling = self._wire_calls(is_watched or self.watch.is_watched, shared_calls)
         self.charging, self.finishing, self.undo = calling.charging, calling.finishing, calling.undo
@@ -285,6 +289,7 @@ class Engine:
             Periodic("undo", UNDO_SECONDS, self.undo.turn),
             Periodic("gauges", GAUGE_SECONDS, self._measure),
             Periodic("bans", BANS_SECONDS, self.services.access.bans.turn),
+            Periodic("ban-file", BANS_SECONDS, self._ban_file.turn),
             Periodic("rate-counters", COUNTERS_SECONDS, self.rate_counters.turn),
             Periodic("log", LOG_SECONDS, self._count_lines_lost),
             Periodic("schema", SCHEMA_SECONDS, self.schema.turn),

@@ -15,6 +15,8 @@ from agi.ami.link import links_to
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import Now
+from rating_engine.services.parties.bans import BanBook
+from rating_engine.services.parties.wrong_logins import WrongLogins
 from rating_engine.services.routes.quality import QualityMeter
 from rating_engine.services.watch.seen_ends import Correct
 from rating_engine.services.watch.watched_exchanges import REFRESH_SECONDS, WatchedExchanges
@@ -43,6 +45,7 @@ class WatchSetup:
         metrics: Metrics,
         now: Now,
         correct: Correct,
+        bans: BanBook,
     ) -> None:
         """What is said of exchanges and of answers goes by `calls_door`, since calls are lengthened by it.
 
@@ -61,6 +64,13 @@ class WatchSetup:
             warning_seconds=settings.ami_warning_seconds,
             now=now,
             correct=correct,
+            wrong_logins=WrongLogins(
+                office,
+                bans,
+                number=settings.ban_failed_logins,
+                ban_seconds=settings.ban_seconds,
+                exchanges=frozenset(address.host for address in addresses),
+            ),
         )
         self._quality = QualityMeter(
             office,

@@ -41,6 +41,7 @@ def make_services(settings: Settings, office: Database, limits: RequestLimits | 
             ban_wrong_keys=settings.ban_wrong_keys,
             ban_window_seconds=settings.ban_window_seconds,
             ban_seconds=settings.ban_seconds,
+            secret_keys=settings.secret_keys,
             proxies=tuple(map(ip_network, settings.http_trusted_proxies)),
         ),
         limits,

@@ -10,9 +10,12 @@ from starlette.routing import BaseRoute
 from rating_engine.api.common.client import BehindProxies, ProxyHeader
 from rating_engine.api.narayana.asked import CallCharging
 from rating_engine.api.narayana.surface import Narayana
+from rating_engine.domain.ban_sets import BanFileForm
 from rating_engine.services.catalogue import Services
+from rating_engine.services.parties.bans import BanBook
 from rating_engine.services.parties.request_limits import MostAMinute, RequestLimits
 from rating_engine.settings.model import Settings
+from rating_engine.storage.parties.ban_file import BanFile
 from rating_engine.storage.parties.rate_counters import RateCounters
 from rating_engine.telemetry.metrics import Metrics
 
@@ -33,6 +36,12 @@ def behind_proxies(settings: Settings, services: Services) -> Middleware:
         header=ProxyHeader(settings.http_proxy_header),
         is_banned=services.access.bans.refuses,
     )
+
+
+def ban_file_of(settings: Settings, bans: BanBook) -> BanFile:
+    """Where bans are written for the packet filter of this machine."""
+    form = BanFileForm(settings.ban_file_format)
+    return BanFile(settings.ban_file, form, settings.ban_file_command, lambda: bans.known)
 
 
 def counters_of(settings: Settings) -> RateCounters:

@@ -30,6 +30,9 @@ from rating_engine.services.parties.keys import Keys
 from rating_engine.services.parties.parties import Parties
 from rating_engine.services.parties.passwords import Passwords
 from rating_engine.services.parties.request_limits import RequestLimits
+from rating_engine.services.phones.exchanges import Exchanges
+from rating_engine.services.phones.secrets import SecretBox
+from rating_engine.services.phones.sip_accounts import SipAccounts
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.routes import Routes
 from rating_engine.services.tariffs.bands import Bands
@@ -54,6 +57,8 @@ class UseCases:
     audit: Audit
     accounts: Accounts
     account_imports: AccountImports
+    exchanges: Exchanges
+    sip_accounts: SipAccounts
     tenant_billing: Billing
     call_rates: CallRates
     tariffs: Tariffs
@@ -90,6 +95,7 @@ class Ways:
     ban_wrong_keys: int
     ban_window_seconds: int
     ban_seconds: int
+    secret_keys: tuple[str, ...] = ()
     proxies: tuple[Network, ...] = ()
 
 
@@ -101,6 +107,7 @@ class Services:
         self._office = office
         self._ways = ways
         self._passwords = Passwords()
+        self._secrets = SecretBox(ways.secret_keys)
         bans = BanBook(office, proxies=ways.proxies)
         wrong_keys = WrongKeys(
             office,
@@ -127,6 +134,8 @@ class Services:
             audit=Audit(office, principal),
             accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
             account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
+            exchanges=Exchanges(office, principal),
+            sip_accounts=SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
             tenant_billing=Billing(office, principal),
             call_rates=CallRates(office, principal),
             tariffs=Tariffs(office, principal),

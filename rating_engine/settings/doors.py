@@ -102,6 +102,14 @@ class DoorSettings(Group):
         " it. The same wrong key again, as of one old telephone, counts once; whitelisted addresses never. One would"
         " lock a whole office out for a slip. 0: nothing is banned by itself.",
     )
+    ban_failed_logins: int = Field(
+        20,
+        ge=0,
+        le=100,
+        description="So many logins that failed at a watched exchange within ten minutes (SIP registrations and calls,"
+        " its manager port; needs read = security in its manager.conf) ban their address for ban_seconds. A telephone"
+        " with a wrong password tries ten times in that time, who guesses thousands. 0: nothing is banned by it.",
+    )
     ban_window_seconds: int = Field(3_600, ge=1, le=86_400, description="How long a wrong key is remembered.")
     ban_seconds: int = Field(
         3_600,
@@ -109,6 +117,22 @@ class DoorSettings(Group):
         le=31_536_000,
         description="How long such a ban lasts. Who guesses keys of 256 bits gets nowhere in any time; who has put an"
         " old key into a telephone is let in again by itself. 0: until somebody takes it away.",
+    )
+
+    ban_file: str = Field(
+        "",
+        description="Where what is banned is written for the packet filter of this machine, anew at each change: bans"
+        " alone keep the engine's own ports closed. Its directory has to be writable. Empty: nowhere.",
+    )
+    ban_file_format: Literal["nftables", "ipset"] = Field(
+        "nftables",
+        description="nftables: sets banned4 and banned6 of the table inet rating_engine, for `nft -f`; ipset: sets"
+        " rating_engine_banned4 and rating_engine_banned6, for `ipset restore`.",
+    )
+    ban_file_command: str = Field(
+        "",
+        description="Run when the file has changed, without a shell, such as `sudo -n nft -f /run/rating/bans.nft`."
+        " Empty: nothing is run; a systemd path unit can watch the file as well.",
     )
 
     @field_validator("fastagi_allowed_networks", "http_trusted_proxies")

@@ -26,6 +26,7 @@ HEADER: Final = """\
 SECTIONS: Final = {
     "database_url": "PostgreSQL",
     "redis_url": "Redis",
+    "secret_keys": "Secrets",
     "fastagi_host": "FastAGI",
     "http_host": "HTTP",
     "address_requests_per_minute": "Requests a minute",

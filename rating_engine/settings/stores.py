@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from pydantic import Field, field_validator
 
-from rating_engine.settings.texts import Group
+from rating_engine.settings.texts import Group, Texts
 from rating_engine.settings.urls import check_database_url, check_redis_url
 
 
@@ -67,6 +69,25 @@ class StoreSettings(Group):
         le=5_000,
         description="Deadline of one Redis command. Longer than this PostgreSQL is the faster answer.",
     )
+
+    # --- secrets
+    secret_keys: Texts = Field(
+        (),
+        repr=False,
+        max_length=10,
+        description="Keys with which passwords of phones are kept, so that they can be shown again: 32 random bytes"
+        " each in URL-safe base64, as `head -c 32 /dev/urandom | base64 | tr +/ -_` makes them. The first one encrypts,"
+        " all of them decrypt: put a new one first, run `rating-engine phone reseal`, take the old one away. The same"
+        " on every machine. Empty: phones cannot be made here. In the environment separated by commas.",
+    )
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _check_secret_keys(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for place, key in enumerate(value, start=1):
+            if not re.fullmatch(r"[A-Za-z0-9_-]{43}=", key):
+                raise ValueError(f"key {place} must be 32 bytes in URL-safe base64: 44 characters, the last one =")
+        return value
 
     @field_validator("database_url")
     @classmethod

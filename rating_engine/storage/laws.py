@@ -67,7 +67,7 @@ LAWS: Final = (
             FROM ledger_entries
         ) e WHERE balance_after <> before + amount
         """,
-        "an entry was written past post_entry_v2() and settle_v4(): restore it from a backup",
+        "an entry was written past post_entry_v2() and settle_v5(): restore it from a backup",
     ),
     Law(
         "charged_once",

@@ -27,7 +27,7 @@ from tests.asterisk.tones import seconds_of_tone, write_tone
 from tests.support.servers import SessionServers, free_port
 from tests.support.tcp_proxy import TcpProxy
 
-pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
 
 EXCHANGE = "pbx1"
 SLICE_SECONDS = 10  # the shortest there is
@@ -52,7 +52,7 @@ class Watched:
     proxy: TcpProxy
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def watched(asterisk_root: Path) -> AsyncIterator[Watched]:
     port = free_port()
     text = dialplan(port, f"RATING_QUERY=?exchange={EXCHANGE}") + HUMMING
@@ -62,7 +62,7 @@ async def watched(asterisk_root: Path) -> AsyncIterator[Watched]:
         yield Watched(port, exchange, proxy)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def running(
     watched: Watched, session_servers: SessionServers, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Running]:
@@ -91,7 +91,7 @@ async def running(
             await database.close()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
+@pytest_asyncio.fixture(loop_scope="session")
 async def pbx(pbx: Pbx, watched: Watched) -> Pbx:
     """The exchange is watched."""
     await watched.proxy.accept()

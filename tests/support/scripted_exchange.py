@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 from rating_engine.domain.errors import Unavailable
-from rating_engine.domain.watching import LiveChannel, SeenCall
+from rating_engine.domain.watching import FailedLogin, LiveChannel, SeenCall
 
 BRIDGED = "a-bridge"
 
@@ -56,6 +56,9 @@ class ScriptedExchange:
     def take_answers(self) -> list[SeenCall]:
         answers, self.answers = self.answers, []
         return answers
+
+    def take_failed_logins(self) -> list[FailedLogin]:
+        return []
 
     def take_ends(self) -> list[SeenCall]:
         ends, self.ends = self.ends, []

@@ -81,7 +81,8 @@ LIVE: Final = (
 CALL: Final = (
     *_CALL, Shown("prefix"), _whole("seconds"), _whole("billed_seconds"), _amount("cost"), Shown("currency"),
     Shown("state"), Shown("disposition"), _whole("cause"), _instant("prepared_at"),
-    _instant("answered_at", nullable=True), _instant("ended_at"),
+    _instant("answered_at", nullable=True), _instant("ended_at"), Shown("from_originate"), Shown("source_address"),
+    Shown("originated_by"), Shown("is_did"),
 )  # fmt: skip
 
 PAGE: Final = (

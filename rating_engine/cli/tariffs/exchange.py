@@ -15,7 +15,10 @@ from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json,
 from rating_engine.rating.exchange import ExchangeRate
 from rating_engine.rating.money import format_amount
 
-exchange_app = typer.Typer(no_args_is_help=True, help="Exchange rates, where accounts and tariffs differ in currency.")
+exchange_app = typer.Typer(
+    no_args_is_help=True,
+    help="Asterisk servers whose phones come from here; and rates of currencies (set, list, remove).",
+)
 
 From = Annotated[str, typer.Argument(metavar="FROM", help="ISO 4217, as EUR.")]
 To = Annotated[str, typer.Argument(metavar="TO", help="ISO 4217, as USD.")]

@@ -117,7 +117,7 @@ class Finishing:
             told = self._as_seen(call, known) if unseen else call
             details, end = await self._reckon(call, told, subscriber, known, promised)
             saved = _saved(told, subscriber, details, end.charged)
-            request = _settlement(saved, subscriber, call.ended_at, known, details, end)
+            request = _settlement(saved, subscriber, call, known, details, end)
             answer = await self._ledger.settle(request)
             self.remembered.drop(call.call_key)
             match answer.outcome:
@@ -284,7 +284,7 @@ def _saved(call: FinishCall, subscriber: Subscriber, details: CallDetails, charg
 def _settlement(
     saved: Saved,
     subscriber: Subscriber,
-    ended_at: datetime | None,
+    call: FinishCall,
     known: OpenCall | EndedCall | None,
     details: CallDetails,
     end: _End,
@@ -298,7 +298,7 @@ def _settlement(
         cost=saved.cost,
         disposition=saved.disposition,
         cause=saved.cause,
-        ended_at=ended_at,
+        ended_at=call.ended_at,
         details=details if known is None else None,
         carrier_cost=end.charged.carrier_cost,
         margin=end.charged.margin,
@@ -307,6 +307,7 @@ def _settlement(
         rerate_id=known.rerate_id if isinstance(known, EndedCall) else None,
         said_seconds=end.said,
         cost_before=end.cost_before,
+        is_did=call.is_did,
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rating_engine.domain.account import Subscriber
-from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason
+from rating_engine.domain.outcomes import NO_ORIGIN, CallKey, Declined, DeclineReason, Origin
 from rating_engine.rating.number import InvalidNumber, normalise_callerid
 from rating_engine.rating.numbering import NumberingPlan, destination_of
 from rating_engine.services.facts.books import NumberingBook
@@ -16,7 +16,7 @@ from rating_engine.services.facts.books import NumberingBook
 class Caller:
     """A call as it was asked for, by whom, at which instant; `callerid` None: the subscriber's. Nothing is priced yet.
 
-    `longest`: seconds that the call may last at the most, whatever the money.
+    `longest`: seconds that the call may last at the most, whatever the money. `origin`, `is_did`: what the CDR keeps.
     """
 
     call_key: CallKey
@@ -25,6 +25,8 @@ class Caller:
     channel: str
     at: datetime
     longest: int
+    origin: Origin = NO_ORIGIN
+    is_did: str = ""
 
     @property
     def sent_callerid(self) -> str:

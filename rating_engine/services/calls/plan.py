@@ -79,7 +79,7 @@ class Planning:
             prepaid=subscriber.prepaid,
             watched=self._watched(call.call_key, subscriber),
         )
-        caller = Caller(call.call_key, subscriber, call.callerid, call.channel, at, hold.longest)
+        caller = Caller(call.call_key, subscriber, call.callerid, call.channel, at, hold.longest, call.origin)
         dialled = await self._numbers.dialled(subscriber, call.destination, call.callerid, call.routing_number)
         if isinstance(dialled, Declined):
             return dialled
@@ -106,7 +106,9 @@ class Planning:
 
         It goes by the prices of its start, and where there were none then, by those of `now`.
         """
-        caller = Caller(call.call_key, subscriber, call.callerid, call.channel, started_at, max(call.seconds, 1))
+        caller = Caller(
+            call.call_key, subscriber, call.callerid, call.channel, started_at, max(call.seconds, 1), is_did=call.is_did
+        )
         dialled = await self._numbers.dialled(subscriber, call.destination, call.callerid)
         if isinstance(dialled, Declined):
             return _details(caller, Dialled(normalise_callerid(call.destination), "", ""))
@@ -191,4 +193,8 @@ def _details(
         carrier_exchange=None if route is None else route.exchange,
         packages=() if priced is None else priced[1].packages,
         channel=caller.channel,
+        from_originate=caller.origin.from_originate,
+        source_address=caller.origin.source_address,
+        originated_by=caller.origin.originated_by,
+        is_did=caller.is_did,
     )

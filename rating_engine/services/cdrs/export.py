@@ -35,7 +35,8 @@ PAGES_A_SPAN: Final = 8  # what each of them sorts is some thousand calls
 COLUMNS: Final = (
     "call_key", "ended_at", "prepared_at", "answered_at", "login", "callerid", "destination", "direction", "prefix",
     "tariff", "route", "state", "source", "disposition", "cause", "seconds", "billed_seconds", "cost", "currency",
-    "overrun", "carrier_cost", "carrier_currency", "margin",
+    "overrun", "carrier_cost", "carrier_currency", "margin", "from_originate", "source_address", "originated_by",
+    "is_did",
 )  # fmt: skip
 HEADER: Final = ("call", *COLUMNS[1:])
 

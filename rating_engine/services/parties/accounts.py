@@ -59,17 +59,7 @@ class Accounts:
         """
         async with self._database.transaction(self._principal) as tx:
             owner = self._principal.realm if new.owner is None else (await find_party(tx, new.owner)).party_id
-            tenant = await hold_tenant_of(tx, owner)
-            bucket = await store.create_account(tx, new, buckets=self._buckets)
-            if owner != SYSTEM:
-                await give_account(tx, new.login, owner)
-            if tenant is not None:
-                await apply(tx, tenant)
-            await record(
-                tx, "account.create", new.login,
-                {"tariff": new.tariff, "kind": new.kind, "balance": new.balance, "overdraft": new.credit},
-                bucket=bucket,
-            )  # fmt: skip
+            await add_account(tx, new, owner, buckets=self._buckets)
         return await self.show(new.login)
 
     async def give(self, login: str, owner: str | int) -> AccountState:
@@ -141,15 +131,7 @@ class Accounts:
     async def add_subscriber(self, new: NewSubscriber) -> AccountState:
         """One more login on the account of another. Errors: InvalidRequest, NotFound, AlreadyExists, Unavailable."""
         async with self._database.transaction(self._principal) as tx:
-            owner = await owner_of_login(tx, new.account_of)
-            tenant = None if owner is None else await hold_tenant_of(tx, owner)
-            bucket = await store.add_subscriber(tx, new)
-            if owner not in (None, SYSTEM):
-                await give_line(tx, new.login, owner)
-            if tenant is not None:
-                await apply(tx, tenant)
-            made = {"account_of": new.account_of, "tariff": new.tariff}
-            await record(tx, "subscriber.add", new.login, made, bucket=bucket)
+            await add_line(tx, new, await owner_of_login(tx, new.account_of))
         return await self.show(new.login)
 
     async def block_subscriber(self, login: str) -> AccountState:
@@ -242,3 +224,35 @@ class Accounts:
             bucket = await store.set_subscriber_status(tx, login, status)
             await record(tx, "subscriber.change", login, {"status": status}, bucket=bucket)
         return await self.show(login)
+
+
+async def add_account(tx: Transaction, new: NewAccount, owner: int, *, buckets: int) -> int:
+    """An account with one subscriber, a party's; its bucket. Errors: as `Accounts.create`."""
+    tenant = await hold_tenant_of(tx, owner)
+    bucket = await store.create_account(tx, new, buckets=buckets)
+    if owner != SYSTEM:
+        await give_account(tx, new.login, owner)
+    if tenant is not None:
+        await apply(tx, tenant)
+    await record(
+        tx, "account.create", new.login,
+        {"tariff": new.tariff, "kind": new.kind, "balance": new.balance, "overdraft": new.credit},
+        bucket=bucket,
+    )  # fmt: skip
+    return bucket
+
+
+async def add_line(tx: Transaction, new: NewSubscriber, owner: int | None) -> int:
+    """One more login on the account of another, a party's (None: that other is unknown); its bucket.
+
+    Errors: as `Accounts.add_subscriber`.
+    """
+    tenant = None if owner is None else await hold_tenant_of(tx, owner)
+    bucket = await store.add_subscriber(tx, new)
+    if owner is not None and owner != SYSTEM:
+        await give_line(tx, new.login, owner)
+    if tenant is not None:
+        await apply(tx, tenant)
+    made = {"account_of": new.account_of, "tariff": new.tariff}
+    await record(tx, "subscriber.add", new.login, made, bucket=bucket)
+    return bucket

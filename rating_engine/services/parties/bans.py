@@ -114,6 +114,8 @@ class BanBook:
         self._proxies = proxies
         self._now = now
         self._index = BanIndex()
+        self._known: tuple[Ban, ...] = ()
+        self._readings = 0
         self._read_at = -REREAD_SECONDS
         self._hits: Counter[int] = Counter()
 
@@ -127,13 +129,19 @@ class BanBook:
         if now - self._read_at >= REREAD_SECONDS:
             before, self._read_at = self._read_at, now
             try:
-                self._index = BanIndex(await store.known_bans(self._database))
+                self._known = tuple(await store.known_bans(self._database))
+                self._index, self._readings = BanIndex(self._known), self._readings + 1
             except BaseException:
                 self._read_at = before
                 raise
         if self._hits:
             hits, self._hits = self._hits, Counter()
             await store.count_hits(self._database, hits)
+
+    @property
+    def known(self) -> tuple[int, tuple[Ban, ...]]:
+        """How often they were read, and what was read last."""
+        return self._readings, self._known
 
     def refuses(self, address: str) -> bool:
         """Whether an address is banned; counted."""

@@ -10,7 +10,7 @@ import time
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from rating_engine.domain.watching import LiveChannel, SeenCall
+from rating_engine.domain.watching import FailedLogin, LiveChannel, SeenCall
 from rating_engine.services.calls.ports import Now, utc_now
 
 
@@ -46,6 +46,10 @@ class ExchangeLink(Protocol):
 
     def take_ends(self) -> list[SeenCall]:
         """The conversations whose answer and end were both heard, that have ended since this was asked last."""
+        ...
+
+    def take_failed_logins(self) -> list[FailedLogin]:
+        """Who could not log in since this was asked last."""
         ...
 
     async def list_channels(self) -> list[LiveChannel]:

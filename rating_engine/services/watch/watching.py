@@ -18,6 +18,7 @@ from rating_engine.domain.errors import RatingEngineError
 from rating_engine.domain.watching import OpenReservation, SeenCall
 from rating_engine.services.calls.extend import LastingCalls, LastingObserver
 from rating_engine.services.calls.ports import Now, utc_now
+from rating_engine.services.parties.wrong_logins import WrongLogins
 from rating_engine.services.watch.exchange_link import ExchangeLink, time_of
 from rating_engine.services.watch.orders import carry_out
 from rating_engine.services.watch.quota_calls import QuotaCalls, QuotaObserver
@@ -64,8 +65,12 @@ class Watch:
         warning_seconds: int = 0,
         now: Now = utc_now,
         correct: Correct | None = None,
+        wrong_logins: WrongLogins | None = None,
     ) -> None:
-        """`correct`: puts right what a finish said against what was seen; None: nothing does."""
+        """`correct`: puts right what a finish said against what was seen; None: nothing does. `wrong_logins`: is told
+        who could not log in at an exchange.
+        """
+        self._wrong_logins = wrong_logins
         self._now = now
         self._correct = correct
         self._make_links = make_links
@@ -91,6 +96,8 @@ class Watch:
                 group.create_task(self._turns(links, quota), name="quota-turns")
                 group.create_task(self._say(links, compared), name="watch-heartbeat")
                 group.create_task(self._orders(links), name="exchange-orders")
+                if self._wrong_logins is not None:
+                    group.create_task(self._logins(links, self._wrong_logins), name="failed-logins")
                 if self._correct is not None:
                     for link in links:
                         group.create_task(self._ends(link, self._correct), name=f"ends-{link.exchange}")
@@ -139,6 +146,13 @@ class Watch:
         while True:
             await asyncio.sleep(ORDERS_SECONDS)
             await self._guarded(carry_out, self._office, links)
+
+    async def _logins(self, links: Sequence[ExchangeLink], wrong_logins: WrongLogins) -> None:
+        while True:
+            await asyncio.sleep(TURN_SECONDS)
+            for link in links:
+                for failed in link.take_failed_logins():
+                    await self._guarded(wrong_logins.heard, link.exchange, failed)
 
     async def _ends(self, link: ExchangeLink, correct: Correct) -> None:
         """By the office door: what is put right can wait, calls cannot."""

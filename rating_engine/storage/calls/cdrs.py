@@ -28,7 +28,7 @@ _COLUMNS: Final = """
     c.call_key, c.attempt, COALESCE(s.login, '') AS login, c.state::text, c.source, c.callerid,
     c.destination, c.direction, c.prefix, COALESCE(t.name, '') AS tariff, c.route_name AS route, c.seconds,
     c.billed_seconds, c.cost, c.currency, c.overrun, c.carrier_cost, c.carrier_currency, c.margin, c.disposition,
-    c.cause, c.prepared_at, c.answered_at, c.ended_at"""
+    c.cause, c.prepared_at, c.answered_at, c.ended_at, c.from_originate, c.source_address, c.originated_by, c.is_did"""
 _FROM: Final = """
     FROM cdrs c LEFT JOIN subscribers s USING (bucket, subscriber_id) LEFT JOIN tariffs t
       ON t.tariff_id = c.tariff_id"""

@@ -248,6 +248,7 @@ def _settle_args(request: SettleRequest) -> tuple[Any, ...]:
         request.claim,
         request.rerate_id,
         request.channel,
+        request.is_did,
         [_charge_values(charge) for charge in request.resellers] if request.resellers else None,
         None if request.details is None else details_args(request.details),
     )

@@ -50,6 +50,7 @@ def finish_to_payload(finish: SpooledFinish, **notes: str) -> bytes:
         "cause": call.cause,
         "callerid": call.callerid,
         "channel": call.channel,
+        "is_did": call.is_did,
         "ended_at": call.ended_at.isoformat(),
         "details": None if finish.details is None else details_to_values(finish.details),
         **notes,
@@ -73,7 +74,9 @@ def finish_from_payload(payload: bytes) -> SpooledFinish:
             cause=_whole(values, "cause"),
             callerid=None if values["callerid"] is None else _text(values, "callerid"),
             ended_at=_time(values),
-            channel=_text(values, "channel") if "channel" in values else "",  # records before it was kept have none
+            # Records before these were kept have none.
+            channel=_text(values, "channel") if "channel" in values else "",
+            is_did=_text(values, "is_did") if "is_did" in values else "",
         )
         details = values["details"]
         return SpooledFinish(call, None if details is None else details_from_values(details))

@@ -36,11 +36,13 @@ async def test_its_fields_are_those_of_the_type_and_columns_of_both_tables_in_th
     names = [field.name for field in fields(CallDetails)]
     kept = [{"rate": "rate_key", "carrier_rate": "carrier_rate_key"}.get(name, name) for name in names]
 
-    assert await columns(database, "call_details_v3") == names
-    assert await columns(database, "kept_details_v3") == kept
+    assert await columns(database, "call_details_v4") == names
+    assert await columns(database, "kept_details_v4") == kept
     for table in ("open_calls", "call_records"):
         found = await columns(database, table)
-        assert found[found.index("subscriber_id") : found.index("channel") + 1] == kept
+        first = found[found.index("subscriber_id") : found.index("channel") + 1]
+        last = found[found.index("from_originate") : found.index("is_did") + 1]
+        assert first + last == kept
 
 
 async def test_what_is_reserved_is_found_open_and_found_ended_the_same(database: Database) -> None:
@@ -53,6 +55,7 @@ async def test_what_is_reserved_is_found_open_and_found_ended_the_same(database:
     details = replace(
         details_of(subscriber, deck), routing_number="4977", carrier_rate='{"price_1":"0.1"}', carrier_currency="USD",
         carrier_exchange=Decimal("0.9"), packages=(PackageUse(1, date(2026, 11, 1), 0),), channel="SIP/a-1",
+        from_originate="true", source_address="10.0.0.1", originated_by="user", is_did="49301",
     )  # fmt: skip
     ledger = Ledger(database)
     await ledger.reserve(replace(reserve_request(subscriber, deck, "1"), details=details))

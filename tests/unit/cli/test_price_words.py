@@ -19,7 +19,7 @@ AT = datetime(2026, 11, 30, tzinfo=UTC)
 def ended(seconds: int, billed: int, cost: str, source: str = "finish") -> Cdr:
     return Cdr(
         CallKey("pbx1", "1.1"), "1001", "settled", source, "", "4930", "Germany", "49", "retail", "trunk", seconds,
-        billed, Decimal(cost), "EUR", Decimal(0), None, "", None, "ANSWER", 16, AT, AT, AT,
+        billed, Decimal(cost), "EUR", Decimal(0), None, "", None, "ANSWER", 16, AT, AT, AT, "", "", "", "",
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from decimal import ROUND_CEILING
 from typing import Final
 from urllib.parse import quote
 
+from rating_engine.api.narayana.arguments import Values
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import CODE_OF_DECLINE, Code, Failure
 from rating_engine.api.narayana.lines import allowed_line, saved_line
@@ -26,11 +27,14 @@ from rating_engine.domain.end_status import read_status
 from rating_engine.domain.live_call import LiveCall, LiveCallFilter
 from rating_engine.domain.outcomes import (
     MAX_CALL_KEY_LENGTH,
+    MAX_ORIGIN,
+    NO_ORIGIN,
     CallKey,
     Declined,
     DeclineReason,
     FinishCall,
     NotSaved,
+    Origin,
     PrepareCall,
     Saved,
     Spooled,
@@ -54,6 +58,7 @@ async def call_prepare(asked: Asked) -> Answer:
         login,
         _number(values.needed_text("destination"), "destination"),
         _number(values.text("callerid") or "", "callerid") or None,
+        origin=_origin(values),
     )
     outcome = await asked.charging.prepare_call(call)
     if isinstance(outcome, Declined):
@@ -107,6 +112,7 @@ def _end(asked: Asked, call_key: CallKey, login: str) -> FinishCall:
         disposition,
         cause,
         _number(asked.values.text("callerid") or "", "callerid") or None,
+        is_did=_described(asked.values, "is_did"),
     )
 
 
@@ -164,6 +170,19 @@ def _prior(asked: Asked) -> int:
     if not 1 <= prior <= MAX_PRIOR:
         raise Failure(Code.E_DATA_ABORT, f"prior: is from 1 to {MAX_PRIOR}")
     return prior
+
+
+def _origin(values: Values) -> Origin:
+    given = [_described(values, name) for name in ("from_originate", "source", "originated_by")]
+    return Origin(*given) if any(given) else NO_ORIGIN
+
+
+def _described(values: Values, name: str) -> str:
+    """What the CDR keeps of an argument that changes nothing else."""
+    value = (values.text(name) or "").strip()
+    if len(value) > MAX_ORIGIN or not value.isprintable():
+        raise Failure(Code.E_DATA_ABORT, f"{name}: is no text of {MAX_ORIGIN} characters at the most")
+    return value
 
 
 def _seconds(asked: Asked) -> int:

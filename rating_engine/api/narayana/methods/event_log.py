@@ -70,5 +70,16 @@ def _shown(call: Cdr, party: Party, offset: int, info: str) -> dict[str, Any]:
         "callerid": call.callerid,
         "sip_extension": call.login,
         "info": info,
-        "debug": "",
+        "debug": _origin(call),
     }
+
+
+def _origin(call: Cdr) -> str:
+    """How the call began, by the names of the arguments of callPrepare and callFinish that said so."""
+    told = {
+        "from_originate": call.from_originate,
+        "source": call.source_address,
+        "originated_by": call.originated_by,
+        "is_did": call.is_did,
+    }
+    return " ".join(f"{name}={value}" for name, value in told.items() if value)

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import pytest
 
+from rating_engine.cli.words import call_key
 from rating_engine.domain.account import AccountChanges, NewAccount, NewSubscriber
 from rating_engine.domain.api_key import AuthBy, KeyKind, NewKey
 from rating_engine.domain.live_call import LiveCallFilter
@@ -81,6 +82,27 @@ async def test_a_call_that_may_not_start_is_declined_in_one_line(narayana, desti
     answer = await narayana.raw("callPrepare", key="lines", login="1001", destination=destination)
 
     assert (answer.status_code, answer.text) == (200, f"Declined {code}")
+
+
+async def test_how_a_call_began_is_in_its_cdr_and_in_the_log(narayana):
+    asked = {"login": "anna", "destination": CALLED, "callid": "1700000000.9"}
+    began = {"from_originate": "49555", "source": "10.0.0.7", "originated_by": "user"}
+
+    await narayana.ask("callPrepare", **asked, **began)
+    await narayana.ask("callFinish", **asked, length="30", status="16ANSWER", is_did="true")
+
+    (logged,) = await narayana.ask("getLogs", login="anna")
+    assert logged["debug"] == "from_originate=49555 source=10.0.0.7 originated_by=user is_did=true"
+    cdr = (await narayana.operator.cdrs.show(call_key(logged["id"], "id"))).cdr
+    assert (cdr.from_originate, cdr.source_address, cdr.originated_by, cdr.is_did) == (*began.values(), "true")
+
+
+@pytest.mark.parametrize("name", ["from_originate", "source", "originated_by"])
+@pytest.mark.parametrize("value", ["x" * 81, "a\nb"])
+async def test_what_only_describes_a_call_has_a_limit_too(narayana, name, value):
+    answer = await narayana.code("callPrepare", login="anna", destination=CALLED, **{name: value})
+
+    assert answer == "Declined E_DATA_ABORT"
 
 
 async def test_without_money_nothing_is_held(narayana):

@@ -32,6 +32,7 @@ from rating_engine.domain.outcomes import (
     DeclineReason,
     FinishCall,
     NotSaved,
+    Origin,
     PrepareCall,
     Saved,
     Spooled,
@@ -65,6 +66,16 @@ def test_call_prepare_takes_every_field_from_its_arguments() -> None:
         routing_number="79030000003",
         route="carrier1",
     )
+
+
+def test_how_a_call_began_is_told_by_the_query() -> None:
+    began = {"from_originate": "true", "source": "10.0.0.1", "originated_by": "user", "is_did": "49301"}
+    told = {"exchange": "pbx1", **began}
+    assert parse_call_prepare(request("a", "1", query=told), "x").origin == Origin("true", "10.0.0.1", "user")
+    assert parse_call_finish(request("a", "1", "5", query=told), "x").is_did == "49301"
+    assert parse_call_finish(request("a", "1", "5", query={"is_did": "x" * 81}), "x").is_did == ""
+    with pytest.raises(InvalidRequest, match=r"^originated_by: "):
+        parse_call_prepare(request("a", "1", query={"originated_by": "x" * 81}), "x")
 
 
 @pytest.mark.parametrize("arguments", [(), ("",), (" ", " "), ("", "", "", "")])

@@ -1,0 +1,1 @@
+"""Exchanges and the phones of lines: made, changed, deleted, and told to Asterisk."""

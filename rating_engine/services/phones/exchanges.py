@@ -1,0 +1,81 @@
+"""Exchanges: made, shown, listed, changed. How the engine reaches one over AMI stays in the settings, by its name."""
+
+from __future__ import annotations
+
+from rating_engine.domain.change import LEAVE, given
+from rating_engine.domain.errors import Refused
+from rating_engine.domain.exchanges import (
+    MAX_ROLE,
+    ExchangeChanges,
+    ExchangeRole,
+    NewExchange,
+    SipExchange,
+    check_role,
+    scram_verifier,
+)
+from rating_engine.domain.page import Cursor, Page
+from rating_engine.domain.principal import Principal
+from rating_engine.storage.audit_log import record
+from rating_engine.storage.phones import exchanges as store
+from rating_engine.storage.phones import roles
+from rating_engine.storage.postgres.pool import Database
+
+
+class Exchanges:
+    """What one principal does with exchanges, each by its name."""
+
+    def __init__(self, database: Database, principal: Principal) -> None:
+        self._database = database
+        self._principal = principal
+
+    async def add(self, new: NewExchange) -> SipExchange:
+        """Errors: InvalidRequest naming the field, AlreadyExists (name), Unavailable."""
+        async with self._database.transaction(self._principal) as tx:
+            await store.add_exchange(tx, new)
+            await record(tx, "exchange.add", new.name, given(new))
+        return await self.show(new.name)
+
+    async def show(self, name: str) -> SipExchange:
+        """Errors: NotFound, Unavailable."""
+        return await store.find_exchange(self._database, name)
+
+    async def page(self, cursor: Cursor) -> Page[SipExchange]:
+        """All of them, by name. Errors: InvalidRequest (after), Unavailable."""
+        return await store.list_exchanges(self._database, cursor)
+
+    async def give_role(self, name: str, *, password: str, role: str | None = None, make: bool = True) -> ExchangeRole:
+        """Let a role of the database read the phones of this exchange, and nothing else; made if it is not there.
+
+        `make` False: its statements are for somebody else to run, who may make roles.
+        Errors: InvalidRequest (role, password), NotFound, AlreadyExists (it is another exchange's), Refused (roles
+        cannot be made by this one of the database), Unavailable.
+        """
+        role = role or f"rating_{name.lower().replace('.', '_').replace('-', '_')}"[:MAX_ROLE]
+        check_role(role, password)
+        async with self._database.transaction(self._principal) as tx:
+            exchange = await store.hold_exchange(tx, name)
+            statements = await roles.statements_of(tx, role, scram_verifier(password))
+            if make:
+                await roles.run(tx, statements)
+            await store.change_exchange(tx, exchange.exchange_id, {"database_role": role})
+            await record(tx, "exchange.role", name, {"role": role, "made": make})
+        return ExchangeRole(role, statements)
+
+    async def change(self, name: str, changes: ExchangeChanges) -> SipExchange:
+        """Set what is given. Where it is not enabled any more, none of its phones registers or calls.
+
+        Errors: InvalidRequest naming the field, NotFound, Refused (its phones' passwords have its realm), Unavailable.
+        """
+        values = given(changes)
+        async with self._database.transaction(self._principal) as tx:
+            exchange = await store.hold_exchange(tx, name)
+            if changes.realm not in (LEAVE, exchange.realm) and exchange.phones:
+                raise Refused(
+                    f"{exchange.phones} phones have passwords of the realm {exchange.realm}; move them first",
+                    field="realm",
+                )
+            if values:
+                await store.change_exchange(tx, exchange.exchange_id, values)
+                before = {field: getattr(exchange, field) for field in values}
+                await record(tx, "exchange.change", name, {"before": before, "after": values})
+        return await self.show(name)

@@ -1,0 +1,1 @@
+"""Exchanges and the phones of lines, as they are kept."""
