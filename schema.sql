@@ -2079,29 +2079,29 @@ CREATE OR REPLACE FUNCTION raise_call(
     p_give_back boolean
 ) RETURNS numeric[] LANGUAGE plpgsql AS $$
 DECLARE
-    one      raised_v1;
-    granted  numeric[] := '{}';
-    held     numeric[] := '{}';
+    one       raised_v1;
+    may_cost  numeric[] := '{}';
+    holds     numeric[] := '{}';
 BEGIN
     FOR n IN 1 .. cardinality(p_accounts) LOOP
         one := raised(p_bucket, p_accounts[n], p_granted[n], p_held[n], p_maximums[n], p_give_back);
         IF NOT one.is_active AND NOT p_give_back THEN
             RETURN NULL;
         END IF;
-        granted := granted || one.granted; held := held || one.held;
+        may_cost := may_cost || one.granted; holds := holds || one.held;
     END LOOP;
     FOR n IN 1 .. cardinality(p_accounts) LOOP
-        IF held[n] <> p_held[n] THEN
-            UPDATE accounts SET reserved = reserved + held[n] - p_held[n]
+        IF holds[n] <> p_held[n] THEN
+            UPDATE accounts SET reserved = reserved + holds[n] - p_held[n]
               WHERE bucket = p_bucket AND account_id = p_accounts[n];
         END IF;
     END LOOP;
     UPDATE open_calls o
-    SET granted = raise_call.granted[1], held = raise_call.held[1],
-        resellers_granted = CASE WHEN o.resellers IS NOT NULL THEN raise_call.granted[2:] END,
-        resellers_held = CASE WHEN o.resellers IS NOT NULL THEN raise_call.held[2:] END
+    SET granted = may_cost[1], held = holds[1],
+        resellers_granted = CASE WHEN o.resellers IS NOT NULL THEN may_cost[2:] END,
+        resellers_held = CASE WHEN o.resellers IS NOT NULL THEN holds[2:] END
     WHERE o.bucket = p_bucket AND o.call_key = p_call_key;
-    RETURN granted;
+    RETURN may_cost;
 END $$;
 
 CREATE OR REPLACE FUNCTION extend_v3(p_bucket smallint, p_requests extend_request_v3[]) RETURNS extend_answer_v3[]
@@ -2109,7 +2109,7 @@ LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_m
 DECLARE
     answers  extend_answer_v3[] := array_fill(NULL::extend_answer_v3, ARRAY[cardinality(p_requests)]);
     item     record;
-    granted  numeric[];
+    raised   numeric[];
 BEGIN
     PERFORM 1 FROM accounts a
       WHERE a.bucket = p_bucket AND a.account_id = ANY (ARRAY(
@@ -2130,15 +2130,15 @@ BEGIN
             CONTINUE;
         END IF;
         -- Whoever does not name all who pay (the last release) may not lengthen it.
-        granted := CASE WHEN item.paying = COALESCE(item.resellers, '{}') THEN raise_call(
+        raised := CASE WHEN item.paying = COALESCE(item.resellers, '{}') THEN raise_call(
             p_bucket, item.call_key, item.account_id || item.paying, item.granted || item.resellers_granted,
             item.held || item.resellers_held, item.maximum || item.maximums, item.give_back) END;
-        answers[item.ord] := CASE WHEN granted IS NULL THEN ('inactive', item.granted, item.resellers_granted)
-            ELSE ('extended', granted[1], NULLIF(granted[2:], '{}')) END;
+        answers[item.ord] := CASE WHEN raised IS NULL THEN ('inactive', item.granted, item.resellers_granted)
+            ELSE ('extended', raised[1], NULLIF(raised[2:], '{}')) END;
         UPDATE open_calls
         SET expires_at = GREATEST(expires_at, now() + make_interval(secs => item.lifetime_seconds)),
             answered_at = COALESCE(answered_at, item.answered_at)
-        WHERE bucket = p_bucket AND call_key = item.call_key AND granted IS NOT NULL;
+        WHERE bucket = p_bucket AND call_key = item.call_key AND raised IS NOT NULL;
     END LOOP;
     RETURN answers;
 END $$;

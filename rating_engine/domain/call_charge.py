@@ -80,11 +80,10 @@ def _sellers(
     charges: list[ResellerCharge] = []
     paid, exchange = carrier_cost, carrier_exchange
     for price in reversed(resellers):
-        sold = charge(Rate.from_json(price.rate), seconds)
-        charges.append(
-            ResellerCharge(price.account_id, sold.billed_seconds, sold.cost, _margin(sold.cost, paid, exchange))
-        )
-        paid, exchange = sold.cost, price.exchange
+        sold = charge(Rate.from_json(price.rate), seconds) if price.rate else None
+        billed, cost = (0, Decimal(0)) if sold is None else (sold.billed_seconds, sold.cost)
+        charges.append(ResellerCharge(price.account_id, billed, cost, _margin(cost, paid, exchange)))
+        paid, exchange = cost, price.exchange
     return tuple(reversed(charges))
 
 

@@ -26,8 +26,9 @@ class PackageUse:
 class ResellerPrice:
     """What a reseller pays for a call of one of its users: frozen, as the user's own price is.
 
-    `rate`: as JSON, in the currency of its account. `exchange`: one of that currency in the currency of whom it sells to
-    (the user's account, or that of the reseller before it). A carrier's cost is that of the last one.
+    `rate`: as JSON, in the currency of its account. `exchange`: one of that currency in that of whom it sells to
+    (the user's account, or that of the reseller before it); None: not known. A carrier's cost is that of the last one.
+    `rate` '': there was no price, of a call that was not prepared.
     """
 
     account_id: int
@@ -35,7 +36,7 @@ class ResellerPrice:
     deck_id: int
     prefix: str
     rate: str
-    exchange: Decimal
+    exchange: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)

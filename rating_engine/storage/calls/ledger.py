@@ -50,7 +50,8 @@ _RETRY = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.Uni
 
 _FIND: Final = f"""
     SELECT call_key, account_id, {columns_of("open_calls", "$1")}, granted, quota OR steered AS quota, cap_seconds,
-           route_prefix, answered_at, resellers_granted, NULL AS source, NULL AS seconds, NULL AS billed_seconds, NULL AS cost,
+           route_prefix, answered_at, resellers_granted, NULL AS source, NULL AS seconds, NULL AS billed_seconds,
+           NULL AS cost,
            NULL AS disposition, NULL AS cause, NULL AS rerate_id, NULL AS seen_seconds, NULL AS said_seconds
     FROM open_calls WHERE bucket = $1 AND call_key = ANY ($2)
     UNION ALL

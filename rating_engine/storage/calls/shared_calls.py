@@ -56,7 +56,7 @@ class SharedCalls:
         details[_PACKAGES] = [(use.package_id, use.period_start.toordinal(), use.seconds) for use in details[_PACKAGES]]
         if call.details.resellers:
             details[_RESELLERS] = [
-                (one.account_id, one.tariff_id, one.deck_id, one.prefix, one.rate, str(one.exchange))
+                (one.account_id, one.tariff_id, one.deck_id, one.prefix, one.rate, str(one.exchange or ""))
                 for one in call.details.resellers
             ]
         # marshal: five times as fast as JSON, and read by nobody but processes of the same program.
@@ -88,7 +88,9 @@ class SharedCalls:
         payload = stored[_HEADER : _HEADER + length]
         if not 0 < length <= PLACE_BYTES - _HEADER or int.from_bytes(stored[4:8], "little") != zlib.crc32(payload):
             return None  # nothing yet, or half of one call and half of another
-        written, account_id, granted, quota, cap_seconds, route_prefix, currency, details, others = marshal.loads(payload)
+        written, account_id, granted, quota, cap_seconds, route_prefix, currency, details, others = marshal.loads(
+            payload
+        )
         if written != name:
             return None
         return OpenCall(
@@ -109,8 +111,12 @@ def _details(values: list[Any]) -> CallDetails:
     values[_PACKAGES] = tuple(
         PackageUse(one, date.fromordinal(day), seconds) for one, day, seconds in values[_PACKAGES]
     )
-    values[_RESELLERS] = tuple(ResellerPrice(*one[:-1], Decimal(one[-1])) for one in values[_RESELLERS])
+    values[_RESELLERS] = tuple(_price(*one) for one in values[_RESELLERS])
     return CallDetails(**dict(zip(_DETAILS, values, strict=True)))
+
+
+def _price(account_id: int, tariff_id: int, deck_id: int, prefix: str, rate: str, exchange: str) -> ResellerPrice:
+    return ResellerPrice(account_id, tariff_id, deck_id, prefix, rate, Decimal(exchange) if exchange else None)
 
 
 def _place(name: str) -> int:

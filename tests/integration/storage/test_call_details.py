@@ -41,7 +41,7 @@ async def test_its_fields_are_those_of_the_type_and_columns_of_both_tables_in_th
     for table in ("open_calls", "call_records"):
         found = await columns(database, table)
         first = found[found.index("subscriber_id") : found.index("channel") + 1]
-        last = found[found.index("from_originate") : found.index("is_did") + 1]
+        last = found[found.index("from_originate") : found.index("resellers") + 1]
         assert first + last == kept
 
 
