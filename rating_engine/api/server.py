@@ -22,7 +22,7 @@ from rating_engine.api.gate import Gate, GatedConnection
 
 KEEP_ALIVE_SECONDS: Final = 5  # an idle connection costs a descriptor
 BODY_SECONDS: Final = 20.0  # from the end of a request's header to that of its body
-DROPPED_BYTES: Final = 1_048_576  # of a body that nobody reads; who sends more of it is cut off with its answer
+DROPPED_BYTES: Final = 16_777_216  # of a body that nobody reads; who sends more of it is cut off with its answer
 CUT_SECONDS: Final = 1.0  # for what was cut to end; what does not ends with the process
 BACKLOG: Final = 1_024
 

@@ -22,9 +22,11 @@ from rating_engine.cli.decks.rate_edits import cancel, edits, remove, set_
 from rating_engine.cli.decks.rate_import import import_
 from rating_engine.cli.decks.rate_versions import export, history, rollback, withdraw
 from rating_engine.cli.decks.rates import rates_app
+from rating_engine.cli.numbers.call_rules import rules_app
+from rating_engine.cli.numbers.dids import dids_app, pools_app
 from rating_engine.cli.numbers.numbering import aliases_app, numbering_app
 from rating_engine.cli.parties.account_import import import_ as import_accounts
-from rating_engine.cli.parties.account_money import AMOUNT_BELOW_ZERO, adjust, close
+from rating_engine.cli.parties.account_money import AMOUNT_BELOW_ZERO, adjust, close, transfer
 from rating_engine.cli.parties.accounts import accounts_app
 from rating_engine.cli.parties.audit import audit
 from rating_engine.cli.parties.bans import bans_app
@@ -95,6 +97,7 @@ accounts_app.command(
     epilog='Example: rating-engine account adjust 1001 -25.00 --reason "topped up twice" --reference undo-4711',
     context_settings=AMOUNT_BELOW_ZERO,
 )(adjust)
+accounts_app.command(epilog="Example: rating-engine account transfer 1001 1002 5.00 --reference gift-7")(transfer)
 accounts_app.command("import", epilog="Example: rating-engine account import accounts.csv --tariff retail --dry-run")(
     import_accounts
 )
@@ -112,6 +115,9 @@ exchange_app.command(epilog="Example: rating-engine exchange change pbx1 --enabl
 app.add_typer(phones_app, name="phone")
 app.add_typer(numbering_app, name="numbering")
 app.add_typer(aliases_app, name="alias")
+app.add_typer(dids_app, name="did")
+app.add_typer(rules_app, name="did-rule")
+app.add_typer(pools_app, name="did-pool")
 app.add_typer(routes_app, name="routes")
 routes_app.command("try", epilog="Example: rating-engine routes try 79010000001 --tariff retail --callerid 4930123456")(
     try_

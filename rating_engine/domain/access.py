@@ -10,7 +10,7 @@ whose it is (`login`, `new.owner`); the answer to each is looked up by services/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -19,11 +19,14 @@ from rating_engine.domain.principal import Principal
 
 
 class Named(StrEnum):
-    """As what an argument names somebody: a line by its login, a party, a key by its name."""
+    """What an argument names: a line by its login, a party, a key, an account or a telephone number by its own."""
 
     LINE = "line"
     PARTY = "party"
     KEY = "key"
+    TARIFF = "tariff"  # by its number
+    NUMBER = "number"
+    ACCOUNT = "account"
 
 
 class Otherwise(StrEnum):
@@ -87,6 +90,10 @@ def _party(path: str = "who", *, below: bool = False, otherwise: Otherwise = Oth
     return Concern(Named.PARTY, path, below, otherwise)
 
 
+def _tariff(path: str = "tariff_id") -> Concern:
+    return Concern(Named.TARIFF, path)
+
+
 def _reads(scope: str, *concerns: Concern, least: Level = Level.SIMPLE_USER, own: bool = False) -> Right:
     return Right(f"{scope}:read", least, concerns, own)
 
@@ -101,7 +108,11 @@ def _system(scope: str, what: str = "write") -> Right:
 
 
 _KEY: Final = Concern(Named.KEY, "name", otherwise=Otherwise.OWN)
+_DID: Final = Concern(Named.NUMBER, "number")
+_TICKETS: Final = Right("tickets:write", Level.SIMPLE_USER, own=True)  # of whom it is a side, its services say
 _MONEY: Final = Right("money:write", Level.ADMIN, (_line(),), money=True)
+_MONEY_BETWEEN: Final = Right("money:write", Level.ADMIN, (_line(), _line("to_login")), money=True)
+_ACCOUNT_BELOW: Final = Concern(Named.ACCOUNT, "number", below=True)
 _CALLS: Final = (
     _line("wanted.login"),
     _line("wanted.account_of"),
@@ -135,6 +146,23 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "bans.set_permanent": _system("bans"),
     "bans.remove": _system("bans"),
     "bans.flush": _system("bans"),
+    "news.page": _reads("news", least=Level.ANYBODY, own=True),
+    "news.broadcasts": _reads("users", own=True),
+    "news.add": _system("news"),
+    "news.change": _system("news"),
+    "news.remove": _system("news"),
+    "tickets.open": _TICKETS,
+    "tickets.answer": _TICKETS,
+    "tickets.page": _reads("tickets", own=True),
+    "tickets.unread": _reads("users", own=True),
+    "tickets.show": _reads("tickets", own=True),
+    "tickets.read": _reads("tickets", own=True),
+    "tickets.mark_unread": _TICKETS,
+    "tickets.set_closed": _TICKETS,
+    "tickets.assign": Right("tickets:write", Level.RESELLER, own=True),
+    "tickets.remove": _system("tickets"),
+    "tickets.remove_of": _system("tickets"),
+    "tickets.remove_message": _system("tickets"),
     "audit.page": _reads("audit", least=Level.RESELLER, own=True),
     "accounts.create": Right(
         "accounts:write",
@@ -164,6 +192,12 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "accounts.close_empty": _writes("accounts", _line(below=True)),
     "accounts.numbered": _reads("accounts", own=True),
     "accounts.statement": _reads("accounts", _line()),
+    # From a user's own account, or one below it: nobody makes money by it.
+    "transfers.send": Right("transfers:write", Level.SIMPLE_USER, (_party(),), money=True),
+    "transfers.between": _MONEY_BETWEEN,
+    "transfers.endow": Right("transfers:write", Level.RESELLER, (_party(), _line()), money=True),
+    "transfers.top_up": Right("transfers:write", Level.RESELLER, (_party(), _line(below=True)), money=True),
+    "transfers.set_balance": Right("transfers:write", Level.RESELLER, (_ACCOUNT_BELOW,), money=True),
     "account_imports.import_file": Right("money:write", Level.ADMIN, money=True),
     "exchanges.add": _system("exchanges"),
     "exchanges.show": _system("exchanges", "read"),
@@ -173,10 +207,12 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "sip_accounts.create": _writes("accounts", _party("new.owner"), least=Level.SIMPLE_USER),
     "sip_accounts.show": _reads("accounts", _line()),
     "sip_accounts.of": _reads("accounts", _party()),
+    "sip_accounts.pitch_of": _reads("accounts", _line()),
     "sip_accounts.below": _reads("accounts", own=True),
     "sip_accounts.change": _writes("accounts", _line(), least=Level.SIMPLE_USER),
     "sip_accounts.delete": _writes("accounts", _line(), least=Level.SIMPLE_USER),
     "sip_accounts.available": _reads("accounts", own=True),
+    "registrations.register": Right("users:write", Level.RESELLER, own=True),
     "sip_accounts.reseal": _system("accounts"),
     "tenant_billing.show": _reads("tenant_billing", least=Level.RESELLER, own=True),
     "tenant_billing.change": Right("tenant_billing:write", Level.RESELLER, own=True),
@@ -212,10 +248,36 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "options.page": _reads("accounts", _line()),
     "options.revoke": Right("accounts:write", Level.ADMIN, (_line(),)),
     "options.switch_tariff": _MONEY,
+    "price_lists.page": _reads("tariffs", least=Level.ANYBODY, own=True),
+    "price_lists.show": _reads("tariffs", least=Level.ANYBODY, own=True),
+    "price_lists.add": Right("tariffs:write", Level.RESELLER, own=True),
+    "price_lists.change": _writes("tariffs", _tariff()),
+    "price_lists.remove": _writes("tariffs", _tariff()),
+    "price_lists.switch": Right("tariffs:write", Level.SIMPLE_USER, (_line(),)),
+    "price_lists.allowed": _reads("users", _party()),
+    "price_lists.allow": _writes("users", _party(below=True)),
+    "direction_prices.prices": _reads("tariffs", least=Level.ANYBODY, own=True),
+    "direction_prices.add": _writes("tariffs", _tariff()),
+    "direction_prices.change": _writes("tariffs", _tariff()),
+    "direction_prices.remove": _writes("tariffs", _tariff()),
+    "direction_prices.mark_up": _writes("tariffs", _tariff()),
+    "direction_prices.copy": _writes("tariffs", _tariff()),
+    "bill_types.page": _reads("tariffs", least=Level.RESELLER, own=True),
+    "bill_types.show": _reads("tariffs", least=Level.RESELLER, own=True),
+    "bill_types.add": _system("tariffs"),
+    "bill_types.change": _system("tariffs"),
+    "bill_types.remove": _system("tariffs"),
+    "currencies.known": _reads("currencies", least=Level.ANYBODY, own=True),
+    "currencies.show": _reads("currencies", least=Level.ANYBODY, own=True),
+    "currencies.converter": _reads("currencies", least=Level.ANYBODY, own=True),
+    "currencies.set": _system("tariffs"),
     "exchange.page": _system("tariffs", "read"),
     "exchange.remove": _system("tariffs"),
     "exchange.set": _system("tariffs"),
     "directions.set": _system("decks"),
+    "directions.resolve": _reads("decks", least=Level.ANYBODY, own=True),
+    "directions.page": _reads("decks", least=Level.ANYBODY, own=True),
+    "directions.prefixes": _reads("decks", least=Level.ANYBODY, own=True),
     "numbering.add": _system("numbers"),
     "numbering.add_ready": _system("numbers"),
     "numbering.aliases": _reads("numbers", _line()),
@@ -228,6 +290,32 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "numbering.remove_alias": _writes("numbers", _line(), least=Level.SIMPLE_USER),
     "numbering.rewrite": _system("numbers"),
     "numbering.set_alias": _writes("numbers", _line("alias.login"), least=Level.SIMPLE_USER),
+    "dids.add": Right("dids:write", Level.RESELLER, (_party("new.owner", otherwise=Otherwise.ALL),)),
+    "dids.show": _reads("dids", _DID),
+    "dids.page": _reads("dids", own=True),
+    "dids.change": _writes("dids", replace(_DID, below=True), _party("changes.owner")),
+    "dids.set_state": _writes("dids", _DID, least=Level.SIMPLE_USER),
+    "dids.remove": _writes("dids", _DID),
+    "dids.renew": Right("dids:write", Level.RESELLER, (_DID,), money=True),
+    "dids.order": Right("dids:write", Level.SIMPLE_USER, (_party("owner"),), money=True),
+    "dids.turn_rents": Right("dids:write", Level.ADMIN, money=True),
+    "dids.countries": _reads("dids", own=True),
+    "dids.areas": _reads("dids", own=True),
+    "dids.offered": _reads("dids", own=True),
+    "dids.access_numbers": _reads("dids", own=True),
+    "dids.count": _reads("dids", own=True),
+    "dids.set_inbound_price": _system("tariffs"),
+    "dids.inbound_prices": _system("tariffs", "read"),
+    "did_pools.add": _system("dids"),
+    "did_pools.show": _system("dids", "read"),
+    "did_pools.page": _system("dids", "read"),
+    "did_pools.change": _system("dids"),
+    "did_pools.remove": _system("dids"),
+    "call_rules.list": _reads("dids", _DID),
+    "call_rules.add": _writes("dids", _DID, least=Level.SIMPLE_USER),
+    "call_rules.change": _writes("dids", _DID, least=Level.SIMPLE_USER),
+    "call_rules.remove": _writes("dids", _DID, least=Level.SIMPLE_USER),
+    "call_rules.next": _reads("dids", Concern(Named.NUMBER, "call.number")),
     "routes.add": _system("routes"),
     "routes.add_window": _system("routes"),
     "routes.change": _system("routes"),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from rating_engine.domain.change import LEAVE, Leave
 from rating_engine.domain.checks import (
@@ -31,6 +31,14 @@ class AccountKind(StrEnum):
 
     PREPAID = "prepaid"
     POSTPAID = "postpaid"
+
+
+class RefillAllowed(IntEnum):
+    """By what money of an account may move but by calls and by an operator's hand."""
+
+    NOTHING = 0
+    ANONYMOUS = 1  # codes and payments
+    EVERYTHING = 2  # transfers too
 
 
 class PartyStatus(StrEnum):
@@ -123,6 +131,7 @@ class AccountState:
     closed_at: datetime | None
     owner: str
     calls: AllowedCalls
+    refill_allowed: RefillAllowed = RefillAllowed.EVERYTHING
 
     @property
     def may_call(self) -> bool:
@@ -156,6 +165,7 @@ class ListedAccount:
     max_calls: int | None
     closed_at: datetime | None
     owner: str
+    refill_allowed: RefillAllowed = RefillAllowed.EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +257,12 @@ class AccountChanges:
     overdraft: Decimal | Leave | None = LEAVE
     status: PartyStatus | Leave = LEAVE
     numbering_plan: str | Leave | None = LEAVE
+    kind: AccountKind | Leave = LEAVE
+    refill_allowed: RefillAllowed | int | Leave = LEAVE
 
     def __post_init__(self) -> None:
+        if self.refill_allowed is not LEAVE:
+            check_whole(self.refill_allowed, "refill_allowed", most=max(RefillAllowed))
         if self.max_calls is not LEAVE:
             check_whole(self.max_calls, "max_calls")
         if self.max_call_seconds == 0:

@@ -17,12 +17,14 @@ from rating_engine.rating.schedule import InvalidSchedule, zone_named
 MAX_INTEGER: Final = 2**31 - 1  # of the columns
 MAX_NAME: Final = 100  # characters; it stands on invoices and command lines
 MAX_TEXT: Final = 1_000  # of a description
+MAX_LINE: Final = 200  # of a heading: it may stand in the head of a mail
 MAX_REASON: Final = 200  # it stands in a line of a statement
 MAX_REFERENCE: Final = 200  # of an idempotency key
 FACTOR_DECIMALS: Final = 6
 MAX_FACTOR: Final = Decimal("999999.999999")  # NUMERIC(12,6): multipliers
 
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
+_EMAIL: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,188}[A-Za-z0-9])?")
 _LOGIN: Final = re.compile(r"[!-+\--~]{1,64}")  # printable ASCII without space or comma: it travels in AGI arguments
 _PREFIX: Final = re.compile(r"[0-9]{1,32}")
 
@@ -37,6 +39,23 @@ def check_text(text: str, field: str) -> None:
     """A line or two for people."""
     if len(text) > MAX_TEXT:
         raise InvalidRequest(field, f"may have {MAX_TEXT} characters at most")
+    if "\0" in text:
+        raise InvalidRequest(field, "has a NUL character, which no text can have")
+
+
+def check_line(text: str, field: str, *, empty: bool = False) -> None:
+    """A heading: one line of printable characters."""
+    least = 0 if empty else 1
+    if not least <= len(text) <= MAX_LINE or not text.isprintable():
+        raise InvalidRequest(field, f"must be a line of {least} to {MAX_LINE} printable characters")
+
+
+def check_long_text(text: str, field: str, most: int, *, empty: bool = False) -> None:
+    """Some lines or pages for people."""
+    if not text.strip() and not empty:
+        raise InvalidRequest(field, "is empty")
+    if len(text) > most:
+        raise InvalidRequest(field, f"may have {most} characters at most")
     if "\0" in text:
         raise InvalidRequest(field, "has a NUL character, which no text can have")
 
@@ -59,6 +78,12 @@ def check_login(login: str, field: str = "login") -> None:
         raise InvalidRequest(field, "must be 1 to 64 printable ASCII characters without space or comma")
 
 
+def check_email(address: str, field: str) -> None:
+    """One address that mail goes to, in ASCII."""
+    if not _EMAIL.fullmatch(address):
+        raise InvalidRequest(field, f"{address[:80]!r} is not an address such as anna@example.org")
+
+
 def check_callerid(callerid: str, field: str = "callerid") -> None:
     """A caller id as it goes into a dialplan variable; '': none."""
     if callerid and normalise_callerid(callerid) != callerid:
@@ -75,6 +100,8 @@ def check_reference(reference: str | None, field: str = "reference") -> None:
     """Whether an idempotency key fits its column."""
     if reference is not None and (not 1 <= len(reference) <= MAX_REFERENCE or "\0" in reference):
         raise InvalidRequest(field, f"must have 1 to {MAX_REFERENCE} characters")
+    if reference is not None and reference.startswith("transfer:"):
+        raise InvalidRequest(field, "may not begin with transfer: which is of entries of transfers")
 
 
 def check_whole(number: int | None, field: str, *, least: int = 0, most: int = MAX_INTEGER) -> None:

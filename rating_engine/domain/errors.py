@@ -32,6 +32,7 @@ class Hint(StrEnum):
     SEE_USERS = "see_users"
     SEE_KEYS = "see_keys"
     SEE_BANS = "see_bans"
+    SEE_DIDS = "see_dids"
     SEE_EXCHANGES = "see_exchanges"
     SEE_SUSPICIOUS = "see_suspicious"
     NO_RATES = "no_rates"  # [tariff]
@@ -111,6 +112,24 @@ class Refused(RatingEngineError):
     """What is there does not allow it now; the hint says what has to be done first. Nothing was changed."""
 
     code = "refused"
+
+
+class FeeNotThere(RatingEngineError):
+    """What something costs is more than its account has; nothing was taken."""
+
+    code = "fee_not_there"
+
+
+class OrderFailed(RatingEngineError):
+    """A number that was ordered is not to be had; nothing stays taken for it."""
+
+    code = "order_failed"
+
+
+class LeadsBack(RatingEngineError):
+    """Rules of calls lead back to where they began, or through too many numbers."""
+
+    code = "leads_back"
 
 
 class AccountClosed(RatingEngineError):

@@ -14,7 +14,7 @@ from enum import IntEnum, StrEnum
 from typing import Final
 
 from rating_engine.domain.change import LEAVE, Leave
-from rating_engine.domain.checks import check_currency, check_login, check_name, check_text, check_whole
+from rating_engine.domain.checks import check_currency, check_email, check_login, check_name, check_text, check_whole
 from rating_engine.domain.errors import InvalidRequest
 
 SYSTEM: Final = 1  # the party_id of the root
@@ -114,7 +114,7 @@ class Party:
     """One party. `owner` and `tariff` by name; `calls`: by its own state and its owners'. `utc_offset` in minutes.
 
     `account`: a login of the one that it is charged on, by its tariff, for the calls of all below it; None: it is not.
-    `hidden`: it was closed.
+    `hidden`: it was closed. `notify_email`: where its mail goes; '': nowhere. `notify_ticket`: whether tickets' does.
     """
 
     party_id: int
@@ -133,6 +133,8 @@ class Party:
     tariff: str | None
     account: str | None
     comment: str
+    notify_email: str
+    notify_ticket: bool
     has_password: bool
     created_at: datetime
 
@@ -192,9 +194,13 @@ class PartyChanges:
     tariff: str | Leave | None = LEAVE
     account: str | Leave | None = LEAVE
     comment: str | Leave = LEAVE
+    notify_email: str | Leave = LEAVE
+    notify_ticket: bool | Leave = LEAVE
 
     def __post_init__(self) -> None:
         _check_about(self)
+        if self.notify_email is not LEAVE and self.notify_email:
+            check_email(self.notify_email, "notify_email")
 
 
 @dataclass(frozen=True, slots=True)

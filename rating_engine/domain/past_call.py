@@ -54,3 +54,4 @@ class PastCall:
     provisional: bool
     covered_seconds: int = 0
     margin: Decimal | None = None
+    attempt: int = 1

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import IntEnum, StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
@@ -15,7 +16,7 @@ from rating_engine.domain.change import LEAVE, Leave
 from rating_engine.domain.checks import MAX_INTEGER, check_name, check_whole, check_zone
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.rating.lcr import ANY_CALLERID, INTERNATIONAL_CALLERID, NATIONAL_CALLERID
-from rating_engine.rating.matching import RateEdit
+from rating_engine.rating.matching import AttemptPrice, RateEdit
 from rating_engine.rating.rate import DurationRounding, IncrementMode, Rate
 from rating_engine.rating.schedule import ALWAYS, Schedule
 
@@ -153,7 +154,11 @@ class Tariff:
 @dataclass(frozen=True, slots=True)
 class RateMatch:
     """The rate of the longest prefix of a destination that counts for a call, as its deck says it: without what the
-    tariff adds (multiplier, rounding ...)."""
+    tariff adds (multiplier, rounding ...).
+
+    `attempts`: prices and routes of each attempt, where they differ; `route_id`: the route that the price is for, None:
+    any.
+    """
 
     tariff_id: int
     deck_id: int
@@ -161,6 +166,23 @@ class RateMatch:
     prefix: str
     direction: Direction
     rate: Rate
+    attempts: tuple[AttemptPrice, ...] = ()
+    route_id: int | None = None
+
+    def of_attempt(self, attempt: int) -> RateMatch | None:
+        """What the n-th attempt of a call costs; None where it has no price, and so no route."""
+        if not self.attempts:
+            return self
+        for each in self.attempts:
+            if each.attempt == attempt:
+                return replace(self, rate=at_price(self.rate, each.price), attempts=(), route_id=each.route_id)
+        return None
+
+
+@lru_cache(maxsize=4_096)  # as many as rates are kept: one object for each, so that its arithmetic is made once
+def at_price(rate: Rate, price: Decimal) -> Rate:
+    """The rate with this price from its first second to its last."""
+    return replace(rate, price_1=price, price_n=price)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +200,8 @@ class Route:
 
     `prefixes`: destinations it serves (True) or not, by longest prefix; `default_allowed`: all others. `windows`: when
     it is used; without any, always. `callerid_policy`: 1 caller ids of `country_code` alone, 2 international numbers,
-    99 any. `percentage`: of the calls it may serve at all; None: all. `weight`: its share among equals.
+    99 any. `percentage`: of the calls it may serve at all; None: all. `weight`: its share among equals. `shared`:
+    for any tariff; else for those that list it or have a price for it.
     """
 
     name: str
@@ -197,6 +220,7 @@ class Route:
     default_allowed: bool = True
     windows: Schedule = ALWAYS
     quality: RouteQuality | None = None
+    shared: bool = True
 
     @property
     def is_limited(self) -> bool:

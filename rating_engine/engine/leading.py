@@ -1,5 +1,5 @@
 """What one engine of all does, wired from the settings: it measures routes and shares their limits out among buckets,
-watches exchanges over AMI, and forgets idempotency keys that are old.
+watches exchanges over AMI, takes the rents of numbers, and forgets idempotency keys that are old.
 
 Without `ami_exchanges` there is no watch.
 """
@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from datetime import timedelta
 from typing import Final
 
 from agi.ami.address import parse_address
 from agi.ami.link import links_to
+from rating_engine.domain.principal import ENGINE
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import Now
+from rating_engine.services.numbers.rents import Rents
 from rating_engine.services.parties.bans import BanBook
 from rating_engine.services.parties.wrong_logins import WrongLogins
 from rating_engine.services.routes.quality import QualityMeter
@@ -29,6 +32,7 @@ from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.routes.route_leases import SHARE_SECONDS, TURNS, share_routes
 from rating_engine.telemetry.metrics import Metrics
 
+RENT_SECONDS: Final = 60.0  # an order that lost who began it is ended so soon, and who tops up has his number back
 SWEEP_SECONDS: Final = 3_600.0  # keys are kept for a week: an hour more is no matter
 UNSEEN_INTERVALS: Final = 3  # comparisons that a living call may be missed in before its expiry counts
 
@@ -80,6 +84,9 @@ class WatchSetup:
         self._sweep = Periodic("idempotency-keys", SWEEP_SECONDS, lambda: forget_old(office))
         turns = itertools.count()
         self._leases = Periodic("route-leases", SHARE_SECONDS, lambda: share_routes(office, next(turns) // TURNS))
+        rents = Rents(office, ENGINE, now)
+        grace, notice = timedelta(days=settings.did_grace_days), timedelta(days=settings.did_notice_days)
+        self._rents = Periodic("did-rents", RENT_SECONDS, lambda: rents.turn(grace=grace, notice=notice))
         self._watches = bool(addresses)
         self._watched = WatchedExchanges(lambda: read_watched(calls_door))
         self._refresh = Periodic("watched-exchanges", REFRESH_SECONDS, self._watched.refresh)
@@ -106,5 +113,6 @@ class WatchSetup:
             group.create_task(self._quality.run(), name="route-quality")
             group.create_task(self._sweep.run(), name="idempotency-keys")
             group.create_task(self._leases.run(), name="route-leases")
+            group.create_task(self._rents.run(), name="did-rents")
             if self._watches:
                 group.create_task(self._watch.run(), name="watch")

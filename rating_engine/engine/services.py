@@ -35,6 +35,7 @@ def make_services(settings: Settings, office: Database, limits: RequestLimits | 
             database_url=settings.database_url,
             ledger_buckets=settings.ledger_buckets,
             international_prefix=settings.international_prefix,
+            system_currency=settings.system_currency,
             route_quality_window_seconds=settings.route_quality_window_seconds,
             deck_unserved_percent=settings.deck_unserved_percent,
             installation=_installation(settings),

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from decimal import Decimal
+from typing import Final, NamedTuple
 
 from rating_engine.rating.nanp import jurisdiction_of
 from rating_engine.rating.rate import Rate
@@ -20,13 +21,22 @@ EVER_SINCE: Final = datetime.min.replace(tzinfo=UTC)
 FOR_EVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
+class AttemptPrice(NamedTuple):
+    """What a minute costs when a call is tried for the n-th time, and the route that it goes by then."""
+
+    attempt: int
+    price: Decimal
+    route_id: int
+
+
 @dataclass(frozen=True, slots=True)
 class CandidateRate:
     """A row of a deck whose prefix a destination begins with.
 
     It counts for calls that start in [effective_from, effective_to), of callers whose digits begin with `origin` (or,
     where that is a nanp.Jurisdiction, for calls of it), in its `band` ('': in any). `direction` is a code. `rate`: None
-    where the row is blocked, or says what no rate can be.
+    where the row is blocked, or says what no rate can be. `attempts`: where the price depends on the attempt, each with
+    its own in the place of those of `rate`, and its route; empty: any attempt has the rate.
     """
 
     prefix: str
@@ -37,6 +47,7 @@ class CandidateRate:
     direction: str
     blocked: bool
     rate: Rate | None
+    attempts: tuple[AttemptPrice, ...] = ()
 
     @property
     def is_unconditional(self) -> bool:

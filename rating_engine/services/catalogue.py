@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from rating_engine.domain.addresses import Network
 from rating_engine.domain.principal import Principal
 from rating_engine.services.audit import Audit
+from rating_engine.services.calls.ports import utc_now
 from rating_engine.services.calls.quote import Quotes
 from rating_engine.services.calls.route_trial import RouteTrials
 from rating_engine.services.cdrs.listing import Cdrs
@@ -20,6 +21,9 @@ from rating_engine.services.cdrs.simulation import Simulations
 from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
+from rating_engine.services.finance.transfers import Transfers
+from rating_engine.services.numbers.call_rules import CallRules
+from rating_engine.services.numbers.dids import DidPools, Dids
 from rating_engine.services.numbers.numbering import Numbering
 from rating_engine.services.parties.access import Access
 from rating_engine.services.parties.account_import import AccountImports
@@ -31,15 +35,22 @@ from rating_engine.services.parties.parties import Parties
 from rating_engine.services.parties.passwords import Passwords
 from rating_engine.services.parties.request_limits import RequestLimits
 from rating_engine.services.phones.exchanges import Exchanges
+from rating_engine.services.phones.registration import Registrations
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.sip_accounts import SipAccounts
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.routes import Routes
+from rating_engine.services.support.news import News
+from rating_engine.services.support.tickets import Tickets
 from rating_engine.services.tariffs.bands import Bands
+from rating_engine.services.tariffs.bill_types import BillTypes
+from rating_engine.services.tariffs.currencies import Currencies
+from rating_engine.services.tariffs.direction_prices import DirectionPrices
 from rating_engine.services.tariffs.directions import Directions
 from rating_engine.services.tariffs.exchange import Exchange
 from rating_engine.services.tariffs.options import Options
 from rating_engine.services.tariffs.packages import Packages
+from rating_engine.services.tariffs.price_lists import PriceLists
 from rating_engine.services.tariffs.settings import Tariffs
 from rating_engine.services.tenants.billing import Billing
 from rating_engine.services.tenants.call_rates import CallRates
@@ -54,11 +65,15 @@ class UseCases:
     parties: Parties
     keys: Keys
     bans: Bans
+    news: News
+    tickets: Tickets
     audit: Audit
     accounts: Accounts
     account_imports: AccountImports
+    transfers: Transfers
     exchanges: Exchanges
     sip_accounts: SipAccounts
+    registrations: Registrations
     tenant_billing: Billing
     call_rates: CallRates
     tariffs: Tariffs
@@ -66,8 +81,15 @@ class UseCases:
     packages: Packages
     options: Options
     exchange: Exchange
+    currencies: Currencies
     directions: Directions
+    bill_types: BillTypes
+    price_lists: PriceLists
+    direction_prices: DirectionPrices
     numbering: Numbering
+    dids: Dids
+    did_pools: DidPools
+    call_rules: CallRules
     routes: Routes
     route_reports: RouteReports
     route_trials: RouteTrials
@@ -89,6 +111,7 @@ class Ways:
     database_url: str
     ledger_buckets: int
     international_prefix: str
+    system_currency: str
     route_quality_window_seconds: int
     deck_unserved_percent: int
     installation: Installation
@@ -131,11 +154,15 @@ class Services:
             parties=Parties(office, principal, self._passwords),
             keys=Keys(office, principal),
             bans=Bans(office, principal),
+            news=News(office, principal),
+            tickets=Tickets(office, principal),
             audit=Audit(office, principal),
             accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
             account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
+            transfers=Transfers(office, principal),
             exchanges=Exchanges(office, principal),
             sip_accounts=SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
+            registrations=Registrations(office, principal, self._passwords, self._secrets, buckets=ways.ledger_buckets),
             tenant_billing=Billing(office, principal),
             call_rates=CallRates(office, principal),
             tariffs=Tariffs(office, principal),
@@ -143,8 +170,15 @@ class Services:
             packages=Packages(office, principal),
             options=Options(office, principal),
             exchange=Exchange(office, principal),
-            directions=Directions(office, principal),
+            currencies=Currencies(office, principal, system=ways.system_currency),
+            directions=Directions(office, principal, international_prefix=prefix),
+            bill_types=BillTypes(office, principal),
+            price_lists=PriceLists(office, principal, currency=ways.system_currency),
+            direction_prices=DirectionPrices(office, principal, currency=ways.system_currency),
             numbering=Numbering(office, principal),
+            dids=Dids(office, principal, utc_now),
+            did_pools=DidPools(office, principal),
+            call_rules=CallRules(office, principal, utc_now),
             routes=Routes(office, principal),
             route_reports=RouteReports(office, window_seconds=ways.route_quality_window_seconds),
             route_trials=RouteTrials(office, international_prefix=prefix),

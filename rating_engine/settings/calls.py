@@ -44,6 +44,13 @@ class CallSettings(Group):
         description="Route of a call while no routes are configured: NAME or PREFIX|NAME. The prefix goes before"
         " the number in RATING_ROUTE_PREFIX, the name into RATING_ROUTE_NAME.",
     )
+    system_currency: str = Field(
+        "EUR",
+        pattern=r"^[A-Z]{3}$",
+        description="ISO 4217 code of the currency that amounts of all accounts are compared in: Narayana's API says"
+        " what something costs in it beside the account's own currency, at the latest exchange rate, and tariffs made"
+        " there are in it. Accounts keep their own.",
+    )
     international_prefix: str = Field(
         "00",
         pattern=r"^[0-9*#]{0,8}$",

@@ -27,6 +27,7 @@ SECTIONS: Final = {
     "database_url": "PostgreSQL",
     "redis_url": "Redis",
     "secret_keys": "Secrets",
+    "did_grace_days": "Telephone numbers",
     "fastagi_host": "FastAGI",
     "http_host": "HTTP",
     "address_requests_per_minute": "Requests a minute",

@@ -141,6 +141,38 @@ LAWS: Final = (
         "lower overdrafts only as far as the balance allows, or top the account up",
     ),
     Law(
+        "transfers",
+        "what a transfer took, its receiver was given at the frozen rate, or its sender has it back, once",
+        """
+        SELECT format('transfer %s (%s): took %s of %s and its fee %s, gave %s of %s, gave back %s', transfer_id,
+                      COALESCE(t.state, 'has no row'), COALESCE(e.taken, 0), t.amount, t.fee, COALESCE(e.given, 0),
+                      t.amount_to, COALESCE(e.back, 0))
+        FROM transfers t FULL JOIN (
+            SELECT split_part(reference, ':', 2)::bigint AS transfer_id,
+                   -sum(amount) FILTER (WHERE reference LIKE '%:out') AS taken,
+                   sum(amount) FILTER (WHERE reference LIKE '%:in') AS given,
+                   sum(amount) FILTER (WHERE reference LIKE '%:back') AS back
+            FROM ledger_entries WHERE kind = 'transfer' GROUP BY 1
+        ) e USING (transfer_id)
+        WHERE t.transfer_id IS NULL OR e.taken IS DISTINCT FROM t.amount + t.fee
+           OR t.amount_to <> trunc(t.amount * t.exchange_rate, 6)
+           OR COALESCE(e.given, 0) <> t.amount_to AND (t.state = 'done' OR e.given IS NOT NULL)
+           OR e.given IS NOT NULL AND t.state = 'returned'
+           OR COALESCE(e.back, 0) <> CASE WHEN t.state = 'returned' THEN t.amount + t.fee ELSE 0 END
+        """,
+        "find who wrote past send_transfer_v1(); post an adjustment for the difference",
+    ),
+    Law(
+        "transfers_end",
+        "no transfer is on its way for longer than ten minutes",
+        """
+        SELECT format('transfer %s: %s of account %s have been on their way to account %s since %s', transfer_id,
+                      amount, account_id, to_account_id, sent_at)
+        FROM transfers WHERE state = 'sent' AND sent_at < now() - interval '10 minutes'
+        """,
+        "an engine ends it by itself within seconds; if one is running, its log says why it does not",
+    ),
+    Law(
         "packages",
         "of a package, held = what open calls hold and used = what ended calls used, never more than its allowance",
         """

@@ -10,7 +10,8 @@ from rating_engine.storage.postgres.release import MARK, schema_sql
 # The headings of schema.sql, each over the tables of its kind.
 CATALOGUE, FACTS, SCOPED = "The catalogue:", "Facts of the catalogue", "Account-scoped tables"
 MONEY = re.compile(
-    r"^(?:reserve|extend|settle|expire|post_entry|adjust|create_account|close_account|switch_tariff|correct_calls|"
+    r"^(?:reserve|extend|settle|expire|post_entry|adjust|set_balance|create_account|close_account|switch_tariff|correct_calls|"
+    r"(?:send|receive|finish)_transfer|"
     r"package_states)_v\d+$"
 )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ import httpx
 
 from rating_engine.domain.account import NewAccount
 from rating_engine.domain.api_key import AuthBy, KeyKind, NewKey
+from rating_engine.domain.exchanges import NewExchange
 from rating_engine.domain.party import Level, NewParty, PartyKind
 from rating_engine.domain.principal import OPERATOR
 from rating_engine.engine.engine import Engine
@@ -21,6 +23,7 @@ from rating_engine.storage.postgres.pool import Database
 from tests.support.engines import engine_on
 from tests.support.world import publish_deck
 
+SECRET_KEY = base64.urlsafe_b64encode(bytes(32)).decode()
 WORD = "correct horse"
 MD5 = md5_of(WORD)
 
@@ -66,7 +69,7 @@ async def narayana_on(database_url: str, **settings: object) -> AsyncIterator[Na
     """An engine with a deck, an admin `boss`, two firms `firm` and `other` with a user each, `anna` (1001) and `otto`
     (2001), and the keys `server` (level 50, of boss), `lines` (the same, by extension) and `client` (public).
     """
-    async with engine_on(database_url, **settings) as engine:
+    async with engine_on(database_url, **{"secret_keys": (SECRET_KEY,), **settings}) as engine:
         database = Database(database_url)
         await database.open()
         await publish_deck(database)
@@ -81,6 +84,7 @@ async def narayana_on(database_url: str, **settings: object) -> AsyncIterator[Na
 async def _settle_people(narayana: Narayana) -> None:
     use = narayana.operator
     await use.parties.create(NewParty("boss", PartyKind.ADMIN))
+    await use.exchanges.add(NewExchange("pbx1", "192.0.2.10", "sip.example.com"))
     for firm, user, login in (("firm", "anna", "1001"), ("other", "otto", "2001")):
         await use.parties.create(NewParty(firm, PartyKind.RESELLER, tariff="retail"))
         await use.parties.create(NewParty(user, owner=firm, utc_offset=60), password=WORD)

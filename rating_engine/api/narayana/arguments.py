@@ -67,6 +67,13 @@ class Values:
             raise Failure(Code.E_DATA_ABORT, f"{name}: is out of range")
         return int(value)
 
+    def switch(self, name: str) -> bool | None:
+        """A number that is 0 or 1. Raises Failure (E_DATA_ABORT)."""
+        value = self.number(name)
+        if value is not None and value not in (0, 1):
+            raise Failure(Code.E_DATA_ABORT, f"{name}: is 0 or 1")
+        return None if value is None else bool(value)
+
     def needed_text(self, name: str) -> str:
         """A text that is obligatory."""
         value = self.text(name)

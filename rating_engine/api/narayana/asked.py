@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -32,7 +32,8 @@ class CallCharging(Protocol):
 @dataclass(frozen=True, slots=True)
 class Asked:
     """`line`: the extension that the query names, where its key authorises by that. `secret`: the key as it stands in
-    the path. `names`: what was given, arguments or not. `is_gone`: whether who asked has left.
+    the path. `names`: what was given, arguments or not; `given`: as it was written. `is_gone`: whether who asked
+    has left.
     """
 
     values: Values
@@ -44,6 +45,7 @@ class Asked:
     names: frozenset[str]
     is_gone: Callable[[], Awaitable[bool]]
     secret: str = field(repr=False)
+    given: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     async def user(self) -> Party:
         """Who asks, as it is now."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Final
 
 from rating_engine.domain.outcomes import Allowed, Saved, Spooled
 
+NO_PITCH: Final = -1  # nothing is changed
 
-def allowed_line(call: Allowed) -> str:
-    """Allowed seconds destination callerid direction prefix route, and two pitches that nobody changes."""
+
+def allowed_line(call: Allowed, pitch: int = NO_PITCH) -> str:
+    """Allowed seconds destination callerid direction prefix route, and the pitches of what is heard and said."""
     fields = (call.destination, call.callerid, call.direction, call.route_prefix, call.route_name)
-    return f"Allowed {call.max_seconds} {' '.join(map(word, fields))} -1 -1"
+    return f"Allowed {call.max_seconds} {' '.join(map(word, fields))} {NO_PITCH} {pitch}"
 
 
 def saved_line(call: Saved | Spooled, status: str) -> str:

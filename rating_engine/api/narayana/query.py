@@ -33,13 +33,15 @@ def parts_of(path: str) -> tuple[str, str, str] | None:
     return parts[0], parts[1], parts[2]
 
 
-def given_of(query: bytes, content_type: str, body: bytes) -> dict[str, str]:
-    """All that was given. Raises BadQuery."""
+def given_of(query: bytes, content_type: str, body: bytes, listed: str | None = None) -> dict[str, str]:
+    """All that was given. `listed`: the argument that a body which is a JSON list gives, if any. Raises BadQuery."""
     given = _form(query)
-    if body.strip():
+    if listed is not None and body.lstrip().startswith(b"["):
+        given[listed] = _text(body)
+    elif body.strip():
         kind = content_type.partition(";")[0].strip().lower()
         if kind == "application/json":
-            given |= _object(body)
+            given |= _object(body, listed)
         elif kind in ("", FORM):
             given |= _form(body)
         else:
@@ -57,7 +59,14 @@ def _form(text: bytes) -> dict[str, str]:
     return {plain_name(name): value for name, value in pairs}
 
 
-def _object(body: bytes) -> dict[str, str]:
+def _text(body: bytes) -> str:
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        raise BadQuery("the body is not UTF-8") from None
+
+
+def _object(body: bytes, listed: str | None) -> dict[str, str]:
     try:
         found = json.loads(body, parse_int=str, parse_float=str, parse_constant=_no_constant)
     except (ValueError, RecursionError):
@@ -70,6 +79,8 @@ def _object(body: bytes) -> dict[str, str]:
             continue
         if isinstance(value, bool):
             value = "true" if value else "false"
+        if listed is not None and isinstance(value, list) and plain_name(name) == listed:
+            value = json.dumps(value)
         if not isinstance(value, str):
             raise BadQuery("a value is a list or an object")
         try:

@@ -37,7 +37,7 @@ SURFACE: Final = "narayana"
 VERSION: Final = "2.2"
 MAX_BODY: Final = 65_536
 MAX_LARGE_BODY: Final = 1_048_576
-LARGE: Final = frozenset({"updateDirections"})  # a whole price list
+LARGE: Final = {"updateDirections": "directions"}  # a whole price list, and the argument that a bare list is
 AS_TEXT: Final = frozenset({AuthBy.SIP_EXTENSION, AuthBy.ID, AuthBy.MSISDN, AuthBy.ICCID})
 AS_LINE: Final = frozenset({"callPrepare", "authorizeCall"})  # their failures are lines too
 
@@ -88,7 +88,9 @@ class Narayana:
             return answer.refused(400, "Invalid Request")
         try:
             body = await read_body(request, MAX_LARGE_BODY if parts[2] in LARGE else MAX_BODY)
-            given = given_of(request.scope["query_string"], request.headers.get("content-type", ""), body)
+            given = given_of(
+                request.scope["query_string"], request.headers.get("content-type", ""), body, LARGE.get(parts[2])
+            )
         except TooLarge:
             return answer.refused(400, f"Invalid Request: a body has {MAX_BODY} bytes at the most")
         except BadQuery as error:
@@ -140,15 +142,20 @@ class Narayana:
                 names=frozenset(query.given),
                 is_gone=query.request.is_disconnected,
                 secret=query.secret,
+                given=query.given,
             )
         )
 
 
 def _fitted(method: Method, given: dict[str, str]) -> dict[str, str]:
-    """The document prints `balance` twice for getTextBalance: one that is no number is the currency."""
+    """The document prints `balance` twice for getTextBalance: one that is no number is the currency; and
+    for updateTicket mark_unread in its example, markunread in its list.
+    """
     balance = given.get("balance", "")
     if method.name == "getTextBalance" and balance.isalpha():
         return {**{name: value for name, value in given.items() if name != "balance"}, "currency": balance}
+    if method.name == "updateTicket" and given.get("action") == "mark_unread":
+        return {**given, "action": "markunread"}
     return given
 
 

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from rating_engine.domain.account import AccountKind, AccountState, ListedSubscriber
+from rating_engine.api.narayana.answer import date
+from rating_engine.domain.account import AccountKind, AccountState
 from rating_engine.domain.party import Level, Party, PartyState
+from rating_engine.domain.sip_account import SipAccount
 
 STATES: Final[Mapping[int, PartyState]] = {
     -1: PartyState.LOCKED,
@@ -28,15 +30,16 @@ READ_ONLY: Final = frozenset(
      "displaynotifybalancelimit", "unread_tickets"}
 )  # fmt: skip
 NOT_KEPT_OF_USERS: Final = (
-    "allowed_rates", "allowed_call_len", "notify_email", "notify_balance", "notify_balance_limit", "notify_did",
-    "notify_ticket", "invites",
-)  # fmt: skip
-NOT_KEPT_OF_LINES: Final = (
-    "disa_pin", "disa_trusted_cli", "sip_password", "sip_server", "sip_address", "sip_language", "sip_rates_id",
-    "sip_rates_options", "sip_srtp", "sip_transport", "sip_reach", "sip_redirect", "sip_force_callback", "sip_realm",
-    "sip_pitch_shift", "sip_host", "sip_options",
+    "allowed_rates", "allowed_call_len", "notify_balance", "notify_balance_limit", "notify_did", "invites",
 )  # fmt: skip
 NOT_KEPT_OF_ACCOUNTS: Final = ("billing_name", "billing_address", "billing_email", "billing_bank_account")
+LINE_FIELDS: Final = (
+    "sip_extension", "sip_callerid", "sip_max_call_len", "rates_name", "owner", "disa_pin", "disa_trusted_cli",
+    "sip_password", "sip_server", "sip_address", "sip_language", "sip_rates_id", "sip_rates_options", "sip_srtp",
+    "sip_transport", "sip_reach", "sip_redirect", "sip_force_callback", "sip_realm", "sip_pitch_shift", "sip_host",
+    "sip_options", "lastupdated",
+)  # fmt: skip
+REACHABLE: Final = 2
 REFILL_ALL: Final = 2  # nobody's money is locked here
 
 
@@ -54,19 +57,28 @@ def user_fields(party: Party, reader: Level) -> dict[str, Any]:
         "timezone": _hours(party.utc_offset),
         "comment": party.comment if reader >= Level.ADMIN else None,
         "rates": party.tariff,
+        "notify_email": party.notify_email,
+        "notify_ticket": int(party.notify_ticket),
         **dict.fromkeys(NOT_KEPT_OF_USERS),
     }
 
 
-def line_fields(line: ListedSubscriber | None) -> dict[str, Any]:
-    """What is of one extension; None: the user has none."""
-    return {
-        "sip_extension": None if line is None else line.login,
-        "sip_callerid": None if line is None else line.callerid,
-        "sip_max_call_len": None if line is None else line.max_seconds,
-        "rates_name": None if line is None else line.tariff,
-        **dict.fromkeys(NOT_KEPT_OF_LINES),
-    }
+def line_fields(line: SipAccount | None) -> dict[str, Any]:
+    """What is of one extension; None: the user has none. Its password is empty where it cannot be shown.
+
+    `lastupdated` is when its settings were changed: where a phone registers is not read from exchanges.
+    """
+    if line is None:
+        return dict.fromkeys(LINE_FIELDS)
+    values = (
+        line.login, line.callerid, line.max_seconds, line.tariff, line.owner, line.disa_pin, line.trusted_cli,
+        line.password or "", line.address, line.dns_name, line.language, line.tariff_id,
+        ",".join(map(str, line.options)), str(int(line.srtp)), line.transport, REACHABLE if line.reachable else 0,
+        line.redirect_to, int(line.force_callback), line.exchange or "", line.pitch_shift, line.host,
+        ",".join(f"{name}={value}" for name, value in line.endpoint_options.items()),
+        "" if line.updated_at is None else date(line.updated_at),
+    )  # fmt: skip
+    return dict(zip(LINE_FIELDS, values, strict=True))
 
 
 def money_fields(account: AccountState | None, number: int | None) -> dict[str, Any]:
@@ -97,20 +109,26 @@ def amounts(balance: Decimal, overdraft: Decimal | None, currency: str) -> dict[
 
 
 def whole_user(
-    party: Party, lines: list[ListedSubscriber], account: AccountState | None, reader: Level
+    party: Party,
+    lines: list[SipAccount],
+    account: AccountState | None,
+    reader: Level,
+    *,
+    unread_tickets: int,
+    broadcasts: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """All attributes and lists. Numbers, cards and news are not kept: empty lists."""
+    """All attributes and lists. Numbers and cards are not kept: empty lists."""
     main = lines[0] if lines else None
     return {
         **user_fields(party, reader),
         **line_fields(main),
         **money_fields(account, None if main is None else main.account_id),
         "displaynotifybalancelimit": None,
-        "unread_tickets": None,
+        "unread_tickets": unread_tickets,
         "sip_extensions": [line_fields(line) for line in lines],
         "did_numbers": [],
         "sim_cards": [],
-        "broadcasts": [],
+        "broadcasts": broadcasts,
     }
 
 

@@ -1,4 +1,5 @@
-"""`rating-engine account adjust` and `close`: a balance put right by hand, and an account that is used no more."""
+"""`rating-engine account adjust`, `transfer`, `close`: a balance put right by hand, money sent to another account, an
+account that is used no more."""
 
 from __future__ import annotations
 
@@ -42,6 +43,40 @@ def adjust(
     else:
         told = "adjusted" if done.posted else f"reference {reference!r} was posted before, nothing changed"
         say(f"{told}; balance {balance}")
+
+
+def transfer(
+    login: Login,
+    to_login: Annotated[str, typer.Argument(metavar="TO_LOGIN", help="Who gets it: a login of the other account.")],
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="In the currency of the account that pays.")],
+    comment: Annotated[str, typer.Option(metavar="TEXT", help="Stands in both statements.")] = "",
+    reference: Annotated[
+        str | None, typer.Option(help="Sent once, however often the command is repeated with it.")
+    ] = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Send money from one account to another: rating-engine account transfer 1001 1002 5 --reference gift-7
+
+    What is sent has to be there, calls keep what they hold. Where the currencies differ, the other account gets it by
+    the exchange rate of this moment.
+    """
+    with reported_errors():
+        value = words.amount(amount, "amount")
+    done = with_services(
+        config,
+        lambda services: services.transfers.between(login, to_login, value, comment=comment, reference=reference),
+    )
+    if json:
+        print_json(
+            {"transfer": done.transfer_id, "login": login, "to_login": to_login, "amount": format_amount(done.amount),
+             "currency": done.currency, "amount_to": format_amount(done.amount_to), "currency_to": done.currency_to,
+             "state": done.state.value, "repeated": done.repeated}
+        )  # fmt: skip
+        return
+    told = f"{format_amount(done.amount)} {done.currency} of {login}: {to_login} gets {format_amount(done.amount_to)} "
+    told += f"{done.currency_to} (transfer {done.transfer_id}, {done.state})"
+    say(f"reference {reference!r} was sent before; {told}" if done.repeated else told)
 
 
 def close(

@@ -167,6 +167,9 @@ def set_(
     numbering_plan: Annotated[
         str | None, typer.Option(metavar="PLAN|none", help="How its phones write numbers (rating-engine numbering).")
     ] = None,
+    refill_allowed: Annotated[
+        str | None, typer.Option(metavar="0|1|2", help="Money moves but by calls: 0 not at all, 1 by codes, 2 freely.")
+    ] = None,
     allow: Annotated[list[str] | None, typer.Option(metavar="PREFIX", help="Allow a prefix; may be repeated.")] = None,
     block: Annotated[list[str] | None, typer.Option(metavar="PREFIX", help="Block a prefix; may be repeated.")] = None,
     forget: Annotated[list[str] | None, typer.Option(metavar="PREFIX", help="Take a prefix's rule away.")] = None,
@@ -178,7 +181,7 @@ def set_(
         settings = account_settings(
             max_calls=max_calls, max_call_seconds=max_call_seconds, max_price=max_price, daily_limit=daily_limit,
             monthly_limit=monthly_limit, time_zone=time_zone, overdraft=overdraft, quota=quota, status=status,
-            default_allowed=default_allowed, numbering_plan=numbering_plan,
+            default_allowed=default_allowed, numbering_plan=numbering_plan, refill_allowed=refill_allowed,
         )  # fmt: skip
     rules: dict[str, bool | None] = {
         **dict.fromkeys(allow or (), True),
@@ -209,6 +212,7 @@ def account_settings(**given: str | None) -> AccountChanges:
         overdraft=amount("overdraft"),
         status=words.if_given(given.get("status"), partial(words.choice, PartyStatus, field="status")),
         numbering_plan=words.unless_none(given.get("numbering_plan"), str),
+        refill_allowed=words.if_given(given.get("refill_allowed"), partial(words.whole, field="refill_allowed")),
     )
 
 
@@ -359,6 +363,7 @@ def state_json(state: AccountState) -> dict[str, Any]:
         "subscriber_status": state.subscriber_status.value,
         "owner": state.owner,
         "calls": state.calls.value,
+        "refill_allowed": int(state.refill_allowed),
         "closed_at": None if state.closed_at is None else state.closed_at.isoformat(timespec="seconds"),
     }
 

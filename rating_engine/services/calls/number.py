@@ -38,12 +38,14 @@ class Caller:
 class Dialled:
     """Whom a call is for and from whom, in digits. `routing_number`: as translated (LRN), '' where it is the same.
 
-    `origin`: the caller's number, '' where it is none.
+    `origin`: the caller's number, '' where it is none. `attempt`: the how manieth of the call, from 1: prices
+    may depend on it.
     """
 
     destination: str
     routing_number: str
     origin: str
+    attempt: int = 1
 
     @property
     def routed(self) -> str:

@@ -85,6 +85,7 @@ class Planning:
         dialled = await self._numbers.dialled(subscriber, call.destination, call.callerid, call.routing_number)
         if isinstance(dialled, Declined):
             return dialled
+        dialled = replace(dialled, attempt=call.call_key.attempt)
         if not await self._may_call(subscriber, dialled):
             return Declined(DeclineReason.EXTERNAL_BLOCKED)
         price = await self._pricing.price(subscriber, dialled, at, caller.longest)
@@ -96,9 +97,9 @@ class Planning:
             return resold
         sale = sale_of(subscriber, price, covered, resold)
         route = await (
-            self._routing.take(call.route, caller, dialled, price.tariff, sale, attempts)
+            self._routing.take(call.route, caller, dialled, price, sale, attempts)
             if call.route
-            else self._routing.choose(caller, dialled, price.tariff, sale, attempts)
+            else self._routing.choose(caller, dialled, price, sale, attempts)
         )
         if isinstance(route, Declined):
             return route
@@ -118,6 +119,7 @@ class Planning:
         dialled = await self._numbers.dialled(subscriber, call.destination, call.callerid)
         if isinstance(dialled, Declined):
             return _details(caller, Dialled(normalise_callerid(call.destination), "", ""))
+        dialled = replace(dialled, attempt=call.call_key.attempt)
         for at in (started_at, now):
             price = await self._pricing.price(subscriber, dialled, at, caller.longest)
             if not isinstance(price, Declined):

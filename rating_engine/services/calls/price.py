@@ -73,6 +73,11 @@ class Pricing:
         match = await self.match(tariff, dialled, at, tariff.schedule.band_at(at))
         if match is None:
             return Declined(DeclineReason.NO_RATE)
+        of_all, match = match, match.of_attempt(dialled.attempt)
+        if match is None:
+            return Declined(
+                DeclineReason.NO_ROUTE, f"{of_all.direction.name} has no price of attempt {dialled.attempt}"
+            )
         if not match.direction.accepts_length_of(dialled.destination):
             return Declined(DeclineReason.INVALID_DESTINATION, f"wrong length for {match.direction.name}")
         exchange = await self.exchange(tariff.currency, currency, at)
@@ -101,6 +106,7 @@ class Pricing:
             return None
         number = Dialled(dialled.routed, "", dialled.origin)
         match = await self.match(tariff, number, at, tariff.schedule.band_at(at))
+        match = None if match is None else match.of_attempt(number.attempt)
         return None if match is None else (tariff, as_sold(match.rate, tariff, Decimal(1)))
 
     async def _deciding(self, tariffs: Sequence[Tariff], dialled: Dialled, at: datetime) -> Tariff | None:
@@ -129,7 +135,8 @@ class Pricing:
         present = match.rate
         for second, band in tariff.schedule.changes(at, cap_seconds):
             # The deck and the dates of its rates stay those of the call's start: only the band is another.
-            later = await self.match(tariff, dialled, at, band)
+            of_all = await self.match(tariff, dialled, at, band)
+            later = None if of_all is None else of_all.of_attempt(dialled.attempt)
             if later is not None and _goes_on_as(later.rate) != _goes_on_as(present):
                 present = later.rate
                 if len(changes) == MAX_CHANGES:

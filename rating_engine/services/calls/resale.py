@@ -28,11 +28,15 @@ from rating_engine.services.facts.sources import CallSources
 
 @dataclass(frozen=True, slots=True)
 class Sale:
-    """What whoever is asked for a call's cost is paid for it: `sold`, in `currency`, as `tariff` has it."""
+    """What whoever is asked for a call's cost is paid for it: `sold`, in `currency`, as `tariff` has it.
+
+    `route_id`: the one route that a price is for; None: they are for all.
+    """
 
     sold: Rate
     tariff: Tariff
     currency: str
+    route_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +87,15 @@ class Resale:
         if not subscriber.resellers:
             return ()
         below = Sale(covered.sold, price.tariff, subscriber.currency)
+        route_id = price.match.route_id
         resold: list[Resold] = []
         for reseller in subscriber.resellers:
             found = await self._priced(reseller, dialled, at, caller.longest)
             if isinstance(found, Declined):
                 return found
+            if found.match.route_id not in (None, route_id or found.match.route_id):
+                return Declined(DeclineReason.NO_ROUTE, f"the price on {found.tariff.name} is for another route")
+            route_id = route_id or found.match.route_id
             exchange = await self._pricing.exchange(reseller.currency, below.currency, at)
             if exchange is None:
                 return Declined(DeclineReason.NO_EXCHANGE_RATE, f"{reseller.currency} in {below.currency} is not known")
@@ -128,9 +136,12 @@ class Resale:
 def sale_of(subscriber: Subscriber, price: Price, covered: Covered, resold: Sequence[Resold]) -> Sale:
     """What we are paid for the call: by the last reseller, and where there is none by its caller."""
     if not resold:
-        return Sale(covered.sold, price.tariff, subscriber.currency)
+        return Sale(covered.sold, price.tariff, subscriber.currency, price.match.route_id)
     last = resold[-1]
-    return Sale(last.price.rate, last.price.tariff, last.reseller.currency)
+    route_id = next(
+        (each.match.route_id for each in (price, *(one.price for one in resold)) if each.match.route_id), None
+    )
+    return Sale(last.price.rate, last.price.tariff, last.reseller.currency, route_id)
 
 
 def _pays(cost: Rate, exchange: Decimal, sale: Sale) -> bool:

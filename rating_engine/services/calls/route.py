@@ -16,10 +16,10 @@ from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason
 from rating_engine.domain.tariff import Route, Tariff
 from rating_engine.rating import lcr
 from rating_engine.rating.charge import cheapest_change, later_minute
-from rating_engine.rating.lcr import Offer, Refusal, refusal
+from rating_engine.rating.lcr import NO_LIST, Offer, Refusal, refusal
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.number import Caller, Dialled
-from rating_engine.services.calls.price import Pricing, minute_price
+from rating_engine.services.calls.price import Price, Pricing, minute_price
 from rating_engine.services.calls.resale import Sale
 from rating_engine.services.facts.sources import CallSources
 
@@ -62,14 +62,18 @@ class Routing:
         self._pricing = pricing
 
     async def choose(
-        self, caller: Caller, dialled: Dialled, tariff: Tariff, sale: Sale, attempts: Attempts
+        self, caller: Caller, dialled: Dialled, price: Price, sale: Sale, attempts: Attempts
     ) -> RouteOffer | Declined:
         """The first route in the tariff's order that was not tried and has room.
 
-        Earlier attempts that nobody knows of, as after a restart of everything, count by their number.
+        Earlier attempts that nobody knows of, as after a restart of everything, count by their number. A price that is
+        for one route alone is for no other.
         """
+        if sale.route_id is not None:
+            return await self._priced(sale.route_id, caller, dialled, price, sale, attempts)
+        tariff = price.tariff
         seed = call_seed(caller.call_key)
-        offers = await self._offers(caller, dialled, tariff, sale.currency)
+        offers = await self._offers(caller, dialled, price, sale.currency)
         order = lcr.tried(
             [each.offer for each in offers],
             tariff.route_order.value,
@@ -91,7 +95,7 @@ class Routing:
         return Declined(DeclineReason.NO_ROUTE)
 
     async def take(
-        self, name: str, caller: Caller, dialled: Dialled, tariff: Tariff, sale: Sale, attempts: Attempts
+        self, name: str, caller: Caller, dialled: Dialled, price: Price, sale: Sale, attempts: Attempts
     ) -> RouteOffer | Declined:
         """The route that the exchange has chosen, or why the call may not go there.
 
@@ -101,17 +105,35 @@ class Routing:
         """
         routes = await self._routes()
         route = next((each for each in routes if each.name == name), None)
-        if route is None and (not routes or any(each.route_id for each in routes)):
+        if route is None and (not routes or any(each.route_id and each.shared for each in routes)):
             return Declined(DeclineReason.NO_ROUTE, f"{name} is no route, or a disabled one")
         if route is None:
             return RouteOffer(Route(name, "", "", 1))
+        if sale.route_id not in (None, route.route_id) or is_closed(route, price, sale):
+            return Declined(DeclineReason.NO_ROUTE, f"{name} is not for this tariff")
+        return await self._take(route, caller, dialled, price, sale, attempts)
+
+    async def _priced(
+        self, route_id: int, caller: Caller, dialled: Dialled, price: Price, sale: Sale, attempts: Attempts
+    ) -> RouteOffer | Declined:
+        """The one route that the price is for."""
+        route = next((each for each in await self._routes() if each.route_id == route_id), None)
+        if route is None:
+            return Declined(DeclineReason.NO_ROUTE, "the route of the price is disabled")
+        return await self._take(route, caller, dialled, price, sale, attempts)
+
+    async def _take(
+        self, route: Route, caller: Caller, dialled: Dialled, price: Price, sale: Sale, attempts: Attempts
+    ) -> RouteOffer | Declined:
+        """This route and no other, or why not."""
+        name = route.name
         reason = refusal(
             route,
             destination=dialled.routed,
             callerid=caller.sent_callerid,
             at=caller.at,
             call_seed=call_seed(caller.call_key),
-            listed=tariff.routes,
+            listed=NO_LIST if sale.route_id is not None else price.tariff.routes,
         )
         if reason is not None and reason is not Refusal.PERCENTAGE:
             return Declined(DeclineReason.NO_ROUTE, f"{name} is not for this call: {reason.value}")
@@ -123,18 +145,20 @@ class Routing:
             return Declined(DeclineReason.NO_ROUTE, f"{name} costs more than the call is sold for")
         return Declined(DeclineReason.NO_CAPACITY) if route.route_id in attempts.full else offer
 
-    async def _offers(self, caller: Caller, dialled: Dialled, tariff: Tariff, currency: str) -> list[RouteOffer]:
+    async def _offers(self, caller: Caller, dialled: Dialled, price: Price, currency: str) -> list[RouteOffer]:
         """Every route that may carry the call, with its cost. One whose cost deck lacks the number may not."""
         callerid = caller.sent_callerid
         offers: list[RouteOffer] = []
         for route in await self._routes():
+            if is_closed(route, price):
+                continue
             reason = refusal(
                 route,
                 destination=dialled.routed,
                 callerid=callerid,
                 at=caller.at,
                 call_seed=call_seed(caller.call_key),
-                listed=tariff.routes,
+                listed=price.tariff.routes,
             )
             if reason is None and (offer := await self.offer(route, currency, dialled, caller.at)) is not None:
                 offers.append(offer)
@@ -153,6 +177,12 @@ class Routing:
             return RouteOffer(route, cost_tariff=tariff, rate=rate)
         factor = Fraction(exchange)
         return RouteOffer(route, minute_price(rate) * factor, later_minute(rate) * factor, tariff, rate, exchange)
+
+
+def is_closed(route: Route, price: Price, sale: Sale | None = None) -> bool:
+    """Whether a route is for other tariffs: it belongs to who made it, and this one neither lists it nor prices it."""
+    priced = price.match.route_id if sale is None else sale.route_id
+    return not route.shared and route.route_id not in price.tariff.routes and route.route_id != priced
 
 
 def call_seed(call_key: CallKey) -> str:

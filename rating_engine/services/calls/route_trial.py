@@ -6,7 +6,7 @@ Law: it is found by what plans calls (services/calls/route, rating/lcr), so that
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
 from typing import Final
@@ -15,14 +15,15 @@ from rating_engine.domain.account import Subscriber
 from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason
 from rating_engine.domain.tariff import ListedRoute, Route, Tariff
+from rating_engine.rating import lcr
 from rating_engine.rating.charge import cheapest_change
 from rating_engine.rating.lcr import Offer, Refusal, admits, refusal, tried
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.cover import Cover
 from rating_engine.services.calls.hold import ChargingPolicy
 from rating_engine.services.calls.number import Caller, Dialled, Numbers
-from rating_engine.services.calls.price import Pricing, minute_price
-from rating_engine.services.calls.route import Routing
+from rating_engine.services.calls.price import Price, Pricing, minute_price
+from rating_engine.services.calls.route import Routing, is_closed
 from rating_engine.services.facts.memory import CallMemory
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.routes.routes import every_route
@@ -109,9 +110,10 @@ async def try_call(
     sold = (await Cover(memory.sources.packages).cover(caller, price, longest)).sold
     routing = Routing(memory.sources, pricing)
     considered = [
-        await _consider(routing, listed, caller, dialled, found, call_seed) for listed in await every_route(database)
+        await _consider(routing, listed, caller, dialled, price, call_seed) for listed in await every_route(database)
     ]
-    verdicts = explain(considered, sold, found, call_seed or "")
+    listed = found if price.match.route_id is None else replace(found, routes=lcr.NO_LIST)
+    verdicts = explain(considered, sold, listed, call_seed or "")
     currency = caller.subscriber.currency
     return Trial(dialled.destination, found, price.match.prefix, currency, minute_price(sold), tuple(verdicts))
 
@@ -152,18 +154,20 @@ def explain(considered: Iterable[Considered], sold: Rate, tariff: Tariff, call_s
 
 
 async def _consider(
-    routing: Routing, listed: ListedRoute, caller: Caller, dialled: Dialled, tariff: Tariff, call_seed: str | None
+    routing: Routing, listed: ListedRoute, caller: Caller, dialled: Dialled, price: Price, call_seed: str | None
 ) -> Considered:
-    route = listed.route
+    route, priced = listed.route, price.match.route_id
     if not listed.enabled:
         return Considered(route, reason=DISABLED)
+    if priced not in (None, route.route_id) or is_closed(route, price):
+        return Considered(route, reason=Refusal.NOT_LISTED.value)
     reason = refusal(
         route,
         destination=dialled.routed,
         callerid=caller.sent_callerid,
         at=caller.at,
         call_seed=call_seed or "",
-        listed=tariff.routes,
+        listed=price.tariff.routes if priced is None else lcr.NO_LIST,
     )
     if reason is not None and not (reason is Refusal.PERCENTAGE and call_seed is None):
         return Considered(route, reason=reason.value)

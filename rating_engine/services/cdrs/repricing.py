@@ -56,7 +56,7 @@ class Repricing:
         """What the call costs by the deck, or why that cannot be said. Errors: Unavailable."""
         tariff = self._tariff
         origin = origin_of(call.callerid, await self._numbering.plan_of(call.numbering_plan))
-        dialled = Dialled(call.destination, call.routing_number, origin)
+        dialled = Dialled(call.destination, call.routing_number, origin, call.attempt)
         longest = max(call.seconds, LATE_SECONDS if call.provisional else 1)
         price = await self._pricing.price_in(tariff, (tariff,), dialled, call.currency, call.started_at, longest)
         if isinstance(price, Declined):

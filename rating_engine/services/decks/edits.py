@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.domain.errors import InvalidRequest, NotFound, Refused
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.rate_edit import EditedRate, RateKey
 from rating_engine.rating.rate import Rate
@@ -23,6 +23,7 @@ from rating_engine.storage.decks.deck_load import lock_tariff
 from rating_engine.storage.decks.rate_edits import EditTarget
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
+from rating_engine.storage.tariffs.direction_prices import is_priced_by_direction
 
 MAX_DIRECTION: Final = 100  # characters of a code; it stands in CDRs and channel variables
 EDITS_SHOWN: Final = store.EDITS_MAX  # all that a deck can have
@@ -94,6 +95,8 @@ class RateEdits:
         _check(key)
         async with self._office.transaction(self._principal) as tx:
             await lock_tariff(tx.connection, tariff)
+            if await is_priced_by_direction(tx, tariff):
+                raise Refused(f"the tariff {tariff} is priced by directions, one by one: change the direction's price")
             kept = await put_edit(
                 tx, tariff, key, direction=direction, rate=rate, since=since, blocked=blocked, removed=removed
             )

@@ -56,7 +56,9 @@ class CallMemory:
         reader = SubscriberReader(database)
         self.subscribers = SubscriberDirectory(reader.by_login, entries=subscriber_entries)
         self.rate_decks = RateDecks(database, cache, memory_entries=rate_entries, observe_lookup=observe_lookup)
-        self.routes = RouteBook(lambda: enabled_routes(database), default_route, may_remember=may_remember)
+        self.routes = RouteBook(
+            lambda: enabled_routes(database, default_route), default_route, may_remember=may_remember
+        )
         self.numbering = NumberingBook(
             lambda: load_numbering(database),
             NumberingPlan("", international_prefix=international_prefix),

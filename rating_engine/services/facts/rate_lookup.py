@@ -178,7 +178,7 @@ class RateDecks:
         if deck is None or row is None or row.rate is None:
             return None
         direction = known.directory.get(row.direction) or Direction(code=row.direction, name=row.direction)
-        return RateMatch(tariff.tariff_id, deck.deck_id, tariff.currency, row.prefix, direction, row.rate)
+        return RateMatch(tariff.tariff_id, deck.deck_id, tariff.currency, row.prefix, direction, row.rate, row.attempts)
 
     async def choose_known(
         self, tariff: Tariff, destination: str, *, at: datetime, origin: str = "", band: str = ""
@@ -294,7 +294,7 @@ class RateDecks:
         if row is None or row.rate is None:
             return None
         direction = directory.get(row.direction) or await self._unknown_direction(directory, row.direction)
-        return RateMatch(tariff.tariff_id, deck.deck_id, tariff.currency, row.prefix, direction, row.rate)
+        return RateMatch(tariff.tariff_id, deck.deck_id, tariff.currency, row.prefix, direction, row.rate, row.attempts)
 
     async def _directions(self) -> dict[str, Direction]:
         if self._directory is not None:

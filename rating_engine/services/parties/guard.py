@@ -15,11 +15,13 @@ from rating_engine.domain.change import LEAVE
 from rating_engine.domain.errors import NotAllowed, NotYours
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import Principal
+from rating_engine.storage.numbers.dids import owner_of_number
 from rating_engine.storage.parties.keys import find_key
 from rating_engine.storage.parties.logins import unknown_login
-from rating_engine.storage.parties.owners import owner_of_login
+from rating_engine.storage.parties.owners import owner_of_account, owner_of_login
 from rating_engine.storage.parties.parties import find_party, is_below
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.tariffs.price_lists import owner_of_tariff
 
 UseCase = TypeVar("UseCase")
 
@@ -74,7 +76,7 @@ class Guard:
 
     async def _check_concern(self, concern: Concern, value: Any) -> bool:
         """Whether the argument names somebody, who is the asker's then."""
-        if value is None:
+        if value is None or value is LEAVE:
             return False
         owner = await self._owner(concern.kind, value)
         if not await is_below(self._database, owner, self._principal.realm):
@@ -86,8 +88,14 @@ class Guard:
     async def _owner(self, kind: Named, value: Any) -> int:
         if kind is Named.PARTY:
             return (await find_party(self._database, value)).party_id
+        if kind is Named.NUMBER:
+            return await owner_of_number(self._database, value)
         if kind is Named.KEY:
             return (await find_key(self._database, value)).owner_id
+        if kind is Named.TARIFF:
+            return await owner_of_tariff(self._database, value)
+        if kind is Named.ACCOUNT:
+            return await owner_of_account(self._database, value)
         owner = await owner_of_login(self._database, value)
         if owner is None:
             raise unknown_login(value)

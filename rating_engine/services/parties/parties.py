@@ -34,7 +34,7 @@ from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.tenants.billing import hold_tenant
 
 PASSWORDS: Final = "keys:write"  # the scope that covers them
-OWN_FIELDS: Final = frozenset({"language", "utc_offset", "currency"})
+OWN_FIELDS: Final = frozenset({"language", "utc_offset", "currency", "notify_email", "notify_ticket"})
 
 
 class Parties:
@@ -52,23 +52,8 @@ class Parties:
         Overloaded, Unavailable.
         """
         hashed = await self._hash(password, md5)
-        self._check_level(new.access_level)
         async with self._database.transaction(self._principal) as tx:
-            owner = await store.hold_party(tx, self._principal.realm if new.owner is None else new.owner)
-            if owner.hidden or not owner.kind.may_own:
-                raise InvalidRequest("owner", f"{owner.login!r} can own no users: it is {_what(owner)}")
-            if owner.party_id != SYSTEM and new.access_level > owner.level:
-                raise InvalidRequest("level", f"is above that of the owner, {int(owner.level)}")
-            party_id = await store.add_party(tx, new, owner.party_id)
-            if new.kind is PartyKind.TENANT:
-                await hold_tenant(tx, party_id)  # which gives it its tariff
-            if hashed is not None:
-                await store.set_password_hash(tx, party_id, hashed)
-            await record(
-                tx, "user.create", new.login,
-                {"kind": new.kind, "level": int(new.access_level), "owner": owner.login, "tariff": new.tariff,
-                 "password": hashed is not None},
-            )  # fmt: skip
+            party_id = await add_user(tx, self._principal, new, hashed)
         return await self.show(party_id)
 
     async def show(self, who: str | int) -> Party:
@@ -215,3 +200,28 @@ def _what(owner: Party) -> str:
 
 def _before(party: Party, values: dict[str, object]) -> dict[str, object]:
     return {name: getattr(party, name) for name in values}
+
+
+async def add_user(tx: Transaction, principal: Principal, new: NewParty, hashed: str | None) -> int:
+    """A party below `new.owner` (None: who asks), with the hash of its password; its number.
+
+    Errors: InvalidRequest naming the field, NotAllowed (level), NotFound (owner, tariff), AlreadyExists, Unavailable.
+    """
+    if new.access_level > principal.level:
+        raise NotAllowed("nobody gives a level above its own", field="level")
+    owner = await store.hold_party(tx, principal.realm if new.owner is None else new.owner)
+    if owner.hidden or not owner.kind.may_own:
+        raise InvalidRequest("owner", f"{owner.login!r} can own no users: it is {_what(owner)}")
+    if owner.party_id != SYSTEM and new.access_level > owner.level:
+        raise InvalidRequest("level", f"is above that of the owner, {int(owner.level)}")
+    party_id = await store.add_party(tx, new, owner.party_id)
+    if new.kind is PartyKind.TENANT:
+        await hold_tenant(tx, party_id)  # which gives it its tariff
+    if hashed is not None:
+        await store.set_password_hash(tx, party_id, hashed)
+    await record(
+        tx, "user.create", new.login,
+        {"kind": new.kind, "level": int(new.access_level), "owner": owner.login, "tariff": new.tariff,
+         "password": hashed is not None},
+    )  # fmt: skip
+    return party_id

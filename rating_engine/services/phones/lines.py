@@ -10,24 +10,28 @@ from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.party import Party
 from rating_engine.domain.sip_account import ExtensionTaken, SipAccount, SipChanges
 from rating_engine.services.parties.accounts import add_account, add_line
-from rating_engine.storage.phones.sip_accounts import hold_line
+from rating_engine.storage.phones.sip_accounts import hold_line, tariff_of_first_line
 from rating_engine.storage.postgres.transaction import Transaction
 
 
 async def make_line(
     tx: Transaction, login: str, owner: Party, lines: list[SipAccount], settings: SipChanges, *, buckets: int,
-    balance: Decimal = Decimal(0),
+    balance: Decimal = Decimal(0), account_of: str | None = None,
 ) -> int:  # fmt: skip
-    """A line of a user: on the account of its first one, or its first one, with `balance`; its bucket.
+    """A line of a user: on the account of its first one, or its first one, with `balance`; or on the account of
+    the login `account_of`. Its bucket.
 
     Errors: InvalidRequest (the user has no tariff), ExtensionTaken, NotFound (tariff), AccountClosed, Unavailable.
     """
     if await hold_line(tx, login) is not None:
         raise ExtensionTaken(f"number {login} is taken", field="sip_extension")
     callerid = "" if settings.callerid is LEAVE else settings.callerid
+    if account_of is not None:
+        return await add_line(tx, NewSubscriber(login, account_of, owner.tariff, callerid), owner.party_id)
     if lines:
         return await add_line(tx, NewSubscriber(login, lines[0].login, lines[0].tariff, callerid), owner.party_id)
-    if owner.tariff is None:
+    tariff = await tariff_of_first_line(tx, owner.party_id)
+    if tariff is None:
         raise InvalidRequest("owner", f"{owner.login!r} has neither a line nor a tariff for its first one")
-    new = NewAccount(login, owner.tariff, owner.currency or None, balance, callerid=callerid)
+    new = NewAccount(login, tariff, owner.currency or None, balance, callerid=callerid)
     return await add_account(tx, new, owner.party_id, buckets=buckets)

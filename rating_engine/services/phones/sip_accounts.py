@@ -56,6 +56,10 @@ class SipAccounts:
         """A line with its phone, its password too if there is a key for it. Errors: NotFound, Unavailable."""
         return self._opened(*await store.find_line(self._database, login))
 
+    async def pitch_of(self, login: str) -> int:
+        """By how much the voice of a line is changed; -1: it is not. Errors: Unavailable."""
+        return await store.pitch_of(self._database, login)
+
     async def of(self, who: str | int) -> list[SipAccount]:
         """The lines of one user and of nobody below it, its main one first. Errors: NotFound, Unavailable."""
         party = await find_party(self._database, who)

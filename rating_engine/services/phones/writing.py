@@ -48,8 +48,13 @@ class PhoneWriter:
         self._secrets = secrets
         self._buckets = buckets
 
-    async def create(self, tx: Transaction, new: NewSipAccount, *, balance: Decimal = Decimal(0)) -> None:
-        """A line with a phone; its own account, if it gets one, has `balance`. Errors: as SipAccounts.create."""
+    async def create(
+        self, tx: Transaction, new: NewSipAccount, *, balance: Decimal = Decimal(0), account_of: str | None = None
+    ) -> None:
+        """A line with a phone; its own account, if it gets one, has `balance`.
+
+        `account_of`: a login on the account that it is charged on; None: its owner's. Errors: as SipAccounts.create.
+        """
         owner = await find_party(tx, self._principal.realm if new.owner is None else new.owner)
         if owner.hidden:
             raise InvalidRequest("owner", f"{owner.login!r} was deleted")
@@ -60,7 +65,9 @@ class PhoneWriter:
         held = await store.hold_line(tx, new.login)
         bucket = None
         if held is None:
-            bucket = await make_line(tx, new.login, owner, lines, new.settings, buckets=self._buckets, balance=balance)
+            bucket = await make_line(
+                tx, new.login, owner, lines, new.settings, buckets=self._buckets, balance=balance, account_of=account_of
+            )
             held = await store.hold_line(tx, new.login)
             assert held is not None
         elif held.was_deleted and held.owner_id == owner.party_id:

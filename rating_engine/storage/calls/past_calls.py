@@ -30,7 +30,7 @@ PORTION_QUERY: Final = f"""
     SELECT * FROM last LEFT JOIN (
         SELECT c.bucket, c.call_key, c.account_id, c.subscriber_id, COALESCE(s.login, '') AS login, c.currency,
                a.numbering_plan, c.callerid, c.destination, c.routing_number, c.direction, c.prepared_at AS started_at,
-               c.seconds, c.cost, {frozen_rate("c", "rate_key", "c.bucket")} AS rate, c.source, c.margin,
+               c.seconds, c.cost, {frozen_rate("c", "rate_key", "c.bucket")} AS rate, c.source, c.margin, c.attempt,
                CASE WHEN cardinality(c.packages) = 0 THEN 0 ELSE (
                    SELECT COALESCE(sum(u.seconds), 0) FROM unnest(c.packages) u JOIN package_usage p
                      ON p.bucket = c.bucket AND p.subscriber_id = c.subscriber_id AND p.package_id = u.package_id
@@ -101,4 +101,5 @@ def _call_from_row(row: asyncpg.Record) -> PastCall:
         provisional=row["source"] in PROVISIONAL,
         covered_seconds=row["covered_seconds"],
         margin=row["margin"],
+        attempt=row["attempt"],
     )

@@ -17,12 +17,13 @@ from typing import Final
 import asyncpg
 
 from rating_engine.domain.deck import Ahead, Published
-from rating_engine.domain.errors import Hint, InvalidRequest, Unavailable
+from rating_engine.domain.errors import Hint, InvalidRequest, Refused, Unavailable
 from rating_engine.storage.decks import deck_delta, deck_staging
 from rating_engine.storage.decks.deck_columns import KEY, ROW, listed
 from rating_engine.storage.decks.deck_removal import remove_old_decks
 from rating_engine.storage.decks.deck_staging import count_of
 from rating_engine.storage.postgres.connecting import Connection, Connector
+from rating_engine.storage.tariffs.directions import learn_prefixes
 
 CONNECT_SECONDS: Final = 5.0  # a person waits, and can say again
 STATEMENT_SECONDS: Final = 3600.0  # ten million rates take some minutes; more is a server that hangs
@@ -141,6 +142,7 @@ class DeckLoad:
         ):
             raise InvalidRequest("from", f"{MAX_SCHEDULED} versions are scheduled already: withdraw one of them")
         directions = await self._add_directions()
+        await learn_prefixes(self._connection, self._deck_id)
         row = await self._connection.fetchrow(
             """UPDATE rate_decks
                SET state = 'published', rate_count = $2, longest_prefix = $3, published_at = clock_timestamp(),
@@ -239,11 +241,14 @@ async def _lock_target(connection: Connection, tariff: str, currency: str | None
     )
     row = await connection.fetchrow(
         """SELECT tariff_id, currency, time_zone, clock_timestamp() AS now,
+                  EXISTS (SELECT FROM direction_prices p WHERE p.tariff_id = t.tariff_id) AS by_direction,
                   ARRAY(SELECT DISTINCT band FROM tariff_bands b WHERE b.tariff_id = t.tariff_id) AS bands
            FROM tariffs t WHERE name = $1 FOR NO KEY UPDATE OF t""",
         tariff,
     )
     assert row is not None  # tariffs are never removed
+    if row["by_direction"]:
+        raise Refused(f"the tariff {tariff} is priced by directions; an import would take their prices away")
     if currency is not None and row["currency"] != currency:
         raise InvalidRequest("currency", f"the tariff {tariff} is in {row['currency']}, not in {currency}")
     return Target(

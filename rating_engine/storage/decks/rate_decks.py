@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from decimal import Decimal
 from typing import Any, Final
 
 import asyncpg
@@ -17,7 +18,7 @@ import structlog
 from rating_engine.domain.deck import TariffLine
 from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.tariff import Direction
-from rating_engine.rating.matching import EVER_SINCE, FOR_EVER, CandidateRate, needed
+from rating_engine.rating.matching import EVER_SINCE, FOR_EVER, AttemptPrice, CandidateRate, needed
 from rating_engine.rating.money import format_amount
 from rating_engine.rating.prefix import prefixes
 from rating_engine.rating.rate import InvalidRate, Rate
@@ -28,6 +29,8 @@ MAX_DIRECTIONS: Final = 50_000
 # Rows that one number may have to choose from: callers of every country at three times of day are some 600. A number
 # that has more of them is declined.
 MAX_CANDIDATES: Final = 1_000
+ATTEMPTS: Final = "attempts"  # of `extras`: [attempt, price, route] of each; an engine that does not know it declines
+NO_ATTEMPTS: Final[tuple[AttemptPrice, ...]] = ()
 TOLD_DECKS: Final = 1_000  # whose unusable rows were reported; when there are more, all are reported anew
 
 RATE_COLUMNS: Final = (
@@ -141,12 +144,8 @@ def direction_from_row(row: asyncpg.Record) -> Direction:
 
 def _with_extras(rate: Rate, row: RateRow) -> Rate:
     """The rate with the terms that few rows have, which a column of text holds as JSON."""
-    try:
-        extras: Any = json.loads(row["extras"] or "{}")
-    except (ValueError, RecursionError) as error:
-        raise InvalidRate("extras", "is not JSON") from error
-    if not isinstance(extras, dict):
-        raise InvalidRate("extras", "is not a JSON object")
+    extras = _extras(row)
+    extras.pop(ATTEMPTS, None)
     for name in extras:
         if name in RATE_COLUMNS:
             raise InvalidRate("extras", f"says {name}, which has a column")
@@ -159,11 +158,37 @@ def _with_extras(rate: Rate, row: RateRow) -> Rate:
         raise InvalidRate("extras", f"is not of a rate: {error}") from error
 
 
+def _extras(row: RateRow) -> dict[str, Any]:
+    try:
+        extras: Any = json.loads(row["extras"] or "{}")
+    except (ValueError, RecursionError) as error:
+        raise InvalidRate("extras", "is not JSON") from error
+    if not isinstance(extras, dict):
+        raise InvalidRate("extras", "is not a JSON object")
+    return extras
+
+
+def _attempts(row: RateRow) -> tuple[AttemptPrice, ...]:
+    """What each attempt costs, where the row says so. Errors: InvalidRate."""
+    if ATTEMPTS not in row["extras"]:
+        return ()
+    try:
+        return attempts_of(_extras(row).get(ATTEMPTS, []))
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise InvalidRate("extras", "says attempts that are none") from error
+
+
+def attempts_of(said: Any) -> tuple[AttemptPrice, ...]:
+    """Attempts as JSON has them: [attempt, price as text, route]. Errors: TypeError, ValueError, ArithmeticError."""
+    return tuple(AttemptPrice(int(attempt), Decimal(price), int(route_id)) for attempt, price, route_id in said)
+
+
 def candidate_from_row(deck_id: int, row: RateRow) -> CandidateRate:
     """A row with the columns of RATE_COLUMNS; one that says what no rate can be has none, and is logged."""
-    rate = None
+    rate, attempts = None, NO_ATTEMPTS
     if not row["blocked"]:
         try:
+            attempts = _attempts(row)
             rate = rate_from_row(row)
         except InvalidRate as error:
             _report(deck_id, row["prefix"], str(error))
@@ -176,6 +201,7 @@ def candidate_from_row(deck_id: int, row: RateRow) -> CandidateRate:
         direction=row["direction"],
         blocked=row["blocked"],
         rate=rate,
+        attempts=attempts,
     )
 
 

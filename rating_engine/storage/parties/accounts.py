@@ -21,6 +21,7 @@ from rating_engine.domain.account import (
     NewSubscriber,
     PartyStatus,
     Posting,
+    RefillAllowed,
     Settlement,
 )
 from rating_engine.domain.errors import AccountClosed, AlreadyExists, Hint, InvalidRequest, NotFound, Refused
@@ -40,7 +41,8 @@ _STATE: Final = """
            CASE WHEN a.spent_on = local_date(a.time_zone) THEN a.day_spent ELSE 0 END AS day_spent,
            CASE WHEN date_trunc('month', a.spent_on) = date_trunc('month', local_date(a.time_zone))
                 THEN a.month_spent ELSE 0 END AS month_spent,
-           a.time_zone, a.quota, a.default_allowed, a.numbering_plan, a.closed_at, p.login AS owner, s.calls::text
+           a.time_zone, a.quota, a.default_allowed, a.numbering_plan, a.closed_at, p.login AS owner, s.calls::text,
+           a.refill_allowed
     FROM logins l JOIN subscribers s USING (bucket, login) JOIN accounts a USING (bucket, account_id)
     JOIN tariffs t USING (tariff_id) JOIN parties p ON p.party_id = a.party_id
     WHERE l.login = $1
@@ -48,12 +50,12 @@ _STATE: Final = """
 _ACCOUNTS: Final = """
     SELECT a.bucket, a.account_id, COALESCE(s.login, '') AS login, COALESCE(s.logins, 0) AS logins, a.currency,
            a.balance, a.reserved, a.overdraft, a.kind::text, a.status::text, a.open_calls, a.max_calls,
-           a.closed_at, p.login AS owner
+           a.closed_at, p.login AS owner, a.refill_allowed
     FROM accounts a JOIN parties p ON p.party_id = a.party_id
     LEFT JOIN LATERAL (
         SELECT (array_agg(login ORDER BY subscriber_id))[1] AS login, count(*)::integer AS logins FROM subscribers s
         WHERE s.bucket = a.bucket AND s.account_id = a.account_id) AS s ON true
-    WHERE ($1::smallint IS NULL OR (a.bucket, a.account_id) > ($1, $2::bigint))
+    WHERE a.purpose = 'party' AND ($1::smallint IS NULL OR (a.bucket, a.account_id) > ($1, $2::bigint))
       AND ($4::bigint[] IS NULL OR a.party_id = ANY ($4))
     ORDER BY a.bucket, a.account_id LIMIT $3
 """
@@ -74,6 +76,8 @@ _LINES: Final = """
            a.status::text AS account_status
     FROM subscribers s JOIN accounts a USING (bucket, account_id) JOIN tariffs t USING (tariff_id)
     WHERE s.party_id = $1
+      AND NOT EXISTS (SELECT FROM sip_accounts p WHERE p.bucket = s.bucket AND p.subscriber_id = s.subscriber_id
+                        AND p.deleted_at IS NOT NULL)
     ORDER BY lower(s.login) <> lower($2), s.subscriber_id LIMIT $3
 """
 _STATEMENT: Final = """
@@ -89,7 +93,7 @@ _BASE: Final = """
 # The settings that `change_account` changes: the fields of AccountChanges.
 CHANGEABLE: Final = (
     "max_calls", "max_call_seconds", "max_price", "daily_limit", "monthly_limit", "default_allowed", "quota",
-    "time_zone", "overdraft", "status", "numbering_plan",
+    "time_zone", "overdraft", "status", "numbering_plan", "kind", "refill_allowed",
 )  # fmt: skip
 MAX_PREFIX_RULES: Final = 1_000  # gone through at every call of the account
 _LOCK: Final = "SELECT closed_at FROM accounts WHERE bucket = $1 AND account_id = $2 FOR NO KEY UPDATE"
@@ -374,7 +378,7 @@ def _too_much() -> InvalidRequest:
 def _typed(row: asyncpg.Record) -> dict[str, Any]:
     """The fields of a row, the words of enumerations as their members."""
     kinds = {"kind": AccountKind, "status": PartyStatus, "subscriber_status": PartyStatus,
-             "account_status": PartyStatus, "calls": AllowedCalls}  # fmt: skip
+             "account_status": PartyStatus, "calls": AllowedCalls, "refill_allowed": RefillAllowed}  # fmt: skip
     return {name: kinds[name](value) if name in kinds else value for name, value in row.items()}
 
 

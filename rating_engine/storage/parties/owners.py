@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
-from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.storage.parties.parties import Standing, find_party, hold_standing, other_bucket, tree_of
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
@@ -13,6 +13,7 @@ from rating_engine.storage.postgres.transaction import Transaction
 _OF_LOGIN: Final = """
     SELECT s.party_id FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login WHERE l.login = $1
 """
+_OF_ACCOUNT: Final = "SELECT party_id FROM accounts WHERE account_id = $1 AND purpose = 'party'"
 _OF_TREE: Final = "SELECT account_id FROM accounts WHERE party_id = ANY ($1)"
 _PLACE: Final = """
     SELECT l.bucket, s.account_id FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login
@@ -36,6 +37,14 @@ _HOUSE: Final = """
 async def owner_of_login(questions: Questions, login: str) -> int | None:
     """Whose line a login is; None: there is none. Errors: Unavailable."""
     owner: int | None = await questions.fetchval(_OF_LOGIN, login)
+    return owner
+
+
+async def owner_of_account(questions: Questions, number: int) -> int:
+    """Whose account has that number; a card's has none. Errors: NotFound, Unavailable."""
+    owner: int | None = await questions.fetchval(_OF_ACCOUNT, number)
+    if owner is None:
+        raise NotFound(f"there is no account {number}", field="account")
     return owner
 
 

@@ -20,14 +20,14 @@ from rating_engine.storage.postgres.transaction import Transaction
 # The settings that `change_party` changes.
 CHANGEABLE: Final = (
     "access_level", "name", "language", "utc_offset", "currency", "tariff_id", "comment", "account_bucket",
-    "account_id",
+    "account_id", "notify_email", "notify_ticket",
 )  # fmt: skip
 
 _COLUMNS: Final = """
     p.party_id, p.owner_id, o.login AS owner, p.kind, p.access_level AS level, p.login, p.name, p.status::text,
     calls_of_party(p.party_id)::text AS calls, p.hidden, p.language, p.utc_offset, p.currency, t.name AS tariff,
     (SELECT s.login FROM subscribers s WHERE s.bucket = p.account_bucket AND s.account_id = p.account_id
-     ORDER BY s.subscriber_id LIMIT 1) AS account, p.comment,
+     ORDER BY s.subscriber_id LIMIT 1) AS account, p.comment, p.notify_email, p.notify_ticket,
     EXISTS (SELECT 1 FROM party_credentials c WHERE c.party_id = p.party_id) AS has_password, p.created_at
     FROM parties p LEFT JOIN parties o ON o.party_id = p.owner_id LEFT JOIN tariffs t ON t.tariff_id = p.tariff_id"""
 _BY_LOGIN: Final = f"SELECT {_COLUMNS} WHERE lower(p.login) = lower($1)"  # a constant

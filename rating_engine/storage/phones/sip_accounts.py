@@ -44,6 +44,18 @@ _OF_PARTIES: Final = f"""
     {_LINES} AND ($1::bigint[] IS NULL OR s.party_id = ANY ($1))
     ORDER BY s.party_id, COALESCE(p.is_primary, false) DESC, lower(s.login) <> lower(o.login), s.subscriber_id LIMIT $2
 """
+# The nearest one above that has one; else the only one that is sold, which carriers' and options' are not.
+_TARIFF: Final = """
+    SELECT COALESCE(
+        (SELECT t.name FROM unnest(parties_above($1)) WITH ORDINALITY AS above(party_id, place)
+         JOIN parties p USING (party_id) JOIN tariffs t ON t.tariff_id = p.tariff_id ORDER BY place LIMIT 1),
+        (SELECT min(t.name) FROM tariffs t WHERE NOT t.is_option
+           AND NOT EXISTS (SELECT FROM routes r WHERE r.cost_tariff_id = t.tariff_id) HAVING count(*) = 1))
+"""
+_PITCH: Final = """
+    SELECT p.pitch_shift FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login
+    JOIN sip_accounts p ON p.bucket = s.bucket AND p.subscriber_id = s.subscriber_id WHERE l.login = $1
+"""
 _PLACE: Final = """
     SELECT s.bucket, s.account_id, s.subscriber_id, s.status = 'active' AS active, s.party_id, p.deleted_at,
            p.subscriber_id IS NOT NULL AS has_phone
@@ -101,6 +113,18 @@ async def find_line(questions: Questions, login: str) -> tuple[SipAccount, bytes
     if row is None:
         raise unknown_login(login)
     return _line_from_row(row)
+
+
+async def tariff_of_first_line(questions: Questions, party_id: int) -> str | None:
+    """What a user's first line is priced by; None: that is not certain. Errors: Unavailable."""
+    tariff: str | None = await questions.fetchval(_TARIFF, party_id)
+    return tariff
+
+
+async def pitch_of(questions: Questions, login: str) -> int:
+    """The pitch of a line's voice; -1: as it is. Errors: Unavailable."""
+    pitch: int | None = await questions.fetchval(_PITCH, login)
+    return -1 if pitch is None else pitch
 
 
 async def lines_of(questions: Questions, parties: Sequence[int] | None) -> list[tuple[SipAccount, bytes | None]]:

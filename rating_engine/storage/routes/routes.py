@@ -34,7 +34,7 @@ CHANGEABLE: Final = (
 _ROUTES: Final = """
     SELECT r.route_id, r.name, r.dial_prefix, r.number_prefix, r.position, r.weight, r.percentage, r.max_calls,
            r.max_calls_per_second, r.cost_tariff_id, r.callerid_policy, r.country_code, r.default_allowed, r.time_zone,
-           r.enabled, t.name AS cost_tariff, q.attempts, q.answered, q.seconds,
+           r.enabled, r.shared, t.name AS cost_tariff, q.attempts, q.answered, q.seconds,
            (SELECT json_object_agg(prefix, allowed) FROM route_prefixes p WHERE p.route_id = r.route_id)::text
                AS prefixes,
            (SELECT json_agg(json_build_array(days, extract(epoch FROM starts)::integer / 60,
@@ -42,7 +42,7 @@ _ROUTES: Final = """
             FROM route_windows w WHERE w.route_id = r.route_id)::text AS windows
     FROM routes r LEFT JOIN route_quality q USING (route_id) LEFT JOIN tariffs t ON t.tariff_id = r.cost_tariff_id
 """
-_EVERY: Final = f"{_ROUTES} ORDER BY r.position, r.route_id LIMIT $1"
+_EVERY: Final = f"{_ROUTES} WHERE r.kind = 'sip' ORDER BY r.position, r.route_id LIMIT $1"
 _ONE: Final = f"{_ROUTES} WHERE r.name = $1"
 _PAGE: Final = f"""
     {_ROUTES} WHERE $1::integer IS NULL OR (r.position, r.route_id) > ($1, $2::bigint)
@@ -60,17 +60,20 @@ _ONLY_ROUTE_OF: Final = """
 """
 
 
-async def enabled_routes(database: Questions) -> tuple[Route, ...] | None:
+async def enabled_routes(database: Questions, default: Route | None = None) -> tuple[Route, ...] | None:
     """Every enabled route by position; None where there is none at all, not even a disabled one.
 
-    Errors: Unavailable.
+    `default`: what calls of any tariff go by while none is for them all. Errors: Unavailable.
     """
     listed = await every_route(database)
-    return tuple(each.route for each in listed if each.enabled) if listed else None
+    enabled = tuple(each.route for each in listed if each.enabled)
+    if default is not None and not any(each.route.shared for each in listed):
+        return (default, *enabled)
+    return enabled if listed else None
 
 
 async def every_route(database: Questions) -> list[ListedRoute]:
-    """Every route by position, MAX_ROUTES at most. Errors: Unavailable."""
+    """Every route of calls by position, MAX_ROUTES at most. Errors: Unavailable."""
     return [_listed(row) for row in await database.fetch(_EVERY, MAX_ROUTES)]
 
 
@@ -230,6 +233,7 @@ def _route_from_row(row: asyncpg.Record) -> Route:
         windows=Schedule(
             tuple(Window(OPEN, frozenset(days), starts, ends) for days, starts, ends in windows), zone=row["time_zone"]
         ),
+        shared=row["shared"],
         quality=None if row["attempts"] is None else RouteQuality(row["attempts"], row["answered"], row["seconds"]),
     )
 

@@ -17,6 +17,7 @@ from rating_engine.domain.account import AccountChanges, AccountKind, NewAccount
 from rating_engine.domain.api_key import NewKey
 from rating_engine.domain.audit import AuditFilter
 from rating_engine.domain.change import LEAVE
+from rating_engine.domain.did import NewDid, NewPool
 from rating_engine.domain.errors import NotAllowed, NotFound, NotYours
 from rating_engine.domain.page import Cursor
 from rating_engine.domain.party import Level, NewParty, PartyChanges, PartyFilter, PartyKind, PartyState
@@ -56,6 +57,9 @@ async def services(database: Database, database_url: str) -> AsyncIterator[Servi
             await asked.parties.create(NewParty(f"{firm}-tenant", PartyKind.TENANT, owner=firm))
             await asked.accounts.create(NewAccount(login, "retail", balance=Decimal(10), owner=user))
             await asked.keys.add(NewKey(user, owner=user))
+        await asked.dids.add(NewDid("4930200", "otto"))
+        pool = await asked.did_pools.add(NewPool("Germany", "Berlin"))
+        await asked.dids.add(NewDid("4930300", pool_id=pool.pool_id))
         await asked.accounts.create(NewAccount("3001", "retail", balance=Decimal(10)))
         yield services
 
@@ -96,8 +100,17 @@ def _empty(kind: Any) -> dict[str, None]:
     return {each.name: None for each in dataclasses.fields(kind)}
 
 
-FOREIGN = {Named.LINE: ("2001", "3001"), Named.PARTY: ("otto", "other", "other-books", "system"), Named.KEY: ("otto",)}
+FOREIGN = {
+    Named.LINE: ("2001", "3001"),
+    Named.PARTY: ("otto", "other", "other-books", "system"),
+    Named.KEY: ("otto",),
+    Named.NUMBER: ("4930200", "4930300"),
+}
 CONCERNED = [(action, kind) for action, right in ACTIONS.items() for kind in {each.kind for each in right.concerns}]
+
+
+async def number_of(database: Database, login: str) -> int:
+    return int(await database.fetchval("SELECT account_id FROM subscribers WHERE login = $1", login))
 
 
 async def is_refused(guard: Guard, action: str, arguments: dict[str, Any]) -> bool:
@@ -111,9 +124,10 @@ async def is_refused(guard: Guard, action: str, arguments: dict[str, Any]) -> bo
 @pytest.mark.parametrize("who", ROLES)
 async def test_every_use_case_about_others_is_refused_to_every_role(services, database, who):
     guard = Guard(database, await role(services, who))
+    of_kind = {**FOREIGN, Named.ACCOUNT: [await number_of(database, login) for login in FOREIGN[Named.LINE]]}
 
     for action, kind in CONCERNED:
-        for foreign in FOREIGN[kind]:
+        for foreign in of_kind[kind]:
             assert await is_refused(guard, action, arguments_of(action, foreign, kind)), (who, action, foreign)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from rating_engine.api.narayana.declare import Argument, Method, text
+from rating_engine.api.narayana.declare import Argument, Method, number, text
 from rating_engine.api.narayana.declared import (
     accounts,
     aliases,
@@ -58,7 +58,12 @@ SECTIONS: Final[Mapping[str, tuple[Method, ...]]] = {
 
 
 # What we take beside the document: an exact name of a call, which it lacks.
-EXTRAS: Final[Mapping[str, tuple[Argument, ...]]] = {"callPrepare": (text("callid"),), "callFinish": (text("callid"),)}
+EXTRAS: Final[Mapping[str, tuple[Argument, ...]]] = {
+    "callPrepare": (text("callid"),),
+    "callFinish": (text("callid"),),
+    # Attributes of the User object that can be written, and that no method names.
+    "updateExtension": (text("sip_address"), text("sip_host"), text("sip_options"), number("sip_pitch_shift")),
+}
 
 
 def _merged(entries: tuple[Method, ...]) -> dict[str, Method]:

@@ -12,8 +12,14 @@ from rating_engine.api.narayana.methods import (
     api_access,
     call_processing,
     data_security,
+    directions,
     event_log,
     finances,
+    interface,
+    news,
+    rates,
+    sip_accounts,
+    tickets,
     user,
 )
 
@@ -24,6 +30,12 @@ MADE: Final[Mapping[str, Handler]] = {
     **user.HANDLERS,
     **accounts.HANDLERS,
     **event_log.HANDLERS,
+    **directions.HANDLERS,
+    **rates.HANDLERS,
+    **interface.HANDLERS,
     **aliases.HANDLERS,
     **finances.HANDLERS,
+    **news.HANDLERS,
+    **tickets.HANDLERS,
+    **sip_accounts.HANDLERS,
 }

@@ -39,7 +39,7 @@ async def add_key(asked: Asked) -> Answer:
         default_user=values.text("default_user") or None,
         sources=_listed(values.text("source")),
         methods=_listed(values.text("allowed_methods")),
-        secure_only=_is_on(asked, "secure_only") or False,
+        secure_only=asked.values.switch("secure_only") or False,
     )
     await asked.use.keys.add(new, secret=values.needed_text("apikey"))
     return True
@@ -51,7 +51,7 @@ async def update_key(asked: Asked) -> Answer:
     auth_by = values.text("auth_by")
     level = _level(asked, "accesslevel")
     default_user = values.text("default_user")
-    secure_only, enabled = _is_on(asked, "secure_only"), _is_on(asked, "enabled")
+    secure_only, enabled = asked.values.switch("secure_only"), asked.values.switch("enabled")
     changes = KeyChanges(
         level=LEAVE if level is None else level,
         auth_by=LEAVE if auth_by is None else _auth_by(auth_by),
@@ -113,13 +113,6 @@ def _level(asked: Asked, name: str) -> Level | None:
         return None if number is None else Level(number)
     except ValueError:
         raise Failure(Code.E_DATA_ABORT, f"{name}: there is no level {number}") from None
-
-
-def _is_on(asked: Asked, name: str) -> bool | None:
-    number = asked.values.whole(name)
-    if number not in (None, 0, 1):
-        raise Failure(Code.E_DATA_ABORT, f"{name}: is 0 or 1")
-    return None if number is None else number == 1
 
 
 def _listed(text: str | None) -> tuple[str, ...]:

@@ -65,7 +65,7 @@ async def call_prepare(asked: Asked) -> Answer:
         raise Failure(CODE_OF_DECLINE[outcome.reason], outcome.detail)
     if await asked.is_gone():
         await asked.charging.abandon_call(outcome.call_key, login, outcome.claim)
-    return allowed_line(outcome)
+    return allowed_line(outcome, await asked.use.sip_accounts.pitch_of(login))
 
 
 async def call_finish(asked: Asked) -> Answer:

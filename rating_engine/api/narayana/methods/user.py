@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-import orjson
-
-from rating_engine.api.narayana.answer import money
+from rating_engine.api.narayana.arguments import MAX_WHOLE
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import Code, Failure
+from rating_engine.api.narayana.languages import language_code
+from rating_engine.api.narayana.news_object import news_fields
 from rating_engine.api.narayana.pages import whole_list
 from rating_engine.api.narayana.user_object import (
     NOT_KEPT_OF_USERS,
@@ -23,19 +23,16 @@ from rating_engine.api.narayana.user_object import (
     user_fields,
     whole_user,
 )
+from rating_engine.api.narayana.wire import scalar
 from rating_engine.domain.change import LEAVE
 from rating_engine.domain.party import Level, Party, PartyChanges, PartyFilter, PartyKind
+from rating_engine.domain.registration import NewRegistration
+from rating_engine.domain.sip_account import ExtensionTaken, NewSipAccount, SipChanges
 
-OWN: Final = frozenset({"web_password", "currency", "language", "timezone"})
+OWN: Final = frozenset({"web_password", "currency", "language", "timezone", "notify_email", "notify_ticket"})
 OTHERS: Final = OWN | {"accesslevel", "active", "comment"}
 NOT_KEPT: Final = (*NOT_KEPT_OF_USERS, "account", "rates")  # of updateUser: they have no home here yet
-LANGUAGES: Final[Mapping[str, str]] = {
-    "english": "en",
-    "russian": "ru",
-    "german": "de",
-    "french": "fr",
-    "spanish": "es",
-}
+AUTO: Final = "auto"
 
 
 async def get_info(asked: Asked) -> Answer:
@@ -49,7 +46,7 @@ async def get_value(asked: Asked) -> Answer:
     name = asked.values.needed_text("property")
     if name not in whole:
         raise Failure(Code.E_NOT_EXIST, f"property: there is none named {name[:64]!r}")
-    return _scalar(whole[name])
+    return scalar(whole[name])
 
 
 async def update_user(asked: Asked) -> Answer:
@@ -66,10 +63,12 @@ async def update_user(asked: Asked) -> Answer:
         raise Failure(Code.E_INSUFFICIENT_ACCESS, "comment: is for administrators")
     changes = PartyChanges(
         level=LEAVE if (level := values.whole("accesslevel")) is None else _level(level),
-        language=LEAVE if (language := values.text("language")) is None else _language(language),
+        language=LEAVE if (language := values.text("language")) is None else language_code(language),
         utc_offset=LEAVE if (zone := values.number("timezone")) is None else _minutes(zone),
         currency=LEAVE if currency is None else currency.upper(),
         comment=LEAVE if comment is None else comment,
+        notify_email=LEAVE if (address := values.text("notify_email")) is None else address,
+        notify_ticket=LEAVE if (wanted := values.switch("notify_ticket")) is None else wanted,
     )
     await asked.use.parties.change(
         party.party_id,
@@ -87,6 +86,32 @@ async def get_users(asked: Asked) -> Answer:
     return [user_fields(party, asked.asking.level) for party in found if party.party_id != asked.asking.party_id]
 
 
+async def register_user(asked: Asked) -> Answer:
+    """A user, its account and its first extension: all of it or nothing."""
+    values = asked.values
+    server = values.needed_text("sip_server")
+    new = NewRegistration(
+        login=values.needed_text("user"),
+        md5=_md5(values.needed_text("web_password")) or "",
+        level=_level(values.needed_whole("accesslevel")),
+        phone=NewSipAccount(
+            login=values.needed_text("sip_extension"),
+            exchange=server,
+            password=values.needed_text("sip_password"),
+            settings=SipChanges(srtp=bool(values.flag("sip_srtp"))),
+        ),
+        balance=values.number("balance") or Decimal(0),
+        language=language_code(values.text("language") or "") if "language" in asked.names else "",
+        currency=(values.text("currency") or "").upper() if "currency" in asked.names else "",
+        account=_account(values.text("account") or AUTO),
+    )
+    try:
+        await asked.use.registrations.register(new)
+    except ExtensionTaken as error:
+        raise Failure(Code.E_CANT_CREATE_ASTERISK_ACCOUNT, str(error)) from None
+    return True
+
+
 async def delete_user(asked: Asked) -> Answer:
     """It asks and calls no more; its accounts keep their money."""
     await asked.use.parties.delete(asked.values.needed_text("user"))
@@ -98,23 +123,22 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "getValue": get_value,
     "updateUser": update_user,
     "getUsers": get_users,
+    "registerUser": register_user,
     "deleteUser": delete_user,
 }
 
 
 async def _whole(asked: Asked, party: Party) -> dict[str, Any]:
-    lines = await asked.use.accounts.lines(party.party_id)
+    lines = await asked.use.sip_accounts.of(party.party_id)
     account = await asked.use.accounts.show(lines[0].login) if lines else None
-    return whole_user(party, lines, account, asked.asking.level)
-
-
-def _scalar(value: Any) -> Answer:
-    """A scalar as text, nothing as an empty one; lists as they are."""
-    if isinstance(value, list):
-        return value
-    if isinstance(value, Decimal):
-        return money(value)
-    return "" if value is None else value if isinstance(value, str) else orjson.dumps(value).decode()
+    return whole_user(
+        party,
+        lines,
+        account,
+        asked.asking.level,
+        unread_tickets=await asked.use.tickets.unread(),
+        broadcasts=[news_fields(item, party.utc_offset) for item in await asked.use.news.broadcasts()],
+    )
 
 
 def _check_names(asked: Asked, *, own: bool) -> None:
@@ -129,16 +153,19 @@ def _check_names(asked: Asked, *, own: bool) -> None:
             raise Failure(Code.E_INSUFFICIENT_ACCESS, f"{name}: of oneself is for somebody else to change")
 
 
+def _account(text: str) -> int | None:
+    if text.lower() == AUTO:
+        return None
+    if not text.isascii() or not text.isdigit() or len(text) > len(str(MAX_WHOLE)) - 1:
+        raise Failure(Code.E_DATA_ABORT, "account: is a number of an account, or auto")
+    return int(text)
+
+
 def _level(number: int) -> Level:
     try:
         return Level(number)
     except ValueError:
         raise Failure(Code.E_DATA_ABORT, f"accesslevel: there is no level {number}") from None
-
-
-def _language(text: str) -> str:
-    word = text.strip().lower()
-    return LANGUAGES.get(word, word)
 
 
 def _minutes(hours: Decimal) -> int:

@@ -1,0 +1,247 @@
+"""What happens to a call that comes in: one ordered list of rules a number, and the one function that reads it.
+
+Laws: `next_step` answers for every list, caller and ending; who asks again behind each step comes to an end; numbers
+that lead back to themselves are found (`Loop`), and so are chains of more than MAX_NUMBERS. After a conversation only
+rules that ask for SUCCESS go on: nobody who has talked is sent to voicemail.
+
+Sources: narayana-billing-api-2.2, DIDTables Filters. Times of day are those of the number's owner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time
+from enum import StrEnum
+from typing import Final
+
+MAX_RULES: Final = 100  # of a number: a caller hears none behind them any more
+MAX_NUMBERS: Final = 10  # that one call is handed through
+TRANSIT: Final = "TRANSIT"  # as a caller id: the caller's own
+ANY: Final = "%"
+ANONYMOUS: Final = "anonymous"  # as a pattern: callers without a number
+
+_TALKED: Final = "ANSWER"
+_DONE: Final = frozenset({_TALKED, "PLAYED"})
+_UNAVAILABLE: Final = frozenset({"CHANUNAVAIL", "CONGESTION", "UNAVAIL"})
+_INPUT: Final = "INPUT"
+
+
+class Policy(StrEnum):
+    """Whether a caller whom a rule matches is let in."""
+
+    ACCEPT = "ACCEPT"
+    REJECT = "REJECT"
+
+
+class Source(StrEnum):
+    """What the pattern of a rule is compared with."""
+
+    NUMBER = "number"  # the caller's; % stands for any digits
+    INPUT = "input"  # what the caller has keyed in
+
+
+class Condition(StrEnum):
+    """How the step before must have ended; ALWAYS: however, but not in a conversation."""
+
+    ALWAYS = ""
+    SUCCESS = "SUCCESS"
+    UNSUCCESS = "UNSUCCESS"
+    BUSY = "BUSY"
+    NOANSWER = "NOANSWER"
+    UNAVAIL = "UNAVAIL"
+    INPUT = "INPUT"
+
+
+class Action(StrEnum):
+    """What a rule does with a call. The dialplan in config/asterisk/inbound.conf carries each of them out."""
+
+    CALL = "call"  # a line of the owner rings
+    FORWARD = "forward"  # an outgoing call of the owner to a number outside
+    NUMBER = "number"  # goes on by the rules of another number of the owner
+    PLAYFILE = "playfile"
+    MENU = "menu"  # plays a file and reads what is keyed in
+    VOICEMAIL = "voicemail"
+    DISA = "disa"  # asks for a calling card
+    HANGUP = "hangup"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTime:
+    """Days of the week (1 Monday to 7 Sunday, both counted; 6 to 1 goes over Sunday) and the time, [starts, ends).
+
+    What ends at or before its start goes on into the next day; equal ends are the whole day.
+    """
+
+    first_day: int
+    last_day: int
+    starts: time
+    ends: time
+
+    def holds(self, now: datetime) -> bool:
+        """Whether this local instant is in it."""
+        at = now.time().replace(tzinfo=None)
+        if self.starts < self.ends:
+            return self.starts <= at < self.ends and self._is_day(now.isoweekday())
+        if at >= self.starts:
+            return self._is_day(now.isoweekday())
+        return at < self.ends and self._is_day((now.isoweekday() - 2) % 7 + 1)
+
+    def _is_day(self, day: int) -> bool:
+        return (day - self.first_day) % 7 <= (self.last_day - self.first_day) % 7
+
+
+@dataclass(frozen=True, slots=True)
+class CallRule:
+    """One rule. `times`: when it counts; empty: always. `timeout`: seconds that a line or a number rings.
+
+    `destination` '': the action's own (the owner's line). `callerid` '' or TRANSIT: the caller's, for a forward '' is
+    the number that was called. `exchange`: where it is carried out; '': on the one that asks.
+    """
+
+    rule_id: int = 0
+    source: Source = Source.NUMBER
+    pattern: str = ANY
+    condition: Condition = Condition.ALWAYS
+    input: str = ""
+    policy: Policy = Policy.ACCEPT
+    action: Action = Action.CALL
+    destination: str = ""
+    exchange: str = ""
+    callerid: str = ""
+    timeout: int = 30
+    sms_action: str = ""
+    sms_destination: str = ""
+    times: tuple[RuleTime, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class InboundCall:
+    """A call where it stands: which number's rules it goes by, and the `place` (from 1) of the first to be asked.
+
+    `came_by`: the numbers that it was handed through before. `caller`: digits, '' where none is shown. `status`: how
+    the step before ended, in the exchange's word (ANSWER, BUSY, PLAYED …); '': there was none. `input`: keyed in there.
+    """
+
+    number: str
+    place: int = 1
+    caller: str = ""
+    status: str = ""
+    input: str = ""
+    came_by: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Carry out `rule`, the one at `place` of `number`; then ask again from the next place on."""
+
+    number: str
+    place: int
+    rule: CallRule
+    came_by: tuple[str, ...] = ()
+
+    def behind(self, call: InboundCall, status: str, keyed: str = "") -> InboundCall:
+        """The call when this step has ended so."""
+        return InboundCall(self.number, self.place + 1, call.caller, status, keyed, self.came_by)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """No rule is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """`number` would be gone through once more, or is one too many."""
+
+    number: str
+
+
+Rules = Mapping[str, Sequence[CallRule]]
+
+
+def next_step(rules: Rules, call: InboundCall, now: datetime) -> Step | Finished | Loop:
+    """What to do with a call: the first rule from its place on that matches, following rules to other numbers.
+
+    `rules`: of its number and of those they lead to; a number that is not there has none. `now`: local to the owner.
+    """
+    while True:
+        found = _first(rules.get(call.number, ()), call, now)
+        if found is None:
+            return Finished()
+        place, rule = found
+        if rule.action is not Action.NUMBER or rule.policy is Policy.REJECT:
+            return Step(call.number, place, rule, call.came_by)
+        path = (*call.came_by, call.number)
+        if rule.destination in path or len(path) >= MAX_NUMBERS:
+            return Loop(rule.destination)
+        call = InboundCall(rule.destination, 1, call.caller, call.status, call.input, path)
+
+
+def leads_to(rules: Sequence[CallRule]) -> list[str]:
+    """The numbers by whose rules calls may go on."""
+    return [rule.destination for rule in rules if rule.action is Action.NUMBER]
+
+
+def has_loop(rules: Rules, number: str, came_by: tuple[str, ...] = ()) -> bool:
+    """Whether some call to `number` could be handed back to where it was, or through too many numbers."""
+    path = (*came_by, number)
+    if number in came_by or len(path) > MAX_NUMBERS:
+        return True
+    return any(has_loop(rules, to, path) for to in dict.fromkeys(leads_to(rules.get(number, ()))))
+
+
+def matches(pattern: str, text: str) -> bool:
+    """Whether a pattern (% stands for any characters, also none) is the whole text."""
+    first, *others = pattern.split(ANY)
+    if not others:
+        return text == first
+    if not text.startswith(first):
+        return False
+    at, last = len(first), others.pop()
+    for part in others:
+        at = text.find(part, at)
+        if at < 0:
+            return False
+        at += len(part)
+    return len(text) - len(last) >= at and text.endswith(last)
+
+
+def _first(rules: Sequence[CallRule], call: InboundCall, now: datetime) -> tuple[int, CallRule] | None:
+    for place, rule in enumerate(rules, start=1):
+        if place >= call.place and _counts(rule, call, now):
+            return place, rule
+    return None
+
+
+def _counts(rule: CallRule, call: InboundCall, now: datetime) -> bool:
+    if rule.times and not any(each.holds(now) for each in rule.times):
+        return False
+    return _has_ended_so(rule, call) and _is_from(rule, call)
+
+
+def _is_from(rule: CallRule, call: InboundCall) -> bool:
+    if rule.source is Source.INPUT:
+        return bool(call.input) and matches(rule.pattern, call.input)
+    if rule.pattern == ANONYMOUS:
+        return not call.caller
+    return rule.pattern == "" or matches(rule.pattern, call.caller)
+
+
+def _has_ended_so(rule: CallRule, call: InboundCall) -> bool:
+    word = call.status.upper()
+    match rule.condition:
+        case Condition.ALWAYS:
+            return word != _TALKED
+        case Condition.SUCCESS:
+            return word in _DONE
+        case Condition.INPUT:
+            return word == _INPUT and (rule.input == "" or matches(rule.input, call.input))
+        case Condition.BUSY:
+            return word == "BUSY"
+        case Condition.NOANSWER:
+            return word == "NOANSWER"
+        case Condition.UNAVAIL:
+            return word in _UNAVAILABLE
+        case Condition.UNSUCCESS:
+            return word != "" and word != _INPUT and word not in _DONE

@@ -1,0 +1,292 @@
+"""Telephone numbers that calls come in by: whose they are, what they cost a month, and until when that is paid.
+
+Laws: a number takes calls while it is active, enabled and paid for; what a month costs is posted once, by a reference
+made of the number and the month; a number is closed and not deleted.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Final
+
+from rating_engine.domain.call_rules import (
+    ANONYMOUS,
+    MAX_NUMBERS,
+    TRANSIT,
+    Action,
+    CallRule,
+    Condition,
+    Policy,
+    RuleTime,
+    Source,
+)
+from rating_engine.domain.change import LEAVE, Leave
+from rating_engine.domain.checks import check_amount, check_currency, check_login, check_text, check_whole
+from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.tariff_card import DEFAULT_CURRENCY
+
+LOCAL: Final = "local"  # the provider of numbers that we have ourselves
+MAX_TIMEOUT: Final = 600  # seconds that anything rings
+MAX_QUANTITY: Final = 1_000  # numbers of a pool shown at a time
+MAX_FIELD: Final = 200  # characters of what is handed to a provider
+
+_NUMBER: Final = re.compile(r"[0-9]{3,15}")
+_PATTERN: Final = re.compile(r"[0-9%*#]{0,32}")
+_KEYED: Final = re.compile(r"[0-9%*#]{0,32}")
+_FORWARD: Final = re.compile(r"\+?[0-9]{3,32}")
+_SOUND: Final = re.compile(r"[A-Za-z0-9_/.-]{1,80}(&[A-Za-z0-9_/.-]{1,80}){0,9}")
+_MAILBOX: Final = re.compile(r"[A-Za-z0-9_.-]{1,40}(@[A-Za-z0-9_.-]{1,40})?")
+_CAUSE: Final = re.compile(r"(?:[1-9][0-9]?|1[01][0-9]|12[0-7])?")
+_WORD: Final = re.compile(r"[A-Za-z0-9_.@+-]{0,64}")
+_PROVIDER: Final = re.compile(r"[a-z0-9_-]{1,32}")
+
+
+class DidState(StrEnum):
+    """FREE: in a pool, nobody's. ORDERED: its first month is being paid. UNPAID: the next month could not be had.
+
+    CLOSED: for good, until somebody who may gives it anew.
+    """
+
+    FREE = "free"
+    ORDERED = "ordered"
+    ACTIVE = "active"
+    UNPAID = "unpaid"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Did:
+    """One number. `owner`, `party_id` None: nobody's. Prices a month and once, in `currency`.
+
+    `notified`: its owner was told that the month ends. `line`: who pays and what rings; None: the owner's first.
+    `max_calls` 0: any number at a time.
+    """
+
+    did_id: int
+    number: str
+    party_id: int | None
+    owner: str | None
+    pool_id: int | None
+    country: str
+    area: str
+    state: DidState
+    enabled: bool
+    auto_renew: bool
+    monthly_price: Decimal
+    setup_price: Decimal
+    currency: str
+    paid_to: datetime | None
+    notified: bool
+    orders: int
+    line: str | None
+    max_calls: int
+    comment: str
+
+    def takes_calls(self, now: datetime) -> bool:
+        """Whether calls come in by it."""
+        return self.state is DidState.ACTIVE and self.enabled and self.paid_to is not None and now < self.paid_to
+
+
+@dataclass(frozen=True, slots=True)
+class NewDid:
+    """A number to be given to an owner, or (None) put into a pool. `paid_to` None: a month from now.
+
+    Raises InvalidRequest naming the field.
+    """
+
+    number: str
+    owner: str | int | None = None
+    pool_id: int | None = None
+    monthly_price: Decimal = Decimal(0)
+    currency: str = DEFAULT_CURRENCY
+    paid_to: datetime | None = None
+    comment: str = ""
+
+    def __post_init__(self) -> None:
+        check_number(self.number)
+        if (self.owner is None) == (self.pool_id is None):
+            raise InvalidRequest("owner", "a number has an owner, or is in a pool to be ordered")
+        _check_price(self.monthly_price, "cost")
+        check_currency(self.currency)
+        check_text(self.comment, "comment")
+
+
+@dataclass(frozen=True, slots=True)
+class DidChanges:
+    """What is to be changed of a number; LEAVE: as it is. Raises InvalidRequest naming the field."""
+
+    owner: str | int | Leave = LEAVE
+    comment: str | Leave = LEAVE
+    monthly_price: Decimal | Leave = LEAVE
+    paid_to: datetime | Leave = LEAVE
+    max_calls: int | Leave = LEAVE
+    line: str | Leave | None = LEAVE
+
+    def __post_init__(self) -> None:
+        if self.comment is not LEAVE:
+            check_text(self.comment, "comment")
+        if self.monthly_price is not LEAVE:
+            _check_price(self.monthly_price, "cost")
+        if self.max_calls is not LEAVE:
+            check_whole(self.max_calls, "max_calls", most=10_000)
+        if self.line is not LEAVE and self.line is not None:
+            check_login(self.line, "line")
+
+
+@dataclass(frozen=True, slots=True)
+class DidPool:
+    """Numbers of one place and price. `free`: how many are to be had; `quantity`: how many are shown at a time.
+
+    `username` and `params` go to the provider.
+    """
+
+    pool_id: int
+    country: str
+    area: str
+    monthly_price: Decimal
+    setup_price: Decimal
+    currency: str
+    provider: str
+    username: str
+    params: tuple[str, str, str]
+    quantity: int
+    free: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NewPool:
+    """A pool to be made. Raises InvalidRequest naming the field."""
+
+    country: str
+    area: str
+    monthly_price: Decimal = Decimal(0)
+    setup_price: Decimal = Decimal(0)
+    currency: str = DEFAULT_CURRENCY
+    provider: str = LOCAL
+    username: str = ""
+    params: tuple[str, str, str] = ("", "", "")
+    quantity: int = 100
+
+    def __post_init__(self) -> None:
+        _check_pool(self)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolChanges:
+    """What is to be changed of a pool; LEAVE: as it is. Numbers that have an owner keep their price."""
+
+    country: str | Leave = LEAVE
+    area: str | Leave = LEAVE
+    monthly_price: Decimal | Leave = LEAVE
+    setup_price: Decimal | Leave = LEAVE
+    provider: str | Leave = LEAVE
+    username: str | Leave = LEAVE
+    params: tuple[str | Leave, str | Leave, str | Leave] = (LEAVE, LEAVE, LEAVE)
+    quantity: int | Leave = LEAVE
+
+    def __post_init__(self) -> None:
+        _check_pool(self)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleChanges:
+    """What is to be changed of a rule; LEAVE: as it is, also where this surface has no word for it."""
+
+    source: Source | Leave = LEAVE
+    pattern: str | Leave = LEAVE
+    condition: Condition | Leave = LEAVE
+    input: str | Leave = LEAVE
+    policy: Policy | Leave = LEAVE
+    action: Action | Leave = LEAVE
+    destination: str | Leave = LEAVE
+    exchange: str | Leave = LEAVE
+    callerid: str | Leave = LEAVE
+    timeout: int | Leave = LEAVE
+    sms_action: str | Leave = LEAVE
+    sms_destination: str | Leave = LEAVE
+    times: tuple[RuleTime, ...] | Leave = LEAVE
+
+
+def check_number(number: str, field: str = "did") -> None:
+    """A number in digits, the country first. Raises InvalidRequest."""
+    if not _NUMBER.fullmatch(number):
+        raise InvalidRequest(field, f"{number[:40]!r} is not 3 to 15 digits")
+
+
+def check_rule(rule: CallRule) -> None:
+    """Whether a rule can be carried out. Raises InvalidRequest naming the field."""
+    if not (_PATTERN.fullmatch(rule.pattern) or rule.pattern == ANONYMOUS):
+        raise InvalidRequest("pattern", f"{rule.pattern[:40]!r} is neither digits with % for any of them nor anonymous")
+    if not _KEYED.fullmatch(rule.input):
+        raise InvalidRequest("input", f"{rule.input[:40]!r} is not what a telephone can key in, with % for any of it")
+    if rule.callerid not in ("", TRANSIT) and not _FORWARD.fullmatch(rule.callerid):
+        raise InvalidRequest("callerid", f"{rule.callerid[:40]!r} is neither a number nor {TRANSIT}")
+    check_whole(rule.timeout, "timeout", least=1, most=MAX_TIMEOUT)
+    for field, text in (
+        ("server", rule.exchange),
+        ("sms_action", rule.sms_action),
+        ("sms_destination", rule.sms_destination),
+    ):
+        if not _WORD.fullmatch(text):
+            raise InvalidRequest(field, f"{text[:40]!r} is no word of 64 letters and digits at the most")
+    pattern, what = _DESTINATIONS[rule.action]
+    if not pattern.fullmatch(rule.destination):
+        raise InvalidRequest("destination", f"{rule.destination[:40]!r}: {rule.action} takes {what}")
+    if rule.exchange and rule.action is not Action.CALL:
+        raise InvalidRequest("server", "only a line can be called on another server")
+
+
+_DESTINATIONS: Final = {
+    Action.CALL: (_WORD, "a line, or nothing: the owner's first"),
+    Action.FORWARD: (_FORWARD, "a telephone number"),
+    Action.NUMBER: (_NUMBER, f"another number of the owner, {MAX_NUMBERS} in a row at the most"),
+    Action.PLAYFILE: (_SOUND, "a sound file, or several: a&b"),
+    Action.MENU: (_SOUND, "a sound file, or several: a&b"),
+    Action.VOICEMAIL: (re.compile(f"(?:{_MAILBOX.pattern})?"), "a mailbox, or nothing: that of the owner's first line"),
+    Action.DISA: (re.compile(""), "nothing"),
+    Action.HANGUP: (_CAUSE, "a hangup cause from 1 to 127, or nothing"),
+}
+
+
+def a_month_after(moment: datetime) -> datetime:
+    """The same day and time of the next month; its last day where that is shorter."""
+    year, month = divmod(moment.year * 12 + moment.month, 12)
+    last = calendar.monthrange(year, month + 1)[1]
+    return moment.replace(year=year, month=month + 1, day=min(moment.day, last))
+
+
+def rent_reference(did: Did) -> str:
+    """What names the rent of the month behind `paid_to` in the ledger, once however often it is asked for."""
+    assert did.paid_to is not None
+    return f"did:{did.did_id}:{did.orders}:{did.paid_to:%Y-%m-%dT%H:%M:%S}"
+
+
+def order_reference(did: Did) -> str:
+    """The same of what an order costs."""
+    return f"did:{did.did_id}:order:{did.orders}"
+
+
+def _check_price(price: Decimal, field: str) -> None:
+    check_amount(price, field)
+
+
+def _check_pool(pool: NewPool | PoolChanges) -> None:
+    for field in ("country", "area"):
+        text = getattr(pool, field)
+        if text is not LEAVE and not (1 <= len(text) <= MAX_FIELD and text.isprintable() and text == text.strip()):
+            raise InvalidRequest(field, f"must have 1 to {MAX_FIELD} characters")
+    for field, price in (("cost", pool.monthly_price), ("installcost", pool.setup_price)):
+        if price is not LEAVE:
+            _check_price(price, field)
+    if pool.provider is not LEAVE and not _PROVIDER.fullmatch(pool.provider):
+        raise InvalidRequest("provider", f"{pool.provider[:40]!r} is not 1 to 32 of a-z, 0-9, _ and -")
+    for field, text in (("user", pool.username), *((f"param{n}", text) for n, text in enumerate(pool.params, 1))):
+        if text is not LEAVE and (len(text) > MAX_FIELD or not text.isprintable()):
+            raise InvalidRequest(field, f"may have {MAX_FIELD} characters at most")
+    if pool.quantity is not LEAVE:
+        check_whole(pool.quantity, "qty", least=1, most=MAX_QUANTITY)

@@ -1,0 +1,1 @@
+"""News, tickets, and mail."""

@@ -1,0 +1,1 @@
+"""Money between accounts, and codes that carry some."""

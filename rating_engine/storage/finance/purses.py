@@ -1,0 +1,76 @@
+"""Whose money an account is, and what may be done with it: asked before money goes from one to another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from rating_engine.domain.account import RefillAllowed
+from rating_engine.domain.errors import AccountClosed, NotFound
+from rating_engine.storage.parties.logins import place_of
+from rating_engine.storage.postgres.pool import Questions
+
+_COLUMNS: Final = """
+    a.bucket, a.account_id, a.party_id, a.currency, a.balance, a.refill_allowed, a.last_entry, a.closed_at
+    FROM accounts a"""
+# The account that a party's first line is charged on, if that is its own; else its oldest. What was closed is none.
+_OF_PARTY: Final = f"""
+    SELECT {_COLUMNS} WHERE a.party_id = $1 AND a.purpose = 'party' AND a.closed_at IS NULL
+    ORDER BY (a.bucket, a.account_id) IN (
+        SELECT s.bucket, s.account_id FROM subscribers s JOIN parties p USING (party_id)
+        WHERE s.party_id = $1 ORDER BY lower(s.login) <> lower(p.login), s.subscriber_id LIMIT 1) DESC, a.account_id
+    LIMIT 1"""  # noqa: S608  # constants
+_NUMBERED: Final = f"SELECT {_COLUMNS} WHERE a.account_id = $1 AND a.purpose = 'party'"
+_AT: Final = f"SELECT {_COLUMNS} WHERE a.bucket = $1 AND a.account_id = $2"
+
+
+@dataclass(frozen=True, slots=True)
+class Purse:
+    """An account as a transfer sees it. `last_entry`: the number of its last entry; None: not kept yet."""
+
+    bucket: int
+    account_id: int
+    party_id: int
+    currency: str
+    balance: Decimal
+    refill_allowed: RefillAllowed
+    last_entry: int | None
+    closed_at: datetime | None
+
+    def check_open(self) -> None:
+        """Errors: AccountClosed."""
+        if self.closed_at is not None:
+            raise AccountClosed(f"account {self.account_id} was closed at {self.closed_at:%Y-%m-%d %H:%M %Z}")
+
+
+async def purse_of_party(questions: Questions, party_id: int) -> Purse | None:
+    """A party's own account, which pays for what it sends; None: it has none. Errors: Unavailable."""
+    return _purse(await questions.fetchrow(_OF_PARTY, party_id))
+
+
+async def purse_numbered(questions: Questions, number: int) -> Purse | None:
+    """The account of that number, a closed one too; a card's is none. Errors: Unavailable."""
+    return _purse(await questions.fetchrow(_NUMBERED, number))
+
+
+async def purse_of_line(questions: Questions, login: str) -> Purse:
+    """The account that a login is charged on. Errors: NotFound, Unavailable."""
+    place = await place_of(questions, login)
+    return await purse_at(questions, place.bucket, place.account_id)
+
+
+async def purse_at(questions: Questions, bucket: int, account_id: int) -> Purse:
+    """The account there, a card's too. Errors: NotFound, Unavailable."""
+    found = _purse(await questions.fetchrow(_AT, bucket, account_id))
+    if found is None:
+        raise NotFound(f"there is no account {account_id}", field="account")
+    return found
+
+
+def _purse(row: Any) -> Purse | None:
+    if row is None:
+        return None
+    values = dict(row)
+    return Purse(**{**values, "refill_allowed": RefillAllowed(values["refill_allowed"])})

@@ -1,0 +1,192 @@
+"""Prices by direction and attempt as Narayana's methods set them, by what the next call costs and where it goes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import pytest
+
+from rating_engine.domain.account import NewAccount
+from rating_engine.domain.page import Cursor
+from rating_engine.domain.party import PartyChanges
+from rating_engine.domain.tariff import Direction, RouteChanges
+from tests.support.narayana import Narayana, narayana_on
+
+_numbers = itertools.count()  # of calls, each with a key of its own
+
+
+@pytest.fixture
+async def narayana(database_url: str) -> AsyncIterator[Narayana]:
+    """Two directions, two routes for tariffs that name them, and boss's line 3001."""
+    async with narayana_on(database_url) as narayana:
+        use = narayana.operator
+        await use.directions.set(Direction("mobile", "Russia Mobile - Megafon", 11, 11), ["7927", "7928"])
+        await use.directions.set(Direction("russia", "Russia", 11, 11), ["7"])
+        for position, name in enumerate(("one", "two"), start=1):
+            await use.routes.add(name, RouteChanges(dial_prefix=f"{name}/", position=position))
+        await use.accounts.create(NewAccount("3001", "retail", balance=Decimal(10), owner="boss", callerid="49301"))
+        yield narayana
+
+
+async def directions_of(narayana: Narayana) -> dict[str, str]:
+    """Their numbers by their names."""
+    return {each["direction"]: str(each["id"]) for each in await narayana.ask("getDirections")}
+
+
+async def routes_of(narayana: Narayana) -> dict[str, str]:
+    """The numbers of routes by their names."""
+    return {each.route.name: str(each.route.route_id) for each in (await narayana.operator.routes.page(Cursor())).items}
+
+
+async def new_tariff(narayana: Narayana, name: str, login: str = "boss", **more: str) -> str:
+    """A tariff of somebody; its number."""
+    await narayana.ask("addRates", login=login, table="t", name=name, **more)
+    return str(next(each["id"] for each in await narayana.ask("getRatesList", login=login) if each["name"] == name))
+
+
+async def call(narayana: Narayana, login: str, number: str, prior: int = 1, seconds: int = 60) -> tuple[str, str] | str:
+    """The route and the cost of a call, or why there is none."""
+    asked = {"login": login, "destination": number, "callid": f"call-{next(_numbers)}", "prior": str(prior)}
+    words = (await narayana.raw("callPrepare", key="lines", **asked)).text.split()
+    if words[0] != "Allowed":
+        return words[1]
+    finish = {**asked, "length": str(seconds), "status": "16ANSWER"}
+    done = (await narayana.raw("callFinish", key="lines", **finish)).text.split()
+    return words[6], done[6]
+
+
+async def test_the_directory_says_which_direction_a_number_belongs_to(narayana):
+    ids = await directions_of(narayana)
+    for select, wanted in (("direction", "Russia Mobile - Megafon"), ("code", "7927"),
+                           ("id", ids["Russia Mobile - Megafon"])):  # fmt: skip
+        assert await narayana.ask("resolveDirection", key="client", number="79271871234", select=select) == wanted
+    assert await narayana.code("resolveDirection", number="1212") == "E_NOT_EXIST"
+    assert await narayana.code("resolveDirection", number="x" * 5000) == "E_DATA_ABORT"
+    codes = [each["code"] for each in await narayana.ask("getDirections", key="client", distinct="false")]
+    assert {7, 7927, 7928} <= set(codes)
+
+
+async def test_a_price_is_of_a_direction_and_an_attempt_and_the_next_call_has_it(narayana):
+    ids, routes = await directions_of(narayana), await routes_of(narayana)
+    mobile, russia = ids["Russia Mobile - Megafon"], ids["Russia"]
+    tariff = await new_tariff(narayana, "vip")
+    for direction, cost, route, prior in (
+        (mobile, "0.15", "one", 1), (mobile, "0.25", "two", 2), (russia, "0.5", "one", 1), (russia, "0.6", "two", 2),
+        (russia, "0.7", "one", 3),
+    ):  # fmt: skip
+        await narayana.ask(
+            "addDirection", login="boss", rates=tariff, direction=direction, cost=cost, route=routes[route],
+            priority=str(prior),
+        )  # fmt: skip
+    assert await narayana.code(
+        "addDirection", login="boss", rates=tariff, direction=mobile, cost="1", route=routes["one"]
+    ) == "E_DATA_ABORT"  # fmt: skip
+    await narayana.ask("switchRates", login="boss", id=tariff, sip_extension="3001")
+    assert await narayana.code("switchRates", login="boss", id=tariff) == "E_ALREADY_ON_THIS_TARIFF"
+
+    assert await call(narayana, "3001", "79271234567") == ("one", "0.15")
+    assert await call(narayana, "3001", "79271234567", 2) == ("two", "0.25")
+    assert await call(narayana, "3001", "79271234567", 3) == "E_UNROUTABLE"  # though Russia has a third
+    assert await call(narayana, "3001", "79011234567", 3) == ("one", "0.7")
+    assert await call(narayana, "3001", "4912345") == "E_UNROUTABLE"
+    assert await call(narayana, "3001", "79271234567", seconds=61) == ("one", "0.3")  # by the minute
+
+    prices = {key: each for each in await narayana.ask("getRates", login="boss", id=tariff) for key in each}
+    assert prices[mobile]["routing"] == [
+        {"routename": "one", "route": int(routes["one"]), "displaycost": 0.15, "priority": 1, "cost": 0.15},
+        {"routename": "two", "route": int(routes["two"]), "displaycost": 0.25, "priority": 2, "cost": 0.25},
+    ]
+    assert await narayana.ask("getCurrentRates", login="boss") == await narayana.ask(
+        "getRates", login="boss", id=tariff
+    )
+
+    await narayana.ask(
+        "updateDirection", login="boss", rates=tariff, direction=mobile, cost="0.18", route=routes["two"]
+    )
+    assert await call(narayana, "3001", "79281234567") == ("two", "0.18")
+    await narayana.ask("updateMarkup", login="boss", rates=tariff, markup="1.5")
+    assert await call(narayana, "3001", "79281234567") == ("two", "0.27")
+    await narayana.ask("deleteDirection", login="boss", rates=tariff, direction=mobile, prior="2")
+    assert await call(narayana, "3001", "79281234567", 2) == "E_UNROUTABLE"
+
+    await narayana.operator.routes.set_enabled("two", False)
+    assert await call(narayana, "3001", "79281234567") == "E_UNROUTABLE"
+    assert await narayana.code("deleteRates", login="boss", id=tariff) == "E_DATA_ABORT"
+
+
+async def test_many_prices_change_all_or_none_and_are_one_version_of_the_deck(narayana):
+    ids, routes = await directions_of(narayana), await routes_of(narayana)
+    mobile, russia = ids["Russia Mobile - Megafon"], ids["Russia"]
+    tariff = await new_tariff(narayana, "many")
+    for direction in (mobile, russia):
+        for prior in (1, 2):
+            await narayana.ask(
+                "addDirection", login="boss", rates=tariff, direction=direction, cost=f"0.{prior}",
+                route=routes["one"], priority=str(prior),
+            )  # fmt: skip
+    await narayana.ask("switchRates", login="boss", id=tariff, sip_extension="3001")
+
+    async def versions() -> int:
+        page = await narayana.operator.decks.versions(Cursor())
+        return max(each.version for each in page.items if each.tariff == "many")
+
+    async def post(body: object, **given: str) -> dict[str, object]:
+        path = f"/billing/api/2.2/{narayana.keys['server']}/updateDirections"
+        sent = json.dumps(body) if not isinstance(body, str) else body
+        return (await narayana.http.post(path, params={"login": "boss", "rates": tariff, **given}, content=sent)).json()
+
+    before, had = await narayana.ask("getRates", login="boss", id=tariff), await versions()
+    good = {"direction": int(mobile), "cost": 0.3}
+    for bad, code in (
+        ({"direction": 999999, "cost": 1}, "E_NOT_EXIST"), ({"direction": russia, "prior": 7}, "E_NOT_EXIST"),
+        ({"direction": russia, "route": 999999}, "E_NOT_EXIST"), ({"direction": russia, "cost": -1}, "E_DATA_ABORT"),
+        ({"direction": russia, "priority": 2}, "E_DATA_ABORT"), (good, "E_DATA_ABORT"),
+        ({"direction": russia, "priority": 100}, "E_DATA_ABORT"), ({"cost": 1}, "E_MISSING_ARGUMENT"),
+        ({"direction": "x"}, "E_INVALID_ARGUMENT"), ({"direction": russia, "cost": 1e400}, "E_INVALID_ARGUMENT"),
+        ({"direction": russia, "cost": True}, "E_INVALID_ARGUMENT"), (5, "E_INVALID_ARGUMENT"),
+    ):  # fmt: skip
+        answer = await post([good, bad])
+        assert (answer["result"], answer["response"]) == (False, code), bad
+    for body, code in (("[", "E_INVALID_ARGUMENT"), ("[]", "E_DATA_ABORT"), ("[" * 5000, "E_INVALID_ARGUMENT")):
+        assert (await post(body))["response"] == code
+    assert await narayana.code("updateDirections", login="boss", rates=tariff, directions="{}") == "E_INVALID_ARGUMENT"
+    assert (await narayana.ask("getRates", login="boss", id=tariff), await versions()) == (before, had)
+
+    swap = [{"direction": russia, "prior": 1, "priority": 2}, {"direction": russia, "prior": 2, "priority": 1}]
+    assert (await post([good, *swap])) == {"result": True}
+    assert await call(narayana, "3001", "79281234567") == ("one", "0.3")
+    assert await call(narayana, "3001", "79011234567") == ("one", "0.2")
+    assert await versions() == had + 1
+
+
+async def test_a_reseller_sells_on_what_it_buys_by_a_tariff_of_its_own(narayana):
+    ids, routes = await directions_of(narayana), await routes_of(narayana)
+    mobile = ids["Russia Mobile - Megafon"]
+    bought = await new_tariff(narayana, "wholesale", multiplier="2")
+    await narayana.ask("addDirection", login="boss", rates=bought, direction=mobile, cost="0.1", route=routes["one"])
+    own = await new_tariff(narayana, "wholesale", login="firm")  # the same name is another's
+    given = {"login": "firm", "rates": own, "direction": mobile, "cost": "0.4"}
+    assert await narayana.code("addDirection", **given, route=routes["one"]) == "E_DOES_NOT_BELONG_TO_YOU"
+    assert await narayana.code("copyDirections", login="firm", rates=own) == "E_DATA_ABORT"
+    assert await narayana.code("copyDirections", login="firm", rates=bought) == "E_DOES_NOT_BELONG_TO_YOU"
+
+    await narayana.operator.options.switch_tariff("1001", "wholesale")
+    await narayana.operator.parties.change("firm", PartyChanges(tariff="wholesale"))
+    await narayana.ask("copyDirections", login="firm", rates=own)
+    assert (await narayana.ask("getRates", login="firm", id=own))[0]["routing"][0]["cost"] == 0.2
+    await narayana.ask("addDirection", **given, route=routes["one"], priority="2")  # it buys there
+    assert await narayana.code("addDirection", **given, route=routes["two"], priority="3") == "E_DOES_NOT_BELONG_TO_YOU"
+    for login in ("other", "anna"):
+        assert await narayana.code("getRates", login=login, id=own) == "E_DOES_NOT_BELONG_TO_YOU"
+    assert await narayana.code("switchRates", login="anna", id=own) == "E_DOES_NOT_BELONG_TO_YOU"
+    await narayana.ask("updateRates", login="firm", id=own, is_public="true", name="dear", switch_price="3")
+    info = await narayana.ask("getRatesInfo", login="anna", id=own)
+    assert (info["name"], info["owner"], info["switch_price"], info["is_public"]) == ("dear", "firm", 3, True)
+    assert await narayana.code("getRatesInfo", login="otto", id=own) == "E_DOES_NOT_BELONG_TO_YOU"
+
+    await narayana.ask("switchRates", login="anna", id=own)
+    assert await narayana.ask("getValue", login="anna", property="balance") == "7.00"
+    assert await call(narayana, "1001", "79271234567", 2) == ("one", "0.4")
