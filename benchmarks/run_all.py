@@ -17,6 +17,7 @@ RUNS = (
     ("batches.py", "--readme"),
     ("calls.py", "--readme"),
     ("hot_account.py",),
+    ("http_calls.py", "--readme"),
 )
 
 

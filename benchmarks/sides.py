@@ -57,9 +57,10 @@ def exported(commit: str) -> Iterator[Path | None]:
 class Engine:
     """One `serve` with its workers, on ports of its own."""
 
-    def __init__(self, process: GuardedProcess, port: int) -> None:
+    def __init__(self, process: GuardedProcess, port: int, http_port: int) -> None:
         self.process = process
         self.port = port
+        self.http_port = http_port
 
 
 class Side:
@@ -115,10 +116,10 @@ class Side:
     def start(self, workers: int) -> Engine:
         """An engine of so many workers, logging as it does in production."""
         name = f"{self.name}-{workers}"
-        port = free_port()
+        port, http_port = free_port(), free_port()
         settings = ENGINE_SETTINGS | {
             "database_url": self.servers.database_url, "redis_url": self.servers.redis_url, "workers": workers,
-            "fastagi_port": port, "http_port": free_port(), "spool_dir": str(self.directory / f"{name}.spool"),
+            "fastagi_port": port, "http_port": http_port, "spool_dir": str(self.directory / f"{name}.spool"),
         }  # fmt: skip
         file = self.directory / f"{name}.toml"
         file.touch(mode=0o600)
@@ -128,7 +129,7 @@ class Side:
         process = GuardedProcess(
             ServerCommand((*python, "serve", "--config", str(file)), self.directory, log, Identity(), STOP_STEPS)
         )
-        self.engines[workers] = Engine(process, port)
+        self.engines[workers] = Engine(process, port, http_port)
         deadline = time.monotonic() + START_SECONDS
         while b'"engine_started"' not in (log.read_bytes() if log.exists() else b""):
             if not process.running or time.monotonic() > deadline:

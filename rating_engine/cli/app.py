@@ -43,6 +43,7 @@ from rating_engine.cli.process.serve import migrate, serve
 from rating_engine.cli.routes.route_figures import load, quality
 from rating_engine.cli.routes.route_try import try_
 from rating_engine.cli.routes.routes import routes_app
+from rating_engine.cli.routes.trunks import trunks
 from rating_engine.cli.tariffs.bands import band, bands, holidays_app, unband
 from rating_engine.cli.tariffs.directions import direction
 from rating_engine.cli.tariffs.exchange import exchange_app
@@ -112,6 +113,8 @@ exchange_app.command(epilog="Example: rating-engine exchange add pbx1 --address 
 exchange_app.command(epilog="Example: rating-engine exchange servers")(asterisks.servers)
 exchange_app.command(epilog="Example: rating-engine exchange show pbx1")(asterisks.show)
 exchange_app.command(epilog="Example: rating-engine exchange change pbx1 --enabled no")(asterisks.change)
+exchange_app.command(epilog="Example: rating-engine exchange role pbx1")(asterisks.role)
+exchange_app.command(epilog="Example: rating-engine exchange render pjsip pbx1 --check")(asterisks.render)
 app.add_typer(phones_app, name="phone")
 app.add_typer(numbering_app, name="numbering")
 app.add_typer(aliases_app, name="alias")
@@ -124,6 +127,7 @@ routes_app.command("try", epilog="Example: rating-engine routes try 79010000001 
 )
 routes_app.command(epilog="Example: rating-engine routes load")(load)
 routes_app.command(epilog="Example: rating-engine routes quality --window 86400")(quality)
+routes_app.command(epilog="Example: rating-engine routes trunks pbx1 > trunks.conf")(trunks)
 app.command(epilog="Example: rating-engine direction RussiaMobile --min-len 11 --max-len 11")(direction)
 app.add_typer(spool_app, name="spool")
 app.add_typer(rerate_app, name="rerate")

@@ -11,7 +11,6 @@ import hashlib
 import hmac
 import ipaddress
 import re
-import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -104,9 +103,8 @@ def check_role(role: str, password: str) -> None:
         raise InvalidRequest("password", "of a role must have 12 to 128 printable characters")
 
 
-def scram_verifier(password: str) -> str:
+def scram_verifier(password: str, salt: bytes) -> str:
     """What PostgreSQL checks a password by (RFC 5803), so that the password itself is in no statement and no log."""
-    salt = secrets.token_bytes(16)
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, SCRAM_ITERATIONS)
     client = hmac.digest(salted, b"Client Key", "sha256")
     stored, server = hashlib.sha256(client).digest(), hmac.digest(salted, b"Server Key", "sha256")

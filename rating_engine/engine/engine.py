@@ -112,6 +112,7 @@ class Engine:
         self.rate_counters = counters_of(settings)
         limits = limits_of(settings, self.rate_counters, self.metrics)
         self.services = make_services(settings, self.office, limits)  # what every surface is given
+        self.services.access.line_owner = self._line_owner
         bans = self.services.access.bans
         self._ban_file = ban_file_of(settings, bans)
         self.watch = WatchSetup(
@@ -251,6 +252,11 @@ class Engine:
                 shared_calls=shared_calls,
             ),
         )
+
+    async def _line_owner(self, login: str) -> int | None:
+        """As calls know it: by the way of calls, and remembered as there."""
+        subscriber = await self.memory.sources.subscriber(login)
+        return None if subscriber is None else subscriber.party_id
 
     def _changed(self, kind: str, value: str) -> None:
         """Something was announced to have changed."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from functools import partial
 from ipaddress import ip_network
 from typing import Final
 
+from agi.ami.address import parse_address
+from agi.ami.connection import AmiConnection
 from agi.channel_variables import RATING_QUOTA
 from agi.dialplan_check import check_dialplan, unsafe_values
 from agi.pjsip_check import check_trunks
-from rating_engine.domain.errors import Unavailable
+from rating_engine.domain.errors import Refused, Unavailable
 from rating_engine.services.catalogue import Services, Ways
 from rating_engine.services.doctor import Dialplan, Installation
 from rating_engine.services.parties.request_limits import RequestLimits
@@ -24,6 +28,7 @@ __all__ = ["MigrationReport", "Services", "make_services", "migrate_database", "
 
 # It answers a person or a program that manages, not a call: a large statement may take its time.
 OFFICE_TIMEOUT_SECONDS: Final = 60.0
+PJSIP: Final = "res_pjsip.so"
 COMMAND_CONNECTIONS: Final = 2  # one for the work of a command, one for what is kept meanwhile
 
 
@@ -42,7 +47,10 @@ def make_services(settings: Settings, office: Database, limits: RequestLimits | 
             ban_wrong_keys=settings.ban_wrong_keys,
             ban_window_seconds=settings.ban_window_seconds,
             ban_seconds=settings.ban_seconds,
+            did_grace=timedelta(days=settings.did_grace_days),
+            did_notice=timedelta(days=settings.did_notice_days),
             secret_keys=settings.secret_keys,
+            reload_phones=partial(_reload_phones, settings.ami_exchanges),
             proxies=tuple(map(ip_network, settings.http_trusted_proxies)),
         ),
         limits,
@@ -70,6 +78,24 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         yield make_services(settings, office)
     finally:
         await office.close()
+
+
+async def _reload_phones(ami_exchanges: tuple[str, ...], exchange: str) -> bool:
+    """Have an exchange read its pjsip.conf anew. Errors: Refused, Unavailable."""
+    address = next((found for text in ami_exchanges if (found := parse_address(text)).exchange == exchange), None)
+    if address is None:
+        return False
+    connection = AmiConnection(address, lambda event: None)
+    try:
+        await connection.open()
+        answer = await connection.ask("Reload", Module=PJSIP)
+    except OSError as error:
+        raise Unavailable(f"{exchange}: {error.strerror or type(error).__name__}") from None
+    finally:
+        connection.close()
+    if str(answer.get("Response", "")).lower() != "success":
+        raise Refused(f"{exchange} did not reload: {answer.get('Message', 'no reason given')}", field="reload")
+    return True
 
 
 def _installation(settings: Settings) -> Installation:

@@ -14,6 +14,7 @@ SMALL_WORLD = ["--logins", "50", "--numbers", "50", "--at-a-time", "8"]
 SMALL = {
     "calls.py": ["--rounds", "1", "--seconds", "0.3", *SMALL_WORLD, "--offered", "50"],
     "batches.py": ["--rounds", "1", "--seconds", "0.2", "--sizes", "2"],
+    "http_calls.py": ["--rounds", "1", "--seconds", "0.3", "--beside-seconds", "0.5", "--requests", "50", *SMALL_WORLD],
     "hot_account.py": ["--rounds", "1", "--seconds", "0.3", *SMALL_WORLD],
     "rating.py": ["--rounds", "1"],
     "rates_import.py": ["--rows", "2000"],
@@ -23,7 +24,7 @@ SMALL = {
 
 def test_every_benchmark_is_run_here():
     helpers = {"bare_pair.py", "bare_server.py", "client.py", "cpu.py", "inside.py", "null_server.py", "report.py"}
-    helpers |= {"run_all.py", "sides.py"}
+    helpers |= {"http_client.py", "run_all.py", "sides.py"}
     assert {file.name for file in BENCHMARKS.glob("*.py")} - helpers == set(SMALL)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 from rating_engine.api.narayana.arguments import Values
@@ -13,7 +14,7 @@ from rating_engine.domain.api_key import ApiKey
 from rating_engine.domain.outcomes import CallKey, Claim, FinishCall, FinishOutcome, PrepareCall, PrepareOutcome
 from rating_engine.domain.party import Party
 from rating_engine.domain.principal import Principal
-from rating_engine.services.catalogue import UseCases
+from rating_engine.services.catalogue import Services, UseCases
 
 
 class CallCharging(Protocol):
@@ -29,7 +30,7 @@ class CallCharging(Protocol):
         """Give back what is held for an answer that nobody heard."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Asked:
     """`line`: the extension that the query names, where its key authorises by that. `secret`: the key as it stands in
     the path. `names`: what was given, arguments or not; `given`: as it was written. `is_gone`: whether who asked
@@ -40,12 +41,17 @@ class Asked:
     asking: Principal
     key: ApiKey
     line: str | None
-    use: UseCases
+    services: Services
     charging: CallCharging
     names: frozenset[str]
     is_gone: Callable[[], Awaitable[bool]]
     secret: str = field(repr=False)
     given: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def use(self) -> UseCases:
+        """What the asker can ask; made when it is asked for, since a call needs none of it."""
+        return self.services.of(self.asking)
 
     async def user(self) -> Party:
         """Who asks, as it is now."""

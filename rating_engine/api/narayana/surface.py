@@ -137,7 +137,7 @@ class Narayana:
                 asking=asking,
                 key=query.key,
                 line=line,
-                use=self._services.of(asking),
+                services=self._services,
                 charging=self._charging,
                 names=frozenset(query.given),
                 is_gone=query.request.is_disconnected,

@@ -6,14 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
-    "Routing": (
-        "getRoutes",
-        "getRouteInfo",
-        "addRoute",
-        "updateRoute",
-        "updateRouteState",
-        "deleteRoute",
-    ),
     "Call processing": (
         "createCallback",
         "authorizeCall",
@@ -70,7 +62,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
     "Finances and statistics": (
         "getPaymentMethods",
         "finishInvoice",
-        "transferMoney",
         "createInvoice",
         "generateInvoice",
         "monthlyInvoice",
@@ -79,7 +70,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "viewInvoice",
         "deleteInvoice",
     ),
-    "Accounts": ("updateAccount",),
     "GSM": ("gsmRequest",),
     "SIM-cards": (
         "getSIMList",
@@ -96,7 +86,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "updateDialplan",
         "restoreDialplan",
         "updateInterface",
-        "doMaintenance",
     ),
 }
 UNDEFINED: Final = frozenset(name for names in UNDEFINED_BY_SECTION.values() for name in names)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -12,8 +11,8 @@ from rich.table import Table
 
 from rating_engine.cli import words
 from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, say, with_services
+from rating_engine.cli.phones.password import read_password
 from rating_engine.domain.change import LEAVE, Leave
-from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.sip_account import TRANSPORTS, NewSipAccount, SipAccount, SipChanges
 
 phones_app = typer.Typer(no_args_is_help=True, help="Phones of lines, which Asterisk gets from here.")
@@ -49,7 +48,7 @@ def add(
             srtp=words.if_given(srtp, partial(words.yes_or_no, field="srtp")),
             transport=words.if_given(transport, str),
         )
-        password = _read_password() if password_stdin else secrets.token_urlsafe(PASSWORD_BYTES)
+        password = read_password() if password_stdin else secrets.token_urlsafe(PASSWORD_BYTES)
         new = NewSipAccount(login=number, owner=owner, exchange=exchange, password=password, settings=settings)
     made = with_services(config, lambda services: services.sip_accounts.create(new))
     _print(made, as_json=json, password=None if password_stdin else password)
@@ -102,7 +101,7 @@ def set_(
             reachable=words.if_given(reachable, partial(words.yes_or_no, field="reachable")),
             host=_host(host),
             max_contacts=LEAVE if max_contacts is None else max_contacts,
-            password=_read_password() if password_stdin else LEAVE,
+            password=read_password() if password_stdin else LEAVE,
         )
     _print(with_services(config, lambda services: services.sip_accounts.change(number, changes)), as_json=json)
 
@@ -147,13 +146,6 @@ def _state(phone: SipAccount) -> str:
 
 def _host(text: str | None) -> str | Leave:
     return LEAVE if text is None else "" if text == "none" else text
-
-
-def _read_password() -> str:
-    line = sys.stdin.readline().rstrip("\r\n")
-    if not line:
-        raise InvalidRequest("password_stdin", "there is no line with a password")
-    return line
 
 
 def _print(phone: SipAccount, *, as_json: bool = False, password: str | None = None) -> None:

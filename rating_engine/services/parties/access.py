@@ -2,7 +2,8 @@
 
 Laws: what is wrong is told alike and takes alike long, whether the login or the password was; who guesses the passwords
 of a login is told no for a while, with the right one too; a party that is locked or deleted, or below one, stays out;
-a key asks for nobody who does not belong to its owner; no secret is in an answer or a log line.
+a key asks for nobody who does not belong to its owner; no secret is in an answer or a log line. Who is let in is
+remembered for a moment (lately), passwords and sessions never.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -22,6 +23,7 @@ from rating_engine.domain.principal import NOBODYS, Principal, principal_of
 from rating_engine.domain.refusal import NotAdmitted, Refusal
 from rating_engine.services.parties.bans import BanBook, WrongKeys
 from rating_engine.services.parties.keys import hash_of
+from rating_engine.services.parties.lately import Lately
 from rating_engine.services.parties.passwords import Passwords
 from rating_engine.services.parties.request_limits import RequestLimits
 from rating_engine.services.parties.tries import Tries
@@ -32,6 +34,8 @@ from rating_engine.storage.parties.owners import owner_of_login
 from rating_engine.storage.postgres.pool import Database
 
 TOKEN_BYTES: Final = 32
+LineOwner = Callable[[str], Awaitable[int | None]]  # None: it is not known
+
 WRONG_PASSWORDS: Final = 10  # different ones for a login from one host; then none is looked at for a while
 WRONG_SECONDS: Final = 900.0
 KEYS_SEEN_MAX: Final = 10_000  # server keys whose look-up counts for no address
@@ -61,6 +65,8 @@ class Access:
         limits: RequestLimits | None = None,
     ) -> None:
         """`limits` None: nobody is limited."""
+        self.line_owner: LineOwner | None = None  # where whose a line is stands in memory
+        self._lately = Lately()
         self.bans = bans
         self._database = database
         self._passwords = passwords
@@ -79,7 +85,7 @@ class Access:
         secret_hash = hash_of(secret)
         if secret_hash not in self._servers and (limited := await self.limit_address(door)) is not None:
             return limited
-        key = await key_store.key_of_secret(self._database, secret_hash)
+        key = await self._lately.ask(secret_hash, lambda: key_store.key_of_secret(self._database, secret_hash))
         if key is None or key.revoked_at is not None or not key.enabled:
             self._servers.pop(secret_hash, None)
             await self._wrong_keys.heard(door.address, secret_hash)
@@ -128,17 +134,17 @@ class Access:
         if named is None:
             return await self._nobody_named(key, door)
         try:
-            party = await store.find_party(self._database, named)
+            party = await self._party(named)
         except NotFound:
             party = None
         needs_password = user is not None and (md5 is not None or key.kind is KeyKind.CLIENT)
         wrong = await self._wrong_password(str(user), party, md5 or "", door) if needs_password else None
         if wrong is not None or party is None:
             return wrong or NotAdmitted(Refusal.NO_USER, key.name)
-        owner = await store.find_party(self._database, key.owner_id)
-        if await store.is_locked(self._database, owner.party_id):
+        owner = await self._party(key.owner_id)
+        if await self._is_locked(owner.party_id):
             return NotAdmitted(Refusal.LOCKED, owner.login)
-        if party.level > owner.level or not await store.is_below(self._database, party.party_id, owner.realm):
+        if party.level > owner.level or not await self._is_below(party.party_id, owner.realm):
             return NotAdmitted(Refusal.NOT_YOURS, key.name)
         return await self._admit(party, door, key)
 
@@ -149,21 +155,21 @@ class Access:
         Errors: Unavailable.
         """
         try:
-            party = await store.find_party(self._database, who)
+            party = await self._party(who)
         except NotFound:
             return NotAdmitted(Refusal.NO_USER, key.name)
-        owner = await store.find_party(self._database, key.owner_id)
+        owner = await self._party(key.owner_id)
         is_static = key.default_user is not None
         realm, most = (owner.realm, owner.level) if is_static else (asking.realm, asking.level)
         if key.kind is KeyKind.CLIENT:
             most = min(most, asking.level)
-        if party.level > most or not await store.is_below(self._database, party.party_id, realm):
+        if party.level > most or not await self._is_below(party.party_id, realm):
             return NotAdmitted(Refusal.NOT_YOURS, key.name)
         return await self._admit(party, door, key)
 
     async def as_owner(self, key: ApiKey, door: Door) -> Principal | NotAdmitted:
         """The owner of a key, for what is nobody's: where it works with what is the system's. Errors: Unavailable."""
-        owner = await store.find_party(self._database, key.owner_id)
+        owner = await self._party(key.owner_id)
         asking = await self._admit(owner, door, key)
         if isinstance(asking, Principal) and not asking.sees_all:
             return NotAdmitted(Refusal.NOT_YOURS, key.name)
@@ -171,7 +177,8 @@ class Access:
 
     async def owner_of_line(self, login: str) -> int | None:
         """Whose line it is, by its number; None: there is no such line. Errors: Unavailable."""
-        return await owner_of_login(self._database, login)
+        known = None if self.line_owner is None else await self.line_owner(login)
+        return await owner_of_login(self._database, login) if known is None else known
 
     async def by_token(self, token: str, door: Door, scopes: Collection[str]) -> Principal | NotAdmitted:
         """Who asks with a bearer token of a surface: the key's default user, else its owner.
@@ -183,9 +190,9 @@ class Access:
         if isinstance(key, NotAdmitted):
             return key
         if key.default_user is not None:
-            return await self._admit(await store.find_party(self._database, key.default_user), door, key)
+            return await self._admit(await self._party(key.default_user), door, key)
         if key.kind is KeyKind.SERVER or not set(scopes).isdisjoint(key.scopes):
-            return await self._admit(await store.find_party(self._database, key.owner_id), door, key)
+            return await self._admit(await self._party(key.owner_id), door, key)
         return NotAdmitted(Refusal.NO_USER, key.name)
 
     async def by_password(self, login: str, md5: str, door: Door) -> Principal | NotAdmitted:
@@ -224,7 +231,7 @@ class Access:
         await session_store.end_session(self._database, _token_hash(token))
 
     async def _nobody_named(self, key: ApiKey, door: Door) -> Principal | NotAdmitted:
-        owner = await store.find_party(self._database, key.owner_id)
+        owner = await self._party(key.owner_id)
         admitted = await self._admit(owner, door, key)
         if isinstance(admitted, NotAdmitted) or key.kind is KeyKind.SERVER:
             return admitted
@@ -252,8 +259,18 @@ class Access:
             return NotAdmitted(Refusal.NO_USER, "the password is wrong")
         return None
 
+    async def _party(self, who: str | int) -> Party:
+        """Errors: NotFound, Unavailable."""
+        return await self._lately.ask(("party", who), lambda: store.find_party(self._database, who))
+
+    async def _is_locked(self, party_id: int) -> bool:
+        return await self._lately.ask(("locked", party_id), lambda: store.is_locked(self._database, party_id))
+
+    async def _is_below(self, party_id: int, top: int) -> bool:
+        return await self._lately.ask(("below", party_id, top), lambda: store.is_below(self._database, party_id, top))
+
     async def _admit(self, party: Party, door: Door, key: ApiKey | None = None) -> Principal | NotAdmitted:
-        if await store.is_locked(self._database, party.party_id):
+        if await self._is_locked(party.party_id):
             return NotAdmitted(Refusal.LOCKED, party.login)
         if key is None:
             return principal_of(party, door.surface, address=door.address)

@@ -18,6 +18,7 @@ from rating_engine.domain.errors import InvalidRequest, NotAllowed, NotYours
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.party import SYSTEM, Level, Party
 from rating_engine.domain.principal import Principal
+from rating_engine.services.parties.lately import until_forgotten
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.parties import keys as store
 from rating_engine.storage.parties import parties
@@ -54,7 +55,9 @@ def check_secret(secret: str) -> str:
 
 
 class Keys:
-    """What one principal does with keys, each by its name. What is changed counts from the next request on."""
+    """What one principal does with keys, each by its name. What is changed counts from the next request on: it is
+    answered when no process remembers the key as it was.
+    """
 
     def __init__(self, database: Database, principal: Principal) -> None:
         self._database = database
@@ -116,6 +119,7 @@ class Keys:
             if columns:
                 await store.change_key(tx, key.key_id, columns)
                 await record(tx, "key.change", name, {**values, **({} if secret is None else {"secret": True})})
+        await until_forgotten()
         return await self.show(name)
 
     async def revoke(self, name: str) -> ApiKey:
@@ -124,6 +128,7 @@ class Keys:
             key = await self._hold(tx, name)
             await store.revoke_key(tx, key.key_id)
             await record(tx, "key.revoke", name, {"owner": key.owner})
+        await until_forgotten()
         return await self.show(name)
 
     async def _hold(self, tx: Transaction, name: str) -> ApiKey:

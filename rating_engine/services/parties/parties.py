@@ -14,6 +14,7 @@ from rating_engine.domain.change import LEAVE, Leave, given
 from rating_engine.domain.errors import InvalidRequest, NotAllowed, NotYours
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.party import (
+    BILLING,
     SYSTEM,
     Level,
     NewParty,
@@ -26,6 +27,7 @@ from rating_engine.domain.party import (
     check_password,
 )
 from rating_engine.domain.principal import Principal
+from rating_engine.services.parties.lately import until_forgotten
 from rating_engine.services.parties.passwords import Passwords, md5_given, md5_of
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.parties import parties as store
@@ -34,7 +36,7 @@ from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.tenants.billing import hold_tenant
 
 PASSWORDS: Final = "keys:write"  # the scope that covers them
-OWN_FIELDS: Final = frozenset({"language", "utc_offset", "currency", "notify_email", "notify_ticket"})
+OWN_FIELDS: Final = frozenset({"language", "utc_offset", "currency", "notify_email", "notify_ticket", *BILLING})
 
 
 class Parties:
@@ -97,6 +99,8 @@ class Parties:
                     raise NotAllowed(f"takes the scope {PASSWORDS}", field="password")
                 await store.set_password_hash(tx, party.party_id, hashed)
                 await record(tx, "user.password", party.login)
+        if status is not LEAVE or changes.level is not LEAVE:
+            await until_forgotten()
         return await self.show(party.party_id)
 
     async def set_status(self, who: str | int, status: PartyState) -> Party:
@@ -107,6 +111,7 @@ class Parties:
         async with self._database.transaction(self._principal) as tx:
             party = await self._hold(tx, who)
             await self._put_in(tx, party, status)
+        await until_forgotten()
         return await self.show(party.party_id)
 
     async def hide_logs(self, who: str | int) -> None:
@@ -132,6 +137,7 @@ class Parties:
                 raise InvalidRequest("user", f"{party.login!r} owns {owned} users; delete those first")
             await store.close_party(tx, party.party_id)
             await record(tx, "user.delete", party.login, {"level": int(party.level), "owner": party.owner})
+        await until_forgotten()
         return await self.show(party.party_id)
 
     async def set_password(self, who: str | int, *, password: str | None = None, md5: str | None = None) -> None:

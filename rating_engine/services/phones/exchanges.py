@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import secrets
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
 from rating_engine.domain.change import LEAVE, given
 from rating_engine.domain.errors import Refused
 from rating_engine.domain.exchanges import (
@@ -15,18 +20,22 @@ from rating_engine.domain.exchanges import (
 )
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.principal import Principal
+from rating_engine.services.phones.rendering import Reload, Rendered, render
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.phones import exchanges as store
 from rating_engine.storage.phones import roles
 from rating_engine.storage.postgres.pool import Database
 
+SALT_BYTES: Final = 16  # as PostgreSQL takes
+
 
 class Exchanges:
     """What one principal does with exchanges, each by its name."""
 
-    def __init__(self, database: Database, principal: Principal) -> None:
+    def __init__(self, database: Database, principal: Principal, reload: Reload) -> None:
         self._database = database
         self._principal = principal
+        self._reload = reload
 
     async def add(self, new: NewExchange) -> SipExchange:
         """Errors: InvalidRequest naming the field, AlreadyExists (name), Unavailable."""
@@ -43,6 +52,20 @@ class Exchanges:
         """All of them, by name. Errors: InvalidRequest (after), Unavailable."""
         return await store.list_exchanges(self._database, cursor)
 
+    async def render(
+        self, name: str, *, output: Path | None = None, write: bool = True, reload: bool = False
+    ) -> Rendered:
+        """The phones of an exchange as a file of pjsip.conf, in its directory or in `output`; written where it differs.
+
+        `reload`: have the exchange read it, over AMI. Errors: NotFound, Refused (no directory, not writable, or the
+        exchange refuses), Unavailable.
+        """
+        async with self._database.transaction(self._principal) as tx:
+            rendered = await render(tx, await store.find_exchange(self._database, name), output, write=write)
+        if not (reload and rendered.written):
+            return rendered
+        return replace(rendered, reloaded=await self._reload(name))
+
     async def give_role(self, name: str, *, password: str, role: str | None = None, make: bool = True) -> ExchangeRole:
         """Let a role of the database read the phones of this exchange, and nothing else; made if it is not there.
 
@@ -54,7 +77,7 @@ class Exchanges:
         check_role(role, password)
         async with self._database.transaction(self._principal) as tx:
             exchange = await store.hold_exchange(tx, name)
-            statements = await roles.statements_of(tx, role, scram_verifier(password))
+            statements = await roles.statements_of(tx, role, scram_verifier(password, secrets.token_bytes(SALT_BYTES)))
             if make:
                 await roles.run(tx, statements)
             await store.change_exchange(tx, exchange.exchange_id, {"database_role": role})

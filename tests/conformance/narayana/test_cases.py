@@ -17,7 +17,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from rating_engine.domain.account import NewAccount
+from rating_engine.domain.account import AccountChanges, NewAccount
 from rating_engine.domain.api_key import AuthBy, KeyKind, NewKey
 from rating_engine.domain.ban import WHITELIST
 from rating_engine.domain.exchanges import NewExchange
@@ -68,6 +68,7 @@ async def furnish(narayana: Narayana, database: Database) -> None:
     await use.directions.set(Direction("somewhere", "Russia Mobile-Tele2"), ["7901", "7902"])
     await use.directions.set(Direction("megafon", "Russia Mobile - Megafon"), ["7927"])
     await database.fetch("UPDATE directions SET direction_id = 600 WHERE code = 'megafon'")
+    await database.fetch("SELECT setval(pg_get_serial_sequence('routes', 'route_id'), 100)")
     await use.routes.add("route1-cli", RouteChanges(dial_prefix="outline/", position=1))
     await use.parties.create(NewParty("admin", PartyKind.ADMIN))
     await use.parties.create(NewParty("corp", PartyKind.RESELLER, tariff="retail"))
@@ -89,9 +90,10 @@ async def furnish(narayana: Narayana, database: Database) -> None:
     )
     await database.fetch(
         "INSERT INTO routes (route_id, name, position, owner_id, shared) OVERRIDING SYSTEM VALUE "
-        "SELECT number, 'corp/' || number, number, party_id, false FROM parties, unnest(ARRAY[10, 11]) AS number "
+        "SELECT number, 'corp.' || number, number, party_id, false FROM parties, unnest(ARRAY[1, 10, 11]) AS number "
         "WHERE login = 'corp'"
     )
+    await database.fetch("INSERT INTO routes (route_id, name, position) OVERRIDING SYSTEM VALUE VALUES (7, 'other', 7)")
     await use.parties.change("corp", PartyChanges(tariff="corp/one"))
     await use.bill_types.add(BillType("custom", 0, 10))
     await use.accounts.create(NewAccount("40000", "retail", owner="phones"))
@@ -106,6 +108,7 @@ async def furnish(narayana: Narayana, database: Database) -> None:
         NewKey("client", owner="system"),
         NewKey("static", owner="system", default_user="test"),
         NewKey("TESTKEY1", **server),
+        NewKey("maintenance", **{**server, "level": Level.MAINTENANCE}),
     ):
         await narayana.add_key(new)
     await use.numbering.set_alias(Alias("10000", "111", "79010000001"))
@@ -142,6 +145,12 @@ async def delete_gone(narayana: Narayana, database: Database) -> None:
     await narayana.operator.parties.delete("gone")
 
 
+async def with_money(narayana: Narayana, amount: str, refill_allowed: int = 2) -> None:
+    """The caller has so much more, and its money moves or not."""
+    await narayana.operator.accounts.top_up("10000", Decimal(amount))
+    await narayana.operator.accounts.change("10000", AccountChanges(refill_allowed=refill_allowed))
+
+
 async def whitelist(narayana: Narayana, database: Database) -> None:
     await narayana.operator.bans.add("127.0.0.1", source=WHITELIST)
     await read_bans(narayana)
@@ -170,19 +179,21 @@ SETUPS: dict[str, Callable[[Narayana, Database], Awaitable[None]]] = {
     "narayana-189": with_another_callerid,
     "narayana-207": with_the_documents_key,
     "narayana-127": delete_gone,
+    "narayana-118": lambda narayana, database: with_money(narayana, "100"),
+    "narayana-200": lambda narayana, database: with_money(narayana, "100", refill_allowed=0),
     "narayana-193": whitelist,
     "narayana-155": guess_keys,
     "narayana-154": guess_keys_without_protection,
 }
 KEYS = {
     "narayana-158": "few", "narayana-159": "client", "narayana-164": "static", "narayana-167": "lines",
-    "narayana-188": "lines", "narayana-189": "lines",
+    "narayana-188": "lines", "narayana-189": "lines", "narayana-145": "maintenance",
 }  # fmt: skip
 TICKETS = {
     "narayana-112": "ticket", "narayana-196": "ticket", "narayana-197": "ticket", "narayana-113": "ticket",
     "narayana-114": "id",
 }  # fmt: skip
-ACCOUNTS = {"narayana-126": "test", "narayana-127": "gone", "narayana-199": "test"}
+ACCOUNTS = {"narayana-124": "test", "narayana-126": "test", "narayana-127": "gone", "narayana-199": "test"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
@@ -193,6 +204,9 @@ async def test_a_case_is_answered_as_it_has_to_be(installation, case):
         number = str((await narayana.operator.accounts.lines(owner))[0].account_id)
     if case["id"] == "narayana-066":
         case["request"]["query"]["id"] = (await narayana.ask("getAliases", login="10000"))[0]["id"]
+    if "destination" in case["request"].get("query", {}) and "amount" in case["request"]["query"]:
+        receiver = (await narayana.operator.accounts.lines("test"))[0]
+        case["request"]["query"]["destination"] = str(receiver.account_id)
     if case["id"] in TICKETS:
         case["request"]["query"] |= await ticket_of(narayana, TICKETS[case["id"]])
     if setup := SETUPS.get(case["id"]):

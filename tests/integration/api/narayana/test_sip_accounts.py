@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from rating_engine.domain.account import NewAccount
 from rating_engine.domain.party import PartyKind
 from rating_engine.storage.postgres.pool import Database
 from tests.support.narayana import MD5, Narayana, narayana_on
@@ -76,6 +77,22 @@ async def test_what_makes_no_sense_registers_nothing(narayana, database_url):
     assert [user["username"] for user in await narayana.ask("getUsers", login="firm")] == ["anna", "first"]
     assert await told(database_url, "40000") is None
     assert await narayana.code("registerUser", login="anna", **NEW) == "E_INSUFFICIENT_ACCESS"
+
+
+async def test_what_a_reseller_gives_a_new_user_comes_from_its_own_account(narayana):
+    operator = narayana.operator
+    await operator.accounts.create(NewAccount("50001", "retail", balance=Decimal(4), owner="firm"))
+
+    await narayana.ask("registerUser", login="firm", **NEW, balance="2.5")
+    more = {**NEW, "user": "more", "sip_extension": "40001", "balance": "1.51"}
+    assert await narayana.code("registerUser", login="firm", **more) == "E_INSUFFICIENT_MONEY"
+    more["currency"] = "CHF"
+    assert await narayana.code("registerUser", login="firm", **{**more, "balance": "1"}) == "E_DATA_ABORT"
+
+    assert [(await operator.accounts.show(login)).balance for login in ("50001", "40000")] == [
+        Decimal("1.5"), Decimal("2.5"),
+    ]  # fmt: skip
+    assert await narayana.code("getInfo", login="more") == "E_AUTH_FAILED"
 
 
 async def test_a_new_user_of_an_account_that_is_there_calls_on_that(narayana):

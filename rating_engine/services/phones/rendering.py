@@ -1,0 +1,86 @@
+"""The phones of an exchange as a file, for one that does not read the database; and its reload over AMI.
+
+Law: who reads the file meanwhile reads the old one whole or the new one whole.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rating_engine.domain.errors import Refused
+from rating_engine.domain.exchanges import SipExchange
+from rating_engine.domain.pjsip import render_pjsip
+from rating_engine.storage.phones.rendered import rows_of
+from rating_engine.storage.postgres.transaction import Transaction
+
+FILE: Final = "pjsip_rating.conf"
+MODE: Final = 0o640  # hashes of passwords stand in it
+Reload = Callable[[str], Awaitable[bool]]  # of an exchange's PJSIP, by its name; False: it is not reached over AMI
+
+
+async def never_reloads(exchange: str) -> bool:
+    """Where no exchange is reached over AMI."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What was written, or would be. `difference`: a unified diff without the hashes; empty: none."""
+
+    path: Path
+    text: str
+    difference: tuple[str, ...]
+    written: bool
+    reloaded: bool | None = None
+
+
+async def render(tx: Transaction, exchange: SipExchange, output: Path | None, *, write: bool) -> Rendered:
+    """The file of an exchange, written where it differs. Errors: Refused (no directory, not writable), Unavailable."""
+    if output is None and not exchange.config_directory:
+        raise Refused(f"exchange {exchange.name} has no config_directory; say --output FILE", field="output")
+    path = output or Path(exchange.config_directory) / FILE
+    rows = await rows_of(tx, exchange.name)
+    text = render_pjsip(exchange.name, {view: [dict(row) for row in found] for view, found in rows.items()})
+    try:
+        before = path.read_text(encoding="utf-8") if path.exists() else ""
+        difference = _difference(before, text, path)
+        if before != text and write:
+            _write(path, text)
+    except (OSError, UnicodeError) as error:
+        raise Refused(f"{path}: {getattr(error, 'strerror', None) or 'is no text'}", field="output") from None
+    return Rendered(path, text, difference, written=write and before != text)
+
+
+def _difference(before: str, after: str, path: Path) -> tuple[str, ...]:
+    if before == after:
+        return ()
+    lines = difflib.unified_diff(_shown(before), _shown(after), str(path), "rendered", lineterm="")
+    return tuple(lines) or ("another password",)
+
+
+def _shown(text: str) -> list[str]:
+    return ["md5_cred=…" if line.startswith("md5_cred=") else line for line in text.splitlines()]
+
+
+def _write(path: Path, text: str) -> None:
+    """A new file in the place of the old one, of the same owner and group where that is allowed."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, path.stat().st_mode & 0o777 if path.exists() else MODE)
+        like = path if path.exists() else path.parent
+        if os.geteuid() == 0:
+            os.chown(name, like.stat().st_uid, like.stat().st_gid)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
