@@ -6,11 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
-    "Call processing": (
-        "createCallback",
-        "authorizeCall",
-        "createTTS",
-    ),
+    "Call processing": ("createTTS",),
     "Direct numbers": (
         "getDisaDIDList",
         "updateDIDState",
@@ -62,7 +58,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
     "Finances and statistics": (
         "getPaymentMethods",
         "finishInvoice",
-        "transferMoney",
         "createInvoice",
         "generateInvoice",
         "monthlyInvoice",
@@ -71,7 +66,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "viewInvoice",
         "deleteInvoice",
     ),
-    "Accounts": ("updateAccount",),
     "GSM": ("gsmRequest",),
     "SIM-cards": (
         "getSIMList",
