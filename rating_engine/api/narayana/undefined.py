@@ -7,33 +7,6 @@ from typing import Final
 
 UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
     "Call processing": ("createTTS",),
-    "Direct numbers": (
-        "getDisaDIDList",
-        "updateDIDState",
-        "getDIDPool",
-        "orderDID",
-        "getDIDList",
-        "addDID",
-        "updateDID",
-        "deleteDID",
-        "getDIDInfo",
-        "renewDID",
-        "addDIDPool",
-        "updateDIDPool",
-        "getDIDPools",
-        "getDIDPoolInfo",
-        "deleteDIDPool",
-        "getDIDCount",
-    ),
-    "DIDTables Filters": (
-        "getDIDActions",
-        "getFilters",
-        "addDIDRule",
-        "updateDIDRule",
-        "deleteDIDRule",
-        "getDIDRules",
-        "resolveDIDRule",
-    ),
     "Prepaid codes (invites). New users registration.": (
         "registerRequest",
         "registerByCode",

@@ -139,6 +139,7 @@ async def _whole(asked: Asked, party: Party) -> dict[str, Any]:
         account,
         asked.asking.level,
         await shown_money(asked),
+        numbers=[did.number for did in await whole_list(lambda cursor: asked.use.dids.page(cursor, own=True))],
         unread_tickets=await asked.use.tickets.unread(),
         broadcasts=[news_fields(item, party.utc_offset) for item in await asked.use.news.broadcasts()],
     )
