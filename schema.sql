@@ -739,6 +739,34 @@ CREATE TABLE exchange_orders (
 );
 CREATE INDEX exchange_orders_waiting ON exchange_orders (exchange, order_id) WHERE outcome IS NULL;
 
+-- A callback that the engine which follows an exchange is asked to begin there, and what became of it.
+CREATE TABLE callbacks (
+    callback_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    exchange       text NOT NULL,
+    uniqueid       text NOT NULL,               -- of its two channels, without their last digit
+    login          text NOT NULL,               -- pays for both legs
+    first_number   text NOT NULL,
+    second_number  text NOT NULL,
+    callerid       text,                        -- NULL: the login's
+    pitch          smallint,
+    party          text NOT NULL,
+    asked_at       timestamptz NOT NULL DEFAULT now(),
+    expires_at     timestamptz NOT NULL,        -- what was not taken until then is not done any more
+    taken_at       timestamptz,
+    outcome        text,                        -- CallbackOutcome of domain/callback; NULL: none yet
+    reason         text NOT NULL DEFAULT '',
+    detail         text NOT NULL DEFAULT ''
+);
+CREATE INDEX callbacks_waiting ON callbacks (exchange, callback_id) WHERE outcome IS NULL;
+
+-- How often a wrong PIN of a line was given since then, and until when every one is refused.
+CREATE TABLE pin_tries (
+    login         text PRIMARY KEY,
+    wrong         integer NOT NULL DEFAULT 0,
+    since         timestamptz NOT NULL DEFAULT now(),
+    locked_until  timestamptz
+);
+
 -- Requests done once however often they are said: the key a party gave, what it asked for (digest) and was told. A row is
 -- written in the transaction of the change, and forgotten after a week (storage/idempotency.py).
 CREATE TABLE idempotency_keys (

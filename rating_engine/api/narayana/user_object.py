@@ -112,10 +112,11 @@ def whole_user(
     account: AccountState | None,
     reader: Level,
     *,
+    numbers: list[str],
     unread_tickets: int,
     broadcasts: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """All attributes and lists. Numbers and cards are not kept: empty lists."""
+    """All attributes and lists. SIM cards are not kept: an empty list."""
     main = lines[0] if lines else None
     return {
         **user_fields(party, reader),
@@ -125,7 +126,7 @@ def whole_user(
         "displaynotifybalancelimit": None,
         "unread_tickets": unread_tickets,
         "sip_extensions": [line_fields(line) for line in lines],
-        "did_numbers": [],
+        "did_numbers": numbers,
         "sim_cards": [],
         "broadcasts": broadcasts,
     }

@@ -20,6 +20,8 @@ import pytest_asyncio
 from rating_engine.domain.account import AccountChanges, NewAccount
 from rating_engine.domain.api_key import AuthBy, KeyKind, NewKey
 from rating_engine.domain.ban import WHITELIST
+from rating_engine.domain.call_rules import Action, CallRule
+from rating_engine.domain.did import NewDid, NewPool, PoolChanges
 from rating_engine.domain.exchanges import NewExchange
 from rating_engine.domain.numbering import Alias
 from rating_engine.domain.party import Level, NewParty, PartyChanges, PartyKind, PartyState
@@ -27,6 +29,7 @@ from rating_engine.domain.price_list import BillType
 from rating_engine.domain.sip_account import SipChanges
 from rating_engine.domain.tariff import Direction, RouteChanges
 from rating_engine.rating.rate import Rate
+from rating_engine.services.catalogue import UseCases
 from rating_engine.storage.postgres.pool import Database
 from tests.support.engines import engine_on
 from tests.support.narayana import Narayana
@@ -112,7 +115,17 @@ async def furnish(narayana: Narayana, database: Database) -> None:
     ):
         await narayana.add_key(new)
     await use.numbering.set_alias(Alias("10000", "111", "79010000001"))
+    await give_numbers(use)
     await use.bans.add("192.0.2.1", permanent=True)  # flushing leaves it
+
+
+async def give_numbers(use: UseCases) -> None:
+    """A pool, and a number of the caller with two rules."""
+    await use.parties.create(NewParty("user", owner="corp"))
+    await use.did_pools.add(NewPool("Country", "Region"))
+    await use.dids.add(NewDid("78005555550", "10000"))
+    for rule in (CallRule(pattern="74955555550"), CallRule(action=Action.DISA)):
+        await use.call_rules.add("78005555550", rule)
 
 
 async def prepare(narayana: Narayana, database: Database) -> None:
@@ -134,11 +147,38 @@ async def with_the_documents_key(narayana: Narayana, database: Database) -> None
     )
 
 
+async def with_a_pin(narayana: Narayana, database: Database) -> None:
+    await database.fetch("INSERT INTO exchanges (name, realm) VALUES ('pbx9', 'pbx9')")
+    await database.fetch(
+        """INSERT INTO sip_accounts (bucket, subscriber_id, exchange_id, disa_pin)
+           SELECT bucket, subscriber_id, exchange_id, '6666' FROM subscribers, exchanges
+           WHERE login = '10000' AND name = 'pbx9'
+           ON CONFLICT (bucket, subscriber_id) DO UPDATE SET disa_pin = '6666'"""
+    )
+
+
+async def with_prices(narayana: Narayana, database: Database) -> None:
+    """Both numbers cost something for who has no money."""
+    await publish_deck(database, "costly", rates={"7901": Rate(price_1="1"), "7902": Rate(price_1="1")})
+    await database.fetch(
+        "UPDATE subscribers SET tariff_id = (SELECT tariff_id FROM tariffs WHERE name = 'costly') WHERE login = '30001'"
+    )
+
+
 async def ticket_of(narayana: Narayana, argument: str) -> dict[str, str]:
     """A new ticket of the caller, or its message, in the place of the number that the document has."""
     ticket = await narayana.ask("createTicket", login="10000", message="Phone is not ringing!")
     (message,) = await narayana.ask("getTicket", login="10000", ticket=ticket)
     return {argument: message["msgid"] if argument == "id" else ticket}
+
+
+async def of_nobody_there(narayana: Narayana, database: Database) -> None:
+    await narayana.operator.did_pools.change(1, PoolChanges(provider="nobody"))
+
+
+async def in_stock(narayana: Narayana, database: Database) -> None:
+    await narayana.operator.did_pools.change(1, PoolChanges(provider="local"))
+    await narayana.operator.dids.add(NewDid("7800555550", pool_id=1))
 
 
 async def delete_gone(narayana: Narayana, database: Database) -> None:
@@ -187,6 +227,10 @@ SETUPS: dict[str, Callable[[Narayana, Database], Awaitable[None]]] = {
     "narayana-092": free_the_number,
     "narayana-189": with_another_callerid,
     "narayana-207": with_the_documents_key,
+    "narayana-219": of_nobody_there,
+    "narayana-043": in_stock,
+    "narayana-036": with_a_pin,
+    "narayana-221": with_prices,
     "narayana-127": delete_gone,
     "narayana-118": lambda narayana, database: with_money(narayana, "100"),
     "narayana-200": lambda narayana, database: with_money(narayana, "100", refill_allowed=0),

@@ -137,6 +137,7 @@ async def _whole(asked: Asked, party: Party) -> dict[str, Any]:
         lines,
         account,
         asked.asking.level,
+        numbers=[did.number for did in await whole_list(lambda cursor: asked.use.dids.page(cursor, own=True))],
         unread_tickets=await asked.use.tickets.unread(),
         broadcasts=[news_fields(item, party.utc_offset) for item in await asked.use.news.broadcasts()],
     )
