@@ -171,6 +171,36 @@ async def refused(phone: DigestPhone) -> list[int]:
     return (await (await phone.call(CALLED)).ended()).answers
 
 
+async def call_one_another(world_: World, fresh: DigestPhone, main: DigestPhone, carrier: Phone) -> None:
+    """From phone to phone, and then to one that is redirected."""
+    leg = await (await fresh.call("40000")).answered()  # from phone to phone, and nobody pays
+    await (await main.next_call()).hang_up()
+    await leg.ended()
+    await world_.ask("updateExtension", login="anna", sip_extension="40000", sip_redirect=CALLED)
+    before = len(carrier.calls)
+    leg = await (await fresh.call("40000")).answered()
+    await leg.talk_on(0.6)
+    await leg.hang_up()
+    await until(world_.exchange.idle)
+    assert [each.number for each in carrier.calls[before:]] == [CALLED]
+    assert [(await world_.charged(login))[1] for login in ("40000", "4000001")] == [
+        1,
+        1,
+    ]  # who is redirected pays
+    await world_.ask("updateExtension", login="anna", sip_extension="40000", sip_redirect="")
+
+
+async def call_by_address(world_: World) -> None:
+    """A line without a password is known by where it calls from."""
+    await world_.use.parties.set_status("anna", PartyState.ACTIVE)
+    await world_.use.accounts.unblock_subscriber("4000001")
+    await world_.use.sip_accounts.change("4000001", SipChanges(host="127.0.0.1"))
+    async with DigestPhone("anybody", world_.port, "") as neighbour:  # known by where it calls from
+        await talk(neighbour)
+        await until(world_.exchange.idle)
+    assert (await world_.charged("4000001"))[1] == 2
+
+
 async def test_an_extension_that_is_made_registers_and_calls_and_who_is_blocked_does_not(
     asterisk_root: Path, session_servers: SessionServers, tmp_path: Path
 ):
@@ -198,22 +228,7 @@ async def test_an_extension_that_is_made_registers_and_calls_and_who_is_blocked_
             assert await fresh.register() == 200
 
             assert await main.register() == 200
-            leg = await (await fresh.call("40000")).answered()  # from phone to phone, and nobody pays
-            await (await main.next_call()).hang_up()
-            await leg.ended()
-            await world_.ask("updateExtension", login="anna", sip_extension="40000", sip_redirect=CALLED)
-            before = len(carrier.calls)
-            leg = await (await fresh.call("40000")).answered()
-            await leg.talk_on(0.6)
-            await leg.hang_up()
-            await until(world_.exchange.idle)
-            assert [each.number for each in carrier.calls[before:]] == [CALLED]
-            assert [(await world_.charged(login))[1] for login in ("40000", "4000001")] == [
-                1,
-                1,
-            ]  # who is redirected pays
-            await world_.ask("updateExtension", login="anna", sip_extension="40000", sip_redirect="")
-
+            await call_one_another(world_, fresh, main, carrier)
             await use.accounts.block_subscriber("4000001")
             assert await fresh.register() == 401
             assert await refused(fresh) == [401]
@@ -228,13 +243,7 @@ async def test_an_extension_that_is_made_registers_and_calls_and_who_is_blocked_
             assert (await world_.charged("40000"))[1] == 3
             assert (await world_.charged("4000001"))[1] == 1
 
-            await use.parties.set_status("anna", PartyState.ACTIVE)
-            await use.accounts.unblock_subscriber("4000001")
-            await use.sip_accounts.change("4000001", SipChanges(host="127.0.0.1"))
-            async with DigestPhone("anybody", port, "") as neighbour:  # known by where it calls from
-                await talk(neighbour)
-                await until(world_.exchange.idle)
-            assert (await world_.charged("4000001"))[1] == 2
+            await call_by_address(world_)
 
 
 async def test_the_rendered_file_says_the_same_to_an_exchange_without_the_database(
