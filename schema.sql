@@ -584,6 +584,28 @@ CREATE TABLE mails (
 );
 CREATE INDEX mails_by_due ON mails (due_at) WHERE state = 'queued';
 
+-- SIM cards. `line`: which of its owner's lines it calls by; '': the first one. `puk1`, `puk2`: encrypted with secret_keys;
+-- NULL: there are none, and nobody binds the card by them. `locked_until`: after too many wrong ones none is looked at.
+CREATE TABLE sim_cards (
+    sim_id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    iccid             text NOT NULL UNIQUE CHECK (iccid ~ '^[0-9]{1,22}$'),
+    msisdn            text NOT NULL DEFAULT '' CHECK (msisdn ~ '^([0-9]{3,15})?$'),
+    provider          text NOT NULL,
+    party_id          bigint REFERENCES parties,
+    line              text NOT NULL DEFAULT '',
+    callback_cid      text NOT NULL DEFAULT '',
+    allow_direct_sms  boolean NOT NULL DEFAULT false,
+    enabled           boolean NOT NULL DEFAULT true,
+    last_network      text NOT NULL DEFAULT '',
+    last_network_at   timestamptz,
+    puk1              bytea,
+    puk2              bytea,
+    wrong_puks        smallint NOT NULL DEFAULT 0,
+    locked_until      timestamptz
+);
+CREATE UNIQUE INDEX sim_cards_by_msisdn ON sim_cards (msisdn) WHERE msisdn <> '';
+CREATE INDEX sim_cards_by_party ON sim_cards (party_id);
+
 -- Addresses that are not served, and by `whitelist` those that nothing bans by itself. `source`: the exchange that it
 -- was said for; 'engine': this one's own ports.
 CREATE TABLE bans (

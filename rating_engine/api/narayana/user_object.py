@@ -115,8 +115,9 @@ def whole_user(
     numbers: list[str],
     unread_tickets: int,
     broadcasts: list[dict[str, Any]],
+    sim_cards: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """All attributes and lists. SIM cards are not kept: an empty list."""
+    """All attributes and lists."""
     main = lines[0] if lines else None
     return {
         **user_fields(party, reader),
@@ -127,7 +128,7 @@ def whole_user(
         "unread_tickets": unread_tickets,
         "sip_extensions": [line_fields(line) for line in lines],
         "did_numbers": numbers,
-        "sim_cards": [],
+        "sim_cards": sim_cards,
         "broadcasts": broadcasts,
     }
 
