@@ -377,6 +377,7 @@ CREATE TABLE parties (
     logs_hidden_before  timestamptz,               -- its calls that ended before are shown in no event log; NULL: all are
     notify_email  text NOT NULL DEFAULT '',        -- where its mail goes; '': nowhere
     notify_ticket boolean NOT NULL DEFAULT false,  -- whether messages of tickets go there
+    invites       integer NOT NULL DEFAULT 0 CHECK (invites >= 0),  -- how many codes it may still make
     CHECK ((owner_id IS NULL) = (kind = 'system')),
     CHECK (kind <> 'system' OR party_id = 1 AND status = 'protected' AND NOT hidden)
 );
@@ -398,6 +399,59 @@ CREATE TABLE party_credentials (
     password_hash  text NOT NULL,
     changed_at     timestamptz NOT NULL DEFAULT now()
 );
+
+-- What a party has written on what it has to pay.
+CREATE TABLE party_details (
+    party_id              bigint PRIMARY KEY REFERENCES parties,
+    billing_name          text NOT NULL DEFAULT '',
+    billing_address       text NOT NULL DEFAULT '',
+    billing_email         text NOT NULL DEFAULT '',
+    billing_bank_account  text NOT NULL DEFAULT ''
+);
+
+-- Cards of one kind: of how many digits their numbers and PINs are. `codes` are the vouchers and invitations that users make:
+-- they have no PIN, and nobody calls by them.
+CREATE TABLE card_groups (
+    group_id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name           text NOT NULL UNIQUE CHECK (name <> ''),
+    number_length  smallint NOT NULL DEFAULT 10 CHECK (number_length BETWEEN 6 AND 20),
+    pin_length     smallint NOT NULL DEFAULT 4 CHECK (pin_length BETWEEN 0 AND 10)
+);
+INSERT INTO card_groups (name, number_length, pin_length) VALUES ('codes', 16, 0);
+
+-- Each card. Its number is kept encrypted with a key of the settings, and found by a hash that is keyed with it, so that who
+-- reads the database has none. Its money is an account of its own (purpose `card`); NULL: it carries none. That money goes
+-- back to from_account_id where nobody wanted it; NULL: nobody's account paid, an administrator made it.
+CREATE TABLE calling_cards (
+    card_id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    group_id         bigint NOT NULL REFERENCES card_groups,
+    number_hash      bytea NOT NULL UNIQUE CHECK (length(number_hash) = 32),
+    number_sealed    bytea NOT NULL,
+    owner_id         bigint NOT NULL REFERENCES parties,  -- below whom it registers a user
+    created_by       bigint REFERENCES parties,           -- NULL: anybody, who asked to be registered
+    target_id        bigint REFERENCES parties,           -- who alone may have it; NULL: whoever knows it
+    access_level     smallint NOT NULL DEFAULT 10 CHECK (access_level IN (10, 11, 22, 25)),  -- of who registers by it
+    bucket           smallint,
+    account_id       bigint,
+    from_account_id  bigint,
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    activated_by     bigint REFERENCES parties,           -- whose it is from then on, and nobody else's
+    activated_at     timestamptz,
+    deleted_at       timestamptz,
+    CHECK ((bucket IS NULL) = (account_id IS NULL)),
+    CHECK ((activated_by IS NULL) = (activated_at IS NULL)),
+    CHECK (activated_by IS NULL OR deleted_at IS NULL)
+);
+CREATE INDEX calling_cards_by_creator ON calling_cards (created_by, card_id);
+CREATE INDEX calling_cards_deleted ON calling_cards (card_id) WHERE deleted_at IS NOT NULL AND account_id IS NOT NULL;
+
+-- Who tried what lately: registrations of an address, wrong codes. Forgotten after an hour.
+CREATE TABLE code_tries (
+    who   text NOT NULL,
+    what  text NOT NULL CHECK (what IN ('request', 'register', 'guess')),
+    at    timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX code_tries_by_who ON code_tries (who, what, at);
 
 -- What programs prove themselves by: 32 random bytes that are shown once, and kept as their SHA-256. `server` keys have a
 -- level of their own (kind, access_level) and name the party they ask for at each request; `client` keys have that of
@@ -529,6 +583,28 @@ CREATE TABLE mails (
     ended_at    timestamptz
 );
 CREATE INDEX mails_by_due ON mails (due_at) WHERE state = 'queued';
+
+-- SIM cards. `line`: which of its owner's lines it calls by; '': the first one. `puk1`, `puk2`: encrypted with secret_keys;
+-- NULL: there are none, and nobody binds the card by them. `locked_until`: after too many wrong ones none is looked at.
+CREATE TABLE sim_cards (
+    sim_id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    iccid             text NOT NULL UNIQUE CHECK (iccid ~ '^[0-9]{1,22}$'),
+    msisdn            text NOT NULL DEFAULT '' CHECK (msisdn ~ '^([0-9]{3,15})?$'),
+    provider          text NOT NULL,
+    party_id          bigint REFERENCES parties,
+    line              text NOT NULL DEFAULT '',
+    callback_cid      text NOT NULL DEFAULT '',
+    allow_direct_sms  boolean NOT NULL DEFAULT false,
+    enabled           boolean NOT NULL DEFAULT true,
+    last_network      text NOT NULL DEFAULT '',
+    last_network_at   timestamptz,
+    puk1              bytea,
+    puk2              bytea,
+    wrong_puks        smallint NOT NULL DEFAULT 0,
+    locked_until      timestamptz
+);
+CREATE UNIQUE INDEX sim_cards_by_msisdn ON sim_cards (msisdn) WHERE msisdn <> '';
+CREATE INDEX sim_cards_by_party ON sim_cards (party_id);
 
 -- Addresses that are not served, and by `whitelist` those that nothing bans by itself. `source`: the exchange that it
 -- was said for; 'engine': this one's own ports.
@@ -684,6 +760,34 @@ CREATE TABLE exchange_orders (
     answered_at  timestamptz
 );
 CREATE INDEX exchange_orders_waiting ON exchange_orders (exchange, order_id) WHERE outcome IS NULL;
+
+-- A callback that the engine which follows an exchange is asked to begin there, and what became of it.
+CREATE TABLE callbacks (
+    callback_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    exchange       text NOT NULL,
+    uniqueid       text NOT NULL,               -- of its two channels, without their last digit
+    login          text NOT NULL,               -- pays for both legs
+    first_number   text NOT NULL,
+    second_number  text NOT NULL,
+    callerid       text,                        -- NULL: the login's
+    pitch          smallint,
+    party          text NOT NULL,
+    asked_at       timestamptz NOT NULL DEFAULT now(),
+    expires_at     timestamptz NOT NULL,        -- what was not taken until then is not done any more
+    taken_at       timestamptz,
+    outcome        text,                        -- CallbackOutcome of domain/callback; NULL: none yet
+    reason         text NOT NULL DEFAULT '',
+    detail         text NOT NULL DEFAULT ''
+);
+CREATE INDEX callbacks_waiting ON callbacks (exchange, callback_id) WHERE outcome IS NULL;
+
+-- How often a wrong PIN of a line was given since then, and until when every one is refused.
+CREATE TABLE pin_tries (
+    login         text PRIMARY KEY,
+    wrong         integer NOT NULL DEFAULT 0,
+    since         timestamptz NOT NULL DEFAULT now(),
+    locked_until  timestamptz
+);
 
 -- Requests done once however often they are said: the key a party gave, what it asked for (digest) and was told. A row is
 -- written in the transaction of the change, and forgotten after a week (storage/idempotency.py).

@@ -6,38 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
-    "Call processing": (
-        "createCallback",
-        "authorizeCall",
-        "createTTS",
-    ),
-    "Direct numbers": (
-        "getDisaDIDList",
-        "updateDIDState",
-        "getDIDPool",
-        "orderDID",
-        "getDIDList",
-        "addDID",
-        "updateDID",
-        "deleteDID",
-        "getDIDInfo",
-        "renewDID",
-        "addDIDPool",
-        "updateDIDPool",
-        "getDIDPools",
-        "getDIDPoolInfo",
-        "deleteDIDPool",
-        "getDIDCount",
-    ),
-    "DIDTables Filters": (
-        "getDIDActions",
-        "getFilters",
-        "addDIDRule",
-        "updateDIDRule",
-        "deleteDIDRule",
-        "getDIDRules",
-        "resolveDIDRule",
-    ),
+    "Call processing": ("createTTS",),
     "Prepaid codes (invites). New users registration.": (
         "registerRequest",
         "registerByCode",
@@ -62,7 +31,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
     "Finances and statistics": (
         "getPaymentMethods",
         "finishInvoice",
-        "transferMoney",
         "createInvoice",
         "generateInvoice",
         "monthlyInvoice",
@@ -70,18 +38,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "getInvoiceInfo",
         "viewInvoice",
         "deleteInvoice",
-    ),
-    "Accounts": ("updateAccount",),
-    "GSM": ("gsmRequest",),
-    "SIM-cards": (
-        "getSIMList",
-        "getSIMInfo",
-        "bindSIM",
-        "unbindSIM",
-        "updateSIM",
-        "addSIM",
-        "deleteSIM",
-        "notifySIM",
     ),
     "Technical maintenance": (
         "asteriskRequest",

@@ -1,7 +1,7 @@
 """The User object: what getInfo answers, by the names of the document.
 
-What this engine does not keep is null, and never a value that was not set. Amounts are in the account's own currency,
-which `displaycurrency` names.
+What this engine does not keep is null, and never a value that was not set. Amounts are in the system's currency,
+and displayed in the reader's, which `displaycurrency` names.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 from rating_engine.api.narayana.answer import date
+from rating_engine.api.narayana.shown_money import ShownMoney
 from rating_engine.domain.account import AccountKind, AccountState
-from rating_engine.domain.party import Level, Party, PartyState
+from rating_engine.domain.party import BILLING, Level, Party, PartyState
 from rating_engine.domain.sip_account import SipAccount
 
 STATES: Final[Mapping[int, PartyState]] = {
@@ -24,15 +25,13 @@ STATES: Final[Mapping[int, PartyState]] = {
     99: PartyState.PROTECTED,
 }
 NUMBER_OF_STATE: Final = {state: number for number, state in STATES.items()}
-SIGNS: Final[Mapping[str, str]] = {"EUR": "€", "USD": "$", "GBP": "£", "RUB": "rub."}
 READ_ONLY: Final = frozenset(
     {"id", "username", "manager", "sip_realm", "actualbalance", "displaycurrency", "displaybalance", "displayoverdraft",
      "displaynotifybalancelimit", "unread_tickets"}
 )  # fmt: skip
 NOT_KEPT_OF_USERS: Final = (
-    "allowed_rates", "allowed_call_len", "notify_balance", "notify_balance_limit", "notify_did", "invites",
+    "allowed_rates", "allowed_call_len", "notify_balance", "notify_balance_limit", "notify_did",
 )  # fmt: skip
-NOT_KEPT_OF_ACCOUNTS: Final = ("billing_name", "billing_address", "billing_email", "billing_bank_account")
 LINE_FIELDS: Final = (
     "sip_extension", "sip_callerid", "sip_max_call_len", "rates_name", "owner", "disa_pin", "disa_trusted_cli",
     "sip_password", "sip_server", "sip_address", "sip_language", "sip_rates_id", "sip_rates_options", "sip_srtp",
@@ -40,7 +39,6 @@ LINE_FIELDS: Final = (
     "sip_options", "lastupdated",
 )  # fmt: skip
 REACHABLE: Final = 2
-REFILL_ALL: Final = 2  # nobody's money is locked here
 
 
 def user_fields(party: Party, reader: Level) -> dict[str, Any]:
@@ -58,6 +56,7 @@ def user_fields(party: Party, reader: Level) -> dict[str, Any]:
         "comment": party.comment if reader >= Level.ADMIN else None,
         "rates": party.tariff,
         "notify_email": party.notify_email,
+        "invites": party.invites,
         "notify_ticket": int(party.notify_ticket),
         **dict.fromkeys(NOT_KEPT_OF_USERS),
     }
@@ -81,30 +80,29 @@ def line_fields(line: SipAccount | None) -> dict[str, Any]:
     return dict(zip(LINE_FIELDS, values, strict=True))
 
 
-def money_fields(account: AccountState | None, number: int | None) -> dict[str, Any]:
+def money_fields(account: AccountState | None, number: int | None, shown: ShownMoney) -> dict[str, Any]:
     """What is of the account; None: the user has none. An overdraft without a limit is null."""
     if account is None:
         names = ("balance", "overdraft", "actualbalance", "displaybalance", "displayoverdraft", "displaycurrency",
                  "refill_allowed", "postpaid", "account")  # fmt: skip
-        return {**dict.fromkeys(names), **dict.fromkeys(NOT_KEPT_OF_ACCOUNTS)}
+        return dict.fromkeys(names)
     return {
         "account": number,
-        **amounts(account.balance, account.overdraft, account.currency),
-        "actualbalance": account.balance + (account.overdraft or Decimal(0)),
-        "refill_allowed": REFILL_ALL,
+        **amounts(account.balance, account.overdraft, account.currency, shown),
+        "actualbalance": shown.in_system(account.balance + (account.overdraft or Decimal(0)), account.currency),
+        "refill_allowed": int(account.refill_allowed),
         "postpaid": int(account.kind is AccountKind.POSTPAID),
-        **dict.fromkeys(NOT_KEPT_OF_ACCOUNTS),
     }
 
 
-def amounts(balance: Decimal, overdraft: Decimal | None, currency: str) -> dict[str, Any]:
-    """Balance and credit, as they are and as they are displayed."""
+def amounts(balance: Decimal, overdraft: Decimal | None, currency: str, shown: ShownMoney) -> dict[str, Any]:
+    """Balance and credit, in the system's currency and as they are displayed to the reader."""
     return {
-        "balance": balance,
-        "displaybalance": balance,
-        "overdraft": overdraft,
-        "displayoverdraft": overdraft,
-        "displaycurrency": SIGNS.get(currency, currency),
+        "balance": shown.in_system(balance, currency),
+        "displaybalance": shown.displayed(balance, currency),
+        "overdraft": shown.in_system(overdraft, currency),
+        "displayoverdraft": shown.displayed(overdraft, currency),
+        "displaycurrency": shown.sign(currency),
     }
 
 
@@ -113,21 +111,25 @@ def whole_user(
     lines: list[SipAccount],
     account: AccountState | None,
     reader: Level,
+    shown: ShownMoney,
     *,
+    numbers: list[str],
     unread_tickets: int,
     broadcasts: list[dict[str, Any]],
+    sim_cards: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """All attributes and lists. Numbers and cards are not kept: empty lists."""
+    """All attributes and lists."""
     main = lines[0] if lines else None
     return {
         **user_fields(party, reader),
         **line_fields(main),
-        **money_fields(account, None if main is None else main.account_id),
+        **money_fields(account, None if main is None else main.account_id, shown),
+        **{name: getattr(party, name) for name in BILLING},
         "displaynotifybalancelimit": None,
         "unread_tickets": unread_tickets,
         "sip_extensions": [line_fields(line) for line in lines],
-        "did_numbers": [],
-        "sim_cards": [],
+        "did_numbers": numbers,
+        "sim_cards": sim_cards,
         "broadcasts": broadcasts,
     }
 

@@ -16,6 +16,8 @@ from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.api.narayana.languages import language_code
 from rating_engine.api.narayana.news_object import news_fields
 from rating_engine.api.narayana.pages import whole_list
+from rating_engine.api.narayana.shown_money import shown_money
+from rating_engine.api.narayana.sim_object import sim_fields
 from rating_engine.api.narayana.user_object import (
     NOT_KEPT_OF_USERS,
     READ_ONLY,
@@ -30,7 +32,7 @@ from rating_engine.domain.registration import NewRegistration
 from rating_engine.domain.sip_account import ExtensionTaken, NewSipAccount, SipChanges
 
 OWN: Final = frozenset({"web_password", "currency", "language", "timezone", "notify_email", "notify_ticket"})
-OTHERS: Final = OWN | {"accesslevel", "active", "comment"}
+OTHERS: Final = OWN | {"accesslevel", "active", "comment", "invites"}
 NOT_KEPT: Final = (*NOT_KEPT_OF_USERS, "account", "rates")  # of updateUser: they have no home here yet
 AUTO: Final = "auto"
 
@@ -62,6 +64,7 @@ async def update_user(asked: Asked) -> Answer:
     if comment is not None and asked.asking.level < Level.ADMIN:
         raise Failure(Code.E_INSUFFICIENT_ACCESS, "comment: is for administrators")
     changes = PartyChanges(
+        invites=LEAVE if (invites := values.whole("invites")) is None else invites,
         level=LEAVE if (level := values.whole("accesslevel")) is None else _level(level),
         language=LEAVE if (language := values.text("language")) is None else language_code(language),
         utc_offset=LEAVE if (zone := values.number("timezone")) is None else _minutes(zone),
@@ -136,8 +139,11 @@ async def _whole(asked: Asked, party: Party) -> dict[str, Any]:
         lines,
         account,
         asked.asking.level,
+        await shown_money(asked),
+        numbers=[did.number for did in await whole_list(lambda cursor: asked.use.dids.page(cursor, own=True))],
         unread_tickets=await asked.use.tickets.unread(),
         broadcasts=[news_fields(item, party.utc_offset) for item in await asked.use.news.broadcasts()],
+        sim_cards=[sim_fields(card) for card in await asked.use.sim_cards.of_asker()],
     )
 
 
