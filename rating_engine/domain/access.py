@@ -226,7 +226,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "sip_accounts.create": _writes("accounts", _party("new.owner"), least=Level.SIMPLE_USER),
     "sip_accounts.show": _reads("accounts", _line()),
     "sip_accounts.of": _reads("accounts", _party()),
-    "sip_accounts.pitch_of": _reads("accounts", _line()),
+    "sip_accounts.pitch_of": _reads("accounts", own=True),
     "sip_accounts.below": _reads("accounts", own=True),
     "sip_accounts.change": _writes("accounts", _line(), least=Level.SIMPLE_USER),
     "sip_accounts.delete": _writes("accounts", _line(), least=Level.SIMPLE_USER),
