@@ -47,7 +47,9 @@ from rating_engine.services.phones.sip_accounts import SipAccounts
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.gateways import Gateways
 from rating_engine.services.routes.routes import Routes
+from rating_engine.services.support.gsm import Gsm, GsmRequests
 from rating_engine.services.support.news import News
+from rating_engine.services.support.sim_cards import SimCards
 from rating_engine.services.support.tickets import Tickets
 from rating_engine.services.tariffs.bands import Bands
 from rating_engine.services.tariffs.bill_types import BillTypes
@@ -73,6 +75,8 @@ class UseCases:
     parties: Parties
     keys: Keys
     bans: Bans
+    sim_cards: SimCards
+    gsm: GsmRequests
     news: News
     tickets: Tickets
     audit: Audit
@@ -134,6 +138,7 @@ class Ways:
     ban_seconds: int
     did_grace: timedelta
     did_notice: timedelta
+    gsm: Gsm
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
@@ -171,6 +176,8 @@ class Services:
             parties=Parties(office, principal, self._passwords),
             keys=Keys(office, principal),
             bans=Bans(office, principal),
+            sim_cards=SimCards(office, principal, self._secrets, ways.gsm),
+            gsm=GsmRequests(ways.gsm),
             news=News(office, principal),
             tickets=Tickets(office, principal),
             audit=Audit(office, principal),

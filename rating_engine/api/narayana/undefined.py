@@ -39,17 +39,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "viewInvoice",
         "deleteInvoice",
     ),
-    "GSM": ("gsmRequest",),
-    "SIM-cards": (
-        "getSIMList",
-        "getSIMInfo",
-        "bindSIM",
-        "unbindSIM",
-        "updateSIM",
-        "addSIM",
-        "deleteSIM",
-        "notifySIM",
-    ),
     "Technical maintenance": (
         "asteriskRequest",
         "updateDialplan",

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from rating_engine.domain.account import AccountState
+from rating_engine.domain.call_charge import paid_seconds
 from rating_engine.domain.errors import Overloaded, Unavailable
 from rating_engine.domain.outcomes import Allowed, Claim, Declined, DeclineReason, PrepareCall, PrepareOutcome
 from rating_engine.domain.reservation import OpenCall, ReserveAnswer, ReserveOutcome
@@ -152,6 +153,7 @@ class Preparing:
             route_prefix=request.route_prefix,
             details=request.details,
             currency=plan.subscriber.currency,
+            resellers_granted=answer.resellers_granted,
         )
         self._remembered.add(request.call_key, held, claim)
         return allowed(held, claim, plan.rate, plan.subscriber.currency)
@@ -177,7 +179,7 @@ def allowed(held: OpenCall, claim: Claim, rate: Rate, currency: str) -> Allowed:
     details = held.details
     return Allowed(
         call_key=claim.call_key,
-        max_seconds=max_duration(rate, held.granted, held.cap_seconds),
+        max_seconds=paid_seconds(rate, held.granted, held.cap_seconds, details.resellers, held.resellers_granted),
         destination=details.destination,
         callerid=details.callerid,
         direction=details.direction,

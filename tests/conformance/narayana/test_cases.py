@@ -17,7 +17,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from rating_engine.domain.account import AccountChanges, NewAccount
+from rating_engine.domain.account import AccountChanges, NewAccount, NewSubscriber
 from rating_engine.domain.api_key import AuthBy, KeyKind, NewKey
 from rating_engine.domain.ban import WHITELIST
 from rating_engine.domain.call_rules import Action, CallRule
@@ -32,6 +32,7 @@ from rating_engine.rating.rate import Rate
 from rating_engine.services.catalogue import UseCases
 from rating_engine.storage.postgres.pool import Database
 from tests.support.engines import engine_on
+from tests.support.gateway import gateway_on
 from tests.support.narayana import Narayana
 from tests.support.servers import SessionServers
 from tests.support.world import publish_deck
@@ -46,7 +47,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def installation(session_servers: SessionServers) -> AsyncIterator[tuple[Narayana, Database]]:
     with session_servers.database() as url:
-        async with engine_on(url, secret_keys=(SECRET_KEY,)) as engine:
+        async with (
+            gateway_on() as gateway,
+            engine_on(
+                url, secret_keys=(SECRET_KEY,), gsm_providers=(f"test sms http://127.0.0.1:{gateway.port}/?{{text}}",)
+            ) as engine,
+        ):
             assert engine.http is not None
             host, port = engine.http.address
             database = Database(url)
@@ -213,6 +219,16 @@ async def read_bans(narayana: Narayana) -> None:
     await narayana.engine.services.access.bans.turn()
 
 
+async def add_sim(narayana: Narayana, database: Database) -> None:
+    """The card of the document, with the PUKs of its examples."""
+    puks = {"puk1": "1111", "puk2": "2222"}
+    await narayana.ask("addSIM", login="admin", provider="test", iccid="89372", msisdn="79020000009", **puks)
+
+
+async def add_extension(narayana: Narayana, database: Database) -> None:
+    await narayana.operator.accounts.add_subscriber(NewSubscriber("12345", "10000"))
+
+
 async def free_the_number(narayana: Narayana, database: Database) -> None:
     """The number of the example is that of other cases before."""
     await database.fetch("UPDATE subscribers SET login = 'before' WHERE login = '40000'")
@@ -224,6 +240,8 @@ async def free_the_number(narayana: Narayana, database: Database) -> None:
 SETUPS: dict[str, Callable[[Narayana, Database], Awaitable[None]]] = {
     "narayana-034": prepare,
     "narayana-073": end_calls,
+    "narayana-135": add_sim,
+    "narayana-137": add_extension,
     "narayana-092": free_the_number,
     "narayana-189": with_another_callerid,
     "narayana-207": with_the_documents_key,

@@ -22,6 +22,7 @@ from rating_engine.api.narayana.methods import (
     news,
     rates,
     routing,
+    sim_cards,
     sip_accounts,
     tickets,
     user,
@@ -44,6 +45,7 @@ MADE: Final[Mapping[str, Handler]] = {
     **did_filters.HANDLERS,
     **maintenance.HANDLERS,
     **news.HANDLERS,
+    **sim_cards.HANDLERS,
     **tickets.HANDLERS,
     **sip_accounts.HANDLERS,
 }
