@@ -154,6 +154,7 @@ class Services:
         """`limits`: how often may be asked; None: any number of times, as in a command."""
         self._office = office
         self._ways = ways
+        self._steps = steps_of(office, utc_now, grace=ways.did_grace, notice=ways.did_notice)
         self._passwords = Passwords()
         self._secrets = SecretBox(ways.secret_keys)
         bans = BanBook(office, proxies=ways.proxies)
@@ -212,13 +213,7 @@ class Services:
             routes=Routes(office, principal),
             route_reports=RouteReports(office, window_seconds=ways.route_quality_window_seconds),
             route_trials=RouteTrials(office, international_prefix=prefix),
-            decks=Decks(
-                office,
-                ways.database_url,
-                principal,
-                international_prefix=prefix,
-                unserved_percent=ways.deck_unserved_percent,
-            ),
+            decks=self._decks(principal),
             rate_edits=RateEdits(office, principal),
             quotes=Quotes(office, international_prefix=prefix),
             line_quotes=LineQuotes(office, ways.policy, ways.installation.default_route),
@@ -228,8 +223,16 @@ class Services:
             callbacks=Callbacks(office, principal),
             rerates=Rerates(office, principal, international_prefix=prefix),
             simulations=Simulations(office, ways.database_url, international_prefix=prefix),
-            maintenance=Maintenance(
-                office, principal, steps_of(office, utc_now, grace=ways.did_grace, notice=ways.did_notice)
-            ),
+            maintenance=Maintenance(office, principal, self._steps),
             doctor=Doctor(office, ways.installation),
+        )
+
+    def _decks(self, principal: Principal) -> Decks:
+        ways = self._ways
+        return Decks(
+            self._office,
+            ways.database_url,
+            principal,
+            international_prefix=ways.international_prefix,
+            unserved_percent=ways.deck_unserved_percent,
         )
