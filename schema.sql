@@ -513,6 +513,23 @@ CREATE TABLE ticket_messages (
 );
 CREATE INDEX ticket_messages_by_ticket ON ticket_messages (ticket_id, message_id);
 
+-- Mail that waits to be sent (queued), and for a month what became of it. `due_at`: when it is tried (again).
+CREATE TABLE mails (
+    mail_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    token       uuid NOT NULL DEFAULT gen_random_uuid(),  -- of its Message-ID
+    party_id    bigint REFERENCES parties,
+    recipient   text NOT NULL,
+    subject     text NOT NULL,
+    body        text NOT NULL,
+    state       text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'sent', 'failed')),
+    attempts    smallint NOT NULL DEFAULT 0,
+    due_at      timestamptz NOT NULL DEFAULT now(),
+    error       text NOT NULL DEFAULT '',
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    ended_at    timestamptz
+);
+CREATE INDEX mails_by_due ON mails (due_at) WHERE state = 'queued';
+
 -- Addresses that are not served, and by `whitelist` those that nothing bans by itself. `source`: the exchange that it
 -- was said for; 'engine': this one's own ports.
 CREATE TABLE bans (

@@ -43,6 +43,7 @@ from rating_engine.cli.process.serve import migrate, serve
 from rating_engine.cli.routes.route_figures import load, quality
 from rating_engine.cli.routes.route_try import try_
 from rating_engine.cli.routes.routes import routes_app
+from rating_engine.cli.routes.trunks import trunks
 from rating_engine.cli.tariffs.bands import band, bands, holidays_app, unband
 from rating_engine.cli.tariffs.directions import direction
 from rating_engine.cli.tariffs.exchange import exchange_app
@@ -126,6 +127,7 @@ routes_app.command("try", epilog="Example: rating-engine routes try 79010000001 
 )
 routes_app.command(epilog="Example: rating-engine routes load")(load)
 routes_app.command(epilog="Example: rating-engine routes quality --window 86400")(quality)
+routes_app.command(epilog="Example: rating-engine routes trunks pbx1 > trunks.conf")(trunks)
 app.command(epilog="Example: rating-engine direction RussiaMobile --min-len 11 --max-len 11")(direction)
 app.add_typer(spool_app, name="spool")
 app.add_typer(rerate_app, name="rerate")

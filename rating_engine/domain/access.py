@@ -25,6 +25,7 @@ class Named(StrEnum):
     PARTY = "party"
     KEY = "key"
     TARIFF = "tariff"  # by its number
+    ROUTE = "route"  # by its number
     NUMBER = "number"
     ACCOUNT = "account"
 
@@ -92,6 +93,10 @@ def _party(path: str = "who", *, below: bool = False, otherwise: Otherwise = Oth
 
 def _tariff(path: str = "tariff_id") -> Concern:
     return Concern(Named.TARIFF, path)
+
+
+def _route(path: str = "route_id") -> Concern:
+    return Concern(Named.ROUTE, path)
 
 
 def _reads(scope: str, *concerns: Concern, least: Level = Level.SIMPLE_USER, own: bool = False) -> Right:
@@ -311,6 +316,13 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "call_rules.change": _writes("dids", _DID, least=Level.SIMPLE_USER),
     "call_rules.remove": _writes("dids", _DID, least=Level.SIMPLE_USER),
     "call_rules.next": _reads("dids", Concern(Named.NUMBER, "call.number")),
+    "gateways.page": _reads("routes", least=Level.RESELLER, own=True),
+    "gateways.show": _reads("routes", _route(), least=Level.RESELLER),
+    "gateways.add": Right("routes:write", Level.RESELLER, own=True),
+    "gateways.change": _writes("routes", _route()),
+    "gateways.set_enabled": _writes("routes", _route()),
+    "gateways.remove": _writes("routes", _route()),
+    "gateways.trunks": _system("routes"),
     "routes.add": _system("routes"),
     "routes.add_window": _system("routes"),
     "routes.change": _system("routes"),
@@ -358,6 +370,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "rerates.read": _system("calls"),
     "rerates.show": _system("calls", "read"),
     "simulations.simulate": _system("calls", "read"),
+    "maintenance.run": Right("maintenance:write", Level.SIMPLE_USER, own=True),  # of which key, it says itself
     "doctor.examine": _system("system", "read"),
     "doctor.prove_laws": _system("system", "read"),
     "doctor.schema_problem": _system("system", "read"),

@@ -1,5 +1,5 @@
 """What one engine of all does, wired from the settings: it measures routes and shares their limits out among buckets,
-watches exchanges over AMI, takes the rents of numbers, and forgets idempotency keys that are old.
+watches exchanges over AMI, takes the rents of numbers, sends mail, and forgets what is old.
 
 Without `ami_exchanges` there is no watch.
 """
@@ -13,27 +13,29 @@ from typing import Final
 
 from agi.ami.address import parse_address
 from agi.ami.link import links_to
+from rating_engine.adapters.smtp import Smtp
 from rating_engine.domain.principal import ENGINE
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import Now
-from rating_engine.services.numbers.rents import Rents
+from rating_engine.services.maintenance import RENTS, Maintenance, steps_of
 from rating_engine.services.parties.bans import BanBook
 from rating_engine.services.parties.wrong_logins import WrongLogins
 from rating_engine.services.routes.quality import QualityMeter
+from rating_engine.services.support.outbox import Outbox
 from rating_engine.services.watch.seen_ends import Correct
 from rating_engine.services.watch.watched_exchanges import REFRESH_SECONDS, WatchedExchanges
 from rating_engine.services.watch.watching import Watch
 from rating_engine.settings.model import Settings
 from rating_engine.storage.calls.exchange_watch import read_watched
-from rating_engine.storage.idempotency import forget_old
 from rating_engine.storage.postgres.leadership import Leadership
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.routes.route_leases import SHARE_SECONDS, TURNS, share_routes
 from rating_engine.telemetry.metrics import Metrics
 
+MAIL_SECONDS: Final = 2.0  # how soon a notice goes out
 RENT_SECONDS: Final = 60.0  # an order that lost who began it is ended so soon, and who tops up has his number back
-SWEEP_SECONDS: Final = 3_600.0  # keys are kept for a week: an hour more is no matter
+MAINTENANCE_SECONDS: Final = 3_600.0  # what it forgets is kept for a week: an hour more is no matter
 UNSEEN_INTERVALS: Final = 3  # comparisons that a living call may be missed in before its expiry counts
 
 
@@ -81,12 +83,13 @@ class WatchSetup:
             window_seconds=settings.route_quality_window_seconds,
             interval_seconds=settings.route_quality_interval_seconds,
         )
-        self._sweep = Periodic("idempotency-keys", SWEEP_SECONDS, lambda: forget_old(office))
+        self._mail = _mail(settings, office)
         turns = itertools.count()
         self._leases = Periodic("route-leases", SHARE_SECONDS, lambda: share_routes(office, next(turns) // TURNS))
-        rents = Rents(office, ENGINE, now)
         grace, notice = timedelta(days=settings.did_grace_days), timedelta(days=settings.did_notice_days)
-        self._rents = Periodic("did-rents", RENT_SECONDS, lambda: rents.turn(grace=grace, notice=notice))
+        maintenance = Maintenance(office, ENGINE, steps_of(office, now, grace=grace, notice=notice))
+        self._maintenance = Periodic("maintenance", MAINTENANCE_SECONDS, maintenance.run)
+        self._rents = Periodic("did-rents", RENT_SECONDS, lambda: maintenance.run(RENTS))
         self._watches = bool(addresses)
         self._watched = WatchedExchanges(lambda: read_watched(calls_door))
         self._refresh = Periodic("watched-exchanges", REFRESH_SECONDS, self._watched.refresh)
@@ -111,8 +114,18 @@ class WatchSetup:
     async def _lead(self) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._quality.run(), name="route-quality")
-            group.create_task(self._sweep.run(), name="idempotency-keys")
+            group.create_task(self._maintenance.run(), name="maintenance")
             group.create_task(self._leases.run(), name="route-leases")
+            if self._mail is not None:
+                group.create_task(self._mail.run(), name="mail")
             group.create_task(self._rents.run(), name="did-rents")
             if self._watches:
                 group.create_task(self._watch.run(), name="watch")
+
+
+def _mail(settings: Settings, office: Database) -> Periodic | None:
+    """None: there is no server, and mail waits."""
+    if not settings.smtp_url:
+        return None
+    mailer = Smtp(settings.smtp_url, sender=settings.mail_from, timeout_seconds=settings.mail_timeout_seconds)
+    return Periodic("mail", MAIL_SECONDS, Outbox(office, mailer).turn)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from functools import partial
 from ipaddress import ip_network
 from typing import Final
@@ -46,6 +47,8 @@ def make_services(settings: Settings, office: Database, limits: RequestLimits | 
             ban_wrong_keys=settings.ban_wrong_keys,
             ban_window_seconds=settings.ban_window_seconds,
             ban_seconds=settings.ban_seconds,
+            did_grace=timedelta(days=settings.did_grace_days),
+            did_notice=timedelta(days=settings.did_notice_days),
             secret_keys=settings.secret_keys,
             reload_phones=partial(_reload_phones, settings.ami_exchanges),
             proxies=tuple(map(ip_network, settings.http_trusted_proxies)),

@@ -7,6 +7,7 @@ is preceded by the question of domain/access, and what it changes stands in the 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from datetime import timedelta
 
 from rating_engine.domain.addresses import Network
 from rating_engine.domain.principal import Principal
@@ -22,6 +23,7 @@ from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
 from rating_engine.services.finance.transfers import Transfers
+from rating_engine.services.maintenance import Maintenance, steps_of
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
 from rating_engine.services.numbers.numbering import Numbering
@@ -40,6 +42,7 @@ from rating_engine.services.phones.rendering import Reload, never_reloads
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.sip_accounts import SipAccounts
 from rating_engine.services.routes.figures import RouteReports
+from rating_engine.services.routes.gateways import Gateways
 from rating_engine.services.routes.routes import Routes
 from rating_engine.services.support.news import News
 from rating_engine.services.support.tickets import Tickets
@@ -91,6 +94,7 @@ class UseCases:
     dids: Dids
     did_pools: DidPools
     call_rules: CallRules
+    gateways: Gateways
     routes: Routes
     route_reports: RouteReports
     route_trials: RouteTrials
@@ -102,6 +106,7 @@ class UseCases:
     live_calls: LiveCalls
     rerates: Rerates
     simulations: Simulations
+    maintenance: Maintenance
     doctor: Doctor
 
 
@@ -119,6 +124,8 @@ class Ways:
     ban_wrong_keys: int
     ban_window_seconds: int
     ban_seconds: int
+    did_grace: timedelta
+    did_notice: timedelta
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
@@ -181,6 +188,7 @@ class Services:
             dids=Dids(office, principal, utc_now),
             did_pools=DidPools(office, principal),
             call_rules=CallRules(office, principal, utc_now),
+            gateways=Gateways(office, principal, self._secrets),
             routes=Routes(office, principal),
             route_reports=RouteReports(office, window_seconds=ways.route_quality_window_seconds),
             route_trials=RouteTrials(office, international_prefix=prefix),
@@ -198,5 +206,8 @@ class Services:
             live_calls=LiveCalls(office, principal, buckets=ways.ledger_buckets),
             rerates=Rerates(office, principal, international_prefix=prefix),
             simulations=Simulations(office, ways.database_url, international_prefix=prefix),
+            maintenance=Maintenance(
+                office, principal, steps_of(office, utc_now, grace=ways.did_grace, notice=ways.did_notice)
+            ),
             doctor=Doctor(office, ways.installation),
         )

@@ -32,6 +32,7 @@ SECTIONS: Final = {
     "http_host": "HTTP",
     "address_requests_per_minute": "Requests a minute",
     "ban_wrong_keys": "Bans",
+    "smtp_url": "Mail",
     "workers": "Processes",
     "default_route": "Charging",
     "ami_exchanges": "Exchanges",

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from rating_engine.settings.calls import CallSettings
 from rating_engine.settings.doors import DoorSettings
+from rating_engine.settings.mail import MailSettings
 from rating_engine.settings.numbers import NumberSettings
 from rating_engine.settings.stores import StoreSettings
 from rating_engine.settings.texts import Texts
@@ -24,7 +25,8 @@ def _redacted(value: object) -> object:
     return redact_text(value) if isinstance(value, str) else value
 
 
-class Settings(NumberSettings, CallSettings, DoorSettings, StoreSettings):  # the last is the first group of the table
+# The last group is the first one of the table.
+class Settings(NumberSettings, CallSettings, MailSettings, DoorSettings, StoreSettings):
     """The settings of one engine. Immutable; read them with `rating_engine.settings.sources.load_settings`."""
 
     # --- when PostgreSQL is away

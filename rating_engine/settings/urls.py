@@ -15,6 +15,7 @@ from rating_engine.telemetry.redaction import HIDDEN, redact_text
 
 POSTGRESQL_SCHEMES: Final = frozenset({"postgresql", "postgres"})
 REDIS_SCHEMES: Final = frozenset({"redis", "rediss", "unix"})
+SMTP_SCHEMES: Final = frozenset({"smtp", "smtps", "smtp+plain"})
 LAST_PORT: Final = 65_535
 
 QUOTE: Final = "a / ? # or [ in the password is written %2F, %3F, %23 or %5B"
@@ -45,6 +46,18 @@ def check_redis_url(url: str) -> None:
         raise ValueError("must be a URL that begins with redis://, rediss:// or unix://, or empty")
     _check_password(parts)
     _check_port(parts.netloc.rpartition("@")[2])
+
+
+def check_smtp_url(url: str) -> None:
+    """Raises ValueError with what is wrong, in words."""
+    parts = _split(url)
+    if parts.scheme not in SMTP_SCHEMES:
+        raise ValueError("must be a URL that begins with smtp://, smtps:// or smtp+plain://, or empty")
+    _check_password(parts)
+    place = parts.netloc.rpartition("@")[2]
+    _check_port(place)
+    if not parts.hostname:
+        raise ValueError("names no host: smtp://USER:PASSWORD@HOST:PORT")
 
 
 def shown_url(url: str) -> str:

@@ -6,14 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
-    "Routing": (
-        "getRoutes",
-        "getRouteInfo",
-        "addRoute",
-        "updateRoute",
-        "updateRouteState",
-        "deleteRoute",
-    ),
     "Call processing": (
         "createCallback",
         "authorizeCall",
@@ -96,7 +88,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "updateDialplan",
         "restoreDialplan",
         "updateInterface",
-        "doMaintenance",
     ),
 }
 UNDEFINED: Final = frozenset(name for names in UNDEFINED_BY_SECTION.values() for name in names)

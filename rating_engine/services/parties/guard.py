@@ -21,6 +21,7 @@ from rating_engine.storage.parties.logins import unknown_login
 from rating_engine.storage.parties.owners import owner_of_account, owner_of_login
 from rating_engine.storage.parties.parties import find_party, is_below
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.routes.gateways import owner_of_route
 from rating_engine.storage.tariffs.price_lists import owner_of_tariff
 
 UseCase = TypeVar("UseCase")
@@ -92,6 +93,8 @@ class Guard:
             return await owner_of_number(self._database, value)
         if kind is Named.KEY:
             return (await find_key(self._database, value)).owner_id
+        if kind is Named.ROUTE:
+            return await owner_of_route(self._database, value)
         if kind is Named.TARIFF:
             return await owner_of_tariff(self._database, value)
         if kind is Named.ACCOUNT:

@@ -1,7 +1,7 @@
 """Tickets: asked, answered, read, closed, given to somebody of the desk, and taken away.
 
 Laws: a user asks the desk of its owner and no other; who sits at a desk writes to users below it; a comment is read and
-written by administrators alone; whom a new message is for is told by mail where that user wants it, and once.
+written by administrators alone; whom a message is for is told by mail, if it wants that, and once until it has read.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from rating_engine.storage.parties.parties import find_party, is_below
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.support import tickets as store
+from rating_engine.storage.support.outbox import queue_for_ticket
 
 
 class Tickets:
@@ -44,6 +45,7 @@ class Tickets:
             if not from_desk and await store.count_open(tx, party.party_id) >= MAX_OPEN:
                 raise Refused(f"{MAX_OPEN} tickets of {party.login!r} are open: close some first", field="ticket")
             ticket_id = await store.add_ticket(tx, new, party_id=party.party_id, desk_id=desk_id, from_desk=from_desk)
+            await self._tell(tx, await store.find_ticket(tx, ticket_id), new.message, from_desk=from_desk)
             await record(tx, "ticket.open", str(ticket_id), {"party": party.login, "from_desk": from_desk})
         return ticket_id
 
@@ -58,7 +60,12 @@ class Tickets:
             ticket, side = await self._hold(tx, ticket_id)
             if await store.count_messages(tx, ticket_id) >= MAX_MESSAGES:
                 raise Refused(f"ticket {ticket_id} has {MAX_MESSAGES} messages: open another one", field="ticket")
-            await store.add_message(tx, ticket_id, message, comment, from_desk=side is not Side.PARTY)
+            from_desk = side is not Side.PARTY
+            if ticket.closed or not ticket.unread_by(
+                Side.PARTY if from_desk else Side.DESK
+            ):  # else it was told already
+                await self._tell(tx, ticket, message, from_desk=from_desk)
+            await store.add_message(tx, ticket_id, message, comment, from_desk=from_desk)
             await record(tx, "ticket.answer", str(ticket_id), {"party": ticket.party, "side": side})
         return ticket_id
 
@@ -171,6 +178,10 @@ class Tickets:
         if not at_desk or not await is_below(self._database, ticket.desk_id, self._principal.realm):
             raise NotYours(f"ticket {ticket.ticket_id} is not yours", field="ticket")
         return Side.ABOVE
+
+    async def _tell(self, tx: Transaction, ticket: Ticket, message: str, *, from_desk: bool) -> None:
+        sender = DESK_WORD if from_desk else self._principal.party
+        await queue_for_ticket(tx, ticket, from_desk=from_desk, body=f"{sender} wrote:\n\n{message}\n")
 
     def _check_comment(self, comment: str) -> None:
         if comment and self._principal.level < Level.ADMIN:

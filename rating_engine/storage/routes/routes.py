@@ -12,7 +12,7 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
-from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound
+from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound, Refused
 from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.tariff import ListedRoute, Route, RouteQuality
 from rating_engine.rating.schedule import Schedule, Window, render_clock
@@ -144,7 +144,10 @@ async def remove_route(tx: Transaction, name: str) -> None:
     route_id = await _route_id(tx, name)
     if tariff := await tx.fetchval(_ONLY_ROUTE_OF, route_id):
         raise InvalidRequest("name", f"is the only route that tariff {tariff!r} lists; change its list first")
-    await tx.execute("DELETE FROM routes WHERE route_id = $1", route_id)
+    try:
+        await tx.execute("DELETE FROM routes WHERE route_id = $1", route_id)
+    except asyncpg.ForeignKeyViolationError:
+        raise Refused("tariffs have prices for this route; give these another route first") from None
 
 
 async def change_prefixes(tx: Transaction, name: str, rules: Mapping[str, bool | None]) -> None:

@@ -68,6 +68,7 @@ async def furnish(narayana: Narayana, database: Database) -> None:
     await use.directions.set(Direction("somewhere", "Russia Mobile-Tele2"), ["7901", "7902"])
     await use.directions.set(Direction("megafon", "Russia Mobile - Megafon"), ["7927"])
     await database.fetch("UPDATE directions SET direction_id = 600 WHERE code = 'megafon'")
+    await database.fetch("SELECT setval(pg_get_serial_sequence('routes', 'route_id'), 100)")
     await use.routes.add("route1-cli", RouteChanges(dial_prefix="outline/", position=1))
     await use.parties.create(NewParty("admin", PartyKind.ADMIN))
     await use.parties.create(NewParty("corp", PartyKind.RESELLER, tariff="retail"))
@@ -89,9 +90,10 @@ async def furnish(narayana: Narayana, database: Database) -> None:
     )
     await database.fetch(
         "INSERT INTO routes (route_id, name, position, owner_id, shared) OVERRIDING SYSTEM VALUE "
-        "SELECT number, 'corp/' || number, number, party_id, false FROM parties, unnest(ARRAY[10, 11]) AS number "
+        "SELECT number, 'corp.' || number, number, party_id, false FROM parties, unnest(ARRAY[1, 10, 11]) AS number "
         "WHERE login = 'corp'"
     )
+    await database.fetch("INSERT INTO routes (route_id, name, position) OVERRIDING SYSTEM VALUE VALUES (7, 'other', 7)")
     await use.parties.change("corp", PartyChanges(tariff="corp/one"))
     await use.bill_types.add(BillType("custom", 0, 10))
     await use.accounts.create(NewAccount("40000", "retail", owner="phones"))
@@ -106,6 +108,7 @@ async def furnish(narayana: Narayana, database: Database) -> None:
         NewKey("client", owner="system"),
         NewKey("static", owner="system", default_user="test"),
         NewKey("TESTKEY1", **server),
+        NewKey("maintenance", **{**server, "level": Level.MAINTENANCE}),
     ):
         await narayana.add_key(new)
     await use.numbering.set_alias(Alias("10000", "111", "79010000001"))
@@ -176,7 +179,7 @@ SETUPS: dict[str, Callable[[Narayana, Database], Awaitable[None]]] = {
 }
 KEYS = {
     "narayana-158": "few", "narayana-159": "client", "narayana-164": "static", "narayana-167": "lines",
-    "narayana-188": "lines", "narayana-189": "lines",
+    "narayana-188": "lines", "narayana-189": "lines", "narayana-145": "maintenance",
 }  # fmt: skip
 TICKETS = {
     "narayana-112": "ticket", "narayana-196": "ticket", "narayana-197": "ticket", "narayana-113": "ticket",

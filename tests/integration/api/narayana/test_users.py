@@ -12,6 +12,7 @@ import pytest
 from rating_engine.api.narayana.methods import MADE
 from rating_engine.domain.account import NewAccount
 from rating_engine.domain.api_key import KeyKind, NewKey
+from rating_engine.domain.exchanges import NewExchange
 from rating_engine.domain.party import Level, NewParty, PartyKind
 from rating_engine.services.parties.passwords import md5_of
 from tests.conformance.narayana.test_declared import DOCUMENT
@@ -175,6 +176,7 @@ NAMES_NOBODY = {
     "getCourse",
     "getCurrencies",
     "addRates",
+    "addRoute",
     "getBillTypes",
     "getBillType",
     "addBillType",
@@ -193,6 +195,7 @@ NAMES_NOBODY = {
     "deleteNews",
     "deleteTicket",
     "deleteMessage",
+    "doMaintenance",
 }
 ROLES = {"firm": Level.RESELLER, "anna": Level.USER, "books": Level.RESELLER, "tent": Level.RESELLER}
 
@@ -228,10 +231,14 @@ async def test_nobody_reaches_what_belongs_to_somebody_else(narayana):
     before = await of_otto(narayana)
     await narayana.ask("addRates", login="other", table="t", name="others")
     tariff = str((await narayana.ask("getRatesList", login="other"))[-1]["id"])
+    await narayana.operator.exchanges.add(NewExchange("pbx9"))
+    await narayana.ask("addRoute", login="other", route="others", type="sip", sip_server="pbx9", prefix="o/")
+    route = (await narayana.ask("getRoutes", login="other"))[0]["id"]
     numbers = {
         "account": await account_of(narayana, "otto"),
         "alias": before[1][0]["id"],
         "tariff": tariff,
+        "route": route,
         "ticket": ticket,
     }
 

@@ -1,0 +1,82 @@
+"""What runs by itself, and can be asked for: a few steps, each of them by one engine of all at a time.
+
+Laws: every step may be done again, or die anywhere, and does what is left to do; one that fails keeps no other from its
+turn; one that somebody else is at is left to that one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+import structlog
+
+from rating_engine.domain.errors import NotAllowed, RatingEngineError
+from rating_engine.domain.party import Level
+from rating_engine.domain.principal import ENGINE, Principal
+from rating_engine.services.calls.ports import Now
+from rating_engine.services.numbers.rents import Rents
+from rating_engine.services.support.outbox import sweep_mail
+from rating_engine.storage.audit_log import record
+from rating_engine.storage.idempotency import forget_old
+from rating_engine.storage.postgres.one_at_a_time import one_at_a_time
+from rating_engine.storage.postgres.pool import Database
+
+RENTS: Final = "rents"
+
+Step = Callable[[], Awaitable[object]]
+
+_log = structlog.get_logger(__name__)
+
+
+class StepOutcome(StrEnum):
+    """What became of a step."""
+
+    DONE = "done"
+    RUNNING = "running"  # another engine is at it
+    FAILED = "failed"
+
+
+def steps_of(office: Database, now: Now, *, grace: timedelta, notice: timedelta) -> dict[str, Step]:
+    """All of them. `grace`, `notice`: of rents, as the settings have it."""
+    rents = Rents(office, ENGINE, now)
+    return {
+        "idempotency keys": lambda: forget_old(office),
+        "mail": lambda: sweep_mail(office),
+        RENTS: lambda: rents.turn(grace=grace, notice=notice),
+    }
+
+
+class Maintenance:
+    """Runs steps for one principal: the engine, or who has a key for it."""
+
+    def __init__(self, database: Database, principal: Principal, steps: Mapping[str, Step]) -> None:
+        self._database = database
+        self._principal = principal
+        self._steps = steps
+
+    async def run(self, *names: str) -> dict[str, StepOutcome]:
+        """These steps, or all, one after the other. Errors: NotAllowed (a key of too low a level)."""
+        if self._principal.method_level < Level.MAINTENANCE:
+            raise NotAllowed(f"takes a key of level {int(Level.MAINTENANCE)}")
+        outcomes = {name: await self._run(name) for name in names or self._steps}
+        if not names and self._principal is not ENGINE:
+            async with self._database.transaction(self._principal) as tx:
+                await record(tx, "maintenance.run", "all", dict(outcomes))
+        return outcomes
+
+    async def _run(self, name: str) -> StepOutcome:
+        try:
+            async with one_at_a_time(self._database, self._principal, name) as tx:
+                if tx is None:
+                    return StepOutcome.RUNNING
+                await self._steps[name]()
+        except RatingEngineError as error:  # a dependency is away, which others report
+            _log.warning("maintenance_step_put_off", step=name, problem=str(error))
+            return StepOutcome.FAILED
+        except Exception:
+            _log.exception("maintenance_step_failed", step=name)
+            return StepOutcome.FAILED
+        return StepOutcome.DONE
