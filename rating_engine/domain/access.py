@@ -193,6 +193,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "accounts.statement": _reads("accounts", _line()),
     # From a user's own account, or one below it: nobody makes money by it.
     "transfers.send": Right("transfers:write", Level.SIMPLE_USER, (_party(),), money=True),
+    "transfers.converted": _reads("transfers", own=True),
     "transfers.between": _MONEY_BETWEEN,
     "transfers.endow": Right("transfers:write", Level.RESELLER, (_party(), _line()), money=True),
     "transfers.top_up": Right("transfers:write", Level.RESELLER, (_party(), _line(below=True)), money=True),

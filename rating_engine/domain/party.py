@@ -24,6 +24,8 @@ RESERVED_LOGINS: Final = frozenset({"system", "operator", "engine"})
 PASSWORD_MIN: Final = 8  # characters; what is shorter is guessed from a stolen hash however it was hashed
 PASSWORD_MAX: Final = 256  # more is no password but an attempt to keep a processor busy
 
+BILLING: Final = ("billing_name", "billing_address", "billing_email", "billing_bank_account")
+
 _LANGUAGE: Final = re.compile("(?:[a-z]{2,3})?")
 
 
@@ -135,6 +137,11 @@ class Party:
     notify_ticket: bool
     has_password: bool
     created_at: datetime
+    invites: int = 0
+    billing_name: str = ""
+    billing_address: str = ""
+    billing_email: str = ""
+    billing_bank_account: str = ""
 
     @property
     def realm(self) -> int:
@@ -192,8 +199,18 @@ class PartyChanges:
     comment: str | Leave = LEAVE
     notify_email: str | Leave = LEAVE
     notify_ticket: bool | Leave = LEAVE
+    invites: int | Leave = LEAVE
+    billing_name: str | Leave = LEAVE
+    billing_address: str | Leave = LEAVE
+    billing_email: str | Leave = LEAVE
+    billing_bank_account: str | Leave = LEAVE
 
     def __post_init__(self) -> None:
+        if self.invites is not LEAVE:
+            check_whole(self.invites, "invites")
+        for name in BILLING:
+            if (text := getattr(self, name)) is not LEAVE:
+                check_text(text, name)
         _check_about(self)
         if self.notify_email is not LEAVE and self.notify_email:
             check_email(self.notify_email, "notify_email")

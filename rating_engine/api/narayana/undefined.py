@@ -62,7 +62,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
     "Finances and statistics": (
         "getPaymentMethods",
         "finishInvoice",
-        "transferMoney",
         "createInvoice",
         "generateInvoice",
         "monthlyInvoice",
@@ -71,7 +70,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "viewInvoice",
         "deleteInvoice",
     ),
-    "Accounts": ("updateAccount",),
     "GSM": ("gsmRequest",),
     "SIM-cards": (
         "getSIMList",

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from rating_engine.api.narayana.answer import date
 from rating_engine.domain.account import AccountKind, AccountState
-from rating_engine.domain.party import Level, Party, PartyState
+from rating_engine.domain.party import BILLING, Level, Party, PartyState
 from rating_engine.domain.sip_account import SipAccount
 
 STATES: Final[Mapping[int, PartyState]] = {
@@ -30,9 +30,8 @@ READ_ONLY: Final = frozenset(
      "displaynotifybalancelimit", "unread_tickets"}
 )  # fmt: skip
 NOT_KEPT_OF_USERS: Final = (
-    "allowed_rates", "allowed_call_len", "notify_balance", "notify_balance_limit", "notify_did", "invites",
+    "allowed_rates", "allowed_call_len", "notify_balance", "notify_balance_limit", "notify_did",
 )  # fmt: skip
-NOT_KEPT_OF_ACCOUNTS: Final = ("billing_name", "billing_address", "billing_email", "billing_bank_account")
 LINE_FIELDS: Final = (
     "sip_extension", "sip_callerid", "sip_max_call_len", "rates_name", "owner", "disa_pin", "disa_trusted_cli",
     "sip_password", "sip_server", "sip_address", "sip_language", "sip_rates_id", "sip_rates_options", "sip_srtp",
@@ -40,7 +39,6 @@ LINE_FIELDS: Final = (
     "sip_options", "lastupdated",
 )  # fmt: skip
 REACHABLE: Final = 2
-REFILL_ALL: Final = 2  # nobody's money is locked here
 
 
 def user_fields(party: Party, reader: Level) -> dict[str, Any]:
@@ -58,6 +56,7 @@ def user_fields(party: Party, reader: Level) -> dict[str, Any]:
         "comment": party.comment if reader >= Level.ADMIN else None,
         "rates": party.tariff,
         "notify_email": party.notify_email,
+        "invites": party.invites,
         "notify_ticket": int(party.notify_ticket),
         **dict.fromkeys(NOT_KEPT_OF_USERS),
     }
@@ -86,14 +85,13 @@ def money_fields(account: AccountState | None, number: int | None) -> dict[str, 
     if account is None:
         names = ("balance", "overdraft", "actualbalance", "displaybalance", "displayoverdraft", "displaycurrency",
                  "refill_allowed", "postpaid", "account")  # fmt: skip
-        return {**dict.fromkeys(names), **dict.fromkeys(NOT_KEPT_OF_ACCOUNTS)}
+        return dict.fromkeys(names)
     return {
         "account": number,
         **amounts(account.balance, account.overdraft, account.currency),
         "actualbalance": account.balance + (account.overdraft or Decimal(0)),
-        "refill_allowed": REFILL_ALL,
+        "refill_allowed": int(account.refill_allowed),
         "postpaid": int(account.kind is AccountKind.POSTPAID),
-        **dict.fromkeys(NOT_KEPT_OF_ACCOUNTS),
     }
 
 
@@ -123,6 +121,7 @@ def whole_user(
         **user_fields(party, reader),
         **line_fields(main),
         **money_fields(account, None if main is None else main.account_id),
+        **{name: getattr(party, name) for name in BILLING},
         "displaynotifybalancelimit": None,
         "unread_tickets": unread_tickets,
         "sip_extensions": [line_fields(line) for line in lines],

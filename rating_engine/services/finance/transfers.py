@@ -96,6 +96,10 @@ class Transfers:
         assert self._principal.party_id is not None
         await self._even_out(purse, await self._moving.own(self._principal.party_id), target)
 
+    async def converted(self, amount: Decimal, currency_from: str, currency_to: str) -> Decimal:
+        """An amount in another currency now. Errors: NoExchangeRate, Unavailable."""
+        return await self._moving.converted(amount, currency_from, currency_to)
+
     @property
     def _makes_money(self) -> bool:
         who = self._principal

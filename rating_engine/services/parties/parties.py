@@ -14,6 +14,7 @@ from rating_engine.domain.change import LEAVE, Leave, given
 from rating_engine.domain.errors import InvalidRequest, NotAllowed, NotYours
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.party import (
+    BILLING,
     SYSTEM,
     Level,
     NewParty,
@@ -35,7 +36,7 @@ from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.tenants.billing import hold_tenant
 
 PASSWORDS: Final = "keys:write"  # the scope that covers them
-OWN_FIELDS: Final = frozenset({"language", "utc_offset", "currency", "notify_email", "notify_ticket"})
+OWN_FIELDS: Final = frozenset({"language", "utc_offset", "currency", "notify_email", "notify_ticket", *BILLING})
 
 
 class Parties:

@@ -1,24 +1,32 @@
 """Users registered with an account and a first extension, in one unit of work.
 
-Laws: all of it is there afterwards, or nothing; nobody makes money but administrators, so nobody else gives a new user
-any.
+Laws: all of it is there afterwards, or nothing; nobody makes money but administrators of the system: what others give a
+new user comes from their own account, where it is looked for before anything is made.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
-from rating_engine.domain.errors import InvalidRequest, NotAllowed, NotFound, NotYours
+from rating_engine.domain.account import RefillAllowed
+from rating_engine.domain.checks import check_amount
+from rating_engine.domain.errors import InvalidRequest, NotAllowed, NotFound, NotYours, Refused
 from rating_engine.domain.party import Level, Party
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.registration import NewRegistration
 from rating_engine.domain.sip_account import WrongExtension, is_additional
+from rating_engine.domain.transfer import InsufficientMoney, Order
+from rating_engine.services.finance.moving import Moving
 from rating_engine.services.parties.parties import add_user
 from rating_engine.services.parties.passwords import Passwords, md5_given
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.writing import PhoneWriter
+from rating_engine.storage.audit_log import record
+from rating_engine.storage.finance.purses import Purse, purse_of_line
 from rating_engine.storage.parties.accounts import find_account
 from rating_engine.storage.parties.parties import find_party, is_below
+from rating_engine.storage.phones.take_back import take_back
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
 
@@ -32,16 +40,21 @@ class Registrations:
         self._database = database
         self._principal = principal
         self._passwords = passwords
+        self._moving = Moving(database, principal)
         self._writer = PhoneWriter(principal, secrets, buckets=buckets)
 
     async def register(self, new: NewRegistration) -> Party:
         """A user below who asks, with the tariff of that.
 
-        Errors: InvalidRequest naming the field, NotAllowed (level, balance), NotFound and NotYours (account),
-        AlreadyExists (login), ExtensionTaken, WrongExtension, NoSuchExchange, NoSecretKey, Overloaded, Unavailable.
+        Its balance is in the currency of who registers it. Errors: InvalidRequest naming the field, NotAllowed (level,
+        balance), NotFound and NotYours (account), AlreadyExists (login), InsufficientMoney, TransfersLocked,
+        NoExchangeRate, ExtensionTaken, WrongExtension, NoSuchExchange, NoSecretKey, Overloaded, Unavailable.
         """
-        if new.balance and (self._principal.level < Level.ADMIN or not self._principal.moves_money):
-            raise NotAllowed("of a new user is for an administrator to give", field="balance")
+        who = self._principal
+        if new.balance and not who.moves_money:
+            raise NotAllowed("of a new user is not for an accountant to give", field="balance")
+        makes_money = who.level >= Level.ADMIN and who.sees_all
+        payer = None if makes_money or not new.balance else await self._payer(new.balance)
         if new.balance and new.account is not None:
             raise InvalidRequest("balance", "is of a new account, and this one is there")
         if is_additional(new.phone.login):
@@ -52,10 +65,35 @@ class Registrations:
             party = new.party(owner.tariff)
             party_id = await add_user(tx, self._principal, party, hashed)
             account_of = None if new.account is None else await self._login_on(tx, new.account)
-            await self._writer.create(
-                tx, replace(new.phone, owner=party_id), balance=new.balance, account_of=account_of
-            )
+            phone, made = replace(new.phone, owner=party_id), new.balance if makes_money else Decimal(0)
+            await self._writer.create(tx, phone, balance=made, account_of=account_of)
+            if payer is not None:  # before it is there for good
+                await self._moving.check(payer, await purse_of_line(tx, phone.login), RefillAllowed.ANONYMOUS)
+        if payer is not None:
+            order = Order(new.balance, "first balance", f"register:{party_id}", RefillAllowed.ANONYMOUS)
+            await self._give(payer, order, party_id, new)
         return await find_party(self._database, party_id)
+
+    async def _give(self, payer: Purse, order: Order, party_id: int, new: NewRegistration) -> None:
+        """Its first balance. Where that was spent meanwhile the user is taken back. Errors: as of `Moving.move`."""
+        login = new.phone.login
+        try:
+            await self._moving.move(payer, await purse_of_line(self._database, login), order)
+        except Refused as error:
+            async with self._database.transaction(self._principal) as tx:
+                await take_back(tx, party_id, login)
+                await record(tx, "user.take_back", new.login, {"problem": error.code})
+            raise
+
+    async def _payer(self, amount: Decimal) -> Purse:
+        """The account of who registers, which has so much."""
+        check_amount(amount, "balance")
+        assert self._principal.party_id is not None
+        purse = await self._moving.own(self._principal.party_id)
+        await self._moving.check(purse, purse, RefillAllowed.ANONYMOUS)
+        if purse.sendable < amount:
+            raise InsufficientMoney("is more than your own account has", field="balance")
+        return purse
 
     async def _login_on(self, tx: Transaction, number: int) -> str:
         """A login on an account of who asks: the new line is charged there."""

@@ -13,7 +13,8 @@ from rating_engine.storage.parties.logins import place_of
 from rating_engine.storage.postgres.pool import Questions
 
 _COLUMNS: Final = """
-    a.bucket, a.account_id, a.party_id, a.currency, a.balance, a.refill_allowed, a.last_entry, a.closed_at
+    a.bucket, a.account_id, a.party_id, a.currency, a.balance, a.overdraft, a.reserved, a.refill_allowed,
+    a.last_entry, a.closed_at
     FROM accounts a"""
 # The account that a party's first line is charged on, if that is its own; else its oldest. What was closed is none.
 _OF_PARTY: Final = f"""
@@ -35,9 +36,16 @@ class Purse:
     party_id: int
     currency: str
     balance: Decimal
+    overdraft: Decimal | None
+    reserved: Decimal
     refill_allowed: RefillAllowed
     last_entry: int | None
     closed_at: datetime | None
+
+    @property
+    def sendable(self) -> Decimal:
+        """What may be sent of it, as send_transfer_v1 asks under its lock."""
+        return max(self.balance + (self.overdraft or Decimal(0)) - self.reserved, Decimal(0))
 
     def check_open(self) -> None:
         """Errors: AccountClosed."""

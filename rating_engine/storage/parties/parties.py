@@ -10,21 +10,24 @@ import asyncpg
 
 from rating_engine.domain.errors import AlreadyExists, Hint, NotFound
 from rating_engine.domain.page import Cursor, Page, page_of_rows
-from rating_engine.domain.party import AllowedCalls, Level, NewParty, Party, PartyFilter, PartyKind, PartyState
+from rating_engine.domain.party import BILLING, AllowedCalls, Level, NewParty, Party, PartyFilter, PartyKind, PartyState
 from rating_engine.storage.postgres.columns import assignments
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
 
 # The settings that `change_party` changes.
 CHANGEABLE: Final = ("access_level", "name", "language", "utc_offset", "currency", "tariff_id", "comment",
-                     "notify_email", "notify_ticket")  # fmt: skip
+                     "notify_email", "notify_ticket", "invites")  # fmt: skip
 
 _COLUMNS: Final = """
     p.party_id, p.owner_id, o.login AS owner, p.kind, p.access_level AS level, p.login, p.name, p.status::text,
     calls_of_party(p.party_id)::text AS calls, p.hidden, p.language, p.utc_offset, p.currency, t.name AS tariff,
-    p.comment, p.notify_email, p.notify_ticket,
+    p.comment, p.notify_email, p.notify_ticket, p.invites, COALESCE(d.billing_name, '') AS billing_name,
+    COALESCE(d.billing_address, '') AS billing_address, COALESCE(d.billing_email, '') AS billing_email,
+    COALESCE(d.billing_bank_account, '') AS billing_bank_account,
     EXISTS (SELECT 1 FROM party_credentials c WHERE c.party_id = p.party_id) AS has_password, p.created_at
-    FROM parties p LEFT JOIN parties o ON o.party_id = p.owner_id LEFT JOIN tariffs t ON t.tariff_id = p.tariff_id"""
+    FROM parties p LEFT JOIN parties o ON o.party_id = p.owner_id LEFT JOIN tariffs t ON t.tariff_id = p.tariff_id
+    LEFT JOIN party_details d ON d.party_id = p.party_id"""
 _BY_LOGIN: Final = f"SELECT {_COLUMNS} WHERE lower(p.login) = lower($1)"  # a constant
 _BY_ID: Final = f"SELECT {_COLUMNS} WHERE p.party_id = $1"
 _LIST: Final = f"""
@@ -121,10 +124,24 @@ async def change_party(tx: Transaction, party_id: int, values: Mapping[str, obje
     if "tariff" in columns:
         name = columns.pop("tariff")
         columns["tariff_id"] = None if name is None else await tariff_id_of(tx, str(name))
+    await _set_details(tx, party_id, {name: columns.pop(name) for name in BILLING if name in columns})
+    if not columns:
+        return
     changes = assignments(CHANGEABLE, columns, first=2)
     await tx.execute(
         f"UPDATE parties SET {changes} WHERE party_id = $1",  # noqa: S608  # names of columns
         party_id, *columns.values(),
+    )  # fmt: skip
+
+
+async def _set_details(tx: Transaction, party_id: int, values: Mapping[str, object]) -> None:
+    if not values:
+        return
+    await tx.execute("INSERT INTO party_details (party_id) VALUES ($1) ON CONFLICT DO NOTHING", party_id)
+    changes = assignments(BILLING, values, first=2)
+    await tx.execute(
+        f"UPDATE party_details SET {changes} WHERE party_id = $1",  # noqa: S608  # names of columns
+        party_id, *values.values(),
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from rating_engine.domain.account import NewAccount
+from rating_engine.domain.account import AccountChanges, NewAccount
 from rating_engine.domain.api_key import AuthBy, KeyKind, NewKey
 from rating_engine.domain.ban import WHITELIST
 from rating_engine.domain.exchanges import NewExchange
@@ -72,7 +72,7 @@ async def furnish(narayana: Narayana, database: Database) -> None:
     await use.routes.add("route1-cli", RouteChanges(dial_prefix="outline/", position=1))
     await use.parties.create(NewParty("admin", PartyKind.ADMIN))
     await use.parties.create(NewParty("corp", PartyKind.RESELLER, tariff="retail"))
-    for login, owner in (("10000", None), ("locked", None), ("test", "corp"), ("newuser", "corp"), ("gone", "corp"),
+    for login, owner in (("10000", None), ("locked", None), ("test", "corp"), ("gone", "corp"),
                          ("second", None), ("phones", None)):  # fmt: skip
         await use.parties.create(NewParty(login, owner=owner))
     for login, line, balance in (
@@ -145,6 +145,12 @@ async def delete_gone(narayana: Narayana, database: Database) -> None:
     await narayana.operator.parties.delete("gone")
 
 
+async def with_money(narayana: Narayana, amount: str, refill_allowed: int = 2) -> None:
+    """The caller has so much more, and its money moves or not."""
+    await narayana.operator.accounts.top_up("10000", Decimal(amount))
+    await narayana.operator.accounts.change("10000", AccountChanges(refill_allowed=refill_allowed))
+
+
 async def whitelist(narayana: Narayana, database: Database) -> None:
     await narayana.operator.bans.add("127.0.0.1", source=WHITELIST)
     await read_bans(narayana)
@@ -167,12 +173,23 @@ async def read_bans(narayana: Narayana) -> None:
     await narayana.engine.services.access.bans.turn()
 
 
+async def free_the_number(narayana: Narayana, database: Database) -> None:
+    """The number of the example is that of other cases before."""
+    await database.fetch("UPDATE subscribers SET login = 'before' WHERE login = '40000'")
+    await database.fetch("DELETE FROM logins WHERE login = '40000'")
+    await database.fetch("INSERT INTO logins VALUES ('before', 0)")
+    await narayana.operator.accounts.create(NewAccount("60000", "corp/one", balance=Decimal(20), owner="corp"))
+
+
 SETUPS: dict[str, Callable[[Narayana, Database], Awaitable[None]]] = {
     "narayana-034": prepare,
     "narayana-073": end_calls,
+    "narayana-092": free_the_number,
     "narayana-189": with_another_callerid,
     "narayana-207": with_the_documents_key,
     "narayana-127": delete_gone,
+    "narayana-118": lambda narayana, database: with_money(narayana, "100"),
+    "narayana-200": lambda narayana, database: with_money(narayana, "100", refill_allowed=0),
     "narayana-193": whitelist,
     "narayana-155": guess_keys,
     "narayana-154": guess_keys_without_protection,
@@ -185,7 +202,7 @@ TICKETS = {
     "narayana-112": "ticket", "narayana-196": "ticket", "narayana-197": "ticket", "narayana-113": "ticket",
     "narayana-114": "id",
 }  # fmt: skip
-ACCOUNTS = {"narayana-126": "test", "narayana-127": "gone", "narayana-199": "test"}
+ACCOUNTS = {"narayana-124": "test", "narayana-126": "test", "narayana-127": "gone", "narayana-199": "test"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
@@ -196,6 +213,9 @@ async def test_a_case_is_answered_as_it_has_to_be(installation, case):
         number = str((await narayana.operator.accounts.lines(owner))[0].account_id)
     if case["id"] == "narayana-066":
         case["request"]["query"]["id"] = (await narayana.ask("getAliases", login="10000"))[0]["id"]
+    if "destination" in case["request"].get("query", {}) and "amount" in case["request"]["query"]:
+        receiver = (await narayana.operator.accounts.lines("test"))[0]
+        case["request"]["query"]["destination"] = str(receiver.account_id)
     if case["id"] in TICKETS:
         case["request"]["query"] |= await ticket_of(narayana, TICKETS[case["id"]])
     if setup := SETUPS.get(case["id"]):

@@ -16,8 +16,9 @@ import pytest
 from rating_engine.domain.account import NewAccount
 from rating_engine.domain.errors import NotAllowed, NotYours, Refused
 from rating_engine.domain.exchanges import ExchangeChanges, NewExchange
-from rating_engine.domain.party import NewParty, PartyKind, PartyState
+from rating_engine.domain.party import Level, NewParty, PartyKind, PartyState
 from rating_engine.domain.principal import OPERATOR, principal_of
+from rating_engine.domain.registration import NewRegistration
 from rating_engine.domain.sip_account import (
     ExtensionTaken,
     NewSipAccount,
@@ -29,6 +30,7 @@ from rating_engine.domain.sip_account import (
 from rating_engine.engine.services import make_services
 from rating_engine.services.catalogue import Services, UseCases
 from rating_engine.settings.model import Settings
+from rating_engine.storage.phones.take_back import take_back
 from rating_engine.storage.postgres.pool import Database
 from tests.support.world import publish_deck
 
@@ -284,3 +286,16 @@ async def test_who_reads_for_an_exchange_reads_its_phones_and_nothing_else(house
     finally:
         await house.database.fetch(f"DROP OWNED BY {role}")
         await house.database.fetch(f"DROP ROLE {role}")
+
+
+async def test_a_registration_that_is_taken_back_leaves_its_names_and_no_line(house: House):
+    phone = NewSipAccount(login="50000", password="very-secret")
+    new = NewRegistration(login="nina", md5="0" * 32, level=Level.USER, phone=phone)
+    nina = await (await house.of("north")).registrations.register(new)
+    assert await house.is_told("50000")
+    async with house.database.transaction(OPERATOR) as tx:
+        await take_back(tx, nina.party_id, "50000")
+    assert not await house.is_told("50000")
+    assert await house.database.fetchval("SELECT count(*) FROM accounts WHERE party_id = $1", nina.party_id) == 0
+    await (await house.of("north")).registrations.register(new)
+    assert await house.is_told("50000")

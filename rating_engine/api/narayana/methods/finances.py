@@ -1,4 +1,4 @@
-"""Section Finances and statistics: what a user has spent, and how long its money lasts.
+"""Section Finances and statistics: what a user has spent, how long its money lasts, and money sent to others.
 
 Calls are those of the user's own lines; money and fees of the account of the first of them, in its currency. Roaming,
 SMS and mobile data are no services of this engine: nothing was spent on them, and nothing is counted.
@@ -48,7 +48,16 @@ async def get_stats(asked: Asked) -> Answer:
     return stats
 
 
-HANDLERS: Final[Mapping[str, Handler]] = {"getStats": get_stats}
+async def transfer_money(asked: Asked) -> Answer:
+    """From the account of who asks to that of a user or of a number; in the sender's currency."""
+    amount = asked.values.number("amount")
+    assert amount is not None
+    destination, comment = asked.values.needed_text("destination"), asked.values.text("comment") or ""
+    await asked.use.transfers.send(asked.who, destination, amount, comment=comment)
+    return True
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {"getStats": get_stats, "transferMoney": transfer_money}
 
 
 async def _forecast(asked: Asked, account: AccountState, now: datetime) -> dict[str, Any]:

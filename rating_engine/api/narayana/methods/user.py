@@ -30,7 +30,7 @@ from rating_engine.domain.registration import NewRegistration
 from rating_engine.domain.sip_account import ExtensionTaken, NewSipAccount, SipChanges
 
 OWN: Final = frozenset({"web_password", "currency", "language", "timezone", "notify_email", "notify_ticket"})
-OTHERS: Final = OWN | {"accesslevel", "active", "comment"}
+OTHERS: Final = OWN | {"accesslevel", "active", "comment", "invites"}
 NOT_KEPT: Final = (*NOT_KEPT_OF_USERS, "account", "rates")  # of updateUser: they have no home here yet
 AUTO: Final = "auto"
 
@@ -62,6 +62,7 @@ async def update_user(asked: Asked) -> Answer:
     if comment is not None and asked.asking.level < Level.ADMIN:
         raise Failure(Code.E_INSUFFICIENT_ACCESS, "comment: is for administrators")
     changes = PartyChanges(
+        invites=LEAVE if (invites := values.whole("invites")) is None else invites,
         level=LEAVE if (level := values.whole("accesslevel")) is None else _level(level),
         language=LEAVE if (language := values.text("language")) is None else language_code(language),
         utc_offset=LEAVE if (zone := values.number("timezone")) is None else _minutes(zone),

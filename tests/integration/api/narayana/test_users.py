@@ -87,7 +87,7 @@ OF_ONESELF = [
     ({"timezone": "99"}, "E_DATA_ABORT"),
     ({"currency": "gold"}, "E_DATA_ABORT"),
     ({"notify_balance": "1"}, "E_UNDEFINED_INSTRUCTION"),
-    ({"invites": "5"}, "E_UNDEFINED_INSTRUCTION"),
+    ({"invites": "5"}, "E_INSUFFICIENT_ACCESS"),
 ]
 OF_OTHERS = [
     ({"accesslevel": "33"}, "E_DATA_ABORT"),  # no level of a user
