@@ -584,6 +584,28 @@ CREATE TABLE mails (
 );
 CREATE INDEX mails_by_due ON mails (due_at) WHERE state = 'queued';
 
+-- SIM cards. `line`: which of its owner's lines it calls by; '': the first one. `puk1`, `puk2`: encrypted with secret_keys;
+-- NULL: there are none, and nobody binds the card by them. `locked_until`: after too many wrong ones none is looked at.
+CREATE TABLE sim_cards (
+    sim_id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    iccid             text NOT NULL UNIQUE CHECK (iccid ~ '^[0-9]{1,22}$'),
+    msisdn            text NOT NULL DEFAULT '' CHECK (msisdn ~ '^([0-9]{3,15})?$'),
+    provider          text NOT NULL,
+    party_id          bigint REFERENCES parties,
+    line              text NOT NULL DEFAULT '',
+    callback_cid      text NOT NULL DEFAULT '',
+    allow_direct_sms  boolean NOT NULL DEFAULT false,
+    enabled           boolean NOT NULL DEFAULT true,
+    last_network      text NOT NULL DEFAULT '',
+    last_network_at   timestamptz,
+    puk1              bytea,
+    puk2              bytea,
+    wrong_puks        smallint NOT NULL DEFAULT 0,
+    locked_until      timestamptz
+);
+CREATE UNIQUE INDEX sim_cards_by_msisdn ON sim_cards (msisdn) WHERE msisdn <> '';
+CREATE INDEX sim_cards_by_party ON sim_cards (party_id);
+
 -- Addresses that are not served, and by `whitelist` those that nothing bans by itself. `source`: the exchange that it
 -- was said for; 'engine': this one's own ports.
 CREATE TABLE bans (
@@ -738,6 +760,34 @@ CREATE TABLE exchange_orders (
     answered_at  timestamptz
 );
 CREATE INDEX exchange_orders_waiting ON exchange_orders (exchange, order_id) WHERE outcome IS NULL;
+
+-- A callback that the engine which follows an exchange is asked to begin there, and what became of it.
+CREATE TABLE callbacks (
+    callback_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    exchange       text NOT NULL,
+    uniqueid       text NOT NULL,               -- of its two channels, without their last digit
+    login          text NOT NULL,               -- pays for both legs
+    first_number   text NOT NULL,
+    second_number  text NOT NULL,
+    callerid       text,                        -- NULL: the login's
+    pitch          smallint,
+    party          text NOT NULL,
+    asked_at       timestamptz NOT NULL DEFAULT now(),
+    expires_at     timestamptz NOT NULL,        -- what was not taken until then is not done any more
+    taken_at       timestamptz,
+    outcome        text,                        -- CallbackOutcome of domain/callback; NULL: none yet
+    reason         text NOT NULL DEFAULT '',
+    detail         text NOT NULL DEFAULT ''
+);
+CREATE INDEX callbacks_waiting ON callbacks (exchange, callback_id) WHERE outcome IS NULL;
+
+-- How often a wrong PIN of a line was given since then, and until when every one is refused.
+CREATE TABLE pin_tries (
+    login         text PRIMARY KEY,
+    wrong         integer NOT NULL DEFAULT 0,
+    since         timestamptz NOT NULL DEFAULT now(),
+    locked_until  timestamptz
+);
 
 -- Requests done once however often they are said: the key a party gave, what it asked for (digest) and was told. A row is
 -- written in the transaction of the change, and forgotten after a week (storage/idempotency.py).

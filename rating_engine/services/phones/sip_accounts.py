@@ -27,6 +27,7 @@ from rating_engine.storage.audit_log import record
 from rating_engine.storage.parties.logins import unknown_login
 from rating_engine.storage.parties.parties import find_party, tree_of
 from rating_engine.storage.phones import sip_accounts as store
+from rating_engine.storage.phones.sealed import reseal_gateways
 from rating_engine.storage.postgres.pool import Database
 
 SECRET: Final = frozenset({"password", "disa_pin"})
@@ -124,11 +125,14 @@ class SipAccounts:
         return free
 
     async def reseal(self) -> int:
-        """Keep every password under the first key of the settings; how many there are.
+        """Keep every password, of phones and of gateways, under the first key of the settings; how many there are.
 
         Errors: NoSecretKey (a password is under a key that is not there), Unavailable.
         """
-        after, count = None, 0
+        async with self._database.transaction(self._principal) as tx:
+            count = await reseal_gateways(tx, self._secrets.resealed)
+            await record(tx, "gateways.reseal", "secret_keys", {"passwords": count})
+        after = None
         while rows := await store.some_secrets(self._database, after, RESEAL_AT_ONCE):
             changed = [(bucket, number, sealed, self._secrets.resealed(sealed)) for bucket, number, sealed in rows]
             async with self._database.transaction(self._principal) as tx:

@@ -63,6 +63,12 @@ _PLACE: Final = """
     LEFT JOIN sip_accounts p ON p.bucket = s.bucket AND p.subscriber_id = s.subscriber_id
     WHERE l.login = $1
 """
+_EXCHANGE: Final = """
+    SELECT x.name FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login
+    JOIN sip_accounts p ON p.bucket = s.bucket AND p.subscriber_id = s.subscriber_id
+    JOIN exchanges x ON x.exchange_id = p.exchange_id
+    WHERE l.login = $1 AND p.deleted_at IS NULL AND x.enabled
+"""
 _HOLD: Final = "SELECT 1 FROM subscribers WHERE bucket = $1 AND subscriber_id = $2 FOR NO KEY UPDATE"
 _IN_CALL: Final = "SELECT 1 FROM open_calls WHERE bucket = $1 AND account_id = $2 AND subscriber_id = $3 LIMIT 1"
 _PUT: Final = """
@@ -104,6 +110,12 @@ class Held:
         self.is_active: bool = row["active"]
         self.has_phone: bool = row["has_phone"]
         self.was_deleted: bool = row["deleted_at"] is not None
+
+
+async def exchange_of_line(questions: Questions, login: str) -> str | None:
+    """The exchange of a line's telephone; None: it has none. Errors: Unavailable."""
+    name: str | None = await questions.fetchval(_EXCHANGE, login)
+    return name
 
 
 async def find_line(questions: Questions, login: str) -> tuple[SipAccount, bytes | None]:

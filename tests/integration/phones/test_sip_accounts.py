@@ -16,6 +16,7 @@ import pytest
 from rating_engine.domain.account import NewAccount
 from rating_engine.domain.errors import NotAllowed, NotYours, Refused
 from rating_engine.domain.exchanges import ExchangeChanges, NewExchange
+from rating_engine.domain.gateway import GatewayChanges, RouteKind
 from rating_engine.domain.party import Level, NewParty, PartyKind, PartyState
 from rating_engine.domain.principal import OPERATOR, principal_of
 from rating_engine.domain.registration import NewRegistration
@@ -154,9 +155,14 @@ async def test_another_password_number_or_exchange_is_another_hash_at_once(house
 
 
 async def test_keys_are_changed_one_after_the_other_and_without_one_all_else_works(house: House):
+    await house.operator.gateways.add(
+        "carrier", RouteKind.SIP, "pbx1", GatewayChanges(host="192.0.2.9", username="us", secret="of-carrier")
+    )
     both = house.with_keys(OTHER_KEY, KEY)
     assert (await both.sip_accounts.show("40000")).password == "very-secret"
-    assert await both.sip_accounts.reseal() == 1
+    assert await both.sip_accounts.reseal() == 2
+    (trunk,) = await house.with_keys(OTHER_KEY).gateways.trunks("pbx1")
+    assert trunk.secret == "of-carrier"
     assert (await house.with_keys(OTHER_KEY).sip_accounts.show("40000")).password == "very-secret"
     assert (await house.with_keys(KEY).sip_accounts.show("40000")).password is None
 
