@@ -12,6 +12,8 @@ from datetime import timedelta
 from rating_engine.domain.addresses import Network
 from rating_engine.domain.principal import Principal
 from rating_engine.services.audit import Audit
+from rating_engine.services.calls.hold import ChargingPolicy
+from rating_engine.services.calls.line_quote import LineQuotes
 from rating_engine.services.calls.ports import utc_now
 from rating_engine.services.calls.quote import Quotes
 from rating_engine.services.calls.route_trial import RouteTrials
@@ -108,6 +110,7 @@ class UseCases:
     decks: Decks
     rate_edits: RateEdits
     quotes: Quotes
+    line_quotes: LineQuotes
     cdrs: Cdrs
     call_posting: CallPosting
     live_calls: LiveCalls
@@ -128,6 +131,7 @@ class Ways:
     system_currency: str
     route_quality_window_seconds: int
     deck_unserved_percent: int
+    policy: ChargingPolicy
     installation: Installation
     ban_wrong_keys: int
     ban_window_seconds: int
@@ -213,6 +217,7 @@ class Services:
             ),
             rate_edits=RateEdits(office, principal),
             quotes=Quotes(office, international_prefix=prefix),
+            line_quotes=LineQuotes(office, ways.policy, ways.installation.default_route),
             cdrs=Cdrs(office, buckets=ways.ledger_buckets),
             call_posting=CallPosting(office, principal, buckets=ways.ledger_buckets, international_prefix=prefix),
             live_calls=LiveCalls(office, principal, buckets=ways.ledger_buckets),

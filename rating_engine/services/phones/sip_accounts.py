@@ -58,8 +58,8 @@ class SipAccounts:
         return self._opened(*await store.find_line(self._database, login))
 
     async def pitch_of(self, login: str) -> int:
-        """By how much the voice of a line is changed; -1: it is not. Errors: Unavailable."""
-        return await store.pitch_of(self._database, login)
+        """By how much the voice of a line of who asks is changed; -1: it is not. Errors: Unavailable."""
+        return await store.pitch_of(self._database, login, self._principal.realm)
 
     async def of(self, who: str | int) -> list[SipAccount]:
         """The lines of one user and of nobody below it, its main one first. Errors: NotFound, Unavailable."""

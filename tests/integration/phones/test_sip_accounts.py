@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -305,3 +306,12 @@ async def test_a_registration_that_is_taken_back_leaves_its_names_and_no_line(ho
     assert await house.database.fetchval("SELECT count(*) FROM accounts WHERE party_id = $1", nina.party_id) == 0
     await (await house.of("north")).registrations.register(new)
     assert await house.is_told("50000")
+
+
+async def test_lines_made_at_once_are_one_each_and_on_one_account(house: House):
+    use = house.operator.sip_accounts
+    made = [NewSipAccount(login=login, owner="otto", password="very-secret") for login in ("50000", "50001", "50000")]
+    done = await asyncio.gather(*map(use.create, made), return_exceptions=True)
+
+    assert sorted(type(each).__name__ for each in done) == ["ExtensionTaken", "SipAccount", "SipAccount"]
+    assert len({line.account_id for line in await use.of("otto")}) == 1
