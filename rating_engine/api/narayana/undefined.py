@@ -39,7 +39,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "deleteInvoice",
     ),
     "Technical maintenance": (
-        "asteriskRequest",
         "updateDialplan",
         "restoreDialplan",
         "updateInterface",

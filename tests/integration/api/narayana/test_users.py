@@ -207,6 +207,7 @@ NAMES_NOBODY = {
     "getDIDActions",
     "getFilters",
     "doMaintenance",
+    "asteriskRequest",
     "addSIM",
     "deleteSIM",
     "gsmRequest",
