@@ -38,14 +38,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "getDIDRules",
         "resolveDIDRule",
     ),
-    "Prepaid codes (invites). New users registration.": (
-        "registerRequest",
-        "registerByCode",
-        "activatePrepaidCode",
-        "getPrepaidCodes",
-        "createPrepaidCode",
-        "deletePrepaidCode",
-    ),
     "SMS": (
         "receiveSMS",
         "receiveDeliveryReport",

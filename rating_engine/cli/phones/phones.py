@@ -116,9 +116,10 @@ def delete(number: Number, config: ConfigOption = None) -> None:
 
 @phones_app.command(epilog="Example: rating-engine phone reseal")
 def reseal(config: ConfigOption = None) -> None:
-    """Keep every password under the first of secret_keys, so that the others can be taken away."""
+    """Keep every password and code under the first of secret_keys, so that the others can be taken away."""
     count = with_services(config, lambda services: services.sip_accounts.reseal())
-    say(f"{count} passwords are under the first key")
+    codes = with_services(config, lambda services: services.codes.reseal())
+    say(f"{count} passwords and {codes} codes are under the first key")
 
 
 def phone_json(phone: SipAccount) -> dict[str, Any]:

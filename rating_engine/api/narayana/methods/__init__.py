@@ -18,6 +18,7 @@ from rating_engine.api.narayana.methods import (
     interface,
     maintenance,
     news,
+    prepaid_codes,
     rates,
     routing,
     sip_accounts,
@@ -42,4 +43,5 @@ MADE: Final[Mapping[str, Handler]] = {
     **news.HANDLERS,
     **tickets.HANDLERS,
     **sip_accounts.HANDLERS,
+    **prepaid_codes.HANDLERS,
 }
