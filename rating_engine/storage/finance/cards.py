@@ -55,7 +55,7 @@ _DELETED: Final = f"""
 _EXPIRE: Final = """
     DELETE FROM calling_cards WHERE created_by IS NULL AND activated_by IS NULL AND account_id IS NULL
     AND created_at < now() - $1::interval"""
-_POST: Final = "SELECT post_entry_v3($1, $2, 'opening', $3, $4, $5)"
+_POST: Final = "SELECT post_entry_v3($1, $2, $3, $4, $5, $6)"
 _TRY: Final = "INSERT INTO code_tries (who, what, at) VALUES ($1, $2, clock_timestamp()) RETURNING at"
 _TRIES: Final = "SELECT count(*) FROM code_tries WHERE who = $1 AND what = $2 AND at > now() - interval '1 hour'"
 _UNTRY: Final = "DELETE FROM code_tries WHERE who = $1 AND what = $2 AND at = $3"
@@ -143,7 +143,7 @@ async def open_card(
     database: Database, bucket: int, account_id: int, amount: Decimal, card_id: int, note: Note
 ) -> None:
     """Money that an administrator makes. Errors: Unavailable."""
-    await database.fetchval(_POST, bucket, account_id, amount, f"code:{card_id}", note)
+    await database.fetchval(_POST, bucket, account_id, "opening", amount, f"code:{card_id}", note)
 
 
 async def deleted_with_money(database: Database, *, seconds: float, limit: int) -> list[Card]:
