@@ -110,6 +110,14 @@ class AmiConnection:
         answer = await self._send(action, fields, as_list=False, seconds=ANSWER_SECONDS)
         return answer if isinstance(answer, Mapping) else answer[0]
 
+    async def ask_and_hear(self, action: str, seconds: float, **fields: str) -> Message:
+        """The last word on an action that is answered at once and told of later: of an Originate its OriginateResponse.
+
+        Errors: Unavailable when none comes in time.
+        """
+        answer = await self._send(action, fields, as_list=None, seconds=seconds)
+        return answer if isinstance(answer, Mapping) else answer[-1]
+
     async def ask_list(self, action: str) -> list[Message]:
         """The events of a list, all of them. Errors: Unavailable when it does not come whole in time."""
         answer = await self._send(action, {}, as_list=None, seconds=LIST_SECONDS)

@@ -21,6 +21,7 @@ from agi.ami.clock import ExchangeClock
 from agi.ami.connection import AmiConnection, Message, Refused
 from agi.ami.security import failed_login
 from agi.ami.tracker import ChannelTracker
+from rating_engine.domain.callback import CallbackOrder
 from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.watching import FailedLogin, LiveChannel, SeenCall
 
@@ -31,6 +32,10 @@ PING_SECONDS: Final = 2.0
 LEAST_SECONDS: Final = 0.05  # Asterisk takes 0 as a missing value; the call ends as good as now
 WARNING_CONTEXT: Final = "rating-warning"  # of config/asterisk/extensions.conf
 WARNING_TIMEOUT_MS: Final = 3_000
+CALLBACK_CONTEXT: Final = "rating-callback"  # of config/asterisk/callback.conf, and the next
+CALLBACK_FIRST_CONTEXT: Final = "rating-callback-first"
+CALLBACK_SECONDS: Final = 5.0  # one question to an engine, which is answered in milliseconds
+PITCHES: Final = ("lowest", "lower", "low", "high", "higher", "highest")  # PITCH_SHIFT's words
 ANSWERED_AT: Final = "SHARED(RATING_ANSWERED_AT)"  # noted by the shipped dialplan: milliseconds of the exchange's clock
 TRUNK: Final = "SHARED(RATING_TRUNK)"
 MAX_SECONDS: Final = "RATING_MAX_SECONDS"
@@ -179,6 +184,29 @@ class AmiLink:
     async def hang_up(self, channel: str) -> bool:
         """End a call; False: it has ended already."""
         return await self._act("Hangup", Channel=channel, Cause="16")
+
+    async def call_back(self, order: CallbackOrder, callerid: str) -> bool:
+        """Originate both halves of the shipped callback, under names of ours; the second answers when it is held."""
+        variables = {
+            "RATING_CALLBACK_LOGIN": order.login,
+            "RATING_CALLBACK_NAMED": "1",
+            "RATING_CALLBACK_CALLERID": callerid,
+            "RATING_CALLBACK_PITCH": "" if order.pitch is None else PITCHES[order.pitch - 1],
+        }
+        answer = await self._there().ask_and_hear(
+            "Originate",
+            CALLBACK_SECONDS,
+            Channel=f"Local/{order.second}@{CALLBACK_CONTEXT}/n",
+            Context=CALLBACK_FIRST_CONTEXT,
+            Exten=order.first,
+            Priority="1",
+            Timeout=str(int(CALLBACK_SECONDS * 1000)),
+            ChannelId=f"{order.uniqueid}1",
+            OtherChannelId=f"{order.uniqueid}2",
+            Variable=",".join(f"__{name}={value}" for name, value in variables.items()),
+            Async="true",
+        )
+        return str(answer.get("Response", "")).lower() == "success"
 
     async def warn(self, channel: str) -> None:
         """Whisper the warning to the caller: the other side does not hear it."""

@@ -114,6 +114,7 @@ def _system(scope: str, what: str = "write") -> Right:
 
 _KEY: Final = Concern(Named.KEY, "name", otherwise=Otherwise.OWN)
 _DID: Final = Concern(Named.NUMBER, "number")
+_SIMS: Final = Right("sims:write", Level.SIMPLE_USER, own=True)  # whose a card is, its service looks up
 _TICKETS: Final = Right("tickets:write", Level.SIMPLE_USER, own=True)  # of whom it is a side, its services say
 _MONEY: Final = Right("money:write", Level.ADMIN, (_line(),), money=True)
 _MONEY_BETWEEN: Final = Right("money:write", Level.ADMIN, (_line(), _line("to_login")), money=True)
@@ -128,7 +129,13 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "parties.create": Right("users:write", Level.RESELLER, (_party("new.owner"),), own_tariff=("new.tariff",)),
     "parties.show": _reads("users", _party()),
     "parties.page": _reads("users", _party("wanted.owner"), least=Level.RESELLER, own=True),
-    "parties.change": Right("users:write", Level.SIMPLE_USER, (_party(),), own_tariff=("changes.tariff",)),
+    "parties.change": Right(
+        "users:write",
+        Level.SIMPLE_USER,
+        (_party(),),
+        admins_only=("changes.account",),
+        own_tariff=("changes.tariff",),
+    ),
     "parties.set_status": _writes("users", _party(below=True)),
     "parties.hide_logs": _writes("users", _party(), least=Level.SIMPLE_USER),
     "parties.logs_since": _reads("users", _party()),
@@ -145,6 +152,17 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "bans.set_permanent": _system("bans"),
     "bans.remove": _system("bans"),
     "bans.flush": _system("bans"),
+    "sim_cards.page": _reads("sims", own=True),
+    "sim_cards.of_asker": _reads("users", own=True),
+    "sim_cards.show": _reads("sims", own=True),
+    "sim_cards.add": _system("sims"),
+    "sim_cards.remove": _system("sims"),
+    "sim_cards.reseal": _system("sims"),
+    "sim_cards.bind": _SIMS,
+    "sim_cards.unbind": _SIMS,
+    "sim_cards.change": _SIMS,
+    "sim_cards.notify": _SIMS,
+    "gsm.ask": Right("gsm:write", Level.ANYBODY, own=True),  # for which keys, the surface says
     "news.page": _reads("news", least=Level.ANYBODY, own=True),
     "news.broadcasts": _reads("users", own=True),
     "news.add": _system("news"),
@@ -214,10 +232,11 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "sip_accounts.create": _writes("accounts", _party("new.owner"), least=Level.SIMPLE_USER),
     "sip_accounts.show": _reads("accounts", _line()),
     "sip_accounts.of": _reads("accounts", _party()),
-    "sip_accounts.pitch_of": _reads("accounts", _line()),
+    "sip_accounts.pitch_of": _reads("accounts", own=True),
     "sip_accounts.below": _reads("accounts", own=True),
     "sip_accounts.change": _writes("accounts", _line(), least=Level.SIMPLE_USER),
     "sip_accounts.delete": _writes("accounts", _line(), least=Level.SIMPLE_USER),
+    "disa.authorize": _reads("accounts", own=True),
     "sip_accounts.available": _reads("accounts", own=True),
     "registrations.register": Right("users:write", Level.RESELLER, own=True),
     "sip_accounts.reseal": _system("accounts"),
@@ -306,6 +325,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "dids.renew": Right("dids:write", Level.RESELLER, (_DID,), money=True),
     "dids.order": Right("dids:write", Level.SIMPLE_USER, (_party("owner"),), money=True),
     "dids.turn_rents": Right("dids:write", Level.ADMIN, money=True),
+    "dids.converted": _reads("dids", own=True),
     "dids.countries": _reads("dids", own=True),
     "dids.areas": _reads("dids", own=True),
     "dids.offered": _reads("dids", own=True),
@@ -322,6 +342,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "call_rules.add": _writes("dids", _DID, least=Level.SIMPLE_USER),
     "call_rules.change": _writes("dids", _DID, least=Level.SIMPLE_USER),
     "call_rules.remove": _writes("dids", _DID, least=Level.SIMPLE_USER),
+    "call_rules.owner_line": _reads("dids", _DID),
     "call_rules.next": _reads("dids", Concern(Named.NUMBER, "call.number")),
     "gateways.page": _reads("routes", least=Level.RESELLER, own=True),
     "gateways.show": _reads("routes", _route(), least=Level.RESELLER),
@@ -358,6 +379,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "rate_edits.list_edits": _system("decks", "read"),
     "rate_edits.remove_rate": _system("decks"),
     "rate_edits.set_rate": _system("decks"),
+    "line_quotes.quote": _reads("calls", _line()),
     "quotes.quote": _system("decks", "read"),
     "cdrs.page": _reads("calls", *_CALLS),
     "cdrs.show": _system("calls", "read"),
@@ -365,7 +387,9 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "cdrs.sums": _reads("calls", *_CALLS),
     "call_posting.post": Right("money:write", Level.ADMIN, money=True),
     "live_calls.hang_up": _system("calls"),
+    "live_calls.hang_up_own": Right("calls:write", Level.SIMPLE_USER, own=True),
     "live_calls.hang_up_line": Right("calls:write", Level.SIMPLE_USER, (_line(),)),
+    "callbacks.begin": Right("calls:write", Level.SIMPLE_USER, (_line("new.login"),)),
     "live_calls.page": _reads("calls", *_CALLS),
     "live_calls.suspicious": _system("calls", "read"),
     "live_calls.unfinished": _system("calls", "read"),

@@ -28,7 +28,6 @@ from rating_engine.domain.call_rules import (
 from rating_engine.domain.change import LEAVE, Leave
 from rating_engine.domain.checks import check_amount, check_currency, check_login, check_text, check_whole
 from rating_engine.domain.errors import InvalidRequest
-from rating_engine.domain.tariff_card import DEFAULT_CURRENCY
 
 LOCAL: Final = "local"  # the provider of numbers that we have ourselves
 MAX_TIMEOUT: Final = 600  # seconds that anything rings
@@ -39,7 +38,8 @@ _NUMBER: Final = re.compile(r"[0-9]{3,15}")
 _PATTERN: Final = re.compile(r"[0-9%*#]{0,32}")
 _KEYED: Final = re.compile(r"[0-9%*#]{0,32}")
 _FORWARD: Final = re.compile(r"\+?[0-9]{3,32}")
-_SOUND: Final = re.compile(r"[A-Za-z0-9_/.-]{1,80}(&[A-Za-z0-9_/.-]{1,80}){0,9}")
+# Below the sounds of the exchange: nowhere else, such as where it keeps voicemail.
+_SOUND: Final = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_/.-]{0,79}(&[A-Za-z0-9_][A-Za-z0-9_/.-]{0,79}){0,9}")
 _MAILBOX: Final = re.compile(r"[A-Za-z0-9_.-]{1,40}(@[A-Za-z0-9_.-]{1,40})?")
 _CAUSE: Final = re.compile(r"(?:[1-9][0-9]?|1[01][0-9]|12[0-7])?")
 _WORD: Final = re.compile(r"[A-Za-z0-9_.@+-]{0,64}")
@@ -95,15 +95,14 @@ class Did:
 @dataclass(frozen=True, slots=True)
 class NewDid:
     """A number to be given to an owner, or (None) put into a pool. `paid_to` None: a month from now.
-
-    Raises InvalidRequest naming the field.
+    `currency` None: the system's. Raises InvalidRequest naming the field.
     """
 
     number: str
     owner: str | int | None = None
     pool_id: int | None = None
     monthly_price: Decimal = Decimal(0)
-    currency: str = DEFAULT_CURRENCY
+    currency: str | None = None
     paid_to: datetime | None = None
     comment: str = ""
 
@@ -112,7 +111,8 @@ class NewDid:
         if (self.owner is None) == (self.pool_id is None):
             raise InvalidRequest("owner", "a number has an owner, or is in a pool to be ordered")
         _check_price(self.monthly_price, "cost")
-        check_currency(self.currency)
+        if self.currency is not None:
+            check_currency(self.currency)
         check_text(self.comment, "comment")
 
 
@@ -160,13 +160,13 @@ class DidPool:
 
 @dataclass(frozen=True, slots=True)
 class NewPool:
-    """A pool to be made. Raises InvalidRequest naming the field."""
+    """A pool to be made. `currency` None: the system's. Raises InvalidRequest naming the field."""
 
     country: str
     area: str
     monthly_price: Decimal = Decimal(0)
     setup_price: Decimal = Decimal(0)
-    currency: str = DEFAULT_CURRENCY
+    currency: str | None = None
     provider: str = LOCAL
     username: str = ""
     params: tuple[str, str, str] = ("", "", "")
@@ -174,6 +174,8 @@ class NewPool:
 
     def __post_init__(self) -> None:
         _check_pool(self)
+        if self.currency is not None:
+            check_currency(self.currency)
 
 
 @dataclass(frozen=True, slots=True)

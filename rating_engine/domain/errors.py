@@ -114,12 +114,6 @@ class Refused(RatingEngineError):
     code = "refused"
 
 
-class FeeNotThere(RatingEngineError):
-    """What something costs is more than its account has; nothing was taken."""
-
-    code = "fee_not_there"
-
-
 class OrderFailed(RatingEngineError):
     """A number that was ordered is not to be had; nothing stays taken for it."""
 

@@ -34,6 +34,7 @@ from rating_engine.services.facts.memory import CallMemory
 from rating_engine.services.finance.codes import CODES_SECONDS, CodeKeeper
 from rating_engine.services.finance.transfers import TRANSFERS_SECONDS, TransferKeeper
 from rating_engine.services.outage.offline_calls import REFRESH_SECONDS
+from rating_engine.services.parties.bans import BanBook
 from rating_engine.services.watch.expiry import Expiry
 from rating_engine.settings.model import Settings
 from rating_engine.settings.spool_directory import spool_directory
@@ -109,16 +110,13 @@ class Engine:
             grace_seconds=settings.reservation_grace_seconds,
             observer=self.metrics,
         )
-        doors = self.calls_door, self.office
         self.rate_counters = counters_of(settings)
         limits = limits_of(settings, self.rate_counters, self.metrics)
         self.services = make_services(settings, self.office, limits)  # what every surface is given
         self.services.access.line_owner = self._line_owner
         bans = self.services.access.bans
         self._ban_file = ban_file_of(settings, bans)
-        self.watch = WatchSetup(
-            settings, *doors, self.lasting, self.metrics, self.clock.now, self._correct_by_seen, bans
-        )
+        self.watch = self._make_watch(bans)
         self.schema = SchemaWatch(self.office, is_up=lambda: self.office.down is None)
         calling = self._wire_calls(is_watched or self.watch.is_watched, shared_calls)
         self.charging, self.finishing, self.undo = calling.charging, calling.finishing, calling.undo
@@ -236,6 +234,19 @@ class Engine:
     async def _correct_by_seen(self, bucket: int, call_key: CallKey, seconds: int, ended_at: datetime) -> bool:
         """The watch is made before what ends calls, which asks it who is watched."""
         return await self.finishing.correct_by_seen(bucket, call_key, seconds, ended_at)
+
+    def _make_watch(self, bans: BanBook) -> WatchSetup:
+        return WatchSetup(
+            self._settings,
+            self.calls_door,
+            self.office,
+            self.lasting,
+            self.metrics,
+            self.clock.now,
+            self._correct_by_seen,
+            bans,
+            lambda: self.charging,
+        )
 
     def _wire_calls(self, is_watched: ExchangeWatch, shared_calls: SharedCalls | None) -> Calling:
         doors = Doors(self.calls_door, self.office)

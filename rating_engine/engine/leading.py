@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
@@ -23,6 +24,7 @@ from rating_engine.services.parties.bans import BanBook
 from rating_engine.services.parties.wrong_logins import WrongLogins
 from rating_engine.services.routes.quality import QualityMeter
 from rating_engine.services.support.outbox import Outbox
+from rating_engine.services.watch.callbacks import CallbackOrders, CallCharging
 from rating_engine.services.watch.seen_ends import Correct
 from rating_engine.services.watch.watched_exchanges import REFRESH_SECONDS, WatchedExchanges
 from rating_engine.services.watch.watching import Watch
@@ -52,10 +54,12 @@ class WatchSetup:
         now: Now,
         correct: Correct,
         bans: BanBook,
+        charging: Callable[[], CallCharging],
     ) -> None:
         """What is said of exchanges and of answers goes by `calls_door`, since calls are lengthened by it.
 
-        `now`: the instant, by the database's clock. `correct`: as Watch has it.
+        `now`: the instant, by the database's clock. `correct`: as Watch has it. `charging`: what
+        holds the money of callbacks, made after this.
         """
         addresses = [parse_address(text) for text in settings.ami_exchanges]
         self._watch = Watch(
@@ -70,6 +74,7 @@ class WatchSetup:
             warning_seconds=settings.ami_warning_seconds,
             now=now,
             correct=correct,
+            callbacks=CallbackOrders(office, charging),
             wrong_logins=WrongLogins(
                 office,
                 bans,

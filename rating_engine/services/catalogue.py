@@ -12,6 +12,8 @@ from datetime import timedelta
 from rating_engine.domain.addresses import Network
 from rating_engine.domain.principal import Principal
 from rating_engine.services.audit import Audit
+from rating_engine.services.calls.hold import ChargingPolicy
+from rating_engine.services.calls.line_quote import LineQuotes
 from rating_engine.services.calls.ports import utc_now
 from rating_engine.services.calls.quote import Quotes
 from rating_engine.services.calls.route_trial import RouteTrials
@@ -39,6 +41,7 @@ from rating_engine.services.parties.keys import Keys
 from rating_engine.services.parties.parties import Parties
 from rating_engine.services.parties.passwords import Passwords
 from rating_engine.services.parties.request_limits import RequestLimits
+from rating_engine.services.phones.disa import Disa
 from rating_engine.services.phones.exchanges import Exchanges
 from rating_engine.services.phones.registration import Registrations
 from rating_engine.services.phones.rendering import Reload, never_reloads
@@ -47,7 +50,9 @@ from rating_engine.services.phones.sip_accounts import SipAccounts
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.gateways import Gateways
 from rating_engine.services.routes.routes import Routes
+from rating_engine.services.support.gsm import Gsm, GsmRequests
 from rating_engine.services.support.news import News
+from rating_engine.services.support.sim_cards import SimCards
 from rating_engine.services.support.tickets import Tickets
 from rating_engine.services.tariffs.bands import Bands
 from rating_engine.services.tariffs.bill_types import BillTypes
@@ -61,6 +66,7 @@ from rating_engine.services.tariffs.price_lists import PriceLists
 from rating_engine.services.tariffs.settings import Tariffs
 from rating_engine.services.tenants.billing import Billing
 from rating_engine.services.tenants.call_rates import CallRates
+from rating_engine.services.watch.callbacks import Callbacks
 from rating_engine.services.watch.live_calls import LiveCalls
 from rating_engine.storage.postgres.pool import Database
 
@@ -72,6 +78,8 @@ class UseCases:
     parties: Parties
     keys: Keys
     bans: Bans
+    sim_cards: SimCards
+    gsm: GsmRequests
     news: News
     tickets: Tickets
     audit: Audit
@@ -81,6 +89,7 @@ class UseCases:
     codes: Codes
     exchanges: Exchanges
     sip_accounts: SipAccounts
+    disa: Disa
     registrations: Registrations
     tenant_billing: Billing
     call_rates: CallRates
@@ -105,9 +114,11 @@ class UseCases:
     decks: Decks
     rate_edits: RateEdits
     quotes: Quotes
+    line_quotes: LineQuotes
     cdrs: Cdrs
     call_posting: CallPosting
     live_calls: LiveCalls
+    callbacks: Callbacks
     rerates: Rerates
     simulations: Simulations
     maintenance: Maintenance
@@ -124,12 +135,14 @@ class Ways:
     system_currency: str
     route_quality_window_seconds: int
     deck_unserved_percent: int
+    policy: ChargingPolicy
     installation: Installation
     ban_wrong_keys: int
     ban_window_seconds: int
     ban_seconds: int
     did_grace: timedelta
     did_notice: timedelta
+    gsm: Gsm
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
@@ -169,6 +182,8 @@ class Services:
             parties=Parties(office, principal, self._passwords),
             keys=Keys(office, principal),
             bans=Bans(office, principal),
+            sim_cards=SimCards(office, principal, self._secrets, ways.gsm),
+            gsm=GsmRequests(ways.gsm),
             news=News(office, principal),
             tickets=Tickets(office, principal),
             audit=Audit(office, principal),
@@ -178,6 +193,7 @@ class Services:
             codes=Codes(office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)),
             exchanges=Exchanges(office, principal, ways.reload_phones),
             sip_accounts=SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
+            disa=Disa(office, principal),
             registrations=Registrations(office, principal, self._passwords, self._secrets, buckets=ways.ledger_buckets),
             tenant_billing=Billing(office, principal),
             call_rates=CallRates(office, principal),
@@ -192,8 +208,8 @@ class Services:
             price_lists=PriceLists(office, principal, currency=ways.system_currency),
             direction_prices=DirectionPrices(office, principal, currency=ways.system_currency),
             numbering=Numbering(office, principal),
-            dids=Dids(office, principal, utc_now),
-            did_pools=DidPools(office, principal),
+            dids=Dids(office, principal, utc_now, currency=ways.system_currency),
+            did_pools=DidPools(office, principal, currency=ways.system_currency),
             call_rules=CallRules(office, principal, utc_now),
             gateways=Gateways(office, principal, self._secrets),
             routes=Routes(office, principal),
@@ -208,9 +224,11 @@ class Services:
             ),
             rate_edits=RateEdits(office, principal),
             quotes=Quotes(office, international_prefix=prefix),
+            line_quotes=LineQuotes(office, ways.policy, ways.installation.default_route),
             cdrs=Cdrs(office, buckets=ways.ledger_buckets),
             call_posting=CallPosting(office, principal, buckets=ways.ledger_buckets, international_prefix=prefix),
             live_calls=LiveCalls(office, principal, buckets=ways.ledger_buckets),
+            callbacks=Callbacks(office, principal),
             rerates=Rerates(office, principal, international_prefix=prefix),
             simulations=Simulations(office, ways.database_url, international_prefix=prefix),
             maintenance=Maintenance(

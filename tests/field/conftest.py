@@ -6,6 +6,7 @@ import itertools
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -30,14 +31,14 @@ class Running:
     office: Office
     _engines: Iterator[int] = field(default_factory=lambda: itertools.count(2))
 
-    async def take_over(self) -> None:
+    async def take_over(self, **settings: Any) -> None:
         """Another engine takes over from the one that runs."""
         old = self.pbx.engine
         ports = {"port": old.fastagi_port, "http_port": old.http_port}
         name = f"engine{next(self._engines)}"
         new = engine_for(
             self.database_url, self.redis_url, self.directory, name=name, flags=("--takeover",),
-            spool_dir=str(self.directory / "engine.spool"), **ports,
+            spool_dir=str(self.directory / "engine.spool"), **ports, **settings,
         )  # fmt: skip
         await new.start()
         self.pbx.engine = new

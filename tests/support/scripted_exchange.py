@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
+from rating_engine.domain.callback import CallbackOrder
 from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.watching import FailedLogin, LiveChannel, SeenCall
 
@@ -29,6 +30,8 @@ class ScriptedExchange:
     told: dict[str, int] = field(default_factory=dict)  # RATING_MAX_SECONDS of each caller
     hung_up: list[str] = field(default_factory=list)
     warned: list[str] = field(default_factory=list)
+    calls_back: bool = True
+    called_back: list[tuple[str, str, str]] = field(default_factory=list)
 
     def talk(self, uniqueid: str, seconds: float = 0.0) -> SeenCall:
         """A call answered so many seconds ago, and what is seen of it."""
@@ -84,6 +87,11 @@ class ScriptedExchange:
         self._answer()
         self.hung_up.append(channel)
         return True
+
+    async def call_back(self, order: CallbackOrder, callerid: str) -> bool:
+        self._answer()
+        self.called_back.append((order.first, order.second, callerid))
+        return self.calls_back
 
     async def warn(self, channel: str) -> None:
         self._answer()

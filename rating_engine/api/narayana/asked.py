@@ -11,7 +11,15 @@ from rating_engine.api.narayana.arguments import Values
 from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.domain.account import ListedSubscriber
 from rating_engine.domain.api_key import ApiKey
-from rating_engine.domain.outcomes import CallKey, Claim, FinishCall, FinishOutcome, PrepareCall, PrepareOutcome
+from rating_engine.domain.outcomes import (
+    BalanceOutcome,
+    CallKey,
+    Claim,
+    FinishCall,
+    FinishOutcome,
+    PrepareCall,
+    PrepareOutcome,
+)
 from rating_engine.domain.party import Party
 from rating_engine.domain.principal import Principal
 from rating_engine.services.catalogue import Services, UseCases
@@ -22,6 +30,9 @@ class CallCharging(Protocol):
 
     async def prepare_call(self, call: PrepareCall) -> PrepareOutcome:
         """May this call start, and for how long?"""
+
+    async def balance(self, login: str, call: PrepareCall | None = None) -> BalanceOutcome:
+        """The account's money, and how long `call` would last on it, or why it may not be made."""
 
     async def finish_call(self, call: FinishCall) -> FinishOutcome:
         """Charge a call that ended, exactly once."""

@@ -6,38 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
-    "Call processing": (
-        "createCallback",
-        "authorizeCall",
-        "createTTS",
-    ),
-    "Direct numbers": (
-        "getDisaDIDList",
-        "updateDIDState",
-        "getDIDPool",
-        "orderDID",
-        "getDIDList",
-        "addDID",
-        "updateDID",
-        "deleteDID",
-        "getDIDInfo",
-        "renewDID",
-        "addDIDPool",
-        "updateDIDPool",
-        "getDIDPools",
-        "getDIDPoolInfo",
-        "deleteDIDPool",
-        "getDIDCount",
-    ),
-    "DIDTables Filters": (
-        "getDIDActions",
-        "getFilters",
-        "addDIDRule",
-        "updateDIDRule",
-        "deleteDIDRule",
-        "getDIDRules",
-        "resolveDIDRule",
-    ),
+    "Call processing": ("createTTS",),
     "SMS": (
         "receiveSMS",
         "receiveDeliveryReport",
@@ -61,17 +30,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "getInvoiceInfo",
         "viewInvoice",
         "deleteInvoice",
-    ),
-    "GSM": ("gsmRequest",),
-    "SIM-cards": (
-        "getSIMList",
-        "getSIMInfo",
-        "bindSIM",
-        "unbindSIM",
-        "updateSIM",
-        "addSIM",
-        "deleteSIM",
-        "notifySIM",
     ),
     "Technical maintenance": (
         "asteriskRequest",

@@ -29,7 +29,7 @@ pools_app = typer.Typer(no_args_is_help=True, help="Pools that numbers are order
 
 Number = Annotated[str, typer.Argument(metavar="NUMBER", help="Digits, the country first: 4930123456.")]
 Cost = Annotated[str | None, typer.Option("--cost", metavar="AMOUNT", help="Of a month.")]
-Currency = Annotated[str, typer.Option("--currency", metavar="CODE", help="Of the prices.")]
+Currency = Annotated[str | None, typer.Option("--currency", metavar="CODE", help="Of the prices; the system's.")]
 Comment = Annotated[str | None, typer.Option("--comment", help="For people.")]
 Until = Annotated[str | None, typer.Option("--paid-to", metavar="MOMENT", help="End of what is paid: 2026-12-31.")]
 
@@ -40,7 +40,7 @@ def add(
     owner: Annotated[str | None, typer.Option("--owner", metavar="USER", help="Whose it is.")] = None,
     pool: Annotated[int | None, typer.Option("--pool", metavar="ID", help="Or the pool to order it from.")] = None,
     cost: Cost = None,
-    currency: Currency = "EUR",
+    currency: Currency = None,
     paid_to: Until = None,
     comment: Comment = None,
     config: ConfigOption = None,
@@ -210,7 +210,7 @@ def add_pool(
     area: Annotated[str, typer.Option("--area", help="A town or region of it.")],
     cost: Cost = None,
     setup: Annotated[str | None, typer.Option("--setup", metavar="AMOUNT", help="Once, with the order.")] = None,
-    currency: Currency = "EUR",
+    currency: Currency = None,
     provider: Annotated[str, typer.Option("--provider", help="Who has the numbers; local: we do.")] = "local",
     quantity: Annotated[int, typer.Option("--quantity", help="Numbers shown at a time.")] = 100,
     config: ConfigOption = None,

@@ -10,16 +10,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rating_engine.domain.call_rules import Action, CallRule, Finished, InboundCall, Loop, Step, has_loop, next_step
+from rating_engine.domain.call_rules import (
+    TRANSIT,
+    Action,
+    CallRule,
+    Finished,
+    InboundCall,
+    Loop,
+    Step,
+    has_loop,
+    next_step,
+)
 from rating_engine.domain.change import given
 from rating_engine.domain.did import Did, RuleChanges, check_rule
 from rating_engine.domain.errors import InvalidRequest, LeadsBack, NotFound, Refused
 from rating_engine.domain.principal import Principal
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.numbers import call_rules as store
-from rating_engine.storage.numbers.dids import find_did, hold_did
+from rating_engine.storage.numbers.dids import find_did, hold_did, shows
+from rating_engine.storage.numbers.rents import payer_of
 from rating_engine.storage.parties.owners import owner_of_login
 from rating_engine.storage.parties.parties import find_party
+from rating_engine.storage.phones.exchanges import exchange_called
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
 
@@ -45,7 +57,7 @@ class CallRules:
         check_rule(rule)
         async with self._database.transaction(self._principal) as tx:
             did = await _hold_owned(tx, number)
-            await _check_named(tx, did, rule)
+            await self._check_named(tx, did, rule)
             await store.add_rule(tx, did.did_id, rule, first=first)
             await _check_loops(tx, did)
             await record(tx, "call_rule.add", number, _said(rule))
@@ -58,7 +70,7 @@ class CallRules:
             values = given(changes)
             changed = replace(rule, **values)
             check_rule(changed)
-            await _check_named(tx, did, changed)
+            await self._check_named(tx, did, changed)
             times = values.pop("times", None)
             await store.change_rule(tx, rule.rule_id, values)
             if times is not None:
@@ -79,6 +91,19 @@ class CallRules:
                 raise NotFound(f"no rule has the pattern {pattern!r}", field="pattern")
             await store.remove_rules(tx, did.did_id, [rule.rule_id for rule in gone])
             await record(tx, "call_rule.remove", number, {"rule": place, "pattern": pattern})
+
+    async def _check_named(self, tx: Transaction, did: Did, rule: CallRule) -> None:
+        """Errors: InvalidRequest (what the rule names is not the owner's)."""
+        await _check_own(tx, did, rule)
+        is_shown = rule.callerid not in ("", TRANSIT)
+        if is_shown and not self._principal.sees_all and not await shows(tx, did.party_id, rule.callerid.lstrip("+")):
+            raise InvalidRequest("callerid", f"{rule.callerid} is no number of the owner; {TRANSIT} shows the caller's")
+
+    async def owner_line(self, number: str) -> str:
+        """The line that pays for a number, and rings where a rule names none; '': there is none. Errors: NotFound."""
+        did = await find_did(self._database, number)
+        payer = None if did.party_id is None else await payer_of(self._database, did.party_id, did.line)
+        return "" if payer is None else payer.login
 
     async def next(self, call: InboundCall) -> Step | Finished:
         """What to do with a call. Errors: NotFound, Refused (it takes no calls), LeadsBack, Unavailable."""
@@ -101,9 +126,11 @@ async def _hold_owned(tx: Transaction, number: str) -> Did:
     return did
 
 
-async def _check_named(tx: Transaction, did: Did, rule: CallRule) -> None:
-    """Errors: InvalidRequest (what the rule names is not the owner's)."""
-    rings_own = rule.action is Action.CALL and rule.destination != "" and not rule.exchange
+async def _check_own(tx: Transaction, did: Did, rule: CallRule) -> None:
+    """Errors: InvalidRequest (what the rule names is not the owner's), NoExchange."""
+    if rule.exchange:
+        await exchange_called(tx, rule.exchange)
+    rings_own = rule.action is Action.CALL and rule.destination != ""
     if rings_own and await owner_of_login(tx, rule.destination) != did.party_id:
         raise InvalidRequest("destination", f"{rule.destination!r} is no line of the number's owner")
     if rule.action is Action.NUMBER:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from rating_engine.domain.change import LEAVE, given
@@ -11,6 +13,8 @@ from rating_engine.domain.did import Did, DidChanges, DidPool, DidState, NewDid,
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotAllowed, NotFound, Refused
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.principal import Principal
+from rating_engine.rating.exchange import ExchangeRates
+from rating_engine.rating.money import AMOUNT_DECIMALS
 from rating_engine.services.numbers.rents import Rents, RentTurn
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.numbers import did_pools as pool_store
@@ -22,15 +26,18 @@ from rating_engine.storage.parties.owners import owner_of_login
 from rating_engine.storage.parties.parties import find_party, tree_of
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
+from rating_engine.storage.tariffs.exchange_rates import load_exchange_rates
 
 
 class Dids:
     """What one principal does with numbers. What is changed counts from the next call on."""
 
-    def __init__(self, database: Database, principal: Principal, now: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, principal: Principal, now: Callable[[], datetime], *, currency: str) -> None:
+        """`currency`: of prices that name none."""
         self._database = database
         self._principal = principal
         self._now = now
+        self._currency = currency
         self._rents = Rents(database, principal, now)
 
     async def add(self, new: NewDid) -> Did:
@@ -60,7 +67,7 @@ class Dids:
         owner = await find_party(tx, new.owner)
         if owner.hidden:
             raise InvalidRequest("owner", f"{owner.login!r} was deleted")
-        price = {"monthly_price": new.monthly_price, "currency": new.currency}
+        price = {"monthly_price": new.monthly_price, "currency": new.currency or self._currency}
         paid_to = new.paid_to or a_month_after(self._now())
         return {**common, **price, "state": DidState.ACTIVE, "party_id": owner.party_id, "paid_to": paid_to}
 
@@ -130,7 +137,7 @@ class Dids:
         await self._rents.close(did, "did.remove")
 
     async def renew(self, number: str) -> Did:
-        """Pay a month more. Errors: NotFound, Refused, FeeNotThere, Unavailable."""
+        """Pay a month more. Errors: NotFound, Refused, InsufficientMoney, Unavailable."""
         return await self._rents.renew(number)
 
     async def order(
@@ -138,7 +145,7 @@ class Dids:
     ) -> Did:
         """A free number of a pool for a user, who pays its connection and the first month.
 
-        Errors: NotFound, OrderFailed, FeeNotThere, Refused (nobody pays), Unavailable.
+        Errors: NotFound, OrderFailed, InsufficientMoney, Refused (nobody pays), Unavailable.
         """
         party = await find_party(self._database, owner)
         return await self._rents.begin_order(number, pool_id, party.party_id, arguments)
@@ -159,6 +166,14 @@ class Dids:
     async def inbound_prices(self) -> list[tuple[str, str]]:
         """Tariffs whose calls coming in have a price, with the one that says it. Errors: Unavailable."""
         return await inbound_tariffs(self._database)
+
+    async def converted(self, amount: Decimal, currency: str, wanted: str) -> Decimal | None:
+        """An amount in another currency, by the present exchange rate; None: it is not known. Errors: Unavailable."""
+        if currency == wanted:
+            return amount
+        rates = ExchangeRates(await load_exchange_rates(self._database))
+        rate = rates.rate_at(currency, wanted, self._now())
+        return None if rate is None else round(amount * rate, AMOUNT_DECIMALS)
 
     async def countries(self) -> list[str]:
         """Where numbers are to be had. Errors: Unavailable."""
@@ -184,14 +199,16 @@ class Dids:
 class DidPools:
     """What one principal does with pools."""
 
-    def __init__(self, database: Database, principal: Principal) -> None:
+    def __init__(self, database: Database, principal: Principal, *, currency: str) -> None:
+        """`currency`: of prices that name none."""
         self._database = database
         self._principal = principal
+        self._currency = currency
 
     async def add(self, new: NewPool) -> DidPool:
         """A pool; its numbers are added one by one. Errors: Unavailable."""
         async with self._database.transaction(self._principal) as tx:
-            pool_id = await pool_store.add_pool(tx, new)
+            pool_id = await pool_store.add_pool(tx, replace(new, currency=new.currency or self._currency))
             await record(tx, "did_pool.add", str(pool_id), {"country": new.country, "area": new.area})
         return await self.show(pool_id)
 

@@ -17,7 +17,6 @@ import structlog
 
 from rating_engine.domain.did import LOCAL, Did, DidPool, DidState, a_month_after, order_reference, rent_reference
 from rating_engine.domain.errors import (
-    FeeNotThere,
     Hint,
     NotFound,
     OrderFailed,
@@ -25,6 +24,7 @@ from rating_engine.domain.errors import (
     Refused,
 )
 from rating_engine.domain.principal import Principal
+from rating_engine.domain.transfer import InsufficientMoney
 from rating_engine.rating.exchange import ExchangeRates
 from rating_engine.storage.audit_log import note_of, record
 from rating_engine.storage.numbers import dids as store
@@ -96,7 +96,7 @@ class Rents:
     async def begin_order(self, number: str, pool_id: int, party_id: int, arguments: tuple[str, str, str]) -> Did:
         """Take a free number of a pool for a party, and see it through.
 
-        Errors: NotFound, OrderFailed (it is not free, or the provider refuses), FeeNotThere, Refused, Unavailable.
+        Errors: NotFound, OrderFailed (not free, or the provider refuses), InsufficientMoney, Refused, Unavailable.
         """
         pool = await find_pool(self._database, pool_id)
         if pool.provider not in self._providers:
@@ -128,7 +128,7 @@ class Rents:
         reference = order_reference(did)
         try:
             await self._take(did, did.setup_price + did.monthly_price, reference, f"{number}: connection and a month")
-        except (FeeNotThere, Refused):
+        except Refused:
             await self._back_to_pool(did)
             raise
         try:
@@ -141,7 +141,7 @@ class Rents:
         return await self._settle(did, a_month_after(self._now()), "did.ordered")
 
     async def renew(self, number: str) -> Did:
-        """Pay a month more. Errors: NotFound, Refused (nobody's), FeeNotThere, Unavailable."""
+        """Pay a month more. Errors: NotFound, Refused (nobody's), InsufficientMoney, Unavailable."""
         did = await store.find_did(self._database, number)
         if did.state not in (DidState.ACTIVE, DidState.UNPAID) or did.paid_to is None:
             raise Refused(f"{number} is nobody's: it is {did.state}")
@@ -198,7 +198,7 @@ class Rents:
     async def _tried(self, number: str, work: Callable[[str], Awaitable[object]]) -> bool:
         try:
             await work(number)
-        except (FeeNotThere, Refused, NotFound, OrderFailed) as error:
+        except (Refused, NotFound, OrderFailed) as error:
             _log.info("did_not_paid", number=number, reason=error.code, error=str(error))
             return False
         except RatingEngineError as error:
@@ -234,20 +234,20 @@ class Rents:
         await self._set(did, {"state": DidState.FREE, "party_id": None}, "did.order_failed")
 
     async def _take(self, did: Did, fee: Decimal, reference: str, subject: str) -> None:
-        """Errors: FeeNotThere, Refused (nobody pays; no exchange rate), Unavailable."""
+        """Errors: InsufficientMoney, Refused (nobody pays; no exchange rate), Unavailable."""
         assert did.party_id is not None
         payer = await payer_of(self._database, did.party_id, did.line)
         if payer is None:
             raise _nobody_pays(did)
         if fee == 0:
             return
-        amount = await self._in_currency_of(payer, fee, did)
+        amount = await self._in_currency_of(payer, fee * payer.did_multiplier, did)
         note = note_of(self._principal, "did.fee", payer.login, {"number": did.number, "fee": amount})
         taken = await take_fee(self._database, payer, amount, reference, subject, note)
         if taken is Taken.UNKNOWN:
             raise _nobody_pays(did)
         if taken is Taken.NOT_THERE:
-            raise FeeNotThere(
+            raise InsufficientMoney(
                 f"{amount} {payer.currency} for {did.number} is more than is available",
                 hint=Hint.TOP_UP,
                 about={"login": payer.login},
@@ -255,7 +255,7 @@ class Rents:
 
     async def _in_currency_of(self, payer: Payer, fee: Decimal, did: Did) -> Decimal:
         if payer.currency == did.currency:
-            return fee
+            return fee.quantize(_CENTS, ROUND_HALF_UP)
         rates = ExchangeRates(await load_exchange_rates(self._database))
         rate = rates.rate_at(did.currency, payer.currency, self._now())
         if rate is None:

@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from rating_engine.domain.account import RefillAllowed
 from rating_engine.domain.checks import check_amount
-from rating_engine.domain.errors import InvalidRequest, NotAllowed, NotFound, NotYours
+from rating_engine.domain.errors import InvalidRequest, NotAllowed, NotFound, NotYours, Refused
 from rating_engine.domain.party import Level, Party
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.registration import NewRegistration
@@ -22,9 +22,11 @@ from rating_engine.services.parties.parties import add_user
 from rating_engine.services.parties.passwords import Passwords, md5_given
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.writing import PhoneWriter
+from rating_engine.storage.audit_log import record
 from rating_engine.storage.finance.purses import Purse, purse_of_line
 from rating_engine.storage.parties.accounts import find_account
 from rating_engine.storage.parties.parties import find_party, is_below
+from rating_engine.storage.phones.take_back import take_back
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
 
@@ -69,8 +71,19 @@ class Registrations:
                 await self._moving.check(payer, await purse_of_line(tx, phone.login), RefillAllowed.ANONYMOUS)
         if payer is not None:
             order = Order(new.balance, "first balance", f"register:{party_id}", RefillAllowed.ANONYMOUS)
-            await self._moving.move(payer, await purse_of_line(self._database, new.phone.login), order)
+            await self._give(payer, order, party_id, new)
         return await find_party(self._database, party_id)
+
+    async def _give(self, payer: Purse, order: Order, party_id: int, new: NewRegistration) -> None:
+        """Its first balance. Where that was spent meanwhile the user is taken back. Errors: as of `Moving.move`."""
+        login = new.phone.login
+        try:
+            await self._moving.move(payer, await purse_of_line(self._database, login), order)
+        except Refused as error:
+            async with self._database.transaction(self._principal) as tx:
+                await take_back(tx, party_id, login)
+                await record(tx, "user.take_back", new.login, {"problem": error.code})
+            raise
 
     async def _payer(self, amount: Decimal) -> Purse:
         """The account of who registers, which has so much."""

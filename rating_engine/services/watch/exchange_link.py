@@ -10,6 +10,7 @@ import time
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from rating_engine.domain.callback import CallbackOrder
 from rating_engine.domain.watching import FailedLogin, LiveChannel, SeenCall
 from rating_engine.services.calls.ports import Now, utc_now
 
@@ -69,6 +70,10 @@ class ExchangeLink(Protocol):
 
     async def hang_up(self, channel: str) -> bool:
         """End a call; False: it has ended already."""
+        ...
+
+    async def call_back(self, order: CallbackOrder, callerid: str) -> bool:
+        """Have the shipped dialplan call two numbers; whether it has begun: its first question was answered yes."""
         ...
 
     async def warn(self, channel: str) -> None:

@@ -19,6 +19,7 @@ from rating_engine.domain.watching import OpenReservation, SeenCall
 from rating_engine.services.calls.extend import LastingCalls, LastingObserver
 from rating_engine.services.calls.ports import Now, utc_now
 from rating_engine.services.parties.wrong_logins import WrongLogins
+from rating_engine.services.watch.callbacks import CallbackOrders
 from rating_engine.services.watch.exchange_link import ExchangeLink, time_of
 from rating_engine.services.watch.orders import carry_out
 from rating_engine.services.watch.quota_calls import QuotaCalls, QuotaObserver
@@ -66,11 +67,13 @@ class Watch:
         now: Now = utc_now,
         correct: Correct | None = None,
         wrong_logins: WrongLogins | None = None,
+        callbacks: CallbackOrders | None = None,
     ) -> None:
         """`correct`: puts right what a finish said against what was seen; None: nothing does. `wrong_logins`: is told
-        who could not log in at an exchange.
+        who could not log in at an exchange. `callbacks`: begins them.
         """
         self._wrong_logins = wrong_logins
+        self._callbacks = callbacks
         self._now = now
         self._correct = correct
         self._make_links = make_links
@@ -96,6 +99,8 @@ class Watch:
                 group.create_task(self._turns(links, quota), name="quota-turns")
                 group.create_task(self._say(links, compared), name="watch-heartbeat")
                 group.create_task(self._orders(links), name="exchange-orders")
+                if self._callbacks is not None:
+                    group.create_task(self._call_back(links, self._callbacks), name="callbacks")
                 if self._wrong_logins is not None:
                     group.create_task(self._logins(links, self._wrong_logins), name="failed-logins")
                 if self._correct is not None:
@@ -103,6 +108,8 @@ class Watch:
                         group.create_task(self._ends(link, self._correct), name=f"ends-{link.exchange}")
         finally:
             await quota.close()
+            if self._callbacks is not None:
+                await self._callbacks.close()
             self._observer.exchanges_watched(0)
 
     async def _compare(self, link: ExchangeLink, quota: QuotaCalls, compared: dict[str, int]) -> None:
@@ -146,6 +153,11 @@ class Watch:
         while True:
             await asyncio.sleep(ORDERS_SECONDS)
             await self._guarded(carry_out, self._office, links)
+
+    async def _call_back(self, links: Sequence[ExchangeLink], callbacks: CallbackOrders) -> None:
+        while True:
+            await asyncio.sleep(ORDERS_SECONDS)
+            await self._guarded(callbacks.turn, links)
 
     async def _logins(self, links: Sequence[ExchangeLink], wrong_logins: WrongLogins) -> None:
         while True:

@@ -46,6 +46,11 @@ _ACCESS: Final = f"""
     ORDER BY d.number LIMIT 1000"""  # a voice menu of access numbers has a few; nobody reads more
 
 
+_SHOWS: Final = """
+    SELECT EXISTS (SELECT FROM dids WHERE party_id = $1 AND number = $2 AND state = 'active')
+        OR EXISTS (SELECT FROM subscribers WHERE party_id = $1 AND ltrim(callerid, '+') = $2)"""
+
+
 def unknown_number(number: str) -> NotFound:
     """The error for a number that is not there."""
     return NotFound(f"there is no number {number[:40]!r}", field="did", hint=Hint.SEE_DIDS)
@@ -71,6 +76,11 @@ async def owner_of_number(questions: Questions, number: str) -> int:
     if owner is None:
         raise unknown_number(number)
     return owner
+
+
+async def shows(questions: Questions, party_id: int | None, number: str) -> bool:
+    """Whether calls of a party may show a number: one of its own, or a caller id of its lines. Errors: Unavailable."""
+    return bool(await questions.fetchval(_SHOWS, party_id, number))
 
 
 async def add_did(tx: Transaction, number: str, values: Mapping[str, Any]) -> None:

@@ -13,8 +13,9 @@ from rating_engine.storage.postgres.pool import Questions
 
 # As services/parties/accounts.lines: the line with the owner's own name first, then the oldest.
 _PAYER: Final = """
-    SELECT s.bucket, s.account_id, s.login, a.currency
+    SELECT s.bucket, s.account_id, s.login, a.currency, t.did_multiplier
     FROM subscribers s JOIN accounts a USING (bucket, account_id) JOIN parties p ON p.party_id = s.party_id
+    JOIN tariffs t ON t.tariff_id = s.tariff_id
     WHERE s.party_id = $1 AND ($2::text IS NULL OR s.login = $2) AND a.closed_at IS NULL
     ORDER BY s.login <> p.login, s.subscriber_id LIMIT 1"""
 _TAKE: Final = "SELECT take_fee_v1($1, $2, $3, $4, $5, $6)"
@@ -28,12 +29,13 @@ _ENDING: Final = """
 
 
 class Payer(NamedTuple):
-    """The line that pays for a number, and its account."""
+    """The line that pays for a number, its account, and what its tariff makes of the price."""
 
     bucket: int
     account_id: int
     login: str
     currency: str
+    did_multiplier: Decimal
 
 
 class Taken(StrEnum):

@@ -17,9 +17,11 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from rating_engine.domain.account import AccountChanges, NewAccount
+from rating_engine.domain.account import AccountChanges, NewAccount, NewSubscriber
 from rating_engine.domain.api_key import AuthBy, KeyKind, NewKey
 from rating_engine.domain.ban import WHITELIST
+from rating_engine.domain.call_rules import Action, CallRule
+from rating_engine.domain.did import NewDid, NewPool, PoolChanges
 from rating_engine.domain.exchanges import NewExchange
 from rating_engine.domain.numbering import Alias
 from rating_engine.domain.party import Level, NewParty, PartyChanges, PartyKind, PartyState
@@ -27,8 +29,10 @@ from rating_engine.domain.price_list import BillType
 from rating_engine.domain.sip_account import SipChanges
 from rating_engine.domain.tariff import Direction, RouteChanges
 from rating_engine.rating.rate import Rate
+from rating_engine.services.catalogue import UseCases
 from rating_engine.storage.postgres.pool import Database
 from tests.support.engines import engine_on
+from tests.support.gateway import gateway_on
 from tests.support.narayana import Narayana
 from tests.support.servers import SessionServers
 from tests.support.world import publish_deck
@@ -43,7 +47,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def installation(session_servers: SessionServers) -> AsyncIterator[tuple[Narayana, Database]]:
     with session_servers.database() as url:
-        async with engine_on(url, secret_keys=(SECRET_KEY,)) as engine:
+        async with (
+            gateway_on() as gateway,
+            engine_on(
+                url, secret_keys=(SECRET_KEY,), gsm_providers=(f"test sms http://127.0.0.1:{gateway.port}/?{{text}}",)
+            ) as engine,
+        ):
             assert engine.http is not None
             host, port = engine.http.address
             database = Database(url)
@@ -72,7 +81,7 @@ async def furnish(narayana: Narayana, database: Database) -> None:
     await use.routes.add("route1-cli", RouteChanges(dial_prefix="outline/", position=1))
     await use.parties.create(NewParty("admin", PartyKind.ADMIN))
     await use.parties.create(NewParty("corp", PartyKind.RESELLER, tariff="retail"))
-    for login, owner in (("10000", None), ("locked", None), ("test", "corp"), ("newuser", "corp"), ("gone", "corp"),
+    for login, owner in (("10000", None), ("locked", None), ("test", "corp"), ("gone", "corp"),
                          ("second", None), ("phones", None)):  # fmt: skip
         await use.parties.create(NewParty(login, owner=owner))
     for login, line, balance in (
@@ -112,7 +121,17 @@ async def furnish(narayana: Narayana, database: Database) -> None:
     ):
         await narayana.add_key(new)
     await use.numbering.set_alias(Alias("10000", "111", "79010000001"))
+    await give_numbers(use)
     await use.bans.add("192.0.2.1", permanent=True)  # flushing leaves it
+
+
+async def give_numbers(use: UseCases) -> None:
+    """A pool, and a number of the caller with two rules."""
+    await use.parties.create(NewParty("user", owner="corp"))
+    await use.did_pools.add(NewPool("Country", "Region"))
+    await use.dids.add(NewDid("78005555550", "10000"))
+    for rule in (CallRule(pattern="74955555550"), CallRule(action=Action.DISA)):
+        await use.call_rules.add("78005555550", rule)
 
 
 async def prepare(narayana: Narayana, database: Database) -> None:
@@ -134,11 +153,38 @@ async def with_the_documents_key(narayana: Narayana, database: Database) -> None
     )
 
 
+async def with_a_pin(narayana: Narayana, database: Database) -> None:
+    await database.fetch("INSERT INTO exchanges (name, realm) VALUES ('pbx9', 'pbx9')")
+    await database.fetch(
+        """INSERT INTO sip_accounts (bucket, subscriber_id, exchange_id, disa_pin)
+           SELECT bucket, subscriber_id, exchange_id, '6666' FROM subscribers, exchanges
+           WHERE login = '10000' AND name = 'pbx9'
+           ON CONFLICT (bucket, subscriber_id) DO UPDATE SET disa_pin = '6666'"""
+    )
+
+
+async def with_prices(narayana: Narayana, database: Database) -> None:
+    """Both numbers cost something for who has no money."""
+    await publish_deck(database, "costly", rates={"7901": Rate(price_1="1"), "7902": Rate(price_1="1")})
+    await database.fetch(
+        "UPDATE subscribers SET tariff_id = (SELECT tariff_id FROM tariffs WHERE name = 'costly') WHERE login = '30001'"
+    )
+
+
 async def ticket_of(narayana: Narayana, argument: str) -> dict[str, str]:
     """A new ticket of the caller, or its message, in the place of the number that the document has."""
     ticket = await narayana.ask("createTicket", login="10000", message="Phone is not ringing!")
     (message,) = await narayana.ask("getTicket", login="10000", ticket=ticket)
     return {argument: message["msgid"] if argument == "id" else ticket}
+
+
+async def of_nobody_there(narayana: Narayana, database: Database) -> None:
+    await narayana.operator.did_pools.change(1, PoolChanges(provider="nobody"))
+
+
+async def in_stock(narayana: Narayana, database: Database) -> None:
+    await narayana.operator.did_pools.change(1, PoolChanges(provider="local"))
+    await narayana.operator.dids.add(NewDid("7800555550", pool_id=1))
 
 
 async def delete_gone(narayana: Narayana, database: Database) -> None:
@@ -180,11 +226,36 @@ async def read_bans(narayana: Narayana) -> None:
     await narayana.engine.services.access.bans.turn()
 
 
+async def add_sim(narayana: Narayana, database: Database) -> None:
+    """The card of the document, with the PUKs of its examples."""
+    puks = {"puk1": "1111", "puk2": "2222"}
+    await narayana.ask("addSIM", login="admin", provider="test", iccid="89372", msisdn="79020000009", **puks)
+
+
+async def add_extension(narayana: Narayana, database: Database) -> None:
+    await narayana.operator.accounts.add_subscriber(NewSubscriber("12345", "10000"))
+
+
+async def free_the_number(narayana: Narayana, database: Database) -> None:
+    """The number of the example is that of other cases before."""
+    await database.fetch("UPDATE subscribers SET login = 'before' WHERE login = '40000'")
+    await database.fetch("DELETE FROM logins WHERE login = '40000'")
+    await database.fetch("INSERT INTO logins VALUES ('before', 0)")
+    await narayana.operator.accounts.create(NewAccount("60000", "corp/one", balance=Decimal(20), owner="corp"))
+
+
 SETUPS: dict[str, Callable[[Narayana, Database], Awaitable[None]]] = {
     "narayana-034": prepare,
     "narayana-073": end_calls,
+    "narayana-135": add_sim,
+    "narayana-137": add_extension,
+    "narayana-092": free_the_number,
     "narayana-189": with_another_callerid,
     "narayana-207": with_the_documents_key,
+    "narayana-219": of_nobody_there,
+    "narayana-043": in_stock,
+    "narayana-036": with_a_pin,
+    "narayana-221": with_prices,
     "narayana-127": delete_gone,
     "narayana-078": lambda narayana, database: with_money(narayana, "20"),
     "narayana-190": lambda narayana, database: with_money(narayana, "-6"),

@@ -14,7 +14,6 @@ from rating_engine.domain.call_rules import Action, CallRule, Condition, Finishe
 from rating_engine.domain.did import Did, DidChanges, DidState, NewDid, NewPool, PoolChanges, RuleChanges
 from rating_engine.domain.errors import (
     AlreadyExists,
-    FeeNotThere,
     InvalidRequest,
     LeadsBack,
     NotAllowed,
@@ -26,6 +25,7 @@ from rating_engine.domain.errors import (
 from rating_engine.domain.page import Cursor
 from rating_engine.domain.party import NewParty, PartyKind
 from rating_engine.domain.principal import ENGINE, OPERATOR, principal_of
+from rating_engine.domain.transfer import InsufficientMoney
 from rating_engine.engine.services import open_services
 from rating_engine.services.catalogue import Services, UseCases
 from rating_engine.services.numbers.rents import Rents
@@ -98,10 +98,17 @@ async def test_a_number_is_ordered_from_a_pool_and_paid_once(operator):
     assert next((entry.kind, entry.amount) for entry in entries.items) == ("fee", Decimal("-3.50"))
 
 
+async def test_the_multiplier_of_the_payers_tariff_makes_the_rent(operator, database):
+    await database.fetch("UPDATE tariffs SET did_multiplier = 1.5 WHERE name = 'retail'")
+    await operator.dids.add(NewDid(NUMBER, "anna", monthly_price=Decimal("2.01")))
+    await operator.dids.renew(NUMBER)
+    assert await balance(operator) == Decimal(10) - Decimal("3.015")
+
+
 async def test_what_cannot_be_paid_or_had_goes_back_and_costs_nothing(operator):
     pool = await pool_with(operator, NUMBER)
     await operator.did_pools.change(pool, PoolChanges(monthly_price=Decimal(10)))
-    with pytest.raises(FeeNotThere):
+    with pytest.raises(InsufficientMoney):
         await operator.dids.order(NUMBER, pool, "anna")
     assert (await operator.dids.show(NUMBER)).state is DidState.FREE
     elsewhere = await pool_with(operator, OTHER, provider="nobody")

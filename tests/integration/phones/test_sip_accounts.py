@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -16,8 +17,10 @@ import pytest
 from rating_engine.domain.account import NewAccount
 from rating_engine.domain.errors import NotAllowed, NotYours, Refused
 from rating_engine.domain.exchanges import ExchangeChanges, NewExchange
-from rating_engine.domain.party import NewParty, PartyKind, PartyState
+from rating_engine.domain.gateway import GatewayChanges, RouteKind
+from rating_engine.domain.party import Level, NewParty, PartyKind, PartyState
 from rating_engine.domain.principal import OPERATOR, principal_of
+from rating_engine.domain.registration import NewRegistration
 from rating_engine.domain.sip_account import (
     ExtensionTaken,
     NewSipAccount,
@@ -29,6 +32,7 @@ from rating_engine.domain.sip_account import (
 from rating_engine.engine.services import make_services
 from rating_engine.services.catalogue import Services, UseCases
 from rating_engine.settings.model import Settings
+from rating_engine.storage.phones.take_back import take_back
 from rating_engine.storage.postgres.pool import Database
 from tests.support.world import publish_deck
 
@@ -152,9 +156,14 @@ async def test_another_password_number_or_exchange_is_another_hash_at_once(house
 
 
 async def test_keys_are_changed_one_after_the_other_and_without_one_all_else_works(house: House):
+    await house.operator.gateways.add(
+        "carrier", RouteKind.SIP, "pbx1", GatewayChanges(host="192.0.2.9", username="us", secret="of-carrier")
+    )
     both = house.with_keys(OTHER_KEY, KEY)
     assert (await both.sip_accounts.show("40000")).password == "very-secret"
-    assert await both.sip_accounts.reseal() == 1
+    assert await both.sip_accounts.reseal() == 2
+    (trunk,) = await house.with_keys(OTHER_KEY).gateways.trunks("pbx1")
+    assert trunk.secret == "of-carrier"
     assert (await house.with_keys(OTHER_KEY).sip_accounts.show("40000")).password == "very-secret"
     assert (await house.with_keys(KEY).sip_accounts.show("40000")).password is None
 
@@ -284,3 +293,25 @@ async def test_who_reads_for_an_exchange_reads_its_phones_and_nothing_else(house
     finally:
         await house.database.fetch(f"DROP OWNED BY {role}")
         await house.database.fetch(f"DROP ROLE {role}")
+
+
+async def test_a_registration_that_is_taken_back_leaves_its_names_and_no_line(house: House):
+    phone = NewSipAccount(login="50000", password="very-secret")
+    new = NewRegistration(login="nina", md5="0" * 32, level=Level.USER, phone=phone)
+    nina = await (await house.of("north")).registrations.register(new)
+    assert await house.is_told("50000")
+    async with house.database.transaction(OPERATOR) as tx:
+        await take_back(tx, nina.party_id, "50000")
+    assert not await house.is_told("50000")
+    assert await house.database.fetchval("SELECT count(*) FROM accounts WHERE party_id = $1", nina.party_id) == 0
+    await (await house.of("north")).registrations.register(new)
+    assert await house.is_told("50000")
+
+
+async def test_lines_made_at_once_are_one_each_and_on_one_account(house: House):
+    use = house.operator.sip_accounts
+    made = [NewSipAccount(login=login, owner="otto", password="very-secret") for login in ("50000", "50001", "50000")]
+    done = await asyncio.gather(*map(use.create, made), return_exceptions=True)
+
+    assert sorted(type(each).__name__ for each in done) == ["ExtensionTaken", "SipAccount", "SipAccount"]
+    assert len({line.account_id for line in await use.of("otto")}) == 1

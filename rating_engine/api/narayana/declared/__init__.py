@@ -61,6 +61,7 @@ SECTIONS: Final[Mapping[str, tuple[Method, ...]]] = {
 EXTRAS: Final[Mapping[str, tuple[Argument, ...]]] = {
     "callPrepare": (text("callid"),),
     "callFinish": (text("callid"),),
+    "createCallback": (text("callid"),),
     # Attributes of the User object that can be written, and that no method names.
     "updateExtension": (text("sip_address"), text("sip_host"), text("sip_options"), number("sip_pitch_shift")),
 }

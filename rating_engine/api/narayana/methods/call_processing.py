@@ -23,6 +23,7 @@ from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import CODE_OF_DECLINE, Code, Failure
 from rating_engine.api.narayana.lines import allowed_line, saved_line
 from rating_engine.api.narayana.sounds import balance_sounds
+from rating_engine.domain.callback import PITCH_MAX, CallbackOutcome, NewCallback
 from rating_engine.domain.end_status import read_status
 from rating_engine.domain.live_call import LiveCall, LiveCallFilter
 from rating_engine.domain.outcomes import (
@@ -116,6 +117,36 @@ def _end(asked: Asked, call_key: CallKey, login: str) -> FinishCall:
     )
 
 
+async def create_callback(asked: Asked) -> Answer:
+    """Two numbers called and connected by the exchange, both charged on the user's line."""
+    values = asked.values
+    pitch = values.number("epitch")
+    if pitch is not None and pitch != pitch.to_integral_value():
+        raise Failure(Code.E_DATA_ABORT, f"epitch: is a whole number from 1 to {PITCH_MAX}")
+    callback = await asked.use.callbacks.begin(
+        NewCallback(
+            await asked.needed_line(),
+            values.needed_text("destination1"),
+            values.needed_text("destination2"),
+            values.text("callerid") or None,
+            None if pitch is None else int(pitch),
+            exchange=asked.key.name,
+            key=values.text("callid"),
+        ),
+        asked.charging,
+    )
+    if callback.outcome is CallbackOutcome.STARTED:
+        return True
+    if callback.reason is not None:
+        raise Failure(CODE_OF_DECLINE[callback.reason], callback.detail)
+    raise Failure(Code.E_INITIATE_ASTERISK_CALL_FAIL, callback.detail or callback.outcome)
+
+
+async def authorize_call(asked: Asked) -> Answer:
+    """The extension that somebody who rings in from anywhere is let use."""
+    return await asked.use.disa.authorize(asked.values.needed_text("auth"), asked.values.text("callerid"))
+
+
 async def resolve_callerid(asked: Asked) -> Answer:
     """The caller id of the user's line."""
     line = await asked.main_line()
@@ -146,6 +177,8 @@ async def authorize_realm(asked: Asked) -> Answer:
 HANDLERS: Final[Mapping[str, Handler]] = {
     "callPrepare": call_prepare,
     "callFinish": call_finish,
+    "createCallback": create_callback,
+    "authorizeCall": authorize_call,
     "resolveCallerid": resolve_callerid,
     "getTextBalance": get_text_balance,
     "authorizeRealm": authorize_realm,

@@ -56,9 +56,13 @@ async def switch_rates(asked: Asked) -> Answer:
     """Another tariff for an extension, or an option on or off. What changing costs is charged at once."""
     login = asked.values.text("sip_extension") or await asked.needed_line()
     granted = asked.values.flag("state")
-    tariff_id = asked.values.needed_whole("id")
+    return await switch_line(asked, login, asked.values.needed_whole("id"), granted=granted is not False)
+
+
+async def switch_line(asked: Asked, login: str, tariff_id: int, *, granted: bool = True) -> Answer:
+    """The same of an extension, for the two methods that do it."""
     try:
-        switched = await asked.use.price_lists.switch(login, tariff_id, granted=granted is not False)
+        switched = await asked.use.price_lists.switch(login, tariff_id, granted=granted)
     except AlreadyExists as error:
         raise Failure(Code.E_ALREADY_ON_THIS_TARIFF, str(error)) from None
     match None if switched is None else switched.outcome:

@@ -11,10 +11,11 @@ from typing import Any, Final
 
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import Code, Failure
+from rating_engine.api.narayana.methods.rates import switch_line
 from rating_engine.api.narayana.user_object import READ_ONLY, line_fields
 from rating_engine.api.narayana.wire import scalar
-from rating_engine.domain.change import LEAVE, Leave
-from rating_engine.domain.sip_account import MAIN_DIGITS, NewSipAccount, SipAccount, SipChanges
+from rating_engine.domain.change import LEAVE, Leave, given
+from rating_engine.domain.sip_account import MAIN_DIGITS, NewSipAccount, SipChanges
 
 SRTP: Final = (0, 1)
 REACH: Final = (0, 2)
@@ -87,9 +88,14 @@ async def update_extension(asked: Asked) -> Answer:
     for name in sorted(asked.names & READ_ONLY - {"username", "id"}):
         raise Failure(Code.E_INVALID_ARGUMENT, f"{name}: can only be read")
     line = await asked.use.sip_accounts.show(login)
-    changes = _changes(asked, line)
-    await asked.use.sip_accounts.change(login, changes)
-    return True
+    changes = _changes(asked)
+    tariff_id = asked.values.whole("sip_rates_id")
+    if tariff_id is None or tariff_id == line.tariff_id:
+        await asked.use.sip_accounts.change(login, changes)
+        return True
+    if given(changes):  # each is done as one, and one of them costs money
+        raise Failure(Code.E_DATA_ABORT, "sip_rates_id: is set alone; nothing was changed")
+    return await switch_line(asked, login, tariff_id)
 
 
 async def delete_extension(asked: Asked) -> Answer:
@@ -108,34 +114,31 @@ HANDLERS: Final[Mapping[str, Handler]] = {
 }
 
 
-def _changes(asked: Asked, line: SipAccount) -> SipChanges:
+def _changes(asked: Asked) -> SipChanges:
     values = asked.values
-    given: dict[str, Any] = {field: text for name, field in TEXTS.items() if (text := values.text(name)) is not None}
+    found: dict[str, Any] = {field: text for name, field in TEXTS.items() if (text := values.text(name)) is not None}
     if server := values.text("sip_server") or values.text("sip_address"):
-        given["exchange"] = server
+        found["exchange"] = server
     if (srtp := _one_of(asked, "sip_srtp", SRTP)) is not None:
-        given["srtp"] = srtp == 1
+        found["srtp"] = srtp == 1
     if (reach := _one_of(asked, "sip_reach", REACH)) is not None:
-        given["reachable"] = reach != 0
+        found["reachable"] = reach != 0
     if (seconds := values.whole("sip_max_call_len")) is not None:
-        given["max_seconds"] = None if seconds == 0 else seconds
+        found["max_seconds"] = None if seconds == 0 else seconds
     if (pin := values.whole("disa_pin")) is not None:
-        given["disa_pin"] = _digits(asked, pin)
+        found["disa_pin"] = _digits(asked, pin)
     if (pitch := values.whole("sip_pitch_shift")) is not None:
-        given["pitch_shift"] = pitch
+        found["pitch_shift"] = pitch
     if (options := values.text("sip_options")) is not None:
-        given["endpoint_options"] = _options(options)
-    _check_not_kept(asked, line)
-    return SipChanges(**given)
+        found["endpoint_options"] = _options(options)
+    _check_not_kept(asked)
+    return SipChanges(**found)
 
 
-def _check_not_kept(asked: Asked, line: SipAccount) -> None:
-    """What has no effect here as yet is refused, unless it is as it is."""
-    values = asked.values
+def _check_not_kept(asked: Asked) -> None:
+    """What has no effect here as yet is refused."""
     if _one_of(asked, "sip_force_callback", (0, 1)) == 1:
         raise Failure(Code.E_UNDEFINED_INSTRUCTION, "sip_force_callback: is not to be had yet; nothing was changed")
-    if values.whole("sip_rates_id") not in (None, line.tariff_id):
-        raise Failure(Code.E_UNDEFINED_INSTRUCTION, "sip_rates_id: is not to be had yet; nothing was changed")
     if "sip_rates_options" in asked.names:
         raise Failure(Code.E_UNDEFINED_INSTRUCTION, "sip_rates_options: is for switchRates; nothing was changed")
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import pytest
+import structlog
 
 from rating_engine.cli.words import call_key
 from rating_engine.domain.account import AccountChanges, NewAccount, NewSubscriber
@@ -186,3 +187,67 @@ async def test_an_exchange_proves_that_it_knows_the_key(narayana):
 
     assert await narayana.ask("authorizeRealm", **asked, auth=proof) is True
     assert await narayana.code("authorizeRealm", **asked, auth="0" * 32) == "E_AUTH_FAILED"
+
+
+async def give_pin(narayana: Narayana, login: str, pin: str, trusted: str = "") -> None:
+    await narayana.engine.office.fetch(
+        "INSERT INTO exchanges (name, realm) VALUES ('pbx1', 'pbx1') ON CONFLICT DO NOTHING RETURNING 1"
+    )
+    await narayana.engine.office.fetch(
+        """INSERT INTO sip_accounts (bucket, subscriber_id, exchange_id, disa_pin, trusted_cli)
+           SELECT bucket, subscriber_id, exchange_id, $2, $3 FROM subscribers, exchanges WHERE login = $1
+           RETURNING 1""",
+        login, pin, trusted,
+    )  # fmt: skip
+
+
+WRONG_PIN = "Declined E_AUTH_FAILED"
+
+
+async def test_who_rings_in_is_let_use_a_line_by_number_and_pin_or_from_its_trusted_number(narayana):
+    await narayana.operator.accounts.add_subscriber(NewSubscriber("10", "1001"))
+    await give_pin(narayana, "1001", "66", "+49 170 1".replace(" ", ""))
+    await give_pin(narayana, "10", "0177")
+    await give_pin(narayana, "2001", "66")
+    ask = {"login": "firm"}
+
+    assert await narayana.ask("authorizeCall", **ask, auth="100166") == "1001"
+    assert await narayana.ask("authorizeCall", **ask, auth="100177") == "10"  # 1001 with 77, or 10 with 0177
+    assert await narayana.ask("authorizeCall", **ask, auth="1001", callerid="49170 1") == "1001"
+    for auth, callerid in (("1001", "491702"), ("1001", ""), ("10", "+491701"), ("1001660", ""), ("200166", ""),
+                           ("", "+491701"), ("9", ""), ("x" * 200, "")):  # fmt: skip
+        code = await narayana.code("authorizeCall", **ask, auth=auth, callerid=callerid)
+        assert code == (WRONG_PIN if auth else "Declined E_MISSING_ARGUMENT"), auth
+    assert await narayana.ask("authorizeCall", login="other", auth="200166") == "2001"
+
+
+async def test_five_wrong_pins_lock_the_line_for_a_quarter_of_an_hour_however_many_ask_at_once(narayana):
+    await give_pin(narayana, "1001", "6666")
+    guesses = [f"{number:04}" for number in range(12)]
+
+    with structlog.testing.capture_logs() as logs:
+        codes = await asyncio.gather(
+            *(narayana.code("authorizeCall", login="firm", auth=f"1001{guess}") for guess in guesses)
+        )
+    assert {*codes} == {WRONG_PIN}
+    assert await narayana.code("authorizeCall", login="firm", auth="10016666") == WRONG_PIN
+    assert [log["login"] for log in logs if log["event"] == "pin_locked"] == ["1001"]
+    tries = await narayana.engine.office.fetchrow("SELECT * FROM pin_tries")
+    assert tries["wrong"] == 5
+    assert (tries["locked_until"] - tries["since"]).total_seconds() >= 900
+
+    await narayana.engine.office.fetch("UPDATE pin_tries SET since = now() - interval '1 hour', locked_until = now()")
+    assert await narayana.ask("authorizeCall", login="firm", auth="10016666") == "1001"
+    assert await narayana.engine.office.fetchval("SELECT count(*) FROM pin_tries") == 0
+
+
+async def test_a_callback_without_a_followed_exchange_says_first_what_a_leg_lacks(narayana):
+    legs = {"login": "anna", "destination1": CALLED, "destination2": CALLED}
+
+    assert await narayana.code("createCallback", **legs) == "E_INITIATE_ASTERISK_CALL_FAIL"
+    assert await narayana.code("createCallback", **{**legs, "destination2": "99999999999"}) == "E_UNROUTABLE"
+    assert await narayana.code("createCallback", **{**legs, "destination1": "49&50"}) == "E_DATA_ABORT"
+    assert await narayana.code("createCallback", **legs, epitch="7") == "E_DATA_ABORT"
+    assert await narayana.code("createCallback", **legs, epitch="x") == "E_INVALID_ARGUMENT"
+    assert await narayana.code("createCallback", **legs, callerid="49999") == "E_DOES_NOT_BELONG_TO_YOU"
+    assert await open_calls(narayana) == 0

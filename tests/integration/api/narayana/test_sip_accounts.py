@@ -12,6 +12,7 @@ from rating_engine.domain.account import NewAccount
 from rating_engine.domain.party import PartyKind
 from rating_engine.storage.postgres.pool import Database
 from tests.support.narayana import MD5, Narayana, narayana_on
+from tests.support.world import publish_deck
 
 CALLED = "4912345"
 NEW = {"user": "nina", "web_password": MD5, "accesslevel": "11", "sip_server": "SIP.example.com",
@@ -77,6 +78,26 @@ async def test_what_makes_no_sense_registers_nothing(narayana, database_url):
     assert [user["username"] for user in await narayana.ask("getUsers", login="firm")] == ["anna", "first"]
     assert await told(database_url, "40000") is None
     assert await narayana.code("registerUser", login="anna", **NEW) == "E_INSUFFICIENT_ACCESS"
+
+
+async def test_another_tariff_is_for_whom_it_is_offered_and_set_alone(narayana, database_url):
+    await phone_of_nina(narayana)
+    database = Database(database_url)
+    await database.open()
+    await publish_deck(database, "cheap")
+    cheap = str(await database.fetchval("SELECT tariff_id FROM tariffs WHERE name = 'cheap'"))
+    await database.close()
+    await narayana.operator.accounts.top_up("40000", Decimal(1))
+    line = {"sip_extension": "40000", "sip_rates_id": cheap}
+    for login, more, code in (("nina", {}, "E_DOES_NOT_BELONG_TO_YOU"), ("boss", {"sip_reach": "0"}, "E_DATA_ABORT"),
+                              ("boss", {"sip_rates_id": "99999"}, "E_NOT_EXIST")):  # fmt: skip
+        assert await narayana.code("updateExtension", login=login, **{**line, **more}) == code, (login, more)
+    info = await narayana.ask("getExtensionInfo", login="nina", sip_extension="40000")
+    assert (info["rates_name"], info["sip_reach"]) == ("retail", 2)
+    assert await narayana.ask("updateExtension", login="boss", **line) is True
+    assert await narayana.ask("updateExtension", login="nina", **line, sip_language="de") is True  # it has that
+    info = await narayana.ask("getExtensionInfo", login="nina", sip_extension="40000")
+    assert (info["rates_name"], info["sip_rates_id"], info["sip_language"]) == ("cheap", int(cheap), "de")
 
 
 async def test_what_a_reseller_gives_a_new_user_comes_from_its_own_account(narayana):

@@ -1,0 +1,285 @@
+"""Section Direct numbers: numbers that calls come in by, their rents and pools.
+
+What a number costs is in its own currency, `display…` in that of the user; null where no exchange rate is known. The
+password of a pool is for a provider's adapter and none that is built in takes one: it is refused, not kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final
+
+from rating_engine.api.narayana.answer import amount, date
+from rating_engine.api.narayana.asked import Answer, Asked, Handler
+from rating_engine.api.narayana.errors import Code, Failure
+from rating_engine.api.narayana.pages import whole_list
+from rating_engine.domain.change import LEAVE, Leave
+from rating_engine.domain.did import Did, DidChanges, DidPool, NewDid, NewPool, PoolChanges
+
+_SORTED: Final = {
+    "expiration": lambda did: (did.paid_to or datetime.max.replace(tzinfo=UTC), did.number),
+    "cost": lambda did: (did.monthly_price, did.number),
+    "did": lambda did: did.number,
+}
+
+
+async def get_disa_did_list(asked: Asked) -> Answer:
+    """Access numbers of who asks and all below."""
+    return [{"did": did.number, "comment": did.comment} for did in await asked.use.dids.access_numbers()]
+
+
+async def update_did_state(asked: Asked) -> Answer:
+    """Switch a number on or off, or its renewal."""
+    state = asked.values.flag("state")
+    name = "enabled" if asked.values.text("parameter") == "enabled" else "auto_renew"
+    await asked.use.dids.set_state(_did(asked), **{name: state})
+    return True
+
+
+async def get_did_pool(asked: Asked) -> Answer:
+    """Countries; of one its areas; of an area the numbers that can be ordered."""
+    country, area = asked.values.text("country"), asked.values.text("area")
+    search = asked.values.text("search_pattern") or ""
+    if not country:
+        return [{"country": each} for each in await asked.use.dids.countries()]
+    if not area:
+        return [{"area": each} for each in await asked.use.dids.areas(country)]
+    found = await asked.use.dids.offered(country, area, search)
+    return [await _offered(asked, did) for did in found]
+
+
+async def order_did(asked: Asked) -> Answer:
+    """A free number for who asks, who pays its connection and the first month."""
+    arguments = (_text(asked, "arg1"), _text(asked, "arg2"), _text(asked, "arg3"))
+    await asked.use.dids.order(_did(asked), asked.values.needed_whole("pool_id"), asked.who, arguments)
+    return True
+
+
+async def get_did_list(asked: Asked) -> Answer:
+    """One's own numbers, or those of all below too."""
+    own = asked.values.flag("own") is not False
+    found = await whole_list(lambda cursor: asked.use.dids.page(cursor, own=own))
+    found.sort(key=_SORTED[asked.values.text("sort_by") or "expiration"])
+    return [{**await _shown(asked, did), "pool": did.pool_id} for did in found]
+
+
+async def add_did(asked: Asked) -> Answer:
+    """A number for a user; nothing is taken for it before its month ends."""
+    new = NewDid(
+        _did(asked),
+        asked.values.needed_text("owner"),
+        monthly_price=_price(asked, "cost") or Decimal(0),
+        paid_to=_moment(asked, "expiration"),
+        comment=_text(asked, "comment"),
+    )
+    await asked.use.dids.add(new)
+    return True
+
+
+async def update_did(asked: Asked) -> Answer:
+    """What is given of owner, price, end of the month and comment."""
+    price, paid_to = _price(asked, "cost"), _moment(asked, "expiration")
+    await asked.use.dids.change(
+        _did(asked),
+        DidChanges(
+            owner=asked.values.text("owner") or LEAVE,
+            comment=_given(asked, "comment"),
+            monthly_price=LEAVE if price is None else price,
+            paid_to=LEAVE if paid_to is None else paid_to,
+        ),
+    )
+    return True
+
+
+async def delete_did(asked: Asked) -> Answer:
+    """It is nobody's, and takes no calls."""
+    await asked.use.dids.remove(_did(asked))
+    return True
+
+
+async def get_did_info(asked: Asked) -> Answer:
+    """One number."""
+    return await _shown(asked, await asked.use.dids.show(_did(asked)))
+
+
+async def renew_did(asked: Asked) -> Answer:
+    """A month more, from its owner's account."""
+    await asked.use.dids.renew(_did(asked))
+    return True
+
+
+async def add_did_pool(asked: Asked) -> Answer:
+    """A pool without numbers."""
+    _check_password(asked)
+    quantity = asked.values.needed_whole("qty")
+    new = NewPool(
+        asked.values.needed_text("country"),
+        asked.values.needed_text("area"),
+        _price(asked, "cost") or Decimal(0),
+        _price(asked, "installcost") or Decimal(0),
+        provider=_text(asked, "provider"),
+        username=_text(asked, "user"),
+        params=(_text(asked, "param1"), _text(asked, "param2"), _text(asked, "param3")),
+        quantity=quantity,
+    )
+    await asked.use.did_pools.add(new)
+    return True
+
+
+async def update_did_pool(asked: Asked) -> Answer:
+    """What is given; numbers that have an owner keep their price."""
+    _check_password(asked)
+    cost, once, quantity = _price(asked, "cost"), _price(asked, "installcost"), asked.values.whole("qty")
+    await asked.use.did_pools.change(
+        asked.values.needed_whole("id"),
+        PoolChanges(
+            country=_given(asked, "country"),
+            area=_given(asked, "area"),
+            monthly_price=LEAVE if cost is None else cost,
+            setup_price=LEAVE if once is None else once,
+            provider=_given(asked, "provider"),
+            username=_given(asked, "user"),
+            params=(_given(asked, "param1"), _given(asked, "param2"), _given(asked, "param3")),
+            quantity=LEAVE if quantity is None else quantity,
+        ),
+    )
+    return True
+
+
+async def get_did_pools(asked: Asked) -> Answer:
+    """All of them."""
+    return [await _pool(asked, pool) for pool in await whole_list(asked.use.did_pools.page)]
+
+
+async def get_did_pool_info(asked: Asked) -> Answer:
+    """One of them."""
+    return await _pool(asked, await asked.use.did_pools.show(asked.values.needed_whole("id")))
+
+
+async def delete_did_pool(asked: Asked) -> Answer:
+    """Its free numbers are closed, those of owners stay theirs."""
+    await asked.use.did_pools.remove(asked.values.needed_whole("id"))
+    return True
+
+
+async def get_did_count(asked: Asked) -> Answer:
+    """1 where the number takes calls, else 0."""
+    return str(await asked.use.dids.count(_did(asked)))
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {
+    "getDisaDIDList": get_disa_did_list,
+    "updateDIDState": update_did_state,
+    "getDIDPool": get_did_pool,
+    "orderDID": order_did,
+    "getDIDList": get_did_list,
+    "addDID": add_did,
+    "updateDID": update_did,
+    "deleteDID": delete_did,
+    "getDIDInfo": get_did_info,
+    "renewDID": renew_did,
+    "addDIDPool": add_did_pool,
+    "updateDIDPool": update_did_pool,
+    "getDIDPools": get_did_pools,
+    "getDIDPoolInfo": get_did_pool_info,
+    "deleteDIDPool": delete_did_pool,
+    "getDIDCount": get_did_count,
+}
+
+
+async def _shown(asked: Asked, did: Did) -> dict[str, Any]:
+    return {
+        "displaycost": await _display(asked, did.monthly_price, did.currency),
+        "expiration": "" if did.paid_to is None else date(did.paid_to),
+        "owner": did.owner or "",
+        "comment": did.comment,
+        "did": int(did.number),
+        "auto_renew": did.auto_renew,
+        "enabled": did.enabled,
+        "renew_notify": did.notified,
+        "cost": amount(did.monthly_price),
+    }
+
+
+async def _offered(asked: Asked, did: Did) -> dict[str, Any]:
+    return {
+        "displaycost": await _display(asked, did.monthly_price, did.currency),
+        "displayinstallcost": await _display(asked, did.setup_price, did.currency),
+        "cost": amount(did.monthly_price),
+        "installcost": amount(did.setup_price),
+        "country": did.country,
+        "area": did.area,
+        "voice_support": "yes",
+        "sms_support": "no",
+        "did": did.number,
+        "pool_id": did.pool_id,
+        "arg1": "",
+        "arg2": "",
+        "arg3": "",
+    }
+
+
+async def _pool(asked: Asked, pool: DidPool) -> dict[str, Any]:
+    return {
+        "id": pool.pool_id,
+        "country": pool.country,
+        "area": pool.area,
+        "cost": amount(pool.monthly_price),
+        "installcost": amount(pool.setup_price),
+        "displayinstallcost": await _display(asked, pool.setup_price, pool.currency),
+        "displaycost": await _display(asked, pool.monthly_price, pool.currency),
+        "quantity": pool.quantity,
+        "provider": pool.provider,
+        "username": pool.username,
+        "password": "",
+        **{f"param{number}": text for number, text in enumerate(pool.params, 1)},
+    }
+
+
+async def _display(asked: Asked, value: Decimal, currency: str) -> Any:
+    """An amount in the user's currency; null where no exchange rate is known."""
+    line = await asked.main_line()
+    wanted = (await asked.use.accounts.show(line.login)).currency if line is not None else currency
+    shown = await asked.use.dids.converted(value, currency, wanted)
+    return None if shown is None else amount(shown)
+
+
+def _did(asked: Asked) -> str:
+    """As people write it: +7 (800) 555-55-50."""
+    text = asked.values.needed_text("did").strip()
+    return "".join(each for each in text.removeprefix("+") if each not in " ()-.")
+
+
+def _text(asked: Asked, name: str) -> str:
+    return asked.values.text(name) or ""
+
+
+def _given(asked: Asked, name: str) -> str | Leave:
+    value = asked.values.text(name)
+    return LEAVE if value is None else value
+
+
+def _price(asked: Asked, name: str) -> Decimal | None:
+    value = asked.values.number(name)
+    if value is not None and value < 0:
+        raise Failure(Code.E_DATA_ABORT, f"{name}: is below 0")
+    return value
+
+
+def _check_password(asked: Asked) -> None:
+    if asked.values.text("pass"):
+        raise Failure(Code.E_DATA_ABORT, "pass: no provider that is configured takes one")
+
+
+def _moment(asked: Asked, name: str) -> datetime | None:
+    text = asked.values.text(name)
+    if not text:
+        return None
+    try:
+        return datetime.strptime(text if len(text) > 10 else f"{text} 00:00:00", "%Y-%m-%d %H:%M:%S").replace(
+            tzinfo=UTC
+        )
+    except ValueError:
+        raise Failure(Code.E_INVALID_ARGUMENT, f"{name}: is not YYYY-MM-DD HH:MM:SS") from None

@@ -1,0 +1,186 @@
+"""Callbacks asked for over HTTP, begun by the engine over AMI, on an exchange that has the shipped dialplan."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from rating_engine.domain.api_key import AuthBy, KeyKind, NewKey
+from rating_engine.domain.party import Level, NewParty, PartyKind
+from rating_engine.domain.principal import OPERATOR
+from rating_engine.engine.services import open_services
+from rating_engine.settings.model import Settings
+from rating_engine.storage.calls.exchange_watch import read_watched
+from tests.asterisk.engine import started
+from tests.asterisk.pbx import PRICE, until
+from tests.field.conftest import Running
+from tests.field.office import ALICE, ANSWERS, BUSY, POOR, RINGS, Scene, charged
+from tests.support.tcp_proxy import TcpProxy
+
+pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
+FIRST, SECOND = ANSWERS + "10", ANSWERS + "20"
+FAILED = "E_INITIATE_ASTERISK_CALL_FAIL"
+
+
+@dataclass
+class Api:
+    """Asks as an operator's web page does."""
+
+    running: Running
+    secret: str
+    ami: TcpProxy  # between the engine and the exchange's manager
+
+    async def create_callback(self, first: str, second: str, login: str = ALICE, **more: str) -> str:
+        """The text that is answered."""
+        url = f"http://127.0.0.1:{self.running.pbx.engine.http_port}/billing/api/2.2/{self.secret}/createCallback"
+        given = {"login": login, "destination1": first, "destination2": second, **more}
+        async with httpx.AsyncClient(timeout=40) as client:
+            return (await client.post(url, data=given)).text
+
+    async def watched(self) -> None:
+        """Wait until the exchange is followed."""
+
+        async def is_watched() -> bool:
+            return "office" in await read_watched(self.running.pbx.database)
+
+        await until(is_watched)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def api(running_office: Running) -> AsyncIterator[Api]:
+    """The office's engine, which follows its exchange for the time of these tests."""
+    settings = Settings(database_url=running_office.database_url)
+    async with open_services(settings) as services:
+        use = services.of(OPERATOR)
+        await use.parties.create(NewParty("web", PartyKind.ADMIN))
+        new = NewKey("web", KeyKind.SERVER, Level.SERVER, AuthBy.SIP_EXTENSION, owner="web")
+        secret = (await use.keys.add(new)).secret
+    exchange = running_office.office.exchange
+    async with TcpProxy("127.0.0.1", exchange.manager_port) as proxy:
+        await running_office.take_over(ami_exchanges=[f"office={exchange.manager_url(proxy.port)}"])
+        yield Api(running_office, secret, proxy)
+        await running_office.take_over()
+
+
+async def cdrs_by_number(scene: Scene, login: str = ALICE) -> dict[str, Any]:
+    return {cdr["destination"]: cdr for cdr in (await scene.charges()).get(login, [])}
+
+
+async def test_two_numbers_are_connected_and_both_legs_charged_exactly(scene: Scene, api: Api) -> None:
+    await api.watched()
+    assert await api.create_callback(FIRST, SECOND, callerid="49777", epitch="5") == "true"
+    one, two = await scene.carrier_leg(FIRST), await scene.carrier_leg(SECOND)
+    await one.hears(scene.carrier())
+    await two.hears(scene.carrier())
+    await two.talk_on()
+    await one.hang_up()
+    await two.ended()
+    cdrs = await cdrs_by_number(scene)
+    assert (charged(one, cdrs[FIRST]), charged(two, cdrs[SECOND])) == (True, True)
+    assert {(cdr["callerid"], cdr["from_originate"], cdr["originated_by"]) for cdr in cdrs.values()} == {
+        ("49777", "true", "callback")
+    }
+
+
+async def test_the_same_by_one_name_is_one_callback_and_without_a_name_two(scene: Scene, api: Api) -> None:
+    await api.watched()
+    said = await asyncio.gather(*(api.create_callback(RINGS + "10", SECOND, callid="web-1") for _ in range(3)))
+    assert said == ["true"] * 3
+    assert await api.create_callback(RINGS + "11", SECOND, callid="web-1") == "E_DATA_ABORT"
+    said = await asyncio.gather(*(api.create_callback(RINGS + "12", SECOND) for _ in range(2)))
+    assert said == ["true"] * 2
+    await scene.over()
+    rung = sorted(leg.number for leg in scene.carrier().calls)
+    assert rung == [RINGS + "10", RINGS + "12", RINGS + "12"]
+
+
+async def test_a_second_number_that_is_busy_costs_nothing_and_the_first_what_it_talked(scene: Scene, api: Api) -> None:
+    await api.watched()
+    assert await api.create_callback(FIRST, BUSY + "10") == "true"
+    one = await scene.carrier_leg(FIRST)
+    await one.ended()
+    cdrs = await cdrs_by_number(scene)
+    assert charged(one, cdrs[FIRST])
+    assert (cdrs[BUSY + "10"]["state"], cdrs[BUSY + "10"]["cost"]) == ("voided", 0)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "login", "answer"),
+    [
+        (FIRST, "8110000010", ALICE, "E_UNROUTABLE"),
+        ("8110000010", SECOND, ALICE, "E_UNROUTABLE"),
+        (FIRST, SECOND, POOR, "E_INSUFFICIENT_MONEY"),
+        (FIRST, "49100000&4912", ALICE, "E_DATA_ABORT"),
+        (f"{FIRST}@phones", SECOND, ALICE, "E_DATA_ABORT"),
+    ],
+)
+async def test_a_leg_that_may_not_start_leaves_nothing_held_and_nobody_rung(
+    scene: Scene, api: Api, first: str, second: str, login: str, answer: str
+) -> None:
+    await api.watched()
+    if login == POOR:  # two seconds of one leg, which holds all of it
+        assert await scene.pbx.money(POOR) == (PRICE * 2, 0)
+    assert await api.create_callback(first, second, login) == answer
+    await scene.over()
+    assert scene.carrier().calls == []
+    assert (await scene.pbx.money(login))[1] == 0
+
+
+async def test_a_dialplan_that_is_not_there_is_said_and_nothing_stays_held(scene: Scene, api: Api) -> None:
+    await api.watched()
+    exchange = scene.office.exchange
+    await exchange.cli("dialplan remove context rating-callback-first")
+    try:
+        assert await api.create_callback(FIRST, SECOND) == FAILED
+    finally:
+        await exchange.cli("dialplan reload")
+    await scene.over()
+    assert scene.carrier().calls == []
+    assert (await scene.pbx.money(ALICE))[1] == 0
+
+
+async def test_what_a_killed_engine_held_is_given_back_by_the_next_one_and_nobody_is_rung(
+    scene: Scene, api: Api
+) -> None:
+    """The order was taken and both legs are held; the engine dies before the exchange hears of it."""
+    await api.watched()
+    engine = scene.pbx.engine
+    api.ami.silence()
+    asked = asyncio.create_task(api.create_callback(FIRST, SECOND))
+
+    async def held() -> bool:
+        return len(await scene.pbx.open_calls(ALICE)) == 2
+
+    await until(held)
+    engine.kill()
+    await asyncio.gather(asked, return_exceptions=True)
+    api.ami.cut()  # what it had said is lost with it
+    api.ami.speak()
+    await scene.pbx.database.fetch(
+        "UPDATE callbacks SET expires_at = now() - interval '1 minute' WHERE outcome IS NULL"
+    )
+    await started(engine)
+    await scene.over()
+    assert scene.carrier().calls == []
+    assert (await scene.pbx.money(ALICE))[1] == 0
+    outcomes = await scene.pbx.database.fetch("SELECT outcome FROM callbacks ORDER BY callback_id DESC LIMIT 1")
+    assert [row["outcome"] for row in outcomes] == ["expired"]
+
+
+async def test_without_its_exchange_the_answer_comes_at_once_and_nothing_is_held(scene: Scene, api: Api) -> None:
+    await api.watched()
+    await scene.office.exchange.kill()
+
+    async def is_lost() -> bool:
+        return "office" not in await read_watched(scene.pbx.database)
+
+    await until(is_lost)
+    assert await api.create_callback(FIRST, SECOND) == FAILED
+    assert await scene.pbx.open_calls(ALICE) == []
+    await scene.office.exchange.start()
