@@ -39,6 +39,11 @@ class DeclineReason(StrEnum):
     ACCOUNT_LOCKED = "account_locked"
     USER_BLOCKED = "user_blocked"  # whose line it is, or a party above: locked, deactivated, or blocked for all calls
     EXTERNAL_BLOCKED = "external_blocked"  # only lines of the same party may be called
+    RESELLER_INSUFFICIENT_FUNDS = (
+        "reseller_insufficient_funds"  # who sells the call has no money for it, or may spend none
+    )
+    RESELLER_INACTIVE = "reseller_inactive"  # the account of who sells it is blocked or closed
+    RESELLER_LIMIT = "reseller_limit"  # calls at a time, the price or the destination, by the limits of that account
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,12 +242,13 @@ class Balance:
 class Extended:
     """An open call may last `max_seconds` from its answer, and cost `granted` in all.
 
-    `final`: no more can be had now, of money or of time.
+    `final`: no more can be had now, of money or of time. `resellers_granted`: what it may cost each who pays besides.
     """
 
     max_seconds: int
     granted: Decimal
     final: bool
+    resellers_granted: tuple[Decimal, ...] = ()
 
 
 PrepareOutcome = Allowed | Declined

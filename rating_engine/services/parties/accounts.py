@@ -35,7 +35,7 @@ from rating_engine.domain.principal import Principal
 from rating_engine.storage.audit_log import note_of, record
 from rating_engine.storage.parties import accounts as store
 from rating_engine.storage.parties.logins import unknown_login
-from rating_engine.storage.parties.owners import give_account, give_line, owner_of_login
+from rating_engine.storage.parties.owners import give_account, give_line, home_bucket, owner_of_login
 from rating_engine.storage.parties.parties import find_party, hold_party, is_below, tree_of
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
@@ -229,7 +229,8 @@ class Accounts:
 async def add_account(tx: Transaction, new: NewAccount, owner: int, *, buckets: int) -> int:
     """An account with one subscriber, a party's; its bucket. Errors: as `Accounts.create`."""
     tenant = await hold_tenant_of(tx, owner)
-    bucket = await store.create_account(tx, new, buckets=buckets)
+    home = await home_bucket(tx, owner, new.login, buckets)
+    bucket = await store.create_account(tx, new, buckets=buckets, home=home)
     if owner != SYSTEM:
         await give_account(tx, new.login, owner)
     if tenant is not None:

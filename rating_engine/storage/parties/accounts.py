@@ -109,14 +109,15 @@ _CLAIM: Final = """
 """
 
 
-async def create_account(tx: Transaction, new: NewAccount, *, buckets: int = 1) -> int:
-    """Create account, subscriber and, for an opening balance, its ledger entry; its bucket.
+async def create_account(tx: Transaction, new: NewAccount, *, buckets: int = 1, home: int | None = None) -> int:
+    """Create account, subscriber and, for an opening balance, its ledger entry; its bucket: `home`, if given.
 
     In a unit of work, since tariff and owner are held against change meanwhile.
     Errors: NotFound (tariff), InvalidRequest (see `tariff_for`), AlreadyExists (login), Unavailable.
     """
     tariff_id, currency = await tariff_for(tx, new.tariff, new.currency, new.login)
-    bucket: int = await tx.fetchval(_CLAIM, new.login, zlib.crc32(new.login.encode()) % buckets)
+    wanted = zlib.crc32(new.login.encode()) % buckets if home is None else home
+    bucket: int = await tx.fetchval(_CLAIM, new.login, wanted)
     answer = await tx.fetchval(
         _CREATE, bucket, new.login, tariff_id, new.kind.value, new.currency or currency, new.credit, new.max_calls,
         new.callerid, new.balance,
