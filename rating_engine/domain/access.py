@@ -162,6 +162,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "sim_cards.unbind": _SIMS,
     "sim_cards.change": _SIMS,
     "sim_cards.notify": _SIMS,
+    "speech.say": Right("speech:write", Level.SIMPLE_USER, own=True),  # of which keys, it says itself
     "gsm.ask": Right("gsm:write", Level.ANYBODY, own=True),  # for which keys, the surface says
     "news.page": _reads("news", least=Level.ANYBODY, own=True),
     "news.broadcasts": _reads("users", own=True),
