@@ -163,6 +163,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "sim_cards.unbind": _SIMS,
     "sim_cards.change": _SIMS,
     "sim_cards.notify": _SIMS,
+    "speech.say": Right("speech:write", Level.SIMPLE_USER, own=True),  # of which keys, it says itself
     "gsm.ask": Right("gsm:write", Level.ANYBODY, own=True),  # for which keys, the surface says
     "news.page": _reads("news", least=Level.ANYBODY, own=True),
     "news.broadcasts": _reads("users", own=True),
@@ -374,6 +375,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "rate_edits.list_edits": _system("decks", "read"),
     "rate_edits.remove_rate": _system("decks"),
     "rate_edits.set_rate": _system("decks"),
+    "line_quotes.quote": _reads("calls", _line()),
     "quotes.quote": _system("decks", "read"),
     "cdrs.page": _reads("calls", *_CALLS),
     "cdrs.show": _system("calls", "read"),
@@ -381,6 +383,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "cdrs.sums": _reads("calls", *_CALLS),
     "call_posting.post": Right("money:write", Level.ADMIN, money=True),
     "live_calls.hang_up": _system("calls"),
+    "live_calls.hang_up_own": Right("calls:write", Level.SIMPLE_USER, own=True),
     "live_calls.hang_up_line": Right("calls:write", Level.SIMPLE_USER, (_line(),)),
     "callbacks.begin": Right("calls:write", Level.SIMPLE_USER, (_line("new.login"),)),
     "live_calls.page": _reads("calls", *_CALLS),

@@ -12,6 +12,8 @@ from datetime import timedelta
 from rating_engine.domain.addresses import Network
 from rating_engine.domain.principal import Principal
 from rating_engine.services.audit import Audit
+from rating_engine.services.calls.hold import ChargingPolicy
+from rating_engine.services.calls.line_quote import LineQuotes
 from rating_engine.services.calls.ports import utc_now
 from rating_engine.services.calls.quote import Quotes
 from rating_engine.services.calls.route_trial import RouteTrials
@@ -48,6 +50,7 @@ from rating_engine.services.routes.routes import Routes
 from rating_engine.services.support.gsm import Gsm, GsmRequests
 from rating_engine.services.support.news import News
 from rating_engine.services.support.sim_cards import SimCards
+from rating_engine.services.support.speech import Speaker, Speech
 from rating_engine.services.support.tickets import Tickets
 from rating_engine.services.tariffs.bands import Bands
 from rating_engine.services.tariffs.bill_types import BillTypes
@@ -75,6 +78,7 @@ class UseCases:
     bans: Bans
     sim_cards: SimCards
     gsm: GsmRequests
+    speech: Speech
     news: News
     tickets: Tickets
     audit: Audit
@@ -108,6 +112,7 @@ class UseCases:
     decks: Decks
     rate_edits: RateEdits
     quotes: Quotes
+    line_quotes: LineQuotes
     cdrs: Cdrs
     call_posting: CallPosting
     live_calls: LiveCalls
@@ -128,6 +133,7 @@ class Ways:
     system_currency: str
     route_quality_window_seconds: int
     deck_unserved_percent: int
+    policy: ChargingPolicy
     installation: Installation
     ban_wrong_keys: int
     ban_window_seconds: int
@@ -135,6 +141,7 @@ class Ways:
     did_grace: timedelta
     did_notice: timedelta
     gsm: Gsm
+    speaker: Speaker
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
@@ -147,6 +154,7 @@ class Services:
         """`limits`: how often may be asked; None: any number of times, as in a command."""
         self._office = office
         self._ways = ways
+        self._steps = steps_of(office, utc_now, grace=ways.did_grace, notice=ways.did_notice)
         self._passwords = Passwords()
         self._secrets = SecretBox(ways.secret_keys)
         bans = BanBook(office, proxies=ways.proxies)
@@ -174,6 +182,7 @@ class Services:
             bans=Bans(office, principal),
             sim_cards=SimCards(office, principal, self._secrets, ways.gsm),
             gsm=GsmRequests(ways.gsm),
+            speech=Speech(principal, ways.speaker),
             news=News(office, principal),
             tickets=Tickets(office, principal),
             audit=Audit(office, principal),
@@ -204,23 +213,26 @@ class Services:
             routes=Routes(office, principal),
             route_reports=RouteReports(office, window_seconds=ways.route_quality_window_seconds),
             route_trials=RouteTrials(office, international_prefix=prefix),
-            decks=Decks(
-                office,
-                ways.database_url,
-                principal,
-                international_prefix=prefix,
-                unserved_percent=ways.deck_unserved_percent,
-            ),
+            decks=self._decks(principal),
             rate_edits=RateEdits(office, principal),
             quotes=Quotes(office, international_prefix=prefix),
+            line_quotes=LineQuotes(office, ways.policy, ways.installation.default_route),
             cdrs=Cdrs(office, buckets=ways.ledger_buckets),
             call_posting=CallPosting(office, principal, buckets=ways.ledger_buckets, international_prefix=prefix),
             live_calls=LiveCalls(office, principal, buckets=ways.ledger_buckets),
             callbacks=Callbacks(office, principal),
             rerates=Rerates(office, principal, international_prefix=prefix),
             simulations=Simulations(office, ways.database_url, international_prefix=prefix),
-            maintenance=Maintenance(
-                office, principal, steps_of(office, utc_now, grace=ways.did_grace, notice=ways.did_notice)
-            ),
+            maintenance=Maintenance(office, principal, self._steps),
             doctor=Doctor(office, ways.installation),
+        )
+
+    def _decks(self, principal: Principal) -> Decks:
+        ways = self._ways
+        return Decks(
+            self._office,
+            ways.database_url,
+            principal,
+            international_prefix=ways.international_prefix,
+            unserved_percent=ways.deck_unserved_percent,
         )

@@ -35,6 +35,7 @@ from tests.support.engines import engine_on
 from tests.support.gateway import gateway_on
 from tests.support.narayana import Narayana
 from tests.support.servers import SessionServers
+from tests.support.speech import speaker
 from tests.support.world import publish_deck
 
 CASES: list[dict[str, Any]] = json.loads(Path(__file__).with_name("cases.json").read_text("utf-8"))
@@ -45,12 +46,17 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def installation(session_servers: SessionServers) -> AsyncIterator[tuple[Narayana, Database]]:
+async def installation(
+    session_servers: SessionServers, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[tuple[Narayana, Database]]:
     with session_servers.database() as url:
         async with (
             gateway_on() as gateway,
             engine_on(
-                url, secret_keys=(SECRET_KEY,), gsm_providers=(f"test sms http://127.0.0.1:{gateway.port}/?{{text}}",)
+                url,
+                secret_keys=(SECRET_KEY,),
+                gsm_providers=(f"test sms http://127.0.0.1:{gateway.port}/?{{text}}",),
+                speech_program=speaker(tmp_path_factory.mktemp("speech")),
             ) as engine,
         ):
             assert engine.http is not None
@@ -304,10 +310,12 @@ def check(answer: httpx.Response, expected: dict[str, Any]) -> None:
     """Whether an answer is what a case expects of it."""
     assert answer.status_code == expected["status"], answer.text
     assert expected.get("body_contains", "") in answer.text
+    assert answer.content.startswith(expected.get("body_starts_with", "").encode())
     assert re.search(expected.get("body_matches", ""), answer.text), answer.text
     for name, begin in expected.get("headers", {}).items():
         assert answer.headers[name].startswith(begin)
     known = {"status", "body_contains", "body_matches", "headers", "fields", "response_is", "response_has_keys",
+             "body_starts_with",
              "response_like", "response_matches"}  # fmt: skip
     assert expected.keys() <= known
     if not expected.keys() & {"fields", "response_is", "response_has_keys", "response_like", "response_matches"}:
