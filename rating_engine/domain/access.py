@@ -52,7 +52,8 @@ class Right:
     """What one use case takes. No `concerns`, and not `own`: it is about the whole installation.
 
     `money`: it moves money. `admins_only`: arguments that only an administrator may give, and below one have to be
-    absent, None or 0. `own_tariff`: arguments that below an administrator can only be the asker's own tariff.
+    absent, None or 0. `own_tariff`: arguments that below an administrator can only be the asker's own
+    tariff, or for others one that it made, where it pays for their calls.
     """
 
     scope: str
