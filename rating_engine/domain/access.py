@@ -214,6 +214,12 @@ ACTIONS: Final[Mapping[str, Right]] = {
     # From a user's own account, or one below it: nobody makes money by it.
     "transfers.send": Right("transfers:write", Level.SIMPLE_USER, (_party(),), money=True),
     "transfers.converted": _reads("transfers", own=True),
+    "codes.create": Right("codes:write", Level.SIMPLE_USER, (_party(),), money=True),
+    "codes.page": _reads("codes", _party()),
+    "codes.count": _reads("codes", _party()),
+    "codes.activate": Right("codes:write", Level.SIMPLE_USER, (_party(),), money=True),
+    "codes.delete": Right("codes:write", Level.SIMPLE_USER, (_party(),), money=True),
+    "codes.reseal": _system("codes"),
     "transfers.between": _MONEY_BETWEEN,
     "transfers.endow": Right("transfers:write", Level.RESELLER, (_party(), _line()), money=True),
     "transfers.top_up": Right("transfers:write", Level.RESELLER, (_party(), _line(below=True)), money=True),

@@ -24,6 +24,9 @@ from rating_engine.services.cdrs.simulation import Simulations
 from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
+from rating_engine.services.finance.codes import Codes
+from rating_engine.services.finance.guesses import Guesses
+from rating_engine.services.finance.invitations import Invitations
 from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.maintenance import Maintenance, steps_of
 from rating_engine.services.numbers.call_rules import CallRules
@@ -85,6 +88,7 @@ class UseCases:
     accounts: Accounts
     account_imports: AccountImports
     transfers: Transfers
+    codes: Codes
     exchanges: Exchanges
     sip_accounts: SipAccounts
     disa: Disa
@@ -158,14 +162,16 @@ class Services:
         self._passwords = Passwords()
         self._secrets = SecretBox(ways.secret_keys)
         bans = BanBook(office, proxies=ways.proxies)
-        wrong_keys = WrongKeys(
+        self._wrong_keys = WrongKeys(
             office,
             bans,
             number=ways.ban_wrong_keys,
             within_seconds=ways.ban_window_seconds,
             ban_seconds=ways.ban_seconds,
         )
-        self.access = Access(office, self._passwords, bans, wrong_keys, limits)  # who asks: asked before `of`
+        self.access = Access(office, self._passwords, bans, self._wrong_keys, limits)  # who asks: asked before `of`
+        # What nobody yet may ask, bounded by itself.
+        self.invitations = Invitations(office, self._passwords, self._secrets, self._wrong_keys)
 
     def of(self, principal: Principal) -> UseCases:
         """What `principal` can ask."""
@@ -188,7 +194,8 @@ class Services:
             audit=Audit(office, principal),
             accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
             account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
-            transfers=Transfers(office, principal),
+            transfers=Transfers(office, principal, system_currency=ways.system_currency),
+            codes=Codes(office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)),
             exchanges=Exchanges(office, principal, ways.reload_phones),
             sip_accounts=SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
             disa=Disa(office, principal),

@@ -6,14 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
-    "Prepaid codes (invites). New users registration.": (
-        "registerRequest",
-        "registerByCode",
-        "activatePrepaidCode",
-        "getPrepaidCodes",
-        "createPrepaidCode",
-        "deletePrepaidCode",
-    ),
     "SMS": (
         "receiveSMS",
         "receiveDeliveryReport",
