@@ -52,7 +52,8 @@ class Right:
     """What one use case takes. No `concerns`, and not `own`: it is about the whole installation.
 
     `money`: it moves money. `admins_only`: arguments that only an administrator may give, and below one have to be
-    absent, None or 0. `own_tariff`: arguments that below an administrator can only be the asker's own tariff.
+    absent, None or 0. `own_tariff`: arguments that below an administrator can only be the asker's own
+    tariff, or for others one that it made, where it pays for their calls.
     """
 
     scope: str
@@ -162,6 +163,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "sim_cards.unbind": _SIMS,
     "sim_cards.change": _SIMS,
     "sim_cards.notify": _SIMS,
+    "speech.say": Right("speech:write", Level.SIMPLE_USER, own=True),  # of which keys, it says itself
     "gsm.ask": Right("gsm:write", Level.ANYBODY, own=True),  # for which keys, the surface says
     "news.page": _reads("news", least=Level.ANYBODY, own=True),
     "news.broadcasts": _reads("users", own=True),
@@ -212,6 +214,12 @@ ACTIONS: Final[Mapping[str, Right]] = {
     # From a user's own account, or one below it: nobody makes money by it.
     "transfers.send": Right("transfers:write", Level.SIMPLE_USER, (_party(),), money=True),
     "transfers.converted": _reads("transfers", own=True),
+    "codes.create": Right("codes:write", Level.SIMPLE_USER, (_party(),), money=True),
+    "codes.page": _reads("codes", _party()),
+    "codes.count": _reads("codes", _party()),
+    "codes.activate": Right("codes:write", Level.SIMPLE_USER, (_party(),), money=True),
+    "codes.delete": Right("codes:write", Level.SIMPLE_USER, (_party(),), money=True),
+    "codes.reseal": _system("codes"),
     "transfers.between": _MONEY_BETWEEN,
     "transfers.endow": Right("transfers:write", Level.RESELLER, (_party(), _line()), money=True),
     "transfers.top_up": Right("transfers:write", Level.RESELLER, (_party(), _line(below=True)), money=True),
@@ -373,6 +381,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "rate_edits.list_edits": _system("decks", "read"),
     "rate_edits.remove_rate": _system("decks"),
     "rate_edits.set_rate": _system("decks"),
+    "line_quotes.quote": _reads("calls", _line()),
     "quotes.quote": _system("decks", "read"),
     "cdrs.page": _reads("calls", *_CALLS),
     "cdrs.show": _system("calls", "read"),
@@ -380,6 +389,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "cdrs.sums": _reads("calls", *_CALLS),
     "call_posting.post": Right("money:write", Level.ADMIN, money=True),
     "live_calls.hang_up": _system("calls"),
+    "live_calls.hang_up_own": Right("calls:write", Level.SIMPLE_USER, own=True),
     "live_calls.hang_up_line": Right("calls:write", Level.SIMPLE_USER, (_line(),)),
     "callbacks.begin": Right("calls:write", Level.SIMPLE_USER, (_line("new.login"),)),
     "live_calls.page": _reads("calls", *_CALLS),

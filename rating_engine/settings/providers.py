@@ -13,7 +13,7 @@ _TEMPLATE: Final = re.compile(r"(?P<name>\S{1,64}) (?P<action>[A-Za-z0-9_]{1,64}
 
 
 class ProviderSettings(Group):
-    """GSM providers."""
+    """GSM providers, and speech."""
 
     # --- providers
     gsm_providers: Texts = Field(
@@ -25,6 +25,12 @@ class ProviderSettings(Group):
         " and is not the host's; where no action is named it is default. By the action sms the provider of a SIM card"
         " is handed notices: {to}, {from}, {text}, {iccid}. Asked by GET, 10 s, 64 KiB, no redirects; what is not"
         " answered 200 has failed. In the environment separated by commas, which a URL writes %2C.",
+    )
+
+    speech_program: str = Field(
+        "espeak-ng",
+        description="What makes speech of text (createTTS): espeak-ng by its name or path. Empty, or where it is not"
+        " installed: there is no speech, and who asks for it is told so at once.",
     )
 
     @field_validator("gsm_providers")

@@ -107,15 +107,7 @@ class Preparing:
         plan = await self._planning.plan(call, self._now())
         if isinstance(plan, Declined):
             return plan
-        request, funds = plan.request, state.available
-        if funds is None:
-            return request.cap_seconds
-        if funds < request.minimum:
-            return Declined(DeclineReason.INSUFFICIENT_FUNDS)
-        is_last = state.max_calls is not None and state.max_calls - state.open_calls <= 1
-        if request.share is not None and not is_last:  # as amount_granted in schema.sql
-            funds = min(funds, max(funds * request.share, request.share_least))
-        return max_duration(plan.rate, funds, request.cap_seconds)
+        return seconds_on(plan, state)
 
     async def _tried(self, call: PrepareCall) -> tuple[str, ...]:
         """The routes of the earlier attempts of a call, as far as they got one."""
@@ -198,3 +190,16 @@ def allowed(held: OpenCall, claim: Claim, rate: Rate, currency: str) -> Allowed:
         quota=held.quota,
         claim=claim,
     )
+
+
+def seconds_on(plan: Plan, state: AccountState) -> int | Declined:
+    """The seconds that a planned call would last on what its account has, or why it may not be made."""
+    request, funds = plan.request, state.available
+    if funds is None:
+        return request.cap_seconds
+    if funds < request.minimum:
+        return Declined(DeclineReason.INSUFFICIENT_FUNDS)
+    is_last = state.max_calls is not None and state.max_calls - state.open_calls <= 1
+    if request.share is not None and not is_last:  # as amount_granted in schema.sql
+        funds = min(funds, max(funds * request.share, request.share_least))
+    return max_duration(plan.rate, funds, request.cap_seconds)
