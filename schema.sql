@@ -2404,7 +2404,7 @@ BEGIN
         counted := counted OR item.counts_logins; repeated := repeated OR item.refusal = 'exists';
     END LOOP;
     PERFORM keep_open_calls(p_bucket, p_requests, holds, ids, sums, calls, counted, funds);
-    PERFORM add_claims(p_bucket, p_requests, answers) WHERE repeated;
+    IF repeated THEN PERFORM add_claims(p_bucket, p_requests, answers); END IF;
     RETURN answers;
 END $$;
 
