@@ -5,10 +5,8 @@ for the forward beside it; who is rejected, and a number that is not paid for, h
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import shlex
-import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -17,7 +15,9 @@ from typing import Any, Final
 
 import pytest
 import pytest_asyncio
+from typer.testing import CliRunner
 
+from rating_engine.cli.app import app
 from rating_engine.domain.call_rules import Action, CallRule, Condition, Policy
 from rating_engine.domain.did import DidChanges, NewDid
 from rating_engine.domain.errors import AlreadyExists
@@ -73,17 +73,18 @@ async def charges_of(scene: Scene, legs: list[Leg]) -> list[Any]:
     return cdrs
 
 
-async def test_the_page_pasted_as_it_is_makes_a_number_that_rings(scene: Scene, running_office: Running) -> None:
-    written = PAGE.read_text(encoding="utf-8")
-    for block in re.findall(r"^```extensions.conf\n(.*?)^```", written, re.DOTALL | re.MULTILINE):
-        assert set(block.split("\n")) <= set(DIALPLAN.split("\n"))  # the office has it so
-    environment = {**os.environ, "RATING_DATABASE_URL": running_office.database_url}
-    for block in re.findall(r"^```\n(.*?)^```", written, re.DOTALL | re.MULTILINE):
+async def test_the_page_pasted_as_it_is_makes_a_number_that_rings(
+    scene: Scene, running_office: Running, use: UseCases
+) -> None:
+    blocks = re.findall(r"^```(\S*)\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    environment = {"RATING_DATABASE_URL": running_office.database_url}
+    for kind, block in blocks:
+        if kind:  # the office has it so
+            assert set(block.split("\n")) <= set(DIALPLAN.split("\n"))
+            continue
         for line in block.splitlines():
-            words = [str(Path(sys.executable).with_name("rating-engine")), *shlex.split(line)[1:]]
-            typed = await asyncio.create_subprocess_exec(*words, env=environment, stdout=-1, stderr=-2)
-            said, _ = await typed.communicate()
-            assert typed.returncode == 0, (line, said.decode())
+            typed = await asyncio.to_thread(CliRunner().invoke, app, shlex.split(line)[1:], env=environment)
+            assert typed.exit_code == 0, (line, typed.output)
     caller = await (await scene.carrier(2).call("4930123456")).answered()
     await caller.hears(scene.phone(ALICE))
     await caller.hang_up()
