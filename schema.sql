@@ -1,9 +1,10 @@
 -- The whole database of the rating engine: types, tables, and one set-based function for every money transition.
 --
 -- Laws kept here (and proved over live data by `rating-engine doctor`):
---   1. accounts.reserved   = the sum of `held` over the account's open reservations
+--   1. accounts.reserved   = the sum of `held` over the account's open reservations, of its own calls and of those it
+--      pays for as a reseller's
 --   2. accounts.balance    = the sum of its ledger entries; every change of a balance is one append-only entry
---   3. a call key is settled at most once (primary keys of reservations and cdrs)
+--   3. a call key is settled at most once (primary keys of reservations and cdrs), on every account that it is charged to
 --   4. balance + overdraft - reserved >= 0, but for an overrun counted in its CDR
 --   5. of a package no second is spent twice: used + held <= allowance, held = what open reservations hold, used = what
 --      CDRs used
@@ -16,7 +17,7 @@
 -- by triggers, never locked by them: versions are compared. ACCOUNT-SCOPED tables have `bucket` first in every unique
 -- key, and no foreign key to another bucket or to the catalogue. A money function takes the bucket first, asks scoped
 -- tables of that bucket and facts alone, answers ONE array in the order of its input, and is called in the form
--- SELECT reserve_v4($1, $2) outside of a transaction. So the scoped tables can be distributed by bucket (Citus), with the
+-- SELECT reserve_v5($1, $2) outside of a transaction. So the scoped tables can be distributed by bucket (Citus), with the
 -- facts on every node: a money call is then handed whole to the node that has the bucket. What is asked for that and a
 -- single server would not need: arrays read by one query and written by single statements FROM unnest without ON
 -- CONFLICT, plpgsql instead of LANGUAGE sql where a scoped table is asked, scalar arguments instead of row types.
@@ -378,11 +379,16 @@ CREATE TABLE parties (
     notify_email  text NOT NULL DEFAULT '',        -- where its mail goes; '': nowhere
     notify_ticket boolean NOT NULL DEFAULT false,  -- whether messages of tickets go there
     invites       integer NOT NULL DEFAULT 0 CHECK (invites >= 0),  -- how many codes it may still make
+    account_bucket  smallint,                      -- what it is charged on, by its tariff, for the calls of all below it;
+    account_id      bigint,                        -- NULL: it is not
     CHECK ((owner_id IS NULL) = (kind = 'system')),
+    CONSTRAINT parties_charged CHECK ((account_id IS NULL) = (account_bucket IS NULL)
+                                      AND (account_id IS NULL OR tariff_id IS NOT NULL AND kind = 'reseller')),
     CHECK (kind <> 'system' OR party_id = 1 AND status = 'protected' AND NOT hidden)
 );
 CREATE UNIQUE INDEX parties_by_login ON parties (lower(login));
 CREATE INDEX parties_by_owner ON parties (owner_id, party_id);
+CREATE UNIQUE INDEX parties_by_account ON parties (account_bucket, account_id) WHERE account_id IS NOT NULL;
 INSERT INTO parties (party_id, kind, access_level, login, status)
   OVERRIDING SYSTEM VALUE VALUES (1, 'system', 44, 'system', 'protected');
 
@@ -583,6 +589,28 @@ CREATE TABLE mails (
     ended_at    timestamptz
 );
 CREATE INDEX mails_by_due ON mails (due_at) WHERE state = 'queued';
+
+-- SIM cards. `line`: which of its owner's lines it calls by; '': the first one. `puk1`, `puk2`: encrypted with secret_keys;
+-- NULL: there are none, and nobody binds the card by them. `locked_until`: after too many wrong ones none is looked at.
+CREATE TABLE sim_cards (
+    sim_id            bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    iccid             text NOT NULL UNIQUE CHECK (iccid ~ '^[0-9]{1,22}$'),
+    msisdn            text NOT NULL DEFAULT '' CHECK (msisdn ~ '^([0-9]{3,15})?$'),
+    provider          text NOT NULL,
+    party_id          bigint REFERENCES parties,
+    line              text NOT NULL DEFAULT '',
+    callback_cid      text NOT NULL DEFAULT '',
+    allow_direct_sms  boolean NOT NULL DEFAULT false,
+    enabled           boolean NOT NULL DEFAULT true,
+    last_network      text NOT NULL DEFAULT '',
+    last_network_at   timestamptz,
+    puk1              bytea,
+    puk2              bytea,
+    wrong_puks        smallint NOT NULL DEFAULT 0,
+    locked_until      timestamptz
+);
+CREATE UNIQUE INDEX sim_cards_by_msisdn ON sim_cards (msisdn) WHERE msisdn <> '';
+CREATE INDEX sim_cards_by_party ON sim_cards (party_id);
 
 -- Addresses that are not served, and by `whitelist` those that nothing bans by itself. `source`: the exchange that it
 -- was said for; 'engine': this one's own ports.
@@ -875,6 +903,10 @@ CREATE TABLE subscribers (
     party_id       bigint NOT NULL DEFAULT 1,        -- whose line it is; 1: the system's
     calls          allowed_calls NOT NULL DEFAULT 'all',  -- by how its party and those above it stand; kept by a trigger
     private_account_id  bigint,                      -- of a tenant's line: its own, whichever is charged; NULL: it has none
+    -- The accounts of the resellers above its party that pay for its calls too, the nearest first, and their tariffs; NULL:
+    -- none does. Kept by a trigger, as `calls`. All are of this bucket.
+    reseller_accounts   bigint[],
+    reseller_tariffs    bigint[],
     PRIMARY KEY (bucket, subscriber_id),
     UNIQUE (bucket, login)
 );
@@ -958,6 +990,12 @@ CREATE TABLE package_usage (
 );
 CREATE TYPE package_use AS (package_id bigint, period_start date, seconds integer);
 
+-- A reseller that pays for a call of one of its users, by its own price, which is frozen as the user's is. `exchange`: one
+-- of its account's currency in that of whom it sells to.
+CREATE TYPE call_reseller AS (
+    account_id bigint, tariff_id bigint, deck_id bigint, prefix text, rate_key bigint, exchange numeric
+);
+
 -- The open calls of a subscriber that has a limit of its own; made when one is first asked for, and then kept for all
 -- its calls. Under the lock of its account.
 CREATE TABLE subscriber_load (
@@ -992,7 +1030,7 @@ CREATE TABLE frozen_rates (
 
 -- Calls whose money is held. A row leaves when its call is settled, voided or expired, and its CDR takes its place
 -- in the same transaction: the table stays as small as the traffic. The columns from subscriber_id to channel, and those
--- from from_originate to is_did, are those of call_details, in its order and in call_records too; the rates are the keys of
+-- from from_originate to resellers, are those of call_details, in its order and in call_records too; the rates are the keys of
 -- their texts (NULL: none).
 CREATE TABLE open_calls (
     bucket            smallint NOT NULL,
@@ -1033,6 +1071,10 @@ CREATE TABLE open_calls (
     source_address    text NOT NULL DEFAULT '',
     originated_by     text NOT NULL DEFAULT '',
     is_did            text NOT NULL DEFAULT '',
+    -- Who pays for it besides, the nearest reseller first, with what is held of each and what it may cost each; NULL: nobody
+    resellers          call_reseller[],
+    resellers_held     numeric[],
+    resellers_granted  numeric[],
     PRIMARY KEY (bucket, call_key)
 );
 -- Not by bucket first, here and below: on a table without statistics the planner finds such an index as good as the
@@ -1086,6 +1128,7 @@ CREATE TABLE call_records (
     source_address    text NOT NULL DEFAULT '',
     originated_by     text NOT NULL DEFAULT '',
     is_did            text NOT NULL DEFAULT '',
+    resellers         call_reseller[],      -- who paid for it besides, the nearest first: reseller_records; NULL: nobody
     PRIMARY KEY (bucket, call_key)
 );
 CREATE INDEX call_records_by_account ON call_records (account_id, ended_at);
@@ -1095,6 +1138,30 @@ CREATE INDEX call_records_by_end ON call_records USING brin (ended_at) WITH (aut
 CREATE INDEX call_records_unfinished ON call_records (bucket, ended_at) WHERE source IN ('reconciled', 'expired');
 -- What a person should look at: `rating-engine calls --suspicious`, and the doctor.
 CREATE INDEX call_records_suspicious ON call_records (bucket, ended_at) WHERE suspicion <> '';
+
+-- What a call cost the resellers above who made it: a line of its CDR each. `level`: 1 is the nearest. Where a call has
+-- such lines, its own margin and theirs are what each got from whom it sold to (of the last, from the carrier).
+CREATE TABLE reseller_records (
+    bucket          smallint NOT NULL,
+    call_key        text COLLATE "C" NOT NULL,
+    level           smallint NOT NULL CHECK (level > 0),
+    account_id      bigint NOT NULL,
+    tariff_id       bigint NOT NULL,
+    deck_id         bigint NOT NULL,
+    prefix          text NOT NULL,
+    rate_key        bigint,
+    currency        text NOT NULL,
+    granted         numeric(20, 6) NOT NULL,
+    billed_seconds  integer NOT NULL CHECK (billed_seconds >= 0),
+    cost            numeric(20, 6) NOT NULL CHECK (cost >= 0),
+    overrun         numeric(20, 6) NOT NULL DEFAULT 0 CHECK (overrun >= 0),
+    uncharged       numeric NOT NULL DEFAULT 0 CHECK (uncharged >= 0),
+    charged_on      date,
+    margin          numeric(20, 6),
+    ended_at        timestamptz NOT NULL,             -- as the call's
+    PRIMARY KEY (bucket, call_key, level)
+);
+CREATE INDEX reseller_records_by_account ON reseller_records (account_id, ended_at);
 
 CREATE TABLE ledger_entries (
     bucket         smallint NOT NULL,
@@ -1231,12 +1298,12 @@ UNION ALL
 SELECT audit_id, at, party, level, surface, key, address, action, subject, detail, party_id FROM account_audit;
 
 ---------------------------------------------------------------------------------------------------------------
--- Changes are announced, so that a cached copy is dropped at once. The announcement is for speed alone: reserve_v4()
+-- Changes are announced, so that a cached copy is dropped at once. The announcement is for speed alone: reserve_v5()
 -- checks the version it was asked with, so that a lost one costs a second try and never a wrong price.
 
 -- Triggers of the catalogue announce what changed, in their argument: one name for what is remembered together. A cluster
 -- cannot commit a NOTIFY on several nodes at once: its database has the setting rating_engine.announce = 'off', and its
--- engines are told by reserve_v4().
+-- engines are told by reserve_v5().
 CREATE OR REPLACE FUNCTION announce() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF current_setting('rating_engine.announce', true) IS DISTINCT FROM 'off' THEN
@@ -1379,6 +1446,17 @@ CREATE OR REPLACE FUNCTION calls_of_party(p_party_id bigint) RETURNS allowed_cal
     FROM parties WHERE party_id = ANY (parties_above(p_party_id))
 $$;
 
+-- Who pays for the calls of a party's lines besides: those above it that are charged on an account, the nearest first.
+-- NULLs: nobody does.
+CREATE OR REPLACE FUNCTION resellers_of_party(
+    p_party_id bigint, OUT accounts bigint[], OUT tariffs bigint[], OUT buckets smallint[]
+) LANGUAGE sql STABLE AS $$
+    SELECT array_agg(account_id ORDER BY party_id DESC), array_agg(tariff_id ORDER BY party_id DESC),
+           array_agg(DISTINCT account_bucket)
+    FROM parties
+    WHERE party_id = ANY (parties_above(p_party_id)) AND party_id <> p_party_id AND account_id IS NOT NULL
+$$;
+
 -- Subscribers carry what their party leaves them, so that a call asks nobody else; a change makes a cached copy stale.
 CREATE OR REPLACE FUNCTION keep_allowed_calls() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -1398,6 +1476,35 @@ BEGIN
 END $$;
 CREATE OR REPLACE TRIGGER keep_calls AFTER UPDATE OF status, hidden ON parties
     FOR EACH ROW EXECUTE FUNCTION keep_allowed_calls();
+
+-- They carry who pays for their calls besides, too. A money function sees one bucket, so all accounts of a reseller and of
+-- those below it are of one: error RE001, whose message is a login that is not ('': the accounts of two resellers).
+CREATE OR REPLACE FUNCTION keep_resellers() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    last_bucket  smallint := COALESCE((SELECT max(bucket) FROM logins WHERE bucket <> 0), 0);
+    member       record;
+    stranger     text;
+BEGIN
+    PERFORM 1 FROM parties WHERE party_id = ANY (parties_above(NEW.party_id)) AND party_id <> NEW.party_id
+      ORDER BY party_id FOR SHARE;
+    FOR member IN
+        SELECT id, r.* FROM unnest(parties_below(NEW.party_id)) AS id, resellers_of_party(id) AS r WHERE id <> NEW.party_id
+    LOOP
+        FOR n IN 0 .. last_bucket LOOP
+            SELECT login INTO stranger FROM subscribers
+              WHERE bucket = n AND party_id = member.id AND ARRAY[n]::smallint[] <> member.buckets ORDER BY login LIMIT 1;
+            IF FOUND OR cardinality(member.buckets) > 1 THEN
+                RAISE SQLSTATE 'RE001' USING MESSAGE = COALESCE(stranger, '');
+            END IF;
+            UPDATE subscribers s SET reseller_accounts = member.accounts, reseller_tariffs = member.tariffs
+              WHERE s.bucket = n AND s.party_id = member.id
+                AND (s.reseller_accounts, s.reseller_tariffs) IS DISTINCT FROM (member.accounts, member.tariffs);
+        END LOOP;
+    END LOOP;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER keep_resellers AFTER UPDATE OF account_id, account_bucket, tariff_id ON parties FOR EACH ROW
+    WHEN (NEW.account_id IS NOT NULL OR OLD.account_id IS NOT NULL) EXECUTE FUNCTION keep_resellers();
 CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OF source, target, expires_at OR DELETE ON bans
     FOR EACH STATEMENT EXECUTE FUNCTION announce('bans');
 
@@ -1766,7 +1873,7 @@ BEGIN
 END $$;
 
 -- What a call used of packages takes the place of what it held, or had used by an earlier account of its end. There is
--- room: settle_v4() saw to it.
+-- room: settle_v5() saw to it.
 CREATE OR REPLACE FUNCTION use_packages(
     p_bucket smallint, p_subscriber_id bigint, p_held package_use[], p_used_before package_use[], p_used package_use[]
 ) RETURNS void LANGUAGE plpgsql AS $$
@@ -1851,24 +1958,29 @@ END $$;
 -- The record of a call. What is frozen when it is planned: a field more is one here, in CallDetails (domain/reservation),
 -- in the two tables of calls and their views, in kept_details, and where these are written: keep_open_calls and read_ends
 
-CREATE TYPE call_details_v3 AS (
+CREATE TYPE reseller_price_v1 AS (
+    account_id bigint, tariff_id bigint, deck_id bigint, prefix text, rate text, exchange numeric
+);
+CREATE TYPE call_details_v4 AS (
     subscriber_id bigint, exchange text, attempt smallint, callerid text, destination text, direction text, prefix text,
     tariff_id bigint, deck_id bigint, rate text, route_name text, routing_number text, carrier_rate text,
     carrier_currency text, carrier_exchange numeric, packages package_use[], channel text, from_originate text,
-    source_address text, originated_by text, is_did text
+    source_address text, originated_by text, is_did text, resellers reseller_price_v1[]
 );
 -- The same as the tables keep it, with the keys of the rates.
-CREATE TYPE kept_details_v3 AS (
+CREATE TYPE kept_details_v4 AS (
     subscriber_id bigint, exchange text, attempt smallint, callerid text, destination text, direction text, prefix text,
     tariff_id bigint, deck_id bigint, rate_key bigint, route_name text, routing_number text, carrier_rate_key bigint,
     carrier_currency text, carrier_exchange numeric, packages package_use[], channel text, from_originate text,
-    source_address text, originated_by text, is_did text
+    source_address text, originated_by text, is_did text, resellers call_reseller[]
 );
 
 ---------------------------------------------------------------------------------------------------------------
--- reserve_v4: (nothing) -> reserved
+-- reserve_v5: (nothing) -> reserved
 
-CREATE TYPE reserve_request_v4 AS (
+-- What a reseller of a call is asked for, as the request is of the caller's account; beside details.resellers.
+CREATE TYPE reseller_hold_v1 AS (minimum numeric, maximum numeric, share_least numeric, price_per_minute numeric);
+CREATE TYPE reserve_request_v5 AS (
     call_key text, account_id bigint, subscriber_version integer,
     tariffs bigint[], tariff_versions integer[],  -- every tariff it was planned from, and as of which version
     minimum numeric,            -- decline below this: what the shortest charged call costs
@@ -1880,11 +1992,13 @@ CREATE TYPE reserve_request_v4 AS (
     route_prefix text,
     route_id bigint,            -- to be counted in route_load; NULL: the route has no limit
     claim bigint,               -- any number that tells this request from a repetition of it
-    details call_details_v3     -- packages: to be held, exactly
+    resellers reseller_hold_v1[],  -- NULL: nobody pays besides
+    details call_details_v4     -- packages: to be held, exactly
 );
-CREATE TYPE reserve_answer_v2 AS (
+CREATE TYPE reserve_answer_v3 AS (
     outcome text,               -- reserved, or why not: the values of ReserveOutcome
-    granted numeric
+    granted numeric,
+    resellers_granted numeric[] -- what it may cost each of them; NULL: nobody pays besides
 );
 
 -- How the money functions are written. Who makes a call locks its key, before accounts and in one order: one account may
@@ -1896,19 +2010,30 @@ CREATE TYPE reserve_answer_v2 AS (
 -- what they need, and the widest comes last: each join above one makes every column of it anew.
 
 -- What is known of a request before those beside it in its batch are looked at. `refusal`: why it is told no already.
-CREATE TYPE reserve_fact_v3 AS (
+CREATE TYPE reserve_fact_v4 AS (
     ord bigint, account_id bigint, subscriber_id bigint, refusal text, minimum numeric, maximum numeric, share numeric,
     share_least numeric,
     available numeric, day_left numeric, month_left numeric,  -- NULL: no limit
     calls_left integer,         -- of the account; NULL: no limit
     login_max_calls integer, login_calls integer, counts_logins boolean,  -- the limit of the subscriber, and subscriber_load
-    packages package_use[], route_id bigint, rate_key bigint, carrier_rate_key bigint
+    packages package_use[], route_id bigint, rate_key bigint, carrier_rate_key bigint,
+    is_resold boolean           -- resellers pay besides
 );
-CREATE TYPE hold_v2 AS (held numeric, granted numeric, rate_key bigint, carrier_rate_key bigint);
+CREATE TYPE hold_v3 AS (
+    held numeric, granted numeric, rate_key bigint, carrier_rate_key bigint, resellers_held numeric[],
+    resellers_granted numeric[]
+);
+-- An account that resellers' calls of a batch are charged on, with what these hold of it so far.
+CREATE TYPE reseller_fund_v1 AS (
+    account_id bigint, is_active boolean, default_allowed boolean, max_price numeric, rest numeric, calls_left integer,
+    held numeric, calls integer
+);
+-- What a reseller of a call is held; `refusal`: why one of them declines it, then nothing is.
+CREATE TYPE resellers_held_v1 AS (refusal text, held numeric[], granted numeric[]);
 
 -- The facts with the keys of rates that are new.
-CREATE OR REPLACE FUNCTION freeze_facts(p_bucket smallint, p_requests reserve_request_v4[], p_facts reserve_fact_v3[])
-RETURNS reserve_fact_v3[] LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION freeze_facts(p_bucket smallint, p_requests reserve_request_v5[], p_facts reserve_fact_v4[])
+RETURNS reserve_fact_v4[] LANGUAGE plpgsql AS $$
 DECLARE
     sold    bigint[] := freeze_rates(p_bucket, ARRAY(SELECT (r.details).rate FROM unnest(p_requests) r));
     bought  bigint[] := freeze_rates(p_bucket, ARRAY(SELECT (r.details).carrier_rate FROM unnest(p_requests) r));
@@ -1921,10 +2046,10 @@ BEGIN
 END $$;
 
 -- By account, then as they came. The order of the checks: idempotency, freshness, account, destination, price.
-CREATE OR REPLACE FUNCTION reserve_facts(p_bucket smallint, p_requests reserve_request_v4[]) RETURNS reserve_fact_v3[]
+CREATE OR REPLACE FUNCTION reserve_facts(p_bucket smallint, p_requests reserve_request_v5[]) RETURNS reserve_fact_v4[]
 LANGUAGE plpgsql AS $$
 DECLARE
-    facts   reserve_fact_v3[];
+    facts   reserve_fact_v4[];
     frozen  boolean;            -- all rates have keys
 BEGIN
     SELECT array_agg(ROW(
@@ -1933,6 +2058,8 @@ BEGIN
             WHEN COALESCE(old.same, cdr.same) THEN 'exists'
             WHEN COALESCE(old.same, cdr.same) IS NOT NULL THEN 'conflict'
             -- Of the tariffs NULL, which bool_and passes over, would be one that is gone.
+            -- Who does not know of resellers (the last release) may not call for a line that has some.
+            WHEN (r.details).resellers IS NULL AND array_remove(s.reseller_accounts, s.account_id) <> '{}' THEN 'stale'
             WHEN (s.version = r.subscriber_version AND s.account_id = r.account_id AND (
                 SELECT bool_and(COALESCE((SELECT version FROM tariff_terms WHERE tariff_id = planned.id) = planned.version, false))
                 FROM unnest(r.tariffs, r.tariff_versions) AS planned(id, version))) IS NOT TRUE THEN 'stale'
@@ -1948,13 +2075,13 @@ BEGIN
         CASE WHEN s.max_calls IS NOT NULL THEN (
             SELECT open_calls FROM subscriber_load
             WHERE bucket = p_bucket AND subscriber_id = (r.details).subscriber_id) END,
-        a.counts_logins, (r.details).packages, r.route_id, sold.rate_key, bought.rate_key
-    )::reserve_fact_v3 ORDER BY r.account_id, r.ordinality),
+        a.counts_logins, (r.details).packages, r.route_id, sold.rate_key, bought.rate_key, r.resellers IS NOT NULL
+    )::reserve_fact_v4 ORDER BY r.account_id, r.ordinality),
     bool_and((sold.rate_key IS NOT NULL OR (r.details).rate = '')
              AND (bought.rate_key IS NOT NULL OR (r.details).carrier_rate = '')) INTO facts, frozen
     FROM unnest(p_requests) WITH ORDINALITY AS r
     LEFT JOIN LATERAL (
-        SELECT version, account_id, status, max_calls FROM subscribers
+        SELECT version, account_id, status, max_calls, reseller_accounts FROM subscribers
         WHERE bucket = p_bucket AND subscriber_id = (r.details).subscriber_id OFFSET 0) s ON true
     LEFT JOIN LATERAL (
         SELECT same_call(r.account_id, r.details, account_id, subscriber_id, destination, callerid, channel) AS same
@@ -1981,7 +2108,7 @@ END $$;
 -- Whether a request is the repetition of one whose call is known by its key: two exchanges that look like one may both
 -- have a call of that key. A channel that is not known agrees with every other.
 CREATE OR REPLACE FUNCTION same_call(
-    p_account_id bigint, p_details call_details_v3, p_known_account_id bigint, p_known_subscriber_id bigint,
+    p_account_id bigint, p_details call_details_v4, p_known_account_id bigint, p_known_subscriber_id bigint,
     p_known_destination text, p_known_callerid text, p_known_channel text
 ) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT p_account_id = p_known_account_id AND p_details.subscriber_id = p_known_subscriber_id
@@ -2006,14 +2133,14 @@ BEGIN
 END $$;
 
 -- The login of each request by a number: those of one login have the same one.
-CREATE OR REPLACE FUNCTION number_logins(p_requests reserve_request_v4[]) RETURNS integer[] LANGUAGE sql IMMUTABLE AS $$
+CREATE OR REPLACE FUNCTION number_logins(p_requests reserve_request_v5[]) RETURNS integer[] LANGUAGE sql IMMUTABLE AS $$
     SELECT array_agg(n::integer ORDER BY ordinality) FROM (
         SELECT ordinality, dense_rank() OVER (ORDER BY (details).subscriber_id) AS n
         FROM unnest(p_requests) WITH ORDINALITY) AS numbered
 $$;
 
 -- Who is told of a call that is there may take it back as well: when all of them have. Beyond so many nobody can.
-CREATE OR REPLACE FUNCTION add_claims(p_bucket smallint, p_requests reserve_request_v4[], p_answers reserve_answer_v2[])
+CREATE OR REPLACE FUNCTION add_claims(p_bucket smallint, p_requests reserve_request_v5[], p_answers reserve_answer_v3[])
 RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE open_calls o SET claims = array_append(o.claims, CASE WHEN cardinality(o.claims) < 32 THEN r.claim END)
@@ -2021,23 +2148,43 @@ BEGIN
       WHERE o.bucket = p_bucket AND o.call_key = r.call_key AND r.outcome = 'exists' AND cardinality(o.claims) <= 32;
 END $$;
 
+-- What calls of a batch hold of their resellers.
+CREATE OR REPLACE FUNCTION keep_funds(p_bucket smallint, p_funds reseller_fund_v1[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE accounts a SET reserved = a.reserved + f.held, open_calls = a.open_calls + f.calls
+      FROM unnest(p_funds) f WHERE a.bucket = p_bucket AND a.account_id = f.account_id AND f.calls > 0;
+END $$;
+
+-- The reseller's prices of a call as they are kept.
+CREATE OR REPLACE FUNCTION keep_prices(p_bucket smallint, p_prices reseller_price_v1[]) RETURNS call_reseller[]
+LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN ARRAY(
+        SELECT (p.account_id, p.tariff_id, p.deck_id, p.prefix,
+                CASE WHEN p.rate <> '' THEN freeze_rate(p_bucket, p.rate) END, p.exchange)::call_reseller
+        FROM unnest(p_prices) WITH ORDINALITY AS p(account_id, tariff_id, deck_id, prefix, rate, exchange, level)
+        ORDER BY level);
+END $$;
+
 CREATE OR REPLACE FUNCTION keep_open_calls(
-    p_bucket smallint, p_requests reserve_request_v4[], p_holds hold_v2[],
-    p_accounts bigint[], p_sums numeric[], p_calls integer[], p_counted boolean
+    p_bucket smallint, p_requests reserve_request_v5[], p_holds hold_v3[],
+    p_accounts bigint[], p_sums numeric[], p_calls integer[], p_counted boolean, p_funds reseller_fund_v1[]
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO open_calls (
         bucket, call_key, account_id, subscriber_id, exchange, attempt, callerid, destination, direction, prefix, tariff_id,
         deck_id, rate_key, route_name, routing_number, carrier_rate_key, carrier_currency, carrier_exchange, packages,
         channel, from_originate, source_address, originated_by, is_did, held, granted, cap_seconds, route_prefix, route_id,
-        quota, steered, prepared_at, expires_at, claims)
+        quota, steered, prepared_at, expires_at, claims, resellers, resellers_held, resellers_granted)
     SELECT p_bucket, r.call_key, r.account_id, (r.details).subscriber_id, (r.details).exchange, (r.details).attempt,
            (r.details).callerid, (r.details).destination, (r.details).direction, (r.details).prefix,
            (r.details).tariff_id, (r.details).deck_id, r.rate_key, (r.details).route_name, (r.details).routing_number,
            r.carrier_rate_key, (r.details).carrier_currency, (r.details).carrier_exchange, (r.details).packages,
            (r.details).channel, (r.details).from_originate, (r.details).source_address, (r.details).originated_by,
            (r.details).is_did, r.held, r.granted, r.cap_seconds, r.route_prefix, r.route_id, r.quota, r.steered,
-           r.prepared_at, now() + make_interval(secs => r.lifetime_seconds), ARRAY[r.claim]
+           r.prepared_at, now() + make_interval(secs => r.lifetime_seconds), ARRAY[r.claim],
+           CASE WHEN (r.details).resellers IS NOT NULL THEN keep_prices(p_bucket, (r.details).resellers) END,
+           r.resellers_held, r.resellers_granted
     FROM unnest(p_requests, p_holds) AS r WHERE r.granted IS NOT NULL;
     IF NOT FOUND THEN
         RETURN;
@@ -2045,6 +2192,9 @@ BEGIN
     UPDATE accounts a SET reserved = a.reserved + n.held, open_calls = a.open_calls + n.calls
       FROM unnest(p_accounts, p_sums, p_calls) AS n(account_id, held, calls)
       WHERE a.bucket = p_bucket AND a.account_id = n.account_id AND n.calls > 0;
+    IF p_funds IS NOT NULL THEN
+        PERFORM keep_funds(p_bucket, p_funds);
+    END IF;
     IF p_counted THEN
         UPDATE subscriber_load l SET open_calls = l.open_calls + n.calls
           FROM (SELECT (r.details).subscriber_id, count(*) AS calls FROM unnest(p_requests, p_holds) AS r
@@ -2054,11 +2204,11 @@ BEGIN
 END $$;
 
 -- What is locked is gathered in a loop: a query over the requests costs more to begin than a batch of eight to go through.
-CREATE OR REPLACE FUNCTION lock_and_read(p_bucket smallint, p_requests reserve_request_v4[]) RETURNS reserve_fact_v3[]
+CREATE OR REPLACE FUNCTION lock_and_read(p_bucket smallint, p_requests reserve_request_v5[]) RETURNS reserve_fact_v4[]
 LANGUAGE plpgsql AS $$
 DECLARE
-    facts     reserve_fact_v3[];
-    request   reserve_request_v4;
+    facts     reserve_fact_v4[];
+    request   reserve_request_v5;
     hashes    bigint[] := '{}';  -- of the keys of calls
     ids       bigint[] := '{}';  -- of accounts
     limited   bigint[] := '{}';  -- routes
@@ -2068,6 +2218,9 @@ BEGIN
         ids := ids || request.account_id;
         IF request.route_id IS NOT NULL THEN
             limited := limited || request.route_id;
+        END IF;
+        IF request.resellers IS NOT NULL THEN
+            ids := ids || ARRAY(SELECT account_id FROM unnest((request.details).resellers));
         END IF;
     END LOOP;
     PERFORM pg_advisory_xact_lock(hash) FROM (SELECT DISTINCT hash FROM unnest(hashes) AS hash ORDER BY 1) AS keys;
@@ -2092,34 +2245,121 @@ CREATE OR REPLACE FUNCTION amount_granted(
         THEN GREATEST(trunc(p_rest * p_share, 6), p_share_least) END), 0)
 $$;
 
--- Order of the checks here: calls at a time, packages, money, route. What is asked of packages is exact, since the prices
--- depend on it: where less is left, the call is planned again ('package_taken').
-CREATE OR REPLACE FUNCTION reserve_v4(p_bucket smallint, p_requests reserve_request_v4[]) RETURNS reserve_answer_v2[]
+-- What the accounts of a batch's resellers have; they are locked. NULL: no request names any.
+CREATE OR REPLACE FUNCTION reseller_funds(p_bucket smallint, p_requests reserve_request_v5[]) RETURNS reseller_fund_v1[]
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM freeze_rates(p_bucket, ARRAY(SELECT p.rate FROM unnest(p_requests) r, unnest((r.details).resellers) p));
+    RETURN ARRAY(
+        SELECT ROW(ids.account_id, a.status = 'active', a.default_allowed, a.max_price,
+                LEAST(a.balance + a.overdraft - a.reserved,
+                      day_left(a.daily_limit, a.reserved, a.spent_on, a.day_spent, a.time_zone),
+                      month_left(a.monthly_limit, a.reserved, a.spent_on, a.month_spent, a.time_zone)),
+                a.max_calls - a.open_calls, 0, 0)::reseller_fund_v1
+        FROM (SELECT DISTINCT p.account_id FROM unnest(p_requests) r, unnest((r.details).resellers) p) AS ids
+        LEFT JOIN LATERAL (
+            SELECT * FROM accounts WHERE bucket = p_bucket AND account_id = ids.account_id OFFSET 0) a ON true);
+END $$;
+
+-- What is held of the resellers of one call, or why not: all of them hold or none does. p_ids, p_sums, p_calls: what calls
+-- of the batch hold of accounts that are their callers' own.
+CREATE OR REPLACE FUNCTION ask_resellers(
+    p_bucket smallint, p_request reserve_request_v5, p_funds reseller_fund_v1[],
+    p_ids bigint[], p_sums numeric[], p_calls integer[]
+) RETURNS resellers_held_v1 LANGUAGE plpgsql AS $$
+DECLARE
+    answer   resellers_held_v1;
+    fund     reseller_fund_v1;
+    price    reseller_price_v1;
+    asked    reseller_hold_v1;
+    own      integer;
+    rest     numeric;
+    left_    integer;
+    granted  numeric;
+BEGIN
+    FOR level IN 1 .. COALESCE(cardinality(p_request.resellers), 0) LOOP
+        price := (p_request.details).resellers[level]; asked := p_request.resellers[level];
+        SELECT f.* INTO fund FROM unnest(p_funds) f WHERE f.account_id = price.account_id;
+        own := array_position(p_ids, price.account_id);
+        rest := fund.rest - fund.held - COALESCE(p_sums[own], 0);
+        left_ := fund.calls_left - fund.calls - COALESCE(p_calls[own], 0);
+        answer.refusal := CASE
+            WHEN fund.is_active IS NOT TRUE THEN 'reseller_inactive'
+            WHEN left_ <= 0 OR asked.price_per_minute > fund.max_price OR COALESCE((
+                SELECT allowed FROM account_prefixes
+                WHERE bucket = p_bucket AND account_id = price.account_id
+                  AND starts_with((p_request.details).destination, prefix)
+                ORDER BY length(prefix) DESC LIMIT 1), fund.default_allowed) IS NOT TRUE THEN 'reseller_limit'
+            WHEN asked.minimum > 0 AND rest < asked.minimum THEN 'reseller_insufficient_funds'
+        END;
+        EXIT WHEN answer.refusal IS NOT NULL;
+        granted := amount_granted(asked.maximum, rest, p_request.share, asked.share_least, left_);
+        answer.granted := answer.granted || granted;
+        answer.held := answer.held || CASE WHEN rest IS NULL THEN 0 ELSE granted END;
+    END LOOP;
+    RETURN answer;
+END $$;
+
+-- The funds with what one more call holds of them.
+CREATE OR REPLACE FUNCTION take_funds(p_funds reseller_fund_v1[], p_prices reseller_price_v1[], p_held numeric[])
+RETURNS reseller_fund_v1[] LANGUAGE plpgsql AS $$
+BEGIN
+    FOR n IN 1 .. cardinality(p_funds) LOOP
+        FOR level IN 1 .. cardinality(p_prices) LOOP
+            IF p_funds[n].account_id = p_prices[level].account_id THEN
+                p_funds[n].held := p_funds[n].held + p_held[level];
+                p_funds[n].calls := p_funds[n].calls + 1;
+            END IF;
+        END LOOP;
+    END LOOP;
+    RETURN p_funds;
+END $$;
+
+-- A fact less what calls of its batch hold of its account as a reseller's.
+CREATE OR REPLACE FUNCTION less_held(p_fact reserve_fact_v4, p_funds reseller_fund_v1[]) RETURNS reserve_fact_v4
+LANGUAGE plpgsql AS $$
+DECLARE
+    fund  reseller_fund_v1;
+BEGIN
+    SELECT f.* INTO fund FROM unnest(p_funds) f WHERE f.account_id = p_fact.account_id;
+    IF FOUND THEN
+        p_fact.available := p_fact.available - fund.held;
+        p_fact.day_left := p_fact.day_left - fund.held;
+        p_fact.month_left := p_fact.month_left - fund.held;
+        p_fact.calls_left := p_fact.calls_left - fund.calls;
+    END IF;
+    RETURN p_fact;
+END $$;
+
+-- Order of the checks here: calls at a time, packages, money, resellers, route. What is asked of packages is exact, since
+-- the prices depend on it: where less is left, the call is planned again ('package_taken').
+CREATE OR REPLACE FUNCTION reserve_v5(p_bucket smallint, p_requests reserve_request_v5[]) RETURNS reserve_answer_v3[]
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
-    answers   reserve_answer_v2[] := array_fill(NULL::reserve_answer_v2, ARRAY[cardinality(p_requests)]);
-    holds     hold_v2[] := array_fill(NULL::hold_v2, ARRAY[cardinality(p_requests)]);
-    item      reserve_fact_v3;
-    n         integer := 0;     -- of the account in `ids`, with what its calls of this batch hold, and how many they are
-    ids       bigint[];
-    sums      numeric[];
-    calls     integer[];
-    rest      numeric;          -- of the money of the account; NULL: no limit
-    granted   numeric;
+    answers   reserve_answer_v3[] := array_fill(NULL::reserve_answer_v3, ARRAY[cardinality(p_requests)]);
+    holds     hold_v3[] := array_fill(NULL::hold_v3, ARRAY[cardinality(p_requests)]);
+    item      reserve_fact_v4;
+    -- The account that is the n-th of `ids`; what its calls of this batch hold, and how many they are.
+    n         integer := 0; ids bigint[]; sums numeric[]; calls integer[];
+    rest      numeric; granted numeric;  -- of the money of the account, and of that; NULL: no limit
     logins    integer[];        -- the number of each request's login; and in `given` how many calls that was given
     given     integer[] := array_fill(0, ARRAY[cardinality(p_requests)]);
     counted   boolean := false; -- some account has a row in subscriber_load
     repeated  boolean := false;
+    funds     reseller_fund_v1[]; resold resellers_held_v1;  -- NULL: no call so far is a reseller's
 BEGIN
     FOREACH item IN ARRAY lock_and_read(p_bucket, p_requests) LOOP
         IF n = 0 OR ids[n] <> item.account_id THEN
-            n := n + 1;
-            ids[n] := item.account_id; sums[n] := 0; calls[n] := 0;
+            n := n + 1; ids[n] := item.account_id; sums[n] := 0; calls[n] := 0;
         END IF;
         IF item.refusal IS NULL AND item.login_max_calls IS NOT NULL THEN
             logins := COALESCE(logins, number_logins(p_requests)); counted := true;
             item.login_calls := COALESCE(item.login_calls, count_login(p_bucket, item.account_id, item.subscriber_id))
                 + given[logins[item.ord]];
+        END IF;
+        IF funds IS NOT NULL OR item.is_resold THEN
+            funds := COALESCE(funds, reseller_funds(p_bucket, p_requests));
+            item := less_held(item, funds); resold := ask_resellers(p_bucket, p_requests[item.ord], funds, ids, sums, calls);
         END IF;
         item.refusal := CASE  -- what costs nothing needs no money
             WHEN item.refusal IS NOT NULL THEN item.refusal
@@ -2129,104 +2369,151 @@ BEGIN
             WHEN item.minimum > 0 AND item.available - sums[n] < item.minimum THEN 'insufficient_funds'
             WHEN item.minimum > 0 AND item.day_left - sums[n] < item.minimum THEN 'daily_limit'
             WHEN item.minimum > 0 AND item.month_left - sums[n] < item.minimum THEN 'monthly_limit'
+            WHEN resold.refusal IS NOT NULL THEN resold.refusal
             WHEN item.route_id IS NOT NULL AND NOT take_route(p_bucket, item.route_id) THEN 'route_full'
         END;
-        answers[item.ord] := (item.refusal, 0)::reserve_answer_v2;
+        answers[item.ord] := (item.refusal, 0, NULL)::reserve_answer_v3;
         IF item.refusal IS NULL THEN
             rest := LEAST(item.available, item.day_left, item.month_left) - sums[n];
             granted := amount_granted(item.maximum, rest, item.share, item.share_least, item.calls_left - calls[n]);
-            answers[item.ord] := ('reserved', granted)::reserve_answer_v2;
+            answers[item.ord] := ('reserved', granted, resold.granted)::reserve_answer_v3;
             holds[item.ord] := ROW(CASE WHEN rest IS NULL THEN 0 ELSE granted END, granted, item.rate_key,
-                                   item.carrier_rate_key)::hold_v2;
+                                   item.carrier_rate_key, resold.held, resold.granted)::hold_v3;
             sums[n] := sums[n] + (holds[item.ord]).held;
             calls[n] := calls[n] + 1;
-            IF item.login_max_calls IS NOT NULL THEN
-                given[logins[item.ord]] := given[logins[item.ord]] + 1;
-            END IF;
-        ELSIF cardinality(item.packages) > 0 AND item.refusal IN ('insufficient_funds', 'daily_limit', 'monthly_limit', 'route_full') THEN
+            IF item.login_max_calls IS NOT NULL THEN given[logins[item.ord]] := given[logins[item.ord]] + 1; END IF;
+            IF item.is_resold THEN funds := take_funds(funds, (p_requests[item.ord].details).resellers, resold.held); END IF;
+        ELSIF cardinality(item.packages) > 0 AND item.refusal IN ('insufficient_funds', 'daily_limit', 'monthly_limit',
+            'route_full', 'reseller_inactive', 'reseller_limit', 'reseller_insufficient_funds') THEN
             PERFORM free_packages(p_bucket, item.subscriber_id, item.packages);
         END IF;
         counted := counted OR item.counts_logins; repeated := repeated OR item.refusal = 'exists';
     END LOOP;
-    PERFORM keep_open_calls(p_bucket, p_requests, holds, ids, sums, calls, counted);
-    IF repeated THEN
-        PERFORM add_claims(p_bucket, p_requests, answers);
-    END IF;
+    PERFORM keep_open_calls(p_bucket, p_requests, holds, ids, sums, calls, counted, funds);
+    PERFORM add_claims(p_bucket, p_requests, answers) WHERE repeated;
     RETURN answers;
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
--- extend_v2: reserved -> extended. Raises what a call in quota mode may cost, as far as there is money; or gives back
+-- extend_v3: reserved -> extended. Raises what a call in quota mode may cost, as far as there is money; or gives back
 -- what it holds beyond `maximum`, for the other calls of its account
 
-CREATE TYPE extend_request_v2 AS (
+CREATE TYPE extend_request_v3 AS (
     call_key text, account_id bigint,
     maximum numeric,            -- what the call may cost to the end of its next slice
     give_back boolean,          -- lower to maximum; the exchange has been told before
-    lifetime_seconds integer, answered_at timestamptz
+    lifetime_seconds integer, answered_at timestamptz,
+    resellers bigint[], maximums numeric[]  -- who pays besides, and what it may cost each; NULL: nobody
 );
-CREATE TYPE extend_answer_v2 AS (
+CREATE TYPE extend_answer_v3 AS (
     outcome text,               -- extended (granted may be as it was: no money), unknown (ended, or never was), inactive
-    granted numeric
+    granted numeric,
+    resellers_granted numeric[]
 );
+CREATE TYPE raised_v1 AS (granted numeric, held numeric, is_active boolean);
 
-CREATE OR REPLACE FUNCTION extend_v2(p_bucket smallint, p_requests extend_request_v2[]) RETURNS extend_answer_v2[]
-LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+-- How much more of an account a call may have, to cost p_maximum in all; what it is held then. Only asks.
+CREATE OR REPLACE FUNCTION raised(
+    p_bucket smallint, p_account_id bigint, p_granted numeric, p_held numeric, p_maximum numeric, p_give_back boolean
+) RETURNS raised_v1 LANGUAGE plpgsql AS $$
 DECLARE
-    answers  extend_answer_v2[] := array_fill(NULL::extend_answer_v2, ARRAY[cardinality(p_requests)]);
-    item     record;
     account  record;
     more     numeric;
 BEGIN
+    SELECT a.status, a.balance + a.overdraft - a.reserved AS available,
+           day_left(a.daily_limit, a.reserved, a.spent_on, a.day_spent, a.time_zone) AS day_left,
+           month_left(a.monthly_limit, a.reserved, a.spent_on, a.month_spent, a.time_zone) AS month_left,
+           is_unlimited(a.overdraft, a.daily_limit, a.monthly_limit) AS is_unlimited
+      INTO account FROM accounts a WHERE a.bucket = p_bucket AND a.account_id = p_account_id;
+    IF p_give_back THEN
+        more := GREATEST(LEAST(p_maximum - p_granted, 0), -p_held);
+    ELSE
+        -- LEAST passes over what is NULL: no limit.
+        more := GREATEST(LEAST(p_maximum - p_granted, account.available, account.day_left, account.month_left,
+                               max_amount() - p_granted), 0);
+    END IF;
+    RETURN ROW(p_granted + more, p_held + CASE WHEN account.is_unlimited THEN 0 ELSE more END, account.status = 'active');
+END $$;
+
+-- The money of a call on each account that it is charged on: all of them stay as they are where one is blocked. Answers
+-- what it may cost each, the caller's first; NULL: one is blocked.
+CREATE OR REPLACE FUNCTION raise_call(
+    p_bucket smallint, p_call_key text, p_accounts bigint[], p_granted numeric[], p_held numeric[], p_maximums numeric[],
+    p_give_back boolean
+) RETURNS numeric[] LANGUAGE plpgsql AS $$
+DECLARE
+    one       raised_v1;
+    may_cost  numeric[] := '{}';
+    holds     numeric[] := '{}';
+BEGIN
+    FOR n IN 1 .. cardinality(p_accounts) LOOP
+        one := raised(p_bucket, p_accounts[n], p_granted[n], p_held[n], p_maximums[n], p_give_back);
+        IF NOT one.is_active AND NOT p_give_back THEN
+            RETURN NULL;
+        END IF;
+        may_cost := may_cost || one.granted; holds := holds || one.held;
+    END LOOP;
+    FOR n IN 1 .. cardinality(p_accounts) LOOP
+        IF holds[n] <> p_held[n] THEN
+            UPDATE accounts SET reserved = reserved + holds[n] - p_held[n]
+              WHERE bucket = p_bucket AND account_id = p_accounts[n];
+        END IF;
+    END LOOP;
+    UPDATE open_calls o
+    SET granted = may_cost[1], held = holds[1],
+        resellers_granted = CASE WHEN o.resellers IS NOT NULL THEN may_cost[2:] END,
+        resellers_held = CASE WHEN o.resellers IS NOT NULL THEN holds[2:] END
+    WHERE o.bucket = p_bucket AND o.call_key = p_call_key;
+    RETURN may_cost;
+END $$;
+
+CREATE OR REPLACE FUNCTION extend_v3(p_bucket smallint, p_requests extend_request_v3[]) RETURNS extend_answer_v3[]
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+DECLARE
+    answers  extend_answer_v3[] := array_fill(NULL::extend_answer_v3, ARRAY[cardinality(p_requests)]);
+    item     record;
+    raised   numeric[];
+BEGIN
     PERFORM 1 FROM accounts a
-      WHERE a.bucket = p_bucket AND a.account_id = ANY (ARRAY(SELECT r.account_id FROM unnest(p_requests) r))
+      WHERE a.bucket = p_bucket AND a.account_id = ANY (ARRAY(
+          SELECT r.account_id FROM unnest(p_requests) r UNION ALL SELECT unnest(r.resellers) FROM unnest(p_requests) r))
       ORDER BY a.account_id FOR NO KEY UPDATE;
     FOR item IN
-        SELECT r.*, old.granted, old.held FROM unnest(p_requests) WITH ORDINALITY AS r(
-            call_key, account_id, maximum, give_back, lifetime_seconds, answered_at, ord)
+        SELECT r.*, old.* FROM unnest(p_requests) WITH ORDINALITY AS r(
+            call_key, account_id, maximum, give_back, lifetime_seconds, answered_at, resellers, maximums, ord)
         LEFT JOIN LATERAL (
-            SELECT granted, held FROM open_calls
-            WHERE bucket = p_bucket AND call_key = r.call_key AND account_id = r.account_id OFFSET 0
+            SELECT o.granted, o.held, o.resellers_granted, o.resellers_held,
+                   ARRAY(SELECT l.account_id FROM unnest(o.resellers) WITH ORDINALITY l ORDER BY l.ordinality) AS paying
+            FROM open_calls o WHERE o.bucket = p_bucket AND o.call_key = r.call_key AND o.account_id = r.account_id OFFSET 0
         ) old ON true
         ORDER BY r.account_id, r.ord
     LOOP
-        SELECT a.status, a.balance, a.overdraft, a.reserved,
-               day_left(a.daily_limit, a.reserved, a.spent_on, a.day_spent, a.time_zone) AS day_left,
-               month_left(a.monthly_limit, a.reserved, a.spent_on, a.month_spent, a.time_zone) AS month_left,
-               is_unlimited(a.overdraft, a.daily_limit, a.monthly_limit) AS is_unlimited
-          INTO account FROM accounts a WHERE a.bucket = p_bucket AND a.account_id = item.account_id;
         IF item.granted IS NULL THEN
-            answers[item.ord] := ('unknown', 0);
+            answers[item.ord] := ('unknown', 0, NULL);
             CONTINUE;
-        ELSIF item.give_back THEN
-            more := GREATEST(LEAST(item.maximum - item.granted, 0), -item.held);
-        ELSIF account.status <> 'active' THEN
-            answers[item.ord] := ('inactive', item.granted);
-            CONTINUE;
-        ELSE
-            -- LEAST passes over what is NULL: no limit.
-            more := GREATEST(LEAST(item.maximum - item.granted, account.balance + account.overdraft - account.reserved,
-                                   account.day_left, account.month_left, max_amount() - item.granted), 0);
         END IF;
+        -- Whoever does not name all who pay (the last release) may not lengthen it.
+        raised := CASE WHEN item.paying = COALESCE(item.resellers, '{}') THEN raise_call(
+            p_bucket, item.call_key, item.account_id || item.paying, item.granted || item.resellers_granted,
+            item.held || item.resellers_held, item.maximum || item.maximums, item.give_back) END;
+        answers[item.ord] := CASE WHEN raised IS NULL THEN ('inactive', item.granted, item.resellers_granted)
+            ELSE ('extended', raised[1], NULLIF(raised[2:], '{}')) END;
         UPDATE open_calls
-        SET granted = granted + more, held = held + CASE WHEN account.is_unlimited THEN 0 ELSE more END,
-            expires_at = GREATEST(expires_at, now() + make_interval(secs => item.lifetime_seconds)),
+        SET expires_at = GREATEST(expires_at, now() + make_interval(secs => item.lifetime_seconds)),
             answered_at = COALESCE(answered_at, item.answered_at)
-        WHERE bucket = p_bucket AND call_key = item.call_key;
-        IF more <> 0 AND NOT account.is_unlimited THEN
-            UPDATE accounts SET reserved = reserved + more WHERE bucket = p_bucket AND account_id = item.account_id;
-        END IF;
-        answers[item.ord] := ('extended', item.granted + more);
+        WHERE bucket = p_bucket AND call_key = item.call_key AND raised IS NOT NULL;
     END LOOP;
     RETURN answers;
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
--- settle_v4: reserved -> settled (answered) | voided (never answered) | expired;
+-- settle_v5: reserved -> settled (answered) | voided (never answered) | expired;
 -- expired, reconciled or abandoned -> settled | voided (a finish that comes late knows better: the difference is posted);
 -- (nothing) -> settled | voided (a finish whose prepare never reached us: charged all the same, and marked)
 
-CREATE TYPE settle_request_v4 AS (
+-- What a call cost a reseller of it.
+CREATE TYPE reseller_charge_v1 AS (account_id bigint, billed_seconds integer, cost numeric, margin numeric);
+CREATE TYPE settle_request_v5 AS (
     call_key text, account_id bigint, seconds integer, billed_seconds integer, cost numeric, disposition text,
     cause smallint, source text,
     said_seconds integer,       -- of the finish, where `seconds` is what was seen; NULL: nothing seen was asked yet
@@ -2240,7 +2527,8 @@ CREATE TYPE settle_request_v4 AS (
     rerate_id bigint,           -- of the CDR whose rate it is charged by; NULL: it was not corrected, or is not there
     channel text,               -- of the caller, where the call is one of this channel alone; '': of any
     is_did text,                -- as its end says it; '': it does not
-    details call_details_v3     -- what the CDR says where there is no reservation; rate NULL: then there is nothing to settle
+    resellers reseller_charge_v1[],  -- all who pay besides, the nearest first; NULL: nobody, or it cost nothing
+    details call_details_v4     -- what the CDR says where there is no reservation; rate NULL: then there is nothing to settle
 );
 CREATE TYPE settle_answer_v3 AS (
     outcome text,               -- settled, repeated, conflict, still_open, unknown, package_taken (ask for less of it),
@@ -2251,7 +2539,7 @@ CREATE TYPE settle_answer_v3 AS (
 
 -- What an end means for a call: the state machine of calls, as a function of what is known and what is said, and of
 -- nothing else. tests/integration/storage/test_end_of_call.py goes through it.
-CREATE TYPE end_of_call_v3 AS (
+CREATE TYPE end_of_call_v4 AS (
     outcome text,               -- as in settle_answer; what is not 'settled' changes nothing but claims
     source text,                -- who said how it ended, as the CDR will have it
     state cdr_state,
@@ -2275,10 +2563,10 @@ CREATE OR REPLACE FUNCTION end_of_call(
     has_account boolean, package_taken boolean,
     open_account bigint, open_claims bigint[], open_is_due boolean, open_channel text,
     open_talked integer,        -- from the answer that was seen to this end; NULL: no answer was seen
-    open_granted numeric, open_cap integer,
+    open_granted numeric, open_cap integer, resellers_known boolean,  -- whether all who pay for the call besides are charged
     cdr_account bigint, cdr_source text, cdr_seconds integer, cdr_rerate_id bigint, cdr_channel text,
     cdr_seen integer, cdr_said integer
-) RETURNS end_of_call_v3 LANGUAGE sql IMMUTABLE AS $$
+) RETURNS end_of_call_v4 LANGUAGE sql IMMUTABLE AS $$
     SELECT ROW(
         CASE
             WHEN NOT has_account THEN 'unknown'
@@ -2290,6 +2578,7 @@ CREATE OR REPLACE FUNCTION end_of_call(
             WHEN source = 'abandoned' AND open_account IS NOT NULL AND array_remove(open_claims, claim) <> '{}' THEN 'still_open'
             WHEN source = 'seen' AND open_account IS NOT NULL THEN 'still_open'  -- its finish, or reconciliation, ends it
             WHEN source = 'finish' AND said_seconds IS NULL AND seconds = 0 AND open_talked > 0 THEN 'unseen'
+            WHEN NOT resellers_known THEN 'unknown'
             WHEN package_taken THEN 'package_taken'
             WHEN open_account IS NOT NULL THEN 'settled'
             WHEN cdr_account IS NULL THEN CASE WHEN rate IS NULL THEN 'unknown' ELSE 'settled' END
@@ -2321,7 +2610,7 @@ CREATE OR REPLACE FUNCTION end_of_call(
             AND array_remove(open_claims, claim) <> '{}',
         CASE WHEN said_seconds <> seconds THEN 'unseen'
              WHEN source = 'finish' AND (seconds > open_cap + 10 OR cost_before > open_granted) THEN 'too_long' ELSE '' END
-    )::end_of_call_v3
+    )::end_of_call_v4
 $$;
 
 -- What can become due of what is asked: neither a cost nor a balance goes beyond max_amount().
@@ -2336,23 +2625,25 @@ CREATE TYPE settle_help_v2 AS (
     rate_key bigint, carrier_rate_key bigint, subscriber_id bigint, more package_use[], refused boolean
 );
 -- One request with what it means and all that follows from it.
-CREATE TYPE ending_v4 AS (
+CREATE TYPE ending_v5 AS (
     ord bigint, call_key text, account_id bigint, outcome text, source text, state cdr_state, drops_claim boolean,
     claim bigint, suspicion text, said_seconds integer, seen_seconds integer, was_open boolean, held numeric, granted numeric,
-    details kept_details_v3,    -- packages: what it used of them
+    details kept_details_v4,    -- packages: what it used of them
     packages_held package_use[], packages_before package_use[], covered_seconds integer,
     seconds integer, billed_seconds integer, cost numeric, due numeric, uncharged numeric,
     was_charged boolean,        -- for seconds, if they cost anything then: a correction may have made that nothing
     overrun numeric, is_unlimited boolean, charged_on date, today date, currency text, disposition text, cause smallint,
     prepared_at timestamptz, ended_at timestamptz, carrier_cost numeric, margin numeric, route_id bigint,
-    last_entry bigint, balance numeric  -- of the account, before this batch
+    last_entry bigint, balance numeric,  -- of the account, before this batch
+    level smallint,             -- 0: it is the caller's account that is charged, else the level-th reseller's
+    resellers_held numeric[], resellers_granted numeric[]
 );
-CREATE TYPE settling_v4 AS (
-    ends ending_v4[], late bigint, opened bigint, has_packages boolean, has_routes boolean, has_claims boolean,
-    counts_logins boolean
+CREATE TYPE settling_v5 AS (
+    ends ending_v5[], late bigint, opened bigint, has_packages boolean, has_routes boolean, has_claims boolean,
+    counts_logins boolean, is_resold boolean
 );
 
-CREATE OR REPLACE FUNCTION help_settle(p_bucket smallint, p_requests settle_request_v4[]) RETURNS settle_help_v2[]
+CREATE OR REPLACE FUNCTION help_settle(p_bucket smallint, p_requests settle_request_v5[]) RETURNS settle_help_v2[]
 LANGUAGE plpgsql AS $$
 DECLARE
     helps    settle_help_v2[] := array_fill(NULL::settle_help_v2, ARRAY[cardinality(p_requests)]);
@@ -2395,11 +2686,24 @@ BEGIN
     RETURN COALESCE((SELECT max(entry_id) FROM ledger_entries WHERE bucket = p_bucket AND account_id = p_account_id), 0);
 END $$;
 
--- All that settle_v4() does follows from what is read here, in one query.
-CREATE OR REPLACE FUNCTION read_ends(p_bucket smallint, p_requests settle_request_v4[], p_helps settle_help_v2[])
-RETURNS settling_v4 LANGUAGE plpgsql AS $$
+-- Whether an end charges all who are known to pay for its call. Who says nothing of them charges them nothing, which is
+-- right where nothing was talked; their accounts have to be locked (p_locked) all the same.
+CREATE OR REPLACE FUNCTION charges_all(
+    p_said reseller_charge_v1[], p_known call_reseller[], p_seconds integer, p_locked bigint[]
+) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
-    settling  settling_v4;
+    known  bigint[] := ARRAY(SELECT l.account_id FROM unnest(p_known) WITH ORDINALITY l ORDER BY l.ordinality);
+BEGIN
+    RETURN known = ARRAY(SELECT l.account_id FROM unnest(p_said) WITH ORDINALITY l ORDER BY l.ordinality)
+        OR p_said IS NULL AND p_seconds = 0 AND known <@ p_locked;
+END $$;
+
+-- All that settle_v5() does follows from what is read here, in one query.
+CREATE OR REPLACE FUNCTION read_ends(
+    p_bucket smallint, p_requests settle_request_v5[], p_helps settle_help_v2[], p_locked bigint[]
+) RETURNS settling_v5 LANGUAGE plpgsql AS $$
+DECLARE
+    settling  settling_v5;
 BEGIN
     SELECT array_agg(ROW(
         r.ordinality, r.call_key, r.account_id, (e.said).outcome, (e.said).source, (e.said).state, (e.said).drops_claim,
@@ -2415,18 +2719,21 @@ BEGIN
             COALESCE(NULLIF(r.packages, '{}'), old.packages, '{}'), COALESCE(old.channel, (r.details).channel),
             COALESCE(old.from_originate, (r.details).from_originate), COALESCE(old.source_address, (r.details).source_address),
             COALESCE(old.originated_by, (r.details).originated_by),
-            COALESCE(NULLIF(r.is_did, ''), old.is_did, (r.details).is_did, ''))::kept_details_v3,
+            COALESCE(NULLIF(r.is_did, ''), old.is_did, (r.details).is_did, ''),
+            COALESCE(old.resellers, cdr.resellers, CASE WHEN (r.details).resellers IS NOT NULL
+                                                        THEN keep_prices(p_bucket, (r.details).resellers) END))::kept_details_v4,
         COALESCE(old.packages, '{}'), COALESCE(cdr.packages, '{}'), r.covered_seconds, r.seconds, r.billed_seconds,
         COALESCE(cdr.cost, 0) + d.due, d.due, GREATEST(r.cost - COALESCE(cdr.cost, 0) - d.due, 0), cdr.seconds > 0,
         CASE WHEN a.is_unlimited THEN 0 ELSE GREATEST(d.due - COALESCE(old.held, 0), 0) END, a.is_unlimited,
         CASE WHEN cdr.cost > 0 THEN COALESCE(cdr.charged_on, (cdr.ended_at AT TIME ZONE a.time_zone)::date) ELSE a.today END,
         a.today, a.currency, r.disposition, r.cause, COALESCE(old.prepared_at, d.ended_at - make_interval(secs => r.seconds)),
         d.ended_at, r.carrier_cost, r.margin, old.route_id, COALESCE(a.last_entry, last_entry(p_bucket, r.account_id)),
-        a.balance)::ending_v4 ORDER BY r.ordinality),
+        a.balance, 0, old.resellers_held, old.resellers_granted)::ending_v5 ORDER BY r.ordinality),
         count(*) FILTER (WHERE (e.said).outcome = 'settled' AND cdr.account_id IS NOT NULL),
         count(*) FILTER (WHERE (e.said).outcome = 'settled' AND old.account_id IS NOT NULL),
         bool_or(cardinality(r.packages || old.packages || cdr.packages) > 0), bool_or(old.route_id IS NOT NULL),
-        bool_or((e.said).drops_claim), bool_or(a.counts_logins)
+        bool_or((e.said).drops_claim), bool_or(a.counts_logins),
+        bool_or(COALESCE(old.resellers, cdr.resellers) IS NOT NULL OR r.resellers IS NOT NULL)
       INTO settling
     FROM unnest(p_requests, p_helps) WITH ORDINALITY AS r
     LEFT JOIN LATERAL (
@@ -2440,6 +2747,10 @@ BEGIN
             r.said_seconds, COALESCE(r.cost_before, r.cost), (r.details).rate, r.channel, a.account_id IS NOT NULL, r.refused,
             old.account_id, old.claims, old.expires_at <= now(), old.channel,
             trunc(extract(epoch FROM COALESCE(r.ended_at, now()) - old.answered_at))::integer, old.granted, old.cap_seconds,
+            CASE WHEN COALESCE(old.resellers, cdr.resellers) IS NULL AND r.resellers IS NULL THEN true
+                 ELSE charges_all(r.resellers, COALESCE(old.resellers, cdr.resellers, CASE
+                     WHEN COALESCE(old.account_id, cdr.account_id) IS NULL THEN keep_prices(p_bucket, (r.details).resellers)
+                 END), r.seconds, p_locked) END,
             cdr.account_id, cdr.source, cdr.seconds, cdr.rerate_id, cdr.channel, cdr.seen_seconds, cdr.said_seconds
         ) AS said OFFSET 0) e
     CROSS JOIN LATERAL (
@@ -2449,14 +2760,14 @@ BEGIN
 END $$;
 
 -- The CDRs take the place of the open calls, or of what earlier CDRs assumed.
-CREATE OR REPLACE FUNCTION write_records(p_bucket smallint, p_settling settling_v4) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION write_records(p_bucket smallint, p_settling settling_v5) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     written  bigint;
 BEGIN
     INSERT INTO call_records (
         bucket, call_key, account_id, subscriber_id, exchange, attempt, callerid, destination, direction, prefix, tariff_id,
         deck_id, rate_key, route_name, routing_number, carrier_rate_key, carrier_currency, carrier_exchange, packages,
-        channel, from_originate, source_address, originated_by, is_did, state, source, currency, granted, seconds, billed_seconds, cost, overrun, uncharged, charged_on,
+        channel, from_originate, source_address, originated_by, is_did, resellers, state, source, currency, granted, seconds, billed_seconds, cost, overrun, uncharged, charged_on,
         disposition, cause, prepared_at, answered_at, ended_at, carrier_cost, margin, seen_seconds, said_seconds, suspicion)
     SELECT p_bucket, e.call_key, e.account_id, (e.details).*, e.state, e.source, e.currency, e.granted, e.seconds,
            e.billed_seconds, e.cost, e.overrun, e.uncharged, e.charged_on, e.disposition, e.cause, e.prepared_at,
@@ -2488,7 +2799,7 @@ BEGIN
 END $$;
 
 -- The entries of the ledger, and what the accounts have now.
-CREATE OR REPLACE FUNCTION write_money(p_bucket smallint, p_ends ending_v4[]) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION write_money(p_bucket smallint, p_ends ending_v5[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO ledger_entries (bucket, account_id, entry_id, kind, amount, balance_after, call_key)
     SELECT p_bucket, e.account_id, e.last_entry + row_number() OVER account,
@@ -2513,12 +2824,12 @@ BEGIN
 END $$;
 
 -- The seconds that packages paid for each call, in its details.
-CREATE OR REPLACE FUNCTION share_all_packages(p_bucket smallint, p_ends ending_v4[]) RETURNS ending_v4[]
+CREATE OR REPLACE FUNCTION share_all_packages(p_bucket smallint, p_ends ending_v5[]) RETURNS ending_v5[]
 LANGUAGE plpgsql AS $$
 DECLARE
-    one      ending_v4;
-    details  kept_details_v3;
-    shared   ending_v4[] := '{}';
+    one      ending_v5;
+    details  kept_details_v4;
+    shared   ending_v5[] := '{}';
 BEGIN
     FOREACH one IN ARRAY p_ends LOOP
         details := one.details;
@@ -2531,11 +2842,11 @@ BEGIN
 END $$;
 
 -- What calls used up besides money is free again, or used.
-CREATE OR REPLACE FUNCTION release_calls(p_bucket smallint, p_settling settling_v4, p_helps settle_help_v2[]) RETURNS void
+CREATE OR REPLACE FUNCTION release_calls(p_bucket smallint, p_settling settling_v5, p_helps settle_help_v2[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     help  settle_help_v2;
-    one   ending_v4;
+    one   ending_v5;
 BEGIN
     IF p_settling.has_packages THEN
         FOREACH help IN ARRAY COALESCE(p_helps, '{}') LOOP
@@ -2568,16 +2879,95 @@ BEGIN
     END IF;
 END $$;
 
+-- The lines of the resellers of the calls that end here: an ending each, as if it were the end of a call of its own. Read
+-- after the money of the calls themselves is written: a reseller calls too.
+CREATE OR REPLACE FUNCTION read_reseller_ends(p_bucket smallint, p_requests settle_request_v5[], p_ends ending_v5[])
+RETURNS ending_v5[] LANGUAGE plpgsql AS $$
+DECLARE
+    one    ending_v5;
+    found  record;
+    due    numeric;
+    lines  ending_v5[] := '{}';
+BEGIN
+    FOR found IN
+        SELECT e AS whole, l.ordinality AS level, l.account_id, l.tariff_id, l.deck_id, l.prefix, l.rate_key, l.held,
+               l.granted, COALESCE(l.billed_seconds, 0) AS billed_seconds, COALESCE(l.cost, 0) AS cost,
+               CASE WHEN l.same IS NULL THEN 0 ELSE l.margin END AS margin, COALESCE(was.cost, 0) AS before,
+               CASE WHEN was.cost > 0 THEN COALESCE(was.charged_on, (was.ended_at AT TIME ZONE a.time_zone)::date)
+                    ELSE local_date(a.time_zone) END AS charged_on,
+               local_date(a.time_zone) AS today, a.currency, a.balance,
+               is_unlimited(a.overdraft, a.daily_limit, a.monthly_limit) AS is_unlimited,
+               COALESCE(a.last_entry, last_entry(p_bucket, l.account_id)) AS last_entry
+        FROM unnest(p_ends) e
+        JOIN unnest(p_requests) WITH ORDINALITY AS r ON r.ordinality = e.ord
+        CROSS JOIN LATERAL unnest((e.details).resellers, e.resellers_held, e.resellers_granted, r.resellers)
+            WITH ORDINALITY AS l(
+            account_id, tariff_id, deck_id, prefix, rate_key, exchange, held, granted, same, billed_seconds, cost, margin)
+        LEFT JOIN LATERAL (
+            SELECT * FROM accounts WHERE bucket = p_bucket AND account_id = l.account_id OFFSET 0) a ON true
+        LEFT JOIN LATERAL (
+            SELECT cost, charged_on, ended_at FROM reseller_records
+            WHERE bucket = p_bucket AND call_key = e.call_key AND level = l.ordinality OFFSET 0) was ON true
+        WHERE e.outcome = 'settled'
+    LOOP
+        one := found.whole;
+        one.level := found.level; one.account_id := found.account_id; one.details := reseller_details(
+            one.details, found.tariff_id, found.deck_id, found.prefix, found.rate_key);
+        due := amount_due(found.cost, found.before, found.balance);
+        one.held := COALESCE(found.held, 0); one.granted := COALESCE(found.granted, 0);
+        one.billed_seconds := found.billed_seconds; one.margin := found.margin;
+        one.cost := found.before + due; one.due := due; one.uncharged := GREATEST(found.cost - found.before - due, 0);
+        one.overrun := CASE WHEN found.is_unlimited THEN 0 ELSE GREATEST(due - one.held, 0) END;
+        one.is_unlimited := found.is_unlimited; one.charged_on := found.charged_on; one.today := found.today;
+        one.currency := found.currency; one.last_entry := found.last_entry; one.balance := found.balance;
+        lines := lines || one;
+    END LOOP;
+    RETURN lines;
+END $$;
+
+-- The details of a call as a reseller of it has them.
+CREATE OR REPLACE FUNCTION reseller_details(
+    p_details kept_details_v4, p_tariff_id bigint, p_deck_id bigint, p_prefix text, p_rate_key bigint
+) RETURNS kept_details_v4 LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    p_details.tariff_id := p_tariff_id; p_details.deck_id := p_deck_id; p_details.prefix := p_prefix;
+    p_details.rate_key := p_rate_key; p_details.resellers := NULL;
+    RETURN p_details;
+END $$;
+
+-- What the calls that end here cost their resellers, in the transaction that charges their callers.
+CREATE OR REPLACE FUNCTION charge_resellers(p_bucket smallint, p_requests settle_request_v5[], p_ends ending_v5[])
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    lines  ending_v5[] := read_reseller_ends(p_bucket, p_requests, p_ends);
+BEGIN
+    INSERT INTO reseller_records (
+        bucket, call_key, level, account_id, tariff_id, deck_id, prefix, rate_key, currency, granted, billed_seconds, cost,
+        overrun, uncharged, charged_on, margin, ended_at)
+    SELECT p_bucket, e.call_key, e.level, e.account_id, (e.details).tariff_id, (e.details).deck_id, (e.details).prefix,
+           (e.details).rate_key, e.currency, e.granted, e.billed_seconds, e.cost, e.overrun, e.uncharged, e.charged_on,
+           e.margin, e.ended_at
+    FROM unnest(lines) e WHERE e.source <> 'late';
+    UPDATE reseller_records c SET
+        billed_seconds = e.billed_seconds, cost = e.cost, uncharged = e.uncharged, charged_on = e.charged_on,
+        overrun = GREATEST(c.overrun + CASE WHEN e.is_unlimited THEN 0 ELSE e.due END, 0), margin = e.margin,
+        ended_at = e.ended_at
+      FROM unnest(lines) e
+      WHERE c.bucket = p_bucket AND c.call_key = e.call_key AND c.level = e.level AND e.source = 'late';
+    PERFORM write_money(p_bucket, lines);
+END $$;
+
 -- A batch names a call key at most once (storage/calls/ledger sees to it).
-CREATE OR REPLACE FUNCTION settle_v4(p_bucket smallint, p_requests settle_request_v4[]) RETURNS settle_answer_v3[]
+CREATE OR REPLACE FUNCTION settle_v5(p_bucket smallint, p_requests settle_request_v5[]) RETURNS settle_answer_v3[]
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
 DECLARE
-    request   settle_request_v4;
+    request   settle_request_v5;
     ids       bigint[] := '{}';  -- of accounts
     made      bigint[] := '{}';  -- the hashes of the keys of calls that this may make
+    unsaid    text[] := '{}';    -- keys of calls whose resellers, if they have any, are not named
     helped    boolean := false;
     helps     settle_help_v2[];
-    settling  settling_v4;
+    settling  settling_v5;
 BEGIN
     FOREACH request IN ARRAY COALESCE(p_requests, '{}') LOOP  -- expire_v2() may find none
         ids := ids || request.account_id;
@@ -2585,21 +2975,33 @@ BEGIN
             made := made || hashtextextended(request.call_key, p_bucket);
         END IF;
         helped := helped OR (request.details).rate IS NOT NULL OR cardinality(request.packages) > 0;
+        IF request.resellers IS NOT NULL THEN
+            ids := ids || ARRAY(SELECT account_id FROM unnest(request.resellers));
+        ELSIF request.source IN ('abandoned', 'expired') THEN
+            unsaid := unsaid || request.call_key;
+        END IF;
     END LOOP;
     IF cardinality(made) > 0 THEN
         PERFORM pg_advisory_xact_lock(hash) FROM (SELECT DISTINCT hash FROM unnest(made) AS hash ORDER BY 1) AS keys;
+    END IF;
+    IF cardinality(unsaid) > 0 THEN  -- who pays for a call is never changed
+        ids := ids || ARRAY(SELECT l.account_id FROM open_calls o, unnest(o.resellers) l
+                            WHERE o.bucket = p_bucket AND o.call_key = ANY (unsaid));
     END IF;
     PERFORM 1 FROM accounts a WHERE a.bucket = p_bucket AND a.account_id = ANY (ids)
       ORDER BY a.account_id FOR NO KEY UPDATE;
     IF helped THEN
         helps := help_settle(p_bucket, p_requests);
     END IF;
-    settling := read_ends(p_bucket, p_requests, helps);
+    settling := read_ends(p_bucket, p_requests, helps, ids);
     IF settling.has_packages THEN
         settling.ends := share_all_packages(p_bucket, settling.ends);
     END IF;
     PERFORM write_records(p_bucket, settling);
     PERFORM write_money(p_bucket, settling.ends);
+    IF settling.is_resold THEN
+        PERFORM charge_resellers(p_bucket, p_requests, settling.ends);
+    END IF;
     PERFORM release_calls(p_bucket, settling, helps);
     RETURN ARRAY(
         SELECT (e.outcome, CASE WHEN e.outcome = 'settled' THEN e.overrun ELSE 0 END, e.suspicion)::settle_answer_v3
@@ -2608,13 +3010,14 @@ END $$;
 
 -- Reservations whose finish never came, oldest first: their money is freed, and the CDR says so. Answers how many.
 -- A call that was seen answered is not among them: what it cost is known, and services/calls/extend settles it.
--- An account that somebody else's transaction holds is passed over: its calls expire when it is free again.
+-- An account that somebody else's transaction holds is passed over: its calls expire when it is free again. Resellers
+-- are charged on theirs in the same transaction, so it is asked of all who pay for a call.
 CREATE OR REPLACE FUNCTION expire_v2(p_bucket smallint, p_limit integer) RETURNS integer LANGUAGE plpgsql AS $$
 DECLARE
     expired   bigint[];         -- accounts of the oldest such calls
     free      bigint[];         -- those of them that are ours now
     taken     bigint[] := '{}';  -- by others
-    requests  settle_request_v4[];
+    requests  settle_request_v5[];
     answers   settle_answer_v3[];
 BEGIN
     LOOP
@@ -2622,6 +3025,9 @@ BEGIN
             SELECT account_id FROM open_calls
             WHERE bucket = p_bucket AND expires_at <= now() AND answered_at IS NULL AND account_id <> ALL (taken)
             ORDER BY expires_at LIMIT p_limit);
+        expired := expired || ARRAY(
+            SELECT DISTINCT l.account_id FROM open_calls o, unnest(o.resellers) l
+            WHERE o.bucket = p_bucket AND o.expires_at <= now() AND o.answered_at IS NULL AND o.account_id = ANY (expired));
         EXIT WHEN cardinality(expired) = 0;
         free := ARRAY(
             SELECT account_id FROM accounts WHERE bucket = p_bucket AND account_id = ANY (expired)
@@ -2636,13 +3042,14 @@ BEGIN
         o.call_key, o.account_id, 0, 0, 0, 'EXPIRED', 0, 'expired', NULL, NULL, NULL, NULL,
         CASE WHEN o.carrier_rate_key IS NOT NULL THEN 0 END,
         CASE WHEN o.carrier_rate_key IS NOT NULL AND o.carrier_exchange IS NOT NULL THEN 0 END,
-        0, '{}', NULL, NULL, '', '', NULL)::settle_request_v4) INTO requests
+        0, '{}', NULL, NULL, '', '', NULL, NULL)::settle_request_v5) INTO requests
     FROM (
         SELECT * FROM open_calls
         WHERE bucket = p_bucket AND expires_at <= now() AND answered_at IS NULL AND account_id = ANY (free)
+          AND ARRAY(SELECT l.account_id FROM unnest(resellers) l) <@ free
         ORDER BY expires_at LIMIT p_limit
     ) o;
-    answers := settle_v4(p_bucket, requests);
+    answers := settle_v5(p_bucket, requests);
     RETURN (SELECT count(*) FROM unnest(answers) a WHERE a.outcome = 'settled');
 END $$;
 
@@ -2655,37 +3062,37 @@ RETURNS SETOF record LANGUAGE sql IMMUTABLE AS $$
     SELECT b.bucket, array_agg(b.ord ORDER BY b.ord)
     FROM unnest(p_buckets) WITH ORDINALITY AS b(bucket, ord) GROUP BY b.bucket ORDER BY b.bucket
 $$;
-CREATE OR REPLACE FUNCTION reserve_of_buckets_v4(p_bucket smallint, p_buckets smallint[], p_requests reserve_request_v4[])
-RETURNS reserve_answer_v2[] LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION reserve_of_buckets_v5(p_bucket smallint, p_buckets smallint[], p_requests reserve_request_v5[])
+RETURNS reserve_answer_v3[] LANGUAGE plpgsql AS $$
 DECLARE
-    answers   reserve_answer_v2[] := array_fill(NULL::reserve_answer_v2, ARRAY[cardinality(p_requests)]);
-    answered  reserve_answer_v2[];
+    answers   reserve_answer_v3[] := array_fill(NULL::reserve_answer_v3, ARRAY[cardinality(p_requests)]);
+    answered  reserve_answer_v3[];
     part      record;
 BEGIN
     FOR part IN SELECT * FROM places_by_bucket(p_buckets) LOOP
-        answered := reserve_v4(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
+        answered := reserve_v5(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
         FOR i IN 1 .. cardinality(answered) LOOP
             answers[part.places[i]] := answered[i];
         END LOOP;
     END LOOP;
     RETURN answers;
 END $$;
-CREATE OR REPLACE FUNCTION extend_of_buckets_v2(p_bucket smallint, p_buckets smallint[], p_requests extend_request_v2[])
-RETURNS extend_answer_v2[] LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION extend_of_buckets_v3(p_bucket smallint, p_buckets smallint[], p_requests extend_request_v3[])
+RETURNS extend_answer_v3[] LANGUAGE plpgsql AS $$
 DECLARE
-    answers   extend_answer_v2[] := array_fill(NULL::extend_answer_v2, ARRAY[cardinality(p_requests)]);
-    answered  extend_answer_v2[];
+    answers   extend_answer_v3[] := array_fill(NULL::extend_answer_v3, ARRAY[cardinality(p_requests)]);
+    answered  extend_answer_v3[];
     part      record;
 BEGIN
     FOR part IN SELECT * FROM places_by_bucket(p_buckets) LOOP
-        answered := extend_v2(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
+        answered := extend_v3(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
         FOR i IN 1 .. cardinality(answered) LOOP
             answers[part.places[i]] := answered[i];
         END LOOP;
     END LOOP;
     RETURN answers;
 END $$;
-CREATE OR REPLACE FUNCTION settle_of_buckets_v4(p_bucket smallint, p_buckets smallint[], p_requests settle_request_v4[])
+CREATE OR REPLACE FUNCTION settle_of_buckets_v5(p_bucket smallint, p_buckets smallint[], p_requests settle_request_v5[])
 RETURNS settle_answer_v3[] LANGUAGE plpgsql AS $$
 DECLARE
     answers   settle_answer_v3[] := array_fill(NULL::settle_answer_v3, ARRAY[cardinality(p_requests)]);
@@ -2693,7 +3100,7 @@ DECLARE
     part      record;
 BEGIN
     FOR part IN SELECT * FROM places_by_bucket(p_buckets) LOOP
-        answered := settle_v4(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
+        answered := settle_v5(part.bucket, ARRAY(SELECT p_requests[place] FROM unnest(part.places) AS place));
         FOR i IN 1 .. cardinality(answered) LOOP
             answers[part.places[i]] := answered[i];
         END LOOP;
@@ -3209,7 +3616,7 @@ END $$;
 -- correct_calls_v2: posts what a re-rating found of some calls. A call is corrected at most once by a re-rating, however
 -- often it is asked for: its item is marked in the transaction that posts its entry, and the entry's reference is of
 -- this re-rating and call. What calls held and what limits count as spent is not touched: these calls are of the past.
--- A batch names a call key at most once. Locks as in settle_v4().
+-- A batch names a call key at most once. Locks as in settle_v5().
 
 CREATE TYPE correction_answer_v2 AS (
     outcome text,               -- corrected, repeated (before), changed (its CDR is not as it was read: left alone),
@@ -3279,7 +3686,7 @@ DECLARE
     written  bigint;
     moment   timestamptz := now();
 BEGIN
-    -- The overrun as settle_v4() has it of a late end. What had no rate has one now. The keys come beside the items: a
+    -- The overrun as settle_v5() has it of a late end. What had no rate has one now. The keys come beside the items: a
     -- Citus node ends by an array that is asked by a column (13.2).
     UPDATE call_records c SET
         cost = i.new_cost, billed_seconds = i.billed_seconds, rate_key = i.frozen_key, deck_id = i.deck_id,

@@ -52,7 +52,8 @@ class Right:
     """What one use case takes. No `concerns`, and not `own`: it is about the whole installation.
 
     `money`: it moves money. `admins_only`: arguments that only an administrator may give, and below one have to be
-    absent, None or 0. `own_tariff`: arguments that below an administrator can only be the asker's own tariff.
+    absent, None or 0. `own_tariff`: arguments that below an administrator can only be the asker's own
+    tariff, or for others one that it made, where it pays for their calls.
     """
 
     scope: str
@@ -114,6 +115,7 @@ def _system(scope: str, what: str = "write") -> Right:
 
 _KEY: Final = Concern(Named.KEY, "name", otherwise=Otherwise.OWN)
 _DID: Final = Concern(Named.NUMBER, "number")
+_SIMS: Final = Right("sims:write", Level.SIMPLE_USER, own=True)  # whose a card is, its service looks up
 _TICKETS: Final = Right("tickets:write", Level.SIMPLE_USER, own=True)  # of whom it is a side, its services say
 _MONEY: Final = Right("money:write", Level.ADMIN, (_line(),), money=True)
 _MONEY_BETWEEN: Final = Right("money:write", Level.ADMIN, (_line(), _line("to_login")), money=True)
@@ -128,7 +130,13 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "parties.create": Right("users:write", Level.RESELLER, (_party("new.owner"),), own_tariff=("new.tariff",)),
     "parties.show": _reads("users", _party()),
     "parties.page": _reads("users", _party("wanted.owner"), least=Level.RESELLER, own=True),
-    "parties.change": Right("users:write", Level.SIMPLE_USER, (_party(),), own_tariff=("changes.tariff",)),
+    "parties.change": Right(
+        "users:write",
+        Level.SIMPLE_USER,
+        (_party(),),
+        admins_only=("changes.account",),
+        own_tariff=("changes.tariff",),
+    ),
     "parties.set_status": _writes("users", _party(below=True)),
     "parties.hide_logs": _writes("users", _party(), least=Level.SIMPLE_USER),
     "parties.logs_since": _reads("users", _party()),
@@ -145,6 +153,18 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "bans.set_permanent": _system("bans"),
     "bans.remove": _system("bans"),
     "bans.flush": _system("bans"),
+    "sim_cards.page": _reads("sims", own=True),
+    "sim_cards.of_asker": _reads("users", own=True),
+    "sim_cards.show": _reads("sims", own=True),
+    "sim_cards.add": _system("sims"),
+    "sim_cards.remove": _system("sims"),
+    "sim_cards.reseal": _system("sims"),
+    "sim_cards.bind": _SIMS,
+    "sim_cards.unbind": _SIMS,
+    "sim_cards.change": _SIMS,
+    "sim_cards.notify": _SIMS,
+    "speech.say": Right("speech:write", Level.SIMPLE_USER, own=True),  # of which keys, it says itself
+    "gsm.ask": Right("gsm:write", Level.ANYBODY, own=True),  # for which keys, the surface says
     "news.page": _reads("news", least=Level.ANYBODY, own=True),
     "news.broadcasts": _reads("users", own=True),
     "news.add": _system("news"),
@@ -194,6 +214,12 @@ ACTIONS: Final[Mapping[str, Right]] = {
     # From a user's own account, or one below it: nobody makes money by it.
     "transfers.send": Right("transfers:write", Level.SIMPLE_USER, (_party(),), money=True),
     "transfers.converted": _reads("transfers", own=True),
+    "codes.create": Right("codes:write", Level.SIMPLE_USER, (_party(),), money=True),
+    "codes.page": _reads("codes", _party()),
+    "codes.count": _reads("codes", _party()),
+    "codes.activate": Right("codes:write", Level.SIMPLE_USER, (_party(),), money=True),
+    "codes.delete": Right("codes:write", Level.SIMPLE_USER, (_party(),), money=True),
+    "codes.reseal": _system("codes"),
     "transfers.between": _MONEY_BETWEEN,
     "transfers.endow": Right("transfers:write", Level.RESELLER, (_party(), _line()), money=True),
     "transfers.top_up": Right("transfers:write", Level.RESELLER, (_party(), _line(below=True)), money=True),
@@ -208,7 +234,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "sip_accounts.create": _writes("accounts", _party("new.owner"), least=Level.SIMPLE_USER),
     "sip_accounts.show": _reads("accounts", _line()),
     "sip_accounts.of": _reads("accounts", _party()),
-    "sip_accounts.pitch_of": _reads("accounts", _line()),
+    "sip_accounts.pitch_of": _reads("accounts", own=True),
     "sip_accounts.below": _reads("accounts", own=True),
     "sip_accounts.change": _writes("accounts", _line(), least=Level.SIMPLE_USER),
     "sip_accounts.delete": _writes("accounts", _line(), least=Level.SIMPLE_USER),
@@ -355,6 +381,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "rate_edits.list_edits": _system("decks", "read"),
     "rate_edits.remove_rate": _system("decks"),
     "rate_edits.set_rate": _system("decks"),
+    "line_quotes.quote": _reads("calls", _line()),
     "quotes.quote": _system("decks", "read"),
     "cdrs.page": _reads("calls", *_CALLS),
     "cdrs.show": _system("calls", "read"),
@@ -362,6 +389,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "cdrs.sums": _reads("calls", *_CALLS),
     "call_posting.post": Right("money:write", Level.ADMIN, money=True),
     "live_calls.hang_up": _system("calls"),
+    "live_calls.hang_up_own": Right("calls:write", Level.SIMPLE_USER, own=True),
     "live_calls.hang_up_line": Right("calls:write", Level.SIMPLE_USER, (_line(),)),
     "callbacks.begin": Right("calls:write", Level.SIMPLE_USER, (_line("new.login"),)),
     "live_calls.page": _reads("calls", *_CALLS),

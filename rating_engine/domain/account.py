@@ -58,6 +58,16 @@ class SubscriberOption:
 
 
 @dataclass(frozen=True, slots=True)
+class Reseller:
+    """Who pays for a subscriber's calls besides, by its own tariff. `prepaid`: its account's money is paid ahead."""
+
+    account_id: int
+    tariff_id: int
+    currency: str
+    prepaid: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Subscriber:
     """What callPrepare needs to know of a login. `version` grows with every change of it.
 
@@ -65,7 +75,7 @@ class Subscriber:
     which nothing exceeds. `quota`: reserve in slices; None: as the settings say. `prepaid`: its account's money is paid
     ahead. `options`: by their position.
     `numbering_plan`: how its phones write numbers; None: as the settings say. `aliases`: its own short numbers.
-    `party_id`: whose line it is; `calls`: what that party's state leaves it.
+    `party_id`: whose line it is; `calls`: what that party's state leaves it. `resellers`: the nearest first.
     """
 
     subscriber_id: int
@@ -85,6 +95,7 @@ class Subscriber:
     party_id: int = SYSTEM
     calls: AllowedCalls = AllowedCalls.ALL
     prepaid: bool = True
+    resellers: tuple[Reseller, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

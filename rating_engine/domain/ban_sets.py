@@ -91,7 +91,8 @@ def _without(network: Network, protected: Iterable[Network]) -> list[Network]:
     parts: list[Any] = [network]  # Any: of one version, which the library's types cannot say
     for hole in protected:
         if hole.version == network.version:
-            parts = [left for part in parts for left in (part.address_exclude(hole) if _holds(part, hole) else (part,))]
+            left = [part for part in parts if not _holds(hole, part)]  # what another hole cut off may lie in this one
+            parts = [rest for part in left for rest in (part.address_exclude(hole) if _holds(part, hole) else (part,))]
     return parts
 
 

@@ -1,11 +1,16 @@
-"""What the end of a call costs everybody: the caller, the carrier, and what is left between them."""
+"""What the end of a call costs everybody: the caller, who sells to whom, the carrier, and what is left between them.
+
+Law: what a call may last is the least of what the money of each who pays for it pays.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from rating_engine.rating.charge import charge
+from rating_engine.domain.reservation import ResellerCharge, ResellerPrice
+from rating_engine.rating.charge import charge, max_duration
 from rating_engine.rating.money import AMOUNT_DECIMALS, EXACT, MAX_AMOUNT, quantise
 from rating_engine.rating.rate import Rate
 
@@ -16,7 +21,8 @@ class CallCharge:
 
     `margin`: cost less the carrier's cost, in the account's currency, six decimals. `covered_seconds`: billed seconds
     that packages paid. A carrier's cost or a margin that no column holds is not known: a slip in a carrier's deck must
-    not keep a call from being charged.
+    not keep a call from being charged. `resellers`: what it costs each who pays besides; then the margins are what each
+    has left of whom it sells to, the call's own that of the nearest.
     """
 
     billed_seconds: int
@@ -24,24 +30,68 @@ class CallCharge:
     cost: Decimal
     carrier_cost: Decimal | None
     margin: Decimal | None
+    resellers: tuple[ResellerCharge, ...] = ()
 
 
-def charge_call(rate: str, carrier_rate: str, carrier_exchange: Decimal | None, seconds: int) -> CallCharge:
+def charge_call(
+    rate: str,
+    carrier_rate: str,
+    carrier_exchange: Decimal | None,
+    seconds: int,
+    resellers: Sequence[ResellerPrice] = (),
+) -> CallCharge:
     """The charge of a call answered for `seconds`, by the rates frozen for it ('': none, costs nothing)."""
     sold = charge(Rate.from_json(rate), seconds) if rate else None
     cost = Decimal(0) if sold is None else sold.cost
     carrier_cost = _known(charge(Rate.from_json(carrier_rate), seconds).cost) if carrier_rate else None
-    margin = None
-    if carrier_cost is not None and carrier_exchange is not None:
-        left = EXACT.subtract(cost, EXACT.multiply(carrier_cost, carrier_exchange))
-        margin = _known(quantise(left, AMOUNT_DECIMALS))
+    sellers = _sellers(resellers, seconds, carrier_cost, carrier_exchange) if resellers else ()
+    if sellers:
+        margin = _margin(cost, sellers[0].cost, resellers[0].exchange)
+    else:
+        margin = _margin(cost, carrier_cost, carrier_exchange)
     return CallCharge(
         billed_seconds=0 if sold is None else sold.billed_seconds,
         covered_seconds=0 if sold is None else sold.covered_seconds,
         cost=cost,
         carrier_cost=carrier_cost,
         margin=margin,
+        resellers=sellers,
     )
+
+
+def paid_seconds(
+    rate: Rate,
+    granted: Decimal,
+    cap: int,
+    resellers: Sequence[ResellerPrice] = (),
+    resellers_granted: Sequence[Decimal] = (),
+) -> int:
+    """The seconds, at most `cap`, that all who pay for a call can: the least of what was granted of each."""
+    longest = max_duration(rate, granted, cap)
+    for price, amount in zip(resellers, resellers_granted, strict=True):
+        longest = min(longest, max_duration(Rate.from_json(price.rate), amount, cap))
+    return longest
+
+
+def _sellers(
+    resellers: Sequence[ResellerPrice], seconds: int, carrier_cost: Decimal | None, carrier_exchange: Decimal | None
+) -> tuple[ResellerCharge, ...]:
+    """What each pays; from the last one down, since the margin of each takes what the one above it is paid."""
+    charges: list[ResellerCharge] = []
+    paid, exchange = carrier_cost, carrier_exchange
+    for price in reversed(resellers):
+        sold = charge(Rate.from_json(price.rate), seconds) if price.rate else None
+        billed, cost = (0, Decimal(0)) if sold is None else (sold.billed_seconds, sold.cost)
+        charges.append(ResellerCharge(price.account_id, billed, cost, _margin(cost, paid, exchange)))
+        paid, exchange = cost, price.exchange
+    return tuple(reversed(charges))
+
+
+def _margin(cost: Decimal, paid: Decimal | None, exchange: Decimal | None) -> Decimal | None:
+    """What is left of a cost, in its currency, by whom that was paid in turn; None: not known."""
+    if paid is None or exchange is None:
+        return None
+    return _known(quantise(EXACT.subtract(cost, EXACT.multiply(paid, exchange)), AMOUNT_DECIMALS))
 
 
 def _known(amount: Decimal) -> Decimal | None:

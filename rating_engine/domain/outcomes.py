@@ -43,6 +43,11 @@ class DeclineReason(StrEnum):
     NUMBER_CLOSED = "number_closed"  # switched off, not paid for, or nobody's
     SOURCE_REJECTED = "source_rejected"  # its rules reject the caller
     NUMBER_LOOP = "number_loop"  # its rules lead back to it
+    RESELLER_INSUFFICIENT_FUNDS = (
+        "reseller_insufficient_funds"  # who sells the call has no money for it, or may spend none
+    )
+    RESELLER_INACTIVE = "reseller_inactive"  # the account of who sells it is blocked or closed
+    RESELLER_LIMIT = "reseller_limit"  # calls at a time, the price or the destination, by the limits of that account
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,12 +262,13 @@ class Balance:
 class Extended:
     """An open call may last `max_seconds` from its answer, and cost `granted` in all.
 
-    `final`: no more can be had now, of money or of time.
+    `final`: no more can be had now, of money or of time. `resellers_granted`: what it may cost each who pays besides.
     """
 
     max_seconds: int
     granted: Decimal
     final: bool
+    resellers_granted: tuple[Decimal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

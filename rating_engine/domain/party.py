@@ -115,6 +115,7 @@ class AllowedCalls(StrEnum):
 class Party:
     """One party. `owner` and `tariff` by name; `calls`: by its own state and its owners'. `utc_offset` in minutes.
 
+    `account`: a login of the one that it is charged on, by its tariff, for the calls of all below it; None: it is not.
     `hidden`: it was closed. `notify_email`: where its mail goes; '': nowhere. `notify_ticket`: whether tickets' does.
     """
 
@@ -132,6 +133,7 @@ class Party:
     utc_offset: int
     currency: str
     tariff: str | None
+    account: str | None
     comment: str
     notify_email: str
     notify_ticket: bool
@@ -185,7 +187,8 @@ class NewParty:
 
 @dataclass(frozen=True, slots=True)
 class PartyChanges:
-    """What is to be changed of a party; LEAVE: as it is. `tariff` None: it is said of each line.
+    """What is to be changed of a party; LEAVE: as it is. `tariff` None: it is said of each line. `account`: of a
+    reseller, a login of the account that is charged by its tariff for calls of those below it; None: nothing is.
 
     Raises InvalidRequest naming the field.
     """
@@ -196,6 +199,7 @@ class PartyChanges:
     utc_offset: int | Leave = LEAVE
     currency: str | Leave = LEAVE
     tariff: str | Leave | None = LEAVE
+    account: str | Leave | None = LEAVE
     comment: str | Leave = LEAVE
     notify_email: str | Leave = LEAVE
     notify_ticket: bool | Leave = LEAVE

@@ -23,13 +23,51 @@ class PackageUse:
 
 
 @dataclass(frozen=True, slots=True)
+class ResellerPrice:
+    """What a reseller pays for a call of one of its users: frozen, as the user's own price is.
+
+    `rate`: as JSON, in the currency of its account. `exchange`: one of that currency in that of whom it sells to
+    (the user's account, or that of the reseller before it); None: not known. A carrier's cost is that of the last one.
+    `rate` '': there was no price, of a call that was not prepared.
+    """
+
+    account_id: int
+    tariff_id: int
+    deck_id: int
+    prefix: str
+    rate: str
+    exchange: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResellerHold:
+    """What is held of a reseller for a call, in its currency: as the fields of ReserveRequest are of the user."""
+
+    minimum: Decimal
+    maximum: Decimal
+    share_least: Decimal
+    price_per_minute: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class ResellerCharge:
+    """What the end of a call costs a reseller. `margin`: less what it pays in turn; None: not known."""
+
+    account_id: int
+    billed_seconds: int
+    cost: Decimal
+    margin: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
 class CallDetails:
     """What a CDR says of a call besides its end. `rate` is the frozen rate as JSON, '' where there is none.
 
     `carrier_rate`: what the route costs, the same way, in `carrier_currency`, one of which is `carrier_exchange` of the
     account's currency (None: not known). `routing_number`: '' where it is the destination. `channel`: the exchange's
     name of the caller's channel when the call was prepared; '' where it is not known, which agrees with every name.
-    The last four: the call's origin, as in PrepareCall and FinishCall.
+    The four after it: the call's origin, as in PrepareCall and FinishCall. `resellers`: who pays for it besides, the
+    nearest first; then `carrier_exchange` is into the last one's currency.
     """
 
     subscriber_id: int
@@ -53,6 +91,7 @@ class CallDetails:
     source_address: str = ""
     originated_by: str = ""
     is_did: str = ""
+    resellers: tuple[ResellerPrice, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +104,7 @@ class ReserveRequest:
     `tariffs`: the id and version of each that it was planned from. `prepared_at`: the instant whose prices it goes by.
     `limited_route`: the route whose calls are counted; None: it has no limit. `claim`: any number that tells this
     request from its repetitions; who knows it may take the reservation back, until a repetition is answered.
+    `resellers`: what is held of each of `details.resellers`; all hold or none does.
     """
 
     call_key: CallKey
@@ -86,6 +126,12 @@ class ReserveRequest:
     steered: bool = False
     share: Decimal | None = None
     share_least: Decimal = Decimal(0)
+    resellers: tuple[ResellerHold, ...] = ()
+
+    @property
+    def account_ids(self) -> tuple[int, ...]:
+        """Every account that is charged."""
+        return (self.account_id, *(one.account_id for one in self.details.resellers))
 
 
 class ReserveOutcome(StrEnum):
@@ -102,23 +148,27 @@ class ReserveOutcome(StrEnum):
     INSUFFICIENT_FUNDS = "insufficient_funds"
     DAILY_LIMIT = "daily_limit"
     MONTHLY_LIMIT = "monthly_limit"
+    RESELLER_INACTIVE = "reseller_inactive"
+    RESELLER_LIMIT = "reseller_limit"
+    RESELLER_INSUFFICIENT_FUNDS = "reseller_insufficient_funds"
     ROUTE_FULL = "route_full"  # plan with another route
     RESERVED = "reserved"
 
 
 @dataclass(frozen=True, slots=True)
 class ReserveAnswer:
-    """`granted`: what the call may cost; 0 unless RESERVED."""
+    """`granted`: what the call may cost; 0 unless RESERVED. `resellers_granted`: what it may cost each of them."""
 
     outcome: ReserveOutcome
     granted: Decimal
+    resellers_granted: tuple[Decimal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ExtendRequest:
     """Raise what a call may cost to `maximum`, as far as there is money; `give_back`: lower it to that instead.
 
-    `answered_at` None: not seen.
+    `answered_at` None: not seen. `resellers`: all who pay besides, with what it may cost each.
     """
 
     call_key: CallKey
@@ -128,6 +178,12 @@ class ExtendRequest:
     lifetime_seconds: int
     answered_at: datetime | None
     give_back: bool = False
+    resellers: tuple[tuple[int, Decimal], ...] = ()
+
+    @property
+    def account_ids(self) -> tuple[int, ...]:
+        """Every account that is charged."""
+        return (self.account_id, *(account_id for account_id, _ in self.resellers))
 
 
 class ExtendOutcome(StrEnum):
@@ -140,10 +196,11 @@ class ExtendOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ExtendAnswer:
-    """`granted`: what the call may cost in all."""
+    """`granted`: what the call may cost in all; `resellers_granted`: what it may cost each of them."""
 
     outcome: ExtendOutcome
     granted: Decimal
+    resellers_granted: tuple[Decimal, ...] = ()
 
 
 class SettleSource(StrEnum):
@@ -174,7 +231,8 @@ class SettleRequest:
     whose rate it is charged by, where a late end takes the place of what a CDR assumed. `channel`: where given, the end
     is that of a call of this channel, or a conflict; '' tells nothing. `said_seconds`: of the finish, where `seconds`
     is what was seen instead; None: nothing seen was asked for yet. `seen_seconds`: from answer to hangup, where both
-    were seen. `cost_before`: what the call had cost APART_SECONDS earlier; None: its cost. `is_did`: as in FinishCall.
+    were seen. `cost_before`: what the call had cost APART_SECONDS earlier; None: its cost. `resellers`: all who pay
+    besides, the nearest first; of a call that cost nothing they may be left out. `is_did`: as in FinishCall.
     """
 
     call_key: CallKey
@@ -199,6 +257,12 @@ class SettleRequest:
     seen_seconds: int | None = None
     cost_before: Decimal | None = None
     is_did: str = ""
+    resellers: tuple[ResellerCharge, ...] = ()
+
+    @property
+    def account_ids(self) -> tuple[int, ...]:
+        """Every account that is charged, as far as the request says."""
+        return (self.account_id, *(one.account_id for one in self.resellers))
 
 
 class SettleOutcome(StrEnum):
@@ -227,7 +291,7 @@ class OpenCall:
     """A call whose money is held: its reservation as stored. `currency` '' where only the database knows it.
 
     `quota`: it may be lengthened while it lasts. `answered_at`: as its exchange was seen to say; None: not seen, or not
-    asked for.
+    asked for. `resellers_granted`: what it may cost each of `details.resellers`.
     """
 
     account_id: int
@@ -238,6 +302,7 @@ class OpenCall:
     details: CallDetails
     currency: str = ""
     answered_at: datetime | None = None
+    resellers_granted: tuple[Decimal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,15 @@ from decimal import Decimal
 from enum import StrEnum
 
 from rating_engine.domain.outcomes import CallKey
+from rating_engine.domain.reservation import ResellerPrice
 
 
 @dataclass(frozen=True, slots=True)
 class OpenReservation:
     """A call that holds money, as stored. `answered_at` and `last_seen_at`: by the exchange's word; None: not seen.
 
-    `quota`: in slices, which are shared when the money ends. `steered`: it may be lengthened.
+    `quota`: in slices, which are shared when the money ends. `steered`: it may be lengthened. `resellers`: who pays for
+    it besides, and what it may cost each.
     """
 
     call_key: CallKey
@@ -31,6 +33,8 @@ class OpenReservation:
     last_seen_at: datetime | None
     carrier_rate: str = ""
     carrier_exchange: Decimal | None = None
+    resellers: tuple[ResellerPrice, ...] = ()
+    resellers_granted: tuple[Decimal, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,10 @@ from agi.ami.connection import AmiConnection
 from agi.channel_variables import RATING_QUOTA
 from agi.dialplan_check import check_dialplan, unsafe_values
 from agi.pjsip_check import check_trunks
+from rating_engine.adapters.espeak import Espeak
+from rating_engine.adapters.gsm_http import HttpProviders
 from rating_engine.domain.errors import Refused, Unavailable
+from rating_engine.engine.calling import policy_of
 from rating_engine.services.catalogue import Services, Ways
 from rating_engine.services.doctor import Dialplan, Installation
 from rating_engine.services.parties.request_limits import RequestLimits
@@ -43,12 +46,15 @@ def make_services(settings: Settings, office: Database, limits: RequestLimits | 
             system_currency=settings.system_currency,
             route_quality_window_seconds=settings.route_quality_window_seconds,
             deck_unserved_percent=settings.deck_unserved_percent,
+            policy=policy_of(settings),
             installation=_installation(settings),
             ban_wrong_keys=settings.ban_wrong_keys,
             ban_window_seconds=settings.ban_window_seconds,
             ban_seconds=settings.ban_seconds,
             did_grace=timedelta(days=settings.did_grace_days),
             did_notice=timedelta(days=settings.did_notice_days),
+            gsm=HttpProviders(settings.gsm_providers),
+            speaker=Espeak(settings.speech_program),
             secret_keys=settings.secret_keys,
             reload_phones=partial(_reload_phones, settings.ami_exchanges),
             proxies=tuple(map(ip_network, settings.http_trusted_proxies)),

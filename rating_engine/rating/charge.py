@@ -30,6 +30,8 @@ __all__ = [
     "LineKind",
     "charge",
     "cheapest_change",
+    "cheapest_later",
+    "dearest_later",
     "later_minute",
     "max_charge",
     "max_duration",
@@ -165,6 +167,16 @@ def cheapest_change(rate: Rate) -> Fraction | None:
     if not rate.changes:
         return None
     return min(price.a_second for price in prices_of(rate)[-len(rate.changes) :]) * SECONDS_PER_MINUTE
+
+
+def cheapest_later(rate: Rate) -> Fraction:
+    """What the cheapest minute past the first interval costs exactly, without fees, changes of price included."""
+    return min(price.a_second for price in prices_of(rate)[-1 - len(rate.changes) :]) * SECONDS_PER_MINUTE
+
+
+def dearest_later(rate: Rate) -> Fraction:
+    """What the dearest such minute costs."""
+    return max(price.a_second for price in prices_of(rate)[-1 - len(rate.changes) :]) * SECONDS_PER_MINUTE
 
 
 def _whole_seconds(rate: Rate, seconds: object) -> int:

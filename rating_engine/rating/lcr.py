@@ -173,13 +173,24 @@ def admits(
     of price within the call, None: none changes. All are of the account's currency. A route whose cost is not known
     passes: nobody said that it loses money.
     """
-    if allow_loss or offer.minute_cost is None:
+    return covers(offer.minute_cost, offer.later_cost, sell_minute, allow_loss, sell_changed)
+
+
+def covers(
+    minute_cost: Fraction | None,
+    later_cost: Fraction | None,
+    sell_minute: Fraction,
+    allow_loss: bool,
+    sell_changed: Fraction | None = None,
+) -> bool:
+    """The same of any cost, such as what a reseller pays in turn; costs as in Offer, prices as above."""
+    if allow_loss or minute_cost is None:
         return True
     if sell_changed is not None:
-        later = offer.minute_cost if offer.later_cost is None else offer.later_cost
+        later = minute_cost if later_cost is None else later_cost
         if later > sell_changed:
             return False
-    return offer.minute_cost <= sell_minute
+    return minute_cost <= sell_minute
 
 
 def _unfit(route: Candidate, destination: str, callerid: str, at: datetime) -> Refusal | None:

@@ -12,6 +12,8 @@ from datetime import timedelta
 from rating_engine.domain.addresses import Network
 from rating_engine.domain.principal import Principal
 from rating_engine.services.audit import Audit
+from rating_engine.services.calls.hold import ChargingPolicy
+from rating_engine.services.calls.line_quote import LineQuotes
 from rating_engine.services.calls.ports import utc_now
 from rating_engine.services.calls.quote import Quotes
 from rating_engine.services.calls.route_trial import RouteTrials
@@ -22,6 +24,9 @@ from rating_engine.services.cdrs.simulation import Simulations
 from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
+from rating_engine.services.finance.codes import Codes
+from rating_engine.services.finance.guesses import Guesses
+from rating_engine.services.finance.invitations import Invitations
 from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.maintenance import Maintenance, steps_of
 from rating_engine.services.numbers.call_rules import CallRules
@@ -45,7 +50,10 @@ from rating_engine.services.phones.sip_accounts import SipAccounts
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.gateways import Gateways
 from rating_engine.services.routes.routes import Routes
+from rating_engine.services.support.gsm import Gsm, GsmRequests
 from rating_engine.services.support.news import News
+from rating_engine.services.support.sim_cards import SimCards
+from rating_engine.services.support.speech import Speaker, Speech
 from rating_engine.services.support.tickets import Tickets
 from rating_engine.services.tariffs.bands import Bands
 from rating_engine.services.tariffs.bill_types import BillTypes
@@ -71,12 +79,16 @@ class UseCases:
     parties: Parties
     keys: Keys
     bans: Bans
+    sim_cards: SimCards
+    gsm: GsmRequests
+    speech: Speech
     news: News
     tickets: Tickets
     audit: Audit
     accounts: Accounts
     account_imports: AccountImports
     transfers: Transfers
+    codes: Codes
     exchanges: Exchanges
     sip_accounts: SipAccounts
     disa: Disa
@@ -104,6 +116,7 @@ class UseCases:
     decks: Decks
     rate_edits: RateEdits
     quotes: Quotes
+    line_quotes: LineQuotes
     cdrs: Cdrs
     call_posting: CallPosting
     live_calls: LiveCalls
@@ -124,12 +137,15 @@ class Ways:
     system_currency: str
     route_quality_window_seconds: int
     deck_unserved_percent: int
+    policy: ChargingPolicy
     installation: Installation
     ban_wrong_keys: int
     ban_window_seconds: int
     ban_seconds: int
     did_grace: timedelta
     did_notice: timedelta
+    gsm: Gsm
+    speaker: Speaker
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
@@ -142,17 +158,20 @@ class Services:
         """`limits`: how often may be asked; None: any number of times, as in a command."""
         self._office = office
         self._ways = ways
+        self._steps = steps_of(office, utc_now, grace=ways.did_grace, notice=ways.did_notice)
         self._passwords = Passwords()
         self._secrets = SecretBox(ways.secret_keys)
         bans = BanBook(office, proxies=ways.proxies)
-        wrong_keys = WrongKeys(
+        self._wrong_keys = WrongKeys(
             office,
             bans,
             number=ways.ban_wrong_keys,
             within_seconds=ways.ban_window_seconds,
             ban_seconds=ways.ban_seconds,
         )
-        self.access = Access(office, self._passwords, bans, wrong_keys, limits)  # who asks: asked before `of`
+        self.access = Access(office, self._passwords, bans, self._wrong_keys, limits)  # who asks: asked before `of`
+        # What nobody yet may ask, bounded by itself.
+        self.invitations = Invitations(office, self._passwords, self._secrets, self._wrong_keys)
 
     def of(self, principal: Principal) -> UseCases:
         """What `principal` can ask."""
@@ -167,12 +186,16 @@ class Services:
             parties=Parties(office, principal, self._passwords),
             keys=Keys(office, principal),
             bans=Bans(office, principal),
+            sim_cards=SimCards(office, principal, self._secrets, ways.gsm),
+            gsm=GsmRequests(ways.gsm),
+            speech=Speech(principal, ways.speaker),
             news=News(office, principal),
             tickets=Tickets(office, principal),
             audit=Audit(office, principal),
             accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
             account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
-            transfers=Transfers(office, principal),
+            transfers=Transfers(office, principal, system_currency=ways.system_currency),
+            codes=Codes(office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)),
             exchanges=Exchanges(office, principal, ways.reload_phones),
             sip_accounts=SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
             disa=Disa(office, principal),
@@ -197,23 +220,26 @@ class Services:
             routes=Routes(office, principal),
             route_reports=RouteReports(office, window_seconds=ways.route_quality_window_seconds),
             route_trials=RouteTrials(office, international_prefix=prefix),
-            decks=Decks(
-                office,
-                ways.database_url,
-                principal,
-                international_prefix=prefix,
-                unserved_percent=ways.deck_unserved_percent,
-            ),
+            decks=self._decks(principal),
             rate_edits=RateEdits(office, principal),
             quotes=Quotes(office, international_prefix=prefix),
+            line_quotes=LineQuotes(office, ways.policy, ways.installation.default_route),
             cdrs=Cdrs(office, buckets=ways.ledger_buckets),
             call_posting=CallPosting(office, principal, buckets=ways.ledger_buckets, international_prefix=prefix),
             live_calls=LiveCalls(office, principal, buckets=ways.ledger_buckets),
             callbacks=Callbacks(office, principal),
             rerates=Rerates(office, principal, international_prefix=prefix),
             simulations=Simulations(office, ways.database_url, international_prefix=prefix),
-            maintenance=Maintenance(
-                office, principal, steps_of(office, utc_now, grace=ways.did_grace, notice=ways.did_notice)
-            ),
+            maintenance=Maintenance(office, principal, self._steps),
             doctor=Doctor(office, ways.installation),
+        )
+
+    def _decks(self, principal: Principal) -> Decks:
+        ways = self._ways
+        return Decks(
+            self._office,
+            ways.database_url,
+            principal,
+            international_prefix=ways.international_prefix,
+            unserved_percent=ways.deck_unserved_percent,
         )

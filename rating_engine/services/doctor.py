@@ -66,7 +66,7 @@ class Installation:
     offline_logins: Sequence[str]  # that may call while PostgreSQL is away
     quota_by_default: bool
     watches_exchanges: bool
-    default_route: Sequence[str]  # its name and prefix
+    default_route: tuple[str, str]  # its name and prefix
     dialplan: Dialplan
 
 

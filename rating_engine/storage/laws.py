@@ -32,12 +32,17 @@ class Breach:
 LAWS: Final = (
     Law(
         "reserved",
-        "the sum of open reservations = reserved, and their number = open_calls",
+        "the sum of open reservations = reserved, and their number = open_calls, of those paid for as a reseller too",
         """
         SELECT format('account %s/%s: reserved %s, but its open reservations hold %s; open_calls %s, but %s are open',
                       a.bucket, a.account_id, a.reserved, COALESCE(r.held, 0), a.open_calls, COALESCE(r.calls, 0))
         FROM accounts a FULL JOIN (
-            SELECT bucket, account_id, sum(held) AS held, count(*) AS calls FROM open_calls GROUP BY 1, 2
+            SELECT bucket, account_id, sum(held) AS held, count(*) AS calls FROM (
+                SELECT bucket, account_id, held FROM open_calls
+                UNION ALL
+                SELECT o.bucket, p.account_id, p.held FROM open_calls o, unnest(o.resellers, o.resellers_held)
+                    AS p(account_id, tariff_id, deck_id, prefix, rate_key, exchange, held)
+            ) AS payers GROUP BY 1, 2
         ) r USING (bucket, account_id)
         WHERE a.reserved IS DISTINCT FROM COALESCE(r.held, 0) OR a.open_calls IS DISTINCT FROM COALESCE(r.calls, 0)
         """,
@@ -67,21 +72,43 @@ LAWS: Final = (
             FROM ledger_entries
         ) e WHERE balance_after <> before + amount
         """,
-        "an entry was written past post_entry_v2() and settle_v4(): restore it from a backup",
+        "an entry was written past post_entry_v2() and settle_v5(): restore it from a backup",
     ),
     Law(
         "charged_once",
-        "a CDR's cost = its entries in the ledger, each call key charged at most once",
+        "a CDR's cost = its entries in the ledger, on each account that pays; no call is charged to one twice",
         """
-        SELECT format('call %s: its CDR says %s, its ledger entries %s (%s charges)',
-                      call_key, c.cost, COALESCE(l.total, 0), COALESCE(l.charges, 0))
-        FROM call_records c FULL JOIN (
-            SELECT bucket, call_key, -sum(amount) AS total, count(*) FILTER (WHERE kind = 'charge') AS charges
-            FROM ledger_entries WHERE call_key IS NOT NULL GROUP BY 1, 2
-        ) l USING (bucket, call_key)
+        SELECT format('call %s: its CDR says %s for account %s, its ledger entries %s (%s charges)',
+                      call_key, c.cost, account_id, COALESCE(l.total, 0), COALESCE(l.charges, 0))
+        FROM (
+            SELECT bucket, call_key, account_id, cost FROM call_records
+            UNION ALL SELECT bucket, call_key, account_id, cost FROM reseller_records
+        ) c FULL JOIN (
+            SELECT bucket, call_key, account_id, -sum(amount) AS total,
+                   count(*) FILTER (WHERE kind = 'charge') AS charges
+            FROM ledger_entries WHERE call_key IS NOT NULL GROUP BY 1, 2, 3
+        ) l USING (bucket, call_key, account_id)
         WHERE c.cost IS DISTINCT FROM COALESCE(l.total, 0) OR l.charges > 1
         """,
         "post a correction for the difference",
+    ),
+    Law(
+        "resellers_charged",
+        "an ended call has a line for each reseller that pays for it, and for nobody else",
+        """
+        SELECT format('call %s: its resellers are on the accounts %s, its lines on %s', call_key,
+                      COALESCE(c.accounts, '{}'), COALESCE(l.accounts, '{}'))
+        FROM (
+            SELECT bucket, call_key, ARRAY(
+                SELECT p.account_id FROM unnest(resellers) WITH ORDINALITY p ORDER BY p.ordinality) AS accounts
+            FROM call_records WHERE resellers IS NOT NULL
+        ) c FULL JOIN (
+            SELECT bucket, call_key, array_agg(account_id ORDER BY level) AS accounts
+            FROM reseller_records GROUP BY 1, 2
+        ) l USING (bucket, call_key)
+        WHERE c.accounts IS DISTINCT FROM l.accounts
+        """,
+        "post a correction to the account of the line that is missing, and find who wrote it",
     ),
     Law(
         "one_state",
@@ -99,8 +126,12 @@ LAWS: Final = (
         SELECT format('account %s/%s: available is %s, but only %s of overruns and corrections are counted', a.bucket,
                       a.account_id, a.balance + a.overdraft - a.reserved, COALESCE(o.total, 0) + COALESCE(d.total, 0))
         FROM accounts a
-        LEFT JOIN (SELECT bucket, account_id, sum(overrun) AS total FROM call_records WHERE overrun > 0 GROUP BY 1, 2) o
-            USING (bucket, account_id)
+        LEFT JOIN (
+            SELECT bucket, account_id, sum(overrun) AS total FROM (
+                SELECT bucket, account_id, overrun FROM call_records WHERE overrun > 0
+                UNION ALL SELECT bucket, account_id, overrun FROM reseller_records WHERE overrun > 0
+            ) AS overruns GROUP BY 1, 2
+        ) o USING (bucket, account_id)
         LEFT JOIN (
             SELECT bucket, account_id, -sum(amount) AS total FROM ledger_entries
             WHERE kind = 'correction' AND amount < 0 AND call_key IS NULL GROUP BY 1, 2
@@ -206,7 +237,10 @@ LAWS: Final = (
         """
         SELECT format('call %s: %s of its cost is charged, %s is more than an amount or the balance can be',
                       call_key, cost, uncharged)
-        FROM call_records WHERE uncharged > 0
+        FROM (
+            SELECT call_key, cost, uncharged FROM call_records WHERE uncharged > 0
+            UNION ALL SELECT call_key, cost, uncharged FROM reseller_records WHERE uncharged > 0
+        ) AS charged
         """,
         "look at the rate of the call; settle what is left with the customer, and set call_records.uncharged to 0",
     ),
@@ -216,6 +250,11 @@ LAWS: Final = (
         """
         SELECT format('call %s: %s seconds to %s without a rate, charged nothing', call_key, seconds, destination)
         FROM call_records WHERE source = 'unrated'
+        UNION ALL
+        SELECT format('call %s: %s seconds to %s without a rate of a reseller (account %s), charged nothing on it',
+                      call_key, c.seconds, c.destination, r.account_id)
+        FROM reseller_records r JOIN call_records c USING (bucket, call_key)
+        WHERE r.rate_key IS NULL AND r.cost = 0 AND c.seconds > 0
         """,
         "import a rate for the destination, and post a correction for the call",
     ),

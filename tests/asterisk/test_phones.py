@@ -42,7 +42,9 @@ PHONES: Final = " res_pjsip_authenticator_digest res_pjsip_registrar res_pjsip_n
 DIALPLAN: Final = """
 [globals](+)
 RATING_ENGINE=127.0.0.1:{port}
+#include rating-phones.conf
 [phones]
+include => rating-phones
 include => rating-outbound
 """
 PJSIP: Final = """
@@ -141,6 +143,7 @@ async def world(
                 "rtp.conf": RTP,
             },
         )
+        exchange.add_file("rating-phones.conf", (CONFIG / "phones.conf").read_text())
         if not realtime:
             exchange.add_file("pjsip_rating.conf", "")
         try:
@@ -166,6 +169,36 @@ async def talk(phone: DigestPhone) -> None:
 async def refused(phone: DigestPhone) -> list[int]:
     """What the exchange says to a call that it does not put through."""
     return (await (await phone.call(CALLED)).ended()).answers
+
+
+async def call_one_another(world_: World, fresh: DigestPhone, main: DigestPhone, carrier: Phone) -> None:
+    """From phone to phone, and then to one that is redirected."""
+    leg = await (await fresh.call("40000")).answered()  # from phone to phone, and nobody pays
+    await (await main.next_call()).hang_up()
+    await leg.ended()
+    await world_.ask("updateExtension", login="anna", sip_extension="40000", sip_redirect=CALLED)
+    before = len(carrier.calls)
+    leg = await (await fresh.call("40000")).answered()
+    await leg.talk_on(0.6)
+    await leg.hang_up()
+    await until(world_.exchange.idle)
+    assert [each.number for each in carrier.calls[before:]] == [CALLED]
+    assert [(await world_.charged(login))[1] for login in ("40000", "4000001")] == [
+        1,
+        1,
+    ]  # who is redirected pays
+    await world_.ask("updateExtension", login="anna", sip_extension="40000", sip_redirect="")
+
+
+async def call_by_address(world_: World) -> None:
+    """A line without a password is known by where it calls from."""
+    await world_.use.parties.set_status("anna", PartyState.ACTIVE)
+    await world_.use.accounts.unblock_subscriber("4000001")
+    await world_.use.sip_accounts.change("4000001", SipChanges(host="127.0.0.1"))
+    async with DigestPhone("anybody", world_.port, "") as neighbour:  # known by where it calls from
+        await talk(neighbour)
+        await until(world_.exchange.idle)
+    assert (await world_.charged("4000001"))[1] == 2
 
 
 async def test_an_extension_that_is_made_registers_and_calls_and_who_is_blocked_does_not(
@@ -195,6 +228,7 @@ async def test_an_extension_that_is_made_registers_and_calls_and_who_is_blocked_
             assert await fresh.register() == 200
 
             assert await main.register() == 200
+            await call_one_another(world_, fresh, main, carrier)
             await use.accounts.block_subscriber("4000001")
             assert await fresh.register() == 401
             assert await refused(fresh) == [401]
@@ -206,8 +240,10 @@ async def test_an_extension_that_is_made_registers_and_calls_and_who_is_blocked_
             assert await main.register() == 401
             assert await refused(main) == [401]
             await until(world_.exchange.idle)
-            assert (await world_.charged("40000"))[1] == 2
+            assert (await world_.charged("40000"))[1] == 3
             assert (await world_.charged("4000001"))[1] == 1
+
+            await call_by_address(world_)
 
 
 async def test_the_rendered_file_says_the_same_to_an_exchange_without_the_database(

@@ -175,6 +175,7 @@ REFUSED = {
         "EUR",
         "'1,250' may be thousands or have decimals",
     ),
+    "nothing says what a comma is": ("Code;Rate\n44;5,900\n49;12\n", "EUR", "no other amount of the file says which"),
     "points of thousands and of decimals": ("Code;Rate\n44;1.250\n49;0,05\n", "EUR", "'1.250' may be thousands"),
     "dates of both orders": ("Code,Rate,Effective\n44,1,13/10/2026\n49,2,10/13/2026\n", "EUR", "no one order"),
     "a second table with other columns": (

@@ -56,6 +56,13 @@ def test_nothing_changes_by_itself_before_the_next_end(bans):
     assert banned_networks(bans, NOW) == banned_networks(bans, just_before)
 
 
+def test_what_is_protected_twice_is_in_no_network():
+    """The wider of two protected networks holds parts that the narrower one cut off."""
+    protected = [ban(ip_network(each), WHITELIST, None) for each in ("192.0.2.0/30", "192.0.2.0/28")]
+    found = banned_networks([*protected, ban(ip_network("192.0.2.0/27"), "engine", None)], NOW)
+    assert found == [ip_network("192.0.2.16/28")]
+
+
 def test_all_the_internet_but_an_office_is_quickly_told():
     everything = [ban(ip_network("0.0.0.0/0"), "engine", None), ban(ip_network("192.0.2.0/24"), WHITELIST, None)]
     found = banned_networks(everything, NOW)

@@ -68,6 +68,20 @@ async def test_every_row_is_there_and_says_what_it_said(database, old_database_u
     assert await rows_of(database, columns) == before
 
 
+async def test_the_rates_are_not_rewritten_and_the_directory_is_made_of_them(database, old_database_url):
+    was = await database.fetchval("SELECT pg_relation_filenode('rates')")
+
+    await migrate(old_database_url)
+
+    assert await database.fetchval("SELECT pg_relation_filenode('rates')") == was
+    wrong = await database.fetchval(
+        "SELECT count(*) FROM rates r JOIN tariffs t ON r.deck_id = deck_at(t.tariff_id, now()) AND r.direction <> '' "
+        "LEFT JOIN direction_prefixes p USING (prefix, direction) "
+        "WHERE p.prefix IS NULL AND NOT EXISTS (SELECT FROM routes c WHERE c.cost_tariff_id = t.tariff_id)"
+    )
+    assert (wrong, await database.fetchval("SELECT count(*) > 0 FROM direction_prefixes")) == (0, True)
+
+
 # What money functions read of the catalogue, and the question whose answer it must be.
 FACTS = {
     "SELECT tariff_id, name, version, is_option, time_zone FROM tariff_terms":

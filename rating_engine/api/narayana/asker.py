@@ -1,8 +1,8 @@
 """Who asks: by the key, and by what the query says of its user.
 
 Laws: a default user of a key counts before what a query names; a client key's user shows a password; where a key
-authorises by extension, the owner of the line asks, and for a line that is nobody's the owner of the key. Everything
-else is one answer: E_AUTH_FAILED.
+authorises by extension or SIM card, its owner asks, and for a line that is nobody's the owner of the key. All else is
+one answer: E_AUTH_FAILED.
 """
 
 from __future__ import annotations
@@ -67,6 +67,10 @@ async def _named(
             if owner == SYSTEM and key.kind is KeyKind.SERVER:
                 return await access.as_owner(key, door), login
             return await access.as_user(key, door, user=NO_PARTY if owner is None else owner, md5=md5), login
+        case AuthBy.ICCID | AuthBy.MSISDN:
+            found = await access.owner_of_card(login, by_iccid=key.auth_by is AuthBy.ICCID)
+            owner, line = (NO_PARTY, None) if found is None else found
+            return await access.as_user(key, door, user=owner, md5=md5), line
         case _:
             return await access.as_user(key, door, user=NO_PARTY, md5=md5), None
 

@@ -1,6 +1,7 @@
 """Amounts as a user is shown them: in the system's currency, and in the user's own beside it.
 
-Law: an amount that nobody can convert is null in the currency it cannot be said in, and never another one's number.
+Laws: an amount that nobody can convert is null in the system's currency, and never another one's number; displayed it
+stays in its own, and the sign beside it says so.
 """
 
 from __future__ import annotations
@@ -32,18 +33,21 @@ class ShownMoney:
         self.currency = currency
         self._converter = converter
 
-    @property
-    def sign(self) -> str:
-        """Of the reader's currency."""
-        return self._converter.sign(self.currency)
-
     def in_system(self, amount: Decimal | None, currency: str) -> Decimal | None:
         """An amount in the system's currency."""
         return None if amount is None else self._converter.convert(amount, currency, self._converter.system)
 
+    def in_which(self, currency: str) -> str:
+        """What amounts of a currency are displayed in: the reader's, or where nobody can convert them, their own."""
+        return currency if self._converter.convert(Decimal(1), currency, self.currency) is None else self.currency
+
+    def sign(self, currency: str) -> str:
+        """As people write the currency that amounts of this one are displayed in."""
+        return self._converter.sign(self.in_which(currency))
+
     def displayed(self, amount: Decimal | None, currency: str) -> Decimal | None:
-        """An amount in the reader's currency."""
-        return None if amount is None else self._converter.convert(amount, currency, self.currency)
+        """An amount in the reader's currency, or its own where nobody can convert it: `sign` says which."""
+        return None if amount is None else self._converter.convert(amount, currency, self.in_which(currency))
 
 
 async def shown_money(asked: Asked, currency: str | None = None) -> ShownMoney:

@@ -1,7 +1,7 @@
 """The User object: what getInfo answers, by the names of the document.
 
-What this engine does not keep is null, and never a value that was not set. Amounts are in the account's own currency,
-which `displaycurrency` names.
+What this engine does not keep is null, and never a value that was not set. Amounts are in the system's currency,
+and displayed in the reader's, which `displaycurrency` names.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from rating_engine.api.narayana.answer import date
+from rating_engine.api.narayana.shown_money import ShownMoney
 from rating_engine.domain.account import AccountKind, AccountState
 from rating_engine.domain.party import BILLING, Level, Party, PartyState
 from rating_engine.domain.sip_account import SipAccount
@@ -24,7 +25,6 @@ STATES: Final[Mapping[int, PartyState]] = {
     99: PartyState.PROTECTED,
 }
 NUMBER_OF_STATE: Final = {state: number for number, state in STATES.items()}
-SIGNS: Final[Mapping[str, str]] = {"EUR": "€", "USD": "$", "GBP": "£", "RUB": "rub."}
 READ_ONLY: Final = frozenset(
     {"id", "username", "manager", "sip_realm", "actualbalance", "displaycurrency", "displaybalance", "displayoverdraft",
      "displaynotifybalancelimit", "unread_tickets"}
@@ -80,7 +80,7 @@ def line_fields(line: SipAccount | None) -> dict[str, Any]:
     return dict(zip(LINE_FIELDS, values, strict=True))
 
 
-def money_fields(account: AccountState | None, number: int | None) -> dict[str, Any]:
+def money_fields(account: AccountState | None, number: int | None, shown: ShownMoney) -> dict[str, Any]:
     """What is of the account; None: the user has none. An overdraft without a limit is null."""
     if account is None:
         names = ("balance", "overdraft", "actualbalance", "displaybalance", "displayoverdraft", "displaycurrency",
@@ -88,21 +88,21 @@ def money_fields(account: AccountState | None, number: int | None) -> dict[str, 
         return dict.fromkeys(names)
     return {
         "account": number,
-        **amounts(account.balance, account.overdraft, account.currency),
-        "actualbalance": account.balance + (account.overdraft or Decimal(0)),
+        **amounts(account.balance, account.overdraft, account.currency, shown),
+        "actualbalance": shown.in_system(account.balance + (account.overdraft or Decimal(0)), account.currency),
         "refill_allowed": int(account.refill_allowed),
         "postpaid": int(account.kind is AccountKind.POSTPAID),
     }
 
 
-def amounts(balance: Decimal, overdraft: Decimal | None, currency: str) -> dict[str, Any]:
-    """Balance and credit, as they are and as they are displayed."""
+def amounts(balance: Decimal, overdraft: Decimal | None, currency: str, shown: ShownMoney) -> dict[str, Any]:
+    """Balance and credit, in the system's currency and as they are displayed to the reader."""
     return {
-        "balance": balance,
-        "displaybalance": balance,
-        "overdraft": overdraft,
-        "displayoverdraft": overdraft,
-        "displaycurrency": SIGNS.get(currency, currency),
+        "balance": shown.in_system(balance, currency),
+        "displaybalance": shown.displayed(balance, currency),
+        "overdraft": shown.in_system(overdraft, currency),
+        "displayoverdraft": shown.displayed(overdraft, currency),
+        "displaycurrency": shown.sign(currency),
     }
 
 
@@ -111,23 +111,25 @@ def whole_user(
     lines: list[SipAccount],
     account: AccountState | None,
     reader: Level,
+    shown: ShownMoney,
     *,
     numbers: list[str],
     unread_tickets: int,
     broadcasts: list[dict[str, Any]],
+    sim_cards: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """All attributes and lists. SIM cards are not kept: an empty list."""
+    """All attributes and lists."""
     main = lines[0] if lines else None
     return {
         **user_fields(party, reader),
         **line_fields(main),
-        **money_fields(account, None if main is None else main.account_id),
+        **money_fields(account, None if main is None else main.account_id, shown),
         **{name: getattr(party, name) for name in BILLING},
         "displaynotifybalancelimit": None,
         "unread_tickets": unread_tickets,
         "sip_extensions": [line_fields(line) for line in lines],
         "did_numbers": numbers,
-        "sim_cards": [],
+        "sim_cards": sim_cards,
         "broadcasts": broadcasts,
     }
 

@@ -17,24 +17,28 @@ from starlette.responses import Response, StreamingResponse
 
 from rating_engine.api.tenant.answers import cell, csv_rows, file_headers, json_answer
 from rating_engine.api.tenant.contract import FILE, JSON, OPERATIONS, SCHEMAS, Kind, Operation, Parameter, document
-from rating_engine.api.tenant.reading import read_instant, read_parameters
+from rating_engine.api.tenant.reading import call_id, read_call_id, read_instant, read_parameters
 from rating_engine.domain.cdr import Cdr, CdrFilter
+from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.live_call import LiveCallFilter
 from rating_engine.domain.page import DEFAULT_LIMIT, MAX_LIMIT, Cursor, Page
 from rating_engine.services.catalogue import UseCases
 
+MAX_QUOTED: Final = 80  # characters, as of a number that is dialled
 DEFAULT_RANGE: Final = timedelta(days=1)  # of calls, where no begin is given
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One field of an answer. `of`: the attribute it is of, where that has another name. `format`: of JSON Schema."""
+    """One field of an answer. `of`: the attribute it is of, where that has another name. `format`: of JSON Schema.
+    `as_id`: it is a call's key, shown as an id of paths."""
 
     name: str
     kind: Kind = Kind.TEXT
     nullable: bool = False
     of: str = ""
     format: str = ""
+    as_id: bool = False
 
     def schema(self) -> dict[str, Any]:
         """Its JSON Schema."""
@@ -43,7 +47,8 @@ class Shown:
 
     def value(self, item: object) -> Any:
         """The value of an item."""
-        return attrgetter(self.of or self.name)(item)
+        value = attrgetter(self.of or self.name)(item)
+        return call_id(value) if self.as_id else value
 
 
 def _amount(name: str, *, nullable: bool = False) -> Shown:
@@ -75,8 +80,8 @@ _CALL: Final = (
     Shown("direction"),
 )  # fmt: skip
 LIVE: Final = (
-    *_CALL, _amount("held"), _amount("granted"), Shown("currency"), _instant("prepared_at"),
-    _instant("answered_at", nullable=True), _whole("seconds_left", nullable=True),
+    Shown("id", of="call_key", as_id=True), *_CALL, _amount("held"), _amount("granted"), Shown("currency"),
+    _instant("prepared_at"), _instant("answered_at", nullable=True), _whole("seconds_left", nullable=True),
 )  # fmt: skip
 CALL: Final = (
     *_CALL, Shown("prefix"), _whole("seconds"), _whole("billed_seconds"), _amount("cost"), Shown("currency"),
@@ -97,6 +102,20 @@ CALLS: Final = (
     Parameter("direction", Kind.TEXT, "LOCAL, NATIONAL, INTERNATIONAL or MOBILE."),
     Parameter("prefix", Kind.TEXT, "Of the destination."),
 )
+QUOTE: Final = (
+    Shown("login"), Shown("number"), Shown("destination"), Shown("direction"), Shown("prefix"), Shown("tariff"),
+    Shown("currency"), _amount("first_minute", nullable=True), _whole("max_seconds"), Shown("reason"),
+)  # fmt: skip
+QUOTE_RATE: Final = (
+    _amount("connect_fee"), _amount("price_1"), _amount("price_n"), Shown("price_unit"), _whole("interval_1"),
+    _whole("interval_n"), _whole("free_seconds"), _whole("grace_period"), _amount("postcall_surcharge"),
+)  # fmt: skip
+QUOTED: Final = (
+    Parameter("login", Kind.TEXT, "The login of the line that would call.", 1, MAX_QUOTED),
+    Parameter("number", Kind.TEXT, "As it would be dialled.", 1, MAX_QUOTED),
+)
+CALL_ID: Final = Parameter("id", Kind.TEXT, "The id of a call that lasts.", place="path")
+HUNG_UP: Final = (Shown("outcome"),)
 _ONE: Final = Parameter("login", Kind.TEXT, "The login of a line.", place="path")
 BEYOND: Final = (
     Operation("list_accounts", "GET", "/accounts", "List accounts", 200, PAGE, answer="AccountList", media=JSON),
@@ -105,6 +124,10 @@ BEYOND: Final = (
     Operation("list_lines", "GET", "/subscribers", "List lines", 200, PAGE, answer="SubscriberList", media=JSON),
     Operation("list_live", "GET", "/calls", "List calls that last", 200, (LOGIN, *PAGE), answer="CallList", media=JSON,
               names_others=True),
+    Operation("hang_up_call", "POST", "/calls/{id}/hangup", "End a call that lasts", 200, (CALL_ID,),
+              answer="HungUp", media=JSON),
+    Operation("quote_call", "GET", "/quote", "What a call of a line would cost now, and how long it would last", 200,
+              QUOTED, answer="Quote", media=JSON, names_others=True),
     Operation("list_calls", "GET", "/cdrs", "List calls that are over, the latest first", 200, (*CALLS, *PAGE),
               answer="CdrList", media=JSON, names_others=True),
     Operation("export_calls", "GET", "/cdrs/export", "Calls that are over as CSV", 200, CALLS, answer="File",
@@ -114,6 +137,13 @@ BEYOND: Final = (
 
 def _schema(fields: tuple[Shown, ...]) -> dict[str, Any]:
     return {"type": "object", "properties": {each.name: each.schema() for each in fields}}
+
+
+def _nested(fields: tuple[Shown, ...], name: str, inner: tuple[Shown, ...]) -> dict[str, Any]:
+    """An object with another one in it, which may be null."""
+    whole = _schema(fields)
+    whole["properties"][name] = {**_schema(inner), "type": ["object", "null"]}
+    return whole
 
 
 def _list(fields: tuple[Shown, ...]) -> dict[str, Any]:
@@ -128,6 +158,8 @@ ALL_SCHEMAS: Final[Mapping[str, Any]] = {
     "SubscriberList": _list(LINE),
     "CallList": _list(LIVE),
     "CdrList": _list(CALL),
+    "HungUp": _schema(HUNG_UP),
+    "Quote": _nested(QUOTE, "rate", QUOTE_RATE),
 }
 ALL_OPERATIONS: Final = (*OPERATIONS, *BEYOND)
 
@@ -158,6 +190,25 @@ async def list_live(use: UseCases, request: Request) -> Response:
     login = read_parameters(request.query_params, (LOGIN,))["login"]
     wanted = LiveCallFilter(login=login or None, owner=request.state.principal.realm)
     return _page(await use.live_calls.page(wanted, _cursor(request)), LIVE)
+
+
+async def hang_up_call(use: UseCases, request: Request) -> Response:
+    """End one, of the tenant's own."""
+    outcome = await use.live_calls.hang_up_own(read_call_id(request.path_params["id"]))
+    return json_answer({"outcome": outcome.value})
+
+
+async def quote_call(use: UseCases, request: Request) -> Response:
+    """By the engine's own planning."""
+    given = read_parameters(request.query_params, QUOTED)
+    for name in ("login", "number"):
+        if not given[name]:
+            raise InvalidRequest(name, "is missing")
+        if len(given[name]) > MAX_QUOTED:
+            raise InvalidRequest(name, f"is longer than {MAX_QUOTED} characters")
+    quoted = await use.line_quotes.quote(given["login"], given["number"])
+    rate = None if quoted.rate is None else {each.name: each.value(quoted.rate) for each in QUOTE_RATE}
+    return json_answer({each.name: each.value(quoted) for each in QUOTE} | {"rate": rate})
 
 
 async def list_calls(use: UseCases, request: Request) -> Response:

@@ -19,7 +19,8 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from rating_engine.api.tenant.contract import LIST, MAX_BODY, Field, Kind, Parameter
-from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.rate_query import RateQuery, check_query, parse_filter, parse_orderby
 from rating_engine.domain.tenant import clean_prefix
 
@@ -28,6 +29,26 @@ EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)  # before it there were no ca
 _WHOLE: Final = re.compile(r"-?[0-9]{1,10}", re.ASCII)
 _ID: Final = re.compile(r"[1-9][0-9]{0,18}", re.ASCII)
 _ID_MAX: Final = 2**63 - 1
+MAX_ATTEMPT: Final = 99
+
+
+def call_id(key: CallKey) -> str:
+    """The id of a call, as a path has it: base64 of its key, without what a URL would escape."""
+    return base64.urlsafe_b64encode(str(key).encode()).decode().rstrip("=")
+
+
+def read_call_id(text: str) -> CallKey:
+    """The call of an id. Raises NotFound: of another form there is none."""
+    try:
+        key = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
+        exchange, rest = key.split("/", 1)
+        uniqueid, attempt = rest.rsplit("/", 1)
+        call = CallKey(exchange, uniqueid, int(attempt) if attempt.isascii() and attempt.isdigit() else 0)
+    except (ValueError, binascii.Error):
+        raise NotFound("no such call is open", field="id") from None
+    if str(call) != key or not 1 <= call.attempt <= MAX_ATTEMPT or not key.isprintable():
+        raise NotFound("no such call is open", field="id")
+    return call
 
 
 class UnsupportedBody(Exception):

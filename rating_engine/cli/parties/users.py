@@ -124,6 +124,9 @@ def set_(
     utc_offset: Annotated[str | None, typer.Option(metavar="MINUTES", help="Its clock beside UTC.")] = None,
     currency: Annotated[str | None, typer.Option(metavar="CODE", help="In which it is shown amounts.")] = None,
     tariff: Annotated[str | None, typer.Option(metavar="NAME|none", help="What its new lines get.")] = None,
+    account: Annotated[
+        str | None, typer.Option(metavar="LOGIN|none", help="A reseller's own: charged for calls of all below it.")
+    ] = None,
     comment: Annotated[str | None, typer.Option(help="For those who manage it.")] = None,
     json: JsonOption = False,
     config: ConfigOption = None,
@@ -137,6 +140,7 @@ def set_(
             utc_offset=words.if_given(utc_offset, partial(words.whole, field="utc_offset")),
             currency=words.if_given(currency, str),
             tariff=words.unless_none(tariff, str),
+            account=words.unless_none(account, str),
             comment=words.if_given(comment, str),
         )
     print_party(with_services(config, lambda services: services.parties.change(user, changes)), as_json=json)
@@ -227,6 +231,7 @@ def party_json(party: Party) -> dict[str, Any]:
         "utc_offset": party.utc_offset,
         "currency": party.currency,
         "tariff": party.tariff,
+        "account": party.account,
         "comment": party.comment,
         "has_password": party.has_password,
         "created_at": party.created_at.isoformat(),

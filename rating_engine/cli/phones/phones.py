@@ -116,9 +116,11 @@ def delete(number: Number, config: ConfigOption = None) -> None:
 
 @phones_app.command(epilog="Example: rating-engine phone reseal")
 def reseal(config: ConfigOption = None) -> None:
-    """Keep every password under the first of secret_keys, so that the others can be taken away."""
+    """Keep every password, code, and PUK of a SIM card under the first of secret_keys: the others can go then."""
     count = with_services(config, lambda services: services.sip_accounts.reseal())
-    say(f"{count} passwords are under the first key")
+    cards = with_services(config, lambda services: services.sim_cards.reseal())
+    codes = with_services(config, lambda services: services.codes.reseal())
+    say(f"{count} passwords, {codes} codes and the PUKs of {cards} SIM cards are under the first key")
 
 
 def phone_json(phone: SipAccount) -> dict[str, Any]:

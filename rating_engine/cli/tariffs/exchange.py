@@ -12,6 +12,7 @@ from rich.table import Table
 from rating_engine.cli import words
 from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, say, with_services
 from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
+from rating_engine.domain.price_list import Currency
 from rating_engine.rating.exchange import ExchangeRate
 from rating_engine.rating.money import format_amount
 
@@ -46,6 +47,29 @@ def set_(
         print_json({"from": currency_from, "to": currency_to, "rate": rate, "effective_from": moment.isoformat()})
     else:
         say(f"1 {currency_from} = {rate} {currency_to} from {_when(moment)} on")
+
+
+@exchange_app.command(epilog="Example: rating-engine exchange currency RUB --sign rub. --transfer-fee 0.50")
+def currency(
+    code: Annotated[str, typer.Argument(metavar="CODE", help="ISO 4217, as RUB.")],
+    sign: Annotated[str, typer.Option(metavar="SIGN", help="As people write it; its code if not given.")] = "",
+    transfer_fee: Annotated[
+        str, typer.Option(metavar="AMOUNT", help="Of a transfer between accounts, in the system's currency.")
+    ] = "0",
+    referral_reward: Annotated[
+        str, typer.Option(metavar="AMOUNT", help="Of an invitation, in the system's currency.")
+    ] = "0",
+    enabled: Annotated[bool, typer.Option("--enabled/--disabled", help="Whether it is listed.")] = True,
+    config: ConfigOption = None,
+) -> None:
+    """Say how a currency is written, and what transfers and invitations in it cost; what is not given is forgotten."""
+    with reported_errors():
+        said = Currency(
+            code, sign, enabled, words.amount(transfer_fee, "transfer_fee"),
+            words.amount(referral_reward, "referral_reward"),
+        )  # fmt: skip
+    with_services(config, lambda services: services.currencies.set(said))
+    say(f"currency {code} set")
 
 
 @exchange_app.command("list", epilog="Example: rating-engine exchange list")

@@ -6,12 +6,13 @@ the rate that was frozen for it, and is corrected by a finish that comes later.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, Protocol
 
 import structlog
 
-from rating_engine.domain.call_charge import charge_call
+from rating_engine.domain.call_charge import charge_call, paid_seconds
 from rating_engine.domain.outcomes import Extended
 from rating_engine.domain.reservation import (
     ExtendAnswer,
@@ -23,7 +24,7 @@ from rating_engine.domain.reservation import (
     SettleSource,
 )
 from rating_engine.domain.watching import Decision, ExpiryPolicy, OpenReservation
-from rating_engine.rating.charge import max_charge, max_duration
+from rating_engine.rating.charge import max_charge
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.seen import ANSWERED, seconds_charged
 
@@ -101,6 +102,9 @@ class LastingCalls:
                 lifetime_seconds=max(until - talked, 0) + self._grace_seconds,
                 answered_at=answered_at,
                 give_back=give_back,
+                resellers=tuple(
+                    (one.account_id, max_charge(Rate.from_json(one.rate), until)) for one in call.resellers
+                ),
             )
         )
 
@@ -129,7 +133,7 @@ class LastingCalls:
             return await self._end(
                 call, Decision.EXPIRED_VOIDED, seconds=0, disposition=EXPIRED, source=SettleSource.EXPIRED
             )
-        longest = max_duration(Rate.from_json(call.rate), call.granted, call.cap_seconds)
+        longest = paid_for(call)
         if policy is ExpiryPolicy.GRANTED:
             return await self._end(call, Decision.EXPIRED_GRANTED, seconds=max(longest, 1), disposition=ANSWERED)
         end = call.last_seen_at or call.answered_at
@@ -148,7 +152,7 @@ class LastingCalls:
         source: SettleSource = SettleSource.RECONCILED,
         seen_seconds: int | None = None,
     ) -> Decision:
-        charged = charge_call(call.rate, call.carrier_rate, call.carrier_exchange, seconds)
+        charged = charge_call(call.rate, call.carrier_rate, call.carrier_exchange, seconds, call.resellers)
         answer = await self._ledger.settle(
             SettleRequest(
                 call_key=call.call_key,
@@ -165,6 +169,7 @@ class LastingCalls:
                 margin=charged.margin,
                 covered_seconds=charged.covered_seconds,
                 seen_seconds=seen_seconds,
+                resellers=charged.resellers,
             )
         )
         if answer.outcome is not SettleOutcome.SETTLED:
@@ -184,10 +189,21 @@ class LastingCalls:
 def _extended(call: OpenReservation, wanted: int, answer: ExtendAnswer) -> Extended | None:
     if answer.outcome is ExtendOutcome.UNKNOWN:
         return None
-    longest = max_duration(Rate.from_json(call.rate), answer.granted, call.cap_seconds)
+    longest = paid_for(replace(call, granted=answer.granted, resellers_granted=answer.resellers_granted))
     _log.debug("call_extended", call_key=str(call.call_key), max_seconds=longest, granted=str(answer.granted))
-    return Extended(max_seconds=longest, granted=answer.granted, final=longest < wanted or longest >= call.cap_seconds)
+    return Extended(
+        max_seconds=longest,
+        granted=answer.granted,
+        final=longest < wanted or longest >= call.cap_seconds,
+        resellers_granted=answer.resellers_granted,
+    )
+
+
+def paid_for(call: OpenReservation) -> int:
+    """The seconds that what a call was granted pays for."""
+    rate = Rate.from_json(call.rate)
+    return paid_seconds(rate, call.granted, call.cap_seconds, call.resellers, call.resellers_granted)
 
 
 def _seconds_charged(call: OpenReservation, answered_at: datetime, ended_at: datetime, *, assumed: bool) -> int:
-    return seconds_charged(call.rate, call.granted, call.cap_seconds, answered_at, ended_at, assumed=assumed)
+    return seconds_charged(paid_for(call), answered_at, ended_at, assumed=assumed)

@@ -18,7 +18,7 @@ from typing import Final
 import structlog
 
 from rating_engine.domain.account import Subscriber
-from rating_engine.domain.call_charge import CallCharge, charge_call
+from rating_engine.domain.call_charge import CallCharge, charge_call, paid_seconds
 from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.outcomes import CallKey, Claim, DeclineReason, FinishCall, NotSaved, Saved
 from rating_engine.domain.reservation import (
@@ -204,14 +204,8 @@ class Finishing:
         elif known is None or known.answered_at is None:
             return call
         else:
-            seconds = seconds_charged(
-                known.details.rate,
-                known.granted,
-                known.cap_seconds,
-                known.answered_at,
-                call.ended_at or self._now(),
-                assumed=True,
-            )
+            longest = longest_paid(known)
+            seconds = seconds_charged(longest, known.answered_at, call.ended_at or self._now(), assumed=True)
         return replace(call, seconds=seconds, disposition=ANSWERED)
 
     def _suspect(self, suspicion: Suspicion, saved: Saved, *, said: int) -> None:
@@ -236,7 +230,7 @@ class Finishing:
 
     async def _end(self, seconds: int, bucket: int, known: OpenCall | EndedCall | None, details: CallDetails) -> _End:
         """What the call costs. What packages have left now is used before money, though the call did not hold it."""
-        charged = charge_call(details.rate, details.carrier_rate, details.carrier_exchange, seconds)
+        charged = _charge(details, details.rate, seconds)
         uncovered = charged.billed_seconds - charged.covered_seconds
         is_open = isinstance(known, OpenCall)
         if not details.packages or not details.rate or (is_open and uncovered == 0):
@@ -260,8 +254,18 @@ class Finishing:
         # All that could be used, also where nothing is billed: then the fees of the call are waived as they were
         # promised.
         rate = replace(Rate.from_json(details.rate), covered_seconds=available)
-        charged = charge_call(rate.to_json(), details.carrier_rate, details.carrier_exchange, seconds)
-        return _End(charged, tuple(uses))
+        return _End(_charge(details, rate.to_json(), seconds), tuple(uses))
+
+
+def _charge(details: CallDetails, rate: str, seconds: int) -> CallCharge:
+    """What so many seconds of a call cost all, by this rate of its own."""
+    return charge_call(rate, details.carrier_rate, details.carrier_exchange, seconds, details.resellers)
+
+
+def longest_paid(call: OpenCall) -> int:
+    """The seconds that what a call was granted pays for."""
+    details, rate = call.details, Rate.from_json(call.details.rate)
+    return paid_seconds(rate, call.granted, call.cap_seconds, details.resellers, call.resellers_granted)
 
 
 def _saved(call: FinishCall, subscriber: Subscriber, details: CallDetails, charged: CallCharge) -> Saved:
@@ -307,6 +311,7 @@ def _settlement(
         rerate_id=known.rerate_id if isinstance(known, EndedCall) else None,
         said_seconds=end.said,
         cost_before=end.cost_before,
+        resellers=end.charged.resellers,
         is_did=call.is_did,
     )
 
@@ -332,6 +337,7 @@ def _correction(
         rerate_id=known.rerate_id,
         said_seconds=_said_of(known),
         seen_seconds=seconds,
+        resellers=end.charged.resellers,
     )
 
 

@@ -28,6 +28,7 @@ from rating_engine.services.calls.inbound_price import INBOUND, InboundPricing
 from rating_engine.services.calls.number import Caller, Dialled, Numbers
 from rating_engine.services.calls.ports import ExchangeWatch
 from rating_engine.services.calls.price import Price, Pricing, tariff_versions
+from rating_engine.services.calls.resale import Resale, Resold, sale_of
 from rating_engine.services.calls.route import Attempts, RouteOffer, Routing
 from rating_engine.services.calls.unwatched import UnwatchedCalls
 from rating_engine.services.facts.sources import CallSources
@@ -62,6 +63,7 @@ class Planning:
         self._numbers = Numbers(sources.numbering)
         self._pricing = Pricing(sources)
         self._cover = Cover(sources.packages)
+        self._resale = Resale(sources, self._pricing)
         self._routing = Routing(sources, self._pricing)
         self._policy = policy
         self._is_watched = is_watched
@@ -80,7 +82,7 @@ class Planning:
             self._policy,
             quota=subscriber.quota,
             own=own_limit(subscriber),
-            prepaid=subscriber.prepaid,
+            prepaid=subscriber.prepaid or any(reseller.prepaid for reseller in subscriber.resellers),
             watched=self._watched(call.call_key, subscriber),
         )
         caller = Caller(call.call_key, subscriber, call.callerid, call.channel, at, hold.longest, call.origin)
@@ -94,14 +96,18 @@ class Planning:
         if isinstance(price, Declined):
             return price
         covered = await self._cover.cover(caller, price, hold.covered)
+        resold = await self._resale.resold(caller, dialled, price, covered)
+        if isinstance(resold, Declined):
+            return resold
+        sale = sale_of(subscriber, price, covered, resold)
         route = await (
-            self._routing.take(call.route, caller, dialled, price, covered, attempts)
+            self._routing.take(call.route, caller, dialled, price, sale, attempts)
             if call.route
-            else self._routing.choose(caller, dialled, price, covered, attempts)
+            else self._routing.choose(caller, dialled, price, sale, attempts)
         )
         if isinstance(route, Declined):
             return route
-        request = self._to_hold(caller, hold, dialled, price, covered, route)
+        request = self._to_hold(caller, hold, dialled, price, covered, route, resold)
         return Plan(subscriber, price.tariff, covered.rate, route.route, request, is_told=bool(call.route))
 
     async def _plan_inbound(
@@ -120,7 +126,7 @@ class Planning:
         covered = Covered(price.rate, price.rate)
         route = Route(INBOUND, "", "", 1, route_id=-inbound.did_id)
         dialled = Dialled(inbound.number, "", "")
-        request = self._to_hold(caller, hold, dialled, price, covered, RouteOffer(route))
+        request = self._to_hold(caller, hold, dialled, price, covered, RouteOffer(route), resold=())
         request = replace(request, limited_route=route.route_id if inbound.limited else None)
         return Plan(subscriber, price.tariff, covered.rate, route, request)
 
@@ -142,7 +148,8 @@ class Planning:
             price = await self._pricing.price(subscriber, dialled, at, caller.longest)
             if not isinstance(price, Declined):
                 covered = await self._cover.cover(replace(caller, at=at), price, 0)
-                return _details(caller, dialled, (price, covered))
+                resellers = await self._resale.anew(subscriber, dialled, at, caller.longest)
+                return replace(_details(caller, dialled, (price, covered)), resellers=resellers)
         return _details(caller, dialled)
 
     async def _may_call(self, subscriber: Subscriber, dialled: Dialled) -> bool:
@@ -160,14 +167,28 @@ class Planning:
         return False
 
     def _to_hold(
-        self, caller: Caller, hold: Hold, dialled: Dialled, price: Price, covered: Covered, route: RouteOffer
+        self,
+        caller: Caller,
+        hold: Hold,
+        dialled: Dialled,
+        price: Price,
+        covered: Covered,
+        route: RouteOffer,
+        resold: tuple[Resold, ...],
     ) -> ReserveRequest:
         subscriber, rate, cap = caller.subscriber, covered.rate, hold.longest
         minimum = min_charge(rate)
         maximum = max(minimum, max_charge(rate, hold.ahead))
         # A slice may pay for more than it says: what packages cover, and increments, go on beyond it.
         lasts = max(hold.ahead, max_duration(rate, maximum, cap)) if hold.steered else cap
-        asked = (*price.tariffs, *(() if route.cost_tariff is None else (route.cost_tariff,)))
+        details = _details(caller, dialled, (price, covered), route)
+        if resold:
+            details = replace(details, resellers=tuple(one.frozen for one in resold))
+        asked = (
+            *price.tariffs,
+            *(one.price.tariff for one in resold),
+            *(() if route.cost_tariff is None else (route.cost_tariff,)),
+        )
         return ReserveRequest(
             call_key=caller.call_key,
             bucket=subscriber.bucket,
@@ -183,7 +204,8 @@ class Planning:
             cap_seconds=cap,
             lifetime_seconds=lasts + self._policy.reservation_grace_seconds,
             route_prefix=route.route.dial_prefix,
-            details=_details(caller, dialled, (price, covered), route),
+            details=details,
+            resellers=tuple(one.hold(hold.ahead, None if hold.share is None else hold.floor) for one in resold),
             tariffs=tariff_versions(asked),
             prepared_at=caller.at,
             limited_route=route.route.route_id if route.route.is_limited else None,

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final, Protocol
 
 from rating_engine.domain.account import AccountState
+from rating_engine.domain.call_charge import paid_seconds
 from rating_engine.domain.errors import Overloaded, Unavailable
 from rating_engine.domain.outcomes import Allowed, Claim, Declined, DeclineReason, PrepareCall, PrepareOutcome
 from rating_engine.domain.reservation import OpenCall, ReserveAnswer, ReserveOutcome
@@ -106,15 +107,7 @@ class Preparing:
         plan = await self._planning.plan(call, self._now())
         if isinstance(plan, Declined):
             return plan
-        request, funds = plan.request, state.available
-        if funds is None:
-            return request.cap_seconds
-        if funds < request.minimum:
-            return Declined(DeclineReason.INSUFFICIENT_FUNDS)
-        is_last = state.max_calls is not None and state.max_calls - state.open_calls <= 1
-        if request.share is not None and not is_last:  # as amount_granted in schema.sql
-            funds = min(funds, max(funds * request.share, request.share_least))
-        return max_duration(plan.rate, funds, request.cap_seconds)
+        return seconds_on(plan, state)
 
     async def _tried(self, call: PrepareCall) -> tuple[str, ...]:
         """The routes of the earlier attempts of a call, as far as they got one."""
@@ -160,6 +153,7 @@ class Preparing:
             route_prefix=request.route_prefix,
             details=request.details,
             currency=plan.subscriber.currency,
+            resellers_granted=answer.resellers_granted,
         )
         self._remembered.add(request.call_key, held, claim)
         return allowed(held, claim, plan.rate, plan.subscriber.currency)
@@ -185,7 +179,7 @@ def allowed(held: OpenCall, claim: Claim, rate: Rate, currency: str) -> Allowed:
     details = held.details
     return Allowed(
         call_key=claim.call_key,
-        max_seconds=max_duration(rate, held.granted, held.cap_seconds),
+        max_seconds=paid_seconds(rate, held.granted, held.cap_seconds, details.resellers, held.resellers_granted),
         destination=details.destination,
         callerid=details.callerid,
         direction=details.direction,
@@ -196,3 +190,16 @@ def allowed(held: OpenCall, claim: Claim, rate: Rate, currency: str) -> Allowed:
         quota=held.quota,
         claim=claim,
     )
+
+
+def seconds_on(plan: Plan, state: AccountState) -> int | Declined:
+    """The seconds that a planned call would last on what its account has, or why it may not be made."""
+    request, funds = plan.request, state.available
+    if funds is None:
+        return request.cap_seconds
+    if funds < request.minimum:
+        return Declined(DeclineReason.INSUFFICIENT_FUNDS)
+    is_last = state.max_calls is not None and state.max_calls - state.open_calls <= 1
+    if request.share is not None and not is_last:  # as amount_granted in schema.sql
+        funds = min(funds, max(funds * request.share, request.share_least))
+    return max_duration(plan.rate, funds, request.cap_seconds)

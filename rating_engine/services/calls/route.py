@@ -1,7 +1,7 @@
 """Which route a call takes, and what it costs there. The last step before its money is held.
 
-Law: the margin guard of rating/lcr is asked with the price that is sold (`Covered.sold`), so a call is never sent where
-it costs more than it is sold for, volumes and changes of price included, unless its tariff allows loss.
+Law: the margin guard of rating/lcr is asked with the price that we are paid (`Sale.sold`), so a call is never sent
+where it costs more than it is sold for, volumes and changes of price included, unless its tariff allows loss.
 """
 
 from __future__ import annotations
@@ -12,16 +12,15 @@ from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
-from rating_engine.domain.account import Subscriber
 from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason
 from rating_engine.domain.tariff import Route, Tariff
 from rating_engine.rating import lcr
 from rating_engine.rating.charge import cheapest_change, later_minute
 from rating_engine.rating.lcr import NO_LIST, Offer, Refusal, refusal
 from rating_engine.rating.rate import Rate
-from rating_engine.services.calls.cover import Covered
 from rating_engine.services.calls.number import Caller, Dialled
 from rating_engine.services.calls.price import Price, Pricing, minute_price
+from rating_engine.services.calls.resale import Sale
 from rating_engine.services.facts.sources import CallSources
 
 
@@ -38,7 +37,7 @@ class Attempts:
 class RouteOffer:
     """A route that a call may take, with what it costs us: the carrier's rate, in its currency.
 
-    `exchange`: one of that currency in the account's; None: not known. `minute_cost`, `later_cost`: in the account's
+    `exchange`: one of that currency in that of the sale; None: not known. `minute_cost`, `later_cost`: in the sale's
     currency, as rating/lcr has them.
     """
 
@@ -63,26 +62,26 @@ class Routing:
         self._pricing = pricing
 
     async def choose(
-        self, caller: Caller, dialled: Dialled, price: Price, covered: Covered, attempts: Attempts
+        self, caller: Caller, dialled: Dialled, price: Price, sale: Sale, attempts: Attempts
     ) -> RouteOffer | Declined:
         """The first route in the tariff's order that was not tried and has room.
 
         Earlier attempts that nobody knows of, as after a restart of everything, count by their number. A price that is
         for one route alone is for no other.
         """
-        if price.match.route_id is not None:
-            return await self._priced(price.match.route_id, caller, dialled, price, covered, attempts)
+        if sale.route_id is not None:
+            return await self._priced(sale.route_id, caller, dialled, price, sale, attempts)
         tariff = price.tariff
         seed = call_seed(caller.call_key)
-        offers = await self._offers(caller, dialled, price, seed)
+        offers = await self._offers(caller, dialled, price, sale.currency)
         order = lcr.tried(
             [each.offer for each in offers],
             tariff.route_order.value,
             seed,
             tariff.routes,
-            sell_minute=minute_price(covered.sold),
-            sell_changed=cheapest_change(covered.sold),
-            allow_loss=tariff.allow_loss,
+            sell_minute=minute_price(sale.sold),
+            sell_changed=cheapest_change(sale.sold),
+            allow_loss=sale.tariff.allow_loss,
         )
         untried = [each for each in order if each.route.name not in attempts.tried]
         unknown = max(0, caller.call_key.attempt - 1 - sum(1 for name in attempts.tried if name))
@@ -96,7 +95,7 @@ class Routing:
         return Declined(DeclineReason.NO_ROUTE)
 
     async def take(
-        self, name: str, caller: Caller, dialled: Dialled, price: Price, covered: Covered, attempts: Attempts
+        self, name: str, caller: Caller, dialled: Dialled, price: Price, sale: Sale, attempts: Attempts
     ) -> RouteOffer | Declined:
         """The route that the exchange has chosen, or why the call may not go there.
 
@@ -110,43 +109,43 @@ class Routing:
             return Declined(DeclineReason.NO_ROUTE, f"{name} is no route, or a disabled one")
         if route is None:
             return RouteOffer(Route(name, "", "", 1))
-        if price.match.route_id not in (None, route.route_id) or is_closed(route, price):
+        if sale.route_id not in (None, route.route_id) or is_closed(route, price, sale):
             return Declined(DeclineReason.NO_ROUTE, f"{name} is not for this tariff")
-        return await self._take(route, caller, dialled, price, covered, attempts)
+        return await self._take(route, caller, dialled, price, sale, attempts)
 
     async def _priced(
-        self, route_id: int, caller: Caller, dialled: Dialled, price: Price, covered: Covered, attempts: Attempts
+        self, route_id: int, caller: Caller, dialled: Dialled, price: Price, sale: Sale, attempts: Attempts
     ) -> RouteOffer | Declined:
         """The one route that the price is for."""
         route = next((each for each in await self._routes() if each.route_id == route_id), None)
         if route is None:
             return Declined(DeclineReason.NO_ROUTE, "the route of the price is disabled")
-        return await self._take(route, caller, dialled, price, covered, attempts)
+        return await self._take(route, caller, dialled, price, sale, attempts)
 
     async def _take(
-        self, route: Route, caller: Caller, dialled: Dialled, price: Price, covered: Covered, attempts: Attempts
+        self, route: Route, caller: Caller, dialled: Dialled, price: Price, sale: Sale, attempts: Attempts
     ) -> RouteOffer | Declined:
         """This route and no other, or why not."""
-        name, tariff = route.name, price.tariff
+        name = route.name
         reason = refusal(
             route,
             destination=dialled.routed,
             callerid=caller.sent_callerid,
             at=caller.at,
             call_seed=call_seed(caller.call_key),
-            listed=NO_LIST if price.match.route_id is not None else tariff.routes,
+            listed=NO_LIST if sale.route_id is not None else price.tariff.routes,
         )
         if reason is not None and reason is not Refusal.PERCENTAGE:
             return Declined(DeclineReason.NO_ROUTE, f"{name} is not for this call: {reason.value}")
-        offer = await self.offer(route, caller.subscriber, dialled, caller.at)
+        offer = await self.offer(route, sale.currency, dialled, caller.at)
         if offer is None:
             return Declined(DeclineReason.NO_ROUTE, f"the cost deck of {name} does not serve the number")
-        sold = covered.sold
-        if not lcr.admits(offer.offer, minute_price(sold), tariff.allow_loss, cheapest_change(sold)):
+        sold = sale.sold
+        if not lcr.admits(offer.offer, minute_price(sold), sale.tariff.allow_loss, cheapest_change(sold)):
             return Declined(DeclineReason.NO_ROUTE, f"{name} costs more than the call is sold for")
         return Declined(DeclineReason.NO_CAPACITY) if route.route_id in attempts.full else offer
 
-    async def _offers(self, caller: Caller, dialled: Dialled, price: Price, seed: str) -> list[RouteOffer]:
+    async def _offers(self, caller: Caller, dialled: Dialled, price: Price, currency: str) -> list[RouteOffer]:
         """Every route that may carry the call, with its cost. One whose cost deck lacks the number may not."""
         callerid = caller.sent_callerid
         offers: list[RouteOffer] = []
@@ -158,31 +157,32 @@ class Routing:
                 destination=dialled.routed,
                 callerid=callerid,
                 at=caller.at,
-                call_seed=seed,
+                call_seed=call_seed(caller.call_key),
                 listed=price.tariff.routes,
             )
-            if reason is None and (offer := await self.offer(route, caller.subscriber, dialled, caller.at)) is not None:
+            if reason is None and (offer := await self.offer(route, currency, dialled, caller.at)) is not None:
                 offers.append(offer)
         return offers
 
-    async def offer(self, route: Route, subscriber: Subscriber, dialled: Dialled, at: datetime) -> RouteOffer | None:
-        """The route with what it costs for a call; None where its cost deck lacks the number."""
+    async def offer(self, route: Route, currency: str, dialled: Dialled, at: datetime) -> RouteOffer | None:
+        """The route with what it costs for a call, in a currency; None where its cost deck lacks the number."""
         if route.cost_tariff_id is None:
             return RouteOffer(route)
         found = await self._pricing.cost(route.cost_tariff_id, dialled, at)
         if found is None:
             return None
         tariff, rate = found
-        exchange = await self._pricing.exchange(tariff.currency, subscriber.currency, at)
+        exchange = await self._pricing.exchange(tariff.currency, currency, at)
         if exchange is None:
             return RouteOffer(route, cost_tariff=tariff, rate=rate)
         factor = Fraction(exchange)
         return RouteOffer(route, minute_price(rate) * factor, later_minute(rate) * factor, tariff, rate, exchange)
 
 
-def is_closed(route: Route, price: Price) -> bool:
+def is_closed(route: Route, price: Price, sale: Sale | None = None) -> bool:
     """Whether a route is for other tariffs: it belongs to who made it, and this one neither lists it nor prices it."""
-    return not route.shared and route.route_id not in price.tariff.routes and route.route_id != price.match.route_id
+    priced = price.match.route_id if sale is None else sale.route_id
+    return not route.shared and route.route_id not in price.tariff.routes and route.route_id != priced
 
 
 def call_seed(call_key: CallKey) -> str:

@@ -171,7 +171,7 @@ async def _consider(
     )
     if reason is not None and not (reason is Refusal.PERCENTAGE and call_seed is None):
         return Considered(route, reason=reason.value)
-    offer = await routing.offer(route, caller.subscriber, dialled, caller.at)
+    offer = await routing.offer(route, caller.subscriber.currency, dialled, caller.at)
     if offer is None:
         return Considered(route, reason=NOT_IN_COST_DECK)
     return Considered(route, offer.minute_cost, offer.later_cost)

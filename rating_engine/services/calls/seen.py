@@ -9,11 +9,7 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from decimal import Decimal
 from typing import Final
-
-from rating_engine.rating.charge import max_duration
-from rating_engine.rating.rate import Rate
 
 # A begun second is charged once this much of it has passed, as RATING_TOLERANCE_MS of the shipped dialplan has it: a
 # call is charged alike whoever reports its end.
@@ -34,13 +30,10 @@ def seconds_seen(answered_at: datetime, ended_at: datetime) -> int:
     return max(1, math.ceil((ended_at - answered_at).total_seconds() - TOLERANCE_SECONDS))
 
 
-def seconds_charged(
-    rate: str, granted: Decimal, cap_seconds: int, answered_at: datetime, ended_at: datetime, *, assumed: bool
-) -> int:
-    """The same, never past what the call was granted where its end is `assumed`.
+def seconds_charged(longest: int, answered_at: datetime, ended_at: datetime, *, assumed: bool) -> int:
+    """The same, never past the `longest` that what the call was granted pays for where its end is `assumed`.
 
     A limit that cut some milliseconds late is not the caller's fault either.
     """
     talked = seconds_seen(answered_at, ended_at)
-    longest = max_duration(Rate.from_json(rate), granted, cap_seconds)
     return max(1, min(talked, longest)) if assumed or talked == longest + 1 else talked

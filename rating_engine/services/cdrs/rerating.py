@@ -78,6 +78,12 @@ async def begin(database: Database, principal: Principal, request: RerateRequest
     wanted = await call_range(
         database, tariff, request.calls_from, request.calls_to, login=request.login, prefix=request.prefix
     )
+    if await store.resellers_were_charged(database, wanted):
+        raise InvalidRequest(
+            "tariff",
+            f"resellers were charged by {request.tariff} for calls of that time, which no re-rating corrects; do it by"
+            " account adjust, or take a time without such calls",
+        )
     async with database.transaction(principal) as tx:
         rerate_id = await store.begin_rerate(
             tx, wanted, tariff_version=tariff.version, deck_id=version.deck_id, deck_version=version.version

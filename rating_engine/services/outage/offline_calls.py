@@ -109,6 +109,7 @@ class OfflineCalls:
         callers = [account.subscriber for account in accounts.values()]
         tariffs = {caller.tariff_id for caller in callers}
         tariffs |= {option.tariff_id for caller in callers for option in caller.options}
+        tariffs |= {reseller.tariff_id for caller in callers for reseller in caller.resellers}
         tariffs |= {route.cost_tariff_id for route in routes if route.cost_tariff_id is not None}
         decks = await memory.rate_decks.snapshot(tariffs)
         self._known = _Known(accounts, decks, routes, await memory.exchange_rates.get(), await memory.numbering.known())
@@ -138,6 +139,8 @@ class OfflineCalls:
         account = None if self._known is None else self._known.accounts.get(login)
         if account is None:
             return Declined(DeclineReason.UNAVAILABLE, "not known without the database")
+        if any(reseller.prepaid for reseller in account.subscriber.resellers):
+            return Declined(DeclineReason.UNAVAILABLE, "the money of its reseller is not known without the database")
         if not account.allows(plan.request.details.destination):
             return Declined(DeclineReason.BLOCKED_DESTINATION)
         if account.max_price is not None and plan.request.price_per_minute > account.max_price:
@@ -164,6 +167,7 @@ class OfflineCalls:
             route_prefix=request.route_prefix,
             details=details,
             currency=plan.subscriber.currency,
+            resellers_granted=tuple(max_charge(Rate.from_json(one.rate), cap) for one in details.resellers),
         )
         try:
             await asyncio.to_thread(self._promises.keep, Promise(request.call_key, login, self._now(), call))

@@ -32,6 +32,7 @@ from rating_engine.storage.parties import parties as store
 from rating_engine.storage.parties import sessions as session_store
 from rating_engine.storage.parties.owners import owner_of_login
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.support import sim_cards as card_store
 
 TOKEN_BYTES: Final = 32
 LineOwner = Callable[[str], Awaitable[int | None]]  # None: it is not known
@@ -179,6 +180,16 @@ class Access:
         """Whose line it is, by its number; None: there is no such line. Errors: Unavailable."""
         known = None if self.line_owner is None else await self.line_owner(login)
         return await owner_of_login(self._database, login) if known is None else known
+
+    async def owner_of_card(self, name: str, *, by_iccid: bool) -> tuple[int, str | None] | None:
+        """Whose an enabled SIM card is, by its ICCID or its number, and the line it calls by, which is the owner's too;
+        None: nobody's. Errors: Unavailable.
+        """
+        found = await card_store.owner_of_card(self._database, name, by_iccid=by_iccid)
+        if found is None:
+            return None
+        owner, line = found
+        return owner, line if line and await owner_of_login(self._database, line) == owner else None
 
     async def by_token(self, token: str, door: Door, scopes: Collection[str]) -> Principal | NotAdmitted:
         """Who asks with a bearer token of a surface: the key's default user, else its owner.

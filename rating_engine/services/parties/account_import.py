@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -23,7 +24,7 @@ from rating_engine.services.parties.account_file import AccountFile, AccountRow,
 from rating_engine.storage.audit_log import record, record_each
 from rating_engine.storage.idempotency import digest_of, keep_answer, once
 from rating_engine.storage.parties.account_import import Tariffs, create_accounts, find_tariffs, taken_logins
-from rating_engine.storage.parties.owners import give_account
+from rating_engine.storage.parties.owners import give_account, home_bucket
 from rating_engine.storage.parties.parties import find_party
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
@@ -104,7 +105,11 @@ class AccountImports:
         tariffs = await find_tariffs(tx, file.accounts)
         _reject_for_tariffs(file, tariffs)
         await _reject_for_owners(tx, file)
-        taken = await taken_logins(tx, [new.login for new in file.accounts], buckets=self._buckets)
+        owners = await self._owners(tx, file.accounts)
+        taken = await taken_logins(
+            tx,
+            {new.login: await home_bucket(tx, owners[new.owner], new.login, self._buckets) for new in file.accounts},
+        )
         for row in file.rows:
             if row.account is not None and row.account.login in taken:
                 row.reason = f"login: {row.account.login!r} is taken"
@@ -113,16 +118,19 @@ class AccountImports:
         if len(accounts) < len(file.rows) and not skip_rejected:
             accounts = []
         await create_accounts(tx, accounts, tariffs)
-        await self._give(tx, accounts)
+        await self._give(tx, accounts, owners)
         await record_each(tx, "account.create", {new.login: _detail(new, file.path) for new in accounts})
         return {"created": len(accounts), "balances": _balances(accounts, tariffs)}
 
-    async def _give(self, tx: Transaction, accounts: list[NewAccount]) -> None:
+    async def _owners(self, tx: Transaction, accounts: list[NewAccount]) -> dict[str | int | None, int]:
         """To whom each belongs; what nobody else has is the system's."""
         owners: dict[str | int | None, int] = {None: self._principal.realm}
         for new in accounts:
             if new.owner not in owners and new.owner is not None:
                 owners[new.owner] = (await find_party(tx, new.owner)).party_id
+        return owners
+
+    async def _give(self, tx: Transaction, accounts: list[NewAccount], owners: Mapping[str | int | None, int]) -> None:
         used = sorted({owners[new.owner] for new in accounts})
         held = {tenant.party_id: tenant for owner in used if (tenant := await hold_tenant_of(tx, owner)) is not None}
         for new in accounts:

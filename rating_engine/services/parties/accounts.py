@@ -33,9 +33,10 @@ from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.party import SYSTEM
 from rating_engine.domain.principal import Principal
 from rating_engine.storage.audit_log import note_of, record
+from rating_engine.storage.finance.purses import Purse
 from rating_engine.storage.parties import accounts as store
 from rating_engine.storage.parties.logins import unknown_login
-from rating_engine.storage.parties.owners import give_account, give_line, owner_of_login
+from rating_engine.storage.parties.owners import give_account, give_line, home_bucket, owner_of_login
 from rating_engine.storage.parties.parties import find_party, hold_party, is_below, tree_of
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
@@ -229,7 +230,8 @@ class Accounts:
 async def add_account(tx: Transaction, new: NewAccount, owner: int, *, buckets: int) -> int:
     """An account with one subscriber, a party's; its bucket. Errors: as `Accounts.create`."""
     tenant = await hold_tenant_of(tx, owner)
-    bucket = await store.create_account(tx, new, buckets=buckets)
+    home = await home_bucket(tx, owner, new.login, buckets)
+    bucket = await store.create_account(tx, new, buckets=buckets, home=home)
     if owner != SYSTEM:
         await give_account(tx, new.login, owner)
     if tenant is not None:
@@ -256,3 +258,15 @@ async def add_line(tx: Transaction, new: NewSubscriber, owner: int | None) -> in
     made = {"account_of": new.account_of, "tariff": new.tariff}
     await record(tx, "subscriber.add", new.login, made, bucket=bucket)
     return bucket
+
+
+async def add_line_alone(tx: Transaction, new: NewSubscriber, purse: Purse, owner: int) -> int:
+    """The first login on a party's account that was made without one; its bucket. Errors: as `add_subscriber`."""
+    tenant = await hold_tenant_of(tx, owner)
+    await store.add_first_line(tx, new, purse.bucket, purse.account_id, purse.currency)
+    await give_line(tx, new.login, owner)
+    if tenant is not None:
+        await apply(tx, tenant)
+    detail = {"account": purse.account_id, "tariff": new.tariff}
+    await record(tx, "subscriber.add", new.login, detail, bucket=purse.bucket)
+    return purse.bucket

@@ -27,6 +27,7 @@ from rating_engine.storage.audit_log import record
 from rating_engine.storage.parties.logins import unknown_login
 from rating_engine.storage.parties.parties import find_party, tree_of
 from rating_engine.storage.phones import sip_accounts as store
+from rating_engine.storage.phones.sealed import reseal_gateways
 from rating_engine.storage.postgres.pool import Database
 
 SECRET: Final = frozenset({"password", "disa_pin"})
@@ -57,8 +58,8 @@ class SipAccounts:
         return self._opened(*await store.find_line(self._database, login))
 
     async def pitch_of(self, login: str) -> int:
-        """By how much the voice of a line is changed; -1: it is not. Errors: Unavailable."""
-        return await store.pitch_of(self._database, login)
+        """By how much the voice of a line of who asks is changed; -1: it is not. Errors: Unavailable."""
+        return await store.pitch_of(self._database, login, self._principal.realm)
 
     async def of(self, who: str | int) -> list[SipAccount]:
         """The lines of one user and of nobody below it, its main one first. Errors: NotFound, Unavailable."""
@@ -124,11 +125,14 @@ class SipAccounts:
         return free
 
     async def reseal(self) -> int:
-        """Keep every password under the first key of the settings; how many there are.
+        """Keep every password, of phones and of gateways, under the first key of the settings; how many there are.
 
         Errors: NoSecretKey (a password is under a key that is not there), Unavailable.
         """
-        after, count = None, 0
+        async with self._database.transaction(self._principal) as tx:
+            count = await reseal_gateways(tx, self._secrets.resealed)
+            await record(tx, "gateways.reseal", "secret_keys", {"passwords": count})
+        after = None
         while rows := await store.some_secrets(self._database, after, RESEAL_AT_ONCE):
             changed = [(bucket, number, sealed, self._secrets.resealed(sealed)) for bucket, number, sealed in rows]
             async with self._database.transaction(self._principal) as tx:

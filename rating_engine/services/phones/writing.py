@@ -58,6 +58,7 @@ class PhoneWriter:
         owner = await find_party(tx, self._principal.realm if new.owner is None else new.owner)
         if owner.hidden:
             raise InvalidRequest("owner", f"{owner.login!r} was deleted")
+        await store.wait_for_owner(tx, owner.party_id)
         lines = [line for line, _ in await store.lines_of(tx, [owner.party_id])]
         self._check_number(new.login, owner, lines)
         self.check_rights(given(new.settings), lines, own=owner.party_id == self._principal.party_id)

@@ -24,6 +24,7 @@ from rating_engine.domain.principal import Principal
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.calls import exchange_orders, live_calls
 from rating_engine.storage.calls.exchange_watch import read_watched
+from rating_engine.storage.parties.parties import is_below
 from rating_engine.storage.postgres.pool import Database
 
 ORDER_SECONDS: Final = 10.0  # who hangs up waits for it: two turns of the watch, and the exchange's own deadline
@@ -69,6 +70,16 @@ class LiveCalls:
         if outcome is None or outcome is OrderOutcome.NO_ANSWER:
             raise Unavailable(f"exchange {call_key.exchange} did not answer in time: look whether the call goes on")
         return outcome
+
+    async def hang_up_own(self, call_key: CallKey) -> OrderOutcome:
+        """The same of a call of who asks, or of somebody below it; another's is as one that is not open.
+
+        Errors: as `hang_up`.
+        """
+        owner = await live_calls.owner_of_open(self._office, call_key, buckets=self._buckets)
+        if owner is None or not await is_below(self._office, owner, self._principal.realm):
+            raise NotFound("no such call is open", field="id")
+        return await self.hang_up(call_key)
 
     async def hang_up_line(self, login: str) -> HungUp:
         """End the calls of one login that are open now, MAX_LIMIT at the most; returns when their exchanges were told.

@@ -21,10 +21,9 @@ import structlog
 from rating_engine.domain.errors import Overloaded, Unavailable
 from rating_engine.domain.outcomes import CallKey, Extended
 from rating_engine.domain.watching import OpenReservation, SeenCall
-from rating_engine.rating.charge import max_duration
 from rating_engine.rating.rate import Rate
 from rating_engine.rating.sharing import Talking, shared_seconds
-from rating_engine.services.calls.extend import LastingCalls
+from rating_engine.services.calls.extend import LastingCalls, paid_for
 from rating_engine.services.calls.ports import Now, utc_now
 from rating_engine.services.watch.exchange_link import ExchangeLink, time_of
 
@@ -94,7 +93,7 @@ class QuotaCalls:
         if call.call_key in self._talks or seen.answered_at is None or not seen.alive:
             return
         rate = Rate.from_json(call.rate)
-        longest = max_duration(rate, call.granted, call.cap_seconds)
+        longest = paid_for(call)
         talk = _Talk(call, link, seen, seen.answered_at, rate, longest, told=longest if fresh else None)
         self._talks[call.call_key] = talk
         self._arm(talk)
@@ -155,7 +154,7 @@ class QuotaCalls:
         if extended is None:  # finished meanwhile; its channel may take a moment longer
             self._drop(talk.call.call_key)
             return
-        talk.call = replace(talk.call, granted=extended.granted)
+        talk.call = replace(talk.call, granted=extended.granted, resellers_granted=extended.resellers_granted)
         talk.final = extended.final
         talk.short = extended.final and extended.max_seconds < talk.call.cap_seconds
         if extended.max_seconds != talk.max_seconds:

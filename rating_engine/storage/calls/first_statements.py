@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-_SHAPES: Final = {"reserve": "v4", "extend": "v2", "settle": "v4"}
+_SHAPES: Final = {"reserve": "v5", "extend": "v3", "settle": "v5"}
 
 FUNCTIONS: Final[Mapping[str, str]] = MappingProxyType({name: f"{name}_{shape}" for name, shape in _SHAPES.items()})
 FUNCTIONS_OF_BUCKETS: Final[Mapping[str, str]] = MappingProxyType(

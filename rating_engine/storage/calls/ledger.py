@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Final
 
 import asyncpg
@@ -49,15 +50,20 @@ _RETRY = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.Uni
 
 _FIND: Final = f"""
     SELECT call_key, account_id, {columns_of("open_calls", "$1")}, granted, quota OR steered AS quota, cap_seconds,
-           route_prefix, answered_at, NULL AS source, NULL AS seconds, NULL AS billed_seconds, NULL AS cost,
+           route_prefix, answered_at, resellers_granted, NULL AS source, NULL AS seconds, NULL AS billed_seconds,
+           NULL AS cost,
            NULL AS disposition, NULL AS cause, NULL AS rerate_id, NULL AS seen_seconds, NULL AS said_seconds
     FROM open_calls WHERE bucket = $1 AND call_key = ANY ($2)
     UNION ALL
-    SELECT call_key, account_id, {columns_of("call_records", "$1")}, NULL, NULL, NULL, NULL, NULL,
+    SELECT call_key, account_id, {columns_of("call_records", "$1")}, NULL, NULL, NULL, NULL, NULL, NULL,
            source, seconds, billed_seconds, cost, disposition, cause, rerate_id, seen_seconds, said_seconds
     FROM call_records WHERE bucket = $1 AND call_key = ANY ($2)
 """  # noqa: S608  the only text put in is the constants above
 _EXPIRE: Final = "SELECT expire_v2($1, $2)"
+
+# In the order of reseller_hold and reseller_charge of schema.sql.
+_hold_values: Final = attrgetter("minimum", "maximum", "share_least", "price_per_minute")
+_charge_values: Final = attrgetter("account_id", "billed_seconds", "cost", "margin")
 
 _Request = ReserveRequest | ExtendRequest | SettleRequest
 FindAnswer = OpenCall | EndedCall | None
@@ -133,11 +139,11 @@ class Ledger:
 
     async def _reserve_batch(self, requests: Sequence[ReserveRequest]) -> list[ReserveAnswer]:
         rows = await self._call("reserve", requests, [_reserve_args(r) for r in requests])
-        return [ReserveAnswer(ReserveOutcome(outcome), granted) for outcome, granted in rows]
+        return [ReserveAnswer(ReserveOutcome(outcome), granted, tuple(of or ())) for outcome, granted, of in rows]
 
     async def _extend_batch(self, requests: Sequence[ExtendRequest]) -> list[ExtendAnswer]:
         rows = await self._call("extend", requests, [_extend_args(r) for r in requests])
-        return [ExtendAnswer(ExtendOutcome(outcome), granted) for outcome, granted in rows]
+        return [ExtendAnswer(ExtendOutcome(outcome), granted, tuple(of or ())) for outcome, granted, of in rows]
 
     async def _settle_batch(self, requests: Sequence[SettleRequest]) -> list[SettleAnswer]:
         rows = await self._call("settle", requests, [_settle_args(r) for r in requests])
@@ -202,6 +208,7 @@ def _reserve_args(request: ReserveRequest) -> tuple[Any, ...]:
         request.route_prefix,
         request.limited_route,
         request.claim,
+        [_hold_values(hold) for hold in request.resellers] if request.resellers else None,
         details_args(request.details),
     )
 
@@ -215,6 +222,8 @@ def _extend_args(request: ExtendRequest) -> tuple[Any, ...]:
         request.give_back,
         request.lifetime_seconds,
         request.answered_at,
+        [account_id for account_id, _ in request.resellers] or None,
+        [maximum for _, maximum in request.resellers] or None,
     )
 
 
@@ -241,6 +250,7 @@ def _settle_args(request: SettleRequest) -> tuple[Any, ...]:
         request.rerate_id,
         request.channel,
         request.is_did,
+        [_charge_values(charge) for charge in request.resellers] if request.resellers else None,
         None if request.details is None else details_args(request.details),
     )
 
@@ -260,6 +270,7 @@ def _call_from_row(row: asyncpg.Record) -> OpenCall | EndedCall:
             route_prefix=row["route_prefix"],
             details=details_from_row(row),
             answered_at=row["answered_at"],
+            resellers_granted=tuple(row["resellers_granted"] or ()),
         )
     return EndedCall(
         account_id=row["account_id"],

@@ -48,6 +48,10 @@ _SUSPICIOUS_OF_LATE: Final = """
     SELECT suspicion, count(*) FROM call_records
     WHERE suspicion <> '' AND ended_at > now() - make_interval(hours => $1) GROUP BY suspicion ORDER BY suspicion
 """
+_OWNER: Final = """
+    SELECT s.party_id FROM open_calls o JOIN subscribers s ON s.bucket = o.bucket AND s.subscriber_id = o.subscriber_id
+    WHERE o.bucket = $1 AND o.call_key = $2
+"""
 _IS_OPEN: Final = "SELECT EXISTS (SELECT 1 FROM reservations WHERE bucket = ANY ($1) AND call_key = $2)"
 
 
@@ -90,6 +94,15 @@ async def count_suspicious(database: Questions, *, hours: int) -> dict[str, int]
 async def is_open(database: Questions, call_key: CallKey, *, buckets: int) -> bool:
     """Whether a call holds money now. Errors: Unavailable."""
     return bool(await database.fetchval(_IS_OPEN, list(range(buckets)), str(call_key)))
+
+
+async def owner_of_open(database: Questions, call_key: CallKey, *, buckets: int) -> int | None:
+    """Whose line has a call that holds money now; None: there is no such call. Errors: Unavailable."""
+    for bucket in range(buckets):
+        owner: int | None = await database.fetchval(_OWNER, bucket, str(call_key))
+        if owner is not None:
+            return owner
+    return None
 
 
 def _live_from_row(row: asyncpg.Record) -> LiveCall:

@@ -31,19 +31,19 @@ AccountKey = tuple[int, int]  # bucket, account_id
 _log = structlog.get_logger(__name__)
 
 
-class OfAccount(Protocol):
-    """A request that changes one account."""
+class OfAccounts(Protocol):
+    """A request that changes accounts of one bucket: that of a call, and those of who pays for it besides."""
 
     @property
     def bucket(self) -> int:
-        """The account's bucket."""
+        """The accounts' bucket."""
 
     @property
-    def account_id(self) -> int:
-        """The account."""
+    def account_ids(self) -> tuple[int, ...]:
+        """The accounts, at least one."""
 
 
-Request = TypeVar("Request", bound=OfAccount)
+Request = TypeVar("Request", bound=OfAccounts)
 Answer = TypeVar("Answer")
 
 
@@ -71,10 +71,11 @@ class LockedAccounts:
                 return await submit(request)
             except AccountLocked:
                 pass
-        key = request.bucket, request.account_id
+        keys = _keys(request)
         deadline = time.monotonic() + self._patience
         while True:
-            await self._wait(key, deadline)
+            for key in keys:
+                await self._wait(key, deadline)
             try:
                 return await submit(request)
             except AccountLocked:  # held again, or still
@@ -94,9 +95,9 @@ class LockedAccounts:
             try:
                 given = await execute([request for _, request in waiting]) if waiting else ()
             except LockTimeout:
-                held = await self._find({(request.bucket, request.account_id) for _, request in waiting})
+                held = await self._find({key for _, request in waiting for key in _keys(request)})
                 for place, request in waiting:
-                    if (request.bucket, request.account_id) in held:
+                    if not held.isdisjoint(_keys(request)):
                         answers[place] = _locked()
                 waiting = [one for one in waiting if one[0] not in answers]
             else:
@@ -158,6 +159,10 @@ class LockedAccounts:
             for key in set(self._locked) - held:
                 self._locked.pop(key).set()
                 _log.info("account_free", bucket=key[0], account_id=key[1])
+
+
+def _keys(request: OfAccounts) -> list[AccountKey]:
+    return [(request.bucket, account_id) for account_id in request.account_ids]
 
 
 def _locked() -> AccountLocked:

@@ -16,7 +16,7 @@ import asyncpg
 
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.watching import OpenReservation
-from rating_engine.storage.calls.call_details import frozen_rate
+from rating_engine.storage.calls.call_details import frozen_rate, prices_from, reseller_prices
 from rating_engine.storage.postgres.pool import Database
 
 PAGE: Final = 2_000  # rows of one statement: a few milliseconds, far within its deadline
@@ -26,7 +26,8 @@ def _columns(bucket: str) -> str:
     """What is read of an open call; `bucket`: SQL for its bucket."""
     return (
         "bucket, call_key, exchange, attempt, account_id, granted, quota, steered, cap_seconds, prepared_at, "
-        "expires_at, answered_at, last_seen_at, carrier_exchange, "
+        "expires_at, answered_at, last_seen_at, carrier_exchange, resellers_granted, "
+        f"{reseller_prices('open_calls', bucket)} AS resellers, "
         f"{frozen_rate('open_calls', 'rate_key', bucket)} AS rate, "
         f"{frozen_rate('open_calls', 'carrier_rate_key', bucket)} AS carrier_rate"
     )
@@ -150,4 +151,6 @@ def _reservation_from_row(row: asyncpg.Record) -> OpenReservation:
         last_seen_at=row["last_seen_at"],
         carrier_rate=row["carrier_rate"],
         carrier_exchange=row["carrier_exchange"],
+        resellers=prices_from(row["resellers"]),
+        resellers_granted=tuple(row["resellers_granted"] or ()),
     )

@@ -80,6 +80,13 @@ _REMOVE: Final = """
 MAX_CURRENCIES: Final = 1_000  # there are fewer than 200
 
 
+_RESOLD: Final = """
+    SELECT 1 FROM reseller_records r JOIN call_records c USING (bucket, call_key)
+    WHERE r.tariff_id = $1 AND c.prepared_at >= $2 AND c.prepared_at < $3
+      AND ($4::bigint IS NULL OR c.subscriber_id = $4) AND starts_with(c.destination, $5) LIMIT 1
+"""
+
+
 async def begin_rerate(
     tx: Transaction, wanted: CallRange, *, tariff_version: int, deck_id: int, deck_version: int
 ) -> int:
@@ -97,6 +104,14 @@ async def begin_rerate(
             wanted.prefix,
         )
     )
+
+
+async def resellers_were_charged(database: Database, wanted: CallRange) -> bool:
+    """Whether a tariff was that of resellers of calls in a range: those lines are not gone through."""
+    found = await database.fetchval(
+        _RESOLD, wanted.tariff_id, wanted.calls_from, wanted.calls_to, wanted.subscriber_id, wanted.prefix
+    )
+    return found is not None
 
 
 async def find_rerate(database: Questions, rerate_id: int) -> Rerate:

@@ -20,7 +20,7 @@ from operator import attrgetter
 from typing import Any, Final, Self
 
 from rating_engine.domain.outcomes import CallKey
-from rating_engine.domain.reservation import CallDetails, OpenCall, PackageUse
+from rating_engine.domain.reservation import CallDetails, OpenCall, PackageUse, ResellerPrice
 
 PLACES: Final = 32_768  # more calls than two cores carry in the minutes that most calls last
 PLACE_BYTES: Final = 2_048  # a call with both of its rates has about 1 kB
@@ -31,6 +31,7 @@ _DETAILS: Final = tuple(field.name for field in fields(CallDetails))
 _details_of: Final = attrgetter(*_DETAILS)
 _EXCHANGE: Final = _DETAILS.index("carrier_exchange")
 _PACKAGES: Final = _DETAILS.index("packages")
+_RESELLERS: Final = _DETAILS.index("resellers")
 
 
 class SharedCalls:
@@ -53,6 +54,11 @@ class SharedCalls:
         details = list(_details_of(call.details))
         details[_EXCHANGE] = None if details[_EXCHANGE] is None else str(details[_EXCHANGE])
         details[_PACKAGES] = [(use.package_id, use.period_start.toordinal(), use.seconds) for use in details[_PACKAGES]]
+        if call.details.resellers:
+            details[_RESELLERS] = [
+                (one.account_id, one.tariff_id, one.deck_id, one.prefix, one.rate, str(one.exchange or ""))
+                for one in call.details.resellers
+            ]
         # marshal: five times as fast as JSON, and read by nobody but processes of the same program.
         payload = marshal.dumps(
             (
@@ -64,6 +70,7 @@ class SharedCalls:
                 call.route_prefix,
                 call.currency,
                 details,
+                [str(granted) for granted in call.resellers_granted],
             )
         )
         if len(payload) > PLACE_BYTES - _HEADER:
@@ -81,7 +88,9 @@ class SharedCalls:
         payload = stored[_HEADER : _HEADER + length]
         if not 0 < length <= PLACE_BYTES - _HEADER or int.from_bytes(stored[4:8], "little") != zlib.crc32(payload):
             return None  # nothing yet, or half of one call and half of another
-        written, account_id, granted, quota, cap_seconds, route_prefix, currency, details = marshal.loads(payload)
+        written, account_id, granted, quota, cap_seconds, route_prefix, currency, details, others = marshal.loads(
+            payload
+        )
         if written != name:
             return None
         return OpenCall(
@@ -92,6 +101,7 @@ class SharedCalls:
             route_prefix=route_prefix,
             currency=currency,
             details=_details(details),
+            resellers_granted=tuple(map(Decimal, others)),
         )
 
 
@@ -101,7 +111,12 @@ def _details(values: list[Any]) -> CallDetails:
     values[_PACKAGES] = tuple(
         PackageUse(one, date.fromordinal(day), seconds) for one, day, seconds in values[_PACKAGES]
     )
+    values[_RESELLERS] = tuple(_price(*one) for one in values[_RESELLERS])
     return CallDetails(**dict(zip(_DETAILS, values, strict=True)))
+
+
+def _price(account_id: int, tariff_id: int, deck_id: int, prefix: str, rate: str, exchange: str) -> ResellerPrice:
+    return ResellerPrice(account_id, tariff_id, deck_id, prefix, rate, Decimal(exchange) if exchange else None)
 
 
 def _place(name: str) -> int:

@@ -6,9 +6,8 @@ Law: a login that somebody else has, or makes at the same time, is found out bef
 
 from __future__ import annotations
 
-import zlib
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from rating_engine.domain.account import NewAccount
@@ -47,12 +46,13 @@ async def find_tariffs(tx: Transaction, accounts: Sequence[NewAccount]) -> Tarif
     return found
 
 
-async def taken_logins(tx: Transaction, logins: Sequence[str], *, buckets: int) -> set[str]:
-    """Claim logins; which of them somebody has already. Errors: Unavailable."""
+async def taken_logins(tx: Transaction, homes: Mapping[str, int]) -> set[str]:
+    """Claim logins, each with the bucket of its account; which of them somebody has already. Errors: Unavailable."""
     taken: set[str] = set()
+    logins = sorted(homes)
     for start in range(0, len(logins), AT_ONCE):
-        some = sorted(logins[start : start + AT_ONCE])
-        await tx.fetch(_CLAIM, some, [zlib.crc32(login.encode()) % buckets for login in some])
+        some = logins[start : start + AT_ONCE]
+        await tx.fetch(_CLAIM, some, [homes[login] for login in some])
         taken.update(row["login"] for row in await tx.fetch(_TAKEN, some))
     return taken
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Final
 
-from rating_engine.domain.errors import NotFound
-from rating_engine.storage.parties.parties import find_party, hold_states_above, tree_of
+from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.storage.parties.parties import Standing, find_party, hold_standing, other_bucket, tree_of
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
 
@@ -19,8 +20,18 @@ _PLACE: Final = """
     WHERE l.login = $1
 """
 _GIVE_ACCOUNT: Final = "UPDATE accounts SET party_id = $3 WHERE bucket = $1 AND account_id = $2"
-_GIVE_LINE: Final = "UPDATE subscribers SET party_id = $3, calls = $4 WHERE bucket = $1 AND login = $2"
-_GIVE_LINES: Final = "UPDATE subscribers SET party_id = $3, calls = $4 WHERE bucket = $1 AND account_id = $2"
+_GIVEN: Final = "party_id = $3, calls = $4, reseller_accounts = $5, reseller_tariffs = $6"
+_GIVE_LINE: Final = f"UPDATE subscribers SET {_GIVEN} WHERE bucket = $1 AND login = $2"  # noqa: S608  a constant
+_GIVE_LINES: Final = f"UPDATE subscribers SET {_GIVEN} WHERE bucket = $1 AND account_id = $2"  # noqa: S608
+_CHARGED: Final = "SELECT login FROM parties WHERE account_bucket = $1 AND account_id = $2 AND party_id <> $3"
+# Of the house that a party belongs to: the account that it, or who is above it, is charged on; else whatever it has.
+_HOUSE: Final = """
+    SELECT top.login, COALESCE(
+        (SELECT min(account_bucket) FROM parties WHERE party_id = ANY (parties_above($1))),
+        (SELECT min(a.bucket) FROM accounts a WHERE a.party_id = ANY (parties_below(top.party_id)))) AS bucket
+    FROM parties top WHERE top.party_id = ANY (parties_above($1)) AND top.owner_id = 1
+      AND top.kind IN ('reseller', 'tenant')
+"""
 
 
 async def owner_of_login(questions: Questions, login: str) -> int | None:
@@ -43,16 +54,40 @@ async def accounts_below(questions: Questions, who: str | int) -> list[int]:
     return [row["account_id"] for row in await questions.fetch(_OF_TREE, tree)]
 
 
+async def home_bucket(tx: Transaction, party_id: int, login: str, buckets: int) -> int:
+    """The bucket of a new account: that of the house of its owner, else by its login. Errors: Unavailable.
+
+    A house is a reseller or a tenant with all below it: a call is charged to several of its accounts at once.
+    """
+    house = await tx.fetchrow(_HOUSE, party_id) if buckets > 1 else None
+    if house is not None and house["bucket"] is not None:
+        return int(house["bucket"])
+    return zlib.crc32((login if house is None else house["login"]).encode()) % buckets
+
+
 async def give_account(tx: Transaction, login: str, party_id: int) -> None:
-    """Make a login's account, and every line on it, a party's. Errors: Unavailable."""
-    calls = await hold_states_above(tx, party_id)
+    """Make a login's account, and every line on it, a party's.
+
+    Errors: InvalidRequest (a reseller is charged on it, or it is in another bucket than those above), Unavailable.
+    """
+    standing = await hold_standing(tx, party_id)
     bucket, account_id = await tx.fetchrow(_PLACE, login) or (0, 0)
+    charged = await tx.fetchval(_CHARGED, bucket, account_id, party_id)
+    if charged is not None:
+        raise InvalidRequest("owner", f"the account is what user {charged!r} is charged on: give it another one first")
+    _check_bucket(standing, bucket)
     await tx.execute(_GIVE_ACCOUNT, bucket, account_id, party_id)
-    await tx.execute(_GIVE_LINES, bucket, account_id, party_id, calls.value)
+    await tx.execute(_GIVE_LINES, bucket, account_id, party_id, standing.calls, standing.accounts, standing.tariffs)
 
 
 async def give_line(tx: Transaction, login: str, party_id: int) -> None:
-    """Make one login a party's. Errors: Unavailable."""
-    calls = await hold_states_above(tx, party_id)
+    """Make one login a party's. Errors: InvalidRequest (it is in another bucket than those above), Unavailable."""
+    standing = await hold_standing(tx, party_id)
     bucket, _ = await tx.fetchrow(_PLACE, login) or (0, 0)
-    await tx.execute(_GIVE_LINE, bucket, login, party_id, calls.value)
+    _check_bucket(standing, bucket)
+    await tx.execute(_GIVE_LINE, bucket, login, party_id, standing.calls, standing.accounts, standing.tariffs)
+
+
+def _check_bucket(standing: Standing, bucket: int) -> None:
+    if standing.buckets not in (None, [bucket]):
+        raise other_bucket("", "owner")

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 import asyncpg
 
-from rating_engine.domain.errors import AlreadyExists, Hint, NotFound
+from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound
 from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.party import BILLING, AllowedCalls, Level, NewParty, Party, PartyFilter, PartyKind, PartyState
+from rating_engine.storage.parties.logins import place_of
 from rating_engine.storage.postgres.columns import assignments
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
 
 # The settings that `change_party` changes.
-CHANGEABLE: Final = ("access_level", "name", "language", "utc_offset", "currency", "tariff_id", "comment",
-                     "notify_email", "notify_ticket", "invites")  # fmt: skip
+CHANGEABLE: Final = (
+    "access_level", "name", "language", "utc_offset", "currency", "tariff_id", "comment", "account_bucket",
+    "account_id", "notify_email", "notify_ticket", "invites",
+)  # fmt: skip
 
 _COLUMNS: Final = """
     p.party_id, p.owner_id, o.login AS owner, p.kind, p.access_level AS level, p.login, p.name, p.status::text,
     calls_of_party(p.party_id)::text AS calls, p.hidden, p.language, p.utc_offset, p.currency, t.name AS tariff,
-    p.comment, p.notify_email, p.notify_ticket, p.invites, COALESCE(d.billing_name, '') AS billing_name,
+    (SELECT s.login FROM subscribers s WHERE s.bucket = p.account_bucket AND s.account_id = p.account_id
+     ORDER BY s.subscriber_id LIMIT 1) AS account, p.comment, p.notify_email, p.notify_ticket, p.invites,
+    COALESCE(d.billing_name, '') AS billing_name,
     COALESCE(d.billing_address, '') AS billing_address, COALESCE(d.billing_email, '') AS billing_email,
     COALESCE(d.billing_bank_account, '') AS billing_bank_account,
     EXISTS (SELECT 1 FROM party_credentials c WHERE c.party_id = p.party_id) AS has_password, p.created_at
@@ -37,6 +43,18 @@ _LIST: Final = f"""
       AND ($3::text IS NULL OR p.kind = $3) AND ($4::text IS NULL OR p.status::text = $4) AND ($5 OR NOT p.hidden)
     ORDER BY p.party_id LIMIT $6
 """
+_OWN_ACCOUNT: Final = """
+    SELECT a.party_id, a.closed_at IS NOT NULL AS closed, p.kind
+    FROM accounts a JOIN parties p USING (party_id) WHERE a.bucket = $1 AND a.account_id = $2
+"""
+_LACKS_EXCHANGE: Final = """
+    SELECT true FROM parties p JOIN tariffs t USING (tariff_id)
+    JOIN accounts a ON a.bucket = p.account_bucket AND a.account_id = p.account_id
+    WHERE p.party_id = $1 AND t.currency <> a.currency AND NOT EXISTS (
+        SELECT FROM exchange_rates x WHERE x.effective_from <= now()
+          AND (x.currency_from, x.currency_to) IN ((t.currency, a.currency), (a.currency, t.currency)))
+"""
+OTHER_BUCKET: Final = "RE001"  # of keep_resellers, schema.sql
 _ADD: Final = """
     INSERT INTO parties (owner_id, kind, access_level, login, name, language, utc_offset, currency, tariff_id, comment)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING party_id
@@ -52,6 +70,15 @@ _HASH_SET: Final = """
 def unknown_party(who: str | int) -> NotFound:
     """The error for a login, or a number, that no party has."""
     return NotFound(f"user {who!r} does not exist", field="user", hint=Hint.SEE_USERS)
+
+
+def other_bucket(login: str, field: str) -> InvalidRequest:
+    """The error where accounts of one reseller, and of those below it, would be in several buckets."""
+    whose = f"{login!r}" if login else "the account of the reseller above it"
+    return InvalidRequest(
+        field,
+        f"is in another bucket than {whose}: accounts of a reseller and of all below it are of one (ledger_buckets)",
+    )
 
 
 async def find_party(questions: Questions, who: str | int) -> Party:
@@ -70,12 +97,26 @@ async def hold_party(tx: Transaction, who: str | int) -> Party:
     return await find_party(tx, party.party_id)
 
 
-async def hold_states_above(tx: Transaction, party_id: int) -> AllowedCalls:
-    """What lines of a party may call, which stays so until the transaction ends. Errors: Unavailable."""
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What lines of a party carry of those above it: what they may call, and on which accounts and by which tariffs of
+    resellers they are charged besides, the nearest first (None: on none). `buckets`: those of these accounts.
+    """
+
+    calls: str
+    accounts: list[int] | None
+    tariffs: list[int] | None
+    buckets: list[int] | None
+
+
+async def hold_standing(tx: Transaction, party_id: int) -> Standing:
+    """How a party stands, which stays so until the transaction ends. Errors: Unavailable."""
     await tx.fetch(
         "SELECT 1 FROM parties WHERE party_id = ANY (parties_above($1)) ORDER BY party_id FOR SHARE", party_id
     )
-    return AllowedCalls(await tx.fetchval("SELECT calls_of_party($1)::text", party_id))
+    row = await tx.fetchrow("SELECT calls_of_party($1)::text AS calls, r.* FROM resellers_of_party($1) r", party_id)
+    assert row is not None
+    return Standing(**row)
 
 
 async def list_parties(questions: Questions, below: int, wanted: PartyFilter, cursor: Cursor) -> Page[Party]:
@@ -117,8 +158,10 @@ async def add_party(tx: Transaction, new: NewParty, owner_id: int) -> int:
 
 
 async def change_party(tx: Transaction, party_id: int, values: Mapping[str, object]) -> None:
-    """Set fields of PartyChanges. Errors: NotFound (tariff), Unavailable."""
+    """Set fields of PartyChanges. Errors: NotFound (tariff, account), InvalidRequest (see `_charged`), Unavailable."""
     columns = dict(values)
+    if "account" in columns:
+        columns |= await _charged(tx, party_id, columns.pop("account"))
     if "level" in columns:
         columns["access_level"] = columns.pop("level")
     if "tariff" in columns:
@@ -128,10 +171,39 @@ async def change_party(tx: Transaction, party_id: int, values: Mapping[str, obje
     if not columns:
         return
     changes = assignments(CHANGEABLE, columns, first=2)
-    await tx.execute(
-        f"UPDATE parties SET {changes} WHERE party_id = $1",  # noqa: S608  # names of columns
-        party_id, *columns.values(),
-    )  # fmt: skip
+    try:
+        await tx.execute(
+            f"UPDATE parties SET {changes} WHERE party_id = $1",  # noqa: S608  # names of columns
+            party_id, *columns.values(),
+        )  # fmt: skip
+        if await tx.fetchval(_LACKS_EXCHANGE, party_id):
+            raise InvalidRequest("tariff", "is in another currency than its account, and there is no exchange rate")
+    except asyncpg.CheckViolationError:
+        raise InvalidRequest("tariff", "is what its account is charged by: give one, or none to --account") from None
+    except asyncpg.PostgresError as error:
+        if error.sqlstate != OTHER_BUCKET:
+            raise
+        raise other_bucket(str(error), "account") from None
+
+
+async def _charged(tx: Transaction, party_id: int, login: object) -> dict[str, object]:
+    """The columns of who is charged on a login's account. Errors: NotFound, InvalidRequest (not its own, closed)."""
+    if login is None:
+        return {"account_bucket": None, "account_id": None}
+    place = await place_of(tx, str(login))
+    account = await tx.fetchrow(_OWN_ACCOUNT, place.bucket, place.account_id)
+    assert account is not None
+    if account["kind"] != "reseller" or account["party_id"] != party_id:
+        kind = await tx.fetchval("SELECT kind FROM parties WHERE party_id = $1", party_id)
+        if kind != "reseller":
+            raise InvalidRequest(
+                "account", f"only resellers are charged for calls of others; this is of the kind {kind}"
+            )
+        if account["party_id"] != party_id:
+            raise InvalidRequest("account", f"{login!r} belongs to somebody else: give it to the user first")
+    if account["closed"]:
+        raise InvalidRequest("account", f"{login!r} is of a closed account")
+    return {"account_bucket": place.bucket, "account_id": place.account_id}
 
 
 async def _set_details(tx: Transaction, party_id: int, values: Mapping[str, object]) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from rating_engine.domain.account import Subscriber, SubscriberOption
+from rating_engine.domain.account import Reseller, Subscriber, SubscriberOption
 from rating_engine.domain.party import AllowedCalls
 from rating_engine.rating.numbering import NO_ALIASES
 from rating_engine.storage.parties.logins import by_bucket
@@ -23,6 +23,11 @@ COLUMNS: Final = """
     ARRAY(SELECT (o.tariff_id, o.effective_from, o.effective_to) FROM subscriber_options o
           WHERE o.bucket = $1 AND o.subscriber_id = s.subscriber_id AND o.effective_to > now() - interval '1 hour'
           ORDER BY o.position, o.effective_from, o.tariff_id) AS options,
+    CASE WHEN s.reseller_accounts IS NOT NULL THEN ARRAY(
+        SELECT (r.account_id, r.tariff_id, p.currency, p.kind = 'prepaid')
+        FROM unnest(s.reseller_accounts, s.reseller_tariffs) WITH ORDINALITY AS r(account_id, tariff_id, level)
+        JOIN accounts p ON p.bucket = $1 AND p.account_id = r.account_id
+        WHERE r.account_id <> s.account_id ORDER BY r.level) END AS resellers,
     ARRAY(SELECT (x.alias, x.destination) FROM aliases x
           WHERE x.bucket = $1 AND x.subscriber_id = s.subscriber_id) AS aliases"""
 BY_LOGINS: Final = f"""
@@ -84,4 +89,5 @@ def subscriber_from_row(row: asyncpg.Record) -> Subscriber:
         aliases=dict(map(tuple, row["aliases"])) if row["aliases"] else NO_ALIASES,
         party_id=row["party_id"],
         calls=AllowedCalls(row["calls"]),
+        resellers=tuple(Reseller(*reseller) for reseller in row["resellers"] or ()),
     )

@@ -54,7 +54,8 @@ _TARIFF: Final = """
 """
 _PITCH: Final = """
     SELECT p.pitch_shift FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login
-    JOIN sip_accounts p ON p.bucket = s.bucket AND p.subscriber_id = s.subscriber_id WHERE l.login = $1
+    JOIN sip_accounts p ON p.bucket = s.bucket AND p.subscriber_id = s.subscriber_id
+    WHERE l.login = $1 AND ($2::bigint = 1 OR $2 = ANY (parties_above(s.party_id)))
 """
 _PLACE: Final = """
     SELECT s.bucket, s.account_id, s.subscriber_id, s.status = 'active' AS active, s.party_id, p.deleted_at,
@@ -133,9 +134,9 @@ async def tariff_of_first_line(questions: Questions, party_id: int) -> str | Non
     return tariff
 
 
-async def pitch_of(questions: Questions, login: str) -> int:
-    """The pitch of a line's voice; -1: as it is. Errors: Unavailable."""
-    pitch: int | None = await questions.fetchval(_PITCH, login)
+async def pitch_of(questions: Questions, login: str, realm: int) -> int:
+    """The pitch of the voice of a line below a party; -1: as it is. Errors: Unavailable."""
+    pitch: int | None = await questions.fetchval(_PITCH, login, realm)
     return -1 if pitch is None else pitch
 
 
@@ -144,6 +145,11 @@ async def lines_of(questions: Questions, parties: Sequence[int] | None) -> list[
     name, then the oldest. Errors: Unavailable.
     """
     return [_line_from_row(row) for row in await questions.fetch(_OF_PARTIES, parties, MAX_LIMIT)]
+
+
+async def wait_for_owner(tx: Transaction, party_id: int) -> None:
+    """Give one user one line at a time, so that its first one has the one account. Errors: Unavailable."""
+    await tx.execute("SELECT pg_advisory_xact_lock(hashtextextended('lines of ' || $1::bigint, 0))", party_id)
 
 
 async def hold_line(tx: Transaction, login: str) -> Held | None:

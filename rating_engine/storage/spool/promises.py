@@ -95,6 +95,7 @@ class Promises:
 def _render(promise: Promise) -> bytes:
     held = promise.call
     call = {**asdict(held), "granted": str(held.granted), "details": details_to_values(held.details)}
+    call["resellers_granted"] = [str(granted) for granted in held.resellers_granted]
     values = {
         "call_key": asdict(promise.call_key),
         "login": promise.login,
@@ -112,6 +113,7 @@ def _read(path: Path) -> Promise | None:
         call = values["call"]
         call.pop("claim", None)  # kept until version 0.1
         granted, details = Decimal(call.pop("granted")), details_from_values(call.pop("details"))
+        call["resellers_granted"] = tuple(map(Decimal, call.get("resellers_granted", ())))
         return Promise(
             call_key=CallKey(**values["call_key"]),
             login=values["login"],

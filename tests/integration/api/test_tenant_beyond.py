@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator
@@ -12,11 +13,15 @@ import pytest
 
 from rating_engine.api.tenant.beyond import BEYOND, CALL
 from rating_engine.api.tenant.contract import SCOPES
+from rating_engine.api.tenant.reading import call_id
 from rating_engine.domain.api_key import NewKey
 from rating_engine.domain.outcomes import Allowed, CallKey, PrepareCall
 from rating_engine.domain.principal import OPERATOR
 from rating_engine.engine.engine import Engine
+from rating_engine.services.watch import orders
+from rating_engine.storage.calls.exchange_watch import say_watched
 from tests.support.engines import engine_on
+from tests.support.scripted_exchange import ScriptedExchange
 from tests.support.tenants import RATE, called, client_of, make_tenant
 
 READS = (*SCOPES, "accounts:read", "calls:read")
@@ -46,7 +51,9 @@ async def client(engine: Engine) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def _token(engine: Engine, owner: str, scopes: tuple[str, ...]) -> str:
-    return (await engine.services.of(OPERATOR).keys.add(NewKey(f"{owner}-more", owner=owner, scopes=scopes))).secret
+    return (
+        await engine.services.of(OPERATOR).keys.add(NewKey(f"{owner}-{len(scopes)}-more", owner=owner, scopes=scopes))
+    ).secret
 
 
 async def read(client: httpx.AsyncClient, path: str, **query: Any) -> Any:
@@ -114,5 +121,61 @@ async def test_what_is_wrong_or_somebody_else_s_is_answered_in_the_one_form(clie
 async def test_each_of_them_takes_its_scope(engine):
     async with client_of(engine, await _token(engine, "other", SCOPES)) as client:
         for operation in BEYOND:
-            answer = await client.get(f"/api{operation.path.replace('{login}', '201')}")
+            path = operation.path.replace("{login}", "201").replace("{id}", call_id(CallKey("pbx", "d")))
+            query = {"login": "201", "number": "3705551"} if operation.name == "quote_call" else None
+            answer = await client.request(operation.method, f"/api{path}", params=query)
             assert answer.status_code == 403, operation.name
+
+
+async def test_a_quote_is_what_the_call_would_cost_and_how_long_it_would_last(client, engine):
+    quoted = await read(client, "/api/quote", login="101", number="3705551")
+
+    assert (quoted["prefix"], quoted["currency"], quoted["reason"]) == ("370", "EUR", "")
+    ended = await called(engine, "q", "101", "3705551", 60)
+    assert quoted["first_minute"] == ended.cost
+    assert quoted["rate"]["interval_1"] == RATE["interval_1"]
+    held = await engine.charging.prepare_call(PrepareCall(CallKey("pbx", "q2"), "101", "3705551"))
+    assert isinstance(held, Allowed)
+    assert quoted["max_seconds"] == held.max_seconds
+
+    declined = await read(client, "/api/quote", login="101", number="999")
+    assert (declined["reason"], declined["rate"], declined["first_minute"]) == ("no_rate", None, None)
+    for query, status, field in (
+        ({"login": "201", "number": "3705551"}, 404, "login"),
+        ({"login": "101"}, 400, "number"),
+        ({"number": "1"}, 400, "login"),
+        ({"login": "101", "number": "1" * 81}, 400, "number"),
+    ):
+        answer = await client.get("/api/quote", params=query)
+        assert (answer.status_code, answer.json()["error"].get("field")) == (status, field), query
+    assert (await read(client, "/api/calls"))["items"][0]["uniqueid"] == "e"
+
+
+async def test_a_tenant_ends_its_own_calls_and_no_others(client, engine):
+    (call,) = (await read(client, "/api/calls"))["items"]
+    path = f"/api/calls/{call['id']}/hangup"
+    assert (await client.post(path)).status_code == 403  # it may read
+    theirs = await engine.charging.prepare_call(PrepareCall(CallKey("pbx", "theirs"), "201", "3705551"))
+    assert isinstance(theirs, Allowed)
+
+    async with client_of(engine, await _token(engine, "acme", ("calls:write", *SCOPES))) as writer:
+        away = await writer.post(path)
+        assert (away.status_code, away.json()["error"]["code"]) == (503, "unavailable")
+        for wrong in (call_id(theirs.call_key), call_id(CallKey("pbx", "gone")), "x", "%FF", "cGJ4"):
+            answer = await writer.post(f"/api/calls/{wrong}/hangup")
+            assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found"), wrong
+        await say_watched(engine.office, ["pbx"], 600)
+        exchange = ScriptedExchange("pbx")
+        exchange.talk("e")
+
+        async def lead() -> None:
+            while True:
+                await orders.carry_out(engine.office, [exchange])
+                await asyncio.sleep(0)
+
+        leader = asyncio.create_task(lead())
+        try:
+            assert (await writer.post(path)).json() == {"outcome": "done"}
+        finally:
+            leader.cancel()
+        assert exchange.hung_up == ["SIP/e"]

@@ -177,7 +177,7 @@ async def test_a_plain_call_asks_the_database_twice(engine, monkeypatch):
     await engine.charging.prepare_call(prepare("3"))
     assert isinstance(await engine.charging.finish_call(finish("3", 1)), Saved)
 
-    assert [query.split("(")[0] for query in asked if "clock" not in query] == ["SELECT reserve_v4", "SELECT settle_v4"]
+    assert [query.split("(")[0] for query in asked if "clock" not in query] == ["SELECT reserve_v5", "SELECT settle_v5"]
 
 
 def _counting(ask, asked):

@@ -38,6 +38,7 @@ async def test_the_commands_of_the_page_do_what_it_says(engine, database_url, tm
 
     assert "Allowed 1000 79010000001 79020000002 RussiaMobile-Tele2 - default -1 -1" in answers
     assert "Saved RussiaMobile-Tele2 [79020000002/79010000001] via [default] 60 0.6 EUR 16ANSWER" in answers
+    assert "Saved RussiaMobile-Tele2 [79020000002/79010000001] via [carrier1] 60 0.5 EUR 16ANSWER" in answers
     assert '{"result":true,"response":"9.40"}' in answers
     assert answers[-1] == "Declined E_USER_LOCKED"
     assert all(json.loads(text)["result"] for text in answers if text.startswith("{"))

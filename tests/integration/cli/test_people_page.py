@@ -23,8 +23,8 @@ RUNNER = CliRunner()
 
 
 def commands() -> list[str]:
-    blocks = re.findall(r"^```\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    return [line for block in blocks for line in block.splitlines()]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    return [line for kind, block in blocks if not kind for line in block.splitlines()]
 
 
 @pytest.fixture
@@ -36,6 +36,7 @@ async def installed(database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path
     database = Database(database_url)
     await database.open()
     await publish_deck(database)
+    await publish_deck(database, "wholesale")
     await database.close()
     # As `main` has it: a command says itself what is wrong.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
@@ -68,11 +69,14 @@ def test_the_commands_of_the_page_do_what_it_says():
     assert "calls: internal" in printed["rating-engine user show anna"]
     anna, north = read("rating-engine user show anna"), read("rating-engine user show north")
     assert (anna["owner"], anna["status"], anna["calls"], anna["language"]) == ("north", "protected", "all", "de")
-    assert (north["kind"], north["level"], north["tariff"], north["status"]) == ("reseller", 22, "retail", "active")
+    assert (north["kind"], north["level"], north["tariff"], north["status"]) == ("reseller", 22, "wholesale", "active")
     listed = {user["login"]: user["deleted"] for user in read("rating-engine user list --deleted")["users"]}
     assert listed == {"boss": False, "north": False, "anna": False, "gone": True}
     accounts = read("rating-engine account list --owner north")["accounts"]
-    assert [(account["login"], account["owner"]) for account in accounts] == [("1001", "anna"), ("1002", "anna")]
+    assert [(account["login"], account["owner"]) for account in accounts] == [
+        ("1001", "anna"), ("1002", "anna"), ("north-main", "north")
+    ]  # fmt: skip
+    assert "account: north-main" in printed["rating-engine user show north"]
     shown = read("rating-engine account show 1002")
     assert (shown["owner"], shown["calls"]) == ("anna", "all")
     keys = {key["key"]: key for key in read("rating-engine key list --revoked")["keys"]}

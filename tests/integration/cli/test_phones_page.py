@@ -45,7 +45,7 @@ async def installed(database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def commands() -> list[str]:
-    blocks = re.findall(r"^```\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    blocks = re.findall(r"^```[a-z.]*\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     return [line for block in blocks for line in block.splitlines() if line.startswith("rating-engine ")]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import hashlib
@@ -16,6 +17,7 @@ import pytest
 from rating_engine.domain.account import NewAccount
 from rating_engine.domain.errors import NotAllowed, NotYours, Refused
 from rating_engine.domain.exchanges import ExchangeChanges, NewExchange
+from rating_engine.domain.gateway import GatewayChanges, RouteKind
 from rating_engine.domain.party import Level, NewParty, PartyKind, PartyState
 from rating_engine.domain.principal import OPERATOR, principal_of
 from rating_engine.domain.registration import NewRegistration
@@ -64,7 +66,7 @@ class House:
 
 @pytest.fixture
 async def house(database_url: str) -> AsyncIterator[House]:
-    database = Database(database_url)
+    database = Database(database_url, pool_size=8)
     await database.open()
     await publish_deck(database)
     house = House(
@@ -154,9 +156,14 @@ async def test_another_password_number_or_exchange_is_another_hash_at_once(house
 
 
 async def test_keys_are_changed_one_after_the_other_and_without_one_all_else_works(house: House):
+    await house.operator.gateways.add(
+        "carrier", RouteKind.SIP, "pbx1", GatewayChanges(host="192.0.2.9", username="us", secret="of-carrier")
+    )
     both = house.with_keys(OTHER_KEY, KEY)
     assert (await both.sip_accounts.show("40000")).password == "very-secret"
-    assert await both.sip_accounts.reseal() == 1
+    assert await both.sip_accounts.reseal() == 2
+    (trunk,) = await house.with_keys(OTHER_KEY).gateways.trunks("pbx1")
+    assert trunk.secret == "of-carrier"
     assert (await house.with_keys(OTHER_KEY).sip_accounts.show("40000")).password == "very-secret"
     assert (await house.with_keys(KEY).sip_accounts.show("40000")).password is None
 
@@ -299,3 +306,13 @@ async def test_a_registration_that_is_taken_back_leaves_its_names_and_no_line(ho
     assert await house.database.fetchval("SELECT count(*) FROM accounts WHERE party_id = $1", nina.party_id) == 0
     await (await house.of("north")).registrations.register(new)
     assert await house.is_told("50000")
+
+
+async def test_lines_made_at_once_are_one_each_and_on_one_account(house: House):
+    use = house.operator.sip_accounts
+    numbers = ("50000", *(str(number) for number in range(50_000, 50_006)))
+    made = [NewSipAccount(login=number, owner="otto", password="very-secret") for number in numbers]
+    done = await asyncio.gather(*map(use.create, made), return_exceptions=True)
+
+    assert sorted(type(each).__name__ for each in done) == ["ExtensionTaken", *["SipAccount"] * 6]
+    assert len({line.account_id for line in await use.of("otto")}) == 1

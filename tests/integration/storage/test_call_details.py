@@ -36,12 +36,12 @@ async def test_its_fields_are_those_of_the_type_and_columns_of_both_tables_in_th
     names = [field.name for field in fields(CallDetails)]
     kept = [{"rate": "rate_key", "carrier_rate": "carrier_rate_key"}.get(name, name) for name in names]
 
-    assert await columns(database, "call_details_v3") == names
-    assert await columns(database, "kept_details_v3") == kept
+    assert await columns(database, "call_details_v4") == names
+    assert await columns(database, "kept_details_v4") == kept
     for table in ("open_calls", "call_records"):
         found = await columns(database, table)
         first = found[found.index("subscriber_id") : found.index("channel") + 1]
-        last = found[found.index("from_originate") : found.index("is_did") + 1]
+        last = found[found.index("from_originate") : found.index("resellers") + 1]
         assert first + last == kept
 
 

@@ -16,7 +16,7 @@ NOTHING: dict[str, Any] = {
     "names_packages": False, "said_seconds": None, "cost_before": None,
     "rate": None, "channel": "", "has_account": True, "package_taken": False,
     "open_account": None, "open_claims": None, "open_is_due": None, "open_channel": None, "open_talked": None,
-    "open_granted": None, "open_cap": None,
+    "open_granted": None, "open_cap": None, "resellers_known": True,
     "cdr_account": None, "cdr_source": None, "cdr_seconds": None, "cdr_rerate_id": None, "cdr_channel": None,
     "cdr_seen": None, "cdr_said": None,
 }  # fmt: skip
@@ -26,7 +26,7 @@ TYPES = {
     "rate": "text", "channel": "text",
     "has_account": "boolean", "package_taken": "boolean", "open_account": "bigint", "open_claims": "bigint[]",
     "open_is_due": "boolean", "open_channel": "text", "open_talked": "integer", "open_granted": "numeric",
-    "open_cap": "integer", "cdr_account": "bigint", "cdr_source": "text",
+    "open_cap": "integer", "resellers_known": "boolean", "cdr_account": "bigint", "cdr_source": "text",
     "cdr_seconds": "integer", "cdr_rerate_id": "bigint", "cdr_channel": "text",
     "cdr_seen": "integer", "cdr_said": "integer",
 }  # fmt: skip
@@ -58,6 +58,8 @@ CASES: list[tuple[dict[str, Any], tuple[str, str, str]]] = [
     ({**OPEN, "source": "abandoned", "claim": 7, "open_claims": [7, 7]}, ("settled", "abandoned", "settled")),
     ({**OPEN, "source": "abandoned", "claim": 7, "open_claims": [7, None]}, ("still_open", "abandoned", "settled")),
     ({**OPEN, "package_taken": True}, ("package_taken", "finish", "settled")),
+    ({**OPEN, "resellers_known": False}, ("unknown", "finish", "settled")),
+    ({**OPEN, "resellers_known": False, "account_id": 2}, ("conflict", "finish", "settled")),
     ({**OPEN, **RATED}, ("unknown", "finish", "settled")),
     ({**OPEN, "account_id": 2}, ("conflict", "finish", "settled")),
     ({**OPEN, "channel": "SIP/a-1"}, ("settled", "finish", "settled")),

@@ -237,7 +237,7 @@ async def test_an_expired_call_frees_its_money_and_a_late_finish_still_charges(d
 
 async def test_where_nothing_is_left_to_expire_nothing_is_settled(database, subscriber):
     # the calls ended between expire_v2()'s looking for their accounts and its looking for them
-    assert await database.fetchval("SELECT settle_v4(0::smallint, NULL)") == []
+    assert await database.fetchval("SELECT settle_v5(0::smallint, NULL)") == []
 
 
 async def test_a_late_finish_corrects_a_reconciled_call_by_the_difference(database, ledger, deck, subscriber):

@@ -263,11 +263,11 @@ async def test_a_database_that_is_away_for_some_turns_costs_nobody_a_call(world)
     async def database_is_back() -> bool:
         return world.engine.calls_door.down is None
 
-    await world.engine.office.fetch("ALTER FUNCTION extend_v2 RENAME TO extend_gone")
+    await world.engine.office.fetch("ALTER FUNCTION extend_v3 RENAME TO extend_gone")
     await world.pass_time(3, checked=False)
     assert world.engine.calls_door.down is not None
     connection = await asyncpg.connect(world.url)
-    await connection.execute("ALTER FUNCTION extend_gone RENAME TO extend_v2")
+    await connection.execute("ALTER FUNCTION extend_gone RENAME TO extend_v3")
     await connection.close()
     await until(database_is_back)
     await world.pass_time(2)

@@ -13,6 +13,7 @@ from typing import Any, Final
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.api.narayana.pages import whole_list
+from rating_engine.api.narayana.shown_money import ShownMoney, shown_money
 from rating_engine.api.narayana.user_object import amounts
 from rating_engine.domain.account import AccountChanges, AccountKind, ListedAccount
 from rating_engine.domain.change import LEAVE
@@ -30,12 +31,14 @@ async def get_accounts(asked: Asked) -> Answer:
     if not asked.values.flag("all"):
         near = await _near(asked)
         accounts = [account for account in accounts if account.owner in near]
-    return [_shown(account) for account in accounts]
+    shown = await shown_money(asked)
+    return [_shown(account, shown) for account in accounts]
 
 
 async def get_account_info(asked: Asked) -> Answer:
     """One of them, by its number."""
-    return _shown(await asked.use.accounts.numbered(asked.values.needed_whole("account")))
+    found = await asked.use.accounts.numbered(asked.values.needed_whole("account"))
+    return _shown(found, await shown_money(asked))
 
 
 async def update_account(asked: Asked) -> Answer:
@@ -120,11 +123,11 @@ async def _is_there(asked: Asked, login: str) -> bool:
         return False
 
 
-def _shown(account: ListedAccount) -> dict[str, Any]:
+def _shown(account: ListedAccount, shown: ShownMoney) -> dict[str, Any]:
     return {
         "account": account.account_id,
         "users": [] if account.owner == SYSTEMS else [account.owner],
-        **amounts(account.balance, account.overdraft, account.currency),
+        **amounts(account.balance, account.overdraft, account.currency, shown),
         "refill_allowed": int(account.refill_allowed),
         "postpaid": int(account.kind is AccountKind.POSTPAID),
     }

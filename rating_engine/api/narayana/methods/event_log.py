@@ -12,7 +12,7 @@ from typing import Any, Final
 from rating_engine.api.narayana.answer import date
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import Code, Failure
-from rating_engine.api.narayana.user_object import SIGNS
+from rating_engine.api.narayana.shown_money import ShownMoney, shown_money
 from rating_engine.domain.cdr import MAX_RANGE, Cdr, CdrFilter
 from rating_engine.domain.page import MAX_LIMIT, Cursor
 from rating_engine.domain.party import Party
@@ -36,7 +36,8 @@ async def get_logs(asked: Asked) -> Answer:
         calls += (await asked.use.cdrs.page(wanted, Cursor(limit))).items
     calls.sort(key=lambda call: call.ended_at, reverse=True)
     info = party.name if asked.values.flag("resolve_info") else ""
-    return [_shown(call, party, reader.utc_offset, info) for call in calls[:limit]]
+    shown = await shown_money(asked)
+    return [_shown(call, party, reader.utc_offset, info, shown) for call in calls[:limit]]
 
 
 async def delete_logs(asked: Asked) -> Answer:
@@ -53,16 +54,16 @@ async def _target(asked: Asked) -> Party:
     return await (asked.use.parties.show(named) if named else asked.user())
 
 
-def _shown(call: Cdr, party: Party, offset: int, info: str) -> dict[str, Any]:
+def _shown(call: Cdr, party: Party, offset: int, info: str, shown: ShownMoney) -> dict[str, Any]:
     return {
         "direction": call.direction,
         "route": call.route,
-        "cost": call.cost,
+        "cost": shown.in_system(call.cost, call.currency),
         "date": date(call.ended_at),
-        "displaycost": call.cost,
+        "displaycost": shown.displayed(call.cost, call.currency),
         "id": str(call.call_key),
         "username": party.login,
-        "displaycurrency": SIGNS.get(call.currency, call.currency),
+        "displaycurrency": shown.sign(call.currency),
         "status": f"{call.cause}{call.disposition}",
         "clientdate": date(call.ended_at, offset),
         "destination": call.destination,

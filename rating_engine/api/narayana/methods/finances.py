@@ -14,6 +14,7 @@ from typing import Any, Final
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.api.narayana.pages import MOST
+from rating_engine.api.narayana.shown_money import ShownMoney, shown_money
 from rating_engine.domain.account import AccountState
 from rating_engine.domain.cdr import CallSum, CdrFilter
 from rating_engine.domain.page import MAX_LIMIT, Cursor
@@ -38,11 +39,11 @@ async def get_stats(asked: Asked) -> Answer:
     login = await asked.needed_line()
     if since >= until:
         raise Failure(Code.E_DATA_ABORT, "date2: is before date1")
-    account = await asked.use.accounts.show(login)
+    account, shown = await asked.use.accounts.show(login), await shown_money(asked)
     both = not values.flag("financials") and not values.flag("statistic")
-    stats: dict[str, Any] = {"forecast": await _forecast(asked, account, now)}
+    stats: dict[str, Any] = {"forecast": await _forecast(asked, account, now, shown)}
     if both or values.flag("financials"):
-        stats["financials"] = await _financials(asked, login, since, until)
+        stats["financials"] = await _financials(asked, account, since, until, shown)
     if both or values.flag("statistic"):
         stats["stat"] = _calls(await _sums(asked, since, until))
     return stats
@@ -60,7 +61,7 @@ async def transfer_money(asked: Asked) -> Answer:
 HANDLERS: Final[Mapping[str, Handler]] = {"getStats": get_stats, "transferMoney": transfer_money}
 
 
-async def _forecast(asked: Asked, account: AccountState, now: datetime) -> dict[str, Any]:
+async def _forecast(asked: Asked, account: AccountState, now: datetime, shown: ShownMoney) -> dict[str, Any]:
     """How many days there is money, by the last FORECAST_DAYS; null where nothing is spent, or credit has no end."""
     spent = _cost(await _sums(asked, now - timedelta(days=FORECAST_DAYS), now + AHEAD))
     available = account.available
@@ -69,17 +70,24 @@ async def _forecast(asked: Asked, account: AccountState, now: datetime) -> dict[
         days = int(min(max(available, Decimal(0)) * FORECAST_DAYS / spent, Decimal(LONGEST_FORECAST)))
     missing = Decimal(0) if available is None else max(spent - available, Decimal(0))
     recommended = missing.quantize(_CENT)
-    return {"forecast": days, "recommend": recommended, "display_recommend": recommended}
+    return {
+        "forecast": days,
+        "recommend": shown.in_system(recommended, account.currency),
+        "display_recommend": shown.displayed(recommended, account.currency),
+    }
 
 
-async def _financials(asked: Asked, login: str, since: datetime, until: datetime) -> dict[str, Any]:
-    calls, other = _cost(await _sums(asked, since, until)), await _fees(asked, login, since, until)
+async def _financials(
+    asked: Asked, account: AccountState, since: datetime, until: datetime, shown: ShownMoney
+) -> dict[str, Any]:
+    calls, other = _cost(await _sums(asked, since, until)), await _fees(asked, account.login, since, until)
     costs = {"gsm": Decimal(0), "call": calls, "sms": Decimal(0), "gprs": Decimal(0), "other": other}
     costs["total"] = calls + other
-    shown: dict[str, Any] = {}
+    said: dict[str, Any] = {}
     for name, cost in costs.items():
-        shown |= {f"{name}_cost": cost, f"display_{name}_cost": cost}
-    return shown
+        said[f"{name}_cost"] = shown.in_system(cost, account.currency)
+        said[f"display_{name}_cost"] = shown.displayed(cost, account.currency)
+    return said
 
 
 def _calls(sums: Sequence[CallSum]) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.api.narayana.languages import language_code
 from rating_engine.api.narayana.news_object import news_fields
 from rating_engine.api.narayana.pages import whole_list
+from rating_engine.api.narayana.shown_money import shown_money
+from rating_engine.api.narayana.sim_object import sim_fields
 from rating_engine.api.narayana.user_object import (
     NOT_KEPT_OF_USERS,
     READ_ONLY,
@@ -137,9 +139,11 @@ async def _whole(asked: Asked, party: Party) -> dict[str, Any]:
         lines,
         account,
         asked.asking.level,
+        await shown_money(asked),
         numbers=[did.number for did in await whole_list(lambda cursor: asked.use.dids.page(cursor, own=True))],
         unread_tickets=await asked.use.tickets.unread(),
         broadcasts=[news_fields(item, party.utc_offset) for item in await asked.use.news.broadcasts()],
+        sim_cards=[sim_fields(card) for card in await asked.use.sim_cards.of_asker()],
     )
 
 

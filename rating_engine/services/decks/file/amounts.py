@@ -1,8 +1,8 @@
 """Amounts as carriers write them: decimal commas, thousands, currencies in the cell.
 
 Law: what can be two numbers is one only where the rest of the file says which. `1,234` is a thousand or a bit more than
-one: it is read with a decimal comma, and the file is refused where other amounts of it have decimal points. A currency
-in a cell has to be the tariff's.
+one: it is read with a decimal comma where other amounts show one, such as 0,05; the file is refused where none does, or
+others have decimal points. A currency in a cell has to be the tariff's.
 """
 
 from __future__ import annotations
@@ -60,13 +60,19 @@ class AmountReader:
         return plain.replace(",", ".", 1) if "." not in plain else plain
 
     def refuse_contradictions(self) -> None:
-        """Raises DeckFileError where an amount was taken to have a decimal mark, and others show the other one."""
+        """Raises DeckFileError where an amount was taken to have a decimal mark, and others show the other one; or a
+        comma that no other amount shows to be one."""
         for mark, other in ((",", "."), (".", ",")):
             if mark in self._taken and other in self._shown:
                 raise DeckFileError(
                     f"{self._taken[mark]!r} may be thousands or have decimals: other amounts of the file, such as"
                     f" {self._shown[other]!r}, have another decimal mark. Write all of them with a decimal point"
                 )
+        if "," in self._taken and "," not in self._shown:
+            raise DeckFileError(
+                f"{self._taken[',']!r} may be thousands or have decimals, and no other amount of the file says which."
+                " Write it with a decimal point, or with another decimal: 1,2340"
+            )
 
     def scaled(self, text: str, factor: Decimal, name: str) -> str:
         """An amount of the currency, from what the column counts in. Raises InvalidAmount."""

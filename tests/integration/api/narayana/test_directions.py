@@ -5,14 +5,20 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
-from rating_engine.domain.account import NewAccount
+from rating_engine.domain.account import NewAccount, NewSubscriber
+from rating_engine.domain.errors import NotAllowed, Refused
 from rating_engine.domain.page import Cursor
 from rating_engine.domain.party import PartyChanges
+from rating_engine.domain.principal import principal_of
+from rating_engine.domain.rate_edit import RateKey
 from rating_engine.domain.tariff import Direction, RouteChanges
+from rating_engine.rating.rate import Rate
+from rating_engine.services.cdrs.rerating import RerateRequest
 from tests.support.narayana import Narayana, narayana_on
 
 _numbers = itertools.count()  # of calls, each with a key of its own
@@ -187,6 +193,93 @@ async def test_a_reseller_sells_on_what_it_buys_by_a_tariff_of_its_own(narayana)
     assert (info["name"], info["owner"], info["switch_price"], info["is_public"]) == ("dear", "firm", 3, True)
     assert await narayana.code("getRatesInfo", login="otto", id=own) == "E_DOES_NOT_BELONG_TO_YOU"
 
+    assert await narayana.code("switchRates", login="anna", id=own) == "E_DOES_NOT_BELONG_TO_YOU"
+    line = NewAccount("firm-main", "wholesale", balance=Decimal(5), owner="firm")
+    await narayana.operator.accounts.create(line)
+    await narayana.operator.parties.change("firm", PartyChanges(account="firm-main"))  # now it pays for anna's calls
     await narayana.ask("switchRates", login="anna", id=own)
     assert await narayana.ask("getValue", login="anna", property="balance") == "7.00"
-    assert await call(narayana, "1001", "79271234567", 2) == ("one", "0.4")
+    assert await call(narayana, "1001", "79271234567") == ("one", "0.2")
+    assert await narayana.ask("getValue", login="firm", property="balance") == "4.80"
+    assert await call(narayana, "1001", "79271234567", 2) == "E_UNROUTABLE"  # which it does not buy itself
+
+
+async def test_past_calls_are_priced_again_by_their_attempt(narayana):
+    ids, routes = await directions_of(narayana), await routes_of(narayana)
+    mobile = ids["Russia Mobile - Megafon"]
+    tariff = await new_tariff(narayana, "again")
+    price = {"login": "boss", "rates": tariff, "direction": mobile, "route": routes["one"]}
+    for prior in ("1", "2"):
+        await narayana.ask("addDirection", **price, cost=f"0.{prior}", priority=prior)
+    await narayana.ask("switchRates", login="boss", id=tariff)
+    for prior in (1, 2):
+        assert await call(narayana, "3001", "79271234567", prior) == ("one", f"0.{prior}")
+    await narayana.ask("updateDirection", login="boss", rates=tariff, direction=mobile, prior="2", cost="0.5")
+
+    now = datetime.now(UTC)
+    request = RerateRequest("again", now - timedelta(hours=1), now + timedelta(hours=1))
+    found = await narayana.operator.rerates.begin(request)
+    await narayana.operator.rerates.read(found)
+    (calls,) = (await narayana.operator.rerates.show(found.rerate_id, 10)).sums.totals
+    assert (calls.calls, calls.difference) == (1, Decimal("0.3"))
+
+
+async def test_an_import_would_take_the_prices_of_directions_away_and_is_refused(narayana):
+    ids, routes = await directions_of(narayana), await routes_of(narayana)
+    retail = next(each["id"] for each in await narayana.ask("getRatesList", login="boss") if each["name"] == "retail")
+    price = {"login": "boss", "rates": str(retail), "route": routes["one"], "cost": "0.4"}
+    await narayana.ask("addDirection", **price, direction=ids["Russia Mobile - Megafon"])
+    assert await call(narayana, "3001", "4912345") == ("one", "0.6")  # what the deck had of other numbers stays
+    assert await call(narayana, "3001", "79271234567") == ("one", "0.4")
+    with pytest.raises(Refused):
+        await narayana.operator.rate_edits.set_rate("retail", RateKey("49"), Rate(price_1=1), direction="somewhere")
+    await narayana.ask("updateMarkup", login="boss", rates=str(retail), markup="2")
+    assert await call(narayana, "3001", "4912345") == ("one", "1.2")
+    assert await call(narayana, "3001", "79271234567") == ("one", "0.8")
+
+
+async def test_bill_types_say_how_calls_are_counted(narayana):
+    ids, routes = await directions_of(narayana), await routes_of(narayana)
+    for bad in ({"free_threshold": "-1", "step": "1"}, {"free_threshold": "0", "step": "0"},
+                {"free_threshold": "0", "step": "86401"}):  # fmt: skip
+        assert await narayana.code("addBillType", login="boss", bill_type="x", **bad) == "E_DATA_ABORT"
+    assert await narayana.code("addBillType", login="firm", bill_type="x", free_threshold="0", step="1") == (
+        "E_INSUFFICIENT_ACCESS"
+    )
+    await narayana.ask("addBillType", login="boss", bill_type="tens", free_threshold="5", step="10")
+    tariff = await new_tariff(narayana, "counted", bill_type="tens")
+    assert await narayana.code("addRates", login="boss", table="t", name="no", bill_type="none") == "E_NOT_EXIST"
+    await narayana.ask(
+        "addDirection", login="boss", rates=tariff, direction=ids["Russia"], cost="0.6", route=routes["one"]
+    )
+    await narayana.ask("switchRates", login="boss", id=tariff)
+    costs = [(await call(narayana, "3001", "79011234567", seconds=seconds))[1] for seconds in (5, 6, 11)]
+    assert costs == ["0", "0.1", "0.2"]
+    await narayana.ask("updateBillType", login="boss", bill_type="tens", free_threshold="0", step="30")
+    assert (await call(narayana, "3001", "79011234567", seconds=5))[1] == "0.3"
+    await narayana.ask("updateRates", login="boss", id=tariff, bill_type="by_second", multiplier="2")
+    assert (await call(narayana, "3001", "79011234567", seconds=5))[1] == "0.1"
+    assert await narayana.code("deleteBillType", login="boss", bill_type="by_second") == "E_DATA_ABORT"
+    await narayana.ask("deleteBillType", login="boss", bill_type="tens")
+    assert {each["type"] for each in await narayana.ask("getBillTypes", login="firm")} == {"byminute", "by_second"}
+
+
+async def test_nobody_gives_itself_a_tariff_that_it_made(narayana):
+    """Or a reseller's own calls would cost what it likes, and the operator would pay the carrier."""
+    own = await new_tariff(narayana, "free", login="firm", is_public="true")
+    use = narayana.operator
+    await use.accounts.create(NewAccount("firm-main", "retail", balance=Decimal(5), owner="firm"))
+    await use.parties.change("firm", PartyChanges(account="firm-main"))
+    firm = narayana.engine.services.of(principal_of(await use.parties.show("firm"), "test"))
+    for given in (
+        firm.parties.change("firm", PartyChanges(tariff="firm/free")),
+        firm.accounts.create(NewAccount("firm-two", "firm/free", owner="firm")),
+        firm.accounts.create(NewAccount("firm-two", "firm/free")),
+        firm.accounts.add_subscriber(NewSubscriber("firm-three", "firm-main", tariff="firm/free")),
+    ):
+        with pytest.raises(NotAllowed):
+            await given
+    assert await narayana.code("switchRates", login="firm", id=own) == "E_DOES_NOT_BELONG_TO_YOU"
+    await firm.accounts.create(NewAccount("anna-two", "firm/free", owner="anna"))
+    await firm.parties.change("anna", PartyChanges(tariff="firm/free"))
+    await narayana.ask("switchRates", login="anna", id=own, sip_extension="1001")

@@ -171,6 +171,8 @@ async def test_accounts_are_shown_with_their_money(narayana):
 FOREIGN = json.loads(Path(__file__).with_name("foreign.json").read_text("utf-8"))
 # The others: about the key itself, or about what is the whole installation's.
 NAMES_NOBODY = {
+    "registerRequest",
+    "registerByCode",
     "authorizeRealm",
     "resolveDirection",
     "getDirections",
@@ -207,6 +209,9 @@ NAMES_NOBODY = {
     "getDIDActions",
     "getFilters",
     "doMaintenance",
+    "addSIM",
+    "deleteSIM",
+    "gsmRequest",
 }
 ROLES = {"firm": Level.RESELLER, "anna": Level.USER, "books": Level.RESELLER, "tent": Level.RESELLER}
 
@@ -224,7 +229,8 @@ def filled(text: str, numbers: dict[str, object]) -> str:
 
 async def of_otto(narayana: Narayana) -> list[object]:
     """What somebody else could have changed or read."""
-    asked = [("getInfo", {}), ("getAliases", {}), ("getLogs", {}), ("getTickets", {}), ("getDIDList", {})]
+    asked = [("getInfo", {}), ("getAliases", {}), ("getLogs", {}), ("getTickets", {}), ("getSIMList", {}),
+             ("getDIDList", {})]  # fmt: skip
     own = [await narayana.ask(method, login="otto", **more) for method, more in asked]
     return [*own, await narayana.ask("getKey", login="boss", name="ottos")]
 
@@ -239,6 +245,8 @@ async def test_nobody_reaches_what_belongs_to_somebody_else(narayana):
     await narayana.ask("callPrepare", **ended)
     await narayana.ask("callFinish", **ended, length="1", status="16ANSWER")
     ticket = await narayana.ask("createTicket", login="otto", message="mine")
+    await narayana.ask("addSIM", login="boss", iccid="893720", provider="test", puk1="11111111", puk2="22222222")
+    await narayana.ask("bindSIM", login="otto", iccid="893720", puk1="11111111", puk2="22222222")
     await narayana.operator.dids.add(NewDid("4930200", "otto"))
     await narayana.ask("addDIDRule", login="otto", did="4930200", source="number", pattern="%", policy="ACCEPT")
     before = await of_otto(narayana)

@@ -5,15 +5,15 @@
 CREATE OR REPLACE FUNCTION reserve(p_bucket smallint, p_requests reserve_request[]) RETURNS reserve_answer[]
 LANGUAGE plpgsql AS $$
 DECLARE
-    answers  reserve_answer_v2[];
+    answers  reserve_answer_v3[];
 BEGIN
-    answers := reserve_v4(p_bucket, ARRAY(
+    answers := reserve_v5(p_bucket, ARRAY(
         SELECT (r.call_key, r.account_id, r.subscriber_version, r.tariffs, r.tariff_versions, r.minimum, r.maximum,
                 NULL, 0, r.price_per_minute, r.quota, r.quota, r.cap_seconds, r.lifetime_seconds, r.prepared_at,
-                r.route_prefix, r.route_id, r.claim,
+                r.route_prefix, r.route_id, r.claim, NULL,
                 (r.subscriber_id, r.exchange, r.attempt, r.callerid, r.destination, r.direction, r.prefix, r.tariff_id,
                           r.deck_id, r.rate, r.route_name, r.routing_number, r.carrier_rate,
-                          r.carrier_currency, r.carrier_exchange, r.packages, '', '', '', '', '')::call_details_v3)::reserve_request_v4
+                          r.carrier_currency, r.carrier_exchange, r.packages, '', '', '', '', '', NULL)::call_details_v4)::reserve_request_v5
         FROM unnest(p_requests) WITH ORDINALITY AS r ORDER BY r.ordinality));
     RETURN ARRAY(SELECT (a.outcome, a.granted)::reserve_answer
                  FROM unnest(answers) WITH ORDINALITY AS a ORDER BY a.ordinality);
@@ -22,10 +22,10 @@ END $$;
 CREATE OR REPLACE FUNCTION extend(p_bucket smallint, p_requests extend_request[]) RETURNS extend_answer[]
 LANGUAGE plpgsql AS $$
 DECLARE
-    answers  extend_answer_v2[];
+    answers  extend_answer_v3[];
 BEGIN
-    answers := extend_v2(p_bucket, ARRAY(
-        SELECT (r.call_key, r.account_id, r.maximum, r.give_back, r.lifetime_seconds, r.answered_at)::extend_request_v2
+    answers := extend_v3(p_bucket, ARRAY(
+        SELECT (r.call_key, r.account_id, r.maximum, r.give_back, r.lifetime_seconds, r.answered_at, NULL, NULL)::extend_request_v3
         FROM unnest(p_requests) WITH ORDINALITY AS r ORDER BY r.ordinality));
     RETURN ARRAY(SELECT (a.outcome, a.granted)::extend_answer
                  FROM unnest(answers) WITH ORDINALITY AS a ORDER BY a.ordinality);
@@ -36,14 +36,14 @@ LANGUAGE plpgsql AS $$
 DECLARE
     answers  settle_answer_v3[];
 BEGIN
-    answers := settle_v4(p_bucket, ARRAY(
+    answers := settle_v5(p_bucket, ARRAY(
         SELECT (r.call_key, r.account_id, r.seconds, r.billed_seconds, r.cost, r.disposition, r.cause, r.source,
                 -- Nothing that was seen is held against it: its engines know no such answer.
                 r.seconds, NULL, NULL, r.ended_at,
-                r.carrier_cost, r.margin, r.covered_seconds, r.packages, r.claim, r.rerate_id, '', '',
+                r.carrier_cost, r.margin, r.covered_seconds, r.packages, r.claim, r.rerate_id, '', '', NULL,
                 (r.subscriber_id, r.exchange, r.attempt, r.callerid, r.destination, r.direction, r.prefix, r.tariff_id,
                  r.deck_id, r.rate, r.route_name, r.routing_number, r.carrier_rate, r.carrier_currency,
-                 r.carrier_exchange, '{}', '', '', '', '', '')::call_details_v3)::settle_request_v4
+                 r.carrier_exchange, '{}', '', '', '', '', '', NULL)::call_details_v4)::settle_request_v5
         FROM unnest(p_requests) WITH ORDINALITY AS r ORDER BY r.ordinality));
     RETURN ARRAY(SELECT (a.outcome, a.overrun)::settle_answer
                  FROM unnest(answers) WITH ORDINALITY AS a ORDER BY a.ordinality);

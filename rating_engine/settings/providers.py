@@ -1,0 +1,44 @@
+"""Settings of who carries out what Asterisk does not."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from pydantic import Field, field_validator
+
+from rating_engine.settings.texts import Group, Texts
+
+_TEMPLATE: Final = re.compile(r"(?P<name>\S{1,64}) (?P<action>[A-Za-z0-9_]{1,64}) https?://[^\s/{}]+(?:/\S*)?")
+
+
+class ProviderSettings(Group):
+    """GSM providers, and speech."""
+
+    # --- providers
+    gsm_providers: Texts = Field(
+        (),
+        repr=False,
+        max_length=100,
+        description="GSM providers, each action of each: NAME ACTION URL, such as `test sms https://gw.example.org/send"
+        "?to={to}&from={from}&text={text}`. What stands in {} is an argument of gsmRequest by its name, URL-encoded,"
+        " and is not the host's; where no action is named it is default. By the action sms the provider of a SIM card"
+        " is handed notices: {to}, {from}, {text}, {iccid}. Asked by GET, 10 s, 64 KiB, no redirects; what is not"
+        " answered 200 has failed. In the environment separated by commas, which a URL writes %2C.",
+    )
+
+    speech_program: str = Field(
+        "espeak-ng",
+        description="What makes speech of text (createTTS): espeak-ng by its name or path. Empty, or where it is not"
+        " installed: there is no speech, and who asks for it is told so at once.",
+    )
+
+    @field_validator("gsm_providers")
+    @classmethod
+    def _check_gsm_providers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for place, text in enumerate(value, start=1):
+            if not _TEMPLATE.fullmatch(text):  # not repeated: a URL may hold a secret
+                raise ValueError(
+                    f"entry {place} must be NAME ACTION URL, with http:// or https:// and no {{}} in the host"
+                )
+        return value
