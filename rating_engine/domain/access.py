@@ -163,6 +163,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "sim_cards.unbind": _SIMS,
     "sim_cards.change": _SIMS,
     "sim_cards.notify": _SIMS,
+    "exchange_queries.ask": Right("exchanges:write", Level.RESELLER, own=True),  # each query has a level of its own
     "speech.say": Right("speech:write", Level.SIMPLE_USER, own=True),  # of which keys, it says itself
     "gsm.ask": Right("gsm:write", Level.ANYBODY, own=True),  # for which keys, the surface says
     "news.page": _reads("news", least=Level.ANYBODY, own=True),
