@@ -55,7 +55,8 @@ class Load:
         said = await agi_call("127.0.0.1", port, "callPrepare", (login, CALLED), uniqueid=name, timeout=60)
         self.told[f"agi {said['RATING_STATUS']}"] += 1
         if said["RATING_STATUS"] == "ALLOWED":
-            end = (login, CALLED, str(self.chance.randrange(60)), "16ANSWER")
+            seconds = self.chance.randrange(min(60, int(said["RATING_MAX_SECONDS"]) + 1))
+            end = (login, CALLED, str(seconds), "16ANSWER")
             port = self.chance.choice(self.engines).fastagi.port
             said = await agi_call("127.0.0.1", port, "callFinish", end, uniqueid=name, timeout=60)
             assert said["RATING_STATUS"] == "SAVED", said
