@@ -45,10 +45,10 @@ class Load:
 
     async def by_http(self, name: str) -> None:
         call = {"login": self.chance.choice(LINES), "destination": CALLED, "callid": name}
-        if "Allowed" in (await self.narayana_asks("callPrepare", call)).text:
-            await self.narayana_asks(
-                "callFinish", call | {"length": str(self.chance.randrange(60)), "status": "16ANSWER"}
-            )
+        said = (await self.narayana_asks("callPrepare", call)).text.split()
+        if said[0] == "Allowed":  # and cut by the exchange when its seconds are over
+            length = str(self.chance.randrange(min(60, int(said[1]) + 1)))
+            await self.narayana_asks("callFinish", call | {"length": length, "status": "16ANSWER"})
 
     async def by_agi(self, name: str) -> None:
         login, port = self.chance.choice(LINES), self.chance.choice(self.engines).fastagi.port
