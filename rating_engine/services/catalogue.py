@@ -65,6 +65,7 @@ from rating_engine.services.tenants.billing import Billing
 from rating_engine.services.tenants.call_rates import CallRates
 from rating_engine.services.watch.callbacks import Callbacks
 from rating_engine.services.watch.live_calls import LiveCalls
+from rating_engine.services.webhooks.webhooks import Webhooks
 from rating_engine.storage.postgres.pool import Database
 
 
@@ -88,6 +89,7 @@ class UseCases:
     disa: Disa
     registrations: Registrations
     tenant_billing: Billing
+    webhooks: Webhooks
     call_rates: CallRates
     tariffs: Tariffs
     bands: Bands
@@ -189,6 +191,7 @@ class Services:
             disa=Disa(office, principal),
             registrations=Registrations(office, principal, self._passwords, self._secrets, buckets=ways.ledger_buckets),
             tenant_billing=Billing(office, principal),
+            webhooks=Webhooks(office, principal, self._secrets),
             call_rates=CallRates(office, principal),
             tariffs=Tariffs(office, principal),
             bands=Bands(office, principal),
@@ -208,13 +211,7 @@ class Services:
             routes=Routes(office, principal),
             route_reports=RouteReports(office, window_seconds=ways.route_quality_window_seconds),
             route_trials=RouteTrials(office, international_prefix=prefix),
-            decks=Decks(
-                office,
-                ways.database_url,
-                principal,
-                international_prefix=prefix,
-                unserved_percent=ways.deck_unserved_percent,
-            ),
+            decks=self._decks(principal),
             rate_edits=RateEdits(office, principal),
             quotes=Quotes(office, international_prefix=prefix),
             line_quotes=LineQuotes(office, ways.policy, ways.installation.default_route),
@@ -228,4 +225,14 @@ class Services:
                 office, principal, steps_of(office, utc_now, grace=ways.did_grace, notice=ways.did_notice)
             ),
             doctor=Doctor(office, ways.installation),
+        )
+
+    def _decks(self, principal: Principal) -> Decks:
+        ways = self._ways
+        return Decks(
+            self._office,
+            ways.database_url,
+            principal,
+            international_prefix=ways.international_prefix,
+            unserved_percent=ways.deck_unserved_percent,
         )

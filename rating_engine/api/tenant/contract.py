@@ -169,7 +169,8 @@ def schema_of(field: Field | Parameter, *, default: bool = True) -> dict[str, An
     return schema
 
 
-def _object(fields: tuple[Field, ...], *, default: bool = True, required: bool = False) -> dict[str, Any]:
+def object_schema(fields: tuple[Field, ...], *, default: bool = True, required: bool = False) -> dict[str, Any]:
+    """JSON Schema of an object of these fields."""
     schema: dict[str, Any] = {
         "type": "object",
         "properties": {field.name: schema_of(field, default=default) for field in fields},
@@ -183,10 +184,10 @@ def _refer(name: str) -> dict[str, str]:
 
 _ID_FIELD: Final = Field("id", Kind.TEXT, "The unique ID of the call rate.")
 SCHEMAS: Final[Mapping[str, dict[str, Any]]] = {
-    "CallRate": _object((_ID_FIELD, *RATE)),
-    "CallRateCreate": _object(RATE, required=True),
-    "CallRateUpdate": _object(RATE, default=False),
-    "CallRateId": _object((_ID_FIELD,)),
+    "CallRate": object_schema((_ID_FIELD, *RATE)),
+    "CallRateCreate": object_schema(RATE, required=True),
+    "CallRateUpdate": object_schema(RATE, default=False),
+    "CallRateId": object_schema((_ID_FIELD,)),
     "CallRateList": {
         "type": "object",
         "properties": {
@@ -194,7 +195,7 @@ SCHEMAS: Final[Mapping[str, dict[str, Any]]] = {
             "items": {"type": "array", "items": _refer("CallRate")},
         },
     },
-    "TenantBilling": _object(BILLING),
+    "TenantBilling": object_schema(BILLING),
     "File": {"type": "string", "format": "binary"},
     "Error": {
         "type": "object",
