@@ -30,6 +30,7 @@ from rating_engine.cli.parties.account_money import AMOUNT_BELOW_ZERO, adjust, c
 from rating_engine.cli.parties.accounts import accounts_app
 from rating_engine.cli.parties.audit import audit
 from rating_engine.cli.parties.bans import bans_app
+from rating_engine.cli.parties.codes import codes_app
 from rating_engine.cli.parties.keys import keys_app
 from rating_engine.cli.parties.options import options_app, tariff
 from rating_engine.cli.parties.subscribers import subscribers_app
@@ -64,6 +65,7 @@ app.command(epilog="Example: rating-engine demo --calls 1000")(demo)
 app.command(epilog="Example: rating-engine serve --config /etc/rating_engine.toml --workers 2")(serve)
 app.command(epilog="Example: RATING_DATABASE_URL=postgresql://re@db/re rating-engine migrate")(migrate)
 app.add_typer(accounts_app, name="account")
+app.add_typer(codes_app, name="code")
 app.add_typer(subscribers_app, name="subscriber")
 app.add_typer(users_app, name="user")
 app.add_typer(keys_app, name="key")

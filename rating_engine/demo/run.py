@@ -24,12 +24,14 @@ from rating_engine.demo.deck import write_demo_deck
 from rating_engine.demo.errors import DemoError, DemoFailedError
 from rating_engine.demo.report import States, account_table, latency_table, outcome_table, problems, reason_table
 from rating_engine.demo.screen import Screen
+from rating_engine.demo.surfaces import show_surfaces
 from rating_engine.domain.account import AccountKind, AccountState, NewAccount
 from rating_engine.domain.change import LEAVE
 from rating_engine.domain.principal import OPERATOR
 from rating_engine.embedded import EmbeddedServers
 from rating_engine.engine.services import migrate_database, open_services
 from rating_engine.process.engine_process import HOST, EngineProcess
+from rating_engine.services.catalogue import UseCases
 from rating_engine.services.decks.decks import Decks
 from rating_engine.services.doctor import Doctor
 from rating_engine.services.parties.accounts import Accounts
@@ -105,10 +107,11 @@ class _Demo:
             asked = services.of(OPERATOR)
             prefixes = await self._import_deck(asked.decks)
             before = await self._create_accounts(asked.accounts)
-            placed = await self._place(calls, prefixes, seed)
+            placed, surfaces = await self._place(calls, prefixes, seed, asked)
             after = {account.login: await asked.accounts.show(account.login) for account in ACCOUNTS}
             self._show(placed, before, after)
             await self._prove(asked.doctor, problems(placed, before, after))
+            self._screen.say(f"[bold green]{surfaces}[/]")
 
     async def _import_deck(self, decks: Decks) -> list[str]:
         """Import the demo's deck; returns its prefixes."""
@@ -137,8 +140,8 @@ class _Demo:
         self._screen.step(f"{len(states)} accounts created")
         return states
 
-    async def _place(self, count: int, prefixes: list[str], seed: int) -> list[PlacedCall]:
-        """Place the calls against an engine process, which is drained and gone afterwards."""
+    async def _place(self, count: int, prefixes: list[str], seed: int, asked: UseCases) -> tuple[list[PlacedCall], str]:
+        """Place the calls against an engine process, which is drained and gone afterwards; and one over HTTP."""
         urls = {"database_url": self._servers.database_url, "redis_url": self._servers.redis_url}
         engine = EngineProcess("engine", self._directory, urls)
         try:
@@ -147,10 +150,11 @@ class _Demo:
             with self._screen.calls_bar(count) as show:
                 exchange = Exchange(HOST, engine.fastagi_port, show)
                 await exchange.place(plan_calls(count, prefixes, seed))
+            surfaces = await show_surfaces(asked, HOST, engine.http_port)
         finally:
             await engine.stop()
         self._screen.step(f"{count:,} calls placed, {LINES} at a time, on a clock {SPEED} times as fast")
-        return exchange.placed
+        return exchange.placed, surfaces
 
     def _show(self, placed: list[PlacedCall], before: States, after: States) -> None:
         self._screen.tables(

@@ -52,7 +52,8 @@ class Right:
     """What one use case takes. No `concerns`, and not `own`: it is about the whole installation.
 
     `money`: it moves money. `admins_only`: arguments that only an administrator may give, and below one have to be
-    absent, None or 0. `own_tariff`: arguments that below an administrator can only be the asker's own tariff.
+    absent, None or 0. `own_tariff`: arguments that below an administrator can only be the asker's own
+    tariff, or for others one that it made, where it pays for their calls.
     """
 
     scope: str
@@ -162,6 +163,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "sim_cards.unbind": _SIMS,
     "sim_cards.change": _SIMS,
     "sim_cards.notify": _SIMS,
+    "speech.say": Right("speech:write", Level.SIMPLE_USER, own=True),  # of which keys, it says itself
     "gsm.ask": Right("gsm:write", Level.ANYBODY, own=True),  # for which keys, the surface says
     "news.page": _reads("news", least=Level.ANYBODY, own=True),
     "news.broadcasts": _reads("users", own=True),
@@ -212,6 +214,12 @@ ACTIONS: Final[Mapping[str, Right]] = {
     # From a user's own account, or one below it: nobody makes money by it.
     "transfers.send": Right("transfers:write", Level.SIMPLE_USER, (_party(),), money=True),
     "transfers.converted": _reads("transfers", own=True),
+    "codes.create": Right("codes:write", Level.SIMPLE_USER, (_party(),), money=True),
+    "codes.page": _reads("codes", _party()),
+    "codes.count": _reads("codes", _party()),
+    "codes.activate": Right("codes:write", Level.SIMPLE_USER, (_party(),), money=True),
+    "codes.delete": Right("codes:write", Level.SIMPLE_USER, (_party(),), money=True),
+    "codes.reseal": _system("codes"),
     "transfers.between": _MONEY_BETWEEN,
     "transfers.endow": Right("transfers:write", Level.RESELLER, (_party(), _line()), money=True),
     "transfers.top_up": Right("transfers:write", Level.RESELLER, (_party(), _line(below=True)), money=True),

@@ -31,6 +31,7 @@ from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import ExchangeWatch
 from rating_engine.services.clock import Clock, ClockKeeper
 from rating_engine.services.facts.memory import CallMemory
+from rating_engine.services.finance.codes import CODES_SECONDS, CodeKeeper
 from rating_engine.services.finance.transfers import TRANSFERS_SECONDS, TransferKeeper
 from rating_engine.services.outage.offline_calls import REFRESH_SECONDS
 from rating_engine.services.parties.bans import BanBook
@@ -313,6 +314,7 @@ class Engine:
             Periodic("schema", SCHEMA_SECONDS, self.schema.turn),
             Periodic("offline", REFRESH_SECONDS, self.offline.refresh),
             Periodic("spool", SPOOL_SECONDS, self.finish_spool.turn),
+            Periodic("codes", CODES_SECONDS, CodeKeeper(self.office).turn),
             Periodic("transfers", TRANSFERS_SECONDS, TransferKeeper(self.office).turn),
             Periodic("conflicts", CONFLICTS_SECONDS, self._conflicts.turn),
         ]

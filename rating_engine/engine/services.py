@@ -14,6 +14,7 @@ from agi.ami.connection import AmiConnection
 from agi.channel_variables import RATING_QUOTA
 from agi.dialplan_check import check_dialplan, unsafe_values
 from agi.pjsip_check import check_trunks
+from rating_engine.adapters.espeak import Espeak
 from rating_engine.adapters.gsm_http import HttpProviders
 from rating_engine.domain.errors import Refused, Unavailable
 from rating_engine.engine.calling import policy_of
@@ -53,6 +54,7 @@ def make_services(settings: Settings, office: Database, limits: RequestLimits | 
             did_grace=timedelta(days=settings.did_grace_days),
             did_notice=timedelta(days=settings.did_notice_days),
             gsm=HttpProviders(settings.gsm_providers),
+            speaker=Espeak(settings.speech_program),
             secret_keys=settings.secret_keys,
             reload_phones=partial(_reload_phones, settings.ami_exchanges),
             proxies=tuple(map(ip_network, settings.http_trusted_proxies)),

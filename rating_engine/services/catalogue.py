@@ -24,6 +24,9 @@ from rating_engine.services.cdrs.simulation import Simulations
 from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
+from rating_engine.services.finance.codes import Codes
+from rating_engine.services.finance.guesses import Guesses
+from rating_engine.services.finance.invitations import Invitations
 from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.maintenance import Maintenance, steps_of
 from rating_engine.services.numbers.call_rules import CallRules
@@ -50,6 +53,7 @@ from rating_engine.services.routes.routes import Routes
 from rating_engine.services.support.gsm import Gsm, GsmRequests
 from rating_engine.services.support.news import News
 from rating_engine.services.support.sim_cards import SimCards
+from rating_engine.services.support.speech import Speaker, Speech
 from rating_engine.services.support.tickets import Tickets
 from rating_engine.services.tariffs.bands import Bands
 from rating_engine.services.tariffs.bill_types import BillTypes
@@ -78,12 +82,14 @@ class UseCases:
     bans: Bans
     sim_cards: SimCards
     gsm: GsmRequests
+    speech: Speech
     news: News
     tickets: Tickets
     audit: Audit
     accounts: Accounts
     account_imports: AccountImports
     transfers: Transfers
+    codes: Codes
     exchanges: Exchanges
     sip_accounts: SipAccounts
     disa: Disa
@@ -141,6 +147,7 @@ class Ways:
     did_grace: timedelta
     did_notice: timedelta
     gsm: Gsm
+    speaker: Speaker
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
@@ -153,17 +160,20 @@ class Services:
         """`limits`: how often may be asked; None: any number of times, as in a command."""
         self._office = office
         self._ways = ways
+        self._steps = steps_of(office, utc_now, grace=ways.did_grace, notice=ways.did_notice)
         self._passwords = Passwords()
         self._secrets = SecretBox(ways.secret_keys)
         bans = BanBook(office, proxies=ways.proxies)
-        wrong_keys = WrongKeys(
+        self._wrong_keys = WrongKeys(
             office,
             bans,
             number=ways.ban_wrong_keys,
             within_seconds=ways.ban_window_seconds,
             ban_seconds=ways.ban_seconds,
         )
-        self.access = Access(office, self._passwords, bans, wrong_keys, limits)  # who asks: asked before `of`
+        self.access = Access(office, self._passwords, bans, self._wrong_keys, limits)  # who asks: asked before `of`
+        # What nobody yet may ask, bounded by itself.
+        self.invitations = Invitations(office, self._passwords, self._secrets, self._wrong_keys)
 
     def of(self, principal: Principal) -> UseCases:
         """What `principal` can ask."""
@@ -180,12 +190,14 @@ class Services:
             bans=Bans(office, principal),
             sim_cards=SimCards(office, principal, self._secrets, ways.gsm),
             gsm=GsmRequests(ways.gsm),
+            speech=Speech(principal, ways.speaker),
             news=News(office, principal),
             tickets=Tickets(office, principal),
             audit=Audit(office, principal),
             accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
             account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
-            transfers=Transfers(office, principal),
+            transfers=Transfers(office, principal, system_currency=ways.system_currency),
+            codes=Codes(office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)),
             exchanges=Exchanges(office, principal, ways.reload_phones),
             sip_accounts=SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
             disa=Disa(office, principal),
@@ -221,9 +233,7 @@ class Services:
             callbacks=Callbacks(office, principal),
             rerates=Rerates(office, principal, international_prefix=prefix),
             simulations=Simulations(office, ways.database_url, international_prefix=prefix),
-            maintenance=Maintenance(
-                office, principal, steps_of(office, utc_now, grace=ways.did_grace, notice=ways.did_notice)
-            ),
+            maintenance=Maintenance(office, principal, self._steps),
             doctor=Doctor(office, ways.installation),
         )
 

@@ -13,7 +13,7 @@ _TEMPLATE: Final = re.compile(r"(?P<name>\S{1,64}) (?P<action>[A-Za-z0-9_]{1,64}
 
 
 class ProviderSettings(Group):
-    """GSM providers."""
+    """GSM providers, and speech."""
 
     # --- providers
     gsm_providers: Texts = Field(
@@ -33,6 +33,11 @@ class ProviderSettings(Group):
         description="Hosts that webhooks of tenants may reach though their address is private, and by http too, such as"
         " `crm.example.internal`. All others have to be public and https: a tenant names the address, and must not"
         " reach what only this machine does.",
+    )
+    speech_program: str = Field(
+        "espeak-ng",
+        description="What makes speech of text (createTTS): espeak-ng by its name or path. Empty, or where it is not"
+        " installed: there is no speech, and who asks for it is told so at once.",
     )
 
     @field_validator("gsm_providers")

@@ -22,7 +22,9 @@ RETRY_SECONDS: Final = 5  # the database is looked at again each second
 
 
 def done(response: Any, *, as_text: bool) -> Response:
-    """The answer of a method. True: it was done, and there is nothing to say of it."""
+    """The answer of a method. True: it was done, and there is nothing to say of it; bytes: a WAV file."""
+    if isinstance(response, bytes):
+        return Response(response, headers=HEADERS, media_type="audio/wav")
     if as_text:
         if response is True:
             return _text("true")

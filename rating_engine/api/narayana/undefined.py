@@ -6,15 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
-    "Call processing": ("createTTS",),
-    "Prepaid codes (invites). New users registration.": (
-        "registerRequest",
-        "registerByCode",
-        "activatePrepaidCode",
-        "getPrepaidCodes",
-        "createPrepaidCode",
-        "deletePrepaidCode",
-    ),
     "SMS": (
         "receiveSMS",
         "receiveDeliveryReport",

@@ -20,6 +20,11 @@ from rating_engine.domain.tenant import (
 )
 
 SCOPES: Final = ("tenant_billing:read", "tenant_billing:write", "call_rates:read", "call_rates:write")
+# Of keys that are tokens here: those, and what is asked beyond the document.
+TOKEN_SCOPES: Final = (
+    *SCOPES,
+    *(f"{noun}:{what}" for noun in ("accounts", "calls", "money", "webhooks") for what in ("read", "write")),
+)
 MAX_BODY: Final = 65_536  # bytes; the largest rate is below 10 kB
 INT32_MAX: Final = 2**31 - 1
 

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rating_engine.api.common.client import address_of, is_secure
 from rating_engine.api.tenant.answers import answer_to, error_answer
-from rating_engine.api.tenant.contract import SCOPES
+from rating_engine.api.tenant.contract import TOKEN_SCOPES
 from rating_engine.domain.errors import RatingEngineError
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.refusal import NotAdmitted, Refusal
@@ -67,7 +67,7 @@ class TokenDoor:
             limited = await self._access.limit_address(door)
             return _unauthorised("a bearer token is needed") if limited is None else _limited(limited)
         try:
-            admitted = await self._access.by_token(bearer[1], door, SCOPES)
+            admitted = await self._access.by_token(bearer[1], door, TOKEN_SCOPES)
         except RatingEngineError as error:
             return answer_to(error)
         if not isinstance(admitted, NotAdmitted):

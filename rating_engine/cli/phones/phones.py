@@ -116,10 +116,11 @@ def delete(number: Number, config: ConfigOption = None) -> None:
 
 @phones_app.command(epilog="Example: rating-engine phone reseal")
 def reseal(config: ConfigOption = None) -> None:
-    """Keep every password, and the PUKs of SIM cards, under the first of secret_keys: the others can go then."""
+    """Keep every password, code, and PUK of a SIM card under the first of secret_keys: the others can go then."""
     count = with_services(config, lambda services: services.sip_accounts.reseal())
     cards = with_services(config, lambda services: services.sim_cards.reseal())
-    say(f"{count} passwords and the PUKs of {cards} SIM cards are under the first key")
+    codes = with_services(config, lambda services: services.codes.reseal())
+    say(f"{count} passwords, {codes} codes and the PUKs of {cards} SIM cards are under the first key")
 
 
 def phone_json(phone: SipAccount) -> dict[str, Any]:

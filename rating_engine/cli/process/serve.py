@@ -28,6 +28,7 @@ from rating_engine.cli.common import (
     working_services,
     write_running,
 )
+from rating_engine.cli.terminal import err
 from rating_engine.embedded import EmbeddedServers
 from rating_engine.engine.calling import inherited_calls
 from rating_engine.engine.engine import Engine
@@ -143,12 +144,32 @@ def _serve_embedded(settings: Settings, config: Path | None, flags: Mapping[str,
         urls = {"database_url": servers.database_url, "redis_url": servers.redis_url, **own}
         settings = load_settings(config, **flags, **urls)
         running = write_running(directory, **urls)
+        if settings.http_port and settings.fastagi_port:  # of any free ones the log tells
+            _say_where(settings)
         try:
             return _serve(settings, _environment_of(settings), may_be_followed=False)
         finally:
             running.unlink(missing_ok=True)
     finally:
         servers.stop()
+
+
+def _say_where(settings: Settings) -> None:
+    """What to type next; on standard error, since the log goes to standard output."""
+    from rating_engine.demo.run import own_name
+
+    name = own_name()
+    err.print(
+        f"agi://{settings.fastagi_host}:{settings.fastagi_port}  http://{settings.http_host}:{settings.http_port}"
+        " (/api/docs, /billing/api/2.2)\n"
+        "A first administrator and a key for Narayana's API, in another terminal (the secret is shown once):\n"
+        f"  {name} user create --login admin --admin --generate-password\n"
+        f"  {name} key add --name first --server --level 50 --user admin\n"
+        f"  curl http://{settings.http_host}:{settings.http_port}/billing/api/2.2/SECRET/getInfo",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 def _serve(

@@ -16,12 +16,13 @@ from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.transfer import Order, Transfer
-from rating_engine.services.finance.moving import Moving
+from rating_engine.services.finance.moving import NO_FEE, Moving
 from rating_engine.storage.audit_log import note_of
 from rating_engine.storage.finance import transfers as store
 from rating_engine.storage.finance.purses import Purse, purse_numbered, purse_of_line, purse_of_party
 from rating_engine.storage.parties.parties import find_party
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.tariffs.currencies import load_currencies
 
 LATE_SECONDS: Final = 5.0  # who sends it gives it within milliseconds; later somebody else has to
 TRANSFERS_SECONDS: Final = 5.0  # how often that is looked for
@@ -35,23 +36,26 @@ _log = structlog.get_logger(__name__)
 class Transfers:
     """What one principal does with money of accounts."""
 
-    def __init__(self, database: Database, principal: Principal) -> None:
+    def __init__(self, database: Database, principal: Principal, *, system_currency: str = "EUR") -> None:
         self._database = database
         self._principal = principal
         self._moving = Moving(database, principal)
+        self._system_currency = system_currency
 
     async def send(
         self, who: str | int, destination: str, amount: Decimal, *, comment: str = "", reference: str | None = None
     ) -> Transfer:
         """From a user's own account to that of another: its login, or the number of an account.
 
-        `amount` in the sender's currency; the other one has it in its own. Errors: InvalidRequest naming the field,
+        `amount` in the sender's currency; the other one has it in its own. What its currency says of a fee is taken
+        besides. Errors: InvalidRequest naming the field,
         NotFound, AccountClosed, InsufficientMoney, TransfersLocked, TransfersLimited, NoExchangeRate, AlreadyExists
         (the reference was used otherwise), Unavailable.
         """
         order = Order(amount, comment, reference)
         sender = await self._moving.own(who)
-        return await self._moving.move(sender, await self._destination(destination), order)
+        receiver = await self._destination(destination)
+        return await self._moving.move(sender, receiver, order, fee=await self._fee(sender))
 
     async def between(
         self, login: str, to_login: str, amount: Decimal, *, comment: str = "", reference: str | None = None
@@ -99,6 +103,13 @@ class Transfers:
     async def converted(self, amount: Decimal, currency_from: str, currency_to: str) -> Decimal:
         """An amount in another currency now. Errors: NoExchangeRate, Unavailable."""
         return await self._moving.converted(amount, currency_from, currency_to)
+
+    async def _fee(self, sender: Purse) -> Decimal:
+        """What sending costs in the sender's currency: said of that in the system's. Errors: NoExchangeRate."""
+        currency = (await load_currencies(self._database)).get(sender.currency)
+        if currency is None or not currency.transfer_fee:
+            return NO_FEE
+        return await self._moving.converted(currency.transfer_fee, self._system_currency, sender.currency)
 
     @property
     def _makes_money(self) -> bool:

@@ -33,6 +33,7 @@ from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.party import SYSTEM
 from rating_engine.domain.principal import Principal
 from rating_engine.storage.audit_log import note_of, record
+from rating_engine.storage.finance.purses import Purse
 from rating_engine.storage.parties import accounts as store
 from rating_engine.storage.parties.logins import unknown_login
 from rating_engine.storage.parties.owners import give_account, give_line, home_bucket, owner_of_login
@@ -257,3 +258,15 @@ async def add_line(tx: Transaction, new: NewSubscriber, owner: int | None) -> in
     made = {"account_of": new.account_of, "tariff": new.tariff}
     await record(tx, "subscriber.add", new.login, made, bucket=bucket)
     return bucket
+
+
+async def add_line_alone(tx: Transaction, new: NewSubscriber, purse: Purse, owner: int) -> int:
+    """The first login on a party's account that was made without one; its bucket. Errors: as `add_subscriber`."""
+    tenant = await hold_tenant_of(tx, owner)
+    await store.add_first_line(tx, new, purse.bucket, purse.account_id, purse.currency)
+    await give_line(tx, new.login, owner)
+    if tenant is not None:
+        await apply(tx, tenant)
+    detail = {"account": purse.account_id, "tariff": new.tariff}
+    await record(tx, "subscriber.add", new.login, detail, bucket=purse.bucket)
+    return purse.bucket

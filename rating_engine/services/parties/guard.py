@@ -22,7 +22,7 @@ from rating_engine.storage.parties.owners import owner_of_account, owner_of_logi
 from rating_engine.storage.parties.parties import find_party, is_below
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.routes.gateways import owner_of_route
-from rating_engine.storage.tariffs.price_lists import owner_of_tariff
+from rating_engine.storage.tariffs.price_lists import made_and_paid, owner_of_tariff
 
 UseCase = TypeVar("UseCase")
 
@@ -70,10 +70,20 @@ class Guard:
     async def _check_tariffs(self, right: Right, arguments: Mapping[str, Any]) -> None:
         if self._principal.level >= Level.ADMIN and self._principal.sees_all:
             return
-        given = [tariff for path in right.own_tariff if (tariff := _at(arguments, path)) not in (None, LEAVE)]
-        own = (await find_party(self._database, self._principal.realm)).tariff if given else None
-        if given and given != [own]:
-            raise NotAllowed(f"tariff {given[0]!r} is for an administrator to give", field="tariff")
+        for path in right.own_tariff:
+            tariff = _at(arguments, path)
+            if tariff in (None, LEAVE) or tariff == (await find_party(self._database, self._principal.realm)).tariff:
+                continue
+            if not await self._may_give(right, arguments, tariff):
+                raise NotAllowed(f"tariff {tariff!r} is for an administrator to give", field="tariff")
+
+    async def _may_give(self, right: Right, arguments: Mapping[str, Any], tariff: str) -> bool:
+        """A tariff that the asker made, to whom it owns and for whose calls it pays; never to itself."""
+        for concern in right.concerns:
+            value = _at(arguments, concern.path)
+            if value is None or value is LEAVE or self._is_own(await self._owner(concern.kind, value)):
+                return False
+        return await made_and_paid(self._database, self._principal.realm, tariff)
 
     async def _check_concern(self, concern: Concern, value: Any) -> bool:
         """Whether the argument names somebody, who is the asker's then."""

@@ -61,7 +61,7 @@ class Exchanges:
         exchange refuses), Unavailable.
         """
         async with self._database.transaction(self._principal) as tx:
-            rendered = await render(tx, await store.find_exchange(self._database, name), output, write=write)
+            rendered = await render(tx, await store.find_exchange(tx, name), output, write=write)
         if not (reload and rendered.written):
             return rendered
         return replace(rendered, reloaded=await self._reload(name))

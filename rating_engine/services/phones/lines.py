@@ -9,7 +9,8 @@ from rating_engine.domain.change import LEAVE
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest
 from rating_engine.domain.party import Party
 from rating_engine.domain.sip_account import ExtensionTaken, SipAccount, SipChanges
-from rating_engine.services.parties.accounts import add_account, add_line
+from rating_engine.services.parties.accounts import add_account, add_line, add_line_alone
+from rating_engine.storage.finance.purses import purse_of_party
 from rating_engine.storage.phones.sip_accounts import hold_line, tariff_of_first_line
 from rating_engine.storage.postgres.transaction import Transaction
 
@@ -34,6 +35,9 @@ async def make_line(
         tariff = await tariff_of_first_line(tx, owner.party_id)
         if tariff is None:
             raise InvalidRequest("owner", f"{owner.login!r} has neither a line nor a tariff for its first one")
+        purse = await purse_of_party(tx, owner.party_id)
+        if purse is not None and not balance:  # made when the user registered by a code that carried money
+            return await add_line_alone(tx, NewSubscriber(login, login, tariff, callerid), purse, owner.party_id)
         new = NewAccount(login, tariff, owner.currency or None, balance, callerid=callerid)
         return await add_account(tx, new, owner.party_id, buckets=buckets)
     except AlreadyExists:  # somebody had it in this moment

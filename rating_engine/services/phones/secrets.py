@@ -1,4 +1,6 @@
-"""Passwords of phones, kept so that they can be shown again: encrypted (Fernet) with keys of the settings.
+"""Passwords of phones and numbers of codes, kept so that they can be shown again: encrypted with keys of the settings.
+
+By Fernet; what is looked for by its text (a code) is found by hashes under the same keys.
 
 Laws: the first key encrypts and all of them decrypt, so that a new one is put before the old one, and the old one is
 taken away when nothing is encrypted with it any more; without a key no password is kept or shown, and all else works.
@@ -6,6 +8,8 @@ taken away when nothing is encrypted with it any more; without a key no password
 
 from __future__ import annotations
 
+import base64
+import hmac
 from collections.abc import Sequence
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -17,6 +21,7 @@ class SecretBox:
     """Encrypts and decrypts. `keys`: 32 random bytes each, in URL-safe base64. Raises ValueError for what is none."""
 
     def __init__(self, keys: Sequence[str]) -> None:
+        self._hashing = [hmac.digest(base64.urlsafe_b64decode(key), b"numbers of codes", "sha256") for key in keys]
         self._fernet = MultiFernet([Fernet(key) for key in keys]) if keys else None
 
     def seal(self, text: str) -> bytes:
@@ -48,7 +53,12 @@ class SecretBox:
         except InvalidToken:
             raise NoSecretKey("secret_keys has not the key of a password that is kept", field="secret_keys") from None
 
+    def hashes(self, text: str) -> list[bytes]:
+        """What a text hashes to, by each key; the first one is what is kept. Errors: NoSecretKey."""
+        self._needed()
+        return [hmac.digest(key, text.encode(), "sha256") for key in self._hashing]
+
     def _needed(self) -> MultiFernet:
         if self._fernet is None:
-            raise NoSecretKey("passwords of phones need a key: set secret_keys", field="secret_keys")
+            raise NoSecretKey("passwords of phones and codes need a key: set secret_keys", field="secret_keys")
         return self._fernet

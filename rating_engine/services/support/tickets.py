@@ -24,7 +24,7 @@ from rating_engine.domain.ticket import (
 )
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.parties.parties import find_party, is_below
-from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.postgres.pool import Database, Questions
 from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.support import tickets as store
 from rating_engine.storage.support.outbox import queue_for_ticket
@@ -80,7 +80,7 @@ class Tickets:
     async def show(self, ticket_id: int) -> Ticket:
         """One of them. Errors: NotFound, NotYours, Unavailable."""
         ticket = await store.find_ticket(self._database, ticket_id)
-        await self._side(ticket)
+        await self._side(self._database, ticket)
         return ticket
 
     async def read(self, ticket_id: int) -> list[TicketMessage]:
@@ -168,14 +168,15 @@ class Tickets:
 
     async def _hold(self, tx: Transaction, ticket_id: int) -> tuple[Ticket, Side]:
         ticket = await store.hold_ticket(tx, ticket_id)
-        return ticket, await self._side(ticket)
+        return ticket, await self._side(tx, ticket)
 
-    async def _side(self, ticket: Ticket) -> Side:
+    async def _side(self, questions: Questions, ticket: Ticket) -> Side:
+        """Asked by the connection that is held, if one is: who holds one and waits for another waits for itself."""
         side = ticket.side_of(self._principal)
         if side is not None:
             return side
         at_desk = self._principal.level >= Level.RESELLER
-        if not at_desk or not await is_below(self._database, ticket.desk_id, self._principal.realm):
+        if not at_desk or not await is_below(questions, ticket.desk_id, self._principal.realm):
             raise NotYours(f"ticket {ticket.ticket_id} is not yours", field="ticket")
         return Side.ABOVE
 

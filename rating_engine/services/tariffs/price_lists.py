@@ -157,11 +157,16 @@ class PriceLists:
         owner_id = await owner_of_login(self._database, login)
         party = await find_party(self._database, SYSTEM if owner_id is None else owner_id)
         above = party if party.owner_id is None else await find_party(self._database, party.owner_id)
-        if wanted.is_public and wanted.owner_id == above.realm:
+        if self._principal.sees_all and self._principal.level >= Level.ADMIN:
             return True
-        if wanted.tariff_id in await store.allowed_tariffs(self._database, party.party_id):
-            return True
-        return self._principal.sees_all and self._principal.level >= Level.ADMIN
+        is_public = wanted.is_public and wanted.owner_id == above.realm
+        if not is_public and wanted.tariff_id not in await store.allowed_tariffs(self._database, party.party_id):
+            return False
+        # Who sells by prices of its own pays for the calls itself, or they would be the operator's loss.
+        return wanted.owner_id == SYSTEM or (
+            await store.made_and_paid(self._database, wanted.owner_id, wanted.name)
+            and await store.pays_for(self._database, wanted.owner_id, login)
+        )
 
     async def _full_name(self, tx: Transaction, title: str, owner_id: int) -> str:
         """The name in the whole engine: what is not the system's begins with its owner's."""

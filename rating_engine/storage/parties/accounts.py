@@ -189,17 +189,31 @@ async def add_subscriber(tx: Transaction, new: NewSubscriber) -> int:
     tariff_id = base["tariff_id"]
     if new.tariff is not None:
         tariff_id, _ = await tariff_for(tx, new.tariff, base["currency"], new.login)
-    if await tx.fetchval(_CLAIM, new.login, place.bucket) != place.bucket:
+    await _insert_line(tx, new, place.bucket, place.account_id, tariff_id)
+    return place.bucket
+
+
+async def add_first_line(tx: Transaction, new: NewSubscriber, bucket: int, account_id: int, currency: str) -> None:
+    """The first login on an account that was made without any; `new` has a tariff. Errors: as of add_subscriber."""
+    assert new.tariff is not None
+    tariff_id, _ = await tariff_for(tx, new.tariff, currency, new.login)
+    account = await tx.fetchrow(_LOCK, bucket, account_id)
+    if account is None or account["closed_at"] is not None:
+        raise AccountClosed(f"account {account_id} was closed")
+    await _insert_line(tx, new, bucket, account_id, tariff_id)
+
+
+async def _insert_line(tx: Transaction, new: NewSubscriber, bucket: int, account_id: int, tariff_id: int) -> None:
+    if await tx.fetchval(_CLAIM, new.login, bucket) != bucket:
         raise _taken(new.login)
     try:
         await tx.execute(
             "INSERT INTO subscribers (login, bucket, account_id, tariff_id, callerid, max_calls, max_seconds) "
             "VALUES ($1, $2, $3, $4, $5, $6, $7)",
-            new.login, place.bucket, place.account_id, tariff_id, new.callerid, new.max_calls, new.max_seconds,
+            new.login, bucket, account_id, tariff_id, new.callerid, new.max_calls, new.max_seconds,
         )  # fmt: skip
     except asyncpg.UniqueViolationError:
         raise _taken(new.login) from None
-    return place.bucket
 
 
 async def set_subscriber_status(tx: Transaction, login: str, status: PartyStatus) -> int:

@@ -150,6 +150,30 @@ async def remove_price_list(tx: Transaction, tariff_id: int) -> None:
     )
 
 
+async def made_and_paid(questions: Questions, party_id: int, tariff: str) -> bool:
+    """Whether a reseller made a tariff, and pays for the calls of whom it owns by another one. Errors: Unavailable."""
+    return bool(
+        await questions.fetchval(
+            "SELECT EXISTS (SELECT FROM tariffs t JOIN parties p ON p.party_id = t.owner_id WHERE t.name = $2 "
+            "AND p.party_id = $1 AND p.account_id IS NOT NULL AND p.tariff_id <> t.tariff_id)",
+            party_id, tariff,
+        )
+    )  # fmt: skip
+
+
+async def pays_for(questions: Questions, party_id: int, login: str) -> bool:
+    """Whether calls of a line are paid by a reseller too, beside the account of the line. Errors: Unavailable."""
+    return bool(
+        await questions.fetchval(
+            "SELECT s.party_id <> p.party_id AND s.account_id <> p.account_id "
+            "AND p.account_id = ANY (COALESCE(s.reseller_accounts, '{}')) "
+            "FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login, parties p "
+            "WHERE l.login = $2 AND p.party_id = $1",
+            party_id, login,
+        )
+    )  # fmt: skip
+
+
 async def allowed_tariffs(questions: Questions, party_id: int) -> list[int]:
     """The tariffs that a user may change to beside the public ones. Errors: Unavailable."""
     rows = await questions.fetch("SELECT tariff_id FROM party_tariffs WHERE party_id = $1 ORDER BY 1", party_id)

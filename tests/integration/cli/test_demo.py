@@ -74,6 +74,8 @@ def test_a_demo_proves_its_ledger_and_leaves_nothing(place):
     assert "[/]" not in done.stdout  # markup that nobody rendered
     lines = done.stdout.splitlines()
     assert "ledger: balanced" in lines
+    both = "by REST: 0.02 a second to 4420; over HTTP, callPrepare and callFinish: 60 s cost 1.20"
+    assert lines.index(both) == lines.index("ledger: balanced") + 1
     rates = re.search(r"([\d,]+) rates of [\d,]+ directions imported", done.stdout)
     assert rates is not None
     assert int(rates[1].replace(",", "")) >= 20_000

@@ -23,7 +23,7 @@ DOOR = Door("test", "192.0.2.7")
 @pytest.fixture
 async def engines(database_url: str) -> AsyncIterator[tuple[Engine, Engine]]:
     """Two that hear nothing of each other's changes."""
-    unlimited = {"server_key_requests_per_minute": 0}
+    unlimited = {"server_key_requests_per_minute": 0, "address_requests_per_minute": 0}
     async with engine_on(database_url, **unlimited) as one, engine_on(database_url, **unlimited) as other:
         for engine in (one, other):
             hear_nothing(engine)

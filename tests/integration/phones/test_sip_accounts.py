@@ -66,7 +66,7 @@ class House:
 
 @pytest.fixture
 async def house(database_url: str) -> AsyncIterator[House]:
-    database = Database(database_url)
+    database = Database(database_url, pool_size=8)
     await database.open()
     await publish_deck(database)
     house = House(
@@ -310,8 +310,9 @@ async def test_a_registration_that_is_taken_back_leaves_its_names_and_no_line(ho
 
 async def test_lines_made_at_once_are_one_each_and_on_one_account(house: House):
     use = house.operator.sip_accounts
-    made = [NewSipAccount(login=login, owner="otto", password="very-secret") for login in ("50000", "50001", "50000")]
+    numbers = ("50000", *(str(number) for number in range(50_000, 50_006)))
+    made = [NewSipAccount(login=number, owner="otto", password="very-secret") for number in numbers]
     done = await asyncio.gather(*map(use.create, made), return_exceptions=True)
 
-    assert sorted(type(each).__name__ for each in done) == ["ExtensionTaken", "SipAccount", "SipAccount"]
+    assert sorted(type(each).__name__ for each in done) == ["ExtensionTaken", *["SipAccount"] * 6]
     assert len({line.account_id for line in await use.of("otto")}) == 1

@@ -20,6 +20,7 @@ from rating_engine.api.narayana.methods import (
     interface,
     maintenance,
     news,
+    prepaid_codes,
     rates,
     routing,
     sim_cards,
@@ -48,4 +49,5 @@ MADE: Final[Mapping[str, Handler]] = {
     **sim_cards.HANDLERS,
     **tickets.HANDLERS,
     **sip_accounts.HANDLERS,
+    **prepaid_codes.HANDLERS,
 }

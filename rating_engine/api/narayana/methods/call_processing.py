@@ -174,6 +174,11 @@ async def authorize_realm(asked: Asked) -> Answer:
     return True
 
 
+async def create_tts(asked: Asked) -> Answer:
+    """A text as speech (WAV), in the language of the user."""
+    return await asked.use.speech.say(asked.values.needed_text("text"), (await asked.user()).language)
+
+
 HANDLERS: Final[Mapping[str, Handler]] = {
     "callPrepare": call_prepare,
     "callFinish": call_finish,
@@ -182,6 +187,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "resolveCallerid": resolve_callerid,
     "getTextBalance": get_text_balance,
     "authorizeRealm": authorize_realm,
+    "createTTS": create_tts,
 }
 
 

@@ -117,8 +117,11 @@ HANDLERS: Final[Mapping[str, Handler]] = {
 def _changes(asked: Asked) -> SipChanges:
     values = asked.values
     found: dict[str, Any] = {field: text for name, field in TEXTS.items() if (text := values.text(name)) is not None}
-    if server := values.text("sip_server") or values.text("sip_address"):
-        found["exchange"] = server
+    servers = {server for name in ("sip_server", "sip_address") if (server := values.text(name))}
+    if len(servers) > 1:
+        raise Failure(Code.E_DATA_ABORT, "sip_address: is another server than sip_server")
+    if servers:
+        found["exchange"] = servers.pop()
     if (srtp := _one_of(asked, "sip_srtp", SRTP)) is not None:
         found["srtp"] = srtp == 1
     if (reach := _one_of(asked, "sip_reach", REACH)) is not None:

@@ -10,10 +10,11 @@ from decimal import Decimal
 
 import pytest
 
-from rating_engine.domain.account import NewAccount
-from rating_engine.domain.errors import Refused
+from rating_engine.domain.account import NewAccount, NewSubscriber
+from rating_engine.domain.errors import NotAllowed, Refused
 from rating_engine.domain.page import Cursor
 from rating_engine.domain.party import PartyChanges
+from rating_engine.domain.principal import principal_of
 from rating_engine.domain.rate_edit import RateKey
 from rating_engine.domain.tariff import Direction, RouteChanges
 from rating_engine.rating.rate import Rate
@@ -192,9 +193,15 @@ async def test_a_reseller_sells_on_what_it_buys_by_a_tariff_of_its_own(narayana)
     assert (info["name"], info["owner"], info["switch_price"], info["is_public"]) == ("dear", "firm", 3, True)
     assert await narayana.code("getRatesInfo", login="otto", id=own) == "E_DOES_NOT_BELONG_TO_YOU"
 
+    assert await narayana.code("switchRates", login="anna", id=own) == "E_DOES_NOT_BELONG_TO_YOU"
+    line = NewAccount("firm-main", "wholesale", balance=Decimal(5), owner="firm")
+    await narayana.operator.accounts.create(line)
+    await narayana.operator.parties.change("firm", PartyChanges(account="firm-main"))  # now it pays for anna's calls
     await narayana.ask("switchRates", login="anna", id=own)
     assert await narayana.ask("getValue", login="anna", property="balance") == "7.00"
-    assert await call(narayana, "1001", "79271234567", 2) == ("one", "0.4")
+    assert await call(narayana, "1001", "79271234567") == ("one", "0.2")
+    assert await narayana.ask("getValue", login="firm", property="balance") == "4.80"
+    assert await call(narayana, "1001", "79271234567", 2) == "E_UNROUTABLE"  # which it does not buy itself
 
 
 async def test_past_calls_are_priced_again_by_their_attempt(narayana):
@@ -255,3 +262,24 @@ async def test_bill_types_say_how_calls_are_counted(narayana):
     assert await narayana.code("deleteBillType", login="boss", bill_type="by_second") == "E_DATA_ABORT"
     await narayana.ask("deleteBillType", login="boss", bill_type="tens")
     assert {each["type"] for each in await narayana.ask("getBillTypes", login="firm")} == {"byminute", "by_second"}
+
+
+async def test_nobody_gives_itself_a_tariff_that_it_made(narayana):
+    """Or a reseller's own calls would cost what it likes, and the operator would pay the carrier."""
+    own = await new_tariff(narayana, "free", login="firm", is_public="true")
+    use = narayana.operator
+    await use.accounts.create(NewAccount("firm-main", "retail", balance=Decimal(5), owner="firm"))
+    await use.parties.change("firm", PartyChanges(account="firm-main"))
+    firm = narayana.engine.services.of(principal_of(await use.parties.show("firm"), "test"))
+    for given in (
+        firm.parties.change("firm", PartyChanges(tariff="firm/free")),
+        firm.accounts.create(NewAccount("firm-two", "firm/free", owner="firm")),
+        firm.accounts.create(NewAccount("firm-two", "firm/free")),
+        firm.accounts.add_subscriber(NewSubscriber("firm-three", "firm-main", tariff="firm/free")),
+    ):
+        with pytest.raises(NotAllowed):
+            await given
+    assert await narayana.code("switchRates", login="firm", id=own) == "E_DOES_NOT_BELONG_TO_YOU"
+    await firm.accounts.create(NewAccount("anna-two", "firm/free", owner="anna"))
+    await firm.parties.change("anna", PartyChanges(tariff="firm/free"))
+    await narayana.ask("switchRates", login="anna", id=own, sip_extension="1001")

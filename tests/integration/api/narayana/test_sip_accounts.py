@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from rating_engine.api.narayana.declared import METHODS
 from rating_engine.domain.account import NewAccount
 from rating_engine.domain.party import PartyKind
 from rating_engine.storage.postgres.pool import Database
@@ -233,3 +234,25 @@ async def test_without_a_key_for_passwords_extensions_are_shown_and_not_made(dat
         assert [user["username"] for user in await narayana.ask("getUsers", login="firm")] == ["anna"]
         parties = await narayana.operator.parties.show("firm")
         assert parties.kind is PartyKind.RESELLER
+
+
+METHODS_HERE = ("getExtensions", "getExtensionInfo", "getAvailExtension", "createExtension", "updateExtension",
+                "deleteExtension", "registerUser")  # fmt: skip
+
+
+async def test_every_argument_missing_huge_or_of_other_digits_is_answered_with_a_code(narayana):
+    await phone_of_nina(narayana)
+    usual = {**NEW, "user": "more", "sip_extension": "40009"}
+    for method in METHODS_HERE:
+        arguments = METHODS[method].arguments
+        given = {each.name: usual[each.name] for each in arguments if each.name in usual}
+        given |= {} if method in ("createExtension", "registerUser") else {"sip_extension": "40000"}
+        for each in arguments:
+            for value in (*([None] if each.required else []), "x" * 9_000, "٤٠٠٠٠"):
+                sent = {name: text for name, text in {**given, each.name: value}.items() if text is not None}
+                url = f"/billing/api/2.2/{narayana.keys['server']}/{method}"
+                answer = await narayana.http.post(url, data={"login": "firm", **sent})
+                assert answer.status_code == 200, (method, each.name)
+                envelope = answer.json()
+                assert envelope["result"] is False, (method, each.name, envelope)
+                assert envelope["response"] not in ("E_LUA_EXCEPTION", "E_SQL_ERROR"), (method, each.name)
