@@ -163,6 +163,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "sim_cards.unbind": _SIMS,
     "sim_cards.change": _SIMS,
     "sim_cards.notify": _SIMS,
+    "exchange_queries.ask": Right("exchanges:write", Level.RESELLER, own=True),  # each query has a level of its own
     "speech.say": Right("speech:write", Level.SIMPLE_USER, own=True),  # of which keys, it says itself
     "gsm.ask": Right("gsm:write", Level.ANYBODY, own=True),  # for which keys, the surface says
     "news.page": _reads("news", least=Level.ANYBODY, own=True),
@@ -212,8 +213,8 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "accounts.numbered": _reads("accounts", own=True),
     "accounts.statement": _reads("accounts", _line()),
     # From a user's own account, or one below it: nobody makes money by it.
-    "transfers.send": Right("transfers:write", Level.SIMPLE_USER, (_party(),), money=True),
-    "transfers.converted": _reads("transfers", own=True),
+    "transfers.send": Right("money:write", Level.SIMPLE_USER, (_party(),), money=True),
+    "transfers.converted": _reads("money", own=True),
     "codes.create": Right("codes:write", Level.SIMPLE_USER, (_party(),), money=True),
     "codes.page": _reads("codes", _party()),
     "codes.count": _reads("codes", _party()),
@@ -221,9 +222,9 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "codes.delete": Right("codes:write", Level.SIMPLE_USER, (_party(),), money=True),
     "codes.reseal": _system("codes"),
     "transfers.between": _MONEY_BETWEEN,
-    "transfers.endow": Right("transfers:write", Level.RESELLER, (_party(), _line()), money=True),
-    "transfers.top_up": Right("transfers:write", Level.RESELLER, (_party(), _line(below=True)), money=True),
-    "transfers.set_balance": Right("transfers:write", Level.RESELLER, (_ACCOUNT_BELOW,), money=True),
+    "transfers.endow": Right("money:write", Level.RESELLER, (_party(), _line()), money=True),
+    "transfers.top_up": Right("money:write", Level.RESELLER, (_party(), _line()), money=True),
+    "transfers.set_balance": Right("money:write", Level.RESELLER, (_ACCOUNT_BELOW,), money=True),
     "account_imports.import_file": Right("money:write", Level.ADMIN, money=True),
     "exchanges.add": _system("exchanges"),
     "exchanges.show": _system("exchanges", "read"),

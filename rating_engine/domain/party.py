@@ -115,6 +115,8 @@ class AllowedCalls(StrEnum):
 class Party:
     """One party. `owner` and `tariff` by name; `calls`: by its own state and its owners'. `utc_offset` in minutes.
 
+    `allowed_tariffs`: numbers of those that it may change to beside the public ones.
+
     `account`: a login of the one that it is charged on, by its tariff, for the calls of all below it; None: it is not.
     `hidden`: it was closed. `notify_email`: where its mail goes; '': nowhere. `notify_ticket`: whether tickets' does.
     """
@@ -133,6 +135,8 @@ class Party:
     utc_offset: int
     currency: str
     tariff: str | None
+    tariff_id: int | None
+    allowed_tariffs: tuple[int, ...]
     account: str | None
     comment: str
     notify_email: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import timedelta
 from functools import partial
 from ipaddress import ip_network
@@ -57,6 +57,7 @@ def make_services(settings: Settings, office: Database, limits: RequestLimits | 
             speaker=Espeak(settings.speech_program),
             secret_keys=settings.secret_keys,
             reload_phones=partial(_reload_phones, settings.ami_exchanges),
+            ask_exchange=partial(_ask_exchange, settings.ami_exchanges),
             proxies=tuple(map(ip_network, settings.http_trusted_proxies)),
         ),
         limits,
@@ -88,20 +89,28 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
 async def _reload_phones(ami_exchanges: tuple[str, ...], exchange: str) -> bool:
     """Have an exchange read its pjsip.conf anew. Errors: Refused, Unavailable."""
-    address = next((found for text in ami_exchanges if (found := parse_address(text)).exchange == exchange), None)
+    return await _ask_exchange(ami_exchanges, {exchange}, "Reload", {"Module": PJSIP}) is not None
+
+
+async def _ask_exchange(
+    ami_exchanges: tuple[str, ...], names: Collection[str], action: str, fields: Mapping[str, str]
+) -> Mapping[str, str] | None:
+    """What an exchange of one of these names or hosts answers; None: there is none. Errors: Refused, Unavailable."""
+    addresses = map(parse_address, ami_exchanges)
+    address = next((each for each in addresses if not {each.exchange, each.host}.isdisjoint(names)), None)
     if address is None:
-        return False
+        return None
     connection = AmiConnection(address, lambda event: None)
     try:
         await connection.open()
-        answer = await connection.ask("Reload", Module=PJSIP)
+        answer = await connection.ask(action, **fields)
     except OSError as error:
-        raise Unavailable(f"{exchange}: {error.strerror or type(error).__name__}") from None
+        raise Unavailable(f"{address.exchange}: {error.strerror or type(error).__name__}") from None
     finally:
         connection.close()
     if str(answer.get("Response", "")).lower() != "success":
-        raise Refused(f"{exchange} did not reload: {answer.get('Message', 'no reason given')}", field="reload")
-    return True
+        raise Refused(f"{address.exchange} refuses {action}: {answer.get('Message', 'no reason given')}")
+    return {name: str(value) for name, value in answer.items()}
 
 
 def _installation(settings: Settings) -> Installation:

@@ -43,6 +43,7 @@ from rating_engine.services.parties.passwords import Passwords
 from rating_engine.services.parties.request_limits import RequestLimits
 from rating_engine.services.phones.disa import Disa
 from rating_engine.services.phones.exchanges import Exchanges
+from rating_engine.services.phones.queries import AskExchange, ExchangeQueries
 from rating_engine.services.phones.registration import Registrations
 from rating_engine.services.phones.rendering import Reload, never_reloads
 from rating_engine.services.phones.secrets import SecretBox
@@ -91,6 +92,7 @@ class UseCases:
     transfers: Transfers
     codes: Codes
     exchanges: Exchanges
+    exchange_queries: ExchangeQueries
     sip_accounts: SipAccounts
     disa: Disa
     registrations: Registrations
@@ -148,6 +150,7 @@ class Ways:
     did_notice: timedelta
     gsm: Gsm
     speaker: Speaker
+    ask_exchange: AskExchange
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
@@ -199,6 +202,7 @@ class Services:
             transfers=Transfers(office, principal, system_currency=ways.system_currency),
             codes=Codes(office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)),
             exchanges=Exchanges(office, principal, ways.reload_phones),
+            exchange_queries=ExchangeQueries(office, principal, ways.ask_exchange),
             sip_accounts=SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
             disa=Disa(office, principal),
             registrations=Registrations(office, principal, self._passwords, self._secrets, buckets=ways.ledger_buckets),

@@ -271,6 +271,11 @@ async def test_the_rendered_file_says_the_same_to_an_exchange_without_the_databa
             assert (done.written, done.reloaded) == (True, True)
             await until_registered(main)
             await talk(main)
+            assert await reached.exchange_queries.ask("pbx1", "interface", "ping") == "Pong"
+            assert await reached.exchange_queries.ask("127.0.0.1", "interface", "version")
+            assert await reached.exchange_queries.ask("127.0.0.1", "interface", "calls") in ("0", "1")
+            for what in (("sipreload", "sipreload"), ("dialplan", "reload")):
+                assert await reached.exchange_queries.ask("pbx1", *what) == "ok"
             again = await reached.exchanges.render("pbx1", output=file, reload=True)
             assert (again.difference, again.written, again.reloaded) == ((), False, None)
 

@@ -31,7 +31,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "deleteInvoice",
     ),
     "Technical maintenance": (
-        "asteriskRequest",
         "updateDialplan",
         "restoreDialplan",
         "updateInterface",

@@ -30,7 +30,7 @@ READ_ONLY: Final = frozenset(
      "displaynotifybalancelimit", "unread_tickets"}
 )  # fmt: skip
 NOT_KEPT_OF_USERS: Final = (
-    "allowed_rates", "allowed_call_len", "notify_balance", "notify_balance_limit", "notify_did",
+    "allowed_call_len", "notify_balance", "notify_balance_limit", "notify_did",
 )  # fmt: skip
 LINE_FIELDS: Final = (
     "sip_extension", "sip_callerid", "sip_max_call_len", "rates_name", "owner", "disa_pin", "disa_trusted_cli",
@@ -54,7 +54,8 @@ def user_fields(party: Party, reader: Level) -> dict[str, Any]:
         "language": party.language,
         "timezone": _hours(party.utc_offset),
         "comment": party.comment if reader >= Level.ADMIN else None,
-        "rates": party.tariff,
+        "rates": party.tariff_id,
+        "allowed_rates": ",".join(map(str, party.allowed_tariffs)),
         "notify_email": party.notify_email,
         "invites": party.invites,
         "notify_ticket": int(party.notify_ticket),

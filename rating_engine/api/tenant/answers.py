@@ -25,6 +25,7 @@ from rating_engine.domain.errors import (
     Refused,
 )
 from rating_engine.domain.tenant import RATE_FIELDS, CallRate, TenantBilling
+from rating_engine.domain.transfer import InsufficientMoney
 from rating_engine.rating.money import format_amount
 from rating_engine.rating.rate import PriceUnit
 from rating_engine.services.decks.file.formulas import quoted
@@ -39,6 +40,7 @@ _STATUS: Final[tuple[tuple[type[RatingEngineError], int, str], ...]] = (
     (NotFound, 404, "not_found"),
     (NotYours, 404, "not_found"),
     (AlreadyExists, 409, "already_exists"),
+    (InsufficientMoney, 409, "insufficient_money"),
     (Refused, 409, "refused"),
 )
 

@@ -1,5 +1,5 @@
 """What a tenant can ask besides its document, in the same style: its accounts and lines, calls that last and calls
-that are over. All of it reads.
+that are over; and money moved between them.
 
 Law: a tenant sees what its calls cost it, and never what they cost us: no carrier, no margin.
 """
@@ -17,8 +17,26 @@ from starlette.responses import Response, StreamingResponse
 
 from rating_engine.api.tenant import webhooks
 from rating_engine.api.tenant.answers import cell, csv_rows, file_headers, json_answer
-from rating_engine.api.tenant.contract import FILE, JSON, OPERATIONS, SCHEMAS, Kind, Operation, Parameter, document
-from rating_engine.api.tenant.reading import call_id, read_call_id, read_instant, read_parameters
+from rating_engine.api.tenant.contract import (
+    FILE,
+    JSON,
+    OPERATIONS,
+    SCHEMAS,
+    Field,
+    Kind,
+    Operation,
+    Parameter,
+    document,
+    object_of,
+)
+from rating_engine.api.tenant.reading import (
+    call_id,
+    check_required,
+    read_call_id,
+    read_fields,
+    read_instant,
+    read_parameters,
+)
 from rating_engine.domain.cdr import Cdr, CdrFilter
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.live_call import LiveCallFilter
@@ -26,6 +44,8 @@ from rating_engine.domain.page import DEFAULT_LIMIT, MAX_LIMIT, Cursor, Page
 from rating_engine.services.catalogue import UseCases
 
 MAX_QUOTED: Final = 80  # characters, as of a number that is dialled
+MAX_KEY: Final = 150  # characters of an idempotency key
+MAX_COMMENT: Final = 200
 DEFAULT_RANGE: Final = timedelta(days=1)  # of calls, where no begin is given
 
 
@@ -117,11 +137,23 @@ QUOTED: Final = (
 )
 CALL_ID: Final = Parameter("id", Kind.TEXT, "The id of a call that lasts.", place="path")
 HUNG_UP: Final = (Shown("outcome"),)
+TOP_UP: Final = (
+    Field("amount", Kind.AMOUNT, "Above zero, in the currency of the tenant.", least=0, required=True),
+    Field("idempotency_key", Kind.TEXT, "Of the caller's making: with one the money is moved once.", 1, MAX_KEY,
+          required=True),
+    Field("comment", Kind.TEXT, "Stands in both statements.", most=MAX_COMMENT),
+)  # fmt: skip
+TOPPED_UP: Final = (
+    _whole("transfer"), _amount("amount"), Shown("currency"), Shown("state"), Shown("repeated", Kind.FLAG),
+)  # fmt: skip
 _ONE: Final = Parameter("login", Kind.TEXT, "The login of a line.", place="path")
 BEYOND: Final = (
     Operation("list_accounts", "GET", "/accounts", "List accounts", 200, PAGE, answer="AccountList", media=JSON),
     Operation("show_account", "GET", "/accounts/{login}", "Show the account that a line is charged on", 200, (_ONE,),
               answer="Account", media=JSON),
+    Operation("top_up", "POST", "/accounts/{login}/top-ups",
+              "Move money of the company's account to the account that a line is charged on", 200, (_ONE,),
+              body="TopUp", answer="ToppedUp", media=JSON),
     Operation("list_lines", "GET", "/subscribers", "List lines", 200, PAGE, answer="SubscriberList", media=JSON),
     Operation("list_live", "GET", "/calls", "List calls that last", 200, (LOGIN, *PAGE), answer="CallList", media=JSON,
               names_others=True),
@@ -161,6 +193,8 @@ ALL_SCHEMAS: Final[Mapping[str, Any]] = {
     "CdrList": _list(CALL),
     "HungUp": _schema(HUNG_UP),
     **webhooks.SCHEMAS,
+    "TopUp": object_of(TOP_UP, required=True),
+    "ToppedUp": _schema(TOPPED_UP),
     "Quote": _nested(QUOTE, "rate", QUOTE_RATE),
 }
 ALL_OPERATIONS: Final = (*OPERATIONS, *BEYOND, *webhooks.OPERATIONS)
@@ -180,6 +214,20 @@ async def show_account(use: UseCases, request: Request) -> Response:
     """The account that a line is charged on now."""
     state = await use.accounts.show(request.path_params["login"])
     return json_answer({each.name: each.value(state) for each in ACCOUNT})
+
+
+async def top_up(use: UseCases, request: Request) -> Response:
+    """From the company's account, once by a key: a tenant makes no money."""
+    values = await read_fields(request, TOP_UP)
+    check_required(TOP_UP, values)
+    done = await use.transfers.top_up(
+        request.state.principal.realm, request.path_params["login"], values["amount"],
+        comment=values.get("comment", ""), reference=f"top-up:{values['idempotency_key']}",
+    )  # fmt: skip
+    return json_answer(
+        {"transfer": done.transfer_id, "amount": done.amount, "currency": done.currency, "state": done.state.value,
+         "repeated": done.repeated}
+    )  # fmt: skip
 
 
 async def list_lines(use: UseCases, request: Request) -> Response:

@@ -174,8 +174,8 @@ def schema_of(field: Field | Parameter, *, default: bool = True) -> dict[str, An
     return schema
 
 
-def object_schema(fields: tuple[Field, ...], *, default: bool = True, required: bool = False) -> dict[str, Any]:
-    """JSON Schema of an object of these fields."""
+def object_of(fields: tuple[Field, ...], *, default: bool = True, required: bool = False) -> dict[str, Any]:
+    """JSON Schema of a body, or of an answer of the same fields."""
     schema: dict[str, Any] = {
         "type": "object",
         "properties": {field.name: schema_of(field, default=default) for field in fields},
@@ -189,10 +189,10 @@ def _refer(name: str) -> dict[str, str]:
 
 _ID_FIELD: Final = Field("id", Kind.TEXT, "The unique ID of the call rate.")
 SCHEMAS: Final[Mapping[str, dict[str, Any]]] = {
-    "CallRate": object_schema((_ID_FIELD, *RATE)),
-    "CallRateCreate": object_schema(RATE, required=True),
-    "CallRateUpdate": object_schema(RATE, default=False),
-    "CallRateId": object_schema((_ID_FIELD,)),
+    "CallRate": object_of((_ID_FIELD, *RATE)),
+    "CallRateCreate": object_of(RATE, required=True),
+    "CallRateUpdate": object_of(RATE, default=False),
+    "CallRateId": object_of((_ID_FIELD,)),
     "CallRateList": {
         "type": "object",
         "properties": {
@@ -200,7 +200,7 @@ SCHEMAS: Final[Mapping[str, dict[str, Any]]] = {
             "items": {"type": "array", "items": _refer("CallRate")},
         },
     },
-    "TenantBilling": object_schema(BILLING),
+    "TenantBilling": object_of(BILLING),
     "File": {"type": "string", "format": "binary"},
     "Error": {
         "type": "object",

@@ -106,7 +106,7 @@ HANDLERS: Final[dict[str, Handler]] = {
     for each in (
         *(show_billing, change_billing, list_rates, create_rate),
         *(export_rates, show_rate, change_rate, destroy_rate),
-        *(beyond.list_accounts, beyond.show_account, beyond.list_lines),
+        *(beyond.list_accounts, beyond.show_account, beyond.top_up, beyond.list_lines),
         *(beyond.list_live, beyond.list_calls, beyond.export_calls),
         *(beyond.hang_up_call, beyond.quote_call),
         *(webhooks.list_webhooks, webhooks.create_webhook, webhooks.rotate_webhook, webhooks.destroy_webhook),

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rating_engine.api.tenant.answers import json_answer
-from rating_engine.api.tenant.contract import ID, JSON, Field, Kind, Operation, object_schema
+from rating_engine.api.tenant.contract import ID, JSON, Field, Kind, Operation, object_of
 from rating_engine.api.tenant.reading import check_required, id_of, read_fields, read_id
 from rating_engine.domain.errors import NotFound
 from rating_engine.domain.webhook import MAX_EVENTS, MAX_URL, Event, NewWebhook
@@ -33,11 +33,11 @@ _LISTED: Final = (
     Field("error", Kind.TEXT, "Why the last one was not taken."),
 )
 SCHEMAS: Final[Mapping[str, Any]] = {
-    "WebhookCreate": object_schema(NEW, required=True),
-    "WebhookMade": object_schema(_MADE),
+    "WebhookCreate": object_of(NEW, required=True),
+    "WebhookMade": object_of(_MADE),
     "WebhookList": {
         "type": "object",
-        "properties": {"items": {"type": "array", "items": object_schema(_LISTED)}},
+        "properties": {"items": {"type": "array", "items": object_of(_LISTED)}},
     },
 }
 OPERATIONS: Final = (

@@ -28,7 +28,7 @@ from rating_engine.storage.audit_log import record
 from rating_engine.storage.parties.owners import owner_of_login
 from rating_engine.storage.parties.parties import find_party, is_below, tree_of
 from rating_engine.storage.phones.sip_accounts import lines_of
-from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.postgres.pool import Database, Questions
 from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.support import sim_cards as store
 
@@ -63,7 +63,7 @@ class SimCards:
     async def show(self, iccid: str) -> SimCard:
         """One card. Errors: NotFound, NotYours, Unavailable."""
         kept = await store.find_card(self._database, iccid)
-        await self._check_theirs(kept.card)
+        await self._check_theirs(self._database, kept.card)
         return self._shown(kept)
 
     async def add(self, new: NewSimCard) -> None:
@@ -100,7 +100,7 @@ class SimCards:
         """Make a card nobody's. Errors: NotFound, NotYours, Unavailable."""
         async with self._database.transaction(self._principal) as tx:
             kept = await store.hold_card(tx, iccid)
-            await self._check_theirs(kept.card)
+            await self._check_theirs(tx, kept.card)
             await store.change_card(tx, iccid, {"party_id": None, "line": "", "callback_cid": ""})
             await record(tx, "sim.unbind", iccid, {"owner": kept.card.owner})
 
@@ -115,7 +115,7 @@ class SimCards:
             raise InvalidRequest("iccid", "nothing is given that is to be changed")
         async with self._database.transaction(self._principal) as tx:
             card = (await store.hold_card(tx, iccid)).card
-            await self._check_theirs(card)
+            await self._check_theirs(tx, card)
             self._check_fields(card, values)
             columns = {name: self._sealed(value) if name in SECRET else value for name, value in values.items()}
             if changes.owner is not LEAVE:
@@ -140,7 +140,7 @@ class SimCards:
             raise NotAllowed(f"takes a key of level {int(Level.SERVER)}")
         check_notice(sender, text)
         kept = await store.find_card(self._database, iccid)
-        await self._check_theirs(kept.card)
+        await self._check_theirs(self._database, kept.card)
         if not kept.card.msisdn or not kept.card.enabled:
             raise InvalidRecipient("sim", "has no number, or is off")
         given_to = {"from": sender, "to": kept.card.msisdn, "text": text, "iccid": iccid}
@@ -179,10 +179,10 @@ class SimCards:
     def _sealed(self, puk: str) -> bytes | None:
         return self._secrets.seal(puk) if puk else None
 
-    async def _check_theirs(self, card: SimCard) -> None:
+    async def _check_theirs(self, questions: Questions, card: SimCard) -> None:
         if self._is_admin:
             return
-        if card.owner_id is None or not await is_below(self._database, card.owner_id, self._principal.realm):
+        if card.owner_id is None or not await is_below(questions, card.owner_id, self._principal.realm):
             raise NotYours(f"SIM card {card.iccid} is not yours", field="iccid")
 
     async def _try_puks(self, tx: Transaction, kept: store.KeptCard, puk1: str, puk2: str) -> bool:
@@ -218,7 +218,7 @@ class SimCards:
         if login is None:
             return None
         party = await find_party(tx, str(login))
-        if not await is_below(self._database, party.party_id, self._principal.realm):
+        if not await is_below(tx, party.party_id, self._principal.realm):
             raise NotYours(f"user {party.login!r} is not yours", field="owner")
         if party.hidden:
             raise InvalidRequest("owner", f"{party.login!r} was deleted")

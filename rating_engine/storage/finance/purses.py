@@ -16,10 +16,14 @@ _COLUMNS: Final = """
     a.bucket, a.account_id, a.party_id, a.currency, a.balance, a.overdraft, a.reserved, a.refill_allowed,
     a.last_entry, a.closed_at
     FROM accounts a"""
-# The account that a party's first line is charged on, if that is its own; else its oldest. What was closed is none.
+# What a reseller is charged on, or a tenant's company account; else the account that its first line is charged on, if
+# that is its own; else its oldest. What was closed is none.
 _OF_PARTY: Final = f"""
     SELECT {_COLUMNS} WHERE a.party_id = $1 AND a.purpose = 'party' AND a.closed_at IS NULL
     ORDER BY (a.bucket, a.account_id) IN (
+        SELECT account_bucket, account_id FROM parties WHERE party_id = $1 AND account_id IS NOT NULL
+        UNION ALL SELECT bucket, account_id FROM tenant_billing WHERE party_id = $1 AND account_id IS NOT NULL) DESC,
+    (a.bucket, a.account_id) IN (
         SELECT s.bucket, s.account_id FROM subscribers s JOIN parties p USING (party_id)
         WHERE s.party_id = $1 ORDER BY lower(s.login) <> lower(p.login), s.subscriber_id LIMIT 1) DESC, a.account_id
     LIMIT 1"""  # noqa: S608  # constants

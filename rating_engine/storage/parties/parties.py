@@ -26,6 +26,8 @@ CHANGEABLE: Final = (
 _COLUMNS: Final = """
     p.party_id, p.owner_id, o.login AS owner, p.kind, p.access_level AS level, p.login, p.name, p.status::text,
     calls_of_party(p.party_id)::text AS calls, p.hidden, p.language, p.utc_offset, p.currency, t.name AS tariff,
+    p.tariff_id,
+    ARRAY(SELECT a.tariff_id FROM party_tariffs a WHERE a.party_id = p.party_id ORDER BY 1) AS allowed_tariffs,
     (SELECT s.login FROM subscribers s WHERE s.bucket = p.account_bucket AND s.account_id = p.account_id
      ORDER BY s.subscriber_id LIMIT 1) AS account, p.comment, p.notify_email, p.notify_ticket, p.invites,
     COALESCE(d.billing_name, '') AS billing_name,
@@ -277,5 +279,5 @@ async def tariff_id_of(tx: Transaction, name: str) -> int:
 
 def party_from_row(row: asyncpg.Record) -> Party:
     """The party of a row that has _COLUMNS."""
-    words = {"kind": PartyKind, "level": Level, "status": PartyState, "calls": AllowedCalls}
+    words = {"kind": PartyKind, "level": Level, "status": PartyState, "calls": AllowedCalls, "allowed_tariffs": tuple}
     return Party(**{name: words[name](value) if name in words else value for name, value in row.items()})

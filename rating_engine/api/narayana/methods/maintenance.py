@@ -19,4 +19,15 @@ async def do_maintenance(asked: Asked) -> Answer:
     return True
 
 
-HANDLERS: Final[Mapping[str, Handler]] = {"doMaintenance": do_maintenance}
+async def asterisk_request(asked: Asked) -> Answer:
+    """What an exchange answers to a query of the list."""
+    values = asked.values
+    return await asked.use.exchange_queries.ask(
+        values.needed_text("asterisk"),
+        values.needed_text("destination"),
+        values.needed_text("process"),
+        values.text("params") or "",
+    )
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {"doMaintenance": do_maintenance, "asteriskRequest": asterisk_request}

@@ -6,6 +6,7 @@ is not kept is refused by its name before anything is written, and so is the nam
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
@@ -14,6 +15,7 @@ from rating_engine.api.narayana.arguments import MAX_WHOLE
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.api.narayana.languages import language_code
+from rating_engine.api.narayana.methods.rates import switch_line
 from rating_engine.api.narayana.news_object import news_fields
 from rating_engine.api.narayana.pages import whole_list
 from rating_engine.api.narayana.shown_money import shown_money
@@ -33,8 +35,9 @@ from rating_engine.domain.sip_account import ExtensionTaken, NewSipAccount, SipC
 
 OWN: Final = frozenset({"web_password", "currency", "language", "timezone", "notify_email", "notify_ticket"})
 OTHERS: Final = OWN | {"accesslevel", "active", "comment", "invites"}
-NOT_KEPT: Final = (*NOT_KEPT_OF_USERS, "account", "rates")  # of updateUser: they have no home here yet
+NOT_KEPT: Final = (*NOT_KEPT_OF_USERS, "account")  # of updateUser: they have no home here yet
 AUTO: Final = "auto"
+ALLOWED_MOST: Final = 100  # tariffs that a user may change to by name
 
 
 async def get_info(asked: Asked) -> Answer:
@@ -57,6 +60,11 @@ async def update_user(asked: Asked) -> Answer:
     target = values.text("user")
     party = await (asked.user() if not target else asked.use.parties.show(target))
     _check_names(asked, own=party.party_id == asked.asking.party_id)
+    if "rates" in asked.names:
+        return await _switch_all(asked, party)
+    allowed = None if (listed := values.text("allowed_rates")) is None else _numbers(listed)
+    for tariff_id in allowed or ():
+        await asked.use.price_lists.show(tariff_id)  # whether it is one that the asker may offer
     active = values.whole("active")
     if active is not None and active not in STATES:
         raise Failure(Code.E_DATA_ABORT, f"active: is none of {', '.join(map(str, STATES))}")
@@ -79,6 +87,8 @@ async def update_user(asked: Asked) -> Answer:
         status=LEAVE if active is None else STATES[active],
         md5=_md5(values.text("web_password")),
     )
+    if allowed is not None:
+        await asked.use.price_lists.allow(party.party_id, allowed)
     return True
 
 
@@ -154,9 +164,34 @@ def _check_names(asked: Asked, *, own: bool) -> None:
     for name in NOT_KEPT:
         if name in asked.names:
             raise Failure(Code.E_UNDEFINED_INSTRUCTION, f"{name}: is not kept yet; nothing was changed")
-    for name in sorted(OTHERS - OWN):
+    for name in sorted(OTHERS - OWN | {"rates", "allowed_rates"}):
         if own and name in asked.names:
             raise Failure(Code.E_INSUFFICIENT_ACCESS, f"{name}: of oneself is for somebody else to change")
+
+
+async def _switch_all(asked: Asked, party: Party) -> Answer:
+    """Another tariff for every extension of a user and for those that it gets: set alone, since each has its price.
+
+    One that has it already is passed over, so that what was cut off is gone on with by asking again.
+    """
+    if asked.names & {*OTHERS, "allowed_rates"}:
+        raise Failure(Code.E_DATA_ABORT, "rates: is set alone; nothing was changed")
+    tariff = await asked.use.price_lists.show(asked.values.needed_whole("rates"))
+    if tariff.is_option:
+        raise Failure(Code.E_DATA_ABORT, "rates: is an option")
+    for line in await asked.use.accounts.lines(party.party_id):
+        if line.tariff != tariff.name:
+            await switch_line(asked, line.login, tariff.tariff_id)
+    await asked.use.parties.change(party.party_id, PartyChanges(tariff=tariff.name))
+    return True
+
+
+def _numbers(text: str) -> list[int]:
+    """Numbers of tariffs with commas between; empty: none."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if len(parts) > ALLOWED_MOST or not all(re.fullmatch("[0-9]{1,18}", part) for part in parts):
+        raise Failure(Code.E_INVALID_ARGUMENT, f"allowed_rates: are numbers with commas, {ALLOWED_MOST} at the most")
+    return [int(part) for part in parts]
 
 
 def _account(text: str) -> int | None:

@@ -283,3 +283,30 @@ async def test_nobody_gives_itself_a_tariff_that_it_made(narayana):
     await firm.accounts.create(NewAccount("anna-two", "firm/free", owner="anna"))
     await firm.parties.change("anna", PartyChanges(tariff="firm/free"))
     await narayana.ask("switchRates", login="anna", id=own, sip_extension="1001")
+
+
+async def test_a_user_changes_to_what_it_is_allowed_and_who_owns_it_sets_all_its_lines(narayana):
+    allowed, other = await new_tariff(narayana, "gold", switch_price="2"), await new_tariff(narayana, "silver")
+    assert await narayana.code("switchRates", login="anna", id=allowed) == "E_DOES_NOT_BELONG_TO_YOU"
+    for given, code in (
+        ({"allowed_rates": "1,x"}, "E_INVALID_ARGUMENT"),
+        ({"allowed_rates": "999999"}, "E_NOT_EXIST"),
+        ({"rates": other, "active": "1"}, "E_DATA_ABORT"),
+        ({"rates": "x"}, "E_INVALID_ARGUMENT"),
+    ):
+        assert await narayana.code("updateUser", login="boss", user="anna", **given) == code
+    for login, user in (("firm", "anna"), ("anna", "anna")):
+        for name in ("allowed_rates", "rates"):
+            assert await narayana.code("updateUser", login=login, user=user, **{name: allowed}) in (
+                "E_DOES_NOT_BELONG_TO_YOU", "E_INSUFFICIENT_ACCESS",
+            )  # fmt: skip
+    await narayana.ask("updateUser", login="boss", user="anna", allowed_rates=allowed)
+    assert await narayana.ask("getValue", login="anna", property="allowed_rates") == allowed
+    assert [str(each["id"]) for each in await narayana.ask("getRatesList", login="anna")][-1] == allowed
+    await narayana.ask("switchRates", login="anna", id=allowed)
+    assert await narayana.ask("getValue", login="anna", property="balance") == "8.00"
+
+    await narayana.operator.accounts.add_subscriber(NewSubscriber("1009", "1001"))
+    await narayana.ask("updateUser", login="boss", user="anna", rates=other)
+    assert {line.tariff for line in await narayana.operator.accounts.lines("anna")} == {"silver"}
+    assert await narayana.ask("getValue", login="anna", property="rates") == other

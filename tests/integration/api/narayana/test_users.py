@@ -209,6 +209,7 @@ NAMES_NOBODY = {
     "getDIDActions",
     "getFilters",
     "doMaintenance",
+    "asteriskRequest",
     "addSIM",
     "deleteSIM",
     "gsmRequest",
