@@ -1328,6 +1328,20 @@ SELECT c.bucket, c.call_key, c.account_id, c.subscriber_id, c.state, c.source, c
        c.originated_by, c.is_did
 FROM call_records c;
 
+-- The same with the lines of resellers, each as the call of its account. What a carrier takes is nobody's but the last one's
+-- to know, and in its margin.
+CREATE OR REPLACE VIEW cdr_lines AS
+SELECT bucket, call_key, account_id, subscriber_id, state, source, attempt, callerid, destination, direction, prefix,
+       tariff_id, route_name, seconds, billed_seconds, cost, currency, overrun, carrier_cost, carrier_currency, margin,
+       disposition, cause, prepared_at, answered_at, ended_at, from_originate, source_address, originated_by, is_did
+FROM call_records
+UNION ALL
+SELECT r.bucket, r.call_key, r.account_id, c.subscriber_id, c.state, c.source, c.attempt, c.callerid, c.destination,
+       c.direction, r.prefix, r.tariff_id, c.route_name, c.seconds, r.billed_seconds, r.cost, r.currency, r.overrun,
+       NULL, '', r.margin, c.disposition, c.cause, c.prepared_at, c.answered_at, r.ended_at, c.from_originate,
+       c.source_address, c.originated_by, c.is_did
+FROM reseller_records r JOIN call_records c ON c.bucket = r.bucket AND c.call_key = r.call_key;
+
 -- Who changed what, of the catalogue and of accounts, for people.
 CREATE OR REPLACE VIEW audit_log AS
 SELECT audit_id, at, party, level, surface, key, address, action, subject, detail, party_id FROM catalogue_audit
@@ -2427,7 +2441,7 @@ BEGIN
         counted := counted OR item.counts_logins; repeated := repeated OR item.refusal = 'exists';
     END LOOP;
     PERFORM keep_open_calls(p_bucket, p_requests, holds, ids, sums, calls, counted, funds);
-    PERFORM add_claims(p_bucket, p_requests, answers) WHERE repeated;
+    IF repeated THEN PERFORM add_claims(p_bucket, p_requests, answers); END IF;
     RETURN answers;
 END $$;
 

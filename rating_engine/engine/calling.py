@@ -17,6 +17,7 @@ from rating_engine.services.calls.charging import Charging
 from rating_engine.services.calls.conflicts import Conflicts
 from rating_engine.services.calls.finish import Finishing
 from rating_engine.services.calls.hold import ChargingPolicy
+from rating_engine.services.calls.inbound import InboundCalls
 from rating_engine.services.calls.observed import Observed
 from rating_engine.services.calls.plan import Planning
 from rating_engine.services.calls.ports import ExchangeWatch, Now, utc_now
@@ -114,6 +115,7 @@ def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
         undo=undo,
         outage=LocalOutage(finish_spool, offline),
         read_account=lambda login: account_state(calls_door, login),
+        inbound=InboundCalls(calls_door, preparing, now),
     )
     return Calling(Observed(charging, metrics), finishing, undo, finish_spool, offline, conflicts)
 
