@@ -590,6 +590,43 @@ CREATE TABLE mails (
 );
 CREATE INDEX mails_by_due ON mails (due_at) WHERE state = 'queued';
 
+-- Where a party has its events sent (services/webhooks), how far its ledgers were read for that, and what is on its way.
+-- Secrets are encrypted with secret_keys; the previous one signs too for a day.
+CREATE TABLE webhooks (
+    webhook_id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    party_id         bigint NOT NULL REFERENCES parties,
+    url              text NOT NULL,
+    events           text[] NOT NULL,
+    low_balance      numeric(20, 6) NOT NULL DEFAULT 0,
+    secret           bytea NOT NULL,
+    previous_secret  bytea,
+    rotated_at       timestamptz,
+    created_at       timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX webhooks_by_party ON webhooks (party_id);
+CREATE TABLE webhook_places (
+    webhook_id  bigint NOT NULL REFERENCES webhooks ON DELETE CASCADE,
+    bucket      smallint NOT NULL,
+    account_id  bigint NOT NULL,
+    entry_id    bigint NOT NULL,
+    PRIMARY KEY (webhook_id, bucket, account_id)
+);
+CREATE TABLE webhook_deliveries (
+    delivery_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    webhook_id   bigint NOT NULL REFERENCES webhooks ON DELETE CASCADE,
+    event_id     text NOT NULL,
+    body         text NOT NULL,
+    state        text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'sent', 'failed')),
+    attempts     smallint NOT NULL DEFAULT 0,
+    due_at       timestamptz NOT NULL DEFAULT now(),
+    error        text NOT NULL DEFAULT '',
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    ended_at     timestamptz,
+    UNIQUE (webhook_id, event_id)
+);
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (due_at) WHERE state = 'queued';
+CREATE INDEX webhook_deliveries_ended ON webhook_deliveries (ended_at) WHERE ended_at IS NOT NULL;
+
 -- SIM cards. `line`: which of its owner's lines it calls by; '': the first one. `puk1`, `puk2`: encrypted with secret_keys;
 -- NULL: there are none, and nobody binds the card by them. `locked_until`: after too many wrong ones none is looked at.
 CREATE TABLE sim_cards (
