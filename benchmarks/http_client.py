@@ -80,7 +80,7 @@ class Load:
                 if self.due > now:
                     return self.due - now
                 self.due += self.chance.expovariate(self.plan["a_second"])
-            self.begin(self.free.pop())
+            self.begin(self.free.pop(0))  # the longest idle: one that idles is closed
         while self.free:
             connection = self.free.pop()
             self.epoll.unregister(connection.sock)
