@@ -38,6 +38,7 @@ class DeclineReason(StrEnum):
     NO_CAPACITY = "no_capacity"
     ACCOUNT_LOCKED = "account_locked"
     USER_BLOCKED = "user_blocked"  # whose line it is, or a party above: locked, deactivated, or blocked for all calls
+    EXCHANGE_BANNED = "exchange_banned"  # the exchange that it comes from, by the address that it says
     EXTERNAL_BLOCKED = "external_blocked"  # only lines of the same party may be called
     UNKNOWN_NUMBER = "unknown_number"  # of a call that came in: it is none of ours
     NUMBER_CLOSED = "number_closed"  # switched off, not paid for, or nobody's

@@ -6,7 +6,7 @@ is given both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -76,6 +76,7 @@ class Grounds:
     unheard: UnheardFile
     now: Now
     is_watched: ExchangeWatch
+    is_banned: Callable[[str], bool]
     shared_calls: SharedCalls | None = None
 
 
@@ -108,6 +109,7 @@ def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
         undo=undo,
         now=now,
         conflict=conflicts.note,
+        is_banned=grounds.is_banned,
     )
     charging = Charging(
         preparing=preparing,

@@ -122,6 +122,7 @@ CODE_OF_DECLINE: Final[Mapping[DeclineReason, Code]] = {
     DeclineReason.INACTIVE: Code.E_USER_LOCKED,
     DeclineReason.USER_BLOCKED: Code.E_USER_LOCKED,
     DeclineReason.EXTERNAL_BLOCKED: Code.E_USER_LOCKED,
+    DeclineReason.EXCHANGE_BANNED: Code.E_INSUFFICIENT_ACCESS,
     DeclineReason.INVALID_DESTINATION: Code.E_UNROUTABLE,
     DeclineReason.NO_RATE: Code.E_UNROUTABLE,
     DeclineReason.NO_ROUTE: Code.E_UNROUTABLE,
