@@ -590,6 +590,43 @@ CREATE TABLE mails (
 );
 CREATE INDEX mails_by_due ON mails (due_at) WHERE state = 'queued';
 
+-- Where a party has its events sent (services/webhooks), how far its ledgers were read for that, and what is on its way.
+-- Secrets are encrypted with secret_keys; the previous one signs too for a day.
+CREATE TABLE webhooks (
+    webhook_id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    party_id         bigint NOT NULL REFERENCES parties,
+    url              text NOT NULL,
+    events           text[] NOT NULL,
+    low_balance      numeric(20, 6) NOT NULL DEFAULT 0,
+    secret           bytea NOT NULL,
+    previous_secret  bytea,
+    rotated_at       timestamptz,
+    created_at       timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX webhooks_by_party ON webhooks (party_id);
+CREATE TABLE webhook_places (
+    webhook_id  bigint NOT NULL REFERENCES webhooks ON DELETE CASCADE,
+    bucket      smallint NOT NULL,
+    account_id  bigint NOT NULL,
+    entry_id    bigint NOT NULL,
+    PRIMARY KEY (webhook_id, bucket, account_id)
+);
+CREATE TABLE webhook_deliveries (
+    delivery_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    webhook_id   bigint NOT NULL REFERENCES webhooks ON DELETE CASCADE,
+    event_id     text NOT NULL,
+    body         text NOT NULL,
+    state        text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'sent', 'failed')),
+    attempts     smallint NOT NULL DEFAULT 0,
+    due_at       timestamptz NOT NULL DEFAULT now(),
+    error        text NOT NULL DEFAULT '',
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    ended_at     timestamptz,
+    UNIQUE (webhook_id, event_id)
+);
+CREATE INDEX webhook_deliveries_due ON webhook_deliveries (due_at) WHERE state = 'queued';
+CREATE INDEX webhook_deliveries_ended ON webhook_deliveries (ended_at) WHERE ended_at IS NOT NULL;
+
 -- SIM cards. `line`: which of its owner's lines it calls by; '': the first one. `puk1`, `puk2`: encrypted with secret_keys;
 -- NULL: there are none, and nobody binds the card by them. `locked_until`: after too many wrong ones none is looked at.
 CREATE TABLE sim_cards (
@@ -1290,6 +1327,20 @@ SELECT c.bucket, c.call_key, c.account_id, c.subscriber_id, c.state, c.source, c
        c.uncharged, c.charged_on, c.seen_seconds, c.said_seconds, c.suspicion, c.from_originate, c.source_address,
        c.originated_by, c.is_did
 FROM call_records c;
+
+-- The same with the lines of resellers, each as the call of its account. What a carrier takes is nobody's but the last one's
+-- to know, and in its margin.
+CREATE OR REPLACE VIEW cdr_lines AS
+SELECT bucket, call_key, account_id, subscriber_id, state, source, attempt, callerid, destination, direction, prefix,
+       tariff_id, route_name, seconds, billed_seconds, cost, currency, overrun, carrier_cost, carrier_currency, margin,
+       disposition, cause, prepared_at, answered_at, ended_at, from_originate, source_address, originated_by, is_did
+FROM call_records
+UNION ALL
+SELECT r.bucket, r.call_key, r.account_id, c.subscriber_id, c.state, c.source, c.attempt, c.callerid, c.destination,
+       c.direction, r.prefix, r.tariff_id, c.route_name, c.seconds, r.billed_seconds, r.cost, r.currency, r.overrun,
+       NULL, '', r.margin, c.disposition, c.cause, c.prepared_at, c.answered_at, r.ended_at, c.from_originate,
+       c.source_address, c.originated_by, c.is_did
+FROM reseller_records r JOIN call_records c ON c.bucket = r.bucket AND c.call_key = r.call_key;
 
 -- Who changed what, of the catalogue and of accounts, for people.
 CREATE OR REPLACE VIEW audit_log AS
@@ -2390,7 +2441,7 @@ BEGIN
         counted := counted OR item.counts_logins; repeated := repeated OR item.refusal = 'exists';
     END LOOP;
     PERFORM keep_open_calls(p_bucket, p_requests, holds, ids, sums, calls, counted, funds);
-    PERFORM add_claims(p_bucket, p_requests, answers) WHERE repeated;
+    IF repeated THEN PERFORM add_claims(p_bucket, p_requests, answers); END IF;
     RETURN answers;
 END $$;
 

@@ -26,6 +26,14 @@ RATING_CURRENCY: Final = "RATING_CURRENCY"
 RATING_BILLED_SECONDS: Final = "RATING_BILLED_SECONDS"
 RATING_BALANCE: Final = "RATING_BALANCE"  # plain decimal notation, exact
 RATING_AVAILABLE: Final = "RATING_AVAILABLE"  # the same, or `unlimited` (postpaid without a limit)
+RATING_DID: Final = "RATING_DID"  # the number that a call came in by, in digits
+RATING_DID_LOGIN: Final = "RATING_DID_LOGIN"  # who pays for it
+RATING_DID_NEXT: Final = "RATING_DID_NEXT"  # where didNext goes on
+RATING_DID_ACTION: Final = "RATING_DID_ACTION"  # an exten of [rating-did-actions]; empty: no rule is left
+RATING_DID_DESTINATION: Final = "RATING_DID_DESTINATION"
+RATING_DID_SHOWN: Final = "RATING_DID_SHOWN"  # the caller's number as it is to be shown
+RATING_DID_SERVER: Final = "RATING_DID_SERVER"  # the exchange that has the line; empty: the one that asks
+RATING_DID_TIMEOUT: Final = "RATING_DID_TIMEOUT"  # seconds that it rings
 
 
 class RatingStatus(StrEnum):
@@ -61,6 +69,28 @@ CALL_FINISH_VARIABLES: Final = (
     RATING_COST,
     RATING_CURRENCY,
     RATING_BILLED_SECONDS,
+    RATING_RESULT,
+)
+DID_PREPARE_VARIABLES: Final = (
+    RATING_STATUS,
+    RATING_REASON,
+    RATING_MAX_SECONDS,
+    RATING_MAX_MS,
+    RATING_DID,
+    RATING_DID_LOGIN,
+    RATING_DID_NEXT,
+    RATING_CALL_ID,
+    RATING_RESULT,
+)
+DID_NEXT_VARIABLES: Final = (
+    RATING_STATUS,
+    RATING_REASON,
+    RATING_DID_ACTION,
+    RATING_DID_DESTINATION,
+    RATING_DID_SHOWN,
+    RATING_DID_SERVER,
+    RATING_DID_TIMEOUT,
+    RATING_DID_NEXT,
     RATING_RESULT,
 )
 GET_BALANCE_VARIABLES: Final = (

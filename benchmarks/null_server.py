@@ -16,6 +16,8 @@ from rating_engine.domain.outcomes import (
     Allowed,
     Balance,
     CallKey,
+    Declined,
+    DeclineReason,
     FinishCall,
     PrepareCall,
     Saved,
@@ -39,6 +41,14 @@ class NothingService:
     async def balance(self, login: str, call: PrepareCall | None = None) -> Balance:
         """Nothing."""
         return Balance(login, "EUR", Decimal(0), Decimal(0), Decimal(0), Decimal(0))
+
+    async def prepare_inbound(self, call: PrepareCall) -> Declined:
+        """No number is ours."""
+        return Declined(DeclineReason.UNKNOWN_NUMBER)
+
+    async def next_inbound(self, call: object, exchange: str) -> Declined:
+        """No number is ours."""
+        return Declined(DeclineReason.UNKNOWN_NUMBER)
 
     async def abandon_call(self, call_key: CallKey, login: str, claim: object = None) -> None:
         """Nothing was held."""

@@ -2,6 +2,8 @@
 
 `agi://HOST/callPrepare,<login>,<destination>[,<callerid>[,<prior>[,<routing number>[,<route>]]]]`
 `agi://HOST/callFinish,<login>,<destination>,<seconds>,<status>[,<callerid>[,<prior>]]`
+`agi://HOST/didPrepare,<number>[,<callerid>]` and, for a call that it has allowed,
+`agi://HOST/didNext,<number>,<where>[,<callerid>[,<how the step before ended>[,<what was keyed in>]]]`
 `agi://HOST/getBalance,<login>[,<number>[,<callerid>]]` and `agi://HOST/ping`; any with `?exchange=NAME` behind it.
 There stand too, for the CDR: `from_originate`, `source`, `originated_by` of callPrepare, and `is_did` of callFinish. An
 argument they are not: a comma in a dialled number, which shifts what stands behind it, has to be found out.
@@ -22,6 +24,7 @@ from agi.channel_variables import RatingStatus
 from agi.fastagi import fields
 from agi.fastagi.command import clean_value, clean_values
 from agi.fastagi.request import AgiRequest
+from rating_engine.domain.call_rules import InboundCall, digits_of
 from rating_engine.domain.end_status import read_status
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.outcomes import (
@@ -34,6 +37,10 @@ from rating_engine.domain.outcomes import (
     DeclineReason,
     FinishCall,
     FinishOutcome,
+    InboundAllowed,
+    InboundDone,
+    InboundNext,
+    InboundOutcome,
     NotSaved,
     PrepareCall,
     PrepareOutcome,
@@ -53,12 +60,16 @@ DECLINE_CODES: Final[Mapping[DeclineReason, int]] = MappingProxyType(
         DeclineReason.EXTERNAL_BLOCKED: 403,
         DeclineReason.BLOCKED_DESTINATION: 403,
         DeclineReason.PRICE_TOO_HIGH: 403,
+        DeclineReason.SOURCE_REJECTED: 403,
         DeclineReason.NO_RATE: 404,
+        DeclineReason.UNKNOWN_NUMBER: 404,
+        DeclineReason.NUMBER_CLOSED: 410,
         DeclineReason.CONFLICT: 409,
         DeclineReason.ALREADY_FINISHED: 409,
         DeclineReason.INVALID_DESTINATION: 484,
         DeclineReason.TOO_MANY_CALLS: 486,
         DeclineReason.INTERNAL: 500,
+        DeclineReason.NUMBER_LOOP: 500,
         DeclineReason.NO_ROUTE: 503,
         DeclineReason.NO_CAPACITY: 503,
         DeclineReason.NO_EXCHANGE_RATE: 503,
@@ -79,6 +90,14 @@ class ChargingService(Protocol):
 
     async def prepare_call(self, call: PrepareCall) -> PrepareOutcome:
         """May this call start, and for how long?"""
+        ...
+
+    async def prepare_inbound(self, call: PrepareCall) -> InboundOutcome:
+        """May this call to a number of ours be taken, who pays for it, and for how long?"""
+        ...
+
+    async def next_inbound(self, call: InboundCall, exchange: str) -> InboundNext:
+        """What is done next with a call that was taken?"""
         ...
 
     async def finish_call(self, call: FinishCall) -> FinishOutcome:
@@ -159,6 +178,74 @@ def parse_get_balance(request: AgiRequest, exchange: str) -> tuple[str, PrepareC
     )
 
 
+def parse_did_prepare(request: AgiRequest, exchange: str) -> PrepareCall:
+    """The question of didPrepare. Who pays is not known yet: `login` is empty."""
+    fields.at_most_arguments(request, 2)
+    return PrepareCall(
+        call_key=fields.call_key(request, exchange, ""),
+        login="",
+        destination=fields.text("number", fields.argument(request, 0), fields.MAX_NUMBER),
+        callerid=fields.optional_text("callerid", fields.argument(request, 1), fields.MAX_NUMBER) or None,
+        channel=fields.channel(request),
+        origin=fields.origin(request),
+    )
+
+
+def parse_did_next(request: AgiRequest) -> InboundCall:
+    """The question of didNext. `where`: RATING_DID_NEXT of the answer before."""
+    fields.at_most_arguments(request, 5)
+    number, place = fields.place_of_rule(fields.argument(request, 1) or fields.argument(request, 0) + "/1")
+    _, ended = read_status(fields.argument(request, 3))
+    return InboundCall(
+        number,
+        place,
+        digits_of(fields.optional_text("callerid", fields.argument(request, 2), fields.MAX_NUMBER)),
+        ended,
+        fields.optional_text("input", fields.argument(request, 4), fields.MAX_NUMBER),
+    )
+
+
+def render_did_prepare(outcome: InboundOutcome) -> Variables:
+    """All variables of didPrepare: those of the time it may last, the number in digits, who pays, where to begin."""
+    if isinstance(outcome, Declined):
+        return _refuse_did_prepare(outcome.reason)
+    number, login = clean_values((outcome.number, outcome.login))
+    allowed = outcome.allowed
+    return {
+        var.RATING_STATUS: RatingStatus.ALLOWED,
+        var.RATING_REASON: "",
+        var.RATING_MAX_SECONDS: str(allowed.max_seconds),
+        var.RATING_MAX_MS: str(allowed.max_seconds * 1000),
+        var.RATING_DID: number,
+        var.RATING_DID_LOGIN: login,
+        var.RATING_DID_NEXT: f"{number}/1",
+        var.RATING_CALL_ID: clean_value(str(allowed.call_key), MAX_CALL_KEY_LENGTH),
+        var.RATING_RESULT: f"Allowed {allowed.max_seconds} {number} {_shown(login)}",
+    }
+
+
+def render_did_next(outcome: InboundNext) -> Variables:
+    """All variables of didNext; an empty RATING_DID_ACTION: no rule is left."""
+    if isinstance(outcome, Declined):
+        return _refuse_did_next(outcome.reason)
+    if isinstance(outcome, InboundDone):
+        done = dict.fromkeys(var.DID_NEXT_VARIABLES, "")
+        return {**done, var.RATING_STATUS: RatingStatus.OK, var.RATING_RESULT: "FIN"}
+    texts = (outcome.action, outcome.destination, outcome.shown, outcome.server, outcome.next)
+    action, destination, shown, server, place = cleaned = clean_values(texts)
+    return {
+        var.RATING_STATUS: RatingStatus.OK,
+        var.RATING_REASON: "",
+        var.RATING_DID_ACTION: action,
+        var.RATING_DID_DESTINATION: destination,
+        var.RATING_DID_SHOWN: shown,
+        var.RATING_DID_SERVER: server,
+        var.RATING_DID_TIMEOUT: str(outcome.timeout),
+        var.RATING_DID_NEXT: place,
+        var.RATING_RESULT: f"OK {' '.join(map(_shown, cleaned))}",
+    }
+
+
 def render_call_prepare(outcome: PrepareOutcome) -> Variables:
     """All variables of callPrepare; RATING_RESULT is the Narayana API's line, `-1 -1` its unused pitches."""
     if isinstance(outcome, Declined):
@@ -235,6 +322,20 @@ async def _call_finish(request: AgiRequest, peer: str, service: ChargingService)
     return Answer(render_call_finish(await service.finish_call(parse_call_finish(request, peer))))
 
 
+async def _did_prepare(request: AgiRequest, peer: str, service: ChargingService) -> Answer:
+    call = parse_did_prepare(request, peer)
+    outcome = await service.prepare_inbound(call)
+    variables = render_did_prepare(outcome)
+    if isinstance(outcome, InboundAllowed):
+        return Answer(variables, call.call_key, outcome.login, outcome.allowed.claim)
+    return Answer(variables)
+
+
+async def _did_next(request: AgiRequest, peer: str, service: ChargingService) -> Answer:
+    call, asking = parse_did_next(request), fields.call_key(request, peer, "")
+    return Answer(render_did_next(await service.next_inbound(call, asking.exchange)))
+
+
 async def _get_balance(request: AgiRequest, peer: str, service: ChargingService) -> Answer:
     return Answer(render_get_balance(await service.balance(*parse_get_balance(request, peer))))
 
@@ -259,6 +360,14 @@ def _refuse_call_finish(reason: DeclineReason) -> Variables:
 
 def _refuse_get_balance(reason: DeclineReason) -> Variables:
     return _refusal(var.GET_BALANCE_VARIABLES, RatingStatus.DECLINED, reason)
+
+
+def _refuse_did_prepare(reason: DeclineReason) -> Variables:
+    return _refusal(var.DID_PREPARE_VARIABLES, RatingStatus.DECLINED, reason, RATING_MAX_SECONDS="0", RATING_MAX_MS="0")
+
+
+def _refuse_did_next(reason: DeclineReason) -> Variables:
+    return _refusal(var.DID_NEXT_VARIABLES, RatingStatus.DECLINED, reason)
 
 
 def _refuse_ping(reason: DeclineReason) -> Variables:
@@ -295,6 +404,8 @@ SCRIPTS: Final[Mapping[str, Script]] = MappingProxyType(
         for script in (
             Script("callPrepare", _call_prepare, _refuse_call_prepare),
             Script("callFinish", _call_finish, _refuse_call_finish),
+            Script("didPrepare", _did_prepare, _refuse_did_prepare),
+            Script("didNext", _did_next, _refuse_did_next),
             Script("getBalance", _get_balance, _refuse_get_balance),
             Script("ping", _ping, _refuse_ping),
         )

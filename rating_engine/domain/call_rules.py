@@ -96,7 +96,7 @@ class CallRule:
     """One rule. `times`: when it counts; empty: always. `timeout`: seconds that a line or a number rings.
 
     `destination` '': the action's own (the owner's line). `callerid` '' or TRANSIT: the caller's, for a forward '' is
-    the number that was called. `exchange`: where it is carried out; '': on the one that asks.
+    the number whose rule it is. `exchange`: where it is carried out; '': on the one that asks.
     """
 
     rule_id: int = 0
@@ -176,6 +176,12 @@ def next_step(rules: Rules, call: InboundCall, now: datetime) -> Step | Finished
         if rule.destination in path or len(path) >= MAX_NUMBERS:
             return Loop(rule.destination)
         call = InboundCall(rule.destination, 1, call.caller, call.status, call.input, path)
+
+
+def digits_of(number: str) -> str:
+    """A number as rules and numbers of ours have it: +49 30 1234 and 0049301234 are 49301234."""
+    digits = "".join(each for each in number if each in "0123456789")
+    return digits.removeprefix("00") if not number.startswith("+") else digits
 
 
 def leads_to(rules: Sequence[CallRule]) -> list[str]:

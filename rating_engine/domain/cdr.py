@@ -86,11 +86,28 @@ class Cdr:
 
 
 @dataclass(frozen=True, slots=True)
+class ResellerLine:
+    """What a call cost a reseller above its caller. `account`: a login of its own; the rest as of a Cdr."""
+
+    account: str
+    tariff: str
+    billed_seconds: int
+    cost: Decimal
+    currency: str
+    margin: Decimal | None
+    rate: str
+
+
+@dataclass(frozen=True, slots=True)
 class CdrDetail:
-    """One ended call with the rate that was frozen for it, as text (rating/rate), '' where there was none."""
+    """One ended call with the rate that was frozen for it, as text (rating/rate), '' where there was none.
+
+    `resellers`: who paid for it besides, the nearest first; then its margin is what that one earned.
+    """
 
     cdr: Cdr
     rate: str
+    resellers: tuple[ResellerLine, ...] = ()
 
 
 class Dimension(StrEnum):

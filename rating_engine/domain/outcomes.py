@@ -38,7 +38,12 @@ class DeclineReason(StrEnum):
     NO_CAPACITY = "no_capacity"
     ACCOUNT_LOCKED = "account_locked"
     USER_BLOCKED = "user_blocked"  # whose line it is, or a party above: locked, deactivated, or blocked for all calls
+    EXCHANGE_BANNED = "exchange_banned"  # the exchange that it comes from, by the address that it says
     EXTERNAL_BLOCKED = "external_blocked"  # only lines of the same party may be called
+    UNKNOWN_NUMBER = "unknown_number"  # of a call that came in: it is none of ours
+    NUMBER_CLOSED = "number_closed"  # switched off, not paid for, or nobody's
+    SOURCE_REJECTED = "source_rejected"  # its rules reject the caller
+    NUMBER_LOOP = "number_loop"  # its rules lead back to it
     RESELLER_INSUFFICIENT_FUNDS = (
         "reseller_insufficient_funds"  # who sells the call has no money for it, or may spend none
     )
@@ -91,6 +96,21 @@ NO_ORIGIN: Final = Origin()
 
 
 @dataclass(frozen=True, slots=True)
+class Inbound:
+    """By what a call came in: a number of ours, and what that costs its owner.
+
+    `tariff_id`: whose rate for the number is the price, multiplied by `factor`; None: nothing is charged. `limited`: it
+    takes so many calls at a time.
+    """
+
+    did_id: int
+    number: str
+    tariff_id: int | None
+    factor: Decimal
+    limited: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PrepareCall:
     """May this call start, and for how long? `destination` is as dialled.
 
@@ -107,6 +127,7 @@ class PrepareCall:
     channel: str = ""
     route: str = ""
     origin: Origin = NO_ORIGIN
+    inbound: Inbound | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +272,37 @@ class Extended:
     resellers_granted: tuple[Decimal, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class InboundAllowed:
+    """A call that came in by `number` may be taken, and `login` pays for it. `allowed`: for how long, and its claim."""
+
+    number: str
+    login: str
+    allowed: Allowed
+
+
+@dataclass(frozen=True, slots=True)
+class InboundStep:
+    """What is done with a call that came in: one action of the dialplan. `next`: where to go on when it has ended.
+
+    `shown`: the caller's number as it is to be shown. `server`: the exchange of the line, '' for the one that asks.
+    """
+
+    action: str
+    destination: str
+    shown: str
+    timeout: int
+    server: str
+    next: str
+
+
+@dataclass(frozen=True, slots=True)
+class InboundDone:
+    """No rule is left for a call that came in."""
+
+
 PrepareOutcome = Allowed | Declined
+InboundOutcome = InboundAllowed | Declined
+InboundNext = InboundStep | InboundDone | Declined
 FinishOutcome = Saved | Spooled | NotSaved
 BalanceOutcome = Balance | Declined

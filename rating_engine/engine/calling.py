@@ -6,7 +6,7 @@ is given both.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -17,6 +17,7 @@ from rating_engine.services.calls.charging import Charging
 from rating_engine.services.calls.conflicts import Conflicts
 from rating_engine.services.calls.finish import Finishing
 from rating_engine.services.calls.hold import ChargingPolicy
+from rating_engine.services.calls.inbound import InboundCalls
 from rating_engine.services.calls.observed import Observed
 from rating_engine.services.calls.plan import Planning
 from rating_engine.services.calls.ports import ExchangeWatch, Now, utc_now
@@ -75,6 +76,7 @@ class Grounds:
     unheard: UnheardFile
     now: Now
     is_watched: ExchangeWatch
+    is_banned: Callable[[str], bool]
     shared_calls: SharedCalls | None = None
 
 
@@ -107,6 +109,7 @@ def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
         undo=undo,
         now=now,
         conflict=conflicts.note,
+        is_banned=grounds.is_banned,
     )
     charging = Charging(
         preparing=preparing,
@@ -114,6 +117,7 @@ def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
         undo=undo,
         outage=LocalOutage(finish_spool, offline),
         read_account=lambda login: account_state(calls_door, login),
+        inbound=InboundCalls(calls_door, preparing, now),
     )
     return Calling(Observed(charging, metrics), finishing, undo, finish_spool, offline, conflicts)
 

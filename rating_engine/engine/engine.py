@@ -261,6 +261,7 @@ class Engine:
                 unheard=self._unheard,
                 now=self.clock.now,
                 is_watched=is_watched,
+                is_banned=self.services.access.bans.refuses,
                 shared_calls=shared_calls,
             ),
         )

@@ -15,6 +15,7 @@ from typing import Final
 from agi.ami.address import parse_address
 from agi.ami.link import links_to
 from rating_engine.adapters.smtp import Smtp
+from rating_engine.adapters.webhook_http import WebhookPoster
 from rating_engine.domain.principal import ENGINE
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
@@ -22,12 +23,14 @@ from rating_engine.services.calls.ports import Now
 from rating_engine.services.maintenance import RENTS, Maintenance, steps_of
 from rating_engine.services.parties.bans import BanBook
 from rating_engine.services.parties.wrong_logins import WrongLogins
+from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.routes.quality import QualityMeter
 from rating_engine.services.support.outbox import Outbox
 from rating_engine.services.watch.callbacks import CallbackOrders, CallCharging
 from rating_engine.services.watch.seen_ends import Correct
 from rating_engine.services.watch.watched_exchanges import REFRESH_SECONDS, WatchedExchanges
 from rating_engine.services.watch.watching import Watch
+from rating_engine.services.webhooks.delivering import WebhookDelivery
 from rating_engine.settings.model import Settings
 from rating_engine.storage.calls.exchange_watch import read_watched
 from rating_engine.storage.postgres.leadership import Leadership
@@ -38,6 +41,7 @@ from rating_engine.telemetry.metrics import Metrics
 MAIL_SECONDS: Final = 2.0  # how soon a notice goes out
 RENT_SECONDS: Final = 60.0  # an order that lost who began it is ended so soon, and who tops up has his number back
 MAINTENANCE_SECONDS: Final = 3_600.0  # what it forgets is kept for a week: an hour more is no matter
+WEBHOOK_SECONDS: Final = 2.0  # how soon what happened is told
 UNSEEN_INTERVALS: Final = 3  # comparisons that a living call may be missed in before its expiry counts
 
 
@@ -89,6 +93,9 @@ class WatchSetup:
             interval_seconds=settings.route_quality_interval_seconds,
         )
         self._mail = _mail(settings, office)
+        poster = WebhookPoster(settings.webhook_private_hosts)
+        webhooks = WebhookDelivery(office, SecretBox(settings.secret_keys), poster)
+        self._webhooks = Periodic("webhooks", WEBHOOK_SECONDS, webhooks.turn)
         turns = itertools.count()
         self._leases = Periodic("route-leases", SHARE_SECONDS, lambda: share_routes(office, next(turns) // TURNS))
         grace, notice = timedelta(days=settings.did_grace_days), timedelta(days=settings.did_notice_days)
@@ -124,6 +131,7 @@ class WatchSetup:
             if self._mail is not None:
                 group.create_task(self._mail.run(), name="mail")
             group.create_task(self._rents.run(), name="did-rents")
+            group.create_task(self._webhooks.run(), name="webhooks")
             if self._watches:
                 group.create_task(self._watch.run(), name="watch")
 

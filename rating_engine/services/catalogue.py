@@ -70,6 +70,7 @@ from rating_engine.services.tenants.billing import Billing
 from rating_engine.services.tenants.call_rates import CallRates
 from rating_engine.services.watch.callbacks import Callbacks
 from rating_engine.services.watch.live_calls import LiveCalls
+from rating_engine.services.webhooks.webhooks import Webhooks
 from rating_engine.storage.postgres.pool import Database
 
 
@@ -96,6 +97,7 @@ class UseCases:
     disa: Disa
     registrations: Registrations
     tenant_billing: Billing
+    webhooks: Webhooks
     call_rates: CallRates
     tariffs: Tariffs
     bands: Bands
@@ -205,6 +207,7 @@ class Services:
             disa=Disa(office, principal),
             registrations=Registrations(office, principal, self._passwords, self._secrets, buckets=ways.ledger_buckets),
             tenant_billing=Billing(office, principal),
+            webhooks=Webhooks(office, principal, self._secrets),
             call_rates=CallRates(office, principal),
             tariffs=Tariffs(office, principal),
             bands=Bands(office, principal),

@@ -27,6 +27,13 @@ class ProviderSettings(Group):
         " answered 200 has failed. In the environment separated by commas, which a URL writes %2C.",
     )
 
+    webhook_private_hosts: Texts = Field(
+        (),
+        max_length=100,
+        description="Hosts that webhooks of tenants may reach though their address is private, and by http too, such as"
+        " `crm.example.internal`. All others have to be public and https: a tenant names the address, and must not"
+        " reach what only this machine does.",
+    )
     speech_program: str = Field(
         "espeak-ng",
         description="What makes speech of text (createTTS): espeak-ng by its name or path. Empty, or where it is not"

@@ -29,6 +29,7 @@ BESIDES: Final = (
     "balance",
     "calling-card",
     "callback",
+    "inbound",
 )  # shipped too, as rating-NAME.conf; a test includes what it needs
 START_SECONDS: Final = 30.0  # it takes less than a second; a machine under load gets time
 STOP_SECONDS: Final = 10.0

@@ -68,10 +68,11 @@ accountcode={account}
 type=aor
 contact=sip:{name}@127.0.0.1:{port}
 """
-_DIALPLAN: Final = """
+DIALPLAN: Final = """
 #include rating-balance.conf
 #include rating-calling-card.conf
 #include rating-callback.conf
+#include rating-inbound.conf
 [globals](+)
 RATING_ENGINE=127.0.0.1:{engine}
 RATING_QUERY=?exchange={name}
@@ -101,6 +102,8 @@ exten => _6XX,1,Set(CHANNEL(accountcode)=1006)
  same => n,Goto(phones,${{EXTEN}},1)
 ; as it should not be: whoever a trunk transfers gets out
 exten => _8X.,1,Goto(rating-outbound,${{EXTEN:1}},1)
+; the numbers of the office
+include => rating-inbound
 
 ; what is said of money and time, without a phone
 [words]
@@ -206,7 +209,7 @@ class Office:
         )
         self.exchange = Exchange(
             root,
-            _DIALPLAN.format(engine=engine_port, name=name, settings=settings, card_secret=CARD_SECRET),
+            DIALPLAN.format(engine=engine_port, name=name, settings=settings, card_secret=CARD_SECRET),
             modules=_MODULES,
             files={"pjsip.conf": pjsip, **_FILES},
             short_sounds=True,

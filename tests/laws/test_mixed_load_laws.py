@@ -45,17 +45,18 @@ class Load:
 
     async def by_http(self, name: str) -> None:
         call = {"login": self.chance.choice(LINES), "destination": CALLED, "callid": name}
-        if "Allowed" in (await self.narayana_asks("callPrepare", call)).text:
-            await self.narayana_asks(
-                "callFinish", call | {"length": str(self.chance.randrange(60)), "status": "16ANSWER"}
-            )
+        said = (await self.narayana_asks("callPrepare", call)).text.split()
+        if said[0] == "Allowed":  # and cut by the exchange when its seconds are over
+            length = str(self.chance.randrange(min(60, int(said[1]) + 1)))
+            await self.narayana_asks("callFinish", call | {"length": length, "status": "16ANSWER"})
 
     async def by_agi(self, name: str) -> None:
         login, port = self.chance.choice(LINES), self.chance.choice(self.engines).fastagi.port
         said = await agi_call("127.0.0.1", port, "callPrepare", (login, CALLED), uniqueid=name, timeout=60)
         self.told[f"agi {said['RATING_STATUS']}"] += 1
         if said["RATING_STATUS"] == "ALLOWED":
-            end = (login, CALLED, str(self.chance.randrange(60)), "16ANSWER")
+            seconds = self.chance.randrange(min(60, int(said["RATING_MAX_SECONDS"]) + 1))
+            end = (login, CALLED, str(seconds), "16ANSWER")
             port = self.chance.choice(self.engines).fastagi.port
             said = await agi_call("127.0.0.1", port, "callFinish", end, uniqueid=name, timeout=60)
             assert said["RATING_STATUS"] == "SAVED", said

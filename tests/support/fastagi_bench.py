@@ -19,6 +19,8 @@ from rating_engine.domain.outcomes import (
     Balance,
     BalanceOutcome,
     CallKey,
+    Declined,
+    DeclineReason,
     FinishCall,
     FinishOutcome,
     PrepareCall,
@@ -86,6 +88,14 @@ class Service:
     async def balance(self, login: str, call: PrepareCall | None = None) -> BalanceOutcome:
         lasts = None if call is None else 61
         return Balance(login, "EUR", Decimal("12.34"), Decimal("2.34"), Decimal(0), Decimal("10.00"), lasts)
+
+    async def prepare_inbound(self, call: PrepareCall) -> Declined:
+        """No number is ours."""
+        return Declined(DeclineReason.UNKNOWN_NUMBER)
+
+    async def next_inbound(self, call: object, exchange: str) -> Declined:
+        """No number is ours."""
+        return Declined(DeclineReason.UNKNOWN_NUMBER)
 
     async def abandon_call(self, call_key: CallKey, login: str, claim: object = None) -> None:
         self.abandoned.append((call_key, login))

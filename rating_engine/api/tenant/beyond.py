@@ -15,6 +15,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
+from rating_engine.api.tenant import webhooks
 from rating_engine.api.tenant.answers import cell, csv_rows, file_headers, json_answer
 from rating_engine.api.tenant.contract import (
     FILE,
@@ -191,11 +192,12 @@ ALL_SCHEMAS: Final[Mapping[str, Any]] = {
     "CallList": _list(LIVE),
     "CdrList": _list(CALL),
     "HungUp": _schema(HUNG_UP),
+    **webhooks.SCHEMAS,
     "TopUp": object_of(TOP_UP, required=True),
     "ToppedUp": _schema(TOPPED_UP),
     "Quote": _nested(QUOTE, "rate", QUOTE_RATE),
 }
-ALL_OPERATIONS: Final = (*OPERATIONS, *BEYOND)
+ALL_OPERATIONS: Final = (*OPERATIONS, *BEYOND, *webhooks.OPERATIONS)
 
 
 def whole_document() -> dict[str, Any]:

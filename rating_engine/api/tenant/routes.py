@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-from rating_engine.api.tenant import beyond
+from rating_engine.api.tenant import beyond, webhooks
 from rating_engine.api.tenant.answers import (
     answer_to,
     billing_json,
@@ -109,6 +109,7 @@ HANDLERS: Final[dict[str, Handler]] = {
         *(beyond.list_accounts, beyond.show_account, beyond.top_up, beyond.list_lines),
         *(beyond.list_live, beyond.list_calls, beyond.export_calls),
         *(beyond.hang_up_call, beyond.quote_call),
+        *(webhooks.list_webhooks, webhooks.create_webhook, webhooks.rotate_webhook, webhooks.destroy_webhook),
     )
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -18,7 +19,7 @@ from rating_engine.cli.common import ConfigOption, JsonOption, err, out, print_j
 from rating_engine.cli.decks.rate_words import rate_words
 from rating_engine.cli.lists import AfterOption, LimitOption, listed, say_next
 from rating_engine.cli.option_groups import with_options
-from rating_engine.domain.cdr import CallSum, Cdr, CdrDetail, CdrFilter, Dimension
+from rating_engine.domain.cdr import CallSum, Cdr, CdrDetail, CdrFilter, Dimension, ResellerLine
 from rating_engine.domain.page import DEFAULT_LIMIT
 from rating_engine.rating.money import format_amount
 from rating_engine.rating.rate import Rate
@@ -144,6 +145,9 @@ def _counter() -> Iterator[Callable[[int], None]]:
         yield lambda rows: bar.update(task, completed=rows)
 
 
+_LINE: Final = tuple(field.name for field in fields(ResellerLine))
+
+
 @cdrs_app.command(epilog="Example: rating-engine cdrs show pbx1/1764412345.17/1")
 def show(
     call: Annotated[str, typer.Argument(metavar="CALL", help="As the list shows it.")],
@@ -155,11 +159,17 @@ def show(
         key = words.call_key(call, "call")
     found = with_services(config, lambda services: services.cdrs.show(key))
     if json:
-        print_json({**cdr_json(found.cdr), "rate": found.rate, "price": price_words(found)})
+        lines = [{name: words.plain(getattr(line, name)) for name in _LINE} for line in found.resellers]
+        print_json({**cdr_json(found.cdr), "rate": found.rate, "price": price_words(found), "resellers": lines})
         return
     for name, value in (cdr_json(found.cdr) | {"price": price_words(found)}).items():
         if value not in (None, ""):
             say(f"{name.replace('_', ' ')}: {value}")
+    for line in found.resellers:
+        margin = "" if line.margin is None else f", margin {format_amount(line.margin)}"
+        by = rate_words(Rate.from_json(line.rate)) if line.rate else "no rate"
+        cost = f"{format_amount(line.cost)} {line.currency}"
+        say(f"reseller {line.account}: {line.billed_seconds} s billed on {line.tariff} at {by}: {cost}{margin}")
 
 
 @cdrs_app.command("sums", epilog="Example: rating-engine cdrs sums --by day --by direction --from 2026-11-01")

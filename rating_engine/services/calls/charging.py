@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 from rating_engine.domain.account import AccountState
+from rating_engine.domain.call_rules import InboundCall
 from rating_engine.domain.errors import Overloaded, Unavailable
 from rating_engine.domain.outcomes import (
     Allowed,
@@ -21,11 +22,14 @@ from rating_engine.domain.outcomes import (
     DeclineReason,
     FinishCall,
     FinishOutcome,
+    InboundNext,
+    InboundOutcome,
     NotSaved,
     PrepareCall,
     PrepareOutcome,
 )
 from rating_engine.services.calls.finish import Finishing
+from rating_engine.services.calls.inbound import InboundCalls
 from rating_engine.services.calls.ports import Outage
 from rating_engine.services.calls.prepare import InDoubt, Preparing
 from rating_engine.services.calls.undo import Undo
@@ -42,7 +46,10 @@ class Charging:
         undo: Undo,
         outage: Outage,
         read_account: Callable[[str], Awaitable[AccountState | None]],
+        inbound: InboundCalls | None = None,
     ) -> None:
+        """`inbound` None: no call comes in."""
+        self._inbound = inbound
         self._preparing = preparing
         self._finishing = finishing
         self._undo = undo
@@ -70,6 +77,27 @@ class Charging:
                     self._undo.told(error.claim)
                 else:
                     self._undo.give_back(error.claim)
+
+    async def prepare_inbound(self, call: PrepareCall) -> InboundOutcome:
+        """Whether a call to a number of ours may be taken; as prepare_call, but never without the database."""
+        if self._inbound is None:
+            return Declined(DeclineReason.UNKNOWN_NUMBER)
+        try:
+            return await self._inbound.prepare(call)
+        except InDoubt as error:
+            self._undo.give_back(error.claim)
+            return Declined(DeclineReason.UNAVAILABLE, str(error))
+        except (Unavailable, Overloaded) as error:
+            return Declined(DeclineReason(error.code), str(error))
+
+    async def next_inbound(self, call: InboundCall, exchange: str) -> InboundNext:
+        """What is done with a call that was taken."""
+        if self._inbound is None:
+            return Declined(DeclineReason.UNKNOWN_NUMBER)
+        try:
+            return await self._inbound.next(call, exchange)
+        except (Unavailable, Overloaded) as error:
+            return Declined(DeclineReason(error.code), str(error))
 
     async def finish_call(self, call: FinishCall) -> FinishOutcome:
         """Saved with the charge, Spooled, or NotSaved with the reason. However often said, a call is charged once."""

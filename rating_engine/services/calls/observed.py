@@ -7,6 +7,7 @@ from typing import Protocol
 
 import structlog
 
+from rating_engine.domain.call_rules import InboundCall
 from rating_engine.domain.outcomes import (
     Allowed,
     BalanceOutcome,
@@ -14,6 +15,9 @@ from rating_engine.domain.outcomes import (
     Claim,
     FinishCall,
     FinishOutcome,
+    InboundAllowed,
+    InboundNext,
+    InboundOutcome,
     PrepareCall,
     PrepareOutcome,
     Saved,
@@ -61,6 +65,25 @@ class Observed:
             "call_prepare", call_key=str(call.call_key), login=call.login, **said, ms=milliseconds(seconds), **steps
         )
         return outcome
+
+    async def prepare_inbound(self, call: PrepareCall) -> InboundOutcome:
+        """As ChargingService."""
+        started = time.perf_counter()
+        outcome = await self._inner.prepare_inbound(call)
+        seconds = time.perf_counter() - started
+        said: dict[str, object]
+        if isinstance(outcome, InboundAllowed):
+            said = {"outcome": "allowed", "login": outcome.login, "max_seconds": outcome.allowed.max_seconds}
+            self._observer.prepared("allowed", "", seconds)
+        else:
+            said = {"outcome": "declined", "reason": outcome.reason.value, "detail": outcome.detail}
+            self._observer.prepared("declined", outcome.reason.value, seconds)
+        _log.info("did_prepare", call_key=str(call.call_key), number=call.destination, **said, ms=milliseconds(seconds))
+        return outcome
+
+    async def next_inbound(self, call: InboundCall, exchange: str) -> InboundNext:
+        """As ChargingService."""
+        return await self._inner.next_inbound(call, exchange)
 
     async def finish_call(self, call: FinishCall) -> FinishOutcome:
         """As ChargingService."""

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Final
 
 from rating_engine.domain.account import Subscriber
-from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason, FinishCall, PrepareCall
+from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason, FinishCall, Inbound, PrepareCall
 from rating_engine.domain.party import AllowedCalls
 from rating_engine.domain.reservation import CallDetails, ReserveRequest
 from rating_engine.domain.tariff import Route, Tariff
@@ -24,6 +24,7 @@ from rating_engine.rating.number import normalise_callerid
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.cover import Cover, Covered
 from rating_engine.services.calls.hold import ChargingPolicy, Hold, hold_of, own_limit
+from rating_engine.services.calls.inbound_price import INBOUND, InboundPricing
 from rating_engine.services.calls.number import Caller, Dialled, Numbers
 from rating_engine.services.calls.ports import ExchangeWatch
 from rating_engine.services.calls.price import Price, Pricing, tariff_versions
@@ -58,6 +59,7 @@ class Planning:
         """`is_watched`: whether calls of an exchange can be lengthened; None: no call can, as where nobody asks."""
         self._subscriber = sources.subscriber
         self._is_line_of = sources.is_line_of
+        self._inbound = InboundPricing(sources)
         self._numbers = Numbers(sources.numbering)
         self._pricing = Pricing(sources)
         self._cover = Cover(sources.packages)
@@ -74,6 +76,8 @@ class Planning:
             return Declined(DeclineReason.UNKNOWN_LOGIN)
         if subscriber.calls is AllowedCalls.NONE:
             return Declined(DeclineReason.USER_BLOCKED)
+        if call.inbound is not None:
+            return await self._plan_inbound(call, call.inbound, subscriber, at, attempts)
         hold = hold_of(
             self._policy,
             quota=subscriber.quota,
@@ -105,6 +109,26 @@ class Planning:
             return route
         request = self._to_hold(caller, hold, dialled, price, covered, route, resold)
         return Plan(subscriber, price.tariff, covered.rate, route.route, request, is_told=bool(call.route))
+
+    async def _plan_inbound(
+        self, call: PrepareCall, inbound: Inbound, subscriber: Subscriber, at: datetime, attempts: Attempts
+    ) -> Plan | Declined:
+        """The plan of a call that comes in, for who owns the number. It takes no route, and nobody lengthens it."""
+        if attempts.full:
+            return Declined(DeclineReason.TOO_MANY_CALLS, f"{inbound.number} takes no more at a time")
+        hold = hold_of(
+            self._policy, quota=subscriber.quota, own=own_limit(subscriber), prepaid=subscriber.prepaid, watched=False
+        )
+        caller = Caller(call.call_key, subscriber, call.callerid, call.channel, at, hold.longest, call.origin)
+        price = await self._inbound.price(inbound, subscriber, caller, at)
+        if isinstance(price, Declined):
+            return price
+        covered = Covered(price.rate, price.rate)
+        route = Route(INBOUND, "", "", 1, route_id=-inbound.did_id)
+        dialled = Dialled(inbound.number, "", "")
+        request = self._to_hold(caller, hold, dialled, price, covered, RouteOffer(route), resold=())
+        request = replace(request, limited_route=route.route_id if inbound.limited else None)
+        return Plan(subscriber, price.tariff, covered.rate, route, request)
 
     async def rate_anew(
         self, call: FinishCall, subscriber: Subscriber, started_at: datetime, now: datetime

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
+from rating_engine.domain.call_rules import InboundCall
 from rating_engine.domain.errors import Overloaded, Unavailable
 from rating_engine.domain.outcomes import (
     BalanceOutcome,
@@ -19,6 +20,8 @@ from rating_engine.domain.outcomes import (
     DeclineReason,
     FinishCall,
     FinishOutcome,
+    InboundNext,
+    InboundOutcome,
     NotSaved,
     PrepareCall,
     PrepareOutcome,
@@ -62,6 +65,14 @@ class ChargingService(Protocol):
 
     async def prepare_call(self, call: PrepareCall) -> PrepareOutcome:
         """Allowed with the seconds its reservation pays for, or Declined with the reason. Repeats get the same."""
+        ...
+
+    async def prepare_inbound(self, call: PrepareCall) -> InboundOutcome:
+        """May this call to a number of ours be taken, who pays for it, and for how long?"""
+        ...
+
+    async def next_inbound(self, call: InboundCall, exchange: str) -> InboundNext:
+        """What is done next with a call that was taken?"""
         ...
 
     async def finish_call(self, call: FinishCall) -> FinishOutcome:

@@ -61,7 +61,10 @@ class Preparing:
         undo: Undo,
         now: Now,
         conflict: Callable[[PrepareCall], None] = lambda call: None,
+        is_banned: Callable[[str], bool] = lambda address: False,
     ) -> None:
+        """`is_banned`: whether calls of an exchange are declined, by the address that names it."""
+        self._is_banned = is_banned
         self._ledger = ledger
         self._planning = planning
         self._subscriber = sources.subscriber
@@ -74,6 +77,8 @@ class Preparing:
     async def prepare(self, call: PrepareCall) -> PrepareOutcome:
         """Allowed or Declined. Errors: InDoubt (give its claim back), Unavailable, Overloaded (nothing is held)."""
         stale = 0
+        if self._is_banned(call.call_key.exchange) or self._is_banned(call.origin.source_address):
+            return Declined(DeclineReason.EXCHANGE_BANNED)
         attempts = Attempts(await self._tried(call))
         for _ in range(PLANS_MAX):
             with Step("lookup_ms"):

@@ -202,6 +202,11 @@ def _as_sold(
     )
 
 
+def with_factor(rate: Rate, factor: Decimal) -> Rate:
+    """The rate with every price so many times higher."""
+    return rate if factor == 1 else replace(rate, multiplier=_product(rate.multiplier, factor))
+
+
 def with_volume(rate: Rate, factor: Decimal) -> Rate:
     """The rate with every price a factor higher or lower, as a volume gives it."""
     return replace(

@@ -60,11 +60,8 @@ class Exchanges:
         `reload`: have the exchange read it, over AMI. Errors: NotFound, Refused (no directory, not writable, or the
         exchange refuses), Unavailable.
         """
-        exchange = await store.find_exchange(
-            self._database, name
-        )  # a snapshot begins with its transaction's first query
-        async with self._database.transaction(self._principal) as tx:
-            rendered = await render(tx, exchange, output, write=write)
+        exchange = await store.find_exchange(self._database, name)
+        rendered = await render(self._database, exchange, output, write=write)
         if not (reload and rendered.written):
             return rendered
         return replace(rendered, reloaded=await self._reload(name))

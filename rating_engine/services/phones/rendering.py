@@ -17,7 +17,7 @@ from rating_engine.domain.errors import Refused
 from rating_engine.domain.exchanges import SipExchange
 from rating_engine.domain.pjsip import render_pjsip
 from rating_engine.storage.phones.rendered import rows_of
-from rating_engine.storage.postgres.transaction import Transaction
+from rating_engine.storage.postgres.pool import Questions
 
 FILE: Final = "pjsip_rating.conf"
 MODE: Final = 0o640  # hashes of passwords stand in it
@@ -40,13 +40,13 @@ class Rendered:
     reloaded: bool | None = None
 
 
-async def render(tx: Transaction, exchange: SipExchange, output: Path | None, *, write: bool) -> Rendered:
+async def render(questions: Questions, exchange: SipExchange, output: Path | None, *, write: bool) -> Rendered:
     """The file of an exchange, written where it differs. Errors: Refused (no directory, not writable), Unavailable."""
     if output is None and not exchange.config_directory:
         raise Refused(f"exchange {exchange.name} has no config_directory; say --output FILE", field="output")
     path = output or Path(exchange.config_directory) / FILE
-    rows = await rows_of(tx, exchange.name)
-    text = render_pjsip(exchange.name, {view: [dict(row) for row in found] for view, found in rows.items()})
+    rows = await rows_of(questions, exchange.name)
+    text = render_pjsip(exchange.name, rows)
     try:
         before = path.read_text(encoding="utf-8") if path.exists() else ""
         difference = _difference(before, text, path)

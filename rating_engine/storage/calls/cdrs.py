@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from rating_engine.domain.cdr import CallSum, Cdr, CdrDetail, CdrFilter, Dimension
+from rating_engine.domain.cdr import CallSum, Cdr, CdrDetail, CdrFilter, Dimension, ResellerLine
 from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.page import Cursor, Page, page_of
@@ -29,10 +29,19 @@ _COLUMNS: Final = """
     c.destination, c.direction, c.prefix, COALESCE(t.name, '') AS tariff, c.route_name AS route, c.seconds,
     c.billed_seconds, c.cost, c.currency, c.overrun, c.carrier_cost, c.carrier_currency, c.margin, c.disposition,
     c.cause, c.prepared_at, c.answered_at, c.ended_at, c.from_originate, c.source_address, c.originated_by, c.is_did"""
-_FROM: Final = """
-    FROM cdrs c LEFT JOIN subscribers s USING (bucket, subscriber_id) LEFT JOIN tariffs t
+_JOINED: Final = """
+    LEFT JOIN subscribers s USING (bucket, subscriber_id) LEFT JOIN tariffs t
       ON t.tariff_id = c.tariff_id"""
+_FROM: Final = f"FROM cdrs c {_JOINED}"
 _ONE: Final = f"SELECT {_COLUMNS}, c.rate {_FROM} WHERE c.bucket = $1 AND c.call_key = $2"
+_RESELLERS: Final = """
+    SELECT COALESCE((SELECT s.login FROM subscribers s WHERE s.bucket = $1 AND s.account_id = r.account_id
+                     ORDER BY s.subscriber_id LIMIT 1), '') AS account, COALESCE(t.name, '') AS tariff,
+           r.billed_seconds, r.cost, r.currency, r.margin, COALESCE(f.rate, '') AS rate
+    FROM reseller_records r LEFT JOIN frozen_rates f ON f.bucket = $1 AND f.rate_key = r.rate_key
+    LEFT JOIN tariffs t ON t.tariff_id = r.tariff_id
+    WHERE r.bucket = $1 AND r.call_key = $2 ORDER BY r.level
+"""
 _BUCKETS: Final = "SELECT bucket FROM cdrs WHERE bucket = ANY ($1) AND call_key = $2"
 
 _GROUPS: Final = {
@@ -56,7 +65,7 @@ async def list_cdrs(database: Questions, wanted: CdrFilter, cursor: Cursor) -> P
         arguments += [ended_at, call_key]
         clauses.append(f"(c.ended_at, c.call_key) < (${len(arguments) - 1}, ${len(arguments)})")
     rows = await database.fetch(
-        f"SELECT {_COLUMNS} {_FROM} WHERE {' AND '.join(clauses)}"  # made of constants
+        f"SELECT {_COLUMNS} {_lines_of(wanted)} WHERE {' AND '.join(clauses)}"  # made of constants
         f" ORDER BY c.ended_at DESC, c.call_key DESC LIMIT {cursor.rows}",
         *arguments,
     )
@@ -69,7 +78,8 @@ async def find_cdr(database: Questions, call_key: CallKey, *, buckets: int) -> C
     for bucket in await database.fetch(_BUCKETS, list(range(buckets)), key):
         row = await database.fetchrow(_ONE, bucket["bucket"], key)
         if row is not None:
-            return CdrDetail(_cdr_from_row(row), row["rate"])
+            lines = await database.fetch(_RESELLERS, bucket["bucket"], key)
+            return CdrDetail(_cdr_from_row(row), row["rate"], tuple(ResellerLine(**line) for line in lines))
     raise NotFound(f"no call {key} has ended")
 
 
@@ -86,7 +96,7 @@ async def sum_calls(
     columns = "".join(f"{expression} AS {name}, " for name, expression in groups.items())
     places = ", ".join(str(number) for number in range(1, len(groups) + 2))
     rows = await database.fetch(
-        f"SELECT {columns} c.currency, {_SUMS} {_FROM} WHERE {' AND '.join(clauses)}"  # made of constants
+        f"SELECT {columns} c.currency, {_SUMS} {_lines_of(wanted)} WHERE {' AND '.join(clauses)}"  # made of constants
         f" GROUP BY {places} ORDER BY {places} LIMIT {MAX_SUMS + 1}",
         *arguments,
     )
@@ -94,6 +104,11 @@ async def sum_calls(
         raise InvalidRequest("dimensions", f"make more than {MAX_SUMS} groups: ask for less time, or by fewer of them")
     nothing = dict.fromkeys((dimension.value for dimension in Dimension), None)
     return [CallSum(**{**nothing, **row}) for row in rows]
+
+
+def _lines_of(wanted: CdrFilter) -> str:
+    """Of an account, what it was charged, as a reseller's too; else each call once, as its caller was charged."""
+    return f"FROM cdr_lines c {_JOINED}" if wanted.account_of is not None and wanted.login is None else _FROM
 
 
 async def _conditions(database: Questions, wanted: CdrFilter, arguments: list[Any]) -> tuple[list[str], list[Any]]:

@@ -20,8 +20,14 @@ from rating_engine.storage.postgres.pool import Questions
 _OPEN: Final = """
     SELECT r.call_key, r.attempt, COALESCE(s.login, '') AS login, r.callerid, r.destination, r.direction, r.route_name,
            r.quota, r.held, r.granted, a.currency, r.prepared_at, r.answered_at, r.last_seen_at, r.expires_at, r.rate,
-           r.cap_seconds, extract(epoch FROM now() - r.answered_at)::float8 AS talked
-    FROM reservations r JOIN accounts a USING (bucket, account_id) LEFT JOIN subscribers s USING (bucket, subscriber_id)
+           r.cap_seconds, extract(epoch FROM now() - r.answered_at)::float8 AS talked, o.resellers_granted,
+           CASE WHEN o.resellers IS NOT NULL THEN ARRAY(
+               SELECT COALESCE(f.rate, '') FROM unnest(o.resellers) WITH ORDINALITY AS l
+               LEFT JOIN frozen_rates f ON f.bucket = o.bucket AND f.rate_key = l.rate_key ORDER BY l.ordinality) END
+               AS resellers_rates
+    FROM reservations r JOIN open_calls o ON o.bucket = r.bucket AND o.call_key = r.call_key
+    JOIN accounts a ON a.bucket = r.bucket AND a.account_id = r.account_id
+    LEFT JOIN subscribers s ON s.bucket = r.bucket AND s.subscriber_id = r.subscriber_id
     WHERE ($1::timestamptz IS NULL OR (r.prepared_at, r.call_key) > ($1, $2))
       AND ($3::smallint IS NULL OR (r.bucket = $3 AND r.account_id = $4))
       AND ($5::bigint IS NULL OR r.subscriber_id = $5) AND ($6::text IS NULL OR r.exchange = $6)
@@ -115,7 +121,14 @@ def _seconds_left(row: asyncpg.Record) -> int | None:
     if row["talked"] is None:
         return None
     try:
-        longest = max_duration(Rate.from_json(row["rate"]), row["granted"], row["cap_seconds"])
+        longest = min(
+            max_duration(Rate.from_json(rate), granted, row["cap_seconds"])
+            for rate, granted in zip(
+                (row["rate"], *(row["resellers_rates"] or ())),
+                (row["granted"], *(row["resellers_granted"] or ())),
+                strict=True,
+            )
+        )
     except InvalidRate:  # its end is decided by `settle`, which says so; a list is no place to fail for it
         return None
     return max(0, longest - int(row["talked"]))

@@ -1,13 +1,28 @@
-"""What calls that come in cost: which tariff says it."""
+"""What a call that comes in is told by: its number, who pays, and by which tariff; one statement a question."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
 from typing import Final
 
+from rating_engine.domain.did import DidState
 from rating_engine.domain.errors import NotFound
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
 
+# The line as storage/numbers/rents finds it, so that what rings by default is what pays.
+_CALLED: Final = """
+    SELECT d.did_id, d.number, d.party_id, d.state, d.enabled, d.paid_to, d.max_calls, p.utc_offset, l.login,
+           i.inbound_tariff_id, COALESCE(t.did_multiplier, 1) AS did_multiplier
+    FROM dids d LEFT JOIN parties p USING (party_id)
+    LEFT JOIN LATERAL (
+        SELECT s.login, s.tariff_id FROM subscribers s
+        WHERE s.party_id = d.party_id AND (d.line IS NULL OR s.login = d.line)
+        ORDER BY s.login <> p.login, s.subscriber_id LIMIT 1) l ON true
+    LEFT JOIN inbound_tariffs i ON i.tariff_id = l.tariff_id LEFT JOIN tariffs t ON t.tariff_id = l.tariff_id
+    WHERE d.number = $1"""
 _SET: Final = """
     INSERT INTO inbound_tariffs (tariff_id, inbound_tariff_id) VALUES ($1, $2)
     ON CONFLICT (tariff_id) DO UPDATE SET inbound_tariff_id = EXCLUDED.inbound_tariff_id"""
@@ -15,6 +30,33 @@ _TARIFF: Final = "SELECT tariff_id FROM tariffs WHERE name = $1"
 _PRICES: Final = """
     SELECT t.name AS tariff, i.name AS inbound FROM inbound_tariffs JOIN tariffs t USING (tariff_id)
     JOIN tariffs i ON i.tariff_id = inbound_tariff_id ORDER BY 1"""
+
+
+@dataclass(frozen=True, slots=True)
+class CalledNumber:
+    """A number that is called. `login`: the line that pays, None: there is none. `inbound_tariff_id` None: free."""
+
+    did_id: int
+    number: str
+    party_id: int | None
+    state: DidState
+    enabled: bool
+    paid_to: datetime | None
+    max_calls: int
+    utc_offset: int | None
+    login: str | None
+    inbound_tariff_id: int | None
+    did_multiplier: Decimal
+
+    def takes_calls(self, now: datetime) -> bool:
+        """As Did.takes_calls."""
+        return self.state is DidState.ACTIVE and self.enabled and self.paid_to is not None and now < self.paid_to
+
+
+async def called_number(questions: Questions, number: str) -> CalledNumber | None:
+    """The number that is called; None: it is none of ours. Errors: Unavailable."""
+    row = await questions.fetchrow(_CALLED, number)
+    return None if row is None else CalledNumber(**{**row, "state": DidState(row["state"])})
 
 
 async def set_inbound_tariff(tx: Transaction, tariff: str, inbound: str | None) -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import asyncpg
+from typing import Any, Final
+
+import orjson
 
 from rating_engine.domain.pjsip import TYPES
-from rating_engine.storage.postgres.transaction import Transaction
+from rating_engine.storage.postgres.pool import Questions
+
+# One statement, so that all of it is of one moment.
+_OF_VIEW: Final = """
+    SELECT '{view}' AS view, v.id, row_to_json(v)::text AS row FROM {view} v
+    WHERE v.id IN (SELECT login FROM phones WHERE exchange = $1)"""
+_ROWS: Final = " UNION ALL ".join(_OF_VIEW.replace("{view}", view) for view in TYPES)
 
 
-async def rows_of(tx: Transaction, exchange: str) -> dict[str, list[asyncpg.Record]]:
-    """The rows of each view, in one snapshot. Errors: Unavailable."""
-    await tx.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-    return {
-        view: await tx.fetch(
-            f"SELECT * FROM {view} WHERE id IN (SELECT login FROM phones WHERE exchange = $1) ORDER BY id",  # noqa: S608
-            exchange,
-        )
-        for view in TYPES
-    }
+async def rows_of(questions: Questions, exchange: str) -> dict[str, list[dict[str, Any]]]:
+    """The rows of each view. Errors: Unavailable."""
+    rows: dict[str, list[dict[str, Any]]] = {view: [] for view in TYPES}
+    for row in await questions.fetch(f"{_ROWS} ORDER BY view, id", exchange):
+        rows[row["view"]].append(orjson.loads(row["row"]))
+    return rows

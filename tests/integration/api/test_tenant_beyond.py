@@ -123,7 +123,8 @@ async def test_each_of_them_takes_its_scope(engine):
         for operation in BEYOND:
             path = operation.path.replace("{login}", "201").replace("{id}", call_id(CallKey("pbx", "d")))
             query = {"login": "201", "number": "3705551"} if operation.name == "quote_call" else None
-            answer = await client.request(operation.method, f"/api{path}", params=query)
+            body = {"amount": 1, "idempotency_key": "a"} if operation.body else None
+            answer = await client.request(operation.method, f"/api{path}", params=query, json=body)
             assert answer.status_code == 403, operation.name
 
 

@@ -12,10 +12,16 @@ from decimal import Decimal
 
 import pytest
 
+from rating_engine.domain.cdr import CdrFilter, Dimension
+from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.live_call import LiveCallFilter
 from rating_engine.domain.outcomes import Allowed, Declined, DeclineReason, NotSaved, PrepareOutcome, Saved
+from rating_engine.domain.page import Cursor
 from rating_engine.domain.party import PartyChanges, PartyState
+from rating_engine.domain.principal import OPERATOR
 from rating_engine.engine.engine import Engine
 from rating_engine.rating.rate import Rate
+from rating_engine.services.cdrs.rerating import RerateRequest
 from rating_engine.services.doctor import ledger_balanced
 from rating_engine.storage.calls.open_calls import expired_answered
 from tests.support.calls import finish, prepare
@@ -96,6 +102,40 @@ async def test_a_call_is_charged_to_all_who_sell_it_each_by_its_own_price(engine
     assert await house.balances("1001", "south-money", "north-money") == [
         Decimal("99.76"), Decimal("99.82"), Decimal("99.88")
     ]  # fmt: skip
+
+
+async def test_lists_show_what_each_account_was_charged(engine: Engine, house: House) -> None:
+    await add_route(engine, "0.04")
+    await allowed(engine, "1")
+    (live,) = (await engine.services.of(OPERATOR).live_calls.page(LiveCallFilter(), Cursor(10))).items
+    assert live.login == "1001"
+    await saved(engine, "1", 60)
+    now = datetime.now(UTC)
+    wanted = CdrFilter(now - timedelta(hours=1), now + timedelta(hours=1))
+    cdrs = engine.services.of(OPERATOR).cdrs
+
+    async def listed(**more: str) -> list[tuple[str, Decimal, Decimal | None]]:
+        page = await cdrs.page(replace(wanted, **more), Cursor(10))
+        return [(cdr.login, cdr.cost, cdr.carrier_cost) for cdr in page.items]
+
+    assert await listed() == await listed(owner="north") == [("1001", Decimal("0.12"), Decimal("0.04"))]
+    assert await listed(account_of="north-money") == [("1001", Decimal("0.06"), None)]
+    (summed,) = await cdrs.sums(replace(wanted, account_of="south-money"), [Dimension.LOGIN], time_zone="UTC")
+    assert (summed.calls, summed.cost, summed.margin) == (1, Decimal("0.09"), Decimal("0.03"))
+    found = await cdrs.show(prepare("1").call_key)
+    assert [(line.account, line.tariff, line.cost, line.margin) for line in found.resellers] == [
+        ("south-money", "at-9", Decimal("0.09"), Decimal("0.03")),
+        ("north-money", "at-6", Decimal("0.06"), Decimal("0.02")),
+    ]
+
+
+async def test_what_resellers_were_charged_by_is_not_rerated(engine: Engine, house: House) -> None:
+    await allowed(engine, "1")
+    await saved(engine, "1", 60)
+    now = datetime.now(UTC)
+    with pytest.raises(InvalidRequest, match="resellers were charged by at-9"):
+        await engine.services.of(OPERATOR).rerates.begin(RerateRequest("at-9", now - timedelta(hours=1), now))
+    assert await engine.services.of(OPERATOR).rerates.begin(RerateRequest("at-12", now - timedelta(hours=1), now))
 
 
 async def test_a_call_lasts_as_long_as_the_money_of_whoever_has_least(engine: Engine, house: House) -> None:

@@ -35,6 +35,8 @@ async def test_the_commands_of_the_page_do_what_it_says(engine, database_url, tm
         answers.append(await run(line, tmp_path, variables))
         if found := re.search(r"^secret: (\S+)$", answers[-1], re.MULTILINE):
             variables["KEY"] = found[1]
+        if "createPrepaidCode" in line:
+            variables["CODE"] = json.loads(answers[-1])["response"]
 
     assert "Allowed 1000 79010000001 79020000002 RussiaMobile-Tele2 - default -1 -1" in answers
     assert "Saved RussiaMobile-Tele2 [79020000002/79010000001] via [default] 60 0.6 EUR 16ANSWER" in answers

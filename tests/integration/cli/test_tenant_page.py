@@ -17,6 +17,7 @@ import pytest
 
 from rating_engine.engine.engine import Engine
 from tests.support.engines import engine_on
+from tests.support.narayana import SECRET_KEY
 from tests.support.tenants import called
 
 PAGE = Path(__file__).parents[3] / "docs" / "tenant-rest.md"
@@ -30,7 +31,7 @@ def commands() -> list[str]:
 
 @pytest.fixture
 async def engine(database_url: str) -> AsyncIterator[Engine]:
-    async with engine_on(database_url) as engine:
+    async with engine_on(database_url, secret_keys=(SECRET_KEY,)) as engine:
         yield engine
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason, Origin, PrepareCall
 from rating_engine.domain.page import Cursor
 from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.refusal import NotAdmitted, Refusal
@@ -16,7 +17,7 @@ from rating_engine.engine.engine import Engine
 from rating_engine.services.parties.access import Door
 from rating_engine.services.parties.bans import Whitelisted
 from tests.support.engines import engine_on
-from tests.support.waiting import until
+from tests.support.waiting import until, until_holds
 
 AWAY = "198.51.100.9"
 
@@ -53,6 +54,22 @@ async def fastagi_answer(engine: Engine) -> bytes:
         return b""
     finally:
         writer.close()
+
+
+async def test_calls_of_a_banned_exchange_are_declined_by_the_address_that_names_it(engine):
+    await engine.services.of(OPERATOR).bans.add(AWAY)
+    await until_holds(lambda: engine.services.access.bans.refuses(AWAY))
+
+    async def reason(exchange: str, source: str) -> DeclineReason:
+        call = PrepareCall(CallKey(exchange, "1"), "1001", "4912345", origin=Origin("", source, ""))
+        outcome = await engine.charging.prepare_call(call)
+        assert isinstance(outcome, Declined)
+        return outcome.reason
+
+    assert await reason(AWAY, "") is DeclineReason.EXCHANGE_BANNED
+    assert await reason("pbx1", AWAY) is DeclineReason.EXCHANGE_BANNED
+    assert await reason("pbx1", "198.51.100.10") is DeclineReason.UNKNOWN_LOGIN
+    assert await reason("pbx1", "") is DeclineReason.UNKNOWN_LOGIN
 
 
 async def test_a_banned_address_is_served_by_no_port_until_it_is_let_in_again(engine):

@@ -22,6 +22,7 @@ from rating_engine.domain.errors import NotAllowed, NotFound, NotYours
 from rating_engine.domain.page import Cursor
 from rating_engine.domain.party import Level, NewParty, PartyChanges, PartyFilter, PartyKind, PartyState
 from rating_engine.domain.principal import OPERATOR, Principal, principal_of
+from rating_engine.domain.tariff import RouteChanges
 from rating_engine.engine.services import open_services
 from rating_engine.services.catalogue import Services, UseCases
 from rating_engine.services.parties.guard import Guard
@@ -124,7 +125,13 @@ async def is_refused(guard: Guard, action: str, arguments: dict[str, Any]) -> bo
 @pytest.mark.parametrize("who", ROLES)
 async def test_every_use_case_about_others_is_refused_to_every_role(services, database, who):
     guard = Guard(database, await role(services, who))
-    of_kind = {**FOREIGN, Named.ACCOUNT: [await number_of(database, login) for login in FOREIGN[Named.LINE]]}
+    await services.of(OPERATOR).routes.add("carrier", RouteChanges(position=1))
+    of_kind = {
+        **FOREIGN,
+        Named.ROUTE: [await database.fetchval("SELECT route_id FROM routes")],
+        Named.ACCOUNT: [await number_of(database, login) for login in FOREIGN[Named.LINE]],
+        Named.TARIFF: [await database.fetchval("SELECT tariff_id FROM tariffs WHERE name = 'cheap'")],
+    }
 
     for action, kind in CONCERNED:
         for foreign in of_kind[kind]:

@@ -13,7 +13,7 @@ DIALPLAN: Final = (Path(__file__).parents[3] / "config" / "asterisk" / "extensio
 PAGE: Final = (Path(__file__).parents[3] / "docs" / "asterisk.md").read_text()
 # SIP's answer to a call that is hung up with a cause, of those that [rating-causes] uses (chan_pjsip, hangup_cause2sip;
 # tests/asterisk/test_refusals.py asks the real one).
-SIP: Final = {1: 404, 17: 486, 21: 403, 28: 484, 31: 480, 34: 503, 38: 500}
+SIP: Final = {1: 404, 17: 486, 21: 403, 22: 410, 28: 484, 31: 480, 34: 503, 38: 500}
 # Where the code of a reason has no hangup cause, or says more to an exchange than to a phone.
 TOLD_OTHERWISE: Final = {
     **dict.fromkeys(("insufficient_funds", "daily_limit", "monthly_limit"), (402, 403)),

@@ -1,0 +1,104 @@
+"""Calls that come in by numbers of ours: may this one be taken, who pays, and what is done with it step by step.
+
+Laws: a caller whom the rules reject, and a number that is not paid for, hold nothing and cost nothing; what is taken is
+one call of the owner's line, held and charged as every other; the steps are those of domain/call_rules, and nothing
+else decides them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from rating_engine.domain.call_rules import (
+    TRANSIT,
+    Action,
+    Finished,
+    InboundCall,
+    Loop,
+    Policy,
+    Step,
+    digits_of,
+    next_step,
+)
+from rating_engine.domain.outcomes import (
+    Declined,
+    DeclineReason,
+    Inbound,
+    InboundAllowed,
+    InboundDone,
+    InboundNext,
+    InboundOutcome,
+    InboundStep,
+    PrepareCall,
+)
+from rating_engine.services.calls.prepare import Preparing
+from rating_engine.storage.numbers.call_rules import rules_of
+from rating_engine.storage.numbers.inbound import CalledNumber, called_number
+from rating_engine.storage.postgres.pool import Database
+
+
+class InboundCalls:
+    """Takes calls in. Everything may raise Unavailable or Overloaded."""
+
+    def __init__(self, database: Database, preparing: Preparing, now: Callable[[], datetime]) -> None:
+        self._database = database
+        self._preparing = preparing
+        self._now = now
+
+    async def prepare(self, call: PrepareCall) -> InboundOutcome:
+        """Whether a call to `call.destination` may be taken, who pays, and for how long. Its `login` is ''."""
+        called = await self._open(call.destination)
+        if isinstance(called, Declined):
+            return called
+        if called.login is None:
+            return Declined(DeclineReason.UNKNOWN_LOGIN, f"the owner of {called.number} has no line")
+        first = await self._next(called, InboundCall(called.number, caller=digits_of(call.callerid or "")))
+        if isinstance(first, Declined):
+            return first
+        inbound = Inbound(
+            called.did_id, called.number, called.inbound_tariff_id, called.did_multiplier, called.max_calls > 0
+        )
+        outcome = await self._preparing.prepare(replace(call, login=called.login, inbound=inbound))
+        return outcome if isinstance(outcome, Declined) else InboundAllowed(called.number, called.login, outcome)
+
+    async def next(self, call: InboundCall, exchange: str) -> InboundNext:
+        """What to do with a call that was taken. `exchange`: the one that asks."""
+        called = await self._open(call.number)
+        if isinstance(called, Declined):
+            return called
+        found = await self._next(called, call)
+        if isinstance(found, Declined):
+            return found
+        if isinstance(found, Finished):
+            return InboundDone()
+        rule, own = found.rule, called.login or ""
+        shown = rule.callerid.lstrip("+")
+        if shown == TRANSIT or (shown == "" and rule.action is not Action.FORWARD):
+            shown = call.caller
+        return InboundStep(
+            action=rule.action.value,
+            destination=rule.destination or (own if rule.action in (Action.CALL, Action.VOICEMAIL) else ""),
+            shown=shown or called.number,
+            timeout=rule.timeout,
+            server="" if rule.exchange == exchange else rule.exchange,
+            next=f"{found.number}/{found.place + 1}",
+        )
+
+    async def _open(self, number: str) -> CalledNumber | Declined:
+        """The number, where it takes calls now."""
+        called = await called_number(self._database, digits_of(number))
+        if called is None:
+            return Declined(DeclineReason.UNKNOWN_NUMBER)
+        return called if called.takes_calls(self._now()) else Declined(DeclineReason.NUMBER_CLOSED)
+
+    async def _next(self, called: CalledNumber, call: InboundCall) -> Step | Finished | Declined:
+        rules = await rules_of(self._database, called.number, called.party_id)
+        local = self._now() + timedelta(minutes=called.utc_offset or 0)
+        found = next_step(rules, call, local)
+        if isinstance(found, Loop):
+            return Declined(DeclineReason.NUMBER_LOOP, f"rules lead back to {found.number}")
+        if isinstance(found, Step) and found.rule.policy is Policy.REJECT:
+            return Declined(DeclineReason.SOURCE_REJECTED, f"by rule {found.place} of {found.number}")
+        return found

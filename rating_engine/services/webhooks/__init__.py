@@ -1,0 +1,1 @@
+"""Webhooks: managed, filled from the ledger, delivered."""
