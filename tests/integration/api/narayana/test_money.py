@@ -57,6 +57,17 @@ async def test_users_send_money_by_login_and_by_number_and_neither_has_more_than
     assert await balances(narayana) == [8, 12, 50]
 
 
+async def test_what_the_currency_says_of_a_fee_is_taken_besides(narayana):
+    await narayana.engine.office.fetch("INSERT INTO currencies (code, transfer_fee) VALUES ('EUR', 0.5)")
+
+    await narayana.ask("transferMoney", login="anna", destination="otto", amount="2")
+    assert await narayana.code("transferMoney", login="anna", destination="otto", amount="7.01") == (
+        "E_INSUFFICIENT_MONEY"
+    )
+    await narayana.ask("transferMoney", login="anna", destination="otto", amount="7")
+    assert await balances(narayana) == [0, 19, 50]
+
+
 async def test_twenty_at_once_send_no_more_than_there_is(narayana):
     answers = await asyncio.gather(
         *(narayana.raw("transferMoney", login="anna", destination="otto", amount="3") for _ in range(20))

@@ -1,0 +1,87 @@
+"""Calls that come in: held and charged on the owner's line, by the rate that his inbound tariff has for the number."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from rating_engine.domain.call_rules import Action, CallRule, InboundCall, Policy
+from rating_engine.domain.did import DidChanges, NewDid
+from rating_engine.domain.outcomes import (
+    CallKey,
+    Declined,
+    DeclineReason,
+    FinishCall,
+    InboundAllowed,
+    InboundDone,
+    InboundStep,
+    PrepareCall,
+    Saved,
+)
+from rating_engine.storage.laws import LAWS, breaches_of
+from rating_engine.storage.postgres.pool import Database
+from tests.support.narayana import narayana_on
+from tests.support.world import CENT_A_SECOND, publish_deck
+
+DID, LIMITED, CLOSED = "4930200", "4930201", "4930202"
+
+
+async def test_calls_that_come_in_go_by_number_owner_and_price(database_url):
+    """anna, a reseller's user, has the line 1001 with ten euros on the tariff `retail`."""
+    async with narayana_on(database_url) as narayana:
+        use, charging = narayana.operator, narayana.engine.charging
+        database = Database(database_url)
+        await database.open()
+        for number in (DID, LIMITED, CLOSED):
+            await use.dids.add(NewDid(number, "anna"))
+        await use.dids.change(LIMITED, DidChanges(max_calls=1))
+        await use.dids.change(CLOSED, DidChanges(paid_to=datetime.now(UTC) - timedelta(seconds=1)))
+        await use.call_rules.add(DID, CallRule(pattern="4915%", policy=Policy.REJECT, action=Action.HANGUP))
+        await use.call_rules.add(DID, CallRule(action=Action.FORWARD, destination="4911111"))
+
+        async def call(uniqueid: str, number: str, caller: str = "4930999"):
+            return await charging.prepare_inbound(PrepareCall(CallKey("pbx1", uniqueid), "", number, caller))
+
+        async def finish(uniqueid: str, number: str, seconds: int) -> Decimal:
+            ended = FinishCall(CallKey("pbx1", uniqueid), "1001", number, seconds, "ANSWER", 16, is_did=number)
+            saved = await charging.finish_call(ended)
+            assert isinstance(saved, Saved), saved
+            return saved.cost
+
+        for number, caller, reason in (
+            ("4999", "1", DeclineReason.UNKNOWN_NUMBER),
+            (CLOSED, "1", DeclineReason.NUMBER_CLOSED),
+            (DID, "4915112", DeclineReason.SOURCE_REJECTED),
+        ):
+            declined = await call("0", number, caller)
+            assert isinstance(declined, Declined)
+            assert declined.reason is reason
+
+        free = await call("1", f"+{DID}")
+        assert isinstance(free, InboundAllowed)
+        assert (free.number, free.login, free.allowed.reserved) == (DID, "1001", 0)
+        assert await finish("1", DID, 60) == 0
+
+        assert isinstance(await call("3", LIMITED), InboundAllowed)
+        full = await call("4", LIMITED)
+        assert isinstance(full, Declined)
+        assert full.reason is DeclineReason.TOO_MANY_CALLS
+        await finish("3", LIMITED, 1)
+        assert isinstance(await call("5", LIMITED), InboundAllowed)
+        await finish("5", LIMITED, 0)
+
+        await publish_deck(database, "inbound", {"4930": CENT_A_SECOND})
+        await use.dids.set_inbound_price("retail", "inbound")
+        await database.fetch("UPDATE tariffs SET did_multiplier = 2 WHERE name = 'retail'")
+        priced = await call("2", f"00{DID}")
+        assert isinstance(priced, InboundAllowed)
+        assert priced.allowed.max_seconds == 500  # ten euros at two cents
+        assert await finish("2", DID, 61) == Decimal("1.22")
+
+        step = await charging.next_inbound(InboundCall(DID, caller="4930999"), "pbx1")
+        assert step == InboundStep("forward", "4911111", DID, 30, "", f"{DID}/3")
+        done = await charging.next_inbound(InboundCall(DID, 3, status="BUSY"), "pbx1")
+        assert done == InboundDone()
+        assert (await use.accounts.show("1001")).balance == Decimal(10) - Decimal("1.22")
+        assert [breach for law in LAWS for breach in await breaches_of(database, law)] == []
+        await database.close()
