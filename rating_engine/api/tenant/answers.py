@@ -9,11 +9,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.responses import Response
 
-from rating_engine.api.tenant.contract import FILE, JSON
+from rating_engine.api.tenant.contract import FILE, JSON, PROBLEM
 from rating_engine.api.tenant.reading import id_of
 from rating_engine.domain.errors import (
     AlreadyExists,
@@ -53,9 +54,15 @@ def json_answer(value: Any) -> Response:
 def error_answer(
     status: int, code: str, message: str, *, field: str | None = None, headers: Mapping[str, str] = {}
 ) -> Response:
-    """An error, in the one form of all."""
-    error = {"code": code, **({} if field is None else {"field": field}), "message": message}
-    return Response(_json({"error": error}), status, {**NO_STORE, **headers}, JSON)
+    """An error, in the one form of all: a problem (RFC 9457) that names the field at fault."""
+    problem = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": message if field is None else f"{field}: {message}",
+        "error": {"code": code, **({} if field is None else {"field": field}), "message": message},
+    }
+    return Response(_json(problem), status, {**NO_STORE, **headers}, PROBLEM)
 
 
 def answer_to(error: RatingEngineError) -> Response:

@@ -138,6 +138,7 @@ class Operation:
 
 
 JSON: Final = "application/json"
+PROBLEM: Final = "application/problem+json"  # RFC 9457; what it adds there is `error`
 FILE: Final = "application/octet-stream"
 OPERATIONS: Final = (
     Operation("show_billing", "GET", "/tenant/billing", "Retrieve tenant billing configurations.", 200,
@@ -202,10 +203,14 @@ SCHEMAS: Final[Mapping[str, dict[str, Any]]] = {
     },
     "TenantBilling": object_of(BILLING),
     "File": {"type": "string", "format": "binary"},
-    "Error": {
+    "Problem": {
         "type": "object",
-        "required": ["error"],
+        "required": ["type", "title", "status", "detail", "error"],
         "properties": {
+            "type": {"type": "string", "description": "about:blank: the status says what kind it is."},
+            "title": {"type": "string", "description": "The status in words."},
+            "status": {"type": "integer"},
+            "detail": {"type": "string", "description": "The message once more, with the field before it."},
             "error": {
                 "type": "object",
                 "required": ["code", "message"],
@@ -214,7 +219,7 @@ SCHEMAS: Final[Mapping[str, dict[str, Any]]] = {
                     "field": {"type": "string", "description": "What of the request was wrong."},
                     "message": {"type": "string"},
                 },
-            }
+            },
         },
     },
 }
@@ -259,7 +264,7 @@ def _errors_of(operation: Operation) -> dict[str, Any]:
         statuses[404] = "There is nothing of that name."
     if operation.body is not None:
         statuses |= _WITH_BODY
-    form = {JSON: {"schema": _refer("Error")}}
+    form = {PROBLEM: {"schema": _refer("Problem")}}
     return {str(status): {"description": about, "content": form} for status, about in sorted(statuses.items())}
 
 

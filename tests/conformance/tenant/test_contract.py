@@ -15,7 +15,7 @@ from rating_engine.api.tenant.routes import HANDLERS
 DOCUMENT: dict[str, Any] = json.loads(Path(__file__).with_name("document.json").read_text(encoding="utf-8"))
 OURS = document(OPERATIONS, SCHEMAS)
 # Beside the document: what an answer to a creation is, a file, and the one form of errors.
-OWN_SCHEMAS = {"CallRateId", "File", "Error"}
+OWN_SCHEMAS = {"CallRateId", "File", "Problem"}
 # Decided where the document is silent: no amount and no second below 0, int32 says the most; none is for a body alone.
 DECIDED = {"minimum": {0}, "maximum": {2**31 - 1}}
 
