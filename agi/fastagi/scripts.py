@@ -58,6 +58,7 @@ DECLINE_CODES: Final[Mapping[DeclineReason, int]] = MappingProxyType(
         DeclineReason.INACTIVE: 403,
         DeclineReason.USER_BLOCKED: 403,
         DeclineReason.EXTERNAL_BLOCKED: 403,
+        DeclineReason.EXCHANGE_BANNED: 403,
         DeclineReason.BLOCKED_DESTINATION: 403,
         DeclineReason.PRICE_TOO_HIGH: 403,
         DeclineReason.SOURCE_REJECTED: 403,

@@ -53,11 +53,11 @@ FAULTS = (
     ),
     PlantedFault(
         "an extension grants what is not there",
-        [("account.balance + account.overdraft - account.reserved,\n", "NULL,\n")],
+        [("LEAST(p_maximum - p_granted, account.available,", "LEAST(p_maximum - p_granted, NULL,")],
     ),
     PlantedFault(
         "an extension holds nothing",
-        [("UPDATE accounts SET reserved = reserved + more", "UPDATE accounts SET reserved = reserved")],
+        [("SET reserved = reserved + holds[n] - p_held[n]", "SET reserved = reserved")],
     ),
     PlantedFault(
         "calls of one batch are granted the same money",
@@ -105,13 +105,15 @@ FAULTS = (
         "a lost repetition takes the money of a call that runs",
         [("AND array_remove(open_claims, claim) <> '{}' THEN 'still_open'", "AND false THEN 'still_open'")],
     ),
-    PlantedFault("a blocked account is lengthened", [("ELSIF account.status <> 'active' THEN", "ELSIF false THEN")]),
+    PlantedFault(
+        "a blocked account is lengthened", [("IF NOT one.is_active AND NOT p_give_back THEN", "IF false THEN")]
+    ),
     PlantedFault(
         "an overrun that was assumed is never taken back",
         [
             (
-                "GREATEST(c.overrun + CASE WHEN e.is_unlimited THEN 0 ELSE e.due END, 0)",
-                "c.overrun + e.overrun",
+                "GREATEST(c.overrun + CASE WHEN e.is_unlimited THEN 0 ELSE e.due END, 0),\n            uncharged",
+                "c.overrun + e.overrun,\n            uncharged",
             )
         ],
     ),

@@ -48,12 +48,18 @@ def assert_nothing_is_left(place: Path, *, files: tuple[str, ...] = ()) -> None:
     wait_until(lambda: {file.name for file in place.iterdir()} == set(files), "nothing lies about")
 
 
+def heard() -> None:
+    """Ctrl-C is heard as at a terminal: a shell lets what it starts in the background ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @contextlib.contextmanager
 def running(place: Path) -> Iterator[subprocess.Popen[str]]:
     """A long demo in the middle of its calls."""
     with subprocess.Popen(
-        LONG, env=environment(tmpdir=place) | {"TMPDIR": str(place)}, cwd="/", text=True, stdout=-1, stderr=-1
-    ) as demo:
+        LONG, env=environment(tmpdir=place) | {"TMPDIR": str(place)}, cwd="/", text=True, stdout=-1, stderr=-1,
+        preexec_fn=heard,
+    ) as demo:  # fmt: skip
         try:
             assert demo.stdout is not None
             while "answers on agi://" not in (line := demo.stdout.readline()):

@@ -48,6 +48,26 @@ BROKEN = {
         " SELECT a.account_id, a.bucket, last_entry + 1, 'charge', 0, balance, call_key"
         " FROM accounts a JOIN cdrs USING (account_id)",
     ),
+    "resellers_charged": (
+        "INSERT INTO reseller_records (bucket, call_key, level, account_id, tariff_id, deck_id, prefix,"
+        " rate_key, currency, granted, billed_seconds, cost, ended_at)"
+        " SELECT bucket, call_key, 1, 7, 1, 1, '49', rate_key, 'EUR', 0, 0, 0,"
+        " ended_at FROM call_records",
+    ),
+    "transfers": (
+        "INSERT INTO transfers (bucket, account_id, to_bucket, to_account_id, amount, fee, exchange_rate, amount_to,"
+        " state, ended_at) SELECT bucket, account_id, bucket, account_id, 1, 0, 1, 1, 'done', now() FROM accounts",
+    ),
+    "transfers_end": (
+        "WITH taken AS (UPDATE accounts SET balance = balance - 0.01, last_entry = last_entry + 1"
+        "   RETURNING bucket, account_id, last_entry, balance),"
+        " sent AS (INSERT INTO transfers (bucket, account_id, to_bucket, to_account_id, amount, fee, exchange_rate,"
+        "   amount_to, state, sent_at) SELECT bucket, account_id, bucket, account_id, 0.01, 0, 1, 0.01, 'sent',"
+        "   now() - interval '1 hour' FROM taken RETURNING transfer_id)"
+        " INSERT INTO ledger_entries (account_id, bucket, entry_id, kind, amount, balance_after, reference)"
+        " SELECT account_id, bucket, last_entry, 'transfer', -0.01, balance, format('transfer:%s:out', transfer_id)"
+        " FROM taken, sent",
+    ),
     "one_state": ("UPDATE reservations SET call_key = (SELECT call_key FROM cdrs)",),
     "never_negative": ("UPDATE accounts SET overdraft = 0",),
     "packages": (
