@@ -1,7 +1,7 @@
 # `make demo` shows the engine at work, `make test` proves it; both make their own .venv first.
 PYTHON ?= python3
-# Test files run side by side in so many processes, each with servers of its own: one a core.
-TEST_PROCESSES ?= 2
+# Test files run side by side in so many processes, each with servers of its own: one more than two cores, since many wait.
+TEST_PROCESSES ?= 3
 VENV := .venv
 STAMP := $(VENV)/.installed
 
