@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -123,6 +124,17 @@ def read_value(argument: Argument, text: str) -> Value:
             if "\0" not in text:
                 return text
             raise _invalid(argument, "has a NUL")
+
+
+def moment_of(text: str, name: str, *, end: bool = False) -> datetime:
+    """YYYY-MM-DD HH:MM:SS of the server (UTC); a date alone is its beginning, or its `end`. Raises Failure."""
+    for form, is_day in (("%Y-%m-%d %H:%M:%S", False), ("%Y-%m-%d", True)):
+        try:
+            moment = datetime.strptime(text, form).replace(tzinfo=UTC)
+            return moment + timedelta(days=1) if end and is_day else moment
+        except (ValueError, OverflowError):
+            continue
+    raise Failure(Code.E_INVALID_ARGUMENT, f"{name}: is not like 2026-01-31 or 2026-01-31 23:59:59")
 
 
 def _text_of(argument: Argument, given: Mapping[str, str]) -> str | None:

@@ -6,8 +6,6 @@ Law: who reads the file meanwhile reads the old one whole or the new one whole.
 from __future__ import annotations
 
 import difflib
-import os
-import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Final
 from rating_engine.domain.errors import Refused
 from rating_engine.domain.exchanges import SipExchange
 from rating_engine.domain.pjsip import render_pjsip
+from rating_engine.storage.files import replace_file
 from rating_engine.storage.phones.rendered import rows_of
 from rating_engine.storage.postgres.pool import Questions
 
@@ -70,17 +69,7 @@ def _shown(text: str) -> list[str]:
 
 def _write(path: Path, text: str) -> None:
     """A new file in the place of the old one, of the same owner and group where that is allowed."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, path.stat().st_mode & 0o777 if path.exists() else MODE)
-        like = path if path.exists() else path.parent
-        if os.geteuid() == 0:
-            os.chown(name, like.stat().st_uid, like.stat().st_gid)
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    if path.exists():
+        replace_file(path, text, path.stat().st_mode & 0o777, owned_as=path)
+    else:
+        replace_file(path, text, MODE, owned_as=path.parent)

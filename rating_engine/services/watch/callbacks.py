@@ -12,6 +12,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -22,6 +23,7 @@ from rating_engine.domain.outcomes import BalanceOutcome, CallKey, Claim, Declin
 from rating_engine.domain.party import SYSTEM, Level
 from rating_engine.domain.principal import Principal
 from rating_engine.services.watch.exchange_link import ExchangeLink
+from rating_engine.services.watch.orders import answer_in_time
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.calls import callbacks as store
 from rating_engine.storage.calls.exchange_watch import read_watched
@@ -31,7 +33,6 @@ from rating_engine.storage.postgres.pool import Database
 
 ORDER_SECONDS: Final = 10.0  # within which it is begun: two turns of the watch, and a new leader
 BEGIN_SECONDS: Final = 10.0  # what beginning takes at the most: two questions to the ledger, one to the exchange
-ASK_SECONDS: Final = 0.25  # between two looks at the answer: a person does not notice it
 LEFT_EACH: Final = 5.0  # seconds between two looks for what a dead engine has left
 
 ORIGIN: Final = Origin(from_originate="true", originated_by="callback")
@@ -89,7 +90,8 @@ class Callbacks:
                 return _declined(number, outcome)
         if exchange not in watched:
             return Callback(CallbackOutcome.REFUSED, detail="no exchange is followed over AMI")
-        answered = await self._answer(await self._ask(new, exchange))
+        asked = await self._ask(new, exchange)
+        answered = await answer_in_time(partial(store.callback_of, self._office, asked), ORDER_SECONDS + BEGIN_SECONDS)
         return answered or Callback(CallbackOutcome.NO_ANSWER, detail=f"{exchange} has not answered in time")
 
     async def _exchange(self, new: NewCallback, watched: Mapping[str, float]) -> str:
@@ -113,13 +115,6 @@ class Callbacks:
             if new.key is not None:
                 await keep_answer(tx, new.key, {"callback": callback_id})
         return callback_id
-
-    async def _answer(self, callback_id: int) -> Callback | None:
-        for _ in range(int((ORDER_SECONDS + BEGIN_SECONDS) / ASK_SECONDS)):  # another process answers, in the row
-            if (callback := await store.callback_of(self._office, callback_id)) is not None:
-                return callback
-            await asyncio.sleep(ASK_SECONDS)
-        return None
 
 
 class CallbackOrders:

@@ -7,6 +7,7 @@ and charged as any other's: nothing here touches money.
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Final
 
 from rating_engine.domain.errors import NotFound, Unavailable
@@ -21,6 +22,7 @@ from rating_engine.domain.live_call import (
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.page import MAX_LIMIT, Cursor, Page
 from rating_engine.domain.principal import Principal
+from rating_engine.services.watch.orders import answer_in_time
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.calls import exchange_orders, live_calls
 from rating_engine.storage.calls.exchange_watch import read_watched
@@ -28,7 +30,6 @@ from rating_engine.storage.parties.parties import is_below
 from rating_engine.storage.postgres.pool import Database
 
 ORDER_SECONDS: Final = 10.0  # who hangs up waits for it: two turns of the watch, and the exchange's own deadline
-ASK_SECONDS: Final = 0.25  # between two looks at the answer: a person does not notice it
 
 
 class LiveCalls:
@@ -66,7 +67,7 @@ class LiveCalls:
         async with self._office.transaction(self._principal) as tx:
             order_id = await exchange_orders.ask_to_hang_up(tx, call_key, seconds=ORDER_SECONDS)
             await record(tx, "call.hang_up", str(call_key))
-        outcome = await self._answer(order_id)
+        outcome = await answer_in_time(partial(exchange_orders.outcome_of, self._office, order_id), ORDER_SECONDS)
         if outcome is None or outcome is OrderOutcome.NO_ANSWER:
             raise Unavailable(f"exchange {call_key.exchange} did not answer in time: look whether the call goes on")
         return outcome
@@ -98,10 +99,3 @@ class LiveCalls:
         except Unavailable:
             return False
         return True
-
-    async def _answer(self, order_id: int) -> OrderOutcome | None:
-        for _ in range(int(ORDER_SECONDS / ASK_SECONDS)):  # another process answers, in the row
-            if (outcome := await exchange_orders.outcome_of(self._office, order_id)) is not None:
-                return outcome
-            await asyncio.sleep(ASK_SECONDS)
-        return None

@@ -1,11 +1,13 @@
-"""Orders to exchanges, carried out by the engine that leads.
+"""Orders to exchanges, carried out by the engine that leads, and waited for by whoever asked.
 
 Law: an order is answered whatever becomes of it, so that who asked hears it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, TypeVar
 
 import structlog
 
@@ -15,7 +17,20 @@ from rating_engine.services.watch.exchange_link import ExchangeLink
 from rating_engine.storage.calls.exchange_orders import answer_order, waiting_orders
 from rating_engine.storage.postgres.pool import Database
 
+ASK_SECONDS: Final = 0.25  # between two looks at the answer: a person does not notice it
+
+Answer = TypeVar("Answer")
+
 _log = structlog.get_logger(__name__)
+
+
+async def answer_in_time(look: Callable[[], Awaitable[Answer | None]], seconds: float) -> Answer | None:
+    """What `look` finds in the row of an order, which another process answers; None: nothing within `seconds`."""
+    for _ in range(int(seconds / ASK_SECONDS)):
+        if (answer := await look()) is not None:
+            return answer
+        await asyncio.sleep(ASK_SECONDS)
+    return None
 
 
 async def carry_out(office: Database, links: Sequence[ExchangeLink]) -> None:

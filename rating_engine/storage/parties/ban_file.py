@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shlex
-import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,9 +18,11 @@ import structlog
 
 from rating_engine.domain.ban import Ban
 from rating_engine.domain.ban_sets import BanFileForm, ban_file, banned_networks, next_end
+from rating_engine.storage.files import replace_file
 
 COMMAND_SECONDS: Final = 30.0  # a set of a hundred thousand networks takes a packet filter a second
 AGAIN_SECONDS: Final = 60.0  # after a failure: of a disk, or of the command
+MODE: Final = 0o644  # it is for the packet filter, and no secret
 SHOWN: Final = 500  # characters of what a command says, in the log
 
 _log = structlog.get_logger(__name__)
@@ -102,16 +102,5 @@ def _write(path: Path, text: str) -> bool:
     with contextlib.suppress(FileNotFoundError, UnicodeDecodeError):
         if path.read_text(encoding="utf-8") == text:
             return False
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-            os.fchmod(file.fileno(), 0o644)
-        os.replace(name, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(name)
-        raise
+    replace_file(path, text, MODE)
     return True

@@ -16,6 +16,7 @@ from rating_engine.domain.principal import OPERATOR, Principal
 from rating_engine.engine.engine import Engine
 from rating_engine.services.watch import callbacks
 from rating_engine.services.watch.callbacks import CallbackOrders, Callbacks
+from rating_engine.services.watch.orders import ASK_SECONDS
 from rating_engine.storage.calls.exchange_watch import say_watched
 from tests.support.calls import prepare
 from tests.support.engines import engine_on
@@ -103,7 +104,7 @@ async def test_a_leg_that_the_exchange_asked_for_is_not_taken_from_it(engine):
 
 
 async def test_an_order_that_nobody_took_in_time_is_never_carried_out(engine, monkeypatch):
-    monkeypatch.setattr(callbacks, "ORDER_SECONDS", callbacks.ASK_SECONDS)
+    monkeypatch.setattr(callbacks, "ORDER_SECONDS", ASK_SECONDS)
     monkeypatch.setattr(callbacks, "BEGIN_SECONDS", 0.0)
     await say_watched(engine.office, ["test"], 600)
     assert (

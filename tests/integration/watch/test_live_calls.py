@@ -116,7 +116,7 @@ async def test_an_exchange_that_does_not_answer_is_said(calls, engine):
 
 
 async def test_an_order_that_nobody_took_in_time_is_never_carried_out(calls, engine, monkeypatch):
-    monkeypatch.setattr(live_calls, "ORDER_SECONDS", live_calls.ASK_SECONDS)
+    monkeypatch.setattr(live_calls, "ORDER_SECONDS", orders.ASK_SECONDS)
     await say_watched(engine.office, ["test"], 600)
     with pytest.raises(Unavailable):
         await calls.hang_up(key_of("a"))

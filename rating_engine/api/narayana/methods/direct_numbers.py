@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from rating_engine.api.narayana.answer import amount, date
+from rating_engine.api.narayana.arguments import moment_of
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.api.narayana.pages import whole_list
@@ -275,11 +276,4 @@ def _check_password(asked: Asked) -> None:
 
 def _moment(asked: Asked, name: str) -> datetime | None:
     text = asked.values.text(name)
-    if not text:
-        return None
-    try:
-        return datetime.strptime(text if len(text) > 10 else f"{text} 00:00:00", "%Y-%m-%d %H:%M:%S").replace(
-            tzinfo=UTC
-        )
-    except ValueError:
-        raise Failure(Code.E_INVALID_ARGUMENT, f"{name}: is not YYYY-MM-DD HH:MM:SS") from None
+    return moment_of(text, name) if text else None

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
 
+from rating_engine.api.narayana.arguments import moment_of
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.api.narayana.pages import MOST
@@ -34,8 +35,8 @@ async def get_stats(asked: Asked) -> Answer:
     values = asked.values
     now = datetime.now(UTC)
     month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-    since = month if (begin := values.text("date1")) is None else _moment(begin, "date1", end=False)
-    until = now + AHEAD if (end := values.text("date2")) is None else _moment(end, "date2", end=True)
+    since = month if (begin := values.text("date1")) is None else moment_of(begin.strip(), "date1")
+    until = now + AHEAD if (end := values.text("date2")) is None else moment_of(end.strip(), "date2", end=True)
     login = await asked.needed_line()
     if since >= until:
         raise Failure(Code.E_DATA_ABORT, "date2: is before date1")
@@ -131,14 +132,3 @@ async def _fees(asked: Asked, login: str, since: datetime, until: datetime) -> D
         if after is None or page.items[-1].created_at < since:
             break
     return fees
-
-
-def _moment(text: str, name: str, *, end: bool) -> datetime:
-    """YYYY-MM-DD HH:MM:SS of the server; a date alone is its beginning, of `date2` its end."""
-    for form, is_day in (("%Y-%m-%d %H:%M:%S", False), ("%Y-%m-%d", True)):
-        try:
-            moment = datetime.strptime(text.strip(), form).replace(tzinfo=UTC)
-            return moment + timedelta(days=1) if end and is_day else moment
-        except (ValueError, OverflowError):
-            continue
-    raise Failure(Code.E_INVALID_ARGUMENT, f"{name}: is not like 2026-01-31 or 2026-01-31 23:59:59")
