@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Final
+from typing import Final, cast
 
 from rating_engine.services.support.speech import SpeechFailed
 
@@ -18,7 +18,6 @@ TIMEOUT_SECONDS: Final = (
 )
 MAX_WAV: Final = 16_777_216  # bytes: of a thousand characters, slowly spoken, it is a third
 HEADER: Final = 44  # bytes of a WAV file before its sound
-PART: Final = 65_536
 
 
 class Espeak:
@@ -42,32 +41,56 @@ class Espeak:
             raise SpeechFailed(f"the speech program cannot be run: {error.strerror}") from None
 
     async def _run(self, text: str, language: str) -> bytes:
-        pipe, none = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-        process = await asyncio.create_subprocess_exec(
-            self._program, "--stdin", "--stdout", "-v", language, stdin=pipe, stdout=pipe, stderr=none
-        )
+        loop = asyncio.get_running_loop()
+        process, speech = await loop.subprocess_exec(
+            lambda: _Speech(loop), self._program, "--stdin", "--stdout", "-v", language,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
         try:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            with contextlib.suppress(ConnectionError):  # it has ended: its code says why
-                process.stdin.write(text.encode())
-                await process.stdin.drain()
-            process.stdin.close()
-            sound = bytearray()
-            while part := await process.stdout.read(PART):
-                sound += part
-                if len(sound) > MAX_WAV:
-                    raise SpeechFailed("the speech is too long")
-            if await process.wait() != 0 or len(sound) <= HEADER or not sound.startswith(b"RIFF"):
+            # uvloop's is one by shape, not by class.
+            asked = cast(asyncio.WriteTransport, process.get_pipe_transport(0))
+            asked.write(text.encode())
+            asked.close()
+            sound = await speech.said
+            await speech.exited
+            if process.get_returncode() != 0 or len(sound) <= HEADER or not sound.startswith(b"RIFF"):
                 raise SpeechFailed(
-                    f"the speech program failed with {process.returncode}; has it the language {language}?"
+                    f"the speech program failed with {process.get_returncode()}; has it the language {language}?"
                 )
-            return bytes(sound)
+            return sound
         finally:
-            if process.returncode is None:
+            if process.get_returncode() is None:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
-                await asyncio.shield(process.wait())
+                await asyncio.shield(speech.exited)
+            process.close()  # its pipes too, whoever still holds their other ends
+
+
+class _Speech(asyncio.SubprocessProtocol):
+    """What a process says: `said` is all of its output, `exited` is done when it has ended."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.said: asyncio.Future[bytes] = loop.create_future()
+        self.exited: asyncio.Future[None] = loop.create_future()
+        self._sound = bytearray()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        """A part of its output."""
+        if self.said.done():  # there was too much of it, or nobody waits any more
+            return
+        self._sound += data
+        if len(self._sound) > MAX_WAV:
+            self.said.set_exception(SpeechFailed("the speech is too long"))
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        """The end of its output; that it takes no more of its input is said by its exit code."""
+        if fd == 1 and not self.said.done():
+            self.said.set_result(bytes(self._sound))
+
+    def process_exited(self) -> None:
+        """It has ended."""
+        if not self.exited.done():
+            self.exited.set_result(None)
 
 
 def _with_sizes(wav: bytes) -> bytes:

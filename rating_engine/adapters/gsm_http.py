@@ -6,6 +6,7 @@ bounded size and time; neither URL nor answer is in a log.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -26,7 +27,8 @@ _PLACE: Final = re.compile(r"\{([a-z_0-9]+)\}")
 class HttpProviders:
     """Providers by their names and actions. `templates`: NAME ACTION URL each."""
 
-    def __init__(self, templates: Sequence[str]) -> None:
+    def __init__(self, templates: Sequence[str], *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self._timeout = timeout_seconds
         self._urls: dict[str, dict[str, str]] = {}
         for text in templates:
             name, action, url = text.split()
@@ -44,8 +46,13 @@ class HttpProviders:
 
         url = _PLACE.sub(lambda found: quote(given.get(found[1], ""), safe=""), template)
         try:
-            async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False) as client:
+            async with (
+                asyncio.timeout(self._timeout),  # of all of it: httpx's own begins anew with each part of an answer
+                httpx.AsyncClient(timeout=self._timeout, follow_redirects=False) as client,
+            ):
                 return await _read(client, url)
+        except TimeoutError:
+            raise CarrierFailed(f"provider {provider!r} has not answered within {self._timeout:g} s") from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise CarrierFailed(f"provider {provider!r} could not be asked: {type(error).__name__}") from None
 

@@ -21,6 +21,7 @@ PLACES = {
     "tests/integration/facts/test_hostile_redis.py": "a server that is slow, or that answers for ever",
     "tests/integration/fastagi/test_answers.py": "a deadline passes that must not be anybody's",
     "tests/integration/fastagi/test_hostile_clients.py": "a client that sends byte after byte",
+    "tests/integration/support/test_gsm.py": "a gateway that answers byte after byte",
     "tests/unit/telemetry/test_loop_lag.py": "to block the loop is the point",
     "tests/asterisk/build.py": "a lock that another process holds",
     "tests/asterisk/engine.py": "asks a process that starts again and again",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shlex
+import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,26 +75,30 @@ class BanFile:
 
     async def _run(self) -> bool:
         """Whether the packet filter has read it."""
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
-                stderr=asyncio.subprocess.PIPE,
-            )  # fmt: skip
-        except OSError as error:
-            _log.error("ban_command_failed", command=self._command[0], problem=error.strerror or str(error))
-            return False
-        try:
-            async with asyncio.timeout(COMMAND_SECONDS):
-                _, said = await process.communicate()
-        except BaseException as error:  # the engine stops, or it hangs
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-            if not isinstance(error, TimeoutError):
-                raise
-            said = f"killed: not done within {COMMAND_SECONDS:g} s".encode()
-        if process.returncode:
-            _log.error("ban_command_failed", command=self._command[0], problem=said.decode(errors="replace")[:SHOWN])
+        # Into a file and no pipe: a child that it has started would hold a pipe, and whoever waits for it waits on.
+        with tempfile.TemporaryFile() as said:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *self._command, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=said
+                )
+            except OSError as error:
+                _log.error("ban_command_failed", command=self._command[0], problem=error.strerror or str(error))
+                return False
+            problem = ""
+            try:
+                async with asyncio.timeout(COMMAND_SECONDS):
+                    await process.wait()
+            except BaseException as error:  # the engine stops, or it hangs
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+                if not isinstance(error, TimeoutError):
+                    raise
+                problem = f"killed: not done within {COMMAND_SECONDS:g} s"
+            if process.returncode:
+                said.seek(0)
+                problem = problem or said.read(SHOWN).decode(errors="replace")
+                _log.error("ban_command_failed", command=self._command[0], problem=problem)
         return process.returncode == 0
 
 

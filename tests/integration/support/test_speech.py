@@ -33,7 +33,8 @@ def lives(directory: Path) -> bool:
 
 FAILING = {
     "fails": "exit 1", "says nothing": "exit 0", "is no speaker": "head -c 100 /dev/zero",
-    "never ends": "exec sleep 3600", "never stops": f"{WAV}; exec cat /dev/zero",
+    "never ends": "exec sleep 3600", "leaves a child": "sleep 5 & exec sleep 3600",
+    "never stops": f"{WAV}; exec cat /dev/zero",
 }  # fmt: skip
 
 
