@@ -76,7 +76,7 @@ class Maintenance:
         except RatingEngineError as error:  # a dependency is away, which others report
             _log.warning("maintenance_step_put_off", step=name, problem=str(error))
             return StepOutcome.FAILED
-        except Exception:
+        except Exception:  # a fault of this step, which the others shall not suffer from
             _log.exception("maintenance_step_failed", step=name)
             return StepOutcome.FAILED
         return StepOutcome.DONE

@@ -157,7 +157,7 @@ class CallbackOrders:
             await store.answer_callback(self._office, order, callback)
         except RatingEngineError as error:  # the database: the next look for what was left behind clears up
             _log.warning("callback_put_off", callback=order.callback_id, problem=str(error))
-        except Exception:
+        except Exception:  # a fault of this one: the next look for what was left behind gives back what it held
             _log.exception("callback_failed", callback=order.callback_id)
 
     async def _begin(self, link: ExchangeLink, order: CallbackOrder) -> Callback:

@@ -81,7 +81,7 @@ class RateCounters:
         """Look whether a Redis that was away is back; for the background, each second."""
         if self._client is None or not self._is_down:
             return
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(Exception):  # whatever the driver says of a sick server: it is still away
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._client.ping()
             self._is_down = False
@@ -91,7 +91,7 @@ class RateCounters:
         """Close the connections."""
         self._is_down = True
         if self._client is not None:
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):  # nothing is asked of it any more
                 await self._client.connection_pool.disconnect()
 
 
