@@ -6,11 +6,14 @@ import asyncio
 import os
 import random
 import signal
+from functools import partial
 
 import pytest
 
+from rating_engine.domain.errors import Unavailable
 from tests.faults.load import ALLOWED, SPOOLED, UNAVAILABLE
 from tests.faults.stage import OFFICES, Stage, stage_on
+from tests.support.waiting import until
 
 AT_RANDOM_REQUESTS = 300  # answered between two faults, at most
 AT_RANDOM_SECONDS = 0.02
@@ -75,6 +78,18 @@ async def test_engine_and_postgresql_killed_together_forget_no_end_that_was_spoo
     assert found.complaints() == []
 
 
+async def kill_a_session(stage: Stage, moments: random.Random) -> bool:
+    """Whether one was there to be killed: what was struck before may only now throw everybody out."""
+    try:
+        sessions = await stage.database.fetch("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
+        # As the kernel does that is out of memory: PostgreSQL then throws everybody out and recovers.
+        os.kill(moments.choice(sessions)["pid"], signal.SIGKILL)
+    except (Unavailable, ProcessLookupError):
+        return False
+    stage.strike()
+    return True
+
+
 @pytest.mark.parametrize("times", [2, pytest.param(10, marks=pytest.mark.soak)])
 async def test_a_session_killed_on_the_server_takes_all_others_with_it_and_no_call_is_charged_twice(
     servers, url, tmp_path, seed, table, times
@@ -85,10 +100,7 @@ async def test_a_session_killed_on_the_server_takes_all_others_with_it_and_no_ca
             stage.load.phase = f"served {turn}"
             await stage.load.until_heard("prepare", ALLOWED)
             await stage.load.after(moments.randint(1, AT_RANDOM_REQUESTS))
-            sessions = await stage.database.fetch("SELECT pid FROM pg_stat_activity WHERE datname = current_database()")
-            stage.strike()
-            # As the kernel does that is out of memory: PostgreSQL then throws everybody out and recovers.
-            os.kill(moments.choice(sessions)["pid"], signal.SIGKILL)
+            await until(partial(kill_a_session, stage, moments))
         stage.load.phase = "after"
         await stage.load.until_heard("prepare", ALLOWED)
         found = await stage.close_books()
