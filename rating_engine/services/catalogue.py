@@ -29,6 +29,9 @@ from rating_engine.services.finance.guesses import Guesses
 from rating_engine.services.finance.invitations import Invitations
 from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.maintenance import Maintenance, steps_of
+from rating_engine.services.messaging.carriers import Carriers
+from rating_engine.services.messaging.messages import Messages
+from rating_engine.services.messaging.prices import MessagePrices
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
 from rating_engine.services.numbers.numbering import Numbering
@@ -125,6 +128,8 @@ class UseCases:
     call_posting: CallPosting
     live_calls: LiveCalls
     callbacks: Callbacks
+    messages: Messages
+    message_prices: MessagePrices
     rerates: Rerates
     simulations: Simulations
     maintenance: Maintenance
@@ -151,6 +156,7 @@ class Ways:
     gsm: Gsm
     speaker: Speaker
     ask_exchange: AskExchange
+    carriers: Carriers
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
@@ -235,6 +241,8 @@ class Services:
             call_posting=CallPosting(office, principal, buckets=ways.ledger_buckets, international_prefix=prefix),
             live_calls=LiveCalls(office, principal, buckets=ways.ledger_buckets),
             callbacks=Callbacks(office, principal),
+            messages=Messages(office, principal, ways.carriers, utc_now),
+            message_prices=MessagePrices(office, principal),
             rerates=Rerates(office, principal, international_prefix=prefix),
             simulations=Simulations(office, ways.database_url, international_prefix=prefix),
             maintenance=Maintenance(office, principal, self._steps),
