@@ -3417,8 +3417,8 @@ CREATE TYPE message_answer_v1 AS (
 -- Why accounts that are locked cannot pay for a message; NULL: they can. The first of them is the line's own.
 CREATE OR REPLACE FUNCTION message_refusal(p_bucket smallint, p_order message_order_v1) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
-    RETURN (
-        SELECT CASE
+    RETURN (SELECT refusal FROM (
+        SELECT p.level, CASE
             WHEN (a.status = 'active' AND a.closed_at IS NULL) IS NOT TRUE
             THEN CASE WHEN p.level = 1 THEN 'inactive' ELSE 'reseller_inactive' END
             WHEN COALESCE((
@@ -3437,7 +3437,7 @@ BEGIN
             SELECT *, day_left(daily_limit, reserved, spent_on, day_spent, time_zone),
                    month_left(monthly_limit, reserved, spent_on, month_spent, time_zone)
             FROM accounts WHERE bucket = p_bucket AND account_id = p.account_id OFFSET 0) a ON true
-        ORDER BY refusal IS NULL, p.level LIMIT 1);
+        ) AS asked WHERE refusal IS NOT NULL ORDER BY level LIMIT 1);
 END $$;
 
 -- One entry of a message on an account that is locked, counted on the day that it was written. p_amount below zero takes.
