@@ -195,6 +195,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "accounts.show": _reads("accounts", _line()),
     "accounts.page": _reads("accounts", _party("owner"), least=Level.RESELLER, own=True),
     "accounts.subscribers": _reads("accounts", _line("account_of", otherwise=Otherwise.OWN), least=Level.SIMPLE_USER),
+    "accounts.line": _reads("accounts", _party()),
     "accounts.lines": _reads("accounts", _party()),
     "accounts.change": Right(
         "accounts:write", Level.RESELLER, (_line(below=True),), admins_only=("settings.overdraft",)
