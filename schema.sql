@@ -497,6 +497,32 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_party ON sessions (party_id);
 CREATE INDEX sessions_by_end ON sessions (expires_at);
 
+-- What requests that are signed by a hash are signed with: of the system by its administrators and accountants, of a
+-- reseller by itself and its users. Encrypted with secret_keys, since a hash is worked out of the text itself.
+CREATE TABLE hash_secrets (
+    party_id         bigint PRIMARY KEY REFERENCES parties,
+    secret           bytea NOT NULL,
+    is_short         boolean NOT NULL,               -- it is guessed from one request that somebody has seen
+    enabled          boolean NOT NULL DEFAULT true,
+    allowed_sources  cidr[] NOT NULL DEFAULT '{}',
+    blocked          text[] NOT NULL DEFAULT '{}',   -- functions that it is not good for
+    changed_at       timestamptz NOT NULL DEFAULT now()
+);
+
+-- What accountants and resellers of a group may manage beyond what everybody of their kind may; who is in which.
+CREATE TABLE permission_groups (
+    group_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name         text NOT NULL UNIQUE CHECK (name <> ''),
+    kind         text NOT NULL CHECK (kind IN ('accountant', 'reseller')),
+    permissions  text[] NOT NULL DEFAULT '{}',
+    description  text NOT NULL DEFAULT ''
+);
+CREATE TABLE permission_members (
+    party_id  bigint PRIMARY KEY REFERENCES parties,
+    group_id  bigint NOT NULL REFERENCES permission_groups
+);
+CREATE INDEX permission_members_by_group ON permission_members (group_id);
+
 -- How the calls of a tenant are charged, and what it was given for that: its company's account, the tariff that its call
 -- rates are compiled into. Until it says otherwise its calls cost nothing.
 CREATE TABLE tenant_billing (
