@@ -328,8 +328,23 @@ CREATE TABLE route_quality (
 -- The engine that watches an exchange (AMI) says so again and again. Calls are granted in slices only where it does.
 CREATE TABLE exchange_watch (
     exchange       text PRIMARY KEY,
-    watched_until  timestamptz NOT NULL
+    watched_until  timestamptz NOT NULL,
+    phones_read_at timestamptz  -- when all its registered phones were read; NULL: never
 );
+
+-- Which lines' phones are registered where, as the watched exchange says it. What is not watched is not known.
+CREATE TABLE phone_states (
+    exchange       text NOT NULL,
+    login          text NOT NULL,
+    online         boolean NOT NULL,
+    contact        text NOT NULL,  -- the last known, as is the next
+    user_agent     text NOT NULL,
+    contacts       integer NOT NULL,
+    expires_at     timestamptz,
+    registered_at  timestamptz NOT NULL DEFAULT now(),
+    changed_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (exchange, login)
+) WITH (fillfactor = 70);
 
 -- Calls that were declined since another call had their key, by the name of their exchange, for the doctor: two exchanges
 -- may go by it. Counted anew after a day without any.
