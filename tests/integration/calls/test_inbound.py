@@ -34,12 +34,7 @@ async def test_calls_that_come_in_go_by_number_owner_and_price(database_url):
         use, charging = narayana.operator, narayana.engine.charging
         database = Database(database_url)
         await database.open()
-        for number in (DID, LIMITED, CLOSED):
-            await use.dids.add(NewDid(number, "anna"))
-        await use.dids.change(LIMITED, DidChanges(max_calls=1))
-        await use.dids.change(CLOSED, DidChanges(paid_to=datetime.now(UTC) - timedelta(seconds=1)))
-        await use.call_rules.add(DID, CallRule(pattern="4915%", policy=Policy.REJECT, action=Action.HANGUP))
-        await use.call_rules.add(DID, CallRule(action=Action.FORWARD, destination="4911111"))
+        await three_numbers(use)
 
         async def call(uniqueid: str, number: str, caller: str = "4930999"):
             return await charging.prepare_inbound(PrepareCall(CallKey("pbx1", uniqueid), "", number, caller))
@@ -110,3 +105,13 @@ async def goes_on_by_a_line(use: UseCases, charging: Any) -> None:
     assert step == InboundStep("forward", "4922222", "4930999", 9, "", "line:1001/2", "waiting", kept)
     nobody = await charging.next_inbound(InboundCall(of_line("nobody"), 0), CallKey("pbx1", "2"))
     assert isinstance(nobody, Declined)
+
+
+async def three_numbers(use: UseCases) -> None:
+    """anna's: one with rules, one that takes a call at a time, one whose rent has ended."""
+    for number in (DID, LIMITED, CLOSED):
+        await use.dids.add(NewDid(number, "anna"))
+    await use.dids.change(LIMITED, DidChanges(max_calls=1))
+    await use.dids.change(CLOSED, DidChanges(paid_to=datetime.now(UTC) - timedelta(seconds=1)))
+    await use.call_rules.add(DID, CallRule(pattern="4915%", policy=Policy.REJECT, action=Action.HANGUP))
+    await use.call_rules.add(DID, CallRule(action=Action.FORWARD, destination="4911111"))
