@@ -24,6 +24,7 @@ from rating_engine.domain.principal import Principal
 from rating_engine.services.catalogue import Services, UseCases
 from rating_engine.services.parties.access import Door
 
+COOKIE: Final = "mor_session"
 MAX_WHOLE: Final = 2**63 - 1  # of a column
 MAX_MOMENT: Final = 253_402_300_799  # the last second of the year 9999
 

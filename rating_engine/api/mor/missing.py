@@ -59,10 +59,6 @@ MISSING_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
     "Email": ("email_send",),
     "Financial statements": ("financial_statements_get",),
     "Invoices": ("invoices_get",),
-    "Login": (
-        "user_login",
-        "user_logout",
-    ),
     "Monitorings": ("ma_activate",),
     "Payments": (
         "payment_create",

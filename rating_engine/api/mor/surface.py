@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 from rating_engine.api.common.body import TooLarge, read_body
 from rating_engine.api.common.client import address_of, is_secure
 from rating_engine.api.mor import xml
-from rating_engine.api.mor.asked import Answer, Asked
+from rating_engine.api.mor.asked import COOKIE, Answer, Asked
 from rating_engine.api.mor.declare import Function, Role
 from rating_engine.api.mor.declared import NAMED
 from rating_engine.api.mor.errors import (
@@ -51,7 +51,6 @@ MAX_BODY: Final = 65_536
 MAX_LARGE_BODY: Final = 8_388_608
 LARGE: Final = frozenset({"tariff_retail_import"})  # a whole price list
 RETRY_SECONDS: Final = 5  # the database is looked at again each second
-COOKIE: Final = "mor_session"
 MEDIA_TYPE: Final = "application/xml; charset=utf-8"
 HEADERS: Final = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
 OPEN: Final = frozenset({"user_login", "user_logout"})  # take no hash, and are never switched off

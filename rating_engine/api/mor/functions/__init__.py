@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from rating_engine.api.mor.asked import Handler
-from rating_engine.api.mor.functions import version
+from rating_engine.api.mor.functions import login, version
 
 MADE: Final[Mapping[str, Handler]] = {
+    **login.HANDLERS,
     **version.HANDLERS,
 }

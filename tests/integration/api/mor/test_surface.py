@@ -10,7 +10,7 @@ import pytest_asyncio
 from rating_engine.domain.ban import ENGINE_SOURCE
 from rating_engine.domain.hash_secret import HashSecretChanges
 from rating_engine.domain.party import PartyState
-from tests.support.mor import Mor, mor_on
+from tests.support.mor import WORD, Mor, mor_on
 from tests.support.servers import SessionServers
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -104,3 +104,17 @@ async def test_an_address_that_guesses_is_banned(mor):
     book.changed()
     await book.turn()
     assert await mor.text(VERSION, "version")
+
+
+async def test_a_password_opens_a_session_which_its_cookie_alone_ends(mor):
+    post = mor.http.post
+    assert "<status>failed</status>" in (await post("/billing/api/login", data={"u": "anna", "p": "wrong"})).text
+    answer = await post("/billing/api/user_login", data={"u": "anna", "p": WORD})
+    assert answer.text.endswith("<action><name>login</name><status>ok</status></action>")
+    token = answer.cookies["mor_session"]
+    mor.http.cookies.clear()
+
+    assert "<status>failed</status>" in (await post("/billing/api/logout", data={"u": "anna"})).text
+    cookie = {"cookie": f"mor_session={token}"}
+    assert "<status>ok</status>" in (await post("/billing/api/user_logout", headers=cookie)).text
+    assert "<status>failed</status>" in (await post("/billing/api/user_logout", headers=cookie)).text
