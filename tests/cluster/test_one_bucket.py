@@ -35,14 +35,8 @@ from rating_engine.storage.calls.ledger import Ledger
 from rating_engine.storage.calls.open_calls import Sighting, expired_answered, note_seen, open_calls_of_channels
 from rating_engine.storage.calls.package_usage import package_states
 from rating_engine.storage.calls.rerates import correct_calls
-from rating_engine.storage.finance.subscriptions import (
-    Done,
-    SubscriptionOrder,
-    charge,
-    end,
-    find_subscription,
-    subscribe,
-)
+from rating_engine.storage.finance import subscriptions as store
+from rating_engine.storage.finance.subscriptions import Done, SubscriptionOrder
 from rating_engine.storage.parties.accounts import adjust, close_account, create_account, post_entry
 from rating_engine.storage.parties.offline import offline_accounts
 from rating_engine.storage.parties.subscribers import SubscriberReader
@@ -383,18 +377,18 @@ async def taking_a_subscription(place: Place) -> tuple[Asked, object]:
         7, 1, place.own.login, None, "", False, now, None, now, Decimal(1), Decimal(0), None, 0, None, "fax: begun"
     )
     note = note_of(OPERATOR, "subscription.add", place.own.login)
-    made = await subscribe(place.database, OWN, place.own.account_id, begun, note)
+    made = await store.subscribe(place.database, OWN, place.own.account_id, begun, note)
     await place.database.fetch(
         "INSERT INTO services (name, kind, period, currency) VALUES ('fax', 'periodic', 'day', 'EUR')"
     )
     await place.database.fetch("UPDATE service_subscriptions SET service_id = 1")
-    found = await find_subscription(place.database, made.subscription_id or 0)
+    found = await store.find_subscription(place.database, made.subscription_id or 0)
 
     async def ask() -> object:
-        again = await subscribe(place.session, OWN, place.own.account_id, begun._replace(service_id=8), note)
+        again = await store.subscribe(place.session, OWN, place.own.account_id, begun._replace(service_id=8), note)
         due = Charge(now, now + timedelta(days=1))
-        taken = await charge(place.session, found, due, Decimal(3), "subscription:1:a", "fax: a day")
-        ended = await end(place.session, found, SubscriptionState.ENDED, now, MoneyBack.ALL, "fax: back", note)
+        taken = await store.charge(place.session, found, due, Decimal(3), "subscription:1:a", "fax: a day")
+        ended = await store.end(place.session, found, SubscriptionState.ENDED, now, MoneyBack.ALL, "fax: back", note)
         return [(each.outcome, each.amount) for each in (again, taken, ended)]
 
     return ask, [(Done.DONE, Decimal(1)), (Done.DONE, Decimal(3)), (Done.DONE, Decimal(-4))]
