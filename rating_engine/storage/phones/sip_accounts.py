@@ -91,6 +91,7 @@ _DELETE: Final = """
            disa_pin = '', trusted_cli = '', force_callback = false, redirect_to = ''
     WHERE bucket = $1 AND subscriber_id = $2
 """
+_FORGET_RULES: Final = "DELETE FROM call_rules WHERE subscriber_id = $1"
 _SET_STATUS: Final = "UPDATE subscribers SET status = $3::party_status WHERE bucket = $1 AND subscriber_id = $2"
 _CLAIM: Final = "INSERT INTO logins (login, bucket) VALUES ($1, $2) ON CONFLICT (login) DO NOTHING RETURNING login"
 _GIVE_UP: Final = """
@@ -213,6 +214,7 @@ async def change_line(tx: Transaction, place: Place, values: Mapping[str, Any]) 
 async def delete_phone(tx: Transaction, place: Place) -> None:
     """Its line registers and calls no more; what it called stays. Errors: Unavailable."""
     await tx.execute(_DELETE, place.bucket, place.subscriber_id)
+    await tx.execute(_FORGET_RULES, place.subscriber_id)
     await tx.execute(_SET_STATUS, place.bucket, place.subscriber_id, "blocked")
 
 
