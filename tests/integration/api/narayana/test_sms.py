@@ -112,7 +112,7 @@ async def test_every_error_of_the_section(narayana, gateway):
         ("readSMS", {"status": "7"}, "E_DATA_ABORT"),
         ("readSMS", {"did": "4930999"}, "E_NOT_EXIST"),
         ("receiveDeliveryReport", {"id": "nobody's", "status": "DELIVERED"}, "E_NOT_EXIST"),
-        ("receiveDeliveryReport", {"id": "1", "status": "FROBNICATED"}, "E_INVALID_ARGUMENT"),
+        ("receiveDeliveryReport", {"id": "1", "status": "FROBNICATED"}, "E_DATA_ABORT"),
         ("receiveDeliveryReport", {"id": "1", "status": "1", "msg_handler": "nobody"}, "E_NOT_EXIST"),
         ("receiveDeliveryReport", {"status": "1"}, "E_MISSING_ARGUMENT"),
     ):
