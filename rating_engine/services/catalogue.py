@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from typing import Any
 
 from rating_engine.domain.addresses import Network
 from rating_engine.domain.principal import Principal
@@ -211,8 +212,12 @@ class Services:
 
     def _whole(self, principal: Principal) -> UseCases:
         """Every use case, before anybody is asked whether the principal may."""
-        office, ways, prefix = self._office, self._ways, self._ways.international_prefix
-        return UseCases(
+        return UseCases(**self._of_people(principal), **self._of_prices(principal), **self._of_calls(principal))
+
+    def _of_people(self, principal: Principal) -> dict[str, Any]:
+        """Who there is, what it has, and its money."""
+        office, ways = self._office, self._ways
+        return dict(  # noqa: C408  # names as of UseCases
             parties=Parties(office, principal, self._passwords),
             keys=Keys(office, principal),
             hash_secrets=HashSecrets(office, principal, self._secrets),
@@ -238,13 +243,19 @@ class Services:
             tenant_billing=Billing(office, principal),
             webhooks=Webhooks(office, principal, self._secrets),
             call_rates=CallRates(office, principal),
+        )
+
+    def _of_prices(self, principal: Principal) -> dict[str, Any]:
+        """What calls and numbers cost, and how numbers are written."""
+        office, ways = self._office, self._ways
+        return dict(  # noqa: C408  # names as of UseCases
             tariffs=Tariffs(office, principal),
             bands=Bands(office, principal),
             packages=Packages(office, principal),
             options=Options(office, principal),
             exchange=Exchange(office, principal),
             currencies=Currencies(office, principal, system=ways.system_currency),
-            directions=Directions(office, principal, international_prefix=prefix),
+            directions=Directions(office, principal, international_prefix=ways.international_prefix),
             bill_types=BillTypes(office, principal),
             price_lists=PriceLists(office, principal, currency=ways.system_currency),
             direction_prices=DirectionPrices(office, principal, currency=ways.system_currency),
@@ -252,22 +263,30 @@ class Services:
             dids=Dids(office, principal, utc_now, currency=ways.system_currency),
             did_pools=DidPools(office, principal, currency=ways.system_currency),
             call_rules=CallRules(office, principal, utc_now),
+        )
+
+    def _of_calls(self, principal: Principal) -> dict[str, Any]:
+        """Where calls and messages go, and what became of them."""
+        office, ways = self._office, self._ways
+        return dict(  # noqa: C408  # names as of UseCases
             gateways=Gateways(office, principal, self._secrets),
             routes=Routes(office, principal),
             route_reports=RouteReports(office, window_seconds=ways.route_quality_window_seconds),
-            route_trials=RouteTrials(office, international_prefix=prefix),
+            route_trials=RouteTrials(office, international_prefix=ways.international_prefix),
             decks=self._decks(principal),
             rate_edits=RateEdits(office, principal),
-            quotes=Quotes(office, international_prefix=prefix),
+            quotes=Quotes(office, international_prefix=ways.international_prefix),
             line_quotes=LineQuotes(office, ways.policy, ways.installation.default_route),
             cdrs=Cdrs(office, buckets=ways.ledger_buckets),
-            call_posting=CallPosting(office, principal, buckets=ways.ledger_buckets, international_prefix=prefix),
+            call_posting=CallPosting(
+                office, principal, buckets=ways.ledger_buckets, international_prefix=ways.international_prefix
+            ),
             live_calls=LiveCalls(office, principal, buckets=ways.ledger_buckets),
             callbacks=Callbacks(office, principal),
             messages=Messages(office, principal, ways.carriers, utc_now),
             message_prices=MessagePrices(office, principal),
-            rerates=Rerates(office, principal, international_prefix=prefix),
-            simulations=Simulations(office, ways.database_url, international_prefix=prefix),
+            rerates=Rerates(office, principal, international_prefix=ways.international_prefix),
+            simulations=Simulations(office, ways.database_url, international_prefix=ways.international_prefix),
             maintenance=Maintenance(office, principal, self._steps),
             doctor=Doctor(office, ways.installation),
         )
