@@ -197,7 +197,10 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "accounts.subscribers": _reads("accounts", _line("account_of", otherwise=Otherwise.OWN), least=Level.SIMPLE_USER),
     "accounts.lines": _reads("accounts", _party()),
     "accounts.change": Right(
-        "accounts:write", Level.RESELLER, (_line(below=True),), admins_only=("settings.overdraft",)
+        "accounts:write",
+        Level.RESELLER,
+        (_line(below=True),),
+        admins_only=("settings.overdraft", "settings.allow_loss"),
     ),
     "accounts.block": _writes("accounts", _line(below=True)),
     "accounts.unblock": _writes("accounts", _line(below=True)),
@@ -221,6 +224,10 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "codes.activate": Right("codes:write", Level.SIMPLE_USER, (_party(),), money=True),
     "codes.delete": Right("codes:write", Level.SIMPLE_USER, (_party(),), money=True),
     "codes.reseal": _system("codes"),
+    "taxes.page": _reads("taxes", least=Level.RESELLER, own=True),
+    "taxes.show": _reads("taxes", least=Level.RESELLER, own=True),
+    "taxes.add": _system("taxes"),
+    "taxes.remove": _system("taxes"),
     "transfers.between": _MONEY_BETWEEN,
     "transfers.endow": Right("money:write", Level.RESELLER, (_party(), _line()), money=True),
     "transfers.top_up": Right("money:write", Level.RESELLER, (_party(), _line()), money=True),
