@@ -328,8 +328,23 @@ CREATE TABLE route_quality (
 -- The engine that watches an exchange (AMI) says so again and again. Calls are granted in slices only where it does.
 CREATE TABLE exchange_watch (
     exchange       text PRIMARY KEY,
-    watched_until  timestamptz NOT NULL
+    watched_until  timestamptz NOT NULL,
+    phones_read_at timestamptz  -- when all its registered phones were read; NULL: never
 );
+
+-- Which lines' phones are registered where, as the watched exchange says it. What is not watched is not known.
+CREATE TABLE phone_states (
+    exchange       text NOT NULL,
+    login          text NOT NULL,
+    online         boolean NOT NULL,
+    contact        text NOT NULL,  -- the last known, as is the next
+    user_agent     text NOT NULL,
+    contacts       integer NOT NULL,
+    expires_at     timestamptz,
+    registered_at  timestamptz NOT NULL DEFAULT now(),
+    changed_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (exchange, login)
+) WITH (fillfactor = 70);
 
 -- Calls that were declined since another call had their key, by the name of their exchange, for the doctor: two exchanges
 -- may go by it. Counted anew after a day without any.
@@ -793,10 +808,12 @@ CREATE INDEX dids_by_party ON dids (party_id, did_id) WHERE party_id IS NOT NULL
 CREATE INDEX dids_by_pool ON dids (pool_id, number) WHERE state = 'free';
 CREATE INDEX dids_by_rent ON dids (paid_to) WHERE state IN ('active', 'unpaid');
 
--- What happens to calls of a number, in the order of `position`; every surface writes the columns that it has words for.
+-- What happens to calls of a number or of a line, in the order of `position`; every surface writes the columns that it has
+-- words for. `subscriber_id`: the line's, in whichever bucket it is. `time_zone` '': that of the owner.
 CREATE TABLE call_rules (
     rule_id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    did_id           bigint NOT NULL REFERENCES dids,
+    did_id           bigint REFERENCES dids,
+    subscriber_id    bigint,
     position         integer NOT NULL,
     source           text NOT NULL CHECK (source IN ('number', 'input')),
     pattern          text NOT NULL,
@@ -811,7 +828,13 @@ CREATE TABLE call_rules (
     timeout          integer NOT NULL DEFAULT 30 CHECK (timeout BETWEEN 1 AND 600),
     sms_action       text NOT NULL DEFAULT '',
     sms_destination  text NOT NULL DEFAULT '',
-    UNIQUE (did_id, position) DEFERRABLE INITIALLY DEFERRED
+    time_zone        text NOT NULL DEFAULT '',
+    music            text NOT NULL DEFAULT '',
+    record           boolean NOT NULL DEFAULT false,
+    description      text NOT NULL DEFAULT '',
+    UNIQUE (did_id, position) DEFERRABLE INITIALLY DEFERRED,
+    UNIQUE (subscriber_id, position) DEFERRABLE INITIALLY DEFERRED,
+    CONSTRAINT call_rules_of_one CHECK ((did_id IS NULL) <> (subscriber_id IS NULL))
 );
 -- When a rule counts; none: always. Days 1 Monday to 7 Sunday, [starts, ends); half-open and over midnight as tariff_bands.
 CREATE TABLE call_rule_times (

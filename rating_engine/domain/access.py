@@ -27,6 +27,7 @@ class Named(StrEnum):
     TARIFF = "tariff"  # by its number
     ROUTE = "route"  # by its number
     NUMBER = "number"
+    RULES = "rules"  # of a number or a line, by the name of their list
     ACCOUNT = "account"
 
 
@@ -115,6 +116,7 @@ def _system(scope: str, what: str = "write") -> Right:
 
 _KEY: Final = Concern(Named.KEY, "name", otherwise=Otherwise.OWN)
 _DID: Final = Concern(Named.NUMBER, "number")
+_RULES: Final = Concern(Named.RULES, "number")
 _SIMS: Final = Right("sims:write", Level.SIMPLE_USER, own=True)  # whose a card is, its service looks up
 _TICKETS: Final = Right("tickets:write", Level.SIMPLE_USER, own=True)  # of whom it is a side, its services say
 _MONEY: Final = Right("money:write", Level.ADMIN, (_line(),), money=True)
@@ -352,12 +354,14 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "did_pools.page": _system("dids", "read"),
     "did_pools.change": _system("dids"),
     "did_pools.remove": _system("dids"),
-    "call_rules.list": _reads("dids", _DID),
-    "call_rules.add": _writes("dids", _DID, least=Level.SIMPLE_USER),
-    "call_rules.change": _writes("dids", _DID, least=Level.SIMPLE_USER),
-    "call_rules.remove": _writes("dids", _DID, least=Level.SIMPLE_USER),
-    "call_rules.owner_line": _reads("dids", _DID),
-    "call_rules.next": _reads("dids", Concern(Named.NUMBER, "call.number")),
+    "call_rules.list": _reads("dids", _RULES),
+    "call_rules.find": _reads("dids", own=True),
+    "call_rules.add": _writes("dids", _RULES, least=Level.SIMPLE_USER),
+    "call_rules.change": _writes("dids", _RULES, least=Level.SIMPLE_USER),
+    "call_rules.step": _writes("dids", _RULES, least=Level.SIMPLE_USER),
+    "call_rules.remove": _writes("dids", _RULES, least=Level.SIMPLE_USER),
+    "call_rules.owner_line": _reads("dids", _RULES),
+    "call_rules.next": _reads("dids", Concern(Named.RULES, "call.number")),
     "gateways.page": _reads("routes", least=Level.RESELLER, own=True),
     "gateways.show": _reads("routes", _route(), least=Level.RESELLER),
     "gateways.add": Right("routes:write", Level.RESELLER, own=True),

@@ -286,6 +286,8 @@ class InboundStep:
     """What is done with a call that came in: one action of the dialplan. `next`: where to go on when it has ended.
 
     `shown`: the caller's number as it is to be shown. `server`: the exchange of the line, '' for the one that asks.
+    `music`: the class that the caller hears while it rings, '' for ringing. `record`: the name of the recording to be
+    kept, '' for none.
     """
 
     action: str
@@ -294,6 +296,8 @@ class InboundStep:
     timeout: int
     server: str
     next: str
+    music: str = ""
+    record: str = ""
 
 
 @dataclass(frozen=True, slots=True)

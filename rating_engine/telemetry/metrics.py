@@ -88,6 +88,8 @@ class Metrics:
         self._reconciled = {decision.value: reconciled.labels(decision.value) for decision in Decision}
         self._leading = self._gauge("rating_watch_leader", "1 in the process that leads", "livesum")
         self._watched = self._gauge("rating_exchanges_watched", "Exchanges followed over AMI", "livesum")
+        self._phones = self._gauge("rating_phones_registered", "Phones registered at a followed exchange", "livesum")
+        self._phones_of: dict[str, int] = {}  # by exchange
         self._quota_calls = self._gauge("rating_quota_calls", "Calls lengthened slice by slice", "livesum")
         self._quota_cuts = self._counter("rating_quota_cuts_total", "Calls hung up because their money had ended")
         self._log_lines_dropped = self._counter(
@@ -211,6 +213,11 @@ class Metrics:
     def exchanges_watched(self, count: int) -> None:
         """Set how many exchanges this process follows."""
         self._watched.set(count)
+
+    def phones_registered(self, exchange: str, count: int) -> None:
+        """Set how many phones are registered at an exchange that this process follows."""
+        self._phones_of[exchange] = count
+        self._phones.set(sum(self._phones_of.values()))
 
     def quota_calls(self, count: int) -> None:
         """Set how many calls this process lengthens slice by slice."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from rating_engine.domain.access import ACTIONS, Concern, Named, Otherwise, Right, refusal_of
+from rating_engine.domain.call_rules import line_of
 from rating_engine.domain.change import LEAVE
 from rating_engine.domain.errors import NotAllowed, NotYours
 from rating_engine.domain.party import Level
@@ -99,7 +100,7 @@ class Guard:
     async def _owner(self, kind: Named, value: Any) -> int:
         if kind is Named.PARTY:
             return (await find_party(self._database, value)).party_id
-        if kind is Named.NUMBER:
+        if kind is Named.NUMBER or (kind is Named.RULES and line_of(value) is None):
             return await owner_of_number(self._database, value)
         if kind is Named.KEY:
             return (await find_key(self._database, value)).owner_id
@@ -109,9 +110,10 @@ class Guard:
             return await owner_of_tariff(self._database, value)
         if kind is Named.ACCOUNT:
             return await owner_of_account(self._database, value)
-        owner = await owner_of_login(self._database, value)
+        login = line_of(value) or value if kind is Named.RULES else value
+        owner = await owner_of_login(self._database, login)
         if owner is None:
-            raise unknown_login(value)
+            raise unknown_login(login)
         return owner
 
     def _is_own(self, owner: int) -> bool:

@@ -11,6 +11,7 @@ import orjson
 from rating_engine.domain.page import MAX_LIMIT
 from rating_engine.domain.sip_account import ADDITIONAL_DIGITS, FIRST_MAIN, ExtensionTaken, SipAccount
 from rating_engine.storage.parties.logins import Place, unknown_login
+from rating_engine.storage.phones.phone_states import phone_state
 from rating_engine.storage.postgres.columns import assignments
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
@@ -34,10 +35,17 @@ _LINES: Final = """
            p.reachable, p.redirect_to, p.host, p.disa_pin, p.trusted_cli, p.trust_is_given,
            p.force_callback, p.pitch_shift, p.language,
            p.context, p.max_contacts, p.dtmf_mode, p.allow, p.endpoint_options::text, p.updated_at,
-           EXISTS (SELECT 1 FROM phones v WHERE v.login = s.login) AS in_service
+           EXISTS (SELECT 1 FROM phones v WHERE v.login = s.login) AS in_service,
+           COALESCE(w.watched_until > now() - interval '1 minute' AND w.phones_read_at > now() - interval '15 minutes',
+                    false) AS state_known,
+           r.online AS state_online, r.contact AS state_contact, r.user_agent AS state_user_agent,
+           r.contacts AS state_contacts, r.registered_at AS state_registered_at, r.changed_at AS state_changed_at
     FROM subscribers s JOIN parties o ON o.party_id = s.party_id JOIN tariffs t ON t.tariff_id = s.tariff_id
     LEFT JOIN sip_accounts p ON p.bucket = s.bucket AND p.subscriber_id = s.subscriber_id
     LEFT JOIN exchanges x ON x.exchange_id = p.exchange_id
+    LEFT JOIN exchange_watch w ON w.exchange = x.name
+    LEFT JOIN phone_states r ON r.exchange = x.name AND r.login = s.login
+          AND r.registered_at >= p.created_at  -- a number that was given up tells its next owner nothing
     WHERE p.deleted_at IS NULL"""
 _BY_LOGIN: Final = f"{_LINES} AND s.login = $2 AND s.bucket = $1"
 _OF_PARTIES: Final = f"""
@@ -81,6 +89,7 @@ _DELETE: Final = """
            disa_pin = '', trusted_cli = '', force_callback = false, redirect_to = ''
     WHERE bucket = $1 AND subscriber_id = $2
 """
+_FORGET_RULES: Final = "DELETE FROM call_rules WHERE subscriber_id = $1"
 _SET_STATUS: Final = "UPDATE subscribers SET status = $3::party_status WHERE bucket = $1 AND subscriber_id = $2"
 _CLAIM: Final = "INSERT INTO logins (login, bucket) VALUES ($1, $2) ON CONFLICT (login) DO NOTHING RETURNING login"
 _GIVE_UP: Final = """
@@ -201,6 +210,7 @@ async def change_line(tx: Transaction, place: Place, values: Mapping[str, Any]) 
 async def delete_phone(tx: Transaction, place: Place) -> None:
     """Its line registers and calls no more; what it called stays. Errors: Unavailable."""
     await tx.execute(_DELETE, place.bucket, place.subscriber_id)
+    await tx.execute(_FORGET_RULES, place.subscriber_id)
     await tx.execute(_SET_STATUS, place.bucket, place.subscriber_id, "blocked")
 
 
@@ -241,6 +251,7 @@ def _line_from_row(row: asyncpg.Record) -> tuple[SipAccount, bytes | None]:
     values = dict(row)
     secret: bytes | None = values.pop("secret")
     values["options"] = tuple(values["options"])
+    values["state"] = phone_state(values)
     if values["exchange"] is None:  # no phone: the defaults
         names = ("login", "owner_id", "owner", "account_id", "tariff_id", "tariff", "options", "callerid",
                  "max_seconds", "exchange", "address", "dns_name", "realm", "has_password")  # fmt: skip
