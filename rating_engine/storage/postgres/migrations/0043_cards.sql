@@ -1,13 +1,11 @@
--- Calling cards: what their groups say, who may use them and what they are sold for. Taxes. Whether an account's calls may
--- cost more than they bring. The group and the codes that there are stay as they are; no card calls yet.
+-- Calling cards: what their groups say, who may use them and what they are sold for. Taxes. The group
+-- and the codes that there are stay as they are; no card calls yet.
 
 CREATE TABLE IF NOT EXISTS taxes (
     tax_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     name     text NOT NULL UNIQUE CHECK (name <> ''),
     percent  numeric(7, 4) NOT NULL CHECK (percent BETWEEN 0 AND 100)
 );
-
-ALTER TABLE accounts ADD COLUMN IF NOT EXISTS allow_loss boolean;
 
 ALTER TABLE card_groups
     DROP CONSTRAINT IF EXISTS card_groups_name_key,
