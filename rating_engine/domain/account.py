@@ -77,6 +77,7 @@ class Subscriber:
     `numbering_plan`: how its phones write numbers; None: as the settings say. `aliases`: its own short numbers.
     `party_id`: whose line it is; `calls`: what that party's state leaves it. `resellers`: the nearest first.
     `allow_loss`: whether its calls may go by routes that cost more than they bring; None: as its tariff has it.
+    `callback_to`: the number that is called, and then whom the line has dialled, in place of its own call; '': none.
     """
 
     subscriber_id: int
@@ -98,6 +99,7 @@ class Subscriber:
     prepaid: bool = True
     resellers: tuple[Reseller, ...] = ()
     allow_loss: bool | None = None
+    callback_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
