@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
 from typing import Final
 
 from rating_engine.domain.checks import check_amount, check_name
-from rating_engine.rating.money import AMOUNT_DECIMALS, quantise_fraction
 
 PERCENT_DECIMALS: Final = 4
 MAX_PERCENT: Final = Decimal(100)
@@ -25,8 +23,3 @@ class Tax:
     def __post_init__(self) -> None:
         check_name(self.name)
         check_amount(self.percent, "percent", PERCENT_DECIMALS, MAX_PERCENT)
-
-
-def without_tax(price: Decimal, percent: Decimal) -> Decimal:
-    """A price that includes a tax, without it; rounded once, to six decimals: 12 with 19 percent is 10.084034."""
-    return quantise_fraction(Fraction(price) * 100 / (100 + Fraction(percent)), AMOUNT_DECIMALS)
