@@ -46,6 +46,7 @@ from rating_engine.services.parties.request_limits import RequestLimits
 from rating_engine.services.parties.signed_requests import HASHES_FOR_A_KEY, SignedRequests
 from rating_engine.services.phones.disa import Disa
 from rating_engine.services.phones.exchanges import Exchanges
+from rating_engine.services.phones.known_callers import KnownCallers
 from rating_engine.services.phones.queries import AskExchange, ExchangeQueries
 from rating_engine.services.phones.registration import Registrations
 from rating_engine.services.phones.rendering import Reload, never_reloads
@@ -99,6 +100,7 @@ class UseCases:
     exchanges: Exchanges
     exchange_queries: ExchangeQueries
     sip_accounts: SipAccounts
+    known_callers: KnownCallers
     disa: Disa
     registrations: Registrations
     tenant_billing: Billing
@@ -221,6 +223,7 @@ class Services:
             exchanges=Exchanges(office, principal, ways.reload_phones),
             exchange_queries=ExchangeQueries(office, principal, ways.ask_exchange),
             sip_accounts=SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
+            known_callers=KnownCallers(office, principal),
             disa=Disa(office, principal),
             registrations=Registrations(office, principal, self._passwords, self._secrets, buckets=ways.ledger_buckets),
             tenant_billing=Billing(office, principal),
