@@ -63,6 +63,7 @@ DECLINE_CODES: Final[Mapping[DeclineReason, int]] = MappingProxyType(
         DeclineReason.BLOCKED_DESTINATION: 403,
         DeclineReason.PRICE_TOO_HIGH: 403,
         DeclineReason.SOURCE_REJECTED: 403,
+        DeclineReason.CALLED_BACK: 403,
         DeclineReason.NO_RATE: 404,
         DeclineReason.UNKNOWN_NUMBER: 404,
         DeclineReason.NUMBER_CLOSED: 410,

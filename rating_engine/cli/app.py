@@ -34,8 +34,10 @@ from rating_engine.cli.parties.codes import codes_app
 from rating_engine.cli.parties.keys import keys_app
 from rating_engine.cli.parties.mor import mor_app
 from rating_engine.cli.parties.options import options_app, tariff
+from rating_engine.cli.parties.paid_services import services_app
 from rating_engine.cli.parties.permissions import permissions_app
 from rating_engine.cli.parties.subscribers import subscribers_app
+from rating_engine.cli.parties.subscriptions import subscriptions_app
 from rating_engine.cli.parties.users import users_app
 from rating_engine.cli.phones import exchanges as asterisks
 from rating_engine.cli.phones.phones import phones_app
@@ -127,6 +129,8 @@ app.add_typer(aliases_app, name="alias")
 app.add_typer(dids_app, name="did")
 app.add_typer(rules_app, name="did-rule")
 app.add_typer(pools_app, name="did-pool")
+app.add_typer(services_app, name="service")
+app.add_typer(subscriptions_app, name="subscription")
 app.add_typer(routes_app, name="routes")
 routes_app.command("try", epilog="Example: rating-engine routes try 79010000001 --tariff retail --callerid 4930123456")(
     try_

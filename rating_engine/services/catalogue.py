@@ -27,6 +27,8 @@ from rating_engine.services.doctor import Doctor, Installation
 from rating_engine.services.finance.codes import Codes
 from rating_engine.services.finance.guesses import Guesses
 from rating_engine.services.finance.invitations import Invitations
+from rating_engine.services.finance.paid_services import PaidServices
+from rating_engine.services.finance.subscriptions import Subscriptions
 from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.maintenance import Maintenance, steps_of
 from rating_engine.services.numbers.call_rules import CallRules
@@ -97,6 +99,8 @@ class UseCases:
     account_imports: AccountImports
     transfers: Transfers
     codes: Codes
+    paid_services: PaidServices
+    subscriptions: Subscriptions
     exchanges: Exchanges
     exchange_queries: ExchangeQueries
     sip_accounts: SipAccounts
@@ -220,6 +224,8 @@ class Services:
             account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
             transfers=Transfers(office, principal, system_currency=ways.system_currency),
             codes=Codes(office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)),
+            paid_services=PaidServices(office, principal, currency=ways.system_currency),
+            subscriptions=Subscriptions(office, principal, utc_now),
             exchanges=Exchanges(office, principal, ways.reload_phones),
             exchange_queries=ExchangeQueries(office, principal, ways.ask_exchange),
             sip_accounts=SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),

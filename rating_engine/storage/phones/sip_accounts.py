@@ -21,6 +21,7 @@ PHONE_COLUMNS: Final = (
     "redirect_to", "host", "disa_pin", "trusted_cli", "trust_is_given", "force_callback", "pitch_shift", "language",
     "context", "max_contacts", "dtmf_mode", "allow", "endpoint_options", "technology",
 )  # fmt: skip
+CALLS_GO_BY: Final = frozenset({"force_callback", "trusted_cli"})  # what callPrepare is planned by too
 LINE_COLUMNS: Final = ("callerid", "max_seconds", "login", "numbering_plan")
 
 # A line whose phone was deleted is none any more.
@@ -81,6 +82,7 @@ _EXCHANGE: Final = """
     WHERE l.login = $1 AND p.deleted_at IS NULL AND x.enabled
 """
 _HOLD: Final = "SELECT 1 FROM subscribers WHERE bucket = $1 AND subscriber_id = $2 FOR NO KEY UPDATE"
+_TOUCH: Final = "UPDATE subscribers SET version = version WHERE bucket = $1 AND subscriber_id = $2"
 _IN_CALL: Final = "SELECT 1 FROM open_calls WHERE bucket = $1 AND account_id = $2 AND subscriber_id = $3 LIMIT 1"
 _PUT: Final = """
     INSERT INTO sip_accounts (bucket, subscriber_id, exchange_id) VALUES ($1, $2, $3)
@@ -207,6 +209,8 @@ async def change_phone(tx: Transaction, place: Place, values: Mapping[str, Any])
         "WHERE bucket = $1 AND subscriber_id = $2",
         place.bucket, place.subscriber_id, *columns.values(),
     )  # fmt: skip
+    if CALLS_GO_BY & columns.keys():
+        await tx.execute(_TOUCH, place.bucket, place.subscriber_id)
 
 
 async def change_line(tx: Transaction, place: Place, values: Mapping[str, Any]) -> None:
