@@ -179,6 +179,7 @@ CREATE TABLE numbering_plans (
     country_code          text NOT NULL DEFAULT '' CHECK (country_code ~ '^[0-9]{0,4}$'),
     technical_prefixes    text[] NOT NULL DEFAULT '{}',
     national_length       smallint NOT NULL DEFAULT 0 CHECK (national_length BETWEEN 0 AND 15),
+    location_id           bigint GENERATED ALWAYS AS IDENTITY UNIQUE,  -- what MOR calls it by
     CHECK (national_prefix = '' OR country_code <> ''),
     CHECK (national_length = 0 OR country_code <> '')
 );
@@ -622,6 +623,21 @@ CREATE TABLE permission_members (
     group_id  bigint NOT NULL REFERENCES permission_groups
 );
 CREATE INDEX permission_members_by_group ON permission_members (group_id);
+
+-- Numbers that are known to ring from a line: a call that names no login is of that line.
+CREATE TABLE known_callers (
+    caller_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    number         text COLLATE "C" NOT NULL UNIQUE CHECK (number ~ '^[0-9]{1,32}$'),
+    bucket         smallint NOT NULL,
+    subscriber_id  bigint NOT NULL,
+    domain         text NOT NULL DEFAULT '',         -- where it rings from; '': from anywhere
+    description    text NOT NULL DEFAULT '',
+    comment        text NOT NULL DEFAULT '',
+    banned         boolean NOT NULL DEFAULT false,
+    added_at       timestamptz NOT NULL DEFAULT now(),
+    updated_at     timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX known_callers_by_line ON known_callers (subscriber_id);
 
 -- How the calls of a tenant are charged, and what it was given for that: its company's account, the tariff that its call
 -- rates are compiled into. Until it says otherwise its calls cost nothing.
@@ -1104,10 +1120,12 @@ CREATE TABLE subscribers (
     -- none does. Kept by a trigger, as `calls`. All are of this bucket.
     reseller_accounts   bigint[],
     reseller_tariffs    bigint[],
+    numbering_plan      text,                        -- how its phone writes numbers; NULL: as its account has it
     PRIMARY KEY (bucket, subscriber_id),
     UNIQUE (bucket, login)
 );
 CREATE INDEX subscribers_by_account ON subscribers (bucket, account_id);
+CREATE INDEX subscribers_by_number ON subscribers (subscriber_id);  -- of a device, as MOR names it
 CREATE INDEX subscribers_by_party ON subscribers (party_id) WHERE party_id <> 1;
 
 -- Options a subscriber has beside its tariff. Of rates with equal prefixes an option's counts, the lowest position first.
