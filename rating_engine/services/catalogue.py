@@ -34,8 +34,10 @@ from rating_engine.services.finance.taxes import Taxes
 from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.maintenance import Maintenance, steps_of
 from rating_engine.services.messaging.carriers import Carriers
+from rating_engine.services.messaging.incoming import IncomingMessages
 from rating_engine.services.messaging.messages import Messages
 from rating_engine.services.messaging.prices import MessagePrices
+from rating_engine.services.messaging.sip_messages import SipMessages
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
 from rating_engine.services.numbers.numbering import Numbering
@@ -144,6 +146,8 @@ class UseCases:
     callbacks: Callbacks
     messages: Messages
     message_prices: MessagePrices
+    sip_messages: SipMessages
+    incoming_messages: IncomingMessages
     rerates: Rerates
     simulations: Simulations
     maintenance: Maintenance
@@ -233,6 +237,8 @@ class Services:
             "news": News(office, principal),
             "tickets": Tickets(office, principal),
             "messages": Messages(office, principal, ways.carriers, utc_now),
+            "sip_messages": SipMessages(office, principal, ways.ask_exchange),
+            "incoming_messages": IncomingMessages(office, principal, utc_now),
             "message_prices": MessagePrices(office, principal),
             "audit": Audit(office, principal),
             "accounts": Accounts(office, principal, buckets=ways.ledger_buckets),
