@@ -19,7 +19,7 @@ from rating_engine.domain.principal import Principal
 
 
 class Named(StrEnum):
-    """What an argument names: a line by its login, a party, a key, an account or a telephone number by its own."""
+    """What an argument names: a line by its login, a party, a key; an account, a number, a paper by its own number."""
 
     LINE = "line"
     PARTY = "party"
@@ -28,6 +28,9 @@ class Named(StrEnum):
     ROUTE = "route"  # by its number
     NUMBER = "number"
     ACCOUNT = "account"
+    INVOICE = "invoice"
+    PAYMENT = "payment"
+    CREDIT_NOTE = "credit_note"
 
 
 class Otherwise(StrEnum):
@@ -119,6 +122,9 @@ _SIMS: Final = Right("sims:write", Level.SIMPLE_USER, own=True)  # whose a card 
 _TICKETS: Final = Right("tickets:write", Level.SIMPLE_USER, own=True)  # of whom it is a side, its services say
 _MONEY: Final = Right("money:write", Level.ADMIN, (_line(),), money=True)
 _MONEY_BETWEEN: Final = Right("money:write", Level.ADMIN, (_line(), _line("to_login")), money=True)
+_INVOICE: Final = Concern(Named.INVOICE, "invoice_id")
+_PAYMENT: Final = Concern(Named.PAYMENT, "payment_id")
+_CREDIT_NOTE: Final = Concern(Named.CREDIT_NOTE, "credit_note_id")
 _ACCOUNT_BELOW: Final = Concern(Named.ACCOUNT, "number", below=True)
 _CALLS: Final = (
     _line("wanted.login"),
@@ -222,6 +228,30 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "codes.delete": Right("codes:write", Level.SIMPLE_USER, (_party(),), money=True),
     "codes.reseal": _system("codes"),
     "transfers.between": _MONEY_BETWEEN,
+    "payments.methods": _reads("payments", least=Level.ANYBODY, own=True),
+    "payments.request": Right("payments:write", Level.SIMPLE_USER, (_party(),)),
+    "payments.create": _writes("payments", _party("new.user", below=True, otherwise=Otherwise.ALL)),
+    "payments.show": _reads("payments", _PAYMENT),
+    "payments.page": _reads("payments", _party("wanted.user"), own=True),
+    "payments.confirm": Right("money:write", Level.RESELLER, (replace(_PAYMENT, below=True),), money=True),
+    "payments.cancel": _writes("payments", replace(_PAYMENT, below=True)),
+    "payments.tell": Right("payments:write", Level.ANYBODY, own=True),  # the handler proves who it is
+    "invoices.page": _reads("invoices", _party("wanted.user"), own=True),
+    "invoices.show": _reads("invoices", _INVOICE),
+    "invoices.monthly": Right("invoices:write", Level.SIMPLE_USER, (_party(),)),
+    "invoices.monthly_of": Right("invoices:write", Level.SIMPLE_USER, (_line(),)),
+    "invoices.pdf": _reads("invoices", _INVOICE),
+    "invoices.draft_pdf": _reads("invoices", _INVOICE),
+    "invoices.mail": Right("invoices:write", Level.SIMPLE_USER, (_INVOICE,)),
+    "invoices.cancel": Right("invoices:write", Level.ADMIN, (_INVOICE,)),
+    "invoices.set_paid": _writes("invoices", replace(_INVOICE, below=True)),
+    "credit_notes.create": _writes("credit_notes", _party("new.user", below=True, otherwise=Otherwise.ALL)),
+    "credit_notes.show": _reads("credit_notes", _CREDIT_NOTE),
+    "credit_notes.page": _reads("credit_notes", _party("wanted.user"), own=True),
+    "credit_notes.set_comment": _writes("credit_notes", replace(_CREDIT_NOTE, below=True)),
+    "credit_notes.set_paid": Right("money:write", Level.RESELLER, (replace(_CREDIT_NOTE, below=True),), money=True),
+    "credit_notes.delete": Right("money:write", Level.RESELLER, (replace(_CREDIT_NOTE, below=True),), money=True),
+    "statements.of": _reads("invoices", _party(), own=True),
     "transfers.endow": Right("money:write", Level.RESELLER, (_party(), _line()), money=True),
     "transfers.top_up": Right("money:write", Level.RESELLER, (_party(), _line()), money=True),
     "transfers.set_balance": Right("money:write", Level.RESELLER, (_ACCOUNT_BELOW,), money=True),

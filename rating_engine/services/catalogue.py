@@ -25,8 +25,12 @@ from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
 from rating_engine.services.finance.codes import Codes
+from rating_engine.services.finance.credit_notes import CreditNotes
 from rating_engine.services.finance.guesses import Guesses
 from rating_engine.services.finance.invitations import Invitations
+from rating_engine.services.finance.invoices import Invoices, Printer
+from rating_engine.services.finance.payments import Payments, PaymentWays
+from rating_engine.services.finance.statements import Statements
 from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.maintenance import Maintenance, steps_of
 from rating_engine.services.numbers.call_rules import CallRules
@@ -91,6 +95,10 @@ class UseCases:
     account_imports: AccountImports
     transfers: Transfers
     codes: Codes
+    payments: Payments
+    invoices: Invoices
+    credit_notes: CreditNotes
+    statements: Statements
     exchanges: Exchanges
     exchange_queries: ExchangeQueries
     sip_accounts: SipAccounts
@@ -151,6 +159,8 @@ class Ways:
     gsm: Gsm
     speaker: Speaker
     ask_exchange: AskExchange
+    payments: PaymentWays
+    print_invoice: Printer
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
@@ -163,7 +173,9 @@ class Services:
         """`limits`: how often may be asked; None: any number of times, as in a command."""
         self._office = office
         self._ways = ways
-        self._steps = steps_of(office, utc_now, grace=ways.did_grace, notice=ways.did_notice)
+        self._steps = steps_of(
+            office, utc_now, grace=ways.did_grace, notice=ways.did_notice, invoice_days=ways.payments.days
+        )
         self._passwords = Passwords()
         self._secrets = SecretBox(ways.secret_keys)
         bans = BanBook(office, proxies=ways.proxies)
@@ -201,6 +213,10 @@ class Services:
             account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
             transfers=Transfers(office, principal, system_currency=ways.system_currency),
             codes=Codes(office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)),
+            payments=Payments(office, principal, ways.payments, utc_now),
+            invoices=Invoices(office, principal, utc_now, ways.print_invoice, days=ways.payments.days),
+            credit_notes=CreditNotes(office, principal, system_currency=ways.system_currency),
+            statements=Statements(office, principal, system_currency=ways.system_currency),
             exchanges=Exchanges(office, principal, ways.reload_phones),
             exchange_queries=ExchangeQueries(office, principal, ways.ask_exchange),
             sip_accounts=SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),

@@ -17,6 +17,7 @@ from rating_engine.domain.errors import NotAllowed, RatingEngineError
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import ENGINE, Principal
 from rating_engine.services.calls.ports import Now
+from rating_engine.services.finance.monthly import MonthlyInvoices
 from rating_engine.services.numbers.rents import Rents
 from rating_engine.services.support.outbox import sweep_mail
 from rating_engine.storage.audit_log import record
@@ -39,13 +40,15 @@ class StepOutcome(StrEnum):
     FAILED = "failed"
 
 
-def steps_of(office: Database, now: Now, *, grace: timedelta, notice: timedelta) -> dict[str, Step]:
-    """All of them. `grace`, `notice`: of rents, as the settings have it."""
+def steps_of(office: Database, now: Now, *, grace: timedelta, notice: timedelta, invoice_days: int) -> dict[str, Step]:
+    """All of them. `grace`, `notice`: of rents, as the settings have it, which go before the month is invoiced."""
     rents = Rents(office, ENGINE, now)
+    invoices = MonthlyInvoices(office, ENGINE, now, days=invoice_days)
     return {
         "idempotency keys": lambda: forget_old(office),
         "mail": lambda: sweep_mail(office),
         RENTS: lambda: rents.turn(grace=grace, notice=notice),
+        "monthly invoices": invoices.turn,
     }
 
 
