@@ -26,7 +26,15 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import BaseDocTemplate, Flowable, Frame, KeepTogether, PageTemplate, Paragraph, Spacer, Table
 
-from rating_engine.adapters.paper.texts import TEXTS, day_format, language_of, written_amount, written_time
+from rating_engine.adapters.paper.texts import (
+    TEXTS,
+    day_format,
+    decimals_of,
+    language_of,
+    written_amount,
+    written_percent,
+    written_time,
+)
 
 FONTS: Final = Path(__file__).parent / "fonts"
 REGULAR, BOLD = "DejaVu", "DejaVu-Bold"
@@ -55,6 +63,9 @@ class _Drawing:
         self._draft = draft
         self._language = language_of(invoice["language"])
         self._words = TEXTS[self._language]
+        amounts = [each["amount"] for each in invoice["lines"]]
+        amounts += [invoice[name] for name in ("net", "tax", "opening", "closing") if invoice[name] is not None]
+        self._decimals = decimals_of(map(Decimal, amounts))
 
     def pdf(self) -> bytes:
         """The file."""
@@ -109,6 +120,8 @@ class _Drawing:
             shown.append(_written(party["email"], _TEXT))
         if party["tax_number"]:
             shown.append(_written(f"{self._words['tax_number']}: {party['tax_number']}", _TEXT))
+        if party["bank_account"]:
+            shown.append(_written(f"{self._words['bank']}: {party['bank_account']}", _TEXT))
         return shown
 
     def _lines(self) -> list[Flowable]:
@@ -145,7 +158,7 @@ class _Drawing:
 
     def _sums(self) -> list[Flowable]:
         invoice, words = self._invoice, self._words
-        percent = written_amount(Decimal(invoice["tax_percent"]), self._language)
+        percent = written_percent(Decimal(invoice["tax_percent"]), self._language)
         rows = [(words["net"], invoice["net"], _TEXT, _RIGHT)]
         rows.append((words["tax"].format(percent=percent), invoice["tax"], _TEXT, _RIGHT))
         if Decimal(invoice["commission"]):
@@ -155,7 +168,7 @@ class _Drawing:
             [_written(name, left), _written(f"{self._amount(amount)} {invoice['currency']}", right)]
             for name, amount, left, right in rows
         ]
-        due = f"{self._amount(invoice['due'])} {invoice['currency']}"
+        due = f"{written_amount(Decimal(invoice['due']), self._language)} {invoice['currency']}"
         said = words["paid"] if invoice["state"] == "paid" and Decimal(invoice["due"]) else words["due"]
         if not Decimal(invoice["due"]):
             said, due = words["nothing_due"], ""
@@ -189,14 +202,10 @@ class _Drawing:
         return _Numbered(self._foot(), self._words["page"], *args, **kwargs)
 
     def _foot(self) -> str:
-        issuer = self._invoice["issuer"]
-        parts = [issuer["name"]]
-        if issuer["bank_account"]:
-            parts.append(f"{self._words['bank']}: {issuer['bank_account']}")
-        return _short("  ·  ".join(parts), 110)
+        return _short(f"{self._invoice['label']}  ·  {self._invoice['issuer']['name']}", 110)
 
     def _amount(self, amount: str | Decimal) -> str:
-        return written_amount(Decimal(amount), self._language)
+        return written_amount(Decimal(amount), self._language, self._decimals)
 
     def _day(self, text: str) -> str:
         return datetime.fromisoformat(text).strftime(day_format(self._language))

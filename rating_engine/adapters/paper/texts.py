@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Final
 
@@ -53,7 +53,7 @@ TEXTS: Final[Mapping[str, Mapping[str, str]]] = {
     "ru": {
         "monthly": "Счёт", "request": "Счёт на оплату", "draft": "Предварительный счёт", "number": "Номер",
         "date": "Дата", "due_by": "Оплатить до", "period": "Период", "customer": "Клиент", "account": "Лицевой счёт",
-        "billed_to": "Плательщик", "tax_number": "ИНН", "description": "Услуга", "quantity": "Количество",
+        "billed_to": "Плательщик", "tax_number": "ИНН", "description": "Услуга", "quantity": "Кол-во",
         "time": "Время", "amount": "Сумма", "calls": "Звонки", "rerated": "Звонки, исправленные позже",
         "messages": "Сообщения", "fees": "Абонентская плата и сборы", "top_up": "Пополнение счёта",
         "payments": "Платежи", "transfers": "Переводы", "adjustments": "Корректировки",
@@ -75,12 +75,22 @@ def language_of(code: str) -> str:
     return code if code in TEXTS else ENGLISH
 
 
-def written_amount(amount: Decimal, language: str) -> str:
-    """Two decimals, or as many as it has; thousands apart."""
+def decimals_of(amounts: Iterable[Decimal]) -> int:
+    """How many decimals a column takes that has these amounts to the last digit: two at least."""
+    return max((len(format(each, "f").partition(".")[2].rstrip("0")) for each in amounts), default=0)
+
+
+def written_percent(percent: Decimal, language: str) -> str:
+    """As many decimals as it has."""
+    return format(percent.normalize(), "f").replace(".", _SIGNS[language][1])
+
+
+def written_amount(amount: Decimal, language: str, decimals: int = 0) -> str:
+    """Two decimals, or as many as it has, or so many; thousands apart."""
     thousands, point = _SIGNS[language]
     text = format(amount, "f")
-    whole, _, decimals = text.removeprefix("-").partition(".")
-    kept = decimals.rstrip("0").ljust(2, "0")
+    whole, _, digits = text.removeprefix("-").partition(".")
+    kept = digits.rstrip("0").ljust(max(decimals, 2), "0")
     sign = "\u2212" if amount < 0 else ""
     return f"{sign}{int(whole):,}".replace(",", thousands) + point + kept
 
