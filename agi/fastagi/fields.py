@@ -20,7 +20,7 @@ MAX_ATTEMPT: Final = 99  # routes tried for one call; a dialplan that counts on 
 # The names Asterisk gives extensions that nobody dialled.
 _SPECIAL_EXTENSIONS: Final = frozenset({"s", "h", "i", "t", "T", "o", "a", "e", "failed", "fax", "talk"})
 
-_PLACE: Final = re.compile(r"([0-9]{3,15})/([0-9]{1,4})")
+_PLACE: Final = re.compile(r"([0-9]{3,15}|line:[^\s,]{1,64})/([0-9]{1,4})")
 _ATTEMPT: Final = re.compile(r"[0-9]{1,2}")
 _SECONDS: Final = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,9}))?")
 
@@ -99,7 +99,7 @@ def is_did(request: AgiRequest) -> str:
 
 
 def place_of_rule(value: str) -> tuple[str, int]:
-    """`NUMBER/PLACE`, as didNext has answered it."""
+    """`NUMBER/PLACE` or `line:LOGIN/PLACE`, as didNext has answered it."""
     match = _PLACE.fullmatch(value)
     if match is None:
         raise InvalidRequest("where", f"{value[:40]!r} is no place such as 4930123456/1")

@@ -62,6 +62,7 @@ DECLINE_CODES: Final[Mapping[DeclineReason, int]] = MappingProxyType(
         DeclineReason.BLOCKED_DESTINATION: 403,
         DeclineReason.PRICE_TOO_HIGH: 403,
         DeclineReason.SOURCE_REJECTED: 403,
+        DeclineReason.CALLED_BACK: 403,
         DeclineReason.NO_RATE: 404,
         DeclineReason.UNKNOWN_NUMBER: 404,
         DeclineReason.NUMBER_CLOSED: 410,
@@ -97,7 +98,7 @@ class ChargingService(Protocol):
         """May this call to a number of ours be taken, who pays for it, and for how long?"""
         ...
 
-    async def next_inbound(self, call: InboundCall, exchange: str) -> InboundNext:
+    async def next_inbound(self, call: InboundCall, asking: CallKey) -> InboundNext:
         """What is done next with a call that was taken?"""
         ...
 
@@ -234,6 +235,7 @@ def render_did_next(outcome: InboundNext) -> Variables:
         return {**done, var.RATING_STATUS: RatingStatus.OK, var.RATING_RESULT: "FIN"}
     texts = (outcome.action, outcome.destination, outcome.shown, outcome.server, outcome.next)
     action, destination, shown, server, place = cleaned = clean_values(texts)
+    music, record = clean_values((outcome.music, outcome.record))
     return {
         var.RATING_STATUS: RatingStatus.OK,
         var.RATING_REASON: "",
@@ -242,6 +244,8 @@ def render_did_next(outcome: InboundNext) -> Variables:
         var.RATING_DID_SHOWN: shown,
         var.RATING_DID_SERVER: server,
         var.RATING_DID_TIMEOUT: str(outcome.timeout),
+        var.RATING_DID_MUSIC: music,
+        var.RATING_DID_RECORD: record,
         var.RATING_DID_NEXT: place,
         var.RATING_RESULT: f"OK {' '.join(map(_shown, cleaned))}",
     }
@@ -334,7 +338,7 @@ async def _did_prepare(request: AgiRequest, peer: str, service: ChargingService)
 
 async def _did_next(request: AgiRequest, peer: str, service: ChargingService) -> Answer:
     call, asking = parse_did_next(request), fields.call_key(request, peer, "")
-    return Answer(render_did_next(await service.next_inbound(call, asking.exchange)))
+    return Answer(render_did_next(await service.next_inbound(call, asking)))
 
 
 async def _get_balance(request: AgiRequest, peer: str, service: ChargingService) -> Answer:

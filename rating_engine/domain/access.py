@@ -27,10 +27,13 @@ class Named(StrEnum):
     TARIFF = "tariff"  # by its number
     ROUTE = "route"  # by its number
     NUMBER = "number"
+    RULES = "rules"  # of a number or a line, by the name of their list
     ACCOUNT = "account"
     INVOICE = "invoice"
     PAYMENT = "payment"
     CREDIT_NOTE = "credit_note"
+    SERVICE = "service"  # by its number, as those below
+    SUBSCRIPTION = "subscription"
 
 
 class Otherwise(StrEnum):
@@ -118,6 +121,9 @@ def _system(scope: str, what: str = "write") -> Right:
 
 _KEY: Final = Concern(Named.KEY, "name", otherwise=Otherwise.OWN)
 _DID: Final = Concern(Named.NUMBER, "number")
+_SERVICE: Final = Concern(Named.SERVICE, "service_id")
+_SUBSCRIPTION: Final = Concern(Named.SUBSCRIPTION, "subscription_id")
+_RULES: Final = Concern(Named.RULES, "number")
 _SIMS: Final = Right("sims:write", Level.SIMPLE_USER, own=True)  # whose a card is, its service looks up
 _TICKETS: Final = Right("tickets:write", Level.SIMPLE_USER, own=True)  # of whom it is a side, its services say
 _MONEY: Final = Right("money:write", Level.ADMIN, (_line(),), money=True)
@@ -153,6 +159,16 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "keys.page": _reads("keys", least=Level.RESELLER, own=True),
     "keys.change": _writes("keys", _KEY),
     "keys.revoke": _writes("keys", _KEY),
+    "hash_secrets.put": _system("keys"),
+    "hash_secrets.show": _system("keys", "read"),
+    "hash_secrets.page": _system("keys", "read"),
+    "hash_secrets.change": _system("keys"),
+    "permission_groups.add": _system("users"),
+    "permission_groups.show": _system("users", "read"),
+    "permission_groups.page": _system("users", "read"),
+    "permission_groups.set": _system("users"),
+    "permission_groups.remove": _system("users"),
+    "permission_groups.give": _system("users"),
     "bans.add": _system("bans"),
     "bans.show": _system("bans", "read"),
     "bans.page": _system("bans", "read"),
@@ -201,6 +217,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "accounts.show": _reads("accounts", _line()),
     "accounts.page": _reads("accounts", _party("owner"), least=Level.RESELLER, own=True),
     "accounts.subscribers": _reads("accounts", _line("account_of", otherwise=Otherwise.OWN), least=Level.SIMPLE_USER),
+    "accounts.line": _reads("accounts", _party()),
     "accounts.lines": _reads("accounts", _party()),
     "accounts.change": Right(
         "accounts:write", Level.RESELLER, (_line(below=True),), admins_only=("settings.overdraft",)
@@ -256,6 +273,19 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "transfers.top_up": Right("money:write", Level.RESELLER, (_party(), _line()), money=True),
     "transfers.set_balance": Right("money:write", Level.RESELLER, (_ACCOUNT_BELOW,), money=True),
     "account_imports.import_file": Right("money:write", Level.ADMIN, money=True),
+    "paid_services.add": Right("services:write", Level.RESELLER, own=True),
+    "paid_services.show": _reads("services", own=True),  # the name and price of what may be taken
+    "paid_services.page": _reads("services", own=True),
+    "paid_services.change": _writes("services", _SERVICE),
+    "paid_services.remove": _writes("services", _SERVICE),
+    # Which services an asker may give to whom, or take itself, the use case says.
+    "subscriptions.subscribe": Right("services:write", Level.SIMPLE_USER, (_party("new.who"),), money=True),
+    "subscriptions.subscribe_account": Right("services:write", Level.ADMIN, money=True),
+    "subscriptions.show": _reads("services", _SUBSCRIPTION),
+    "subscriptions.page": _reads("services", _party("wanted.who")),
+    "subscriptions.change": Right("services:write", Level.RESELLER, (replace(_SUBSCRIPTION, below=True),), money=True),
+    "subscriptions.end": Right("services:write", Level.RESELLER, (replace(_SUBSCRIPTION, below=True),), money=True),
+    "subscriptions.turn": Right("services:write", Level.ADMIN, money=True),
     "exchanges.add": _system("exchanges"),
     "exchanges.show": _system("exchanges", "read"),
     "exchanges.page": _system("exchanges", "read"),
@@ -317,6 +347,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "price_lists.change": _writes("tariffs", _tariff()),
     "price_lists.remove": _writes("tariffs", _tariff()),
     "price_lists.switch": Right("tariffs:write", Level.SIMPLE_USER, (_line(),)),
+    "price_lists.set_options": Right("tariffs:write", Level.SIMPLE_USER, (_line(),)),
     "price_lists.allowed": _reads("users", _party()),
     "price_lists.allow": _writes("users", _party(below=True)),
     "direction_prices.prices": _reads("tariffs", least=Level.ANYBODY, own=True),
@@ -375,12 +406,14 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "did_pools.page": _system("dids", "read"),
     "did_pools.change": _system("dids"),
     "did_pools.remove": _system("dids"),
-    "call_rules.list": _reads("dids", _DID),
-    "call_rules.add": _writes("dids", _DID, least=Level.SIMPLE_USER),
-    "call_rules.change": _writes("dids", _DID, least=Level.SIMPLE_USER),
-    "call_rules.remove": _writes("dids", _DID, least=Level.SIMPLE_USER),
-    "call_rules.owner_line": _reads("dids", _DID),
-    "call_rules.next": _reads("dids", Concern(Named.NUMBER, "call.number")),
+    "call_rules.list": _reads("dids", _RULES),
+    "call_rules.find": _reads("dids", own=True),
+    "call_rules.add": _writes("dids", _RULES, least=Level.SIMPLE_USER),
+    "call_rules.change": _writes("dids", _RULES, least=Level.SIMPLE_USER),
+    "call_rules.step": _writes("dids", _RULES, least=Level.SIMPLE_USER),
+    "call_rules.remove": _writes("dids", _RULES, least=Level.SIMPLE_USER),
+    "call_rules.owner_line": _reads("dids", _RULES),
+    "call_rules.next": _reads("dids", Concern(Named.RULES, "call.number")),
     "gateways.page": _reads("routes", least=Level.RESELLER, own=True),
     "gateways.show": _reads("routes", _route(), least=Level.RESELLER),
     "gateways.add": Right("routes:write", Level.RESELLER, own=True),
@@ -427,6 +460,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "live_calls.hang_up_own": Right("calls:write", Level.SIMPLE_USER, own=True),
     "live_calls.hang_up_line": Right("calls:write", Level.SIMPLE_USER, (_line(),)),
     "callbacks.begin": Right("calls:write", Level.SIMPLE_USER, (_line("new.login"),)),
+    "callbacks.order": Right("calls:write", Level.SIMPLE_USER, (_line("new.login"),)),
     "live_calls.page": _reads("calls", *_CALLS),
     "live_calls.suspicious": _system("calls", "read"),
     "live_calls.unfinished": _system("calls", "read"),

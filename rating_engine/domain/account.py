@@ -76,6 +76,7 @@ class Subscriber:
     ahead. `options`: by their position.
     `numbering_plan`: how its phones write numbers; None: as the settings say. `aliases`: its own short numbers.
     `party_id`: whose line it is; `calls`: what that party's state leaves it. `resellers`: the nearest first.
+    `callback_to`: the number that is called, and then whom the line has dialled, in place of its own call; '': none.
     """
 
     subscriber_id: int
@@ -96,6 +97,7 @@ class Subscriber:
     calls: AllowedCalls = AllowedCalls.ALL
     prepaid: bool = True
     resellers: tuple[Reseller, ...] = ()
+    callback_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)

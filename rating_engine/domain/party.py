@@ -25,6 +25,7 @@ from rating_engine.domain.checks import (
     check_whole,
 )
 from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.permission import Permission
 
 SYSTEM: Final = 1  # the party_id of the root
 UTC_OFFSET_MIN: Final = -720  # minutes: from Baker Island
@@ -129,6 +130,7 @@ class Party:
     `allowed_tariffs`: numbers of those that it may change to beside the public ones.
 
     `account`: a login of the one that it is charged on, by its tariff, for the calls of all below it; None: it is not.
+    `permissions`: of its permission group.
     `hidden`: it was closed. `notify_email`: where its mail goes; '': nowhere. `notify_ticket`: whether tickets' does.
     `tax_percent`: put on what it pays.
     """
@@ -162,6 +164,7 @@ class Party:
     billing_bank_account: str = ""
     tax_number: str = ""
     tax_percent: Decimal = Decimal(0)
+    permissions: frozenset[Permission] = frozenset()
 
     @property
     def realm(self) -> int:

@@ -18,6 +18,7 @@ from typing import Any, Final
 from rating_engine.domain.change import LEAVE, Leave
 from rating_engine.domain.checks import check_callerid, check_text, check_whole
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound, RatingEngineError, Refused
+from rating_engine.domain.phone_state import PhoneState
 
 MAIN_DIGITS: Final = 5
 ADDITIONAL_DIGITS: Final = 7
@@ -86,7 +87,8 @@ class SipAccount:
 
     `has_password`: one is kept. `password` is filled by who may be shown it alone; None: there is none, or no key.
     `owner`: whose it is. `trust_is_given`: whoever owns the user has said `trusted_cli`.
-    `in_service`: whether its exchange knows it, so that it registers and calls.
+    `in_service`: whether its exchange knows it, so that it registers and calls. `state`: of its registration;
+    None: not known, since nobody watches its exchange, or it has never registered there.
     """
 
     login: str
@@ -125,6 +127,7 @@ class SipAccount:
     endpoint_options: Mapping[str, str] = field(default_factory=dict)
     updated_at: datetime | None = None
     in_service: bool = False
+    state: PhoneState | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,8 +29,10 @@ from rating_engine.services.finance.credit_notes import CreditNotes
 from rating_engine.services.finance.guesses import Guesses
 from rating_engine.services.finance.invitations import Invitations
 from rating_engine.services.finance.invoices import Invoices, Printer
+from rating_engine.services.finance.paid_services import PaidServices
 from rating_engine.services.finance.payments import Payments, PaymentWays
 from rating_engine.services.finance.statements import Statements
+from rating_engine.services.finance.subscriptions import Subscriptions
 from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.maintenance import Maintenance, steps_of
 from rating_engine.services.numbers.call_rules import CallRules
@@ -41,10 +43,13 @@ from rating_engine.services.parties.account_import import AccountImports
 from rating_engine.services.parties.accounts import Accounts
 from rating_engine.services.parties.bans import BanBook, Bans, WrongKeys
 from rating_engine.services.parties.guard import Guard
+from rating_engine.services.parties.hash_secrets import HashSecrets
 from rating_engine.services.parties.keys import Keys
 from rating_engine.services.parties.parties import Parties
 from rating_engine.services.parties.passwords import Passwords
+from rating_engine.services.parties.permission_groups import PermissionGroups
 from rating_engine.services.parties.request_limits import RequestLimits
+from rating_engine.services.parties.signed_requests import HASHES_FOR_A_KEY, SignedRequests
 from rating_engine.services.phones.disa import Disa
 from rating_engine.services.phones.exchanges import Exchanges
 from rating_engine.services.phones.queries import AskExchange, ExchangeQueries
@@ -84,6 +89,8 @@ class UseCases:
 
     parties: Parties
     keys: Keys
+    hash_secrets: HashSecrets
+    permission_groups: PermissionGroups
     bans: Bans
     sim_cards: SimCards
     gsm: GsmRequests
@@ -99,6 +106,8 @@ class UseCases:
     invoices: Invoices
     credit_notes: CreditNotes
     statements: Statements
+    paid_services: PaidServices
+    subscriptions: Subscriptions
     exchanges: Exchanges
     exchange_queries: ExchangeQueries
     sip_accounts: SipAccounts
@@ -187,8 +196,18 @@ class Services:
             ban_seconds=ways.ban_seconds,
         )
         self.access = Access(office, self._passwords, bans, self._wrong_keys, limits)  # who asks: asked before `of`
+        self.signed = SignedRequests(office, self.access, self._secrets, self._wrong_hashes(bans), limits)
         # What nobody yet may ask, bounded by itself.
         self.invitations = Invitations(office, self._passwords, self._secrets, self._wrong_keys)
+
+    def _wrong_hashes(self, bans: BanBook) -> WrongKeys:
+        return WrongKeys(
+            self._office,
+            bans,
+            number=self._ways.ban_wrong_keys * HASHES_FOR_A_KEY,
+            within_seconds=self._ways.ban_window_seconds,
+            ban_seconds=self._ways.ban_seconds,
+        )
 
     def of(self, principal: Principal) -> UseCases:
         """What `principal` can ask."""
@@ -202,6 +221,8 @@ class Services:
         return UseCases(
             parties=Parties(office, principal, self._passwords),
             keys=Keys(office, principal),
+            hash_secrets=HashSecrets(office, principal, self._secrets),
+            permission_groups=PermissionGroups(office, principal),
             bans=Bans(office, principal),
             sim_cards=SimCards(office, principal, self._secrets, ways.gsm),
             gsm=GsmRequests(ways.gsm),
@@ -217,6 +238,8 @@ class Services:
             invoices=Invoices(office, principal, utc_now, ways.print_invoice, days=ways.payments.days),
             credit_notes=CreditNotes(office, principal, system_currency=ways.system_currency),
             statements=Statements(office, principal, system_currency=ways.system_currency),
+            paid_services=PaidServices(office, principal, currency=ways.system_currency),
+            subscriptions=Subscriptions(office, principal, utc_now),
             exchanges=Exchanges(office, principal, ways.reload_phones),
             exchange_queries=ExchangeQueries(office, principal, ways.ask_exchange),
             sip_accounts=SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),

@@ -39,6 +39,14 @@ class StaleFacts(Protocol):
         """Read this subscriber and these tariffs anew."""
 
 
+class CallBack(Protocol):
+    """Who calls a line back in place of its own call."""
+
+    async def __call__(self, call: PrepareCall, first: str, destination: str) -> Declined:
+        """Has `first` called, and then what `call` dialled, which is `destination`; what the call is told."""
+        ...
+
+
 class InDoubt(Unavailable):
     """A reservation that may have been committed; giving `claim` back frees it."""
 
@@ -62,8 +70,11 @@ class Preparing:
         now: Now,
         conflict: Callable[[PrepareCall], None] = lambda call: None,
         is_banned: Callable[[str], bool] = lambda address: False,
+        call_back: CallBack | None = None,
     ) -> None:
-        """`is_banned`: whether calls of an exchange are declined, by the address that names it."""
+        """`is_banned`: whether calls of an exchange are declined, by the address that names it. `call_back` None: who
+        has to be called back does not call."""
+        self._call_back = call_back
         self._is_banned = is_banned
         self._ledger = ledger
         self._planning = planning
@@ -85,6 +96,8 @@ class Preparing:
                 plan = await self._planning.plan(call, self._now(), attempts)
             if isinstance(plan, Declined):
                 return plan
+            if plan.subscriber.callback_to and (called := await self._called_back(call, plan)) is not None:
+                return called
             answer = await self._hold(plan)
             match answer:
                 case ReserveOutcome.STALE if stale < STALE_TRIES:
@@ -103,6 +116,17 @@ class Preparing:
                 case _:
                     return answer
         return Declined(DeclineReason.UNAVAILABLE, "tariff, subscriber or packages kept changing")
+
+    async def _called_back(self, call: PrepareCall, plan: Plan) -> Declined | None:
+        """What a call of a line is told that is called back; None: it is no call that its phone dialled."""
+        if call.inbound is not None or call.origin.from_originate:
+            return None
+        first = replace(call.call_key, attempt=1)
+        if await self._ledger.find(plan.subscriber.bucket, first) is not None:
+            return None  # a leg of a callback: it was held before the exchange asked
+        if self._call_back is None:
+            return Declined(DeclineReason.UNAVAILABLE, "cannot be called back from here")
+        return await self._call_back(call, plan.subscriber.callback_to, plan.request.details.destination)
 
     async def lasts(self, call: PrepareCall, state: AccountState) -> int | Declined:
         """The seconds that a call would last on what its account has now, or why it may not be made.

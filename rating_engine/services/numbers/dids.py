@@ -19,7 +19,7 @@ from rating_engine.services.numbers.rents import Rents, RentTurn
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.numbers import did_pools as pool_store
 from rating_engine.storage.numbers import dids as store
-from rating_engine.storage.numbers.call_rules import remove_rules
+from rating_engine.storage.numbers.call_rules import remove_all_rules
 from rating_engine.storage.numbers.inbound import inbound_tariffs, set_inbound_tariff
 from rating_engine.storage.numbers.rents import payer_of
 from rating_engine.storage.parties.owners import owner_of_login
@@ -116,7 +116,7 @@ class Dids:
         if owner.hidden:
             raise InvalidRequest("owner", f"{owner.login!r} was deleted")
         if owner.party_id != did.party_id:
-            await remove_rules(tx, did.did_id)
+            await remove_all_rules(tx, did_id=did.did_id)
             values |= {"party_id": owner.party_id, "line": values.get("line")}
 
     async def set_state(self, number: str, *, enabled: bool | None = None, auto_renew: bool | None = None) -> Did:

@@ -6,11 +6,12 @@ encrypted, and told to exchanges as a hash of their realm alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from rating_engine.domain.change import LEAVE, given
-from rating_engine.domain.errors import Refused
+from rating_engine.domain.errors import InvalidRequest, Refused
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.sip_account import (
@@ -86,6 +87,7 @@ class SipAccounts:
             before, sealed = await store.find_line(tx, login)
             lines = [line for line, _ in await store.lines_of(tx, [held.owner_id])]
             own = held.owner_id == self._principal.party_id
+            _check_callback(values, before)
             self._writer.check_rights(values, lines, own=own, longest=before.max_seconds)
             if not held.has_phone:
                 exchange = await exchange_of(tx, values.get("exchange"), lines)
@@ -143,3 +145,10 @@ class SipAccounts:
 
     def _opened(self, line: SipAccount, sealed: bytes | None) -> SipAccount:
         return replace(line, password=self._secrets.shown(sealed))
+
+
+def _check_callback(values: Mapping[str, Any], before: SipAccount) -> None:
+    """Who is called back is called at a number that is trusted. Raises InvalidRequest."""
+    forced = values.get("force_callback", before.force_callback)
+    if forced and not values.get("trusted_cli", before.trusted_cli):
+        raise InvalidRequest("sip_force_callback", "needs disa_trusted_cli, the number that is called")

@@ -29,7 +29,9 @@ COLUMNS: Final = """
         JOIN accounts p ON p.bucket = $1 AND p.account_id = r.account_id
         WHERE r.account_id <> s.account_id ORDER BY r.level) END AS resellers,
     ARRAY(SELECT (x.alias, x.destination) FROM aliases x
-          WHERE x.bucket = $1 AND x.subscriber_id = s.subscriber_id) AS aliases"""
+          WHERE x.bucket = $1 AND x.subscriber_id = s.subscriber_id) AS aliases,
+    (SELECT f.trusted_cli FROM sip_accounts f
+     WHERE f.bucket = $1 AND f.subscriber_id = s.subscriber_id AND f.force_callback) AS callback_to"""
 BY_LOGINS: Final = f"""
     SELECT {COLUMNS}
     FROM subscribers s JOIN accounts a ON a.bucket = $1 AND a.account_id = s.account_id
@@ -90,4 +92,5 @@ def subscriber_from_row(row: asyncpg.Record) -> Subscriber:
         party_id=row["party_id"],
         calls=AllowedCalls(row["calls"]),
         resellers=tuple(Reseller(*reseller) for reseller in row["resellers"] or ()),
+        callback_to=row["callback_to"] or "",
     )

@@ -11,6 +11,7 @@ import orjson
 from rating_engine.domain.page import MAX_LIMIT
 from rating_engine.domain.sip_account import ADDITIONAL_DIGITS, FIRST_MAIN, ExtensionTaken, SipAccount
 from rating_engine.storage.parties.logins import Place, unknown_login
+from rating_engine.storage.phones.phone_states import phone_state
 from rating_engine.storage.postgres.columns import assignments
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
@@ -20,6 +21,7 @@ PHONE_COLUMNS: Final = (
     "redirect_to", "host", "disa_pin", "trusted_cli", "trust_is_given", "force_callback", "pitch_shift", "language",
     "context", "max_contacts", "dtmf_mode", "allow", "endpoint_options",
 )  # fmt: skip
+CALLS_GO_BY: Final = frozenset({"force_callback", "trusted_cli"})  # what callPrepare is planned by too
 LINE_COLUMNS: Final = ("callerid", "max_seconds", "login")
 
 # A line whose phone was deleted is none any more.
@@ -34,10 +36,17 @@ _LINES: Final = """
            p.reachable, p.redirect_to, p.host, p.disa_pin, p.trusted_cli, p.trust_is_given,
            p.force_callback, p.pitch_shift, p.language,
            p.context, p.max_contacts, p.dtmf_mode, p.allow, p.endpoint_options::text, p.updated_at,
-           EXISTS (SELECT 1 FROM phones v WHERE v.login = s.login) AS in_service
+           EXISTS (SELECT 1 FROM phones v WHERE v.login = s.login) AS in_service,
+           COALESCE(w.watched_until > now() - interval '1 minute' AND w.phones_read_at > now() - interval '15 minutes',
+                    false) AS state_known,
+           r.online AS state_online, r.contact AS state_contact, r.user_agent AS state_user_agent,
+           r.contacts AS state_contacts, r.registered_at AS state_registered_at, r.changed_at AS state_changed_at
     FROM subscribers s JOIN parties o ON o.party_id = s.party_id JOIN tariffs t ON t.tariff_id = s.tariff_id
     LEFT JOIN sip_accounts p ON p.bucket = s.bucket AND p.subscriber_id = s.subscriber_id
     LEFT JOIN exchanges x ON x.exchange_id = p.exchange_id
+    LEFT JOIN exchange_watch w ON w.exchange = x.name
+    LEFT JOIN phone_states r ON r.exchange = x.name AND r.login = s.login
+          AND r.registered_at >= p.created_at  -- a number that was given up tells its next owner nothing
     WHERE p.deleted_at IS NULL"""
 _BY_LOGIN: Final = f"{_LINES} AND s.login = $2 AND s.bucket = $1"
 _OF_PARTIES: Final = f"""
@@ -71,6 +80,7 @@ _EXCHANGE: Final = """
     WHERE l.login = $1 AND p.deleted_at IS NULL AND x.enabled
 """
 _HOLD: Final = "SELECT 1 FROM subscribers WHERE bucket = $1 AND subscriber_id = $2 FOR NO KEY UPDATE"
+_TOUCH: Final = "UPDATE subscribers SET version = version WHERE bucket = $1 AND subscriber_id = $2"
 _IN_CALL: Final = "SELECT 1 FROM open_calls WHERE bucket = $1 AND account_id = $2 AND subscriber_id = $3 LIMIT 1"
 _PUT: Final = """
     INSERT INTO sip_accounts (bucket, subscriber_id, exchange_id) VALUES ($1, $2, $3)
@@ -81,6 +91,7 @@ _DELETE: Final = """
            disa_pin = '', trusted_cli = '', force_callback = false, redirect_to = ''
     WHERE bucket = $1 AND subscriber_id = $2
 """
+_FORGET_RULES: Final = "DELETE FROM call_rules WHERE subscriber_id = $1"
 _SET_STATUS: Final = "UPDATE subscribers SET status = $3::party_status WHERE bucket = $1 AND subscriber_id = $2"
 _CLAIM: Final = "INSERT INTO logins (login, bucket) VALUES ($1, $2) ON CONFLICT (login) DO NOTHING RETURNING login"
 _GIVE_UP: Final = """
@@ -183,6 +194,8 @@ async def change_phone(tx: Transaction, place: Place, values: Mapping[str, Any])
         "WHERE bucket = $1 AND subscriber_id = $2",
         place.bucket, place.subscriber_id, *columns.values(),
     )  # fmt: skip
+    if CALLS_GO_BY & columns.keys():
+        await tx.execute(_TOUCH, place.bucket, place.subscriber_id)
 
 
 async def change_line(tx: Transaction, place: Place, values: Mapping[str, Any]) -> None:
@@ -201,6 +214,7 @@ async def change_line(tx: Transaction, place: Place, values: Mapping[str, Any]) 
 async def delete_phone(tx: Transaction, place: Place) -> None:
     """Its line registers and calls no more; what it called stays. Errors: Unavailable."""
     await tx.execute(_DELETE, place.bucket, place.subscriber_id)
+    await tx.execute(_FORGET_RULES, place.subscriber_id)
     await tx.execute(_SET_STATUS, place.bucket, place.subscriber_id, "blocked")
 
 
@@ -241,6 +255,7 @@ def _line_from_row(row: asyncpg.Record) -> tuple[SipAccount, bytes | None]:
     values = dict(row)
     secret: bytes | None = values.pop("secret")
     values["options"] = tuple(values["options"])
+    values["state"] = phone_state(values)
     if values["exchange"] is None:  # no phone: the defaults
         names = ("login", "owner_id", "owner", "account_id", "tariff_id", "tariff", "options", "callerid",
                  "max_seconds", "exchange", "address", "dns_name", "realm", "has_password")  # fmt: skip

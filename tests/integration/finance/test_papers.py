@@ -221,7 +221,7 @@ async def test_a_year_of_invoices_by_a_moved_clock_is_the_sum_of_its_entries(use
         day = datetime(2025, month, 15, tzinfo=UTC)
         for amount, kind, subject in (
             (f"-{month}.000001", "fee", "rent"), (f"-0.{month:06d}", "fee", f"number {month}"), ("20", "topup", ""),
-            ("-0.5", "transfer", "gift"), ("0.25", "adjustment", "sorry"),
+            ("-0.5", "adjustment", "gift"), ("0.25", "adjustment", "sorry"),
         ):  # fmt: skip
             await move(database, "1001", day, amount, kind, subject)
             moved += Decimal(amount)
@@ -237,7 +237,7 @@ async def test_a_year_of_invoices_by_a_moved_clock_is_the_sum_of_its_entries(use
     assert [each.opening for each in invoices[1:]] == [each.closing for each in invoices[:-1]]
     march = {(line.kind, line.name): line.amount for line in invoices[2].lines}
     assert march[LineKind.FEES, "rent"] == Decimal("3.000001")
-    assert march[LineKind.TRANSFERS, "gift"] == Decimal("-0.5")
+    assert march[LineKind.ADJUSTMENTS, "gift"] == Decimal("-0.5")
 
 
 async def test_statements_count_papers_by_what_is_paid(use, services):
