@@ -10,20 +10,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from enum import IntEnum, StrEnum
 from typing import Final
 
 from rating_engine.domain.change import LEAVE, Leave
-from rating_engine.domain.checks import (
-    check_amount,
-    check_currency,
-    check_email,
-    check_login,
-    check_name,
-    check_text,
-    check_whole,
-)
+from rating_engine.domain.checks import check_currency, check_email, check_login, check_name, check_text, check_whole
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.permission import Permission
 
@@ -35,8 +26,7 @@ PASSWORD_MIN: Final = 8  # characters; what is shorter is guessed from a stolen 
 PASSWORD_MAX: Final = 256  # more is no password but an attempt to keep a processor busy
 
 BILLING: Final = ("billing_name", "billing_address", "billing_email", "billing_bank_account")
-ON_PAPER: Final = (*BILLING, "tax_number", "tax_percent")  # what stands on invoices of a party and to it
-TAX_DECIMALS: Final = 3
+ON_PAPER: Final = (*BILLING, "tax_number", "tax_id")  # what stands on invoices of a party and to it
 
 _LANGUAGE: Final = re.compile("(?:[a-z]{2,3})?")
 
@@ -132,7 +122,7 @@ class Party:
     `account`: a login of the one that it is charged on, by its tariff, for the calls of all below it; None: it is not.
     `permissions`: of its permission group.
     `hidden`: it was closed. `notify_email`: where its mail goes; '': nowhere. `notify_ticket`: whether tickets' does.
-    `tax_percent`: put on what it pays.
+    `tax_id`: of the tax that is put on what it pays.
     """
 
     party_id: int
@@ -163,7 +153,7 @@ class Party:
     billing_email: str = ""
     billing_bank_account: str = ""
     tax_number: str = ""
-    tax_percent: Decimal = Decimal(0)
+    tax_id: int | None = None
     permissions: frozenset[Permission] = frozenset()
 
     @property
@@ -230,13 +220,11 @@ class PartyChanges:
     billing_email: str | Leave = LEAVE
     billing_bank_account: str | Leave = LEAVE
     tax_number: str | Leave = LEAVE
-    tax_percent: Decimal | Leave = LEAVE
+    tax_id: int | Leave | None = LEAVE
 
     def __post_init__(self) -> None:
         if self.invites is not LEAVE:
             check_whole(self.invites, "invites")
-        if self.tax_percent is not LEAVE:
-            check_amount(self.tax_percent, "tax_percent", TAX_DECIMALS, Decimal(100))
         for name in (*BILLING, "tax_number"):
             if (text := getattr(self, name)) is not LEAVE:
                 check_text(text, name)

@@ -22,19 +22,21 @@ _BALANCE: Final = "SELECT balance_after FROM ledger_entries WHERE bucket = $1 AN
 # What calls cost is named by their direction, of a reseller too, whose entries name the same calls; what messages and
 # fees were for is their subject. Sales are what costs: above zero; movements are what the balance changed by.
 _LINES: Final = """
-    SELECT e.line, e.name, count(*) AS quantity, COALESCE(sum(e.seconds), 0)::bigint AS seconds,
+    SELECT e.line, e.name, GREATEST(sum(CASE WHEN e.line = 'messages' AND e.amount > 0 THEN -1 ELSE 1 END), 0) AS quantity, COALESCE(sum(e.seconds), 0)::bigint AS seconds,
            sum(CASE WHEN e.line IN ('calls', 'rerated', 'messages', 'fees') THEN -e.amount ELSE e.amount END) AS amount
     FROM (
         SELECT l.amount, l.entry_id,
             CASE WHEN l.kind = 'charge' AND l.call_key IS NOT NULL THEN 'calls'
                  WHEN l.kind = 'correction' THEN 'rerated'
-                 WHEN l.reference LIKE 'message:%' OR l.reference LIKE 'sms:%' THEN 'messages'
+                 WHEN l.reference LIKE 'message:%' THEN 'messages'
                  WHEN l.kind IN ('fee', 'charge') THEN 'fees'
                  WHEN l.kind = 'topup' THEN 'payments'
                  WHEN l.kind = 'transfer' THEN 'transfers'
                  ELSE 'adjustments' END AS line,
             CASE WHEN l.call_key IS NOT NULL THEN COALESCE(c.direction, '')
-                 WHEN l.kind = 'opening' THEN 'opening' ELSE l.subject END AS name,
+                 WHEN l.kind = 'opening' THEN 'opening'
+                 WHEN l.reference LIKE 'message:%' THEN split_part(l.subject, ' ', 1)  -- sms, hlr: of what kind
+                 ELSE l.subject END AS name,
             CASE WHEN l.kind = 'charge' THEN COALESCE(r.billed_seconds, c.billed_seconds) END AS seconds
         FROM ledger_entries l
         LEFT JOIN call_records c ON c.bucket = l.bucket AND c.call_key = l.call_key

@@ -16,10 +16,11 @@ _OF: Final = """
            COALESCE(d.billing_address, '') AS address,
            COALESCE(NULLIF(d.billing_email, ''), p.notify_email) AS email,
            COALESCE(d.billing_bank_account, '') AS bank_account, COALESCE(d.tax_number, '') AS tax_number,
-           COALESCE(d.tax_percent, 0) AS tax_percent,
+           COALESCE(t.percent, 0) AS tax_percent,
            CASE WHEN o.kind IN ('admin', 'accountant') THEN o.owner_id ELSE COALESCE(o.party_id, 1) END AS issuer_id,
            COALESCE(o.kind IN ('reseller', 'tenant'), false) AS is_resold
     FROM parties p LEFT JOIN party_details d ON d.party_id = p.party_id LEFT JOIN parties o ON o.party_id = p.owner_id
+    LEFT JOIN taxes t ON t.tax_id = d.tax_id
     WHERE p.party_id = $1"""
 _ROW: Final = "INSERT INTO paper_numbers (issuer_id, series) VALUES ($1, $2) ON CONFLICT DO NOTHING"
 _HOLD: Final = "SELECT last_number FROM paper_numbers WHERE issuer_id = $1 AND series = $2 FOR UPDATE"

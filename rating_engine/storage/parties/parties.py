@@ -43,7 +43,7 @@ _COLUMNS: Final = """
     COALESCE(d.billing_name, '') AS billing_name,
     COALESCE(d.billing_address, '') AS billing_address, COALESCE(d.billing_email, '') AS billing_email,
     COALESCE(d.billing_bank_account, '') AS billing_bank_account, COALESCE(d.tax_number, '') AS tax_number,
-    COALESCE(d.tax_percent, 0) AS tax_percent,
+    d.tax_id,
     EXISTS (SELECT 1 FROM party_credentials c WHERE c.party_id = p.party_id) AS has_password, p.created_at,
     ARRAY(SELECT unnest(g.permissions) FROM permission_members m JOIN permission_groups g USING (group_id)
           WHERE m.party_id = p.party_id) AS permissions
@@ -226,10 +226,13 @@ async def _set_details(tx: Transaction, party_id: int, values: Mapping[str, obje
         return
     await tx.execute("INSERT INTO party_details (party_id) VALUES ($1) ON CONFLICT DO NOTHING", party_id)
     changes = assignments(ON_PAPER, values, first=2)
-    await tx.execute(
-        f"UPDATE party_details SET {changes} WHERE party_id = $1",  # noqa: S608  # names of columns
-        party_id, *values.values(),
-    )  # fmt: skip
+    try:
+        await tx.execute(
+            f"UPDATE party_details SET {changes} WHERE party_id = $1",  # noqa: S608  # names of columns
+            party_id, *values.values(),
+        )  # fmt: skip
+    except asyncpg.ForeignKeyViolationError:
+        raise NotFound(f"there is no tax {values['tax_id']}", field="tax_id") from None
 
 
 async def set_status(tx: Transaction, party_id: int, status: PartyState) -> None:

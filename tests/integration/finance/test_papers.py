@@ -25,6 +25,7 @@ from rating_engine.domain.payment import (
     PaymentState,
 )
 from rating_engine.domain.principal import OPERATOR, Principal, principal_of
+from rating_engine.domain.tax import Tax
 from rating_engine.domain.transfer import InsufficientMoney
 from rating_engine.engine.services import open_services
 from rating_engine.services.catalogue import UseCases
@@ -146,7 +147,7 @@ async def test_a_reseller_confirms_and_credits_with_money_of_its_own_and_for_nob
 
 
 async def test_what_somebody_asks_to_pay_is_a_numbered_invoice_that_its_payment_pays(use, services):
-    await use.parties.change("anna", PartyChanges(tax_percent=Decimal(19)))
+    await use.parties.change("anna", PartyChanges(tax_id=await use.taxes.add(Tax("VAT", Decimal(19)))))
     anna = services.of(await asker(use, "anna"))
     payment, form = await anna.payments.request("anna", "pay", "card", Decimal(50))
     assert (payment.tax, payment.commission, payment.gross) == (Decimal("9.50"), Decimal("1.49"), Decimal("60.99"))

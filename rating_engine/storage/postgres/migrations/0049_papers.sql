@@ -1,8 +1,7 @@
 -- Payments, invoices and credit notes; mail may carry a PDF. There are none yet, and nobody is charged tax.
 
 ALTER TABLE party_details ADD COLUMN IF NOT EXISTS tax_number text NOT NULL DEFAULT '';
-ALTER TABLE party_details ADD COLUMN IF NOT EXISTS tax_percent numeric(6, 3) NOT NULL DEFAULT 0
-  CHECK (tax_percent BETWEEN 0 AND 100);
+ALTER TABLE party_details ADD COLUMN IF NOT EXISTS tax_id bigint REFERENCES taxes;
 ALTER TABLE mails ADD COLUMN IF NOT EXISTS attachment bytea;
 ALTER TABLE mails ADD COLUMN IF NOT EXISTS attachment_name text NOT NULL DEFAULT '';
 
@@ -74,7 +73,7 @@ CREATE TABLE IF NOT EXISTS invoices (
     to_entry      bigint,
     currency      text NOT NULL,
     net           numeric(20, 6) NOT NULL,
-    tax_percent   numeric(6, 3) NOT NULL,
+    tax_percent   numeric(7, 4) NOT NULL,
     tax           numeric(20, 6) NOT NULL,
     commission    numeric(20, 6) NOT NULL DEFAULT 0,
     opening       numeric(20, 6),
