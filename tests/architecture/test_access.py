@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import pytest
 
-from rating_engine.domain.access import ACTIONS, refusal_of
+from rating_engine.domain.access import ACTIONS
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import NOBODYS, OPERATOR, Principal
+from rating_engine.domain.rights import refusal_of
 from rating_engine.services.catalogue import UseCases
 
 READS = {"page", "show", "statement", "subscribers", "holidays", "windows", "groups", "usage", "aliases", "loads"}

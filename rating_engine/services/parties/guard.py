@@ -10,12 +10,13 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeVar, cast
 
-from rating_engine.domain.access import ACTIONS, Concern, Named, Otherwise, Right, refusal_of
+from rating_engine.domain.access import ACTIONS
 from rating_engine.domain.call_rules import line_of
 from rating_engine.domain.change import LEAVE
 from rating_engine.domain.errors import NotAllowed, NotYours
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import Principal
+from rating_engine.domain.rights import Concern, Named, Otherwise, Right, refusal_of
 from rating_engine.storage.finance.credit_notes import owner_of_credit_note
 from rating_engine.storage.finance.invoices import owner_of_invoice
 from rating_engine.storage.finance.paid_services import owner_of_service

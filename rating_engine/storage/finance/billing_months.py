@@ -22,7 +22,9 @@ _BALANCE: Final = "SELECT balance_after FROM ledger_entries WHERE bucket = $1 AN
 # What calls cost is named by their direction, of a reseller too, whose entries name the same calls; what messages and
 # fees were for is their subject. Sales are what costs: above zero; movements are what the balance changed by.
 _LINES: Final = """
-    SELECT e.line, e.name, GREATEST(sum(CASE WHEN e.line = 'messages' AND e.amount > 0 THEN -1 ELSE 1 END), 0) AS quantity, COALESCE(sum(e.seconds), 0)::bigint AS seconds,
+    SELECT e.line, e.name,
+           GREATEST(sum(CASE WHEN e.line = 'messages' AND e.amount > 0 THEN -1 ELSE 1 END), 0) AS quantity,
+           COALESCE(sum(e.seconds), 0)::bigint AS seconds,
            sum(CASE WHEN e.line IN ('calls', 'rerated', 'messages', 'fees') THEN -e.amount ELSE e.amount END) AS amount
     FROM (
         SELECT l.amount, l.entry_id,

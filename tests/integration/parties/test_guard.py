@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from rating_engine.domain.access import ACTIONS, Named
+from rating_engine.domain.access import ACTIONS
 from rating_engine.domain.account import AccountChanges, AccountKind, NewAccount, NewSubscriber
 from rating_engine.domain.api_key import NewKey
 from rating_engine.domain.audit import AuditFilter
@@ -24,6 +24,7 @@ from rating_engine.domain.page import Cursor
 from rating_engine.domain.party import Level, NewParty, PartyChanges, PartyFilter, PartyKind, PartyState
 from rating_engine.domain.payment import NewPayment
 from rating_engine.domain.principal import OPERATOR, Principal, principal_of
+from rating_engine.domain.rights import Named
 from rating_engine.domain.tariff import RouteChanges
 from rating_engine.engine.services import open_services
 from rating_engine.services.catalogue import Services, UseCases
@@ -108,7 +109,15 @@ FOREIGN = {
     Named.PARTY: ("otto", "other", "other-books", "system"),
     Named.KEY: ("otto",),
     Named.NUMBER: ("4930200", "4930300"),
+    Named.RULES: ("4930200", "4930300"),
 }
+SERVICE = """
+    INSERT INTO services (party_id, name, kind, period, currency)
+    SELECT party_id, 'line', 'periodic', 'month', 'EUR' FROM parties WHERE login = 'other' RETURNING service_id"""
+SUBSCRIPTION = """
+    INSERT INTO service_subscriptions (bucket, account_id, service_id, party_id, starts_at)
+    SELECT a.bucket, a.account_id, s.service_id, a.party_id, now() FROM services s, accounts a
+    JOIN parties p USING (party_id) WHERE p.login = 'otto' LIMIT 1 RETURNING subscription_id"""
 CONCERNED = [(action, kind) for action, right in ACTIONS.items() for kind in {each.kind for each in right.concerns}]
 
 
@@ -144,6 +153,8 @@ async def test_every_use_case_about_others_is_refused_to_every_role(services, da
         Named.ROUTE: [await database.fetchval("SELECT route_id FROM routes")],
         Named.ACCOUNT: [await number_of(database, login) for login in FOREIGN[Named.LINE]],
         Named.TARIFF: [await database.fetchval("SELECT tariff_id FROM tariffs WHERE name = 'cheap'")],
+        Named.SERVICE: [await database.fetchval(SERVICE)],
+        Named.SUBSCRIPTION: [await database.fetchval(SUBSCRIPTION)],
         **await papers_of(services.of(OPERATOR), "otto"),
     }
 
