@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from math import ceil
 from types import MappingProxyType
 
+from agi.ari.charged import charged_seconds
 from agi.ari.commands import Timer
 from agi.ari.events import Digit, Entered, Gone, Held, Leaving, Played, Progress, Ringing, TransferAsked, Up
 from rating_engine.domain.outcomes import CallKey, DeclineReason
@@ -43,8 +43,8 @@ class CallRules:
     announcements: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def seconds_between(self, answered: float, ended: float) -> int:
-        """What is charged of a conversation: a begun second counts once its first part has passed, and one at least."""
-        return max(1, ceil((ended - answered) - self.tolerance_ms / 1000))
+        """What is charged of a conversation."""
+        return charged_seconds(round((ended - answered) * 1000), self.tolerance_ms)
 
 
 @dataclass(frozen=True, slots=True)

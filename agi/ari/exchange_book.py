@@ -29,7 +29,6 @@ from rating_engine.domain.outcomes import CallKey
 
 KEPT: Final = 10_000  # calls that nobody has asked for; reconciliation finds the rest
 CALL: Final = "call"  # the first argument of Stasis() in config/asterisk/rating-ari.conf: an outgoing call
-LEG: Final = "leg"  # of a channel that we make
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,10 @@ Law: the engine that holds the call tells the same end by what it has heard; who
 from __future__ import annotations
 
 import re
-from math import ceil
 from typing import Final
 
 from agi.ari.causes import ANSWERED, word_of
+from agi.ari.charged import charged_seconds
 from agi.fastagi import fields
 from agi.fastagi.request import AgiRequest
 from rating_engine.domain.errors import InvalidRequest
@@ -55,8 +55,8 @@ def _seconds(request: AgiRequest) -> int:
     if not answered or not float(_matched("answered", answered, _MOMENT)):
         return 0
     tolerance = fields.argument(request, 6) or str(TOLERANCE_MS)
-    milliseconds = int(_matched("ended", ended, _MILLISECONDS)) - float(answered) * 1000
-    talked = max(1, ceil((milliseconds - int(_matched("tolerance", tolerance, _MILLISECONDS))) / 1000))
+    milliseconds = int(_matched("ended", ended, _MILLISECONDS)) - round(float(answered) * 1000)
+    talked = charged_seconds(milliseconds, int(_matched("tolerance", tolerance, _MILLISECONDS)))
     if talked > fields.MAX_CALL_SECONDS:
         raise InvalidRequest("ended", f"{talked} seconds are more than {fields.MAX_CALL_SECONDS}, a month")
     return talked

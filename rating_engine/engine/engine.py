@@ -237,6 +237,10 @@ class Engine:
             "clock": self.clock.problem,
         }
 
+    def exchanges(self) -> dict[str, str]:
+        """Each seat at an exchange that is steered over ARI, with how it is; no reason not to be ready."""
+        return self.ari.state()
+
     async def _correct_by_seen(self, bucket: int, call_key: CallKey, seconds: int, ended_at: datetime) -> bool:
         """The watch is made before what ends calls, which asks it who is watched."""
         return await self.finishing.correct_by_seen(bucket, call_key, seconds, ended_at)

@@ -56,11 +56,6 @@ class AriSettings(Group):
         " without answering, where Asterisk can (20.16, 21.11, 22.6). In the environment separated by commas.",
     )
 
-    @property
-    def ari_sounds(self) -> dict[str, str]:
-        """The announcements by reason."""
-        return dict(text.split("=", 1) for text in self.ari_announcements)
-
     @field_validator("ari_exchanges")
     @classmethod
     def _check_ari_exchanges(cls, value: tuple[str, ...]) -> tuple[str, ...]:
