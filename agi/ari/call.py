@@ -53,7 +53,8 @@ class Call:
 
     `uniqueid`, with `attempt`, is the call's key at the exchange `exchange`. `caller` '': nobody called, the exchange
     does. `leg`: the channel that is charged, '' between two attempts; `granted`: the seconds it may last. `owed`: an
-    attempt was allowed and its end is not told. `left_at`: when the leg began to end.
+    attempt was allowed and its end is not told. `left_at`: when the leg began to end. `silent`: the
+    route was given up since it said nothing.
     """
 
     rules: CallRules
@@ -77,6 +78,7 @@ class Call:
     caller_up: bool = False
     caller_gone: bool = False
     rang: bool = False
+    silent: bool = False
     announced: str = ""
     clear_tries: int = 0
 

@@ -261,8 +261,11 @@ def _failed(call: Call, event: Failed) -> Step:
 
 def _attempt_over(call: Call, cause: int, sip: int) -> Step:
     """Nobody answered: another route, or what this one said is the caller's answer."""
-    word = SILENCE if not call.rang and cause == NO_ANSWER else word_of(cause)
-    call = replace(call, leg="", answered_at=None)
+    silent = call.silent or (not call.rang and cause == NO_ANSWER)
+    word, sip = (SILENCE, 0) if silent else (word_of(cause), sip)  # what it says to our hanging up is nothing
+    call = replace(call, leg="", answered_at=None, silent=False)
+    if silent:
+        cause = NO_ANSWER
     if call.attempt < call.rules.attempts and may_try_next(word, cause, sip, rang=call.rang):
         return _prepare(replace(call, cause=cause))
     return _give_up(call, cause or UNAVAILABLE)
@@ -317,7 +320,7 @@ def _timer(call: Call, event: TimerFired) -> Step:
         case Timer.CREATE if call.phase is Phase.CREATING:
             return _failed(call, Failed(call.leg))
         case Timer.SILENCE if call.phase is Phase.DIALLING:
-            return call, (HangUp(call.leg, NO_ANSWER), _after(call, Timer.END, END_SECONDS))
+            return replace(call, silent=True), (HangUp(call.leg, NO_ANSWER), _after(call, Timer.END, END_SECONDS))
         case Timer.RING if call.phase in _UNANSWERED:
             return call, (HangUp(call.leg, NO_ANSWER), _after(call, Timer.END, END_SECONDS))
         case Timer.LIMIT if call.phase in _UNANSWERED:
