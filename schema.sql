@@ -179,6 +179,7 @@ CREATE TABLE numbering_plans (
     country_code          text NOT NULL DEFAULT '' CHECK (country_code ~ '^[0-9]{0,4}$'),
     technical_prefixes    text[] NOT NULL DEFAULT '{}',
     national_length       smallint NOT NULL DEFAULT 0 CHECK (national_length BETWEEN 0 AND 15),
+    location_id           bigint GENERATED ALWAYS AS IDENTITY UNIQUE,  -- what MOR calls it by
     CHECK (national_prefix = '' OR country_code <> ''),
     CHECK (national_length = 0 OR country_code <> '')
 );
@@ -328,8 +329,23 @@ CREATE TABLE route_quality (
 -- The engine that watches an exchange (AMI) says so again and again. Calls are granted in slices only where it does.
 CREATE TABLE exchange_watch (
     exchange       text PRIMARY KEY,
-    watched_until  timestamptz NOT NULL
+    watched_until  timestamptz NOT NULL,
+    phones_read_at timestamptz  -- when all its registered phones were read; NULL: never
 );
+
+-- Which lines' phones are registered where, as the watched exchange says it. What is not watched is not known.
+CREATE TABLE phone_states (
+    exchange       text NOT NULL,
+    login          text NOT NULL,
+    online         boolean NOT NULL,
+    contact        text NOT NULL,  -- the last known, as is the next
+    user_agent     text NOT NULL,
+    contacts       integer NOT NULL,
+    expires_at     timestamptz,
+    registered_at  timestamptz NOT NULL DEFAULT now(),
+    changed_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (exchange, login)
+) WITH (fillfactor = 70);
 
 -- Calls that were declined since another call had their key, by the name of their exchange, for the doctor: two exchanges
 -- may go by it. Counted anew after a day without any.
@@ -415,19 +431,81 @@ CREATE TABLE party_details (
     billing_bank_account  text NOT NULL DEFAULT ''
 );
 
--- Cards of one kind: of how many digits their numbers and PINs are. `codes` are the vouchers and invitations that users make:
--- they have no PIN, and nobody calls by them.
+-- Taxes by their percent of the price without them.
+CREATE TABLE taxes (
+    tax_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name     text NOT NULL UNIQUE CHECK (name <> ''),
+    percent  numeric(7, 4) NOT NULL CHECK (percent BETWEEN 0 AND 100)
+);
+
+-- Cards of one kind. `is_codes`: the vouchers and invitations that users make: they have no PIN, and nobody calls by them.
+-- All others have a tariff, in whose currency their amounts are. What is told of a card's money and minutes is not what it
+-- has: a share of the balance (ghost_balance_percent), in whole units or with cents, in tell_currency ('': its own), and
+-- ghost_min_percent more of the minutes. `solo_pinless`: a caller's number opens one of its cards only.
 CREATE TABLE card_groups (
     group_id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    name           text NOT NULL UNIQUE CHECK (name <> ''),
+    name           text NOT NULL CHECK (name <> ''),
     number_length  smallint NOT NULL DEFAULT 10 CHECK (number_length BETWEEN 6 AND 20),
-    pin_length     smallint NOT NULL DEFAULT 4 CHECK (pin_length BETWEEN 0 AND 10)
+    pin_length     smallint NOT NULL DEFAULT 4 CHECK (pin_length BETWEEN 0 AND 10),
+    is_codes       boolean NOT NULL DEFAULT false,
+    owner_id       bigint NOT NULL DEFAULT 1 REFERENCES parties,
+    tariff_id      bigint REFERENCES tariffs,
+    description    text NOT NULL DEFAULT '',
+    image          text NOT NULL DEFAULT '',
+    price_with_tax         numeric(20, 6) NOT NULL DEFAULT 0 CHECK (price_with_tax >= 0),
+    tax_id                 bigint REFERENCES taxes,
+    setup_fee              numeric(20, 6) NOT NULL DEFAULT 0 CHECK (setup_fee >= 0),
+    daily_charge           numeric(20, 6) NOT NULL DEFAULT 0 CHECK (daily_charge >= 0),
+    numbering_plan         text,                   -- how callers by its cards write numbers; NULL: as the settings say
+    dialplan               text NOT NULL DEFAULT '',  -- where the exchange's menu goes on; '': in its own
+    valid_from             timestamptz NOT NULL DEFAULT now(),
+    valid_to               timestamptz CHECK (valid_to >= valid_from),
+    days_after_first_use   integer NOT NULL DEFAULT 0 CHECK (days_after_first_use >= 0),  -- 0: no such limit
+    ghost_balance_percent  numeric(9, 4) NOT NULL DEFAULT 100 CHECK (ghost_balance_percent >= 0),
+    ghost_min_percent      numeric(9, 4) NOT NULL DEFAULT 0 CHECK (ghost_min_percent >= -100),
+    tell_cents             boolean NOT NULL DEFAULT false,
+    tell_currency          text NOT NULL DEFAULT '' CHECK (tell_currency ~ '^([A-Z]{3})?$'),
+    max_calls              integer DEFAULT 1 CHECK (max_calls >= 0),  -- of one card at a time; NULL: no limit
+    external_function      boolean NOT NULL DEFAULT false,
+    allow_loss             boolean NOT NULL DEFAULT false,
+    solo_pinless           boolean NOT NULL DEFAULT false,
+    disable_voucher        boolean NOT NULL DEFAULT false,
+    callerid_leave         boolean NOT NULL DEFAULT false,
+    hidden                 boolean NOT NULL DEFAULT false,
+    created_at             timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT card_groups_codes CHECK (is_codes = (tariff_id IS NULL))
 );
-INSERT INTO card_groups (name, number_length, pin_length) VALUES ('codes', 16, 0);
+CREATE UNIQUE INDEX card_groups_of_codes ON card_groups (is_codes) WHERE is_codes;
+CREATE INDEX card_groups_by_owner ON card_groups (owner_id, group_id);
+INSERT INTO card_groups (name, number_length, pin_length, is_codes) VALUES ('codes', 16, 0, true);
 
--- Each card. Its number is kept encrypted with a key of the settings, and found by a hash that is keyed with it, so that who
--- reads the database has none. Its money is an account of its own (purpose `card`); NULL: it carries none. That money goes
--- back to from_account_id where nobody wanted it; NULL: nobody's account paid, an administrator made it.
+-- Cards sold together. Of each card `price` was to be paid, tax of tax_percent included, and `net` is what it was given.
+-- They are given it one after the other; `ended_at` NULL: not all have it yet, and whoever looks next goes on. `cancelled`:
+-- the seller's account had it no more. `reference`: whoever says it again sells nothing more.
+CREATE TABLE card_sales (
+    sale_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    group_id     bigint NOT NULL REFERENCES card_groups,
+    owner_id     bigint NOT NULL REFERENCES parties,
+    cards        integer NOT NULL CHECK (cards > 0),
+    price        numeric(20, 6) NOT NULL CHECK (price >= 0),
+    net          numeric(20, 6) NOT NULL CHECK (net >= 0),
+    tax_percent  numeric(7, 4) NOT NULL,
+    currency     text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    email        text NOT NULL DEFAULT '',
+    reference    text,
+    sold_by      text NOT NULL,
+    sold_at      timestamptz NOT NULL DEFAULT now(),
+    ended_at     timestamptz,
+    cancelled    boolean NOT NULL DEFAULT false,
+    UNIQUE (owner_id, reference)
+);
+CREATE INDEX card_sales_open ON card_sales (sale_id) WHERE ended_at IS NULL;
+
+-- Each card. Number and PIN are kept encrypted with a key of the settings, and found by hashes that are keyed with it, so
+-- that who reads the database has none. Its money is an account of its own (purpose `card`); NULL: it carries none. That
+-- money goes back to from_account_id where nobody wanted it; NULL: nobody's account paid, an administrator made it.
+-- A card to call by is given its money when it is sold, and a line (card-N) on its account at its first use; `line_open`: as
+-- that line was told last. Days up to daily_paid_to, midnights in UTC, need no daily charge any more.
 CREATE TABLE calling_cards (
     card_id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     group_id         bigint NOT NULL REFERENCES card_groups,
@@ -444,12 +522,35 @@ CREATE TABLE calling_cards (
     activated_by     bigint REFERENCES parties,           -- whose it is from then on, and nobody else's
     activated_at     timestamptz,
     deleted_at       timestamptz,
+    pin_hash         bytea CHECK (length(pin_hash) = 32),
+    pin_sealed       bytea,
+    name             text NOT NULL DEFAULT '',
+    batch            text NOT NULL DEFAULT '',
+    min_balance      numeric(20, 6) NOT NULL DEFAULT 0,   -- with less nobody calls by it
+    distributor_id   bigint REFERENCES parties,
+    language         text NOT NULL DEFAULT '' CHECK (language ~ '^[A-Za-z_-]{0,20}$'),
+    callerid         text NOT NULL DEFAULT '' CHECK (callerid ~ '^[0-9]{0,20}$'),  -- whose calls need no number and no PIN
+    sale_id          bigint REFERENCES card_sales,
+    sold_at          timestamptz,
+    funded_at        timestamptz,
+    first_used_at    timestamptz,
+    daily_paid_to    timestamptz NOT NULL DEFAULT date_trunc('day', now(), 'UTC'),
+    blocked          boolean NOT NULL DEFAULT false,
+    line             text UNIQUE,
+    line_open        boolean NOT NULL DEFAULT true,
     CHECK ((bucket IS NULL) = (account_id IS NULL)),
     CHECK ((activated_by IS NULL) = (activated_at IS NULL)),
-    CHECK (activated_by IS NULL OR deleted_at IS NULL)
+    CHECK (activated_by IS NULL OR deleted_at IS NULL),
+    CONSTRAINT calling_cards_pin CHECK ((pin_hash IS NULL) = (pin_sealed IS NULL)),
+    CONSTRAINT calling_cards_funded CHECK (funded_at IS NULL OR sold_at IS NOT NULL),
+    CONSTRAINT calling_cards_line CHECK ((line IS NULL) = (first_used_at IS NULL))
 );
 CREATE INDEX calling_cards_by_creator ON calling_cards (created_by, card_id);
 CREATE INDEX calling_cards_deleted ON calling_cards (card_id) WHERE deleted_at IS NOT NULL AND account_id IS NOT NULL;
+CREATE INDEX calling_cards_by_group ON calling_cards (group_id, card_id);
+CREATE INDEX calling_cards_free ON calling_cards (group_id, card_id) WHERE sold_at IS NULL AND deleted_at IS NULL;
+CREATE INDEX calling_cards_by_sale ON calling_cards (sale_id) WHERE sale_id IS NOT NULL;
+CREATE INDEX calling_cards_by_callerid ON calling_cards (callerid) WHERE callerid <> '';
 
 -- Who tried what lately: registrations of an address, wrong codes. Forgotten after an hour.
 CREATE TABLE code_tries (
@@ -496,6 +597,47 @@ CREATE TABLE sessions (
 );
 CREATE INDEX sessions_by_party ON sessions (party_id);
 CREATE INDEX sessions_by_end ON sessions (expires_at);
+
+-- What requests that are signed by a hash are signed with: of the system by its administrators and accountants, of a
+-- reseller by itself and its users. Encrypted with secret_keys, since a hash is worked out of the text itself.
+CREATE TABLE hash_secrets (
+    party_id         bigint PRIMARY KEY REFERENCES parties,
+    secret           bytea NOT NULL,
+    is_short         boolean NOT NULL,               -- it is guessed from one request that somebody has seen
+    enabled          boolean NOT NULL DEFAULT true,
+    allowed_sources  cidr[] NOT NULL DEFAULT '{}',
+    blocked          text[] NOT NULL DEFAULT '{}',   -- functions that it is not good for
+    changed_at       timestamptz NOT NULL DEFAULT now()
+);
+
+-- What accountants and resellers of a group may manage beyond what everybody of their kind may; who is in which.
+CREATE TABLE permission_groups (
+    group_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name         text NOT NULL UNIQUE CHECK (name <> ''),
+    kind         text NOT NULL CHECK (kind IN ('accountant', 'reseller')),
+    permissions  text[] NOT NULL DEFAULT '{}',
+    description  text NOT NULL DEFAULT ''
+);
+CREATE TABLE permission_members (
+    party_id  bigint PRIMARY KEY REFERENCES parties,
+    group_id  bigint NOT NULL REFERENCES permission_groups
+);
+CREATE INDEX permission_members_by_group ON permission_members (group_id);
+
+-- Numbers that are known to ring from a line: a call that names no login is of that line.
+CREATE TABLE known_callers (
+    caller_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    number         text COLLATE "C" NOT NULL UNIQUE CHECK (number ~ '^[0-9]{1,32}$'),
+    bucket         smallint NOT NULL,
+    subscriber_id  bigint NOT NULL,
+    domain         text NOT NULL DEFAULT '',         -- where it rings from; '': from anywhere
+    description    text NOT NULL DEFAULT '',
+    comment        text NOT NULL DEFAULT '',
+    banned         boolean NOT NULL DEFAULT false,
+    added_at       timestamptz NOT NULL DEFAULT now(),
+    updated_at     timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX known_callers_by_line ON known_callers (subscriber_id);
 
 -- How the calls of a tenant are charged, and what it was given for that: its company's account, the tariff that its call
 -- rates are compiled into. Until it says otherwise its calls cost nothing.
@@ -708,10 +850,12 @@ CREATE INDEX dids_by_party ON dids (party_id, did_id) WHERE party_id IS NOT NULL
 CREATE INDEX dids_by_pool ON dids (pool_id, number) WHERE state = 'free';
 CREATE INDEX dids_by_rent ON dids (paid_to) WHERE state IN ('active', 'unpaid');
 
--- What happens to calls of a number, in the order of `position`; every surface writes the columns that it has words for.
+-- What happens to calls of a number or of a line, in the order of `position`; every surface writes the columns that it has
+-- words for. `subscriber_id`: the line's, in whichever bucket it is. `time_zone` '': that of the owner.
 CREATE TABLE call_rules (
     rule_id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    did_id           bigint NOT NULL REFERENCES dids,
+    did_id           bigint REFERENCES dids,
+    subscriber_id    bigint,
     position         integer NOT NULL,
     source           text NOT NULL CHECK (source IN ('number', 'input')),
     pattern          text NOT NULL,
@@ -726,7 +870,13 @@ CREATE TABLE call_rules (
     timeout          integer NOT NULL DEFAULT 30 CHECK (timeout BETWEEN 1 AND 600),
     sms_action       text NOT NULL DEFAULT '',
     sms_destination  text NOT NULL DEFAULT '',
-    UNIQUE (did_id, position) DEFERRABLE INITIALLY DEFERRED
+    time_zone        text NOT NULL DEFAULT '',
+    music            text NOT NULL DEFAULT '',
+    record           boolean NOT NULL DEFAULT false,
+    description      text NOT NULL DEFAULT '',
+    UNIQUE (did_id, position) DEFERRABLE INITIALLY DEFERRED,
+    UNIQUE (subscriber_id, position) DEFERRABLE INITIALLY DEFERRED,
+    CONSTRAINT call_rules_of_one CHECK ((did_id IS NULL) <> (subscriber_id IS NULL))
 );
 -- When a rule counts; none: always. Days 1 Monday to 7 Sunday, [starts, ends); half-open and over midnight as tariff_bands.
 CREATE TABLE call_rule_times (
@@ -737,6 +887,30 @@ CREATE TABLE call_rule_times (
     ends       time NOT NULL,
     PRIMARY KEY (rule_id, first_day, last_day, starts, ends)
 );
+
+-- What is paid for besides calls: `price` times `quantity` a period (once, if one_time), `setup_price` to begin with.
+-- flat_rate: a line has the option while it is paid. `grace_days`: so long unpaid a subscription ends; NULL: it waits, and
+-- owes. `is_public`: users may take it themselves. What is removed is kept for what was charged by it.
+CREATE TABLE services (
+    service_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    party_id     bigint NOT NULL DEFAULT 1 REFERENCES parties,
+    name         text NOT NULL CHECK (name <> ''),
+    kind         text NOT NULL CHECK (kind IN ('periodic', 'one_time', 'flat_rate')),
+    period       text NOT NULL CHECK (period IN ('day', 'week', 'month', 'year')),
+    price        numeric(20, 6) NOT NULL DEFAULT 0 CHECK (price >= 0),
+    setup_price  numeric(20, 6) NOT NULL DEFAULT 0 CHECK (setup_price >= 0),
+    self_cost    numeric(20, 6) NOT NULL DEFAULT 0 CHECK (self_cost >= 0),
+    quantity     integer NOT NULL DEFAULT 1 CHECK (quantity > 0),
+    currency     text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    minutes      integer CHECK (minutes > 0),      -- free ones a month, of the option that was made for them
+    option_id    bigint REFERENCES tariffs,
+    grace_days   integer CHECK (grace_days >= 0),
+    is_public    boolean NOT NULL DEFAULT false,
+    is_removed   boolean NOT NULL DEFAULT false,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    CHECK ((kind = 'flat_rate') = (option_id IS NOT NULL))
+);
+CREATE UNIQUE INDEX services_by_name ON services (party_id, lower(name)) WHERE NOT is_removed;
 
 -- By which tariff's rates the calls are priced that come in to who has the other: a rate is that of the number called.
 -- Without a row they cost nothing.
@@ -876,6 +1050,7 @@ CREATE TABLE route_limits (
 
 CREATE SEQUENCE account_ids;
 CREATE SEQUENCE transfer_ids;
+CREATE SEQUENCE subscription_ids;
 
 CREATE TABLE accounts (
     bucket      smallint NOT NULL DEFAULT 0,
@@ -908,7 +1083,8 @@ CREATE TABLE accounts (
     closed_at      timestamptz,                    -- for good: it is blocked then too, and nothing is paid into it; NULL: it is not
     -- Whose money may move but by calls: 0 nobody moves any, 1 codes and payments alone, 2 transfers too
     refill_allowed  smallint NOT NULL DEFAULT 2 CHECK (refill_allowed BETWEEN 0 AND 2),
-    purpose         text NOT NULL DEFAULT 'party' CHECK (purpose IN ('party', 'card')),  -- a card's has no lines of its own
+    purpose         text NOT NULL DEFAULT 'party' CHECK (purpose IN ('party', 'card')),  -- a card's money is nobody's purse
+    allow_loss      boolean,                       -- calls by routes that cost more than they bring; NULL: as the tariff has it
     PRIMARY KEY (bucket, account_id),
     CHECK (overdraft IS NOT NULL OR kind = 'postpaid')
 ) WITH (fillfactor = 70);  -- room for HOT updates: a call updates its account twice, and no index changes
@@ -944,10 +1120,12 @@ CREATE TABLE subscribers (
     -- none does. Kept by a trigger, as `calls`. All are of this bucket.
     reseller_accounts   bigint[],
     reseller_tariffs    bigint[],
+    numbering_plan      text,                        -- how its phone writes numbers; NULL: as its account has it
     PRIMARY KEY (bucket, subscriber_id),
     UNIQUE (bucket, login)
 );
 CREATE INDEX subscribers_by_account ON subscribers (bucket, account_id);
+CREATE INDEX subscribers_by_number ON subscribers (subscriber_id);  -- of a device, as MOR names it
 CREATE INDEX subscribers_by_party ON subscribers (party_id) WHERE party_id <> 1;
 
 -- Options a subscriber has beside its tariff. Of rates with equal prefixes an option's counts, the lowest position first.
@@ -1240,6 +1418,35 @@ CREATE TABLE transfers (
 CREATE UNIQUE INDEX transfers_once ON transfers (bucket, account_id, reference) WHERE reference IS NOT NULL;
 CREATE INDEX transfers_on_their_way ON transfers (bucket, sent_at) WHERE state = 'sent';
 
+-- Who takes a service, and up to when it is charged: `paid_to` NULL: for good; `paid_from` and `last_reference` are of the
+-- period charged last. `missing`: what its account had not for the next one, asked for again when it has. `calendar`: its
+-- periods are those of the calendar. A line has the service's option up to `paid_to`.
+CREATE TABLE service_subscriptions (
+    bucket           smallint NOT NULL,
+    subscription_id  bigint NOT NULL DEFAULT nextval('subscription_ids'),
+    account_id       bigint NOT NULL,
+    service_id       bigint NOT NULL,
+    party_id         bigint NOT NULL,
+    login            text,
+    did              text,
+    memo             text NOT NULL DEFAULT '',
+    state            text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'unpaid', 'ended', 'removed')),
+    calendar         boolean NOT NULL DEFAULT false,
+    starts_at        timestamptz NOT NULL,
+    ends_at          timestamptz,
+    paid_to          timestamptz,
+    paid_from        timestamptz,
+    last_reference   text,
+    missing          numeric(20, 6) NOT NULL DEFAULT 0,
+    reference        text CHECK (length(reference) BETWEEN 1 AND 200),  -- the idempotency key of who asked for it
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (bucket, subscription_id)
+);
+CREATE UNIQUE INDEX service_subscriptions_once ON service_subscriptions (bucket, account_id, reference)
+    WHERE reference IS NOT NULL;
+CREATE INDEX service_subscriptions_due ON service_subscriptions (paid_to) WHERE state IN ('active', 'unpaid');
+CREATE INDEX service_subscriptions_by_party ON service_subscriptions (party_id, subscription_id);
+
 -- What becomes of a call: what it was charged, and the rest as its CDR will say. `new_cost` NULL: it cannot be priced,
 -- `problem` says why, and nothing is posted of it. `changed`: its CDR was no longer what it was when it was read, so it
 -- was left alone.
@@ -1463,7 +1670,7 @@ BEGIN
     UPDATE subscribers SET version = version WHERE bucket = NEW.bucket AND account_id = NEW.account_id;
     RETURN NULL;
 END $$;
-CREATE OR REPLACE TRIGGER touch_subscribers AFTER UPDATE OF max_call_seconds, quota, numbering_plan, kind ON accounts
+CREATE OR REPLACE TRIGGER touch_subscribers AFTER UPDATE OF max_call_seconds, quota, numbering_plan, kind, allow_loss ON accounts
     FOR EACH ROW EXECUTE FUNCTION touch_subscribers();
 
 CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -1508,6 +1715,15 @@ CREATE OR REPLACE FUNCTION resellers_of_party(
     WHERE party_id = ANY (parties_above(p_party_id)) AND party_id <> p_party_id AND account_id IS NOT NULL
 $$;
 
+-- The same of its cards: it pays for their calls itself, as for those of its users.
+CREATE OR REPLACE FUNCTION resellers_of_cards(
+    p_party_id bigint, OUT accounts bigint[], OUT tariffs bigint[], OUT buckets smallint[]
+) LANGUAGE sql STABLE AS $$
+    SELECT array_agg(account_id ORDER BY party_id DESC), array_agg(tariff_id ORDER BY party_id DESC),
+           array_agg(DISTINCT account_bucket)
+    FROM parties WHERE party_id = ANY (parties_above(p_party_id)) AND account_id IS NOT NULL
+$$;
+
 -- Subscribers carry what their party leaves them, so that a call asks nobody else; a change makes a cached copy stale.
 CREATE OR REPLACE FUNCTION keep_allowed_calls() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -1539,16 +1755,21 @@ BEGIN
     PERFORM 1 FROM parties WHERE party_id = ANY (parties_above(NEW.party_id)) AND party_id <> NEW.party_id
       ORDER BY party_id FOR SHARE;
     FOR member IN
-        SELECT id, r.* FROM unnest(parties_below(NEW.party_id)) AS id, resellers_of_party(id) AS r WHERE id <> NEW.party_id
+        SELECT id, 'party' AS purpose, r.* FROM unnest(parties_below(NEW.party_id)) AS id, resellers_of_party(id) AS r
+          WHERE id <> NEW.party_id
+        UNION ALL
+        SELECT id, 'card', r.* FROM unnest(parties_below(NEW.party_id)) AS id, resellers_of_cards(id) AS r
     LOOP
         FOR n IN 0 .. last_bucket LOOP
-            SELECT login INTO stranger FROM subscribers
-              WHERE bucket = n AND party_id = member.id AND ARRAY[n]::smallint[] <> member.buckets ORDER BY login LIMIT 1;
+            SELECT s.login INTO stranger FROM subscribers s JOIN accounts a ON a.bucket = n AND a.account_id = s.account_id
+              WHERE s.bucket = n AND s.party_id = member.id AND a.purpose = member.purpose
+                AND ARRAY[n]::smallint[] <> member.buckets ORDER BY s.login LIMIT 1;
             IF FOUND OR cardinality(member.buckets) > 1 THEN
                 RAISE SQLSTATE 'RE001' USING MESSAGE = COALESCE(stranger, '');
             END IF;
-            UPDATE subscribers s SET reseller_accounts = member.accounts, reseller_tariffs = member.tariffs
+            UPDATE subscribers s SET reseller_accounts = member.accounts, reseller_tariffs = member.tariffs FROM accounts a
               WHERE s.bucket = n AND s.party_id = member.id
+                AND a.bucket = n AND a.account_id = s.account_id AND a.purpose = member.purpose
                 AND (s.reseller_accounts, s.reseller_tariffs) IS DISTINCT FROM (member.accounts, member.tariffs);
         END LOOP;
     END LOOP;
@@ -3330,6 +3551,201 @@ BEGIN
     account.balance := enter(p_bucket, p_account_id, 'fee', -p_fee, p_reference, p_subject);
     PERFORM keep_note(p_bucket, p_note);
     RETURN ROW('posted', account.balance, account.available - p_fee)::adjust_answer_v2;
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
+-- Subscriptions: subscribe_v1 begins one and takes what it costs to begin with, charge_subscription_v1 takes the next
+-- period, end_subscription_v1 ends one and gives money back. Each works under the account's lock and says first what
+-- stands, so whoever comes again after a crash, or at the same time, charges nothing twice. The option that a line is
+-- given lasts as long as is paid: what it costs and what it gives is one transaction.
+
+CREATE TYPE subscription_order_v1 AS (
+    service_id bigint, party_id bigint, login text, did text, memo text, calendar boolean,
+    starts_at timestamptz, ends_at timestamptz,
+    paid_to timestamptz,        -- up to when first_fee pays; starts_at: nothing is taken yet; NULL: for good
+    setup_fee numeric, first_fee numeric, option_id bigint, max_options integer, reference text, subject text
+);
+CREATE TYPE subscription_answer_v1 AS (
+    outcome text,               -- done, repeated (it stands so already); or why nothing was done: not_there (less is
+                                -- available), conflict (the reference was used otherwise), taken (the line has this
+                                -- flat rate), too_many (options), unknown
+    subscription_id bigint,
+    amount numeric,             -- taken, or (below zero) given back
+    available numeric
+);
+
+CREATE OR REPLACE FUNCTION subscribe_v1(
+    p_bucket smallint, p_account_id bigint, p_order subscription_order_v1, p_note audit_note_v3
+) RETURNS subscription_answer_v1 LANGUAGE plpgsql AS $$
+DECLARE
+    account   record;
+    earlier   record;
+    fee       numeric := p_order.setup_fee + p_order.first_fee;
+    refusal   text;
+    new_id    bigint;
+BEGIN
+    SELECT balance + overdraft - reserved AS available, closed_at INTO account FROM accounts
+      WHERE bucket = p_bucket AND account_id = p_account_id FOR NO KEY UPDATE;
+    IF NOT FOUND OR account.closed_at IS NOT NULL THEN
+        RETURN ROW('unknown', NULL, NULL, NULL)::subscription_answer_v1;
+    END IF;
+    SELECT subscription_id, service_id, login, did INTO earlier FROM service_subscriptions
+      WHERE bucket = p_bucket AND account_id = p_account_id AND reference = p_order.reference;
+    IF FOUND THEN
+        refusal := CASE WHEN (earlier.service_id, earlier.login, earlier.did)
+                             IS NOT DISTINCT FROM (p_order.service_id, p_order.login, p_order.did)
+                        THEN 'repeated' ELSE 'conflict' END;
+        RETURN ROW(refusal, earlier.subscription_id, 0, account.available)::subscription_answer_v1;
+    ELSIF p_order.option_id IS NOT NULL AND EXISTS (
+        SELECT 1 FROM service_subscriptions
+        WHERE bucket = p_bucket AND account_id = p_account_id AND service_id = p_order.service_id
+          AND login = p_order.login AND state IN ('active', 'unpaid') AND (ends_at IS NULL OR ends_at > p_order.starts_at)
+    ) THEN
+        RETURN ROW('taken', NULL, 0, account.available)::subscription_answer_v1;
+    ELSIF p_order.option_id IS NOT NULL AND p_order.max_options <= (
+        SELECT count(*) FROM subscriber_options o JOIN subscribers s USING (bucket, subscriber_id)
+        WHERE o.bucket = p_bucket AND s.login = p_order.login AND o.effective_to > now()
+    ) THEN
+        RETURN ROW('too_many', NULL, 0, account.available)::subscription_answer_v1;
+    ELSIF fee > 0 AND account.available < fee THEN  -- NULL, of credit without a limit: never
+        RETURN ROW('not_there', NULL, fee, account.available)::subscription_answer_v1;
+    END IF;
+    INSERT INTO service_subscriptions (bucket, account_id, service_id, party_id, login, did, memo, calendar, starts_at,
+                                       ends_at, paid_to, reference)
+      VALUES (p_bucket, p_account_id, p_order.service_id, p_order.party_id, p_order.login, p_order.did, p_order.memo,
+              p_order.calendar, p_order.starts_at, p_order.ends_at, p_order.starts_at, p_order.reference)
+      RETURNING subscription_id INTO new_id;
+    IF p_order.setup_fee > 0 THEN
+        PERFORM enter(p_bucket, p_account_id, 'fee', -p_order.setup_fee, format('subscription:%s:setup', new_id),
+                      p_order.subject);
+    END IF;
+    IF p_order.paid_to IS DISTINCT FROM p_order.starts_at THEN
+        PERFORM pay_subscription(p_bucket, new_id, p_order.paid_to, p_order.first_fee, p_order.option_id,
+                                 format('subscription:%s:first', new_id), p_order.subject);
+    END IF;
+    PERFORM keep_note(p_bucket, p_note);
+    RETURN ROW('done', new_id, fee, account.available - fee)::subscription_answer_v1;
+END $$;
+
+-- What is due is `p_from` to `p_to` (NULL: for good); it costs `p_fee`.
+CREATE OR REPLACE FUNCTION charge_subscription_v1(
+    p_bucket smallint, p_subscription_id bigint, p_from timestamptz, p_to timestamptz, p_fee numeric,
+    p_option_id bigint, p_reference text, p_subject text
+) RETURNS subscription_answer_v1 LANGUAGE plpgsql AS $$
+DECLARE
+    payer    bigint;
+    account  record;
+    stands   record;
+BEGIN
+    SELECT account_id INTO payer FROM service_subscriptions
+      WHERE bucket = p_bucket AND subscription_id = p_subscription_id;
+    SELECT balance + overdraft - reserved AS available, closed_at INTO account FROM accounts
+      WHERE bucket = p_bucket AND account_id = payer FOR NO KEY UPDATE;
+    IF NOT FOUND OR account.closed_at IS NOT NULL THEN
+        RETURN ROW('unknown', NULL, NULL, NULL)::subscription_answer_v1;
+    END IF;
+    SELECT state, paid_to INTO stands FROM service_subscriptions
+      WHERE bucket = p_bucket AND subscription_id = p_subscription_id FOR UPDATE;
+    IF stands.state NOT IN ('active', 'unpaid') OR stands.paid_to IS DISTINCT FROM p_from THEN
+        RETURN ROW('repeated', p_subscription_id, 0, account.available)::subscription_answer_v1;
+    ELSIF p_fee > 0 AND account.available < p_fee THEN
+        UPDATE service_subscriptions SET state = 'unpaid', missing = p_fee
+          WHERE bucket = p_bucket AND subscription_id = p_subscription_id;
+        RETURN ROW('not_there', p_subscription_id, p_fee, account.available)::subscription_answer_v1;
+    END IF;
+    PERFORM pay_subscription(p_bucket, p_subscription_id, p_to, p_fee, p_option_id, p_reference, p_subject);
+    RETURN ROW('done', p_subscription_id, p_fee, account.available - p_fee)::subscription_answer_v1;
+END $$;
+
+-- Takes a period of a subscription whose account is locked and has the money, and gives its line the option meanwhile.
+CREATE OR REPLACE FUNCTION pay_subscription(
+    p_bucket smallint, p_subscription_id bigint, p_to timestamptz, p_fee numeric, p_option_id bigint, p_reference text,
+    p_subject text
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    stands   record;
+    line     bigint;
+    place    integer;
+BEGIN
+    SELECT account_id, login, paid_to INTO stands FROM service_subscriptions
+      WHERE bucket = p_bucket AND subscription_id = p_subscription_id;
+    IF p_fee > 0 THEN
+        PERFORM enter(p_bucket, stands.account_id, 'fee', -p_fee, p_reference, p_subject);
+    END IF;
+    UPDATE service_subscriptions
+      SET state = 'active', missing = 0, paid_to = p_to, paid_from = paid_to,
+          last_reference = CASE WHEN p_fee > 0 THEN p_reference END
+      WHERE bucket = p_bucket AND subscription_id = p_subscription_id;
+    IF p_option_id IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT subscriber_id INTO line FROM subscribers WHERE bucket = p_bucket AND login = stands.login;
+    -- What touches the period is lengthened; a second row would be the same option twice.
+    UPDATE subscriber_options SET effective_to = GREATEST(effective_to, p_to)
+      WHERE bucket = p_bucket AND subscriber_id = line AND tariff_id = p_option_id
+        AND effective_from <= p_to AND effective_to >= stands.paid_to;
+    IF NOT FOUND AND line IS NOT NULL THEN
+        SELECT COALESCE(max(position) + 1, 1) INTO place FROM subscriber_options
+          WHERE bucket = p_bucket AND subscriber_id = line AND effective_to > now();
+        INSERT INTO subscriber_options (bucket, subscriber_id, tariff_id, position, effective_from, effective_to)
+          VALUES (p_bucket, line, p_option_id, place, stands.paid_to, p_to);
+    END IF;
+END $$;
+
+-- Ends a subscription at an instant, as `ended` or `removed`, and gives back nothing ('none'), what is left of the last
+-- period ('rest') or all that it ever cost ('all'); given back once, whatever is asked later.
+CREATE OR REPLACE FUNCTION end_subscription_v1(
+    p_bucket smallint, p_subscription_id bigint, p_state text, p_at timestamptz, p_back text, p_option_id bigint,
+    p_subject text, p_note audit_note_v3
+) RETURNS subscription_answer_v1 LANGUAGE plpgsql AS $$
+DECLARE
+    payer    bigint;
+    account  record;
+    stands   record;
+    back     numeric := 0;
+    rest     numeric;
+    whole    numeric;
+    line     bigint;
+    label    text := format('subscription:%s:back', p_subscription_id);
+BEGIN
+    SELECT account_id INTO payer FROM service_subscriptions
+      WHERE bucket = p_bucket AND subscription_id = p_subscription_id;
+    SELECT balance + overdraft - reserved AS available, closed_at INTO account FROM accounts
+      WHERE bucket = p_bucket AND account_id = payer FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN ROW('unknown', NULL, NULL, NULL)::subscription_answer_v1;
+    END IF;
+    SELECT state, paid_from, paid_to, last_reference, login INTO stands FROM service_subscriptions
+      WHERE bucket = p_bucket AND subscription_id = p_subscription_id FOR UPDATE;
+    IF stands.state IN (p_state, 'removed') THEN
+        RETURN ROW('repeated', p_subscription_id, 0, account.available)::subscription_answer_v1;
+    END IF;
+    IF p_back <> 'none' AND account.closed_at IS NULL THEN
+        SELECT COALESCE(sum(-amount), 0) INTO back FROM ledger_entries
+          WHERE bucket = p_bucket AND account_id = payer AND kind = 'fee'
+            AND starts_with(reference, format('subscription:%s:', p_subscription_id))
+            AND (p_back = 'all' OR reference = stands.last_reference)
+            AND NOT EXISTS (SELECT 1 FROM ledger_entries
+                            WHERE bucket = p_bucket AND account_id = payer AND reference = label);
+        IF p_back = 'rest' THEN  -- of what was for good nothing is left
+            rest := EXTRACT(epoch FROM GREATEST(stands.paid_to - GREATEST(p_at, stands.paid_from), interval '0'));
+            whole := NULLIF(EXTRACT(epoch FROM stands.paid_to - stands.paid_from), 0);
+            back := COALESCE(round(back * rest / whole, 6), 0);
+        END IF;
+        IF back > 0 THEN
+            PERFORM enter(p_bucket, payer, 'fee', back, label, p_subject);
+        END IF;
+    END IF;
+    UPDATE service_subscriptions SET state = p_state, missing = 0, ends_at = LEAST(COALESCE(ends_at, p_at), p_at)
+      WHERE bucket = p_bucket AND subscription_id = p_subscription_id;
+    IF p_option_id IS NOT NULL THEN
+        SELECT subscriber_id INTO line FROM subscribers WHERE bucket = p_bucket AND login = stands.login;
+        UPDATE subscriber_options SET effective_to = GREATEST(p_at, effective_from + interval '1 microsecond')
+          WHERE bucket = p_bucket AND subscriber_id = line AND tariff_id = p_option_id
+            AND effective_to = stands.paid_to AND effective_to > p_at;
+    END IF;
+    PERFORM keep_note(p_bucket, p_note);
+    RETURN ROW('done', p_subscription_id, -back, account.available + back)::subscription_answer_v1;
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------

@@ -34,6 +34,8 @@ RATING_DID_DESTINATION: Final = "RATING_DID_DESTINATION"
 RATING_DID_SHOWN: Final = "RATING_DID_SHOWN"  # the caller's number as it is to be shown
 RATING_DID_SERVER: Final = "RATING_DID_SERVER"  # the exchange that has the line; empty: the one that asks
 RATING_DID_TIMEOUT: Final = "RATING_DID_TIMEOUT"  # seconds that it rings
+RATING_DID_MUSIC: Final = "RATING_DID_MUSIC"  # class of music that the caller hears meanwhile; empty: ringing
+RATING_DID_RECORD: Final = "RATING_DID_RECORD"  # the name of the file that keeps the conversation; empty: none does
 
 
 class RatingStatus(StrEnum):
@@ -90,6 +92,8 @@ DID_NEXT_VARIABLES: Final = (
     RATING_DID_SHOWN,
     RATING_DID_SERVER,
     RATING_DID_TIMEOUT,
+    RATING_DID_MUSIC,
+    RATING_DID_RECORD,
     RATING_DID_NEXT,
     RATING_RESULT,
 )

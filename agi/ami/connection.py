@@ -27,7 +27,8 @@ MESSAGE_BYTES: Final = 256 * 1024  # of one unfinished message; the longest that
 
 # Every byte is one character and comes back the same: a channel's name need not be valid UTF-8.
 ENCODING: Final = "latin-1"
-EVENTS: Final = "call,security"  # asked for: channels, dialling, hangups; logins that failed
+# Asked for: channels, dialling, hangups; logins that failed; contacts of phones.
+EVENTS: Final = "call,security,system"
 
 Message = Mapping[str, Any]
 

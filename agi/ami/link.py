@@ -19,10 +19,12 @@ import structlog
 from agi.ami.address import AmiAddress
 from agi.ami.clock import ExchangeClock
 from agi.ami.connection import AmiConnection, Message, Refused
+from agi.ami.contacts import ContactBook
 from agi.ami.security import failed_login
 from agi.ami.tracker import ChannelTracker
 from rating_engine.domain.callback import CallbackOrder
 from rating_engine.domain.errors import Unavailable
+from rating_engine.domain.phone_state import HeardPhone
 from rating_engine.domain.watching import FailedLogin, LiveChannel, SeenCall
 
 BACKOFF_FIRST_SECONDS: Final = 0.25
@@ -40,6 +42,7 @@ ANSWERED_AT: Final = "SHARED(RATING_ANSWERED_AT)"  # noted by the shipped dialpl
 TRUNK: Final = "SHARED(RATING_TRUNK)"
 MAX_SECONDS: Final = "RATING_MAX_SECONDS"
 FAILED_KEPT: Final = 10_000  # logins that failed, fetched every second; who guesses faster is banned all the same
+REGISTRATIONS: Final = "PJSIPShowRegistrationInboundContactStatuses"  # needs `system`
 GONE: Final = "no such channel"
 DENIED: Final = "permission denied"
 NOBODY: Final = "rating-engine/nobody"  # no channel has such a name
@@ -55,6 +58,7 @@ class AmiLink:
         self._warning_sound = warning_sound
         self._tracker = ChannelTracker()
         self._clock = ExchangeClock()
+        self._contacts = ContactBook()
         self._connection: AmiConnection | None = None
         self._sessions = 0
         self._failed_logins: deque[FailedLogin] = deque(maxlen=FAILED_KEPT)
@@ -164,6 +168,20 @@ class AmiLink:
         self._tracker.compare(channels, asked, self._heard_until)
         return channels
 
+    def take_phones(self) -> list[HeardPhone]:
+        """The phones whose registration has changed since this or the list was asked for last."""
+        return self._contacts.take_changes()
+
+    async def list_phones(self) -> list[HeardPhone]:
+        """Every phone that is registered, the whole list or Unavailable; so also without PJSIP or `system`."""
+        connection = self._there()
+        self._contacts.ask()
+        rows = await connection.ask_list(REGISTRATIONS)
+        if connection is not self._connection:
+            raise Unavailable(f"{self.exchange}: the connection was lost")
+        self._contacts.read(rows)
+        return self._contacts.phones()
+
     async def read_answer(self, channel: str) -> tuple[float, str] | None:
         """When a caller's call was answered, and by which channel, as the shipped dialplan noted it; None: nothing."""
         connection = self._there()
@@ -244,6 +262,7 @@ class AmiLink:
         theirs = _number(event.get("Timestamp"))  # where manager.conf says timestampevents=yes
         at = None if theirs is None else self._clock.moment(theirs, now)
         self._tracker.feed(event, now if at is None else at)
+        self._contacts.feed(event)
         if (failed := failed_login(event)) is not None:
             self._failed_logins.append(failed)
 

@@ -20,7 +20,7 @@ MAX_ATTEMPT: Final = 99  # routes tried for one call; a dialplan that counts on 
 # The names Asterisk gives extensions that nobody dialled.
 _SPECIAL_EXTENSIONS: Final = frozenset({"s", "h", "i", "t", "T", "o", "a", "e", "failed", "fax", "talk"})
 
-_PLACE: Final = re.compile(r"([0-9]{3,15})/([0-9]{1,4})")
+_PLACE: Final = re.compile(r"([0-9]{3,15}|line:[^\s,]{1,64})/([0-9]{1,4})")
 _ATTEMPT: Final = re.compile(r"[0-9]{1,2}")
 _SECONDS: Final = re.compile(r"([0-9]{1,9})(?:\.([0-9]{1,9}))?")
 
@@ -55,6 +55,12 @@ def optional_text(field: str, value: str, max_length: int) -> str:
 def login(request: AgiRequest) -> str:
     """The first argument, else the channel's account code."""
     return text("login", argument(request, 0) or request.accountcode.strip(), MAX_LOGIN)
+
+
+def login_of_call(request: AgiRequest, callerid: str | None) -> str:
+    """The same; '' where neither is there, but a caller id: the call is of whom that is known to be."""
+    value = argument(request, 0) or request.accountcode.strip()
+    return text("login", value, MAX_LOGIN) if value or callerid is None else ""
 
 
 def destination(request: AgiRequest) -> str:
@@ -99,7 +105,7 @@ def is_did(request: AgiRequest) -> str:
 
 
 def place_of_rule(value: str) -> tuple[str, int]:
-    """`NUMBER/PLACE`, as didNext has answered it."""
+    """`NUMBER/PLACE` or `line:LOGIN/PLACE`, as didNext has answered it."""
     match = _PLACE.fullmatch(value)
     if match is None:
         raise InvalidRequest("where", f"{value[:40]!r} is no place such as 4930123456/1")

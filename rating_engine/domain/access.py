@@ -27,7 +27,10 @@ class Named(StrEnum):
     TARIFF = "tariff"  # by its number
     ROUTE = "route"  # by its number
     NUMBER = "number"
+    RULES = "rules"  # of a number or a line, by the name of their list
     ACCOUNT = "account"
+    SERVICE = "service"  # by its number, as those below
+    SUBSCRIPTION = "subscription"
 
 
 class Otherwise(StrEnum):
@@ -115,6 +118,9 @@ def _system(scope: str, what: str = "write") -> Right:
 
 _KEY: Final = Concern(Named.KEY, "name", otherwise=Otherwise.OWN)
 _DID: Final = Concern(Named.NUMBER, "number")
+_SERVICE: Final = Concern(Named.SERVICE, "service_id")
+_SUBSCRIPTION: Final = Concern(Named.SUBSCRIPTION, "subscription_id")
+_RULES: Final = Concern(Named.RULES, "number")
 _SIMS: Final = Right("sims:write", Level.SIMPLE_USER, own=True)  # whose a card is, its service looks up
 _TICKETS: Final = Right("tickets:write", Level.SIMPLE_USER, own=True)  # of whom it is a side, its services say
 _MONEY: Final = Right("money:write", Level.ADMIN, (_line(),), money=True)
@@ -147,6 +153,16 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "keys.page": _reads("keys", least=Level.RESELLER, own=True),
     "keys.change": _writes("keys", _KEY),
     "keys.revoke": _writes("keys", _KEY),
+    "hash_secrets.put": _system("keys"),
+    "hash_secrets.show": _system("keys", "read"),
+    "hash_secrets.page": _system("keys", "read"),
+    "hash_secrets.change": _system("keys"),
+    "permission_groups.add": _system("users"),
+    "permission_groups.show": _system("users", "read"),
+    "permission_groups.page": _system("users", "read"),
+    "permission_groups.set": _system("users"),
+    "permission_groups.remove": _system("users"),
+    "permission_groups.give": _system("users"),
     "bans.add": _system("bans"),
     "bans.show": _system("bans", "read"),
     "bans.page": _system("bans", "read"),
@@ -195,9 +211,13 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "accounts.show": _reads("accounts", _line()),
     "accounts.page": _reads("accounts", _party("owner"), least=Level.RESELLER, own=True),
     "accounts.subscribers": _reads("accounts", _line("account_of", otherwise=Otherwise.OWN), least=Level.SIMPLE_USER),
+    "accounts.line": _reads("accounts", _party()),
     "accounts.lines": _reads("accounts", _party()),
     "accounts.change": Right(
-        "accounts:write", Level.RESELLER, (_line(below=True),), admins_only=("settings.overdraft",)
+        "accounts:write",
+        Level.RESELLER,
+        (_line(below=True),),
+        admins_only=("settings.overdraft", "settings.allow_loss"),
     ),
     "accounts.block": _writes("accounts", _line(below=True)),
     "accounts.unblock": _writes("accounts", _line(below=True)),
@@ -221,11 +241,28 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "codes.activate": Right("codes:write", Level.SIMPLE_USER, (_party(),), money=True),
     "codes.delete": Right("codes:write", Level.SIMPLE_USER, (_party(),), money=True),
     "codes.reseal": _system("codes"),
+    "taxes.page": _reads("taxes", least=Level.RESELLER, own=True),
+    "taxes.show": _reads("taxes", least=Level.RESELLER, own=True),
+    "taxes.add": _system("taxes"),
+    "taxes.remove": _system("taxes"),
     "transfers.between": _MONEY_BETWEEN,
     "transfers.endow": Right("money:write", Level.RESELLER, (_party(), _line()), money=True),
     "transfers.top_up": Right("money:write", Level.RESELLER, (_party(), _line()), money=True),
     "transfers.set_balance": Right("money:write", Level.RESELLER, (_ACCOUNT_BELOW,), money=True),
     "account_imports.import_file": Right("money:write", Level.ADMIN, money=True),
+    "paid_services.add": Right("services:write", Level.RESELLER, own=True),
+    "paid_services.show": _reads("services", own=True),  # the name and price of what may be taken
+    "paid_services.page": _reads("services", own=True),
+    "paid_services.change": _writes("services", _SERVICE),
+    "paid_services.remove": _writes("services", _SERVICE),
+    # Which services an asker may give to whom, or take itself, the use case says.
+    "subscriptions.subscribe": Right("services:write", Level.SIMPLE_USER, (_party("new.who"),), money=True),
+    "subscriptions.subscribe_account": Right("services:write", Level.ADMIN, money=True),
+    "subscriptions.show": _reads("services", _SUBSCRIPTION),
+    "subscriptions.page": _reads("services", _party("wanted.who")),
+    "subscriptions.change": Right("services:write", Level.RESELLER, (replace(_SUBSCRIPTION, below=True),), money=True),
+    "subscriptions.end": Right("services:write", Level.RESELLER, (replace(_SUBSCRIPTION, below=True),), money=True),
+    "subscriptions.turn": Right("services:write", Level.ADMIN, money=True),
     "exchanges.add": _system("exchanges"),
     "exchanges.show": _system("exchanges", "read"),
     "exchanges.page": _system("exchanges", "read"),
@@ -239,6 +276,12 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "sip_accounts.below": _reads("accounts", own=True),
     "sip_accounts.change": _writes("accounts", _line(), least=Level.SIMPLE_USER),
     "sip_accounts.delete": _writes("accounts", _line(), least=Level.SIMPLE_USER),
+    "sip_accounts.numbered": _reads("accounts", own=True),
+    "sip_accounts.pin_is_taken": _reads("accounts", least=Level.RESELLER, own=True),
+    "known_callers.add": _writes("accounts", _line()),
+    "known_callers.find": _reads("accounts", own=True),
+    "known_callers.remove": Right("accounts:write", Level.RESELLER, own=True),
+    "known_callers.page": _reads("accounts", _party()),
     "disa.authorize": _reads("accounts", own=True),
     "sip_accounts.available": _reads("accounts", own=True),
     "registrations.register": Right("users:write", Level.RESELLER, own=True),
@@ -287,6 +330,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "price_lists.change": _writes("tariffs", _tariff()),
     "price_lists.remove": _writes("tariffs", _tariff()),
     "price_lists.switch": Right("tariffs:write", Level.SIMPLE_USER, (_line(),)),
+    "price_lists.set_options": Right("tariffs:write", Level.SIMPLE_USER, (_line(),)),
     "price_lists.allowed": _reads("users", _party()),
     "price_lists.allow": _writes("users", _party(below=True)),
     "direction_prices.prices": _reads("tariffs", least=Level.ANYBODY, own=True),
@@ -319,12 +363,16 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "numbering.numbered_alias": _reads("numbers", own=True),
     "numbering.numbered_aliases": _reads("numbers", own=True),
     "numbering.page": _system("numbers", "read"),
+    "numbering.numbered": _reads("numbers", own=True),
+    "numbering.number_of": _reads("numbers", own=True),
     "numbering.remove": _system("numbers"),
     "numbering.remove_alias": _writes("numbers", _line(), least=Level.SIMPLE_USER),
     "numbering.rewrite": _system("numbers"),
     "numbering.set_alias": _writes("numbers", _line("alias.login"), least=Level.SIMPLE_USER),
     "dids.add": Right("dids:write", Level.RESELLER, (_party("new.owner", otherwise=Otherwise.ALL),)),
     "dids.show": _reads("dids", _DID),
+    "dids.numbered": _reads("dids", own=True),
+    "dids.set_limit": _writes("dids", _DID),
     "dids.page": _reads("dids", own=True),
     "dids.change": _writes("dids", replace(_DID, below=True), _party("changes.owner")),
     "dids.set_state": _writes("dids", _DID, least=Level.SIMPLE_USER),
@@ -345,12 +393,14 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "did_pools.page": _system("dids", "read"),
     "did_pools.change": _system("dids"),
     "did_pools.remove": _system("dids"),
-    "call_rules.list": _reads("dids", _DID),
-    "call_rules.add": _writes("dids", _DID, least=Level.SIMPLE_USER),
-    "call_rules.change": _writes("dids", _DID, least=Level.SIMPLE_USER),
-    "call_rules.remove": _writes("dids", _DID, least=Level.SIMPLE_USER),
-    "call_rules.owner_line": _reads("dids", _DID),
-    "call_rules.next": _reads("dids", Concern(Named.NUMBER, "call.number")),
+    "call_rules.list": _reads("dids", _RULES),
+    "call_rules.find": _reads("dids", own=True),
+    "call_rules.add": _writes("dids", _RULES, least=Level.SIMPLE_USER),
+    "call_rules.change": _writes("dids", _RULES, least=Level.SIMPLE_USER),
+    "call_rules.step": _writes("dids", _RULES, least=Level.SIMPLE_USER),
+    "call_rules.remove": _writes("dids", _RULES, least=Level.SIMPLE_USER),
+    "call_rules.owner_line": _reads("dids", _RULES),
+    "call_rules.next": _reads("dids", Concern(Named.RULES, "call.number")),
     "gateways.page": _reads("routes", least=Level.RESELLER, own=True),
     "gateways.show": _reads("routes", _route(), least=Level.RESELLER),
     "gateways.add": Right("routes:write", Level.RESELLER, own=True),
@@ -397,6 +447,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "live_calls.hang_up_own": Right("calls:write", Level.SIMPLE_USER, own=True),
     "live_calls.hang_up_line": Right("calls:write", Level.SIMPLE_USER, (_line(),)),
     "callbacks.begin": Right("calls:write", Level.SIMPLE_USER, (_line("new.login"),)),
+    "callbacks.order": Right("calls:write", Level.SIMPLE_USER, (_line("new.login"),)),
     "live_calls.page": _reads("calls", *_CALLS),
     "live_calls.suspicious": _system("calls", "read"),
     "live_calls.unfinished": _system("calls", "read"),

@@ -1,10 +1,14 @@
-"""What happens to a call that comes in: one ordered list of rules a number, and the one function that reads it.
+"""What happens to a call that comes in: one ordered list of rules a number or line, and the one function that reads it.
 
-Laws: `next_step` answers for every list, caller and ending; who asks again behind each step comes to an end; numbers
+A list is named by its number in digits, or as `line:LOGIN` (`of_line`). A number without rules does nothing; a line
+whose rules say nothing before it has rung rings, and goes on by them then.
+
+Laws: `next_step` answers for every list, caller and ending; who asks again behind each step comes to an end; lists
 that lead back to themselves are found (`Loop`), and so are chains of more than MAX_NUMBERS. After a conversation only
 rules that ask for SUCCESS go on: nobody who has talked is sent to voicemail.
 
-Sources: narayana-billing-api-2.2, DIDTables Filters. Times of day are those of the number's owner.
+Sources: narayana-billing-api-2.2, DIDTables Filters; teleum-api-v3, editForward. Times of day are those of the rule's
+time zone, without one those of its owner.
 """
 
 from __future__ import annotations
@@ -14,10 +18,12 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from enum import StrEnum
 from typing import Final
+from zoneinfo import ZoneInfo
 
 MAX_RULES: Final = 100  # of a number: a caller hears none behind them any more
 MAX_NUMBERS: Final = 10  # that one call is handed through
 TRANSIT: Final = "TRANSIT"  # as a caller id: the caller's own
+CALLED: Final = "CALLED"  # as a caller id: the number that was called
 ANY: Final = "%"
 ANONYMOUS: Final = "anonymous"  # as a pattern: callers without a number
 
@@ -25,6 +31,7 @@ _TALKED: Final = "ANSWER"
 _DONE: Final = frozenset({_TALKED, "PLAYED"})
 _UNAVAILABLE: Final = frozenset({"CHANUNAVAIL", "CONGESTION", "UNAVAIL"})
 _INPUT: Final = "INPUT"
+_LINE: Final = "line:"
 
 
 class Policy(StrEnum):
@@ -59,11 +66,17 @@ class Action(StrEnum):
     CALL = "call"  # a line of the owner rings
     FORWARD = "forward"  # an outgoing call of the owner to a number outside
     NUMBER = "number"  # goes on by the rules of another number of the owner
+    LINE = "line"  # goes on by those of a line of the owner
     PLAYFILE = "playfile"
     MENU = "menu"  # plays a file and reads what is keyed in
     VOICEMAIL = "voicemail"
+    MESSAGE = "message"  # records what the caller has to say, for an e-mail address
+    FAX = "fax"  # takes a fax, for an e-mail address
     DISA = "disa"  # asks for a calling card
     HANGUP = "hangup"
+
+
+WRITTEN: Final = frozenset({Action.MESSAGE, Action.FAX})  # what is always kept as a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +109,9 @@ class CallRule:
     """One rule. `times`: when it counts; empty: always. `timeout`: seconds that a line or a number rings.
 
     `destination` '': the action's own (the owner's line). `callerid` '' or TRANSIT: the caller's, for a forward '' is
-    the number whose rule it is. `exchange`: where it is carried out; '': on the one that asks.
+    the number that was called, as CALLED is for all. `exchange`: where it is carried out; '': on the one that asks.
+    `time_zone`: of its times, as `Europe/Berlin`; '': its owner's. `music`: the class that the caller hears while it
+    rings; '': ringing. `record`: the conversation is kept as a file.
     """
 
     rule_id: int = 0
@@ -112,15 +127,20 @@ class CallRule:
     timeout: int = 30
     sms_action: str = ""
     sms_destination: str = ""
+    time_zone: str = ""
+    music: str = ""
+    record: bool = False
+    description: str = ""
     times: tuple[RuleTime, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class InboundCall:
-    """A call where it stands: which number's rules it goes by, and the `place` (from 1) of the first to be asked.
+    """A call where it stands: which list it goes by, and the `place` (from 1) of the first rule to be asked.
 
-    `came_by`: the numbers that it was handed through before. `caller`: digits, '' where none is shown. `status`: how
-    the step before ended, in the exchange's word (ANSWER, BUSY, PLAYED …); '': there was none. `input`: keyed in there.
+    Place 0: a line that has not rung. `came_by`: the lists that it was handed through before. `caller`: digits, ''
+    where none is shown. `status`: how the step before ended, in the exchange's word (ANSWER, BUSY, PLAYED …); '': there
+    was none. `input`: keyed in there.
     """
 
     number: str
@@ -133,7 +153,7 @@ class InboundCall:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Carry out `rule`, the one at `place` of `number`; then ask again from the next place on."""
+    """Carry out `rule`, the one at `place` of `number`; then ask again from the next place on. 0: a line rings."""
 
     number: str
     place: int
@@ -161,21 +181,39 @@ Rules = Mapping[str, Sequence[CallRule]]
 
 
 def next_step(rules: Rules, call: InboundCall, now: datetime) -> Step | Finished | Loop:
-    """What to do with a call: the first rule from its place on that matches, following rules to other numbers.
+    """What to do with a call: the first rule from its place on that matches, following rules to other lists.
 
-    `rules`: of its number and of those they lead to; a number that is not there has none. `now`: local to the owner.
+    `rules`: of its list and of those they lead to; one that is not there has none. `now`: local to the owner, with
+    its offset.
     """
     while True:
         found = _first(rules.get(call.number, ()), call, now)
         if found is None:
-            return Finished()
+            line = line_of(call.number)
+            if line is None or call.place > 0:
+                return Finished()
+            found = 0, CallRule(destination=line)
         place, rule = found
-        if rule.action is not Action.NUMBER or rule.policy is Policy.REJECT:
+        to = _list_of(rule)
+        if to is None or rule.policy is Policy.REJECT:
             return Step(call.number, place, rule, call.came_by)
         path = (*call.came_by, call.number)
-        if rule.destination in path or len(path) >= MAX_NUMBERS:
-            return Loop(rule.destination)
-        call = InboundCall(rule.destination, 1, call.caller, call.status, call.input, path)
+        if to in path or len(path) >= MAX_NUMBERS:
+            return Loop(to)
+        if rule.action is Action.LINE:
+            call = InboundCall(to, 0, call.caller, came_by=path)
+        else:
+            call = InboundCall(to, 1, call.caller, call.status, call.input, path)
+
+
+def of_line(login: str) -> str:
+    """The name of a line's list of rules."""
+    return _LINE + login
+
+
+def line_of(name: str) -> str | None:
+    """The line whose list has that name; None: it is a number's."""
+    return name.removeprefix(_LINE) if name.startswith(_LINE) else None
 
 
 def digits_of(number: str) -> str:
@@ -185,8 +223,8 @@ def digits_of(number: str) -> str:
 
 
 def leads_to(rules: Sequence[CallRule]) -> list[str]:
-    """The numbers by whose rules calls may go on."""
-    return [rule.destination for rule in rules if rule.action is Action.NUMBER]
+    """The lists by which calls may go on."""
+    return [to for to in map(_list_of, rules) if to is not None]
 
 
 def has_loop(rules: Rules, number: str, came_by: tuple[str, ...] = ()) -> bool:
@@ -213,6 +251,12 @@ def matches(pattern: str, text: str) -> bool:
     return len(text) - len(last) >= at and text.endswith(last)
 
 
+def _list_of(rule: CallRule) -> str | None:
+    if rule.action is Action.LINE:
+        return of_line(rule.destination)
+    return rule.destination if rule.action is Action.NUMBER else None
+
+
 def _first(rules: Sequence[CallRule], call: InboundCall, now: datetime) -> tuple[int, CallRule] | None:
     for place, rule in enumerate(rules, start=1):
         if place >= call.place and _counts(rule, call, now):
@@ -221,7 +265,8 @@ def _first(rules: Sequence[CallRule], call: InboundCall, now: datetime) -> tuple
 
 
 def _counts(rule: CallRule, call: InboundCall, now: datetime) -> bool:
-    if rule.times and not any(each.holds(now) for each in rule.times):
+    local = now.astimezone(ZoneInfo(rule.time_zone)) if rule.times and rule.time_zone else now
+    if rule.times and not any(each.holds(local) for each in rule.times):
         return False
     return _has_ended_so(rule, call) and _is_from(rule, call)
 

@@ -13,9 +13,11 @@ from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
+from zoneinfo import available_timezones
 
 from rating_engine.domain.call_rules import (
     ANONYMOUS,
+    CALLED,
     MAX_NUMBERS,
     TRANSIT,
     Action,
@@ -32,6 +34,7 @@ from rating_engine.domain.errors import InvalidRequest
 LOCAL: Final = "local"  # the provider of numbers that we have ourselves
 MAX_TIMEOUT: Final = 600  # seconds that anything rings
 MAX_QUANTITY: Final = 1_000  # numbers of a pool shown at a time
+MAX_TIMES: Final = 50  # of a rule: more than hours of every day
 MAX_FIELD: Final = 200  # characters of what is handed to a provider
 
 _NUMBER: Final = re.compile(r"[0-9]{3,15}")
@@ -41,6 +44,8 @@ _FORWARD: Final = re.compile(r"\+?[0-9]{3,32}")
 # Below the sounds of the exchange: nowhere else, such as where it keeps voicemail.
 _SOUND: Final = re.compile(r"(?!.*\.\.)[A-Za-z0-9_][A-Za-z0-9_/.-]{0,79}(&[A-Za-z0-9_][A-Za-z0-9_/.-]{0,79}){0,9}")
 _MAILBOX: Final = re.compile(r"[A-Za-z0-9_.-]{1,40}(@[A-Za-z0-9_.-]{1,40})?")
+_MAIL: Final = re.compile(r"[A-Za-z0-9_.+-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63}){1,5}")
+_MUSIC: Final = re.compile(r"[A-Za-z0-9_-]{0,40}")
 _CAUSE: Final = re.compile(r"(?:[1-9][0-9]?|1[01][0-9]|12[0-7])?")
 _WORD: Final = re.compile(r"[A-Za-z0-9_.@+-]{0,64}")
 _PROVIDER: Final = re.compile(r"[a-z0-9_-]{1,32}")
@@ -211,6 +216,10 @@ class RuleChanges:
     timeout: int | Leave = LEAVE
     sms_action: str | Leave = LEAVE
     sms_destination: str | Leave = LEAVE
+    time_zone: str | Leave = LEAVE
+    music: str | Leave = LEAVE
+    record: bool | Leave = LEAVE
+    description: str | Leave = LEAVE
     times: tuple[RuleTime, ...] | Leave = LEAVE
 
 
@@ -226,8 +235,8 @@ def check_rule(rule: CallRule) -> None:
         raise InvalidRequest("pattern", f"{rule.pattern[:40]!r} is neither digits with % for any of them nor anonymous")
     if not _KEYED.fullmatch(rule.input):
         raise InvalidRequest("input", f"{rule.input[:40]!r} is not what a telephone can key in, with % for any of it")
-    if rule.callerid not in ("", TRANSIT) and not _FORWARD.fullmatch(rule.callerid):
-        raise InvalidRequest("callerid", f"{rule.callerid[:40]!r} is neither a number nor {TRANSIT}")
+    if rule.callerid not in ("", TRANSIT, CALLED) and not _FORWARD.fullmatch(rule.callerid):
+        raise InvalidRequest("callerid", f"{rule.callerid[:40]!r} is neither a number nor {TRANSIT} nor {CALLED}")
     check_whole(rule.timeout, "timeout", least=1, most=MAX_TIMEOUT)
     for field, text in (
         ("server", rule.exchange),
@@ -236,6 +245,13 @@ def check_rule(rule: CallRule) -> None:
     ):
         if not _WORD.fullmatch(text):
             raise InvalidRequest(field, f"{text[:40]!r} is no word of 64 letters and digits at the most")
+    if not _MUSIC.fullmatch(rule.music):
+        raise InvalidRequest("music", f"{rule.music[:40]!r} is no class of music on hold")
+    check_text(rule.description, "description")
+    if rule.time_zone and rule.time_zone not in available_timezones():
+        raise InvalidRequest("time_zone", f"{rule.time_zone[:40]!r} is no zone such as Europe/Berlin")
+    if len(rule.times) > MAX_TIMES:
+        raise InvalidRequest("times", f"may be {MAX_TIMES} at most")
     pattern, what = _DESTINATIONS[rule.action]
     if not pattern.fullmatch(rule.destination):
         raise InvalidRequest("destination", f"{rule.destination[:40]!r}: {rule.action} takes {what}")
@@ -247,6 +263,9 @@ _DESTINATIONS: Final = {
     Action.CALL: (_WORD, "a line, or nothing: the owner's first"),
     Action.FORWARD: (_FORWARD, "a telephone number"),
     Action.NUMBER: (_NUMBER, f"another number of the owner, {MAX_NUMBERS} in a row at the most"),
+    Action.LINE: (re.compile(r"[^\s,]{1,64}"), "a line of the owner"),
+    Action.MESSAGE: (_MAIL, "an e-mail address"),
+    Action.FAX: (_MAIL, "an e-mail address"),
     Action.PLAYFILE: (_SOUND, "a sound file, or several: a&b"),
     Action.MENU: (_SOUND, "a sound file, or several: a&b"),
     Action.VOICEMAIL: (re.compile(f"(?:{_MAILBOX.pattern})?"), "a mailbox, or nothing: that of the owner's first line"),

@@ -49,6 +49,7 @@ class DeclineReason(StrEnum):
     )
     RESELLER_INACTIVE = "reseller_inactive"  # the account of who sells it is blocked or closed
     RESELLER_LIMIT = "reseller_limit"  # calls at a time, the price or the destination, by the limits of that account
+    CALLED_BACK = "called_back"  # its line's calls are refused, and the trusted number is called instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,6 +290,8 @@ class InboundStep:
     """What is done with a call that came in: one action of the dialplan. `next`: where to go on when it has ended.
 
     `shown`: the caller's number as it is to be shown. `server`: the exchange of the line, '' for the one that asks.
+    `music`: the class that the caller hears while it rings, '' for ringing. `record`: the name of the recording to be
+    kept, '' for none.
     """
 
     action: str
@@ -297,6 +300,8 @@ class InboundStep:
     timeout: int
     server: str
     next: str
+    music: str = ""
+    record: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from typing import Any
 
 from rating_engine.domain.addresses import Network
 from rating_engine.domain.principal import Principal
@@ -27,6 +28,9 @@ from rating_engine.services.doctor import Doctor, Installation
 from rating_engine.services.finance.codes import Codes
 from rating_engine.services.finance.guesses import Guesses
 from rating_engine.services.finance.invitations import Invitations
+from rating_engine.services.finance.paid_services import PaidServices
+from rating_engine.services.finance.subscriptions import Subscriptions
+from rating_engine.services.finance.taxes import Taxes
 from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.maintenance import Maintenance, steps_of
 from rating_engine.services.numbers.call_rules import CallRules
@@ -37,12 +41,16 @@ from rating_engine.services.parties.account_import import AccountImports
 from rating_engine.services.parties.accounts import Accounts
 from rating_engine.services.parties.bans import BanBook, Bans, WrongKeys
 from rating_engine.services.parties.guard import Guard
+from rating_engine.services.parties.hash_secrets import HashSecrets
 from rating_engine.services.parties.keys import Keys
 from rating_engine.services.parties.parties import Parties
 from rating_engine.services.parties.passwords import Passwords
+from rating_engine.services.parties.permission_groups import PermissionGroups
 from rating_engine.services.parties.request_limits import RequestLimits
+from rating_engine.services.parties.signed_requests import HASHES_FOR_A_KEY, SignedRequests
 from rating_engine.services.phones.disa import Disa
 from rating_engine.services.phones.exchanges import Exchanges
+from rating_engine.services.phones.known_callers import KnownCallers
 from rating_engine.services.phones.queries import AskExchange, ExchangeQueries
 from rating_engine.services.phones.registration import Registrations
 from rating_engine.services.phones.rendering import Reload, never_reloads
@@ -80,6 +88,8 @@ class UseCases:
 
     parties: Parties
     keys: Keys
+    hash_secrets: HashSecrets
+    permission_groups: PermissionGroups
     bans: Bans
     sim_cards: SimCards
     gsm: GsmRequests
@@ -91,9 +101,13 @@ class UseCases:
     account_imports: AccountImports
     transfers: Transfers
     codes: Codes
+    taxes: Taxes
+    paid_services: PaidServices
+    subscriptions: Subscriptions
     exchanges: Exchanges
     exchange_queries: ExchangeQueries
     sip_accounts: SipAccounts
+    known_callers: KnownCallers
     disa: Disa
     registrations: Registrations
     tenant_billing: Billing
@@ -175,8 +189,18 @@ class Services:
             ban_seconds=ways.ban_seconds,
         )
         self.access = Access(office, self._passwords, bans, self._wrong_keys, limits)  # who asks: asked before `of`
+        self.signed = SignedRequests(office, self.access, self._secrets, self._wrong_hashes(bans), limits)
         # What nobody yet may ask, bounded by itself.
         self.invitations = Invitations(office, self._passwords, self._secrets, self._wrong_keys)
+
+    def _wrong_hashes(self, bans: BanBook) -> WrongKeys:
+        return WrongKeys(
+            self._office,
+            bans,
+            number=self._ways.ban_wrong_keys * HASHES_FOR_A_KEY,
+            within_seconds=self._ways.ban_window_seconds,
+            ban_seconds=self._ways.ban_seconds,
+        )
 
     def of(self, principal: Principal) -> UseCases:
         """What `principal` can ask."""
@@ -186,60 +210,80 @@ class Services:
 
     def _whole(self, principal: Principal) -> UseCases:
         """Every use case, before anybody is asked whether the principal may."""
+        return UseCases(**self._of_people(principal), **self._of_calls(principal))
+
+    def _of_people(self, principal: Principal) -> dict[str, Any]:
+        """Who asks, whose money and phones there are, and what is written to and from people."""
+        office, ways = self._office, self._ways
+        return {
+            "parties": Parties(office, principal, self._passwords),
+            "keys": Keys(office, principal),
+            "hash_secrets": HashSecrets(office, principal, self._secrets),
+            "permission_groups": PermissionGroups(office, principal),
+            "bans": Bans(office, principal),
+            "sim_cards": SimCards(office, principal, self._secrets, ways.gsm),
+            "gsm": GsmRequests(ways.gsm),
+            "speech": Speech(principal, ways.speaker),
+            "news": News(office, principal),
+            "tickets": Tickets(office, principal),
+            "audit": Audit(office, principal),
+            "accounts": Accounts(office, principal, buckets=ways.ledger_buckets),
+            "account_imports": AccountImports(office, principal, buckets=ways.ledger_buckets),
+            "transfers": Transfers(office, principal, system_currency=ways.system_currency),
+            "codes": Codes(
+                office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)
+            ),
+            "taxes": Taxes(office, principal),
+            "paid_services": PaidServices(office, principal, currency=ways.system_currency),
+            "subscriptions": Subscriptions(office, principal, utc_now),
+            "exchanges": Exchanges(office, principal, ways.reload_phones),
+            "exchange_queries": ExchangeQueries(office, principal, ways.ask_exchange),
+            "sip_accounts": SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
+            "known_callers": KnownCallers(office, principal),
+            "disa": Disa(office, principal),
+            "registrations": Registrations(
+                office, principal, self._passwords, self._secrets, buckets=ways.ledger_buckets
+            ),
+            "tenant_billing": Billing(office, principal),
+            "webhooks": Webhooks(office, principal, self._secrets),
+            "call_rates": CallRates(office, principal),
+        }
+
+    def _of_calls(self, principal: Principal) -> dict[str, Any]:
+        """What calls cost, where they go, and what is known of them."""
         office, ways, prefix = self._office, self._ways, self._ways.international_prefix
-        return UseCases(
-            parties=Parties(office, principal, self._passwords),
-            keys=Keys(office, principal),
-            bans=Bans(office, principal),
-            sim_cards=SimCards(office, principal, self._secrets, ways.gsm),
-            gsm=GsmRequests(ways.gsm),
-            speech=Speech(principal, ways.speaker),
-            news=News(office, principal),
-            tickets=Tickets(office, principal),
-            audit=Audit(office, principal),
-            accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
-            account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
-            transfers=Transfers(office, principal, system_currency=ways.system_currency),
-            codes=Codes(office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)),
-            exchanges=Exchanges(office, principal, ways.reload_phones),
-            exchange_queries=ExchangeQueries(office, principal, ways.ask_exchange),
-            sip_accounts=SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
-            disa=Disa(office, principal),
-            registrations=Registrations(office, principal, self._passwords, self._secrets, buckets=ways.ledger_buckets),
-            tenant_billing=Billing(office, principal),
-            webhooks=Webhooks(office, principal, self._secrets),
-            call_rates=CallRates(office, principal),
-            tariffs=Tariffs(office, principal),
-            bands=Bands(office, principal),
-            packages=Packages(office, principal),
-            options=Options(office, principal),
-            exchange=Exchange(office, principal),
-            currencies=Currencies(office, principal, system=ways.system_currency),
-            directions=Directions(office, principal, international_prefix=prefix),
-            bill_types=BillTypes(office, principal),
-            price_lists=PriceLists(office, principal, currency=ways.system_currency),
-            direction_prices=DirectionPrices(office, principal, currency=ways.system_currency),
-            numbering=Numbering(office, principal),
-            dids=Dids(office, principal, utc_now, currency=ways.system_currency),
-            did_pools=DidPools(office, principal, currency=ways.system_currency),
-            call_rules=CallRules(office, principal, utc_now),
-            gateways=Gateways(office, principal, self._secrets),
-            routes=Routes(office, principal),
-            route_reports=RouteReports(office, window_seconds=ways.route_quality_window_seconds),
-            route_trials=RouteTrials(office, international_prefix=prefix),
-            decks=self._decks(principal),
-            rate_edits=RateEdits(office, principal),
-            quotes=Quotes(office, international_prefix=prefix),
-            line_quotes=LineQuotes(office, ways.policy, ways.installation.default_route),
-            cdrs=Cdrs(office, buckets=ways.ledger_buckets),
-            call_posting=CallPosting(office, principal, buckets=ways.ledger_buckets, international_prefix=prefix),
-            live_calls=LiveCalls(office, principal, buckets=ways.ledger_buckets),
-            callbacks=Callbacks(office, principal),
-            rerates=Rerates(office, principal, international_prefix=prefix),
-            simulations=Simulations(office, ways.database_url, international_prefix=prefix),
-            maintenance=Maintenance(office, principal, self._steps),
-            doctor=Doctor(office, ways.installation),
-        )
+        return {
+            "tariffs": Tariffs(office, principal),
+            "bands": Bands(office, principal),
+            "packages": Packages(office, principal),
+            "options": Options(office, principal),
+            "exchange": Exchange(office, principal),
+            "currencies": Currencies(office, principal, system=ways.system_currency),
+            "directions": Directions(office, principal, international_prefix=prefix),
+            "bill_types": BillTypes(office, principal),
+            "price_lists": PriceLists(office, principal, currency=ways.system_currency),
+            "direction_prices": DirectionPrices(office, principal, currency=ways.system_currency),
+            "numbering": Numbering(office, principal),
+            "dids": Dids(office, principal, utc_now, currency=ways.system_currency),
+            "did_pools": DidPools(office, principal, currency=ways.system_currency),
+            "call_rules": CallRules(office, principal, utc_now),
+            "gateways": Gateways(office, principal, self._secrets),
+            "routes": Routes(office, principal),
+            "route_reports": RouteReports(office, window_seconds=ways.route_quality_window_seconds),
+            "route_trials": RouteTrials(office, international_prefix=prefix),
+            "decks": self._decks(principal),
+            "rate_edits": RateEdits(office, principal),
+            "quotes": Quotes(office, international_prefix=prefix),
+            "line_quotes": LineQuotes(office, ways.policy, ways.installation.default_route),
+            "cdrs": Cdrs(office, buckets=ways.ledger_buckets),
+            "call_posting": CallPosting(office, principal, buckets=ways.ledger_buckets, international_prefix=prefix),
+            "live_calls": LiveCalls(office, principal, buckets=ways.ledger_buckets),
+            "callbacks": Callbacks(office, principal),
+            "rerates": Rerates(office, principal, international_prefix=prefix),
+            "simulations": Simulations(office, ways.database_url, international_prefix=prefix),
+            "maintenance": Maintenance(office, principal, self._steps),
+            "doctor": Doctor(office, ways.installation),
+        }
 
     def _decks(self, principal: Principal) -> Decks:
         ways = self._ways

@@ -72,6 +72,7 @@ class Metrics:
         self._rejected = self._counter("rating_fastagi_rejected_total", "FastAGI connections not served", ["reason"])
         limited = self._counter("rating_http_limited_total", "HTTP requests answered 429, by what was limited", ["by"])
         self._limited = {by: limited.labels(by) for by in LIMITED_BY}
+        self._weak_hashes = self._counter("rating_mor_weak_hashes_total", "Requests let in by a weaker hash")
         self._overruns = self._counter("rating_overruns_total", "Calls that cost more than was reserved for them")
         self._suspicious = self._counter(
             "rating_suspicious_finishes_total",
@@ -89,6 +90,8 @@ class Metrics:
         self._reconciled = {decision.value: reconciled.labels(decision.value) for decision in Decision}
         self._leading = self._gauge("rating_watch_leader", "1 in the process that leads", "livesum")
         self._watched = self._gauge("rating_exchanges_watched", "Exchanges followed over AMI", "livesum")
+        self._phones = self._gauge("rating_phones_registered", "Phones registered at a followed exchange", "livesum")
+        self._phones_of: dict[str, int] = {}  # by exchange
         self._quota_calls = self._gauge("rating_quota_calls", "Calls lengthened slice by slice", "livesum")
         self._quota_cuts = self._counter("rating_quota_cuts_total", "Calls hung up because their money had ended")
         self._log_lines_dropped = self._counter(
@@ -198,6 +201,10 @@ class Metrics:
         """Count a request over HTTP that was one too many for its `address` or `key`."""
         self._limited[by].inc()
 
+    def weak_hash(self) -> None:
+        """Count a request that was let in by a hash which covers less than it should."""
+        self._weak_hashes.inc()
+
     def open_reservations(self, count: int) -> None:
         """Set the number of pending reservations, as the database has it (all workers together)."""
         self._open.set(count)
@@ -213,6 +220,11 @@ class Metrics:
     def exchanges_watched(self, count: int) -> None:
         """Set how many exchanges this process follows."""
         self._watched.set(count)
+
+    def phones_registered(self, exchange: str, count: int) -> None:
+        """Set how many phones are registered at an exchange that this process follows."""
+        self._phones_of[exchange] = count
+        self._phones.set(sum(self._phones_of.values()))
 
     def quota_calls(self, count: int) -> None:
         """Set how many calls this process lengthens slice by slice."""

@@ -18,6 +18,8 @@ _PART: Final = re.compile(r'(\w+)="?([^",]+)"?')
 class DigestPhone(Phone):
     """`password` may be changed between two registrations."""
 
+    USER_AGENT: Final = "A phone of the tests/1.0 (äöü)"
+
     def __init__(self, name: str, exchange_port: int, password: str) -> None:
         super().__init__(name, exchange_port)
         self.password = password
@@ -26,12 +28,12 @@ class DigestPhone(Phone):
         self._call_id = uuid.uuid4().hex
         self._cseq = 0
 
-    async def register(self) -> int:
-        """Register; the exchange's last word: 200, or 401 where it does not let the phone in."""
-        answer = await self._ask_to_register()
+    async def register(self, seconds: int = 120) -> int:
+        """Register for so long (0: no longer). The exchange's last word: 200; 401: it does not let the phone in."""
+        answer = await self._ask_to_register(seconds)
         if answer.status == 401:
             self._challenge = dict(_PART.findall(answer.get("www-authenticate")))
-            answer = await self._ask_to_register(self._authorization("REGISTER", self._home))
+            answer = await self._ask_to_register(seconds, self._authorization("REGISTER", self._home))
         return answer.status
 
     async def call(self, number: str) -> Leg:
@@ -57,7 +59,7 @@ class DigestPhone(Phone):
     def _home(self) -> str:
         return f"sip:{HOST}:{self.exchange[1]}"
 
-    async def _ask_to_register(self, authorization: str = "") -> Message:
+    async def _ask_to_register(self, seconds: int, authorization: str = "") -> Message:
         self._cseq += 1
         me = f"<sip:{self.name}@{HOST}:{self.exchange[1]}>"
         headers = [
@@ -68,7 +70,8 @@ class DigestPhone(Phone):
             ("call-id", self._call_id),
             ("cseq", f"{self._cseq} REGISTER"),
             ("contact", f"<sip:{self.name}@{HOST}:{self.port}>"),
-            ("expires", "120"),
+            ("expires", str(seconds)),
+            ("user-agent", self.USER_AGENT),
         ]
         if authorization:
             headers.append(("authorization", authorization))

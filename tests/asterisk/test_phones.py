@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
@@ -42,6 +42,7 @@ PHONES: Final = " res_pjsip_authenticator_digest res_pjsip_registrar res_pjsip_n
 DIALPLAN: Final = """
 [globals](+)
 RATING_ENGINE=127.0.0.1:{port}
+RATING_QUERY=?exchange=pbx1
 #include rating-phones.conf
 [phones]
 include => rating-phones
@@ -127,7 +128,7 @@ async def world(
         await database.open()
         use = make_services(Settings(database_url=url, secret_keys=(KEY,)), database).of(OPERATOR)
         secret = await furnish(use, database)
-        engine = engine_for(url, "", directory, secret_keys=[KEY])
+        fastagi = free_port()
         role, files = f"rating_{uuid.uuid4().hex[:8]}", {}
         if realtime:
             await use.exchanges.give_role("pbx1", password="word-of-role", role=role)
@@ -135,7 +136,7 @@ async def world(
         pjsip = PJSIP.format(port=carrier.exchange[1], carrier=carrier.port)
         exchange = Exchange(
             root,
-            DIALPLAN.format(port=engine.fastagi_port),
+            DIALPLAN.format(port=fastagi),
             modules=MODULES + PHONES + (REALTIME if realtime else ""),
             files={
                 **files,
@@ -146,6 +147,8 @@ async def world(
         exchange.add_file("rating-phones.conf", (CONFIG / "phones.conf").read_text())
         if not realtime:
             exchange.add_file("pjsip_rating.conf", "")
+        followed = [f"pbx1={exchange.manager_url()}"] if realtime else []
+        engine = engine_for(url, "", directory, port=fastagi, secret_keys=[KEY], ami_exchanges=followed)
         try:
             async with engine, exchange, httpx.AsyncClient(base_url=f"http://127.0.0.1:{engine.http_port}") as http:
                 await started(engine)
@@ -176,7 +179,8 @@ async def call_one_another(world_: World, fresh: DigestPhone, main: DigestPhone,
     leg = await (await fresh.call("40000")).answered()  # from phone to phone, and nobody pays
     await (await main.next_call()).hang_up()
     await leg.ended()
-    await world_.ask("updateExtension", login="anna", sip_extension="40000", sip_redirect=CALLED)
+    forced = {"sip_force_callback": "1", "disa_trusted_cli": "4930777"}  # of what it dials itself alone
+    await world_.ask("updateExtension", login="anna", sip_extension="40000", sip_redirect=CALLED, **forced)
     before = len(carrier.calls)
     leg = await (await fresh.call("40000")).answered()
     await leg.talk_on(0.6)
@@ -187,7 +191,44 @@ async def call_one_another(world_: World, fresh: DigestPhone, main: DigestPhone,
         1,
         1,
     ]  # who is redirected pays
-    await world_.ask("updateExtension", login="anna", sip_extension="40000", sip_redirect="")
+    await world_.ask("updateExtension", login="anna", sip_extension="40000", sip_redirect="", sip_force_callback="0")
+
+
+async def shown_online(world_: World, fresh: DigestPhone, main: DigestPhone) -> None:
+    """A registered phone is online within a second or two, and one that leaves offline; others are not touched."""
+    lines = world_.use.sip_accounts
+    first = (await lines.show("40000")).updated_at
+
+    async def online() -> dict[str, bool | None]:
+        return {each.login: None if each.state is None else each.state.online for each in await lines.of("anna")}
+
+    await until_shown(online, {"40000": True, "4000001": True})
+    state = (await lines.show("4000001")).state
+    assert state is not None
+    assert (state.address, state.contacts) == (f"127.0.0.1:{fresh.port}", 1)
+
+    async def user_agent() -> str:
+        state = (await lines.show("4000001")).state
+        return "" if state is None else state.user_agent
+
+    await until_shown(user_agent, DigestPhone.USER_AGENT)
+    told = await world_.ask("getExtensionInfo", sip_extension="40000", login="anna", property="lastupdated")
+    assert first is not None
+    assert str(told) > f"{first:%Y-%m-%d %H:%M:%S}"
+    assert await fresh.register(seconds=0) == 200
+    await until_shown(online, {"40000": True, "4000001": False})
+    state = (await lines.show("4000001")).state
+    assert state is not None
+    assert (state.address, state.user_agent) == (f"127.0.0.1:{fresh.port}", DigestPhone.USER_AGENT)  # the last known
+    assert await fresh.register() == 200
+    await until_shown(online, {"40000": True, "4000001": True})
+
+
+async def until_shown(ask: Callable[[], Awaitable[object]], wanted: object) -> None:
+    async def holds() -> bool:
+        return await ask() == wanted
+
+    await until(holds)
 
 
 async def call_by_address(world_: World) -> None:
@@ -228,6 +269,7 @@ async def test_an_extension_that_is_made_registers_and_calls_and_who_is_blocked_
             assert await fresh.register() == 200
 
             assert await main.register() == 200
+            await shown_online(world_, fresh, main)
             await call_one_another(world_, fresh, main, carrier)
             await use.accounts.block_subscriber("4000001")
             assert await fresh.register() == 401

@@ -85,6 +85,9 @@ KEYS=
 exten => *225,1,Goto(rating-balance-line,s,1)
 exten => 850,1,Goto(rating-card,s,1)
 exten => _1XXX,1,Dial(PJSIP/${{EXTEN}},20,${{KEYS}})
+; by the rules of a line, as phones.conf does
+exten => _*81XXX,1,Gosub(rating-line,s,1(${{EXTEN:2}}))
+ same => n,Hangup(${{RATING_CAUSE}})
 exten => 600,1,Dial(Local/49100006000@phones&PJSIP/1009,20)
 exten => 601,1,Dial(Local/49100006010@phones/n,20)
 exten => 610,1,Queue(outside,,,,20)
@@ -155,7 +158,7 @@ atxfer => *2
 """
 _MODULES: Final = (
     MODULES
-    + " app_db app_read codec_gsm format_gsm func_cut func_db func_lock func_sha1"
+    + " app_db app_mixmonitor app_read app_record app_system codec_gsm format_gsm func_cut func_db func_lock func_sha1"
     + " app_queue app_chanspy bridge_holding bridge_softmix format_wav func_hangupcause res_musiconhold res_parking"
     + " res_pjsip_diversion res_pjsip_dtmf_info res_pjsip_refer"
 )

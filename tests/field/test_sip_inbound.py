@@ -18,7 +18,7 @@ import pytest_asyncio
 from typer.testing import CliRunner
 
 from rating_engine.cli.app import app
-from rating_engine.domain.call_rules import Action, CallRule, Condition, Policy
+from rating_engine.domain.call_rules import Action, CallRule, Condition, Policy, RuleTime, of_line
 from rating_engine.domain.did import DidChanges, NewDid
 from rating_engine.domain.errors import AlreadyExists
 from rating_engine.domain.party import NewParty
@@ -120,6 +120,46 @@ async def test_a_busy_phone_s_call_is_forwarded_as_an_outgoing_call_of_the_owner
     (forward,) = [cdr for cdr in cdrs if cdr["route_name"] != "inbound"]
     assert charged(theirs, forward)
     assert (forward["from_originate"], forward["callerid"]) == (DID, SECOND)
+
+
+async def test_a_number_goes_by_its_schedule_over_two_destinations_and_keeps_the_conversation(
+    scene: Scene, use: UseCases
+) -> None:
+    async def busy(leg: Leg) -> None:
+        await leg.refuse(486)
+
+    scene.phone(CAROL).on_call = busy
+    exchange = scene.office.exchange
+    await exchange.ami.action("Setvar", Variable="RATING_RECORDINGS", Value=str(exchange.spool_inside / "kept"))
+    now = datetime.now(UTC) + timedelta(hours=2)
+    closed = (RuleTime(1, 7, now.time().replace(second=0, microsecond=0), (now + timedelta(hours=1)).time()),)
+    elsewhere = CallRule(action=Action.FORWARD, destination=ANSWERS + "50", times=closed, time_zone="UTC")
+    await use.call_rules.add(DID, elsewhere)
+    await use.call_rules.add(DID, CallRule(action=Action.LINE, destination=CAROL))
+    line = of_line(CAROL)
+    kept = CallRule(
+        condition=Condition.BUSY, action=Action.FORWARD, destination=MOBILE, callerid="TRANSIT", music="default",
+        record=True, timeout=10,
+    )  # fmt: skip
+    await use.call_rules.add(line, kept)
+    caller = await (await scene.carrier(2).call(DID)).answered()
+    theirs = await scene.carrier_leg(MOBILE)
+    await caller.hears(scene.carrier())
+    await theirs.talk_on()
+    await caller.hang_up()
+    (forward,) = [cdr for cdr in await charges_of(scene, [caller]) if cdr["route_name"] != "inbound"]
+    assert charged(theirs, forward)
+    dials = [event["AppData"] for event in exchange.ami.events if event.get("Application") == "Dial"]
+    assert any(MOBILE in each and "m(default)" in each for each in dials)
+    (file,) = (exchange.spool / "kept").iterdir()
+    assert file.name.startswith("office_")
+    assert file.stat().st_size > 8000  # half a second of it at the least
+    colleague = await (await scene.phone(ALICE).call(f"*8{CAROL}")).answered()
+    await (await scene.carrier_leg(MOBILE)).talk_on()
+    await colleague.hang_up()
+    assert len(list((exchange.spool / "kept").iterdir())) == 2
+    assert len((await scene.charges())[CAROL]) == 3  # the call that came in, and both that were forwarded
+    await use.call_rules.remove(line, 1)
 
 
 async def test_who_is_rejected_and_what_is_closed_hear_why_and_cost_nothing(scene: Scene, use: UseCases) -> None:

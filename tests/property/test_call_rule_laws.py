@@ -23,6 +23,7 @@ from rating_engine.domain.call_rules import (
 )
 
 NUMBERS = ("491", "492", "493", "494")
+LINES = ("line:491", "line:700")
 STATUSES = ("", "ANSWER", "BUSY", "NOANSWER", "CHANUNAVAIL", "CONGESTION", "PLAYED", "INPUT", "CANCEL", "odd")
 
 times = st.builds(
@@ -41,9 +42,10 @@ rule = st.builds(
     policy=st.sampled_from(Policy),
     action=st.sampled_from(Action),
     destination=st.sampled_from((*NUMBERS, "", "700")),
+    time_zone=st.sampled_from(("", "Europe/Berlin")),
     times=st.lists(times, max_size=2).map(tuple),
 )
-books = st.dictionaries(st.sampled_from(NUMBERS), st.lists(rule, max_size=5))
+books = st.dictionaries(st.sampled_from((*NUMBERS, *LINES)), st.lists(rule, max_size=5))
 instants = st.timedeltas(timedelta(0), timedelta(days=14)).map(lambda passed: datetime(2026, 1, 1, tzinfo=UTC) + passed)
 callers = st.sampled_from(("", "491", "4991", "5"))
 
@@ -56,7 +58,10 @@ def test_whoever_asks_again_behind_each_step_comes_to_an_end(book, caller, endin
         if not isinstance(found, Step):
             assert isinstance(found, Finished | Loop)
             return
-        assert book[found.number][found.place - 1] == found.rule
+        if found.place == 0:
+            assert found.rule == CallRule(destination=found.number.removeprefix("line:"))
+        else:
+            assert book[found.number][found.place - 1] == found.rule
         assert found.number != call.number or found.place >= call.place
         assert len(set(found.came_by)) == len(found.came_by) <= MAX_NUMBERS
         call = found.behind(call, ending, "1" if ending == "INPUT" else "")
@@ -119,6 +124,30 @@ def test_rules_count_by_how_the_step_before_ended():
         call = InboundCall("491", status=status, input="7" if status == "INPUT" else "")
         found = next_step({"491": [CallRule(condition=condition)]}, call, datetime(2026, 1, 1, tzinfo=UTC))
         assert isinstance(found, Step) == expected, (condition, status)
+
+
+def test_a_line_rings_unless_its_rules_say_otherwise_before_and_goes_on_by_them_then():
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    to_line = {"491": [CallRule(action=Action.LINE, destination="700")]}
+    busy = CallRule(condition=Condition.BUSY, action=Action.VOICEMAIL)
+    rings = next_step({**to_line, "line:700": [busy]}, InboundCall("491", status="NOANSWER"), now)
+    assert isinstance(rings, Step)
+    assert (rings.number, rings.place, rings.rule.action, rings.rule.destination) == ("line:700", 0, Action.CALL, "700")
+    then = next_step({"line:700": [busy]}, rings.behind(InboundCall("491"), "BUSY"), now)
+    assert isinstance(then, Step)
+    assert then.rule == busy
+    assert isinstance(next_step({"line:700": [busy]}, rings.behind(InboundCall("491"), "NOANSWER"), now), Finished)
+    away = CallRule(action=Action.FORWARD, destination="49151")
+    before = next_step({**to_line, "line:700": [away]}, InboundCall("491"), now)
+    assert isinstance(before, Step)
+    assert (before.place, before.rule) == (1, away)
+
+
+def test_times_of_a_rule_are_those_of_its_zone():
+    office = CallRule(times=(RuleTime(1, 5, time(9), time(17)),), time_zone="America/New_York")
+    for hour, counts in ((13, False), (14, True), (21, True), (22, False)):  # UTC, in winter
+        found = next_step({"491": [office]}, InboundCall("491"), datetime(2026, 1, 5, hour, tzinfo=UTC))
+        assert isinstance(found, Step) == counts, hour
 
 
 def test_a_night_goes_on_into_the_next_day():

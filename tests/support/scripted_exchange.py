@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from rating_engine.domain.callback import CallbackOrder
 from rating_engine.domain.errors import Unavailable
+from rating_engine.domain.phone_state import HeardPhone
 from rating_engine.domain.watching import FailedLogin, LiveChannel, SeenCall
 
 BRIDGED = "a-bridge"
@@ -24,6 +25,8 @@ class ScriptedExchange:
     answers: list[SeenCall] = field(default_factory=list)
     ends: list[SeenCall] = field(default_factory=list)
     notes: dict[str, tuple[float, str]] = field(default_factory=dict)
+    phones: list[HeardPhone] = field(default_factory=list)
+    heard_phones: list[HeardPhone] = field(default_factory=list)
     unreachable: bool = False
     gone: set[str] = field(default_factory=set)
     limits: dict[str, float] = field(default_factory=dict)  # when the exchange itself cuts each called channel
@@ -69,6 +72,14 @@ class ScriptedExchange:
     def take_ends(self) -> list[SeenCall]:
         ends, self.ends = self.ends, []
         return ends
+
+    def take_phones(self) -> list[HeardPhone]:
+        heard, self.heard_phones = self.heard_phones, []
+        return heard
+
+    async def list_phones(self) -> list[HeardPhone]:
+        self._answer()
+        return list(self.phones)
 
     async def list_channels(self) -> list[LiveChannel]:
         self._answer()

@@ -66,17 +66,18 @@ def user_fields(party: Party, reader: Level) -> dict[str, Any]:
 def line_fields(line: SipAccount | None) -> dict[str, Any]:
     """What is of one extension; None: the user has none. Its password is empty where it cannot be shown.
 
-    `lastupdated` is when its settings were changed: where a phone registers is not read from exchanges.
+    `lastupdated`: when its phone was seen to register or to leave; where that is not known, when its settings changed.
     """
     if line is None:
         return dict.fromkeys(LINE_FIELDS)
+    changed = line.updated_at if line.state is None else line.state.last_update
     values = (
         line.login, line.callerid, line.max_seconds, line.tariff, line.owner, line.disa_pin, line.trusted_cli,
         line.password or "", line.address, line.dns_name, line.language, line.tariff_id,
         ",".join(map(str, line.options)), str(int(line.srtp)), line.transport, REACHABLE if line.reachable else 0,
         line.redirect_to, int(line.force_callback), line.exchange or "", line.pitch_shift, line.host,
         ",".join(f"{name}={value}" for name, value in line.endpoint_options.items()),
-        "" if line.updated_at is None else date(line.updated_at),
+        "" if changed is None else date(changed),
     )  # fmt: skip
     return dict(zip(LINE_FIELDS, values, strict=True))
 

@@ -1,8 +1,9 @@
-"""`rating-engine did-rule`: what happens to calls of a number, rule by rule."""
+"""`rating-engine did-rule`: what happens to calls of a number or a line, rule by rule."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import time
 from typing import Annotated, Any
 
@@ -25,11 +26,11 @@ from rating_engine.domain.change import LEAVE, given
 from rating_engine.domain.did import RuleChanges
 from rating_engine.domain.errors import InvalidRequest
 
-rules_app = typer.Typer(no_args_is_help=True, help="Rules of numbers: what happens to calls that come in.")
+rules_app = typer.Typer(no_args_is_help=True, help="Rules of numbers and lines: what happens to calls that come in.")
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-Number = Annotated[str, typer.Argument(metavar="NUMBER", help="Digits, the country first.")]
+Number = Annotated[str, typer.Argument(metavar="NUMBER", help="Digits, the country first; of a line line:LOGIN.")]
 Place = Annotated[int, typer.Argument(metavar="RULE", help="Its place, from 1.")]
 ActionOption = Annotated[str | None, typer.Option("--action", help=", ".join(Action))]
 Destination = Annotated[
@@ -47,6 +48,10 @@ When = Annotated[
     list[str] | None,
     typer.Option("--when", metavar='"DAYS FROM-TO"', help='As "mon-fri 09:00-18:00"; may be repeated; none: always.'),
 ]
+Zone = Annotated[str | None, typer.Option("--time-zone", help="Of --when, as Europe/Berlin; none: the owner's.")]
+Music = Annotated[str | None, typer.Option("--music", metavar="CLASS", help="Heard while it rings; none: ringing.")]
+Record = Annotated[str | None, typer.Option("--record", metavar="yes|no", help="Whether the conversation is kept.")]
+Description = Annotated[str | None, typer.Option("--description", help="For people.")]
 
 
 @rules_app.command(epilog="Example: rating-engine did-rule add 4930123456 --action forward --destination 4915112345678")
@@ -61,12 +66,17 @@ def add(
     callerid: Callerid = None,
     timeout: Timeout = None,
     when: When = None,
+    zone: Zone = None,
+    music: Music = None,
+    record: Record = None,
+    description: Description = None,
     first: Annotated[bool, typer.Option("--first", help="Before all others; behind them if not given.")] = False,
     config: ConfigOption = None,
 ) -> None:
     """Add a rule; it counts from the next call on."""
     with reported_errors():
         changes = _changes(action, destination, pattern, condition, keyed, policy, callerid, timeout, when)
+        changes = replace(changes, **_extras(zone, music, record, description))
         rule = CallRule(**given(changes))
     with_services(config, lambda services: services.call_rules.add(number, rule, first=first))
     say(f"rule added to {number}")
@@ -85,12 +95,17 @@ def set_(
     callerid: Callerid = None,
     timeout: Timeout = None,
     when: When = None,
+    zone: Zone = None,
+    music: Music = None,
+    record: Record = None,
+    description: Description = None,
     to: Annotated[int | None, typer.Option("--to", metavar="PLACE", help="Its new place.")] = None,
     config: ConfigOption = None,
 ) -> None:
     """Change what is given of a rule, and nothing else."""
     with reported_errors():
         changes = _changes(action, destination, pattern, condition, keyed, policy, callerid, timeout, when)
+        changes = replace(changes, **_extras(zone, music, record, description))
     with_services(config, lambda services: services.call_rules.change(number, rule, changes, to=to))
     say(f"rule {rule} of {number} set")
 
@@ -160,6 +175,7 @@ def rule_json(place: int, rule: CallRule) -> dict[str, Any]:
         **{name: getattr(rule, name) for name in names},
         "timeout": rule.timeout,
         "when": times_text(rule.times),
+        **{name: getattr(rule, name) for name in ("time_zone", "music", "record", "description")},
     }
 
 
@@ -173,6 +189,18 @@ def _time(text: str) -> RuleTime:
     return RuleTime(
         DAYS.index(first) + 1, DAYS.index(last or first) + 1, *(time(each // 60, each % 60) for each in minutes)
     )
+
+
+def _extras(zone: str | None, music: str | None, record: str | None, description: str | None) -> dict[str, Any]:
+    def none_is_empty(text: str) -> str:
+        return "" if text == words.NONE else text
+
+    return {
+        "time_zone": words.if_given(zone, none_is_empty),
+        "music": words.if_given(music, none_is_empty),
+        "record": words.if_given(record, lambda text: words.yes_or_no(text, "record")),
+        "description": words.if_given(description, none_is_empty),
+    }
 
 
 def _changes(

@@ -13,6 +13,7 @@ from rating_engine.cli import words
 from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, say, with_services
 from rating_engine.cli.phones.password import read_password
 from rating_engine.domain.change import LEAVE, Leave
+from rating_engine.domain.phone_state import PhoneState
 from rating_engine.domain.sip_account import TRANSPORTS, NewSipAccount, SipAccount, SipChanges
 
 phones_app = typer.Typer(no_args_is_help=True, help="Phones of lines, which Asterisk gets from here.")
@@ -65,9 +66,11 @@ def list_(
     if json:
         print_json({"phones": [phone_json(each) for each in found]})
         return
-    table = Table("number", "owner", "exchange", "callerid", "transport", "state")
+    table = Table("number", "owner", "exchange", "callerid", "transport", "state", "phone")
     for each in found:
-        table.add_row(each.login, each.owner, each.exchange or "", each.callerid, each.transport, _state(each))
+        table.add_row(
+            each.login, each.owner, each.exchange or "", each.callerid, each.transport, _state(each), _online(each)
+        )
     out.print(table)
 
 
@@ -87,6 +90,10 @@ def set_(
     reachable: Annotated[str | None, typer.Option(metavar="yes|no", help="no: it takes no calls.")] = None,
     host: HostOption = None,
     max_contacts: Annotated[int | None, typer.Option(help="Telephones that may register by it at a time.")] = None,
+    trusted_cli: Annotated[str | None, typer.Option(metavar="NUMBER", help="Its owner's other number; none.")] = None,
+    force_callback: Annotated[
+        str | None, typer.Option(metavar="yes|no", help="yes: what it dials is refused, and called back.")
+    ] = None,
     password_stdin: PasswordOption = False,
     json: JsonOption = False,
     config: ConfigOption = None,
@@ -99,8 +106,10 @@ def set_(
             srtp=words.if_given(srtp, partial(words.yes_or_no, field="srtp")),
             transport=words.if_given(transport, str),
             reachable=words.if_given(reachable, partial(words.yes_or_no, field="reachable")),
-            host=_host(host),
+            host=_or_none(host),
             max_contacts=LEAVE if max_contacts is None else max_contacts,
+            trusted_cli=_or_none(trusted_cli),
+            force_callback=words.if_given(force_callback, partial(words.yes_or_no, field="force_callback")),
             password=read_password() if password_stdin else LEAVE,
         )
     _print(with_services(config, lambda services: services.sip_accounts.change(number, changes)), as_json=json)
@@ -139,14 +148,34 @@ def phone_json(phone: SipAccount) -> dict[str, Any]:
         "reachable": phone.reachable,
         "max_contacts": phone.max_contacts,
         "in_service": phone.in_service,
+        **_registration(phone.state),
     }
+
+
+def _registration(state: PhoneState | None) -> dict[str, Any]:
+    """Null where it is not known."""
+    if state is None:
+        names = ("online", "address", "user_agent", "registered_phones", "registered_at", "online_changed_at")
+        return dict.fromkeys(names)
+    return {
+        "online": state.online,
+        "address": state.address,
+        "user_agent": state.user_agent,
+        "registered_phones": state.contacts,
+        "registered_at": state.registered_at.isoformat(),
+        "online_changed_at": state.changed_at.isoformat(),
+    }
+
+
+def _online(phone: SipAccount) -> str:
+    return "" if phone.state is None else "online" if phone.state.online else "offline"
 
 
 def _state(phone: SipAccount) -> str:
     return "in service" if phone.in_service else "no phone" if phone.exchange is None else "blocked"
 
 
-def _host(text: str | None) -> str | Leave:
+def _or_none(text: str | None) -> str | Leave:
     return LEAVE if text is None else "" if text == "none" else text
 
 

@@ -90,12 +90,12 @@ class Charging:
         except (Unavailable, Overloaded) as error:
             return Declined(DeclineReason(error.code), str(error))
 
-    async def next_inbound(self, call: InboundCall, exchange: str) -> InboundNext:
+    async def next_inbound(self, call: InboundCall, asking: CallKey) -> InboundNext:
         """What is done with a call that was taken."""
         if self._inbound is None:
             return Declined(DeclineReason.UNKNOWN_NUMBER)
         try:
-            return await self._inbound.next(call, exchange)
+            return await self._inbound.next(call, asking)
         except (Unavailable, Overloaded) as error:
             return Declined(DeclineReason(error.code), str(error))
 

@@ -1,4 +1,4 @@
-"""Calls that come in by numbers of ours: may this one be taken, who pays, and what is done with it step by step.
+"""Calls that come in by numbers of ours, or to lines: may this one be taken, who pays, and what is done step by step.
 
 Laws: a caller whom the rules reject, and a number that is not paid for, hold nothing and cost nothing; what is taken is
 one call of the owner's line, held and charged as every other; the steps are those of domain/call_rules, and nothing
@@ -9,20 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from rating_engine.domain.call_rules import (
+    CALLED,
     TRANSIT,
+    WRITTEN,
     Action,
+    CallRule,
     Finished,
     InboundCall,
     Loop,
     Policy,
     Step,
     digits_of,
+    line_of,
     next_step,
 )
 from rating_engine.domain.outcomes import (
+    CallKey,
     Declined,
     DeclineReason,
     Inbound,
@@ -33,9 +38,10 @@ from rating_engine.domain.outcomes import (
     InboundStep,
     PrepareCall,
 )
+from rating_engine.domain.recording import recording_name
 from rating_engine.services.calls.prepare import Preparing
 from rating_engine.storage.numbers.call_rules import rules_of
-from rating_engine.storage.numbers.inbound import CalledNumber, called_number
+from rating_engine.storage.numbers.inbound import CalledNumber, called_line, called_number
 from rating_engine.storage.postgres.pool import Database
 
 
@@ -63,9 +69,12 @@ class InboundCalls:
         outcome = await self._preparing.prepare(replace(call, login=called.login, inbound=inbound))
         return outcome if isinstance(outcome, Declined) else InboundAllowed(called.number, called.login, outcome)
 
-    async def next(self, call: InboundCall, exchange: str) -> InboundNext:
-        """What to do with a call that was taken. `exchange`: the one that asks."""
-        called = await self._open(call.number)
+    async def next(self, call: InboundCall, asking: CallKey) -> InboundNext:
+        """What to do with a call that was taken. `asking`: the exchange that asks, and the caller's channel there."""
+        line = line_of(call.number)
+        called = await (self._open(call.number) if line is None else called_line(self._database, line))
+        if called is None:
+            return Declined(DeclineReason.UNKNOWN_NUMBER)
         if isinstance(called, Declined):
             return called
         found = await self._next(called, call)
@@ -73,17 +82,16 @@ class InboundCalls:
             return found
         if isinstance(found, Finished):
             return InboundDone()
-        rule, own = found.rule, called.login or ""
-        shown = rule.callerid.lstrip("+")
-        if shown == TRANSIT or (shown == "" and rule.action is not Action.FORWARD):
-            shown = call.caller
+        rule, own = found.rule, line_of(found.number) or called.login or ""
         return InboundStep(
             action=rule.action.value,
             destination=rule.destination or (own if rule.action in (Action.CALL, Action.VOICEMAIL) else ""),
-            shown=shown or called.number,
+            shown=_shown(rule, call.caller or ("" if line else called.number), called.number),
             timeout=rule.timeout,
-            server="" if rule.exchange == exchange else rule.exchange,
+            server="" if rule.exchange == asking.exchange else rule.exchange,
             next=f"{found.number}/{found.place + 1}",
+            music=rule.music,
+            record=recording_name(asking, rule.rule_id) if rule.record or rule.action in WRITTEN else "",
         )
 
     async def _open(self, number: str) -> CalledNumber | Declined:
@@ -94,11 +102,17 @@ class InboundCalls:
         return called if called.takes_calls(self._now()) else Declined(DeclineReason.NUMBER_CLOSED)
 
     async def _next(self, called: CalledNumber, call: InboundCall) -> Step | Finished | Declined:
-        rules = await rules_of(self._database, called.number, called.party_id)
-        local = self._now() + timedelta(minutes=called.utc_offset or 0)
+        rules = await rules_of(self._database, call.number, called.party_id)
+        local = self._now().astimezone(timezone(timedelta(minutes=called.utc_offset or 0)))
         found = next_step(rules, call, local)
         if isinstance(found, Loop):
             return Declined(DeclineReason.NUMBER_LOOP, f"rules lead back to {found.number}")
         if isinstance(found, Step) and found.rule.policy is Policy.REJECT:
             return Declined(DeclineReason.SOURCE_REJECTED, f"by rule {found.place} of {found.number}")
         return found
+
+
+def _shown(rule: CallRule, caller: str, called: str) -> str:
+    if rule.callerid == CALLED or (rule.callerid == "" and rule.action is Action.FORWARD):
+        return called
+    return caller if rule.callerid in ("", TRANSIT) else rule.callerid.lstrip("+")

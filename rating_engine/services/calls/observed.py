@@ -81,9 +81,9 @@ class Observed:
         _log.info("did_prepare", call_key=str(call.call_key), number=call.destination, **said, ms=milliseconds(seconds))
         return outcome
 
-    async def next_inbound(self, call: InboundCall, exchange: str) -> InboundNext:
+    async def next_inbound(self, call: InboundCall, asking: CallKey) -> InboundNext:
         """As ChargingService."""
-        return await self._inner.next_inbound(call, exchange)
+        return await self._inner.next_inbound(call, asking)
 
     async def finish_call(self, call: FinishCall) -> FinishOutcome:
         """As ChargingService."""

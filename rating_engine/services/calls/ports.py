@@ -71,7 +71,7 @@ class ChargingService(Protocol):
         """May this call to a number of ours be taken, who pays for it, and for how long?"""
         ...
 
-    async def next_inbound(self, call: InboundCall, exchange: str) -> InboundNext:
+    async def next_inbound(self, call: InboundCall, asking: CallKey) -> InboundNext:
         """What is done next with a call that was taken?"""
         ...
 

@@ -28,7 +28,7 @@ from rating_engine.domain.transfer import InsufficientMoney
 from rating_engine.rating.exchange import ExchangeRates
 from rating_engine.storage.audit_log import note_of, record
 from rating_engine.storage.numbers import dids as store
-from rating_engine.storage.numbers.call_rules import remove_rules
+from rating_engine.storage.numbers.call_rules import remove_all_rules
 from rating_engine.storage.numbers.did_pools import find_pool
 from rating_engine.storage.numbers.rents import (
     Payer,
@@ -187,7 +187,7 @@ class Rents:
             held = await store.hold_did(tx, did.number)
             if (held.state, held.paid_to) != (did.state, did.paid_to):
                 return  # somebody has paid meanwhile
-            await remove_rules(tx, did.did_id)
+            await remove_all_rules(tx, did_id=did.did_id)
             await store.change_did(
                 tx,
                 did.did_id,

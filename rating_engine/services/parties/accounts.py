@@ -106,6 +106,15 @@ class Accounts:
         party = await find_party(self._database, who)
         return await store.lines_of(self._database, party.party_id, party.login)
 
+    async def line(self, who: str | int, named: str | None = None) -> ListedSubscriber | None:
+        """The first of `lines`, or the one that is named; None: there is none. A user may have thousands.
+
+        Errors: NotFound, Unavailable.
+        """
+        party = await find_party(self._database, who)
+        lines = await store.lines_of(self._database, party.party_id, party.login, named=named, at_most=1)
+        return lines[0] if lines else None
+
     async def change(
         self, login: str, settings: AccountChanges, rules: Mapping[str, bool | None] = NO_RULES
     ) -> AccountState:

@@ -11,10 +11,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
 from rating_engine.domain.access import ACTIONS, Concern, Named, Otherwise, Right, refusal_of
+from rating_engine.domain.call_rules import line_of
 from rating_engine.domain.change import LEAVE
 from rating_engine.domain.errors import NotAllowed, NotYours
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import Principal
+from rating_engine.storage.finance.paid_services import owner_of_service
+from rating_engine.storage.finance.subscriptions import owner_of_subscription
 from rating_engine.storage.numbers.dids import owner_of_number
 from rating_engine.storage.parties.keys import find_key
 from rating_engine.storage.parties.logins import unknown_login
@@ -99,7 +102,7 @@ class Guard:
     async def _owner(self, kind: Named, value: Any) -> int:
         if kind is Named.PARTY:
             return (await find_party(self._database, value)).party_id
-        if kind is Named.NUMBER:
+        if kind is Named.NUMBER or (kind is Named.RULES and line_of(value) is None):
             return await owner_of_number(self._database, value)
         if kind is Named.KEY:
             return (await find_key(self._database, value)).owner_id
@@ -109,9 +112,14 @@ class Guard:
             return await owner_of_tariff(self._database, value)
         if kind is Named.ACCOUNT:
             return await owner_of_account(self._database, value)
-        owner = await owner_of_login(self._database, value)
+        if kind is Named.SERVICE:
+            return await owner_of_service(self._database, value)
+        if kind is Named.SUBSCRIPTION:
+            return await owner_of_subscription(self._database, value)
+        login = line_of(value) or value if kind is Named.RULES else value
+        owner = await owner_of_login(self._database, login)
         if owner is None:
-            raise unknown_login(value)
+            raise unknown_login(login)
         return owner
 
     def _is_own(self, owner: int) -> bool:

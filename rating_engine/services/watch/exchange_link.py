@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from rating_engine.domain.callback import CallbackOrder
+from rating_engine.domain.phone_state import HeardPhone
 from rating_engine.domain.watching import FailedLogin, LiveChannel, SeenCall
 from rating_engine.services.calls.ports import Now, utc_now
 
@@ -55,6 +56,14 @@ class ExchangeLink(Protocol):
 
     def take_failed_logins(self) -> list[FailedLogin]:
         """Who could not log in since this was asked last."""
+        ...
+
+    def take_phones(self) -> list[HeardPhone]:
+        """The phones whose registration has changed since this or the list was asked for last."""
+        ...
+
+    async def list_phones(self) -> list[HeardPhone]:
+        """Every phone that is registered, the whole list or Unavailable."""
         ...
 
     async def list_channels(self) -> list[LiveChannel]:

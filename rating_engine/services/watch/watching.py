@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -22,6 +23,7 @@ from rating_engine.services.parties.wrong_logins import WrongLogins
 from rating_engine.services.watch.callbacks import CallbackOrders
 from rating_engine.services.watch.exchange_link import ExchangeLink, time_of
 from rating_engine.services.watch.orders import carry_out
+from rating_engine.services.watch.phone_watch import PhoneWatch
 from rating_engine.services.watch.quota_calls import QuotaCalls, QuotaObserver
 from rating_engine.services.watch.reconciliation import Reconciler
 from rating_engine.services.watch.seen_ends import Correct, SeenEnds
@@ -44,6 +46,9 @@ class WatchObserver(LastingObserver, QuotaObserver, Protocol):
 
     def exchanges_watched(self, count: int) -> None:
         """So many exchanges are followed by this process."""
+
+    def phones_registered(self, exchange: str, count: int) -> None:
+        """So many phones are registered at an exchange that this process follows."""
 
 
 class Watch:
@@ -96,6 +101,7 @@ class Watch:
                 for link in links:
                     group.create_task(link.run(), name=f"exchange-{link.exchange}")
                     group.create_task(self._compare(link, quota, compared), name=f"reconciliation-{link.exchange}")
+                    group.create_task(self._phones(link), name=f"phones-{link.exchange}")
                 group.create_task(self._turns(links, quota), name="quota-turns")
                 group.create_task(self._say(links, compared), name="watch-heartbeat")
                 group.create_task(self._orders(links), name="exchange-orders")
@@ -111,6 +117,8 @@ class Watch:
             if self._callbacks is not None:
                 await self._callbacks.close()
             self._observer.exchanges_watched(0)
+            for link in links:
+                self._observer.phones_registered(link.exchange, 0)
 
     async def _compare(self, link: ExchangeLink, quota: QuotaCalls, compared: dict[str, int]) -> None:
         """Compare at each new connection, every interval, and soon again while something is undecided."""
@@ -165,6 +173,12 @@ class Watch:
             for link in links:
                 for failed in link.take_failed_logins():
                     await self._guarded(wrong_logins.heard, link.exchange, failed)
+
+    async def _phones(self, link: ExchangeLink) -> None:
+        phones = PhoneWatch(link, self._office, partial(self._observer.phones_registered, link.exchange))
+        while True:
+            await self._guarded(phones.turn)
+            await asyncio.sleep(TURN_SECONDS)
 
     async def _ends(self, link: ExchangeLink, correct: Correct) -> None:
         """By the office door: what is put right can wait, calls cannot."""

@@ -23,6 +23,14 @@ _CALLED: Final = """
         ORDER BY s.login <> p.login, s.subscriber_id LIMIT 1) l ON true
     LEFT JOIN inbound_tariffs i ON i.tariff_id = l.tariff_id LEFT JOIN tariffs t ON t.tariff_id = l.tariff_id
     WHERE d.number = $1"""
+# A line that is called is open while it is there; who is blocked may be called all the same.
+_CALLED_LINE: Final = """
+    SELECT 0 AS did_id, ltrim(s.callerid, '+') AS number, s.party_id, 'active' AS state, true AS enabled,
+           'infinity'::timestamptz AS paid_to, 0 AS max_calls, p.utc_offset, s.login, NULL::bigint AS inbound_tariff_id,
+           1::numeric AS did_multiplier
+    FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login JOIN parties p USING (party_id)
+    LEFT JOIN sip_accounts a ON a.bucket = s.bucket AND a.subscriber_id = s.subscriber_id
+    WHERE l.login = $1 AND a.deleted_at IS NULL"""
 _SET: Final = """
     INSERT INTO inbound_tariffs (tariff_id, inbound_tariff_id) VALUES ($1, $2)
     ON CONFLICT (tariff_id) DO UPDATE SET inbound_tariff_id = EXCLUDED.inbound_tariff_id"""
@@ -34,7 +42,10 @@ _PRICES: Final = """
 
 @dataclass(frozen=True, slots=True)
 class CalledNumber:
-    """A number that is called. `login`: the line that pays, None: there is none. `inbound_tariff_id` None: free."""
+    """A number that is called. `login`: the line that pays, None: there is none. `inbound_tariff_id` None: free.
+
+    Of a line that is called itself `number` is its caller id, '' where it has none.
+    """
 
     did_id: int
     number: str
@@ -56,6 +67,12 @@ class CalledNumber:
 async def called_number(questions: Questions, number: str) -> CalledNumber | None:
     """The number that is called; None: it is none of ours. Errors: Unavailable."""
     row = await questions.fetchrow(_CALLED, number)
+    return None if row is None else CalledNumber(**{**row, "state": DidState(row["state"])})
+
+
+async def called_line(questions: Questions, login: str) -> CalledNumber | None:
+    """The line that is called; None: it is none of ours. Errors: Unavailable."""
+    row = await questions.fetchrow(_CALLED_LINE, login)
     return None if row is None else CalledNumber(**{**row, "state": DidState(row["state"])})
 
 

@@ -23,6 +23,10 @@ _GIVE_ACCOUNT: Final = "UPDATE accounts SET party_id = $3 WHERE bucket = $1 AND 
 _GIVEN: Final = "party_id = $3, calls = $4, reseller_accounts = $5, reseller_tariffs = $6"
 _GIVE_LINE: Final = f"UPDATE subscribers SET {_GIVEN} WHERE bucket = $1 AND login = $2"  # noqa: S608  a constant
 _GIVE_LINES: Final = f"UPDATE subscribers SET {_GIVEN} WHERE bucket = $1 AND account_id = $2"  # noqa: S608
+_LINES_OF_OTHERS: Final = """
+    SELECT subscriber_id FROM subscribers
+    WHERE bucket = $1 AND (account_id = $2 OR login = $3) AND party_id <> $4"""
+_FORGET_RULES: Final = "DELETE FROM call_rules WHERE subscriber_id = ANY ($1)"  # which name what was the owner's before
 _CHARGED: Final = "SELECT login FROM parties WHERE account_bucket = $1 AND account_id = $2 AND party_id <> $3"
 # Of the house that a party belongs to: the account that it, or who is above it, is charged on; else whatever it has.
 _HOUSE: Final = """
@@ -76,6 +80,7 @@ async def give_account(tx: Transaction, login: str, party_id: int) -> None:
     if charged is not None:
         raise InvalidRequest("owner", f"the account is what user {charged!r} is charged on: give it another one first")
     _check_bucket(standing, bucket)
+    await _forget_rules(tx, bucket, account_id, None, party_id)
     await tx.execute(_GIVE_ACCOUNT, bucket, account_id, party_id)
     await tx.execute(_GIVE_LINES, bucket, account_id, party_id, standing.calls, standing.accounts, standing.tariffs)
 
@@ -85,7 +90,14 @@ async def give_line(tx: Transaction, login: str, party_id: int) -> None:
     standing = await hold_standing(tx, party_id)
     bucket, _ = await tx.fetchrow(_PLACE, login) or (0, 0)
     _check_bucket(standing, bucket)
+    await _forget_rules(tx, bucket, None, login, party_id)
     await tx.execute(_GIVE_LINE, bucket, login, party_id, standing.calls, standing.accounts, standing.tariffs)
+
+
+async def _forget_rules(tx: Transaction, bucket: int, account_id: int | None, login: str | None, party_id: int) -> None:
+    lines = await tx.fetch(_LINES_OF_OTHERS, bucket, account_id, login, party_id)
+    if lines:
+        await tx.execute(_FORGET_RULES, [row["subscriber_id"] for row in lines])
 
 
 def _check_bucket(standing: Standing, bucket: int) -> None:

@@ -11,6 +11,7 @@ import orjson
 from rating_engine.domain.page import MAX_LIMIT
 from rating_engine.domain.sip_account import ADDITIONAL_DIGITS, FIRST_MAIN, ExtensionTaken, SipAccount
 from rating_engine.storage.parties.logins import Place, unknown_login
+from rating_engine.storage.phones.phone_states import phone_state
 from rating_engine.storage.postgres.columns import assignments
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
@@ -18,13 +19,15 @@ from rating_engine.storage.postgres.transaction import Transaction
 PHONE_COLUMNS: Final = (
     "exchange_id", "secret", "md5_cred", "label", "email", "is_primary", "transport", "srtp", "reachable",
     "redirect_to", "host", "disa_pin", "trusted_cli", "trust_is_given", "force_callback", "pitch_shift", "language",
-    "context", "max_contacts", "dtmf_mode", "allow", "endpoint_options",
+    "context", "max_contacts", "dtmf_mode", "allow", "endpoint_options", "technology",
 )  # fmt: skip
-LINE_COLUMNS: Final = ("callerid", "max_seconds", "login")
+CALLS_GO_BY: Final = frozenset({"force_callback", "trusted_cli"})  # what callPrepare is planned by too
+LINE_COLUMNS: Final = ("callerid", "max_seconds", "login", "numbering_plan")
 
 # A line whose phone was deleted is none any more.
 _LINES: Final = """
-    SELECT s.login, s.party_id AS owner_id, o.login AS owner, s.account_id, s.tariff_id, t.name AS tariff,
+    SELECT s.login, s.subscriber_id AS line_id, COALESCE(p.technology, 'SIP') AS technology, s.numbering_plan,
+           s.party_id AS owner_id, o.login AS owner, s.account_id, s.tariff_id, t.name AS tariff,
            ARRAY(SELECT DISTINCT c.tariff_id FROM subscriber_options c
                  WHERE c.bucket = s.bucket AND c.subscriber_id = s.subscriber_id
                    AND now() >= c.effective_from AND now() < c.effective_to ORDER BY 1) AS options,
@@ -34,12 +37,20 @@ _LINES: Final = """
            p.reachable, p.redirect_to, p.host, p.disa_pin, p.trusted_cli, p.trust_is_given,
            p.force_callback, p.pitch_shift, p.language,
            p.context, p.max_contacts, p.dtmf_mode, p.allow, p.endpoint_options::text, p.updated_at,
-           EXISTS (SELECT 1 FROM phones v WHERE v.login = s.login) AS in_service
+           EXISTS (SELECT 1 FROM phones v WHERE v.login = s.login) AS in_service,
+           COALESCE(w.watched_until > now() - interval '1 minute' AND w.phones_read_at > now() - interval '15 minutes',
+                    false) AS state_known,
+           r.online AS state_online, r.contact AS state_contact, r.user_agent AS state_user_agent,
+           r.contacts AS state_contacts, r.registered_at AS state_registered_at, r.changed_at AS state_changed_at
     FROM subscribers s JOIN parties o ON o.party_id = s.party_id JOIN tariffs t ON t.tariff_id = s.tariff_id
     LEFT JOIN sip_accounts p ON p.bucket = s.bucket AND p.subscriber_id = s.subscriber_id
     LEFT JOIN exchanges x ON x.exchange_id = p.exchange_id
+    LEFT JOIN exchange_watch w ON w.exchange = x.name
+    LEFT JOIN phone_states r ON r.exchange = x.name AND r.login = s.login
+          AND r.registered_at >= p.created_at  -- a number that was given up tells its next owner nothing
     WHERE p.deleted_at IS NULL"""
 _BY_LOGIN: Final = f"{_LINES} AND s.login = $2 AND s.bucket = $1"
+_BY_NUMBER: Final = f"{_LINES} AND s.subscriber_id = $1"
 _OF_PARTIES: Final = f"""
     {_LINES} AND ($1::bigint[] IS NULL OR s.party_id = ANY ($1))
     ORDER BY s.party_id, COALESCE(p.is_primary, false) DESC, lower(s.login) <> lower(o.login), s.subscriber_id LIMIT $2
@@ -71,6 +82,7 @@ _EXCHANGE: Final = """
     WHERE l.login = $1 AND p.deleted_at IS NULL AND x.enabled
 """
 _HOLD: Final = "SELECT 1 FROM subscribers WHERE bucket = $1 AND subscriber_id = $2 FOR NO KEY UPDATE"
+_TOUCH: Final = "UPDATE subscribers SET version = version WHERE bucket = $1 AND subscriber_id = $2"
 _IN_CALL: Final = "SELECT 1 FROM open_calls WHERE bucket = $1 AND account_id = $2 AND subscriber_id = $3 LIMIT 1"
 _PUT: Final = """
     INSERT INTO sip_accounts (bucket, subscriber_id, exchange_id) VALUES ($1, $2, $3)
@@ -81,6 +93,8 @@ _DELETE: Final = """
            disa_pin = '', trusted_cli = '', force_callback = false, redirect_to = ''
     WHERE bucket = $1 AND subscriber_id = $2
 """
+_FORGET_CALLERS: Final = "DELETE FROM known_callers WHERE subscriber_id = $1"
+_FORGET_RULES: Final = "DELETE FROM call_rules WHERE subscriber_id = $1"
 _SET_STATUS: Final = "UPDATE subscribers SET status = $3::party_status WHERE bucket = $1 AND subscriber_id = $2"
 _CLAIM: Final = "INSERT INTO logins (login, bucket) VALUES ($1, $2) ON CONFLICT (login) DO NOTHING RETURNING login"
 _GIVE_UP: Final = """
@@ -126,6 +140,18 @@ async def find_line(questions: Questions, login: str) -> tuple[SipAccount, bytes
     if row is None:
         raise unknown_login(login)
     return _line_from_row(row)
+
+
+async def line_numbered(questions: Questions, line_id: int) -> tuple[SipAccount, bytes | None] | None:
+    """The same by its number; None: there is none. Errors: Unavailable."""
+    row = await questions.fetchrow(_BY_NUMBER, line_id)
+    return None if row is None else _line_from_row(row)
+
+
+async def pin_is_taken(questions: Questions, pin: str) -> bool:
+    """Whether some phone has this PIN. Errors: Unavailable."""
+    taken = "SELECT 1 FROM sip_accounts WHERE disa_pin = $1 AND deleted_at IS NULL LIMIT 1"
+    return await questions.fetchval(taken, pin) is not None
 
 
 async def tariff_of_first_line(questions: Questions, party_id: int) -> str | None:
@@ -183,6 +209,8 @@ async def change_phone(tx: Transaction, place: Place, values: Mapping[str, Any])
         "WHERE bucket = $1 AND subscriber_id = $2",
         place.bucket, place.subscriber_id, *columns.values(),
     )  # fmt: skip
+    if CALLS_GO_BY & columns.keys():
+        await tx.execute(_TOUCH, place.bucket, place.subscriber_id)
 
 
 async def change_line(tx: Transaction, place: Place, values: Mapping[str, Any]) -> None:
@@ -201,6 +229,8 @@ async def change_line(tx: Transaction, place: Place, values: Mapping[str, Any]) 
 async def delete_phone(tx: Transaction, place: Place) -> None:
     """Its line registers and calls no more; what it called stays. Errors: Unavailable."""
     await tx.execute(_DELETE, place.bucket, place.subscriber_id)
+    await tx.execute(_FORGET_RULES, place.subscriber_id)
+    await tx.execute(_FORGET_CALLERS, place.subscriber_id)
     await tx.execute(_SET_STATUS, place.bucket, place.subscriber_id, "blocked")
 
 
@@ -241,8 +271,10 @@ def _line_from_row(row: asyncpg.Record) -> tuple[SipAccount, bytes | None]:
     values = dict(row)
     secret: bytes | None = values.pop("secret")
     values["options"] = tuple(values["options"])
+    values["state"] = phone_state(values)
     if values["exchange"] is None:  # no phone: the defaults
-        names = ("login", "owner_id", "owner", "account_id", "tariff_id", "tariff", "options", "callerid",
+        names = ("line_id", "technology", "numbering_plan", "login",
+                 "owner_id", "owner", "account_id", "tariff_id", "tariff", "options", "callerid",
                  "max_seconds", "exchange", "address", "dns_name", "realm", "has_password")  # fmt: skip
         return SipAccount(**{name: values[name] for name in names}), None
     values["endpoint_options"] = orjson.loads(values["endpoint_options"])

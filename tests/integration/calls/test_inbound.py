@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
-from rating_engine.domain.call_rules import Action, CallRule, InboundCall, Policy
-from rating_engine.domain.did import DidChanges, NewDid
+from rating_engine.domain.call_rules import Action, CallRule, Condition, InboundCall, Policy, of_line
+from rating_engine.domain.did import DidChanges, NewDid, RuleChanges
 from rating_engine.domain.outcomes import (
     CallKey,
     Declined,
@@ -18,6 +19,7 @@ from rating_engine.domain.outcomes import (
     PrepareCall,
     Saved,
 )
+from rating_engine.services.catalogue import UseCases
 from rating_engine.storage.laws import LAWS, breaches_of
 from rating_engine.storage.postgres.pool import Database
 from tests.support.narayana import narayana_on
@@ -32,12 +34,7 @@ async def test_calls_that_come_in_go_by_number_owner_and_price(database_url):
         use, charging = narayana.operator, narayana.engine.charging
         database = Database(database_url)
         await database.open()
-        for number in (DID, LIMITED, CLOSED):
-            await use.dids.add(NewDid(number, "anna"))
-        await use.dids.change(LIMITED, DidChanges(max_calls=1))
-        await use.dids.change(CLOSED, DidChanges(paid_to=datetime.now(UTC) - timedelta(seconds=1)))
-        await use.call_rules.add(DID, CallRule(pattern="4915%", policy=Policy.REJECT, action=Action.HANGUP))
-        await use.call_rules.add(DID, CallRule(action=Action.FORWARD, destination="4911111"))
+        await three_numbers(use)
 
         async def call(uniqueid: str, number: str, caller: str = "4930999"):
             return await charging.prepare_inbound(PrepareCall(CallKey("pbx1", uniqueid), "", number, caller))
@@ -78,10 +75,43 @@ async def test_calls_that_come_in_go_by_number_owner_and_price(database_url):
         assert priced.allowed.max_seconds == 500  # ten euros at two cents
         assert await finish("2", DID, 61) == Decimal("1.22")
 
-        step = await charging.next_inbound(InboundCall(DID, caller="4930999"), "pbx1")
+        step = await charging.next_inbound(InboundCall(DID, caller="4930999"), CallKey("pbx1", "2"))
         assert step == InboundStep("forward", "4911111", DID, 30, "", f"{DID}/3")
-        done = await charging.next_inbound(InboundCall(DID, 3, status="BUSY"), "pbx1")
+        done = await charging.next_inbound(InboundCall(DID, 3, status="BUSY"), CallKey("pbx1", "2"))
         assert done == InboundDone()
+
+        await goes_on_by_a_line(use, charging)
         assert (await use.accounts.show("1001")).balance == Decimal(10) - Decimal("1.22")
         assert [breach for law in LAWS for breach in await breaches_of(database, law)] == []
         await database.close()
+
+
+async def goes_on_by_a_line(use: UseCases, charging: Any) -> None:
+    """The rules of the line 1001 that the number is handed to: it rings first, then they say what is done."""
+    await use.call_rules.change(
+        DID, 2, RuleChanges(action=Action.LINE, destination="1001", pattern="4930%", callerid="CALLED")
+    )
+    line = of_line("1001")
+    recorded = CallRule(
+        condition=Condition.NOANSWER, action=Action.FORWARD, destination="4922222", callerid="TRANSIT", timeout=9,
+        music="waiting", record=True,
+    )  # fmt: skip
+    rule_id = await use.call_rules.add(line, recorded)
+    rings = await charging.next_inbound(InboundCall(DID, caller="4930999"), CallKey("pbx1", "2"))
+    assert rings == InboundStep("call", "1001", "4930999", 30, "", "line:1001/1")
+    then = InboundCall(line, 1, "4930999", "NOANSWER")
+    step = await charging.next_inbound(then, CallKey("pbx1", "2.7"))
+    kept = f"pbx1_2.7_{rule_id}"
+    assert step == InboundStep("forward", "4922222", "4930999", 9, "", "line:1001/2", "waiting", kept)
+    nobody = await charging.next_inbound(InboundCall(of_line("nobody"), 0), CallKey("pbx1", "2"))
+    assert isinstance(nobody, Declined)
+
+
+async def three_numbers(use: UseCases) -> None:
+    """anna's: one with rules, one that takes a call at a time, one whose rent has ended."""
+    for number in (DID, LIMITED, CLOSED):
+        await use.dids.add(NewDid(number, "anna"))
+    await use.dids.change(LIMITED, DidChanges(max_calls=1))
+    await use.dids.change(CLOSED, DidChanges(paid_to=datetime.now(UTC) - timedelta(seconds=1)))
+    await use.call_rules.add(DID, CallRule(pattern="4915%", policy=Policy.REJECT, action=Action.HANGUP))
+    await use.call_rules.add(DID, CallRule(action=Action.FORWARD, destination="4911111"))

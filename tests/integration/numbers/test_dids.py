@@ -10,7 +10,17 @@ from decimal import Decimal
 import pytest
 
 from rating_engine.domain.account import NewAccount
-from rating_engine.domain.call_rules import Action, CallRule, Condition, Finished, InboundCall, Policy, RuleTime, Step
+from rating_engine.domain.call_rules import (
+    Action,
+    CallRule,
+    Condition,
+    Finished,
+    InboundCall,
+    Policy,
+    RuleTime,
+    Step,
+    of_line,
+)
 from rating_engine.domain.did import Did, DidChanges, DidState, NewDid, NewPool, PoolChanges, RuleChanges
 from rating_engine.domain.errors import (
     AlreadyExists,
@@ -253,6 +263,38 @@ async def test_rules_that_lead_back_or_name_what_is_somebody_elses_are_refused(o
     for wrong in ({"pattern": "4(9"}, {"timeout": 0}, {"action": Action.FORWARD, "destination": "1&2"}):
         with pytest.raises(InvalidRequest):
             await rules.add(NUMBER, CallRule(**wrong))
+
+
+async def test_lines_have_rules_of_their_own_which_go_with_their_owner(services, operator):
+    anna, otto = [await as_(services, who) for who in ("anna", "otto")]
+    line = of_line("1001")
+    await operator.dids.add(NewDid(NUMBER, "anna"))
+    first = await anna.call_rules.add(line, CallRule(condition=Condition.BUSY, action=Action.VOICEMAIL, record=True))
+    second = await anna.call_rules.add(
+        line, CallRule(condition=Condition.NOANSWER, action=Action.NUMBER, destination=NUMBER)
+    )
+    await anna.call_rules.change(line, None, RuleChanges(timeout=7, description="abroad"), rule_id=second)
+    await anna.call_rules.step(line, second, -1)
+    await anna.call_rules.step(line, second, -1)
+    found = await anna.call_rules.find(second)
+    assert (found.of, found.place, found.rule.timeout, found.rule.description) == (line, 1, 7, "abroad")
+    assert (await anna.call_rules.find(first)).rule.record
+    with pytest.raises(LeadsBack):
+        await anna.call_rules.add(NUMBER, CallRule(action=Action.LINE, destination="1001"))
+    for refused in (
+        lambda: otto.call_rules.list(line),
+        lambda: otto.call_rules.find(first),
+        lambda: otto.call_rules.add(line, CallRule()),
+    ):
+        with pytest.raises(NotYours):
+            await refused()
+    with pytest.raises(InvalidRequest, match="destination"):
+        await operator.call_rules.add(of_line("2001"), CallRule(action=Action.LINE, destination="1001"))
+    for wrong in ({"time_zone": "Mars"}, {"music": "a b"}, {"action": Action.MESSAGE, "destination": "700"}):
+        with pytest.raises(InvalidRequest, match=next(iter(wrong)) if len(wrong) == 1 else "destination"):
+            await anna.call_rules.add(line, CallRule(**wrong))
+    await operator.accounts.give("1001", "otto")
+    assert await otto.call_rules.list(line) == []
 
 
 async def test_everybody_touches_what_is_theirs_and_nothing_else(services, operator):

@@ -42,11 +42,11 @@ async def connection(exchange: FakeExchange, events: list[Message]) -> AsyncIter
     connection.close()
 
 
-async def test_a_login_says_who_we_are_and_asks_for_events_of_calls_and_of_failed_logins_only(
+async def test_a_login_says_who_we_are_and_asks_for_events_of_calls_failed_logins_and_phones_only(
     exchange: FakeExchange, connection: AmiConnection
 ) -> None:
     (login,) = exchange.asked("Login")
-    assert (login["Username"], login["Secret"], login["Events"]) == ("engine", "s3cret", "call,security")
+    assert (login["Username"], login["Secret"], login["Events"]) == ("engine", "s3cret", "call,security,system")
 
 
 async def test_a_refused_login_says_so_and_never_shows_the_secret(
