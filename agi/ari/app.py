@@ -210,6 +210,7 @@ class AriApp:
             command.seconds,
             command.word,
             command.cause,
+            callerid=None if call.login else call.number,
             ended_at=time_of(ended, self._now) if late and ended is not None else None,
             leeway_seconds=LEEWAY_SECONDS,
         )
@@ -237,5 +238,4 @@ class AriApp:
 
 
 def _question(call: Call, command: Prepare) -> PrepareCall:
-    number = call.number if call.number.removeprefix("+").isdecimal() else ""
-    return PrepareCall(command.key, call.login, call.dialled, callerid=number or None, channel=call.caller_name)
+    return PrepareCall(command.key, call.login, call.dialled, callerid=call.number or None, channel=call.caller_name)

@@ -110,6 +110,7 @@ def _variables(call: Call, callerid: str) -> dict[str, str]:
         "RATING_CALL_KEY": str(call.key),
         "RATING_LOGIN": call.login,
         "RATING_DIALLED": call.dialled,
+        "RATING_NUMBER": call.number,
         "RATING_CALLER": call.caller_name,
         "RATING_CALLER_ID": call.caller,
         "RATING_TOLERANCE_MS": str(call.rules.tolerance_ms),

@@ -33,6 +33,7 @@ CAUSES: Final[Mapping[DeclineReason, int]] = MappingProxyType(
         DeclineReason.BLOCKED_DESTINATION: FORBIDDEN,
         DeclineReason.PRICE_TOO_HIGH: FORBIDDEN,
         DeclineReason.SOURCE_REJECTED: FORBIDDEN,
+        DeclineReason.CALLED_BACK: FORBIDDEN,
         DeclineReason.INSUFFICIENT_FUNDS: FORBIDDEN,
         DeclineReason.DAILY_LIMIT: FORBIDDEN,
         DeclineReason.MONTHLY_LIMIT: FORBIDDEN,

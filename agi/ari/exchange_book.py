@@ -55,6 +55,7 @@ class LegFacts:
 
     login: str
     dialled: str
+    number: str
     caller: str
     answered_at: float | None
 
@@ -155,6 +156,7 @@ class ExchangeBook:
 def caller(book: ExchangeBook, event: Entered) -> Call:
     """A call as it begins: `Stasis(application,call,number,account code)`."""
     _, dialled, login, *_ = (*event.args, "", "")
+    is_number = event.number.removeprefix("+").isdecimal()  # an endpoint named p01 is not the number 01
     return Call(
         book.rules,
         book.exchange,
@@ -163,7 +165,7 @@ def caller(book: ExchangeBook, event: Entered) -> Call:
         dialled,
         caller=event.channel,
         caller_name=event.name,
-        number=event.number,
+        number=event.number if is_number else "",
     )
 
 
@@ -242,6 +244,7 @@ def _adopt(book: ExchangeBook, leg: LiveChannel, living: Mapping[str, LiveChanne
         facts.dialled,
         caller=facts.caller,
         caller_name=whose.name,
+        number=facts.number,
         phase=Phase.TALKING if facts.answered_at is not None else Phase.ALERTING,
         attempt=key.attempt,
         leg=leg.channel,

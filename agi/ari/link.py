@@ -38,6 +38,7 @@ from rating_engine.domain import watching
 from rating_engine.domain.callback import CallbackOrder
 from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.outcomes import CallKey
+from rating_engine.domain.phone_state import HeardPhone
 from rating_engine.domain.watching import FailedLogin, SeenCall
 from rating_engine.services.calls.ports import ChargingService, Now
 
@@ -292,13 +293,21 @@ class AriLink:
 
     async def _facts(self, leg: str, gate: asyncio.Semaphore) -> LegFacts | None:
         """What a leg says of its call; None: it has just ended."""
-        names = ("RATING_LOGIN", "RATING_DIALLED", "RATING_CALLER_ID", "CDR(answer,u)")
+        names = (
+            "RATING_CALL_KEY",
+            "RATING_LOGIN",
+            "RATING_DIALLED",
+            "RATING_NUMBER",
+            "RATING_CALLER_ID",
+            "CDR(answer,u)",
+        )
         async with gate:
             said = [_value(await self._app.ask(variable(leg, name), leg)) for name in names]
         if not said[0]:
             return None
-        answered = float(said[3]) if re.fullmatch(r"[0-9.]+", said[3]) else 0.0
-        return LegFacts(said[0], said[1], said[2], answered or None)
+        _, login, dialled, number, caller, up = said
+        answered = float(up) if re.fullmatch(r"[0-9.]+", up) else 0.0
+        return LegFacts(login, dialled, number, caller, answered or None)
 
     def seen(self, uniqueid: str) -> SeenCall | None:
         """What was seen of a call; None: nothing."""
@@ -347,6 +356,14 @@ class AriLink:
     def take_failed_logins(self) -> list[FailedLogin]:
         """None: this interface does not tell of them."""
         return []
+
+    def take_phones(self) -> list[HeardPhone]:
+        """None, as above."""
+        return []
+
+    async def list_phones(self) -> list[HeardPhone]:
+        """Unavailable: phones are heard of over AMI, where the exchange is named there too."""
+        raise Unavailable(f"{self.exchange}: tells of no phones over ARI")
 
     async def list_channels(self) -> list[watching.LiveChannel]:
         """Every call that lives, by the uniqueid of its key; the whole list or Unavailable."""

@@ -1,8 +1,9 @@
 """legFinish: the end of a leg that the engine made over ARI, as the exchange tells it, to whichever engine is there.
 
-`agi://HOST/legFinish,<call key>,<login>,<destination>,<answered>,<ended>,<cause>[,<tolerance>]`: the key as it stands
-in RATING_CALL_KEY (the leg has a uniqueid of its own), when it was answered in seconds of the exchange's clock (0 or
-empty: never), when it ended in milliseconds, a hangup cause, and so many milliseconds of a begun second cost nothing.
+`agi://HOST/legFinish,<call key>,<login>,<destination>,<answered>,<ended>,<cause>[,<tolerance>[,<caller id>]]`: the key as
+it stands in RATING_CALL_KEY (the leg has a uniqueid of its own), when it was answered in seconds of the exchange's clock
+(0 or empty: never), when it ended in milliseconds, a hangup cause, so many milliseconds of a begun second cost nothing,
+and whose number it was, by which a call without a login is known.
 
 Law: the engine that holds the call tells the same end by what it has heard; whoever comes second repeats.
 """
@@ -27,17 +28,22 @@ _MILLISECONDS: Final = re.compile(r"[0-9]{1,15}")
 
 def parse_leg_finish(request: AgiRequest) -> FinishCall:
     """The report of legFinish. Raises InvalidRequest."""
-    fields.at_most_arguments(request, 7)
+    fields.at_most_arguments(request, 8)
     cause = fields.argument(request, 5)
     cause_number = int(cause) if re.fullmatch(r"[0-9]{1,3}", cause) else 0
     seconds = _seconds(request)
+    login = fields.argument(request, 1)
+    callerid = (
+        None if login else fields.optional_text("callerid", fields.argument(request, 7), fields.MAX_NUMBER) or None
+    )
     return FinishCall(
         call_key=_key(fields.argument(request, 0)),
-        login=fields.text("login", fields.argument(request, 1), fields.MAX_LOGIN),
+        login=fields.text("login", login, fields.MAX_LOGIN) if callerid is None else "",
         destination=fields.text("destination", fields.argument(request, 2), fields.MAX_NUMBER),
         seconds=seconds,
         disposition=ANSWERED if seconds else word_of(cause_number),
         cause=cause_number,
+        callerid=callerid,
         leeway_seconds=LEEWAY_SECONDS,
     )
 

@@ -33,6 +33,10 @@ class WatchPart:
         """Set how many exchanges this watch follows."""
         self._metrics.exchanges_watched(self._totals.total("watched", self._name, count))
 
+    def phones_registered(self, exchange: str, count: int) -> None:
+        """Set how many phones are registered at an exchange."""
+        self._metrics.phones_registered(exchange, count)
+
     def quota_calls(self, count: int) -> None:
         """Set how many calls this watch lengthens slice by slice."""
         self._metrics.quota_calls(self._totals.total("quota", self._name, count))

@@ -179,7 +179,7 @@ class World:
         facts = {}
         for name in needs_facts(book, listed):
             leg = self.channels[name]
-            facts[name] = LegFacts("1001", "4930", leg.caller, leg.up)
+            facts[name] = LegFacts("1001", "4930", "", leg.caller, leg.up)
         open_calls = {key: GRANTED for key in self.allowed if key not in self.finished and key not in self.told}
         seen = Snapshot(listed, {name: set(inside) for name, inside in self.bridges.items()}, facts, open_calls)
         difference = resync(book, SEAT, seen)
