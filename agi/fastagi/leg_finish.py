@@ -1,9 +1,9 @@
 """legFinish: the end of a leg that the engine made over ARI, as the exchange tells it, to whichever engine is there.
 
-`agi://HOST/legFinish,<call key>,<login>,<destination>,<answered>,<ended>,<cause>[,<tolerance>[,<caller id>]]`: the key as
-it stands in RATING_CALL_KEY (the leg has a uniqueid of its own), when it was answered in seconds of the exchange's clock
-(0 or empty: never), when it ended in milliseconds, a hangup cause, so many milliseconds of a begun second cost nothing,
-and whose number it was, by which a call without a login is known.
+`agi://HOST/legFinish,<call key>,<login>,<destination>,<answered>,<ended>,<cause>[,<tolerance>[,<caller id>]]`:
+the key as it stands in RATING_CALL_KEY (the leg has a uniqueid of its own), when it was answered in seconds of the
+exchange's clock (0 or empty: never), when it ended in milliseconds, a hangup cause, so many milliseconds of a begun
+second cost nothing, and whose number it was, by which a call without a login is known.
 
 Law: the engine that holds the call tells the same end by what it has heard; whoever comes second repeats.
 """
