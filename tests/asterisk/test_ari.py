@@ -74,11 +74,11 @@ async def carrier(leg: Leg) -> None:
         await leg.ring()
     elif number.startswith(EARLY[:4]):
         await leg.play_early()
-        await asyncio.sleep(1)
+        await leg.talk(1)
         await leg.answer()
     elif number.startswith(CROSSES[:4]):
         await leg.ring()
-        await asyncio.sleep(1)
+        await leg.talk(1)
         await leg.answer()
     else:
         await leg.answer()
@@ -214,7 +214,7 @@ async def money_ends(world: World, login: str) -> None:
 async def a_top_up_lengthens_the_call(world: World, login: str) -> None:
     leg = await (await world.caller(login).call(ANSWERS + "5")).answered()
     called = await world.called("carrier", ANSWERS + "5")
-    await asyncio.sleep(1.5)
+    await leg.talk(1.5)
     await Accounts(world.pbx.database, OPERATOR).top_up(login, PRICE * 4)
     await wait_ended(called)
     await leg.ended()
@@ -226,7 +226,7 @@ async def hold_does_not_stop_the_charge(world: World, login: str) -> None:
     leg = await (await world.caller(login).call(ANSWERS + "6")).answered()
     called = await world.called("carrier", ANSWERS + "6")
     await leg.hold()
-    await asyncio.sleep(1)
+    await leg.talk(1)
     await leg.resume()
     await leg.hears(world.trunks["carrier"])
     await leg.talk_on(2.7)
