@@ -15,6 +15,7 @@ from agi.channel_variables import RATING_QUOTA
 from agi.dialplan_check import check_dialplan, unsafe_values
 from agi.pjsip_check import check_trunks
 from rating_engine.adapters.espeak import Espeak
+from rating_engine.adapters.exchange_files import ListedHosts
 from rating_engine.adapters.gsm_http import HttpProviders
 from rating_engine.domain.errors import Refused, Unavailable
 from rating_engine.engine.calling import policy_of
@@ -58,6 +59,7 @@ def make_services(settings: Settings, office: Database, limits: RequestLimits | 
             secret_keys=settings.secret_keys,
             reload_phones=partial(_reload_phones, settings.ami_exchanges),
             ask_exchange=partial(_ask_exchange, settings.ami_exchanges),
+            fetch_file=ListedHosts(settings.exchange_file_hosts).fetch,
             proxies=tuple(map(ip_network, settings.http_trusted_proxies)),
         ),
         limits,
