@@ -128,7 +128,7 @@ def _place(exchange: SipExchange, kind: FileKind) -> Path:
     """Errors: QueryFailed."""
     if not exchange.config_directory or not Path(exchange.config_directory).is_dir():
         raise QueryFailed(
-            f"{exchange.name} has no config_directory on this machine; see: rating-engine exchange change",
+            f"{exchange.name} has no config_directory on this machine: set it",
             field="asterisk",
         )
     return Path(exchange.config_directory) / kind.file_name
