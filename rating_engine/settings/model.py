@@ -16,6 +16,7 @@ from rating_engine.settings.ari import AriSettings
 from rating_engine.settings.calls import CallSettings
 from rating_engine.settings.doors import DoorSettings
 from rating_engine.settings.mail import MailSettings
+from rating_engine.settings.maintenance import MaintenanceSettings
 from rating_engine.settings.mor import MorSettings
 from rating_engine.settings.numbers import NumberSettings
 from rating_engine.settings.providers import ProviderSettings
@@ -32,7 +33,15 @@ def _redacted(value: object) -> object:
 
 # The last group is the first one of the table.
 class Settings(
-    NumberSettings, AriSettings, CallSettings, ProviderSettings, MailSettings, MorSettings, DoorSettings, StoreSettings
+    NumberSettings,
+    AriSettings,
+    CallSettings,
+    ProviderSettings,
+    MaintenanceSettings,
+    MailSettings,
+    MorSettings,
+    DoorSettings,
+    StoreSettings,
 ):
     """The settings of one engine. Immutable; read them with `rating_engine.settings.sources.load_settings`."""
 
