@@ -86,6 +86,7 @@ def _covers(scopes: frozenset[str], wanted: str) -> bool:
 
 
 def line(path: str = "login", *, below: bool = False, otherwise: Otherwise = Otherwise.ALL) -> Concern:
+    """A line, by its login."""
     return Concern(Named.LINE, path, below, otherwise)
 
 
