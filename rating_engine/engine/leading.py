@@ -17,6 +17,7 @@ from agi.ami.link import links_to
 from rating_engine.adapters.smtp import Smtp
 from rating_engine.adapters.webhook_http import WebhookPoster
 from rating_engine.domain.principal import ENGINE
+from rating_engine.engine.services import ask_rate_of
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import Now
@@ -99,7 +100,9 @@ class WatchSetup:
         turns = itertools.count()
         self._leases = Periodic("route-leases", SHARE_SECONDS, lambda: share_routes(office, next(turns) // TURNS))
         grace, notice = timedelta(days=settings.did_grace_days), timedelta(days=settings.did_notice_days)
-        maintenance = Maintenance(office, ENGINE, steps_of(office, now, grace=grace, notice=notice))
+        asked, jump = ask_rate_of(settings), settings.exchange_rate_jump_percent
+        steps = steps_of(office, now, grace=grace, notice=notice, ask_rate=asked, rate_jump=jump)
+        maintenance = Maintenance(office, ENGINE, steps)
         self._maintenance = Periodic("maintenance", MAINTENANCE_SECONDS, maintenance.run)
         self._rents = Periodic("rents", RENT_SECONDS, lambda: maintenance.run(RENTS, SUBSCRIPTIONS))
         self._watches = bool(addresses)

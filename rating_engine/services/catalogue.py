@@ -77,6 +77,7 @@ from rating_engine.services.tariffs.exchange import Exchange
 from rating_engine.services.tariffs.options import Options
 from rating_engine.services.tariffs.packages import Packages
 from rating_engine.services.tariffs.price_lists import PriceLists
+from rating_engine.services.tariffs.rate_feed import AskRate
 from rating_engine.services.tariffs.settings import Tariffs
 from rating_engine.services.tenants.billing import Billing
 from rating_engine.services.tenants.call_rates import CallRates
@@ -173,6 +174,8 @@ class Ways:
     speaker: Speaker
     ask_exchange: AskExchange
     fetch_file: Fetch
+    ask_rate: AskRate | None
+    rate_jump: int
     carriers: Carriers
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
@@ -186,7 +189,14 @@ class Services:
         """`limits`: how often may be asked; None: any number of times, as in a command."""
         self._office = office
         self._ways = ways
-        self._steps = steps_of(office, utc_now, grace=ways.did_grace, notice=ways.did_notice)
+        self._steps = steps_of(
+            office,
+            utc_now,
+            grace=ways.did_grace,
+            notice=ways.did_notice,
+            ask_rate=ways.ask_rate,
+            rate_jump=ways.rate_jump,
+        )
         self._passwords = Passwords()
         self._secrets = SecretBox(ways.secret_keys)
         bans = BanBook(office, proxies=ways.proxies)
