@@ -142,7 +142,7 @@ def _installation(settings: Settings) -> Installation:
         spool_max_bytes=settings.spool_max_bytes,
         offline_logins=settings.allow_postpaid_logins if may_call_offline else (),
         quota_by_default=settings.reservation_mode == "quota" and bool(settings.ami_exchanges),
-        watches_exchanges=bool(settings.ami_exchanges),
+        watches_exchanges=bool(settings.ami_exchanges or settings.ari_exchanges),
         default_route=(settings.default_route_name, settings.default_route_prefix),
         dialplan=Dialplan(
             check=check_dialplan, check_trunks=check_trunks, unsafe=unsafe_values, quota_variable=RATING_QUOTA
