@@ -59,6 +59,7 @@ def make_services(settings: Settings, office: Database, limits: RequestLimits | 
             reload_phones=partial(_reload_phones, settings.ami_exchanges),
             ask_exchange=partial(_ask_exchange, settings.ami_exchanges),
             proxies=tuple(map(ip_network, settings.http_trusted_proxies)),
+            exchange_hosts={each.exchange: each.host for each in map(parse_address, settings.ami_exchanges)},
         ),
         limits,
     )

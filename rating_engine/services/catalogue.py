@@ -6,7 +6,8 @@ is preceded by the question of domain/access, and what it changes stands in the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 
 from rating_engine.domain.addresses import Network
@@ -163,6 +164,7 @@ class Ways:
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
+    exchange_hosts: Mapping[str, str] = field(default_factory=dict)
 
 
 class Services:
@@ -175,7 +177,7 @@ class Services:
         self._steps = steps_of(office, utc_now, grace=ways.did_grace, notice=ways.did_notice)
         self._passwords = Passwords()
         self._secrets = SecretBox(ways.secret_keys)
-        bans = BanBook(office, proxies=ways.proxies)
+        bans = BanBook(office, proxies=ways.proxies, exchanges=ways.exchange_hosts)
         self._wrong_keys = WrongKeys(
             office,
             bans,
