@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from functools import partial
 
 from rating_engine.domain.addresses import Network
 from rating_engine.domain.principal import Principal
@@ -51,11 +52,12 @@ from rating_engine.services.phones.disa import Disa
 from rating_engine.services.phones.exchanges import Exchanges
 from rating_engine.services.phones.queries import AskExchange, ExchangeQueries
 from rating_engine.services.phones.registration import Registrations
-from rating_engine.services.phones.rendering import Reload, never_reloads
+from rating_engine.services.phones.rendering import Reload, TrunkSections, never_reloads
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.sip_accounts import SipAccounts
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.gateways import Gateways
+from rating_engine.services.routes.pjsip_trunks import sections_text
 from rating_engine.services.routes.routes import Routes
 from rating_engine.services.support.gsm import Gsm, GsmRequests
 from rating_engine.services.support.news import News
@@ -208,6 +210,7 @@ class Services:
     def _whole(self, principal: Principal) -> UseCases:
         """Every use case, before anybody is asked whether the principal may."""
         office, ways, prefix = self._office, self._ways, self._ways.international_prefix
+        gateways = Gateways(office, principal, self._secrets)
         return UseCases(
             parties=Parties(office, principal, self._passwords),
             keys=Keys(office, principal),
@@ -226,7 +229,7 @@ class Services:
             codes=Codes(office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)),
             paid_services=PaidServices(office, principal, currency=ways.system_currency),
             subscriptions=Subscriptions(office, principal, utc_now),
-            exchanges=Exchanges(office, principal, ways.reload_phones),
+            exchanges=Exchanges(office, principal, ways.reload_phones, partial(_trunks_of, gateways)),
             exchange_queries=ExchangeQueries(office, principal, ways.ask_exchange),
             sip_accounts=SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
             disa=Disa(office, principal),
@@ -248,7 +251,7 @@ class Services:
             dids=Dids(office, principal, utc_now, currency=ways.system_currency),
             did_pools=DidPools(office, principal, currency=ways.system_currency),
             call_rules=CallRules(office, principal, utc_now),
-            gateways=Gateways(office, principal, self._secrets),
+            gateways=gateways,
             routes=Routes(office, principal),
             route_reports=RouteReports(office, window_seconds=ways.route_quality_window_seconds),
             route_trials=RouteTrials(office, international_prefix=prefix),
@@ -275,3 +278,8 @@ class Services:
             international_prefix=ways.international_prefix,
             unserved_percent=ways.deck_unserved_percent,
         )
+
+
+async def _trunks_of(gateways: Gateways, exchange: str) -> TrunkSections:
+    trunks = await gateways.trunks(exchange)
+    return TrunkSections(frozenset(trunk.name for trunk in trunks), sections_text(trunks))
