@@ -179,6 +179,7 @@ CREATE TABLE numbering_plans (
     country_code          text NOT NULL DEFAULT '' CHECK (country_code ~ '^[0-9]{0,4}$'),
     technical_prefixes    text[] NOT NULL DEFAULT '{}',
     national_length       smallint NOT NULL DEFAULT 0 CHECK (national_length BETWEEN 0 AND 15),
+    location_id           bigint GENERATED ALWAYS AS IDENTITY UNIQUE,  -- what MOR calls it by
     CHECK (national_prefix = '' OR country_code <> ''),
     CHECK (national_length = 0 OR country_code <> '')
 );
@@ -371,6 +372,23 @@ CREATE TABLE exchanges (
     created_at        timestamptz NOT NULL DEFAULT now()
 );
 
+-- Versions of the dialplans of exchanges. `url` '': it stood there before somebody fetched one. `before_id`: what was in
+-- place when it came, which is put back when it is taken back.
+CREATE TABLE exchange_files (
+    file_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    exchange_id  bigint NOT NULL REFERENCES exchanges,
+    kind         text NOT NULL CHECK (kind IN ('dialplan', 'interface')),
+    version      text NOT NULL,
+    sha256       text NOT NULL CHECK (sha256 ~ '^[0-9a-f]{64}$'),
+    url          text NOT NULL DEFAULT '',
+    body         text NOT NULL CHECK (octet_length(body) <= 4194304),
+    before_id    bigint,
+    is_current   boolean NOT NULL DEFAULT false,
+    created_at   timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX exchange_files_by_exchange ON exchange_files (exchange_id, kind, file_id);
+CREATE UNIQUE INDEX exchange_files_in_place ON exchange_files (exchange_id, kind) WHERE is_current;
+
 -- Who asks and whose all else is: users, resellers and those who manage, in one tree. The root is the system itself, to
 -- which belongs what nobody else has. An owner is older than what it owns and never another one, so there is no circle.
 -- `access_level`: 10 and 11 users, 22 resellers, 25 partners, 33 who manage what is their owner's, 44 the same and who may
@@ -430,19 +448,81 @@ CREATE TABLE party_details (
     billing_bank_account  text NOT NULL DEFAULT ''
 );
 
--- Cards of one kind: of how many digits their numbers and PINs are. `codes` are the vouchers and invitations that users make:
--- they have no PIN, and nobody calls by them.
+-- Taxes by their percent of the price without them.
+CREATE TABLE taxes (
+    tax_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name     text NOT NULL UNIQUE CHECK (name <> ''),
+    percent  numeric(7, 4) NOT NULL CHECK (percent BETWEEN 0 AND 100)
+);
+
+-- Cards of one kind. `is_codes`: the vouchers and invitations that users make: they have no PIN, and nobody calls by them.
+-- All others have a tariff, in whose currency their amounts are. What is told of a card's money and minutes is not what it
+-- has: a share of the balance (ghost_balance_percent), in whole units or with cents, in tell_currency ('': its own), and
+-- ghost_min_percent more of the minutes. `solo_pinless`: a caller's number opens one of its cards only.
 CREATE TABLE card_groups (
     group_id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    name           text NOT NULL UNIQUE CHECK (name <> ''),
+    name           text NOT NULL CHECK (name <> ''),
     number_length  smallint NOT NULL DEFAULT 10 CHECK (number_length BETWEEN 6 AND 20),
-    pin_length     smallint NOT NULL DEFAULT 4 CHECK (pin_length BETWEEN 0 AND 10)
+    pin_length     smallint NOT NULL DEFAULT 4 CHECK (pin_length BETWEEN 0 AND 10),
+    is_codes       boolean NOT NULL DEFAULT false,
+    owner_id       bigint NOT NULL DEFAULT 1 REFERENCES parties,
+    tariff_id      bigint REFERENCES tariffs,
+    description    text NOT NULL DEFAULT '',
+    image          text NOT NULL DEFAULT '',
+    price_with_tax         numeric(20, 6) NOT NULL DEFAULT 0 CHECK (price_with_tax >= 0),
+    tax_id                 bigint REFERENCES taxes,
+    setup_fee              numeric(20, 6) NOT NULL DEFAULT 0 CHECK (setup_fee >= 0),
+    daily_charge           numeric(20, 6) NOT NULL DEFAULT 0 CHECK (daily_charge >= 0),
+    numbering_plan         text,                   -- how callers by its cards write numbers; NULL: as the settings say
+    dialplan               text NOT NULL DEFAULT '',  -- where the exchange's menu goes on; '': in its own
+    valid_from             timestamptz NOT NULL DEFAULT now(),
+    valid_to               timestamptz CHECK (valid_to >= valid_from),
+    days_after_first_use   integer NOT NULL DEFAULT 0 CHECK (days_after_first_use >= 0),  -- 0: no such limit
+    ghost_balance_percent  numeric(9, 4) NOT NULL DEFAULT 100 CHECK (ghost_balance_percent >= 0),
+    ghost_min_percent      numeric(9, 4) NOT NULL DEFAULT 0 CHECK (ghost_min_percent >= -100),
+    tell_cents             boolean NOT NULL DEFAULT false,
+    tell_currency          text NOT NULL DEFAULT '' CHECK (tell_currency ~ '^([A-Z]{3})?$'),
+    max_calls              integer DEFAULT 1 CHECK (max_calls >= 0),  -- of one card at a time; NULL: no limit
+    external_function      boolean NOT NULL DEFAULT false,
+    allow_loss             boolean NOT NULL DEFAULT false,
+    solo_pinless           boolean NOT NULL DEFAULT false,
+    disable_voucher        boolean NOT NULL DEFAULT false,
+    callerid_leave         boolean NOT NULL DEFAULT false,
+    hidden                 boolean NOT NULL DEFAULT false,
+    created_at             timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT card_groups_codes CHECK (is_codes = (tariff_id IS NULL))
 );
-INSERT INTO card_groups (name, number_length, pin_length) VALUES ('codes', 16, 0);
+CREATE UNIQUE INDEX card_groups_of_codes ON card_groups (is_codes) WHERE is_codes;
+CREATE INDEX card_groups_by_owner ON card_groups (owner_id, group_id);
+INSERT INTO card_groups (name, number_length, pin_length, is_codes) VALUES ('codes', 16, 0, true);
 
--- Each card. Its number is kept encrypted with a key of the settings, and found by a hash that is keyed with it, so that who
--- reads the database has none. Its money is an account of its own (purpose `card`); NULL: it carries none. That money goes
--- back to from_account_id where nobody wanted it; NULL: nobody's account paid, an administrator made it.
+-- Cards sold together. Of each card `price` was to be paid, tax of tax_percent included, and `net` is what it was given.
+-- They are given it one after the other; `ended_at` NULL: not all have it yet, and whoever looks next goes on. `cancelled`:
+-- the seller's account had it no more. `reference`: whoever says it again sells nothing more.
+CREATE TABLE card_sales (
+    sale_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    group_id     bigint NOT NULL REFERENCES card_groups,
+    owner_id     bigint NOT NULL REFERENCES parties,
+    cards        integer NOT NULL CHECK (cards > 0),
+    price        numeric(20, 6) NOT NULL CHECK (price >= 0),
+    net          numeric(20, 6) NOT NULL CHECK (net >= 0),
+    tax_percent  numeric(7, 4) NOT NULL,
+    currency     text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    email        text NOT NULL DEFAULT '',
+    reference    text,
+    sold_by      text NOT NULL,
+    sold_at      timestamptz NOT NULL DEFAULT now(),
+    ended_at     timestamptz,
+    cancelled    boolean NOT NULL DEFAULT false,
+    UNIQUE (owner_id, reference)
+);
+CREATE INDEX card_sales_open ON card_sales (sale_id) WHERE ended_at IS NULL;
+
+-- Each card. Number and PIN are kept encrypted with a key of the settings, and found by hashes that are keyed with it, so
+-- that who reads the database has none. Its money is an account of its own (purpose `card`); NULL: it carries none. That
+-- money goes back to from_account_id where nobody wanted it; NULL: nobody's account paid, an administrator made it.
+-- A card to call by is given its money when it is sold, and a line (card-N) on its account at its first use; `line_open`: as
+-- that line was told last. Days up to daily_paid_to, midnights in UTC, need no daily charge any more.
 CREATE TABLE calling_cards (
     card_id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     group_id         bigint NOT NULL REFERENCES card_groups,
@@ -459,12 +539,35 @@ CREATE TABLE calling_cards (
     activated_by     bigint REFERENCES parties,           -- whose it is from then on, and nobody else's
     activated_at     timestamptz,
     deleted_at       timestamptz,
+    pin_hash         bytea CHECK (length(pin_hash) = 32),
+    pin_sealed       bytea,
+    name             text NOT NULL DEFAULT '',
+    batch            text NOT NULL DEFAULT '',
+    min_balance      numeric(20, 6) NOT NULL DEFAULT 0,   -- with less nobody calls by it
+    distributor_id   bigint REFERENCES parties,
+    language         text NOT NULL DEFAULT '' CHECK (language ~ '^[A-Za-z_-]{0,20}$'),
+    callerid         text NOT NULL DEFAULT '' CHECK (callerid ~ '^[0-9]{0,20}$'),  -- whose calls need no number and no PIN
+    sale_id          bigint REFERENCES card_sales,
+    sold_at          timestamptz,
+    funded_at        timestamptz,
+    first_used_at    timestamptz,
+    daily_paid_to    timestamptz NOT NULL DEFAULT date_trunc('day', now(), 'UTC'),
+    blocked          boolean NOT NULL DEFAULT false,
+    line             text UNIQUE,
+    line_open        boolean NOT NULL DEFAULT true,
     CHECK ((bucket IS NULL) = (account_id IS NULL)),
     CHECK ((activated_by IS NULL) = (activated_at IS NULL)),
-    CHECK (activated_by IS NULL OR deleted_at IS NULL)
+    CHECK (activated_by IS NULL OR deleted_at IS NULL),
+    CONSTRAINT calling_cards_pin CHECK ((pin_hash IS NULL) = (pin_sealed IS NULL)),
+    CONSTRAINT calling_cards_funded CHECK (funded_at IS NULL OR sold_at IS NOT NULL),
+    CONSTRAINT calling_cards_line CHECK ((line IS NULL) = (first_used_at IS NULL))
 );
 CREATE INDEX calling_cards_by_creator ON calling_cards (created_by, card_id);
 CREATE INDEX calling_cards_deleted ON calling_cards (card_id) WHERE deleted_at IS NOT NULL AND account_id IS NOT NULL;
+CREATE INDEX calling_cards_by_group ON calling_cards (group_id, card_id);
+CREATE INDEX calling_cards_free ON calling_cards (group_id, card_id) WHERE sold_at IS NULL AND deleted_at IS NULL;
+CREATE INDEX calling_cards_by_sale ON calling_cards (sale_id) WHERE sale_id IS NOT NULL;
+CREATE INDEX calling_cards_by_callerid ON calling_cards (callerid) WHERE callerid <> '';
 
 -- Who tried what lately: registrations of an address, wrong codes. Forgotten after an hour.
 CREATE TABLE code_tries (
@@ -537,6 +640,21 @@ CREATE TABLE permission_members (
     group_id  bigint NOT NULL REFERENCES permission_groups
 );
 CREATE INDEX permission_members_by_group ON permission_members (group_id);
+
+-- Numbers that are known to ring from a line: a call that names no login is of that line.
+CREATE TABLE known_callers (
+    caller_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    number         text COLLATE "C" NOT NULL UNIQUE CHECK (number ~ '^[0-9]{1,32}$'),
+    bucket         smallint NOT NULL,
+    subscriber_id  bigint NOT NULL,
+    domain         text NOT NULL DEFAULT '',         -- where it rings from; '': from anywhere
+    description    text NOT NULL DEFAULT '',
+    comment        text NOT NULL DEFAULT '',
+    banned         boolean NOT NULL DEFAULT false,
+    added_at       timestamptz NOT NULL DEFAULT now(),
+    updated_at     timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX known_callers_by_line ON known_callers (subscriber_id);
 
 -- How the calls of a tenant are charged, and what it was given for that: its company's account, the tariff that its call
 -- rates are compiled into. Until it says otherwise its calls cost nothing.
@@ -818,6 +936,25 @@ CREATE TABLE inbound_tariffs (
     inbound_tariff_id  bigint NOT NULL REFERENCES tariffs
 );
 
+-- What messages cost: by the longest prefix of the number that they go to, in the tariff's currency; of an SMS each part, of
+-- a query (hlr) the whole. A tariff that has none for a number sends none there.
+CREATE TABLE message_prices (
+    tariff_id  bigint NOT NULL REFERENCES tariffs,
+    kind       text NOT NULL CHECK (kind IN ('sms', 'hlr')),
+    prefix     text COLLATE "C" NOT NULL CHECK (prefix ~ '^[0-9]{0,32}$'),  -- '': every number
+    price      numeric(18, 8) NOT NULL CHECK (price >= 0),
+    PRIMARY KEY (tariff_id, kind, prefix)
+);
+
+-- Delivery reports that came before it was known what their carrier calls the message. Forgotten after a day.
+CREATE TABLE early_reports (
+    carrier     text NOT NULL,
+    carrier_id  text NOT NULL,
+    delivered   boolean NOT NULL,
+    at          timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (carrier, carrier_id)
+);
+
 -- Where a login's account stands. A row is here before its subscriber is.
 CREATE TABLE logins (
     login   text PRIMARY KEY CHECK (login ~ '^[^\s,]{1,64}$'),
@@ -949,6 +1086,7 @@ CREATE TABLE route_limits (
 
 CREATE SEQUENCE account_ids;
 CREATE SEQUENCE transfer_ids;
+CREATE SEQUENCE message_ids;
 CREATE SEQUENCE subscription_ids;
 
 CREATE TABLE accounts (
@@ -982,7 +1120,8 @@ CREATE TABLE accounts (
     closed_at      timestamptz,                    -- for good: it is blocked then too, and nothing is paid into it; NULL: it is not
     -- Whose money may move but by calls: 0 nobody moves any, 1 codes and payments alone, 2 transfers too
     refill_allowed  smallint NOT NULL DEFAULT 2 CHECK (refill_allowed BETWEEN 0 AND 2),
-    purpose         text NOT NULL DEFAULT 'party' CHECK (purpose IN ('party', 'card')),  -- a card's has no lines of its own
+    purpose         text NOT NULL DEFAULT 'party' CHECK (purpose IN ('party', 'card')),  -- a card's money is nobody's purse
+    allow_loss      boolean,                       -- calls by routes that cost more than they bring; NULL: as the tariff has it
     PRIMARY KEY (bucket, account_id),
     CHECK (overdraft IS NOT NULL OR kind = 'postpaid')
 ) WITH (fillfactor = 70);  -- room for HOT updates: a call updates its account twice, and no index changes
@@ -1018,10 +1157,12 @@ CREATE TABLE subscribers (
     -- none does. Kept by a trigger, as `calls`. All are of this bucket.
     reseller_accounts   bigint[],
     reseller_tariffs    bigint[],
+    numbering_plan      text,                        -- how its phone writes numbers; NULL: as its account has it
     PRIMARY KEY (bucket, subscriber_id),
     UNIQUE (bucket, login)
 );
 CREATE INDEX subscribers_by_account ON subscribers (bucket, account_id);
+CREATE INDEX subscribers_by_number ON subscribers (subscriber_id);  -- of a device, as MOR names it
 CREATE INDEX subscribers_by_party ON subscribers (party_id) WHERE party_id <> 1;
 
 -- Options a subscriber has beside its tariff. Of rates with equal prefixes an option's counts, the lowest position first.
@@ -1343,6 +1484,51 @@ CREATE UNIQUE INDEX service_subscriptions_once ON service_subscriptions (bucket,
 CREATE INDEX service_subscriptions_due ON service_subscriptions (paid_to) WHERE state IN ('active', 'unpaid');
 CREATE INDEX service_subscriptions_by_party ON service_subscriptions (party_id, subscription_id);
 
+-- Messages: sms, hlr (a query of where a number is), sip and voice. Those that cost something take their money when they are
+-- written (`accounts`: the payer and the resellers above it, each its own of `prices`), by fees message:ID; one that was not
+-- sent gives it back by message:ID:back. queued: waits for its carrier; sending: handed over until lease_until by whoever
+-- took it; sent, and then delivered or undelivered, as its carrier has said; failed: not sent, or nobody knows; received.
+CREATE TABLE messages (
+    bucket         smallint NOT NULL,
+    message_id     bigint NOT NULL DEFAULT nextval('message_ids'),
+    kind           text NOT NULL CHECK (kind IN ('sms', 'hlr', 'sip', 'voice')),
+    direction      text NOT NULL CHECK (direction IN ('in', 'out')),
+    state          text NOT NULL
+                   CHECK (state IN ('queued', 'sending', 'sent', 'delivered', 'undelivered', 'failed', 'received')),
+    party_id       bigint NOT NULL,                -- whose it is
+    account_id     bigint,                         -- pays; NULL: nobody has to
+    login          text NOT NULL DEFAULT '',       -- the line that sends it, or whose number was written to
+    did            text NOT NULL DEFAULT '',       -- the number of ours that was written to
+    sender         text NOT NULL,
+    recipient      text NOT NULL,
+    content        text NOT NULL,
+    encoding       text NOT NULL DEFAULT '',
+    parts          smallint NOT NULL DEFAULT 1 CHECK (parts > 0),
+    accounts       bigint[] NOT NULL DEFAULT '{}',
+    prices         numeric[] NOT NULL DEFAULT '{}',
+    currency       text NOT NULL DEFAULT '',       -- of the first of prices
+    carrier        text NOT NULL DEFAULT '',
+    carrier_id     text NOT NULL DEFAULT '',       -- what it calls the message
+    answer         text NOT NULL DEFAULT '',       -- of a query
+    error          text NOT NULL DEFAULT '',
+    reference      text CHECK (length(reference) BETWEEN 1 AND 200),  -- the idempotency key of who sends it
+    attempts       smallint NOT NULL DEFAULT 0,
+    due_at         timestamptz NOT NULL DEFAULT now(),
+    lease_until    timestamptz,
+    created_at     timestamptz NOT NULL DEFAULT now(),
+    sent_at        timestamptz,
+    ended_at       timestamptz,                    -- delivered, undelivered or failed
+    read_at        timestamptz,
+    PRIMARY KEY (bucket, message_id),
+    CHECK (cardinality(accounts) = cardinality(prices)),
+    CHECK ((lease_until IS NOT NULL) = (state = 'sending'))
+);
+CREATE UNIQUE INDEX messages_once ON messages (bucket, login, reference) WHERE reference IS NOT NULL;
+CREATE INDEX messages_by_id ON messages (message_id);
+CREATE INDEX messages_by_party ON messages (party_id, message_id);
+CREATE INDEX messages_by_carrier ON messages (carrier, carrier_id) WHERE carrier_id <> '';
+CREATE INDEX messages_waiting ON messages (due_at) WHERE state IN ('queued', 'sending');
+
 -- What becomes of a call: what it was charged, and the rest as its CDR will say. `new_cost` NULL: it cannot be priced,
 -- `problem` says why, and nothing is posted of it. `changed`: its CDR was no longer what it was when it was read, so it
 -- was left alone.
@@ -1566,7 +1752,7 @@ BEGIN
     UPDATE subscribers SET version = version WHERE bucket = NEW.bucket AND account_id = NEW.account_id;
     RETURN NULL;
 END $$;
-CREATE OR REPLACE TRIGGER touch_subscribers AFTER UPDATE OF max_call_seconds, quota, numbering_plan, kind ON accounts
+CREATE OR REPLACE TRIGGER touch_subscribers AFTER UPDATE OF max_call_seconds, quota, numbering_plan, kind, allow_loss ON accounts
     FOR EACH ROW EXECUTE FUNCTION touch_subscribers();
 
 CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -1611,6 +1797,15 @@ CREATE OR REPLACE FUNCTION resellers_of_party(
     WHERE party_id = ANY (parties_above(p_party_id)) AND party_id <> p_party_id AND account_id IS NOT NULL
 $$;
 
+-- The same of its cards: it pays for their calls itself, as for those of its users.
+CREATE OR REPLACE FUNCTION resellers_of_cards(
+    p_party_id bigint, OUT accounts bigint[], OUT tariffs bigint[], OUT buckets smallint[]
+) LANGUAGE sql STABLE AS $$
+    SELECT array_agg(account_id ORDER BY party_id DESC), array_agg(tariff_id ORDER BY party_id DESC),
+           array_agg(DISTINCT account_bucket)
+    FROM parties WHERE party_id = ANY (parties_above(p_party_id)) AND account_id IS NOT NULL
+$$;
+
 -- Subscribers carry what their party leaves them, so that a call asks nobody else; a change makes a cached copy stale.
 CREATE OR REPLACE FUNCTION keep_allowed_calls() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -1642,16 +1837,21 @@ BEGIN
     PERFORM 1 FROM parties WHERE party_id = ANY (parties_above(NEW.party_id)) AND party_id <> NEW.party_id
       ORDER BY party_id FOR SHARE;
     FOR member IN
-        SELECT id, r.* FROM unnest(parties_below(NEW.party_id)) AS id, resellers_of_party(id) AS r WHERE id <> NEW.party_id
+        SELECT id, 'party' AS purpose, r.* FROM unnest(parties_below(NEW.party_id)) AS id, resellers_of_party(id) AS r
+          WHERE id <> NEW.party_id
+        UNION ALL
+        SELECT id, 'card', r.* FROM unnest(parties_below(NEW.party_id)) AS id, resellers_of_cards(id) AS r
     LOOP
         FOR n IN 0 .. last_bucket LOOP
-            SELECT login INTO stranger FROM subscribers
-              WHERE bucket = n AND party_id = member.id AND ARRAY[n]::smallint[] <> member.buckets ORDER BY login LIMIT 1;
+            SELECT s.login INTO stranger FROM subscribers s JOIN accounts a ON a.bucket = n AND a.account_id = s.account_id
+              WHERE s.bucket = n AND s.party_id = member.id AND a.purpose = member.purpose
+                AND ARRAY[n]::smallint[] <> member.buckets ORDER BY s.login LIMIT 1;
             IF FOUND OR cardinality(member.buckets) > 1 THEN
                 RAISE SQLSTATE 'RE001' USING MESSAGE = COALESCE(stranger, '');
             END IF;
-            UPDATE subscribers s SET reseller_accounts = member.accounts, reseller_tariffs = member.tariffs
+            UPDATE subscribers s SET reseller_accounts = member.accounts, reseller_tariffs = member.tariffs FROM accounts a
               WHERE s.bucket = n AND s.party_id = member.id
+                AND a.bucket = n AND a.account_id = s.account_id AND a.purpose = member.purpose
                 AND (s.reseller_accounts, s.reseller_tariffs) IS DISTINCT FROM (member.accounts, member.tariffs);
         END LOOP;
     END LOOP;
@@ -3631,6 +3831,130 @@ BEGIN
     END IF;
     PERFORM keep_note(p_bucket, p_note);
     RETURN ROW('done', p_subscription_id, -back, account.available + back)::subscription_answer_v1;
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
+-- Messages: send_message_v1 writes one and takes its money of all who pay, or does neither; end_message_v1 says that it was
+-- handed to its carrier, or gives the money back. Each may be asked again: it is done once. What a message costs counts in
+-- the limits of the day and the month, as what a call costs.
+
+CREATE TYPE message_order_v1 AS (
+    accounts bigint[], prices numeric[],  -- who pays, the line's own account first; empty: nobody
+    subscriber_id bigint, subscriber_version integer,
+    party_id bigint, login text, kind text, sender text, recipient text, content text, encoding text, parts smallint,
+    currency text, carrier text, reference text,
+    lease interval              -- who asks hands it over, within so long; NULL: it is queued
+);
+CREATE TYPE message_answer_v1 AS (
+    outcome text,               -- taken, repeated, conflict, stale; or a DeclineReason: nothing was done
+    message_id bigint
+);
+
+-- Why accounts that are locked cannot pay for a message; NULL: they can. The first of them is the line's own.
+CREATE OR REPLACE FUNCTION message_refusal(p_bucket smallint, p_order message_order_v1) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN (SELECT refusal FROM (
+        SELECT p.level, CASE
+            WHEN (a.status = 'active' AND a.closed_at IS NULL) IS NOT TRUE
+            THEN CASE WHEN p.level = 1 THEN 'inactive' ELSE 'reseller_inactive' END
+            WHEN COALESCE((
+                SELECT allowed FROM account_prefixes
+                WHERE bucket = p_bucket AND account_id = p.account_id AND starts_with(p_order.recipient, prefix)
+                ORDER BY length(prefix) DESC LIMIT 1), a.default_allowed) IS NOT TRUE
+            THEN CASE WHEN p.level = 1 THEN 'blocked_destination' ELSE 'reseller_limit' END
+            WHEN p.price > 0 AND p.level > 1 AND LEAST(a.balance + a.overdraft - a.reserved, a.day_left, a.month_left) < p.price
+            THEN 'reseller_insufficient_funds'
+            WHEN p.price > 0 AND a.balance + a.overdraft - a.reserved < p.price THEN 'insufficient_funds'
+            WHEN p.price > 0 AND a.day_left < p.price THEN 'daily_limit'
+            WHEN p.price > 0 AND a.month_left < p.price THEN 'monthly_limit'
+        END AS refusal
+        FROM unnest(p_order.accounts, p_order.prices) WITH ORDINALITY AS p(account_id, price, level)
+        LEFT JOIN LATERAL (
+            SELECT *, day_left(daily_limit, reserved, spent_on, day_spent, time_zone),
+                   month_left(monthly_limit, reserved, spent_on, month_spent, time_zone)
+            FROM accounts WHERE bucket = p_bucket AND account_id = p.account_id OFFSET 0) a ON true
+        ) AS asked WHERE refusal IS NOT NULL ORDER BY level LIMIT 1);
+END $$;
+
+-- One entry of a message on an account that is locked, counted on the day that it was written. p_amount below zero takes.
+CREATE OR REPLACE FUNCTION enter_message(
+    p_bucket smallint, p_account_id bigint, p_amount numeric, p_reference text, p_subject text, p_written timestamptz
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM enter(p_bucket, p_account_id, 'fee', p_amount, p_reference, p_subject);
+    UPDATE accounts a SET
+        day_spent = LEAST(CASE WHEN n.written = n.today THEN -p_amount ELSE 0 END
+                          + CASE WHEN a.spent_on = n.today THEN a.day_spent ELSE 0 END, max_amount()),
+        month_spent = LEAST(CASE WHEN date_trunc('month', n.written) = date_trunc('month', n.today) THEN -p_amount ELSE 0 END
+                            + CASE WHEN date_trunc('month', a.spent_on) = date_trunc('month', n.today)
+                                   THEN a.month_spent ELSE 0 END, max_amount()),
+        spent_on = n.today
+    FROM (SELECT local_date(time_zone) AS today, (p_written AT TIME ZONE time_zone)::date AS written
+          FROM accounts WHERE bucket = p_bucket AND account_id = p_account_id) n
+    WHERE a.bucket = p_bucket AND a.account_id = p_account_id;
+END $$;
+
+CREATE OR REPLACE FUNCTION send_message_v1(p_bucket smallint, p_order message_order_v1, p_note audit_note_v3)
+RETURNS message_answer_v1 LANGUAGE plpgsql AS $$
+DECLARE
+    earlier  record;
+    line     record;
+    refusal  text;
+    made     bigint;
+BEGIN
+    PERFORM 1 FROM accounts WHERE bucket = p_bucket AND account_id = ANY (p_order.accounts)
+      ORDER BY account_id FOR NO KEY UPDATE;
+    SELECT message_id, kind = p_order.kind AND recipient = p_order.recipient AND content = p_order.content
+                       AND sender = p_order.sender AS same INTO earlier
+      FROM messages WHERE bucket = p_bucket AND login = p_order.login AND reference = p_order.reference;
+    IF FOUND THEN
+        RETURN ROW(CASE WHEN earlier.same THEN 'repeated' ELSE 'conflict' END, earlier.message_id)::message_answer_v1;
+    END IF;
+    SELECT version, status INTO line FROM subscribers
+      WHERE bucket = p_bucket AND subscriber_id = p_order.subscriber_id;
+    IF line.version IS DISTINCT FROM p_order.subscriber_version THEN
+        RETURN ROW('stale', NULL)::message_answer_v1;
+    END IF;
+    refusal := CASE WHEN line.status <> 'active' THEN 'inactive' ELSE message_refusal(p_bucket, p_order) END;
+    IF refusal IS NOT NULL THEN
+        RETURN ROW(refusal, NULL)::message_answer_v1;
+    END IF;
+    INSERT INTO messages (bucket, kind, direction, state, party_id, account_id, login, sender, recipient, content, encoding,
+                          parts, accounts, prices, currency, carrier, reference, lease_until, attempts)
+      VALUES (p_bucket, p_order.kind, 'out', CASE WHEN p_order.lease IS NULL THEN 'queued' ELSE 'sending' END,
+              p_order.party_id, p_order.accounts[1], p_order.login, p_order.sender, p_order.recipient, p_order.content,
+              p_order.encoding, p_order.parts, p_order.accounts, p_order.prices, p_order.currency, p_order.carrier,
+              p_order.reference, now() + p_order.lease, CASE WHEN p_order.lease IS NULL THEN 0 ELSE 1 END)
+      RETURNING message_id INTO made;
+    PERFORM enter_message(p_bucket, p.account_id, -p.price, format('message:%s', made),
+                          format('%s to %s', p_order.kind, p_order.recipient), now())
+    FROM unnest(p_order.accounts, p_order.prices) AS p(account_id, price) WHERE p.price > 0;
+    PERFORM keep_note(p_bucket, p_note);
+    RETURN ROW('taken', made)::message_answer_v1;
+END $$;
+
+-- Answers how the message stands, which is what somebody else has said before, if so. NULL: there is none.
+CREATE OR REPLACE FUNCTION end_message_v1(
+    p_bucket smallint, p_message_id bigint, p_sent boolean, p_carrier text, p_carrier_id text, p_answer text, p_error text
+) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    ended  record;
+BEGIN
+    PERFORM 1 FROM accounts WHERE bucket = p_bucket AND account_id = ANY (
+        SELECT unnest(accounts) FROM messages WHERE bucket = p_bucket AND message_id = p_message_id)
+      ORDER BY account_id FOR NO KEY UPDATE;
+    UPDATE messages SET
+        state = CASE WHEN p_sent THEN 'sent' ELSE 'failed' END, lease_until = NULL,
+        carrier = COALESCE(p_carrier, carrier), carrier_id = p_carrier_id, answer = p_answer, error = p_error,
+        sent_at = CASE WHEN p_sent THEN now() END, ended_at = CASE WHEN NOT p_sent THEN now() END
+      WHERE bucket = p_bucket AND message_id = p_message_id AND state IN ('queued', 'sending')
+      RETURNING kind, recipient, accounts, prices, created_at INTO ended;
+    IF FOUND AND NOT p_sent THEN
+        PERFORM enter_message(p_bucket, p.account_id, p.price, format('message:%s:back', p_message_id),
+                              format('%s to %s was not sent', ended.kind, ended.recipient), ended.created_at)
+        FROM unnest(ended.accounts, ended.prices) AS p(account_id, price) WHERE p.price > 0;
+    END IF;
+    RETURN (SELECT state FROM messages WHERE bucket = p_bucket AND message_id = p_message_id);
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------

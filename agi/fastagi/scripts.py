@@ -4,9 +4,11 @@
 `agi://HOST/callFinish,<login>,<destination>,<seconds>,<status>[,<callerid>[,<prior>]]`
 `agi://HOST/didPrepare,<number>[,<callerid>]` and, for a call that it has allowed,
 `agi://HOST/didNext,<number>,<where>[,<callerid>[,<how the step before ended>[,<what was keyed in>]]]`
+`agi://HOST/legFinish,…`: see leg_finish.
 `agi://HOST/getBalance,<login>[,<number>[,<callerid>]]` and `agi://HOST/ping`; any with `?exchange=NAME` behind it.
 There stand too, for the CDR: `from_originate`, `source`, `originated_by` of callPrepare, and `is_did` of callFinish. An
-argument they are not: a comma in a dialled number, which shifts what stands behind it, has to be found out.
+argument they are not: a comma in a dialled number, which shifts what stands behind it, has to be found out. A call with
+an empty login, of a channel without an account code, is of the line that its caller id is known to ring from.
 
 `parse_x` may raise InvalidRequest, `render_x` cannot fail. Every answer of a script sets all its variables.
 """
@@ -23,6 +25,7 @@ from agi import channel_variables as var
 from agi.channel_variables import RatingStatus
 from agi.fastagi import fields
 from agi.fastagi.command import clean_value, clean_values
+from agi.fastagi.leg_finish import parse_leg_finish
 from agi.fastagi.request import AgiRequest
 from rating_engine.domain.call_rules import InboundCall, digits_of
 from rating_engine.domain.end_status import read_status
@@ -136,11 +139,12 @@ class Script:
 def parse_call_prepare(request: AgiRequest, exchange: str) -> PrepareCall:
     """The question of callPrepare. `exchange` is the peer's address, unless the query names one."""
     fields.at_most_arguments(request, 6)
+    callerid = fields.callerid(request, 2)
     return PrepareCall(
         call_key=fields.call_key(request, exchange, fields.argument(request, 3)),
-        login=fields.login(request),
+        login=fields.login_of_call(request, callerid),
         destination=fields.destination(request),
-        callerid=fields.callerid(request, 2),
+        callerid=callerid,
         routing_number=fields.optional_text("routing_number", fields.argument(request, 4), fields.MAX_NUMBER) or None,
         channel=fields.channel(request),
         route=fields.route(request, 5),
@@ -152,14 +156,15 @@ def parse_call_finish(request: AgiRequest, exchange: str) -> FinishCall:
     """The report of callFinish. `exchange` as in parse_call_prepare."""
     fields.at_most_arguments(request, 6)
     cause, disposition = read_status(fields.argument(request, 3))
+    callerid = fields.caller_of_ended(request, 4)
     return FinishCall(
         call_key=fields.call_key(request, exchange, fields.argument(request, 5)),
-        login=fields.login(request),
+        login=fields.login_of_call(request, callerid),
         destination=fields.destination(request),
         seconds=fields.seconds(fields.argument(request, 2)),
         disposition=disposition,
         cause=cause,
-        callerid=fields.caller_of_ended(request, 4),
+        callerid=callerid,
         channel=fields.channel(request),
         is_did=fields.is_did(request),
     )
@@ -327,6 +332,10 @@ async def _call_finish(request: AgiRequest, peer: str, service: ChargingService)
     return Answer(render_call_finish(await service.finish_call(parse_call_finish(request, peer))))
 
 
+async def _leg_finish(request: AgiRequest, peer: str, service: ChargingService) -> Answer:
+    return Answer(render_call_finish(await service.finish_call(parse_leg_finish(request))))
+
+
 async def _did_prepare(request: AgiRequest, peer: str, service: ChargingService) -> Answer:
     call = parse_did_prepare(request, peer)
     outcome = await service.prepare_inbound(call)
@@ -409,6 +418,7 @@ SCRIPTS: Final[Mapping[str, Script]] = MappingProxyType(
         for script in (
             Script("callPrepare", _call_prepare, _refuse_call_prepare),
             Script("callFinish", _call_finish, _refuse_call_finish),
+            Script("legFinish", _leg_finish, _refuse_call_finish),
             Script("didPrepare", _did_prepare, _refuse_did_prepare),
             Script("didNext", _did_next, _refuse_did_next),
             Script("getBalance", _get_balance, _refuse_get_balance),

@@ -15,6 +15,7 @@ from rating_engine.cli.calls.cdrs import cdrs_app
 from rating_engine.cli.calls.rerate import rerate_app
 from rating_engine.cli.calls.simulate import simulate
 from rating_engine.cli.calls.spool import spool_app
+from rating_engine.cli.cards.taxes import taxes_app
 from rating_engine.cli.decks.import_from import import_from
 from rating_engine.cli.decks.rate import rate
 from rating_engine.cli.decks.rate_diff import diff
@@ -39,6 +40,7 @@ from rating_engine.cli.parties.permissions import permissions_app
 from rating_engine.cli.parties.subscribers import subscribers_app
 from rating_engine.cli.parties.subscriptions import subscriptions_app
 from rating_engine.cli.parties.users import users_app
+from rating_engine.cli.phones import exchange_files
 from rating_engine.cli.phones import exchanges as asterisks
 from rating_engine.cli.phones.phones import phones_app
 from rating_engine.cli.process.data import data_app
@@ -70,6 +72,7 @@ app.command(epilog="Example: rating-engine serve --config /etc/rating_engine.tom
 app.command(epilog="Example: RATING_DATABASE_URL=postgresql://re@db/re rating-engine migrate")(migrate)
 app.add_typer(accounts_app, name="account")
 app.add_typer(codes_app, name="code")
+app.add_typer(taxes_app, name="tax")
 app.add_typer(subscribers_app, name="subscriber")
 app.add_typer(users_app, name="user")
 app.add_typer(keys_app, name="key")
@@ -123,6 +126,11 @@ exchange_app.command(epilog="Example: rating-engine exchange show pbx1")(asteris
 exchange_app.command(epilog="Example: rating-engine exchange change pbx1 --enabled no")(asterisks.change)
 exchange_app.command(epilog="Example: rating-engine exchange role pbx1")(asterisks.role)
 exchange_app.command(epilog="Example: rating-engine exchange render pjsip pbx1 --check")(asterisks.render)
+exchange_app.command(epilog="Example: rating-engine exchange files pbx1")(exchange_files.files)
+exchange_app.command(epilog="Example: rating-engine exchange update pbx1 https://files.example.org/rating.conf")(
+    exchange_files.update
+)
+exchange_app.command(epilog="Example: rating-engine exchange restore pbx1")(exchange_files.restore)
 app.add_typer(phones_app, name="phone")
 app.add_typer(numbering_app, name="numbering")
 app.add_typer(aliases_app, name="alias")

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from rating_engine.domain.account import AccountState
 from rating_engine.domain.call_charge import paid_seconds
+from rating_engine.domain.call_rules import digits_of
 from rating_engine.domain.errors import Overloaded, Unavailable
 from rating_engine.domain.outcomes import Allowed, Claim, Declined, DeclineReason, PrepareCall, PrepareOutcome
 from rating_engine.domain.reservation import OpenCall, ReserveAnswer, ReserveOutcome
@@ -81,6 +82,7 @@ class Preparing:
         self._ledger = ledger
         self._planning = planning
         self._subscriber = sources.subscriber
+        self._known_caller = sources.known_caller
         self._stale = stale
         self._remembered = remembered
         self._undo = undo
@@ -92,6 +94,11 @@ class Preparing:
         stale = 0
         if self._is_banned(call.call_key.exchange) or self._is_banned(call.origin.source_address):
             return Declined(DeclineReason.EXCHANGE_BANNED)
+        if not call.login:
+            login = await self._login_of(call.callerid)
+            if isinstance(login, Declined):
+                return login
+            call = replace(call, login=login)
         attempts = Attempts(await self._tried(call))
         for _ in range(PLANS_MAX):
             with Step("lookup_ms"):
@@ -139,6 +146,14 @@ class Preparing:
         if isinstance(plan, Declined):
             return plan
         return await seconds_on(plan, state, self._funds_of)
+
+    async def _login_of(self, callerid: str | None) -> str | Declined:
+        """Whose a call is that names nobody: of the line that its number is known to ring from."""
+        known = await self._known_caller(digits_of(callerid)) if callerid else None
+        if known is None:
+            return Declined(DeclineReason.UNKNOWN_LOGIN, "no login is named, and the caller id is known as nobody's")
+        login, is_banned = known
+        return Declined(DeclineReason.INACTIVE, "the caller id is banned") if is_banned else login
 
     async def _tried(self, call: PrepareCall) -> tuple[str, ...]:
         """The routes of the earlier attempts of a call, as far as they got one."""
