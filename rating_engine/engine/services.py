@@ -73,6 +73,7 @@ def make_services(
             rate_jump=settings.exchange_rate_jump_percent,
             fetch_file=ListedHosts(settings.exchange_file_hosts).fetch,
             proxies=tuple(map(ip_network, settings.http_trusted_proxies)),
+            exchange_hosts={each.exchange: each.host for each in map(parse_address, settings.ami_exchanges)},
         ),
         limits,
     )
