@@ -21,6 +21,7 @@ from rating_engine.engine.calling import policy_of
 from rating_engine.services.catalogue import Services, Ways
 from rating_engine.services.doctor import Dialplan, Installation
 from rating_engine.services.parties.request_limits import RequestLimits
+from rating_engine.services.recordings import RecordingFiles
 from rating_engine.settings.model import Settings
 from rating_engine.settings.spool_directory import spool_directory
 from rating_engine.storage.postgres.migrate import MigrationReport
@@ -59,9 +60,15 @@ def make_services(settings: Settings, office: Database, limits: RequestLimits | 
             reload_phones=partial(_reload_phones, settings.ami_exchanges),
             ask_exchange=partial(_ask_exchange, settings.ami_exchanges),
             proxies=tuple(map(ip_network, settings.http_trusted_proxies)),
+            recordings=recordings_of(settings),
         ),
         limits,
     )
+
+
+def recordings_of(settings: Settings) -> RecordingFiles:
+    """Where recordings are, and how they are reached."""
+    return RecordingFiles(settings.recordings_directory, settings.recording_link_seconds, settings.public_url)
 
 
 @contextlib.asynccontextmanager

@@ -10,6 +10,8 @@ from starlette.routing import BaseRoute
 from rating_engine.api.common.client import BehindProxies, ProxyHeader
 from rating_engine.api.narayana.asked import CallCharging
 from rating_engine.api.narayana.surface import Narayana
+from rating_engine.api.recordings import recording_routes
+from rating_engine.api.teleum.surface import Teleum
 from rating_engine.domain.ban_sets import BanFileForm
 from rating_engine.services.catalogue import Services
 from rating_engine.services.parties.bans import BanBook
@@ -20,12 +22,13 @@ from rating_engine.storage.parties.rate_counters import RateCounters
 from rating_engine.telemetry.metrics import Metrics
 
 
-def surfaces_of(services: Services, charging: CallCharging) -> list[BaseRoute]:
-    """Every surface under its own paths."""
+def surfaces_of(services: Services, charging: CallCharging, public_url: str = "") -> list[BaseRoute]:
+    """Every surface under its own paths. `public_url`: as users reach them, for links; '': as they ask."""
     # Here, since its library takes a quarter of a second to load, which commands that serve nothing need not wait for.
     from rating_engine.api.tenant.routes import tenant_routes
 
-    return [Narayana(services, charging).route(), tenant_routes(services)]
+    teleum = Teleum(services, public_url).routes()  # before the tenants, whose paths begin as its
+    return [Narayana(services, charging).route(), *teleum, *recording_routes(services), tenant_routes(services)]
 
 
 def behind_proxies(settings: Settings, services: Services) -> Middleware:

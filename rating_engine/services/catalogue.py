@@ -31,6 +31,7 @@ from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.maintenance import Maintenance, steps_of
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
+from rating_engine.services.numbers.number_stock import NumberStock
 from rating_engine.services.numbers.numbering import Numbering
 from rating_engine.services.parties.access import Access
 from rating_engine.services.parties.account_import import AccountImports
@@ -48,6 +49,7 @@ from rating_engine.services.phones.registration import Registrations
 from rating_engine.services.phones.rendering import Reload, never_reloads
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.sip_accounts import SipAccounts
+from rating_engine.services.recordings import NO_RECORDINGS, RecordingFiles, RecordingLinks, Recordings
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.gateways import Gateways
 from rating_engine.services.routes.routes import Routes
@@ -113,6 +115,8 @@ class UseCases:
     dids: Dids
     did_pools: DidPools
     call_rules: CallRules
+    number_stock: NumberStock
+    recordings: Recordings
     gateways: Gateways
     routes: Routes
     route_reports: RouteReports
@@ -154,6 +158,7 @@ class Ways:
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
+    recordings: RecordingFiles = NO_RECORDINGS
 
 
 class Services:
@@ -175,6 +180,7 @@ class Services:
             ban_seconds=ways.ban_seconds,
         )
         self.access = Access(office, self._passwords, bans, self._wrong_keys, limits)  # who asks: asked before `of`
+        self.recording_links = RecordingLinks(office, ways.recordings, utc_now)  # who has one needs no more
         # What nobody yet may ask, bounded by itself.
         self.invitations = Invitations(office, self._passwords, self._secrets, self._wrong_keys)
 
@@ -223,6 +229,8 @@ class Services:
             dids=Dids(office, principal, utc_now, currency=ways.system_currency),
             did_pools=DidPools(office, principal, currency=ways.system_currency),
             call_rules=CallRules(office, principal, utc_now),
+            number_stock=NumberStock(office),
+            recordings=Recordings(office, principal, ways.recordings, utc_now),
             gateways=Gateways(office, principal, self._secrets),
             routes=Routes(office, principal),
             route_reports=RouteReports(office, window_seconds=ways.route_quality_window_seconds),

@@ -15,6 +15,7 @@ from rating_engine.settings.doors import DoorSettings
 from rating_engine.settings.mail import MailSettings
 from rating_engine.settings.numbers import NumberSettings
 from rating_engine.settings.providers import ProviderSettings
+from rating_engine.settings.recordings import RecordingSettings
 from rating_engine.settings.stores import StoreSettings
 from rating_engine.settings.texts import Texts
 from rating_engine.telemetry.redaction import redact_text
@@ -27,7 +28,9 @@ def _redacted(value: object) -> object:
 
 
 # The last group is the first one of the table.
-class Settings(NumberSettings, CallSettings, ProviderSettings, MailSettings, DoorSettings, StoreSettings):
+class Settings(
+    RecordingSettings, NumberSettings, CallSettings, ProviderSettings, MailSettings, DoorSettings, StoreSettings
+):
     """The settings of one engine. Immutable; read them with `rating_engine.settings.sources.load_settings`."""
 
     # --- when PostgreSQL is away
