@@ -515,6 +515,32 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_party ON sessions (party_id);
 CREATE INDEX sessions_by_end ON sessions (expires_at);
 
+-- What requests that are signed by a hash are signed with: of the system by its administrators and accountants, of a
+-- reseller by itself and its users. Encrypted with secret_keys, since a hash is worked out of the text itself.
+CREATE TABLE hash_secrets (
+    party_id         bigint PRIMARY KEY REFERENCES parties,
+    secret           bytea NOT NULL,
+    is_short         boolean NOT NULL,               -- it is guessed from one request that somebody has seen
+    enabled          boolean NOT NULL DEFAULT true,
+    allowed_sources  cidr[] NOT NULL DEFAULT '{}',
+    blocked          text[] NOT NULL DEFAULT '{}',   -- functions that it is not good for
+    changed_at       timestamptz NOT NULL DEFAULT now()
+);
+
+-- What accountants and resellers of a group may manage beyond what everybody of their kind may; who is in which.
+CREATE TABLE permission_groups (
+    group_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name         text NOT NULL UNIQUE CHECK (name <> ''),
+    kind         text NOT NULL CHECK (kind IN ('accountant', 'reseller')),
+    permissions  text[] NOT NULL DEFAULT '{}',
+    description  text NOT NULL DEFAULT ''
+);
+CREATE TABLE permission_members (
+    party_id  bigint PRIMARY KEY REFERENCES parties,
+    group_id  bigint NOT NULL REFERENCES permission_groups
+);
+CREATE INDEX permission_members_by_group ON permission_members (group_id);
+
 -- How the calls of a tenant are charged, and what it was given for that: its company's account, the tariff that its call
 -- rates are compiled into. Until it says otherwise its calls cost nothing.
 CREATE TABLE tenant_billing (
@@ -791,6 +817,51 @@ CREATE TABLE recordings (
 CREATE INDEX recordings_by_party ON recordings (party_id, begun_at);
 CREATE INDEX recordings_to_mail ON recordings (begun_at) WHERE mail_to <> '' AND mailed_at IS NULL;
 
+-- What is paid for besides calls: `price` times `quantity` a period (once, if one_time), `setup_price` to begin with.
+-- flat_rate: a line has the option while it is paid. `grace_days`: so long unpaid a subscription ends; NULL: it waits, and
+-- owes. `is_public`: users may take it themselves. What is removed is kept for what was charged by it.
+CREATE TABLE services (
+    service_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    party_id     bigint NOT NULL DEFAULT 1 REFERENCES parties,
+    name         text NOT NULL CHECK (name <> ''),
+    kind         text NOT NULL CHECK (kind IN ('periodic', 'one_time', 'flat_rate')),
+    period       text NOT NULL CHECK (period IN ('day', 'week', 'month', 'year')),
+    price        numeric(20, 6) NOT NULL DEFAULT 0 CHECK (price >= 0),
+    setup_price  numeric(20, 6) NOT NULL DEFAULT 0 CHECK (setup_price >= 0),
+    self_cost    numeric(20, 6) NOT NULL DEFAULT 0 CHECK (self_cost >= 0),
+    quantity     integer NOT NULL DEFAULT 1 CHECK (quantity > 0),
+    currency     text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    minutes      integer CHECK (minutes > 0),      -- free ones a month, of the option that was made for them
+    option_id    bigint REFERENCES tariffs,
+    grace_days   integer CHECK (grace_days >= 0),
+    is_public    boolean NOT NULL DEFAULT false,
+    is_removed   boolean NOT NULL DEFAULT false,
+    created_at   timestamptz NOT NULL DEFAULT now(),
+    CHECK ((kind = 'flat_rate') = (option_id IS NOT NULL))
+);
+CREATE UNIQUE INDEX services_by_name ON services (party_id, lower(name)) WHERE NOT is_removed;
+
+-- What users connect by themselves: a service that they pay for, perhaps with a number of a region or a kind, and a tariff
+-- that their calls are priced by from then on. `names`: in other languages, by their codes.
+CREATE TABLE tariff_groups (
+    group_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name      text NOT NULL UNIQUE CHECK (name <> '')
+);
+CREATE TABLE tariff_offers (
+    offer_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    group_id     bigint NOT NULL REFERENCES tariff_groups,
+    service_id   bigint NOT NULL UNIQUE REFERENCES services,
+    tariff_id    bigint REFERENCES tariffs,
+    name         text NOT NULL CHECK (name <> ''),
+    names        jsonb NOT NULL DEFAULT '{}',
+    description  text NOT NULL DEFAULT '',
+    has_number   boolean NOT NULL DEFAULT false,
+    region_id    bigint REFERENCES number_regions,
+    kind_id      bigint REFERENCES number_kinds,
+    is_removed   boolean NOT NULL DEFAULT false,
+    CHECK (has_number OR (region_id IS NULL AND kind_id IS NULL))
+);
+
 -- By which tariff's rates the calls are priced that come in to who has the other: a rate is that of the number called.
 -- Without a row they cost nothing.
 CREATE TABLE inbound_tariffs (
@@ -929,6 +1000,7 @@ CREATE TABLE route_limits (
 
 CREATE SEQUENCE account_ids;
 CREATE SEQUENCE transfer_ids;
+CREATE SEQUENCE subscription_ids;
 
 CREATE TABLE accounts (
     bucket      smallint NOT NULL DEFAULT 0,
@@ -1292,6 +1364,35 @@ CREATE TABLE transfers (
 );
 CREATE UNIQUE INDEX transfers_once ON transfers (bucket, account_id, reference) WHERE reference IS NOT NULL;
 CREATE INDEX transfers_on_their_way ON transfers (bucket, sent_at) WHERE state = 'sent';
+
+-- Who takes a service, and up to when it is charged: `paid_to` NULL: for good; `paid_from` and `last_reference` are of the
+-- period charged last. `missing`: what its account had not for the next one, asked for again when it has. `calendar`: its
+-- periods are those of the calendar. A line has the service's option up to `paid_to`.
+CREATE TABLE service_subscriptions (
+    bucket           smallint NOT NULL,
+    subscription_id  bigint NOT NULL DEFAULT nextval('subscription_ids'),
+    account_id       bigint NOT NULL,
+    service_id       bigint NOT NULL,
+    party_id         bigint NOT NULL,
+    login            text,
+    did              text,
+    memo             text NOT NULL DEFAULT '',
+    state            text NOT NULL DEFAULT 'active' CHECK (state IN ('active', 'unpaid', 'ended', 'removed')),
+    calendar         boolean NOT NULL DEFAULT false,
+    starts_at        timestamptz NOT NULL,
+    ends_at          timestamptz,
+    paid_to          timestamptz,
+    paid_from        timestamptz,
+    last_reference   text,
+    missing          numeric(20, 6) NOT NULL DEFAULT 0,
+    reference        text CHECK (length(reference) BETWEEN 1 AND 200),  -- the idempotency key of who asked for it
+    created_at       timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (bucket, subscription_id)
+);
+CREATE UNIQUE INDEX service_subscriptions_once ON service_subscriptions (bucket, account_id, reference)
+    WHERE reference IS NOT NULL;
+CREATE INDEX service_subscriptions_due ON service_subscriptions (paid_to) WHERE state IN ('active', 'unpaid');
+CREATE INDEX service_subscriptions_by_party ON service_subscriptions (party_id, subscription_id);
 
 -- What becomes of a call: what it was charged, and the rest as its CDR will say. `new_cost` NULL: it cannot be priced,
 -- `problem` says why, and nothing is posted of it. `changed`: its CDR was no longer what it was when it was read, so it
@@ -3383,6 +3484,201 @@ BEGIN
     account.balance := enter(p_bucket, p_account_id, 'fee', -p_fee, p_reference, p_subject);
     PERFORM keep_note(p_bucket, p_note);
     RETURN ROW('posted', account.balance, account.available - p_fee)::adjust_answer_v2;
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
+-- Subscriptions: subscribe_v1 begins one and takes what it costs to begin with, charge_subscription_v1 takes the next
+-- period, end_subscription_v1 ends one and gives money back. Each works under the account's lock and says first what
+-- stands, so whoever comes again after a crash, or at the same time, charges nothing twice. The option that a line is
+-- given lasts as long as is paid: what it costs and what it gives is one transaction.
+
+CREATE TYPE subscription_order_v1 AS (
+    service_id bigint, party_id bigint, login text, did text, memo text, calendar boolean,
+    starts_at timestamptz, ends_at timestamptz,
+    paid_to timestamptz,        -- up to when first_fee pays; starts_at: nothing is taken yet; NULL: for good
+    setup_fee numeric, first_fee numeric, option_id bigint, max_options integer, reference text, subject text
+);
+CREATE TYPE subscription_answer_v1 AS (
+    outcome text,               -- done, repeated (it stands so already); or why nothing was done: not_there (less is
+                                -- available), conflict (the reference was used otherwise), taken (the line has this
+                                -- flat rate), too_many (options), unknown
+    subscription_id bigint,
+    amount numeric,             -- taken, or (below zero) given back
+    available numeric
+);
+
+CREATE OR REPLACE FUNCTION subscribe_v1(
+    p_bucket smallint, p_account_id bigint, p_order subscription_order_v1, p_note audit_note_v3
+) RETURNS subscription_answer_v1 LANGUAGE plpgsql AS $$
+DECLARE
+    account   record;
+    earlier   record;
+    fee       numeric := p_order.setup_fee + p_order.first_fee;
+    refusal   text;
+    new_id    bigint;
+BEGIN
+    SELECT balance + overdraft - reserved AS available, closed_at INTO account FROM accounts
+      WHERE bucket = p_bucket AND account_id = p_account_id FOR NO KEY UPDATE;
+    IF NOT FOUND OR account.closed_at IS NOT NULL THEN
+        RETURN ROW('unknown', NULL, NULL, NULL)::subscription_answer_v1;
+    END IF;
+    SELECT subscription_id, service_id, login, did INTO earlier FROM service_subscriptions
+      WHERE bucket = p_bucket AND account_id = p_account_id AND reference = p_order.reference;
+    IF FOUND THEN
+        refusal := CASE WHEN (earlier.service_id, earlier.login, earlier.did)
+                             IS NOT DISTINCT FROM (p_order.service_id, p_order.login, p_order.did)
+                        THEN 'repeated' ELSE 'conflict' END;
+        RETURN ROW(refusal, earlier.subscription_id, 0, account.available)::subscription_answer_v1;
+    ELSIF p_order.option_id IS NOT NULL AND EXISTS (
+        SELECT 1 FROM service_subscriptions
+        WHERE bucket = p_bucket AND account_id = p_account_id AND service_id = p_order.service_id
+          AND login = p_order.login AND state IN ('active', 'unpaid') AND (ends_at IS NULL OR ends_at > p_order.starts_at)
+    ) THEN
+        RETURN ROW('taken', NULL, 0, account.available)::subscription_answer_v1;
+    ELSIF p_order.option_id IS NOT NULL AND p_order.max_options <= (
+        SELECT count(*) FROM subscriber_options o JOIN subscribers s USING (bucket, subscriber_id)
+        WHERE o.bucket = p_bucket AND s.login = p_order.login AND o.effective_to > now()
+    ) THEN
+        RETURN ROW('too_many', NULL, 0, account.available)::subscription_answer_v1;
+    ELSIF fee > 0 AND account.available < fee THEN  -- NULL, of credit without a limit: never
+        RETURN ROW('not_there', NULL, fee, account.available)::subscription_answer_v1;
+    END IF;
+    INSERT INTO service_subscriptions (bucket, account_id, service_id, party_id, login, did, memo, calendar, starts_at,
+                                       ends_at, paid_to, reference)
+      VALUES (p_bucket, p_account_id, p_order.service_id, p_order.party_id, p_order.login, p_order.did, p_order.memo,
+              p_order.calendar, p_order.starts_at, p_order.ends_at, p_order.starts_at, p_order.reference)
+      RETURNING subscription_id INTO new_id;
+    IF p_order.setup_fee > 0 THEN
+        PERFORM enter(p_bucket, p_account_id, 'fee', -p_order.setup_fee, format('subscription:%s:setup', new_id),
+                      p_order.subject);
+    END IF;
+    IF p_order.paid_to IS DISTINCT FROM p_order.starts_at THEN
+        PERFORM pay_subscription(p_bucket, new_id, p_order.paid_to, p_order.first_fee, p_order.option_id,
+                                 format('subscription:%s:first', new_id), p_order.subject);
+    END IF;
+    PERFORM keep_note(p_bucket, p_note);
+    RETURN ROW('done', new_id, fee, account.available - fee)::subscription_answer_v1;
+END $$;
+
+-- What is due is `p_from` to `p_to` (NULL: for good); it costs `p_fee`.
+CREATE OR REPLACE FUNCTION charge_subscription_v1(
+    p_bucket smallint, p_subscription_id bigint, p_from timestamptz, p_to timestamptz, p_fee numeric,
+    p_option_id bigint, p_reference text, p_subject text
+) RETURNS subscription_answer_v1 LANGUAGE plpgsql AS $$
+DECLARE
+    payer    bigint;
+    account  record;
+    stands   record;
+BEGIN
+    SELECT account_id INTO payer FROM service_subscriptions
+      WHERE bucket = p_bucket AND subscription_id = p_subscription_id;
+    SELECT balance + overdraft - reserved AS available, closed_at INTO account FROM accounts
+      WHERE bucket = p_bucket AND account_id = payer FOR NO KEY UPDATE;
+    IF NOT FOUND OR account.closed_at IS NOT NULL THEN
+        RETURN ROW('unknown', NULL, NULL, NULL)::subscription_answer_v1;
+    END IF;
+    SELECT state, paid_to INTO stands FROM service_subscriptions
+      WHERE bucket = p_bucket AND subscription_id = p_subscription_id FOR UPDATE;
+    IF stands.state NOT IN ('active', 'unpaid') OR stands.paid_to IS DISTINCT FROM p_from THEN
+        RETURN ROW('repeated', p_subscription_id, 0, account.available)::subscription_answer_v1;
+    ELSIF p_fee > 0 AND account.available < p_fee THEN
+        UPDATE service_subscriptions SET state = 'unpaid', missing = p_fee
+          WHERE bucket = p_bucket AND subscription_id = p_subscription_id;
+        RETURN ROW('not_there', p_subscription_id, p_fee, account.available)::subscription_answer_v1;
+    END IF;
+    PERFORM pay_subscription(p_bucket, p_subscription_id, p_to, p_fee, p_option_id, p_reference, p_subject);
+    RETURN ROW('done', p_subscription_id, p_fee, account.available - p_fee)::subscription_answer_v1;
+END $$;
+
+-- Takes a period of a subscription whose account is locked and has the money, and gives its line the option meanwhile.
+CREATE OR REPLACE FUNCTION pay_subscription(
+    p_bucket smallint, p_subscription_id bigint, p_to timestamptz, p_fee numeric, p_option_id bigint, p_reference text,
+    p_subject text
+) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    stands   record;
+    line     bigint;
+    place    integer;
+BEGIN
+    SELECT account_id, login, paid_to INTO stands FROM service_subscriptions
+      WHERE bucket = p_bucket AND subscription_id = p_subscription_id;
+    IF p_fee > 0 THEN
+        PERFORM enter(p_bucket, stands.account_id, 'fee', -p_fee, p_reference, p_subject);
+    END IF;
+    UPDATE service_subscriptions
+      SET state = 'active', missing = 0, paid_to = p_to, paid_from = paid_to,
+          last_reference = CASE WHEN p_fee > 0 THEN p_reference END
+      WHERE bucket = p_bucket AND subscription_id = p_subscription_id;
+    IF p_option_id IS NULL THEN
+        RETURN;
+    END IF;
+    SELECT subscriber_id INTO line FROM subscribers WHERE bucket = p_bucket AND login = stands.login;
+    -- What touches the period is lengthened; a second row would be the same option twice.
+    UPDATE subscriber_options SET effective_to = GREATEST(effective_to, p_to)
+      WHERE bucket = p_bucket AND subscriber_id = line AND tariff_id = p_option_id
+        AND effective_from <= p_to AND effective_to >= stands.paid_to;
+    IF NOT FOUND AND line IS NOT NULL THEN
+        SELECT COALESCE(max(position) + 1, 1) INTO place FROM subscriber_options
+          WHERE bucket = p_bucket AND subscriber_id = line AND effective_to > now();
+        INSERT INTO subscriber_options (bucket, subscriber_id, tariff_id, position, effective_from, effective_to)
+          VALUES (p_bucket, line, p_option_id, place, stands.paid_to, p_to);
+    END IF;
+END $$;
+
+-- Ends a subscription at an instant, as `ended` or `removed`, and gives back nothing ('none'), what is left of the last
+-- period ('rest') or all that it ever cost ('all'); given back once, whatever is asked later.
+CREATE OR REPLACE FUNCTION end_subscription_v1(
+    p_bucket smallint, p_subscription_id bigint, p_state text, p_at timestamptz, p_back text, p_option_id bigint,
+    p_subject text, p_note audit_note_v3
+) RETURNS subscription_answer_v1 LANGUAGE plpgsql AS $$
+DECLARE
+    payer    bigint;
+    account  record;
+    stands   record;
+    back     numeric := 0;
+    rest     numeric;
+    whole    numeric;
+    line     bigint;
+    label    text := format('subscription:%s:back', p_subscription_id);
+BEGIN
+    SELECT account_id INTO payer FROM service_subscriptions
+      WHERE bucket = p_bucket AND subscription_id = p_subscription_id;
+    SELECT balance + overdraft - reserved AS available, closed_at INTO account FROM accounts
+      WHERE bucket = p_bucket AND account_id = payer FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN ROW('unknown', NULL, NULL, NULL)::subscription_answer_v1;
+    END IF;
+    SELECT state, paid_from, paid_to, last_reference, login INTO stands FROM service_subscriptions
+      WHERE bucket = p_bucket AND subscription_id = p_subscription_id FOR UPDATE;
+    IF stands.state IN (p_state, 'removed') THEN
+        RETURN ROW('repeated', p_subscription_id, 0, account.available)::subscription_answer_v1;
+    END IF;
+    IF p_back <> 'none' AND account.closed_at IS NULL THEN
+        SELECT COALESCE(sum(-amount), 0) INTO back FROM ledger_entries
+          WHERE bucket = p_bucket AND account_id = payer AND kind = 'fee'
+            AND starts_with(reference, format('subscription:%s:', p_subscription_id))
+            AND (p_back = 'all' OR reference = stands.last_reference)
+            AND NOT EXISTS (SELECT 1 FROM ledger_entries
+                            WHERE bucket = p_bucket AND account_id = payer AND reference = label);
+        IF p_back = 'rest' THEN  -- of what was for good nothing is left
+            rest := EXTRACT(epoch FROM GREATEST(stands.paid_to - GREATEST(p_at, stands.paid_from), interval '0'));
+            whole := NULLIF(EXTRACT(epoch FROM stands.paid_to - stands.paid_from), 0);
+            back := COALESCE(round(back * rest / whole, 6), 0);
+        END IF;
+        IF back > 0 THEN
+            PERFORM enter(p_bucket, payer, 'fee', back, label, p_subject);
+        END IF;
+    END IF;
+    UPDATE service_subscriptions SET state = p_state, missing = 0, ends_at = LEAST(COALESCE(ends_at, p_at), p_at)
+      WHERE bucket = p_bucket AND subscription_id = p_subscription_id;
+    IF p_option_id IS NOT NULL THEN
+        SELECT subscriber_id INTO line FROM subscribers WHERE bucket = p_bucket AND login = stands.login;
+        UPDATE subscriber_options SET effective_to = GREATEST(p_at, effective_from + interval '1 microsecond')
+          WHERE bucket = p_bucket AND subscriber_id = line AND tariff_id = p_option_id
+            AND effective_to = stands.paid_to AND effective_to > p_at;
+    END IF;
+    PERFORM keep_note(p_bucket, p_note);
+    RETURN ROW('done', p_subscription_id, -back, account.available + back)::subscription_answer_v1;
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------

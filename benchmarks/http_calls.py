@@ -147,6 +147,7 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.parts = []
     with tempfile.TemporaryDirectory(prefix="rating-bench-") as name, both(alone=True) as sides:
+        sides[0].settings["address_requests_per_minute"] = 0  # all programs are at one address here
         calls = Bench(arguments, sides, Path(name))
         calls.build()
         bench = HttpBench(calls, sides[0], arguments, Path(name))

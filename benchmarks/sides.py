@@ -72,6 +72,7 @@ class Side:
         self.servers = servers
         self.directory = directory
         self.engines: dict[int, Engine] = {}
+        self.settings: dict[str, object] = {}  # of its engines, beside what all have
         self._environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": str(tree),
@@ -120,7 +121,7 @@ class Side:
         settings = ENGINE_SETTINGS | {
             "database_url": self.servers.database_url, "redis_url": self.servers.redis_url, "workers": workers,
             "fastagi_port": port, "http_port": http_port, "spool_dir": str(self.directory / f"{name}.spool"),
-        }  # fmt: skip
+        } | self.settings  # fmt: skip
         file = self.directory / f"{name}.toml"
         file.touch(mode=0o600)
         file.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()))

@@ -1,4 +1,4 @@
-"""`/recordings/{token}`: the file that a link stands for, whole or in ranges, for whoever has the link while it works."""
+"""`/recordings/{token}`: the file that a link stands for, whole or in ranges, for who has the link while it works."""
 
 from __future__ import annotations
 

@@ -32,8 +32,12 @@ from rating_engine.cli.parties.audit import audit
 from rating_engine.cli.parties.bans import bans_app
 from rating_engine.cli.parties.codes import codes_app
 from rating_engine.cli.parties.keys import keys_app
+from rating_engine.cli.parties.mor import mor_app
 from rating_engine.cli.parties.options import options_app, tariff
+from rating_engine.cli.parties.paid_services import services_app
+from rating_engine.cli.parties.permissions import permissions_app
 from rating_engine.cli.parties.subscribers import subscribers_app
+from rating_engine.cli.parties.subscriptions import subscriptions_app
 from rating_engine.cli.parties.users import users_app
 from rating_engine.cli.phones import exchanges as asterisks
 from rating_engine.cli.phones.phones import phones_app
@@ -69,6 +73,8 @@ app.add_typer(codes_app, name="code")
 app.add_typer(subscribers_app, name="subscriber")
 app.add_typer(users_app, name="user")
 app.add_typer(keys_app, name="key")
+app.add_typer(permissions_app, name="permission")
+app.add_typer(mor_app, name="mor")
 app.add_typer(bans_app, name="ban")
 app.command(epilog="Example: rating-engine audit --subject 1001 --from 2026-11-01")(audit)
 app.add_typer(rates_app, name="rates")
@@ -123,6 +129,8 @@ app.add_typer(aliases_app, name="alias")
 app.add_typer(dids_app, name="did")
 app.add_typer(rules_app, name="did-rule")
 app.add_typer(pools_app, name="did-pool")
+app.add_typer(services_app, name="service")
+app.add_typer(subscriptions_app, name="subscription")
 app.add_typer(routes_app, name="routes")
 routes_app.command("try", epilog="Example: rating-engine routes try 79010000001 --tariff retail --callerid 4930123456")(
     try_

@@ -45,6 +45,7 @@ HINTS: Final[Mapping[Hint, str]] = {
     Hint.SEE_EXCHANGES: "see: rating-engine exchange servers",
     Hint.SEE_BANS: "see: rating-engine ban list",
     Hint.SEE_DIDS: "see: rating-engine did list",
+    Hint.SEE_SERVICES: "see: rating-engine service list",
     Hint.SEE_SUSPICIOUS: "see: rating-engine calls --suspicious",
     Hint.NO_RATES: "say first: rating-engine rates import FILE --tariff {tariff}",
     Hint.NO_EXCHANGE_RATE: "say first: rating-engine exchange set {currency_from} {currency_to} RATE",

@@ -29,6 +29,8 @@ class Named(StrEnum):
     NUMBER = "number"
     RULES = "rules"  # of a number or a line, by the name of their list
     ACCOUNT = "account"
+    SERVICE = "service"  # by its number, as those below
+    SUBSCRIPTION = "subscription"
 
 
 class Otherwise(StrEnum):
@@ -116,6 +118,8 @@ def _system(scope: str, what: str = "write") -> Right:
 
 _KEY: Final = Concern(Named.KEY, "name", otherwise=Otherwise.OWN)
 _DID: Final = Concern(Named.NUMBER, "number")
+_SERVICE: Final = Concern(Named.SERVICE, "service_id")
+_SUBSCRIPTION: Final = Concern(Named.SUBSCRIPTION, "subscription_id")
 _RULES: Final = Concern(Named.RULES, "number")
 _SIMS: Final = Right("sims:write", Level.SIMPLE_USER, own=True)  # whose a card is, its service looks up
 _TICKETS: Final = Right("tickets:write", Level.SIMPLE_USER, own=True)  # of whom it is a side, its services say
@@ -149,6 +153,16 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "keys.page": _reads("keys", least=Level.RESELLER, own=True),
     "keys.change": _writes("keys", _KEY),
     "keys.revoke": _writes("keys", _KEY),
+    "hash_secrets.put": _system("keys"),
+    "hash_secrets.show": _system("keys", "read"),
+    "hash_secrets.page": _system("keys", "read"),
+    "hash_secrets.change": _system("keys"),
+    "permission_groups.add": _system("users"),
+    "permission_groups.show": _system("users", "read"),
+    "permission_groups.page": _system("users", "read"),
+    "permission_groups.set": _system("users"),
+    "permission_groups.remove": _system("users"),
+    "permission_groups.give": _system("users"),
     "bans.add": _system("bans"),
     "bans.show": _system("bans", "read"),
     "bans.page": _system("bans", "read"),
@@ -198,6 +212,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "accounts.page": _reads("accounts", _party("owner"), least=Level.RESELLER, own=True),
     "accounts.subscribers": _reads("accounts", _line("account_of", otherwise=Otherwise.OWN), least=Level.SIMPLE_USER),
     "accounts.own": _reads("accounts", _party()),
+    "accounts.line": _reads("accounts", _party()),
     "accounts.lines": _reads("accounts", _party()),
     "accounts.change": Right(
         "accounts:write", Level.RESELLER, (_line(below=True),), admins_only=("settings.overdraft",)
@@ -229,6 +244,19 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "transfers.top_up": Right("money:write", Level.RESELLER, (_party(), _line()), money=True),
     "transfers.set_balance": Right("money:write", Level.RESELLER, (_ACCOUNT_BELOW,), money=True),
     "account_imports.import_file": Right("money:write", Level.ADMIN, money=True),
+    "paid_services.add": Right("services:write", Level.RESELLER, own=True),
+    "paid_services.show": _reads("services", own=True),  # the name and price of what may be taken
+    "paid_services.page": _reads("services", own=True),
+    "paid_services.change": _writes("services", _SERVICE),
+    "paid_services.remove": _writes("services", _SERVICE),
+    # Which services an asker may give to whom, or take itself, the use case says.
+    "subscriptions.subscribe": Right("services:write", Level.SIMPLE_USER, (_party("new.who"),), money=True),
+    "subscriptions.subscribe_account": Right("services:write", Level.ADMIN, money=True),
+    "subscriptions.show": _reads("services", _SUBSCRIPTION),
+    "subscriptions.page": _reads("services", _party("wanted.who")),
+    "subscriptions.change": Right("services:write", Level.RESELLER, (replace(_SUBSCRIPTION, below=True),), money=True),
+    "subscriptions.end": Right("services:write", Level.RESELLER, (replace(_SUBSCRIPTION, below=True),), money=True),
+    "subscriptions.turn": Right("services:write", Level.ADMIN, money=True),
     "exchanges.add": _system("exchanges"),
     "exchanges.show": _system("exchanges", "read"),
     "exchanges.page": _system("exchanges", "read"),
@@ -353,6 +381,12 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "number_stock.free": _reads("dids", own=True),
     "number_stock.find": _reads("dids", own=True),
     "number_stock.number_of": _reads("dids", own=True),
+    "tariff_offers.groups": _reads("tariffs", own=True),
+    "tariff_offers.page": _reads("tariffs", own=True),
+    "tariff_offers.connected": _reads("users", _party()),
+    "tariff_offers.add": _system("tariffs"),
+    "tariff_offers.remove": _system("tariffs"),
+    "tariff_offers.connect": Right("money:write", Level.SIMPLE_USER, (_party(),), money=True),
     "recordings.of": _reads("calls", _party()),
     "recordings.link": _reads("calls", own=True),
     "call_rules.list": _reads("dids", _RULES),

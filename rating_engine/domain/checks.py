@@ -20,6 +20,8 @@ MAX_TEXT: Final = 1_000  # of a description
 MAX_LINE: Final = 200  # of a heading: it may stand in the head of a mail
 MAX_REASON: Final = 200  # it stands in a line of a statement
 MAX_REFERENCE: Final = 200  # of an idempotency key
+# How references of transfers, rents and recurring fees begin: one of somebody else's would be taken for theirs.
+OWN_REFERENCES: Final = ("transfer:", "did:", "subscription:")
 FACTOR_DECIMALS: Final = 6
 MAX_FACTOR: Final = Decimal("999999.999999")  # NUMERIC(12,6): multipliers
 
@@ -100,8 +102,8 @@ def check_reference(reference: str | None, field: str = "reference") -> None:
     """Whether an idempotency key fits its column."""
     if reference is not None and (not 1 <= len(reference) <= MAX_REFERENCE or "\0" in reference):
         raise InvalidRequest(field, f"must have 1 to {MAX_REFERENCE} characters")
-    if reference is not None and reference.startswith("transfer:"):
-        raise InvalidRequest(field, "may not begin with transfer: which is of entries of transfers")
+    if reference is not None and reference.startswith(OWN_REFERENCES):
+        raise InvalidRequest(field, f"may not begin with {reference.partition(':')[0]}: which the engine's own have")
 
 
 def check_whole(number: int | None, field: str, *, least: int = 0, most: int = MAX_INTEGER) -> None:

@@ -33,6 +33,7 @@ class Hint(StrEnum):
     SEE_KEYS = "see_keys"
     SEE_BANS = "see_bans"
     SEE_DIDS = "see_dids"
+    SEE_SERVICES = "see_services"
     SEE_EXCHANGES = "see_exchanges"
     SEE_SUSPICIOUS = "see_suspicious"
     NO_RATES = "no_rates"  # [tariff]

@@ -16,6 +16,7 @@ from typing import Final
 from rating_engine.domain.change import LEAVE, Leave
 from rating_engine.domain.checks import check_currency, check_email, check_login, check_name, check_text, check_whole
 from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.permission import Permission
 
 SYSTEM: Final = 1  # the party_id of the root
 UTC_OFFSET_MIN: Final = -720  # minutes: from Baker Island
@@ -118,6 +119,7 @@ class Party:
     `allowed_tariffs`: numbers of those that it may change to beside the public ones.
 
     `account`: a login of the one that it is charged on, by its tariff, for the calls of all below it; None: it is not.
+    `permissions`: of its permission group.
     `hidden`: it was closed. `notify_email`: where its mail goes; '': nowhere. `notify_ticket`: whether tickets' does.
     """
 
@@ -148,6 +150,7 @@ class Party:
     billing_address: str = ""
     billing_email: str = ""
     billing_bank_account: str = ""
+    permissions: frozenset[Permission] = frozenset()
 
     @property
     def realm(self) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rating_engine.domain.party import SYSTEM, Level, Party, PartyKind
+from rating_engine.domain.permission import Permission
 
 NOBODYS: Final = 0  # the realm of who is no party yet: nothing belongs there
 
@@ -16,8 +17,9 @@ class Principal:
 
     `level` is what it may do at most, `surface` the door it came through. `party_id`: the party's number; None: nobody
     of the parties. `realm`: the party whose tree it may see and change. `scopes` (of its key) None: all.
-    `moves_money`: whether it may post to accounts, as an accountant may not. `key_level`: of a server key, which may
-    ask for more methods than its user could; what it sees and changes by them is for the user's level to say.
+    `moves_money`: whether it may post to accounts, as an accountant may not whose group does not say so. `key_level`:
+    of a server key, which may ask for more methods than its user could; what it sees and changes by them is for the
+    user's level to say. `kind` and `permissions`: of the party; what its permission group lets it manage.
     """
 
     party: str
@@ -30,6 +32,8 @@ class Principal:
     scopes: frozenset[str] | None = None
     moves_money: bool = True
     key_level: Level | None = None
+    kind: PartyKind | None = None
+    permissions: frozenset[Permission] = frozenset()
 
     @property
     def method_level(self) -> Level:
@@ -56,8 +60,10 @@ def principal_of(
         party_id=party.party_id,
         realm=party.realm,
         scopes=scopes,
-        moves_money=party.kind is not PartyKind.ACCOUNTANT,
+        moves_money=party.kind is not PartyKind.ACCOUNTANT or Permission.FINANCIAL_DATA in party.permissions,
         key_level=key_level,
+        kind=party.kind,
+        permissions=party.permissions,
     )
 
 

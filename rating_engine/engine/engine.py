@@ -152,7 +152,7 @@ class Engine:
             build_app(
                 readiness=self,
                 metrics=self.metrics,
-                surfaces=surfaces_of(self.services, self.charging),
+                surfaces=surfaces_of(self.services, self.charging, settings, self.metrics),
                 proxies=behind_proxies(settings, self.services),
             ),
             listeners[HTTP],

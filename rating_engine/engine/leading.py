@@ -1,5 +1,5 @@
 """What one engine of all does, wired from the settings: it measures routes and shares their limits out among buckets,
-watches exchanges over AMI, takes the rents of numbers, sends mail, and forgets what is old.
+watches exchanges over AMI, takes rents and recurring fees, sends mail, and forgets what is old.
 
 Without `ami_exchanges` there is no watch.
 """
@@ -20,7 +20,7 @@ from rating_engine.domain.principal import ENGINE
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import Now
-from rating_engine.services.maintenance import RENTS, Maintenance, steps_of
+from rating_engine.services.maintenance import RENTS, SUBSCRIPTIONS, Maintenance, steps_of
 from rating_engine.services.parties.bans import BanBook
 from rating_engine.services.parties.wrong_logins import WrongLogins
 from rating_engine.services.phones.secrets import SecretBox
@@ -101,7 +101,7 @@ class WatchSetup:
         grace, notice = timedelta(days=settings.did_grace_days), timedelta(days=settings.did_notice_days)
         maintenance = Maintenance(office, ENGINE, steps_of(office, now, grace=grace, notice=notice))
         self._maintenance = Periodic("maintenance", MAINTENANCE_SECONDS, maintenance.run)
-        self._rents = Periodic("did-rents", RENT_SECONDS, lambda: maintenance.run(RENTS))
+        self._rents = Periodic("rents", RENT_SECONDS, lambda: maintenance.run(RENTS, SUBSCRIPTIONS))
         self._watches = bool(addresses)
         self._watched = WatchedExchanges(lambda: read_watched(calls_door))
         self._refresh = Periodic("watched-exchanges", REFRESH_SECONDS, self._watched.refresh)
@@ -130,7 +130,7 @@ class WatchSetup:
             group.create_task(self._leases.run(), name="route-leases")
             if self._mail is not None:
                 group.create_task(self._mail.run(), name="mail")
-            group.create_task(self._rents.run(), name="did-rents")
+            group.create_task(self._rents.run(), name="rents")
             group.create_task(self._webhooks.run(), name="webhooks")
             if self._watches:
                 group.create_task(self._watch.run(), name="watch")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from ipaddress import ip_network
+from zoneinfo import ZoneInfo
 
 from starlette.middleware import Middleware
 from starlette.routing import BaseRoute
 
+from rating_engine.api.billing import BillingApi
 from rating_engine.api.common.client import BehindProxies, ProxyHeader
+from rating_engine.api.mor.surface import Mor, MorRules
 from rating_engine.api.narayana.asked import CallCharging
 from rating_engine.api.narayana.surface import Narayana
 from rating_engine.api.recordings import recording_routes
@@ -22,13 +25,27 @@ from rating_engine.storage.parties.rate_counters import RateCounters
 from rating_engine.telemetry.metrics import Metrics
 
 
-def surfaces_of(services: Services, charging: CallCharging, public_url: str = "") -> list[BaseRoute]:
-    """Every surface under its own paths. `public_url`: as users reach them, for links; '': as they ask."""
+def surfaces_of(services: Services, charging: CallCharging, settings: Settings, metrics: Metrics) -> list[BaseRoute]:
+    """Every surface under its own paths."""
     # Here, since its library takes a quarter of a second to load, which commands that serve nothing need not wait for.
     from rating_engine.api.tenant.routes import tenant_routes
 
-    teleum = Teleum(services, public_url).routes()  # before the tenants, whose paths begin as its
-    return [Narayana(services, charging).route(), *teleum, *recording_routes(services), tenant_routes(services)]
+    billing = BillingApi(Narayana(services, charging), Mor(services, mor_rules_of(settings), metrics.weak_hash))
+    teleum = Teleum(services, settings.public_url).routes()  # before the tenants, whose paths begin as its
+    return [billing.route(), *teleum, *recording_routes(services), tenant_routes(services)]
+
+
+def mor_rules_of(settings: Settings) -> MorRules:
+    """What the MOR XML API takes, and how it answers."""
+    return MorRules(
+        get=settings.mor_allow_get,
+        lenient=settings.mor_lenient_hashes,
+        https_only=settings.mor_https_only,
+        telephones=settings.mor_telephone_balances,
+        conflines=settings.mor_conflines,
+        money_by_post=settings.mor_money_by_post,
+        zone=ZoneInfo(settings.mor_time_zone),
+    )
 
 
 def behind_proxies(settings: Settings, services: Services) -> Middleware:

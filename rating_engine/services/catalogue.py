@@ -27,21 +27,27 @@ from rating_engine.services.doctor import Doctor, Installation
 from rating_engine.services.finance.codes import Codes
 from rating_engine.services.finance.guesses import Guesses
 from rating_engine.services.finance.invitations import Invitations
+from rating_engine.services.finance.paid_services import PaidServices
+from rating_engine.services.finance.subscriptions import Subscriptions
 from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.maintenance import Maintenance, steps_of
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
 from rating_engine.services.numbers.number_stock import NumberStock
 from rating_engine.services.numbers.numbering import Numbering
+from rating_engine.services.offers import TariffOffers
 from rating_engine.services.parties.access import Access
 from rating_engine.services.parties.account_import import AccountImports
 from rating_engine.services.parties.accounts import Accounts
 from rating_engine.services.parties.bans import BanBook, Bans, WrongKeys
 from rating_engine.services.parties.guard import Guard
+from rating_engine.services.parties.hash_secrets import HashSecrets
 from rating_engine.services.parties.keys import Keys
 from rating_engine.services.parties.parties import Parties
 from rating_engine.services.parties.passwords import Passwords
+from rating_engine.services.parties.permission_groups import PermissionGroups
 from rating_engine.services.parties.request_limits import RequestLimits
+from rating_engine.services.parties.signed_requests import HASHES_FOR_A_KEY, SignedRequests
 from rating_engine.services.phones.disa import Disa
 from rating_engine.services.phones.exchanges import Exchanges
 from rating_engine.services.phones.queries import AskExchange, ExchangeQueries
@@ -82,6 +88,8 @@ class UseCases:
 
     parties: Parties
     keys: Keys
+    hash_secrets: HashSecrets
+    permission_groups: PermissionGroups
     bans: Bans
     sim_cards: SimCards
     gsm: GsmRequests
@@ -93,6 +101,8 @@ class UseCases:
     account_imports: AccountImports
     transfers: Transfers
     codes: Codes
+    paid_services: PaidServices
+    subscriptions: Subscriptions
     exchanges: Exchanges
     exchange_queries: ExchangeQueries
     sip_accounts: SipAccounts
@@ -117,6 +127,7 @@ class UseCases:
     call_rules: CallRules
     number_stock: NumberStock
     recordings: Recordings
+    tariff_offers: TariffOffers
     gateways: Gateways
     routes: Routes
     route_reports: RouteReports
@@ -181,8 +192,18 @@ class Services:
         )
         self.access = Access(office, self._passwords, bans, self._wrong_keys, limits)  # who asks: asked before `of`
         self.recording_links = RecordingLinks(office, ways.recordings, utc_now)  # who has one needs no more
+        self.signed = SignedRequests(office, self.access, self._secrets, self._wrong_hashes(bans), limits)
         # What nobody yet may ask, bounded by itself.
         self.invitations = Invitations(office, self._passwords, self._secrets, self._wrong_keys)
+
+    def _wrong_hashes(self, bans: BanBook) -> WrongKeys:
+        return WrongKeys(
+            self._office,
+            bans,
+            number=self._ways.ban_wrong_keys * HASHES_FOR_A_KEY,
+            within_seconds=self._ways.ban_window_seconds,
+            ban_seconds=self._ways.ban_seconds,
+        )
 
     def of(self, principal: Principal) -> UseCases:
         """What `principal` can ask."""
@@ -196,6 +217,8 @@ class Services:
         return UseCases(
             parties=Parties(office, principal, self._passwords),
             keys=Keys(office, principal),
+            hash_secrets=HashSecrets(office, principal, self._secrets),
+            permission_groups=PermissionGroups(office, principal),
             bans=Bans(office, principal),
             sim_cards=SimCards(office, principal, self._secrets, ways.gsm),
             gsm=GsmRequests(ways.gsm),
@@ -207,6 +230,8 @@ class Services:
             account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
             transfers=Transfers(office, principal, system_currency=ways.system_currency),
             codes=Codes(office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)),
+            paid_services=PaidServices(office, principal, currency=ways.system_currency),
+            subscriptions=Subscriptions(office, principal, utc_now),
             exchanges=Exchanges(office, principal, ways.reload_phones),
             exchange_queries=ExchangeQueries(office, principal, ways.ask_exchange),
             sip_accounts=SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
@@ -230,6 +255,7 @@ class Services:
             did_pools=DidPools(office, principal, currency=ways.system_currency),
             call_rules=CallRules(office, principal, utc_now),
             number_stock=NumberStock(office),
+            tariff_offers=TariffOffers(office, principal, utc_now),
             recordings=Recordings(office, principal, ways.recordings, utc_now),
             gateways=Gateways(office, principal, self._secrets),
             routes=Routes(office, principal),

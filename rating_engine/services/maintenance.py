@@ -17,6 +17,7 @@ from rating_engine.domain.errors import NotAllowed, RatingEngineError
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import ENGINE, Principal
 from rating_engine.services.calls.ports import Now
+from rating_engine.services.finance.recurring import Recurring
 from rating_engine.services.numbers.rents import Rents
 from rating_engine.services.support.outbox import sweep_mail
 from rating_engine.storage.audit_log import record
@@ -25,6 +26,7 @@ from rating_engine.storage.postgres.one_at_a_time import one_at_a_time
 from rating_engine.storage.postgres.pool import Database
 
 RENTS: Final = "rents"
+SUBSCRIPTIONS: Final = "subscriptions"
 
 Step = Callable[[], Awaitable[object]]
 
@@ -46,6 +48,7 @@ def steps_of(office: Database, now: Now, *, grace: timedelta, notice: timedelta)
         "idempotency keys": lambda: forget_old(office),
         "mail": lambda: sweep_mail(office),
         RENTS: lambda: rents.turn(grace=grace, notice=notice),
+        SUBSCRIPTIONS: Recurring(office, ENGINE, now).turn,
     }
 
 

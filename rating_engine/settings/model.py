@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 from rating_engine.settings.calls import CallSettings
 from rating_engine.settings.doors import DoorSettings
 from rating_engine.settings.mail import MailSettings
+from rating_engine.settings.mor import MorSettings
 from rating_engine.settings.numbers import NumberSettings
 from rating_engine.settings.providers import ProviderSettings
 from rating_engine.settings.recordings import RecordingSettings
@@ -29,7 +30,14 @@ def _redacted(value: object) -> object:
 
 # The last group is the first one of the table.
 class Settings(
-    RecordingSettings, NumberSettings, CallSettings, ProviderSettings, MailSettings, DoorSettings, StoreSettings
+    RecordingSettings,
+    NumberSettings,
+    CallSettings,
+    ProviderSettings,
+    MailSettings,
+    MorSettings,
+    DoorSettings,
+    StoreSettings,
 ):
     """The settings of one engine. Immutable; read them with `rating_engine.settings.sources.load_settings`."""
 

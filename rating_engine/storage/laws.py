@@ -173,6 +173,22 @@ LAWS: Final = (
         "an engine ends it by itself within seconds; if one is running, its log says why it does not",
     ),
     Law(
+        "subscriptions",
+        "what a subscription was charged last stands in the ledger of its account, and in no other one",
+        """
+        SELECT format('subscription %s of account %s/%s, last charged as %s: %s', COALESCE(u.subscription_id, l.id),
+                      COALESCE(u.bucket, l.bucket), COALESCE(u.account_id, l.account_id), u.last_reference,
+                      CASE WHEN u.subscription_id IS NULL THEN 'has no row' ELSE 'has no entry' END)
+        FROM service_subscriptions u FULL JOIN (
+            SELECT bucket, account_id, split_part(reference, ':', 2)::bigint AS id, array_agg(reference) AS refs
+            FROM ledger_entries WHERE kind = 'fee' AND reference ~ '^subscription:[0-9]{1,18}:' GROUP BY 1, 2, 3
+        ) l ON (l.bucket, l.account_id, l.id) = (u.bucket, u.account_id, u.subscription_id)
+        WHERE u.subscription_id IS NULL
+           OR u.last_reference IS NOT NULL AND u.last_reference <> ALL (COALESCE(l.refs, '{}'))
+        """,
+        "find who wrote past charge_subscription_v1(); post an adjustment for the difference",
+    ),
+    Law(
         "packages",
         "of a package, held = what open calls hold and used = what ended calls used, never more than its allowance",
         """

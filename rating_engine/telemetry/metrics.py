@@ -71,6 +71,7 @@ class Metrics:
         self._rejected = self._counter("rating_fastagi_rejected_total", "FastAGI connections not served", ["reason"])
         limited = self._counter("rating_http_limited_total", "HTTP requests answered 429, by what was limited", ["by"])
         self._limited = {by: limited.labels(by) for by in LIMITED_BY}
+        self._weak_hashes = self._counter("rating_mor_weak_hashes_total", "Requests let in by a weaker hash")
         self._overruns = self._counter("rating_overruns_total", "Calls that cost more than was reserved for them")
         self._suspicious = self._counter(
             "rating_suspicious_finishes_total",
@@ -197,6 +198,10 @@ class Metrics:
     def request_limited(self, by: str) -> None:
         """Count a request over HTTP that was one too many for its `address` or `key`."""
         self._limited[by].inc()
+
+    def weak_hash(self) -> None:
+        """Count a request that was let in by a hash which covers less than it should."""
+        self._weak_hashes.inc()
 
     def open_reservations(self, count: int) -> None:
         """Set the number of pending reservations, as the database has it (all workers together)."""

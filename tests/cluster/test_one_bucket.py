@@ -29,11 +29,14 @@ from rating_engine.domain.reservation import (
     SettleOutcome,
     SettleSource,
 )
+from rating_engine.domain.subscription import Charge, MoneyBack, SubscriptionState
 from rating_engine.storage.audit_log import note_of
 from rating_engine.storage.calls.ledger import Ledger
 from rating_engine.storage.calls.open_calls import Sighting, expired_answered, note_seen, open_calls_of_channels
 from rating_engine.storage.calls.package_usage import package_states
 from rating_engine.storage.calls.rerates import correct_calls
+from rating_engine.storage.finance import subscriptions as store
+from rating_engine.storage.finance.subscriptions import Done, SubscriptionOrder
 from rating_engine.storage.parties.accounts import adjust, close_account, create_account, post_entry
 from rating_engine.storage.parties.offline import offline_accounts
 from rating_engine.storage.parties.subscribers import SubscriberReader
@@ -368,6 +371,29 @@ async def posting_an_entry(place: Place) -> tuple[Asked, object]:
     return ask, Posting(Decimal(105), True)
 
 
+async def taking_a_subscription(place: Place) -> tuple[Asked, object]:
+    now = datetime.now(UTC)
+    begun = SubscriptionOrder(
+        7, 1, place.own.login, None, "", False, now, None, now, Decimal(1), Decimal(0), None, 0, None, "fax: begun"
+    )
+    note = note_of(OPERATOR, "subscription.add", place.own.login)
+    made = await store.subscribe(place.database, OWN, place.own.account_id, begun, note)
+    await place.database.fetch(
+        "INSERT INTO services (name, kind, period, currency) VALUES ('fax', 'periodic', 'day', 'EUR')"
+    )
+    await place.database.fetch("UPDATE service_subscriptions SET service_id = 1")
+    found = await store.find_subscription(place.database, made.subscription_id or 0)
+
+    async def ask() -> object:
+        again = await store.subscribe(place.session, OWN, place.own.account_id, begun._replace(service_id=8), note)
+        due = Charge(now, now + timedelta(days=1))
+        taken = await store.charge(place.session, found, due, Decimal(3), "subscription:1:a", "fax: a day")
+        ended = await store.end(place.session, found, SubscriptionState.ENDED, now, MoneyBack.ALL, "fax: back", note)
+        return [(each.outcome, each.amount) for each in (again, taken, ended)]
+
+    return ask, [(Done.DONE, Decimal(1)), (Done.DONE, Decimal(3)), (Done.DONE, Decimal(-4))]
+
+
 async def changing_the_tariff(place: Place) -> tuple[Asked, object]:
     gold = await publish_deck(place.database, "gold")
     return (lambda: _switch(place, gold, is_option=False)), "switched"
@@ -427,6 +453,7 @@ CASES: list[Case] = [
     adjusting_a_balance,
     closing_an_account,
     posting_an_entry,
+    taking_a_subscription,
     changing_the_tariff,
     taking_an_option,
     correcting_calls,

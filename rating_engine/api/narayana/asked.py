@@ -77,10 +77,7 @@ class Asked:
 
     async def main_line(self) -> ListedSubscriber | None:
         """The extension that is named, else the user's first; None: it has none."""
-        lines = await self.use.accounts.lines(self.who)
-        if self.line is not None:
-            lines = [line for line in lines if line.login == self.line]
-        return lines[0] if lines else None
+        return await self.use.accounts.line(self.who, self.line)
 
     async def needed_line(self) -> str:
         """The extension that calls. Raises Failure (E_NOT_EXIST)."""

@@ -12,7 +12,6 @@ from typing import Final
 import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
 from rating_engine.api.common.body import TooLarge, read_body
@@ -67,10 +66,6 @@ class Narayana:
     def __init__(self, services: Services, charging: CallCharging) -> None:
         self._services = services
         self._charging = charging
-
-    def route(self) -> Mount:
-        """Where it is found."""
-        return Mount("/billing/api", app=self)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI)."""

@@ -109,10 +109,10 @@ class Teleum:
         except ClientDisconnect:
             raise
         except RatingEngineError as error:
-            failure = failure_of(error)
-            if failure.status != 200:
+            refused = failure_of(error)
+            if refused.status != 200:
                 _log.warning("teleum_unavailable", command=command[:64], problem=str(error))
-            return _failed(failure, command)
+            return _failed(refused, command)
         except Exception:
             _log.exception("teleum_failed", command=command[:64])
             return _failed(Failure(INTERNAL, 500), command)

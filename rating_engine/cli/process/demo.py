@@ -12,7 +12,6 @@ import typer
 
 from rating_engine.cli.common import err, out, reported_errors, say
 from rating_engine.cli.terminal import Screen
-from rating_engine.demo.run import run_demo, write_deck
 
 MAX_CALLS: Final = 100_000  # some ten minutes; every call is kept in memory for the tables
 EXIT_INTERRUPTED: Final = 130  # what a shell says of a command that Ctrl-C ended
@@ -33,6 +32,8 @@ def demo(
 
     Needs no configuration and leaves nothing behind. Exit status 1 if an answer or the ledger is wrong.
     """
+    from rating_engine.demo.run import run_demo, write_deck  # an engine and its servers: not loaded by other commands
+
     with reported_errors(), ended_by_signals():
         if save_deck is not None:
             say(f"{write_deck(save_deck):,} rates written to {save_deck}")

@@ -31,7 +31,6 @@ from rating_engine.cli.common import (
 from rating_engine.cli.terminal import err
 from rating_engine.embedded import EmbeddedServers
 from rating_engine.engine.calling import inherited_calls
-from rating_engine.engine.engine import Engine
 from rating_engine.engine.services import MigrationReport, migrate_database
 from rating_engine.process.notify import (
     ALIVE,
@@ -248,6 +247,8 @@ async def _run_engine(
     `alive`: what says that this process lives, and how often, in seconds. `unshared`: why this worker's metrics are
     shown by nobody else.
     """
+    from rating_engine.engine.engine import Engine  # every surface: not loaded by other commands
+
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -135,19 +135,19 @@ class Access:
         if named is None:
             return await self._nobody_named(key, door)
         try:
-            party = await self._party(named)
+            party = await self.party(named)
         except NotFound:
             party = None
         needs_password = user is not None and (md5 is not None or key.kind is KeyKind.CLIENT)
         wrong = await self._wrong_password(str(user), party, md5 or "", door) if needs_password else None
         if wrong is not None or party is None:
             return wrong or NotAdmitted(Refusal.NO_USER, key.name)
-        owner = await self._party(key.owner_id)
+        owner = await self.party(key.owner_id)
         if await self._is_locked(owner.party_id):
             return NotAdmitted(Refusal.LOCKED, owner.login)
         if party.level > owner.level or not await self._is_below(party.party_id, owner.realm):
             return NotAdmitted(Refusal.NOT_YOURS, key.name)
-        return await self._admit(party, door, key)
+        return await self.admit(party, door, key)
 
     async def on_behalf(self, key: ApiKey, asking: Principal, who: str, door: Door) -> Principal | NotAdmitted:
         """Another user for whom `asking` asks with a key: below the key's owner where the key has a default user, else
@@ -156,22 +156,22 @@ class Access:
         Errors: Unavailable.
         """
         try:
-            party = await self._party(who)
+            party = await self.party(who)
         except NotFound:
             return NotAdmitted(Refusal.NO_USER, key.name)
-        owner = await self._party(key.owner_id)
+        owner = await self.party(key.owner_id)
         is_static = key.default_user is not None
         realm, most = (owner.realm, owner.level) if is_static else (asking.realm, asking.level)
         if key.kind is KeyKind.CLIENT:
             most = min(most, asking.level)
         if party.level > most or not await self._is_below(party.party_id, realm):
             return NotAdmitted(Refusal.NOT_YOURS, key.name)
-        return await self._admit(party, door, key)
+        return await self.admit(party, door, key)
 
     async def as_owner(self, key: ApiKey, door: Door) -> Principal | NotAdmitted:
         """The owner of a key, for what is nobody's: where it works with what is the system's. Errors: Unavailable."""
-        owner = await self._party(key.owner_id)
-        asking = await self._admit(owner, door, key)
+        owner = await self.party(key.owner_id)
+        asking = await self.admit(owner, door, key)
         if isinstance(asking, Principal) and not asking.sees_all:
             return NotAdmitted(Refusal.NOT_YOURS, key.name)
         return asking
@@ -201,9 +201,9 @@ class Access:
         if isinstance(key, NotAdmitted):
             return key
         if key.default_user is not None:
-            return await self._admit(await self._party(key.default_user), door, key)
+            return await self.admit(await self.party(key.default_user), door, key)
         if key.kind is KeyKind.SERVER or not set(scopes).isdisjoint(key.scopes):
-            return await self._admit(await self._party(key.owner_id), door, key)
+            return await self.admit(await self.party(key.owner_id), door, key)
         return NotAdmitted(Refusal.NO_USER, key.name)
 
     async def by_password(self, login: str, md5: str, door: Door, *, by_mail: bool = False) -> Principal | NotAdmitted:
@@ -221,7 +221,7 @@ class Access:
             party = await store.only_party_with_mail(self._database, login) if by_mail else None
         if (wrong := await self._wrong_password(login, party, md5, door)) is not None or party is None:
             return wrong or NotAdmitted(Refusal.NO_USER)
-        return await self._admit(party, door)
+        return await self.admit(party, door)
 
     async def start_session(self, principal: Principal, *, idle_seconds: int) -> str:
         """A token for who has been let in, good until nobody has used it for so long. Errors: Unavailable."""
@@ -238,15 +238,15 @@ class Access:
         party_id = await session_store.use_session(self._database, _token_hash(token), door.surface)
         if party_id is None:
             return NotAdmitted(Refusal.NO_SESSION)
-        return await self._admit(await store.find_party(self._database, party_id), door)
+        return await self.admit(await store.find_party(self._database, party_id), door)
 
     async def end_session(self, token: str) -> None:
         """It is over. Errors: Unavailable."""
         await session_store.end_session(self._database, _token_hash(token))
 
     async def _nobody_named(self, key: ApiKey, door: Door) -> Principal | NotAdmitted:
-        owner = await self._party(key.owner_id)
-        admitted = await self._admit(owner, door, key)
+        owner = await self.party(key.owner_id)
+        admitted = await self.admit(owner, door, key)
         if isinstance(admitted, NotAdmitted) or key.kind is KeyKind.SERVER:
             return admitted
         return replace(admitted, level=Level.ANYBODY, party_id=None, realm=NOBODYS, moves_money=False)
@@ -273,8 +273,8 @@ class Access:
             return NotAdmitted(Refusal.NO_USER, "the password is wrong")
         return None
 
-    async def _party(self, who: str | int) -> Party:
-        """Errors: NotFound, Unavailable."""
+    async def party(self, who: str | int) -> Party:
+        """Who is named, for a surface whose requests prove it themselves. Errors: NotFound, Unavailable."""
         return await self._lately.ask(("party", who), lambda: store.find_party(self._database, who))
 
     async def _is_locked(self, party_id: int) -> bool:
@@ -283,7 +283,8 @@ class Access:
     async def _is_below(self, party_id: int, top: int) -> bool:
         return await self._lately.ask(("below", party_id, top), lambda: store.is_below(self._database, party_id, top))
 
-    async def _admit(self, party: Party, door: Door, key: ApiKey | None = None) -> Principal | NotAdmitted:
+    async def admit(self, party: Party, door: Door, key: ApiKey | None = None) -> Principal | NotAdmitted:
+        """A party that has been proved to ask, as the principal that it is. Errors: Unavailable."""
         if await self._is_locked(party.party_id):
             return NotAdmitted(Refusal.LOCKED, party.login)
         if key is None:

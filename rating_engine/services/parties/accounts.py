@@ -112,6 +112,15 @@ class Accounts:
         purse = await purse_of_party(self._database, (await find_party(self._database, who)).party_id)
         return None if purse is None else OwnAccount(purse.account_id, purse.balance, purse.currency)
 
+    async def line(self, who: str | int, named: str | None = None) -> ListedSubscriber | None:
+        """The first of `lines`, or the one that is named; None: there is none. A user may have thousands.
+
+        Errors: NotFound, Unavailable.
+        """
+        party = await find_party(self._database, who)
+        lines = await store.lines_of(self._database, party.party_id, party.login, named=named, at_most=1)
+        return lines[0] if lines else None
+
     async def change(
         self, login: str, settings: AccountChanges, rules: Mapping[str, bool | None] = NO_RULES
     ) -> AccountState:

@@ -16,6 +16,8 @@ from rating_engine.domain.change import LEAVE
 from rating_engine.domain.errors import NotAllowed, NotYours
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import Principal
+from rating_engine.storage.finance.paid_services import owner_of_service
+from rating_engine.storage.finance.subscriptions import owner_of_subscription
 from rating_engine.storage.numbers.dids import owner_of_number
 from rating_engine.storage.parties.keys import find_key
 from rating_engine.storage.parties.logins import unknown_login
@@ -110,6 +112,10 @@ class Guard:
             return await owner_of_tariff(self._database, value)
         if kind is Named.ACCOUNT:
             return await owner_of_account(self._database, value)
+        if kind is Named.SERVICE:
+            return await owner_of_service(self._database, value)
+        if kind is Named.SUBSCRIPTION:
+            return await owner_of_subscription(self._database, value)
         login = line_of(value) or value if kind is Named.RULES else value
         owner = await owner_of_login(self._database, login)
         if owner is None:

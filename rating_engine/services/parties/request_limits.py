@@ -85,6 +85,10 @@ class RequestLimits:
         usual = self._most.server_key if key.kind is KeyKind.SERVER else self._most.client_key
         return await self._ask("key", key.name, usual if key.rate_limit is None else key.rate_limit)
 
+    async def of_signer(self, owner: str) -> int:
+        """The same of the secret that requests are signed with: as of a server key."""
+        return await self._ask("key", f"secret of {owner}", self._most.server_key)
+
     async def _ask(self, kind: str, who: str, limit: int) -> int:
         if limit == 0 or self._counters is None:
             return 0

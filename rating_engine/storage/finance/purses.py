@@ -14,7 +14,7 @@ from rating_engine.storage.postgres.pool import Questions
 
 _COLUMNS: Final = """
     a.bucket, a.account_id, a.party_id, a.currency, a.balance, a.overdraft, a.reserved, a.refill_allowed,
-    a.last_entry, a.closed_at
+    a.last_entry, a.closed_at, a.time_zone
     FROM accounts a"""
 # What a reseller is charged on, or a tenant's company account; else the account that its first line is charged on, if
 # that is its own; else its oldest. What was closed is none.
@@ -45,6 +45,7 @@ class Purse:
     refill_allowed: RefillAllowed
     last_entry: int | None
     closed_at: datetime | None
+    time_zone: str
 
     @property
     def sendable(self) -> Decimal:

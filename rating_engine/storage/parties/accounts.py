@@ -75,7 +75,7 @@ _LINES: Final = """
     SELECT s.login, s.account_id, t.name AS tariff, s.callerid, s.max_calls, s.max_seconds, s.status::text,
            a.status::text AS account_status
     FROM subscribers s JOIN accounts a USING (bucket, account_id) JOIN tariffs t USING (tariff_id)
-    WHERE s.party_id = $1
+    WHERE s.party_id = $1 AND ($4::text IS NULL OR s.login = $4)
       AND NOT EXISTS (SELECT FROM sip_accounts p WHERE p.bucket = s.bucket AND p.subscriber_id = s.subscriber_id
                         AND p.deleted_at IS NOT NULL)
     ORDER BY lower(s.login) <> lower($2), s.subscriber_id LIMIT $3
@@ -263,9 +263,14 @@ async def list_subscribers(
     return page_of_rows(rows, cursor, lambda row: (row["login"],), lambda row: ListedSubscriber(**_typed(row)))
 
 
-async def lines_of(database: Questions, party_id: int, login: str) -> list[ListedSubscriber]:
-    """The logins of one party, the one of this name first, then the oldest, MAX_LIMIT at most. Errors: Unavailable."""
-    rows = await database.fetch(_LINES, party_id, login, MAX_LIMIT)
+async def lines_of(
+    database: Questions, party_id: int, login: str, *, named: str | None = None, at_most: int = MAX_LIMIT
+) -> list[ListedSubscriber]:
+    """The logins of one party, the one of this name first, then the oldest; `named`: that one alone.
+
+    Errors: Unavailable.
+    """
+    rows = await database.fetch(_LINES, party_id, login, at_most, named)
     return [ListedSubscriber(**_typed(row)) for row in rows]
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 
 from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound
 from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.party import BILLING, AllowedCalls, Level, NewParty, Party, PartyFilter, PartyKind, PartyState
+from rating_engine.domain.permission import Permission
 from rating_engine.storage.parties.logins import place_of
 from rating_engine.storage.postgres.columns import assignments
 from rating_engine.storage.postgres.pool import Questions
@@ -33,7 +34,9 @@ _COLUMNS: Final = """
     COALESCE(d.billing_name, '') AS billing_name,
     COALESCE(d.billing_address, '') AS billing_address, COALESCE(d.billing_email, '') AS billing_email,
     COALESCE(d.billing_bank_account, '') AS billing_bank_account,
-    EXISTS (SELECT 1 FROM party_credentials c WHERE c.party_id = p.party_id) AS has_password, p.created_at
+    EXISTS (SELECT 1 FROM party_credentials c WHERE c.party_id = p.party_id) AS has_password, p.created_at,
+    ARRAY(SELECT unnest(g.permissions) FROM permission_members m JOIN permission_groups g USING (group_id)
+          WHERE m.party_id = p.party_id) AS permissions
     FROM parties p LEFT JOIN parties o ON o.party_id = p.owner_id LEFT JOIN tariffs t ON t.tariff_id = p.tariff_id
     LEFT JOIN party_details d ON d.party_id = p.party_id"""
 _BY_LOGIN: Final = f"SELECT {_COLUMNS} WHERE lower(p.login) = lower($1)"  # a constant
@@ -287,5 +290,13 @@ async def tariff_id_of(tx: Transaction, name: str) -> int:
 
 def party_from_row(row: asyncpg.Record) -> Party:
     """The party of a row that has _COLUMNS."""
-    words = {"kind": PartyKind, "level": Level, "status": PartyState, "calls": AllowedCalls, "allowed_tariffs": tuple}
+    words: dict[str, Callable[[Any], Any]] = {
+        "kind": PartyKind, "level": Level, "status": PartyState, "calls": AllowedCalls, "allowed_tariffs": tuple,
+        "permissions": permissions_of,
+    }  # fmt: skip
     return Party(**{name: words[name](value) if name in words else value for name, value in row.items()})
+
+
+def permissions_of(names: Sequence[str]) -> frozenset[Permission]:
+    """Those that are known: a newer release may have put others there."""
+    return frozenset(Permission(name) for name in names if name in set(Permission))

@@ -22,7 +22,7 @@ from rating_engine.api.ops import routes as ops_routes
 from rating_engine.api.server import HttpServer
 from rating_engine.process.sockets import listen
 from rating_engine.telemetry.metrics import Metrics
-from tests.support.waiting import HANG_SECONDS
+from tests.support.waiting import HANG_SECONDS, until_holds
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -327,3 +327,33 @@ def test_an_ipv6_address_is_listened_on_where_there_is_one() -> None:
         pytest.skip(f"this machine has no IPv6: {error}")
     with listener:
         assert listener.family == socket.AF_INET6
+
+
+# --- beside calls
+
+
+async def test_of_requests_that_come_together_one_begins_in_a_turn_of_the_loop() -> None:
+    turn, begun = 0, list[int]()
+    loop = asyncio.get_running_loop()
+
+    def count() -> None:
+        nonlocal turn, ticker
+        turn += 1
+        ticker = loop.call_soon(count)
+
+    async def handler(request: Request) -> Response:
+        begun.append(turn)
+        return PlainTextResponse("begun")
+
+    ticker = loop.call_soon(count)
+    async with served(handler=handler) as (_, server):
+        clients = [socket.create_connection(server.address) for _ in range(8)]
+        await until_holds(lambda: server.connections == len(clients))
+        for client in clients:
+            client.sendall(b"GET /extra HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        await until_holds(lambda: len(begun) == len(clients))
+        for client in clients:
+            client.close()
+    ticker.cancel()
+
+    assert len(set(begun)) == len(clients)

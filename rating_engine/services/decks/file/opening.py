@@ -9,7 +9,6 @@ from typing import Final
 from rating_engine.services.decks.file.columns import Column
 from rating_engine.services.decks.file.errors import DeckFileError
 from rating_engine.services.decks.file.source import DeckSource, open_text
-from rating_engine.services.decks.file.workbook import open_workbook
 
 _XLSX: Final = b"PK\x03\x04"  # what a ZIP begins with
 _GZIP: Final = b"\x1f\x8b"
@@ -29,6 +28,8 @@ def open_deck(
     them by their names. Raises DeckFileError: unreadable, no such sheet, no header, or one that could mean two things.
     """
     if is_workbook(path):
+        from rating_engine.services.decks.file.workbook import open_workbook  # openpyxl, with the first workbook
+
         return open_workbook(path, sheet, columns, header_row)
     if sheet is not None:
         raise DeckFileError(f"{path} is text: only a workbook has sheets")

@@ -21,7 +21,6 @@ from rating_engine.services.decks.file.header import HEADER_SEARCH_LINES
 from rating_engine.services.decks.file.layout import find_layout
 from rating_engine.services.decks.file.opening import is_workbook
 from rating_engine.services.decks.file.source import first_text_rows
-from rating_engine.services.decks.file.workbook import first_rows
 
 MAX_PROFILE_BYTES: Final = 64 * 1024  # a dozen names; more is another kind of file
 SUFFIX: Final = ".toml"
@@ -86,7 +85,12 @@ def propose_profile(path: Path, sheet: str | None) -> str:
 
     Raises DeckFileError: unreadable, or no row that could be a header.
     """
-    rows = first_rows(path, sheet) if is_workbook(path) else first_text_rows(path)
+    if is_workbook(path):
+        from rating_engine.services.decks.file.workbook import first_rows  # openpyxl, with the first workbook
+
+        rows = first_rows(path, sheet)
+    else:
+        rows = first_text_rows(path)
     header = max(rows, key=lambda row: (_known(row), sum(map(_is_name, row))), default=[])
     names = [cell.strip() for cell in header if cell.strip()]
     if len(names) < len(("prefix", "price")):

@@ -12,11 +12,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-import openpyxl
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-from openpyxl.utils.exceptions import IllegalCharacterError
-
 from rating_engine.services.decks.file.errors import DeckFileError
 
 EXCEL_DIGITS: Final = 15  # of a number in a workbook; what has more stays a text
@@ -65,12 +60,17 @@ class WorkbookWriter:
     """One sheet of an XLSX file. Numbers are numbers as far as a workbook holds them exactly."""
 
     def __init__(self, sheet: str) -> None:
+        import openpyxl  # a third of the time that a command takes to start: loaded with the first workbook
+
         self._book: Any = openpyxl.Workbook(write_only=True)
         self._sheet = self._book.create_sheet(sheet)
         self._saved = False
 
     def add(self, rows: Sequence[Sequence[Cell]]) -> None:
         """Write rows."""
+        from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+        from openpyxl.utils.exceptions import IllegalCharacterError
+
         for row in rows:
             try:
                 self._sheet.append([self._cell(cell) for cell in row])
@@ -97,6 +97,8 @@ class WorkbookWriter:
             value = format(value, "f") if isinstance(value, Decimal) else str(value)
         if not value.startswith(_NOT_AS_IT_IS):
             return value
+        from openpyxl.cell import WriteOnlyCell
+
         cell = WriteOnlyCell(self._sheet, value)
         cell.data_type = "s"  # never a formula, nor an error, whatever it begins with
         return cell

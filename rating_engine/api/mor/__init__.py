@@ -1,0 +1,1 @@
+"""The MOR XML API at /billing/api/{function}."""
