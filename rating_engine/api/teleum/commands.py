@@ -6,7 +6,7 @@ Law: what is here is what is served. What the document leaves open is decided in
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -39,7 +39,7 @@ class Command:
     name: str
     parameters: tuple[Parameter, ...] = ()
     reply: tuple[str, ...] = ()
-    arrays: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+    arrays: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def _text(name: str, *, required: bool = False, one_of: tuple[str, ...] = ()) -> Parameter:
