@@ -181,6 +181,7 @@ CREATE TABLE numbering_plans (
     country_code          text NOT NULL DEFAULT '' CHECK (country_code ~ '^[0-9]{0,4}$'),
     technical_prefixes    text[] NOT NULL DEFAULT '{}',
     national_length       smallint NOT NULL DEFAULT 0 CHECK (national_length BETWEEN 0 AND 15),
+    location_id           bigint GENERATED ALWAYS AS IDENTITY UNIQUE,  -- what MOR calls it by
     CHECK (national_prefix = '' OR country_code <> ''),
     CHECK (national_length = 0 OR country_code <> '')
 );
@@ -433,19 +434,81 @@ CREATE TABLE party_details (
     billing_bank_account  text NOT NULL DEFAULT ''
 );
 
--- Cards of one kind: of how many digits their numbers and PINs are. `codes` are the vouchers and invitations that users make:
--- they have no PIN, and nobody calls by them.
+-- Taxes by their percent of the price without them.
+CREATE TABLE taxes (
+    tax_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name     text NOT NULL UNIQUE CHECK (name <> ''),
+    percent  numeric(7, 4) NOT NULL CHECK (percent BETWEEN 0 AND 100)
+);
+
+-- Cards of one kind. `is_codes`: the vouchers and invitations that users make: they have no PIN, and nobody calls by them.
+-- All others have a tariff, in whose currency their amounts are. What is told of a card's money and minutes is not what it
+-- has: a share of the balance (ghost_balance_percent), in whole units or with cents, in tell_currency ('': its own), and
+-- ghost_min_percent more of the minutes. `solo_pinless`: a caller's number opens one of its cards only.
 CREATE TABLE card_groups (
     group_id       bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    name           text NOT NULL UNIQUE CHECK (name <> ''),
+    name           text NOT NULL CHECK (name <> ''),
     number_length  smallint NOT NULL DEFAULT 10 CHECK (number_length BETWEEN 6 AND 20),
-    pin_length     smallint NOT NULL DEFAULT 4 CHECK (pin_length BETWEEN 0 AND 10)
+    pin_length     smallint NOT NULL DEFAULT 4 CHECK (pin_length BETWEEN 0 AND 10),
+    is_codes       boolean NOT NULL DEFAULT false,
+    owner_id       bigint NOT NULL DEFAULT 1 REFERENCES parties,
+    tariff_id      bigint REFERENCES tariffs,
+    description    text NOT NULL DEFAULT '',
+    image          text NOT NULL DEFAULT '',
+    price_with_tax         numeric(20, 6) NOT NULL DEFAULT 0 CHECK (price_with_tax >= 0),
+    tax_id                 bigint REFERENCES taxes,
+    setup_fee              numeric(20, 6) NOT NULL DEFAULT 0 CHECK (setup_fee >= 0),
+    daily_charge           numeric(20, 6) NOT NULL DEFAULT 0 CHECK (daily_charge >= 0),
+    numbering_plan         text,                   -- how callers by its cards write numbers; NULL: as the settings say
+    dialplan               text NOT NULL DEFAULT '',  -- where the exchange's menu goes on; '': in its own
+    valid_from             timestamptz NOT NULL DEFAULT now(),
+    valid_to               timestamptz CHECK (valid_to >= valid_from),
+    days_after_first_use   integer NOT NULL DEFAULT 0 CHECK (days_after_first_use >= 0),  -- 0: no such limit
+    ghost_balance_percent  numeric(9, 4) NOT NULL DEFAULT 100 CHECK (ghost_balance_percent >= 0),
+    ghost_min_percent      numeric(9, 4) NOT NULL DEFAULT 0 CHECK (ghost_min_percent >= -100),
+    tell_cents             boolean NOT NULL DEFAULT false,
+    tell_currency          text NOT NULL DEFAULT '' CHECK (tell_currency ~ '^([A-Z]{3})?$'),
+    max_calls              integer DEFAULT 1 CHECK (max_calls >= 0),  -- of one card at a time; NULL: no limit
+    external_function      boolean NOT NULL DEFAULT false,
+    allow_loss             boolean NOT NULL DEFAULT false,
+    solo_pinless           boolean NOT NULL DEFAULT false,
+    disable_voucher        boolean NOT NULL DEFAULT false,
+    callerid_leave         boolean NOT NULL DEFAULT false,
+    hidden                 boolean NOT NULL DEFAULT false,
+    created_at             timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT card_groups_codes CHECK (is_codes = (tariff_id IS NULL))
 );
-INSERT INTO card_groups (name, number_length, pin_length) VALUES ('codes', 16, 0);
+CREATE UNIQUE INDEX card_groups_of_codes ON card_groups (is_codes) WHERE is_codes;
+CREATE INDEX card_groups_by_owner ON card_groups (owner_id, group_id);
+INSERT INTO card_groups (name, number_length, pin_length, is_codes) VALUES ('codes', 16, 0, true);
 
--- Each card. Its number is kept encrypted with a key of the settings, and found by a hash that is keyed with it, so that who
--- reads the database has none. Its money is an account of its own (purpose `card`); NULL: it carries none. That money goes
--- back to from_account_id where nobody wanted it; NULL: nobody's account paid, an administrator made it.
+-- Cards sold together. Of each card `price` was to be paid, tax of tax_percent included, and `net` is what it was given.
+-- They are given it one after the other; `ended_at` NULL: not all have it yet, and whoever looks next goes on. `cancelled`:
+-- the seller's account had it no more. `reference`: whoever says it again sells nothing more.
+CREATE TABLE card_sales (
+    sale_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    group_id     bigint NOT NULL REFERENCES card_groups,
+    owner_id     bigint NOT NULL REFERENCES parties,
+    cards        integer NOT NULL CHECK (cards > 0),
+    price        numeric(20, 6) NOT NULL CHECK (price >= 0),
+    net          numeric(20, 6) NOT NULL CHECK (net >= 0),
+    tax_percent  numeric(7, 4) NOT NULL,
+    currency     text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    email        text NOT NULL DEFAULT '',
+    reference    text,
+    sold_by      text NOT NULL,
+    sold_at      timestamptz NOT NULL DEFAULT now(),
+    ended_at     timestamptz,
+    cancelled    boolean NOT NULL DEFAULT false,
+    UNIQUE (owner_id, reference)
+);
+CREATE INDEX card_sales_open ON card_sales (sale_id) WHERE ended_at IS NULL;
+
+-- Each card. Number and PIN are kept encrypted with a key of the settings, and found by hashes that are keyed with it, so
+-- that who reads the database has none. Its money is an account of its own (purpose `card`); NULL: it carries none. That
+-- money goes back to from_account_id where nobody wanted it; NULL: nobody's account paid, an administrator made it.
+-- A card to call by is given its money when it is sold, and a line (card-N) on its account at its first use; `line_open`: as
+-- that line was told last. Days up to daily_paid_to, midnights in UTC, need no daily charge any more.
 CREATE TABLE calling_cards (
     card_id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     group_id         bigint NOT NULL REFERENCES card_groups,
@@ -462,12 +525,35 @@ CREATE TABLE calling_cards (
     activated_by     bigint REFERENCES parties,           -- whose it is from then on, and nobody else's
     activated_at     timestamptz,
     deleted_at       timestamptz,
+    pin_hash         bytea CHECK (length(pin_hash) = 32),
+    pin_sealed       bytea,
+    name             text NOT NULL DEFAULT '',
+    batch            text NOT NULL DEFAULT '',
+    min_balance      numeric(20, 6) NOT NULL DEFAULT 0,   -- with less nobody calls by it
+    distributor_id   bigint REFERENCES parties,
+    language         text NOT NULL DEFAULT '' CHECK (language ~ '^[A-Za-z_-]{0,20}$'),
+    callerid         text NOT NULL DEFAULT '' CHECK (callerid ~ '^[0-9]{0,20}$'),  -- whose calls need no number and no PIN
+    sale_id          bigint REFERENCES card_sales,
+    sold_at          timestamptz,
+    funded_at        timestamptz,
+    first_used_at    timestamptz,
+    daily_paid_to    timestamptz NOT NULL DEFAULT date_trunc('day', now(), 'UTC'),
+    blocked          boolean NOT NULL DEFAULT false,
+    line             text UNIQUE,
+    line_open        boolean NOT NULL DEFAULT true,
     CHECK ((bucket IS NULL) = (account_id IS NULL)),
     CHECK ((activated_by IS NULL) = (activated_at IS NULL)),
-    CHECK (activated_by IS NULL OR deleted_at IS NULL)
+    CHECK (activated_by IS NULL OR deleted_at IS NULL),
+    CONSTRAINT calling_cards_pin CHECK ((pin_hash IS NULL) = (pin_sealed IS NULL)),
+    CONSTRAINT calling_cards_funded CHECK (funded_at IS NULL OR sold_at IS NOT NULL),
+    CONSTRAINT calling_cards_line CHECK ((line IS NULL) = (first_used_at IS NULL))
 );
 CREATE INDEX calling_cards_by_creator ON calling_cards (created_by, card_id);
 CREATE INDEX calling_cards_deleted ON calling_cards (card_id) WHERE deleted_at IS NOT NULL AND account_id IS NOT NULL;
+CREATE INDEX calling_cards_by_group ON calling_cards (group_id, card_id);
+CREATE INDEX calling_cards_free ON calling_cards (group_id, card_id) WHERE sold_at IS NULL AND deleted_at IS NULL;
+CREATE INDEX calling_cards_by_sale ON calling_cards (sale_id) WHERE sale_id IS NOT NULL;
+CREATE INDEX calling_cards_by_callerid ON calling_cards (callerid) WHERE callerid <> '';
 
 -- Who tried what lately: registrations of an address, wrong codes. Forgotten after an hour.
 CREATE TABLE code_tries (
@@ -540,6 +626,21 @@ CREATE TABLE permission_members (
     group_id  bigint NOT NULL REFERENCES permission_groups
 );
 CREATE INDEX permission_members_by_group ON permission_members (group_id);
+
+-- Numbers that are known to ring from a line: a call that names no login is of that line.
+CREATE TABLE known_callers (
+    caller_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    number         text COLLATE "C" NOT NULL UNIQUE CHECK (number ~ '^[0-9]{1,32}$'),
+    bucket         smallint NOT NULL,
+    subscriber_id  bigint NOT NULL,
+    domain         text NOT NULL DEFAULT '',         -- where it rings from; '': from anywhere
+    description    text NOT NULL DEFAULT '',
+    comment        text NOT NULL DEFAULT '',
+    banned         boolean NOT NULL DEFAULT false,
+    added_at       timestamptz NOT NULL DEFAULT now(),
+    updated_at     timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX known_callers_by_line ON known_callers (subscriber_id);
 
 -- How the calls of a tenant are charged, and what it was given for that: its company's account, the tariff that its call
 -- rates are compiled into. Until it says otherwise its calls cost nothing.
@@ -1033,7 +1134,8 @@ CREATE TABLE accounts (
     closed_at      timestamptz,                    -- for good: it is blocked then too, and nothing is paid into it; NULL: it is not
     -- Whose money may move but by calls: 0 nobody moves any, 1 codes and payments alone, 2 transfers too
     refill_allowed  smallint NOT NULL DEFAULT 2 CHECK (refill_allowed BETWEEN 0 AND 2),
-    purpose         text NOT NULL DEFAULT 'party' CHECK (purpose IN ('party', 'card')),  -- a card's has no lines of its own
+    purpose         text NOT NULL DEFAULT 'party' CHECK (purpose IN ('party', 'card')),  -- a card's money is nobody's purse
+    allow_loss      boolean,                       -- calls by routes that cost more than they bring; NULL: as the tariff has it
     PRIMARY KEY (bucket, account_id),
     CHECK (overdraft IS NOT NULL OR kind = 'postpaid')
 ) WITH (fillfactor = 70);  -- room for HOT updates: a call updates its account twice, and no index changes
@@ -1069,10 +1171,12 @@ CREATE TABLE subscribers (
     -- none does. Kept by a trigger, as `calls`. All are of this bucket.
     reseller_accounts   bigint[],
     reseller_tariffs    bigint[],
+    numbering_plan      text,                        -- how its phone writes numbers; NULL: as its account has it
     PRIMARY KEY (bucket, subscriber_id),
     UNIQUE (bucket, login)
 );
 CREATE INDEX subscribers_by_account ON subscribers (bucket, account_id);
+CREATE INDEX subscribers_by_number ON subscribers (subscriber_id);  -- of a device, as MOR names it
 CREATE INDEX subscribers_by_party ON subscribers (party_id) WHERE party_id <> 1;
 
 -- Options a subscriber has beside its tariff. Of rates with equal prefixes an option's counts, the lowest position first.
@@ -1617,7 +1721,7 @@ BEGIN
     UPDATE subscribers SET version = version WHERE bucket = NEW.bucket AND account_id = NEW.account_id;
     RETURN NULL;
 END $$;
-CREATE OR REPLACE TRIGGER touch_subscribers AFTER UPDATE OF max_call_seconds, quota, numbering_plan, kind ON accounts
+CREATE OR REPLACE TRIGGER touch_subscribers AFTER UPDATE OF max_call_seconds, quota, numbering_plan, kind, allow_loss ON accounts
     FOR EACH ROW EXECUTE FUNCTION touch_subscribers();
 
 CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -1662,6 +1766,15 @@ CREATE OR REPLACE FUNCTION resellers_of_party(
     WHERE party_id = ANY (parties_above(p_party_id)) AND party_id <> p_party_id AND account_id IS NOT NULL
 $$;
 
+-- The same of its cards: it pays for their calls itself, as for those of its users.
+CREATE OR REPLACE FUNCTION resellers_of_cards(
+    p_party_id bigint, OUT accounts bigint[], OUT tariffs bigint[], OUT buckets smallint[]
+) LANGUAGE sql STABLE AS $$
+    SELECT array_agg(account_id ORDER BY party_id DESC), array_agg(tariff_id ORDER BY party_id DESC),
+           array_agg(DISTINCT account_bucket)
+    FROM parties WHERE party_id = ANY (parties_above(p_party_id)) AND account_id IS NOT NULL
+$$;
+
 -- Subscribers carry what their party leaves them, so that a call asks nobody else; a change makes a cached copy stale.
 CREATE OR REPLACE FUNCTION keep_allowed_calls() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
@@ -1693,16 +1806,21 @@ BEGIN
     PERFORM 1 FROM parties WHERE party_id = ANY (parties_above(NEW.party_id)) AND party_id <> NEW.party_id
       ORDER BY party_id FOR SHARE;
     FOR member IN
-        SELECT id, r.* FROM unnest(parties_below(NEW.party_id)) AS id, resellers_of_party(id) AS r WHERE id <> NEW.party_id
+        SELECT id, 'party' AS purpose, r.* FROM unnest(parties_below(NEW.party_id)) AS id, resellers_of_party(id) AS r
+          WHERE id <> NEW.party_id
+        UNION ALL
+        SELECT id, 'card', r.* FROM unnest(parties_below(NEW.party_id)) AS id, resellers_of_cards(id) AS r
     LOOP
         FOR n IN 0 .. last_bucket LOOP
-            SELECT login INTO stranger FROM subscribers
-              WHERE bucket = n AND party_id = member.id AND ARRAY[n]::smallint[] <> member.buckets ORDER BY login LIMIT 1;
+            SELECT s.login INTO stranger FROM subscribers s JOIN accounts a ON a.bucket = n AND a.account_id = s.account_id
+              WHERE s.bucket = n AND s.party_id = member.id AND a.purpose = member.purpose
+                AND ARRAY[n]::smallint[] <> member.buckets ORDER BY s.login LIMIT 1;
             IF FOUND OR cardinality(member.buckets) > 1 THEN
                 RAISE SQLSTATE 'RE001' USING MESSAGE = COALESCE(stranger, '');
             END IF;
-            UPDATE subscribers s SET reseller_accounts = member.accounts, reseller_tariffs = member.tariffs
+            UPDATE subscribers s SET reseller_accounts = member.accounts, reseller_tariffs = member.tariffs FROM accounts a
               WHERE s.bucket = n AND s.party_id = member.id
+                AND a.bucket = n AND a.account_id = s.account_id AND a.purpose = member.purpose
                 AND (s.reseller_accounts, s.reseller_tariffs) IS DISTINCT FROM (member.accounts, member.tariffs);
         END LOOP;
     END LOOP;

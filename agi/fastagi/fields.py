@@ -57,6 +57,12 @@ def login(request: AgiRequest) -> str:
     return text("login", argument(request, 0) or request.accountcode.strip(), MAX_LOGIN)
 
 
+def login_of_call(request: AgiRequest, callerid: str | None) -> str:
+    """The same; '' where neither is there, but a caller id: the call is of whom that is known to be."""
+    value = argument(request, 0) or request.accountcode.strip()
+    return text("login", value, MAX_LOGIN) if value or callerid is None else ""
+
+
 def destination(request: AgiRequest) -> str:
     """The second argument, else the dialled extension, as dialled."""
     value = argument(request, 1)

@@ -6,7 +6,8 @@
 `agi://HOST/didNext,<number>,<where>[,<callerid>[,<how the step before ended>[,<what was keyed in>]]]`
 `agi://HOST/getBalance,<login>[,<number>[,<callerid>]]` and `agi://HOST/ping`; any with `?exchange=NAME` behind it.
 There stand too, for the CDR: `from_originate`, `source`, `originated_by` of callPrepare, and `is_did` of callFinish. An
-argument they are not: a comma in a dialled number, which shifts what stands behind it, has to be found out.
+argument they are not: a comma in a dialled number, which shifts what stands behind it, has to be found out. A call with
+an empty login, of a channel without an account code, is of the line that its caller id is known to ring from.
 
 `parse_x` may raise InvalidRequest, `render_x` cannot fail. Every answer of a script sets all its variables.
 """
@@ -62,6 +63,7 @@ DECLINE_CODES: Final[Mapping[DeclineReason, int]] = MappingProxyType(
         DeclineReason.BLOCKED_DESTINATION: 403,
         DeclineReason.PRICE_TOO_HIGH: 403,
         DeclineReason.SOURCE_REJECTED: 403,
+        DeclineReason.CALLED_BACK: 403,
         DeclineReason.NO_RATE: 404,
         DeclineReason.UNKNOWN_NUMBER: 404,
         DeclineReason.NUMBER_CLOSED: 410,
@@ -135,11 +137,12 @@ class Script:
 def parse_call_prepare(request: AgiRequest, exchange: str) -> PrepareCall:
     """The question of callPrepare. `exchange` is the peer's address, unless the query names one."""
     fields.at_most_arguments(request, 6)
+    callerid = fields.callerid(request, 2)
     return PrepareCall(
         call_key=fields.call_key(request, exchange, fields.argument(request, 3)),
-        login=fields.login(request),
+        login=fields.login_of_call(request, callerid),
         destination=fields.destination(request),
-        callerid=fields.callerid(request, 2),
+        callerid=callerid,
         routing_number=fields.optional_text("routing_number", fields.argument(request, 4), fields.MAX_NUMBER) or None,
         channel=fields.channel(request),
         route=fields.route(request, 5),
@@ -151,14 +154,15 @@ def parse_call_finish(request: AgiRequest, exchange: str) -> FinishCall:
     """The report of callFinish. `exchange` as in parse_call_prepare."""
     fields.at_most_arguments(request, 6)
     cause, disposition = read_status(fields.argument(request, 3))
+    callerid = fields.caller_of_ended(request, 4)
     return FinishCall(
         call_key=fields.call_key(request, exchange, fields.argument(request, 5)),
-        login=fields.login(request),
+        login=fields.login_of_call(request, callerid),
         destination=fields.destination(request),
         seconds=fields.seconds(fields.argument(request, 2)),
         disposition=disposition,
         cause=cause,
-        callerid=fields.caller_of_ended(request, 4),
+        callerid=callerid,
         channel=fields.channel(request),
         is_did=fields.is_did(request),
     )

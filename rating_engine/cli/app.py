@@ -15,6 +15,7 @@ from rating_engine.cli.calls.cdrs import cdrs_app
 from rating_engine.cli.calls.rerate import rerate_app
 from rating_engine.cli.calls.simulate import simulate
 from rating_engine.cli.calls.spool import spool_app
+from rating_engine.cli.cards.taxes import taxes_app
 from rating_engine.cli.decks.import_from import import_from
 from rating_engine.cli.decks.rate import rate
 from rating_engine.cli.decks.rate_diff import diff
@@ -70,6 +71,7 @@ app.command(epilog="Example: rating-engine serve --config /etc/rating_engine.tom
 app.command(epilog="Example: RATING_DATABASE_URL=postgresql://re@db/re rating-engine migrate")(migrate)
 app.add_typer(accounts_app, name="account")
 app.add_typer(codes_app, name="code")
+app.add_typer(taxes_app, name="tax")
 app.add_typer(subscribers_app, name="subscriber")
 app.add_typer(users_app, name="user")
 app.add_typer(keys_app, name="key")

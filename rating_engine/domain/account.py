@@ -76,6 +76,8 @@ class Subscriber:
     ahead. `options`: by their position.
     `numbering_plan`: how its phones write numbers; None: as the settings say. `aliases`: its own short numbers.
     `party_id`: whose line it is; `calls`: what that party's state leaves it. `resellers`: the nearest first.
+    `allow_loss`: whether its calls may go by routes that cost more than they bring; None: as its tariff has it.
+    `callback_to`: the number that is called, and then whom the line has dialled, in place of its own call; '': none.
     """
 
     subscriber_id: int
@@ -96,6 +98,8 @@ class Subscriber:
     calls: AllowedCalls = AllowedCalls.ALL
     prepaid: bool = True
     resellers: tuple[Reseller, ...] = ()
+    allow_loss: bool | None = None
+    callback_to: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +145,7 @@ class AccountState:
     owner: str
     calls: AllowedCalls
     refill_allowed: RefillAllowed = RefillAllowed.EVERYTHING
+    allow_loss: bool | None = None
 
     @property
     def may_call(self) -> bool:
@@ -252,7 +257,8 @@ class NewSubscriber:
 class AccountChanges:
     """What is to be changed of an account; LEAVE: as it is, None: no limit.
 
-    `quota` and `numbering_plan` None: as the engine's settings say. Raises InvalidRequest naming the field.
+    `quota` and `numbering_plan` None: as the engine's settings say; `allow_loss` None: as the tariff has it.
+    Raises InvalidRequest naming the field.
     """
 
     max_calls: int | Leave | None = LEAVE
@@ -268,6 +274,7 @@ class AccountChanges:
     numbering_plan: str | Leave | None = LEAVE
     kind: AccountKind | Leave = LEAVE
     refill_allowed: RefillAllowed | int | Leave = LEAVE
+    allow_loss: bool | Leave | None = LEAVE
 
     def __post_init__(self) -> None:
         if self.refill_allowed is not LEAVE:

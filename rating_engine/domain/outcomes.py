@@ -49,6 +49,7 @@ class DeclineReason(StrEnum):
     )
     RESELLER_INACTIVE = "reseller_inactive"  # the account of who sells it is blocked or closed
     RESELLER_LIMIT = "reseller_limit"  # calls at a time, the price or the destination, by the limits of that account
+    CALLED_BACK = "called_back"  # its line's calls are refused, and the trusted number is called instead
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ SECRET_MAX: Final = 32  # as documented
 TRANSPORTS: Final = ("udp,tcp,tls", "udp,tcp", "tls", "udp", "tcp")
 DTMF_MODES: Final = ("rfc4733", "inband", "info", "auto", "auto_info")
 SIP: Final = "SIP"  # the only technology that is rendered
+TECHNOLOGIES: Final = (SIP, "IAX2", "H323", "FAX", "Virtual", "ZAP", "Skype")
 
 _LINE: Final = re.compile(r"[0-9]{5}(?:[0-9]{2})?")
 _SECRET: Final = re.compile(r"[!-~]+")  # printable, without a blank: phones are typed into
@@ -87,10 +88,12 @@ class SipAccount:
 
     `has_password`: one is kept. `password` is filled by who may be shown it alone; None: there is none, or no key.
     `owner`: whose it is. `trust_is_given`: whoever owns the user has said `trusted_cli`.
+    `line_id`: its number for good. `numbering_plan` None: its account's.
     `in_service`: whether its exchange knows it, so that it registers and calls. `state`: of its registration;
     None: not known, since nobody watches its exchange, or it has never registered there.
     """
 
+    line_id: int
     login: str
     owner_id: int
     owner: str
@@ -106,6 +109,8 @@ class SipAccount:
     realm: str
     has_password: bool
     password: str | None = field(default=None, repr=False)
+    technology: str = SIP
+    numbering_plan: str | None = None
     label: str = ""
     email: str = ""
     is_primary: bool = False
@@ -160,6 +165,8 @@ class SipChanges:
     dtmf_mode: str | Leave = LEAVE
     allow: str | Leave = LEAVE
     endpoint_options: Mapping[str, str] | Leave = LEAVE
+    technology: str | Leave = LEAVE
+    numbering_plan: str | Leave | None = LEAVE
 
     def __post_init__(self) -> None:
         _check(self)
@@ -209,7 +216,11 @@ def _check(changes: SipChanges) -> None:
             check_text(text, name)
             if not text.isprintable() or any(sign in text for sign in '";<>'):
                 raise InvalidRequest(name, 'has a sign that a caller id cannot have: one of " ; < >')
-    for name, called, known in (("transport", "sip_transport", TRANSPORTS), ("dtmf_mode", "dtmf_mode", DTMF_MODES)):
+    for name, called, known in (
+        ("transport", "sip_transport", TRANSPORTS),
+        ("dtmf_mode", "dtmf_mode", DTMF_MODES),
+        ("technology", "technology", TECHNOLOGIES),
+    ):
         if (word := getattr(changes, name)) is not LEAVE and word not in known:
             raise InvalidRequest(called, f"is none of {', '.join(known)}")
     for name, called, form, what in _FORMS:
@@ -268,5 +279,5 @@ class NewSipAccount:
 
 def phone_columns(changes: Mapping[str, Any]) -> dict[str, Any]:
     """What is of the phone among the given changes; the rest is of the line, or made of several."""
-    other = {"login", "password", "exchange", "callerid", "max_seconds"}
+    other = {"login", "password", "exchange", "callerid", "max_seconds", "numbering_plan"}
     return {name: value for name, value in changes.items() if name not in other}

@@ -21,7 +21,7 @@ from rating_engine.services.calls.inbound import InboundCalls
 from rating_engine.services.calls.observed import Observed
 from rating_engine.services.calls.plan import Planning
 from rating_engine.services.calls.ports import ExchangeWatch, Now, utc_now
-from rating_engine.services.calls.prepare import Preparing
+from rating_engine.services.calls.prepare import CallBack, Preparing
 from rating_engine.services.calls.undo import Undo
 from rating_engine.services.facts.memory import CallMemory
 from rating_engine.services.outage.finish_spool import FinishSpool
@@ -77,6 +77,7 @@ class Grounds:
     now: Now
     is_watched: ExchangeWatch
     is_banned: Callable[[str], bool]
+    call_back: CallBack
     shared_calls: SharedCalls | None = None
 
 
@@ -110,6 +111,7 @@ def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
         now=now,
         conflict=conflicts.note,
         is_banned=grounds.is_banned,
+        call_back=grounds.call_back,
     )
     charging = Charging(
         preparing=preparing,

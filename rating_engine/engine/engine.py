@@ -36,6 +36,7 @@ from rating_engine.services.finance.transfers import TRANSFERS_SECONDS, Transfer
 from rating_engine.services.outage.offline_calls import REFRESH_SECONDS
 from rating_engine.services.parties.bans import BanBook
 from rating_engine.services.watch.expiry import Expiry
+from rating_engine.services.watch.forced_callbacks import ForcedCallbacks
 from rating_engine.settings.model import Settings
 from rating_engine.settings.spool_directory import spool_directory
 from rating_engine.storage.calls.ledger import Ledger
@@ -262,6 +263,7 @@ class Engine:
                 now=self.clock.now,
                 is_watched=is_watched,
                 is_banned=self.services.access.bans.refuses,
+                call_back=ForcedCallbacks(self.office, lambda: self.charging).begin,
                 shared_calls=shared_calls,
             ),
         )

@@ -17,10 +17,11 @@ from agi.ami.link import links_to
 from rating_engine.adapters.smtp import Smtp
 from rating_engine.adapters.webhook_http import WebhookPoster
 from rating_engine.domain.principal import ENGINE
+from rating_engine.engine.services import recordings_of
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import Now
-from rating_engine.services.maintenance import RENTS, SUBSCRIPTIONS, Maintenance, steps_of
+from rating_engine.services.maintenance import RECORDINGS, RENTS, SUBSCRIPTIONS, Maintenance, steps_of
 from rating_engine.services.parties.bans import BanBook
 from rating_engine.services.parties.wrong_logins import WrongLogins
 from rating_engine.services.phones.secrets import SecretBox
@@ -99,9 +100,11 @@ class WatchSetup:
         turns = itertools.count()
         self._leases = Periodic("route-leases", SHARE_SECONDS, lambda: share_routes(office, next(turns) // TURNS))
         grace, notice = timedelta(days=settings.did_grace_days), timedelta(days=settings.did_notice_days)
-        maintenance = Maintenance(office, ENGINE, steps_of(office, now, grace=grace, notice=notice))
+        maintenance = Maintenance(
+            office, ENGINE, steps_of(office, now, grace=grace, notice=notice, recordings=recordings_of(settings))
+        )
         self._maintenance = Periodic("maintenance", MAINTENANCE_SECONDS, maintenance.run)
-        self._rents = Periodic("rents", RENT_SECONDS, lambda: maintenance.run(RENTS, SUBSCRIPTIONS))
+        self._rents = Periodic("rents", RENT_SECONDS, lambda: maintenance.run(RENTS, SUBSCRIPTIONS, RECORDINGS))
         self._watches = bool(addresses)
         self._watched = WatchedExchanges(lambda: read_watched(calls_door))
         self._refresh = Periodic("watched-exchanges", REFRESH_SECONDS, self._watched.refresh)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from typing import Any
 
 from rating_engine.domain.addresses import Network
 from rating_engine.domain.principal import Principal
@@ -29,6 +30,7 @@ from rating_engine.services.finance.guesses import Guesses
 from rating_engine.services.finance.invitations import Invitations
 from rating_engine.services.finance.paid_services import PaidServices
 from rating_engine.services.finance.subscriptions import Subscriptions
+from rating_engine.services.finance.taxes import Taxes
 from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.maintenance import Maintenance, steps_of
 from rating_engine.services.numbers.call_rules import CallRules
@@ -50,6 +52,7 @@ from rating_engine.services.parties.request_limits import RequestLimits
 from rating_engine.services.parties.signed_requests import HASHES_FOR_A_KEY, SignedRequests
 from rating_engine.services.phones.disa import Disa
 from rating_engine.services.phones.exchanges import Exchanges
+from rating_engine.services.phones.known_callers import KnownCallers
 from rating_engine.services.phones.queries import AskExchange, ExchangeQueries
 from rating_engine.services.phones.registration import Registrations
 from rating_engine.services.phones.rendering import Reload, never_reloads
@@ -101,11 +104,13 @@ class UseCases:
     account_imports: AccountImports
     transfers: Transfers
     codes: Codes
+    taxes: Taxes
     paid_services: PaidServices
     subscriptions: Subscriptions
     exchanges: Exchanges
     exchange_queries: ExchangeQueries
     sip_accounts: SipAccounts
+    known_callers: KnownCallers
     disa: Disa
     registrations: Registrations
     tenant_billing: Billing
@@ -179,7 +184,9 @@ class Services:
         """`limits`: how often may be asked; None: any number of times, as in a command."""
         self._office = office
         self._ways = ways
-        self._steps = steps_of(office, utc_now, grace=ways.did_grace, notice=ways.did_notice)
+        self._steps = steps_of(
+            office, utc_now, grace=ways.did_grace, notice=ways.did_notice, recordings=ways.recordings
+        )
         self._passwords = Passwords()
         self._secrets = SecretBox(ways.secret_keys)
         bans = BanBook(office, proxies=ways.proxies)
@@ -213,67 +220,88 @@ class Services:
 
     def _whole(self, principal: Principal) -> UseCases:
         """Every use case, before anybody is asked whether the principal may."""
+        return UseCases(**self._of_people(principal), **self._of_numbers(principal), **self._of_calls(principal))
+
+    def _of_people(self, principal: Principal) -> dict[str, Any]:
+        """Who asks, whose money and phones there are, and what is written to and from people."""
+        office, ways = self._office, self._ways
+        return {
+            "parties": Parties(office, principal, self._passwords),
+            "keys": Keys(office, principal),
+            "hash_secrets": HashSecrets(office, principal, self._secrets),
+            "permission_groups": PermissionGroups(office, principal),
+            "bans": Bans(office, principal),
+            "sim_cards": SimCards(office, principal, self._secrets, ways.gsm),
+            "gsm": GsmRequests(ways.gsm),
+            "speech": Speech(principal, ways.speaker),
+            "news": News(office, principal),
+            "tickets": Tickets(office, principal),
+            "audit": Audit(office, principal),
+            "accounts": Accounts(office, principal, buckets=ways.ledger_buckets),
+            "account_imports": AccountImports(office, principal, buckets=ways.ledger_buckets),
+            "transfers": Transfers(office, principal, system_currency=ways.system_currency),
+            "codes": Codes(
+                office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)
+            ),
+            "taxes": Taxes(office, principal),
+            "paid_services": PaidServices(office, principal, currency=ways.system_currency),
+            "subscriptions": Subscriptions(office, principal, utc_now),
+            "exchanges": Exchanges(office, principal, ways.reload_phones),
+            "exchange_queries": ExchangeQueries(office, principal, ways.ask_exchange),
+            "sip_accounts": SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
+            "known_callers": KnownCallers(office, principal),
+            "disa": Disa(office, principal),
+            "registrations": Registrations(
+                office, principal, self._passwords, self._secrets, buckets=ways.ledger_buckets
+            ),
+            "tenant_billing": Billing(office, principal),
+            "webhooks": Webhooks(office, principal, self._secrets),
+            "call_rates": CallRates(office, principal),
+        }
+
+    def _of_calls(self, principal: Principal) -> dict[str, Any]:
+        """What calls cost, where they go, and what is known of them."""
         office, ways, prefix = self._office, self._ways, self._ways.international_prefix
-        return UseCases(
-            parties=Parties(office, principal, self._passwords),
-            keys=Keys(office, principal),
-            hash_secrets=HashSecrets(office, principal, self._secrets),
-            permission_groups=PermissionGroups(office, principal),
-            bans=Bans(office, principal),
-            sim_cards=SimCards(office, principal, self._secrets, ways.gsm),
-            gsm=GsmRequests(ways.gsm),
-            speech=Speech(principal, ways.speaker),
-            news=News(office, principal),
-            tickets=Tickets(office, principal),
-            audit=Audit(office, principal),
-            accounts=Accounts(office, principal, buckets=ways.ledger_buckets),
-            account_imports=AccountImports(office, principal, buckets=ways.ledger_buckets),
-            transfers=Transfers(office, principal, system_currency=ways.system_currency),
-            codes=Codes(office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)),
-            paid_services=PaidServices(office, principal, currency=ways.system_currency),
-            subscriptions=Subscriptions(office, principal, utc_now),
-            exchanges=Exchanges(office, principal, ways.reload_phones),
-            exchange_queries=ExchangeQueries(office, principal, ways.ask_exchange),
-            sip_accounts=SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
-            disa=Disa(office, principal),
-            registrations=Registrations(office, principal, self._passwords, self._secrets, buckets=ways.ledger_buckets),
-            tenant_billing=Billing(office, principal),
-            webhooks=Webhooks(office, principal, self._secrets),
-            call_rates=CallRates(office, principal),
-            tariffs=Tariffs(office, principal),
-            bands=Bands(office, principal),
-            packages=Packages(office, principal),
-            options=Options(office, principal),
-            exchange=Exchange(office, principal),
-            currencies=Currencies(office, principal, system=ways.system_currency),
-            directions=Directions(office, principal, international_prefix=prefix),
-            bill_types=BillTypes(office, principal),
-            price_lists=PriceLists(office, principal, currency=ways.system_currency),
-            direction_prices=DirectionPrices(office, principal, currency=ways.system_currency),
-            numbering=Numbering(office, principal),
-            dids=Dids(office, principal, utc_now, currency=ways.system_currency),
-            did_pools=DidPools(office, principal, currency=ways.system_currency),
-            call_rules=CallRules(office, principal, utc_now),
-            number_stock=NumberStock(office),
-            tariff_offers=TariffOffers(office, principal, utc_now),
-            recordings=Recordings(office, principal, ways.recordings, utc_now),
-            gateways=Gateways(office, principal, self._secrets),
-            routes=Routes(office, principal),
-            route_reports=RouteReports(office, window_seconds=ways.route_quality_window_seconds),
-            route_trials=RouteTrials(office, international_prefix=prefix),
-            decks=self._decks(principal),
-            rate_edits=RateEdits(office, principal),
-            quotes=Quotes(office, international_prefix=prefix),
-            line_quotes=LineQuotes(office, ways.policy, ways.installation.default_route),
-            cdrs=Cdrs(office, buckets=ways.ledger_buckets),
-            call_posting=CallPosting(office, principal, buckets=ways.ledger_buckets, international_prefix=prefix),
-            live_calls=LiveCalls(office, principal, buckets=ways.ledger_buckets),
-            callbacks=Callbacks(office, principal),
-            rerates=Rerates(office, principal, international_prefix=prefix),
-            simulations=Simulations(office, ways.database_url, international_prefix=prefix),
-            maintenance=Maintenance(office, principal, self._steps),
-            doctor=Doctor(office, ways.installation),
-        )
+        return {
+            "tariffs": Tariffs(office, principal),
+            "bands": Bands(office, principal),
+            "packages": Packages(office, principal),
+            "options": Options(office, principal),
+            "exchange": Exchange(office, principal),
+            "currencies": Currencies(office, principal, system=ways.system_currency),
+            "directions": Directions(office, principal, international_prefix=prefix),
+            "bill_types": BillTypes(office, principal),
+            "price_lists": PriceLists(office, principal, currency=ways.system_currency),
+            "direction_prices": DirectionPrices(office, principal, currency=ways.system_currency),
+            "gateways": Gateways(office, principal, self._secrets),
+            "routes": Routes(office, principal),
+            "route_reports": RouteReports(office, window_seconds=ways.route_quality_window_seconds),
+            "route_trials": RouteTrials(office, international_prefix=prefix),
+            "decks": self._decks(principal),
+            "rate_edits": RateEdits(office, principal),
+            "quotes": Quotes(office, international_prefix=prefix),
+            "line_quotes": LineQuotes(office, ways.policy, ways.installation.default_route),
+            "cdrs": Cdrs(office, buckets=ways.ledger_buckets),
+            "call_posting": CallPosting(office, principal, buckets=ways.ledger_buckets, international_prefix=prefix),
+            "live_calls": LiveCalls(office, principal, buckets=ways.ledger_buckets),
+            "callbacks": Callbacks(office, principal),
+            "rerates": Rerates(office, principal, international_prefix=prefix),
+            "simulations": Simulations(office, ways.database_url, international_prefix=prefix),
+            "maintenance": Maintenance(office, principal, self._steps),
+            "doctor": Doctor(office, ways.installation),
+        }
+
+    def _of_numbers(self, principal: Principal) -> dict[str, Any]:
+        office, currency = self._office, self._ways.system_currency
+        return {
+            "numbering": Numbering(office, principal),
+            "dids": Dids(office, principal, utc_now, currency=currency),
+            "did_pools": DidPools(office, principal, currency=currency),
+            "call_rules": CallRules(office, principal, utc_now),
+            "number_stock": NumberStock(office),
+            "tariff_offers": TariffOffers(office, principal, utc_now),
+            "recordings": Recordings(office, principal, self._ways.recordings, utc_now),
+        }
 
     def _decks(self, principal: Principal) -> Decks:
         ways = self._ways

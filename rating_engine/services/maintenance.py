@@ -19,6 +19,7 @@ from rating_engine.domain.principal import ENGINE, Principal
 from rating_engine.services.calls.ports import Now
 from rating_engine.services.finance.recurring import Recurring
 from rating_engine.services.numbers.rents import Rents
+from rating_engine.services.recordings import NO_RECORDINGS, RecordingFiles, mail_recordings
 from rating_engine.services.support.outbox import sweep_mail
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.idempotency import forget_old
@@ -27,6 +28,7 @@ from rating_engine.storage.postgres.pool import Database
 
 RENTS: Final = "rents"
 SUBSCRIPTIONS: Final = "subscriptions"
+RECORDINGS: Final = "recordings"
 
 Step = Callable[[], Awaitable[object]]
 
@@ -41,13 +43,16 @@ class StepOutcome(StrEnum):
     FAILED = "failed"
 
 
-def steps_of(office: Database, now: Now, *, grace: timedelta, notice: timedelta) -> dict[str, Step]:
+def steps_of(
+    office: Database, now: Now, *, grace: timedelta, notice: timedelta, recordings: RecordingFiles = NO_RECORDINGS
+) -> dict[str, Step]:
     """All of them. `grace`, `notice`: of rents, as the settings have it."""
     rents = Rents(office, ENGINE, now)
     return {
         "idempotency keys": lambda: forget_old(office),
         "mail": lambda: sweep_mail(office),
         RENTS: lambda: rents.turn(grace=grace, notice=notice),
+        RECORDINGS: lambda: mail_recordings(office, recordings, now),
         SUBSCRIPTIONS: Recurring(office, ENGINE, now).turn,
     }
 

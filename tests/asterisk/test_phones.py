@@ -179,7 +179,8 @@ async def call_one_another(world_: World, fresh: DigestPhone, main: DigestPhone,
     leg = await (await fresh.call("40000")).answered()  # from phone to phone, and nobody pays
     await (await main.next_call()).hang_up()
     await leg.ended()
-    await world_.ask("updateExtension", login="anna", sip_extension="40000", sip_redirect=CALLED)
+    forced = {"sip_force_callback": "1", "disa_trusted_cli": "4930777"}  # of what it dials itself alone
+    await world_.ask("updateExtension", login="anna", sip_extension="40000", sip_redirect=CALLED, **forced)
     before = len(carrier.calls)
     leg = await (await fresh.call("40000")).answered()
     await leg.talk_on(0.6)
@@ -190,7 +191,7 @@ async def call_one_another(world_: World, fresh: DigestPhone, main: DigestPhone,
         1,
         1,
     ]  # who is redirected pays
-    await world_.ask("updateExtension", login="anna", sip_extension="40000", sip_redirect="")
+    await world_.ask("updateExtension", login="anna", sip_extension="40000", sip_redirect="", sip_force_callback="0")
 
 
 async def shown_online(world_: World, fresh: DigestPhone, main: DigestPhone) -> None:

@@ -100,6 +100,34 @@ async def test_the_same_by_one_name_is_one_callback_and_without_a_name_two(scene
     assert rung == [RINGS + "10", RINGS + "12", RINGS + "12"]
 
 
+async def test_a_line_that_has_to_be_called_back_is_refused_and_called_back_once(scene: Scene, api: Api) -> None:
+    await api.watched()
+    database = scene.pbx.database
+    await database.fetch("INSERT INTO exchanges (name, realm) VALUES ('office', 'office')")
+    await database.fetch(
+        "INSERT INTO sip_accounts (bucket, subscriber_id, exchange_id, force_callback, trusted_cli) "
+        "SELECT bucket, subscriber_id, exchange_id, true, $2 FROM subscribers, exchanges "
+        "WHERE login = $1 AND exchanges.name = 'office'", ALICE, f"+{FIRST}",
+    )  # fmt: skip
+    await database.fetch("UPDATE subscribers SET version = version WHERE login = $1", ALICE)
+    try:
+        dialled = await (await scene.phone(ALICE).call(SECOND)).ended()
+        assert dialled.answers[-1] == 403
+        one, two = await scene.carrier_leg(FIRST), await scene.carrier_leg(SECOND)
+        await one.hears(scene.carrier())
+        await two.talk_on()
+        await one.hang_up()
+        await two.ended()
+        await scene.over()
+    finally:
+        await database.fetch("DELETE FROM sip_accounts")
+        await database.fetch("DELETE FROM exchanges")
+        await database.fetch("UPDATE subscribers SET version = version WHERE login = $1", ALICE)
+    cdrs = await cdrs_by_number(scene)
+    assert (charged(one, cdrs[FIRST]), charged(two, cdrs[SECOND])) == (True, True)
+    assert sorted(leg.number for leg in scene.carrier().calls) == sorted([FIRST, SECOND])
+
+
 async def test_a_second_number_that_is_busy_costs_nothing_and_the_first_what_it_talked(scene: Scene, api: Api) -> None:
     await api.watched()
     assert await api.create_callback(FIRST, BUSY + "10") == "true"

@@ -43,6 +43,7 @@ _WORDS_FOR_NONE: Final = {
     "available": "unlimited",
     "quota": "as the settings say",
     "numbering_plan": "as the settings say",
+    "allow_loss": "as the tariff has it",
     "closed_at": "not closed",
 }
 
@@ -170,6 +171,10 @@ def set_(
     refill_allowed: Annotated[
         str | None, typer.Option(metavar="0|1|2", help="Money moves but by calls: 0 not at all, 1 by codes, 2 freely.")
     ] = None,
+    allow_loss: Annotated[
+        str | None,
+        typer.Option(metavar="yes|no|none", help="Calls that cost more than they bring; none: as the tariff."),
+    ] = None,
     allow: Annotated[list[str] | None, typer.Option(metavar="PREFIX", help="Allow a prefix; may be repeated.")] = None,
     block: Annotated[list[str] | None, typer.Option(metavar="PREFIX", help="Block a prefix; may be repeated.")] = None,
     forget: Annotated[list[str] | None, typer.Option(metavar="PREFIX", help="Take a prefix's rule away.")] = None,
@@ -182,6 +187,7 @@ def set_(
             max_calls=max_calls, max_call_seconds=max_call_seconds, max_price=max_price, daily_limit=daily_limit,
             monthly_limit=monthly_limit, time_zone=time_zone, overdraft=overdraft, quota=quota, status=status,
             default_allowed=default_allowed, numbering_plan=numbering_plan, refill_allowed=refill_allowed,
+            allow_loss=allow_loss,
         )  # fmt: skip
     rules: dict[str, bool | None] = {
         **dict.fromkeys(allow or (), True),
@@ -213,6 +219,7 @@ def account_settings(**given: str | None) -> AccountChanges:
         status=words.if_given(given.get("status"), partial(words.choice, PartyStatus, field="status")),
         numbering_plan=words.unless_none(given.get("numbering_plan"), str),
         refill_allowed=words.if_given(given.get("refill_allowed"), partial(words.whole, field="refill_allowed")),
+        allow_loss=words.unless_none(given.get("allow_loss"), partial(words.yes_or_no, field="allow_loss")),
     )
 
 
@@ -364,6 +371,7 @@ def state_json(state: AccountState) -> dict[str, Any]:
         "owner": state.owner,
         "calls": state.calls.value,
         "refill_allowed": int(state.refill_allowed),
+        "allow_loss": state.allow_loss,
         "closed_at": None if state.closed_at is None else state.closed_at.isoformat(timespec="seconds"),
     }
 

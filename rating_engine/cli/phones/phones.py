@@ -90,6 +90,10 @@ def set_(
     reachable: Annotated[str | None, typer.Option(metavar="yes|no", help="no: it takes no calls.")] = None,
     host: HostOption = None,
     max_contacts: Annotated[int | None, typer.Option(help="Telephones that may register by it at a time.")] = None,
+    trusted_cli: Annotated[str | None, typer.Option(metavar="NUMBER", help="Its owner's other number; none.")] = None,
+    force_callback: Annotated[
+        str | None, typer.Option(metavar="yes|no", help="yes: what it dials is refused, and called back.")
+    ] = None,
     password_stdin: PasswordOption = False,
     json: JsonOption = False,
     config: ConfigOption = None,
@@ -102,8 +106,10 @@ def set_(
             srtp=words.if_given(srtp, partial(words.yes_or_no, field="srtp")),
             transport=words.if_given(transport, str),
             reachable=words.if_given(reachable, partial(words.yes_or_no, field="reachable")),
-            host=_host(host),
+            host=_or_none(host),
             max_contacts=LEAVE if max_contacts is None else max_contacts,
+            trusted_cli=_or_none(trusted_cli),
+            force_callback=words.if_given(force_callback, partial(words.yes_or_no, field="force_callback")),
             password=read_password() if password_stdin else LEAVE,
         )
     _print(with_services(config, lambda services: services.sip_accounts.change(number, changes)), as_json=json)
@@ -169,7 +175,7 @@ def _state(phone: SipAccount) -> str:
     return "in service" if phone.in_service else "no phone" if phone.exchange is None else "blocked"
 
 
-def _host(text: str | None) -> str | Leave:
+def _or_none(text: str | None) -> str | Leave:
     return LEAVE if text is None else "" if text == "none" else text
 
 

@@ -19,6 +19,7 @@ import structlog
 
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.call_charge import CallCharge, charge_call, paid_seconds
+from rating_engine.domain.call_rules import digits_of
 from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.outcomes import CallKey, Claim, DeclineReason, FinishCall, NotSaved, Saved
 from rating_engine.domain.reservation import (
@@ -99,7 +100,7 @@ class Finishing:
 
         `promised`: what is known of a call that the ledger may not know, such as the rate it was allowed at.
         """
-        subscriber = await self._sources.subscriber(call.login)
+        subscriber = await self._subscriber_of(call)
         if subscriber is None:
             return NotSaved(DeclineReason.UNKNOWN_LOGIN)
         remembered = self.remembered.get(call.call_key)
@@ -131,6 +132,13 @@ class Finishing:
                     unseen = unseen or answer.outcome is SettleOutcome.UNSEEN
                     known = None
         raise Unavailable("the call kept changing")
+
+    async def _subscriber_of(self, call: FinishCall) -> Subscriber | None:
+        """Whose call it is; one that names nobody is of the line that its number is known to ring from."""
+        if call.login or not call.callerid:
+            return await self._sources.subscriber(call.login)
+        known = await self._sources.known_caller(digits_of(call.callerid))
+        return None if known is None else await self._sources.subscriber(known[0])
 
     async def foresee(self, call: FinishCall) -> Saved | NotSaved:
         """What `finish` would answer now, of a call that is alone; nothing changes. Errors: Unavailable, Overloaded."""

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from rating_engine.domain.account import AccountState
 from rating_engine.domain.call_charge import paid_seconds
+from rating_engine.domain.call_rules import digits_of
 from rating_engine.domain.errors import Overloaded, Unavailable
 from rating_engine.domain.outcomes import Allowed, Claim, Declined, DeclineReason, PrepareCall, PrepareOutcome
 from rating_engine.domain.reservation import OpenCall, ReserveAnswer, ReserveOutcome
@@ -39,6 +40,14 @@ class StaleFacts(Protocol):
         """Read this subscriber and these tariffs anew."""
 
 
+class CallBack(Protocol):
+    """Who calls a line back in place of its own call."""
+
+    async def __call__(self, call: PrepareCall, first: str, destination: str) -> Declined:
+        """Has `first` called, and then what `call` dialled, which is `destination`; what the call is told."""
+        ...
+
+
 class InDoubt(Unavailable):
     """A reservation that may have been committed; giving `claim` back frees it."""
 
@@ -62,12 +71,16 @@ class Preparing:
         now: Now,
         conflict: Callable[[PrepareCall], None] = lambda call: None,
         is_banned: Callable[[str], bool] = lambda address: False,
+        call_back: CallBack | None = None,
     ) -> None:
-        """`is_banned`: whether calls of an exchange are declined, by the address that names it."""
+        """`is_banned`: whether calls of an exchange are declined, by the address that names it. `call_back` None: who
+        has to be called back does not call."""
+        self._call_back = call_back
         self._is_banned = is_banned
         self._ledger = ledger
         self._planning = planning
         self._subscriber = sources.subscriber
+        self._known_caller = sources.known_caller
         self._stale = stale
         self._remembered = remembered
         self._undo = undo
@@ -79,12 +92,19 @@ class Preparing:
         stale = 0
         if self._is_banned(call.call_key.exchange) or self._is_banned(call.origin.source_address):
             return Declined(DeclineReason.EXCHANGE_BANNED)
+        if not call.login:
+            login = await self._login_of(call.callerid)
+            if isinstance(login, Declined):
+                return login
+            call = replace(call, login=login)
         attempts = Attempts(await self._tried(call))
         for _ in range(PLANS_MAX):
             with Step("lookup_ms"):
                 plan = await self._planning.plan(call, self._now(), attempts)
             if isinstance(plan, Declined):
                 return plan
+            if plan.subscriber.callback_to and (called := await self._called_back(call, plan)) is not None:
+                return called
             answer = await self._hold(plan)
             match answer:
                 case ReserveOutcome.STALE if stale < STALE_TRIES:
@@ -104,6 +124,17 @@ class Preparing:
                     return answer
         return Declined(DeclineReason.UNAVAILABLE, "tariff, subscriber or packages kept changing")
 
+    async def _called_back(self, call: PrepareCall, plan: Plan) -> Declined | None:
+        """What a call of a line is told that is called back; None: it is no call that its phone dialled."""
+        if call.inbound is not None or call.origin.from_originate:
+            return None
+        first = replace(call.call_key, attempt=1)
+        if await self._ledger.find(plan.subscriber.bucket, first) is not None:
+            return None  # a leg of a callback: it was held before the exchange asked
+        if self._call_back is None:
+            return Declined(DeclineReason.UNAVAILABLE, "cannot be called back from here")
+        return await self._call_back(call, plan.subscriber.callback_to, plan.request.details.destination)
+
     async def lasts(self, call: PrepareCall, state: AccountState) -> int | Declined:
         """The seconds that a call would last on what its account has now, or why it may not be made.
 
@@ -113,6 +144,14 @@ class Preparing:
         if isinstance(plan, Declined):
             return plan
         return seconds_on(plan, state)
+
+    async def _login_of(self, callerid: str | None) -> str | Declined:
+        """Whose a call is that names nobody: of the line that its number is known to ring from."""
+        known = await self._known_caller(digits_of(callerid)) if callerid else None
+        if known is None:
+            return Declined(DeclineReason.UNKNOWN_LOGIN, "no login is named, and the caller id is known as nobody's")
+        login, is_banned = known
+        return Declined(DeclineReason.INACTIVE, "the caller id is banned") if is_banned else login
 
     async def _tried(self, call: PrepareCall) -> tuple[str, ...]:
         """The routes of the earlier attempts of a call, as far as they got one."""

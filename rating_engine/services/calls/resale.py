@@ -30,13 +30,20 @@ from rating_engine.services.facts.sources import CallSources
 class Sale:
     """What whoever is asked for a call's cost is paid for it: `sold`, in `currency`, as `tariff` has it.
 
-    `route_id`: the one route that a price is for; None: they are for all.
+    `route_id`: the one route that a price is for; None: they are for all. `loss`: whether it may bring less than it
+    costs, as who pays has it; None: as the tariff has it.
     """
 
     sold: Rate
     tariff: Tariff
     currency: str
     route_id: int | None = None
+    loss: bool | None = None
+
+    @property
+    def allow_loss(self) -> bool:
+        """Whether it may cost more than it is sold for."""
+        return self.tariff.allow_loss if self.loss is None else self.loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +93,7 @@ class Resale:
         subscriber, at = caller.subscriber, caller.at
         if not subscriber.resellers:
             return ()
-        below = Sale(covered.sold, price.tariff, subscriber.currency)
+        below = Sale(covered.sold, price.tariff, subscriber.currency, loss=subscriber.allow_loss)
         route_id = price.match.route_id
         resold: list[Resold] = []
         for reseller in subscriber.resellers:
@@ -136,7 +143,7 @@ class Resale:
 def sale_of(subscriber: Subscriber, price: Price, covered: Covered, resold: Sequence[Resold]) -> Sale:
     """What we are paid for the call: by the last reseller, and where there is none by its caller."""
     if not resold:
-        return Sale(covered.sold, price.tariff, subscriber.currency, price.match.route_id)
+        return Sale(covered.sold, price.tariff, subscriber.currency, price.match.route_id, subscriber.allow_loss)
     last = resold[-1]
     route_id = next(
         (each.match.route_id for each in (price, *(one.price for one in resold)) if each.match.route_id), None
@@ -152,6 +159,6 @@ def _pays(cost: Rate, exchange: Decimal, sale: Sale) -> bool:
         minute_price(cost) * Fraction(exchange),
         dearest_later(cost) * Fraction(exchange),
         minute_price(sale.sold),
-        sale.tariff.allow_loss,
+        sale.allow_loss,
         cheapest_later(sale.sold) if changes else None,
     )

@@ -81,7 +81,7 @@ class Routing:
             tariff.routes,
             sell_minute=minute_price(sale.sold),
             sell_changed=cheapest_change(sale.sold),
-            allow_loss=sale.tariff.allow_loss,
+            allow_loss=sale.allow_loss,
         )
         untried = [each for each in order if each.route.name not in attempts.tried]
         unknown = max(0, caller.call_key.attempt - 1 - sum(1 for name in attempts.tried if name))
@@ -141,7 +141,7 @@ class Routing:
         if offer is None:
             return Declined(DeclineReason.NO_ROUTE, f"the cost deck of {name} does not serve the number")
         sold = sale.sold
-        if not lcr.admits(offer.offer, minute_price(sold), sale.tariff.allow_loss, cheapest_change(sold)):
+        if not lcr.admits(offer.offer, minute_price(sold), sale.allow_loss, cheapest_change(sold)):
             return Declined(DeclineReason.NO_ROUTE, f"{name} costs more than the call is sold for")
         return Declined(DeclineReason.NO_CAPACITY) if route.route_id in attempts.full else offer
 

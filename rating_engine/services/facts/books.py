@@ -32,8 +32,8 @@ class SubscriberDirectory:
     async def find(self, login: str) -> Subscriber | None:
         """The subscriber of a login.
 
-        One that is not there, or may not call all by its party, is not remembered: one may be made, or let call again,
-        any moment, and reserve() would not be asked.
+        One that is not there, may not call all by its party, or is called back, is not remembered: one may be made, or
+        let call again, any moment, and reserve() would not be asked.
         """
         subscriber = self._known.get(login)
         if subscriber is not None:
@@ -41,7 +41,7 @@ class SubscriberDirectory:
             return subscriber
         generation = self._generation
         subscriber = await self._load(login)
-        if subscriber is not None and subscriber.calls is AllowedCalls.ALL and generation == self._generation:
+        if subscriber is not None and _may_call(subscriber) and generation == self._generation:
             self._known[login] = subscriber
             if len(self._known) > self._entries:
                 self._known.popitem(last=False)
@@ -56,6 +56,10 @@ class SubscriberDirectory:
         """Read everything anew."""
         self._generation += 1
         self._known.clear()
+
+
+def _may_call(subscriber: Subscriber) -> bool:
+    return subscriber.calls is AllowedCalls.ALL and not subscriber.callback_to
 
 
 class Remembered(Generic[Value]):

@@ -27,6 +27,7 @@ from rating_engine.storage.calls.package_usage import package_states
 from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.numbers.numbering import load_numbering
 from rating_engine.storage.parties.subscribers import SubscriberReader
+from rating_engine.storage.phones.known_callers import login_of_caller
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.routes.routes import enabled_routes
 from rating_engine.storage.tariffs.exchange_rates import load_exchange_rates
@@ -79,6 +80,7 @@ class CallMemory:
             numbering=self.numbering,
             packages=lambda bucket, subscriber_id, wanted: package_states(database, bucket, subscriber_id, wanted),
             is_line_of=reader.is_line_of,
+            known_caller=lambda number: login_of_caller(database, number),
         )
 
     def changed(self, kind: str, value: str) -> None:

@@ -38,6 +38,11 @@ async def nobodys_line(party_id: int, number: str) -> bool:
     return False
 
 
+async def nobodys_number(number: str) -> tuple[str, bool] | None:
+    """No number is known to ring from a line."""
+    return None
+
+
 PackageSource = Callable[[int, int, Sequence[tuple[int, date]]], Awaitable[list[PackageState]]]
 
 
@@ -47,6 +52,7 @@ class CallSources:
 
     `tariff`: with the decks that were in force at an instant and since. `packages`: their states for a bucket and
     subscriber, by package and the day its period began. `is_line_of`: whether a party has a line of that number.
+    `known_caller`: the login of the line that a number in digits is known to ring from, and whether it is banned.
     """
 
     subscriber: Callable[[str], Awaitable[Subscriber | None]]
@@ -58,3 +64,4 @@ class CallSources:
     numbering: NumberingBook
     packages: PackageSource
     is_line_of: Callable[[int, str], Awaitable[bool]] = nobodys_line
+    known_caller: Callable[[str], Awaitable[tuple[str, bool] | None]] = nobodys_number

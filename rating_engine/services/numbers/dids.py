@@ -10,8 +10,9 @@ from typing import Any
 
 from rating_engine.domain.change import LEAVE, given
 from rating_engine.domain.did import Did, DidChanges, DidPool, DidState, NewDid, NewPool, PoolChanges, a_month_after
-from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotAllowed, NotFound, Refused
+from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotAllowed, NotFound, NotYours, Refused
 from rating_engine.domain.page import Cursor, Page
+from rating_engine.domain.party import SYSTEM
 from rating_engine.domain.principal import Principal
 from rating_engine.rating.exchange import ExchangeRates
 from rating_engine.rating.money import AMOUNT_DECIMALS
@@ -23,7 +24,7 @@ from rating_engine.storage.numbers.call_rules import remove_all_rules
 from rating_engine.storage.numbers.inbound import inbound_tariffs, set_inbound_tariff
 from rating_engine.storage.numbers.rents import payer_of
 from rating_engine.storage.parties.owners import owner_of_login
-from rating_engine.storage.parties.parties import find_party, tree_of
+from rating_engine.storage.parties.parties import find_party, is_below, tree_of
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.tariffs.exchange_rates import load_exchange_rates
@@ -75,6 +76,15 @@ class Dids:
         """One number. Errors: NotFound, Unavailable."""
         return await store.find_did(self._database, number)
 
+    async def numbered(self, did_id: int) -> Did:
+        """The same by its id. Errors: NotFound, NotYours, Unavailable."""
+        did = await store.did_numbered(self._database, did_id)
+        if did is None:
+            raise NotFound(f"there is no number with the id {did_id}", field="did")
+        if not await is_below(self._database, did.party_id or SYSTEM, self._principal.realm):
+            raise NotYours("the number is not yours", field="did")
+        return did
+
     async def page(self, cursor: Cursor, *, own: bool = False, state: DidState | None = None) -> Page[Did]:
         """Numbers by number: all that may be seen, or one's own. Errors: InvalidRequest (after), Unavailable."""
         who = self._principal
@@ -118,6 +128,14 @@ class Dids:
         if owner.party_id != did.party_id:
             await remove_all_rules(tx, did_id=did.did_id)
             values |= {"party_id": owner.party_id, "line": values.get("line")}
+
+    async def set_limit(self, number: str, max_calls: int) -> None:
+        """How many calls it takes at a time; 0: any number. Errors: InvalidRequest, NotFound, Unavailable."""
+        changes = DidChanges(max_calls=max_calls)
+        async with self._database.transaction(self._principal) as tx:
+            did = await store.hold_did(tx, number)
+            await store.change_did(tx, did.did_id, given(changes))
+            await record(tx, "did.change", number, given(changes))
 
     async def set_state(self, number: str, *, enabled: bool | None = None, auto_renew: bool | None = None) -> Did:
         """Whether it takes calls, whether its months are renewed. None: as it is. Errors: NotFound, Unavailable."""

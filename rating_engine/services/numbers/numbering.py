@@ -63,6 +63,14 @@ class Numbering:
         """Plans by name. Errors: InvalidRequest (after), Unavailable."""
         return await store.list_plans(self._database, cursor)
 
+    async def numbered(self, location_id: int) -> str:
+        """The name of a plan by its number. Errors: NotFound, Unavailable."""
+        return await store.plan_numbered(self._database, location_id)
+
+    async def number_of(self, name: str) -> int | None:
+        """The number of a plan; None: there is no such plan. Errors: Unavailable."""
+        return await store.number_of_plan(self._database, name)
+
     async def remove(self, name: str) -> None:
         """Delete a plan that no account has. Errors: NotFound, InvalidRequest, Unavailable."""
         async with self._database.transaction(self._principal) as tx:

@@ -139,6 +139,8 @@ class OfflineCalls:
         account = None if self._known is None else self._known.accounts.get(login)
         if account is None:
             return Declined(DeclineReason.UNAVAILABLE, "not known without the database")
+        if account.subscriber.callback_to:
+            return Declined(DeclineReason.UNAVAILABLE, "cannot be called back without the database")
         if any(reseller.prepaid for reseller in account.subscriber.resellers):
             return Declined(DeclineReason.UNAVAILABLE, "the money of its reseller is not known without the database")
         if not account.allows(plan.request.details.destination):

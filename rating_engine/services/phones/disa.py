@@ -11,9 +11,11 @@ from typing import Final
 
 import structlog
 
+from rating_engine.domain.call_rules import digits_of
 from rating_engine.domain.errors import RatingEngineError
 from rating_engine.domain.principal import Principal
 from rating_engine.storage.parties.parties import is_below
+from rating_engine.storage.phones.known_callers import login_of_caller
 from rating_engine.storage.phones.pins import LinePin, clear_tries, count_wrong, hold_tries, pins_of
 from rating_engine.storage.postgres.pool import Database
 
@@ -47,6 +49,9 @@ class Disa:
             for line in lines:
                 if line.login == auth and line.trusted_cli and _digits(line.trusted_cli) == _digits(callerid):
                     return line.login
+            known = await login_of_caller(self._database, digits_of(callerid))
+            if known is not None and known[0] == auth and not known[1] and any(line.login == auth for line in lines):
+                return auth
         named = [line for line in lines if line.pin and line.login != auth]
         if not named:
             raise WrongPin("no line has this number and PIN")

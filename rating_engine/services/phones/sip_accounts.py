@@ -6,11 +6,12 @@ encrypted, and told to exchanges as a hash of their realm alone.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from rating_engine.domain.change import LEAVE, given
-from rating_engine.domain.errors import Refused
+from rating_engine.domain.errors import InvalidRequest, NotFound, NotYours, Refused
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.sip_account import (
@@ -25,11 +26,13 @@ from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.writing import PhoneWriter, exchange_of
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.numbers.dids import numbers_of
+from rating_engine.storage.parties.accounts import find_account
 from rating_engine.storage.parties.logins import unknown_login
-from rating_engine.storage.parties.parties import find_party, tree_of
+from rating_engine.storage.parties.parties import find_party, is_below, tree_of
 from rating_engine.storage.phones import sip_accounts as store
 from rating_engine.storage.phones.sealed import reseal_gateways
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.postgres.transaction import Transaction
 
 SECRET: Final = frozenset({"password", "disa_pin"})
 RESEAL_AT_ONCE: Final = 500  # rows of one transaction
@@ -44,19 +47,35 @@ class SipAccounts:
         self._secrets = secrets
         self._writer = PhoneWriter(principal, secrets, buckets=buckets)
 
-    async def create(self, new: NewSipAccount) -> SipAccount:
+    async def create(self, new: NewSipAccount, *, account: int | None = None) -> SipAccount:
         """A line with a phone, which registers from now on. A number that its owner has deleted may be had again.
+
+        `account`: the number of the one of its owner's that it is charged on; None: of the owner's first line.
 
         Errors: InvalidRequest naming the field, WrongExtension, ExtensionTaken, NoSuchExchange, NoSecretKey,
         NotAllowed, NotFound (owner, tariff), Unavailable.
         """
         async with self._database.transaction(self._principal) as tx:
-            await self._writer.create(tx, new)
+            account_of = None if account is None else await self._login_on(tx, account, new)
+            await self._writer.create(tx, new, account_of=account_of)
         return await self.show(new.login)
 
     async def show(self, login: str) -> SipAccount:
         """A line with its phone, its password too if there is a key for it. Errors: NotFound, Unavailable."""
         return self._opened(*await store.find_line(self._database, login))
+
+    async def numbered(self, line_id: int) -> SipAccount:
+        """The same by its number. Errors: NotFound, NotYours, Unavailable."""
+        found = await store.line_numbered(self._database, line_id)
+        if found is None:
+            raise NotFound(f"there is no line {line_id}", field="line")
+        if not await is_below(self._database, found[0].owner_id, self._principal.realm):
+            raise NotYours(f"line {line_id} is not yours", field="line")
+        return self._opened(*found)
+
+    async def pin_is_taken(self, pin: str) -> bool:
+        """Whether some phone has this PIN. Errors: Unavailable."""
+        return await store.pin_is_taken(self._database, pin)
 
     async def pitch_of(self, login: str) -> int:
         """By how much the voice of a line of who asks is changed; -1: it is not. Errors: Unavailable."""
@@ -87,6 +106,7 @@ class SipAccounts:
             before, sealed = await store.find_line(tx, login)
             lines = [line for line, _ in await store.lines_of(tx, [held.owner_id])]
             own = held.owner_id == self._principal.party_id
+            _check_callback(values, before)
             numbers = await numbers_of(tx, held.owner_id)
             self._writer.check_rights(values, lines, own=own, longest=before.max_seconds, numbers=numbers)
             if not held.has_phone:
@@ -143,5 +163,20 @@ class SipAccounts:
             after, count = rows[-1][:2], count + len(rows)
         return count
 
+    async def _login_on(self, tx: Transaction, number: int, new: NewSipAccount) -> str:
+        """A login of an account of the new line's owner. Errors: InvalidRequest (it is none), NotFound."""
+        owner = await find_party(tx, self._principal.realm if new.owner is None else new.owner)
+        found = await find_account(tx, number)
+        if found is None or found.owner != owner.login or not found.login:
+            raise InvalidRequest("account", f"{number} is no account of {owner.login!r}")
+        return found.login
+
     def _opened(self, line: SipAccount, sealed: bytes | None) -> SipAccount:
         return replace(line, password=self._secrets.shown(sealed))
+
+
+def _check_callback(values: Mapping[str, Any], before: SipAccount) -> None:
+    """Who is called back is called at a number that is trusted. Raises InvalidRequest."""
+    forced = values.get("force_callback", before.force_callback)
+    if forced and not values.get("trusted_cli", before.trusted_cli):
+        raise InvalidRequest("sip_force_callback", "needs disa_trusted_cli, the number that is called")

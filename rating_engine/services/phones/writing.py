@@ -40,7 +40,7 @@ from rating_engine.storage.phones.sip_accounts import Held
 from rating_engine.storage.postgres.transaction import Transaction
 
 ADMINS_ONLY: Final = frozenset({"host", "context", "endpoint_options", "allow", "dtmf_mode"})  # an exchange believes it
-OWNERS: Final = frozenset({"exchange", "max_contacts"})  # for whoever owns the user
+OWNERS: Final = frozenset({"exchange", "max_contacts", "technology", "numbering_plan"})  # for whoever owns the user
 
 
 class PhoneWriter:
@@ -92,7 +92,9 @@ class PhoneWriter:
     ) -> None:  # fmt: skip
         """Write what is given. What the hash is made of is written with it: number, realm and password."""
         values = given(changes)
-        line: dict[str, Any] = {name: values[name] for name in ("callerid", "max_seconds", "login") if name in values}
+        line: dict[str, Any] = {
+            name: values[name] for name in ("callerid", "max_seconds", "login", "numbering_plan") if name in values
+        }
         if line.get("login") == login:
             del line["login"]
         if "login" in line:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Final
 
 from rating_engine.domain.checks import check_reference, check_whole
@@ -14,6 +15,7 @@ from rating_engine.domain.principal import Principal
 from rating_engine.domain.tariff_card import ListedOption, Switched, SwitchOutcome, TariffSettings
 from rating_engine.services.tariffs.exchange import convert
 from rating_engine.storage.audit_log import note_of, record
+from rating_engine.storage.parties.accounts import account_state
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs import tariff_options as store
 from rating_engine.storage.tariffs.tariff_options import Change, Party
@@ -120,3 +122,14 @@ def _option_change(
     """Raises InvalidRequest. Whether the span is past is for the transaction to say: a repeated order may be."""
     check_whole(position, "position")
     return Change(tariff.tariff_id, tariff.version, True, tariff.switch_price, reference, begins, ends, position)
+
+
+async def can_pay(database: Database, login: str, tariffs: Sequence[str]) -> bool:
+    """Whether the account of a login has what changing to all of them costs now. Errors: NotFound, Unavailable."""
+    party = await store.find_party(database, login)
+    total = Decimal(0)
+    for name in tariffs:
+        found = await find_tariff(database, name)
+        total += await convert(database, found.switch_price, found.currency, party.currency, datetime.now(UTC))
+    state = await account_state(database, login)
+    return state is None or state.available is None or state.available >= total

@@ -6,7 +6,7 @@ has or was allowed by name; nothing else, whatever one's level. A tariff that so
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from rating_engine.domain.change import LEAVE, given
 from rating_engine.domain.checks import check_name
@@ -15,8 +15,8 @@ from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.party import SYSTEM, Level
 from rating_engine.domain.price_list import PriceList, PriceListChanges
 from rating_engine.domain.principal import Principal
-from rating_engine.domain.tariff_card import Switched, TariffChanges
-from rating_engine.services.tariffs.options import Options
+from rating_engine.domain.tariff_card import Switched, SwitchOutcome, TariffChanges
+from rating_engine.services.tariffs.options import Options, can_pay
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.parties import accounts as account_store
 from rating_engine.storage.parties.owners import owner_of_login
@@ -137,6 +137,31 @@ class PriceLists:
         if any(each.in_force and each.tariff == wanted.name for each in page.items):
             raise AlreadyExists(f"{login} has this option already", field="id")
         return await options.grant(login, wanted.name)
+
+    async def set_options(self, login: str, wanted: Collection[int]) -> bool:
+        """Give a line these options and no others; False: its account has not the money for the ones that are new.
+
+        What they cost together is looked for first, and each is paid by itself: asked again, what is missing follows.
+        Errors: as `switch`.
+        """
+        lists = [await store.find_price_list(self._database, tariff_id) for tariff_id in dict.fromkeys(wanted)]
+        options = Options(self._database, self._principal)
+        page = await options.page(login, Cursor(1_000))
+        had = {each.tariff for each in page.items if each.in_force}
+        new = [each for each in lists if each.name not in had]
+        for each in new:
+            if not each.is_option:
+                raise InvalidRequest("sip_rates_options", f"{each.tariff_id} is no option")
+            if not await self._is_offered(login, each):
+                raise NotYours(f"option {each.tariff_id} is not offered to {login}", field="sip_rates_options")
+        if not await can_pay(self._database, login, [each.name for each in new]):
+            return False
+        for each in new:
+            if (await options.grant(login, each.name)).outcome is SwitchOutcome.INSUFFICIENT_FUNDS:
+                return False
+        for name in sorted(had - {each.name for each in lists}):
+            await options.revoke(login, name)
+        return True
 
     async def allowed(self, who: str | int) -> list[int]:
         """The tariffs that a user may change to beside those that are offered to all. Errors: NotFound, Unavailable."""

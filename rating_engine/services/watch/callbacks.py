@@ -72,6 +72,19 @@ class Callbacks:
 
         `asking`: whether each leg may be made now, before anybody is troubled; nothing is held for that.
 
+        Errors: as `order`.
+        """
+        ordered = await self.order(new, asking)
+        if isinstance(ordered, Callback):
+            return ordered
+        answered = await answer_in_time(
+            partial(store.callback_of, self._office, ordered), ORDER_SECONDS + BEGIN_SECONDS
+        )
+        return answered or Callback(CallbackOutcome.NO_ANSWER, detail="the exchange has not answered in time")
+
+    async def order(self, new: NewCallback, asking: CallQuestions) -> int | Callback:
+        """The same without waiting: the number of what is begun within seconds, or why it is not.
+
         Errors: NotFound (the login), NotYours (a caller id of somebody else, below level 22), AlreadyExists (the key
         came with another request), Unavailable (the database: then nothing is begun any more).
         """
@@ -90,9 +103,7 @@ class Callbacks:
                 return _declined(number, outcome)
         if exchange not in watched:
             return Callback(CallbackOutcome.REFUSED, detail="no exchange is followed over AMI")
-        asked = await self._ask(new, exchange)
-        answered = await answer_in_time(partial(store.callback_of, self._office, asked), ORDER_SECONDS + BEGIN_SECONDS)
-        return answered or Callback(CallbackOutcome.NO_ANSWER, detail=f"{exchange} has not answered in time")
+        return await self._ask(new, exchange)
 
     async def _exchange(self, new: NewCallback, watched: Mapping[str, float]) -> str:
         """The wanted one, else that of the line's telephone, else any that is followed; '' where none is."""

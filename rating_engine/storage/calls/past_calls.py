@@ -29,7 +29,8 @@ PORTION_QUERY: Final = f"""
     )
     SELECT * FROM last LEFT JOIN (
         SELECT c.bucket, c.call_key, c.account_id, c.subscriber_id, COALESCE(s.login, '') AS login, c.currency,
-               a.numbering_plan, c.callerid, c.destination, c.routing_number, c.direction, c.prepared_at AS started_at,
+               COALESCE(s.numbering_plan, a.numbering_plan) AS numbering_plan, c.callerid,
+               c.destination, c.routing_number, c.direction, c.prepared_at AS started_at,
                c.seconds, c.cost, {frozen_rate("c", "rate_key", "c.bucket")} AS rate, c.source, c.margin, c.attempt,
                CASE WHEN cardinality(c.packages) = 0 THEN 0 ELSE (
                    SELECT COALESCE(sum(u.seconds), 0) FROM unnest(c.packages) u JOIN package_usage p

@@ -17,15 +17,15 @@ from rating_engine.storage.audit_log import Note
 from rating_engine.storage.postgres.pool import Database, Questions
 from rating_engine.storage.postgres.transaction import Transaction
 
-GROUP: Final = "codes"
 _COLUMNS: Final = """
     c.card_id, c.owner_id, c.created_by, c.target_id, c.access_level, c.bucket, c.account_id, c.from_account_id,
     c.created_at, c.activated_by, c.deleted_at IS NOT NULL AS deleted FROM calling_cards c"""
-_FIND: Final = f"SELECT {_COLUMNS} WHERE c.number_hash = ANY ($1)"  # constants
+_IS_CODE: Final = "c.group_id = (SELECT group_id FROM card_groups WHERE is_codes)"
+_FIND: Final = f"SELECT {_COLUMNS} WHERE c.number_hash = ANY ($1) AND {_IS_CODE}"
 _ADD: Final = """
     INSERT INTO calling_cards (group_id, number_hash, number_sealed, owner_id, created_by, target_id, access_level,
                                bucket, account_id, from_account_id)
-    SELECT group_id, $2, $3, $4, $5, $6, $7, $8, $9, $10 FROM card_groups WHERE name = $1
+    SELECT group_id, $1, $2, $3, $4, $5, $6, $7, $8, $9 FROM card_groups WHERE is_codes
     ON CONFLICT (number_hash) DO NOTHING RETURNING card_id"""
 _ACCOUNT: Final = """
     INSERT INTO accounts (bucket, currency, party_id, purpose) VALUES ($1, $2, $3, $4) RETURNING account_id"""
@@ -36,7 +36,7 @@ _CLAIM: Final = """
 _DELETE: Final = """
     UPDATE calling_cards SET deleted_at = COALESCE(deleted_at, now()) WHERE card_id = $1 AND activated_by IS NULL
     RETURNING card_id"""
-_LIST: Final = """
+_LIST: Final = f"""
     SELECT c.card_id, c.number_sealed, COALESCE(a.balance, 0) AS balance, COALESCE(a.currency, '') AS currency,
            c.access_level, COALESCE(p.login, '') AS creator, COALESCE(t.login, '') AS target, c.created_at,
            COALESCE(u.login, '') AS activated_by, c.activated_at
@@ -44,11 +44,11 @@ _LIST: Final = """
     LEFT JOIN parties p ON p.party_id = c.created_by LEFT JOIN parties t ON t.party_id = c.target_id
     LEFT JOIN parties u ON u.party_id = c.activated_by
     WHERE ($1::bigint IS NULL OR c.card_id > $1) AND ($2::bigint[] IS NULL OR c.created_by = ANY ($2))
-      AND (NOT $3 OR c.activated_by IS NULL) AND c.deleted_at IS NULL
-    ORDER BY c.card_id LIMIT $4"""
-_COUNT: Final = """
-    SELECT count(*) FROM calling_cards WHERE ($1::bigint[] IS NULL OR created_by = ANY ($1))
-    AND (NOT $2 OR activated_by IS NULL) AND deleted_at IS NULL"""
+      AND (NOT $3 OR c.activated_by IS NULL) AND c.deleted_at IS NULL AND {_IS_CODE}
+    ORDER BY c.card_id LIMIT $4"""  # noqa: S608  # constants
+_COUNT: Final = f"""
+    SELECT count(*) FROM calling_cards c WHERE ($1::bigint[] IS NULL OR c.created_by = ANY ($1))
+    AND (NOT $2 OR c.activated_by IS NULL) AND c.deleted_at IS NULL AND {_IS_CODE}"""  # noqa: S608
 _DELETED: Final = f"""
     SELECT {_COLUMNS} JOIN accounts a ON a.bucket = c.bucket AND a.account_id = c.account_id
     WHERE c.deleted_at < now() - make_interval(secs => $1) AND a.balance > 0 LIMIT $2"""
@@ -97,7 +97,7 @@ async def add_card(
     """The number of the row; None: the number is taken. Errors: Unavailable."""
     bucket, account_id = account or (None, None)
     added: int | None = await tx.fetchval(
-        _ADD, GROUP, number_hash, sealed, owner, creator, target, level, bucket, account_id, source
+        _ADD, number_hash, sealed, owner, creator, target, level, bucket, account_id, source
     )  # fmt: skip
     return added
 

@@ -26,6 +26,7 @@ _SELECT: Final = """
            d.paid_to, d.notified_at IS NOT NULL AS notified, d.orders, d.line, d.max_calls, d.comment
     FROM dids d LEFT JOIN parties p USING (party_id) LEFT JOIN did_pools o USING (pool_id)"""
 _FIND: Final = f"{_SELECT} WHERE d.number = $1"
+_NUMBERED: Final = f"{_SELECT} WHERE d.did_id = $1"
 _HOLD: Final = "SELECT 1 FROM dids WHERE number = $1 FOR NO KEY UPDATE"
 _ADD: Final = """
     INSERT INTO dids (number, party_id, pool_id, state, monthly_price, setup_price, currency, paid_to, comment)
@@ -63,6 +64,12 @@ async def find_did(questions: Questions, number: str) -> Did:
     if row is None:
         raise unknown_number(number)
     return did_from_row(row)
+
+
+async def did_numbered(questions: Questions, did_id: int) -> Did | None:
+    """The same by its id; None: there is none. Errors: Unavailable."""
+    row = await questions.fetchrow(_NUMBERED, did_id)
+    return None if row is None else did_from_row(row)
 
 
 async def hold_did(tx: Transaction, number: str) -> Did:

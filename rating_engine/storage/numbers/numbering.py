@@ -21,6 +21,12 @@ _PLANS: Final = """
     SELECT name, international_prefix, national_prefix, country_code, technical_prefixes, national_length,
            (SELECT json_object_agg(prefix, replacement) FROM numbering_rewrites WHERE plan = name)::text AS rewrites
     FROM numbering_plans WHERE $1::text IS NULL OR name > $1 ORDER BY name LIMIT $2"""
+_HOLD: Final = """
+    SELECT name, international_prefix, national_prefix, country_code, technical_prefixes, national_length
+    FROM numbering_plans WHERE name = $1 FOR UPDATE"""
+_IN_USE: Final = """
+    SELECT (SELECT count(*) FROM accounts WHERE numbering_plan = $1)
+         + (SELECT count(*) FROM subscribers WHERE numbering_plan = $1)"""
 _ALIASES: Final = """
     SELECT alias, destination FROM aliases WHERE bucket = 0 AND subscriber_id IS NULL ORDER BY alias LIMIT $1"""
 
@@ -58,7 +64,7 @@ async def add_plan(tx: Transaction, plan: NumberingPlan) -> None:
 
 async def hold_plan(tx: Transaction, name: str) -> NumberingPlan:
     """The plan without its rewrites, held until the transaction ends. Errors: NotFound, Unavailable."""
-    row = await tx.fetchrow("SELECT * FROM numbering_plans WHERE name = $1 FOR UPDATE", name)
+    row = await tx.fetchrow(_HOLD, name)
     if row is None:
         raise unknown_plan(name)
     return NumberingPlan(**{**row, "technical_prefixes": tuple(row["technical_prefixes"])})
@@ -95,12 +101,26 @@ async def set_rewrite(tx: Transaction, plan: str, prefix: str, replacement: str 
 async def remove_plan(tx: Transaction, name: str) -> None:
     """Delete a plan that no account has. Errors: NotFound, InvalidRequest (it is in use), Unavailable."""
     await hold_plan(tx, name)
-    number = await tx.fetchval("SELECT count(*) FROM accounts WHERE numbering_plan = $1", name)
+    number = await tx.fetchval(_IN_USE, name)
     if number:
         raise InvalidRequest(
-            "plan", f"{name!r} is the plan of {number} of the accounts", hint=Hint.TAKE_NUMBERING_PLAN_AWAY
+            "plan", f"{name!r} is the plan of {number} of the accounts and lines", hint=Hint.TAKE_NUMBERING_PLAN_AWAY
         )
     await tx.execute("DELETE FROM numbering_plans WHERE name = $1", name)
+
+
+async def plan_numbered(questions: Questions, location_id: int) -> str:
+    """The name of a plan by its number. Errors: NotFound, Unavailable."""
+    name: str | None = await questions.fetchval("SELECT name FROM numbering_plans WHERE location_id = $1", location_id)
+    if name is None:
+        raise unknown_plan(str(location_id))
+    return name
+
+
+async def number_of_plan(questions: Questions, name: str) -> int | None:
+    """The number of a plan; None: there is no such plan. Errors: Unavailable."""
+    number: int | None = await questions.fetchval("SELECT location_id FROM numbering_plans WHERE name = $1", name)
+    return number
 
 
 def unknown_plan(name: str) -> NotFound:

@@ -42,7 +42,7 @@ _STATE: Final = """
            CASE WHEN date_trunc('month', a.spent_on) = date_trunc('month', local_date(a.time_zone))
                 THEN a.month_spent ELSE 0 END AS month_spent,
            a.time_zone, a.quota, a.default_allowed, a.numbering_plan, a.closed_at, p.login AS owner, s.calls::text,
-           a.refill_allowed
+           a.refill_allowed, a.allow_loss
     FROM logins l JOIN subscribers s USING (bucket, login) JOIN accounts a USING (bucket, account_id)
     JOIN tariffs t USING (tariff_id) JOIN parties p ON p.party_id = a.party_id
     WHERE l.login = $1
@@ -93,7 +93,7 @@ _BASE: Final = """
 # The settings that `change_account` changes: the fields of AccountChanges.
 CHANGEABLE: Final = (
     "max_calls", "max_call_seconds", "max_price", "daily_limit", "monthly_limit", "default_allowed", "quota",
-    "time_zone", "overdraft", "status", "numbering_plan", "kind", "refill_allowed",
+    "time_zone", "overdraft", "status", "numbering_plan", "kind", "refill_allowed", "allow_loss",
 )  # fmt: skip
 MAX_PREFIX_RULES: Final = 1_000  # gone through at every call of the account
 _LOCK: Final = "SELECT closed_at FROM accounts WHERE bucket = $1 AND account_id = $2 FOR NO KEY UPDATE"

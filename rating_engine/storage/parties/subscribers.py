@@ -19,7 +19,10 @@ from rating_engine.storage.postgres.pool import Database
 # one row is one. An option that ended is known a while longer: an engine's clock may be behind the database's.
 COLUMNS: Final = """
     s.subscriber_id, s.version, s.login, s.bucket, s.account_id, s.tariff_id, a.currency, s.callerid, s.max_seconds,
-    a.max_call_seconds, a.quota, a.numbering_plan, a.kind = 'prepaid' AS prepaid, s.party_id, s.calls::text,
+    a.max_call_seconds, a.quota, a.numbering_plan, a.kind = 'prepaid' AS prepaid, a.allow_loss,
+    s.party_id, s.calls::text,
+    a.max_call_seconds, a.quota, COALESCE(s.numbering_plan, a.numbering_plan) AS numbering_plan,
+    a.kind = 'prepaid' AS prepaid, s.party_id, s.calls::text,
     ARRAY(SELECT (o.tariff_id, o.effective_from, o.effective_to) FROM subscriber_options o
           WHERE o.bucket = $1 AND o.subscriber_id = s.subscriber_id AND o.effective_to > now() - interval '1 hour'
           ORDER BY o.position, o.effective_from, o.tariff_id) AS options,
@@ -29,7 +32,9 @@ COLUMNS: Final = """
         JOIN accounts p ON p.bucket = $1 AND p.account_id = r.account_id
         WHERE r.account_id <> s.account_id ORDER BY r.level) END AS resellers,
     ARRAY(SELECT (x.alias, x.destination) FROM aliases x
-          WHERE x.bucket = $1 AND x.subscriber_id = s.subscriber_id) AS aliases"""
+          WHERE x.bucket = $1 AND x.subscriber_id = s.subscriber_id) AS aliases,
+    (SELECT f.trusted_cli FROM sip_accounts f
+     WHERE f.bucket = $1 AND f.subscriber_id = s.subscriber_id AND f.force_callback) AS callback_to"""
 BY_LOGINS: Final = f"""
     SELECT {COLUMNS}
     FROM subscribers s JOIN accounts a ON a.bucket = $1 AND a.account_id = s.account_id
@@ -89,5 +94,7 @@ def subscriber_from_row(row: asyncpg.Record) -> Subscriber:
         aliases=dict(map(tuple, row["aliases"])) if row["aliases"] else NO_ALIASES,
         party_id=row["party_id"],
         calls=AllowedCalls(row["calls"]),
+        allow_loss=row["allow_loss"],
         resellers=tuple(Reseller(*reseller) for reseller in row["resellers"] or ()),
+        callback_to=row["callback_to"] or "",
     )

@@ -19,13 +19,15 @@ from rating_engine.storage.postgres.transaction import Transaction
 PHONE_COLUMNS: Final = (
     "exchange_id", "secret", "md5_cred", "label", "email", "is_primary", "transport", "srtp", "reachable",
     "redirect_to", "host", "disa_pin", "trusted_cli", "trust_is_given", "force_callback", "pitch_shift", "language",
-    "context", "max_contacts", "dtmf_mode", "allow", "endpoint_options",
+    "context", "max_contacts", "dtmf_mode", "allow", "endpoint_options", "technology",
 )  # fmt: skip
-LINE_COLUMNS: Final = ("callerid", "max_seconds", "login")
+CALLS_GO_BY: Final = frozenset({"force_callback", "trusted_cli"})  # what callPrepare is planned by too
+LINE_COLUMNS: Final = ("callerid", "max_seconds", "login", "numbering_plan")
 
 # A line whose phone was deleted is none any more.
 _LINES: Final = """
-    SELECT s.login, s.party_id AS owner_id, o.login AS owner, s.account_id, s.tariff_id, t.name AS tariff,
+    SELECT s.login, s.subscriber_id AS line_id, COALESCE(p.technology, 'SIP') AS technology, s.numbering_plan,
+           s.party_id AS owner_id, o.login AS owner, s.account_id, s.tariff_id, t.name AS tariff,
            ARRAY(SELECT DISTINCT c.tariff_id FROM subscriber_options c
                  WHERE c.bucket = s.bucket AND c.subscriber_id = s.subscriber_id
                    AND now() >= c.effective_from AND now() < c.effective_to ORDER BY 1) AS options,
@@ -48,6 +50,7 @@ _LINES: Final = """
           AND r.registered_at >= p.created_at  -- a number that was given up tells its next owner nothing
     WHERE p.deleted_at IS NULL"""
 _BY_LOGIN: Final = f"{_LINES} AND s.login = $2 AND s.bucket = $1"
+_BY_NUMBER: Final = f"{_LINES} AND s.subscriber_id = $1"
 _OF_PARTIES: Final = f"""
     {_LINES} AND ($1::bigint[] IS NULL OR s.party_id = ANY ($1))
     ORDER BY s.party_id, COALESCE(p.is_primary, false) DESC, lower(s.login) <> lower(o.login), s.subscriber_id LIMIT $2
@@ -79,6 +82,7 @@ _EXCHANGE: Final = """
     WHERE l.login = $1 AND p.deleted_at IS NULL AND x.enabled
 """
 _HOLD: Final = "SELECT 1 FROM subscribers WHERE bucket = $1 AND subscriber_id = $2 FOR NO KEY UPDATE"
+_TOUCH: Final = "UPDATE subscribers SET version = version WHERE bucket = $1 AND subscriber_id = $2"
 _IN_CALL: Final = "SELECT 1 FROM open_calls WHERE bucket = $1 AND account_id = $2 AND subscriber_id = $3 LIMIT 1"
 _PUT: Final = """
     INSERT INTO sip_accounts (bucket, subscriber_id, exchange_id) VALUES ($1, $2, $3)
@@ -89,6 +93,7 @@ _DELETE: Final = """
            disa_pin = '', trusted_cli = '', force_callback = false, redirect_to = ''
     WHERE bucket = $1 AND subscriber_id = $2
 """
+_FORGET_CALLERS: Final = "DELETE FROM known_callers WHERE subscriber_id = $1"
 _FORGET_RULES: Final = "DELETE FROM call_rules WHERE subscriber_id = $1"
 _SET_STATUS: Final = "UPDATE subscribers SET status = $3::party_status WHERE bucket = $1 AND subscriber_id = $2"
 _CLAIM: Final = "INSERT INTO logins (login, bucket) VALUES ($1, $2) ON CONFLICT (login) DO NOTHING RETURNING login"
@@ -135,6 +140,18 @@ async def find_line(questions: Questions, login: str) -> tuple[SipAccount, bytes
     if row is None:
         raise unknown_login(login)
     return _line_from_row(row)
+
+
+async def line_numbered(questions: Questions, line_id: int) -> tuple[SipAccount, bytes | None] | None:
+    """The same by its number; None: there is none. Errors: Unavailable."""
+    row = await questions.fetchrow(_BY_NUMBER, line_id)
+    return None if row is None else _line_from_row(row)
+
+
+async def pin_is_taken(questions: Questions, pin: str) -> bool:
+    """Whether some phone has this PIN. Errors: Unavailable."""
+    taken = "SELECT 1 FROM sip_accounts WHERE disa_pin = $1 AND deleted_at IS NULL LIMIT 1"
+    return await questions.fetchval(taken, pin) is not None
 
 
 async def tariff_of_first_line(questions: Questions, party_id: int) -> str | None:
@@ -192,6 +209,8 @@ async def change_phone(tx: Transaction, place: Place, values: Mapping[str, Any])
         "WHERE bucket = $1 AND subscriber_id = $2",
         place.bucket, place.subscriber_id, *columns.values(),
     )  # fmt: skip
+    if CALLS_GO_BY & columns.keys():
+        await tx.execute(_TOUCH, place.bucket, place.subscriber_id)
 
 
 async def change_line(tx: Transaction, place: Place, values: Mapping[str, Any]) -> None:
@@ -211,6 +230,7 @@ async def delete_phone(tx: Transaction, place: Place) -> None:
     """Its line registers and calls no more; what it called stays. Errors: Unavailable."""
     await tx.execute(_DELETE, place.bucket, place.subscriber_id)
     await tx.execute(_FORGET_RULES, place.subscriber_id)
+    await tx.execute(_FORGET_CALLERS, place.subscriber_id)
     await tx.execute(_SET_STATUS, place.bucket, place.subscriber_id, "blocked")
 
 
@@ -253,7 +273,8 @@ def _line_from_row(row: asyncpg.Record) -> tuple[SipAccount, bytes | None]:
     values["options"] = tuple(values["options"])
     values["state"] = phone_state(values)
     if values["exchange"] is None:  # no phone: the defaults
-        names = ("login", "owner_id", "owner", "account_id", "tariff_id", "tariff", "options", "callerid",
+        names = ("line_id", "technology", "numbering_plan", "login",
+                 "owner_id", "owner", "account_id", "tariff_id", "tariff", "options", "callerid",
                  "max_seconds", "exchange", "address", "dns_name", "realm", "has_password")  # fmt: skip
         return SipAccount(**{name: values[name] for name in names}), None
     values["endpoint_options"] = orjson.loads(values["endpoint_options"])

@@ -19,6 +19,7 @@ from rating_engine.domain.sip_account import MAIN_DIGITS, NewSipAccount, SipChan
 
 SRTP: Final = (0, 1)
 REACH: Final = (0, 2)
+ID_DIGITS: Final = 18  # a bigint has them
 TEXTS: Final[Mapping[str, str]] = {
     "extension": "login",
     "sip_password": "password",
@@ -90,12 +91,22 @@ async def update_extension(asked: Asked) -> Answer:
     line = await asked.use.sip_accounts.show(login)
     changes = _changes(asked)
     tariff_id = asked.values.whole("sip_rates_id")
-    if tariff_id is None or tariff_id == line.tariff_id:
-        await asked.use.sip_accounts.change(login, changes)
+    if tariff_id == line.tariff_id:
+        tariff_id = None
+    options = _option_ids(asked)
+    if options is not None and set(options) == set(line.options):
+        options = None
+    if sum((bool(given(changes)), tariff_id is not None, options is not None)) > 1:  # each is done as one, and costs
+        name = "sip_rates_id" if tariff_id is not None else "sip_rates_options"
+        raise Failure(Code.E_DATA_ABORT, f"{name}: is set alone; nothing was changed")
+    if tariff_id is not None:
+        return await switch_line(asked, login, tariff_id)
+    if options is not None:
+        if not await asked.use.price_lists.set_options(login, options):
+            raise Failure(Code.E_INSUFFICIENT_MONEY)
         return True
-    if given(changes):  # each is done as one, and one of them costs money
-        raise Failure(Code.E_DATA_ABORT, "sip_rates_id: is set alone; nothing was changed")
-    return await switch_line(asked, login, tariff_id)
+    await asked.use.sip_accounts.change(login, changes)
+    return True
 
 
 async def delete_extension(asked: Asked) -> Answer:
@@ -134,16 +145,20 @@ def _changes(asked: Asked) -> SipChanges:
         found["pitch_shift"] = pitch
     if (options := values.text("sip_options")) is not None:
         found["endpoint_options"] = _options(options)
-    _check_not_kept(asked)
+    if (forced := _one_of(asked, "sip_force_callback", (0, 1))) is not None:
+        found["force_callback"] = forced == 1
     return SipChanges(**found)
 
 
-def _check_not_kept(asked: Asked) -> None:
-    """What has no effect here as yet is refused."""
-    if _one_of(asked, "sip_force_callback", (0, 1)) == 1:
-        raise Failure(Code.E_UNDEFINED_INSTRUCTION, "sip_force_callback: is not to be had yet; nothing was changed")
-    if "sip_rates_options" in asked.names:
-        raise Failure(Code.E_UNDEFINED_INSTRUCTION, "sip_rates_options: is for switchRates; nothing was changed")
+def _option_ids(asked: Asked) -> list[int] | None:
+    """The options that the line shall have, by the ids of their tariffs, separated by commas; None: not asked for."""
+    text = asked.given.get("sip_rates_options")
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")] if text.strip() else []
+    if not all(part.isascii() and part.isdecimal() and len(part) <= ID_DIGITS for part in parts):
+        raise Failure(Code.E_INVALID_ARGUMENT, "sip_rates_options: must be ids of tariffs, separated by commas")
+    return [int(part) for part in parts]
 
 
 def _digits(asked: Asked, pin: int) -> str:

@@ -181,8 +181,12 @@ NOT_OF_ONESELF = [
     ({"disa_pin": "12345678901234567"}, "E_DATA_ABORT"),
     ({"sip_max_call_len": "99999999999"}, "E_DATA_ABORT"),
     ({"sip_language": "en;context=x"}, "E_DATA_ABORT"),
-    ({"sip_force_callback": "1"}, "E_UNDEFINED_INSTRUCTION"),
-    ({"sip_rates_options": "1"}, "E_UNDEFINED_INSTRUCTION"),
+    ({"sip_force_callback": "1"}, "E_DATA_ABORT"),  # nobody to call back
+    ({"sip_force_callback": "2"}, "E_DATA_ABORT"),
+    ({"sip_rates_options": "1"}, "E_DATA_ABORT"),  # with something else
+    ({"sip_rates_options": "1,x"}, "E_INVALID_ARGUMENT"),
+    ({"sip_rates_options": "1,,2"}, "E_INVALID_ARGUMENT"),
+    ({"sip_rates_options": "9" * 19}, "E_INVALID_ARGUMENT"),
 ]
 
 
@@ -204,6 +208,64 @@ async def test_what_is_not_for_a_user_to_change_changes_nothing(narayana):
     assert await narayana.code("createExtension", login="firm", owner="nina", sip_extension="40000",
                                sip_password="password") == "E_CANT_CREATE_ASTERISK_EXTENSION"  # fmt: skip
     assert await narayana.ask("getExtensions", login="nina") == before
+
+
+async def test_a_line_that_is_called_back_makes_no_call_itself_until_that_is_ended(narayana):
+    await phone_of_nina(narayana)
+    await narayana.operator.accounts.top_up("40000", Decimal(1))
+    line = {"login": "nina", "sip_extension": "40000"}
+
+    async def asked(callid: str) -> str:
+        return await narayana.ask("callPrepare", login="nina", destination=CALLED, callid=callid)
+
+    assert (await asked("0")).startswith("Allowed")  # the line is remembered from here on
+    await narayana.ask("callFinish", login="nina", destination=CALLED, callid="0", length="0", status="0CANCEL")
+    await narayana.ask("updateExtension", **line, sip_force_callback="1", disa_trusted_cli="+4930777")
+    info = await narayana.ask("getExtensionInfo", **line)
+    assert (info["sip_force_callback"], info["disa_trusted_cli"]) == (1, "+4930777")
+    refused = await narayana.raw("callPrepare", login="nina", destination=CALLED, callid="1")
+    assert refused.json()["response"] == "Declined E_SQL_ERROR"  # no exchange is there that could call back
+    began = {"destination": CALLED, "callid": "2", "from_originate": "true"}  # by nobody's phone
+    assert (await narayana.ask("callPrepare", login="nina", **began)).startswith("Allowed")
+    await narayana.ask("callFinish", login="nina", destination=CALLED, callid="2", length="0", status="0CANCEL")
+    assert await narayana.code("updateExtension", **line, disa_trusted_cli="") == "E_DATA_ABORT"
+    await narayana.ask("updateExtension", **line, sip_force_callback="0", disa_trusted_cli="")
+    assert (await asked("3")).startswith("Allowed")
+
+
+async def test_the_options_of_a_line_are_set_as_one_list_and_paid_or_none_is(narayana, database_url):
+    await phone_of_nina(narayana)
+    database = Database(database_url)
+    await database.open()
+    options = {}
+    for name, price in (("night", "0.5"), ("weekend", "0.75"), ("secret", "0")):
+        await publish_deck(database, name)
+        options[name] = str(await database.fetchval(
+            "UPDATE tariffs SET is_option = true, switch_price = $2, is_public = $3 WHERE name = $1 "
+            "RETURNING tariff_id", name, Decimal(price), name != "secret"))  # fmt: skip
+    await database.close()
+    await narayana.operator.accounts.top_up("40000", Decimal(1))
+    line = {"sip_extension": "40000"}
+    both = f"{options['weekend']}, {options['night']}"
+    await narayana.operator.price_lists.allow("nina", [int(options["night"]), int(options["weekend"])])
+
+    async def had() -> tuple[object, Decimal]:
+        info = await narayana.ask("getExtensionInfo", login="nina", **line)
+        return info["sip_rates_options"], (await narayana.operator.accounts.show("40000")).balance
+
+    for wanted, code in ((options["secret"], "E_DOES_NOT_BELONG_TO_YOU"), ("99999", "E_NOT_EXIST"),
+                         (both, "E_INSUFFICIENT_MONEY"), (f"{options['night']},99999", "E_NOT_EXIST")):  # fmt: skip
+        assert await narayana.code("updateExtension", login="nina", **line, sip_rates_options=wanted) == code, wanted
+    assert await had() == ("", Decimal(1))
+    await narayana.ask("updateExtension", login="nina", **line, sip_rates_options=options["weekend"])
+    assert await had() == (options["weekend"], Decimal("0.25"))
+    await narayana.ask("updateExtension", login="nina", **line, sip_rates_options=options["weekend"], sip_reach="2")
+    assert await had() == (options["weekend"], Decimal("0.25"))  # as it was: nothing to pay
+    await narayana.operator.accounts.top_up("40000", Decimal(1))
+    await narayana.ask("updateExtension", login="nina", **line, sip_rates_options=options["night"])
+    assert await had() == (options["night"], Decimal("0.75"))
+    await narayana.ask("updateExtension", login="nina", **line, sip_rates_options="")
+    assert await had() == ("", Decimal("0.75"))
 
 
 async def test_an_extension_with_a_call_in_progress_is_neither_deleted_nor_renamed(narayana, database_url):

@@ -1,0 +1,1 @@
+"""Commands about calling cards, their groups, and taxes."""
