@@ -33,6 +33,9 @@ from rating_engine.services.finance.subscriptions import Subscriptions
 from rating_engine.services.finance.taxes import Taxes
 from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.maintenance import Maintenance, steps_of
+from rating_engine.services.messaging.carriers import Carriers
+from rating_engine.services.messaging.messages import Messages
+from rating_engine.services.messaging.prices import MessagePrices
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
 from rating_engine.services.numbers.number_stock import NumberStock
@@ -145,6 +148,8 @@ class UseCases:
     call_posting: CallPosting
     live_calls: LiveCalls
     callbacks: Callbacks
+    messages: Messages
+    message_prices: MessagePrices
     rerates: Rerates
     simulations: Simulations
     maintenance: Maintenance
@@ -171,6 +176,7 @@ class Ways:
     gsm: Gsm
     speaker: Speaker
     ask_exchange: AskExchange
+    carriers: Carriers
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
@@ -236,6 +242,8 @@ class Services:
             "speech": Speech(principal, ways.speaker),
             "news": News(office, principal),
             "tickets": Tickets(office, principal),
+            "messages": Messages(office, principal, ways.carriers, utc_now),
+            "message_prices": MessagePrices(office, principal),
             "audit": Audit(office, principal),
             "accounts": Accounts(office, principal, buckets=ways.ledger_buckets),
             "account_imports": AccountImports(office, principal, buckets=ways.ledger_buckets),

@@ -23,6 +23,7 @@ from rating_engine.services.recordings import NO_RECORDINGS, RecordingFiles, mai
 from rating_engine.services.support.outbox import sweep_mail
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.idempotency import forget_old
+from rating_engine.storage.messages.messages import forget_early
 from rating_engine.storage.postgres.one_at_a_time import one_at_a_time
 from rating_engine.storage.postgres.pool import Database
 
@@ -51,6 +52,7 @@ def steps_of(
     return {
         "idempotency keys": lambda: forget_old(office),
         "mail": lambda: sweep_mail(office),
+        "reports of messages": lambda: forget_early(office),
         RENTS: lambda: rents.turn(grace=grace, notice=notice),
         RECORDINGS: lambda: mail_recordings(office, recordings, now),
         SUBSCRIPTIONS: Recurring(office, ENGINE, now).turn,

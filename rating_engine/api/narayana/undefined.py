@@ -8,16 +8,9 @@ from typing import Final
 UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
     "SMS": (
         "receiveSMS",
-        "receiveDeliveryReport",
         "msgCallback",
-        "readSMS",
-        "sendSMS",
-        "sendHLR",
         "sendVoiceMessage",
         "sendSIPMessage",
-        "deliveryReport",
-        "setDeliveryReport",
-        "getSMS",
     ),
     "Finances and statistics": (
         "getPaymentMethods",
