@@ -374,6 +374,23 @@ CREATE TABLE exchanges (
     created_at        timestamptz NOT NULL DEFAULT now()
 );
 
+-- Versions of the dialplans of exchanges. `url` '': it stood there before somebody fetched one. `before_id`: what was in
+-- place when it came, which is put back when it is taken back.
+CREATE TABLE exchange_files (
+    file_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    exchange_id  bigint NOT NULL REFERENCES exchanges,
+    kind         text NOT NULL CHECK (kind IN ('dialplan', 'interface')),
+    version      text NOT NULL,
+    sha256       text NOT NULL CHECK (sha256 ~ '^[0-9a-f]{64}$'),
+    url          text NOT NULL DEFAULT '',
+    body         text NOT NULL CHECK (octet_length(body) <= 4194304),
+    before_id    bigint,
+    is_current   boolean NOT NULL DEFAULT false,
+    created_at   timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX exchange_files_by_exchange ON exchange_files (exchange_id, kind, file_id);
+CREATE UNIQUE INDEX exchange_files_in_place ON exchange_files (exchange_id, kind) WHERE is_current;
+
 -- Who asks and whose all else is: users, resellers and those who manage, in one tree. The root is the system itself, to
 -- which belongs what nobody else has. An owner is older than what it owns and never another one, so there is no circle.
 -- `access_level`: 10 and 11 users, 22 resellers, 25 partners, 33 who manage what is their owner's, 44 the same and who may

@@ -180,6 +180,9 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "sim_cards.change": _SIMS,
     "sim_cards.notify": _SIMS,
     "exchange_queries.ask": Right("exchanges:write", Level.RESELLER, own=True),  # each query has a level of its own
+    "exchange_files.update": _system("exchanges"),
+    "exchange_files.restore": _system("exchanges"),
+    "exchange_files.list": _system("exchanges", "read"),
     "speech.say": Right("speech:write", Level.SIMPLE_USER, own=True),  # of which keys, it says itself
     "gsm.ask": Right("gsm:write", Level.ANYBODY, own=True),  # for which keys, the surface says
     "news.page": _reads("news", least=Level.ANYBODY, own=True),

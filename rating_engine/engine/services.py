@@ -16,6 +16,7 @@ from agi.dialplan_check import check_dialplan, unsafe_values
 from agi.pjsip_check import check_trunks
 from rating_engine.adapters.carriers import carriers_of
 from rating_engine.adapters.espeak import Espeak
+from rating_engine.adapters.exchange_files import ListedHosts
 from rating_engine.adapters.gsm_http import HttpProviders
 from rating_engine.domain.errors import Refused, Unavailable
 from rating_engine.engine.calling import policy_of
@@ -67,6 +68,7 @@ def make_services(
             reload_phones=partial(_reload_phones, settings.ami_exchanges),
             carriers=carriers_of(settings.message_carriers) if carriers is None else carriers,
             ask_exchange=partial(_ask_exchange, settings.ami_exchanges),
+            fetch_file=ListedHosts(settings.exchange_file_hosts).fetch,
             proxies=tuple(map(ip_network, settings.http_trusted_proxies)),
             recordings=recordings_of(settings),
         ),
@@ -136,7 +138,7 @@ def _installation(settings: Settings) -> Installation:
         spool_max_bytes=settings.spool_max_bytes,
         offline_logins=settings.allow_postpaid_logins if may_call_offline else (),
         quota_by_default=settings.reservation_mode == "quota" and bool(settings.ami_exchanges),
-        watches_exchanges=bool(settings.ami_exchanges),
+        watches_exchanges=bool(settings.ami_exchanges or settings.ari_exchanges),
         default_route=(settings.default_route_name, settings.default_route_prefix),
         dialplan=Dialplan(
             check=check_dialplan, check_trunks=check_trunks, unsafe=unsafe_values, quota_variable=RATING_QUOTA

@@ -54,6 +54,7 @@ from rating_engine.services.parties.permission_groups import PermissionGroups
 from rating_engine.services.parties.request_limits import RequestLimits
 from rating_engine.services.parties.signed_requests import HASHES_FOR_A_KEY, SignedRequests
 from rating_engine.services.phones.disa import Disa
+from rating_engine.services.phones.exchange_files import ExchangeFiles, Fetch
 from rating_engine.services.phones.exchanges import Exchanges
 from rating_engine.services.phones.known_callers import KnownCallers
 from rating_engine.services.phones.queries import AskExchange, ExchangeQueries
@@ -112,6 +113,7 @@ class UseCases:
     subscriptions: Subscriptions
     exchanges: Exchanges
     exchange_queries: ExchangeQueries
+    exchange_files: ExchangeFiles
     sip_accounts: SipAccounts
     known_callers: KnownCallers
     disa: Disa
@@ -176,6 +178,7 @@ class Ways:
     gsm: Gsm
     speaker: Speaker
     ask_exchange: AskExchange
+    fetch_file: Fetch
     carriers: Carriers
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
@@ -256,6 +259,9 @@ class Services:
             "subscriptions": Subscriptions(office, principal, utc_now),
             "exchanges": Exchanges(office, principal, ways.reload_phones),
             "exchange_queries": ExchangeQueries(office, principal, ways.ask_exchange),
+            "exchange_files": ExchangeFiles(
+                office, principal, fetch=ways.fetch_file, check=ways.installation.dialplan.check, ask=ways.ask_exchange
+            ),
             "sip_accounts": SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
             "known_callers": KnownCallers(office, principal),
             "disa": Disa(office, principal),

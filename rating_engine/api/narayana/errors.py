@@ -94,6 +94,7 @@ CODE_OF_ERROR: Final[Mapping[str, Code]] = {
     "invalid_sender": Code.E_INVALID_SMS_FROM,
     "invalid_recipient": Code.E_INVALID_SMS_TO,
     "query_failed": Code.E_ASTERISK_QUERY_ERROR,
+    "file_not_fetched": Code.E_DATA_ABORT,
     "speech_failed": Code.E_TTS_ERROR,
     "carrier_failed": Code.E_CARRIER_ERROR,
     "unknown_action": Code.E_UNDEFINED_INSTRUCTION,
