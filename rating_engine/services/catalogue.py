@@ -83,6 +83,7 @@ from rating_engine.services.tariffs.exchange import Exchange
 from rating_engine.services.tariffs.options import Options
 from rating_engine.services.tariffs.packages import Packages
 from rating_engine.services.tariffs.price_lists import PriceLists
+from rating_engine.services.tariffs.rate_feed import AskRate
 from rating_engine.services.tariffs.settings import Tariffs
 from rating_engine.services.tenants.billing import Billing
 from rating_engine.services.tenants.call_rates import CallRates
@@ -182,6 +183,8 @@ class Ways:
     speaker: Speaker
     ask_exchange: AskExchange
     fetch_file: Fetch
+    ask_rate: AskRate | None
+    rate_jump: int
     carriers: Carriers
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
@@ -198,7 +201,13 @@ class Services:
         self._office = office
         self._ways = ways
         self._steps = steps_of(
-            office, utc_now, grace=ways.did_grace, notice=ways.did_notice, recordings=ways.recordings
+            office,
+            utc_now,
+            grace=ways.did_grace,
+            notice=ways.did_notice,
+            ask_rate=ways.ask_rate,
+            rate_jump=ways.rate_jump,
+            recordings=ways.recordings,
         )
         self._passwords = Passwords()
         self._secrets = SecretBox(ways.secret_keys)

@@ -21,6 +21,7 @@ from rating_engine.services.finance.recurring import Recurring
 from rating_engine.services.numbers.rents import Rents
 from rating_engine.services.recordings import NO_RECORDINGS, RecordingFiles, mail_recordings
 from rating_engine.services.support.outbox import sweep_mail
+from rating_engine.services.tariffs.rate_feed import AskRate, RateFeed
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.idempotency import forget_old
 from rating_engine.storage.messages.messages import forget_early
@@ -45,11 +46,12 @@ class StepOutcome(StrEnum):
 
 
 def steps_of(
-    office: Database, now: Now, *, grace: timedelta, notice: timedelta, recordings: RecordingFiles = NO_RECORDINGS
-) -> dict[str, Step]:
-    """All of them. `grace`, `notice`: of rents, as the settings have it."""
+    office: Database, now: Now, *, grace: timedelta, notice: timedelta, ask_rate: AskRate | None, rate_jump: int,
+    recordings: RecordingFiles = NO_RECORDINGS,
+) -> dict[str, Step]:  # fmt: skip
+    """All of them. `grace`, `notice`: of rents, as the settings have it; `ask_rate` None: nobody publishes rates."""
     rents = Rents(office, ENGINE, now)
-    return {
+    steps: dict[str, Step] = {
         "idempotency keys": lambda: forget_old(office),
         "mail": lambda: sweep_mail(office),
         "reports of messages": lambda: forget_early(office),
@@ -57,6 +59,9 @@ def steps_of(
         RECORDINGS: lambda: mail_recordings(office, recordings, now),
         SUBSCRIPTIONS: Recurring(office, ENGINE, now).turn,
     }
+    if ask_rate is not None:
+        steps["exchange rates"] = RateFeed(office, ENGINE, now, ask_rate, jump_percent=rate_jump).turn
+    return steps
 
 
 class Maintenance:
