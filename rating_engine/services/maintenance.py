@@ -20,6 +20,7 @@ from rating_engine.services.calls.ports import Now
 from rating_engine.services.finance.monthly import MonthlyInvoices
 from rating_engine.services.finance.recurring import Recurring
 from rating_engine.services.numbers.rents import Rents
+from rating_engine.services.recordings import NO_RECORDINGS, RecordingFiles, mail_recordings
 from rating_engine.services.support.outbox import sweep_mail
 from rating_engine.services.tariffs.rate_feed import AskRate, RateFeed
 from rating_engine.storage.audit_log import record
@@ -30,6 +31,7 @@ from rating_engine.storage.postgres.pool import Database
 
 RENTS: Final = "rents"
 SUBSCRIPTIONS: Final = "subscriptions"
+RECORDINGS: Final = "recordings"
 
 Step = Callable[[], Awaitable[object]]
 
@@ -53,6 +55,7 @@ def steps_of(
     ask_rate: AskRate | None,
     rate_jump: int,
     invoice_days: int,
+    recordings: RecordingFiles = NO_RECORDINGS,
 ) -> dict[str, Step]:
     """All of them. `grace`, `notice`: of rents, as the settings have it, which go before the month is invoiced.
 
@@ -65,6 +68,7 @@ def steps_of(
         "mail": lambda: sweep_mail(office),
         "reports of messages": lambda: forget_early(office),
         RENTS: lambda: rents.turn(grace=grace, notice=notice),
+        RECORDINGS: lambda: mail_recordings(office, recordings, now),
         SUBSCRIPTIONS: Recurring(office, ENGINE, now).turn,
         "monthly invoices": invoices.turn,
     }
