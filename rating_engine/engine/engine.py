@@ -21,6 +21,7 @@ from rating_engine.domain.tariff import Route
 from rating_engine.domain.watching import ExpiryPolicy
 from rating_engine.engine.calling import Calling, Doors, Grounds, wire_calls
 from rating_engine.engine.doors import calls_door, office_door
+from rating_engine.engine.exchanges import AriSetup
 from rating_engine.engine.leading import UNSEEN_INTERVALS, WatchSetup
 from rating_engine.engine.messaging import Messaging
 from rating_engine.engine.services import make_services
@@ -55,6 +56,7 @@ from rating_engine.storage.spool.spool_survey import unusable
 from rating_engine.storage.spool.unheard import UnheardFile
 from rating_engine.telemetry.loop_lag import EventLoopLag
 from rating_engine.telemetry.metrics import Metrics
+from rating_engine.telemetry.watch_parts import WatchTotals
 
 FIRST_LISTEN_SECONDS: Final = 2.0  # a start waits so long for announcements, then goes on without them
 GAUGE_SECONDS: Final = 15.0  # as often as Prometheus usually scrapes
@@ -120,7 +122,9 @@ class Engine:
         self.services.access.line_owner = self._line_owner
         bans = self.services.access.bans
         self._ban_file = ban_file_of(settings, bans)
-        self.watch = self._make_watch(bans)
+        totals = WatchTotals()
+        self.watch = self._make_watch(bans, totals)
+        self.ari = self._make_ari(totals)
         self.schema = SchemaWatch(self.office, is_up=lambda: self.office.down is None)
         calling = self._wire_calls(is_watched or self.watch.is_watched, shared_calls)
         self.charging, self.finishing, self.undo = calling.charging, calling.finishing, calling.undo
@@ -151,6 +155,7 @@ class Engine:
         for task in self._background:
             task.start()
         self.watch.start()
+        self.ari.start(self.charging)
         self._lag = asyncio.create_task(EventLoopLag(self.metrics.event_loop_lag).run(), name="event-loop-lag")
         self.http = HttpServer(
             build_app(
@@ -206,6 +211,7 @@ class Engine:
 
     async def _settle(self) -> None:
         """End the background's work, and what the ledger was asked for."""
+        await self.ari.stop()
         await self.watch.stop()
         for task in self._background:
             await task.stop()
@@ -235,11 +241,15 @@ class Engine:
             "clock": self.clock.problem,
         }
 
+    def exchanges(self) -> dict[str, str]:
+        """Each seat at an exchange that is steered over ARI, with how it is; no reason not to be ready."""
+        return self.ari.state()
+
     async def _correct_by_seen(self, bucket: int, call_key: CallKey, seconds: int, ended_at: datetime) -> bool:
         """The watch is made before what ends calls, which asks it who is watched."""
         return await self.finishing.correct_by_seen(bucket, call_key, seconds, ended_at)
 
-    def _make_watch(self, bans: BanBook) -> WatchSetup:
+    def _make_watch(self, bans: BanBook, totals: WatchTotals) -> WatchSetup:
         return WatchSetup(
             self._settings,
             self.calls_door,
@@ -250,6 +260,19 @@ class Engine:
             self._correct_by_seen,
             bans,
             lambda: self.charging,
+            totals,
+        )
+
+    def _make_ari(self, totals: WatchTotals) -> AriSetup:
+        return AriSetup(
+            self._settings,
+            self.calls_door,
+            self.office,
+            self.lasting,
+            self.metrics,
+            totals,
+            self.clock.now,
+            self._correct_by_seen,
         )
 
     def _wire_calls(self, is_watched: ExchangeWatch, shared_calls: SharedCalls | None) -> Calling:
@@ -265,7 +288,7 @@ class Engine:
                 unheard=self._unheard,
                 now=self.clock.now,
                 is_watched=is_watched,
-                is_banned=self.services.access.bans.refuses,
+                is_banned=self.services.access.bans.refuses_exchange,
                 call_back=ForcedCallbacks(self.office, lambda: self.charging).begin,
                 shared_calls=shared_calls,
             ),

@@ -18,10 +18,5 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "viewInvoice",
         "deleteInvoice",
     ),
-    "Technical maintenance": (
-        "updateDialplan",
-        "restoreDialplan",
-        "updateInterface",
-    ),
 }
 UNDEFINED: Final = frozenset(name for names in UNDEFINED_BY_SECTION.values() for name in names)
