@@ -115,72 +115,77 @@ async def test_what_comes_in_is_kept_and_done_with_as_the_rules_of_the_number_sa
     assert [each["src"] for each in listed] == ["334", "333", "332", "331", "330"]
 
 
+HUGE = "1" * 40
+SMS = {"to": TO, "text": "x"}
+# What is asked by anna with a key of level 95 while the carrier refuses, and the code; {otto}: a message of otto's.
+ERRORS = (
+    ("sendSMS", {"text": "x"}, "E_MISSING_ARGUMENT"),
+    ("sendSMS", {"to": TO}, "E_MISSING_ARGUMENT"),
+    ("sendSMS", {"to": TO, "text": ""}, "E_MISSING_ARGUMENT"),
+    ("sendSMS", {**SMS, "to": "abc"}, "E_INVALID_SMS_TO"),
+    ("sendSMS", {**SMS, "to": "12"}, "E_INVALID_SMS_TO"),
+    ("sendSMS", {**SMS, "to": HUGE}, "E_INVALID_SMS_TO"),
+    ("sendSMS", {**SMS, "callerid": "not a sender!"}, "E_INVALID_SMS_FROM"),
+    ("sendSMS", {**SMS, "callerid": "twelve chars"}, "E_INVALID_SMS_FROM"),
+    ("sendSMS", {**SMS, "callerid": "4999"}, "E_DOES_NOT_BELONG_TO_YOU"),
+    ("sendSMS", {**SMS, "callerid": "MyBank"}, "E_DOES_NOT_BELONG_TO_YOU"),
+    ("sendSMS", {**SMS, "text": "x" * 4_001}, "E_DATA_ABORT"),
+    ("sendSMS", {**SMS, "text": "я" * 1_341}, "E_DATA_ABORT"),  # 21 parts
+    ("sendSMS", {**SMS, "callid": "x" * 201}, "E_DATA_ABORT"),
+    ("sendSMS", SMS, "E_CARRIER_ERROR"),  # it refuses
+    ("sendSMS", {**SMS, "to": "331234"}, "E_CARRIER_ERROR"),  # nobody serves it
+    ("sendHLR", {}, "E_MISSING_ARGUMENT"),
+    ("sendHLR", {"to": "x"}, "E_INVALID_SMS_TO"),
+    ("sendHLR", {"to": "49301"}, "E_UNROUTABLE"),  # it has no price
+    ("sendHLR", {"to": "89301"}, "E_CARRIER_ERROR"),
+    ("deliveryReport", {"id": "{otto}"}, "E_DOES_NOT_BELONG_TO_YOU"),
+    ("deliveryReport", {"id": "77777"}, "E_NOT_EXIST"),
+    ("deliveryReport", {"id": HUGE}, "E_NOT_EXIST"),
+    ("deliveryReport", {"id": "uniqueid"}, "E_NOT_EXIST"),
+    ("deliveryReport", {}, "E_MISSING_ARGUMENT"),
+    ("setDeliveryReport", {"id": "{otto}", "status": "1"}, "E_DOES_NOT_BELONG_TO_YOU"),
+    ("setDeliveryReport", {"id": "77777", "status": "1"}, "E_NOT_EXIST"),
+    ("setDeliveryReport", {"id": HUGE, "status": "1"}, "E_INVALID_ARGUMENT"),
+    ("setDeliveryReport", {"id": "9" * 25, "status": "1"}, "E_DATA_ABORT"),
+    ("setDeliveryReport", {"id": "{otto}", "status": "2"}, "E_DATA_ABORT"),
+    ("setDeliveryReport", {"id": "{otto}"}, "E_MISSING_ARGUMENT"),
+    ("setDeliveryReport", {"id": "1.5", "status": "1"}, "E_INVALID_ARGUMENT"),
+    ("getSMS", {"status": "x"}, "E_INVALID_ARGUMENT"),
+    ("readSMS", {"status": "7"}, "E_DATA_ABORT"),
+    ("readSMS", {"did": "4930999"}, "E_NOT_EXIST"),
+    ("receiveDeliveryReport", {"id": "nobody's", "status": "DELIVERED"}, "E_NOT_EXIST"),
+    ("receiveDeliveryReport", {"id": "1", "status": "FROBNICATED"}, "E_DATA_ABORT"),
+    ("receiveDeliveryReport", {"id": "1", "status": "1", "msg_handler": "nobody"}, "E_NOT_EXIST"),
+    ("receiveDeliveryReport", {"status": "1"}, "E_MISSING_ARGUMENT"),
+    ("receiveSMS", {"from": "1", "to": "4930999", "text": "x"}, "E_NOT_EXIST"),
+    ("receiveSMS", {"from": "1", "to": "4930200", "text": "x"}, "E_NOT_EXIST"),  # it is switched off
+    ("receiveSMS", {"from": "1", "to": "none", "text": "x"}, "E_INVALID_SMS_TO"),
+    ("receiveSMS", {"from": "1", "to": "4930200"}, "E_MISSING_ARGUMENT"),
+    ("receiveSMS", {"from": "x" * 41, "to": "4930200", "text": "x"}, "E_DATA_ABORT"),
+    ("sendSIPMessage", {"to": "1001", "text": "x"}, "E_ASTERISK_QUERY_ERROR"),  # it has no telephone
+    ("sendSIPMessage", {"to": "9999", "text": "x"}, "E_NOT_EXIST"),
+    ("sendSIPMessage", {"to": "a b", "text": "x"}, "E_INVALID_SMS_TO"),
+    ("sendSIPMessage", {"to": "1001", "text": "x", "callerid": "4999"}, "E_DOES_NOT_BELONG_TO_YOU"),
+    ("sendSIPMessage", {"to": "1001", "text": "x", "callerid": "!"}, "E_INVALID_SMS_FROM"),
+    ("sendSIPMessage", {"to": "1001", "text": "x" * 1_301}, "E_DATA_ABORT"),
+    ("sendSIPMessage", {"to": "1001"}, "E_MISSING_ARGUMENT"),
+    ("msgCallback", {"msisdn": "4911", "text": "1001 1111 4912345"}, "E_AUTH_FAILED"),  # no PIN is set
+    ("msgCallback", {"msisdn": "4911", "text": "1001 1111"}, "E_DATA_ABORT"),
+    ("msgCallback", {"msisdn": "4911", "text": "1 2 3 4 5 6"}, "E_DATA_ABORT"),
+    ("msgCallback", {"text": "1001 1111 4912345"}, "E_MISSING_ARGUMENT"),
+)
+
+
 async def test_every_error_of_the_section(narayana, gateway):
     """A table, since each needs nothing but the one installation: what is asked, by whom, and the code."""
     await narayana.operator.dids.add(NewDid("4930200", "anna"))
     await narayana.operator.dids.set_state("4930200", enabled=False)
     otto = await narayana.ask("sendSMS", login="otto", to="7901", text="mine")
     await narayana.engine.office.fetch("UPDATE message_prices SET prefix = '8' WHERE kind = 'hlr'")
-    huge = "1" * 40
     before = await balance(narayana)
     gateway.status = 403
-    sms = {"to": TO, "text": "x"}
-    for method, given, code in (
-        ("sendSMS", {"text": "x"}, "E_MISSING_ARGUMENT"),
-        ("sendSMS", {"to": TO}, "E_MISSING_ARGUMENT"),
-        ("sendSMS", {"to": TO, "text": ""}, "E_MISSING_ARGUMENT"),
-        ("sendSMS", {**sms, "to": "abc"}, "E_INVALID_SMS_TO"),
-        ("sendSMS", {**sms, "to": "12"}, "E_INVALID_SMS_TO"),
-        ("sendSMS", {**sms, "to": huge}, "E_INVALID_SMS_TO"),
-        ("sendSMS", {**sms, "callerid": "not a sender!"}, "E_INVALID_SMS_FROM"),
-        ("sendSMS", {**sms, "callerid": "twelve chars"}, "E_INVALID_SMS_FROM"),
-        ("sendSMS", {**sms, "callerid": "4999"}, "E_DOES_NOT_BELONG_TO_YOU"),
-        ("sendSMS", {**sms, "callerid": "MyBank"}, "E_DOES_NOT_BELONG_TO_YOU"),
-        ("sendSMS", {**sms, "text": "x" * 4_001}, "E_DATA_ABORT"),
-        ("sendSMS", {**sms, "text": "я" * 1_341}, "E_DATA_ABORT"),  # 21 parts
-        ("sendSMS", {**sms, "callid": "x" * 201}, "E_DATA_ABORT"),
-        ("sendSMS", sms, "E_CARRIER_ERROR"),  # it refuses
-        ("sendSMS", {**sms, "to": "331234"}, "E_CARRIER_ERROR"),  # nobody serves it
-        ("sendHLR", {}, "E_MISSING_ARGUMENT"),
-        ("sendHLR", {"to": "x"}, "E_INVALID_SMS_TO"),
-        ("sendHLR", {"to": "49301"}, "E_UNROUTABLE"),  # it has no price
-        ("sendHLR", {"to": "89301"}, "E_CARRIER_ERROR"),
-        ("deliveryReport", {"id": otto}, "E_DOES_NOT_BELONG_TO_YOU"),
-        ("deliveryReport", {"id": "77777"}, "E_NOT_EXIST"),
-        ("deliveryReport", {"id": huge}, "E_NOT_EXIST"),
-        ("deliveryReport", {"id": "uniqueid"}, "E_NOT_EXIST"),
-        ("deliveryReport", {}, "E_MISSING_ARGUMENT"),
-        ("setDeliveryReport", {"id": otto, "status": "1"}, "E_DOES_NOT_BELONG_TO_YOU"),
-        ("setDeliveryReport", {"id": "77777", "status": "1"}, "E_NOT_EXIST"),
-        ("setDeliveryReport", {"id": huge, "status": "1"}, "E_INVALID_ARGUMENT"),
-        ("setDeliveryReport", {"id": "9" * 25, "status": "1"}, "E_DATA_ABORT"),
-        ("setDeliveryReport", {"id": otto, "status": "2"}, "E_DATA_ABORT"),
-        ("setDeliveryReport", {"id": otto}, "E_MISSING_ARGUMENT"),
-        ("setDeliveryReport", {"id": "1.5", "status": "1"}, "E_INVALID_ARGUMENT"),
-        ("getSMS", {"status": "x"}, "E_INVALID_ARGUMENT"),
-        ("readSMS", {"status": "7"}, "E_DATA_ABORT"),
-        ("readSMS", {"did": "4930999"}, "E_NOT_EXIST"),
-        ("receiveDeliveryReport", {"id": "nobody's", "status": "DELIVERED"}, "E_NOT_EXIST"),
-        ("receiveDeliveryReport", {"id": "1", "status": "FROBNICATED"}, "E_DATA_ABORT"),
-        ("receiveDeliveryReport", {"id": "1", "status": "1", "msg_handler": "nobody"}, "E_NOT_EXIST"),
-        ("receiveDeliveryReport", {"status": "1"}, "E_MISSING_ARGUMENT"),
-        ("receiveSMS", {"from": "1", "to": "4930999", "text": "x"}, "E_NOT_EXIST"),
-        ("receiveSMS", {"from": "1", "to": "4930200", "text": "x"}, "E_NOT_EXIST"),  # it is switched off
-        ("receiveSMS", {"from": "1", "to": "none", "text": "x"}, "E_INVALID_SMS_TO"),
-        ("receiveSMS", {"from": "1", "to": "4930200"}, "E_MISSING_ARGUMENT"),
-        ("receiveSMS", {"from": "x" * 41, "to": "4930200", "text": "x"}, "E_DATA_ABORT"),
-        ("sendSIPMessage", {"to": "1001", "text": "x"}, "E_ASTERISK_QUERY_ERROR"),  # it has no telephone
-        ("sendSIPMessage", {"to": "9999", "text": "x"}, "E_NOT_EXIST"),
-        ("sendSIPMessage", {"to": "a b", "text": "x"}, "E_INVALID_SMS_TO"),
-        ("sendSIPMessage", {"to": "1001", "text": "x", "callerid": "4999"}, "E_DOES_NOT_BELONG_TO_YOU"),
-        ("sendSIPMessage", {"to": "1001", "text": "x", "callerid": "!"}, "E_INVALID_SMS_FROM"),
-        ("sendSIPMessage", {"to": "1001", "text": "x" * 1_301}, "E_DATA_ABORT"),
-        ("sendSIPMessage", {"to": "1001"}, "E_MISSING_ARGUMENT"),
-        ("msgCallback", {"msisdn": "4911", "text": "1001 1111 4912345"}, "E_AUTH_FAILED"),  # no PIN is set
-        ("msgCallback", {"msisdn": "4911", "text": "1001 1111"}, "E_DATA_ABORT"),
-        ("msgCallback", {"msisdn": "4911", "text": "1 2 3 4 5 6"}, "E_DATA_ABORT"),
-        ("msgCallback", {"text": "1001 1111 4912345"}, "E_MISSING_ARGUMENT"),
-    ):
+    for method, arguments, code in ERRORS:
+        given = {name: value.replace("{otto}", otto) for name, value in arguments.items()}
         assert await narayana.code(method, key="full", login="anna", **given) == code, (method, given)
     assert await balance(narayana) == before
     assert await narayana.code("getSMS", login="anna") == "E_INSUFFICIENT_ACCESS"  # a key of level 50
@@ -192,6 +197,6 @@ async def test_every_error_of_the_section(narayana, gateway):
 
     gateway.status = 200
     await narayana.operator.accounts.adjust("1001", -before + Decimal("0.09"), reason="spent")
-    assert await narayana.code("sendSMS", login="anna", **sms) == "E_INSUFFICIENT_MONEY"
+    assert await narayana.code("sendSMS", login="anna", **SMS) == "E_INSUFFICIENT_MONEY"
     await narayana.ask("updateUser", login="boss", user="anna", active="3")
-    assert await narayana.code("sendSMS", login="anna", **sms) == "E_USER_LOCKED"
+    assert await narayana.code("sendSMS", login="anna", **SMS) == "E_USER_LOCKED"
