@@ -372,6 +372,23 @@ CREATE TABLE exchanges (
     created_at        timestamptz NOT NULL DEFAULT now()
 );
 
+-- Versions of the dialplans of exchanges. `url` '': it stood there before somebody fetched one. `before_id`: what was in
+-- place when it came, which is put back when it is taken back.
+CREATE TABLE exchange_files (
+    file_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    exchange_id  bigint NOT NULL REFERENCES exchanges,
+    kind         text NOT NULL CHECK (kind IN ('dialplan', 'interface')),
+    version      text NOT NULL,
+    sha256       text NOT NULL CHECK (sha256 ~ '^[0-9a-f]{64}$'),
+    url          text NOT NULL DEFAULT '',
+    body         text NOT NULL CHECK (octet_length(body) <= 4194304),
+    before_id    bigint,
+    is_current   boolean NOT NULL DEFAULT false,
+    created_at   timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX exchange_files_by_exchange ON exchange_files (exchange_id, kind, file_id);
+CREATE UNIQUE INDEX exchange_files_in_place ON exchange_files (exchange_id, kind) WHERE is_current;
+
 -- Who asks and whose all else is: users, resellers and those who manage, in one tree. The root is the system itself, to
 -- which belongs what nobody else has. An owner is older than what it owns and never another one, so there is no circle.
 -- `access_level`: 10 and 11 users, 22 resellers, 25 partners, 33 who manage what is their owner's, 44 the same and who may
@@ -946,6 +963,25 @@ CREATE TABLE inbound_tariffs (
     inbound_tariff_id  bigint NOT NULL REFERENCES tariffs
 );
 
+-- What messages cost: by the longest prefix of the number that they go to, in the tariff's currency; of an SMS each part, of
+-- a query (hlr) the whole. A tariff that has none for a number sends none there.
+CREATE TABLE message_prices (
+    tariff_id  bigint NOT NULL REFERENCES tariffs,
+    kind       text NOT NULL CHECK (kind IN ('sms', 'hlr')),
+    prefix     text COLLATE "C" NOT NULL CHECK (prefix ~ '^[0-9]{0,32}$'),  -- '': every number
+    price      numeric(18, 8) NOT NULL CHECK (price >= 0),
+    PRIMARY KEY (tariff_id, kind, prefix)
+);
+
+-- Delivery reports that came before it was known what their carrier calls the message. Forgotten after a day.
+CREATE TABLE early_reports (
+    carrier     text NOT NULL,
+    carrier_id  text NOT NULL,
+    delivered   boolean NOT NULL,
+    at          timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (carrier, carrier_id)
+);
+
 -- Where a login's account stands. A row is here before its subscriber is.
 CREATE TABLE logins (
     login   text PRIMARY KEY CHECK (login ~ '^[^\s,]{1,64}$'),
@@ -1077,6 +1113,7 @@ CREATE TABLE route_limits (
 
 CREATE SEQUENCE account_ids;
 CREATE SEQUENCE transfer_ids;
+CREATE SEQUENCE message_ids;
 CREATE SEQUENCE subscription_ids;
 
 CREATE TABLE accounts (
@@ -1488,6 +1525,51 @@ CREATE UNIQUE INDEX service_subscriptions_once ON service_subscriptions (bucket,
     WHERE reference IS NOT NULL;
 CREATE INDEX service_subscriptions_due ON service_subscriptions (paid_to) WHERE state IN ('active', 'unpaid');
 CREATE INDEX service_subscriptions_by_party ON service_subscriptions (party_id, subscription_id);
+
+-- Messages: sms, hlr (a query of where a number is), sip and voice. Those that cost something take their money when they are
+-- written (`accounts`: the payer and the resellers above it, each its own of `prices`), by fees message:ID; one that was not
+-- sent gives it back by message:ID:back. queued: waits for its carrier; sending: handed over until lease_until by whoever
+-- took it; sent, and then delivered or undelivered, as its carrier has said; failed: not sent, or nobody knows; received.
+CREATE TABLE messages (
+    bucket         smallint NOT NULL,
+    message_id     bigint NOT NULL DEFAULT nextval('message_ids'),
+    kind           text NOT NULL CHECK (kind IN ('sms', 'hlr', 'sip', 'voice')),
+    direction      text NOT NULL CHECK (direction IN ('in', 'out')),
+    state          text NOT NULL
+                   CHECK (state IN ('queued', 'sending', 'sent', 'delivered', 'undelivered', 'failed', 'received')),
+    party_id       bigint NOT NULL,                -- whose it is
+    account_id     bigint,                         -- pays; NULL: nobody has to
+    login          text NOT NULL DEFAULT '',       -- the line that sends it, or whose number was written to
+    did            text NOT NULL DEFAULT '',       -- the number of ours that was written to
+    sender         text NOT NULL,
+    recipient      text NOT NULL,
+    content        text NOT NULL,
+    encoding       text NOT NULL DEFAULT '',
+    parts          smallint NOT NULL DEFAULT 1 CHECK (parts > 0),
+    accounts       bigint[] NOT NULL DEFAULT '{}',
+    prices         numeric[] NOT NULL DEFAULT '{}',
+    currency       text NOT NULL DEFAULT '',       -- of the first of prices
+    carrier        text NOT NULL DEFAULT '',
+    carrier_id     text NOT NULL DEFAULT '',       -- what it calls the message
+    answer         text NOT NULL DEFAULT '',       -- of a query
+    error          text NOT NULL DEFAULT '',
+    reference      text CHECK (length(reference) BETWEEN 1 AND 200),  -- the idempotency key of who sends it
+    attempts       smallint NOT NULL DEFAULT 0,
+    due_at         timestamptz NOT NULL DEFAULT now(),
+    lease_until    timestamptz,
+    created_at     timestamptz NOT NULL DEFAULT now(),
+    sent_at        timestamptz,
+    ended_at       timestamptz,                    -- delivered, undelivered or failed
+    read_at        timestamptz,
+    PRIMARY KEY (bucket, message_id),
+    CHECK (cardinality(accounts) = cardinality(prices)),
+    CHECK ((lease_until IS NOT NULL) = (state = 'sending'))
+);
+CREATE UNIQUE INDEX messages_once ON messages (bucket, login, reference) WHERE reference IS NOT NULL;
+CREATE INDEX messages_by_id ON messages (message_id);
+CREATE INDEX messages_by_party ON messages (party_id, message_id);
+CREATE INDEX messages_by_carrier ON messages (carrier, carrier_id) WHERE carrier_id <> '';
+CREATE INDEX messages_waiting ON messages (due_at) WHERE state IN ('queued', 'sending');
 
 -- What becomes of a call: what it was charged, and the rest as its CDR will say. `new_cost` NULL: it cannot be priced,
 -- `problem` says why, and nothing is posted of it. `changed`: its CDR was no longer what it was when it was read, so it
@@ -3788,6 +3870,130 @@ BEGIN
     END IF;
     PERFORM keep_note(p_bucket, p_note);
     RETURN ROW('done', p_subscription_id, -back, account.available + back)::subscription_answer_v1;
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
+-- Messages: send_message_v1 writes one and takes its money of all who pay, or does neither; end_message_v1 says that it was
+-- handed to its carrier, or gives the money back. Each may be asked again: it is done once. What a message costs counts in
+-- the limits of the day and the month, as what a call costs.
+
+CREATE TYPE message_order_v1 AS (
+    accounts bigint[], prices numeric[],  -- who pays, the line's own account first; empty: nobody
+    subscriber_id bigint, subscriber_version integer,
+    party_id bigint, login text, kind text, sender text, recipient text, content text, encoding text, parts smallint,
+    currency text, carrier text, reference text,
+    lease interval              -- who asks hands it over, within so long; NULL: it is queued
+);
+CREATE TYPE message_answer_v1 AS (
+    outcome text,               -- taken, repeated, conflict, stale; or a DeclineReason: nothing was done
+    message_id bigint
+);
+
+-- Why accounts that are locked cannot pay for a message; NULL: they can. The first of them is the line's own.
+CREATE OR REPLACE FUNCTION message_refusal(p_bucket smallint, p_order message_order_v1) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN (SELECT refusal FROM (
+        SELECT p.level, CASE
+            WHEN (a.status = 'active' AND a.closed_at IS NULL) IS NOT TRUE
+            THEN CASE WHEN p.level = 1 THEN 'inactive' ELSE 'reseller_inactive' END
+            WHEN COALESCE((
+                SELECT allowed FROM account_prefixes
+                WHERE bucket = p_bucket AND account_id = p.account_id AND starts_with(p_order.recipient, prefix)
+                ORDER BY length(prefix) DESC LIMIT 1), a.default_allowed) IS NOT TRUE
+            THEN CASE WHEN p.level = 1 THEN 'blocked_destination' ELSE 'reseller_limit' END
+            WHEN p.price > 0 AND p.level > 1 AND LEAST(a.balance + a.overdraft - a.reserved, a.day_left, a.month_left) < p.price
+            THEN 'reseller_insufficient_funds'
+            WHEN p.price > 0 AND a.balance + a.overdraft - a.reserved < p.price THEN 'insufficient_funds'
+            WHEN p.price > 0 AND a.day_left < p.price THEN 'daily_limit'
+            WHEN p.price > 0 AND a.month_left < p.price THEN 'monthly_limit'
+        END AS refusal
+        FROM unnest(p_order.accounts, p_order.prices) WITH ORDINALITY AS p(account_id, price, level)
+        LEFT JOIN LATERAL (
+            SELECT *, day_left(daily_limit, reserved, spent_on, day_spent, time_zone),
+                   month_left(monthly_limit, reserved, spent_on, month_spent, time_zone)
+            FROM accounts WHERE bucket = p_bucket AND account_id = p.account_id OFFSET 0) a ON true
+        ) AS asked WHERE refusal IS NOT NULL ORDER BY level LIMIT 1);
+END $$;
+
+-- One entry of a message on an account that is locked, counted on the day that it was written. p_amount below zero takes.
+CREATE OR REPLACE FUNCTION enter_message(
+    p_bucket smallint, p_account_id bigint, p_amount numeric, p_reference text, p_subject text, p_written timestamptz
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM enter(p_bucket, p_account_id, 'fee', p_amount, p_reference, p_subject);
+    UPDATE accounts a SET
+        day_spent = LEAST(CASE WHEN n.written = n.today THEN -p_amount ELSE 0 END
+                          + CASE WHEN a.spent_on = n.today THEN a.day_spent ELSE 0 END, max_amount()),
+        month_spent = LEAST(CASE WHEN date_trunc('month', n.written) = date_trunc('month', n.today) THEN -p_amount ELSE 0 END
+                            + CASE WHEN date_trunc('month', a.spent_on) = date_trunc('month', n.today)
+                                   THEN a.month_spent ELSE 0 END, max_amount()),
+        spent_on = n.today
+    FROM (SELECT local_date(time_zone) AS today, (p_written AT TIME ZONE time_zone)::date AS written
+          FROM accounts WHERE bucket = p_bucket AND account_id = p_account_id) n
+    WHERE a.bucket = p_bucket AND a.account_id = p_account_id;
+END $$;
+
+CREATE OR REPLACE FUNCTION send_message_v1(p_bucket smallint, p_order message_order_v1, p_note audit_note_v3)
+RETURNS message_answer_v1 LANGUAGE plpgsql AS $$
+DECLARE
+    earlier  record;
+    line     record;
+    refusal  text;
+    made     bigint;
+BEGIN
+    PERFORM 1 FROM accounts WHERE bucket = p_bucket AND account_id = ANY (p_order.accounts)
+      ORDER BY account_id FOR NO KEY UPDATE;
+    SELECT message_id, kind = p_order.kind AND recipient = p_order.recipient AND content = p_order.content
+                       AND sender = p_order.sender AS same INTO earlier
+      FROM messages WHERE bucket = p_bucket AND login = p_order.login AND reference = p_order.reference;
+    IF FOUND THEN
+        RETURN ROW(CASE WHEN earlier.same THEN 'repeated' ELSE 'conflict' END, earlier.message_id)::message_answer_v1;
+    END IF;
+    SELECT version, status INTO line FROM subscribers
+      WHERE bucket = p_bucket AND subscriber_id = p_order.subscriber_id;
+    IF line.version IS DISTINCT FROM p_order.subscriber_version THEN
+        RETURN ROW('stale', NULL)::message_answer_v1;
+    END IF;
+    refusal := CASE WHEN line.status <> 'active' THEN 'inactive' ELSE message_refusal(p_bucket, p_order) END;
+    IF refusal IS NOT NULL THEN
+        RETURN ROW(refusal, NULL)::message_answer_v1;
+    END IF;
+    INSERT INTO messages (bucket, kind, direction, state, party_id, account_id, login, sender, recipient, content, encoding,
+                          parts, accounts, prices, currency, carrier, reference, lease_until, attempts)
+      VALUES (p_bucket, p_order.kind, 'out', CASE WHEN p_order.lease IS NULL THEN 'queued' ELSE 'sending' END,
+              p_order.party_id, p_order.accounts[1], p_order.login, p_order.sender, p_order.recipient, p_order.content,
+              p_order.encoding, p_order.parts, p_order.accounts, p_order.prices, p_order.currency, p_order.carrier,
+              p_order.reference, now() + p_order.lease, CASE WHEN p_order.lease IS NULL THEN 0 ELSE 1 END)
+      RETURNING message_id INTO made;
+    PERFORM enter_message(p_bucket, p.account_id, -p.price, format('message:%s', made),
+                          format('%s to %s', p_order.kind, p_order.recipient), now())
+    FROM unnest(p_order.accounts, p_order.prices) AS p(account_id, price) WHERE p.price > 0;
+    PERFORM keep_note(p_bucket, p_note);
+    RETURN ROW('taken', made)::message_answer_v1;
+END $$;
+
+-- Answers how the message stands, which is what somebody else has said before, if so. NULL: there is none.
+CREATE OR REPLACE FUNCTION end_message_v1(
+    p_bucket smallint, p_message_id bigint, p_sent boolean, p_carrier text, p_carrier_id text, p_answer text, p_error text
+) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    ended  record;
+BEGIN
+    PERFORM 1 FROM accounts WHERE bucket = p_bucket AND account_id = ANY (
+        SELECT unnest(accounts) FROM messages WHERE bucket = p_bucket AND message_id = p_message_id)
+      ORDER BY account_id FOR NO KEY UPDATE;
+    UPDATE messages SET
+        state = CASE WHEN p_sent THEN 'sent' ELSE 'failed' END, lease_until = NULL,
+        carrier = COALESCE(p_carrier, carrier), carrier_id = p_carrier_id, answer = p_answer, error = p_error,
+        sent_at = CASE WHEN p_sent THEN now() END, ended_at = CASE WHEN NOT p_sent THEN now() END
+      WHERE bucket = p_bucket AND message_id = p_message_id AND state IN ('queued', 'sending')
+      RETURNING kind, recipient, accounts, prices, created_at INTO ended;
+    IF FOUND AND NOT p_sent THEN
+        PERFORM enter_message(p_bucket, p.account_id, p.price, format('message:%s:back', p_message_id),
+                              format('%s to %s was not sent', ended.kind, ended.recipient), ended.created_at)
+        FROM unnest(ended.accounts, ended.prices) AS p(account_id, price) WHERE p.price > 0;
+    END IF;
+    RETURN (SELECT state FROM messages WHERE bucket = p_bucket AND message_id = p_message_id);
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------

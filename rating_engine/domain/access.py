@@ -188,6 +188,9 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "sim_cards.change": _SIMS,
     "sim_cards.notify": _SIMS,
     "exchange_queries.ask": Right("exchanges:write", Level.RESELLER, own=True),  # each query has a level of its own
+    "exchange_files.update": _system("exchanges"),
+    "exchange_files.restore": _system("exchanges"),
+    "exchange_files.list": _system("exchanges", "read"),
     "speech.say": Right("speech:write", Level.SIMPLE_USER, own=True),  # of which keys, it says itself
     "gsm.ask": Right("gsm:write", Level.ANYBODY, own=True),  # for which keys, the surface says
     "news.page": _reads("news", least=Level.ANYBODY, own=True),
@@ -454,6 +457,16 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "live_calls.hang_up": _system("calls"),
     "live_calls.hang_up_own": Right("calls:write", Level.SIMPLE_USER, own=True),
     "live_calls.hang_up_line": Right("calls:write", Level.SIMPLE_USER, (_line(),)),
+    "messages.send": Right("messages:write", Level.SIMPLE_USER, (_line("new.login"),)),
+    "messages.query": Right("messages:write", Level.SIMPLE_USER, (_line(),)),
+    "messages.show": _reads("messages", own=True),  # whose it is, its service looks up
+    "messages.page": _reads("messages", _party("wanted.owner")),
+    "messages.read": Right("messages:write", Level.SIMPLE_USER, own=True),
+    "messages.report": Right("messages:write", Level.ANYBODY, own=True),  # for which keys, the surface says
+    "messages.set_report": Right("messages:write", Level.SIMPLE_USER, own=True),
+    "message_prices.set": _writes("tariffs", _tariff()),
+    "message_prices.remove": _writes("tariffs", _tariff()),
+    "message_prices.page": _reads("tariffs", _tariff(), least=Level.RESELLER),
     "callbacks.begin": Right("calls:write", Level.SIMPLE_USER, (_line("new.login"),)),
     "callbacks.order": Right("calls:write", Level.SIMPLE_USER, (_line("new.login"),)),
     "live_calls.page": _reads("calls", *_CALLS),

@@ -149,7 +149,7 @@ def policy_of(settings: Settings) -> ChargingPolicy:
         quota_seconds=settings.quota_seconds,
         reservation_share=Decimal(settings.reservation_share_percent) / 100,
         reservation_floor_seconds=settings.reservation_floor_seconds,
-        watches_exchanges=bool(settings.ami_exchanges),
+        watches_exchanges=bool(settings.ami_exchanges or settings.ari_exchanges),
     )
 
 

@@ -13,6 +13,7 @@ import structlog
 
 from agi.fastagi.limits import Limits
 from agi.fastagi.server import FastAgiServer
+from rating_engine.adapters.carriers import carriers_of
 from rating_engine.api.app import build_app
 from rating_engine.api.server import HttpServer
 from rating_engine.domain.errors import Overloaded, Unavailable
@@ -21,6 +22,7 @@ from rating_engine.domain.tariff import Route
 from rating_engine.domain.watching import ExpiryPolicy
 from rating_engine.engine.calling import Calling, Doors, Grounds, wire_calls
 from rating_engine.engine.doors import calls_door, office_door
+from rating_engine.engine.exchanges import AriSetup
 from rating_engine.engine.leading import UNSEEN_INTERVALS, WatchSetup
 from rating_engine.engine.services import make_services
 from rating_engine.engine.surfaces import ban_file_of, behind_proxies, counters_of, limits_of, surfaces_of
@@ -33,6 +35,7 @@ from rating_engine.services.clock import Clock, ClockKeeper
 from rating_engine.services.facts.memory import CallMemory
 from rating_engine.services.finance.codes import CODES_SECONDS, CodeKeeper
 from rating_engine.services.finance.transfers import TRANSFERS_SECONDS, TransferKeeper
+from rating_engine.services.messaging.handing import QUEUE_SECONDS, MessageQueue
 from rating_engine.services.outage.offline_calls import REFRESH_SECONDS
 from rating_engine.services.parties.bans import BanBook
 from rating_engine.services.watch.expiry import Expiry
@@ -54,6 +57,7 @@ from rating_engine.storage.spool.spool_survey import unusable
 from rating_engine.storage.spool.unheard import UnheardFile
 from rating_engine.telemetry.loop_lag import EventLoopLag
 from rating_engine.telemetry.metrics import Metrics
+from rating_engine.telemetry.watch_parts import WatchTotals
 
 FIRST_LISTEN_SECONDS: Final = 2.0  # a start waits so long for announcements, then goes on without them
 GAUGE_SECONDS: Final = 15.0  # as often as Prometheus usually scrapes
@@ -113,11 +117,15 @@ class Engine:
         )
         self.rate_counters = counters_of(settings)
         limits = limits_of(settings, self.rate_counters, self.metrics)
-        self.services = make_services(settings, self.office, limits)  # what every surface is given
+        carriers = carriers_of(settings.message_carriers)
+        self.services = make_services(settings, self.office, limits, carriers)  # what every surface is given
+        self._messages = MessageQueue(self.office, carriers)
         self.services.access.line_owner = self._line_owner
         bans = self.services.access.bans
         self._ban_file = ban_file_of(settings, bans)
-        self.watch = self._make_watch(bans)
+        totals = WatchTotals()
+        self.watch = self._make_watch(bans, totals)
+        self.ari = self._make_ari(totals)
         self.schema = SchemaWatch(self.office, is_up=lambda: self.office.down is None)
         calling = self._wire_calls(is_watched or self.watch.is_watched, shared_calls)
         self.charging, self.finishing, self.undo = calling.charging, calling.finishing, calling.undo
@@ -148,6 +156,7 @@ class Engine:
         for task in self._background:
             task.start()
         self.watch.start()
+        self.ari.start(self.charging)
         self._lag = asyncio.create_task(EventLoopLag(self.metrics.event_loop_lag).run(), name="event-loop-lag")
         self.http = HttpServer(
             build_app(
@@ -203,6 +212,7 @@ class Engine:
 
     async def _settle(self) -> None:
         """End the background's work, and what the ledger was asked for."""
+        await self.ari.stop()
         await self.watch.stop()
         for task in self._background:
             await task.stop()
@@ -232,11 +242,15 @@ class Engine:
             "clock": self.clock.problem,
         }
 
+    def exchanges(self) -> dict[str, str]:
+        """Each seat at an exchange that is steered over ARI, with how it is; no reason not to be ready."""
+        return self.ari.state()
+
     async def _correct_by_seen(self, bucket: int, call_key: CallKey, seconds: int, ended_at: datetime) -> bool:
         """The watch is made before what ends calls, which asks it who is watched."""
         return await self.finishing.correct_by_seen(bucket, call_key, seconds, ended_at)
 
-    def _make_watch(self, bans: BanBook) -> WatchSetup:
+    def _make_watch(self, bans: BanBook, totals: WatchTotals) -> WatchSetup:
         return WatchSetup(
             self._settings,
             self.calls_door,
@@ -247,6 +261,19 @@ class Engine:
             self._correct_by_seen,
             bans,
             lambda: self.charging,
+            totals,
+        )
+
+    def _make_ari(self, totals: WatchTotals) -> AriSetup:
+        return AriSetup(
+            self._settings,
+            self.calls_door,
+            self.office,
+            self.lasting,
+            self.metrics,
+            totals,
+            self.clock.now,
+            self._correct_by_seen,
         )
 
     def _wire_calls(self, is_watched: ExchangeWatch, shared_calls: SharedCalls | None) -> Calling:
@@ -320,6 +347,7 @@ class Engine:
             Periodic("codes", CODES_SECONDS, CodeKeeper(self.office).turn),
             Periodic("transfers", TRANSFERS_SECONDS, TransferKeeper(self.office).turn),
             Periodic("conflicts", CONFLICTS_SECONDS, self._conflicts.turn),
+            Periodic("messages", QUEUE_SECONDS, self._messages.turn),
         ]
 
     async def _count_lines_lost(self) -> None:

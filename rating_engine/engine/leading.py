@@ -37,6 +37,7 @@ from rating_engine.storage.postgres.leadership import Leadership
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.routes.route_leases import SHARE_SECONDS, TURNS, share_routes
 from rating_engine.telemetry.metrics import Metrics
+from rating_engine.telemetry.watch_parts import WatchPart, WatchTotals
 
 MAIL_SECONDS: Final = 2.0  # how soon a notice goes out
 RENT_SECONDS: Final = 60.0  # an order that lost who began it is ended so soon, and who tops up has his number back
@@ -59,11 +60,12 @@ class WatchSetup:
         correct: Correct,
         bans: BanBook,
         charging: Callable[[], CallCharging],
+        totals: WatchTotals,
     ) -> None:
         """What is said of exchanges and of answers goes by `calls_door`, since calls are lengthened by it.
 
         `now`: the instant, by the database's clock. `correct`: as Watch has it. `charging`: what
-        holds the money of callbacks, made after this.
+        holds the money of callbacks, made after this. `totals`: what all watches of this process say.
         """
         addresses = [parse_address(text) for text in settings.ami_exchanges]
         self._watch = Watch(
@@ -71,7 +73,7 @@ class WatchSetup:
             calls_door,
             office,
             lasting,
-            observer=metrics,
+            observer=WatchPart(metrics, totals, "ami"),
             buckets=settings.ledger_buckets,
             interval_seconds=settings.reconcile_interval_seconds,
             grace_seconds=settings.reconcile_grace_seconds,
@@ -103,6 +105,7 @@ class WatchSetup:
         self._maintenance = Periodic("maintenance", MAINTENANCE_SECONDS, maintenance.run)
         self._rents = Periodic("rents", RENT_SECONDS, lambda: maintenance.run(RENTS, SUBSCRIPTIONS))
         self._watches = bool(addresses)
+        self._is_asked = self._watches or bool(settings.ari_exchanges)
         self._watched = WatchedExchanges(lambda: read_watched(calls_door))
         self._refresh = Periodic("watched-exchanges", REFRESH_SECONDS, self._watched.refresh)
         self._leadership = Leadership(settings.database_url, self._lead, on_change=metrics.leading)
@@ -113,14 +116,14 @@ class WatchSetup:
 
     def start(self) -> None:
         """Stand for leader, and read who is watched."""
-        if self._watches:
+        if self._is_asked:
             self._refresh.start()
         self._leadership.start()
 
     async def stop(self) -> None:
         """Let another process lead."""
         await self._leadership.stop()
-        if self._watches:
+        if self._is_asked:
             await self._refresh.stop()
 
     async def _lead(self) -> None:

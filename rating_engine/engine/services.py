@@ -14,12 +14,15 @@ from agi.ami.connection import AmiConnection
 from agi.channel_variables import RATING_QUOTA
 from agi.dialplan_check import check_dialplan, unsafe_values
 from agi.pjsip_check import check_trunks
+from rating_engine.adapters.carriers import carriers_of
 from rating_engine.adapters.espeak import Espeak
+from rating_engine.adapters.exchange_files import ListedHosts
 from rating_engine.adapters.gsm_http import HttpProviders
 from rating_engine.domain.errors import Refused, Unavailable
 from rating_engine.engine.calling import policy_of
 from rating_engine.services.catalogue import Services, Ways
 from rating_engine.services.doctor import Dialplan, Installation
+from rating_engine.services.messaging.carriers import Carriers
 from rating_engine.services.parties.request_limits import RequestLimits
 from rating_engine.settings.model import Settings
 from rating_engine.settings.spool_directory import spool_directory
@@ -35,8 +38,13 @@ PJSIP: Final = "res_pjsip.so"
 COMMAND_CONNECTIONS: Final = 2  # one for the work of a command, one for what is kept meanwhile
 
 
-def make_services(settings: Settings, office: Database, limits: RequestLimits | None = None) -> Services:
-    """Every use case over a database that is open; `limits`: how often those who ask over HTTP may."""
+def make_services(
+    settings: Settings, office: Database, limits: RequestLimits | None = None, carriers: Carriers | None = None
+) -> Services:
+    """Every use case over a database that is open; `limits`: how often those who ask over HTTP may.
+
+    `carriers`: those of this process, which a queue of it has too; None: of the settings.
+    """
     return Services(
         office,
         Ways(
@@ -57,7 +65,9 @@ def make_services(settings: Settings, office: Database, limits: RequestLimits | 
             speaker=Espeak(settings.speech_program),
             secret_keys=settings.secret_keys,
             reload_phones=partial(_reload_phones, settings.ami_exchanges),
+            carriers=carriers_of(settings.message_carriers) if carriers is None else carriers,
             ask_exchange=partial(_ask_exchange, settings.ami_exchanges),
+            fetch_file=ListedHosts(settings.exchange_file_hosts).fetch,
             proxies=tuple(map(ip_network, settings.http_trusted_proxies)),
         ),
         limits,
@@ -121,7 +131,7 @@ def _installation(settings: Settings) -> Installation:
         spool_max_bytes=settings.spool_max_bytes,
         offline_logins=settings.allow_postpaid_logins if may_call_offline else (),
         quota_by_default=settings.reservation_mode == "quota" and bool(settings.ami_exchanges),
-        watches_exchanges=bool(settings.ami_exchanges),
+        watches_exchanges=bool(settings.ami_exchanges or settings.ari_exchanges),
         default_route=(settings.default_route_name, settings.default_route_prefix),
         dialplan=Dialplan(
             check=check_dialplan, check_trunks=check_trunks, unsafe=unsafe_values, quota_variable=RATING_QUOTA

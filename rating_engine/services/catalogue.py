@@ -33,6 +33,9 @@ from rating_engine.services.finance.subscriptions import Subscriptions
 from rating_engine.services.finance.taxes import Taxes
 from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.maintenance import Maintenance, steps_of
+from rating_engine.services.messaging.carriers import Carriers
+from rating_engine.services.messaging.messages import Messages
+from rating_engine.services.messaging.prices import MessagePrices
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
 from rating_engine.services.numbers.numbering import Numbering
@@ -53,6 +56,7 @@ from rating_engine.services.parties.request_limits import RequestLimits
 from rating_engine.services.parties.signed_requests import HASHES_FOR_A_KEY, SignedRequests
 from rating_engine.services.parties.telephone_balances import TelephoneBalances
 from rating_engine.services.phones.disa import Disa
+from rating_engine.services.phones.exchange_files import ExchangeFiles, Fetch
 from rating_engine.services.phones.exchanges import Exchanges
 from rating_engine.services.phones.known_callers import KnownCallers
 from rating_engine.services.phones.queries import AskExchange, ExchangeQueries
@@ -113,6 +117,7 @@ class UseCases:
     subscriptions: Subscriptions
     exchanges: Exchanges
     exchange_queries: ExchangeQueries
+    exchange_files: ExchangeFiles
     sip_accounts: SipAccounts
     known_callers: KnownCallers
     disa: Disa
@@ -146,6 +151,8 @@ class UseCases:
     call_posting: CallPosting
     live_calls: LiveCalls
     callbacks: Callbacks
+    messages: Messages
+    message_prices: MessagePrices
     rerates: Rerates
     simulations: Simulations
     maintenance: Maintenance
@@ -172,6 +179,8 @@ class Ways:
     gsm: Gsm
     speaker: Speaker
     ask_exchange: AskExchange
+    fetch_file: Fetch
+    carriers: Carriers
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
@@ -237,6 +246,8 @@ class Services:
             "speech": Speech(principal, ways.speaker),
             "news": News(office, principal),
             "tickets": Tickets(office, principal),
+            "messages": Messages(office, principal, ways.carriers, utc_now),
+            "message_prices": MessagePrices(office, principal),
             "audit": Audit(office, principal),
             "accounts": Accounts(office, principal, buckets=ways.ledger_buckets),
             "account_imports": AccountImports(office, principal, buckets=ways.ledger_buckets),
@@ -249,6 +260,9 @@ class Services:
             "subscriptions": Subscriptions(office, principal, utc_now),
             "exchanges": Exchanges(office, principal, ways.reload_phones),
             "exchange_queries": ExchangeQueries(office, principal, ways.ask_exchange),
+            "exchange_files": ExchangeFiles(
+                office, principal, fetch=ways.fetch_file, check=ways.installation.dialplan.check, ask=ways.ask_exchange
+            ),
             "sip_accounts": SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
             "known_callers": KnownCallers(office, principal),
             "disa": Disa(office, principal),

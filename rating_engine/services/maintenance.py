@@ -22,6 +22,7 @@ from rating_engine.services.numbers.rents import Rents
 from rating_engine.services.support.outbox import sweep_mail
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.idempotency import forget_old
+from rating_engine.storage.messages.messages import forget_early
 from rating_engine.storage.postgres.one_at_a_time import one_at_a_time
 from rating_engine.storage.postgres.pool import Database
 
@@ -47,6 +48,7 @@ def steps_of(office: Database, now: Now, *, grace: timedelta, notice: timedelta)
     return {
         "idempotency keys": lambda: forget_old(office),
         "mail": lambda: sweep_mail(office),
+        "reports of messages": lambda: forget_early(office),
         RENTS: lambda: rents.turn(grace=grace, notice=notice),
         SUBSCRIPTIONS: Recurring(office, ENGINE, now).turn,
     }

@@ -33,7 +33,7 @@ SECTIONS: Final = {
     "address_requests_per_minute": "Requests a minute",
     "ban_wrong_keys": "Bans",
     "smtp_url": "Mail",
-    "gsm_providers": "Providers",
+    "message_carriers": "Providers",
     "workers": "Processes",
     "default_route": "Charging",
     "ami_exchanges": "Exchanges",

@@ -163,6 +163,36 @@ LAWS: Final = (
         "find who wrote past send_transfer_v1(); post an adjustment for the difference",
     ),
     Law(
+        "messages",
+        "each who pays for a message was taken its price, once, and has it back where it was not sent",
+        """
+        SELECT format('message %s (%s): account %s/%s was taken %s of its price %s, and given back %s', message_id,
+                      COALESCE(m.state, 'has no row'), bucket, account_id, COALESCE(e.taken, 0), m.price,
+                      COALESCE(e.back, 0))
+        FROM (
+            SELECT bucket, p.account_id, message_id, state, p.price
+            FROM messages, unnest(accounts, prices) AS p(account_id, price)
+        ) m FULL JOIN (
+            SELECT bucket, account_id, split_part(reference, ':', 2)::bigint AS message_id,
+                   -sum(amount) FILTER (WHERE reference NOT LIKE '%:back') AS taken,
+                   sum(amount) FILTER (WHERE reference LIKE '%:back') AS back
+            FROM ledger_entries WHERE kind = 'fee' AND reference LIKE 'message:%' GROUP BY 1, 2, 3
+        ) e USING (bucket, account_id, message_id)
+        WHERE m.price IS NULL OR COALESCE(e.taken, 0) <> m.price
+           OR COALESCE(e.back, 0) <> CASE WHEN m.state = 'failed' THEN m.price ELSE 0 END
+        """,
+        "find who wrote past send_message_v1() and end_message_v1(); post an adjustment for the difference",
+    ),
+    Law(
+        "messages_end",
+        "no message is handed over for longer than ten minutes",
+        """
+        SELECT format('message %s: is being handed to %s since %s', message_id, carrier, lease_until)
+        FROM messages WHERE state = 'sending' AND lease_until < now() - interval '10 minutes'
+        """,
+        "an engine gives its money back by itself within seconds; if one is running, its log says why it does not",
+    ),
+    Law(
         "transfers_end",
         "no transfer is on its way for longer than ten minutes",
         """

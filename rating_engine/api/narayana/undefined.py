@@ -8,16 +8,9 @@ from typing import Final
 UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
     "SMS": (
         "receiveSMS",
-        "receiveDeliveryReport",
         "msgCallback",
-        "readSMS",
-        "sendSMS",
-        "sendHLR",
         "sendVoiceMessage",
         "sendSIPMessage",
-        "deliveryReport",
-        "setDeliveryReport",
-        "getSMS",
     ),
     "Finances and statistics": (
         "getPaymentMethods",
@@ -29,11 +22,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "getInvoiceInfo",
         "viewInvoice",
         "deleteInvoice",
-    ),
-    "Technical maintenance": (
-        "updateDialplan",
-        "restoreDialplan",
-        "updateInterface",
     ),
 }
 UNDEFINED: Final = frozenset(name for names in UNDEFINED_BY_SECTION.values() for name in names)

@@ -58,6 +58,14 @@ BROKEN = {
         "INSERT INTO transfers (bucket, account_id, to_bucket, to_account_id, amount, fee, exchange_rate, amount_to,"
         " state, ended_at) SELECT bucket, account_id, bucket, account_id, 1, 0, 1, 1, 'done', now() FROM accounts",
     ),
+    "messages": (
+        "INSERT INTO messages (bucket, kind, direction, state, party_id, sender, recipient, content, accounts, prices)"
+        " SELECT bucket, 'sms', 'out', 'sent', 1, '1', '49301', '', ARRAY[account_id], ARRAY[0.1] FROM accounts",
+    ),
+    "messages_end": (
+        "INSERT INTO messages (bucket, kind, direction, state, party_id, sender, recipient, content, lease_until)"
+        " VALUES (0, 'sms', 'out', 'sending', 1, '1', '49301', '', now() - interval '1 hour')",
+    ),
     "transfers_end": (
         "WITH taken AS (UPDATE accounts SET balance = balance - 0.01, last_entry = last_entry + 1"
         "   RETURNING bucket, account_id, last_entry, balance),"
