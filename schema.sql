@@ -1903,6 +1903,9 @@ CREATE OR REPLACE TRIGGER keep_resellers AFTER UPDATE OF account_id, account_buc
     WHEN (NEW.account_id IS NOT NULL OR OLD.account_id IS NOT NULL) EXECUTE FUNCTION keep_resellers();
 CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OF source, target, expires_at OR DELETE ON bans
     FOR EACH STATEMENT EXECUTE FUNCTION announce('bans');
+-- Calls of a banned exchange are declined by its address, whatever name it has.
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OF address OR DELETE ON exchanges
+    FOR EACH STATEMENT EXECUTE FUNCTION announce('bans');
 
 ---------------------------------------------------------------------------------------------------------------
 -- Phones, as Asterisk asks for them (PJSIP realtime): its names of tables and columns, texts that hold no semicolon

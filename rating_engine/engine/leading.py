@@ -17,6 +17,7 @@ from agi.ami.link import links_to
 from rating_engine.adapters.smtp import Smtp
 from rating_engine.adapters.webhook_http import WebhookPoster
 from rating_engine.domain.principal import ENGINE
+from rating_engine.engine.services import ask_rate_of
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import Now
@@ -100,8 +101,7 @@ class WatchSetup:
         self._webhooks = Periodic("webhooks", WEBHOOK_SECONDS, webhooks.turn)
         turns = itertools.count()
         self._leases = Periodic("route-leases", SHARE_SECONDS, lambda: share_routes(office, next(turns) // TURNS))
-        grace, notice = timedelta(days=settings.did_grace_days), timedelta(days=settings.did_notice_days)
-        maintenance = Maintenance(office, ENGINE, steps_of(office, now, grace=grace, notice=notice))
+        maintenance = _maintenance(settings, office, now)
         self._maintenance = Periodic("maintenance", MAINTENANCE_SECONDS, maintenance.run)
         self._rents = Periodic("rents", RENT_SECONDS, lambda: maintenance.run(RENTS, SUBSCRIPTIONS))
         self._watches = bool(addresses)
@@ -137,6 +137,15 @@ class WatchSetup:
             group.create_task(self._webhooks.run(), name="webhooks")
             if self._watches:
                 group.create_task(self._watch.run(), name="watch")
+
+
+def _maintenance(settings: Settings, office: Database, now: Now) -> Maintenance:
+    """Every step, as the engine runs them."""
+    grace, notice = timedelta(days=settings.did_grace_days), timedelta(days=settings.did_notice_days)
+    asked, jump = ask_rate_of(settings), settings.exchange_rate_jump_percent
+    return Maintenance(
+        office, ENGINE, steps_of(office, now, grace=grace, notice=notice, ask_rate=asked, rate_jump=jump)
+    )
 
 
 def _mail(settings: Settings, office: Database) -> Periodic | None:

@@ -17,6 +17,7 @@ from agi.pjsip_check import check_trunks
 from rating_engine.adapters.carriers import carriers_of
 from rating_engine.adapters.espeak import Espeak
 from rating_engine.adapters.exchange_files import ListedHosts
+from rating_engine.adapters.exchange_rates_http import PublishedRates
 from rating_engine.adapters.gsm_http import HttpProviders
 from rating_engine.domain.errors import Refused, Unavailable
 from rating_engine.engine.calling import policy_of
@@ -24,6 +25,7 @@ from rating_engine.services.catalogue import Services, Ways
 from rating_engine.services.doctor import Dialplan, Installation
 from rating_engine.services.messaging.carriers import Carriers
 from rating_engine.services.parties.request_limits import RequestLimits
+from rating_engine.services.tariffs.rate_feed import AskRate
 from rating_engine.settings.model import Settings
 from rating_engine.settings.spool_directory import spool_directory
 from rating_engine.storage.postgres.migrate import MigrationReport
@@ -67,11 +69,21 @@ def make_services(
             reload_phones=partial(_reload_phones, settings.ami_exchanges),
             carriers=carriers_of(settings.message_carriers) if carriers is None else carriers,
             ask_exchange=partial(_ask_exchange, settings.ami_exchanges),
+            ask_rate=ask_rate_of(settings),
+            rate_jump=settings.exchange_rate_jump_percent,
             fetch_file=ListedHosts(settings.exchange_file_hosts).fetch,
             proxies=tuple(map(ip_network, settings.http_trusted_proxies)),
+            exchange_hosts={each.exchange: each.host for each in map(parse_address, settings.ami_exchanges)},
         ),
         limits,
     )
+
+
+def ask_rate_of(settings: Settings) -> AskRate | None:
+    """Who publishes exchange rates; None: nobody."""
+    if not settings.exchange_rate_url:
+        return None
+    return PublishedRates(settings.exchange_rate_url, settings.exchange_rate_field).ask
 
 
 @contextlib.asynccontextmanager

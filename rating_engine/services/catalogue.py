@@ -6,8 +6,10 @@ is preceded by the question of domain/access, and what it changes stands in the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from rating_engine.domain.addresses import Network
@@ -61,11 +63,12 @@ from rating_engine.services.phones.exchanges import Exchanges
 from rating_engine.services.phones.known_callers import KnownCallers
 from rating_engine.services.phones.queries import AskExchange, ExchangeQueries
 from rating_engine.services.phones.registration import Registrations
-from rating_engine.services.phones.rendering import Reload, never_reloads
+from rating_engine.services.phones.rendering import Reload, TrunkSections, never_reloads
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.sip_accounts import SipAccounts
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.gateways import Gateways
+from rating_engine.services.routes.pjsip_trunks import sections_text
 from rating_engine.services.routes.routes import Routes
 from rating_engine.services.support.gsm import Gsm, GsmRequests
 from rating_engine.services.support.news import News
@@ -81,6 +84,7 @@ from rating_engine.services.tariffs.exchange import Exchange
 from rating_engine.services.tariffs.options import Options
 from rating_engine.services.tariffs.packages import Packages
 from rating_engine.services.tariffs.price_lists import PriceLists
+from rating_engine.services.tariffs.rate_feed import AskRate
 from rating_engine.services.tariffs.settings import Tariffs
 from rating_engine.services.tenants.billing import Billing
 from rating_engine.services.tenants.call_rates import CallRates
@@ -180,10 +184,13 @@ class Ways:
     speaker: Speaker
     ask_exchange: AskExchange
     fetch_file: Fetch
+    ask_rate: AskRate | None
+    rate_jump: int
     carriers: Carriers
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
+    exchange_hosts: Mapping[str, str] = field(default_factory=dict)
 
 
 class Services:
@@ -193,10 +200,17 @@ class Services:
         """`limits`: how often may be asked; None: any number of times, as in a command."""
         self._office = office
         self._ways = ways
-        self._steps = steps_of(office, utc_now, grace=ways.did_grace, notice=ways.did_notice)
+        self._steps = steps_of(
+            office,
+            utc_now,
+            grace=ways.did_grace,
+            notice=ways.did_notice,
+            ask_rate=ways.ask_rate,
+            rate_jump=ways.rate_jump,
+        )
         self._passwords = Passwords()
         self._secrets = SecretBox(ways.secret_keys)
-        bans = BanBook(office, proxies=ways.proxies)
+        bans = BanBook(office, proxies=ways.proxies, exchanges=ways.exchange_hosts)
         self._wrong_keys = WrongKeys(
             office,
             bans,
@@ -258,7 +272,9 @@ class Services:
             "taxes": Taxes(office, principal),
             "paid_services": PaidServices(office, principal, currency=ways.system_currency),
             "subscriptions": Subscriptions(office, principal, utc_now),
-            "exchanges": Exchanges(office, principal, ways.reload_phones),
+            "exchanges": Exchanges(
+                office, principal, ways.reload_phones, partial(_trunks_of, Gateways(office, principal, self._secrets))
+            ),
             "exchange_queries": ExchangeQueries(office, principal, ways.ask_exchange),
             "exchange_files": ExchangeFiles(
                 office, principal, fetch=ways.fetch_file, check=ways.installation.dialplan.check, ask=ways.ask_exchange
@@ -319,3 +335,8 @@ class Services:
             international_prefix=ways.international_prefix,
             unserved_percent=ways.deck_unserved_percent,
         )
+
+
+async def _trunks_of(gateways: Gateways, exchange: str) -> TrunkSections:
+    trunks = await gateways.trunks(exchange)
+    return TrunkSections(frozenset(trunk.name for trunk in trunks), sections_text(trunks))

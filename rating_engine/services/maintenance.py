@@ -20,6 +20,7 @@ from rating_engine.services.calls.ports import Now
 from rating_engine.services.finance.recurring import Recurring
 from rating_engine.services.numbers.rents import Rents
 from rating_engine.services.support.outbox import sweep_mail
+from rating_engine.services.tariffs.rate_feed import AskRate, RateFeed
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.idempotency import forget_old
 from rating_engine.storage.messages.messages import forget_early
@@ -42,16 +43,21 @@ class StepOutcome(StrEnum):
     FAILED = "failed"
 
 
-def steps_of(office: Database, now: Now, *, grace: timedelta, notice: timedelta) -> dict[str, Step]:
-    """All of them. `grace`, `notice`: of rents, as the settings have it."""
+def steps_of(
+    office: Database, now: Now, *, grace: timedelta, notice: timedelta, ask_rate: AskRate | None, rate_jump: int
+) -> dict[str, Step]:
+    """All of them. `grace`, `notice`: of rents, as the settings have it; `ask_rate` None: nobody publishes rates."""
     rents = Rents(office, ENGINE, now)
-    return {
+    steps: dict[str, Step] = {
         "idempotency keys": lambda: forget_old(office),
         "mail": lambda: sweep_mail(office),
         "reports of messages": lambda: forget_early(office),
         RENTS: lambda: rents.turn(grace=grace, notice=notice),
         SUBSCRIPTIONS: Recurring(office, ENGINE, now).turn,
     }
+    if ask_rate is not None:
+        steps["exchange rates"] = RateFeed(office, ENGINE, now, ask_rate, jump_percent=rate_jump).turn
+    return steps
 
 
 class Maintenance:
