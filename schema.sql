@@ -33,13 +33,15 @@ CREATE TYPE ledger_entry_kind AS ENUM ('opening', 'topup', 'charge', 'correction
 CREATE TYPE cdr_state         AS ENUM ('settled', 'voided', 'expired');
 
 -- What engines share and nobody else may know: 32 random bytes each. `rate_cache` seals the answers that they keep in
--- Redis. One that is changed counts at once, and what the old one sealed counts as not there.
+-- Redis, `signed_links` the links to recordings. One that is changed counts at once, and what the old one sealed counts as
+-- not there.
 CREATE TABLE engine_secrets (
     name    text PRIMARY KEY,
     secret  bytea NOT NULL CHECK (length(secret) = 32)
 );
-INSERT INTO engine_secrets VALUES ('rate_cache', sha256(
-    uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())));
+INSERT INTO engine_secrets SELECT name, sha256(
+    uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
+  FROM unnest(ARRAY['rate_cache', 'signed_links']) AS name;
 
 ---------------------------------------------------------------------------------------------------------------
 -- The catalogue: tariffs, rate decks, directions, routes, logins
@@ -421,6 +423,7 @@ CREATE TABLE parties (
 );
 CREATE UNIQUE INDEX parties_by_login ON parties (lower(login));
 CREATE INDEX parties_by_owner ON parties (owner_id, party_id);
+CREATE INDEX parties_by_mail ON parties (lower(notify_email)) WHERE notify_email <> '';
 CREATE UNIQUE INDEX parties_by_account ON parties (account_bucket, account_id) WHERE account_id IS NOT NULL;
 INSERT INTO parties (party_id, kind, access_level, login, status)
   OVERRIDING SYSTEM VALUE VALUES (1, 'system', 44, 'system', 'protected');
@@ -848,6 +851,16 @@ CREATE TABLE bans (
     UNIQUE (source, target)
 );
 
+-- Where a number is of, and what kind it is (plain, golden), as they are offered: a pool has numbers of one of each.
+CREATE TABLE number_regions (
+    region_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name       text NOT NULL UNIQUE CHECK (name <> '')
+);
+CREATE TABLE number_kinds (
+    kind_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name     text NOT NULL UNIQUE CHECK (name <> '')
+);
+
 -- Where telephone numbers come from: a stock of ours (`local`), or somebody who is asked for each of them.
 CREATE TABLE did_pools (
     pool_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -859,7 +872,9 @@ CREATE TABLE did_pools (
     provider       text NOT NULL DEFAULT 'local' CHECK (provider ~ '^[a-z0-9_-]{1,32}$'),
     username       text NOT NULL DEFAULT '',
     params         text[] NOT NULL DEFAULT '{"","",""}' CHECK (cardinality(params) = 3),
-    quantity       integer NOT NULL DEFAULT 100 CHECK (quantity BETWEEN 1 AND 1000)   -- numbers shown at a time
+    quantity       integer NOT NULL DEFAULT 100 CHECK (quantity BETWEEN 1 AND 1000),  -- numbers shown at a time
+    region_id      bigint REFERENCES number_regions,
+    kind_id        bigint REFERENCES number_kinds
 );
 
 -- Numbers that calls come in by. free: in a pool, nobody's; ordered: its first rent is being paid; active: its owner's, and
@@ -932,6 +947,21 @@ CREATE TABLE call_rule_times (
     PRIMARY KEY (rule_id, first_day, last_day, starts, ends)
 );
 
+-- Conversations, messages and faxes that rules want kept: whose they are. The files are the exchange's, `name` and an
+-- ending below the directory of recordings; one whose file is gone is there no more. `mail_to`: who is sent a link.
+CREATE TABLE recordings (
+    name       text COLLATE "C" PRIMARY KEY CHECK (name ~ '^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$'),
+    kind       text NOT NULL CHECK (kind IN ('call', 'message', 'fax')),
+    party_id   bigint NOT NULL REFERENCES parties,
+    caller     text NOT NULL DEFAULT '',
+    called     text NOT NULL DEFAULT '',
+    begun_at   timestamptz NOT NULL DEFAULT now(),
+    mail_to    text NOT NULL DEFAULT '',
+    mailed_at  timestamptz
+);
+CREATE INDEX recordings_by_party ON recordings (party_id, begun_at);
+CREATE INDEX recordings_to_mail ON recordings (begun_at) WHERE mail_to <> '' AND mailed_at IS NULL;
+
 -- What is paid for besides calls: `price` times `quantity` a period (once, if one_time), `setup_price` to begin with.
 -- flat_rate: a line has the option while it is paid. `grace_days`: so long unpaid a subscription ends; NULL: it waits, and
 -- owes. `is_public`: users may take it themselves. What is removed is kept for what was charged by it.
@@ -955,6 +985,27 @@ CREATE TABLE services (
     CHECK ((kind = 'flat_rate') = (option_id IS NOT NULL))
 );
 CREATE UNIQUE INDEX services_by_name ON services (party_id, lower(name)) WHERE NOT is_removed;
+
+-- What users connect by themselves: a service that they pay for, perhaps with a number of a region or a kind, and a tariff
+-- that their calls are priced by from then on. `names`: in other languages, by their codes.
+CREATE TABLE tariff_groups (
+    group_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name      text NOT NULL UNIQUE CHECK (name <> '')
+);
+CREATE TABLE tariff_offers (
+    offer_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    group_id     bigint NOT NULL REFERENCES tariff_groups,
+    service_id   bigint NOT NULL UNIQUE REFERENCES services,
+    tariff_id    bigint REFERENCES tariffs,
+    name         text NOT NULL CHECK (name <> ''),
+    names        jsonb NOT NULL DEFAULT '{}',
+    description  text NOT NULL DEFAULT '',
+    has_number   boolean NOT NULL DEFAULT false,
+    region_id    bigint REFERENCES number_regions,
+    kind_id      bigint REFERENCES number_kinds,
+    is_removed   boolean NOT NULL DEFAULT false,
+    CHECK (has_number OR (region_id IS NULL AND kind_id IS NULL))
+);
 
 -- By which tariff's rates the calls are priced that come in to who has the other: a rate is that of the number called.
 -- Without a row they cost nothing.

@@ -25,6 +25,7 @@ from rating_engine.services.catalogue import Services, Ways
 from rating_engine.services.doctor import Dialplan, Installation
 from rating_engine.services.messaging.carriers import Carriers
 from rating_engine.services.parties.request_limits import RequestLimits
+from rating_engine.services.recordings import RecordingFiles
 from rating_engine.services.tariffs.rate_feed import AskRate
 from rating_engine.settings.model import Settings
 from rating_engine.settings.spool_directory import spool_directory
@@ -73,10 +74,16 @@ def make_services(
             rate_jump=settings.exchange_rate_jump_percent,
             fetch_file=ListedHosts(settings.exchange_file_hosts).fetch,
             proxies=tuple(map(ip_network, settings.http_trusted_proxies)),
+            recordings=recordings_of(settings),
             exchange_hosts={each.exchange: each.host for each in map(parse_address, settings.ami_exchanges)},
         ),
         limits,
     )
+
+
+def recordings_of(settings: Settings) -> RecordingFiles:
+    """Where recordings are, and how they are reached."""
+    return RecordingFiles(settings.recordings_directory, settings.recording_link_seconds, settings.public_url)
 
 
 def ask_rate_of(settings: Settings) -> AskRate | None:

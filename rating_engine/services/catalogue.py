@@ -40,8 +40,10 @@ from rating_engine.services.messaging.messages import Messages
 from rating_engine.services.messaging.prices import MessagePrices
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
+from rating_engine.services.numbers.number_stock import NumberStock
 from rating_engine.services.numbers.numbering import Numbering
 from rating_engine.services.numbers.phonebooks import Phonebooks
+from rating_engine.services.offers import TariffOffers
 from rating_engine.services.parties.access import Access
 from rating_engine.services.parties.account_import import AccountImports
 from rating_engine.services.parties.accounts import Accounts
@@ -66,6 +68,7 @@ from rating_engine.services.phones.registration import Registrations
 from rating_engine.services.phones.rendering import Reload, TrunkSections, never_reloads
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.sip_accounts import SipAccounts
+from rating_engine.services.recordings import NO_RECORDINGS, RecordingFiles, RecordingLinks, Recordings
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.gateways import Gateways
 from rating_engine.services.routes.pjsip_trunks import sections_text
@@ -143,6 +146,9 @@ class UseCases:
     dids: Dids
     did_pools: DidPools
     call_rules: CallRules
+    number_stock: NumberStock
+    recordings: Recordings
+    tariff_offers: TariffOffers
     gateways: Gateways
     routes: Routes
     route_reports: RouteReports
@@ -190,6 +196,7 @@ class Ways:
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
+    recordings: RecordingFiles = NO_RECORDINGS
     exchange_hosts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -207,6 +214,7 @@ class Services:
             notice=ways.did_notice,
             ask_rate=ways.ask_rate,
             rate_jump=ways.rate_jump,
+            recordings=ways.recordings,
         )
         self._passwords = Passwords()
         self._secrets = SecretBox(ways.secret_keys)
@@ -219,6 +227,7 @@ class Services:
             ban_seconds=ways.ban_seconds,
         )
         self.access = Access(office, self._passwords, bans, self._wrong_keys, limits)  # who asks: asked before `of`
+        self.recording_links = RecordingLinks(office, ways.recordings, utc_now)  # who has one needs no more
         self.signed = SignedRequests(office, self.access, self._secrets, self._wrong_hashes(bans), limits)
         self.telephone_balances = TelephoneBalances(office, self._secrets, self._wrong_keys)
         # What nobody yet may ask, bounded by itself.
@@ -241,7 +250,7 @@ class Services:
 
     def _whole(self, principal: Principal) -> UseCases:
         """Every use case, before anybody is asked whether the principal may."""
-        return UseCases(**self._of_people(principal), **self._of_calls(principal))
+        return UseCases(**self._of_people(principal), **self._of_numbers(principal), **self._of_calls(principal))
 
     def _of_people(self, principal: Principal) -> dict[str, Any]:
         """Who asks, whose money and phones there are, and what is written to and from people."""
@@ -304,10 +313,6 @@ class Services:
             "bill_types": BillTypes(office, principal),
             "price_lists": PriceLists(office, principal, currency=ways.system_currency),
             "direction_prices": DirectionPrices(office, principal, currency=ways.system_currency),
-            "numbering": Numbering(office, principal),
-            "dids": Dids(office, principal, utc_now, currency=ways.system_currency),
-            "did_pools": DidPools(office, principal, currency=ways.system_currency),
-            "call_rules": CallRules(office, principal, utc_now),
             "gateways": Gateways(office, principal, self._secrets),
             "routes": Routes(office, principal),
             "route_reports": RouteReports(office, window_seconds=ways.route_quality_window_seconds),
@@ -324,6 +329,18 @@ class Services:
             "simulations": Simulations(office, ways.database_url, international_prefix=prefix),
             "maintenance": Maintenance(office, principal, self._steps),
             "doctor": Doctor(office, ways.installation),
+        }
+
+    def _of_numbers(self, principal: Principal) -> dict[str, Any]:
+        office, currency = self._office, self._ways.system_currency
+        return {
+            "numbering": Numbering(office, principal),
+            "dids": Dids(office, principal, utc_now, currency=currency),
+            "did_pools": DidPools(office, principal, currency=currency),
+            "call_rules": CallRules(office, principal, utc_now),
+            "number_stock": NumberStock(office),
+            "tariff_offers": TariffOffers(office, principal, utc_now),
+            "recordings": Recordings(office, principal, self._ways.recordings, utc_now),
         }
 
     def _decks(self, principal: Principal) -> Decks:

@@ -19,6 +19,7 @@ from rating_engine.domain.principal import ENGINE, Principal
 from rating_engine.services.calls.ports import Now
 from rating_engine.services.finance.recurring import Recurring
 from rating_engine.services.numbers.rents import Rents
+from rating_engine.services.recordings import NO_RECORDINGS, RecordingFiles, mail_recordings
 from rating_engine.services.support.outbox import sweep_mail
 from rating_engine.services.tariffs.rate_feed import AskRate, RateFeed
 from rating_engine.storage.audit_log import record
@@ -29,6 +30,7 @@ from rating_engine.storage.postgres.pool import Database
 
 RENTS: Final = "rents"
 SUBSCRIPTIONS: Final = "subscriptions"
+RECORDINGS: Final = "recordings"
 
 Step = Callable[[], Awaitable[object]]
 
@@ -44,8 +46,9 @@ class StepOutcome(StrEnum):
 
 
 def steps_of(
-    office: Database, now: Now, *, grace: timedelta, notice: timedelta, ask_rate: AskRate | None, rate_jump: int
-) -> dict[str, Step]:
+    office: Database, now: Now, *, grace: timedelta, notice: timedelta, ask_rate: AskRate | None, rate_jump: int,
+    recordings: RecordingFiles = NO_RECORDINGS,
+) -> dict[str, Step]:  # fmt: skip
     """All of them. `grace`, `notice`: of rents, as the settings have it; `ask_rate` None: nobody publishes rates."""
     rents = Rents(office, ENGINE, now)
     steps: dict[str, Step] = {
@@ -53,6 +56,7 @@ def steps_of(
         "mail": lambda: sweep_mail(office),
         "reports of messages": lambda: forget_early(office),
         RENTS: lambda: rents.turn(grace=grace, notice=notice),
+        RECORDINGS: lambda: mail_recordings(office, recordings, now),
         SUBSCRIPTIONS: Recurring(office, ENGINE, now).turn,
     }
     if ask_rate is not None:

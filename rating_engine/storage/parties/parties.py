@@ -41,6 +41,8 @@ _COLUMNS: Final = """
     LEFT JOIN party_details d ON d.party_id = p.party_id"""
 _BY_LOGIN: Final = f"SELECT {_COLUMNS} WHERE lower(p.login) = lower($1)"  # a constant
 _BY_ID: Final = f"SELECT {_COLUMNS} WHERE p.party_id = $1"
+_BY_MAIL: Final = f"""
+    SELECT {_COLUMNS} WHERE lower(p.notify_email) = lower($1) AND $1 <> '' AND NOT p.hidden LIMIT 2"""
 _LIST: Final = f"""
     SELECT {_COLUMNS}
     WHERE ($1::bigint IS NULL OR p.party_id > $1)
@@ -93,6 +95,12 @@ async def find_party(questions: Questions, who: str | int) -> Party:
     if row is None:
         raise unknown_party(who)
     return party_from_row(row)
+
+
+async def only_party_with_mail(questions: Questions, address: str) -> Party | None:
+    """Who alone has its mail sent there, deleted ones left out; None: nobody, or several. Errors: Unavailable."""
+    rows = await questions.fetch(_BY_MAIL, address)
+    return party_from_row(rows[0]) if len(rows) == 1 else None
 
 
 async def hold_party(tx: Transaction, who: str | int) -> Party:
