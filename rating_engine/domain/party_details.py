@@ -29,7 +29,7 @@ class PartyDetails:
     agreement_date: date | None = None
     accounting_number: str = ""
     taxation_country: str = ""
-    vat_number: str = ""
+    tax_number: str = ""
     address: str = ""
     postcode: str = ""
     city: str = ""
@@ -54,7 +54,7 @@ class PartyDetailChanges:
     agreement_date: date | Leave | None = LEAVE
     accounting_number: str | Leave = LEAVE
     taxation_country: str | Leave = LEAVE
-    vat_number: str | Leave = LEAVE
+    tax_number: str | Leave = LEAVE
     address: str | Leave = LEAVE
     postcode: str | Leave = LEAVE
     city: str | Leave = LEAVE

@@ -28,9 +28,13 @@ from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
 from rating_engine.services.finance.codes import Codes
+from rating_engine.services.finance.credit_notes import CreditNotes
 from rating_engine.services.finance.guesses import Guesses
 from rating_engine.services.finance.invitations import Invitations
+from rating_engine.services.finance.invoices import Invoices, Printer
 from rating_engine.services.finance.paid_services import PaidServices
+from rating_engine.services.finance.payments import Payments, PaymentWays
+from rating_engine.services.finance.statements import Statements
 from rating_engine.services.finance.subscriptions import Subscriptions
 from rating_engine.services.finance.taxes import Taxes
 from rating_engine.services.finance.transfers import Transfers
@@ -119,6 +123,10 @@ class UseCases:
     account_imports: AccountImports
     transfers: Transfers
     codes: Codes
+    payments: Payments
+    invoices: Invoices
+    credit_notes: CreditNotes
+    statements: Statements
     taxes: Taxes
     paid_services: PaidServices
     subscriptions: Subscriptions
@@ -189,6 +197,8 @@ class Ways:
     gsm: Gsm
     speaker: Speaker
     ask_exchange: AskExchange
+    payments: PaymentWays
+    print_invoice: Printer
     fetch_file: Fetch
     ask_rate: AskRate | None
     rate_jump: int
@@ -214,6 +224,7 @@ class Services:
             notice=ways.did_notice,
             ask_rate=ways.ask_rate,
             rate_jump=ways.rate_jump,
+            invoice_days=ways.payments.days,
             recordings=ways.recordings,
         )
         self._passwords = Passwords()
@@ -278,6 +289,10 @@ class Services:
             "codes": Codes(
                 office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)
             ),
+            "payments": Payments(office, principal, ways.payments, utc_now),
+            "invoices": Invoices(office, principal, utc_now, ways.print_invoice, days=ways.payments.days),
+            "credit_notes": CreditNotes(office, principal, system_currency=ways.system_currency),
+            "statements": Statements(office, principal, system_currency=ways.system_currency),
             "taxes": Taxes(office, principal),
             "paid_services": PaidServices(office, principal, currency=ways.system_currency),
             "subscriptions": Subscriptions(office, principal, utc_now),

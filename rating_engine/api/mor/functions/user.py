@@ -71,7 +71,7 @@ def _other(user: Party, details: PartyDetails) -> Element:
         ("agreement_number", details.agreement_number),
         ("agreement_date", details.agreement_date),
         ("taxation_country", details.taxation_country),
-        ("vat_reg_number", details.vat_number),
+        ("vat_reg_number", details.tax_number),
         ("vat_percent", ""),
     ))  # fmt: skip
 
@@ -178,7 +178,7 @@ def _new_pin() -> str:
 def _details(asked: Asked) -> PartyDetailChanges:
     """Those of a new user. Raises InvalidRequest."""
     names = {
-        "first_name": "first_name", "last_name": "last_name", "client_id": "client_id", "vat_number": "vat_number",
+        "first_name": "first_name", "last_name": "last_name", "client_id": "client_id", "tax_number": "vat_number",
         "address": "address", "postcode": "postcode", "city": "city", "county": "county", "state": "state",
         "country": "country_id", "phone": "phone", "mobile_phone": "mob_phone", "fax": "fax", "email": "email",
     }  # fmt: skip

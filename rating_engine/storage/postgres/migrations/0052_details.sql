@@ -7,7 +7,6 @@ ALTER TABLE party_details
     ADD COLUMN IF NOT EXISTS agreement_number text NOT NULL DEFAULT '',
     ADD COLUMN IF NOT EXISTS accounting_number text NOT NULL DEFAULT '',
     ADD COLUMN IF NOT EXISTS taxation_country text NOT NULL DEFAULT '',
-    ADD COLUMN IF NOT EXISTS vat_number text NOT NULL DEFAULT '',
     ADD COLUMN IF NOT EXISTS address text NOT NULL DEFAULT '',
     ADD COLUMN IF NOT EXISTS postcode text NOT NULL DEFAULT '',
     ADD COLUMN IF NOT EXISTS city text NOT NULL DEFAULT '',
