@@ -19,6 +19,8 @@ import pytest_asyncio
 
 from agi.fastagi.client import agi_call
 from rating_engine.domain.principal import OPERATOR
+from rating_engine.domain.reported_end import ReportedEnd
+from rating_engine.services.cdrs.asterisk_log import read_line
 from rating_engine.services.parties.accounts import Accounts
 from rating_engine.storage.postgres.pool import Database
 from tests.asterisk.ari import NAME, ari_exchange, ari_url, ports, seed
@@ -262,12 +264,16 @@ SCENARIOS: dict[str, tuple[Scenario, str]] = {
 }
 
 
+LASTING = {"leaves-1": "10", "spends-2": "0.03", "stays-4": "10"}
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def world(
     asterisk_root: Path, session_servers: SessionServers, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[World]:
     sip_port, http_port = free_port(), free_port()
-    callers = {name: Phone(name, sip_port) for name in SCENARIOS}
+    balances = {login: balance for login, (_, balance) in SCENARIOS.items()} | LASTING
+    callers = {name: Phone(name, sip_port) for name in balances}
     trunks = {name: Phone(name, sip_port) for name, _ in ROUTES}
     for name, does in (("carrier", carrier), ("first", first), ("second", carrier)):
         trunks[name].on_call = does
@@ -275,7 +281,7 @@ async def world(
         database = Database(url)
         await database.open()
         await seed(database, ROUTES)
-        for login, balance in (("probe", "10"), *((login, balance) for login, (_, balance) in SCENARIOS.items())):
+        for login, balance in {"probe": "10", **balances}.items():
             await add_account(database, login, balance=balance)
         engine = engine_for(
             url,
@@ -327,5 +333,42 @@ async def test_a_call_over_ari(played: dict[str, BaseException | None], scenario
 async def test_nothing_is_left_and_the_books_balance(world: World, played: dict[str, BaseException | None]) -> None:
     await until(world.pbx.exchange.idle)
     assert len((await world.pbx.exchange.cli("bridge show all")).strip().splitlines()) == 1  # its head line
-    assert "NOT SAVED" not in world.pbx.exchange.log()
+    assert not_saved(world) == {}
+    assert await breaches(world.url) == []
+
+
+def not_saved(world: World) -> dict[str, int]:
+    """The seconds of each login whose end no engine took, by the exchange's log."""
+    found = [read_line(number, line) for number, line in enumerate(world.pbx.exchange.log().splitlines())]
+    return {str(end.login): end.seconds for end in found if isinstance(end, ReportedEnd)}
+
+
+async def test_an_engine_that_is_killed_is_missed_by_nobody_who_talks(
+    world: World, played: dict[str, BaseException | None]
+) -> None:
+    """One hangs up meanwhile, the money of another one ends, and who goes on is adopted."""
+    leaves, spends, stays = LASTING
+    legs = {name: await (await world.caller(name).call(ANSWERS + name[-1])).answered() for name in LASTING}
+    called = {name: await world.called("carrier", ANSWERS + name[-1]) for name in LASTING}
+    await legs[stays].talk(1.2)  # their answers are written down
+    await asyncio.to_thread(world.pbx.engine.kill)
+    await legs[leaves].talk_on(1.7)
+    await legs[leaves].hang_up()
+    await called[leaves].ended()
+    await wait_ended(called[spends])
+    await legs[spends].ended()
+    assert abs(called[spends].talked - 3) <= CUT_WITHIN
+    assert not_saved(world) == {name: seconds_of(called[name]) for name in (leaves, spends)}
+    await started(world.pbx.engine)
+    await until(lambda: held(world.pbx))
+    await legs[stays].hears(world.trunks["carrier"])
+    await legs[stays].talk_on(1.7)
+    await legs[stays].hang_up()
+    await called[stays].ended()
+    (cdr,) = await world.cdrs(stays)
+    assert (cdr["seconds"], cdr["source"]) == (seconds_of(called[stays]), "finish")
+    for name in (leaves, spends):
+        (cdr,) = await world.cdrs(name)
+        assert (cdr["state"], cdr["source"]) == ("settled", "reconciled")
+    await until(world.pbx.exchange.idle)
     assert await breaches(world.url) == []
