@@ -18,10 +18,14 @@ import pytest
 import pytest_asyncio
 
 from agi.fastagi.client import agi_call
+from rating_engine.domain.callback import CallbackOutcome, NewCallback
+from rating_engine.domain.outcomes import Balance, BalanceOutcome, PrepareCall
 from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.reported_end import ReportedEnd
+from rating_engine.engine.services import open_services
 from rating_engine.services.cdrs.asterisk_log import read_line
 from rating_engine.services.parties.accounts import Accounts
+from rating_engine.settings.model import Settings
 from rating_engine.storage.postgres.pool import Database
 from tests.asterisk.ari import NAME, ari_exchange, ari_url, ports, seed
 from tests.asterisk.engine import engine_for, started
@@ -32,9 +36,10 @@ from tests.support.world import add_account
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
 
-ROUTES = (("carrier", "491"), ("first", "494"), ("second", "494"))
+ROUTES = (("carrier", "491"), ("first", "494"), ("second", "494"), ("elsewhere", "496"))
 ANSWERS, HANGS_UP, EARLY, RINGS, CROSSES = "4910001", "4911001", "4912001", "4913001", "4914001"
 REFUSES, SILENT = "4941", "4940001"  # the first route says the SIP code behind it, or nothing; the second one answers
+ELSEWHERE, BUSY_ELSEWHERE = "4960001", "4961001"
 RING_SECONDS = 6
 PROBES = itertools.count()
 CUT_WITHIN = 0.35  # of a second
@@ -93,6 +98,16 @@ async def first(leg: Leg) -> None:
     """A trunk that refuses, or says nothing."""
     if leg.number.startswith(REFUSES):
         await leg.refuse(int(leg.number[4:7]))
+
+
+async def elsewhere(leg: Leg) -> None:
+    """A trunk of those to whom calls are transferred."""
+    if leg.number.startswith(BUSY_ELSEWHERE[:4]):
+        await leg.refuse(486)
+        return
+    await leg.ring()
+    await leg.talk(0.3)
+    await leg.answer()
 
 
 def seconds_of(leg: Leg) -> int:
@@ -245,6 +260,87 @@ async def who_has_no_money_is_refused(world: World, login: str) -> None:
     assert await world.cdrs(login) == []
 
 
+class Yes:
+    """Who is asked before a callback whether it may be made."""
+
+    async def balance(self, login: str, call: PrepareCall | None = None) -> BalanceOutcome:
+        return Balance(login, "EUR", Decimal(10), Decimal(0), Decimal(0), Decimal(10), 100)
+
+
+async def two_numbers_are_called_back(world: World, login: str) -> None:
+    async with open_services(Settings(database_url=world.url)) as services:
+        new = NewCallback(login, ANSWERS + "81", ANSWERS + "82", exchange=NAME)
+        callback = await services.of(OPERATOR).callbacks.begin(new, Yes())
+    assert callback.outcome is CallbackOutcome.STARTED, callback
+    one, two = await world.called("carrier", ANSWERS + "81"), await world.called("carrier", ANSWERS + "82")
+    await two.answered()
+    await two.talk_on(1.7)
+    await two.hang_up()
+    await one.ended()
+    cdrs = {cdr["destination"]: cdr["seconds"] for cdr in await world.cdrs(login)}
+    assert cdrs == {leg.number: seconds_of(leg) for leg in (one, two)}
+
+
+async def nobody_takes_the_callback(world: World, login: str) -> None:
+    async with open_services(Settings(database_url=world.url)) as services:
+        new = NewCallback(login, BUSY_ELSEWHERE + "1", ANSWERS + "83", exchange=NAME)
+        callback = await services.of(OPERATOR).callbacks.begin(new, Yes())
+    assert callback.outcome is CallbackOutcome.STARTED, callback
+    cdrs = await world.cdrs(login)
+    assert [(cdr["state"], cdr["seconds"]) for cdr in cdrs] == [("voided", 0), ("voided", 0)]
+    assert await world.pbx.money(login) == (10, 0)
+
+
+async def a_call_is_transferred_blind(world: World, login: str) -> None:
+    leg = await (await world.caller(login).call(ANSWERS + "84")).answered()
+    called = await world.called("carrier", ANSWERS + "84")
+    await leg.talk(0.5)
+    assert await leg.transfer(ELSEWHERE + "4") == 202
+    target = await world.called("elsewhere", ELSEWHERE + "4")
+    await leg.ended()
+    await target.hears(world.trunks["carrier"])
+    await called.hears(world.trunks["elsewhere"])
+    await target.talk_on(1.7)
+    await called.hang_up()
+    await target.ended()
+    cdrs = {cdr["destination"]: cdr["seconds"] for cdr in await world.cdrs(login)}
+    assert cdrs == {each.number: seconds_of(each) for each in (called, target)}
+
+
+async def a_transfer_to_who_is_busy_moves_nothing(world: World, login: str) -> None:
+    leg = await (await world.caller(login).call(ANSWERS + "85")).answered()
+    called = await world.called("carrier", ANSWERS + "85")
+    assert await leg.transfer(BUSY_ELSEWHERE + "5") == 202
+
+    async def is_told() -> bool:
+        return any(said.startswith(("SIP/2.0 4", "SIP/2.0 5")) for said in leg.said)
+
+    await until(is_told)
+    await leg.hears(world.trunks["carrier"])
+    await leg.hang_up()
+    await called.ended()
+    cdrs = {cdr["destination"]: cdr["seconds"] for cdr in await world.cdrs(login)}
+    assert cdrs == {called.number: seconds_of(called), BUSY_ELSEWHERE + "5": 0}
+
+
+async def two_calls_are_connected_by_their_phone(world: World, login: str) -> None:
+    one = await (await world.caller(login).call(ANSWERS + "86")).answered()
+    called = await world.called("carrier", ANSWERS + "86")
+    two = await (await world.caller(login).call(ELSEWHERE + "6")).answered()
+    other = await world.called("elsewhere", ELSEWHERE + "6")
+    await two.talk(0.5)
+    assert await one.transfer_to(two) == 202
+    await one.ended()
+    await two.ended()
+    await other.hears(world.trunks["carrier"])
+    await called.hears(world.trunks["elsewhere"])
+    await other.talk_on(1.7)
+    await other.hang_up()
+    await called.ended()
+    cdrs = {cdr["destination"]: cdr["seconds"] for cdr in await world.cdrs(login)}
+    assert cdrs == {each.number: seconds_of(each) for each in (called, other)}
+
+
 SCENARIOS: dict[str, tuple[Scenario, str]] = {
     "caller-hangs-up": (caller_hangs_up, "10"),
     "called-hangs-up": (called_party_hangs_up, "10"),
@@ -260,6 +356,11 @@ SCENARIOS: dict[str, tuple[Scenario, str]] = {
     "money-ends": (money_ends, "0.03"),
     "top-up": (a_top_up_lengthens_the_call, "0.05"),
     "hold": (hold_does_not_stop_the_charge, "10"),
+    "callback": (two_numbers_are_called_back, "10"),
+    "no-callback": (nobody_takes_the_callback, "10"),
+    "blind": (a_call_is_transferred_blind, "10"),
+    "blind-busy": (a_transfer_to_who_is_busy_moves_nothing, "10"),
+    "attended": (two_calls_are_connected_by_their_phone, "10"),
     "no-money": (who_has_no_money_is_refused, "0"),
 }
 
@@ -275,7 +376,7 @@ async def world(
     balances = {login: balance for login, (_, balance) in SCENARIOS.items()} | LASTING
     callers = {name: Phone(name, sip_port) for name in balances}
     trunks = {name: Phone(name, sip_port) for name, _ in ROUTES}
-    for name, does in (("carrier", carrier), ("first", first), ("second", carrier)):
+    for name, does in (("carrier", carrier), ("first", first), ("second", carrier), ("elsewhere", elsewhere)):
         trunks[name].on_call = does
     with session_servers.database() as url:
         database = Database(url)
