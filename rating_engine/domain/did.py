@@ -28,7 +28,7 @@ from rating_engine.domain.call_rules import (
     Source,
 )
 from rating_engine.domain.change import LEAVE, Leave
-from rating_engine.domain.checks import check_amount, check_currency, check_login, check_text, check_whole
+from rating_engine.domain.checks import check_amount, check_currency, check_line, check_login, check_text, check_whole
 from rating_engine.domain.errors import InvalidRequest
 
 LOCAL: Final = "local"  # the provider of numbers that we have ourselves
@@ -147,7 +147,7 @@ class DidChanges:
 class DidPool:
     """Numbers of one place and price. `free`: how many are to be had; `quantity`: how many are shown at a time.
 
-    `username` and `params` go to the provider.
+    `username` and `params` go to the provider. `region` and `kind`: by which they are offered, '' where by none.
     """
 
     pool_id: int
@@ -161,6 +161,8 @@ class DidPool:
     params: tuple[str, str, str]
     quantity: int
     free: int = 0
+    region: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,8 @@ class NewPool:
     username: str = ""
     params: tuple[str, str, str] = ("", "", "")
     quantity: int = 100
+    region: str = ""
+    kind: str = ""
 
     def __post_init__(self) -> None:
         _check_pool(self)
@@ -195,6 +199,8 @@ class PoolChanges:
     username: str | Leave = LEAVE
     params: tuple[str | Leave, str | Leave, str | Leave] = (LEAVE, LEAVE, LEAVE)
     quantity: int | Leave = LEAVE
+    region: str | Leave = LEAVE
+    kind: str | Leave = LEAVE
 
     def __post_init__(self) -> None:
         _check_pool(self)
@@ -301,6 +307,10 @@ def _check_pool(pool: NewPool | PoolChanges) -> None:
         text = getattr(pool, field)
         if text is not LEAVE and not (1 <= len(text) <= MAX_FIELD and text.isprintable() and text == text.strip()):
             raise InvalidRequest(field, f"must have 1 to {MAX_FIELD} characters")
+    for field in ("region", "kind"):
+        text = getattr(pool, field)
+        if text is not LEAVE:
+            check_line(text, field, empty=True)
     for field, price in (("cost", pool.monthly_price), ("installcost", pool.setup_price)):
         if price is not LEAVE:
             _check_price(price, field)

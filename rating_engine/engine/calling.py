@@ -32,6 +32,7 @@ from rating_engine.settings.model import Settings
 from rating_engine.settings.sources import SHARED_CALLS_VARIABLE
 from rating_engine.storage.calls.exchange_watch import count_conflicts
 from rating_engine.storage.calls.ledger import Ledger
+from rating_engine.storage.calls.reseller_funds import reseller_funds
 from rating_engine.storage.calls.shared_calls import SharedCalls
 from rating_engine.storage.parties.accounts import account_state
 from rating_engine.storage.parties.offline import offline_accounts
@@ -109,6 +110,7 @@ def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
         remembered=finishing.remembered,
         undo=undo,
         now=now,
+        funds_of=partial(reseller_funds, calls_door),
         conflict=conflicts.note,
         is_banned=grounds.is_banned,
         call_back=grounds.call_back,

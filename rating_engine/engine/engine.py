@@ -289,7 +289,7 @@ class Engine:
                 unheard=self._unheard,
                 now=self.clock.now,
                 is_watched=is_watched,
-                is_banned=self.services.access.bans.refuses,
+                is_banned=self.services.access.bans.refuses_exchange,
                 call_back=ForcedCallbacks(self.office, lambda: self.charging).begin,
                 shared_calls=shared_calls,
             ),
