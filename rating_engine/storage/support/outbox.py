@@ -48,6 +48,14 @@ _GIVE_UP: Final = """
 _FORGET: Final = "DELETE FROM mails WHERE state <> 'queued' AND ended_at < now() - $1::interval RETURNING mail_id"
 
 
+async def queue(tx: Transaction, party_id: int | None, recipient: str, subject: str, body: str) -> None:
+    """A mail to somebody. Errors: Unavailable."""
+    await tx.execute(
+        "INSERT INTO mails (party_id, recipient, subject, body) VALUES ($1, $2, $3, $4)",
+        party_id, recipient, subject, body,
+    )  # fmt: skip
+
+
 async def queue_for_ticket(tx: Transaction, ticket: Ticket, *, from_desk: bool, body: str) -> None:
     """Tell the side that did not write. Errors: Unavailable."""
     subject = f"Ticket {ticket.ticket_id}: {ticket.subject}" if ticket.subject else f"Ticket {ticket.ticket_id}"
