@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil
@@ -18,11 +18,15 @@ import pytest
 import pytest_asyncio
 
 from agi.fastagi.client import agi_call
+from rating_engine.domain.call_rules import Action, CallRule, Condition
 from rating_engine.domain.callback import CallbackOutcome, NewCallback
+from rating_engine.domain.did import NewDid
 from rating_engine.domain.outcomes import Balance, BalanceOutcome, PrepareCall
+from rating_engine.domain.party import NewParty
 from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.reported_end import ReportedEnd
 from rating_engine.engine.services import open_services
+from rating_engine.rating.rate import Rate
 from rating_engine.services.cdrs.asterisk_log import read_line
 from rating_engine.services.parties.accounts import Accounts
 from rating_engine.settings.model import Settings
@@ -32,7 +36,7 @@ from tests.asterisk.engine import engine_for, started
 from tests.asterisk.pbx import PRICE, Pbx, until
 from tests.asterisk.phone import Leg, Phone, phones
 from tests.support.servers import SessionServers, breaches, free_port
-from tests.support.world import add_account
+from tests.support.world import add_account, publish_deck
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
 
@@ -40,6 +44,8 @@ ROUTES = (("carrier", "491"), ("first", "494"), ("second", "494"), ("elsewhere",
 ANSWERS, HANGS_UP, EARLY, RINGS, CROSSES = "4910001", "4911001", "4912001", "4913001", "4914001"
 REFUSES, SILENT = "4941", "4940001"  # the first route says the SIP code behind it, or nothing; the second one answers
 ELSEWHERE, BUSY_ELSEWHERE = "4960001", "4961001"
+RINGS_OWNER, FORWARDS = "4977001", "4977002"
+DID_PRICE = Decimal("0.005")  # a second
 RING_SECONDS = 6
 PROBES = itertools.count()
 CUT_WITHIN = 0.35  # of a second
@@ -341,6 +347,49 @@ async def two_calls_are_connected_by_their_phone(world: World, login: str) -> No
     assert cdrs == {each.number: seconds_of(each) for each in (called, other)}
 
 
+async def a_number_rings_its_owners_phone(world: World, login: str) -> None:
+    caller = await (await world.trunks["elsewhere"].call(RINGS_OWNER)).answered()
+    await caller.hears(world.caller(login))
+    await caller.talk_on(1.7)
+    await caller.hang_up()
+    (phone,) = world.caller(login).calls
+    await phone.ended()
+    (cdr,) = await world.cdrs(login)
+    seconds = seconds_of(caller)
+    assert (cdr["seconds"], cdr["cost"], cdr["is_did"]) == (seconds, DID_PRICE * seconds, RINGS_OWNER)
+
+
+async def a_busy_owners_call_is_forwarded_and_both_are_charged(world: World, login: str) -> None:
+    caller = await (await world.trunks["elsewhere"].call(FORWARDS)).answered()
+    theirs = await world.called("carrier", ANSWERS + "87")
+    await caller.hears(world.trunks["carrier"])
+    await theirs.talk_on(1.7)
+    await theirs.hang_up()
+    await caller.ended()
+    cdrs = {cdr["route_name"]: cdr for cdr in await world.cdrs(login)}
+    assert cdrs["inbound"]["seconds"] == seconds_of(caller)
+    assert (cdrs["carrier"]["seconds"], cdrs["carrier"]["from_originate"]) == (seconds_of(theirs), FORWARDS)
+
+
+async def busy(leg: Leg) -> None:
+    await leg.refuse(486)
+
+
+async def give_numbers(world_url: str, owners: Mapping[str, str]) -> None:
+    """A number for each login; the second one's rules forward where its phone is busy."""
+    async with open_services(Settings(database_url=world_url)) as services:
+        use = services.of(OPERATOR)
+        for login, number in owners.items():
+            await use.parties.create(NewParty(f"of-{login}"))
+            await use.accounts.give(login, f"of-{login}")
+            await use.dids.add(NewDid(number, f"of-{login}"))
+            await use.call_rules.add(number, CallRule(timeout=10))
+        await use.call_rules.add(
+            FORWARDS, CallRule(condition=Condition.BUSY, action=Action.FORWARD, destination=ANSWERS + "87")
+        )
+        await use.dids.set_inbound_price("retail", "inbound")
+
+
 SCENARIOS: dict[str, tuple[Scenario, str]] = {
     "caller-hangs-up": (caller_hangs_up, "10"),
     "called-hangs-up": (called_party_hangs_up, "10"),
@@ -361,6 +410,8 @@ SCENARIOS: dict[str, tuple[Scenario, str]] = {
     "blind": (a_call_is_transferred_blind, "10"),
     "blind-busy": (a_transfer_to_who_is_busy_moves_nothing, "10"),
     "attended": (two_calls_are_connected_by_their_phone, "10"),
+    "owner": (a_number_rings_its_owners_phone, "10"),
+    "forwarder": (a_busy_owners_call_is_forwarded_and_both_are_charged, "10"),
     "no-money": (who_has_no_money_is_refused, "0"),
 }
 
@@ -384,6 +435,10 @@ async def world(
         await seed(database, ROUTES)
         for login, balance in {"probe": "10", **balances}.items():
             await add_account(database, login, balance=balance)
+        rate = Rate(price_1="0.30", price_unit="minute", interval_1=1, interval_n=1)
+        await publish_deck(database, "inbound", {"4977": rate})
+        await give_numbers(url, {"owner": RINGS_OWNER, "forwarder": FORWARDS})
+        callers["forwarder"].on_call = busy
         engine = engine_for(
             url,
             session_servers.redis(),
@@ -391,7 +446,7 @@ async def world(
             ari_exchanges=[ari_url(http_port)],
             ari_silence_seconds=1,
             ari_ring_seconds=RING_SECONDS,
-            quota_seconds=10,
+            quota_seconds=60,
             reconcile_interval_seconds=1.0,
             reconcile_grace_seconds=1.0,
         )
