@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -34,7 +33,7 @@ from rating_engine.services.finance.paid_services import PaidServices
 from rating_engine.services.finance.subscriptions import Subscriptions
 from rating_engine.services.finance.taxes import Taxes
 from rating_engine.services.finance.transfers import Transfers
-from rating_engine.services.maintenance import Maintenance, steps_of
+from rating_engine.services.maintenance import Maintenance, Upkeep, steps_of
 from rating_engine.services.messaging.carriers import Carriers
 from rating_engine.services.messaging.messages import Messages
 from rating_engine.services.messaging.prices import MessagePrices
@@ -67,6 +66,7 @@ from rating_engine.services.routes.gateways import Gateways
 from rating_engine.services.routes.pjsip_trunks import sections_text
 from rating_engine.services.routes.routes import Routes
 from rating_engine.services.support.gsm import Gsm, GsmRequests
+from rating_engine.services.support.mails import Mails
 from rating_engine.services.support.news import News
 from rating_engine.services.support.sim_cards import SimCards
 from rating_engine.services.support.speech import Speaker, Speech
@@ -80,7 +80,6 @@ from rating_engine.services.tariffs.exchange import Exchange
 from rating_engine.services.tariffs.options import Options
 from rating_engine.services.tariffs.packages import Packages
 from rating_engine.services.tariffs.price_lists import PriceLists
-from rating_engine.services.tariffs.rate_feed import AskRate
 from rating_engine.services.tariffs.settings import Tariffs
 from rating_engine.services.tenants.billing import Billing
 from rating_engine.services.tenants.call_rates import CallRates
@@ -104,6 +103,7 @@ class UseCases:
     speech: Speech
     news: News
     tickets: Tickets
+    mails: Mails
     audit: Audit
     accounts: Accounts
     account_imports: AccountImports
@@ -171,14 +171,11 @@ class Ways:
     ban_wrong_keys: int
     ban_window_seconds: int
     ban_seconds: int
-    did_grace: timedelta
-    did_notice: timedelta
+    upkeep: Upkeep
     gsm: Gsm
     speaker: Speaker
     ask_exchange: AskExchange
     fetch_file: Fetch
-    ask_rate: AskRate | None
-    rate_jump: int
     carriers: Carriers
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
@@ -193,14 +190,7 @@ class Services:
         """`limits`: how often may be asked; None: any number of times, as in a command."""
         self._office = office
         self._ways = ways
-        self._steps = steps_of(
-            office,
-            utc_now,
-            grace=ways.did_grace,
-            notice=ways.did_notice,
-            ask_rate=ways.ask_rate,
-            rate_jump=ways.rate_jump,
-        )
+        self._steps = steps_of(office, utc_now, ways.upkeep)
         self._passwords = Passwords()
         self._secrets = SecretBox(ways.secret_keys)
         bans = BanBook(office, proxies=ways.proxies, exchanges=ways.exchange_hosts)
@@ -249,6 +239,7 @@ class Services:
             "speech": Speech(principal, ways.speaker),
             "news": News(office, principal),
             "tickets": Tickets(office, principal),
+            "mails": Mails(office),
             "messages": Messages(office, principal, ways.carriers, utc_now),
             "message_prices": MessagePrices(office, principal),
             "audit": Audit(office, principal),

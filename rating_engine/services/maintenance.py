@@ -7,6 +7,7 @@ turn; one that somebody else is at is left to that one.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
@@ -19,6 +20,7 @@ from rating_engine.domain.principal import ENGINE, Principal
 from rating_engine.services.calls.ports import Now
 from rating_engine.services.finance.recurring import Recurring
 from rating_engine.services.numbers.rents import Rents
+from rating_engine.services.support.balance_notices import BalanceNotices
 from rating_engine.services.support.outbox import sweep_mail
 from rating_engine.services.tariffs.rate_feed import AskRate, RateFeed
 from rating_engine.storage.audit_log import record
@@ -29,6 +31,7 @@ from rating_engine.storage.postgres.pool import Database
 
 RENTS: Final = "rents"
 SUBSCRIPTIONS: Final = "subscriptions"
+BALANCES: Final = "balance notices"
 
 Step = Callable[[], Awaitable[object]]
 
@@ -43,20 +46,31 @@ class StepOutcome(StrEnum):
     FAILED = "failed"
 
 
-def steps_of(
-    office: Database, now: Now, *, grace: timedelta, notice: timedelta, ask_rate: AskRate | None, rate_jump: int
-) -> dict[str, Step]:
-    """All of them. `grace`, `notice`: of rents, as the settings have it; `ask_rate` None: nobody publishes rates."""
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """How the settings have it. `did_grace`, `did_notice`: of rents. `ask_rate` None: nobody publishes rates."""
+
+    did_grace: timedelta
+    did_notice: timedelta
+    ask_rate: AskRate | None
+    rate_jump_percent: int
+    system_currency: str
+
+
+def steps_of(office: Database, now: Now, upkeep: Upkeep) -> dict[str, Step]:
+    """All of them."""
     rents = Rents(office, ENGINE, now)
     steps: dict[str, Step] = {
         "idempotency keys": lambda: forget_old(office),
         "mail": lambda: sweep_mail(office),
         "reports of messages": lambda: forget_early(office),
-        RENTS: lambda: rents.turn(grace=grace, notice=notice),
+        RENTS: lambda: rents.turn(grace=upkeep.did_grace, notice=upkeep.did_notice),
         SUBSCRIPTIONS: Recurring(office, ENGINE, now).turn,
+        BALANCES: BalanceNotices(office, ENGINE, now, system_currency=upkeep.system_currency).turn,
     }
-    if ask_rate is not None:
-        steps["exchange rates"] = RateFeed(office, ENGINE, now, ask_rate, jump_percent=rate_jump).turn
+    if upkeep.ask_rate is not None:
+        feed = RateFeed(office, ENGINE, now, upkeep.ask_rate, jump_percent=upkeep.rate_jump_percent)
+        steps["exchange rates"] = feed.turn
     return steps
 
 

@@ -98,6 +98,8 @@ class Metrics:
             "rating_log_lines_dropped_total", "Log lines that nobody has got: their reader had stopped, or is gone"
         )
         self._lag = self._histogram("rating_event_loop_lag_seconds", "How late the event loop runs", LAG_SECONDS)
+        self._mail_queued = self._gauge("rating_mail_queued", "Mails that wait to be sent", "livemostrecent")
+        self._mail_failed = self._gauge("rating_mail_failed", "Mails of the last month that failed", "livemostrecent")
         self._make_spool_metrics()
         self.ari = AriMetrics(self.registry)
         self._cache = {level: cache.labels(level) for level in sorted(CACHE_LEVELS)}
@@ -212,6 +214,11 @@ class Metrics:
     def reconciled(self, decision: str, count: int = 1) -> None:
         """Count calls that were ended without a finish; a Decision."""
         self._reconciled[decision].inc(count)
+
+    def mail(self, queued: int, failed: int) -> None:
+        """Set how many mails wait to be sent, and how many of the last month failed, as the database has it."""
+        self._mail_queued.set(queued)
+        self._mail_failed.set(failed)
 
     def leading(self, leading: bool) -> None:
         """Say whether this process watches the exchanges."""

@@ -87,7 +87,13 @@ OF_ONESELF = [
     ({"timezone": "0.01"}, "E_DATA_ABORT"),
     ({"timezone": "99"}, "E_DATA_ABORT"),
     ({"currency": "gold"}, "E_DATA_ABORT"),
-    ({"notify_balance": "1"}, "E_UNDEFINED_INSTRUCTION"),
+    ({"notify_balance": "2"}, "E_DATA_ABORT"),
+    ({"notify_balance": "x"}, "E_INVALID_ARGUMENT"),
+    ({"notify_balance_limit": "1e3"}, "E_INVALID_ARGUMENT"),
+    ({"notify_balance_limit": "9" * 40}, "E_INVALID_ARGUMENT"),
+    ({"notify_did": "91"}, "E_DATA_ABORT"),
+    ({"notify_did": "-1"}, "E_DATA_ABORT"),
+    ({"allowed_call_len": "1"}, "E_UNDEFINED_INSTRUCTION"),
     ({"invites": "5"}, "E_INSUFFICIENT_ACCESS"),
 ]
 OF_OTHERS = [
@@ -171,6 +177,9 @@ async def test_accounts_are_shown_with_their_money(narayana):
 FOREIGN = json.loads(Path(__file__).with_name("foreign.json").read_text("utf-8"))
 # The others: about the key itself, or about what is the whole installation's.
 NAMES_NOBODY = {
+    "updateDialplan",
+    "restoreDialplan",
+    "updateInterface",
     "registerRequest",
     "registerByCode",
     "authorizeRealm",
