@@ -10,7 +10,10 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail to one address. `token`: who gets it twice sees by it that it is the same. `attempts`: failed ones."""
+    """One mail to one address, with a PDF or without (`attachment` None). `attempts`: failed ones.
+
+    `token`: who gets it twice sees by it that it is the same.
+    """
 
     mail_id: int
     token: UUID
@@ -19,6 +22,8 @@ class Mail:
     body: str
     attempts: int
     created_at: datetime
+    attachment: bytes | None = None
+    attachment_name: str = ""
 
 
 class MailState(StrEnum):

@@ -36,6 +36,7 @@ PASSWORD_MIN: Final = 8  # characters; what is shorter is guessed from a stolen 
 PASSWORD_MAX: Final = 256  # more is no password but an attempt to keep a processor busy
 
 BILLING: Final = ("billing_name", "billing_address", "billing_email", "billing_bank_account")
+ON_PAPER: Final = (*BILLING, "tax_number", "tax_id")  # what stands on invoices of a party and to it
 
 _LANGUAGE: Final = re.compile("(?:[a-z]{2,3})?")
 
@@ -133,6 +134,7 @@ class Party:
     `hidden`: it was closed. `notify_email`: where its mail goes; '': nowhere. `notify_ticket`: whether tickets' does;
     `notify_balance`: whether it is told that its balance is below `notify_balance_limit`, in the system's currency;
     `notify_did`: how many days before a number of its ends; 0: never.
+    `tax_id`: of the tax that is put on what it pays.
     """
 
     party_id: int
@@ -162,6 +164,8 @@ class Party:
     billing_address: str = ""
     billing_email: str = ""
     billing_bank_account: str = ""
+    tax_number: str = ""
+    tax_id: int | None = None
     permissions: frozenset[Permission] = frozenset()
     notify_balance: bool = False
     notify_balance_limit: Decimal = Decimal(0)
@@ -233,11 +237,13 @@ class PartyChanges:
     billing_address: str | Leave = LEAVE
     billing_email: str | Leave = LEAVE
     billing_bank_account: str | Leave = LEAVE
+    tax_number: str | Leave = LEAVE
+    tax_id: int | Leave | None = LEAVE
 
     def __post_init__(self) -> None:
         if self.invites is not LEAVE:
             check_whole(self.invites, "invites")
-        for name in BILLING:
+        for name in (*BILLING, "tax_number"):
             if (text := getattr(self, name)) is not LEAVE:
                 check_text(text, name)
         _check_about(self)

@@ -27,23 +27,34 @@ from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
 from rating_engine.services.finance.codes import Codes
+from rating_engine.services.finance.credit_notes import CreditNotes
 from rating_engine.services.finance.guesses import Guesses
 from rating_engine.services.finance.invitations import Invitations
+from rating_engine.services.finance.invoices import Invoices, Printer
 from rating_engine.services.finance.paid_services import PaidServices
+from rating_engine.services.finance.payments import Payments, PaymentWays
+from rating_engine.services.finance.statements import Statements
 from rating_engine.services.finance.subscriptions import Subscriptions
 from rating_engine.services.finance.taxes import Taxes
 from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.maintenance import Maintenance, Upkeep, steps_of
 from rating_engine.services.messaging.carriers import Carriers
+from rating_engine.services.messaging.incoming import IncomingMessages
 from rating_engine.services.messaging.messages import Messages
 from rating_engine.services.messaging.prices import MessagePrices
+from rating_engine.services.messaging.sip_messages import SipMessages
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
+from rating_engine.services.numbers.number_stock import NumberStock
 from rating_engine.services.numbers.numbering import Numbering
+from rating_engine.services.numbers.phonebooks import Phonebooks
+from rating_engine.services.offers import TariffOffers
 from rating_engine.services.parties.access import Access
 from rating_engine.services.parties.account_import import AccountImports
 from rating_engine.services.parties.accounts import Accounts
 from rating_engine.services.parties.bans import BanBook, Bans, WrongKeys
+from rating_engine.services.parties.defaults import PartyDefaults
+from rating_engine.services.parties.details import Details
 from rating_engine.services.parties.guard import Guard
 from rating_engine.services.parties.hash_secrets import HashSecrets
 from rating_engine.services.parties.keys import Keys
@@ -52,6 +63,7 @@ from rating_engine.services.parties.passwords import Passwords
 from rating_engine.services.parties.permission_groups import PermissionGroups
 from rating_engine.services.parties.request_limits import RequestLimits
 from rating_engine.services.parties.signed_requests import HASHES_FOR_A_KEY, SignedRequests
+from rating_engine.services.parties.telephone_balances import TelephoneBalances
 from rating_engine.services.phones.disa import Disa
 from rating_engine.services.phones.exchange_files import ExchangeFiles, Fetch
 from rating_engine.services.phones.exchanges import Exchanges
@@ -61,6 +73,7 @@ from rating_engine.services.phones.registration import Registrations
 from rating_engine.services.phones.rendering import Reload, TrunkSections, never_reloads
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.sip_accounts import SipAccounts
+from rating_engine.services.recordings import NO_RECORDINGS, RecordingFiles, RecordingLinks, Recordings
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.gateways import Gateways
 from rating_engine.services.routes.pjsip_trunks import sections_text
@@ -95,6 +108,9 @@ class UseCases:
 
     parties: Parties
     keys: Keys
+    details: Details
+    defaults: PartyDefaults
+    phonebooks: Phonebooks
     hash_secrets: HashSecrets
     permission_groups: PermissionGroups
     bans: Bans
@@ -109,6 +125,10 @@ class UseCases:
     account_imports: AccountImports
     transfers: Transfers
     codes: Codes
+    payments: Payments
+    invoices: Invoices
+    credit_notes: CreditNotes
+    statements: Statements
     taxes: Taxes
     paid_services: PaidServices
     subscriptions: Subscriptions
@@ -136,6 +156,9 @@ class UseCases:
     dids: Dids
     did_pools: DidPools
     call_rules: CallRules
+    number_stock: NumberStock
+    recordings: Recordings
+    tariff_offers: TariffOffers
     gateways: Gateways
     routes: Routes
     route_reports: RouteReports
@@ -150,6 +173,8 @@ class UseCases:
     callbacks: Callbacks
     messages: Messages
     message_prices: MessagePrices
+    sip_messages: SipMessages
+    incoming_messages: IncomingMessages
     rerates: Rerates
     simulations: Simulations
     maintenance: Maintenance
@@ -175,11 +200,14 @@ class Ways:
     gsm: Gsm
     speaker: Speaker
     ask_exchange: AskExchange
+    payments: PaymentWays
+    print_invoice: Printer
     fetch_file: Fetch
     carriers: Carriers
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
+    recordings: RecordingFiles = NO_RECORDINGS
     exchange_hosts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -202,7 +230,9 @@ class Services:
             ban_seconds=ways.ban_seconds,
         )
         self.access = Access(office, self._passwords, bans, self._wrong_keys, limits)  # who asks: asked before `of`
+        self.recording_links = RecordingLinks(office, ways.recordings, utc_now)  # who has one needs no more
         self.signed = SignedRequests(office, self.access, self._secrets, self._wrong_hashes(bans), limits)
+        self.telephone_balances = TelephoneBalances(office, self._secrets, self._wrong_keys)
         # What nobody yet may ask, bounded by itself.
         self.invitations = Invitations(office, self._passwords, self._secrets, self._wrong_keys)
 
@@ -223,7 +253,7 @@ class Services:
 
     def _whole(self, principal: Principal) -> UseCases:
         """Every use case, before anybody is asked whether the principal may."""
-        return UseCases(**self._of_people(principal), **self._of_calls(principal))
+        return UseCases(**self._of_people(principal), **self._of_numbers(principal), **self._of_calls(principal))
 
     def _of_people(self, principal: Principal) -> dict[str, Any]:
         """Who asks, whose money and phones there are, and what is written to and from people."""
@@ -231,6 +261,9 @@ class Services:
         return {
             "parties": Parties(office, principal, self._passwords),
             "keys": Keys(office, principal),
+            "details": Details(office, principal),
+            "defaults": PartyDefaults(office, principal),
+            "phonebooks": Phonebooks(office, principal),
             "hash_secrets": HashSecrets(office, principal, self._secrets),
             "permission_groups": PermissionGroups(office, principal),
             "bans": Bans(office, principal),
@@ -241,6 +274,8 @@ class Services:
             "tickets": Tickets(office, principal),
             "mails": Mails(office),
             "messages": Messages(office, principal, ways.carriers, utc_now),
+            "sip_messages": SipMessages(office, principal, ways.ask_exchange),
+            "incoming_messages": IncomingMessages(office, principal, utc_now),
             "message_prices": MessagePrices(office, principal),
             "audit": Audit(office, principal),
             "accounts": Accounts(office, principal, buckets=ways.ledger_buckets),
@@ -249,6 +284,10 @@ class Services:
             "codes": Codes(
                 office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)
             ),
+            "payments": Payments(office, principal, ways.payments, utc_now),
+            "invoices": Invoices(office, principal, utc_now, ways.print_invoice, days=ways.payments.days),
+            "credit_notes": CreditNotes(office, principal, system_currency=ways.system_currency),
+            "statements": Statements(office, principal, system_currency=ways.system_currency),
             "taxes": Taxes(office, principal),
             "paid_services": PaidServices(office, principal, currency=ways.system_currency),
             "subscriptions": Subscriptions(office, principal, utc_now),
@@ -284,10 +323,6 @@ class Services:
             "bill_types": BillTypes(office, principal),
             "price_lists": PriceLists(office, principal, currency=ways.system_currency),
             "direction_prices": DirectionPrices(office, principal, currency=ways.system_currency),
-            "numbering": Numbering(office, principal),
-            "dids": Dids(office, principal, utc_now, currency=ways.system_currency),
-            "did_pools": DidPools(office, principal, currency=ways.system_currency),
-            "call_rules": CallRules(office, principal, utc_now),
             "gateways": Gateways(office, principal, self._secrets),
             "routes": Routes(office, principal),
             "route_reports": RouteReports(office, window_seconds=ways.route_quality_window_seconds),
@@ -304,6 +339,18 @@ class Services:
             "simulations": Simulations(office, ways.database_url, international_prefix=prefix),
             "maintenance": Maintenance(office, principal, self._steps),
             "doctor": Doctor(office, ways.installation),
+        }
+
+    def _of_numbers(self, principal: Principal) -> dict[str, Any]:
+        office, currency = self._office, self._ways.system_currency
+        return {
+            "numbering": Numbering(office, principal),
+            "dids": Dids(office, principal, utc_now, currency=currency),
+            "did_pools": DidPools(office, principal, currency=currency),
+            "call_rules": CallRules(office, principal, utc_now),
+            "number_stock": NumberStock(office),
+            "tariff_offers": TariffOffers(office, principal, utc_now),
+            "recordings": Recordings(office, principal, self._ways.recordings, utc_now),
         }
 
     def _decks(self, principal: Principal) -> Decks:

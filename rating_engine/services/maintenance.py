@@ -18,8 +18,10 @@ from rating_engine.domain.errors import NotAllowed, RatingEngineError
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import ENGINE, Principal
 from rating_engine.services.calls.ports import Now
+from rating_engine.services.finance.monthly import MonthlyInvoices
 from rating_engine.services.finance.recurring import Recurring
 from rating_engine.services.numbers.rents import Rents
+from rating_engine.services.recordings import NO_RECORDINGS, RecordingFiles, mail_recordings
 from rating_engine.services.support.balance_notices import BalanceNotices
 from rating_engine.services.support.outbox import sweep_mail
 from rating_engine.services.tariffs.rate_feed import AskRate, RateFeed
@@ -32,6 +34,7 @@ from rating_engine.storage.postgres.pool import Database
 RENTS: Final = "rents"
 SUBSCRIPTIONS: Final = "subscriptions"
 BALANCES: Final = "balance notices"
+RECORDINGS: Final = "recordings"
 
 Step = Callable[[], Awaitable[object]]
 
@@ -55,18 +58,23 @@ class Upkeep:
     ask_rate: AskRate | None
     rate_jump_percent: int
     system_currency: str
+    invoice_days: int
+    recordings: RecordingFiles = NO_RECORDINGS
 
 
 def steps_of(office: Database, now: Now, upkeep: Upkeep) -> dict[str, Step]:
-    """All of them."""
+    """All of them. Rents and fees go before the month is invoiced."""
     rents = Rents(office, ENGINE, now)
+    invoices = MonthlyInvoices(office, ENGINE, now, days=upkeep.invoice_days)
     steps: dict[str, Step] = {
         "idempotency keys": lambda: forget_old(office),
         "mail": lambda: sweep_mail(office),
         "reports of messages": lambda: forget_early(office),
         RENTS: lambda: rents.turn(grace=upkeep.did_grace, notice=upkeep.did_notice),
+        RECORDINGS: lambda: mail_recordings(office, upkeep.recordings, now),
         SUBSCRIPTIONS: Recurring(office, ENGINE, now).turn,
         BALANCES: BalanceNotices(office, ENGINE, now, system_currency=upkeep.system_currency).turn,
+        "monthly invoices": invoices.turn,
     }
     if upkeep.ask_rate is not None:
         feed = RateFeed(office, ENGINE, now, upkeep.ask_rate, jump_percent=upkeep.rate_jump_percent)

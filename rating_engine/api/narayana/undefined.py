@@ -6,12 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
-    "SMS": (
-        "receiveSMS",
-        "msgCallback",
-        "sendVoiceMessage",
-        "sendSIPMessage",
-    ),
+    "SMS": ("sendVoiceMessage",),
     "Finances and statistics": (
         "getPaymentMethods",
         "finishInvoice",
