@@ -12,16 +12,5 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "sendVoiceMessage",
         "sendSIPMessage",
     ),
-    "Finances and statistics": (
-        "getPaymentMethods",
-        "finishInvoice",
-        "createInvoice",
-        "generateInvoice",
-        "monthlyInvoice",
-        "getInvoices",
-        "getInvoiceInfo",
-        "viewInvoice",
-        "deleteInvoice",
-    ),
 }
 UNDEFINED: Final = frozenset(name for names in UNDEFINED_BY_SECTION.values() for name in names)
