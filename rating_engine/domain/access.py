@@ -60,6 +60,14 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "keys.page": _reads("keys", least=Level.RESELLER, own=True),
     "keys.change": _writes("keys", _KEY),
     "keys.revoke": _writes("keys", _KEY),
+    "details.show": _reads("users", _party()),
+    "details.change": _writes("users", _party(), least=Level.SIMPLE_USER),
+    "defaults.show": _reads("users", least=Level.RESELLER, own=True),
+    "defaults.set": _system("users"),
+    "phonebooks.of": _reads("numbers", _party()),
+    "phonebooks.add": _writes("numbers", _party(), least=Level.SIMPLE_USER),
+    "phonebooks.show": _reads("numbers", own=True),
+    "phonebooks.change": Right("numbers:write", Level.SIMPLE_USER, own=True),
     "hash_secrets.put": _system("keys"),
     "hash_secrets.show": _system("keys", "read"),
     "hash_secrets.page": _system("keys", "read"),
@@ -402,6 +410,8 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "messages.read": Right("messages:write", Level.SIMPLE_USER, own=True),
     "messages.report": Right("messages:write", Level.ANYBODY, own=True),  # for which keys, the surface says
     "messages.set_report": Right("messages:write", Level.SIMPLE_USER, own=True),
+    "sip_messages.send": Right("messages:write", Level.SIMPLE_USER, (_line("new.login"),)),
+    "incoming_messages.receive": Right("messages:write", Level.ANYBODY, own=True),  # as messages.report
     "message_prices.set": _writes("tariffs", _tariff()),
     "message_prices.remove": _writes("tariffs", _tariff()),
     "message_prices.page": _reads("tariffs", _tariff(), least=Level.RESELLER),

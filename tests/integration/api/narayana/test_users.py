@@ -193,6 +193,7 @@ NAMES_NOBODY = {
     "updateBanPermanent",
     "flushAllBans",
     "receiveDeliveryReport",
+    "receiveSMS",
     "setDeliveryReport",  # of keys of level 95, as getSMS: test_sms tries them on other firms' messages
     "getSMS",
     "getNews",
