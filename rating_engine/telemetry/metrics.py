@@ -98,8 +98,7 @@ class Metrics:
             "rating_log_lines_dropped_total", "Log lines that nobody has got: their reader had stopped, or is gone"
         )
         self._lag = self._histogram("rating_event_loop_lag_seconds", "How late the event loop runs", LAG_SECONDS)
-        self._mail_queued = self._gauge("rating_mail_queued", "Mails that wait to be sent", "livemostrecent")
-        self._mail_failed = self._gauge("rating_mail_failed", "Mails of the last month that failed", "livemostrecent")
+        self._make_mail_metrics()
         self._make_spool_metrics()
         self.ari = AriMetrics(self.registry)
         self._cache = {level: cache.labels(level) for level in sorted(CACHE_LEVELS)}
@@ -116,6 +115,10 @@ class Metrics:
             self._exposed = self.registry
             ProcessCollector(registry=self.registry)
             GCCollector(registry=self.registry)
+
+    def _make_mail_metrics(self) -> None:
+        self._mail_queued = self._gauge("rating_mail_queued", "Mails that wait to be sent", "livemostrecent")
+        self._mail_failed = self._gauge("rating_mail_failed", "Mails of the last month that failed", "livemostrecent")
 
     def _make_spool_metrics(self) -> None:
         self._spool_records = self._gauge("rating_spool_records", "Finishes on disk that wait to be charged", "livesum")
