@@ -177,9 +177,6 @@ async def test_accounts_are_shown_with_their_money(narayana):
 FOREIGN = json.loads(Path(__file__).with_name("foreign.json").read_text("utf-8"))
 # The others: about the key itself, or about what is the whole installation's.
 NAMES_NOBODY = {
-    "updateDialplan",
-    "restoreDialplan",
-    "updateInterface",
     "registerRequest",
     "registerByCode",
     "authorizeRealm",
