@@ -82,9 +82,7 @@ class Metrics:
         self._open = self._gauge("rating_open_reservations", "Calls reserved and not finished", "livemostrecent")
         self._connections = self._gauge("rating_fastagi_connections", "FastAGI connections open", "livesum")
         self._make_database_metrics()
-        self._unshared = self._gauge(
-            "rating_metrics_unshared", "Workers whose metrics only they show: no room for their files", "livesum"
-        )
+        self._make_side_metrics()
         self._make_redis_metrics()
         reconciled = self._counter("rating_reconciled_total", "Calls ended without a finish", ["decision"])
         self._reconciled = {decision.value: reconciled.labels(decision.value) for decision in Decision}
@@ -98,7 +96,6 @@ class Metrics:
             "rating_log_lines_dropped_total", "Log lines that nobody has got: their reader had stopped, or is gone"
         )
         self._lag = self._histogram("rating_event_loop_lag_seconds", "How late the event loop runs", LAG_SECONDS)
-        self._make_mail_metrics()
         self._make_spool_metrics()
         self.ari = AriMetrics(self.registry)
         self._cache = {level: cache.labels(level) for level in sorted(CACHE_LEVELS)}
@@ -116,9 +113,12 @@ class Metrics:
             ProcessCollector(registry=self.registry)
             GCCollector(registry=self.registry)
 
-    def _make_mail_metrics(self) -> None:
+    def _make_side_metrics(self) -> None:
         self._mail_queued = self._gauge("rating_mail_queued", "Mails that wait to be sent", "livemostrecent")
         self._mail_failed = self._gauge("rating_mail_failed", "Mails of the last month that failed", "livemostrecent")
+        self._unshared = self._gauge(
+            "rating_metrics_unshared", "Workers whose metrics only they show: no room for their files", "livesum"
+        )
 
     def _make_spool_metrics(self) -> None:
         self._spool_records = self._gauge("rating_spool_records", "Finishes on disk that wait to be charged", "livesum")
