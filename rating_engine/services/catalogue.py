@@ -25,6 +25,9 @@ from rating_engine.services.cdrs.simulation import Simulations
 from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
+from rating_engine.services.finance.calling_cards import CallingCards
+from rating_engine.services.finance.card_groups import CardGroups
+from rating_engine.services.finance.card_sales import CardSales
 from rating_engine.services.finance.codes import Codes
 from rating_engine.services.finance.guesses import Guesses
 from rating_engine.services.finance.invitations import Invitations
@@ -102,6 +105,9 @@ class UseCases:
     transfers: Transfers
     codes: Codes
     taxes: Taxes
+    card_groups: CardGroups
+    cards: CallingCards
+    card_sales: CardSales
     paid_services: PaidServices
     subscriptions: Subscriptions
     exchanges: Exchanges
@@ -234,6 +240,9 @@ class Services:
                 office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)
             ),
             "taxes": Taxes(office, principal),
+            "card_groups": CardGroups(office, principal),
+            "cards": CallingCards(office, principal, self._secrets, buckets=ways.ledger_buckets),
+            "card_sales": CardSales(office, principal, self._secrets),
             "paid_services": PaidServices(office, principal, currency=ways.system_currency),
             "subscriptions": Subscriptions(office, principal, utc_now),
             "exchanges": Exchanges(office, principal, ways.reload_phones),

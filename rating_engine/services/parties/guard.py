@@ -16,6 +16,8 @@ from rating_engine.domain.change import LEAVE
 from rating_engine.domain.errors import NotAllowed, NotYours
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import Principal
+from rating_engine.storage.finance.calling_cards import owner_of_card
+from rating_engine.storage.finance.card_groups import owner_of_group
 from rating_engine.storage.finance.paid_services import owner_of_service
 from rating_engine.storage.finance.subscriptions import owner_of_subscription
 from rating_engine.storage.numbers.dids import owner_of_number
@@ -110,6 +112,10 @@ class Guard:
             return await owner_of_route(self._database, value)
         if kind is Named.TARIFF:
             return await owner_of_tariff(self._database, value)
+        if kind is Named.CARD_GROUP:
+            return await owner_of_group(self._database, value)
+        if kind is Named.CARD:
+            return await owner_of_card(self._database, value)
         if kind is Named.ACCOUNT:
             return await owner_of_account(self._database, value)
         if kind is Named.SERVICE:

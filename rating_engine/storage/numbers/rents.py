@@ -55,7 +55,14 @@ async def payer_of(questions: Questions, party_id: int, line: str | None) -> Pay
 
 async def take_fee(questions: Questions, payer: Payer, fee: Decimal, reference: str, subject: str, note: Note) -> Taken:
     """Take a fee (below zero: give one back) once per reference. Errors: Unavailable."""
-    answer = await questions.fetchval(_TAKE, payer.bucket, payer.account_id, fee, reference, subject, note)
+    return await take_fee_of(questions, payer.bucket, payer.account_id, fee, reference, subject, note)
+
+
+async def take_fee_of(
+    questions: Questions, bucket: int, account_id: int, fee: Decimal, reference: str, subject: str, note: Note
+) -> Taken:
+    """The same of an account that has no line. Errors: Unavailable."""
+    answer = await questions.fetchval(_TAKE, bucket, account_id, fee, reference, subject, note)
     return Taken(answer["outcome"])
 
 
