@@ -137,10 +137,11 @@ class CallingCards:
         async with self._database.transaction(self._principal) as tx:
             card = await store.hold_card(tx, card_id)
             values: dict[str, object] = {"blocked": blocked}
+            now = datetime.now(UTC)
             if card.blocked and not blocked:  # days on which it could not be used cost nothing
-                values["daily_paid_to"] = max(card.daily_paid_to, midnight(datetime.now(UTC)))
+                values["daily_paid_to"] = max(card.daily_paid_to, midnight(now))
             await store.change_card(tx, card_id, values)
-            await turn_line(tx, card)
+            await turn_line(tx, card, now)
             await record(tx, "card.block" if blocked else "card.unblock", str(card_id))
         return await self.show(card_id)
 

@@ -92,18 +92,19 @@ class CardKeeper:
 
     def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
         self._database = database
+        self._now = now
         self._fees = CardFees(database, ENGINE, now)
 
     async def turn(self) -> None:
         """Errors: Unavailable, Overloaded (the rest at the next turn)."""
-        after = 0
-        while cards := await store.cards_turned(self._database, after, BATCH):
+        at, after = self._now(), 0
+        while cards := await store.cards_turned(self._database, at, after, BATCH):
             for card_id in cards:
                 async with self._database.transaction(ENGINE) as tx:
-                    await turn_line(tx, await store.hold_card(tx, card_id))
+                    await turn_line(tx, await store.hold_card(tx, card_id), at)
             after = cards[-1]
         after = 0
-        while cards := await store.cards_owing(self._database, after, BATCH):
+        while cards := await store.cards_owing(self._database, at, after, BATCH):
             for card_id in cards:
                 async with self._database.transaction(ENGINE) as tx:
                     card = await store.hold_card(tx, card_id)
@@ -114,11 +115,11 @@ class CardKeeper:
             after = cards[-1]
 
 
-async def turn_line(tx: Transaction, card: KeptCard) -> None:
+async def turn_line(tx: Transaction, card: KeptCard, at: datetime) -> None:
     """Let the line of a used card call, or call no more, as the card counts. Errors: Unavailable."""
     if card.line is None:
         return
-    is_open = await store.is_open(tx, card.card_id)
+    is_open = await store.is_open(tx, card.card_id, at)
     await set_subscriber_status(tx, card.line, PartyStatus.ACTIVE if is_open else PartyStatus.BLOCKED)
     await store.change_card(tx, card.card_id, {"line_open": is_open})
     await record(tx, "card.line", str(card.card_id), {"line": card.line, "open": is_open})

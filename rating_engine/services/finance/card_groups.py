@@ -6,6 +6,7 @@ a group that changes counts for the next call of every card of it.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from rating_engine.domain.card import CardGroup, GroupTerms, NewCardGroup, check_span
@@ -43,7 +44,6 @@ class CardGroups:
                 )
             values = await self._columns(tx, new.terms, owner.party_id, None)
             group_id = await store.add_group(tx, owner.party_id, new.number_length, new.pin_length, values)
-            check_ends(await store.find_group(tx, group_id))
             await record(tx, "card_group.add", str(group_id), given(new.terms))
         return await self.show(group_id)
 
@@ -53,7 +53,6 @@ class CardGroups:
             group = await store.hold_group(tx, group_id)
             values = await self._columns(tx, terms, group.owner_id, group)
             await store.change_group(tx, group_id, values)
-            check_ends(await store.find_group(tx, group_id))
             await record(tx, "card_group.change", str(group_id), given(terms))
         return await self.show(group_id)
 
@@ -87,6 +86,8 @@ class CardGroups:
         if values.get("allow_loss"):
             await self._check_loss(owner)
         await store.check_plan(tx, values)
+        begins = values.get("valid_from") or (datetime.now(UTC) if old is None else old.valid_from)
+        check_span(begins, values.get("valid_to", None if old is None else old.valid_to))
         return values
 
     async def _check_tariff(self, owner: int, tariff: str) -> None:
@@ -103,8 +104,3 @@ class CardGroups:
             return
         if owner == SYSTEM or (await find_party(self._database, owner)).account is None:
             raise NotAllowed("calls at a loss are for an administrator to allow", field="allow_loss")
-
-
-def check_ends(group: CardGroup) -> None:
-    """Raises InvalidRequest."""
-    check_span(group.valid_from, group.valid_to)

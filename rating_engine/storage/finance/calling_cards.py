@@ -75,17 +75,16 @@ _OWNER: Final = "SELECT owner_id FROM calling_cards c WHERE card_id = $1 AND del
 _TAKE_CALLERID: Final = """
     UPDATE calling_cards SET callerid = '' WHERE callerid = $1 AND group_id = $2 AND card_id <> $3"""
 _OPEN: Final = """
-    NOT c.blocked AND c.deleted_at IS NULL AND g.valid_from <= now() AND (g.valid_to IS NULL OR now() < g.valid_to)
-    AND (g.days_after_first_use = 0 OR now() < c.first_used_at + make_interval(days => g.days_after_first_use))"""
-_USED: Final = (
-    "calling_cards c JOIN card_groups g ON g.group_id = c.group_id AND NOT g.is_codes WHERE c.line IS NOT NULL"
-)
-_TURNED: Final = f"""
-    SELECT c.card_id FROM {_USED} AND c.line_open <> ({_OPEN}) AND c.card_id > $1 ORDER BY c.card_id LIMIT $2"""
+    NOT c.blocked AND c.deleted_at IS NULL AND g.valid_from <= $1 AND (g.valid_to IS NULL OR $1 < g.valid_to)
+    AND (g.days_after_first_use = 0 OR $1 < c.first_used_at + make_interval(days => g.days_after_first_use))"""
+_USED: Final = """
+    SELECT c.card_id FROM calling_cards c JOIN card_groups g ON g.group_id = c.group_id AND NOT g.is_codes
+    WHERE c.line IS NOT NULL"""
+_NEXT: Final = "c.card_id > $2 ORDER BY c.card_id LIMIT $3"
+_TURNED: Final = f"{_USED} AND c.line_open <> ({_OPEN}) AND {_NEXT}"
 _OWING: Final = f"""
-    SELECT c.card_id FROM {_USED} AND {_OPEN} AND (c.setup_due > 0 OR g.daily_charge > 0 AND c.daily_paid_to <= now())
-      AND c.card_id > $1 ORDER BY c.card_id LIMIT $2"""
-_IS_OPEN: Final = f"SELECT {_OPEN} FROM {_USED} AND c.card_id = $1"
+    {_USED} AND {_OPEN} AND (c.setup_due > 0 OR g.daily_charge > 0 AND c.daily_paid_to <= $1) AND {_NEXT}"""
+_IS_OPEN: Final = f"{_USED} AND {_OPEN} AND c.card_id = $2"
 _GIVE_LINE: Final = """
     UPDATE subscribers SET party_id = $3, calls = $4, reseller_accounts = $5, reseller_tariffs = $6
     WHERE bucket = $1 AND login = $2"""
@@ -225,19 +224,19 @@ async def delete_card(tx: Transaction, card_id: int) -> bool:
     return await tx.execute(_DELETE, card_id) == "UPDATE 1"
 
 
-async def cards_turned(questions: Questions, after: int, limit: int) -> list[int]:
+async def cards_turned(questions: Questions, at: datetime, after: int, limit: int) -> list[int]:
     """Used cards whose line was told otherwise than it is now. Errors: Unavailable."""
-    return [row["card_id"] for row in await questions.fetch(_TURNED, after, limit)]
+    return [row["card_id"] for row in await questions.fetch(_TURNED, at, after, limit)]
 
 
-async def cards_owing(questions: Questions, after: int, limit: int) -> list[int]:
+async def cards_owing(questions: Questions, at: datetime, after: int, limit: int) -> list[int]:
     """Used cards that count, and have a fee or a day to pay. Errors: Unavailable."""
-    return [row["card_id"] for row in await questions.fetch(_OWING, after, limit)]
+    return [row["card_id"] for row in await questions.fetch(_OWING, at, after, limit)]
 
 
-async def is_open(tx: Transaction, card_id: int) -> bool:
-    """Whether a used card counts now. Errors: Unavailable."""
-    return bool(await tx.fetchval(_IS_OPEN, card_id))
+async def is_open(tx: Transaction, card_id: int, at: datetime) -> bool:
+    """Whether a used card counts at an instant. Errors: Unavailable."""
+    return await tx.fetchval(_IS_OPEN, at, card_id) is not None
 
 
 async def give_line(tx: Transaction, bucket: int, line: str, owner: int) -> None:

@@ -17,6 +17,7 @@ _PAYER: Final = """
     FROM subscribers s JOIN accounts a USING (bucket, account_id) JOIN parties p ON p.party_id = s.party_id
     JOIN tariffs t ON t.tariff_id = s.tariff_id
     WHERE s.party_id = $1 AND ($2::text IS NULL OR s.login = $2) AND a.closed_at IS NULL
+      AND a.purpose = 'party'
     ORDER BY s.login <> p.login, s.subscriber_id LIMIT 1"""
 _TAKE: Final = "SELECT take_fee_v1($1, $2, $3, $4, $5, $6)"
 _DUE: Final = """
