@@ -32,7 +32,7 @@ def use_cases() -> Iterator[tuple[str, typing.Any]]:
 
 
 METHODS = dict(use_cases())
-MOVES = {"transfers", "codes", "dids", "subscriptions"}
+MOVES = {"cards", "card_sales", "transfers", "codes", "dids", "subscriptions"}
 
 
 def test_every_use_case_has_an_entry_and_every_entry_a_use_case():

@@ -31,9 +31,9 @@ from rating_engine.domain.card import (
 )
 from rating_engine.domain.change import given
 from rating_engine.domain.checks import check_above_zero, check_amount, check_reference
-from rating_engine.domain.errors import AlreadyExists, NotYours, Refused
+from rating_engine.domain.errors import AlreadyExists, NotAllowed, NotYours, Refused
 from rating_engine.domain.page import Cursor, Page, page_of_rows
-from rating_engine.domain.party import SYSTEM
+from rating_engine.domain.party import SYSTEM, Level
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.transfer import Order
 from rating_engine.rating.money import AMOUNT_DECIMALS, quantise_fraction
@@ -167,6 +167,7 @@ class CallingCards:
         if card.funded_at is None:
             raise Refused(f"card {card_id} was not sold")
         if card.owner_id == SYSTEM:
+            check_makes_money(self._principal)
             note = note_of(self._principal, "card.pay", str(card_id), {"amount": amount, "reference": reference})
             if not await post_top_up(self._database, card.bucket, card.account_id, amount, reference, note):
                 raise AlreadyExists("the reference was used otherwise", field="reference")
@@ -216,6 +217,12 @@ class CallingCards:
             )
             for number, pin in zip(numbers, pins, strict=True)
         ]  # fmt: skip
+
+
+def check_makes_money(principal: Principal) -> None:
+    """What cards of the system are given comes from nobody's account. Raises NotAllowed."""
+    if principal.level < Level.ADMIN:
+        raise NotAllowed("money of the system's cards is for an administrator to give")
 
 
 def numbers_of(group: CardGroup, new: NewCards) -> list[str]:

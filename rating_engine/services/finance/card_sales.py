@@ -19,7 +19,7 @@ from rating_engine.domain.party import SYSTEM
 from rating_engine.domain.principal import ENGINE, Principal
 from rating_engine.domain.transfer import InsufficientMoney, Order
 from rating_engine.rating.money import format_amount
-from rating_engine.services.finance.calling_cards import CallingCards
+from rating_engine.services.finance.calling_cards import CallingCards, check_makes_money
 from rating_engine.services.finance.moving import Moving
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.storage.audit_log import note_of, record
@@ -104,8 +104,9 @@ class Funding:
         self._moving = Moving(database, principal)
 
     async def check_payer(self, group: CardGroup, quantity: int) -> None:
-        """Errors: NotFound (a reseller without an account), InsufficientMoney, Unavailable."""
+        """Errors: NotAllowed, NotFound (a reseller without an account), InsufficientMoney, Unavailable."""
         if group.owner_id == SYSTEM:
+            check_makes_money(self._principal)
             return
         purse = await self._moving.own(group.owner_id)
         if purse.sendable < group.price_without_tax * quantity:
