@@ -139,6 +139,10 @@ class AmiLink:
         """What was seen of a channel; None: nothing."""
         return self._tracker.seen(uniqueid)
 
+    def steers(self, uniqueid: str) -> bool:
+        """Every call that is seen."""
+        return True
+
     def take_answers(self) -> list[SeenCall]:
         """The calls whose called party has answered since this was asked last."""
         return self._tracker.take_answers()

@@ -5,6 +5,7 @@
 `agi://HOST/didPrepare,<number>[,<callerid>]` and, for a call that it has allowed,
 `agi://HOST/didNext,<number>,<where>[,<callerid>[,<how the step before ended>[,<what was keyed in>]]]`
 `agi://HOST/cardAuthorize,[<card number>],[<PIN>][,<callerid>[,register]]`,
+`agi://HOST/legFinish,…`: see leg_finish.
 `agi://HOST/getBalance,<login>[,<number>[,<callerid>]]` and `agi://HOST/ping`; any with `?exchange=NAME` behind it.
 There stand too, for the CDR: `from_originate`, `source`, `originated_by` of callPrepare, and `is_did` of callFinish. An
 argument they are not: a comma in a dialled number, which shifts what stands behind it, has to be found out. A call with
@@ -25,6 +26,7 @@ from agi import channel_variables as var
 from agi.channel_variables import RatingStatus
 from agi.fastagi import fields
 from agi.fastagi.command import clean_value, clean_values
+from agi.fastagi.leg_finish import parse_leg_finish
 from agi.fastagi.request import AgiRequest
 from rating_engine.domain.call_rules import InboundCall, digits_of
 from rating_engine.domain.end_status import read_status
@@ -379,6 +381,10 @@ async def _call_finish(request: AgiRequest, peer: str, service: ChargingService)
     return Answer(render_call_finish(await service.finish_call(parse_call_finish(request, peer))))
 
 
+async def _leg_finish(request: AgiRequest, peer: str, service: ChargingService) -> Answer:
+    return Answer(render_call_finish(await service.finish_call(parse_leg_finish(request))))
+
+
 async def _did_prepare(request: AgiRequest, peer: str, service: ChargingService) -> Answer:
     call = parse_did_prepare(request, peer)
     outcome = await service.prepare_inbound(call)
@@ -469,6 +475,7 @@ SCRIPTS: Final[Mapping[str, Script]] = MappingProxyType(
         for script in (
             Script("callPrepare", _call_prepare, _refuse_call_prepare),
             Script("callFinish", _call_finish, _refuse_call_finish),
+            Script("legFinish", _leg_finish, _refuse_call_finish),
             Script("didPrepare", _did_prepare, _refuse_did_prepare),
             Script("didNext", _did_next, _refuse_did_next),
             Script("cardAuthorize", _card_authorize, _refuse_card_authorize),

@@ -15,7 +15,8 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     import httpx
 
-from rating_engine.services.support.gsm import CarrierFailed, UnknownAction, UnknownProvider
+from rating_engine.domain.message import CarrierFailed
+from rating_engine.services.support.gsm import UnknownAction, UnknownProvider
 
 TIMEOUT_SECONDS: Final = 10.0  # of the whole request: a gateway that takes longer has a fault
 OK: Final = 200

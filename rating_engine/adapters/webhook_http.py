@@ -7,11 +7,10 @@ read no further than its status.
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Sequence
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
+from rating_engine.adapters.outbound import addresses_of, is_public
 from rating_engine.services.webhooks.delivering import NotTaken
 
 if TYPE_CHECKING:
@@ -56,16 +55,8 @@ class WebhookPoster:
         if target.scheme != "https" and not is_listed:
             raise NotTaken("is not https")
         port = target.port or (443 if target.scheme == "https" else 80)
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        addresses = [str(each[4][0]) for each in found]
-        public = [each for each in addresses if is_listed or _is_public(each)]
+        addresses = await addresses_of(host, port)
+        public = [each for each in addresses if is_listed or is_public(each)]
         if not public or len(public) < len(addresses):  # a name with both is not to be trusted
             raise NotTaken("has no public address")
         return public[0]
-
-
-def _is_public(text: str) -> bool:
-    address = ip_address(text.partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    address = mapped or address
-    return address.is_global and not address.is_multicast

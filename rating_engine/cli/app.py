@@ -42,6 +42,7 @@ from rating_engine.cli.parties.permissions import permissions_app
 from rating_engine.cli.parties.subscribers import subscribers_app
 from rating_engine.cli.parties.subscriptions import subscriptions_app
 from rating_engine.cli.parties.users import users_app
+from rating_engine.cli.phones import exchange_files
 from rating_engine.cli.phones import exchanges as asterisks
 from rating_engine.cli.phones.phones import phones_app
 from rating_engine.cli.process.data import data_app
@@ -129,6 +130,11 @@ exchange_app.command(epilog="Example: rating-engine exchange show pbx1")(asteris
 exchange_app.command(epilog="Example: rating-engine exchange change pbx1 --enabled no")(asterisks.change)
 exchange_app.command(epilog="Example: rating-engine exchange role pbx1")(asterisks.role)
 exchange_app.command(epilog="Example: rating-engine exchange render pjsip pbx1 --check")(asterisks.render)
+exchange_app.command(epilog="Example: rating-engine exchange files pbx1")(exchange_files.files)
+exchange_app.command(epilog="Example: rating-engine exchange update pbx1 https://files.example.org/rating.conf")(
+    exchange_files.update
+)
+exchange_app.command(epilog="Example: rating-engine exchange restore pbx1")(exchange_files.restore)
 app.add_typer(phones_app, name="phone")
 app.add_typer(numbering_app, name="numbering")
 app.add_typer(aliases_app, name="alias")

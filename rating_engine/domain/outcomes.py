@@ -141,7 +141,9 @@ class FinishCall:
     CANCEL, NOANSWER ...), `cause` the Q.850 hangup cause, 0 where unknown. Source: narayana-billing-api-2.2,
     callFinish: a status such as `0CANCEL` is the cause and the disposition in one word. `ended_at` None: now; a finish
     that had to wait carries the time it was said. `channel` as in PrepareCall; a transfer may have renamed it since.
-    `is_did`: "true", or the DID number, where the call came in by one; the CDR keeps it.
+    `is_did`: "true", or the DID number, where the call came in by one; the CDR keeps it. `leeway_seconds`: the same end
+    is told by two who measure it by themselves; so far apart they mean the same, and so far beyond what is paid nobody
+    has talked.
     """
 
     call_key: CallKey
@@ -154,6 +156,7 @@ class FinishCall:
     ended_at: datetime | None = None
     channel: str = ""
     is_did: str = ""
+    leeway_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,24 +17,10 @@ from rating_engine.domain.errors import InvalidRequest
 
 WRONG_PUKS: Final = 5  # wrong ones in a row; then none is looked at for a while: a PUK has eight digits
 LOCK_MINUTES: Final = 15
-MAX_NOTICE: Final = 1_000  # characters of a notice by SMS: seven parts
 
 _ICCID: Final = re.compile("[0-9]{1,22}")
 _MSISDN: Final = re.compile("(?:[0-9]{3,15})?")
 _PUK: Final = re.compile("[0-9]{4,16}")
-_FROM: Final = re.compile(r"\+?[0-9]{3,15}|[A-Za-z0-9 ]{1,11}")
-
-
-class InvalidSender(InvalidRequest):
-    """A message cannot be from that."""
-
-    code = "invalid_sender"
-
-
-class InvalidRecipient(InvalidRequest):
-    """A message cannot go there."""
-
-    code = "invalid_recipient"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +94,3 @@ def check_puk(puk: str, field: str, *, empty: bool = False) -> None:
     """Raises InvalidRequest, which does not repeat it."""
     if not (empty and not puk) and not _PUK.fullmatch(puk):
         raise InvalidRequest(field, "must be 4 to 16 digits")
-
-
-def check_notice(sender: str, text: str) -> None:
-    """A notice by SMS. Raises InvalidSender, InvalidRequest (text)."""
-    if not _FROM.fullmatch(sender):
-        raise InvalidSender("from", "must be a number of 3 to 15 digits, or 1 to 11 letters, digits and blanks")
-    if not 1 <= len(text) <= MAX_NOTICE:
-        raise InvalidRequest("text", f"must have 1 to {MAX_NOTICE} characters")

@@ -32,6 +32,7 @@ from rating_engine.settings.model import Settings
 from rating_engine.settings.sources import SHARED_CALLS_VARIABLE
 from rating_engine.storage.calls.exchange_watch import count_conflicts
 from rating_engine.storage.calls.ledger import Ledger
+from rating_engine.storage.calls.reseller_funds import reseller_funds
 from rating_engine.storage.calls.shared_calls import SharedCalls
 from rating_engine.storage.parties.accounts import account_state
 from rating_engine.storage.parties.offline import offline_accounts
@@ -110,6 +111,7 @@ def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
         remembered=finishing.remembered,
         undo=undo,
         now=now,
+        funds_of=partial(reseller_funds, calls_door),
         conflict=conflicts.note,
         is_banned=grounds.is_banned,
         call_back=grounds.call_back,
@@ -151,7 +153,7 @@ def policy_of(settings: Settings) -> ChargingPolicy:
         quota_seconds=settings.quota_seconds,
         reservation_share=Decimal(settings.reservation_share_percent) / 100,
         reservation_floor_seconds=settings.reservation_floor_seconds,
-        watches_exchanges=bool(settings.ami_exchanges),
+        watches_exchanges=bool(settings.ami_exchanges or settings.ari_exchanges),
     )
 
 

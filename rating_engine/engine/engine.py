@@ -21,7 +21,9 @@ from rating_engine.domain.tariff import Route
 from rating_engine.domain.watching import ExpiryPolicy
 from rating_engine.engine.calling import Calling, Doors, Grounds, wire_calls
 from rating_engine.engine.doors import calls_door, office_door
+from rating_engine.engine.exchanges import AriSetup
 from rating_engine.engine.leading import UNSEEN_INTERVALS, WatchSetup
+from rating_engine.engine.messaging import Messaging
 from rating_engine.engine.services import make_services
 from rating_engine.engine.surfaces import ban_file_of, behind_proxies, counters_of, limits_of, surfaces_of
 from rating_engine.process.sockets import FASTAGI, HTTP, Listeners, open_listeners
@@ -58,6 +60,7 @@ from rating_engine.storage.spool.spool_survey import unusable
 from rating_engine.storage.spool.unheard import UnheardFile
 from rating_engine.telemetry.loop_lag import EventLoopLag
 from rating_engine.telemetry.metrics import Metrics
+from rating_engine.telemetry.watch_parts import WatchTotals
 
 FIRST_LISTEN_SECONDS: Final = 2.0  # a start waits so long for announcements, then goes on without them
 GAUGE_SECONDS: Final = 15.0  # as often as Prometheus usually scrapes
@@ -117,11 +120,15 @@ class Engine:
         )
         self.rate_counters = counters_of(settings)
         limits = limits_of(settings, self.rate_counters, self.metrics)
-        self.services = make_services(settings, self.office, limits)  # what every surface is given
+        self._messaging = Messaging(settings, self.office, self.clock.now)
+        # What every surface is given.
+        self.services = make_services(settings, self.office, limits, self._messaging.carriers)
         self.services.access.line_owner = self._line_owner
         bans = self.services.access.bans
         self._ban_file = ban_file_of(settings, bans)
-        self.watch = self._make_watch(bans)
+        totals = WatchTotals()
+        self.watch = self._make_watch(bans, totals)
+        self.ari = self._make_ari(totals)
         self.schema = SchemaWatch(self.office, is_up=lambda: self.office.down is None)
         calling = self._wire_calls(is_watched or self.watch.is_watched, shared_calls)
         self.charging, self.finishing, self.undo = calling.charging, calling.finishing, calling.undo
@@ -152,6 +159,7 @@ class Engine:
         for task in self._background:
             task.start()
         self.watch.start()
+        self.ari.start(self.charging)
         self._lag = asyncio.create_task(EventLoopLag(self.metrics.event_loop_lag).run(), name="event-loop-lag")
         self.http = HttpServer(
             build_app(
@@ -207,6 +215,7 @@ class Engine:
 
     async def _settle(self) -> None:
         """End the background's work, and what the ledger was asked for."""
+        await self.ari.stop()
         await self.watch.stop()
         for task in self._background:
             await task.stop()
@@ -236,11 +245,15 @@ class Engine:
             "clock": self.clock.problem,
         }
 
+    def exchanges(self) -> dict[str, str]:
+        """Each seat at an exchange that is steered over ARI, with how it is; no reason not to be ready."""
+        return self.ari.state()
+
     async def _correct_by_seen(self, bucket: int, call_key: CallKey, seconds: int, ended_at: datetime) -> bool:
         """The watch is made before what ends calls, which asks it who is watched."""
         return await self.finishing.correct_by_seen(bucket, call_key, seconds, ended_at)
 
-    def _make_watch(self, bans: BanBook) -> WatchSetup:
+    def _make_watch(self, bans: BanBook, totals: WatchTotals) -> WatchSetup:
         return WatchSetup(
             self._settings,
             self.calls_door,
@@ -251,6 +264,19 @@ class Engine:
             self._correct_by_seen,
             bans,
             lambda: self.charging,
+            totals,
+        )
+
+    def _make_ari(self, totals: WatchTotals) -> AriSetup:
+        return AriSetup(
+            self._settings,
+            self.calls_door,
+            self.office,
+            self.lasting,
+            self.metrics,
+            totals,
+            self.clock.now,
+            self._correct_by_seen,
         )
 
     def _wire_calls(self, is_watched: ExchangeWatch, shared_calls: SharedCalls | None) -> Calling:
@@ -266,7 +292,7 @@ class Engine:
                 unheard=self._unheard,
                 now=self.clock.now,
                 is_watched=is_watched,
-                is_banned=self.services.access.bans.refuses,
+                is_banned=self.services.access.bans.refuses_exchange,
                 call_back=ForcedCallbacks(self.office, lambda: self.charging).begin,
                 cards=CardCalls(self.office, SecretBox(self._settings.secret_keys), self.clock.now),
                 shared_calls=shared_calls,
@@ -327,6 +353,7 @@ class Engine:
             Periodic("card-sales", CARDS_SECONDS, SaleKeeper(self.office, SecretBox(settings.secret_keys)).turn),
             Periodic("transfers", TRANSFERS_SECONDS, TransferKeeper(self.office).turn),
             Periodic("conflicts", CONFLICTS_SECONDS, self._conflicts.turn),
+            *self._messaging.background,
         ]
 
     async def _count_lines_lost(self) -> None:

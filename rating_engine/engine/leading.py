@@ -17,10 +17,11 @@ from agi.ami.link import links_to
 from rating_engine.adapters.smtp import Smtp
 from rating_engine.adapters.webhook_http import WebhookPoster
 from rating_engine.domain.principal import ENGINE
+from rating_engine.engine.services import ask_rate_of, recordings_of
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import Now
-from rating_engine.services.maintenance import RENTS, SUBSCRIPTIONS, Maintenance, steps_of
+from rating_engine.services.maintenance import RECORDINGS, RENTS, SUBSCRIPTIONS, Maintenance, steps_of
 from rating_engine.services.parties.bans import BanBook
 from rating_engine.services.parties.wrong_logins import WrongLogins
 from rating_engine.services.phones.secrets import SecretBox
@@ -37,6 +38,7 @@ from rating_engine.storage.postgres.leadership import Leadership
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.routes.route_leases import SHARE_SECONDS, TURNS, share_routes
 from rating_engine.telemetry.metrics import Metrics
+from rating_engine.telemetry.watch_parts import WatchPart, WatchTotals
 
 MAIL_SECONDS: Final = 2.0  # how soon a notice goes out
 RENT_SECONDS: Final = 60.0  # an order that lost who began it is ended so soon, and who tops up has his number back
@@ -59,11 +61,12 @@ class WatchSetup:
         correct: Correct,
         bans: BanBook,
         charging: Callable[[], CallCharging],
+        totals: WatchTotals,
     ) -> None:
         """What is said of exchanges and of answers goes by `calls_door`, since calls are lengthened by it.
 
         `now`: the instant, by the database's clock. `correct`: as Watch has it. `charging`: what
-        holds the money of callbacks, made after this.
+        holds the money of callbacks, made after this. `totals`: what all watches of this process say.
         """
         addresses = [parse_address(text) for text in settings.ami_exchanges]
         self._watch = Watch(
@@ -71,7 +74,7 @@ class WatchSetup:
             calls_door,
             office,
             lasting,
-            observer=metrics,
+            observer=WatchPart(metrics, totals, "ami"),
             buckets=settings.ledger_buckets,
             interval_seconds=settings.reconcile_interval_seconds,
             grace_seconds=settings.reconcile_grace_seconds,
@@ -98,11 +101,11 @@ class WatchSetup:
         self._webhooks = Periodic("webhooks", WEBHOOK_SECONDS, webhooks.turn)
         turns = itertools.count()
         self._leases = Periodic("route-leases", SHARE_SECONDS, lambda: share_routes(office, next(turns) // TURNS))
-        grace, notice = timedelta(days=settings.did_grace_days), timedelta(days=settings.did_notice_days)
-        maintenance = Maintenance(office, ENGINE, steps_of(office, now, grace=grace, notice=notice))
+        maintenance = _maintenance(settings, office, now)
         self._maintenance = Periodic("maintenance", MAINTENANCE_SECONDS, maintenance.run)
-        self._rents = Periodic("rents", RENT_SECONDS, lambda: maintenance.run(RENTS, SUBSCRIPTIONS))
+        self._rents = Periodic("rents", RENT_SECONDS, lambda: maintenance.run(RENTS, SUBSCRIPTIONS, RECORDINGS))
         self._watches = bool(addresses)
+        self._is_asked = self._watches or bool(settings.ari_exchanges)
         self._watched = WatchedExchanges(lambda: read_watched(calls_door))
         self._refresh = Periodic("watched-exchanges", REFRESH_SECONDS, self._watched.refresh)
         self._leadership = Leadership(settings.database_url, self._lead, on_change=metrics.leading)
@@ -113,14 +116,14 @@ class WatchSetup:
 
     def start(self) -> None:
         """Stand for leader, and read who is watched."""
-        if self._watches:
+        if self._is_asked:
             self._refresh.start()
         self._leadership.start()
 
     async def stop(self) -> None:
         """Let another process lead."""
         await self._leadership.stop()
-        if self._watches:
+        if self._is_asked:
             await self._refresh.stop()
 
     async def _lead(self) -> None:
@@ -134,6 +137,17 @@ class WatchSetup:
             group.create_task(self._webhooks.run(), name="webhooks")
             if self._watches:
                 group.create_task(self._watch.run(), name="watch")
+
+
+def _maintenance(settings: Settings, office: Database, now: Now) -> Maintenance:
+    """Every step, as the engine runs them."""
+    grace, notice = timedelta(days=settings.did_grace_days), timedelta(days=settings.did_notice_days)
+    asked, jump = ask_rate_of(settings), settings.exchange_rate_jump_percent
+    kept, days = recordings_of(settings), settings.invoice_days
+    steps = steps_of(
+        office, now, grace=grace, notice=notice, ask_rate=asked, rate_jump=jump, invoice_days=days, recordings=kept
+    )
+    return Maintenance(office, ENGINE, steps)
 
 
 def _mail(settings: Settings, office: Database) -> Periodic | None:

@@ -6,8 +6,10 @@ is preceded by the question of domain/access, and what it changes stands in the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from rating_engine.domain.addresses import Network
@@ -29,20 +31,34 @@ from rating_engine.services.finance.calling_cards import CallingCards
 from rating_engine.services.finance.card_groups import CardGroups
 from rating_engine.services.finance.card_sales import CardSales
 from rating_engine.services.finance.codes import Codes
+from rating_engine.services.finance.credit_notes import CreditNotes
 from rating_engine.services.finance.guesses import Guesses
 from rating_engine.services.finance.invitations import Invitations
+from rating_engine.services.finance.invoices import Invoices, Printer
 from rating_engine.services.finance.paid_services import PaidServices
+from rating_engine.services.finance.payments import Payments, PaymentWays
+from rating_engine.services.finance.statements import Statements
 from rating_engine.services.finance.subscriptions import Subscriptions
 from rating_engine.services.finance.taxes import Taxes
 from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.maintenance import Maintenance, steps_of
+from rating_engine.services.messaging.carriers import Carriers
+from rating_engine.services.messaging.incoming import IncomingMessages
+from rating_engine.services.messaging.messages import Messages
+from rating_engine.services.messaging.prices import MessagePrices
+from rating_engine.services.messaging.sip_messages import SipMessages
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
+from rating_engine.services.numbers.number_stock import NumberStock
 from rating_engine.services.numbers.numbering import Numbering
+from rating_engine.services.numbers.phonebooks import Phonebooks
+from rating_engine.services.offers import TariffOffers
 from rating_engine.services.parties.access import Access
 from rating_engine.services.parties.account_import import AccountImports
 from rating_engine.services.parties.accounts import Accounts
 from rating_engine.services.parties.bans import BanBook, Bans, WrongKeys
+from rating_engine.services.parties.defaults import PartyDefaults
+from rating_engine.services.parties.details import Details
 from rating_engine.services.parties.guard import Guard
 from rating_engine.services.parties.hash_secrets import HashSecrets
 from rating_engine.services.parties.keys import Keys
@@ -51,16 +67,20 @@ from rating_engine.services.parties.passwords import Passwords
 from rating_engine.services.parties.permission_groups import PermissionGroups
 from rating_engine.services.parties.request_limits import RequestLimits
 from rating_engine.services.parties.signed_requests import HASHES_FOR_A_KEY, SignedRequests
+from rating_engine.services.parties.telephone_balances import TelephoneBalances
 from rating_engine.services.phones.disa import Disa
+from rating_engine.services.phones.exchange_files import ExchangeFiles, Fetch
 from rating_engine.services.phones.exchanges import Exchanges
 from rating_engine.services.phones.known_callers import KnownCallers
 from rating_engine.services.phones.queries import AskExchange, ExchangeQueries
 from rating_engine.services.phones.registration import Registrations
-from rating_engine.services.phones.rendering import Reload, never_reloads
+from rating_engine.services.phones.rendering import Reload, TrunkSections, never_reloads
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.sip_accounts import SipAccounts
+from rating_engine.services.recordings import NO_RECORDINGS, RecordingFiles, RecordingLinks, Recordings
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.gateways import Gateways
+from rating_engine.services.routes.pjsip_trunks import sections_text
 from rating_engine.services.routes.routes import Routes
 from rating_engine.services.support.gsm import Gsm, GsmRequests
 from rating_engine.services.support.news import News
@@ -76,6 +96,7 @@ from rating_engine.services.tariffs.exchange import Exchange
 from rating_engine.services.tariffs.options import Options
 from rating_engine.services.tariffs.packages import Packages
 from rating_engine.services.tariffs.price_lists import PriceLists
+from rating_engine.services.tariffs.rate_feed import AskRate
 from rating_engine.services.tariffs.settings import Tariffs
 from rating_engine.services.tenants.billing import Billing
 from rating_engine.services.tenants.call_rates import CallRates
@@ -91,6 +112,9 @@ class UseCases:
 
     parties: Parties
     keys: Keys
+    details: Details
+    defaults: PartyDefaults
+    phonebooks: Phonebooks
     hash_secrets: HashSecrets
     permission_groups: PermissionGroups
     bans: Bans
@@ -104,6 +128,10 @@ class UseCases:
     account_imports: AccountImports
     transfers: Transfers
     codes: Codes
+    payments: Payments
+    invoices: Invoices
+    credit_notes: CreditNotes
+    statements: Statements
     taxes: Taxes
     card_groups: CardGroups
     cards: CallingCards
@@ -112,6 +140,7 @@ class UseCases:
     subscriptions: Subscriptions
     exchanges: Exchanges
     exchange_queries: ExchangeQueries
+    exchange_files: ExchangeFiles
     sip_accounts: SipAccounts
     known_callers: KnownCallers
     disa: Disa
@@ -133,6 +162,9 @@ class UseCases:
     dids: Dids
     did_pools: DidPools
     call_rules: CallRules
+    number_stock: NumberStock
+    recordings: Recordings
+    tariff_offers: TariffOffers
     gateways: Gateways
     routes: Routes
     route_reports: RouteReports
@@ -145,6 +177,10 @@ class UseCases:
     call_posting: CallPosting
     live_calls: LiveCalls
     callbacks: Callbacks
+    messages: Messages
+    message_prices: MessagePrices
+    sip_messages: SipMessages
+    incoming_messages: IncomingMessages
     rerates: Rerates
     simulations: Simulations
     maintenance: Maintenance
@@ -171,9 +207,17 @@ class Ways:
     gsm: Gsm
     speaker: Speaker
     ask_exchange: AskExchange
+    payments: PaymentWays
+    print_invoice: Printer
+    fetch_file: Fetch
+    ask_rate: AskRate | None
+    rate_jump: int
+    carriers: Carriers
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
+    recordings: RecordingFiles = NO_RECORDINGS
+    exchange_hosts: Mapping[str, str] = field(default_factory=dict)
 
 
 class Services:
@@ -183,10 +227,19 @@ class Services:
         """`limits`: how often may be asked; None: any number of times, as in a command."""
         self._office = office
         self._ways = ways
-        self._steps = steps_of(office, utc_now, grace=ways.did_grace, notice=ways.did_notice)
+        self._steps = steps_of(
+            office,
+            utc_now,
+            grace=ways.did_grace,
+            notice=ways.did_notice,
+            ask_rate=ways.ask_rate,
+            rate_jump=ways.rate_jump,
+            invoice_days=ways.payments.days,
+            recordings=ways.recordings,
+        )
         self._passwords = Passwords()
         self._secrets = SecretBox(ways.secret_keys)
-        bans = BanBook(office, proxies=ways.proxies)
+        bans = BanBook(office, proxies=ways.proxies, exchanges=ways.exchange_hosts)
         self._wrong_keys = WrongKeys(
             office,
             bans,
@@ -195,7 +248,9 @@ class Services:
             ban_seconds=ways.ban_seconds,
         )
         self.access = Access(office, self._passwords, bans, self._wrong_keys, limits)  # who asks: asked before `of`
+        self.recording_links = RecordingLinks(office, ways.recordings, utc_now)  # who has one needs no more
         self.signed = SignedRequests(office, self.access, self._secrets, self._wrong_hashes(bans), limits)
+        self.telephone_balances = TelephoneBalances(office, self._secrets, self._wrong_keys)
         # What nobody yet may ask, bounded by itself.
         self.invitations = Invitations(office, self._passwords, self._secrets, self._wrong_keys)
 
@@ -216,7 +271,7 @@ class Services:
 
     def _whole(self, principal: Principal) -> UseCases:
         """Every use case, before anybody is asked whether the principal may."""
-        return UseCases(**self._of_people(principal), **self._of_calls(principal))
+        return UseCases(**self._of_people(principal), **self._of_numbers(principal), **self._of_calls(principal))
 
     def _of_people(self, principal: Principal) -> dict[str, Any]:
         """Who asks, whose money and phones there are, and what is written to and from people."""
@@ -224,6 +279,9 @@ class Services:
         return {
             "parties": Parties(office, principal, self._passwords),
             "keys": Keys(office, principal),
+            "details": Details(office, principal),
+            "defaults": PartyDefaults(office, principal),
+            "phonebooks": Phonebooks(office, principal),
             "hash_secrets": HashSecrets(office, principal, self._secrets),
             "permission_groups": PermissionGroups(office, principal),
             "bans": Bans(office, principal),
@@ -232,6 +290,10 @@ class Services:
             "speech": Speech(principal, ways.speaker),
             "news": News(office, principal),
             "tickets": Tickets(office, principal),
+            "messages": Messages(office, principal, ways.carriers, utc_now),
+            "sip_messages": SipMessages(office, principal, ways.ask_exchange),
+            "incoming_messages": IncomingMessages(office, principal, utc_now),
+            "message_prices": MessagePrices(office, principal),
             "audit": Audit(office, principal),
             "accounts": Accounts(office, principal, buckets=ways.ledger_buckets),
             "account_imports": AccountImports(office, principal, buckets=ways.ledger_buckets),
@@ -239,14 +301,23 @@ class Services:
             "codes": Codes(
                 office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)
             ),
+            "payments": Payments(office, principal, ways.payments, utc_now),
+            "invoices": Invoices(office, principal, utc_now, ways.print_invoice, days=ways.payments.days),
+            "credit_notes": CreditNotes(office, principal, system_currency=ways.system_currency),
+            "statements": Statements(office, principal, system_currency=ways.system_currency),
             "taxes": Taxes(office, principal),
             "card_groups": CardGroups(office, principal),
             "cards": CallingCards(office, principal, self._secrets, buckets=ways.ledger_buckets),
             "card_sales": CardSales(office, principal, self._secrets),
             "paid_services": PaidServices(office, principal, currency=ways.system_currency),
             "subscriptions": Subscriptions(office, principal, utc_now),
-            "exchanges": Exchanges(office, principal, ways.reload_phones),
+            "exchanges": Exchanges(
+                office, principal, ways.reload_phones, partial(_trunks_of, Gateways(office, principal, self._secrets))
+            ),
             "exchange_queries": ExchangeQueries(office, principal, ways.ask_exchange),
+            "exchange_files": ExchangeFiles(
+                office, principal, fetch=ways.fetch_file, check=ways.installation.dialplan.check, ask=ways.ask_exchange
+            ),
             "sip_accounts": SipAccounts(office, principal, self._secrets, buckets=ways.ledger_buckets),
             "known_callers": KnownCallers(office, principal),
             "disa": Disa(office, principal),
@@ -272,10 +343,6 @@ class Services:
             "bill_types": BillTypes(office, principal),
             "price_lists": PriceLists(office, principal, currency=ways.system_currency),
             "direction_prices": DirectionPrices(office, principal, currency=ways.system_currency),
-            "numbering": Numbering(office, principal),
-            "dids": Dids(office, principal, utc_now, currency=ways.system_currency),
-            "did_pools": DidPools(office, principal, currency=ways.system_currency),
-            "call_rules": CallRules(office, principal, utc_now),
             "gateways": Gateways(office, principal, self._secrets),
             "routes": Routes(office, principal),
             "route_reports": RouteReports(office, window_seconds=ways.route_quality_window_seconds),
@@ -294,6 +361,18 @@ class Services:
             "doctor": Doctor(office, ways.installation),
         }
 
+    def _of_numbers(self, principal: Principal) -> dict[str, Any]:
+        office, currency = self._office, self._ways.system_currency
+        return {
+            "numbering": Numbering(office, principal),
+            "dids": Dids(office, principal, utc_now, currency=currency),
+            "did_pools": DidPools(office, principal, currency=currency),
+            "call_rules": CallRules(office, principal, utc_now),
+            "number_stock": NumberStock(office),
+            "tariff_offers": TariffOffers(office, principal, utc_now),
+            "recordings": Recordings(office, principal, self._ways.recordings, utc_now),
+        }
+
     def _decks(self, principal: Principal) -> Decks:
         ways = self._ways
         return Decks(
@@ -303,3 +382,8 @@ class Services:
             international_prefix=ways.international_prefix,
             unserved_percent=ways.deck_unserved_percent,
         )
+
+
+async def _trunks_of(gateways: Gateways, exchange: str) -> TrunkSections:
+    trunks = await gateways.trunks(exchange)
+    return TrunkSections(frozenset(trunk.name for trunk in trunks), sections_text(trunks))

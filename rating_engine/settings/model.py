@@ -10,12 +10,18 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from agi.ami.address import parse_address
+from agi.ari.address import parse_address as parse_ari_address
+from rating_engine.settings.ari import AriSettings
 from rating_engine.settings.calls import CallSettings
 from rating_engine.settings.doors import DoorSettings
 from rating_engine.settings.mail import MailSettings
+from rating_engine.settings.maintenance import MaintenanceSettings
 from rating_engine.settings.mor import MorSettings
 from rating_engine.settings.numbers import NumberSettings
+from rating_engine.settings.payments import PaymentSettings
 from rating_engine.settings.providers import ProviderSettings
+from rating_engine.settings.recordings import RecordingSettings
 from rating_engine.settings.stores import StoreSettings
 from rating_engine.settings.texts import Texts
 from rating_engine.telemetry.redaction import redact_text
@@ -28,7 +34,19 @@ def _redacted(value: object) -> object:
 
 
 # The last group is the first one of the table.
-class Settings(NumberSettings, CallSettings, ProviderSettings, MailSettings, MorSettings, DoorSettings, StoreSettings):
+class Settings(
+    RecordingSettings,
+    NumberSettings,
+    PaymentSettings,
+    AriSettings,
+    CallSettings,
+    ProviderSettings,
+    MaintenanceSettings,
+    MailSettings,
+    MorSettings,
+    DoorSettings,
+    StoreSettings,
+):
     """The settings of one engine. Immutable; read them with `rating_engine.settings.sources.load_settings`."""
 
     # --- when PostgreSQL is away
@@ -133,6 +151,16 @@ class Settings(NumberSettings, CallSettings, ProviderSettings, MailSettings, Mor
     def _check_offline_logins(self) -> Self:
         if self.on_database_down == "allow_postpaid" and not self.allow_postpaid_logins:
             raise ValueError("allow_postpaid_logins: must name a login while on_database_down is allow_postpaid")
+        return self
+
+    @model_validator(mode="after")
+    def _check_exchange_names(self) -> Self:
+        watched = {parse_address(text).exchange for text in self.ami_exchanges}
+        if both := watched & {parse_ari_address(text).exchange for text in self.ari_exchanges}:
+            name = min(both)
+            raise ValueError(
+                f"ari_exchanges: {name} is in ami_exchanges too: give it another name here, such as {name}-ari"
+            )
         return self
 
     @model_validator(mode="after")

@@ -7,15 +7,28 @@ from typing import Final
 
 from pydantic import Field, field_validator
 
+from rating_engine.domain.carrier import parse_carrier
 from rating_engine.settings.texts import Group, Texts
 
 _TEMPLATE: Final = re.compile(r"(?P<name>\S{1,64}) (?P<action>[A-Za-z0-9_]{1,64}) https?://[^\s/{}]+(?:/\S*)?")
 
 
 class ProviderSettings(Group):
-    """GSM providers, and speech."""
+    """Carriers of messages, GSM providers, and speech."""
 
     # --- providers
+    message_carriers: Texts = Field(
+        (),
+        repr=False,
+        max_length=100,
+        description="Who carries SMS, in the order in which they are tried: NAME KIND [URL] [option=value]."
+        " `demo loopback` takes all and sends nothing. `acme http https://sms.example.org/send?from={from}&to={to}&text={text}&ref={id}`"
+        " is asked by GET (method=post: by a form), 14 s, 64 KiB, no redirects; an answer of 200 to 299, which matches"
+        " ok=REGEX where that is given, has taken it, and its first group, else the whole, is the carrier's id."
+        " `where hlr https://…?number={to}` answers sendHLR. `smsc smpp smpp://ID:PASSWORD@HOST:2775`: a transceiver of"
+        " the engine that leads. to=49|43: numbers that it serves; the longest prefix counts first. In the environment"
+        " separated by commas, which a URL writes %2C.",
+    )
     gsm_providers: Texts = Field(
         (),
         repr=False,
@@ -39,6 +52,20 @@ class ProviderSettings(Group):
         description="What makes speech of text (createTTS): espeak-ng by its name or path. Empty, or where it is not"
         " installed: there is no speech, and who asks for it is told so at once.",
     )
+
+    @field_validator("message_carriers")
+    @classmethod
+    def _check_message_carriers(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        names = set()
+        for place, text in enumerate(value, start=1):
+            try:
+                name = parse_carrier(text).name
+            except ValueError as error:  # the entry is not repeated: a URL may hold a secret
+                raise ValueError(f"entry {place}: {error}") from None
+            if name in names:
+                raise ValueError(f"entry {place}: the name {name} is there before")
+            names.add(name)
+        return value
 
     @field_validator("gsm_providers")
     @classmethod

@@ -23,6 +23,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 from rating_engine.domain.outcomes import DeclineReason
 from rating_engine.domain.watching import Decision
+from rating_engine.telemetry.ari_metrics import AriMetrics
 from rating_engine.telemetry.sharing import is_shared, write_down
 from rating_engine.telemetry.surface import SURFACES, current_surface
 
@@ -98,6 +99,7 @@ class Metrics:
         )
         self._lag = self._histogram("rating_event_loop_lag_seconds", "How late the event loop runs", LAG_SECONDS)
         self._make_spool_metrics()
+        self.ari = AriMetrics(self.registry)
         self._cache = {level: cache.labels(level) for level in sorted(CACHE_LEVELS)}
         self._open_connections = 0
         self._call_children: dict[tuple[str, str, str, str], Counter] = {}

@@ -17,6 +17,10 @@ class Gateway:
     status: int = 200
     answer: bytes = b"ok"
 
+    def was_asked(self, times: int) -> bool:
+        """Whether so many requests came, or more."""
+        return len(self.asked) >= times
+
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request of one connection."""
         head = await reader.readuntil(b"\r\n\r\n")

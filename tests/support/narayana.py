@@ -21,6 +21,7 @@ from rating_engine.services.catalogue import UseCases
 from rating_engine.services.parties.passwords import md5_of
 from rating_engine.storage.postgres.pool import Database
 from tests.support.engines import engine_on
+from tests.support.gateway import Gateway
 from tests.support.world import publish_deck
 
 SECRET_KEY = base64.urlsafe_b64encode(bytes(32)).decode()
@@ -35,6 +36,7 @@ class Narayana:
     engine: Engine
     http: httpx.AsyncClient
     keys: dict[str, str] = field(default_factory=dict)
+    gateway: Gateway | None = None  # of providers and carriers, where a test has one
 
     @property
     def operator(self) -> UseCases:

@@ -63,6 +63,9 @@ class ScriptedExchange:
         answers, self.answers = self.answers, []
         return answers
 
+    def steers(self, uniqueid: str) -> bool:
+        return True
+
     def take_failed_logins(self) -> list[FailedLogin]:
         return []
 

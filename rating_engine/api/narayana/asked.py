@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from rating_engine.api.narayana.arguments import Values
 from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.domain.account import ListedSubscriber
-from rating_engine.domain.api_key import ApiKey
+from rating_engine.domain.api_key import ApiKey, KeyKind
 from rating_engine.domain.outcomes import (
     BalanceOutcome,
     CallKey,
@@ -67,6 +67,11 @@ class Asked:
     async def user(self) -> Party:
         """Who asks, as it is now."""
         return await self.use.parties.show(self.who)
+
+    def check_carriers_key(self, method: str) -> None:
+        """For server keys, and keys that are for this method: that of an application is public. Raises Failure."""
+        if self.key.kind is not KeyKind.SERVER and method not in self.key.methods:
+            raise Failure(Code.E_INSUFFICIENT_ACCESS, "takes a server key, or one that is for this method")
 
     @property
     def who(self) -> int:

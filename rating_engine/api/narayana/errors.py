@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from rating_engine.domain.errors import RatingEngineError
+from rating_engine.domain.message import MessageDeclined
 from rating_engine.domain.outcomes import DeclineReason
 from rating_engine.domain.refusal import Refusal
 
@@ -80,6 +81,10 @@ CODE_OF_ERROR: Final[Mapping[str, Code]] = {
     "account_closed": Code.E_TRANSACTION_FAILED,
     "no_exchange_rate": Code.E_TRANSACTION_FAILED,
     "transfers_locked": Code.E_TRANSACTIONS_LOCKED,
+    "contact_reseller": Code.E_CONTACT_RESELLER,
+    "minimal_payment": Code.E_MINIMAL_PAYMENT,
+    "minimal_start_payment": Code.E_MINIMAL_START_PAYMENT,
+    "maximum_payment": Code.E_MAXIMUM_PAYMENT,
     "code_empty": Code.E_CODE_HAS_NO_BALANCE,
     "no_invites": Code.E_INVITE_LIMIT_REACHED,
     "too_many_tries": Code.E_INSUFFICIENT_ACCESS,
@@ -93,6 +98,7 @@ CODE_OF_ERROR: Final[Mapping[str, Code]] = {
     "invalid_sender": Code.E_INVALID_SMS_FROM,
     "invalid_recipient": Code.E_INVALID_SMS_TO,
     "query_failed": Code.E_ASTERISK_QUERY_ERROR,
+    "file_not_fetched": Code.E_DATA_ABORT,
     "speech_failed": Code.E_TTS_ERROR,
     "carrier_failed": Code.E_CARRIER_ERROR,
     "unknown_action": Code.E_UNDEFINED_INSTRUCTION,
@@ -154,5 +160,5 @@ CODE_OF_DECLINE: Final[Mapping[DeclineReason, Code]] = {
 
 def failure_of(error: RatingEngineError) -> Failure | None:
     """What an error of the engine is here; None: nobody foresaw it."""
-    code = CODE_OF_ERROR.get(error.code)
+    code = CODE_OF_DECLINE[error.reason] if isinstance(error, MessageDeclined) else CODE_OF_ERROR.get(error.code)
     return None if code is None else Failure(code, str(error))

@@ -6,19 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
-    "SMS": (
-        "receiveSMS",
-        "receiveDeliveryReport",
-        "msgCallback",
-        "readSMS",
-        "sendSMS",
-        "sendHLR",
-        "sendVoiceMessage",
-        "sendSIPMessage",
-        "deliveryReport",
-        "setDeliveryReport",
-        "getSMS",
-    ),
+    "SMS": ("sendVoiceMessage",),
     "Finances and statistics": (
         "getPaymentMethods",
         "finishInvoice",
@@ -29,11 +17,6 @@ UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "getInvoiceInfo",
         "viewInvoice",
         "deleteInvoice",
-    ),
-    "Technical maintenance": (
-        "updateDialplan",
-        "restoreDialplan",
-        "updateInterface",
     ),
 }
 UNDEFINED: Final = frozenset(name for names in UNDEFINED_BY_SECTION.values() for name in names)

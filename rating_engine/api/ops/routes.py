@@ -26,6 +26,9 @@ class Readiness(Protocol):
     async def readiness(self) -> dict[str, str | None]:
         """Each dependency by name, with what is wrong with it in words, or None when it is well."""
 
+    def exchanges(self) -> dict[str, str]:
+        """Each seat at an exchange whose calls are held here or by another engine, with how it is."""
+
 
 class MetricsExposition(Protocol):
     """All metrics as Prometheus reads them."""
@@ -45,7 +48,7 @@ def ops_routes(readiness: Readiness, metrics: MetricsExposition) -> list[Route]:
     async def show_ready(_request: Request) -> Response:
         missing = await what_is_missing(readiness)
         return Response(
-            orjson.dumps({"ready": not missing, "missing": missing}) + b"\n",
+            orjson.dumps({"ready": not missing, "missing": missing, **_exchanges(readiness)}) + b"\n",
             status_code=503 if missing else 200,
             media_type="application/json",
             headers={"cache-control": "no-store"},
@@ -56,6 +59,12 @@ def ops_routes(readiness: Readiness, metrics: MetricsExposition) -> list[Route]:
         Route("/healthz", show_alive, methods=["GET"]),
         Route("/readyz", show_ready, methods=["GET"]),
     ]
+
+
+def _exchanges(readiness: Readiness) -> dict[str, dict[str, str]]:
+    """Told, and no reason not to be ready: one exchange that is away is no matter of the others."""
+    seats = readiness.exchanges()
+    return {"exchanges": seats} if seats else {}
 
 
 async def show_alive(_request: Request) -> Response:

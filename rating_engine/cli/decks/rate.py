@@ -43,6 +43,7 @@ def rate(
     routing_number: Annotated[
         str, typer.Option(metavar="NUMBER", help="As translated (LRN), for tariffs that price by it.")
     ] = "",
+    attempt: Annotated[int, typer.Option(min=1, help="The how manieth of the call, where prices depend on it.")] = 1,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -51,7 +52,7 @@ def rate(
     async def work(services: UseCases) -> Quote:
         starts = None if at is None else words.moment(at, "at", await services.tariffs.time_zone(tariff))
         return await services.quotes.quote(
-            tariff, number, seconds, at=starts, origin=caller, routing_number=routing_number
+            tariff, number, seconds, at=starts, origin=caller, routing_number=routing_number, attempt=attempt
         )
 
     found = with_services(config, work)

@@ -142,6 +142,9 @@ def render(
         bool, typer.Option("--check", help="Write nothing, print what would change; exit code 1 if anything would.")
     ] = False,
     reload: Annotated[bool, typer.Option("--reload", help="Have the exchange read it, over AMI.")] = False,
+    trunks: Annotated[
+        bool, typer.Option("--trunks", help="With the gateways of its routes, in place of `routes trunks`.")
+    ] = False,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -151,7 +154,7 @@ def render(
             raise InvalidRequest("what", f"{what[:40]!r} is not {PJSIP}")
     done = with_services(
         config,
-        lambda services: services.exchanges.render(name, output=output, write=not check, reload=reload),
+        lambda services: services.exchanges.render(name, output=output, write=not check, reload=reload, trunks=trunks),
     )
     if json:
         print_json({

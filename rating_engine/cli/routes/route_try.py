@@ -44,6 +44,7 @@ def try_(
     call: Annotated[
         str | None, typer.Option(metavar="EXCHANGE/UNIQUEID", help="A very call: its draws by weight and percentage.")
     ] = None,
+    attempt: Annotated[int, typer.Option(min=1, help="The how manieth of the call, where prices depend on it.")] = 1,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -53,7 +54,7 @@ def try_(
         zone = "UTC" if at is None else await services.tariffs.time_zone(tariff)
         moment = datetime.now(UTC) if at is None else words.moment(at, "at", zone)
         return await services.route_trials.try_call(
-            number, tariff=tariff, at=moment, callerid=normalise_callerid(callerid), call_seed=call
+            number, tariff=tariff, at=moment, callerid=normalise_callerid(callerid), call_seed=call, attempt=attempt
         )
 
     trial = with_services(config, work)

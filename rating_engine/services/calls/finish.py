@@ -111,6 +111,7 @@ class Finishing:
             known = known or await self._ledger.find(subscriber.bucket, call.call_key)
             if known is not None and _is_another(call, subscriber, known.details):
                 return NotSaved(DeclineReason.CONFLICT, f"the call is of channel {known.details.channel}")
+            call = _as_measured(call, known)
             # What is only read may be lost yet, with a primary that could not tell its standby: the repetition that
             # settle() finds is committed behind it, and so confirmed with it.
             if isinstance(known, EndedCall) and (repeated or _contradicts(call, subscriber, known)):
@@ -125,7 +126,7 @@ class Finishing:
                 case SettleOutcome.SETTLED:
                     self._suspect(answer.suspicion, saved, said=call.seconds)
                     return replace(saved, overrun=answer.overrun) if answer.overrun else saved
-                case SettleOutcome.CONFLICT:
+                case SettleOutcome.CONFLICT if not call.leeway_seconds or isinstance(known, EndedCall):
                     return NotSaved(DeclineReason.CONFLICT, "another account's call, or finished before otherwise")
                 case _:  # settled so before, or what was known is gone, or a package was emptied meanwhile: look again
                     repeated = answer.outcome is SettleOutcome.REPEATED
@@ -362,6 +363,19 @@ def _cost_before(
         return None
     earlier = max(call.seconds - APART_SECONDS, 0)
     return charge_call(details.rate, "", None, earlier).cost
+
+
+def _as_measured(call: FinishCall, known: OpenCall | EndedCall | None) -> FinishCall:
+    """An end that is told twice, a moment apart by two clocks, is told as it was at first, and never beyond the cut."""
+    if isinstance(known, OpenCall):
+        longest = longest_paid(known)
+        is_cut = longest < call.seconds <= longest + call.leeway_seconds
+        return replace(call, seconds=longest) if is_cut else call
+    if isinstance(known, EndedCall) and not known.provisional:
+        told = known.seconds if known.said_seconds is None else known.said_seconds
+        is_same = min(call.seconds, told) > 0 and abs(call.seconds - told) <= call.leeway_seconds
+        return replace(call, seconds=told) if is_same else call
+    return call
 
 
 def _is_another(call: FinishCall, subscriber: Subscriber, details: CallDetails) -> bool:

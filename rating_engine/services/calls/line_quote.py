@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from rating_engine.domain.outcomes import CallKey, Declined, PrepareCall
@@ -15,9 +16,10 @@ from rating_engine.domain.tariff import Route
 from rating_engine.rating.charge import charge
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.hold import ChargingPolicy
+from rating_engine.services.calls.lasting import seconds_on
 from rating_engine.services.calls.plan import Plan, Planning
-from rating_engine.services.calls.prepare import seconds_on
 from rating_engine.services.facts.memory import CallMemory
+from rating_engine.storage.calls.reseller_funds import reseller_funds
 from rating_engine.storage.parties.accounts import account_state
 from rating_engine.storage.parties.logins import unknown_login
 from rating_engine.storage.postgres.pool import Database
@@ -70,7 +72,7 @@ class LineQuotes:
         if isinstance(plan, Declined):
             reason = plan.reason.value
             return LineQuote(login, number, "", "", "", state.tariff, state.currency, None, None, 0, reason)
-        lasts = seconds_on(plan, state)
+        lasts = await seconds_on(plan, state, partial(reseller_funds, self._database))
         return _quote(login, number, plan, lasts)
 
 

@@ -17,8 +17,8 @@ from rating_engine.domain.call_rules import digits_of
 from rating_engine.domain.errors import Overloaded, Unavailable
 from rating_engine.domain.outcomes import Allowed, Claim, Declined, DeclineReason, PrepareCall, PrepareOutcome
 from rating_engine.domain.reservation import OpenCall, ReserveAnswer, ReserveOutcome
-from rating_engine.rating.charge import max_duration
 from rating_engine.rating.rate import Rate
+from rating_engine.services.calls.lasting import FundsOf, seconds_on
 from rating_engine.services.calls.plan import Plan, Planning
 from rating_engine.services.calls.ports import CallLedger, Now
 from rating_engine.services.calls.remembered import RememberedCalls
@@ -69,6 +69,7 @@ class Preparing:
         remembered: RememberedCalls,
         undo: Undo,
         now: Now,
+        funds_of: FundsOf,
         conflict: Callable[[PrepareCall], None] = lambda call: None,
         is_banned: Callable[[str], bool] = lambda address: False,
         call_back: CallBack | None = None,
@@ -76,6 +77,7 @@ class Preparing:
         """`is_banned`: whether calls of an exchange are declined, by the address that names it. `call_back` None: who
         has to be called back does not call."""
         self._call_back = call_back
+        self._funds_of = funds_of
         self._is_banned = is_banned
         self._ledger = ledger
         self._planning = planning
@@ -143,7 +145,7 @@ class Preparing:
         plan = await self._planning.plan(call, self._now())
         if isinstance(plan, Declined):
             return plan
-        return seconds_on(plan, state)
+        return await seconds_on(plan, state, self._funds_of)
 
     async def _login_of(self, callerid: str | None) -> str | Declined:
         """Whose a call is that names nobody: of the line that its number is known to ring from."""
@@ -234,16 +236,3 @@ def allowed(held: OpenCall, claim: Claim, rate: Rate, currency: str) -> Allowed:
         quota=held.quota,
         claim=claim,
     )
-
-
-def seconds_on(plan: Plan, state: AccountState) -> int | Declined:
-    """The seconds that a planned call would last on what its account has, or why it may not be made."""
-    request, funds = plan.request, state.available
-    if funds is None:
-        return request.cap_seconds
-    if funds < request.minimum:
-        return Declined(DeclineReason.INSUFFICIENT_FUNDS)
-    is_last = state.max_calls is not None and state.max_calls - state.open_calls <= 1
-    if request.share is not None and not is_last:  # as amount_granted in schema.sql
-        funds = min(funds, max(funds * request.share, request.share_least))
-    return max_duration(plan.rate, funds, request.cap_seconds)

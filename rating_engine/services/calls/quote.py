@@ -44,11 +44,12 @@ async def quote(
     at: datetime | None = None,
     origin: str = "",
     routing_number: str = "",
+    attempt: int = 1,
 ) -> Quote:
     """The price of a call of `seconds` answered seconds on a tariff, by the deck in force at its start.
 
     `at`: when it starts, with a time zone; None: now. `origin`: the caller's number, '' where it is not known.
-    `routing_number`: the number as translated (LRN), '' where it was not.
+    `routing_number`: the number as translated (LRN), '' where it was not. `attempt`: the how manieth of the call.
     Errors: NotFound (the tariff, its deck then, or a rate that serves the call), InvalidRequest (`number`, also of a
     length that its direction does not have, `caller`, `routing_number`), Unavailable.
     """
@@ -65,12 +66,14 @@ async def quote(
         raise NotFound(f"the tariff {tariff} has no rates before {found.decks[-1].effective_from:%Y-%m-%d %H:%M:%S %Z}")
     memory = CallMemory(database)
     band = found.schedule.band_at(at)
-    dialled = Dialled(destination, "" if routed == destination else routed, caller)
+    dialled = Dialled(destination, "" if routed == destination else routed, caller, attempt)
     priced = await Pricing(memory.sources).price_in(found, (found,), dialled, found.currency, at, seconds)
     if isinstance(priced, Price):
         return Quote(number, destination, tariff, at, band, priced.match, charge(priced.rate, seconds))
     if priced.reason is DeclineReason.INVALID_DESTINATION:
         raise InvalidRequest("number", f"{destination} has the {priced.detail}")
+    if priced.reason is DeclineReason.NO_ROUTE:
+        raise NotFound(f"the tariff {tariff} has no attempt {attempt} for {destination}")
     priced_by = priced_number(found, dialled)
     row = await memory.rate_decks.choose_row(found, priced_by, at=at, origin=caller, band=band)
     if row is None:
@@ -103,9 +106,10 @@ class Quotes:
         at: datetime | None = None,
         origin: str = "",
         routing_number: str = "",
+        attempt: int = 1,
     ) -> Quote:
         """The price of a call. Errors: as `quote`."""
         return await quote(
             self._database, tariff, number, seconds, international_prefix=self._international_prefix, at=at,
-            origin=origin, routing_number=routing_number,
+            origin=origin, routing_number=routing_number, attempt=attempt,
         )  # fmt: skip

@@ -84,12 +84,14 @@ async def try_call(
     at: datetime,
     callerid: str = "",
     call_seed: str | None = None,
+    attempt: int = 1,
     international_prefix: str = "00",
 ) -> Trial:
     """Where a call to `number` on a tariff would go that starts at `at`, of an account in the tariff's currency.
 
     `call_seed` (EXCHANGE/UNIQUEID): that very call; None: no call in particular, so that no route is left out by its
     percentage, and equals stand in one of the orders that their weights draw. What routes carry right now is not asked.
+    `attempt`: the how manieth of the call, where prices depend on it.
     Errors: InvalidRequest (the number), NotFound (the tariff, or a rate of it), Unavailable.
     """
     found = await load_named_tariff(database, tariff, at)
@@ -102,10 +104,13 @@ async def try_call(
     dialled = await Numbers(memory.numbering).dialled(caller.subscriber, number, None)
     if isinstance(dialled, Declined):
         raise InvalidRequest("number", dialled.detail)
+    dialled = replace(dialled, attempt=attempt)
     price = await pricing.price(caller.subscriber, dialled, at, longest)
     if isinstance(price, Declined):
         if price.reason is DeclineReason.INVALID_DESTINATION:
             raise InvalidRequest("number", price.detail)
+        if price.reason is DeclineReason.NO_ROUTE:
+            raise NotFound(f"the tariff {tariff} has no attempt {attempt} for {dialled.destination}")
         raise NotFound(f"no rate of the tariff {tariff} serves {dialled.destination}")
     sold = (await Cover(memory.sources.packages).cover(caller, price, longest)).sold
     routing = Routing(memory.sources, pricing)
@@ -206,10 +211,17 @@ class RouteTrials:
         self._international_prefix = international_prefix
 
     async def try_call(
-        self, number: str, *, tariff: str, at: datetime, callerid: str = "", call_seed: str | None = None
+        self,
+        number: str,
+        *,
+        tariff: str,
+        at: datetime,
+        callerid: str = "",
+        call_seed: str | None = None,
+        attempt: int = 1,
     ) -> Trial:
         """Where a call would go. Errors: as `try_call`."""
         return await try_call(
-            self._database, number, tariff=tariff, at=at, callerid=callerid, call_seed=call_seed,
+            self._database, number, tariff=tariff, at=at, callerid=callerid, call_seed=call_seed, attempt=attempt,
             international_prefix=self._international_prefix,
         )  # fmt: skip

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 import structlog
@@ -23,6 +24,7 @@ from rating_engine.domain.principal import ENGINE, Principal
 from rating_engine.services.parties.tries import Tries
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.parties import bans as store
+from rating_engine.storage.phones.exchanges import exchange_addresses
 from rating_engine.storage.postgres.pool import Database
 
 REREAD_SECONDS: Final = 60.0  # where changes are not announced, as on a cluster
@@ -108,8 +110,12 @@ class BanBook:
         database: Database,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         proxies: tuple[Network, ...] = (),
+        exchanges: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
-        """`proxies`: those that everybody comes by; a ban of one would shut out all."""
+        """`proxies`: those that everybody comes by; a ban of one would shut out all. `exchanges`: addresses by
+        names of exchanges, beside those of `exchange add`."""
+        self._own_exchanges = exchanges
+        self._exchanges: Mapping[str, str] = {}
         self._database = database
         self._proxies = proxies
         self._now = now
@@ -130,6 +136,7 @@ class BanBook:
             before, self._read_at = self._read_at, now
             try:
                 self._known = tuple(await store.known_bans(self._database))
+                self._exchanges = await exchange_addresses(self._database)
                 self._index, self._readings = BanIndex(self._known), self._readings + 1
             except BaseException:
                 self._read_at = before
@@ -150,6 +157,13 @@ class BanBook:
             return False
         self._hits[ban.ban_id] += 1
         return True
+
+    def refuses_exchange(self, exchange: str) -> bool:
+        """Whether an exchange is banned, by its name in call keys: where that is an address, or by those it has."""
+        if not self._known:
+            return False
+        known = (exchange, self._own_exchanges.get(exchange, ""), self._exchanges.get(exchange, ""))
+        return any(self.refuses(address) for address in dict.fromkeys(known) if address)
 
     def protects(self, address: str) -> bool:
         """Whether nothing bans it by itself."""

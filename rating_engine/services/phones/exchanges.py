@@ -20,7 +20,7 @@ from rating_engine.domain.exchanges import (
 )
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.principal import Principal
-from rating_engine.services.phones.rendering import Reload, Rendered, render
+from rating_engine.services.phones.rendering import NO_TRUNKS, Reload, Rendered, TrunksOf, render
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.phones import exchanges as store
 from rating_engine.storage.phones import roles
@@ -32,10 +32,11 @@ SALT_BYTES: Final = 16  # as PostgreSQL takes
 class Exchanges:
     """What one principal does with exchanges, each by its name."""
 
-    def __init__(self, database: Database, principal: Principal, reload: Reload) -> None:
+    def __init__(self, database: Database, principal: Principal, reload: Reload, trunks_of: TrunksOf) -> None:
         self._database = database
         self._principal = principal
         self._reload = reload
+        self._trunks_of = trunks_of
 
     async def add(self, new: NewExchange) -> SipExchange:
         """Errors: InvalidRequest naming the field, AlreadyExists (name), Unavailable."""
@@ -53,15 +54,17 @@ class Exchanges:
         return await store.list_exchanges(self._database, cursor)
 
     async def render(
-        self, name: str, *, output: Path | None = None, write: bool = True, reload: bool = False
+        self, name: str, *, output: Path | None = None, write: bool = True, reload: bool = False, trunks: bool = False
     ) -> Rendered:
         """The phones of an exchange as a file of pjsip.conf, in its directory or in `output`; written where it differs.
 
-        `reload`: have the exchange read it, over AMI. Errors: NotFound, Refused (no directory, not writable, or the
-        exchange refuses), Unavailable.
+        `reload`: have the exchange read it, over AMI. `trunks`: with the gateways of its routes. Errors: NotFound,
+        Refused (no directory, not writable, a route that is called as a phone is, or the exchange refuses), NoSecretKey
+        (of a gateway's password), Unavailable.
         """
         exchange = await store.find_exchange(self._database, name)
-        rendered = await render(self._database, exchange, output, write=write)
+        more = await self._trunks_of(name) if trunks else NO_TRUNKS
+        rendered = await render(self._database, exchange, output, more, write=write)
         if not (reload and rendered.written):
             return rendered
         return replace(rendered, reloaded=await self._reload(name))

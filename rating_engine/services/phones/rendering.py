@@ -6,6 +6,7 @@ Law: who reads the file meanwhile reads the old one whole or the new one whole.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,22 @@ from rating_engine.storage.files import replace_file
 from rating_engine.storage.phones.rendered import rows_of
 from rating_engine.storage.postgres.pool import Questions
 
+_SECRET: Final = re.compile(r"^(md5_cred|password)=.*")
 FILE: Final = "pjsip_rating.conf"
 MODE: Final = 0o640  # hashes of passwords stand in it
 Reload = Callable[[str], Awaitable[bool]]  # of an exchange's PJSIP, by its name; False: it is not reached over AMI
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkSections:
+    """Sections of trunks as text, and their names."""
+
+    names: frozenset[str]
+    text: str
+
+
+NO_TRUNKS: Final = TrunkSections(frozenset(), "")
+TrunksOf = Callable[[str], Awaitable[TrunkSections]]  # of an exchange, by its name
 
 
 async def never_reloads(exchange: str) -> bool:
@@ -39,13 +53,17 @@ class Rendered:
     reloaded: bool | None = None
 
 
-async def render(questions: Questions, exchange: SipExchange, output: Path | None, *, write: bool) -> Rendered:
+async def render(
+    questions: Questions, exchange: SipExchange, output: Path | None, trunks: TrunkSections = NO_TRUNKS, *, write: bool
+) -> Rendered:
     """The file of an exchange, written where it differs. Errors: Refused (no directory, not writable), Unavailable."""
     if output is None and not exchange.config_directory:
         raise Refused(f"exchange {exchange.name} has no config_directory; say --output FILE", field="output")
     path = output or Path(exchange.config_directory) / FILE
     rows = await rows_of(questions, exchange.name)
-    text = render_pjsip(exchange.name, rows)
+    if twice := sorted(trunks.names & {str(row["id"]) for view in rows.values() for row in view}):
+        raise Refused(f"route {twice[0]} is called as a phone is: a section of pjsip.conf has one name", field="trunks")
+    text = render_pjsip(exchange.name, rows) + trunks.text
     try:
         before = path.read_text(encoding="utf-8") if path.exists() else ""
         difference = _difference(before, text, path)
@@ -64,7 +82,7 @@ def _difference(before: str, after: str, path: Path) -> tuple[str, ...]:
 
 
 def _shown(text: str) -> list[str]:
-    return ["md5_cred=…" if line.startswith("md5_cred=") else line for line in text.splitlines()]
+    return [_SECRET.sub(r"\1=…", line) for line in text.splitlines()]
 
 
 def _write(path: Path, text: str) -> None:

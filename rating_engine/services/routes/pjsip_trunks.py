@@ -17,7 +17,12 @@ NOWHERE: Final = "rating-trunks-in"  # a context that does not exist unless you 
 
 def trunk_sections(trunks: Iterable[Trunk]) -> str:
     """Endpoint, AOR and credentials of each trunk, named as the route is."""
-    return HEAD + "".join(_sections(trunk) for trunk in trunks)
+    return HEAD + sections_text(trunks)
+
+
+def sections_text(trunks: Iterable[Trunk]) -> str:
+    """The same without the head, for a file that has one."""
+    return "".join(_sections(trunk) for trunk in trunks)
 
 
 def _sections(trunk: Trunk) -> str:

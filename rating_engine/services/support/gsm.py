@@ -18,12 +18,6 @@ class UnknownAction(RatingEngineError):
     code = "unknown_action"
 
 
-class CarrierFailed(RatingEngineError):
-    """The carrier refused, or could not be asked."""
-
-    code = "carrier_failed"
-
-
 class Gsm(Protocol):
     """What asks providers."""
 

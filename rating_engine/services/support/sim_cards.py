@@ -9,21 +9,20 @@ from typing import Final
 
 from rating_engine.domain.change import LEAVE, given
 from rating_engine.domain.errors import InvalidRequest, NotAllowed, NotYours, Refused
+from rating_engine.domain.message import CarrierFailed, InvalidRecipient, check_text, sender_of
 from rating_engine.domain.page import MAX_LIMIT, Cursor, Page
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.sim_card import (
     LOCK_MINUTES,
     WRONG_PUKS,
-    InvalidRecipient,
     NewSimCard,
     SimCard,
     SimChanges,
-    check_notice,
     check_puk,
 )
 from rating_engine.services.phones.secrets import SecretBox
-from rating_engine.services.support.gsm import CarrierFailed, Gsm, UnknownAction, UnknownProvider
+from rating_engine.services.support.gsm import Gsm, UnknownAction, UnknownProvider
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.parties.owners import owner_of_login
 from rating_engine.storage.parties.parties import find_party, is_below, tree_of
@@ -138,7 +137,8 @@ class SimCards:
         """
         if self._principal.method_level < Level.SERVER:
             raise NotAllowed(f"takes a key of level {int(Level.SERVER)}")
-        check_notice(sender, text)
+        sender = sender_of(sender)
+        check_text(text)
         kept = await store.find_card(self._database, iccid)
         await self._check_theirs(self._database, kept.card)
         if not kept.card.msisdn or not kept.card.enabled:

@@ -42,6 +42,10 @@ class ExchangeLink(Protocol):
         """What was seen of a channel; None: nothing."""
         ...
 
+    def steers(self, uniqueid: str) -> bool:
+        """Whether the call may be lengthened from here; another connection to the same exchange may have it."""
+        ...
+
     def take_answers(self) -> list[SeenCall]:
         """The calls whose called party has answered since this was asked last."""
         ...

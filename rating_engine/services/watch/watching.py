@@ -141,7 +141,7 @@ class Watch:
                 due = time.monotonic() + self._interval
             else:
                 for call, seen in live:
-                    if call.steered:
+                    if call.steered and link.steers(seen.uniqueid):
                         quota.adopt(call, seen, link, fresh=False)
                 compared[link.exchange] = session
                 due = time.monotonic() + (min(self._grace, self._interval) if reconciler.undecided else self._interval)

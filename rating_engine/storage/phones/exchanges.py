@@ -31,6 +31,8 @@ _FIND: Final = f"""
                                                                         lower(x.realm)))
     ORDER BY lower(x.name) <> lower($1), x.exchange_id LIMIT 2
 """  # a constant
+MAX_ADDRESSES: Final = 10_000  # an operator has some dozens of exchanges
+_ADDRESSES: Final = "SELECT name, address FROM exchanges WHERE address <> '' LIMIT $1"
 _ADD: Final = """
     INSERT INTO exchanges (name, address, dns_name, realm, context, config_directory) VALUES ($1, $2, $3, $4, $5, $6)
 """
@@ -97,3 +99,9 @@ async def change_exchange(tx: Transaction, exchange_id: int, values: Mapping[str
         )  # fmt: skip
     except asyncpg.UniqueViolationError:
         raise AlreadyExists("another exchange has this role", field="role") from None
+
+
+async def exchange_addresses(questions: Questions) -> dict[str, str]:
+    """The address of each exchange that has one, by name. Errors: Unavailable."""
+    rows = await questions.fetch(_ADDRESSES, MAX_ADDRESSES)
+    return {row["name"]: row["address"] for row in rows}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from hashlib import sha256
 from typing import Final
 
 import asyncpg
@@ -44,6 +45,11 @@ _log = structlog.get_logger(__name__)
 _LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
+def seat_lock(exchange: str, seat: int) -> int:
+    """The lock of a seat at an exchange that is steered over ARI."""
+    return int.from_bytes(sha256(f"ari/{exchange}/{seat}".encode()).digest()[:8], "big", signed=True)
+
+
 class Leadership:
     """Runs `work` while this process leads; `work` is cancelled when it no longer does, and started anew later."""
 
@@ -53,7 +59,10 @@ class Leadership:
         work: Callable[[], Awaitable[None]],
         *,
         on_change: Callable[[bool], None] = lambda leading: None,
+        lock: int = LOCK,
     ) -> None:
+        """`lock`: which of several leaderships it is."""
+        self._lock = lock
         self._connector = Connector(database_url, timeout_seconds=ANSWER_SECONDS)
         self._work = work
         self._on_change = on_change
@@ -87,7 +96,7 @@ class Leadership:
             await connection.fetch(_END_WHEN_FROZEN, str(FROZEN_MS))
             while True:
                 await _expect_writable(connection)
-                if await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
+                if await connection.fetchval("SELECT pg_try_advisory_lock($1)", self._lock):
                     await self._lead(connection)
                     return
                 await asyncio.sleep(TRY_SECONDS)
@@ -95,7 +104,7 @@ class Leadership:
             connection.terminate()  # and with the session the lock
 
     async def _lead(self, connection: Connection) -> None:
-        _log.info("leadership_taken")
+        _log.info("leadership_taken", lock=self._lock)
         self._change(True)
         work = asyncio.ensure_future(self._work())
         try:
@@ -109,7 +118,7 @@ class Leadership:
             work.cancel()
             await asyncio.wait([work])
             self._change(False)
-            _log.info("leadership_lost")
+            _log.info("leadership_lost", lock=self._lock)
 
     def _change(self, leading: bool) -> None:
         self.leading = leading

@@ -51,6 +51,7 @@ def finish_to_payload(finish: SpooledFinish, **notes: str) -> bytes:
         "callerid": call.callerid,
         "channel": call.channel,
         "is_did": call.is_did,
+        "leeway_seconds": call.leeway_seconds,
         "ended_at": call.ended_at.isoformat(),
         "details": None if finish.details is None else details_to_values(finish.details),
         **notes,
@@ -77,6 +78,7 @@ def finish_from_payload(payload: bytes) -> SpooledFinish:
             # Records before these were kept have none.
             channel=_text(values, "channel") if "channel" in values else "",
             is_did=_text(values, "is_did") if "is_did" in values else "",
+            leeway_seconds=int(values.get("leeway_seconds", 0)),
         )
         details = values["details"]
         return SpooledFinish(call, None if details is None else details_from_values(details))

@@ -23,6 +23,7 @@ from rating_engine.domain.ban import WHITELIST
 from rating_engine.domain.call_rules import Action, CallRule
 from rating_engine.domain.did import NewDid, NewPool, PoolChanges
 from rating_engine.domain.exchanges import NewExchange
+from rating_engine.domain.message import MessageKind, MessagePrice
 from rating_engine.domain.numbering import Alias
 from rating_engine.domain.party import Level, NewParty, PartyChanges, PartyKind, PartyState
 from rating_engine.domain.price_list import BillType
@@ -55,6 +56,10 @@ async def installation(
             engine_on(
                 url,
                 secret_keys=(SECRET_KEY,),
+                message_carriers=(
+                    f"acme http http://127.0.0.1:{gateway.port}/?{{text}}",
+                    f"where hlr http://127.0.0.1:{gateway.port}/?{{to}}",
+                ),
                 gsm_providers=(f"test sms http://127.0.0.1:{gateway.port}/?{{text}}",),
                 speech_program=speaker(tmp_path_factory.mktemp("speech")),
             ) as engine,
@@ -65,6 +70,7 @@ async def installation(
             await database.open()
             async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=30) as http:
                 narayana = Narayana(engine, http)
+                narayana.gateway = gateway
                 await furnish(narayana, database)
                 yield narayana, database
             await database.close()
@@ -123,6 +129,7 @@ async def furnish(narayana: Narayana, database: Database) -> None:
         NewKey("client", owner="system"),
         NewKey("static", owner="system", default_user="test"),
         NewKey("TESTKEY1", **server),
+        NewKey("greatest", **{**server, "level": Level.SYSTEM_SERVER}),
         NewKey("maintenance", **{**server, "level": Level.MAINTENANCE}),
     ):
         await narayana.add_key(new)
@@ -238,6 +245,15 @@ async def add_sim(narayana: Narayana, database: Database) -> None:
     await narayana.ask("addSIM", login="admin", provider="test", iccid="89372", msisdn="79020000009", **puks)
 
 
+async def answers(narayana: Narayana, answer: bytes, status: int = 200, price: str = "0") -> None:
+    """What the carrier says of messages from now on, and what they cost."""
+    assert narayana.gateway is not None
+    narayana.gateway.answer, narayana.gateway.status = answer, status
+    tariff_id = await narayana.engine.office.fetchval("SELECT tariff_id FROM tariffs WHERE name = 'retail'")
+    for kind in (MessageKind.SMS, MessageKind.HLR):
+        await narayana.operator.message_prices.set(tariff_id, MessagePrice(kind, "", Decimal(price)))
+
+
 async def add_extension(narayana: Narayana, database: Database) -> None:
     await narayana.operator.accounts.add_subscriber(NewSubscriber("12345", "10000"))
 
@@ -255,6 +271,11 @@ SETUPS: dict[str, Callable[[Narayana, Database], Awaitable[None]]] = {
     "narayana-073": end_calls,
     "narayana-135": add_sim,
     "narayana-137": add_extension,
+    "narayana-084": lambda narayana, database: answers(narayana, b"AAAAAAAAAAAAAAAA"),
+    "narayana-085": lambda narayana, database: answers(narayana, b"OK,999881111111111,999,888,000000"),
+    "narayana-215": lambda narayana, database: answers(narayana, b"no", 500),
+    "narayana-216": lambda narayana, database: answers(narayana, b"AAAAAAAAAAAAAAAB"),
+    "narayana-218": lambda narayana, database: answers(narayana, b"AAAAAAAAAAAAAAAC", price="0.01"),
     "narayana-092": free_the_number,
     "narayana-189": with_another_callerid,
     "narayana-207": with_the_documents_key,
@@ -273,7 +294,7 @@ SETUPS: dict[str, Callable[[Narayana, Database], Awaitable[None]]] = {
 }
 KEYS = {
     "narayana-158": "few", "narayana-159": "client", "narayana-164": "static", "narayana-167": "lines",
-    "narayana-188": "lines", "narayana-189": "lines", "narayana-145": "maintenance",
+    "narayana-188": "lines", "narayana-189": "lines", "narayana-145": "maintenance", "narayana-090": "greatest",
 }  # fmt: skip
 TICKETS = {
     "narayana-112": "ticket", "narayana-196": "ticket", "narayana-197": "ticket", "narayana-113": "ticket",

@@ -27,6 +27,9 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Ready:
+    def exchanges(self) -> dict[str, str]:
+        return {}
+
     async def readiness(self) -> dict[str, str | None]:
         return {}
 

@@ -35,6 +35,9 @@ class Dependencies:
     error: Exception | None = None
     hangs: bool = False
 
+    def exchanges(self) -> dict[str, str]:
+        return {}
+
     async def readiness(self) -> dict[str, str | None]:
         if self.error is not None:
             raise self.error

@@ -71,6 +71,11 @@ async def test_a_balance_with_a_number_says_how_long_the_call_would_last_and_hol
     assert (await engine.charging.prepare_call(prepare("1"))).max_seconds == asked.lasts
     assert await engine.charging.balance("1001", prepare("2")) == Declined(DeclineReason.INSUFFICIENT_FUNDS)
     assert (await engine.charging.balance("1001", prepare("2", "81123456"))).reason is DeclineReason.NO_RATE
+    await engine.office.fetch("UPDATE accounts SET balance = 100, daily_limit = 15, monthly_limit = 12")
+    assert (await engine.charging.balance("1001", prepare("2"))).lasts == 200  # 10 of the month's are held
+    await engine.office.fetch("UPDATE accounts SET daily_limit = 10")
+    assert await engine.charging.balance("1001", prepare("2")) == Declined(DeclineReason.DAILY_LIMIT)
+    await engine.office.fetch("UPDATE accounts SET balance = 10")
 
 
 async def test_a_call_holds_no_more_than_its_longest_duration_costs(database_url, redis_url):

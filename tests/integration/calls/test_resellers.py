@@ -15,7 +15,7 @@ import pytest
 from rating_engine.domain.cdr import CdrFilter, Dimension
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.live_call import LiveCallFilter
-from rating_engine.domain.outcomes import Allowed, Declined, DeclineReason, NotSaved, PrepareOutcome, Saved
+from rating_engine.domain.outcomes import Allowed, Balance, Declined, DeclineReason, NotSaved, PrepareOutcome, Saved
 from rating_engine.domain.page import Cursor
 from rating_engine.domain.party import PartyChanges, PartyState
 from rating_engine.domain.principal import OPERATOR
@@ -53,8 +53,14 @@ async def house(engine: Engine) -> House:
 
 
 async def allowed(engine: Engine, name: str, **more: str) -> Allowed:
-    outcome = await engine.charging.prepare_call(prepare(name, **more))
+    """What is answered, which the balance has said before."""
+    call = prepare(name, **more)
+    told = await engine.charging.balance(call.login, call)
+    outcome = await engine.charging.prepare_call(call)
     assert isinstance(outcome, Allowed), outcome
+    if not outcome.repeated:
+        assert isinstance(told, Balance), told
+        assert told.lasts == outcome.max_seconds
     return outcome
 
 
@@ -65,8 +71,11 @@ async def saved(engine: Engine, name: str, seconds: int, **more: str) -> Saved:
 
 
 async def refusal(engine: Engine, name: str, **more: str) -> DeclineReason:
-    outcome = await engine.charging.prepare_call(prepare(name, **more))
+    call = prepare(name, **more)
+    told = await engine.charging.balance(call.login, call)
+    outcome = await engine.charging.prepare_call(call)
     assert isinstance(outcome, Declined), outcome
+    assert told == outcome
     return outcome.reason
 
 

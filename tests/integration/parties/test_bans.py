@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 
 from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.domain.exchanges import ExchangeChanges, NewExchange
 from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason, Origin, PrepareCall
 from rating_engine.domain.page import Cursor
 from rating_engine.domain.principal import OPERATOR
@@ -70,6 +71,18 @@ async def test_calls_of_a_banned_exchange_are_declined_by_the_address_that_names
     assert await reason("pbx1", AWAY) is DeclineReason.EXCHANGE_BANNED
     assert await reason("pbx1", "198.51.100.10") is DeclineReason.UNKNOWN_LOGIN
     assert await reason("pbx1", "") is DeclineReason.UNKNOWN_LOGIN
+
+    # By the address of its name.
+    use = engine.services.of(OPERATOR)
+    await use.exchanges.add(NewExchange("pbx1", address=AWAY))
+    await until_holds(lambda: engine.services.access.bans.refuses_exchange("pbx1"))
+    assert await reason("pbx1", "") is DeclineReason.EXCHANGE_BANNED
+    assert await reason("pbx2", "") is DeclineReason.UNKNOWN_LOGIN
+    await use.exchanges.change("pbx1", ExchangeChanges(address="198.51.100.10"))
+    await until_holds(lambda: not engine.services.access.bans.refuses_exchange("pbx1"))
+    await use.bans.remove(AWAY)
+    await until_holds(lambda: not engine.services.access.bans.refuses(AWAY))
+    assert await reason(AWAY, "") is DeclineReason.UNKNOWN_LOGIN
 
 
 async def test_a_banned_address_is_served_by_no_port_until_it_is_let_in_again(engine):

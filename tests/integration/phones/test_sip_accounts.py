@@ -10,6 +10,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -31,6 +32,7 @@ from rating_engine.domain.sip_account import (
 )
 from rating_engine.engine.services import make_services
 from rating_engine.services.catalogue import Services, UseCases
+from rating_engine.services.routes.pjsip_trunks import sections_text
 from rating_engine.settings.model import Settings
 from rating_engine.storage.phones.take_back import take_back
 from rating_engine.storage.postgres.pool import Database
@@ -155,7 +157,7 @@ async def test_another_password_number_or_exchange_is_another_hash_at_once(house
         await use.exchanges.change("pbx2", ExchangeChanges(realm="new"))
 
 
-async def test_keys_are_changed_one_after_the_other_and_without_one_all_else_works(house: House):
+async def test_keys_are_changed_one_after_the_other_and_without_one_all_else_works(house: House, tmp_path: Path):
     await house.operator.gateways.add(
         "carrier", RouteKind.SIP, "pbx1", GatewayChanges(host="192.0.2.9", username="us", secret="of-carrier")
     )
@@ -163,6 +165,17 @@ async def test_keys_are_changed_one_after_the_other_and_without_one_all_else_wor
     assert (await both.sip_accounts.show("40000")).password == "very-secret"
     assert await both.sip_accounts.reseal() == 2
     (trunk,) = await house.with_keys(OTHER_KEY).gateways.trunks("pbx1")
+    file = tmp_path / "pjsip_rating.conf"
+    whole = await house.with_keys(OTHER_KEY).exchanges.render("pbx1", output=file, trunks=True)
+    assert "password=…" in " ".join(whole.difference)
+    assert "of-carrier" not in " ".join(whole.difference)
+    assert whole.text == (await house.operator.exchanges.render("pbx1", output=tmp_path / "x")).text + sections_text(
+        [trunk]
+    )
+    assert "[carrier]\ntype=endpoint" in file.read_text()
+    await house.operator.gateways.add("40000", RouteKind.SIP, "pbx1", GatewayChanges(host="192.0.2.8"))
+    with pytest.raises(Refused, match="called as a phone"):
+        await house.with_keys(OTHER_KEY).exchanges.render("pbx1", output=file, trunks=True)
     assert trunk.secret == "of-carrier"
     assert (await house.with_keys(OTHER_KEY).sip_accounts.show("40000")).password == "very-secret"
     assert (await house.with_keys(KEY).sip_accounts.show("40000")).password is None

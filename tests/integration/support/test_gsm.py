@@ -8,7 +8,7 @@ import contextlib
 import pytest
 
 from rating_engine.adapters.gsm_http import HttpProviders
-from rating_engine.services.support.gsm import CarrierFailed
+from rating_engine.domain.message import CarrierFailed
 
 DRIPS = 100  # more than the deadline has room for
 

@@ -25,6 +25,7 @@ from rating_engine.api.narayana.methods import (
     routing,
     sim_cards,
     sip_accounts,
+    sms,
     tickets,
     user,
 )
@@ -49,5 +50,6 @@ MADE: Final[Mapping[str, Handler]] = {
     **sim_cards.HANDLERS,
     **tickets.HANDLERS,
     **sip_accounts.HANDLERS,
+    **sms.HANDLERS,
     **prepaid_codes.HANDLERS,
 }

@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
-from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.api.narayana.pages import whole_list
 from rating_engine.api.narayana.sim_object import sim_fields
-from rating_engine.domain.api_key import KeyKind
 from rating_engine.domain.change import LEAVE
 from rating_engine.domain.sim_card import NewSimCard, SimChanges
 
@@ -91,8 +89,7 @@ async def notify_sim(asked: Asked) -> Answer:
 
 async def gsm_request(asked: Asked) -> Answer:
     """What the provider answers. For server keys, and keys that are for this method."""
-    if asked.key.kind is not KeyKind.SERVER and "gsmRequest" not in asked.key.methods:
-        raise Failure(Code.E_INSUFFICIENT_ACCESS, "takes a server key, or one that is for this method")
+    asked.check_carriers_key("gsmRequest")
     action = asked.values.text("action") or DEFAULT_ACTION
     given = {name: value for name, value in asked.given.items() if name not in OF_THE_QUERY}
     return await asked.use.gsm.ask(asked.values.needed_text("provider"), action, given)

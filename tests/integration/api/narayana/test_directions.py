@@ -11,7 +11,7 @@ from decimal import Decimal
 import pytest
 
 from rating_engine.domain.account import NewAccount, NewSubscriber
-from rating_engine.domain.errors import NotAllowed, Refused
+from rating_engine.domain.errors import NotAllowed, NotFound, Refused
 from rating_engine.domain.page import Cursor
 from rating_engine.domain.party import PartyChanges
 from rating_engine.domain.principal import principal_of
@@ -99,6 +99,18 @@ async def test_a_price_is_of_a_direction_and_an_attempt_and_the_next_call_has_it
     assert await call(narayana, "3001", "79011234567", 3) == ("one", "0.7")
     assert await call(narayana, "3001", "4912345") == "E_UNROUTABLE"
     assert await call(narayana, "3001", "79271234567", seconds=61) == ("one", "0.3")  # by the minute
+
+    use = narayana.operator
+    quoted = [await use.quotes.quote("vip", "79271234567", 60, attempt=attempt) for attempt in (1, 2)]
+    assert [quote.charge.cost for quote in quoted] == [Decimal("0.15"), Decimal("0.25")]
+    with pytest.raises(NotFound, match="attempt 3"):
+        await use.quotes.quote("vip", "79271234567", 60, attempt=3)
+    tried = await use.route_trials.try_call("79271234567", tariff="vip", at=datetime.now(UTC), attempt=2)
+    assert (tried.sell_minute, [verdict.route.name for verdict in tried.verdicts if verdict.place]) == (
+        Decimal("0.25"), ["two"],
+    )  # fmt: skip
+    with pytest.raises(NotFound, match="attempt 3"):
+        await use.route_trials.try_call("79271234567", tariff="vip", at=datetime.now(UTC), attempt=3)
 
     prices = {key: each for each in await narayana.ask("getRates", login="boss", id=tariff) for key in each}
     assert prices[mobile]["routing"] == [

@@ -155,7 +155,7 @@ async def test_a_card_is_notified_by_its_provider_or_the_error_is_told_at_once(n
     assert gateway.asked == ["/sms?to=447700900001&from=Billing&text=50%20%25%20%26%20more%3F%0A"]
     for login, given, code in (
         ("boss", {"from": "x" * 12}, "E_INVALID_SMS_FROM"),
-        ("boss", {"text": "x" * 1001}, "E_DATA_ABORT"),
+        ("boss", {"text": "x" * 4001}, "E_DATA_ABORT"),
         ("boss", {"sim": "1"}, "E_NOT_EXIST"),
         ("boss", {"sim": "5"}, "E_INVALID_SMS_TO"),
         ("boss", {"sim": "6"}, "E_CARRIER_ERROR"),

@@ -69,6 +69,25 @@ async def test_an_end_that_is_said_again_is_charged_once_and_said_otherwise_it_i
     assert world.book.ended[key_of("1")].seconds == seconds
 
 
+@pytest.mark.parametrize(("first", "second", "taken"), [(60, 61, True), (61, 60, True), (60, 62, False), (1, 0, False)])
+async def test_an_end_that_two_measure_is_told_as_it_was_at_first(world, first, second, taken):
+    await world.prepare()
+    saved = await ended(world, replace(finish("1", first), leeway_seconds=1))
+
+    again = await world.charging.finish_call(replace(finish("1", second), leeway_seconds=1))
+
+    assert again == (replace(saved, repeated=True) if taken else NotSaved(DeclineReason.CONFLICT, again.detail))
+    assert world.book.ended[key_of("1")].seconds == first
+
+
+async def test_who_measures_an_end_a_moment_behind_the_cut_charges_what_was_paid_and_no_more(world):
+    allowed = await world.prepare()
+
+    saved = await ended(world, replace(finish("1", allowed.max_seconds + 1), leeway_seconds=1))
+
+    assert (saved.seconds, saved.overrun) == (allowed.max_seconds, 0)
+
+
 async def test_an_end_at_another_process_is_looked_up_once(world):
     await world.prepare()
     elsewhere = World()

@@ -31,6 +31,7 @@ from rating_engine.services.calls.plan import Planning
 from rating_engine.services.calls.ports import NoOutage
 from rating_engine.services.calls.prepare import PLANS_MAX, STALE_TRIES, Preparing
 from rating_engine.services.calls.undo import ADOPT_SECONDS, DOUBT_SECONDS, Undo
+from rating_engine.storage.calls.reseller_funds import ResellerFund
 from tests.support.calls import finish, key_of, prepare
 from tests.support.facts import NOON, Book, Facts, route
 
@@ -53,6 +54,10 @@ class Notes:
     def adopt(self) -> list[Claim]:
         left, self.left = self.left, []
         return left
+
+
+async def nobodys_funds(bucket: int, accounts: object, destination: str) -> dict[int, ResellerFund]:
+    return {}
 
 
 class World:
@@ -78,6 +83,7 @@ class World:
             remembered=self.finishing.remembered,
             undo=self.undo,
             now=lambda: NOON,
+            funds_of=nobodys_funds,
             conflict=self.conflicts.append,
         )
 

@@ -1,0 +1,216 @@
+"""A call as the core knows it: its state, what it goes by, what it is told besides events of channels. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from agi.ari.charged import charged_seconds
+from agi.ari.commands import Timer
+from agi.ari.events import Digit, Entered, Gone, Held, Leaving, Played, Progress, Ringing, TransferAsked, Up
+from rating_engine.domain.outcomes import NO_ORIGIN, CallKey, DeclineReason, Origin
+
+
+class Phase(StrEnum):
+    """Where a call stands."""
+
+    ENTERED = "entered"
+    PREPARING = "preparing"
+    CREATING = "creating"
+    DIALLING = "dialling"
+    ALERTING = "alerting"
+    TALKING = "talking"
+    CLEARING = "clearing"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class CallRules:
+    """What every call goes by. Seconds; `tolerance_ms`: of a begun second, before it is charged.
+
+    `technology`: of trunks. `announcements`: sounds by the reason of a refusal, '' for every other.
+    """
+
+    technology: str = "PJSIP"
+    attempts: int = 3
+    ring_seconds: int = 60
+    silence_seconds: int = 8
+    caller_margin_seconds: int = 10
+    tolerance_ms: int = 200
+    early_media: bool = True
+    announcements: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def seconds_between(self, answered: float, ended: float) -> int:
+        """What is charged of a conversation."""
+        return charged_seconds(round((ended - answered) * 1000), self.tolerance_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Then:
+    """The second call of a callback: its money is held already, by the key of `uniqueid`."""
+
+    uniqueid: str
+    dialled: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One caller and whom he is put through to. Times are of the exchange's clock.
+
+    `uniqueid`, with `attempt`, is the call's key at the exchange `exchange`. `caller` '': nobody called, the exchange
+    does. `leg`: the channel that is charged, '' between two attempts; `granted`: the seconds it may last. `owed`: an
+    attempt was allowed and its end is not told. `caller_pays`: the caller's channel is the leg of another call, which
+    minds its limit. `then`: whom the leg is to talk to, once it is answered. Of a call that is made for a transfer,
+    `moving` is the phone that asked for it, and `moves` the call (by its uniqueid) whose leg it is to have; that one is
+    `transferring` to it until then. `left_at`: when the leg began to end. `silent`: the
+    route was given up since it said nothing.
+    """
+
+    rules: CallRules
+    exchange: str
+    uniqueid: str
+    login: str
+    dialled: str
+    caller: str = ""
+    caller_name: str = ""
+    number: str = ""
+    phase: Phase = Phase.ENTERED
+    attempt: int = 0
+    leg: str = ""
+    bridge: str = ""
+    joined: bool = False
+    granted: int = 0
+    owed: bool = False
+    answered_at: float | None = None
+    left_at: float | None = None
+    cause: int = 0
+    caller_up: bool = False
+    caller_gone: bool = False
+    rang: bool = False
+    silent: bool = False
+    announced: str = ""
+    clear_tries: int = 0
+    leg_name: str = ""
+    caller_pays: bool = False
+    then: Then | None = None
+    origin: Origin = NO_ORIGIN
+    pitch: str = ""
+    moving: str = ""
+    moves: str = ""
+    transferring: str = ""
+    transfers: int = 0
+
+    @property
+    def key(self) -> CallKey:
+        """Of the attempt that is made, or was made last."""
+        return CallKey(self.exchange, self.uniqueid, max(self.attempt, 1))
+
+    @property
+    def leg_id(self) -> str:
+        """The name of this attempt's leg: nobody else has it, and it says whose it is."""
+        return leg_id(self.uniqueid, self.attempt)
+
+    @property
+    def bridge_id(self) -> str:
+        """The name of its bridge."""
+        return f"{BRIDGE_MARK}{self.uniqueid}-{self.attempt}"
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Whose events are this call's."""
+        return tuple(each for each in (self.caller, self.leg) if each)
+
+
+LEG_MARK = "r-"  # no channel of Asterisk begins so
+BRIDGE_MARK = "rb-"
+
+
+def leg_id(uniqueid: str, attempt: int) -> str:
+    """The name of an attempt's leg."""
+    return f"{LEG_MARK}{uniqueid}-{attempt}"
+
+
+def key_of_leg(leg: str, exchange: str) -> CallKey | None:
+    """Whose leg a channel is; None: none of ours."""
+    uniqueid, _, attempt = leg.removeprefix(LEG_MARK).rpartition("-")
+    if not leg.startswith(LEG_MARK) or not uniqueid or not attempt.isdecimal():
+        return None
+    return CallKey(exchange, uniqueid, int(attempt))
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The attempt may be made: its money is held. `seconds`: how long it may last."""
+
+    key: CallKey
+    seconds: int
+    destination: str
+    callerid: str
+    route_prefix: str
+    route_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The attempt may not be made."""
+
+    key: CallKey
+    reason: DeclineReason
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A leg could not be made, or not be dialled; nothing else is heard of it, or not soon."""
+
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """The call may last so many seconds from its answer now, and its exchange has been told."""
+
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class HangUpAsked:
+    """Somebody ends the call: who pays has nothing left, or a person wants it."""
+
+    cause: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The exchange is to call: nobody has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transferring:
+    """The caller's phone wants the other side to talk to somebody else; the call `to` looks for him."""
+
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """The other side talks to another channel now, the leg of a call that is paid for; '': nobody was found."""
+
+    caller: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """What was waited for has not come, in this attempt."""
+
+    timer: Timer
+    attempt: int
+
+
+CallEvent = (
+    Entered | Ringing | Progress | Up | Leaving | Gone | Digit | Held | Played | TransferAsked
+    | Admitted | Refused | Failed | Granted | HangUpAsked | TimerFired
+    | Begin | Transferring | Transferred
+)  # fmt: skip

@@ -1,0 +1,458 @@
+"""One call, step by step: `advance(call, event)` answers what it has become and what is to be done for that. No I/O.
+
+Laws: what is allowed is finished, whatever happens in which order, and once; no leg gets a limit beyond what was
+granted; of two legs the one that ends takes the other along; an event that comes again, or that tells nothing new,
+changes nothing. The table at the end says what is looked at in which phase; all else is nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final
+
+from agi.ari.call import (
+    Admitted,
+    Begin,
+    Call,
+    CallEvent,
+    Failed,
+    Granted,
+    HangUpAsked,
+    Phase,
+    Refused,
+    Then,
+    TimerFired,
+    Transferred,
+    Transferring,
+)
+from agi.ari.causes import ANSWERED, NO_ANSWER, NORMAL, SILENCE, UNAVAILABLE, cause_of, may_try_next, word_of
+from agi.ari.commands import (
+    Answer,
+    Command,
+    CreateBridge,
+    CreateLeg,
+    DeleteBridge,
+    Dial,
+    EndTransfer,
+    Finish,
+    HangUp,
+    Join,
+    Play,
+    Prepare,
+    SetLimit,
+    SetVariable,
+    StartCall,
+    StartTimer,
+    TellTransfer,
+    Timer,
+    Transfer,
+)
+from agi.ari.events import Entered, Gone, Leaving, Played, Progress, Ringing, Up
+from rating_engine.domain.outcomes import CallKey, DeclineReason
+
+CREATE_SECONDS: Final = 5.0  # a channel is made within milliseconds
+END_SECONDS: Final = 3.0  # an exchange's last word on a leg comes behind its hangup handler, which asks an engine
+CLEAR_SECONDS: Final = 10.0  # what is hung up is gone by then
+CLEAR_TRIES: Final = 3
+RING_MARGIN_SECONDS: Final = 2.0  # the exchange ends the ringing itself
+LIMIT_LEAST_SECONDS: Final = 0.5
+HANDLER: Final = "rating-leg-ended,s,1"  # of config/asterisk/rating-ari.conf
+# Behind the last route, and of one that was told: no more can be tried, and what the last one said is told.
+_NO_MORE: Final = frozenset({DeclineReason.NO_ROUTE, DeclineReason.NO_CAPACITY})
+
+Step = tuple[Call, tuple[Command, ...]]
+NOTHING: Final[tuple[Command, ...]] = ()
+
+
+def advance(call: Call, event: CallEvent) -> Step:
+    """What becomes of a call by an event of its channels, of the services or of the clock."""
+    handler = _TABLE.get((call.phase, type(event)))
+    return (call, NOTHING) if handler is None else handler(call, event)
+
+
+def is_looked_at(call: Call, event: CallEvent) -> bool:
+    """Whether the call's phase knows such an event at all."""
+    return (call.phase, type(event)) in _TABLE
+
+
+def _after(call: Call, timer: Timer, seconds: float) -> StartTimer:
+    return StartTimer(timer, seconds, call.attempt)
+
+
+def _prepare(call: Call) -> Step:
+    call = replace(call, phase=Phase.PREPARING, attempt=call.attempt + 1, leg="", granted=0, rang=False, left_at=None)
+    return call, (Prepare(call.key),)
+
+
+def _entered(call: Call, event: Entered) -> Step:
+    return _prepare(replace(call, caller_up=event.up))
+
+
+def _begin(call: Call, event: Begin) -> Step:
+    return _prepare(call)
+
+
+def _admitted(call: Call, event: Admitted) -> Step:
+    if event.key != call.key:
+        return call, NOTHING
+    if call.caller_gone:
+        call = replace(call, phase=Phase.DONE)
+        return call, (Finish(call.key, 0, word_of(NORMAL), NORMAL), *_bridge_gone(call))
+    rules, leg = call.rules, call.leg_id
+    commands: list[Command] = []
+    if call.caller and not call.caller_pays:
+        longest = rules.ring_seconds + event.seconds + rules.caller_margin_seconds
+        commands.append(SetLimit(call.caller, longest))
+    if call.caller and not call.bridge:
+        call = replace(call, bridge=call.bridge_id)
+        commands.append(CreateBridge(call.bridge))
+    call = replace(call, phase=Phase.CREATING, leg=leg, granted=event.seconds, owed=True)
+    endpoint = f"{rules.technology}/{event.route_prefix}{event.destination}@{event.route_name}"
+    commands.append(CreateLeg(leg, endpoint, call.caller, _variables(call, event.callerid)))
+    commands.append(_after(call, Timer.CREATE, CREATE_SECONDS))
+    return call, tuple(commands)
+
+
+def _variables(call: Call, callerid: str) -> dict[str, str]:
+    """What a leg has from its first moment on: how long it may last, and who is told how it ended, whoever is there."""
+    return {
+        "TIMEOUT(absolute)": str(call.granted),
+        "CHANNEL(hangup_handler_push)": HANDLER,
+        "RATING_CALL_KEY": str(call.key),
+        "RATING_LOGIN": call.login,
+        "RATING_DIALLED": call.dialled,
+        "RATING_NUMBER": call.number,
+        "RATING_CALLER": call.caller_name,
+        "RATING_CALLER_ID": call.caller,
+        "RATING_TOLERANCE_MS": str(call.rules.tolerance_ms),
+        "CONNECTEDLINE(num,i)": callerid,
+        "PJSIP_TRANSFER_HANDLING()": "ari-only",
+        **({"PITCH_SHIFT(tx)": call.pitch} if call.pitch else {}),
+    }
+
+
+def _refused(call: Call, event: Refused) -> Step:
+    if event.key != call.key:
+        return call, NOTHING
+    if call.caller_gone:
+        return _done(call)
+    if call.attempt > 1 and event.reason in _NO_MORE:
+        return _give_up(call, call.cause or UNAVAILABLE)
+    rules, cause = call.rules, cause_of(event.reason)
+    sound = rules.announcements.get(event.reason.value) or rules.announcements.get("", "")
+    if not sound or not call.caller:
+        return _give_up(call, cause)
+    playback = f"{call.key.uniqueid}-{call.attempt}-refused"
+    call = replace(call, phase=Phase.CLEARING, cause=cause, announced=playback)
+    play = Play(call.caller, playback, tuple(sound.split("&")), early=not call.caller_up)
+    return call, (play, _after(call, Timer.CLEAR, CLEAR_SECONDS))
+
+
+def _leg_entered(call: Call, event: Entered) -> Step:
+    if event.channel != call.leg:
+        return call, NOTHING
+    rules = call.rules
+    call = replace(call, phase=Phase.DIALLING, leg_name=event.name)
+    commands: list[Command] = []
+    if rules.early_media and call.caller and not call.moving:
+        call, join = _join(call)
+        commands.append(join)
+    commands.append(Dial(call.leg, rules.ring_seconds))
+    if call.caller and not call.moving:
+        # So that a caller who leaves takes the leg along where no engine is there to do it.
+        name = "RATING_CALLER" if call.caller_pays else "RATING_LEG"
+        commands.append(SetVariable(call.caller, name, event.name))
+    commands.append(_after(call, Timer.RING, rules.ring_seconds + RING_MARGIN_SECONDS))
+    commands.append(_after(call, Timer.SILENCE, rules.silence_seconds))
+    return _keep_ringing(call, commands)
+
+
+def _join(call: Call) -> tuple[Call, Join]:
+    """Who is in the bridge already stays: entering it again is a gap in the sound."""
+    channels = (call.leg,) if call.joined else call.channels
+    return replace(call, joined=True), Join(call.bridge, channels)
+
+
+def _keep_ringing(call: Call, commands: list[Command]) -> Step:
+    """A leg that is granted less than it may ring is given its time anew: what is not answered costs nothing."""
+    if call.granted < call.rules.ring_seconds + RING_MARGIN_SECONDS:
+        commands.append(_after(call, Timer.LIMIT, max(call.granted / 3, LIMIT_LEAST_SECONDS)))
+    return call, tuple(commands)
+
+
+def _alerting(call: Call, event: Ringing | Progress) -> Step:
+    if event.channel != call.leg:
+        return call, NOTHING
+    told = (TellTransfer(call.moving, Transfer.PROGRESS),) if call.moving else NOTHING
+    return replace(call, phase=Phase.ALERTING, rang=True), told
+
+
+def _up(call: Call, event: Up) -> Step:
+    if event.channel == call.caller:
+        return replace(call, caller_up=True), NOTHING
+    if event.channel != call.leg or call.answered_at is not None:
+        return call, NOTHING
+    call = replace(call, phase=Phase.TALKING, answered_at=event.at)
+    commands: list[Command] = [SetLimit(call.leg, call.granted, event.at)]
+    if call.moving:
+        call, moved = _moved(call)
+        return call, (*commands, *moved)
+    if call.caller and not call.rules.early_media:
+        call, join = _join(call)
+        commands.append(join)
+    if call.caller and not call.caller_up:
+        commands.append(Answer(call.caller))
+    if call.caller and not call.caller_pays:
+        commands.append(SetLimit(call.caller, call.granted + call.rules.caller_margin_seconds, event.at))
+    if call.then is not None:
+        commands.append(StartCall(second_call(call, call.then)))
+        call = replace(call, then=None)
+    return call, tuple(commands)
+
+
+def second_call(call: Call, then: Then) -> Call:
+    """Of a callback, once the first number has answered: it is the caller now, and both legs are paid for."""
+    return Call(
+        call.rules,
+        call.exchange,
+        then.uniqueid,
+        call.login,
+        then.dialled,
+        caller=call.leg,
+        caller_name=call.leg_name,
+        number=call.number,
+        caller_up=True,
+        caller_pays=True,
+        origin=call.origin,
+    )
+
+
+def _moved(call: Call) -> Step:
+    """Whom the phone wanted its call to have has answered: now it moves, and the phone is out of it."""
+    call, join = _join(call)
+    phone = call.moving
+    return replace(call, moving="", moves=""), (
+        join,
+        *tied(call.caller, call.leg, call.leg_name),
+        EndTransfer(call.moves, call.leg, call.leg_name),
+        TellTransfer(phone, Transfer.ANSWERED),
+        *let_go(phone),
+    )
+
+
+def tied(leg: str, other: str, name: str) -> tuple[Command, ...]:
+    """A leg whose other side is another leg from now on: it takes that along, and is found again with it."""
+    return SetVariable(leg, "RATING_CALLER", name), SetVariable(leg, "RATING_CALLER_ID", other)
+
+
+def let_go(phone: str) -> tuple[Command, ...]:
+    """A phone that is out of its call: it takes nobody along."""
+    return SetVariable(phone, "RATING_LEG", ""), HangUp(phone, NORMAL)
+
+
+def _up_too_late(call: Call, event: Up) -> Step:
+    """The answer crossed our hanging up: what was talked is charged."""
+    if event.channel == call.leg and call.answered_at is None:
+        return replace(call, answered_at=event.at), NOTHING
+    return call, NOTHING
+
+
+def _leaving(call: Call, event: Leaving) -> Step:
+    """Of a leg that was not answered only its end says why; of a conversation this is the end."""
+    if event.channel == call.caller:
+        return _caller_gone(call)
+    if event.channel != call.leg or call.left_at is not None:
+        return call, NOTHING
+    call = replace(call, left_at=event.at)
+    end = _after(call, Timer.END, END_SECONDS)
+    if call.answered_at is None:
+        return call, (end,)
+    call, commands = _clear(call, NORMAL, but=call.leg)
+    return call, (*commands, end)
+
+
+def _caller_gone(call: Call) -> Step:
+    if call.caller_gone:
+        return call, NOTHING
+    if call.transferring and call.phase is Phase.TALKING:  # a phone that transfers may leave before it is done
+        return replace(call, caller=""), NOTHING
+    call = replace(call, caller_gone=True)
+    if call.phase is Phase.PREPARING:  # what is held is freed when the answer is there
+        return call, NOTHING
+    if call.phase is Phase.CLEARING:
+        return _look_if_done(call)
+    return _clear(call, NORMAL, but=call.caller)
+
+
+def _gone(call: Call, event: Gone) -> Step:
+    if event.channel == call.caller:
+        return _caller_gone(call)
+    if event.channel != call.leg:
+        return call, NOTHING
+    call, told = _tell_end(call, event)
+    if call.phase is Phase.TALKING:
+        call, commands = _clear(replace(call, leg=""), NORMAL, but="")
+    elif call.phase is Phase.CLEARING:
+        call, commands = _look_if_done(replace(call, leg=""))
+    else:
+        call, commands = _attempt_over(call, event.cause, event.sip)
+    return call, (*told, *commands)
+
+
+def _tell_end(call: Call, event: Gone) -> Step:
+    """The charge; of a conversation whose end nobody saw the exchange tells the end itself, or is compared."""
+    if not call.owed:
+        return call, NOTHING
+    ended = call.left_at if call.left_at is not None else event.at
+    call = replace(call, owed=False, cause=event.cause, left_at=ended)
+    if call.answered_at is None:
+        return call, (Finish(call.key, 0, word_of(event.cause), event.cause, ended),)
+    if ended is None:
+        return call, NOTHING
+    seconds = call.rules.seconds_between(call.answered_at, ended)
+    return call, (Finish(call.key, seconds, ANSWERED, event.cause, ended),)
+
+
+def _failed(call: Call, event: Failed) -> Step:
+    """No leg came about: the next route, as after one that cannot be reached."""
+    if event.leg != call.leg:
+        return call, NOTHING
+    if call.phase is Phase.TALKING:
+        return _clear(call, NORMAL, but="")
+    call, commands = _gone(call, Gone(event.leg, None, 0))
+    return call, (HangUp(event.leg, NORMAL), *commands)  # in case it is there after all
+
+
+def _attempt_over(call: Call, cause: int, sip: int) -> Step:
+    """Nobody answered: another route, or what this one said is the caller's answer."""
+    silent = call.silent or (not call.rang and cause == NO_ANSWER)
+    word, sip = (SILENCE, 0) if silent else (word_of(cause), sip)  # what it says to our hanging up is nothing
+    call = replace(call, leg="", answered_at=None, silent=False)
+    if silent:
+        cause = NO_ANSWER
+    if call.attempt < call.rules.attempts and may_try_next(word, cause, sip, rang=call.rang):
+        return _prepare(replace(call, cause=cause))
+    return _give_up(call, cause or UNAVAILABLE)
+
+
+def _give_up(call: Call, cause: int) -> Step:
+    return _clear(replace(call, leg="", cause=cause), cause, but="")
+
+
+def _clear(call: Call, cause: int, *, but: str) -> Step:
+    """Hang up what lives, `but` the channel that ends by itself; the call is done when all of it is gone."""
+    call = replace(call, phase=Phase.CLEARING, clear_tries=call.clear_tries + 1)
+    failed: tuple[Command, ...] = NOTHING
+    if call.moving:  # nothing has moved: they go on as they were
+        failed = (TellTransfer(call.moving, Transfer.UNAVAILABLE), EndTransfer(call.moves))
+        call = replace(call, moving="", moves="", caller="")
+    living = [each for each in (call.leg, "" if call.caller_gone else call.caller) if each and each != but]
+    done, commands = _look_if_done(call)
+    if done.phase is Phase.DONE:
+        return done, (*failed, *commands)
+    return call, (*failed, *(HangUp(each, cause) for each in living), _after(call, Timer.CLEAR, CLEAR_SECONDS))
+
+
+def _look_if_done(call: Call) -> Step:
+    if call.leg or (call.caller and not call.caller_gone):
+        return call, NOTHING
+    return _done(call)
+
+
+def _done(call: Call) -> Step:
+    call = replace(call, phase=Phase.DONE)
+    unused: tuple[Command, ...] = NOTHING
+    if call.then is not None:  # the second number is not called: what is held for it is freed
+        unused = (Finish(CallKey(call.exchange, call.then.uniqueid), 0, word_of(NORMAL), NORMAL),)
+    return call, (*unused, *_bridge_gone(call))
+
+
+def _bridge_gone(call: Call) -> tuple[Command, ...]:
+    return (DeleteBridge(call.bridge),) if call.bridge else NOTHING
+
+
+def _granted(call: Call, event: Granted) -> Step:
+    return replace(call, granted=event.seconds), NOTHING
+
+
+def _transferring(call: Call, event: Transferring) -> Step:
+    return replace(call, transferring=event.to, transfers=call.transfers + 1), NOTHING
+
+
+def _transferred(call: Call, event: Transferred) -> Step:
+    call = replace(call, transferring="")
+    if event.caller:
+        return replace(call, caller=event.caller, caller_name=event.name, caller_pays=True, caller_gone=False), NOTHING
+    return (call, NOTHING) if call.caller else _clear(call, NORMAL, but="")
+
+
+def _hang_up(call: Call, event: HangUpAsked) -> Step:
+    return _clear(call, event.cause, but="")
+
+
+def _hang_up_later(call: Call, event: HangUpAsked) -> Step:
+    """The answer to what was asked is on its way, and there is nothing else to end."""
+    return replace(call, caller_gone=True), (HangUp(call.caller, event.cause),) if call.caller else NOTHING
+
+
+def _timer(call: Call, event: TimerFired) -> Step:
+    if event.attempt != call.attempt:
+        return call, NOTHING
+    match event.timer:
+        case Timer.CREATE if call.phase is Phase.CREATING:
+            return _failed(call, Failed(call.leg))
+        case Timer.SILENCE if call.phase is Phase.DIALLING:
+            return replace(call, silent=True), (HangUp(call.leg, NO_ANSWER), _after(call, Timer.END, END_SECONDS))
+        case Timer.RING if call.phase in _UNANSWERED:
+            return call, (HangUp(call.leg, NO_ANSWER), _after(call, Timer.END, END_SECONDS))
+        case Timer.LIMIT if call.phase in _UNANSWERED:
+            return _keep_ringing(call, [SetLimit(call.leg, call.granted)])
+        case Timer.END if call.leg and call.phase not in (Phase.TALKING, Phase.CREATING):
+            return _gone(call, Gone(call.leg, call.left_at, NO_ANSWER if call.answered_at is None else NORMAL))
+    return call, NOTHING
+
+
+def _clear_timer(call: Call, event: TimerFired) -> Step:
+    if event.timer is Timer.END:
+        return _timer(call, event)
+    if event.timer is not Timer.CLEAR:
+        return call, NOTHING
+    if call.clear_tries < CLEAR_TRIES:
+        return _clear(call, call.cause or NORMAL, but="")
+    # Whatever is left ends by its own limit, and its end is told by the exchange.
+    return _done(call)
+
+
+def _too_late(call: Call, event: Entered) -> Step:
+    return call, (HangUp(event.channel, NORMAL),) if event.channel == call.leg else NOTHING
+
+
+def _played(call: Call, event: Played) -> Step:
+    if not call.announced or event.playback != call.announced:
+        return call, NOTHING
+    return _clear(replace(call, announced=""), call.cause, but="")
+
+
+Handler = Callable[[Call, Any], Step]
+
+_UNANSWERED: Final = (Phase.DIALLING, Phase.ALERTING)
+_ENDS: Final[dict[type, Handler]] = {Leaving: _leaving, Gone: _gone}
+_RUNNING: Final[dict[type, Handler]] = {
+    **_ENDS, Up: _up, Failed: _failed, HangUpAsked: _hang_up, TimerFired: _timer, Granted: _granted,
+}  # fmt: skip
+_PHASES: Final[dict[Phase, dict[type, Handler]]] = {
+    Phase.ENTERED: {Entered: _entered, Begin: _begin},
+    Phase.PREPARING: {**_ENDS, Admitted: _admitted, Refused: _refused, HangUpAsked: _hang_up_later, Up: _up},
+    Phase.CREATING: {**_RUNNING, Entered: _leg_entered},
+    Phase.DIALLING: {**_RUNNING, Ringing: _alerting, Progress: _alerting},
+    Phase.ALERTING: _RUNNING,
+    Phase.TALKING: {**_RUNNING, Transferring: _transferring, Transferred: _transferred},
+    Phase.CLEARING: {
+        **_ENDS, Entered: _too_late, Up: _up_too_late, Failed: _failed, TimerFired: _clear_timer, Played: _played,
+    },
+    Phase.DONE: {},
+}  # fmt: skip
+_TABLE: Final[dict[tuple[Phase, type], Handler]] = {
+    (phase, event): handler for phase, handlers in _PHASES.items() for event, handler in handlers.items()
+}

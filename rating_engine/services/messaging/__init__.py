@@ -1,0 +1,1 @@
+"""Messages: sent by carriers, received by numbers of ours, and charged."""

@@ -1,0 +1,1 @@
+"""Messages, what they cost, and how they stand."""

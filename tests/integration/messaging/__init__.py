@@ -1,0 +1,1 @@
+"""Messages over real servers: charged, handed over, given back."""
