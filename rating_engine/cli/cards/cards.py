@@ -25,7 +25,7 @@ def create(
     group: Group,
     first: Annotated[str, typer.Argument(metavar="FIRST", help="The first number, of the group's length.")],
     last: Annotated[str, typer.Argument(metavar="LAST", help="The last one; 10,000 at a time.")],
-    batch: Annotated[str, typer.Option(metavar="TEXT")] = "",
+    batch: Annotated[str, typer.Option(metavar="TEXT", help="A word for cards made together.")] = "",
     min_balance: Annotated[str, typer.Option(metavar="AMOUNT", help="With less nobody calls by them.")] = "0",
     language: Annotated[str, typer.Option(metavar="CODE", help="Of what callers hear, as de.")] = "",
     distributor: Annotated[str | None, typer.Option(metavar="USER", help="Who hands them out.")] = None,
@@ -47,7 +47,7 @@ def create(
 )
 def sell(
     group: Group,
-    quantity: Annotated[str, typer.Option(metavar="N")] = "1",
+    quantity: Annotated[str, typer.Option(metavar="N", help="So many free ones, or none.")] = "1",
     number: Annotated[str | None, typer.Option(metavar="NUMBER", help="That card, and no other.")] = None,
     email: Annotated[str, typer.Option(metavar="ADDRESS", help="Where numbers and PINs are mailed to.")] = "",
     reference: Annotated[str | None, typer.Option(metavar="TEXT", help="Said again: the same cards, once.")] = None,
@@ -69,12 +69,12 @@ def sell(
 
 @cards_app.command("list", epilog="Example: rating-engine card list --group 2 --sold no --json")
 def list_(
-    group: Annotated[int | None, typer.Option(metavar="GROUP")] = None,
+    group: Annotated[int | None, typer.Option(metavar="GROUP", help="Of that group.")] = None,
     number: Annotated[str | None, typer.Option(metavar="NUMBER", help="Whole.")] = None,
-    batch: Annotated[str | None, typer.Option(metavar="TEXT")] = None,
+    batch: Annotated[str | None, typer.Option(metavar="TEXT", help="A word for cards made together.")] = None,
     callerid: Annotated[str | None, typer.Option(metavar="NUMBER", help="That opens them.")] = None,
-    sold: Annotated[str | None, typer.Option(metavar="yes|no")] = None,
-    distributor: Annotated[str | None, typer.Option(metavar="USER")] = None,
+    sold: Annotated[str | None, typer.Option(metavar="yes|no", help="Whether somebody has bought them.")] = None,
+    distributor: Annotated[str | None, typer.Option(metavar="USER", help="Who hands them out.")] = None,
     limit: LimitOption = None,
     after: AfterOption = None,
     json: JsonOption = False,
@@ -104,15 +104,15 @@ def show(card: Number, json: JsonOption = False, config: ConfigOption = None) ->
 @cards_app.command("set", epilog="Example: rating-engine card set 7 --callerid 4930123456 --language de")
 def set_(
     card: Number,
-    number: Annotated[str | None, typer.Option(metavar="NUMBER")] = None,
-    pin: Annotated[str | None, typer.Option(metavar="PIN")] = None,
-    name: Annotated[str | None, typer.Option(metavar="TEXT")] = None,
-    batch: Annotated[str | None, typer.Option(metavar="TEXT")] = None,
+    number: Annotated[str | None, typer.Option(metavar="NUMBER", help="The one on it, of the group's length.")] = None,
+    pin: Annotated[str | None, typer.Option(metavar="PIN", help="Of the group's length.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="TEXT", help="For people.")] = None,
+    batch: Annotated[str | None, typer.Option(metavar="TEXT", help="A word for cards made together.")] = None,
     callerid: Annotated[str | None, typer.Option(metavar="NUMBER|none", help="Opens the card without a PIN.")] = None,
     min_balance: Annotated[str | None, typer.Option(metavar="AMOUNT", help="With less nobody calls by it.")] = None,
     daily_paid_to: Annotated[str | None, typer.Option(metavar="WHEN", help="No daily charge until then.")] = None,
-    language: Annotated[str | None, typer.Option(metavar="CODE|none")] = None,
-    distributor: Annotated[str | None, typer.Option(metavar="USER|none")] = None,
+    language: Annotated[str | None, typer.Option(metavar="CODE|none", help="Of what its caller hears.")] = None,
+    distributor: Annotated[str | None, typer.Option(metavar="USER|none", help="Who hands it out.")] = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:

@@ -20,14 +20,14 @@ groups_app = typer.Typer(no_args_is_help=True, help="Groups of calling cards: pr
 
 Group = Annotated[int, typer.Argument(metavar="GROUP", help="Its number, as `card-group list` has it.")]
 Tariff = Annotated[str | None, typer.Option(metavar="TARIFF", help="By which calls of its cards are charged.")]
-Description = Annotated[str | None, typer.Option(metavar="TEXT")]
+Description = Annotated[str | None, typer.Option(metavar="TEXT", help="For people.")]
 Price = Annotated[str | None, typer.Option(metavar="AMOUNT", help="Of a card, tax included.")]
 TaxOption = Annotated[str | None, typer.Option("--tax", metavar="NUMBER|none", help="As `tax list` has it.")]
 SetupFee = Annotated[str | None, typer.Option(metavar="AMOUNT", help="At the first use of a card.")]
 DailyCharge = Annotated[str | None, typer.Option(metavar="AMOUNT", help="Each day from its first use on.")]
 Plan = Annotated[str | None, typer.Option(metavar="PLAN|none", help="How its callers write numbers.")]
 From = Annotated[str | None, typer.Option("--valid-from", metavar="WHEN", help="2027-01-01 or with T08:00, UTC.")]
-To = Annotated[str | None, typer.Option("--valid-to", metavar="WHEN|none")]
+To = Annotated[str | None, typer.Option("--valid-to", metavar="WHEN|none", help="When they count no more.")]
 Days = Annotated[str | None, typer.Option("--days", metavar="N", help="So long from its first use; 0: any time.")]
 GhostBalance = Annotated[str | None, typer.Option(metavar="PERCENT", help="Of the balance that is told; 100: all.")]
 GhostMinutes = Annotated[str | None, typer.Option(metavar="PERCENT", help="That is told more of the minutes; 0: none.")]
@@ -82,7 +82,7 @@ def create(
 @groups_app.command("set", epilog="Example: rating-engine card-group set 2 --price 15 --valid-to none")
 def set_(
     group: Group,
-    name: Annotated[str | None, typer.Option(metavar="NAME")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="For people.")] = None,
     tariff: Tariff = None,
     description: Description = None, price: Price = None, tax: TaxOption = None, setup_fee: SetupFee = None,
     daily_charge: DailyCharge = None, numbering_plan: Plan = None, valid_from: From = None, valid_to: To = None,
