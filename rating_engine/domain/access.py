@@ -196,7 +196,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "invoices.pdf": _reads("invoices", _INVOICE),
     "invoices.draft_pdf": _reads("invoices", _INVOICE),
     "invoices.mail": Right("invoices:write", Level.SIMPLE_USER, (_INVOICE,)),
-    "invoices.cancel": Right("invoices:write", Level.ADMIN, (_INVOICE,)),
+    "invoices.cancel": _writes("invoices", _INVOICE),  # by whose issuer, it says itself
     "invoices.set_paid": _writes("invoices", replace(_INVOICE, below=True)),
     "credit_notes.create": _writes("credit_notes", _party("new.user", below=True, otherwise=Otherwise.ALL)),
     "credit_notes.show": _reads("credit_notes", _CREDIT_NOTE),
