@@ -25,6 +25,7 @@ OWN_ACCOUNT_FIRST: Final = """
         WHERE b.party_id = a.party_id AND b.account_id IS NOT NULL) DESC,
     (a.bucket, a.account_id) IN (
         SELECT s.bucket, s.account_id FROM subscribers s JOIN parties o USING (party_id)
+        JOIN accounts u ON u.bucket = s.bucket AND u.account_id = s.account_id AND u.purpose = 'party'
         WHERE s.party_id = a.party_id ORDER BY lower(s.login) <> lower(o.login), s.subscriber_id LIMIT 1) DESC,
     a.account_id"""
 _OF_PARTY: Final = f"""
