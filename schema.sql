@@ -456,8 +456,33 @@ CREATE TABLE party_details (
     billing_address       text NOT NULL DEFAULT '',
     billing_email         text NOT NULL DEFAULT '',
     billing_bank_account  text NOT NULL DEFAULT '',
+    first_name            text NOT NULL DEFAULT '',
+    last_name             text NOT NULL DEFAULT '',
+    personal_id           text NOT NULL DEFAULT '',
+    client_id             text NOT NULL DEFAULT '',
+    agreement_number      text NOT NULL DEFAULT '',
+    accounting_number     text NOT NULL DEFAULT '',
+    taxation_country      text NOT NULL DEFAULT '',
+    address               text NOT NULL DEFAULT '',
+    postcode              text NOT NULL DEFAULT '',
+    city                  text NOT NULL DEFAULT '',
+    county                text NOT NULL DEFAULT '',
+    state                 text NOT NULL DEFAULT '',
+    country               text NOT NULL DEFAULT '',
+    phone                 text NOT NULL DEFAULT '',
+    mobile_phone          text NOT NULL DEFAULT '',
+    fax                   text NOT NULL DEFAULT '',
+    email                 text NOT NULL DEFAULT '',
+    agreement_date        date,
     tax_number            text NOT NULL DEFAULT '',
     tax_id                bigint REFERENCES taxes    -- put on what it pays; NULL: none
+);
+
+-- What new users and devices begin with where nobody says otherwise; what is not there is as the engine has it.
+CREATE TABLE defaults (
+    name        text PRIMARY KEY,
+    value       text NOT NULL,
+    changed_at  timestamptz NOT NULL DEFAULT now()
 );
 
 -- The last number of each issuer's papers. A number is taken in the transaction that writes its paper: there are no gaps.
@@ -570,6 +595,7 @@ CREATE TABLE calling_cards (
     sold_at          timestamptz,
     funded_at        timestamptz,
     first_used_at    timestamptz,
+    setup_due        numeric(20, 6) NOT NULL DEFAULT 0 CHECK (setup_due >= 0),  -- of its first use, and not taken yet
     daily_paid_to    timestamptz NOT NULL DEFAULT date_trunc('day', now(), 'UTC'),
     blocked          boolean NOT NULL DEFAULT false,
     line             text UNIQUE,
@@ -893,6 +919,7 @@ CREATE TABLE dids (
     max_calls      integer NOT NULL DEFAULT 0 CHECK (max_calls >= 0),
     comment        text NOT NULL DEFAULT '',
     created_at     timestamptz NOT NULL DEFAULT now(),
+    route_id       bigint REFERENCES routes ON DELETE SET NULL,  -- of the provider that it is had from, where that is said
     CHECK ((party_id IS NULL) = (state IN ('free', 'closed'))),
     CHECK ((paid_to IS NOT NULL) = (state IN ('active', 'unpaid')))
 );
@@ -1293,10 +1320,25 @@ CREATE TABLE sip_accounts (
     created_at        timestamptz NOT NULL DEFAULT now(),
     updated_at        timestamptz NOT NULL DEFAULT now(),
     deleted_at        timestamptz,
+    secret_hash       bytea,                                     -- by which a line is found by its password alone; keyed
     PRIMARY KEY (bucket, subscriber_id),
     CHECK (deleted_at IS NULL OR (secret IS NULL AND md5_cred IS NULL AND host = '')),
     FOREIGN KEY (bucket, subscriber_id) REFERENCES subscribers ON DELETE CASCADE
 );
+CREATE INDEX sip_accounts_by_secret ON sip_accounts (secret_hash) WHERE secret_hash IS NOT NULL;
+
+-- What lines of a user dial besides by short numbers: entries of its phonebook; one without speeddial is looked up alone.
+CREATE TABLE phonebook_entries (
+    bucket     smallint NOT NULL,
+    entry_id   bigint GENERATED ALWAYS AS IDENTITY,
+    party_id   bigint NOT NULL,
+    name       text NOT NULL CHECK (name <> ''),
+    number     text NOT NULL CHECK (number ~ '^[0-9+]{1,32}$'),
+    speeddial  text NOT NULL DEFAULT '' CHECK (speeddial ~ '^[0-9*#+]{0,32}$'),
+    PRIMARY KEY (bucket, entry_id)
+);
+CREATE UNIQUE INDEX phonebook_by_speeddial ON phonebook_entries (bucket, party_id, speeddial) WHERE speeddial <> '';
+CREATE INDEX phonebook_by_party ON phonebook_entries (party_id);
 
 -- What was used up of a package in a period (the day it begins, in the tariff's time zone). `allowance` NULL: nothing
 -- is free, it only counts (a volume). Law 5: held = what open reservations hold, used = what CDRs have used.

@@ -75,7 +75,7 @@ def make_services(
             secret_keys=settings.secret_keys,
             reload_phones=partial(_reload_phones, settings.ami_exchanges),
             carriers=carriers_of(settings.message_carriers) if carriers is None else carriers,
-            ask_exchange=partial(_ask_exchange, settings.ami_exchanges),
+            ask_exchange=partial(ask_exchange, settings.ami_exchanges),
             ask_rate=ask_rate_of(settings),
             rate_jump=settings.exchange_rate_jump_percent,
             fetch_file=ListedHosts(settings.exchange_file_hosts).fetch,
@@ -124,10 +124,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
 async def _reload_phones(ami_exchanges: tuple[str, ...], exchange: str) -> bool:
     """Have an exchange read its pjsip.conf anew. Errors: Refused, Unavailable."""
-    return await _ask_exchange(ami_exchanges, {exchange}, "Reload", {"Module": PJSIP}) is not None
+    return await ask_exchange(ami_exchanges, {exchange}, "Reload", {"Module": PJSIP}) is not None
 
 
-async def _ask_exchange(
+async def ask_exchange(
     ami_exchanges: tuple[str, ...], names: Collection[str], action: str, fields: Mapping[str, str]
 ) -> Mapping[str, str] | None:
     """What an exchange of one of these names or hosts answers; None: there is none. Errors: Refused, Unavailable."""

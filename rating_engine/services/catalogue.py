@@ -27,6 +27,9 @@ from rating_engine.services.cdrs.simulation import Simulations
 from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
+from rating_engine.services.finance.calling_cards import CallingCards
+from rating_engine.services.finance.card_groups import CardGroups
+from rating_engine.services.finance.card_sales import CardSales
 from rating_engine.services.finance.codes import Codes
 from rating_engine.services.finance.credit_notes import CreditNotes
 from rating_engine.services.finance.guesses import Guesses
@@ -40,17 +43,22 @@ from rating_engine.services.finance.taxes import Taxes
 from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.maintenance import Maintenance, steps_of
 from rating_engine.services.messaging.carriers import Carriers
+from rating_engine.services.messaging.incoming import IncomingMessages
 from rating_engine.services.messaging.messages import Messages
 from rating_engine.services.messaging.prices import MessagePrices
+from rating_engine.services.messaging.sip_messages import SipMessages
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
 from rating_engine.services.numbers.number_stock import NumberStock
 from rating_engine.services.numbers.numbering import Numbering
+from rating_engine.services.numbers.phonebooks import Phonebooks
 from rating_engine.services.offers import TariffOffers
 from rating_engine.services.parties.access import Access
 from rating_engine.services.parties.account_import import AccountImports
 from rating_engine.services.parties.accounts import Accounts
 from rating_engine.services.parties.bans import BanBook, Bans, WrongKeys
+from rating_engine.services.parties.defaults import PartyDefaults
+from rating_engine.services.parties.details import Details
 from rating_engine.services.parties.guard import Guard
 from rating_engine.services.parties.hash_secrets import HashSecrets
 from rating_engine.services.parties.keys import Keys
@@ -59,6 +67,7 @@ from rating_engine.services.parties.passwords import Passwords
 from rating_engine.services.parties.permission_groups import PermissionGroups
 from rating_engine.services.parties.request_limits import RequestLimits
 from rating_engine.services.parties.signed_requests import HASHES_FOR_A_KEY, SignedRequests
+from rating_engine.services.parties.telephone_balances import TelephoneBalances
 from rating_engine.services.phones.disa import Disa
 from rating_engine.services.phones.exchange_files import ExchangeFiles, Fetch
 from rating_engine.services.phones.exchanges import Exchanges
@@ -103,6 +112,9 @@ class UseCases:
 
     parties: Parties
     keys: Keys
+    details: Details
+    defaults: PartyDefaults
+    phonebooks: Phonebooks
     hash_secrets: HashSecrets
     permission_groups: PermissionGroups
     bans: Bans
@@ -121,6 +133,9 @@ class UseCases:
     credit_notes: CreditNotes
     statements: Statements
     taxes: Taxes
+    card_groups: CardGroups
+    cards: CallingCards
+    card_sales: CardSales
     paid_services: PaidServices
     subscriptions: Subscriptions
     exchanges: Exchanges
@@ -164,6 +179,8 @@ class UseCases:
     callbacks: Callbacks
     messages: Messages
     message_prices: MessagePrices
+    sip_messages: SipMessages
+    incoming_messages: IncomingMessages
     rerates: Rerates
     simulations: Simulations
     maintenance: Maintenance
@@ -233,6 +250,7 @@ class Services:
         self.access = Access(office, self._passwords, bans, self._wrong_keys, limits)  # who asks: asked before `of`
         self.recording_links = RecordingLinks(office, ways.recordings, utc_now)  # who has one needs no more
         self.signed = SignedRequests(office, self.access, self._secrets, self._wrong_hashes(bans), limits)
+        self.telephone_balances = TelephoneBalances(office, self._secrets, self._wrong_keys)
         # What nobody yet may ask, bounded by itself.
         self.invitations = Invitations(office, self._passwords, self._secrets, self._wrong_keys)
 
@@ -261,6 +279,9 @@ class Services:
         return {
             "parties": Parties(office, principal, self._passwords),
             "keys": Keys(office, principal),
+            "details": Details(office, principal),
+            "defaults": PartyDefaults(office, principal),
+            "phonebooks": Phonebooks(office, principal),
             "hash_secrets": HashSecrets(office, principal, self._secrets),
             "permission_groups": PermissionGroups(office, principal),
             "bans": Bans(office, principal),
@@ -270,6 +291,8 @@ class Services:
             "news": News(office, principal),
             "tickets": Tickets(office, principal),
             "messages": Messages(office, principal, ways.carriers, utc_now),
+            "sip_messages": SipMessages(office, principal, ways.ask_exchange),
+            "incoming_messages": IncomingMessages(office, principal, utc_now),
             "message_prices": MessagePrices(office, principal),
             "audit": Audit(office, principal),
             "accounts": Accounts(office, principal, buckets=ways.ledger_buckets),
@@ -283,6 +306,9 @@ class Services:
             "credit_notes": CreditNotes(office, principal, system_currency=ways.system_currency),
             "statements": Statements(office, principal, system_currency=ways.system_currency),
             "taxes": Taxes(office, principal),
+            "card_groups": CardGroups(office, principal),
+            "cards": CallingCards(office, principal, self._secrets, buckets=ways.ledger_buckets),
+            "card_sales": CardSales(office, principal, self._secrets),
             "paid_services": PaidServices(office, principal, currency=ways.system_currency),
             "subscriptions": Subscriptions(office, principal, utc_now),
             "exchanges": Exchanges(
