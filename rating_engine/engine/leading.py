@@ -143,8 +143,10 @@ def _maintenance(settings: Settings, office: Database, now: Now) -> Maintenance:
     """Every step, as the engine runs them."""
     grace, notice = timedelta(days=settings.did_grace_days), timedelta(days=settings.did_notice_days)
     asked, jump = ask_rate_of(settings), settings.exchange_rate_jump_percent
-    kept = recordings_of(settings)
-    steps = steps_of(office, now, grace=grace, notice=notice, ask_rate=asked, rate_jump=jump, recordings=kept)
+    kept, days = recordings_of(settings), settings.invoice_days
+    steps = steps_of(
+        office, now, grace=grace, notice=notice, ask_rate=asked, rate_jump=jump, invoice_days=days, recordings=kept
+    )
     return Maintenance(office, ENGINE, steps)
 
 

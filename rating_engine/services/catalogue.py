@@ -28,25 +28,34 @@ from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
 from rating_engine.services.finance.codes import Codes
+from rating_engine.services.finance.credit_notes import CreditNotes
 from rating_engine.services.finance.guesses import Guesses
 from rating_engine.services.finance.invitations import Invitations
+from rating_engine.services.finance.invoices import Invoices, Printer
 from rating_engine.services.finance.paid_services import PaidServices
+from rating_engine.services.finance.payments import Payments, PaymentWays
+from rating_engine.services.finance.statements import Statements
 from rating_engine.services.finance.subscriptions import Subscriptions
 from rating_engine.services.finance.taxes import Taxes
 from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.maintenance import Maintenance, steps_of
 from rating_engine.services.messaging.carriers import Carriers
+from rating_engine.services.messaging.incoming import IncomingMessages
 from rating_engine.services.messaging.messages import Messages
 from rating_engine.services.messaging.prices import MessagePrices
+from rating_engine.services.messaging.sip_messages import SipMessages
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
 from rating_engine.services.numbers.number_stock import NumberStock
 from rating_engine.services.numbers.numbering import Numbering
+from rating_engine.services.numbers.phonebooks import Phonebooks
 from rating_engine.services.offers import TariffOffers
 from rating_engine.services.parties.access import Access
 from rating_engine.services.parties.account_import import AccountImports
 from rating_engine.services.parties.accounts import Accounts
 from rating_engine.services.parties.bans import BanBook, Bans, WrongKeys
+from rating_engine.services.parties.defaults import PartyDefaults
+from rating_engine.services.parties.details import Details
 from rating_engine.services.parties.guard import Guard
 from rating_engine.services.parties.hash_secrets import HashSecrets
 from rating_engine.services.parties.keys import Keys
@@ -55,6 +64,7 @@ from rating_engine.services.parties.passwords import Passwords
 from rating_engine.services.parties.permission_groups import PermissionGroups
 from rating_engine.services.parties.request_limits import RequestLimits
 from rating_engine.services.parties.signed_requests import HASHES_FOR_A_KEY, SignedRequests
+from rating_engine.services.parties.telephone_balances import TelephoneBalances
 from rating_engine.services.phones.disa import Disa
 from rating_engine.services.phones.exchange_files import ExchangeFiles, Fetch
 from rating_engine.services.phones.exchanges import Exchanges
@@ -99,6 +109,9 @@ class UseCases:
 
     parties: Parties
     keys: Keys
+    details: Details
+    defaults: PartyDefaults
+    phonebooks: Phonebooks
     hash_secrets: HashSecrets
     permission_groups: PermissionGroups
     bans: Bans
@@ -112,6 +125,10 @@ class UseCases:
     account_imports: AccountImports
     transfers: Transfers
     codes: Codes
+    payments: Payments
+    invoices: Invoices
+    credit_notes: CreditNotes
+    statements: Statements
     taxes: Taxes
     paid_services: PaidServices
     subscriptions: Subscriptions
@@ -156,6 +173,8 @@ class UseCases:
     callbacks: Callbacks
     messages: Messages
     message_prices: MessagePrices
+    sip_messages: SipMessages
+    incoming_messages: IncomingMessages
     rerates: Rerates
     simulations: Simulations
     maintenance: Maintenance
@@ -182,6 +201,8 @@ class Ways:
     gsm: Gsm
     speaker: Speaker
     ask_exchange: AskExchange
+    payments: PaymentWays
+    print_invoice: Printer
     fetch_file: Fetch
     ask_rate: AskRate | None
     rate_jump: int
@@ -207,6 +228,7 @@ class Services:
             notice=ways.did_notice,
             ask_rate=ways.ask_rate,
             rate_jump=ways.rate_jump,
+            invoice_days=ways.payments.days,
             recordings=ways.recordings,
         )
         self._passwords = Passwords()
@@ -222,6 +244,7 @@ class Services:
         self.access = Access(office, self._passwords, bans, self._wrong_keys, limits)  # who asks: asked before `of`
         self.recording_links = RecordingLinks(office, ways.recordings, utc_now)  # who has one needs no more
         self.signed = SignedRequests(office, self.access, self._secrets, self._wrong_hashes(bans), limits)
+        self.telephone_balances = TelephoneBalances(office, self._secrets, self._wrong_keys)
         # What nobody yet may ask, bounded by itself.
         self.invitations = Invitations(office, self._passwords, self._secrets, self._wrong_keys)
 
@@ -250,6 +273,9 @@ class Services:
         return {
             "parties": Parties(office, principal, self._passwords),
             "keys": Keys(office, principal),
+            "details": Details(office, principal),
+            "defaults": PartyDefaults(office, principal),
+            "phonebooks": Phonebooks(office, principal),
             "hash_secrets": HashSecrets(office, principal, self._secrets),
             "permission_groups": PermissionGroups(office, principal),
             "bans": Bans(office, principal),
@@ -259,6 +285,8 @@ class Services:
             "news": News(office, principal),
             "tickets": Tickets(office, principal),
             "messages": Messages(office, principal, ways.carriers, utc_now),
+            "sip_messages": SipMessages(office, principal, ways.ask_exchange),
+            "incoming_messages": IncomingMessages(office, principal, utc_now),
             "message_prices": MessagePrices(office, principal),
             "audit": Audit(office, principal),
             "accounts": Accounts(office, principal, buckets=ways.ledger_buckets),
@@ -267,6 +295,10 @@ class Services:
             "codes": Codes(
                 office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)
             ),
+            "payments": Payments(office, principal, ways.payments, utc_now),
+            "invoices": Invoices(office, principal, utc_now, ways.print_invoice, days=ways.payments.days),
+            "credit_notes": CreditNotes(office, principal, system_currency=ways.system_currency),
+            "statements": Statements(office, principal, system_currency=ways.system_currency),
             "taxes": Taxes(office, principal),
             "paid_services": PaidServices(office, principal, currency=ways.system_currency),
             "subscriptions": Subscriptions(office, principal, utc_now),

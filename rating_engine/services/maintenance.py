@@ -17,6 +17,7 @@ from rating_engine.domain.errors import NotAllowed, RatingEngineError
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import ENGINE, Principal
 from rating_engine.services.calls.ports import Now
+from rating_engine.services.finance.monthly import MonthlyInvoices
 from rating_engine.services.finance.recurring import Recurring
 from rating_engine.services.numbers.rents import Rents
 from rating_engine.services.recordings import NO_RECORDINGS, RecordingFiles, mail_recordings
@@ -46,11 +47,22 @@ class StepOutcome(StrEnum):
 
 
 def steps_of(
-    office: Database, now: Now, *, grace: timedelta, notice: timedelta, ask_rate: AskRate | None, rate_jump: int,
+    office: Database,
+    now: Now,
+    *,
+    grace: timedelta,
+    notice: timedelta,
+    ask_rate: AskRate | None,
+    rate_jump: int,
+    invoice_days: int,
     recordings: RecordingFiles = NO_RECORDINGS,
-) -> dict[str, Step]:  # fmt: skip
-    """All of them. `grace`, `notice`: of rents, as the settings have it; `ask_rate` None: nobody publishes rates."""
+) -> dict[str, Step]:
+    """All of them. `grace`, `notice`: of rents, as the settings have it, which go before the month is invoiced.
+
+    `ask_rate` None: nobody publishes rates.
+    """
     rents = Rents(office, ENGINE, now)
+    invoices = MonthlyInvoices(office, ENGINE, now, days=invoice_days)
     steps: dict[str, Step] = {
         "idempotency keys": lambda: forget_old(office),
         "mail": lambda: sweep_mail(office),
@@ -58,6 +70,7 @@ def steps_of(
         RENTS: lambda: rents.turn(grace=grace, notice=notice),
         RECORDINGS: lambda: mail_recordings(office, recordings, now),
         SUBSCRIPTIONS: Recurring(office, ENGINE, now).turn,
+        "monthly invoices": invoices.turn,
     }
     if ask_rate is not None:
         steps["exchange rates"] = RateFeed(office, ENGINE, now, ask_rate, jump_percent=rate_jump).turn

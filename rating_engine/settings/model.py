@@ -19,6 +19,7 @@ from rating_engine.settings.mail import MailSettings
 from rating_engine.settings.maintenance import MaintenanceSettings
 from rating_engine.settings.mor import MorSettings
 from rating_engine.settings.numbers import NumberSettings
+from rating_engine.settings.payments import PaymentSettings
 from rating_engine.settings.providers import ProviderSettings
 from rating_engine.settings.recordings import RecordingSettings
 from rating_engine.settings.stores import StoreSettings
@@ -36,6 +37,7 @@ def _redacted(value: object) -> object:
 class Settings(
     RecordingSettings,
     NumberSettings,
+    PaymentSettings,
     AriSettings,
     CallSettings,
     ProviderSettings,

@@ -122,8 +122,10 @@ class PhoneWriter:
         if sealed is None:
             return {"exchange_id": exchange.exchange_id}
         name = login if changes.login is LEAVE else changes.login
-        hashed = ha1(name, exchange.realm, self._secrets.open(sealed))
-        return {"exchange_id": exchange.exchange_id, "secret": sealed, "md5_cred": hashed}
+        password = self._secrets.open(sealed)
+        hashed = ha1(name, exchange.realm, password)
+        found_by = self._secrets.hashes(password)[0]
+        return {"exchange_id": exchange.exchange_id, "secret": sealed, "md5_cred": hashed, "secret_hash": found_by}
 
     def _check_number(self, login: str, owner: Party, lines: list[SipAccount]) -> None:
         """Whether its owner may have this number, and who asks may give it."""

@@ -11,7 +11,16 @@ import asyncpg
 
 from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound
 from rating_engine.domain.page import Cursor, Page, page_of_rows
-from rating_engine.domain.party import BILLING, AllowedCalls, Level, NewParty, Party, PartyFilter, PartyKind, PartyState
+from rating_engine.domain.party import (
+    ON_PAPER,
+    AllowedCalls,
+    Level,
+    NewParty,
+    Party,
+    PartyFilter,
+    PartyKind,
+    PartyState,
+)
 from rating_engine.domain.permission import Permission
 from rating_engine.storage.parties.logins import place_of
 from rating_engine.storage.postgres.columns import assignments
@@ -33,7 +42,8 @@ _COLUMNS: Final = """
      ORDER BY s.subscriber_id LIMIT 1) AS account, p.comment, p.notify_email, p.notify_ticket, p.invites,
     COALESCE(d.billing_name, '') AS billing_name,
     COALESCE(d.billing_address, '') AS billing_address, COALESCE(d.billing_email, '') AS billing_email,
-    COALESCE(d.billing_bank_account, '') AS billing_bank_account,
+    COALESCE(d.billing_bank_account, '') AS billing_bank_account, COALESCE(d.tax_number, '') AS tax_number,
+    d.tax_id,
     EXISTS (SELECT 1 FROM party_credentials c WHERE c.party_id = p.party_id) AS has_password, p.created_at,
     ARRAY(SELECT unnest(g.permissions) FROM permission_members m JOIN permission_groups g USING (group_id)
           WHERE m.party_id = p.party_id) AS permissions
@@ -180,7 +190,7 @@ async def change_party(tx: Transaction, party_id: int, values: Mapping[str, obje
     if "tariff" in columns:
         name = columns.pop("tariff")
         columns["tariff_id"] = None if name is None else await tariff_id_of(tx, str(name))
-    await _set_details(tx, party_id, {name: columns.pop(name) for name in BILLING if name in columns})
+    await _set_details(tx, party_id, {name: columns.pop(name) for name in ON_PAPER if name in columns})
     if not columns:
         return
     changes = assignments(CHANGEABLE, columns, first=2)
@@ -223,11 +233,14 @@ async def _set_details(tx: Transaction, party_id: int, values: Mapping[str, obje
     if not values:
         return
     await tx.execute("INSERT INTO party_details (party_id) VALUES ($1) ON CONFLICT DO NOTHING", party_id)
-    changes = assignments(BILLING, values, first=2)
-    await tx.execute(
-        f"UPDATE party_details SET {changes} WHERE party_id = $1",  # noqa: S608  # names of columns
-        party_id, *values.values(),
-    )  # fmt: skip
+    changes = assignments(ON_PAPER, values, first=2)
+    try:
+        await tx.execute(
+            f"UPDATE party_details SET {changes} WHERE party_id = $1",  # noqa: S608  # names of columns
+            party_id, *values.values(),
+        )  # fmt: skip
+    except asyncpg.ForeignKeyViolationError:
+        raise NotFound(f"there is no tax {values['tax_id']}", field="tax_id") from None
 
 
 async def set_status(tx: Transaction, party_id: int, status: PartyState) -> None:
