@@ -57,6 +57,7 @@ from rating_engine.cli.routes.trunks import trunks
 from rating_engine.cli.tariffs.bands import band, bands, holidays_app, unband
 from rating_engine.cli.tariffs.directions import direction
 from rating_engine.cli.tariffs.exchange import exchange_app
+from rating_engine.cli.tariffs.offers import offers_app
 from rating_engine.cli.tariffs.packages import groups_app, packages_app
 from rating_engine.cli.tariffs.tariffs import tariffs_app
 from rating_engine.telemetry.logs import configure_logging
@@ -146,6 +147,7 @@ app.add_typer(mails_app, name="mail")
 app.add_typer(tickets_app, name="ticket")
 app.add_typer(sims_app, name="sim")
 app.add_typer(services_app, name="service")
+app.add_typer(offers_app, name="offer")
 app.add_typer(subscriptions_app, name="subscription")
 app.add_typer(routes_app, name="routes")
 routes_app.command("try", epilog="Example: rating-engine routes try 79010000001 --tariff retail --callerid 4930123456")(
