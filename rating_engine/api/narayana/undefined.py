@@ -7,16 +7,5 @@ from typing import Final
 
 UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
     "SMS": ("sendVoiceMessage",),
-    "Finances and statistics": (
-        "getPaymentMethods",
-        "finishInvoice",
-        "createInvoice",
-        "generateInvoice",
-        "monthlyInvoice",
-        "getInvoices",
-        "getInvoiceInfo",
-        "viewInvoice",
-        "deleteInvoice",
-    ),
 }
 UNDEFINED: Final = frozenset(name for names in UNDEFINED_BY_SECTION.values() for name in names)
