@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 MISSING_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
-    "Callback": ("callback_init",),
     "Calling Cards": (
         "card_by_cli_update",
         "card_from_group_sell",
@@ -21,13 +20,6 @@ MISSING_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "cc_groups_get",
     ),
     "Calls": ("user_calls_get",),
-    "Conflines": ("conflines_update",),
-    "Credit notes": (
-        "credit_notes_get",
-        "credit_note_update",
-        "credit_note_create",
-        "credit_note_delete",
-    ),
     "Device": (
         "device_callflow_get",
         "device_callflow_update",
@@ -40,13 +32,7 @@ MISSING_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "did_subscription_stop",
     ),
     "Email": ("email_send",),
-    "Financial statements": ("financial_statements_get",),
-    "Invoices": ("invoices_get",),
     "Monitorings": ("ma_activate",),
-    "Payments": (
-        "payment_create",
-        "payments_get",
-    ),
     "Quickforwards": (
         "quickforwards_dids_get",
         "quickforwards_did_update",
@@ -63,6 +49,5 @@ MISSING_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "user_sms_service_subscribe",
     ),
     "User": ("user_details_update",),
-    "Resellers": ("reseller_group_create",),
 }
 MISSING: Final = frozenset(name for names in MISSING_BY_SECTION.values() for name in names)
