@@ -45,7 +45,7 @@ class CallQuestions(Protocol):
 class Asked:
     """`given`: by plain names, as it was sent. `in_path`: what stands behind the function in the path. `cookie`: the
     session that the request brings. `zone`: of the moments in answers.
-    `charging`: what is asked before a callback.
+    `charging`: what is asked before a callback. `mails`: whether mail is sent at all.
     """
 
     function: Function
@@ -56,6 +56,7 @@ class Asked:
     door: Door
     zone: ZoneInfo
     charging: CallQuestions
+    mails: bool = False
     in_path: str | None = field(default=None, repr=False)
     cookie: str | None = field(default=None, repr=False)
 

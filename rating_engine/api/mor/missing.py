@@ -19,35 +19,6 @@ MISSING_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "cc_group_update",
         "cc_groups_get",
     ),
-    "Calls": ("user_calls_get",),
-    "Device": (
-        "device_callflow_get",
-        "device_callflow_update",
-    ),
-    "DID": (
-        "dids_get",
-        "did_create",
-        "did_device_assign",
-        "did_device_unassign",
-        "did_subscription_stop",
-    ),
-    "Email": ("email_send",),
     "Monitorings": ("ma_activate",),
-    "Quickforwards": (
-        "quickforwards_dids_get",
-        "quickforwards_did_update",
-        "quickforwards_did_delete",
-    ),
-    "Rates": (
-        "rate_get",
-        "tariff_rates_get",
-        "tariff_retail_import",
-        "tariff_wholesale_update",
-    ),
-    "SMS": (
-        "sms_send",
-        "user_sms_service_subscribe",
-    ),
-    "User": ("user_details_update",),
 }
 MISSING: Final = frozenset(name for names in MISSING_BY_SECTION.values() for name in names)

@@ -81,6 +81,7 @@ class MorRules:
     telephones: bool = False
     conflines: bool = False
     money_by_post: bool = False
+    mails: bool = False
     zone: ZoneInfo = UTC
 
 
@@ -150,6 +151,7 @@ class Mor:
                         door=door,
                         zone=self._rules.zone,
                         charging=self._charging,
+                        mails=self._rules.mails,
                         in_path=in_path,
                         cookie=request.cookies.get(COOKIE),
                     )

@@ -19,7 +19,7 @@ NO_SOURCE: Final = "No source"
 async def callback_init(asked: Asked) -> Element:
     """Two numbers called and connected on a line's account; nothing is dialled where the money of a leg is missing.
 
-    Without `dst` the caller hears the number that is kept for it: the line's own device rings.
+    Without `dst` the line's own phone is the second number: nobody is there to be asked for one.
     """
     line = await device_of(asked, "device", BAD_DEVICE)
     source = asked.needed("src", NO_SOURCE)
