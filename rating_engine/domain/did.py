@@ -25,6 +25,7 @@ from rating_engine.domain.call_rules import (
     Condition,
     Policy,
     RuleTime,
+    SmsAction,
     Source,
 )
 from rating_engine.domain.change import LEAVE, Leave
@@ -248,13 +249,13 @@ def check_rule(rule: CallRule) -> None:
     if rule.callerid not in ("", TRANSIT, CALLED) and not _FORWARD.fullmatch(rule.callerid):
         raise InvalidRequest("callerid", f"{rule.callerid[:40]!r} is neither a number nor {TRANSIT} nor {CALLED}")
     check_whole(rule.timeout, "timeout", least=1, most=MAX_TIMEOUT)
-    for field, text in (
-        ("server", rule.exchange),
-        ("sms_action", rule.sms_action),
-        ("sms_destination", rule.sms_destination),
-    ):
-        if not _WORD.fullmatch(text):
-            raise InvalidRequest(field, f"{text[:40]!r} is no word of 64 letters and digits at the most")
+    if not _WORD.fullmatch(rule.exchange):
+        raise InvalidRequest("server", f"{rule.exchange[:40]!r} is no word of 64 letters and digits at the most")
+    if rule.sms_action not in list(SmsAction):
+        raise InvalidRequest("sms_action", f"{rule.sms_action[:40]!r} is none of {', '.join(filter(None, SmsAction))}")
+    pattern, what = _SMS_DESTINATIONS[SmsAction(rule.sms_action)]
+    if not pattern.fullmatch(rule.sms_destination):
+        raise InvalidRequest("sms_destination", f"{rule.sms_destination[:40]!r}: {rule.sms_action} takes {what}")
     if not _MUSIC.fullmatch(rule.music):
         raise InvalidRequest("music", f"{rule.music[:40]!r} is no class of music on hold")
     check_text(rule.description, "description")
@@ -269,6 +270,14 @@ def check_rule(rule: CallRule) -> None:
         raise InvalidRequest("server", "only a line can be called on another server")
 
 
+_URL: Final = re.compile(r"https?://[^\s/]{1,255}(?:/\S{0,1000})?")
+_SMS_DESTINATIONS: Final = {
+    SmsAction.NONE: (_WORD, "nothing"),
+    SmsAction.INTERNAL: (_WORD, "a line of the owner, or nothing: the owner's first"),
+    SmsAction.MAIL: (re.compile(f"(?:{_MAIL.pattern})?"), "an e-mail address, or nothing: that of the owner"),
+    SmsAction.FORWARD: (_FORWARD, "a telephone number"),
+    SmsAction.HTTP: (_URL, "a URL with https://"),
+}
 _DESTINATIONS: Final = {
     Action.CALL: (_WORD, "a line, or nothing: the owner's first"),
     Action.FORWARD: (_FORWARD, "a telephone number"),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -27,6 +26,9 @@ from rating_engine.services.cdrs.simulation import Simulations
 from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
+from rating_engine.services.finance.calling_cards import CallingCards
+from rating_engine.services.finance.card_groups import CardGroups
+from rating_engine.services.finance.card_sales import CardSales
 from rating_engine.services.finance.codes import Codes
 from rating_engine.services.finance.credit_notes import CreditNotes
 from rating_engine.services.finance.guesses import Guesses
@@ -38,10 +40,12 @@ from rating_engine.services.finance.statements import Statements
 from rating_engine.services.finance.subscriptions import Subscriptions
 from rating_engine.services.finance.taxes import Taxes
 from rating_engine.services.finance.transfers import Transfers
-from rating_engine.services.maintenance import Maintenance, steps_of
+from rating_engine.services.maintenance import Maintenance, Upkeep, steps_of
 from rating_engine.services.messaging.carriers import Carriers
+from rating_engine.services.messaging.incoming import IncomingMessages
 from rating_engine.services.messaging.messages import Messages
 from rating_engine.services.messaging.prices import MessagePrices
+from rating_engine.services.messaging.sip_messages import SipMessages
 from rating_engine.services.messaging.sms_users import SmsUsers
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
@@ -80,6 +84,7 @@ from rating_engine.services.routes.pjsip_trunks import sections_text
 from rating_engine.services.routes.routes import Routes
 from rating_engine.services.support.gsm import Gsm, GsmRequests
 from rating_engine.services.support.mail_templates import MailTemplates
+from rating_engine.services.support.mails import Mails
 from rating_engine.services.support.news import News
 from rating_engine.services.support.sim_cards import SimCards
 from rating_engine.services.support.speech import Speaker, Speech
@@ -93,7 +98,6 @@ from rating_engine.services.tariffs.exchange import Exchange
 from rating_engine.services.tariffs.options import Options
 from rating_engine.services.tariffs.packages import Packages
 from rating_engine.services.tariffs.price_lists import PriceLists
-from rating_engine.services.tariffs.rate_feed import AskRate
 from rating_engine.services.tariffs.settings import Tariffs
 from rating_engine.services.tenants.billing import Billing
 from rating_engine.services.tenants.call_rates import CallRates
@@ -122,6 +126,7 @@ class UseCases:
     speech: Speech
     news: News
     tickets: Tickets
+    mails: Mails
     audit: Audit
     accounts: Accounts
     account_imports: AccountImports
@@ -132,6 +137,9 @@ class UseCases:
     credit_notes: CreditNotes
     statements: Statements
     taxes: Taxes
+    card_groups: CardGroups
+    cards: CallingCards
+    card_sales: CardSales
     paid_services: PaidServices
     subscriptions: Subscriptions
     exchanges: Exchanges
@@ -175,6 +183,8 @@ class UseCases:
     callbacks: Callbacks
     messages: Messages
     message_prices: MessagePrices
+    sip_messages: SipMessages
+    incoming_messages: IncomingMessages
     rerates: Rerates
     simulations: Simulations
     maintenance: Maintenance
@@ -196,16 +206,13 @@ class Ways:
     ban_wrong_keys: int
     ban_window_seconds: int
     ban_seconds: int
-    did_grace: timedelta
-    did_notice: timedelta
+    upkeep: Upkeep
     gsm: Gsm
     speaker: Speaker
     ask_exchange: AskExchange
     payments: PaymentWays
     print_invoice: Printer
     fetch_file: Fetch
-    ask_rate: AskRate | None
-    rate_jump: int
     carriers: Carriers
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
@@ -221,16 +228,7 @@ class Services:
         """`limits`: how often may be asked; None: any number of times, as in a command."""
         self._office = office
         self._ways = ways
-        self._steps = steps_of(
-            office,
-            utc_now,
-            grace=ways.did_grace,
-            notice=ways.did_notice,
-            ask_rate=ways.ask_rate,
-            rate_jump=ways.rate_jump,
-            invoice_days=ways.payments.days,
-            recordings=ways.recordings,
-        )
+        self._steps = steps_of(office, utc_now, ways.upkeep)
         self._passwords = Passwords()
         self._secrets = SecretBox(ways.secret_keys)
         bans = BanBook(office, proxies=ways.proxies, exchanges=ways.exchange_hosts)
@@ -286,7 +284,10 @@ class Services:
             "speech": Speech(principal, ways.speaker),
             "news": News(office, principal),
             "tickets": Tickets(office, principal),
+            "mails": Mails(office),
             "messages": Messages(office, principal, ways.carriers, utc_now),
+            "sip_messages": SipMessages(office, principal, ways.ask_exchange),
+            "incoming_messages": IncomingMessages(office, principal, utc_now),
             "message_prices": MessagePrices(office, principal),
             "audit": Audit(office, principal),
             "accounts": Accounts(office, principal, buckets=ways.ledger_buckets),
@@ -300,6 +301,9 @@ class Services:
             "credit_notes": CreditNotes(office, principal, system_currency=ways.system_currency),
             "statements": Statements(office, principal, system_currency=ways.system_currency),
             "taxes": Taxes(office, principal),
+            "card_groups": CardGroups(office, principal),
+            "cards": CallingCards(office, principal, self._secrets, buckets=ways.ledger_buckets),
+            "card_sales": CardSales(office, principal, self._secrets),
             "paid_services": PaidServices(office, principal, currency=ways.system_currency),
             "subscriptions": Subscriptions(office, principal, utc_now),
             "exchanges": Exchanges(

@@ -20,6 +20,11 @@ _QUEUE_FOR_TICKET: Final = """
         ELSE p.party_id = t.desk_id OR p.owner_id = t.desk_id AND p.kind IN ('admin', 'accountant') END
     WHERE t.ticket_id = $1 AND p.notify_ticket AND p.notify_email <> '' AND NOT p.hidden
 """
+_QUEUE_FOR_PARTY: Final = """
+    INSERT INTO mails (party_id, recipient, subject, body)
+    SELECT party_id, COALESCE(NULLIF($2, ''), notify_email), $3, $4 FROM parties
+    WHERE party_id = $1 AND COALESCE(NULLIF($2, ''), notify_email) <> '' RETURNING mail_id
+"""
 _TAKE: Final = """
     UPDATE mails SET due_at = now() + $2::interval
     WHERE mail_id IN (SELECT mail_id FROM mails WHERE state = 'queued' AND due_at <= now()
@@ -55,6 +60,11 @@ async def queue_for_ticket(tx: Transaction, ticket: Ticket, *, from_desk: bool, 
     """Tell the side that did not write. Errors: Unavailable."""
     subject = f"Ticket {ticket.ticket_id}: {ticket.subject}" if ticket.subject else f"Ticket {ticket.ticket_id}"
     await tx.execute(_QUEUE_FOR_TICKET, ticket.ticket_id, from_desk, subject, body)
+
+
+async def queue_for_party(tx: Transaction, party_id: int, recipient: str, *, subject: str, body: str) -> bool:
+    """Mail to an address, '' for that of the party; whether there is one. Errors: Unavailable."""
+    return await tx.fetchval(_QUEUE_FOR_PARTY, party_id, recipient, subject, body) is not None
 
 
 async def queue_paper(

@@ -87,7 +87,13 @@ OF_ONESELF = [
     ({"timezone": "0.01"}, "E_DATA_ABORT"),
     ({"timezone": "99"}, "E_DATA_ABORT"),
     ({"currency": "gold"}, "E_DATA_ABORT"),
-    ({"notify_balance": "1"}, "E_UNDEFINED_INSTRUCTION"),
+    ({"notify_balance": "2"}, "E_DATA_ABORT"),
+    ({"notify_balance": "x"}, "E_INVALID_ARGUMENT"),
+    ({"notify_balance_limit": "1e3"}, "E_INVALID_ARGUMENT"),
+    ({"notify_balance_limit": "9" * 40}, "E_INVALID_ARGUMENT"),
+    ({"notify_did": "91"}, "E_DATA_ABORT"),
+    ({"notify_did": "-1"}, "E_DATA_ABORT"),
+    ({"allowed_call_len": "1"}, "E_UNDEFINED_INSTRUCTION"),
     ({"invites": "5"}, "E_INSUFFICIENT_ACCESS"),
 ]
 OF_OTHERS = [
@@ -193,6 +199,7 @@ NAMES_NOBODY = {
     "updateBanPermanent",
     "flushAllBans",
     "receiveDeliveryReport",
+    "receiveSMS",
     "setDeliveryReport",  # of keys of level 95, as getSMS: test_sms tries them on other firms' messages
     "getSMS",
     "getNews",
@@ -212,10 +219,15 @@ NAMES_NOBODY = {
     "getDIDActions",
     "getFilters",
     "doMaintenance",
+    "updateDialplan",
+    "restoreDialplan",
+    "updateInterface",
     "asteriskRequest",
     "addSIM",
     "deleteSIM",
     "gsmRequest",
+    "getPaymentMethods",
+    "finishInvoice",  # of payments that a handler signs: test_invoices
 }
 ROLES = {"firm": Level.RESELLER, "anna": Level.USER, "books": Level.RESELLER, "tent": Level.RESELLER}
 
@@ -277,6 +289,7 @@ async def test_nobody_reaches_what_belongs_to_somebody_else(narayana):
         "ticket": ticket,
         "did": "4930200",
         "message": await message_of(narayana, "otto"),
+        "invoice": (await narayana.operator.invoices.monthly("otto")).invoice_id,
     }
 
     for login, level in ROLES.items():
