@@ -277,6 +277,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "sip_accounts.of": _reads("accounts", _party()),
     "sip_accounts.pitch_of": _reads("accounts", own=True),
     "sip_accounts.below": _reads("accounts", own=True),
+    "sip_accounts.mains": _reads("accounts", least=Level.RESELLER, own=True),
     "sip_accounts.change": _writes("accounts", _line(), least=Level.SIMPLE_USER),
     "sip_accounts.delete": _writes("accounts", _line(), least=Level.SIMPLE_USER),
     "sip_accounts.numbered": _reads("accounts", own=True),
