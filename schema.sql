@@ -33,13 +33,15 @@ CREATE TYPE ledger_entry_kind AS ENUM ('opening', 'topup', 'charge', 'correction
 CREATE TYPE cdr_state         AS ENUM ('settled', 'voided', 'expired');
 
 -- What engines share and nobody else may know: 32 random bytes each. `rate_cache` seals the answers that they keep in
--- Redis. One that is changed counts at once, and what the old one sealed counts as not there.
+-- Redis, `signed_links` the links to recordings. One that is changed counts at once, and what the old one sealed counts as
+-- not there.
 CREATE TABLE engine_secrets (
     name    text PRIMARY KEY,
     secret  bytea NOT NULL CHECK (length(secret) = 32)
 );
-INSERT INTO engine_secrets VALUES ('rate_cache', sha256(
-    uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid())));
+INSERT INTO engine_secrets SELECT name, sha256(
+    uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid()))
+  FROM unnest(ARRAY['rate_cache', 'signed_links']) AS name;
 
 ---------------------------------------------------------------------------------------------------------------
 -- The catalogue: tariffs, rate decks, directions, routes, logins
@@ -421,6 +423,7 @@ CREATE TABLE parties (
 );
 CREATE UNIQUE INDEX parties_by_login ON parties (lower(login));
 CREATE INDEX parties_by_owner ON parties (owner_id, party_id);
+CREATE INDEX parties_by_mail ON parties (lower(notify_email)) WHERE notify_email <> '';
 CREATE UNIQUE INDEX parties_by_account ON parties (account_bucket, account_id) WHERE account_id IS NOT NULL;
 INSERT INTO parties (party_id, kind, access_level, login, status)
   OVERRIDING SYSTEM VALUE VALUES (1, 'system', 44, 'system', 'protected');
@@ -439,20 +442,61 @@ CREATE TABLE party_credentials (
     changed_at     timestamptz NOT NULL DEFAULT now()
 );
 
+-- Taxes by their percent of the price without them.
+CREATE TABLE taxes (
+    tax_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name     text NOT NULL UNIQUE CHECK (name <> ''),
+    percent  numeric(7, 4) NOT NULL CHECK (percent BETWEEN 0 AND 100)
+);
+
 -- What a party has written on what it has to pay.
 CREATE TABLE party_details (
     party_id              bigint PRIMARY KEY REFERENCES parties,
     billing_name          text NOT NULL DEFAULT '',
     billing_address       text NOT NULL DEFAULT '',
     billing_email         text NOT NULL DEFAULT '',
-    billing_bank_account  text NOT NULL DEFAULT ''
+    billing_bank_account  text NOT NULL DEFAULT '',
+    first_name            text NOT NULL DEFAULT '',
+    last_name             text NOT NULL DEFAULT '',
+    personal_id           text NOT NULL DEFAULT '',
+    client_id             text NOT NULL DEFAULT '',
+    agreement_number      text NOT NULL DEFAULT '',
+    accounting_number     text NOT NULL DEFAULT '',
+    taxation_country      text NOT NULL DEFAULT '',
+    address               text NOT NULL DEFAULT '',
+    postcode              text NOT NULL DEFAULT '',
+    city                  text NOT NULL DEFAULT '',
+    county                text NOT NULL DEFAULT '',
+    state                 text NOT NULL DEFAULT '',
+    country               text NOT NULL DEFAULT '',
+    phone                 text NOT NULL DEFAULT '',
+    mobile_phone          text NOT NULL DEFAULT '',
+    fax                   text NOT NULL DEFAULT '',
+    email                 text NOT NULL DEFAULT '',
+    agreement_date        date,
+    tax_number            text NOT NULL DEFAULT '',
+    tax_id                bigint REFERENCES taxes    -- put on what it pays; NULL: none
 );
 
--- Taxes by their percent of the price without them.
-CREATE TABLE taxes (
-    tax_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    name     text NOT NULL UNIQUE CHECK (name <> ''),
-    percent  numeric(7, 4) NOT NULL CHECK (percent BETWEEN 0 AND 100)
+-- What new users and devices begin with where nobody says otherwise; what is not there is as the engine has it.
+CREATE TABLE defaults (
+    name        text PRIMARY KEY,
+    value       text NOT NULL,
+    changed_at  timestamptz NOT NULL DEFAULT now()
+);
+
+-- The last number of each issuer's papers. A number is taken in the transaction that writes its paper: there are no gaps.
+CREATE TABLE paper_numbers (
+    issuer_id    bigint NOT NULL REFERENCES parties,
+    series       text NOT NULL CHECK (series IN ('monthly', 'request', 'credit_note')),
+    last_number  bigint NOT NULL DEFAULT 0 CHECK (last_number >= 0),
+    PRIMARY KEY (issuer_id, series)
+);
+
+-- Months of which every account has its invoice: they are looked through no more.
+CREATE TABLE invoiced_months (
+    month     date PRIMARY KEY,
+    ended_at  timestamptz NOT NULL DEFAULT now()
 );
 
 -- Cards of one kind. `is_codes`: the vouchers and invitations that users make: they have no PIN, and nobody calls by them.
@@ -551,6 +595,7 @@ CREATE TABLE calling_cards (
     sold_at          timestamptz,
     funded_at        timestamptz,
     first_used_at    timestamptz,
+    setup_due        numeric(20, 6) NOT NULL DEFAULT 0 CHECK (setup_due >= 0),  -- of its first use, and not taken yet
     daily_paid_to    timestamptz NOT NULL DEFAULT date_trunc('day', now(), 'UTC'),
     blocked          boolean NOT NULL DEFAULT false,
     line             text UNIQUE,
@@ -740,6 +785,8 @@ CREATE TABLE mails (
     recipient   text NOT NULL,
     subject     text NOT NULL,
     body        text NOT NULL,
+    attachment  bytea,                                    -- a PDF; NULL: none
+    attachment_name  text NOT NULL DEFAULT '',
     state       text NOT NULL DEFAULT 'queued' CHECK (state IN ('queued', 'sent', 'failed')),
     attempts    smallint NOT NULL DEFAULT 0,
     due_at      timestamptz NOT NULL DEFAULT now(),
@@ -822,6 +869,16 @@ CREATE TABLE bans (
     UNIQUE (source, target)
 );
 
+-- Where a number is of, and what kind it is (plain, golden), as they are offered: a pool has numbers of one of each.
+CREATE TABLE number_regions (
+    region_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name       text NOT NULL UNIQUE CHECK (name <> '')
+);
+CREATE TABLE number_kinds (
+    kind_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name     text NOT NULL UNIQUE CHECK (name <> '')
+);
+
 -- Where telephone numbers come from: a stock of ours (`local`), or somebody who is asked for each of them.
 CREATE TABLE did_pools (
     pool_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -833,7 +890,9 @@ CREATE TABLE did_pools (
     provider       text NOT NULL DEFAULT 'local' CHECK (provider ~ '^[a-z0-9_-]{1,32}$'),
     username       text NOT NULL DEFAULT '',
     params         text[] NOT NULL DEFAULT '{"","",""}' CHECK (cardinality(params) = 3),
-    quantity       integer NOT NULL DEFAULT 100 CHECK (quantity BETWEEN 1 AND 1000)   -- numbers shown at a time
+    quantity       integer NOT NULL DEFAULT 100 CHECK (quantity BETWEEN 1 AND 1000),  -- numbers shown at a time
+    region_id      bigint REFERENCES number_regions,
+    kind_id        bigint REFERENCES number_kinds
 );
 
 -- Numbers that calls come in by. free: in a pool, nobody's; ordered: its first rent is being paid; active: its owner's, and
@@ -860,6 +919,7 @@ CREATE TABLE dids (
     max_calls      integer NOT NULL DEFAULT 0 CHECK (max_calls >= 0),
     comment        text NOT NULL DEFAULT '',
     created_at     timestamptz NOT NULL DEFAULT now(),
+    route_id       bigint REFERENCES routes ON DELETE SET NULL,  -- of the provider that it is had from, where that is said
     CHECK ((party_id IS NULL) = (state IN ('free', 'closed'))),
     CHECK ((paid_to IS NOT NULL) = (state IN ('active', 'unpaid')))
 );
@@ -905,6 +965,21 @@ CREATE TABLE call_rule_times (
     PRIMARY KEY (rule_id, first_day, last_day, starts, ends)
 );
 
+-- Conversations, messages and faxes that rules want kept: whose they are. The files are the exchange's, `name` and an
+-- ending below the directory of recordings; one whose file is gone is there no more. `mail_to`: who is sent a link.
+CREATE TABLE recordings (
+    name       text COLLATE "C" PRIMARY KEY CHECK (name ~ '^[A-Za-z0-9_-][A-Za-z0-9._-]{0,199}$'),
+    kind       text NOT NULL CHECK (kind IN ('call', 'message', 'fax')),
+    party_id   bigint NOT NULL REFERENCES parties,
+    caller     text NOT NULL DEFAULT '',
+    called     text NOT NULL DEFAULT '',
+    begun_at   timestamptz NOT NULL DEFAULT now(),
+    mail_to    text NOT NULL DEFAULT '',
+    mailed_at  timestamptz
+);
+CREATE INDEX recordings_by_party ON recordings (party_id, begun_at);
+CREATE INDEX recordings_to_mail ON recordings (begun_at) WHERE mail_to <> '' AND mailed_at IS NULL;
+
 -- What is paid for besides calls: `price` times `quantity` a period (once, if one_time), `setup_price` to begin with.
 -- flat_rate: a line has the option while it is paid. `grace_days`: so long unpaid a subscription ends; NULL: it waits, and
 -- owes. `is_public`: users may take it themselves. What is removed is kept for what was charged by it.
@@ -928,6 +1003,27 @@ CREATE TABLE services (
     CHECK ((kind = 'flat_rate') = (option_id IS NOT NULL))
 );
 CREATE UNIQUE INDEX services_by_name ON services (party_id, lower(name)) WHERE NOT is_removed;
+
+-- What users connect by themselves: a service that they pay for, perhaps with a number of a region or a kind, and a tariff
+-- that their calls are priced by from then on. `names`: in other languages, by their codes.
+CREATE TABLE tariff_groups (
+    group_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name      text NOT NULL UNIQUE CHECK (name <> '')
+);
+CREATE TABLE tariff_offers (
+    offer_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    group_id     bigint NOT NULL REFERENCES tariff_groups,
+    service_id   bigint NOT NULL UNIQUE REFERENCES services,
+    tariff_id    bigint REFERENCES tariffs,
+    name         text NOT NULL CHECK (name <> ''),
+    names        jsonb NOT NULL DEFAULT '{}',
+    description  text NOT NULL DEFAULT '',
+    has_number   boolean NOT NULL DEFAULT false,
+    region_id    bigint REFERENCES number_regions,
+    kind_id      bigint REFERENCES number_kinds,
+    is_removed   boolean NOT NULL DEFAULT false,
+    CHECK (has_number OR (region_id IS NULL AND kind_id IS NULL))
+);
 
 -- By which tariff's rates the calls are priced that come in to who has the other: a rate is that of the number called.
 -- Without a row they cost nothing.
@@ -1086,6 +1182,9 @@ CREATE TABLE route_limits (
 
 CREATE SEQUENCE account_ids;
 CREATE SEQUENCE transfer_ids;
+CREATE SEQUENCE payment_ids;
+CREATE SEQUENCE invoice_ids;
+CREATE SEQUENCE credit_note_ids;
 CREATE SEQUENCE message_ids;
 CREATE SEQUENCE subscription_ids;
 
@@ -1221,10 +1320,25 @@ CREATE TABLE sip_accounts (
     created_at        timestamptz NOT NULL DEFAULT now(),
     updated_at        timestamptz NOT NULL DEFAULT now(),
     deleted_at        timestamptz,
+    secret_hash       bytea,                                     -- by which a line is found by its password alone; keyed
     PRIMARY KEY (bucket, subscriber_id),
     CHECK (deleted_at IS NULL OR (secret IS NULL AND md5_cred IS NULL AND host = '')),
     FOREIGN KEY (bucket, subscriber_id) REFERENCES subscribers ON DELETE CASCADE
 );
+CREATE INDEX sip_accounts_by_secret ON sip_accounts (secret_hash) WHERE secret_hash IS NOT NULL;
+
+-- What lines of a user dial besides by short numbers: entries of its phonebook; one without speeddial is looked up alone.
+CREATE TABLE phonebook_entries (
+    bucket     smallint NOT NULL,
+    entry_id   bigint GENERATED ALWAYS AS IDENTITY,
+    party_id   bigint NOT NULL,
+    name       text NOT NULL CHECK (name <> ''),
+    number     text NOT NULL CHECK (number ~ '^[0-9+]{1,32}$'),
+    speeddial  text NOT NULL DEFAULT '' CHECK (speeddial ~ '^[0-9*#+]{0,32}$'),
+    PRIMARY KEY (bucket, entry_id)
+);
+CREATE UNIQUE INDEX phonebook_by_speeddial ON phonebook_entries (bucket, party_id, speeddial) WHERE speeddial <> '';
+CREATE INDEX phonebook_by_party ON phonebook_entries (party_id);
 
 -- What was used up of a package in a period (the day it begins, in the tariff's time zone). `allowance` NULL: nothing
 -- is free, it only counts (a volume). Law 5: held = what open reservations hold, used = what CDRs have used.
@@ -1455,6 +1569,113 @@ CREATE TABLE transfers (
 CREATE UNIQUE INDEX transfers_once ON transfers (bucket, account_id, reference) WHERE reference IS NOT NULL;
 CREATE INDEX transfers_on_their_way ON transfers (bucket, sent_at) WHERE state = 'sent';
 
+-- Money that somebody pays from outside. `amount`, `tax` on it and the handler's `commission` are what is paid, in `currency`;
+-- `credited` is what `amount` is in the account's. It is confirmed once, by confirm_payment_v1: one top-up, whose reference
+-- is payment:METHOD:TRANSACTION. A reseller confirms with money of its own account (payer_id; NULL: it came from outside).
+CREATE TABLE payments (
+    bucket        smallint NOT NULL,
+    payment_id    bigint NOT NULL DEFAULT nextval('payment_ids'),
+    account_id    bigint NOT NULL,
+    party_id      bigint NOT NULL,
+    invoice_id    bigint,                              -- what is paid by it; NULL: nothing in particular
+    method        text NOT NULL,                       -- the handler: manual, or one of the settings
+    kind          text NOT NULL DEFAULT '',            -- by what the handler is paid: bank, cash, card
+    transaction   text NOT NULL CHECK (length(transaction) BETWEEN 1 AND 120),
+    amount        numeric(20, 6) NOT NULL CHECK (amount > 0),
+    tax           numeric(20, 6) NOT NULL DEFAULT 0 CHECK (tax >= 0),
+    commission    numeric(20, 6) NOT NULL DEFAULT 0 CHECK (commission >= 0),
+    currency      text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    credited      numeric(20, 6) NOT NULL CHECK (credited > 0),
+    payer         text NOT NULL DEFAULT '',
+    comment       text NOT NULL DEFAULT '',
+    state         text NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'confirmed', 'cancelled')),
+    payer_id      bigint,
+    taken         numeric(20, 6),                      -- of it, in its currency
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    ended_at      timestamptz,
+    PRIMARY KEY (bucket, payment_id),
+    CHECK ((state = 'pending') = (ended_at IS NULL))
+);
+CREATE UNIQUE INDEX payments_once ON payments (bucket, account_id, method, transaction);
+CREATE INDEX payments_by_party ON payments (party_id, payment_id);
+
+-- What somebody is asked to pay (`request`), or a month of an account (`monthly`): its entries after from_entry up to to_entry,
+-- so that months lie end to end and no entry is in two. What stands on it is frozen, names and addresses too; who is to have
+-- another one cancels it and keeps its number.
+CREATE TABLE invoices (
+    bucket        smallint NOT NULL,
+    invoice_id    bigint NOT NULL DEFAULT nextval('invoice_ids'),
+    account_id    bigint NOT NULL,
+    party_id      bigint NOT NULL,
+    issuer_id     bigint NOT NULL,
+    kind          text NOT NULL CHECK (kind IN ('monthly', 'request')),
+    number        bigint NOT NULL CHECK (number > 0),
+    state         text NOT NULL CHECK (state IN ('open', 'paid', 'cancelled')),
+    issued_at     timestamptz NOT NULL DEFAULT now(),
+    valid_to      timestamptz NOT NULL,
+    ended_at      timestamptz,                         -- when it was paid or cancelled
+    period_start  date,                                -- by the account's calendar
+    period_end    date,                                -- the first day after it
+    from_entry    bigint,
+    to_entry      bigint,
+    currency      text NOT NULL,
+    net           numeric(20, 6) NOT NULL,
+    tax_percent   numeric(7, 4) NOT NULL,
+    tax           numeric(20, 6) NOT NULL,
+    commission    numeric(20, 6) NOT NULL DEFAULT 0,
+    opening       numeric(20, 6),
+    closing       numeric(20, 6),
+    due           numeric(20, 6) NOT NULL,
+    issuer        jsonb NOT NULL,                      -- name, address, email, bank_account, tax_number
+    billed        jsonb NOT NULL,
+    PRIMARY KEY (bucket, invoice_id),
+    CHECK ((kind = 'monthly') = (period_start IS NOT NULL AND period_end IS NOT NULL AND from_entry IS NOT NULL
+                                 AND to_entry IS NOT NULL AND opening IS NOT NULL AND closing IS NOT NULL)),
+    CHECK (state <> 'cancelled' OR ended_at IS NOT NULL)
+);
+CREATE UNIQUE INDEX invoices_numbered ON invoices (bucket, issuer_id, kind, number);
+CREATE UNIQUE INDEX invoices_once ON invoices (bucket, account_id, period_start)
+  WHERE kind = 'monthly' AND state <> 'cancelled';
+CREATE INDEX invoices_by_party ON invoices (party_id, invoice_id);
+
+-- `amount` is what it adds to the invoice or, of a movement (payments, transfers, corrections of the balance), to the balance.
+CREATE TABLE invoice_lines (
+    bucket      smallint NOT NULL,
+    invoice_id  bigint NOT NULL,
+    position    integer NOT NULL,
+    kind        text NOT NULL,                         -- LineKind of domain/invoice
+    name        text NOT NULL,
+    quantity    bigint NOT NULL CHECK (quantity >= 0),
+    seconds     bigint NOT NULL DEFAULT 0 CHECK (seconds >= 0),
+    amount      numeric(20, 6) NOT NULL,
+    PRIMARY KEY (bucket, invoice_id, position)
+);
+
+-- Money that somebody is given back. Paid: it was credited to the account by an adjustment; `turns` counts how often it was
+-- paid or taken back, each an entry credit_note:ID:TURN. One that is deleted is unpaid, and keeps its number.
+CREATE TABLE credit_notes (
+    bucket          smallint NOT NULL,
+    credit_note_id  bigint NOT NULL DEFAULT nextval('credit_note_ids'),
+    account_id      bigint NOT NULL,
+    party_id        bigint NOT NULL,
+    issuer_id       bigint NOT NULL,
+    number          bigint NOT NULL CHECK (number > 0),
+    label           text NOT NULL DEFAULT '',          -- what its maker numbers it by; '': by `number`
+    amount          numeric(20, 6) NOT NULL CHECK (amount > 0),
+    tax             numeric(20, 6) NOT NULL DEFAULT 0 CHECK (tax >= 0),
+    currency        text NOT NULL,
+    credited        numeric(20, 6) NOT NULL CHECK (credited > 0),
+    comment         text NOT NULL DEFAULT '',
+    state           text NOT NULL DEFAULT 'unpaid' CHECK (state IN ('unpaid', 'paid', 'deleted')),
+    turns           integer NOT NULL DEFAULT 0,
+    payer_id        bigint,                            -- whose money it is while it is paid; NULL: it came from outside
+    taken           numeric(20, 6),
+    issued_at       timestamptz NOT NULL,
+    created_at      timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (bucket, credit_note_id)
+);
+CREATE UNIQUE INDEX credit_notes_numbered ON credit_notes (bucket, issuer_id, number);
+CREATE INDEX credit_notes_by_party ON credit_notes (party_id, credit_note_id);
 -- Who takes a service, and up to when it is charged: `paid_to` NULL: for good; `paid_from` and `last_reference` are of the
 -- period charged last. `missing`: what its account had not for the next one, asked for again when it has. `calendar`: its
 -- periods are those of the calendar. A line has the service's option up to `paid_to`.
@@ -4080,6 +4301,121 @@ BEGIN
         PERFORM enter(p_bucket, sent.account_id, 'transfer', sent.taken, format('transfer:%s:back', p_transfer_id), sent.subject);
     END IF;
     RETURN (SELECT state FROM transfers WHERE bucket = p_bucket AND transfer_id = p_transfer_id);
+END $$;
+
+---------------------------------------------------------------------------------------------------------------
+-- Papers that move money: a payment that is confirmed tops its account up, a credit note that is paid is credited and may be
+-- taken back. Where a payer is named (p_payer_id, of the same bucket) it is that account's money; else it came from outside.
+
+CREATE TYPE paper_answer_v1 AS (
+    outcome text,               -- done, repeated, cancelled; or why nothing was done: not_there (less is available), closed,
+                                -- same (it would pay itself), unknown
+    available numeric           -- of who pays
+);
+
+-- Locks the accounts of a paper; why its money cannot move now, NULL: it can. Below zero it goes back to the payer.
+CREATE OR REPLACE FUNCTION paper_refusal(
+    p_bucket smallint, p_account_id bigint, p_payer_id bigint, p_amount numeric, p_taken numeric
+) RETURNS paper_answer_v1 LANGUAGE plpgsql AS $$
+DECLARE
+    account  record;
+    payer    record;
+BEGIN
+    PERFORM 1 FROM accounts WHERE bucket = p_bucket AND account_id IN (p_account_id, p_payer_id)
+      ORDER BY account_id FOR NO KEY UPDATE;
+    SELECT closed_at, balance, balance + overdraft - reserved AS available INTO account FROM accounts
+      WHERE bucket = p_bucket AND account_id = p_account_id;
+    SELECT closed_at, sendable(balance, overdraft, reserved) AS available INTO payer FROM accounts
+      WHERE bucket = p_bucket AND account_id = p_payer_id;
+    RETURN ROW(CASE
+        WHEN account.balance IS NULL OR p_payer_id IS NOT NULL AND payer.available IS NULL THEN 'unknown'
+        WHEN p_payer_id = p_account_id THEN 'same'
+        WHEN account.closed_at IS NOT NULL OR payer.closed_at IS NOT NULL THEN 'closed'
+        WHEN p_amount < 0 AND account.available + p_amount < 0 THEN 'not_there'  -- NULL, of credit without a limit: never
+        WHEN p_taken > payer.available THEN 'not_there' END,
+        CASE WHEN p_amount < 0 THEN account.available ELSE payer.available END)::paper_answer_v1;
+END $$;
+
+CREATE OR REPLACE FUNCTION enter_paper(
+    p_bucket smallint, p_account_id bigint, p_payer_id bigint, p_kind ledger_entry_kind, p_amount numeric, p_taken numeric,
+    p_reference text, p_subject text
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM enter(p_bucket, p_account_id, p_kind, p_amount, p_reference, p_subject);
+    IF p_payer_id IS NOT NULL THEN
+        PERFORM enter(p_bucket, p_payer_id, 'adjustment', -p_taken,
+                      format('%s:of:%s', p_reference, p_account_id), p_subject);
+    END IF;
+END $$;
+
+CREATE OR REPLACE FUNCTION confirm_payment_v1(
+    p_bucket smallint, p_payment_id bigint, p_payer_id bigint, p_taken numeric, p_note audit_note_v3
+) RETURNS paper_answer_v1 LANGUAGE plpgsql AS $$
+DECLARE
+    payment  record;
+    answer   paper_answer_v1;
+BEGIN
+    SELECT account_id, method, transaction, credited, invoice_id INTO payment FROM payments
+      WHERE bucket = p_bucket AND payment_id = p_payment_id;
+    IF payment.account_id IS NULL THEN
+        RETURN ROW('unknown', NULL)::paper_answer_v1;
+    END IF;
+    answer := paper_refusal(p_bucket, payment.account_id, p_payer_id, payment.credited, p_taken);
+    answer.outcome := COALESCE(
+        (SELECT CASE state WHEN 'confirmed' THEN 'repeated' WHEN 'cancelled' THEN 'cancelled' END FROM payments
+         WHERE bucket = p_bucket AND payment_id = p_payment_id FOR UPDATE), answer.outcome);
+    IF answer.outcome IS NOT NULL THEN
+        RETURN answer;
+    END IF;
+    PERFORM enter_paper(p_bucket, payment.account_id, p_payer_id, 'topup', payment.credited, p_taken,
+                        format('payment:%s:%s', payment.method, payment.transaction), format('payment %s', p_payment_id));
+    UPDATE payments SET state = 'confirmed', ended_at = now(), payer_id = p_payer_id, taken = p_taken
+      WHERE bucket = p_bucket AND payment_id = p_payment_id;
+    UPDATE invoices i SET state = 'paid', ended_at = now()
+      WHERE i.bucket = p_bucket AND i.invoice_id = payment.invoice_id AND i.state = 'open' AND i.due <= (
+          SELECT sum(amount + tax + commission) FROM payments p
+          WHERE p.bucket = p_bucket AND p.account_id = payment.account_id AND p.invoice_id = payment.invoice_id
+            AND p.state = 'confirmed' AND p.currency = i.currency);
+    PERFORM keep_note(p_bucket, p_note);
+    RETURN ROW('done', answer.available)::paper_answer_v1;
+END $$;
+
+-- Pay a credit note, take it back, or delete it (which takes it back first).
+CREATE OR REPLACE FUNCTION set_credit_note_v1(
+    p_bucket smallint, p_credit_note_id bigint, p_state text, p_payer_id bigint, p_taken numeric, p_note audit_note_v3
+) RETURNS paper_answer_v1 LANGUAGE plpgsql AS $$
+DECLARE
+    note    record;
+    sign    integer;
+    answer  paper_answer_v1;
+BEGIN
+    SELECT account_id, credited, state, turns, payer_id, taken INTO note FROM credit_notes
+      WHERE bucket = p_bucket AND credit_note_id = p_credit_note_id FOR UPDATE;
+    IF note.account_id IS NULL OR note.state = 'deleted' THEN
+        RETURN ROW(CASE WHEN note.account_id IS NULL THEN 'unknown' WHEN p_state = 'deleted' THEN 'repeated'
+                        ELSE 'cancelled' END, NULL)::paper_answer_v1;
+    ELSIF note.state = p_state THEN
+        RETURN ROW('repeated', NULL)::paper_answer_v1;
+    END IF;
+    sign := CASE WHEN p_state = 'paid' THEN 1 WHEN note.state = 'paid' THEN -1 ELSE 0 END;
+    IF sign < 0 THEN  -- it goes back to where it came from
+        p_payer_id := note.payer_id; p_taken := note.taken;
+    END IF;
+    IF sign <> 0 THEN
+        answer := paper_refusal(p_bucket, note.account_id, p_payer_id, sign * note.credited, sign * p_taken);
+        IF answer.outcome IS NOT NULL THEN
+            RETURN answer;
+        END IF;
+        PERFORM enter_paper(p_bucket, note.account_id, p_payer_id, 'adjustment', sign * note.credited, sign * p_taken,
+                            format('credit_note:%s:%s', p_credit_note_id, note.turns + 1),
+                            format('credit note %s%s', p_credit_note_id, CASE WHEN sign < 0 THEN ' taken back' ELSE '' END));
+    END IF;
+    UPDATE credit_notes SET state = p_state, turns = note.turns + abs(sign),
+        payer_id = CASE WHEN sign = 0 THEN payer_id WHEN sign > 0 THEN p_payer_id END,
+        taken = CASE WHEN sign = 0 THEN taken WHEN sign > 0 THEN p_taken END
+      WHERE bucket = p_bucket AND credit_note_id = p_credit_note_id;
+    PERFORM keep_note(p_bucket, p_note);
+    RETURN ROW('done', answer.available)::paper_answer_v1;
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------

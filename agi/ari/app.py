@@ -238,4 +238,11 @@ class AriApp:
 
 
 def _question(call: Call, command: Prepare) -> PrepareCall:
-    return PrepareCall(command.key, call.login, call.dialled, callerid=call.number or None, channel=call.caller_name)
+    return PrepareCall(
+        command.key,
+        call.login,
+        call.dialled,
+        callerid=call.number or None,
+        channel=call.caller_name,
+        origin=call.origin,
+    )

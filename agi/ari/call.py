@@ -10,7 +10,7 @@ from types import MappingProxyType
 from agi.ari.charged import charged_seconds
 from agi.ari.commands import Timer
 from agi.ari.events import Digit, Entered, Gone, Held, Leaving, Played, Progress, Ringing, TransferAsked, Up
-from rating_engine.domain.outcomes import CallKey, DeclineReason
+from rating_engine.domain.outcomes import NO_ORIGIN, CallKey, DeclineReason, Origin
 
 
 class Phase(StrEnum):
@@ -48,12 +48,23 @@ class CallRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Then:
+    """The second call of a callback: its money is held already, by the key of `uniqueid`."""
+
+    uniqueid: str
+    dialled: str
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One caller and whom he is put through to. Times are of the exchange's clock.
 
     `uniqueid`, with `attempt`, is the call's key at the exchange `exchange`. `caller` '': nobody called, the exchange
     does. `leg`: the channel that is charged, '' between two attempts; `granted`: the seconds it may last. `owed`: an
-    attempt was allowed and its end is not told. `left_at`: when the leg began to end. `silent`: the
+    attempt was allowed and its end is not told. `caller_pays`: the caller's channel is the leg of another call, which
+    minds its limit. `then`: whom the leg is to talk to, once it is answered. Of a call that is made for a transfer,
+    `moving` is the phone that asked for it, and `moves` the call (by its uniqueid) whose leg it is to have; that one is
+    `transferring` to it until then. `left_at`: when the leg began to end. `silent`: the
     route was given up since it said nothing.
     """
 
@@ -81,6 +92,15 @@ class Call:
     silent: bool = False
     announced: str = ""
     clear_tries: int = 0
+    leg_name: str = ""
+    caller_pays: bool = False
+    then: Then | None = None
+    origin: Origin = NO_ORIGIN
+    pitch: str = ""
+    moving: str = ""
+    moves: str = ""
+    transferring: str = ""
+    transfers: int = 0
 
     @property
     def key(self) -> CallKey:
@@ -103,7 +123,7 @@ class Call:
         return tuple(each for each in (self.caller, self.leg) if each)
 
 
-LEG_MARK = "r-"
+LEG_MARK = "r-"  # no channel of Asterisk begins so
 BRIDGE_MARK = "rb-"
 
 
@@ -162,6 +182,26 @@ class HangUpAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class Begin:
+    """The exchange is to call: nobody has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transferring:
+    """The caller's phone wants the other side to talk to somebody else; the call `to` looks for him."""
+
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transferred:
+    """The other side talks to another channel now, the leg of a call that is paid for; '': nobody was found."""
+
+    caller: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """What was waited for has not come, in this attempt."""
 
@@ -172,4 +212,5 @@ class TimerFired:
 CallEvent = (
     Entered | Ringing | Progress | Up | Leaving | Gone | Digit | Held | Played | TransferAsked
     | Admitted | Refused | Failed | Granted | HangUpAsked | TimerFired
+    | Begin | Transferring | Transferred
 )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from agi.ari.call import (
     Admitted,
+    Begin,
     Call,
     CallEvent,
     Failed,
@@ -20,7 +21,10 @@ from agi.ari.call import (
     HangUpAsked,
     Phase,
     Refused,
+    Then,
     TimerFired,
+    Transferred,
+    Transferring,
 )
 from agi.ari.causes import ANSWERED, NO_ANSWER, NORMAL, SILENCE, UNAVAILABLE, cause_of, may_try_next, word_of
 from agi.ari.commands import (
@@ -30,6 +34,7 @@ from agi.ari.commands import (
     CreateLeg,
     DeleteBridge,
     Dial,
+    EndTransfer,
     Finish,
     HangUp,
     Join,
@@ -37,11 +42,14 @@ from agi.ari.commands import (
     Prepare,
     SetLimit,
     SetVariable,
+    StartCall,
     StartTimer,
+    TellTransfer,
     Timer,
+    Transfer,
 )
 from agi.ari.events import Entered, Gone, Leaving, Played, Progress, Ringing, Up
-from rating_engine.domain.outcomes import DeclineReason
+from rating_engine.domain.outcomes import CallKey, DeclineReason
 
 CREATE_SECONDS: Final = 5.0  # a channel is made within milliseconds
 END_SECONDS: Final = 3.0  # an exchange's last word on a leg comes behind its hangup handler, which asks an engine
@@ -81,6 +89,10 @@ def _entered(call: Call, event: Entered) -> Step:
     return _prepare(replace(call, caller_up=event.up))
 
 
+def _begin(call: Call, event: Begin) -> Step:
+    return _prepare(call)
+
+
 def _admitted(call: Call, event: Admitted) -> Step:
     if event.key != call.key:
         return call, NOTHING
@@ -89,10 +101,10 @@ def _admitted(call: Call, event: Admitted) -> Step:
         return call, (Finish(call.key, 0, word_of(NORMAL), NORMAL), *_bridge_gone(call))
     rules, leg = call.rules, call.leg_id
     commands: list[Command] = []
-    if call.caller:
+    if call.caller and not call.caller_pays:
         longest = rules.ring_seconds + event.seconds + rules.caller_margin_seconds
         commands.append(SetLimit(call.caller, longest))
-    if not call.bridge:
+    if call.caller and not call.bridge:
         call = replace(call, bridge=call.bridge_id)
         commands.append(CreateBridge(call.bridge))
     call = replace(call, phase=Phase.CREATING, leg=leg, granted=event.seconds, owed=True)
@@ -116,6 +128,7 @@ def _variables(call: Call, callerid: str) -> dict[str, str]:
         "RATING_TOLERANCE_MS": str(call.rules.tolerance_ms),
         "CONNECTEDLINE(num,i)": callerid,
         "PJSIP_TRANSFER_HANDLING()": "ari-only",
+        **({"PITCH_SHIFT(tx)": call.pitch} if call.pitch else {}),
     }
 
 
@@ -140,17 +153,19 @@ def _leg_entered(call: Call, event: Entered) -> Step:
     if event.channel != call.leg:
         return call, NOTHING
     rules = call.rules
+    call = replace(call, phase=Phase.DIALLING, leg_name=event.name)
     commands: list[Command] = []
-    if rules.early_media:
+    if rules.early_media and call.caller and not call.moving:
         call, join = _join(call)
         commands.append(join)
     commands.append(Dial(call.leg, rules.ring_seconds))
-    if call.caller:
+    if call.caller and not call.moving:
         # So that a caller who leaves takes the leg along where no engine is there to do it.
-        commands.append(SetVariable(call.caller, "RATING_LEG", event.name))
+        name = "RATING_CALLER" if call.caller_pays else "RATING_LEG"
+        commands.append(SetVariable(call.caller, name, event.name))
     commands.append(_after(call, Timer.RING, rules.ring_seconds + RING_MARGIN_SECONDS))
     commands.append(_after(call, Timer.SILENCE, rules.silence_seconds))
-    return _keep_ringing(replace(call, phase=Phase.DIALLING), commands)
+    return _keep_ringing(call, commands)
 
 
 def _join(call: Call) -> tuple[Call, Join]:
@@ -169,7 +184,8 @@ def _keep_ringing(call: Call, commands: list[Command]) -> Step:
 def _alerting(call: Call, event: Ringing | Progress) -> Step:
     if event.channel != call.leg:
         return call, NOTHING
-    return replace(call, phase=Phase.ALERTING, rang=True), NOTHING
+    told = (TellTransfer(call.moving, Transfer.PROGRESS),) if call.moving else NOTHING
+    return replace(call, phase=Phase.ALERTING, rang=True), told
 
 
 def _up(call: Call, event: Up) -> Step:
@@ -179,14 +195,60 @@ def _up(call: Call, event: Up) -> Step:
         return call, NOTHING
     call = replace(call, phase=Phase.TALKING, answered_at=event.at)
     commands: list[Command] = [SetLimit(call.leg, call.granted, event.at)]
-    if not call.rules.early_media:
+    if call.moving:
+        call, moved = _moved(call)
+        return call, (*commands, *moved)
+    if call.caller and not call.rules.early_media:
         call, join = _join(call)
         commands.append(join)
-    if call.caller:
-        if not call.caller_up:
-            commands.append(Answer(call.caller))
+    if call.caller and not call.caller_up:
+        commands.append(Answer(call.caller))
+    if call.caller and not call.caller_pays:
         commands.append(SetLimit(call.caller, call.granted + call.rules.caller_margin_seconds, event.at))
+    if call.then is not None:
+        commands.append(StartCall(second_call(call, call.then)))
+        call = replace(call, then=None)
     return call, tuple(commands)
+
+
+def second_call(call: Call, then: Then) -> Call:
+    """Of a callback, once the first number has answered: it is the caller now, and both legs are paid for."""
+    return Call(
+        call.rules,
+        call.exchange,
+        then.uniqueid,
+        call.login,
+        then.dialled,
+        caller=call.leg,
+        caller_name=call.leg_name,
+        number=call.number,
+        caller_up=True,
+        caller_pays=True,
+        origin=call.origin,
+    )
+
+
+def _moved(call: Call) -> Step:
+    """Whom the phone wanted its call to have has answered: now it moves, and the phone is out of it."""
+    call, join = _join(call)
+    phone = call.moving
+    return replace(call, moving="", moves=""), (
+        join,
+        *tied(call.caller, call.leg, call.leg_name),
+        EndTransfer(call.moves, call.leg, call.leg_name),
+        TellTransfer(phone, Transfer.ANSWERED),
+        *let_go(phone),
+    )
+
+
+def tied(leg: str, other: str, name: str) -> tuple[Command, ...]:
+    """A leg whose other side is another leg from now on: it takes that along, and is found again with it."""
+    return SetVariable(leg, "RATING_CALLER", name), SetVariable(leg, "RATING_CALLER_ID", other)
+
+
+def let_go(phone: str) -> tuple[Command, ...]:
+    """A phone that is out of its call: it takes nobody along."""
+    return SetVariable(phone, "RATING_LEG", ""), HangUp(phone, NORMAL)
 
 
 def _up_too_late(call: Call, event: Up) -> Step:
@@ -213,6 +275,8 @@ def _leaving(call: Call, event: Leaving) -> Step:
 def _caller_gone(call: Call) -> Step:
     if call.caller_gone:
         return call, NOTHING
+    if call.transferring and call.phase is Phase.TALKING:  # a phone that transfers may leave before it is done
+        return replace(call, caller=""), NOTHING
     call = replace(call, caller_gone=True)
     if call.phase is Phase.PREPARING:  # what is held is freed when the answer is there
         return call, NOTHING
@@ -279,11 +343,15 @@ def _give_up(call: Call, cause: int) -> Step:
 def _clear(call: Call, cause: int, *, but: str) -> Step:
     """Hang up what lives, `but` the channel that ends by itself; the call is done when all of it is gone."""
     call = replace(call, phase=Phase.CLEARING, clear_tries=call.clear_tries + 1)
+    failed: tuple[Command, ...] = NOTHING
+    if call.moving:  # nothing has moved: they go on as they were
+        failed = (TellTransfer(call.moving, Transfer.UNAVAILABLE), EndTransfer(call.moves))
+        call = replace(call, moving="", moves="", caller="")
     living = [each for each in (call.leg, "" if call.caller_gone else call.caller) if each and each != but]
     done, commands = _look_if_done(call)
     if done.phase is Phase.DONE:
-        return done, commands
-    return call, (*(HangUp(each, cause) for each in living), _after(call, Timer.CLEAR, CLEAR_SECONDS))
+        return done, (*failed, *commands)
+    return call, (*failed, *(HangUp(each, cause) for each in living), _after(call, Timer.CLEAR, CLEAR_SECONDS))
 
 
 def _look_if_done(call: Call) -> Step:
@@ -294,7 +362,10 @@ def _look_if_done(call: Call) -> Step:
 
 def _done(call: Call) -> Step:
     call = replace(call, phase=Phase.DONE)
-    return call, _bridge_gone(call)
+    unused: tuple[Command, ...] = NOTHING
+    if call.then is not None:  # the second number is not called: what is held for it is freed
+        unused = (Finish(CallKey(call.exchange, call.then.uniqueid), 0, word_of(NORMAL), NORMAL),)
+    return call, (*unused, *_bridge_gone(call))
 
 
 def _bridge_gone(call: Call) -> tuple[Command, ...]:
@@ -303,6 +374,17 @@ def _bridge_gone(call: Call) -> tuple[Command, ...]:
 
 def _granted(call: Call, event: Granted) -> Step:
     return replace(call, granted=event.seconds), NOTHING
+
+
+def _transferring(call: Call, event: Transferring) -> Step:
+    return replace(call, transferring=event.to, transfers=call.transfers + 1), NOTHING
+
+
+def _transferred(call: Call, event: Transferred) -> Step:
+    call = replace(call, transferring="")
+    if event.caller:
+        return replace(call, caller=event.caller, caller_name=event.name, caller_pays=True, caller_gone=False), NOTHING
+    return (call, NOTHING) if call.caller else _clear(call, NORMAL, but="")
 
 
 def _hang_up(call: Call, event: HangUpAsked) -> Step:
@@ -360,12 +442,12 @@ _RUNNING: Final[dict[type, Handler]] = {
     **_ENDS, Up: _up, Failed: _failed, HangUpAsked: _hang_up, TimerFired: _timer, Granted: _granted,
 }  # fmt: skip
 _PHASES: Final[dict[Phase, dict[type, Handler]]] = {
-    Phase.ENTERED: {Entered: _entered},
+    Phase.ENTERED: {Entered: _entered, Begin: _begin},
     Phase.PREPARING: {**_ENDS, Admitted: _admitted, Refused: _refused, HangUpAsked: _hang_up_later, Up: _up},
     Phase.CREATING: {**_RUNNING, Entered: _leg_entered},
     Phase.DIALLING: {**_RUNNING, Ringing: _alerting, Progress: _alerting},
     Phase.ALERTING: _RUNNING,
-    Phase.TALKING: _RUNNING,
+    Phase.TALKING: {**_RUNNING, Transferring: _transferring, Transferred: _transferred},
     Phase.CLEARING: {
         **_ENDS, Entered: _too_late, Up: _up_too_late, Failed: _failed, TimerFired: _clear_timer, Played: _played,
     },

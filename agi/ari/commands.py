@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from rating_engine.domain.outcomes import CallKey
+
+if TYPE_CHECKING:
+    from agi.ari.call import Call
 
 
 class Timer(StrEnum):
@@ -130,7 +134,40 @@ class StartTimer:
     attempt: int
 
 
+@dataclass(frozen=True, slots=True)
+class StartCall:
+    """A further call begins; for the book."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class EndTransfer:
+    """The call `uniqueid` has got `caller` (a leg) in its phone's place; '': it goes on as it was. For the book."""
+
+    uniqueid: str
+    caller: str = ""
+    name: str = ""
+
+
+class Transfer(StrEnum):
+    """What a phone is told of a transfer; Asterisk's words."""
+
+    PROGRESS = "channel_progress"
+    ANSWERED = "channel_answered"
+    UNAVAILABLE = "channel_unavailable"
+    DECLINED = "channel_declined"
+
+
+@dataclass(frozen=True, slots=True)
+class TellTransfer:
+    """How a transfer goes, to the phone that asked for it."""
+
+    channel: str
+    state: Transfer
+
+
 Command = (
     Prepare | Finish | CreateBridge | CreateLeg | Join | Dial | SetLimit | SetVariable | Answer | HangUp | DeleteBridge
-    | Play | StartTimer
+    | Play | StartTimer | StartCall | EndTransfer | TellTransfer
 )  # fmt: skip

@@ -192,10 +192,13 @@ def _played(raw: Mapping[str, Any], at: float) -> ExchangeEvent:
 def _transfer(raw: Mapping[str, Any], at: float) -> ExchangeEvent:
     event = cast("model.ChannelTransfer", raw)
     by, to = event["referred_by"], event["refer_to"]
+    wanted = to.get("requested_destination", {})
+    more = [str(one.get("parameter_name", "")).lower() for one in wanted.get("additional_protocol_params", ())]
     return TransferAsked(
         by["source_channel"]["id"],
         by.get("connected_channel", {}).get("id", ""),
-        target=to.get("requested_destination", {}).get("destination", ""),
+        # A call that it replaces and that is not known here is at another exchange.
+        target="" if "replaces" in more else wanted.get("destination", ""),
         other=to.get("destination_channel", {}).get("id", ""),
         other_kept=to.get("connected_channel", {}).get("id", ""),
     )

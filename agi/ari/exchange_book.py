@@ -14,17 +14,31 @@ from typing import Final
 from agi.ari.call import (
     BRIDGE_MARK,
     LEG_MARK,
+    Begin,
     Call,
     CallEvent,
     CallRules,
     Phase,
+    Transferred,
+    Transferring,
     key_of_leg,
-    leg_id,
 )
-from agi.ari.call_tracker import RING_MARGIN_SECONDS, advance, is_looked_at
+from agi.ari.call_tracker import RING_MARGIN_SECONDS, advance, is_looked_at, let_go, tied
 from agi.ari.causes import NORMAL, UNAVAILABLE
-from agi.ari.commands import Command, DeleteBridge, HangUp, SetLimit, StartTimer, Timer
-from agi.ari.events import Entered, ExchangeEvent, Gone, SeatTaken, Up
+from agi.ari.commands import (
+    Command,
+    DeleteBridge,
+    EndTransfer,
+    HangUp,
+    Join,
+    SetLimit,
+    StartCall,
+    StartTimer,
+    TellTransfer,
+    Timer,
+    Transfer,
+)
+from agi.ari.events import Entered, ExchangeEvent, Gone, SeatTaken, TransferAsked, Up
 from rating_engine.domain.outcomes import CallKey
 
 KEPT: Final = 10_000  # calls that nobody has asked for; reconciliation finds the rest
@@ -108,6 +122,8 @@ class ExchangeBook:
         """What an exchange's event asks for."""
         if isinstance(event, SeatTaken):
             return []
+        if isinstance(event, TransferAsked):
+            return self._transfer(event)
         owners = self._of_channel.get(event.channel)
         if owners is None:
             return self._stranger(event) if isinstance(event, Entered) else []
@@ -128,7 +144,60 @@ class ExchangeBook:
         if after.phase is Phase.DONE:
             self.ends.append(after)
             self._done.append(after)
-        return [Ordered(after, command) for command in commands]
+        return [order for command in commands for order in self._ordered(after, command)]
+
+    def begin(self, call: Call) -> list[Ordered]:
+        """A call that nobody has made but us."""
+        self.put(call)
+        return self.tell(call.uniqueid, Begin())
+
+    def _ordered(self, call: Call, command: Command) -> list[Ordered]:
+        """A command for the exchange and the services; what is for this book is done at once."""
+        match command:
+            case StartCall(started):
+                return self.begin(started)
+            case EndTransfer(uniqueid, channel, name):
+                return self.tell(uniqueid, Transferred(channel, name))
+        return [Ordered(call, command)]
+
+    def _transfer(self, event: TransferAsked) -> list[Ordered]:
+        """A phone wants its call to go on with somebody else, blind or with its other call."""
+        call = self._talking(event.channel, event.kept)
+        if call is None:
+            return [Ordered(None, TellTransfer(event.channel, Transfer.DECLINED))]
+        if event.other:
+            other = self._talking(event.other, event.other_kept)
+            if other is None:
+                return [Ordered(None, TellTransfer(event.channel, Transfer.UNAVAILABLE))]
+            return self._connect(call, other)
+        if not event.target:
+            return [Ordered(None, TellTransfer(event.channel, Transfer.DECLINED))]
+        started = transfer_call(call, event.target)
+        return [*self.tell(call.uniqueid, Transferring(started.uniqueid)), *self.begin(started)]
+
+    def _talking(self, caller: str, leg: str) -> Call | None:
+        """The call of these two, which go on talking."""
+        for uniqueid in self._of_channel.get(caller, ()):
+            call = self.calls[uniqueid]
+            if (call.caller, call.leg, call.phase, call.transferring) == (caller, leg, Phase.TALKING, ""):
+                return call
+        return None
+
+    def _connect(self, one: Call, other: Call) -> list[Ordered]:
+        """Both legs of a phone talk to each other; each call goes on, and ends with the other one."""
+        commands = (
+            Join(one.bridge, (other.leg,)),
+            *tied(one.leg, other.leg, other.leg_name),
+            *tied(other.leg, one.leg, one.leg_name),
+            TellTransfer(one.caller, Transfer.ANSWERED),
+            *let_go(one.caller),
+            *let_go(other.caller),
+        )
+        return [
+            *self.tell(one.uniqueid, Transferred(other.leg, other.leg_name)),
+            *self.tell(other.uniqueid, Transferred(one.leg, one.leg_name)),
+            *(Ordered(one, command) for command in commands),
+        ]
 
     def put(self, call: Call) -> None:
         """Keep a call as it has become; one that is done is forgotten."""
@@ -169,6 +238,24 @@ def caller(book: ExchangeBook, event: Entered) -> Call:
     )
 
 
+def transfer_call(call: Call, target: str) -> Call:
+    """The second call of a blind transfer: who asked for it pays for it too, under a key of its own."""
+    return Call(
+        call.rules,
+        call.exchange,
+        f"{call.uniqueid}.t{call.transfers + 1}",
+        call.login,
+        target,
+        caller=call.leg,
+        caller_name=call.leg_name,
+        number=call.number,
+        caller_up=True,
+        caller_pays=True,
+        moving=call.caller,
+        moves=call.uniqueid,
+    )
+
+
 def needs_facts(book: ExchangeBook, channels: Iterable[LiveChannel]) -> list[str]:
     """The legs that have to be asked before `resync`: nobody here holds their calls, or has heard of their answer."""
     asked = []
@@ -188,22 +275,13 @@ def resync(book: ExchangeBook, seat: str, seen: Snapshot) -> Difference:
     events: list[tuple[str, CallEvent]] = []
     for uniqueid, call in book.calls.items():
         events += [(uniqueid, event) for event in _missed(call, living, seen)]
-    adopted: list[Call] = []
-    commands: list[Ordered] = []
-    orphans: list[str] = []
-    held = {channel for call in book.calls.values() for channel in call.channels}
-    for channel in seen.channels:
-        if channel.channel in held or channel.channel in seen.fresh or channel.seat != seat:
-            continue
-        found = _adopt(book, channel, living, seen)
-        if found is not None:
-            adopted.append(found)
-            held |= set(found.channels)
-    for channel in seen.channels:
-        if channel.channel not in held and channel.channel not in seen.fresh and channel.seat == seat:
-            orphans.append(channel.channel)
-            mine = channel.channel.startswith(LEG_MARK)
-            commands.append(Ordered(None, HangUp(channel.channel, NORMAL if mine else UNAVAILABLE)))
+    mine = [each for each in seen.channels if each.seat == seat and each.channel not in seen.fresh]
+    legs = {call.leg for call in book.calls.values()}
+    found = (_adopt(book, each, living, seen) for each in mine if each.channel not in legs)
+    adopted = [call for call in found if call is not None]
+    held = {channel for call in (*book.calls.values(), *adopted) for channel in call.channels}
+    orphans = [each.channel for each in mine if each.channel not in held]
+    commands = [Ordered(None, HangUp(each, NORMAL if each.startswith(LEG_MARK) else UNAVAILABLE)) for each in orphans]
     known = {call.bridge for call in (*book.calls.values(), *adopted)}
     for bridge, inside in seen.bridges.items():
         if bridge.startswith(BRIDGE_MARK) and bridge not in known and not inside:
@@ -231,7 +309,7 @@ def _adopt(book: ExchangeBook, leg: LiveChannel, living: Mapping[str, LiveChanne
     if key is None or facts is None or key not in seen.granted:
         return None
     whose = living.get(facts.caller)
-    if whose is None or key.uniqueid in book.calls or leg.channel != leg_id(key.uniqueid, key.attempt):
+    if (facts.caller and whose is None) or key.uniqueid in book.calls:
         return None
     bridge = next((each for each, inside in seen.bridges.items() if leg.channel in inside), "")
     if not bridge:  # whoever made it has died before the two could hear each other
@@ -243,7 +321,7 @@ def _adopt(book: ExchangeBook, leg: LiveChannel, living: Mapping[str, LiveChanne
         facts.login,
         facts.dialled,
         caller=facts.caller,
-        caller_name=whose.name,
+        caller_name="" if whose is None else whose.name,
         number=facts.number,
         phase=Phase.TALKING if facts.answered_at is not None else Phase.ALERTING,
         attempt=key.attempt,
@@ -253,8 +331,10 @@ def _adopt(book: ExchangeBook, leg: LiveChannel, living: Mapping[str, LiveChanne
         granted=seen.granted[key],
         owed=True,
         answered_at=facts.answered_at,
-        caller_up=whose.up,
+        caller_up=whose is not None and whose.up,
+        caller_pays=key_of_leg(facts.caller, book.exchange) is not None,
         rang=True,
+        leg_name=leg.name,
     )
 
 
@@ -263,5 +343,7 @@ def _taken_over(call: Call) -> list[Command]:
     if call.answered_at is None:
         ring = call.rules.ring_seconds + RING_MARGIN_SECONDS
         return [SetLimit(call.leg, call.granted), StartTimer(Timer.RING, ring, call.attempt)]
-    longest = call.granted + call.rules.caller_margin_seconds
-    return [SetLimit(call.leg, call.granted, call.answered_at), SetLimit(call.caller, longest, call.answered_at)]
+    limits: list[Command] = [SetLimit(call.leg, call.granted, call.answered_at)]
+    if call.caller and not call.caller_pays:
+        limits.append(SetLimit(call.caller, call.granted + call.rules.caller_margin_seconds, call.answered_at))
+    return limits

@@ -20,7 +20,7 @@ import structlog
 
 from agi.ari.address import AriAddress
 from agi.ari.app import AriApp, AriObserver
-from agi.ari.call import Call, CallRules, Granted, HangUpAsked, Phase, key_of_leg
+from agi.ari.call import Call, CallRules, Granted, HangUpAsked, Phase, Then, key_of_leg
 from agi.ari.commands import HangUp, Play, SetLimit
 from agi.ari.connection import Answered, AriConnection, Message, Refused
 from agi.ari.events import UP, Entered, SeatTaken, moment_in, read
@@ -41,6 +41,7 @@ from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.phone_state import HeardPhone
 from rating_engine.domain.watching import FailedLogin, SeenCall
 from rating_engine.services.calls.ports import ChargingService, Now
+from rating_engine.services.watch.callbacks import ORIGIN
 
 BACKOFF_FIRST_SECONDS: Final = 0.25
 BACKOFF_MAX_SECONDS: Final = 5.0  # an exchange that is back is steered again within this
@@ -52,6 +53,7 @@ ENDS_KEPT: Final = 10_000  # conversations that have ended, for who compares
 ASKED_AT_ONCE: Final = 32
 # REST over WebSocket, and a cause where a Dial was not answered in time.
 OLDEST: Final = {20: 14, 21: 9, 22: 4}
+PITCHES: Final = ("lowest", "lower", "low", "high", "higher", "highest")  # PITCH_SHIFT's words
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)")
 _PINGED: Final = Request("GET", "asterisk/ping")
 
@@ -417,8 +419,24 @@ class AriLink:
         self._app.carry_out([Ordered(call, Play(call.caller, playback, (self._warning_sound,)))])
 
     async def call_back(self, order: CallbackOrder, callerid: str) -> bool:
-        """No: a callback is begun over AMI."""
-        return False
+        """Call the first number, and the second one when it has answered; each is a call that is held already."""
+        (second, dialled), (first, number) = order.legs
+        if not self._is_up:
+            return False
+        if not self.steers(first.uniqueid):
+            call = Call(
+                self._book.rules,
+                self.exchange,
+                first.uniqueid,
+                order.login,
+                number,
+                number=order.callerid or callerid,
+                then=Then(second.uniqueid, dialled),
+                origin=ORIGIN,
+                pitch="" if order.pitch is None else PITCHES[order.pitch - 1],
+            )
+            self._app.carry_out(self._book.begin(call))
+        return True
 
 
 def _keep(events: asyncio.Queue[Message], event: Message, main: AriConnection) -> None:

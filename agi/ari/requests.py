@@ -17,6 +17,7 @@ from agi.ari.commands import (
     Play,
     SetLimit,
     SetVariable,
+    TellTransfer,
 )
 from agi.ari.model import EVENT_TYPES
 
@@ -64,6 +65,8 @@ def requests_of(command: Command, application: str, *, seconds_left: float = 0.0
             media = ",".join(f"sound:{sound}" for sound in sounds)
             play = Request("POST", f"channels/{channel}/play/{playback}", {"media": media})
             return (Request("POST", f"channels/{channel}/progress"), play) if early else (play,)
+        case TellTransfer(channel, state):
+            return (Request("POST", f"channels/{channel}/transfer_progress", {"states": state.value}),)
     return ()
 
 

@@ -69,4 +69,8 @@ class Smtp:
         message["Message-ID"] = f"<{mail.token}@{self._sender.rpartition('@')[2]}>"  # the same when it is sent again
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(mail.body)
+        if mail.attachment is not None:
+            message.add_attachment(
+                mail.attachment, maintype="application", subtype="pdf", filename=mail.attachment_name
+            )
         return message

@@ -15,6 +15,8 @@ from rating_engine.cli.calls.cdrs import cdrs_app
 from rating_engine.cli.calls.rerate import rerate_app
 from rating_engine.cli.calls.simulate import simulate
 from rating_engine.cli.calls.spool import spool_app
+from rating_engine.cli.cards.cards import cards_app
+from rating_engine.cli.cards.groups import groups_app as card_groups_app
 from rating_engine.cli.cards.taxes import taxes_app
 from rating_engine.cli.decks.import_from import import_from
 from rating_engine.cli.decks.rate import rate
@@ -73,6 +75,8 @@ app.command(epilog="Example: RATING_DATABASE_URL=postgresql://re@db/re rating-en
 app.add_typer(accounts_app, name="account")
 app.add_typer(codes_app, name="code")
 app.add_typer(taxes_app, name="tax")
+app.add_typer(card_groups_app, name="card-group")
+app.add_typer(cards_app, name="card")
 app.add_typer(subscribers_app, name="subscriber")
 app.add_typer(users_app, name="user")
 app.add_typer(keys_app, name="key")

@@ -2,120 +2,26 @@
 
 Laws: what is not in the table is for nobody but the operator; who is asked about things of others is told no, whatever
 its level; nobody gives itself, or lets be given by who is below an administrator, money, credit or another tariff.
-
-"Belongs to you" means: of the tree below the asker's realm. `Right.concerns` says how the arguments of a use case name
-whose it is (`login`, `new.owner`); the answer to each is looked up by services/parties/guard.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Final
 
 from rating_engine.domain.party import Level
-from rating_engine.domain.principal import Principal
+from rating_engine.domain.rights import Concern, Named, Otherwise, Right
+from rating_engine.domain.rights import line as _line
+from rating_engine.domain.rights import party as _party
+from rating_engine.domain.rights import reads as _reads
+from rating_engine.domain.rights import route as _route
+from rating_engine.domain.rights import system as _system
+from rating_engine.domain.rights import tariff as _tariff
+from rating_engine.domain.rights import writes as _writes
 
-
-class Named(StrEnum):
-    """What an argument names: a line by its login, a party, a key, an account or a telephone number by its own."""
-
-    LINE = "line"
-    PARTY = "party"
-    KEY = "key"
-    TARIFF = "tariff"  # by its number
-    ROUTE = "route"  # by its number
-    NUMBER = "number"
-    RULES = "rules"  # of a number or a line, by the name of their list
-    ACCOUNT = "account"
-    SERVICE = "service"  # by its number, as those below
-    SUBSCRIPTION = "subscription"
-
-
-class Otherwise(StrEnum):
-    """What a use case is about where its argument names nobody."""
-
-    ALL = "all"  # everybody's: for who sees all
-    OWN = "own"  # what is the asker's; the use case goes by its realm itself
-
-
-@dataclass(frozen=True, slots=True)
-class Concern:
-    """Whose things: of whom the argument at `path` names. `below`: not the asker's own, which others change."""
-
-    kind: Named
-    path: str
-    below: bool = False
-    otherwise: Otherwise = Otherwise.ALL
-
-
-@dataclass(frozen=True, slots=True)
-class Right:
-    """What one use case takes. No `concerns`, and not `own`: it is about the whole installation.
-
-    `money`: it moves money. `admins_only`: arguments that only an administrator may give, and below one have to be
-    absent, None or 0. `own_tariff`: arguments that below an administrator can only be the asker's own
-    tariff, or for others one that it made, where it pays for their calls.
-    """
-
-    scope: str
-    least: Level
-    concerns: tuple[Concern, ...] = ()
-    own: bool = False
-    money: bool = False
-    admins_only: tuple[str, ...] = ()
-    own_tariff: tuple[str, ...] = ()
-
-
-def refusal_of(principal: Principal, right: Right) -> str | None:
-    """Why an asker may not do this at all, whoever it is about; None: it may."""
-    if principal.level < right.least:
-        return f"takes level {int(right.least)}"
-    if principal.scopes is not None and not _covers(principal.scopes, right.scope):
-        return f"takes the scope {right.scope}"
-    if right.money and not principal.moves_money:
-        return "moves money, which an accountant does not"
-    if not right.concerns and not right.own and not principal.sees_all:
-        return "is about the whole installation"
-    return None
-
-
-def _covers(scopes: frozenset[str], wanted: str) -> bool:
-    """Who may write may read."""
-    noun, _, what = wanted.partition(":")
-    return wanted in scopes or (what == "read" and f"{noun}:write" in scopes)
-
-
-def _line(path: str = "login", *, below: bool = False, otherwise: Otherwise = Otherwise.ALL) -> Concern:
-    return Concern(Named.LINE, path, below, otherwise)
-
-
-def _party(path: str = "who", *, below: bool = False, otherwise: Otherwise = Otherwise.OWN) -> Concern:
-    return Concern(Named.PARTY, path, below, otherwise)
-
-
-def _tariff(path: str = "tariff_id") -> Concern:
-    return Concern(Named.TARIFF, path)
-
-
-def _route(path: str = "route_id") -> Concern:
-    return Concern(Named.ROUTE, path)
-
-
-def _reads(scope: str, *concerns: Concern, least: Level = Level.SIMPLE_USER, own: bool = False) -> Right:
-    return Right(f"{scope}:read", least, concerns, own)
-
-
-def _writes(scope: str, *concerns: Concern, least: Level = Level.RESELLER) -> Right:
-    return Right(f"{scope}:write", least, concerns)
-
-
-def _system(scope: str, what: str = "write") -> Right:
-    """About the whole installation, for who manages it."""
-    return Right(f"{scope}:{what}", Level.ADMIN)
-
-
+_GROUP: Final = Concern(Named.CARD_GROUP, "group_id")
+_CARD: Final = Concern(Named.CARD, "card_id")
 _KEY: Final = Concern(Named.KEY, "name", otherwise=Otherwise.OWN)
 _DID: Final = Concern(Named.NUMBER, "number")
 _SERVICE: Final = Concern(Named.SERVICE, "service_id")
@@ -125,6 +31,9 @@ _SIMS: Final = Right("sims:write", Level.SIMPLE_USER, own=True)  # whose a card 
 _TICKETS: Final = Right("tickets:write", Level.SIMPLE_USER, own=True)  # of whom it is a side, its services say
 _MONEY: Final = Right("money:write", Level.ADMIN, (_line(),), money=True)
 _MONEY_BETWEEN: Final = Right("money:write", Level.ADMIN, (_line(), _line("to_login")), money=True)
+_INVOICE: Final = Concern(Named.INVOICE, "invoice_id")
+_PAYMENT: Final = Concern(Named.PAYMENT, "payment_id")
+_CREDIT_NOTE: Final = Concern(Named.CREDIT_NOTE, "credit_note_id")
 _ACCOUNT_BELOW: Final = Concern(Named.ACCOUNT, "number", below=True)
 _CALLS: Final = (
     _line("wanted.login"),
@@ -153,6 +62,14 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "keys.page": _reads("keys", least=Level.RESELLER, own=True),
     "keys.change": _writes("keys", _KEY),
     "keys.revoke": _writes("keys", _KEY),
+    "details.show": _reads("users", _party()),
+    "details.change": _writes("users", _party(), least=Level.SIMPLE_USER),
+    "defaults.show": _reads("users", least=Level.RESELLER, own=True),
+    "defaults.set": _system("users"),
+    "phonebooks.of": _reads("numbers", _party()),
+    "phonebooks.add": _writes("numbers", _party(), least=Level.SIMPLE_USER),
+    "phonebooks.show": _reads("numbers", own=True),
+    "phonebooks.change": Right("numbers:write", Level.SIMPLE_USER, own=True),
     "hash_secrets.put": _system("keys"),
     "hash_secrets.show": _system("keys", "read"),
     "hash_secrets.page": _system("keys", "read"),
@@ -214,6 +131,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "accounts.show": _reads("accounts", _line()),
     "accounts.page": _reads("accounts", _party("owner"), least=Level.RESELLER, own=True),
     "accounts.subscribers": _reads("accounts", _line("account_of", otherwise=Otherwise.OWN), least=Level.SIMPLE_USER),
+    "accounts.own": _reads("accounts", _party()),
     "accounts.line": _reads("accounts", _party()),
     "accounts.lines": _reads("accounts", _party()),
     "accounts.change": Right(
@@ -248,7 +166,45 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "taxes.show": _reads("taxes", least=Level.RESELLER, own=True),
     "taxes.add": _system("taxes"),
     "taxes.remove": _system("taxes"),
+    # Whoever owns a group sells its cards; what a reseller's are given comes from its own account.
+    "card_groups.add": _writes("cards", _party("new.owner")),
+    "card_groups.change": _writes("cards", _GROUP),
+    "card_groups.show": _reads("cards", _GROUP, least=Level.RESELLER),
+    "card_groups.page": _reads("cards", least=Level.RESELLER, own=True),
+    "cards.create": _writes("cards", replace(_GROUP, path="new.group_id")),
+    "cards.page": _reads("cards", least=Level.RESELLER, own=True),
+    "cards.show": _reads("cards", _CARD, least=Level.RESELLER),
+    "cards.numbered": _reads("cards", least=Level.RESELLER, own=True),
+    "cards.change": _writes("cards", _CARD),
+    "cards.set_blocked": _writes("cards", _CARD),
+    "cards.delete": _writes("cards", _CARD),
+    "cards.pay": Right("cards:write", Level.RESELLER, (_CARD,), money=True),
+    "card_sales.sell": Right("cards:write", Level.RESELLER, (replace(_GROUP, path="wanted.group_id"),), money=True),
     "transfers.between": _MONEY_BETWEEN,
+    "payments.methods": _reads("payments", least=Level.ANYBODY, own=True),
+    "payments.request": Right("payments:write", Level.SIMPLE_USER, (_party(),)),
+    "payments.create": _writes("payments", _party("new.user", below=True, otherwise=Otherwise.ALL)),
+    "payments.show": _reads("payments", _PAYMENT),
+    "payments.page": _reads("payments", _party("wanted.user"), own=True),
+    "payments.confirm": Right("money:write", Level.RESELLER, (replace(_PAYMENT, below=True),), money=True),
+    "payments.cancel": _writes("payments", replace(_PAYMENT, below=True)),
+    "payments.tell": Right("payments:write", Level.ANYBODY, own=True),  # the handler proves who it is
+    "invoices.page": _reads("invoices", _party("wanted.user"), own=True),
+    "invoices.show": _reads("invoices", _INVOICE),
+    "invoices.monthly": Right("invoices:write", Level.SIMPLE_USER, (_party(),)),
+    "invoices.monthly_of": Right("invoices:write", Level.SIMPLE_USER, (_line(),)),
+    "invoices.pdf": _reads("invoices", _INVOICE),
+    "invoices.draft_pdf": _reads("invoices", _INVOICE),
+    "invoices.mail": Right("invoices:write", Level.SIMPLE_USER, (_INVOICE,)),
+    "invoices.cancel": _writes("invoices", _INVOICE),  # by whose issuer, it says itself
+    "invoices.set_paid": _writes("invoices", replace(_INVOICE, below=True)),
+    "credit_notes.create": _writes("credit_notes", _party("new.user", below=True, otherwise=Otherwise.ALL)),
+    "credit_notes.show": _reads("credit_notes", _CREDIT_NOTE),
+    "credit_notes.page": _reads("credit_notes", _party("wanted.user"), own=True),
+    "credit_notes.set_comment": _writes("credit_notes", replace(_CREDIT_NOTE, below=True)),
+    "credit_notes.set_paid": Right("money:write", Level.RESELLER, (replace(_CREDIT_NOTE, below=True),), money=True),
+    "credit_notes.delete": Right("money:write", Level.RESELLER, (replace(_CREDIT_NOTE, below=True),), money=True),
+    "statements.of": _reads("invoices", _party(), own=True),
     "transfers.endow": Right("money:write", Level.RESELLER, (_party(), _line()), money=True),
     "transfers.top_up": Right("money:write", Level.RESELLER, (_party(), _line()), money=True),
     "transfers.set_balance": Right("money:write", Level.RESELLER, (_ACCOUNT_BELOW,), money=True),
@@ -397,6 +353,19 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "did_pools.page": _system("dids", "read"),
     "did_pools.change": _system("dids"),
     "did_pools.remove": _system("dids"),
+    "number_stock.regions": _reads("dids", own=True),
+    "number_stock.kinds": _reads("dids", own=True),
+    "number_stock.free": _reads("dids", own=True),
+    "number_stock.find": _reads("dids", own=True),
+    "number_stock.number_of": _reads("dids", own=True),
+    "tariff_offers.groups": _reads("tariffs", own=True),
+    "tariff_offers.page": _reads("tariffs", own=True),
+    "tariff_offers.connected": _reads("users", _party()),
+    "tariff_offers.add": _system("tariffs"),
+    "tariff_offers.remove": _system("tariffs"),
+    "tariff_offers.connect": Right("money:write", Level.SIMPLE_USER, (_party(),), money=True),
+    "recordings.of": _reads("calls", _party()),
+    "recordings.link": _reads("calls", own=True),
     "call_rules.list": _reads("dids", _RULES),
     "call_rules.find": _reads("dids", own=True),
     "call_rules.add": _writes("dids", _RULES, least=Level.SIMPLE_USER),
@@ -442,6 +411,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "rate_edits.set_rate": _system("decks"),
     "line_quotes.quote": _reads("calls", _line()),
     "quotes.quote": _system("decks", "read"),
+    "cdrs.report": _reads("calls", _party()),
     "cdrs.page": _reads("calls", *_CALLS),
     "cdrs.show": _system("calls", "read"),
     "cdrs.export": _system("calls", "read"),
@@ -457,6 +427,8 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "messages.read": Right("messages:write", Level.SIMPLE_USER, own=True),
     "messages.report": Right("messages:write", Level.ANYBODY, own=True),  # for which keys, the surface says
     "messages.set_report": Right("messages:write", Level.SIMPLE_USER, own=True),
+    "sip_messages.send": Right("messages:write", Level.SIMPLE_USER, (_line("new.login"),)),
+    "incoming_messages.receive": Right("messages:write", Level.ANYBODY, own=True),  # as messages.report
     "message_prices.set": _writes("tariffs", _tariff()),
     "message_prices.remove": _writes("tariffs", _tariff()),
     "message_prices.page": _reads("tariffs", _tariff(), least=Level.RESELLER),

@@ -103,6 +103,15 @@ class Subscriber:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnAccount:
+    """What a user is charged on: its number, and the money on it."""
+
+    number: int
+    balance: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccountState:
     """An account with one of its subscribers, as shown to people. `overdraft` None: unlimited credit.
 

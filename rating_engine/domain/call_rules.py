@@ -76,6 +76,16 @@ class Action(StrEnum):
     HANGUP = "hangup"
 
 
+class SmsAction(StrEnum):
+    """What a rule does with a message; NONE: it is kept for who reads it."""
+
+    NONE = ""
+    INTERNAL = "internal"  # as a SIP message to a line of the owner
+    MAIL = "mail"  # to an e-mail address
+    FORWARD = "forward"  # an SMS of the owner to a number
+    HTTP = "http"  # posted to a URL, as a form
+
+
 WRITTEN: Final = frozenset({Action.MESSAGE, Action.FAX})  # what is always kept as a file
 
 
@@ -214,6 +224,16 @@ def of_line(login: str) -> str:
 def line_of(name: str) -> str | None:
     """The line whose list has that name; None: it is a number's."""
     return name.removeprefix(_LINE) if name.startswith(_LINE) else None
+
+
+def message_rule(rules: Sequence[CallRule], sender: str, now: datetime) -> CallRule | None:
+    """What to do with a message: the first rule of all callers or of this sender that counts now and rejects it, or
+    says what becomes of messages. None: it is kept. `sender`: digits, or a name. `now`: local to the owner.
+    """
+    came = InboundCall("", caller=sender)
+    return next(
+        (rule for rule in rules if (rule.sms_action or rule.policy is Policy.REJECT) and _counts(rule, came, now)), None
+    )
 
 
 def digits_of(number: str) -> str:

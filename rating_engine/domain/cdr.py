@@ -85,6 +85,36 @@ class Cdr:
     is_did: str
 
 
+class Disposition(StrEnum):
+    """How a call ended for who placed it, in Asterisk's words for CDRs."""
+
+    ANSWERED = "ANSWERED"
+    BUSY = "BUSY"
+    FAILED = "FAILED"
+    NO_ANSWER = "NO ANSWER"
+
+
+_UNANSWERED: Final = frozenset({"NOANSWER", "CANCEL", "DONTCALL", "TORTURE", ""})
+
+
+def disposition_of(cdr: Cdr) -> Disposition:
+    """How it ended, as storage/calls/call_reports filters by it."""
+    if cdr.seconds > 0 or cdr.disposition == "ANSWER":
+        return Disposition.ANSWERED
+    if cdr.disposition == "BUSY":
+        return Disposition.BUSY
+    return Disposition.NO_ANSWER if cdr.disposition in _UNANSWERED else Disposition.FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class CallReport:
+    """Calls of a span of time: of all of them how many and how many seconds, and some of them in their order."""
+
+    count: int
+    seconds: int
+    calls: tuple[Cdr, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class ResellerLine:
     """What a call cost a reseller above its caller. `account`: a login of its own; the rest as of a Cdr."""

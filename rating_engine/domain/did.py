@@ -25,10 +25,11 @@ from rating_engine.domain.call_rules import (
     Condition,
     Policy,
     RuleTime,
+    SmsAction,
     Source,
 )
 from rating_engine.domain.change import LEAVE, Leave
-from rating_engine.domain.checks import check_amount, check_currency, check_login, check_text, check_whole
+from rating_engine.domain.checks import check_amount, check_currency, check_line, check_login, check_text, check_whole
 from rating_engine.domain.errors import InvalidRequest
 
 LOCAL: Final = "local"  # the provider of numbers that we have ourselves
@@ -147,7 +148,7 @@ class DidChanges:
 class DidPool:
     """Numbers of one place and price. `free`: how many are to be had; `quantity`: how many are shown at a time.
 
-    `username` and `params` go to the provider.
+    `username` and `params` go to the provider. `region` and `kind`: by which they are offered, '' where by none.
     """
 
     pool_id: int
@@ -161,6 +162,8 @@ class DidPool:
     params: tuple[str, str, str]
     quantity: int
     free: int = 0
+    region: str = ""
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +179,8 @@ class NewPool:
     username: str = ""
     params: tuple[str, str, str] = ("", "", "")
     quantity: int = 100
+    region: str = ""
+    kind: str = ""
 
     def __post_init__(self) -> None:
         _check_pool(self)
@@ -195,6 +200,8 @@ class PoolChanges:
     username: str | Leave = LEAVE
     params: tuple[str | Leave, str | Leave, str | Leave] = (LEAVE, LEAVE, LEAVE)
     quantity: int | Leave = LEAVE
+    region: str | Leave = LEAVE
+    kind: str | Leave = LEAVE
 
     def __post_init__(self) -> None:
         _check_pool(self)
@@ -238,13 +245,13 @@ def check_rule(rule: CallRule) -> None:
     if rule.callerid not in ("", TRANSIT, CALLED) and not _FORWARD.fullmatch(rule.callerid):
         raise InvalidRequest("callerid", f"{rule.callerid[:40]!r} is neither a number nor {TRANSIT} nor {CALLED}")
     check_whole(rule.timeout, "timeout", least=1, most=MAX_TIMEOUT)
-    for field, text in (
-        ("server", rule.exchange),
-        ("sms_action", rule.sms_action),
-        ("sms_destination", rule.sms_destination),
-    ):
-        if not _WORD.fullmatch(text):
-            raise InvalidRequest(field, f"{text[:40]!r} is no word of 64 letters and digits at the most")
+    if not _WORD.fullmatch(rule.exchange):
+        raise InvalidRequest("server", f"{rule.exchange[:40]!r} is no word of 64 letters and digits at the most")
+    if rule.sms_action not in list(SmsAction):
+        raise InvalidRequest("sms_action", f"{rule.sms_action[:40]!r} is none of {', '.join(filter(None, SmsAction))}")
+    pattern, what = _SMS_DESTINATIONS[SmsAction(rule.sms_action)]
+    if not pattern.fullmatch(rule.sms_destination):
+        raise InvalidRequest("sms_destination", f"{rule.sms_destination[:40]!r}: {rule.sms_action} takes {what}")
     if not _MUSIC.fullmatch(rule.music):
         raise InvalidRequest("music", f"{rule.music[:40]!r} is no class of music on hold")
     check_text(rule.description, "description")
@@ -259,6 +266,14 @@ def check_rule(rule: CallRule) -> None:
         raise InvalidRequest("server", "only a line can be called on another server")
 
 
+_URL: Final = re.compile(r"https?://[^\s/]{1,255}(?:/\S{0,1000})?")
+_SMS_DESTINATIONS: Final = {
+    SmsAction.NONE: (_WORD, "nothing"),
+    SmsAction.INTERNAL: (_WORD, "a line of the owner, or nothing: the owner's first"),
+    SmsAction.MAIL: (re.compile(f"(?:{_MAIL.pattern})?"), "an e-mail address, or nothing: that of the owner"),
+    SmsAction.FORWARD: (_FORWARD, "a telephone number"),
+    SmsAction.HTTP: (_URL, "a URL with https://"),
+}
 _DESTINATIONS: Final = {
     Action.CALL: (_WORD, "a line, or nothing: the owner's first"),
     Action.FORWARD: (_FORWARD, "a telephone number"),
@@ -301,6 +316,10 @@ def _check_pool(pool: NewPool | PoolChanges) -> None:
         text = getattr(pool, field)
         if text is not LEAVE and not (1 <= len(text) <= MAX_FIELD and text.isprintable() and text == text.strip()):
             raise InvalidRequest(field, f"must have 1 to {MAX_FIELD} characters")
+    for field in ("region", "kind"):
+        text = getattr(pool, field)
+        if text is not LEAVE:
+            check_line(text, field, empty=True)
     for field, price in (("cost", pool.monthly_price), ("installcost", pool.setup_price)):
         if price is not LEAVE:
             _check_price(price, field)

@@ -9,7 +9,10 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail to one address. `token`: who gets it twice sees by it that it is the same. `attempts`: failed ones."""
+    """One mail to one address, with a PDF or without (`attachment` None). `attempts`: failed ones.
+
+    `token`: who gets it twice sees by it that it is the same.
+    """
 
     mail_id: int
     token: UUID
@@ -18,3 +21,5 @@ class Mail:
     body: str
     attempts: int
     created_at: datetime
+    attachment: bytes | None = None
+    attachment_name: str = ""

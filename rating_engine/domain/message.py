@@ -19,8 +19,10 @@ from rating_engine.domain.outcomes import DeclineReason
 from rating_engine.domain.sms_text import MAX_PARTS, encode_text
 
 MAX_TEXT: Final = 4_000  # characters: more than MAX_PARTS parts have of any letters
+MAX_SIP_TEXT: Final = 1_300  # characters: RFC 3428 has a MESSAGE over UDP below 1,300 bytes; what is longer may be cut
 MAX_REFERENCE: Final = 200  # as of ledger entries
 
+_LOGIN: Final = re.compile(r"[0-9A-Za-z_.+-]{1,64}")
 _FORMED: Final = re.compile(r"[\s()./-]+")
 _NUMBER: Final = re.compile(r"\+?[0-9]{3,15}")
 # As SMPP 3.4 (5.2.28, appendix B) and gateways over HTTP write them; digits as Kannel's.
@@ -110,6 +112,26 @@ class NewMessage:
         check_text(self.text)
         if self.reference is not None and not 1 <= len(self.reference) <= MAX_REFERENCE:
             raise InvalidRequest("reference", f"must have 1 to {MAX_REFERENCE} characters")
+
+
+@dataclass(frozen=True, slots=True)
+class NewSipMessage:
+    """`login` sends, `recipient` is the login of a line with a telephone. `sender` None: the caller id of the line.
+
+    Raises InvalidRequest (text), InvalidRecipient.
+    """
+
+    login: str
+    recipient: str
+    text: str = field(repr=False)
+    sender: str | None = None
+
+    def __post_init__(self) -> None:
+        if not _LOGIN.fullmatch(self.recipient):
+            raise InvalidRecipient("to", "is no login of a line")
+        check_text(self.text)
+        if len(self.text) > MAX_SIP_TEXT:
+            raise InvalidRequest("text", f"must have {MAX_SIP_TEXT} characters at the most")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ PASSWORD_MIN: Final = 8  # characters; what is shorter is guessed from a stolen 
 PASSWORD_MAX: Final = 256  # more is no password but an attempt to keep a processor busy
 
 BILLING: Final = ("billing_name", "billing_address", "billing_email", "billing_bank_account")
+ON_PAPER: Final = (*BILLING, "tax_number", "tax_id")  # what stands on invoices of a party and to it
 
 _LANGUAGE: Final = re.compile("(?:[a-z]{2,3})?")
 
@@ -121,6 +122,7 @@ class Party:
     `account`: a login of the one that it is charged on, by its tariff, for the calls of all below it; None: it is not.
     `permissions`: of its permission group.
     `hidden`: it was closed. `notify_email`: where its mail goes; '': nowhere. `notify_ticket`: whether tickets' does.
+    `tax_id`: of the tax that is put on what it pays.
     """
 
     party_id: int
@@ -150,6 +152,8 @@ class Party:
     billing_address: str = ""
     billing_email: str = ""
     billing_bank_account: str = ""
+    tax_number: str = ""
+    tax_id: int | None = None
     permissions: frozenset[Permission] = frozenset()
 
     @property
@@ -215,11 +219,13 @@ class PartyChanges:
     billing_address: str | Leave = LEAVE
     billing_email: str | Leave = LEAVE
     billing_bank_account: str | Leave = LEAVE
+    tax_number: str | Leave = LEAVE
+    tax_id: int | Leave | None = LEAVE
 
     def __post_init__(self) -> None:
         if self.invites is not LEAVE:
             check_whole(self.invites, "invites")
-        for name in BILLING:
+        for name in (*BILLING, "tax_number"):
             if (text := getattr(self, name)) is not LEAVE:
                 check_text(text, name)
         _check_about(self)

@@ -13,7 +13,6 @@ import structlog
 
 from agi.fastagi.limits import Limits
 from agi.fastagi.server import FastAgiServer
-from rating_engine.adapters.carriers import carriers_of
 from rating_engine.api.app import build_app
 from rating_engine.api.server import HttpServer
 from rating_engine.domain.errors import Overloaded, Unavailable
@@ -24,6 +23,7 @@ from rating_engine.engine.calling import Calling, Doors, Grounds, wire_calls
 from rating_engine.engine.doors import calls_door, office_door
 from rating_engine.engine.exchanges import AriSetup
 from rating_engine.engine.leading import UNSEEN_INTERVALS, WatchSetup
+from rating_engine.engine.messaging import Messaging
 from rating_engine.engine.services import make_services
 from rating_engine.engine.surfaces import ban_file_of, behind_proxies, counters_of, limits_of, surfaces_of
 from rating_engine.process.sockets import FASTAGI, HTTP, Listeners, open_listeners
@@ -33,11 +33,14 @@ from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import ExchangeWatch
 from rating_engine.services.clock import Clock, ClockKeeper
 from rating_engine.services.facts.memory import CallMemory
+from rating_engine.services.finance.card_calls import CardCalls
+from rating_engine.services.finance.card_fees import CARDS_SECONDS, CardKeeper
+from rating_engine.services.finance.card_sales import SaleKeeper
 from rating_engine.services.finance.codes import CODES_SECONDS, CodeKeeper
 from rating_engine.services.finance.transfers import TRANSFERS_SECONDS, TransferKeeper
-from rating_engine.services.messaging.handing import QUEUE_SECONDS, MessageQueue
 from rating_engine.services.outage.offline_calls import REFRESH_SECONDS
 from rating_engine.services.parties.bans import BanBook
+from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.watch.expiry import Expiry
 from rating_engine.services.watch.forced_callbacks import ForcedCallbacks
 from rating_engine.settings.model import Settings
@@ -117,9 +120,9 @@ class Engine:
         )
         self.rate_counters = counters_of(settings)
         limits = limits_of(settings, self.rate_counters, self.metrics)
-        carriers = carriers_of(settings.message_carriers)
-        self.services = make_services(settings, self.office, limits, carriers)  # what every surface is given
-        self._messages = MessageQueue(self.office, carriers)
+        self._messaging = Messaging(settings, self.office, self.clock.now)
+        # What every surface is given.
+        self.services = make_services(settings, self.office, limits, self._messaging.carriers)
         self.services.access.line_owner = self._line_owner
         bans = self.services.access.bans
         self._ban_file = ban_file_of(settings, bans)
@@ -291,6 +294,7 @@ class Engine:
                 is_watched=is_watched,
                 is_banned=self.services.access.bans.refuses_exchange,
                 call_back=ForcedCallbacks(self.office, lambda: self.charging).begin,
+                cards=CardCalls(self.office, SecretBox(self._settings.secret_keys), self.clock.now),
                 shared_calls=shared_calls,
             ),
         )
@@ -345,9 +349,11 @@ class Engine:
             Periodic("offline", REFRESH_SECONDS, self.offline.refresh),
             Periodic("spool", SPOOL_SECONDS, self.finish_spool.turn),
             Periodic("codes", CODES_SECONDS, CodeKeeper(self.office).turn),
+            Periodic("cards", CARDS_SECONDS, CardKeeper(self.office, self.clock.now).turn),
+            Periodic("card-sales", CARDS_SECONDS, SaleKeeper(self.office, SecretBox(settings.secret_keys)).turn),
             Periodic("transfers", TRANSFERS_SECONDS, TransferKeeper(self.office).turn),
             Periodic("conflicts", CONFLICTS_SECONDS, self._conflicts.turn),
-            Periodic("messages", QUEUE_SECONDS, self._messages.turn),
+            *self._messaging.background,
         ]
 
     async def _count_lines_lost(self) -> None:

@@ -17,10 +17,11 @@ from agi.ami.link import links_to
 from rating_engine.adapters.smtp import Smtp
 from rating_engine.adapters.webhook_http import WebhookPoster
 from rating_engine.domain.principal import ENGINE
+from rating_engine.engine.services import ask_rate_of, recordings_of
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import Now
-from rating_engine.services.maintenance import RENTS, SUBSCRIPTIONS, Maintenance, steps_of
+from rating_engine.services.maintenance import RECORDINGS, RENTS, SUBSCRIPTIONS, Maintenance, steps_of
 from rating_engine.services.parties.bans import BanBook
 from rating_engine.services.parties.wrong_logins import WrongLogins
 from rating_engine.services.phones.secrets import SecretBox
@@ -100,10 +101,9 @@ class WatchSetup:
         self._webhooks = Periodic("webhooks", WEBHOOK_SECONDS, webhooks.turn)
         turns = itertools.count()
         self._leases = Periodic("route-leases", SHARE_SECONDS, lambda: share_routes(office, next(turns) // TURNS))
-        grace, notice = timedelta(days=settings.did_grace_days), timedelta(days=settings.did_notice_days)
-        maintenance = Maintenance(office, ENGINE, steps_of(office, now, grace=grace, notice=notice))
+        maintenance = _maintenance(settings, office, now)
         self._maintenance = Periodic("maintenance", MAINTENANCE_SECONDS, maintenance.run)
-        self._rents = Periodic("rents", RENT_SECONDS, lambda: maintenance.run(RENTS, SUBSCRIPTIONS))
+        self._rents = Periodic("rents", RENT_SECONDS, lambda: maintenance.run(RENTS, SUBSCRIPTIONS, RECORDINGS))
         self._watches = bool(addresses)
         self._is_asked = self._watches or bool(settings.ari_exchanges)
         self._watched = WatchedExchanges(lambda: read_watched(calls_door))
@@ -137,6 +137,17 @@ class WatchSetup:
             group.create_task(self._webhooks.run(), name="webhooks")
             if self._watches:
                 group.create_task(self._watch.run(), name="watch")
+
+
+def _maintenance(settings: Settings, office: Database, now: Now) -> Maintenance:
+    """Every step, as the engine runs them."""
+    grace, notice = timedelta(days=settings.did_grace_days), timedelta(days=settings.did_notice_days)
+    asked, jump = ask_rate_of(settings), settings.exchange_rate_jump_percent
+    kept, days = recordings_of(settings), settings.invoice_days
+    steps = steps_of(
+        office, now, grace=grace, notice=notice, ask_rate=asked, rate_jump=jump, invoice_days=days, recordings=kept
+    )
+    return Maintenance(office, ENGINE, steps)
 
 
 def _mail(settings: Settings, office: Database) -> Periodic | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Collection, Mapping
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 from ipaddress import ip_network
 from typing import Final
@@ -17,13 +18,19 @@ from agi.pjsip_check import check_trunks
 from rating_engine.adapters.carriers import carriers_of
 from rating_engine.adapters.espeak import Espeak
 from rating_engine.adapters.exchange_files import ListedHosts
+from rating_engine.adapters.exchange_rates_http import PublishedRates
 from rating_engine.adapters.gsm_http import HttpProviders
+from rating_engine.adapters.paper.printer import InvoicePrinter
+from rating_engine.adapters.payment_gateway import gateways
 from rating_engine.domain.errors import Refused, Unavailable
 from rating_engine.engine.calling import policy_of
 from rating_engine.services.catalogue import Services, Ways
 from rating_engine.services.doctor import Dialplan, Installation
+from rating_engine.services.finance.payments import PaymentWays
 from rating_engine.services.messaging.carriers import Carriers
 from rating_engine.services.parties.request_limits import RequestLimits
+from rating_engine.services.recordings import RecordingFiles
+from rating_engine.services.tariffs.rate_feed import AskRate
 from rating_engine.settings.model import Settings
 from rating_engine.settings.spool_directory import spool_directory
 from rating_engine.storage.postgres.migrate import MigrationReport
@@ -63,16 +70,33 @@ def make_services(
             did_notice=timedelta(days=settings.did_notice_days),
             gsm=HttpProviders(settings.gsm_providers),
             speaker=Espeak(settings.speech_program),
+            payments=_payments(settings),
+            print_invoice=InvoicePrinter(),
             secret_keys=settings.secret_keys,
             reload_phones=partial(_reload_phones, settings.ami_exchanges),
             carriers=carriers_of(settings.message_carriers) if carriers is None else carriers,
-            ask_exchange=partial(_ask_exchange, settings.ami_exchanges),
+            ask_exchange=partial(ask_exchange, settings.ami_exchanges),
+            ask_rate=ask_rate_of(settings),
+            rate_jump=settings.exchange_rate_jump_percent,
             fetch_file=ListedHosts(settings.exchange_file_hosts).fetch,
             proxies=tuple(map(ip_network, settings.http_trusted_proxies)),
+            recordings=recordings_of(settings),
             exchange_hosts={each.exchange: each.host for each in map(parse_address, settings.ami_exchanges)},
         ),
         limits,
     )
+
+
+def recordings_of(settings: Settings) -> RecordingFiles:
+    """Where recordings are, and how they are reached."""
+    return RecordingFiles(settings.recordings_directory, settings.recording_link_seconds, settings.public_url)
+
+
+def ask_rate_of(settings: Settings) -> AskRate | None:
+    """Who publishes exchange rates; None: nobody."""
+    if not settings.exchange_rate_url:
+        return None
+    return PublishedRates(settings.exchange_rate_url, settings.exchange_rate_field).ask
 
 
 @contextlib.asynccontextmanager
@@ -100,10 +124,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
 
 async def _reload_phones(ami_exchanges: tuple[str, ...], exchange: str) -> bool:
     """Have an exchange read its pjsip.conf anew. Errors: Refused, Unavailable."""
-    return await _ask_exchange(ami_exchanges, {exchange}, "Reload", {"Module": PJSIP}) is not None
+    return await ask_exchange(ami_exchanges, {exchange}, "Reload", {"Module": PJSIP}) is not None
 
 
-async def _ask_exchange(
+async def ask_exchange(
     ami_exchanges: tuple[str, ...], names: Collection[str], action: str, fields: Mapping[str, str]
 ) -> Mapping[str, str] | None:
     """What an exchange of one of these names or hosts answers; None: there is none. Errors: Refused, Unavailable."""
@@ -122,6 +146,17 @@ async def _ask_exchange(
     if str(answer.get("Response", "")).lower() != "success":
         raise Refused(f"{address.exchange} refuses {action}: {answer.get('Message', 'no reason given')}")
     return {name: str(value) for name, value in answer.items()}
+
+
+def _payments(settings: Settings) -> PaymentWays:
+    return PaymentWays(
+        handlers=gateways(settings.payment_handlers),
+        minimal=Decimal(settings.payment_minimal or 0),
+        minimal_start=Decimal(settings.payment_minimal_start or 0),
+        maximum=Decimal(settings.payment_maximum) if settings.payment_maximum else None,
+        days=settings.invoice_days,
+        system_currency=settings.system_currency,
+    )
 
 
 def _installation(settings: Settings) -> Installation:

@@ -13,6 +13,8 @@ from rating_engine.api.common.client import BehindProxies, ProxyHeader
 from rating_engine.api.mor.surface import Mor, MorRules
 from rating_engine.api.narayana.asked import CallCharging
 from rating_engine.api.narayana.surface import Narayana
+from rating_engine.api.recordings import recording_routes
+from rating_engine.api.teleum.surface import Teleum
 from rating_engine.domain.ban_sets import BanFileForm
 from rating_engine.services.catalogue import Services
 from rating_engine.services.parties.bans import BanBook
@@ -29,7 +31,8 @@ def surfaces_of(services: Services, charging: CallCharging, settings: Settings, 
     from rating_engine.api.tenant.routes import tenant_routes
 
     billing = BillingApi(Narayana(services, charging), Mor(services, mor_rules_of(settings), metrics.weak_hash))
-    return [billing.route(), tenant_routes(services)]
+    teleum = Teleum(services, settings.public_url).routes()  # before the tenants, whose paths begin as its
+    return [billing.route(), *teleum, *recording_routes(services), tenant_routes(services)]
 
 
 def mor_rules_of(settings: Settings) -> MorRules:

@@ -27,24 +27,38 @@ from rating_engine.services.cdrs.simulation import Simulations
 from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
+from rating_engine.services.finance.calling_cards import CallingCards
+from rating_engine.services.finance.card_groups import CardGroups
+from rating_engine.services.finance.card_sales import CardSales
 from rating_engine.services.finance.codes import Codes
+from rating_engine.services.finance.credit_notes import CreditNotes
 from rating_engine.services.finance.guesses import Guesses
 from rating_engine.services.finance.invitations import Invitations
+from rating_engine.services.finance.invoices import Invoices, Printer
 from rating_engine.services.finance.paid_services import PaidServices
+from rating_engine.services.finance.payments import Payments, PaymentWays
+from rating_engine.services.finance.statements import Statements
 from rating_engine.services.finance.subscriptions import Subscriptions
 from rating_engine.services.finance.taxes import Taxes
 from rating_engine.services.finance.transfers import Transfers
 from rating_engine.services.maintenance import Maintenance, steps_of
 from rating_engine.services.messaging.carriers import Carriers
+from rating_engine.services.messaging.incoming import IncomingMessages
 from rating_engine.services.messaging.messages import Messages
 from rating_engine.services.messaging.prices import MessagePrices
+from rating_engine.services.messaging.sip_messages import SipMessages
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
+from rating_engine.services.numbers.number_stock import NumberStock
 from rating_engine.services.numbers.numbering import Numbering
+from rating_engine.services.numbers.phonebooks import Phonebooks
+from rating_engine.services.offers import TariffOffers
 from rating_engine.services.parties.access import Access
 from rating_engine.services.parties.account_import import AccountImports
 from rating_engine.services.parties.accounts import Accounts
 from rating_engine.services.parties.bans import BanBook, Bans, WrongKeys
+from rating_engine.services.parties.defaults import PartyDefaults
+from rating_engine.services.parties.details import Details
 from rating_engine.services.parties.guard import Guard
 from rating_engine.services.parties.hash_secrets import HashSecrets
 from rating_engine.services.parties.keys import Keys
@@ -53,6 +67,7 @@ from rating_engine.services.parties.passwords import Passwords
 from rating_engine.services.parties.permission_groups import PermissionGroups
 from rating_engine.services.parties.request_limits import RequestLimits
 from rating_engine.services.parties.signed_requests import HASHES_FOR_A_KEY, SignedRequests
+from rating_engine.services.parties.telephone_balances import TelephoneBalances
 from rating_engine.services.phones.disa import Disa
 from rating_engine.services.phones.exchange_files import ExchangeFiles, Fetch
 from rating_engine.services.phones.exchanges import Exchanges
@@ -62,6 +77,7 @@ from rating_engine.services.phones.registration import Registrations
 from rating_engine.services.phones.rendering import Reload, TrunkSections, never_reloads
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.sip_accounts import SipAccounts
+from rating_engine.services.recordings import NO_RECORDINGS, RecordingFiles, RecordingLinks, Recordings
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.gateways import Gateways
 from rating_engine.services.routes.pjsip_trunks import sections_text
@@ -80,6 +96,7 @@ from rating_engine.services.tariffs.exchange import Exchange
 from rating_engine.services.tariffs.options import Options
 from rating_engine.services.tariffs.packages import Packages
 from rating_engine.services.tariffs.price_lists import PriceLists
+from rating_engine.services.tariffs.rate_feed import AskRate
 from rating_engine.services.tariffs.settings import Tariffs
 from rating_engine.services.tenants.billing import Billing
 from rating_engine.services.tenants.call_rates import CallRates
@@ -95,6 +112,9 @@ class UseCases:
 
     parties: Parties
     keys: Keys
+    details: Details
+    defaults: PartyDefaults
+    phonebooks: Phonebooks
     hash_secrets: HashSecrets
     permission_groups: PermissionGroups
     bans: Bans
@@ -108,7 +128,14 @@ class UseCases:
     account_imports: AccountImports
     transfers: Transfers
     codes: Codes
+    payments: Payments
+    invoices: Invoices
+    credit_notes: CreditNotes
+    statements: Statements
     taxes: Taxes
+    card_groups: CardGroups
+    cards: CallingCards
+    card_sales: CardSales
     paid_services: PaidServices
     subscriptions: Subscriptions
     exchanges: Exchanges
@@ -135,6 +162,9 @@ class UseCases:
     dids: Dids
     did_pools: DidPools
     call_rules: CallRules
+    number_stock: NumberStock
+    recordings: Recordings
+    tariff_offers: TariffOffers
     gateways: Gateways
     routes: Routes
     route_reports: RouteReports
@@ -149,6 +179,8 @@ class UseCases:
     callbacks: Callbacks
     messages: Messages
     message_prices: MessagePrices
+    sip_messages: SipMessages
+    incoming_messages: IncomingMessages
     rerates: Rerates
     simulations: Simulations
     maintenance: Maintenance
@@ -175,11 +207,16 @@ class Ways:
     gsm: Gsm
     speaker: Speaker
     ask_exchange: AskExchange
+    payments: PaymentWays
+    print_invoice: Printer
     fetch_file: Fetch
+    ask_rate: AskRate | None
+    rate_jump: int
     carriers: Carriers
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
+    recordings: RecordingFiles = NO_RECORDINGS
     exchange_hosts: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -190,7 +227,16 @@ class Services:
         """`limits`: how often may be asked; None: any number of times, as in a command."""
         self._office = office
         self._ways = ways
-        self._steps = steps_of(office, utc_now, grace=ways.did_grace, notice=ways.did_notice)
+        self._steps = steps_of(
+            office,
+            utc_now,
+            grace=ways.did_grace,
+            notice=ways.did_notice,
+            ask_rate=ways.ask_rate,
+            rate_jump=ways.rate_jump,
+            invoice_days=ways.payments.days,
+            recordings=ways.recordings,
+        )
         self._passwords = Passwords()
         self._secrets = SecretBox(ways.secret_keys)
         bans = BanBook(office, proxies=ways.proxies, exchanges=ways.exchange_hosts)
@@ -202,7 +248,9 @@ class Services:
             ban_seconds=ways.ban_seconds,
         )
         self.access = Access(office, self._passwords, bans, self._wrong_keys, limits)  # who asks: asked before `of`
+        self.recording_links = RecordingLinks(office, ways.recordings, utc_now)  # who has one needs no more
         self.signed = SignedRequests(office, self.access, self._secrets, self._wrong_hashes(bans), limits)
+        self.telephone_balances = TelephoneBalances(office, self._secrets, self._wrong_keys)
         # What nobody yet may ask, bounded by itself.
         self.invitations = Invitations(office, self._passwords, self._secrets, self._wrong_keys)
 
@@ -223,7 +271,7 @@ class Services:
 
     def _whole(self, principal: Principal) -> UseCases:
         """Every use case, before anybody is asked whether the principal may."""
-        return UseCases(**self._of_people(principal), **self._of_calls(principal))
+        return UseCases(**self._of_people(principal), **self._of_numbers(principal), **self._of_calls(principal))
 
     def _of_people(self, principal: Principal) -> dict[str, Any]:
         """Who asks, whose money and phones there are, and what is written to and from people."""
@@ -231,6 +279,9 @@ class Services:
         return {
             "parties": Parties(office, principal, self._passwords),
             "keys": Keys(office, principal),
+            "details": Details(office, principal),
+            "defaults": PartyDefaults(office, principal),
+            "phonebooks": Phonebooks(office, principal),
             "hash_secrets": HashSecrets(office, principal, self._secrets),
             "permission_groups": PermissionGroups(office, principal),
             "bans": Bans(office, principal),
@@ -240,6 +291,8 @@ class Services:
             "news": News(office, principal),
             "tickets": Tickets(office, principal),
             "messages": Messages(office, principal, ways.carriers, utc_now),
+            "sip_messages": SipMessages(office, principal, ways.ask_exchange),
+            "incoming_messages": IncomingMessages(office, principal, utc_now),
             "message_prices": MessagePrices(office, principal),
             "audit": Audit(office, principal),
             "accounts": Accounts(office, principal, buckets=ways.ledger_buckets),
@@ -248,7 +301,14 @@ class Services:
             "codes": Codes(
                 office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)
             ),
+            "payments": Payments(office, principal, ways.payments, utc_now),
+            "invoices": Invoices(office, principal, utc_now, ways.print_invoice, days=ways.payments.days),
+            "credit_notes": CreditNotes(office, principal, system_currency=ways.system_currency),
+            "statements": Statements(office, principal, system_currency=ways.system_currency),
             "taxes": Taxes(office, principal),
+            "card_groups": CardGroups(office, principal),
+            "cards": CallingCards(office, principal, self._secrets, buckets=ways.ledger_buckets),
+            "card_sales": CardSales(office, principal, self._secrets),
             "paid_services": PaidServices(office, principal, currency=ways.system_currency),
             "subscriptions": Subscriptions(office, principal, utc_now),
             "exchanges": Exchanges(
@@ -283,10 +343,6 @@ class Services:
             "bill_types": BillTypes(office, principal),
             "price_lists": PriceLists(office, principal, currency=ways.system_currency),
             "direction_prices": DirectionPrices(office, principal, currency=ways.system_currency),
-            "numbering": Numbering(office, principal),
-            "dids": Dids(office, principal, utc_now, currency=ways.system_currency),
-            "did_pools": DidPools(office, principal, currency=ways.system_currency),
-            "call_rules": CallRules(office, principal, utc_now),
             "gateways": Gateways(office, principal, self._secrets),
             "routes": Routes(office, principal),
             "route_reports": RouteReports(office, window_seconds=ways.route_quality_window_seconds),
@@ -303,6 +359,18 @@ class Services:
             "simulations": Simulations(office, ways.database_url, international_prefix=prefix),
             "maintenance": Maintenance(office, principal, self._steps),
             "doctor": Doctor(office, ways.installation),
+        }
+
+    def _of_numbers(self, principal: Principal) -> dict[str, Any]:
+        office, currency = self._office, self._ways.system_currency
+        return {
+            "numbering": Numbering(office, principal),
+            "dids": Dids(office, principal, utc_now, currency=currency),
+            "did_pools": DidPools(office, principal, currency=currency),
+            "call_rules": CallRules(office, principal, utc_now),
+            "number_stock": NumberStock(office),
+            "tariff_offers": TariffOffers(office, principal, utc_now),
+            "recordings": Recordings(office, principal, self._ways.recordings, utc_now),
         }
 
     def _decks(self, principal: Principal) -> Decks:

@@ -17,9 +17,12 @@ from rating_engine.domain.errors import NotAllowed, RatingEngineError
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import ENGINE, Principal
 from rating_engine.services.calls.ports import Now
+from rating_engine.services.finance.monthly import MonthlyInvoices
 from rating_engine.services.finance.recurring import Recurring
 from rating_engine.services.numbers.rents import Rents
+from rating_engine.services.recordings import NO_RECORDINGS, RecordingFiles, mail_recordings
 from rating_engine.services.support.outbox import sweep_mail
+from rating_engine.services.tariffs.rate_feed import AskRate, RateFeed
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.idempotency import forget_old
 from rating_engine.storage.messages.messages import forget_early
@@ -28,6 +31,7 @@ from rating_engine.storage.postgres.pool import Database
 
 RENTS: Final = "rents"
 SUBSCRIPTIONS: Final = "subscriptions"
+RECORDINGS: Final = "recordings"
 
 Step = Callable[[], Awaitable[object]]
 
@@ -42,16 +46,35 @@ class StepOutcome(StrEnum):
     FAILED = "failed"
 
 
-def steps_of(office: Database, now: Now, *, grace: timedelta, notice: timedelta) -> dict[str, Step]:
-    """All of them. `grace`, `notice`: of rents, as the settings have it."""
+def steps_of(
+    office: Database,
+    now: Now,
+    *,
+    grace: timedelta,
+    notice: timedelta,
+    ask_rate: AskRate | None,
+    rate_jump: int,
+    invoice_days: int,
+    recordings: RecordingFiles = NO_RECORDINGS,
+) -> dict[str, Step]:
+    """All of them. `grace`, `notice`: of rents, as the settings have it, which go before the month is invoiced.
+
+    `ask_rate` None: nobody publishes rates.
+    """
     rents = Rents(office, ENGINE, now)
-    return {
+    invoices = MonthlyInvoices(office, ENGINE, now, days=invoice_days)
+    steps: dict[str, Step] = {
         "idempotency keys": lambda: forget_old(office),
         "mail": lambda: sweep_mail(office),
         "reports of messages": lambda: forget_early(office),
         RENTS: lambda: rents.turn(grace=grace, notice=notice),
+        RECORDINGS: lambda: mail_recordings(office, recordings, now),
         SUBSCRIPTIONS: Recurring(office, ENGINE, now).turn,
+        "monthly invoices": invoices.turn,
     }
+    if ask_rate is not None:
+        steps["exchange rates"] = RateFeed(office, ENGINE, now, ask_rate, jump_percent=rate_jump).turn
+    return steps
 
 
 class Maintenance:

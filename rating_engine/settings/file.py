@@ -28,6 +28,7 @@ SECTIONS: Final = {
     "redis_url": "Redis",
     "secret_keys": "Secrets",
     "did_grace_days": "Telephone numbers",
+    "payment_minimal": "Payments and invoices",
     "fastagi_host": "FastAGI",
     "http_host": "HTTP",
     "address_requests_per_minute": "Requests a minute",

@@ -19,7 +19,9 @@ from rating_engine.settings.mail import MailSettings
 from rating_engine.settings.maintenance import MaintenanceSettings
 from rating_engine.settings.mor import MorSettings
 from rating_engine.settings.numbers import NumberSettings
+from rating_engine.settings.payments import PaymentSettings
 from rating_engine.settings.providers import ProviderSettings
+from rating_engine.settings.recordings import RecordingSettings
 from rating_engine.settings.stores import StoreSettings
 from rating_engine.settings.texts import Texts
 from rating_engine.telemetry.redaction import redact_text
@@ -33,7 +35,9 @@ def _redacted(value: object) -> object:
 
 # The last group is the first one of the table.
 class Settings(
+    RecordingSettings,
     NumberSettings,
+    PaymentSettings,
     AriSettings,
     CallSettings,
     ProviderSettings,

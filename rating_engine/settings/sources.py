@@ -29,6 +29,7 @@ RESERVED_VARIABLES: Final = frozenset(
 )
 DEFAULT_CONFIG: Final = Path("config/rating_engine.toml")
 UNITS: Final = {"seconds": "seconds", "ms": "milliseconds", "bytes": "bytes", "minutes": "minutes", "hours": "hours"}
+TRUTHS: Final = {"true": True, "false": False}  # as in the file, in any case
 VALUE_SHOWN_CHARACTERS: Final = 80  # of a wrong value, in its message
 
 
@@ -133,6 +134,8 @@ def _from_text(field: FieldInfo, text: str) -> object:
             return field.annotation(text)
         except ValueError:
             return text
+    if field.annotation is bool:
+        return TRUTHS.get(text.lower(), text)
     if field.annotation is not str and isinstance(field.default, tuple):
         return tuple(part.strip() for part in text.split(",") if part.strip())
     return text
@@ -178,6 +181,8 @@ def expected(key: str, field: FieldInfo) -> str:
         bounds = {type(rule).__name__: rule for rule in field.metadata}
         low, high = bounds.get("Ge"), bounds.get("Le")
         return f"{words} from {low.ge} to {high.le}" if low and high else words
+    if field.annotation is bool:
+        return "true or false"
     if isinstance(field.default, tuple):
         return "a list of texts"
     choices = getattr(field.annotation, "__args__", ())

@@ -203,6 +203,71 @@ LAWS: Final = (
         "an engine ends it by itself within seconds; if one is running, its log says why it does not",
     ),
     Law(
+        "payments",
+        "a payment that was confirmed is one top-up of what it credits, and no other top-up says it is a payment",
+        """
+        SELECT format('account %s/%s, payment %s (%s): credits %s, topped up %s by %s entries', bucket, account_id,
+                      COALESCE(p.payment_id::text, e.reference), COALESCE(p.state, 'has no row'),
+                      COALESCE(p.credited, 0), COALESCE(e.amount, 0), COALESCE(e.entries, 0))
+        FROM (SELECT *, format('payment:%s:%s', method, transaction) AS reference FROM payments) p FULL JOIN (
+            SELECT bucket, account_id, reference, sum(amount) AS amount, count(*) AS entries FROM ledger_entries
+            WHERE kind = 'topup' AND reference LIKE 'payment:%' GROUP BY 1, 2, 3
+        ) e USING (bucket, account_id, reference)
+        WHERE COALESCE(e.amount, 0) <> CASE WHEN p.state = 'confirmed' THEN p.credited ELSE 0 END
+           OR (p.state IS NOT DISTINCT FROM 'confirmed') <> (COALESCE(e.entries, 0) = 1)
+        """,
+        "find who wrote past confirm_payment_v1(); post an adjustment for the difference",
+    ),
+    Law(
+        "credit_notes",
+        "a credit note that is paid was credited to its account, and any other was not",
+        """
+        SELECT format('credit note %s of account %s/%s is %s: %s of %s were credited', credit_note_id, bucket,
+                      account_id, state, COALESCE(e.amount, 0), credited)
+        FROM credit_notes c LEFT JOIN (
+            SELECT bucket, account_id, split_part(reference, ':', 2)::bigint AS credit_note_id, sum(amount) AS amount
+            FROM ledger_entries WHERE reference LIKE 'credit\\_note:%' AND reference NOT LIKE '%:of:%' GROUP BY 1, 2, 3
+        ) e USING (bucket, account_id, credit_note_id)
+        WHERE COALESCE(e.amount, 0) <> CASE WHEN state = 'paid' THEN credited ELSE 0 END
+        """,
+        "find who wrote past set_credit_note_v1(); post an adjustment for the difference",
+    ),
+    Law(
+        "paper_numbers",
+        "invoices, payment requests and credit notes of one issuer are numbered from 1 on without a gap",
+        """
+        SELECT format('%s of issuer %s: %s papers, the last number is %s, taken are %s', series, issuer_id,
+                      COALESCE(papers, 0), COALESCE(highest, 0), COALESCE(last_number, 0))
+        FROM paper_numbers FULL JOIN (
+            SELECT issuer_id, series, count(*) AS papers, max(number) AS highest FROM (
+                SELECT issuer_id, kind AS series, number FROM invoices
+                UNION ALL SELECT issuer_id, 'credit_note', number FROM credit_notes) AS p GROUP BY 1, 2
+        ) n USING (issuer_id, series)
+        WHERE COALESCE(papers, 0) <> COALESCE(last_number, 0) OR COALESCE(highest, 0) <> COALESCE(last_number, 0)
+        """,
+        "a row was deleted by hand: restore it from a backup, cancelled if need be",
+    ),
+    Law(
+        "invoices",
+        "a monthly invoice is what its ledger entries come to, to the last digit",
+        """
+        SELECT format('invoice %s of account %s/%s: from %s to %s by lines that come to %s, net %s; its entries: %s',
+                      invoice_id, bucket, account_id, opening, closing, COALESCE(l.moved, 0), net, COALESCE(e.moved, 0))
+        FROM invoices i LEFT JOIN LATERAL (
+            SELECT sum(CASE WHEN kind IN ('calls', 'rerated', 'messages', 'fees') THEN -amount ELSE amount END)
+                       AS moved,
+                   sum(amount) FILTER (WHERE kind IN ('calls', 'rerated', 'messages', 'fees')) AS sold
+            FROM invoice_lines WHERE bucket = i.bucket AND invoice_id = i.invoice_id) l ON true
+        LEFT JOIN LATERAL (
+            SELECT sum(amount) AS moved FROM ledger_entries
+            WHERE bucket = i.bucket AND account_id = i.account_id AND entry_id > from_entry AND entry_id <= to_entry
+        ) e ON true
+        WHERE i.kind = 'monthly' AND (COALESCE(l.moved, 0) <> closing - opening OR COALESCE(l.sold, 0) <> net
+                                      OR COALESCE(e.moved, 0) <> closing - opening)
+        """,
+        "cancel it, and have the month invoiced anew",
+    ),
+    Law(
         "subscriptions",
         "what a subscription was charged last stands in the ledger of its account, and in no other one",
         """

@@ -10,9 +10,10 @@ from dataclasses import replace
 
 import pytest
 
-from rating_engine.domain.access import ACTIONS, refusal_of
+from rating_engine.domain.access import ACTIONS
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import NOBODYS, OPERATOR, Principal
+from rating_engine.domain.rights import refusal_of
 from rating_engine.services.catalogue import UseCases
 
 READS = {"page", "show", "statement", "subscribers", "holidays", "windows", "groups", "usage", "aliases", "loads"}
@@ -32,7 +33,9 @@ def use_cases() -> Iterator[tuple[str, typing.Any]]:
 
 
 METHODS = dict(use_cases())
-MOVES = {"transfers", "codes", "dids", "subscriptions"}
+MOVES = {
+    "transfers", "codes", "cards", "card_sales", "dids", "subscriptions", "tariff_offers", "payments", "credit_notes"
+}  # fmt: skip
 
 
 def test_every_use_case_has_an_entry_and_every_entry_a_use_case():

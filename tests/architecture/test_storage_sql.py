@@ -14,7 +14,7 @@ STORAGE = "rating_engine/storage"
 MONEY = re.compile(
     r"\b(?:reserve|extend|settle|expire|post_entry|adjust|set_balance|switch_tariff|correct_calls|create_account|"
     r"close_account|subscribe|charge_subscription|end_subscription|send_transfer|receive_transfer|finish_transfer|"
-    r"send_message|end_message)\w*_v\d+\b"
+    r"confirm_payment|set_credit_note|send_message|end_message)\w*_v\d+\b"
 )
 # An account is made while its tariff and its owner, of the catalogue, are held as they are; many, all or none.
 MADE_IN_A_TRANSACTION = {"_CREATE"}

@@ -16,7 +16,7 @@ from tests.support.world import publish_deck
 NAME: Final = "pbx1"  # what the engine knows it by
 SECRET: Final = "not-change-me"
 MODULES: Final = f"""{SIP_MODULES}
-app_stasis bridge_holding bridge_simple bridge_native_rtp bridge_softmix func_pjsip_endpoint func_sprintf func_rand
+app_stasis bridge_holding bridge_simple bridge_native_rtp bridge_softmix func_pjsip_endpoint func_cut func_rand
 res_websocket_client res_ari res_ari_applications res_ari_asterisk res_ari_bridges res_ari_channels res_ari_events
 res_ari_model res_ari_playbacks res_http_websocket res_stasis res_stasis_answer res_stasis_playback res_stasis_recording
 res_stasis_device_state res_stasis_snoop res_pjsip_refer res_pjsip_dtmf_info format_gsm codec_gsm

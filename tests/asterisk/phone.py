@@ -37,6 +37,7 @@ class Phone(asyncio.DatagramProtocol):
         self.exchange = (HOST, exchange_port)
         self.voice = next(self._voices)
         self.calls: list[Leg] = []
+        self.messages: list[tuple[str, str]] = []  # from whom, and what they said
         self.on_call: Callable[[Leg], Awaitable[None]] = Leg.answer
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind((HOST, 0))
@@ -102,6 +103,9 @@ class Phone(asyncio.DatagramProtocol):
             leg.take_request(message)
         elif message.method == "INVITE":
             self._ring(message)
+        elif message.method == "MESSAGE":
+            self.messages.append((user_of(message.get("from")), message.body))
+            self.put(answer_to(message, 200))
         else:
             self.put(answer_to(message, 200 if message.method == "OPTIONS" else 481))
 

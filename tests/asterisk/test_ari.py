@@ -18,8 +18,14 @@ import pytest
 import pytest_asyncio
 
 from agi.fastagi.client import agi_call
+from rating_engine.domain.callback import CallbackOutcome, NewCallback
+from rating_engine.domain.outcomes import Balance, BalanceOutcome, PrepareCall
 from rating_engine.domain.principal import OPERATOR
+from rating_engine.domain.reported_end import ReportedEnd
+from rating_engine.engine.services import open_services
+from rating_engine.services.cdrs.asterisk_log import read_line
 from rating_engine.services.parties.accounts import Accounts
+from rating_engine.settings.model import Settings
 from rating_engine.storage.postgres.pool import Database
 from tests.asterisk.ari import NAME, ari_exchange, ari_url, ports, seed
 from tests.asterisk.engine import engine_for, started
@@ -30,9 +36,10 @@ from tests.support.world import add_account
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
 
-ROUTES = (("carrier", "491"), ("first", "494"), ("second", "494"))
+ROUTES = (("carrier", "491"), ("first", "494"), ("second", "494"), ("elsewhere", "496"))
 ANSWERS, HANGS_UP, EARLY, RINGS, CROSSES = "4910001", "4911001", "4912001", "4913001", "4914001"
 REFUSES, SILENT = "4941", "4940001"  # the first route says the SIP code behind it, or nothing; the second one answers
+ELSEWHERE, BUSY_ELSEWHERE = "4960001", "4961001"
 RING_SECONDS = 6
 PROBES = itertools.count()
 CUT_WITHIN = 0.35  # of a second
@@ -91,6 +98,16 @@ async def first(leg: Leg) -> None:
     """A trunk that refuses, or says nothing."""
     if leg.number.startswith(REFUSES):
         await leg.refuse(int(leg.number[4:7]))
+
+
+async def elsewhere(leg: Leg) -> None:
+    """A trunk of those to whom calls are transferred."""
+    if leg.number.startswith(BUSY_ELSEWHERE[:4]):
+        await leg.refuse(486)
+        return
+    await leg.ring()
+    await leg.talk(0.3)
+    await leg.answer()
 
 
 def seconds_of(leg: Leg) -> int:
@@ -243,6 +260,87 @@ async def who_has_no_money_is_refused(world: World, login: str) -> None:
     assert await world.cdrs(login) == []
 
 
+class Yes:
+    """Who is asked before a callback whether it may be made."""
+
+    async def balance(self, login: str, call: PrepareCall | None = None) -> BalanceOutcome:
+        return Balance(login, "EUR", Decimal(10), Decimal(0), Decimal(0), Decimal(10), 100)
+
+
+async def two_numbers_are_called_back(world: World, login: str) -> None:
+    async with open_services(Settings(database_url=world.url)) as services:
+        new = NewCallback(login, ANSWERS + "81", ANSWERS + "82", exchange=NAME)
+        callback = await services.of(OPERATOR).callbacks.begin(new, Yes())
+    assert callback.outcome is CallbackOutcome.STARTED, callback
+    one, two = await world.called("carrier", ANSWERS + "81"), await world.called("carrier", ANSWERS + "82")
+    await two.answered()
+    await two.talk_on(1.7)
+    await two.hang_up()
+    await one.ended()
+    cdrs = {cdr["destination"]: cdr["seconds"] for cdr in await world.cdrs(login)}
+    assert cdrs == {leg.number: seconds_of(leg) for leg in (one, two)}
+
+
+async def nobody_takes_the_callback(world: World, login: str) -> None:
+    async with open_services(Settings(database_url=world.url)) as services:
+        new = NewCallback(login, BUSY_ELSEWHERE + "1", ANSWERS + "83", exchange=NAME)
+        callback = await services.of(OPERATOR).callbacks.begin(new, Yes())
+    assert callback.outcome is CallbackOutcome.STARTED, callback
+    cdrs = await world.cdrs(login)
+    assert [(cdr["state"], cdr["seconds"]) for cdr in cdrs] == [("voided", 0), ("voided", 0)]
+    assert await world.pbx.money(login) == (10, 0)
+
+
+async def a_call_is_transferred_blind(world: World, login: str) -> None:
+    leg = await (await world.caller(login).call(ANSWERS + "84")).answered()
+    called = await world.called("carrier", ANSWERS + "84")
+    await leg.talk(0.5)
+    assert await leg.transfer(ELSEWHERE + "4") == 202
+    target = await world.called("elsewhere", ELSEWHERE + "4")
+    await leg.ended()
+    await target.hears(world.trunks["carrier"])
+    await called.hears(world.trunks["elsewhere"])
+    await target.talk_on(1.7)
+    await called.hang_up()
+    await target.ended()
+    cdrs = {cdr["destination"]: cdr["seconds"] for cdr in await world.cdrs(login)}
+    assert cdrs == {each.number: seconds_of(each) for each in (called, target)}
+
+
+async def a_transfer_to_who_is_busy_moves_nothing(world: World, login: str) -> None:
+    leg = await (await world.caller(login).call(ANSWERS + "85")).answered()
+    called = await world.called("carrier", ANSWERS + "85")
+    assert await leg.transfer(BUSY_ELSEWHERE + "5") == 202
+
+    async def is_told() -> bool:
+        return any(said.startswith(("SIP/2.0 4", "SIP/2.0 5")) for said in leg.said)
+
+    await until(is_told)
+    await leg.hears(world.trunks["carrier"])
+    await leg.hang_up()
+    await called.ended()
+    cdrs = {cdr["destination"]: cdr["seconds"] for cdr in await world.cdrs(login)}
+    assert cdrs == {called.number: seconds_of(called), BUSY_ELSEWHERE + "5": 0}
+
+
+async def two_calls_are_connected_by_their_phone(world: World, login: str) -> None:
+    one = await (await world.caller(login).call(ANSWERS + "86")).answered()
+    called = await world.called("carrier", ANSWERS + "86")
+    two = await (await world.caller(login).call(ELSEWHERE + "6")).answered()
+    other = await world.called("elsewhere", ELSEWHERE + "6")
+    await two.talk(0.5)
+    assert await one.transfer_to(two) == 202
+    await one.ended()
+    await two.ended()
+    await other.hears(world.trunks["carrier"])
+    await called.hears(world.trunks["elsewhere"])
+    await other.talk_on(1.7)
+    await other.hang_up()
+    await called.ended()
+    cdrs = {cdr["destination"]: cdr["seconds"] for cdr in await world.cdrs(login)}
+    assert cdrs == {each.number: seconds_of(each) for each in (called, other)}
+
+
 SCENARIOS: dict[str, tuple[Scenario, str]] = {
     "caller-hangs-up": (caller_hangs_up, "10"),
     "called-hangs-up": (called_party_hangs_up, "10"),
@@ -258,8 +356,16 @@ SCENARIOS: dict[str, tuple[Scenario, str]] = {
     "money-ends": (money_ends, "0.03"),
     "top-up": (a_top_up_lengthens_the_call, "0.05"),
     "hold": (hold_does_not_stop_the_charge, "10"),
+    "callback": (two_numbers_are_called_back, "10"),
+    "no-callback": (nobody_takes_the_callback, "10"),
+    "blind": (a_call_is_transferred_blind, "10"),
+    "blind-busy": (a_transfer_to_who_is_busy_moves_nothing, "10"),
+    "attended": (two_calls_are_connected_by_their_phone, "10"),
     "no-money": (who_has_no_money_is_refused, "0"),
 }
+
+
+LASTING = {"leaves-1": "10", "spends-2": "0.03", "stays-4": "10"}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -267,15 +373,16 @@ async def world(
     asterisk_root: Path, session_servers: SessionServers, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[World]:
     sip_port, http_port = free_port(), free_port()
-    callers = {name: Phone(name, sip_port) for name in SCENARIOS}
+    balances = {login: balance for login, (_, balance) in SCENARIOS.items()} | LASTING
+    callers = {name: Phone(name, sip_port) for name in balances}
     trunks = {name: Phone(name, sip_port) for name, _ in ROUTES}
-    for name, does in (("carrier", carrier), ("first", first), ("second", carrier)):
+    for name, does in (("carrier", carrier), ("first", first), ("second", carrier), ("elsewhere", elsewhere)):
         trunks[name].on_call = does
     with session_servers.database() as url:
         database = Database(url)
         await database.open()
         await seed(database, ROUTES)
-        for login, balance in (("probe", "10"), *((login, balance) for login, (_, balance) in SCENARIOS.items())):
+        for login, balance in {"probe": "10", **balances}.items():
             await add_account(database, login, balance=balance)
         engine = engine_for(
             url,
@@ -327,5 +434,42 @@ async def test_a_call_over_ari(played: dict[str, BaseException | None], scenario
 async def test_nothing_is_left_and_the_books_balance(world: World, played: dict[str, BaseException | None]) -> None:
     await until(world.pbx.exchange.idle)
     assert len((await world.pbx.exchange.cli("bridge show all")).strip().splitlines()) == 1  # its head line
-    assert "NOT SAVED" not in world.pbx.exchange.log()
+    assert not_saved(world) == {}
+    assert await breaches(world.url) == []
+
+
+def not_saved(world: World) -> dict[str, int]:
+    """The seconds of each login whose end no engine took, by the exchange's log."""
+    found = [read_line(number, line) for number, line in enumerate(world.pbx.exchange.log().splitlines())]
+    return {str(end.login): end.seconds for end in found if isinstance(end, ReportedEnd)}
+
+
+async def test_an_engine_that_is_killed_is_missed_by_nobody_who_talks(
+    world: World, played: dict[str, BaseException | None]
+) -> None:
+    """One hangs up meanwhile, the money of another one ends, and who goes on is adopted."""
+    leaves, spends, stays = LASTING
+    legs = {name: await (await world.caller(name).call(ANSWERS + name[-1])).answered() for name in LASTING}
+    called = {name: await world.called("carrier", ANSWERS + name[-1]) for name in LASTING}
+    await legs[stays].talk(1.2)  # their answers are written down
+    await asyncio.to_thread(world.pbx.engine.kill)
+    await legs[leaves].talk_on(1.7)
+    await legs[leaves].hang_up()
+    await called[leaves].ended()
+    await wait_ended(called[spends])
+    await legs[spends].ended()
+    assert abs(called[spends].talked - 3) <= CUT_WITHIN
+    assert not_saved(world) == {name: seconds_of(called[name]) for name in (leaves, spends)}
+    await started(world.pbx.engine)
+    await until(lambda: held(world.pbx))
+    await legs[stays].hears(world.trunks["carrier"])
+    await legs[stays].talk_on(1.7)
+    await legs[stays].hang_up()
+    await called[stays].ended()
+    (cdr,) = await world.cdrs(stays)
+    assert (cdr["seconds"], cdr["source"]) == (seconds_of(called[stays]), "finish")
+    for name in (leaves, spends):
+        (cdr,) = await world.cdrs(name)
+        assert (cdr["state"], cdr["source"]) == ("settled", "reconciled")
+    await until(world.pbx.exchange.idle)
     assert await breaches(world.url) == []

@@ -38,7 +38,7 @@ pytestmark = [pytest.mark.asterisk]
 
 KEY: Final = base64.urlsafe_b64encode(bytes(32)).decode()
 REALTIME: Final = " res_config_pgsql res_sorcery_realtime"
-PHONES: Final = " res_pjsip_authenticator_digest res_pjsip_registrar res_pjsip_nat"
+PHONES: Final = " res_pjsip_messaging res_pjsip_authenticator_digest res_pjsip_registrar res_pjsip_nat"
 DIALPLAN: Final = """
 [globals](+)
 RATING_ENGINE=127.0.0.1:{port}
@@ -83,6 +83,10 @@ class World:
         answer = (await self.http.post(f"/billing/api/2.2/{self.key}/{method}", data=given)).json()
         assert answer["result"] is True, answer
         return answer.get("response")
+
+    async def failed(self, method: str, **given: str) -> object:
+        """The code of what Narayana does not do."""
+        return (await self.http.post(f"/billing/api/2.2/{self.key}/{method}", data=given)).json()["response"]
 
     async def charged(self, login: str) -> tuple[Decimal, int]:
         """What the calls of a line have cost, and how many there were."""
@@ -172,6 +176,16 @@ async def talk(phone: DigestPhone) -> None:
 async def refused(phone: DigestPhone) -> list[int]:
     """What the exchange says to a call that it does not put through."""
     return (await (await phone.call(CALLED)).ended()).answers
+
+
+async def write_to_one_another(world_: World, fresh: DigestPhone, main: DigestPhone) -> None:
+    """A SIP message to a telephone that is there has arrived when it is answered; to one that is not it has failed."""
+    await world_.ask("sendSIPMessage", login="anna", to="4000001", text="Grüße; a,b ${EXTEN}\nя")
+    assert fresh.messages == [("40000", "Grüße; a,b ${EXTEN}\nя")]
+    assert await fresh.register(seconds=0) == 200
+    assert await world_.failed("sendSIPMessage", login="anna", to="4000001", text="Hello") == "E_ASTERISK_QUERY_ERROR"
+    assert await fresh.register() == 200
+    assert main.messages == []
 
 
 async def call_one_another(world_: World, fresh: DigestPhone, main: DigestPhone, carrier: Phone) -> None:
@@ -270,6 +284,7 @@ async def test_an_extension_that_is_made_registers_and_calls_and_who_is_blocked_
 
             assert await main.register() == 200
             await shown_online(world_, fresh, main)
+            await write_to_one_another(world_, fresh, main)
             await call_one_another(world_, fresh, main, carrier)
             await use.accounts.block_subscriber("4000001")
             assert await fresh.register() == 401

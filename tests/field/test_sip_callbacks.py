@@ -38,8 +38,11 @@ class Api:
 
     async def create_callback(self, first: str, second: str, login: str = ALICE, **more: str) -> str:
         """The text that is answered."""
-        url = f"http://127.0.0.1:{self.running.pbx.engine.http_port}/billing/api/2.2/{self.secret}/createCallback"
-        given = {"login": login, "destination1": first, "destination2": second, **more}
+        return await self.ask("createCallback", login=login, destination1=first, destination2=second, **more)
+
+    async def ask(self, method: str, **given: str) -> str:
+        """The text that a method is answered."""
+        url = f"http://127.0.0.1:{self.running.pbx.engine.http_port}/billing/api/2.2/{self.secret}/{method}"
         async with httpx.AsyncClient(timeout=40) as client:
             return (await client.post(url, data=given)).text
 
@@ -86,6 +89,31 @@ async def test_two_numbers_are_connected_and_both_legs_charged_exactly(scene: Sc
     assert {(cdr["callerid"], cdr["from_originate"], cdr["originated_by"]) for cdr in cdrs.values()} == {
         ("49777", "true", "callback")
     }
+
+
+async def test_a_callback_asked_for_by_sms_connects_who_wrote_and_takes_the_pin(scene: Scene, api: Api) -> None:
+    await api.watched()
+    database = scene.pbx.database
+    await database.fetch("INSERT INTO exchanges (name, realm) VALUES ('office', 'office')")
+    await database.fetch(
+        "INSERT INTO sip_accounts (bucket, subscriber_id, exchange_id, disa_pin) "
+        "SELECT bucket, subscriber_id, exchange_id, '2468' FROM subscribers, exchanges "
+        "WHERE login = $1 AND exchanges.name = 'office'", ALICE,
+    )  # fmt: skip
+    try:
+        assert await api.ask("msgCallback", msisdn=FIRST, text=f"{ALICE} 2467 {SECOND}") == "E_AUTH_FAILED"
+        assert await api.ask("msgCallback", msisdn=FIRST, text=f"{ALICE} 2468 {SECOND}") == "true"
+        one, two = await scene.carrier_leg(FIRST), await scene.carrier_leg(SECOND)
+        await one.hears(scene.carrier())
+        await two.talk_on()
+        await one.hang_up()
+        await two.ended()
+        await scene.over()
+    finally:
+        await database.fetch("DELETE FROM sip_accounts")
+        await database.fetch("DELETE FROM exchanges")
+    cdrs = await cdrs_by_number(scene)
+    assert (charged(one, cdrs[FIRST]), charged(two, cdrs[SECOND])) == (True, True)
 
 
 async def test_the_same_by_one_name_is_one_callback_and_without_a_name_two(scene: Scene, api: Api) -> None:

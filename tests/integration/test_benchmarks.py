@@ -12,7 +12,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 HANG_SECONDS = 500  # a guard: the longest takes a minute
 SMALL_WORLD = ["--logins", "50", "--numbers", "50", "--at-a-time", "8"]
 SMALL = {
-    "calls.py": ["--rounds", "1", "--seconds", "0.3", *SMALL_WORLD, "--offered", "50"],
+    "calls.py": ["--rounds", "1", "--seconds", "0.3", *SMALL_WORLD, "--offered", "50", "--alone"],
     "batches.py": ["--rounds", "1", "--seconds", "0.2", "--sizes", "2"],
     "http_calls.py": ["--rounds", "1", "--seconds", "0.3", "--beside-seconds", "0.5", "--requests", "50", *SMALL_WORLD],
     "hot_account.py": ["--rounds", "1", "--seconds", "0.3", *SMALL_WORLD],
@@ -28,7 +28,11 @@ def test_every_benchmark_is_run_here():
     assert {file.name for file in BENCHMARKS.glob("*.py")} - helpers == set(SMALL)
 
 
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    "name",
+    # Those that build a whole installation to time what calls.py times too run with the long tests.
+    [pytest.param(name, marks=pytest.mark.soak if name in ("hot_account.py", "batches.py") else ()) for name in SMALL],
+)
 def test_a_benchmark_runs_and_leaves_the_ledger_balanced(name):
     done = subprocess.run(
         [sys.executable, BENCHMARKS / name, *SMALL[name]], capture_output=True, text=True, timeout=HANG_SECONDS

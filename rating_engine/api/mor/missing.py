@@ -6,13 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 MISSING_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
-    "Balance": (
-        "user_balance_update",
-        "user_balance_get",
-        "user_simple_balance_get",
-        "user_balance_get_by_psw",
-        "user_balance_get_by_username",
-    ),
     "Callback": ("callback_init",),
     "Calling Cards": (
         "card_by_cli_update",
@@ -54,11 +47,6 @@ MISSING_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "payment_create",
         "payments_get",
     ),
-    "Phonebooks": (
-        "phonebooks_get",
-        "phonebook_edit",
-        "phonebook_record_create",
-    ),
     "Quickforwards": (
         "quickforwards_dids_get",
         "quickforwards_did_update",
@@ -70,27 +58,11 @@ MISSING_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
         "tariff_retail_import",
         "tariff_wholesale_update",
     ),
-    "Services": (
-        "service_create",
-        "service_delete",
-        "services_get",
-        "service_update",
-    ),
     "SMS": (
         "sms_send",
         "user_sms_service_subscribe",
     ),
-    "Subscriptions": (
-        "subscription_delete",
-        "subscriptions_get",
-        "subscription_create",
-        "subscription_update",
-    ),
-    "User": (
-        "user_register",
-        "user_details_get",
-        "user_details_update",
-    ),
+    "User": ("user_details_update",),
     "Resellers": ("reseller_group_create",),
 }
 MISSING: Final = frozenset(name for names in MISSING_BY_SECTION.values() for name in names)

@@ -6,22 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
-    "SMS": (
-        "receiveSMS",
-        "msgCallback",
-        "sendVoiceMessage",
-        "sendSIPMessage",
-    ),
-    "Finances and statistics": (
-        "getPaymentMethods",
-        "finishInvoice",
-        "createInvoice",
-        "generateInvoice",
-        "monthlyInvoice",
-        "getInvoices",
-        "getInvoiceInfo",
-        "viewInvoice",
-        "deleteInvoice",
-    ),
+    "SMS": ("sendVoiceMessage",),
 }
 UNDEFINED: Final = frozenset(name for names in UNDEFINED_BY_SECTION.values() for name in names)

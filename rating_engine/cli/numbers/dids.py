@@ -204,6 +204,10 @@ def price(
     say(f"calls coming in to {tariff} " + ("cost nothing" if inbound is None else f"are priced by {inbound}"))
 
 
+Region = Annotated[str | None, typer.Option("--region", help="By which its numbers are offered, as 7-812.")]
+Kind = Annotated[str | None, typer.Option("--kind", help="By which they are offered too, as golden.")]
+
+
 @pools_app.command("add", epilog="Example: rating-engine did-pool add --country Germany --area Berlin --cost 2.50")
 def add_pool(
     country: Annotated[str, typer.Option("--country", help="As people choose it.")],
@@ -213,6 +217,8 @@ def add_pool(
     currency: Currency = None,
     provider: Annotated[str, typer.Option("--provider", help="Who has the numbers; local: we do.")] = "local",
     quantity: Annotated[int, typer.Option("--quantity", help="Numbers shown at a time.")] = 100,
+    region: Region = None,
+    kind: Kind = None,
     config: ConfigOption = None,
 ) -> None:
     """Make a pool; `did add NUMBER --pool ID` puts numbers into it."""
@@ -225,6 +231,8 @@ def add_pool(
             currency,
             provider,
             quantity=quantity,
+            region=region or "",
+            kind=kind or "",
         )
     pool = with_services(config, lambda services: services.did_pools.add(new))
     say(f"pool {pool.pool_id} made: {pool.country}, {pool.area}")
@@ -253,6 +261,8 @@ def set_pool(
     cost: Cost = None,
     setup: Annotated[str | None, typer.Option("--setup", metavar="AMOUNT", help="Once, with the order.")] = None,
     provider: Annotated[str | None, typer.Option("--provider", help="Who has the numbers.")] = None,
+    region: Region = None,
+    kind: Kind = None,
     config: ConfigOption = None,
 ) -> None:
     """Change what numbers cost that are ordered from now on."""
@@ -261,6 +271,8 @@ def set_pool(
             monthly_price=words.if_given(cost, lambda text: words.amount(text, "cost")),
             setup_price=words.if_given(setup, lambda text: words.amount(text, "setup")),
             provider=words.if_given(provider, str),
+            region=words.if_given(region, _none_is_empty),
+            kind=words.if_given(kind, _none_is_empty),
         )
     changed = with_services(config, lambda services: services.did_pools.change(pool, changes))
     say(f"pool {changed.pool_id} set")
@@ -271,6 +283,10 @@ def remove_pool(pool: Annotated[int, typer.Argument(metavar="ID")], config: Conf
     """Remove a pool; its free numbers are closed, those of owners stay theirs."""
     with_services(config, lambda services: services.did_pools.remove(pool))
     say(f"pool {pool} removed")
+
+
+def _none_is_empty(text: str) -> str:
+    return "" if text == words.NONE else text
 
 
 def did_json(did: Did) -> dict[str, Any]:
@@ -298,6 +314,8 @@ def pool_json(pool: DidPool) -> dict[str, Any]:
         "id": pool.pool_id,
         "country": pool.country,
         "area": pool.area,
+        "region": pool.region,
+        "kind": pool.kind,
         "monthly_price": str(pool.monthly_price),
         "setup_price": str(pool.setup_price),
         "currency": pool.currency,

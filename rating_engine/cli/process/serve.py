@@ -94,7 +94,7 @@ def serve(
                 "or try `rating-engine serve --embedded`"
             )
         else:
-            status = _serve(settings, _environment_of(settings), takeover=takeover)
+            status = _serve(settings, environment_of(settings), takeover=takeover)
     raise typer.Exit(status)
 
 
@@ -146,7 +146,7 @@ def _serve_embedded(settings: Settings, config: Path | None, flags: Mapping[str,
         if settings.http_port and settings.fastagi_port:  # of any free ones the log tells
             _say_where(settings)
         try:
-            return _serve(settings, _environment_of(settings), may_be_followed=False)
+            return _serve(settings, environment_of(settings), may_be_followed=False)
         finally:
             running.unlink(missing_ok=True)
     finally:
@@ -297,7 +297,7 @@ def _hear_successors(entrance: Entrance | None, on_followed: Callable[[], None])
     loop.add_reader(descriptor, advance)
 
 
-def _environment_of(settings: Settings) -> dict[str, str]:
+def environment_of(settings: Settings) -> dict[str, str]:
     """Every setting as RATING_… for worker processes, so that flags and found servers reach them."""
     environment = {}
     for key, value in settings.model_dump().items():

@@ -38,8 +38,9 @@ from rating_engine.domain.outcomes import (
     InboundStep,
     PrepareCall,
 )
-from rating_engine.domain.recording import recording_name
+from rating_engine.domain.recording import NewRecording, RecordingKind, recording_name
 from rating_engine.services.calls.prepare import Preparing
+from rating_engine.storage.calls.recordings import add_recording
 from rating_engine.storage.numbers.call_rules import rules_of
 from rating_engine.storage.numbers.inbound import CalledNumber, called_line, called_number
 from rating_engine.storage.postgres.pool import Database
@@ -83,6 +84,7 @@ class InboundCalls:
         if isinstance(found, Finished):
             return InboundDone()
         rule, own = found.rule, line_of(found.number) or called.login or ""
+        record = await self._kept(rule, called, call, asking)
         return InboundStep(
             action=rule.action.value,
             destination=rule.destination or (own if rule.action in (Action.CALL, Action.VOICEMAIL) else ""),
@@ -91,8 +93,19 @@ class InboundCalls:
             server="" if rule.exchange == asking.exchange else rule.exchange,
             next=f"{found.number}/{found.place + 1}",
             music=rule.music,
-            record=recording_name(asking, rule.rule_id) if rule.record or rule.action in WRITTEN else "",
+            record=record,
         )
+
+    async def _kept(self, rule: CallRule, called: CalledNumber, call: InboundCall, asking: CallKey) -> str:
+        """The name of what the exchange is to keep of this step, noted as its owner's; '': nothing."""
+        if called.party_id is None or not (rule.record or rule.action in WRITTEN):
+            return ""
+        name = recording_name(asking, rule.rule_id)
+        kind = RecordingKind(rule.action.value) if rule.action in WRITTEN else RecordingKind.CALL
+        mail_to = rule.destination if rule.action in WRITTEN else ""
+        number = called.number or called.login or ""
+        await add_recording(self._database, NewRecording(name, kind, called.party_id, call.caller, number, mail_to))
+        return name
 
     async def _open(self, number: str) -> CalledNumber | Declined:
         """The number, where it takes calls now."""

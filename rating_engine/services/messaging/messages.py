@@ -14,7 +14,6 @@ from rating_engine.domain.errors import NotFound, NotYours, Refused
 from rating_engine.domain.message import (
     CarrierFailed,
     Direction,
-    InvalidSender,
     Message,
     MessageDeclined,
     MessageFilter,
@@ -22,23 +21,20 @@ from rating_engine.domain.message import (
     MessageState,
     NewMessage,
     delivered_of,
-    is_number,
-    sender_of,
 )
 from rating_engine.domain.outcomes import DeclineReason
 from rating_engine.domain.page import Cursor, Page
-from rating_engine.domain.party import Level
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.sms_text import EncodedText, encode_text
 from rating_engine.services.calls.ports import Now
 from rating_engine.services.messaging.carriers import Carrier, Carriers
 from rating_engine.services.messaging.handing import LEASE, Handing
 from rating_engine.services.messaging.pricing import price_message
+from rating_engine.services.messaging.senders import sender_for
 from rating_engine.services.watch.orders import answer_in_time
 from rating_engine.storage.audit_log import note_of, record
 from rating_engine.storage.messages import messages as store
 from rating_engine.storage.messages.lines import SendingLine, sending_line
-from rating_engine.storage.numbers.dids import shows
 from rating_engine.storage.parties.parties import find_party, is_below, tree_of
 from rating_engine.storage.postgres.pool import Database
 
@@ -135,7 +131,11 @@ class Messages:
             raise CarrierFailed(NO_CARRIER)
         for _ in range(PLANS):
             line = await sending_line(self._database, new.login)
-            sender = await self._sender(line, new.sender) if kind is MessageKind.SMS else line.callerid
+            sender = (
+                await sender_for(self._database, self._principal, line, new.sender)
+                if kind is MessageKind.SMS
+                else line.callerid
+            )
             if line.calls in LOCKED:
                 raise MessageDeclined(LOCKED[line.calls])
             order = await self._order(kind, new, text, line, sender, carriers[0])
@@ -190,19 +190,3 @@ class Messages:
         message = await store.reread(self._database, bucket, number)
         waits = message.state is MessageState.SENDING or (message.state is MessageState.QUEUED and not message.attempts)
         return None if waits else True
-
-    async def _sender(self, line: SendingLine, wanted: str | None) -> str:
-        """Errors: InvalidSender, NotYours, Unavailable."""
-        if wanted is None:
-            for own in (line.callerid, line.login):
-                try:
-                    return sender_of(own)
-                except InvalidSender:
-                    continue
-            raise InvalidSender("from", "has to be given: the line has no caller id")
-        if self._principal.level >= Level.RESELLER:
-            return wanted
-        own_numbers = {line.login, line.callerid.lstrip("+")}
-        if wanted in own_numbers or (is_number(wanted) and await shows(self._database, line.party_id, wanted)):
-            return wanted
-        raise NotYours("is no number of yours", field="callerid")

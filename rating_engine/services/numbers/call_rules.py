@@ -18,6 +18,7 @@ from rating_engine.domain.call_rules import (
     Finished,
     InboundCall,
     Loop,
+    SmsAction,
     Step,
     has_loop,
     line_of,
@@ -185,6 +186,9 @@ async def _check_own(tx: Transaction, of: RuleList, rule: CallRule) -> None:
     rings_own = rule.action is Action.LINE or (rule.action is Action.CALL and rule.destination != "")
     if rings_own and await owner_of_login(tx, rule.destination) != of.party_id:
         raise InvalidRequest("destination", f"{rule.destination!r} is no line of the owner")
+    to_own = rule.sms_action == SmsAction.INTERNAL and rule.sms_destination != ""
+    if to_own and await owner_of_login(tx, rule.sms_destination) != of.party_id:
+        raise InvalidRequest("sms_destination", f"{rule.sms_destination!r} is no line of the owner")
     if rule.action is Action.NUMBER:
         try:
             other = await find_did(tx, rule.destination)

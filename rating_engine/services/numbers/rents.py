@@ -140,6 +140,14 @@ class Rents:
             raise OrderFailed(str(error)) from error
         return await self._settle(did, a_month_after(self._now()), "did.ordered")
 
+    async def give_back(self, number: str) -> None:
+        """A number that was ordered just now goes back to its pool, and its money to who paid. Errors: Unavailable."""
+        did = await store.find_did(self._database, number)
+        if did.state is DidState.ACTIVE and did.pool_id is not None:
+            back = -(did.setup_price + did.monthly_price)
+            await self._take(did, back, f"{order_reference(did)}:back", f"{number}: given back")
+            await self._back_to_pool(did)
+
     async def renew(self, number: str) -> Did:
         """Pay a month more. Errors: NotFound, Refused (nobody's), InsufficientMoney, Unavailable."""
         did = await store.find_did(self._database, number)
@@ -231,7 +239,8 @@ class Rents:
         return await store.find_did(self._database, did.number)
 
     async def _back_to_pool(self, did: Did) -> None:
-        await self._set(did, {"state": DidState.FREE, "party_id": None}, "did.order_failed")
+        free = {"state": DidState.FREE, "party_id": None, "paid_to": None, "line": None}
+        await self._set(did, free, "did.order_failed")
 
     async def _take(self, did: Did, fee: Decimal, reference: str, subject: str) -> None:
         """Errors: InsufficientMoney, Refused (nobody pays; no exchange rate), Unavailable."""

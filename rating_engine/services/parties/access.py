@@ -206,16 +206,19 @@ class Access:
             return await self.admit(await self.party(key.owner_id), door, key)
         return NotAdmitted(Refusal.NO_USER, key.name)
 
-    async def by_password(self, login: str, md5: str, door: Door) -> Principal | NotAdmitted:
-        """Who has this login and password, the password by its MD5 in hex. Errors: Overloaded, Unavailable."""
+    async def by_password(self, login: str, md5: str, door: Door, *, by_mail: bool = False) -> Principal | NotAdmitted:
+        """Who has this login and password, the password by its MD5 in hex. `by_mail`: where nobody has the login, who
+        alone has it for the address of its mail. Errors: Overloaded, Unavailable.
+        """
         if door.address is not None and self.bans.refuses(door.address):
             return NotAdmitted(Refusal.BANNED)
         if (limited := await self.limit_address(door)) is not None:
             return limited
+        party: Party | None
         try:
             party = await store.find_party(self._database, login)
         except NotFound:
-            party = None
+            party = await store.only_party_with_mail(self._database, login) if by_mail else None
         if (wrong := await self._wrong_password(login, party, md5, door)) is not None or party is None:
             return wrong or NotAdmitted(Refusal.NO_USER)
         return await self.admit(party, door)

@@ -16,6 +16,7 @@ from rating_engine.domain.account import (
     ListedSubscriber,
     NewAccount,
     NewSubscriber,
+    OwnAccount,
     PartyStatus,
     Posting,
     check_prefix_rules,
@@ -33,7 +34,7 @@ from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.party import SYSTEM
 from rating_engine.domain.principal import Principal
 from rating_engine.storage.audit_log import note_of, record
-from rating_engine.storage.finance.purses import Purse
+from rating_engine.storage.finance.purses import Purse, purse_of_party
 from rating_engine.storage.parties import accounts as store
 from rating_engine.storage.parties.logins import unknown_login
 from rating_engine.storage.parties.owners import give_account, give_line, home_bucket, owner_of_login
@@ -105,6 +106,11 @@ class Accounts:
         """
         party = await find_party(self._database, who)
         return await store.lines_of(self._database, party.party_id, party.login)
+
+    async def own(self, who: str | int) -> OwnAccount | None:
+        """What a user is charged on, or pays by; None: it has no account. Errors: NotFound, Unavailable."""
+        purse = await purse_of_party(self._database, (await find_party(self._database, who)).party_id)
+        return None if purse is None else OwnAccount(purse.account_id, purse.balance, purse.currency)
 
     async def line(self, who: str | int, named: str | None = None) -> ListedSubscriber | None:
         """The first of `lines`, or the one that is named; None: there is none. A user may have thousands.

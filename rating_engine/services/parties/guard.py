@@ -7,16 +7,22 @@ Laws: a use case that the table does not know is refused; the operator is asked 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, TypeVar, cast
 
-from rating_engine.domain.access import ACTIONS, Concern, Named, Otherwise, Right, refusal_of
+from rating_engine.domain.access import ACTIONS
 from rating_engine.domain.call_rules import line_of
 from rating_engine.domain.change import LEAVE
 from rating_engine.domain.errors import NotAllowed, NotYours
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import Principal
+from rating_engine.domain.rights import Concern, Named, Otherwise, Right, refusal_of
+from rating_engine.storage.finance.calling_cards import owner_of_card
+from rating_engine.storage.finance.card_groups import owner_of_group
+from rating_engine.storage.finance.credit_notes import owner_of_credit_note
+from rating_engine.storage.finance.invoices import owner_of_invoice
 from rating_engine.storage.finance.paid_services import owner_of_service
+from rating_engine.storage.finance.payments import owner_of_payment
 from rating_engine.storage.finance.subscriptions import owner_of_subscription
 from rating_engine.storage.numbers.dids import owner_of_number
 from rating_engine.storage.parties.keys import find_key
@@ -28,6 +34,15 @@ from rating_engine.storage.routes.gateways import owner_of_route
 from rating_engine.storage.tariffs.price_lists import made_and_paid, owner_of_tariff
 
 UseCase = TypeVar("UseCase")
+# Of what has a number of its own.
+_OWNERS: Final[Mapping[Named, Callable[[Database, int], Awaitable[int]]]] = {
+    Named.ACCOUNT: owner_of_account,
+    Named.INVOICE: owner_of_invoice,
+    Named.PAYMENT: owner_of_payment,
+    Named.CREDIT_NOTE: owner_of_credit_note,
+    Named.SERVICE: owner_of_service,
+    Named.SUBSCRIPTION: owner_of_subscription,
+}
 
 
 class Guard:
@@ -110,12 +125,18 @@ class Guard:
             return await owner_of_route(self._database, value)
         if kind is Named.TARIFF:
             return await owner_of_tariff(self._database, value)
+        if kind is Named.CARD_GROUP:
+            return await owner_of_group(self._database, value)
+        if kind is Named.CARD:
+            return await owner_of_card(self._database, value)
         if kind is Named.ACCOUNT:
             return await owner_of_account(self._database, value)
         if kind is Named.SERVICE:
             return await owner_of_service(self._database, value)
         if kind is Named.SUBSCRIPTION:
             return await owner_of_subscription(self._database, value)
+        if kind in _OWNERS:
+            return await _OWNERS[kind](self._database, value)
         login = line_of(value) or value if kind is Named.RULES else value
         owner = await owner_of_login(self._database, login)
         if owner is None:

@@ -15,6 +15,7 @@ from rating_engine.domain.errors import InvalidRequest, NotAllowed, NotYours
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.party import (
     BILLING,
+    ON_PAPER,
     SYSTEM,
     Level,
     NewParty,
@@ -36,7 +37,9 @@ from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.tenants.billing import hold_tenant
 
 PASSWORDS: Final = "keys:write"  # the scope that covers them
-OWN_FIELDS: Final = frozenset({"language", "utc_offset", "currency", "notify_email", "notify_ticket", *BILLING})
+OWN_FIELDS: Final = frozenset(
+    {"language", "utc_offset", "currency", "notify_email", "notify_ticket", "tax_number", *BILLING}
+)
 
 
 class Parties:
@@ -82,7 +85,7 @@ class Parties:
         values = given(changes)
         hashed = await self._hash(None, md5)
         async with self._database.transaction(self._principal) as tx:
-            party = await self._hold(tx, who)
+            party = await self._hold(tx, who, on_paper=values.keys() <= set(ON_PAPER) and bool(values))
             self._check_own_fields(party, values)
             if changes.level is not LEAVE:
                 check_level_of(party.kind, changes.level)
@@ -166,10 +169,10 @@ class Parties:
             await store.end_sessions(tx, party.party_id)
         await record(tx, "user.status", party.login, {"before": party.status, "after": status})
 
-    async def _hold(self, tx: Transaction, who: str | int) -> Party:
-        """A party that may be changed, as it is until the transaction ends."""
+    async def _hold(self, tx: Transaction, who: str | int, *, on_paper: bool = False) -> Party:
+        """A party that may be changed, as it is until the transaction ends. `on_paper`: as it issues invoices."""
         party = await store.hold_party(tx, who)
-        if party.party_id == SYSTEM:
+        if party.party_id == SYSTEM and not on_paper:
             raise InvalidRequest("user", "the system's own user stays as it is")
         if party.hidden:
             raise InvalidRequest("user", f"{party.login!r} was deleted")

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
+from typing import Final
 
 from rating_engine.domain.account import RefillAllowed
+from rating_engine.domain.change import given
+from rating_engine.domain.checks import check_email
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotAllowed, NotFound, NotYours, Refused
 from rating_engine.domain.party import Level, Party
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.registration import NewRegistration
-from rating_engine.domain.sip_account import WrongExtension, is_additional
+from rating_engine.domain.sip_account import WrongExtension, is_additional, phone_columns
 from rating_engine.domain.transfer import InsufficientMoney, Order
 from rating_engine.services.finance.moving import Moving
 from rating_engine.services.parties.parties import add_user
@@ -25,11 +28,17 @@ from rating_engine.services.phones.writing import PhoneWriter
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.finance.purses import Purse, purse_of_line
 from rating_engine.storage.idempotency import digest_of, forget, keep_answer, once
-from rating_engine.storage.parties.accounts import find_account
+from rating_engine.storage.parties.accounts import change_account, find_account
 from rating_engine.storage.parties.parties import find_party, is_below
+from rating_engine.storage.parties.party_details import change_details
+from rating_engine.storage.phones.sip_accounts import change_phone, hold_line
 from rating_engine.storage.phones.take_back import take_back
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
+from rating_engine.storage.support.outbox import queue
+
+WELCOME: Final = "Your registration"
+WELCOME_BODY: Final = "You are registered as {}. You can log in with the password that was chosen.\n"
 
 
 class Registrations:
@@ -72,10 +81,11 @@ class Registrations:
         return await find_party(self._database, party_id)
 
     async def _make(self, tx: Transaction, new: NewRegistration, hashed: str, balance: Decimal) -> int:
-        owner = await find_party(tx, self._principal.realm)
+        owner = await self._owner(tx, new)
         party_id = await add_user(tx, self._principal, new.party(owner.tariff), hashed)
         account_of = None if new.account is None else await self._login_on(tx, new.account)
         await self._writer.create(tx, replace(new.phone, owner=party_id), balance=balance, account_of=account_of)
+        await self._settle(tx, new, party_id)
         return party_id
 
     async def _make_once(self, payer: Purse, new: NewRegistration, hashed: str) -> int:
@@ -94,6 +104,27 @@ class Registrations:
             await self._moving.check(payer, await purse_of_line(tx, new.phone.login), RefillAllowed.ANONYMOUS)
             await keep_answer(tx, _key(new), {"party": party_id})
         return party_id
+
+    async def _owner(self, tx: Transaction, new: NewRegistration) -> Party:
+        """Who will own the user. Errors: NotFound, NotYours."""
+        owner = await find_party(tx, self._principal.realm if new.owner is None else new.owner)
+        if not await is_below(tx, owner.party_id, self._principal.realm):
+            raise NotYours(f"user {owner.login!r} is not yours", field="owner")
+        return owner
+
+    async def _settle(self, tx: Transaction, new: NewRegistration, party_id: int) -> None:
+        """What is said of it beside its name and line, and whom is told. Errors: InvalidRequest, Unavailable."""
+        settings, details = given(new.account_settings), given(new.details)
+        if settings and new.account is None:
+            await change_account(tx, new.phone.login, settings, {})
+        if phone := phone_columns(given(new.phone_settings)):
+            held = await hold_line(tx, new.phone.login)
+            assert held is not None
+            await change_phone(tx, held.place, phone)
+        await change_details(tx, party_id, details)
+        if new.welcome:
+            check_email(new.welcome, "email")
+            await queue(tx, party_id, new.welcome, WELCOME, WELCOME_BODY.format(new.login))
 
     async def _give(self, payer: Purse, order: Order, party_id: int, new: NewRegistration) -> None:
         """Its first balance. Where that was spent meanwhile the user is taken back. Errors: as of `Moving.move`."""
@@ -133,5 +164,5 @@ def _key(new: NewRegistration) -> str:
 
 
 def _digest(new: NewRegistration) -> bytes:
-    asked = (new.login, new.md5, int(new.level), new.balance, new.language, new.currency)
+    asked = (new.login, new.md5, int(new.level), new.owner, new.balance, new.language, new.currency, new.welcome)
     return digest_of("register", *asked, new.phone.login, new.phone.password, new.phone.exchange)

@@ -25,6 +25,7 @@ from rating_engine.domain.sip_account import (
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.writing import PhoneWriter, exchange_of
 from rating_engine.storage.audit_log import record
+from rating_engine.storage.numbers.dids import numbers_of
 from rating_engine.storage.parties.accounts import find_account
 from rating_engine.storage.parties.logins import unknown_login
 from rating_engine.storage.parties.parties import find_party, is_below, tree_of
@@ -117,7 +118,8 @@ class SipAccounts:
             lines = [line for line, _ in await store.lines_of(tx, [held.owner_id])]
             own = held.owner_id == self._principal.party_id
             _check_callback(values, before)
-            self._writer.check_rights(values, lines, own=own, longest=before.max_seconds)
+            numbers = await numbers_of(tx, held.owner_id)
+            self._writer.check_rights(values, lines, own=own, longest=before.max_seconds, numbers=numbers)
             if not held.has_phone:
                 exchange = await exchange_of(tx, values.get("exchange"), lines)
                 await store.put_phone(tx, held.place, exchange.exchange_id)

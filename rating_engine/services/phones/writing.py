@@ -1,12 +1,13 @@
 """How a line and its phone are written, within a unit of work: by whom, with which number, password and exchange.
 
 Laws: what the hash of a password is made of (number, realm, password) is written with it; of one's own lines one lowers
-limits and shows none but one's own numbers; what an exchange believes is for administrators to say.
+limits and shows none but one's own numbers; the first main number one may take, further ones are given; what an
+exchange believes is for administrators to say.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final
@@ -17,6 +18,7 @@ from rating_engine.domain.exchanges import SipExchange
 from rating_engine.domain.party import Level, Party
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.sip_account import (
+    MAIN_DIGITS,
     ExtensionInCall,
     ExtensionTaken,
     NewSipAccount,
@@ -30,6 +32,7 @@ from rating_engine.domain.sip_account import (
 from rating_engine.services.phones.lines import make_line
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.storage.audit_log import record
+from rating_engine.storage.numbers.dids import numbers_of
 from rating_engine.storage.parties.parties import find_party
 from rating_engine.storage.phones import sip_accounts as store
 from rating_engine.storage.phones.exchanges import exchange_called, share_exchange
@@ -61,7 +64,8 @@ class PhoneWriter:
         await store.wait_for_owner(tx, owner.party_id)
         lines = [line for line, _ in await store.lines_of(tx, [owner.party_id])]
         self._check_number(new.login, owner, lines)
-        self.check_rights(given(new.settings), lines, own=owner.party_id == self._principal.party_id)
+        own = owner.party_id == self._principal.party_id
+        self.check_rights(given(new.settings), lines, own=own, numbers=await numbers_of(tx, owner.party_id))
         exchange = await exchange_of(tx, new.exchange, lines)
         held = await store.hold_line(tx, new.login)
         bucket = None
@@ -118,8 +122,10 @@ class PhoneWriter:
         if sealed is None:
             return {"exchange_id": exchange.exchange_id}
         name = login if changes.login is LEAVE else changes.login
-        hashed = ha1(name, exchange.realm, self._secrets.open(sealed))
-        return {"exchange_id": exchange.exchange_id, "secret": sealed, "md5_cred": hashed}
+        password = self._secrets.open(sealed)
+        hashed = ha1(name, exchange.realm, password)
+        found_by = self._secrets.hashes(password)[0]
+        return {"exchange_id": exchange.exchange_id, "secret": sealed, "md5_cred": hashed, "secret_hash": found_by}
 
     def _check_number(self, login: str, owner: Party, lines: list[SipAccount]) -> None:
         """Whether its owner may have this number, and who asks may give it."""
@@ -127,13 +133,16 @@ class PhoneWriter:
         if is_additional(login):
             if login[:-2] not in mains:
                 raise WrongExtension("sip_extension", f"{login} does not begin with a main number of {owner.login!r}")
-        elif self._principal.level < Level.RESELLER:
+        elif self._principal.level < Level.RESELLER and any(len(main) == MAIN_DIGITS for main in mains):
             raise NotAllowed("a main number is for whoever owns the user to give", field="sip_extension")
 
     def check_rights(
-        self, values: Mapping[str, Any], lines: list[SipAccount], *, own: bool, longest: int | None = None
-    ) -> None:
-        """What of a line, one's own or another's, may be set by who asks. `longest`: its longest call now."""
+        self, values: Mapping[str, Any], lines: list[SipAccount], *, own: bool, longest: int | None = None,
+        numbers: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """What of a line, one's own or another's, may be set by who asks. `longest`: its longest call now; `numbers`:
+        telephone numbers of its owner, which it may show.
+        """
         level = self._principal.level
         if level >= Level.ADMIN:
             return
@@ -145,7 +154,7 @@ class PhoneWriter:
             for name in sorted(values.keys() & OWNERS):
                 raise NotAllowed("is for whoever owns the user to change", field=name)
             if "callerid" in values:
-                _check_callerid(values["callerid"], lines)
+                _check_callerid(values["callerid"], lines, numbers)
         if "max_seconds" in values and not _is_lower(values["max_seconds"], longest):
             raise NotAllowed("of oneself can only be lowered", field="sip_max_call_len")
 
@@ -156,9 +165,10 @@ async def exchange_of(tx: Transaction, called: str | None, lines: list[SipAccoun
     return await exchange_called(tx, called or own)
 
 
-def _check_callerid(callerid: str, lines: list[SipAccount]) -> None:
+def _check_callerid(callerid: str, lines: list[SipAccount], numbers: Sequence[str]) -> None:
     """One of one's own numbers, or one that is trusted by whoever owns the user. Raises NotAllowed."""
     known = {number for line in lines for number in (line.callerid, line.login)}
+    known |= set(numbers)
     known |= {line.trusted_cli for line in lines if line.trust_is_given}
     if callerid and callerid.removeprefix("+") not in {number.removeprefix("+") for number in known}:
         raise NotAllowed("is neither a number of yours nor one that is trusted", field="sip_callerid")

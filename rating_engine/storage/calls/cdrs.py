@@ -24,7 +24,7 @@ from rating_engine.storage.postgres.pool import Questions
 # Groups of one answer. A year of days by a hundred directions is 36,500: ask for less at a time, or by fewer things.
 MAX_SUMS: Final = 10_000
 
-_COLUMNS: Final = """
+CDR_COLUMNS: Final = """
     c.call_key, c.attempt, COALESCE(s.login, '') AS login, c.state::text, c.source, c.callerid,
     c.destination, c.direction, c.prefix, COALESCE(t.name, '') AS tariff, c.route_name AS route, c.seconds,
     c.billed_seconds, c.cost, c.currency, c.overrun, c.carrier_cost, c.carrier_currency, c.margin, c.disposition,
@@ -32,8 +32,8 @@ _COLUMNS: Final = """
 _JOINED: Final = """
     LEFT JOIN subscribers s USING (bucket, subscriber_id) LEFT JOIN tariffs t
       ON t.tariff_id = c.tariff_id"""
-_FROM: Final = f"FROM cdrs c {_JOINED}"
-_ONE: Final = f"SELECT {_COLUMNS}, c.rate {_FROM} WHERE c.bucket = $1 AND c.call_key = $2"
+CDR_FROM: Final = f"FROM cdrs c {_JOINED}"
+_ONE: Final = f"SELECT {CDR_COLUMNS}, c.rate {CDR_FROM} WHERE c.bucket = $1 AND c.call_key = $2"
 _RESELLERS: Final = """
     SELECT COALESCE((SELECT s.login FROM subscribers s WHERE s.bucket = $1 AND s.account_id = r.account_id
                      ORDER BY s.subscriber_id LIMIT 1), '') AS account, COALESCE(t.name, '') AS tariff,
@@ -65,11 +65,11 @@ async def list_cdrs(database: Questions, wanted: CdrFilter, cursor: Cursor) -> P
         arguments += [ended_at, call_key]
         clauses.append(f"(c.ended_at, c.call_key) < (${len(arguments) - 1}, ${len(arguments)})")
     rows = await database.fetch(
-        f"SELECT {_COLUMNS} {_lines_of(wanted)} WHERE {' AND '.join(clauses)}"  # made of constants
+        f"SELECT {CDR_COLUMNS} {_lines_of(wanted)} WHERE {' AND '.join(clauses)}"  # made of constants
         f" ORDER BY c.ended_at DESC, c.call_key DESC LIMIT {cursor.rows}",
         *arguments,
     )
-    return page_of([_cdr_from_row(row) for row in rows], cursor, lambda cdr: (cdr.ended_at, str(cdr.call_key)))
+    return page_of([cdr_from_row(row) for row in rows], cursor, lambda cdr: (cdr.ended_at, str(cdr.call_key)))
 
 
 async def find_cdr(database: Questions, call_key: CallKey, *, buckets: int) -> CdrDetail:
@@ -79,7 +79,7 @@ async def find_cdr(database: Questions, call_key: CallKey, *, buckets: int) -> C
         row = await database.fetchrow(_ONE, bucket["bucket"], key)
         if row is not None:
             lines = await database.fetch(_RESELLERS, bucket["bucket"], key)
-            return CdrDetail(_cdr_from_row(row), row["rate"], tuple(ResellerLine(**line) for line in lines))
+            return CdrDetail(cdr_from_row(row), row["rate"], tuple(ResellerLine(**line) for line in lines))
     raise NotFound(f"no call {key} has ended")
 
 
@@ -108,7 +108,7 @@ async def sum_calls(
 
 def _lines_of(wanted: CdrFilter) -> str:
     """Of an account, what it was charged, as a reseller's too; else each call once, as its caller was charged."""
-    return f"FROM cdr_lines c {_JOINED}" if wanted.account_of is not None and wanted.login is None else _FROM
+    return f"FROM cdr_lines c {_JOINED}" if wanted.account_of is not None and wanted.login is None else CDR_FROM
 
 
 async def _conditions(database: Questions, wanted: CdrFilter, arguments: list[Any]) -> tuple[list[str], list[Any]]:
@@ -141,6 +141,7 @@ async def _conditions(database: Questions, wanted: CdrFilter, arguments: list[An
     return clauses, arguments
 
 
-def _cdr_from_row(row: asyncpg.Record) -> Cdr:
+def cdr_from_row(row: asyncpg.Record) -> Cdr:
+    """An ended call from a row of CDR_COLUMNS."""
     values = {name: row[name] for name in Cdr.__dataclass_fields__ if name != "call_key"}
     return Cdr(call_key=key_from_row(row), **values)

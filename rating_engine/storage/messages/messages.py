@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 
@@ -18,6 +18,7 @@ from rating_engine.domain.errors import AlreadyExists, NotFound
 from rating_engine.domain.message import Direction, Message, MessageDeclined, MessageFilter, MessageKind, MessageState
 from rating_engine.domain.outcomes import DeclineReason
 from rating_engine.domain.page import Cursor, Page, page_of_rows
+from rating_engine.domain.sms_text import encode_text
 from rating_engine.storage.audit_log import Note
 from rating_engine.storage.postgres.pool import Database, Questions
 
@@ -33,8 +34,9 @@ _FIND: Final = f"SELECT {_COLUMNS} FROM messages WHERE message_id = $1"  # noqa:
 _ONE: Final = f"SELECT {_COLUMNS} FROM messages WHERE bucket = $1 AND message_id = $2"  # noqa: S608
 _ADD: Final = f"""
     INSERT INTO messages (bucket, kind, direction, state, party_id, login, did, sender, recipient, content, encoding,
-                          parts, carrier, carrier_id, error, sent_at)
+                          parts, carrier, reference, error, sent_at)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, CASE WHEN $3 = 'out' THEN now() END)
+    ON CONFLICT (bucket, login, reference) WHERE reference IS NOT NULL DO NOTHING
     RETURNING {_COLUMNS}"""  # noqa: S608
 _PAGE: Final = f"""
     SELECT {_COLUMNS} FROM messages
@@ -66,6 +68,18 @@ _EARLY: Final = """
     ON CONFLICT (carrier, carrier_id) DO UPDATE SET delivered = early_reports.delivered OR excluded.delivered"""
 _TAKE_EARLY: Final = "DELETE FROM early_reports WHERE carrier = $1 AND carrier_id = $2 RETURNING delivered"
 _FORGET_EARLY: Final = "DELETE FROM early_reports WHERE at < now() - interval '1 day' RETURNING 1"
+# What came in and whose rule is to be carried out; one whose engine died is carried out again.
+_CAME_IN: Final = """
+    SELECT bucket, message_id FROM messages
+    WHERE direction = 'in' AND (state = 'queued' AND due_at <= now() OR state = 'sending' AND lease_until < now())
+    ORDER BY due_at, message_id LIMIT $1"""
+_TAKE_IN: Final = f"""
+    UPDATE messages SET state = 'sending', attempts = attempts + 1, lease_until = now() + $3::interval
+    WHERE bucket = $1 AND message_id = $2 AND (state = 'queued' OR state = 'sending' AND lease_until < now())
+    RETURNING {_COLUMNS}"""  # noqa: S608
+_RECEIVED: Final = """
+    UPDATE messages SET state = 'received', lease_until = NULL, error = $3
+    WHERE bucket = $1 AND message_id = $2 AND state = 'sending'"""
 _DUE: Final = """
     SELECT bucket, message_id FROM messages WHERE state = 'queued' AND due_at <= now() AND carrier = ANY ($1)
     ORDER BY due_at, message_id LIMIT $2"""
@@ -77,7 +91,8 @@ _PUT_OFF: Final = """
     WHERE bucket = $1 AND message_id = $2 AND state = 'sending'"""
 _LEFT: Final = """
     SELECT bucket, message_id FROM messages
-    WHERE state = 'sending' AND lease_until < now() OR state = 'queued' AND created_at < now() - $1::interval
+    WHERE direction = 'out' AND (state = 'sending' AND lease_until < now()
+                                 OR state = 'queued' AND created_at < now() - $1::interval)
     ORDER BY message_id LIMIT $2"""
 
 
@@ -102,6 +117,24 @@ class Order:
     carrier: str
     reference: str | None
     lease: timedelta | None
+
+
+@dataclass(frozen=True, slots=True)
+class FreeMessage:
+    """A message that nobody pays for: one that came in, or a SIP message."""
+
+    kind: MessageKind
+    direction: Direction
+    state: MessageState
+    party_id: int
+    login: str
+    sender: str
+    recipient: str
+    text: str
+    did: str = ""
+    carrier: str = ""
+    reference: str | None = None
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +182,14 @@ async def end_failed(database: Database, bucket: int, number: int, problem: str)
     await database.fetchval(_END, bucket, number, False, None, "", "", problem)
 
 
-async def add(questions: Questions, bucket: int, values: Sequence[Any]) -> Message:
-    """A message that costs nothing: one that came in, or a SIP message. Errors: Unavailable."""
-    return _message(await questions.fetchrow(_ADD, bucket, *values))
+async def add(questions: Questions, bucket: int, new: FreeMessage) -> Message | None:
+    """Write a message that costs nothing; None: its reference is there, so it is. Errors: Unavailable."""
+    text = encode_text(new.text)
+    row = await questions.fetchrow(
+        _ADD, bucket, new.kind, new.direction, new.state, new.party_id, new.login, new.did, new.sender, new.recipient,
+        new.text, text.encoding, len(text.parts), new.carrier, new.reference, new.error,
+    )  # fmt: skip
+    return None if row is None else _message(row)
 
 
 async def find(questions: Questions, number: int) -> Message:
@@ -230,6 +268,22 @@ async def take(questions: Questions, bucket: int, number: int, lease: timedelta)
     """Take one to hand it over; None: somebody else has. Errors: Unavailable."""
     row = await questions.fetchrow(_TAKE, bucket, number, lease)
     return None if row is None else _message(row)
+
+
+async def came_in(questions: Questions, limit: int) -> list[tuple[int, int]]:
+    """What came in and waits for its rule to be carried out. Errors: Unavailable."""
+    return [(row["bucket"], row["message_id"]) for row in await questions.fetch(_CAME_IN, limit)]
+
+
+async def take_in(questions: Questions, bucket: int, number: int, lease: timedelta) -> Message | None:
+    """Take one to carry its rule out; None: somebody else has. Errors: Unavailable."""
+    row = await questions.fetchrow(_TAKE_IN, bucket, number, lease)
+    return None if row is None else _message(row)
+
+
+async def note_received(questions: Questions, message: Message, problem: str = "") -> None:
+    """Its rule is carried out, or never will be for this problem. Errors: Unavailable."""
+    await questions.fetch(_RECEIVED, message.bucket, message.number, problem)
 
 
 async def put_off(questions: Questions, bucket: int, number: int, problem: str, after: timedelta) -> None:

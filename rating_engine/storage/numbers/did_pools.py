@@ -10,23 +10,27 @@ import asyncpg
 from rating_engine.domain.did import DidPool, NewPool
 from rating_engine.domain.errors import NotFound, Refused
 from rating_engine.domain.page import Cursor, Page, page_of_rows
+from rating_engine.storage.numbers.number_stock import kind_called, region_called
 from rating_engine.storage.postgres.columns import assignments
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
 
 CHANGEABLE: Final = (
-    "country", "area", "monthly_price", "setup_price", "provider", "username", "params", "quantity",
+    "country", "area", "monthly_price", "setup_price", "provider", "username", "params", "quantity", "region_id",
+    "kind_id",
 )  # fmt: skip
 
 _SELECT: Final = """
     SELECT o.pool_id, o.country, o.area, o.monthly_price, o.setup_price, o.currency, o.provider, o.username, o.params,
-           o.quantity, (SELECT count(*) FROM dids d WHERE d.pool_id = o.pool_id AND d.state = 'free') AS free
-    FROM did_pools o"""
+           o.quantity, (SELECT count(*) FROM dids d WHERE d.pool_id = o.pool_id AND d.state = 'free') AS free,
+           COALESCE(r.name, '') AS region, COALESCE(k.name, '') AS kind
+    FROM did_pools o LEFT JOIN number_regions r USING (region_id) LEFT JOIN number_kinds k USING (kind_id)"""
 _FIND: Final = f"{_SELECT} WHERE o.pool_id = $1"
 _LIST: Final = f"{_SELECT} WHERE $1::bigint IS NULL OR o.pool_id > $1 ORDER BY o.pool_id LIMIT $2"
 _ADD: Final = """
-    INSERT INTO did_pools (country, area, monthly_price, setup_price, currency, provider, username, params, quantity)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING pool_id"""
+    INSERT INTO did_pools (country, area, monthly_price, setup_price, currency, provider, username, params, quantity,
+                           region_id, kind_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING pool_id"""
 _HOLD: Final = "SELECT 1 FROM did_pools WHERE pool_id = $1 FOR NO KEY UPDATE"
 _IN_USE: Final = "SELECT count(*) FROM dids WHERE pool_id = $1 AND state = 'ordered'"
 _RELEASE: Final = "UPDATE dids SET pool_id = NULL, state = 'closed' WHERE pool_id = $1 AND state = 'free'"
@@ -52,7 +56,7 @@ async def add_pool(tx: Transaction, new: NewPool) -> int:
     return int(
         await tx.fetchval(
             _ADD, new.country, new.area, new.monthly_price, new.setup_price, new.currency, new.provider, new.username,
-            list(new.params), new.quantity,
+            list(new.params), new.quantity, await region_called(tx, new.region), await kind_called(tx, new.kind),
         )
     )  # fmt: skip
 
@@ -60,6 +64,11 @@ async def add_pool(tx: Transaction, new: NewPool) -> int:
 async def change_pool(tx: Transaction, pool_id: int, values: Mapping[str, Any]) -> None:
     """Set columns of a pool; its free numbers cost what it says. Errors: NotFound, Unavailable."""
     await tx.fetchval(_HOLD, pool_id)
+    values = dict(values)
+    if "region" in values:
+        values["region_id"] = await region_called(tx, values.pop("region"))
+    if "kind" in values:
+        values["kind_id"] = await kind_called(tx, values.pop("kind"))
     if values:
         changes = assignments(CHANGEABLE, values, first=2)
         await tx.execute(f"UPDATE did_pools SET {changes} WHERE pool_id = $1", pool_id, *values.values())  # noqa: S608

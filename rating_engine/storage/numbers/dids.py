@@ -47,6 +47,7 @@ _ACCESS: Final = f"""
     ORDER BY d.number LIMIT 1000"""  # a voice menu of access numbers has a few; nobody reads more
 
 
+_NUMBERS_OF: Final = "SELECT number FROM dids WHERE party_id = $1 AND state = 'active' ORDER BY did_id LIMIT 10000"
 _SHOWS: Final = """
     SELECT EXISTS (SELECT FROM dids WHERE party_id = $1 AND number = $2 AND state = 'active')
         OR EXISTS (SELECT FROM subscribers WHERE party_id = $1 AND ltrim(callerid, '+') = $2)"""
@@ -83,6 +84,11 @@ async def owner_of_number(questions: Questions, number: str) -> int:
     if owner is None:
         raise unknown_number(number)
     return owner
+
+
+async def numbers_of(questions: Questions, party_id: int) -> list[str]:
+    """The active numbers of a party. Errors: Unavailable."""
+    return [row["number"] for row in await questions.fetch(_NUMBERS_OF, party_id)]
 
 
 async def shows(questions: Questions, party_id: int | None, number: str) -> bool:

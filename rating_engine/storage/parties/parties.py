@@ -11,7 +11,16 @@ import asyncpg
 
 from rating_engine.domain.errors import AlreadyExists, Hint, InvalidRequest, NotFound
 from rating_engine.domain.page import Cursor, Page, page_of_rows
-from rating_engine.domain.party import BILLING, AllowedCalls, Level, NewParty, Party, PartyFilter, PartyKind, PartyState
+from rating_engine.domain.party import (
+    ON_PAPER,
+    AllowedCalls,
+    Level,
+    NewParty,
+    Party,
+    PartyFilter,
+    PartyKind,
+    PartyState,
+)
 from rating_engine.domain.permission import Permission
 from rating_engine.storage.parties.logins import place_of
 from rating_engine.storage.postgres.columns import assignments
@@ -33,7 +42,8 @@ _COLUMNS: Final = """
      ORDER BY s.subscriber_id LIMIT 1) AS account, p.comment, p.notify_email, p.notify_ticket, p.invites,
     COALESCE(d.billing_name, '') AS billing_name,
     COALESCE(d.billing_address, '') AS billing_address, COALESCE(d.billing_email, '') AS billing_email,
-    COALESCE(d.billing_bank_account, '') AS billing_bank_account,
+    COALESCE(d.billing_bank_account, '') AS billing_bank_account, COALESCE(d.tax_number, '') AS tax_number,
+    d.tax_id,
     EXISTS (SELECT 1 FROM party_credentials c WHERE c.party_id = p.party_id) AS has_password, p.created_at,
     ARRAY(SELECT unnest(g.permissions) FROM permission_members m JOIN permission_groups g USING (group_id)
           WHERE m.party_id = p.party_id) AS permissions
@@ -41,6 +51,8 @@ _COLUMNS: Final = """
     LEFT JOIN party_details d ON d.party_id = p.party_id"""
 _BY_LOGIN: Final = f"SELECT {_COLUMNS} WHERE lower(p.login) = lower($1)"  # a constant
 _BY_ID: Final = f"SELECT {_COLUMNS} WHERE p.party_id = $1"
+_BY_MAIL: Final = f"""
+    SELECT {_COLUMNS} WHERE lower(p.notify_email) = lower($1) AND $1 <> '' AND NOT p.hidden LIMIT 2"""
 _LIST: Final = f"""
     SELECT {_COLUMNS}
     WHERE ($1::bigint IS NULL OR p.party_id > $1)
@@ -64,6 +76,8 @@ _ADD: Final = """
     INSERT INTO parties (owner_id, kind, access_level, login, name, language, utc_offset, currency, tariff_id, comment)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING party_id
 """
+_STANDING: Final = "SELECT calls_of_party($1)::text AS calls, r.* FROM resellers_of_party($1) r"
+_STANDING_OF_CARDS: Final = "SELECT calls_of_party($1)::text AS calls, r.* FROM resellers_of_cards($1) r"
 _HIDE_LOGS: Final = "UPDATE parties SET logs_hidden_before = now() WHERE party_id = $1"
 _LOGS_SINCE: Final = "SELECT logs_hidden_before FROM parties WHERE party_id = $1"
 _HASH_SET: Final = """
@@ -95,6 +109,12 @@ async def find_party(questions: Questions, who: str | int) -> Party:
     return party_from_row(row)
 
 
+async def only_party_with_mail(questions: Questions, address: str) -> Party | None:
+    """Who alone has its mail sent there, deleted ones left out; None: nobody, or several. Errors: Unavailable."""
+    rows = await questions.fetch(_BY_MAIL, address)
+    return party_from_row(rows[0]) if len(rows) == 1 else None
+
+
 async def hold_party(tx: Transaction, who: str | int) -> Party:
     """The same, as it is until the transaction ends: nobody changes its state meanwhile. Errors: NotFound."""
     party = await find_party(tx, who)
@@ -114,12 +134,15 @@ class Standing:
     buckets: list[int] | None
 
 
-async def hold_standing(tx: Transaction, party_id: int) -> Standing:
-    """How a party stands, which stays so until the transaction ends. Errors: Unavailable."""
+async def hold_standing(tx: Transaction, party_id: int, *, of_cards: bool = False) -> Standing:
+    """How a party stands, which stays so until the transaction ends; `of_cards`: for lines of its calling cards.
+
+    Errors: Unavailable.
+    """
     await tx.fetch(
         "SELECT 1 FROM parties WHERE party_id = ANY (parties_above($1)) ORDER BY party_id FOR SHARE", party_id
     )
-    row = await tx.fetchrow("SELECT calls_of_party($1)::text AS calls, r.* FROM resellers_of_party($1) r", party_id)
+    row = await tx.fetchrow(_STANDING_OF_CARDS if of_cards else _STANDING, party_id)
     assert row is not None
     return Standing(**row)
 
@@ -172,7 +195,7 @@ async def change_party(tx: Transaction, party_id: int, values: Mapping[str, obje
     if "tariff" in columns:
         name = columns.pop("tariff")
         columns["tariff_id"] = None if name is None else await tariff_id_of(tx, str(name))
-    await _set_details(tx, party_id, {name: columns.pop(name) for name in BILLING if name in columns})
+    await _set_details(tx, party_id, {name: columns.pop(name) for name in ON_PAPER if name in columns})
     if not columns:
         return
     changes = assignments(CHANGEABLE, columns, first=2)
@@ -215,11 +238,14 @@ async def _set_details(tx: Transaction, party_id: int, values: Mapping[str, obje
     if not values:
         return
     await tx.execute("INSERT INTO party_details (party_id) VALUES ($1) ON CONFLICT DO NOTHING", party_id)
-    changes = assignments(BILLING, values, first=2)
-    await tx.execute(
-        f"UPDATE party_details SET {changes} WHERE party_id = $1",  # noqa: S608  # names of columns
-        party_id, *values.values(),
-    )  # fmt: skip
+    changes = assignments(ON_PAPER, values, first=2)
+    try:
+        await tx.execute(
+            f"UPDATE party_details SET {changes} WHERE party_id = $1",  # noqa: S608  # names of columns
+            party_id, *values.values(),
+        )  # fmt: skip
+    except asyncpg.ForeignKeyViolationError:
+        raise NotFound(f"there is no tax {values['tax_id']}", field="tax_id") from None
 
 
 async def set_status(tx: Transaction, party_id: int, status: PartyState) -> None:

@@ -31,7 +31,10 @@ COLUMNS: Final = """
         FROM unnest(s.reseller_accounts, s.reseller_tariffs) WITH ORDINALITY AS r(account_id, tariff_id, level)
         JOIN accounts p ON p.bucket = $1 AND p.account_id = r.account_id
         WHERE r.account_id <> s.account_id ORDER BY r.level) END AS resellers,
-    ARRAY(SELECT (x.alias, x.destination) FROM aliases x
+    ARRAY(SELECT (b.speeddial, b.number) FROM phonebook_entries b
+          WHERE b.bucket = $1 AND b.party_id = s.party_id AND b.speeddial <> ''
+          UNION ALL
+          SELECT (x.alias, x.destination) FROM aliases x  -- last: a line's own counts before its user's
           WHERE x.bucket = $1 AND x.subscriber_id = s.subscriber_id) AS aliases,
     (SELECT f.trusted_cli FROM sip_accounts f
      WHERE f.bucket = $1 AND f.subscriber_id = s.subscriber_id AND f.force_callback) AS callback_to"""

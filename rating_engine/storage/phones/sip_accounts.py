@@ -19,7 +19,7 @@ from rating_engine.storage.postgres.transaction import Transaction
 PHONE_COLUMNS: Final = (
     "exchange_id", "secret", "md5_cred", "label", "email", "is_primary", "transport", "srtp", "reachable",
     "redirect_to", "host", "disa_pin", "trusted_cli", "trust_is_given", "force_callback", "pitch_shift", "language",
-    "context", "max_contacts", "dtmf_mode", "allow", "endpoint_options", "technology",
+    "context", "max_contacts", "dtmf_mode", "allow", "endpoint_options", "technology", "secret_hash",
 )  # fmt: skip
 CALLS_GO_BY: Final = frozenset({"force_callback", "trusted_cli"})  # what callPrepare is planned by too
 LINE_COLUMNS: Final = ("callerid", "max_seconds", "login", "numbering_plan")
@@ -94,7 +94,8 @@ _PUT: Final = """
     ON CONFLICT (bucket, subscriber_id) DO UPDATE SET deleted_at = NULL, exchange_id = EXCLUDED.exchange_id
 """
 _DELETE: Final = """
-    UPDATE sip_accounts SET deleted_at = now(), updated_at = now(), secret = NULL, md5_cred = NULL, host = '',
+    UPDATE sip_accounts SET
+           deleted_at = now(), updated_at = now(), secret = NULL, md5_cred = NULL, secret_hash = NULL, host = '',
            disa_pin = '', trusted_cli = '', force_callback = false, redirect_to = ''
     WHERE bucket = $1 AND subscriber_id = $2
 """

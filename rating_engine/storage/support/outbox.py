@@ -20,12 +20,20 @@ _QUEUE_FOR_TICKET: Final = """
         ELSE p.party_id = t.desk_id OR p.owner_id = t.desk_id AND p.kind IN ('admin', 'accountant') END
     WHERE t.ticket_id = $1 AND p.notify_ticket AND p.notify_email <> '' AND NOT p.hidden
 """
+_QUEUE_FOR_PARTY: Final = """
+    INSERT INTO mails (party_id, recipient, subject, body)
+    SELECT party_id, COALESCE(NULLIF($2, ''), notify_email), $3, $4 FROM parties
+    WHERE party_id = $1 AND COALESCE(NULLIF($2, ''), notify_email) <> '' RETURNING mail_id
+"""
 _TAKE: Final = """
     UPDATE mails SET due_at = now() + $2::interval
     WHERE mail_id IN (SELECT mail_id FROM mails WHERE state = 'queued' AND due_at <= now()
                       ORDER BY due_at, mail_id LIMIT $1 FOR UPDATE SKIP LOCKED)
-    RETURNING mail_id, token, recipient, subject, body, attempts, created_at
+    RETURNING mail_id, token, recipient, subject, body, attempts, created_at, attachment, attachment_name
 """
+_QUEUE_PAPER: Final = """
+    INSERT INTO mails (party_id, recipient, subject, body, attachment_name, attachment)
+    VALUES ($1, $2, $3, $4, $5, $6)"""
 _SENT: Final = "UPDATE mails SET state = 'sent', ended_at = now(), error = '' WHERE mail_id = $1"
 _PUT_OFF: Final = """
     UPDATE mails SET attempts = attempts + $2, due_at = now() + $3::interval, error = $4 WHERE mail_id = $1
@@ -40,10 +48,30 @@ _GIVE_UP: Final = """
 _FORGET: Final = "DELETE FROM mails WHERE state <> 'queued' AND ended_at < now() - $1::interval RETURNING mail_id"
 
 
+async def queue(tx: Transaction, party_id: int | None, recipient: str, subject: str, body: str) -> None:
+    """A mail to somebody. Errors: Unavailable."""
+    await tx.execute(
+        "INSERT INTO mails (party_id, recipient, subject, body) VALUES ($1, $2, $3, $4)",
+        party_id, recipient, subject, body,
+    )  # fmt: skip
+
+
 async def queue_for_ticket(tx: Transaction, ticket: Ticket, *, from_desk: bool, body: str) -> None:
     """Tell the side that did not write. Errors: Unavailable."""
     subject = f"Ticket {ticket.ticket_id}: {ticket.subject}" if ticket.subject else f"Ticket {ticket.ticket_id}"
     await tx.execute(_QUEUE_FOR_TICKET, ticket.ticket_id, from_desk, subject, body)
+
+
+async def queue_for_party(tx: Transaction, party_id: int, recipient: str, *, subject: str, body: str) -> bool:
+    """Mail to an address, '' for that of the party; whether there is one. Errors: Unavailable."""
+    return await tx.fetchval(_QUEUE_FOR_PARTY, party_id, recipient, subject, body) is not None
+
+
+async def queue_paper(
+    tx: Transaction, party_id: int, recipient: str, subject: str, body: str, name: str, paper: bytes
+) -> None:
+    """Send a PDF, under that name. Errors: Unavailable."""
+    await tx.execute(_QUEUE_PAPER, party_id, recipient, subject, body, name, paper)
 
 
 async def take_due(database: Database, limit: int, lease: timedelta) -> list[Mail]:

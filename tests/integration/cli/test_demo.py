@@ -93,11 +93,12 @@ def test_a_demo_proves_its_ledger_and_leaves_nothing(place):
     assert_nothing_is_left(place)
 
 
-def test_on_a_terminal_bars_move_and_are_gone_at_the_end(place):
+def test_on_a_terminal_bars_move_and_are_gone_at_the_end_and_what_was_shown_is_drawn(place):
+    picture = place / "demo.svg"
     ours, theirs = pty.openpty()
     variables = environment() | {"TMPDIR": str(place), "TERM": "xterm-256color", "COLUMNS": "100"}
     variables.pop("NO_COLOR")
-    with subprocess.Popen(DEMO, env=variables, cwd="/", stdout=theirs, stderr=theirs) as demo:
+    with subprocess.Popen([*DEMO, "--picture", picture], env=variables, cwd="/", stdout=theirs, stderr=theirs) as demo:
         os.close(theirs)
         shown = b""
         with contextlib.suppress(OSError):  # the end of a terminal
@@ -111,11 +112,20 @@ def test_on_a_terminal_bars_move_and_are_gone_at_the_end(place):
     assert re.search(r"\d+/40", text)
     assert f"{ESCAPE}2K" in text  # a line is wiped
     assert f"{ESCAPE}?25h" in text  # and the cursor shown again
-    assert_nothing_is_left(place)
+    drawn = picture.read_text()
+    assert "balanced" in drawn
+    assert "url(http" not in drawn  # it asks the network for nothing
+    assert_nothing_is_left(place, files=(picture.name,))
 
 
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143), (signal.SIGKILL, -9)]
+    ("number", "status"),
+    [
+        (signal.SIGINT, 130),
+        (signal.SIGKILL, -9),
+        pytest.param(signal.SIGTERM, 143, marks=pytest.mark.soak),  # on the way of SIGINT
+        pytest.param(signal.SIGHUP, 143, marks=pytest.mark.soak),
+    ],
 )
 def test_a_demo_that_is_ended_in_the_middle_leaves_nothing_running(place, number, status):
     with running(place) as demo:
@@ -167,16 +177,3 @@ def test_what_a_demo_says_to_type_next_works(place):
         kinds = [entry["kind"] for entry in cli.json("account", "statement", "1001")["entries"]]
         assert kinds == ["charge", "opening"]
         assert cli.run("doctor").returncode == 0
-
-
-def test_the_picture_is_of_what_was_shown_and_asks_the_network_for_nothing(place):
-    picture = place / "demo.svg"
-    done = subprocess.run(
-        [*COMMAND, "demo", "--calls", "4", "--picture", str(picture)], env=environment() | {"TMPDIR": str(place)},
-        cwd="/", capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS,
-    )  # fmt: skip
-
-    assert done.returncode == 0, done.stderr
-    drawn = picture.read_text()
-    assert "balanced" in drawn
-    assert "url(http" not in drawn

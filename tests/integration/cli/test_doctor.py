@@ -76,6 +76,27 @@ BROKEN = {
         " SELECT account_id, bucket, last_entry, 'transfer', -0.01, balance, format('transfer:%s:out', transfer_id)"
         " FROM taken, sent",
     ),
+    "payments": (
+        "INSERT INTO payments (bucket, account_id, party_id, method, transaction, amount, currency, credited, state,"
+        " ended_at) SELECT bucket, account_id, 1, 'manual', '1', 5, 'EUR', 5, 'confirmed', now() FROM accounts",
+        "WITH paid AS (UPDATE accounts SET balance = balance + 5, last_entry = last_entry + 1"
+        "   RETURNING bucket, account_id, last_entry, balance)"
+        " INSERT INTO ledger_entries (account_id, bucket, entry_id, kind, amount, balance_after, reference)"
+        " SELECT account_id, bucket, last_entry, 'topup', 5, balance, 'payment:manual:1' FROM paid",
+    ),
+    "credit_notes": (
+        "WITH numbered AS (INSERT INTO paper_numbers VALUES (1, 'credit_note', 1))"
+        " INSERT INTO credit_notes (bucket, account_id, party_id, issuer_id, number, amount, currency, credited, state,"
+        " issued_at) SELECT bucket, account_id, 1, 1, 1, 5, 'EUR', 5, 'paid', now() FROM accounts",
+    ),
+    "paper_numbers": ("INSERT INTO paper_numbers VALUES (1, 'request', 2)",),
+    "invoices": (
+        "WITH numbered AS (INSERT INTO paper_numbers VALUES (1, 'monthly', 1))"
+        " INSERT INTO invoices (bucket, account_id, party_id, issuer_id, kind, number, state, valid_to, period_start,"
+        " period_end, from_entry, to_entry, currency, net, tax_percent, tax, opening, closing, due, issuer, billed)"
+        " SELECT bucket, account_id, 1, 1, 'monthly', 1, 'open', now(), '2026-01-01', '2026-02-01', 0, last_entry,"
+        " 'EUR', 0, 0, 0, 0, balance, 0, '{}', '{}' FROM accounts",
+    ),
     "one_state": ("UPDATE reservations SET call_key = (SELECT call_key FROM cdrs)",),
     "never_negative": ("UPDATE accounts SET overdraft = 0",),
     "packages": (

@@ -12,16 +12,19 @@ from typing import Any
 
 import pytest
 
-from rating_engine.domain.access import ACTIONS, Named
+from rating_engine.domain.access import ACTIONS
 from rating_engine.domain.account import AccountChanges, AccountKind, NewAccount, NewSubscriber
 from rating_engine.domain.api_key import NewKey
 from rating_engine.domain.audit import AuditFilter
 from rating_engine.domain.change import LEAVE
+from rating_engine.domain.credit_note import NewCreditNote
 from rating_engine.domain.did import NewDid, NewPool
 from rating_engine.domain.errors import NotAllowed, NotFound, NotYours
 from rating_engine.domain.page import Cursor
 from rating_engine.domain.party import Level, NewParty, PartyChanges, PartyFilter, PartyKind, PartyState
+from rating_engine.domain.payment import NewPayment
 from rating_engine.domain.principal import OPERATOR, Principal, principal_of
+from rating_engine.domain.rights import Named
 from rating_engine.domain.tariff import RouteChanges
 from rating_engine.engine.services import open_services
 from rating_engine.services.catalogue import Services, UseCases
@@ -106,12 +109,31 @@ FOREIGN = {
     Named.PARTY: ("otto", "other", "other-books", "system"),
     Named.KEY: ("otto",),
     Named.NUMBER: ("4930200", "4930300"),
+    Named.RULES: ("4930200", "4930300"),
 }
+SERVICE = """
+    INSERT INTO services (party_id, name, kind, period, currency)
+    SELECT party_id, 'line', 'periodic', 'month', 'EUR' FROM parties WHERE login = 'other' RETURNING service_id"""
+SUBSCRIPTION = """
+    INSERT INTO service_subscriptions (bucket, account_id, service_id, party_id, starts_at)
+    SELECT a.bucket, a.account_id, s.service_id, a.party_id, now() FROM services s, accounts a
+    JOIN parties p USING (party_id) WHERE p.login = 'otto' LIMIT 1 RETURNING subscription_id"""
 CONCERNED = [(action, kind) for action, right in ACTIONS.items() for kind in {each.kind for each in right.concerns}]
 
 
 async def number_of(database: Database, login: str) -> int:
     return int(await database.fetchval("SELECT account_id FROM subscribers WHERE login = $1", login))
+
+
+async def papers_of(asked: UseCases, user: str) -> dict[Named, list[int]]:
+    """A payment, its invoice and a credit note of a user."""
+    payment, invoice = await asked.payments.create(NewPayment(user, Decimal(5))), await asked.invoices.monthly(user)
+    note = await asked.credit_notes.create(NewCreditNote(user, Decimal(5)))
+    return {
+        Named.PAYMENT: [payment.payment_id],
+        Named.INVOICE: [invoice.invoice_id],
+        Named.CREDIT_NOTE: [note.credit_note_id],
+    }
 
 
 async def is_refused(guard: Guard, action: str, arguments: dict[str, Any]) -> bool:
@@ -131,6 +153,9 @@ async def test_every_use_case_about_others_is_refused_to_every_role(services, da
         Named.ROUTE: [await database.fetchval("SELECT route_id FROM routes")],
         Named.ACCOUNT: [await number_of(database, login) for login in FOREIGN[Named.LINE]],
         Named.TARIFF: [await database.fetchval("SELECT tariff_id FROM tariffs WHERE name = 'cheap'")],
+        Named.SERVICE: [await database.fetchval(SERVICE)],
+        Named.SUBSCRIPTION: [await database.fetchval(SUBSCRIPTION)],
+        **await papers_of(services.of(OPERATOR), "otto"),
     }
 
     for action, kind in CONCERNED:

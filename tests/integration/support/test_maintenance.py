@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
-from rating_engine.domain.errors import NotAllowed
+from rating_engine.adapters.exchange_rates_http import PublishedRates
+from rating_engine.domain.errors import NotAllowed, Refused
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import ENGINE, OPERATOR, Principal
 from rating_engine.services.maintenance import Maintenance, StepOutcome
+from rating_engine.services.tariffs.rate_feed import RateFeed
 from rating_engine.storage.postgres.pool import Database
+from tests.support.gateway import gateway_on
 
 ANNA = Principal("anna", Level.USER, "narayana", party_id=7, realm=7)
 
@@ -68,3 +73,44 @@ async def test_only_a_key_for_maintenance_runs_it(databases):
             await Maintenance(databases[0], principal, {}).run()
     keyed = Principal("anna", Level.USER, "narayana", party_id=7, realm=7, key_level=Level.MAINTENANCE)
     assert await Maintenance(databases[0], keyed, {}).run() == {}
+
+
+async def test_published_rates_are_set_once_a_day_where_they_can_be_believed_and_nowhere_else(databases):
+    """EUR/USD follows, EUR/RUB has jumped, EUR/CHF is ahead, EUR/GBP has none: nobody guesses."""
+    now = datetime.now(UTC)
+    office = databases[0]
+    for pair, rate, begins in (("USD", "1.08", -2), ("RUB", "90", -2), ("CHF", "0.95", 2), ("JPY", "160", 0)):
+        await office.fetch(
+            "INSERT INTO exchange_rates VALUES ('EUR', $1, $2, $3)", pair, now + timedelta(days=begins), Decimal(rate)
+        )
+    async with gateway_on() as gateway:
+        published = PublishedRates(f"http://127.0.0.1:{gateway.port}/latest?base={{from}}&symbols={{to}}", "rates.{to}")
+
+        async def rates() -> list[tuple[str, Decimal]]:
+            rows = await office.fetch("SELECT currency_to, rate FROM exchange_rates ORDER BY 1, effective_from")
+            return [tuple(row) for row in rows]
+
+        before = await rates()
+        gateway.answer = b'{"rates": {"USD": 1.10000000004, "RUB": 190.5}}'
+        feed = RateFeed(office, ENGINE, lambda: datetime.now(UTC), published.ask, jump_percent=10)
+        with pytest.raises(Refused, match="is too far"):
+            await feed.turn()
+        assert await rates() == sorted([*before, ("USD", Decimal("1.1"))])
+        assert sorted(gateway.asked) == ["/latest?base=EUR&symbols=RUB", "/latest?base=EUR&symbols=USD"]
+        for answer in (b"{}", b'{"rates": {"RUB": null}}', b'{"rates": {"RUB": "NaN"}}', b'{"rates": {"RUB": -90}}',
+                       b'{"rates": {"RUB": 0}}', b"[" * 100_000, b"<html>", b" " * 1_048_577):  # fmt: skip
+            gateway.answer = answer
+            with pytest.raises(Refused, match="EUR/RUB"):
+                await feed.turn()
+        gateway.answer, gateway.status = b'{"rates": {"RUB": 91}}', 302
+        with pytest.raises(Refused, match="answered 302"):
+            await feed.turn()
+        gateway.status = 200
+        feeds = [
+            RateFeed(each, ENGINE, lambda: datetime.now(UTC), published.ask, jump_percent=10) for each in databases
+        ]
+        engines = [Maintenance(each, ENGINE, {"rates": feed.turn}) for each, feed in zip(databases, feeds, strict=True)]
+        await asyncio.gather(*(each.run() for each in engines))
+        assert await rates() == sorted([*before, ("USD", Decimal("1.1")), ("RUB", Decimal(91))])
+    audited = await office.fetchval("SELECT count(*) FROM audit_log WHERE action = 'exchange_rate.set'")
+    assert audited == 2

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from rating_engine.cli.process.serve import environment_of
 from rating_engine.settings.file import render_settings_file
 from rating_engine.settings.model import Settings
 from rating_engine.settings.sources import SettingsError, load_settings
@@ -116,6 +117,22 @@ def test_variables_are_read_as_the_type_of_their_setting(tmp_path: Path) -> None
     assert settings.database_timeout_seconds == 0.5
     assert settings.fastagi_allowed_networks == ("10.0.0.0/8", "::1/128")
     assert settings.workers == 4
+
+
+def test_yes_and_no_are_said_as_in_the_file(tmp_path: Path) -> None:
+    assert load("", tmp_path, {"RATING_MOR_ALLOW_GET": "true", "RATING_ARI_EARLY_MEDIA": "False"}).mor_allow_get
+    assert not load("", tmp_path, {"RATING_ARI_EARLY_MEDIA": "False"}).ari_early_media
+    with pytest.raises(SettingsError, match="mor_allow_get: must be true or false, not 'yes'"):
+        load("", tmp_path, {"RATING_MOR_ALLOW_GET": "yes"})
+
+
+def test_what_a_supervisor_was_told_reaches_its_workers(tmp_path: Path) -> None:
+    turned = {key: not field.default for key, field in Settings.model_fields.items() if field.annotation is bool}
+
+    settings = load_settings(None, turned, environ={})
+
+    assert turned
+    assert load_settings(environ=environment_of(settings)) == settings
 
 
 def test_rating_config_names_the_file(tmp_path: Path) -> None:

@@ -6,12 +6,28 @@ from collections.abc import Mapping
 from typing import Final
 
 from rating_engine.api.mor.asked import Handler
-from rating_engine.api.mor.functions import callers, device, did, login, version
+from rating_engine.api.mor.functions import (
+    balance,
+    callers,
+    device,
+    did,
+    login,
+    phonebooks,
+    services,
+    subscriptions,
+    user,
+    version,
+)
 
 MADE: Final[Mapping[str, Handler]] = {
+    **balance.HANDLERS,
     **callers.HANDLERS,
     **device.HANDLERS,
     **did.HANDLERS,
     **login.HANDLERS,
+    **phonebooks.HANDLERS,
+    **services.HANDLERS,
+    **subscriptions.HANDLERS,
+    **user.HANDLERS,
     **version.HANDLERS,
 }

@@ -7,7 +7,7 @@ from typing import Final
 
 from rating_engine.api.mor.asked import Asked, Handler
 from rating_engine.api.mor.errors import ACCESS_DENIED, Failed
-from rating_engine.api.mor.functions.device import device_of, user_of
+from rating_engine.api.mor.named import device_of, user_of
 from rating_engine.api.mor.xml import Element, element, listed, page, said
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotFound, NotYours
 from rating_engine.domain.known_caller import KnownCaller, NewKnownCaller, check_caller

@@ -8,44 +8,19 @@ from typing import Final
 
 from rating_engine.api.mor.asked import Asked, Handler
 from rating_engine.api.mor.errors import Failed
+from rating_engine.api.mor.named import NO_DEVICE, device_of, user_called, user_of
 from rating_engine.api.mor.xml import Element, done, element, listed, page, said
-from rating_engine.domain.errors import InvalidRequest, NotFound, NotYours, RatingEngineError
-from rating_engine.domain.party import Party
+from rating_engine.domain.errors import InvalidRequest, NotFound, RatingEngineError
 from rating_engine.domain.sip_account import SIP, TECHNOLOGIES, NewSipAccount, SipAccount, SipChanges
 
 PIN_DIGITS: Final = 6
 PIN_TRIES: Final = 20  # of a million; more are taken when there are as many phones
 PASSWORD_BYTES: Final = 12
-NO_DEVICE: Final = "Device was not found"
-
-
-async def device_of(asked: Asked, name: str, error: str = NO_DEVICE) -> SipAccount:
-    """The line that a parameter names by its number. Raises Failed(error)."""
-    try:
-        return await asked.use.sip_accounts.numbered(asked.needed_whole(name, error))
-    except (NotFound, NotYours):
-        raise Failed(error) from None
-
-
-async def user_of(asked: Asked, name: str, error: str = "User was not found") -> Party:
-    """The user that a parameter names by its number. Raises Failed(error)."""
-    return await user_numbered(asked, asked.needed_whole(name, error), error)
-
-
-async def user_numbered(asked: Asked, number: int, error: str = "User was not found") -> Party:
-    """The same. Raises Failed(error)."""
-    try:
-        party = await asked.use.parties.show(number)
-    except (NotFound, NotYours):
-        raise Failed(error) from None
-    if party.hidden:
-        raise Failed(error)
-    return party
 
 
 async def device_create(asked: Asked) -> Element:
     """A line of a user with a free number and a new password, which registers at once."""
-    user = await user_of(asked, "user_id")
+    user = await user_of(asked)
     kind = asked.text("type").strip() or SIP
     technology = next((each for each in TECHNOLOGIES if each.lower() == kind.lower()), None)
     if technology is None:
@@ -82,7 +57,7 @@ async def device_delete(asked: Asked) -> Element:
 
 async def devices_get(asked: Asked) -> Element:
     """The lines of one user."""
-    user = await user_numbered(asked, asked.needed_whole("user_id", _empty_or_unknown(asked)), "User not found")
+    user = await user_called(asked, asked.needed_whole("user_id", _empty_or_unknown(asked)), "User not found")
     lines = await asked.use.sip_accounts.of(user.party_id)
     return page(element("devices", *(_listed(asked, line) for line in lines)))
 

@@ -7,25 +7,16 @@ from typing import Final
 
 from rating_engine.api.mor.asked import Asked, Handler
 from rating_engine.api.mor.errors import Failed
+from rating_engine.api.mor.named import did_of
 from rating_engine.api.mor.xml import Element, done
-from rating_engine.domain.did import Did
-from rating_engine.domain.errors import InvalidRequest, NotFound, NotYours
+from rating_engine.domain.errors import InvalidRequest
 
-NO_DID: Final = "DID was not found"
 LIMIT: Final = "Call limit is incorrect format"
-
-
-async def did_numbered(asked: Asked, name: str = "did_id") -> Did:
-    """The number that a parameter names by its id. Raises Failed."""
-    try:
-        return await asked.use.dids.numbered(asked.needed_whole(name, NO_DID))
-    except (NotFound, NotYours):
-        raise Failed(NO_DID) from None
 
 
 async def did_details_update(asked: Asked) -> Element:
     """How many calls a number takes at a time; 0: any number."""
-    did = await did_numbered(asked)
+    did = await did_of(asked)
     limit = asked.needed_whole("call_limit", LIMIT) if asked.sent("call_limit") else None
     if limit is not None:
         try:

@@ -63,7 +63,7 @@ EXTRAS: Final[Mapping[str, tuple[Argument, ...]]] = {
     "callFinish": (text("callid"),),
     "createCallback": (text("callid"),),
     "sendSMS": (text("callid"),),
-    "receiveSMS": (text("from"), text("to"), text("text")),
+    "receiveSMS": (text("from"), text("to"), text("text"), text("id")),
     "receiveDeliveryReport": (text("id"), text("status")),
     # Attributes of the User object that can be written, and that no method names.
     "updateExtension": (text("sip_address"), text("sip_host"), text("sip_options"), number("sip_pitch_shift")),

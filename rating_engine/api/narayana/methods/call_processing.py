@@ -123,7 +123,8 @@ async def create_callback(asked: Asked) -> Answer:
     pitch = values.number("epitch")
     if pitch is not None and pitch != pitch.to_integral_value():
         raise Failure(Code.E_DATA_ABORT, f"epitch: is a whole number from 1 to {PITCH_MAX}")
-    callback = await asked.use.callbacks.begin(
+    return await begin_callback(
+        asked,
         NewCallback(
             await asked.needed_line(),
             values.needed_text("destination1"),
@@ -133,8 +134,12 @@ async def create_callback(asked: Asked) -> Answer:
             exchange=asked.key.name,
             key=values.text("callid"),
         ),
-        asked.charging,
     )
+
+
+async def begin_callback(asked: Asked, new: NewCallback) -> Answer:
+    """True when the exchange has begun. Raises Failure with why it does not."""
+    callback = await asked.use.callbacks.begin(new, asked.charging)
     if callback.outcome is CallbackOutcome.STARTED:
         return True
     if callback.reason is not None:

@@ -20,6 +20,7 @@ from rating_engine.domain.call_rules import (
     Finished,
     InboundCall,
     Policy,
+    SmsAction,
     Source,
 )
 from rating_engine.domain.change import LEAVE, Leave, given
@@ -28,7 +29,8 @@ from rating_engine.domain.end_status import read_status
 
 WORKS_WITHOUT: Final = {Action.CALL: "", Action.HANGUP: "", Action.VOICEMAIL: "", Action.DISA: ""}
 FILTERS: Final[Mapping[str, tuple[str, ...]]] = {"number": (ANY, ANONYMOUS), "input": (ANY,)}
-SMS_ACTIONS: Final = {"internal": ""}  # to the owner's own lines, by the exchange that asks
+# With what they do it to by default: the owner's first line, its own address.
+SMS_ACTIONS: Final = {action.value: "" for action in SmsAction if action is not SmsAction.NONE}
 
 _Word = TypeVar("_Word", bound=StrEnum)
 

@@ -11,7 +11,9 @@ from typing import Any, Final
 from rating_engine.api.narayana.answer import date
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import Code, Failure
+from rating_engine.api.narayana.methods.call_processing import begin_callback
 from rating_engine.api.narayana.pages import whole_list
+from rating_engine.domain.callback import NewCallback
 from rating_engine.domain.message import (
     Direction,
     Message,
@@ -19,6 +21,7 @@ from rating_engine.domain.message import (
     MessageKind,
     MessageState,
     NewMessage,
+    NewSipMessage,
 )
 
 MOST_LISTED: Final = 1_000  # of getSMS: it is for a client that looks for what is new
@@ -67,6 +70,51 @@ async def receive_delivery_report(asked: Asked) -> Answer:
     return True
 
 
+async def receive_sms(asked: Asked) -> Answer:
+    """A message for a number of ours, by a carrier; `id`: what it calls it, so that the same again is taken once."""
+    asked.check_carriers_key("receiveSMS")
+    await asked.use.incoming_messages.receive(
+        asked.values.text("from") or "",
+        _needed(asked, "to"),
+        _needed(asked, "text"),
+        carrier=asked.values.text("msg_handler") or asked.key.name,
+        reference=asked.values.text("id") or None,
+    )
+    return True
+
+
+async def send_sip_message(asked: Asked) -> Answer:
+    """To the telephone of a line, by its exchange."""
+    values = asked.values
+    new = NewSipMessage(
+        await asked.needed_line(),
+        values.needed_text("to"),
+        values.needed_text("text"),
+        values.text("callerid") or None,
+    )
+    await asked.use.sip_messages.send(new)
+    return True
+
+
+async def msg_callback(asked: Asked) -> Answer:
+    """SIPEXTEN PIN [CALLERID] DESTINATION1 [DESTINATION2]: one destination is called for who has written."""
+    asked.check_carriers_key("msgCallback")
+    values = asked.values
+    words = values.needed_text("text").split()
+    if not 3 <= len(words) <= 5:
+        raise Failure(Code.E_DATA_ABORT, "text: is not SIPEXTEN PIN [CALLERID] DESTINATION1 [DESTINATION2]")
+    extension, pin, *numbers = words
+    # Who writes says by itself which number it has: that opens no line, the PIN does.
+    if await asked.use.disa.authorize(extension + pin) != extension:
+        raise Failure(Code.E_AUTH_FAILED)
+    callerid = numbers.pop(0) if len(numbers) == 3 else None
+    if len(numbers) == 1:
+        numbers.insert(0, values.needed_text("msisdn"))
+    return await begin_callback(
+        asked, NewCallback(extension, numbers[0], numbers[1], callerid, exchange=asked.key.name)
+    )
+
+
 async def set_delivery_report(asked: Asked) -> Answer:
     """1: delivered, and of one that came in: read; 0: not."""
     delivered = asked.values.switch("status")
@@ -93,6 +141,9 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "sendSMS": send_sms,
     "sendHLR": send_hlr,
     "deliveryReport": delivery_report,
+    "receiveSMS": receive_sms,
+    "sendSIPMessage": send_sip_message,
+    "msgCallback": msg_callback,
     "receiveDeliveryReport": receive_delivery_report,
     "setDeliveryReport": set_delivery_report,
     "readSMS": read_sms,

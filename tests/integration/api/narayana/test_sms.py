@@ -8,10 +8,13 @@ from decimal import Decimal
 import pytest
 
 from rating_engine.domain.api_key import KeyKind, NewKey
+from rating_engine.domain.call_rules import CallRule, Policy
+from rating_engine.domain.did import NewDid
 from rating_engine.domain.message import MessageKind, MessagePrice
-from rating_engine.domain.party import Level, NewParty, PartyKind
+from rating_engine.domain.party import Level, NewParty, PartyChanges, PartyKind
 from tests.support.gateway import Gateway, gateway_on
 from tests.support.narayana import Narayana, narayana_on
+from tests.support.waiting import until
 
 TO = "4915112345678"
 
@@ -30,7 +33,7 @@ async def narayana(database_url: str, gateway: Gateway) -> AsyncIterator[Narayan
         f"where hlr http://127.0.0.1:{gateway.port}/hlr?{{to}} ok=^OK,(.+)",
         "demo loopback to=7",
     )
-    async with narayana_on(database_url, message_carriers=carriers) as narayana:
+    async with narayana_on(database_url, message_carriers=carriers, webhook_private_hosts=("localhost",)) as narayana:
         narayana.gateway = gateway
         tariff_id = await narayana.engine.office.fetchval("SELECT tariff_id FROM tariffs WHERE name = 'retail'")
         for kind, price in ((MessageKind.SMS, "0.10"), (MessageKind.HLR, "0.01")):
@@ -68,61 +71,132 @@ async def test_a_message_is_sent_reported_and_listed(narayana, gateway):
     assert await balance(narayana) == Decimal("9.89")
 
 
+async def test_what_comes_in_is_kept_and_done_with_as_the_rules_of_the_number_say(narayana, gateway):
+    use, office = narayana.operator, narayana.engine.office
+    await use.parties.change("anna", PartyChanges(notify_email="anna@example.org"))
+    await use.dids.add(NewDid("4930200", "anna"))
+    rules = [  # the first one that matches who writes
+        CallRule(pattern="4999%", policy=Policy.REJECT),
+        CallRule(pattern="331", sms_action="mail"),
+        CallRule(pattern="332", sms_action="forward", sms_destination=f"+{TO}"),
+        CallRule(pattern="333", sms_action="http", sms_destination=f"http://localhost:{gateway.port}/crm"),
+        CallRule(pattern="334", sms_action="internal"),
+    ]
+    for rule in rules:
+        await use.call_rules.add("4930200", rule)
+    gateway.answer = b"abc"
+    for sender in ("330", "331", "332", "333", "334"):
+        told = {"from": f"+{sender}", "to": "+49 30 200", "text": f"Hi from {sender}", "id": f"id-{sender}"}
+        await narayana.ask("receiveSMS", **told)
+        await narayana.ask("receiveSMS", **told)  # the carrier has not heard us
+    assert await narayana.code("receiveSMS", **{"from": "49991", "to": "4930200", "text": "x"}) == "E_UNROUTABLE"
+
+    async def done() -> bool:
+        return not await office.fetch(
+            "SELECT FROM messages WHERE state = 'queued' AND attempts = 0 OR state = 'sending'"
+        )
+
+    await until(done)
+    (mail,) = await office.fetch("SELECT recipient, subject, body FROM mails")
+    assert tuple(mail) == ("anna@example.org", "SMS from 331 to 4930200", "Hi from 331")
+    assert sorted(gateway.asked) == [f"/?to={TO}&text=Hi%20from%20332", "/crm"]
+    assert await balance(narayana) == Decimal("9.9")  # the one that was sent on
+    states = await office.fetch("SELECT sender, state, error FROM messages WHERE direction = 'in' ORDER BY sender")
+    assert [tuple(row)[:2] for row in states] == [
+        ("330", "received"), ("331", "received"), ("332", "received"), ("333", "received"), ("334", "queued"),
+    ]  # fmt: skip
+    assert "has no telephone" in states[-1]["error"]  # and is tried again
+
+    listed = await narayana.ask("getSMS", key="full", login="anna", status="0")
+    assert [each["src"] for each in listed if each["type"] == "in"] == ["334", "333", "332", "331", "330"]
+    await narayana.ask("readSMS", login="otto")
+    await narayana.ask("readSMS", login="anna", did="4930200", status="0")
+    listed = await narayana.ask("getSMS", key="full", login="anna", status="1")
+    assert [each["src"] for each in listed] == ["334", "333", "332", "331", "330"]
+
+
+HUGE = "1" * 40
+SMS = {"to": TO, "text": "x"}
+# What is asked by anna with a key of level 95 while the carrier refuses, and the code; {otto}: a message of otto's.
+ERRORS = (
+    ("sendSMS", {"text": "x"}, "E_MISSING_ARGUMENT"),
+    ("sendSMS", {"to": TO}, "E_MISSING_ARGUMENT"),
+    ("sendSMS", {"to": TO, "text": ""}, "E_MISSING_ARGUMENT"),
+    ("sendSMS", {**SMS, "to": "abc"}, "E_INVALID_SMS_TO"),
+    ("sendSMS", {**SMS, "to": "12"}, "E_INVALID_SMS_TO"),
+    ("sendSMS", {**SMS, "to": HUGE}, "E_INVALID_SMS_TO"),
+    ("sendSMS", {**SMS, "callerid": "not a sender!"}, "E_INVALID_SMS_FROM"),
+    ("sendSMS", {**SMS, "callerid": "twelve chars"}, "E_INVALID_SMS_FROM"),
+    ("sendSMS", {**SMS, "callerid": "4999"}, "E_DOES_NOT_BELONG_TO_YOU"),
+    ("sendSMS", {**SMS, "callerid": "MyBank"}, "E_DOES_NOT_BELONG_TO_YOU"),
+    ("sendSMS", {**SMS, "text": "x" * 4_001}, "E_DATA_ABORT"),
+    ("sendSMS", {**SMS, "text": "я" * 1_341}, "E_DATA_ABORT"),  # 21 parts
+    ("sendSMS", {**SMS, "callid": "x" * 201}, "E_DATA_ABORT"),
+    ("sendSMS", SMS, "E_CARRIER_ERROR"),  # it refuses
+    ("sendSMS", {**SMS, "to": "331234"}, "E_CARRIER_ERROR"),  # nobody serves it
+    ("sendHLR", {}, "E_MISSING_ARGUMENT"),
+    ("sendHLR", {"to": "x"}, "E_INVALID_SMS_TO"),
+    ("sendHLR", {"to": "49301"}, "E_UNROUTABLE"),  # it has no price
+    ("sendHLR", {"to": "89301"}, "E_CARRIER_ERROR"),
+    ("deliveryReport", {"id": "{otto}"}, "E_DOES_NOT_BELONG_TO_YOU"),
+    ("deliveryReport", {"id": "77777"}, "E_NOT_EXIST"),
+    ("deliveryReport", {"id": HUGE}, "E_NOT_EXIST"),
+    ("deliveryReport", {"id": "uniqueid"}, "E_NOT_EXIST"),
+    ("deliveryReport", {}, "E_MISSING_ARGUMENT"),
+    ("setDeliveryReport", {"id": "{otto}", "status": "1"}, "E_DOES_NOT_BELONG_TO_YOU"),
+    ("setDeliveryReport", {"id": "77777", "status": "1"}, "E_NOT_EXIST"),
+    ("setDeliveryReport", {"id": HUGE, "status": "1"}, "E_INVALID_ARGUMENT"),
+    ("setDeliveryReport", {"id": "9" * 25, "status": "1"}, "E_DATA_ABORT"),
+    ("setDeliveryReport", {"id": "{otto}", "status": "2"}, "E_DATA_ABORT"),
+    ("setDeliveryReport", {"id": "{otto}"}, "E_MISSING_ARGUMENT"),
+    ("setDeliveryReport", {"id": "1.5", "status": "1"}, "E_INVALID_ARGUMENT"),
+    ("getSMS", {"status": "x"}, "E_INVALID_ARGUMENT"),
+    ("readSMS", {"status": "7"}, "E_DATA_ABORT"),
+    ("readSMS", {"did": "4930999"}, "E_NOT_EXIST"),
+    ("receiveDeliveryReport", {"id": "nobody's", "status": "DELIVERED"}, "E_NOT_EXIST"),
+    ("receiveDeliveryReport", {"id": "1", "status": "FROBNICATED"}, "E_DATA_ABORT"),
+    ("receiveDeliveryReport", {"id": "1", "status": "1", "msg_handler": "nobody"}, "E_NOT_EXIST"),
+    ("receiveDeliveryReport", {"status": "1"}, "E_MISSING_ARGUMENT"),
+    ("receiveSMS", {"from": "1", "to": "4930999", "text": "x"}, "E_NOT_EXIST"),
+    ("receiveSMS", {"from": "1", "to": "4930200", "text": "x"}, "E_NOT_EXIST"),  # it is switched off
+    ("receiveSMS", {"from": "1", "to": "none", "text": "x"}, "E_INVALID_SMS_TO"),
+    ("receiveSMS", {"from": "1", "to": "4930200"}, "E_MISSING_ARGUMENT"),
+    ("receiveSMS", {"from": "x" * 41, "to": "4930200", "text": "x"}, "E_DATA_ABORT"),
+    ("sendSIPMessage", {"to": "1001", "text": "x"}, "E_ASTERISK_QUERY_ERROR"),  # it has no telephone
+    ("sendSIPMessage", {"to": "9999", "text": "x"}, "E_NOT_EXIST"),
+    ("sendSIPMessage", {"to": "a b", "text": "x"}, "E_INVALID_SMS_TO"),
+    ("sendSIPMessage", {"to": "1001", "text": "x", "callerid": "4999"}, "E_DOES_NOT_BELONG_TO_YOU"),
+    ("sendSIPMessage", {"to": "1001", "text": "x", "callerid": "!"}, "E_INVALID_SMS_FROM"),
+    ("sendSIPMessage", {"to": "1001", "text": "x" * 1_301}, "E_DATA_ABORT"),
+    ("sendSIPMessage", {"to": "1001"}, "E_MISSING_ARGUMENT"),
+    ("msgCallback", {"msisdn": "4911", "text": "1001 1111 4912345"}, "E_AUTH_FAILED"),  # no PIN is set
+    ("msgCallback", {"msisdn": "4911", "text": "1001 1111"}, "E_DATA_ABORT"),
+    ("msgCallback", {"msisdn": "4911", "text": "1 2 3 4 5 6"}, "E_DATA_ABORT"),
+    ("msgCallback", {"text": "1001 1111 4912345"}, "E_MISSING_ARGUMENT"),
+)
+
+
 async def test_every_error_of_the_section(narayana, gateway):
     """A table, since each needs nothing but the one installation: what is asked, by whom, and the code."""
+    await narayana.operator.dids.add(NewDid("4930200", "anna"))
+    await narayana.operator.dids.set_state("4930200", enabled=False)
     otto = await narayana.ask("sendSMS", login="otto", to="7901", text="mine")
     await narayana.engine.office.fetch("UPDATE message_prices SET prefix = '8' WHERE kind = 'hlr'")
-    huge = "1" * 40
     before = await balance(narayana)
     gateway.status = 403
-    sms = {"to": TO, "text": "x"}
-    for method, given, code in (
-        ("sendSMS", {"text": "x"}, "E_MISSING_ARGUMENT"),
-        ("sendSMS", {"to": TO}, "E_MISSING_ARGUMENT"),
-        ("sendSMS", {"to": TO, "text": ""}, "E_MISSING_ARGUMENT"),
-        ("sendSMS", {**sms, "to": "abc"}, "E_INVALID_SMS_TO"),
-        ("sendSMS", {**sms, "to": "12"}, "E_INVALID_SMS_TO"),
-        ("sendSMS", {**sms, "to": huge}, "E_INVALID_SMS_TO"),
-        ("sendSMS", {**sms, "callerid": "not a sender!"}, "E_INVALID_SMS_FROM"),
-        ("sendSMS", {**sms, "callerid": "twelve chars"}, "E_INVALID_SMS_FROM"),
-        ("sendSMS", {**sms, "callerid": "4999"}, "E_DOES_NOT_BELONG_TO_YOU"),
-        ("sendSMS", {**sms, "callerid": "MyBank"}, "E_DOES_NOT_BELONG_TO_YOU"),
-        ("sendSMS", {**sms, "text": "x" * 4_001}, "E_DATA_ABORT"),
-        ("sendSMS", {**sms, "text": "я" * 1_341}, "E_DATA_ABORT"),  # 21 parts
-        ("sendSMS", {**sms, "callid": "x" * 201}, "E_DATA_ABORT"),
-        ("sendSMS", sms, "E_CARRIER_ERROR"),  # it refuses
-        ("sendSMS", {**sms, "to": "331234"}, "E_CARRIER_ERROR"),  # nobody serves it
-        ("sendHLR", {}, "E_MISSING_ARGUMENT"),
-        ("sendHLR", {"to": "x"}, "E_INVALID_SMS_TO"),
-        ("sendHLR", {"to": "49301"}, "E_UNROUTABLE"),  # it has no price
-        ("sendHLR", {"to": "89301"}, "E_CARRIER_ERROR"),
-        ("deliveryReport", {"id": otto}, "E_DOES_NOT_BELONG_TO_YOU"),
-        ("deliveryReport", {"id": "77777"}, "E_NOT_EXIST"),
-        ("deliveryReport", {"id": huge}, "E_NOT_EXIST"),
-        ("deliveryReport", {"id": "uniqueid"}, "E_NOT_EXIST"),
-        ("deliveryReport", {}, "E_MISSING_ARGUMENT"),
-        ("setDeliveryReport", {"id": otto, "status": "1"}, "E_DOES_NOT_BELONG_TO_YOU"),
-        ("setDeliveryReport", {"id": "77777", "status": "1"}, "E_NOT_EXIST"),
-        ("setDeliveryReport", {"id": huge, "status": "1"}, "E_INVALID_ARGUMENT"),
-        ("setDeliveryReport", {"id": "9" * 25, "status": "1"}, "E_DATA_ABORT"),
-        ("setDeliveryReport", {"id": otto, "status": "2"}, "E_DATA_ABORT"),
-        ("setDeliveryReport", {"id": otto}, "E_MISSING_ARGUMENT"),
-        ("setDeliveryReport", {"id": "1.5", "status": "1"}, "E_INVALID_ARGUMENT"),
-        ("getSMS", {"status": "x"}, "E_INVALID_ARGUMENT"),
-        ("readSMS", {"status": "7"}, "E_DATA_ABORT"),
-        ("readSMS", {"did": "4930999"}, "E_NOT_EXIST"),
-        ("receiveDeliveryReport", {"id": "nobody's", "status": "DELIVERED"}, "E_NOT_EXIST"),
-        ("receiveDeliveryReport", {"id": "1", "status": "FROBNICATED"}, "E_DATA_ABORT"),
-        ("receiveDeliveryReport", {"id": "1", "status": "1", "msg_handler": "nobody"}, "E_NOT_EXIST"),
-        ("receiveDeliveryReport", {"status": "1"}, "E_MISSING_ARGUMENT"),
-    ):
+    for method, arguments, code in ERRORS:
+        given = {name: value.replace("{otto}", otto) for name, value in arguments.items()}
         assert await narayana.code(method, key="full", login="anna", **given) == code, (method, given)
     assert await balance(narayana) == before
     assert await narayana.code("getSMS", login="anna") == "E_INSUFFICIENT_ACCESS"  # a key of level 50
     assert await narayana.code("receiveDeliveryReport", key="client", id="1", status="1") == "E_INSUFFICIENT_ACCESS"
 
+    for method in ("receiveSMS", "msgCallback"):
+        given = {"msisdn": "1", "text": "1001 1111 4912345"}
+        assert await narayana.code(method, key="client", **given) == "E_INSUFFICIENT_ACCESS"
+
     gateway.status = 200
     await narayana.operator.accounts.adjust("1001", -before + Decimal("0.09"), reason="spent")
-    assert await narayana.code("sendSMS", login="anna", **sms) == "E_INSUFFICIENT_MONEY"
+    assert await narayana.code("sendSMS", login="anna", **SMS) == "E_INSUFFICIENT_MONEY"
     await narayana.ask("updateUser", login="boss", user="anna", active="3")
-    assert await narayana.code("sendSMS", login="anna", **sms) == "E_USER_LOCKED"
+    assert await narayana.code("sendSMS", login="anna", **SMS) == "E_USER_LOCKED"

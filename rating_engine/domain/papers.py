@@ -1,0 +1,43 @@
+"""What invoices, payments and credit notes have in common: who stands on them, and tax.
+
+Law: tax is what a percentage of a net amount is in cents, rounded once, half up; nothing else on a paper is rounded.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from rating_engine.rating.money import EXACT, quantise
+
+CENTS: Final = 2  # decimals of a tax: it is paid to somebody who counts in them
+
+
+@dataclass(frozen=True, slots=True)
+class PaperParty:
+    """Who issues a paper, or is billed by it, as it stood then."""
+
+    name: str
+    address: str = ""
+    email: str = ""
+    bank_account: str = ""
+    tax_number: str = ""
+
+
+def written(amount: Decimal) -> str:
+    """As papers have it: two decimals, or as many as it has."""
+    whole, _, decimals = format(amount, "f").partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(CENTS, '0')}"
+
+
+def tax_on(net: Decimal, percent: Decimal) -> Decimal:
+    """The tax on a net amount, in cents."""
+    return quantise(EXACT.multiply(net, percent).scaleb(-2, context=EXACT), CENTS)
+
+
+def net_of(gross: Decimal, percent: Decimal) -> tuple[Decimal, Decimal]:
+    """What a gross amount is without its tax, to six decimals, and that tax: their sum is the gross amount."""
+    share = Decimal(100) + percent
+    tax = quantise(gross * percent / share, CENTS)
+    return gross - tax, tax

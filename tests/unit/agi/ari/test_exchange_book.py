@@ -1,0 +1,196 @@
+"""Calls that have to do with each other, by callback or transfer; and what a look at an exchange finds of others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from agi.ari.call import Admitted, Call, CallRules, Phase, Then
+from agi.ari.commands import (
+    Command,
+    DeleteBridge,
+    Finish,
+    HangUp,
+    Join,
+    Prepare,
+    SetLimit,
+    SetVariable,
+    TellTransfer,
+    Transfer,
+)
+from agi.ari.events import Entered, Gone, Leaving, Ringing, TransferAsked, Up
+from agi.ari.exchange_book import ExchangeBook, LegFacts, LiveChannel, Ordered, Snapshot, needs_facts, resync
+from rating_engine.domain.outcomes import CallKey
+
+RULES = CallRules()
+SEAT = "rating-1"
+
+
+def book() -> ExchangeBook:
+    return ExchangeBook("pbx1", RULES)
+
+
+def of(orders: list[Ordered], *kinds: type) -> list[Command]:
+    return [order.command for order in orders if isinstance(order.command, kinds)]
+
+
+def admit(calls: ExchangeBook, uniqueid: str) -> None:
+    key = calls.calls[uniqueid].key
+    calls.tell(uniqueid, Admitted(key, 100, "4930", "", "", "trunk"))
+    calls.hear(Entered(f"r-{uniqueid}-{key.attempt}", 1.0, name=f"PJSIP/{uniqueid}-leg"))
+
+
+def talking(calls: ExchangeBook, caller: str) -> str:
+    """A call of `caller` that is answered; its leg."""
+    calls.hear(Entered(caller, 1.0, name=f"PJSIP/{caller}", args=("call", "4930", "1001")))
+    admit(calls, caller)
+    calls.hear(Up(f"r-{caller}-1", 10.0))
+    return f"r-{caller}-1"
+
+
+def test_the_second_number_of_a_callback_is_called_when_the_first_one_answers_and_both_end_together() -> None:
+    calls = book()
+    first = Call(RULES, "pbx1", "c1", "1001", "4930", then=Then("c2", "4940"))
+    assert of(calls.begin(first), Prepare) == [Prepare(CallKey("pbx1", "c1"))]
+    admit(calls, "c1")
+    started = calls.hear(Up("r-c1-1", 10.0))
+    assert of(started, Prepare) == [Prepare(CallKey("pbx1", "c2"))]
+    admit(calls, "c2")
+    limits = of(calls.hear(Up("r-c2-1", 20.0)), SetLimit)
+    assert [limit.channel for limit in limits if isinstance(limit, SetLimit)] == ["r-c2-1"]  # the other one has its own
+    assert of(calls.hear(Leaving("r-c1-1", 25.0)), HangUp) == [HangUp("r-c2-1", 16)]
+    told = calls.hear(Gone("r-c1-1", 25.0, 16)) + calls.hear(Gone("r-c2-1", 25.0, 16))
+    assert {(end.key.uniqueid, end.seconds) for end in of(told, Finish) if isinstance(end, Finish)} == {
+        ("c1", 15), ("c2", 5),
+    }  # fmt: skip
+    assert calls.calls == {}
+
+
+def test_what_is_held_for_a_second_number_that_is_never_called_is_freed() -> None:
+    calls = book()
+    calls.begin(Call(RULES, "pbx1", "c1", "1001", "4930", then=Then("c2", "4940")))
+    admit(calls, "c1")
+    told = of(calls.hear(Gone("r-c1-1", 25.0, 17, 486)), Finish)
+    assert told == [Finish(CallKey("pbx1", "c1"), 0, "BUSY", 17, 25.0), Finish(CallKey("pbx1", "c2"), 0, "CANCEL", 16)]
+
+
+def blind(calls: ExchangeBook) -> list[Ordered]:
+    leg = talking(calls, "u1")
+    return calls.hear(TransferAsked("u1", leg, target="4977"))
+
+
+def test_a_blind_transfer_moves_the_other_side_when_the_target_has_answered() -> None:
+    calls = book()
+    assert of(blind(calls), Prepare) == [Prepare(CallKey("pbx1", "u1.t1"))]
+    admit(calls, "u1.t1")
+    assert of(calls.hear(Ringing("r-u1.t1-1", 20.0)), TellTransfer) == [TellTransfer("u1", Transfer.PROGRESS)]
+    moved = calls.hear(Up("r-u1.t1-1", 21.0))
+    assert of(moved, Join) == [Join("rb-u1.t1-1", ("r-u1-1", "r-u1.t1-1"))]
+    assert of(moved, TellTransfer) == [TellTransfer("u1", Transfer.ANSWERED)]
+    assert SetVariable("u1", "RATING_LEG", "") in of(moved, SetVariable)
+    assert calls.hear(Leaving("u1", 21.1)) == []  # the phone is out of it
+    assert set(of(calls.hear(Leaving("r-u1-1", 30.0)), HangUp)) == {HangUp("r-u1.t1-1", 16)}
+    told = calls.hear(Gone("r-u1-1", 30.0, 16)) + calls.hear(Gone("r-u1.t1-1", 30.0, 16))
+    assert {(end.key.uniqueid, end.seconds) for end in of(told, Finish) if isinstance(end, Finish)} == {
+        ("u1", 20), ("u1.t1", 9),
+    }  # fmt: skip
+    assert calls.calls == {}
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_where_nobody_takes_a_transfer_they_go_on_and_who_was_left_alone_is_let_go(stays: bool) -> None:
+    calls = book()
+    blind(calls)
+    admit(calls, "u1.t1")
+    if not stays:
+        assert of(calls.hear(Leaving("u1", 20.0)), HangUp) == []
+    failed = calls.hear(Gone("r-u1.t1-1", 22.0, 17, 486))
+    assert of(failed, TellTransfer) == [TellTransfer("u1", Transfer.UNAVAILABLE)]
+    assert of(failed, HangUp) == ([] if stays else [HangUp("r-u1-1", 16)])
+    assert set(calls.calls) == {"u1"}
+    assert calls.calls["u1"].phase is (Phase.TALKING if stays else Phase.CLEARING)
+
+
+def test_two_calls_of_a_phone_are_connected_and_go_on_being_charged() -> None:
+    calls = book()
+    one, two = talking(calls, "u1"), talking(calls, "u2")
+    done = calls.hear(TransferAsked("u1", one, other="u2", other_kept=two))
+    assert of(done, Join) == [Join("rb-u1-1", (two,))]
+    assert of(done, TellTransfer) == [TellTransfer("u1", Transfer.ANSWERED)]
+    assert of(done, HangUp) == [HangUp("u1", 16), HangUp("u2", 16)]
+    assert calls.hear(Leaving("u1", 15.0)) + calls.hear(Leaving("u2", 15.0)) == []
+    assert set(of(calls.hear(Leaving(two, 30.0)), HangUp)) == {HangUp(one, 16)}
+
+
+@pytest.mark.parametrize(
+    ("asked", "state"),
+    [
+        (TransferAsked("u1", "somebody", target="4977"), Transfer.DECLINED),
+        (TransferAsked("r-u1-1", "u1", target="4977"), Transfer.DECLINED),  # the called party: who would pay?
+        (TransferAsked("u1", "r-u1-1"), Transfer.DECLINED),
+        (TransferAsked("u1", "r-u1-1", other="elsewhere", other_kept="x"), Transfer.UNAVAILABLE),
+    ],
+)
+def test_a_transfer_that_cannot_be_is_said_to_the_phone_which_would_wait(asked: TransferAsked, state: Transfer) -> None:
+    calls = book()
+    talking(calls, "u1")
+    assert of(calls.hear(asked), TellTransfer) == [TellTransfer(asked.channel, state)]
+
+
+# -- a look at the exchange
+
+
+def channel(name: str, *, up: bool = True, seat: str = SEAT) -> LiveChannel:
+    return LiveChannel(name, f"PJSIP/{name}", up, seat)
+
+
+def look(calls: ExchangeBook, *channels: LiveChannel, **more: object) -> Snapshot:
+    facts = {name: LegFacts("1001", "4930", "", "u1", 50.0) for name in needs_facts(calls, channels)}
+    seen = Snapshot(channels, {"rb-u1-1": {"u1", "r-u1-1"}}, facts, {CallKey("pbx1", "u1"): 100})
+    return replace(seen, **more)  # type: ignore[arg-type]
+
+
+def test_a_call_that_somebody_else_held_is_adopted_with_its_limits() -> None:
+    found = resync(book(), SEAT, look(book(), channel("u1"), channel("r-u1-1")))
+    (call,) = found.adopted
+    assert (call.phase, call.login, call.answered_at, call.bridge, call.owed) == (
+        Phase.TALKING, "1001", 50.0, "rb-u1-1", True,
+    )  # fmt: skip
+    assert [order.command for order in found.commands] == [SetLimit("r-u1-1", 100, 50.0), SetLimit("u1", 110, 50.0)]
+
+
+@pytest.mark.parametrize(
+    ("channels", "more", "ended"),
+    [
+        ((channel("u1"),), {}, ["u1"]),  # a caller whose leg is gone
+        ((channel("r-u1-1"),), {}, ["r-u1-1"]),  # a leg whose caller is
+        ((channel("u1"), channel("r-u1-1")), {"granted": {}}, ["u1", "r-u1-1"]),  # nobody pays for it
+        ((channel("u1"), channel("r-u1-1")), {"bridges": {}}, ["u1", "r-u1-1"]),  # they don't hear each other
+        ((channel("u1", seat="rating-2"), channel("r-u1-1", seat="rating-2")), {}, []),  # of another seat
+        ((channel("u9", seat=""),), {}, []),  # of no application
+        ((channel("u1"),), {"fresh": {"u1"}}, []),  # its entry is heard in a moment
+    ],
+)
+def test_what_belongs_to_nobody_is_ended_and_nothing_else(
+    channels: tuple[LiveChannel, ...], more: dict[str, object], ended: list[str]
+) -> None:
+    found = resync(book(), SEAT, look(book(), *channels, **more))
+    assert (list(found.orphans), found.adopted) == (ended, ())
+    hung = [order.command.channel for order in found.commands if isinstance(order.command, HangUp)]
+    assert hung == ended
+
+
+def test_bridges_that_nobody_is_in_are_taken_away() -> None:
+    found = resync(book(), SEAT, look(book(), bridges={"rb-x-1": set(), "somebodys": set(), "rb-y-1": {"z"}}))
+    assert [order.command for order in found.commands] == [DeleteBridge("rb-x-1")]
+
+
+def test_of_a_call_that_is_held_the_answer_and_the_ends_that_were_missed_are_told() -> None:
+    calls = book()
+    calls.hear(Entered("u1", 1.0, args=("call", "4930", "1001")))
+    admit(calls, "u1")
+    found = resync(calls, SEAT, look(calls, channel("u1"), channel("r-u1-1")))
+    assert (found.events, found.adopted, found.orphans) == ((("u1", Up("r-u1-1", 50.0)),), (), ())
+    found = resync(calls, SEAT, look(calls))
+    assert found.events == (("u1", Gone("r-u1-1", None)), ("u1", Gone("u1", None)))
