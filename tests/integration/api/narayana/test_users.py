@@ -280,6 +280,7 @@ async def test_nobody_reaches_what_belongs_to_somebody_else(narayana):
     await narayana.ask("bindSIM", login="otto", iccid="893720", puk1="11111111", puk2="22222222")
     await narayana.operator.dids.add(NewDid("4930200", "otto"))
     await narayana.ask("addDIDRule", login="otto", did="4930200", source="number", pattern="%", policy="ACCEPT")
+    await narayana.engine.office.fetch("UPDATE accounts SET created_at = '2020-01-01'")
     before = await of_otto(narayana)
     await narayana.ask("addRates", login="other", table="t", name="others")
     tariff = str((await narayana.ask("getRatesList", login="other"))[-1]["id"])
