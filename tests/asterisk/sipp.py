@@ -42,6 +42,16 @@ class Sipp:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
 
+    async def talk(
+        self, login: str, number: str, *, port: int, calls: int, a_second: int, together: int, seconds: float
+    ) -> asyncio.subprocess.Process:
+        """Begin to dial: so many in all, a second and at a time; who is answered talks so long, and hangs up."""
+        longest = int(calls / a_second + 10 * seconds) + SECONDS
+        return await self._start(
+            "talker", f"127.0.0.1:{port}", "-s", number, "-key", "login", login, "-m", str(calls), "-r", str(a_second),
+            "-l", str(together), "-d", str(int(seconds * 1000)), "-timeout", str(longest),
+        )  # fmt: skip
+
     async def call(self, login: str, number: str, *, port: int, calls: int, together: int) -> int:
         """Dial so many times, so many a second, and wait until all are over; return the exit code."""
         process = await self._start(
@@ -51,10 +61,10 @@ class Sipp:
         return await asyncio.wait_for(process.wait(), SECONDS)
 
     @contextlib.asynccontextmanager
-    async def carrier(self, port: int) -> AsyncIterator[None]:
+    async def carrier(self, port: int, scenario: str = "carrier") -> AsyncIterator[None]:
         """A carrier at that port, until the end of the block."""
         trace = self._exchange.spool_inside / "trace.log"
-        process = await self._start("carrier", "-p", str(port), "-trace_msg", "-message_file", str(trace))
+        process = await self._start(scenario, "-p", str(port), "-trace_msg", "-message_file", str(trace))
         try:
             yield
         finally:
