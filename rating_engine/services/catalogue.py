@@ -44,6 +44,7 @@ from rating_engine.services.messaging.incoming import IncomingMessages
 from rating_engine.services.messaging.messages import Messages
 from rating_engine.services.messaging.prices import MessagePrices
 from rating_engine.services.messaging.sip_messages import SipMessages
+from rating_engine.services.messaging.voice_messages import Sounds, VoiceMessages
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
 from rating_engine.services.numbers.number_stock import NumberStock
@@ -174,6 +175,7 @@ class UseCases:
     messages: Messages
     message_prices: MessagePrices
     sip_messages: SipMessages
+    voice_messages: VoiceMessages
     incoming_messages: IncomingMessages
     rerates: Rerates
     simulations: Simulations
@@ -207,6 +209,7 @@ class Ways:
     ask_rate: AskRate | None
     rate_jump: int
     carriers: Carriers
+    voice: Sounds
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
@@ -286,6 +289,7 @@ class Services:
             "tickets": Tickets(office, principal),
             "messages": Messages(office, principal, ways.carriers, utc_now),
             "sip_messages": SipMessages(office, principal, ways.ask_exchange),
+            "voice_messages": VoiceMessages(office, principal, ways.speaker, ways.voice),
             "incoming_messages": IncomingMessages(office, principal, utc_now),
             "message_prices": MessagePrices(office, principal),
             "audit": Audit(office, principal),

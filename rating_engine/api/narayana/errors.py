@@ -101,6 +101,7 @@ CODE_OF_ERROR: Final[Mapping[str, Code]] = {
     "file_not_fetched": Code.E_DATA_ABORT,
     "speech_failed": Code.E_TTS_ERROR,
     "carrier_failed": Code.E_CARRIER_ERROR,
+    "call_failed": Code.E_INITIATE_ASTERISK_CALL_FAIL,
     "unknown_action": Code.E_UNDEFINED_INSTRUCTION,
     "unavailable": Code.E_SQL_ERROR,
     "overloaded": Code.E_SQL_ERROR,

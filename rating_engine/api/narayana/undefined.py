@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Final
 
 UNDEFINED_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
-    "SMS": ("sendVoiceMessage",),
     "Finances and statistics": (
         "getPaymentMethods",
         "finishInvoice",
