@@ -595,6 +595,7 @@ CREATE TABLE calling_cards (
     sold_at          timestamptz,
     funded_at        timestamptz,
     first_used_at    timestamptz,
+    setup_due        numeric(20, 6) NOT NULL DEFAULT 0 CHECK (setup_due >= 0),  -- of its first use, and not taken yet
     daily_paid_to    timestamptz NOT NULL DEFAULT date_trunc('day', now(), 'UTC'),
     blocked          boolean NOT NULL DEFAULT false,
     line             text UNIQUE,

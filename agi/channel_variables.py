@@ -26,6 +26,11 @@ RATING_CURRENCY: Final = "RATING_CURRENCY"
 RATING_BILLED_SECONDS: Final = "RATING_BILLED_SECONDS"
 RATING_BALANCE: Final = "RATING_BALANCE"  # plain decimal notation, exact
 RATING_AVAILABLE: Final = "RATING_AVAILABLE"  # the same, or `unlimited` (postpaid without a limit)
+RATING_CARD_LOGIN: Final = "RATING_CARD_LOGIN"  # by which a caller's card calls; empty: none may be used
+RATING_CARD_LANGUAGE: Final = "RATING_CARD_LANGUAGE"  # of what its caller is told; empty: the channel's
+RATING_CARD_CALLERID: Final = "RATING_CARD_CALLERID"  # what its calls show; empty: nothing of the caller
+RATING_CARD_EXTERNAL: Final = "RATING_CARD_EXTERNAL"  # 1: a function of the exchange's own is asked before each call
+RATING_CARD_CONTEXT: Final = "RATING_CARD_CONTEXT"  # where the menu goes on; empty: in its own
 RATING_DID: Final = "RATING_DID"  # the number that a call came in by, in digits
 RATING_DID_LOGIN: Final = "RATING_DID_LOGIN"  # who pays for it
 RATING_DID_NEXT: Final = "RATING_DID_NEXT"  # where didNext goes on
@@ -95,6 +100,18 @@ DID_NEXT_VARIABLES: Final = (
     RATING_DID_MUSIC,
     RATING_DID_RECORD,
     RATING_DID_NEXT,
+    RATING_RESULT,
+)
+CARD_AUTHORIZE_VARIABLES: Final = (
+    RATING_STATUS,
+    RATING_REASON,
+    RATING_CARD_LOGIN,
+    RATING_BALANCE,
+    RATING_CURRENCY,
+    RATING_CARD_LANGUAGE,
+    RATING_CARD_CALLERID,
+    RATING_CARD_EXTERNAL,
+    RATING_CARD_CONTEXT,
     RATING_RESULT,
 )
 GET_BALANCE_VARIABLES: Final = (

@@ -34,6 +34,8 @@ CAUSES: Final[Mapping[DeclineReason, int]] = MappingProxyType(
         DeclineReason.PRICE_TOO_HIGH: FORBIDDEN,
         DeclineReason.SOURCE_REJECTED: FORBIDDEN,
         DeclineReason.CALLED_BACK: FORBIDDEN,
+        DeclineReason.WRONG_CARD: FORBIDDEN,
+        DeclineReason.CARD_NOT_VALID: FORBIDDEN,
         DeclineReason.INSUFFICIENT_FUNDS: FORBIDDEN,
         DeclineReason.DAILY_LIMIT: FORBIDDEN,
         DeclineReason.MONTHLY_LIMIT: FORBIDDEN,

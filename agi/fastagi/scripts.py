@@ -4,6 +4,7 @@
 `agi://HOST/callFinish,<login>,<destination>,<seconds>,<status>[,<callerid>[,<prior>]]`
 `agi://HOST/didPrepare,<number>[,<callerid>]` and, for a call that it has allowed,
 `agi://HOST/didNext,<number>,<where>[,<callerid>[,<how the step before ended>[,<what was keyed in>]]]`
+`agi://HOST/cardAuthorize,[<card number>],[<PIN>][,<callerid>[,register]]`,
 `agi://HOST/legFinish,…`: see leg_finish.
 `agi://HOST/getBalance,<login>[,<number>[,<callerid>]]` and `agi://HOST/ping`; any with `?exchange=NAME` behind it.
 There stand too, for the CDR: `from_originate`, `source`, `originated_by` of callPrepare, and `is_did` of callFinish. An
@@ -35,6 +36,8 @@ from rating_engine.domain.outcomes import (
     Allowed,
     BalanceOutcome,
     CallKey,
+    CardOutcome,
+    CardQuestion,
     Claim,
     Declined,
     DeclineReason,
@@ -66,6 +69,8 @@ DECLINE_CODES: Final[Mapping[DeclineReason, int]] = MappingProxyType(
         DeclineReason.PRICE_TOO_HIGH: 403,
         DeclineReason.SOURCE_REJECTED: 403,
         DeclineReason.CALLED_BACK: 403,
+        DeclineReason.WRONG_CARD: 403,
+        DeclineReason.CARD_NOT_VALID: 403,
         DeclineReason.NO_RATE: 404,
         DeclineReason.UNKNOWN_NUMBER: 404,
         DeclineReason.NUMBER_CLOSED: 410,
@@ -111,6 +116,10 @@ class ChargingService(Protocol):
 
     async def balance(self, login: str, call: PrepareCall | None = None) -> BalanceOutcome:
         """The account's money, and how long `call` would last on it."""
+        ...
+
+    async def authorize_card(self, asked: CardQuestion) -> CardOutcome:
+        """Which line does a caller's card call by?"""
         ...
 
     async def abandon_call(self, call_key: CallKey, login: str, claim: Claim | None = None) -> object:
@@ -182,6 +191,24 @@ def parse_get_balance(request: AgiRequest, exchange: str) -> tuple[str, PrepareC
         destination=fields.destination(request),
         callerid=fields.callerid(request, 2),
         channel=fields.channel(request),
+    )
+
+
+def parse_card_authorize(request: AgiRequest, exchange: str) -> CardQuestion:
+    """The question of cardAuthorize; without a number it is about the card that the caller's own number opens."""
+    fields.at_most_arguments(request, 4)
+    number = fields.optional_text("number", fields.argument(request, 0), fields.MAX_NUMBER)
+    callerid = fields.callerid(request, 2) or ""
+    if not number and not callerid:
+        raise InvalidRequest("number", "missing, and the caller shows none of its own")
+    if (register := fields.argument(request, 3)) not in ("", "register"):
+        raise InvalidRequest("register", "is neither empty nor the word register")
+    return CardQuestion(
+        exchange=fields.call_key(request, exchange, "").exchange,
+        number=number,
+        pin=fields.optional_text("pin", fields.argument(request, 1), fields.MAX_NUMBER),
+        callerid=callerid,
+        register=bool(register),
     )
 
 
@@ -319,6 +346,28 @@ def render_get_balance(outcome: BalanceOutcome) -> Variables:
     }
 
 
+def render_card_authorize(outcome: CardOutcome) -> Variables:
+    """All variables of cardAuthorize; the balance is what a caller is told, not what calls may spend."""
+    if isinstance(outcome, Declined):
+        return _refuse_card_authorize(outcome.reason)
+    login, language, callerid, context = clean_values(
+        (outcome.login, outcome.language, outcome.callerid, outcome.dialplan)
+    )
+    currency = _word(outcome.currency)
+    return {
+        var.RATING_STATUS: RatingStatus.OK,
+        var.RATING_REASON: "",
+        var.RATING_CARD_LOGIN: login,
+        var.RATING_BALANCE: _amount(outcome.balance),
+        var.RATING_CURRENCY: currency,
+        var.RATING_CARD_LANGUAGE: language,
+        var.RATING_CARD_CALLERID: callerid,
+        var.RATING_CARD_EXTERNAL: "1" if outcome.external else "",
+        var.RATING_CARD_CONTEXT: context,
+        var.RATING_RESULT: f"OK {login} {_amount(outcome.balance)} {currency}",
+    }
+
+
 async def _call_prepare(request: AgiRequest, peer: str, service: ChargingService) -> Answer:
     call = parse_call_prepare(request, peer)
     outcome = await service.prepare_call(call)
@@ -354,6 +403,10 @@ async def _get_balance(request: AgiRequest, peer: str, service: ChargingService)
     return Answer(render_get_balance(await service.balance(*parse_get_balance(request, peer))))
 
 
+async def _card_authorize(request: AgiRequest, peer: str, service: ChargingService) -> Answer:
+    return Answer(render_card_authorize(await service.authorize_card(parse_card_authorize(request, peer))))
+
+
 async def _ping(request: AgiRequest, peer: str, service: ChargingService) -> Answer:
     return Answer({var.RATING_STATUS: RatingStatus.OK, var.RATING_REASON: "pong"})
 
@@ -374,6 +427,10 @@ def _refuse_call_finish(reason: DeclineReason) -> Variables:
 
 def _refuse_get_balance(reason: DeclineReason) -> Variables:
     return _refusal(var.GET_BALANCE_VARIABLES, RatingStatus.DECLINED, reason)
+
+
+def _refuse_card_authorize(reason: DeclineReason) -> Variables:
+    return _refusal(var.CARD_AUTHORIZE_VARIABLES, RatingStatus.DECLINED, reason)
 
 
 def _refuse_did_prepare(reason: DeclineReason) -> Variables:
@@ -421,6 +478,7 @@ SCRIPTS: Final[Mapping[str, Script]] = MappingProxyType(
             Script("legFinish", _leg_finish, _refuse_call_finish),
             Script("didPrepare", _did_prepare, _refuse_did_prepare),
             Script("didNext", _did_next, _refuse_did_next),
+            Script("cardAuthorize", _card_authorize, _refuse_card_authorize),
             Script("getBalance", _get_balance, _refuse_get_balance),
             Script("ping", _ping, _refuse_ping),
         )

@@ -14,11 +14,12 @@ from typing import Final
 
 from rating_engine.domain.errors import InvalidRequest, NotAllowed
 from rating_engine.domain.invoice import Invoice
+from rating_engine.domain.papers import written
 from rating_engine.domain.payment import Payment, PaymentForm, Told
-from rating_engine.rating.money import InvalidAmount, format_amount, parse_amount
+from rating_engine.rating.money import InvalidAmount, parse_amount
 from rating_engine.services.finance.payment_handlers import PaymentHandler
 
-TOLD: Final = ("transaction", "amount", "currency", "status")  # what a gateway says and signs, in this order
+TOLD: Final = ("payment", "amount", "currency", "status")  # what a gateway says and signs, in this order
 MAX_NUMBER: Final = 18  # digits
 
 
@@ -39,9 +40,9 @@ class Gateway:
 
     def form(self, payment: Payment, invoice: Invoice) -> PaymentForm:
         """Its page, and what it is to be told."""
-        amount = format_amount(payment.gross)
+        amount = written(payment.gross)
         fields = {
-            "transaction": str(payment.payment_id), "amount": amount, "currency": payment.currency,
+            "payment": str(payment.payment_id), "amount": amount, "currency": payment.currency,
             "type": payment.kind, "invoice": invoice.label,
             "signature": self._signature(str(payment.payment_id), amount, payment.currency, "pay"),
         }  # fmt: skip
@@ -52,13 +53,13 @@ class Gateway:
         said = [given.get(name, "") for name in TOLD]
         if not hmac.compare_digest(self._signature(*said).encode(), given.get("signature", "").lower().encode()):
             raise NotAllowed("the signature is not that of the handler", field="signature")
-        transaction, amount, currency, status = said
-        if not (transaction.isascii() and transaction.isdigit() and len(transaction) <= MAX_NUMBER):
-            raise InvalidRequest("transaction", "is no number of a payment")
+        number, amount, currency, status = said
+        if not (number.isascii() and number.isdigit() and len(number) <= MAX_NUMBER):
+            raise InvalidRequest("payment", "is no number of a payment")
         if status not in ("paid", "failed"):
             raise InvalidRequest("status", "is paid or failed")
         try:
-            return Told(int(transaction), status == "paid", parse_amount(amount, "amount"), currency)
+            return Told(int(number), status == "paid", parse_amount(amount, "amount"), currency)
         except InvalidAmount as error:
             raise InvalidRequest(error.field, error.problem) from None
 

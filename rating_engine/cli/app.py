@@ -15,6 +15,8 @@ from rating_engine.cli.calls.cdrs import cdrs_app
 from rating_engine.cli.calls.rerate import rerate_app
 from rating_engine.cli.calls.simulate import simulate
 from rating_engine.cli.calls.spool import spool_app
+from rating_engine.cli.cards.cards import cards_app
+from rating_engine.cli.cards.groups import groups_app as card_groups_app
 from rating_engine.cli.cards.taxes import taxes_app
 from rating_engine.cli.decks.import_from import import_from
 from rating_engine.cli.decks.rate import rate
@@ -54,6 +56,7 @@ from rating_engine.cli.routes.trunks import trunks
 from rating_engine.cli.tariffs.bands import band, bands, holidays_app, unband
 from rating_engine.cli.tariffs.directions import direction
 from rating_engine.cli.tariffs.exchange import exchange_app
+from rating_engine.cli.tariffs.offers import offers_app
 from rating_engine.cli.tariffs.packages import groups_app, packages_app
 from rating_engine.cli.tariffs.tariffs import tariffs_app
 from rating_engine.telemetry.logs import configure_logging
@@ -73,6 +76,8 @@ app.command(epilog="Example: RATING_DATABASE_URL=postgresql://re@db/re rating-en
 app.add_typer(accounts_app, name="account")
 app.add_typer(codes_app, name="code")
 app.add_typer(taxes_app, name="tax")
+app.add_typer(card_groups_app, name="card-group")
+app.add_typer(cards_app, name="card")
 app.add_typer(subscribers_app, name="subscriber")
 app.add_typer(users_app, name="user")
 app.add_typer(keys_app, name="key")
@@ -138,6 +143,7 @@ app.add_typer(dids_app, name="did")
 app.add_typer(rules_app, name="did-rule")
 app.add_typer(pools_app, name="did-pool")
 app.add_typer(services_app, name="service")
+app.add_typer(offers_app, name="offer")
 app.add_typer(subscriptions_app, name="subscription")
 app.add_typer(routes_app, name="routes")
 routes_app.command("try", epilog="Example: rating-engine routes try 79010000001 --tariff retail --callerid 4930123456")(

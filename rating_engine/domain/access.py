@@ -20,6 +20,8 @@ from rating_engine.domain.rights import system as _system
 from rating_engine.domain.rights import tariff as _tariff
 from rating_engine.domain.rights import writes as _writes
 
+_GROUP: Final = Concern(Named.CARD_GROUP, "group_id")
+_CARD: Final = Concern(Named.CARD, "card_id")
 _KEY: Final = Concern(Named.KEY, "name", otherwise=Otherwise.OWN)
 _DID: Final = Concern(Named.NUMBER, "number")
 _SERVICE: Final = Concern(Named.SERVICE, "service_id")
@@ -164,6 +166,20 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "taxes.show": _reads("taxes", least=Level.RESELLER, own=True),
     "taxes.add": _system("taxes"),
     "taxes.remove": _system("taxes"),
+    # Whoever owns a group sells its cards; what a reseller's are given comes from its own account.
+    "card_groups.add": _writes("cards", _party("new.owner")),
+    "card_groups.change": _writes("cards", _GROUP),
+    "card_groups.show": _reads("cards", _GROUP, least=Level.RESELLER),
+    "card_groups.page": _reads("cards", least=Level.RESELLER, own=True),
+    "cards.create": _writes("cards", replace(_GROUP, path="new.group_id")),
+    "cards.page": _reads("cards", least=Level.RESELLER, own=True),
+    "cards.show": _reads("cards", _CARD, least=Level.RESELLER),
+    "cards.numbered": _reads("cards", least=Level.RESELLER, own=True),
+    "cards.change": _writes("cards", _CARD),
+    "cards.set_blocked": _writes("cards", _CARD),
+    "cards.delete": _writes("cards", _CARD),
+    "cards.pay": Right("cards:write", Level.RESELLER, (_CARD,), money=True),
+    "card_sales.sell": Right("cards:write", Level.RESELLER, (replace(_GROUP, path="wanted.group_id"),), money=True),
     "transfers.between": _MONEY_BETWEEN,
     "payments.methods": _reads("payments", least=Level.ANYBODY, own=True),
     "payments.request": Right("payments:write", Level.SIMPLE_USER, (_party(),)),
@@ -180,7 +196,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "invoices.pdf": _reads("invoices", _INVOICE),
     "invoices.draft_pdf": _reads("invoices", _INVOICE),
     "invoices.mail": Right("invoices:write", Level.SIMPLE_USER, (_INVOICE,)),
-    "invoices.cancel": Right("invoices:write", Level.ADMIN, (_INVOICE,)),
+    "invoices.cancel": _writes("invoices", _INVOICE),  # by whose issuer, it says itself
     "invoices.set_paid": _writes("invoices", replace(_INVOICE, below=True)),
     "credit_notes.create": _writes("credit_notes", _party("new.user", below=True, otherwise=Otherwise.ALL)),
     "credit_notes.show": _reads("credit_notes", _CREDIT_NOTE),

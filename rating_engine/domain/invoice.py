@@ -15,7 +15,8 @@ from enum import StrEnum
 from typing import Final
 
 from rating_engine.domain.errors import InvalidRequest
-from rating_engine.domain.papers import PaperParty
+from rating_engine.domain.papers import PaperParty, written
+from rating_engine.domain.payment import BANK
 from rating_engine.rating.schedule import zone_named
 
 PREFIXES: Final = {"monthly": "INV", "request": "PRO", "credit_note": "CRN"}
@@ -125,6 +126,14 @@ class Invoice:
     def total(self) -> Decimal:
         """What was sold, with what is put on it."""
         return self.net + self.tax + self.commission
+
+    @property
+    def how_to_pay(self) -> str:
+        """What somebody is told who is to pay it by hand."""
+        due = f"{written(self.due)} {self.currency}"
+        if self.payment_kind == BANK and self.issuer.bank_account:
+            return f"Transfer {due} to {self.issuer.bank_account}, quoting {self.label}"
+        return f"Pay {due} to {self.issuer.name}, naming {self.label}"
 
     @property
     def label(self) -> str:

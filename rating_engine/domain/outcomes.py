@@ -49,6 +49,8 @@ class DeclineReason(StrEnum):
     )
     RESELLER_INACTIVE = "reseller_inactive"  # the account of who sells it is blocked or closed
     RESELLER_LIMIT = "reseller_limit"  # calls at a time, the price or the destination, by the limits of that account
+    WRONG_CARD = "wrong_card"  # no card has that number and PIN, or it was tried too often
+    CARD_NOT_VALID = "card_not_valid"  # not sold, blocked, not yet or not any more valid
     CALLED_BACK = "called_back"  # its line's calls are refused, and the trusted number is called instead
 
 
@@ -264,6 +266,37 @@ class Balance:
 
 
 @dataclass(frozen=True, slots=True)
+class CardQuestion:
+    """Which card a caller has: by number and PIN, or, where no number is given, by the caller's own.
+
+    `register`: whether the caller's number opens the card from now on.
+    """
+
+    exchange: str
+    number: str = field(default="", repr=False)
+    pin: str = field(default="", repr=False)
+    callerid: str = ""
+    register: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CardAdmitted:
+    """A card that may be used: by which login it calls, what is told of its money, and how.
+
+    `callerid`: what its calls show; '': nothing of the caller. `external`: whether the exchange's own function is asked
+    before each call. `dialplan`: the context that goes on; '': the menu's.
+    """
+
+    login: str
+    balance: Decimal
+    currency: str
+    language: str = ""
+    callerid: str = ""
+    external: bool = False
+    dialplan: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Extended:
     """An open call may last `max_seconds` from its answer, and cost `granted` in all.
 
@@ -314,3 +347,4 @@ InboundOutcome = InboundAllowed | Declined
 InboundNext = InboundStep | InboundDone | Declined
 FinishOutcome = Saved | Spooled | NotSaved
 BalanceOutcome = Balance | Declined
+CardOutcome = CardAdmitted | Declined

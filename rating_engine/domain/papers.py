@@ -25,6 +25,12 @@ class PaperParty:
     tax_number: str = ""
 
 
+def written(amount: Decimal) -> str:
+    """As papers have it: two decimals, or as many as it has."""
+    whole, _, decimals = format(amount, "f").partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(CENTS, '0')}"
+
+
 def tax_on(net: Decimal, percent: Decimal) -> Decimal:
     """The tax on a net amount, in cents."""
     return quantise(EXACT.multiply(net, percent).scaleb(-2, context=EXACT), CENTS)

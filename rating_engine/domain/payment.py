@@ -16,6 +16,7 @@ from typing import Final
 from rating_engine.domain.checks import check_above_zero, check_amount, check_currency, check_text
 from rating_engine.domain.errors import InvalidRequest, Refused
 
+BANK: Final = "bank"  # a kind of it: a transfer
 MANUAL: Final = "manual"  # the method that is always there: somebody sees the money and says so
 MAX_TRANSACTION: Final = 120  # characters; with the method and a prefix it is the reference of a ledger entry
 MAX_COMMENT: Final = 500

@@ -24,6 +24,8 @@ class Named(StrEnum):
     NUMBER = "number"
     RULES = "rules"  # of a number or a line, by the name of their list
     ACCOUNT = "account"
+    CARD_GROUP = "card group"  # by its number
+    CARD = "card"  # by its number in lists, not the one on it
     INVOICE = "invoice"
     PAYMENT = "payment"
     CREDIT_NOTE = "credit_note"

@@ -20,7 +20,7 @@ from rating_engine.services.calls.hold import ChargingPolicy
 from rating_engine.services.calls.inbound import InboundCalls
 from rating_engine.services.calls.observed import Observed
 from rating_engine.services.calls.plan import Planning
-from rating_engine.services.calls.ports import ExchangeWatch, Now, utc_now
+from rating_engine.services.calls.ports import Cards, ExchangeWatch, Now, utc_now
 from rating_engine.services.calls.prepare import CallBack, Preparing
 from rating_engine.services.calls.undo import Undo
 from rating_engine.services.facts.memory import CallMemory
@@ -79,6 +79,7 @@ class Grounds:
     is_watched: ExchangeWatch
     is_banned: Callable[[str], bool]
     call_back: CallBack
+    cards: Cards
     shared_calls: SharedCalls | None = None
 
 
@@ -122,6 +123,7 @@ def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
         outage=LocalOutage(finish_spool, offline),
         read_account=lambda login: account_state(calls_door, login),
         inbound=InboundCalls(calls_door, preparing, now),
+        cards=grounds.cards,
     )
     return Calling(Observed(charging, metrics), finishing, undo, finish_spool, offline, conflicts)
 

@@ -33,10 +33,14 @@ from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import ExchangeWatch
 from rating_engine.services.clock import Clock, ClockKeeper
 from rating_engine.services.facts.memory import CallMemory
+from rating_engine.services.finance.card_calls import CardCalls
+from rating_engine.services.finance.card_fees import CARDS_SECONDS, CardKeeper
+from rating_engine.services.finance.card_sales import SaleKeeper
 from rating_engine.services.finance.codes import CODES_SECONDS, CodeKeeper
 from rating_engine.services.finance.transfers import TRANSFERS_SECONDS, TransferKeeper
 from rating_engine.services.outage.offline_calls import REFRESH_SECONDS
 from rating_engine.services.parties.bans import BanBook
+from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.watch.expiry import Expiry
 from rating_engine.services.watch.forced_callbacks import ForcedCallbacks
 from rating_engine.settings.model import Settings
@@ -290,6 +294,7 @@ class Engine:
                 is_watched=is_watched,
                 is_banned=self.services.access.bans.refuses_exchange,
                 call_back=ForcedCallbacks(self.office, lambda: self.charging).begin,
+                cards=CardCalls(self.office, SecretBox(self._settings.secret_keys), self.clock.now),
                 shared_calls=shared_calls,
             ),
         )
@@ -344,6 +349,8 @@ class Engine:
             Periodic("offline", REFRESH_SECONDS, self.offline.refresh),
             Periodic("spool", SPOOL_SECONDS, self.finish_spool.turn),
             Periodic("codes", CODES_SECONDS, CodeKeeper(self.office).turn),
+            Periodic("cards", CARDS_SECONDS, CardKeeper(self.office, self.clock.now).turn),
+            Periodic("card-sales", CARDS_SECONDS, SaleKeeper(self.office, SecretBox(settings.secret_keys)).turn),
             Periodic("transfers", TRANSFERS_SECONDS, TransferKeeper(self.office).turn),
             Periodic("conflicts", CONFLICTS_SECONDS, self._conflicts.turn),
             *self._messaging.background,

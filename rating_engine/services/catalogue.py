@@ -27,6 +27,9 @@ from rating_engine.services.cdrs.simulation import Simulations
 from rating_engine.services.decks.decks import Decks
 from rating_engine.services.decks.edits import RateEdits
 from rating_engine.services.doctor import Doctor, Installation
+from rating_engine.services.finance.calling_cards import CallingCards
+from rating_engine.services.finance.card_groups import CardGroups
+from rating_engine.services.finance.card_sales import CardSales
 from rating_engine.services.finance.codes import Codes
 from rating_engine.services.finance.credit_notes import CreditNotes
 from rating_engine.services.finance.guesses import Guesses
@@ -131,6 +134,9 @@ class UseCases:
     credit_notes: CreditNotes
     statements: Statements
     taxes: Taxes
+    card_groups: CardGroups
+    cards: CallingCards
+    card_sales: CardSales
     paid_services: PaidServices
     subscriptions: Subscriptions
     exchanges: Exchanges
@@ -304,6 +310,9 @@ class Services:
             "credit_notes": CreditNotes(office, principal, system_currency=ways.system_currency),
             "statements": Statements(office, principal, system_currency=ways.system_currency),
             "taxes": Taxes(office, principal),
+            "card_groups": CardGroups(office, principal),
+            "cards": CallingCards(office, principal, self._secrets, buckets=ways.ledger_buckets),
+            "card_sales": CardSales(office, principal, self._secrets),
             "paid_services": PaidServices(office, principal, currency=ways.system_currency),
             "subscriptions": Subscriptions(office, principal, utc_now),
             "exchanges": Exchanges(

@@ -33,7 +33,9 @@ def use_cases() -> Iterator[tuple[str, typing.Any]]:
 
 
 METHODS = dict(use_cases())
-MOVES = {"transfers", "codes", "dids", "subscriptions", "tariff_offers", "payments", "credit_notes"}
+MOVES = {
+    "transfers", "codes", "cards", "card_sales", "dids", "subscriptions", "tariff_offers", "payments", "credit_notes"
+}  # fmt: skip
 
 
 def test_every_use_case_has_an_entry_and_every_entry_a_use_case():

@@ -22,9 +22,10 @@ RETRY_SECONDS: Final = 5  # the database is looked at again each second
 
 
 def done(response: Any, *, as_text: bool) -> Response:
-    """The answer of a method. True: it was done, and there is nothing to say of it; bytes: a WAV file."""
+    """The answer of a method. True: it was done, and there is nothing to say of it; bytes: a PDF or a WAV file."""
     if isinstance(response, bytes):
-        return Response(response, headers=HEADERS, media_type="audio/wav")
+        kind = "application/pdf" if response.startswith(b"%PDF-") else "audio/wav"
+        return Response(response, headers=HEADERS, media_type=kind)
     if as_text:
         if response is True:
             return _text("true")

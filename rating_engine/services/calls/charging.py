@@ -17,6 +17,8 @@ from rating_engine.domain.outcomes import (
     Balance,
     BalanceOutcome,
     CallKey,
+    CardOutcome,
+    CardQuestion,
     Claim,
     Declined,
     DeclineReason,
@@ -30,7 +32,7 @@ from rating_engine.domain.outcomes import (
 )
 from rating_engine.services.calls.finish import Finishing
 from rating_engine.services.calls.inbound import InboundCalls
-from rating_engine.services.calls.ports import Outage
+from rating_engine.services.calls.ports import Cards, Outage
 from rating_engine.services.calls.prepare import InDoubt, Preparing
 from rating_engine.services.calls.undo import Undo
 
@@ -47,8 +49,10 @@ class Charging:
         outage: Outage,
         read_account: Callable[[str], Awaitable[AccountState | None]],
         inbound: InboundCalls | None = None,
+        cards: Cards | None = None,
     ) -> None:
-        """`inbound` None: no call comes in."""
+        """`inbound` None: no call comes in; `cards` None: nobody has one."""
+        self._cards = cards
         self._inbound = inbound
         self._preparing = preparing
         self._finishing = finishing
@@ -116,17 +120,22 @@ class Charging:
     async def balance(self, login: str, call: PrepareCall | None = None) -> BalanceOutcome:
         """The money of a login's account, and how long `call` would last on it, or why it may not be made."""
         try:
-            state = await self._read_account(login)
-            if state is None:
-                return Declined(DeclineReason.UNKNOWN_LOGIN)
-            lasts = None if call is None else await self._preparing.lasts(call, state)
+            found = await self._balance(login, call)
         except Unavailable as error:
             return Declined(DeclineReason.UNAVAILABLE, str(error))
         except Overloaded as error:
             return Declined(DeclineReason(error.code), str(error))
+        return found
+
+    async def _balance(self, login: str, call: PrepareCall | None) -> BalanceOutcome:
+        """The same. Errors: Unavailable, Overloaded."""
+        state = await self._read_account(login)
+        if state is None:
+            return Declined(DeclineReason.UNKNOWN_LOGIN)
+        lasts = None if call is None else await self._preparing.lasts(call, state)
         if isinstance(lasts, Declined):
             return lasts
-        return Balance(
+        found = Balance(
             login=state.login,
             currency=state.currency,
             balance=state.balance,
@@ -135,6 +144,11 @@ class Charging:
             available=state.available,
             lasts=lasts,
         )
+        return found if self._cards is None else await self._cards.told(found)
+
+    async def authorize_card(self, asked: CardQuestion) -> CardOutcome:
+        """The line of a caller's card and what is told of its money, or why the caller is not let use it."""
+        return Declined(DeclineReason.WRONG_CARD) if self._cards is None else await self._cards.authorize(asked)
 
     async def abandon_call(self, call_key: CallKey, login: str, claim: Claim | None = None) -> bool:
         """The exchange left before it heard that the call is allowed: what was held for that answer is freed.

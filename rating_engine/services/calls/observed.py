@@ -12,6 +12,9 @@ from rating_engine.domain.outcomes import (
     Allowed,
     BalanceOutcome,
     CallKey,
+    CardAdmitted,
+    CardOutcome,
+    CardQuestion,
     Claim,
     FinishCall,
     FinishOutcome,
@@ -108,6 +111,15 @@ class Observed:
     async def balance(self, login: str, call: PrepareCall | None = None) -> BalanceOutcome:
         """As ChargingService."""
         return await self._inner.balance(login, call)
+
+    async def authorize_card(self, asked: CardQuestion) -> CardOutcome:
+        """As ChargingService. Neither number nor PIN is in the log."""
+        started = time.perf_counter()
+        outcome = await self._inner.authorize_card(asked)
+        said = {"login": outcome.login} if isinstance(outcome, CardAdmitted) else {"reason": outcome.reason.value}
+        seconds = milliseconds(time.perf_counter() - started)
+        _log.info("card_authorize", exchange=asked.exchange, pinless=not asked.number, **said, ms=seconds)
+        return outcome
 
     async def abandon_call(self, call_key: CallKey, login: str, claim: Claim | None = None) -> bool:
         """As ChargingService."""

@@ -13,8 +13,11 @@ from typing import Protocol
 from rating_engine.domain.call_rules import InboundCall
 from rating_engine.domain.errors import Overloaded, Unavailable
 from rating_engine.domain.outcomes import (
+    Balance,
     BalanceOutcome,
     CallKey,
+    CardOutcome,
+    CardQuestion,
     Claim,
     Declined,
     DeclineReason,
@@ -83,8 +86,24 @@ class ChargingService(Protocol):
         """The money of a login's account, and how long a call would last on it, or why it may not be made."""
         ...
 
+    async def authorize_card(self, asked: CardQuestion) -> CardOutcome:
+        """The line of a caller's card and what is told of its money, or why the caller is not let use it."""
+        ...
+
     async def abandon_call(self, call_key: CallKey, login: str, claim: Claim | None = None) -> bool:
         """Nobody heard that the call is allowed: give back what was held for that answer. Whether anything was."""
+        ...
+
+
+class Cards(Protocol):
+    """Calling cards, as callers use them."""
+
+    async def authorize(self, asked: CardQuestion) -> CardOutcome:
+        """The line of a caller's card, or Declined; a broken database is a reason too."""
+        ...
+
+    async def told(self, balance: Balance) -> Balance:
+        """What is told of an account's money: another amount of a card's. Errors: Unavailable, Overloaded."""
         ...
 
 

@@ -8,10 +8,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, Protocol
 
-from rating_engine.domain.errors import InvalidRequest, RatingEngineError, Refused
+from rating_engine.domain.errors import InvalidRequest, NotAllowed, RatingEngineError, Refused
 from rating_engine.domain.invoice import Invoice, InvoiceFilter, InvoiceLine, month_before
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.papers import tax_on
+from rating_engine.domain.party import Level
 from rating_engine.domain.principal import Principal
 from rating_engine.services.finance.monthly import MonthlyInvoices
 from rating_engine.services.finance.moving import Moving
@@ -125,10 +126,14 @@ class Invoices:
         return address
 
     async def cancel(self, invoice_id: int) -> None:
-        """It counts no more and keeps its number; what was to be paid by it is not. Errors: NotFound, Refused (money
-        came for it), Unavailable.
+        """It counts no more and keeps its number; what was to be paid by it is not.
+
+        Errors: NotFound, NotAllowed (somebody else issued it), Refused (money came for it), Unavailable.
         """
         invoice = await store.find_invoice(self._database, invoice_id)
+        who = self._principal
+        if invoice.issuer_id != who.realm and not (who.sees_all and who.level >= Level.ADMIN):
+            raise NotAllowed("is for who issued it", field="invoice")
         async with self._database.transaction(self._principal) as tx:
             cancelled = await store.cancel_invoice(tx, invoice)
             if cancelled:

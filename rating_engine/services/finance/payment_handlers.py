@@ -9,10 +9,9 @@ from typing import Final, Protocol
 
 from rating_engine.domain.errors import InvalidRequest, NotAllowed
 from rating_engine.domain.invoice import Invoice
-from rating_engine.domain.payment import MANUAL, Payment, PaymentForm, Told
-from rating_engine.rating.money import format_amount
+from rating_engine.domain.payment import BANK, MANUAL, Payment, PaymentForm, Told
 
-MANUAL_KINDS: Final = ("bank", "cash")
+MANUAL_KINDS: Final = (BANK, "cash")
 
 
 class PaymentHandler(Protocol):
@@ -55,12 +54,7 @@ class Manual:
 
     def form(self, payment: Payment, invoice: Invoice) -> PaymentForm:
         """To which account, and under which number."""
-        due = f"{format_amount(payment.gross)} {payment.currency}"
-        if payment.kind == "bank" and invoice.issuer.bank_account:
-            return PaymentForm(
-                self.commission, f"Transfer {due} to {invoice.issuer.bank_account}, quoting {invoice.label}"
-            )
-        return PaymentForm(self.commission, f"Pay {due} to {invoice.issuer.name}, naming {invoice.label}")
+        return PaymentForm(self.commission, invoice.how_to_pay)
 
     def read(self, given: Mapping[str, str]) -> Told:
         """Nobody's word: it is confirmed by who sees the money."""

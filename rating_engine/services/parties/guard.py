@@ -17,6 +17,8 @@ from rating_engine.domain.errors import NotAllowed, NotYours
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.rights import Concern, Named, Otherwise, Right, refusal_of
+from rating_engine.storage.finance.calling_cards import owner_of_card
+from rating_engine.storage.finance.card_groups import owner_of_group
 from rating_engine.storage.finance.credit_notes import owner_of_credit_note
 from rating_engine.storage.finance.invoices import owner_of_invoice
 from rating_engine.storage.finance.paid_services import owner_of_service
@@ -123,6 +125,16 @@ class Guard:
             return await owner_of_route(self._database, value)
         if kind is Named.TARIFF:
             return await owner_of_tariff(self._database, value)
+        if kind is Named.CARD_GROUP:
+            return await owner_of_group(self._database, value)
+        if kind is Named.CARD:
+            return await owner_of_card(self._database, value)
+        if kind is Named.ACCOUNT:
+            return await owner_of_account(self._database, value)
+        if kind is Named.SERVICE:
+            return await owner_of_service(self._database, value)
+        if kind is Named.SUBSCRIPTION:
+            return await owner_of_subscription(self._database, value)
         if kind in _OWNERS:
             return await _OWNERS[kind](self._database, value)
         login = line_of(value) or value if kind is Named.RULES else value

@@ -25,6 +25,7 @@ _OF_PARTY: Final = f"""
         UNION ALL SELECT bucket, account_id FROM tenant_billing WHERE party_id = $1 AND account_id IS NOT NULL) DESC,
     (a.bucket, a.account_id) IN (
         SELECT s.bucket, s.account_id FROM subscribers s JOIN parties p USING (party_id)
+        JOIN accounts o ON o.bucket = s.bucket AND o.account_id = s.account_id AND o.purpose = 'party'
         WHERE s.party_id = $1 ORDER BY lower(s.login) <> lower(p.login), s.subscriber_id LIMIT 1) DESC, a.account_id
     LIMIT 1"""  # noqa: S608  # constants
 _NUMBERED: Final = f"SELECT {_COLUMNS} WHERE a.account_id = $1 AND a.purpose = 'party'"

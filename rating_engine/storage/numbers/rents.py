@@ -17,6 +17,7 @@ _PAYER: Final = """
     FROM subscribers s JOIN accounts a USING (bucket, account_id) JOIN parties p ON p.party_id = s.party_id
     JOIN tariffs t ON t.tariff_id = s.tariff_id
     WHERE s.party_id = $1 AND ($2::text IS NULL OR s.login = $2) AND a.closed_at IS NULL
+      AND a.purpose = 'party'
     ORDER BY s.login <> p.login, s.subscriber_id LIMIT 1"""
 _TAKE: Final = "SELECT take_fee_v1($1, $2, $3, $4, $5, $6)"
 _DUE: Final = """
@@ -55,7 +56,14 @@ async def payer_of(questions: Questions, party_id: int, line: str | None) -> Pay
 
 async def take_fee(questions: Questions, payer: Payer, fee: Decimal, reference: str, subject: str, note: Note) -> Taken:
     """Take a fee (below zero: give one back) once per reference. Errors: Unavailable."""
-    answer = await questions.fetchval(_TAKE, payer.bucket, payer.account_id, fee, reference, subject, note)
+    return await take_fee_of(questions, payer.bucket, payer.account_id, fee, reference, subject, note)
+
+
+async def take_fee_of(
+    questions: Questions, bucket: int, account_id: int, fee: Decimal, reference: str, subject: str, note: Note
+) -> Taken:
+    """The same of an account that has no line. Errors: Unavailable."""
+    answer = await questions.fetchval(_TAKE, bucket, account_id, fee, reference, subject, note)
     return Taken(answer["outcome"])
 
 

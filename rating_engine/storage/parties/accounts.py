@@ -75,7 +75,7 @@ _LINES: Final = """
     SELECT s.login, s.account_id, t.name AS tariff, s.callerid, s.max_calls, s.max_seconds, s.status::text,
            a.status::text AS account_status
     FROM subscribers s JOIN accounts a USING (bucket, account_id) JOIN tariffs t USING (tariff_id)
-    WHERE s.party_id = $1 AND ($4::text IS NULL OR s.login = $4)
+    WHERE s.party_id = $1 AND a.purpose = 'party' AND ($4::text IS NULL OR s.login = $4)
       AND NOT EXISTS (SELECT FROM sip_accounts p WHERE p.bucket = s.bucket AND p.subscriber_id = s.subscriber_id
                         AND p.deleted_at IS NOT NULL)
     ORDER BY lower(s.login) <> lower($2), s.subscriber_id LIMIT $3

@@ -76,6 +76,8 @@ _ADD: Final = """
     INSERT INTO parties (owner_id, kind, access_level, login, name, language, utc_offset, currency, tariff_id, comment)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING party_id
 """
+_STANDING: Final = "SELECT calls_of_party($1)::text AS calls, r.* FROM resellers_of_party($1) r"
+_STANDING_OF_CARDS: Final = "SELECT calls_of_party($1)::text AS calls, r.* FROM resellers_of_cards($1) r"
 _HIDE_LOGS: Final = "UPDATE parties SET logs_hidden_before = now() WHERE party_id = $1"
 _LOGS_SINCE: Final = "SELECT logs_hidden_before FROM parties WHERE party_id = $1"
 _HASH_SET: Final = """
@@ -132,12 +134,15 @@ class Standing:
     buckets: list[int] | None
 
 
-async def hold_standing(tx: Transaction, party_id: int) -> Standing:
-    """How a party stands, which stays so until the transaction ends. Errors: Unavailable."""
+async def hold_standing(tx: Transaction, party_id: int, *, of_cards: bool = False) -> Standing:
+    """How a party stands, which stays so until the transaction ends; `of_cards`: for lines of its calling cards.
+
+    Errors: Unavailable.
+    """
     await tx.fetch(
         "SELECT 1 FROM parties WHERE party_id = ANY (parties_above($1)) ORDER BY party_id FOR SHARE", party_id
     )
-    row = await tx.fetchrow("SELECT calls_of_party($1)::text AS calls, r.* FROM resellers_of_party($1) r", party_id)
+    row = await tx.fetchrow(_STANDING_OF_CARDS if of_cards else _STANDING, party_id)
     assert row is not None
     return Standing(**row)
 

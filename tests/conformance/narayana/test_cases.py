@@ -56,6 +56,8 @@ async def installation(
             engine_on(
                 url,
                 secret_keys=(SECRET_KEY,),
+                payment_minimal="5",
+                payment_minimal_start="10",
                 message_carriers=(
                     f"acme http http://127.0.0.1:{gateway.port}/?{{text}}",
                     f"where hlr http://127.0.0.1:{gateway.port}/?{{to}}",
@@ -254,6 +256,16 @@ async def answers(narayana: Narayana, answer: bytes, status: int = 200, price: s
         await narayana.operator.message_prices.set(tariff_id, MessagePrice(kind, "", Decimal(price)))
 
 
+async def ask_to_pay(narayana: Narayana, database: Database) -> None:
+    """An invoice of the caller; the first one is that of the examples."""
+    await narayana.ask("createInvoice", login="10000", payment_method="manual", payment_type="bank", payment_amount="5")
+
+
+async def add_newcomer(narayana: Narayana, database: Database) -> None:
+    await narayana.operator.parties.create(NewParty("newcomer10", level=Level.SIMPLE_USER))
+    await narayana.operator.accounts.create(NewAccount("60010", "retail", owner="newcomer10"))
+
+
 async def add_extension(narayana: Narayana, database: Database) -> None:
     await narayana.operator.accounts.add_subscriber(NewSubscriber("12345", "10000"))
 
@@ -276,6 +288,9 @@ SETUPS: dict[str, Callable[[Narayana, Database], Awaitable[None]]] = {
     "narayana-215": lambda narayana, database: answers(narayana, b"no", 500),
     "narayana-216": lambda narayana, database: answers(narayana, b"AAAAAAAAAAAAAAAB"),
     "narayana-218": lambda narayana, database: answers(narayana, b"AAAAAAAAAAAAAAAC", price="0.01"),
+    "narayana-120": ask_to_pay,
+    "narayana-147": ask_to_pay,
+    "narayana-226": add_newcomer,
     "narayana-092": free_the_number,
     "narayana-189": with_another_callerid,
     "narayana-207": with_the_documents_key,

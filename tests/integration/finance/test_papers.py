@@ -151,7 +151,7 @@ async def test_what_somebody_asks_to_pay_is_a_numbered_invoice_that_its_payment_
     anna = services.of(await asker(use, "anna"))
     payment, form = await anna.payments.request("anna", "pay", "card", Decimal(50))
     assert (payment.tax, payment.commission, payment.gross) == (Decimal("9.50"), Decimal("1.49"), Decimal("60.99"))
-    assert form.fields["transaction"] == str(payment.payment_id)
+    assert form.fields["payment"] == str(payment.payment_id)
     for wrong, error in (
         (("pay", "card", Decimal("4.99")), MinimalPayment), (("pay", "card", Decimal(1001)), MaximumPayment),
         (("qiwi", "card", Decimal(50)), InvalidRequest), (("manual", "card", Decimal(50)), InvalidRequest),
@@ -164,7 +164,7 @@ async def test_what_somebody_asks_to_pay_is_a_numbered_invoice_that_its_payment_
     with pytest.raises(MinimalStartPayment):
         await anna.payments.request("anna", "manual", "bank", Decimal(6))
 
-    told = {"transaction": str(payment.payment_id), "amount": "60.99", "currency": "EUR", "status": "paid"}
+    told = {"payment": str(payment.payment_id), "amount": "60.99", "currency": "EUR", "status": "paid"}
     for change in ({"signature": "0" * 64}, {"signature": ""}):
         with pytest.raises(NotAllowed):
             await use.payments.tell("pay", {**told, **change})

@@ -1,4 +1,4 @@
-"""What the methods do, a module a section; one that is in none of them stands in `undefined`."""
+"""What the methods do, a module a section."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from rating_engine.api.narayana.methods import (
     event_log,
     finances,
     interface,
+    invoices,
     maintenance,
     news,
     prepaid_codes,
@@ -43,6 +44,7 @@ MADE: Final[Mapping[str, Handler]] = {
     **interface.HANDLERS,
     **aliases.HANDLERS,
     **finances.HANDLERS,
+    **invoices.HANDLERS,
     **direct_numbers.HANDLERS,
     **did_filters.HANDLERS,
     **maintenance.HANDLERS,

@@ -62,6 +62,16 @@ async def transfer_money(asked: Asked) -> Answer:
 HANDLERS: Final[Mapping[str, Handler]] = {"getStats": get_stats, "transferMoney": transfer_money}
 
 
+async def recommended_payment(asked: Asked) -> Decimal:
+    """What is missing for the next FORECAST_DAYS, in the asker's currency; 0 where it calls nobody."""
+    line = await asked.main_line()
+    if line is None:
+        return Decimal(0)
+    shown, account = await shown_money(asked), await asked.use.accounts.show(line.login)
+    forecast = await _forecast(asked, account, datetime.now(UTC), shown)
+    return forecast["display_recommend"] or Decimal(0)
+
+
 async def _forecast(asked: Asked, account: AccountState, now: datetime, shown: ShownMoney) -> dict[str, Any]:
     """How many days there is money, by the last FORECAST_DAYS; null where nothing is spent, or credit has no end."""
     spent = _cost(await _sums(asked, now - timedelta(days=FORECAST_DAYS), now + AHEAD))
