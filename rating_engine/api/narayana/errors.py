@@ -130,6 +130,8 @@ CODE_OF_DECLINE: Final[Mapping[DeclineReason, Code]] = {
     DeclineReason.USER_BLOCKED: Code.E_USER_LOCKED,
     DeclineReason.EXTERNAL_BLOCKED: Code.E_USER_LOCKED,
     DeclineReason.EXCHANGE_BANNED: Code.E_INSUFFICIENT_ACCESS,
+    DeclineReason.WRONG_CARD: Code.E_AUTH_FAILED,
+    DeclineReason.CARD_NOT_VALID: Code.E_USER_LOCKED,
     DeclineReason.INVALID_DESTINATION: Code.E_UNROUTABLE,
     DeclineReason.NO_RATE: Code.E_UNROUTABLE,
     DeclineReason.NO_ROUTE: Code.E_UNROUTABLE,
