@@ -87,7 +87,13 @@ OF_ONESELF = [
     ({"timezone": "0.01"}, "E_DATA_ABORT"),
     ({"timezone": "99"}, "E_DATA_ABORT"),
     ({"currency": "gold"}, "E_DATA_ABORT"),
-    ({"notify_balance": "1"}, "E_UNDEFINED_INSTRUCTION"),
+    ({"notify_balance": "2"}, "E_DATA_ABORT"),
+    ({"notify_balance": "x"}, "E_INVALID_ARGUMENT"),
+    ({"notify_balance_limit": "1e3"}, "E_INVALID_ARGUMENT"),
+    ({"notify_balance_limit": "9" * 40}, "E_INVALID_ARGUMENT"),
+    ({"notify_did": "91"}, "E_DATA_ABORT"),
+    ({"notify_did": "-1"}, "E_DATA_ABORT"),
+    ({"allowed_call_len": "1"}, "E_UNDEFINED_INSTRUCTION"),
     ({"invites": "5"}, "E_INSUFFICIENT_ACCESS"),
 ]
 OF_OTHERS = [
@@ -269,6 +275,7 @@ async def test_nobody_reaches_what_belongs_to_somebody_else(narayana):
     await narayana.ask("bindSIM", login="otto", iccid="893720", puk1="11111111", puk2="22222222")
     await narayana.operator.dids.add(NewDid("4930200", "otto"))
     await narayana.ask("addDIDRule", login="otto", did="4930200", source="number", pattern="%", policy="ACCEPT")
+    await narayana.engine.office.fetch("UPDATE accounts SET created_at = '2020-01-01'")
     before = await of_otto(narayana)
     await narayana.ask("addRates", login="other", table="t", name="others")
     tariff = str((await narayana.ask("getRatesList", login="other"))[-1]["id"])
