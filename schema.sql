@@ -413,6 +413,10 @@ CREATE TABLE parties (
     logs_hidden_before  timestamptz,               -- its calls that ended before are shown in no event log; NULL: all are
     notify_email  text NOT NULL DEFAULT '',        -- where its mail goes; '': nowhere
     notify_ticket boolean NOT NULL DEFAULT false,  -- whether messages of tickets go there
+    notify_balance        boolean NOT NULL DEFAULT false,  -- whether a balance below the limit does (in the system's currency)
+    notify_balance_limit  numeric(20, 6) NOT NULL DEFAULT 0,
+    notify_did            smallint NOT NULL DEFAULT 0 CHECK (notify_did BETWEEN 0 AND 90),  -- days before a number ends; 0: no mail
+    balance_low           boolean NOT NULL DEFAULT false,  -- it was told so, and has not risen since
     invites       integer NOT NULL DEFAULT 0 CHECK (invites >= 0),  -- how many codes it may still make
     account_bucket  smallint,                      -- what it is charged on, by its tariff, for the calls of all below it;
     account_id      bigint,                        -- NULL: it is not
@@ -700,6 +704,18 @@ CREATE TABLE known_callers (
     updated_at     timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX known_callers_by_line ON known_callers (subscriber_id);
+
+-- Users who may send messages by surfaces that ask for it first.
+CREATE TABLE sms_users (
+    party_id  bigint PRIMARY KEY REFERENCES parties
+);
+
+-- Mails that are sent again and again; {words} in them stand for what is said of whom they go to.
+CREATE TABLE mail_templates (
+    name     text PRIMARY KEY,
+    subject  text NOT NULL,
+    body     text NOT NULL
+);
 
 -- How the calls of a tenant are charged, and what it was given for that: its company's account, the tariff that its call
 -- rates are compiled into. Until it says otherwise its calls cost nothing.
@@ -1126,7 +1142,8 @@ CREATE TABLE callbacks (
     taken_at       timestamptz,
     outcome        text,                        -- CallbackOutcome of domain/callback; NULL: none yet
     reason         text NOT NULL DEFAULT '',
-    detail         text NOT NULL DEFAULT ''
+    detail         text NOT NULL DEFAULT '',
+    sound          text NOT NULL DEFAULT ''     -- played to the first number in the place of a second one; '': there is one
 );
 CREATE INDEX callbacks_waiting ON callbacks (exchange, callback_id) WHERE outcome IS NULL;
 

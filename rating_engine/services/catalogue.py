@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -41,12 +40,14 @@ from rating_engine.services.finance.statements import Statements
 from rating_engine.services.finance.subscriptions import Subscriptions
 from rating_engine.services.finance.taxes import Taxes
 from rating_engine.services.finance.transfers import Transfers
-from rating_engine.services.maintenance import Maintenance, steps_of
+from rating_engine.services.maintenance import Maintenance, Upkeep, steps_of
 from rating_engine.services.messaging.carriers import Carriers
 from rating_engine.services.messaging.incoming import IncomingMessages
 from rating_engine.services.messaging.messages import Messages
 from rating_engine.services.messaging.prices import MessagePrices
 from rating_engine.services.messaging.sip_messages import SipMessages
+from rating_engine.services.messaging.sms_users import SmsUsers
+from rating_engine.services.messaging.voice_messages import Sounds, VoiceMessages
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
 from rating_engine.services.numbers.number_stock import NumberStock
@@ -83,6 +84,8 @@ from rating_engine.services.routes.gateways import Gateways
 from rating_engine.services.routes.pjsip_trunks import sections_text
 from rating_engine.services.routes.routes import Routes
 from rating_engine.services.support.gsm import Gsm, GsmRequests
+from rating_engine.services.support.mail_templates import MailTemplates
+from rating_engine.services.support.mails import Mails
 from rating_engine.services.support.news import News
 from rating_engine.services.support.sim_cards import SimCards
 from rating_engine.services.support.speech import Speaker, Speech
@@ -96,7 +99,6 @@ from rating_engine.services.tariffs.exchange import Exchange
 from rating_engine.services.tariffs.options import Options
 from rating_engine.services.tariffs.packages import Packages
 from rating_engine.services.tariffs.price_lists import PriceLists
-from rating_engine.services.tariffs.rate_feed import AskRate
 from rating_engine.services.tariffs.settings import Tariffs
 from rating_engine.services.tenants.billing import Billing
 from rating_engine.services.tenants.call_rates import CallRates
@@ -115,6 +117,8 @@ class UseCases:
     details: Details
     defaults: PartyDefaults
     phonebooks: Phonebooks
+    sms_users: SmsUsers
+    mail_templates: MailTemplates
     hash_secrets: HashSecrets
     permission_groups: PermissionGroups
     bans: Bans
@@ -123,6 +127,7 @@ class UseCases:
     speech: Speech
     news: News
     tickets: Tickets
+    mails: Mails
     audit: Audit
     accounts: Accounts
     account_imports: AccountImports
@@ -180,6 +185,7 @@ class UseCases:
     messages: Messages
     message_prices: MessagePrices
     sip_messages: SipMessages
+    voice_messages: VoiceMessages
     incoming_messages: IncomingMessages
     rerates: Rerates
     simulations: Simulations
@@ -202,17 +208,15 @@ class Ways:
     ban_wrong_keys: int
     ban_window_seconds: int
     ban_seconds: int
-    did_grace: timedelta
-    did_notice: timedelta
+    upkeep: Upkeep
     gsm: Gsm
     speaker: Speaker
     ask_exchange: AskExchange
     payments: PaymentWays
     print_invoice: Printer
     fetch_file: Fetch
-    ask_rate: AskRate | None
-    rate_jump: int
     carriers: Carriers
+    voice: Sounds
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
@@ -227,16 +231,7 @@ class Services:
         """`limits`: how often may be asked; None: any number of times, as in a command."""
         self._office = office
         self._ways = ways
-        self._steps = steps_of(
-            office,
-            utc_now,
-            grace=ways.did_grace,
-            notice=ways.did_notice,
-            ask_rate=ways.ask_rate,
-            rate_jump=ways.rate_jump,
-            invoice_days=ways.payments.days,
-            recordings=ways.recordings,
-        )
+        self._steps = steps_of(office, utc_now, ways.upkeep)
         self._passwords = Passwords()
         self._secrets = SecretBox(ways.secret_keys)
         bans = BanBook(office, proxies=ways.proxies, exchanges=ways.exchange_hosts)
@@ -282,6 +277,8 @@ class Services:
             "details": Details(office, principal),
             "defaults": PartyDefaults(office, principal),
             "phonebooks": Phonebooks(office, principal),
+            "sms_users": SmsUsers(office, principal),
+            "mail_templates": MailTemplates(office, principal),
             "hash_secrets": HashSecrets(office, principal, self._secrets),
             "permission_groups": PermissionGroups(office, principal),
             "bans": Bans(office, principal),
@@ -290,8 +287,10 @@ class Services:
             "speech": Speech(principal, ways.speaker),
             "news": News(office, principal),
             "tickets": Tickets(office, principal),
+            "mails": Mails(office),
             "messages": Messages(office, principal, ways.carriers, utc_now),
             "sip_messages": SipMessages(office, principal, ways.ask_exchange),
+            "voice_messages": VoiceMessages(office, principal, ways.speaker, ways.voice),
             "incoming_messages": IncomingMessages(office, principal, utc_now),
             "message_prices": MessagePrices(office, principal),
             "audit": Audit(office, principal),

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from rating_engine.api.narayana.answer import date
 from rating_engine.api.narayana.shown_money import ShownMoney
-from rating_engine.domain.account import AccountKind, AccountState
+from rating_engine.domain.account import AccountKind, AccountState, ListedAccount
 from rating_engine.domain.party import BILLING, Level, Party, PartyState
 from rating_engine.domain.sip_account import SipAccount
 
@@ -29,9 +29,7 @@ READ_ONLY: Final = frozenset(
     {"id", "username", "manager", "sip_realm", "actualbalance", "displaycurrency", "displaybalance", "displayoverdraft",
      "displaynotifybalancelimit", "unread_tickets"}
 )  # fmt: skip
-NOT_KEPT_OF_USERS: Final = (
-    "allowed_call_len", "notify_balance", "notify_balance_limit", "notify_did",
-)  # fmt: skip
+NOT_KEPT_OF_USERS: Final = ("allowed_call_len",)
 LINE_FIELDS: Final = (
     "sip_extension", "sip_callerid", "sip_max_call_len", "rates_name", "owner", "disa_pin", "disa_trusted_cli",
     "sip_password", "sip_server", "sip_address", "sip_language", "sip_rates_id", "sip_rates_options", "sip_srtp",
@@ -59,6 +57,9 @@ def user_fields(party: Party, reader: Level) -> dict[str, Any]:
         "notify_email": party.notify_email,
         "invites": party.invites,
         "notify_ticket": int(party.notify_ticket),
+        "notify_balance": int(party.notify_balance),
+        "notify_balance_limit": party.notify_balance_limit,
+        "notify_did": party.notify_did,
         **dict.fromkeys(NOT_KEPT_OF_USERS),
     }
 
@@ -82,7 +83,7 @@ def line_fields(line: SipAccount | None) -> dict[str, Any]:
     return dict(zip(LINE_FIELDS, values, strict=True))
 
 
-def money_fields(account: AccountState | None, number: int | None, shown: ShownMoney) -> dict[str, Any]:
+def money_fields(account: AccountState | ListedAccount | None, number: int | None, shown: ShownMoney) -> dict[str, Any]:
     """What is of the account; None: the user has none. An overdraft without a limit is null."""
     if account is None:
         names = ("balance", "overdraft", "actualbalance", "displaybalance", "displayoverdraft", "displaycurrency",
@@ -108,6 +109,25 @@ def amounts(balance: Decimal, overdraft: Decimal | None, currency: str, shown: S
     }
 
 
+def attributes(
+    party: Party,
+    main: SipAccount | None,
+    account: AccountState | ListedAccount | None,
+    reader: Level,
+    shown: ShownMoney,
+    unread_tickets: int | None = None,
+) -> dict[str, Any]:
+    """All attributes without the lists. `unread_tickets` None: of somebody else."""
+    return {
+        **user_fields(party, reader),
+        **line_fields(main),
+        **money_fields(account, None if main is None else main.account_id, shown),
+        **{name: getattr(party, name) for name in BILLING},
+        "displaynotifybalancelimit": shown.of_system(party.notify_balance_limit),
+        "unread_tickets": unread_tickets,
+    }
+
+
 def whole_user(
     party: Party,
     lines: list[SipAccount],
@@ -121,14 +141,8 @@ def whole_user(
     sim_cards: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """All attributes and lists."""
-    main = lines[0] if lines else None
     return {
-        **user_fields(party, reader),
-        **line_fields(main),
-        **money_fields(account, None if main is None else main.account_id, shown),
-        **{name: getattr(party, name) for name in BILLING},
-        "displaynotifybalancelimit": None,
-        "unread_tickets": unread_tickets,
+        **attributes(party, lines[0] if lines else None, account, reader, shown, unread_tickets),
         "sip_extensions": [line_fields(line) for line in lines],
         "did_numbers": numbers,
         "sim_cards": sim_cards,

@@ -13,8 +13,10 @@ from rich.table import Table
 from rating_engine.cli import words
 from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, say, with_services
 from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
+from rating_engine.domain.change import LEAVE
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.party import (
+    BILLING,
     PASSWORD_MAX,
     Level,
     NewParty,
@@ -128,6 +130,14 @@ def set_(
         str | None, typer.Option(metavar="LOGIN|none", help="A reseller's own: charged for calls of all below it.")
     ] = None,
     comment: Annotated[str | None, typer.Option(help="For those who manage it.")] = None,
+    email: Annotated[str | None, typer.Option("--notify-email", metavar="ADDRESS", help="Where its mail goes.")] = None,
+    low_balance: Annotated[
+        str | None,
+        typer.Option("--notify-balance", metavar="AMOUNT|none", help="Told below this balance (system's currency)."),
+    ] = None,
+    did_days: Annotated[
+        str | None, typer.Option("--notify-did", metavar="DAYS", help="Told so long before a number ends; 0: never.")
+    ] = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -142,8 +152,47 @@ def set_(
             tariff=words.unless_none(tariff, str),
             account=words.unless_none(account, str),
             comment=words.if_given(comment, str),
+            notify_email=words.if_given(email, str),
+            notify_balance=words.if_given(low_balance, lambda text: text != words.NONE),
+            notify_balance_limit=LEAVE
+            if low_balance in (None, words.NONE)
+            else words.amount(str(low_balance), "notify_balance"),
+            notify_did=words.if_given(did_days, lambda text: words.whole(text, "notify_did")),
         )
     print_party(with_services(config, lambda services: services.parties.change(user, changes)), as_json=json)
+
+
+@users_app.command(epilog="Example: rating-engine user billing system --name 'Example Telecom' --bank-account DE89")
+def billing(
+    user: User,
+    name: Annotated[str | None, typer.Option(help="Of the person or firm, as it stands on invoices.")] = None,
+    address: Annotated[str | None, typer.Option(help=r"Lines with \n between.")] = None,
+    email: Annotated[str | None, typer.Option(help="Where invoices go.")] = None,
+    bank_account: Annotated[str | None, typer.Option(help="To which those pay whom it bills.")] = None,
+    tax_number: Annotated[str | None, typer.Option(help="Its number at the tax office.")] = None,
+    tax: Annotated[
+        str | None, typer.Option(metavar="TAX|none", help="Put on what it pays: a number of `tax list`.")
+    ] = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Set what stands on invoices to a user, and on those that it issues; `system` is the company's own."""
+    with reported_errors():
+        changes = PartyChanges(
+            billing_name=words.if_given(name, str),
+            billing_address=words.if_given(address, lambda text: text.replace("\\n", "\n")),
+            billing_email=words.if_given(email, str),
+            billing_bank_account=words.if_given(bank_account, str),
+            tax_number=words.if_given(tax_number, str),
+            tax_id=words.unless_none(tax, partial(words.whole, field="tax")),
+        )
+    party = with_services(config, lambda services: services.parties.change(user, changes))
+    shown = {**{name: getattr(party, name) for name in BILLING}, "tax_number": party.tax_number, "tax": party.tax_id}
+    if json:
+        print_json({"login": party.login, **shown})
+        return
+    for field, value in shown.items():
+        say((f"{field.replace('_', ' ')}: ", "bold"), "" if value is None else str(value))
 
 
 @users_app.command(epilog="Example: rating-engine user block anna --as external_blocked")
@@ -233,6 +282,9 @@ def party_json(party: Party) -> dict[str, Any]:
         "tariff": party.tariff,
         "account": party.account,
         "comment": party.comment,
+        "notify_email": party.notify_email,
+        "notify_balance": str(party.notify_balance_limit) if party.notify_balance else None,
+        "notify_did": party.notify_did,
         "has_password": party.has_password,
         "created_at": party.created_at.isoformat(),
     }

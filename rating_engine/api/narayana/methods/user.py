@@ -24,7 +24,7 @@ from rating_engine.api.narayana.user_object import (
     NOT_KEPT_OF_USERS,
     READ_ONLY,
     STATES,
-    user_fields,
+    attributes,
     whole_user,
 )
 from rating_engine.api.narayana.wire import scalar
@@ -33,7 +33,8 @@ from rating_engine.domain.party import Level, Party, PartyChanges, PartyFilter, 
 from rating_engine.domain.registration import NewRegistration
 from rating_engine.domain.sip_account import ExtensionTaken, NewSipAccount, SipChanges
 
-OWN: Final = frozenset({"web_password", "currency", "language", "timezone", "notify_email", "notify_ticket"})
+NOTICES: Final = frozenset({"notify_email", "notify_ticket", "notify_balance", "notify_balance_limit", "notify_did"})
+OWN: Final = NOTICES | {"web_password", "currency", "language", "timezone"}
 OTHERS: Final = OWN | {"accesslevel", "active", "comment", "invites"}
 NOT_KEPT: Final = (*NOT_KEPT_OF_USERS, "account")  # of updateUser: they have no home here yet
 AUTO: Final = "auto"
@@ -80,6 +81,9 @@ async def update_user(asked: Asked) -> Answer:
         comment=LEAVE if comment is None else comment,
         notify_email=LEAVE if (address := values.text("notify_email")) is None else address,
         notify_ticket=LEAVE if (wanted := values.switch("notify_ticket")) is None else wanted,
+        notify_balance=LEAVE if (wanted := values.switch("notify_balance")) is None else wanted,
+        notify_balance_limit=LEAVE if (limit := values.number("notify_balance_limit")) is None else limit,
+        notify_did=LEAVE if (days := values.whole("notify_did")) is None else days,
     )
     await asked.use.parties.change(
         party.party_id,
@@ -96,7 +100,16 @@ async def get_users(asked: Asked) -> Answer:
     """Users below who asks; `all`: corporate users alone, as the document words it."""
     wanted = PartyFilter(kind=PartyKind.RESELLER if asked.values.flag("all") else None)
     found = await whole_list(lambda cursor: asked.use.parties.page(wanted, cursor))
-    return [user_fields(party, asked.asking.level) for party in found if party.party_id != asked.asking.party_id]
+    mains = await asked.use.sip_accounts.mains()
+    accounts = {each.account_id: each for each in await whole_list(asked.use.accounts.page)}
+    shown = await shown_money(asked)
+    users = []
+    for party in found:
+        main = mains.get(party.party_id)
+        account = None if main is None else accounts.get(main.account_id)
+        if party.party_id != asked.asking.party_id:
+            users.append(attributes(party, main, account, asked.asking.level, shown))
+    return users
 
 
 async def register_user(asked: Asked) -> Answer:
