@@ -1,6 +1,6 @@
 """The requests and replies that follow from the document, of cases.json: all ask one installation.
 
-What a case's setup says beside the generic one stands in SETUPS, by its id; what has a number in the document has it here.
+What a case's setup says beside the generic one stands in SETUPS, by its id; numbers are those of the document.
 """
 
 from __future__ import annotations
