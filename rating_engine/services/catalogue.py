@@ -46,6 +46,7 @@ from rating_engine.services.messaging.incoming import IncomingMessages
 from rating_engine.services.messaging.messages import Messages
 from rating_engine.services.messaging.prices import MessagePrices
 from rating_engine.services.messaging.sip_messages import SipMessages
+from rating_engine.services.messaging.sms_users import SmsUsers
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
 from rating_engine.services.numbers.number_stock import NumberStock
@@ -82,6 +83,7 @@ from rating_engine.services.routes.gateways import Gateways
 from rating_engine.services.routes.pjsip_trunks import sections_text
 from rating_engine.services.routes.routes import Routes
 from rating_engine.services.support.gsm import Gsm, GsmRequests
+from rating_engine.services.support.mail_templates import MailTemplates
 from rating_engine.services.support.mails import Mails
 from rating_engine.services.support.news import News
 from rating_engine.services.support.sim_cards import SimCards
@@ -114,6 +116,8 @@ class UseCases:
     details: Details
     defaults: PartyDefaults
     phonebooks: Phonebooks
+    sms_users: SmsUsers
+    mail_templates: MailTemplates
     hash_secrets: HashSecrets
     permission_groups: PermissionGroups
     bans: Bans
@@ -270,6 +274,8 @@ class Services:
             "details": Details(office, principal),
             "defaults": PartyDefaults(office, principal),
             "phonebooks": Phonebooks(office, principal),
+            "sms_users": SmsUsers(office, principal),
+            "mail_templates": MailTemplates(office, principal),
             "hash_secrets": HashSecrets(office, principal, self._secrets),
             "permission_groups": PermissionGroups(office, principal),
             "bans": Bans(office, principal),

@@ -21,7 +21,7 @@ from starlette.types import Receive, Scope, Send
 from rating_engine.api.common.body import TooLarge, read_body
 from rating_engine.api.common.client import address_of, is_secure
 from rating_engine.api.mor import xml
-from rating_engine.api.mor.asked import COOKIE, Answer, Asked
+from rating_engine.api.mor.asked import COOKIE, Answer, Asked, CallQuestions
 from rating_engine.api.mor.declare import Function, Role
 from rating_engine.api.mor.declared import NAMED
 from rating_engine.api.mor.errors import (
@@ -81,14 +81,22 @@ class MorRules:
     telephones: bool = False
     conflines: bool = False
     money_by_post: bool = False
+    mails: bool = False
     zone: ZoneInfo = UTC
 
 
 class Mor:
     """The surface as an ASGI application below /billing/api."""
 
-    def __init__(self, services: Services, rules: MorRules, on_weak_hash: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        services: Services,
+        charging: CallQuestions,
+        rules: MorRules,
+        on_weak_hash: Callable[[], None] = lambda: None,
+    ) -> None:
         self._services = services
+        self._charging = charging
         self._rules = rules
         self._on_weak_hash = on_weak_hash
 
@@ -142,6 +150,8 @@ class Mor:
                         services=self._services,
                         door=door,
                         zone=self._rules.zone,
+                        charging=self._charging,
+                        mails=self._rules.mails,
                         in_path=in_path,
                         cookie=request.cookies.get(COOKIE),
                     )
