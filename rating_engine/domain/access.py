@@ -440,6 +440,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "messages.report": Right("messages:write", Level.ANYBODY, own=True),  # for which keys, the surface says
     "messages.set_report": Right("messages:write", Level.SIMPLE_USER, own=True),
     "sip_messages.send": Right("messages:write", Level.SIMPLE_USER, (_line("new.login"),)),
+    "voice_messages.send": Right("messages:write", Level.SIMPLE_USER, (_line("new.login"),)),
     "incoming_messages.receive": Right("messages:write", Level.ANYBODY, own=True),  # as messages.report
     "message_prices.set": _writes("tariffs", _tariff()),
     "message_prices.remove": _writes("tariffs", _tariff()),
