@@ -75,6 +75,8 @@ async def crowd(
         )  # fmt: skip
         try:
             async with exchange, engine:
+                # Nobody here looks at events, and the millions of so many calls would only be in the way.
+                await exchange.ami.action("Events", EventMask="off")
                 await started(engine)
                 yield Crowd(Pbx(database, engine, exchange), url, Sipp(exchange), sip_port, carrier_port)
         finally:
