@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final
 
 from agi.ami.address import parse_address
 from agi.ami.link import links_to
@@ -64,12 +64,15 @@ class WatchSetup:
         bans: BanBook,
         charging: Callable[[], CallCharging],
         totals: WatchTotals,
+        links: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
     ) -> None:
         """What is said of exchanges and of answers goes by `calls_door`, since calls are lengthened by it.
 
         `now`: the instant, by the database's clock. `correct`: as Watch has it. `charging`: what
         holds the money of callbacks, made after this. `totals`: what all watches of this process say.
+        `links`: connections that one engine alone has, such as those to carriers of messages.
         """
+        self._links = links
         addresses = [parse_address(text) for text in settings.ami_exchanges]
         self._watch = Watch(
             links_to(addresses, warning_sound=settings.ami_warning_sound),
@@ -139,6 +142,8 @@ class WatchSetup:
             group.create_task(self._rents.run(), name="rents")
             group.create_task(self._mail_counts.run(), name="mail-counts")
             group.create_task(self._webhooks.run(), name="webhooks")
+            for link in self._links:
+                group.create_task(link(), name="link")
             if self._watches:
                 group.create_task(self._watch.run(), name="watch")
 
