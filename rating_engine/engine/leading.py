@@ -101,9 +101,7 @@ class WatchSetup:
             interval_seconds=settings.route_quality_interval_seconds,
         )
         self._mail = _mail(settings, office)
-        poster = WebhookPoster(settings.webhook_private_hosts)
-        webhooks = WebhookDelivery(office, SecretBox(settings.secret_keys), poster)
-        self._webhooks = Periodic("webhooks", WEBHOOK_SECONDS, webhooks.turn)
+        self._webhooks = _webhooks(settings, office)
         turns = itertools.count()
         self._leases = Periodic("route-leases", SHARE_SECONDS, lambda: share_routes(office, next(turns) // TURNS))
         maintenance = Maintenance(office, ENGINE, steps_of(office, now, upkeep_of(settings)))
@@ -146,6 +144,12 @@ class WatchSetup:
                 group.create_task(link(), name="link")
             if self._watches:
                 group.create_task(self._watch.run(), name="watch")
+
+
+def _webhooks(settings: Settings, office: Database) -> Periodic:
+    poster = WebhookPoster(settings.webhook_private_hosts)
+    delivery = WebhookDelivery(office, SecretBox(settings.secret_keys), poster)
+    return Periodic("webhooks", WEBHOOK_SECONDS, delivery.turn)
 
 
 async def _count_mail(office: Database, metrics: Metrics) -> None:

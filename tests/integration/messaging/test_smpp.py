@@ -1,8 +1,7 @@
-"""The SMPP client against the server of another hand: messages, long ones, refusals, receipts, what comes in, outages."""
+"""The SMPP client against the server of another hand: messages, receipts, refusals, what comes in, outages."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
@@ -69,7 +68,7 @@ async def test_messages_go_and_come_by_smpp(engine, smsc):
     assert (one.state, one.carrier_id, long.carrier_id) == (
         MessageState.SENT,
         "id-1",
-        "id-2" if len(parts) == 1 else "id-2",
+        "id-2",
     )
     assert (first.source_addr, first.source_addr_ton, first.destination_addr) == ("MyShop", 5, TO)
     assert (first.short_message, first.data_coding) == (b"Gr~\x1ee \x1b(\x1be\x1b)", 0)
@@ -138,12 +137,9 @@ def test_a_length_that_no_pdu_has_is_refused(length):
         read_head(length.to_bytes(4, "big") + bytes(12))
 
 
-@pytest.mark.parametrize("size", range(0, 40, 3))
-def test_a_deliver_sm_that_ends_too_early_is_told(size):
+def test_a_deliver_sm_that_ends_too_early_is_told():
     whole = b"\0\1\x01331234\0\1\x014930200\0\0\0\0\0\0\0\0\0\0\x14" + b"x" * 20
     assert read_delivered(whole).text == "x" * 20
-    with pytest.raises(InvalidPdu):
-        read_delivered(whole[: min(size, 30)])
-
-
-assert asyncio
+    for size in range(len(whole)):
+        with pytest.raises(InvalidPdu):
+            read_delivered(whole[:size])
