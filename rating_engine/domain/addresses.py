@@ -33,7 +33,7 @@ def parse_network(text: str, field: str) -> Network:
 
 
 def _plain(network: Network) -> Network:
-    """An address of IPv4 that was written as one of IPv6 (::ffff:192.0.2.7): whoever has it is met by the other name."""
+    """An address of IPv4 written as one of IPv6 (::ffff:192.0.2.7): whoever has it is met by its own name."""
     mapped = None if isinstance(network, IPv4Network) else network.network_address.ipv4_mapped
     if mapped is None or network.prefixlen < MAPPED_PREFIX:
         return network
