@@ -51,6 +51,7 @@ from rating_engine.cli.phones.phones import phones_app
 from rating_engine.cli.process.data import data_app
 from rating_engine.cli.process.demo import demo
 from rating_engine.cli.process.doctor import doctor
+from rating_engine.cli.process.mail_templates import mail_templates_app
 from rating_engine.cli.process.serve import migrate, serve
 from rating_engine.cli.routes.route_figures import load, quality
 from rating_engine.cli.routes.route_try import try_
@@ -85,6 +86,7 @@ app.add_typer(subscribers_app, name="subscriber")
 app.add_typer(users_app, name="user")
 app.add_typer(keys_app, name="key")
 app.add_typer(permissions_app, name="permission")
+app.add_typer(mail_templates_app, name="mail-template")
 app.add_typer(mor_app, name="mor")
 app.add_typer(bans_app, name="ban")
 app.command(epilog="Example: rating-engine audit --subject 1001 --from 2026-11-01")(audit)
