@@ -1142,7 +1142,8 @@ CREATE TABLE callbacks (
     taken_at       timestamptz,
     outcome        text,                        -- CallbackOutcome of domain/callback; NULL: none yet
     reason         text NOT NULL DEFAULT '',
-    detail         text NOT NULL DEFAULT ''
+    detail         text NOT NULL DEFAULT '',
+    sound          text NOT NULL DEFAULT ''     -- played to the first number in the place of a second one; '': there is one
 );
 CREATE INDEX callbacks_waiting ON callbacks (exchange, callback_id) WHERE outcome IS NULL;
 

@@ -367,9 +367,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "did_pools.remove": _system("dids"),
     "number_stock.regions": _reads("dids", own=True),
     "number_stock.kinds": _reads("dids", own=True),
-    "number_stock.free": _reads("dids", own=True),
-    "number_stock.find": _reads("dids", own=True),
-    "number_stock.number_of": _reads("dids", own=True),
+    "number_stock.free": _reads("dids", _party()),
     "tariff_offers.groups": _reads("tariffs", own=True),
     "tariff_offers.page": _reads("tariffs", own=True),
     "tariff_offers.connected": _reads("users", _party()),
@@ -440,6 +438,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "messages.report": Right("messages:write", Level.ANYBODY, own=True),  # for which keys, the surface says
     "messages.set_report": Right("messages:write", Level.SIMPLE_USER, own=True),
     "sip_messages.send": Right("messages:write", Level.SIMPLE_USER, (_line("new.login"),)),
+    "voice_messages.send": Right("messages:write", Level.SIMPLE_USER, (_line("new.login"),)),
     "incoming_messages.receive": Right("messages:write", Level.ANYBODY, own=True),  # as messages.report
     "message_prices.set": _writes("tariffs", _tariff()),
     "message_prices.remove": _writes("tariffs", _tariff()),

@@ -47,6 +47,7 @@ from rating_engine.services.messaging.messages import Messages
 from rating_engine.services.messaging.prices import MessagePrices
 from rating_engine.services.messaging.sip_messages import SipMessages
 from rating_engine.services.messaging.sms_users import SmsUsers
+from rating_engine.services.messaging.voice_messages import Sounds, VoiceMessages
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
 from rating_engine.services.numbers.number_stock import NumberStock
@@ -184,6 +185,7 @@ class UseCases:
     messages: Messages
     message_prices: MessagePrices
     sip_messages: SipMessages
+    voice_messages: VoiceMessages
     incoming_messages: IncomingMessages
     rerates: Rerates
     simulations: Simulations
@@ -214,6 +216,7 @@ class Ways:
     print_invoice: Printer
     fetch_file: Fetch
     carriers: Carriers
+    voice: Sounds
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
@@ -287,6 +290,7 @@ class Services:
             "mails": Mails(office),
             "messages": Messages(office, principal, ways.carriers, utc_now),
             "sip_messages": SipMessages(office, principal, ways.ask_exchange),
+            "voice_messages": VoiceMessages(office, principal, ways.speaker, ways.voice),
             "incoming_messages": IncomingMessages(office, principal, utc_now),
             "message_prices": MessagePrices(office, principal),
             "audit": Audit(office, principal),
@@ -363,7 +367,7 @@ class Services:
             "dids": Dids(office, principal, utc_now, currency=currency),
             "did_pools": DidPools(office, principal, currency=currency),
             "call_rules": CallRules(office, principal, utc_now),
-            "number_stock": NumberStock(office),
+            "number_stock": NumberStock(office, utc_now),
             "tariff_offers": TariffOffers(office, principal, utc_now),
             "recordings": Recordings(office, principal, self._ways.recordings, utc_now),
         }
