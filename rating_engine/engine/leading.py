@@ -68,9 +68,8 @@ class WatchSetup:
     ) -> None:
         """What is said of exchanges and of answers goes by `calls_door`, since calls are lengthened by it.
 
-        `now`: the instant, by the database's clock. `correct`: as Watch has it. `charging`: what
-        holds the money of callbacks, made after this. `totals`: what all watches of this process say.
-        `links`: connections that one engine alone has, such as those to carriers of messages.
+        `now`: by the database's clock. `correct`: as Watch has it. `charging`: what holds the money of callbacks, made
+        after this. `totals`: what all watches of this process say. `links`: connections that one engine alone has.
         """
         self._links = links
         addresses = [parse_address(text) for text in settings.ami_exchanges]
@@ -102,8 +101,7 @@ class WatchSetup:
         )
         self._mail = _mail(settings, office)
         self._webhooks = _webhooks(settings, office)
-        turns = itertools.count()
-        self._leases = Periodic("route-leases", SHARE_SECONDS, lambda: share_routes(office, next(turns) // TURNS))
+        self._leases = _leases(office)
         maintenance = Maintenance(office, ENGINE, steps_of(office, now, upkeep_of(settings)))
         self._maintenance = Periodic("maintenance", MAINTENANCE_SECONDS, maintenance.run)
         self._rents = Periodic("rents", RENT_SECONDS, lambda: maintenance.run(*EACH_MINUTE))
@@ -144,6 +142,11 @@ class WatchSetup:
                 group.create_task(link(), name="link")
             if self._watches:
                 group.create_task(self._watch.run(), name="watch")
+
+
+def _leases(office: Database) -> Periodic:
+    turns = itertools.count()
+    return Periodic("route-leases", SHARE_SECONDS, lambda: share_routes(office, next(turns) // TURNS))
 
 
 def _webhooks(settings: Settings, office: Database) -> Periodic:
