@@ -16,7 +16,7 @@ from tests.asterisk.conftest import asterisk_root as asterisk_root
 from tests.asterisk.engine import engine_for, started
 from tests.asterisk.pbx import Pbx
 from tests.asterisk.phone import Leg, phones
-from tests.field.office import ACCOUNTS, Office, Scene, seed
+from tests.field.office import ACCOUNTS, SECRET_KEY, Office, Scene, seed
 from tests.support.servers import SessionServers, breaches
 
 
@@ -38,7 +38,7 @@ class Running:
         name = f"engine{next(self._engines)}"
         new = engine_for(
             self.database_url, self.redis_url, self.directory, name=name, flags=("--takeover",),
-            spool_dir=str(self.directory / "engine.spool"), **ports, **settings,
+            spool_dir=str(self.directory / "engine.spool"), secret_keys=[SECRET_KEY], **ports, **settings,
         )  # fmt: skip
         await new.start()
         self.pbx.engine = new
@@ -54,7 +54,7 @@ async def running_office(
         await database.open()
         await seed(database)
         redis_url, directory = session_servers.redis(), tmp_path_factory.mktemp("office-engine")
-        engine = engine_for(database_url, redis_url, directory)
+        engine = engine_for(database_url, redis_url, directory, secret_keys=[SECRET_KEY])
         office = Office(asterisk_root, engine.fastagi_port)
         running = Running(database_url, redis_url, directory, Pbx(database, engine, office.exchange), office)
         try:
