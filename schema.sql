@@ -413,6 +413,10 @@ CREATE TABLE parties (
     logs_hidden_before  timestamptz,               -- its calls that ended before are shown in no event log; NULL: all are
     notify_email  text NOT NULL DEFAULT '',        -- where its mail goes; '': nowhere
     notify_ticket boolean NOT NULL DEFAULT false,  -- whether messages of tickets go there
+    notify_balance        boolean NOT NULL DEFAULT false,  -- whether a balance below the limit does (in the system's currency)
+    notify_balance_limit  numeric(20, 6) NOT NULL DEFAULT 0,
+    notify_did            smallint NOT NULL DEFAULT 0 CHECK (notify_did BETWEEN 0 AND 90),  -- days before a number ends; 0: no mail
+    balance_low           boolean NOT NULL DEFAULT false,  -- it was told so, and has not risen since
     invites       integer NOT NULL DEFAULT 0 CHECK (invites >= 0),  -- how many codes it may still make
     account_bucket  smallint,                      -- what it is charged on, by its tariff, for the calls of all below it;
     account_id      bigint,                        -- NULL: it is not

@@ -41,6 +41,7 @@ from rating_engine.cli.parties.paid_services import services_app
 from rating_engine.cli.parties.permissions import permissions_app
 from rating_engine.cli.parties.subscribers import subscribers_app
 from rating_engine.cli.parties.subscriptions import subscriptions_app
+from rating_engine.cli.parties.support import mails_app, sims_app, tickets_app
 from rating_engine.cli.parties.users import users_app
 from rating_engine.cli.phones import exchange_files
 from rating_engine.cli.phones import exchanges as asterisks
@@ -56,6 +57,7 @@ from rating_engine.cli.routes.trunks import trunks
 from rating_engine.cli.tariffs.bands import band, bands, holidays_app, unband
 from rating_engine.cli.tariffs.directions import direction
 from rating_engine.cli.tariffs.exchange import exchange_app
+from rating_engine.cli.tariffs.offers import offers_app
 from rating_engine.cli.tariffs.packages import groups_app, packages_app
 from rating_engine.cli.tariffs.tariffs import tariffs_app
 from rating_engine.telemetry.logs import configure_logging
@@ -141,7 +143,11 @@ app.add_typer(aliases_app, name="alias")
 app.add_typer(dids_app, name="did")
 app.add_typer(rules_app, name="did-rule")
 app.add_typer(pools_app, name="did-pool")
+app.add_typer(mails_app, name="mail")
+app.add_typer(tickets_app, name="ticket")
+app.add_typer(sims_app, name="sim")
 app.add_typer(services_app, name="service")
+app.add_typer(offers_app, name="offer")
 app.add_typer(subscriptions_app, name="subscription")
 app.add_typer(routes_app, name="routes")
 routes_app.command("try", epilog="Example: rating-engine routes try 79010000001 --tariff retail --callerid 4930123456")(

@@ -107,6 +107,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "news.add": _system("news"),
     "news.change": _system("news"),
     "news.remove": _system("news"),
+    "mails.page": _system("mails", "read"),
     "tickets.open": _TICKETS,
     "tickets.answer": _TICKETS,
     "tickets.page": _reads("tickets", own=True),

@@ -10,14 +10,24 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from enum import IntEnum, StrEnum
 from typing import Final
 
 from rating_engine.domain.change import LEAVE, Leave
-from rating_engine.domain.checks import check_currency, check_email, check_login, check_name, check_text, check_whole
+from rating_engine.domain.checks import (
+    check_amount,
+    check_currency,
+    check_email,
+    check_login,
+    check_name,
+    check_text,
+    check_whole,
+)
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.permission import Permission
 
+MAX_NOTICE_DAYS: Final = 90  # before a number ends
 SYSTEM: Final = 1  # the party_id of the root
 UTC_OFFSET_MIN: Final = -720  # minutes: from Baker Island
 UTC_OFFSET_MAX: Final = 840  # to Kiribati
@@ -121,7 +131,9 @@ class Party:
 
     `account`: a login of the one that it is charged on, by its tariff, for the calls of all below it; None: it is not.
     `permissions`: of its permission group.
-    `hidden`: it was closed. `notify_email`: where its mail goes; '': nowhere. `notify_ticket`: whether tickets' does.
+    `hidden`: it was closed. `notify_email`: where its mail goes; '': nowhere. `notify_ticket`: whether tickets' does;
+    `notify_balance`: whether it is told that its balance is below `notify_balance_limit`, in the system's currency;
+    `notify_did`: how many days before a number of its ends; 0: never.
     `tax_id`: of the tax that is put on what it pays.
     """
 
@@ -155,6 +167,9 @@ class Party:
     tax_number: str = ""
     tax_id: int | None = None
     permissions: frozenset[Permission] = frozenset()
+    notify_balance: bool = False
+    notify_balance_limit: Decimal = Decimal(0)
+    notify_did: int = 0
 
     @property
     def realm(self) -> int:
@@ -214,6 +229,9 @@ class PartyChanges:
     comment: str | Leave = LEAVE
     notify_email: str | Leave = LEAVE
     notify_ticket: bool | Leave = LEAVE
+    notify_balance: bool | Leave = LEAVE
+    notify_balance_limit: Decimal | Leave = LEAVE
+    notify_did: int | Leave = LEAVE
     invites: int | Leave = LEAVE
     billing_name: str | Leave = LEAVE
     billing_address: str | Leave = LEAVE
@@ -229,6 +247,10 @@ class PartyChanges:
             if (text := getattr(self, name)) is not LEAVE:
                 check_text(text, name)
         _check_about(self)
+        if self.notify_balance_limit is not LEAVE:
+            check_amount(self.notify_balance_limit, "notify_balance_limit", allow_negative=True)
+        if self.notify_did is not LEAVE:
+            check_whole(self.notify_did, "notify_did", most=MAX_NOTICE_DAYS)
         if self.notify_email is not LEAVE and self.notify_email:
             check_email(self.notify_email, "notify_email")
 

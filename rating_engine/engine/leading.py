@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Final
 
 from agi.ami.address import parse_address
@@ -17,11 +16,11 @@ from agi.ami.link import links_to
 from rating_engine.adapters.smtp import Smtp
 from rating_engine.adapters.webhook_http import WebhookPoster
 from rating_engine.domain.principal import ENGINE
-from rating_engine.engine.services import ask_rate_of, recordings_of
+from rating_engine.engine.services import upkeep_of
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import Now
-from rating_engine.services.maintenance import RECORDINGS, RENTS, SUBSCRIPTIONS, Maintenance, steps_of
+from rating_engine.services.maintenance import BALANCES, RECORDINGS, RENTS, SUBSCRIPTIONS, Maintenance, steps_of
 from rating_engine.services.parties.bans import BanBook
 from rating_engine.services.parties.wrong_logins import WrongLogins
 from rating_engine.services.phones.secrets import SecretBox
@@ -37,10 +36,13 @@ from rating_engine.storage.calls.exchange_watch import read_watched
 from rating_engine.storage.postgres.leadership import Leadership
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.routes.route_leases import SHARE_SECONDS, TURNS, share_routes
+from rating_engine.storage.support.mail_list import count_mails
 from rating_engine.telemetry.metrics import Metrics
 from rating_engine.telemetry.watch_parts import WatchPart, WatchTotals
 
+MAIL_COUNT_SECONDS: Final = 30.0  # a metric is read about as often
 MAIL_SECONDS: Final = 2.0  # how soon a notice goes out
+EACH_MINUTE: Final = (RENTS, SUBSCRIPTIONS, RECORDINGS, BALANCES)
 RENT_SECONDS: Final = 60.0  # an order that lost who began it is ended so soon, and who tops up has his number back
 MAINTENANCE_SECONDS: Final = 3_600.0  # what it forgets is kept for a week: an hour more is no matter
 WEBHOOK_SECONDS: Final = 2.0  # how soon what happened is told
@@ -101,9 +103,10 @@ class WatchSetup:
         self._webhooks = Periodic("webhooks", WEBHOOK_SECONDS, webhooks.turn)
         turns = itertools.count()
         self._leases = Periodic("route-leases", SHARE_SECONDS, lambda: share_routes(office, next(turns) // TURNS))
-        maintenance = _maintenance(settings, office, now)
+        maintenance = Maintenance(office, ENGINE, steps_of(office, now, upkeep_of(settings)))
         self._maintenance = Periodic("maintenance", MAINTENANCE_SECONDS, maintenance.run)
-        self._rents = Periodic("rents", RENT_SECONDS, lambda: maintenance.run(RENTS, SUBSCRIPTIONS, RECORDINGS))
+        self._rents = Periodic("rents", RENT_SECONDS, lambda: maintenance.run(*EACH_MINUTE))
+        self._mail_counts = Periodic("mail-counts", MAIL_COUNT_SECONDS, lambda: _count_mail(office, metrics))
         self._watches = bool(addresses)
         self._is_asked = self._watches or bool(settings.ari_exchanges)
         self._watched = WatchedExchanges(lambda: read_watched(calls_door))
@@ -134,20 +137,14 @@ class WatchSetup:
             if self._mail is not None:
                 group.create_task(self._mail.run(), name="mail")
             group.create_task(self._rents.run(), name="rents")
+            group.create_task(self._mail_counts.run(), name="mail-counts")
             group.create_task(self._webhooks.run(), name="webhooks")
             if self._watches:
                 group.create_task(self._watch.run(), name="watch")
 
 
-def _maintenance(settings: Settings, office: Database, now: Now) -> Maintenance:
-    """Every step, as the engine runs them."""
-    grace, notice = timedelta(days=settings.did_grace_days), timedelta(days=settings.did_notice_days)
-    asked, jump = ask_rate_of(settings), settings.exchange_rate_jump_percent
-    kept, days = recordings_of(settings), settings.invoice_days
-    steps = steps_of(
-        office, now, grace=grace, notice=notice, ask_rate=asked, rate_jump=jump, invoice_days=days, recordings=kept
-    )
-    return Maintenance(office, ENGINE, steps)
+async def _count_mail(office: Database, metrics: Metrics) -> None:
+    metrics.mail(*await count_mails(office))
 
 
 def _mail(settings: Settings, office: Database) -> Periodic | None:

@@ -27,10 +27,10 @@ from rating_engine.engine.calling import policy_of
 from rating_engine.services.catalogue import Services, Ways
 from rating_engine.services.doctor import Dialplan, Installation
 from rating_engine.services.finance.payments import PaymentWays
+from rating_engine.services.maintenance import Upkeep
 from rating_engine.services.messaging.carriers import Carriers
 from rating_engine.services.parties.request_limits import RequestLimits
 from rating_engine.services.recordings import RecordingFiles
-from rating_engine.services.tariffs.rate_feed import AskRate
 from rating_engine.settings.model import Settings
 from rating_engine.settings.spool_directory import spool_directory
 from rating_engine.storage.postgres.migrate import MigrationReport
@@ -66,8 +66,7 @@ def make_services(
             ban_wrong_keys=settings.ban_wrong_keys,
             ban_window_seconds=settings.ban_window_seconds,
             ban_seconds=settings.ban_seconds,
-            did_grace=timedelta(days=settings.did_grace_days),
-            did_notice=timedelta(days=settings.did_notice_days),
+            upkeep=upkeep_of(settings),
             gsm=HttpProviders(settings.gsm_providers),
             speaker=Espeak(settings.speech_program),
             payments=_payments(settings),
@@ -76,8 +75,6 @@ def make_services(
             reload_phones=partial(_reload_phones, settings.ami_exchanges),
             carriers=carriers_of(settings.message_carriers) if carriers is None else carriers,
             ask_exchange=partial(ask_exchange, settings.ami_exchanges),
-            ask_rate=ask_rate_of(settings),
-            rate_jump=settings.exchange_rate_jump_percent,
             fetch_file=ListedHosts(settings.exchange_file_hosts).fetch,
             proxies=tuple(map(ip_network, settings.http_trusted_proxies)),
             recordings=recordings_of(settings),
@@ -92,11 +89,18 @@ def recordings_of(settings: Settings) -> RecordingFiles:
     return RecordingFiles(settings.recordings_directory, settings.recording_link_seconds, settings.public_url)
 
 
-def ask_rate_of(settings: Settings) -> AskRate | None:
-    """Who publishes exchange rates; None: nobody."""
-    if not settings.exchange_rate_url:
-        return None
-    return PublishedRates(settings.exchange_rate_url, settings.exchange_rate_field).ask
+def upkeep_of(settings: Settings) -> Upkeep:
+    """How what runs by itself is to be done."""
+    rates = PublishedRates(settings.exchange_rate_url, settings.exchange_rate_field)
+    return Upkeep(
+        did_grace=timedelta(days=settings.did_grace_days),
+        did_notice=timedelta(days=settings.did_notice_days),
+        ask_rate=rates.ask if settings.exchange_rate_url else None,
+        rate_jump_percent=settings.exchange_rate_jump_percent,
+        system_currency=settings.system_currency,
+        invoice_days=settings.invoice_days,
+        recordings=recordings_of(settings),
+    )
 
 
 @contextlib.asynccontextmanager

@@ -7,6 +7,7 @@ turn; one that somebody else is at is left to that one.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
@@ -21,6 +22,7 @@ from rating_engine.services.finance.monthly import MonthlyInvoices
 from rating_engine.services.finance.recurring import Recurring
 from rating_engine.services.numbers.rents import Rents
 from rating_engine.services.recordings import NO_RECORDINGS, RecordingFiles, mail_recordings
+from rating_engine.services.support.balance_notices import BalanceNotices
 from rating_engine.services.support.outbox import sweep_mail
 from rating_engine.services.tariffs.rate_feed import AskRate, RateFeed
 from rating_engine.storage.audit_log import record
@@ -31,6 +33,7 @@ from rating_engine.storage.postgres.pool import Database
 
 RENTS: Final = "rents"
 SUBSCRIPTIONS: Final = "subscriptions"
+BALANCES: Final = "balance notices"
 RECORDINGS: Final = "recordings"
 
 Step = Callable[[], Awaitable[object]]
@@ -46,34 +49,36 @@ class StepOutcome(StrEnum):
     FAILED = "failed"
 
 
-def steps_of(
-    office: Database,
-    now: Now,
-    *,
-    grace: timedelta,
-    notice: timedelta,
-    ask_rate: AskRate | None,
-    rate_jump: int,
-    invoice_days: int,
-    recordings: RecordingFiles = NO_RECORDINGS,
-) -> dict[str, Step]:
-    """All of them. `grace`, `notice`: of rents, as the settings have it, which go before the month is invoiced.
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """How the settings have it. `did_grace`, `did_notice`: of rents. `ask_rate` None: nobody publishes rates."""
 
-    `ask_rate` None: nobody publishes rates.
-    """
+    did_grace: timedelta
+    did_notice: timedelta
+    ask_rate: AskRate | None
+    rate_jump_percent: int
+    system_currency: str
+    invoice_days: int
+    recordings: RecordingFiles = NO_RECORDINGS
+
+
+def steps_of(office: Database, now: Now, upkeep: Upkeep) -> dict[str, Step]:
+    """All of them. Rents and fees go before the month is invoiced."""
     rents = Rents(office, ENGINE, now)
-    invoices = MonthlyInvoices(office, ENGINE, now, days=invoice_days)
+    invoices = MonthlyInvoices(office, ENGINE, now, days=upkeep.invoice_days)
     steps: dict[str, Step] = {
         "idempotency keys": lambda: forget_old(office),
         "mail": lambda: sweep_mail(office),
         "reports of messages": lambda: forget_early(office),
-        RENTS: lambda: rents.turn(grace=grace, notice=notice),
-        RECORDINGS: lambda: mail_recordings(office, recordings, now),
+        RENTS: lambda: rents.turn(grace=upkeep.did_grace, notice=upkeep.did_notice),
+        RECORDINGS: lambda: mail_recordings(office, upkeep.recordings, now),
         SUBSCRIPTIONS: Recurring(office, ENGINE, now).turn,
+        BALANCES: BalanceNotices(office, ENGINE, now, system_currency=upkeep.system_currency).turn,
         "monthly invoices": invoices.turn,
     }
-    if ask_rate is not None:
-        steps["exchange rates"] = RateFeed(office, ENGINE, now, ask_rate, jump_percent=rate_jump).turn
+    if upkeep.ask_rate is not None:
+        feed = RateFeed(office, ENGINE, now, upkeep.ask_rate, jump_percent=upkeep.rate_jump_percent)
+        steps["exchange rates"] = feed.turn
     return steps
 
 

@@ -74,10 +74,15 @@ class Recordings:
         kept = await store.recordings_of(self._database, party.party_id, since, until, MAX_LISTED)
         return await asyncio.to_thread(lambda: [found for each in kept if (found := _looked_at(self._files, each))])
 
-    async def link(self, name: str) -> str:
-        """The token of a link to one, which works for a while. Errors: NotFound, Refused, Unavailable."""
+    async def link(self, name: str, *, of: int | None = None) -> str:
+        """The token of a link to one, of this party alone where it is named, which works for a while.
+
+        Errors: NotFound, Refused, Unavailable.
+        """
         kept = await store.find_recording(self._database, name)
-        if kept is None or not await is_below(self._database, kept.party_id, self._principal.realm):
+        if kept is None or of not in (None, kept.party_id):
+            raise NotFound("there is no such recording", field="name")
+        if not await is_below(self._database, kept.party_id, self._principal.realm):
             raise NotFound("there is no such recording", field="name")
         if await asyncio.to_thread(self._files.path_of, kept.name, kept.kind) is None:
             raise NotFound("its file is not there", field="name")

@@ -82,9 +82,7 @@ class Metrics:
         self._open = self._gauge("rating_open_reservations", "Calls reserved and not finished", "livemostrecent")
         self._connections = self._gauge("rating_fastagi_connections", "FastAGI connections open", "livesum")
         self._make_database_metrics()
-        self._unshared = self._gauge(
-            "rating_metrics_unshared", "Workers whose metrics only they show: no room for their files", "livesum"
-        )
+        self._make_side_metrics()
         self._make_redis_metrics()
         reconciled = self._counter("rating_reconciled_total", "Calls ended without a finish", ["decision"])
         self._reconciled = {decision.value: reconciled.labels(decision.value) for decision in Decision}
@@ -114,6 +112,13 @@ class Metrics:
             self._exposed = self.registry
             ProcessCollector(registry=self.registry)
             GCCollector(registry=self.registry)
+
+    def _make_side_metrics(self) -> None:
+        self._mail_queued = self._gauge("rating_mail_queued", "Mails that wait to be sent", "livemostrecent")
+        self._mail_failed = self._gauge("rating_mail_failed", "Mails of the last month that failed", "livemostrecent")
+        self._unshared = self._gauge(
+            "rating_metrics_unshared", "Workers whose metrics only they show: no room for their files", "livesum"
+        )
 
     def _make_spool_metrics(self) -> None:
         self._spool_records = self._gauge("rating_spool_records", "Finishes on disk that wait to be charged", "livesum")
@@ -212,6 +217,11 @@ class Metrics:
     def reconciled(self, decision: str, count: int = 1) -> None:
         """Count calls that were ended without a finish; a Decision."""
         self._reconciled[decision].inc(count)
+
+    def mail(self, queued: int, failed: int) -> None:
+        """Set how many mails wait to be sent, and how many of the last month failed, as the database has it."""
+        self._mail_queued.set(queued)
+        self._mail_failed.set(failed)
 
     def leading(self, leading: bool) -> None:
         """Say whether this process watches the exchanges."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import pytest_asyncio
@@ -14,10 +16,13 @@ import pytest_asyncio
 from rating_engine.storage.postgres.pool import Database
 from tests.asterisk.conftest import asterisk_root as asterisk_root
 from tests.asterisk.engine import engine_for, started
+from tests.asterisk.exchange import PREFIX
 from tests.asterisk.pbx import Pbx
 from tests.asterisk.phone import Leg, phones
 from tests.field.office import ACCOUNTS, SECRET_KEY, Office, Scene, seed
 from tests.support.servers import SessionServers, breaches
+
+KEPT: Final = Path("/srv") / f"{PREFIX}{os.getpid()}-kept"  # recordings, as Asterisk sees where they are
 
 
 @dataclass
@@ -29,6 +34,7 @@ class Running:
     directory: Path
     pbx: Pbx
     office: Office
+    recordings: Path
     _engines: Iterator[int] = field(default_factory=lambda: itertools.count(2))
 
     async def take_over(self, **settings: Any) -> None:
@@ -54,14 +60,20 @@ async def running_office(
         await database.open()
         await seed(database)
         redis_url, directory = session_servers.redis(), tmp_path_factory.mktemp("office-engine")
-        engine = engine_for(database_url, redis_url, directory, secret_keys=[SECRET_KEY])
-        office = Office(asterisk_root, engine.fastagi_port)
-        running = Running(database_url, redis_url, directory, Pbx(database, engine, office.exchange), office)
+        kept = asterisk_root / KEPT.relative_to("/")
+        kept.mkdir(parents=True, exist_ok=True)
+        kept.chmod(0o777)  # Asterisk writes there as somebody else
+        engine = engine_for(
+            database_url, redis_url, directory, recordings_directory=str(kept), secret_keys=[SECRET_KEY]
+        )
+        office = Office(asterisk_root, engine.fastagi_port, settings=f"RATING_RECORDINGS={KEPT}")
+        running = Running(database_url, redis_url, directory, Pbx(database, engine, office.exchange), office, kept)
         try:
             async with engine, office.exchange, phones(*office.phones.values(), *office.carriers.values()):
                 yield running
                 await running.pbx.engine.stop()
         finally:
+            shutil.rmtree(kept, ignore_errors=True)
             await database.close()
 
 

@@ -5,6 +5,7 @@ for the forward beside it; who is rejected, and a number that is not paid for, h
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import shlex
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import pytest
 import pytest_asyncio
 from typer.testing import CliRunner
@@ -43,7 +45,9 @@ INBOUND_PRICE: Final = Decimal("0.005")  # a second
 @pytest_asyncio.fixture(loop_scope="session")
 async def use(running_office: Running) -> AsyncIterator[UseCases]:
     """CAROL's line is a user's, who has four numbers without rules; calls coming in cost half a cent a second."""
-    async with open_services(Settings(database_url=running_office.database_url)) as services:
+    kept = str(running_office.recordings)
+    settings = Settings(database_url=running_office.database_url, recordings_directory=kept)
+    async with open_services(settings) as services:
         use = services.of(OPERATOR)
         try:
             await use.parties.create(NewParty("carol"))
@@ -130,7 +134,6 @@ async def test_a_number_goes_by_its_schedule_over_two_destinations_and_keeps_the
 
     scene.phone(CAROL).on_call = busy
     exchange = scene.office.exchange
-    await exchange.ami.action("Setvar", Variable="RATING_RECORDINGS", Value=str(exchange.spool_inside / "kept"))
     now = datetime.now(UTC) + timedelta(hours=2)
     closed = (RuleTime(1, 7, now.time().replace(second=0, microsecond=0), (now + timedelta(hours=1)).time()),)
     elsewhere = CallRule(action=Action.FORWARD, destination=ANSWERS + "50", times=closed, time_zone="UTC")
@@ -151,15 +154,57 @@ async def test_a_number_goes_by_its_schedule_over_two_destinations_and_keeps_the
     assert charged(theirs, forward)
     dials = [event["AppData"] for event in exchange.ami.events if event.get("Application") == "Dial"]
     assert any(MOBILE in each and "m(default)" in each for each in dials)
-    (file,) = (exchange.spool / "kept").iterdir()
-    assert file.name.startswith("office_")
-    assert file.stat().st_size > 8000  # half a second of it at the least
+    begun = datetime.now(UTC) - timedelta(hours=1)
+    (recording,) = await use.recordings.of("carol", begun, begun + timedelta(hours=2))
+    assert recording.seconds > 0
     colleague = await (await scene.phone(ALICE).call(f"*8{CAROL}")).answered()
     await (await scene.carrier_leg(MOBILE)).talk_on()
     await colleague.hang_up()
-    assert len(list((exchange.spool / "kept").iterdir())) == 2
+    assert len(await use.recordings.of("carol", begun, begun + timedelta(hours=2))) == 2
     assert len((await scene.charges())[CAROL]) == 3  # the call that came in, and both that were forwarded
     await use.call_rules.remove(line, 1)
+
+
+async def test_forwards_made_by_teleum_ring_in_turn_and_the_recording_is_fetched_by_its_link(
+    scene: Scene, running_office: Running, use: UseCases
+) -> None:
+    async def busy(leg: Leg) -> None:
+        await leg.refuse(486)
+
+    scene.phone(CAROL).on_call = busy
+    await use.parties.set_password("carol", password="correct horse")
+    later = (datetime.now(UTC).hour + 2) % 24
+    closed = [{"ttsh": later, "ttsm": 0, "ttfh": later, "ttfm": 59, "dts": 1, "dtf": 7}]
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{running_office.pbx.engine.http_port}") as http:
+
+        async def ask(cmd: str, **given: str) -> dict[str, Any]:
+            answer = (await http.post("/api/v3/", data={"cmd": cmd, **session, **given})).json()
+            assert "err" not in answer, answer
+            return dict(answer)
+
+        session: dict[str, str] = {}
+        entered = await ask("login", email="carol", paswd="correct horse")
+        session = {"token": entered["token"], "vivaid": str(entered["vivaid"])}
+        (nid,) = [each["id"] for each in (await ask("getConnectedNumbers"))["numbers"] if each["number"] == DID]
+        forward = {"id": "0", "nid": nid, "timeout": "10", "rcid": "1"}
+        await ask("editForward", **forward, rtype="2", rnum=ANSWERS + "50", dowjs2=json.dumps(closed))
+        await ask("editForward", **forward, rtype="1", rnum=CAROL)
+        await ask("editForward", **forward, rtype="2", rnum=MOBILE, rec="1", moh="1")
+        caller = await (await scene.carrier(2).call(DID)).answered()
+        theirs = await scene.carrier_leg(MOBILE)
+        await caller.hears(scene.carrier())
+        await theirs.talk_on()
+        await caller.hang_up()
+        await charges_of(scene, [caller])
+        now = datetime.now(UTC)
+        record = (await ask("getRecordsList", y=str(now.year), m=str(now.month)))["records"][-1]
+        assert (record["dst"], record["disposition"], int(record["billsecu"]) > 0) == (DID, "ANSWERED", True)
+        link = (await ask("getRecordLink", fileid=record["id"]))["link"]
+        part = await http.get(link, headers={"range": "bytes=0-3"})
+        assert (part.status_code, part.content) == (206, b"RIFF")
+        assert len((await http.get(link)).content) > 8_000  # half a second of it at the least
+        calls = (await ask("reportCalls", y=str(now.year), m=str(now.month), limit="1000"))["calls"]
+        assert calls[-1]["rdr"] == f"Переадресация на: {MOBILE}"
 
 
 async def test_who_is_rejected_and_what_is_closed_hear_why_and_cost_nothing(scene: Scene, use: UseCases) -> None:

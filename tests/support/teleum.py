@@ -61,20 +61,20 @@ class Teleum:
         self.sessions[email] = {"token": answer["token"], "vivaid": str(answer["vivaid"])}
         return self.sessions[email]
 
-    async def raw(self, cmd: str, *, email: str = EMAIL, **given: str) -> httpx.Response:
+    async def raw(self, cmd: str, *, who: str = EMAIL, **given: str) -> httpx.Response:
         """What a command is answered, as it is."""
-        session = self.sessions.get(email) or await self.login(email)
+        session = self.sessions.get(who) or await self.login(who)
         return await self.http.get("/api/v3/", params={"cmd": cmd, **session, **given})
 
-    async def ask(self, cmd: str, *, email: str = EMAIL, **given: str) -> Any:
+    async def ask(self, cmd: str, *, who: str = EMAIL, **given: str) -> Any:
         """What a command that is done answers."""
-        answer = (await self.raw(cmd, email=email, **given)).json()
+        answer = (await self.raw(cmd, who=who, **given)).json()
         assert "err" not in answer, answer
         return answer
 
-    async def error(self, cmd: str, *, email: str = EMAIL, **given: str) -> str:
+    async def error(self, cmd: str, *, who: str = EMAIL, **given: str) -> str:
         """The words of one that is not."""
-        response = await self.raw(cmd, email=email, **given)
+        response = await self.raw(cmd, who=who, **given)
         answer = response.json()
         assert (response.status_code, answer.get("err")) == (200, 1), answer
         return str(answer["errmsg"])

@@ -49,6 +49,10 @@ class ShownMoney:
         """An amount in the reader's currency, or its own where nobody can convert it: `sign` says which."""
         return None if amount is None else self._converter.convert(amount, currency, self.in_which(currency))
 
+    def of_system(self, amount: Decimal) -> Decimal | None:
+        """An amount in the system's currency, as it is displayed."""
+        return self.displayed(amount, self._converter.system)
+
 
 async def shown_money(asked: Asked, currency: str | None = None) -> ShownMoney:
     """How the asker is shown amounts: in `currency`, else in the one it set, that of its account, or the system's."""

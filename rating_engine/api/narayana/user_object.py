@@ -29,9 +29,7 @@ READ_ONLY: Final = frozenset(
     {"id", "username", "manager", "sip_realm", "actualbalance", "displaycurrency", "displaybalance", "displayoverdraft",
      "displaynotifybalancelimit", "unread_tickets"}
 )  # fmt: skip
-NOT_KEPT_OF_USERS: Final = (
-    "allowed_call_len", "notify_balance", "notify_balance_limit", "notify_did",
-)  # fmt: skip
+NOT_KEPT_OF_USERS: Final = ("allowed_call_len",)
 LINE_FIELDS: Final = (
     "sip_extension", "sip_callerid", "sip_max_call_len", "rates_name", "owner", "disa_pin", "disa_trusted_cli",
     "sip_password", "sip_server", "sip_address", "sip_language", "sip_rates_id", "sip_rates_options", "sip_srtp",
@@ -59,6 +57,9 @@ def user_fields(party: Party, reader: Level) -> dict[str, Any]:
         "notify_email": party.notify_email,
         "invites": party.invites,
         "notify_ticket": int(party.notify_ticket),
+        "notify_balance": int(party.notify_balance),
+        "notify_balance_limit": party.notify_balance_limit,
+        "notify_did": party.notify_did,
         **dict.fromkeys(NOT_KEPT_OF_USERS),
     }
 
@@ -127,7 +128,7 @@ def whole_user(
         **line_fields(main),
         **money_fields(account, None if main is None else main.account_id, shown),
         **{name: getattr(party, name) for name in BILLING},
-        "displaynotifybalancelimit": None,
+        "displaynotifybalancelimit": shown.of_system(party.notify_balance_limit),
         "unread_tickets": unread_tickets,
         "sip_extensions": [line_fields(line) for line in lines],
         "did_numbers": numbers,

@@ -35,7 +35,7 @@ async def get_records_list(asked: Asked) -> Answer:
 async def get_record_link(asked: Asked) -> Answer:
     """A link to one of one's own, which works for a while."""
     name = asked.values.text("fileid")
-    token = await asked.use.recordings.link(name)
+    token = await asked.use.recordings.link(name, of=asked.who)
     return {"link": f"{asked.base_url}{PATH}/{token}", "error": "0"}
 
 

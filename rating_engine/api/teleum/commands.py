@@ -57,7 +57,7 @@ def _flag(name: str) -> Parameter:
     return Parameter(name, "flag", default="0", one_of=("0", "1"))
 
 
-_MONTH: Final = (_whole("y", required=True, least=1, most=9998), _whole("m", required=True, least=1, most=12))
+_MONTH: Final = (_whole("y", required=True, least=1970, most=2999), _whole("m", required=True, least=1, most=12))
 _PAGE: Final = (_whole("start", default=START, most=10_000_000), _whole("limit", least=1, most=MAX_LIMIT))
 _CALL: Final = ("src", "dst", "billsec", "disposition", "calldate", "calldatef", "billsecu")
 

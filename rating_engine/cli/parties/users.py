@@ -13,6 +13,7 @@ from rich.table import Table
 from rating_engine.cli import words
 from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, say, with_services
 from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
+from rating_engine.domain.change import LEAVE
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.party import (
     PASSWORD_MAX,
@@ -128,6 +129,14 @@ def set_(
         str | None, typer.Option(metavar="LOGIN|none", help="A reseller's own: charged for calls of all below it.")
     ] = None,
     comment: Annotated[str | None, typer.Option(help="For those who manage it.")] = None,
+    email: Annotated[str | None, typer.Option("--notify-email", metavar="ADDRESS", help="Where its mail goes.")] = None,
+    low_balance: Annotated[
+        str | None,
+        typer.Option("--notify-balance", metavar="AMOUNT|none", help="Told below this balance (system's currency)."),
+    ] = None,
+    did_days: Annotated[
+        str | None, typer.Option("--notify-did", metavar="DAYS", help="Told so long before a number ends; 0: never.")
+    ] = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -142,6 +151,12 @@ def set_(
             tariff=words.unless_none(tariff, str),
             account=words.unless_none(account, str),
             comment=words.if_given(comment, str),
+            notify_email=words.if_given(email, str),
+            notify_balance=words.if_given(low_balance, lambda text: text != words.NONE),
+            notify_balance_limit=LEAVE
+            if low_balance in (None, words.NONE)
+            else words.amount(str(low_balance), "notify_balance"),
+            notify_did=words.if_given(did_days, lambda text: words.whole(text, "notify_did")),
         )
     print_party(with_services(config, lambda services: services.parties.change(user, changes)), as_json=json)
 
@@ -233,6 +248,9 @@ def party_json(party: Party) -> dict[str, Any]:
         "tariff": party.tariff,
         "account": party.account,
         "comment": party.comment,
+        "notify_email": party.notify_email,
+        "notify_balance": str(party.notify_balance_limit) if party.notify_balance else None,
+        "notify_did": party.notify_did,
         "has_password": party.has_password,
         "created_at": party.created_at.isoformat(),
     }

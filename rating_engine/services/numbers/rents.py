@@ -40,11 +40,13 @@ from rating_engine.storage.numbers.rents import (
     take_fee,
 )
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.support.notices import queue_of_number
 from rating_engine.storage.tariffs.exchange_rates import load_exchange_rates
 
 AHEAD: Final = timedelta(hours=1)  # so long before its end the next month is paid: no call falls between
 STUCK_AFTER: Final = timedelta(minutes=2)  # an order takes a second; one that is older has lost who began it
 BATCH: Final = 200  # numbers read at a time
+_Mail = tuple[str, str]  # subject and body
 _CENTS: Final = Decimal("0.000001")
 
 _log = structlog.get_logger(__name__)
@@ -172,7 +174,7 @@ class Rents:
                 if became is not None:
                     counts[became] += 1
             after = numbers[-1]
-        return RentTurn(**counts, notified=await self._notify(now + notice), orders=orders)
+        return RentTurn(**counts, notified=await self._notify(now, notice), orders=orders)
 
     async def _due(self, number: str, now: datetime, grace: timedelta) -> str | None:
         """What became of a number whose month ends; None: nothing yet."""
@@ -182,15 +184,15 @@ class Rents:
         if did.auto_renew and await self._tried(number, self.renew):
             return "renewed"
         if did.paid_to + grace <= now:
-            await self.close(did, "did.close")
+            await self.close(did, "did.close", mail=_closed(did))
             return "closed"
         if did.paid_to <= now and did.state is DidState.ACTIVE:
-            await self._set(did, {"state": DidState.UNPAID}, "did.unpaid")
+            await self._set(did, {"state": DidState.UNPAID}, "did.unpaid", mail=_unpaid(did))
             return "unpaid"
         return None
 
-    async def close(self, did: Did, action: str) -> None:
-        """Make a number nobody's, with its rules. Errors: Unavailable."""
+    async def close(self, did: Did, action: str, *, mail: _Mail | None = None) -> None:
+        """Make a number nobody's, with its rules; `mail`: to who had it. Errors: Unavailable."""
         async with self._database.transaction(self._principal) as tx:
             held = await store.hold_did(tx, did.number)
             if (held.state, held.paid_to) != (did.state, did.paid_to):
@@ -202,6 +204,8 @@ class Rents:
                 {"state": DidState.CLOSED, "party_id": None, "paid_to": None, "line": None, "notified_at": None},
             )
             await record(tx, action, did.number, {"owner": did.owner, "paid_to": did.paid_to})
+            if mail is not None:
+                await queue_of_number(tx, did.party_id, *mail)
 
     async def _tried(self, number: str, work: Callable[[str], Awaitable[object]]) -> bool:
         try:
@@ -214,23 +218,26 @@ class Rents:
             return False
         return True
 
-    async def _notify(self, until: datetime) -> int:
-        numbers = await ending_rents(self._database, until, BATCH)
+    async def _notify(self, now: datetime, notice: timedelta) -> int:
+        numbers = await ending_rents(self._database, now, notice, BATCH)
         for number in numbers:
             did = await store.find_did(self._database, number)
             _log.warning(
                 "did_rent_ends", number=number, owner=did.owner, paid_to=did.paid_to, auto_renew=did.auto_renew
             )
-            await self._set(did, {"notified_at": self._now()}, "did.notice")
+            await self._set(did, {"notified_at": self._now()}, "did.notice", mail=_ends(did))
         return len(numbers)
 
-    async def _set(self, did: Did, values: Mapping[str, object], action: str) -> None:
-        """Change a number that is still as it was read. Errors: Unavailable."""
+    async def _set(self, did: Did, values: Mapping[str, object], action: str, *, mail: _Mail | None = None) -> None:
+        """Change a number that is still as it was read; `mail`: to its owner, who wants it. Errors: Unavailable."""
         async with self._database.transaction(self._principal) as tx:
             held = await store.hold_did(tx, did.number)
-            if (held.state, held.paid_to) == (did.state, did.paid_to):
+            is_told = mail is not None and held.notified != did.notified  # by somebody else, just now
+            if (held.state, held.paid_to) == (did.state, did.paid_to) and not is_told:
                 await store.change_did(tx, did.did_id, values)
                 await record(tx, action, did.number, {"owner": did.owner, "paid_to": did.paid_to})
+                if mail is not None:
+                    await queue_of_number(tx, held.party_id, *mail)
 
     async def _settle(self, did: Did, paid_to: datetime, action: str) -> Did:
         """The number is paid until then, unless somebody else has said so already."""
@@ -274,6 +281,27 @@ class Rents:
                 about={"currency_from": did.currency, "currency_to": payer.currency},
             )
         return (fee * rate).quantize(_CENTS, ROUND_HALF_UP)
+
+
+def _ends(did: Did) -> _Mail:
+    then = "its next month is paid from your account then" if did.auto_renew else "it is not renewed by itself"
+    return f"Number {did.number} ends", f"The paid month of {did.number} ends on {_day(did)}: {then}.\n"
+
+
+def _unpaid(did: Did) -> _Mail:
+    why = "could not be paid" if did.auto_renew else "was not renewed"
+    return (
+        f"Number {did.number} takes no calls",
+        f"The month of {did.number} ended on {_day(did)} and {why}. It takes no calls until it is paid.\n",
+    )
+
+
+def _closed(did: Did) -> _Mail:
+    return f"Number {did.number} is closed", f"{did.number} was paid to {_day(did)} and is not yours any more.\n"
+
+
+def _day(did: Did) -> str:
+    return "" if did.paid_to is None else f"{did.paid_to:%Y-%m-%d %H:%M} UTC"
 
 
 def _nobody_pays(did: Did) -> Refused:

@@ -37,9 +37,8 @@ from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.tenants.billing import hold_tenant
 
 PASSWORDS: Final = "keys:write"  # the scope that covers them
-OWN_FIELDS: Final = frozenset(
-    {"language", "utc_offset", "currency", "notify_email", "notify_ticket", "tax_number", *BILLING}
-)
+NOTICES: Final = ("notify_email", "notify_ticket", "notify_balance", "notify_balance_limit", "notify_did")
+OWN_FIELDS: Final = frozenset({"language", "utc_offset", "currency", "tax_number", *NOTICES, *BILLING})
 
 
 class Parties:
@@ -92,7 +91,9 @@ class Parties:
                 self._check_level(changes.level)
                 self._check_other(party, "level")
             if values:
-                await store.change_party(tx, party.party_id, values)
+                # Who asks for notices anew is told anew.
+                forgotten = {"balance_low": False} if changes.notify_balance is False else {}
+                await store.change_party(tx, party.party_id, {**values, **forgotten})
                 await record(tx, "user.change", party.login, {"before": _before(party, values), "after": values})
             if status is not LEAVE:
                 self._check_below(party)

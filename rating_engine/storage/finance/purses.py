@@ -18,16 +18,19 @@ _COLUMNS: Final = """
     FROM accounts a"""
 # What a reseller is charged on, or a tenant's company account; else the account that its first line is charged on, if
 # that is its own; else its oldest. What was closed is none.
+OWN_ACCOUNT_FIRST: Final = """
+    (a.bucket, a.account_id) IN (
+        SELECT o.account_bucket, o.account_id FROM parties o WHERE o.party_id = a.party_id AND o.account_id IS NOT NULL
+        UNION ALL SELECT b.bucket, b.account_id FROM tenant_billing b
+        WHERE b.party_id = a.party_id AND b.account_id IS NOT NULL) DESC,
+    (a.bucket, a.account_id) IN (
+        SELECT s.bucket, s.account_id FROM subscribers s JOIN parties o USING (party_id)
+        JOIN accounts u ON u.bucket = s.bucket AND u.account_id = s.account_id AND u.purpose = 'party'
+        WHERE s.party_id = a.party_id ORDER BY lower(s.login) <> lower(o.login), s.subscriber_id LIMIT 1) DESC,
+    a.account_id"""
 _OF_PARTY: Final = f"""
     SELECT {_COLUMNS} WHERE a.party_id = $1 AND a.purpose = 'party' AND a.closed_at IS NULL
-    ORDER BY (a.bucket, a.account_id) IN (
-        SELECT account_bucket, account_id FROM parties WHERE party_id = $1 AND account_id IS NOT NULL
-        UNION ALL SELECT bucket, account_id FROM tenant_billing WHERE party_id = $1 AND account_id IS NOT NULL) DESC,
-    (a.bucket, a.account_id) IN (
-        SELECT s.bucket, s.account_id FROM subscribers s JOIN parties p USING (party_id)
-        JOIN accounts o ON o.bucket = s.bucket AND o.account_id = s.account_id AND o.purpose = 'party'
-        WHERE s.party_id = $1 ORDER BY lower(s.login) <> lower(p.login), s.subscriber_id LIMIT 1) DESC, a.account_id
-    LIMIT 1"""  # noqa: S608  # constants
+    ORDER BY {OWN_ACCOUNT_FIRST} LIMIT 1"""  # constants
 _NUMBERED: Final = f"SELECT {_COLUMNS} WHERE a.account_id = $1 AND a.purpose = 'party'"
 _AT: Final = f"SELECT {_COLUMNS} WHERE a.bucket = $1 AND a.account_id = $2"
 

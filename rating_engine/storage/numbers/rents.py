@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -26,7 +26,10 @@ _DUE: Final = """
     ORDER BY number LIMIT $3"""
 _STUCK: Final = "SELECT number FROM dids WHERE state = 'ordered' AND ordered_at < $1 ORDER BY number LIMIT $2"
 _ENDING: Final = """
-    SELECT number FROM dids WHERE state = 'active' AND paid_to <= $1 AND notified_at IS NULL ORDER BY number LIMIT $2"""
+    SELECT d.number FROM dids d LEFT JOIN parties p USING (party_id)
+    WHERE d.state = 'active' AND d.notified_at IS NULL
+      AND d.paid_to <= $1::timestamptz + CASE WHEN p.notify_did > 0 THEN make_interval(days => p.notify_did) ELSE $2 END
+    ORDER BY d.number LIMIT $3"""
 
 
 class Payer(NamedTuple):
@@ -77,6 +80,6 @@ async def stuck_orders(questions: Questions, before: datetime, limit: int) -> Se
     return [row["number"] for row in await questions.fetch(_STUCK, before, limit)]
 
 
-async def ending_rents(questions: Questions, until: datetime, limit: int) -> Sequence[str]:
-    """Numbers whose owners are to be told that the paid month ends by then. Errors: Unavailable."""
-    return [row["number"] for row in await questions.fetch(_ENDING, until, limit)]
+async def ending_rents(questions: Questions, now: datetime, notice: timedelta, limit: int) -> Sequence[str]:
+    """Numbers whose owners are to be told that the paid month ends: by their own days, else `notice` before."""
+    return [row["number"] for row in await questions.fetch(_ENDING, now, notice, limit)]

@@ -30,7 +30,8 @@ from rating_engine.storage.postgres.transaction import Transaction
 # The settings that `change_party` changes.
 CHANGEABLE: Final = (
     "access_level", "name", "language", "utc_offset", "currency", "tariff_id", "comment", "account_bucket",
-    "account_id", "notify_email", "notify_ticket", "invites",
+    "account_id", "notify_email", "notify_ticket", "notify_balance", "notify_balance_limit", "notify_did",
+    "balance_low", "invites",
 )  # fmt: skip
 
 _COLUMNS: Final = """
@@ -40,6 +41,7 @@ _COLUMNS: Final = """
     ARRAY(SELECT a.tariff_id FROM party_tariffs a WHERE a.party_id = p.party_id ORDER BY 1) AS allowed_tariffs,
     (SELECT s.login FROM subscribers s WHERE s.bucket = p.account_bucket AND s.account_id = p.account_id
      ORDER BY s.subscriber_id LIMIT 1) AS account, p.comment, p.notify_email, p.notify_ticket, p.invites,
+    p.notify_balance, p.notify_balance_limit, p.notify_did,
     COALESCE(d.billing_name, '') AS billing_name,
     COALESCE(d.billing_address, '') AS billing_address, COALESCE(d.billing_email, '') AS billing_email,
     COALESCE(d.billing_bank_account, '') AS billing_bank_account, COALESCE(d.tax_number, '') AS tax_number,

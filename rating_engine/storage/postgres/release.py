@@ -105,7 +105,12 @@ class Release:
 
     def names(self, kind: str) -> list[str]:
         """What part two makes of a kind (FUNCTION or TRIGGER), by name, each once."""
-        return sorted({name for found, name in _NAMED.findall(self.functions) if found == kind})
+        return sorted(name for found, name in self._named if found == kind)
+
+    @functools.cached_property
+    def _named(self) -> frozenset[tuple[str, str]]:
+        """Read once: a running engine asks every few seconds, between calls."""
+        return frozenset(_NAMED.findall(self.functions))
 
 
 @functools.cache

@@ -33,7 +33,8 @@ from rating_engine.domain.party import Level, Party, PartyChanges, PartyFilter, 
 from rating_engine.domain.registration import NewRegistration
 from rating_engine.domain.sip_account import ExtensionTaken, NewSipAccount, SipChanges
 
-OWN: Final = frozenset({"web_password", "currency", "language", "timezone", "notify_email", "notify_ticket"})
+NOTICES: Final = frozenset({"notify_email", "notify_ticket", "notify_balance", "notify_balance_limit", "notify_did"})
+OWN: Final = NOTICES | {"web_password", "currency", "language", "timezone"}
 OTHERS: Final = OWN | {"accesslevel", "active", "comment", "invites"}
 NOT_KEPT: Final = (*NOT_KEPT_OF_USERS, "account")  # of updateUser: they have no home here yet
 AUTO: Final = "auto"
@@ -80,6 +81,9 @@ async def update_user(asked: Asked) -> Answer:
         comment=LEAVE if comment is None else comment,
         notify_email=LEAVE if (address := values.text("notify_email")) is None else address,
         notify_ticket=LEAVE if (wanted := values.switch("notify_ticket")) is None else wanted,
+        notify_balance=LEAVE if (wanted := values.switch("notify_balance")) is None else wanted,
+        notify_balance_limit=LEAVE if (limit := values.number("notify_balance_limit")) is None else limit,
+        notify_did=LEAVE if (days := values.whole("notify_did")) is None else days,
     )
     await asked.use.parties.change(
         party.party_id,

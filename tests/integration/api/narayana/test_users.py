@@ -87,7 +87,13 @@ OF_ONESELF = [
     ({"timezone": "0.01"}, "E_DATA_ABORT"),
     ({"timezone": "99"}, "E_DATA_ABORT"),
     ({"currency": "gold"}, "E_DATA_ABORT"),
-    ({"notify_balance": "1"}, "E_UNDEFINED_INSTRUCTION"),
+    ({"notify_balance": "2"}, "E_DATA_ABORT"),
+    ({"notify_balance": "x"}, "E_INVALID_ARGUMENT"),
+    ({"notify_balance_limit": "1e3"}, "E_INVALID_ARGUMENT"),
+    ({"notify_balance_limit": "9" * 40}, "E_INVALID_ARGUMENT"),
+    ({"notify_did": "91"}, "E_DATA_ABORT"),
+    ({"notify_did": "-1"}, "E_DATA_ABORT"),
+    ({"allowed_call_len": "1"}, "E_UNDEFINED_INSTRUCTION"),
     ({"invites": "5"}, "E_INSUFFICIENT_ACCESS"),
 ]
 OF_OTHERS = [
