@@ -7,19 +7,6 @@ from typing import Final
 
 MISSING_BY_SECTION: Final[Mapping[str, tuple[str, ...]]] = {
     "Callback": ("callback_init",),
-    "Calling Cards": (
-        "card_by_cli_update",
-        "card_from_group_sell",
-        "card_group_get",
-        "card_balance_get",
-        "card_payment_add",
-        "calling_cards_create",
-        "calling_card_update",
-        "calling_cards_get",
-        "cc_group_create",
-        "cc_group_update",
-        "cc_groups_get",
-    ),
     "Calls": ("user_calls_get",),
     "Conflines": ("conflines_update",),
     "Credit notes": (

@@ -9,6 +9,8 @@ from rating_engine.api.mor.asked import Handler
 from rating_engine.api.mor.functions import (
     balance,
     callers,
+    calling_cards,
+    card_groups,
     device,
     did,
     login,
@@ -22,6 +24,8 @@ from rating_engine.api.mor.functions import (
 MADE: Final[Mapping[str, Handler]] = {
     **balance.HANDLERS,
     **callers.HANDLERS,
+    **calling_cards.HANDLERS,
+    **card_groups.HANDLERS,
     **device.HANDLERS,
     **did.HANDLERS,
     **login.HANDLERS,
