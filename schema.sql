@@ -706,6 +706,18 @@ CREATE TABLE known_callers (
 );
 CREATE INDEX known_callers_by_line ON known_callers (subscriber_id);
 
+-- Users who may send messages by surfaces that ask for it first.
+CREATE TABLE sms_users (
+    party_id  bigint PRIMARY KEY REFERENCES parties
+);
+
+-- Mails that are sent again and again; {words} in them stand for what is said of whom they go to.
+CREATE TABLE mail_templates (
+    name     text PRIMARY KEY,
+    subject  text NOT NULL,
+    body     text NOT NULL
+);
+
 -- How the calls of a tenant are charged, and what it was given for that: its company's account, the tariff that its call
 -- rates are compiled into. Until it says otherwise its calls cost nothing.
 CREATE TABLE tenant_billing (
@@ -1131,7 +1143,8 @@ CREATE TABLE callbacks (
     taken_at       timestamptz,
     outcome        text,                        -- CallbackOutcome of domain/callback; NULL: none yet
     reason         text NOT NULL DEFAULT '',
-    detail         text NOT NULL DEFAULT ''
+    detail         text NOT NULL DEFAULT '',
+    sound          text NOT NULL DEFAULT ''     -- played to the first number in the place of a second one; '': there is one
 );
 CREATE INDEX callbacks_waiting ON callbacks (exchange, callback_id) WHERE outcome IS NULL;
 

@@ -35,6 +35,7 @@ LEAST_SECONDS: Final = 0.05  # Asterisk takes 0 as a missing value; the call end
 WARNING_CONTEXT: Final = "rating-warning"  # of config/asterisk/extensions.conf
 WARNING_TIMEOUT_MS: Final = 3_000
 CALLBACK_CONTEXT: Final = "rating-callback"  # of config/asterisk/callback.conf, and the next
+VOICE_CONTEXT: Final = "rating-voice"
 CALLBACK_FIRST_CONTEXT: Final = "rating-callback-first"
 CALLBACK_SECONDS: Final = 5.0  # one question to an engine, which is answered in milliseconds
 PITCHES: Final = ("lowest", "lower", "low", "high", "higher", "highest")  # PITCH_SHIFT's words
@@ -213,12 +214,14 @@ class AmiLink:
             "RATING_CALLBACK_LOGIN": order.login,
             "RATING_CALLBACK_NAMED": "1",
             "RATING_CALLBACK_CALLERID": callerid,
+            "RATING_VOICE_SOUND": order.sound,
             "RATING_CALLBACK_PITCH": "" if order.pitch is None else PITCHES[order.pitch - 1],
         }
+        other_half = f"s@{VOICE_CONTEXT}" if order.sound else f"{order.second}@{CALLBACK_CONTEXT}"
         answer = await self._there().ask_and_hear(
             "Originate",
             CALLBACK_SECONDS,
-            Channel=f"Local/{order.second}@{CALLBACK_CONTEXT}/n",
+            Channel=f"Local/{other_half}/n",
             Context=CALLBACK_FIRST_CONTEXT,
             Exten=order.first,
             Priority="1",

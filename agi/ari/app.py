@@ -15,19 +15,46 @@ from typing import Any, Final, Protocol, TypeVar
 import structlog
 
 from agi.ami.clock import ExchangeClock
-from agi.ari.call import Admitted, Call, CallEvent, Failed, Refused, TimerFired
-from agi.ari.commands import CreateLeg, Dial, Finish, HangUp, Join, Prepare, SetLimit, StartTimer, Timer
+from agi.ari.call import Admitted, Call, CallEvent, Failed, NextStep, NoStep, Refused, Taken, TimerFired
+from agi.ari.commands import (
+    AskNext,
+    CreateLeg,
+    Dial,
+    Finish,
+    HangUp,
+    Join,
+    Look,
+    Prepare,
+    PrepareInbound,
+    SetLimit,
+    StartTimer,
+    Timer,
+)
 from agi.ari.connection import Answered, AriConnection
-from agi.ari.exchange_book import ExchangeBook, Ordered
+from agi.ari.events import Gone
+from agi.ari.exchange_book import AnyCall, ExchangeBook, Ordered
 from agi.ari.requests import Request, requests_of
+from rating_engine.domain.call_rules import InboundCall, digits_of
 from rating_engine.domain.errors import RatingEngineError, Unavailable
-from rating_engine.domain.outcomes import Allowed, DeclineReason, FinishCall, NotSaved, PrepareCall
+from rating_engine.domain.outcomes import (
+    Allowed,
+    CallKey,
+    Declined,
+    DeclineReason,
+    FinishCall,
+    InboundAllowed,
+    InboundDone,
+    InboundStep,
+    NotSaved,
+    PrepareCall,
+)
 from rating_engine.services.calls.ports import ChargingService, Now
 from rating_engine.services.watch.exchange_link import time_of
 
 FINISH_SECONDS: Final = 5.0  # a stop waits so long for the ends that are being told
 LATE_SECONDS: Final = 1.0  # an end older than this is told with its time
 LEEWAY_SECONDS: Final = 1  # the exchange tells the same end, measured by its other clock
+NOT_FOUND: Final = 404
 _AGAIN: Final = (SetLimit, HangUp)  # harmless when done twice: asked once more on another connection
 
 Outcome = TypeVar("Outcome")
@@ -72,8 +99,12 @@ class AriApp:
         for order in orders:
             call, command = order.call, order.command
             match command:
-                case Prepare() if call is not None:
+                case Prepare() if isinstance(call, Call):
                     self._serve(call.uniqueid, self._prepare(call, command))
+                case PrepareInbound() if call is not None:
+                    self._serve(call.uniqueid, self._prepare_inbound(call, command))
+                case AskNext() if call is not None:
+                    self._serve(call.uniqueid, self._ask_next(call, command))
                 case Finish() if call is not None:
                     self._serve(call.uniqueid, self._finish(call, command))
                 case StartTimer() if call is not None:
@@ -142,19 +173,22 @@ class AriApp:
         answered = future.result()
         if not answered.done and answered.status != 409:  # 409: it is so already
             _log.debug("ari_request_refused", exchange=self.book.exchange, request=request.uri, status=answered.status)
-            self._failed(order)
+            if order.call is not None and isinstance(order.command, Look) and answered.status == NOT_FOUND:
+                self.tell(order.call.uniqueid, Gone(order.command.channel, None))
+            else:
+                self._failed(order)
 
     def _failed(self, order: Ordered) -> None:
         """Of a leg that is not there, or not dialled, nothing else may be heard; all else is told by events."""
         call, command = order.call, order.command
-        if call is not None and isinstance(command, CreateLeg | Dial | Join) and call.leg:
+        if isinstance(call, Call) and isinstance(command, CreateLeg | Dial | Join) and call.leg:
             self.tell(call.uniqueid, Failed(call.leg))
 
     def _seconds_left(self, limit: SetLimit) -> float:
         since = self.moment(limit.since)
         return limit.seconds if since is None else limit.seconds - (time.monotonic() - since)
 
-    def _start_timer(self, call: Call, command: StartTimer) -> None:
+    def _start_timer(self, call: AnyCall, command: StartTimer) -> None:
         timers = self._timers.setdefault(call.uniqueid, {})
         if (before := timers.get(command.timer)) is not None:
             before.cancel()
@@ -184,8 +218,7 @@ class AriApp:
     async def _prepare(self, call: Call, command: Prepare) -> None:
         outcome = await self._guarded(self._charging.prepare_call(_question(call, command)))
         if not isinstance(outcome, Allowed):
-            reason = DeclineReason.INTERNAL if outcome is None else outcome.reason
-            self.tell(call.uniqueid, Refused(command.key, reason))
+            self._refuse(call, command.key, outcome)
             return
         if call.uniqueid not in self.book.calls:
             await self._charging.abandon_call(command.key, call.login, outcome.claim)
@@ -200,7 +233,32 @@ class AriApp:
         )
         self.tell(call.uniqueid, admitted)
 
-    async def _finish(self, call: Call, command: Finish) -> None:
+    async def _prepare_inbound(self, call: AnyCall, command: PrepareInbound) -> None:
+        question = PrepareCall(command.key, "", command.number, command.caller or None, channel=call.caller_name)
+        outcome = await self._guarded(self._charging.prepare_inbound(question))
+        if not isinstance(outcome, InboundAllowed):
+            self._refuse(call, command.key, outcome)
+        elif call.uniqueid not in self.book.calls:
+            await self._charging.abandon_call(command.key, outcome.login, outcome.allowed.claim)
+        else:
+            self.tell(call.uniqueid, Taken(outcome.login, outcome.number, outcome.allowed.max_seconds))
+
+    async def _ask_next(self, call: AnyCall, command: AskNext) -> None:
+        number, _, place = command.place.rpartition("/")
+        where = InboundCall(number, int(place), digits_of(command.caller), command.status, command.keys)
+        outcome = await self._guarded(self._charging.next_inbound(where, command.key))
+        if isinstance(outcome, InboundStep):
+            self.tell(call.uniqueid, NextStep(outcome))
+        elif isinstance(outcome, InboundDone):
+            self.tell(call.uniqueid, NoStep())
+        else:
+            self._refuse(call, command.key, outcome)
+
+    def _refuse(self, call: AnyCall, key: CallKey, outcome: Declined | None) -> None:
+        reason = DeclineReason.INTERNAL if outcome is None else outcome.reason
+        self.tell(call.uniqueid, Refused(key, reason))
+
+    async def _finish(self, call: AnyCall, command: Finish) -> None:
         ended = self.moment(command.at)
         late = ended is not None and time.monotonic() - ended > LATE_SECONDS
         end = FinishCall(
@@ -212,6 +270,7 @@ class AriApp:
             command.cause,
             callerid=None if call.login else call.number,
             ended_at=time_of(ended, self._now) if late and ended is not None else None,
+            is_did=call.is_did,
             leeway_seconds=LEEWAY_SECONDS,
         )
         outcome = await self._guarded(self._charging.finish_call(end))

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from agi.ari.charged import charged_seconds
 from agi.ari.commands import Timer
 from agi.ari.events import Digit, Entered, Gone, Held, Leaving, Played, Progress, Ringing, TransferAsked, Up
-from rating_engine.domain.outcomes import NO_ORIGIN, CallKey, DeclineReason, Origin
+from rating_engine.domain.outcomes import NO_ORIGIN, CallKey, DeclineReason, InboundStep, Origin
 
 
 class Phase(StrEnum):
@@ -18,6 +18,10 @@ class Phase(StrEnum):
 
     ENTERED = "entered"
     PREPARING = "preparing"
+    ROUTING = "routing"  # of one that came in: its rules are asked
+    STEP = "step"  # what a rule has ring is a call of its own
+    PLAYING = "playing"
+    AWAY = "away"  # the dialplan does something, and comes back
     CREATING = "creating"
     DIALLING = "dialling"
     ALERTING = "alerting"
@@ -64,8 +68,9 @@ class Call:
     attempt was allowed and its end is not told. `caller_pays`: the caller's channel is the leg of another call, which
     minds its limit. `then`: whom the leg is to talk to, once it is answered. Of a call that is made for a transfer,
     `moving` is the phone that asked for it, and `moves` the call (by its uniqueid) whose leg it is to have; that one is
-    `transferring` to it until then. `left_at`: when the leg began to end. `silent`: the
-    route was given up since it said nothing.
+    `transferring` to it until then. `of`: the call that came in whose rule it is a step of; its caller's limit and end
+    are that one's. `endpoint`: what is dialled; '': what is admitted, for money. `left_at`: when the leg began to end.
+    `silent`: the route was given up since it said nothing.
     """
 
     rules: CallRules
@@ -99,6 +104,8 @@ class Call:
     pitch: str = ""
     moving: str = ""
     moves: str = ""
+    of: str = ""
+    endpoint: str = ""
     transferring: str = ""
     transfers: int = 0
 
@@ -110,7 +117,17 @@ class Call:
     @property
     def leg_id(self) -> str:
         """The name of this attempt's leg: nobody else has it, and it says whose it is."""
-        return leg_id(self.uniqueid, self.attempt)
+        return leg_id(self.uniqueid, self.attempt, FREE_MARK if self.endpoint else LEG_MARK)
+
+    @property
+    def minds_caller(self) -> bool:
+        """Whether its caller's limit is this call's to set."""
+        return bool(self.caller) and not self.caller_pays and not self.of
+
+    @property
+    def is_did(self) -> str:
+        """By which number it came in: by none."""
+        return ""
 
     @property
     def bridge_id(self) -> str:
@@ -124,20 +141,21 @@ class Call:
 
 
 LEG_MARK = "r-"  # no channel of Asterisk begins so
+FREE_MARK = "x-"  # of a leg that nobody pays for by itself
 BRIDGE_MARK = "rb-"
 
 
-def leg_id(uniqueid: str, attempt: int) -> str:
+def leg_id(uniqueid: str, attempt: int, mark: str) -> str:
     """The name of an attempt's leg."""
-    return f"{LEG_MARK}{uniqueid}-{attempt}"
+    return f"{mark}{uniqueid}-{attempt}"
 
 
-def key_of_leg(leg: str, exchange: str) -> CallKey | None:
-    """Whose leg a channel is; None: none of ours."""
-    uniqueid, _, attempt = leg.removeprefix(LEG_MARK).rpartition("-")
-    if not leg.startswith(LEG_MARK) or not uniqueid or not attempt.isdecimal():
+def leg_of(channel: str) -> tuple[str, int] | None:
+    """Of which uniqueid and attempt a channel is the leg; None: it is none of ours."""
+    uniqueid, _, attempt = channel[len(LEG_MARK) :].rpartition("-")
+    if not channel.startswith((LEG_MARK, FREE_MARK)) or not uniqueid or not attempt.isdecimal():
         return None
-    return CallKey(exchange, uniqueid, int(attempt))
+    return uniqueid, int(attempt)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +176,35 @@ class Refused:
 
     key: CallKey
     reason: DeclineReason
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A call that came in by `number` may be taken, and `login` pays for so many seconds of it."""
+
+    login: str
+    number: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class NextStep:
+    """What is done next with a call that came in."""
+
+    step: InboundStep
+
+
+@dataclass(frozen=True, slots=True)
+class NoStep:
+    """No rule is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded:
+    """How what a rule had ring has ended, in the word of DIALSTATUS."""
+
+    word: str
+    cause: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,4 +260,5 @@ CallEvent = (
     Entered | Ringing | Progress | Up | Leaving | Gone | Digit | Held | Played | TransferAsked
     | Admitted | Refused | Failed | Granted | HangUpAsked | TimerFired
     | Begin | Transferring | Transferred
+    | Taken | NextStep | NoStep | StepEnded
 )  # fmt: skip

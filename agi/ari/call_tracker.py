@@ -34,6 +34,7 @@ from agi.ari.commands import (
     CreateLeg,
     DeleteBridge,
     Dial,
+    EndStep,
     EndTransfer,
     Finish,
     HangUp,
@@ -90,7 +91,9 @@ def _entered(call: Call, event: Entered) -> Step:
 
 
 def _begin(call: Call, event: Begin) -> Step:
-    return _prepare(call)
+    if not call.endpoint:
+        return _prepare(call)
+    return _create(replace(call, attempt=call.attempt + 1), call.endpoint, call.number)
 
 
 def _admitted(call: Call, event: Admitted) -> Step:
@@ -99,17 +102,22 @@ def _admitted(call: Call, event: Admitted) -> Step:
     if call.caller_gone:
         call = replace(call, phase=Phase.DONE)
         return call, (Finish(call.key, 0, word_of(NORMAL), NORMAL), *_bridge_gone(call))
+    call = replace(call, granted=event.seconds, owed=True)
+    endpoint = f"{call.rules.technology}/{event.route_prefix}{event.destination}@{event.route_name}"
+    return _create(call, endpoint, event.callerid)
+
+
+def _create(call: Call, endpoint: str, callerid: str) -> Step:
     rules, leg = call.rules, call.leg_id
     commands: list[Command] = []
-    if call.caller and not call.caller_pays:
-        longest = rules.ring_seconds + event.seconds + rules.caller_margin_seconds
+    if call.minds_caller:
+        longest = rules.ring_seconds + call.granted + rules.caller_margin_seconds
         commands.append(SetLimit(call.caller, longest))
     if call.caller and not call.bridge:
         call = replace(call, bridge=call.bridge_id)
         commands.append(CreateBridge(call.bridge))
-    call = replace(call, phase=Phase.CREATING, leg=leg, granted=event.seconds, owed=True)
-    endpoint = f"{rules.technology}/{event.route_prefix}{event.destination}@{event.route_name}"
-    commands.append(CreateLeg(leg, endpoint, call.caller, _variables(call, event.callerid)))
+    call = replace(call, phase=Phase.CREATING, leg=leg)
+    commands.append(CreateLeg(leg, endpoint, call.caller, _variables(call, callerid)))
     commands.append(_after(call, Timer.CREATE, CREATE_SECONDS))
     return call, tuple(commands)
 
@@ -119,11 +127,11 @@ def _variables(call: Call, callerid: str) -> dict[str, str]:
     return {
         "TIMEOUT(absolute)": str(call.granted),
         "CHANNEL(hangup_handler_push)": HANDLER,
-        "RATING_CALL_KEY": str(call.key),
+        "RATING_CALL_KEY": "" if call.endpoint else str(call.key),
         "RATING_LOGIN": call.login,
         "RATING_DIALLED": call.dialled,
         "RATING_NUMBER": call.number,
-        "RATING_CALLER": call.caller_name,
+        "RATING_CALLER": "" if call.of else call.caller_name,  # his rules may have more for him
         "RATING_CALLER_ID": call.caller,
         "RATING_TOLERANCE_MS": str(call.rules.tolerance_ms),
         "CONNECTEDLINE(num,i)": callerid,
@@ -203,7 +211,7 @@ def _up(call: Call, event: Up) -> Step:
         commands.append(join)
     if call.caller and not call.caller_up:
         commands.append(Answer(call.caller))
-    if call.caller and not call.caller_pays:
+    if call.minds_caller:
         commands.append(SetLimit(call.caller, call.granted + call.rules.caller_margin_seconds, event.at))
     if call.then is not None:
         commands.append(StartCall(second_call(call, call.then)))
@@ -331,7 +339,7 @@ def _attempt_over(call: Call, cause: int, sip: int) -> Step:
     call = replace(call, leg="", answered_at=None, silent=False)
     if silent:
         cause = NO_ANSWER
-    if call.attempt < call.rules.attempts and may_try_next(word, cause, sip, rang=call.rang):
+    if not call.endpoint and call.attempt < call.rules.attempts and may_try_next(word, cause, sip, rang=call.rang):
         return _prepare(replace(call, cause=cause))
     return _give_up(call, cause or UNAVAILABLE)
 
@@ -343,10 +351,14 @@ def _give_up(call: Call, cause: int) -> Step:
 def _clear(call: Call, cause: int, *, but: str) -> Step:
     """Hang up what lives, `but` the channel that ends by itself; the call is done when all of it is gone."""
     call = replace(call, phase=Phase.CLEARING, clear_tries=call.clear_tries + 1)
-    failed: tuple[Command, ...] = NOTHING
+    failed: tuple[Command, ...] = ()
     if call.moving:  # nothing has moved: they go on as they were
         failed = (TellTransfer(call.moving, Transfer.UNAVAILABLE), EndTransfer(call.moves))
         call = replace(call, moving="", moves="", caller="")
+    if call.of:
+        word = ANSWERED if call.answered_at is not None else word_of(cause)
+        failed = () if call.caller_gone else (EndStep(call.of, word, cause),)
+        call = replace(call, of="", caller="")
     living = [each for each in (call.leg, "" if call.caller_gone else call.caller) if each and each != but]
     done, commands = _look_if_done(call)
     if done.phase is Phase.DONE:

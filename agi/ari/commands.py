@@ -21,6 +21,8 @@ class Timer(StrEnum):
     SILENCE = "silence"  # ringing, or anything
     LIMIT = "limit"  # the leg's limit is set anew while it rings
     END = "end"  # the exchange's last word on a leg that is ending
+    DIGITS = "digits"  # the next key
+    AWAY = "away"  # a look for who is in the dialplan
     CLEAR = "clear"  # the rest of a call that is over
 
 
@@ -29,6 +31,26 @@ class Prepare:
     """Ask whether this attempt may be made; answered by Admitted or Refused."""
 
     key: CallKey
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareInbound:
+    """Ask whether a call to `number` may be taken; answered by Taken or Refused."""
+
+    key: CallKey
+    number: str
+    caller: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskNext:
+    """Ask what is done next with it: from `place` (NUMBER/PLACE) on, where the step before ended so."""
+
+    key: CallKey
+    place: str
+    caller: str
+    status: str
+    keys: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +148,38 @@ class Play:
 
 
 @dataclass(frozen=True, slots=True)
+class StopPlay:
+    """Enough of it."""
+
+    playback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Continue:
+    """The channel goes on in the dialplan, and comes back."""
+
+    channel: str
+    context: str
+    extension: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Whether a channel is there; one that is not is told as Gone."""
+
+    channel: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndStep:
+    """What a rule of the call `uniqueid` had ring has ended; for the book."""
+
+    uniqueid: str
+    word: str
+    cause: int
+
+
+@dataclass(frozen=True, slots=True)
 class StartTimer:
     """TimerFired comes so many seconds later, if the call is at the same attempt; one of the same name is set anew."""
 
@@ -170,4 +224,5 @@ class TellTransfer:
 Command = (
     Prepare | Finish | CreateBridge | CreateLeg | Join | Dial | SetLimit | SetVariable | Answer | HangUp | DeleteBridge
     | Play | StartTimer | StartCall | EndTransfer | TellTransfer
+    | PrepareInbound | AskNext | StopPlay | Continue | EndStep | Look
 )  # fmt: skip

@@ -11,23 +11,27 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from agi.ari import call_tracker, inbound
 from agi.ari.call import (
     BRIDGE_MARK,
+    FREE_MARK,
     LEG_MARK,
     Begin,
     Call,
     CallEvent,
     CallRules,
     Phase,
+    StepEnded,
     Transferred,
     Transferring,
-    key_of_leg,
+    leg_of,
 )
-from agi.ari.call_tracker import RING_MARGIN_SECONDS, advance, is_looked_at, let_go, tied
+from agi.ari.call_tracker import RING_MARGIN_SECONDS, let_go, tied
 from agi.ari.causes import NORMAL, UNAVAILABLE
 from agi.ari.commands import (
     Command,
     DeleteBridge,
+    EndStep,
     EndTransfer,
     HangUp,
     Join,
@@ -39,17 +43,23 @@ from agi.ari.commands import (
     Transfer,
 )
 from agi.ari.events import Entered, ExchangeEvent, Gone, SeatTaken, TransferAsked, Up
+from agi.ari.inbound import Inbound
+from rating_engine.domain.call_rules import MAX_RULES
 from rating_engine.domain.outcomes import CallKey
 
 KEPT: Final = 10_000  # calls that nobody has asked for; reconciliation finds the rest
+DID: Final = "did"
 CALL: Final = "call"  # the first argument of Stasis() in config/asterisk/rating-ari.conf: an outgoing call
+
+
+AnyCall = Call | Inbound
 
 
 @dataclass(frozen=True, slots=True)
 class Ordered:
     """A command of a call as it is then; None: of none."""
 
-    call: Call | None
+    call: AnyCall | None
     command: Command
 
 
@@ -65,8 +75,12 @@ class LiveChannel:
 
 @dataclass(frozen=True, slots=True)
 class LegFacts:
-    """What a leg says of its call (variables of its creation). `answered_at`: by its CDR; None: it was not answered."""
+    """What a leg says of its call (variables of its creation), or a caller from outside.
 
+    `key`: what pays for it. `answered_at`: by its CDR; None: it was not answered.
+    """
+
+    key: str
     login: str
     dialled: str
     number: str
@@ -91,7 +105,7 @@ class Difference:
     """What a look at the exchange changes. `events`: what was missed; `adopted`: calls that somebody else has held."""
 
     events: tuple[tuple[str, CallEvent], ...] = ()
-    adopted: tuple[Call, ...] = ()
+    adopted: tuple[AnyCall, ...] = ()
     commands: tuple[Ordered, ...] = ()
     orphans: tuple[str, ...] = ()
 
@@ -106,14 +120,14 @@ class ExchangeBook:
     def __init__(self, exchange: str, rules: CallRules) -> None:
         self.exchange = exchange
         self.rules = rules
-        self.calls: dict[str, Call] = {}
+        self.calls: dict[str, AnyCall] = {}
         self.ignored = 0
-        self.answers: deque[Call] = deque(maxlen=KEPT)
-        self.ends: deque[Call] = deque(maxlen=KEPT)
+        self.answers: deque[AnyCall] = deque(maxlen=KEPT)
+        self.ends: deque[AnyCall] = deque(maxlen=KEPT)
         self._of_channel: dict[str, set[str]] = {}
-        self._done: list[Call] = []
+        self._done: list[AnyCall] = []
 
-    def take_done(self) -> list[Call]:
+    def take_done(self) -> list[AnyCall]:
         """The calls that are over since this was asked last."""
         done, self._done = self._done, []
         return done
@@ -134,10 +148,15 @@ class ExchangeBook:
         call = self.calls.get(uniqueid)
         if call is None:
             return []
-        if not is_looked_at(call, event):
+        if not _is_looked_at(call, event):
             self.ignored += 1
             return []
-        after, commands = advance(call, event)
+        after: AnyCall
+        commands: tuple[Command, ...]
+        if isinstance(call, Inbound):
+            after, commands = inbound.advance(call, event)
+        else:
+            after, commands = call_tracker.advance(call, event)
         self.put(after)
         if after.answered_at is not None and call.answered_at is None:
             self.answers.append(after)
@@ -151,13 +170,15 @@ class ExchangeBook:
         self.put(call)
         return self.tell(call.uniqueid, Begin())
 
-    def _ordered(self, call: Call, command: Command) -> list[Ordered]:
+    def _ordered(self, call: AnyCall, command: Command) -> list[Ordered]:
         """A command for the exchange and the services; what is for this book is done at once."""
         match command:
             case StartCall(started):
                 return self.begin(started)
             case EndTransfer(uniqueid, channel, name):
                 return self.tell(uniqueid, Transferred(channel, name))
+            case EndStep(uniqueid, word, cause):
+                return self.tell(uniqueid, StepEnded(word, cause))
         return [Ordered(call, command)]
 
     def _transfer(self, event: TransferAsked) -> list[Ordered]:
@@ -179,7 +200,12 @@ class ExchangeBook:
         """The call of these two, which go on talking."""
         for uniqueid in self._of_channel.get(caller, ()):
             call = self.calls[uniqueid]
-            if (call.caller, call.leg, call.phase, call.transferring) == (caller, leg, Phase.TALKING, ""):
+            if isinstance(call, Call) and (call.caller, call.leg, call.phase, call.transferring) == (
+                caller,
+                leg,
+                Phase.TALKING,
+                "",
+            ):
                 return call
         return None
 
@@ -199,7 +225,7 @@ class ExchangeBook:
             *(Ordered(one, command) for command in commands),
         ]
 
-    def put(self, call: Call) -> None:
+    def put(self, call: AnyCall) -> None:
         """Keep a call as it has become; one that is done is forgotten."""
         before = self.calls.get(call.uniqueid)
         for channel in before.channels if before is not None else ():
@@ -216,16 +242,25 @@ class ExchangeBook:
 
     def _stranger(self, event: Entered) -> list[Ordered]:
         """A channel that no call has: a caller, or one that nobody needs."""
-        if event.args[:1] == (CALL,):
+        if event.args[:1] in ((CALL,), (DID,)):
             self.put(caller(self, event))
             return self.tell(event.channel, event)
         return [Ordered(None, HangUp(event.channel, NORMAL))]
 
 
-def caller(book: ExchangeBook, event: Entered) -> Call:
-    """A call as it begins: `Stasis(application,call,number,account code)`."""
-    _, dialled, login, *_ = (*event.args, "", "")
+def _is_looked_at(call: AnyCall, event: CallEvent) -> bool:
+    if isinstance(call, Inbound):
+        return inbound.is_looked_at(call, event)
+    return call_tracker.is_looked_at(call, event)
+
+
+def caller(book: ExchangeBook, event: Entered) -> AnyCall:
+    """A call as it begins: `Stasis(application,call,number,account code)`, or `did` for one that comes in."""
+    kind, dialled, login, *_ = (*event.args, "", "")
     is_number = event.number.removeprefix("+").isdecimal()  # an endpoint named p01 is not the number 01
+    if kind == DID:
+        number = event.number if is_number else ""
+        return Inbound(book.rules, book.exchange, event.channel, dialled, caller_name=event.name, number=number)
     return Call(
         book.rules,
         book.exchange,
@@ -256,17 +291,15 @@ def transfer_call(call: Call, target: str) -> Call:
     )
 
 
-def needs_facts(book: ExchangeBook, channels: Iterable[LiveChannel]) -> list[str]:
-    """The legs that have to be asked before `resync`: nobody here holds their calls, or has heard of their answer."""
-    asked = []
-    for channel in channels:
-        key = key_of_leg(channel.channel, book.exchange)
-        if key is None:
-            continue
-        call = book.calls.get(key.uniqueid)
-        if call is None or call.leg != channel.channel or (channel.up and call.answered_at is None):
-            asked.append(channel.channel)
-    return asked
+def needs_facts(book: ExchangeBook, channels: Iterable[LiveChannel], seat: str) -> list[str]:
+    """The channels that have to be asked before `resync`: nobody here has their calls, or has heard of their answer."""
+    held = {channel for call in book.calls.values() for channel in call.channels}
+    deaf = {call.leg for call in book.calls.values() if call.answered_at is None}
+    return [
+        channel.channel
+        for channel in channels
+        if channel.seat == seat and (channel.channel not in held or (channel.up and channel.channel in deaf))
+    ]
 
 
 def resync(book: ExchangeBook, seat: str, seen: Snapshot) -> Difference:
@@ -276,13 +309,13 @@ def resync(book: ExchangeBook, seat: str, seen: Snapshot) -> Difference:
     for uniqueid, call in book.calls.items():
         events += [(uniqueid, event) for event in _missed(call, living, seen)]
     mine = [each for each in seen.channels if each.seat == seat and each.channel not in seen.fresh]
-    legs = {call.leg for call in book.calls.values()}
-    found = (_adopt(book, each, living, seen) for each in mine if each.channel not in legs)
-    adopted = [call for call in found if call is not None]
-    held = {channel for call in (*book.calls.values(), *adopted) for channel in call.channels}
+    held = {channel for call in book.calls.values() for channel in call.channels}
+    adopted = _adopt_all(book, [each for each in mine if each.channel not in held], living, seen)
+    held |= {channel for call in adopted for channel in call.channels}
     orphans = [each.channel for each in mine if each.channel not in held]
-    commands = [Ordered(None, HangUp(each, NORMAL if each.startswith(LEG_MARK) else UNAVAILABLE)) for each in orphans]
-    known = {call.bridge for call in (*book.calls.values(), *adopted)}
+    ends = (HangUp(each, NORMAL if each.startswith((LEG_MARK, FREE_MARK)) else UNAVAILABLE) for each in orphans)
+    commands = [Ordered(None, end) for end in ends]
+    known = {call.bridge for call in (*book.calls.values(), *adopted) if isinstance(call, Call)}
     for bridge, inside in seen.bridges.items():
         if bridge.startswith(BRIDGE_MARK) and bridge not in known and not inside:
             commands.append(Ordered(None, DeleteBridge(bridge)))
@@ -290,7 +323,38 @@ def resync(book: ExchangeBook, seat: str, seen: Snapshot) -> Difference:
     return Difference(tuple(events), tuple(adopted), tuple(commands), tuple(orphans))
 
 
-def _missed(call: Call, living: Mapping[str, LiveChannel], seen: Snapshot) -> list[CallEvent]:
+def _adopt_all(
+    book: ExchangeBook, strangers: Sequence[LiveChannel], living: Mapping[str, LiveChannel], seen: Snapshot
+) -> list[AnyCall]:
+    """The calls of channels that nobody here holds; who came in is held as long as what his rules had ring goes on."""
+    came = {each.channel: taken for each in strangers if (taken := _taken(book, each, seen)) is not None}
+    legs = [call for each in strangers if (call := _adopt(book, each, living, seen, came)) is not None]
+    return [*legs, *(taken for taken in came.values() if any(call.of == taken.uniqueid for call in legs))]
+
+
+def _taken(book: ExchangeBook, channel: LiveChannel, seen: Snapshot) -> Inbound | None:
+    """The call of somebody who came in by a number; None: it is another channel."""
+    key, facts = CallKey(book.exchange, channel.channel), seen.facts.get(channel.channel)
+    if facts is None or facts.key != str(key) or key not in seen.granted:
+        return None
+    return Inbound(
+        book.rules,
+        book.exchange,
+        channel.channel,
+        facts.dialled,
+        caller_name=channel.name,
+        number=facts.number,
+        login=facts.login,
+        phase=Phase.STEP,
+        place=f"{facts.dialled}/{MAX_RULES}",  # behind what has been done
+        granted=seen.granted[key],
+        owed=True,
+        caller_up=channel.up,
+        answered_at=facts.answered_at,
+    )
+
+
+def _missed(call: AnyCall, living: Mapping[str, LiveChannel], seen: Snapshot) -> list[CallEvent]:
     """Of a call that is held: answers and ends that were told while nobody listened."""
     missed: list[CallEvent] = []
     facts = seen.facts.get(call.leg)
@@ -303,16 +367,25 @@ def _missed(call: Call, living: Mapping[str, LiveChannel], seen: Snapshot) -> li
     return missed
 
 
-def _adopt(book: ExchangeBook, leg: LiveChannel, living: Mapping[str, LiveChannel], seen: Snapshot) -> Call | None:
+def _adopt(
+    book: ExchangeBook,
+    leg: LiveChannel,
+    living: Mapping[str, LiveChannel],
+    seen: Snapshot,
+    came: Mapping[str, Inbound],
+) -> Call | None:
     """The call of a leg that nobody here holds; None: there is nothing to go on with."""
-    key, facts = key_of_leg(leg.channel, book.exchange), seen.facts.get(leg.channel)
-    if key is None or facts is None or key not in seen.granted:
+    facts, whose = seen.facts.get(leg.channel), leg_of(leg.channel)
+    if facts is None or whose is None or whose[0] in book.calls:
         return None
-    whose = living.get(facts.caller)
-    if (facts.caller and whose is None) or key.uniqueid in book.calls:
-        return None
+    key = CallKey(book.exchange, *whose)
+    is_free = leg.channel.startswith(FREE_MARK)
+    by = came.get(facts.caller)
+    granted = (by.granted if by is not None else None) if is_free else seen.granted.get(key)
+    caller = living.get(facts.caller)
     bridge = next((each for each, inside in seen.bridges.items() if leg.channel in inside), "")
-    if not bridge:  # whoever made it has died before the two could hear each other
+    # Without a bridge whoever made it has died before the two could hear each other.
+    if granted is None or not bridge or (facts.caller and caller is None) or (not is_free and facts.key != str(key)):
         return None
     return Call(
         book.rules,
@@ -321,29 +394,33 @@ def _adopt(book: ExchangeBook, leg: LiveChannel, living: Mapping[str, LiveChanne
         facts.login,
         facts.dialled,
         caller=facts.caller,
-        caller_name="" if whose is None else whose.name,
+        caller_name="" if caller is None else caller.name,
         number=facts.number,
         phase=Phase.TALKING if facts.answered_at is not None else Phase.ALERTING,
         attempt=key.attempt,
         leg=leg.channel,
         bridge=bridge,
         joined=True,
-        granted=seen.granted[key],
-        owed=True,
+        granted=granted,
+        owed=not is_free,
         answered_at=facts.answered_at,
-        caller_up=whose is not None and whose.up,
-        caller_pays=key_of_leg(facts.caller, book.exchange) is not None,
+        caller_up=caller is not None and caller.up,
+        caller_pays=facts.caller.startswith(LEG_MARK),
         rang=True,
         leg_name=leg.name,
+        of="" if by is None else by.uniqueid,
+        endpoint=leg.channel if is_free else "",
     )
 
 
-def _taken_over(call: Call) -> list[Command]:
+def _taken_over(call: AnyCall) -> list[Command]:
     """The limits of an adopted call, by what is granted now."""
+    if isinstance(call, Inbound):
+        return [SetLimit(call.uniqueid, call.granted, call.answered_at)]
     if call.answered_at is None:
         ring = call.rules.ring_seconds + RING_MARGIN_SECONDS
         return [SetLimit(call.leg, call.granted), StartTimer(Timer.RING, ring, call.attempt)]
     limits: list[Command] = [SetLimit(call.leg, call.granted, call.answered_at)]
-    if call.caller and not call.caller_pays:
+    if call.minds_caller:
         limits.append(SetLimit(call.caller, call.granted + call.rules.caller_margin_seconds, call.answered_at))
     return limits

@@ -20,11 +20,12 @@ import structlog
 
 from agi.ari.address import AriAddress
 from agi.ari.app import AriApp, AriObserver
-from agi.ari.call import Call, CallRules, Granted, HangUpAsked, Phase, Then, key_of_leg
+from agi.ari.call import Call, CallRules, Granted, HangUpAsked, Phase, Then, leg_of
 from agi.ari.commands import HangUp, Play, SetLimit
 from agi.ari.connection import Answered, AriConnection, Message, Refused
 from agi.ari.events import UP, Entered, SeatTaken, moment_in, read
 from agi.ari.exchange_book import (
+    AnyCall,
     ExchangeBook,
     LegFacts,
     LiveChannel,
@@ -257,13 +258,13 @@ class AriLink:
         """The exchange as it is, before what it has told since is heard. Errors: Unavailable: nothing is decided."""
         channels = await self._channels()
         bridges = {str(one["id"]): one.get("channels", ()) for one in await self._list("bridges")}
-        legs = needs_facts(self._book, channels)
+        legs = needs_facts(self._book, channels, self.application)
         gate = asyncio.Semaphore(ASKED_AT_ONCE)
         facts = await asyncio.gather(*(self._facts(leg, gate) for leg in legs))
         seen = Snapshot(
             channels,
             bridges,
-            facts={leg: fact for leg, fact in zip(legs, facts, strict=True) if fact is not None},
+            facts=dict(zip(legs, facts, strict=True)),
             granted=await self._granted(),
             fresh=_entered(events),
         )
@@ -293,8 +294,8 @@ class AriLink:
             raise Unavailable(f"{self.exchange}: no list of {what} ({answered.status})")
         return answered.body
 
-    async def _facts(self, leg: str, gate: asyncio.Semaphore) -> LegFacts | None:
-        """What a leg says of its call; None: it has just ended."""
+    async def _facts(self, leg: str, gate: asyncio.Semaphore) -> LegFacts:
+        """What a channel says of its call; nothing where it has just ended."""
         names = (
             "RATING_CALL_KEY",
             "RATING_LOGIN",
@@ -305,11 +306,9 @@ class AriLink:
         )
         async with gate:
             said = [_value(await self._app.ask(variable(leg, name), leg)) for name in names]
-        if not said[0]:
-            return None
-        _, login, dialled, number, caller, up = said
+        key, login, dialled, number, caller, up = said
         answered = float(up) if re.fullmatch(r"[0-9.]+", up) else 0.0
-        return LegFacts(login, dialled, number, caller, answered or None)
+        return LegFacts(key, login, dialled, number, caller, answered or None)
 
     def seen(self, uniqueid: str) -> SeenCall | None:
         """What was seen of a call; None: nothing."""
@@ -321,7 +320,7 @@ class AriLink:
         """Whether the call is of this seat."""
         return uniqueid in self._book.calls
 
-    def _view(self, call: Call) -> SeenCall:
+    def _view(self, call: AnyCall) -> SeenCall:
         return SeenCall(
             call.uniqueid,
             call.uniqueid,
@@ -370,8 +369,8 @@ class AriLink:
     async def list_channels(self) -> list[watching.LiveChannel]:
         """Every call that lives, by the uniqueid of its key; the whole list or Unavailable."""
         names = {str(one["id"]) for one in await self._list("channels")}
-        keys = [key_of_leg(name, self.exchange) for name in names]
-        living = names | {key.uniqueid for key in keys if key is not None} | set(self._book.calls)
+        legs = {found[0] for found in map(leg_of, names) if found is not None}
+        living = names | legs | {call.uniqueid for call in self._book.calls.values() if call.phase is not Phase.AWAY}
         return [watching.LiveChannel(uniqueid, uniqueid, "") for uniqueid in living]
 
     async def read_answer(self, channel: str) -> tuple[float, str] | None:
@@ -393,7 +392,7 @@ class AriLink:
         self._app.tell(caller, Granted(max_seconds))
         return True
 
-    async def _set(self, call: Call, limit: SetLimit, seconds_left: float) -> Answered:
+    async def _set(self, call: AnyCall, limit: SetLimit, seconds_left: float) -> Answered:
         (request,) = requests_of(limit, self.application, seconds_left=seconds_left)
         return await self._app.ask(request, call.uniqueid)
 
@@ -403,8 +402,8 @@ class AriLink:
             self._app.tell(channel, HangUpAsked())
             return True
         for one in await self._list("channels"):
-            key = key_of_leg(str(one["id"]), self.exchange)
-            if key is not None and key.uniqueid == channel:
+            found = leg_of(str(one["id"]))
+            if found is not None and found[0] == channel:
                 (request,) = requests_of(HangUp(str(one["id"]), 16), self.application)
                 return _happened(await self._app.ask(request))
         return False

@@ -8,15 +8,18 @@ from dataclasses import dataclass, field
 from agi.ari.commands import (
     Answer,
     Command,
+    Continue,
     CreateBridge,
     CreateLeg,
     DeleteBridge,
     Dial,
     HangUp,
     Join,
+    Look,
     Play,
     SetLimit,
     SetVariable,
+    StopPlay,
     TellTransfer,
 )
 from agi.ari.model import EVENT_TYPES
@@ -65,6 +68,13 @@ def requests_of(command: Command, application: str, *, seconds_left: float = 0.0
             media = ",".join(f"sound:{sound}" for sound in sounds)
             play = Request("POST", f"channels/{channel}/play/{playback}", {"media": media})
             return (Request("POST", f"channels/{channel}/progress"), play) if early else (play,)
+        case Look(channel):
+            return (Request("GET", f"channels/{channel}"),)
+        case StopPlay(playback):
+            return (Request("DELETE", f"playbacks/{playback}"),)
+        case Continue(channel, context, extension):
+            where = {"context": context, "extension": extension, "priority": "1"}
+            return (Request("POST", f"channels/{channel}/continue", where),)
         case TellTransfer(channel, state):
             return (Request("POST", f"channels/{channel}/transfer_progress", {"states": state.value}),)
     return ()

@@ -1,9 +1,10 @@
 """legFinish: the end of a leg that the engine made over ARI, as the exchange tells it, to whichever engine is there.
 
-`agi://HOST/legFinish,<call key>,<login>,<destination>,<answered>,<ended>,<cause>[,<tolerance>[,<caller id>]]`:
+`agi://HOST/legFinish,<call key>,<login>,<destination>,<answered>,<ended>,<cause>[,<tolerance>[,<caller id>[,<DID>]]]`:
 the key as it stands in RATING_CALL_KEY (the leg has a uniqueid of its own), when it was answered in seconds of the
 exchange's clock (0 or empty: never), when it ended in milliseconds, a hangup cause, so many milliseconds of a begun
-second cost nothing, and whose number it was, by which a call without a login is known.
+second cost nothing, whose number it was, by which a call without a login is known, and the number that it
+came in by.
 
 Law: the engine that holds the call tells the same end by what it has heard; whoever comes second repeats.
 """
@@ -28,7 +29,7 @@ _MILLISECONDS: Final = re.compile(r"[0-9]{1,15}")
 
 def parse_leg_finish(request: AgiRequest) -> FinishCall:
     """The report of legFinish. Raises InvalidRequest."""
-    fields.at_most_arguments(request, 8)
+    fields.at_most_arguments(request, 9)
     cause = fields.argument(request, 5)
     cause_number = int(cause) if re.fullmatch(r"[0-9]{1,3}", cause) else 0
     seconds = _seconds(request)
@@ -44,6 +45,7 @@ def parse_leg_finish(request: AgiRequest) -> FinishCall:
         disposition=ANSWERED if seconds else word_of(cause_number),
         cause=cause_number,
         callerid=callerid,
+        is_did=fields.optional_text("DID", fields.argument(request, 8), fields.MAX_NUMBER),
         leeway_seconds=LEEWAY_SECONDS,
     )
 

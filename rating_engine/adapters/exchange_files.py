@@ -20,7 +20,8 @@ _URL: Final = re.compile(r"https://(?P<host>[A-Za-z0-9.-]{1,253})(?::(?P<port>[0
 class ListedHosts:
     """`hosts`: HOST each, of a public address; or HOST=ADDRESS:PORT, which is connected to instead."""
 
-    def __init__(self, hosts: Sequence[str]) -> None:
+    def __init__(self, hosts: Sequence[str], setting: str = "exchange_file_hosts") -> None:
+        self._setting = setting
         self._places: dict[str, tuple[str, int] | None] = {}
         for text in hosts:
             host, _, place = text.lower().partition("=")
@@ -38,7 +39,7 @@ class ListedHosts:
             )
         host, port = parts["host"].lower(), int(parts["port"] or HTTPS)
         if host not in self._places:
-            raise InvalidRequest("url", f"host {host!r} is none that files are taken from (exchange_file_hosts)")
+            raise InvalidRequest("url", f"host {host!r} is none that files are taken from ({self._setting})")
         try:
             place = self._places[host] or (await self._public(host, port), port)
             return await outbound.get(httpx.URL(url), place, seconds=SECONDS, most=MAX_BYTES)

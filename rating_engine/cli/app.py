@@ -28,6 +28,8 @@ from rating_engine.cli.decks.rates import rates_app
 from rating_engine.cli.numbers.call_rules import rules_app
 from rating_engine.cli.numbers.dids import dids_app, pools_app
 from rating_engine.cli.numbers.numbering import aliases_app, numbering_app
+from rating_engine.cli.papers.invoices import invoices_app
+from rating_engine.cli.papers.payments import credit_notes_app, payments_app
 from rating_engine.cli.parties.account_import import import_ as import_accounts
 from rating_engine.cli.parties.account_money import AMOUNT_BELOW_ZERO, adjust, close, transfer
 from rating_engine.cli.parties.accounts import accounts_app
@@ -49,6 +51,7 @@ from rating_engine.cli.phones.phones import phones_app
 from rating_engine.cli.process.data import data_app
 from rating_engine.cli.process.demo import demo
 from rating_engine.cli.process.doctor import doctor
+from rating_engine.cli.process.mail_templates import mail_templates_app
 from rating_engine.cli.process.serve import migrate, serve
 from rating_engine.cli.routes.route_figures import load, quality
 from rating_engine.cli.routes.route_try import try_
@@ -83,6 +86,7 @@ app.add_typer(subscribers_app, name="subscriber")
 app.add_typer(users_app, name="user")
 app.add_typer(keys_app, name="key")
 app.add_typer(permissions_app, name="permission")
+app.add_typer(mail_templates_app, name="mail-template")
 app.add_typer(mor_app, name="mor")
 app.add_typer(bans_app, name="ban")
 app.command(epilog="Example: rating-engine audit --subject 1001 --from 2026-11-01")(audit)
@@ -149,6 +153,9 @@ app.add_typer(sims_app, name="sim")
 app.add_typer(services_app, name="service")
 app.add_typer(offers_app, name="offer")
 app.add_typer(subscriptions_app, name="subscription")
+app.add_typer(invoices_app, name="invoice")
+app.add_typer(payments_app, name="payment")
+app.add_typer(credit_notes_app, name="credit-note")
 app.add_typer(routes_app, name="routes")
 routes_app.command("try", epilog="Example: rating-engine routes try 79010000001 --tariff retail --callerid 4930123456")(
     try_

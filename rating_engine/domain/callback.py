@@ -24,8 +24,9 @@ _LOGIN: Final = re.compile(r"[0-9A-Za-z_.@+:-]{1,64}")
 class NewCallback:
     """`login` pays for both legs; `first` rings first, and `second` when it has answered.
 
-    `callerid` None: the line's. `pitch`: 1 (lowest) to 6, None: as it is. `exchange`: the one that is wanted; it counts
-    where it is followed. `key`: a name by which the same asked again is the same callback; None: each is another.
+    `sound`: a file without its extension that `first` hears, and then there is no `second`. `callerid` None: the
+    line's. `pitch`: 1 (lowest) to 6, None: as it is. `exchange`: the one that is wanted; it counts where it is
+    followed. `key`: a name by which the same asked again is the same callback; None: each is another.
     """
 
     login: str
@@ -35,6 +36,7 @@ class NewCallback:
     pitch: int | None = None
     exchange: str | None = None
     key: str | None = None
+    sound: str = ""
 
     def __post_init__(self) -> None:
         if not _LOGIN.fullmatch(self.login):
@@ -44,7 +46,8 @@ class NewCallback:
             if value is None:
                 continue
             digits = _FORMED.sub("", value)
-            if not _NUMBER.fullmatch(digits) and not (field == "callerid" and not digits):
+            may_be_empty = field == "callerid" or (field == "second" and self.sound)
+            if not _NUMBER.fullmatch(digits) and not (may_be_empty and not digits):
                 raise InvalidRequest(field, "is no number of 1 to 32 digits")
             object.__setattr__(self, field, digits)
         if self.pitch is not None and not 1 <= self.pitch <= PITCH_MAX:
@@ -83,9 +86,15 @@ class CallbackOrder:
     second: str
     callerid: str | None
     pitch: int | None
+    sound: str = ""
 
     @property
-    def legs(self) -> tuple[tuple[CallKey, str], tuple[CallKey, str]]:
+    def numbers(self) -> tuple[str, ...]:
+        """Whom it calls, in the order in which they ring."""
+        return (self.first,) if self.sound else (self.first, self.second)
+
+    @property
+    def legs(self) -> tuple[tuple[CallKey, str], ...]:
         """The keys that the dialplan's questions will have, with the numbers: the second one's half is asked first."""
-        first, second = (CallKey(self.exchange, f"{self.uniqueid}{half}") for half in (1, 2))
-        return (second, self.second), (first, self.first)
+        keys = (CallKey(self.exchange, f"{self.uniqueid}{half}") for half in (1, 2))
+        return tuple(zip(keys, self.numbers, strict=False))[::-1]

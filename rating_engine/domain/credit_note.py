@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from rating_engine.domain.checks import check_above_zero, check_amount, check_currency, check_text
 from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.invoice import label_of
 from rating_engine.domain.payment import MAX_COMMENT
 
 MAX_LABEL = 64  # characters of what its maker numbers it by
@@ -47,6 +48,11 @@ class CreditNote:
     comment: str
     state: CreditNoteState
     issued_at: datetime
+
+    @property
+    def shown_number(self) -> str:
+        """As it is printed: its maker's own, or ours."""
+        return self.label or label_of("credit_note", self.number)
 
 
 @dataclass(frozen=True, slots=True)

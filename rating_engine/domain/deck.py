@@ -100,3 +100,17 @@ class TariffLine:
     rates: int | None
     longest_prefix: int | None
     published_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeckRate:
+    """One rate as people read it. `name`: of its direction; `band`: '' where it counts at any time."""
+
+    prefix: str
+    direction: str
+    name: str
+    band: str
+    per_minute: Decimal
+    connect_fee: Decimal
+    interval_1: int
+    interval_n: int

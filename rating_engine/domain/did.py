@@ -70,7 +70,7 @@ class Did:
     """One number. `owner`, `party_id` None: nobody's. Prices a month and once, in `currency`.
 
     `notified`: its owner was told that the month ends. `line`: who pays and what rings; None: the owner's first.
-    `max_calls` 0: any number at a time.
+    `max_calls` 0: any number at a time. `route_id`, `provider`: of the route that it is had from, where that is said.
     """
 
     did_id: int
@@ -92,6 +92,9 @@ class Did:
     line: str | None
     max_calls: int
     comment: str
+    route_id: int | None = None
+    provider: str = ""
+    has_rules: bool = False
 
     def takes_calls(self, now: datetime) -> bool:
         """Whether calls come in by it."""
@@ -111,6 +114,7 @@ class NewDid:
     currency: str | None = None
     paid_to: datetime | None = None
     comment: str = ""
+    route_id: int | None = None
 
     def __post_init__(self) -> None:
         check_number(self.number)

@@ -99,11 +99,23 @@ NO_ORIGIN: Final = Origin()
 
 
 @dataclass(frozen=True, slots=True)
+class InboundTerms:
+    """What calls coming in cost who has a tariff: the rate that `priced_by` has for the number, times `factor`.
+
+    `priced_by` None: nothing is charged.
+    """
+
+    tariff_id: int
+    priced_by: int | None
+    factor: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Inbound:
     """By what a call came in: a number of ours, and what that costs its owner.
 
     `tariff_id`: whose rate for the number is the price, multiplied by `factor`; None: nothing is charged. `limited`: it
-    takes so many calls at a time.
+    takes so many calls at a time. `resellers`: the same of the tariffs of those above who pay besides.
     """
 
     did_id: int
@@ -111,6 +123,12 @@ class Inbound:
     tariff_id: int | None
     factor: Decimal
     limited: bool
+    resellers: tuple[InboundTerms, ...] = ()
+
+    def terms_of(self, tariff_id: int) -> InboundTerms:
+        """What they cost a reseller who has that tariff."""
+        free = InboundTerms(tariff_id, None, Decimal(1))
+        return next((each for each in self.resellers if each.tariff_id == tariff_id), free)
 
 
 @dataclass(frozen=True, slots=True)

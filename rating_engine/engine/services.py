@@ -22,6 +22,7 @@ from rating_engine.adapters.exchange_rates_http import PublishedRates
 from rating_engine.adapters.gsm_http import HttpProviders
 from rating_engine.adapters.paper.printer import InvoicePrinter
 from rating_engine.adapters.payment_gateway import gateways
+from rating_engine.adapters.voice_files import VoiceFiles
 from rating_engine.domain.errors import Refused, Unavailable
 from rating_engine.engine.calling import policy_of
 from rating_engine.services.catalogue import Services, Ways
@@ -73,6 +74,9 @@ def make_services(
             print_invoice=InvoicePrinter(),
             secret_keys=settings.secret_keys,
             reload_phones=partial(_reload_phones, settings.ami_exchanges),
+            voice=VoiceFiles(
+                settings.voice_directory, ListedHosts(settings.voice_file_hosts, "voice_file_hosts").fetch
+            ),
             carriers=carriers_of(settings.message_carriers) if carriers is None else carriers,
             ask_exchange=partial(ask_exchange, settings.ami_exchanges),
             fetch_file=ListedHosts(settings.exchange_file_hosts).fetch,

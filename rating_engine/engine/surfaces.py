@@ -30,7 +30,9 @@ def surfaces_of(services: Services, charging: CallCharging, settings: Settings, 
     # Here, since its library takes a quarter of a second to load, which commands that serve nothing need not wait for.
     from rating_engine.api.tenant.routes import tenant_routes
 
-    billing = BillingApi(Narayana(services, charging), Mor(services, mor_rules_of(settings), metrics.weak_hash))
+    billing = BillingApi(
+        Narayana(services, charging), Mor(services, charging, mor_rules_of(settings), metrics.weak_hash)
+    )
     teleum = Teleum(services, settings.public_url).routes()  # before the tenants, whose paths begin as its
     return [billing.route(), *teleum, *recording_routes(services), tenant_routes(services)]
 
@@ -44,6 +46,7 @@ def mor_rules_of(settings: Settings) -> MorRules:
         telephones=settings.mor_telephone_balances,
         conflines=settings.mor_conflines,
         money_by_post=settings.mor_money_by_post,
+        mails=bool(settings.smtp_url),
         zone=ZoneInfo(settings.mor_time_zone),
     )
 

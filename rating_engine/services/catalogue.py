@@ -46,6 +46,8 @@ from rating_engine.services.messaging.incoming import IncomingMessages
 from rating_engine.services.messaging.messages import Messages
 from rating_engine.services.messaging.prices import MessagePrices
 from rating_engine.services.messaging.sip_messages import SipMessages
+from rating_engine.services.messaging.sms_users import SmsUsers
+from rating_engine.services.messaging.voice_messages import Sounds, VoiceMessages
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
 from rating_engine.services.numbers.number_stock import NumberStock
@@ -82,6 +84,7 @@ from rating_engine.services.routes.gateways import Gateways
 from rating_engine.services.routes.pjsip_trunks import sections_text
 from rating_engine.services.routes.routes import Routes
 from rating_engine.services.support.gsm import Gsm, GsmRequests
+from rating_engine.services.support.mail_templates import MailTemplates
 from rating_engine.services.support.mails import Mails
 from rating_engine.services.support.news import News
 from rating_engine.services.support.sim_cards import SimCards
@@ -114,6 +117,8 @@ class UseCases:
     details: Details
     defaults: PartyDefaults
     phonebooks: Phonebooks
+    sms_users: SmsUsers
+    mail_templates: MailTemplates
     hash_secrets: HashSecrets
     permission_groups: PermissionGroups
     bans: Bans
@@ -180,6 +185,7 @@ class UseCases:
     messages: Messages
     message_prices: MessagePrices
     sip_messages: SipMessages
+    voice_messages: VoiceMessages
     incoming_messages: IncomingMessages
     rerates: Rerates
     simulations: Simulations
@@ -210,6 +216,7 @@ class Ways:
     print_invoice: Printer
     fetch_file: Fetch
     carriers: Carriers
+    voice: Sounds
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
     proxies: tuple[Network, ...] = ()
@@ -270,6 +277,8 @@ class Services:
             "details": Details(office, principal),
             "defaults": PartyDefaults(office, principal),
             "phonebooks": Phonebooks(office, principal),
+            "sms_users": SmsUsers(office, principal),
+            "mail_templates": MailTemplates(office, principal),
             "hash_secrets": HashSecrets(office, principal, self._secrets),
             "permission_groups": PermissionGroups(office, principal),
             "bans": Bans(office, principal),
@@ -281,6 +290,7 @@ class Services:
             "mails": Mails(office),
             "messages": Messages(office, principal, ways.carriers, utc_now),
             "sip_messages": SipMessages(office, principal, ways.ask_exchange),
+            "voice_messages": VoiceMessages(office, principal, ways.speaker, ways.voice),
             "incoming_messages": IncomingMessages(office, principal, utc_now),
             "message_prices": MessagePrices(office, principal),
             "audit": Audit(office, principal),

@@ -53,6 +53,19 @@ class ProviderSettings(Group):
         " installed: there is no speech, and who asks for it is told so at once.",
     )
 
+    voice_directory: str = Field(
+        "",
+        description="Where spoken messages (sendVoiceMessage) are put as WAV files for the exchange that plays them"
+        " (RATING_VOICES of callback.conf), as this machine sees it. Empty: there are none, and who sends one is told"
+        " so.",
+    )
+    voice_file_hosts: Texts = Field(
+        (),
+        max_length=100,
+        description="Hosts whose WAV files spoken messages may be, by https: HOST of a public address, or"
+        " HOST=ADDRESS:PORT, which is connected to instead. Empty: texts alone.",
+    )
+
     @field_validator("message_carriers")
     @classmethod
     def _check_message_carriers(cls, value: tuple[str, ...]) -> tuple[str, ...]:

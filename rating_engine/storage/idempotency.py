@@ -34,6 +34,7 @@ _TAKE: Final = """
 """
 _TOLD: Final = "SELECT digest, answer::text FROM idempotency_keys WHERE party = $1 AND key = $2"
 _KEEP: Final = "UPDATE idempotency_keys SET answer = $3::jsonb WHERE party = $1 AND key = $2"
+_FORGET_ONE: Final = "DELETE FROM idempotency_keys WHERE party = $1 AND key = $2"
 _FORGET: Final = """
     DELETE FROM idempotency_keys WHERE (party, key) IN (
         SELECT party, key FROM idempotency_keys WHERE created_at < now() - $1::interval
@@ -68,6 +69,11 @@ async def once(tx: Transaction, key: str, request_digest: bytes) -> dict[str, An
 async def keep_answer(tx: Transaction, key: str, answer: dict[str, Any]) -> None:
     """What whoever repeats the request will be told; amounts as text. Errors: Unavailable."""
     await tx.execute(_KEEP, tx.principal.party, key, orjson.dumps(answer, default=str).decode())
+
+
+async def forget(tx: Transaction, key: str) -> None:
+    """The same asked again is another request from now on. Errors: Unavailable."""
+    await tx.execute(_FORGET_ONE, tx.principal.party, key)
 
 
 async def forget_old(office: Database) -> int:

@@ -63,6 +63,8 @@ RATING_ENGINE=127.0.0.1:{engine_port}
 RATING_SEATS={seats}
 [phones]
 include => rating-ari
+[trunks]
+include => rating-ari-did
 {more}
 """
 

@@ -6,364 +6,43 @@ One exchange and one engine play all scenarios side by side, each with a caller 
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from decimal import Decimal
-from math import ceil
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from agi.fastagi.client import agi_call
-from rating_engine.domain.callback import CallbackOutcome, NewCallback
-from rating_engine.domain.outcomes import Balance, BalanceOutcome, PrepareCall
-from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.reported_end import ReportedEnd
-from rating_engine.engine.services import open_services
+from rating_engine.rating.rate import Rate
 from rating_engine.services.cdrs.asterisk_log import read_line
-from rating_engine.services.parties.accounts import Accounts
-from rating_engine.settings.model import Settings
 from rating_engine.storage.postgres.pool import Database
 from tests.asterisk.ari import NAME, ari_exchange, ari_url, ports, seed
+from tests.asterisk.ari_scenarios import (
+    ANSWERS,
+    CUT_WITHIN,
+    FORWARDS,
+    PROBES,
+    RING_SECONDS,
+    RINGS_OWNER,
+    ROUTES,
+    SCENARIOS,
+    World,
+    busy,
+    carrier,
+    elsewhere,
+    first,
+    give_numbers,
+    seconds_of,
+    wait_ended,
+)
 from tests.asterisk.engine import engine_for, started
-from tests.asterisk.pbx import PRICE, Pbx, until
-from tests.asterisk.phone import Leg, Phone, phones
+from tests.asterisk.pbx import Pbx, until
+from tests.asterisk.phone import Phone, phones
 from tests.support.servers import SessionServers, breaches, free_port
-from tests.support.world import add_account
+from tests.support.world import add_account, publish_deck
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
-
-ROUTES = (("carrier", "491"), ("first", "494"), ("second", "494"), ("elsewhere", "496"))
-ANSWERS, HANGS_UP, EARLY, RINGS, CROSSES = "4910001", "4911001", "4912001", "4913001", "4914001"
-REFUSES, SILENT = "4941", "4940001"  # the first route says the SIP code behind it, or nothing; the second one answers
-ELSEWHERE, BUSY_ELSEWHERE = "4960001", "4961001"
-RING_SECONDS = 6
-PROBES = itertools.count()
-CUT_WITHIN = 0.35  # of a second
-
-
-@dataclass(frozen=True)
-class World:
-    """The engine, the exchange, and everybody's phones."""
-
-    pbx: Pbx
-    url: str
-    phones: dict[str, Phone]
-    trunks: dict[str, Phone]
-
-    def caller(self, scenario: str) -> Phone:
-        return self.phones[scenario]
-
-    async def called(self, trunk: str, number: str) -> Leg:
-        """The leg of a call as its carrier has it, of a number that one scenario alone dials."""
-        found: list[Leg] = []
-
-        async def is_there() -> bool:
-            found[:] = [leg for leg in self.trunks[trunk].calls if leg.number == number]
-            return bool(found)
-
-        await until(is_there)
-        return found[0]
-
-    async def cdrs(self, login: str) -> list[Any]:
-        """What is written of a login once nothing of it is open."""
-        await until(lambda: self.pbx.no_open_call(login))
-        return await self.pbx.cdrs(login)
-
-
-async def carrier(leg: Leg) -> None:
-    """What a trunk does with a call, by the number."""
-    number = leg.number
-    if number.startswith(RINGS[:4]):
-        await leg.ring()
-    elif number.startswith(EARLY[:4]):
-        await leg.play_early()
-        await leg.talk(1)
-        await leg.answer()
-    elif number.startswith(CROSSES[:4]):
-        await leg.ring()
-        await leg.talk(1)
-        await leg.answer()
-    else:
-        await leg.answer()
-        if number.startswith(HANGS_UP[:4]):
-            await leg.talk_on(1.7)
-            await leg.hang_up()
-
-
-async def first(leg: Leg) -> None:
-    """A trunk that refuses, or says nothing."""
-    if leg.number.startswith(REFUSES):
-        await leg.refuse(int(leg.number[4:7]))
-
-
-async def elsewhere(leg: Leg) -> None:
-    """A trunk of those to whom calls are transferred."""
-    if leg.number.startswith(BUSY_ELSEWHERE[:4]):
-        await leg.refuse(486)
-        return
-    await leg.ring()
-    await leg.talk(0.3)
-    await leg.answer()
-
-
-def seconds_of(leg: Leg) -> int:
-    """What is charged of what the carrier saw."""
-    return max(1, ceil(leg.talked - 0.2))
-
-
-Scenario = Callable[[World, str], Awaitable[None]]
-
-
-async def caller_hangs_up(world: World, login: str) -> None:
-    leg = await (await world.caller(login).call(ANSWERS)).answered()
-    called = await world.called("carrier", ANSWERS)
-    await leg.hears(world.trunks["carrier"])
-    await called.hears(world.caller(login))
-    await leg.talk_on(1.7)
-    await leg.hang_up()
-    await called.ended()
-    (cdr,) = await world.cdrs(login)
-    assert (cdr["state"], cdr["destination"], cdr["route_name"], cdr["source"], cdr["disposition"]) == (
-        "settled", ANSWERS, "carrier", "finish", "ANSWER",
-    )  # fmt: skip
-    assert cdr["seconds"] == seconds_of(called)
-    assert await world.pbx.money(login) == (10 - PRICE * cdr["seconds"], 0)
-
-
-async def called_party_hangs_up(world: World, login: str) -> None:
-    leg = await (await world.caller(login).call(HANGS_UP)).answered()
-    called = await world.called("carrier", HANGS_UP)
-    await leg.ended()
-    (cdr,) = await world.cdrs(login)
-    assert (cdr["seconds"], cdr["cause"]) == (seconds_of(called), 16)
-
-
-async def sound_before_the_answer_reaches_the_caller(world: World, login: str) -> None:
-    leg = await world.caller(login).call(EARLY)
-    await leg.hears(world.trunks["carrier"])
-    assert leg.answered_at is None
-    await leg.answered()
-    called = await world.called("carrier", EARLY)
-    await leg.talk_on(1.7)
-    await leg.hang_up()
-    await called.ended()
-    (cdr,) = await world.cdrs(login)
-    assert cdr["seconds"] == seconds_of(called)
-
-
-async def caller_cancels(world: World, login: str) -> None:
-    leg = await (await world.caller(login).call(RINGS)).rings()
-    await leg.hang_up()
-    called = await world.called("carrier", RINGS)
-    await called.ended()
-    (cdr,) = await world.cdrs(login)
-    assert (cdr["state"], cdr["seconds"], cdr["disposition"]) == ("voided", 0, "CANCEL")
-
-
-async def cancel_crosses_the_answer(world: World, login: str) -> None:
-    leg = await (await world.caller(login).call(CROSSES)).rings()
-    called = await world.called("carrier", CROSSES)
-    await called.answered()
-    await leg.hang_up()
-    await called.ended()
-    (cdr,) = await world.cdrs(login)
-    assert cdr["seconds"] in (0, 1)
-
-
-async def nobody_answers(world: World, login: str) -> None:
-    leg = await world.caller(login).call(RINGS + "9")
-    await wait_ended(leg)
-    (cdr,) = await world.cdrs(login)
-    assert (cdr["seconds"], cdr["disposition"], leg.answers[-1]) == (0, "NOANSWER", 480)
-
-
-async def wait_ended(leg: Leg) -> None:
-    async def is_over() -> bool:
-        return leg.ended_at is not None
-
-    await until(is_over)
-
-
-def refused_with(status: int, tries: int, told: int) -> Scenario:
-    async def scenario(world: World, login: str) -> None:
-        number = f"{REFUSES}{status}"
-        leg = await world.caller(login).call(number)
-        if tries == 2:
-            await leg.answered()
-            await leg.hang_up()
-        await leg.ended()
-        cdrs = await world.cdrs(login)
-        assert [cdr["route_name"] for cdr in cdrs] == ["first", "second"][:tries]
-        assert (cdrs[0]["state"], cdrs[0]["seconds"]) == ("voided", 0)
-        if tries == 1:
-            assert leg.answers[-1] == told
-            assert await world.pbx.money(login) == (10, 0)
-
-    return scenario
-
-
-async def a_silent_route_gives_way(world: World, login: str) -> None:
-    leg = await (await world.caller(login).call(SILENT)).answered()
-    called = await world.called("second", SILENT)
-    await leg.talk_on(0.7)
-    await leg.hang_up()
-    await called.ended()
-    silent, answered = await world.cdrs(login)
-    assert (silent["route_name"], silent["state"]) == ("first", "voided")
-    assert (answered["route_name"], answered["seconds"]) == ("second", seconds_of(called))
-
-
-async def money_ends(world: World, login: str) -> None:
-    leg = await (await world.caller(login).call(ANSWERS + "3")).answered()
-    called = await world.called("carrier", ANSWERS + "3")
-    await wait_ended(called)
-    await leg.ended()
-    assert abs(called.talked - 3) <= CUT_WITHIN
-    (cdr,) = await world.cdrs(login)
-    assert (cdr["seconds"], cdr["overrun"]) == (3, 0)
-    assert await world.pbx.money(login) == (Decimal(0), 0)
-
-
-async def a_top_up_lengthens_the_call(world: World, login: str) -> None:
-    leg = await (await world.caller(login).call(ANSWERS + "5")).answered()
-    called = await world.called("carrier", ANSWERS + "5")
-    await leg.talk(1.5)
-    await Accounts(world.pbx.database, OPERATOR).top_up(login, PRICE * 4)
-    await wait_ended(called)
-    await leg.ended()
-    assert abs(called.talked - 9) <= CUT_WITHIN
-    assert await world.pbx.money(login) == (Decimal(0), 0)
-
-
-async def hold_does_not_stop_the_charge(world: World, login: str) -> None:
-    leg = await (await world.caller(login).call(ANSWERS + "6")).answered()
-    called = await world.called("carrier", ANSWERS + "6")
-    await leg.hold()
-    await leg.talk(1)
-    await leg.resume()
-    await leg.hears(world.trunks["carrier"])
-    await leg.talk_on(2.7)
-    await leg.hang_up()
-    await called.ended()
-    (cdr,) = await world.cdrs(login)
-    assert cdr["seconds"] == seconds_of(called)
-
-
-async def who_has_no_money_is_refused(world: World, login: str) -> None:
-    leg = await world.caller(login).call(ANSWERS + "7")
-    await leg.ended()
-    assert leg.answers[-1] == 403
-    assert await world.cdrs(login) == []
-
-
-class Yes:
-    """Who is asked before a callback whether it may be made."""
-
-    async def balance(self, login: str, call: PrepareCall | None = None) -> BalanceOutcome:
-        return Balance(login, "EUR", Decimal(10), Decimal(0), Decimal(0), Decimal(10), 100)
-
-
-async def two_numbers_are_called_back(world: World, login: str) -> None:
-    async with open_services(Settings(database_url=world.url)) as services:
-        new = NewCallback(login, ANSWERS + "81", ANSWERS + "82", exchange=NAME)
-        callback = await services.of(OPERATOR).callbacks.begin(new, Yes())
-    assert callback.outcome is CallbackOutcome.STARTED, callback
-    one, two = await world.called("carrier", ANSWERS + "81"), await world.called("carrier", ANSWERS + "82")
-    await two.answered()
-    await two.talk_on(1.7)
-    await two.hang_up()
-    await one.ended()
-    cdrs = {cdr["destination"]: cdr["seconds"] for cdr in await world.cdrs(login)}
-    assert cdrs == {leg.number: seconds_of(leg) for leg in (one, two)}
-
-
-async def nobody_takes_the_callback(world: World, login: str) -> None:
-    async with open_services(Settings(database_url=world.url)) as services:
-        new = NewCallback(login, BUSY_ELSEWHERE + "1", ANSWERS + "83", exchange=NAME)
-        callback = await services.of(OPERATOR).callbacks.begin(new, Yes())
-    assert callback.outcome is CallbackOutcome.STARTED, callback
-    cdrs = await world.cdrs(login)
-    assert [(cdr["state"], cdr["seconds"]) for cdr in cdrs] == [("voided", 0), ("voided", 0)]
-    assert await world.pbx.money(login) == (10, 0)
-
-
-async def a_call_is_transferred_blind(world: World, login: str) -> None:
-    leg = await (await world.caller(login).call(ANSWERS + "84")).answered()
-    called = await world.called("carrier", ANSWERS + "84")
-    await leg.talk(0.5)
-    assert await leg.transfer(ELSEWHERE + "4") == 202
-    target = await world.called("elsewhere", ELSEWHERE + "4")
-    await leg.ended()
-    await target.hears(world.trunks["carrier"])
-    await called.hears(world.trunks["elsewhere"])
-    await target.talk_on(1.7)
-    await called.hang_up()
-    await target.ended()
-    cdrs = {cdr["destination"]: cdr["seconds"] for cdr in await world.cdrs(login)}
-    assert cdrs == {each.number: seconds_of(each) for each in (called, target)}
-
-
-async def a_transfer_to_who_is_busy_moves_nothing(world: World, login: str) -> None:
-    leg = await (await world.caller(login).call(ANSWERS + "85")).answered()
-    called = await world.called("carrier", ANSWERS + "85")
-    assert await leg.transfer(BUSY_ELSEWHERE + "5") == 202
-
-    async def is_told() -> bool:
-        return any(said.startswith(("SIP/2.0 4", "SIP/2.0 5")) for said in leg.said)
-
-    await until(is_told)
-    await leg.hears(world.trunks["carrier"])
-    await leg.hang_up()
-    await called.ended()
-    cdrs = {cdr["destination"]: cdr["seconds"] for cdr in await world.cdrs(login)}
-    assert cdrs == {called.number: seconds_of(called), BUSY_ELSEWHERE + "5": 0}
-
-
-async def two_calls_are_connected_by_their_phone(world: World, login: str) -> None:
-    one = await (await world.caller(login).call(ANSWERS + "86")).answered()
-    called = await world.called("carrier", ANSWERS + "86")
-    two = await (await world.caller(login).call(ELSEWHERE + "6")).answered()
-    other = await world.called("elsewhere", ELSEWHERE + "6")
-    await two.talk(0.5)
-    assert await one.transfer_to(two) == 202
-    await one.ended()
-    await two.ended()
-    await other.hears(world.trunks["carrier"])
-    await called.hears(world.trunks["elsewhere"])
-    await other.talk_on(1.7)
-    await other.hang_up()
-    await called.ended()
-    cdrs = {cdr["destination"]: cdr["seconds"] for cdr in await world.cdrs(login)}
-    assert cdrs == {each.number: seconds_of(each) for each in (called, other)}
-
-
-SCENARIOS: dict[str, tuple[Scenario, str]] = {
-    "caller-hangs-up": (caller_hangs_up, "10"),
-    "called-hangs-up": (called_party_hangs_up, "10"),
-    "early-media": (sound_before_the_answer_reaches_the_caller, "10"),
-    "cancel": (caller_cancels, "10"),
-    "crossing": (cancel_crosses_the_answer, "10"),
-    "no-answer": (nobody_answers, "10"),
-    "busy": (refused_with(486, 1, 486), "10"),
-    "gone": (refused_with(404, 1, 404), "10"),
-    "declined": (refused_with(603, 1, 403), "10"),
-    "congested": (refused_with(503, 2, 0), "10"),
-    "silent": (a_silent_route_gives_way, "10"),
-    "money-ends": (money_ends, "0.03"),
-    "top-up": (a_top_up_lengthens_the_call, "0.05"),
-    "hold": (hold_does_not_stop_the_charge, "10"),
-    "callback": (two_numbers_are_called_back, "10"),
-    "no-callback": (nobody_takes_the_callback, "10"),
-    "blind": (a_call_is_transferred_blind, "10"),
-    "blind-busy": (a_transfer_to_who_is_busy_moves_nothing, "10"),
-    "attended": (two_calls_are_connected_by_their_phone, "10"),
-    "no-money": (who_has_no_money_is_refused, "0"),
-}
-
 
 LASTING = {"leaves-1": "10", "spends-2": "0.03", "stays-4": "10"}
 
@@ -384,6 +63,10 @@ async def world(
         await seed(database, ROUTES)
         for login, balance in {"probe": "10", **balances}.items():
             await add_account(database, login, balance=balance)
+        rate = Rate(price_1="0.30", price_unit="minute", interval_1=1, interval_n=1)
+        await publish_deck(database, "inbound", {"4977": rate})
+        await give_numbers(url, {"owner": RINGS_OWNER, "forwarder": FORWARDS})
+        callers["forwarder"].on_call = busy
         engine = engine_for(
             url,
             session_servers.redis(),
@@ -391,7 +74,7 @@ async def world(
             ari_exchanges=[ari_url(http_port)],
             ari_silence_seconds=1,
             ari_ring_seconds=RING_SECONDS,
-            quota_seconds=10,
+            quota_seconds=60,
             reconcile_interval_seconds=1.0,
             reconcile_grace_seconds=1.0,
         )

@@ -21,10 +21,12 @@ from tests.asterisk.engine import started
 from tests.asterisk.pbx import PRICE, until
 from tests.field.conftest import Running
 from tests.field.office import ALICE, ANSWERS, BUSY, POOR, RINGS, Scene, charged
+from tests.support.speech import speaker, write_sound
 from tests.support.tcp_proxy import TcpProxy
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
 FIRST, SECOND = ANSWERS + "10", ANSWERS + "20"
+LOUD = 9_000  # a sample that is no silence
 FAILED = "E_INITIATE_ASTERISK_CALL_FAIL"
 
 
@@ -56,7 +58,7 @@ class Api:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def api(running_office: Running) -> AsyncIterator[Api]:
+async def api(running_office: Running, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
     """The office's engine, which follows its exchange for the time of these tests."""
     settings = Settings(database_url=running_office.database_url)
     async with open_services(settings) as services:
@@ -66,7 +68,14 @@ async def api(running_office: Running) -> AsyncIterator[Api]:
         secret = (await use.keys.add(new)).secret
     exchange = running_office.office.exchange
     async with TcpProxy("127.0.0.1", exchange.manager_port) as proxy:
-        await running_office.take_over(ami_exchanges=[f"office={exchange.manager_url(proxy.port)}"])
+        spoken = tmp_path_factory.mktemp("spoken")
+        write_sound(spoken / "said.wav", LOUD.to_bytes(2, "little") * 22_050)
+        await running_office.take_over(
+            ami_exchanges=[f"office={exchange.manager_url(proxy.port)}"],
+            speech_program=speaker(spoken, f"cat {spoken}/said.wav"),
+            voice_directory=str(exchange.spool),
+        )
+        await exchange.ami.action("Setvar", Variable="RATING_VOICES", Value=str(exchange.spool_inside))
         yield Api(running_office, secret, proxy)
         await running_office.take_over()
 
@@ -89,6 +98,18 @@ async def test_two_numbers_are_connected_and_both_legs_charged_exactly(scene: Sc
     assert {(cdr["callerid"], cdr["from_originate"], cdr["originated_by"]) for cdr in cdrs.values()} == {
         ("49777", "true", "callback")
     }
+
+
+async def test_a_spoken_message_is_heard_by_who_answers_and_charged_as_a_call(scene: Scene, api: Api) -> None:
+    await api.watched()
+    number = await api.ask("sendVoiceMessage", login=ALICE, to=FIRST, text="hello, world", callerid="49777")
+    assert number.isdigit(), number
+    leg = await scene.carrier_leg(FIRST)
+    await leg.ended()
+    assert max(leg.sound.heard.values()) > 40  # packets of a second that is one tone
+    cdrs = await cdrs_by_number(scene)
+    assert charged(leg, cdrs[FIRST])
+    assert (cdrs[FIRST]["callerid"], cdrs[FIRST]["originated_by"]) == ("49777", "callback")
 
 
 async def test_a_callback_asked_for_by_sms_connects_who_wrote_and_takes_the_pin(scene: Scene, api: Api) -> None:

@@ -12,7 +12,7 @@ from hypothesis import event as note
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agi.ari.call import Admitted, CallRules, Failed, Refused, TimerFired, key_of_leg
+from agi.ari.call import Admitted, CallRules, Failed, Refused, TimerFired, leg_of
 from agi.ari.call_tracker import CLEAR_TRIES
 from agi.ari.commands import (
     Command,
@@ -34,6 +34,12 @@ from rating_engine.domain.outcomes import CallKey, DeclineReason
 
 GRANTED = 30
 SEAT = "rating-1"
+
+
+def key_of(channel: str) -> CallKey | None:
+    """Whose leg it is."""
+    found = leg_of(channel)
+    return None if found is None else CallKey("pbx1", *found)
 
 
 @dataclass
@@ -76,7 +82,7 @@ class World:
         for inside in self.bridges.values():
             inside.discard(channel)
         self.tell(Leaving(channel, self.now))
-        key = key_of_leg(channel, "pbx1")
+        key = key_of(channel)
         if key is not None:
             self.told[key] = 0 if leg.up is None else 1
             self.tell(Gone(channel, self.now, cause))
@@ -113,7 +119,7 @@ class World:
             case Dial(leg):
                 self.ring(leg)
             case SetLimit(channel, seconds):
-                if key_of_leg(channel, "pbx1") is not None:
+                if key_of(channel) is not None:
                     assert seconds <= GRANTED
             case HangUp(channel, cause):
                 self.end(channel, cause)
@@ -131,7 +137,7 @@ class World:
         match self.chance("up", "up", "busy", "no route", "nothing"):
             case "up":
                 leg.up = self.now
-                key = key_of_leg(channel, "pbx1")
+                key = key_of(channel)
                 assert key is not None
                 self.allowed[key] = self.now
                 self.tell(Up(channel, self.now))
@@ -177,9 +183,9 @@ class World:
         self.book = book
         listed = [LiveChannel(name, name, leg.up is not None, SEAT) for name, leg in self.channels.items()]
         facts = {}
-        for name in needs_facts(book, listed):
+        for name in needs_facts(book, listed, SEAT):
             leg = self.channels[name]
-            facts[name] = LegFacts("1001", "4930", "", leg.caller, leg.up)
+            facts[name] = LegFacts(str(key_of(name)), "1001", "4930", "", leg.caller, leg.up)
         open_calls = {key: GRANTED for key in self.allowed if key not in self.finished and key not in self.told}
         seen = Snapshot(listed, {name: set(inside) for name, inside in self.bridges.items()}, facts, open_calls)
         difference = resync(book, SEAT, seen)
@@ -192,7 +198,7 @@ class World:
 
     def hang_up_all(self) -> None:
         for channel in list(self.channels):
-            if key_of_leg(channel, "pbx1") is None:
+            if key_of(channel) is None:
                 self.end(channel, 16)
         self.settle()
         for channel in list(self.channels):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 from starlette.responses import Response
@@ -20,6 +20,7 @@ from rating_engine.api.mor.declare import Function, Role
 from rating_engine.api.mor.errors import Failed
 from rating_engine.api.mor.signing import value_of
 from rating_engine.api.mor.xml import Element
+from rating_engine.domain.outcomes import BalanceOutcome, PrepareCall
 from rating_engine.domain.principal import Principal
 from rating_engine.services.catalogue import Services, UseCases
 from rating_engine.services.parties.access import Door
@@ -33,10 +34,18 @@ _AMOUNT: Final = re.compile(r"[+-]?[0-9]{1,20}(?:\.[0-9]{1,20})?")
 _FLAGS: Final[Mapping[str, bool]] = {"0": False, "1": True}
 
 
+class CallQuestions(Protocol):
+    """Whether a call may be made, without holding anything for it; a broken database is an answer."""
+
+    async def balance(self, login: str, call: PrepareCall | None = None) -> BalanceOutcome:
+        """The account's money, and how long `call` would last on it, or why it may not be made."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """`given`: by plain names, as it was sent. `in_path`: what stands behind the function in the path. `cookie`: the
     session that the request brings. `zone`: of the moments in answers.
+    `charging`: what is asked before a callback. `mails`: whether mail is sent at all.
     """
 
     function: Function
@@ -46,6 +55,8 @@ class Asked:
     services: Services
     door: Door
     zone: ZoneInfo
+    charging: CallQuestions
+    mails: bool = False
     in_path: str | None = field(default=None, repr=False)
     cookie: str | None = field(default=None, repr=False)
 

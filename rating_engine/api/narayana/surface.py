@@ -25,7 +25,6 @@ from rating_engine.api.narayana.declared import METHODS
 from rating_engine.api.narayana.errors import STATUS_OF_REFUSAL, Code, Failure, failure_of
 from rating_engine.api.narayana.methods import MADE
 from rating_engine.api.narayana.query import BadQuery, given_of, parts_of
-from rating_engine.api.narayana.undefined import UNDEFINED
 from rating_engine.domain.api_key import ApiKey, AuthBy
 from rating_engine.domain.errors import RatingEngineError
 from rating_engine.domain.refusal import NotAdmitted, Refusal
@@ -124,8 +123,6 @@ class Narayana:
             raise Failure(Code.E_UNKNOWN_METHOD)
         asking, line = await who_asks(self._services.access, query.key, query.door, method, query.given)
         check_level(query.key, asking, method)
-        if method.name in UNDEFINED:
-            raise Failure(Code.E_UNDEFINED_INSTRUCTION, f"{method.name} is not to be had yet")
         return await MADE[method.name](
             Asked(
                 values=read_arguments(method, _fitted(method, query.given)),

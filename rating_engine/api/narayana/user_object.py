@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from rating_engine.api.narayana.answer import date
 from rating_engine.api.narayana.shown_money import ShownMoney
-from rating_engine.domain.account import AccountKind, AccountState
+from rating_engine.domain.account import AccountKind, AccountState, ListedAccount
 from rating_engine.domain.party import BILLING, Level, Party, PartyState
 from rating_engine.domain.sip_account import SipAccount
 
@@ -83,7 +83,7 @@ def line_fields(line: SipAccount | None) -> dict[str, Any]:
     return dict(zip(LINE_FIELDS, values, strict=True))
 
 
-def money_fields(account: AccountState | None, number: int | None, shown: ShownMoney) -> dict[str, Any]:
+def money_fields(account: AccountState | ListedAccount | None, number: int | None, shown: ShownMoney) -> dict[str, Any]:
     """What is of the account; None: the user has none. An overdraft without a limit is null."""
     if account is None:
         names = ("balance", "overdraft", "actualbalance", "displaybalance", "displayoverdraft", "displaycurrency",
@@ -109,6 +109,25 @@ def amounts(balance: Decimal, overdraft: Decimal | None, currency: str, shown: S
     }
 
 
+def attributes(
+    party: Party,
+    main: SipAccount | None,
+    account: AccountState | ListedAccount | None,
+    reader: Level,
+    shown: ShownMoney,
+    unread_tickets: int | None = None,
+) -> dict[str, Any]:
+    """All attributes without the lists. `unread_tickets` None: of somebody else."""
+    return {
+        **user_fields(party, reader),
+        **line_fields(main),
+        **money_fields(account, None if main is None else main.account_id, shown),
+        **{name: getattr(party, name) for name in BILLING},
+        "displaynotifybalancelimit": shown.of_system(party.notify_balance_limit),
+        "unread_tickets": unread_tickets,
+    }
+
+
 def whole_user(
     party: Party,
     lines: list[SipAccount],
@@ -122,14 +141,8 @@ def whole_user(
     sim_cards: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """All attributes and lists."""
-    main = lines[0] if lines else None
     return {
-        **user_fields(party, reader),
-        **line_fields(main),
-        **money_fields(account, None if main is None else main.account_id, shown),
-        **{name: getattr(party, name) for name in BILLING},
-        "displaynotifybalancelimit": shown.of_system(party.notify_balance_limit),
-        "unread_tickets": unread_tickets,
+        **attributes(party, lines[0] if lines else None, account, reader, shown, unread_tickets),
         "sip_extensions": [line_fields(line) for line in lines],
         "did_numbers": numbers,
         "sim_cards": sim_cards,

@@ -16,6 +16,7 @@ from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json,
 from rating_engine.domain.change import LEAVE
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.party import (
+    BILLING,
     PASSWORD_MAX,
     Level,
     NewParty,
@@ -159,6 +160,39 @@ def set_(
             notify_did=words.if_given(did_days, lambda text: words.whole(text, "notify_did")),
         )
     print_party(with_services(config, lambda services: services.parties.change(user, changes)), as_json=json)
+
+
+@users_app.command(epilog="Example: rating-engine user billing system --name 'Example Telecom' --bank-account DE89")
+def billing(
+    user: User,
+    name: Annotated[str | None, typer.Option(help="Of the person or firm, as it stands on invoices.")] = None,
+    address: Annotated[str | None, typer.Option(help=r"Lines with \n between.")] = None,
+    email: Annotated[str | None, typer.Option(help="Where invoices go.")] = None,
+    bank_account: Annotated[str | None, typer.Option(help="To which those pay whom it bills.")] = None,
+    tax_number: Annotated[str | None, typer.Option(help="Its number at the tax office.")] = None,
+    tax: Annotated[
+        str | None, typer.Option(metavar="TAX|none", help="Put on what it pays: a number of `tax list`.")
+    ] = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Set what stands on invoices to a user, and on those that it issues; `system` is the company's own."""
+    with reported_errors():
+        changes = PartyChanges(
+            billing_name=words.if_given(name, str),
+            billing_address=words.if_given(address, lambda text: text.replace("\\n", "\n")),
+            billing_email=words.if_given(email, str),
+            billing_bank_account=words.if_given(bank_account, str),
+            tax_number=words.if_given(tax_number, str),
+            tax_id=words.unless_none(tax, partial(words.whole, field="tax")),
+        )
+    party = with_services(config, lambda services: services.parties.change(user, changes))
+    shown = {**{name: getattr(party, name) for name in BILLING}, "tax_number": party.tax_number, "tax": party.tax_id}
+    if json:
+        print_json({"login": party.login, **shown})
+        return
+    for field, value in shown.items():
+        say((f"{field.replace('_', ' ')}: ", "bold"), "" if value is None else str(value))
 
 
 @users_app.command(epilog="Example: rating-engine user block anna --as external_blocked")

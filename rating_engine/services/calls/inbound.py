@@ -36,6 +36,7 @@ from rating_engine.domain.outcomes import (
     InboundNext,
     InboundOutcome,
     InboundStep,
+    InboundTerms,
     PrepareCall,
 )
 from rating_engine.domain.recording import NewRecording, RecordingKind, recording_name
@@ -65,7 +66,12 @@ class InboundCalls:
         if isinstance(first, Declined):
             return first
         inbound = Inbound(
-            called.did_id, called.number, called.inbound_tariff_id, called.did_multiplier, called.max_calls > 0
+            called.did_id,
+            called.number,
+            called.inbound_tariff_id,
+            called.did_multiplier,
+            called.max_calls > 0,
+            tuple(InboundTerms(*terms) for terms in called.resellers),
         )
         outcome = await self._preparing.prepare(replace(call, login=called.login, inbound=inbound))
         return outcome if isinstance(outcome, Declined) else InboundAllowed(called.number, called.login, outcome)

@@ -1,4 +1,5 @@
-"""What a call that comes in costs the owner of the number: the rate that his inbound tariff has for it.
+"""What a call that comes in costs the owner of the number, and the resellers above: the rate that the inbound tariff of
+each has for it.
 
 Law: without such a rate it costs nothing, and is a call in the ledger all the same; a rate that cannot be had in the
 account's currency, or a row that blocks the number, declines it.
@@ -11,12 +12,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
-from rating_engine.domain.account import Subscriber
+from rating_engine.domain.account import Reseller, Subscriber
 from rating_engine.domain.outcomes import Declined, DeclineReason, Inbound
 from rating_engine.domain.tariff import Direction, RateMatch, Tariff
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.number import Caller, Dialled
 from rating_engine.services.calls.price import Price, Pricing, with_factor
+from rating_engine.services.calls.resale import Resale, Resold, Sale
 from rating_engine.services.facts.sources import CallSources
 
 INBOUND: Final = "inbound"  # in the CDR, where calls that go out have their route
@@ -28,6 +30,7 @@ class InboundPricing:
 
     def __init__(self, sources: CallSources) -> None:
         self._pricing = Pricing(sources)
+        self._resale = Resale(sources, self._pricing)
         self._tariff = sources.tariff
         self._row = sources.row
 
@@ -44,6 +47,43 @@ class InboundPricing:
             if price.reason is not DeclineReason.NO_RATE or await self._is_blocked(inbound, inbound.tariff_id, at):
                 return price
         return _free(own, subscriber.currency)
+
+    async def resold(
+        self, inbound: Inbound, caller: Caller, price: Price, at: datetime
+    ) -> tuple[Resold, ...] | Declined:
+        """What the resellers above the owner pay besides, the nearest first, each by the terms of its own tariff.
+
+        Declined where one would take in less than it pays, and the tariff it sells by does not allow it.
+        """
+        below = Sale(price.rate, price.tariff, caller.subscriber.currency, loss=caller.subscriber.allow_loss)
+        resold: list[Resold] = []
+        for reseller in caller.subscriber.resellers:
+            found = await self._of_reseller(inbound, reseller, at, caller.longest)
+            if isinstance(found, Declined):
+                return found
+            one = await self._resale.above(reseller, found, below, at)
+            if isinstance(one, Declined):
+                return one
+            resold.append(one)
+            below = Sale(found.rate, found.tariff, reseller.currency)
+        return tuple(resold)
+
+    async def _of_reseller(
+        self, inbound: Inbound, reseller: Reseller, at: datetime, cap_seconds: int
+    ) -> Price | Declined:
+        own = await self._tariff(reseller.tariff_id, at)
+        if own is None:
+            return Declined(DeclineReason.NO_RATE, "a reseller's tariff is gone")
+        terms = inbound.terms_of(reseller.tariff_id)
+        by = None if terms.priced_by is None else await self._tariff(terms.priced_by, at)
+        if by is not None:
+            dialled = Dialled(inbound.number, "", "")
+            price = await self._pricing.price_in(by, (by,), dialled, reseller.currency, at, cap_seconds)
+            if not isinstance(price, Declined):
+                return replace(price, rate=with_factor(price.rate, terms.factor))
+            if price.reason is not DeclineReason.NO_RATE or await self._is_blocked(inbound, by.tariff_id, at):
+                return Declined(price.reason, f"on the reseller's tariff {own.name}: {price.detail or 'no rate'}")
+        return _free(own, reseller.currency)
 
     async def _is_blocked(self, inbound: Inbound, tariff_id: int, at: datetime) -> bool:
         tariff = await self._tariff(tariff_id, at)

@@ -117,16 +117,23 @@ class Planning:
         if attempts.full:
             return Declined(DeclineReason.TOO_MANY_CALLS, f"{inbound.number} takes no more at a time")
         hold = hold_of(
-            self._policy, quota=subscriber.quota, own=own_limit(subscriber), prepaid=subscriber.prepaid, watched=False
+            self._policy,
+            quota=subscriber.quota,
+            own=own_limit(subscriber),
+            prepaid=subscriber.prepaid or any(reseller.prepaid for reseller in subscriber.resellers),
+            watched=False,
         )
         caller = Caller(call.call_key, subscriber, call.callerid, call.channel, at, hold.longest, call.origin)
         price = await self._inbound.price(inbound, subscriber, caller, at)
         if isinstance(price, Declined):
             return price
+        resold = await self._inbound.resold(inbound, caller, price, at)
+        if isinstance(resold, Declined):
+            return resold
         covered = Covered(price.rate, price.rate)
         route = Route(INBOUND, "", "", 1, route_id=-inbound.did_id)
         dialled = Dialled(inbound.number, "", "")
-        request = self._to_hold(caller, hold, dialled, price, covered, RouteOffer(route), resold=())
+        request = self._to_hold(caller, hold, dialled, price, covered, RouteOffer(route), resold)
         request = replace(request, limited_route=route.route_id if inbound.limited else None)
         return Plan(subscriber, price.tariff, covered.rate, route, request)
 

@@ -103,16 +103,23 @@ class Resale:
             if found.match.route_id not in (None, route_id or found.match.route_id):
                 return Declined(DeclineReason.NO_ROUTE, f"the price on {found.tariff.name} is for another route")
             route_id = route_id or found.match.route_id
-            exchange = await self._pricing.exchange(reseller.currency, below.currency, at)
-            if exchange is None:
-                return Declined(DeclineReason.NO_EXCHANGE_RATE, f"{reseller.currency} in {below.currency} is not known")
-            if not _pays(found.rate, exchange, below):
-                return Declined(
-                    DeclineReason.NO_ROUTE, f"costs more on {found.tariff.name} than {below.tariff.name} has it"
-                )
-            resold.append(Resold(reseller, found, exchange))
+            one = await self.above(reseller, found, below, at)
+            if isinstance(one, Declined):
+                return one
+            resold.append(one)
             below = Sale(found.rate, found.tariff, reseller.currency)
         return tuple(resold)
+
+    async def above(self, reseller: Reseller, price: Price, below: Sale, at: datetime) -> Resold | Declined:
+        """A reseller who pays that price, and is paid by `below`; Declined where that is at a loss."""
+        exchange = await self._pricing.exchange(reseller.currency, below.currency, at)
+        if exchange is None:
+            return Declined(DeclineReason.NO_EXCHANGE_RATE, f"{reseller.currency} in {below.currency} is not known")
+        if not _pays(price.rate, exchange, below):
+            return Declined(
+                DeclineReason.NO_ROUTE, f"costs more on {price.tariff.name} than {below.tariff.name} has it"
+            )
+        return Resold(reseller, price, exchange)
 
     async def anew(
         self, subscriber: Subscriber, dialled: Dialled, at: datetime, cap_seconds: int

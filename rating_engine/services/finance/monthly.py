@@ -50,11 +50,16 @@ class MonthlyInvoices:
         self._days = days
 
     async def make(self, bucket: int, account_id: int, year: int, month: int) -> int:
-        """The invoice of a month of an account, made now if there is none. Errors: Refused (it has not ended)."""
+        """The invoice of a month of an account, made now if there is none.
+
+        Errors: InvalidRequest (month), Refused (it has not ended, or is older than the account), Unavailable.
+        """
         account = await ledger.billed_account(self._database, bucket, account_id)
         span = month_of(year, month, account.time_zone)
         if span.ends_at > self._now():
             raise Refused(f"{span.start:%Y-%m} has not ended for this account ({account.time_zone})")
+        if span.ends_at <= account.created_at:
+            raise Refused(f"the account was made after {span.start:%Y-%m} had ended")
         made = await self._made(account, span)
         assert made is not None
         return made
@@ -71,7 +76,8 @@ class MonthlyInvoices:
                 try:
                     account = await ledger.billed_account(self._database, bucket, account_id)
                     span = month_of(last.year, last.month, account.time_zone)
-                    made += await self._made(account, span, again=False) is not None
+                    if account.created_at < span.ends_at:
+                        made += await self._made(account, span, again=False) is not None
                 except RatingEngineError as error:
                     failed += 1
                     _log.warning("monthly_invoice_put_off", account=account_id, month=str(last), problem=str(error))

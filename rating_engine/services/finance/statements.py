@@ -38,7 +38,11 @@ class Statements:
         self._database = database
         self._principal = principal
         self._moving = Moving(database, principal)
-        self.currency = system_currency
+        self._currency = system_currency
+
+    async def in_which(self) -> str:
+        """The currency that all of them are in."""
+        return self._currency
 
     async def of(self, since: datetime, until: datetime, who: str | int | None = None) -> list[StatementLine]:
         """Six lines, of a user and all below it, or of who asks. Errors: InvalidRequest (until), NotFound,
@@ -61,6 +65,6 @@ class Statements:
     async def _line(self, kind: str, paid: bool, rows: Sequence[Any]) -> StatementLine:
         net = tax = Decimal(0)
         for row in rows:
-            net += await self._moving.converted(row["net"], row["currency"], self.currency)
-            tax += await self._moving.converted(row["tax"], row["currency"], self.currency)
+            net += await self._moving.converted(row["net"], row["currency"], self._currency)
+            tax += await self._moving.converted(row["tax"], row["currency"], self._currency)
         return StatementLine(kind, paid, sum(row["number"] for row in rows), net, net + tax)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from rating_engine.domain.call_rules import Action, CallRule
 from rating_engine.domain.change import LEAVE, given
 from rating_engine.domain.did import Did, DidChanges, DidPool, DidState, NewDid, NewPool, PoolChanges, a_month_after
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotAllowed, NotFound, NotYours, Refused
@@ -20,7 +21,7 @@ from rating_engine.services.numbers.rents import Rents, RentTurn
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.numbers import did_pools as pool_store
 from rating_engine.storage.numbers import dids as store
-from rating_engine.storage.numbers.call_rules import remove_all_rules
+from rating_engine.storage.numbers.call_rules import add_rule, hold_list, remove_all_rules, rules_at
 from rating_engine.storage.numbers.inbound import inbound_tariffs, set_inbound_tariff
 from rating_engine.storage.numbers.rents import payer_of
 from rating_engine.storage.parties.owners import owner_of_login
@@ -60,7 +61,7 @@ class Dids:
         return await self.show(new.number)
 
     async def _new_values(self, tx: Transaction, new: NewDid) -> dict[str, Any]:
-        common = {"comment": new.comment, "pool_id": new.pool_id}
+        common = {"comment": new.comment, "pool_id": new.pool_id, "route_id": new.route_id}
         if new.owner is None:
             pool = await pool_store.find_pool(tx, new.pool_id or 0)
             price = {"monthly_price": pool.monthly_price, "setup_price": pool.setup_price, "currency": pool.currency}
@@ -136,6 +137,34 @@ class Dids:
             did = await store.hold_did(tx, number)
             await store.change_did(tx, did.did_id, given(changes))
             await record(tx, "did.change", number, given(changes))
+
+    async def assign(self, number: str, line: str) -> None:
+        """Let a number ring a line, whose user's it becomes. Errors: Refused (closed, in a pool, or it leads somewhere
+        already), NotYours (another user's), NotFound, Unavailable.
+        """
+        async with self._database.transaction(self._principal) as tx:
+            did = await store.hold_did(tx, number)
+            owner = await owner_of_login(tx, line)
+            if did.state not in (DidState.ACTIVE, DidState.UNPAID) or did.line is not None or did.has_rules:
+                raise Refused(f"{number} is not free")
+            if owner is None or did.party_id not in (owner, self._principal.realm):
+                raise NotYours(f"{number} is another user's", field="did")
+            await store.change_did(tx, did.did_id, {"party_id": owner, "line": line, "enabled": True})
+            rule = CallRule(action=Action.CALL, destination=line)
+            await add_rule(tx, await hold_list(tx, number), rule, first=False)
+            await record(tx, "did.assign", number, {"line": line})
+
+    async def unassign(self, number: str) -> None:
+        """Let a number ring no line any more; its user keeps it. Errors: Refused (it rings none), NotFound."""
+        async with self._database.transaction(self._principal) as tx:
+            did = await store.hold_did(tx, number)
+            rules = await rules_at(tx, number, did.party_id)
+            rings = all(rule.action is Action.CALL for rule in rules)
+            if not rings or (did.line is None and not rules):
+                raise Refused(f"{number} rings no line")
+            await remove_all_rules(tx, did_id=did.did_id)
+            await store.change_did(tx, did.did_id, {"line": None})
+            await record(tx, "did.unassign", number, {"line": did.line})
 
     async def set_state(self, number: str, *, enabled: bool | None = None, auto_renew: bool | None = None) -> Did:
         """Whether it takes calls, whether its months are renewed. None: as it is. Errors: NotFound, Unavailable."""

@@ -1,7 +1,8 @@
 """Users registered with an account and a first extension, in one unit of work.
 
 Laws: all of it is there afterwards, or nothing; nobody makes money but administrators of the system: what others give a
-new user comes from their own account, where it is looked for before anything is made.
+new user comes from their own account, where it is looked for before anything is made. Who is cut off between the user
+and its money asks again, with the same words, and it goes on there; the money moves once.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Final
 
 from rating_engine.domain.account import RefillAllowed
 from rating_engine.domain.change import given
-from rating_engine.domain.checks import check_amount, check_email
-from rating_engine.domain.errors import InvalidRequest, NotAllowed, NotFound, NotYours, Refused
+from rating_engine.domain.checks import check_email
+from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotAllowed, NotFound, NotYours, Refused
 from rating_engine.domain.party import Level, Party
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.registration import NewRegistration
@@ -26,6 +27,7 @@ from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.writing import PhoneWriter
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.finance.purses import Purse, purse_of_line
+from rating_engine.storage.idempotency import digest_of, forget, keep_answer, once
 from rating_engine.storage.parties.accounts import change_account, find_account
 from rating_engine.storage.parties.parties import find_party, is_below
 from rating_engine.storage.parties.party_details import change_details
@@ -62,26 +64,46 @@ class Registrations:
         if new.balance and not who.moves_money:
             raise NotAllowed("of a new user is not for an accountant to give", field="balance")
         makes_money = who.level >= Level.ADMIN and who.sees_all
-        payer = None if makes_money or not new.balance else await self._payer(new.balance)
+        payer = None if makes_money or not new.balance else await self._payer()
         if new.balance and new.account is not None:
             raise InvalidRequest("balance", "is of a new account, and this one is there")
         if is_additional(new.phone.login):
             raise WrongExtension("sip_extension", "the first one of a user is a main one, of 5 digits")
         hashed = await self._passwords.hash(md5_given(new.md5))
-        async with self._database.transaction(self._principal) as tx:
-            owner = await self._owner(tx, new)
-            party = new.party(owner.tariff)
-            party_id = await add_user(tx, self._principal, party, hashed)
-            account_of = None if new.account is None else await self._login_on(tx, new.account)
-            phone, made = replace(new.phone, owner=party_id), new.balance if makes_money else Decimal(0)
-            await self._writer.create(tx, phone, balance=made, account_of=account_of)
-            await self._settle(tx, new, party_id)
-            if payer is not None:  # before it is there for good
-                await self._moving.check(payer, await purse_of_line(tx, phone.login), RefillAllowed.ANONYMOUS)
-        if payer is not None:
+        made = new.balance if makes_money else Decimal(0)
+        if payer is None:
+            async with self._database.transaction(self._principal) as tx:
+                party_id = await self._make(tx, new, hashed, made)
+        else:
+            party_id = await self._make_once(payer, new, hashed)
             order = Order(new.balance, "first balance", f"register:{party_id}", RefillAllowed.ANONYMOUS)
             await self._give(payer, order, party_id, new)
         return await find_party(self._database, party_id)
+
+    async def _make(self, tx: Transaction, new: NewRegistration, hashed: str, balance: Decimal) -> int:
+        owner = await self._owner(tx, new)
+        party_id = await add_user(tx, self._principal, new.party(owner.tariff), hashed)
+        account_of = None if new.account is None else await self._login_on(tx, new.account)
+        await self._writer.create(tx, replace(new.phone, owner=party_id), balance=balance, account_of=account_of)
+        await self._settle(tx, new, party_id)
+        return party_id
+
+    async def _make_once(self, payer: Purse, new: NewRegistration, hashed: str) -> int:
+        """The user, or the one that the same request made whose money did not come to be moved."""
+        async with self._database.transaction(self._principal) as tx:
+            try:
+                told = await once(tx, _key(new), _digest(new))
+            except AlreadyExists:
+                raise AlreadyExists(f"login {new.login!r} is taken", field="login") from None
+            if told is not None:
+                return int(told["party"])
+            if payer.sendable < new.balance:
+                raise InsufficientMoney("is more than your own account has", field="balance")
+            party_id = await self._make(tx, new, hashed, Decimal(0))
+            # Before it is there for good.
+            await self._moving.check(payer, await purse_of_line(tx, new.phone.login), RefillAllowed.ANONYMOUS)
+            await keep_answer(tx, _key(new), {"party": party_id})
+        return party_id
 
     async def _owner(self, tx: Transaction, new: NewRegistration) -> Party:
         """Who will own the user. Errors: NotFound, NotYours."""
@@ -112,17 +134,17 @@ class Registrations:
         except Refused as error:
             async with self._database.transaction(self._principal) as tx:
                 await take_back(tx, party_id, login)
+                await forget(tx, _key(new))
                 await record(tx, "user.take_back", new.login, {"problem": error.code})
             raise
+        async with self._database.transaction(self._principal) as tx:
+            await forget(tx, _key(new))
 
-    async def _payer(self, amount: Decimal) -> Purse:
-        """The account of who registers, which has so much."""
-        check_amount(amount, "balance")
+    async def _payer(self) -> Purse:
+        """The account of who registers."""
         assert self._principal.party_id is not None
         purse = await self._moving.own(self._principal.party_id)
         await self._moving.check(purse, purse, RefillAllowed.ANONYMOUS)
-        if purse.sendable < amount:
-            raise InsufficientMoney("is more than your own account has", field="balance")
         return purse
 
     async def _login_on(self, tx: Transaction, number: int) -> str:
@@ -134,3 +156,13 @@ class Registrations:
         if not await is_below(tx, owner.party_id, self._principal.realm):
             raise NotYours(f"account {number} is not yours", field="account")
         return account.login
+
+
+def _key(new: NewRegistration) -> str:
+    """Of a registration whose money is still to be moved."""
+    return f"register:{new.login.lower()}"
+
+
+def _digest(new: NewRegistration) -> bytes:
+    asked = (new.login, new.md5, int(new.level), new.owner, new.balance, new.language, new.currency, new.welcome)
+    return digest_of("register", *asked, new.phone.login, new.phone.password, new.phone.exchange)

@@ -35,6 +35,7 @@ from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
 
 SECRET: Final = frozenset({"password", "disa_pin"})
+MAINS_MOST: Final = 10_000  # as many as a list of users has
 RESEAL_AT_ONCE: Final = 500  # rows of one transaction
 
 
@@ -91,6 +92,16 @@ class SipAccounts:
         who = self._principal
         tree = None if who.sees_all else await tree_of(self._database, who.realm)
         return [self._opened(*line) for line in await store.lines_of(self._database, tree)]
+
+    async def mains(self) -> dict[int, SipAccount]:
+        """The main line of each user below who asks, or of everybody for who sees all, by the user's number.
+
+        10,000 at most. Errors: Unavailable.
+        """
+        who = self._principal
+        tree = None if who.sees_all else await tree_of(self._database, who.realm)
+        found = await store.mains_of(self._database, tree, MAINS_MOST)
+        return {line.owner_id: self._opened(line, sealed) for line, sealed in found}
 
     async def change(self, login: str, changes: SipChanges) -> SipAccount:
         """Set what is given, all of it or nothing; a line without a phone gets one with its first password.

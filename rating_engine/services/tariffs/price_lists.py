@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 
 from rating_engine.domain.change import LEAVE, given
 from rating_engine.domain.checks import check_name
+from rating_engine.domain.deck import DeckRate
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotYours, Overloaded
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.party import SYSTEM, Level
@@ -18,6 +19,7 @@ from rating_engine.domain.principal import Principal
 from rating_engine.domain.tariff_card import Switched, SwitchOutcome, TariffChanges
 from rating_engine.services.tariffs.options import Options, can_pay
 from rating_engine.storage.audit_log import record
+from rating_engine.storage.decks.listed_rates import rates_of_tariff
 from rating_engine.storage.parties import accounts as account_store
 from rating_engine.storage.parties.owners import owner_of_login
 from rating_engine.storage.parties.parties import find_party, tree_of
@@ -70,6 +72,11 @@ class PriceLists:
         if not await store.is_seen(self._database, viewer, tariff_id):
             raise NotYours(f"tariff {tariff_id} is not yours", field="rates")
         return found
+
+    async def rates(self, tariff_id: int) -> list[DeckRate]:
+        """Its rates that count now, by prefix. Errors: NotFound, NotYours, Refused (too many), Unavailable."""
+        await self.show(tariff_id)
+        return await rates_of_tariff(self._database, tariff_id)
 
     async def add(self, new: PriceListChanges) -> PriceList:
         """A tariff in the system's currency without prices; of what is given `name` must be.

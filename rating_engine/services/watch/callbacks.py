@@ -96,7 +96,7 @@ class Callbacks:
             raise NotYours("is no number of yours", field="callerid")
         watched = await read_watched(self._office)
         exchange = await self._exchange(new, watched)
-        for number in (new.first, new.second):
+        for number in (new.first,) if new.sound else (new.first, new.second):
             call = PrepareCall(CallKey(exchange, "callback"), new.login, number, new.callerid or None)
             outcome = await asking.balance(new.login, call)
             if isinstance(outcome, Declined):

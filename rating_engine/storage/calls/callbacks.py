@@ -22,10 +22,11 @@ TAKEN_AT_ONCE: Final = 16  # begun side by side by the engine that leads; the ot
 LEFT_SECONDS: Final = 15.0  # after its time is up: whoever took it has had its answer by then, if it lives
 KEPT: Final = "8 days"  # longer than its idempotency key, so that the same again is told the same
 
-_ORDER: Final = "callback_id, exchange, uniqueid, login, first_number, second_number, callerid, pitch"
+_ORDER: Final = "callback_id, exchange, uniqueid, login, first_number, second_number, callerid, pitch, sound"
 _ASK: Final = """
-    INSERT INTO callbacks (exchange, uniqueid, login, first_number, second_number, callerid, pitch, party, expires_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now() + make_interval(secs => $9)) RETURNING callback_id"""
+    INSERT INTO callbacks (exchange, uniqueid, login, first_number, second_number, callerid, pitch, party, expires_at,
+                           sound)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, now() + make_interval(secs => $9), $10) RETURNING callback_id"""
 _SWEEP: Final = f"DELETE FROM callbacks WHERE expires_at < now() - interval '{KEPT}'"  # noqa: S608  # a constant
 _TAKE: Final = f"""
     UPDATE callbacks SET taken_at = now() WHERE callback_id IN (
@@ -57,7 +58,18 @@ async def ask_for(tx: Transaction, new: NewCallback, exchange: str, uniqueid: st
     await tx.execute(_SWEEP)
     callback_id: int = await tx.fetchval(
         _ASK,
-        *(exchange, uniqueid, new.login, new.first, new.second, new.callerid, new.pitch, tx.principal.party, seconds),
+        *(
+            exchange,
+            uniqueid,
+            new.login,
+            new.first,
+            new.second,
+            new.callerid,
+            new.pitch,
+            tx.principal.party,
+            seconds,
+            new.sound,
+        ),
     )
     return callback_id
 

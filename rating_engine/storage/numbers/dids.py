@@ -17,20 +17,24 @@ from rating_engine.storage.postgres.transaction import Transaction
 
 CHANGEABLE: Final = (
     "party_id", "pool_id", "state", "enabled", "auto_renew", "monthly_price", "setup_price", "currency", "paid_to",
-    "notified_at", "ordered_at", "orders", "arguments", "line", "max_calls", "comment",
+    "notified_at", "ordered_at", "orders", "arguments", "line", "max_calls", "comment", "route_id",
 )  # fmt: skip
 
 _SELECT: Final = """
     SELECT d.did_id, d.number, d.party_id, p.login AS owner, d.pool_id, COALESCE(o.country, '') AS country,
            COALESCE(o.area, '') AS area, d.state, d.enabled, d.auto_renew, d.monthly_price, d.setup_price, d.currency,
-           d.paid_to, d.notified_at IS NOT NULL AS notified, d.orders, d.line, d.max_calls, d.comment
-    FROM dids d LEFT JOIN parties p USING (party_id) LEFT JOIN did_pools o USING (pool_id)"""
+           d.paid_to, d.notified_at IS NOT NULL AS notified, d.orders, d.line, d.max_calls, d.comment,
+           d.route_id, COALESCE(x.name, '') AS provider,
+           EXISTS (SELECT FROM call_rules c WHERE c.did_id = d.did_id) AS has_rules
+    FROM dids d LEFT JOIN parties p USING (party_id) LEFT JOIN did_pools o USING (pool_id)
+    LEFT JOIN routes x ON x.route_id = d.route_id"""
 _FIND: Final = f"{_SELECT} WHERE d.number = $1"
 _NUMBERED: Final = f"{_SELECT} WHERE d.did_id = $1"
 _HOLD: Final = "SELECT 1 FROM dids WHERE number = $1 FOR NO KEY UPDATE"
 _ADD: Final = """
-    INSERT INTO dids (number, party_id, pool_id, state, monthly_price, setup_price, currency, paid_to, comment)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (number) DO NOTHING RETURNING did_id"""
+    INSERT INTO dids (number, party_id, pool_id, state, monthly_price, setup_price, currency, paid_to, comment,
+                      route_id)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT (number) DO NOTHING RETURNING did_id"""
 _OF_PARTIES: Final = f"""
     {_SELECT} WHERE ($1::bigint[] IS NULL OR d.party_id = ANY ($1)) AND ($2::text IS NULL OR d.number > $2)
       AND ($3::text IS NULL OR d.state = $3)
@@ -101,6 +105,7 @@ async def add_did(tx: Transaction, number: str, values: Mapping[str, Any]) -> No
     made = await tx.fetchval(
         _ADD, number, values.get("party_id"), values.get("pool_id"), values["state"], values["monthly_price"],
         values.get("setup_price", 0), values["currency"], values.get("paid_to"), values.get("comment", ""),
+        values.get("route_id"),
     )  # fmt: skip
     if made is None:
         raise AlreadyExists(f"the number {number} is there", field="did")

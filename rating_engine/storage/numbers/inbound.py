@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -15,10 +16,13 @@ from rating_engine.storage.postgres.transaction import Transaction
 # The line as storage/numbers/rents finds it, so that what rings by default is what pays.
 _CALLED: Final = """
     SELECT d.did_id, d.number, d.party_id, d.state, d.enabled, d.paid_to, d.max_calls, p.utc_offset, l.login,
-           i.inbound_tariff_id, COALESCE(t.did_multiplier, 1) AS did_multiplier
+           i.inbound_tariff_id, COALESCE(t.did_multiplier, 1) AS did_multiplier,
+           ARRAY(SELECT (x.tariff_id, y.inbound_tariff_id, x.did_multiplier) FROM tariffs x
+                 LEFT JOIN inbound_tariffs y USING (tariff_id)
+                 WHERE x.tariff_id = ANY (l.reseller_tariffs)) AS resellers
     FROM dids d LEFT JOIN parties p USING (party_id)
     LEFT JOIN LATERAL (
-        SELECT s.login, s.tariff_id FROM subscribers s
+        SELECT s.login, s.tariff_id, s.reseller_tariffs FROM subscribers s
         WHERE s.party_id = d.party_id AND (d.line IS NULL OR s.login = d.line)
         ORDER BY s.login <> p.login, s.subscriber_id LIMIT 1) l ON true
     LEFT JOIN inbound_tariffs i ON i.tariff_id = l.tariff_id LEFT JOIN tariffs t ON t.tariff_id = l.tariff_id
@@ -27,7 +31,7 @@ _CALLED: Final = """
 _CALLED_LINE: Final = """
     SELECT 0 AS did_id, ltrim(s.callerid, '+') AS number, s.party_id, 'active' AS state, true AS enabled,
            'infinity'::timestamptz AS paid_to, 0 AS max_calls, p.utc_offset, s.login, NULL::bigint AS inbound_tariff_id,
-           1::numeric AS did_multiplier
+           1::numeric AS did_multiplier, '{}'::record[] AS resellers
     FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login JOIN parties p USING (party_id)
     LEFT JOIN sip_accounts a ON a.bucket = s.bucket AND a.subscriber_id = s.subscriber_id
     WHERE l.login = $1 AND a.deleted_at IS NULL"""
@@ -44,6 +48,8 @@ _PRICES: Final = """
 class CalledNumber:
     """A number that is called. `login`: the line that pays, None: there is none. `inbound_tariff_id` None: free.
 
+    `resellers`: of the tariffs of those above it who pay: tariff, by whose rates it is priced, multiplier.
+
     Of a line that is called itself `number` is its caller id, '' where it has none.
     """
 
@@ -58,6 +64,7 @@ class CalledNumber:
     login: str | None
     inbound_tariff_id: int | None
     did_multiplier: Decimal
+    resellers: Sequence[tuple[int, int | None, Decimal]]
 
     def takes_calls(self, now: datetime) -> bool:
         """As Did.takes_calls."""

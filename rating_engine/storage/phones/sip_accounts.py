@@ -55,6 +55,11 @@ _OF_PARTIES: Final = f"""
     {_LINES} AND ($1::bigint[] IS NULL OR s.party_id = ANY ($1))
     ORDER BY s.party_id, COALESCE(p.is_primary, false) DESC, lower(s.login) <> lower(o.login), s.subscriber_id LIMIT $2
 """
+# Of each party the first of those.
+_MAINS: Final = f"""
+    {_LINES.replace("SELECT", "SELECT DISTINCT ON (s.party_id)", 1)} AND ($1::bigint[] IS NULL OR s.party_id = ANY ($1))
+    ORDER BY s.party_id, COALESCE(p.is_primary, false) DESC, lower(s.login) <> lower(o.login), s.subscriber_id LIMIT $2
+"""
 # The nearest one above that has one; else the only one that is sold, which carriers' and options' are not.
 _TARIFF: Final = """
     SELECT COALESCE(
@@ -172,6 +177,13 @@ async def lines_of(questions: Questions, parties: Sequence[int] | None) -> list[
     name, then the oldest. Errors: Unavailable.
     """
     return [_line_from_row(row) for row in await questions.fetch(_OF_PARTIES, parties, MAX_LIMIT)]
+
+
+async def mains_of(
+    questions: Questions, parties: Sequence[int] | None, most: int
+) -> list[tuple[SipAccount, bytes | None]]:
+    """The first line of each of these parties (None: of all), so many at most. Errors: Unavailable."""
+    return [_line_from_row(row) for row in await questions.fetch(_MAINS, parties, most)]
 
 
 async def wait_for_owner(tx: Transaction, party_id: int) -> None:

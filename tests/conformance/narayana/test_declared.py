@@ -9,7 +9,6 @@ from rating_engine.api.narayana.declare import Argument
 from rating_engine.api.narayana.declared import METHODS, SECTIONS
 from rating_engine.api.narayana.errors import CODE_OF_DECLINE, CODE_OF_REFUSAL, STATUS_OF_REFUSAL, Code
 from rating_engine.api.narayana.methods import MADE
-from rating_engine.api.narayana.undefined import UNDEFINED, UNDEFINED_BY_SECTION
 from rating_engine.domain.outcomes import DeclineReason
 from rating_engine.domain.refusal import Refusal
 
@@ -49,15 +48,8 @@ def test_every_code_of_the_document_is_known_and_none_beside():
     assert [code.value for code in Code] == DOCUMENT["errors"]
 
 
-def test_each_method_is_made_or_stands_in_the_list_of_those_that_are_not():
-    assert MADE.keys() | UNDEFINED == METHODS.keys()
-    assert not MADE.keys() & UNDEFINED
-
-
-def test_the_list_of_methods_that_are_not_made_is_by_their_sections():
-    by_section = {name: {entry.name for entry in entries} for name, entries in SECTIONS.items()}
-
-    assert all(set(names) <= by_section[section] for section, names in UNDEFINED_BY_SECTION.items())
+def test_every_method_of_the_document_is_made():
+    assert MADE.keys() == METHODS.keys()
 
 
 def test_every_refusal_and_every_reason_of_a_decline_has_its_word():

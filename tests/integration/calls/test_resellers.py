@@ -13,9 +13,22 @@ from decimal import Decimal
 import pytest
 
 from rating_engine.domain.cdr import CdrFilter, Dimension
+from rating_engine.domain.did import NewDid
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.live_call import LiveCallFilter
-from rating_engine.domain.outcomes import Allowed, Balance, Declined, DeclineReason, NotSaved, PrepareOutcome, Saved
+from rating_engine.domain.outcomes import (
+    Allowed,
+    Balance,
+    CallKey,
+    Declined,
+    DeclineReason,
+    FinishCall,
+    InboundAllowed,
+    NotSaved,
+    PrepareCall,
+    PrepareOutcome,
+    Saved,
+)
 from rating_engine.domain.page import Cursor
 from rating_engine.domain.party import PartyChanges, PartyState
 from rating_engine.domain.principal import OPERATOR
@@ -393,3 +406,45 @@ async def test_a_call_that_lasts_is_lengthened_by_the_money_of_all(engine: Engin
     assert [line[:2] for line in amounts(await house.lines("test/1/1"))] == [
         ("1001", "0.32"), ("south-money", "0.24"), ("north-money", "0.16")
     ]  # fmt: skip
+
+
+async def test_a_call_that_comes_in_is_charged_on_every_level_by_its_own_terms(engine, house):
+    """A multiplier of its tariff makes what south pays; what is not priced for who sells to it costs it nothing."""
+    use = engine.services.of(OPERATOR)
+    for name, price in (("in-user", "0.60"), ("in-south", "0.30"), ("in-north", "0.06"), ("in-dear", "9")):
+        await publish_deck(engine.office, name, {"4930": a_minute(price)})
+    for tariff, inbound in (("at-12", "in-user"), ("at-9", "in-south"), ("at-6", "in-north")):
+        await use.dids.set_inbound_price(tariff, inbound)
+    await engine.office.fetch("UPDATE tariffs SET did_multiplier = 1.5 WHERE name = 'at-9'")
+    await use.dids.add(NewDid("4930100", "1001-user"))
+
+    async def call(name: str):
+        return await engine.charging.prepare_inbound(PrepareCall(CallKey("pbx1", name), "", "4930100", "4915"))
+
+    taken = await call("in")
+    assert isinstance(taken, InboundAllowed), taken
+    ended = FinishCall(CallKey("pbx1", "in"), "1001", "4930100", 60, "ANSWER", 16, is_did="4930100")
+    assert isinstance(await engine.charging.finish_call(ended), Saved)
+    assert await house.balances("1001", "south-money", "north-money") == [
+        Decimal("99.4"), Decimal("99.55"), Decimal("99.94"),
+    ]  # fmt: skip
+
+    await use.dids.set_inbound_price("at-6", None)
+    assert isinstance(await call("free above"), InboundAllowed)
+    await engine.charging.finish_call(replace(ended, call_key=CallKey("pbx1", "free above")))
+    assert await house.balances("1001", "south-money", "north-money") == [
+        Decimal("98.8"), Decimal("99.10"), Decimal("99.94"),
+    ]  # fmt: skip
+
+    await use.dids.set_inbound_price("at-6", "in-dear")
+    declined = await call("at a loss")
+    assert isinstance(declined, Declined)
+    assert (declined.reason, "in-dear" in declined.detail) == (DeclineReason.NO_ROUTE, True)
+    await use.dids.set_inbound_price("at-6", "in-north")
+    await engine.office.fetch("UPDATE tariffs SET did_multiplier = 400 WHERE name = 'at-9'")
+    assert isinstance(await call("too dear"), Declined)
+    await use.accounts.adjust("north-money", Decimal("-99.94"), reason="spent", reference="spent")
+    await engine.office.fetch("UPDATE tariffs SET did_multiplier = 1 WHERE name = 'at-9'")
+    declined = await call("no money above")
+    assert isinstance(declined, Declined)
+    assert declined.reason is FUNDS

@@ -182,7 +182,9 @@ async def test_what_somebody_asks_to_pay_is_a_numbered_invoice_that_its_payment_
 
 
 async def test_invoices_of_an_issuer_have_no_gaps_and_a_month_has_one_whoever_makes_it(use, database):
-    await database.fetch("UPDATE accounts SET overdraft = 2")
+    with pytest.raises(Refused, match="was made after"):
+        await use.invoices.monthly("anna")
+    await database.fetch("UPDATE accounts SET overdraft = 2, created_at = '2020-01-01'")
     await move(database, "1001", LAST_MONTH, "-1.234567", "fee", "rent")
     made = await asyncio.gather(*(use.invoices.monthly("anna") for _ in range(8)))
     assert len({invoice.invoice_id for invoice in made}) == 1

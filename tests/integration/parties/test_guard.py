@@ -125,8 +125,9 @@ async def number_of(database: Database, login: str) -> int:
     return int(await database.fetchval("SELECT account_id FROM subscribers WHERE login = $1", login))
 
 
-async def papers_of(asked: UseCases, user: str) -> dict[Named, list[int]]:
-    """A payment, its invoice and a credit note of a user."""
+async def papers_of(asked: UseCases, database: Database, user: str) -> dict[Named, list[int]]:
+    """A payment, an invoice and a credit note of a user."""
+    await database.fetch("UPDATE accounts SET created_at = '2020-01-01'")
     payment, invoice = await asked.payments.create(NewPayment(user, Decimal(5))), await asked.invoices.monthly(user)
     note = await asked.credit_notes.create(NewCreditNote(user, Decimal(5)))
     return {
@@ -155,7 +156,7 @@ async def test_every_use_case_about_others_is_refused_to_every_role(services, da
         Named.TARIFF: [await database.fetchval("SELECT tariff_id FROM tariffs WHERE name = 'cheap'")],
         Named.SERVICE: [await database.fetchval(SERVICE)],
         Named.SUBSCRIPTION: [await database.fetchval(SUBSCRIPTION)],
-        **await papers_of(services.of(OPERATOR), "otto"),
+        **await papers_of(services.of(OPERATOR), database, "otto"),
     }
 
     for action, kind in CONCERNED:

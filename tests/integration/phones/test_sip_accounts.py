@@ -9,6 +9,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import asyncpg
 import pytest
 
 from rating_engine.domain.account import NewAccount
-from rating_engine.domain.errors import NotAllowed, NotYours, Refused
+from rating_engine.domain.errors import AlreadyExists, NotAllowed, NotYours, Refused
 from rating_engine.domain.exchanges import ExchangeChanges, NewExchange
 from rating_engine.domain.gateway import GatewayChanges, RouteKind
 from rating_engine.domain.party import Level, NewParty, PartyKind, PartyState
@@ -32,6 +33,7 @@ from rating_engine.domain.sip_account import (
 )
 from rating_engine.engine.services import make_services
 from rating_engine.services.catalogue import Services, UseCases
+from rating_engine.services.finance.moving import Moving
 from rating_engine.services.routes.pjsip_trunks import sections_text
 from rating_engine.settings.model import Settings
 from rating_engine.storage.phones.take_back import take_back
@@ -319,6 +321,34 @@ async def test_a_registration_that_is_taken_back_leaves_its_names_and_no_line(ho
     assert await house.database.fetchval("SELECT count(*) FROM accounts WHERE party_id = $1", nina.party_id) == 0
     await (await house.of("north")).registrations.register(new)
     assert await house.is_told("50000")
+
+
+async def test_a_registration_cut_off_before_its_money_is_gone_on_with_by_asking_again(house: House, monkeypatch):
+    await house.operator.accounts.create(NewAccount("60000", "retail", balance=Decimal(5), owner="north"))
+    phone = NewSipAccount(login="50000", password="very-secret")
+    new = NewRegistration(login="nina", md5="0" * 32, level=Level.USER, phone=phone, balance=Decimal(2))
+    registrations = (await house.of("north")).registrations
+
+    async def cut_off(*_: object) -> None:
+        raise RuntimeError("the process ended here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Moving, "move", cut_off)
+        with pytest.raises(RuntimeError):
+            await registrations.register(new)
+    for other in (replace(new, balance=Decimal(1)), replace(new, login="NINA")):
+        with pytest.raises(AlreadyExists, match="taken"):
+            await registrations.register(other)
+    with monkeypatch.context() as patch:  # the money is moved, and nobody hears of it
+        patch.setattr("rating_engine.services.phones.registration.forget", cut_off)
+        with pytest.raises(RuntimeError):
+            await registrations.register(new)
+    nina = await registrations.register(new)
+    assert nina.login == "nina"
+    balances = [(await house.operator.accounts.show(login)).balance for login in ("60000", "50000")]
+    assert balances == [Decimal(3), Decimal(2)]
+    with pytest.raises(AlreadyExists):
+        await registrations.register(new)  # it is whole: the same once more is another one
 
 
 async def test_lines_made_at_once_are_one_each_and_on_one_account(house: House):

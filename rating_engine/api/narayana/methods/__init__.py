@@ -1,4 +1,4 @@
-"""What the methods do, a module a section; one that is in none of them stands in `undefined`."""
+"""What the methods do, a module a section."""
 
 from __future__ import annotations
 

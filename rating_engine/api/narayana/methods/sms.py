@@ -96,6 +96,20 @@ async def send_sip_message(asked: Asked) -> Answer:
     return True
 
 
+async def send_voice_message(asked: Asked) -> Answer:
+    """A call that plays a text, in the language of the user, or a WAV file; the id of the message."""
+    values = asked.values
+    new = NewMessage(
+        await asked.needed_line(),
+        values.needed_text("to"),
+        values.needed_text("text"),
+        values.text("callerid") or None,
+    )
+    language = "" if asked.asking.party_id is None else (await asked.user()).language
+    sent = await asked.use.voice_messages.send(new, asked.charging, language=language, exchange=asked.key.name)
+    return str(sent.number)
+
+
 async def msg_callback(asked: Asked) -> Answer:
     """SIPEXTEN PIN [CALLERID] DESTINATION1 [DESTINATION2]: one destination is called for who has written."""
     asked.check_carriers_key("msgCallback")
@@ -143,6 +157,7 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "deliveryReport": delivery_report,
     "receiveSMS": receive_sms,
     "sendSIPMessage": send_sip_message,
+    "sendVoiceMessage": send_voice_message,
     "msgCallback": msg_callback,
     "receiveDeliveryReport": receive_delivery_report,
     "setDeliveryReport": set_delivery_report,

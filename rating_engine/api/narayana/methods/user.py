@@ -24,7 +24,7 @@ from rating_engine.api.narayana.user_object import (
     NOT_KEPT_OF_USERS,
     READ_ONLY,
     STATES,
-    user_fields,
+    attributes,
     whole_user,
 )
 from rating_engine.api.narayana.wire import scalar
@@ -100,7 +100,16 @@ async def get_users(asked: Asked) -> Answer:
     """Users below who asks; `all`: corporate users alone, as the document words it."""
     wanted = PartyFilter(kind=PartyKind.RESELLER if asked.values.flag("all") else None)
     found = await whole_list(lambda cursor: asked.use.parties.page(wanted, cursor))
-    return [user_fields(party, asked.asking.level) for party in found if party.party_id != asked.asking.party_id]
+    mains = await asked.use.sip_accounts.mains()
+    accounts = {each.account_id: each for each in await whole_list(asked.use.accounts.page)}
+    shown = await shown_money(asked)
+    users = []
+    for party in found:
+        main = mains.get(party.party_id)
+        account = None if main is None else accounts.get(main.account_id)
+        if party.party_id != asked.asking.party_id:
+            users.append(attributes(party, main, account, asked.asking.level, shown))
+    return users
 
 
 async def register_user(asked: Asked) -> Answer:

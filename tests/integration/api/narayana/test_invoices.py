@@ -29,6 +29,7 @@ async def narayana(database_url: str) -> AsyncIterator[Narayana]:
         use = narayana.operator
         await use.parties.create(NewParty("carla", name="Кáрла Żółć", language="pl", utc_offset=120))
         await use.accounts.create(NewAccount("4001", "retail", balance=Decimal(10), owner="carla"))
+        await narayana.engine.office.fetch("UPDATE accounts SET created_at = '2020-01-01'")
         await use.parties.change("system", PartyChanges(billing_name="Example Telecom", billing_bank_account="DE89"))
         yield narayana
         assert await ledger_balanced(narayana.engine.office) == []

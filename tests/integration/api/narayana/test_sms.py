@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,7 @@ from rating_engine.domain.message import MessageKind, MessagePrice
 from rating_engine.domain.party import Level, NewParty, PartyChanges, PartyKind
 from tests.support.gateway import Gateway, gateway_on
 from tests.support.narayana import Narayana, narayana_on
+from tests.support.speech import speaker, write_sound
 from tests.support.waiting import until
 
 TO = "4915112345678"
@@ -26,14 +28,20 @@ async def gateway() -> AsyncIterator[Gateway]:
 
 
 @pytest.fixture
-async def narayana(database_url: str, gateway: Gateway) -> AsyncIterator[Narayana]:
+async def narayana(database_url: str, gateway: Gateway, tmp_path: Path) -> AsyncIterator[Narayana]:
     """Messages to 49 by `acme`, to 7 by loopback, at 0.10 a part and 0.01 a query; the key `full` has level 95."""
     carriers = (
         f"acme http http://127.0.0.1:{gateway.port}/?to={{to}}&text={{text}} to=49",
         f"where hlr http://127.0.0.1:{gateway.port}/hlr?{{to}} ok=^OK,(.+)",
         "demo loopback to=7",
     )
-    async with narayana_on(database_url, message_carriers=carriers, webhook_private_hosts=("localhost",)) as narayana:
+    async with narayana_on(
+        database_url,
+        message_carriers=carriers,
+        webhook_private_hosts=("localhost",),
+        speech_program=spoken(tmp_path),
+        voice_directory=str(tmp_path),
+    ) as narayana:
         narayana.gateway = gateway
         tariff_id = await narayana.engine.office.fetchval("SELECT tariff_id FROM tariffs WHERE name = 'retail'")
         for kind, price in ((MessageKind.SMS, "0.10"), (MessageKind.HLR, "0.01")):
@@ -41,6 +49,13 @@ async def narayana(database_url: str, gateway: Gateway) -> AsyncIterator[Narayan
         await narayana.operator.parties.create(NewParty("chief", PartyKind.ADMIN))
         await narayana.add_key(NewKey("full", KeyKind.SERVER, Level.SYSTEM_SERVER, owner="boss"))
         yield narayana
+
+
+def spoken(directory: Path) -> str:
+    """A program that says a tenth of a second of silence, and cannot say `fail`."""
+    sound = directory / "said.wav"
+    write_sound(sound, bytes(4_410))
+    return speaker(directory, f'grep -q fail "{directory}/said" && exit 1\ncat "{sound}"')
 
 
 async def balance(narayana: Narayana) -> Decimal:
@@ -169,6 +184,14 @@ ERRORS = (
     ("sendSIPMessage", {"to": "1001", "text": "x", "callerid": "!"}, "E_INVALID_SMS_FROM"),
     ("sendSIPMessage", {"to": "1001", "text": "x" * 1_301}, "E_DATA_ABORT"),
     ("sendSIPMessage", {"to": "1001"}, "E_MISSING_ARGUMENT"),
+    ("sendVoiceMessage", {"to": "4912345"}, "E_MISSING_ARGUMENT"),
+    ("sendVoiceMessage", {"to": "abc", "text": "x"}, "E_INVALID_SMS_TO"),
+    ("sendVoiceMessage", {"to": "331234", "text": "x"}, "E_UNROUTABLE"),  # it has no rate
+    ("sendVoiceMessage", {"to": "4912345", "text": "x", "callerid": "4999"}, "E_DOES_NOT_BELONG_TO_YOU"),
+    ("sendVoiceMessage", {"to": "4912345", "text": "x" * 1_001}, "E_DATA_ABORT"),
+    ("sendVoiceMessage", {"to": "4912345", "text": "https://192.0.2.1/a.wav"}, "E_DATA_ABORT"),  # not listed
+    ("sendVoiceMessage", {"to": "4912345", "text": "fail"}, "E_TTS_ERROR"),
+    ("sendVoiceMessage", {"to": "4912345", "text": "x"}, "E_INITIATE_ASTERISK_CALL_FAIL"),  # no exchange is followed
     ("msgCallback", {"msisdn": "4911", "text": "1001 1111 4912345"}, "E_AUTH_FAILED"),  # no PIN is set
     ("msgCallback", {"msisdn": "4911", "text": "1001 1111"}, "E_DATA_ABORT"),
     ("msgCallback", {"msisdn": "4911", "text": "1 2 3 4 5 6"}, "E_DATA_ABORT"),
@@ -196,7 +219,9 @@ async def test_every_error_of_the_section(narayana, gateway):
         assert await narayana.code(method, key="client", **given) == "E_INSUFFICIENT_ACCESS"
 
     gateway.status = 200
-    await narayana.operator.accounts.adjust("1001", -before + Decimal("0.09"), reason="spent")
+    await narayana.operator.accounts.adjust("1001", -before, reason="spent")
     assert await narayana.code("sendSMS", login="anna", **SMS) == "E_INSUFFICIENT_MONEY"
+    voice = {"to": "4912345", "text": "x"}
+    assert await narayana.code("sendVoiceMessage", login="anna", **voice) == "E_INSUFFICIENT_MONEY"
     await narayana.ask("updateUser", login="boss", user="anna", active="3")
     assert await narayana.code("sendSMS", login="anna", **SMS) == "E_USER_LOCKED"

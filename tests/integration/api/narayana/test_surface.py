@@ -9,7 +9,6 @@ import pytest
 import structlog
 
 from rating_engine.api.narayana.methods import MADE
-from rating_engine.api.narayana.undefined import UNDEFINED
 from rating_engine.domain.api_key import AuthBy, KeyChanges, KeyKind, NewKey
 from rating_engine.domain.party import Level, NewParty, PartyState
 from rating_engine.services.parties.access import Access
@@ -150,15 +149,6 @@ async def test_what_nobody_foresaw_is_told_by_its_code_and_the_key_is_in_no_log(
     assert [line["event"] for line in lines] == ["narayana_method_failed"]
     assert narayana.keys["server"] not in repr(lines)
     assert MD5 not in repr(lines)
-
-
-async def test_each_method_that_is_not_made_says_so_to_who_may_ask_it(narayana):
-    await narayana.operator.parties.create(NewParty("chief", owner=None))
-    await narayana.add_key(NewKey("all", KeyKind.SERVER, Level.SYSTEM_SERVER, owner="boss"))
-
-    for method in sorted(UNDEFINED):
-        answer = (await narayana.raw(method, key="all", login="boss")).json()
-        assert answer["response"].removeprefix("Declined ") == "E_UNDEFINED_INSTRUCTION", method
 
 
 async def test_every_made_method_answers_anything_by_an_envelope_and_never_by_a_traceback(narayana):

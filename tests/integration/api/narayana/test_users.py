@@ -135,6 +135,11 @@ async def test_a_key_with_scopes_sets_no_password_it_has_no_scope_for(narayana):
 
 async def test_users_are_listed_below_who_asks(narayana):
     assert [user["username"] for user in await narayana.ask("getUsers", login="firm")] == ["anna"]
+    (anna,) = await narayana.ask("getUsers", login="firm")
+    info = await narayana.ask("getInfo", login="anna")
+    lists = {"sip_extensions", "did_numbers", "sim_cards", "broadcasts"}
+    assert anna.keys() == info.keys() - lists
+    assert {name: value for name, value in anna.items() if value != info[name]} == {"unread_tickets": None}
     listed = await narayana.ask("getUsers", login="boss", all="true")
     assert [user["username"] for user in listed] == ["firm", "other"]
     assert await narayana.code("getUsers", login="anna") == "E_INSUFFICIENT_ACCESS"
@@ -275,6 +280,7 @@ async def test_nobody_reaches_what_belongs_to_somebody_else(narayana):
     await narayana.ask("bindSIM", login="otto", iccid="893720", puk1="11111111", puk2="22222222")
     await narayana.operator.dids.add(NewDid("4930200", "otto"))
     await narayana.ask("addDIDRule", login="otto", did="4930200", source="number", pattern="%", policy="ACCEPT")
+    await narayana.engine.office.fetch("UPDATE accounts SET created_at = '2020-01-01'")
     before = await of_otto(narayana)
     await narayana.ask("addRates", login="other", table="t", name="others")
     tariff = str((await narayana.ask("getRatesList", login="other"))[-1]["id"])

@@ -8,6 +8,7 @@ import pytest
 
 from agi.ari.call import Admitted, Call, CallRules, Phase, Then
 from agi.ari.commands import (
+    AskNext,
     Command,
     DeleteBridge,
     Finish,
@@ -146,7 +147,10 @@ def channel(name: str, *, up: bool = True, seat: str = SEAT) -> LiveChannel:
 
 
 def look(calls: ExchangeBook, *channels: LiveChannel, **more: object) -> Snapshot:
-    facts = {name: LegFacts("1001", "4930", "", "u1", 50.0) for name in needs_facts(calls, channels)}
+    facts = {
+        name: LegFacts("pbx1/u1/1" if name[1] == "-" else "", "1001", "4930", "", "u1", 50.0)
+        for name in needs_facts(calls, channels, SEAT)
+    }
     seen = Snapshot(channels, {"rb-u1-1": {"u1", "r-u1-1"}}, facts, {CallKey("pbx1", "u1"): 100})
     return replace(seen, **more)  # type: ignore[arg-type]
 
@@ -194,3 +198,24 @@ def test_of_a_call_that_is_held_the_answer_and_the_ends_that_were_missed_are_tol
     assert (found.events, found.adopted, found.orphans) == ((("u1", Up("r-u1-1", 50.0)),), (), ())
     found = resync(calls, SEAT, look(calls))
     assert found.events == (("u1", Gone("r-u1-1", None)), ("u1", Gone("u1", None)))
+
+
+def test_who_came_in_is_held_as_long_as_what_his_rules_had_ring_goes_on() -> None:
+    facts = {
+        "d1": LegFacts("pbx1/d1/1", "1001", "4977", "", "", 40.0),
+        "x-d1.s1-1": LegFacts("", "1001", "1001", "", "d1", 40.0),
+    }
+    channels = (channel("d1"), channel("x-d1.s1-1"))
+    seen = Snapshot(channels, {"rb-d1.s1-1": {"d1", "x-d1.s1-1"}}, facts, {CallKey("pbx1", "d1"): 90})
+    calls = book()
+    found = resync(calls, SEAT, seen)
+    step, taken = found.adopted
+    assert isinstance(step, Call)
+    assert (step.of, step.owed, step.minds_caller) == ("d1", False, False)
+    assert (taken.owed, taken.granted, taken.phase) == (True, 90, Phase.STEP)
+    for call in found.adopted:
+        calls.put(call)
+    asked = calls.hear(Leaving("x-d1.s1-1", 45.0))
+    assert of(asked, AskNext) == [AskNext(CallKey("pbx1", "d1"), "4977/100", "", "ANSWER", "")]
+    alone = resync(book(), SEAT, replace(seen, channels=(channel("d1"),)))
+    assert (alone.adopted, alone.orphans) == ((), ("d1",))

@@ -135,7 +135,7 @@ def test_leg_finish_reckons_by_the_exchanges_clock(
         (), ("nokey", "1001", "4930"), ("pbx1//1", "1001", "4930"), ("pbx1/u/x", "1001", "4930"),
         ("pbx1/u/1", "", "4930"), ("pbx1/u/1", "1001", ""), ("pbx1/u/1", "1001", "4930", "yesterday", "1", "16"),
         ("pbx1/u/1", "1001", "4930", "100.0", "", "16"), ("pbx1/u/1", "1001", "4930", "1.0", "99999999999999", "16"),
-        ("pbx1/u/1", "1001", "4930", "1.0", "2000", "16", "200", "4930", "one more"),
+        ("pbx1/u/1", "1001", "4930", "1.0", "2000", "16", "200", "4930", "", "one more"),
     ],
 )  # fmt: skip
 def test_what_leg_finish_cannot_read_is_refused(arguments: tuple[str, ...]) -> None:

@@ -1,0 +1,126 @@
+"""user_details_update of the section User: what is sent of a user is changed, and nothing else.
+
+Its parameters have numbers (u0 to u28) where the forms of the product have fields. What the engine has no like of is
+taken where it says nothing ('' or 0), and refused where it says something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from rating_engine.api.mor.asked import Asked, Handler
+from rating_engine.api.mor.errors import ACCESS_DENIED, Failed
+from rating_engine.api.mor.named import account_of, user_of
+from rating_engine.api.mor.xml import Element, done
+from rating_engine.domain.account import AccountChanges, AccountKind
+from rating_engine.domain.change import LEAVE, Leave
+from rating_engine.domain.errors import NotAllowed, NotFound, NotYours, RatingEngineError
+from rating_engine.domain.party import Party, PartyChanges, PartyState
+from rating_engine.domain.party_details import PartyDetailChanges
+from rating_engine.services.parties.passwords import md5_of
+
+UNLIMITED: Final = "-1"
+DETAILS: Final[Mapping[str, str]] = {
+    "u0": "tax_number", "u14": "taxation_country", "u17": "last_name", "u19": "client_id", "u23": "first_name",
+    "u26": "accounting_number", "u27": "agreement_number",
+}  # fmt: skip
+KNOWN: Final = frozenset({*DETAILS, "u4", "u5", "u8", "u11", "u15", "u18", "u25", "ay", "am", "ad", "pswd", "credit",
+                          "allow_loss_calls", "user_id"})  # fmt: skip
+NOTHING: Final = ("", "0", "no")
+
+
+@dataclass
+class _Changes:
+    details: dict[str, Any] = field(default_factory=dict)
+    party: dict[str, Any] = field(default_factory=dict)
+    account: dict[str, Any] = field(default_factory=dict)
+    status: PartyState | Leave = LEAVE
+
+
+async def user_details_update(asked: Asked) -> Element:
+    """Block, call limit, credit, tariff and postpaid count from the next call on."""
+    user = await user_of(asked)
+    for parameter in asked.function.parameters:
+        if parameter.name not in KNOWN and asked.text(parameter.name).strip().lower() not in NOTHING:
+            raise Failed(ACCESS_DENIED)
+    changes = _Changes()
+    try:
+        await _read(asked, user, changes)
+        await _apply(asked, user, changes)
+    except NotAllowed:
+        raise Failed(ACCESS_DENIED) from None
+    except (NotFound, NotYours):
+        raise Failed(ACCESS_DENIED) from None
+    except RatingEngineError as error:
+        if error.retryable:
+            raise
+        raise Failed(ACCESS_DENIED, str(error)) from None
+    return done("User details successfully updated")
+
+
+async def _read(asked: Asked, user: Party, changes: _Changes) -> None:
+    """What is asked for. Raises Failed, NotFound, NotYours."""
+    changes.details = {name: asked.text(sent).strip() for sent, name in DETAILS.items() if asked.sent(sent)}
+    if any(asked.sent(name) for name in ("ay", "am", "ad")):
+        changes.details["agreement_date"] = _date(asked)
+    if asked.sent("u4"):
+        changes.party["currency"] = asked.text("u4").strip().upper()
+    if asked.sent("u8"):
+        changes.party["language"] = asked.text("u8").strip().lower()
+    if asked.text("u5").strip():
+        tariff = await asked.use.price_lists.show(asked.needed_whole("u5", ACCESS_DENIED))
+        changes.party["tariff"] = tariff.name
+    if (blocked := asked.flag("u15", ACCESS_DENIED)) is not None:
+        changes.status = PartyState.ALL_BLOCKED if blocked else PartyState.ACTIVE
+    _read_account(asked, changes.account)
+
+
+def _read_account(asked: Asked, account: dict[str, Any]) -> None:
+    if asked.text("u18").strip():
+        account["max_calls"] = asked.needed_whole("u18", ACCESS_DENIED) or None
+    if (postpaid := asked.flag("u25", ACCESS_DENIED)) is not None:
+        account["kind"] = AccountKind.POSTPAID if postpaid else AccountKind.PREPAID
+    if (loss := asked.flag("allow_loss_calls", ACCESS_DENIED)) is not None:
+        account["allow_loss"] = loss
+    credit = asked.text("credit").strip()
+    if credit:
+        account["overdraft"] = None if Decimal(_number(credit)) == Decimal(UNLIMITED) else Decimal(_number(credit))
+
+
+def _number(text: str) -> str:
+    if not text.removeprefix("-").replace(".", "", 1).isdigit() or not text.isascii() or len(text) > 20:
+        raise Failed(ACCESS_DENIED)
+    return text
+
+
+def _date(asked: Asked) -> date:
+    try:
+        return date(*(asked.needed_whole(name, ACCESS_DENIED) for name in ("ay", "am", "ad")))
+    except (ValueError, OverflowError):
+        raise Failed(ACCESS_DENIED) from None
+
+
+async def _apply(asked: Asked, user: Party, changes: _Changes) -> None:
+    """All of it is formed before anything is written; then each part by itself, the account first."""
+    use = asked.use
+    details, party = PartyDetailChanges(**changes.details), PartyChanges(**changes.party)
+    account = AccountChanges(**changes.account)
+    own = await account_of(asked, user, ACCESS_DENIED) if changes.account else None
+    group = asked.text("u11").strip()
+    if own is not None:
+        await use.accounts.change(own.login, account)
+    if changes.party or changes.status is not LEAVE or asked.text("pswd"):
+        md5 = md5_of(asked.text("pswd")) if asked.text("pswd") else None
+        await use.parties.change(user.party_id, party, status=changes.status, md5=md5)
+    if changes.details:
+        await use.details.change(user.party_id, details)
+    if group:
+        number = asked.needed_whole("u11", ACCESS_DENIED)
+        await use.permission_groups.give(user.party_id, number or None)
+
+
+HANDLERS: Final[Mapping[str, Handler]] = {"user_details_update": user_details_update}

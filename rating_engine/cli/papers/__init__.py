@@ -1,0 +1,1 @@
+"""Commands about invoices, payments and credit notes."""

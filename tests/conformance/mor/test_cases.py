@@ -1,0 +1,186 @@
+"""The requests and replies that follow from the document, of cases.json: all ask one installation.
+
+What a case's setup says beside the generic one stands in SETUPS, by its id; numbers are those of the document.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import Element, fromstring
+from zoneinfo import ZoneInfo
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from rating_engine.api.mor.declared import NAMED
+from rating_engine.api.mor.functions import MADE
+from rating_engine.api.mor.surface import Mor as Surface
+from rating_engine.api.mor.surface import MorRules
+from rating_engine.domain.account import NewAccount
+from rating_engine.domain.did import NewDid
+from rating_engine.domain.exchanges import NewExchange
+from rating_engine.domain.party import NewParty, PartyKind
+from rating_engine.domain.permission import Permission
+from rating_engine.domain.permission_group import NewPermissionGroup
+from rating_engine.services.catalogue import UseCases
+from rating_engine.storage.postgres.pool import Database
+from tests.conformance.mor.card_setups import CARD_SETUPS
+from tests.support.engines import engine_on
+from tests.support.mor import SECRET_KEY, Mor
+from tests.support.servers import SessionServers
+from tests.support.world import publish_deck
+
+CASES: list[dict[str, Any]] = json.loads(Path(__file__).with_name("cases.json").read_text("utf-8"))
+ZONE = "Europe/Vilnius"
+# What is answered before a function does anything, so that it need not be there.
+BEFOREHAND = ("Access Denied", "Incorrect hash", "You are not authorized to use this functionality", "Bad login")
+GET = "mor-342"  # GET is allowed
+
+
+def function_of(case: dict[str, Any]) -> str:
+    path = [part for part in case["request"]["path"].split("/") if part]
+    return NAMED[path[2]].name if len(path) > 2 and path[2] in NAMED else ""
+
+
+def is_made(case: dict[str, Any]) -> bool:
+    texts = case["expect"].get("xml", {}).values()
+    return function_of(case) in MADE or any(text in BEFOREHAND for text in texts) or "same_as_path" in case["expect"]
+
+
+OVER_HTTP = [case for case in CASES if case["request"]["method"] != "FASTAGI"]
+RUN = [case for case in OVER_HTTP if is_made(case)]
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mor(session_servers: SessionServers) -> AsyncIterator[Mor]:
+    with session_servers.database() as url:
+        async with engine_on(url, secret_keys=(SECRET_KEY,), mor_time_zone=ZONE) as engine:
+            assert engine.http is not None
+            host, port = engine.http.address
+            database = Database(url)
+            await database.open()
+            await publish_deck(database)
+            async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=30) as http:
+                made = Mor(engine, http, database, {})
+                await furnish(made.operator, database)
+                yield made
+            await database.close()
+
+
+async def furnish(use: UseCases, database: Database) -> None:
+    """Users 2 and 3, device 6 with the document's CLI, DIDs 6511 and 10007, and the callers."""
+    await use.parties.create(NewParty("user2", name="Test User #1"))
+    await use.parties.create(NewParty("user3"))
+    await use.parties.create(NewParty("admin", PartyKind.ADMIN))
+    await use.parties.create(NewParty("user1"))
+    for login in ("acc", "acc2"):
+        await use.parties.create(NewParty(login, PartyKind.ACCOUNTANT))
+    await use.permission_groups.add(NewPermissionGroup("none", PartyKind.ACCOUNTANT))
+    await use.permission_groups.add(NewPermissionGroup("all", PartyKind.ACCOUNTANT, frozenset(Permission)))
+    await use.permission_groups.add(NewPermissionGroup("cards", PartyKind.RESELLER, frozenset(Permission)))
+    await use.parties.create(NewParty("reseller1", PartyKind.RESELLER, tariff="retail"))
+    for login, group in (("acc", "none"), ("acc2", "all"), ("reseller1", "cards")):
+        await use.permission_groups.give(login, group)
+    await use.hash_secrets.put("system", "secret")
+    await use.hash_secrets.put("reseller1", "resellersecret")
+    await use.exchanges.add(NewExchange("pbx1", "192.0.2.10", "sip.example.com"))
+    await database.fetch("SELECT setval(pg_get_serial_sequence('subscribers', 'subscriber_id'), 6, false)")
+    await use.accounts.create(NewAccount("ipauth4aa73a4300", "retail", balance=Decimal(1), owner="user3"))
+    await database.fetch(
+        "INSERT INTO sip_accounts (bucket, subscriber_id, exchange_id, technology) "
+        "SELECT bucket, subscriber_id, exchange_id, 'IAX2' FROM subscribers, exchanges WHERE subscriber_id = 6"
+    )
+    for number, did in (("37056511", 6511), ("370510007", 10007)):
+        await database.fetch("SELECT setval(pg_get_serial_sequence('dids', 'did_id'), $1, false)", did)
+        await use.dids.add(NewDid(number, owner="system"))
+    await with_the_documents_cli(Mor(None, None, database, {}))  # type: ignore[arg-type]  # its database alone
+
+
+async def with_the_documents_cli(mor: Mor) -> None:
+    zone = ZoneInfo(ZONE)
+    added, updated = (
+        datetime(2015, 8, 31, *clock, tzinfo=zone).astimezone(UTC) for clock in ((12, 40, 23), (16, 14, 48))
+    )
+    await mor.database.fetch(
+        "INSERT INTO known_callers (caller_id, number, bucket, subscriber_id, description, comment, added_at,"
+        " updated_at) OVERRIDING SYSTEM VALUE"
+        " VALUES (3, '45456464', 0, 6, 'Test Reseller', 'rhrtghg', $1, $2) ON CONFLICT DO NOTHING",
+        added, updated,
+    )  # fmt: skip
+
+
+async def without_clis(mor: Mor) -> None:
+    await mor.database.fetch("DELETE FROM known_callers")
+
+
+SETUPS: dict[str, Callable[[Mor], Awaitable[None]]] = {
+    "mor-260": with_the_documents_cli,
+    "mor-263": with_the_documents_cli,
+    "mor-333": without_clis,
+    **CARD_SETUPS,
+}
+
+
+@pytest.mark.parametrize("case", RUN, ids=[case["id"] for case in RUN])
+async def test_a_case_is_answered_as_it_has_to_be(mor, case):
+    if setup := SETUPS.get(case["id"]):
+        await setup(mor)
+    answer = await asked(mor, case["request"], case["request"]["path"], get=case["id"] == GET)
+
+    check(answer, case["expect"])
+    if path := case["expect"].get("same_as_path"):
+        assert answer.text == (await asked(mor, case["request"], path)).text
+
+
+async def asked(mor: Mor, request: dict[str, Any], path: str, *, get: bool = False) -> httpx.Response:
+    given = {"params": request.get("query"), "headers": request.get("headers"), "content": request.get("body")}
+    if not get:
+        return await mor.http.request(request["method"], path, **given)
+    surface = Surface(mor.engine.services, mor.engine.charging, MorRules(get=True))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(surface), base_url="http://test") as http:
+        return await http.request(request["method"], path.removeprefix("/billing/api"), **given)
+
+
+def check(answer: httpx.Response, expected: dict[str, Any]) -> None:
+    """Whether an answer is what a case expects of it."""
+    assert answer.status_code == expected["status"], answer.text
+    assert answer.status_code != expected.get("not_status")
+    for name, value in expected.get("headers", {}).items():
+        assert answer.headers[name].startswith(value)
+    if not {"xml", "xml_document", "xml_count"} & expected.keys():
+        return
+    root = fromstring(answer.content)
+    for path, text in expected.get("xml", {}).items():
+        assert root.findtext(below(root, path)) == text, answer.text
+    for path, count in expected.get("xml_count", {}).items():
+        assert len(root.findall(below(root, path))) == count, answer.text
+    if document := expected.get("xml_document"):
+        assert plain(root) == plain(fromstring(document.encode())), answer.text
+
+
+def below(root: Element, path: str) -> str:
+    """A path from the document's root as one from its root element."""
+    first, _, rest = path.removeprefix("/").partition("/")
+    assert root.tag == first
+    return rest
+
+
+def plain(element: Element) -> tuple[object, ...]:
+    """An element without the white space between elements."""
+    text = (element.text or "").strip()
+    return element.tag, tuple(sorted(element.attrib.items())), text, tuple(map(plain, element))
+
+
+async def test_every_case_of_the_document_is_there_in_its_order():
+    numbers = [int(re.sub(r"\D", "", case["id"])) for case in CASES]
+    assert numbers == sorted(numbers)
+    assert len(CASES) == 111
