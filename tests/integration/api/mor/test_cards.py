@@ -89,7 +89,7 @@ async def test_a_group_is_made_its_cards_are_sold_and_call(mor: Mor):
         "current_balance": "9.984034", "converted_to": "EUR", "exchange_rate": "1.0", "amount_with_tax": "11.9",
         "amount_without_tax": "10.0", "new_balance": "19.984034", "description": "till",
     }  # fmt: skip
-    assert await mor.error("card_payment_add", number=numbers[0], amount="1", currency="XXX") == "Currency disabled"
+    assert await mor.error("card_payment_add", number=numbers[0], amount="1", currency="QQQ") == "Currency disabled"
     assert await mor.error("card_payment_add", number="99999999", amount="1") == "Calling Card was not found"
     assert await mor.error("card_payment_add", number="10000004", amount="1") == "Access Denied"  # nobody has bought it
     assert await entries(mor) == [
