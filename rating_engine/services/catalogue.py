@@ -367,7 +367,7 @@ class Services:
             "dids": Dids(office, principal, utc_now, currency=currency),
             "did_pools": DidPools(office, principal, currency=currency),
             "call_rules": CallRules(office, principal, utc_now),
-            "number_stock": NumberStock(office),
+            "number_stock": NumberStock(office, utc_now),
             "tariff_offers": TariffOffers(office, principal, utc_now),
             "recordings": Recordings(office, principal, self._ways.recordings, utc_now),
         }

@@ -16,14 +16,16 @@ from rating_engine.domain.did import Did, DidState
 from rating_engine.domain.errors import InvalidRequest, NotFound, OrderFailed, Refused
 from rating_engine.domain.number_stock import FreeNumber, Named
 from rating_engine.domain.page import MAX_LIMIT, Cursor
+from rating_engine.domain.party import Party
 from rating_engine.domain.principal import Principal
-from rating_engine.domain.subscription import NewSubscription, Subscription, SubscriptionFilter
+from rating_engine.domain.subscription import MoneyBack, NewSubscription, Subscription, SubscriptionFilter
+from rating_engine.domain.tariff_card import SwitchOutcome
 from rating_engine.domain.tariff_offer import NewOffer, TariffOffer
 from rating_engine.domain.transfer import InsufficientMoney
 from rating_engine.rating.exchange import ExchangeRates
 from rating_engine.services.finance.subscriptions import Subscriptions
 from rating_engine.services.numbers.rents import Rents
-from rating_engine.services.tariffs.options import Options
+from rating_engine.services.tariffs.options import Options, can_pay
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.finance.paid_services import find_service
 from rating_engine.storage.finance.purses import purse_of_party
@@ -97,19 +99,19 @@ class TariffOffers:
             raise InvalidRequest("numid", "a number is needed" if offer.has_number else "this takes no number")
         free = await number_stock.free_number(self._database, did_id) if did_id else None
         number = await self._number(party.party_id, offer, did_id, free) if did_id else None
-        having = [each for each in await self._having(party.party_id) if each.service == offer.service]
-        if any(each.number == number for each in having):
-            return None if number is None else await find_did(self._database, number)
-        await self._check_money(party.party_id, offer, free)
-        if free is not None:
-            await self._rents.begin_order(free.number, free.pool_id, party.party_id, ("", "", ""))
-        try:
-            await self._subscribe(party.party_id, offer, number, len(having))
-        except Exception:
+        # Counted before it is looked whether there is one: who asks at the same time has the same count, or sees it.
+        before = await store.count_subscriptions(self._database, offer.service.service_id, party.party_id, number)
+        if not await self._has(party.party_id, offer, number):
+            await self._check_money(party.party_id, offer, free)
             if free is not None:
-                await self._rents.give_back(free.number)
-            raise
-        await self._switch(party.party_id, party.login, offer)
+                await self._rents.begin_order(free.number, free.pool_id, party.party_id, ("", "", ""))
+            try:
+                await self._pay(party, offer, number, before)
+            except Exception:
+                if free is not None:
+                    await self._rents.give_back(free.number)
+                raise
+        await self._switch(party, offer)
         return None if number is None else await find_did(self._database, number)
 
     @property
@@ -159,19 +161,40 @@ class TariffOffers:
         if total > purse.sendable:
             raise InsufficientMoney(f"{total} {purse.currency} for {offer.name!r} is more than is available")
 
-    async def _subscribe(self, party_id: int, offer: TariffOffer, number: str | None, ended: int) -> None:
-        payer = await payer_of(self._database, party_id, None)
-        line = payer.login if payer is not None and offer.service.option_id is not None else None
-        reference = f"offer:{party_id}:{offer.offer_id}:{ended}" if number is None else None
-        await self._subscriptions.subscribe(
-            NewSubscription(party_id, offer.service.service_id, line=line, number=number, reference=reference)
-        )
+    async def _has(self, party_id: int, offer: TariffOffer, number: str | None) -> bool:
+        service_id = offer.service.service_id
+        having = [each for each in await self._having(party_id) if each.service.service_id == service_id]
+        return any(each.number == number for each in having)
 
-    async def _switch(self, party_id: int, login: str, offer: TariffOffer) -> None:
-        """The user's lines call by the offer's tariff from now on. Errors: InsufficientMoney …"""
+    async def _pay(self, party: Party, offer: TariffOffer, number: str | None, before: int) -> None:
+        """Subscribe, and switch the tariff; what was paid comes back where that cannot be done.
+
+        `before`: how many there were, which is part of the reference: who asks twice at once has one.
+        """
+        service, payer = offer.service, await payer_of(self._database, party.party_id, None)
+        line = payer.login if payer is not None and service.option_id is not None else None
+        made = await self._subscriptions.subscribe(
+            NewSubscription(
+                party.party_id, service.service_id, line=line, number=number,
+                reference=f"offer:{party.party_id}:{offer.offer_id}:{number}:{before}",
+            )
+        )  # fmt: skip
+        try:
+            await self._switch(party, offer)
+        except Exception:
+            await self._subscriptions.end(made.subscription_id, remove=True, money_back=MoneyBack.ALL)
+            raise
+
+    async def _switch(self, party: Party, offer: TariffOffer) -> None:
+        """The user's lines call by the offer's tariff from now on. Errors: InsufficientMoney, AccountClosed …"""
         if offer.tariff is None:
             return
         options = Options(self._database, self._principal)
-        for line in await lines_of(self._database, party_id, login):
-            if line.tariff != offer.tariff:
-                await options.switch_tariff(line.login, offer.tariff)
+        lines = await lines_of(self._database, party.party_id, party.login)
+        others = [line.login for line in lines if line.tariff != offer.tariff]
+        if others and not await can_pay(self._database, others[0], [offer.tariff] * len(others)):
+            raise InsufficientMoney(f"the change to tariff {offer.tariff!r} costs more than is available")
+        for login in others:
+            switched = await options.switch_tariff(login, offer.tariff)
+            if switched.outcome is SwitchOutcome.INSUFFICIENT_FUNDS:
+                raise InsufficientMoney(f"{switched.price} {switched.currency} for {login} are more than is available")

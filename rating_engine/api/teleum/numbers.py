@@ -42,7 +42,7 @@ async def get_free_numbers(asked: Asked) -> Answer:
     """Numbers that can be connected, of a region, a kind and a series."""
     values = asked.values
     stock = await asked.use.number_stock.free(
-        region=values.whole("nr") or 0, kind=values.whole("nt") or 0, series=values.text("serie"),
+        asked.who, region=values.whole("nr") or 0, kind=values.whole("nt") or 0, series=values.text("serie"),
         start=int(values.text("start") or START), limit=int(values.text("limit") or LIMIT),
     )  # fmt: skip
     return {

@@ -30,6 +30,9 @@ _GROUPS: Final = f"""
     SELECT g.group_id AS number, g.name FROM tariff_groups g
     WHERE EXISTS (SELECT FROM tariff_offers f JOIN services v USING (service_id)
                   WHERE f.group_id = g.group_id AND {_SHOWN}) ORDER BY 1 LIMIT 1000"""  # noqa: S608
+_SUBSCRIPTIONS: Final = """
+    SELECT count(*) FROM service_subscriptions
+    WHERE service_id = $1 AND party_id = $2 AND did IS NOT DISTINCT FROM $3"""
 _ADD_GROUP: Final = "INSERT INTO tariff_groups (name) VALUES ($1) ON CONFLICT (name) DO NOTHING"
 _GROUP: Final = "SELECT group_id FROM tariff_groups WHERE name = $1"
 _TARIFF: Final = "SELECT tariff_id FROM tariffs WHERE name = $1 AND NOT is_option"
@@ -65,6 +68,11 @@ async def offers_of_services(questions: Questions, services: list[int]) -> dict[
     """The offers of services, those that are no longer made too, by the service. Errors: Unavailable."""
     found = [_offer(row) for row in await questions.fetch(_OF_SERVICES, services)]
     return {each.service.service_id: each for each in found}
+
+
+async def count_subscriptions(questions: Questions, service_id: int, party_id: int, number: str | None) -> int:
+    """How often a party has taken a service for a number, or for none, up to now. Errors: Unavailable."""
+    return int(await questions.fetchval(_SUBSCRIPTIONS, service_id, party_id, number))
 
 
 async def add_offer(tx: Transaction, new: NewOffer) -> int:

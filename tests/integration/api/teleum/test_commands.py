@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -18,11 +19,14 @@ from rating_engine.domain.did import RuleChanges
 from rating_engine.domain.outcomes import CallKey, PrepareCall
 from rating_engine.domain.party import NewParty, PartyChanges, PartyKind, PartyState
 from rating_engine.domain.recording import RecordingKind
+from rating_engine.domain.subscription import NewService
+from rating_engine.domain.tariff_offer import NewOffer
 from rating_engine.services.parties.passwords import md5_of
 from rating_engine.services.recordings import RecordingFiles, mail_recordings
 from rating_engine.storage.laws import LAWS, breaches_of
 from tests.support.servers import SessionServers
 from tests.support.teleum import EMAIL, LINE, NUMBER, OTHER, PASSWORD, Teleum, teleum_on
+from tests.support.world import publish_deck
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 HOUR = timedelta(hours=1)
@@ -211,6 +215,29 @@ async def test_a_tariff_is_connected_with_its_number_once_and_paid_once(teleum: 
     assert await teleum.error("connectTariff", tarid="1", numid=free[1]["id"]) == errors.NOT_ENOUGH_MONEY
     assert await teleum.database.fetchval("SELECT count(*) FROM ledger_entries") == entries
     assert (await teleum.ask("getFreeNumbers", limit="1"))["freeNumbers"][0]["id"] == free[1]["id"]
+    assert [breach for law in LAWS for breach in await breaches_of(teleum.database, law)] == []
+
+
+async def test_connecting_switches_the_tariff_of_calls_or_changes_nothing(teleum: Teleum) -> None:
+    use, offers = teleum.operator, {}
+    for tariff, price in (("vip", 0), ("dear", 1_000)):
+        await publish_deck(teleum.database, tariff)
+        await teleum.database.fetch("UPDATE tariffs SET switch_price = $2 WHERE name = $1", tariff, Decimal(price))
+        service = await use.paid_services.add(NewService(tariff, price=Decimal("0.5"), is_public=True))
+        offers[tariff] = await use.tariff_offers.add(
+            NewOffer("Calls", service.service_id, tariff, tariff=tariff, has_number=tariff == "dear")
+        )
+    await use.accounts.adjust(LINE, Decimal(50), reason="rich enough for the number, and not for the switch")
+    before, (free, *_) = (await teleum.ask("balance"))["balance"], (await teleum.ask("getFreeNumbers"))["freeNumbers"]
+    refused = await teleum.error("connectTariff", tarid=str(offers["dear"]), numid=free["id"])
+    assert refused in (errors.NOT_ENOUGH_MONEY, errors.REFUSED)
+    assert (await teleum.ask("balance"))["balance"] == before
+    assert (await teleum.ask("getFreeNumbers"))["freeNumbers"][0] == free
+    assert str(offers["dear"]) not in {each["id"] for each in (await teleum.ask("getConnectedTariffs"))["connected"]}
+    both = await asyncio.gather(*(teleum.raw("connectTariff", tarid=str(offers["vip"])) for _ in range(3)))
+    assert [each.json()["numid"] for each in both] == ["0"] * 3
+    assert Decimal((await teleum.ask("balance"))["balance"]) == Decimal(before) - Decimal("0.5")
+    assert {line.tariff for line in await use.accounts.lines(EMAIL)} == {"vip"}
     assert [breach for law in LAWS for breach in await breaches_of(teleum.database, law)] == []
 
 
