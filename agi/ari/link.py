@@ -107,6 +107,7 @@ class AriLink:
         self._sessions = 0
         self._is_up = False
         self._connected_at = time.monotonic()
+        self._heard_at = self._heard_until = time.monotonic()  # the exchange; and over the connection before this one
         self._ended: OrderedDict[str, SeenCall] = OrderedDict()
         self._told: list[SeenCall] = []
         self._warnings = 0
@@ -158,6 +159,7 @@ class AriLink:
     async def _steer(self, why: str) -> None:
         """One connection, from its beginning to its end; raises by what it ended."""
         events: asyncio.Queue[Message] = asyncio.Queue(EVENTS_KEPT)
+        self._heard_until = self._heard_at
         main = AriConnection(self._address, self.application, lambda event: _keep(events, event, main))
         commands = [
             AriConnection(self._address, f"{self.application}-cmd{number}", lambda event: None)
@@ -200,6 +202,7 @@ class AriLink:
     async def _hear(self, events: asyncio.Queue[Message]) -> None:
         while True:
             message = await events.get()
+            self._heard_at = time.monotonic()
             event = read(message)
             at = moment_in(message.get("timestamp"))
             moment = self._app.moment(at) if at else None
@@ -251,6 +254,7 @@ class AriLink:
     async def _ping(self) -> None:
         asked = time.monotonic()
         answered = await self._app.ask(_PINGED)
+        self._heard_at = time.monotonic()
         if theirs := moment_in((answered.body or {}).get("timestamp")):
             self._app.clock.learn(asked, time.monotonic(), theirs)
 
@@ -276,6 +280,7 @@ class AriLink:
         self._app.carry_out(list(difference.commands))
         for uniqueid, event in difference.events:
             self._app.tell(uniqueid, event)
+        self._note_ends()  # those that nobody saw
         self._observer.ari_resynced(why, len(difference.adopted), len(difference.orphans))
         if difference.adopted or difference.orphans:
             _log.info(
@@ -334,7 +339,8 @@ class AriLink:
     def _note_ends(self) -> None:
         while self._book.ends:
             call = self._book.ends.popleft()
-            view = replace(self._view(call), alive=False, last_seen=time.monotonic())
+            # Whose end nobody saw was there when the exchange was heard last, before the look that missed it.
+            view = replace(self._view(call), alive=False, last_seen=None if call.left_at else self._heard_until)
             self._ended[call.uniqueid] = view
             self._ended.move_to_end(call.uniqueid)
             if view.answered_at is not None and view.ended_at is not None:
