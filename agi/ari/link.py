@@ -21,6 +21,7 @@ import structlog
 from agi.ari.address import AriAddress
 from agi.ari.app import AriApp, AriObserver
 from agi.ari.call import Call, CallRules, Granted, HangUpAsked, Phase, Then, leg_of
+from agi.ari.call_tracker import own_telephone
 from agi.ari.commands import HangUp, Play, SetLimit
 from agi.ari.connection import Answered, AriConnection, Message, Refused
 from agi.ari.events import UP, Entered, SeatTaken, moment_in, read
@@ -321,6 +322,11 @@ class AriLink:
         self._note_ends()
         return self._ended.get(uniqueid) if call is None else self._view(call)
 
+    @property
+    def rings_lines(self) -> bool:
+        """The first leg may be of a telephone of the exchange itself."""
+        return True
+
     def steers(self, uniqueid: str) -> bool:
         """Whether the call is of this seat."""
         return uniqueid in self._book.calls
@@ -440,6 +446,8 @@ class AriLink:
                 origin=ORIGIN,
                 pitch="" if order.pitch is None else PITCHES[order.pitch - 1],
             )
+            if number == order.login:
+                call = own_telephone(call)
             self._app.carry_out(self._book.begin(call))
         return True
 
