@@ -14,10 +14,12 @@ from rating_engine.domain.errors import NotFound, NotYours, Refused
 from rating_engine.domain.message import (
     CarrierFailed,
     Direction,
+    ListedCarrier,
     Message,
     MessageDeclined,
     MessageFilter,
     MessageKind,
+    MessageQuote,
     MessageState,
     NewMessage,
     delivered_of,
@@ -68,6 +70,21 @@ class Messages:
         """Ask where a number is (HLR); the answer is in `answer`. Errors: as of `send`."""
         new = NewMessage(login, number, "HLR", reference=reference)
         return await self._send(MessageKind.HLR, new, encode_text(""))
+
+    async def quote(self, new: NewMessage) -> MessageQuote:
+        """What an SMS would take and cost; nothing is held or sent. Errors: MessageDeclined, NotFound, Unavailable."""
+        text = encode_text(new.text)
+        line = await sending_line(self._database, new.login)
+        shares = await price_message(self._database, line, MessageKind.SMS, new.recipient, len(text.parts), self._now())
+        carriers = self._carriers.for_number(MessageKind.SMS, new.recipient)
+        return MessageQuote(
+            text.encoding, text.units, len(text.parts), shares.prices[0], line.payers[0].currency,
+            tuple(each.name for each in carriers),
+        )  # fmt: skip
+
+    async def carriers(self) -> list[ListedCarrier]:
+        """Those of the settings, in their order."""
+        return [ListedCarrier(each.name, tuple(sorted(each.kinds)), each.prefixes) for each in self._carriers.all]
 
     async def show(self, number: int) -> Message:
         """One message. Errors: NotFound, NotYours, Unavailable."""
