@@ -12,6 +12,8 @@ Network = IPv4Network | IPv6Network
 
 HOST_PREFIX_V6: Final = 64  # whoever has one address of IPv6 has so large a network of them
 
+MAPPED_PREFIX: Final = 96  # bits before the address of IPv4 in one of IPv6
+
 _STARS: Final = re.compile(r"(\d{1,3}(?:\.\d{1,3}){0,2})((?:\.\*){1,3})")
 
 
@@ -23,11 +25,19 @@ def parse_network(text: str, field: str) -> Network:
         missing = stars[2].count("*")
         written = stars[1] + ".0" * missing + f"/{32 - 8 * missing}"
     try:
-        return ip_network(written)
+        return _plain(ip_network(written))
     except ValueError:
         raise InvalidRequest(
             field, f"{text[:64]!r} is no address, no network such as 192.0.2.0/24, nor 192.0.2.*"
         ) from None
+
+
+def _plain(network: Network) -> Network:
+    """An address of IPv4 written as one of IPv6 (::ffff:192.0.2.7): whoever has it is met by its own name."""
+    mapped = None if isinstance(network, IPv4Network) else network.network_address.ipv4_mapped
+    if mapped is None or network.prefixlen < MAPPED_PREFIX:
+        return network
+    return IPv4Network((mapped, network.prefixlen - MAPPED_PREFIX))
 
 
 def network_of_host(address: str) -> Network | None:

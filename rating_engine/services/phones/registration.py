@@ -8,6 +8,7 @@ and its money asks again, with the same words, and it goes on there; the money m
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -34,11 +35,15 @@ from rating_engine.storage.parties.party_details import change_details
 from rating_engine.storage.phones.sip_accounts import change_phone, hold_line
 from rating_engine.storage.phones.take_back import take_back
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.postgres.server_time import server_time
 from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.support.outbox import queue
 
 WELCOME: Final = "Your registration"
 WELCOME_BODY: Final = "You are registered as {}. You can log in with the password that was chosen.\n"
+
+
+CUT_OFF: Final = timedelta(seconds=30)  # after it whoever has not moved the money is gone: its deadlines are shorter
 
 
 class Registrations:
@@ -95,14 +100,17 @@ class Registrations:
                 told = await once(tx, _key(new), _digest(new))
             except AlreadyExists:
                 raise AlreadyExists(f"login {new.login!r} is taken", field="login") from None
+            now = await server_time(tx)
             if told is not None:
+                if now < datetime.fromisoformat(told["at"]) + CUT_OFF:  # who asked first may be at it still
+                    raise AlreadyExists(f"login {new.login!r} is taken", field="login")
                 return int(told["party"])
             if payer.sendable < new.balance:
                 raise InsufficientMoney("is more than your own account has", field="balance")
             party_id = await self._make(tx, new, hashed, Decimal(0))
             # Before it is there for good.
             await self._moving.check(payer, await purse_of_line(tx, new.phone.login), RefillAllowed.ANONYMOUS)
-            await keep_answer(tx, _key(new), {"party": party_id})
+            await keep_answer(tx, _key(new), {"party": party_id, "at": now})
         return party_id
 
     async def _owner(self, tx: Transaction, new: NewRegistration) -> Party:

@@ -10,6 +10,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -336,6 +337,9 @@ async def test_a_registration_cut_off_before_its_money_is_gone_on_with_by_asking
         patch.setattr(Moving, "move", cut_off)
         with pytest.raises(RuntimeError):
             await registrations.register(new)
+    with pytest.raises(AlreadyExists, match="taken"):
+        await registrations.register(new)  # whoever asked first may be at it still
+    monkeypatch.setattr("rating_engine.services.phones.registration.CUT_OFF", timedelta(0))
     for other in (replace(new, balance=Decimal(1)), replace(new, login="NINA")):
         with pytest.raises(AlreadyExists, match="taken"):
             await registrations.register(other)

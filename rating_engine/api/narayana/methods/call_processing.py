@@ -165,8 +165,11 @@ async def get_text_balance(asked: Asked) -> Answer:
     amount, currency = asked.values.number("balance"), asked.values.text("currency")
     if amount is None or currency is None:
         account = await asked.use.accounts.show(await asked.needed_line())
-        amount = account.balance if amount is None else amount
-        currency = account.currency if currency is None else currency
+        currency = account.currency if currency is None else currency.upper()
+        if amount is None:
+            amount = (await asked.use.currencies.converter()).convert(account.balance, account.currency, currency)
+        if amount is None:
+            raise Failure(Code.E_TRANSACTION_FAILED, f"there is no exchange rate of {account.currency} in {currency}")
     return balance_sounds(amount, currency.upper())
 
 

@@ -17,7 +17,7 @@ from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.api.narayana.pages import whole_list
 from rating_engine.domain.change import LEAVE, Leave
-from rating_engine.domain.did import Did, DidChanges, DidPool, NewDid, NewPool, PoolChanges
+from rating_engine.domain.did import Did, DidChanges, DidPool, DidState, NewDid, NewPool, PoolChanges
 
 _SORTED: Final = {
     "expiration": lambda did: (did.paid_to or datetime.max.replace(tzinfo=UTC), did.number),
@@ -96,13 +96,13 @@ async def update_did(asked: Asked) -> Answer:
 
 async def delete_did(asked: Asked) -> Answer:
     """It is nobody's, and takes no calls."""
-    await asked.use.dids.remove(_did(asked))
+    await asked.use.dids.remove((await _there(asked)).number)
     return True
 
 
 async def get_did_info(asked: Asked) -> Answer:
     """One number."""
-    return await _shown(asked, await asked.use.dids.show(_did(asked)))
+    return await _shown(asked, await _there(asked))
 
 
 async def renew_did(asked: Asked) -> Answer:
@@ -245,6 +245,14 @@ async def _display(asked: Asked, value: Decimal, currency: str) -> Any:
     wanted = (await asked.use.accounts.show(line.login)).currency if line is not None else currency
     shown = await asked.use.dids.converted(value, currency, wanted)
     return None if shown is None else amount(shown)
+
+
+async def _there(asked: Asked) -> Did:
+    """The number that is named; one that was deleted, or closed for good, is none. Raises Failure."""
+    did = await asked.use.dids.show(_did(asked))
+    if did.state is DidState.CLOSED and did.owner is None:
+        raise Failure(Code.E_NOT_EXIST, f"there is no number {did.number}")
+    return did
 
 
 def _did(asked: Asked) -> str:

@@ -177,7 +177,12 @@ async def test_a_balance_is_said_in_sounds(narayana):
     assert await narayana.ask("getTextBalance", login="anna", balance="0", currency="EUR") == (
         "balance&null&euro&null&cents&tadam3s"
     )
-    assert "&dollars&" in await narayana.ask("getTextBalance", login="anna", balance="USD")
+    assert await narayana.code("getTextBalance", login="anna", balance="USD") == "E_TRANSACTION_FAILED"
+    await narayana.operator.exchange.set("EUR", "USD", Decimal("1.5"))
+    dollars = "balance&digits/15&dollars&null&cents&tadam3s"
+    assert await narayana.ask("getTextBalance", login="anna", balance="USD") == dollars
+    assert await narayana.ask("getTextBalance", login="anna", currency="usd") == dollars
+    assert await narayana.ask("getTextBalance", login="anna", balance="15", currency="USD") == dollars
 
 
 async def test_an_exchange_proves_that_it_knows_the_key(narayana):

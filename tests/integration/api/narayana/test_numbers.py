@@ -57,6 +57,8 @@ async def test_a_number_is_pooled_ordered_renewed_switched_and_given_up(narayana
     assert code == "E_INSUFFICIENT_MONEY"
     await narayana.ask("deleteDID", login="firm", did=DID)
     assert await narayana.ask("getDIDList", login="anna") == []
+    for method in ("getDIDInfo", "deleteDID"):
+        assert await narayana.code(method, login="boss", did=DID) == "E_NOT_EXIST"
 
 
 async def test_rules_are_resolved_as_an_exchange_asks_for_them(narayana):
