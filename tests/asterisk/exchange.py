@@ -28,6 +28,7 @@ SHIPPED: Final = CONFIG / "extensions.conf"
 BESIDES: Final = (
     "balance",
     "calling-card",
+    "cards",
     "callback",
     "inbound",
 )  # shipped too, as rating-NAME.conf; a test includes what it needs
@@ -219,6 +220,12 @@ class Exchange:
         """The manager connection of the latest start."""
         assert self._ami is not None, "not started"
         return self._ami
+
+    @property
+    def pid(self) -> int:
+        """Of the process that runs."""
+        assert self._process is not None, "not started"
+        return self._process.pid
 
     @property
     def spool(self) -> Path:

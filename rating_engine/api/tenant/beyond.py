@@ -1,5 +1,5 @@
 """What a tenant can ask besides its document, in the same style: its accounts and lines, calls that last and calls
-that are over; and money moved between them.
+that are over; money moved between them, and invoices.
 
 Law: a tenant sees what its calls cost it, and never what they cost us: no carrier, no margin.
 """
@@ -21,6 +21,7 @@ from rating_engine.api.tenant.contract import (
     FILE,
     JSON,
     OPERATIONS,
+    PDF,
     SCHEMAS,
     Field,
     Kind,
@@ -32,14 +33,17 @@ from rating_engine.api.tenant.contract import (
 from rating_engine.api.tenant.reading import (
     call_id,
     check_required,
+    id_of,
     read_call_id,
     read_fields,
+    read_id,
     read_instant,
     read_parameters,
 )
 from rating_engine.api.tenant.webhooks import PAGE
 from rating_engine.domain.cdr import Cdr, CdrFilter
 from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.invoice import InvoiceFilter
 from rating_engine.domain.live_call import LiveCallFilter
 from rating_engine.domain.page import MAX_LIMIT, Cursor, Page
 from rating_engine.services.catalogue import UseCases
@@ -47,6 +51,7 @@ from rating_engine.services.catalogue import UseCases
 MAX_QUOTED: Final = 80  # characters, as of a number that is dialled
 MAX_KEY: Final = 150  # characters of an idempotency key
 MAX_COMMENT: Final = 200
+NO_INVOICE: Final = 0  # the number of none
 DEFAULT_RANGE: Final = timedelta(days=1)  # of calls, where no begin is given
 
 
@@ -134,6 +139,12 @@ QUOTED: Final = (
 )
 CALL_ID: Final = Parameter("id", Kind.TEXT, "The id of a call that lasts.", place="path")
 HUNG_UP: Final = (Shown("outcome"),)
+INVOICE_ITEM: Final = (
+    Shown("id", of="invoice_id"), Shown("number", of="label"), Shown("kind"), Shown("state"),
+    Shown("owner", of="login"), _instant("issued_at"), _instant("valid_to"), Shown("currency"), _amount("net"),
+    _amount("tax"), _amount("total"), _amount("due"),
+)  # fmt: skip
+INVOICE_ID: Final = Parameter("id", Kind.TEXT, "The id of an invoice.", place="path")
 TOP_UP: Final = (
     Field("amount", Kind.AMOUNT, "Above zero, in the currency of the tenant.", least=0, required=True),
     Field("idempotency_key", Kind.TEXT, "Of the caller's making: with one the money is moved once.", 1, MAX_KEY,
@@ -160,6 +171,10 @@ BEYOND: Final = (
               QUOTED, answer="Quote", media=JSON, names_others=True),
     Operation("list_calls", "GET", "/cdrs", "List calls that are over, the latest first", 200, (*CALLS, *PAGE),
               answer="CdrList", media=JSON, names_others=True),
+    Operation("list_invoices", "GET", "/invoices", "List invoices, the newest first", 200, PAGE, answer="InvoiceList",
+              media=JSON),
+    Operation("print_invoice", "GET", "/invoices/{id}/pdf", "An invoice as PDF", 200, (INVOICE_ID,), answer="File",
+              media=PDF),
     Operation("export_calls", "GET", "/cdrs/export", "Calls that are over as CSV", 200, CALLS, answer="File",
               media=FILE, names_others=True),
 )  # fmt: skip
@@ -189,6 +204,7 @@ ALL_SCHEMAS: Final[Mapping[str, Any]] = {
     "CallList": _list(LIVE),
     "CdrList": _list(CALL),
     "HungUp": _schema(HUNG_UP),
+    "InvoiceList": _list(INVOICE_ITEM),
     **webhooks.SCHEMAS,
     **webhooks.SCHEMAS_OF_DELIVERIES,
     "TopUp": object_of(TOP_UP, required=True),
@@ -257,6 +273,21 @@ async def quote_call(use: UseCases, request: Request) -> Response:
     quoted = await use.line_quotes.quote(given["login"], given["number"])
     rate = None if quoted.rate is None else {each.name: each.value(quoted.rate) for each in QUOTE_RATE}
     return json_answer({each.name: each.value(quoted) for each in QUOTE} | {"rate": rate})
+
+
+async def list_invoices(use: UseCases, request: Request) -> Response:
+    """Invoices of the tenant and of its users."""
+    page = await use.invoices.page(InvoiceFilter(), _cursor(request))
+    items = [
+        {**{each.name: each.value(item) for each in INVOICE_ITEM}, "id": id_of(item.invoice_id)} for item in page.items
+    ]
+    return json_answer({"items": items, "next": page.next})
+
+
+async def print_invoice(use: UseCases, request: Request) -> Response:
+    """One of them, as it is printed."""
+    paper = await use.invoices.pdf(read_id(request.path_params["id"]) or NO_INVOICE)
+    return Response(paper, media_type=PDF, headers=file_headers("invoice.pdf"))
 
 
 async def list_calls(use: UseCases, request: Request) -> Response:

@@ -23,7 +23,11 @@ SCOPES: Final = ("tenant_billing:read", "tenant_billing:write", "call_rates:read
 # Of keys that are tokens here: those, and what is asked beyond the document.
 TOKEN_SCOPES: Final = (
     *SCOPES,
-    *(f"{noun}:{what}" for noun in ("accounts", "calls", "money", "webhooks") for what in ("read", "write")),
+    *(
+        f"{noun}:{what}"
+        for noun in ("accounts", "calls", "invoices", "money", "webhooks")
+        for what in ("read", "write")
+    ),
 )
 MAX_BODY: Final = 65_536  # bytes; the largest rate is below 10 kB
 INT32_MAX: Final = 2**31 - 1
@@ -140,6 +144,7 @@ class Operation:
 JSON: Final = "application/json"
 PROBLEM: Final = "application/problem+json"  # RFC 9457; what it adds there is `error`
 FILE: Final = "application/octet-stream"
+PDF: Final = "application/pdf"
 OPERATIONS: Final = (
     Operation("show_billing", "GET", "/tenant/billing", "Retrieve tenant billing configurations.", 200,
               answer="TenantBilling", media=JSON),

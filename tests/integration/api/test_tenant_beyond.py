@@ -13,7 +13,7 @@ import pytest
 
 from rating_engine.api.tenant.beyond import BEYOND, CALL
 from rating_engine.api.tenant.contract import SCOPES
-from rating_engine.api.tenant.reading import call_id
+from rating_engine.api.tenant.reading import call_id, id_of
 from rating_engine.domain.api_key import NewKey
 from rating_engine.domain.outcomes import Allowed, CallKey, PrepareCall
 from rating_engine.domain.principal import OPERATOR
@@ -24,7 +24,7 @@ from tests.support.engines import engine_on
 from tests.support.scripted_exchange import ScriptedExchange
 from tests.support.tenants import RATE, called, client_of, make_tenant
 
-READS = (*SCOPES, "accounts:read", "calls:read")
+READS = (*SCOPES, "accounts:read", "calls:read", "invoices:read")
 
 
 @pytest.fixture
@@ -74,6 +74,19 @@ async def test_a_tenant_reads_what_is_its_own(client):
     assert [item["uniqueid"] for item in calls["items"]] == ["c", "b", "a"]
     assert [item["cost"] for item in calls["items"]] == [11, 11, 11]
     assert not any("carrier" in name or "margin" in name for item in calls["items"] for name in item)
+
+
+async def test_invoices_are_listed_and_printed_and_those_of_others_are_not_there(client, engine):
+    await engine.office.fetch("UPDATE accounts SET created_at = '2020-01-01'")
+    use = engine.services.of(OPERATOR)
+    own, theirs = await use.invoices.monthly_of("101"), await use.invoices.monthly_of("201")
+    (item,) = (await read(client, "/api/invoices"))["items"]
+
+    assert (item["number"], item["owner"], item["id"]) == (own.label, "acme", id_of(own.invoice_id))
+    printed = await client.get(f"/api/invoices/{item['id']}/pdf")
+    assert (printed.headers["content-type"], printed.content[:5]) == ("application/pdf", b"%PDF-")
+    for unknown in (id_of(theirs.invoice_id), id_of(4711), "x"):
+        assert (await client.get(f"/api/invoices/{unknown}/pdf")).status_code == 404
 
 
 async def test_calls_come_in_pages_and_as_one_file(client):
