@@ -255,6 +255,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "disa.authorize": _reads("accounts", own=True),
     "sip_accounts.available": _reads("accounts", own=True),
     "registrations.register": Right("users:write", Level.RESELLER, own=True),
+    "sip_accounts.next_of": _reads("accounts", _party()),
     "sip_accounts.reseal": _system("accounts"),
     "webhooks.add": Right("webhooks:write", Level.RESELLER, own=True),
     "webhooks.page": _reads("webhooks", least=Level.RESELLER, own=True),
