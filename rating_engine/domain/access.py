@@ -52,6 +52,13 @@ ACTIONS: Final[Mapping[str, Right]] = {
         admins_only=("changes.account",),
         own_tariff=("changes.tariff",),
     ),
+    "parties.change_whole": Right(
+        "users:write",
+        Level.SIMPLE_USER,
+        (_party(), _line(below=True)),
+        admins_only=("account.overdraft",),
+        own_tariff=("changes.tariff",),
+    ),
     "parties.set_status": _writes("users", _party(below=True)),
     "parties.hide_logs": _writes("users", _party(), least=Level.SIMPLE_USER),
     "parties.logs_since": _reads("users", _party()),
