@@ -27,6 +27,7 @@ from rating_engine.cli.decks.rate_versions import export, history, rollback, wit
 from rating_engine.cli.decks.rates import rates_app
 from rating_engine.cli.numbers.call_rules import rules_app
 from rating_engine.cli.numbers.dids import dids_app, pools_app
+from rating_engine.cli.numbers.messages import messages_app
 from rating_engine.cli.numbers.numbering import aliases_app, numbering_app
 from rating_engine.cli.papers.invoices import invoices_app
 from rating_engine.cli.papers.payments import credit_notes_app, payments_app
@@ -45,6 +46,7 @@ from rating_engine.cli.parties.subscribers import subscribers_app
 from rating_engine.cli.parties.subscriptions import subscriptions_app
 from rating_engine.cli.parties.support import mails_app, sims_app, tickets_app
 from rating_engine.cli.parties.users import users_app
+from rating_engine.cli.parties.webhooks import webhooks_app
 from rating_engine.cli.phones import exchange_files
 from rating_engine.cli.phones import exchanges as asterisks
 from rating_engine.cli.phones.phones import phones_app
@@ -89,6 +91,7 @@ app.add_typer(permissions_app, name="permission")
 app.add_typer(mail_templates_app, name="mail-template")
 app.add_typer(mor_app, name="mor")
 app.add_typer(bans_app, name="ban")
+app.add_typer(webhooks_app, name="webhook")
 app.command(epilog="Example: rating-engine audit --subject 1001 --from 2026-11-01")(audit)
 app.add_typer(rates_app, name="rates")
 rates_app.command("import", epilog="Example: rating-engine rates import deck.csv --tariff retail --currency EUR")(
@@ -147,6 +150,7 @@ app.add_typer(aliases_app, name="alias")
 app.add_typer(dids_app, name="did")
 app.add_typer(rules_app, name="did-rule")
 app.add_typer(pools_app, name="did-pool")
+app.add_typer(messages_app, name="message")
 app.add_typer(mails_app, name="mail")
 app.add_typer(tickets_app, name="ticket")
 app.add_typer(sims_app, name="sim")
