@@ -54,13 +54,19 @@ BROKEN = {
         " SELECT bucket, call_key, 1, 7, 1, 1, '49', rate_key, 'EUR', 0, 0, 0,"
         " ended_at FROM call_records",
     ),
+    "subscriptions": (
+        "INSERT INTO service_subscriptions (bucket, account_id, service_id, party_id, starts_at, last_reference)"
+        " SELECT bucket, account_id, 1, 1, now(), 'subscription:1:first' FROM accounts LIMIT 1",
+    ),
     "cards": (
-        "WITH g AS (INSERT INTO card_groups (name, tariff_id) SELECT 'x', min(tariff_id) FROM tariffs RETURNING group_id),"
-        " s AS (INSERT INTO card_sales (group_id, owner_id, cards, price, net, tax_percent, currency, sold_by, ended_at)"
+        "WITH g AS (INSERT INTO card_groups (name, tariff_id) SELECT 'x', min(tariff_id) FROM tariffs"
+        " RETURNING group_id),"
+        " s AS (INSERT INTO card_sales (group_id, owner_id, cards, price, net, tax_percent, currency, sold_by,"
+        "  ended_at)"
         "  SELECT group_id, 1, 1, 5, 5, 0, 'EUR', 'x', now() FROM g RETURNING sale_id, group_id),"
         " a AS (INSERT INTO accounts (bucket, currency, purpose) VALUES (0, 'EUR', 'card') RETURNING account_id)"
-        " INSERT INTO calling_cards (group_id, number_hash, number_sealed, owner_id, bucket, account_id, sale_id, sold_at,"
-        "  funded_at) SELECT group_id, sha256('x'), '', 1, 0, account_id, sale_id, now(), now() FROM s, a",
+        " INSERT INTO calling_cards (group_id, number_hash, number_sealed, owner_id, bucket, account_id, sale_id,"
+        "  sold_at, funded_at) SELECT group_id, sha256('x'), '', 1, 0, account_id, sale_id, now(), now() FROM s, a",
     ),
     "transfers": (
         "INSERT INTO transfers (bucket, account_id, to_bucket, to_account_id, amount, fee, exchange_rate, amount_to,"
