@@ -543,7 +543,8 @@ CREATE TABLE card_groups (
 );
 CREATE UNIQUE INDEX card_groups_of_codes ON card_groups (is_codes) WHERE is_codes;
 CREATE INDEX card_groups_by_owner ON card_groups (owner_id, group_id);
-INSERT INTO card_groups (name, number_length, pin_length, is_codes) VALUES ('codes', 16, 0, true);
+INSERT INTO card_groups (group_id, name, number_length, pin_length, is_codes)
+  OVERRIDING SYSTEM VALUE VALUES (0, 'codes', 16, 0, true);
 
 -- Cards sold together. Of each card `price` was to be paid, tax of tax_percent included, and `net` is what it was given.
 -- They are given it one after the other; `ended_at` NULL: not all have it yet, and whoever looks next goes on. `cancelled`:

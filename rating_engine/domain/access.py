@@ -187,6 +187,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "cards.set_blocked": _writes("cards", _CARD),
     "cards.delete": _writes("cards", _CARD),
     "cards.pay": Right("cards:write", Level.RESELLER, (_CARD,), money=True),
+    "cards.move_all": Right("cards:write", Level.RESELLER, (_CARD, replace(_CARD, path="to_card_id")), money=True),
     "card_sales.sell": Right("cards:write", Level.RESELLER, (replace(_GROUP, path="wanted.group_id"),), money=True),
     "transfers.between": _MONEY_BETWEEN,
     "payments.methods": _reads("payments", least=Level.ANYBODY, own=True),

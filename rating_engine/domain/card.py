@@ -65,18 +65,18 @@ class GroupTerms:
     `tax_id` None: no tax. `valid_to` None: for good. `days_after_first_use` 0: no such limit.
     `ghost_balance_percent`: the share of the balance that is told; `ghost_min_percent`: how much longer the time is
     that is told. `tell_currency` '': the tariff's. `numbering_plan` None: as the settings say. `max_calls`
-    None: no limit. Raises InvalidRequest naming the field.
+    None: no limit. Tariff and plan by name, or by number. Raises InvalidRequest naming the field.
     """
 
     name: str | Leave = LEAVE
-    tariff: str | Leave = LEAVE
+    tariff: str | int | Leave = LEAVE
     description: str | Leave = LEAVE
     image: str | Leave = LEAVE
     price_with_tax: Decimal | Leave = LEAVE
     tax_id: int | Leave | None = LEAVE
     setup_fee: Decimal | Leave = LEAVE
     daily_charge: Decimal | Leave = LEAVE
-    numbering_plan: str | Leave | None = LEAVE
+    numbering_plan: str | int | Leave | None = LEAVE
     dialplan: str | Leave = LEAVE
     valid_from: datetime | Leave = LEAVE
     valid_to: datetime | Leave | None = LEAVE
@@ -191,8 +191,15 @@ class CardGroup:
     @property
     def price_without_tax(self) -> Decimal:
         """What a card of it is worth: the price without its tax, rounded once to six decimals."""
-        share = Fraction(self.price_with_tax) * 100 / (100 + Fraction(self.tax_percent))
-        return quantise_fraction(share, AMOUNT_DECIMALS)
+        return self.without_tax(self.price_with_tax)
+
+    def with_tax(self, net: Decimal) -> Decimal:
+        """What is to be paid for so much, tax included."""
+        return quantise_fraction(Fraction(net) * (100 + Fraction(self.tax_percent)) / 100, AMOUNT_DECIMALS)
+
+    def without_tax(self, paid: Decimal) -> Decimal:
+        """What is left of a payment without its tax, rounded once to six decimals."""
+        return quantise_fraction(Fraction(paid) * 100 / (100 + Fraction(self.tax_percent)), AMOUNT_DECIMALS)
 
     @property
     def pins(self) -> int:
@@ -320,6 +327,7 @@ class Card:
     sold_at: datetime | None
     language: str
     distributor: str
+    distributor_name: str
     blocked: bool
     line: str
 
@@ -347,7 +355,7 @@ class CardSale:
     """Cards to be sold: `quantity` free ones of a group, or the one of that number.
 
     `email`: where numbers and PINs are mailed to besides; '': nowhere. `reference`: whoever says it again is answered
-    the same cards. Raises InvalidRequest naming the field.
+    the same cards. `worth`: what each is given; None: what the group says. Raises InvalidRequest naming the field.
     """
 
     group_id: int
@@ -355,8 +363,10 @@ class CardSale:
     number: str | None = field(default=None, repr=False)
     email: str = ""
     reference: str | None = None
+    worth: Decimal | None = None
 
     def __post_init__(self) -> None:
+        check_amount(self.worth, "worth")
         check_whole(self.quantity, "quantity", least=1, most=MAX_SOLD)
         check_reference(self.reference)
         if self.email:

@@ -28,6 +28,7 @@ SHIPPED: Final = CONFIG / "extensions.conf"
 BESIDES: Final = (
     "balance",
     "calling-card",
+    "cards",
     "callback",
     "inbound",
 )  # shipped too, as rating-NAME.conf; a test includes what it needs

@@ -19,7 +19,7 @@ from tests.asterisk.engine import engine_for, started
 from tests.asterisk.exchange import PREFIX
 from tests.asterisk.pbx import Pbx
 from tests.asterisk.phone import Leg, phones
-from tests.field.office import ACCOUNTS, Office, Scene, seed
+from tests.field.office import ACCOUNTS, SECRET_KEY, Office, Scene, seed
 from tests.support.servers import SessionServers, breaches
 
 KEPT: Final = Path("/srv") / f"{PREFIX}{os.getpid()}-kept"  # recordings, as Asterisk sees where they are
@@ -44,7 +44,7 @@ class Running:
         name = f"engine{next(self._engines)}"
         new = engine_for(
             self.database_url, self.redis_url, self.directory, name=name, flags=("--takeover",),
-            spool_dir=str(self.directory / "engine.spool"), **ports, **settings,
+            spool_dir=str(self.directory / "engine.spool"), secret_keys=[SECRET_KEY], **ports, **settings,
         )  # fmt: skip
         await new.start()
         self.pbx.engine = new
@@ -63,7 +63,9 @@ async def running_office(
         kept = asterisk_root / KEPT.relative_to("/")
         kept.mkdir(parents=True, exist_ok=True)
         kept.chmod(0o777)  # Asterisk writes there as somebody else
-        engine = engine_for(database_url, redis_url, directory, recordings_directory=str(kept))
+        engine = engine_for(
+            database_url, redis_url, directory, recordings_directory=str(kept), secret_keys=[SECRET_KEY]
+        )
         office = Office(asterisk_root, engine.fastagi_port, settings=f"RATING_RECORDINGS={KEPT}")
         running = Running(database_url, redis_url, directory, Pbx(database, engine, office.exchange), office, kept)
         try:

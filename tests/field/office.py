@@ -30,7 +30,9 @@ GROUP_OF_TWO = "603"
 GROUP_OF_PHONES, QUEUE_OF_PHONES = "602", "612"  # BOB's
 PARK: Final = "700"
 ACCESS: Final = "850"  # of calling cards
+CARDS: Final = "851"  # of those that the engine keeps
 CARD_SECRET: Final = "office-secret"
+SECRET_KEY: Final = "b2ZmaWNlLW9mZmljZS1vZmZpY2Utb2ZmaWNlLW9mZmk="  # of cards that the engine keeps
 ANSWERS: Final = "4910000"
 RINGS: Final = "4920000"
 BUSY: Final = "4930000"
@@ -71,6 +73,7 @@ contact=sip:{name}@127.0.0.1:{port}
 DIALPLAN: Final = """
 #include rating-balance.conf
 #include rating-calling-card.conf
+#include rating-cards.conf
 #include rating-callback.conf
 #include rating-inbound.conf
 [globals](+)
@@ -84,6 +87,7 @@ KEYS=
 [phones]
 exten => *225,1,Goto(rating-balance-line,s,1)
 exten => 850,1,Goto(rating-card,s,1)
+exten => 851,1,Goto(rating-cards,s,1)
 exten => _1XXX,1,Dial(PJSIP/${{EXTEN}},20,${{KEYS}})
 ; by the rules of a line, as phones.conf does
 exten => _*81XXX,1,Gosub(rating-line,s,1(${{EXTEN:2}}))

@@ -5,13 +5,33 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections import Counter
+from decimal import Decimal
 from typing import Any, Final
 
 import pytest
 
+from rating_engine.domain.card import Card, CardSale, GroupTerms, NewCardGroup, NewCards
+from rating_engine.domain.principal import OPERATOR
+from rating_engine.engine.services import make_services
+from rating_engine.services.catalogue import UseCases
+from rating_engine.settings.model import Settings
 from tests.asterisk.pbx import until
 from tests.asterisk.phone import Leg
-from tests.field.office import ACCESS, ALICE, ANSWERS, BOB, BUSY, CARD_SECRET, NOBODY, RINGS, SHORT, Scene, charged
+from tests.field.office import (
+    ACCESS,
+    ALICE,
+    ANSWERS,
+    BOB,
+    BUSY,
+    CARD_SECRET,
+    CARDS,
+    NOBODY,
+    RINGS,
+    SECRET_KEY,
+    SHORT,
+    Scene,
+    charged,
+)
 from tests.support.world import add_account
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
@@ -209,6 +229,82 @@ async def test_a_beep_warns_the_caller_before_the_money_ends(scene: Scene, beeps
     assert 2 <= theirs.talked < 3
     others = {voice: packets for voice, packets in mine.sound.heard.items() if voice != scene.carrier().voice}
     assert bool(others) is beeps
+
+
+# -- cards that the engine keeps ------------------------------------------------------------------------------------
+
+
+def manager(scene: Scene) -> UseCases:
+    settings = Settings(secret_keys=(SECRET_KEY,))
+    return make_services(settings, scene.pbx.database).of(OPERATOR)
+
+
+async def bought(scene: Scene, **terms: Any) -> Card:
+    """A card of a group of its own, sold."""
+    use, number = manager(scene), str(next(_cards))[-6:]
+    given: dict[str, Any] = {"name": number, "tariff": "retail", "tell_cents": True, **terms}
+    group = await use.card_groups.add(NewCardGroup(GroupTerms(**given), number_length=6, pin_length=2))
+    await use.cards.create(NewCards(group.group_id, number, number))
+    return (await use.card_sales.sell(CardSale(group.group_id))).cards[0]
+
+
+def number_and_pin(card: Card) -> tuple[str, str]:
+    assert card.number is not None
+    assert card.pin is not None
+    return card.number, card.pin
+
+
+async def test_a_card_that_was_bought_calls_by_pin_and_pinless_until_its_money_ends_and_pays_its_day_once(
+    scene: Scene,
+) -> None:
+    card, heard = await bought(scene, price_with_tax=Decimal("0.08"), daily_charge=Decimal("0.03")), Heard(scene)
+    async with scene.pbx.global_variable("RATING_CARDS_REGISTER", "yes"):
+        leg = await (await scene.phone(NOBODY).call(CARDS)).answered()
+        await give(leg, heard, *number_and_pin(card))
+        await heard.asked("RATING_CARD_CALLS")
+        await leg.press(ANSWERS + "11#")
+        first = await scene.carrier_leg(ANSWERS + "11")
+        await first.ended()
+        await heard.asked("RATING_CARD_CALLS")
+        await leg.hang_up()
+    pinless = Heard(scene)
+    leg = await (await scene.phone(NOBODY).call(CARDS)).answered()
+    await pinless.asked("RATING_CARD_CALLS")
+    await leg.press(ANSWERS + "10#")
+    second = await scene.carrier_leg(ANSWERS + "10")
+    await second.ended()  # nobody hangs up: its money does
+    await pinless.asked("RATING_CARD_CALLS")
+    await leg.hang_up()
+
+    one, two = await cdrs(scene, f"card-{card.card_id}")
+    assert charged(first, one)
+    assert (one["cost"] + two["cost"], two["destination"]) == (Decimal("0.05"), ANSWERS + "10")
+    left = Decimal("0.05") - one["cost"]
+    hears = ["Playback vm-youhave", "SayNumber 0", "Playback letters/dot", "SayDigits 05", "SayAlpha EUR"]
+    assert heard.said()[2:7] == hears
+    assert pinless.said()[:5] == [*hears[:3], "SayDigits " + f"{left:.2f}"[2:], hears[4]]
+    assert not any("RATING_CARD_NUMBER" in line for line in pinless.said())
+    entries = await scene.pbx.database.fetch(
+        "SELECT kind::text, amount FROM ledger_entries JOIN calling_cards USING (bucket, account_id) "
+        "WHERE card_id = $1 AND kind <> 'charge' ORDER BY entry_id", card.card_id,
+    )  # fmt: skip
+    assert [tuple(entry) for entry in entries] == [("opening", Decimal("0.08")), ("fee", Decimal("-0.03"))]
+    assert (await manager(scene).cards.show(card.card_id)).balance == 0
+
+
+async def test_three_wrong_pins_put_a_caller_out_and_no_log_has_number_or_pin(scene: Scene) -> None:
+    card, heard = await bought(scene, price_with_tax=Decimal(1)), Heard(scene)
+    number, pin = number_and_pin(card)
+    wrong = str((int(pin) + 1) % 100).zfill(2)
+    async with scene.pbx.global_variable("RATING_CARDS_PINLESS", "no"):
+        leg = await (await scene.phone(NOBODY).call(CARDS)).answered()
+        for _ in range(3):
+            await give(leg, heard, number, wrong)
+        await leg.ended()
+    assert not leg.ended_by_us
+    asked = ["Read RATING_CARD_NUMBER", "Read RATING_CARD_PIN", "Playback vm-incorrect"]
+    assert [line.partition(",")[0] for line in heard.said()] == [*asked * 3, "Playback vm-goodbye"]
+    assert number not in scene.pbx.engine.log.read_text() + scene.pbx.exchange.log()
 
 
 # -- callback ----------------------------------------------------------------------------------------------------

@@ -178,6 +178,20 @@ class CallingCards:
             await moving.move(purse, await purse_at(self._database, card.bucket, card.account_id), order)
         return await self.show(card_id)
 
+    async def move_all(self, card_id: int, to_card_id: int) -> Card:
+        """All money of a card for another one, which is shown then.
+
+        Errors: NotFound, Refused (one of them was not sold), InsufficientMoney (there is none), Unavailable.
+        """
+        async with self._database.transaction(self._principal) as tx:
+            cards = [await store.hold_card(tx, number) for number in sorted({card_id, to_card_id})]
+        if len(cards) == 1 or any(card.funded_at is None for card in cards):
+            raise Refused("money moves from one card that was sold to another one")
+        purses = {card.card_id: await purse_at(self._database, card.bucket, card.account_id) for card in cards}
+        order = Order(None, "card", None, RefillAllowed.ANONYMOUS)
+        await Moving(self._database, self._principal).move(purses[card_id], purses[to_card_id], order)
+        return await self.show(to_card_id)
+
     async def _columns(self, tx: Transaction, group: CardGroup, changes: CardChanges) -> dict[str, Any]:
         values = given(changes)
         if (number := values.pop("number", None)) is not None:

@@ -116,13 +116,13 @@ class CardCalls:
         return card if is_right else None
 
     async def _by_callerid(self, callerid: str) -> KeptCard | None:
-        """Of the cards that a caller's number opens the oldest that counts and has money, else the oldest."""
+        """Of the cards that a caller's number opens the oldest that counts and has money; None: there is none."""
         cards = await store.find_by_callerid(self._database, callerid) if callerid else []
         for card in cards:
             group = await find_group(self._database, card.group_id)
             if self._counts(card, group) and (await self._purse(card)).sendable > 0:
                 return card
-        return cards[0] if cards else None
+        return None
 
     async def _admitted(self, card: KeptCard, asked: CardQuestion) -> CardOutcome:
         group = await find_group(self._database, card.group_id)

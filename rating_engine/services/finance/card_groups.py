@@ -74,6 +74,8 @@ class CardGroups:
         """What is set, by its columns, checked against what there is."""
         values = given(terms)
         if (tariff := values.pop("tariff", None)) is not None:
+            if isinstance(tariff, int):
+                tariff = await store.named_tariff(tx, tariff)
             await self._check_tariff(owner, tariff)
             tariff_id, currency = await tariff_for(tx, tariff, None, "")
             if old is not None and currency != old.currency:
@@ -85,7 +87,8 @@ class CardGroups:
             await find_tax(tx, values["tax_id"])
         if values.get("allow_loss"):
             await self._check_loss(owner)
-        await store.check_plan(tx, values)
+        if values.get("numbering_plan") is not None:
+            values["numbering_plan"] = await store.named_plan(tx, values["numbering_plan"])
         begins = values.get("valid_from") or (datetime.now(UTC) if old is None else old.valid_from)
         check_span(begins, values.get("valid_to", None if old is None else old.valid_to))
         return values

@@ -7,6 +7,7 @@ one's own account: it is there before anything is sold, and where it is not any 
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 import structlog
@@ -58,7 +59,7 @@ class CardSales:
             hashes = self._box.hashes(wanted.number)
         quantity = 1 if hashes is not None else wanted.quantity
         if wanted.reference is None or await store.find_sale(self._database, group.owner_id, wanted.reference) is None:
-            await self._funding.check_payer(group, quantity)
+            await self._funding.check_payer(group, quantity, wanted.worth)
         async with self._database.transaction(self._principal) as tx:
             sale = await self._said_before(tx, group, wanted, quantity)
             if sale is None:
@@ -103,13 +104,13 @@ class Funding:
         self._box = box
         self._moving = Moving(database, principal)
 
-    async def check_payer(self, group: CardGroup, quantity: int) -> None:
+    async def check_payer(self, group: CardGroup, quantity: int, worth: Decimal | None) -> None:
         """Errors: NotAllowed, NotFound (a reseller without an account), InsufficientMoney, Unavailable."""
         if group.owner_id == SYSTEM:
             check_makes_money(self._principal)
             return
         purse = await self._moving.own(group.owner_id)
-        if purse.sendable < group.price_without_tax * quantity:
+        if purse.sendable < (group.price_without_tax if worth is None else worth) * quantity:
             raise InsufficientMoney(f"{quantity} cards are more than account {purse.account_id} has", field="quantity")
 
     async def fund(self, sale: Sale) -> None:

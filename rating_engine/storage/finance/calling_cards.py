@@ -28,7 +28,8 @@ CHANGEABLE: Final = (
 _SHOWN: Final = """
     c.card_id, c.group_id, g.name AS "group", c.number_sealed, c.pin_sealed, c.name, c.batch, c.callerid,
     c.funded_at IS NOT NULL AS funded, COALESCE(a.balance, 0) AS balance, a.currency, c.min_balance, c.first_used_at,
-    c.daily_paid_to, c.sold_at, c.language, COALESCE(d.login, '') AS distributor, c.blocked,
+    c.daily_paid_to, c.sold_at, c.language, COALESCE(d.login, '') AS distributor,
+    COALESCE(NULLIF(d.name, ''), d.login, '') AS distributor_name, c.blocked,
     COALESCE(c.line, '') AS line, g.price_with_tax, COALESCE(x.percent, 0) AS tax_percent"""
 _FROM: Final = """
     calling_cards c JOIN card_groups g ON g.group_id = c.group_id AND NOT g.is_codes

@@ -39,7 +39,9 @@ _LIST: Final = f"""
     ORDER BY g.group_id LIMIT $4"""  # noqa: S608
 _OWNER: Final = "SELECT owner_id FROM card_groups WHERE group_id = $1 AND NOT is_codes"
 _HOLD: Final = "SELECT 1 FROM card_groups WHERE group_id = $1 AND NOT is_codes FOR NO KEY UPDATE"
-_PLAN: Final = "SELECT 1 FROM numbering_plans WHERE name = $1 FOR KEY SHARE"
+_PLAN: Final = "SELECT name FROM numbering_plans WHERE name = $1 FOR KEY SHARE"
+_PLAN_NUMBERED: Final = "SELECT name FROM numbering_plans WHERE location_id = $1 FOR KEY SHARE"
+_TARIFF: Final = "SELECT name FROM tariffs WHERE tariff_id = $1 AND removed_at IS NULL AND NOT is_option"
 _RETUNE: Final = """
     UPDATE subscribers s SET tariff_id = g.tariff_id, tariff_since = now(), max_calls = g.max_calls
     FROM calling_cards c JOIN card_groups g USING (group_id)
@@ -88,11 +90,20 @@ async def list_groups(
     return page_of_rows(rows, cursor, lambda row: (row["group_id"],), lambda row: CardGroup(**row))
 
 
-async def check_plan(tx: Transaction, values: Mapping[str, Any]) -> None:
-    """Whether the numbering plan of a group is one. Errors: InvalidRequest, Unavailable."""
-    plan = values.get("numbering_plan")
-    if plan is not None and await tx.fetchval(_PLAN, plan) is None:
+async def named_plan(tx: Transaction, plan: str | int) -> str:
+    """The name of a numbering plan, of which name or number was said. Errors: InvalidRequest, Unavailable."""
+    name = await tx.fetchval(_PLAN if isinstance(plan, str) else _PLAN_NUMBERED, plan)
+    if name is None:
         raise InvalidRequest("numbering_plan", f"{plan!r} does not exist")
+    return str(name)
+
+
+async def named_tariff(tx: Transaction, number: int) -> str:
+    """The name of a tariff. Errors: NotFound, Unavailable."""
+    name = await tx.fetchval(_TARIFF, number)
+    if name is None:
+        raise NotFound(f"there is no tariff {number}", field="tariff")
+    return str(name)
 
 
 async def add_group(

@@ -87,8 +87,11 @@ async def take_turn(tx: Transaction, owner_id: int, reference: str) -> None:
 
 async def add_sale(tx: Transaction, group: CardGroup, wanted: CardSale, cards: Sequence[int], sold_by: str) -> Sale:
     """These cards are sold. Errors: Unavailable."""
+    price, net = group.price_with_tax, group.price_without_tax
+    if wanted.worth is not None:
+        price, net = group.with_tax(wanted.worth), wanted.worth
     row = await tx.fetchrow(
-        _ADD, group.group_id, group.owner_id, len(cards), group.price_with_tax, group.price_without_tax,
+        _ADD, group.group_id, group.owner_id, len(cards), price, net,
         group.tax_percent, group.currency, wanted.email, wanted.reference, sold_by,
     )  # fmt: skip
     assert row is not None
