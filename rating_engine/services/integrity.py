@@ -1,7 +1,8 @@
-"""The Integrity Check: what an installation has that works, and costs money or lets somebody in (seed MOR, Integrity Check).
+"""The Integrity Check (seed MOR): what an installation has that works, and costs money or lets somebody in.
 
 Eight checks of the document, each a `Check` whose findings say who or what it is and what to do. It is asked beside the
-doctor, which says what is wrong; here nothing has to be. Law: no password leaves it, and no check loads more than a page.
+doctor, which says what is wrong; here nothing has to be. Law: no password leaves it, and no check loads more than a
+page.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from typing import Any, Final
 
 from rating_engine.domain.checkup import Check, Finding
 from rating_engine.domain.errors import Hint
+from rating_engine.domain.sip_account import NoSecretKey
 from rating_engine.domain.weak_passwords import is_weak
 from rating_engine.services.doctor import SUSPICIONS, SUSPICIOUS_HOURS
-from rating_engine.services.phones.secrets import NoSecretKey, SecretBox
+from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.storage import integrity as store
 from rating_engine.storage.calls.live_calls import count_suspicious
 from rating_engine.storage.parties.defaults import load_defaults
@@ -54,7 +56,11 @@ class Integrity:
 
     def _probes(self) -> tuple[tuple[str, str, Probe], ...]:
         return (
-            ("destinations", "every rate has a direction that is known, and every direction its group", self._directions),
+            (
+                "destinations",
+                "every rate has a direction that is known, and every direction its group",
+                self._directions,
+            ),
             ("actions", "nothing that was to be sent or looked at has failed", self._actions),
             ("user passwords", "no user's password is among those that are tried first", self._users),
             ("device passwords", "no device's password is short, common or its login", self._devices),
@@ -87,7 +93,11 @@ class Integrity:
         ]
         ended = await count_suspicious(self._database, hours=SUSPICIOUS_HOURS)
         return found + [
-            Finding(f"{count} of the last day's calls ended {SUSPICIONS[name]} ({name})", "look at them", Hint.SEE_SUSPICIOUS)
+            Finding(
+                f"{count} of the last day's calls ended {SUSPICIONS[name]} ({name})",
+                "look at them",
+                Hint.SEE_SUSPICIOUS,
+            )
             for name, count in ended.items()
         ]
 
@@ -100,11 +110,14 @@ class Integrity:
         bucket, number = -1, -1
         while rows := await store.devices_after(self._database, bucket, number, DEVICES_AT_A_TIME):
             bucket, number = rows[-1][0], rows[-1][1]
-            weak = await asyncio.to_thread(lambda rows=rows: [row for row in rows if self._is_weak(row)])
-            found += [Finding(f"device {row[2]}, of {_owner(row[3])}", "give it another one") for row in weak]
+            found += await asyncio.to_thread(self._weak_of, rows)
             if len(found) > MOST_NAMED:
                 break
         return _cut(found)
+
+    def _weak_of(self, rows: Sequence[Sequence[Any]]) -> list[Finding]:
+        weak = [row for row in rows if self._is_weak(row)]
+        return [Finding(f"device {row[2]}, of {_owner(row[3])}", "give it another password") for row in weak]
 
     def _is_weak(self, row: Sequence[Any]) -> bool:
         try:
@@ -129,7 +142,10 @@ class Integrity:
         return _cut(
             [
                 *(
-                    Finding(f"{login}, of {_owner(owner)}: whoever shows {number} calls for it", "say from which domain alone, or ban the number")
+                    Finding(
+                        f"{login}, of {_owner(owner)}: whoever shows {number} calls for it",
+                        "say from which domain alone, or ban the number",
+                    )
                     for number, login, owner in callers
                 ),
                 *(

@@ -75,49 +75,53 @@ _TRUSTED_WITHOUT_PIN: Final = """
     WHERE a.deleted_at IS NULL AND a.trusted_cli <> '' AND a.disa_pin = '' ORDER BY 1 LIMIT $1
 """
 
-Rows = Sequence[Sequence[Any]]
+Rows = Sequence[tuple[Any, ...]]
 
 
 async def rates_without_direction(database: Questions, most: int) -> Rows:
     """(tariff, direction or '', rates). Errors: Unavailable."""
-    return await database.fetch(_RATES_WITHOUT_DIRECTION, most)
+    return await _rows(database, _RATES_WITHOUT_DIRECTION, most)
 
 
 async def packages_without_direction(database: Questions, most: int) -> Rows:
     """(package, tariff, group). Errors: Unavailable."""
-    return await database.fetch(_PACKAGES_WITHOUT_DIRECTION, most)
+    return await _rows(database, _PACKAGES_WITHOUT_DIRECTION, most)
 
 
 async def ungrouped_directions(database: Questions, most: int) -> Rows:
     """(direction). Errors: Unavailable."""
-    return await database.fetch(_UNGROUPED, most)
+    return await _rows(database, _UNGROUPED, most)
 
 
 async def failed_actions(database: Questions) -> Rows:
     """(what, how many, since, words of one). Errors: Unavailable."""
-    return [row for row in await database.fetch(_FAILED) if row[1]]
+    return [row for row in await _rows(database, _FAILED) if row[1]]
 
 
 async def weak_users(database: Questions, most: int) -> Rows:
     """(login, owner). Errors: Unavailable."""
-    return await database.fetch(_WEAK_USERS, most)
+    return await _rows(database, _WEAK_USERS, most)
 
 
 async def devices_after(database: Questions, bucket: int, subscriber_id: int, most: int) -> Rows:
     """(bucket, subscriber_id, login, owner, sealed password) behind that one. Errors: Unavailable."""
-    return await database.fetch(_DEVICES, bucket, subscriber_id, most)
+    return await _rows(database, _DEVICES, bucket, subscriber_id, most)
 
 
 async def lines_at_a_loss(database: Questions, most: int) -> Rows:
     """(login, owner, tariff). Errors: Unavailable."""
-    return await database.fetch(_LOSS, most)
+    return await _rows(database, _LOSS, most)
 
 
 async def callers_from_anywhere(database: Questions, most: int) -> Rows:
     """(number, login, owner). Errors: Unavailable."""
-    return await database.fetch(_CALLERS_FROM_ANYWHERE, most)
+    return await _rows(database, _CALLERS_FROM_ANYWHERE, most)
 
 
 async def trusted_without_pin(database: Questions, most: int) -> Rows:
     """(login, owner) of lines that a shown number opens without a PIN. Errors: Unavailable."""
-    return await database.fetch(_TRUSTED_WITHOUT_PIN, most)
+    return await _rows(database, _TRUSTED_WITHOUT_PIN, most)
+
+
+async def _rows(database: Questions, query: str, *arguments: object) -> Rows:
+    return [tuple(row) for row in await database.fetch(query, *arguments)]

@@ -101,9 +101,7 @@ class Parties:
             if hashed is not None:
                 if self._principal.scopes is not None and PASSWORDS not in self._principal.scopes:
                     raise NotAllowed(f"takes the scope {PASSWORDS}", field="password")
-                await store.set_password_hash(
-                    tx, party.party_id, hashed.text, is_weak=hashed.is_weak_for(party.login)
-                )
+                await store.set_password_hash(tx, party.party_id, hashed.text, is_weak=hashed.is_weak_for(party.login))
                 await record(tx, "user.password", party.login)
         if status is not LEAVE or changes.level is not LEAVE:
             await until_forgotten()
@@ -156,9 +154,7 @@ class Parties:
             raise InvalidRequest("password", "is not given")
         async with self._database.transaction(self._principal) as tx:
             party = await self._hold(tx, who)
-            await store.set_password_hash(
-                    tx, party.party_id, hashed.text, is_weak=hashed.is_weak_for(party.login)
-                )
+            await store.set_password_hash(tx, party.party_id, hashed.text, is_weak=hashed.is_weak_for(party.login))
             await record(tx, "user.password", party.login)
 
     async def _hash(self, password: str | None, md5: str | None) -> HashedPassword | None:
