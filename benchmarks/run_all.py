@@ -18,6 +18,7 @@ RUNS = (
     ("calls.py", "--readme"),
     ("hot_account.py",),
     ("http_calls.py", "--readme"),
+    ("ari.py", "--readme"),
 )
 
 

@@ -15,8 +15,23 @@ from typing import Any, Final, Protocol, TypeVar
 import structlog
 
 from agi.ami.clock import ExchangeClock
-from agi.ari.call import Admitted, Call, CallEvent, Failed, NextStep, NoStep, Refused, Taken, TimerFired
+from agi.ari.call import (
+    Admitted,
+    Balanced,
+    Call,
+    CallEvent,
+    CardKnown,
+    Failed,
+    NextStep,
+    NoStep,
+    Quoted,
+    Refused,
+    Taken,
+    TimerFired,
+)
 from agi.ari.commands import (
+    AskBalance,
+    AskCard,
     AskNext,
     CreateLeg,
     Dial,
@@ -26,6 +41,7 @@ from agi.ari.commands import (
     Look,
     Prepare,
     PrepareInbound,
+    Quote,
     SetLimit,
     StartTimer,
     Timer,
@@ -33,12 +49,16 @@ from agi.ari.commands import (
 from agi.ari.connection import Answered, AriConnection
 from agi.ari.events import Gone
 from agi.ari.exchange_book import AnyCall, ExchangeBook, Ordered
+from agi.ari.inbound import Inbound
 from agi.ari.requests import Request, requests_of
 from rating_engine.domain.call_rules import InboundCall, digits_of
 from rating_engine.domain.errors import RatingEngineError, Unavailable
 from rating_engine.domain.outcomes import (
     Allowed,
+    Balance,
     CallKey,
+    CardAdmitted,
+    CardQuestion,
     Declined,
     DeclineReason,
     FinishCall,
@@ -105,7 +125,11 @@ class AriApp:
                     self._serve(call.uniqueid, self._prepare_inbound(call, command))
                 case AskNext() if call is not None:
                     self._serve(call.uniqueid, self._ask_next(call, command))
-                case Finish() if call is not None:
+                case AskCard() if call is not None:
+                    self._serve(call.uniqueid, self._ask_card(call, command))
+                case AskBalance() | Quote() if call is not None:
+                    self._serve(call.uniqueid, self._ask_money(call, command))
+                case Finish() if isinstance(call, Call | Inbound):
                     self._serve(call.uniqueid, self._finish(call, command))
                 case StartTimer() if call is not None:
                     self._start_timer(call, command)
@@ -254,11 +278,33 @@ class AriApp:
         else:
             self._refuse(call, command.key, outcome)
 
+    async def _ask_card(self, call: AnyCall, command: AskCard) -> None:
+        question = CardQuestion(self.book.exchange, command.card, command.pin, command.caller)
+        outcome = await self._guarded(self._charging.authorize_card(question))
+        if isinstance(outcome, CardAdmitted):
+            known = CardKnown(outcome.login, outcome.balance, outcome.currency, outcome.callerid)
+            self.tell(call.uniqueid, known)
+        else:
+            self._refuse(call, command.key, outcome)
+
+    async def _ask_money(self, call: AnyCall, command: AskBalance | Quote) -> None:
+        made = None
+        if isinstance(command, Quote):
+            made = PrepareCall(command.key, command.login, command.number, command.caller or None)
+        outcome = await self._guarded(self._charging.balance(command.login, made))
+        if isinstance(command, Quote):
+            self.tell(call.uniqueid, Quoted(outcome.lasts if isinstance(outcome, Balance) else None))
+        elif isinstance(outcome, Balance):
+            left = outcome.balance if outcome.available is None else outcome.available
+            self.tell(call.uniqueid, Balanced(left, outcome.currency))
+        else:
+            self._refuse(call, command.key, outcome)
+
     def _refuse(self, call: AnyCall, key: CallKey, outcome: Declined | None) -> None:
         reason = DeclineReason.INTERNAL if outcome is None else outcome.reason
         self.tell(call.uniqueid, Refused(key, reason))
 
-    async def _finish(self, call: AnyCall, command: Finish) -> None:
+    async def _finish(self, call: Call | Inbound, command: Finish) -> None:
         ended = self.moment(command.at)
         late = ended is not None and time.monotonic() - ended > LATE_SECONDS
         end = FinishCall(

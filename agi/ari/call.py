@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -65,12 +66,12 @@ class Call:
 
     `uniqueid`, with `attempt`, is the call's key at the exchange `exchange`. `caller` '': nobody called, the exchange
     does. `leg`: the channel that is charged, '' between two attempts; `granted`: the seconds it may last. `owed`: an
-    attempt was allowed and its end is not told. `caller_pays`: the caller's channel is the leg of another call, which
-    minds its limit. `then`: whom the leg is to talk to, once it is answered. Of a call that is made for a transfer,
-    `moving` is the phone that asked for it, and `moves` the call (by its uniqueid) whose leg it is to have; that one is
-    `transferring` to it until then. `of`: the call that came in whose rule it is a step of; its caller's limit and end
-    are that one's. `endpoint`: what is dialled; '': what is admitted, for money. `left_at`: when the leg began to end.
-    `silent`: the route was given up since it said nothing.
+    attempt was allowed and its end is not told. `left_at`: when the leg began to end. `silent`: the route was given up
+    since it said nothing. `caller_pays`: the caller's channel is the leg of another call, which minds its limit.
+    `then`: whom the leg is to talk to, once it is answered. Of a call that is made for a transfer, `moving` is the
+    phone that asked for it, and `moves` the call (by its uniqueid) whose leg it is to have; that one is `transferring`
+    to it until then. `of`: the call or calling card that it is a step of, which has the caller again when it ends; and
+    his limit besides, unless this one `minds` it. `endpoint`: what is dialled; '': what is admitted, for money.
     """
 
     rules: CallRules
@@ -105,6 +106,7 @@ class Call:
     moving: str = ""
     moves: str = ""
     of: str = ""
+    minds: bool = True
     endpoint: str = ""
     transferring: str = ""
     transfers: int = 0
@@ -122,7 +124,7 @@ class Call:
     @property
     def minds_caller(self) -> bool:
         """Whether its caller's limit is this call's to set."""
-        return bool(self.caller) and not self.caller_pays and not self.of
+        return bool(self.caller) and not self.caller_pays and self.minds
 
     @property
     def is_did(self) -> str:
@@ -208,6 +210,31 @@ class StepEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class CardKnown:
+    """Number and PIN are a card's: it calls by `login`, showing `callerid`, and has so much."""
+
+    login: str
+    balance: Decimal
+    currency: str
+    callerid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Balanced:
+    """What a card has now."""
+
+    balance: Decimal
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """How long a call would last; None: it is said when it is asked for whether it may be made."""
+
+    seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """A leg could not be made, or not be dialled; nothing else is heard of it, or not soon."""
 
@@ -260,5 +287,5 @@ CallEvent = (
     Entered | Ringing | Progress | Up | Leaving | Gone | Digit | Held | Played | TransferAsked
     | Admitted | Refused | Failed | Granted | HangUpAsked | TimerFired
     | Begin | Transferring | Transferred
-    | Taken | NextStep | NoStep | StepEnded
+    | Taken | NextStep | NoStep | StepEnded | CardKnown | Balanced | Quoted
 )  # fmt: skip

@@ -54,6 +54,34 @@ class AskNext:
 
 
 @dataclass(frozen=True, slots=True)
+class AskCard:
+    """Whose card it is, by its number and PIN, or by the caller's own number; answered by CardKnown or Refused."""
+
+    key: CallKey
+    card: str = field(repr=False)
+    pin: str = field(repr=False)
+    caller: str
+
+
+@dataclass(frozen=True, slots=True)
+class AskBalance:
+    """What a login has; answered by Balanced or Refused."""
+
+    key: CallKey
+    login: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """How long a call of `login` would last; answered by Quoted."""
+
+    key: CallKey
+    login: str
+    number: str
+    caller: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """Say how an attempt ended. `at`: when, by the exchange's clock; None: now."""
 
@@ -224,5 +252,5 @@ class TellTransfer:
 Command = (
     Prepare | Finish | CreateBridge | CreateLeg | Join | Dial | SetLimit | SetVariable | Answer | HangUp | DeleteBridge
     | Play | StartTimer | StartCall | EndTransfer | TellTransfer
-    | PrepareInbound | AskNext | StopPlay | Continue | EndStep | Look
+    | PrepareInbound | AskNext | StopPlay | Continue | EndStep | Look | AskCard | AskBalance | Quote
 )  # fmt: skip

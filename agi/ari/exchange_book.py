@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from agi.ari import call_tracker, inbound
+from agi.ari import call_tracker, card, inbound
 from agi.ari.call import (
     BRIDGE_MARK,
     FREE_MARK,
@@ -27,6 +27,7 @@ from agi.ari.call import (
     leg_of,
 )
 from agi.ari.call_tracker import RING_MARGIN_SECONDS, let_go, tied
+from agi.ari.card import Card
 from agi.ari.causes import NORMAL, UNAVAILABLE
 from agi.ari.commands import (
     Command,
@@ -49,10 +50,11 @@ from rating_engine.domain.outcomes import CallKey
 
 KEPT: Final = 10_000  # calls that nobody has asked for; reconciliation finds the rest
 DID: Final = "did"
+CARD: Final = "card"
 CALL: Final = "call"  # the first argument of Stasis() in config/asterisk/rating-ari.conf: an outgoing call
 
 
-AnyCall = Call | Inbound
+AnyCall = Call | Inbound | Card
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,8 @@ class ExchangeBook:
         commands: tuple[Command, ...]
         if isinstance(call, Inbound):
             after, commands = inbound.advance(call, event)
+        elif isinstance(call, Card):
+            after, commands = card.advance(call, event)
         else:
             after, commands = call_tracker.advance(call, event)
         self.put(after)
@@ -242,7 +246,7 @@ class ExchangeBook:
 
     def _stranger(self, event: Entered) -> list[Ordered]:
         """A channel that no call has: a caller, or one that nobody needs."""
-        if event.args[:1] in ((CALL,), (DID,)):
+        if event.args[:1] in ((CALL,), (DID,), (CARD,)):
             self.put(caller(self, event))
             return self.tell(event.channel, event)
         return [Ordered(None, HangUp(event.channel, NORMAL))]
@@ -251,6 +255,8 @@ class ExchangeBook:
 def _is_looked_at(call: AnyCall, event: CallEvent) -> bool:
     if isinstance(call, Inbound):
         return inbound.is_looked_at(call, event)
+    if isinstance(call, Card):
+        return card.is_looked_at(call, event)
     return call_tracker.is_looked_at(call, event)
 
 
@@ -258,8 +264,10 @@ def caller(book: ExchangeBook, event: Entered) -> AnyCall:
     """A call as it begins: `Stasis(application,call,number,account code)`, or `did` for one that comes in."""
     kind, dialled, login, *_ = (*event.args, "", "")
     is_number = event.number.removeprefix("+").isdecimal()  # an endpoint named p01 is not the number 01
+    number = event.number if is_number else ""
+    if kind == CARD:
+        return Card(book.rules, book.exchange, event.channel, caller_name=event.name, number=number)
     if kind == DID:
-        number = event.number if is_number else ""
         return Inbound(book.rules, book.exchange, event.channel, dialled, caller_name=event.name, number=number)
     return Call(
         book.rules,
@@ -269,7 +277,7 @@ def caller(book: ExchangeBook, event: Entered) -> AnyCall:
         dialled,
         caller=event.channel,
         caller_name=event.name,
-        number=event.number if is_number else "",
+        number=number,
     )
 
 
@@ -409,6 +417,7 @@ def _adopt(
         rang=True,
         leg_name=leg.name,
         of="" if by is None else by.uniqueid,
+        minds=by is None,
         endpoint=leg.channel if is_free else "",
     )
 
@@ -417,6 +426,8 @@ def _taken_over(call: AnyCall) -> list[Command]:
     """The limits of an adopted call, by what is granted now."""
     if isinstance(call, Inbound):
         return [SetLimit(call.uniqueid, call.granted, call.answered_at)]
+    if isinstance(call, Card):  # who is in the midst of a dialogue is let go instead
+        return []
     if call.answered_at is None:
         ring = call.rules.ring_seconds + RING_MARGIN_SECONDS
         return [SetLimit(call.leg, call.granted), StartTimer(Timer.RING, ring, call.attempt)]

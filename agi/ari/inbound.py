@@ -195,6 +195,7 @@ def _call_of(call: Inbound, step: InboundStep) -> Call:
         number=step.shown,
         caller_up=call.caller_up,
         of=call.uniqueid,
+        minds=False,
         origin=Origin(from_originate=call.dialled),
         granted=call.granted,
     )

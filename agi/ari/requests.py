@@ -65,7 +65,7 @@ def requests_of(command: Command, application: str, *, seconds_left: float = 0.0
         case DeleteBridge(bridge):
             return (Request("DELETE", f"bridges/{bridge}"),)
         case Play(channel, playback, sounds, early):
-            media = ",".join(f"sound:{sound}" for sound in sounds)
+            media = ",".join(sound if ":" in sound else f"sound:{sound}" for sound in sounds)
             play = Request("POST", f"channels/{channel}/play/{playback}", {"media": media})
             return (Request("POST", f"channels/{channel}/progress"), play) if early else (play,)
         case Look(channel):

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
 if TYPE_CHECKING:
     import httpx
 
+from rating_engine.adapters.smpp import SmppCarrier
 from rating_engine.domain.carrier import CarrierKind, CarrierSettings, parse_carrier
 from rating_engine.domain.message import Message, MessageKind
 from rating_engine.services.messaging.carriers import (
@@ -34,9 +35,8 @@ LOOPBACK_HLR: Final = "999881111111111,999,888,000000"  # of a network that is n
 _PLACE: Final = re.compile(r"\{([a-z]+)\}")
 
 
-def carriers_of(texts: Sequence[str], others: Sequence[Carrier] = ()) -> Carriers:
-    """The carriers of the settings in their order. `others`: those that are reached over a connection of their own."""
-    own = {carrier.name: carrier for carrier in others}
+def carriers_of(texts: Sequence[str]) -> Carriers:
+    """The carriers of the settings in their order."""
     made: list[Carrier] = []
     for settings in map(parse_carrier, texts):
         if settings.kind is CarrierKind.LOOPBACK:
@@ -44,7 +44,7 @@ def carriers_of(texts: Sequence[str], others: Sequence[Carrier] = ()) -> Carrier
         elif settings.kind in (CarrierKind.HTTP, CarrierKind.HLR):
             made.append(HttpCarrier(settings))
         else:
-            made.append(own[settings.name])
+            made.append(SmppCarrier(settings))
     return Carriers(made)
 
 

@@ -45,6 +45,7 @@ from rating_engine.cli.parties.subscribers import subscribers_app
 from rating_engine.cli.parties.subscriptions import subscriptions_app
 from rating_engine.cli.parties.support import mails_app, sims_app, tickets_app
 from rating_engine.cli.parties.users import users_app
+from rating_engine.cli.parties.webhooks import webhooks_app
 from rating_engine.cli.phones import exchange_files
 from rating_engine.cli.phones import exchanges as asterisks
 from rating_engine.cli.phones.phones import phones_app
@@ -89,6 +90,7 @@ app.add_typer(permissions_app, name="permission")
 app.add_typer(mail_templates_app, name="mail-template")
 app.add_typer(mor_app, name="mor")
 app.add_typer(bans_app, name="ban")
+app.add_typer(webhooks_app, name="webhook")
 app.command(epilog="Example: rating-engine audit --subject 1001 --from 2026-11-01")(audit)
 app.add_typer(rates_app, name="rates")
 rates_app.command("import", epilog="Example: rating-engine rates import deck.csv --tariff retail --currency EUR")(

@@ -56,6 +56,28 @@ def encode_text(text: str) -> EncodedText:
     return EncodedText(encoding, units, (text,) if units <= single else tuple(_cut(text, size, part)))
 
 
+def septets_of(text: str) -> bytes:
+    """A text in the GSM alphabet, a septet an octet, as SMPP carries it. KeyError where it does not have a letter."""
+    codes: list[int] = []
+    for letter in text:
+        codes += [ESCAPE, GSM_EXTENSION[letter]] if letter in GSM_EXTENSION else [_SEPTET[letter]]
+    return bytes(codes)
+
+
+def text_of_septets(septets: bytes) -> str:
+    """The same backwards; an unknown escape is a blank and the letter behind it, as the standard has it."""
+    extension = {code: letter for letter, code in GSM_EXTENSION.items()}
+    letters: list[str] = []
+    escaped = False
+    for code in septets:
+        if code == ESCAPE and not escaped:
+            escaped = True
+            continue
+        letters.append((extension.get(code, GSM_ALPHABET[code & 0x7F])) if escaped else GSM_ALPHABET[code & 0x7F])
+        escaped = False
+    return "".join(letters).replace("\x1b", " ")
+
+
 def _septets(letter: str) -> int:
     return 2 if letter in GSM_EXTENSION else 1
 

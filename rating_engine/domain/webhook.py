@@ -13,6 +13,7 @@ from rating_engine.domain.checks import check_amount
 from rating_engine.domain.errors import InvalidRequest
 
 MAX_WEBHOOKS: Final = 10  # of one party: each is an account's every event once more
+STATES: Final = ("queued", "sent", "failed")  # of a delivery
 MAX_URL: Final = 2_000
 MAX_EVENTS: Final = 500  # characters
 
@@ -78,6 +79,24 @@ class Delivery:
     body: str
     attempts: int
     secrets: tuple[bytes, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedDelivery:
+    """What became of one event. `state`: queued, sent or failed. `due_at`: when it is tried next, where it is queued.
+
+    `attempts`: those that were not taken; `error`: why the last one was not.
+    """
+
+    delivery_id: int
+    event_id: str
+    event: str
+    state: str
+    attempts: int
+    created_at: datetime
+    due_at: datetime | None
+    ended_at: datetime | None
+    error: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -265,6 +265,7 @@ class Engine:
             bans,
             lambda: self.charging,
             totals,
+            self._messaging.links,
         )
 
     def _make_ari(self, totals: WatchTotals) -> AriSetup:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final
 
 from agi.ami.address import parse_address
 from agi.ami.link import links_to
@@ -64,12 +64,14 @@ class WatchSetup:
         bans: BanBook,
         charging: Callable[[], CallCharging],
         totals: WatchTotals,
+        links: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
     ) -> None:
         """What is said of exchanges and of answers goes by `calls_door`, since calls are lengthened by it.
 
-        `now`: the instant, by the database's clock. `correct`: as Watch has it. `charging`: what
-        holds the money of callbacks, made after this. `totals`: what all watches of this process say.
+        `now`: by the database's clock. `correct`: as Watch has it. `charging`: what holds the money of callbacks, made
+        after this. `totals`: what all watches of this process say. `links`: connections that one engine alone has.
         """
+        self._links = links
         addresses = [parse_address(text) for text in settings.ami_exchanges]
         self._watch = Watch(
             links_to(addresses, warning_sound=settings.ami_warning_sound),
@@ -98,11 +100,8 @@ class WatchSetup:
             interval_seconds=settings.route_quality_interval_seconds,
         )
         self._mail = _mail(settings, office)
-        poster = WebhookPoster(settings.webhook_private_hosts)
-        webhooks = WebhookDelivery(office, SecretBox(settings.secret_keys), poster)
-        self._webhooks = Periodic("webhooks", WEBHOOK_SECONDS, webhooks.turn)
-        turns = itertools.count()
-        self._leases = Periodic("route-leases", SHARE_SECONDS, lambda: share_routes(office, next(turns) // TURNS))
+        self._webhooks = _webhooks(settings, office)
+        self._leases = _leases(office)
         maintenance = Maintenance(office, ENGINE, steps_of(office, now, upkeep_of(settings)))
         self._maintenance = Periodic("maintenance", MAINTENANCE_SECONDS, maintenance.run)
         self._rents = Periodic("rents", RENT_SECONDS, lambda: maintenance.run(*EACH_MINUTE))
@@ -139,8 +138,21 @@ class WatchSetup:
             group.create_task(self._rents.run(), name="rents")
             group.create_task(self._mail_counts.run(), name="mail-counts")
             group.create_task(self._webhooks.run(), name="webhooks")
+            for link in self._links:
+                group.create_task(link(), name="link")
             if self._watches:
                 group.create_task(self._watch.run(), name="watch")
+
+
+def _leases(office: Database) -> Periodic:
+    turns = itertools.count()
+    return Periodic("route-leases", SHARE_SECONDS, lambda: share_routes(office, next(turns) // TURNS))
+
+
+def _webhooks(settings: Settings, office: Database) -> Periodic:
+    poster = WebhookPoster(settings.webhook_private_hosts)
+    delivery = WebhookDelivery(office, SecretBox(settings.secret_keys), poster)
+    return Periodic("webhooks", WEBHOOK_SECONDS, delivery.turn)
 
 
 async def _count_mail(office: Database, metrics: Metrics) -> None:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import itertools
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import ceil
 from typing import Any
 
+from cryptography.fernet import Fernet
+
 from rating_engine.domain.call_rules import Action, CallRule, Condition
 from rating_engine.domain.callback import CallbackOutcome, NewCallback
+from rating_engine.domain.card import Card, CardSale, GroupTerms, NewCardGroup, NewCards
 from rating_engine.domain.did import NewDid
 from rating_engine.domain.outcomes import Balance, BalanceOutcome, PrepareCall
 from rating_engine.domain.party import NewParty
 from rating_engine.domain.principal import OPERATOR
+from rating_engine.domain.tax import Tax
 from rating_engine.engine.services import open_services
 from rating_engine.services.parties.accounts import Accounts
 from rating_engine.settings.model import Settings
@@ -28,6 +33,8 @@ REFUSES, SILENT = "4941", "4940001"  # the first route says the SIP code behind 
 ELSEWHERE, BUSY_ELSEWHERE = "4960001", "4961001"
 RINGS_OWNER, FORWARDS = "4977001", "4977002"
 DID_PRICE = Decimal("0.005")  # a second
+ACCESS = "4930900"
+SECRET_KEY = Fernet.generate_key().decode()
 RING_SECONDS = 6
 PROBES = itertools.count()
 CUT_WITHIN = 0.35  # of a second
@@ -168,7 +175,13 @@ async def cancel_crosses_the_answer(world: World, login: str) -> None:
     called = await world.called("carrier", CROSSES)
     await called.answered()
     await leg.hang_up()
-    await called.ended()
+
+    async def is_over() -> bool:
+        if leg.answered_at is not None:  # the answer was on its way, as phones know it: then they end what they have
+            await leg.hang_up()
+        return called.ended_at is not None
+
+    await until(is_over)
     (cdr,) = await world.cdrs(login)
     assert cdr["seconds"] in (0, 1)
 
@@ -364,6 +377,50 @@ async def a_busy_owners_call_is_forwarded_and_both_are_charged(world: World, log
     assert cdrs["carrier"]["from_originate"] == FORWARDS
 
 
+async def a_card_is_asked_for_and_calls(world: World, login: str) -> None:
+    """One wrong PIN, then the right one, and a call on the card's money."""
+    card = await sell_card(world.url)
+    caller = await (await world.trunks["elsewhere"].call(ACCESS)).answered()
+    for keys in (f"{card.number}#0000#", f"{card.number}#{card.pin}#", f"{ANSWERS}91#"):
+        await caller.talk(1)  # people listen first
+        await caller.press(keys)
+    called = await world.called("carrier", ANSWERS + "91")
+    await caller.hears(world.trunks["carrier"])
+    await called.talk_on(1.7)
+    await called.hang_up()
+    await caller.talk(1)
+    await caller.press(f"{ANSWERS}92#")  # he is asked again
+    second = await world.called("carrier", ANSWERS + "92")
+    await second.talk_on(0.7)
+    await caller.hang_up()
+    await second.ended()
+
+    async def both_charged() -> bool:
+        return len(await cards_calls(world)) == 2
+
+    await until(both_charged)
+    assert charges(await cards_calls(world), called, second)
+
+
+async def cards_calls(world: World) -> list[Any]:
+    return await world.pbx.database.fetch(
+        "SELECT * FROM cdrs WHERE destination = ANY($1)", [ANSWERS + "91", ANSWERS + "92"]
+    )
+
+
+async def sell_card(url: str) -> Card:
+    """A card of twelve."""
+    async with open_services(Settings(database_url=url, secret_keys=(SECRET_KEY,))) as services:
+        use = services.of(OPERATOR)
+        tax = await use.taxes.add(Tax("vat", Decimal(19)))
+        begins = datetime.now(UTC) - timedelta(days=1)
+        terms = GroupTerms(name="cheap", tariff="retail", price_with_tax=Decimal(12), valid_from=begins, tax_id=tax)
+        group = await use.card_groups.add(NewCardGroup(terms, pin_length=4))
+        await use.cards.create(NewCards(group.group_id, "1000000000", "1000000000"))
+        (card,) = (await use.card_sales.sell(CardSale(group.group_id, 1))).cards
+        return card
+
+
 async def busy(leg: Leg) -> None:
     await leg.refuse(486)
 
@@ -405,5 +462,6 @@ SCENARIOS: dict[str, tuple[Scenario, str]] = {
     "attended": (two_calls_are_connected_by_their_phone, "10"),
     "owner": (a_number_rings_its_owners_phone, "10"),
     "forwarder": (a_busy_owners_call_is_forwarded_and_both_are_charged, "10"),
+    "card": (a_card_is_asked_for_and_calls, "10"),
     "no-money": (who_has_no_money_is_refused, "0"),
 }

@@ -222,6 +222,12 @@ class Exchange:
         return self._ami
 
     @property
+    def pid(self) -> int:
+        """Of the process that runs."""
+        assert self._process is not None, "not started"
+        return self._process.pid
+
+    @property
     def spool(self) -> Path:
         """A directory for a test's own files, as the test sees it."""
         return self._home / "spool"

@@ -19,6 +19,7 @@ from rating_engine.services.cdrs.asterisk_log import read_line
 from rating_engine.storage.postgres.pool import Database
 from tests.asterisk.ari import NAME, ari_exchange, ari_url, ports, seed
 from tests.asterisk.ari_scenarios import (
+    ACCESS,
     ANSWERS,
     CUT_WITHIN,
     FORWARDS,
@@ -27,6 +28,7 @@ from tests.asterisk.ari_scenarios import (
     RINGS_OWNER,
     ROUTES,
     SCENARIOS,
+    SECRET_KEY,
     World,
     busy,
     carrier,
@@ -72,6 +74,7 @@ async def world(
             session_servers.redis(),
             tmp_path_factory.mktemp("engine"),
             ari_exchanges=[ari_url(http_port)],
+            secret_keys=[SECRET_KEY],
             ari_silence_seconds=1,
             ari_ring_seconds=RING_SECONDS,
             quota_seconds=60,
@@ -79,7 +82,13 @@ async def world(
             reconcile_grace_seconds=1.0,
         )
         exchange = ari_exchange(
-            asterisk_root, engine.fastagi_port, http_port, sip_port, phones=ports(callers), trunks=ports(trunks)
+            asterisk_root,
+            engine.fastagi_port,
+            http_port,
+            sip_port,
+            phones=ports(callers),
+            trunks=ports(trunks),
+            more=f"exten => {ACCESS},1,Goto(rating-ari-card,s,1)\n",
         )
         try:
             async with phones(*callers.values(), *trunks.values()), exchange, engine:

@@ -25,6 +25,7 @@ from rating_engine.domain.did import DidChanges, NewDid
 from rating_engine.domain.errors import AlreadyExists
 from rating_engine.domain.party import NewParty
 from rating_engine.domain.principal import OPERATOR
+from rating_engine.domain.recording import RecordingKind
 from rating_engine.engine.services import open_services
 from rating_engine.rating.rate import Rate
 from rating_engine.services.catalogue import UseCases
@@ -205,6 +206,23 @@ async def test_forwards_made_by_teleum_ring_in_turn_and_the_recording_is_fetched
         assert len((await http.get(link)).content) > 8_000  # half a second of it at the least
         calls = (await ask("reportCalls", y=str(now.year), m=str(now.month), limit="1000"))["calls"]
         assert calls[-1]["rdr"] == f"Переадресация на: {MOBILE}"
+
+
+async def test_what_a_caller_says_for_an_address_is_kept_and_to_be_mailed(
+    scene: Scene, running_office: Running, use: UseCases
+) -> None:
+    box = "box@example.org"
+    await use.call_rules.add(LIMITED, CallRule(action=Action.MESSAGE, destination=box))
+    caller = await (await scene.carrier(2).call(LIMITED)).answered()
+    await caller.talk(1)
+    await caller.hang_up()
+    await charges_of(scene, [caller])
+    now = datetime.now(UTC)
+    kept = await use.recordings.of("carol", now - timedelta(minutes=5), now)
+    (message,) = [each for each in kept if each.kind is RecordingKind.MESSAGE]
+    assert (message.called, message.seconds > 0) == (LIMITED, True)
+    mail_to = await running_office.pbx.database.fetchval("SELECT mail_to FROM recordings WHERE name = $1", message.name)
+    assert mail_to == box
 
 
 async def test_who_is_rejected_and_what_is_closed_hear_why_and_cost_nothing(scene: Scene, use: UseCases) -> None:

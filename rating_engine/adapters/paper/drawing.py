@@ -160,7 +160,8 @@ class _Drawing:
         invoice, words = self._invoice, self._words
         percent = written_percent(Decimal(invoice["tax_percent"]), self._language)
         rows = [(words["net"], invoice["net"], _TEXT, _RIGHT)]
-        rows.append((words["tax"].format(percent=percent), invoice["tax"], _TEXT, _RIGHT))
+        if percent != "0":
+            rows.append((words["tax"].format(percent=percent), invoice["tax"], _TEXT, _RIGHT))
         if Decimal(invoice["commission"]):
             rows.append((words["commission"], invoice["commission"], _TEXT, _RIGHT))
         rows.append((words["total"], invoice["total"], _BOLD, _RIGHT_BOLD))

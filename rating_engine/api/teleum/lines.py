@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from rating_engine.api.teleum.asked import Answer, Asked, Handler
 from rating_engine.api.teleum.errors import NOT_FOUND, Failure
-from rating_engine.domain.sip_account import MAIN_DIGITS, NewSipAccount, SipAccount, SipChanges
+from rating_engine.domain.sip_account import NewSipAccount, SipAccount, SipChanges
 
 PASSWORD_LENGTH: Final = 20
 ALPHABET: Final = string.ascii_letters + string.digits
@@ -28,7 +28,7 @@ async def get_sips(asked: Asked) -> Answer:
 
 async def get_next_sip(asked: Asked) -> Answer:
     """The number that the next line would have."""
-    return {"num": await _next(asked)}
+    return {"num": await asked.use.sip_accounts.next_of(asked.who)}
 
 
 async def edit_sip(asked: Asked) -> Answer:
@@ -37,7 +37,7 @@ async def edit_sip(asked: Asked) -> Answer:
     settings = SipChanges(**await _settings(asked))
     if values.whole("id") == 0:
         password = values.text("paswd") or "".join(secrets.choice(ALPHABET) for _ in range(PASSWORD_LENGTH))
-        line = await use.create(NewSipAccount(login=await _next(asked), password=password, settings=settings))
+        line = await use.create(NewSipAccount(login=await use.next_of(asked.who), password=password, settings=settings))
     else:
         password = values.text("paswd")
         line = await use.change((await _own(asked)).login, _with_password(settings, password))
@@ -57,13 +57,6 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "editSIP": edit_sip,
     "deleteSIP": delete_sip,
 }
-
-
-async def _next(asked: Asked) -> str:
-    """One more number of the user's first main line; who has none gets a main one."""
-    lines = await asked.use.sip_accounts.of(asked.who)
-    main = next((line.login for line in lines if len(line.login) == MAIN_DIGITS and line.login.isdigit()), None)
-    return await asked.use.sip_accounts.available(main=main)
 
 
 async def _own(asked: Asked) -> SipAccount:

@@ -40,11 +40,12 @@ from rating_engine.api.tenant.reading import (
     read_instant,
     read_parameters,
 )
+from rating_engine.api.tenant.webhooks import PAGE
 from rating_engine.domain.cdr import Cdr, CdrFilter
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.invoice import InvoiceFilter
 from rating_engine.domain.live_call import LiveCallFilter
-from rating_engine.domain.page import DEFAULT_LIMIT, MAX_LIMIT, Cursor, Page
+from rating_engine.domain.page import MAX_LIMIT, Cursor, Page
 from rating_engine.services.catalogue import UseCases
 
 MAX_QUOTED: Final = 80  # characters, as of a number that is dialled
@@ -116,10 +117,6 @@ CALL: Final = (
     Shown("originated_by"), Shown("is_did"),
 )  # fmt: skip
 
-PAGE: Final = (
-    Parameter("limit", Kind.WHOLE, "Items of a page.", 1, MAX_LIMIT, DEFAULT_LIMIT),
-    Parameter("after", Kind.TEXT, "The `next` of the page before."),
-)
 LOGIN: Final = Parameter("login", Kind.TEXT, "Of this line alone.")
 CALLS: Final = (
     Parameter("since", Kind.TEXT, "Ended at this instant or later; a day before `until` if not given."),
@@ -209,6 +206,7 @@ ALL_SCHEMAS: Final[Mapping[str, Any]] = {
     "HungUp": _schema(HUNG_UP),
     "InvoiceList": _list(INVOICE_ITEM),
     **webhooks.SCHEMAS,
+    **webhooks.SCHEMAS_OF_DELIVERIES,
     "TopUp": object_of(TOP_UP, required=True),
     "ToppedUp": _schema(TOPPED_UP),
     "Quote": _nested(QUOTE, "rate", QUOTE_RATE),

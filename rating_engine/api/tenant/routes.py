@@ -110,6 +110,7 @@ HANDLERS: Final[dict[str, Handler]] = {
         *(beyond.list_live, beyond.list_calls, beyond.export_calls),
         *(beyond.hang_up_call, beyond.quote_call, beyond.list_invoices, beyond.print_invoice),
         *(webhooks.list_webhooks, webhooks.create_webhook, webhooks.rotate_webhook, webhooks.destroy_webhook),
+        *(webhooks.list_deliveries, webhooks.redeliver),
     )
 }
 

@@ -10,12 +10,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rating_engine.api.tenant.answers import json_answer
-from rating_engine.api.tenant.contract import ID, JSON, Field, Kind, Operation, object_of
-from rating_engine.api.tenant.reading import check_required, id_of, read_fields, read_id
+from rating_engine.api.tenant.contract import ID, JSON, Field, Kind, Operation, Parameter, object_of
+from rating_engine.api.tenant.reading import check_required, id_of, read_fields, read_id, read_parameters
 from rating_engine.domain.errors import NotFound
-from rating_engine.domain.webhook import MAX_EVENTS, MAX_URL, Event, NewWebhook
+from rating_engine.domain.page import DEFAULT_LIMIT, MAX_LIMIT, Cursor
+from rating_engine.domain.webhook import MAX_EVENTS, MAX_URL, STATES, Event, NewWebhook
 from rating_engine.services.catalogue import UseCases
 
+PAGE: Final = (
+    Parameter("limit", Kind.WHOLE, "Items of a page.", 1, MAX_LIMIT, DEFAULT_LIMIT),
+    Parameter("after", Kind.TEXT, "The `next` of the page before."),
+)
+STATE: Final = Parameter("state", Kind.TEXT, f"Of these alone: {', '.join(STATES)}.")
+DELIVERY: Final = Parameter("delivery", Kind.TEXT, "The id of the delivery.", place="path")
 NEW: Final = (
     Field("url", Kind.TEXT, "Where events are posted to: https.", 9, MAX_URL, required=True),
     Field("events", Kind.TEXT, f"By commas, of {', '.join(Event)}; empty: all.", most=MAX_EVENTS),
@@ -32,6 +39,26 @@ _LISTED: Final = (
     Field("failed", Kind.WHOLE, "Those given up within a week."),
     Field("error", Kind.TEXT, "Why the last one was not taken."),
 )
+
+
+def _nullable(schema: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The same, of which these may be null."""
+    fields = schema["properties"]
+    may = {name: {**fields[name], "type": [fields[name]["type"], "null"]} for name in names}
+    return {**schema, "properties": {**fields, **may}}
+
+
+_DELIVERED: Final = (
+    Field("id", Kind.TEXT, "The id of the delivery."),
+    Field("event_id", Kind.TEXT, "What its header webhook-id says, each time."),
+    Field("event", Kind.TEXT, f"One of {', '.join(Event)}."),
+    Field("state", Kind.TEXT, f"One of {', '.join(STATES)}."),
+    Field("attempts", Kind.WHOLE, "Those that were not taken."),
+    Field("created_at", Kind.TEXT, "When it was queued."),
+    Field("due_at", Kind.TEXT, "When it is tried next; null where it is not queued."),
+    Field("ended_at", Kind.TEXT, "When it was taken or given up; null while it is queued."),
+    Field("error", Kind.TEXT, "Why the last attempt was not taken."),
+)
 SCHEMAS: Final[Mapping[str, Any]] = {
     "WebhookCreate": object_of(NEW, required=True),
     "WebhookMade": object_of(_MADE),
@@ -40,7 +67,20 @@ SCHEMAS: Final[Mapping[str, Any]] = {
         "properties": {"items": {"type": "array", "items": object_of(_LISTED)}},
     },
 }
+SCHEMAS_OF_DELIVERIES: Final[Mapping[str, Any]] = {
+    "DeliveryList": {
+        "type": "object",
+        "properties": {
+            "items": {"type": "array", "items": _nullable(object_of(_DELIVERED), "due_at", "ended_at")},
+            "next": {"type": ["string", "null"]},
+        },
+    },
+}
 OPERATIONS: Final = (
+    Operation("list_deliveries", "GET", "/webhooks/{id}/deliveries", "List what became of a webhook's events", 200,
+              (ID, STATE, *PAGE), answer="DeliveryList", media=JSON),
+    Operation("redeliver", "POST", "/webhooks/{id}/deliveries/{delivery}/again", "Send an event once more", 204,
+              (ID, DELIVERY)),
     Operation("list_webhooks", "GET", "/webhooks", "List webhooks", 200, answer="WebhookList", media=JSON),
     Operation("create_webhook", "POST", "/webhooks", "Create a webhook", 200, body="WebhookCreate",
               answer="WebhookMade", media=JSON),
@@ -66,6 +106,38 @@ async def list_webhooks(use: UseCases, _request: Request) -> Response:
         for each in await use.webhooks.page()
     ]
     return json_answer({"items": items})
+
+
+async def list_deliveries(use: UseCases, request: Request) -> Response:
+    """What became of its events within a week, the latest first."""
+    given = read_parameters(request.query_params, (STATE, *PAGE))
+    page = await use.webhooks.deliveries(
+        _id(request), Cursor(given["limit"], given["after"] or None), given["state"] or None
+    )
+    items = [
+        {
+            "id": id_of(each.delivery_id),
+            "event_id": each.event_id,
+            "event": each.event,
+            "state": each.state,
+            "attempts": each.attempts,
+            "created_at": each.created_at,
+            "due_at": each.due_at,
+            "ended_at": each.ended_at,
+            "error": each.error,
+        }
+        for each in page.items
+    ]
+    return json_answer({"items": items, "next": page.next})
+
+
+async def redeliver(use: UseCases, request: Request) -> Response:
+    """It is sent once more, soon; 204."""
+    delivery_id = read_id(request.path_params["delivery"])
+    if delivery_id is None:
+        raise NotFound("there is no such delivery", field="delivery")
+    await use.webhooks.send_again(_id(request), delivery_id)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
 async def create_webhook(use: UseCases, request: Request) -> Response:

@@ -15,6 +15,7 @@ from rating_engine.domain.errors import InvalidRequest, NotFound, NotYours, Refu
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.sip_account import (
+    MAIN_DIGITS,
     ExtensionInCall,
     NewSipAccount,
     SipAccount,
@@ -156,6 +157,16 @@ class SipAccounts:
         if free is None:
             raise Refused("no number is free", field="sip_extension")
         return free
+
+    async def next_of(self, who: str | int) -> str:
+        """The number of a user's next line: one beside its main one; of who has none the main one that it has deleted,
+        else a free one. Errors: NotFound, Refused, Unavailable.
+        """
+        party = await find_party(self._database, who)
+        lines = [line.login for line, _ in await store.lines_of(self._database, [party.party_id])]
+        main = next((login for login in lines if len(login) == MAIN_DIGITS and login.isdigit()), None)
+        given_up = await store.given_up_main(self._database, party.party_id) if main is None else None
+        return given_up or await self.available(main=main)
 
     async def reseal(self) -> int:
         """Keep every password, of phones and of gateways, under the first key of the settings; how many there are.

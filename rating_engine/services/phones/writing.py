@@ -63,7 +63,7 @@ class PhoneWriter:
             raise InvalidRequest("owner", f"{owner.login!r} was deleted")
         await store.wait_for_owner(tx, owner.party_id)
         lines = [line for line, _ in await store.lines_of(tx, [owner.party_id])]
-        self._check_number(new.login, owner, lines)
+        self._check_number(new.login, owner, lines, await store.given_up_main(tx, owner.party_id))
         own = owner.party_id == self._principal.party_id
         self.check_rights(given(new.settings), lines, own=own, numbers=await numbers_of(tx, owner.party_id))
         exchange = await exchange_of(tx, new.exchange, lines)
@@ -127,13 +127,18 @@ class PhoneWriter:
         found_by = self._secrets.hashes(password)[0]
         return {"exchange_id": exchange.exchange_id, "secret": sealed, "md5_cred": hashed, "secret_hash": found_by}
 
-    def _check_number(self, login: str, owner: Party, lines: list[SipAccount]) -> None:
-        """Whether its owner may have this number, and who asks may give it."""
+    def _check_number(self, login: str, owner: Party, lines: list[SipAccount], given_up: str | None = None) -> None:
+        """Whether its owner may have this number, and who asks may give it.
+
+        `given_up`: the main one that the owner had; who deletes and makes again has the same, and uses up no others.
+        """
         mains = {line.login for line in lines if not is_additional(line.login)}
         if is_additional(login):
             if login[:-2] not in mains:
                 raise WrongExtension("sip_extension", f"{login} does not begin with a main number of {owner.login!r}")
-        elif self._principal.level < Level.RESELLER and any(len(main) == MAIN_DIGITS for main in mains):
+        elif self._principal.level < Level.RESELLER and (
+            any(len(main) == MAIN_DIGITS for main in mains) or given_up not in (None, login)
+        ):
             raise NotAllowed("a main number is for whoever owns the user to give", field="sip_extension")
 
     def check_rights(

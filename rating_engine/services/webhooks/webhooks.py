@@ -9,10 +9,11 @@ import secrets as random
 from dataclasses import dataclass, field
 from typing import Final
 
-from rating_engine.domain.errors import NotFound, Refused
+from rating_engine.domain.errors import InvalidRequest, NotFound, Refused
+from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.sip_account import NoSecretKey
-from rating_engine.domain.webhook import MAX_WEBHOOKS, NewWebhook, Webhook
+from rating_engine.domain.webhook import MAX_WEBHOOKS, STATES, ListedDelivery, NewWebhook, Webhook
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.parties.parties import tree_of
@@ -72,6 +73,39 @@ class Webhooks:
             if not await store.remove(tx, webhook_id, self._principal.realm):
                 raise NotFound("there is no such webhook", field="id")
             await record(tx, "webhook.remove", str(webhook_id))
+
+    async def every(self) -> list[Webhook]:
+        """Everybody's, with what waits for each. Errors: Unavailable."""
+        return await store.of_party(self._database, None)
+
+    async def deliveries(self, webhook_id: int, cursor: Cursor, state: str | None = None) -> Page[ListedDelivery]:
+        """What became of its events within a week, the latest first; `state`: of those alone.
+
+        Errors: NotFound, InvalidRequest (after, state), Unavailable.
+        """
+        if state is not None and state not in STATES:
+            raise InvalidRequest("state", f"is none of {', '.join(STATES)}")
+        await self._find(webhook_id)
+        return await store.deliveries_of(self._database, webhook_id, self._owner, state, cursor)
+
+    async def send_again(self, webhook_id: int, delivery_id: int) -> None:
+        """An event that was sent, or given up, once more: by the id that it had. Errors: NotFound, Unavailable."""
+        await self._find(webhook_id)
+        async with self._database.transaction(self._principal) as tx:
+            event = await store.queue_again(tx, webhook_id, delivery_id)
+            if event is None:
+                raise NotFound("there is no such delivery, or it waits", field="delivery")
+            await record(tx, "webhook.again", str(webhook_id), {"event": event})
+
+    @property
+    def _owner(self) -> int | None:
+        """Whose webhooks it sees; None: everybody's."""
+        return None if self._principal.sees_all else self._principal.realm
+
+    async def _find(self, webhook_id: int) -> None:
+        found = await store.of_party(self._database, self._owner)
+        if webhook_id not in {each.webhook_id for each in found}:
+            raise NotFound("there is no such webhook", field="id")
 
     def _secret(self) -> tuple[str, bytes]:
         secret = random.token_hex(SECRET_BYTES)

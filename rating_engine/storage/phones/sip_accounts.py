@@ -107,6 +107,10 @@ _GIVE_UP: Final = """
     DELETE FROM logins USING subscribers s
     WHERE s.bucket = $1 AND s.subscriber_id = $2 AND logins.login = s.login
 """
+_GIVEN_UP: Final = """
+    SELECT s.login FROM subscribers s JOIN sip_accounts p USING (bucket, subscriber_id)
+    WHERE s.party_id = $1 AND p.deleted_at IS NOT NULL AND s.login ~ '^[0-9]{5}$' ORDER BY s.subscriber_id LIMIT 1
+"""
 _FREE: Final = """
     SELECT n::text FROM generate_series($1::bigint, $2::bigint) AS n
     WHERE NOT EXISTS (SELECT 1 FROM logins l WHERE l.login = n::text) ORDER BY n LIMIT 1
@@ -250,6 +254,12 @@ async def delete_phone(tx: Transaction, place: Place) -> None:
 async def let_call(tx: Transaction, place: Place) -> None:
     """A line that was deleted calls again. Errors: Unavailable."""
     await tx.execute(_SET_STATUS, place.bucket, place.subscriber_id, "active")
+
+
+async def given_up_main(questions: Questions, party_id: int) -> str | None:
+    """The main number that a party has deleted and may have again; None: there is none. Errors: Unavailable."""
+    number: str | None = await questions.fetchval(_GIVEN_UP, party_id)
+    return number
 
 
 async def free_main(questions: Questions) -> str | None:

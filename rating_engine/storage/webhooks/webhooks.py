@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple
 
 import asyncpg
 
-from rating_engine.domain.webhook import Delivery, Entry, Webhook
+from rating_engine.domain.page import Cursor, Page, page_of_rows
+from rating_engine.domain.webhook import Delivery, Entry, ListedDelivery, Webhook
 from rating_engine.storage.postgres.pool import Database, Questions
 from rating_engine.storage.postgres.transaction import Transaction
 
@@ -33,7 +34,7 @@ _OF: Final = f"""
            count(d.*) FILTER (WHERE d.state = 'failed') AS failed,
            COALESCE((array_agg(d.error ORDER BY d.delivery_id DESC) FILTER (WHERE d.error <> ''))[1], '') AS error
     FROM webhooks w LEFT JOIN webhook_deliveries d ON d.webhook_id = w.webhook_id
-    WHERE w.party_id = $1 GROUP BY w.webhook_id ORDER BY w.webhook_id"""  # noqa: S608  # a constant
+    WHERE $1::bigint IS NULL OR w.party_id = $1 GROUP BY w.webhook_id ORDER BY w.webhook_id"""  # noqa: S608  # a constant
 _ALL: Final = f"SELECT {_COLUMNS} FROM webhooks w ORDER BY w.webhook_id"  # noqa: S608  # a constant
 _REMOVE: Final = "DELETE FROM webhooks WHERE webhook_id = $1 AND party_id = $2 RETURNING webhook_id"
 _ROTATE: Final = """
@@ -55,6 +56,16 @@ _ENTRIES: Final = """
     LEFT JOIN call_records c ON c.bucket = e.bucket AND c.call_key = e.call_key
     LEFT JOIN subscribers s ON s.bucket = c.bucket AND s.subscriber_id = c.subscriber_id
     WHERE e.bucket = $1 AND e.account_id = $2 AND e.entry_id > $3 ORDER BY e.entry_id LIMIT $4"""
+# Seen by whose webhook it is; $2 NULL: by who sees all.
+_DELIVERIES: Final = """
+    SELECT d.delivery_id, d.event_id, d.body::json ->> 'event' AS event, d.state, d.attempts, d.created_at,
+           CASE WHEN d.state = 'queued' THEN d.due_at END AS due_at, d.ended_at, d.error
+    FROM webhook_deliveries d JOIN webhooks w USING (webhook_id)
+    WHERE d.webhook_id = $1 AND ($2::bigint IS NULL OR w.party_id = $2) AND ($3::text IS NULL OR d.state = $3)
+      AND ($4::bigint IS NULL OR d.delivery_id < $4) ORDER BY d.delivery_id DESC LIMIT $5"""
+_AGAIN: Final = """
+    UPDATE webhook_deliveries SET state = 'queued', attempts = 0, due_at = now(), ended_at = NULL
+    WHERE webhook_id = $1 AND delivery_id = $2 AND state <> 'queued' RETURNING event_id"""
 _QUEUED: Final = "SELECT count(*) FROM webhook_deliveries WHERE webhook_id = $1 AND state = 'queued'"
 _QUEUE: Final = """
     INSERT INTO webhook_deliveries (webhook_id, event_id, body)
@@ -96,9 +107,24 @@ async def add(tx: Transaction, party_id: int, url: str, events: list[str], low: 
     return int(await tx.fetchval(_ADD, party_id, url, events, low, secret))
 
 
-async def of_party(database: Questions, party_id: int) -> list[Webhook]:
-    """Those of a party, the oldest first. Errors: Unavailable."""
+async def of_party(database: Questions, party_id: int | None) -> list[Webhook]:
+    """Those of a party (None: all), the oldest first. Errors: Unavailable."""
     return [_webhook(row) for row in await database.fetch(_OF, party_id)]
+
+
+async def deliveries_of(
+    database: Questions, webhook_id: int, party_id: int | None, state: str | None, cursor: Cursor
+) -> Page[ListedDelivery]:
+    """Deliveries of a webhook, the latest first. Errors: InvalidRequest (after), Unavailable."""
+    (after,) = cursor.position(int)
+    rows = await database.fetch(_DELIVERIES, webhook_id, party_id, state, after, cursor.rows)
+    return page_of_rows(rows, cursor, lambda row: (row["delivery_id"],), lambda row: ListedDelivery(**row))
+
+
+async def queue_again(tx: Transaction, webhook_id: int, delivery_id: int) -> str | None:
+    """The event that is sent once more; None: there is no such delivery, or it waits. Errors: Unavailable."""
+    event_id: str | None = await tx.fetchval(_AGAIN, webhook_id, delivery_id)
+    return event_id
 
 
 async def every_webhook(database: Questions) -> list[Webhook]:

@@ -17,6 +17,7 @@ from cryptography.fernet import Fernet
 
 from rating_engine.adapters.webhook_http import WebhookPoster
 from rating_engine.api.tenant.contract import SCOPES
+from rating_engine.domain.page import Cursor
 from rating_engine.domain.principal import OPERATOR
 from rating_engine.engine.engine import Engine
 from rating_engine.services.phones.secrets import SecretBox
@@ -131,6 +132,30 @@ async def test_what_is_not_taken_is_told_again_later_and_given_up_in_the_end(eng
     (listed,) = (await client.get("/api/webhooks")).json()["items"]
     assert (listed["queued"], listed["failed"], listed["error"]) == (0, 1, "answered 500")
     assert receiver.taken[0][1] == receiver.taken[1][1]
+
+    path = f"/api/webhooks/{listed['id']}/deliveries"
+    (failed,) = (await client.get(path, params={"state": "failed"})).json()["items"]
+    assert (failed["event"], failed["state"], failed["attempts"], failed["error"]) == (
+        "call.charged", "failed", 2, "answered 500",
+    )  # fmt: skip
+    assert failed["event_id"] == receiver.taken[0][0]["webhook-id"]
+    assert (await client.get(path, params={"state": "sent"})).json() == {"items": [], "next": None}
+    assert (await client.get(path, params={"state": "lost"})).status_code == 400
+    receiver.status = "204 No Content"
+    for status in (204, 404):  # what waits already is not queued once more
+        assert (await client.post(f"{path}/{failed['id']}/again")).status_code == status
+    await turn(engine)
+    (sent,) = (await client.get(path)).json()["items"]
+    assert (sent["state"], sent["due_at"], sent["event_id"]) == ("sent", None, failed["event_id"])
+    assert receiver.taken[2][1] == receiver.taken[0][1]
+
+    operator = engine.services.of(OPERATOR).webhooks
+    (every,) = await operator.every()
+    assert [each.state for each in (await operator.deliveries(every.webhook_id, Cursor())).items] == ["sent"]
+    other = await make_tenant(engine, "third", "301", scopes=SCOPES_OF_ALL)
+    async with client_of(engine, other) as stranger:
+        assert (await stranger.get(path)).status_code == 404
+        assert (await stranger.post(f"{path}/{failed['id']}/again")).status_code == 404
 
 
 async def test_beyond_what_may_wait_the_rest_stays_in_the_ledger_and_comes_later(engine, client, receiver, monkeypatch):

@@ -15,6 +15,7 @@ import pytest
 from rating_engine.adapters.smtp import Smtp
 from rating_engine.domain.account import NewAccount
 from rating_engine.domain.credit_note import CreditNoteFilter, CreditNoteState, NewCreditNote
+from rating_engine.domain.did import NewDid
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotAllowed, NotFound, NotYours, Refused
 from rating_engine.domain.invoice import InvoiceFilter, InvoiceKind, InvoiceState, LineKind
 from rating_engine.domain.outcomes import Allowed
@@ -30,13 +31,16 @@ from rating_engine.domain.payment import (
     PaymentState,
 )
 from rating_engine.domain.principal import OPERATOR, Principal, principal_of
+from rating_engine.domain.subscription import NewService, NewSubscription
 from rating_engine.domain.tax import Tax
-from rating_engine.domain.transfer import InsufficientMoney
+from rating_engine.domain.transfer import InsufficientMoney, NoExchangeRate
 from rating_engine.engine.services import open_services
 from rating_engine.services.calls.ports import utc_now
 from rating_engine.services.catalogue import UseCases
 from rating_engine.services.doctor import ledger_balanced
 from rating_engine.services.finance.monthly import MonthlyInvoices
+from rating_engine.services.finance.recurring import Recurring
+from rating_engine.services.numbers.rents import Rents
 from rating_engine.services.support.outbox import Outbox
 from rating_engine.settings.model import Settings
 from rating_engine.storage.postgres.pool import Database
@@ -47,6 +51,7 @@ from tests.support.world import publish_deck
 
 ACCOUNTS = 40
 PAPERS = "SELECT (SELECT count(*) FROM payments) + (SELECT count(*) FROM invoices)"
+RENT, FEE = Decimal("1.25"), Decimal("2.000001")
 GATEWAY = "pay public 2.5 a-secret-that-is-long-enough https://pay.example.org/start"
 LAST_MONTH = (datetime.now(UTC).replace(day=1) - timedelta(days=1)).date().replace(day=1)
 
@@ -227,9 +232,16 @@ async def move(database, login, day, amount, kind, subject):
     )  # fmt: skip
 
 
-async def test_a_year_of_invoices_by_a_moved_clock_is_the_sum_of_its_entries(use, database):
+async def test_a_year_of_rents_fees_and_invoices_by_a_moved_clock_is_the_sum_of_its_entries(use, database):
     clock = [datetime(2025, 1, 20, tzinfo=UTC)]
     await database.fetch("UPDATE accounts SET created_at = '2024-01-01'")
+    await database.fetch("ALTER TABLE ledger_entries DISABLE TRIGGER ALL")  # entries are of the database's time
+    begin = datetime(2025, 1, 10, tzinfo=UTC)
+    await use.dids.add(NewDid("4930200", "anna", monthly_price=RENT, paid_to=begin))
+    service = await use.paid_services.add(NewService("line", price=FEE))
+    await use.subscriptions.subscribe(NewSubscription("anna", service.service_id, starts_at=begin, pay_now=False))
+    rents = Rents(database, OPERATOR, lambda: clock[0])
+    fees = Recurring(database, OPERATOR, lambda: clock[0])
     runners = [MonthlyInvoices(database, OPERATOR, lambda: clock[0], days=14) for _ in range(3)]
     sold = moved = Decimal(0)
     for month in range(1, 13):
@@ -241,9 +253,14 @@ async def test_a_year_of_invoices_by_a_moved_clock_is_the_sum_of_its_entries(use
             await move(database, "1001", day, amount, kind, subject)
             moved += Decimal(amount)
             sold -= Decimal(amount) if kind == "fee" else 0
+        clock[0] = day
+        await asyncio.gather(rents.turn(grace=timedelta(1), notice=timedelta(0)), fees.turn())
+        await database.fetch("UPDATE ledger_entries SET created_at = $1 WHERE created_at > '2026-01-01'", day)
+        sold, moved = sold + RENT + FEE, moved - RENT - FEE
         clock[0] = datetime(2025 + month // 12, month % 12 + 1, 2, tzinfo=UTC)
         await asyncio.gather(*(runner.turn() for runner in runners))
         assert [await runner.turn() for runner in runners] == [0, 0, 0]
+    await database.fetch("ALTER TABLE ledger_entries ENABLE TRIGGER ALL")
     wanted = InvoiceFilter("anna", kind=InvoiceKind.MONTHLY)
     invoices = (await use.invoices.page(wanted, Cursor(), lines=True)).items[::-1]
     assert [invoice.period_start.month for invoice in invoices] == list(range(1, 13))
@@ -253,6 +270,22 @@ async def test_a_year_of_invoices_by_a_moved_clock_is_the_sum_of_its_entries(use
     march = {(line.kind, line.name): line.amount for line in invoices[2].lines}
     assert march[LineKind.FEES, "rent"] == Decimal("3.000001")
     assert march[LineKind.ADJUSTMENTS, "gift"] == Decimal("-0.5")
+
+
+async def test_what_is_paid_in_another_currency_is_credited_by_the_rate_of_its_day_and_taken_whole_of_a_reseller(
+    use, services
+):
+    await use.exchange.set("EUR", "USD", Decimal("1.1"))
+    await use.parties.create(NewParty("carla", owner="firm"))
+    await use.accounts.create(NewAccount("3002", "retail", "USD", owner="carla"))
+    paid = await use.payments.create(NewPayment("carla", Decimal(10), "EUR"))
+    assert (paid.credited, paid.account_currency) == (11, "USD")
+    firm = services.of(await asker(use, "firm"))
+    await firm.payments.confirm(paid.payment_id)
+    assert await balance_of(use, "3002") == 11
+    assert Decimal("89.99") < await balance_of(use, "2001") <= 90
+    with pytest.raises(NoExchangeRate):
+        await use.payments.create(NewPayment("carla", Decimal(10), "CHF"))
 
 
 async def test_statements_count_papers_by_what_is_paid(use, services):

@@ -7,12 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rating_engine.domain.sms_text import (
+    GSM_ALPHABET,
+    GSM_EXTENSION,
+    PART_SEPTETS,
     PART_UNITS,
     Encoding,
     encode_text,
+    septets_of,
+    text_of_septets,
 )
 
 GSM, UCS = Encoding.GSM7, Encoding.UCS2
+LETTERS = [letter for letter in GSM_ALPHABET if letter != "\x1b"] + list(GSM_EXTENSION)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +53,17 @@ def test_a_text_takes_so_many_parts(text: str, encoding: Encoding, units: int, p
 
     assert (encoded.encoding, encoded.units, len(encoded.parts)) == (encoding, units, parts)
     assert "".join(encoded.parts) == text
+
+
+@given(st.text(st.sampled_from(LETTERS), max_size=1_000))
+def test_a_text_of_the_alphabet_goes_in_septets_and_comes_back(text: str):
+    encoded = encode_text(text)
+
+    assert encoded.encoding is GSM
+    assert "".join(encoded.parts) == text
+    assert len(septets_of(text)) == encoded.units
+    assert all(len(septets_of(part)) <= (160 if len(encoded.parts) == 1 else PART_SEPTETS) for part in encoded.parts)
+    assert text_of_septets(septets_of(text)) == text
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), max_size=400))

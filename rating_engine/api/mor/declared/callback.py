@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from rating_engine.api.mor.declare import Function, Parameter, Source
+from rating_engine.domain.permission import Permission
 
 ENTRIES: Final = (
     Function(
@@ -23,5 +24,6 @@ ENTRIES: Final = (
         ),
         older=("callback",),
         moves_money=True,
+        permission=Permission.DEVICES,
     ),
 )

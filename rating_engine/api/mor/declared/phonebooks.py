@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from rating_engine.api.mor.declare import EACH, Function, Parameter, Source
+from rating_engine.domain.permission import Permission
 
 ENTRIES: Final = (
     Function(
@@ -18,6 +19,7 @@ ENTRIES: Final = (
             "Incorrect hash",
         ),
         older=("phonebooks_api", "phonebooks"),
+        permission=Permission.USERS,
     ),
     Function(
         "phonebook_edit",
@@ -37,6 +39,7 @@ ENTRIES: Final = (
             "Access Denied",
         ),
         older=("phonebook_edit_api",),
+        permission=Permission.USERS,
     ),
     Function(
         "phonebook_record_create",
@@ -54,5 +57,6 @@ ENTRIES: Final = (
             "Incorrect hash",
             "Access Denied",
         ),
+        permission=Permission.USERS,
     ),
 )

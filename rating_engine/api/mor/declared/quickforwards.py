@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from rating_engine.api.mor.declare import Function, Parameter, Source
+from rating_engine.domain.permission import Permission
 
 ENTRIES: Final = (
     Function(
@@ -16,6 +17,7 @@ ENTRIES: Final = (
             "Incorrect hash",
             "User was not found",
         ),
+        permission=Permission.DIDS,
     ),
     Function(
         "quickforwards_did_update",
@@ -32,6 +34,7 @@ ENTRIES: Final = (
             "Incorrect hash",
             "User was not found",
         ),
+        permission=Permission.DIDS,
     ),
     Function(
         "quickforwards_did_delete",
@@ -44,5 +47,6 @@ ENTRIES: Final = (
             "Incorrect hash",
             "User was not found",
         ),
+        permission=Permission.DIDS,
     ),
 )

@@ -18,6 +18,7 @@ from rating_engine.api.narayana.shown_money import ShownMoney, shown_money
 from rating_engine.domain.api_key import KeyKind
 from rating_engine.domain.checks import check_amount
 from rating_engine.domain.invoice import Invoice, InvoiceFilter, InvoiceKind, InvoiceLine, InvoiceState, LineKind
+from rating_engine.domain.papers import written
 from rating_engine.domain.payment import BANK
 from rating_engine.rating.money import AMOUNT_DECIMALS, EXACT, InvalidAmount, format_amount, parse_amount, quantise
 
@@ -161,7 +162,7 @@ def _services(text: str) -> list[InvoiceLine]:
         except InvalidAmount as error:
             raise Failure(Code.E_DATA_ABORT, str(error)) from None
         check_amount(amount, "services")
-        said = f"{name}: {format_amount(count)} {unit} × {format_amount(cost)}"
+        said = f"{name}: {format_amount(count)} {unit} × {written(cost)}"
         whole = int(count) if count == count.to_integral_value() else 1
         lines.append(InvoiceLine(LineKind.FEES, said, whole, 0, amount))
     return lines

@@ -256,6 +256,12 @@ async def test_lines_are_made_changed_and_deleted_and_tell_no_password(teleum: T
     (shown,) = [each for each in answer.json()["sips"] if each["num"] == number]
     assert (shown["rcid"], shown["status"], shown["uagent"], shown["def"]) == (NUMBER, "offline", "", "0")
     assert await teleum.error("editSIP", id=number, paswd="short") == "WRONG PARAMETER: paswd"
+    assert await teleum.error("deleteSIP", id=number, who=OTHER) == errors.NOT_FOUND
+    await teleum.ask("deleteSIP", id="20000", who=OTHER)
+    for _ in range(2):  # whoever deletes its first line and makes one has the same number again
+        assert (await teleum.ask("editSIP", id="0", who=OTHER))["num"] == "20000"
+        await teleum.ask("deleteSIP", id="20000", who=OTHER)
+    await teleum.ask("editSIP", id="0", who=OTHER)
     await teleum.ask("deleteSIP", id=number)
     assert await teleum.error("deleteSIP", id=number) == errors.NOT_FOUND
 
