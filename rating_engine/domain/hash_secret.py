@@ -54,8 +54,13 @@ class HashSecretChanges:
                 check_text(name, "blocked")
 
 
+def is_hash_secret(secret: str) -> bool:
+    """Whether a text may be one."""
+    return SECRET_MIN <= len(secret) <= SECRET_MAX and secret.isprintable()
+
+
 def check_hash_secret(secret: str) -> str:
     """A secret that somebody has made. Raises InvalidRequest."""
-    if not SECRET_MIN <= len(secret) <= SECRET_MAX or not secret.isprintable():
+    if not is_hash_secret(secret):
         raise InvalidRequest("secret", f"must have {SECRET_MIN} to {SECRET_MAX} printable characters")
     return secret

@@ -45,6 +45,7 @@ from rating_engine.services.maintenance import Maintenance, Upkeep, steps_of
 from rating_engine.services.messaging.carriers import Carriers
 from rating_engine.services.messaging.incoming import IncomingMessages
 from rating_engine.services.messaging.messages import Messages
+from rating_engine.services.messaging.notices import CarrierNotices
 from rating_engine.services.messaging.prices import MessagePrices
 from rating_engine.services.messaging.sip_messages import SipMessages
 from rating_engine.services.messaging.sms_users import SmsUsers
@@ -285,7 +286,7 @@ class Services:
             "hash_secrets": HashSecrets(office, principal, self._secrets),
             "permission_groups": PermissionGroups(office, principal),
             "bans": Bans(office, principal),
-            "sim_cards": SimCards(office, principal, self._secrets, ways.gsm),
+            "sim_cards": SimCards(office, principal, self._secrets, ways.gsm, CarrierNotices(office, ways.carriers)),
             "gsm": GsmRequests(ways.gsm),
             "speech": Speech(principal, ways.speaker),
             "news": News(office, principal),

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
+from rating_engine.domain.account import AccountChanges
 from rating_engine.domain.change import LEAVE, Leave, given
 from rating_engine.domain.errors import InvalidRequest, NotAllowed, NotYours
 from rating_engine.domain.page import Cursor, Page
@@ -27,11 +28,15 @@ from rating_engine.domain.party import (
     check_level_of,
     check_password,
 )
+from rating_engine.domain.party_details import PartyDetailChanges
 from rating_engine.domain.principal import Principal
+from rating_engine.services.parties.details import change_details_of
 from rating_engine.services.parties.lately import until_forgotten
 from rating_engine.services.parties.passwords import HashedPassword, Passwords, md5_given, md5_of
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.parties import parties as store
+from rating_engine.storage.parties.accounts import change_account
+from rating_engine.storage.parties.owners import owner_of_login
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.tenants.billing import hold_tenant
@@ -81,31 +86,63 @@ class Parties:
 
         Errors: InvalidRequest naming the field, NotAllowed (level, state, password), NotFound, Overloaded, Unavailable.
         """
-        values = given(changes)
         hashed = await self._hash(None, md5)
         async with self._database.transaction(self._principal) as tx:
-            party = await self._hold(tx, who, on_paper=values.keys() <= set(ON_PAPER) and bool(values))
-            self._check_own_fields(party, values)
-            if changes.level is not LEAVE:
-                check_level_of(party.kind, changes.level)
-                self._check_level(changes.level)
-                self._check_other(party, "level")
-            if values:
-                # Who asks for notices anew is told anew.
-                forgotten = {"balance_low": False} if changes.notify_balance is False else {}
-                await store.change_party(tx, party.party_id, {**values, **forgotten})
-                await record(tx, "user.change", party.login, {"before": _before(party, values), "after": values})
-            if status is not LEAVE:
-                self._check_below(party)
-                await self._put_in(tx, party, status)
-            if hashed is not None:
-                if self._principal.scopes is not None and PASSWORDS not in self._principal.scopes:
-                    raise NotAllowed(f"takes the scope {PASSWORDS}", field="password")
-                await store.set_password_hash(tx, party.party_id, hashed.text, is_weak=hashed.is_weak_for(party.login))
-                await record(tx, "user.password", party.login)
+            party = await self._change(tx, who, changes, status, hashed)
         if status is not LEAVE or changes.level is not LEAVE:
             await until_forgotten()
         return await self.show(party.party_id)
+
+    async def change_whole(
+        self, who: str | int, login: str | None, account: AccountChanges, changes: PartyChanges,
+        details: PartyDetailChanges, *, status: PartyState | Leave = LEAVE, md5: str | None = None,
+    ) -> None:  # fmt: skip
+        """The same with what is known of it and, by a login, what its account is set to: all of it or nothing.
+
+        Errors: as of `change`, `Details.change` and `Accounts.change`.
+        """
+        hashed = await self._hash(None, md5)
+        async with self._database.transaction(self._principal) as tx:
+            party = await self._change(tx, who, changes, status, hashed)
+            await change_details_of(tx, self._principal, party, details)
+            if settings := given(account):
+                if login is None or await owner_of_login(tx, login) != party.party_id:
+                    raise InvalidRequest("login", "is no line of the user")
+                bucket = await change_account(tx, login, settings, {})
+                await record(tx, "account.change", login, settings, bucket=bucket)
+        if status is not LEAVE:
+            await until_forgotten()
+
+    async def _change(
+        self,
+        tx: Transaction,
+        who: str | int,
+        changes: PartyChanges,
+        status: PartyState | Leave,
+        hashed: HashedPassword | None,
+    ) -> Party:
+        """Set what is given within a unit of work; whom it was of. Errors: as of `change`."""
+        values = given(changes)
+        party = await self._hold(tx, who, on_paper=values.keys() <= set(ON_PAPER) and bool(values))
+        self._check_own_fields(party, values)
+        if changes.level is not LEAVE:
+            check_level_of(party.kind, changes.level)
+            self._check_level(changes.level)
+            self._check_other(party, "level")
+        if values:
+            # Who asks for notices anew is told anew.
+            forgotten = {"balance_low": False} if changes.notify_balance is False else {}
+            await store.change_party(tx, party.party_id, {**values, **forgotten})
+            await record(tx, "user.change", party.login, {"before": _before(party, values), "after": values})
+        if status is not LEAVE:
+            self._check_below(party)
+            await self._put_in(tx, party, status)
+        if hashed is not None:
+            if self._principal.scopes is not None and PASSWORDS not in self._principal.scopes:
+                raise NotAllowed(f"takes the scope {PASSWORDS}", field="password")
+            await store.set_password_hash(tx, party.party_id, hashed.text, is_weak=hashed.is_weak_for(party.login))
+            await record(tx, "user.password", party.login)
+        return party
 
     async def set_status(self, who: str | int, status: PartyState) -> Party:
         """Block or let go a party; its lines, and all below it, go by it from the next call on.

@@ -15,7 +15,7 @@ from rating_engine.api.mor.errors import ACCESS_DENIED, INCORRECT_HASH, Failed
 from rating_engine.api.mor.xml import Element, done
 from rating_engine.domain.defaults import Defaults
 from rating_engine.domain.errors import InvalidRequest, Refused
-from rating_engine.domain.hash_secret import SECRET_GOOD, HashSecretChanges
+from rating_engine.domain.hash_secret import SECRET_GOOD, HashSecretChanges, is_hash_secret
 from rating_engine.domain.party import SYSTEM
 
 DEFAULTS: Final[Mapping[str, str]] = {
@@ -48,7 +48,7 @@ async def conflines_update(asked: Asked) -> Element:
         if parameter.name not in known and asked.text(parameter.name).strip().lower() not in NONE:
             raise Failed(ACCESS_DENIED)  # the engine has no such default
     new_secret = asked.text("api_secret_key") if asked.sent("api_secret_key") else None
-    if new_secret is not None and len(new_secret) < SECRET_GOOD:
+    if new_secret is not None and (len(new_secret) < SECRET_GOOD or not is_hash_secret(new_secret)):
         raise Failed(ACCESS_DENIED)
     allow = asked.flag("allow_api", ACCESS_DENIED)
     given = {name: asked.text(sent).strip() for sent, name in DEFAULTS.items() if asked.sent(sent)}

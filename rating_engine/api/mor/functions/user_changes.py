@@ -19,7 +19,7 @@ from rating_engine.api.mor.xml import Element, done
 from rating_engine.domain.account import AccountChanges, AccountKind
 from rating_engine.domain.change import LEAVE, Leave
 from rating_engine.domain.errors import NotAllowed, NotFound, NotYours, RatingEngineError
-from rating_engine.domain.party import Party, PartyChanges, PartyState
+from rating_engine.domain.party import Party, PartyChanges, PartyState, check_password
 from rating_engine.domain.party_details import PartyDetailChanges
 from rating_engine.services.parties.passwords import md5_of
 
@@ -105,22 +105,40 @@ def _date(asked: Asked) -> date:
 
 
 async def _apply(asked: Asked, user: Party, changes: _Changes) -> None:
-    """All of it is formed before anything is written; then each part by itself, the account first."""
-    use = asked.use
+    """All of it or nothing; a permission group is looked at before, and given when the rest is done."""
     details, party = PartyDetailChanges(**changes.details), PartyChanges(**changes.party)
     account = AccountChanges(**changes.account)
-    own = await account_of(asked, user, ACCESS_DENIED) if changes.account else None
-    group = asked.text("u11").strip()
-    if own is not None:
-        await use.accounts.change(own.login, account)
-    if changes.party or changes.status is not LEAVE or asked.text("pswd"):
-        md5 = md5_of(asked.text("pswd")) if asked.text("pswd") else None
-        await use.parties.change(user.party_id, party, status=changes.status, md5=md5)
-    if changes.details:
-        await use.details.change(user.party_id, details)
-    if group:
-        number = asked.needed_whole("u11", ACCESS_DENIED)
-        await use.permission_groups.give(user.party_id, number or None)
+    group = await _group(asked, user)
+    if asked.text("pswd"):
+        check_password(asked.text("pswd"))
+    await asked.use.parties.change_whole(
+        user.party_id,
+        await _login(asked, user, changes),
+        account,
+        party,
+        details,
+        status=changes.status,
+        md5=md5_of(asked.text("pswd")) if asked.text("pswd") else None,
+    )
+    if group is not None:
+        await asked.use.permission_groups.give(user.party_id, group or None)
+
+
+async def _group(asked: Asked, user: Party) -> int | None:
+    """The permission group that is to be given; 0: none, None: nothing is said of it. Raises Failed, NotFound."""
+    if not asked.text("u11").strip():
+        return None
+    number = asked.needed_whole("u11", ACCESS_DENIED)
+    if number and (await asked.use.permission_groups.show(number)).kind is not user.kind:
+        raise Failed(ACCESS_DENIED)
+    return number
+
+
+async def _login(asked: Asked, user: Party, changes: _Changes) -> str | None:
+    """Of the account that is changed, and by which a tariff is somebody's to give; None: neither is asked for."""
+    if not changes.account and "tariff" not in changes.party:
+        return None
+    return (await account_of(asked, user, ACCESS_DENIED)).login
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {"user_details_update": user_details_update}

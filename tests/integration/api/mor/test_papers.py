@@ -146,8 +146,12 @@ async def test_what_is_sent_of_a_user_is_changed_and_nothing_else(mor):
     assert (await mor.operator.parties.show("user1")).status is PartyState.ALL_BLOCKED
     assert await mor.done("user_details_update", user_id=user1, u15=0, credit=-1) == text
     assert (await mor.operator.accounts.show("30001")).overdraft is None
-    for more in ({"u18": "many"}, {"credit": "x"}, {"u5": 99999}, {"u7": 3}, {"ay": 1}, {"u15": 2}):
-        assert await mor.error("user_details_update", user_id=user1, **more) == "Access Denied"
+    for more in ({"u18": "many"}, {"credit": "x"}, {"u5": 99999}, {"u7": 3}, {"ay": 1}, {"u15": 2}, {"u11": 1},
+                 {"pswd": "short"}, {"u8": "no language"}, {"u4": "EURO"}):  # fmt: skip
+        given = {"user_id": user1, "u18": 9, "u17": "Nobody", **more}
+        assert await mor.error("user_details_update", **given) == "Access Denied"
+    assert (await mor.operator.details.show("user1")).last_name == "One"
+    assert (await mor.operator.accounts.show("30001")).max_calls == 4
     anna = await id_of(mor, "anna")
     assert await mor.error("user_details_update", u="other", user_id=anna, u17="x") == "User was not found"
     assert await mor.done("user_details_update", u="anna", user_id=anna, u17="Own") == text
