@@ -54,10 +54,6 @@ BROKEN = {
         " SELECT bucket, call_key, 1, 7, 1, 1, '49', rate_key, 'EUR', 0, 0, 0,"
         " ended_at FROM call_records",
     ),
-    "subscriptions": (
-        "INSERT INTO service_subscriptions (bucket, account_id, service_id, party_id, starts_at, last_reference)"
-        " SELECT bucket, account_id, 1, 1, now(), 'subscription:1:first' FROM accounts LIMIT 1",
-    ),
     "cards": (
         "WITH g AS (INSERT INTO card_groups (name, tariff_id) SELECT 'x', min(tariff_id) FROM tariffs"
         " RETURNING group_id),"
