@@ -177,6 +177,8 @@ class CallbackOrders:
     async def _begin(self, link: ExchangeLink, order: CallbackOrder) -> Callback:
         callerid: str | None = None
         for key, number in order.legs:
+            if number == order.login and link.rings_lines:
+                continue
             call = PrepareCall(key, order.login, number, order.callerid or None, origin=ORIGIN)
             outcome = await self._charging().prepare_call(call)
             if isinstance(outcome, Declined):
