@@ -106,6 +106,7 @@ async def measured(arguments: argparse.Namespace, root: Path) -> dict[tuple[str,
             )  # fmt: skip
             async with exchange, engine:
                 await started(engine)
+                await exchange.ami.action("Events", EventMask="off")  # nobody looks at them
                 pids = {"engine": engine.pid, "asterisk": exchange.pid, "postgres": servers.postgres.pid}
                 bench = Bench(exchange, sip_port, pids)
                 async with bench.sipp.carrier(carrier_port):

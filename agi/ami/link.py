@@ -140,6 +140,11 @@ class AmiLink:
         """What was seen of a channel; None: nothing."""
         return self._tracker.seen(uniqueid)
 
+    @property
+    def rings_lines(self) -> bool:
+        """The dialplan rates both legs of a callback."""
+        return False
+
     def steers(self, uniqueid: str) -> bool:
         """Every call that is seen."""
         return True

@@ -12,6 +12,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from agi.ari.call import (
+    FREE_MARK,
+    LEG_MARK,
     Admitted,
     Begin,
     Call,
@@ -169,7 +171,8 @@ def _leg_entered(call: Call, event: Entered) -> Step:
     commands.append(Dial(call.leg, rules.ring_seconds))
     if call.caller and not call.moving:
         # So that a caller who leaves takes the leg along where no engine is there to do it.
-        name = "RATING_CALLER" if call.caller_pays else "RATING_LEG"
+        is_made = call.caller.startswith((LEG_MARK, FREE_MARK))
+        name = "RATING_CALLER" if is_made else "RATING_LEG"
         commands.append(SetVariable(call.caller, name, event.name))
     commands.append(_after(call, Timer.RING, rules.ring_seconds + RING_MARGIN_SECONDS))
     commands.append(_after(call, Timer.SILENCE, rules.silence_seconds))
@@ -219,6 +222,14 @@ def _up(call: Call, event: Up) -> Step:
     return call, tuple(commands)
 
 
+def own_telephone(call: Call) -> Call:
+    """The first leg of a callback that is the line's own telephone: nobody pays for it, and it is somebody's caller as
+    soon as it has answered, who then minds its limit."""
+    rules = call.rules
+    endpoint = f"{rules.technology}/{call.dialled}"
+    return replace(call, endpoint=endpoint, granted=rules.ring_seconds + rules.caller_margin_seconds)
+
+
 def second_call(call: Call, then: Then) -> Call:
     """Of a callback, once the first number has answered: it is the caller now, and both legs are paid for."""
     return Call(
@@ -231,7 +242,7 @@ def second_call(call: Call, then: Then) -> Call:
         caller_name=call.leg_name,
         number=call.number,
         caller_up=True,
-        caller_pays=True,
+        caller_pays=not call.endpoint,
         origin=call.origin,
     )
 

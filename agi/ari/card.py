@@ -50,6 +50,7 @@ DIGIT_SECONDS: Final = 5.0
 TRIES: Final = 3
 SILENT_TRIES: Final = 3
 KEYS_MAX: Final = 32
+AHEAD_MAX: Final = 2 * KEYS_MAX
 CLEAR_SECONDS: Final = 10.0
 # Asterisk's core sounds; as config/asterisk/calling-card.conf has them.
 ASK: Final = {
@@ -88,6 +89,7 @@ class Card:
     question: Question = Question.NUMBER
     turn: int = 0
     keys: str = field(default="", repr=False)
+    ahead: str = field(default="", repr=False)
     card: str = field(default="", repr=False)
     tries: int = 0
     silent: int = 0
@@ -172,7 +174,19 @@ def _say(card: Card, sounds: prompts.Media, **change: Any) -> Step:
 
 
 def _ask(card: Card, question: Question, before: prompts.Media = ()) -> Step:
-    return _say(card, (*before, *ASK[question]), question=question, keys="", after=None)
+    """What was keyed in while the services thought is the beginning of the answer."""
+    ahead = card.ahead
+    card, commands = _say(card, (*before, *ASK[question]), question=question, keys="", after=None, ahead="")
+    for place, digit in enumerate(ahead, 1):
+        card, more = _digit(card, Digit(card.uniqueid, digit))
+        commands = (*commands, *more)
+        if card.phase is not Phase.PLAYING:
+            return replace(card, ahead=ahead[place:]), commands
+    return card, commands
+
+
+def _ahead(card: Card, event: Digit) -> Step:
+    return replace(card, ahead=(card.ahead + event.digit)[:AHEAD_MAX]), NOTHING
 
 
 def _bye(card: Card, word: str, cause: int) -> Step:
@@ -303,9 +317,9 @@ Handler = Callable[[Card, Any], Step]
 _RUNNING: Final[dict[type, Handler]] = {Leaving: _ended, Gone: _ended, Up: _up, HangUpAsked: _hang_up}
 _PHASES: Final[dict[Phase, dict[type, Handler]]] = {
     Phase.ENTERED: {Entered: _entered},
-    Phase.PREPARING: {**_RUNNING, CardKnown: _known, Refused: _refused},
+    Phase.PREPARING: {**_RUNNING, Digit: _ahead, CardKnown: _known, Refused: _refused},
     Phase.PLAYING: {**_RUNNING, Played: _played, Digit: _digit, TimerFired: _digits_over},
-    Phase.ROUTING: {**_RUNNING, Quoted: _quoted, Balanced: _welcome, Refused: _refused},
+    Phase.ROUTING: {**_RUNNING, Digit: _ahead, Quoted: _quoted, Balanced: _welcome, Refused: _refused},
     Phase.STEP: {**_RUNNING, StepEnded: _step_ended},
     Phase.CLEARING: {Leaving: _ended, Gone: _ended, TimerFired: _clear_timer},
     Phase.DONE: {},

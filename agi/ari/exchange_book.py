@@ -389,9 +389,9 @@ def _adopt(
     key = CallKey(book.exchange, *whose)
     is_free = leg.channel.startswith(FREE_MARK)
     by = came.get(facts.caller)
-    granted = (by.granted if by is not None else None) if is_free else seen.granted.get(key)
+    granted = (0 if by is None else by.granted) if is_free else seen.granted.get(key)
     caller = living.get(facts.caller)
-    bridge = next((each for each, inside in seen.bridges.items() if leg.channel in inside), "")
+    bridge = next((each for each, inside in seen.bridges.items() if leg.channel in inside and len(inside) > 1), "")
     # Without a bridge whoever made it has died before the two could hear each other.
     if granted is None or not bridge or (facts.caller and caller is None) or (not is_free and facts.key != str(key)):
         return None
@@ -427,6 +427,8 @@ def _taken_over(call: AnyCall) -> list[Command]:
     if isinstance(call, Inbound):
         return [SetLimit(call.uniqueid, call.granted, call.answered_at)]
     if isinstance(call, Card):  # who is in the midst of a dialogue is let go instead
+        return []
+    if call.endpoint and not call.of:  # a telephone of its own, whose limit its call minds
         return []
     if call.answered_at is None:
         ring = call.rules.ring_seconds + RING_MARGIN_SECONDS

@@ -21,6 +21,7 @@ import structlog
 from agi.ari.address import AriAddress
 from agi.ari.app import AriApp, AriObserver
 from agi.ari.call import Call, CallRules, Granted, HangUpAsked, Phase, Then, leg_of
+from agi.ari.call_tracker import own_telephone
 from agi.ari.commands import HangUp, Play, SetLimit
 from agi.ari.connection import Answered, AriConnection, Message, Refused
 from agi.ari.events import UP, Entered, SeatTaken, moment_in, read
@@ -107,6 +108,7 @@ class AriLink:
         self._sessions = 0
         self._is_up = False
         self._connected_at = time.monotonic()
+        self._heard_at = self._heard_until = time.monotonic()  # the exchange; and over the connection before this one
         self._ended: OrderedDict[str, SeenCall] = OrderedDict()
         self._told: list[SeenCall] = []
         self._warnings = 0
@@ -158,6 +160,7 @@ class AriLink:
     async def _steer(self, why: str) -> None:
         """One connection, from its beginning to its end; raises by what it ended."""
         events: asyncio.Queue[Message] = asyncio.Queue(EVENTS_KEPT)
+        self._heard_until = self._heard_at
         main = AriConnection(self._address, self.application, lambda event: _keep(events, event, main))
         commands = [
             AriConnection(self._address, f"{self.application}-cmd{number}", lambda event: None)
@@ -200,6 +203,7 @@ class AriLink:
     async def _hear(self, events: asyncio.Queue[Message]) -> None:
         while True:
             message = await events.get()
+            self._heard_at = time.monotonic()
             event = read(message)
             at = moment_in(message.get("timestamp"))
             moment = self._app.moment(at) if at else None
@@ -251,6 +255,7 @@ class AriLink:
     async def _ping(self) -> None:
         asked = time.monotonic()
         answered = await self._app.ask(_PINGED)
+        self._heard_at = time.monotonic()
         if theirs := moment_in((answered.body or {}).get("timestamp")):
             self._app.clock.learn(asked, time.monotonic(), theirs)
 
@@ -276,6 +281,7 @@ class AriLink:
         self._app.carry_out(list(difference.commands))
         for uniqueid, event in difference.events:
             self._app.tell(uniqueid, event)
+        self._note_ends()  # those that nobody saw
         self._observer.ari_resynced(why, len(difference.adopted), len(difference.orphans))
         if difference.adopted or difference.orphans:
             _log.info(
@@ -316,6 +322,11 @@ class AriLink:
         self._note_ends()
         return self._ended.get(uniqueid) if call is None else self._view(call)
 
+    @property
+    def rings_lines(self) -> bool:
+        """The first leg may be of a telephone of the exchange itself."""
+        return True
+
     def steers(self, uniqueid: str) -> bool:
         """Whether the call is of this seat."""
         return uniqueid in self._book.calls
@@ -334,7 +345,8 @@ class AriLink:
     def _note_ends(self) -> None:
         while self._book.ends:
             call = self._book.ends.popleft()
-            view = replace(self._view(call), alive=False, last_seen=time.monotonic())
+            # Whose end nobody saw was there when the exchange was heard last, before the look that missed it.
+            view = replace(self._view(call), alive=False, last_seen=None if call.left_at else self._heard_until)
             self._ended[call.uniqueid] = view
             self._ended.move_to_end(call.uniqueid)
             if view.answered_at is not None and view.ended_at is not None:
@@ -434,6 +446,8 @@ class AriLink:
                 origin=ORIGIN,
                 pitch="" if order.pitch is None else PITCHES[order.pitch - 1],
             )
+            if number == order.login:
+                call = own_telephone(call)
             self._app.carry_out(self._book.begin(call))
         return True
 

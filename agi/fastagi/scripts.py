@@ -265,7 +265,8 @@ def render_did_next(outcome: InboundNext) -> Variables:
     if isinstance(outcome, InboundDone):
         done = dict.fromkeys(var.DID_NEXT_VARIABLES, "")
         return {**done, var.RATING_STATUS: RatingStatus.OK, var.RATING_RESULT: "FIN"}
-    texts = (outcome.action, outcome.destination, outcome.shown, outcome.server, outcome.next)
+    # Several sound files have an & between, which no value may have: the dialplan puts it back.
+    texts = (outcome.action, outcome.destination.replace("&", "+"), outcome.shown, outcome.server, outcome.next)
     action, destination, shown, server, place = cleaned = clean_values(texts)
     music, record = clean_values((outcome.music, outcome.record))
     return {

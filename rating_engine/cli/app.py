@@ -27,6 +27,7 @@ from rating_engine.cli.decks.rate_versions import export, history, rollback, wit
 from rating_engine.cli.decks.rates import rates_app
 from rating_engine.cli.numbers.call_rules import rules_app
 from rating_engine.cli.numbers.dids import dids_app, pools_app
+from rating_engine.cli.numbers.messages import messages_app
 from rating_engine.cli.numbers.numbering import aliases_app, numbering_app
 from rating_engine.cli.papers.invoices import invoices_app
 from rating_engine.cli.papers.payments import credit_notes_app, payments_app
@@ -149,6 +150,7 @@ app.add_typer(aliases_app, name="alias")
 app.add_typer(dids_app, name="did")
 app.add_typer(rules_app, name="did-rule")
 app.add_typer(pools_app, name="did-pool")
+app.add_typer(messages_app, name="message")
 app.add_typer(mails_app, name="mail")
 app.add_typer(tickets_app, name="ticket")
 app.add_typer(sims_app, name="sim")

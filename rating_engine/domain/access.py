@@ -443,6 +443,8 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "live_calls.hang_up_own": Right("calls:write", Level.SIMPLE_USER, own=True),
     "live_calls.hang_up_line": Right("calls:write", Level.SIMPLE_USER, (_line(),)),
     "messages.send": Right("messages:write", Level.SIMPLE_USER, (_line("new.login"),)),
+    "messages.quote": _reads("messages", _line("new.login")),
+    "messages.carriers": _system("messages", "read"),
     "messages.query": Right("messages:write", Level.SIMPLE_USER, (_line(),)),
     "messages.show": _reads("messages", own=True),  # whose it is, its service looks up
     "messages.page": _reads("messages", _party("wanted.owner")),
@@ -454,6 +456,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "incoming_messages.receive": Right("messages:write", Level.ANYBODY, own=True),  # as messages.report
     "message_prices.set": _writes("tariffs", _tariff()),
     "message_prices.remove": _writes("tariffs", _tariff()),
+    "message_prices.tariff_named": _system("tariffs", "read"),
     "message_prices.page": _reads("tariffs", _tariff(), least=Level.RESELLER),
     "callbacks.begin": Right("calls:write", Level.SIMPLE_USER, (_line("new.login"),)),
     "callbacks.order": Right("calls:write", Level.SIMPLE_USER, (_line("new.login"),)),
@@ -470,6 +473,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "simulations.simulate": _system("calls", "read"),
     "maintenance.run": Right("maintenance:write", Level.SIMPLE_USER, own=True),  # of which key, it says itself
     "doctor.examine": _system("system", "read"),
+    "integrity.check": _system("system", "read"),
     "doctor.prove_laws": _system("system", "read"),
     "doctor.schema_problem": _system("system", "read"),
     "doctor.totals": _system("system", "read"),

@@ -82,8 +82,13 @@ def check_login(login: str, field: str = "login") -> None:
 
 def check_email(address: str, field: str) -> None:
     """One address that mail goes to, in ASCII."""
-    if not _EMAIL.fullmatch(address):
+    if not is_email(address):
         raise InvalidRequest(field, f"{address[:80]!r} is not an address such as anna@example.org")
+
+
+def is_email(address: str) -> bool:
+    """Whether it is one address that mail can go to."""
+    return bool(_EMAIL.fullmatch(address))
 
 
 def check_callerid(callerid: str, field: str = "callerid") -> None:

@@ -36,6 +36,7 @@ LOCAL: Final = "local"  # the provider of numbers that we have ourselves
 MAX_TIMEOUT: Final = 600  # seconds that anything rings
 MAX_QUANTITY: Final = 1_000  # numbers of a pool shown at a time
 MAX_TIMES: Final = 50  # of a rule: more than hours of every day
+MAX_DESTINATION: Final = 128  # of a rule: what a variable of a script holds
 MAX_FIELD: Final = 200  # characters of what is handed to a provider
 
 _NUMBER: Final = re.compile(r"[0-9]{3,15}")
@@ -266,6 +267,8 @@ def check_rule(rule: CallRule) -> None:
     pattern, what = _DESTINATIONS[rule.action]
     if not pattern.fullmatch(rule.destination):
         raise InvalidRequest("destination", f"{rule.destination[:40]!r}: {rule.action} takes {what}")
+    if len(rule.destination) > MAX_DESTINATION:
+        raise InvalidRequest("destination", f"may have {MAX_DESTINATION} characters: so many reach the exchange")
     if rule.exchange and rule.action is not Action.CALL:
         raise InvalidRequest("server", "only a line can be called on another server")
 

@@ -21,6 +21,7 @@ from rating_engine.rating.schedule import zone_named
 
 PREFIXES: Final = {"monthly": "INV", "request": "PRO", "credit_note": "CRN"}
 MAX_LINES: Final = 2_000  # of one invoice: forty pages. Of more names those that cost least are one line
+REST: Final = "…"  # the name of a line of many that had no room
 FIRST_YEAR, LAST_YEAR = 2000, 2199
 
 
@@ -186,11 +187,11 @@ def fitted(lines: Sequence[InvoiceLine], most: int = MAX_LINES) -> tuple[Invoice
     rest: dict[LineKind, InvoiceLine] = {}
     for place, line in enumerate(lines):
         if place not in kept:
-            so_far = rest.get(line.kind, InvoiceLine(line.kind, "", 0, 0, Decimal(0)))
+            so_far = rest.get(line.kind, InvoiceLine(line.kind, REST, 0, 0, Decimal(0)))
             rest[line.kind] = InvoiceLine(
-                line.kind, "", so_far.quantity + line.quantity, so_far.seconds + line.seconds,
+                line.kind, REST, so_far.quantity + line.quantity, so_far.seconds + line.seconds,
                 so_far.amount + line.amount,
             )  # fmt: skip
     order = list(LineKind)
     return tuple(sorted([line for n, line in enumerate(lines) if n in kept] + [*rest.values()],
-                        key=lambda line: (order.index(line.kind), not line.name)))  # fmt: skip
+                        key=lambda line: (order.index(line.kind), line.name == REST)))  # fmt: skip

@@ -16,7 +16,7 @@ from typing import Final
 
 from rating_engine.domain.errors import InvalidRequest, RatingEngineError
 from rating_engine.domain.outcomes import DeclineReason
-from rating_engine.domain.sms_text import MAX_PARTS, encode_text
+from rating_engine.domain.sms_text import MAX_PARTS, Encoding, encode_text
 
 MAX_TEXT: Final = 4_000  # characters: more than MAX_PARTS parts have of any letters
 MAX_SIP_TEXT: Final = 1_300  # characters: RFC 3428 has a MESSAGE over UDP below 1,300 bytes; what is longer may be cut
@@ -188,6 +188,27 @@ class MessagePrice:
     kind: MessageKind
     prefix: str
     price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class MessageQuote:
+    """What a message would take and cost now, and the carriers that would be asked for it, in their order."""
+
+    encoding: Encoding
+    units: int
+    parts: int
+    price: Decimal
+    currency: str
+    carriers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCarrier:
+    """A carrier of the settings, as it may be shown."""
+
+    name: str
+    kinds: tuple[MessageKind, ...]
+    prefixes: tuple[str, ...]
 
 
 def delivered_of(word: str) -> bool | None:

@@ -40,10 +40,12 @@ from rating_engine.services.finance.statements import Statements
 from rating_engine.services.finance.subscriptions import Subscriptions
 from rating_engine.services.finance.taxes import Taxes
 from rating_engine.services.finance.transfers import Transfers
+from rating_engine.services.integrity import Integrity, Places
 from rating_engine.services.maintenance import Maintenance, Upkeep, steps_of
 from rating_engine.services.messaging.carriers import Carriers
 from rating_engine.services.messaging.incoming import IncomingMessages
 from rating_engine.services.messaging.messages import Messages
+from rating_engine.services.messaging.notices import CarrierNotices
 from rating_engine.services.messaging.prices import MessagePrices
 from rating_engine.services.messaging.sip_messages import SipMessages
 from rating_engine.services.messaging.sms_users import SmsUsers
@@ -191,6 +193,7 @@ class UseCases:
     simulations: Simulations
     maintenance: Maintenance
     doctor: Doctor
+    integrity: Integrity
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +208,7 @@ class Ways:
     deck_unserved_percent: int
     policy: ChargingPolicy
     installation: Installation
+    places: Places
     ban_wrong_keys: int
     ban_window_seconds: int
     ban_seconds: int
@@ -282,7 +286,7 @@ class Services:
             "hash_secrets": HashSecrets(office, principal, self._secrets),
             "permission_groups": PermissionGroups(office, principal),
             "bans": Bans(office, principal),
-            "sim_cards": SimCards(office, principal, self._secrets, ways.gsm),
+            "sim_cards": SimCards(office, principal, self._secrets, ways.gsm, CarrierNotices(office, ways.carriers)),
             "gsm": GsmRequests(ways.gsm),
             "speech": Speech(principal, ways.speaker),
             "news": News(office, principal),
@@ -358,6 +362,7 @@ class Services:
             "simulations": Simulations(office, ways.database_url, international_prefix=prefix),
             "maintenance": Maintenance(office, principal, self._steps),
             "doctor": Doctor(office, ways.installation),
+            "integrity": Integrity(office, self._secrets, ways.places),
         }
 
     def _of_numbers(self, principal: Principal) -> dict[str, Any]:

@@ -292,6 +292,22 @@ async def two_numbers_are_called_back(world: World, login: str) -> None:
     assert charges(await world.cdrs(login), one, two)
 
 
+async def ones_own_telephone_rings_first_for_nothing(world: World, login: str) -> None:
+    async with open_services(Settings(database_url=world.url)) as services:
+        new = NewCallback(login, login, ANSWERS + "93", exchange=NAME, key="click-1")
+        callback = await services.of(OPERATOR).callbacks.begin(new, Yes())
+        assert callback.outcome is CallbackOutcome.STARTED, callback
+        again = await services.of(OPERATOR).callbacks.begin(new, Yes())  # as a browser that asks twice
+        assert again == callback
+    called = await (await world.called("carrier", ANSWERS + "93")).answered()
+    (own,) = world.caller(login).calls
+    await own.hears(world.trunks["carrier"])
+    await called.talk_on(1.7)
+    await own.hang_up()
+    await called.ended()
+    assert charges(await world.cdrs(login), called)
+
+
 async def nobody_takes_the_callback(world: World, login: str) -> None:
     async with open_services(Settings(database_url=world.url)) as services:
         new = NewCallback(login, BUSY_ELSEWHERE + "1", ANSWERS + "83", exchange=NAME)
@@ -382,13 +398,12 @@ async def a_card_is_asked_for_and_calls(world: World, login: str) -> None:
     card = await sell_card(world.url)
     caller = await (await world.trunks["elsewhere"].call(ACCESS)).answered()
     for keys in (f"{card.number}#0000#", f"{card.number}#{card.pin}#", f"{ANSWERS}91#"):
-        await caller.talk(1)  # people listen first
         await caller.press(keys)
     called = await world.called("carrier", ANSWERS + "91")
     await caller.hears(world.trunks["carrier"])
     await called.talk_on(1.7)
     await called.hang_up()
-    await caller.talk(1)
+    await caller.talk(0.5)
     await caller.press(f"{ANSWERS}92#")  # he is asked again
     second = await world.called("carrier", ANSWERS + "92")
     await second.talk_on(0.7)
@@ -456,6 +471,7 @@ SCENARIOS: dict[str, tuple[Scenario, str]] = {
     "top-up": (a_top_up_lengthens_the_call, "0.05"),
     "hold": (hold_does_not_stop_the_charge, "10"),
     "callback": (two_numbers_are_called_back, "10"),
+    "40001": (ones_own_telephone_rings_first_for_nothing, "10"),
     "no-callback": (nobody_takes_the_callback, "10"),
     "blind": (a_call_is_transferred_blind, "10"),
     "blind-busy": (a_transfer_to_who_is_busy_moves_nothing, "10"),

@@ -63,6 +63,10 @@ class ScriptedExchange:
         answers, self.answers = self.answers, []
         return answers
 
+    @property
+    def rings_lines(self) -> bool:
+        return False
+
     def steers(self, uniqueid: str) -> bool:
         return True
 

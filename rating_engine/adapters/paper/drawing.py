@@ -35,6 +35,7 @@ from rating_engine.adapters.paper.texts import (
     written_percent,
     written_time,
 )
+from rating_engine.domain.invoice import REST
 
 FONTS: Final = Path(__file__).parent / "fonts"
 REGULAR, BOLD = "DejaVu", "DejaVu-Bold"
@@ -150,9 +151,10 @@ class _Drawing:
         return [Table(rows, colWidths=COLUMNS, repeatRows=1, style=style)]
 
     def _line(self, line: dict[str, Any]) -> list[Flowable | str]:
-        unnamed = self._words["unknown" if line["kind"] in ("calls", "rerated") and line["quantity"] else "other"]
+        named = line["name"] if line["name"] != REST else ""
+        unnamed = self._words["unknown" if not line["name"] and line["kind"] in ("calls", "rerated") else "other"]
         return [
-            _written(line["name"] or unnamed, _TEXT), _written(str(line["quantity"]), _RIGHT),
+            _written(named or unnamed, _TEXT), _written(str(line["quantity"]), _RIGHT),
             _written(written_time(line["seconds"]), _RIGHT), _written(self._amount(line["amount"]), _RIGHT),
         ]  # fmt: skip
 
@@ -193,6 +195,7 @@ class _Drawing:
         for line in invoice["lines"]:
             if line["kind"] in ("payments", "transfers", "adjustments"):
                 name = words["opening"] if line["name"] == "opening" else line["name"]
+                name = words["other"] if name == REST else name
                 said = f"{words[line['kind']]}: {name}" if name else words[line["kind"]]
                 rows.append([_written(said, _TEXT), _written(self._amount(line["amount"]), _RIGHT)])
         rows.append([_written(words["closing"], _BOLD), _written(self._amount(invoice["closing"]), _RIGHT_BOLD)])

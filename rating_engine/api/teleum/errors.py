@@ -12,19 +12,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from rating_engine.domain.errors import (
-    AccountClosed,
     InvalidRequest,
-    LeadsBack,
     NotAllowed,
     NotFound,
     NotYours,
     OrderFailed,
     Overloaded,
     RatingEngineError,
-    Refused,
     Unavailable,
 )
-from rating_engine.domain.sip_account import ExtensionInCall, ExtensionTaken, NoSecretKey, NoSuchExchange
+from rating_engine.domain.sip_account import ExtensionInCall, NoSecretKey, NoSuchExchange
 from rating_engine.domain.transfer import InsufficientMoney
 
 SESSION_ENDED: Final = "SESSION ENDED"
@@ -38,7 +35,6 @@ NOT_ENOUGH_MONEY: Final = "NOT ENOUGH MONEY"
 NUMBER_NOT_FREE: Final = "NUMBER IS NOT FREE"
 LINE_IN_CALL: Final = "LINE HAS A CALL"
 NO_LINES_HERE: Final = "NO SIP LINES CAN BE HAD"
-LEADS_BACK: Final = "FORWARD LEADS BACK"
 REFUSED: Final = "NOT POSSIBLE NOW"
 BAD_REQUEST: Final = "REQUEST CANNOT BE READ"
 TRY_AGAIN: Final = "TRY AGAIN LATER"
@@ -75,16 +71,12 @@ _FIELDS: Final[Mapping[str, str]] = {
 _WORDS: Final[tuple[tuple[type[RatingEngineError], str], ...]] = (
     (InsufficientMoney, NOT_ENOUGH_MONEY),
     (ExtensionInCall, LINE_IN_CALL),
-    ((ExtensionTaken), REFUSED),
     (NoSecretKey, NO_LINES_HERE),
     (NoSuchExchange, NO_LINES_HERE),
     (NotFound, NOT_FOUND),
     (NotYours, NOT_FOUND),
     (NotAllowed, ACCESS_DENIED),
     (OrderFailed, NUMBER_NOT_FREE),
-    (LeadsBack, LEADS_BACK),
-    (AccountClosed, REFUSED),
-    (Refused, REFUSED),
 )
 
 

@@ -28,6 +28,7 @@ from rating_engine.domain.card import (
     PinTooShort,
     check_digits,
     midnight,
+    pin_text,
 )
 from rating_engine.domain.change import given
 from rating_engine.domain.checks import check_above_zero, check_amount, check_reference
@@ -254,11 +255,6 @@ def pins_of(group: CardGroup, count: int) -> list[str]:
         raise PinTooShort(f"{count} cards, and only {group.pins} PINs of {group.pin_length} digits")
     chosen = secrets.SystemRandom().sample(range(group.pins), count)
     return [str(pin).zfill(group.pin_length) for pin in chosen]
-
-
-def pin_text(pin: str) -> str:
-    """What a PIN is hashed as: never the same as a number."""
-    return f"pin {pin}"
 
 
 def shown(box: SecretBox, row: Any) -> Card:

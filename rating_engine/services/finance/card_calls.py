@@ -27,13 +27,13 @@ from rating_engine.domain.card import (
     WRONG_OF_NOBODY,
     WRONG_PINS,
     CardGroup,
+    pin_text,
 )
 from rating_engine.domain.errors import NotFound, Overloaded, RatingEngineError, Unavailable
 from rating_engine.domain.outcomes import Balance, CardAdmitted, CardOutcome, CardQuestion, Declined, DeclineReason
 from rating_engine.domain.principal import ENGINE
 from rating_engine.domain.sip_account import NoSecretKey
 from rating_engine.domain.transfer import NoExchangeRate
-from rating_engine.services.finance.calling_cards import pin_text
 from rating_engine.services.finance.card_fees import CardFees, FeeWaits
 from rating_engine.services.finance.moving import Moving
 from rating_engine.services.phones.secrets import SecretBox

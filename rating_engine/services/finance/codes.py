@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from rating_engine.domain.account import RefillAllowed
+from rating_engine.domain.card import pin_text
 from rating_engine.domain.code import DIGITS, Code, CodeIsEmpty, NewCode, NoInvites
 from rating_engine.domain.errors import NotAllowed, NotFound, NotYours, RatingEngineError, Refused
 from rating_engine.domain.page import Cursor, Page, page_of_rows
@@ -89,7 +90,7 @@ class Codes:
         order = Order(amount, "code", least=RefillAllowed.ANONYMOUS)
         party = await find_party(self._database, who)
         purse = await self._moving.own(party.party_id)
-        card = await self._guesses.find(number)
+        card = await self._guesses.find(number, cards=True)
         if card.activated_by not in (None, party.party_id):
             raise NotFound("it was activated by somebody else", field="code")
         if card.target_id not in (None, party.party_id):
@@ -135,10 +136,8 @@ class Codes:
                 rows = await store.sealed_numbers(tx, after, RESEAL_AT_ONCE)
                 if not rows:
                     return count
-                numbers = [(card_id, self._box.open(sealed)) for card_id, sealed in rows]
-                fresh = [(card_id, self._box.seal(number), self._box.hashes(number)[0]) for card_id, number in numbers]
-                await store.reseal(tx, fresh)
-                await record(tx, "code.reseal", "secret_keys", {"codes": len(fresh)})
+                await store.reseal(tx, [self._again(*row) for row in rows])
+                await record(tx, "code.reseal", "secret_keys", {"codes": len(rows)})
             after, count = rows[-1][0], count + len(rows)
 
     async def _payer(self, party: Party, amount: Decimal) -> Purse | None:
@@ -204,6 +203,17 @@ class Codes:
         if purse.balance <= 0:
             raise CodeIsEmpty("it carries no money any more", field="code")
         return purse
+
+    def _again(
+        self, card_id: int, number: bytes, pin: bytes | None
+    ) -> tuple[int, bytes, bytes, bytes | None, bytes | None]:
+        """Number and PIN of a card under the first key."""
+        text = self._box.open(number)
+        sealed = card_id, self._box.seal(text), self._box.hashes(text)[0]
+        if pin is None:
+            return *sealed, None, None
+        secret = self._box.open(pin)
+        return *sealed, self._box.seal(secret), self._box.hashes(pin_text(secret))[0]
 
     def _shown(self, row: dict[str, object]) -> Code:
         values = dict(row)

@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Final, Protocol
 
+from rating_engine.domain.checks import is_email
 from rating_engine.domain.errors import InvalidRequest, NotAllowed, RatingEngineError, Refused
 from rating_engine.domain.invoice import Invoice, InvoiceFilter, InvoiceLine, month_before
 from rating_engine.domain.page import Cursor, Page
@@ -111,15 +112,18 @@ class Invoices:
         return await self._print(drawn, draft=True)
 
     async def mail(self, invoice_id: int) -> str:
-        """Queue one for who is billed, as a PDF; the address, '' where there is none. Errors: as of `pdf`."""
+        """Queue one for who is billed, as a PDF; the address, '' where there is none that mail can go to.
+
+        Errors: as of `pdf`.
+        """
         invoice = await store.find_invoice(self._database, invoice_id)
         address = (await standing_of(self._database, invoice.party_id)).on_paper.email
-        if not address:
+        if not is_email(address):
             return ""
         paper = await self._print(invoice)
         async with self._database.transaction(self._principal) as tx:
             await queue_paper(
-                tx, invoice.party_id, address, f"Invoice {invoice.label} of {invoice.issuer.name}",
+                tx, invoice.party_id, address, f"Invoice {invoice.label}",
                 f"The invoice {invoice.label} is attached.\n", f"{invoice.label}.pdf", paper,
             )  # fmt: skip
             await record(tx, "invoice.mail", str(invoice_id), bucket=invoice.bucket)

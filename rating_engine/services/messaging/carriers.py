@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from rating_engine.domain.message import Message, MessageKind
 
+NO_CARRIER: Final = "no carrier serves the number; see the setting message_carriers"
 HAND_OVER_SECONDS: Final = 15.0  # that one carrier may take; who waits is a person at a web page
 
 

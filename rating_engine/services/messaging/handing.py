@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from rating_engine.domain.errors import RatingEngineError
-from rating_engine.domain.message import Message
+from rating_engine.domain.message import Message, MessageState
 from rating_engine.services.messaging.carriers import (
     HAND_OVER_SECONDS,
     Accepted,
@@ -23,6 +23,7 @@ from rating_engine.services.messaging.carriers import (
     Carriers,
     CarrierSilent,
 )
+from rating_engine.services.watch.orders import answer_in_time
 from rating_engine.storage.messages import messages as store
 from rating_engine.storage.postgres.pool import Database
 
@@ -31,12 +32,25 @@ CARRIERS_TRIED: Final = 3  # of one message; so whoever waits for it does so for
 LEASE: Final = timedelta(seconds=2 * CARRIERS_TRIED * HAND_OVER_SECONDS)  # twice what handing over may take
 AGAIN: Final = timedelta(seconds=30)  # until a carrier that was away is tried again
 WAITS_AT_MOST: Final = timedelta(minutes=10)  # later nobody expects the message any more
+WAIT_SECONDS: Final = 20.0  # for the engine that reaches the carrier; behind it the message is said to wait
 BATCH: Final = 20  # handed over side by side in one turn
 LEFT_EACH: Final = 10  # turns between two looks for what the dead have left
 DIED: Final = "nobody knows whether it was sent: the engine that had it is gone"
 WAITED: Final = "no carrier could be reached in time"
 
 _log = structlog.get_logger(__name__)
+
+
+async def end_in_time(database: Database, bucket: int, number: int) -> Message:
+    """A message as it stands when whoever has its carrier has answered, or has not in time. Errors: Unavailable."""
+
+    async def ended() -> bool | None:
+        message = await store.reread(database, bucket, number)
+        waits = message.state is MessageState.SENDING or (message.state is MessageState.QUEUED and not message.attempts)
+        return None if waits else True
+
+    await answer_in_time(ended, WAIT_SECONDS)
+    return await store.reread(database, bucket, number)
 
 
 class Handing:

@@ -7,17 +7,18 @@ money is taken before a carrier is asked, and a message that is told again by it
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import Final
 
 from rating_engine.domain.errors import NotFound, NotYours, Refused
 from rating_engine.domain.message import (
     CarrierFailed,
     Direction,
+    ListedCarrier,
     Message,
     MessageDeclined,
     MessageFilter,
     MessageKind,
+    MessageQuote,
     MessageState,
     NewMessage,
     delivered_of,
@@ -27,21 +28,19 @@ from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.sms_text import EncodedText, encode_text
 from rating_engine.services.calls.ports import Now
-from rating_engine.services.messaging.carriers import Carrier, Carriers
-from rating_engine.services.messaging.handing import LEASE, Handing
+from rating_engine.services.messaging.carriers import NO_CARRIER, Carrier, Carriers
+from rating_engine.services.messaging.handing import LEASE, Handing, end_in_time
 from rating_engine.services.messaging.pricing import price_message
 from rating_engine.services.messaging.senders import sender_for
-from rating_engine.services.watch.orders import answer_in_time
 from rating_engine.storage.audit_log import note_of, record
 from rating_engine.storage.messages import messages as store
 from rating_engine.storage.messages.lines import SendingLine, sending_line
 from rating_engine.storage.parties.parties import find_party, is_below, tree_of
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.support.sim_cards import note_network
 
-WAIT_SECONDS: Final = 20.0  # for the engine that reaches the carrier; behind it the message is said to wait
 PLANS: Final = 5  # a subscriber that changes more often than that within a second is somebody's fault
 LOCKED: Final = {"none": DeclineReason.USER_BLOCKED, "internal": DeclineReason.EXTERNAL_BLOCKED}
-NO_CARRIER: Final = "no carrier serves the number; see the setting message_carriers"
 
 _handed: Final[set[asyncio.Task[None]]] = set()  # what is handed over though who asked for it has left
 
@@ -65,9 +64,31 @@ class Messages:
         return await self._send(MessageKind.SMS, new, encode_text(new.text))
 
     async def query(self, login: str, number: str, *, reference: str | None = None) -> Message:
-        """Ask where a number is (HLR); the answer is in `answer`. Errors: as of `send`."""
+        """Ask where a number is (HLR); the answer is in `answer`, and a SIM card of the number keeps its network.
+
+        Errors: as of `send`.
+        """
         new = NewMessage(login, number, "HLR", reference=reference)
-        return await self._send(MessageKind.HLR, new, encode_text(""))
+        answered = await self._send(MessageKind.HLR, new, encode_text(""))
+        country, network = (answered.answer.removeprefix("OK,").split(",") + [""] * 3)[1:3]
+        if country.isdigit() and network.isdigit():
+            await note_network(self._database, answered.recipient, f"{country}-{network}")
+        return answered
+
+    async def quote(self, new: NewMessage) -> MessageQuote:
+        """What an SMS would take and cost; nothing is held or sent. Errors: MessageDeclined, NotFound, Unavailable."""
+        text = encode_text(new.text)
+        line = await sending_line(self._database, new.login)
+        shares = await price_message(self._database, line, MessageKind.SMS, new.recipient, len(text.parts), self._now())
+        carriers = self._carriers.for_number(MessageKind.SMS, new.recipient)
+        return MessageQuote(
+            text.encoding, text.units, len(text.parts), shares.prices[0], line.payers[0].currency,
+            tuple(each.name for each in carriers),
+        )  # fmt: skip
+
+    async def carriers(self) -> list[ListedCarrier]:
+        """Those of the settings, in their order."""
+        return [ListedCarrier(each.name, tuple(sorted(each.kinds)), each.prefixes) for each in self._carriers.all]
 
     async def show(self, number: int) -> Message:
         """One message. Errors: NotFound, NotYours, Unavailable."""
@@ -180,13 +201,8 @@ class Messages:
             task.add_done_callback(_handed.discard)
             await asyncio.shield(task)
         else:
-            await answer_in_time(partial(self._ended, bucket, written.number), WAIT_SECONDS)
+            await end_in_time(self._database, bucket, written.number)
         message = await store.reread(self._database, bucket, written.number)
         if message.state is MessageState.FAILED:
             raise CarrierFailed(message.error)
         return message
-
-    async def _ended(self, bucket: int, number: int) -> bool | None:
-        message = await store.reread(self._database, bucket, number)
-        waits = message.state is MessageState.SENDING or (message.state is MessageState.QUEUED and not message.attempts)
-        return None if waits else True

@@ -45,6 +45,10 @@ class MessagePrices:
             await store.remove_price(tx, tariff_id, kind, prefix)
             await record(tx, "message_price.remove", tariff.name, {"kind": kind, "prefix": prefix})
 
+    async def tariff_named(self, name: str) -> int:
+        """The number of a tariff. Errors: NotFound, Unavailable."""
+        return await store.tariff_named(self._database, name)
+
     async def page(self, tariff_id: int, cursor: Cursor) -> Page[MessagePrice]:
         """By kind and prefix. Errors: InvalidRequest (after), Unavailable."""
         kind, prefix = cursor.position(str, str)

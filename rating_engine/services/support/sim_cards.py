@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from hmac import compare_digest
-from typing import Final
+from typing import Final, Protocol
 
 from rating_engine.domain.change import LEAVE, given
 from rating_engine.domain.errors import InvalidRequest, NotAllowed, NotYours, Refused
-from rating_engine.domain.message import CarrierFailed, InvalidRecipient, check_text, sender_of
+from rating_engine.domain.message import InvalidRecipient, check_text, sender_of
 from rating_engine.domain.page import MAX_LIMIT, Cursor, Page
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import Principal
@@ -36,14 +36,24 @@ RESEAL_AT_ONCE: Final = 500  # cards of one transaction
 SECRET: Final = frozenset({"puk1", "puk2"})  # for administrators to set
 
 
+class Notices(Protocol):
+    """What sends SMS that nobody pays for, by carriers of messages."""
+
+    async def send(self, party_id: int | None, sender: str, recipient: str, text: str) -> None:
+        """Errors: CarrierFailed, Unavailable."""
+
+
 class SimCards:
     """What one principal does with SIM cards, each by its ICCID."""
 
-    def __init__(self, database: Database, principal: Principal, secrets: SecretBox, gsm: Gsm) -> None:
+    def __init__(
+        self, database: Database, principal: Principal, secrets: SecretBox, gsm: Gsm, notices: Notices
+    ) -> None:
         self._database = database
         self._principal = principal
         self._secrets = secrets
         self._gsm = gsm
+        self._notices = notices
 
     async def page(self, cursor: Cursor, *, own: bool = False, only_enabled: bool = False) -> Page[SimCard]:
         """Those of who asks and of all below, or everybody's for who sees all. Errors: InvalidRequest, Unavailable."""
@@ -130,7 +140,7 @@ class SimCards:
         return self._shown(await store.find_card(self._database, iccid))
 
     async def notify(self, iccid: str, sender: str, text: str) -> None:
-        """Send an SMS to a card, by the provider whose it is.
+        """Send an SMS to a card, by the provider whose it is, or where that takes none by a carrier of messages.
 
         Errors: NotAllowed (a key of too low a level), InvalidSender, InvalidRecipient (it has no number), NotFound,
         CarrierFailed (none is configured, or it refuses), Unavailable.
@@ -146,8 +156,8 @@ class SimCards:
         given_to = {"from": sender, "to": kept.card.msisdn, "text": text, "iccid": iccid}
         try:
             await self._gsm.ask(kept.card.provider, "sms", given_to)
-        except (UnknownProvider, UnknownAction) as error:
-            raise CarrierFailed(f"provider {kept.card.provider!r} takes no SMS") from error
+        except (UnknownProvider, UnknownAction):
+            await self._notices.send(kept.card.owner_id, sender, kept.card.msisdn, text)
         async with self._database.transaction(self._principal) as tx:
             await record(tx, "sim.notify", iccid, {"from": sender})
 

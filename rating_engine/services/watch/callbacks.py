@@ -12,6 +12,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final, Protocol
 
@@ -94,6 +95,8 @@ class Callbacks:
             and not await store.is_own_number(self._office, new.login, new.callerid, nobody=SYSTEM)
         ):
             raise NotYours("is no number of yours", field="callerid")
+        if new.callerid is None:
+            new = replace(new, callerid=await store.callerid_of_card(self._office, new.login))
         watched = await read_watched(self._office)
         exchange = await self._exchange(new, watched)
         for number in (new.first,) if new.sound else (new.first, new.second):
@@ -174,6 +177,8 @@ class CallbackOrders:
     async def _begin(self, link: ExchangeLink, order: CallbackOrder) -> Callback:
         callerid: str | None = None
         for key, number in order.legs:
+            if number == order.login and link.rings_lines:
+                continue
             call = PrepareCall(key, order.login, number, order.callerid or None, origin=ORIGIN)
             outcome = await self._charging().prepare_call(call)
             if isinstance(outcome, Declined):

@@ -42,6 +42,11 @@ class ExchangeLink(Protocol):
         """What was seen of a channel; None: nothing."""
         ...
 
+    @property
+    def rings_lines(self) -> bool:
+        """Whether the first number of a callback may be the line's own, whose telephone then rings for nothing."""
+        ...
+
     def steers(self, uniqueid: str) -> bool:
         """Whether the call may be lengthened from here; another connection to the same exchange may have it."""
         ...

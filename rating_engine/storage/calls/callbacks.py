@@ -44,6 +44,11 @@ _OUTCOME: Final = "SELECT outcome, reason, detail FROM callbacks WHERE callback_
 _HELD: Final = """
     SELECT call_key, attempt, account_id, claims FROM open_calls
     WHERE bucket = $1 AND call_key = ANY ($2) AND cardinality(claims) = 1"""
+_OF_CARD: Final = """
+    SELECT DISTINCT c.callback_cid
+    FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login
+    JOIN sim_cards c ON c.party_id = s.party_id AND c.line IN ('', s.login)
+    WHERE l.login = $1 AND c.enabled AND c.callback_cid ~ '^[+]?[0-9]{1,32}$' LIMIT 2"""
 _OWN: Final = """
     SELECT EXISTS (
         SELECT FROM subscribers mine
@@ -104,6 +109,15 @@ async def unheard_legs(database: Questions, order: CallbackOrder) -> list[Claim]
     rows = await database.fetch(_HELD, bucket, [str(key) for key, _ in order.legs])
     told = [row for row in rows if row["claims"][0] is not None]
     return [Claim(key_from_row(row), bucket, row["account_id"], row["claims"][0]) for row in told]
+
+
+async def callerid_of_card(questions: Questions, login: str) -> str | None:
+    """What the SIM card of a line has its callbacks shown as; None: nothing, or several cards say several things.
+
+    Errors: Unavailable.
+    """
+    found = [row["callback_cid"] for row in await questions.fetch(_OF_CARD, login)]
+    return found[0] if len(found) == 1 else None
 
 
 async def is_own_number(database: Questions, login: str, number: str, *, nobody: int) -> bool:

@@ -6,7 +6,7 @@ Law: a card is claimed by one party, or deleted, never both: one statement each,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -22,6 +22,15 @@ _COLUMNS: Final = """
     c.created_at, c.activated_by, c.deleted_at IS NOT NULL AS deleted FROM calling_cards c"""
 _IS_CODE: Final = "c.group_id = (SELECT group_id FROM card_groups WHERE is_codes)"
 _FIND: Final = f"SELECT {_COLUMNS} WHERE c.number_hash = ANY ($1) AND {_IS_CODE}"
+_VOUCHERS: Final = """
+    SELECT c.card_id, c.owner_id, c.created_by, c.target_id, c.access_level, c.bucket, c.account_id, c.from_account_id,
+           c.created_at, c.activated_by, false AS deleted, g.number_length, c.pin_hash
+    FROM calling_cards c JOIN card_groups g USING (group_id)
+    WHERE c.number_hash = ANY ($1) AND NOT g.is_codes AND NOT g.disable_voucher AND c.deleted_at IS NULL
+      AND c.funded_at IS NOT NULL AND NOT c.blocked AND g.valid_from <= now()
+      AND (g.valid_to IS NULL OR now() < g.valid_to)
+      AND (g.days_after_first_use = 0 OR c.first_used_at IS NULL
+           OR now() < c.first_used_at + make_interval(days => g.days_after_first_use))"""
 _ADD: Final = """
     INSERT INTO calling_cards (group_id, number_hash, number_sealed, owner_id, created_by, target_id, access_level,
                                bucket, account_id, from_account_id)
@@ -61,10 +70,12 @@ _TRIES: Final = "SELECT count(*) FROM code_tries WHERE who = $1 AND what = $2 AN
 _UNTRY: Final = "DELETE FROM code_tries WHERE who = $1 AND what = $2 AND at = $3"
 _FORGET_TRIES: Final = "DELETE FROM code_tries WHERE at < now() - interval '1 hour'"
 _SEALED: Final = """
-    SELECT card_id, number_sealed FROM calling_cards WHERE card_id > $1 ORDER BY card_id LIMIT $2 FOR UPDATE"""
+    SELECT card_id, number_sealed, pin_sealed FROM calling_cards WHERE card_id > $1
+    ORDER BY card_id LIMIT $2 FOR UPDATE"""
 _RESEAL: Final = """
-    UPDATE calling_cards c SET number_sealed = n.sealed, number_hash = n.hash
-    FROM unnest($1::bigint[], $2::bytea[], $3::bytea[]) AS n(card_id, sealed, hash) WHERE c.card_id = n.card_id"""
+    UPDATE calling_cards c SET number_sealed = n.sealed, number_hash = n.hash, pin_sealed = n.pin, pin_hash = n.pin_hash
+    FROM unnest($1::bigint[], $2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[])
+      AS n(card_id, sealed, hash, pin, pin_hash) WHERE c.card_id = n.card_id"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,25 @@ async def find_card(questions: Questions, hashes: Sequence[bytes]) -> Card | Non
     """The card of a number, deleted ones too. Errors: Unavailable."""
     row = await questions.fetchrow(_FIND, hashes)
     return None if row is None else Card(**dict(row))
+
+
+@dataclass(frozen=True, slots=True)
+class Voucher:
+    """A calling card whose money may be taken by number and PIN. `pin_hash` None: by its number alone."""
+
+    card: Card
+    number_length: int
+    pin_hash: bytes | None = field(repr=False)
+
+
+async def find_vouchers(questions: Questions, hashes: Sequence[bytes]) -> list[Voucher]:
+    """Those whose number is one of these. Errors: Unavailable."""
+    found = []
+    for row in await questions.fetch(_VOUCHERS, hashes):
+        values = dict(row)
+        length, pin_hash = values.pop("number_length"), values.pop("pin_hash")
+        found.append(Voucher(Card(**values), length, pin_hash))
+    return found
 
 
 async def add_card(
@@ -173,11 +203,11 @@ async def forget_try(database: Database, who: str, what: str, at: datetime) -> N
     await database.fetchval(_UNTRY, who, what, at)
 
 
-async def sealed_numbers(tx: Transaction, after: int, limit: int) -> list[tuple[int, bytes]]:
-    """Cards and their encrypted numbers, held. Errors: Unavailable."""
-    return [(row["card_id"], row["number_sealed"]) for row in await tx.fetch(_SEALED, after, limit)]
+async def sealed_numbers(tx: Transaction, after: int, limit: int) -> list[tuple[int, bytes, bytes | None]]:
+    """Cards, their encrypted numbers and PINs (None: it has none), held. Errors: Unavailable."""
+    return [tuple(row) for row in await tx.fetch(_SEALED, after, limit)]
 
 
-async def reseal(tx: Transaction, cards: Sequence[tuple[int, bytes, bytes]]) -> None:
-    """Cards with their numbers under another key, encrypted and hashed. Errors: Unavailable."""
-    await tx.execute(_RESEAL, [c[0] for c in cards], [c[1] for c in cards], [c[2] for c in cards])
+async def reseal(tx: Transaction, cards: Sequence[tuple[int, bytes, bytes, bytes | None, bytes | None]]) -> None:
+    """Cards with number and PIN under another key, each encrypted and hashed. Errors: Unavailable."""
+    await tx.execute(_RESEAL, *map(list, zip(*cards, strict=True)))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final, NamedTuple
 
-from rating_engine.domain.errors import NotFound
+from rating_engine.domain.errors import Hint, NotFound
 from rating_engine.domain.message import MessageKind, MessagePrice
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
@@ -17,6 +17,7 @@ _FIND: Final = """
     FROM tariffs t JOIN message_prices p USING (tariff_id)
     WHERE t.tariff_id = ANY ($1) AND p.kind = $2 AND p.prefix = ANY ($3)
     ORDER BY t.tariff_id, length(p.prefix) DESC"""
+_NAMED: Final = "SELECT tariff_id FROM tariffs WHERE name = $1"
 _SET: Final = """
     INSERT INTO message_prices (tariff_id, kind, prefix, price) VALUES ($1, $2, $3, $4)
     ON CONFLICT (tariff_id, kind, prefix) DO UPDATE SET price = excluded.price"""
@@ -44,6 +45,14 @@ async def part_prices(
     prefixes = [number[:end] for end in range(len(number) + 1)]
     rows = await questions.fetch(_FIND, list(tariffs), kind, prefixes)
     return {row["tariff_id"]: PartPrice(*row) for row in rows}
+
+
+async def tariff_named(questions: Questions, name: str) -> int:
+    """Errors: NotFound, Unavailable."""
+    found: int | None = await questions.fetchval(_NAMED, name)
+    if found is None:
+        raise NotFound(f"there is no tariff {name!r}", field="tariff", hint=Hint.SEE_TARIFFS)
+    return found
 
 
 async def set_price(tx: Transaction, tariff_id: int, price: MessagePrice) -> None:

@@ -34,7 +34,8 @@ _TAKE: Final = """
 _QUEUE_PAPER: Final = """
     INSERT INTO mails (party_id, recipient, subject, body, attachment_name, attachment)
     VALUES ($1, $2, $3, $4, $5, $6)"""
-_SENT: Final = "UPDATE mails SET state = 'sent', ended_at = now(), error = '' WHERE mail_id = $1"
+# What was attached is kept elsewhere.
+_SENT: Final = "UPDATE mails SET state = 'sent', ended_at = now(), error = '', attachment = NULL WHERE mail_id = $1"
 _PUT_OFF: Final = """
     UPDATE mails SET attempts = attempts + $2, due_at = now() + $3::interval, error = $4 WHERE mail_id = $1
 """

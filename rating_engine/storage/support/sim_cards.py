@@ -17,6 +17,7 @@ from rating_engine.storage.postgres.transaction import Transaction
 
 CHANGEABLE: Final = ("party_id", "line", "callback_cid", "allow_direct_sms", "enabled", "puk1", "puk2")
 
+_NOTE_NETWORK: Final = "UPDATE sim_cards SET last_network = $2, last_network_at = now() WHERE msisdn = $1"
 _COLUMNS: Final = """
     c.sim_id, c.iccid, c.msisdn, c.provider, c.party_id AS owner_id, p.login AS owner, c.line, c.callback_cid,
     c.allow_direct_sms, c.enabled, c.last_network, c.last_network_at, c.puk1, c.puk2, c.wrong_puks,
@@ -94,6 +95,11 @@ async def add_card(tx: Transaction, new: NewSimCard, puk1: bytes | None, puk2: b
     except asyncpg.UniqueViolationError as error:
         field = "msisdn" if "msisdn" in (error.constraint_name or "") else "iccid"
         raise AlreadyExists(f"a SIM card with this {field} is there", field=field) from None
+
+
+async def note_network(questions: Questions, msisdn: str, network: str) -> None:
+    """The network that a number was found in, of the card that has it, if any. Errors: Unavailable."""
+    await questions.fetch(_NOTE_NETWORK, msisdn, network)
 
 
 async def change_card(tx: Transaction, iccid: str, values: Mapping[str, object]) -> None:

@@ -107,6 +107,10 @@ BROKEN = {
     "route_load": ("UPDATE route_load SET open_calls = open_calls + 1", "DELETE FROM route_load"),
     "subscriber_load": ("INSERT INTO subscriber_load SELECT bucket, subscriber_id, 7 FROM subscribers",),
     "logins": ("UPDATE logins SET bucket = 3", "DELETE FROM logins"),
+    "subscriptions": (
+        "INSERT INTO ledger_entries (account_id, bucket, entry_id, kind, amount, balance_after, reference)"
+        " SELECT account_id, bucket, last_entry + 1, 'fee', 0, balance, 'subscription:7:first' FROM accounts",
+    ),
     "charged_whole": ("UPDATE cdrs SET uncharged = 0.01",),
     "rated": ("UPDATE cdrs SET source = 'unrated'",),
     "published": (

@@ -11,6 +11,7 @@ from typing import Any, Final
 import pytest
 from cryptography.fernet import Fernet
 
+from rating_engine.domain.account import NewAccount
 from rating_engine.domain.card import (
     CARD_LOCK_SECONDS,
     WRONG_OF_CALLER,
@@ -34,12 +35,15 @@ from rating_engine.domain.principal import OPERATOR, Principal, principal_of
 from rating_engine.domain.tax import Tax
 from rating_engine.domain.transfer import InsufficientMoney
 from rating_engine.engine.engine import Engine
+from rating_engine.engine.services import make_services
 from rating_engine.services.catalogue import UseCases
 from rating_engine.services.doctor import ledger_balanced
 from rating_engine.services.finance import card_sales
+from rating_engine.services.finance.card_calls import CardCalls
 from rating_engine.services.finance.card_fees import CardKeeper
 from rating_engine.services.finance.card_sales import SaleKeeper
 from rating_engine.services.phones.secrets import SecretBox
+from rating_engine.settings.model import Settings
 from rating_engine.storage.finance import card_sales as sale_store
 from rating_engine.storage.finance.card_sales import SoldCard
 from rating_engine.storage.postgres.pool import Database
@@ -403,3 +407,28 @@ async def test_rights(engine: Engine, use: UseCases):
             await no
     paid = [await use.cards.pay(card.card_id, Decimal(1), reference="x") for _ in range(2)]
     assert [each.balance for each in paid] == [Decimal("11.084034")] * 2
+
+
+async def test_number_and_pin_are_a_voucher_where_the_group_lets_them_and_keys_may_change(
+    engine: Engine, use: UseCases
+):
+    group = await group_of(use)
+    one, two = await sold(use, group, 2)
+    await use.parties.create(NewParty("anna", PartyKind.USER))
+    await use.accounts.create(NewAccount("2001", "retail", owner="anna"))
+    for wrong in (str(one.number), f"{one.number}{two.pin}", f"{one.number}{one.pin}0"):
+        with pytest.raises(NotFound):
+            await use.codes.activate("anna", wrong)
+    await use.codes.activate("anna", f"{one.number}{one.pin}", Decimal(4))
+    assert (await use.accounts.show("2001")).balance == 4
+    assert (await use.cards.show(one.card_id)).balance == Decimal("6.084034")
+    await use.card_groups.change(group.group_id, GroupTerms(disable_voucher=True))
+    with pytest.raises(NotFound):
+        await use.codes.activate("anna", f"{two.number}{two.pin}")
+
+    both = Settings(secret_keys=(Fernet.generate_key().decode(), KEY))
+    anew = make_services(both, engine.office).of(OPERATOR)
+    assert await anew.codes.reseal() == 2
+    assert (await anew.cards.show(two.card_id)).pin == two.pin
+    only = CardCalls(engine.office, SecretBox(both.secret_keys[:1]), engine.clock.now)
+    assert isinstance(await only.authorize(asks(two)), CardAdmitted)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 from collections import Counter
@@ -43,7 +42,6 @@ from tests.support.waiting import until_holds
 from tests.support.world import publish_deck
 
 SMS = MessageKind.SMS
-ROUNDS = int(os.environ.get("RATING_KILL_ROUNDS", "1"))  # make soak asks for more
 TO = "4915112345678"
 
 
@@ -236,12 +234,13 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-async def test_who_is_killed_between_hold_and_answer_has_sent_once_or_gives_back(engine, gateway, database_url):
+@pytest.mark.parametrize("rounds", [1, pytest.param(20, marks=pytest.mark.soak)])
+async def test_who_is_killed_between_hold_and_answer_has_sent_once_or_gives_back(engine, gateway, database_url, rounds):
     gateway.answer = b"OK"
     await use(engine).accounts.top_up("1001", Decimal(1000))
     await use(engine).accounts.top_up("firm-money", Decimal(1000))
     carrier = f"acme http http://127.0.0.1:{gateway.port}/?ref={{id}}"
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         program = await asyncio.create_subprocess_exec(
             sys.executable, "-c", FOR_EVER, database_url, carrier, stdout=asyncio.subprocess.PIPE
         )

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rating_engine.adapters.paper.drawing import draw
 from rating_engine.adapters.paper.texts import TEXTS, decimals_of, written_amount, written_percent, written_time
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.invoice import InvoiceLine, LineKind, fitted, label_of, month_before, month_of
@@ -67,6 +68,20 @@ def test_lines_that_are_too_many_come_to_the_same_by_kind(found):
             assert sum(getattr(line, field) for line in kept if line.kind is kind) == sum(
                 getattr(line, field) for line in lines if line.kind is kind
             )
+
+
+def test_what_people_wrote_is_no_markup_and_no_other_file_is_read():
+    name = '<img src="file:///etc/hostname"/> & <b>Łódź</b>\n<para>'
+    party = {"name": name, "address": name, "email": name, "bank_account": name, "tax_number": name}
+    line = {"kind": "calls", "name": name, "quantity": 1, "seconds": 61, "amount": "1.234567"}
+    zero = dict.fromkeys(("net", "tax", "commission", "total", "due", "tax_percent"), "0")
+    day = "2026-11-30T12:00:00+00:00"
+    invoice = {
+        **zero, "kind": "request", "label": "PRO-000001", "language": "xx", "state": "open", "issued_at": day,
+        "valid_to": day, "period_start": None, "login": name, "account_id": 1, "currency": "EUR", "opening": None,
+        "closing": None, "issuer": party, "billed": party, "lines": [line] * 200,
+    }  # fmt: skip
+    assert draw({"invoice": invoice, "draft": True}).startswith(b"%PDF-1.")
 
 
 def test_numbers_are_printed_as_people_of_each_language_write_them():

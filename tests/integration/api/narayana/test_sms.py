@@ -84,6 +84,17 @@ async def test_a_message_is_sent_reported_and_listed(narayana, gateway):
     gateway.answer = b"OK,999881111111111,999,888,000000"
     assert await narayana.ask("sendHLR", login="anna", to="18005555550") == "OK,999881111111111,999,888,000000"
     assert await balance(narayana) == Decimal("9.89")
+    await narayana.ask("addSIM", login="boss", iccid="893720", provider="nobody", msisdn="18005555550")
+    await narayana.ask("sendHLR", login="anna", to="18005555550")
+    card = await narayana.ask("getSIMInfo", login="boss", iccid="893720")
+    assert card["lastnetwork"] == "999-888"
+
+    # A notice to a card whose provider takes none goes by a carrier, and costs nobody anything.
+    await narayana.ask("addSIM", login="boss", iccid="893721", provider="nobody", msisdn="4915100000001")
+    await narayana.ask("notifySIM", login="boss", sim="893721", **{"from": "Shop", "text": "hi"})
+    assert gateway.asked[-1] == "/?to=4915100000001&text=hi"
+    notice = {"sim": "893720", "from": "Shop", "text": "hi"}
+    assert await narayana.code("notifySIM", login="boss", **notice) == "E_CARRIER_ERROR"
 
 
 async def test_what_comes_in_is_kept_and_done_with_as_the_rules_of_the_number_say(narayana, gateway):

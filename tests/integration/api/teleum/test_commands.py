@@ -16,7 +16,7 @@ from rating_engine.api.teleum import errors, surface
 from rating_engine.api.teleum.commands import COMMANDS
 from rating_engine.domain.call_rules import CALLED, TRANSIT, Action, Condition, InboundCall
 from rating_engine.domain.did import RuleChanges
-from rating_engine.domain.outcomes import CallKey, PrepareCall
+from rating_engine.domain.outcomes import Allowed, CallKey, FinishCall, PrepareCall
 from rating_engine.domain.party import NewParty, PartyChanges, PartyKind, PartyState
 from rating_engine.domain.recording import RecordingKind
 from rating_engine.domain.subscription import NewService
@@ -257,6 +257,10 @@ async def test_lines_are_made_changed_and_deleted_and_tell_no_password(teleum: T
     assert (shown["rcid"], shown["status"], shown["uagent"], shown["def"]) == (NUMBER, "offline", "", "0")
     assert await teleum.error("editSIP", id=number, paswd="short") == "WRONG PARAMETER: paswd"
     assert await teleum.error("deleteSIP", id=number, who=OTHER) == errors.NOT_FOUND
+    talking = PrepareCall(CallKey("pbx1", "5.5"), number, "4930123456")
+    assert isinstance(await teleum.engine.charging.prepare_call(talking), Allowed)
+    assert await teleum.error("deleteSIP", id=number) == errors.LINE_IN_CALL
+    await teleum.engine.charging.finish_call(FinishCall(talking.call_key, number, "4930123456", 0, "CANCEL", 16))
     await teleum.ask("deleteSIP", id="20000", who=OTHER)
     for _ in range(2):  # whoever deletes its first line and makes one has the same number again
         assert (await teleum.ask("editSIP", id="0", who=OTHER))["num"] == "20000"

@@ -131,6 +131,16 @@ def test_a_star_begins_the_question_anew_and_a_key_stops_what_is_played() -> Non
     assert (card.keys, said(commands)) == ("", ASK["number"])
 
 
+def test_what_is_keyed_in_while_the_services_think_is_the_beginning_of_the_answer() -> None:
+    card, _ = run(ENTERED, *keyed("4711#0000#"), *keyed("4711#08"))
+    card, _ = run(refused(), *keyed("15"), card=card)
+    assert (card.question, card.keys) == (Question.PIN, "0815")
+    card, _ = run(*keyed("#"), *keyed("4930123#4"), card=card)
+    card, commands = run(KNOWN, card=card)
+    assert commands[-1] == Quote(KEY, "card-1", "4930123", "4930")
+    assert card.ahead == "4"
+
+
 def test_who_says_nothing_is_asked_again_and_then_let_go() -> None:
     card, _ = run(ENTERED)
     for _ in range(2):
