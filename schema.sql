@@ -443,7 +443,8 @@ CREATE TABLE party_tariffs (
 CREATE TABLE party_credentials (
     party_id       bigint PRIMARY KEY REFERENCES parties,
     password_hash  text NOT NULL,
-    changed_at     timestamptz NOT NULL DEFAULT now()
+    changed_at     timestamptz NOT NULL DEFAULT now(),
+    is_weak        boolean NOT NULL DEFAULT false    -- it is common, or made of the login
 );
 
 -- Taxes by their percent of the price without them.

@@ -473,6 +473,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "simulations.simulate": _system("calls", "read"),
     "maintenance.run": Right("maintenance:write", Level.SIMPLE_USER, own=True),  # of which key, it says itself
     "doctor.examine": _system("system", "read"),
+    "integrity.check": _system("system", "read"),
     "doctor.prove_laws": _system("system", "read"),
     "doctor.schema_problem": _system("system", "read"),
     "doctor.totals": _system("system", "read"),

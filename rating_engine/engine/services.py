@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Final
 
 from agi.ami.address import parse_address
@@ -28,6 +29,7 @@ from rating_engine.engine.calling import policy_of
 from rating_engine.services.catalogue import Services, Ways
 from rating_engine.services.doctor import Dialplan, Installation
 from rating_engine.services.finance.payments import PaymentWays
+from rating_engine.services.integrity import Places
 from rating_engine.services.maintenance import Upkeep
 from rating_engine.services.messaging.carriers import Carriers
 from rating_engine.services.parties.request_limits import RequestLimits
@@ -64,6 +66,7 @@ def make_services(
             deck_unserved_percent=settings.deck_unserved_percent,
             policy=policy_of(settings),
             installation=_installation(settings),
+            places=_places(settings),
             ban_wrong_keys=settings.ban_wrong_keys,
             ban_window_seconds=settings.ban_window_seconds,
             ban_seconds=settings.ban_seconds,
@@ -165,6 +168,18 @@ def _payments(settings: Settings) -> PaymentWays:
         days=settings.invoice_days,
         system_currency=settings.system_currency,
     )
+
+
+def _places(settings: Settings) -> Places:
+    """The directories of this machine that are written to."""
+    named = (
+        ("ends of calls on disk", str(spool_directory(settings.spool_dir, settings.database_url))),
+        ("the embedded servers' data", settings.embedded_data_dir),
+        ("recordings", settings.recordings_directory),
+        ("spoken messages", settings.voice_directory),
+    )
+    there = tuple((what, Path(directory).expanduser()) for what, directory in named if directory)
+    return Places(there, settings.free_space_min_percent)
 
 
 def _installation(settings: Settings) -> Installation:

@@ -40,6 +40,7 @@ from rating_engine.services.finance.statements import Statements
 from rating_engine.services.finance.subscriptions import Subscriptions
 from rating_engine.services.finance.taxes import Taxes
 from rating_engine.services.finance.transfers import Transfers
+from rating_engine.services.integrity import Integrity, Places
 from rating_engine.services.maintenance import Maintenance, Upkeep, steps_of
 from rating_engine.services.messaging.carriers import Carriers
 from rating_engine.services.messaging.incoming import IncomingMessages
@@ -192,6 +193,7 @@ class UseCases:
     simulations: Simulations
     maintenance: Maintenance
     doctor: Doctor
+    integrity: Integrity
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,7 @@ class Ways:
     deck_unserved_percent: int
     policy: ChargingPolicy
     installation: Installation
+    places: Places
     ban_wrong_keys: int
     ban_window_seconds: int
     ban_seconds: int
@@ -359,6 +362,7 @@ class Services:
             "simulations": Simulations(office, ways.database_url, international_prefix=prefix),
             "maintenance": Maintenance(office, principal, self._steps),
             "doctor": Doctor(office, ways.installation),
+            "integrity": Integrity(office, self._secrets, ways.places),
         }
 
     def _of_numbers(self, principal: Principal) -> dict[str, Any]:

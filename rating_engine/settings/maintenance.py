@@ -46,6 +46,14 @@ class MaintenanceSettings(Group):
         " the log says (exchange_rates_not_set), and the old one counts until somebody sets one by hand.",
     )
 
+    free_space_min_percent: int = Field(
+        10,
+        ge=0,
+        le=90,
+        description="Of each file system that is written to so much is to be free: `doctor --integrity` says where less"
+        " is.",
+    )
+
     @field_validator("exchange_rate_url")
     @classmethod
     def _check_exchange_rate_url(cls, value: str) -> str:

@@ -16,6 +16,7 @@ from rating_engine.domain.party import Party
 from rating_engine.services.catalogue import UseCases
 
 Answer = dict[str, Any]
+MAX_PAGES: Final = 10  # of one's own numbers: 10,000 are more than a contract has
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,15 @@ class Asked:
 
     async def numbers(self) -> Sequence[Did]:
         """The user's own numbers that are connected, in their order."""
-        page = await self.use.dids.page(Cursor(MAX_LIMIT), own=True)
-        return [did for did in page.items if did.party_id == self.who and did.state is not DidState.ORDERED]
+        found: list[Did] = []
+        after: str | None = None
+        for _ in range(MAX_PAGES):
+            page = await self.use.dids.page(Cursor(MAX_LIMIT, after), own=True)
+            found += page.items
+            after = page.next
+            if after is None:
+                break
+        return [did for did in found if did.party_id == self.who and did.state is not DidState.ORDERED]
 
     async def number(self, named: str) -> Did:
         """One of them, by its id or in digits. Raises Failure."""

@@ -32,7 +32,7 @@ from rating_engine.domain.party_details import PartyDetailChanges
 from rating_engine.domain.principal import Principal
 from rating_engine.services.parties.details import change_details_of
 from rating_engine.services.parties.lately import until_forgotten
-from rating_engine.services.parties.passwords import Passwords, md5_given, md5_of
+from rating_engine.services.parties.passwords import HashedPassword, Passwords, md5_given, md5_of
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.parties import parties as store
 from rating_engine.storage.parties.accounts import change_account
@@ -114,7 +114,12 @@ class Parties:
             await until_forgotten()
 
     async def _change(
-        self, tx: Transaction, who: str | int, changes: PartyChanges, status: PartyState | Leave, hashed: str | None
+        self,
+        tx: Transaction,
+        who: str | int,
+        changes: PartyChanges,
+        status: PartyState | Leave,
+        hashed: HashedPassword | None,
     ) -> Party:
         """Set what is given within a unit of work; whom it was of. Errors: as of `change`."""
         values = given(changes)
@@ -135,7 +140,7 @@ class Parties:
         if hashed is not None:
             if self._principal.scopes is not None and PASSWORDS not in self._principal.scopes:
                 raise NotAllowed(f"takes the scope {PASSWORDS}", field="password")
-            await store.set_password_hash(tx, party.party_id, hashed)
+            await store.set_password_hash(tx, party.party_id, hashed.text, is_weak=hashed.is_weak_for(party.login))
             await record(tx, "user.password", party.login)
         return party
 
@@ -186,10 +191,10 @@ class Parties:
             raise InvalidRequest("password", "is not given")
         async with self._database.transaction(self._principal) as tx:
             party = await self._hold(tx, who)
-            await store.set_password_hash(tx, party.party_id, hashed)
+            await store.set_password_hash(tx, party.party_id, hashed.text, is_weak=hashed.is_weak_for(party.login))
             await record(tx, "user.password", party.login)
 
-    async def _hash(self, password: str | None, md5: str | None) -> str | None:
+    async def _hash(self, password: str | None, md5: str | None) -> HashedPassword | None:
         if password is not None:
             check_password(password)
             md5 = md5_of(password)
@@ -244,7 +249,7 @@ def _before(party: Party, values: dict[str, object]) -> dict[str, object]:
     return {name: getattr(party, name) for name in values}
 
 
-async def add_user(tx: Transaction, principal: Principal, new: NewParty, hashed: str | None) -> int:
+async def add_user(tx: Transaction, principal: Principal, new: NewParty, hashed: HashedPassword | None) -> int:
     """A party below `new.owner` (None: who asks), with the hash of its password; its number.
 
     Errors: InvalidRequest naming the field, NotAllowed (level), NotFound (owner, tariff), AlreadyExists, Unavailable.
@@ -260,7 +265,7 @@ async def add_user(tx: Transaction, principal: Principal, new: NewParty, hashed:
     if new.kind is PartyKind.TENANT:
         await hold_tenant(tx, party_id)  # which gives it its tariff
     if hashed is not None:
-        await store.set_password_hash(tx, party_id, hashed)
+        await store.set_password_hash(tx, party_id, hashed.text, is_weak=hashed.is_weak_for(new.login))
     await record(
         tx, "user.create", new.login,
         {"kind": new.kind, "level": int(new.access_level), "owner": owner.login, "tariff": new.tariff,

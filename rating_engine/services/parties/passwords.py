@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from rating_engine.domain.errors import InvalidRequest, Overloaded
+from rating_engine.domain.weak_passwords import is_weak_md5
 
 if TYPE_CHECKING:
     from argon2 import PasswordHasher
@@ -48,6 +49,20 @@ def md5_given(text: str, field: str = "password") -> str:
     return text.lower()
 
 
+class HashedPassword:
+    """What is kept of a new password: its hash, and whether it is one that is tried first."""
+
+    __slots__ = ("_md5", "text")
+
+    def __init__(self, md5: str, text: str) -> None:
+        self._md5 = md5
+        self.text = text
+
+    def is_weak_for(self, login: str) -> bool:
+        """Whether it is common, or made of this login."""
+        return is_weak_md5(self._md5, login)
+
+
 class Passwords:
     """Hashes passwords and checks them. One a process."""
 
@@ -59,9 +74,9 @@ class Passwords:
         self._nobodys: str | None = None
         self._right: OrderedDict[bytes, float] = OrderedDict()  # until when; the oldest first
 
-    async def hash(self, md5: str) -> str:
+    async def hash(self, md5: str) -> HashedPassword:
         """What is kept of a password. Errors: Overloaded."""
-        return await self._in_turn(lambda: _hash(md5))
+        return HashedPassword(md5, await self._in_turn(lambda: _hash(md5)))
 
     async def verify(self, md5: str, hashed: str) -> bool:
         """Whether it is the password of this hash. Errors: Overloaded."""
@@ -80,7 +95,7 @@ class Passwords:
     async def verify_nobody(self, md5: str) -> None:
         """As long as a wrong password takes, for a login nobody has: the time tells no logins. Errors: Overloaded."""
         if self._nobodys is None:
-            self._nobodys = await self.hash(secrets.token_hex(16))
+            self._nobodys = (await self.hash(secrets.token_hex(16))).text
         await self.verify(md5, self._nobodys)
 
     async def _in_turn(self, work: Callable[[], Result]) -> Result:

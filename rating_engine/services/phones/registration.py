@@ -23,7 +23,7 @@ from rating_engine.domain.sip_account import WrongExtension, is_additional, phon
 from rating_engine.domain.transfer import InsufficientMoney, Order
 from rating_engine.services.finance.moving import Moving
 from rating_engine.services.parties.parties import add_user
-from rating_engine.services.parties.passwords import Passwords, md5_given
+from rating_engine.services.parties.passwords import HashedPassword, Passwords, md5_given
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.services.phones.writing import PhoneWriter
 from rating_engine.storage.audit_log import record
@@ -85,7 +85,7 @@ class Registrations:
             await self._give(payer, order, party_id, new)
         return await find_party(self._database, party_id)
 
-    async def _make(self, tx: Transaction, new: NewRegistration, hashed: str, balance: Decimal) -> int:
+    async def _make(self, tx: Transaction, new: NewRegistration, hashed: HashedPassword, balance: Decimal) -> int:
         owner = await self._owner(tx, new)
         party_id = await add_user(tx, self._principal, new.party(owner.tariff), hashed)
         account_of = None if new.account is None else await self._login_on(tx, new.account)
@@ -93,7 +93,7 @@ class Registrations:
         await self._settle(tx, new, party_id)
         return party_id
 
-    async def _make_once(self, payer: Purse, new: NewRegistration, hashed: str) -> int:
+    async def _make_once(self, payer: Purse, new: NewRegistration, hashed: HashedPassword) -> int:
         """The user, or the one that the same request made whose money did not come to be moved."""
         async with self._database.transaction(self._principal) as tx:
             try:

@@ -83,8 +83,9 @@ _STANDING_OF_CARDS: Final = "SELECT calls_of_party($1)::text AS calls, r.* FROM 
 _HIDE_LOGS: Final = "UPDATE parties SET logs_hidden_before = now() WHERE party_id = $1"
 _LOGS_SINCE: Final = "SELECT logs_hidden_before FROM parties WHERE party_id = $1"
 _HASH_SET: Final = """
-    INSERT INTO party_credentials (party_id, password_hash) VALUES ($1, $2)
-    ON CONFLICT (party_id) DO UPDATE SET password_hash = EXCLUDED.password_hash, changed_at = now()
+    INSERT INTO party_credentials (party_id, password_hash, is_weak) VALUES ($1, $2, $3)
+    ON CONFLICT (party_id) DO UPDATE SET
+        password_hash = EXCLUDED.password_hash, is_weak = EXCLUDED.is_weak, changed_at = now()
 """
 
 
@@ -287,9 +288,9 @@ async def password_hash(questions: Questions, party_id: int) -> str | None:
     return kept
 
 
-async def set_password_hash(tx: Transaction, party_id: int, hashed: str) -> None:
+async def set_password_hash(tx: Transaction, party_id: int, hashed: str, *, is_weak: bool) -> None:
     """Another password; who is in by the old one is out. Errors: Unavailable."""
-    await tx.execute(_HASH_SET, party_id, hashed)
+    await tx.execute(_HASH_SET, party_id, hashed, is_weak)
     await end_sessions(tx, party_id)
 
 
