@@ -146,4 +146,4 @@ async def _ask_what_is_refused(narayana, host, exchange, directory):
     exchange.answers["Reload"] = success
 
 
-OF_OTHERS = ["narayana-082", "narayana-087"]  # sendHLR and sendVoiceMessage
+OF_OTHERS = ["narayana-082", "narayana-087"]  # msgCallback and sendSIPMessage
