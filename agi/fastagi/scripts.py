@@ -449,12 +449,13 @@ def _refuse_ping(reason: DeclineReason) -> Variables:
 
 
 def _refusal(names: tuple[str, ...], status: RatingStatus, reason: DeclineReason, **others: str) -> Variables:
+    if status is RatingStatus.DECLINED and reason in LIST_CAUSES:
+        others[var.RATING_CAUSE] = str(LIST_CAUSES[reason])
     return {
         **dict.fromkeys(names, ""),
         var.RATING_STATUS: status,
         var.RATING_REASON: reason.value,
         var.RATING_RESULT: f"{status.capitalize()} {DECLINE_CODES[reason]}",
-        **({var.RATING_CAUSE: str(LIST_CAUSES[reason])} if reason in LIST_CAUSES else {}),
         **others,
     }
 

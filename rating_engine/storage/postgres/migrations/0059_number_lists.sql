@@ -1,3 +1,4 @@
+-- for functions
 -- Pools of numbers, and the black and white lists that parties make of them. Nobody has one yet.
 
 CREATE TABLE IF NOT EXISTS number_pools (
