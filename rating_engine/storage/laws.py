@@ -268,6 +268,24 @@ LAWS: Final = (
         "cancel it, and have the month invoiced anew",
     ),
     Law(
+        "cards",
+        "a card that may be used was given what it was sold for, once",
+        """
+        SELECT format('card %s of sale %s: it was to be given %s, and was given so %s times',
+                      c.card_id, s.sale_id, s.net, count(g.reference))
+        FROM calling_cards c JOIN card_sales s USING (sale_id) LEFT JOIN (
+            SELECT bucket, account_id, reference FROM ledger_entries WHERE reference ~ '^card:[0-9]+:sale:'
+            UNION ALL
+            SELECT to_bucket, to_account_id, reference FROM transfers
+              WHERE reference ~ '^card:[0-9]+:sale:' AND state = 'done'
+        ) g ON (g.bucket, g.account_id, g.reference)
+               = (c.bucket, c.account_id, format('card:%s:sale:%s', c.card_id, s.sale_id))
+        WHERE c.funded_at IS NOT NULL AND s.net > 0
+        GROUP BY c.card_id, s.sale_id, s.net HAVING count(g.reference) <> 1
+        """,
+        "post what is missing with that reference, or take back what is too much; find who wrote past Funding.fund()",
+    ),
+    Law(
         "subscriptions",
         "what a subscription was charged last stands in the ledger of its account, and in no other one",
         """

@@ -18,6 +18,7 @@ from rating_engine.rating.rate import Rate
 from rating_engine.services.cdrs.asterisk_log import read_line
 from rating_engine.storage.postgres.pool import Database
 from tests.asterisk.ari import NAME, ari_exchange, ari_url, ports, seed
+from tests.asterisk.ari_model import MODEL, described, rendered
 from tests.asterisk.ari_scenarios import (
     ACCESS,
     ANSWERS,
@@ -165,3 +166,7 @@ async def test_an_engine_that_is_killed_is_missed_by_nobody_who_talks(
         assert (cdr["state"], cdr["source"]) == ("settled", "reconciled")
     await until(world.pbx.exchange.idle)
     assert await breaches(world.url) == []
+
+
+async def test_the_types_are_those_that_asterisk_describes(asterisk_root: Path) -> None:
+    assert MODEL.read_text() == rendered(described(asterisk_root)), "run: python -m tests.asterisk.ari_model"

@@ -19,10 +19,9 @@ from rating_engine.storage.postgres.pool import Database
 # one row is one. An option that ended is known a while longer: an engine's clock may be behind the database's.
 COLUMNS: Final = """
     s.subscriber_id, s.version, s.login, s.bucket, s.account_id, s.tariff_id, a.currency, s.callerid, s.max_seconds,
-    a.max_call_seconds, a.quota, a.numbering_plan, a.kind = 'prepaid' AS prepaid, a.allow_loss,
-    s.party_id, s.calls::text,
     a.max_call_seconds, a.quota, COALESCE(s.numbering_plan, a.numbering_plan) AS numbering_plan,
-    a.kind = 'prepaid' AS prepaid, s.party_id, s.calls::text, s.has_destination_list,
+    a.kind = 'prepaid' AS prepaid, a.allow_loss, s.party_id, s.calls::text,
+    s.has_destination_list,
     ARRAY(SELECT (o.tariff_id, o.effective_from, o.effective_to) FROM subscriber_options o
           WHERE o.bucket = $1 AND o.subscriber_id = s.subscriber_id AND o.effective_to > now() - interval '1 hour'
           ORDER BY o.position, o.effective_from, o.tariff_id) AS options,

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +33,7 @@ from rating_engine.services.outage.finish_spool import FinishSpool
 from rating_engine.services.outage.local_outage import LocalOutage
 from rating_engine.services.watch.expiry import Expiry
 from rating_engine.storage.calls.ledger import Ledger
+from rating_engine.storage.calls.reseller_funds import reseller_funds
 from rating_engine.storage.parties.accounts import account_state
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.spool.spool import Spool
@@ -261,6 +263,7 @@ class SimulatedEngine:
                 remembered=finishing.remembered,
                 undo=self.undo,
                 now=self.now,
+                funds_of=partial(reseller_funds, database),
             ),
             finishing=finishing,
             undo=self.undo,

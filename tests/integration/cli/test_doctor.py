@@ -54,6 +54,16 @@ BROKEN = {
         " SELECT bucket, call_key, 1, 7, 1, 1, '49', rate_key, 'EUR', 0, 0, 0,"
         " ended_at FROM call_records",
     ),
+    "cards": (
+        "WITH g AS (INSERT INTO card_groups (name, tariff_id) SELECT 'x', min(tariff_id) FROM tariffs"
+        " RETURNING group_id),"
+        " s AS (INSERT INTO card_sales (group_id, owner_id, cards, price, net, tax_percent, currency, sold_by,"
+        "  ended_at)"
+        "  SELECT group_id, 1, 1, 5, 5, 0, 'EUR', 'x', now() FROM g RETURNING sale_id, group_id),"
+        " a AS (INSERT INTO accounts (bucket, currency, purpose) VALUES (0, 'EUR', 'card') RETURNING account_id)"
+        " INSERT INTO calling_cards (group_id, number_hash, number_sealed, owner_id, bucket, account_id, sale_id,"
+        "  sold_at, funded_at) SELECT group_id, sha256('x'), '', 1, 0, account_id, sale_id, now(), now() FROM s, a",
+    ),
     "transfers": (
         "INSERT INTO transfers (bucket, account_id, to_bucket, to_account_id, amount, fee, exchange_rate, amount_to,"
         " state, ended_at) SELECT bucket, account_id, bucket, account_id, 1, 0, 1, 1, 'done', now() FROM accounts",

@@ -168,7 +168,7 @@ async def test_no_call_is_allowed_on_the_last_part_of_a_spool(outage):
     async with outage.engine(**TRUSTED, spool_max_bytes=65_536) as engine:
         await knowing(engine)
         await outage.begin()
-        for number in range(245):
+        for number in range(230):
             await engine.charging.finish_call(finish(str(number), 1, login="post"))
         assert await declined(engine, "one more") is DeclineReason.UNAVAILABLE
 

@@ -39,7 +39,7 @@ async def test_who_has_the_password_asks_as_itself_within_its_own_tree(services)
     asking = await enter(services, "ANNA")
 
     assert asking == Principal(
-        "anna", Level.USER, "test", None, "192.0.2.1", party_id=anna.party_id, realm=anna.party_id
+        "anna", Level.USER, "test", None, "192.0.2.1", party_id=anna.party_id, realm=anna.party_id, kind=PartyKind.USER
     )
 
 

@@ -118,6 +118,14 @@ SUBSCRIPTION = """
     INSERT INTO service_subscriptions (bucket, account_id, service_id, party_id, starts_at)
     SELECT a.bucket, a.account_id, s.service_id, a.party_id, now() FROM services s, accounts a
     JOIN parties p USING (party_id) WHERE p.login = 'otto' LIMIT 1 RETURNING subscription_id"""
+# A group of cards of the other firm, and a card of it.
+GROUP = """
+    INSERT INTO card_groups (name, owner_id, tariff_id)
+    SELECT 'others', party_id, (SELECT min(tariff_id) FROM tariffs) FROM parties WHERE login = 'other'
+    RETURNING group_id"""
+CARD = """
+    INSERT INTO calling_cards (group_id, number_hash, number_sealed, owner_id)
+    SELECT group_id, sha256('1'), '1', owner_id FROM card_groups WHERE name = 'others' RETURNING card_id"""
 CONCERNED = [(action, kind) for action, right in ACTIONS.items() for kind in {each.kind for each in right.concerns}]
 
 
@@ -154,6 +162,8 @@ async def test_every_use_case_about_others_is_refused_to_every_role(services, da
         Named.ROUTE: [await database.fetchval("SELECT route_id FROM routes")],
         Named.ACCOUNT: [await number_of(database, login) for login in FOREIGN[Named.LINE]],
         Named.TARIFF: [await database.fetchval("SELECT tariff_id FROM tariffs WHERE name = 'cheap'")],
+        Named.CARD_GROUP: [await database.fetchval(GROUP)],
+        Named.CARD: [await database.fetchval(CARD)],
         Named.SERVICE: [await database.fetchval(SERVICE)],
         Named.SUBSCRIPTION: [await database.fetchval(SUBSCRIPTION)],
         **await papers_of(services.of(OPERATOR), database, "otto"),

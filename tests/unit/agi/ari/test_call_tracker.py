@@ -247,7 +247,7 @@ def test_what_does_not_go_away_is_hung_up_again_and_then_left_to_its_limits() ->
 
 def test_a_longer_grant_is_remembered_and_events_of_others_are_nothing() -> None:
     assert run(*TO_TALKING, Granted(240))[0].granted == 240
-    for event in (Up("x", 1.0), Gone("x", 1.0), Leaving("x", 1.0), Ringing("x", 1.0), Entered("x", 1.0)):
+    for event in (Up("x", 1.0), Gone("x", 1.0), Leaving("x", 1.0), Ringing("x", 1.0), Entered("x", 1.0), Failed("x")):
         assert run(*TO_DIALLING, event) == (run(*TO_DIALLING)[0], [])
 
 
