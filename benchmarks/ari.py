@@ -104,7 +104,8 @@ async def measured(arguments: argparse.Namespace, root: Path) -> dict[tuple[str,
             engine = engine_for(url, prepared.redis(), Path(directory), ari_exchanges=[ari_url(http_port)])
             exchange = ari_exchange(
                 root, engine.fastagi_port, http_port, sip_port,
-                phones={LOGIN: 1}, trunks={"carrier": carrier_port}, more=DIALPLAN.format(engine_port=engine.fastagi_port),
+                phones={LOGIN: 1}, trunks={"carrier": carrier_port},
+                more=DIALPLAN.format(engine_port=engine.fastagi_port),
             )  # fmt: skip
             async with exchange, engine:
                 await started(engine)
