@@ -19,6 +19,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from agi.fastagi.client import agi_call
 from rating_engine.api.mor.declare import Source
 from rating_engine.api.mor.declared import FUNCTIONS, NAMED
 from rating_engine.api.mor.surface import Mor as Surface
@@ -26,6 +27,7 @@ from rating_engine.api.mor.surface import MorRules
 from rating_engine.domain.account import NewAccount
 from rating_engine.domain.did import NewDid
 from rating_engine.domain.exchanges import NewExchange
+from rating_engine.domain.number_lists import ListKind, ListSide, NewNumberPool, NumberList, pool_number
 from rating_engine.domain.party import NewParty, PartyKind
 from rating_engine.domain.permission import Permission
 from rating_engine.domain.permission_group import NewPermissionGroup
@@ -48,6 +50,7 @@ def function_of(case: dict[str, Any]) -> str:
 
 
 OVER_HTTP = [case for case in CASES if case["request"]["method"] != "FASTAGI"]
+LISTED = [case for case in CASES if case["request"]["method"] == "FASTAGI" and "list is a" in case["setup"]]
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -176,6 +179,30 @@ async def test_every_case_of_the_document_is_there_in_its_order():
     numbers = [int(re.sub(r"\D", "", case["id"])) for case in CASES]
     assert numbers == sorted(numbers)
     assert len(CASES) == 111
+
+
+async def test_the_lists_of_a_user_refuse_calls_with_the_documented_causes(mor):
+    """10000 is the line of `listed`, whose number 4930500 is called; 79010000001 is in the pool, 79020000002 is not."""
+    use, pool_of = mor.operator, {"is in its pool": "with", "is not in its pool": "without"}
+    await use.parties.create(NewParty("listed"))
+    await use.accounts.create(NewAccount("10000", "retail", balance=Decimal(10), owner="listed"))
+    await use.dids.add(NewDid("4930500", "listed"))
+    for pool, number in (("with", "79010000001"), ("without", "79020000002")):
+        await use.number_pools.add(NewNumberPool(pool))
+        await use.number_pools.put(pool, [pool_number(number)])
+    assert len(LISTED) == 4
+    for case in LISTED:
+        setup, prepares = case["setup"], case["request"]["path"] == "callPrepare"
+        side = ListSide.DESTINATION if "destination list" in setup else ListSide.SOURCE
+        kind = ListKind.BLACKLIST if "blacklist" in setup else ListKind.WHITELIST
+        pool = next(pool for text, pool in pool_of.items() if setup.endswith(text))
+        await use.number_pools.set_list("listed", side, NumberList(kind, pool))
+        arguments = ["10000", "79010000001"] if prepares else ["4930500", "79010000001"]
+        said = await agi_call(
+            "127.0.0.1", mor.engine.fastagi.port, case["request"]["path"], arguments, uniqueid=case["id"]
+        )
+        assert said | {f"RATING_{name}": text for name, text in case["expect"]["variables"].items()} == said
+        await use.number_pools.set_list("listed", side, None)
 
 
 # The documented errors that no case asks for: function, what is sent, by whom, and the text. Group 1 is there.
