@@ -710,6 +710,28 @@ CREATE TABLE monitoring_catches (
     PRIMARY KEY (monitoring_id, party_id)
 );
 
+-- Numbers that belong together: each alone (`whole`), or all that begin so.
+CREATE TABLE number_pools (
+    pool_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name         text NOT NULL UNIQUE CHECK (name <> ''),
+    description  text NOT NULL DEFAULT ''
+);
+CREATE TABLE number_pool_entries (
+    pool_id  bigint NOT NULL REFERENCES number_pools ON DELETE CASCADE,
+    number   text COLLATE "C" NOT NULL CHECK (number ~ '^[0-9]{1,32}$'),
+    whole    boolean NOT NULL,
+    PRIMARY KEY (pool_id, number, whole)
+);
+-- What a party makes of a pool: whom its lines may call (destination), by whom it may be called (source). No row: no list.
+CREATE TABLE party_number_lists (
+    party_id  bigint NOT NULL REFERENCES parties,
+    side      text NOT NULL CHECK (side IN ('source', 'destination')),
+    kind      text NOT NULL CHECK (kind IN ('blacklist', 'whitelist')),
+    pool_id   bigint NOT NULL REFERENCES number_pools,
+    PRIMARY KEY (party_id, side)
+);
+CREATE INDEX party_number_lists_by_pool ON party_number_lists (pool_id);
+
 -- Numbers that are known to ring from a line: a call that names no login is of that line.
 CREATE TABLE known_callers (
     caller_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -1294,6 +1316,7 @@ CREATE TABLE subscribers (
     reseller_accounts   bigint[],
     reseller_tariffs    bigint[],
     numbering_plan      text,                        -- how its phone writes numbers; NULL: as its account has it
+    has_destination_list  boolean NOT NULL DEFAULT false,  -- its party has one; kept by a trigger, as `calls`
     PRIMARY KEY (bucket, subscriber_id),
     UNIQUE (bucket, login)
 );
@@ -2083,6 +2106,24 @@ BEGIN
 END $$;
 CREATE OR REPLACE TRIGGER keep_calls AFTER UPDATE OF status, hidden ON parties
     FOR EACH ROW EXECUTE FUNCTION keep_allowed_calls();
+
+-- And whether their party has a list of destinations, so that a call of one that has none asks nobody. What the list says is
+-- asked of the list itself, so it counts from the next call on.
+CREATE OR REPLACE FUNCTION keep_destination_lists() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    last_bucket  smallint := COALESCE((SELECT max(bucket) FROM logins WHERE bucket <> 0), 0);
+    whose        bigint := CASE WHEN TG_OP = 'DELETE' THEN OLD.party_id ELSE NEW.party_id END;
+BEGIN
+    FOR n IN 0 .. last_bucket LOOP
+        UPDATE subscribers SET has_destination_list = TG_OP <> 'DELETE'
+          WHERE bucket = n AND party_id = whose AND party_id <> 1 AND has_destination_list <> (TG_OP <> 'DELETE');
+    END LOOP;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER keep_inserted AFTER INSERT ON party_number_lists FOR EACH ROW
+    WHEN (NEW.side = 'destination') EXECUTE FUNCTION keep_destination_lists();
+CREATE OR REPLACE TRIGGER keep_deleted AFTER DELETE ON party_number_lists FOR EACH ROW
+    WHEN (OLD.side = 'destination') EXECUTE FUNCTION keep_destination_lists();
 
 -- They carry who pays for their calls besides, too. A money function sees one bucket, so all accounts of a reseller and of
 -- those below it are of one: error RE001, whose message is a login that is not ('': the accounts of two resellers).

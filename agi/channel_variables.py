@@ -1,7 +1,7 @@
 """Every dialplan variable the engine sets, once; the dialplan in config/asterisk reads the same names.
 
 Law: an answer sets ALL variables of its script, empty where there is nothing to say, so that no value of an
-earlier attempt on the same channel survives.
+earlier attempt on the same channel survives. RATING_CAUSE is the one that is set by a refusal alone.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ RATING_CALLERID: Final = "RATING_CALLERID"
 RATING_DIRECTION: Final = "RATING_DIRECTION"
 RATING_ROUTE_PREFIX: Final = "RATING_ROUTE_PREFIX"  # what Dial puts before the destination
 RATING_ROUTE_NAME: Final = "RATING_ROUTE_NAME"
+# The cause that MOR documents for a refusal by a black or white list, above Q.850's 127. No other answer sets it: the
+# dialplan keeps the hangup cause of the route that was tried before in it.
+RATING_CAUSE: Final = "RATING_CAUSE"
 RATING_CALL_ID: Final = "RATING_CALL_ID"  # exchange/uniqueid/attempt, as in the CDR
 RATING_RESULT: Final = "RATING_RESULT"  # the answer as one line, in the words of the Narayana API
 RATING_COST: Final = "RATING_COST"  # plain decimal notation, exact

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from rating_engine.domain.number_lists import LIST_CAUSES
 from rating_engine.domain.outcomes import DeclineReason
 
 NORMAL: Final = 16
@@ -34,6 +35,7 @@ CAUSES: Final[Mapping[DeclineReason, int]] = MappingProxyType(
         DeclineReason.PRICE_TOO_HIGH: FORBIDDEN,
         DeclineReason.SOURCE_REJECTED: FORBIDDEN,
         DeclineReason.CALLED_BACK: FORBIDDEN,
+        **dict.fromkeys(LIST_CAUSES, FORBIDDEN),
         DeclineReason.WRONG_CARD: FORBIDDEN,
         DeclineReason.CARD_NOT_VALID: FORBIDDEN,
         DeclineReason.INSUFFICIENT_FUNDS: FORBIDDEN,

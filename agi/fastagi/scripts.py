@@ -31,6 +31,7 @@ from agi.fastagi.request import AgiRequest
 from rating_engine.domain.call_rules import InboundCall, digits_of
 from rating_engine.domain.end_status import read_status
 from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.number_lists import LIST_CAUSES
 from rating_engine.domain.outcomes import (
     MAX_CALL_KEY_LENGTH,
     Allowed,
@@ -69,6 +70,7 @@ DECLINE_CODES: Final[Mapping[DeclineReason, int]] = MappingProxyType(
         DeclineReason.PRICE_TOO_HIGH: 403,
         DeclineReason.SOURCE_REJECTED: 403,
         DeclineReason.CALLED_BACK: 403,
+        **dict.fromkeys(LIST_CAUSES, 403),
         DeclineReason.WRONG_CARD: 403,
         DeclineReason.CARD_NOT_VALID: 403,
         DeclineReason.NO_RATE: 404,
@@ -447,6 +449,8 @@ def _refuse_ping(reason: DeclineReason) -> Variables:
 
 
 def _refusal(names: tuple[str, ...], status: RatingStatus, reason: DeclineReason, **others: str) -> Variables:
+    if status is RatingStatus.DECLINED and reason in LIST_CAUSES:
+        others[var.RATING_CAUSE] = str(LIST_CAUSES[reason])
     return {
         **dict.fromkeys(names, ""),
         var.RATING_STATUS: status,

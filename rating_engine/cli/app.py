@@ -25,6 +25,7 @@ from rating_engine.cli.decks.rate_edits import cancel, edits, remove, set_
 from rating_engine.cli.decks.rate_import import import_
 from rating_engine.cli.decks.rate_versions import export, history, rollback, withdraw
 from rating_engine.cli.decks.rates import rates_app
+from rating_engine.cli.numbers import number_pools
 from rating_engine.cli.numbers.call_rules import rules_app
 from rating_engine.cli.numbers.dids import dids_app, pools_app
 from rating_engine.cli.numbers.messages import messages_app
@@ -152,6 +153,10 @@ app.add_typer(aliases_app, name="alias")
 app.add_typer(dids_app, name="did")
 app.add_typer(rules_app, name="did-rule")
 app.add_typer(pools_app, name="did-pool")
+app.add_typer(number_pools.number_pools_app, name="number-pool")
+users_app.command(epilog="Example: rating-engine user lists anna --destination blacklist:premium --source none")(
+    number_pools.lists
+)
 app.add_typer(messages_app, name="message")
 app.add_typer(mails_app, name="mail")
 app.add_typer(tickets_app, name="ticket")

@@ -52,6 +52,10 @@ class DeclineReason(StrEnum):
     WRONG_CARD = "wrong_card"  # no card has that number and PIN, or it was tried too often
     CARD_NOT_VALID = "card_not_valid"  # not sold, blocked, not yet or not any more valid
     CALLED_BACK = "called_back"  # its line's calls are refused, and the trusted number is called instead
+    DESTINATION_BLACKLISTED = "destination_blacklisted"  # by the list of whose line it is: domain/number_lists
+    DESTINATION_NOT_WHITELISTED = "destination_not_whitelisted"
+    SOURCE_BLACKLISTED = "source_blacklisted"  # of a call or a message that came in, by the list of who owns the number
+    SOURCE_NOT_WHITELISTED = "source_not_whitelisted"
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ from rating_engine.services.messaging.sms_users import SmsUsers
 from rating_engine.services.messaging.voice_messages import Sounds, VoiceMessages
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
+from rating_engine.services.numbers.number_pools import NumberPools
 from rating_engine.services.numbers.number_stock import NumberStock
 from rating_engine.services.numbers.numbering import Numbering
 from rating_engine.services.numbers.phonebooks import Phonebooks
@@ -170,6 +171,7 @@ class UseCases:
     numbering: Numbering
     dids: Dids
     did_pools: DidPools
+    number_pools: NumberPools
     call_rules: CallRules
     number_stock: NumberStock
     recordings: Recordings
@@ -374,6 +376,7 @@ class Services:
             "numbering": Numbering(office, principal),
             "dids": Dids(office, principal, utc_now, currency=currency),
             "did_pools": DidPools(office, principal, currency=currency),
+            "number_pools": NumberPools(office, principal),
             "call_rules": CallRules(office, principal, utc_now),
             "number_stock": NumberStock(office, utc_now),
             "tariff_offers": TariffOffers(office, principal, utc_now),

@@ -8,6 +8,7 @@ from typing import Final
 
 from rating_engine.domain.errors import RatingEngineError
 from rating_engine.domain.message import MessageDeclined
+from rating_engine.domain.number_lists import LIST_CAUSES
 from rating_engine.domain.outcomes import DeclineReason
 from rating_engine.domain.refusal import Refusal
 
@@ -141,6 +142,7 @@ CODE_OF_DECLINE: Final[Mapping[DeclineReason, Code]] = {
     DeclineReason.UNKNOWN_NUMBER: Code.E_NOT_EXIST,
     DeclineReason.NUMBER_CLOSED: Code.E_NOT_EXIST,
     DeclineReason.SOURCE_REJECTED: Code.E_UNROUTABLE,
+    **dict.fromkeys(LIST_CAUSES, Code.E_UNROUTABLE),
     DeclineReason.NUMBER_LOOP: Code.E_HAS_NO_ONE_TOLD_YOU_SHE_IS_NOT_BREATHING,
     DeclineReason.INSUFFICIENT_FUNDS: Code.E_INSUFFICIENT_MONEY,
     DeclineReason.DAILY_LIMIT: Code.E_INSUFFICIENT_MONEY,

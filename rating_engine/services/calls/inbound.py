@@ -26,6 +26,7 @@ from rating_engine.domain.call_rules import (
     line_of,
     next_step,
 )
+from rating_engine.domain.number_lists import ListSide
 from rating_engine.domain.outcomes import (
     CallKey,
     Declined,
@@ -44,6 +45,7 @@ from rating_engine.services.calls.prepare import Preparing
 from rating_engine.storage.calls.recordings import add_recording
 from rating_engine.storage.numbers.call_rules import rules_of
 from rating_engine.storage.numbers.inbound import CalledNumber, called_line, called_number
+from rating_engine.storage.numbers.number_pools import refusal_by_list
 from rating_engine.storage.postgres.pool import Database
 
 
@@ -62,6 +64,8 @@ class InboundCalls:
             return called
         if called.login is None:
             return Declined(DeclineReason.UNKNOWN_LOGIN, f"the owner of {called.number} has no line")
+        if (refused := await self._refusal(called, call.callerid or "")) is not None:
+            return refused
         first = await self._next(called, InboundCall(called.number, caller=digits_of(call.callerid or "")))
         if isinstance(first, Declined):
             return first
@@ -84,6 +88,8 @@ class InboundCalls:
             return Declined(DeclineReason.UNKNOWN_NUMBER)
         if isinstance(called, Declined):
             return called
+        if line is not None and call.place == 0 and (refused := await self._refusal(called, call.caller)) is not None:
+            return refused  # a call from within, of which nobody was asked before
         found = await self._next(called, call)
         if isinstance(found, Declined):
             return found
@@ -112,6 +118,13 @@ class InboundCalls:
         number = called.number or called.login or ""
         await add_recording(self._database, NewRecording(name, kind, called.party_id, call.caller, number, mail_to))
         return name
+
+    async def _refusal(self, called: CalledNumber, caller: str) -> Declined | None:
+        """Why the owner's list of callers keeps this one out; None: it does not."""
+        if called.party_id is None or not called.has_source_list:
+            return None
+        reason = await refusal_by_list(self._database, called.party_id, ListSide.SOURCE, digits_of(caller))
+        return None if reason is None else Declined(reason)
 
     async def _open(self, number: str) -> CalledNumber | Declined:
         """The number, where it takes calls now."""

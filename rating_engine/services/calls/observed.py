@@ -8,6 +8,7 @@ from typing import Protocol
 import structlog
 
 from rating_engine.domain.call_rules import InboundCall
+from rating_engine.domain.number_lists import LIST_CAUSES
 from rating_engine.domain.outcomes import (
     Allowed,
     BalanceOutcome,
@@ -16,6 +17,7 @@ from rating_engine.domain.outcomes import (
     CardOutcome,
     CardQuestion,
     Claim,
+    Declined,
     FinishCall,
     FinishOutcome,
     InboundAllowed,
@@ -60,7 +62,7 @@ class Observed:
             said = {"outcome": "allowed", "max_seconds": outcome.max_seconds}
             self._observer.prepared("allowed", "", seconds)
         else:
-            said = {"outcome": "declined", "reason": outcome.reason.value, **_refused(call)}
+            said = {"outcome": "declined", "reason": outcome.reason.value, **_refused(call), **_cause(outcome)}
             if outcome.detail:
                 said["detail"] = outcome.detail
             self._observer.prepared("declined", outcome.reason.value, seconds)
@@ -79,7 +81,7 @@ class Observed:
             said = {"outcome": "allowed", "login": outcome.login, "max_seconds": outcome.allowed.max_seconds}
             self._observer.prepared("allowed", "", seconds)
         else:
-            said = {"outcome": "declined", "reason": outcome.reason.value, "detail": outcome.detail}
+            said = {"outcome": "declined", "reason": outcome.reason.value, "detail": outcome.detail, **_cause(outcome)}
             self._observer.prepared("declined", outcome.reason.value, seconds)
         _log.info("did_prepare", call_key=str(call.call_key), number=call.destination, **said, ms=milliseconds(seconds))
         return outcome
@@ -126,6 +128,11 @@ class Observed:
         held = await self._inner.abandon_call(call_key, login, claim)
         _log.info("call_abandoned", call_key=str(call_key), login=login, held=held)
         return held
+
+
+def _cause(declined: Declined) -> dict[str, object]:
+    """What MOR documents for a black or white list, by which its users look for such calls."""
+    return {"cause": LIST_CAUSES[declined.reason]} if declined.reason in LIST_CAUSES else {}
 
 
 def _refused(call: PrepareCall) -> dict[str, object]:

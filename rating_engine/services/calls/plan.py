@@ -59,6 +59,7 @@ class Planning:
         """`is_watched`: whether calls of an exchange can be lengthened; None: no call can, as where nobody asks."""
         self._subscriber = sources.subscriber
         self._is_line_of = sources.is_line_of
+        self._list_refusal = sources.list_refusal
         self._inbound = InboundPricing(sources)
         self._numbers = Numbers(sources.numbering)
         self._pricing = Pricing(sources)
@@ -90,8 +91,8 @@ class Planning:
         if isinstance(dialled, Declined):
             return dialled
         dialled = replace(dialled, attempt=call.call_key.attempt)
-        if not await self._may_call(subscriber, dialled):
-            return Declined(DeclineReason.EXTERNAL_BLOCKED)
+        if (refused := await self._refusal(subscriber, dialled)) is not None:
+            return Declined(refused)
         price = await self._pricing.price(subscriber, dialled, at, caller.longest)
         if isinstance(price, Declined):
             return price
@@ -159,11 +160,12 @@ class Planning:
                 return replace(_details(caller, dialled, (price, covered)), resellers=resellers)
         return _details(caller, dialled)
 
-    async def _may_call(self, subscriber: Subscriber, dialled: Dialled) -> bool:
-        """Whether the state of the caller's party lets it call there."""
-        if subscriber.calls is AllowedCalls.ALL:
-            return True
-        return await self._is_line_of(subscriber.party_id, dialled.destination)
+    async def _refusal(self, subscriber: Subscriber, dialled: Dialled) -> DeclineReason | None:
+        """Why the caller's party may not call there: by its state, or by its own list of destinations."""
+        party_id, number = subscriber.party_id, dialled.destination
+        if subscriber.calls is not AllowedCalls.ALL and not await self._is_line_of(party_id, number):
+            return DeclineReason.EXTERNAL_BLOCKED
+        return await self._list_refusal(party_id, number) if subscriber.has_destination_list else None
 
     def _watched(self, call_key: CallKey, subscriber: Subscriber) -> bool:
         """Whether somebody watches the call's exchange, and so can lengthen it."""

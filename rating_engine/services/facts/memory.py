@@ -11,6 +11,7 @@ from typing import Final
 
 import structlog
 
+from rating_engine.domain.number_lists import ListSide
 from rating_engine.domain.tariff import Route
 from rating_engine.rating.exchange import ExchangeRates
 from rating_engine.rating.numbering import NumberingPlan
@@ -25,6 +26,7 @@ from rating_engine.services.facts.rate_lookup import MEMORY_ENTRIES, Level, Rate
 from rating_engine.services.facts.sources import CallSources
 from rating_engine.storage.calls.package_usage import package_states
 from rating_engine.storage.decks.rate_cache import RateCache
+from rating_engine.storage.numbers.number_pools import refusal_by_list
 from rating_engine.storage.numbers.numbering import load_numbering
 from rating_engine.storage.parties.subscribers import SubscriberReader
 from rating_engine.storage.phones.known_callers import login_of_caller
@@ -80,6 +82,7 @@ class CallMemory:
             numbering=self.numbering,
             packages=lambda bucket, subscriber_id, wanted: package_states(database, bucket, subscriber_id, wanted),
             is_line_of=reader.is_line_of,
+            list_refusal=lambda party_id, number: refusal_by_list(database, party_id, ListSide.DESTINATION, number),
             known_caller=lambda number: login_of_caller(database, number),
         )
 

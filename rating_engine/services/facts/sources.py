@@ -8,6 +8,8 @@ from datetime import date, datetime
 from typing import Protocol
 
 from rating_engine.domain.account import Subscriber
+from rating_engine.domain.errors import Unavailable
+from rating_engine.domain.outcomes import DeclineReason
 from rating_engine.domain.tariff import RateMatch, Route, Tariff
 from rating_engine.rating.exchange import ExchangeRates
 from rating_engine.rating.matching import CandidateRate
@@ -43,6 +45,11 @@ async def nobodys_number(number: str) -> tuple[str, bool] | None:
     return None
 
 
+async def unknown_list(party_id: int, number: str) -> DeclineReason | None:
+    """What a list says is not known here: nobody who has one calls. Raises Unavailable."""
+    raise Unavailable("the user's list of destinations is not known while the database is away")
+
+
 PackageSource = Callable[[int, int, Sequence[tuple[int, date]]], Awaitable[list[PackageState]]]
 
 
@@ -52,6 +59,7 @@ class CallSources:
 
     `tariff`: with the decks that were in force at an instant and since. `packages`: their states for a bucket and
     subscriber, by package and the day its period began. `is_line_of`: whether a party has a line of that number.
+    `list_refusal`: why a party's list of destinations keeps it from a number; None: it does not.
     `known_caller`: the login of the line that a number in digits is known to ring from, and whether it is banned.
     """
 
@@ -64,4 +72,5 @@ class CallSources:
     numbering: NumberingBook
     packages: PackageSource
     is_line_of: Callable[[int, str], Awaitable[bool]] = nobodys_line
+    list_refusal: Callable[[int, str], Awaitable[DeclineReason | None]] = unknown_list
     known_caller: Callable[[str], Awaitable[tuple[str, bool] | None]] = nobodys_number

@@ -26,6 +26,7 @@ from rating_engine.domain.message import (
     check_text,
     is_number,
 )
+from rating_engine.domain.number_lists import ListSide
 from rating_engine.domain.outcomes import DeclineReason
 from rating_engine.domain.principal import ENGINE, Principal
 from rating_engine.services.calls.ports import Now
@@ -36,6 +37,7 @@ from rating_engine.services.phones.queries import AskExchange
 from rating_engine.storage.messages import messages as store
 from rating_engine.storage.numbers.call_rules import rules_at
 from rating_engine.storage.numbers.dids import find_did
+from rating_engine.storage.numbers.number_pools import refusal_by_list
 from rating_engine.storage.numbers.rents import payer_of
 from rating_engine.storage.parties.parties import find_party
 from rating_engine.storage.postgres.pool import Database
@@ -84,6 +86,9 @@ class IncomingMessages:
         rule = await _rule_of(self._database, number, did.party_id, came_from, self._now)
         if rule is not None and rule.policy is Policy.REJECT:
             raise MessageDeclined(DeclineReason.SOURCE_REJECTED, f"{number} takes none from there")
+        refused = await refusal_by_list(self._database, did.party_id, ListSide.SOURCE, came_from)
+        if refused is not None:
+            raise MessageDeclined(refused, f"{number} takes none from there")
         payer = await payer_of(self._database, did.party_id, did.line)
         state = MessageState.RECEIVED if rule is None else MessageState.QUEUED
         new = store.FreeMessage(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from rating_engine.domain.call_rules import digits_of
 from rating_engine.domain.errors import NotFound, NotYours, Refused
 from rating_engine.domain.message import (
     CarrierFailed,
@@ -23,6 +24,7 @@ from rating_engine.domain.message import (
     NewMessage,
     delivered_of,
 )
+from rating_engine.domain.number_lists import ListSide
 from rating_engine.domain.outcomes import DeclineReason
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.principal import Principal
@@ -35,6 +37,7 @@ from rating_engine.services.messaging.senders import sender_for
 from rating_engine.storage.audit_log import note_of, record
 from rating_engine.storage.messages import messages as store
 from rating_engine.storage.messages.lines import SendingLine, sending_line
+from rating_engine.storage.numbers.number_pools import refusal_by_list
 from rating_engine.storage.parties.parties import find_party, is_below, tree_of
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.support.sim_cards import note_network
@@ -79,6 +82,7 @@ class Messages:
         """What an SMS would take and cost; nothing is held or sent. Errors: MessageDeclined, NotFound, Unavailable."""
         text = encode_text(new.text)
         line = await sending_line(self._database, new.login)
+        await self._check_list(line, new.recipient)
         shares = await price_message(self._database, line, MessageKind.SMS, new.recipient, len(text.parts), self._now())
         carriers = self._carriers.for_number(MessageKind.SMS, new.recipient)
         return MessageQuote(
@@ -159,12 +163,19 @@ class Messages:
             )
             if line.calls in LOCKED:
                 raise MessageDeclined(LOCKED[line.calls])
+            await self._check_list(line, new.recipient)
             order = await self._order(kind, new, text, line, sender, carriers[0])
             note = note_of(self._principal, f"message.{kind}", line.login, {"to": new.recipient, "parts": order.parts})
             written = await store.write(self._database, order, note)
             if written is not None:
                 return await self._sent(line.bucket, written, is_ours=order.lease is not None)
         raise MessageDeclined(DeclineReason.OVERLOADED, "the line changes all the time")
+
+    async def _check_list(self, line: SendingLine, recipient: str) -> None:
+        """Raises MessageDeclined where the sender's list of destinations keeps it from there."""
+        reason = await refusal_by_list(self._database, line.party_id, ListSide.DESTINATION, digits_of(recipient))
+        if reason is not None:
+            raise MessageDeclined(reason)
 
     async def _order(
         self, kind: MessageKind, new: NewMessage, text: EncodedText, line: SendingLine, sender: str, carrier: Carrier

@@ -87,7 +87,8 @@ _OWING: Final = f"""
     {_USED} AND {_OPEN} AND (c.setup_due > 0 OR g.daily_charge > 0 AND c.daily_paid_to <= $1) AND {_NEXT}"""
 _IS_OPEN: Final = f"{_USED} AND {_OPEN} AND c.card_id = $2"
 _GIVE_LINE: Final = """
-    UPDATE subscribers SET party_id = $3, calls = $4, reseller_accounts = $5, reseller_tariffs = $6
+    UPDATE subscribers
+    SET party_id = $3, calls = $4, reseller_accounts = $5, reseller_tariffs = $6, has_destination_list = $7
     WHERE bucket = $1 AND login = $2"""
 _DELETE: Final = "UPDATE calling_cards SET deleted_at = now(), callerid = '' WHERE card_id = $1 AND sold_at IS NULL"
 
@@ -243,4 +244,4 @@ async def is_open(tx: Transaction, card_id: int, at: datetime) -> bool:
 async def give_line(tx: Transaction, bucket: int, line: str, owner: int) -> None:
     """A card's line is its owner's, who pays for its calls as for those of its users. Errors: Unavailable."""
     standing = await hold_standing(tx, owner, of_cards=True)
-    await tx.execute(_GIVE_LINE, bucket, line, owner, standing.calls, standing.accounts, standing.tariffs)
+    await tx.execute(_GIVE_LINE, bucket, line, owner, *standing.carried)

@@ -17,6 +17,8 @@ from rating_engine.storage.postgres.transaction import Transaction
 _CALLED: Final = """
     SELECT d.did_id, d.number, d.party_id, d.state, d.enabled, d.paid_to, d.max_calls, p.utc_offset, l.login,
            i.inbound_tariff_id, COALESCE(t.did_multiplier, 1) AS did_multiplier,
+           EXISTS (SELECT 1 FROM party_number_lists n
+                   WHERE n.party_id = d.party_id AND n.side = 'source') AS has_source_list,
            ARRAY(SELECT (x.tariff_id, y.inbound_tariff_id, x.did_multiplier) FROM tariffs x
                  LEFT JOIN inbound_tariffs y USING (tariff_id)
                  WHERE x.tariff_id = ANY (l.reseller_tariffs)) AS resellers
@@ -31,7 +33,9 @@ _CALLED: Final = """
 _CALLED_LINE: Final = """
     SELECT 0 AS did_id, ltrim(s.callerid, '+') AS number, s.party_id, 'active' AS state, true AS enabled,
            'infinity'::timestamptz AS paid_to, 0 AS max_calls, p.utc_offset, s.login, NULL::bigint AS inbound_tariff_id,
-           1::numeric AS did_multiplier, '{}'::record[] AS resellers
+           1::numeric AS did_multiplier, '{}'::record[] AS resellers,
+           EXISTS (SELECT 1 FROM party_number_lists n
+                   WHERE n.party_id = s.party_id AND n.side = 'source') AS has_source_list
     FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login JOIN parties p USING (party_id)
     LEFT JOIN sip_accounts a ON a.bucket = s.bucket AND a.subscriber_id = s.subscriber_id
     WHERE l.login = $1 AND a.deleted_at IS NULL"""
@@ -49,6 +53,7 @@ class CalledNumber:
     """A number that is called. `login`: the line that pays, None: there is none. `inbound_tariff_id` None: free.
 
     `resellers`: of the tariffs of those above it who pay: tariff, by whose rates it is priced, multiplier.
+    `has_source_list`: whether its owner has a list of who may call, or may not.
 
     Of a line that is called itself `number` is its caller id, '' where it has none.
     """
@@ -65,6 +70,7 @@ class CalledNumber:
     inbound_tariff_id: int | None
     did_multiplier: Decimal
     resellers: Sequence[tuple[int, int | None, Decimal]]
+    has_source_list: bool
 
     def takes_calls(self, now: datetime) -> bool:
         """As Did.takes_calls."""

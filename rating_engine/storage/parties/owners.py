@@ -20,7 +20,7 @@ _PLACE: Final = """
     WHERE l.login = $1
 """
 _GIVE_ACCOUNT: Final = "UPDATE accounts SET party_id = $3 WHERE bucket = $1 AND account_id = $2"
-_GIVEN: Final = "party_id = $3, calls = $4, reseller_accounts = $5, reseller_tariffs = $6"
+_GIVEN: Final = "party_id = $3, calls = $4, reseller_accounts = $5, reseller_tariffs = $6, has_destination_list = $7"
 _GIVE_LINE: Final = f"UPDATE subscribers SET {_GIVEN} WHERE bucket = $1 AND login = $2"  # noqa: S608  a constant
 _GIVE_LINES: Final = f"UPDATE subscribers SET {_GIVEN} WHERE bucket = $1 AND account_id = $2"  # noqa: S608
 _LINES_OF_OTHERS: Final = """
@@ -82,7 +82,7 @@ async def give_account(tx: Transaction, login: str, party_id: int) -> None:
     _check_bucket(standing, bucket)
     await _forget_rules(tx, bucket, account_id, None, party_id)
     await tx.execute(_GIVE_ACCOUNT, bucket, account_id, party_id)
-    await tx.execute(_GIVE_LINES, bucket, account_id, party_id, standing.calls, standing.accounts, standing.tariffs)
+    await tx.execute(_GIVE_LINES, bucket, account_id, party_id, *standing.carried)
 
 
 async def give_line(tx: Transaction, login: str, party_id: int) -> None:
@@ -91,7 +91,7 @@ async def give_line(tx: Transaction, login: str, party_id: int) -> None:
     bucket, _ = await tx.fetchrow(_PLACE, login) or (0, 0)
     _check_bucket(standing, bucket)
     await _forget_rules(tx, bucket, None, login, party_id)
-    await tx.execute(_GIVE_LINE, bucket, login, party_id, standing.calls, standing.accounts, standing.tariffs)
+    await tx.execute(_GIVE_LINE, bucket, login, party_id, *standing.carried)
 
 
 async def _forget_rules(tx: Transaction, bucket: int, account_id: int | None, login: str | None, party_id: int) -> None:

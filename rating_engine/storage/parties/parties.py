@@ -78,8 +78,11 @@ _ADD: Final = """
     INSERT INTO parties (owner_id, kind, access_level, login, name, language, utc_offset, currency, tariff_id, comment)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING party_id
 """
-_STANDING: Final = "SELECT calls_of_party($1)::text AS calls, r.* FROM resellers_of_party($1) r"
-_STANDING_OF_CARDS: Final = "SELECT calls_of_party($1)::text AS calls, r.* FROM resellers_of_cards($1) r"
+_HAS_LIST: Final = """
+    EXISTS (SELECT 1 FROM party_number_lists WHERE party_id = $1 AND side = 'destination') AS has_destination_list"""
+_STANDING: Final = f"SELECT calls_of_party($1)::text AS calls, {_HAS_LIST}, r.* FROM resellers_of_party($1) r"  # noqa: S608
+_STANDING_OF_CARDS: Final = f"""
+    SELECT calls_of_party($1)::text AS calls, {_HAS_LIST}, r.* FROM resellers_of_cards($1) r"""  # noqa: S608
 _HIDE_LOGS: Final = "UPDATE parties SET logs_hidden_before = now() WHERE party_id = $1"
 _LOGS_SINCE: Final = "SELECT logs_hidden_before FROM parties WHERE party_id = $1"
 _HASH_SET: Final = """
@@ -135,6 +138,12 @@ class Standing:
     accounts: list[int] | None
     tariffs: list[int] | None
     buckets: list[int] | None
+    has_destination_list: bool
+
+    @property
+    def carried(self) -> tuple[object, ...]:
+        """What a line is given of it: calls, accounts, tariffs, has_destination_list."""
+        return self.calls, self.accounts, self.tariffs, self.has_destination_list
 
 
 async def hold_standing(tx: Transaction, party_id: int, *, of_cards: bool = False) -> Standing:

@@ -23,6 +23,7 @@ from agi.fastagi.scripts import (
     render_get_balance,
 )
 from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.number_lists import LIST_CAUSES
 from rating_engine.domain.outcomes import (
     MAX_CALL_KEY_LENGTH,
     Allowed,
@@ -200,6 +201,7 @@ def test_a_declined_call_sets_every_variable_and_no_seconds(reason: DeclineReaso
         "RATING_MAX_SECONDS": "0",
         "RATING_MAX_MS": "0",
         "RATING_RESULT": f"Declined {DECLINE_CODES[reason]}",
+        **({"RATING_CAUSE": str(LIST_CAUSES[reason])} if reason in LIST_CAUSES else {}),
     }
 
 
