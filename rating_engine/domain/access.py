@@ -463,6 +463,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "messages.query": Right("messages:write", Level.SIMPLE_USER, (_line(),)),
     "messages.show": _reads("messages", own=True),  # whose it is, its service looks up
     "messages.page": _reads("messages", _party("wanted.owner")),
+    "messages.count": _reads("messages", _party("owner")),
     "messages.read": Right("messages:write", Level.SIMPLE_USER, own=True),
     "messages.report": Right("messages:write", Level.ANYBODY, own=True),  # for which keys, the surface says
     "messages.set_report": Right("messages:write", Level.SIMPLE_USER, own=True),
