@@ -693,6 +693,24 @@ CREATE TABLE permission_members (
 );
 CREATE INDEX permission_members_by_group ON permission_members (group_id);
 
+-- Users whose calls are added up each minute: who spends more than `amount` within `minutes` is told, and blocked where
+-- `block` says so; whom each has caught, and up to which call.
+CREATE TABLE monitorings (
+    monitoring_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    amount         numeric(20, 6) NOT NULL CHECK (amount > 0),  -- in the system's currency
+    minutes        integer NOT NULL CHECK (minutes BETWEEN 1 AND 1440),
+    watched        text NOT NULL CHECK (watched IN ('all', 'prepaid', 'postpaid')),
+    block          boolean NOT NULL DEFAULT false,
+    users          bigint[] NOT NULL DEFAULT '{}',              -- by number; empty: everybody
+    enabled        boolean NOT NULL DEFAULT true
+);
+CREATE TABLE monitoring_catches (
+    monitoring_id  bigint NOT NULL REFERENCES monitorings,
+    party_id       bigint NOT NULL REFERENCES parties,
+    counted_to     timestamptz NOT NULL,                        -- the end of the last call that has been counted against it
+    PRIMARY KEY (monitoring_id, party_id)
+);
+
 -- Numbers that belong together: each alone (`whole`), or all that begin so.
 CREATE TABLE number_pools (
     pool_id      bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -37,12 +37,14 @@ from tests.support.world import add_account
 # How a phone of each side is put through, by the digit that it dials first.
 SIDES = {"plain Dial": "2", "FastAGI": "1", "ARI": ""}
 DIALPLAN = """
+#include shipped.conf
 [phones](+)
-exten => _1X.,1,Goto(rating-outbound,${EXTEN:1},1)
-exten => _2X.,1,Dial(PJSIP/${EXTEN:1}@carrier,30)
+exten => _1X.,1,Goto(rating-outbound,${{EXTEN:1}},1)
+exten => _2X.,1,Dial(PJSIP/${{EXTEN:1}}@carrier,30)
  same => n,Hangup()
 [globals]
 RATING_OWN_LEG=never
+RATING_ENGINE=127.0.0.1:{engine_port}
 """
 TALK_SECONDS = 1.0
 WARM_UP_CALLS = 20
@@ -102,7 +104,8 @@ async def measured(arguments: argparse.Namespace, root: Path) -> dict[tuple[str,
             engine = engine_for(url, prepared.redis(), Path(directory), ari_exchanges=[ari_url(http_port)])
             exchange = ari_exchange(
                 root, engine.fastagi_port, http_port, sip_port,
-                phones={LOGIN: 1}, trunks={"carrier": carrier_port}, more=DIALPLAN,
+                phones={LOGIN: 1}, trunks={"carrier": carrier_port},
+                more=DIALPLAN.format(engine_port=engine.fastagi_port),
             )  # fmt: skip
             async with exchange, engine:
                 await started(engine)

@@ -89,6 +89,7 @@ from rating_engine.services.routes.routes import Routes
 from rating_engine.services.support.gsm import Gsm, GsmRequests
 from rating_engine.services.support.mail_templates import MailTemplates
 from rating_engine.services.support.mails import Mails
+from rating_engine.services.support.monitorings import Monitorings
 from rating_engine.services.support.news import News
 from rating_engine.services.support.sim_cards import SimCards
 from rating_engine.services.support.speech import Speaker, Speech
@@ -124,6 +125,7 @@ class UseCases:
     mail_templates: MailTemplates
     hash_secrets: HashSecrets
     permission_groups: PermissionGroups
+    monitorings: Monitorings
     bans: Bans
     sim_cards: SimCards
     gsm: GsmRequests
@@ -287,6 +289,7 @@ class Services:
             "mail_templates": MailTemplates(office, principal),
             "hash_secrets": HashSecrets(office, principal, self._secrets),
             "permission_groups": PermissionGroups(office, principal),
+            "monitorings": Monitorings(office, principal, utc_now, system_currency=ways.system_currency),
             "bans": Bans(office, principal),
             "sim_cards": SimCards(office, principal, self._secrets, ways.gsm, CarrierNotices(office, ways.carriers)),
             "gsm": GsmRequests(ways.gsm),

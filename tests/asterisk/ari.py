@@ -1,13 +1,20 @@
-"""An exchange whose calls an engine holds over ARI, configured as shipped, with phones and carriers of the test."""
+"""An exchange whose calls an engine holds over ARI, made as docs/ari.md says, with phones and carriers of the test.
+
+The files are those that the page has copied, edited as it says; extensions.conf and the engine's setting are its
+blocks.
+"""
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from rating_engine.storage.postgres.pool import Database
 from tests.asterisk.exchange import CONFIG, Exchange
+from tests.asterisk.page import PROJECT, Block, blocks
 from tests.asterisk.phone import Phone
 from tests.asterisk.sip import MODULES as SIP_MODULES
 from tests.asterisk.sip import RTP
@@ -56,17 +63,40 @@ aors={name}
 type=aor
 contact=sip:127.0.0.1:{port}
 """
-_DIALPLAN: Final = """
-#include rating-ari.conf
-[globals]
-RATING_ENGINE=127.0.0.1:{engine_port}
-RATING_SEATS={seats}
-[phones]
-include => rating-ari
-[trunks]
-include => rating-ari-did
-{more}
-"""
+PAGE: Final = "ari.md"
+PART: Final = "ARI in ten"  # of the page: what an operator does
+EXTENSIONS, SETTINGS = "ini", "toml"  # its blocks
+_COPIED: Final = re.compile(r"\]\(\.\./config/asterisk/([a-z-]+\.conf)\)")
+
+
+def page_blocks() -> dict[str, Block]:
+    """What the page has pasted, by its kind: one block each."""
+    found = [block for block in blocks(PAGE) if block.heading == PART]
+    assert [block.kind for block in found] == [EXTENSIONS, SETTINGS]
+    return {block.kind: block for block in found}
+
+
+def page_part(heading: str) -> str:
+    """The text below a heading of the page."""
+    text = (PROJECT / "docs" / PAGE).read_text()
+    return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+def copied_files() -> list[str]:
+    """The shipped files that the page has copied into /etc/asterisk, in its first step."""
+    return _COPIED.findall(page_part(PART).partition("\n2. ")[0])
+
+
+def line_of(heading: str, start: str) -> str:
+    """A line for the dialplan that the page has in its text, under a heading."""
+    (line,) = {said for said in re.findall(r"`([^`\n]+)`", page_part(heading)) if said.startswith(start)}
+    return str(line)
+
+
+def access_line(number: str) -> str:
+    """What makes a number an access number of calling cards."""
+    shown = line_of("Calling cards", "exten => ")
+    return re.sub(r"\d{4,}", number, shown, count=1)
 
 
 def shipped(name: str, changes: Mapping[str, str]) -> str:
@@ -90,28 +120,40 @@ def ari_exchange(
     more: str = "",
     short_sounds: bool = True,
 ) -> Exchange:
-    """`phones` and `trunks`: the ports of the test's own, by login or route. `more`: of the dialplan."""
+    """`phones` and `trunks`: the ports of the test's own, by login or route. `more`: of the trunks' context."""
+    edits = {
+        "http.conf": {"8088": str(http_port)},
+        "ari.conf": {"change-me": SECRET},
+        "rating-ari.conf": {"127.0.0.1:4573": f"127.0.0.1:{engine_port}", "RATING_SEATS=1": f"RATING_SEATS={seats}"},
+    }
+    came_in = line_of("Calls that come in", "include => ")
     lines = [_TRANSPORT.format(port=sip_port)]
     lines += [_PHONE.format(name=name, port=port) for name, port in phones.items()]
     lines += [_TRUNK.format(name=name, port=port) for name, port in trunks.items()]
     return Exchange(
         root,
-        _DIALPLAN.format(engine_port=engine_port, seats=seats, more=more),
+        "",
         modules=MODULES,
         files={
             "pjsip.conf": "".join(lines),
             "rtp.conf": RTP,
-            "http.conf": shipped("http.conf", {"8088": str(http_port)}),
-            "ari.conf": shipped("ari.conf", {"change-me": SECRET}),
-            "rating-ari.conf": (CONFIG / "rating-ari.conf").read_text(),
+            **{name: shipped(name, edits[name]) for name in copied_files()},
+            # All of it: nothing of rating.conf (FastAGI) is there.
+            "extensions.conf": f"{page_blocks()[EXTENSIONS].text}[trunks]\n{came_in}\n{more}",
         },
         short_sounds=short_sounds,
     )
 
 
 def ari_url(http_port: int, *, seats: int = 1) -> str:
-    """How the engine reaches it."""
-    return f"{NAME}=ari://rating-engine:{SECRET}@127.0.0.1:{http_port}?seats={seats}"
+    """How the engine reaches it, as the page has it in the settings."""
+    (told,) = tomllib.loads(page_blocks()[SETTINGS].text)["ari_exchanges"]
+    name, _, url = told.partition("=")
+    assert name == NAME
+    for shown, here in {"SECRET": SECRET, "8088": str(http_port)}.items():
+        assert shown in url
+        url = url.replace(shown, here)
+    return f"{name}={url}?seats={seats}"
 
 
 def ports(them: Mapping[str, Phone]) -> dict[str, int]:

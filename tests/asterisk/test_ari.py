@@ -6,9 +6,11 @@ One exchange and one engine play all scenarios side by side, each with a caller 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -17,7 +19,7 @@ from rating_engine.domain.reported_end import ReportedEnd
 from rating_engine.rating.rate import Rate
 from rating_engine.services.cdrs.asterisk_log import read_line
 from rating_engine.storage.postgres.pool import Database
-from tests.asterisk.ari import NAME, ari_exchange, ari_url, ports, seed
+from tests.asterisk.ari import NAME, PART, access_line, ari_exchange, ari_url, page_part, ports, seed
 from tests.asterisk.ari_model import MODEL, described, rendered
 from tests.asterisk.ari_scenarios import (
     ACCESS,
@@ -89,7 +91,7 @@ async def world(
             sip_port,
             phones=ports(callers),
             trunks=ports(trunks),
-            more=f"exten => {ACCESS},1,Goto(rating-ari-card,s,1)\n",
+            more=f"{access_line(ACCESS)}\n",
         )
         try:
             async with phones(*callers.values(), *trunks.values()), exchange, engine:
@@ -166,6 +168,14 @@ async def test_an_engine_that_is_killed_is_missed_by_nobody_who_talks(
         assert (cdr["state"], cdr["source"]) == ("settled", "reconciled")
     await until(world.pbx.exchange.idle)
     assert await breaches(world.url) == []
+
+
+async def test_what_the_page_says_to_look_for_is_there(world: World) -> None:
+    """All scenarios run on the blocks of docs/ari.md and the files that it has copied; this is its last step."""
+    (told,) = re.findall(r"`curl -s http://127.0.0.1:8080/readyz` says\s+`(.+)`", page_part(PART))
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(f"http://127.0.0.1:{world.pbx.engine.http_port}/readyz")
+    assert told in answer.text.replace(" ", "")
 
 
 async def test_the_types_are_those_that_asterisk_describes(asterisk_root: Path) -> None:
