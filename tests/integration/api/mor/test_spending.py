@@ -1,7 +1,8 @@
-"""Monitorings by MOR's surface: who spends more than an amount within some minutes is told, and blocked."""
+"""What keeps money by MOR's surface: monitorings of what users spend, and the same money that is asked again."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
@@ -22,7 +23,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def mor(session_servers: SessionServers) -> AsyncIterator[Mor]:
     with session_servers.database() as url:
-        async with mor_on(url) as made:
+        async with mor_on(url, mor_repeat_seconds=600) as made:
             yield made
 
 
@@ -94,3 +95,33 @@ async def test_what_no_monitoring_can_be_is_refused(mor):
     for amount, minutes in ((0, 60), (-1, 60), (1, 0), (1, 1_441)):
         with pytest.raises(InvalidRequest):
             NewMonitoring(Decimal(amount), minutes)
+
+
+async def test_the_same_money_asked_again_is_told_what_it_was_told_and_moves_nothing(mor):
+    async def total() -> Decimal:
+        return (await mor.operator.accounts.show("20001")).balance
+
+    given = {"user_id": await id_of(mor, "otto"), "p_currency": "EUR", "amount": "5", "paymenttype": "bank"}
+    begin = await total()
+    first = await mor.raw("payment_create", **given)
+    assert "<status>ok</status>" in first.text
+    assert (await mor.raw("payment_create", **given)).content == first.content
+    assert await total() == begin + 5
+    assert "<status>ok</status>" in (await mor.raw("payment_create", **given, description="a second one")).text
+    assert await total() == begin + 10
+    refused = {**given, "amount": "-1"}
+    assert (await mor.raw("payment_create", **refused)).text == (await mor.raw("payment_create", **refused)).text
+    at_once = await asyncio.gather(*(mor.raw("payment_create", **{**given, "amount": "2"}) for _ in range(5)))
+    assert {response.status_code for response in at_once} <= {200, 503}
+    assert await total() == begin + 12
+    kept = await mor.database.fetch("SELECT answer::text FROM idempotency_keys WHERE key LIKE 'again:%'")
+    assert len(kept) == 4
+    assert not any("ok" in row[0] and "<" in row[0] for row in kept)
+
+    await mor.database.fetch("UPDATE idempotency_keys SET created_at = now() - interval '601 s'")
+    assert "<status>ok</status>" in (await mor.raw("payment_create", **given)).text
+    assert await total() == begin + 17
+    # Who began it died: nobody knows what came of it.
+    await mor.database.fetch("UPDATE idempotency_keys SET answer = '{}'")
+    assert (await mor.raw("payment_create", **given)).status_code == 503
+    assert await total() == begin + 17
