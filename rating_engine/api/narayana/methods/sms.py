@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from rating_engine.api.narayana.answer import date
+from rating_engine.api.narayana.arguments import did_of
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.api.narayana.methods.call_processing import begin_callback
@@ -140,14 +141,14 @@ async def read_sms(asked: Asked) -> Answer:
     """All that came in for the user is read; `did`: by one of its numbers alone; `status` 0: what is unread."""
     status, number = asked.values.switch("status"), asked.values.text("did") or None
     if number is not None:
-        number = (await asked.use.dids.show(number)).number
+        number = (await asked.use.dids.show(did_of(number))).number
     await asked.use.messages.read(number=number, were_read=status)
     return True
 
 
 async def get_sms(asked: Asked) -> Answer:
     """The last ones of who asks and of all below; `status` 0: unread, or not known to be delivered; 1: the others."""
-    wanted = MessageFilter(kind=MessageKind.SMS, is_done=asked.values.switch("status"))
+    wanted = MessageFilter(kinds=frozenset({MessageKind.SMS}), is_done=asked.values.switch("status"))
     return [_shown(each) for each in await whole_list(lambda at: asked.use.messages.page(wanted, at), MOST_LISTED)]
 
 
