@@ -415,6 +415,7 @@ CREATE TABLE parties (
     notify_ticket boolean NOT NULL DEFAULT false,  -- whether messages of tickets go there
     notify_balance        boolean NOT NULL DEFAULT false,  -- whether a balance below the limit does (in the system's currency)
     notify_balance_limit  numeric(20, 6) NOT NULL DEFAULT 0,
+    warn_calls    boolean NOT NULL DEFAULT false,  -- whether its callers hear so before a call
     notify_did            smallint NOT NULL DEFAULT 0 CHECK (notify_did BETWEEN 0 AND 90),  -- days before a number ends; 0: no mail
     balance_low           boolean NOT NULL DEFAULT false,  -- it was told so, and has not risen since
     invites       integer NOT NULL DEFAULT 0 CHECK (invites >= 0),  -- how many codes it may still make
@@ -691,6 +692,24 @@ CREATE TABLE permission_members (
     group_id  bigint NOT NULL REFERENCES permission_groups
 );
 CREATE INDEX permission_members_by_group ON permission_members (group_id);
+
+-- Users whose calls are added up each minute: who spends more than `amount` within `minutes` is told, and blocked where
+-- `block` says so; whom each has caught, and up to which call.
+CREATE TABLE monitorings (
+    monitoring_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    amount         numeric(20, 6) NOT NULL CHECK (amount > 0),  -- in the system's currency
+    minutes        integer NOT NULL CHECK (minutes BETWEEN 1 AND 1440),
+    watched        text NOT NULL CHECK (watched IN ('all', 'prepaid', 'postpaid')),
+    block          boolean NOT NULL DEFAULT false,
+    users          bigint[] NOT NULL DEFAULT '{}',              -- by number; empty: everybody
+    enabled        boolean NOT NULL DEFAULT true
+);
+CREATE TABLE monitoring_catches (
+    monitoring_id  bigint NOT NULL REFERENCES monitorings,
+    party_id       bigint NOT NULL REFERENCES parties,
+    counted_to     timestamptz NOT NULL,                        -- the end of the last call that has been counted against it
+    PRIMARY KEY (monitoring_id, party_id)
+);
 
 -- Numbers that belong together: each alone (`whole`), or all that begin so.
 CREATE TABLE number_pools (
@@ -1299,6 +1318,7 @@ CREATE TABLE subscribers (
     reseller_tariffs    bigint[],
     numbering_plan      text,                        -- how its phone writes numbers; NULL: as its account has it
     has_destination_list  boolean NOT NULL DEFAULT false,  -- its party has one; kept by a trigger, as `calls`
+    warn_below     numeric(20, 6),                   -- callers hear that there is less (in the system's currency); kept so too
     PRIMARY KEY (bucket, subscriber_id),
     UNIQUE (bucket, login)
 );
@@ -2106,6 +2126,21 @@ CREATE OR REPLACE TRIGGER keep_inserted AFTER INSERT ON party_number_lists FOR E
     WHEN (NEW.side = 'destination') EXECUTE FUNCTION keep_destination_lists();
 CREATE OR REPLACE TRIGGER keep_deleted AFTER DELETE ON party_number_lists FOR EACH ROW
     WHEN (OLD.side = 'destination') EXECUTE FUNCTION keep_destination_lists();
+
+-- And below which balance its callers are to hear of it; NULL: they are not.
+CREATE OR REPLACE FUNCTION keep_warnings() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    last_bucket  smallint := COALESCE((SELECT max(bucket) FROM logins WHERE bucket <> 0), 0);
+    below        numeric := CASE WHEN NEW.warn_calls THEN NEW.notify_balance_limit END;
+BEGIN
+    FOR n IN 0 .. last_bucket LOOP
+        UPDATE subscribers SET warn_below = below
+          WHERE bucket = n AND party_id = NEW.party_id AND party_id <> 1 AND warn_below IS DISTINCT FROM below;
+    END LOOP;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER keep_warnings AFTER UPDATE OF warn_calls, notify_balance_limit ON parties FOR EACH ROW
+    WHEN (NEW.warn_calls OR OLD.warn_calls) EXECUTE FUNCTION keep_warnings();
 
 -- They carry who pays for their calls besides, too. A money function sees one bucket, so all accounts of a reseller and of
 -- those below it are of one: error RE001, whose message is a login that is not ('': the accounts of two resellers).

@@ -39,6 +39,7 @@ from rating_engine.cli.parties.audit import audit
 from rating_engine.cli.parties.bans import bans_app
 from rating_engine.cli.parties.codes import codes_app
 from rating_engine.cli.parties.keys import keys_app
+from rating_engine.cli.parties.monitorings import monitorings_app
 from rating_engine.cli.parties.mor import mor_app
 from rating_engine.cli.parties.options import options_app, tariff
 from rating_engine.cli.parties.paid_services import services_app
@@ -91,6 +92,7 @@ app.add_typer(keys_app, name="key")
 app.add_typer(permissions_app, name="permission")
 app.add_typer(mail_templates_app, name="mail-template")
 app.add_typer(mor_app, name="mor")
+app.add_typer(monitorings_app, name="monitoring")
 app.add_typer(bans_app, name="ban")
 app.add_typer(webhooks_app, name="webhook")
 app.command(epilog="Example: rating-engine audit --subject 1001 --from 2026-11-01")(audit)

@@ -94,6 +94,12 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "permission_groups.set": _system("users"),
     "permission_groups.remove": _system("users"),
     "permission_groups.give": _system("users"),
+    "monitorings.add": _system("users"),
+    "monitorings.show": _system("users", "read"),
+    "monitorings.page": _system("users", "read"),
+    "monitorings.change": _system("users"),
+    "monitorings.remove": _system("users"),
+    "monitorings.turn": _system("system"),
     "bans.add": _system("bans"),
     "bans.show": _system("bans", "read"),
     "bans.page": _system("bans", "read"),
@@ -457,6 +463,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "messages.query": Right("messages:write", Level.SIMPLE_USER, (_line(),)),
     "messages.show": _reads("messages", own=True),  # whose it is, its service looks up
     "messages.page": _reads("messages", _party("wanted.owner")),
+    "messages.count": _reads("messages", _party("owner")),
     "messages.read": Right("messages:write", Level.SIMPLE_USER, own=True),
     "messages.report": Right("messages:write", Level.ANYBODY, own=True),  # for which keys, the surface says
     "messages.set_report": Right("messages:write", Level.SIMPLE_USER, own=True),

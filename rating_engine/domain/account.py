@@ -78,6 +78,7 @@ class Subscriber:
     `party_id`: whose line it is; `calls`: what that party's state leaves it. `resellers`: the nearest first.
     `allow_loss`: whether its calls may go by routes that cost more than they bring; None: as its tariff has it.
     `callback_to`: the number that is called, and then whom the line has dialled, in place of its own call; '': none.
+    `warn_below`: callers hear so before a call where the balance is below it, in the system's currency; None: never.
     `has_destination_list`: whether its party has a list of whom it may call, or may not.
     """
 
@@ -102,6 +103,7 @@ class Subscriber:
     allow_loss: bool | None = None
     callback_to: str = ""
     has_destination_list: bool = False
+    warn_below: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

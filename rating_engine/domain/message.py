@@ -170,15 +170,26 @@ class Message:
 @dataclass(frozen=True, slots=True)
 class MessageFilter:
     """Which messages are wanted; None: all. `number`: one of ours that was written to. `is_done`: came in and was read,
-    or went out and was delivered.
+    or went out and was delivered. `succeeded`: came in, or its carrier has taken it and has not said that it was lost.
+    `owner`: of that user and all below it, `alone`: and of nobody below.
     """
 
     direction: Direction | None = None
-    kind: MessageKind | None = None
+    kinds: frozenset[MessageKind] | None = None
     is_done: bool | None = None
+    succeeded: bool | None = None
     number: str | None = None
     login: str | None = None
-    owner: str | None = None
+    owner: str | int | None = None
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MessageCount:
+    """How many messages there were, and how many of them succeeded, as of MessageFilter."""
+
+    total: int
+    succeeded: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,6 +200,7 @@ class Allowed:
 
     `quota`: that is a first part, which the engine lengthens while the call lasts, until the money ends. `claim`: to
     be given back (ChargingService.abandon_call) by whoever could not deliver this answer; None: nothing is held.
+    `low_balance`: the caller is to hear that little is left, before it rings.
     """
 
     call_key: CallKey
@@ -213,6 +214,7 @@ class Allowed:
     currency: str
     quota: bool = False
     repeated: bool = False
+    low_balance: bool = False
     claim: Claim | None = field(default=None, compare=False)
 
 

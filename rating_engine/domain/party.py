@@ -133,6 +133,7 @@ class Party:
     `permissions`: of its permission group.
     `hidden`: it was closed. `notify_email`: where its mail goes; '': nowhere. `notify_ticket`: whether tickets' does;
     `notify_balance`: whether it is told that its balance is below `notify_balance_limit`, in the system's currency;
+    `warn_calls`: whether its callers hear of that before a call;
     `notify_did`: how many days before a number of its ends; 0: never.
     `tax_id`: of the tax that is put on what it pays.
     """
@@ -169,6 +170,7 @@ class Party:
     permissions: frozenset[Permission] = frozenset()
     notify_balance: bool = False
     notify_balance_limit: Decimal = Decimal(0)
+    warn_calls: bool = False
     notify_did: int = 0
 
     @property
@@ -231,6 +233,7 @@ class PartyChanges:
     notify_ticket: bool | Leave = LEAVE
     notify_balance: bool | Leave = LEAVE
     notify_balance_limit: Decimal | Leave = LEAVE
+    warn_calls: bool | Leave = LEAVE
     notify_did: int | Leave = LEAVE
     invites: int | Leave = LEAVE
     billing_name: str | Leave = LEAVE

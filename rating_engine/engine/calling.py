@@ -18,6 +18,7 @@ from rating_engine.services.calls.conflicts import Conflicts
 from rating_engine.services.calls.finish import Finishing
 from rating_engine.services.calls.hold import ChargingPolicy
 from rating_engine.services.calls.inbound import InboundCalls
+from rating_engine.services.calls.low_balance import LowBalances
 from rating_engine.services.calls.observed import Observed
 from rating_engine.services.calls.plan import Planning
 from rating_engine.services.calls.ports import Cards, ExchangeWatch, Now, utc_now
@@ -115,6 +116,7 @@ def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
         conflict=conflicts.note,
         is_banned=grounds.is_banned,
         call_back=grounds.call_back,
+        is_low=LowBalances(calls_door, memory.exchange_rates.get, now, settings.system_currency),
     )
     charging = Charging(
         preparing=preparing,

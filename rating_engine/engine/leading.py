@@ -20,7 +20,15 @@ from rating_engine.engine.services import upkeep_of
 from rating_engine.services.background import Periodic
 from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import Now
-from rating_engine.services.maintenance import BALANCES, RECORDINGS, RENTS, SUBSCRIPTIONS, Maintenance, steps_of
+from rating_engine.services.maintenance import (
+    BALANCES,
+    MONITORINGS,
+    RECORDINGS,
+    RENTS,
+    SUBSCRIPTIONS,
+    Maintenance,
+    steps_of,
+)
 from rating_engine.services.parties.bans import BanBook
 from rating_engine.services.parties.wrong_logins import WrongLogins
 from rating_engine.services.phones.secrets import SecretBox
@@ -42,7 +50,7 @@ from rating_engine.telemetry.watch_parts import WatchPart, WatchTotals
 
 MAIL_COUNT_SECONDS: Final = 30.0  # a metric is read about as often
 MAIL_SECONDS: Final = 2.0  # how soon a notice goes out
-EACH_MINUTE: Final = (RENTS, SUBSCRIPTIONS, RECORDINGS, BALANCES)
+EACH_MINUTE: Final = (RENTS, SUBSCRIPTIONS, RECORDINGS, BALANCES, MONITORINGS)
 RENT_SECONDS: Final = 60.0  # an order that lost who began it is ended so soon, and who tops up has his number back
 MAINTENANCE_SECONDS: Final = 3_600.0  # what it forgets is kept for a week: an hour more is no matter
 WEBHOOK_SECONDS: Final = 2.0  # how soon what happened is told

@@ -46,6 +46,7 @@ def mor_rules_of(settings: Settings) -> MorRules:
         telephones=settings.mor_telephone_balances,
         conflines=settings.mor_conflines,
         money_by_post=settings.mor_money_by_post,
+        repeat_seconds=settings.mor_repeat_seconds,
         mails=bool(settings.smtp_url),
         zone=ZoneInfo(settings.mor_time_zone),
     )

@@ -69,6 +69,7 @@ from rating_engine.services.parties.keys import Keys
 from rating_engine.services.parties.parties import Parties
 from rating_engine.services.parties.passwords import Passwords
 from rating_engine.services.parties.permission_groups import PermissionGroups
+from rating_engine.services.parties.repeats import Repeats
 from rating_engine.services.parties.request_limits import RequestLimits
 from rating_engine.services.parties.signed_requests import HASHES_FOR_A_KEY, SignedRequests
 from rating_engine.services.parties.telephone_balances import TelephoneBalances
@@ -89,6 +90,7 @@ from rating_engine.services.routes.routes import Routes
 from rating_engine.services.support.gsm import Gsm, GsmRequests
 from rating_engine.services.support.mail_templates import MailTemplates
 from rating_engine.services.support.mails import Mails
+from rating_engine.services.support.monitorings import Monitorings
 from rating_engine.services.support.news import News
 from rating_engine.services.support.sim_cards import SimCards
 from rating_engine.services.support.speech import Speaker, Speech
@@ -124,6 +126,7 @@ class UseCases:
     mail_templates: MailTemplates
     hash_secrets: HashSecrets
     permission_groups: PermissionGroups
+    monitorings: Monitorings
     bans: Bans
     sim_cards: SimCards
     gsm: GsmRequests
@@ -251,6 +254,7 @@ class Services:
         self.access = Access(office, self._passwords, bans, self._wrong_keys, limits)  # who asks: asked before `of`
         self.recording_links = RecordingLinks(office, ways.recordings, utc_now)  # who has one needs no more
         self.signed = SignedRequests(office, self.access, self._secrets, self._wrong_hashes(bans), limits)
+        self.repeats = Repeats(office, self._secrets)
         self.telephone_balances = TelephoneBalances(office, self._secrets, self._wrong_keys)
         # What nobody yet may ask, bounded by itself.
         self.invitations = Invitations(office, self._passwords, self._secrets, self._wrong_keys)
@@ -287,6 +291,7 @@ class Services:
             "mail_templates": MailTemplates(office, principal),
             "hash_secrets": HashSecrets(office, principal, self._secrets),
             "permission_groups": PermissionGroups(office, principal),
+            "monitorings": Monitorings(office, principal, utc_now, system_currency=ways.system_currency),
             "bans": Bans(office, principal),
             "sim_cards": SimCards(office, principal, self._secrets, ways.gsm, CarrierNotices(office, ways.carriers)),
             "gsm": GsmRequests(ways.gsm),

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from rating_engine.domain.checkup import Check, Finding
 from rating_engine.domain.errors import Hint
+from rating_engine.domain.hash_secret import SECRET_GOOD
 from rating_engine.domain.sip_account import NoSecretKey
 from rating_engine.domain.weak_passwords import is_weak
 from rating_engine.services.doctor import SUSPICIONS, SUSPICIOUS_HOURS
@@ -62,7 +63,11 @@ class Integrity:
                 self._directions,
             ),
             ("actions", "nothing that was to be sent or looked at has failed", self._actions),
-            ("user passwords", "no user's password is among those that are tried first", self._users),
+            (
+                "user passwords",
+                "no user's password is among those that are tried first, and no secret that signs is short",
+                self._users,
+            ),
             ("device passwords", "no device's password is short, common or its login", self._devices),
             ("loss", "nobody who pays later calls at a loss", self._loss),
             ("default user", "new users don't both pay later and call at a loss", self._default_user),
@@ -103,7 +108,19 @@ class Integrity:
 
     async def _users(self) -> list[Finding]:
         rows = await store.weak_users(self._database, MOST_NAMED + 1)
-        return _cut([Finding(f"user {login}, of {_owner(owner)}", "have it changed") for login, owner in rows])
+        secrets = await store.short_secrets(self._database, MOST_NAMED + 1)
+        return _cut(
+            [
+                *(Finding(f"user {login}, of {_owner(owner)}", "have it changed") for login, owner in rows),
+                *(
+                    Finding(
+                        f"secret of {login}: shorter than {SECRET_GOOD} characters",
+                        "make a longer one: who has seen one signed request tries short ones at home",
+                    )
+                    for (login,) in secrets
+                ),
+            ]
+        )
 
     async def _devices(self) -> list[Finding]:
         found: list[Finding] = []

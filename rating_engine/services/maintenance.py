@@ -23,6 +23,7 @@ from rating_engine.services.finance.recurring import Recurring
 from rating_engine.services.numbers.rents import Rents
 from rating_engine.services.recordings import NO_RECORDINGS, RecordingFiles, mail_recordings
 from rating_engine.services.support.balance_notices import BalanceNotices
+from rating_engine.services.support.monitorings import Monitorings
 from rating_engine.services.support.outbox import sweep_mail
 from rating_engine.services.tariffs.rate_feed import AskRate, RateFeed
 from rating_engine.storage.audit_log import record
@@ -34,6 +35,7 @@ from rating_engine.storage.postgres.pool import Database
 RENTS: Final = "rents"
 SUBSCRIPTIONS: Final = "subscriptions"
 BALANCES: Final = "balance notices"
+MONITORINGS: Final = "monitorings"
 RECORDINGS: Final = "recordings"
 
 Step = Callable[[], Awaitable[object]]
@@ -74,6 +76,7 @@ def steps_of(office: Database, now: Now, upkeep: Upkeep) -> dict[str, Step]:
         RECORDINGS: lambda: mail_recordings(office, upkeep.recordings, now),
         SUBSCRIPTIONS: Recurring(office, ENGINE, now).turn,
         BALANCES: BalanceNotices(office, ENGINE, now, system_currency=upkeep.system_currency).turn,
+        MONITORINGS: Monitorings(office, ENGINE, now, system_currency=upkeep.system_currency).turn,
         "monthly invoices": invoices.turn,
     }
     if upkeep.ask_rate is not None:

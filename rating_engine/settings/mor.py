@@ -32,6 +32,13 @@ class MorSettings(Group):
     mor_money_by_post: bool = Field(
         False, description="Whether functions that move money are refused by GET where GET is allowed."
     )
+    mor_repeat_seconds: int = Field(
+        0,
+        ge=0,
+        le=86_400,
+        description="How long the same request of a function that moves money (its hash and every parameter) is told"
+        " what the first one was told, and moves nothing; 0: it is another one, since two equal payments may be meant.",
+    )
     mor_telephone_balances: bool = Field(
         False,
         description="Whether the three balances for telephones are answered, which take no hash: whoever knows or"

@@ -34,6 +34,12 @@ _TAKE: Final = """
 """
 _TOLD: Final = "SELECT digest, answer::text FROM idempotency_keys WHERE party = $1 AND key = $2"
 _KEEP: Final = "UPDATE idempotency_keys SET answer = $3::jsonb WHERE party = $1 AND key = $2"
+# Anew where it is older than so long.
+_TAKE_FOR: Final = """
+    INSERT INTO idempotency_keys AS k (party, key, digest) VALUES ($1, $2, $3)
+    ON CONFLICT (party, key) DO UPDATE SET created_at = now(), answer = '{}'
+    WHERE k.created_at <= now() - $4::interval RETURNING true
+"""
 _FORGET_ONE: Final = "DELETE FROM idempotency_keys WHERE party = $1 AND key = $2"
 _FORGET: Final = """
     DELETE FROM idempotency_keys WHERE (party, key) IN (
@@ -64,6 +70,17 @@ async def once(tx: Transaction, key: str, request_digest: bytes) -> dict[str, An
         raise AlreadyExists(f"the key {key!r} was used for another request", field="idempotency_key")
     told: dict[str, Any] = orjson.loads(answer)
     return told
+
+
+async def once_within(tx: Transaction, key: str, request_digest: bytes, time: timedelta) -> dict[str, Any] | None:
+    """None the first time within `time`: `tx` has taken the key. Else what the first one was told; {}: nothing yet.
+
+    Errors: Unavailable.
+    """
+    if await tx.fetchval(_TAKE_FOR, tx.principal.party, key, request_digest, time):
+        return None
+    row = await tx.fetchrow(_TOLD, tx.principal.party, key)
+    return {} if row is None else orjson.loads(row[1])
 
 
 async def keep_answer(tx: Transaction, key: str, answer: dict[str, Any]) -> None:

@@ -48,6 +48,10 @@ _WEAK_USERS: Final = """
     LEFT JOIN parties o ON o.party_id = p.owner_id
     WHERE c.is_weak AND p.status NOT IN ('locked', 'deactivated') ORDER BY 1 LIMIT $1
 """
+_SHORT_SECRETS: Final = """
+    SELECT p.login FROM hash_secrets h JOIN parties p USING (party_id)
+    WHERE h.is_short AND h.enabled ORDER BY 1 LIMIT $1
+"""
 _DEVICES: Final = """
     SELECT s.bucket, s.subscriber_id, s.login, p.login AS owner, a.secret
     FROM sip_accounts a JOIN subscribers s USING (bucket, subscriber_id)
@@ -101,6 +105,11 @@ async def failed_actions(database: Questions) -> Rows:
 async def weak_users(database: Questions, most: int) -> Rows:
     """(login, owner). Errors: Unavailable."""
     return await _rows(database, _WEAK_USERS, most)
+
+
+async def short_secrets(database: Questions, most: int) -> Rows:
+    """(login) of whose secret of signed requests is short, and in use. Errors: Unavailable."""
+    return await _rows(database, _SHORT_SECRETS, most)
 
 
 async def devices_after(database: Questions, bucket: int, subscriber_id: int, most: int) -> Rows:

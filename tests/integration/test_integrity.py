@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rating_engine.domain.account import AccountChanges, AccountKind
 from rating_engine.domain.exchanges import NewExchange
+from rating_engine.domain.hash_secret import HashSecretChanges
 from rating_engine.domain.known_caller import NewKnownCaller
 from rating_engine.domain.party import NewParty
 from rating_engine.domain.principal import OPERATOR
@@ -47,6 +48,9 @@ async def test_what_works_and_is_likely_a_mistake(database_url: str, tmp_path: P
         )
     assert await found(use) == {}
 
+    await use.hash_secrets.put("system")
+    assert await found(use) == {}
+    await use.hash_secrets.put("system", "secret")
     await use.parties.set_password("otto", password="Otto1234")
     await use.sip_accounts.change(lines["otto"], SipChanges(password="50000sip", trusted_cli="4915112345"))
     await use.accounts.change(lines["otto"], AccountChanges(kind=AccountKind.POSTPAID, allow_loss=True))
@@ -71,7 +75,7 @@ async def test_what_works_and_is_likely_a_mistake(database_url: str, tmp_path: P
     (space,) = said.pop("free space")
     assert space.startswith(f"ends of calls on disk ({tmp_path}): ")
     assert said == {
-        "user passwords": ["user otto, of system"],
+        "user passwords": ["user otto, of system", "secret of system: shorter than 16 characters"],
         "device passwords": ["device 50000, of otto"],
         "loss": [f"50000, of otto, by tariff {name}"],
         "default user": ["new users pay later and call at a loss"],
@@ -82,5 +86,6 @@ async def test_what_works_and_is_likely_a_mistake(database_url: str, tmp_path: P
     }
 
     await use.parties.set_password("otto", password=STRONG)
+    await use.hash_secrets.change("system", HashSecretChanges(enabled=False))
     assert "user passwords" not in await found(use)
     await door.close()

@@ -72,7 +72,8 @@ _log = structlog.get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class MorRules:
     """What an operator says of the surface. `telephones`: balances that take no hash; `conflines`: the function that
-    changes the secret which guards it; `lenient`: weaker hashes count too; `zone`: of the moments in answers.
+    changes the secret which guards it; `lenient`: weaker hashes count too; `repeat_seconds`:
+    how long the same money is told what it was told first (0: not at all); `zone`: of the moments in answers.
     """
 
     get: bool = False
@@ -81,6 +82,7 @@ class MorRules:
     telephones: bool = False
     conflines: bool = False
     money_by_post: bool = False
+    repeat_seconds: int = 0
     mails: bool = False
     zone: ZoneInfo = UTC
 
@@ -140,29 +142,46 @@ class Mor:
             role = _role_of(asking)
             if asking is not None:
                 _check_may(function, role, asking)
-            return _done(
-                await MADE[function.name](
-                    Asked(
-                        function=function,
-                        given=given,
-                        role=role,
-                        asking=NOBODY if asking is None else asking,
-                        services=self._services,
-                        door=door,
-                        zone=self._rules.zone,
-                        charging=self._charging,
-                        mails=self._rules.mails,
-                        in_path=in_path,
-                        cookie=request.cookies.get(COOKIE),
-                    )
-                )
+            asked = Asked(
+                function=function,
+                given=given,
+                role=role,
+                asking=NOBODY if asking is None else asking,
+                services=self._services,
+                door=door,
+                zone=self._rules.zone,
+                charging=self._charging,
+                mails=self._rules.mails,
+                in_path=in_path,
+                cookie=request.cookies.get(COOKIE),
             )
+            if function.moves_money and self._rules.repeat_seconds:
+                return await self._once(asked)
+            return _done(await MADE[function.name](asked))
         except Failed as failed:
             return _failed(failed.text)
         except ClientDisconnect:
             raise
         except Exception as error:
             return _broken(function, error)
+
+    async def _once(self, asked: Asked) -> Response:
+        """Money: what the same request was told within the time, or what is done. Raises as what is done does."""
+
+        async def do() -> str:
+            try:
+                return _body(_done(await MADE[asked.function.name](asked)))
+            except Failed as failed:
+                return _body(_failed(failed.text))
+            except RatingEngineError as error:
+                response = _broken(asked.function, error)
+                if response.status_code != 200:
+                    raise
+                return _body(response)
+
+        request = (asked.function.name, sorted(asked.given.items()))
+        body = await self._services.repeats.answer(asked.asking, request, self._rules.repeat_seconds, do)
+        return Response(body, headers=HEADERS, media_type=MEDIA_TYPE)
 
     async def _who(self, function: Function, given: dict[str, str], door: Door) -> Principal | NotAdmitted | None:
         """Who asks; None: a function that takes no hash. Raises Failed; errors: Overloaded, Unavailable."""
@@ -216,8 +235,6 @@ def _check_may(function: Function, role: Role, asking: Principal) -> None:
     needs = role is Role.ACCOUNTANT or (role is Role.RESELLER and function.reseller_needs_it)
     if needs and function.permission is not None and function.permission not in asking.permissions:
         raise Failed(not_authorized(function))
-    if function.name not in MADE:
-        raise Failed(ACCESS_DENIED)
 
 
 def _broken(function: Function, error: Exception) -> Response:
@@ -243,6 +260,10 @@ def _done(answer: Answer) -> Response:
 
 def _failed(text: str) -> Response:
     return _done(xml.failed(text))
+
+
+def _body(response: Response) -> str:
+    return bytes(response.body).decode()
 
 
 def _not_let_in(refused: NotAdmitted) -> Response:

@@ -135,6 +135,9 @@ def set_(
         str | None,
         typer.Option("--notify-balance", metavar="AMOUNT|none", help="Told below this balance (system's currency)."),
     ] = None,
+    warn_calls: Annotated[
+        str | None, typer.Option("--warn-calls", metavar="yes|no", help="Callers hear below the same balance, too.")
+    ] = None,
     did_days: Annotated[
         str | None, typer.Option("--notify-did", metavar="DAYS", help="Told so long before a number ends; 0: never.")
     ] = None,
@@ -157,6 +160,7 @@ def set_(
             notify_balance_limit=LEAVE
             if low_balance in (None, words.NONE)
             else words.amount(str(low_balance), "notify_balance"),
+            warn_calls=words.if_given(warn_calls, partial(words.yes_or_no, field="warn_calls")),
             notify_did=words.if_given(did_days, lambda text: words.whole(text, "notify_did")),
         )
     print_party(with_services(config, lambda services: services.parties.change(user, changes)), as_json=json)
@@ -284,6 +288,7 @@ def party_json(party: Party) -> dict[str, Any]:
         "comment": party.comment,
         "notify_email": party.notify_email,
         "notify_balance": str(party.notify_balance_limit) if party.notify_balance else None,
+        "warn_calls": party.warn_calls,
         "notify_did": party.notify_did,
         "has_password": party.has_password,
         "created_at": party.created_at.isoformat(),

@@ -7,11 +7,11 @@ with the same call key repeats the first answer; what is held and was not told i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from typing import Final, Protocol
 
-from rating_engine.domain.account import AccountState
+from rating_engine.domain.account import AccountState, Subscriber
 from rating_engine.domain.call_charge import paid_seconds
 from rating_engine.domain.call_rules import digits_of
 from rating_engine.domain.errors import Overloaded, Unavailable
@@ -73,9 +73,11 @@ class Preparing:
         conflict: Callable[[PrepareCall], None] = lambda call: None,
         is_banned: Callable[[str], bool] = lambda address: False,
         call_back: CallBack | None = None,
+        is_low: Callable[[Subscriber], Awaitable[bool]] | None = None,
     ) -> None:
         """`is_banned`: whether calls of an exchange are declined, by the address that names it. `call_back` None: who
-        has to be called back does not call."""
+        has to be called back does not call. `is_low`: whether what a subscriber has is below its `warn_below`."""
+        self._is_low = is_low
         self._call_back = call_back
         self._funds_of = funds_of
         self._is_banned = is_banned
@@ -202,7 +204,17 @@ class Preparing:
             resellers_granted=answer.resellers_granted,
         )
         self._remembered.add(request.call_key, held, claim)
-        return allowed(held, claim, plan.rate, plan.subscriber.currency)
+        low = await self._hears_of_it(plan)
+        return replace(allowed(held, claim, plan.rate, plan.subscriber.currency), low_balance=low)
+
+    async def _hears_of_it(self, plan: Plan) -> bool:
+        """Whether the caller is to hear that little is left: once a call, and never instead of it."""
+        if plan.subscriber.warn_below is None or self._is_low is None or plan.request.call_key.attempt > 1:
+            return False
+        try:
+            return await self._is_low(plan.subscriber)
+        except (Unavailable, Overloaded):
+            return False
 
     async def _repeat(self, plan: Plan, claim: Claim) -> PrepareOutcome:
         """The first answer once more; by what is stored, not by what this process remembers: the call may be over."""

@@ -7,6 +7,7 @@ money is taken before a carrier is asked, and a message that is told again by it
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from typing import Final
 
 from rating_engine.domain.call_rules import digits_of
@@ -16,6 +17,7 @@ from rating_engine.domain.message import (
     Direction,
     ListedCarrier,
     Message,
+    MessageCount,
     MessageDeclined,
     MessageFilter,
     MessageKind,
@@ -106,9 +108,16 @@ class Messages:
         top = self._principal.realm
         if wanted.owner is not None:
             top = (await find_party(self._database, wanted.owner)).party_id
-        sees_all = self._principal.sees_all and wanted.owner is None
-        tree = None if sees_all else await tree_of(self._database, top)
+        tree: list[int] | None = [top]
+        if not wanted.alone:
+            sees_all = self._principal.sees_all and wanted.owner is None
+            tree = None if sees_all else await tree_of(self._database, top)
         return await store.page(self._database, tree, wanted, cursor)
+
+    async def count(self, owner: str | int, since: datetime, until: datetime) -> MessageCount:
+        """The SMS of a user alone, written in [since, until). Errors: NotFound (owner), NotYours, Unavailable."""
+        party_id = (await find_party(self._database, owner)).party_id
+        return await store.count(self._database, party_id, MessageKind.SMS, since, until)
 
     async def read(self, *, number: str | None = None, were_read: bool | None = None, read: bool = True) -> int:
         """Mark what came in for the asker, also by one of its numbers, as read; how many changed. Errors:

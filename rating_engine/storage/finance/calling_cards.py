@@ -88,7 +88,8 @@ _OWING: Final = f"""
 _IS_OPEN: Final = f"{_USED} AND {_OPEN} AND c.card_id = $2"
 _GIVE_LINE: Final = """
     UPDATE subscribers
-    SET party_id = $3, calls = $4, reseller_accounts = $5, reseller_tariffs = $6, has_destination_list = $7
+    SET party_id = $3, calls = $4, reseller_accounts = $5, reseller_tariffs = $6, has_destination_list = $7,
+        warn_below = $8
     WHERE bucket = $1 AND login = $2"""
 _DELETE: Final = "UPDATE calling_cards SET deleted_at = now(), callerid = '' WHERE card_id = $1 AND sold_at IS NULL"
 

@@ -8,14 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
 import asyncpg
 
 from rating_engine.domain.errors import AlreadyExists, NotFound
-from rating_engine.domain.message import Direction, Message, MessageDeclined, MessageFilter, MessageKind, MessageState
+from rating_engine.domain.message import (
+    Direction,
+    Message,
+    MessageCount,
+    MessageDeclined,
+    MessageFilter,
+    MessageKind,
+    MessageState,
+)
 from rating_engine.domain.outcomes import DeclineReason
 from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.sms_text import encode_text
@@ -30,6 +38,7 @@ _COLUMNS: Final = """
     bucket, message_id AS number, kind, direction, state, party_id, login, did, sender, recipient, content AS text,
     encoding, parts, COALESCE(prices[1], 0) AS price, currency, carrier, carrier_id, answer, error, attempts,
     created_at, sent_at, ended_at, read_at"""
+_SUCCEEDED: Final = "(direction = 'in' OR state IN ('sent', 'delivered'))"
 _FIND: Final = f"SELECT {_COLUMNS} FROM messages WHERE message_id = $1"  # noqa: S608  # a constant
 _ONE: Final = f"SELECT {_COLUMNS} FROM messages WHERE bucket = $1 AND message_id = $2"  # noqa: S608
 _ADD: Final = f"""
@@ -41,10 +50,13 @@ _ADD: Final = f"""
 _PAGE: Final = f"""
     SELECT {_COLUMNS} FROM messages
     WHERE ($1::bigint IS NULL OR message_id < $1) AND ($2::bigint[] IS NULL OR party_id = ANY ($2))
-      AND ($3::text IS NULL OR direction = $3) AND ($4::text IS NULL OR kind = $4)
+      AND ($3::text IS NULL OR direction = $3) AND ($4::text[] IS NULL OR kind = ANY ($4))
       AND ($5::boolean IS NULL OR (read_at IS NOT NULL OR state = 'delivered') = $5) AND ($6::text IS NULL OR did = $6)
-      AND ($7::text IS NULL OR login = $7)
-    ORDER BY message_id DESC LIMIT $8"""  # noqa: S608
+      AND ($7::text IS NULL OR login = $7) AND ($8::boolean IS NULL OR {_SUCCEEDED} = $8)
+    ORDER BY message_id DESC LIMIT $9"""  # noqa: S608
+_COUNT: Final = f"""
+    SELECT count(*) AS total, count(*) FILTER (WHERE {_SUCCEEDED}) AS succeeded FROM messages
+    WHERE party_id = $1 AND kind = $2 AND created_at >= $3 AND created_at < $4"""  # noqa: S608
 _READ: Final = """
     UPDATE messages SET read_at = CASE WHEN $4 THEN now() END
     WHERE party_id = ANY ($1) AND direction = 'in' AND ($2::text IS NULL OR did = $2)
@@ -213,10 +225,20 @@ async def page(
 ) -> Page[Message]:
     """The latest first; `parties` None: everybody's. Errors: InvalidRequest (after), Unavailable."""
     rows = await questions.fetch(
-        _PAGE, *cursor.position(int), None if parties is None else list(parties), wanted.direction, wanted.kind,
-        wanted.is_done, wanted.number, wanted.login, cursor.rows,
+        _PAGE, *cursor.position(int), None if parties is None else list(parties), wanted.direction,
+        None if wanted.kinds is None else list(wanted.kinds), wanted.is_done, wanted.number, wanted.login,
+        wanted.succeeded, cursor.rows,
     )  # fmt: skip
     return page_of_rows(rows, cursor, lambda row: (row["number"],), _message)
+
+
+async def count(
+    questions: Questions, party_id: int, kind: MessageKind, since: datetime, until: datetime
+) -> MessageCount:
+    """Those of a party alone, written in [since, until). Errors: Unavailable."""
+    row = await questions.fetchrow(_COUNT, party_id, kind, since, until)
+    assert row is not None
+    return MessageCount(row["total"], row["succeeded"])
 
 
 async def mark_read(

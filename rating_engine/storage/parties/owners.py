@@ -20,7 +20,9 @@ _PLACE: Final = """
     WHERE l.login = $1
 """
 _GIVE_ACCOUNT: Final = "UPDATE accounts SET party_id = $3 WHERE bucket = $1 AND account_id = $2"
-_GIVEN: Final = "party_id = $3, calls = $4, reseller_accounts = $5, reseller_tariffs = $6, has_destination_list = $7"
+_GIVEN: Final = """
+    party_id = $3, calls = $4, reseller_accounts = $5, reseller_tariffs = $6, has_destination_list = $7,
+    warn_below = $8"""
 _GIVE_LINE: Final = f"UPDATE subscribers SET {_GIVEN} WHERE bucket = $1 AND login = $2"  # noqa: S608  a constant
 _GIVE_LINES: Final = f"UPDATE subscribers SET {_GIVEN} WHERE bucket = $1 AND account_id = $2"  # noqa: S608
 _LINES_OF_OTHERS: Final = """

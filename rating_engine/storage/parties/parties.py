@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Final
 
 import asyncpg
@@ -31,7 +32,7 @@ from rating_engine.storage.postgres.transaction import Transaction
 CHANGEABLE: Final = (
     "access_level", "name", "language", "utc_offset", "currency", "tariff_id", "comment", "account_bucket",
     "account_id", "notify_email", "notify_ticket", "notify_balance", "notify_balance_limit", "notify_did",
-    "balance_low", "invites",
+    "balance_low", "warn_calls", "invites",
 )  # fmt: skip
 
 _COLUMNS: Final = """
@@ -41,7 +42,7 @@ _COLUMNS: Final = """
     ARRAY(SELECT a.tariff_id FROM party_tariffs a WHERE a.party_id = p.party_id ORDER BY 1) AS allowed_tariffs,
     (SELECT s.login FROM subscribers s WHERE s.bucket = p.account_bucket AND s.account_id = p.account_id
      ORDER BY s.subscriber_id LIMIT 1) AS account, p.comment, p.notify_email, p.notify_ticket, p.invites,
-    p.notify_balance, p.notify_balance_limit, p.notify_did,
+    p.notify_balance, p.notify_balance_limit, p.notify_did, p.warn_calls,
     COALESCE(d.billing_name, '') AS billing_name,
     COALESCE(d.billing_address, '') AS billing_address, COALESCE(d.billing_email, '') AS billing_email,
     COALESCE(d.billing_bank_account, '') AS billing_bank_account, COALESCE(d.tax_number, '') AS tax_number,
@@ -78,11 +79,12 @@ _ADD: Final = """
     INSERT INTO parties (owner_id, kind, access_level, login, name, language, utc_offset, currency, tariff_id, comment)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING party_id
 """
-_HAS_LIST: Final = """
-    EXISTS (SELECT 1 FROM party_number_lists WHERE party_id = $1 AND side = 'destination') AS has_destination_list"""
-_STANDING: Final = f"SELECT calls_of_party($1)::text AS calls, {_HAS_LIST}, r.* FROM resellers_of_party($1) r"  # noqa: S608
+_OWN: Final = """
+    EXISTS (SELECT 1 FROM party_number_lists WHERE party_id = $1 AND side = 'destination') AS has_destination_list,
+    (SELECT notify_balance_limit FROM parties WHERE party_id = $1 AND warn_calls AND party_id <> 1) AS warn_below"""
+_STANDING: Final = f"SELECT calls_of_party($1)::text AS calls, {_OWN}, r.* FROM resellers_of_party($1) r"  # noqa: S608
 _STANDING_OF_CARDS: Final = f"""
-    SELECT calls_of_party($1)::text AS calls, {_HAS_LIST}, r.* FROM resellers_of_cards($1) r"""  # noqa: S608
+    SELECT calls_of_party($1)::text AS calls, {_OWN}, r.* FROM resellers_of_cards($1) r"""  # noqa: S608
 _HIDE_LOGS: Final = "UPDATE parties SET logs_hidden_before = now() WHERE party_id = $1"
 _LOGS_SINCE: Final = "SELECT logs_hidden_before FROM parties WHERE party_id = $1"
 _HASH_SET: Final = """
@@ -139,11 +141,12 @@ class Standing:
     tariffs: list[int] | None
     buckets: list[int] | None
     has_destination_list: bool
+    warn_below: Decimal | None
 
     @property
     def carried(self) -> tuple[object, ...]:
-        """What a line is given of it: calls, accounts, tariffs, has_destination_list."""
-        return self.calls, self.accounts, self.tariffs, self.has_destination_list
+        """What a line is given of it: calls, accounts, tariffs, has_destination_list, warn_below."""
+        return self.calls, self.accounts, self.tariffs, self.has_destination_list, self.warn_below
 
 
 async def hold_standing(tx: Transaction, party_id: int, *, of_cards: bool = False) -> Standing:

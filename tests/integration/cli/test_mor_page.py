@@ -11,7 +11,6 @@ import pytest
 
 from rating_engine.api.mor.declare import Source
 from rating_engine.api.mor.declared import FUNCTIONS
-from rating_engine.api.mor.missing import MISSING
 from rating_engine.domain.outcomes import Allowed, CallKey, FinishCall, PrepareCall
 from rating_engine.engine.engine import Engine
 from tests.integration.cli.test_tenant_page import BIN, engine, run
@@ -59,9 +58,8 @@ async def test_the_commands_of_the_page_do_what_it_says(engine, database_url, tm
     assert "<error>Incorrect hash</error>" in whole
 
 
-def test_the_page_says_where_each_function_is_from_and_which_are_missing():
+def test_the_page_says_where_each_function_is_from():
     page = " ".join(PAGE.read_text(encoding="utf-8").split())
     for source in Source:
         names = ", ".join(f"`{each.name}`" for each in FUNCTIONS.values() if each.source is source)
         assert f"| {source.value} | {names} |" in page
-    assert f"whoever asks: {', '.join(f'`{name}`' for name in sorted(MISSING)) or 'none'}." in page

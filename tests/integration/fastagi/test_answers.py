@@ -32,6 +32,7 @@ async def test_call_prepare_sets_every_variable_and_logs_nothing(start: Start) -
         "RATING_MAX_SECONDS": "99999",
         "RATING_MAX_MS": "99999000",
         "RATING_QUOTA": "",
+        "RATING_LOW_BALANCE": "",
         "RATING_DESTINATION": "79010000001",
         "RATING_CALLERID": "79020000002",
         "RATING_DIRECTION": "RussiaMobile-Tele2",

@@ -1,4 +1,4 @@
-"""What the functions do, a module a section; one that is in none of them stands in `missing`."""
+"""What the functions do, a module a section."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from rating_engine.api.mor.functions import (
     financial_statements,
     invoices,
     login,
+    monitorings,
     payments,
     phonebooks,
     quickforwards,
@@ -51,6 +52,7 @@ MADE: Final[Mapping[str, Handler]] = {
     **financial_statements.HANDLERS,
     **invoices.HANDLERS,
     **login.HANDLERS,
+    **monitorings.HANDLERS,
     **payments.HANDLERS,
     **phonebooks.HANDLERS,
     **quickforwards.HANDLERS,

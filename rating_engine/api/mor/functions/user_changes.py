@@ -28,8 +28,8 @@ DETAILS: Final[Mapping[str, str]] = {
     "u0": "tax_number", "u14": "taxation_country", "u17": "last_name", "u19": "client_id", "u23": "first_name",
     "u26": "accounting_number", "u27": "agreement_number",
 }  # fmt: skip
-KNOWN: Final = frozenset({*DETAILS, "u4", "u5", "u8", "u11", "u15", "u18", "u25", "ay", "am", "ad", "pswd", "credit",
-                          "allow_loss_calls", "user_id"})  # fmt: skip
+KNOWN: Final = frozenset({*DETAILS, "u4", "u5", "u6", "u8", "u10", "u11", "u15", "u18", "u25", "ay", "am", "ad", "pswd",
+                          "credit", "allow_loss_calls", "warning_email_active", "user_id"})  # fmt: skip
 NOTHING: Final = ("", "0", "no")
 
 
@@ -74,9 +74,19 @@ async def _read(asked: Asked, user: Party, changes: _Changes) -> None:
     if asked.text("u5").strip():
         tariff = await asked.use.price_lists.show(asked.needed_whole("u5", ACCESS_DENIED))
         changes.party["tariff"] = tariff.name
+    _read_warnings(asked, changes.party)
     if (blocked := asked.flag("u15", ACCESS_DENIED)) is not None:
         changes.status = PartyState.ALL_BLOCKED if blocked else PartyState.ACTIVE
     _read_account(asked, changes.account)
+
+
+def _read_warnings(asked: Asked, party: dict[str, Any]) -> None:
+    """Below which balance (u6, of the system's currency) there is mail, and callers hear of it (u10)."""
+    if limit := asked.text("u6").strip():
+        party["notify_balance_limit"] = Decimal(_number(limit))
+    for sent, name in (("warning_email_active", "notify_balance"), ("u10", "warn_calls")):
+        if asked.text(sent).strip():
+            party[name] = asked.flag(sent, ACCESS_DENIED)
 
 
 def _read_account(asked: Asked, account: dict[str, Any]) -> None:

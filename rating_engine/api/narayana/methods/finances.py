@@ -1,11 +1,13 @@
 """Section Finances and statistics: what a user has spent, how long its money lasts, and money sent to others.
 
-Calls are those of the user's own lines; money and fees of the account of the first of them, in its currency. Roaming,
-SMS and mobile data are no services of this engine: nothing was spent on them, and nothing is counted.
+Calls are those of the user's own lines, SMS the user's own, those that came in too; money and fees of the account of
+the first line, in its currency, fees of messages and queries apart. Roaming and mobile data are no services of this
+engine: nothing was spent on them, and nothing is counted.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
@@ -18,12 +20,15 @@ from rating_engine.api.narayana.pages import MOST
 from rating_engine.api.narayana.shown_money import ShownMoney, shown_money
 from rating_engine.domain.account import AccountState
 from rating_engine.domain.cdr import CallSum, CdrFilter
+from rating_engine.domain.message import MessageCount
 from rating_engine.domain.page import MAX_LIMIT, Cursor
 
 LINES_MAX: Final = 100  # each is asked for its calls
 FORECAST_DAYS: Final = 30  # as many days back are looked at, and as many ahead a recommended payment lasts
 LONGEST_FORECAST: Final = 36_500  # days; who spends next to nothing has money for ever
 AHEAD: Final = timedelta(hours=1)  # the database's clock may be before ours
+# What send_message_v1 and end_message_v1 call their entries.
+_OF_MESSAGE: Final = re.compile(r"message:[0-9]+(:back)?")
 _CENT: Final = Decimal("0.01")
 
 
@@ -46,7 +51,9 @@ async def get_stats(asked: Asked) -> Answer:
     if both or values.flag("financials"):
         stats["financials"] = await _financials(asked, account, since, until, shown)
     if both or values.flag("statistic"):
-        stats["stat"] = _calls(await _sums(asked, since, until))
+        stats["stat"] = _calls(
+            await _sums(asked, since, until), await asked.use.messages.count(asked.who, since, until)
+        )
     return stats
 
 
@@ -91,9 +98,11 @@ async def _forecast(asked: Asked, account: AccountState, now: datetime, shown: S
 async def _financials(
     asked: Asked, account: AccountState, since: datetime, until: datetime, shown: ShownMoney
 ) -> dict[str, Any]:
-    calls, other = _cost(await _sums(asked, since, until)), await _fees(asked, account.login, since, until)
-    costs = {"gsm": Decimal(0), "call": calls, "sms": Decimal(0), "gprs": Decimal(0), "other": other}
-    costs["total"] = calls + other
+    calls, (messages, other) = (
+        _cost(await _sums(asked, since, until)), await _fees(asked, account.login, since, until),
+    )  # fmt: skip
+    costs = {"gsm": Decimal(0), "call": calls, "sms": messages, "gprs": Decimal(0), "other": other}
+    costs["total"] = calls + messages + other
     said: dict[str, Any] = {}
     for name, cost in costs.items():
         said[f"{name}_cost"] = shown.in_system(cost, account.currency)
@@ -101,20 +110,25 @@ async def _financials(
     return said
 
 
-def _calls(sums: Sequence[CallSum]) -> dict[str, Any]:
+def _calls(sums: Sequence[CallSum], sms: MessageCount) -> dict[str, Any]:
     calls, answered = sum(each.calls for each in sums), sum(each.answered for each in sums)
     nothing = dict.fromkeys(
-        ("total_sms", "success_sms", "success_sms_percent", "total_gsm_calls", "success_gsm_calls",
-         "success_gsm_calls_percent", "gsm_calls_duration", "gprs_traffic"), 0,
-    )  # fmt: skip
-    percent = Decimal(100 * answered) / calls if calls else Decimal(0)
+        ("total_gsm_calls", "success_gsm_calls", "success_gsm_calls_percent", "gsm_calls_duration", "gprs_traffic"), 0
+    )
     return {
         "total_calls": calls,
         "success_calls": answered,
-        "success_calls_percent": percent.quantize(_CENT, ROUND_DOWN),
+        "success_calls_percent": _percent(answered, calls),
         "calls_duration": sum(each.seconds for each in sums),
+        "total_sms": sms.total,
+        "success_sms": sms.succeeded,
+        "success_sms_percent": _percent(sms.succeeded, sms.total),
         **nothing,
     }
+
+
+def _percent(part: int, whole: int) -> Decimal:
+    return (Decimal(100 * part) / whole if whole else Decimal(0)).quantize(_CENT, ROUND_DOWN)
 
 
 async def _sums(asked: Asked, since: datetime, until: datetime) -> list[CallSum]:
@@ -128,17 +142,20 @@ def _cost(sums: Sequence[CallSum]) -> Decimal:
     return sum((each.cost for each in sums), Decimal(0))
 
 
-async def _fees(asked: Asked, login: str, since: datetime, until: datetime) -> Decimal:
-    """Fees of the time, of the ledger's last MOST entries."""
-    fees, after, seen = Decimal(0), None, 0
+async def _fees(asked: Asked, login: str, since: datetime, until: datetime) -> tuple[Decimal, Decimal]:
+    """Fees of the time, of the ledger's last MOST entries: of messages, less what was given back; and all others."""
+    messages, others, after, seen = Decimal(0), Decimal(0), None, 0
     while seen < MOST:
         page = await asked.use.accounts.statement(login, Cursor(MAX_LIMIT, after))
-        fees -= sum(
-            (entry.amount for entry in page.items
-             if entry.kind == "fee" and since <= entry.created_at < until), Decimal(0),
-        )  # fmt: skip
+        for entry in page.items:
+            if entry.kind != "fee" or not since <= entry.created_at < until:
+                continue
+            if _OF_MESSAGE.fullmatch(entry.reference or ""):
+                messages -= entry.amount
+            else:
+                others -= entry.amount
         seen += len(page.items)
         after = page.next
         if after is None or page.items[-1].created_at < since:
             break
-    return fees
+    return messages, others

@@ -147,7 +147,7 @@ async def read_sms(asked: Asked) -> Answer:
 
 async def get_sms(asked: Asked) -> Answer:
     """The last ones of who asks and of all below; `status` 0: unread, or not known to be delivered; 1: the others."""
-    wanted = MessageFilter(kind=MessageKind.SMS, is_done=asked.values.switch("status"))
+    wanted = MessageFilter(kinds=frozenset({MessageKind.SMS}), is_done=asked.values.switch("status"))
     return [_shown(each) for each in await whole_list(lambda at: asked.use.messages.page(wanted, at), MOST_LISTED)]
 
 

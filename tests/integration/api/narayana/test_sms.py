@@ -97,6 +97,53 @@ async def test_a_message_is_sent_reported_and_listed(narayana, gateway):
     assert await narayana.code("notifySIM", login="boss", **notice) == "E_CARRIER_ERROR"
 
 
+async def test_the_event_log_and_the_statistics_have_messages_beside_calls(narayana, gateway):
+    await narayana.operator.dids.add(NewDid("4930200", "anna"))
+    await narayana.ask("receiveSMS", **{"from": "331", "to": "4930200", "text": "in", "id": "1"})
+    called = {"login": "anna", "destination": "4912345", "callid": "1"}
+    await narayana.ask("callPrepare", **called)
+    await narayana.ask("callFinish", **called, length="60", status="16ANSWER")
+    gateway.answer = b"OK,1,2,3,4"
+    await narayana.ask("sendHLR", login="anna", to="18005555550")
+    gateway.answer = b"abc-1"
+    sent = await narayana.ask("sendSMS", login="anna", to=TO, text="я" * 71)
+    gateway.status = 403
+    assert await narayana.code("sendSMS", login="anna", to=TO, text="x") == "E_CARRIER_ERROR"
+    await narayana.ask("sendSMS", login="otto", to="7901", text="another's")
+
+    lost, sms, _, call, came = log = await narayana.ask("getLogs", login="anna", resolve_info="true")
+    assert all(each.keys() == call.keys() for each in log)
+    assert [(each["direction"], each["status"], each["cost"], each["destination"]) for each in log] == [
+        ("SMS", "SMS Undeliv", 0, TO), ("SMS", "SMS Sent", 0.2, TO), ("HLR", "SMS Sent", 0.01, "18005555550"),
+        (call["direction"], "16ANSWER", 0.6, "4912345"), ("SMS", "SMS Received", 0, "4930200"),
+    ]  # fmt: skip
+    assert {**sms, "date": "", "clientdate": "", "info": ""} == {
+        "id": sent, "direction": "SMS", "route": "acme", "cost": 0.2, "displaycost": 0.2, "displaycurrency": "€",
+        "date": "", "clientdate": "", "username": "anna", "status": "SMS Sent", "destination": TO, "time": "0",
+        "callerid": "49301", "sip_extension": "1001", "info": "", "debug": "parts=2",
+    }  # fmt: skip
+    assert (came["callerid"], came["sip_extension"], "403" in lost["debug"]) == ("331", "1001", True)
+    assert await narayana.ask("getLogs", login="anna", only_completed="true", resolve_info="true") == log[1:]
+    assert await narayana.ask("getLogs", login="anna", limit="2", resolve_info="true") == log[:2]
+    assert await narayana.ask("getLogs", login="firm") == []
+    assert [each["id"] for each in await narayana.ask("getLogs", login="firm", user="anna", limit="2")] == [
+        lost["id"], sent,
+    ]  # fmt: skip
+
+    stats = await narayana.ask("getStats", login="anna")
+    names = ("sms_cost", "display_sms_cost", "call_cost", "other_cost", "total_cost")
+    assert [stats["financials"][name] for name in names] == [0.21, 0.21, 0.6, 0, 0.81]
+    names = ("total_calls", "total_sms", "success_sms", "success_sms_percent")
+    assert [stats["stat"][name] for name in names] == [1, 3, 2, 66.66]
+
+    await narayana.ask("deleteLogs", login="anna")
+    assert await narayana.ask("getLogs", login="anna") == []
+    gateway.status = 200
+    again = await narayana.ask("sendSMS", login="anna", to=TO, text="later")
+    assert [each["id"] for each in await narayana.ask("getLogs", login="anna")] == [again]
+    assert len(await narayana.ask("getSMS", key="full", login="anna")) == 4
+
+
 async def test_what_comes_in_is_kept_and_done_with_as_the_rules_of_the_number_say(narayana, gateway):
     use, office = narayana.operator, narayana.engine.office
     await use.parties.change("anna", PartyChanges(notify_email="anna@example.org"))
