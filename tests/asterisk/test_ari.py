@@ -31,7 +31,8 @@ from tests.asterisk.ari import (
     seed,
 )
 from tests.asterisk.ari_model import MODEL, described, rendered
-from tests.asterisk.ari_scenarios import (
+from tests.asterisk.ari_scenarios import SCENARIOS, busy, give_numbers, wait_ended
+from tests.asterisk.ari_world import (
     ACCESS,
     ANSWERS,
     CUT_WITHIN,
@@ -42,16 +43,12 @@ from tests.asterisk.ari_scenarios import (
     RING_SECONDS,
     RINGS_OWNER,
     ROUTES,
-    SCENARIOS,
     SECRET_KEY,
     World,
-    busy,
     carrier,
     elsewhere,
     first,
-    give_numbers,
     seconds_of,
-    wait_ended,
 )
 from tests.asterisk.engine import engine_for, started
 from tests.asterisk.pbx import Pbx, until
