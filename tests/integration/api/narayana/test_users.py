@@ -284,7 +284,6 @@ async def test_nobody_reaches_what_belongs_to_somebody_else(narayana):
     await narayana.operator.dids.add(NewDid("4930200", "otto"))
     await narayana.ask("addDIDRule", login="otto", did="4930200", source="number", pattern="%", policy="ACCEPT")
     await narayana.engine.office.fetch("UPDATE accounts SET created_at = '2020-01-01'")
-    before = await of_otto(narayana)
     await narayana.ask("addRates", login="other", table="t", name="others")
     tariff = str((await narayana.ask("getRatesList", login="other"))[-1]["id"])
     await narayana.operator.exchanges.add(NewExchange("pbx9"))
@@ -292,7 +291,7 @@ async def test_nobody_reaches_what_belongs_to_somebody_else(narayana):
     route = (await narayana.ask("getRoutes", login="other"))[0]["id"]
     numbers = {
         "account": await account_of(narayana, "otto"),
-        "alias": before[1][0]["id"],
+        "alias": (await of_otto(narayana))[1][0]["id"],
         "tariff": tariff,
         "route": route,
         "ticket": ticket,
@@ -301,6 +300,7 @@ async def test_nobody_reaches_what_belongs_to_somebody_else(narayana):
         "invoice": (await narayana.operator.invoices.monthly("otto")).invoice_id,
     }
 
+    before = await of_otto(narayana)
     for login, level in ROLES.items():
         for method, arguments in FOREIGN.items():
             given = {name: filled(value, numbers) for name, value in arguments.items()}
