@@ -34,6 +34,7 @@ from rating_engine.services.finance.credit_notes import CreditNotes
 from rating_engine.services.finance.guesses import Guesses
 from rating_engine.services.finance.invitations import Invitations
 from rating_engine.services.finance.invoices import Invoices, Printer
+from rating_engine.services.finance.minimum_spends import MinimumSpends
 from rating_engine.services.finance.paid_services import PaidServices
 from rating_engine.services.finance.payments import Payments, PaymentWays
 from rating_engine.services.finance.statements import Statements
@@ -126,6 +127,7 @@ class UseCases:
     mail_templates: MailTemplates
     hash_secrets: HashSecrets
     permission_groups: PermissionGroups
+    minimum_spends: MinimumSpends
     monitorings: Monitorings
     bans: Bans
     sim_cards: SimCards
@@ -291,6 +293,7 @@ class Services:
             "mail_templates": MailTemplates(office, principal),
             "hash_secrets": HashSecrets(office, principal, self._secrets),
             "permission_groups": PermissionGroups(office, principal),
+            "minimum_spends": MinimumSpends(office, principal, utc_now, system_currency=ways.system_currency),
             "monitorings": Monitorings(office, principal, utc_now, system_currency=ways.system_currency),
             "bans": Bans(office, principal),
             "sim_cards": SimCards(office, principal, self._secrets, ways.gsm, CarrierNotices(office, ways.carriers)),
