@@ -676,7 +676,8 @@ CREATE TABLE hash_secrets (
     enabled          boolean NOT NULL DEFAULT true,
     allowed_sources  cidr[] NOT NULL DEFAULT '{}',
     blocked          text[] NOT NULL DEFAULT '{}',   -- functions that it is not good for
-    changed_at       timestamptz NOT NULL DEFAULT now()
+    changed_at       timestamptz NOT NULL DEFAULT now(),
+    hide_usernames   boolean NOT NULL DEFAULT false  -- users who sign with it are not shown the names of their phones
 );
 
 -- What accountants and resellers of a group may manage beyond what everybody of their kind may; who is in which.

@@ -24,7 +24,10 @@ BLOCKED_MAX: Final = 200  # there are fewer functions
 
 @dataclass(frozen=True, slots=True)
 class HashSecret:
-    """One, without its text. `owner`: by login. `blocked`: functions that it is not good for. `is_short`: guessable."""
+    """One, without its text. `owner`: by login. `blocked`: functions that it is not good for. `is_short`: guessable.
+
+    `hide_usernames`: users who sign with it are not shown the names by which their phones register.
+    """
 
     owner_id: int
     owner: str
@@ -33,6 +36,7 @@ class HashSecret:
     blocked: tuple[str, ...]
     is_short: bool
     changed_at: datetime
+    hide_usernames: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ class HashSecretChanges:
     enabled: bool | Leave = LEAVE
     sources: tuple[str, ...] | Leave = LEAVE
     blocked: tuple[str, ...] | Leave = LEAVE
+    hide_usernames: bool | Leave = LEAVE
 
     def __post_init__(self) -> None:
         if self.sources is not LEAVE:

@@ -11,7 +11,7 @@ import pytest
 from agi.fastagi.client import agi_call
 from tests.asterisk.pbx import Pbx, until
 from tests.asterisk.phone import Phone
-from tests.asterisk.sip import Sip
+from tests.asterisk.sip import SAYS, Sip
 from tests.asterisk.tones import write_tone
 from tests.unit.agi.test_refusals import SIP, causes
 
@@ -67,6 +67,26 @@ async def test_an_announcement_is_heard_through_a_leg_of_its_own(sip: Sip) -> No
     await until(sip.pbx.exchange.idle)
     assert call.value("HEARD_EARLY") != ""
     assert call.value("SIP_ANSWER") == "SIP 403 Forbidden"
+
+
+async def test_a_caller_hears_before_it_rings_that_the_balance_is_low(sip: Sip) -> None:
+    """By which own leg or none: the number is busy at once, so that the carrier plays nothing."""
+    busy = f"{SAYS}017"
+    write_tone(sip.pbx.exchange.spool / "low.wav", 440, 0.1)
+    sound = str(sip.pbx.exchange.spool_inside / "low")
+    heard = []
+    for below, leg in (("NULL", "no"), ("1000000", "no"), ("1000000", "yes")):
+        await sip.pbx.database.fetch(f"UPDATE subscribers SET warn_below = {below} WHERE login = 'asker'")
+        async with (
+            sip.pbx.global_variable("RATING_LOW_BALANCE_SOUND", sound),
+            sip.pbx.global_variable("RATING_OWN_LEG", leg),
+        ):
+            call = await sip.dial("asker", busy)
+            await call.ended()
+        await until(sip.pbx.exchange.idle)
+        heard.append((call.value("HEARD_EARLY") != "", call.value("SIP_ANSWER")))
+    await sip.pbx.database.fetch("UPDATE subscribers SET warn_below = NULL WHERE login = 'asker'")
+    assert heard == [(False, "SIP 486 Busy Here"), (True, "SIP 486 Busy Here"), (True, "SIP 486 Busy Here")]
 
 
 def logged(pbx: Pbx, login: str) -> list[dict[str, Any]]:

@@ -70,6 +70,10 @@ class Asked:
         """Whether it is an administrator who asks."""
         return self.role is Role.ADMIN
 
+    async def hides_usernames(self) -> bool:
+        """Whether the asker is not shown the names by which phones register. Errors: Unavailable."""
+        return self.role is Role.USER and await self.services.signed.hides_usernames(self.who)
+
     @property
     def who(self) -> int:
         """The number of who asks."""

@@ -55,6 +55,9 @@ def set_(
     blocked: Annotated[
         list[str] | None, typer.Option("--block", metavar="FUNCTION", help="Not to be asked, or any; repeat it.")
     ] = None,
+    hide_usernames: Annotated[
+        str | None, typer.Option(metavar="yes|no", help="Users are not shown the names by which their phones register.")
+    ] = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -64,6 +67,7 @@ def set_(
             enabled=LEAVE if enabled is None else words.yes_or_no(enabled, "enabled"),
             sources=LEAVE if sources is None else _list(sources),
             blocked=LEAVE if blocked is None else _list(blocked),
+            hide_usernames=LEAVE if hide_usernames is None else words.yes_or_no(hide_usernames, "hide_usernames"),
         )
     kept = with_services(
         config, lambda services: services.hash_secrets.change(SYSTEM if user is None else user, changes)
@@ -101,6 +105,7 @@ def _json(secret: HashSecret) -> dict[str, object]:
         "from": [str(source) for source in secret.sources],
         "blocked": list(secret.blocked),
         "is_short": secret.is_short,
+        "hide_usernames": secret.hide_usernames,
         "changed_at": secret.changed_at.isoformat(),
     }
 

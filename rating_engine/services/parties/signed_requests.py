@@ -108,6 +108,15 @@ class SignedRequests:
         principal = await self._access.admit(party, door)
         return principal if isinstance(principal, NotAdmitted) else Signed(principal, is_weak)
 
+    async def hides_usernames(self, who: int) -> bool:
+        """Whether a user is not shown the names of its phones, as its owner or the system has it.
+
+        Errors: Unavailable.
+        """
+        owners = {signer_of(await self._access.party(who)), SYSTEM}
+        kept = [await self._secret(owner) for owner in owners]
+        return any(each is not None and each[0].hide_usernames for each in kept)
+
     async def _party(self, login: str) -> Party | None:
         if not login:
             return None

@@ -13,12 +13,12 @@ from rating_engine.storage.postgres.columns import assignments
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
 
-CHANGEABLE: Final = ("enabled", "allowed_sources", "blocked")
+CHANGEABLE: Final = ("enabled", "allowed_sources", "blocked", "hide_usernames")
 _COLUMN_OF: Final = {"sources": "allowed_sources"}
 
 _SECRETS: Final = """
     SELECT h.party_id AS owner_id, p.login AS owner, h.enabled, h.allowed_sources AS sources, h.blocked, h.is_short,
-           h.changed_at, h.secret
+           h.changed_at, h.hide_usernames, h.secret
     FROM hash_secrets h JOIN parties p USING (party_id)"""
 _OF: Final = f"{_SECRETS} WHERE h.party_id = $1"
 _LIST: Final = f"{_SECRETS} ORDER BY h.party_id"

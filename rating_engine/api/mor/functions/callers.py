@@ -24,7 +24,8 @@ async def device_clis_get(asked: Asked) -> Element:
     )
     if not found:
         raise Failed("CLIs were not found")
-    return page(*(_status(asked, each) for each in found))
+    hidden = await asked.hides_usernames()
+    return page(*(_status(asked, each, hidden=hidden) for each in found))
 
 
 async def cli_info_get(asked: Asked) -> Element:
@@ -76,11 +77,11 @@ async def _known(asked: Asked, number: str, error: str) -> KnownCaller:
         raise Failed(error) from None
 
 
-def _status(asked: Asked, caller: KnownCaller) -> Element:
+def _status(asked: Asked, caller: KnownCaller, *, hidden: bool) -> Element:
     return listed("status", (
         ("cli_id", caller.caller_id),
         ("cli_cli", caller.number),
-        ("cli_device", f"{caller.technology}/{caller.login}"),
+        ("cli_device", f"{caller.technology}/{'' if hidden else caller.login}"),
         ("cli_description", caller.description),
         ("cli_added_at", asked.shown(caller.added_at)),
         ("cli_updated_at", asked.shown(caller.updated_at)),

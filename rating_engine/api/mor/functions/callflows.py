@@ -35,7 +35,8 @@ async def device_callflow_get(asked: Asked) -> Element:
         found = [rule for rule in rules if rule.condition is condition]
         flows += [_flow(state, place, *_said(rule)) for place, rule in enumerate(found, 1)] or [_flow(state)]
     user = element("user", line.owner)
-    return element("page", user, element("device", f"{line.technology}/{line.login}"), *flows)
+    name = "" if await asked.hides_usernames() else line.login
+    return element("page", user, element("device", f"{line.technology}/{name}"), *flows)
 
 
 async def device_callflow_update(asked: Asked) -> Element:

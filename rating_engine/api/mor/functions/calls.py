@@ -47,11 +47,12 @@ async def user_calls_get(asked: Asked) -> Element:
     calls = [call for call in await _calls(asked, wanted) if _fits(asked, call)]
     order = ORDERS.get(asked.text("order_by").strip().lower(), "ended_at")
     calls.sort(key=lambda call: getattr(call, order), reverse=asked.text("order_desc").strip() == "1")
+    hidden = await asked.hides_usernames()
     return page(
         element("pagename", "Calls"),
         element("userid", str(user or asked.who)),
         element("total_calls", str(len(calls))),
-        element("calls", *(_listed(asked, call) for call in calls)),
+        element("calls", *(_listed(asked, call, hidden=hidden) for call in calls)),
     )
 
 
@@ -95,7 +96,7 @@ def _fits(asked: Asked, call: Cdr) -> bool:
     return asked.text("only_did").strip() != "1" or bool(call.is_did)
 
 
-def _listed(asked: Asked, call: Cdr) -> Element:
+def _listed(asked: Asked, call: Cdr, *, hidden: bool) -> Element:
     return listed("call", (
         ("date", asked.shown(call.answered_at or call.prepared_at)),
         ("called_from", call.callerid),
@@ -104,7 +105,7 @@ def _listed(asked: Asked, call: Cdr) -> Element:
         ("billsec", call.billed_seconds),
         ("hangup_cause", call.cause),
         ("call_type", type_of(call)),
-        ("device", call.login),
+        ("device", "" if hidden else call.login),
         ("did", call.is_did),
         ("direction", call.direction),
         ("prefix", call.prefix),

@@ -8,6 +8,8 @@ import pytest
 import pytest_asyncio
 
 from rating_engine.domain.exchanges import NewExchange
+from rating_engine.domain.hash_secret import HashSecretChanges
+from rating_engine.domain.known_caller import NewKnownCaller
 from rating_engine.domain.numbering import PlanChanges
 from rating_engine.domain.outcomes import Allowed, CallKey, Declined, DeclineReason, FinishCall, PrepareCall, Saved
 from tests.support.mor import Mor, mor_on
@@ -158,3 +160,31 @@ async def test_what_belongs_to_others_is_as_if_it_were_not_there(mor, u):
             assert answer != error
         else:
             assert answer in {error, "Access Denied", "You are not authorized to use this functionality"}, function
+
+
+@pytest.mark.parametrize("owner", ["firm", "system"])
+async def test_users_are_not_shown_the_names_of_their_phones_where_their_owner_hides_them(mor, owner):
+    anna = await id_of(mor, "anna")
+    device = await line_of(mor, "10001")
+    if owner == "firm":
+        await mor.operator.known_callers.add("10001", NewKnownCaller("4915177777"))
+        held = await mor.engine.charging.prepare_call(PrepareCall(CallKey("pbx9", "1"), "10001", "4912345"))
+        assert isinstance(held, Allowed)
+        await mor.engine.charging.finish_call(FinishCall(CallKey("pbx9", "1"), "10001", "4912345", 1, "ANSWER", 16))
+
+    async def shown(u: str) -> set[str | None]:
+        flow = (await mor.ask("device_callflow_get", u=u, device_id=device)).findtext("device")
+        callers = [each.findtext("cli_device") for each in await mor.ask("device_clis_get", u=u, devices_id=device)]
+        calls = (await mor.ask("user_calls_get", u=u, s_user=anna)).findall("calls/call")
+        assert flow
+        assert all(callers), "each has a technology at least"
+        assert len(callers) * len(calls) > 0
+        return {flow[4:], *(name[4:] for name in callers), *(call.findtext("device") for call in calls)}
+
+    before = await shown("anna")
+    assert before == await shown("firm") == {"10001"}
+    await mor.operator.hash_secrets.change(owner, HashSecretChanges(hide_usernames=True))
+    assert await shown("anna") == {""}
+    assert await shown("firm") == before
+    await mor.operator.hash_secrets.change(owner, HashSecretChanges(hide_usernames=False))
+    assert await shown("anna") == before
