@@ -1,8 +1,8 @@
 """The least that the calls of users cost in a month: what they cost less is taken once the month has ended.
 
 Laws: a month is settled once, by a fee whose reference names it, from the user's own account; what is not there is
-owed, and months are settled in their order. Only whole months count, and none that had ended before somebody said so. What
-nobody knows in the system's currency puts a month off.
+owed, and months are settled in their order. Only whole months count, and none that had ended before somebody said so.
+What nobody knows in the system's currency puts a month off.
 """
 
 from __future__ import annotations
@@ -20,14 +20,15 @@ from rating_engine.domain.invoice import month_of
 from rating_engine.domain.minimum_spend import MinimumSpend, first_month, month_after
 from rating_engine.domain.party import SYSTEM
 from rating_engine.domain.principal import Principal
+from rating_engine.rating.exchange import ExchangeRates
 from rating_engine.rating.money import AMOUNT_DECIMALS, format_amount, quantise
-from rating_engine.services.support.balance_notices import rates_to
 from rating_engine.storage.audit_log import note_of, record
 from rating_engine.storage.finance import minimum_spends as store
 from rating_engine.storage.finance.purses import purse_of_party
 from rating_engine.storage.numbers.rents import Taken, take_fee_of
 from rating_engine.storage.parties.parties import find_party, hold_party
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.tariffs.exchange_rates import load_exchange_rates
 
 BATCH: Final = 200  # read at a time
 ENDED: Final = timedelta(hours=13)  # after a month's end: calls that ended in it are told by then
@@ -95,7 +96,8 @@ class MinimumSpends:
         month = month_of(minimum.next_month.year, minimum.next_month.month, purse.time_zone)
         if month.ends_at + ENDED > self._now():
             return False
-        rates = await rates_to(self._database, self._system, month.ends_at)
+        known = ExchangeRates(await load_exchange_rates(self._database))
+        rates = known.all_to(self._system, month.ends_at)
         spent = await store.spent_by_calls(
             self._database, minimum.party_id, month.begins_at, month.ends_at, rates
         )  # fmt: skip
