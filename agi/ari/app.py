@@ -282,7 +282,15 @@ class AriApp:
         question = CardQuestion(self.book.exchange, command.card, command.pin, command.caller)
         outcome = await self._guarded(self._charging.authorize_card(question))
         if isinstance(outcome, CardAdmitted):
-            known = CardKnown(outcome.login, outcome.balance, outcome.currency, outcome.callerid)
+            known = CardKnown(
+                outcome.login,
+                outcome.balance,
+                outcome.currency,
+                outcome.callerid,
+                outcome.language,
+                outcome.external,
+                outcome.dialplan,
+            )
             self.tell(call.uniqueid, known)
         else:
             self._refuse(call, command.key, outcome)

@@ -72,6 +72,7 @@ class Call:
     phone that asked for it, and `moves` the call (by its uniqueid) whose leg it is to have; that one is `transferring`
     to it until then. `of`: the call or calling card that it is a step of, which has the caller again when it ends; and
     his limit besides, unless this one `minds` it. `endpoint`: what is dialled; '': what is admitted, for money.
+    `waiting`: the class of music that the caller hears until the answer, '': ringing; None: what the far end plays.
     """
 
     rules: CallRules
@@ -108,6 +109,7 @@ class Call:
     of: str = ""
     minds: bool = True
     endpoint: str = ""
+    waiting: str | None = None
     transferring: str = ""
     transfers: int = 0
 
@@ -211,12 +213,18 @@ class StepEnded:
 
 @dataclass(frozen=True, slots=True)
 class CardKnown:
-    """Number and PIN are a card's: it calls by `login`, showing `callerid`, and has so much."""
+    """Number and PIN are a card's: it calls by `login`, showing `callerid`, and has so much.
+
+    `language`: of what is said, '': the channel's. `external`, `dialplan`: as of domain.outcomes.CardAdmitted.
+    """
 
     login: str
     balance: Decimal
     currency: str
     callerid: str
+    language: str = ""
+    external: bool = False
+    dialplan: str = ""
 
 
 @dataclass(frozen=True, slots=True)

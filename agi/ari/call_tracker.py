@@ -47,6 +47,7 @@ from agi.ari.commands import (
     SetVariable,
     StartCall,
     StartTimer,
+    StopWaiting,
     TellTransfer,
     Timer,
     Transfer,
@@ -209,6 +210,8 @@ def _up(call: Call, event: Up) -> Step:
     if call.moving:
         call, moved = _moved(call)
         return call, (*commands, *moved)
+    if call.caller and call.waiting is not None:
+        commands.append(StopWaiting(call.caller, call.waiting))
     if call.caller and not call.rules.early_media:
         call, join = _join(call)
         commands.append(join)

@@ -33,10 +33,13 @@ from agi.ari.commands import (
     AskBalance,
     AskCard,
     Command,
+    Continue,
     HangUp,
+    Look,
     Play,
     Quote,
     SetLimit,
+    SetVariable,
     StartCall,
     StartTimer,
     StopPlay,
@@ -52,6 +55,7 @@ SILENT_TRIES: Final = 3
 KEYS_MAX: Final = 32
 AHEAD_MAX: Final = 2 * KEYS_MAX
 CLEAR_SECONDS: Final = 10.0
+AWAY_SECONDS: Final = 15.0  # how soon it is seen that a caller has left while the dialplan had him
 # Asterisk's core sounds; as config/asterisk/calling-card.conf has them.
 ASK: Final = {
     "number": ("your", "number", "astcc-followed-by-the-pound-key"),
@@ -60,6 +64,7 @@ ASK: Final = {
 }
 WRONG, CANNOT = "vm-incorrect", "cannot-complete-as-dialed"
 LATER, BYE, HAVE = "please-try-call-later", "vm-goodbye", "vm-youhave"
+EXTERNAL: Final = "rating-ari-external"  # of config/asterisk/rating-ari.conf: asks a function of the exchange's own
 _FAULTS: Final = frozenset({DeclineReason.UNAVAILABLE, DeclineReason.OVERLOADED, DeclineReason.INTERNAL})
 
 
@@ -76,7 +81,7 @@ class Card:
     """One caller. `turn` counts what is played and asked, so that what comes late is known as such.
 
     `after`: what becomes of him when he has heard the last words; None: they are a question. `shown`: the number that
-    his calls show.
+    his calls show. `external`: a function of the exchange's own is asked before each call.
     """
 
     rules: CallRules
@@ -98,6 +103,7 @@ class Card:
     after: int | None = None
     shown: str = ""
     currency: str = ""
+    external: bool = False
     caller_up: bool = False
     cause: int = NORMAL
 
@@ -235,12 +241,61 @@ def _given(card: Card) -> Step:
         case Question.PIN:
             asked = AskCard(card.key, card.card, card.keys, card.number)
             return replace(card, phase=Phase.PREPARING, keys="", card=""), (asked,)
-    return replace(card, phase=Phase.ROUTING), (Quote(card.key, card.login, card.keys, card.shown),)
+    if card.external:
+        told = {"RATING_CARD_LOGIN": card.login, "RATING_CARD_CALLS": card.keys}
+        asks = tuple(SetVariable(card.uniqueid, name, value) for name, value in told.items())
+        leave = Continue(card.uniqueid, EXTERNAL, "s")
+        return replace(card, phase=Phase.AWAY, keys=""), (*asks, leave, _look_soon(card))
+    return _quote(card, card.keys)
+
+
+def _quote(card: Card, number: str) -> Step:
+    return replace(card, phase=Phase.ROUTING, keys=number), (Quote(card.key, card.login, number, card.shown),)
+
+
+def _look_soon(card: Card) -> StartTimer:
+    """Of a channel in the dialplan nothing is told: it is looked whether it is there."""
+    return StartTimer(Timer.AWAY, AWAY_SECONDS, card.turn)
+
+
+def _look(card: Card, event: TimerFired) -> Step:
+    if event.timer is not Timer.AWAY or event.attempt != card.turn:
+        return card, NOTHING
+    return card, (Look(card.uniqueid), _look_soon(card))
+
+
+def _back(card: Card, event: Entered) -> Step:
+    """The exchange's own function says whom the call is for, or that it may not be."""
+    _, number, *_ = (*event.args, "", "")
+    return _quote(card, number) if number else _ask(card, Question.CALL, (CANNOT,))
 
 
 def _known(card: Card, event: CardKnown) -> Step:
-    card = replace(card, login=event.login, shown=event.callerid, currency=event.currency)
-    return _welcome(card, Balanced(event.balance, event.currency))
+    card = replace(card, login=event.login, shown=event.callerid, currency=event.currency, external=event.external)
+    speaks: tuple[Command, ...] = NOTHING
+    if event.language:
+        speaks = (SetVariable(card.uniqueid, "CHANNEL(language)", event.language),)
+    if event.dialplan:
+        return _hand_over(card, event, speaks)
+    card, welcome = _welcome(card, Balanced(event.balance, event.currency))
+    return card, (*speaks, *welcome)
+
+
+def _hand_over(card: Card, event: CardKnown, speaks: tuple[Command, ...]) -> Step:
+    """A context of the exchange's own goes on with the caller, ours no more, by the variables of cardAuthorize."""
+    told = {
+        "RATING_CARD_LOGIN": event.login,
+        "RATING_BALANCE": format(event.balance, "f"),
+        "RATING_CURRENCY": event.currency,
+        "RATING_CARD_LANGUAGE": event.language,
+        "RATING_CARD_CALLERID": event.callerid,
+        "RATING_CARD_EXTERNAL": "1" if event.external else "",
+        "CALLERID(num)": event.callerid,
+        "TIMEOUT(absolute)": "0",
+    }
+    variables = tuple(SetVariable(card.uniqueid, name, value) for name, value in told.items())
+    leave = Continue(card.uniqueid, event.dialplan, "s")
+    return replace(card, phase=Phase.DONE), (*speaks, *variables, leave)
 
 
 def _welcome(card: Card, event: Balanced) -> Step:
@@ -320,6 +375,7 @@ _PHASES: Final[dict[Phase, dict[type, Handler]]] = {
     Phase.PREPARING: {**_RUNNING, Digit: _ahead, CardKnown: _known, Refused: _refused},
     Phase.PLAYING: {**_RUNNING, Played: _played, Digit: _digit, TimerFired: _digits_over},
     Phase.ROUTING: {**_RUNNING, Digit: _ahead, Quoted: _quoted, Balanced: _welcome, Refused: _refused},
+    Phase.AWAY: {Entered: _back, Gone: _ended, TimerFired: _look, HangUpAsked: _hang_up},
     Phase.STEP: {**_RUNNING, StepEnded: _step_ended},
     Phase.CLEARING: {Leaving: _ended, Gone: _ended, TimerFired: _clear_timer},
     Phase.DONE: {},

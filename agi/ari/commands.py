@@ -176,6 +176,23 @@ class Play:
 
 
 @dataclass(frozen=True, slots=True)
+class StartWaiting:
+    """Let a caller hear that somebody rings: the class of `music`, '': the ringing itself. `early`: as of Play."""
+
+    channel: str
+    music: str
+    early: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StopWaiting:
+    """Enough of that."""
+
+    channel: str
+    music: str
+
+
+@dataclass(frozen=True, slots=True)
 class StopPlay:
     """Enough of it."""
 
@@ -252,5 +269,6 @@ class TellTransfer:
 Command = (
     Prepare | Finish | CreateBridge | CreateLeg | Join | Dial | SetLimit | SetVariable | Answer | HangUp | DeleteBridge
     | Play | StartTimer | StartCall | EndTransfer | TellTransfer
+    | StartWaiting | StopWaiting
     | PrepareInbound | AskNext | StopPlay | Continue | EndStep | Look | AskCard | AskBalance | Quote
 )  # fmt: skip

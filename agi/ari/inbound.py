@@ -39,13 +39,16 @@ from agi.ari.commands import (
     SetVariable,
     StartCall,
     StartTimer,
+    StartWaiting,
     StopPlay,
+    StopWaiting,
     Timer,
 )
 from agi.ari.events import Digit, Entered, Gone, Leaving, Played, Up
 from rating_engine.domain.outcomes import CallKey, InboundStep, Origin
 
 ACTIONS: Final = "rating-ari-action"  # of config/asterisk/rating-ari.conf: what the dialplan does better
+RECORDING: Final = "rating-ari-record"  # the same: what is kept of a conversation
 INPUT: Final = "INPUT"
 PLAYED: Final = "PLAYED"
 KEYS_MAX: Final = 32
@@ -60,7 +63,8 @@ class Inbound:
     """One caller from outside. `leg` and `caller` are as of other calls: the channel that is charged is his own.
 
     `place`: where its rules go on. `step`: how many there were. `keys`: pressed in a menu, which waits for
-    `timeout` seconds. `playback`: what he hears.
+    `timeout` seconds. `playback`: what he hears; `waiting`: while somebody rings, as of other calls. `keeps`: what is
+    said is recorded; `asked`: what rings once the dialplan has begun or ended that.
     """
 
     rules: CallRules
@@ -84,6 +88,9 @@ class Inbound:
     is_menu: bool = False
     keys: str = ""
     timeout: int = 0
+    waiting: str | None = None
+    keeps: bool = False
+    asked: InboundStep | None = None
 
     @property
     def key(self) -> CallKey:
@@ -164,7 +171,7 @@ def _step(call: Inbound, event: NextStep) -> Step:
     step = event.step
     call = replace(call, place=step.next, step=call.step + 1, keys="", timeout=step.timeout)
     if step.action == FORWARD or step.action == CALL:
-        return replace(call, phase=Phase.STEP), (StartCall(_call_of(call, step)),)
+        return _keep(call, step) if step.record or call.keeps else _ring(call, step)
     if step.action in (PLAYFILE, MENU):
         return _play(replace(call, is_menu=step.action == MENU), step.destination)
     if step.action in KEPT:
@@ -181,9 +188,26 @@ def _step(call: Inbound, event: NextStep) -> Step:
     return _clear(call, int(said_cause) if said_cause.isdecimal() else call.cause)
 
 
+def _keep(call: Inbound, step: InboundStep) -> Step:
+    """The dialplan records, or does so no more, and gives the caller back at once."""
+    told = SetVariable(call.uniqueid, "RATING_DID_RECORD", step.record)
+    call = replace(call, phase=Phase.AWAY, asked=step, keeps=bool(step.record))
+    return call, (told, Continue(call.uniqueid, RECORDING, "s"), _look_soon(call))
+
+
+def _ring(call: Inbound, step: InboundStep) -> Step:
+    """A conversation that is kept is so from the answer on: until then the caller is not with whom he calls."""
+    call = replace(call, phase=Phase.STEP, waiting=step.music if step.music or step.record else None)
+    made = StartCall(_call_of(call, step))
+    if call.waiting is None:
+        return call, (made,)
+    return call, (StartWaiting(call.uniqueid, call.waiting, early=not call.caller_up), made)
+
+
 def _call_of(call: Inbound, step: InboundStep) -> Call:
     """What a rule has ring: a phone of the owner, which costs him nothing besides, or an outgoing call of his."""
-    rules = replace(call.rules, ring_seconds=step.timeout or call.rules.ring_seconds)
+    early_media = call.rules.early_media and call.waiting is None
+    rules = replace(call.rules, ring_seconds=step.timeout or call.rules.ring_seconds, early_media=early_media)
     made = Call(
         rules,
         call.exchange,
@@ -198,6 +222,7 @@ def _call_of(call: Inbound, step: InboundStep) -> Call:
         minds=False,
         origin=Origin(from_originate=call.dialled),
         granted=call.granted,
+        waiting=call.waiting,
     )
     if step.action == FORWARD:
         return made
@@ -240,7 +265,11 @@ def _digits_over(call: Inbound, event: TimerFired) -> Step:
 
 
 def _step_ended(call: Inbound, event: StepEnded) -> Step:
-    return _next(replace(call, cause=event.cause), event.word)
+    stop: tuple[Command, ...] = NOTHING
+    if call.waiting is not None and event.word != ANSWERED:
+        stop = (StopWaiting(call.uniqueid, call.waiting),)
+    call, asked = _next(replace(call, cause=event.cause, waiting=None), event.word)
+    return call, (*stop, *asked)
 
 
 def _no_step(call: Inbound, event: NoStep) -> Step:
@@ -255,7 +284,9 @@ def _up(call: Inbound, event: Up) -> Step:
 
 
 def _back(call: Inbound, event: Entered) -> Step:
-    """From the dialplan, which says how its step has ended."""
+    """From the dialplan, which says how its step has ended; or has begun to record what rings now."""
+    if call.asked is not None:
+        return _ring(replace(call, asked=None), call.asked)
     _, ended, *_ = (*event.args, "", "")
     return _next(call, ended)
 

@@ -19,7 +19,9 @@ from agi.ari.commands import (
     Play,
     SetLimit,
     SetVariable,
+    StartWaiting,
     StopPlay,
+    StopWaiting,
     TellTransfer,
 )
 from agi.ari.model import EVENT_TYPES
@@ -70,6 +72,13 @@ def requests_of(command: Command, application: str, *, seconds_left: float = 0.0
             return (Request("POST", f"channels/{channel}/progress"), play) if early else (play,)
         case Look(channel):
             return (Request("GET", f"channels/{channel}"),)
+        case StartWaiting(channel, music, early):
+            if not music:
+                return (Request("POST", f"channels/{channel}/ring"),)
+            hold = Request("POST", f"channels/{channel}/moh", {"mohClass": music})
+            return (Request("POST", f"channels/{channel}/progress"), hold) if early else (hold,)
+        case StopWaiting(channel, music):
+            return (Request("DELETE", f"channels/{channel}/{'moh' if music else 'ring'}"),)
         case StopPlay(playback):
             return (Request("DELETE", f"playbacks/{playback}"),)
         case Continue(channel, context, extension):

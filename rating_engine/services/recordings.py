@@ -33,6 +33,7 @@ MAIL_LINK: Final = timedelta(days=14)
 SETTLED: Final = timedelta(seconds=10)  # a file that nobody has written to for so long is whole
 MAIL_BATCH: Final = 100
 
+_WAV_HEAD_BYTES: Final = 44  # Asterisk makes the file when it is told to record, before there is anything to
 _BYTES_A_SECOND: Final = 16_000  # of 16 bits at 8 kHz, where a file does not say it
 
 
@@ -45,11 +46,13 @@ class RecordingFiles:
     public_url: str = ""
 
     def path_of(self, name: str, kind: RecordingKind) -> Path | None:
-        """The file of a recording; None: it is not there."""
+        """The file of a recording; None: it is not there, or is empty, as of a conversation that nobody took."""
         if not self.directory or not NAME.fullmatch(name):
             return None
         path = Path(self.directory) / f"{name}{kind.ending}"
-        return path if path.is_file() and not path.is_symlink() else None
+        if not path.is_file() or path.is_symlink():
+            return None
+        return path if path.stat().st_size > (0 if kind is RecordingKind.FAX else _WAV_HEAD_BYTES) else None
 
 
 NO_RECORDINGS: Final = RecordingFiles()

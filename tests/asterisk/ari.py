@@ -6,8 +6,10 @@ blocks.
 
 from __future__ import annotations
 
+import array
 import re
 import tomllib
+import wave
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -26,6 +28,7 @@ MODULES: Final = f"""{SIP_MODULES}
 app_stasis bridge_holding bridge_simple bridge_native_rtp bridge_softmix func_pjsip_endpoint func_cut func_rand
 res_websocket_client res_ari res_ari_applications res_ari_asterisk res_ari_bridges res_ari_channels res_ari_events
 res_ari_model res_ari_playbacks res_http_websocket res_stasis res_stasis_answer res_stasis_playback res_stasis_recording
+res_musiconhold app_mixmonitor
 res_stasis_device_state res_stasis_snoop res_pjsip_refer res_pjsip_dtmf_info format_gsm codec_gsm
 """
 _TRANSPORT: Final = """
@@ -97,6 +100,30 @@ def access_line(number: str) -> str:
     """What makes a number an access number of calling cards."""
     shown = line_of("Calling cards", "exten => ")
     return re.sub(r"\d{4,}", number, shown, count=1)
+
+
+MUSIC: Final = "waits"  # a class of music on hold
+MUSIC_VOICE: Final = 0  # what it sounds like, in packets: no phone's voice
+_MUSIC_CONF: Final = "[{name}]\nmode=files\ndirectory={inside}/music\n"
+
+
+def give_music_and_a_place_for_recordings(exchange: Exchange) -> Path:
+    """What hears who waits, and where conversations are kept, as this machine sees it. Before it starts."""
+    loudest = array.array("h", [-32124] * 8000)
+    (exchange.spool / "music").mkdir()
+    with wave.open(str(exchange.spool / "music/one.wav"), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(8000)
+        out.writeframes(loudest.tobytes())
+    exchange.add_file("musiconhold.conf", _MUSIC_CONF.format(name=MUSIC, inside=exchange.spool_inside))
+    here = {"/var/spool/asterisk/monitor/rating": f"{exchange.spool_inside}/kept"}
+    text = (exchange.home / "etc/rating-ari.conf").read_text()
+    for before, after in here.items():
+        assert before in text
+        text = text.replace(before, after)
+    exchange.add_file("rating-ari.conf", text)
+    return exchange.spool / "kept"
 
 
 def shipped(name: str, changes: Mapping[str, str]) -> str:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+import wave
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from math import ceil
 from typing import Any
-
-from cryptography.fernet import Fernet
 
 from rating_engine.domain.call_rules import Action, CallRule, Condition
 from rating_engine.domain.callback import CallbackOutcome, NewCallback
@@ -19,100 +15,35 @@ from rating_engine.domain.did import NewDid
 from rating_engine.domain.outcomes import Balance, BalanceOutcome, PrepareCall
 from rating_engine.domain.party import NewParty
 from rating_engine.domain.principal import OPERATOR
+from rating_engine.domain.recording import Recording
 from rating_engine.domain.tax import Tax
 from rating_engine.engine.services import open_services
 from rating_engine.services.parties.accounts import Accounts
 from rating_engine.settings.model import Settings
-from tests.asterisk.ari import NAME
-from tests.asterisk.pbx import PRICE, Pbx, until
-from tests.asterisk.phone import Leg, Phone
-
-ROUTES = (("carrier", "491"), ("first", "494"), ("second", "494"), ("elsewhere", "496"))
-ANSWERS, HANGS_UP, EARLY, RINGS, CROSSES = "4910001", "4911001", "4912001", "4913001", "4914001"
-REFUSES, SILENT = "4941", "4940001"  # the first route says the SIP code behind it, or nothing; the second one answers
-ELSEWHERE, BUSY_ELSEWHERE = "4960001", "4961001"
-RINGS_OWNER, FORWARDS = "4977001", "4977002"
-DID_PRICE = Decimal("0.005")  # a second
-ACCESS = "4930900"
-SECRET_KEY = Fernet.generate_key().decode()
-RING_SECONDS = 6
-PROBES = itertools.count()
-CUT_WITHIN = 0.35  # of a second
-
-
-@dataclass(frozen=True)
-class World:
-    """The engine, the exchange, and everybody's phones."""
-
-    pbx: Pbx
-    url: str
-    phones: dict[str, Phone]
-    trunks: dict[str, Phone]
-
-    def caller(self, scenario: str) -> Phone:
-        return self.phones[scenario]
-
-    async def called(self, trunk: str, number: str) -> Leg:
-        """The leg of a call as its carrier has it, of a number that one scenario alone dials."""
-        found: list[Leg] = []
-
-        async def is_there() -> bool:
-            found[:] = [leg for leg in self.trunks[trunk].calls if leg.number == number]
-            return bool(found)
-
-        await until(is_there)
-        return found[0]
-
-    async def cdrs(self, login: str) -> list[Any]:
-        """What is written of a login once nothing of it is open."""
-        await until(lambda: self.pbx.no_open_call(login))
-        return await self.pbx.cdrs(login)
-
-
-async def carrier(leg: Leg) -> None:
-    """What a trunk does with a call, by the number."""
-    number = leg.number
-    if number.startswith(RINGS[:4]):
-        await leg.ring()
-    elif number.startswith(EARLY[:4]):
-        await leg.play_early()
-        await leg.talk(1)
-        await leg.answer()
-    elif number.startswith(CROSSES[:4]):
-        await leg.ring()
-        await leg.talk(1)
-        await leg.answer()
-    else:
-        await leg.answer()
-        if number.startswith(HANGS_UP[:4]):
-            await leg.talk_on(1.7)
-            await leg.hang_up()
-
-
-async def first(leg: Leg) -> None:
-    """A trunk that refuses, or says nothing."""
-    if leg.number.startswith(REFUSES):
-        await leg.refuse(int(leg.number[4:7]))
-
-
-async def elsewhere(leg: Leg) -> None:
-    """A trunk of those to whom calls are transferred."""
-    if leg.number.startswith(BUSY_ELSEWHERE[:4]):
-        await leg.refuse(486)
-        return
-    await leg.ring()
-    await leg.talk(0.3)
-    await leg.answer()
-
-
-def seconds_of(leg: Leg) -> int:
-    """What is charged of what the carrier saw."""
-    return max(1, ceil(leg.talked - 0.2))
-
-
-def fits(leg: Leg, seconds: int) -> bool:
-    """Whether so many are charged of a leg that ended at any moment: a tenth of a second away both counts are right."""
-    return seconds in {max(1, ceil(leg.talked - 0.2 + off)) for off in (-0.1, 0.1)}
+from tests.asterisk.ari import MUSIC, MUSIC_VOICE, NAME
+from tests.asterisk.ari_world import (
+    ACCESS,
+    ANSWERS,
+    BUSY_ELSEWHERE,
+    CROSSES,
+    CUT_WITHIN,
+    DID_PRICE,
+    EARLY,
+    ELSEWHERE,
+    FORWARDS,
+    HANGS_UP,
+    KEPT,
+    REFUSES,
+    RINGS,
+    RINGS_OWNER,
+    SECRET_KEY,
+    SILENT,
+    World,
+    fits,
+    seconds_of,
+)
+from tests.asterisk.pbx import PRICE, until
+from tests.asterisk.phone import Leg
 
 
 def charges(cdrs: list[Any], *legs: Leg) -> bool:
@@ -393,18 +324,67 @@ async def a_busy_owners_call_is_forwarded_and_both_are_charged(world: World, log
     assert cdrs["carrier"]["from_originate"] == FORWARDS
 
 
+async def a_conversation_is_kept_and_who_waits_hears_music(world: World, login: str) -> None:
+    """The phone is busy at first: of that nothing is kept, nor of the forward behind it, whose rule keeps nothing."""
+    phone = world.caller(login)
+    phone.on_call = busy
+    caller = await (await world.trunks["elsewhere"].call(KEPT)).answered()
+    theirs = await world.called("carrier", ANSWERS + "88")
+    await caller.hears(world.trunks["carrier"])
+    await caller.talk_on(0.7)
+    await theirs.hang_up()
+    await caller.ended()
+    assert await recordings_of(world, login) == []
+    waits: list[Leg] = []
+    phone.on_call = lambda leg: rings_only(leg, waits)
+    caller = await world.trunks["elsewhere"].call(KEPT)
+
+    async def hears_music() -> bool:
+        return bool(waits) and caller.sound.heard.get(MUSIC_VOICE, 0) > 10
+
+    await until(hears_music)
+    assert caller.answered_at is None
+    await waits[0].answer()
+    await caller.answered()
+    await caller.hears(phone)
+    await waits[0].hears(world.trunks["elsewhere"])
+    music = caller.sound.heard[MUSIC_VOICE]
+    await caller.talk_on(1.7)
+    assert caller.sound.heard[MUSIC_VOICE] == music
+    await caller.hang_up()
+    await waits[0].ended()
+    cdrs = [cdr for cdr in await world.cdrs(login) if cdr["route_name"] == "inbound"]
+    assert cdrs[-1]["seconds"] == seconds_of(caller)
+    (kept,) = await recordings_of(world, login)
+    with wave.open(str(world.recordings / f"{kept.name}.wav")) as sound:
+        assert abs(sound.getnframes() / sound.getframerate() - caller.talked) < 0.5
+
+
+async def recordings_of(world: World, login: str) -> Sequence[Recording]:
+    """Those that an owner has, as he is shown them."""
+    async with open_services(Settings(database_url=world.url, recordings_directory=str(world.recordings))) as services:
+        day = timedelta(days=1)
+        now = datetime.now(UTC)
+        return await services.of(OPERATOR).recordings.of(f"of-{login}", now - day, now + day)
+
+
+async def rings_only(leg: Leg, them: list[Leg]) -> None:
+    await leg.ring()
+    them.append(leg)
+
+
 async def a_card_is_asked_for_and_calls(world: World, login: str) -> None:
-    """One wrong PIN, then the right one, and a call on the card's money."""
+    """One wrong PIN, then the right one, and two calls on the card's money, each by the exchange's own function."""
     card = await sell_card(world.url)
     caller = await (await world.trunks["elsewhere"].call(ACCESS)).answered()
-    for keys in (f"{card.number}#0000#", f"{card.number}#{card.pin}#", f"{ANSWERS}91#"):
+    for keys in (f"{card.number}#0000#", f"{card.number}#{card.pin}#", f"{ANSWERS[2:]}91#"):
         await caller.press(keys)
     called = await world.called("carrier", ANSWERS + "91")
     await caller.hears(world.trunks["carrier"])
     await called.talk_on(1.7)
     await called.hang_up()
     await caller.talk(0.5)
-    await caller.press(f"{ANSWERS}92#")  # he is asked again
+    await caller.press(f"{ANSWERS[2:]}92#")  # he is asked again
     second = await world.called("carrier", ANSWERS + "92")
     await second.talk_on(0.7)
     await caller.hang_up()
@@ -429,7 +409,14 @@ async def sell_card(url: str) -> Card:
         use = services.of(OPERATOR)
         tax = await use.taxes.add(Tax("vat", Decimal(19)))
         begins = datetime.now(UTC) - timedelta(days=1)
-        terms = GroupTerms(name="cheap", tariff="retail", price_with_tax=Decimal(12), valid_from=begins, tax_id=tax)
+        terms = GroupTerms(
+            name="cheap",
+            tariff="retail",
+            price_with_tax=Decimal(12),
+            valid_from=begins,
+            tax_id=tax,
+            external_function=True,
+        )
         group = await use.card_groups.add(NewCardGroup(terms, pin_length=4))
         await use.cards.create(NewCards(group.group_id, "1000000000", "1000000000"))
         (card,) = (await use.card_sales.sell(CardSale(group.group_id, 1))).cards
@@ -448,10 +435,11 @@ async def give_numbers(world_url: str, owners: Mapping[str, str]) -> None:
             await use.parties.create(NewParty(f"of-{login}"))
             await use.accounts.give(login, f"of-{login}")
             await use.dids.add(NewDid(number, f"of-{login}"))
-            await use.call_rules.add(number, CallRule(timeout=10))
-        await use.call_rules.add(
-            FORWARDS, CallRule(condition=Condition.BUSY, action=Action.FORWARD, destination=ANSWERS + "87")
-        )
+            kept = {"music": MUSIC, "record": True} if number == KEPT else {}
+            await use.call_rules.add(number, CallRule(timeout=10, **kept))
+        for number, destination in ((FORWARDS, ANSWERS + "87"), (KEPT, ANSWERS + "88")):
+            forward = CallRule(condition=Condition.BUSY, action=Action.FORWARD, destination=destination)
+            await use.call_rules.add(number, forward)
         await use.dids.set_inbound_price("retail", "inbound")
 
 
@@ -478,6 +466,7 @@ SCENARIOS: dict[str, tuple[Scenario, str]] = {
     "attended": (two_calls_are_connected_by_their_phone, "10"),
     "owner": (a_number_rings_its_owners_phone, "10"),
     "forwarder": (a_busy_owners_call_is_forwarded_and_both_are_charged, "10"),
+    "keeper": (a_conversation_is_kept_and_who_waits_hears_music, "10"),
     "card": (a_card_is_asked_for_and_calls, "10"),
     "no-money": (who_has_no_money_is_refused, "0"),
 }

@@ -19,27 +19,36 @@ from rating_engine.domain.reported_end import ReportedEnd
 from rating_engine.rating.rate import Rate
 from rating_engine.services.cdrs.asterisk_log import read_line
 from rating_engine.storage.postgres.pool import Database
-from tests.asterisk.ari import NAME, PART, access_line, ari_exchange, ari_url, page_part, ports, seed
+from tests.asterisk.ari import (
+    NAME,
+    PART,
+    access_line,
+    ari_exchange,
+    ari_url,
+    give_music_and_a_place_for_recordings,
+    page_part,
+    ports,
+    seed,
+)
 from tests.asterisk.ari_model import MODEL, described, rendered
-from tests.asterisk.ari_scenarios import (
+from tests.asterisk.ari_scenarios import SCENARIOS, busy, give_numbers, wait_ended
+from tests.asterisk.ari_world import (
     ACCESS,
     ANSWERS,
     CUT_WITHIN,
+    EXTERNAL,
     FORWARDS,
+    KEPT,
     PROBES,
     RING_SECONDS,
     RINGS_OWNER,
     ROUTES,
-    SCENARIOS,
     SECRET_KEY,
     World,
-    busy,
     carrier,
     elsewhere,
     first,
-    give_numbers,
     seconds_of,
-    wait_ended,
 )
 from tests.asterisk.engine import engine_for, started
 from tests.asterisk.pbx import Pbx, until
@@ -70,7 +79,7 @@ async def world(
             await add_account(database, login, balance=balance)
         rate = Rate(price_1="0.30", price_unit="minute", interval_1=1, interval_n=1)
         await publish_deck(database, "inbound", {"4977": rate})
-        await give_numbers(url, {"owner": RINGS_OWNER, "forwarder": FORWARDS})
+        await give_numbers(url, {"owner": RINGS_OWNER, "forwarder": FORWARDS, "keeper": KEPT})
         callers["forwarder"].on_call = busy
         engine = engine_for(
             url,
@@ -91,14 +100,15 @@ async def world(
             sip_port,
             phones=ports(callers),
             trunks=ports(trunks),
-            more=f"{access_line(ACCESS)}\n",
+            more=f"{access_line(ACCESS)}\n{EXTERNAL}",
         )
+        recordings = give_music_and_a_place_for_recordings(exchange)
         try:
             async with phones(*callers.values(), *trunks.values()), exchange, engine:
                 await started(engine)
                 pbx = Pbx(database, engine, exchange)
                 await until(lambda: held(pbx))
-                yield World(pbx, url, callers, trunks)
+                yield World(pbx, url, callers, trunks, recordings)
         finally:
             await database.close()
 

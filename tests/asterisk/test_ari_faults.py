@@ -17,7 +17,7 @@ import pytest_asyncio
 from rating_engine.process.engine_process import EngineProcess
 from rating_engine.storage.postgres.pool import Database
 from tests.asterisk.ari import NAME, ari_exchange, ari_url, ports, seed
-from tests.asterisk.ari_scenarios import fits
+from tests.asterisk.ari_world import fits
 from tests.asterisk.engine import engine_for, started
 from tests.asterisk.exchange import Exchange
 from tests.asterisk.pbx import Pbx, until

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.waiting import HANG_SECONDS, wait_until
+from tests.support.warm import run_warm
 
 COMMAND = [sys.executable, "-m", "rating_engine.cli"]
 COMMAND_SECONDS = 120
@@ -56,14 +57,11 @@ class Commands:
 
     def run(self, *arguments: object, **settings: object) -> subprocess.CompletedProcess[str]:
         """A command to its end. `settings` go over those of all commands."""
-        return subprocess.run(
-            [*COMMAND, *map(str, arguments)],
-            env=environment(**{**self.settings, **settings}),
-            cwd=self.directory,
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_SECONDS,
-            check=False,
+        return run_warm(
+            [str(argument) for argument in arguments],
+            environment(**{**self.settings, **settings}),
+            self.directory,
+            COMMAND_SECONDS,
         )
 
     def json(self, *arguments: object, **settings: object) -> Any:

@@ -126,6 +126,11 @@ def read_value(argument: Argument, text: str) -> Value:
             raise _invalid(argument, "has a NUL")
 
 
+def did_of(text: str) -> str:
+    """A number as people write it, +7 (800) 555-55-50, in digits."""
+    return "".join(each for each in text.strip().removeprefix("+") if each not in " ()-.")
+
+
 def moment_of(text: str, name: str, *, end: bool = False) -> datetime:
     """YYYY-MM-DD HH:MM:SS of the server (UTC); a date alone is its beginning, or its `end`. Raises Failure."""
     for form, is_day in (("%Y-%m-%d %H:%M:%S", False), ("%Y-%m-%d", True)):

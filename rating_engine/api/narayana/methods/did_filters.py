@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final, TypeVar
 
+from rating_engine.api.narayana.arguments import did_of
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.domain.call_rules import (
@@ -161,8 +162,7 @@ def _place(value: int, name: str) -> int:
 
 
 def _did(asked: Asked) -> str:
-    text = asked.values.needed_text("did").strip()
-    return "".join(each for each in text.removeprefix("+") if each not in " ()-.")
+    return did_of(asked.values.needed_text("did"))
 
 
 def _shown(did: str, place: int, rule: CallRule) -> dict[str, Any]:

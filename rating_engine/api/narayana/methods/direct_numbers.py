@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from rating_engine.api.narayana.answer import amount, date
-from rating_engine.api.narayana.arguments import moment_of
+from rating_engine.api.narayana.arguments import did_of, moment_of
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.api.narayana.pages import whole_list
@@ -256,9 +256,7 @@ async def _there(asked: Asked) -> Did:
 
 
 def _did(asked: Asked) -> str:
-    """As people write it: +7 (800) 555-55-50."""
-    text = asked.values.needed_text("did").strip()
-    return "".join(each for each in text.removeprefix("+") if each not in " ()-.")
+    return did_of(asked.values.needed_text("did"))
 
 
 def _text(asked: Asked, name: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from rating_engine.api.narayana.answer import date
+from rating_engine.api.narayana.arguments import did_of
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.api.narayana.methods.call_processing import begin_callback
@@ -140,7 +141,7 @@ async def read_sms(asked: Asked) -> Answer:
     """All that came in for the user is read; `did`: by one of its numbers alone; `status` 0: what is unread."""
     status, number = asked.values.switch("status"), asked.values.text("did") or None
     if number is not None:
-        number = (await asked.use.dids.show(number)).number
+        number = (await asked.use.dids.show(did_of(number))).number
     await asked.use.messages.read(number=number, were_read=status)
     return True
 

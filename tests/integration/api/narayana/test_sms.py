@@ -183,7 +183,7 @@ async def test_what_comes_in_is_kept_and_done_with_as_the_rules_of_the_number_sa
     listed = await narayana.ask("getSMS", key="full", login="anna", status="0")
     assert [each["src"] for each in listed if each["type"] == "in"] == ["334", "333", "332", "331", "330"]
     await narayana.ask("readSMS", login="otto")
-    await narayana.ask("readSMS", login="anna", did="4930200", status="0")
+    await narayana.ask("readSMS", login="anna", did="+49 30 200", status="0")
     listed = await narayana.ask("getSMS", key="full", login="anna", status="1")
     assert [each["src"] for each in listed] == ["334", "333", "332", "331", "330"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -26,16 +27,19 @@ from agi.ari.commands import (
     AskBalance,
     AskCard,
     Command,
+    Continue,
     HangUp,
+    Look,
     Play,
     Quote,
     SetLimit,
+    SetVariable,
     StartCall,
     StartTimer,
     StopPlay,
     Timer,
 )
-from agi.ari.events import Digit, Entered, Leaving, Played
+from agi.ari.events import Digit, Entered, Gone, Leaving, Played
 from rating_engine.domain.outcomes import CallKey, DeclineReason
 
 KEY = CallKey("pbx1", "k1")
@@ -89,6 +93,32 @@ def test_the_callers_own_number_opens_a_card_without_being_asked() -> None:
 
 def to_call() -> Card:
     return run(ENTERED, *keyed("4711#0815#"), KNOWN)[0]
+
+
+def test_a_card_is_spoken_to_in_its_language() -> None:
+    _, commands = run(ENTERED, *keyed("4711#0815#"), replace(KNOWN, language="de"))
+    assert commands[0] == SetVariable("k1", "CHANNEL(language)", "de")
+    assert said(commands)[0] == HAVE
+
+
+def test_a_context_of_the_groups_own_goes_on_with_the_caller() -> None:
+    card, commands = run(ENTERED, *keyed("4711#0815#"), replace(KNOWN, dialplan="own-menu", external=True))
+    assert (card.phase, commands[-1]) == (Phase.DONE, Continue("k1", "own-menu", "s"))
+    for name, value in {"RATING_CARD_LOGIN": "card-1", "RATING_CARD_EXTERNAL": "1", "TIMEOUT(absolute)": "0"}.items():
+        assert SetVariable("k1", name, value) in commands
+
+
+def test_the_exchanges_own_function_is_asked_before_each_call_of_a_group_that_wants_it() -> None:
+    card, _ = run(ENTERED, *keyed("4711#0815#"), replace(KNOWN, external=True))
+    card, commands = run(*keyed("123#"), card=card)
+    assert commands[-1] == Continue("k1", "rating-ari-external", "s")
+    assert SetVariable("k1", "RATING_CARD_CALLS", "123") in commands
+    _, asked = run(Entered("k1", 9.0, args=("back", "4930123")), card=card)
+    assert asked == [Quote(KEY, "card-1", "4930123", "4930")]
+    _, refused_by_it = run(Entered("k1", 9.0, args=("back", "")), card=card)
+    assert said(refused_by_it) == (CANNOT, *ASK["call"])
+    assert run(TimerFired(Timer.AWAY, card.turn), card=card)[1] == [Look("k1")]
+    assert run(Gone("k1", None), card=card)[0].phase is Phase.DONE
 
 
 def test_a_call_is_made_on_the_cards_money_and_the_next_one_asked_for_behind_it() -> None:

@@ -33,7 +33,9 @@ from agi.ari.commands import (
     SetVariable,
     StartCall,
     StartTimer,
+    StartWaiting,
     StopPlay,
+    StopWaiting,
     Timer,
 )
 from agi.ari.events import Digit, Entered, Gone, Leaving, Played, Up
@@ -119,6 +121,30 @@ def test_a_menu_takes_keys_while_it_plays_and_for_a_while_behind() -> None:
     assert run(TimerFired(Timer.DIGITS, 1), call=call)[1] == [AskNext(KEY, "4977/2", "4915", "INPUT", "4")]
     silent, _ = run(Played("d1", "d1-1-play", whole=True), call=menu)
     assert run(TimerFired(Timer.DIGITS, 1), call=silent)[1] == [AskNext(KEY, "4977/2", "4915", "NOANSWER", "")]
+
+
+def test_what_a_rule_wants_kept_the_dialplan_records_before_it_rings_and_ends_before_another_one_does() -> None:
+    kept = NextStep(replace(STEP, record="one"))
+    away, commands = run(ENTERED, TAKEN, kept)
+    assert commands == [Continue("d1", "rating-ari-record", "s")]
+    assert SetVariable("d1", "RATING_DID_RECORD", "one") in advance(run(ENTERED, TAKEN)[0], kept)[1]
+    back = Entered("d1", 30.0, args=("back", ""))
+    rings, commands = run(back, call=away)
+    assert commands[0] == StartWaiting("d1", "", early=True)
+    made = started(commands[1])
+    assert (made.rules.early_media, made.waiting) == (False, "")  # together at the answer: what is kept begins there
+    over, commands = run(StepEnded("BUSY", 17), call=rings)
+    assert commands == [StopWaiting("d1", ""), AskNext(KEY, "4977/2", "4915", "BUSY", "")]
+    told = advance(over, NextStep(STEP))[1]
+    assert SetVariable("d1", "RATING_DID_RECORD", "") in told
+    again, commands = run(NextStep(STEP), back, call=over)
+    assert (again.keeps, started(commands[0]).waiting) == (False, None)
+
+
+def test_music_is_heard_until_somebody_answers() -> None:
+    _, commands = run(ENTERED, TAKEN, NextStep(replace(STEP, music="jazz")))
+    assert commands[0] == StartWaiting("d1", "jazz", early=True)
+    assert started(commands[1]).waiting == "jazz"
 
 
 @pytest.mark.parametrize("action", ["voicemail", "message", "fax", "disa"])
