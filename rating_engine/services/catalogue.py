@@ -278,10 +278,15 @@ class Services:
 
     def _whole(self, principal: Principal) -> UseCases:
         """Every use case, before anybody is asked whether the principal may."""
-        return UseCases(**self._of_people(principal), **self._of_numbers(principal), **self._of_calls(principal))
+        return UseCases(
+            **self._of_people(principal),
+            **self._of_money(principal),
+            **self._of_numbers(principal),
+            **self._of_calls(principal),
+        )
 
     def _of_people(self, principal: Principal) -> dict[str, Any]:
-        """Who asks, whose money and phones there are, and what is written to and from people."""
+        """Who asks, whose phones there are, and what is written to and from people."""
         office, ways = self._office, self._ways
         return {
             "parties": Parties(office, principal, self._passwords),
@@ -293,7 +298,6 @@ class Services:
             "mail_templates": MailTemplates(office, principal),
             "hash_secrets": HashSecrets(office, principal, self._secrets),
             "permission_groups": PermissionGroups(office, principal),
-            "minimum_spends": MinimumSpends(office, principal, utc_now, system_currency=ways.system_currency),
             "monitorings": Monitorings(office, principal, utc_now, system_currency=ways.system_currency),
             "bans": Bans(office, principal),
             "sim_cards": SimCards(office, principal, self._secrets, ways.gsm, CarrierNotices(office, ways.carriers)),
@@ -308,22 +312,6 @@ class Services:
             "incoming_messages": IncomingMessages(office, principal, utc_now),
             "message_prices": MessagePrices(office, principal),
             "audit": Audit(office, principal),
-            "accounts": Accounts(office, principal, buckets=ways.ledger_buckets),
-            "account_imports": AccountImports(office, principal, buckets=ways.ledger_buckets),
-            "transfers": Transfers(office, principal, system_currency=ways.system_currency),
-            "codes": Codes(
-                office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)
-            ),
-            "payments": Payments(office, principal, ways.payments, utc_now),
-            "invoices": Invoices(office, principal, utc_now, ways.print_invoice, days=ways.payments.days),
-            "credit_notes": CreditNotes(office, principal, system_currency=ways.system_currency),
-            "statements": Statements(office, principal, system_currency=ways.system_currency),
-            "taxes": Taxes(office, principal),
-            "card_groups": CardGroups(office, principal),
-            "cards": CallingCards(office, principal, self._secrets, buckets=ways.ledger_buckets),
-            "card_sales": CardSales(office, principal, self._secrets),
-            "paid_services": PaidServices(office, principal, currency=ways.system_currency),
-            "subscriptions": Subscriptions(office, principal, utc_now),
             "exchanges": Exchanges(
                 office, principal, ways.reload_phones, partial(_trunks_of, Gateways(office, principal, self._secrets))
             ),
@@ -340,6 +328,29 @@ class Services:
             "tenant_billing": Billing(office, principal),
             "webhooks": Webhooks(office, principal, self._secrets),
             "call_rates": CallRates(office, principal),
+        }
+
+    def _of_money(self, principal: Principal) -> dict[str, Any]:
+        """Whose money there is, what moves it, and the papers of it."""
+        office, ways = self._office, self._ways
+        return {
+            "accounts": Accounts(office, principal, buckets=ways.ledger_buckets),
+            "account_imports": AccountImports(office, principal, buckets=ways.ledger_buckets),
+            "transfers": Transfers(office, principal, system_currency=ways.system_currency),
+            "codes": Codes(
+                office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)
+            ),
+            "payments": Payments(office, principal, ways.payments, utc_now),
+            "invoices": Invoices(office, principal, utc_now, ways.print_invoice, days=ways.payments.days),
+            "credit_notes": CreditNotes(office, principal, system_currency=ways.system_currency),
+            "statements": Statements(office, principal, system_currency=ways.system_currency),
+            "taxes": Taxes(office, principal),
+            "card_groups": CardGroups(office, principal),
+            "cards": CallingCards(office, principal, self._secrets, buckets=ways.ledger_buckets),
+            "card_sales": CardSales(office, principal, self._secrets),
+            "paid_services": PaidServices(office, principal, currency=ways.system_currency),
+            "subscriptions": Subscriptions(office, principal, utc_now),
+            "minimum_spends": MinimumSpends(office, principal, utc_now, system_currency=ways.system_currency),
         }
 
     def _of_calls(self, principal: Principal) -> dict[str, Any]:
