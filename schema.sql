@@ -694,6 +694,14 @@ CREATE TABLE permission_members (
 );
 CREATE INDEX permission_members_by_group ON permission_members (group_id);
 
+-- The least that users' calls cost in a month; what they cost less is a fee when it has ended.
+CREATE TABLE minimum_spends (
+    party_id    bigint PRIMARY KEY REFERENCES parties,
+    amount      numeric(20, 6) NOT NULL CHECK (amount > 0),  -- of a month, in the system's currency
+    since       date NOT NULL,
+    next_month  date NOT NULL CHECK (extract(day FROM next_month) = 1)  -- the month that is settled next
+);
+
 -- Users whose calls are added up each minute: who spends more than `amount` within `minutes` is told, and blocked where
 -- `block` says so; whom each has caught, and up to which call.
 CREATE TABLE monitorings (

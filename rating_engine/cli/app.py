@@ -39,6 +39,7 @@ from rating_engine.cli.parties.audit import audit
 from rating_engine.cli.parties.bans import bans_app
 from rating_engine.cli.parties.codes import codes_app
 from rating_engine.cli.parties.keys import keys_app
+from rating_engine.cli.parties.minimum_spends import minimum
 from rating_engine.cli.parties.monitorings import monitorings_app
 from rating_engine.cli.parties.mor import mor_app
 from rating_engine.cli.parties.options import options_app, tariff
@@ -154,6 +155,7 @@ app.add_typer(dids_app, name="did")
 app.add_typer(rules_app, name="did-rule")
 app.add_typer(pools_app, name="did-pool")
 app.add_typer(number_pools.number_pools_app, name="number-pool")
+users_app.command(epilog="Example: rating-engine user minimum anna 10.00 --from 2026-12-01")(minimum)
 users_app.command(epilog="Example: rating-engine user lists anna --destination blacklist:premium --source none")(
     number_pools.lists
 )

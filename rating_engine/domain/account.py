@@ -184,6 +184,7 @@ class ListedAccount:
     closed_at: datetime | None
     owner: str
     refill_allowed: RefillAllowed = RefillAllowed.EVERYTHING
+    max_call_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

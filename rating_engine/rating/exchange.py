@@ -51,6 +51,12 @@ class ExchangeRates:
         opposite = self._newest(currency_to, currency_from, at)
         return None if opposite is None else quantise_fraction(1 / Fraction(opposite), EXCHANGE_DECIMALS)
 
+    def all_to(self, currency: str, at: datetime) -> dict[str, Decimal]:
+        """What one of every currency that is known in `currency` is in it at an instant; of itself 1."""
+        there = sorted({currency, *(each for pair in self._pairs for each in pair)})
+        found = {each: self.rate_at(each, currency, at) for each in there}
+        return {each: rate for each, rate in found.items() if rate}
+
     def _newest(self, currency_from: str, currency_to: str, at: datetime) -> Decimal | None:
         dated = self._pairs.get((currency_from, currency_to), ())
         in_force = bisect_right(dated, at, key=itemgetter(0))

@@ -34,6 +34,7 @@ from rating_engine.services.finance.credit_notes import CreditNotes
 from rating_engine.services.finance.guesses import Guesses
 from rating_engine.services.finance.invitations import Invitations
 from rating_engine.services.finance.invoices import Invoices, Printer
+from rating_engine.services.finance.minimum_spends import MinimumSpends
 from rating_engine.services.finance.paid_services import PaidServices
 from rating_engine.services.finance.payments import Payments, PaymentWays
 from rating_engine.services.finance.statements import Statements
@@ -126,6 +127,7 @@ class UseCases:
     mail_templates: MailTemplates
     hash_secrets: HashSecrets
     permission_groups: PermissionGroups
+    minimum_spends: MinimumSpends
     monitorings: Monitorings
     bans: Bans
     sim_cards: SimCards
@@ -276,10 +278,15 @@ class Services:
 
     def _whole(self, principal: Principal) -> UseCases:
         """Every use case, before anybody is asked whether the principal may."""
-        return UseCases(**self._of_people(principal), **self._of_numbers(principal), **self._of_calls(principal))
+        return UseCases(
+            **self._of_people(principal),
+            **self._of_money(principal),
+            **self._of_numbers(principal),
+            **self._of_calls(principal),
+        )
 
     def _of_people(self, principal: Principal) -> dict[str, Any]:
-        """Who asks, whose money and phones there are, and what is written to and from people."""
+        """Who asks, whose phones there are, and what is written to and from people."""
         office, ways = self._office, self._ways
         return {
             "parties": Parties(office, principal, self._passwords),
@@ -305,22 +312,6 @@ class Services:
             "incoming_messages": IncomingMessages(office, principal, utc_now),
             "message_prices": MessagePrices(office, principal),
             "audit": Audit(office, principal),
-            "accounts": Accounts(office, principal, buckets=ways.ledger_buckets),
-            "account_imports": AccountImports(office, principal, buckets=ways.ledger_buckets),
-            "transfers": Transfers(office, principal, system_currency=ways.system_currency),
-            "codes": Codes(
-                office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)
-            ),
-            "payments": Payments(office, principal, ways.payments, utc_now),
-            "invoices": Invoices(office, principal, utc_now, ways.print_invoice, days=ways.payments.days),
-            "credit_notes": CreditNotes(office, principal, system_currency=ways.system_currency),
-            "statements": Statements(office, principal, system_currency=ways.system_currency),
-            "taxes": Taxes(office, principal),
-            "card_groups": CardGroups(office, principal),
-            "cards": CallingCards(office, principal, self._secrets, buckets=ways.ledger_buckets),
-            "card_sales": CardSales(office, principal, self._secrets),
-            "paid_services": PaidServices(office, principal, currency=ways.system_currency),
-            "subscriptions": Subscriptions(office, principal, utc_now),
             "exchanges": Exchanges(
                 office, principal, ways.reload_phones, partial(_trunks_of, Gateways(office, principal, self._secrets))
             ),
@@ -337,6 +328,29 @@ class Services:
             "tenant_billing": Billing(office, principal),
             "webhooks": Webhooks(office, principal, self._secrets),
             "call_rates": CallRates(office, principal),
+        }
+
+    def _of_money(self, principal: Principal) -> dict[str, Any]:
+        """Whose money there is, what moves it, and the papers of it."""
+        office, ways = self._office, self._ways
+        return {
+            "accounts": Accounts(office, principal, buckets=ways.ledger_buckets),
+            "account_imports": AccountImports(office, principal, buckets=ways.ledger_buckets),
+            "transfers": Transfers(office, principal, system_currency=ways.system_currency),
+            "codes": Codes(
+                office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)
+            ),
+            "payments": Payments(office, principal, ways.payments, utc_now),
+            "invoices": Invoices(office, principal, utc_now, ways.print_invoice, days=ways.payments.days),
+            "credit_notes": CreditNotes(office, principal, system_currency=ways.system_currency),
+            "statements": Statements(office, principal, system_currency=ways.system_currency),
+            "taxes": Taxes(office, principal),
+            "card_groups": CardGroups(office, principal),
+            "cards": CallingCards(office, principal, self._secrets, buckets=ways.ledger_buckets),
+            "card_sales": CardSales(office, principal, self._secrets),
+            "paid_services": PaidServices(office, principal, currency=ways.system_currency),
+            "subscriptions": Subscriptions(office, principal, utc_now),
+            "minimum_spends": MinimumSpends(office, principal, utc_now, system_currency=ways.system_currency),
         }
 
     def _of_calls(self, principal: Principal) -> dict[str, Any]:

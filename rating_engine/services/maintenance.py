@@ -18,6 +18,7 @@ from rating_engine.domain.errors import NotAllowed, RatingEngineError
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import ENGINE, Principal
 from rating_engine.services.calls.ports import Now
+from rating_engine.services.finance.minimum_spends import MinimumSpends
 from rating_engine.services.finance.monthly import MonthlyInvoices
 from rating_engine.services.finance.recurring import Recurring
 from rating_engine.services.numbers.rents import Rents
@@ -35,6 +36,7 @@ from rating_engine.storage.postgres.pool import Database
 RENTS: Final = "rents"
 SUBSCRIPTIONS: Final = "subscriptions"
 BALANCES: Final = "balance notices"
+MINIMUMS: Final = "minimum spends"
 MONITORINGS: Final = "monitorings"
 RECORDINGS: Final = "recordings"
 
@@ -75,6 +77,7 @@ def steps_of(office: Database, now: Now, upkeep: Upkeep) -> dict[str, Step]:
         RENTS: lambda: rents.turn(grace=upkeep.did_grace, notice=upkeep.did_notice),
         RECORDINGS: lambda: mail_recordings(office, upkeep.recordings, now),
         SUBSCRIPTIONS: Recurring(office, ENGINE, now).turn,
+        MINIMUMS: MinimumSpends(office, ENGINE, now, system_currency=upkeep.system_currency).turn,
         BALANCES: BalanceNotices(office, ENGINE, now, system_currency=upkeep.system_currency).turn,
         MONITORINGS: Monitorings(office, ENGINE, now, system_currency=upkeep.system_currency).turn,
         "monthly invoices": invoices.turn,

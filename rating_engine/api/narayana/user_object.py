@@ -29,7 +29,6 @@ READ_ONLY: Final = frozenset(
     {"id", "username", "manager", "sip_realm", "actualbalance", "displaycurrency", "displaybalance", "displayoverdraft",
      "displaynotifybalancelimit", "unread_tickets"}
 )  # fmt: skip
-NOT_KEPT_OF_USERS: Final = ("allowed_call_len",)
 LINE_FIELDS: Final = (
     "sip_extension", "sip_callerid", "sip_max_call_len", "rates_name", "owner", "disa_pin", "disa_trusted_cli",
     "sip_password", "sip_server", "sip_address", "sip_language", "sip_rates_id", "sip_rates_options", "sip_srtp",
@@ -60,7 +59,6 @@ def user_fields(party: Party, reader: Level) -> dict[str, Any]:
         "notify_balance": int(party.notify_balance),
         "notify_balance_limit": party.notify_balance_limit,
         "notify_did": party.notify_did,
-        **dict.fromkeys(NOT_KEPT_OF_USERS),
     }
 
 
@@ -87,10 +85,11 @@ def money_fields(account: AccountState | ListedAccount | None, number: int | Non
     """What is of the account; None: the user has none. An overdraft without a limit is null."""
     if account is None:
         names = ("balance", "overdraft", "actualbalance", "displaybalance", "displayoverdraft", "displaycurrency",
-                 "refill_allowed", "postpaid", "account")  # fmt: skip
+                 "refill_allowed", "postpaid", "account", "allowed_call_len")  # fmt: skip
         return dict.fromkeys(names)
     return {
         "account": number,
+        "allowed_call_len": account.max_call_seconds,
         **amounts(account.balance, account.overdraft, account.currency, shown),
         "actualbalance": shown.in_system(account.balance + (account.overdraft or Decimal(0)), account.currency),
         "refill_allowed": int(account.refill_allowed),

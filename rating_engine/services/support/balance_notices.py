@@ -14,7 +14,7 @@ from typing import Final
 from rating_engine.domain.principal import Principal
 from rating_engine.rating.exchange import ExchangeRates
 from rating_engine.rating.money import format_amount, quantise
-from rating_engine.storage.postgres.pool import Database, Questions
+from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.support import notices as store
 from rating_engine.storage.tariffs.exchange_rates import load_exchange_rates
 
@@ -36,7 +36,8 @@ class BalanceNotices:
     async def turn(self) -> int:
         """Tell who has fallen below since the last turn; how many were. Errors: Unavailable."""
         told = 0
-        rates = await rates_to(self._database, self._system, self._now())
+        known = ExchangeRates(await load_exchange_rates(self._database))
+        rates = known.all_to(self._system, self._now())
         for crossed in await store.crossed_limits(self._database, rates, BATCH):
             async with self._database.transaction(self._principal) as tx:
                 address = await store.mark_low(tx, crossed.party_id, low=crossed.is_low)
@@ -44,15 +45,6 @@ class BalanceNotices:
                     await store.queue(tx, crossed.party_id, address, *_words(crossed))
                     told += 1
         return told
-
-
-async def rates_to(questions: Questions, system: str, at: datetime) -> dict[str, Decimal]:
-    """What one of every known currency is in `system` at a moment. Errors: Unavailable."""
-    known = await load_exchange_rates(questions)
-    rates = ExchangeRates(known)
-    currencies = {system, *(currency for rate in known for currency in (rate.currency_from, rate.currency_to))}
-    found = {currency: rates.rate_at(currency, system, at) for currency in sorted(currencies)}
-    return {currency: rate for currency, rate in found.items() if rate}
 
 
 def _words(crossed: store.Crossed) -> tuple[str, str]:

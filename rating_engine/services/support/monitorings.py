@@ -15,13 +15,14 @@ from rating_engine.domain.change import LEAVE, given
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.monitoring import Monitoring, MonitoringChanges, NewMonitoring
 from rating_engine.domain.principal import Principal
+from rating_engine.rating.exchange import ExchangeRates
 from rating_engine.rating.money import format_amount, quantise
 from rating_engine.services.parties.lately import until_forgotten
-from rating_engine.services.support.balance_notices import rates_to
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.support import monitorings as store
+from rating_engine.storage.tariffs.exchange_rates import load_exchange_rates
 
 BATCH: Final = 500  # of one monitoring and turn; the rest at the next one, a minute later
 SHOWN_DECIMALS: Final = 2
@@ -77,7 +78,8 @@ class Monitorings:
         watches = [each for each in await self.page() if each.enabled]
         if not watches:
             return 0
-        rates = await rates_to(self._database, self._system, self._now())
+        known = ExchangeRates(await load_exchange_rates(self._database))
+        rates = known.all_to(self._system, self._now())
         caught = 0
         for watch in watches:
             since = self._now() - timedelta(minutes=watch.minutes)

@@ -50,7 +50,7 @@ _STATE: Final = """
 _ACCOUNTS: Final = """
     SELECT a.bucket, a.account_id, COALESCE(s.login, '') AS login, COALESCE(s.logins, 0) AS logins, a.currency,
            a.balance, a.reserved, a.overdraft, a.kind::text, a.status::text, a.open_calls, a.max_calls,
-           a.closed_at, p.login AS owner, a.refill_allowed
+           a.closed_at, p.login AS owner, a.refill_allowed, a.max_call_seconds
     FROM accounts a JOIN parties p ON p.party_id = a.party_id
     LEFT JOIN LATERAL (
         SELECT (array_agg(login ORDER BY subscriber_id))[1] AS login, count(*)::integer AS logins FROM subscribers s

@@ -21,22 +21,22 @@ from rating_engine.api.narayana.pages import whole_list
 from rating_engine.api.narayana.shown_money import shown_money
 from rating_engine.api.narayana.sim_object import sim_fields
 from rating_engine.api.narayana.user_object import (
-    NOT_KEPT_OF_USERS,
     READ_ONLY,
     STATES,
     attributes,
     whole_user,
 )
 from rating_engine.api.narayana.wire import scalar
-from rating_engine.domain.change import LEAVE
-from rating_engine.domain.party import Level, Party, PartyChanges, PartyFilter, PartyKind
+from rating_engine.domain.account import AccountChanges
+from rating_engine.domain.change import LEAVE, Leave
+from rating_engine.domain.party import Level, Party, PartyChanges, PartyFilter, PartyKind, PartyState
+from rating_engine.domain.party_details import PartyDetailChanges
 from rating_engine.domain.registration import NewRegistration
 from rating_engine.domain.sip_account import ExtensionTaken, NewSipAccount, SipChanges
 
 NOTICES: Final = frozenset({"notify_email", "notify_ticket", "notify_balance", "notify_balance_limit", "notify_did"})
 OWN: Final = NOTICES | {"web_password", "currency", "language", "timezone"}
-OTHERS: Final = OWN | {"accesslevel", "active", "comment", "invites"}
-NOT_KEPT: Final = (*NOT_KEPT_OF_USERS, "account")  # of updateUser: they have no home here yet
+OTHERS: Final = OWN | {"accesslevel", "active", "comment", "invites", "allowed_call_len"}
 AUTO: Final = "auto"
 ALLOWED_MOST: Final = 100  # tariffs that a user may change to by name
 
@@ -85,12 +85,7 @@ async def update_user(asked: Asked) -> Answer:
         notify_balance_limit=LEAVE if (limit := values.number("notify_balance_limit")) is None else limit,
         notify_did=LEAVE if (days := values.whole("notify_did")) is None else days,
     )
-    await asked.use.parties.change(
-        party.party_id,
-        changes,
-        status=LEAVE if active is None else STATES[active],
-        md5=_md5(values.text("web_password")),
-    )
+    await _change(asked, party, changes, LEAVE if active is None else STATES[active])
     if allowed is not None:
         await asked.use.price_lists.allow(party.party_id, allowed)
     return True
@@ -170,13 +165,28 @@ async def _whole(asked: Asked, party: Party) -> dict[str, Any]:
     )
 
 
+async def _change(asked: Asked, party: Party, changes: PartyChanges, status: PartyState | Leave) -> None:
+    """All of it or nothing; `allowed_call_len` is of the account of its extensions, and 0: no limit of its own."""
+    md5 = _md5(asked.values.text("web_password"))
+    longest = asked.values.whole("allowed_call_len")
+    if longest is None:
+        await asked.use.parties.change(party.party_id, changes, status=status, md5=md5)
+        return
+    line = await asked.use.accounts.line(party.party_id)
+    if line is None:
+        raise Failure(Code.E_NOT_EXIST, "allowed_call_len: the user has no extension, so no account that calls")
+    account = AccountChanges(max_call_seconds=longest or None)
+    await asked.use.parties.change_whole(
+        party.party_id, line.login, account, changes, PartyDetailChanges(), status=status, md5=md5
+    )
+
+
 def _check_names(asked: Asked, *, own: bool) -> None:
     targets = {"username", "id"} if asked.key.auth_by == "id" else {"username"}
     for name in sorted(asked.names & READ_ONLY - targets):
         raise Failure(Code.E_INVALID_ARGUMENT, f"{name}: can only be read")
-    for name in NOT_KEPT:
-        if name in asked.names:
-            raise Failure(Code.E_UNDEFINED_INSTRUCTION, f"{name}: is not kept yet; nothing was changed")
+    if "account" in asked.names:
+        raise Failure(Code.E_UNDEFINED_INSTRUCTION, "account: a user stays on its account; nothing was changed")
     for name in sorted(OTHERS - OWN | {"rates", "allowed_rates"}):
         if own and name in asked.names:
             raise Failure(Code.E_INSUFFICIENT_ACCESS, f"{name}: of oneself is for somebody else to change")

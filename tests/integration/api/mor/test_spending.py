@@ -1,18 +1,23 @@
-"""What keeps money by MOR's surface: monitorings of what users spend, and the same money that is asked again."""
+"""What keeps money as MOR has it: monitorings, the least that calls cost in a month, the same money asked again."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 
 import pytest
 import pytest_asyncio
 
+from rating_engine.domain.account import NewAccount
 from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.domain.minimum_spend import first_month, month_after
 from rating_engine.domain.monitoring import MonitoringChanges, NewMonitoring, Watched
 from rating_engine.domain.outcomes import Allowed, CallKey, Declined, FinishCall, PrepareCall
-from rating_engine.domain.party import PartyChanges, PartyState
+from rating_engine.domain.party import NewParty, PartyChanges, PartyState
+from rating_engine.domain.principal import ENGINE
+from rating_engine.services.finance.minimum_spends import MinimumSpends
 from rating_engine.services.maintenance import MONITORINGS
 from tests.support.mor import Mor, mor_on
 from tests.support.servers import SessionServers
@@ -125,3 +130,54 @@ async def test_the_same_money_asked_again_is_told_what_it_was_told_and_moves_not
     await mor.database.fetch("UPDATE idempotency_keys SET answer = '{}'")
     assert (await mor.raw("payment_create", **given)).status_code == 503
     assert await total() == begin + 17
+
+
+async def test_what_calls_of_a_month_cost_less_than_the_minimum_is_one_fee(mor):
+    use, office = mor.operator, mor.engine.office
+    today = datetime.now(UTC).date()
+    begin = today.replace(day=1)
+    end = datetime.combine(month_after(begin), time(), UTC)
+
+    async def turn(at: datetime) -> None:
+        """By two engines at once, and again."""
+        two = [MinimumSpends(office, ENGINE, lambda: at, system_currency="EUR") for _ in range(2)]
+        await asyncio.gather(*(each.turn() for each in two))
+
+    async def fees(login: str) -> list[Decimal]:
+        place = "SELECT l.amount FROM ledger_entries l JOIN subscribers s USING (bucket, account_id)"
+        rows = await mor.database.fetch(
+            f"{place} WHERE s.login = $1 AND l.reference LIKE 'minimum:%' ORDER BY 1", login
+        )
+        return [row[0] for row in rows]
+
+    await use.parties.create(NewParty("least", tariff="retail"))
+    await use.accounts.create(NewAccount("40001", "retail", balance=Decimal(5), owner="least"))
+    await spend(mor, "40001", "m")
+    cost = 5 - (await use.accounts.show("40001")).balance
+    assert cost > 0
+    await use.minimum_spends.put("least", cost + 3, begin)
+    await use.minimum_spends.put("user1", Decimal("0.01"), begin)  # whose calls cost more
+    await turn(end + timedelta(hours=12))
+    assert await fees("40001") == []
+    for _ in range(2):
+        await turn(end + timedelta(hours=14))
+    assert await fees("40001") == [Decimal(-3)]
+    assert await fees("30001") == []
+    found = await use.minimum_spends.show("least")
+    assert found is not None
+    assert found.next_month == end.date()
+
+    later = datetime.combine(month_after(end.date()), time(14), UTC)
+    await turn(later)  # the whole of it, which is not there
+    assert await fees("40001") == [Decimal(-3)]
+    await use.accounts.top_up("40001", Decimal(10))
+    await use.minimum_spends.put("least", Decimal(2), today)  # what is settled stays so
+    await turn(later)
+    assert await fees("40001") == [Decimal(-3), Decimal(-2)]
+    await use.minimum_spends.remove("least")
+    assert await use.minimum_spends.show("least") is None
+    for wrong in ({"amount": Decimal(0)}, {"amount": Decimal(1), "since": begin - timedelta(days=1)}):
+        with pytest.raises(InvalidRequest):
+            await use.minimum_spends.put("least", **wrong)
+    assert first_month(begin) == begin
+    assert first_month(begin + timedelta(days=1)) == end.date()

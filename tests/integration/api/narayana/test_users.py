@@ -93,7 +93,8 @@ OF_ONESELF = [
     ({"notify_balance_limit": "9" * 40}, "E_INVALID_ARGUMENT"),
     ({"notify_did": "91"}, "E_DATA_ABORT"),
     ({"notify_did": "-1"}, "E_DATA_ABORT"),
-    ({"allowed_call_len": "1"}, "E_UNDEFINED_INSTRUCTION"),
+    ({"allowed_call_len": "1"}, "E_INSUFFICIENT_ACCESS"),
+    ({"account": "1"}, "E_UNDEFINED_INSTRUCTION"),
     ({"invites": "5"}, "E_INSUFFICIENT_ACCESS"),
 ]
 OF_OTHERS = [
@@ -102,6 +103,8 @@ OF_OTHERS = [
     ({"active": "7"}, "E_DATA_ABORT"),
     ({"comment": "pays late"}, "E_INSUFFICIENT_ACCESS"),
     ({"manager": "other"}, "E_INVALID_ARGUMENT"),
+    ({"allowed_call_len": "-1"}, "E_DATA_ABORT"),
+    ({"allowed_call_len": "1.5"}, "E_INVALID_ARGUMENT"),
 ]
 
 
@@ -281,7 +284,6 @@ async def test_nobody_reaches_what_belongs_to_somebody_else(narayana):
     await narayana.operator.dids.add(NewDid("4930200", "otto"))
     await narayana.ask("addDIDRule", login="otto", did="4930200", source="number", pattern="%", policy="ACCEPT")
     await narayana.engine.office.fetch("UPDATE accounts SET created_at = '2020-01-01'")
-    before = await of_otto(narayana)
     await narayana.ask("addRates", login="other", table="t", name="others")
     tariff = str((await narayana.ask("getRatesList", login="other"))[-1]["id"])
     await narayana.operator.exchanges.add(NewExchange("pbx9"))
@@ -289,7 +291,7 @@ async def test_nobody_reaches_what_belongs_to_somebody_else(narayana):
     route = (await narayana.ask("getRoutes", login="other"))[0]["id"]
     numbers = {
         "account": await account_of(narayana, "otto"),
-        "alias": before[1][0]["id"],
+        "alias": (await of_otto(narayana))[1][0]["id"],
         "tariff": tariff,
         "route": route,
         "ticket": ticket,
@@ -298,6 +300,7 @@ async def test_nobody_reaches_what_belongs_to_somebody_else(narayana):
         "invoice": (await narayana.operator.invoices.monthly("otto")).invoice_id,
     }
 
+    before = await of_otto(narayana)
     for login, level in ROLES.items():
         for method, arguments in FOREIGN.items():
             given = {name: filled(value, numbers) for name, value in arguments.items()}
@@ -309,3 +312,14 @@ async def test_nobody_reaches_what_belongs_to_somebody_else(narayana):
             assert level < Level.RESELLER or code == "E_DOES_NOT_BELONG_TO_YOU", (login, method)
             assert "49301" not in answer.text
     assert await of_otto(narayana) == before
+
+
+async def test_the_longest_call_of_a_user_is_that_of_its_account(narayana):
+    assert await narayana.ask("updateUser", login="firm", user="anna", allowed_call_len="90", language="de") is True
+    info = await narayana.ask("getInfo", login="anna")
+    assert (info["allowed_call_len"], info["language"]) == (90, "de")
+    line = info["sip_extension"]
+    assert (await narayana.operator.accounts.show(line)).max_call_seconds == 90
+
+    assert await narayana.ask("updateUser", login="firm", user="anna", allowed_call_len="0") is True
+    assert (await narayana.ask("getInfo", login="anna"))["allowed_call_len"] is None
