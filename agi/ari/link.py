@@ -35,7 +35,7 @@ from agi.ari.exchange_book import (
     needs_facts,
     resync,
 )
-from agi.ari.requests import Request, event_filter, requests_of, variable
+from agi.ari.requests import LIMIT, Request, event_filter, is_other_limit, requests_of, variable
 from rating_engine.domain import watching
 from rating_engine.domain.callback import CallbackOrder
 from rating_engine.domain.errors import Unavailable
@@ -74,6 +74,9 @@ class LinkObserver(AriObserver, Protocol):
 
     def ari_resynced(self, why: str, adopted: int, orphans: int) -> None:
         """The exchange was looked at: so many calls of others go on here, so many channels of nobody were ended."""
+
+    def ari_limit_mismatch(self) -> None:
+        """An exchange has another limit than it was told."""
 
     def ari_calls(self, exchange: str, seat: int, phases: Mapping[str, int]) -> None:
         """So many calls are in each phase."""
@@ -396,8 +399,17 @@ class AriLink:
         call = self._book.calls.get(caller)
         if call is None or call.leg != called:
             return False
+        asked = time.monotonic()
         if not _happened(await self._set(call, SetLimit(called, seconds_left), seconds_left)):
             return False
+        kept = await self._app.ask(variable(called, LIMIT), caller)
+        if kept.done and is_other_limit(_value(kept), seconds_left):
+            self._observer.ari_limit_mismatch()
+            _log.warning(
+                "ari_limit_mismatch", exchange=self.exchange, call=caller, wanted=seconds_left, is_=_value(kept)
+            )
+            left = seconds_left - (time.monotonic() - asked)
+            await self._set(call, SetLimit(called, left), left)
         if call.caller:
             longer = seconds_left + call.rules.caller_margin_seconds
             await self._set(call, SetLimit(call.caller, longer), longer)

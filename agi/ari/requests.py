@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -26,6 +27,8 @@ from agi.ari.commands import (
 )
 from agi.ari.model import EVENT_TYPES
 
+LIMIT = "TIMEOUT(absolute)"
+LIMIT_WITHIN_SECONDS = 1.0  # it is read back a moment after it was set
 LEAST_SECONDS = 0.05  # Asterisk takes 0 as no limit; the call ends as good as now
 
 
@@ -57,7 +60,7 @@ def requests_of(command: Command, application: str, *, seconds_left: float = 0.0
         case Dial(leg, seconds):
             return (Request("POST", f"channels/{leg}/dial", {"timeout": str(seconds)}),)
         case SetLimit(channel):
-            return (set_variable(channel, "TIMEOUT(absolute)", f"{max(seconds_left, LEAST_SECONDS):.3f}"),)
+            return (set_variable(channel, LIMIT, f"{max(seconds_left, LEAST_SECONDS):.3f}"),)
         case SetVariable(channel, name, value):
             return (set_variable(channel, name, value),)
         case Answer(channel):
@@ -87,6 +90,12 @@ def requests_of(command: Command, application: str, *, seconds_left: float = 0.0
         case TellTransfer(channel, state):
             return (Request("POST", f"channels/{channel}/transfer_progress", {"states": state.value}),)
     return ()
+
+
+def is_other_limit(said: str, seconds: float) -> bool:
+    """Whether what an exchange says is left of a limit that was just set is not that."""
+    found = re.fullmatch(r"\d+(\.\d+)?", said)
+    return found is None or abs(float(said) - max(seconds, LEAST_SECONDS)) > LIMIT_WITHIN_SECONDS
 
 
 def set_variable(channel: str, name: str, value: str) -> Request:

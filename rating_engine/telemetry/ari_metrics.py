@@ -49,6 +49,11 @@ class AriMetrics:
         self._overdue = Counter(
             "rating_ari_requests_overdue_total", "Requests that no exchange answered", registry=registry
         )
+        self._mismatches = Counter(
+            "rating_ari_limit_mismatch_total",
+            "Limits that an exchange had otherwise than it was told",
+            registry=registry,
+        )
         resyncs = Counter("rating_ari_resyncs_total", "Looks at a whole exchange, by why", ["why"], registry=registry)
         self._resyncs = {why: resyncs.labels(why) for why in ("start", "reconnect")}
         self._adopted = Counter("rating_ari_adopted_total", "Calls taken over from another engine", registry=registry)
@@ -80,6 +85,10 @@ class AriMetrics:
     def ari_overdue(self) -> None:
         """Count a request that was not."""
         self._overdue.inc()
+
+    def ari_limit_mismatch(self) -> None:
+        """Count a limit that was read back otherwise."""
+        self._mismatches.inc()
 
     def ari_resynced(self, why: str, adopted: int, orphans: int) -> None:
         """Count a look at a whole exchange, and what it found."""

@@ -213,9 +213,10 @@ class Leg:
         return await self._refer(f"<{other.target}?Replaces={quote(replaces, safe='')}>")
 
     async def press(self, keys: str) -> None:
-        """Press keys one after the other (RFC 4733)."""
-        self.sound.keys.extend(keys)
-        await self._until(lambda: not self.sound.keys)
+        """Press keys one after the other (RFC 4733); each has its time, so that many are not too many."""
+        for key in keys:
+            self.sound.keys.append(key)
+            await self._until(lambda: not self.sound.keys)
 
     # -- what is waited for
 

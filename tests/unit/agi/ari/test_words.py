@@ -12,7 +12,7 @@ from agi.ari.causes import FAILOVER, FINAL, cause_of
 from agi.ari.commands import CreateLeg, HangUp, Play, SetLimit
 from agi.ari.events import Entered, Gone, Held, Leaving, Played, Progress, Ringing, SeatTaken, Up, read
 from agi.ari.model import EVENT_TYPES
-from agi.ari.requests import Request, requests_of
+from agi.ari.requests import Request, is_other_limit, requests_of
 from agi.fastagi.leg_finish import parse_leg_finish
 from agi.fastagi.request import AgiRequest
 from rating_engine.domain.errors import InvalidRequest
@@ -141,3 +141,10 @@ def test_leg_finish_reckons_by_the_exchanges_clock(
 def test_what_leg_finish_cannot_read_is_refused(arguments: tuple[str, ...]) -> None:
     with pytest.raises(InvalidRequest):
         parse_leg_finish(leg_finish(*arguments))
+
+
+@pytest.mark.parametrize(
+    ("said", "is_other"), [("29.993", False), ("30", False), ("0", True), ("12.5", True), ("3600.0", True), ("", True)]
+)
+def test_a_limit_that_is_read_back_is_the_one_that_was_set_or_is_counted(said: str, is_other: bool) -> None:
+    assert is_other_limit(said, 30.0) is is_other
