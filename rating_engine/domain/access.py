@@ -153,6 +153,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
         own_tariff=("new.tariff",),
     ),
     "accounts.give": _system("accounts"),
+    "accounts.put_on": Right("accounts:write", Level.RESELLER, (_party(below=True), Concern(Named.ACCOUNT, "account"))),
     "accounts.show": _reads("accounts", _line()),
     "accounts.page": _reads("accounts", _party("owner"), least=Level.RESELLER, own=True),
     "accounts.subscribers": _reads("accounts", _line("account_of", otherwise=Otherwise.OWN), least=Level.SIMPLE_USER),

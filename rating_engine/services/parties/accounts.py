@@ -37,7 +37,7 @@ from rating_engine.storage.audit_log import note_of, record
 from rating_engine.storage.finance.purses import Purse, purse_of_party
 from rating_engine.storage.parties import accounts as store
 from rating_engine.storage.parties.logins import unknown_login
-from rating_engine.storage.parties.owners import give_account, give_line, home_bucket, owner_of_login
+from rating_engine.storage.parties.owners import give_account, give_line, home_bucket, owner_of_login, put_lines_on
 from rating_engine.storage.parties.parties import find_party, hold_party, is_below, tree_of
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
@@ -76,6 +76,28 @@ class Accounts:
             await self._hand_over(tx, login, before, party.party_id)
             await record(tx, "account.give", login, {"before": before, "after": party.party_id, "owner": party.login})
         return await self.show(login)
+
+    async def put_on(self, who: str | int, account: int) -> int:
+        """Charge every line of a user on this account, by its number, from the next call on; how many were elsewhere.
+
+        It has to be the user's, its owner's or of a user of the same owner, so that the same resellers pay. What the
+        user pays besides calls stays where it was taken.
+
+        Errors: InvalidRequest (account, user), NotFound, NotYours, Unavailable.
+        """
+        async with self._database.transaction(self._principal) as tx:
+            party = await hold_party(tx, who)
+            if await tenant_of(tx, party.party_id) is not None:
+                raise InvalidRequest("account", "what a tenant's lines are charged on, its billing says")
+            found = await store.find_account(tx, account)
+            if found is None or found.closed_at is not None:
+                raise NotFound(f"there is no account {account}", field="account")
+            owner = await find_party(tx, found.owner)
+            if party.party_id != owner.party_id and party.owner_id not in (owner.party_id, owner.owner_id):
+                raise NotYours(f"account {account} is of nobody of the user's own house", field="account")
+            moved = await put_lines_on(tx, party.party_id, found.bucket, account, found.currency)
+            await record(tx, "account.put_on", party.login, {"account": account, "lines": moved}, bucket=found.bucket)
+        return moved
 
     async def show(self, login: str) -> AccountState:
         """The account of a login. Errors: NotFound, Unavailable."""

@@ -9,6 +9,7 @@ from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.storage.parties.parties import Standing, find_party, hold_standing, other_bucket, tree_of
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
+from rating_engine.storage.tenants.accounts import count_logins
 
 _OF_LOGIN: Final = """
     SELECT s.party_id FROM logins l JOIN subscribers s ON s.bucket = l.bucket AND s.login = l.login WHERE l.login = $1
@@ -28,6 +29,10 @@ _GIVE_LINES: Final = f"UPDATE subscribers SET {_GIVEN} WHERE bucket = $1 AND acc
 _LINES_OF_OTHERS: Final = """
     SELECT subscriber_id FROM subscribers
     WHERE bucket = $1 AND (account_id = $2 OR login = $3) AND party_id <> $4"""
+_LINES: Final = """
+    SELECT s.bucket, s.subscriber_id, s.login, s.account_id, a.currency
+    FROM subscribers s JOIN accounts a USING (bucket, account_id) WHERE s.party_id = $1 ORDER BY s.subscriber_id"""
+_PUT_ON: Final = "UPDATE subscribers SET account_id = $2 WHERE bucket = $1 AND subscriber_id = ANY ($3)"
 _FORGET_RULES: Final = "DELETE FROM call_rules WHERE subscriber_id = ANY ($1)"  # which name what was the owner's before
 _CHARGED: Final = "SELECT login FROM parties WHERE account_bucket = $1 AND account_id = $2 AND party_id <> $3"
 # Of the house that a party belongs to: the account that it, or who is above it, is charged on; else whatever it has.
@@ -105,3 +110,24 @@ async def _forget_rules(tx: Transaction, bucket: int, account_id: int | None, lo
 def _check_bucket(standing: Standing, bucket: int) -> None:
     if standing.buckets not in (None, [bucket]):
         raise other_bucket("", "owner")
+
+
+async def put_lines_on(tx: Transaction, party_id: int, bucket: int, account_id: int, currency: str) -> int:
+    """Charge every line of a party on this account from its next call on; how many were charged on another one.
+
+    A call in progress ends on the account that it began on. Errors: InvalidRequest (account), Unavailable.
+    """
+    lines = await tx.fetch(_LINES, party_id)
+    if not lines:
+        raise InvalidRequest("account", "the user has no line to be charged on it")
+    for line in lines:
+        if line["bucket"] != bucket:
+            raise InvalidRequest("account", f"is in another bucket than line {line['login']!r}")
+        if line["currency"] != currency:
+            raise InvalidRequest(
+                "account", f"is in {currency}, and line {line['login']!r} is charged in {line['currency']}"
+            )
+    moved = [line["subscriber_id"] for line in lines if line["account_id"] != account_id]
+    await tx.execute(_PUT_ON, bucket, account_id, moved)
+    await count_logins(tx, bucket, [account_id])
+    return len(moved)

@@ -63,6 +63,8 @@ async def update_user(asked: Asked) -> Answer:
     _check_names(asked, own=party.party_id == asked.asking.party_id)
     if "rates" in asked.names:
         return await _switch_all(asked, party)
+    if "account" in asked.names:
+        return await _put_on(asked, party)
     allowed = None if (listed := values.text("allowed_rates")) is None else _numbers(listed)
     for tariff_id in allowed or ():
         await asked.use.price_lists.show(tariff_id)  # whether it is one that the asker may offer
@@ -185,9 +187,7 @@ def _check_names(asked: Asked, *, own: bool) -> None:
     targets = {"username", "id"} if asked.key.auth_by == "id" else {"username"}
     for name in sorted(asked.names & READ_ONLY - targets):
         raise Failure(Code.E_INVALID_ARGUMENT, f"{name}: can only be read")
-    if "account" in asked.names:
-        raise Failure(Code.E_UNDEFINED_INSTRUCTION, "account: a user stays on its account; nothing was changed")
-    for name in sorted(OTHERS - OWN | {"rates", "allowed_rates"}):
+    for name in sorted(OTHERS - OWN | {"rates", "allowed_rates", "account"}):
         if own and name in asked.names:
             raise Failure(Code.E_INSUFFICIENT_ACCESS, f"{name}: of oneself is for somebody else to change")
 
@@ -206,6 +206,14 @@ async def _switch_all(asked: Asked, party: Party) -> Answer:
         if line.tariff != tariff.name:
             await switch_line(asked, line.login, tariff.tariff_id)
     await asked.use.parties.change(party.party_id, PartyChanges(tariff=tariff.name))
+    return True
+
+
+async def _put_on(asked: Asked, party: Party) -> Answer:
+    """Another account for every extension of a user. Set alone: it is of money, and all or nothing by itself."""
+    if asked.names & {*OTHERS, "allowed_rates"}:
+        raise Failure(Code.E_DATA_ABORT, "account: is set alone; nothing was changed")
+    await asked.use.accounts.put_on(party.party_id, asked.values.needed_whole("account"))
     return True
 
 

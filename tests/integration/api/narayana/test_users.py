@@ -94,7 +94,7 @@ OF_ONESELF = [
     ({"notify_did": "91"}, "E_DATA_ABORT"),
     ({"notify_did": "-1"}, "E_DATA_ABORT"),
     ({"allowed_call_len": "1"}, "E_INSUFFICIENT_ACCESS"),
-    ({"account": "1"}, "E_UNDEFINED_INSTRUCTION"),
+    ({"account": "1"}, "E_INSUFFICIENT_ACCESS"),
     ({"invites": "5"}, "E_INSUFFICIENT_ACCESS"),
 ]
 OF_OTHERS = [
@@ -323,3 +323,32 @@ async def test_the_longest_call_of_a_user_is_that_of_its_account(narayana):
 
     assert await narayana.ask("updateUser", login="firm", user="anna", allowed_call_len="0") is True
     assert (await narayana.ask("getInfo", login="anna"))["allowed_call_len"] is None
+
+
+async def test_every_line_of_a_user_is_charged_on_the_account_that_is_said(narayana):
+    await narayana.operator.parties.create(NewParty("lotte", owner="firm"))
+    await narayana.operator.accounts.create(NewAccount("1002", "retail", balance=Decimal(3), owner="lotte"))
+    of_lotte, of_otto = [await account_of(narayana, login) for login in ("lotte", "otto")]
+    before = await account_of(narayana, "anna")
+
+    for login, user, account, code in (
+        ("anna", "anna", of_lotte, "E_INSUFFICIENT_ACCESS"),
+        ("firm", "anna", of_otto, "E_DOES_NOT_BELONG_TO_YOU"),
+        ("boss", "anna", of_otto, "E_DOES_NOT_BELONG_TO_YOU"),  # of another house, whoever asks
+        ("firm", "anna", "999999", "E_NOT_EXIST"),
+        ("other", "anna", of_otto, "E_DOES_NOT_BELONG_TO_YOU"),
+    ):
+        given = {} if user == login else {"user": user}
+        assert await narayana.code("updateUser", login=login, **given, account=account) == code, (login, account)
+    both = {"account": of_lotte, "language": "de"}
+    assert await narayana.code("updateUser", login="firm", user="anna", **both) == "E_DATA_ABORT"
+    assert await account_of(narayana, "anna") == before
+
+    assert await narayana.ask("updateUser", login="firm", user="anna", account=of_lotte) is True
+    assert await account_of(narayana, "anna") == of_lotte
+    call = {"login": "anna", "destination": CALLED, "callid": "on-lottes"}
+    await narayana.ask("callPrepare", **call)
+    await narayana.ask("callFinish", **call, length="60", status="16ANSWER")
+    assert (await narayana.operator.accounts.show("1002")).balance < 3
+    balance = "SELECT balance FROM accounts WHERE account_id = $1"
+    assert await narayana.engine.office.fetchval(balance, int(before)) == 10
