@@ -138,12 +138,17 @@ async def test_a_call_over_ari(played: dict[str, BaseException | None], scenario
 
 async def test_nothing_is_left_and_the_books_balance(world: World, played: dict[str, BaseException | None]) -> None:
     await until(world.pbx.exchange.idle)
-    assert len((await world.pbx.exchange.cli("bridge show all")).strip().splitlines()) == 1  # its head line
+    await until(lambda: no_bridge(world))  # a bridge is ended behind its channels
     assert not_saved(world) == {}
     async with httpx.AsyncClient() as client:
         metrics = (await client.get(f"http://127.0.0.1:{world.pbx.engine.http_port}/metrics")).text
     assert "\nrating_ari_limit_mismatch_total 0.0\n" in metrics  # of those that were lengthened
     assert await breaches(world.url) == []
+
+
+async def no_bridge(world: World) -> bool:
+    """Whether the exchange has none."""
+    return len((await world.pbx.exchange.cli("bridge show all")).strip().splitlines()) == 1  # its head line
 
 
 def not_saved(world: World) -> dict[str, int]:
