@@ -35,11 +35,7 @@ _INVOICE: Final = Concern(Named.INVOICE, "invoice_id")
 _PAYMENT: Final = Concern(Named.PAYMENT, "payment_id")
 _CREDIT_NOTE: Final = Concern(Named.CREDIT_NOTE, "credit_note_id")
 _ACCOUNT_BELOW: Final = Concern(Named.ACCOUNT, "number", below=True)
-_CALLS: Final = (
-    _line("wanted.login"),
-    _line("wanted.account_of"),
-    _party("wanted.owner", otherwise=Otherwise.ALL),
-)
+_CALLS: Final = (_line("wanted.login"), _line("wanted.account_of"), _party("wanted.owner", otherwise=Otherwise.ALL))
 
 ACTIONS: Final[Mapping[str, Right]] = {
     "parties.create": Right("users:write", Level.RESELLER, (_party("new.owner"),), own_tariff=("new.tariff",)),

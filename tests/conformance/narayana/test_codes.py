@@ -32,7 +32,7 @@ WALK: tuple[tuple[Code, str, dict[str, str]], ...] = (
     (Code.E_HAS_NO_ONE_TOLD_YOU_SHE_IS_NOT_BREATHING, "addDIDRule", {**BACK, "did": "4930302"}),
     (Code.E_INITIATE_ASTERISK_CALL_FAIL, "createCallback", LEGS),
     (Code.E_INVITE_LIMIT_REACHED, "createPrepaidCode", {"login": "otto", "balance": "1"}),
-    (Code.E_UNDEFINED_INSTRUCTION, "updateUser", {"login": "anna", "account": "1"}),
+    (Code.E_UNDEFINED_INSTRUCTION, "gsmRequest", {"provider": "test", "action": "nosuch"}),
     (Code.E_ALREADY_ON_THIS_TARIFF, "switchRates", {"login": "alone", "id": "retail"}),
     (Code.E_TRANSACTIONS_LIMITED, "transferMoney", {"login": "anna", "destination": "otto", "amount": "1"}),
     (Code.E_TRANSACTION_FAILED, "transferMoney", {"login": "foreign", "destination": "anna", "amount": "1"}),
@@ -42,8 +42,11 @@ WALK: tuple[tuple[Code, str, dict[str, str]], ...] = (
 )  # fmt: skip
 
 
+GSM = "test default http://127.0.0.1:1/"  # of one action, which nobody hears
+
+
 async def test_every_code_of_the_document_is_answered(database_url, monkeypatch):
-    async with narayana_on(database_url, payment_maximum="500") as narayana:
+    async with narayana_on(database_url, payment_maximum="500", gsm_providers=(GSM,)) as narayana:
         await _furnish(narayana)
         office = narayana.engine.office
         tariff = str(await office.fetchval("SELECT tariff_id FROM tariffs WHERE name = 'retail'"))
