@@ -33,6 +33,7 @@ from rating_engine.settings.model import Settings
 from tests.asterisk.phone import Leg
 from tests.field.conftest import Running
 from tests.field.office import ALICE, ANSWERS, CAROL, DIALPLAN, Scene, charged, charged_for
+from tests.support.waiting import until
 from tests.support.world import publish_deck
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
@@ -198,7 +199,11 @@ async def test_forwards_made_by_teleum_ring_in_turn_and_the_recording_is_fetched
         await caller.hang_up()
         await charges_of(scene, [caller])
         now = datetime.now(UTC)
-        record = (await ask("getRecordsList", y=str(now.year), m=str(now.month)))["records"][-1]
+
+        async def kept() -> list[dict[str, Any]]:  # once the exchange has closed the file
+            return list((await ask("getRecordsList", y=str(now.year), m=str(now.month)))["records"])
+
+        record = (await until(kept))[-1]
         assert (record["dst"], record["disposition"], int(record["billsecu"]) > 0) == (DID, "ANSWERED", True)
         link = (await ask("getRecordLink", fileid=record["id"]))["link"]
         part = await http.get(link, headers={"range": "bytes=0-3"})

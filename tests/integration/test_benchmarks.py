@@ -18,8 +18,11 @@ SMALL = {
     "hot_account.py": ["--rounds", "1", "--seconds", "0.3", *SMALL_WORLD],
     "rating.py": ["--rounds", "1"],
     "rates_import.py": ["--rows", "2000"],
+    "ari.py": ["--calls", "10", "--a-second", "10", "--rounds", "1"],
     "deck_size.py": ["--rates", "12000", "--lookups", "200", "--entries", "500"],
 }
+# With the long tests: an installation of its own to time what calls.py times too, or an Asterisk.
+LONG = ("ari.py", "hot_account.py", "batches.py")
 
 
 def test_every_benchmark_is_run_here():
@@ -30,8 +33,7 @@ def test_every_benchmark_is_run_here():
 
 @pytest.mark.parametrize(
     "name",
-    # Those that build a whole installation to time what calls.py times too run with the long tests.
-    [pytest.param(name, marks=pytest.mark.soak if name in ("hot_account.py", "batches.py") else ()) for name in SMALL],
+    [pytest.param(name, marks=pytest.mark.soak if name in LONG else ()) for name in SMALL],
 )
 def test_a_benchmark_runs_and_leaves_the_ledger_balanced(name):
     done = subprocess.run(
