@@ -222,6 +222,8 @@ class Rents:
         numbers = await ending_rents(self._database, now, notice, BATCH)
         for number in numbers:
             did = await store.find_did(self._database, number)
+            if did.notified:  # by somebody else, since the list was read
+                continue
             _log.warning(
                 "did_rent_ends", number=number, owner=did.owner, paid_to=did.paid_to, auto_renew=did.auto_renew
             )
