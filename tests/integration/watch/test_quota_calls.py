@@ -164,9 +164,9 @@ async def test_a_top_up_lengthens_a_call_whose_money_had_nearly_ended(world):
     await world.answered("1")
     await world.pass_time(25)
     await world.top_up("0.10")
-    await world.pass_time(14)
+    await world.pass_time(12)
     assert world.exchange.hung_up == []
-    await world.pass_time(3)
+    await world.pass_time(5)
     assert world.exchange.hung_up == ["SIP/1"]
 
 
