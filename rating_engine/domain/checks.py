@@ -21,7 +21,15 @@ MAX_LINE: Final = 200  # of a heading: it may stand in the head of a mail
 MAX_REASON: Final = 200  # it stands in a line of a statement
 MAX_REFERENCE: Final = 200  # of an idempotency key
 # How references of transfers, rents, recurring fees and papers begin: one of somebody else's would be taken for theirs.
-OWN_REFERENCES: Final = ("transfer:", "did:", "subscription:", "payment:", "credit_note:", "minimum:")
+OWN_REFERENCES: Final = (
+    "transfer:",
+    "did:",
+    "subscription:",
+    "payment:",
+    "credit_note:",
+    "minimum:",
+    "message:",
+)
 FACTOR_DECIMALS: Final = 6
 MAX_FACTOR: Final = Decimal("999999.999999")  # NUMERIC(12,6): multipliers
 
