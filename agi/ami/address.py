@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import parse_qs, unquote, urlsplit
+
+from agi.exchange_address import read_address
 
 DEFAULT_PORT: Final = 5038
 DEFAULT_TLS_PORT: Final = 5039
-_NAME: Final = re.compile(r"[^\s/=,]{1,64}")  # the first part of a call key: no slash
-_USER: Final = re.compile(r"[^\s\x00-\x1f]{1,80}")
+_OPTIONS: Final = {"tls": "tls=1", "ca": "ca=FILE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,18 +27,6 @@ class AmiAddress:
 
 def parse_address(text: str) -> AmiAddress:
     """The exchange that `text` names. A secret with special characters is written with %XX. Raises ValueError."""
-    name, _, url = text.strip().partition("=")
-    if not _NAME.fullmatch(name):
-        raise ValueError("must be NAME=ami://USER:SECRET@HOST:PORT, the name without space, slash or comma")
-    parts = urlsplit(url)
-    if parts.scheme != "ami" or not parts.hostname:
-        raise ValueError(f"{name}: must be {name}=ami://USER:SECRET@HOST:PORT")
-    username, secret = unquote(parts.username or ""), unquote(parts.password or "")
-    if not _USER.fullmatch(username) or not _USER.fullmatch(secret):
-        raise ValueError(f"{name}: names no user and secret: {name}=ami://USER:SECRET@{parts.hostname}")
-    options = parse_qs(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
-    if unknown := options.keys() - {"tls", "ca"}:
-        raise ValueError(f"{name}: {sorted(unknown)[0]!r} is no option; there are tls=1 and ca=FILE")
-    tls = options.get("tls", ["0"])[-1] in ("1", "yes", "true")
-    port = parts.port or (DEFAULT_TLS_PORT if tls else DEFAULT_PORT)
-    return AmiAddress(name, parts.hostname, port, username, secret, tls, options.get("ca", [""])[-1])
+    named = read_address(text, "ami", _OPTIONS)
+    port = named.port or (DEFAULT_TLS_PORT if named.tls else DEFAULT_PORT)
+    return AmiAddress(named.exchange, named.host, port, named.username, named.secret, named.tls, named.ca_file)

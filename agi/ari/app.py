@@ -345,7 +345,7 @@ class AriApp:
             return await work
         except RatingEngineError as error:
             _log.error("ari_service_refused", error=str(error))
-        except Exception:
+        except Exception:  # one call's fault is nobody else's
             _log.exception("ari_service_failed")
         return None
 

@@ -107,7 +107,7 @@ class TariffOffers:
                 await self._rents.begin_order(free.number, free.pool_id, party.party_id, ("", "", ""))
             try:
                 await self._pay(party, offer, number, before)
-            except Exception:
+            except Exception:  # whatever it was: what is not paid for is given back, and the fault goes on
                 if free is not None:
                     await self._rents.give_back(free.number)
                 raise
@@ -181,7 +181,7 @@ class TariffOffers:
         )  # fmt: skip
         try:
             await self._switch(party, offer)
-        except Exception:
+        except Exception:  # the same of what was paid
             await self._subscriptions.end(made.subscription_id, remove=True, money_back=MoneyBack.ALL)
             raise
 

@@ -52,12 +52,9 @@ async def did_of(asked: Asked, name: str = "did_id", error: str = NO_DID) -> Did
 
 async def account_of(asked: Asked, party: Party, error: str = NO_USER) -> ListedAccount:
     """The account that is a user's own: of its first line, or what a reseller is charged on. Raises Failed(error)."""
-    lines = await asked.use.accounts.lines(party.party_id)
-    login = party.account or (lines[0].login if lines else None)
-    if login is not None:
-        wanted = {line.account_id for line in lines if line.login == login}
-        if wanted:
-            return await asked.use.accounts.numbered(wanted.pop())
+    line = await asked.use.accounts.line(party.party_id, party.account or None)
+    if line is not None:
+        return await asked.use.accounts.numbered(line.account_id)
     try:
         page = await asked.use.accounts.page(Cursor(MAX_LIMIT), owner=party.party_id)
     except (NotFound, NotYours):
@@ -65,4 +62,4 @@ async def account_of(asked: Asked, party: Party, error: str = NO_USER) -> Listed
     own = [each for each in page.items if each.owner == party.login and each.closed_at is None]
     if not own:
         raise Failed(error)
-    return next((each for each in own if each.login == login), own[0])
+    return next((each for each in own if each.login == party.account), own[0])

@@ -113,7 +113,7 @@ class Teleum:
             if refused.status != 200:
                 _log.warning("teleum_unavailable", command=command[:64], problem=str(error))
             return _failed(refused, command)
-        except Exception:
+        except Exception:  # where it is logged; a program reads err in every answer
             _log.exception("teleum_failed", command=command[:64])
             return _failed(Failure(INTERNAL, 500), command)
 

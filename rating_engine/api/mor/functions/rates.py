@@ -34,10 +34,10 @@ async def rate_get(asked: Asked) -> Element:
     """What a minute costs a user: price#destination#prefix. The very prefix, or (by_full_dst) the longest one."""
     prefix = asked.text("prefix").strip()
     user = await user_called(asked, asked.text("username").strip() or asked.who)
-    lines = await asked.use.accounts.lines(user.party_id)
-    if not lines or not prefix.isascii() or not prefix.isdigit():
+    line = await asked.use.accounts.line(user.party_id)
+    if line is None or not prefix.isascii() or not prefix.isdigit():
         raise Failed(NO_RATE)
-    quote = await asked.use.line_quotes.quote(lines[0].login, f"+{prefix}")
+    quote = await asked.use.line_quotes.quote(line.login, f"+{prefix}")
     by_longest = asked.text("by_full_dst").strip() == "1"
     if quote.first_minute is None or not (by_longest or quote.prefix == prefix):
         raise Failed(NO_RATE)

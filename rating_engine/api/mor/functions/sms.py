@@ -27,11 +27,11 @@ async def sms_send(asked: Asked) -> Element:
         raise Failed(NOT_SUBSCRIBED)
     if asked.text("lcr_id").strip() not in ROUTES:
         raise Failed(NO_ROUTES)
-    lines = await asked.use.accounts.lines(asked.who)
-    if not lines:
+    line = await asked.use.accounts.line(asked.who)
+    if line is None:
         raise Failed(NOT_SUBSCRIBED)
     try:
-        new = NewMessage(lines[0].login, asked.text("dst").strip(), text, asked.text("src").strip() or None)
+        new = NewMessage(line.login, asked.text("dst").strip(), text, asked.text("src").strip() or None)
         message = await asked.use.messages.send(new)
     except (InvalidSender, NotYours):
         raise Failed("Wrong source") from None
