@@ -232,6 +232,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "transfers.endow": Right("money:write", Level.RESELLER, (_party(), _line()), money=True),
     "transfers.top_up": Right("money:write", Level.RESELLER, (_party(), _line()), money=True),
     "transfers.set_balance": Right("money:write", Level.RESELLER, (_ACCOUNT_BELOW,), money=True),
+    "transfers.shift": Right("money:write", Level.RESELLER, (_ACCOUNT_BELOW,), money=True),
     "account_imports.import_file": Right("money:write", Level.ADMIN, money=True),
     "paid_services.add": Right("services:write", Level.RESELLER, own=True),
     "paid_services.show": _reads("services", own=True),  # the name and price of what may be taken
