@@ -36,9 +36,10 @@ _LIST: Final = f"""
       AND ($7::text IS NULL OR p.transaction = $7) AND ($8::numeric IS NULL OR p.amount >= $8)
       AND ($9::numeric IS NULL OR p.amount <= $9) AND ($10::text IS NULL OR p.currency = $10)
       AND ($11::text IS NULL OR $11 IN (p.kind, p.method))
-      AND ($12::text IS NULL OR lower(o.first_name) = lower($12))
-      AND ($13::text IS NULL OR lower(o.last_name) = lower($13))
-    ORDER BY p.payment_id DESC LIMIT $14"""
+      AND ($12::text IS NULL AND $13::text IS NULL OR EXISTS (
+        SELECT FROM party_details d WHERE d.party_id = p.party_id
+          AND ($12 IS NULL OR lower(d.first_name) = lower($12)) AND ($13 IS NULL OR lower(d.last_name) = lower($13))))
+    ORDER BY p.payment_id DESC LIMIT $14"""  # noqa: S608  # a constant
 _ADD: Final = """
     INSERT INTO payments (bucket, payment_id, account_id, party_id, invoice_id, method, kind, transaction, amount, tax,
                           commission, currency, credited, payer, comment)
