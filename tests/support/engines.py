@@ -15,11 +15,7 @@ from rating_engine.storage.calls.shared_calls import SharedCalls
 from tests.support.given import GivenClock, GivenWatch
 
 # A machine that stands still for a while is no outage: what a test means to be late has deadlines of its own.
-PATIENT = {
-    "database_timeout_seconds": 20,
-    "database_office_timeout_seconds": 120,
-    "database_connect_timeout_seconds": 10,
-}
+PATIENT: dict[str, object] = {
     "database_timeout_seconds": 20,
     "database_office_timeout_seconds": 120,
     "database_connect_timeout_seconds": 10,
