@@ -229,7 +229,6 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "credit_notes.delete": Right("money:write", Level.RESELLER, (replace(_CREDIT_NOTE, below=True),), money=True),
     "statements.of": _reads("invoices", _party(), own=True),
     "statements.in_which": _reads("invoices", own=True),
-    "transfers.endow": Right("money:write", Level.RESELLER, (_party(), _line()), money=True),
     "transfers.top_up": Right("money:write", Level.RESELLER, (_party(), _line()), money=True),
     "transfers.set_balance": Right("money:write", Level.RESELLER, (_ACCOUNT_BELOW,), money=True),
     "account_imports.import_file": Right("money:write", Level.ADMIN, money=True),
