@@ -14,17 +14,16 @@ from typing import Final
 
 from rating_engine.domain.account import Reseller, Subscriber
 from rating_engine.domain.call_rules import digits_of
-from rating_engine.domain.outcomes import Declined, DeclineReason, FinishCall, Inbound, InboundTerms
+from rating_engine.domain.outcomes import INBOUND, Declined, DeclineReason, FinishCall, Inbound, InboundTerms
 from rating_engine.domain.reservation import ResellerPrice
 from rating_engine.domain.tariff import Direction, RateMatch, Tariff
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.number import Caller, Dialled
-from rating_engine.services.calls.price import Price, Pricing, with_factor
+from rating_engine.services.calls.price import Price, Pricing, with_volume
 from rating_engine.services.calls.resale import Resale, Resold, Sale
 from rating_engine.services.facts.sources import CallSources
 from rating_engine.storage.numbers.inbound import CalledNumber
 
-INBOUND: Final = "inbound"  # in the CDR, where calls that go out have their route
 FREE: Final = Rate(price_1=Decimal(0), price_n=Decimal(0))
 
 
@@ -64,7 +63,7 @@ class InboundPricing:
             payer = replace(subscriber, tariff_id=inbound.tariff_id, options=())
             price = await self._pricing.price(payer, Dialled(inbound.number, "", ""), at, caller.longest)
             if not isinstance(price, Declined):
-                return replace(price, rate=with_factor(price.rate, inbound.factor))
+                return replace(price, rate=with_volume(price.rate, inbound.factor))
             if price.reason is not DeclineReason.NO_RATE or await self._is_blocked(inbound, inbound.tariff_id, at):
                 return price
         return _free(own, subscriber.currency)
@@ -106,7 +105,7 @@ class InboundPricing:
             dialled = Dialled(inbound.number, "", "")
             price = await self._pricing.price_in(by, (by,), dialled, reseller.currency, at, cap_seconds)
             if not isinstance(price, Declined):
-                return replace(price, rate=with_factor(price.rate, terms.factor))
+                return replace(price, rate=with_volume(price.rate, terms.factor))
             if price.reason is not DeclineReason.NO_RATE or await self._is_blocked(inbound, by.tariff_id, at):
                 return Declined(price.reason, f"on the reseller's tariff {own.name}: {price.detail or 'no rate'}")
         return _free(own, reseller.currency)

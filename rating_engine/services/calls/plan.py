@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Final
 
 from rating_engine.domain.account import Subscriber
-from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason, FinishCall, Inbound, PrepareCall
+from rating_engine.domain.outcomes import INBOUND, CallKey, Declined, DeclineReason, FinishCall, Inbound, PrepareCall
 from rating_engine.domain.party import AllowedCalls
 from rating_engine.domain.reservation import CallDetails, ReserveRequest
 from rating_engine.domain.tariff import Route, Tariff
@@ -24,7 +24,7 @@ from rating_engine.rating.number import normalise_callerid
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.cover import Cover, Covered
 from rating_engine.services.calls.hold import ChargingPolicy, Hold, hold_of, own_limit
-from rating_engine.services.calls.inbound_price import INBOUND, InboundPricing, came_in_by, inbound_of
+from rating_engine.services.calls.inbound_price import InboundPricing, came_in_by, inbound_of
 from rating_engine.services.calls.number import Caller, Dialled, Numbers
 from rating_engine.services.calls.ports import ExchangeWatch
 from rating_engine.services.calls.price import Price, Pricing, tariff_versions

@@ -19,7 +19,10 @@ from rating_engine.domain.outcomes import (
     PrepareCall,
     Saved,
 )
+from rating_engine.domain.principal import OPERATOR
 from rating_engine.services.catalogue import UseCases
+from rating_engine.services.cdrs import rerating
+from rating_engine.storage.calls import rerates
 from rating_engine.storage.laws import LAWS, breaches_of
 from rating_engine.storage.postgres.pool import Database
 from tests.support.narayana import narayana_on
@@ -84,6 +87,7 @@ async def test_calls_that_come_in_go_by_number_owner_and_price(database_url):
 
         await goes_on_by_a_line(use, charging)
         assert (await use.accounts.show("1001")).balance == Decimal(10) - Decimal("1.22") - unheard
+        await are_rated_again_as_they_came_in(database)
         assert [breach for law in LAWS for breach in await breaches_of(database, law)] == []
         await database.close()
 
@@ -107,6 +111,17 @@ async def ends_nobody_prepared(charging: Any) -> Decimal:
         assert (saved.route_name, saved.cost) == (route, Decimal(cost)), (place, saved)
         total += saved.cost
     return total
+
+
+async def are_rated_again_as_they_came_in(database: Database) -> None:
+    """By the tariff and multiplier that they were priced by; what was free is no call of the owner's own tariff."""
+    await database.fetch("UPDATE call_records SET prepared_at = now() - interval '1 day'")
+    span = (datetime.now(UTC) - timedelta(days=2), datetime.now(UTC))
+    for tariff, calls in (("retail", 2), ("inbound", 4)):
+        begun = await rerating.begin(database, OPERATOR, rerating.RerateRequest(tariff, *span))
+        found = await rerating.read(database, begun, international_prefix="00")
+        sums = await rerates.sums_of(database, found.rerate_id, 10)
+        assert (tariff, found.calls, sums.calls, sums.unpriced) == (tariff, calls, [], {}), sums
 
 
 async def goes_on_by_a_line(use: UseCases, charging: Any) -> None:
