@@ -59,7 +59,6 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "transfers.send": Right("money:write", Level.SIMPLE_USER, (party(),), money=True),
     "transfers.converted": reads("money", own=True),
     "transfers.between": _MONEY_BETWEEN,
-    "transfers.endow": Right("money:write", Level.RESELLER, (party(), line()), money=True),
     "transfers.top_up": Right("money:write", Level.RESELLER, (party(), line()), money=True),
     "transfers.set_balance": Right("money:write", Level.RESELLER, (_ACCOUNT_BELOW,), money=True),
     "codes.create": Right("codes:write", Level.SIMPLE_USER, (party(),), money=True),
