@@ -8,6 +8,7 @@ exchange: a key with the name of an exchange speaks of that exchange's calls.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import re
@@ -21,10 +22,12 @@ from urllib.parse import quote
 from rating_engine.api.narayana.arguments import Values
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import CODE_OF_DECLINE, Code, Failure
+from rating_engine.api.narayana.languages import language_code
 from rating_engine.api.narayana.lines import allowed_line, saved_line
 from rating_engine.api.narayana.sounds import balance_sounds
 from rating_engine.domain.callback import PITCH_MAX, CallbackOutcome, NewCallback
 from rating_engine.domain.end_status import read_status
+from rating_engine.domain.errors import NotFound
 from rating_engine.domain.live_call import LiveCall, LiveCallFilter
 from rating_engine.domain.outcomes import (
     MAX_CALL_KEY_LENGTH,
@@ -47,6 +50,7 @@ MAX_SECONDS: Final = 31 * 24 * 3600  # no call lasts a month: more is a clock's 
 MAX_PRIOR: Final = 99
 NAMELESS: Final = "narayana:"  # of calls that no exchange has given a name, so that no exchange is asked for them
 
+_CURRENCY: Final = re.compile("[A-Z]{3}")
 _FORMED: Final = re.compile(r"[\s()./-]+")
 
 
@@ -165,12 +169,12 @@ async def get_text_balance(asked: Asked) -> Answer:
     amount, currency = asked.values.number("balance"), asked.values.text("currency")
     if amount is None or currency is None:
         account = await asked.use.accounts.show(await asked.needed_line())
-        currency = account.currency if currency is None else currency.upper()
+        currency = account.currency if currency is None else _currency(currency)
         if amount is None:
             amount = (await asked.use.currencies.converter()).convert(account.balance, account.currency, currency)
         if amount is None:
             raise Failure(Code.E_TRANSACTION_FAILED, f"there is no exchange rate of {account.currency} in {currency}")
-    return balance_sounds(amount, currency.upper())
+    return balance_sounds(amount, _currency(currency), await _spoken_language(asked))
 
 
 async def authorize_realm(asked: Asked) -> Answer:
@@ -197,6 +201,22 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "authorizeRealm": authorize_realm,
     "createTTS": create_tts,
 }
+
+
+def _currency(text: str) -> str:
+    """What stands among names of sounds is a code and nothing else. Raises Failure (E_NOT_EXIST)."""
+    if not _CURRENCY.fullmatch(text.upper()):
+        raise Failure(Code.E_NOT_EXIST, f"currency: {text[:20]!r} is no code such as EUR")
+    return text.upper()
+
+
+async def _spoken_language(asked: Asked) -> str:
+    """That of the line's own announcements (sip_language), else the user's."""
+    line = await asked.main_line()
+    with contextlib.suppress(NotFound):  # a line without a phone
+        if line is not None and (phone := await asked.use.sip_accounts.show(line.login)).language:
+            return re.split("[-_]", language_code(phone.language))[0]
+    return (await asked.user()).language
 
 
 def _call_key(asked: Asked, callid: str | None) -> CallKey:
