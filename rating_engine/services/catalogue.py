@@ -245,7 +245,7 @@ class Services:
         self._steps = steps_of(office, utc_now, ways.upkeep)
         self._passwords = Passwords()
         self._secrets = SecretBox(ways.secret_keys)
-        bans = BanBook(office, proxies=ways.proxies, exchanges=ways.exchange_hosts)
+        self._bans = bans = BanBook(office, proxies=ways.proxies, exchanges=ways.exchange_hosts)
         self._wrong_keys = WrongKeys(
             office,
             bans,
@@ -299,7 +299,7 @@ class Services:
             "hash_secrets": HashSecrets(office, principal, self._secrets),
             "permission_groups": PermissionGroups(office, principal),
             "monitorings": Monitorings(office, principal, utc_now, system_currency=ways.system_currency),
-            "bans": Bans(office, principal),
+            "bans": Bans(office, principal, self._bans),
             "sim_cards": SimCards(office, principal, self._secrets, ways.gsm, CarrierNotices(office, ways.carriers)),
             "gsm": GsmRequests(ways.gsm),
             "speech": Speech(principal, ways.speaker),
