@@ -338,7 +338,11 @@ class Services:
             "account_imports": AccountImports(office, principal, buckets=ways.ledger_buckets),
             "transfers": Transfers(office, principal, system_currency=ways.system_currency),
             "codes": Codes(
-                office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)
+                office,
+                principal,
+                self._secrets,
+                Guesses(office, principal, self._secrets, self._wrong_keys),
+                system_currency=ways.system_currency,
             ),
             "payments": Payments(office, principal, ways.payments, utc_now),
             "invoices": Invoices(office, principal, utc_now, ways.print_invoice, days=ways.payments.days),

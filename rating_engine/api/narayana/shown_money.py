@@ -54,6 +54,11 @@ class ShownMoney:
         return self.displayed(amount, self._converter.system)
 
 
+async def own_currency(asked: Asked) -> str:
+    """What amounts are in that the asker gives: those that it is shown."""
+    return (await shown_money(asked)).currency
+
+
 async def shown_money(asked: Asked, currency: str | None = None) -> ShownMoney:
     """How the asker is shown amounts: in `currency`, else in the one it set, that of its account, or the system's."""
     converter = await asked.use.currencies.converter()

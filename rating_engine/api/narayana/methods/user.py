@@ -18,7 +18,7 @@ from rating_engine.api.narayana.languages import language_code
 from rating_engine.api.narayana.methods.rates import switch_line
 from rating_engine.api.narayana.news_object import news_fields
 from rating_engine.api.narayana.pages import whole_list
-from rating_engine.api.narayana.shown_money import shown_money
+from rating_engine.api.narayana.shown_money import own_currency, shown_money
 from rating_engine.api.narayana.sim_object import sim_fields
 from rating_engine.api.narayana.user_object import (
     READ_ONLY,
@@ -112,7 +112,7 @@ async def get_users(asked: Asked) -> Answer:
 async def register_user(asked: Asked) -> Answer:
     """A user, its account and its first extension: all of it or nothing."""
     values = asked.values
-    server = values.needed_text("sip_server")
+    server, balance = values.needed_text("sip_server"), values.number("balance") or Decimal(0)
     new = NewRegistration(
         login=values.needed_text("user"),
         md5=_md5(values.needed_text("web_password")) or "",
@@ -123,7 +123,8 @@ async def register_user(asked: Asked) -> Answer:
             password=values.needed_text("sip_password"),
             settings=SipChanges(srtp=bool(values.flag("sip_srtp"))),
         ),
-        balance=values.number("balance") or Decimal(0),
+        balance=balance,
+        balance_currency=await own_currency(asked) if balance else "",
         language=language_code(values.text("language") or "") if "language" in asked.names else "",
         currency=(values.text("currency") or "").upper() if "currency" in asked.names else "",
         account=_account(values.text("account") or AUTO),
