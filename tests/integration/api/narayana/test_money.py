@@ -131,7 +131,7 @@ async def test_an_amount_is_in_the_currency_of_who_gives_it(narayana):
     await ask("updateAccount", login="firm", account=await number_of(narayana, "anna"), balance="24")
     assert await balances(narayana) == [12, 11, 44]
 
-    new = {"web_password": "0" * 32, "accesslevel": "11", "sip_server": "pbx", "sip_password": "verysecretpassword"}
+    new = {"web_password": "0" * 32, "accesslevel": "11", "sip_server": "pbx1", "sip_password": "verysecretpassword"}
     await ask("registerUser", login="firm", user="one", sip_extension="40000", balance="8", **new)
     await ask("registerUser", login="boss", user="two", sip_extension="50000", balance="8", currency="EUR", **new)
     assert [(await narayana.operator.accounts.show(line)).balance for line in ("40000", "50000", "5000")] == [4, 4, 40]
