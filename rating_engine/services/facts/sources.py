@@ -15,6 +15,7 @@ from rating_engine.rating.exchange import ExchangeRates
 from rating_engine.rating.matching import CandidateRate
 from rating_engine.services.facts.books import NumberingBook
 from rating_engine.storage.calls.package_usage import PackageState
+from rating_engine.storage.numbers.inbound import CalledNumber
 
 
 class RateSource(Protocol):
@@ -45,6 +46,11 @@ async def nobodys_number(number: str) -> tuple[str, bool] | None:
     return None
 
 
+async def no_number(number: str) -> CalledNumber | None:
+    """No number is one of ours."""
+    return None
+
+
 async def unknown_list(party_id: int, number: str) -> DeclineReason | None:
     """What a list says is not known here: nobody who has one calls. Raises Unavailable."""
     raise Unavailable("the user's list of destinations is not known while the database is away")
@@ -61,6 +67,7 @@ class CallSources:
     subscriber, by package and the day its period began. `is_line_of`: whether a party has a line of that number.
     `list_refusal`: why a party's list of destinations keeps it from a number; None: it does not.
     `known_caller`: the login of the line that a number in digits is known to ring from, and whether it is banned.
+    `called_number`: the number of ours that calls come in by; None: it is none.
     """
 
     subscriber: Callable[[str], Awaitable[Subscriber | None]]
@@ -74,3 +81,4 @@ class CallSources:
     is_line_of: Callable[[int, str], Awaitable[bool]] = nobodys_line
     list_refusal: Callable[[int, str], Awaitable[DeclineReason | None]] = unknown_list
     known_caller: Callable[[str], Awaitable[tuple[str, bool] | None]] = nobodys_number
+    called_number: Callable[[str], Awaitable[CalledNumber | None]] = no_number
