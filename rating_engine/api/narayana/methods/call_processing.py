@@ -22,6 +22,7 @@ from rating_engine.api.narayana.arguments import Values
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import CODE_OF_DECLINE, Code, Failure
 from rating_engine.api.narayana.lines import allowed_line, saved_line
+from rating_engine.api.narayana.shown_money import ShownMoney
 from rating_engine.api.narayana.sounds import balance_sounds
 from rating_engine.domain.callback import PITCH_MAX, CallbackOutcome, NewCallback
 from rating_engine.domain.end_status import read_status
@@ -162,15 +163,17 @@ async def resolve_callerid(asked: Asked) -> Answer:
 
 async def get_text_balance(asked: Asked) -> Answer:
     """An amount, or the user's balance, as names of sounds."""
-    amount, currency = asked.values.number("balance"), asked.values.text("currency")
+    amount, given = asked.values.number("balance"), asked.values.text("currency")
+    currency = (await asked.use.currencies.show(given.upper())).code if given else None
     if amount is None or currency is None:
         account = await asked.use.accounts.show(await asked.needed_line())
-        currency = account.currency if currency is None else currency.upper()
+        shown = ShownMoney(await asked.use.currencies.converter(), (await asked.user()).currency or account.currency)
+        currency = currency or shown.in_which(account.currency)
         if amount is None:
-            amount = (await asked.use.currencies.converter()).convert(account.balance, account.currency, currency)
+            amount = shown.converted(account.balance, account.currency, currency)
         if amount is None:
             raise Failure(Code.E_TRANSACTION_FAILED, f"there is no exchange rate of {account.currency} in {currency}")
-    return balance_sounds(amount, currency.upper())
+    return balance_sounds(amount, currency)
 
 
 async def authorize_realm(asked: Asked) -> Answer:
