@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
+from rating_engine.domain.access_routing import ROUTING
 from rating_engine.domain.party import Level
 from rating_engine.domain.rights import Concern, Named, Otherwise, Right
 from rating_engine.domain.rights import line as _line
 from rating_engine.domain.rights import party as _party
 from rating_engine.domain.rights import reads as _reads
-from rating_engine.domain.rights import route as _route
 from rating_engine.domain.rights import system as _system
 from rating_engine.domain.rights import tariff as _tariff
 from rating_engine.domain.rights import writes as _writes
@@ -38,6 +38,7 @@ _ACCOUNT_BELOW: Final = Concern(Named.ACCOUNT, "number", below=True)
 _CALLS: Final = (_line("wanted.login"), _line("wanted.account_of"), _party("wanted.owner", otherwise=Otherwise.ALL))
 
 ACTIONS: Final[Mapping[str, Right]] = {
+    **ROUTING,
     "parties.create": Right("users:write", Level.RESELLER, (_party("new.owner"),), own_tariff=("new.tariff",)),
     "parties.show": _reads("users", _party()),
     "parties.page": _reads("users", _party("wanted.owner"), least=Level.RESELLER, own=True),
@@ -379,15 +380,6 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "dids.count": _reads("dids", own=True),
     "dids.set_inbound_price": _system("tariffs"),
     "dids.inbound_prices": _system("tariffs", "read"),
-    "number_pools.add": _system("users"),
-    "number_pools.show": _system("users", "read"),
-    "number_pools.page": _system("users", "read"),
-    "number_pools.remove": _system("users"),
-    "number_pools.numbers": _system("users", "read"),
-    "number_pools.put": _system("users"),
-    "number_pools.take": _system("users"),
-    "number_pools.set_list": _system("users"),
-    "number_pools.lists_of": _reads("users", _party()),
     "did_pools.add": _system("dids"),
     "did_pools.show": _system("dids", "read"),
     "did_pools.page": _system("dids", "read"),
@@ -412,27 +404,6 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "call_rules.remove": _writes("dids", _RULES, least=Level.SIMPLE_USER),
     "call_rules.owner_line": _reads("dids", _RULES),
     "call_rules.next": _reads("dids", Concern(Named.RULES, "call.number")),
-    "gateways.page": _reads("routes", least=Level.RESELLER, own=True),
-    "gateways.show": _reads("routes", _route(), least=Level.RESELLER),
-    "gateways.add": Right("routes:write", Level.RESELLER, own=True),
-    "gateways.change": _writes("routes", _route()),
-    "gateways.set_enabled": _writes("routes", _route()),
-    "gateways.remove": _writes("routes", _route()),
-    "gateways.trunks": _system("routes"),
-    "routes.add": _system("routes"),
-    "routes.add_window": _system("routes"),
-    "routes.change": _system("routes"),
-    "routes.clear_windows": _system("routes"),
-    "routes.page": _system("routes", "read"),
-    "routes.remove": _system("routes"),
-    "routes.rule_prefixes": _system("routes"),
-    "routes.set_enabled": _system("routes"),
-    "routes.set_tariff_routes": _system("routes"),
-    "routes.show": _system("routes", "read"),
-    "routes.tariff_routes": _system("routes", "read"),
-    "route_reports.loads": _system("routes", "read"),
-    "route_reports.quality": _system("routes", "read"),
-    "route_trials.try_call": _system("routes", "read"),
     "decks.compare_file": _system("decks", "read"),
     "decks.compare_versions": _system("decks", "read"),
     "decks.export": _system("decks", "read"),
