@@ -27,6 +27,7 @@ from rating_engine.services.facts.rate_lookup import MEMORY_ENTRIES, Level, Rate
 from rating_engine.services.facts.sources import CallSources
 from rating_engine.storage.calls.package_usage import package_states
 from rating_engine.storage.decks.rate_cache import RateCache
+from rating_engine.storage.numbers.inbound import called_number
 from rating_engine.storage.numbers.number_pools import refusal_by_list
 from rating_engine.storage.numbers.number_scores import sum_of_scores
 from rating_engine.storage.numbers.numbering import load_numbering
@@ -90,6 +91,7 @@ class CallMemory:
             list_refusal=lambda party_id, number: refusal_by_list(database, party_id, ListSide.DESTINATION, number),
             sum_of_scores=lambda subjects: sum_of_scores(database, subjects),
             known_caller=lambda number: login_of_caller(database, number),
+            called_number=lambda number: called_number(database, number),
         )
 
     def changed(self, kind: str, value: str) -> None:

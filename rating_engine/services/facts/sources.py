@@ -15,6 +15,7 @@ from rating_engine.rating.exchange import ExchangeRates
 from rating_engine.rating.matching import CandidateRate
 from rating_engine.services.facts.books import NumberingBook, PlanBook
 from rating_engine.storage.calls.package_usage import PackageState
+from rating_engine.storage.numbers.inbound import CalledNumber
 
 
 class RateSource(Protocol):
@@ -45,6 +46,11 @@ async def nobodys_number(number: str) -> tuple[str, bool] | None:
     return None
 
 
+async def no_number(number: str) -> CalledNumber | None:
+    """No number is one of ours."""
+    return None
+
+
 async def unknown_list(party_id: int, number: str) -> DeclineReason | None:
     """What a list says is not known here: nobody who has one calls. Raises Unavailable."""
     raise Unavailable("the user's list of destinations is not known while the database is away")
@@ -67,6 +73,7 @@ class CallSources:
     `list_refusal`: why a party's list of destinations keeps it from a number; None: it does not.
     `sum_of_scores`: what numbers and addresses have together.
     `known_caller`: the login of the line that a number in digits is known to ring from, and whether it is banned.
+    `called_number`: the number of ours that calls come in by; None: it is none.
     """
 
     subscriber: Callable[[str], Awaitable[Subscriber | None]]
@@ -82,3 +89,4 @@ class CallSources:
     list_refusal: Callable[[int, str], Awaitable[DeclineReason | None]] = unknown_list
     sum_of_scores: Callable[[Sequence[str]], Awaitable[int]] = unknown_scores
     known_caller: Callable[[str], Awaitable[tuple[str, bool] | None]] = nobodys_number
+    called_number: Callable[[str], Awaitable[CalledNumber | None]] = no_number

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from rating_engine.domain.account import RefillAllowed
-from rating_engine.domain.checks import check_amount
+from rating_engine.domain.checks import check_amount, check_reference
 from rating_engine.domain.errors import InvalidRequest, NotFound
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import Principal
@@ -52,6 +52,7 @@ class Transfers:
         NotFound, AccountClosed, InsufficientMoney, TransfersLocked, TransfersLimited, NoExchangeRate, AlreadyExists
         (the reference was used otherwise), Unavailable.
         """
+        check_reference(reference)
         order = Order(amount, comment, reference)
         sender = await self._moving.own(who)
         receiver = await self._destination(destination)
@@ -61,23 +62,16 @@ class Transfers:
         self, login: str, to_login: str, amount: Decimal, *, comment: str = "", reference: str | None = None
     ) -> Transfer:
         """From the account of one login to that of another, as an operator does. Errors: as of `send`."""
+        check_reference(reference)
         order = Order(amount, comment, reference)
         sender = await purse_of_line(self._database, login)
         return await self._moving.move(sender, await purse_of_line(self._database, to_login), order)
-
-    async def endow(self, who: str | int, login: str, amount: Decimal, *, reference: str | None = None) -> Transfer:
-        """What a new login begins with, from the own account of who gives it, in that one's currency.
-
-        Errors: as of `send`.
-        """
-        order = Order(amount, "first balance", reference, RefillAllowed.ANONYMOUS)
-        sender = await self._moving.own(who)
-        return await self._moving.move(sender, await purse_of_line(self._database, login), order)
 
     async def top_up(
         self, who: str | int, login: str, amount: Decimal, *, comment: str = "", reference: str | None = None
     ) -> Transfer:
         """From a user's own account to that of a login below it. Errors: as of `send`."""
+        check_reference(reference)
         order = Order(amount, comment, reference)
         sender = await self._moving.own(who)
         return await self._moving.move(sender, await purse_of_line(self._database, login), order)
