@@ -63,9 +63,6 @@ class KnownPlans:
     blacklisting: Blacklisting | None = None
 
 
-NO_PLANS: Final = KnownPlans(MappingProxyType({}))
-
-
 @dataclass(frozen=True, slots=True)
 class NewRoutePlan:
     """A plan to be made, with its routes by name in their manual order. Raises InvalidRequest naming the field."""

@@ -27,7 +27,7 @@ from rating_engine.domain.reservation import (
     SettleRequest,
     SettleSource,
 )
-from rating_engine.domain.route_plan import NO_PLANS, KnownPlans
+from rating_engine.domain.route_plan import KnownPlans
 from rating_engine.domain.tariff import Direction, Package, PackageKind, Period, PublishedDeck, RateMatch, Route, Tariff
 from rating_engine.rating.exchange import ExchangeRate, ExchangeRates
 from rating_engine.rating.matching import EVER_SINCE, FOR_EVER, CandidateRate
@@ -81,7 +81,7 @@ class Facts:
     subscriber: Subscriber = field(
         default_factory=lambda: Subscriber(7, 3, "1001", 0, 70, RETAIL, "EUR", "", None, None, None)
     )
-    plans: KnownPlans = NO_PLANS
+    plans: KnownPlans = field(default_factory=lambda: KnownPlans({}))
     is_away: bool = False
 
     def sources(self) -> CallSources:
