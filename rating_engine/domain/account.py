@@ -115,11 +115,12 @@ class Subscriber:
 
 @dataclass(frozen=True, slots=True)
 class OwnAccount:
-    """What a user is charged on: its number, and the money on it."""
+    """What a user is charged on: its number, the money on it, and the name of its clock."""
 
     number: int
     balance: Decimal
     currency: str
+    time_zone: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,14 @@
 """The section Calling Cards, what is about groups: cc_group_create, cc_group_update, cc_groups_get, card_group_get.
 
 LCRs are route plans by their numbers; 1, "Primary", is the order of a group's tariff. The menu that a group goes on
-with is the shipped one, dialplan 0. An optional amount or length of a new group that is none is not reported: its
-default is used.
+with is the shipped one, dialplan 0. An amount, a length or a number of days that no group has is refused with Access
+Denied, since the document has no text for it, and a group that sells without its fee costs money.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
 
 from rating_engine.api.mor.asked import Asked, Handler
@@ -17,7 +16,6 @@ from rating_engine.api.mor.errors import ACCESS_DENIED, Failed
 from rating_engine.api.mor.named import PRIMARY_NAME, plan_of
 from rating_engine.api.mor.xml import Element, done, element, listed, page
 from rating_engine.domain.card import CardGroup, GroupTerms, NewCardGroup
-from rating_engine.domain.change import LEAVE
 from rating_engine.domain.errors import InvalidRequest, NotAllowed, NotFound, NotYours
 from rating_engine.domain.page import MAX_LIMIT, Cursor
 
@@ -76,19 +74,12 @@ async def cc_group_create(asked: Asked) -> Element:
     name = asked.needed("name", "Card Group must have name")
     values = await _terms(asked, CREATE, {"hidden"})
     values.setdefault("tariff", await _first_tariff(asked))
-    lengths = {name: _length(asked, name) for name in ("number_length", "pin_length")}
-    for given in (lengths, {}):  # lengths that no card can have are not reported either
-        try:
-            new = NewCardGroup(
-                GroupTerms(name=name, **values),
-                **{key: value for key, value in given.items() if value is not None},
-            )
-            break
-        except InvalidRequest as error:
-            if error.field not in lengths:
-                raise Failed(_text_of(error.field, CREATE), str(error)) from None
+    lengths: dict[str, int] = {}
+    for length in ("number_length", "pin_length"):
+        if (digits := asked.whole(length, ACCESS_DENIED)) is not None:
+            lengths[length] = digits
     try:
-        await asked.use.card_groups.add(new)
+        await asked.use.card_groups.add(NewCardGroup(GroupTerms(name=name, **values), **lengths))
     except (NotFound, InvalidRequest, NotAllowed) as error:
         raise Failed(_text_of(error.field, CREATE), str(error)) from None
     return done("Card Group was successfully created")
@@ -180,7 +171,7 @@ async def _terms(asked: Asked, texts: Texts, ignored: set[str]) -> dict[str, Any
     if price is not None:
         values["price_with_tax"] = price
     for name, field in _AMOUNTS.items():
-        if (amount := _amount(asked, name)) is not None:
+        if (amount := asked.amount(name, ACCESS_DENIED)) is not None:
             values[field] = amount
     if (tariff := asked.whole("tariff_id", texts.tariff)) is not None:
         values["tariff"] = tariff
@@ -193,7 +184,7 @@ async def _terms(asked: Asked, texts: Texts, ignored: set[str]) -> dict[str, Any
         values["numbering_plan"] = location
     if (tax := asked.whole("tax_id", texts.tax)) is not None:
         values["tax_id"] = tax or None
-    if (days := _days(asked)) is not None:
+    if (days := asked.whole("valid_after_first_use", ACCESS_DENIED)) is not None:
         values["days_after_first_use"] = days
     for name, field in _FLAGS.items():
         said = None if name in ignored else asked.flag(name, texts.flag(name.replace("_", " ")))
@@ -212,34 +203,6 @@ async def _first_tariff(asked: Asked) -> int:
     if not found:
         raise Failed(CREATE.tariff)
     return min(found)
-
-
-def _amount(asked: Asked, name: str) -> Decimal | None:
-    """None where it is no amount that a group can have."""
-    try:
-        amount = asked.amount(name, "")
-        if amount is not None:
-            given: dict[str, Any] = {_AMOUNTS[name]: amount}
-            GroupTerms(**given)
-    except (Failed, InvalidRequest):
-        return None
-    return amount
-
-
-def _days(asked: Asked) -> int | None:
-    try:
-        days = asked.whole("valid_after_first_use", "")
-        GroupTerms(days_after_first_use=LEAVE if days is None else days)
-    except (Failed, InvalidRequest):
-        return None
-    return days
-
-
-def _length(asked: Asked, name: str) -> int | None:
-    try:
-        return asked.whole(name, "")
-    except Failed:
-        return None
 
 
 def _text_of(field: str | None, texts: Texts) -> str:
