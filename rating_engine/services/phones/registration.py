@@ -30,7 +30,7 @@ from rating_engine.storage.audit_log import record
 from rating_engine.storage.finance.purses import Purse, purse_of_line
 from rating_engine.storage.idempotency import digest_of, forget, keep_answer, once
 from rating_engine.storage.parties.accounts import change_account, find_account, tariff_for
-from rating_engine.storage.parties.parties import find_party, is_below
+from rating_engine.storage.parties.parties import change_party, find_party, is_below
 from rating_engine.storage.parties.party_details import change_details
 from rating_engine.storage.phones.sip_accounts import change_phone, hold_line, tariff_of_first_line
 from rating_engine.storage.phones.take_back import take_back
@@ -139,6 +139,10 @@ class Registrations:
             assert held is not None
             await change_phone(tx, held.place, phone)
         await change_details(tx, party_id, details)
+        if new.route_plan is not None:
+            if not (self._principal.level >= Level.ADMIN and self._principal.sees_all):
+                raise NotAllowed("is for an administrator to say", field="route_plan")
+            await change_party(tx, party_id, {"route_plan": new.route_plan})
         if new.welcome:
             check_email(new.welcome, "email")
             await queue(tx, party_id, new.welcome, WELCOME, WELCOME_BODY.format(new.login))
