@@ -102,6 +102,9 @@ class Origin:
 NO_ORIGIN: Final = Origin()
 
 
+INBOUND: Final = "inbound"  # in the CDR, where calls that go out have their route
+
+
 @dataclass(frozen=True, slots=True)
 class InboundTerms:
     """What calls coming in cost who has a tariff: the rate that `priced_by` has for the number, times `factor`.

@@ -29,6 +29,7 @@ from rating_engine.domain.payment import (
     Payment,
     PaymentFilter,
     PaymentForm,
+    own_transaction,
 )
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.transfer import TransfersLocked
@@ -138,7 +139,7 @@ class Payments:
             if await store.add_payment(tx, payment_id, purse, named, (net, tax, NOTHING, credited)):
                 detail = {"user": party.login, "amount": net, "currency": currency, "method": new.method}
                 await record(tx, "payment.create", str(payment_id), detail, bucket=purse.bucket)
-        made = await store.payment_of(self._database, purse, new.method, new.transaction or str(payment_id))
+        made = await store.payment_of(self._database, purse, new.method, new.transaction or own_transaction(payment_id))
         assert made is not None
         if (made.amount, made.currency) != (net, currency):
             raise AlreadyExists(

@@ -35,7 +35,8 @@ from rating_engine.storage.tariffs.tariff_settings import set_tariff
 async def viewer_of(questions: Questions, principal: Principal, *, near: bool = False) -> Viewer:
     """What a principal sees of tariffs. `near`: nothing that belongs to whom it owns. Errors: Unavailable."""
     if principal.party_id is None:  # nobody: what the owner of the key offers to all
-        offers_of = SYSTEM if principal.level >= Level.OPERATOR else (await find_party(questions, principal.party)).realm
+        is_operator = principal.level >= Level.OPERATOR
+        offers_of = SYSTEM if is_operator else (await find_party(questions, principal.party)).realm
         return Viewer(None if principal.sees_all and principal.level >= Level.ADMIN else [], offers_of)
     party = await find_party(questions, principal.party_id)
     owner = party if party.owner_id is None else await find_party(questions, party.owner_id)

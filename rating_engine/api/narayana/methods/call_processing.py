@@ -24,6 +24,7 @@ from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import CODE_OF_DECLINE, Code, Failure
 from rating_engine.api.narayana.languages import language_code
 from rating_engine.api.narayana.lines import allowed_line, saved_line
+from rating_engine.api.narayana.shown_money import ShownMoney
 from rating_engine.api.narayana.sounds import balance_sounds
 from rating_engine.domain.callback import PITCH_MAX, CallbackOutcome, NewCallback
 from rating_engine.domain.end_status import read_status
@@ -50,7 +51,6 @@ MAX_SECONDS: Final = 31 * 24 * 3600  # no call lasts a month: more is a clock's 
 MAX_PRIOR: Final = 99
 NAMELESS: Final = "narayana:"  # of calls that no exchange has given a name, so that no exchange is asked for them
 
-_CURRENCY: Final = re.compile("[A-Z]{3}")
 _FORMED: Final = re.compile(r"[\s()./-]+")
 
 
@@ -166,15 +166,17 @@ async def resolve_callerid(asked: Asked) -> Answer:
 
 async def get_text_balance(asked: Asked) -> Answer:
     """An amount, or the user's balance, as names of sounds."""
-    amount, currency = asked.values.number("balance"), asked.values.text("currency")
+    amount, given = asked.values.number("balance"), asked.values.text("currency")
+    currency = (await asked.use.currencies.show(given.upper())).code if given else None
     if amount is None or currency is None:
         account = await asked.use.accounts.show(await asked.needed_line())
-        currency = account.currency if currency is None else _currency(currency)
+        shown = ShownMoney(await asked.use.currencies.converter(), (await asked.user()).currency or account.currency)
+        currency = currency or shown.in_which(account.currency)
         if amount is None:
-            amount = (await asked.use.currencies.converter()).convert(account.balance, account.currency, currency)
+            amount = shown.converted(account.balance, account.currency, currency)
         if amount is None:
             raise Failure(Code.E_TRANSACTION_FAILED, f"there is no exchange rate of {account.currency} in {currency}")
-    return balance_sounds(amount, _currency(currency), await _spoken_language(asked))
+    return balance_sounds(amount, currency, await _spoken_language(asked))
 
 
 async def authorize_realm(asked: Asked) -> Answer:
@@ -201,13 +203,6 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "authorizeRealm": authorize_realm,
     "createTTS": create_tts,
 }
-
-
-def _currency(text: str) -> str:
-    """What stands among names of sounds is a code and nothing else. Raises Failure (E_NOT_EXIST)."""
-    if not _CURRENCY.fullmatch(text.upper()):
-        raise Failure(Code.E_NOT_EXIST, f"currency: {text[:20]!r} is no code such as EUR")
-    return text.upper()
 
 
 async def _spoken_language(asked: Asked) -> str:
