@@ -1,8 +1,8 @@
 """The section Calling Cards, what is about groups: cc_group_create, cc_group_update, cc_groups_get, card_group_get.
 
-There is one order of routes, that of a group's tariff, and it is LCR 1, "Primary"; the menu that a group goes on with
-is the shipped one, dialplan 0. An amount, a length or a number of days that no group has is refused with Access Denied,
-since the document has no text for it, and a group that sells without its fee costs money.
+LCRs are route plans by their numbers; 1, "Primary", is the order of a group's tariff. The menu that a group goes on
+with is the shipped one, dialplan 0. An amount, a length or a number of days that no group has is refused with Access
+Denied, since the document has no text for it, and a group that sells without its fee costs money.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from typing import Any, Final
 
 from rating_engine.api.mor.asked import Asked, Handler
 from rating_engine.api.mor.errors import ACCESS_DENIED, Failed
+from rating_engine.api.mor.named import PRIMARY_NAME, plan_of
 from rating_engine.api.mor.xml import Element, done, element, listed, page
 from rating_engine.domain.card import CardGroup, GroupTerms, NewCardGroup
 from rating_engine.domain.errors import InvalidRequest, NotAllowed, NotFound, NotYours
 from rating_engine.domain.page import MAX_LIMIT, Cursor
 
-LCR: Final = 1
-LCR_NAME: Final = "Primary"
 DIALPLAN: Final = 0
 NO_CARDGROUP: Final = "Cardgroup was not found"
 _FLAGS: Final[Mapping[str, str]] = {
@@ -176,8 +175,8 @@ async def _terms(asked: Asked, texts: Texts, ignored: set[str]) -> dict[str, Any
             values[field] = amount
     if (tariff := asked.whole("tariff_id", texts.tariff)) is not None:
         values["tariff"] = tariff
-    if asked.whole("lcr_id", texts.lcr) not in (None, LCR):
-        raise Failed(texts.lcr)
+    if (lcr := asked.whole("lcr_id", texts.lcr)) is not None:
+        values["route_plan"] = await plan_of(asked, lcr, texts.lcr)
     for name, field, error in (("date_from", "valid_from", "from"), ("date_till", "valid_to", "till")):
         if (moment := asked.moment(name, f"Invalid date {error}")) is not None:
             values[field] = moment
@@ -211,6 +210,7 @@ def _text_of(field: str | None, texts: Texts) -> str:
     return {
         "tariff": texts.tariff,
         "tax_id": texts.tax,
+        "route_plan": texts.lcr,
         "numbering_plan": texts.location,
         "price_with_tax": "Invalid Price with TAX",
         "valid_to": _WHEN,
@@ -227,7 +227,7 @@ def _listed(group: CardGroup) -> Element:
             ("group_description", group.description),
             ("group_number_pin_length", f"{group.number_length}/{group.pin_length}"),
             ("group_tarrif", group.tariff),
-            ("group_lcr", LCR_NAME),
+            ("group_lcr", group.route_plan or PRIMARY_NAME),
             ("group_price", f"{group.price_with_tax:.4f}"),
             ("group_price_without_tax", f"{group.price_without_tax:.4f}"),
             ("group_cards_count", group.cards),
