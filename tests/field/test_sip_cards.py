@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
 from collections import Counter
 from decimal import Decimal
 from typing import Any, Final
-from xml.etree.ElementTree import Element, fromstring
 
-import httpx
 import pytest
 
 from rating_engine.domain.card import Card, GroupTerms, NewCardGroup, NewCards
-from rating_engine.domain.errors import AlreadyExists
-from rating_engine.domain.party import NewParty, PartyKind
-from rating_engine.domain.principal import OPERATOR
-from rating_engine.engine.services import make_services
-from rating_engine.services.catalogue import UseCases
-from rating_engine.settings.model import Settings
 from tests.asterisk.pbx import until
 from tests.asterisk.phone import Leg
+from tests.field.mor import manager, mor
 from tests.field.office import (
     ACCESS,
     ALICE,
@@ -32,7 +24,6 @@ from tests.field.office import (
     CARDS,
     NOBODY,
     RINGS,
-    SECRET_KEY,
     SHORT,
     Scene,
     charged,
@@ -237,23 +228,6 @@ async def test_a_beep_warns_the_caller_before_the_money_ends(scene: Scene, beeps
 
 
 # -- cards that the engine keeps ------------------------------------------------------------------------------------
-
-
-def manager(scene: Scene) -> UseCases:
-    settings = Settings(secret_keys=(SECRET_KEY,))
-    return make_services(settings, scene.pbx.database).of(OPERATOR)
-
-
-async def mor(scene: Scene, function: str, hashed: str, **given: object) -> Element:
-    """What MOR's API answers an administrator."""
-    use, secret = manager(scene), "as long as a secret should be"
-    with contextlib.suppress(AlreadyExists):
-        await use.parties.create(NewParty("chief", PartyKind.ADMIN))
-        await use.hash_secrets.put("system", secret)
-    signed = hashlib.sha1((hashed + secret).encode()).hexdigest()
-    url = f"http://127.0.0.1:{scene.pbx.engine.http_port}/billing/api/{function}"
-    async with httpx.AsyncClient() as http:
-        return fromstring((await http.post(url, data={"u": "chief", "hash": signed, **given})).content)
 
 
 async def bought(scene: Scene, **terms: Any) -> Card:
