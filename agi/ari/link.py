@@ -442,11 +442,8 @@ class AriLink:
         self._app.carry_out([Ordered(call, Play(call.caller, playback, (self._warning_sound,)))])
 
     async def call_back(self, order: CallbackOrder, callerid: str) -> bool:
-        """Call the first number, and the second one when it has answered; each is a call that is held already.
-
-        What is said to the first one instead, or asked of it, is of the dialplan: it is not begun here.
-        """
-        if not self._is_up or len(order.legs) < 2:
+        """Call the first number, and the second one when it has answered; each is a call that is held already."""
+        if not self._is_up or len(order.legs) < 2:  # what the first one is told, or asked, is of the dialplan
             return False
         (second, dialled), (first, number) = order.legs
         if not self.steers(first.uniqueid):
