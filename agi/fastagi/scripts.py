@@ -299,6 +299,7 @@ def render_call_prepare(outcome: PrepareOutcome) -> Variables:
         var.RATING_MAX_MS: str(outcome.max_seconds * 1000),
         var.RATING_QUOTA: "1" if outcome.quota else "",
         var.RATING_LOW_BALANCE: "1" if outcome.low_balance else "",
+        **({var.RATING_LOW_BALANCE_SOUND: outcome.low_balance_sound} if outcome.low_balance_sound else {}),
         var.RATING_DESTINATION: destination,
         var.RATING_CALLERID: callerid,
         var.RATING_DIRECTION: direction,

@@ -98,6 +98,7 @@ from rating_engine.services.support.news import News
 from rating_engine.services.support.sim_cards import SimCards
 from rating_engine.services.support.speech import Speaker, Speech
 from rating_engine.services.support.tickets import Tickets
+from rating_engine.services.support.warning_sounds import WarningSounds
 from rating_engine.services.tariffs.bands import Bands
 from rating_engine.services.tariffs.bill_types import BillTypes
 from rating_engine.services.tariffs.currencies import Currencies
@@ -178,6 +179,7 @@ class UseCases:
     did_pools: DidPools
     number_pools: NumberPools
     number_scores: NumberScores
+    warning_sounds: WarningSounds
     call_rules: CallRules
     number_stock: NumberStock
     recordings: Recordings
@@ -310,6 +312,7 @@ class Services:
             "news": News(office, principal),
             "tickets": Tickets(office, principal),
             "mails": Mails(office),
+            "warning_sounds": WarningSounds(office, principal),
             "messages": Messages(office, principal, ways.carriers, utc_now),
             "sip_messages": SipMessages(office, principal, ways.ask_exchange),
             "voice_messages": VoiceMessages(office, principal, ways.speaker, ways.voice),
