@@ -236,6 +236,7 @@ class Ways:
     voice: Sounds
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
+    mor_https_only: bool = False
     proxies: tuple[Network, ...] = ()
     recordings: RecordingFiles = NO_RECORDINGS
     exchange_hosts: Mapping[str, str] = field(default_factory=dict)
@@ -391,7 +392,7 @@ class Services:
             "simulations": Simulations(office, ways.database_url, international_prefix=prefix),
             "maintenance": Maintenance(office, principal, self._steps),
             "doctor": Doctor(office, ways.installation),
-            "integrity": Integrity(office, self._secrets, ways.places),
+            "integrity": Integrity(office, self._secrets, ways.places, https_only=ways.mor_https_only),
         }
 
     def _of_numbers(self, principal: Principal) -> dict[str, Any]:
