@@ -1748,6 +1748,7 @@ CREATE TABLE invoices (
     tax_percent   numeric(7, 4) NOT NULL,
     tax           numeric(20, 6) NOT NULL,
     commission    numeric(20, 6) NOT NULL DEFAULT 0,
+    commission_percent numeric(7, 4) NOT NULL DEFAULT 0,  -- by which it came to that
     opening       numeric(20, 6),
     closing       numeric(20, 6),
     due           numeric(20, 6) NOT NULL,

@@ -16,7 +16,8 @@ from rating_engine.domain.sip_account import NewSipAccount, SipChanges
 class NewRegistration:
     """`md5`: of the user's password, in hex. `account` None: one of its own, in `currency` ('': that of the tariff).
 
-    `balance`: from the account of who registers; an administrator gives it. `owner` None: who registers.
+    `balance`: from the account of who registers; an administrator gives it. `balance_currency`: its own; '': that of
+    the account that pays, or of the one that is made. `owner` None: who registers.
     `account_settings`: of its own account; `phone_settings`: of its phone, as an administrator has them for
     all. `welcome`: the address that is told of it; '': none. `route_plan`: by which its calls go, which administrators
     say.
@@ -28,6 +29,7 @@ class NewRegistration:
     level: Level
     phone: NewSipAccount
     balance: Decimal = Decimal(0)
+    balance_currency: str = ""
     language: str = ""
     currency: str = ""
     account: int | None = None

@@ -252,7 +252,7 @@ class Services:
         self._steps = steps_of(office, utc_now, ways.upkeep)
         self._passwords = Passwords()
         self._secrets = SecretBox(ways.secret_keys)
-        bans = BanBook(office, proxies=ways.proxies, exchanges=ways.exchange_hosts)
+        self._bans = bans = BanBook(office, proxies=ways.proxies, exchanges=ways.exchange_hosts)
         self._wrong_keys = WrongKeys(
             office,
             bans,
@@ -306,7 +306,7 @@ class Services:
             "hash_secrets": HashSecrets(office, principal, self._secrets),
             "permission_groups": PermissionGroups(office, principal),
             "monitorings": Monitorings(office, principal, utc_now, system_currency=ways.system_currency),
-            "bans": Bans(office, principal),
+            "bans": Bans(office, principal, self._bans),
             "sim_cards": SimCards(office, principal, self._secrets, ways.gsm, CarrierNotices(office, ways.carriers)),
             "gsm": GsmRequests(ways.gsm),
             "speech": Speech(principal, ways.speaker),
@@ -346,7 +346,11 @@ class Services:
             "account_imports": AccountImports(office, principal, buckets=ways.ledger_buckets),
             "transfers": Transfers(office, principal, system_currency=ways.system_currency),
             "codes": Codes(
-                office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)
+                office,
+                principal,
+                self._secrets,
+                Guesses(office, principal, self._secrets, self._wrong_keys),
+                system_currency=ways.system_currency,
             ),
             "payments": Payments(office, principal, ways.payments, utc_now),
             "invoices": Invoices(office, principal, utc_now, ways.print_invoice, days=ways.payments.days),

@@ -5,6 +5,7 @@ Law: nobody makes money by it but who may: below an administrator of the system 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -43,18 +44,21 @@ class Transfers:
         self._system_currency = system_currency
 
     async def send(
-        self, who: str | int, destination: str, amount: Decimal, *, comment: str = "", reference: str | None = None
-    ) -> Transfer:
+        self, who: str | int, destination: str, amount: Decimal, *, comment: str = "", reference: str | None = None,
+        currency: str | None = None,
+    ) -> Transfer:  # fmt: skip
         """From a user's own account to that of another: its login, or the number of an account.
 
-        `amount` in the sender's currency; the other one has it in its own. What its currency says of a fee is taken
-        besides. Errors: InvalidRequest naming the field,
-        NotFound, AccountClosed, InsufficientMoney, TransfersLocked, TransfersLimited, NoExchangeRate, AlreadyExists
-        (the reference was used otherwise), Unavailable.
+        `currency` of the amount; None: the sending account's. The other one has it in its own. What the sender's
+        currency says of a fee is taken besides. Errors: InvalidRequest naming the field, NotFound, AccountClosed,
+        InsufficientMoney, TransfersLocked, TransfersLimited, NoExchangeRate, AlreadyExists (the reference was used
+        otherwise), Unavailable.
         """
         check_reference(reference)
         order = Order(amount, comment, reference)
         sender = await self._moving.own(who)
+        taken = await self._moving.converted(amount, currency or sender.currency, sender.currency)
+        order = replace(order, amount=taken)
         receiver = await self._destination(destination)
         return await self._moving.move(sender, receiver, order, fee=await self._fee(sender))
 
