@@ -40,6 +40,7 @@ from rating_engine.services.catalogue import UseCases
 from rating_engine.services.doctor import ledger_balanced
 from rating_engine.services.finance.monthly import MonthlyInvoices
 from rating_engine.services.finance.recurring import Recurring
+from rating_engine.services.numbers.dids import Dids
 from rating_engine.services.numbers.rents import Rents
 from rating_engine.services.support.outbox import Outbox
 from rating_engine.settings.model import Settings
@@ -194,8 +195,10 @@ async def test_what_somebody_asks_to_pay_is_a_numbered_invoice_that_its_payment_
     assert await balance_of(use, "1001") == 50
     (invoice,) = (await anna.invoices.page(InvoiceFilter(own=True), Cursor())).items
     assert (invoice.label, invoice.state, invoice.due) == ("PRO-000001", InvoiceState.PAID, Decimal("60.99"))
+    rest = await use.payments.create(NewPayment("anna", Decimal(5), invoice_id=invoice.invoice_id))
     with pytest.raises(Refused, match="credit note"):
         await use.invoices.cancel(invoice.invoice_id)
+    assert (await use.payments.show(rest.payment_id)).state is PaymentState.PENDING  # refused is not half done
 
 
 async def test_invoices_of_an_issuer_have_no_gaps_and_a_month_has_one_whoever_makes_it(use, database):
@@ -237,7 +240,8 @@ async def test_a_year_of_rents_fees_and_invoices_by_a_moved_clock_is_the_sum_of_
     await database.fetch("UPDATE accounts SET created_at = '2024-01-01'")
     await database.fetch("ALTER TABLE ledger_entries DISABLE TRIGGER ALL")  # entries are of the database's time
     begin = datetime(2025, 1, 10, tzinfo=UTC)
-    await use.dids.add(NewDid("4930200", "anna", monthly_price=RENT, paid_to=begin))
+    new = NewDid("4930200", "anna", monthly_price=RENT, paid_to=begin)
+    await Dids(database, OPERATOR, lambda: begin, currency="EUR").add(new)
     service = await use.paid_services.add(NewService("line", price=FEE))
     await use.subscriptions.subscribe(NewSubscription("anna", service.service_id, starts_at=begin, pay_now=False))
     rents = Rents(database, OPERATOR, lambda: clock[0])
