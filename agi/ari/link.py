@@ -186,7 +186,8 @@ class AriLink:
             _log.info("ari_connected", exchange=self.exchange, seat=self._seat, session=self._sessions)
             await self._follow(main, events)
         finally:
-            for connection in (main, *commands, *self._app.commands):
+            mine, self._app.commands = [*commands, *self._app.commands], []  # so that nothing is asked again
+            for connection in (main, *mine):
                 await connection.close()
 
     async def _follow(self, main: AriConnection, events: asyncio.Queue[Message]) -> None:
@@ -378,7 +379,7 @@ class AriLink:
         return []
 
     async def list_phones(self) -> list[HeardPhone]:
-        """Unavailable: phones are heard of over AMI, where the exchange is named there too."""
+        """Unavailable: phones are heard of over AMI alone."""
         raise Unavailable(f"{self.exchange}: tells of no phones over ARI")
 
     async def list_channels(self) -> list[watching.LiveChannel]:
