@@ -20,9 +20,14 @@ MAX_TEXT: Final = 1_000  # of a description
 MAX_LINE: Final = 200  # of a heading: it may stand in the head of a mail
 MAX_REASON: Final = 200  # it stands in a line of a statement
 MAX_REFERENCE: Final = 200  # of an idempotency key
-# How references of transfers, rents, recurring fees and papers begin: one of somebody else's would be taken for theirs.
+# How the engine's own references begin, of ledger entries and of transfers: one of somebody else's would be taken for
+# theirs, and what it stands for never be charged.
 OWN_REFERENCES: Final = (
     "transfer:",
+    "card:",
+    "code:",
+    "register:",
+    "balance:",
     "did:",
     "subscription:",
     "payment:",
@@ -111,10 +116,15 @@ def check_prefix(prefix: str, field: str = "prefix") -> None:
         raise InvalidRequest(field, f"{prefix[:40]!r} is not 1 to 32 digits")
 
 
-def check_reference(reference: str | None, field: str = "reference") -> None:
-    """Whether an idempotency key fits its column."""
-    if reference is not None and (not 1 <= len(reference) <= MAX_REFERENCE or "\0" in reference):
+def check_key(key: str | None, field: str = "reference") -> None:
+    """Whether an idempotency key, of the engine's own too, fits its column."""
+    if key is not None and (not 1 <= len(key) <= MAX_REFERENCE or "\0" in key):
         raise InvalidRequest(field, f"must have 1 to {MAX_REFERENCE} characters")
+
+
+def check_reference(reference: str | None, field: str = "reference") -> None:
+    """The same of one that somebody gives from outside: it is none of the engine's own."""
+    check_key(reference, field)
     if reference is not None and reference.startswith(OWN_REFERENCES):
         raise InvalidRequest(field, f"may not begin with {reference.partition(':')[0]}: which the engine's own have")
 

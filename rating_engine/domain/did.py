@@ -9,7 +9,7 @@ from __future__ import annotations
 import calendar
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from typing import Final
@@ -37,6 +37,7 @@ MAX_TIMEOUT: Final = 600  # seconds that anything rings
 MAX_QUANTITY: Final = 1_000  # numbers of a pool shown at a time
 MAX_TIMES: Final = 50  # of a rule: more than hours of every day
 MAX_DESTINATION: Final = 128  # of a rule: what a variable of a script holds
+MAX_AHEAD: Final = timedelta(days=100 * 365)  # that a number is paid: further on is a slip of the pen
 MAX_FIELD: Final = 200  # characters of what is handed to a provider
 
 _NUMBER: Final = re.compile(r"[0-9]{3,15}")
@@ -301,6 +302,21 @@ def a_month_after(moment: datetime) -> datetime:
     year, month = divmod(moment.year * 12 + moment.month, 12)
     last = calendar.monthrange(year, month + 1)[1]
     return moment.replace(year=year, month=month + 1, day=min(moment.day, last))
+
+
+def check_paid_to(paid_to: datetime, now: datetime) -> None:
+    """Until when a number may be said to be paid at `now`. Raises InvalidRequest."""
+    if paid_to < now and a_month_after(paid_to) <= now:
+        raise InvalidRequest("expiration", f"{paid_to:%Y-%m-%d} is more than a month ago: say until when it is paid")
+    if paid_to > now + MAX_AHEAD:
+        raise InvalidRequest("expiration", f"{paid_to:%Y-%m-%d} is more than {MAX_AHEAD.days // 365} years ahead")
+
+
+def next_month(paid_to: datetime, now: datetime) -> datetime:
+    """Until when a number is paid by one month more: from where it is paid to; from `now`, where that month would be
+    over already. What it was not there for nobody owes.
+    """
+    return a_month_after(paid_to if a_month_after(paid_to) > now else now)
 
 
 def rent_reference(did: Did) -> str:

@@ -16,6 +16,7 @@ from typing import Final
 
 from rating_engine.domain.change import LEAVE, Leave
 from rating_engine.domain.checks import (
+    MAX_INTEGER,
     check_amount,
     check_currency,
     check_email,
@@ -26,6 +27,7 @@ from rating_engine.domain.checks import (
 )
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.permission import Permission
+from rating_engine.domain.route_plan import BlacklistMode, check_threshold
 
 MAX_NOTICE_DAYS: Final = 90  # before a number ends
 SYSTEM: Final = 1  # the party_id of the root
@@ -36,6 +38,7 @@ PASSWORD_MIN: Final = 8  # characters; what is shorter is guessed from a stolen 
 PASSWORD_MAX: Final = 256  # more is no password but an attempt to keep a processor busy
 
 BILLING: Final = ("billing_name", "billing_address", "billing_email", "billing_bank_account")
+ROUTING: Final = ("route_plan", "dynamic_blacklist", "score_threshold", "blacklist_plan")  # where its calls go
 ON_PAPER: Final = (*BILLING, "tax_number", "tax_id")  # what stands on invoices of a party and to it
 
 _LANGUAGE: Final = re.compile("(?:[a-z]{2,3})?")
@@ -136,6 +139,10 @@ class Party:
     `warn_calls`: whether its callers hear of that before a call;
     `notify_did`: how many days before a number of its ends; 0: never.
     `tax_id`: of the tax that is put on what it pays.
+    `warn_sound`: the number of the sound that its callers hear then; None: what the exchange has for it. `notify_hour`:
+    by its clock, when it is told by mail that its balance is low; None: at once. `unlisted`: lists leave it out.
+    `route_plan`: by which calls of it and of all below it go, by name; None: none of its own. `dynamic_blacklist`:
+    whether its suspected calls go by another one, and where it is ON, above which `score_threshold` by which.
     """
 
     party_id: int
@@ -172,6 +179,13 @@ class Party:
     notify_balance_limit: Decimal = Decimal(0)
     warn_calls: bool = False
     notify_did: int = 0
+    warn_sound: int | None = None
+    notify_hour: int | None = None
+    unlisted: bool = False
+    route_plan: str | None = None
+    dynamic_blacklist: BlacklistMode = BlacklistMode.GLOBAL
+    score_threshold: int | None = None
+    blacklist_plan: str | None = None
 
     @property
     def realm(self) -> int:
@@ -242,8 +256,21 @@ class PartyChanges:
     billing_bank_account: str | Leave = LEAVE
     tax_number: str | Leave = LEAVE
     tax_id: int | Leave | None = LEAVE
+    warn_sound: int | Leave | None = LEAVE
+    notify_hour: int | Leave | None = LEAVE
+    unlisted: bool | Leave = LEAVE
+    route_plan: str | Leave | None = LEAVE
+    dynamic_blacklist: BlacklistMode | Leave = LEAVE
+    score_threshold: int | Leave | None = LEAVE
+    blacklist_plan: str | Leave | None = LEAVE
 
     def __post_init__(self) -> None:
+        if self.warn_sound is not LEAVE:
+            check_whole(self.warn_sound, "warn_sound", least=1, most=MAX_INTEGER)
+        if self.notify_hour is not LEAVE:
+            check_whole(self.notify_hour, "notify_hour", most=23)
+        if self.score_threshold is not LEAVE:
+            check_threshold(self.score_threshold, "score_threshold")
         if self.invites is not LEAVE:
             check_whole(self.invites, "invites")
         for name in (*BILLING, "tax_number"):
@@ -260,12 +287,14 @@ class PartyChanges:
 
 @dataclass(frozen=True, slots=True)
 class PartyFilter:
-    """Which parties of a list: below one (by login or number), of a kind, in a state; `hidden`: closed ones too."""
+    """Which parties of a list: below one (by login or number), of a kind, in a state; `hidden`: closed ones too,
+    `unlisted`: those too that lists leave out."""
 
     owner: str | int | None = None
     kind: PartyKind | None = None
     status: PartyState | None = None
     hidden: bool = False
+    unlisted: bool = False
 
 
 def check_level_of(kind: PartyKind, level: Level) -> None:

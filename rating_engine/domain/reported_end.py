@@ -16,6 +16,7 @@ class ReportedEnd:
 
     `moment`: when, as it is written there, in the exchange's own time; '' where the line has none. `attempt`, `login`:
     None where the line does not say (a CDR of the exchange). `route`: by which trunk, '' where it does not say.
+    `is_did`: by which number of ours it came in, '' where it went out.
     """
 
     line: int
@@ -28,6 +29,7 @@ class ReportedEnd:
     attempt: int | None = None
     login: str | None = None
     route: str = ""
+    is_did: str = ""
 
     @property
     def is_cdr(self) -> bool:

@@ -93,27 +93,27 @@ def line(path: str = "login", *, below: bool = False, otherwise: Otherwise = Oth
 
 
 def party(path: str = "who", *, below: bool = False, otherwise: Otherwise = Otherwise.OWN) -> Concern:
-    """A line, by its login."""
+    """A party, by its login or number."""
     return Concern(Named.PARTY, path, below, otherwise)
 
 
 def tariff(path: str = "tariff_id") -> Concern:
-    """A party, by its login or number."""
+    """A tariff, by its number."""
     return Concern(Named.TARIFF, path)
 
 
 def route(path: str = "route_id") -> Concern:
-    """A tariff."""
+    """A route, by its number."""
     return Concern(Named.ROUTE, path)
 
 
 def reads(scope: str, *concerns: Concern, least: Level = Level.SIMPLE_USER, own: bool = False) -> Right:
-    """A route."""
+    """What is asked."""
     return Right(f"{scope}:read", least, concerns, own)
 
 
 def writes(scope: str, *concerns: Concern, least: Level = Level.RESELLER) -> Right:
-    """What is shown."""
+    """What is changed, by who has others below."""
     return Right(f"{scope}:write", least, concerns)
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from rating_engine.domain.account import RefillAllowed
-from rating_engine.domain.checks import check_above_zero, check_amount, check_reference, check_text
+from rating_engine.domain.checks import check_above_zero, check_amount, check_key, check_text
 from rating_engine.domain.errors import Refused
 
 ALL: Final = None  # in place of an amount: all that there is
@@ -63,7 +63,7 @@ class Order:
             check_amount(self.amount, "amount", allow_negative=True)
             check_above_zero(self.amount, "amount")
         check_text(self.comment, "comment")
-        check_reference(self.reference)
+        check_key(self.reference)
 
 
 @dataclass(frozen=True, slots=True)

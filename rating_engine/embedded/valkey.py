@@ -18,7 +18,7 @@ class EmbeddedValkey(EmbeddedServer):
     """One Valkey server. What it held is forgotten when it stops."""
 
     NAME = "Valkey"
-    START_SECONDS = 20.0
+    START_SECONDS = 60.0  # it takes a moment; a busy machine is given time
     STOP_STEPS = ((int(signal.SIGTERM), 10.0), (int(signal.SIGKILL), 5.0))
     SETTINGS: ClassVar[Mapping[str, str]] = {
         "bind": HOST,

@@ -33,10 +33,11 @@ from rating_engine.services.finance.codes import Codes
 from rating_engine.services.finance.credit_notes import CreditNotes
 from rating_engine.services.finance.guesses import Guesses
 from rating_engine.services.finance.invitations import Invitations
-from rating_engine.services.finance.invoices import Invoices, Printer
+from rating_engine.services.finance.invoices import Invoices
 from rating_engine.services.finance.minimum_spends import MinimumSpends
 from rating_engine.services.finance.paid_services import PaidServices
 from rating_engine.services.finance.payments import Payments, PaymentWays
+from rating_engine.services.finance.printing import Printer
 from rating_engine.services.finance.statements import Statements
 from rating_engine.services.finance.subscriptions import Subscriptions
 from rating_engine.services.finance.taxes import Taxes
@@ -54,6 +55,7 @@ from rating_engine.services.messaging.voice_messages import Sounds, VoiceMessage
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
 from rating_engine.services.numbers.number_pools import NumberPools
+from rating_engine.services.numbers.number_scores import NumberScores
 from rating_engine.services.numbers.number_stock import NumberStock
 from rating_engine.services.numbers.numbering import Numbering
 from rating_engine.services.numbers.phonebooks import Phonebooks
@@ -87,6 +89,7 @@ from rating_engine.services.recordings import NO_RECORDINGS, RecordingFiles, Rec
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.gateways import Gateways
 from rating_engine.services.routes.pjsip_trunks import sections_text
+from rating_engine.services.routes.route_plans import RoutePlans
 from rating_engine.services.routes.routes import Routes
 from rating_engine.services.support.gsm import Gsm, GsmRequests
 from rating_engine.services.support.mail_templates import MailTemplates
@@ -96,6 +99,7 @@ from rating_engine.services.support.news import News
 from rating_engine.services.support.sim_cards import SimCards
 from rating_engine.services.support.speech import Speaker, Speech
 from rating_engine.services.support.tickets import Tickets
+from rating_engine.services.support.warning_sounds import WarningSounds
 from rating_engine.services.tariffs.bands import Bands
 from rating_engine.services.tariffs.bill_types import BillTypes
 from rating_engine.services.tariffs.currencies import Currencies
@@ -175,12 +179,15 @@ class UseCases:
     dids: Dids
     did_pools: DidPools
     number_pools: NumberPools
+    number_scores: NumberScores
+    warning_sounds: WarningSounds
     call_rules: CallRules
     number_stock: NumberStock
     recordings: Recordings
     tariff_offers: TariffOffers
     gateways: Gateways
     routes: Routes
+    route_plans: RoutePlans
     route_reports: RouteReports
     route_trials: RouteTrials
     decks: Decks
@@ -230,6 +237,7 @@ class Ways:
     voice: Sounds
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
+    mor_https_only: bool = False
     proxies: tuple[Network, ...] = ()
     recordings: RecordingFiles = NO_RECORDINGS
     exchange_hosts: Mapping[str, str] = field(default_factory=dict)
@@ -245,7 +253,7 @@ class Services:
         self._steps = steps_of(office, utc_now, ways.upkeep)
         self._passwords = Passwords()
         self._secrets = SecretBox(ways.secret_keys)
-        bans = BanBook(office, proxies=ways.proxies, exchanges=ways.exchange_hosts)
+        self._bans = bans = BanBook(office, proxies=ways.proxies, exchanges=ways.exchange_hosts)
         self._wrong_keys = WrongKeys(
             office,
             bans,
@@ -299,13 +307,14 @@ class Services:
             "hash_secrets": HashSecrets(office, principal, self._secrets),
             "permission_groups": PermissionGroups(office, principal),
             "monitorings": Monitorings(office, principal, utc_now, system_currency=ways.system_currency),
-            "bans": Bans(office, principal),
+            "bans": Bans(office, principal, self._bans),
             "sim_cards": SimCards(office, principal, self._secrets, ways.gsm, CarrierNotices(office, ways.carriers)),
             "gsm": GsmRequests(ways.gsm),
             "speech": Speech(principal, ways.speaker),
             "news": News(office, principal),
             "tickets": Tickets(office, principal),
             "mails": Mails(office),
+            "warning_sounds": WarningSounds(office, principal),
             "messages": Messages(office, principal, ways.carriers, utc_now),
             "sip_messages": SipMessages(office, principal, ways.ask_exchange),
             "voice_messages": VoiceMessages(office, principal, ways.speaker, ways.voice),
@@ -338,7 +347,11 @@ class Services:
             "account_imports": AccountImports(office, principal, buckets=ways.ledger_buckets),
             "transfers": Transfers(office, principal, system_currency=ways.system_currency),
             "codes": Codes(
-                office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)
+                office,
+                principal,
+                self._secrets,
+                Guesses(office, principal, self._secrets, self._wrong_keys),
+                system_currency=ways.system_currency,
             ),
             "payments": Payments(office, principal, ways.payments, utc_now),
             "invoices": Invoices(office, principal, utc_now, ways.print_invoice, days=ways.payments.days),
@@ -369,6 +382,7 @@ class Services:
             "direction_prices": DirectionPrices(office, principal, currency=ways.system_currency),
             "gateways": Gateways(office, principal, self._secrets),
             "routes": Routes(office, principal),
+            "route_plans": RoutePlans(office, principal),
             "route_reports": RouteReports(office, window_seconds=ways.route_quality_window_seconds),
             "route_trials": RouteTrials(office, international_prefix=prefix),
             "decks": self._decks(principal),
@@ -383,7 +397,7 @@ class Services:
             "simulations": Simulations(office, ways.database_url, international_prefix=prefix),
             "maintenance": Maintenance(office, principal, self._steps),
             "doctor": Doctor(office, ways.installation),
-            "integrity": Integrity(office, self._secrets, ways.places),
+            "integrity": Integrity(office, self._secrets, ways.places, https_only=ways.mor_https_only),
         }
 
     def _of_numbers(self, principal: Principal) -> dict[str, Any]:
@@ -393,6 +407,7 @@ class Services:
             "dids": Dids(office, principal, utc_now, currency=currency),
             "did_pools": DidPools(office, principal, currency=currency),
             "number_pools": NumberPools(office, principal),
+            "number_scores": NumberScores(office, principal),
             "call_rules": CallRules(office, principal, utc_now),
             "number_stock": NumberStock(office, utc_now),
             "tariff_offers": TariffOffers(office, principal, utc_now),

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 import orjson
 
-from rating_engine.domain.checks import check_reference
+from rating_engine.domain.checks import check_key
 from rating_engine.domain.errors import AlreadyExists
 from rating_engine.domain.principal import ENGINE
 from rating_engine.storage.postgres.pool import Database
@@ -59,7 +59,7 @@ async def once(tx: Transaction, key: str, request_digest: bytes) -> dict[str, An
     Waits while another transaction is at the same key. Errors: AlreadyExists (the key came with another request),
     InvalidRequest (no key that can be kept), Unavailable.
     """
-    check_reference(key, "idempotency_key")
+    check_key(key, "idempotency_key")
     row = None
     while row is None:  # again only where the key was forgotten in this very moment
         if await tx.fetchval(_TAKE, tx.principal.party, key, request_digest):

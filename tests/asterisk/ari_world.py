@@ -31,13 +31,14 @@ CUT_WITHIN = 0.35  # of a second
 
 @dataclass(frozen=True)
 class World:
-    """The engine, the exchange, and everybody's phones."""
+    """The engine, the exchange, and everybody's phones. `tls`: the port of its REST interface, and the certificate."""
 
     pbx: Pbx
     url: str
     phones: dict[str, Phone]
     trunks: dict[str, Phone]
     recordings: Path
+    tls: tuple[int, Path]
 
     def caller(self, scenario: str) -> Phone:
         return self.phones[scenario]
@@ -103,3 +104,9 @@ def seconds_of(leg: Leg) -> int:
 def fits(leg: Leg, seconds: int) -> bool:
     """Whether so many are charged of a leg that ended at any moment: a tenth of a second away both counts are right."""
     return seconds in {max(1, ceil(leg.talked - 0.2 + off)) for off in (-0.1, 0.1)}
+
+
+def charges(cdrs: list[Any], *legs: Leg) -> bool:
+    """Whether these are charged, each by its number, and nothing else."""
+    seconds = {cdr["destination"]: cdr["seconds"] for cdr in cdrs}
+    return len(cdrs) == len(legs) == len(seconds) and all(fits(leg, seconds[leg.number]) for leg in legs)

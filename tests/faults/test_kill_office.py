@@ -25,6 +25,7 @@ from rating_engine.services.catalogue import UseCases
 from rating_engine.services.finance.monthly import MonthlyInvoices
 from rating_engine.services.finance.recurring import Recurring
 from rating_engine.services.finance.subscriptions import Subscriptions
+from rating_engine.services.numbers.dids import Dids
 from rating_engine.services.numbers.rents import Rents
 from rating_engine.settings.model import Settings
 from rating_engine.storage.laws import LAWS, breaches_of
@@ -35,7 +36,7 @@ from tests.support.mail_server import mail_server
 from tests.support.world import publish_deck
 
 START = datetime(2026, 1, 10, tzinfo=UTC)
-LATER = datetime(2026, 4, 20, tzinfo=UTC)  # four months of rents and fees are due
+LATER = datetime(2026, 4, 20, tzinfo=UTC)  # four months of fees are due
 Cut = Callable[..., Any]
 
 
@@ -91,11 +92,14 @@ async def _entries(use: UseCases, begin: str) -> list[tuple[str, Decimal]]:
 async def _rents(use: UseCases, database: Database, cut: Cut, places: tuple[int, ...]) -> int:
     numbers = [f"49301{place:03}" for place in range(6)]
     for number in numbers:
-        await use.dids.add(NewDid(number, "anna", monthly_price=Decimal(2), paid_to=START))
-    killed = sum([await cut("rents", place) for place in places])
-    await Rents(database, ENGINE, lambda: LATER).turn(grace=GRACE, notice=GRACE * 0)
-    for _ in range(4):
-        await Rents(database, ENGINE, lambda: LATER).turn(grace=GRACE, notice=GRACE * 0)
+        new = NewDid(number, "anna", monthly_price=Decimal(2), paid_to=START)
+        await Dids(database, OPERATOR, lambda: START, currency="EUR").add(new)
+    killed = 0
+    for month in range(4):
+        moment = START.replace(month=month + 1)
+        killed += sum([await cut("rents", place, moment=moment.isoformat()) for place in places[month::4]])
+        for _ in range(2):
+            await Rents(database, ENGINE, lambda moment=moment: moment).turn(grace=GRACE, notice=GRACE * 0)
     for number in numbers:
         assert (await use.dids.show(number)).paid_to == START.replace(month=5), number
     entries = await _entries(use, "did:")

@@ -14,6 +14,13 @@ from rating_engine.settings.model import Settings
 from rating_engine.storage.calls.shared_calls import SharedCalls
 from tests.support.given import GivenClock, GivenWatch
 
+# A machine that stands still for a while is no outage: what a test means to be late has deadlines of its own.
+PATIENT: dict[str, object] = {
+    "database_timeout_seconds": 20,
+    "database_office_timeout_seconds": 120,
+    "database_connect_timeout_seconds": 10,
+}
+
 _watches: WeakKeyDictionary[Engine, GivenWatch] = WeakKeyDictionary()
 
 
@@ -33,7 +40,7 @@ async def engine_on(
     with tempfile.TemporaryDirectory(prefix="spool-") as spool:
         given = {"database_url": database_url, "redis_url": redis_url, "spool_dir": spool, "reservation_mode": "full"}
         watch = GivenWatch()
-        all_settings = Settings.model_validate({"fastagi_port": 0, "http_port": 0, **given, **settings})
+        all_settings = Settings.model_validate({"fastagi_port": 0, "http_port": 0, **PATIENT, **given, **settings})
         engine = Engine(all_settings, clock=clock or GivenClock(), is_watched=watch, shared_calls=shared_calls)
         watch.engines_own = engine.watch.is_watched
         _watches[engine] = watch

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-HANG_SECONDS = 30.0  # no wait should come near; one that hangs ends here
+HANG_SECONDS = 90.0  # no wait should come near, also where the machine stands still meanwhile; one that hangs ends here
 POLL_SECONDS = 0.01
 
 T = TypeVar("T")

@@ -159,7 +159,7 @@ class Mor:
                 return await self._once(asked)
             return _done(await MADE[function.name](asked))
         except Failed as failed:
-            return _failed(failed.text)
+            return _refused_by(function, failed)
         except ClientDisconnect:
             raise
         except Exception as error:
@@ -172,7 +172,7 @@ class Mor:
             try:
                 return _body(_done(await MADE[asked.function.name](asked)))
             except Failed as failed:
-                return _body(_failed(failed.text))
+                return _body(_refused_by(asked.function, failed))
             except RatingEngineError as error:
                 response = _broken(asked.function, error)
                 if response.status_code != 200:
@@ -260,6 +260,13 @@ def _done(answer: Answer) -> Response:
 
 def _failed(text: str) -> Response:
     return _done(xml.failed(text))
+
+
+def _refused_by(function: Function, failed: Failed) -> Response:
+    """The document's words; where they say less than is known, that is for the log."""
+    if failed.message:
+        _log.info("mor_function_refused", function=function.name, error=failed.text, problem=failed.message)
+    return _done(xml.element("Error", failed.text)) if failed.text in function.bare_errors else _failed(failed.text)
 
 
 def _body(response: Response) -> str:

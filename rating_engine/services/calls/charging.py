@@ -73,7 +73,7 @@ class Charging:
         """No, unless it is a call that may start without a reservation. One whose reservation is in doubt is undone."""
         outcome: PrepareOutcome | None = None
         try:
-            outcome = await self._outage.prepare(call, error)
+            outcome = await self._outage.prepare(call, error, self._finishing.known(call.call_key))
             return outcome
         finally:
             if isinstance(error, InDoubt):

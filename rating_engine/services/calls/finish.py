@@ -34,6 +34,7 @@ from rating_engine.domain.reservation import (
 )
 from rating_engine.rating.money import quantise
 from rating_engine.rating.rate import Rate
+from rating_engine.services.calls.inbound_price import came_in_by
 from rating_engine.services.calls.number import sent_callerid
 from rating_engine.services.calls.plan import Planning
 from rating_engine.services.calls.ports import CallLedger, Now
@@ -135,7 +136,11 @@ class Finishing:
         raise Unavailable("the call kept changing")
 
     async def _subscriber_of(self, call: FinishCall) -> Subscriber | None:
-        """Whose call it is; one that names nobody is of the line that its number is known to ring from."""
+        """Whose call it is; one that names nobody is of who pays for the number that it came in by, else of the line
+        that its number is known to ring from."""
+        if not call.login and (number := came_in_by(call)) is not None:
+            called = await self._sources.called_number(number)
+            return None if called is None or called.login is None else await self._sources.subscriber(called.login)
         if call.login or not call.callerid:
             return await self._sources.subscriber(call.login)
         known = await self._sources.known_caller(digits_of(call.callerid))

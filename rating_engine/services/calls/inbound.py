@@ -31,16 +31,15 @@ from rating_engine.domain.outcomes import (
     CallKey,
     Declined,
     DeclineReason,
-    Inbound,
     InboundAllowed,
     InboundDone,
     InboundNext,
     InboundOutcome,
     InboundStep,
-    InboundTerms,
     PrepareCall,
 )
 from rating_engine.domain.recording import NewRecording, RecordingKind, recording_name
+from rating_engine.services.calls.inbound_price import inbound_of
 from rating_engine.services.calls.prepare import Preparing
 from rating_engine.storage.calls.recordings import add_recording
 from rating_engine.storage.numbers.call_rules import rules_of
@@ -69,15 +68,7 @@ class InboundCalls:
         first = await self._next(called, InboundCall(called.number, caller=digits_of(call.callerid or "")))
         if isinstance(first, Declined):
             return first
-        inbound = Inbound(
-            called.did_id,
-            called.number,
-            called.inbound_tariff_id,
-            called.did_multiplier,
-            called.max_calls > 0,
-            tuple(InboundTerms(*terms) for terms in called.resellers),
-        )
-        outcome = await self._preparing.prepare(replace(call, login=called.login, inbound=inbound))
+        outcome = await self._preparing.prepare(replace(call, login=called.login, inbound=inbound_of(called)))
         return outcome if isinstance(outcome, Declined) else InboundAllowed(called.number, called.login, outcome)
 
     async def next(self, call: InboundCall, asking: CallKey) -> InboundNext:

@@ -13,16 +13,36 @@ from decimal import Decimal
 from typing import Final
 
 from rating_engine.domain.account import Reseller, Subscriber
-from rating_engine.domain.outcomes import Declined, DeclineReason, Inbound
+from rating_engine.domain.call_rules import digits_of
+from rating_engine.domain.outcomes import INBOUND, Declined, DeclineReason, FinishCall, Inbound, InboundTerms
+from rating_engine.domain.reservation import ResellerPrice
 from rating_engine.domain.tariff import Direction, RateMatch, Tariff
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.number import Caller, Dialled
-from rating_engine.services.calls.price import Price, Pricing, with_factor
+from rating_engine.services.calls.price import Price, Pricing, with_volume
 from rating_engine.services.calls.resale import Resale, Resold, Sale
 from rating_engine.services.facts.sources import CallSources
+from rating_engine.storage.numbers.inbound import CalledNumber
 
-INBOUND: Final = "inbound"  # in the CDR, where calls that go out have their route
 FREE: Final = Rate(price_1=Decimal(0), price_n=Decimal(0))
+
+
+def came_in_by(call: FinishCall) -> str | None:
+    """The number that a call came in by, as its end says; None: it went out, such as a forward of one that came in."""
+    number = digits_of(call.destination)
+    return number if call.is_did and (call.is_did == "true" or digits_of(call.is_did) == number) else None
+
+
+def inbound_of(called: CalledNumber) -> Inbound:
+    """By what a call to a number of ours comes in."""
+    return Inbound(
+        called.did_id,
+        called.number,
+        called.inbound_tariff_id,
+        called.did_multiplier,
+        called.max_calls > 0,
+        tuple(InboundTerms(*terms) for terms in called.resellers),
+    )
 
 
 class InboundPricing:
@@ -43,7 +63,7 @@ class InboundPricing:
             payer = replace(subscriber, tariff_id=inbound.tariff_id, options=())
             price = await self._pricing.price(payer, Dialled(inbound.number, "", ""), at, caller.longest)
             if not isinstance(price, Declined):
-                return replace(price, rate=with_factor(price.rate, inbound.factor))
+                return replace(price, rate=with_volume(price.rate, inbound.factor))
             if price.reason is not DeclineReason.NO_RATE or await self._is_blocked(inbound, inbound.tariff_id, at):
                 return price
         return _free(own, subscriber.currency)
@@ -68,6 +88,11 @@ class InboundPricing:
             below = Sale(found.rate, found.tariff, reseller.currency)
         return tuple(resold)
 
+    async def resold_anew(self, inbound: Inbound, caller: Caller, at: datetime) -> tuple[ResellerPrice, ...]:
+        """The same of a call that has come in already, at a loss or not; without a rate where one has none."""
+        found = [await self._of_reseller(inbound, each, at, caller.longest) for each in caller.subscriber.resellers]
+        return await self._resale.frozen_anew(caller.subscriber, found, at)
+
     async def _of_reseller(
         self, inbound: Inbound, reseller: Reseller, at: datetime, cap_seconds: int
     ) -> Price | Declined:
@@ -80,7 +105,7 @@ class InboundPricing:
             dialled = Dialled(inbound.number, "", "")
             price = await self._pricing.price_in(by, (by,), dialled, reseller.currency, at, cap_seconds)
             if not isinstance(price, Declined):
-                return replace(price, rate=with_factor(price.rate, terms.factor))
+                return replace(price, rate=with_volume(price.rate, terms.factor))
             if price.reason is not DeclineReason.NO_RATE or await self._is_blocked(inbound, by.tariff_id, at):
                 return Declined(price.reason, f"on the reseller's tariff {own.name}: {price.detail or 'no rate'}")
         return _free(own, reseller.currency)

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Final
 
 from rating_engine.domain.account import Subscriber
-from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason, FinishCall, Inbound, PrepareCall
+from rating_engine.domain.outcomes import INBOUND, CallKey, Declined, DeclineReason, FinishCall, Inbound, PrepareCall
 from rating_engine.domain.party import AllowedCalls
 from rating_engine.domain.reservation import CallDetails, ReserveRequest
 from rating_engine.domain.tariff import Route, Tariff
@@ -24,8 +24,9 @@ from rating_engine.rating.number import normalise_callerid
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.cover import Cover, Covered
 from rating_engine.services.calls.hold import ChargingPolicy, Hold, hold_of, own_limit
-from rating_engine.services.calls.inbound_price import INBOUND, InboundPricing
+from rating_engine.services.calls.inbound_price import InboundPricing, came_in_by, inbound_of
 from rating_engine.services.calls.number import Caller, Dialled, Numbers
+from rating_engine.services.calls.planned_routes import PlannedRoutes
 from rating_engine.services.calls.ports import ExchangeWatch
 from rating_engine.services.calls.price import Price, Pricing, tariff_versions
 from rating_engine.services.calls.resale import Resale, Resold, sale_of
@@ -60,11 +61,13 @@ class Planning:
         self._subscriber = sources.subscriber
         self._is_line_of = sources.is_line_of
         self._list_refusal = sources.list_refusal
+        self._called_number = sources.called_number
         self._inbound = InboundPricing(sources)
         self._numbers = Numbers(sources.numbering)
         self._pricing = Pricing(sources)
         self._cover = Cover(sources.packages)
         self._resale = Resale(sources, self._pricing)
+        self._planned_routes = PlannedRoutes(sources)
         self._routing = Routing(sources, self._pricing)
         self._policy = policy
         self._is_watched = is_watched
@@ -96,6 +99,7 @@ class Planning:
         price = await self._pricing.price(subscriber, dialled, at, caller.longest)
         if isinstance(price, Declined):
             return price
+        price = await self._planned_routes.routed(caller, dialled, price)
         covered = await self._cover.cover(caller, price, hold.covered)
         resold = await self._resale.resold(caller, dialled, price, covered)
         if isinstance(resold, Declined):
@@ -143,11 +147,18 @@ class Planning:
     ) -> CallDetails:
         """Details of a call whose prepare never reached us; without a rate where there is none.
 
-        It goes by the prices of its start, and where there were none then, by those of `now`.
+        It goes by the prices of its start, and where there were none then, by those of `now`; one that says that it
+        came in by a number of the subscriber's owner, by those of calls that come in, and by no others.
         """
         caller = Caller(
             call.call_key, subscriber, call.callerid, call.channel, started_at, max(call.seconds, 1), is_did=call.is_did
         )
+        if (by := came_in_by(call)) is not None:
+            called = await self._called_number(by)
+            if called is not None and called.login == subscriber.login:
+                return await self._inbound_anew(caller, inbound_of(called), (started_at, now))
+            if call.is_did != "true":  # not its owner's any more: what it cost then, nobody knows
+                return replace(_details(caller, Dialled(by, "", "")), route_name=INBOUND)
         dialled = await self._numbers.dialled(subscriber, call.destination, call.callerid)
         if isinstance(dialled, Declined):
             return _details(caller, Dialled(normalise_callerid(call.destination), "", ""))
@@ -159,6 +170,17 @@ class Planning:
                 resellers = await self._resale.anew(subscriber, dialled, at, caller.longest)
                 return replace(_details(caller, dialled, (price, covered)), resellers=resellers)
         return _details(caller, dialled)
+
+    async def _inbound_anew(self, caller: Caller, inbound: Inbound, moments: tuple[datetime, ...]) -> CallDetails:
+        """The same of a call that came in by a number."""
+        dialled = Dialled(inbound.number, "", "")
+        for at in moments:
+            price = await self._inbound.price(inbound, caller.subscriber, caller, at)
+            if not isinstance(price, Declined):
+                details = _details(caller, dialled, (price, Covered(price.rate, price.rate)))
+                resellers = await self._inbound.resold_anew(inbound, caller, at)
+                return replace(details, route_name=INBOUND, resellers=resellers)
+        return replace(_details(caller, dialled), route_name=INBOUND)
 
     async def _refusal(self, subscriber: Subscriber, dialled: Dialled) -> DeclineReason | None:
         """Why the caller's party may not call there: by its state, or by its own list of destinations."""

@@ -110,8 +110,11 @@ class Cards(Protocol):
 class Outage(Protocol):
     """What becomes of calls while the database cannot be asked."""
 
-    async def prepare(self, call: PrepareCall, error: Unavailable) -> PrepareOutcome:
-        """Allowed without a reservation, or Declined."""
+    async def prepare(self, call: PrepareCall, error: Unavailable, known: OpenCall | None) -> PrepareOutcome:
+        """Allowed without a reservation, or Declined.
+
+        `known`: the call as it was allowed with the database, where that is remembered: its repetition gets the same.
+        """
         ...
 
     def promised(self, call_key: CallKey) -> OpenCall | None:
@@ -134,7 +137,7 @@ class Outage(Protocol):
 class NoOutage:
     """Without a disk: a call is declined, and its end is not saved."""
 
-    async def prepare(self, call: PrepareCall, error: Unavailable) -> PrepareOutcome:
+    async def prepare(self, call: PrepareCall, error: Unavailable, known: OpenCall | None) -> PrepareOutcome:
         """No."""
         return Declined(DeclineReason.UNAVAILABLE, str(error))
 

@@ -35,12 +35,14 @@ class Price:
     """What a call costs. `tariff` owns the rate; `tariffs` are all that were asked, options first.
 
     `rate` is in the account's currency, with all that the tariff adds; it knows nothing of packages yet.
+    `is_blacklisted`: the call is suspected, so that a price for one route is none outside of the list of routes.
     """
 
     tariff: Tariff
     tariffs: tuple[Tariff, ...]
     match: RateMatch
     rate: Rate
+    is_blacklisted: bool = False
 
 
 class Pricing:
@@ -202,17 +204,17 @@ def _as_sold(
     )
 
 
-def with_factor(rate: Rate, factor: Decimal) -> Rate:
-    """The rate with every price so many times higher."""
-    return rate if factor == 1 else replace(rate, multiplier=_product(rate.multiplier, factor))
-
-
 def with_volume(rate: Rate, factor: Decimal) -> Rate:
-    """The rate with every price a factor higher or lower, as a volume gives it."""
-    return replace(
-        rate,
-        multiplier=_product(rate.multiplier, factor),
-        volume_factor=_product(rate.volume_factor, factor),
+    """The rate with every price a factor higher or lower, which its call keeps where it is priced again: as a volume
+    gives it, and the multiplier of a number that is called."""
+    return (
+        rate
+        if factor == 1
+        else replace(
+            rate,
+            multiplier=_product(rate.multiplier, factor),
+            volume_factor=_product(rate.volume_factor, factor),
+        )
     )
 
 

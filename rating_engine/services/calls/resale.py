@@ -125,10 +125,16 @@ class Resale:
         self, subscriber: Subscriber, dialled: Dialled, at: datetime, cap_seconds: int
     ) -> tuple[ResellerPrice, ...]:
         """What all pay for a call that was made, at a loss or not; without a rate where one has none."""
+        priced = [await self._priced(reseller, dialled, at, cap_seconds) for reseller in subscriber.resellers]
+        return await self.frozen_anew(subscriber, priced, at)
+
+    async def frozen_anew(
+        self, subscriber: Subscriber, priced: Sequence[Price | Declined], at: datetime
+    ) -> tuple[ResellerPrice, ...]:
+        """Prices of the resellers of a call that was made, as its CDR keeps them."""
         prices: list[ResellerPrice] = []
         currency = subscriber.currency
-        for reseller in subscriber.resellers:
-            found = await self._priced(reseller, dialled, at, cap_seconds)
+        for reseller, found in zip(subscriber.resellers, priced, strict=True):
             exchange = await self._pricing.exchange(reseller.currency, currency, at)
             if isinstance(found, Declined):
                 prices.append(ResellerPrice(reseller.account_id, reseller.tariff_id, 0, "", "", exchange))

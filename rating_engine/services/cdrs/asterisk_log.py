@@ -26,7 +26,8 @@ _SOURCE: Final = re.compile(r"(?:[^:]{1,100}(?::\d+[^:]{0,100})?: )?(?=rating: N
 _END: Final = re.compile(
     r"rating: NOT SAVED: callFinish of (?P<uniqueid>\S{1,150}) login=(?P<login>\S{1,64})"
     r" destination=(?P<destination>\S{1,80}) seconds=(?P<seconds>\d{1,9})"
-    r" status=(?P<cause>\d{0,3})(?P<disposition>[A-Za-z_-]{1,32}) attempt=(?P<attempt>\d{1,2})(?: \(.*\))?\s*",
+    r" status=(?P<cause>\d{0,3})(?P<disposition>[A-Za-z_-]{1,32}) attempt=(?P<attempt>\d{1,2})"
+    r"(?: did=(?P<did>\+?\d{0,32}))?(?: \(.*\))?\s*",
     re.ASCII,
 )
 _BRACKETED: Final = re.compile(r"\[([^\[\]]{8,40})\]\s*$")
@@ -99,6 +100,7 @@ def _end(number: int, message: str, moment: str) -> ReportedEnd | PostedEnd:
         destination=found["destination"],
         attempt=int(found["attempt"]),
         login=found["login"],
+        is_did=found["did"] or "",
     )
 
 

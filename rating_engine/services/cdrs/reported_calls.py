@@ -176,7 +176,9 @@ def _once(end: ReportedEnd, one: Posting, said: Sequence[ReportedEnd]) -> Postin
 def _posting(end: ReportedEnd, key: CallKey, login: str, destination: str, ended_at: datetime | None) -> Posting:
     return Posting(
         end.line,
-        FinishCall(key, login, destination, end.seconds, end.disposition, end.cause, ended_at=ended_at),
+        FinishCall(
+            key, login, destination, end.seconds, end.disposition, end.cause, ended_at=ended_at, is_did=end.is_did
+        ),
     )
 
 

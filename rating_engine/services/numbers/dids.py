@@ -10,7 +10,17 @@ from typing import Any
 
 from rating_engine.domain.call_rules import Action, CallRule
 from rating_engine.domain.change import LEAVE, given
-from rating_engine.domain.did import Did, DidChanges, DidPool, DidState, NewDid, NewPool, PoolChanges, a_month_after
+from rating_engine.domain.did import (
+    Did,
+    DidChanges,
+    DidPool,
+    DidState,
+    NewDid,
+    NewPool,
+    PoolChanges,
+    a_month_after,
+    check_paid_to,
+)
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotAllowed, NotFound, NotYours, Refused
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.party import SYSTEM
@@ -71,6 +81,7 @@ class Dids:
             raise InvalidRequest("owner", f"{owner.login!r} was deleted")
         price = {"monthly_price": new.monthly_price, "currency": new.currency or self._currency}
         paid_to = new.paid_to or a_month_after(self._now())
+        check_paid_to(paid_to, self._now())
         return {**common, **price, "state": DidState.ACTIVE, "party_id": owner.party_id, "paid_to": paid_to}
 
     async def show(self, number: str) -> Did:
@@ -117,6 +128,7 @@ class Dids:
             if did.state is DidState.UNPAID and changes.paid_to is not LEAVE and changes.paid_to > self._now():
                 values["state"] = DidState.ACTIVE
             if changes.paid_to is not LEAVE:
+                check_paid_to(changes.paid_to, self._now())
                 values["notified_at"] = None
             await store.change_did(tx, did.did_id, values)
             await record(tx, "did.change", number, given(changes))

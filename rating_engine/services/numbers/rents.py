@@ -15,7 +15,17 @@ from typing import Final, Protocol
 
 import structlog
 
-from rating_engine.domain.did import LOCAL, Did, DidPool, DidState, a_month_after, order_reference, rent_reference
+from rating_engine.domain.did import (
+    LOCAL,
+    MAX_AHEAD,
+    Did,
+    DidPool,
+    DidState,
+    a_month_after,
+    next_month,
+    order_reference,
+    rent_reference,
+)
 from rating_engine.domain.errors import (
     Hint,
     NotFound,
@@ -151,12 +161,18 @@ class Rents:
             await self._back_to_pool(did)
 
     async def renew(self, number: str) -> Did:
-        """Pay a month more. Errors: NotFound, Refused (nobody's), InsufficientMoney, Unavailable."""
+        """Pay a month more, of those that are not over: an engine that was away for a year charges one. Errors:
+        NotFound, Refused (nobody's; paid for a hundred years), InsufficientMoney, Unavailable.
+        """
         did = await store.find_did(self._database, number)
         if did.state not in (DidState.ACTIVE, DidState.UNPAID) or did.paid_to is None:
             raise Refused(f"{number} is nobody's: it is {did.state}")
-        await self._take(did, did.monthly_price, rent_reference(did), f"{number}: a month from {did.paid_to:%Y-%m-%d}")
-        return await self._settle(did, a_month_after(did.paid_to), "did.renew")
+        now = self._now()
+        if did.paid_to > now + MAX_AHEAD:
+            raise Refused(f"{number} is paid to {did.paid_to:%Y-%m-%d} already")
+        paid_to = next_month(did.paid_to, now)
+        await self._take(did, did.monthly_price, rent_reference(did), f"{number}: a month to {paid_to:%Y-%m-%d}")
+        return await self._settle(did, paid_to, "did.renew")
 
     async def turn(self, *, grace: timedelta, notice: timedelta) -> RentTurn:
         """All that is due: orders ended, months renewed, numbers closed whose rent is missing for longer than `grace`,

@@ -31,11 +31,11 @@ class LocalOutage:
         self._spool = spool
         self._offline = offline
 
-    async def prepare(self, call: PrepareCall, error: Unavailable) -> PrepareOutcome:
+    async def prepare(self, call: PrepareCall, error: Unavailable, known: OpenCall | None) -> PrepareOutcome:
         """Allowed by what was known before the database went, or Declined."""
         if self._offline is None or not self._offline.lists(call.login):
             return Declined(DeclineReason.UNAVAILABLE, str(error))
-        return await self._offline.allow(call)
+        return await self._offline.allow(call, known)
 
     def promised(self, call_key: CallKey) -> OpenCall | None:
         """The call as it was allowed without the database, or None."""

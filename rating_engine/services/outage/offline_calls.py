@@ -19,7 +19,8 @@ import structlog
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.outcomes import Allowed, CallKey, Claim, Declined, DeclineReason, PrepareCall
-from rating_engine.domain.reservation import CallDetails, OpenCall
+from rating_engine.domain.reservation import OpenCall
+from rating_engine.domain.route_plan import KnownPlans
 from rating_engine.domain.tariff import RateMatch, Route, Tariff
 from rating_engine.rating.charge import max_charge
 from rating_engine.rating.exchange import ExchangeRates
@@ -29,7 +30,7 @@ from rating_engine.services.calls.hold import ChargingPolicy
 from rating_engine.services.calls.plan import Plan, Planning
 from rating_engine.services.calls.ports import Now
 from rating_engine.services.calls.prepare import allowed
-from rating_engine.services.facts.books import Numbering
+from rating_engine.services.facts.books import Numbering, PlanBook
 from rating_engine.services.facts.memory import CallMemory
 from rating_engine.services.facts.rate_lookup import DeckSnapshot
 from rating_engine.services.facts.sources import CallSources
@@ -50,6 +51,7 @@ class _Known:
     accounts: dict[str, OfflineAccount]
     decks: DeckSnapshot
     routes: tuple[Route, ...]
+    plans: KnownPlans
     exchange_rates: ExchangeRates
     numbering: Numbering
 
@@ -94,6 +96,7 @@ class OfflineCalls:
             routes=self._routes,
             exchange_rates=self._exchange_rates,
             numbering=memory.numbering.as_known(self._numbering),
+            route_plans=PlanBook(self._plans, may_remember=lambda: False),
             packages=self._packages,
         )
         self._planning = Planning(self.sources, policy)
@@ -112,27 +115,35 @@ class OfflineCalls:
         tariffs |= {reseller.tariff_id for caller in callers for reseller in caller.resellers}
         tariffs |= {route.cost_tariff_id for route in routes if route.cost_tariff_id is not None}
         decks = await memory.rate_decks.snapshot(tariffs)
-        self._known = _Known(accounts, decks, routes, await memory.exchange_rates.get(), await memory.numbering.known())
+        plans, numbering = await memory.route_plans.get(), await memory.numbering.known()
+        self._known = _Known(accounts, decks, routes, plans, await memory.exchange_rates.get(), numbering)
 
     def lists(self, login: str) -> bool:
         """Whether this login may call without the database."""
         return self._known is not None and login in self._known.accounts
 
-    async def allow(self, call: PrepareCall) -> Allowed | Declined:
-        """Allow a call by what was known before the database went; nothing is held for it."""
+    async def allow(self, call: PrepareCall, known: OpenCall | None = None) -> Allowed | Declined:
+        """Allow a call by what was known before the database went; nothing is held for it.
+
+        `known`: the call as it is held already, since it was allowed before the database went.
+        """
         try:
             plan = await self._planning.plan(call, self._now())
         except Unavailable as error:
             return Declined(DeclineReason.UNAVAILABLE, str(error))
         if isinstance(plan, Declined):
             return plan
-        promised = self._refusal(plan, call.login) or await self._promise(plan, call.login)
-        if isinstance(promised, Declined):
-            return promised
-        held, repeated = promised
-        rate, currency = Rate.from_json(held.details.rate), plan.subscriber.currency
-        claim = Claim(call.call_key, plan.subscriber.bucket, held.account_id, 0)
-        return replace(allowed(held, claim, rate, currency), repeated=repeated, reserved=Decimal(0), claim=None)
+        before = known or self.promised(call.call_key)
+        if before is not None:
+            answer = _repeated(before, plan)
+        else:
+            answer = self._refusal(plan, call.login) or await self._promise(plan, call.login)
+        if isinstance(answer, Declined):
+            return answer
+        claim = Claim(call.call_key, plan.subscriber.bucket, answer.account_id, plan.request.claim or 0)
+        told = allowed(answer, claim, Rate.from_json(answer.details.rate), plan.subscriber.currency)
+        told = replace(told, repeated=before is not None)
+        return told if known is not None else replace(told, reserved=Decimal(0), claim=None)
 
     def _refusal(self, plan: Plan, login: str) -> Declined | None:
         """What the account's own limits say, as far as they need no money."""
@@ -149,15 +160,10 @@ class OfflineCalls:
             return Declined(DeclineReason.PRICE_TOO_HIGH)
         return None
 
-    async def _promise(self, plan: Plan, login: str) -> tuple[OpenCall, bool] | Declined:
-        """The call as it is allowed, and whether that is a repeated answer; or why it is not."""
+    async def _promise(self, plan: Plan, login: str) -> OpenCall | Declined:
+        """The call as it is allowed, or why it is not."""
         request = plan.request
         details = request.details
-        before = self.promised(request.call_key)
-        if before is not None:
-            same = before.account_id == request.account_id and _is_same(before.details, details)
-            same = same and (not plan.is_told or before.details.route_name == details.route_name)
-            return (before, True) if same else Declined(DeclineReason.CONFLICT)
         if self._open >= PROMISES_MAX or not self._has_room():
             return Declined(DeclineReason.UNAVAILABLE, "too many calls wait to be charged")
         cap = min(request.cap_seconds, self._max_seconds)
@@ -179,7 +185,7 @@ class OfflineCalls:
         self._open += 1
         self._on_allowed()
         _log.warning("offline_call_allowed", call_key=str(request.call_key), login=login, max_seconds=cap)
-        return call, False
+        return call
 
     def promised(self, call_key: CallKey) -> OpenCall | None:
         """The call as it was allowed without the database, by any process of this machine; or None."""
@@ -238,13 +244,20 @@ class OfflineCalls:
     async def _routes(self) -> tuple[Route, ...]:
         return self._expect().routes
 
+    async def _plans(self) -> KnownPlans:
+        return self._expect().plans
+
     def _expect(self) -> _Known:
         if self._known is None:
             raise Unavailable("the database has not been there yet")
         return self._known
 
 
-def _is_same(before: CallDetails, details: CallDetails) -> bool:
-    """Whether a question is that of a call that was allowed before: as reserve() has it."""
-    channels = {before.channel, details.channel} - {""}
-    return (before.destination, before.callerid) == (details.destination, details.callerid) and len(channels) < 2
+def _repeated(before: OpenCall, plan: Plan) -> OpenCall | Declined:
+    """The call as it was allowed, where a question is that of this call: as reserve() has it."""
+    asked, told = plan.request.details, before.details
+    channels = {told.channel, asked.channel} - {""}
+    same = before.account_id == plan.request.account_id and len(channels) < 2
+    same = same and (told.destination, told.callerid) == (asked.destination, asked.callerid)
+    same = same and (not plan.is_told or told.route_name == asked.route_name)
+    return before if same else Declined(DeclineReason.CONFLICT)

@@ -2,7 +2,8 @@
 
 Law: a portion says up to where all was read, so that who goes on from there reads every CDR that is there once. Memory
 is bounded by PORTION, and no transaction lasts longer than a portion. The whole table is gone through: it has no index
-by the time of calls, which every call that ends would pay for.
+by the time of calls, which every call that ends would pay for. A call that came in and cost nothing was priced by no
+deck, and is none of the tariff's that it stands with: it is not read.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Final
 
 import asyncpg
 
+from rating_engine.domain.outcomes import INBOUND
 from rating_engine.domain.past_call import CallPosition, CallRange, PastCall
 from rating_engine.storage.calls.call_details import PROVISIONAL, frozen_rate
 from rating_engine.storage.postgres.pool import Database
@@ -43,6 +45,7 @@ PORTION_QUERY: Final = f"""
         LEFT JOIN subscribers s ON s.bucket = c.bucket AND s.subscriber_id = c.subscriber_id
         WHERE c.tariff_id = $3 AND c.prepared_at >= $4 AND c.prepared_at < $5
           AND ($6::bigint IS NULL OR c.subscriber_id = $6) AND starts_with(c.destination, $7)
+          AND NOT (c.route_name = '{INBOUND}' AND c.deck_id = 0)
     ) AS wanted ON true"""  # noqa: S608  # made of constants
 
 

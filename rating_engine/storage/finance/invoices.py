@@ -21,14 +21,15 @@ from rating_engine.storage.postgres.transaction import Transaction
 WRITTEN: Final = (
     "bucket", "account_id", "party_id", "issuer_id", "kind", "number", "state", "issued_at", "valid_to", "ended_at",
     "period_start", "period_end", "from_entry", "to_entry", "currency", "net", "tax_percent", "tax", "commission",
-    "opening", "closing", "due", "issuer", "billed",
+    "commission_percent", "opening", "closing", "due", "issuer", "billed",
+    "to_mail",
 )  # fmt: skip
 
 _COLUMNS: Final = """
     i.invoice_id, i.bucket, i.account_id, i.party_id, o.login, i.issuer_id, i.kind, i.number, i.state, i.issued_at,
     i.valid_to, i.ended_at, i.period_start, i.period_end, i.currency, i.net, i.tax_percent, i.tax, i.commission,
-    i.opening, i.closing, i.due, i.issuer::text, i.billed::text, o.language, COALESCE(p.method, '') AS method,
-    COALESCE(p.kind, '') AS payment_kind, p.payment_id
+    i.commission_percent, i.opening, i.closing, i.due, i.issuer::text, i.billed::text, o.language,
+    COALESCE(p.method, '') AS method, COALESCE(p.kind, '') AS payment_kind, p.payment_id
     FROM invoices i JOIN parties o ON o.party_id = i.party_id
     LEFT JOIN LATERAL (
         SELECT method, kind, payment_id FROM payments p
@@ -56,11 +57,15 @@ _OF_MONTH: Final = """
     WHERE bucket = $1 AND account_id = $2 AND kind = 'monthly' AND period_start = $3
     ORDER BY state = 'cancelled', invoice_id DESC LIMIT 1"""
 _CANCEL: Final = """
-    UPDATE invoices SET state = 'cancelled', ended_at = now()
+    UPDATE invoices SET state = 'cancelled', ended_at = now(), to_mail = false
     WHERE bucket = $1 AND invoice_id = $2 AND state <> 'cancelled' RETURNING true"""
 _PAID: Final = """
     UPDATE invoices SET state = 'paid', ended_at = now()
     WHERE bucket = $1 AND invoice_id = $2 AND state = 'open' RETURNING true"""
+_TO_MAIL: Final = """
+    SELECT invoice_id FROM invoices WHERE to_mail ORDER BY issued_at, invoice_id LIMIT $1"""
+_MAILED: Final = """
+    UPDATE invoices SET to_mail = false WHERE bucket = $1 AND invoice_id = $2 AND to_mail RETURNING true"""
 _HAS_MONEY: Final = """
     SELECT true FROM payments
     WHERE bucket = $1 AND account_id = $2 AND invoice_id = $3 AND state = 'confirmed' LIMIT 1"""
@@ -132,7 +137,10 @@ async def month_invoice(
 
 
 async def cancel_invoice(tx: Transaction, invoice: Invoice) -> bool:
-    """With what was to be paid by it; False: it was before, or money came for it. Errors: Unavailable."""
+    """With what was to be paid by it; False: it was before, or money came for it, and nothing of this may commit.
+
+    Errors: Unavailable.
+    """
     place = (invoice.bucket, invoice.account_id, invoice.invoice_id)
     await tx.execute(_CANCEL_PAYMENTS, *place)
     if await tx.fetchval(_HAS_MONEY, *place):
@@ -143,6 +151,16 @@ async def cancel_invoice(tx: Transaction, invoice: Invoice) -> bool:
 async def note_paid(tx: Transaction, invoice: Invoice) -> bool:
     """It was paid outside of what is kept here; False: it was not open. Errors: Unavailable."""
     return bool(await tx.fetchval(_PAID, invoice.bucket, invoice.invoice_id))
+
+
+async def invoices_to_mail(questions: Questions, limit: int) -> list[int]:
+    """Numbers of those that are to be mailed by themselves, the oldest first. Errors: Unavailable."""
+    return [row["invoice_id"] for row in await questions.fetch(_TO_MAIL, limit)]
+
+
+async def note_mailed(tx: Transaction, invoice: Invoice) -> bool:
+    """It is not to be mailed by itself any more; False: it was not before. Errors: Unavailable."""
+    return bool(await tx.fetchval(_MAILED, invoice.bucket, invoice.invoice_id))
 
 
 async def sum_invoices(questions: Questions, tree: Sequence[int] | None, since: datetime, until: datetime) -> list[Any]:

@@ -23,16 +23,19 @@ from rating_engine.domain.party import (
     PartyState,
 )
 from rating_engine.domain.permission import Permission
+from rating_engine.domain.route_plan import BlacklistMode
 from rating_engine.storage.parties.logins import place_of
 from rating_engine.storage.postgres.columns import assignments
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
+from rating_engine.storage.routes.route_plans import plan_to_point_to
 
 # The settings that `change_party` changes.
 CHANGEABLE: Final = (
     "access_level", "name", "language", "utc_offset", "currency", "tariff_id", "comment", "account_bucket",
     "account_id", "notify_email", "notify_ticket", "notify_balance", "notify_balance_limit", "notify_did",
-    "balance_low", "warn_calls", "invites",
+    "balance_low", "warn_calls", "invites", "route_plan_id", "dynamic_blacklist", "score_threshold",
+    "blacklist_plan_id", "warn_sound_id", "notify_hour", "unlisted",
 )  # fmt: skip
 
 _COLUMNS: Final = """
@@ -43,6 +46,9 @@ _COLUMNS: Final = """
     (SELECT s.login FROM subscribers s WHERE s.bucket = p.account_bucket AND s.account_id = p.account_id
      ORDER BY s.subscriber_id LIMIT 1) AS account, p.comment, p.notify_email, p.notify_ticket, p.invites,
     p.notify_balance, p.notify_balance_limit, p.notify_did, p.warn_calls,
+    (SELECT x.name FROM route_plans x WHERE x.plan_id = p.route_plan_id) AS route_plan, p.dynamic_blacklist,
+    p.score_threshold, p.warn_sound_id AS warn_sound, p.notify_hour, p.unlisted,
+    (SELECT x.name FROM route_plans x WHERE x.plan_id = p.blacklist_plan_id) AS blacklist_plan,
     COALESCE(d.billing_name, '') AS billing_name,
     COALESCE(d.billing_address, '') AS billing_address, COALESCE(d.billing_email, '') AS billing_email,
     COALESCE(d.billing_bank_account, '') AS billing_bank_account, COALESCE(d.tax_number, '') AS tax_number,
@@ -61,6 +67,7 @@ _LIST: Final = f"""
     WHERE ($1::bigint IS NULL OR p.party_id > $1)
       AND p.party_id = ANY (parties_below($2)) AND p.party_id <> 1
       AND ($3::text IS NULL OR p.kind = $3) AND ($4::text IS NULL OR p.status::text = $4) AND ($5 OR NOT p.hidden)
+      AND ($7 OR NOT p.unlisted)
     ORDER BY p.party_id LIMIT $6
 """
 _OWN_ACCOUNT: Final = """
@@ -81,7 +88,11 @@ _ADD: Final = """
 """
 _OWN: Final = """
     EXISTS (SELECT 1 FROM party_number_lists WHERE party_id = $1 AND side = 'destination') AS has_destination_list,
-    (SELECT notify_balance_limit FROM parties WHERE party_id = $1 AND warn_calls AND party_id <> 1) AS warn_below"""
+    (SELECT notify_balance_limit FROM parties WHERE party_id = $1 AND warn_calls AND party_id <> 1) AS warn_below,
+    COALESCE((SELECT file FROM warning_sounds JOIN parties ON warn_sound_id = sound_id WHERE party_id = $1), '')
+        AS warn_sound,
+    route_plan_of_party($1) AS route_plan_id,
+    (SELECT (dynamic_blacklist, score_threshold, blacklist_plan_id) FROM parties WHERE party_id = $1) AS blacklist"""
 _STANDING: Final = f"SELECT calls_of_party($1)::text AS calls, {_OWN}, r.* FROM resellers_of_party($1) r"  # noqa: S608
 _STANDING_OF_CARDS: Final = f"""
     SELECT calls_of_party($1)::text AS calls, {_OWN}, r.* FROM resellers_of_cards($1) r"""  # noqa: S608
@@ -92,6 +103,13 @@ _HASH_SET: Final = """
     ON CONFLICT (party_id) DO UPDATE SET
         password_hash = EXCLUDED.password_hash, is_weak = EXCLUDED.is_weak, changed_at = now()
 """
+
+
+# What Standing.carried has, set of a line; its party is $3, and before it is said which line.
+LINE_IS_GIVEN: Final = """
+    party_id = $3, calls = $4, reseller_accounts = $5, reseller_tariffs = $6, has_destination_list = $7,
+    warn_below = $8, route_plan_id = $9, dynamic_blacklist = $10, score_threshold = $11, blacklist_plan_id = $12,
+    warn_sound = $13"""
 
 
 def unknown_party(who: str | int) -> NotFound:
@@ -142,11 +160,17 @@ class Standing:
     buckets: list[int] | None
     has_destination_list: bool
     warn_below: Decimal | None
+    warn_sound: str
+    route_plan_id: int | None
+    blacklist: tuple[str, int | None, int | None]
 
     @property
     def carried(self) -> tuple[object, ...]:
-        """What a line is given of it: calls, accounts, tariffs, has_destination_list, warn_below."""
-        return self.calls, self.accounts, self.tariffs, self.has_destination_list, self.warn_below
+        """What a line is given of it, in the order of LINE_IS_GIVEN."""
+        return (
+            self.calls, self.accounts, self.tariffs, self.has_destination_list, self.warn_below, self.route_plan_id,
+            *self.blacklist, self.warn_sound,
+        )  # fmt: skip
 
 
 async def hold_standing(tx: Transaction, party_id: int, *, of_cards: bool = False) -> Standing:
@@ -165,7 +189,14 @@ async def hold_standing(tx: Transaction, party_id: int, *, of_cards: bool = Fals
 async def list_parties(questions: Questions, below: int, wanted: PartyFilter, cursor: Cursor) -> Page[Party]:
     """Parties of the tree below one, itself among them, the oldest first. Errors: InvalidRequest (after)."""
     rows = await questions.fetch(
-        _LIST, *cursor.position(int), below, wanted.kind, wanted.status, wanted.hidden, cursor.rows
+        _LIST,
+        *cursor.position(int),
+        below,
+        wanted.kind,
+        wanted.status,
+        wanted.hidden,
+        cursor.rows,
+        wanted.unlisted,
     )
     return page_of_rows(rows, cursor, lambda row: (row["party_id"],), party_from_row)
 
@@ -205,6 +236,12 @@ async def change_party(tx: Transaction, party_id: int, values: Mapping[str, obje
     columns = dict(values)
     if "account" in columns:
         columns |= await _charged(tx, party_id, columns.pop("account"))
+    for field in ("route_plan", "blacklist_plan"):
+        if field in columns:
+            plan = columns.pop(field)
+            columns[f"{field}_id"] = None if plan is None else await plan_to_point_to(tx, str(plan), field)
+    if "warn_sound" in columns:
+        columns["warn_sound_id"] = columns.pop("warn_sound")
     if "level" in columns:
         columns["access_level"] = columns.pop("level")
     if "tariff" in columns:
@@ -221,8 +258,13 @@ async def change_party(tx: Transaction, party_id: int, values: Mapping[str, obje
         )  # fmt: skip
         if await tx.fetchval(_LACKS_EXCHANGE, party_id):
             raise InvalidRequest("tariff", "is in another currency than its account, and there is no exchange rate")
-    except asyncpg.CheckViolationError:
+    except asyncpg.CheckViolationError as error:
+        if error.constraint_name == "parties_blacklist":
+            problem = "takes a score threshold and a blacklist plan where it is on"
+            raise InvalidRequest("dynamic_blacklist", problem) from None
         raise InvalidRequest("tariff", "is what its account is charged by: give one, or none to --account") from None
+    except asyncpg.ForeignKeyViolationError:
+        raise NotFound(f"there is no sound {columns.get('warn_sound_id')}", field="warn_sound") from None
     except asyncpg.PostgresError as error:
         if error.sqlstate != OTHER_BUCKET:
             raise
@@ -324,6 +366,7 @@ async def tariff_id_of(tx: Transaction, name: str) -> int:
 def party_from_row(row: asyncpg.Record) -> Party:
     """The party of a row that has _COLUMNS."""
     words: dict[str, Callable[[Any], Any]] = {
+        "dynamic_blacklist": BlacklistMode,
         "kind": PartyKind, "level": Level, "status": PartyState, "calls": AllowedCalls, "allowed_tariffs": tuple,
         "permissions": permissions_of,
     }  # fmt: skip

@@ -19,7 +19,10 @@ from rating_engine.domain.outcomes import (
     PrepareCall,
     Saved,
 )
+from rating_engine.domain.principal import OPERATOR
 from rating_engine.services.catalogue import UseCases
+from rating_engine.services.cdrs import rerating
+from rating_engine.storage.calls import rerates
 from rating_engine.storage.laws import LAWS, breaches_of
 from rating_engine.storage.postgres.pool import Database
 from tests.support.narayana import narayana_on
@@ -75,15 +78,50 @@ async def test_calls_that_come_in_go_by_number_owner_and_price(database_url):
         assert priced.allowed.max_seconds == 500  # ten euros at two cents
         assert await finish("2", DID, 61) == Decimal("1.22")
 
+        unheard = await ends_nobody_prepared(charging)
+
         step = await charging.next_inbound(InboundCall(DID, caller="4930999"), CallKey("pbx1", "2"))
         assert step == InboundStep("forward", "4911111", DID, 30, "", f"{DID}/3")
         done = await charging.next_inbound(InboundCall(DID, 3, status="BUSY"), CallKey("pbx1", "2"))
         assert done == InboundDone()
 
         await goes_on_by_a_line(use, charging)
-        assert (await use.accounts.show("1001")).balance == Decimal(10) - Decimal("1.22")
+        assert (await use.accounts.show("1001")).balance == Decimal(10) - Decimal("1.22") - unheard
+        await are_rated_again_as_they_came_in(database)
         assert [breach for law in LAWS for breach in await breaches_of(database, law)] == []
         await database.close()
+
+
+async def ends_nobody_prepared(charging: Any) -> Decimal:
+    """What ends of calls cost whose beginning nobody heard: as what they say they were, and never as another."""
+    total = Decimal(0)
+    for place, (login, number, is_did, route, cost) in enumerate(
+        [
+            ("1001", DID, DID, "inbound", "1.22"),
+            ("1001", f"+{DID}", "true", "inbound", "1.22"),
+            ("", DID, DID, "inbound", "1.22"),  # who pays for the number
+            ("1001", "4911111", DID, "", "0.61"),  # a forward went out
+            ("1001", "4911111", "true", "", "0.61"),
+        ]
+    ):
+        key, ended_at = CallKey("pbx1", f"u{place}"), datetime.now(UTC) + timedelta(seconds=65)  # begun with the prices
+        ended = FinishCall(key, login, number, 61, "ANSWER", 16, "4930999", ended_at, is_did=is_did)
+        saved = await charging.finish_call(ended)
+        assert isinstance(saved, Saved), saved
+        assert (saved.route_name, saved.cost) == (route, Decimal(cost)), (place, saved)
+        total += saved.cost
+    return total
+
+
+async def are_rated_again_as_they_came_in(database: Database) -> None:
+    """By the tariff and multiplier that they were priced by; what was free is no call of the owner's own tariff."""
+    await database.fetch("UPDATE call_records SET prepared_at = now() - interval '1 day'")
+    span = (datetime.now(UTC) - timedelta(days=2), datetime.now(UTC))
+    for tariff, calls in (("retail", 2), ("inbound", 4)):
+        begun = await rerating.begin(database, OPERATOR, rerating.RerateRequest(tariff, *span))
+        found = await rerating.read(database, begun, international_prefix="00")
+        sums = await rerates.sums_of(database, found.rerate_id, 10)
+        assert (tariff, found.calls, sums.calls, sums.unpriced) == (tariff, calls, [], {}), sums
 
 
 async def goes_on_by_a_line(use: UseCases, charging: Any) -> None:

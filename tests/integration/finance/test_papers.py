@@ -12,12 +12,13 @@ from decimal import Decimal
 
 import pytest
 
+from rating_engine.adapters.paper.printer import InvoicePrinter
 from rating_engine.adapters.smtp import Smtp
-from rating_engine.domain.account import NewAccount
+from rating_engine.domain.account import AccountKind, NewAccount
 from rating_engine.domain.credit_note import CreditNoteFilter, CreditNoteState, NewCreditNote
 from rating_engine.domain.did import NewDid
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotAllowed, NotFound, NotYours, Refused
-from rating_engine.domain.invoice import InvoiceFilter, InvoiceKind, InvoiceState, LineKind
+from rating_engine.domain.invoice import Invoice, InvoiceFilter, InvoiceKind, InvoiceState, LineKind
 from rating_engine.domain.outcomes import Allowed
 from rating_engine.domain.page import Cursor
 from rating_engine.domain.party import NewParty, PartyChanges, PartyKind
@@ -38,8 +39,11 @@ from rating_engine.engine.services import open_services
 from rating_engine.services.calls.ports import utc_now
 from rating_engine.services.catalogue import UseCases
 from rating_engine.services.doctor import ledger_balanced
+from rating_engine.services.finance.invoice_mails import InvoiceMails
 from rating_engine.services.finance.monthly import MonthlyInvoices
+from rating_engine.services.finance.printing import PrintFailed
 from rating_engine.services.finance.recurring import Recurring
+from rating_engine.services.numbers.dids import Dids
 from rating_engine.services.numbers.rents import Rents
 from rating_engine.services.support.outbox import Outbox
 from rating_engine.settings.model import Settings
@@ -194,8 +198,10 @@ async def test_what_somebody_asks_to_pay_is_a_numbered_invoice_that_its_payment_
     assert await balance_of(use, "1001") == 50
     (invoice,) = (await anna.invoices.page(InvoiceFilter(own=True), Cursor())).items
     assert (invoice.label, invoice.state, invoice.due) == ("PRO-000001", InvoiceState.PAID, Decimal("60.99"))
+    rest = await use.payments.create(NewPayment("anna", Decimal(5), invoice_id=invoice.invoice_id))
     with pytest.raises(Refused, match="credit note"):
         await use.invoices.cancel(invoice.invoice_id)
+    assert (await use.payments.show(rest.payment_id)).state is PaymentState.PENDING  # refused is not half done
 
 
 async def test_invoices_of_an_issuer_have_no_gaps_and_a_month_has_one_whoever_makes_it(use, database):
@@ -237,7 +243,8 @@ async def test_a_year_of_rents_fees_and_invoices_by_a_moved_clock_is_the_sum_of_
     await database.fetch("UPDATE accounts SET created_at = '2024-01-01'")
     await database.fetch("ALTER TABLE ledger_entries DISABLE TRIGGER ALL")  # entries are of the database's time
     begin = datetime(2025, 1, 10, tzinfo=UTC)
-    await use.dids.add(NewDid("4930200", "anna", monthly_price=RENT, paid_to=begin))
+    new = NewDid("4930200", "anna", monthly_price=RENT, paid_to=begin)
+    await Dids(database, OPERATOR, lambda: begin, currency="EUR").add(new)
     service = await use.paid_services.add(NewService("line", price=FEE))
     await use.subscriptions.subscribe(NewSubscription("anna", service.service_id, starts_at=begin, pay_now=False))
     rents = Rents(database, OPERATOR, lambda: clock[0])
@@ -345,6 +352,26 @@ async def test_an_invoice_is_mailed_as_a_pdf_to_who_has_an_address(use, database
     (attached,) = mail.iter_attachments()
     assert (attached.get_content_type(), attached.get_filename()) == ("application/pdf", "PRO-000001.pdf")
     assert attached.get_content().startswith(b"%PDF-")
+
+
+async def test_months_of_postpaid_accounts_are_mailed_by_themselves_once_each(use, database):
+    await use.parties.change("anna", PartyChanges(billing_email="anna@example.org", language="de"))
+    await use.accounts.create(NewAccount("6001", "retail", kind=AccountKind.POSTPAID, owner="anna"))
+    await database.fetch("UPDATE accounts SET overdraft = 2, created_at = '2020-01-01'")
+    for login in ("1001", "6001"):
+        await move(database, login, LAST_MONTH, "-1", "fee", "rent")
+    await MonthlyInvoices(database, OPERATOR, utc_now, days=14).turn()
+    printer = InvoicePrinter()
+
+    async def broken(invoice: Invoice, *, draft: bool = False) -> bytes:
+        raise PrintFailed("no paper")
+
+    assert await InvoiceMails(database, OPERATOR, broken).turn() == 0
+    await asyncio.gather(*(InvoiceMails(database, OPERATOR, printer).turn() for _ in range(2)))
+    assert await InvoiceMails(database, OPERATOR, printer).turn() == 0
+
+    (mail,) = await database.fetch("SELECT recipient, subject, attachment_name FROM mails")
+    assert (mail["recipient"], mail["subject"]) == ("anna@example.org", f"Rechnung {mail['attachment_name'][:-4]}")
 
 
 # Confirms payments and makes invoices until it is killed.

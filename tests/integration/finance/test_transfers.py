@@ -160,6 +160,8 @@ async def test_what_cannot_be_is_refused_and_nothing_moves(use, database):
         ({"to_login": "nobody"}, NotFound),
         ({"to_login": SENDER}, InvalidRequest),
         ({"reference": "transfer:1:in"}, InvalidRequest),
+        ({"reference": "card:1:sale:2"}, InvalidRequest),
+        ({"reference": "register:7"}, InvalidRequest),
         ({"reference": "once", "amount": Decimal(2)}, AlreadyExists),
         ({"reference": "once", "to_login": NEAR[1]}, AlreadyExists),
         ({"amount": Decimal("9.01")}, InsufficientMoney),

@@ -38,6 +38,7 @@ from rating_engine.domain.principal import ENGINE, OPERATOR, principal_of
 from rating_engine.domain.transfer import InsufficientMoney
 from rating_engine.engine.services import open_services
 from rating_engine.services.catalogue import Services, UseCases
+from rating_engine.services.numbers.dids import Dids
 from rating_engine.services.numbers.rents import Rents
 from rating_engine.settings.model import Settings
 from rating_engine.storage.laws import LAWS, breaches_of
@@ -45,6 +46,11 @@ from rating_engine.storage.postgres.pool import Database
 from tests.support.world import publish_deck
 
 NUMBER, OTHER = "4930123456", "4930123457"
+
+
+def at(database: Database, moment: datetime) -> Dids:
+    """What an operator did with numbers then."""
+    return Dids(database, OPERATOR, lambda: moment, currency="EUR")
 
 
 @pytest.fixture
@@ -172,8 +178,8 @@ async def test_an_order_that_died_half_way_is_ended_by_the_next_turn_and_paid_on
 async def test_a_year_of_rents_is_twelve_months_posted_once_each(operator, database):
     """By a clock that is moved; each turn is said twice, and once by two engines at the same time."""
     start = datetime(2026, 1, 15, 12, tzinfo=UTC)
-    await operator.dids.add(NewDid(NUMBER, "anna", monthly_price=Decimal("0.70"), paid_to=start))
-    await operator.dids.add(NewDid(OTHER, "otto", monthly_price=Decimal("3.00"), paid_to=start))
+    await at(database, start).add(NewDid(NUMBER, "anna", monthly_price=Decimal("0.70"), paid_to=start))
+    await at(database, start).add(NewDid(OTHER, "otto", monthly_price=Decimal("3.00"), paid_to=start))
     for day in range(0, 365, 5):
         moment = start + timedelta(days=day)
         one, two = (Rents(database, ENGINE, lambda moment=moment: moment) for _ in range(2))
@@ -189,9 +195,34 @@ async def test_a_year_of_rents_is_twelve_months_posted_once_each(operator, datab
     assert await breaches(database) == []
 
 
+async def test_months_that_are_over_are_charged_to_nobody(operator, database):
+    """An engine that was away for a year, or a number that waited for money: one month, from now on."""
+    start, now = datetime(2026, 1, 15, 12, tzinfo=UTC), datetime(2027, 3, 20, tzinfo=UTC)
+    await at(database, start).add(NewDid(NUMBER, "anna", monthly_price=Decimal("0.70"), paid_to=start))
+    for _ in range(3):
+        await Rents(database, ENGINE, lambda: now).turn(grace=timedelta(days=14), notice=timedelta(0))
+    did = await operator.dids.show(NUMBER)
+    assert (did.state, did.paid_to, did.takes_calls(now)) == (DidState.ACTIVE, datetime(2027, 4, 20, tzinfo=UTC), True)
+    assert await balance(operator) == Decimal("9.30")
+    for paid_to, said in (
+        (datetime(2019, 1, 1, tzinfo=UTC), "more than a month ago"),
+        (datetime(9999, 12, 31, tzinfo=UTC), "years ahead"),
+    ):
+        for write in (
+            operator.dids.add(NewDid(OTHER, "anna", paid_to=paid_to)),
+            operator.dids.change(NUMBER, DidChanges(paid_to=paid_to)),
+        ):
+            with pytest.raises(InvalidRequest, match=said) as refused:
+                await write
+            assert refused.value.field == "expiration"
+    await database.fetch("UPDATE dids SET paid_to = '9999-12-20' WHERE number = $1", NUMBER)
+    with pytest.raises(Refused):
+        await operator.dids.renew(NUMBER)
+
+
 async def test_a_number_without_money_is_unpaid_and_has_its_calls_back_with_the_money(operator, database):
     start = datetime(2026, 1, 15, 12, tzinfo=UTC)
-    await operator.dids.add(NewDid(NUMBER, "anna", monthly_price=Decimal(11), paid_to=start))
+    await at(database, start).add(NewDid(NUMBER, "anna", monthly_price=Decimal(11), paid_to=start))
     rents = Rents(database, ENGINE, lambda: start + timedelta(hours=1))
     assert (await rents.turn(grace=timedelta(days=14), notice=timedelta(0))).unpaid == 1
     did = await operator.dids.show(NUMBER)
@@ -205,7 +236,7 @@ async def test_a_number_without_money_is_unpaid_and_has_its_calls_back_with_the_
 
 async def test_who_does_not_renew_loses_it_without_paying(operator, database):
     start = datetime(2026, 1, 15, 12, tzinfo=UTC)
-    await operator.dids.add(NewDid(NUMBER, "anna", monthly_price=Decimal(1), paid_to=start))
+    await at(database, start).add(NewDid(NUMBER, "anna", monthly_price=Decimal(1), paid_to=start))
     await operator.dids.set_state(NUMBER, auto_renew=False)
     limits = {"grace": timedelta(days=2), "notice": timedelta(days=3)}
     told = await Rents(database, ENGINE, lambda: start - timedelta(days=2)).turn(**limits)

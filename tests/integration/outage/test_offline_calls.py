@@ -250,6 +250,25 @@ async def test_a_repeated_question_gets_the_same_answer_from_any_process(engine,
     assert metric(engine, "rating_offline_allowed_total") == 1
 
 
+async def test_a_call_that_was_allowed_with_postgresql_is_told_the_same_without_it(outage):
+    async with outage.engine(**TRUSTED) as engine:
+        await knowing(engine)
+        first = await allowed(engine)
+        await outage.begin()
+
+        again = await allowed(engine)
+        assert again == replace(first, repeated=True, claim=again.claim)
+        assert await declined(engine, destination=NUMBER + "6") is DeclineReason.CONFLICT
+        assert outage.files(".promise") == []
+
+        await outage.end()
+        await until(lambda: _up(engine))
+        await engine.charging.abandon_call(key_of("1"), "post", again.claim)  # nobody heard it; the first was heard
+        await engine.charging.finish_call(finish("1", 61, login="post"))
+        await outage.all_charged(engine)
+        assert await money(engine, "post") == (Decimal("-0.61"), 0)
+
+
 async def test_the_same_key_with_another_number_is_a_conflict(engine):
     await allowed(engine)
 

@@ -14,22 +14,32 @@ from typing import Any, Final
 
 from rating_engine.api.mor.asked import Asked, Handler
 from rating_engine.api.mor.errors import ACCESS_DENIED, Failed
-from rating_engine.api.mor.named import account_of, user_of
+from rating_engine.api.mor.functions.card_groups import known_currency
+from rating_engine.api.mor.named import PRIMARY, account_of, plan_of, user_of
 from rating_engine.api.mor.xml import Element, done
 from rating_engine.domain.account import AccountChanges, AccountKind
 from rating_engine.domain.change import LEAVE, Leave
 from rating_engine.domain.errors import NotAllowed, NotFound, NotYours, RatingEngineError
 from rating_engine.domain.party import Party, PartyChanges, PartyState, check_password
 from rating_engine.domain.party_details import PartyDetailChanges
+from rating_engine.domain.route_plan import BlacklistMode
 from rating_engine.services.parties.passwords import md5_of
 
 UNLIMITED: Final = "-1"
+AT_ONCE: Final = "-1"
 DETAILS: Final[Mapping[str, str]] = {
     "u0": "tax_number", "u14": "taxation_country", "u17": "last_name", "u19": "client_id", "u23": "first_name",
     "u26": "accounting_number", "u27": "agreement_number",
 }  # fmt: skip
-KNOWN: Final = frozenset({*DETAILS, "u4", "u5", "u6", "u8", "u10", "u11", "u15", "u18", "u25", "ay", "am", "ad", "pswd",
-                          "credit", "allow_loss_calls", "warning_email_active", "user_id"})  # fmt: skip
+BLACKLIST: Final[Mapping[str, BlacklistMode]] = {
+    "0": BlacklistMode.OFF, "no": BlacklistMode.OFF, "1": BlacklistMode.ON, "yes": BlacklistMode.ON,
+    "global": BlacklistMode.GLOBAL,
+}  # fmt: skip
+KNOWN: Final = frozenset({
+    *DETAILS, "u1", "u2", "u4", "u5", "u6", "u8", "u10", "u11", "u15", "u18", "u24", "u25", "u28", "ay", "am", "ad",
+    "pswd", "credit", "allow_loss_calls", "warning_email_active", "blacklist_enabled", "blacklist_lcr",
+    "routing_threshold", "user_id",
+})  # fmt: skip
 NOTHING: Final = ("", "0", "no")
 
 
@@ -68,25 +78,46 @@ async def _read(asked: Asked, user: Party, changes: _Changes) -> None:
     if any(asked.sent(name) for name in ("ay", "am", "ad")):
         changes.details["agreement_date"] = _date(asked)
     if asked.sent("u4"):
-        changes.party["currency"] = asked.text("u4").strip().upper()
+        changes.party["currency"] = await known_currency(asked, asked.text("u4"), ACCESS_DENIED)
     if asked.sent("u8"):
         changes.party["language"] = asked.text("u8").strip().lower()
     if asked.text("u5").strip():
         tariff = await asked.use.price_lists.show(asked.needed_whole("u5", ACCESS_DENIED))
         changes.party["tariff"] = tariff.name
+    await _read_routing(asked, changes.party)
     _read_warnings(asked, changes.party)
     if (blocked := asked.flag("u15", ACCESS_DENIED)) is not None:
         changes.status = PartyState.ALL_BLOCKED if blocked else PartyState.ACTIVE
     _read_account(asked, changes.account)
 
 
+async def _read_routing(asked: Asked, party: dict[str, Any]) -> None:
+    """By which LCR calls go, and above which scores by which other one. Raises Failed."""
+    if asked.text("u1").strip():
+        party["route_plan"] = await plan_of(asked, asked.needed_whole("u1", ACCESS_DENIED) or PRIMARY, ACCESS_DENIED)
+    if mode := asked.text("blacklist_enabled").strip().lower():
+        if mode not in BLACKLIST:
+            raise Failed(ACCESS_DENIED)
+        party["dynamic_blacklist"] = BLACKLIST[mode]
+    if asked.text("blacklist_lcr").strip():
+        number = asked.needed_whole("blacklist_lcr", ACCESS_DENIED)
+        party["blacklist_plan"] = await plan_of(asked, number or PRIMARY, ACCESS_DENIED)
+    if asked.text("routing_threshold").strip():
+        party["score_threshold"] = asked.needed_whole("routing_threshold", ACCESS_DENIED)
+
+
 def _read_warnings(asked: Asked, party: dict[str, Any]) -> None:
-    """Below which balance (u6, of the system's currency) there is mail, and callers hear of it (u10)."""
+    """Below which balance (u6, of the system's currency) there is mail, at which hour (u2), and callers hear of it
+    (u10), by which sound (u24); and whether lists have the user (u28)."""
     if limit := asked.text("u6").strip():
         party["notify_balance_limit"] = Decimal(_number(limit))
-    for sent, name in (("warning_email_active", "notify_balance"), ("u10", "warn_calls")):
+    for sent, name in (("warning_email_active", "notify_balance"), ("u10", "warn_calls"), ("u28", "unlisted")):
         if asked.text(sent).strip():
             party[name] = asked.flag(sent, ACCESS_DENIED)
+    if hour := asked.text("u2").strip():
+        party["notify_hour"] = None if hour == AT_ONCE else asked.needed_whole("u2", ACCESS_DENIED)
+    if asked.text("u24").strip():
+        party["warn_sound"] = asked.needed_whole("u24", ACCESS_DENIED) or None
 
 
 def _read_account(asked: Asked, account: dict[str, Any]) -> None:

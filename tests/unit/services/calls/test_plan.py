@@ -379,6 +379,16 @@ async def test_an_end_without_a_beginning_is_rated_by_its_start(destination, sta
     assert (details.route_name, details.carrier_rate) == ("", "")
 
 
+async def test_an_end_of_a_call_that_came_in_by_a_number_that_is_nobodys_now_has_no_rate_and_is_no_outgoing_call():
+    facts = Facts()
+    planning = Planning(facts.sources(), ChargingPolicy())
+    call = FinishCall(key_of("1"), "1001", NUMBER, 60, "ANSWER", 16, is_did=NUMBER)
+
+    details = await planning.rate_anew(call, facts.subscriber, NOON, NOON)
+
+    assert (details.rate, details.route_name, details.destination) == ("", "inbound", NUMBER)
+
+
 # -- a route that the exchange has chosen -----------------------------------------------------------------------
 
 

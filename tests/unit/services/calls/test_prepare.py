@@ -384,7 +384,7 @@ class Promising(NoOutage):
         self.allowed = allowed
         self.kept: list[tuple[FinishCall, OpenCall | None]] = []
 
-    async def prepare(self, call: PrepareCall, error: Unavailable) -> PrepareOutcome:
+    async def prepare(self, call: PrepareCall, error: Unavailable, known: OpenCall | None) -> PrepareOutcome:
         return self.allowed
 
     async def keep(self, call: FinishCall, known: OpenCall | None, error: Exception, waited: float) -> FinishOutcome:

@@ -46,6 +46,14 @@ def test_a_line_is_understood_in_every_usual_form(head, moment):
     assert found == ReportedEnd(**{**{name: getattr(END, name) for name in END.__slots__}, "moment": moment})
 
 
+def test_a_line_of_a_call_that_came_in_says_by_which_number():
+    [found, out] = [read_line(7, SAID.replace("attempt=2", f"attempt=2 did={did}")) for did in ("4930123456", "")]
+
+    assert isinstance(found, ReportedEnd)
+    assert found.is_did == "4930123456"
+    assert out == END
+
+
 def test_a_line_of_a_log_in_json_is_understood():
     message = {"location": {"filename": "Ext. s", "function": "@ rating-finish"}, "level": "ERROR", "message": SAID}
     line = json.dumps({"timestamp": "Nov 30 01:46:30", "identifiers": {"lwp": 1}, "logmsg": message})
