@@ -100,6 +100,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "messages.query": Right("messages:write", Level.SIMPLE_USER, (line(),)),
     "messages.show": reads("messages", own=True),  # whose it is, its service looks up
     "messages.page": reads("messages", party("wanted.owner")),
+    "messages.sums": system("messages", "read"),
     "messages.count": reads("messages", party("owner")),
     "messages.read": Right("messages:write", Level.SIMPLE_USER, own=True),
     "messages.report": Right("messages:write", Level.ANYBODY, own=True),  # for which keys, the surface says
