@@ -27,8 +27,8 @@ class ProviderSettings(Group):
         " ok=REGEX where that is given, has taken it, and its first group, else the whole, is the carrier's id."
         " `where hlr https://…?number={to}` answers sendHLR. `smsc smpp smpp://ID:PASSWORD@HOST:2775`: a transceiver of"
         " the engine that leads. to=49|43: numbers that it serves; the longest prefix counts first. cost=TARIFF:"
-        " what it takes, by that tariff's prices of messages. In the environment separated by commas, which a URL writes"
-        " %2C.",
+        " what it takes, by that tariff's prices of messages. In the environment separated by commas, which a URL"
+        " writes %2C.",
     )
     gsm_providers: Texts = Field(
         (),
