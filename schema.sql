@@ -3400,8 +3400,7 @@ CREATE OR REPLACE FUNCTION end_of_call(
             WHEN rate = '' AND seconds > 0 THEN 'unrated'
             ELSE 'unreserved'
         END,
-        CASE WHEN source = 'expired' THEN cdr_state 'expired' WHEN seconds > 0 THEN cdr_state 'settled'
-             ELSE cdr_state 'voided' END,
+        CASE WHEN source = 'expired' THEN cdr_state 'expired' WHEN seconds > 0 THEN cdr_state 'settled' ELSE cdr_state 'voided' END,
         source = 'abandoned' AND open_account = account_id AND claim = ANY (open_claims)
             AND array_remove(open_claims, claim) <> '{}',
         CASE WHEN said_seconds <> seconds THEN 'unseen'
