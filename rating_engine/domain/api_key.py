@@ -46,7 +46,8 @@ class ApiKey:
     """A key without its secret: `shown` are the first characters of it. `owner`, `default_user`: logins.
 
     Empty lists of sources, methods and scopes: any. `rate_limit`: requests a minute, 0: any number, None: as the
-    settings have it for its kind. `revoked_at`: for good.
+    settings have it for its kind. `revoked_at`: for good. `maintained_at`: when maintenance was last asked for with it.
+    `dns_name`: of the exchange that it is named after.
     """
 
     key_id: int
@@ -66,6 +67,8 @@ class ApiKey:
     enabled: bool
     created_at: datetime
     revoked_at: datetime | None
+    maintained_at: datetime | None
+    dns_name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,8 +93,8 @@ class Invoices:
         net = sum((line.amount for line in lines), Decimal(0))
         tax = tax_on(net, invoice.tax_percent)
         drawn = replace(
-            invoice, issued_at=issued, valid_to=until, period_start=None, period_end=None, opening=None, closing=None,
-            net=net, tax=tax, commission=Decimal(0), due=net + tax, lines=tuple(lines),
+            invoice, state=InvoiceState.OPEN, issued_at=issued, valid_to=until, period_start=None, period_end=None,
+            opening=None, closing=None, net=net, tax=tax, commission=Decimal(0), due=net + tax, lines=tuple(lines),
         )  # fmt: skip
         return await self._print(drawn, draft=True)
 
