@@ -683,6 +683,7 @@ CREATE TABLE api_keys (
                       CHECK (auth_by IN ('username', 'sip_extension', 'id', 'msisdn', 'iccid', 'custom')),
     owner_id          bigint NOT NULL REFERENCES parties,
     default_party_id  bigint REFERENCES parties,   -- who asks where a request names nobody
+    default_value     text NOT NULL DEFAULT '',    -- by what it is named, as auth_by has it; '': by its login
     allowed_sources   cidr[] NOT NULL DEFAULT '{}',
     allowed_methods   text[] NOT NULL DEFAULT '{}',
     scopes            text[] NOT NULL DEFAULT '{}',
