@@ -424,6 +424,12 @@ CREATE TABLE exchange_files (
 CREATE INDEX exchange_files_by_exchange ON exchange_files (exchange_id, kind, file_id);
 CREATE UNIQUE INDEX exchange_files_in_place ON exchange_files (exchange_id, kind) WHERE is_current;
 
+-- Sound files of the exchanges that callers hear where their balance is low; users have one by its number.
+CREATE TABLE warning_sounds (
+    sound_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    file      text NOT NULL UNIQUE CHECK (file ~ '^[A-Za-z0-9_./-]{1,100}$')
+);
+
 -- Who asks and whose all else is: users, resellers and those who manage, in one tree. The root is the system itself, to
 -- which belongs what nobody else has. An owner is older than what it owns and never another one, so there is no circle.
 -- `access_level`: 10 and 11 users, 22 resellers, 25 partners, 33 who manage what is their owner's, 44 the same and who may
@@ -449,6 +455,9 @@ CREATE TABLE parties (
     notify_balance        boolean NOT NULL DEFAULT false,  -- whether a balance below the limit does (in the system's currency)
     notify_balance_limit  numeric(20, 6) NOT NULL DEFAULT 0,
     warn_calls    boolean NOT NULL DEFAULT false,  -- whether its callers hear so before a call
+    warn_sound_id         bigint REFERENCES warning_sounds,  -- what they hear; NULL: what the exchange has for it
+    notify_hour           smallint CHECK (notify_hour BETWEEN 0 AND 23),  -- by its clock, when it is told; NULL: at once
+    unlisted              boolean NOT NULL DEFAULT false,  -- shown in lists to whom asks for such ones alone
     notify_did            smallint NOT NULL DEFAULT 0 CHECK (notify_did BETWEEN 0 AND 90),  -- days before a number ends; 0: no mail
     balance_low           boolean NOT NULL DEFAULT false,  -- it was told so, and has not risen since
     invites       integer NOT NULL DEFAULT 0 CHECK (invites >= 0),  -- how many codes it may still make
@@ -1369,6 +1378,7 @@ CREATE TABLE subscribers (
     numbering_plan      text,                        -- how its phone writes numbers; NULL: as its account has it
     has_destination_list  boolean NOT NULL DEFAULT false,  -- its party has one; kept by a trigger, as `calls`
     warn_below     numeric(20, 6),                   -- callers hear that there is less (in the system's currency); kept so too
+    warn_sound     text NOT NULL DEFAULT '',         -- which sound file they hear; '': what the exchange has for it
     route_plan_id      bigint,                       -- by which its calls go; NULL: as its tariff has it. Kept so too, as are
     dynamic_blacklist  text NOT NULL DEFAULT 'global',  -- whether calls that are suspected go by another, from which score on
     score_threshold    integer,
@@ -1739,6 +1749,7 @@ CREATE TABLE invoices (
     tax_percent   numeric(7, 4) NOT NULL,
     tax           numeric(20, 6) NOT NULL,
     commission    numeric(20, 6) NOT NULL DEFAULT 0,
+    commission_percent numeric(7, 4) NOT NULL DEFAULT 0,  -- by which it came to that
     opening       numeric(20, 6),
     closing       numeric(20, 6),
     due           numeric(20, 6) NOT NULL,
@@ -2194,14 +2205,16 @@ CREATE OR REPLACE FUNCTION keep_warnings() RETURNS trigger LANGUAGE plpgsql AS $
 DECLARE
     last_bucket  smallint := COALESCE((SELECT max(bucket) FROM logins WHERE bucket <> 0), 0);
     below        numeric := CASE WHEN NEW.warn_calls THEN NEW.notify_balance_limit END;
+    sound        text := COALESCE((SELECT file FROM warning_sounds WHERE sound_id = NEW.warn_sound_id), '');
 BEGIN
     FOR n IN 0 .. last_bucket LOOP
-        UPDATE subscribers SET warn_below = below
-          WHERE bucket = n AND party_id = NEW.party_id AND party_id <> 1 AND warn_below IS DISTINCT FROM below;
+        UPDATE subscribers SET warn_below = below, warn_sound = sound
+          WHERE bucket = n AND party_id = NEW.party_id AND party_id <> 1
+            AND (warn_below, warn_sound) IS DISTINCT FROM (below, sound);
     END LOOP;
     RETURN NULL;
 END $$;
-CREATE OR REPLACE TRIGGER keep_warnings AFTER UPDATE OF warn_calls, notify_balance_limit ON parties FOR EACH ROW
+CREATE OR REPLACE TRIGGER keep_warnings AFTER UPDATE OF warn_calls, notify_balance_limit, warn_sound_id ON parties FOR EACH ROW
     WHEN (NEW.warn_calls OR OLD.warn_calls) EXECUTE FUNCTION keep_warnings();
 
 -- The plan by which calls of a party's lines go: its own, or that of the nearest above it. NULL: none.

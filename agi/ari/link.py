@@ -443,9 +443,9 @@ class AriLink:
 
     async def call_back(self, order: CallbackOrder, callerid: str) -> bool:
         """Call the first number, and the second one when it has answered; each is a call that is held already."""
-        (second, dialled), (first, number) = order.legs
-        if not self._is_up:
+        if not self._is_up or len(order.legs) < 2:  # what the first one is told, or asked, is of the dialplan
             return False
+        (second, dialled), (first, number) = order.legs
         if not self.steers(first.uniqueid):
             call = Call(
                 self._book.rules,

@@ -16,6 +16,7 @@ from typing import Final
 
 from rating_engine.domain.change import LEAVE, Leave
 from rating_engine.domain.checks import (
+    MAX_INTEGER,
     check_amount,
     check_currency,
     check_email,
@@ -138,6 +139,8 @@ class Party:
     `warn_calls`: whether its callers hear of that before a call;
     `notify_did`: how many days before a number of its ends; 0: never.
     `tax_id`: of the tax that is put on what it pays.
+    `warn_sound`: the number of the sound that its callers hear then; None: what the exchange has for it. `notify_hour`:
+    by its clock, when it is told by mail that its balance is low; None: at once. `unlisted`: lists leave it out.
     `route_plan`: by which calls of it and of all below it go, by name; None: none of its own. `dynamic_blacklist`:
     whether its suspected calls go by another one, and where it is ON, above which `score_threshold` by which.
     """
@@ -176,6 +179,9 @@ class Party:
     notify_balance_limit: Decimal = Decimal(0)
     warn_calls: bool = False
     notify_did: int = 0
+    warn_sound: int | None = None
+    notify_hour: int | None = None
+    unlisted: bool = False
     route_plan: str | None = None
     dynamic_blacklist: BlacklistMode = BlacklistMode.GLOBAL
     score_threshold: int | None = None
@@ -250,12 +256,19 @@ class PartyChanges:
     billing_bank_account: str | Leave = LEAVE
     tax_number: str | Leave = LEAVE
     tax_id: int | Leave | None = LEAVE
+    warn_sound: int | Leave | None = LEAVE
+    notify_hour: int | Leave | None = LEAVE
+    unlisted: bool | Leave = LEAVE
     route_plan: str | Leave | None = LEAVE
     dynamic_blacklist: BlacklistMode | Leave = LEAVE
     score_threshold: int | Leave | None = LEAVE
     blacklist_plan: str | Leave | None = LEAVE
 
     def __post_init__(self) -> None:
+        if self.warn_sound is not LEAVE:
+            check_whole(self.warn_sound, "warn_sound", least=1, most=MAX_INTEGER)
+        if self.notify_hour is not LEAVE:
+            check_whole(self.notify_hour, "notify_hour", most=23)
         if self.score_threshold is not LEAVE:
             check_threshold(self.score_threshold, "score_threshold")
         if self.invites is not LEAVE:
@@ -274,12 +287,14 @@ class PartyChanges:
 
 @dataclass(frozen=True, slots=True)
 class PartyFilter:
-    """Which parties of a list: below one (by login or number), of a kind, in a state; `hidden`: closed ones too."""
+    """Which parties of a list: below one (by login or number), of a kind, in a state; `hidden`: closed ones too,
+    `unlisted`: those too that lists leave out."""
 
     owner: str | int | None = None
     kind: PartyKind | None = None
     status: PartyState | None = None
     hidden: bool = False
+    unlisted: bool = False
 
 
 def check_level_of(kind: PartyKind, level: Level) -> None:

@@ -43,7 +43,8 @@ from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.tenants.billing import hold_tenant
 
 PASSWORDS: Final = "keys:write"  # the scope that covers them
-NOTICES: Final = ("notify_email", "notify_ticket", "notify_balance", "notify_balance_limit", "notify_did", "warn_calls")
+NOTICES: Final = ("notify_email", "notify_ticket", "notify_balance", "notify_balance_limit", "notify_did", "warn_calls",
+                  "warn_sound", "notify_hour")  # fmt: skip
 OWN_FIELDS: Final = frozenset({"language", "utc_offset", "currency", "tax_number", *NOTICES, *BILLING})
 
 

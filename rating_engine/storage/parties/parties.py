@@ -35,7 +35,7 @@ CHANGEABLE: Final = (
     "access_level", "name", "language", "utc_offset", "currency", "tariff_id", "comment", "account_bucket",
     "account_id", "notify_email", "notify_ticket", "notify_balance", "notify_balance_limit", "notify_did",
     "balance_low", "warn_calls", "invites", "route_plan_id", "dynamic_blacklist", "score_threshold",
-    "blacklist_plan_id",
+    "blacklist_plan_id", "warn_sound_id", "notify_hour", "unlisted",
 )  # fmt: skip
 
 _COLUMNS: Final = """
@@ -47,7 +47,7 @@ _COLUMNS: Final = """
      ORDER BY s.subscriber_id LIMIT 1) AS account, p.comment, p.notify_email, p.notify_ticket, p.invites,
     p.notify_balance, p.notify_balance_limit, p.notify_did, p.warn_calls,
     (SELECT x.name FROM route_plans x WHERE x.plan_id = p.route_plan_id) AS route_plan, p.dynamic_blacklist,
-    p.score_threshold,
+    p.score_threshold, p.warn_sound_id AS warn_sound, p.notify_hour, p.unlisted,
     (SELECT x.name FROM route_plans x WHERE x.plan_id = p.blacklist_plan_id) AS blacklist_plan,
     COALESCE(d.billing_name, '') AS billing_name,
     COALESCE(d.billing_address, '') AS billing_address, COALESCE(d.billing_email, '') AS billing_email,
@@ -67,6 +67,7 @@ _LIST: Final = f"""
     WHERE ($1::bigint IS NULL OR p.party_id > $1)
       AND p.party_id = ANY (parties_below($2)) AND p.party_id <> 1
       AND ($3::text IS NULL OR p.kind = $3) AND ($4::text IS NULL OR p.status::text = $4) AND ($5 OR NOT p.hidden)
+      AND ($7 OR NOT p.unlisted)
     ORDER BY p.party_id LIMIT $6
 """
 _OWN_ACCOUNT: Final = """
@@ -88,6 +89,8 @@ _ADD: Final = """
 _OWN: Final = """
     EXISTS (SELECT 1 FROM party_number_lists WHERE party_id = $1 AND side = 'destination') AS has_destination_list,
     (SELECT notify_balance_limit FROM parties WHERE party_id = $1 AND warn_calls AND party_id <> 1) AS warn_below,
+    COALESCE((SELECT file FROM warning_sounds JOIN parties ON warn_sound_id = sound_id WHERE party_id = $1), '')
+        AS warn_sound,
     route_plan_of_party($1) AS route_plan_id,
     (SELECT (dynamic_blacklist, score_threshold, blacklist_plan_id) FROM parties WHERE party_id = $1) AS blacklist"""
 _STANDING: Final = f"SELECT calls_of_party($1)::text AS calls, {_OWN}, r.* FROM resellers_of_party($1) r"  # noqa: S608
@@ -105,7 +108,8 @@ _HASH_SET: Final = """
 # What Standing.carried has, set of a line; its party is $3, and before it is said which line.
 LINE_IS_GIVEN: Final = """
     party_id = $3, calls = $4, reseller_accounts = $5, reseller_tariffs = $6, has_destination_list = $7,
-    warn_below = $8, route_plan_id = $9, dynamic_blacklist = $10, score_threshold = $11, blacklist_plan_id = $12"""
+    warn_below = $8, route_plan_id = $9, dynamic_blacklist = $10, score_threshold = $11, blacklist_plan_id = $12,
+    warn_sound = $13"""
 
 
 def unknown_party(who: str | int) -> NotFound:
@@ -156,6 +160,7 @@ class Standing:
     buckets: list[int] | None
     has_destination_list: bool
     warn_below: Decimal | None
+    warn_sound: str
     route_plan_id: int | None
     blacklist: tuple[str, int | None, int | None]
 
@@ -164,7 +169,7 @@ class Standing:
         """What a line is given of it, in the order of LINE_IS_GIVEN."""
         return (
             self.calls, self.accounts, self.tariffs, self.has_destination_list, self.warn_below, self.route_plan_id,
-            *self.blacklist,
+            *self.blacklist, self.warn_sound,
         )  # fmt: skip
 
 
@@ -184,7 +189,14 @@ async def hold_standing(tx: Transaction, party_id: int, *, of_cards: bool = Fals
 async def list_parties(questions: Questions, below: int, wanted: PartyFilter, cursor: Cursor) -> Page[Party]:
     """Parties of the tree below one, itself among them, the oldest first. Errors: InvalidRequest (after)."""
     rows = await questions.fetch(
-        _LIST, *cursor.position(int), below, wanted.kind, wanted.status, wanted.hidden, cursor.rows
+        _LIST,
+        *cursor.position(int),
+        below,
+        wanted.kind,
+        wanted.status,
+        wanted.hidden,
+        cursor.rows,
+        wanted.unlisted,
     )
     return page_of_rows(rows, cursor, lambda row: (row["party_id"],), party_from_row)
 
@@ -228,6 +240,8 @@ async def change_party(tx: Transaction, party_id: int, values: Mapping[str, obje
         if field in columns:
             plan = columns.pop(field)
             columns[f"{field}_id"] = None if plan is None else await plan_to_point_to(tx, str(plan), field)
+    if "warn_sound" in columns:
+        columns["warn_sound_id"] = columns.pop("warn_sound")
     if "level" in columns:
         columns["access_level"] = columns.pop("level")
     if "tariff" in columns:
@@ -249,6 +263,8 @@ async def change_party(tx: Transaction, party_id: int, values: Mapping[str, obje
             problem = "takes a score threshold and a blacklist plan where it is on"
             raise InvalidRequest("dynamic_blacklist", problem) from None
         raise InvalidRequest("tariff", "is what its account is charged by: give one, or none to --account") from None
+    except asyncpg.ForeignKeyViolationError:
+        raise NotFound(f"there is no sound {columns.get('warn_sound_id')}", field="warn_sound") from None
     except asyncpg.PostgresError as error:
         if error.sqlstate != OTHER_BUCKET:
             raise

@@ -121,6 +121,13 @@ async def test_online_calls_hold_money_first_and_offline_ones_do_not(engine):
         await finished(engine, CallKey("pbx", name), "102", NUMBER, 10)
     assert (await balances(engine))["101"] == Decimal("0.8")
 
+    await say(engine, type=Charging.OFFLINE)
+    accounts = engine.services.of(OPERATOR).accounts
+    await accounts.change("101", AccountChanges(overdraft=Decimal(5)))
+    for way in (Charging.ONLINE, Charging.OFFLINE):
+        await say(engine, type=way)
+        assert (await accounts.show("101")).overdraft == 5  # no token takes away the limit that an operator gave
+
 
 @pytest.mark.parametrize("remembers", [True, False])
 async def test_a_call_in_progress_ends_on_the_account_and_at_the_price_that_it_began_with(engine, remembers):

@@ -42,16 +42,20 @@ async def user_details_get(asked: Asked) -> Element:
 async def _main(asked: Asked, user: Party) -> Element:
     account = await _account(asked, user)
     if account is None:
-        names = ("account", "balance", "balance_number", "balance_currency", "credit")
+        names = ("account", "balance", "balance_number", "balance_currency", "credit", "minimal_charge",
+                 "minimal_charge_date")  # fmt: skip
         return listed("main_detail", ((name, "") for name in names))
     balance = await in_system_currency(asked, account.balance, account.currency, NO_USER)
     system = (await asked.use.currencies.converter()).system
+    minimum = await asked.use.minimum_spends.show(user.party_id)
     return listed("main_detail", (
         ("account", "Postpaid" if account.kind is AccountKind.POSTPAID else "Prepaid"),
         ("balance", f"{stored(balance)} {system}"),
         ("balance_number", stored(balance)),
         ("balance_currency", system),
         ("credit", UNLIMITED if account.overdraft is None else stored(account.overdraft)),
+        ("minimal_charge", "" if minimum is None else stored(minimum.amount)),
+        ("minimal_charge_date", "" if minimum is None else minimum.since),
     ))  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from rating_engine.domain.route_plan import BlacklistMode
 from rating_engine.services.parties.passwords import md5_of
 
 UNLIMITED: Final = "-1"
+AT_ONCE: Final = "-1"
 DETAILS: Final[Mapping[str, str]] = {
     "u0": "tax_number", "u14": "taxation_country", "u17": "last_name", "u19": "client_id", "u23": "first_name",
     "u26": "accounting_number", "u27": "agreement_number",
@@ -34,8 +35,9 @@ BLACKLIST: Final[Mapping[str, BlacklistMode]] = {
     "global": BlacklistMode.GLOBAL,
 }  # fmt: skip
 KNOWN: Final = frozenset({
-    *DETAILS, "u1", "u4", "u5", "u6", "u8", "u10", "u11", "u15", "u18", "u25", "ay", "am", "ad", "pswd", "credit",
-    "allow_loss_calls", "warning_email_active", "blacklist_enabled", "blacklist_lcr", "routing_threshold", "user_id",
+    *DETAILS, "u1", "u2", "u4", "u5", "u6", "u8", "u10", "u11", "u15", "u18", "u24", "u25", "u28", "ay", "am", "ad",
+    "pswd", "credit", "allow_loss_calls", "warning_email_active", "blacklist_enabled", "blacklist_lcr",
+    "routing_threshold", "user_id",
 })  # fmt: skip
 NOTHING: Final = ("", "0", "no")
 
@@ -104,12 +106,17 @@ async def _read_routing(asked: Asked, party: dict[str, Any]) -> None:
 
 
 def _read_warnings(asked: Asked, party: dict[str, Any]) -> None:
-    """Below which balance (u6, of the system's currency) there is mail, and callers hear of it (u10)."""
+    """Below which balance (u6, of the system's currency) there is mail, at which hour (u2), and callers hear of it
+    (u10), by which sound (u24); and whether lists have the user (u28)."""
     if limit := asked.text("u6").strip():
         party["notify_balance_limit"] = Decimal(_number(limit))
-    for sent, name in (("warning_email_active", "notify_balance"), ("u10", "warn_calls")):
+    for sent, name in (("warning_email_active", "notify_balance"), ("u10", "warn_calls"), ("u28", "unlisted")):
         if asked.text(sent).strip():
             party[name] = asked.flag(sent, ACCESS_DENIED)
+    if hour := asked.text("u2").strip():
+        party["notify_hour"] = None if hour == AT_ONCE else asked.needed_whole("u2", ACCESS_DENIED)
+    if asked.text("u24").strip():
+        party["warn_sound"] = asked.needed_whole("u24", ACCESS_DENIED) or None
 
 
 def _read_account(asked: Asked, account: dict[str, Any]) -> None:

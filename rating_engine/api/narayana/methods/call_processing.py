@@ -8,6 +8,7 @@ exchange: a key with the name of an exchange speaks of that exchange's calls.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import re
@@ -21,11 +22,13 @@ from urllib.parse import quote
 from rating_engine.api.narayana.arguments import Values
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import CODE_OF_DECLINE, Code, Failure
+from rating_engine.api.narayana.languages import language_code
 from rating_engine.api.narayana.lines import allowed_line, saved_line
 from rating_engine.api.narayana.shown_money import ShownMoney
 from rating_engine.api.narayana.sounds import balance_sounds
 from rating_engine.domain.callback import PITCH_MAX, CallbackOutcome, NewCallback
 from rating_engine.domain.end_status import read_status
+from rating_engine.domain.errors import NotFound
 from rating_engine.domain.live_call import LiveCall, LiveCallFilter
 from rating_engine.domain.outcomes import (
     MAX_CALL_KEY_LENGTH,
@@ -173,7 +176,7 @@ async def get_text_balance(asked: Asked) -> Answer:
             amount = shown.converted(account.balance, account.currency, currency)
         if amount is None:
             raise Failure(Code.E_TRANSACTION_FAILED, f"there is no exchange rate of {account.currency} in {currency}")
-    return balance_sounds(amount, currency)
+    return balance_sounds(amount, currency, await _spoken_language(asked))
 
 
 async def authorize_realm(asked: Asked) -> Answer:
@@ -200,6 +203,15 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "authorizeRealm": authorize_realm,
     "createTTS": create_tts,
 }
+
+
+async def _spoken_language(asked: Asked) -> str:
+    """That of the line's own announcements (sip_language), else the user's."""
+    line = await asked.main_line()
+    with contextlib.suppress(NotFound):  # a line without a phone
+        if line is not None and (phone := await asked.use.sip_accounts.show(line.login)).language:
+            return re.split("[-_]", language_code(phone.language))[0]
+    return (await asked.user()).language
 
 
 def _call_key(asked: Asked, callid: str | None) -> CallKey:

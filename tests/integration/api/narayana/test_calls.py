@@ -184,6 +184,9 @@ async def test_a_balance_is_said_in_sounds(narayana):
     assert await narayana.ask("getTextBalance", login="anna", balance="USD") == dollars
     assert await narayana.ask("getTextBalance", login="anna", currency="usd") == dollars
     assert await narayana.ask("getTextBalance", login="anna", balance="15", currency="USD") == dollars
+    assert await narayana.code("getTextBalance", login="anna", balance="15", currency="us&d") == "E_NOT_EXIST"
+    await narayana.ask("updateUser", login="anna", language="german")
+    assert "&digits/1-and&digits/20&euro&" in await narayana.ask("getTextBalance", login="anna", balance="21")
     await narayana.ask("updateUser", login="anna", currency="USD")
     assert await narayana.ask("getTextBalance", login="anna") == dollars
 
