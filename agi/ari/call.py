@@ -36,7 +36,7 @@ class CallRules:
     """What every call goes by. Seconds; `tolerance_ms`: of a begun second, before it is charged.
 
     `technology`: of trunks. `announcements`: sounds by the reason of a refusal, '' for every other. `low_balance`: the
-    sound that a caller hears before it rings, whose balance is low.
+    sound that a caller hears before it rings, whose balance is low. `transfers`: whether phones may transfer calls.
     """
 
     technology: str = "PJSIP"
@@ -48,6 +48,7 @@ class CallRules:
     early_media: bool = True
     announcements: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     low_balance: str = ""
+    transfers: bool = True
 
     def seconds_between(self, answered: float, ended: float) -> int:
         """What is charged of a conversation."""

@@ -69,13 +69,18 @@ def test_who_enters_is_asked_for() -> None:
 
 def test_what_is_allowed_gets_a_leg_with_its_limit_and_its_handler_before_anything() -> None:
     call, commands = run(*TO_CREATING)
-    limit, bridge, create = commands
+    limit, transfers, bridge, create = commands
     assert (call.phase, call.leg, call.granted, call.owed) == (Phase.CREATING, LEG, 120, True)
     assert limit == SetLimit(CALLER, 20 + 120 + 10)
+    assert transfers == SetVariable(CALLER, "PJSIP_TRANSFER_HANDLING()", "ari-only")
+    assert transfers not in run(*TO_CREATING, call=replace(START, rules=replace(RULES, transfers=False)))[1]
     assert bridge == CreateBridge(BRIDGE)
     assert isinstance(create, CreateLeg)
     assert (create.leg, create.endpoint, create.like) == (LEG, "PJSIP/774930123@carrier", CALLER)
     assert create.variables["TIMEOUT(absolute)"] == "120"
+    # Whoever is called may not transfer: a carrier that says Refer-Sub: false would end Asterisk (agi/ari/versions).
+    assert create.variables["TRANSFER_CONTEXT"] == "rating-no-transfer"
+    assert "PJSIP_TRANSFER_HANDLING()" not in create.variables
     assert create.variables["CHANNEL(hangup_handler_push)"] == "rating-leg-ended,s,1"
     assert create.variables["RATING_CALL_KEY"] == str(KEY)
 
