@@ -1755,6 +1755,7 @@ CREATE TABLE invoices (
     due           numeric(20, 6) NOT NULL,
     issuer        jsonb NOT NULL,                      -- name, address, email, bank_account, tax_number
     billed        jsonb NOT NULL,
+    to_mail       boolean NOT NULL DEFAULT false,      -- of a postpaid account's month, until it was mailed
     PRIMARY KEY (bucket, invoice_id),
     CHECK ((kind = 'monthly') = (period_start IS NOT NULL AND period_end IS NOT NULL AND from_entry IS NOT NULL
                                  AND to_entry IS NOT NULL AND opening IS NOT NULL AND closing IS NOT NULL)),
@@ -1764,6 +1765,7 @@ CREATE UNIQUE INDEX invoices_numbered ON invoices (bucket, issuer_id, kind, numb
 CREATE UNIQUE INDEX invoices_once ON invoices (bucket, account_id, period_start)
   WHERE kind = 'monthly' AND state <> 'cancelled';
 CREATE INDEX invoices_by_party ON invoices (party_id, invoice_id);
+CREATE INDEX invoices_to_mail ON invoices (issued_at) WHERE to_mail;
 
 -- `amount` is what it adds to the invoice or, of a movement (payments, transfers, corrections of the balance), to the balance.
 CREATE TABLE invoice_lines (

@@ -18,8 +18,10 @@ from rating_engine.domain.errors import NotAllowed, RatingEngineError
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import ENGINE, Principal
 from rating_engine.services.calls.ports import Now
+from rating_engine.services.finance.invoice_mails import InvoiceMails
 from rating_engine.services.finance.minimum_spends import MinimumSpends
 from rating_engine.services.finance.monthly import MonthlyInvoices
+from rating_engine.services.finance.printing import Printer
 from rating_engine.services.finance.recurring import Recurring
 from rating_engine.services.numbers.rents import Rents
 from rating_engine.services.recordings import NO_RECORDINGS, RecordingFiles, mail_recordings
@@ -63,6 +65,7 @@ class Upkeep:
     rate_jump_percent: int
     system_currency: str
     invoice_days: int
+    print_invoice: Printer
     recordings: RecordingFiles = NO_RECORDINGS
 
 
@@ -81,6 +84,7 @@ def steps_of(office: Database, now: Now, upkeep: Upkeep) -> dict[str, Step]:
         BALANCES: BalanceNotices(office, ENGINE, now, system_currency=upkeep.system_currency).turn,
         MONITORINGS: Monitorings(office, ENGINE, now, system_currency=upkeep.system_currency).turn,
         "monthly invoices": invoices.turn,
+        "invoice mails": InvoiceMails(office, ENGINE, upkeep.print_invoice).turn,
     }
     if upkeep.ask_rate is not None:
         feed = RateFeed(office, ENGINE, now, upkeep.ask_rate, jump_percent=upkeep.rate_jump_percent)

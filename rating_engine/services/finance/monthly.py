@@ -136,7 +136,7 @@ class MonthlyInvoices:
             "bucket": account.bucket, "account_id": account.account_id, "party_id": account.party_id,
             "kind": InvoiceKind.MONTHLY.value, "issued_at": now, "valid_to": now + timedelta(days=self._days),
             "period_start": span.start, "period_end": span.end, "from_entry": after, "to_entry": until,
-            "currency": account.currency, "opening": opening, "closing": closing,
+            "currency": account.currency, "opening": opening, "closing": closing, "to_mail": account.is_postpaid,
         }  # fmt: skip
         return values, fitted(lines)
 

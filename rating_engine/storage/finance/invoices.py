@@ -22,6 +22,7 @@ WRITTEN: Final = (
     "bucket", "account_id", "party_id", "issuer_id", "kind", "number", "state", "issued_at", "valid_to", "ended_at",
     "period_start", "period_end", "from_entry", "to_entry", "currency", "net", "tax_percent", "tax", "commission",
     "commission_percent", "opening", "closing", "due", "issuer", "billed",
+    "to_mail",
 )  # fmt: skip
 
 _COLUMNS: Final = """
@@ -56,11 +57,15 @@ _OF_MONTH: Final = """
     WHERE bucket = $1 AND account_id = $2 AND kind = 'monthly' AND period_start = $3
     ORDER BY state = 'cancelled', invoice_id DESC LIMIT 1"""
 _CANCEL: Final = """
-    UPDATE invoices SET state = 'cancelled', ended_at = now()
+    UPDATE invoices SET state = 'cancelled', ended_at = now(), to_mail = false
     WHERE bucket = $1 AND invoice_id = $2 AND state <> 'cancelled' RETURNING true"""
 _PAID: Final = """
     UPDATE invoices SET state = 'paid', ended_at = now()
     WHERE bucket = $1 AND invoice_id = $2 AND state = 'open' RETURNING true"""
+_TO_MAIL: Final = """
+    SELECT invoice_id FROM invoices WHERE to_mail ORDER BY issued_at, invoice_id LIMIT $1"""
+_MAILED: Final = """
+    UPDATE invoices SET to_mail = false WHERE bucket = $1 AND invoice_id = $2 AND to_mail RETURNING true"""
 _HAS_MONEY: Final = """
     SELECT true FROM payments
     WHERE bucket = $1 AND account_id = $2 AND invoice_id = $3 AND state = 'confirmed' LIMIT 1"""
@@ -146,6 +151,16 @@ async def cancel_invoice(tx: Transaction, invoice: Invoice) -> bool:
 async def note_paid(tx: Transaction, invoice: Invoice) -> bool:
     """It was paid outside of what is kept here; False: it was not open. Errors: Unavailable."""
     return bool(await tx.fetchval(_PAID, invoice.bucket, invoice.invoice_id))
+
+
+async def invoices_to_mail(questions: Questions, limit: int) -> list[int]:
+    """Numbers of those that are to be mailed by themselves, the oldest first. Errors: Unavailable."""
+    return [row["invoice_id"] for row in await questions.fetch(_TO_MAIL, limit)]
+
+
+async def note_mailed(tx: Transaction, invoice: Invoice) -> bool:
+    """It is not to be mailed by itself any more; False: it was not before. Errors: Unavailable."""
+    return bool(await tx.fetchval(_MAILED, invoice.bucket, invoice.invoice_id))
 
 
 async def sum_invoices(questions: Questions, tree: Sequence[int] | None, since: datetime, until: datetime) -> list[Any]:

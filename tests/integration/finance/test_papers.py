@@ -12,12 +12,13 @@ from decimal import Decimal
 
 import pytest
 
+from rating_engine.adapters.paper.printer import InvoicePrinter
 from rating_engine.adapters.smtp import Smtp
-from rating_engine.domain.account import NewAccount
+from rating_engine.domain.account import AccountKind, NewAccount
 from rating_engine.domain.credit_note import CreditNoteFilter, CreditNoteState, NewCreditNote
 from rating_engine.domain.did import NewDid
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotAllowed, NotFound, NotYours, Refused
-from rating_engine.domain.invoice import InvoiceFilter, InvoiceKind, InvoiceState, LineKind
+from rating_engine.domain.invoice import Invoice, InvoiceFilter, InvoiceKind, InvoiceState, LineKind
 from rating_engine.domain.outcomes import Allowed
 from rating_engine.domain.page import Cursor
 from rating_engine.domain.party import NewParty, PartyChanges, PartyKind
@@ -38,7 +39,9 @@ from rating_engine.engine.services import open_services
 from rating_engine.services.calls.ports import utc_now
 from rating_engine.services.catalogue import UseCases
 from rating_engine.services.doctor import ledger_balanced
+from rating_engine.services.finance.invoice_mails import InvoiceMails
 from rating_engine.services.finance.monthly import MonthlyInvoices
+from rating_engine.services.finance.printing import PrintFailed
 from rating_engine.services.finance.recurring import Recurring
 from rating_engine.services.numbers.dids import Dids
 from rating_engine.services.numbers.rents import Rents
@@ -349,6 +352,26 @@ async def test_an_invoice_is_mailed_as_a_pdf_to_who_has_an_address(use, database
     (attached,) = mail.iter_attachments()
     assert (attached.get_content_type(), attached.get_filename()) == ("application/pdf", "PRO-000001.pdf")
     assert attached.get_content().startswith(b"%PDF-")
+
+
+async def test_months_of_postpaid_accounts_are_mailed_by_themselves_once_each(use, database):
+    await use.parties.change("anna", PartyChanges(billing_email="anna@example.org", language="de"))
+    await use.accounts.create(NewAccount("6001", "retail", kind=AccountKind.POSTPAID, owner="anna"))
+    await database.fetch("UPDATE accounts SET overdraft = 2, created_at = '2020-01-01'")
+    for login in ("1001", "6001"):
+        await move(database, login, LAST_MONTH, "-1", "fee", "rent")
+    await MonthlyInvoices(database, OPERATOR, utc_now, days=14).turn()
+    printer = InvoicePrinter()
+
+    async def broken(invoice: Invoice, *, draft: bool = False) -> bytes:
+        raise PrintFailed("no paper")
+
+    assert await InvoiceMails(database, OPERATOR, broken).turn() == 0
+    await asyncio.gather(*(InvoiceMails(database, OPERATOR, printer).turn() for _ in range(2)))
+    assert await InvoiceMails(database, OPERATOR, printer).turn() == 0
+
+    (mail,) = await database.fetch("SELECT recipient, subject, attachment_name FROM mails")
+    assert (mail["recipient"], mail["subject"]) == ("anna@example.org", f"Rechnung {mail['attachment_name'][:-4]}")
 
 
 # Confirms payments and makes invoices until it is killed.

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from rating_engine.api.mor.asked import Asked, Handler
 from rating_engine.api.mor.errors import ACCESS_DENIED, Failed
+from rating_engine.api.mor.functions.card_groups import known_currency
 from rating_engine.api.mor.named import PRIMARY, account_of, plan_of, user_of
 from rating_engine.api.mor.xml import Element, done
 from rating_engine.domain.account import AccountChanges, AccountKind
@@ -77,7 +78,7 @@ async def _read(asked: Asked, user: Party, changes: _Changes) -> None:
     if any(asked.sent(name) for name in ("ay", "am", "ad")):
         changes.details["agreement_date"] = _date(asked)
     if asked.sent("u4"):
-        changes.party["currency"] = asked.text("u4").strip().upper()
+        changes.party["currency"] = await known_currency(asked, asked.text("u4"), ACCESS_DENIED)
     if asked.sent("u8"):
         changes.party["language"] = asked.text("u8").strip().lower()
     if asked.text("u5").strip():
