@@ -1834,6 +1834,9 @@ CREATE UNIQUE INDEX service_subscriptions_once ON service_subscriptions (bucket,
 CREATE INDEX service_subscriptions_due ON service_subscriptions (paid_to) WHERE state IN ('active', 'unpaid');
 CREATE INDEX service_subscriptions_by_party ON service_subscriptions (party_id, subscription_id);
 
+-- What a carrier takes for a message, in its cost tariff's currency, and what that leaves; NULL: nobody has said.
+CREATE TYPE message_offer AS (carrier text, cost numeric, currency text, margin numeric);
+
 -- Messages: sms, hlr (a query of where a number is), sip and voice. Those that cost something take their money when they are
 -- written (`accounts`: the payer and the resellers above it, each its own of `prices`), by fees message:ID; one that was not
 -- sent gives it back by message:ID:back. queued: waits for its carrier; sending: handed over until lease_until by whoever
@@ -1859,6 +1862,11 @@ CREATE TABLE messages (
     currency       text NOT NULL DEFAULT '',       -- of the first of prices
     carrier        text NOT NULL DEFAULT '',
     carrier_id     text NOT NULL DEFAULT '',       -- what it calls the message
+    offers         message_offer[] NOT NULL DEFAULT '{}',  -- of the carriers that may be asked, in their order; '{}': by anyone
+    carrier_cost   numeric(20, 6),                 -- what the one that has it takes; NULL: not known, or not sent
+    carrier_currency text NOT NULL DEFAULT '',
+    margin         numeric(20, 6),                 -- what the last of prices leaves of that, in its currency
+    margin_currency text NOT NULL DEFAULT '',      -- of the last of prices
     answer         text NOT NULL DEFAULT '',       -- of a query
     error          text NOT NULL DEFAULT '',
     reference      text CHECK (length(reference) BETWEEN 1 AND 200),  -- the idempotency key of who sends it
@@ -4262,15 +4270,15 @@ BEGIN
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
--- Messages: send_message_v1 writes one and takes its money of all who pay, or does neither; end_message_v1 says that it was
+-- Messages: send_message_v2 writes one and takes its money of all who pay, or does neither; end_message_v1 says that it was
 -- handed to its carrier, or gives the money back. Each may be asked again: it is done once. What a message costs counts in
 -- the limits of the day and the month, as what a call costs.
 
-CREATE TYPE message_order_v1 AS (
+CREATE TYPE message_order_v2 AS (
     accounts bigint[], prices numeric[],  -- who pays, the line's own account first; empty: nobody
     subscriber_id bigint, subscriber_version integer,
     party_id bigint, login text, kind text, sender text, recipient text, content text, encoding text, parts smallint,
-    currency text, carrier text, reference text,
+    currency text, carrier text, offers message_offer[], margin_currency text, reference text,
     lease interval              -- who asks hands it over, within so long; NULL: it is queued
 );
 CREATE TYPE message_answer_v1 AS (
@@ -4279,7 +4287,7 @@ CREATE TYPE message_answer_v1 AS (
 );
 
 -- Why accounts that are locked cannot pay for a message; NULL: they can. The first of them is the line's own.
-CREATE OR REPLACE FUNCTION message_refusal(p_bucket smallint, p_order message_order_v1) RETURNS text LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION message_refusal(p_bucket smallint, p_order message_order_v2) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     RETURN (SELECT refusal FROM (
         SELECT p.level, CASE
@@ -4322,7 +4330,7 @@ BEGIN
     WHERE a.bucket = p_bucket AND a.account_id = p_account_id;
 END $$;
 
-CREATE OR REPLACE FUNCTION send_message_v1(p_bucket smallint, p_order message_order_v1, p_note audit_note_v3)
+CREATE OR REPLACE FUNCTION send_message_v2(p_bucket smallint, p_order message_order_v2, p_note audit_note_v3)
 RETURNS message_answer_v1 LANGUAGE plpgsql AS $$
 DECLARE
     earlier  record;
@@ -4348,11 +4356,12 @@ BEGIN
         RETURN ROW(refusal, NULL)::message_answer_v1;
     END IF;
     INSERT INTO messages (bucket, kind, direction, state, party_id, account_id, login, sender, recipient, content, encoding,
-                          parts, accounts, prices, currency, carrier, reference, lease_until, attempts)
+                          parts, accounts, prices, currency, carrier, offers, margin_currency, reference, lease_until,
+                          attempts)
       VALUES (p_bucket, p_order.kind, 'out', CASE WHEN p_order.lease IS NULL THEN 'queued' ELSE 'sending' END,
               p_order.party_id, p_order.accounts[1], p_order.login, p_order.sender, p_order.recipient, p_order.content,
               p_order.encoding, p_order.parts, p_order.accounts, p_order.prices, p_order.currency, p_order.carrier,
-              p_order.reference, now() + p_order.lease, CASE WHEN p_order.lease IS NULL THEN 0 ELSE 1 END)
+              p_order.offers, p_order.margin_currency, p_order.reference, now() + p_order.lease, CASE WHEN p_order.lease IS NULL THEN 0 ELSE 1 END)
       RETURNING message_id INTO made;
     PERFORM enter_message(p_bucket, p.account_id, -p.price, format('message:%s', made),
                           format('%s to %s', p_order.kind, p_order.recipient), now())
@@ -4367,12 +4376,16 @@ CREATE OR REPLACE FUNCTION end_message_v1(
 ) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     ended  record;
+    taken  message_offer;
 BEGIN
     PERFORM 1 FROM accounts WHERE bucket = p_bucket AND account_id = ANY (
         SELECT unnest(accounts) FROM messages WHERE bucket = p_bucket AND message_id = p_message_id)
       ORDER BY account_id FOR NO KEY UPDATE;
+    SELECT o.* INTO taken FROM messages, unnest(offers) AS o
+      WHERE bucket = p_bucket AND message_id = p_message_id AND p_sent AND o.carrier = p_carrier LIMIT 1;
     UPDATE messages SET
         state = CASE WHEN p_sent THEN 'sent' ELSE 'failed' END, lease_until = NULL,
+        carrier_cost = taken.cost, carrier_currency = COALESCE(taken.currency, ''), margin = taken.margin,
         carrier = COALESCE(p_carrier, carrier), carrier_id = p_carrier_id, answer = p_answer, error = p_error,
         sent_at = CASE WHEN p_sent THEN now() END, ended_at = CASE WHEN NOT p_sent THEN now() END
       WHERE bucket = p_bucket AND message_id = p_message_id AND state IN ('queued', 'sending')

@@ -117,8 +117,9 @@ def read_value(argument: Argument, text: str) -> Value:
                 return value
             raise _invalid(argument, "is neither true nor false")
         case Kind.CHOICE:
-            if text in argument.values:
-                return text
+            for one in (text, text.replace("_", "")):  # auto_renew is autorenew
+                if one in argument.values:
+                    return one
             raise _invalid(argument, f"is none of {', '.join(argument.values)}")
         case Kind.TEXT:
             if "\0" not in text:
