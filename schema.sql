@@ -532,6 +532,15 @@ CREATE TABLE party_details (
     tax_id                bigint REFERENCES taxes    -- put on what it pays; NULL: none
 );
 
+-- Several taxes of a party, in place of the one of its details: each is put on what it pays, and has its own line.
+CREATE TABLE party_taxes (
+    party_id  bigint NOT NULL REFERENCES parties,
+    position  smallint NOT NULL CHECK (position BETWEEN 1 AND 4),
+    name      text NOT NULL CHECK (name <> ''),
+    percent   numeric(7, 4) NOT NULL CHECK (percent > 0 AND percent <= 100),
+    PRIMARY KEY (party_id, position)
+);
+
 -- What new users and devices begin with where nobody says otherwise; what is not there is as the engine has it.
 CREATE TABLE defaults (
     name        text PRIMARY KEY,
@@ -1755,6 +1764,7 @@ CREATE TABLE invoices (
     due           numeric(20, 6) NOT NULL,
     issuer        jsonb NOT NULL,                      -- name, address, email, bank_account, tax_number
     billed        jsonb NOT NULL,
+    taxes         jsonb NOT NULL DEFAULT '[]',         -- name, percent, amount of each; their sums are the two above
     to_mail       boolean NOT NULL DEFAULT false,      -- of a postpaid account's month, until it was mailed
     PRIMARY KEY (bucket, invoice_id),
     CHECK ((kind = 'monthly') = (period_start IS NOT NULL AND period_end IS NOT NULL AND from_entry IS NOT NULL
