@@ -17,7 +17,7 @@ from rating_engine.domain.account import RefillAllowed
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest, Refused
 from rating_engine.domain.invoice import Invoice, InvoiceKind, InvoiceLine, InvoiceState, LineKind
 from rating_engine.domain.page import Cursor, Page
-from rating_engine.domain.papers import net_of, tax_on
+from rating_engine.domain.papers import net_of, sum_of_taxes, tax_on, taxes_on
 from rating_engine.domain.party import Level, Party
 from rating_engine.domain.payment import (
     MANUAL,
@@ -124,8 +124,12 @@ class Payments:
         purse = await self._paying.moving.own(party.party_id)
         purse.check_open()
         currency = new.currency or purse.currency
-        percent = (await standing_of(self._database, party.party_id)).tax_percent
-        net, tax = net_of(new.amount, percent) if new.tax_included else (new.amount, tax_on(new.amount, percent))
+        standing = await standing_of(self._database, party.party_id)
+        net, tax = (
+            net_of(new.amount, standing.tax_percent)
+            if new.tax_included
+            else (new.amount, sum_of_taxes(new.amount, standing.taxes))
+        )
         if net == 0:
             raise InvalidRequest("amount", "is all tax")
         credited = await self._credited(net, currency, purse)
@@ -239,7 +243,7 @@ class Payments:
         self, standing: Standing, purse: Purse, handler: PaymentHandler, new: NewPayment
     ) -> tuple[Payment, PaymentForm]:
         currency, now = new.currency or purse.currency, self._now()
-        tax = tax_on(new.amount, standing.tax_percent)
+        tax = sum_of_taxes(new.amount, standing.taxes)
         commission = tax_on(new.amount + tax, handler.commission)
         credited = await self._credited(new.amount, currency, purse)
         issuer = await standing_of(self._database, standing.issuer_id)
@@ -247,7 +251,8 @@ class Payments:
             "bucket": purse.bucket, "account_id": purse.account_id, "party_id": standing.party_id,
             "issuer_id": standing.issuer_id, "kind": InvoiceKind.REQUEST.value, "state": InvoiceState.OPEN.value,
             "issued_at": now, "valid_to": now + timedelta(days=self._ways.days), "currency": currency,
-            "net": new.amount, "tax_percent": standing.tax_percent, "tax": tax, "commission": commission,
+            "net": new.amount, "tax_percent": standing.tax_percent, "tax": tax,
+            "taxes": taxes_on(new.amount, standing.taxes), "commission": commission,
             "commission_percent": handler.commission,
             "due": new.amount + tax + commission,
         }  # fmt: skip

@@ -17,15 +17,15 @@ from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
 
 CHANGEABLE: Final = (
-    "access_level", "auth_by", "default_party_id", "allowed_sources", "allowed_methods", "scopes", "secure_only",
-    "rate_limit", "enabled", "secret_hash", "shown",
+    "access_level", "auth_by", "default_party_id", "default_value", "allowed_sources", "allowed_methods", "scopes",
+    "secure_only", "rate_limit", "enabled", "secret_hash", "shown",
 )  # fmt: skip
 _COLUMN_OF: Final = {"level": "access_level", "sources": "allowed_sources", "methods": "allowed_methods"}
 
 _KEYS: Final = """
     SELECT k.key_id, k.name, k.shown, k.kind, k.access_level AS level, k.auth_by, k.owner_id, o.login AS owner,
-           d.login AS default_user, k.allowed_sources AS sources, k.allowed_methods AS methods, k.scopes,
-           k.secure_only, k.rate_limit, k.enabled, k.created_at, k.revoked_at
+           d.login AS default_user, k.default_value, k.allowed_sources AS sources, k.allowed_methods AS methods,
+           k.scopes, k.secure_only, k.rate_limit, k.enabled, k.created_at, k.revoked_at
     FROM api_keys k JOIN parties o ON o.party_id = k.owner_id LEFT JOIN parties d ON d.party_id = k.default_party_id"""
 _BY_SECRET: Final = f"{_KEYS} WHERE k.secret_hash = $1"
 _BY_NAME: Final = f"{_KEYS} WHERE k.name = $1"
@@ -37,8 +37,8 @@ _LIST: Final = f"""
 """
 _ADD: Final = """
     INSERT INTO api_keys (name, secret_hash, shown, kind, access_level, auth_by, owner_id, default_party_id,
-                          allowed_sources, allowed_methods, scopes, secure_only, rate_limit)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::cidr[], $10, $11, $12, $13)
+                          allowed_sources, allowed_methods, scopes, secure_only, rate_limit, default_value)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::cidr[], $10, $11, $12, $13, $14)
 """
 
 
@@ -78,7 +78,7 @@ async def add_key(
         await tx.execute(
             _ADD, new.name, secret_hash, shown, new.kind, int(new.level), new.auth_by, owner_id, default_party_id,
             _networks(new.sources), list(new.methods), list(new.scopes), new.secure_only,
-            new.rate_limit,
+            new.rate_limit, new.default_value,
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name == _SECRETS:
