@@ -11,7 +11,7 @@ from typing import Final
 from rating_engine.domain.errors import InvalidRequest, NotAllowed, Refused
 from rating_engine.domain.invoice import Invoice, InvoiceFilter, InvoiceLine, InvoiceState, month_before
 from rating_engine.domain.page import Cursor, Page
-from rating_engine.domain.papers import tax_on
+from rating_engine.domain.papers import taxes_on
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import Principal
 from rating_engine.services.finance.invoice_mails import InvoiceMails
@@ -91,10 +91,12 @@ class Invoices:
         if until < issued:
             raise InvalidRequest("deadline", "is before the date")
         net = sum((line.amount for line in lines), Decimal(0))
-        tax = tax_on(net, invoice.tax_percent)
+        taxes = taxes_on(net, invoice.tax_lines)
+        tax = sum((line.amount for line in taxes), Decimal(0))
         drawn = replace(
-            invoice, issued_at=issued, valid_to=until, period_start=None, period_end=None, opening=None, closing=None,
-            net=net, tax=tax, commission=Decimal(0), due=net + tax, lines=tuple(lines),
+            invoice, state=InvoiceState.OPEN, issued_at=issued, valid_to=until, period_start=None, period_end=None,
+            opening=None, closing=None, net=net, tax=tax, commission=Decimal(0), due=net + tax, lines=tuple(lines),
+            taxes=taxes,
         )  # fmt: skip
         return await self._print(drawn, draft=True)
 

@@ -33,7 +33,7 @@ from rating_engine.domain.payment import (
 )
 from rating_engine.domain.principal import OPERATOR, Principal, principal_of
 from rating_engine.domain.subscription import NewService, NewSubscription
-from rating_engine.domain.tax import Tax
+from rating_engine.domain.tax import PartyTax, Tax
 from rating_engine.domain.transfer import InsufficientMoney, NoExchangeRate
 from rating_engine.engine.services import open_services
 from rating_engine.services.calls.ports import utc_now
@@ -212,9 +212,15 @@ async def test_invoices_of_an_issuer_have_no_gaps_and_a_month_has_one_whoever_ma
     made = await asyncio.gather(*(use.invoices.monthly("anna") for _ in range(8)))
     assert len({invoice.invoice_id for invoice in made}) == 1
     assert (made[0].label, made[0].net, made[0].closing) == ("INV-000001", Decimal("1.234567"), Decimal("-1.234567"))
+    # Each tax is rounded by itself, and what is paid is the sum of its lines: 7.7 % of it at once would be 0.10.
+    taxes = (PartyTax(1, "State", Decimal("4.4")), PartyTax(3, "City <b>", Decimal("3.3")))
+    await use.parties.change("anna", PartyChanges(taxes=taxes))
     await use.invoices.cancel(made[0].invoice_id)
     again = await use.invoices.monthly("anna")
     assert (again.label, again.net) == ("INV-000002", made[0].net)
+    shown = [(tax.name, tax.percent, tax.amount) for tax in again.taxes]
+    assert shown == [("State", Decimal("4.4"), Decimal("0.05")), ("City <b>", Decimal("3.3"), Decimal("0.04"))]
+    assert (again.tax_percent, again.tax, again.due) == (Decimal("7.7"), Decimal("0.09"), Decimal("1.324567"))
     states = [each.state for each in (await use.invoices.page(InvoiceFilter(), Cursor())).items]
     assert states == [InvoiceState.OPEN]
     now = datetime.now(UTC)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from rating_engine.api.mor.asked import Asked, Handler, stored
@@ -76,7 +77,9 @@ def _other(user: Party, details: PartyDetails) -> Element:
         ("agreement_date", details.agreement_date),
         ("taxation_country", details.taxation_country),
         ("vat_reg_number", details.tax_number),
-        ("vat_percent", ""),
+        ("vat_percent", stored(sum((tax.percent for tax in user.taxes), Decimal(0))) if user.taxes else ""),
+        *((f"tax{tax.position}_{name}", text) for tax in user.taxes
+          for name, text in (("name", tax.name), ("value", stored(tax.percent)))),
     ))  # fmt: skip
 
 
