@@ -701,6 +701,7 @@ CREATE TABLE api_keys (
                       CHECK (auth_by IN ('username', 'sip_extension', 'id', 'msisdn', 'iccid', 'custom')),
     owner_id          bigint NOT NULL REFERENCES parties,
     default_party_id  bigint REFERENCES parties,   -- who asks where a request names nobody
+    default_value     text NOT NULL DEFAULT '',    -- by what it is named, as auth_by has it; '': by its login
     allowed_sources   cidr[] NOT NULL DEFAULT '{}',
     allowed_methods   text[] NOT NULL DEFAULT '{}',
     scopes            text[] NOT NULL DEFAULT '{}',
@@ -708,7 +709,8 @@ CREATE TABLE api_keys (
     enabled           boolean NOT NULL DEFAULT true,
     created_at        timestamptz NOT NULL DEFAULT now(),
     rate_limit        integer CHECK (rate_limit >= 0),  -- requests a minute; 0: any number; NULL: as the settings have it
-    revoked_at        timestamptz                  -- for good; its name may not be used again
+    revoked_at        timestamptz,                 -- for good; its name may not be used again
+    maintained_at     timestamptz                  -- when maintenance was last asked for with it
 );
 CREATE INDEX api_keys_by_owner ON api_keys (owner_id);
 
