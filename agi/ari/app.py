@@ -275,6 +275,7 @@ class AriApp:
             outcome.route_prefix,
             outcome.route_name,
             outcome.low_balance,
+            outcome.low_balance_sound,
         )
         self.tell(call.uniqueid, admitted)
 

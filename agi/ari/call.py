@@ -170,7 +170,7 @@ def leg_of(channel: str) -> tuple[str, int] | None:
 @dataclass(frozen=True, slots=True)
 class Admitted:
     """The attempt may be made: its money is held. `seconds`: how long it may last. `low_balance`: its caller is to hear
-    first that little is left."""
+    first that little is left, by the sound that its user has chosen, '': that of the rules."""
 
     key: CallKey
     seconds: int
@@ -179,6 +179,7 @@ class Admitted:
     route_prefix: str
     route_name: str
     low_balance: bool = False
+    low_balance_sound: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ def _admitted(call: Call, event: Admitted) -> Step:
         call = replace(call, phase=Phase.DONE)
         return call, (Finish(call.key, 0, word_of(NORMAL), NORMAL), *_bridge_gone(call))
     call = replace(call, granted=event.seconds, owed=True)
-    sound = call.rules.low_balance
+    sound = event.low_balance_sound or call.rules.low_balance
     if event.low_balance and sound and call.minds_caller and call.attempt == 1:
         call, commands = _say(replace(call, phase=Phase.PLAYING, admitted=event), sound)
         return call, (*commands, _after(call, Timer.SAY, SAY_SECONDS))

@@ -107,6 +107,7 @@ def upkeep_of(settings: Settings) -> Upkeep:
         rate_jump_percent=settings.exchange_rate_jump_percent,
         system_currency=settings.system_currency,
         invoice_days=settings.invoice_days,
+        print_invoice=InvoicePrinter(),
         recordings=recordings_of(settings),
     )
 

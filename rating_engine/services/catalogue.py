@@ -33,10 +33,11 @@ from rating_engine.services.finance.codes import Codes
 from rating_engine.services.finance.credit_notes import CreditNotes
 from rating_engine.services.finance.guesses import Guesses
 from rating_engine.services.finance.invitations import Invitations
-from rating_engine.services.finance.invoices import Invoices, Printer
+from rating_engine.services.finance.invoices import Invoices
 from rating_engine.services.finance.minimum_spends import MinimumSpends
 from rating_engine.services.finance.paid_services import PaidServices
 from rating_engine.services.finance.payments import Payments, PaymentWays
+from rating_engine.services.finance.printing import Printer
 from rating_engine.services.finance.statements import Statements
 from rating_engine.services.finance.subscriptions import Subscriptions
 from rating_engine.services.finance.taxes import Taxes

@@ -31,6 +31,7 @@ from rating_engine.domain.party import (
     PartyState,
 )
 from rating_engine.domain.route_plan import BlacklistMode
+from rating_engine.domain.tax import PartyTax
 from rating_engine.rating.money import format_amount
 from rating_engine.services.catalogue import UseCases
 
@@ -253,6 +254,39 @@ def billing(
         return
     for field, value in shown.items():
         say((f"{field.replace('_', ' ')}: ", "bold"), "" if value is None else str(value))
+
+
+@users_app.command(epilog="Example: rating-engine user taxes anna VAT=19 'City tax=1.5'")
+def taxes(
+    user: User,
+    given: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME=PERCENT]...|none", help="All its taxes, in their order.")
+    ] = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Say which taxes are put on what a user pays, each with its own line on invoices; with none named, show them."""
+    with reported_errors():
+        changes = PartyChanges() if not given else PartyChanges(taxes=_taxes(given))
+    party = with_services(config, lambda services: services.parties.change(user, changes))
+    if json:
+        shown = [{"name": tax.name, "percent": format_amount(tax.percent)} for tax in party.taxes]
+        print_json({"login": party.login, "taxes": shown})
+        return
+    for tax in party.taxes:
+        say((f"{tax.name}: ", "bold"), f"{format_amount(tax.percent)} %")
+
+
+def _taxes(given: list[str]) -> tuple[PartyTax, ...]:
+    if given == [words.NONE]:
+        return ()
+    taxes = []
+    for place, text in enumerate(given, start=1):
+        name, sign, percent = text.rpartition("=")
+        if not sign:
+            raise InvalidRequest("taxes", f"{text[:40]!r} is not such as VAT=19")
+        taxes.append(PartyTax(place, name.strip(), words.amount(percent.strip(), "taxes")))
+    return tuple(taxes)
 
 
 @users_app.command(epilog="Example: rating-engine user block anna --as external_blocked")

@@ -24,6 +24,7 @@ from rating_engine.domain.party import (
 )
 from rating_engine.domain.permission import Permission
 from rating_engine.domain.route_plan import BlacklistMode
+from rating_engine.storage.finance.taxes import TAXES, set_party_taxes, taxes_from
 from rating_engine.storage.parties.logins import place_of
 from rating_engine.storage.postgres.columns import assignments
 from rating_engine.storage.postgres.pool import Questions
@@ -38,7 +39,7 @@ CHANGEABLE: Final = (
     "blacklist_plan_id", "warn_sound_id", "notify_hour", "unlisted",
 )  # fmt: skip
 
-_COLUMNS: Final = """
+_COLUMNS: Final = f"""
     p.party_id, p.owner_id, o.login AS owner, p.kind, p.access_level AS level, p.login, p.name, p.status::text,
     calls_of_party(p.party_id)::text AS calls, p.hidden, p.language, p.utc_offset, p.currency, t.name AS tariff,
     p.tariff_id,
@@ -52,12 +53,12 @@ _COLUMNS: Final = """
     COALESCE(d.billing_name, '') AS billing_name,
     COALESCE(d.billing_address, '') AS billing_address, COALESCE(d.billing_email, '') AS billing_email,
     COALESCE(d.billing_bank_account, '') AS billing_bank_account, COALESCE(d.tax_number, '') AS tax_number,
-    d.tax_id,
+    d.tax_id, {TAXES},
     EXISTS (SELECT 1 FROM party_credentials c WHERE c.party_id = p.party_id) AS has_password, p.created_at,
     ARRAY(SELECT unnest(g.permissions) FROM permission_members m JOIN permission_groups g USING (group_id)
           WHERE m.party_id = p.party_id) AS permissions
     FROM parties p LEFT JOIN parties o ON o.party_id = p.owner_id LEFT JOIN tariffs t ON t.tariff_id = p.tariff_id
-    LEFT JOIN party_details d ON d.party_id = p.party_id"""
+    LEFT JOIN party_details d ON d.party_id = p.party_id"""  # noqa: S608  # constants
 _BY_LOGIN: Final = f"SELECT {_COLUMNS} WHERE lower(p.login) = lower($1)"  # a constant
 _BY_ID: Final = f"SELECT {_COLUMNS} WHERE p.party_id = $1"
 _BY_MAIL: Final = f"""
@@ -247,6 +248,10 @@ async def change_party(tx: Transaction, party_id: int, values: Mapping[str, obje
     if "tariff" in columns:
         name = columns.pop("tariff")
         columns["tariff_id"] = None if name is None else await tariff_id_of(tx, str(name))
+    if "taxes" in columns or "tax_id" in columns:  # of the two the one that is said last counts
+        taxes: Any = columns.pop("taxes", ())
+        await set_party_taxes(tx, party_id, taxes)
+        columns.setdefault("tax_id", None)
     await _set_details(tx, party_id, {name: columns.pop(name) for name in ON_PAPER if name in columns})
     if not columns:
         return
@@ -368,7 +373,7 @@ def party_from_row(row: asyncpg.Record) -> Party:
     words: dict[str, Callable[[Any], Any]] = {
         "dynamic_blacklist": BlacklistMode,
         "kind": PartyKind, "level": Level, "status": PartyState, "calls": AllowedCalls, "allowed_tariffs": tuple,
-        "permissions": permissions_of,
+        "permissions": permissions_of, "taxes": taxes_from,
     }  # fmt: skip
     return Party(**{name: words[name](value) if name in words else value for name, value in row.items()})
 

@@ -288,6 +288,7 @@ async def test_a_locked_tenant_a_public_key_and_who_is_no_tenant_do_not_get_in(e
 async def test_the_documents_page_needs_no_token_and_nothing_from_elsewhere(engine):
     async with client_of(engine) as anybody:
         page = await anybody.get("/api/docs")
+        assert '"validatorUrl": null' in page.text  # nothing from elsewhere
         assert page.status_code == 200
         assert "//" not in page.text.replace("data:,", "").split("<script>")[0].replace("<!DOCTYPE html>", "")
         for file in ("swagger-ui-bundle.js", "swagger-ui.css"):

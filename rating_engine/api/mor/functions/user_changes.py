@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from rating_engine.api.mor.asked import Asked, Handler
 from rating_engine.api.mor.errors import ACCESS_DENIED, Failed
+from rating_engine.api.mor.functions.card_groups import known_currency
 from rating_engine.api.mor.named import PRIMARY, account_of, plan_of, user_of
 from rating_engine.api.mor.xml import Element, done
 from rating_engine.domain.account import AccountChanges, AccountKind
@@ -22,6 +23,7 @@ from rating_engine.domain.errors import NotAllowed, NotFound, NotYours, RatingEn
 from rating_engine.domain.party import Party, PartyChanges, PartyState, check_password
 from rating_engine.domain.party_details import PartyDetailChanges
 from rating_engine.domain.route_plan import BlacklistMode
+from rating_engine.domain.tax import MAX_TAXES, PartyTax
 from rating_engine.services.parties.passwords import md5_of
 
 UNLIMITED: Final = "-1"
@@ -37,7 +39,8 @@ BLACKLIST: Final[Mapping[str, BlacklistMode]] = {
 KNOWN: Final = frozenset({
     *DETAILS, "u1", "u2", "u4", "u5", "u6", "u8", "u10", "u11", "u15", "u18", "u24", "u25", "u28", "ay", "am", "ad",
     "pswd", "credit", "allow_loss_calls", "warning_email_active", "blacklist_enabled", "blacklist_lcr",
-    "routing_threshold", "user_id",
+    "routing_threshold", "user_id", *(f"tax{place}_{what}" for place in range(1, MAX_TAXES + 1)
+                                      for what in ("name", "value")),
 })  # fmt: skip
 NOTHING: Final = ("", "0", "no")
 
@@ -77,7 +80,7 @@ async def _read(asked: Asked, user: Party, changes: _Changes) -> None:
     if any(asked.sent(name) for name in ("ay", "am", "ad")):
         changes.details["agreement_date"] = _date(asked)
     if asked.sent("u4"):
-        changes.party["currency"] = asked.text("u4").strip().upper()
+        changes.party["currency"] = await known_currency(asked, asked.text("u4"), ACCESS_DENIED)
     if asked.sent("u8"):
         changes.party["language"] = asked.text("u8").strip().lower()
     if asked.text("u5").strip():
@@ -85,6 +88,7 @@ async def _read(asked: Asked, user: Party, changes: _Changes) -> None:
         changes.party["tariff"] = tariff.name
     await _read_routing(asked, changes.party)
     _read_warnings(asked, changes.party)
+    _read_taxes(asked, user, changes.party)
     if (blocked := asked.flag("u15", ACCESS_DENIED)) is not None:
         changes.status = PartyState.ALL_BLOCKED if blocked else PartyState.ACTIVE
     _read_account(asked, changes.account)
@@ -117,6 +121,23 @@ def _read_warnings(asked: Asked, party: dict[str, Any]) -> None:
         party["notify_hour"] = None if hour == AT_ONCE else asked.needed_whole("u2", ACCESS_DENIED)
     if asked.text("u24").strip():
         party["warn_sound"] = asked.needed_whole("u24", ACCESS_DENIED) or None
+
+
+def _read_taxes(asked: Asked, user: Party, party: dict[str, Any]) -> None:
+    """What is sent of each of its taxes; one of nothing is none. Raises Failed, InvalidRequest."""
+    before = {tax.position: tax for tax in user.taxes}
+    taxes: list[PartyTax] = []
+    is_sent = False
+    for place in range(1, MAX_TAXES + 1):
+        name, value = f"tax{place}_name", f"tax{place}_value"
+        is_sent = is_sent or asked.sent(name) or asked.sent(value)
+        old = before.get(place)
+        called = asked.text(name).strip() or (old.name if old else f"Tax {place}")
+        percent = asked.text(value).strip() if asked.sent(value) else str(old.percent) if old else ""
+        if amount := Decimal(_number(percent or "0")):
+            taxes.append(PartyTax(place, called, amount))
+    if is_sent and tuple(taxes) != user.taxes:
+        party["taxes"] = tuple(taxes)
 
 
 def _read_account(asked: Asked, account: dict[str, Any]) -> None:

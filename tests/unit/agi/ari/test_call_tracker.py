@@ -169,6 +169,9 @@ TOLD = replace(START, rules=replace(RULES, low_balance="custom/little"))
 def test_who_has_little_left_is_told_before_it_rings_and_once() -> None:
     call, commands = run(ENTERED, LITTLE_LEFT, call=TOLD)
     assert commands == [SetLimit(CALLER, 40.0), Play(CALLER, "u1-1-said", ("custom/little",), early=True)]
+    chosen = replace(LITTLE_LEFT, low_balance_sound="custom/own")  # by its user: before that of the setting, or none
+    for rules in (TOLD, START):
+        assert run(ENTERED, chosen, call=rules)[1][-1] == Play(CALLER, "u1-1-said", ("custom/own",), early=True)
     for goes_on in (Played(CALLER, "u1-1-said", whole=False), TimerFired(Timer.SAY, 1)):
         dialled, made = run(goes_on, call=call)
         assert made == run(ENTERED, ALLOWED)[1]
