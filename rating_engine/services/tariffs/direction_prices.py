@@ -35,6 +35,7 @@ from rating_engine.storage.tariffs import direction_prices as store
 from rating_engine.storage.tariffs import price_lists as list_store
 from rating_engine.storage.tariffs.bill_types import find_bill_type
 from rating_engine.storage.tariffs.directions import codes_of, without_prefix
+from rating_engine.storage.tenants.billing import is_tariff_of_tenant
 
 TOLD: Final = 100  # prices of one change that stand in the audit log; all of them are in the deck's version
 
@@ -143,6 +144,8 @@ class DirectionPrices:
         copied: tuple[int, Decimal] | None = None,
     ) -> None:
         async with self._held(tariff_id) as (tx, tariff):
+            if await is_tariff_of_tenant(tx, tariff.name):
+                raise Refused("the tariff is made of the call rates of a tenant, which are changed by its API")
             before = await store.load_prices(tx, tariff_id)
             after = change(before)
             new = {key: price for key, price in after.items() if before.get(key) != price}
