@@ -43,6 +43,16 @@ async def test_a_key_is_made_with_its_secret_used_changed_and_revoked(narayana):
     assert await narayana.code("getKey", login="boss", name="app") == "E_NOT_EXIST"
 
 
+async def test_a_key_says_when_maintenance_was_asked_for_with_it_and_where_its_exchange_is(narayana):
+    await narayana.add_key(NewKey("pbx1", KeyKind.SERVER, Level.MAINTENANCE, owner="boss"))
+    shown = await narayana.ask("getKey", login="boss", name="pbx1")
+    assert (shown["maintenance"], shown["dnsname"]) == ("", "sip.example.com")
+
+    assert await narayana.ask("doMaintenance", key="pbx1", login="boss") is True
+
+    assert (await narayana.ask("getKey", login="boss", name="pbx1"))["maintenance"].startswith("20")
+
+
 async def test_no_secret_is_in_an_answer_or_in_the_audit_log(narayana):
     await narayana.ask("addKey", login="boss", name="app", auth_by="username", apikey=SECRET)
     await narayana.ask("updateKey", login="boss", name="app", apikey=SECRET[::-1])
