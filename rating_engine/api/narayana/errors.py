@@ -173,6 +173,7 @@ ARGUMENTS: Final[Mapping[str, Mapping[str, str]]] = {
     "addRoute": _OF_ROUTE,
     "updateRoute": _OF_ROUTE,
     "addDirection": {"prior": "priority"},
+    "getStats": {"since": "date1", "until": "date2"},
     "registerUser": {"login": "user", "level": "accesslevel"},
     "updateUser": {"level": "accesslevel", "max_call_seconds": "allowed_call_len"},
     "createCallback": {"first": "destination1", "second": "destination2", "pitch": "epitch"},
