@@ -55,6 +55,15 @@ CREATE TABLE bill_types (
 );
 INSERT INTO bill_types (name, step) VALUES ('byminute', 60), ('by_second', 1);
 
+-- Named lists of routes, each with the order in which they are tried. Who points to one (a tariff, a party, a group of
+-- cards) goes by it alone, in place of the tariff's own list and order. 1 is what MOR calls the order that there is without.
+CREATE TABLE route_plans (
+    plan_id      bigint GENERATED ALWAYS AS IDENTITY (START WITH 2) PRIMARY KEY,
+    name         text NOT NULL UNIQUE CHECK (name <> ''),
+    route_order  text NOT NULL DEFAULT 'manual' CHECK (route_order IN ('priority', 'cost', 'quality', 'manual')),
+    description  text NOT NULL DEFAULT ''
+);
+
 -- A tariff is what a subscriber has, or adds to it (an option), or what a carrier charges us (the cost of a route).
 -- `version` grows with every change of what an engine remembers of a tariff: its settings, bands, packages, routes and
 -- the timeline of its decks. reserve() refuses what was planned from another version.
@@ -83,7 +92,8 @@ CREATE TABLE tariffs (
     is_public           boolean NOT NULL DEFAULT false,      -- whom its owner owns may see it and change to it
     bill_type           text REFERENCES bill_types,          -- of prices by direction; NULL: by the second
     did_multiplier      numeric(12, 6) NOT NULL DEFAULT 1 CHECK (did_multiplier > 0),  -- of what direct numbers cost
-    removed_at          timestamptz                          -- nobody may take it any more; its calls stay
+    removed_at          timestamptz,                         -- nobody may take it any more; its calls stay
+    route_plan_id       bigint REFERENCES route_plans        -- by which its calls go; NULL: by tariff_routes
 );
 
 -- The timeline of a tariff: at any instant the published deck with the latest effective_from that is not after it is in
@@ -319,6 +329,29 @@ CREATE TABLE tariff_routes (
     PRIMARY KEY (tariff_id, route_id)
 );
 
+-- The routes of a plan, in their manual order; a plan without rows has none, and no call goes by it.
+CREATE TABLE route_plan_routes (
+    plan_id   bigint NOT NULL REFERENCES route_plans ON DELETE CASCADE,
+    route_id  bigint NOT NULL REFERENCES routes ON DELETE CASCADE,
+    position  integer NOT NULL,
+    PRIMARY KEY (plan_id, route_id)
+);
+
+-- How much a number (digits) or an address is to be suspected. Calls whose caller, destination and address have more than
+-- a threshold together go by another plan: by whose threshold and plan, parties say, or this one row for all.
+CREATE TABLE number_scores (
+    subject  text COLLATE "C" PRIMARY KEY CHECK (subject ~ '^[0-9]{1,32}$' OR subject ~ '[.:]' AND length(subject) <= 45),
+    score    integer NOT NULL CHECK (score BETWEEN 1 AND 1000000)
+);
+CREATE TABLE dynamic_blacklist (
+    only_row         boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    enabled          boolean NOT NULL DEFAULT false,
+    score_threshold  integer CHECK (score_threshold BETWEEN 0 AND 3000000),
+    route_plan_id    bigint REFERENCES route_plans,
+    CONSTRAINT dynamic_blacklist_whole CHECK (NOT enabled OR score_threshold IS NOT NULL AND route_plan_id IS NOT NULL)
+);
+INSERT INTO dynamic_blacklist DEFAULT VALUES;
+
 -- How calls went by a route lately, measured again and again from the CDRs.
 CREATE TABLE route_quality (
     route_id     bigint PRIMARY KEY REFERENCES routes ON DELETE CASCADE,
@@ -421,6 +454,12 @@ CREATE TABLE parties (
     invites       integer NOT NULL DEFAULT 0 CHECK (invites >= 0),  -- how many codes it may still make
     account_bucket  smallint,                      -- what it is charged on, by its tariff, for the calls of all below it;
     account_id      bigint,                        -- NULL: it is not
+    route_plan_id         bigint REFERENCES route_plans,  -- by which calls of it and of all below it go; NULL: none of its own
+    dynamic_blacklist     text NOT NULL DEFAULT 'global' CHECK (dynamic_blacklist IN ('off', 'on', 'global')),
+    score_threshold       integer CHECK (score_threshold BETWEEN 0 AND 3000000),  -- where it is on, as the next
+    blacklist_plan_id     bigint REFERENCES route_plans,
+    CONSTRAINT parties_blacklist CHECK (dynamic_blacklist <> 'on'
+                                        OR score_threshold IS NOT NULL AND blacklist_plan_id IS NOT NULL),
     CHECK ((owner_id IS NULL) = (kind = 'system')),
     CONSTRAINT parties_charged CHECK ((account_id IS NULL) = (account_bucket IS NULL)
                                       AND (account_id IS NULL OR tariff_id IS NOT NULL AND kind = 'reseller')),
@@ -539,6 +578,7 @@ CREATE TABLE card_groups (
     disable_voucher        boolean NOT NULL DEFAULT false,
     callerid_leave         boolean NOT NULL DEFAULT false,
     hidden                 boolean NOT NULL DEFAULT false,
+    route_plan_id          bigint REFERENCES route_plans,  -- by which calls by its cards go; NULL: by its owner's, or the tariff's
     created_at             timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT card_groups_codes CHECK (is_codes = (tariff_id IS NULL))
 );
@@ -1328,6 +1368,10 @@ CREATE TABLE subscribers (
     numbering_plan      text,                        -- how its phone writes numbers; NULL: as its account has it
     has_destination_list  boolean NOT NULL DEFAULT false,  -- its party has one; kept by a trigger, as `calls`
     warn_below     numeric(20, 6),                   -- callers hear that there is less (in the system's currency); kept so too
+    route_plan_id      bigint,                       -- by which its calls go; NULL: as its tariff has it. Kept so too, as are
+    dynamic_blacklist  text NOT NULL DEFAULT 'global',  -- whether calls that are suspected go by another, from which score on
+    score_threshold    integer,
+    blacklist_plan_id  bigint,
     PRIMARY KEY (bucket, subscriber_id),
     UNIQUE (bucket, login)
 );
@@ -1694,6 +1738,7 @@ CREATE TABLE invoices (
     tax_percent   numeric(7, 4) NOT NULL,
     tax           numeric(20, 6) NOT NULL,
     commission    numeric(20, 6) NOT NULL DEFAULT 0,
+    commission_percent numeric(7, 4) NOT NULL DEFAULT 0,  -- by which it came to that
     opening       numeric(20, 6),
     closing       numeric(20, 6),
     due           numeric(20, 6) NOT NULL,
@@ -1967,6 +2012,12 @@ CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_pre
     FOR EACH STATEMENT EXECUTE FUNCTION announce('routes');
 CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_windows
     FOR EACH STATEMENT EXECUTE FUNCTION announce('routes');
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_plans
+    FOR EACH STATEMENT EXECUTE FUNCTION announce('routes');
+CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_plan_routes
+    FOR EACH STATEMENT EXECUTE FUNCTION announce('routes');
+CREATE OR REPLACE TRIGGER announce AFTER UPDATE ON dynamic_blacklist
+    FOR EACH STATEMENT EXECUTE FUNCTION announce('routes');
 -- By row: a measurement that changes none announces nothing.
 CREATE OR REPLACE TRIGGER announce AFTER INSERT OR UPDATE OR DELETE ON route_quality
     FOR EACH ROW EXECUTE FUNCTION announce('routes');
@@ -2010,6 +2061,8 @@ BEGIN
         ('tariff_bands', 'SELECT tariff_id FROM changed'),
         ('packages', 'SELECT tariff_id FROM changed'),
         ('tariff_routes', 'SELECT tariff_id FROM changed'),
+        ('route_plans', 'SELECT t.tariff_id FROM tariffs t JOIN changed ON t.route_plan_id = changed.plan_id'),
+        ('route_plan_routes', 'SELECT t.tariff_id FROM tariffs t JOIN changed ON t.route_plan_id = changed.plan_id'),
         ('rate_decks', 'SELECT tariff_id FROM changed WHERE state <> ''loading'''),  -- a deck changes nothing while it is loaded
         ('package_steps', 'SELECT p.tariff_id FROM packages p JOIN changed USING (package_id)'),
         ('holidays', 'SELECT t.tariff_id FROM tariffs t JOIN changed ON t.holiday_calendar = changed.calendar'),
@@ -2150,6 +2203,41 @@ BEGIN
 END $$;
 CREATE OR REPLACE TRIGGER keep_warnings AFTER UPDATE OF warn_calls, notify_balance_limit ON parties FOR EACH ROW
     WHEN (NEW.warn_calls OR OLD.warn_calls) EXECUTE FUNCTION keep_warnings();
+
+-- The plan by which calls of a party's lines go: its own, or that of the nearest above it. NULL: none.
+CREATE OR REPLACE FUNCTION route_plan_of_party(p_party_id bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT route_plan_id FROM parties
+    WHERE party_id = ANY (parties_above(p_party_id)) AND party_id <> 1 AND route_plan_id IS NOT NULL
+    ORDER BY party_id DESC LIMIT 1
+$$;
+-- Lines carry it too (those of cards have their group's before it), and whether calls that are suspected go by another.
+CREATE OR REPLACE FUNCTION keep_routing() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    last_bucket  smallint := COALESCE((SELECT max(bucket) FROM logins WHERE bucket <> 0), 0);
+    ids          bigint[] := parties_below(NEW.party_id);
+    plans        bigint[];
+BEGIN
+    PERFORM 1 FROM parties WHERE party_id = ANY (parties_above(NEW.party_id)) AND party_id <> NEW.party_id
+      ORDER BY party_id FOR SHARE;
+    plans := ARRAY(SELECT route_plan_of_party(id) FROM unnest(ids) WITH ORDINALITY AS member(id, ord) ORDER BY ord);
+    FOR n IN 0 .. last_bucket LOOP
+        UPDATE subscribers s SET route_plan_id = member.plan FROM unnest(ids, plans) AS member(id, plan)
+          WHERE s.bucket = n AND s.party_id = member.id AND s.party_id <> 1 AND s.route_plan_id IS DISTINCT FROM member.plan
+            AND NOT EXISTS (SELECT 1 FROM calling_cards c JOIN card_groups g USING (group_id)
+                            WHERE c.line = s.login AND g.route_plan_id IS NOT NULL);
+        UPDATE subscribers SET dynamic_blacklist = NEW.dynamic_blacklist, score_threshold = NEW.score_threshold,
+                               blacklist_plan_id = NEW.blacklist_plan_id
+          WHERE bucket = n AND party_id = NEW.party_id AND party_id <> 1
+            AND (dynamic_blacklist, score_threshold, blacklist_plan_id)
+                IS DISTINCT FROM (NEW.dynamic_blacklist, NEW.score_threshold, NEW.blacklist_plan_id);
+    END LOOP;
+    RETURN NULL;
+END $$;
+CREATE OR REPLACE TRIGGER keep_routing
+    AFTER UPDATE OF route_plan_id, dynamic_blacklist, score_threshold, blacklist_plan_id ON parties FOR EACH ROW
+    WHEN ((OLD.route_plan_id, OLD.dynamic_blacklist, OLD.score_threshold, OLD.blacklist_plan_id) IS DISTINCT FROM
+          (NEW.route_plan_id, NEW.dynamic_blacklist, NEW.score_threshold, NEW.blacklist_plan_id))
+    EXECUTE FUNCTION keep_routing();
 
 -- They carry who pays for their calls besides, too. A money function sees one bucket, so all accounts of a reseller and of
 -- those below it are of one: error RE001, whose message is a login that is not ('': the accounts of two resellers).

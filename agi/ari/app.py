@@ -39,6 +39,7 @@ from agi.ari.commands import (
     HangUp,
     Join,
     Look,
+    Play,
     Prepare,
     PrepareInbound,
     Quote,
@@ -47,7 +48,7 @@ from agi.ari.commands import (
     Timer,
 )
 from agi.ari.connection import Answered, AriConnection
-from agi.ari.events import Gone
+from agi.ari.events import Gone, Played
 from agi.ari.exchange_book import AnyCall, ExchangeBook, Ordered
 from agi.ari.inbound import Inbound
 from agi.ari.requests import Request, requests_of
@@ -199,8 +200,15 @@ class AriApp:
             _log.debug("ari_request_refused", exchange=self.book.exchange, request=request.uri, status=answered.status)
             if order.call is not None and isinstance(order.command, Look) and answered.status == NOT_FOUND:
                 self.tell(order.call.uniqueid, Gone(order.command.channel, None))
+            elif isinstance(order.command, Play) and not request.uri.endswith("/progress"):
+                self._unheard(order, order.command)
             else:
                 self._failed(order)
+
+    def _unheard(self, order: Ordered, play: Play) -> None:
+        """What cannot be played at all ends as what was played: whoever waits for it goes on."""
+        if order.call is not None:
+            self.tell(order.call.uniqueid, Played(play.channel, play.playback, whole=False))
 
     def _failed(self, order: Ordered) -> None:
         """Of a leg that is not there, or not dialled, nothing else may be heard; all else is told by events."""
@@ -254,6 +262,7 @@ class AriApp:
             outcome.callerid,
             outcome.route_prefix,
             outcome.route_name,
+            outcome.low_balance,
         )
         self.tell(call.uniqueid, admitted)
 

@@ -21,7 +21,7 @@ class Phase(StrEnum):
     PREPARING = "preparing"
     ROUTING = "routing"  # of one that came in: its rules are asked
     STEP = "step"  # what a rule has ring is a call of its own
-    PLAYING = "playing"
+    PLAYING = "playing"  # the caller is told something
     AWAY = "away"  # the dialplan does something, and comes back
     CREATING = "creating"
     DIALLING = "dialling"
@@ -35,7 +35,8 @@ class Phase(StrEnum):
 class CallRules:
     """What every call goes by. Seconds; `tolerance_ms`: of a begun second, before it is charged.
 
-    `technology`: of trunks. `announcements`: sounds by the reason of a refusal, '' for every other.
+    `technology`: of trunks. `announcements`: sounds by the reason of a refusal, '' for every other. `low_balance`: the
+    sound that a caller hears before it rings, whose balance is low.
     """
 
     technology: str = "PJSIP"
@@ -46,6 +47,7 @@ class CallRules:
     tolerance_ms: int = 200
     early_media: bool = True
     announcements: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    low_balance: str = ""
 
     def seconds_between(self, answered: float, ended: float) -> int:
         """What is charged of a conversation."""
@@ -73,6 +75,7 @@ class Call:
     to it until then. `of`: the call or calling card that it is a step of, which has the caller again when it ends; and
     his limit besides, unless this one `minds` it. `endpoint`: what is dialled; '': what is admitted, for money.
     `waiting`: the class of music that the caller hears until the answer, '': ringing; None: what the far end plays.
+    `announced`: what he is told in words, before `admitted` is dialled or a refused call ends.
     """
 
     rules: CallRules
@@ -98,6 +101,7 @@ class Call:
     rang: bool = False
     silent: bool = False
     announced: str = ""
+    admitted: Admitted | None = None
     clear_tries: int = 0
     leg_name: str = ""
     caller_pays: bool = False
@@ -164,7 +168,8 @@ def leg_of(channel: str) -> tuple[str, int] | None:
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """The attempt may be made: its money is held. `seconds`: how long it may last."""
+    """The attempt may be made: its money is held. `seconds`: how long it may last. `low_balance`: its caller is to hear
+    first that little is left."""
 
     key: CallKey
     seconds: int
@@ -172,6 +177,7 @@ class Admitted:
     callerid: str
     route_prefix: str
     route_name: str
+    low_balance: bool = False
 
 
 @dataclass(frozen=True, slots=True)

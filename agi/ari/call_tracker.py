@@ -23,7 +23,6 @@ from agi.ari.call import (
     HangUpAsked,
     Phase,
     Refused,
-    Then,
     TimerFired,
     Transferred,
     Transferring,
@@ -47,18 +46,21 @@ from agi.ari.commands import (
     SetVariable,
     StartCall,
     StartTimer,
+    StartWaiting,
     StopWaiting,
     TellTransfer,
     Timer,
     Transfer,
 )
 from agi.ari.events import Entered, Gone, Leaving, Played, Progress, Ringing, Up
+from agi.ari.further_calls import kept, let_go, second_call, tied
 from rating_engine.domain.outcomes import CallKey, DeclineReason
 
 CREATE_SECONDS: Final = 5.0  # a channel is made within milliseconds
 END_SECONDS: Final = 3.0  # an exchange's last word on a leg comes behind its hangup handler, which asks an engine
 CLEAR_SECONDS: Final = 10.0  # what is hung up is gone by then
 CLEAR_TRIES: Final = 3
+SAY_SECONDS: Final = 30.0  # an announcement that is longer is cut short
 RING_MARGIN_SECONDS: Final = 2.0  # the exchange ends the ringing itself
 LIMIT_LEAST_SECONDS: Final = 0.5
 HANDLER: Final = "rating-leg-ended,s,1"  # of config/asterisk/rating-ari.conf
@@ -106,8 +108,44 @@ def _admitted(call: Call, event: Admitted) -> Step:
         call = replace(call, phase=Phase.DONE)
         return call, (Finish(call.key, 0, word_of(NORMAL), NORMAL), *_bridge_gone(call))
     call = replace(call, granted=event.seconds, owed=True)
-    endpoint = f"{call.rules.technology}/{event.route_prefix}{event.destination}@{event.route_name}"
-    return _create(call, endpoint, event.callerid)
+    sound = call.rules.low_balance
+    if event.low_balance and sound and call.minds_caller and call.attempt == 1:
+        call, commands = _say(replace(call, phase=Phase.PLAYING, admitted=event), sound)
+        return call, (*commands, _after(call, Timer.SAY, SAY_SECONDS))
+    return _dial_route(call, event)
+
+
+def _dial_route(call: Call, route: Admitted) -> Step:
+    endpoint = f"{call.rules.technology}/{route.route_prefix}{route.destination}@{route.route_name}"
+    return _create(call, endpoint, route.callerid)
+
+
+def _say(call: Call, sound: str) -> Step:
+    """What the caller is told in words; he is not answered for that."""
+    call = replace(call, announced=f"{call.uniqueid}-{call.attempt}-said")
+    stays = SetLimit(call.caller, SAY_SECONDS + call.rules.caller_margin_seconds)
+    play = Play(call.caller, call.announced, tuple(sound.split("&")), early=not call.caller_up)
+    return call, (stays, play) if call.minds_caller else (play,)
+
+
+def _said(call: Call, event: Played | TimerFired) -> Step:
+    """He has heard it, or it takes too long: now it rings."""
+    is_over = event.timer is Timer.SAY if isinstance(event, TimerFired) else event.playback == call.announced
+    if not is_over or call.admitted is None:
+        return call, NOTHING
+    return _dial_route(replace(call, announced="", admitted=None), call.admitted)
+
+
+def _leaves_before_it_rings(call: Call, event: Leaving | Gone | HangUpAsked) -> Step:
+    if not isinstance(event, HangUpAsked) and event.channel != call.caller:
+        return call, NOTHING
+    freed = Finish(call.key, 0, word_of(NORMAL), NORMAL)
+    ended = replace(call, owed=False, announced="", admitted=None)
+    if isinstance(event, HangUpAsked):
+        ended, commands = _clear(ended, event.cause, but="")
+    else:
+        ended, commands = _clear(replace(ended, caller_gone=True), NORMAL, but="")
+    return ended, (freed, *commands)
 
 
 def _create(call: Call, endpoint: str, callerid: str) -> Step:
@@ -154,10 +192,8 @@ def _refused(call: Call, event: Refused) -> Step:
     sound = rules.announcements.get(event.reason.value) or rules.announcements.get("", "")
     if not sound or not call.caller:
         return _give_up(call, cause)
-    playback = f"{call.key.uniqueid}-{call.attempt}-refused"
-    call = replace(call, phase=Phase.CLEARING, cause=cause, announced=playback)
-    play = Play(call.caller, playback, tuple(sound.split("&")), early=not call.caller_up)
-    return call, (play, _after(call, Timer.CLEAR, CLEAR_SECONDS))
+    call, commands = _say(replace(call, phase=Phase.CLEARING, cause=cause), sound)
+    return call, (*commands, _after(call, Timer.CLEAR, SAY_SECONDS))
 
 
 def _leg_entered(call: Call, event: Entered) -> Step:
@@ -225,52 +261,17 @@ def _up(call: Call, event: Up) -> Step:
     return call, tuple(commands)
 
 
-def own_telephone(call: Call) -> Call:
-    """The first leg of a callback that is the line's own telephone: nobody pays for it, and it is somebody's caller as
-    soon as it has answered, who then minds its limit."""
-    rules = call.rules
-    endpoint = f"{rules.technology}/{call.dialled}"
-    return replace(call, endpoint=endpoint, granted=rules.ring_seconds + rules.caller_margin_seconds)
-
-
-def second_call(call: Call, then: Then) -> Call:
-    """Of a callback, once the first number has answered: it is the caller now, and both legs are paid for."""
-    return Call(
-        call.rules,
-        call.exchange,
-        then.uniqueid,
-        call.login,
-        then.dialled,
-        caller=call.leg,
-        caller_name=call.leg_name,
-        number=call.number,
-        caller_up=True,
-        caller_pays=not call.endpoint,
-        origin=call.origin,
-    )
-
-
 def _moved(call: Call) -> Step:
     """Whom the phone wanted its call to have has answered: now it moves, and the phone is out of it."""
     call, join = _join(call)
     phone = call.moving
     return replace(call, moving="", moves=""), (
+        StopWaiting(call.caller, ""),
         join,
         *tied(call.caller, call.leg, call.leg_name),
         EndTransfer(call.moves, call.leg, call.leg_name),
-        TellTransfer(phone, Transfer.ANSWERED),
         *let_go(phone),
     )
-
-
-def tied(leg: str, other: str, name: str) -> tuple[Command, ...]:
-    """A leg whose other side is another leg from now on: it takes that along, and is found again with it."""
-    return SetVariable(leg, "RATING_CALLER", name), SetVariable(leg, "RATING_CALLER_ID", other)
-
-
-def let_go(phone: str) -> tuple[Command, ...]:
-    """A phone that is out of its call: it takes nobody along."""
-    return SetVariable(phone, "RATING_LEG", ""), HangUp(phone, NORMAL)
 
 
 def _up_too_late(call: Call, event: Up) -> Step:
@@ -298,7 +299,7 @@ def _caller_gone(call: Call) -> Step:
     if call.caller_gone:
         return call, NOTHING
     if call.transferring and call.phase is Phase.TALKING:  # a phone that transfers may leave before it is done
-        return replace(call, caller=""), NOTHING
+        return replace(call, caller=""), (StartWaiting(call.leg, ""),)
     call = replace(call, caller_gone=True)
     if call.phase is Phase.PREPARING:  # what is held is freed when the answer is there
         return call, NOTHING
@@ -403,14 +404,15 @@ def _granted(call: Call, event: Granted) -> Step:
 
 
 def _transferring(call: Call, event: Transferring) -> Step:
-    return replace(call, transferring=event.to, transfers=call.transfers + 1), NOTHING
+    call = replace(call, transferring=event.to, transfers=call.transfers + 1)
+    return call, (kept(call.leg, is_moving=True),)
 
 
 def _transferred(call: Call, event: Transferred) -> Step:
     call = replace(call, transferring="")
     if event.caller:
         return replace(call, caller=event.caller, caller_name=event.name, caller_pays=True, caller_gone=False), NOTHING
-    return (call, NOTHING) if call.caller else _clear(call, NORMAL, but="")
+    return (call, (kept(call.leg, is_moving=False),)) if call.caller else _clear(call, NORMAL, but="")
 
 
 def _hang_up(call: Call, event: HangUpAsked) -> Step:
@@ -470,6 +472,10 @@ _RUNNING: Final[dict[type, Handler]] = {
 _PHASES: Final[dict[Phase, dict[type, Handler]]] = {
     Phase.ENTERED: {Entered: _entered, Begin: _begin},
     Phase.PREPARING: {**_ENDS, Admitted: _admitted, Refused: _refused, HangUpAsked: _hang_up_later, Up: _up},
+    Phase.PLAYING: {
+        **dict.fromkeys((Leaving, Gone, HangUpAsked), _leaves_before_it_rings),
+        **dict.fromkeys((Played, TimerFired), _said), Up: _up, Granted: _granted,
+    },
     Phase.CREATING: {**_RUNNING, Entered: _leg_entered},
     Phase.DIALLING: {**_RUNNING, Ringing: _alerting, Progress: _alerting},
     Phase.ALERTING: _RUNNING,

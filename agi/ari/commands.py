@@ -23,6 +23,7 @@ class Timer(StrEnum):
     END = "end"  # the exchange's last word on a leg that is ending
     DIGITS = "digits"  # the next key
     AWAY = "away"  # a look for who is in the dialplan
+    SAY = "say"  # what a caller is told before it rings
     CLEAR = "clear"  # the rest of a call that is over
 
 

@@ -26,7 +26,7 @@ from agi.ari.call import (
     Transferring,
     leg_of,
 )
-from agi.ari.call_tracker import RING_MARGIN_SECONDS, let_go, tied
+from agi.ari.call_tracker import RING_MARGIN_SECONDS
 from agi.ari.card import Card
 from agi.ari.causes import NORMAL, UNAVAILABLE
 from agi.ari.commands import (
@@ -44,6 +44,7 @@ from agi.ari.commands import (
     Transfer,
 )
 from agi.ari.events import Entered, ExchangeEvent, Gone, SeatTaken, TransferAsked, Up
+from agi.ari.further_calls import kept, let_go, tied, transfer_call
 from agi.ari.inbound import Inbound
 from rating_engine.domain.call_rules import MAX_RULES
 from rating_engine.domain.outcomes import CallKey
@@ -216,12 +217,12 @@ class ExchangeBook:
     def _connect(self, one: Call, other: Call) -> list[Ordered]:
         """Both legs of a phone talk to each other; each call goes on, and ends with the other one."""
         commands = (
+            kept(one.leg, is_moving=True),
+            kept(other.leg, is_moving=True),
             Join(one.bridge, (other.leg,)),
             *tied(one.leg, other.leg, other.leg_name),
             *tied(other.leg, one.leg, one.leg_name),
-            TellTransfer(one.caller, Transfer.ANSWERED),
-            *let_go(one.caller),
-            *let_go(other.caller),
+            *let_go(one.caller, other.caller),
         )
         return [
             *self.tell(one.uniqueid, Transferred(other.leg, other.leg_name)),
@@ -278,24 +279,6 @@ def caller(book: ExchangeBook, event: Entered) -> AnyCall:
         caller=event.channel,
         caller_name=event.name,
         number=number,
-    )
-
-
-def transfer_call(call: Call, target: str) -> Call:
-    """The second call of a blind transfer: who asked for it pays for it too, under a key of its own."""
-    return Call(
-        call.rules,
-        call.exchange,
-        f"{call.uniqueid}.t{call.transfers + 1}",
-        call.login,
-        target,
-        caller=call.leg,
-        caller_name=call.leg_name,
-        number=call.number,
-        caller_up=True,
-        caller_pays=True,
-        moving=call.caller,
-        moves=call.uniqueid,
     )
 
 

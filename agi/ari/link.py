@@ -21,7 +21,6 @@ import structlog
 from agi.ari.address import AriAddress
 from agi.ari.app import AriApp, AriObserver
 from agi.ari.call import Call, CallRules, Granted, HangUpAsked, Phase, Then, leg_of
-from agi.ari.call_tracker import own_telephone
 from agi.ari.commands import HangUp, Play, SetLimit
 from agi.ari.connection import Answered, AriConnection, Message, Refused
 from agi.ari.events import UP, Entered, SeatTaken, moment_in, read
@@ -35,6 +34,7 @@ from agi.ari.exchange_book import (
     needs_facts,
     resync,
 )
+from agi.ari.further_calls import own_telephone
 from agi.ari.requests import LIMIT, Request, event_filter, is_other_limit, requests_of, variable
 from rating_engine.domain import watching
 from rating_engine.domain.callback import CallbackOrder

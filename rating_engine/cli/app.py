@@ -29,6 +29,7 @@ from rating_engine.cli.numbers import number_pools
 from rating_engine.cli.numbers.call_rules import rules_app
 from rating_engine.cli.numbers.dids import dids_app, pools_app
 from rating_engine.cli.numbers.messages import messages_app
+from rating_engine.cli.numbers.number_scores import blacklist_app
 from rating_engine.cli.numbers.numbering import aliases_app, numbering_app
 from rating_engine.cli.papers.invoices import invoices_app
 from rating_engine.cli.papers.payments import credit_notes_app, payments_app
@@ -59,6 +60,7 @@ from rating_engine.cli.process.doctor import doctor
 from rating_engine.cli.process.mail_templates import mail_templates_app
 from rating_engine.cli.process.serve import migrate, serve
 from rating_engine.cli.routes.route_figures import load, quality
+from rating_engine.cli.routes.route_plans import route_plans_app
 from rating_engine.cli.routes.route_try import try_
 from rating_engine.cli.routes.routes import routes_app
 from rating_engine.cli.routes.trunks import trunks
@@ -155,6 +157,7 @@ app.add_typer(dids_app, name="did")
 app.add_typer(rules_app, name="did-rule")
 app.add_typer(pools_app, name="did-pool")
 app.add_typer(number_pools.number_pools_app, name="number-pool")
+app.add_typer(blacklist_app, name="blacklist")
 users_app.command(epilog="Example: rating-engine user minimum anna 10.00 --from 2026-12-01")(minimum)
 users_app.command(epilog="Example: rating-engine user lists anna --destination blacklist:premium --source none")(
     number_pools.lists
@@ -170,6 +173,7 @@ app.add_typer(invoices_app, name="invoice")
 app.add_typer(payments_app, name="payment")
 app.add_typer(credit_notes_app, name="credit-note")
 app.add_typer(routes_app, name="routes")
+app.add_typer(route_plans_app, name="route-plan")
 routes_app.command("try", epilog="Example: rating-engine routes try 79010000001 --tariff retail --callerid 4930123456")(
     try_
 )

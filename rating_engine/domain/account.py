@@ -22,6 +22,7 @@ from rating_engine.domain.checks import (
 )
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.party import SYSTEM, AllowedCalls
+from rating_engine.domain.route_plan import BlacklistMode
 from rating_engine.rating.money import MAX_PRICE, PRICE_DECIMALS
 from rating_engine.rating.numbering import NO_ALIASES
 
@@ -80,6 +81,8 @@ class Subscriber:
     `callback_to`: the number that is called, and then whom the line has dialled, in place of its own call; '': none.
     `warn_below`: callers hear so before a call where the balance is below it, in the system's currency; None: never.
     `has_destination_list`: whether its party has a list of whom it may call, or may not.
+    `route_plan_id`: by which its calls go, None: as its tariff has it; `dynamic_blacklist`: whether suspected ones go
+    by another, and of ON, from which `score_threshold` on by which (`blacklist_plan_id`).
     """
 
     subscriber_id: int
@@ -104,15 +107,20 @@ class Subscriber:
     callback_to: str = ""
     has_destination_list: bool = False
     warn_below: Decimal | None = None
+    route_plan_id: int | None = None
+    dynamic_blacklist: BlacklistMode = BlacklistMode.GLOBAL
+    score_threshold: int | None = None
+    blacklist_plan_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OwnAccount:
-    """What a user is charged on: its number, and the money on it."""
+    """What a user is charged on: its number, the money on it, and the name of its clock."""
 
     number: int
     balance: Decimal
     currency: str
+    time_zone: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,8 @@ class GroupTerms:
     `tax_id` None: no tax. `valid_to` None: for good. `days_after_first_use` 0: no such limit.
     `ghost_balance_percent`: the share of the balance that is told; `ghost_min_percent`: how much longer the time is
     that is told. `tell_currency` '': the tariff's. `numbering_plan` None: as the settings say. `max_calls`
-    None: no limit. Tariff and plan by name, or by number. Raises InvalidRequest naming the field.
+    None: no limit. `route_plan` None: as its owner's, or its tariff. Tariff and numbering plan by name, or by number.
+    Raises InvalidRequest naming the field.
     """
 
     name: str | Leave = LEAVE
@@ -92,6 +93,7 @@ class GroupTerms:
     disable_voucher: bool | Leave = LEAVE
     callerid_leave: bool | Leave = LEAVE
     hidden: bool | Leave = LEAVE
+    route_plan: str | Leave | None = LEAVE
 
     def __post_init__(self) -> None:
         self._check_words()
@@ -185,6 +187,7 @@ class CardGroup:
     disable_voucher: bool
     callerid_leave: bool
     hidden: bool
+    route_plan: str | None
     cards: int = 0
     free: int = 0
 
@@ -286,8 +289,6 @@ class NewCards:
                 raise InvalidRequest(name, "is not a number of digits")
         if int(self.last) < int(self.first):
             raise InvalidRequest("first", "must not be greater than the last number")
-        if self.count > MAX_CARDS:
-            raise InvalidRequest("last", f"would make {self.count} cards; make {MAX_CARDS} at a time at most")
 
     @property
     def count(self) -> int:

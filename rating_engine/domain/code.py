@@ -35,7 +35,8 @@ class TooManyTries(Refused):
 
 @dataclass(frozen=True, slots=True)
 class NewCode:
-    """A code to be made. `balance` in the currency of its creator's account; `target`: who alone may have it, by login.
+    """A code to be made. `target`: who alone may have it, by login. `currency` of the balance; '': that of the
+    account that pays, or of who makes it.
 
     Raises InvalidRequest naming the field.
     """
@@ -43,6 +44,7 @@ class NewCode:
     balance: Decimal = Decimal(0)
     level: int = Level.SIMPLE_USER
     target: str = ""
+    currency: str = ""
 
     def __post_init__(self) -> None:
         check_amount(self.balance, "balance")

@@ -121,6 +121,7 @@ class Invoice:
     method: str = ""
     payment_kind: str = ""
     payment_id: int | None = None
+    commission_percent: Decimal = Decimal(0)
     lines: tuple[InvoiceLine, ...] = ()
 
     @property

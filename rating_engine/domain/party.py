@@ -26,6 +26,7 @@ from rating_engine.domain.checks import (
 )
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.permission import Permission
+from rating_engine.domain.route_plan import BlacklistMode, check_threshold
 
 MAX_NOTICE_DAYS: Final = 90  # before a number ends
 SYSTEM: Final = 1  # the party_id of the root
@@ -36,6 +37,7 @@ PASSWORD_MIN: Final = 8  # characters; what is shorter is guessed from a stolen 
 PASSWORD_MAX: Final = 256  # more is no password but an attempt to keep a processor busy
 
 BILLING: Final = ("billing_name", "billing_address", "billing_email", "billing_bank_account")
+ROUTING: Final = ("route_plan", "dynamic_blacklist", "score_threshold", "blacklist_plan")  # where its calls go
 ON_PAPER: Final = (*BILLING, "tax_number", "tax_id")  # what stands on invoices of a party and to it
 
 _LANGUAGE: Final = re.compile("(?:[a-z]{2,3})?")
@@ -136,6 +138,8 @@ class Party:
     `warn_calls`: whether its callers hear of that before a call;
     `notify_did`: how many days before a number of its ends; 0: never.
     `tax_id`: of the tax that is put on what it pays.
+    `route_plan`: by which calls of it and of all below it go, by name; None: none of its own. `dynamic_blacklist`:
+    whether its suspected calls go by another one, and where it is ON, above which `score_threshold` by which.
     """
 
     party_id: int
@@ -172,6 +176,10 @@ class Party:
     notify_balance_limit: Decimal = Decimal(0)
     warn_calls: bool = False
     notify_did: int = 0
+    route_plan: str | None = None
+    dynamic_blacklist: BlacklistMode = BlacklistMode.GLOBAL
+    score_threshold: int | None = None
+    blacklist_plan: str | None = None
 
     @property
     def realm(self) -> int:
@@ -242,8 +250,14 @@ class PartyChanges:
     billing_bank_account: str | Leave = LEAVE
     tax_number: str | Leave = LEAVE
     tax_id: int | Leave | None = LEAVE
+    route_plan: str | Leave | None = LEAVE
+    dynamic_blacklist: BlacklistMode | Leave = LEAVE
+    score_threshold: int | Leave | None = LEAVE
+    blacklist_plan: str | Leave | None = LEAVE
 
     def __post_init__(self) -> None:
+        if self.score_threshold is not LEAVE:
+            check_threshold(self.score_threshold, "score_threshold")
         if self.invites is not LEAVE:
             check_whole(self.invites, "invites")
         for name in (*BILLING, "tax_number"):

@@ -6,6 +6,7 @@ is never confirmed; a transaction of a method is one payment of an account.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,13 @@ BANK: Final = "bank"  # a kind of it: a transfer
 MANUAL: Final = "manual"  # the method that is always there: somebody sees the money and says so
 MAX_TRANSACTION: Final = 120  # characters; with the method and a prefix it is the reference of a ledger entry
 MAX_COMMENT: Final = 500
+
+_OWN: Final = re.compile("payment-[0-9]+")
+
+
+def own_transaction(payment_id: int) -> str:
+    """The transaction of a payment that came without one: none that somebody else's number could be."""
+    return f"payment-{payment_id}"
 
 
 class MinimalPayment(Refused):
@@ -97,7 +105,7 @@ class Payment:
 class NewPayment:
     """A payment into the account of `user`. `currency` None: the account's.
 
-    `tax_included`: whether `amount` has the user's tax in it. `transaction` '': the payment's own number.
+    `tax_included`: whether `amount` has the user's tax in it. `transaction` '': `own_transaction`.
     Raises InvalidRequest naming the field.
     """
 
@@ -117,6 +125,8 @@ class NewPayment:
         check_above_zero(self.amount, "amount")
         if self.currency is not None:
             check_currency(self.currency)
+        if _OWN.fullmatch(self.transaction):
+            raise InvalidRequest("transaction", "is how a payment is named that came without one")
         if len(self.transaction) > MAX_TRANSACTION or not self.transaction.isprintable():
             raise InvalidRequest(
                 "transaction", f"has more than {MAX_TRANSACTION} characters, or such as cannot be seen"
@@ -132,7 +142,10 @@ class NewPayment:
 
 @dataclass(frozen=True, slots=True)
 class PaymentFilter:
-    """Which payments: of a user (`below`: and of all below it), made in a time, of a state, method, transaction."""
+    """Which payments: of a user and of all below it, made in a time, of a state, method, transaction.
+
+    `kind`: of this kind or by this method. `first_name`, `last_name`: of whose they are, capitals or not.
+    """
 
     user: str | int | None = None
     since: datetime | None = None
@@ -143,6 +156,9 @@ class PaymentFilter:
     least: Decimal | None = None
     most: Decimal | None = None
     currency: str | None = None
+    kind: str | None = None
+    first_name: str | None = None
+    last_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,11 @@ from rating_engine.domain.sip_account import NewSipAccount, SipChanges
 class NewRegistration:
     """`md5`: of the user's password, in hex. `account` None: one of its own, in `currency` ('': that of the tariff).
 
-    `balance`: from the account of who registers; an administrator gives it. `owner` None: who registers.
+    `balance`: from the account of who registers; an administrator gives it. `balance_currency`: its own; '': that of
+    the account that pays, or of the one that is made. `owner` None: who registers.
     `account_settings`: of its own account; `phone_settings`: of its phone, as an administrator has them for
-    all. `welcome`: the address that is told of it; '': none.
+    all. `welcome`: the address that is told of it; '': none. `route_plan`: by which its calls go, which administrators
+    say.
     Raises InvalidRequest naming the field.
     """
 
@@ -27,6 +29,7 @@ class NewRegistration:
     level: Level
     phone: NewSipAccount
     balance: Decimal = Decimal(0)
+    balance_currency: str = ""
     language: str = ""
     currency: str = ""
     account: int | None = None
@@ -35,6 +38,7 @@ class NewRegistration:
     details: PartyDetailChanges = field(default_factory=PartyDetailChanges)
     phone_settings: SipChanges = field(default_factory=SipChanges)
     welcome: str = ""
+    route_plan: str | None = None
 
     def __post_init__(self) -> None:
         check_amount(self.balance, "balance")

@@ -34,7 +34,8 @@ _BAND: Final = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 
 @dataclass(frozen=True, slots=True)
 class TariffSettings:
-    """What can be set of a tariff. `switch_price` is in its currency; `holiday_calendar` '': none."""
+    """What can be set of a tariff. `switch_price` is in its currency; `holiday_calendar` '': none. `route_plan`: by
+    which its calls go, in place of its own list and order; None: by these."""
 
     tariff_id: int
     name: str
@@ -54,6 +55,7 @@ class TariffSettings:
     by_routing_number: bool
     route_order: RouteOrder
     allow_loss: bool
+    route_plan: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class TariffChanges:
     by_routing_number: bool | Leave = LEAVE
     route_order: RouteOrder | Leave = LEAVE
     allow_loss: bool | Leave = LEAVE
+    route_plan: str | Leave | None = LEAVE
 
     def __post_init__(self) -> None:
         if self.currency is not LEAVE:
@@ -94,6 +97,8 @@ class TariffChanges:
             check_amount(self.minimum_charge, "minimum_charge", PRICE_DECIMALS, MAX_PRICE)
         if self.time_zone is not LEAVE:
             check_zone(self.time_zone)
+        if self.route_plan is not LEAVE and self.route_plan is not None:
+            check_name(self.route_plan, "route_plan")
         if self.holiday_calendar is not LEAVE and self.holiday_calendar:
             check_name(self.holiday_calendar, "holiday_calendar")
 

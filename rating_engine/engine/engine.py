@@ -126,6 +126,7 @@ class Engine:
         self.services.access.line_owner = self._line_owner
         bans = self.services.access.bans
         self._ban_file = ban_file_of(settings, bans)
+        self._ban_turns = Periodic("bans", BANS_SECONDS, bans.turn)
         totals = WatchTotals()
         self.watch = self._make_watch(bans, totals)
         self.ari = self._make_ari(totals)
@@ -309,6 +310,7 @@ class Engine:
         """Something was announced to have changed."""
         if kind == "bans":
             self.services.access.bans.changed()
+            self._ban_turns.wake()
         else:
             self.memory.changed(kind, value)
 
@@ -342,7 +344,7 @@ class Engine:
             Periodic("expiry", settings.expiry_interval_seconds, self._expire),
             Periodic("undo", UNDO_SECONDS, self.undo.turn),
             Periodic("gauges", GAUGE_SECONDS, self._measure),
-            Periodic("bans", BANS_SECONDS, self.services.access.bans.turn),
+            self._ban_turns,
             Periodic("ban-file", BANS_SECONDS, self._ban_file.turn),
             Periodic("rate-counters", COUNTERS_SECONDS, self.rate_counters.turn),
             Periodic("log", LOG_SECONDS, self._count_lines_lost),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import structlog
 
@@ -20,6 +21,11 @@ class Periodic:
         self._interval = interval_seconds
         self._work = work
         self._task: asyncio.Task[None] | None = None
+        self._wanted = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is something to do: the next turn is now."""
+        self._wanted.set()
 
     def start(self) -> None:
         """Begin with a first turn at once."""
@@ -40,4 +46,6 @@ class Periodic:
                 _log.debug("periodic_skipped", task=self._name, error=str(error))
             except Exception:
                 _log.exception("periodic_failed", task=self._name)
-            await asyncio.sleep(self._interval)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), self._interval)
+            self._wanted.clear()

@@ -54,6 +54,7 @@ from rating_engine.services.messaging.voice_messages import Sounds, VoiceMessage
 from rating_engine.services.numbers.call_rules import CallRules
 from rating_engine.services.numbers.dids import DidPools, Dids
 from rating_engine.services.numbers.number_pools import NumberPools
+from rating_engine.services.numbers.number_scores import NumberScores
 from rating_engine.services.numbers.number_stock import NumberStock
 from rating_engine.services.numbers.numbering import Numbering
 from rating_engine.services.numbers.phonebooks import Phonebooks
@@ -87,6 +88,7 @@ from rating_engine.services.recordings import NO_RECORDINGS, RecordingFiles, Rec
 from rating_engine.services.routes.figures import RouteReports
 from rating_engine.services.routes.gateways import Gateways
 from rating_engine.services.routes.pjsip_trunks import sections_text
+from rating_engine.services.routes.route_plans import RoutePlans
 from rating_engine.services.routes.routes import Routes
 from rating_engine.services.support.gsm import Gsm, GsmRequests
 from rating_engine.services.support.mail_templates import MailTemplates
@@ -175,12 +177,14 @@ class UseCases:
     dids: Dids
     did_pools: DidPools
     number_pools: NumberPools
+    number_scores: NumberScores
     call_rules: CallRules
     number_stock: NumberStock
     recordings: Recordings
     tariff_offers: TariffOffers
     gateways: Gateways
     routes: Routes
+    route_plans: RoutePlans
     route_reports: RouteReports
     route_trials: RouteTrials
     decks: Decks
@@ -245,7 +249,7 @@ class Services:
         self._steps = steps_of(office, utc_now, ways.upkeep)
         self._passwords = Passwords()
         self._secrets = SecretBox(ways.secret_keys)
-        bans = BanBook(office, proxies=ways.proxies, exchanges=ways.exchange_hosts)
+        self._bans = bans = BanBook(office, proxies=ways.proxies, exchanges=ways.exchange_hosts)
         self._wrong_keys = WrongKeys(
             office,
             bans,
@@ -299,7 +303,7 @@ class Services:
             "hash_secrets": HashSecrets(office, principal, self._secrets),
             "permission_groups": PermissionGroups(office, principal),
             "monitorings": Monitorings(office, principal, utc_now, system_currency=ways.system_currency),
-            "bans": Bans(office, principal),
+            "bans": Bans(office, principal, self._bans),
             "sim_cards": SimCards(office, principal, self._secrets, ways.gsm, CarrierNotices(office, ways.carriers)),
             "gsm": GsmRequests(ways.gsm),
             "speech": Speech(principal, ways.speaker),
@@ -338,7 +342,11 @@ class Services:
             "account_imports": AccountImports(office, principal, buckets=ways.ledger_buckets),
             "transfers": Transfers(office, principal, system_currency=ways.system_currency),
             "codes": Codes(
-                office, principal, self._secrets, Guesses(office, principal, self._secrets, self._wrong_keys)
+                office,
+                principal,
+                self._secrets,
+                Guesses(office, principal, self._secrets, self._wrong_keys),
+                system_currency=ways.system_currency,
             ),
             "payments": Payments(office, principal, ways.payments, utc_now),
             "invoices": Invoices(office, principal, utc_now, ways.print_invoice, days=ways.payments.days),
@@ -369,6 +377,7 @@ class Services:
             "direction_prices": DirectionPrices(office, principal, currency=ways.system_currency),
             "gateways": Gateways(office, principal, self._secrets),
             "routes": Routes(office, principal),
+            "route_plans": RoutePlans(office, principal),
             "route_reports": RouteReports(office, window_seconds=ways.route_quality_window_seconds),
             "route_trials": RouteTrials(office, international_prefix=prefix),
             "decks": self._decks(principal),
@@ -393,6 +402,7 @@ class Services:
             "dids": Dids(office, principal, utc_now, currency=currency),
             "did_pools": DidPools(office, principal, currency=currency),
             "number_pools": NumberPools(office, principal),
+            "number_scores": NumberScores(office, principal),
             "call_rules": CallRules(office, principal, utc_now),
             "number_stock": NumberStock(office, utc_now),
             "tariff_offers": TariffOffers(office, principal, utc_now),

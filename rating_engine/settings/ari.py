@@ -56,6 +56,13 @@ class AriSettings(Group):
         " without answering, where Asterisk can (20.16, 21.11, 22.6). In the environment separated by commas.",
     )
 
+    ari_low_balance_sound: str = Field(
+        "",
+        max_length=200,
+        description="What a caller hears before it rings where his balance is below what his user asked to be told of"
+        " (user set --warn-calls), such as custom/little-left; several sounds as a&b. Empty: nothing.",
+    )
+
     @field_validator("ari_exchanges")
     @classmethod
     def _check_ari_exchanges(cls, value: tuple[str, ...]) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from tests.support.world import publish_deck
 NAME: Final = "pbx1"  # what the engine knows it by
 SECRET: Final = "not-change-me"
 MODULES: Final = f"""{SIP_MODULES}
-app_stasis bridge_holding bridge_simple bridge_native_rtp bridge_softmix func_pjsip_endpoint func_cut func_rand
+app_stasis bridge_holding bridge_simple bridge_native_rtp bridge_softmix func_pjsip_endpoint func_cut func_md5 func_rand
 res_websocket_client res_ari res_ari_applications res_ari_asterisk res_ari_bridges res_ari_channels res_ari_events
 res_ari_model res_ari_playbacks res_http_websocket res_stasis res_stasis_answer res_stasis_playback res_stasis_recording
 res_musiconhold app_mixmonitor
@@ -104,18 +104,17 @@ def access_line(number: str) -> str:
 
 MUSIC: Final = "waits"  # a class of music on hold
 MUSIC_VOICE: Final = 0  # what it sounds like, in packets: no phone's voice
+WARNING, WARNING_VOICE = "money-ends", 251  # the same of what a caller hears before he is cut,
+LOW_BALANCE, LOW_BALANCE_VOICE = "little-left", 252  # and before it rings
 _MUSIC_CONF: Final = "[{name}]\nmode=files\ndirectory={inside}/music\n"
 
 
 def give_music_and_a_place_for_recordings(exchange: Exchange) -> Path:
     """What hears who waits, and where conversations are kept, as this machine sees it. Before it starts."""
-    loudest = array.array("h", [-32124] * 8000)
     (exchange.spool / "music").mkdir()
-    with wave.open(str(exchange.spool / "music/one.wav"), "wb") as out:
-        out.setnchannels(1)
-        out.setsampwidth(2)
-        out.setframerate(8000)
-        out.writeframes(loudest.tobytes())
+    _write_voice(exchange.spool / "music/one.wav", -32124, 1.0)
+    for sound, level in ((WARNING, 32), (LOW_BALANCE, 24)):
+        _write_voice(exchange.home / f"data/sounds/en/{sound}.wav", level, 0.5)
     exchange.add_file("musiconhold.conf", _MUSIC_CONF.format(name=MUSIC, inside=exchange.spool_inside))
     here = {"/var/spool/asterisk/monitor/rating": f"{exchange.spool_inside}/kept"}
     text = (exchange.home / "etc/rating-ari.conf").read_text()
@@ -124,6 +123,16 @@ def give_music_and_a_place_for_recordings(exchange: Exchange) -> Path:
         text = text.replace(before, after)
     exchange.add_file("rating-ari.conf", text)
     return exchange.spool / "kept"
+
+
+def _write_voice(file: Path, level: int, seconds: float) -> None:
+    """A sound that is one level from its beginning to its end: on the line it is known by one byte."""
+    with wave.open(str(file), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(8000)
+        out.writeframes(array.array("h", [level] * int(8000 * seconds)).tobytes())
+    file.chmod(0o644)
 
 
 def shipped(name: str, changes: Mapping[str, str]) -> str:

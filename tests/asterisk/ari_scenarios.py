@@ -2,55 +2,50 @@
 
 from __future__ import annotations
 
-import wave
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from rating_engine.domain.call_rules import Action, CallRule, Condition
 from rating_engine.domain.callback import CallbackOutcome, NewCallback
 from rating_engine.domain.card import Card, CardSale, GroupTerms, NewCardGroup, NewCards
-from rating_engine.domain.did import NewDid
 from rating_engine.domain.outcomes import Balance, BalanceOutcome, PrepareCall
-from rating_engine.domain.party import NewParty
+from rating_engine.domain.party import NewParty, PartyChanges
 from rating_engine.domain.principal import OPERATOR
-from rating_engine.domain.recording import Recording
 from rating_engine.domain.tax import Tax
 from rating_engine.engine.services import open_services
 from rating_engine.services.parties.accounts import Accounts
 from rating_engine.settings.model import Settings
-from tests.asterisk.ari import MUSIC, MUSIC_VOICE, NAME
+from tests.asterisk.ari import LOW_BALANCE_VOICE, NAME, WARNING_VOICE
+from tests.asterisk.ari_inbound import (
+    a_busy_owners_call_is_forwarded_and_both_are_charged,
+    a_conversation_is_kept_and_who_waits_hears_music,
+    a_number_rings_its_owners_phone,
+)
+from tests.asterisk.ari_transfers import (
+    a_call_is_transferred_blind,
+    a_phone_that_has_asked_for_a_transfer_may_leave,
+    a_transfer_to_who_is_busy_moves_nothing,
+    two_calls_are_connected_by_their_phone,
+)
 from tests.asterisk.ari_world import (
     ACCESS,
     ANSWERS,
     BUSY_ELSEWHERE,
     CROSSES,
     CUT_WITHIN,
-    DID_PRICE,
     EARLY,
-    ELSEWHERE,
-    FORWARDS,
     HANGS_UP,
-    KEPT,
     REFUSES,
     RINGS,
-    RINGS_OWNER,
     SECRET_KEY,
     SILENT,
     World,
-    fits,
+    charges,
     seconds_of,
 )
 from tests.asterisk.pbx import PRICE, until
 from tests.asterisk.phone import Leg
-
-
-def charges(cdrs: list[Any], *legs: Leg) -> bool:
-    """Whether these are charged, each by its number, and nothing else."""
-    seconds = {cdr["destination"]: cdr["seconds"] for cdr in cdrs}
-    return len(cdrs) == len(legs) == len(seconds) and all(fits(leg, seconds[leg.number]) for leg in legs)
-
 
 Scenario = Callable[[World, str], Awaitable[None]]
 
@@ -180,6 +175,9 @@ async def a_top_up_lengthens_the_call(world: World, login: str) -> None:
     await leg.ended()
     assert abs(called.talked - 9) <= CUT_WITHIN
     assert await world.pbx.money(login) == (Decimal(0), 0)
+    # The warning is the caller's alone: none of its packets went to the carrier.
+    assert leg.sound.heard.get(WARNING_VOICE, 0) > 10
+    assert WARNING_VOICE not in called.sound.heard
 
 
 async def hold_does_not_stop_the_charge(world: World, login: str) -> None:
@@ -201,6 +199,43 @@ async def who_has_no_money_is_refused(world: World, login: str) -> None:
     await leg.ended()
     assert leg.answers[-1] == 403
     assert await world.cdrs(login) == []
+
+
+async def who_has_little_left_hears_so_before_it_rings(world: World, login: str) -> None:
+    leg = await world.caller(login).call(ANSWERS + "71")
+
+    async def is_told() -> bool:
+        return leg.sound.heard.get(LOW_BALANCE_VOICE, 0) > 10
+
+    await until(is_told)
+    assert leg.answered_at is None
+    assert [each for each in world.trunks["carrier"].calls if each.number == ANSWERS + "71"] == []
+    await leg.answered()
+    called = await world.called("carrier", ANSWERS + "71")
+    await leg.hears(world.trunks["carrier"])
+    await leg.talk_on(0.7)
+    await leg.hang_up()
+    await called.ended()
+    leaves = await world.caller(login).call(ANSWERS + "72")  # who is told and hangs up
+
+    async def is_told_again() -> bool:
+        return leaves.sound.heard.get(LOW_BALANCE_VOICE, 0) > 1
+
+    await until(is_told_again)
+    await leaves.hang_up()
+    left, talked = sorted(await world.cdrs(login), key=lambda cdr: str(cdr["destination"]), reverse=True)
+    assert (left["state"], left["seconds"], left["disposition"]) == ("voided", 0, "CANCEL")
+    assert (talked["seconds"], talked["overrun"]) == (seconds_of(called), 0)
+
+
+async def warn_callers_of(world_url: str, login: str) -> None:
+    """Its user wants it said below a hundred."""
+    async with open_services(Settings(database_url=world_url)) as services:
+        use = services.of(OPERATOR)
+        await use.parties.create(NewParty(f"of-{login}"))
+        await use.accounts.give(login, f"of-{login}")
+        changes = PartyChanges(warn_calls=True, notify_balance_limit=Decimal(100))
+        await use.parties.change(f"of-{login}", changes)
 
 
 class Yes:
@@ -247,130 +282,6 @@ async def nobody_takes_the_callback(world: World, login: str) -> None:
     cdrs = await world.cdrs(login)
     assert [(cdr["state"], cdr["seconds"]) for cdr in cdrs] == [("voided", 0), ("voided", 0)]
     assert await world.pbx.money(login) == (10, 0)
-
-
-async def a_call_is_transferred_blind(world: World, login: str) -> None:
-    leg = await (await world.caller(login).call(ANSWERS + "84")).answered()
-    called = await world.called("carrier", ANSWERS + "84")
-    await leg.talk(0.5)
-    assert await leg.transfer(ELSEWHERE + "4") == 202
-    target = await world.called("elsewhere", ELSEWHERE + "4")
-    await leg.ended()
-    await target.hears(world.trunks["carrier"])
-    await called.hears(world.trunks["elsewhere"])
-    await target.talk_on(1.7)
-    await called.hang_up()
-    await target.ended()
-    assert charges(await world.cdrs(login), called, target)
-
-
-async def a_transfer_to_who_is_busy_moves_nothing(world: World, login: str) -> None:
-    leg = await (await world.caller(login).call(ANSWERS + "85")).answered()
-    called = await world.called("carrier", ANSWERS + "85")
-    assert await leg.transfer(BUSY_ELSEWHERE + "5") == 202
-
-    async def is_told() -> bool:
-        return any(said.startswith(("SIP/2.0 4", "SIP/2.0 5")) for said in leg.said)
-
-    await until(is_told)
-    await leg.hears(world.trunks["carrier"])
-    await leg.hang_up()
-    await called.ended()
-    cdrs = {cdr["destination"]: cdr["seconds"] for cdr in await world.cdrs(login)}
-    assert cdrs.keys() == {called.number, BUSY_ELSEWHERE + "5"}
-    assert fits(called, cdrs[called.number])
-    assert cdrs[BUSY_ELSEWHERE + "5"] == 0
-
-
-async def two_calls_are_connected_by_their_phone(world: World, login: str) -> None:
-    one = await (await world.caller(login).call(ANSWERS + "86")).answered()
-    called = await world.called("carrier", ANSWERS + "86")
-    two = await (await world.caller(login).call(ELSEWHERE + "6")).answered()
-    other = await world.called("elsewhere", ELSEWHERE + "6")
-    await two.talk(0.5)
-    assert await one.transfer_to(two) == 202
-    await one.ended()
-    await two.ended()
-    await other.hears(world.trunks["carrier"])
-    await called.hears(world.trunks["elsewhere"])
-    await other.talk_on(1.7)
-    await other.hang_up()
-    await called.ended()
-    assert charges(await world.cdrs(login), called, other)
-
-
-async def a_number_rings_its_owners_phone(world: World, login: str) -> None:
-    caller = await (await world.trunks["elsewhere"].call(RINGS_OWNER)).answered()
-    await caller.hears(world.caller(login))
-    await caller.talk_on(1.7)
-    await caller.hang_up()
-    (phone,) = world.caller(login).calls
-    await phone.ended()
-    (cdr,) = await world.cdrs(login)
-    seconds = seconds_of(caller)
-    assert (cdr["seconds"], cdr["cost"], cdr["is_did"]) == (seconds, DID_PRICE * seconds, RINGS_OWNER)
-
-
-async def a_busy_owners_call_is_forwarded_and_both_are_charged(world: World, login: str) -> None:
-    caller = await (await world.trunks["elsewhere"].call(FORWARDS)).answered()
-    theirs = await world.called("carrier", ANSWERS + "87")
-    await caller.hears(world.trunks["carrier"])
-    await theirs.talk_on(1.7)
-    await theirs.hang_up()
-    await caller.ended()
-    cdrs = {cdr["route_name"]: cdr for cdr in await world.cdrs(login)}
-    assert fits(caller, cdrs["inbound"]["seconds"])
-    assert fits(theirs, cdrs["carrier"]["seconds"])
-    assert cdrs["carrier"]["from_originate"] == FORWARDS
-
-
-async def a_conversation_is_kept_and_who_waits_hears_music(world: World, login: str) -> None:
-    """The phone is busy at first: of that nothing is kept, nor of the forward behind it, whose rule keeps nothing."""
-    phone = world.caller(login)
-    phone.on_call = busy
-    caller = await (await world.trunks["elsewhere"].call(KEPT)).answered()
-    theirs = await world.called("carrier", ANSWERS + "88")
-    await caller.hears(world.trunks["carrier"])
-    await caller.talk_on(0.7)
-    await theirs.hang_up()
-    await caller.ended()
-    assert await recordings_of(world, login) == []
-    waits: list[Leg] = []
-    phone.on_call = lambda leg: rings_only(leg, waits)
-    caller = await world.trunks["elsewhere"].call(KEPT)
-
-    async def hears_music() -> bool:
-        return bool(waits) and caller.sound.heard.get(MUSIC_VOICE, 0) > 10
-
-    await until(hears_music)
-    assert caller.answered_at is None
-    await waits[0].answer()
-    await caller.answered()
-    await caller.hears(phone)
-    await waits[0].hears(world.trunks["elsewhere"])
-    music = caller.sound.heard[MUSIC_VOICE]
-    await caller.talk_on(1.7)
-    assert caller.sound.heard[MUSIC_VOICE] == music
-    await caller.hang_up()
-    await waits[0].ended()
-    cdrs = [cdr for cdr in await world.cdrs(login) if cdr["route_name"] == "inbound"]
-    assert cdrs[-1]["seconds"] == seconds_of(caller)
-    (kept,) = await recordings_of(world, login)
-    with wave.open(str(world.recordings / f"{kept.name}.wav")) as sound:
-        assert abs(sound.getnframes() / sound.getframerate() - caller.talked) < 0.5
-
-
-async def recordings_of(world: World, login: str) -> Sequence[Recording]:
-    """Those that an owner has, as he is shown them."""
-    async with open_services(Settings(database_url=world.url, recordings_directory=str(world.recordings))) as services:
-        day = timedelta(days=1)
-        now = datetime.now(UTC)
-        return await services.of(OPERATOR).recordings.of(f"of-{login}", now - day, now + day)
-
-
-async def rings_only(leg: Leg, them: list[Leg]) -> None:
-    await leg.ring()
-    them.append(leg)
 
 
 async def a_card_is_asked_for_and_calls(world: World, login: str) -> None:
@@ -423,26 +334,6 @@ async def sell_card(url: str) -> Card:
         return card
 
 
-async def busy(leg: Leg) -> None:
-    await leg.refuse(486)
-
-
-async def give_numbers(world_url: str, owners: Mapping[str, str]) -> None:
-    """A number for each login; the second one's rules forward where its phone is busy."""
-    async with open_services(Settings(database_url=world_url)) as services:
-        use = services.of(OPERATOR)
-        for login, number in owners.items():
-            await use.parties.create(NewParty(f"of-{login}"))
-            await use.accounts.give(login, f"of-{login}")
-            await use.dids.add(NewDid(number, f"of-{login}"))
-            kept = {"music": MUSIC, "record": True} if number == KEPT else {}
-            await use.call_rules.add(number, CallRule(timeout=10, **kept))
-        for number, destination in ((FORWARDS, ANSWERS + "87"), (KEPT, ANSWERS + "88")):
-            forward = CallRule(condition=Condition.BUSY, action=Action.FORWARD, destination=destination)
-            await use.call_rules.add(number, forward)
-        await use.dids.set_inbound_price("retail", "inbound")
-
-
 SCENARIOS: dict[str, tuple[Scenario, str]] = {
     "caller-hangs-up": (caller_hangs_up, "10"),
     "called-hangs-up": (called_party_hangs_up, "10"),
@@ -456,12 +347,14 @@ SCENARIOS: dict[str, tuple[Scenario, str]] = {
     "congested": (refused_with(503, 2, 0), "10"),
     "silent": (a_silent_route_gives_way, "10"),
     "money-ends": (money_ends, "0.03"),
+    "little-left": (who_has_little_left_hears_so_before_it_rings, "10"),
     "top-up": (a_top_up_lengthens_the_call, "0.05"),
     "hold": (hold_does_not_stop_the_charge, "10"),
     "callback": (two_numbers_are_called_back, "10"),
     "40001": (ones_own_telephone_rings_first_for_nothing, "10"),
     "no-callback": (nobody_takes_the_callback, "10"),
     "blind": (a_call_is_transferred_blind, "10"),
+    "blind-leaves": (a_phone_that_has_asked_for_a_transfer_may_leave, "10"),
     "blind-busy": (a_transfer_to_who_is_busy_moves_nothing, "10"),
     "attended": (two_calls_are_connected_by_their_phone, "10"),
     "owner": (a_number_rings_its_owners_phone, "10"),

@@ -103,3 +103,9 @@ def seconds_of(leg: Leg) -> int:
 def fits(leg: Leg, seconds: int) -> bool:
     """Whether so many are charged of a leg that ended at any moment: a tenth of a second away both counts are right."""
     return seconds in {max(1, ceil(leg.talked - 0.2 + off)) for off in (-0.1, 0.1)}
+
+
+def charges(cdrs: list[Any], *legs: Leg) -> bool:
+    """Whether these are charged, each by its number, and nothing else."""
+    seconds = {cdr["destination"]: cdr["seconds"] for cdr in cdrs}
+    return len(cdrs) == len(legs) == len(seconds) and all(fits(leg, seconds[leg.number]) for leg in legs)

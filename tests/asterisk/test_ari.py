@@ -20,8 +20,10 @@ from rating_engine.rating.rate import Rate
 from rating_engine.services.cdrs.asterisk_log import read_line
 from rating_engine.storage.postgres.pool import Database
 from tests.asterisk.ari import (
+    LOW_BALANCE,
     NAME,
     PART,
+    WARNING,
     access_line,
     ari_exchange,
     ari_url,
@@ -30,8 +32,9 @@ from tests.asterisk.ari import (
     ports,
     seed,
 )
+from tests.asterisk.ari_inbound import busy, give_numbers
 from tests.asterisk.ari_model import MODEL, described, rendered
-from tests.asterisk.ari_scenarios import SCENARIOS, busy, give_numbers, wait_ended
+from tests.asterisk.ari_scenarios import SCENARIOS, wait_ended, warn_callers_of
 from tests.asterisk.ari_world import (
     ACCESS,
     ANSWERS,
@@ -79,6 +82,7 @@ async def world(
             await add_account(database, login, balance=balance)
         rate = Rate(price_1="0.30", price_unit="minute", interval_1=1, interval_n=1)
         await publish_deck(database, "inbound", {"4977": rate})
+        await warn_callers_of(url, "little-left")
         await give_numbers(url, {"owner": RINGS_OWNER, "forwarder": FORWARDS, "keeper": KEPT})
         callers["forwarder"].on_call = busy
         engine = engine_for(
@@ -89,6 +93,9 @@ async def world(
             secret_keys=[SECRET_KEY],
             ari_silence_seconds=1,
             ari_ring_seconds=RING_SECONDS,
+            ari_low_balance_sound=LOW_BALANCE,
+            ami_warning_seconds=2,
+            ami_warning_sound=WARNING,
             quota_seconds=60,
             reconcile_interval_seconds=1.0,
             reconcile_grace_seconds=1.0,

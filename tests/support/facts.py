@@ -27,13 +27,14 @@ from rating_engine.domain.reservation import (
     SettleRequest,
     SettleSource,
 )
+from rating_engine.domain.route_plan import KnownPlans
 from rating_engine.domain.tariff import Direction, Package, PackageKind, Period, PublishedDeck, RateMatch, Route, Tariff
 from rating_engine.rating.exchange import ExchangeRate, ExchangeRates
 from rating_engine.rating.matching import EVER_SINCE, FOR_EVER, CandidateRate
 from rating_engine.rating.numbering import NumberingPlan
 from rating_engine.rating.prefix import longest_match
 from rating_engine.rating.rate import Rate
-from rating_engine.services.facts.books import NumberingBook
+from rating_engine.services.facts.books import NumberingBook, PlanBook
 from rating_engine.services.facts.memory import DEFAULT_ROUTE
 from rating_engine.services.facts.sources import CallSources
 from rating_engine.storage.calls.package_usage import PackageState
@@ -80,6 +81,7 @@ class Facts:
     subscriber: Subscriber = field(
         default_factory=lambda: Subscriber(7, 3, "1001", 0, 70, RETAIL, "EUR", "", None, None, None)
     )
+    plans: KnownPlans = field(default_factory=lambda: KnownPlans({}))
     is_away: bool = False
 
     def sources(self) -> CallSources:
@@ -87,6 +89,9 @@ class Facts:
 
         async def numbering() -> tuple[dict[str, NumberingPlan], dict[str, str]]:
             return {}, {}
+
+        async def plans() -> KnownPlans:
+            return self.plans
 
         return CallSources(
             subscriber=self._subscriber,
@@ -96,6 +101,7 @@ class Facts:
             routes=self._routes,
             exchange_rates=self._exchange_rates,
             numbering=NumberingBook(numbering, NumberingPlan("")),
+            route_plans=PlanBook(plans),
             packages=self._packages,
         )
 

@@ -41,10 +41,12 @@ FONTS: Final = Path(__file__).parent / "fonts"
 REGULAR, BOLD = "DejaVu", "DejaVu-Bold"
 MARGIN: Final = 18 * mm
 WIDTH: Final = A4[0] - 2 * MARGIN
-COLUMNS: Final = (WIDTH - 86 * mm, 22 * mm, 26 * mm, 38 * mm)
+COLUMNS: Final = (WIDTH - 92 * mm, 22 * mm, 24 * mm, 46 * mm)  # the last one has room for the largest amount
 INK, QUIET, RULE, TINT = HexColor("#1f2933"), HexColor("#616e7c"), HexColor("#cbd2d9"), HexColor("#f3f5f7")
 ACCENT: Final = HexColor("#1f4e79")
 MOST_TEXT: Final = 300  # characters of a name or an address that are printed
+NO_LETTER: Final = "?"  # of a script that the fonts do not have: a gap would hide that there is a name
+KEPT: Final = "\u00a0"  # between thousands: not printable to Python
 
 _TEXT: Final = ParagraphStyle("text", fontName=REGULAR, fontSize=9, leading=12.5, textColor=INK)
 _QUIET: Final = ParagraphStyle("quiet", _TEXT, textColor=QUIET)
@@ -247,7 +249,9 @@ _TIGHT: Final[Sequence[tuple[Any, ...]]] = (
     ("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 0),
     ("TOPPADDING", (0, 0), (-1, -1), 0), ("BOTTOMPADDING", (0, 0), (-1, -1), 0),
 )  # fmt: skip
-_TIGHT_TOP: Final[Sequence[tuple[Any, ...]]] = (*_TIGHT, ("VALIGN", (0, 0), (-1, -1), "TOP"))
+_TIGHT_TOP: Final[Sequence[tuple[Any, ...]]] = (
+    *_TIGHT, ("VALIGN", (0, 0), (-1, -1), "TOP"), ("RIGHTPADDING", (0, 0), (0, -1), 4 * mm),
+)  # fmt: skip
 _LINES: Final[Sequence[tuple[Any, ...]]] = (
     ("LEFTPADDING", (0, 0), (-1, -1), 4), ("RIGHTPADDING", (0, 0), (-1, -1), 4),
     ("TOPPADDING", (0, 0), (-1, -1), 2.5), ("BOTTOMPADDING", (0, 0), (-1, -1), 3),
@@ -260,7 +264,8 @@ def _written(text: str, style: ParagraphStyle) -> Paragraph:
 
 
 def _short(text: str, most: int) -> str:
-    plain = "".join(each for each in text if each.isprintable())
+    letters = pdfmetrics.getFont(REGULAR).face.charToGlyph
+    plain = "".join(each if ord(each) in letters else NO_LETTER for each in text if each.isprintable() or each == KEPT)
     return plain if len(plain) <= most else plain[: most - 1] + "…"
 
 

@@ -52,6 +52,7 @@ class Function:
     alone that were sent. `also_hashed`: other forms that are right too; `lenient`: weaker ones, for the setting
     mor_lenient_hashes. `roles`: who may call it. `permission`: what an accountant needs in his group;
     `reseller_needs_it`: a reseller too. `in_path`: its one parameter that stands in the path. `by_post`: never by GET.
+    `bare_errors`: of its errors those that are an element Error alone.
     """
 
     name: str
@@ -69,3 +70,4 @@ class Function:
     in_path: str | None = None
     by_post: bool = False
     moves_money: bool = False
+    bare_errors: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ BAD_LOGIN: Final = "Bad login"
 NOT_AUTHORIZED: Final = "You are not authorized to use this functionality"
 NOT_AUTHORISED: Final = "You are not authorised to use this functionality"  # as some pages spell it
 NOT_AUTHENTICATED: Final = "Not authenticated"
+NOT_FOUND: Final = "user not found"
 FEATURE_DISABLED: Final = "Feature disabled"
 GET_DISABLED: Final = "GET Requests are disabled"
 
@@ -35,7 +36,7 @@ def first_of(function: Function, *texts: str) -> str:
 
 def unknown_user(function: Function) -> str:
     """Of a `u` that nobody has."""
-    return first_of(function, BAD_LOGIN, NOT_AUTHENTICATED)
+    return first_of(function, BAD_LOGIN, NOT_AUTHENTICATED, NOT_FOUND)
 
 
 def wrong_hash(function: Function) -> str:

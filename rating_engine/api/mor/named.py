@@ -8,7 +8,7 @@ from rating_engine.api.mor.asked import Asked
 from rating_engine.api.mor.errors import Failed
 from rating_engine.domain.account import ListedAccount
 from rating_engine.domain.did import Did
-from rating_engine.domain.errors import NotFound, NotYours
+from rating_engine.domain.errors import NotAllowed, NotFound, NotYours
 from rating_engine.domain.page import MAX_LIMIT, Cursor
 from rating_engine.domain.party import Party, PartyKind
 from rating_engine.domain.sip_account import SipAccount
@@ -16,6 +16,8 @@ from rating_engine.domain.sip_account import SipAccount
 NO_USER: Final = "User was not found"
 NO_DEVICE: Final = "Device was not found"
 NO_DID: Final = "DID was not found"
+PRIMARY: Final = 1  # MOR's LCR that there is without any route plan: the tariff's own routes
+PRIMARY_NAME: Final = "Primary"
 
 
 async def user_of(asked: Asked, name: str = "user_id", error: str = NO_USER) -> Party:
@@ -47,6 +49,16 @@ async def did_of(asked: Asked, name: str = "did_id", error: str = NO_DID) -> Did
     try:
         return await asked.use.dids.numbered(asked.needed_whole(name, error))
     except (NotFound, NotYours):
+        raise Failed(error) from None
+
+
+async def plan_of(asked: Asked, number: int, error: str) -> str | None:
+    """The route plan of an LCR's number; None: MOR's first, the order of the tariff. Raises Failed(error)."""
+    if number == PRIMARY:
+        return None
+    try:
+        return await asked.use.route_plans.numbered(number)
+    except (NotFound, NotAllowed):
         raise Failed(error) from None
 
 

@@ -15,8 +15,10 @@ from defusedxml.common import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 DECLARATION: Final = '<?xml version="1.0" encoding="UTF-8"?>\n'
+MAX_TAGS: Final = 1_500_000  # of what is read: 100,000 rates of six fields; more is no price list, and much memory
 STANDALONE: Final = '<?xml version="1.0" encoding="utf-8" standalone="yes"?>\n'
 
+_DECLARED: Final = re.compile(r"""\s*<\?xml[^>]*?\sencoding\s*=\s*["']([^"']*)["']""")
 _NOT_IN_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 __all__ = ["Element", "NotXml", "done", "element", "failed", "listed", "page", "read", "rendered", "said"]
@@ -67,10 +69,18 @@ def rendered(root: Element, declaration: str = DECLARATION) -> bytes:
     return (declaration + tostring(root, encoding="unicode", short_empty_elements=True)).encode()
 
 
-def read(document: bytes) -> Element:
-    """The root of a document. Raises NotXml."""
+def read(document: str) -> Element:
+    """The root of a document. A large one takes seconds: not for an event loop. Raises NotXml.
+
+    What came as UTF-8 and says that it is written otherwise has letters which nobody can be sure of.
+    """
+    declared = _DECLARED.match(document.removeprefix("\ufeff"))
+    if declared is not None and declared[1].lower() not in ("utf-8", "utf8") and not document.isascii():
+        raise NotXml(f"is UTF-8 and says that it is {declared[1][:40]}")
+    if document.count("<") > MAX_TAGS:
+        raise NotXml(f"has more than {MAX_TAGS} tags")
     try:
-        root: Element = fromstring(document, forbid_dtd=True)
+        root: Element = fromstring(document.encode(), forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError, RecursionError):
         raise NotXml("is no XML document, or has a DTD") from None
     return root

@@ -37,6 +37,10 @@ class ShownMoney:
         """An amount in the system's currency."""
         return None if amount is None else self._converter.convert(amount, currency, self._converter.system)
 
+    def converted(self, amount: Decimal, currency: str, wanted: str) -> Decimal | None:
+        """An amount in another currency; None: nobody said how many."""
+        return self._converter.convert(amount, currency, wanted)
+
     def in_which(self, currency: str) -> str:
         """What amounts of a currency are displayed in: the reader's, or where nobody can convert them, their own."""
         return currency if self._converter.convert(Decimal(1), currency, self.currency) is None else self.currency
@@ -52,6 +56,11 @@ class ShownMoney:
     def of_system(self, amount: Decimal) -> Decimal | None:
         """An amount in the system's currency, as it is displayed."""
         return self.displayed(amount, self._converter.system)
+
+
+async def own_currency(asked: Asked) -> str:
+    """What amounts are in that the asker gives: those that it is shown."""
+    return (await shown_money(asked)).currency
 
 
 async def shown_money(asked: Asked, currency: str | None = None) -> ShownMoney:

@@ -1,48 +1,50 @@
 """An amount as names of sounds joined by `&`, as Playback() takes them. Pure.
 
-`balance & null & euro & null & cents & tadam3s`: 0 is `null`; other numbers are those of Asterisk's own sounds
-(digits/1 … digits/hundred), below zero `minus` before them. More is never said than there is: cents are cut off.
+`balance & null & euro & null & cents & tadam3s`: 0 is `null`; other numbers are Asterisk's own sounds, as the language
+says them (`spoken_numbers`), and what is counted is in the form that follows the number. More is never said than there
+is: what is less than a cent is cut off.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import ROUND_DOWN, Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
-MOST: Final = 999_999_999  # what can be said; more is said as this
-_ZERO: Final = "null"
-_UNITS: Final[Mapping[str, tuple[str, str]]] = {
-    "EUR": ("euro", "cents"),
-    "USD": ("dollars", "cents"),
-    "GBP": ("pounds", "pence"),
-    "RUB": ("rubles", "kopecks"),
+from rating_engine.api.narayana.spoken_numbers import MOST, counted_form, spoken
+
+ZERO: Final = "null"
+
+
+class _Counted(NamedTuple):
+    """The sound after one, after a few (Russian and Polish alone), after many; and its gender."""
+
+    one: str
+    few: str
+    many: str
+    gender: str = "m"
+
+
+_CENTS: Final = _Counted("cent", "cents-few", "cents")
+_UNITS: Final[Mapping[str, tuple[_Counted, _Counted]]] = {
+    "EUR": (_Counted("euro", "euro", "euro"), _CENTS),
+    "USD": (_Counted("dollar", "dollars-few", "dollars"), _CENTS),
+    "GBP": (_Counted("pound", "pounds-few", "pounds"), _Counted("penny", "pence-few", "pence")),
+    "RUB": (_Counted("ruble", "rubles-few", "rubles"), _Counted("kopeck", "kopecks-few", "kopecks", "f")),
+    "PLN": (_Counted("zloty", "zlotys-few", "zlotys"), _Counted("grosz", "groszy-few", "groszy")),
 }
-_GROUPS: Final = ((1_000_000, "digits/million"), (1_000, "digits/thousand"), (100, "digits/hundred"))
 
 
-def balance_sounds(amount: Decimal, currency: str) -> str:
-    """The sounds of an amount; of a currency without sounds of its own by its code."""
+def balance_sounds(amount: Decimal, currency: str, language: str = "en") -> str:
+    """The sounds of an amount; of a currency without sounds of its own by its code. `language`: an ISO 639 code."""
     cents = int((abs(amount) * 100).to_integral_value(ROUND_DOWN))
     whole, rest = divmod(cents, 100)
-    unit, part = _UNITS.get(currency, (currency.lower() or "units", "cents"))
-    sign = ("minus",) if amount < 0 and cents else ()
-    return "&".join(("balance", *sign, *number_sounds(min(whole, MOST)), unit, *number_sounds(rest), part, "tadam3s"))
+    unit, part = _UNITS.get(currency, (_Counted(*(currency.lower(),) * 3), _CENTS))
+    sign = ("digits/minus",) if amount < 0 and cents else ()
+    said = (*_said(min(whole, MOST), unit, language), *_said(rest, part, language))
+    return "&".join(("balance", *sign, *said, "tadam3s"))
 
 
-def number_sounds(number: int) -> tuple[str, ...]:
-    """A number from 0 to MOST."""
-    return tuple(_spoken(number)) or (_ZERO,)
-
-
-def _spoken(number: int) -> Iterator[str]:
-    for size, name in _GROUPS:
-        if number >= size:
-            yield from _spoken(number // size)
-            yield name
-            number %= size
-    if number > 20 and number % 10:
-        yield f"digits/{number - number % 10}"
-        number %= 10
-    if number:
-        yield f"digits/{number}"
+def _said(number: int, counted: _Counted, language: str) -> tuple[str, ...]:
+    sounds = spoken(number, language, counted.gender) if number else (ZERO,)
+    return (*sounds, counted[counted_form(number, language)])

@@ -36,6 +36,7 @@ LINE_FIELDS: Final = (
     "sip_options", "lastupdated",
 )  # fmt: skip
 REACHABLE: Final = 2
+NO_NOTICE: Final = -1  # of notify_did
 
 
 def user_fields(party: Party, reader: Level) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def user_fields(party: Party, reader: Level) -> dict[str, Any]:
         "notify_ticket": int(party.notify_ticket),
         "notify_balance": int(party.notify_balance),
         "notify_balance_limit": party.notify_balance_limit,
-        "notify_did": party.notify_did,
+        "notify_did": party.notify_did or NO_NOTICE,
     }
 
 
@@ -129,19 +130,20 @@ def attributes(
 
 def whole_user(
     party: Party,
+    main: SipAccount | None,
     lines: list[SipAccount],
     account: AccountState | None,
     reader: Level,
     shown: ShownMoney,
     *,
-    numbers: list[str],
+    numbers: list[dict[str, Any]],
     unread_tickets: int,
     broadcasts: list[dict[str, Any]],
     sim_cards: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """All attributes and lists."""
     return {
-        **attributes(party, lines[0] if lines else None, account, reader, shown, unread_tickets),
+        **attributes(party, main, account, reader, shown, unread_tickets),
         "sip_extensions": [line_fields(line) for line in lines],
         "did_numbers": numbers,
         "sim_cards": sim_cards,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta, timezone, tzinfo
 from functools import cached_property
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from rating_engine.api.teleum.errors import NOT_FOUND, Failure
 from rating_engine.api.teleum.reading import Values
@@ -16,6 +18,7 @@ from rating_engine.domain.party import Party
 from rating_engine.services.catalogue import UseCases
 
 Answer = dict[str, Any]
+NO_ZONE: Final = "UTC"  # of an account that was given none
 MAX_PAGES: Final = 10  # of one's own numbers: 10,000 are more than a contract has
 
 
@@ -37,6 +40,16 @@ class Asked:
     def who(self) -> int:
         """The user's number."""
         return self.party.party_id
+
+    async def zone_name(self) -> str:
+        """The time zone of the user's account; '': it has none of its own (UTC), and the user's clock counts."""
+        own = await self.use.accounts.own(self.who)
+        return "" if own is None or own.time_zone == NO_ZONE else own.time_zone
+
+    async def zone(self) -> tzinfo:
+        """By which times are told and read."""
+        name = await self.zone_name()
+        return ZoneInfo(name) if name else timezone(timedelta(minutes=self.party.utc_offset))
 
     async def numbers(self) -> Sequence[Did]:
         """The user's own numbers that are connected, in their order."""

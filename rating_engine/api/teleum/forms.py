@@ -5,7 +5,7 @@ Laws: amounts are cut to two decimals and not rounded, so there is never more th
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, tzinfo
 from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
@@ -41,11 +41,6 @@ def length(seconds: int) -> str:
     return f"{hours}:{minutes:02}:{rest:02}"
 
 
-def local(moment: datetime, offset: int) -> datetime:
-    """A moment on a clock so many minutes before UTC's."""
-    return moment.astimezone(timezone(timedelta(minutes=offset)))
-
-
 def date_time(moment: datetime) -> str:
     """2015-07-17 12:12:35."""
     return f"{moment:%Y-%m-%d %H:%M:%S}"
@@ -56,8 +51,7 @@ def date_time_formatted(moment: datetime) -> str:
     return f"{moment:%d.%m.%Y %H:%M:%S}"
 
 
-def month(year: int, number: int, offset: int) -> tuple[datetime, datetime]:
-    """When a month begins and ends on such a clock."""
-    zone = timezone(timedelta(minutes=offset))
+def month(year: int, number: int, zone: tzinfo) -> tuple[datetime, datetime]:
+    """When a month begins and ends there."""
     after = (year, number + 1) if number < 12 else (year + 1, 1)
     return datetime(year, number, 1, tzinfo=zone), datetime(*after, 1, tzinfo=zone)

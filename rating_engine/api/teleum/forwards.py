@@ -159,6 +159,7 @@ async def _fields(asked: Asked, before: CallRule) -> dict[str, Any]:
         fields["music"] = (before.music or MUSIC) if music else ""
     if values.has("dowjs2"):
         fields["times"] = read_schedule(values.text("dowjs2"))
+        fields["time_zone"] = await asked.zone_name()
     return fields
 
 

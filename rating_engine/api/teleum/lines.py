@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from rating_engine.api.teleum.asked import Answer, Asked, Handler
-from rating_engine.api.teleum.errors import NOT_FOUND, Failure
+from rating_engine.api.teleum.errors import NOT_FOUND, Failure, wrong
+from rating_engine.domain.checks import is_email
 from rating_engine.domain.sip_account import NewSipAccount, SipAccount, SipChanges
 
 PASSWORD_LENGTH: Final = 20
@@ -22,7 +23,9 @@ ALPHABET: Final = string.ascii_letters + string.digits
 
 async def get_sips(asked: Asked) -> Answer:
     """One's own lines, the default one first, under both names of the document."""
-    lines = [_shown(line) for line in await asked.use.sip_accounts.of(asked.who)]
+    lines = [
+        _shown(line, is_default=place == 0) for place, line in enumerate(await asked.use.sip_accounts.of(asked.who))
+    ]
     return {"spis": lines, "sips": lines}
 
 
@@ -69,9 +72,12 @@ async def _own(asked: Asked) -> SipAccount:
 
 async def _settings(asked: Asked) -> dict[str, Any]:
     values, settings = asked.values, dict[str, Any]()
-    for name, column in (("email", "email"), ("descr", "label")):
-        if values.has(name):
-            settings[column] = values.text(name)
+    if values.has("descr"):
+        settings["label"] = values.text("descr")
+    if values.has("email"):
+        settings["email"] = email = values.text("email").strip()
+        if email and not is_email(email):
+            raise wrong("email")
     if values.has("rcid"):
         named = values.text("rcid").strip().removeprefix("+")
         settings["callerid"] = (await asked.number(named)).number if named not in ("", "0") else ""
@@ -82,13 +88,13 @@ def _with_password(settings: SipChanges, password: str) -> SipChanges:
     return replace(settings, password=password) if password else settings
 
 
-def _shown(line: SipAccount) -> dict[str, str]:
+def _shown(line: SipAccount, *, is_default: bool) -> dict[str, str]:
     online = line.state is not None and line.state.online
     return {
         "id": line.login,
         "num": line.login,
         "email": line.email,
-        "def": str(int(line.is_primary)),
+        "def": str(int(is_default)),
         "rcid": line.callerid.lstrip("+"),
         "descr": line.label,
         "uagent": line.state.user_agent if line.state is not None and online else "",

@@ -16,7 +16,7 @@ from rating_engine.api.teleum.commands import Command, Parameter
 from rating_engine.api.teleum.errors import BAD_REQUEST, Failure, wrong
 
 MAX_NAMES: Final = 100
-MAX_TEXT: Final = 4_000  # characters of one value: a schedule of every day
+MAX_TEXT: Final = 4_000  # characters of one value
 FORM: Final = "application/x-www-form-urlencoded"
 
 _WHOLE: Final = re.compile(r"[0-9]{1,18}")
@@ -51,8 +51,8 @@ class Values:
         return int(self.given[name]) if name in self.given else None
 
     def needed(self, name: str) -> str:
-        """It. Raises Failure where it is absent."""
-        if name not in self.given:
+        """It. Raises Failure where it is absent or blank."""
+        if not self.text(name).strip():
             raise wrong(name)
         return self.given[name]
 
@@ -63,7 +63,7 @@ class Values:
 
 def read_parameters(command: Command, given: Mapping[str, str]) -> Values:
     """The parameters of a command, with what else one of its handlers asks for. Raises Failure naming the parameter."""
-    values = {name: text for name, text in given.items() if len(text) <= MAX_TEXT and "\0" not in text}
+    values = dict(given)
     for parameter in command.parameters:
         text = next((given[name] for name in (parameter.name, *parameter.also) if name in given), None)
         if text is None or (text.strip() == "" and (parameter.kind != "string" or parameter.required)):

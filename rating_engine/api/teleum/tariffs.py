@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from rating_engine.api.teleum.asked import NO_NUMBER, Answer, Asked, Handler
-from rating_engine.api.teleum.forms import date_time, local, money, number_form
+from rating_engine.api.teleum.forms import date_time, money, number_form
 from rating_engine.domain.subscription import ServiceKind
 from rating_engine.domain.tariff_offer import TariffOffer
 
@@ -27,7 +27,7 @@ async def get_tariffs(asked: Asked) -> Answer:
 async def get_connected_tariffs(asked: Asked) -> Answer:
     """Tariffs that are connected, with their numbers."""
     ids = {did.number: did.did_id for did in await asked.numbers()}
-    shown = []
+    shown, zone = [], await asked.zone()
     for each in await asked.use.tariff_offers.connected(asked.who):
         offer, number = each.offer, each.subscription.number
         is_once = offer.service.kind is ServiceKind.ONE_TIME
@@ -38,7 +38,7 @@ async def get_connected_tariffs(asked: Asked) -> Answer:
                 "pcost": asked.words.once if is_once else asked.words.recurring,
                 "nid": str(ids.get(number or "", NO_NUMBER)),
                 "numf": number_form(number) if number else "",
-                "link_date": date_time(local(each.subscription.starts_at, asked.party.utc_offset)),
+                "link_date": date_time(each.subscription.starts_at.astimezone(zone)),
                 "name": _name(asked, offer),
             }
         )

@@ -42,6 +42,9 @@ Leave = Annotated[
     str | None, typer.Option("--callerid-leave", metavar="yes|no", help="Calls show the caller's number.")
 ]
 Hidden = Annotated[str | None, typer.Option(metavar="yes|no", help="Not listed unless asked for.")]
+RoutePlan = Annotated[
+    str | None, typer.Option(metavar="PLAN|none", help="By which its cards' calls go, in place of the tariff's routes.")
+]
 Context = Annotated[
     str | None, typer.Option("--dialplan", metavar="CONTEXT", help="Where the exchange's menu goes on.")
 ]
@@ -62,6 +65,7 @@ def create(
     tell_cents: TellCents = None, tell_currency: TellCurrency = None, max_calls: MaxCalls = None,
     external_function: External = None, allow_loss: AllowLoss = None, solo_pinless: Solo = None,
     disable_voucher: NoVoucher = None, callerid_leave: Leave = None, hidden: Hidden = None, dialplan: Context = None,
+    route_plan: RoutePlan = None,
     json: JsonOption = False, config: ConfigOption = None,
 ) -> None:  # fmt: skip
     """Make a group; numbers and PINs of its cards keep their lengths for good."""
@@ -72,7 +76,7 @@ def create(
             days=days, ghost_balance=ghost_balance, ghost_minutes=ghost_minutes, tell_cents=tell_cents,
             tell_currency=tell_currency, max_calls=max_calls, external_function=external_function,
             allow_loss=allow_loss, solo_pinless=solo_pinless, disable_voucher=disable_voucher,
-            callerid_leave=callerid_leave, hidden=hidden, dialplan=dialplan,
+            callerid_leave=callerid_leave, hidden=hidden, dialplan=dialplan, route_plan=route_plan,
         )  # fmt: skip
         lengths = words.whole(number_length, "number_length"), words.whole(pin_length, "pin_length")
         new = NewCardGroup(terms, *lengths, owner)
@@ -90,6 +94,7 @@ def set_(
     tell_cents: TellCents = None, tell_currency: TellCurrency = None, max_calls: MaxCalls = None,
     external_function: External = None, allow_loss: AllowLoss = None, solo_pinless: Solo = None,
     disable_voucher: NoVoucher = None, callerid_leave: Leave = None, hidden: Hidden = None, dialplan: Context = None,
+    route_plan: RoutePlan = None,
     json: JsonOption = False, config: ConfigOption = None,
 ) -> None:  # fmt: skip
     """Set what is given; it counts for the next call of every card of the group."""
@@ -100,7 +105,7 @@ def set_(
             days=days, ghost_balance=ghost_balance, ghost_minutes=ghost_minutes, tell_cents=tell_cents,
             tell_currency=tell_currency, max_calls=max_calls, external_function=external_function,
             allow_loss=allow_loss, solo_pinless=solo_pinless, disable_voucher=disable_voucher,
-            callerid_leave=callerid_leave, hidden=hidden, dialplan=dialplan,
+            callerid_leave=callerid_leave, hidden=hidden, dialplan=dialplan, route_plan=route_plan,
         )  # fmt: skip
     _print(with_services(config, lambda services: services.card_groups.change(group, terms)), as_json=json)
 
@@ -162,6 +167,7 @@ def terms_of(**given: str | None) -> GroupTerms:
         max_calls=or_none("max_calls", words.whole), external_function=flag("external_function"),
         allow_loss=flag("allow_loss"), solo_pinless=flag("solo_pinless"), disable_voucher=flag("disable_voucher"),
         callerid_leave=flag("callerid_leave"), hidden=flag("hidden"),
+        route_plan=words.unless_none(given.get("route_plan"), str),
     )  # fmt: skip
 
 

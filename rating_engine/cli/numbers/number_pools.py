@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.table import Column, Table
@@ -12,11 +12,13 @@ from rating_engine.cli import words
 from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, reported_errors, say, with_services
 from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
 from rating_engine.domain.errors import InvalidRequest
-from rating_engine.domain.number_lists import ListKind, ListSide, NewNumberPool, NumberList, PoolNumber, pool_number
+from rating_engine.domain.number_lists import ListKind, ListSide, NewNumberPool, NumberList, pool_number
 from rating_engine.services.catalogue import UseCases
 from rating_engine.services.numbers.number_pools import MOST_AT_ONCE
 
 number_pools_app = typer.Typer(no_args_is_help=True, help="Pools of numbers, for black and white lists of users.")
+
+_Each = TypeVar("_Each")
 
 Name = Annotated[str, typer.Argument(metavar="POOL")]
 Numbers = Annotated[
@@ -43,10 +45,10 @@ def add(
 def put(name: Name, numbers: Numbers = None, file: FileOption = None, config: ConfigOption = None) -> None:
     """Put numbers into a pool; they count from the next call on."""
     with reported_errors():
-        wanted = _read(numbers, file)
+        wanted = [pool_number(line) for line in lines_of(numbers, file)]
 
     async def work(services: UseCases) -> int:
-        return sum([await services.number_pools.put(name, part) for part in _parts(wanted)])
+        return sum([await services.number_pools.put(name, part) for part in parts_of(wanted)])
 
     say(f"{name}: {with_services(config, work):,} more")
 
@@ -55,10 +57,10 @@ def put(name: Name, numbers: Numbers = None, file: FileOption = None, config: Co
 def take(name: Name, numbers: Numbers = None, file: FileOption = None, config: ConfigOption = None) -> None:
     """Take numbers out of a pool."""
     with reported_errors():
-        wanted = _read(numbers, file)
+        wanted = [pool_number(line) for line in lines_of(numbers, file)]
 
     async def work(services: UseCases) -> int:
-        return sum([await services.number_pools.take(name, part) for part in _parts(wanted)])
+        return sum([await services.number_pools.take(name, part) for part in parts_of(wanted)])
 
     say(f"{name}: {with_services(config, work):,} fewer")
 
@@ -142,7 +144,8 @@ def _list(text: str, side: ListSide) -> NumberList | None:
     return NumberList(words.choice(ListKind, kind, side.value), pool)
 
 
-def _read(numbers: list[str] | None, file: Path | None) -> list[PoolNumber]:
+def lines_of(numbers: list[str] | None, file: Path | None) -> list[str]:
+    """Numbers that are named, and those of a file. Raises InvalidRequest."""
     lines = list(numbers or ())
     if file is not None:
         try:
@@ -151,8 +154,9 @@ def _read(numbers: list[str] | None, file: Path | None) -> list[PoolNumber]:
             raise InvalidRequest("file", f"cannot be read: {error}") from None
     if not lines:
         raise InvalidRequest("numbers", "name some, or a --file of them")
-    return [pool_number(line) for line in lines]
+    return lines
 
 
-def _parts(numbers: list[PoolNumber]) -> list[list[PoolNumber]]:
+def parts_of(numbers: list[_Each]) -> list[list[_Each]]:
+    """As many at a time as one request takes."""
     return [numbers[first : first + MOST_AT_ONCE] for first in range(0, len(numbers), MOST_AT_ONCE)]

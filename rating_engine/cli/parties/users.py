@@ -18,6 +18,7 @@ from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.party import (
     BILLING,
     PASSWORD_MAX,
+    ROUTING,
     Level,
     NewParty,
     Party,
@@ -26,6 +27,7 @@ from rating_engine.domain.party import (
     PartyKind,
     PartyState,
 )
+from rating_engine.domain.route_plan import BlacklistMode
 
 users_app = typer.Typer(no_args_is_help=True, help="Users, resellers, administrators: who asks, and whose lines are.")
 
@@ -166,6 +168,44 @@ def set_(
     print_party(with_services(config, lambda services: services.parties.change(user, changes)), as_json=json)
 
 
+@users_app.command(epilog="Example: rating-engine user routing anna --plan premium --dynamic-blacklist off")
+def routing(
+    user: User,
+    plan: Annotated[
+        str | None, typer.Option(metavar="PLAN|none", help="By which its calls go, and those of all below it.")
+    ] = None,
+    blacklist: Annotated[
+        str | None,
+        typer.Option("--dynamic-blacklist", metavar="on|off|global", help="Whether suspected calls go by another."),
+    ] = None,
+    threshold: Annotated[
+        str | None, typer.Option(metavar="N|none", help="Suspected: with more than so much together.")
+    ] = None,
+    blacklist_plan: Annotated[
+        str | None, typer.Option(metavar="PLAN|none", help="By which suspected calls go where it is on.")
+    ] = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Say by which route plan calls go, and suspected ones (docs/routing.md); with nothing given, show it."""
+    with reported_errors():
+        changes = PartyChanges(
+            route_plan=words.unless_none(plan, str),
+            dynamic_blacklist=words.if_given(
+                blacklist, lambda text: words.choice(BlacklistMode, text, "dynamic_blacklist")
+            ),
+            score_threshold=words.unless_none(threshold, partial(words.whole, field="threshold")),
+            blacklist_plan=words.unless_none(blacklist_plan, str),
+        )
+    party = with_services(config, lambda services: services.parties.change(user, changes))
+    shown = {name: getattr(party, name) for name in ROUTING}
+    if json:
+        print_json({"login": party.login, **shown})
+        return
+    for field, value in shown.items():
+        say((f"{field.replace('_', ' ')}: ", "bold"), words.NONE if value is None else str(value))
+
+
 @users_app.command(epilog="Example: rating-engine user billing system --name 'Example Telecom' --bank-account DE89")
 def billing(
     user: User,
@@ -290,6 +330,10 @@ def party_json(party: Party) -> dict[str, Any]:
         "notify_balance": str(party.notify_balance_limit) if party.notify_balance else None,
         "warn_calls": party.warn_calls,
         "notify_did": party.notify_did,
+        "route_plan": party.route_plan,
+        "dynamic_blacklist": party.dynamic_blacklist.value,
+        "score_threshold": party.score_threshold,
+        "blacklist_plan": party.blacklist_plan,
         "has_password": party.has_password,
         "created_at": party.created_at.isoformat(),
     }

@@ -20,7 +20,7 @@ from rating_engine.services.catalogue import UseCases
 
 _REASONS: Final = {
     DISABLED: "disabled",
-    Refusal.NOT_LISTED: "not on the tariff's list",
+    Refusal.NOT_LISTED: "not on the list of the tariff or its plan",
     Refusal.NUMBER: "does not serve the number",
     Refusal.BLOCKED: "its lists block the number",
     Refusal.CALLERID: "does not take the caller id",
@@ -45,6 +45,7 @@ def try_(
         str | None, typer.Option(metavar="EXCHANGE/UNIQUEID", help="A very call: its draws by weight and percentage.")
     ] = None,
     attempt: Annotated[int, typer.Option(min=1, help="The how manieth of the call, where prices depend on it.")] = 1,
+    plan: Annotated[str | None, typer.Option(metavar="PLAN", help="As if the call went by this route plan.")] = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -54,7 +55,13 @@ def try_(
         zone = "UTC" if at is None else await services.tariffs.time_zone(tariff)
         moment = datetime.now(UTC) if at is None else words.moment(at, "at", zone)
         return await services.route_trials.try_call(
-            number, tariff=tariff, at=moment, callerid=normalise_callerid(callerid), call_seed=call, attempt=attempt
+            number,
+            tariff=tariff,
+            at=moment,
+            callerid=normalise_callerid(callerid),
+            call_seed=call,
+            attempt=attempt,
+            plan=plan,
         )
 
     trial = with_services(config, work)

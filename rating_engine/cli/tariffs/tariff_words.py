@@ -49,6 +49,7 @@ def settings_json(settings: TariffSettings) -> dict[str, Any]:
         "by_routing_number": settings.by_routing_number,
         "route_order": settings.route_order.value,
         "allow_loss": settings.allow_loss,
+        "route_plan": settings.route_plan,
         "version": settings.version,
     }
 

@@ -63,6 +63,10 @@ Order = Annotated[
     str | None,
     typer.Option("--route-order", metavar="priority|cost|quality|manual", help="Which route is tried first."),
 ]
+RoutePlan = Annotated[
+    str | None,
+    typer.Option(metavar="PLAN|none", help="Its calls go by this plan, not by its own list and order of routes."),
+]
 AllowLoss = Annotated[
     str | None, typer.Option(metavar="yes|no", help="Use routes that cost more than the call is sold for.")
 ]
@@ -84,6 +88,7 @@ def tariff_changes(
     by_routing_number: ByRouting = None,
     route_order: Order = None,
     allow_loss: AllowLoss = None,
+    route_plan: RoutePlan = None,
 ) -> TariffChanges:
     """What the options of `tariff add` and `tariff set` mean; None: not given. Raises InvalidRequest."""
     given = dict(locals())
@@ -110,6 +115,7 @@ def tariff_changes(
         by_routing_number=read(words.yes_or_no, "by_routing_number"),
         route_order=choice(RouteOrder, "route_order"),
         allow_loss=read(words.yes_or_no, "allow_loss"),
+        route_plan=words.unless_none(route_plan, str),
     )
 
 

@@ -61,6 +61,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "transfers.between": _MONEY_BETWEEN,
     "transfers.top_up": Right("money:write", Level.RESELLER, (party(), line()), money=True),
     "transfers.set_balance": Right("money:write", Level.RESELLER, (_ACCOUNT_BELOW,), money=True),
+    "transfers.shift": Right("money:write", Level.RESELLER, (_ACCOUNT_BELOW,), money=True),
     "codes.create": Right("codes:write", Level.SIMPLE_USER, (party(),), money=True),
     "codes.page": reads("codes", party()),
     "codes.count": reads("codes", party()),

@@ -26,6 +26,7 @@ from rating_engine.services.calls.cover import Cover, Covered
 from rating_engine.services.calls.hold import ChargingPolicy, Hold, hold_of, own_limit
 from rating_engine.services.calls.inbound_price import InboundPricing, came_in_by, inbound_of
 from rating_engine.services.calls.number import Caller, Dialled, Numbers
+from rating_engine.services.calls.planned_routes import PlannedRoutes
 from rating_engine.services.calls.ports import ExchangeWatch
 from rating_engine.services.calls.price import Price, Pricing, tariff_versions
 from rating_engine.services.calls.resale import Resale, Resold, sale_of
@@ -66,6 +67,7 @@ class Planning:
         self._pricing = Pricing(sources)
         self._cover = Cover(sources.packages)
         self._resale = Resale(sources, self._pricing)
+        self._planned_routes = PlannedRoutes(sources)
         self._routing = Routing(sources, self._pricing)
         self._policy = policy
         self._is_watched = is_watched
@@ -97,6 +99,7 @@ class Planning:
         price = await self._pricing.price(subscriber, dialled, at, caller.longest)
         if isinstance(price, Declined):
             return price
+        price = await self._planned_routes.routed(caller, dialled, price)
         covered = await self._cover.cover(caller, price, hold.covered)
         resold = await self._resale.resold(caller, dialled, price, covered)
         if isinstance(resold, Declined):

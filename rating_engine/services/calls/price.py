@@ -35,12 +35,14 @@ class Price:
     """What a call costs. `tariff` owns the rate; `tariffs` are all that were asked, options first.
 
     `rate` is in the account's currency, with all that the tariff adds; it knows nothing of packages yet.
+    `is_blacklisted`: the call is suspected, so that a price for one route is none outside of the list of routes.
     """
 
     tariff: Tariff
     tariffs: tuple[Tariff, ...]
     match: RateMatch
     rate: Rate
+    is_blacklisted: bool = False
 
 
 class Pricing:

@@ -133,7 +133,7 @@ class Routing:
             callerid=caller.sent_callerid,
             at=caller.at,
             call_seed=call_seed(caller.call_key),
-            listed=NO_LIST if sale.route_id is not None else price.tariff.routes,
+            listed=NO_LIST if sale.route_id is not None and not price.is_blacklisted else price.tariff.routes,
         )
         if reason is not None and reason is not Refusal.PERCENTAGE:
             return Declined(DeclineReason.NO_ROUTE, f"{name} is not for this call: {reason.value}")

@@ -26,6 +26,7 @@ from rating_engine.services.calls.price import Price, Pricing, minute_price
 from rating_engine.services.calls.route import Routing, is_closed
 from rating_engine.services.facts.memory import CallMemory
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.routes.route_plans import load_plan
 from rating_engine.storage.routes.routes import every_route
 from rating_engine.storage.tariffs.tariff_settings import unknown_tariff
 from rating_engine.storage.tariffs.tariffs import load_named_tariff
@@ -85,14 +86,15 @@ async def try_call(
     callerid: str = "",
     call_seed: str | None = None,
     attempt: int = 1,
+    plan: str | None = None,
     international_prefix: str = "00",
 ) -> Trial:
     """Where a call to `number` on a tariff would go that starts at `at`, of an account in the tariff's currency.
 
     `call_seed` (EXCHANGE/UNIQUEID): that very call; None: no call in particular, so that no route is left out by its
     percentage, and equals stand in one of the orders that their weights draw. What routes carry right now is not asked.
-    `attempt`: the how manieth of the call, where prices depend on it.
-    Errors: InvalidRequest (the number), NotFound (the tariff, or a rate of it), Unavailable.
+    `attempt`: the how manieth of the call, where prices depend on it. `plan`: the call goes by this route plan.
+    Errors: InvalidRequest (the number), NotFound (the tariff, a rate of it, the plan), Unavailable.
     """
     found = await load_named_tariff(database, tariff, at)
     if found is None:
@@ -112,6 +114,9 @@ async def try_call(
         if price.reason is DeclineReason.NO_ROUTE:
             raise NotFound(f"the tariff {tariff} has no attempt {attempt} for {dialled.destination}")
         raise NotFound(f"no rate of the tariff {tariff} serves {dialled.destination}")
+    if plan is not None:
+        by = await load_plan(database, plan)
+        found, price = by.of(found), replace(price, tariff=by.of(price.tariff))
     sold = (await Cover(memory.sources.packages).cover(caller, price, longest)).sold
     routing = Routing(memory.sources, pricing)
     considered = [
@@ -219,9 +224,10 @@ class RouteTrials:
         callerid: str = "",
         call_seed: str | None = None,
         attempt: int = 1,
+        plan: str | None = None,
     ) -> Trial:
         """Where a call would go. Errors: as `try_call`."""
         return await try_call(
             self._database, number, tariff=tariff, at=at, callerid=callerid, call_seed=call_seed, attempt=attempt,
-            international_prefix=self._international_prefix,
+            plan=plan, international_prefix=self._international_prefix,
         )  # fmt: skip

@@ -12,7 +12,8 @@ from typing import Final, Generic, TypeVar
 
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.party import AllowedCalls
-from rating_engine.domain.tariff import Route
+from rating_engine.domain.route_plan import NO_ROUTE, KnownPlans, RoutePlan
+from rating_engine.domain.tariff import Route, RouteOrder
 from rating_engine.rating.numbering import NumberingPlan
 
 Value = TypeVar("Value")
@@ -115,6 +116,34 @@ class RouteBook:
     def forget(self) -> None:
         """Read the routes anew the next time."""
         self._routes.forget()
+
+
+class PlanBook:
+    """Every route plan, and the blacklist of everybody, as last announced."""
+
+    def __init__(
+        self, load: Callable[[], Awaitable[KnownPlans]], *, may_remember: Callable[[], bool] = lambda: True
+    ) -> None:
+        self._known = Remembered(load, may_remember=may_remember)
+
+    async def get(self) -> KnownPlans:
+        """All of it. Errors: Unavailable."""
+        return await self._known.get()
+
+    async def plan_of(self, plan_id: int) -> RoutePlan:
+        """The plan of that number; one without routes where there is none. Errors: Unavailable.
+
+        One that is not known came after the others were read, since nobody points to one that is not there.
+        """
+        plan = (await self._known.get()).plans.get(plan_id)
+        if plan is None:
+            self._known.forget()
+            plan = (await self._known.get()).plans.get(plan_id)
+        return RoutePlan(plan_id, "", RouteOrder.MANUAL, NO_ROUTE) if plan is None else plan
+
+    def forget(self) -> None:
+        """Read them anew the next time."""
+        self._known.forget()
 
 
 Numbering = tuple[Mapping[str, NumberingPlan], Mapping[str, str]]  # plans by name, and everybody's aliases

@@ -18,6 +18,7 @@ from rating_engine.rating.numbering import NumberingPlan
 from rating_engine.services.facts.books import (
     DEFAULT_ENTRIES,
     NumberingBook,
+    PlanBook,
     Remembered,
     RouteBook,
     SubscriberDirectory,
@@ -28,10 +29,12 @@ from rating_engine.storage.calls.package_usage import package_states
 from rating_engine.storage.decks.rate_cache import RateCache
 from rating_engine.storage.numbers.inbound import called_number
 from rating_engine.storage.numbers.number_pools import refusal_by_list
+from rating_engine.storage.numbers.number_scores import sum_of_scores
 from rating_engine.storage.numbers.numbering import load_numbering
 from rating_engine.storage.parties.subscribers import SubscriberReader
 from rating_engine.storage.phones.known_callers import login_of_caller
 from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.routes.route_plans import load_plans
 from rating_engine.storage.routes.routes import enabled_routes
 from rating_engine.storage.tariffs.exchange_rates import load_exchange_rates
 
@@ -63,6 +66,7 @@ class CallMemory:
         self.routes = RouteBook(
             lambda: enabled_routes(database, default_route), default_route, may_remember=may_remember
         )
+        self.route_plans = PlanBook(lambda: load_plans(database), may_remember=may_remember)
         self.numbering = NumberingBook(
             lambda: load_numbering(database),
             NumberingPlan("", international_prefix=international_prefix),
@@ -81,9 +85,11 @@ class CallMemory:
             routes=self.routes.routes,
             exchange_rates=self.exchange_rates.get,
             numbering=self.numbering,
+            route_plans=self.route_plans,
             packages=lambda bucket, subscriber_id, wanted: package_states(database, bucket, subscriber_id, wanted),
             is_line_of=reader.is_line_of,
             list_refusal=lambda party_id, number: refusal_by_list(database, party_id, ListSide.DESTINATION, number),
+            sum_of_scores=lambda subjects: sum_of_scores(database, subjects),
             known_caller=lambda number: login_of_caller(database, number),
             called_number=lambda number: called_number(database, number),
         )
@@ -99,6 +105,7 @@ class CallMemory:
                 self.rate_decks.forget_directions()
             case "routes":
                 self.routes.forget()
+                self.route_plans.forget()
             case "exchange_rates":
                 self.exchange_rates.forget()
             case "numbering":
@@ -119,6 +126,7 @@ class CallMemory:
         self.rate_decks.forget_all()
         self.subscribers.forget_all()
         self.routes.forget()
+        self.route_plans.forget()
         self.exchange_rates.forget()
         self.numbering.forget()
         self._forget_secret()

@@ -13,7 +13,7 @@ from rating_engine.domain.outcomes import DeclineReason
 from rating_engine.domain.tariff import RateMatch, Route, Tariff
 from rating_engine.rating.exchange import ExchangeRates
 from rating_engine.rating.matching import CandidateRate
-from rating_engine.services.facts.books import NumberingBook
+from rating_engine.services.facts.books import NumberingBook, PlanBook
 from rating_engine.storage.calls.package_usage import PackageState
 from rating_engine.storage.numbers.inbound import CalledNumber
 
@@ -56,6 +56,11 @@ async def unknown_list(party_id: int, number: str) -> DeclineReason | None:
     raise Unavailable("the user's list of destinations is not known while the database is away")
 
 
+async def unknown_scores(subjects: Sequence[str]) -> int:
+    """Scores are not known here: nobody whose calls go by them calls. Raises Unavailable."""
+    raise Unavailable("what numbers are suspected of is not known while the database is away")
+
+
 PackageSource = Callable[[int, int, Sequence[tuple[int, date]]], Awaitable[list[PackageState]]]
 
 
@@ -66,6 +71,7 @@ class CallSources:
     `tariff`: with the decks that were in force at an instant and since. `packages`: their states for a bucket and
     subscriber, by package and the day its period began. `is_line_of`: whether a party has a line of that number.
     `list_refusal`: why a party's list of destinations keeps it from a number; None: it does not.
+    `sum_of_scores`: what numbers and addresses have together.
     `known_caller`: the login of the line that a number in digits is known to ring from, and whether it is banned.
     `called_number`: the number of ours that calls come in by; None: it is none.
     """
@@ -77,8 +83,10 @@ class CallSources:
     routes: Callable[[], Awaitable[tuple[Route, ...]]]
     exchange_rates: Callable[[], Awaitable[ExchangeRates]]
     numbering: NumberingBook
+    route_plans: PlanBook
     packages: PackageSource
     is_line_of: Callable[[int, str], Awaitable[bool]] = nobodys_line
     list_refusal: Callable[[int, str], Awaitable[DeclineReason | None]] = unknown_list
+    sum_of_scores: Callable[[Sequence[str]], Awaitable[int]] = unknown_scores
     known_caller: Callable[[str], Awaitable[tuple[str, bool] | None]] = nobodys_number
     called_number: Callable[[str], Awaitable[CalledNumber | None]] = no_number

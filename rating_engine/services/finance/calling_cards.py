@@ -19,6 +19,7 @@ from typing import Any
 
 from rating_engine.domain.account import RefillAllowed
 from rating_engine.domain.card import (
+    MAX_CARDS,
     Card,
     CardChanges,
     CardFilter,
@@ -32,7 +33,7 @@ from rating_engine.domain.card import (
 )
 from rating_engine.domain.change import given
 from rating_engine.domain.checks import check_above_zero, check_amount, check_reference
-from rating_engine.domain.errors import AlreadyExists, NotAllowed, NotYours, Refused
+from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotAllowed, NotYours, Refused
 from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.party import SYSTEM, Level
 from rating_engine.domain.principal import Principal
@@ -241,18 +242,20 @@ def check_makes_money(principal: Principal) -> None:
 
 
 def numbers_of(group: CardGroup, new: NewCards) -> list[str]:
-    """The numbers of a range, each of the group's length. Raises InvalidRequest."""
+    """The numbers of a range, each of the group's length. Raises InvalidRequest, PinTooShort."""
     for name in ("first", "last"):
         check_digits(getattr(new, name), name, group.number_length)
+    if group.pin_length and new.count > group.pins:
+        raise PinTooShort(f"{new.count} cards, and only {group.pins} PINs of {group.pin_length} digits")
+    if new.count > MAX_CARDS:
+        raise InvalidRequest("last", f"would make {new.count} cards; make {MAX_CARDS} at a time at most")
     return [str(number).zfill(group.number_length) for number in range(int(new.first), int(new.last) + 1)]
 
 
 def pins_of(group: CardGroup, count: int) -> list[str]:
-    """So many PINs, no two alike; '' where the group has none. Raises PinTooShort."""
+    """So many PINs, no two alike; '' where the group has none. `count` is at most what there is."""
     if not group.pin_length:
         return [""] * count
-    if count > group.pins:
-        raise PinTooShort(f"{count} cards, and only {group.pins} PINs of {group.pin_length} digits")
     chosen = secrets.SystemRandom().sample(range(group.pins), count)
     return [str(pin).zfill(group.pin_length) for pin in chosen]
 

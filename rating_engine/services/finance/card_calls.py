@@ -174,7 +174,7 @@ class CardCalls:
                 line = f"{LINE}{card.card_id}"
                 new = NewSubscriber(line, line, group.tariff, max_calls=group.max_calls)
                 await add_first_line(tx, new, card.bucket, card.account_id, group.currency)
-                await store.give_line(tx, card.bucket, line, card.owner_id)
+                await store.give_line(tx, card.bucket, line, card.owner_id, card.group_id)
                 values |= {"line": line, "first_used_at": self._now(), "setup_due": group.setup_fee}
                 await record(tx, "card.first_use", str(card.card_id), {"line": line})
             if callerid and callerid != held.callerid:

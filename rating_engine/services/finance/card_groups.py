@@ -22,6 +22,7 @@ from rating_engine.storage.parties.accounts import tariff_for
 from rating_engine.storage.parties.parties import find_party, hold_party, tree_of
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
+from rating_engine.storage.routes.route_plans import plan_to_point_to
 from rating_engine.storage.tariffs.price_lists import made_and_paid
 
 
@@ -76,7 +77,7 @@ class CardGroups:
         if (tariff := values.pop("tariff", None)) is not None:
             if isinstance(tariff, int):
                 tariff = await store.named_tariff(tx, tariff)
-            await self._check_tariff(owner, tariff)
+            await self._check_tariff(tx, owner, tariff)
             tariff_id, currency = await tariff_for(tx, tariff, None, "")
             if old is not None and currency != old.currency:
                 raise InvalidRequest(
@@ -85,25 +86,36 @@ class CardGroups:
             values["tariff_id"] = tariff_id
         if values.get("tax_id") is not None:
             await find_tax(tx, values["tax_id"])
+        if "route_plan" in values:
+            self._check_routing(values["route_plan"], old)
+            plan = values.pop("route_plan")
+            values["route_plan_id"] = None if plan is None else await plan_to_point_to(tx, plan)
         if values.get("allow_loss"):
-            await self._check_loss(owner)
+            await self._check_loss(tx, owner)
         if values.get("numbering_plan") is not None:
             values["numbering_plan"] = await store.named_plan(tx, values["numbering_plan"])
         begins = values.get("valid_from") or (datetime.now(UTC) if old is None else old.valid_from)
         check_span(begins, values.get("valid_to", None if old is None else old.valid_to))
         return values
 
-    async def _check_tariff(self, owner: int, tariff: str) -> None:
+    async def _check_tariff(self, tx: Transaction, owner: int, tariff: str) -> None:
         """Below an administrator: the owner's own tariff would be no price, what it made is."""
         if self._principal.level >= Level.ADMIN and self._principal.sees_all:
             return
-        party = await find_party(self._database, owner)
-        if tariff != party.tariff and not await made_and_paid(self._database, owner, tariff):
+        party = await find_party(tx, owner)
+        if tariff != party.tariff and not await made_and_paid(tx, owner, tariff):
             raise NotAllowed(f"tariff {tariff!r} is for an administrator to give", field="tariff")
 
-    async def _check_loss(self, owner: int) -> None:
+    def _check_routing(self, plan: str | None, old: CardGroup | None) -> None:
+        """Routes are the installation's: who manages it says by which calls go."""
+        if self._principal.level >= Level.ADMIN and self._principal.sees_all:
+            return
+        if plan != (None if old is None else old.route_plan):
+            raise NotAllowed("is for an administrator to change", field="route_plan")
+
+    async def _check_loss(self, tx: Transaction, owner: int) -> None:
         """Who pays for its cards' calls may lose by them; the system's loss is for administrators."""
         if self._principal.level >= Level.ADMIN and self._principal.sees_all:
             return
-        if owner == SYSTEM or (await find_party(self._database, owner)).account is None:
+        if owner == SYSTEM or (await find_party(tx, owner)).account is None:
             raise NotAllowed("calls at a loss are for an administrator to allow", field="allow_loss")

@@ -8,6 +8,7 @@ first, or back to where it came from. Its number is encrypted, shown to who made
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Final
@@ -17,7 +18,7 @@ import structlog
 from rating_engine.domain.account import RefillAllowed
 from rating_engine.domain.card import pin_text
 from rating_engine.domain.code import DIGITS, Code, CodeIsEmpty, NewCode, NoInvites
-from rating_engine.domain.errors import NotAllowed, NotFound, NotYours, RatingEngineError, Refused
+from rating_engine.domain.errors import InvalidRequest, NotAllowed, NotFound, NotYours, RatingEngineError, Refused
 from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.party import Level, Party
 from rating_engine.domain.principal import ENGINE, Principal
@@ -46,7 +47,16 @@ _log = structlog.get_logger(__name__)
 class Codes:
     """What one principal does with codes."""
 
-    def __init__(self, database: Database, principal: Principal, box: SecretBox, guesses: Guesses) -> None:
+    def __init__(
+        self,
+        database: Database,
+        principal: Principal,
+        box: SecretBox,
+        guesses: Guesses,
+        *,
+        system_currency: str = "EUR",
+    ) -> None:
+        self._system_currency = system_currency
         self._database = database
         self._principal = principal
         self._box = box
@@ -66,7 +76,9 @@ class Codes:
         target = None if not new.target else (await find_party(self._database, new.target)).party_id
         if party.level < Level.RESELLER and party.invites == 0:
             raise NoInvites("no invite is left")
-        payer = await self._payer(party, new.balance) if new.balance else None
+        payer = await self._payer(party) if new.balance else None
+        if payer is not None:
+            new = replace(new, balance=await self._taken(new, payer))
         card_id, number, account = await self._made(party, new, target, payer)
         if account is not None:
             await self._filled(party, card_id, account, payer, new.balance)
@@ -81,8 +93,11 @@ class Codes:
         """How many those are. Errors: Unavailable."""
         return await store.count_cards(self._database, await self._creators(who, below=below), unused=unused)
 
-    async def activate(self, who: str | int, number: str, amount: Decimal | None = None) -> Transfer:
+    async def activate(
+        self, who: str | int, number: str, amount: Decimal | None = None, *, currency: str | None = None
+    ) -> Transfer:
         """Move money of a code into the account of a user, whose code it is from then on; None: all that there is.
+        `currency` of the amount; None: the code's.
 
         Errors: InvalidRequest, NotFound (counted), NotYours (it is for somebody else), TooManyTries, CodeIsEmpty,
         InsufficientMoney, TransfersLocked, NoExchangeRate, AccountClosed, Unavailable.
@@ -96,8 +111,11 @@ class Codes:
         if card.target_id not in (None, party.party_id):
             raise NotYours("is for somebody else", field="code")
         source = await self._money_of(card)
-        if amount is not None and source.sendable < amount:
-            raise InsufficientMoney("is more than the code carries", field="amount")
+        if amount is not None:
+            amount = await self._moving.converted(amount, currency or source.currency, source.currency)
+            order = replace(order, amount=amount)
+            if source.sendable < amount:
+                raise InsufficientMoney("is more than the code carries", field="amount")
         await self._moving.check(source, purse, order.least)
         async with self._database.transaction(self._principal) as tx:
             if not await store.claim_card(tx, card.card_id, party.party_id):
@@ -140,7 +158,7 @@ class Codes:
                 await record(tx, "code.reseal", "secret_keys", {"codes": len(rows)})
             after, count = rows[-1][0], count + len(rows)
 
-    async def _payer(self, party: Party, amount: Decimal) -> Purse | None:
+    async def _payer(self, party: Party) -> Purse | None:
         """Whose account pays; None: nobody's, an administrator makes it."""
         purse = await purse_of_party(self._database, party.party_id)
         who = self._principal
@@ -148,9 +166,16 @@ class Codes:
             return None
         purse = purse or await self._moving.own(party.party_id)
         await self._moving.check(purse, purse, RefillAllowed.ANONYMOUS)
-        if purse.sendable < amount:
-            raise InsufficientMoney("is more than your account has", field="balance")
         return purse
+
+    async def _taken(self, new: NewCode, payer: Purse) -> Decimal:
+        """What a code carries, in the currency of the account that pays it."""
+        taken = await self._moving.converted(new.balance, new.currency or payer.currency, payer.currency)
+        if taken <= 0:
+            raise InvalidRequest("balance", f"is nothing in {payer.currency}")
+        if payer.sendable < taken:
+            raise InsufficientMoney("is more than your account has", field="balance")
+        return taken
 
     async def _made(
         self, party: Party, new: NewCode, target: int | None, payer: Purse | None
@@ -162,7 +187,8 @@ class Codes:
             account = None
             if new.balance:
                 bucket = 0 if payer is None else payer.bucket
-                currency = party.currency or "EUR" if payer is None else payer.currency
+                made_in = new.currency or party.currency or self._system_currency
+                currency = made_in if payer is None else payer.currency
                 account_id = await store.add_account(tx, bucket, currency, party.party_id, purpose="card")
                 account = bucket, account_id
             card_id, number = await add_number(

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from rating_engine.domain.checks import is_email
 from rating_engine.domain.errors import InvalidRequest, NotAllowed, RatingEngineError, Refused
-from rating_engine.domain.invoice import Invoice, InvoiceFilter, InvoiceLine, month_before
+from rating_engine.domain.invoice import Invoice, InvoiceFilter, InvoiceLine, InvoiceState, month_before
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.papers import tax_on
 from rating_engine.domain.party import Level
@@ -139,11 +139,10 @@ class Invoices:
         if invoice.issuer_id != who.realm and not (who.sees_all and who.level >= Level.ADMIN):
             raise NotAllowed("is for who issued it", field="invoice")
         async with self._database.transaction(self._principal) as tx:
-            cancelled = await store.cancel_invoice(tx, invoice)
-            if cancelled:
+            if await store.cancel_invoice(tx, invoice):
                 await record(tx, "invoice.cancel", str(invoice_id), bucket=invoice.bucket)
-        if not cancelled and (await store.find_invoice(self._database, invoice_id)).state != "cancelled":
-            raise Refused(f"{invoice.label} was paid for: make a credit note")
+            elif (await store.find_invoice(tx, invoice_id)).state is not InvoiceState.CANCELLED:
+                raise Refused(f"{invoice.label} was paid for: make a credit note")
 
     async def set_paid(self, invoice_id: int) -> Invoice:
         """It was paid by money that is not kept here. Errors: NotFound, Unavailable."""

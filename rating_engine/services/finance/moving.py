@@ -30,7 +30,7 @@ from rating_engine.storage.audit_log import note_of
 from rating_engine.storage.finance import transfers as store
 from rating_engine.storage.finance.purses import Purse, purse_of_party
 from rating_engine.storage.parties.parties import find_party
-from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.postgres.pool import Database, Questions
 from rating_engine.storage.tariffs.exchange_rates import load_exchange_rates
 
 NO_FEE: Final = Decimal(0)
@@ -87,23 +87,11 @@ class Moving:
 
     async def converted(self, amount: Decimal, currency_from: str, currency_to: str) -> Decimal:
         """An amount in another currency now, to six decimals. Errors: NoExchangeRate, Unavailable."""
-        if currency_from == currency_to:
-            return amount
-        return quantise(EXACT.multiply(amount, await self.rate(currency_from, currency_to)), AMOUNT_DECIMALS)
+        return await converted(self._database, amount, currency_from, currency_to)
 
     async def rate(self, currency_from: str, currency_to: str) -> Decimal:
         """What one of the first is in the second now. Errors: NoExchangeRate, Unavailable."""
-        if currency_from == currency_to:
-            return Decimal(1)
-        rates = ExchangeRates(await load_exchange_rates(self._database))
-        rate = rates.rate_at(currency_from, currency_to, datetime.now(UTC))
-        if not rate:
-            raise NoExchangeRate(
-                f"there is no exchange rate of {currency_from} in {currency_to}",
-                hint=Hint.NO_EXCHANGE_RATE,
-                about={"currency_from": currency_from, "currency_to": currency_to},
-            )
-        return rate
+        return await rate_of(self._database, currency_from, currency_to)
 
     async def _given(self, bucket: int, transfer_id: int) -> TransferState:
         try:
@@ -111,3 +99,25 @@ class Moving:
         except RatingEngineError as error:  # it was sent, which is for good; the rest is done by the next turn
             _log.warning("transfer_waits", transfer_id=transfer_id, problem=str(error))
             return TransferState.SENT
+
+
+async def converted(questions: Questions, amount: Decimal, currency_from: str, currency_to: str) -> Decimal:
+    """An amount in another currency now, to six decimals. Errors: NoExchangeRate, Unavailable."""
+    if currency_from == currency_to:
+        return amount
+    return quantise(EXACT.multiply(amount, await rate_of(questions, currency_from, currency_to)), AMOUNT_DECIMALS)
+
+
+async def rate_of(questions: Questions, currency_from: str, currency_to: str) -> Decimal:
+    """What one of the first is in the second now. Errors: NoExchangeRate, Unavailable."""
+    if currency_from == currency_to:
+        return Decimal(1)
+    rates = ExchangeRates(await load_exchange_rates(questions))
+    rate = rates.rate_at(currency_from, currency_to, datetime.now(UTC))
+    if not rate:
+        raise NoExchangeRate(
+            f"there is no exchange rate of {currency_from} in {currency_to}",
+            hint=Hint.NO_EXCHANGE_RATE,
+            about={"currency_from": currency_from, "currency_to": currency_to},
+        )
+    return rate

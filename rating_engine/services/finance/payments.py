@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
 from rating_engine.domain.account import RefillAllowed
@@ -29,6 +29,7 @@ from rating_engine.domain.payment import (
     Payment,
     PaymentFilter,
     PaymentForm,
+    own_transaction,
 )
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.transfer import TransfersLocked
@@ -44,6 +45,7 @@ from rating_engine.storage.parties.parties import find_party, tree_of
 from rating_engine.storage.postgres.pool import Database
 
 NOTHING: Final = Decimal(0)
+CENT: Final = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class Payments:
         currency = party.currency or purse.currency
         if amount is None:
             least = await self._paying.moving.converted(self._ways.minimal, self._ways.system_currency, currency)
-            amount = max(recommended, least)
+            amount = max(recommended, least).quantize(CENT, rounding=ROUND_CEILING)  # nobody pays less than a cent
         await self._check_amount(party, amount, currency)
         new = NewPayment(party.party_id, amount, currency, method, kind)
         return await self._requested(standing, purse, handler, new)
@@ -137,7 +139,7 @@ class Payments:
             if await store.add_payment(tx, payment_id, purse, named, (net, tax, NOTHING, credited)):
                 detail = {"user": party.login, "amount": net, "currency": currency, "method": new.method}
                 await record(tx, "payment.create", str(payment_id), detail, bucket=purse.bucket)
-        made = await store.payment_of(self._database, purse, new.method, new.transaction or str(payment_id))
+        made = await store.payment_of(self._database, purse, new.method, new.transaction or own_transaction(payment_id))
         assert made is not None
         if (made.amount, made.currency) != (net, currency):
             raise AlreadyExists(
@@ -246,6 +248,7 @@ class Payments:
             "issuer_id": standing.issuer_id, "kind": InvoiceKind.REQUEST.value, "state": InvoiceState.OPEN.value,
             "issued_at": now, "valid_to": now + timedelta(days=self._ways.days), "currency": currency,
             "net": new.amount, "tax_percent": standing.tax_percent, "tax": tax, "commission": commission,
+            "commission_percent": handler.commission,
             "due": new.amount + tax + commission,
         }  # fmt: skip
         line = InvoiceLine(LineKind.TOP_UP, "", 1, 0, new.amount)

@@ -5,6 +5,7 @@ Law: nobody makes money by it but who may: below an administrator of the system 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -43,18 +44,21 @@ class Transfers:
         self._system_currency = system_currency
 
     async def send(
-        self, who: str | int, destination: str, amount: Decimal, *, comment: str = "", reference: str | None = None
-    ) -> Transfer:
+        self, who: str | int, destination: str, amount: Decimal, *, comment: str = "", reference: str | None = None,
+        currency: str | None = None,
+    ) -> Transfer:  # fmt: skip
         """From a user's own account to that of another: its login, or the number of an account.
 
-        `amount` in the sender's currency; the other one has it in its own. What its currency says of a fee is taken
-        besides. Errors: InvalidRequest naming the field,
-        NotFound, AccountClosed, InsufficientMoney, TransfersLocked, TransfersLimited, NoExchangeRate, AlreadyExists
-        (the reference was used otherwise), Unavailable.
+        `currency` of the amount; None: the sending account's. The other one has it in its own. What the sender's
+        currency says of a fee is taken besides. Errors: InvalidRequest naming the field, NotFound, AccountClosed,
+        InsufficientMoney, TransfersLocked, TransfersLimited, NoExchangeRate, AlreadyExists (the reference was used
+        otherwise), Unavailable.
         """
         check_reference(reference)
         order = Order(amount, comment, reference)
         sender = await self._moving.own(who)
+        taken = await self._moving.converted(amount, currency or sender.currency, sender.currency)
+        order = replace(order, amount=taken)
         receiver = await self._destination(destination)
         return await self._moving.move(sender, receiver, order, fee=await self._fee(sender))
 
@@ -94,6 +98,16 @@ class Transfers:
         assert self._principal.party_id is not None
         await self._even_out(purse, await self._moving.own(self._principal.party_id), target)
 
+    async def shift(self, number: int, amount: Decimal) -> None:
+        """Let an account that one owns have so much more from one's own account, or, negative, so much less.
+
+        `amount` in the account's currency; asked twice, it is done twice. Errors: as of `send`.
+        """
+        purse = await purse_numbered(self._database, number)
+        if purse is None or self._principal.party_id is None:
+            raise NotFound(f"there is no account {number}, or nobody's own beside it", field="account")
+        await self._give(purse, await self._moving.own(self._principal.party_id), amount, None)
+
     async def converted(self, amount: Decimal, currency_from: str, currency_to: str) -> Decimal:
         """An amount in another currency now. Errors: NoExchangeRate, Unavailable."""
         return await self._moving.converted(amount, currency_from, currency_to)
@@ -112,13 +126,15 @@ class Transfers:
 
     async def _even_out(self, purse: Purse, own: Purse, target: Decimal) -> None:
         """By a transfer whose reference is the account's last entry: who read the same sends the same."""
-        difference = target - purse.balance
         reference = None if purse.last_entry is None else f"balance:{purse.account_id}:{purse.last_entry}"
-        if difference > 0:
-            amount = await self._moving.converted(difference, purse.currency, own.currency)
-            await self._moving.move(own, purse, Order(amount, SET, reference, RefillAllowed.ANONYMOUS))
-        elif difference < 0:
-            await self._moving.move(purse, own, Order(-difference, SET, reference, RefillAllowed.ANONYMOUS))
+        await self._give(purse, own, target - purse.balance, reference)
+
+    async def _give(self, purse: Purse, own: Purse, amount: Decimal, reference: str | None) -> None:
+        if amount > 0:
+            taken = await self._moving.converted(amount, purse.currency, own.currency)
+            await self._moving.move(own, purse, Order(taken, SET, reference, RefillAllowed.ANONYMOUS))
+        elif amount < 0:
+            await self._moving.move(purse, own, Order(-amount, SET, reference, RefillAllowed.ANONYMOUS))
 
     async def _destination(self, destination: str) -> Purse:
         """By the login of a user, or the number of an account; where both are there, nobody knows which is meant."""

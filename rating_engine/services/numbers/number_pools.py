@@ -56,7 +56,7 @@ class NumberPools:
 
     async def put(self, name: str, numbers: Sequence[PoolNumber]) -> int:
         """Put entries into a pool; how many were not there. Errors: NotFound, InvalidRequest (numbers), Unavailable."""
-        _check_number(numbers)
+        check_number(numbers)
         async with self._database.transaction(self._principal) as tx:
             changed = await store.put_numbers(tx, await store.hold_pool(tx, name), numbers)
             await record(tx, "number_pool.put", name, _in_audit(numbers, changed))
@@ -64,7 +64,7 @@ class NumberPools:
 
     async def take(self, name: str, numbers: Sequence[PoolNumber]) -> int:
         """Take entries out; how many were there. Errors: NotFound, InvalidRequest (numbers), Unavailable."""
-        _check_number(numbers)
+        check_number(numbers)
         async with self._database.transaction(self._principal) as tx:
             changed = await store.take_numbers(tx, await store.hold_pool(tx, name), numbers)
             await record(tx, "number_pool.take", name, _in_audit(numbers, changed))
@@ -88,7 +88,8 @@ class NumberPools:
         return await store.lists_of(self._database, (await find_party(self._database, who)).party_id)
 
 
-def _check_number(numbers: Sequence[PoolNumber]) -> None:
+def check_number(numbers: Sequence[object]) -> None:
+    """How many are put or taken at a time. Raises InvalidRequest."""
     if not 1 <= len(numbers) <= MOST_AT_ONCE:
         raise InvalidRequest("numbers", f"1 to {MOST_AT_ONCE} at a time")
 

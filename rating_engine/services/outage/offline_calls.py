@@ -20,6 +20,7 @@ from rating_engine.domain.account import Subscriber
 from rating_engine.domain.errors import Unavailable
 from rating_engine.domain.outcomes import Allowed, CallKey, Claim, Declined, DeclineReason, PrepareCall
 from rating_engine.domain.reservation import OpenCall
+from rating_engine.domain.route_plan import KnownPlans
 from rating_engine.domain.tariff import RateMatch, Route, Tariff
 from rating_engine.rating.charge import max_charge
 from rating_engine.rating.exchange import ExchangeRates
@@ -29,7 +30,7 @@ from rating_engine.services.calls.hold import ChargingPolicy
 from rating_engine.services.calls.plan import Plan, Planning
 from rating_engine.services.calls.ports import Now
 from rating_engine.services.calls.prepare import allowed
-from rating_engine.services.facts.books import Numbering
+from rating_engine.services.facts.books import Numbering, PlanBook
 from rating_engine.services.facts.memory import CallMemory
 from rating_engine.services.facts.rate_lookup import DeckSnapshot
 from rating_engine.services.facts.sources import CallSources
@@ -50,6 +51,7 @@ class _Known:
     accounts: dict[str, OfflineAccount]
     decks: DeckSnapshot
     routes: tuple[Route, ...]
+    plans: KnownPlans
     exchange_rates: ExchangeRates
     numbering: Numbering
 
@@ -94,6 +96,7 @@ class OfflineCalls:
             routes=self._routes,
             exchange_rates=self._exchange_rates,
             numbering=memory.numbering.as_known(self._numbering),
+            route_plans=PlanBook(self._plans, may_remember=lambda: False),
             packages=self._packages,
         )
         self._planning = Planning(self.sources, policy)
@@ -112,7 +115,8 @@ class OfflineCalls:
         tariffs |= {reseller.tariff_id for caller in callers for reseller in caller.resellers}
         tariffs |= {route.cost_tariff_id for route in routes if route.cost_tariff_id is not None}
         decks = await memory.rate_decks.snapshot(tariffs)
-        self._known = _Known(accounts, decks, routes, await memory.exchange_rates.get(), await memory.numbering.known())
+        plans, numbering = await memory.route_plans.get(), await memory.numbering.known()
+        self._known = _Known(accounts, decks, routes, plans, await memory.exchange_rates.get(), numbering)
 
     def lists(self, login: str) -> bool:
         """Whether this login may call without the database."""
@@ -239,6 +243,9 @@ class OfflineCalls:
 
     async def _routes(self) -> tuple[Route, ...]:
         return self._expect().routes
+
+    async def _plans(self) -> KnownPlans:
+        return self._expect().plans
 
     def _expect(self) -> _Known:
         if self._known is None:

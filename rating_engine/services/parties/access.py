@@ -134,10 +134,7 @@ class Access:
         named = user if user is not None else key.default_user
         if named is None:
             return await self._nobody_named(key, door)
-        try:
-            party = await self.party(named)
-        except NotFound:
-            party = None
+        party = await self._known(named)
         needs_password = user is not None and (md5 is not None or key.kind is KeyKind.CLIENT)
         wrong = await self._wrong_password(str(user), party, md5 or "", door) if needs_password else None
         if wrong is not None or party is None:
@@ -155,9 +152,8 @@ class Access:
 
         Errors: Unavailable.
         """
-        try:
-            party = await self.party(who)
-        except NotFound:
+        party = await self._known(who)
+        if party is None:
             return NotAdmitted(Refusal.NO_USER, key.name)
         owner = await self.party(key.owner_id)
         is_static = key.default_user is not None
@@ -219,6 +215,8 @@ class Access:
             party = await store.find_party(self._database, login)
         except NotFound:
             party = await store.only_party_with_mail(self._database, login) if by_mail else None
+        if party is not None and party.hidden:
+            party = None
         if (wrong := await self._wrong_password(login, party, md5, door)) is not None or party is None:
             return wrong or NotAdmitted(Refusal.NO_USER)
         return await self.admit(party, door)
@@ -276,6 +274,14 @@ class Access:
     async def party(self, who: str | int) -> Party:
         """Who is named, for a surface whose requests prove it themselves. Errors: NotFound, Unavailable."""
         return await self._lately.ask(("party", who), lambda: store.find_party(self._database, who))
+
+    async def _known(self, who: str | int) -> Party | None:
+        """Who is named; None: nobody is, or who was deleted. Errors: Unavailable."""
+        try:
+            party = await self.party(who)
+        except NotFound:
+            return None
+        return None if party.hidden else party
 
     async def _is_locked(self, party_id: int) -> bool:
         return await self._lately.ask(("locked", party_id), lambda: store.is_locked(self._database, party_id))

@@ -132,7 +132,7 @@ class Accounts:
     async def own(self, who: str | int) -> OwnAccount | None:
         """What a user is charged on, or pays by; None: it has no account. Errors: NotFound, Unavailable."""
         purse = await purse_of_party(self._database, (await find_party(self._database, who)).party_id)
-        return None if purse is None else OwnAccount(purse.account_id, purse.balance, purse.currency)
+        return None if purse is None else OwnAccount(purse.account_id, purse.balance, purse.currency, purse.time_zone)
 
     async def line(self, who: str | int, named: str | None = None) -> ListedSubscriber | None:
         """The first of `lines`, or the one that is named; None: there is none. A user may have thousands.

@@ -1,14 +1,16 @@
 """Bans: added, taken away, listed; known in memory to those who let in; and made by themselves for wrong keys.
 
-Laws: a whitelisted address is banned by nothing; a ban counts on every engine as soon as it is announced, and is over
-when it says so; the same wrong key again counts once.
+Laws: a whitelisted address is banned by nothing; a ban counts from the next request on where it was made, on every
+other engine as soon as it is announced, and is over when it says so; the same wrong key again counts once.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Final
@@ -28,6 +30,7 @@ from rating_engine.storage.phones.exchanges import exchange_addresses
 from rating_engine.storage.postgres.pool import Database
 
 REREAD_SECONDS: Final = 60.0  # where changes are not announced, as on a cluster
+APART_SECONDS: Final = 0.05  # between two readings: a thousand bans at once are read a few times
 LONGEST: Final = timedelta(days=36_500)
 
 _log = structlog.get_logger(__name__)
@@ -42,9 +45,10 @@ class Whitelisted(InvalidRequest):
 class Bans:
     """What one principal does with bans."""
 
-    def __init__(self, database: Database, principal: Principal) -> None:
+    def __init__(self, database: Database, principal: Principal, book: BanBook) -> None:
         self._database = database
         self._principal = principal
+        self._book = book
 
     async def add(
         self, target: str, *, source: str = ENGINE_SOURCE, reason: str = "", permanent: bool = False,
@@ -64,6 +68,7 @@ class Bans:
                 raise Whitelisted("target", f"{network} is whitelisted")
             ban = await store.add_ban(tx, source, network, reason=reason, permanent=permanent, lasts=lasts)
             await record(tx, "ban.add", str(network), {"source": source, "reason": reason, "permanent": permanent})
+        await self._book.read_again()
         return ban
 
     async def show(self, ban_id: int) -> Ban:
@@ -92,6 +97,7 @@ class Bans:
             if not (removed := await store.remove_ban(tx, network, source)):
                 raise _not_banned(str(network))
             await record(tx, "ban.remove", str(network), {"source": source})
+        await self._book.read_again()
         return removed
 
     async def flush(self, *, source: str | None = None) -> int:
@@ -99,6 +105,7 @@ class Bans:
         async with self._database.transaction(self._principal) as tx:
             removed = await store.flush_bans(tx, source)
             await record(tx, "ban.flush", source or "all", {"removed": removed})
+        await self._book.read_again()
         return removed
 
 
@@ -122,18 +129,34 @@ class BanBook:
         self._index = BanIndex()
         self._known: tuple[Ban, ...] = ()
         self._readings = 0
-        self._read_at = -REREAD_SECONDS
+        self._read_at = self._last_reading = -REREAD_SECONDS
         self._hits: Counter[int] = Counter()
+        self._reading = asyncio.Lock()  # who reads last has read what was written last
 
     def changed(self) -> None:
         """One was added or taken away: read them anew at the next turn."""
         self._read_at = -REREAD_SECONDS
 
+    async def read_again(self) -> None:
+        """One was added or taken away here: know it at once. Where the database is away, the next turn does."""
+        self.changed()
+        with suppress(Unavailable, Overloaded):
+            await self._read_changed()
+
     async def turn(self) -> None:
         """Read what changed, and write down who was refused. Errors: Unavailable, Overloaded."""
-        now = time.monotonic()
-        if now - self._read_at >= REREAD_SECONDS:
-            before, self._read_at = self._read_at, now
+        await self._read_changed()
+        if self._hits:
+            hits, self._hits = self._hits, Counter()
+            await store.count_hits(self._database, hits)
+
+    async def _read_changed(self) -> None:
+        async with self._reading:
+            if time.monotonic() - self._read_at < REREAD_SECONDS:
+                return
+            await asyncio.sleep(self._last_reading + APART_SECONDS - time.monotonic())
+            before, self._read_at = self._read_at, time.monotonic()
+            self._last_reading = self._read_at
             try:
                 self._known = tuple(await store.known_bans(self._database))
                 self._exchanges = await exchange_addresses(self._database)
@@ -141,9 +164,6 @@ class BanBook:
             except BaseException:
                 self._read_at = before
                 raise
-        if self._hits:
-            hits, self._hits = self._hits, Counter()
-            await store.count_hits(self._database, hits)
 
     @property
     def known(self) -> tuple[int, tuple[Ban, ...]]:
@@ -180,7 +200,7 @@ class WrongKeys:
         self, database: Database, book: BanBook, *, number: int, within_seconds: float, ban_seconds: int
     ) -> None:
         """`number` 0: never. `ban_seconds` 0: without end."""
-        self._bans = Bans(database, ENGINE)
+        self._bans = Bans(database, ENGINE, book)
         self._book = book
         self._number = number
         self._lasts = timedelta(seconds=ban_seconds) if ban_seconds else None
@@ -201,7 +221,6 @@ class WrongKeys:
             return
         self._tries.forget(str(host))
         _log.warning("address_banned", address=str(host), wrong_keys=keys)
-        self._book.changed()
 
 
 def _not_banned(target: str) -> NotFound:

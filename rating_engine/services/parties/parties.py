@@ -17,6 +17,7 @@ from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.party import (
     BILLING,
     ON_PAPER,
+    ROUTING,
     SYSTEM,
     Level,
     NewParty,
@@ -125,6 +126,7 @@ class Parties:
         values = given(changes)
         party = await self._hold(tx, who, on_paper=values.keys() <= set(ON_PAPER) and bool(values))
         self._check_own_fields(party, values)
+        self._check_routing(party, values)
         if changes.level is not LEAVE:
             check_level_of(party.kind, changes.level)
             self._check_level(changes.level)
@@ -225,6 +227,14 @@ class Parties:
         for field in values:
             if field not in OWN_FIELDS:
                 raise NotAllowed("of oneself is for somebody else to change", field=field)
+
+    def _check_routing(self, party: Party, values: Mapping[str, object]) -> None:
+        """Routes are the installation's: who manages it says by which somebody's calls go."""
+        if self._principal.level >= Level.ADMIN and self._principal.sees_all:
+            return
+        for field in ROUTING:
+            if field in values and values[field] != getattr(party, field):
+                raise NotAllowed("is for an administrator to change", field=field)
 
     def _check_below(self, party: Party) -> None:
         """Nobody blocks or lets go itself, nor whom it manages for."""

@@ -42,7 +42,7 @@ class WrongLogins:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`number` 0: never. `ban_seconds` 0: without end. `exchanges`: addresses that are never banned by it."""
-        self._bans = Bans(database, ENGINE)
+        self._bans = Bans(database, ENGINE, book)
         self._book = book
         self._number = number
         self._lasts = timedelta(seconds=ban_seconds) if ban_seconds else None
@@ -66,7 +66,6 @@ class WrongLogins:
             return
         self._tries.forget(str(host))
         _log.warning("address_banned", address=str(host), exchange=exchange, failed_logins=failures, what=failed.what)
-        self._book.changed()
 
     def _is_ours(self, address: str) -> bool:
         return address in self._exchanges or ip_address(address) in _THIS_MACHINE or self._book.protects(address)

@@ -21,7 +21,7 @@ from rating_engine.domain.principal import Principal
 from rating_engine.domain.registration import NewRegistration
 from rating_engine.domain.sip_account import WrongExtension, is_additional, phone_columns
 from rating_engine.domain.transfer import InsufficientMoney, Order
-from rating_engine.services.finance.moving import Moving
+from rating_engine.services.finance.moving import Moving, converted
 from rating_engine.services.parties.parties import add_user
 from rating_engine.services.parties.passwords import HashedPassword, Passwords, md5_given
 from rating_engine.services.phones.secrets import SecretBox
@@ -29,10 +29,10 @@ from rating_engine.services.phones.writing import PhoneWriter
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.finance.purses import Purse, purse_of_line
 from rating_engine.storage.idempotency import digest_of, forget, keep_answer, once
-from rating_engine.storage.parties.accounts import change_account, find_account
-from rating_engine.storage.parties.parties import find_party, is_below
+from rating_engine.storage.parties.accounts import change_account, find_account, tariff_for
+from rating_engine.storage.parties.parties import change_party, find_party, is_below
 from rating_engine.storage.parties.party_details import change_details
-from rating_engine.storage.phones.sip_accounts import change_phone, hold_line
+from rating_engine.storage.phones.sip_accounts import change_phone, hold_line, tariff_of_first_line
 from rating_engine.storage.phones.take_back import take_back
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.server_time import server_time
@@ -61,7 +61,7 @@ class Registrations:
     async def register(self, new: NewRegistration) -> Party:
         """A user below who asks, with the tariff of that.
 
-        Its balance is in the currency of who registers it. Errors: InvalidRequest naming the field, NotAllowed (level,
+        Errors: InvalidRequest naming the field, NotAllowed (level,
         balance), NotFound and NotYours (account), AlreadyExists (login), InsufficientMoney, TransfersLocked,
         NoExchangeRate, ExtensionTaken, WrongExtension, NoSuchExchange, NoSecretKey, Overloaded, Unavailable.
         """
@@ -75,26 +75,35 @@ class Registrations:
         if is_additional(new.phone.login):
             raise WrongExtension("sip_extension", "the first one of a user is a main one, of 5 digits")
         hashed = await self._passwords.hash(md5_given(new.md5))
-        made = new.balance if makes_money else Decimal(0)
         if payer is None:
             async with self._database.transaction(self._principal) as tx:
-                party_id = await self._make(tx, new, hashed, made)
+                party_id = await self._make(tx, new, hashed, makes_money=makes_money)
         else:
-            party_id = await self._make_once(payer, new, hashed)
-            order = Order(new.balance, "first balance", f"register:{party_id}", RefillAllowed.ANONYMOUS)
+            party_id, amount = await self._make_once(payer, new, hashed)
+            order = Order(amount, "first balance", f"register:{party_id}", RefillAllowed.ANONYMOUS)
             await self._give(payer, order, party_id, new)
         return await find_party(self._database, party_id)
 
-    async def _make(self, tx: Transaction, new: NewRegistration, hashed: HashedPassword, balance: Decimal) -> int:
+    async def _make(self, tx: Transaction, new: NewRegistration, hashed: HashedPassword, *, makes_money: bool) -> int:
         owner = await self._owner(tx, new)
         party_id = await add_user(tx, self._principal, new.party(owner.tariff), hashed)
+        balance = await self._made(tx, new, party_id) if makes_money else Decimal(0)
         account_of = None if new.account is None else await self._login_on(tx, new.account)
         await self._writer.create(tx, replace(new.phone, owner=party_id), balance=balance, account_of=account_of)
         await self._settle(tx, new, party_id)
         return party_id
 
-    async def _make_once(self, payer: Purse, new: NewRegistration, hashed: HashedPassword) -> int:
-        """The user, or the one that the same request made whose money did not come to be moved."""
+    async def _made(self, tx: Transaction, new: NewRegistration, party_id: int) -> Decimal:
+        """What an administrator gives, in the currency of the account that the user's first line gets."""
+        tariff = await tariff_of_first_line(tx, party_id)
+        if not new.balance or not new.balance_currency or tariff is None:
+            return new.balance
+        _, priced_in = await tariff_for(tx, tariff, None, new.phone.login)
+        return await converted(tx, new.balance, new.balance_currency, new.currency or priced_in)
+
+    async def _make_once(self, payer: Purse, new: NewRegistration, hashed: HashedPassword) -> tuple[int, Decimal]:
+        """The user, or the one that the same request made whose money did not come to be moved; and how much."""
+        amount = await self._moving.converted(new.balance, new.balance_currency or payer.currency, payer.currency)
         async with self._database.transaction(self._principal) as tx:
             try:
                 told = await once(tx, _key(new), _digest(new))
@@ -104,14 +113,14 @@ class Registrations:
             if told is not None:
                 if now < datetime.fromisoformat(told["at"]) + CUT_OFF:  # who asked first may be at it still
                     raise AlreadyExists(f"login {new.login!r} is taken", field="login")
-                return int(told["party"])
-            if payer.sendable < new.balance:
+                return int(told["party"]), Decimal(told.get("amount", new.balance))
+            if payer.sendable < amount:
                 raise InsufficientMoney("is more than your own account has", field="balance")
-            party_id = await self._make(tx, new, hashed, Decimal(0))
+            party_id = await self._make(tx, new, hashed, makes_money=False)
             # Before it is there for good.
             await self._moving.check(payer, await purse_of_line(tx, new.phone.login), RefillAllowed.ANONYMOUS)
-            await keep_answer(tx, _key(new), {"party": party_id, "at": now})
-        return party_id
+            await keep_answer(tx, _key(new), {"party": party_id, "at": now, "amount": amount})
+        return party_id, amount
 
     async def _owner(self, tx: Transaction, new: NewRegistration) -> Party:
         """Who will own the user. Errors: NotFound, NotYours."""
@@ -130,6 +139,10 @@ class Registrations:
             assert held is not None
             await change_phone(tx, held.place, phone)
         await change_details(tx, party_id, details)
+        if new.route_plan is not None:
+            if not (self._principal.level >= Level.ADMIN and self._principal.sees_all):
+                raise NotAllowed("is for an administrator to say", field="route_plan")
+            await change_party(tx, party_id, {"route_plan": new.route_plan})
         if new.welcome:
             check_email(new.welcome, "email")
             await queue(tx, party_id, new.welcome, WELCOME, WELCOME_BODY.format(new.login))
@@ -173,4 +186,5 @@ def _key(new: NewRegistration) -> str:
 
 def _digest(new: NewRegistration) -> bytes:
     asked = (new.login, new.md5, int(new.level), new.owner, new.balance, new.language, new.currency, new.welcome)
-    return digest_of("register", *asked, new.phone.login, new.phone.password, new.phone.exchange)
+    money = (new.balance_currency,) if new.balance_currency else ()
+    return digest_of("register", *asked, *money, new.phone.login, new.phone.password, new.phone.exchange)

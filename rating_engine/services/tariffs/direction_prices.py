@@ -168,5 +168,5 @@ class DirectionPrices:
 
     async def _bought(self, tx: Transaction) -> set[int]:
         """The routes that the prices of one's own tariffs are for."""
-        viewer = await viewer_of(self._database, self._principal)
+        viewer = await viewer_of(tx, self._principal)
         return await store.routes_of_tariffs(tx, viewer.own)

@@ -23,7 +23,7 @@ from rating_engine.storage.decks.listed_rates import rates_of_tariff
 from rating_engine.storage.parties import accounts as account_store
 from rating_engine.storage.parties.owners import owner_of_login
 from rating_engine.storage.parties.parties import find_party, tree_of
-from rating_engine.storage.postgres.pool import Database
+from rating_engine.storage.postgres.pool import Database, Questions
 from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.tariffs import direction_prices as price_store
 from rating_engine.storage.tariffs import price_lists as store
@@ -32,21 +32,22 @@ from rating_engine.storage.tariffs.price_lists import Viewer
 from rating_engine.storage.tariffs.tariff_settings import set_tariff
 
 
-async def viewer_of(database: Database, principal: Principal, *, near: bool = False) -> Viewer:
+async def viewer_of(questions: Questions, principal: Principal, *, near: bool = False) -> Viewer:
     """What a principal sees of tariffs. `near`: nothing that belongs to whom it owns. Errors: Unavailable."""
     if principal.party_id is None:  # nobody: what the owner of the key offers to all
-        offers_of = SYSTEM if principal.level >= Level.OPERATOR else (await find_party(database, principal.party)).realm
+        is_operator = principal.level >= Level.OPERATOR
+        offers_of = SYSTEM if is_operator else (await find_party(questions, principal.party)).realm
         return Viewer(None if principal.sees_all and principal.level >= Level.ADMIN else [], offers_of)
-    party = await find_party(database, principal.party_id)
-    owner = party if party.owner_id is None else await find_party(database, party.owner_id)
-    lines = await account_store.lines_of(database, party.party_id, party.login)
+    party = await find_party(questions, principal.party_id)
+    owner = party if party.owner_id is None else await find_party(questions, party.owner_id)
+    lines = await account_store.lines_of(questions, party.party_id, party.login)
     own = {line.tariff for line in lines} | ({party.tariff} if party.tariff else set())
     if near:
         owners: list[int] | None = [principal.realm]
     elif principal.sees_all and principal.level >= Level.ADMIN:
         owners = None
     else:
-        owners = await tree_of(database, principal.realm)
+        owners = await tree_of(questions, principal.realm)
     return Viewer(owners, owner.realm, party.party_id, tuple(own))
 
 

@@ -16,7 +16,7 @@ import asyncpg
 from rating_engine.domain.card import NewCards
 from rating_engine.domain.errors import AlreadyExists, NotFound
 from rating_engine.domain.page import Cursor
-from rating_engine.storage.parties.parties import hold_standing
+from rating_engine.storage.parties.parties import LINE_IS_GIVEN, hold_standing
 from rating_engine.storage.postgres.columns import assignments
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
@@ -86,11 +86,9 @@ _TURNED: Final = f"{_USED} AND c.line_open <> ({_OPEN}) AND {_NEXT}"
 _OWING: Final = f"""
     {_USED} AND {_OPEN} AND (c.setup_due > 0 OR g.daily_charge > 0 AND c.daily_paid_to <= $1) AND {_NEXT}"""
 _IS_OPEN: Final = f"{_USED} AND {_OPEN} AND c.card_id = $2"
-_GIVE_LINE: Final = """
-    UPDATE subscribers
-    SET party_id = $3, calls = $4, reseller_accounts = $5, reseller_tariffs = $6, has_destination_list = $7,
-        warn_below = $8
-    WHERE bucket = $1 AND login = $2"""
+_GIVE_LINE: Final = f"UPDATE subscribers SET {LINE_IS_GIVEN} WHERE bucket = $1 AND login = $2"  # noqa: S608
+_PLAN_OF_GROUP: Final = "SELECT route_plan_id FROM card_groups WHERE group_id = $1 FOR SHARE"
+_ROUTE: Final = "UPDATE subscribers SET route_plan_id = $3 WHERE bucket = $1 AND login = $2"
 _DELETE: Final = "UPDATE calling_cards SET deleted_at = now(), callerid = '' WHERE card_id = $1 AND sold_at IS NULL"
 
 
@@ -242,7 +240,12 @@ async def is_open(tx: Transaction, card_id: int, at: datetime) -> bool:
     return await tx.fetchval(_IS_OPEN, at, card_id) is not None
 
 
-async def give_line(tx: Transaction, bucket: int, line: str, owner: int) -> None:
-    """A card's line is its owner's, who pays for its calls as for those of its users. Errors: Unavailable."""
+async def give_line(tx: Transaction, bucket: int, line: str, owner: int, group_id: int) -> None:
+    """A card's line is its owner's, who pays for its calls as for those of its users; they go as its group has it.
+
+    Errors: Unavailable.
+    """
     standing = await hold_standing(tx, owner, of_cards=True)
     await tx.execute(_GIVE_LINE, bucket, line, owner, *standing.carried)
+    if (plan := await tx.fetchval(_PLAN_OF_GROUP, group_id)) is not None:
+        await tx.execute(_ROUTE, bucket, line, plan)

@@ -16,14 +16,15 @@ CHANGEABLE: Final = (
     "name", "tariff_id", "description", "image", "price_with_tax", "tax_id", "setup_fee", "daily_charge",
     "numbering_plan", "dialplan", "valid_from", "valid_to", "days_after_first_use", "ghost_balance_percent",
     "ghost_min_percent", "tell_cents", "tell_currency", "max_calls", "external_function", "allow_loss", "solo_pinless",
-    "disable_voucher", "callerid_leave", "hidden",
+    "disable_voucher", "callerid_leave", "hidden", "route_plan_id",
 )  # fmt: skip
 GROUP: Final = """
     g.group_id, g.name, p.login AS owner, g.owner_id, g.number_length, g.pin_length, t.name AS tariff, t.currency,
     g.description, g.image, g.price_with_tax, g.tax_id, COALESCE(x.percent, 0) AS tax_percent, g.setup_fee,
     g.daily_charge, g.numbering_plan, g.dialplan, g.valid_from, g.valid_to, g.days_after_first_use,
     g.ghost_balance_percent, g.ghost_min_percent, g.tell_cents, g.tell_currency, g.max_calls, g.external_function,
-    g.allow_loss, g.solo_pinless, g.disable_voucher, g.callerid_leave, g.hidden"""
+    g.allow_loss, g.solo_pinless, g.disable_voucher, g.callerid_leave, g.hidden,
+    (SELECT r.name FROM route_plans r WHERE r.plan_id = g.route_plan_id) AS route_plan"""
 FROM_GROUPS: Final = """
     card_groups g JOIN parties p ON p.party_id = g.owner_id JOIN tariffs t ON t.tariff_id = g.tariff_id
     LEFT JOIN taxes x ON x.tax_id = g.tax_id"""
@@ -42,6 +43,11 @@ _HOLD: Final = "SELECT 1 FROM card_groups WHERE group_id = $1 AND NOT is_codes F
 _PLAN: Final = "SELECT name FROM numbering_plans WHERE name = $1 FOR KEY SHARE"
 _PLAN_NUMBERED: Final = "SELECT name FROM numbering_plans WHERE location_id = $1 FOR KEY SHARE"
 _TARIFF: Final = "SELECT name FROM tariffs WHERE tariff_id = $1 AND removed_at IS NULL AND NOT is_option"
+_REROUTE: Final = """
+    UPDATE subscribers s SET route_plan_id = COALESCE(g.route_plan_id, route_plan_of_party(g.owner_id))
+    FROM calling_cards c JOIN card_groups g USING (group_id)
+    WHERE c.group_id = $1 AND c.line IS NOT NULL AND s.bucket = c.bucket AND s.login = c.line
+      AND s.route_plan_id IS DISTINCT FROM COALESCE(g.route_plan_id, route_plan_of_party(g.owner_id))"""
 _RETUNE: Final = """
     UPDATE subscribers s SET tariff_id = g.tariff_id, tariff_since = now(), max_calls = g.max_calls
     FROM calling_cards c JOIN card_groups g USING (group_id)
@@ -128,4 +134,6 @@ async def change_group(tx: Transaction, group_id: int, values: Mapping[str, Any]
             f"UPDATE card_groups SET {changes} WHERE group_id = $1", group_id, *values.values()  # noqa: S608
         )  # fmt: skip
         await tx.execute(_RETUNE, group_id)
+        if "route_plan_id" in values:
+            await tx.execute(_REROUTE, group_id)
         await tx.execute(_RETUNE_ACCOUNTS, group_id)

@@ -21,14 +21,14 @@ from rating_engine.storage.postgres.transaction import Transaction
 WRITTEN: Final = (
     "bucket", "account_id", "party_id", "issuer_id", "kind", "number", "state", "issued_at", "valid_to", "ended_at",
     "period_start", "period_end", "from_entry", "to_entry", "currency", "net", "tax_percent", "tax", "commission",
-    "opening", "closing", "due", "issuer", "billed",
+    "commission_percent", "opening", "closing", "due", "issuer", "billed",
 )  # fmt: skip
 
 _COLUMNS: Final = """
     i.invoice_id, i.bucket, i.account_id, i.party_id, o.login, i.issuer_id, i.kind, i.number, i.state, i.issued_at,
     i.valid_to, i.ended_at, i.period_start, i.period_end, i.currency, i.net, i.tax_percent, i.tax, i.commission,
-    i.opening, i.closing, i.due, i.issuer::text, i.billed::text, o.language, COALESCE(p.method, '') AS method,
-    COALESCE(p.kind, '') AS payment_kind, p.payment_id
+    i.commission_percent, i.opening, i.closing, i.due, i.issuer::text, i.billed::text, o.language,
+    COALESCE(p.method, '') AS method, COALESCE(p.kind, '') AS payment_kind, p.payment_id
     FROM invoices i JOIN parties o ON o.party_id = i.party_id
     LEFT JOIN LATERAL (
         SELECT method, kind, payment_id FROM payments p
@@ -132,7 +132,10 @@ async def month_invoice(
 
 
 async def cancel_invoice(tx: Transaction, invoice: Invoice) -> bool:
-    """With what was to be paid by it; False: it was before, or money came for it. Errors: Unavailable."""
+    """With what was to be paid by it; False: it was before, or money came for it, and nothing of this may commit.
+
+    Errors: Unavailable.
+    """
     place = (invoice.bucket, invoice.account_id, invoice.invoice_id)
     await tx.execute(_CANCEL_PAYMENTS, *place)
     if await tx.fetchval(_HAS_MONEY, *place):

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import asyncpg
 
-from rating_engine.domain.errors import AccountClosed, AlreadyExists, InvalidRequest, NotFound, Refused
+from rating_engine.domain.errors import AccountClosed, InvalidRequest, NotFound, Refused
 from rating_engine.domain.page import Cursor, Page, page_of_rows
-from rating_engine.domain.payment import NewPayment, Payment, PaymentFilter, PaymentState
+from rating_engine.domain.payment import NewPayment, Payment, PaymentFilter, PaymentState, own_transaction
 from rating_engine.domain.transfer import InsufficientMoney
 from rating_engine.rating.money import format_amount
 from rating_engine.storage.audit_log import Note
@@ -35,11 +35,16 @@ _LIST: Final = f"""
       AND ($5::text IS NULL OR p.state = $5) AND ($6::text IS NULL OR p.method = $6)
       AND ($7::text IS NULL OR p.transaction = $7) AND ($8::numeric IS NULL OR p.amount >= $8)
       AND ($9::numeric IS NULL OR p.amount <= $9) AND ($10::text IS NULL OR p.currency = $10)
-    ORDER BY p.payment_id DESC LIMIT $11"""
+      AND ($11::text IS NULL OR $11 IN (p.kind, p.method))
+      AND ($12::text IS NULL AND $13::text IS NULL OR EXISTS (
+        SELECT FROM party_details d WHERE d.party_id = p.party_id
+          AND ($12 IS NULL OR lower(d.first_name) = lower($12)) AND ($13 IS NULL OR lower(d.last_name) = lower($13))))
+    ORDER BY p.payment_id DESC LIMIT $14"""  # noqa: S608  # a constant
 _ADD: Final = """
     INSERT INTO payments (bucket, payment_id, account_id, party_id, invoice_id, method, kind, transaction, amount, tax,
                           commission, currency, credited, payer, comment)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"""
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+    ON CONFLICT (bucket, account_id, method, transaction) DO NOTHING RETURNING payment_id"""
 _CONFIRM: Final = "SELECT confirm_payment_v1($1, $2, $3, $4, $5)"
 _CANCEL: Final = """
     UPDATE payments SET state = 'cancelled', ended_at = now()
@@ -65,20 +70,15 @@ async def add_payment(
     Errors: InvalidRequest (more than an amount can be), Unavailable.
     """
     amount, tax, commission, credited = amounts
-    transaction = new.transaction or str(payment_id)
-    taken = "SELECT 1 FROM payments WHERE bucket = $1 AND account_id = $2 AND method = $3 AND transaction = $4"
-    if await tx.fetchval(taken, purse.bucket, purse.account_id, new.method, transaction):
-        return False
     try:
-        await tx.execute(
+        made = await tx.fetchval(
             _ADD, purse.bucket, payment_id, purse.account_id, purse.party_id, new.invoice_id, new.method, new.kind,
-            transaction, amount, tax, commission, new.currency, credited, new.payer, new.comment,
+            new.transaction or own_transaction(payment_id), amount, tax, commission, new.currency, credited, new.payer,
+            new.comment,
         )  # fmt: skip
-    except asyncpg.UniqueViolationError:
-        raise AlreadyExists("the transaction is being kept in this moment: ask again", field="transaction") from None
     except asyncpg.NumericValueOutOfRangeError:
         raise InvalidRequest("amount", "is more than an amount can be") from None
-    return True
+    return made is not None
 
 
 async def find_payment(questions: Questions, payment_id: int) -> Payment:
@@ -109,7 +109,8 @@ async def list_payments(
     """Payments, the newest first; `tree`: of these parties, None: of everybody. Errors: InvalidRequest (after)."""
     rows = await questions.fetch(
         _LIST, *cursor.position(int), tree, wanted.since, wanted.until, wanted.state, wanted.method,
-        wanted.transaction, wanted.least, wanted.most, wanted.currency, cursor.rows,
+        wanted.transaction, wanted.least, wanted.most, wanted.currency, wanted.kind, wanted.first_name,
+        wanted.last_name, cursor.rows,
     )  # fmt: skip
     return page_of_rows(rows, cursor, lambda row: (row["payment_id"],), _payment)
 

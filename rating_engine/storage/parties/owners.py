@@ -6,7 +6,14 @@ import zlib
 from typing import Final
 
 from rating_engine.domain.errors import InvalidRequest, NotFound
-from rating_engine.storage.parties.parties import Standing, find_party, hold_standing, other_bucket, tree_of
+from rating_engine.storage.parties.parties import (
+    LINE_IS_GIVEN,
+    Standing,
+    find_party,
+    hold_standing,
+    other_bucket,
+    tree_of,
+)
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.tenants.accounts import count_logins
@@ -21,11 +28,8 @@ _PLACE: Final = """
     WHERE l.login = $1
 """
 _GIVE_ACCOUNT: Final = "UPDATE accounts SET party_id = $3 WHERE bucket = $1 AND account_id = $2"
-_GIVEN: Final = """
-    party_id = $3, calls = $4, reseller_accounts = $5, reseller_tariffs = $6, has_destination_list = $7,
-    warn_below = $8"""
-_GIVE_LINE: Final = f"UPDATE subscribers SET {_GIVEN} WHERE bucket = $1 AND login = $2"  # noqa: S608  a constant
-_GIVE_LINES: Final = f"UPDATE subscribers SET {_GIVEN} WHERE bucket = $1 AND account_id = $2"  # noqa: S608
+_GIVE_LINE: Final = f"UPDATE subscribers SET {LINE_IS_GIVEN} WHERE bucket = $1 AND login = $2"  # noqa: S608  a constant
+_GIVE_LINES: Final = f"UPDATE subscribers SET {LINE_IS_GIVEN} WHERE bucket = $1 AND account_id = $2"  # noqa: S608
 _LINES_OF_OTHERS: Final = """
     SELECT subscriber_id FROM subscribers
     WHERE bucket = $1 AND (account_id = $2 OR login = $3) AND party_id <> $4"""

@@ -23,16 +23,19 @@ from rating_engine.domain.party import (
     PartyState,
 )
 from rating_engine.domain.permission import Permission
+from rating_engine.domain.route_plan import BlacklistMode
 from rating_engine.storage.parties.logins import place_of
 from rating_engine.storage.postgres.columns import assignments
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
+from rating_engine.storage.routes.route_plans import plan_to_point_to
 
 # The settings that `change_party` changes.
 CHANGEABLE: Final = (
     "access_level", "name", "language", "utc_offset", "currency", "tariff_id", "comment", "account_bucket",
     "account_id", "notify_email", "notify_ticket", "notify_balance", "notify_balance_limit", "notify_did",
-    "balance_low", "warn_calls", "invites",
+    "balance_low", "warn_calls", "invites", "route_plan_id", "dynamic_blacklist", "score_threshold",
+    "blacklist_plan_id",
 )  # fmt: skip
 
 _COLUMNS: Final = """
@@ -43,6 +46,9 @@ _COLUMNS: Final = """
     (SELECT s.login FROM subscribers s WHERE s.bucket = p.account_bucket AND s.account_id = p.account_id
      ORDER BY s.subscriber_id LIMIT 1) AS account, p.comment, p.notify_email, p.notify_ticket, p.invites,
     p.notify_balance, p.notify_balance_limit, p.notify_did, p.warn_calls,
+    (SELECT x.name FROM route_plans x WHERE x.plan_id = p.route_plan_id) AS route_plan, p.dynamic_blacklist,
+    p.score_threshold,
+    (SELECT x.name FROM route_plans x WHERE x.plan_id = p.blacklist_plan_id) AS blacklist_plan,
     COALESCE(d.billing_name, '') AS billing_name,
     COALESCE(d.billing_address, '') AS billing_address, COALESCE(d.billing_email, '') AS billing_email,
     COALESCE(d.billing_bank_account, '') AS billing_bank_account, COALESCE(d.tax_number, '') AS tax_number,
@@ -81,7 +87,9 @@ _ADD: Final = """
 """
 _OWN: Final = """
     EXISTS (SELECT 1 FROM party_number_lists WHERE party_id = $1 AND side = 'destination') AS has_destination_list,
-    (SELECT notify_balance_limit FROM parties WHERE party_id = $1 AND warn_calls AND party_id <> 1) AS warn_below"""
+    (SELECT notify_balance_limit FROM parties WHERE party_id = $1 AND warn_calls AND party_id <> 1) AS warn_below,
+    route_plan_of_party($1) AS route_plan_id,
+    (SELECT (dynamic_blacklist, score_threshold, blacklist_plan_id) FROM parties WHERE party_id = $1) AS blacklist"""
 _STANDING: Final = f"SELECT calls_of_party($1)::text AS calls, {_OWN}, r.* FROM resellers_of_party($1) r"  # noqa: S608
 _STANDING_OF_CARDS: Final = f"""
     SELECT calls_of_party($1)::text AS calls, {_OWN}, r.* FROM resellers_of_cards($1) r"""  # noqa: S608
@@ -92,6 +100,12 @@ _HASH_SET: Final = """
     ON CONFLICT (party_id) DO UPDATE SET
         password_hash = EXCLUDED.password_hash, is_weak = EXCLUDED.is_weak, changed_at = now()
 """
+
+
+# What Standing.carried has, set of a line; its party is $3, and before it is said which line.
+LINE_IS_GIVEN: Final = """
+    party_id = $3, calls = $4, reseller_accounts = $5, reseller_tariffs = $6, has_destination_list = $7,
+    warn_below = $8, route_plan_id = $9, dynamic_blacklist = $10, score_threshold = $11, blacklist_plan_id = $12"""
 
 
 def unknown_party(who: str | int) -> NotFound:
@@ -142,11 +156,16 @@ class Standing:
     buckets: list[int] | None
     has_destination_list: bool
     warn_below: Decimal | None
+    route_plan_id: int | None
+    blacklist: tuple[str, int | None, int | None]
 
     @property
     def carried(self) -> tuple[object, ...]:
-        """What a line is given of it: calls, accounts, tariffs, has_destination_list, warn_below."""
-        return self.calls, self.accounts, self.tariffs, self.has_destination_list, self.warn_below
+        """What a line is given of it, in the order of LINE_IS_GIVEN."""
+        return (
+            self.calls, self.accounts, self.tariffs, self.has_destination_list, self.warn_below, self.route_plan_id,
+            *self.blacklist,
+        )  # fmt: skip
 
 
 async def hold_standing(tx: Transaction, party_id: int, *, of_cards: bool = False) -> Standing:
@@ -205,6 +224,10 @@ async def change_party(tx: Transaction, party_id: int, values: Mapping[str, obje
     columns = dict(values)
     if "account" in columns:
         columns |= await _charged(tx, party_id, columns.pop("account"))
+    for field in ("route_plan", "blacklist_plan"):
+        if field in columns:
+            plan = columns.pop(field)
+            columns[f"{field}_id"] = None if plan is None else await plan_to_point_to(tx, str(plan), field)
     if "level" in columns:
         columns["access_level"] = columns.pop("level")
     if "tariff" in columns:
@@ -221,7 +244,10 @@ async def change_party(tx: Transaction, party_id: int, values: Mapping[str, obje
         )  # fmt: skip
         if await tx.fetchval(_LACKS_EXCHANGE, party_id):
             raise InvalidRequest("tariff", "is in another currency than its account, and there is no exchange rate")
-    except asyncpg.CheckViolationError:
+    except asyncpg.CheckViolationError as error:
+        if error.constraint_name == "parties_blacklist":
+            problem = "takes a score threshold and a blacklist plan where it is on"
+            raise InvalidRequest("dynamic_blacklist", problem) from None
         raise InvalidRequest("tariff", "is what its account is charged by: give one, or none to --account") from None
     except asyncpg.PostgresError as error:
         if error.sqlstate != OTHER_BUCKET:
@@ -324,6 +350,7 @@ async def tariff_id_of(tx: Transaction, name: str) -> int:
 def party_from_row(row: asyncpg.Record) -> Party:
     """The party of a row that has _COLUMNS."""
     words: dict[str, Callable[[Any], Any]] = {
+        "dynamic_blacklist": BlacklistMode,
         "kind": PartyKind, "level": Level, "status": PartyState, "calls": AllowedCalls, "allowed_tariffs": tuple,
         "permissions": permissions_of,
     }  # fmt: skip

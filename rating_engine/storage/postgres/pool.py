@@ -116,6 +116,8 @@ class Database:
         self._generic_plans = generic_plans
         self._proof_seconds = min(timeout_seconds, PROOF_SECONDS_MAX)
         self._turnstile = Turnstile(door, pool_size, timeout_seconds)
+        # Whoever holds a connection while it works by others takes a place first: were all held so, all would wait.
+        self.places_of_long_work = asyncio.Semaphore(max(1, pool_size // 2))
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._at_hand: list[asyncpg.pool.PoolConnectionProxy[asyncpg.Record]] = []  # ours, and nobody's just now
         self._down: str | None = "not connected yet"

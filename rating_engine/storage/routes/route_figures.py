@@ -24,12 +24,13 @@ ATTEMPTS: Final = "source IN ('finish', 'late') AND ended_at > now() - make_inte
 
 _MAX_FIGURES: Final = 10 * MAX_ROUTES  # rows read; one for each route that was ever used lately, and currency
 
-# Without a tariff that orders routes by quality nobody asks, and nothing is read ("One-Time Filter" in the plan).
+# Without a tariff or route plan that orders by quality nobody asks, and nothing is read ("One-Time Filter" in EXPLAIN).
 MEASURED: Final = f"""
     SELECT r.route_id, count(*)::integer AS attempts, (count(*) FILTER (WHERE c.seconds > 0))::integer AS answered,
            sum(c.seconds)::bigint AS seconds
     FROM call_records c JOIN routes r ON r.name = c.route_name
-    WHERE {ATTEMPTS} AND (SELECT EXISTS (SELECT 1 FROM tariffs WHERE route_order = 'quality'))
+    WHERE {ATTEMPTS} AND (SELECT EXISTS (SELECT 1 FROM tariffs WHERE route_order = 'quality')
+                        OR EXISTS (SELECT 1 FROM route_plans WHERE route_order = 'quality'))
     GROUP BY r.route_id
 """  # noqa: S608  # made of constants
 _MEASURE: Final = f"""

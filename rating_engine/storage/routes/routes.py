@@ -60,6 +60,14 @@ _ONLY_ROUTE_OF: Final = """
 """
 
 
+_ONLY_ROUTE_OF_PLAN: Final = """
+    SELECT p.name FROM route_plans p
+    WHERE EXISTS (SELECT FROM route_plan_routes r WHERE r.plan_id = p.plan_id AND r.route_id = $1)
+      AND NOT EXISTS (SELECT FROM route_plan_routes r WHERE r.plan_id = p.plan_id AND r.route_id <> $1)
+    ORDER BY p.name LIMIT 1
+"""
+
+
 async def enabled_routes(database: Questions, default: Route | None = None) -> tuple[Route, ...] | None:
     """Every enabled route by position; None where there is none at all, not even a disabled one.
 
@@ -139,11 +147,14 @@ async def change_route(tx: Transaction, name: str, changes: Mapping[str, object]
 async def remove_route(tx: Transaction, name: str) -> None:
     """Delete a route; CDRs keep its name.
 
-    Errors: NotFound, InvalidRequest (a tariff lists no other: without it, every route would be its), Unavailable.
+    Errors: NotFound, InvalidRequest (a tariff lists no other: without it, every route would be its; or a plan has no
+    other), Unavailable.
     """
     route_id = await _route_id(tx, name)
     if tariff := await tx.fetchval(_ONLY_ROUTE_OF, route_id):
         raise InvalidRequest("name", f"is the only route that tariff {tariff!r} lists; change its list first")
+    if plan := await tx.fetchval(_ONLY_ROUTE_OF_PLAN, route_id):
+        raise InvalidRequest("name", f"is the only route of route plan {plan!r}; change its routes first")
     try:
         await tx.execute("DELETE FROM routes WHERE route_id = $1", route_id)
     except asyncpg.ForeignKeyViolationError:

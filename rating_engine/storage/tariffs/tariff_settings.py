@@ -19,6 +19,7 @@ from rating_engine.rating.rate import DurationRounding, IncrementMode
 from rating_engine.storage.postgres.columns import assignments, columns_and_places
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
+from rating_engine.storage.routes.route_plans import plan_to_point_to
 
 LOCK_SECONDS: Final = 20  # an import of a large deck holds its tariff longer: better said than waited for
 
@@ -26,12 +27,13 @@ LOCK_SECONDS: Final = 20  # an import of a large deck holds its tariff longer: b
 CHANGEABLE: Final = (
     "currency", "description", "is_option", "multiplier", "switch_price", "decimals", "increment_mode",
      "duration_rounding", "minimum_charge", "time_zone", "band_mode", "holiday_calendar", "by_routing_number",
-     "route_order", "allow_loss",
+     "route_order", "allow_loss", "route_plan_id",
 )  # fmt: skip
 _SETTINGS: Final = (
     "t.tariff_id, t.name, t.version, t.currency, t.description, t.is_option, t.multiplier, t.switch_price, t.decimals, "
     "t.increment_mode, t.duration_rounding, t.minimum_charge, t.time_zone, t.band_mode, t.holiday_calendar, "
-    "t.by_routing_number, t.route_order, t.allow_loss"
+    "t.by_routing_number, t.route_order, t.allow_loss, "
+    "(SELECT x.name FROM route_plans x WHERE x.plan_id = t.route_plan_id) AS route_plan"
 )
 _BY_NAME: Final = f"SELECT {_SETTINGS} FROM tariffs t WHERE name = $1"  # noqa: S608  # a constant
 _LISTED: Final = f"""
@@ -75,7 +77,8 @@ async def hold_tariff(tx: Transaction, name: str, *, as_key: bool = False) -> Ta
 
 
 async def add_tariff(tx: Transaction, name: str, values: Mapping[str, object]) -> None:
-    """Create a tariff. Errors: AlreadyExists, InvalidRequest (time_zone), Unavailable."""
+    """Create a tariff. Errors: AlreadyExists, InvalidRequest (time_zone), NotFound (route_plan), Unavailable."""
+    values = await _numbered(tx, values)
     columns, places = columns_and_places(CHANGEABLE, values, first=2)
     try:
         await tx.execute(
@@ -92,6 +95,7 @@ async def add_tariff(tx: Transaction, name: str, values: Mapping[str, object]) -
 
 async def set_tariff(tx: Transaction, name: str, values: Mapping[str, object]) -> None:
     """Change settings of a tariff. Errors: NotFound, InvalidRequest naming the field, Unavailable."""
+    values = await _numbered(tx, values)
     old = await hold_tariff(tx, name, as_key=True)
     if values.get("currency", old.currency) != old.currency:
         await _refuse_new_currency(tx, old)
@@ -107,6 +111,15 @@ async def set_tariff(tx: Transaction, name: str, values: Mapping[str, object]) -
         )  # fmt: skip
     except asyncpg.InvalidParameterValueError as error:
         raise InvalidRequest("time_zone", str(error)) from None
+
+
+async def _numbered(tx: Transaction, values: Mapping[str, object]) -> Mapping[str, object]:
+    """The same with the route plan by its number. Errors: NotFound, Unavailable."""
+    if "route_plan" not in values:
+        return values
+    columns = dict(values)
+    plan = columns.pop("route_plan")
+    return {**columns, "route_plan_id": None if plan is None else await plan_to_point_to(tx, str(plan))}
 
 
 async def set_multiplier(tx: Transaction, tariff_id: int, multiplier: Decimal) -> None:
@@ -167,6 +180,7 @@ def settings_from_row(row: asyncpg.Record) -> TariffSettings:
         by_routing_number=row["by_routing_number"],
         route_order=RouteOrder(row["route_order"]),
         allow_loss=row["allow_loss"],
+        route_plan=row["route_plan"],
     )
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 import asyncpg
 import orjson
 
+from rating_engine.domain.route_plan import NO_ROUTE
 from rating_engine.domain.tariff import BandMode, Package, PackageKind, Period, PublishedDeck, RouteOrder, Tariff
 from rating_engine.rating.matching import FOR_EVER, RateEdit
 from rating_engine.rating.rate import DurationRounding, IncrementMode
@@ -33,11 +34,14 @@ EDITS: Final = f"""
     SELECT removed, {", ".join(f"{name}::text" if name in AMOUNTS else name for name in RATE_COLUMNS)}
     FROM rate_edits r WHERE r.deck_id = deck.deck_id"""  # noqa: S608  # made of constants
 
+NO_ROUTES: Final = f"json_build_object({min(NO_ROUTE)}, 0)"
 # Lists come as JSON, so that one row is one tariff. Decks: the one in force at
 # $2 (NULL: now by the database's clock, less CLOCKS_APART), and all that come after it.
 _TARIFF: Final = f"""
     SELECT t.tariff_id, t.version, t.name, t.currency, t.multiplier, t.decimals, t.increment_mode, t.duration_rounding,
-           t.minimum_charge, t.time_zone, t.band_mode, t.by_routing_number, t.route_order, t.allow_loss,
+           t.minimum_charge, t.time_zone, t.band_mode, t.by_routing_number, t.allow_loss,
+           COALESCE((SELECT route_order FROM route_plans p WHERE p.plan_id = t.route_plan_id), t.route_order)
+               AS route_order,
            (SELECT json_agg(json_build_object('band', band, 'days', days, 'starts', starts, 'ends', ends)
                             ORDER BY position) FROM tariff_bands b WHERE b.tariff_id = t.tariff_id)::text AS bands,
            (SELECT array_agg(day) FROM holidays WHERE calendar = t.holiday_calendar) AS holidays,
@@ -51,8 +55,11 @@ _TARIFF: Final = f"""
                                                  ORDER BY after_seconds)
                                  FROM package_steps s WHERE s.package_id = p.package_id)) ORDER BY position, package_id)
             FROM packages p WHERE p.tariff_id = t.tariff_id)::text AS packages,
-           (SELECT json_object_agg(route_id, position) FROM tariff_routes r WHERE r.tariff_id = t.tariff_id)::text
-               AS routes,
+           CASE WHEN t.route_plan_id IS NULL
+                THEN (SELECT json_object_agg(route_id, position) FROM tariff_routes r WHERE r.tariff_id = t.tariff_id)
+                -- A plan without routes has none, as {NO_ROUTES} says: a list that is empty would be no list.
+                ELSE (SELECT COALESCE(json_object_agg(route_id, position), {NO_ROUTES}) FROM route_plan_routes r
+                      WHERE r.plan_id = t.route_plan_id) END::text AS routes,
            (SELECT json_agg(json_build_object(
                        'deck_id', deck_id, 'version', version, 'longest_prefix', longest_prefix,
                        'effective_from', effective_from,

@@ -154,6 +154,8 @@ async def test_ranges_are_made_whole_and_numbers_that_are_there_are_left_out(eng
     assert Counter(len(card.pin or "") for card in cards) == {1: 10}
     with pytest.raises(PinTooShort):
         await use.cards.create(NewCards(group.group_id, "2000000000", "2000000010"))
+    with pytest.raises(PinTooShort):  # before it is asked whether that many are made at a time
+        await use.cards.create(NewCards(group.group_id, "2000000000", "2999999999"))
     for first, last in (
         ("1", "2"),
         ("100000000000", "100000000001"),

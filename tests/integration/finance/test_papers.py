@@ -195,8 +195,10 @@ async def test_what_somebody_asks_to_pay_is_a_numbered_invoice_that_its_payment_
     assert await balance_of(use, "1001") == 50
     (invoice,) = (await anna.invoices.page(InvoiceFilter(own=True), Cursor())).items
     assert (invoice.label, invoice.state, invoice.due) == ("PRO-000001", InvoiceState.PAID, Decimal("60.99"))
+    rest = await use.payments.create(NewPayment("anna", Decimal(5), invoice_id=invoice.invoice_id))
     with pytest.raises(Refused, match="credit note"):
         await use.invoices.cancel(invoice.invoice_id)
+    assert (await use.payments.show(rest.payment_id)).state is PaymentState.PENDING  # refused is not half done
 
 
 async def test_invoices_of_an_issuer_have_no_gaps_and_a_month_has_one_whoever_makes_it(use, database):

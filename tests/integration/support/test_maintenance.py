@@ -55,6 +55,21 @@ async def test_a_step_is_done_by_one_engine_at_a_time_and_another_step_meanwhile
     assert done == ["slow", "quick", "slow"]
 
 
+async def test_however_many_ask_for_it_at_once_its_steps_find_a_connection(database_url):
+    office = Database(database_url, pool_size=2, timeout_seconds=5.0)
+    await office.open()
+
+    async def asks() -> None:
+        await asyncio.gather(*(office.fetchval("SELECT 1") for _ in range(3)))
+
+    ran = await asyncio.gather(*(Maintenance(office, ENGINE, {"a": asks, "b": asks}).run() for _ in range(9)))
+    await office.close()
+
+    outcomes = [outcome for each in ran for outcome in each.values()]
+    assert StepOutcome.FAILED not in outcomes
+    assert StepOutcome.DONE in outcomes
+
+
 async def test_a_step_that_fails_keeps_no_other_from_its_turn(databases):
     async def broken() -> None:
         raise ValueError

@@ -52,7 +52,7 @@ async def _of_balances(narayana, use, office):
     given = {"notify_email": "anna@example.org", "notify_balance": "1", "notify_balance_limit": "11"}
     await narayana.ask("updateUser", login="anna", **given)
     info = await narayana.ask("getInfo", login="anna")
-    assert (info["notify_balance"], info["notify_balance_limit"], info["notify_did"]) == (1, 11, 0)
+    assert (info["notify_balance"], info["notify_balance_limit"], info["notify_did"]) == (1, 11, -1)
     await turn()
     assert await mails_of(use, "anna") == []  # nobody knows what 10 EUR are in the system's currency
     await use.exchange.set("EUR", "USD", Decimal(2))

@@ -23,6 +23,7 @@ ENTRIES: Final = (
             "no invoices found",
         ),
         older=("invoices",),
+        bare_errors=("user not found", "no invoices found"),
         permission=Permission.INVOICES,
     ),
 )

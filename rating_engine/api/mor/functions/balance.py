@@ -43,7 +43,7 @@ async def user_balance_update(asked: Asked) -> Element:
     use = asked.use
     try:
         if not asked.asking.sees_all:
-            await use.transfers.set_balance(account.account_id, account.balance + change)
+            await use.transfers.shift(account.account_id, change)
         elif change > 0:
             await use.accounts.top_up(account.login, change)
         else:

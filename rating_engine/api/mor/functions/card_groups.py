@@ -1,27 +1,24 @@
 """The section Calling Cards, what is about groups: cc_group_create, cc_group_update, cc_groups_get, card_group_get.
 
-There is one order of routes, that of a group's tariff, and it is LCR 1, "Primary"; the menu that a group goes on with
-is the shipped one, dialplan 0. An optional amount or length of a new group that is none is not reported: its default
-is used.
+LCRs are route plans by their numbers; 1, "Primary", is the order of a group's tariff. The menu that a group goes on
+with is the shipped one, dialplan 0. An amount, a length or a number of days that no group has is refused with Access
+Denied, since the document has no text for it, and a group that sells without its fee costs money.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
 
 from rating_engine.api.mor.asked import Asked, Handler
 from rating_engine.api.mor.errors import ACCESS_DENIED, Failed
+from rating_engine.api.mor.named import PRIMARY_NAME, plan_of
 from rating_engine.api.mor.xml import Element, done, element, listed, page
 from rating_engine.domain.card import CardGroup, GroupTerms, NewCardGroup
-from rating_engine.domain.change import LEAVE
 from rating_engine.domain.errors import InvalidRequest, NotAllowed, NotFound, NotYours
 from rating_engine.domain.page import MAX_LIMIT, Cursor
 
-LCR: Final = 1
-LCR_NAME: Final = "Primary"
 DIALPLAN: Final = 0
 NO_CARDGROUP: Final = "Cardgroup was not found"
 _FLAGS: Final[Mapping[str, str]] = {
@@ -77,19 +74,12 @@ async def cc_group_create(asked: Asked) -> Element:
     name = asked.needed("name", "Card Group must have name")
     values = await _terms(asked, CREATE, {"hidden"})
     values.setdefault("tariff", await _first_tariff(asked))
-    lengths = {name: _length(asked, name) for name in ("number_length", "pin_length")}
-    for given in (lengths, {}):  # lengths that no card can have are not reported either
-        try:
-            new = NewCardGroup(
-                GroupTerms(name=name, **values),
-                **{key: value for key, value in given.items() if value is not None},
-            )
-            break
-        except InvalidRequest as error:
-            if error.field not in lengths:
-                raise Failed(_text_of(error.field, CREATE), str(error)) from None
+    lengths: dict[str, int] = {}
+    for length in ("number_length", "pin_length"):
+        if (digits := asked.whole(length, ACCESS_DENIED)) is not None:
+            lengths[length] = digits
     try:
-        await asked.use.card_groups.add(new)
+        await asked.use.card_groups.add(NewCardGroup(GroupTerms(name=name, **values), **lengths))
     except (NotFound, InvalidRequest, NotAllowed) as error:
         raise Failed(_text_of(error.field, CREATE), str(error)) from None
     return done("Card Group was successfully created")
@@ -181,12 +171,12 @@ async def _terms(asked: Asked, texts: Texts, ignored: set[str]) -> dict[str, Any
     if price is not None:
         values["price_with_tax"] = price
     for name, field in _AMOUNTS.items():
-        if (amount := _amount(asked, name)) is not None:
+        if (amount := asked.amount(name, ACCESS_DENIED)) is not None:
             values[field] = amount
     if (tariff := asked.whole("tariff_id", texts.tariff)) is not None:
         values["tariff"] = tariff
-    if asked.whole("lcr_id", texts.lcr) not in (None, LCR):
-        raise Failed(texts.lcr)
+    if (lcr := asked.whole("lcr_id", texts.lcr)) is not None:
+        values["route_plan"] = await plan_of(asked, lcr, texts.lcr)
     for name, field, error in (("date_from", "valid_from", "from"), ("date_till", "valid_to", "till")):
         if (moment := asked.moment(name, f"Invalid date {error}")) is not None:
             values[field] = moment
@@ -194,7 +184,7 @@ async def _terms(asked: Asked, texts: Texts, ignored: set[str]) -> dict[str, Any
         values["numbering_plan"] = location
     if (tax := asked.whole("tax_id", texts.tax)) is not None:
         values["tax_id"] = tax or None
-    if (days := _days(asked)) is not None:
+    if (days := asked.whole("valid_after_first_use", ACCESS_DENIED)) is not None:
         values["days_after_first_use"] = days
     for name, field in _FLAGS.items():
         said = None if name in ignored else asked.flag(name, texts.flag(name.replace("_", " ")))
@@ -215,39 +205,12 @@ async def _first_tariff(asked: Asked) -> int:
     return min(found)
 
 
-def _amount(asked: Asked, name: str) -> Decimal | None:
-    """None where it is no amount that a group can have."""
-    try:
-        amount = asked.amount(name, "")
-        if amount is not None:
-            given: dict[str, Any] = {_AMOUNTS[name]: amount}
-            GroupTerms(**given)
-    except (Failed, InvalidRequest):
-        return None
-    return amount
-
-
-def _days(asked: Asked) -> int | None:
-    try:
-        days = asked.whole("valid_after_first_use", "")
-        GroupTerms(days_after_first_use=LEAVE if days is None else days)
-    except (Failed, InvalidRequest):
-        return None
-    return days
-
-
-def _length(asked: Asked, name: str) -> int | None:
-    try:
-        return asked.whole(name, "")
-    except Failed:
-        return None
-
-
 def _text_of(field: str | None, texts: Texts) -> str:
     """The function's text for what the engine found wrong."""
     return {
         "tariff": texts.tariff,
         "tax_id": texts.tax,
+        "route_plan": texts.lcr,
         "numbering_plan": texts.location,
         "price_with_tax": "Invalid Price with TAX",
         "valid_to": _WHEN,
@@ -264,7 +227,7 @@ def _listed(group: CardGroup) -> Element:
             ("group_description", group.description),
             ("group_number_pin_length", f"{group.number_length}/{group.pin_length}"),
             ("group_tarrif", group.tariff),
-            ("group_lcr", LCR_NAME),
+            ("group_lcr", group.route_plan or PRIMARY_NAME),
             ("group_price", f"{group.price_with_tax:.4f}"),
             ("group_price_without_tax", f"{group.price_without_tax:.4f}"),
             ("group_cards_count", group.cards),

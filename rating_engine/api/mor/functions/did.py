@@ -149,6 +149,8 @@ def _fits(asked: Asked, did: Did) -> bool:
         "search_user": str(did.party_id or ""),
         "search_device": did.line or "",
         "search_provider": did.provider,
+        "search_dialplan": plan_of(did),
+        "search_language": "",  # numbers have none
     }
     if pattern and not matches(pattern if "%" in pattern else f"%{pattern}%", did.number):
         return False
@@ -170,6 +172,11 @@ def status_of(did: Did) -> str:
     return "free" if did.state is DidState.FREE or did.party_id == SYSTEM else "reserved"
 
 
+def plan_of(did: Did) -> str:
+    """What a number goes by that rings no device: its call rules, or nothing."""
+    return "rules" if did.has_rules and did.line is None else ""
+
+
 def _listed(did: Did) -> Element:
     return listed("did", (
         ("did", did.number),
@@ -179,7 +186,7 @@ def _listed(did: Did) -> Element:
         ("reseller", ""),
         ("owner", did.owner),
         ("device", "" if did.line is None else f"SIP/{did.line}"),
-        ("dial_plan", "rules" if did.has_rules and did.line is None else ""),
+        ("dial_plan", plan_of(did)),
         ("simultaneous_call_limit", did.max_calls or UNLIMITED),
         ("tone_zone", ""),
         ("id", did.did_id),

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from starlette.responses import Response
-
 from rating_engine.api.mor.asked import Asked, Handler, stored
-from rating_engine.api.mor.xml import Element, element, listed, rendered
+from rating_engine.api.mor.errors import Failed
+from rating_engine.api.mor.xml import Element, element, listed
 from rating_engine.domain.invoice import Invoice, InvoiceFilter, InvoiceState
 from rating_engine.domain.page import MAX_LIMIT, Cursor
 
@@ -17,14 +16,14 @@ NONE_FOUND: Final = "no invoices found"
 BEGINNING: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-async def invoices_get(asked: Asked) -> Element | Response:
+async def invoices_get(asked: Asked) -> Element:
     """Those of a time: an administrator's all, a reseller's of his users, a user's own."""
     since = asked.moment("from", NONE_FOUND) or BEGINNING
     until = asked.moment("till", NONE_FOUND) or datetime.now(UTC)
     wanted = InvoiceFilter(since=since, until=until)
     found = (await asked.use.invoices.page(wanted, Cursor(MAX_LIMIT), lines=True)).items
     if not found:
-        return Response(rendered(element("Error", NONE_FOUND)), media_type="application/xml; charset=utf-8")
+        raise Failed(NONE_FOUND)
     span = {"from": f"{since:%Y-%m-%d}", "till": f"{until:%Y-%m-%d}"}
     return element("Invoices", *(_invoice(asked, each) for each in found), **span)
 

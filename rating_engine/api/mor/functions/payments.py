@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from rating_engine.api.mor.asked import Asked, Handler, stored
 from rating_engine.api.mor.errors import BAD_LOGIN, Failed
@@ -51,21 +51,30 @@ async def payment_create(asked: Asked) -> Element:
 
 
 async def payments_get(asked: Asked) -> Element:
-    """Those that fit all that is sent, the newest first."""
-    wanted: dict[str, Any] = {
-        "user": await _user(asked),
-        "since": asked.moment("s_from", BAD_LOGIN),
-        "until": asked.moment("s_till", BAD_LOGIN),
-        "transaction": asked.text("s_transaction").strip() or None,
-        "least": asked.amount("s_amount_min", BAD_LOGIN),
-        "most": asked.amount("s_amount_max", BAD_LOGIN),
-        "currency": asked.text("s_currency").strip().upper() or None,
-        "state": {"1": PaymentState.CONFIRMED, "0": PaymentState.PENDING}.get(asked.text("s_completed").strip()),
-    }
-    found = (await asked.use.payments.page(PaymentFilter(**wanted), Cursor(MAX_LIMIT))).items
-    kind = asked.text("s_paymenttype").strip()
-    shown = [each for each in found if kind in ("", each.kind, each.method)]
-    return page(element("pagename", "Payments_list"), element("payments", *(_listed(asked, each) for each in shown)))
+    """Those that fit all that is sent, the newest first. Cards are paid for otherwise: none has a number or a PIN."""
+
+    def text(name: str) -> str | None:
+        return asked.text(name).strip() or None
+
+    completed = asked.flag("s_completed", BAD_LOGIN) if text("s_completed") else None
+    states = {None: None, True: PaymentState.CONFIRMED, False: PaymentState.PENDING}
+    currency = text("s_currency")
+    wanted = PaymentFilter(
+        user=await _user(asked),
+        since=asked.moment("s_from", BAD_LOGIN),
+        until=asked.moment("s_till", BAD_LOGIN),
+        transaction=text("s_transaction"),
+        least=asked.amount("s_amount_min", BAD_LOGIN),
+        most=asked.amount("s_amount_max", BAD_LOGIN),
+        currency=None if currency is None else currency.upper(),
+        state=states[completed],
+        kind=text("s_paymenttype"),
+        first_name=text("s_first_name"),
+        last_name=text("s_last_name"),
+    )
+    is_of_card = text("s_number") or text("s_pin")
+    found = [] if is_of_card else (await asked.use.payments.page(wanted, Cursor(MAX_LIMIT))).items
+    return page(element("pagename", "Payments_list"), element("payments", *(_listed(asked, each) for each in found)))
 
 
 async def _user(asked: Asked) -> int | None:

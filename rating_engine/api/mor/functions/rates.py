@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import tempfile
 from collections.abc import Mapping
@@ -80,11 +81,9 @@ async def tariff_wholesale_update(asked: Asked) -> Element:
 async def tariff_retail_import(asked: Asked) -> Element:
     """A new version of a tariff's deck from XML of the form that tariff_rates_get answers, published whole."""
     try:
-        root = read(asked.text("xml").encode())
-        name, currency, rows = _rows(root)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder, "deck.csv")
-            _write(file, rows)
+            name, currency = await asyncio.to_thread(_write, file, asked.text("xml"))
             trial = await asked.use.decks.import_file(
                 file, name, currency=currency, options=DeckFileOptions(dry_run=True)
             )
@@ -102,21 +101,18 @@ async def tariff_retail_import(asked: Asked) -> Element:
     return done("Tariff successfully imported")
 
 
-def _rows(root: Element) -> tuple[str, str | None, list[list[str]]]:
-    """Tariff, currency, and the cells of each rate. Raises Failed."""
+def _write(file: Path, document: str) -> tuple[str, str | None]:
+    """The rates of a document as a deck file; tariff and currency. Raises Failed, NotXml."""
+    root = read(document)
     name = (root.findtext(".//tariff_name") or "").strip()
     rates = root.findall(".//rates/rate")
     if not name or not rates or len(rates) > MAX_ROWS:
         raise Failed(ACCESS_DENIED)
-    rows = [[(rate.findtext(tag) or "").strip() for tag in COLUMNS] for rate in rates]
-    return name, (root.findtext(".//currency") or "").strip().upper() or None, rows
-
-
-def _write(file: Path, rows: list[list[str]]) -> None:
     with file.open("w", encoding="utf-8", newline="") as opened:
         writer = csv.writer(opened)
         writer.writerow(COLUMNS.values())
-        writer.writerows(rows)
+        writer.writerows([(rate.findtext(tag) or "").strip() for tag in COLUMNS] for rate in rates)
+    return name, (root.findtext(".//currency") or "").strip().upper() or None
 
 
 async def _wanted(asked: Asked) -> PriceList:
@@ -124,13 +120,23 @@ async def _wanted(asked: Asked) -> PriceList:
     if number is None:
         user = await user_of(asked, error=NO_TARIFF) if asked.text("user_id").strip() else None
         party = user or await user_called(asked, asked.who, NO_TARIFF)
-        number = party.tariff_id
+        number = party.tariff_id or await _of_line(asked, party.party_id)
     if number is None:
         raise Failed(NO_TARIFF)
     try:
         return await asked.use.price_lists.show(number)
     except (NotFound, NotYours):
         raise Failed(NO_TARIFF) from None
+
+
+async def _of_line(asked: Asked, who: int) -> int | None:
+    """The tariff of a user's first line, where the user has none of its own."""
+    line = await asked.use.accounts.line(who)
+    return (
+        None
+        if line is None
+        else next((each.tariff_id for each in await _lists(asked) if each.name == line.tariff), None)
+    )
 
 
 async def _lists(asked: Asked) -> list[PriceList]:

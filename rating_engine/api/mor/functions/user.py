@@ -9,7 +9,7 @@ from typing import Any, Final
 from rating_engine.api.mor.asked import Asked, Handler, stored
 from rating_engine.api.mor.errors import ACCESS_DENIED, Failed
 from rating_engine.api.mor.money import in_system_currency
-from rating_engine.api.mor.named import NO_USER, account_of, user_called, user_of
+from rating_engine.api.mor.named import NO_USER, PRIMARY, account_of, plan_of, user_called, user_of
 from rating_engine.api.mor.xml import Element, element, listed, page
 from rating_engine.domain.account import AccountKind, ListedAccount
 from rating_engine.domain.errors import NotFound, RatingEngineError
@@ -121,6 +121,7 @@ async def user_register(asked: Asked) -> Element:
             details=_details(asked),
             phone_settings=defaults.phone(),
             welcome=asked.text("email").strip(),
+            route_plan=await plan_of(asked, asked.whole("lcr_id", ACCESS_DENIED) or PRIMARY, ACCESS_DENIED),
         )
         await asked.use.registrations.register(new)
         phone = await phones.show(line)

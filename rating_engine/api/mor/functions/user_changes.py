@@ -14,13 +14,14 @@ from typing import Any, Final
 
 from rating_engine.api.mor.asked import Asked, Handler
 from rating_engine.api.mor.errors import ACCESS_DENIED, Failed
-from rating_engine.api.mor.named import account_of, user_of
+from rating_engine.api.mor.named import PRIMARY, account_of, plan_of, user_of
 from rating_engine.api.mor.xml import Element, done
 from rating_engine.domain.account import AccountChanges, AccountKind
 from rating_engine.domain.change import LEAVE, Leave
 from rating_engine.domain.errors import NotAllowed, NotFound, NotYours, RatingEngineError
 from rating_engine.domain.party import Party, PartyChanges, PartyState, check_password
 from rating_engine.domain.party_details import PartyDetailChanges
+from rating_engine.domain.route_plan import BlacklistMode
 from rating_engine.services.parties.passwords import md5_of
 
 UNLIMITED: Final = "-1"
@@ -28,8 +29,14 @@ DETAILS: Final[Mapping[str, str]] = {
     "u0": "tax_number", "u14": "taxation_country", "u17": "last_name", "u19": "client_id", "u23": "first_name",
     "u26": "accounting_number", "u27": "agreement_number",
 }  # fmt: skip
-KNOWN: Final = frozenset({*DETAILS, "u4", "u5", "u6", "u8", "u10", "u11", "u15", "u18", "u25", "ay", "am", "ad", "pswd",
-                          "credit", "allow_loss_calls", "warning_email_active", "user_id"})  # fmt: skip
+BLACKLIST: Final[Mapping[str, BlacklistMode]] = {
+    "0": BlacklistMode.OFF, "no": BlacklistMode.OFF, "1": BlacklistMode.ON, "yes": BlacklistMode.ON,
+    "global": BlacklistMode.GLOBAL,
+}  # fmt: skip
+KNOWN: Final = frozenset({
+    *DETAILS, "u1", "u4", "u5", "u6", "u8", "u10", "u11", "u15", "u18", "u25", "ay", "am", "ad", "pswd", "credit",
+    "allow_loss_calls", "warning_email_active", "blacklist_enabled", "blacklist_lcr", "routing_threshold", "user_id",
+})  # fmt: skip
 NOTHING: Final = ("", "0", "no")
 
 
@@ -74,10 +81,26 @@ async def _read(asked: Asked, user: Party, changes: _Changes) -> None:
     if asked.text("u5").strip():
         tariff = await asked.use.price_lists.show(asked.needed_whole("u5", ACCESS_DENIED))
         changes.party["tariff"] = tariff.name
+    await _read_routing(asked, changes.party)
     _read_warnings(asked, changes.party)
     if (blocked := asked.flag("u15", ACCESS_DENIED)) is not None:
         changes.status = PartyState.ALL_BLOCKED if blocked else PartyState.ACTIVE
     _read_account(asked, changes.account)
+
+
+async def _read_routing(asked: Asked, party: dict[str, Any]) -> None:
+    """By which LCR calls go, and above which scores by which other one. Raises Failed."""
+    if asked.text("u1").strip():
+        party["route_plan"] = await plan_of(asked, asked.needed_whole("u1", ACCESS_DENIED) or PRIMARY, ACCESS_DENIED)
+    if mode := asked.text("blacklist_enabled").strip().lower():
+        if mode not in BLACKLIST:
+            raise Failed(ACCESS_DENIED)
+        party["dynamic_blacklist"] = BLACKLIST[mode]
+    if asked.text("blacklist_lcr").strip():
+        number = asked.needed_whole("blacklist_lcr", ACCESS_DENIED)
+        party["blacklist_plan"] = await plan_of(asked, number or PRIMARY, ACCESS_DENIED)
+    if asked.text("routing_threshold").strip():
+        party["score_threshold"] = asked.needed_whole("routing_threshold", ACCESS_DENIED)
 
 
 def _read_warnings(asked: Asked, party: dict[str, Any]) -> None:

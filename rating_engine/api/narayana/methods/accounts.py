@@ -13,7 +13,7 @@ from typing import Any, Final
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.api.narayana.pages import whole_list
-from rating_engine.api.narayana.shown_money import ShownMoney, shown_money
+from rating_engine.api.narayana.shown_money import ShownMoney, own_currency, shown_money
 from rating_engine.api.narayana.user_object import amounts
 from rating_engine.domain.account import AccountChanges, AccountKind, ListedAccount
 from rating_engine.domain.change import LEAVE
@@ -53,7 +53,7 @@ async def update_account(asked: Asked) -> Answer:
     balance = values.number("balance")
     if balance is not None and asked.asking.level > Level.ADMIN:
         raise Failure(Code.E_INSUFFICIENT_ACCESS, "balance: is not for levels above 33; transfer money")
-    currency = who.currency or account.currency
+    currency = await own_currency(asked)
     overdraft = values.number("overdraft")
     postpaid = values.whole("postpaid")
     refill = values.whole("refill_allowed")

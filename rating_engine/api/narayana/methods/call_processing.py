@@ -8,6 +8,7 @@ exchange: a key with the name of an exchange speaks of that exchange's calls.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import re
@@ -21,10 +22,13 @@ from urllib.parse import quote
 from rating_engine.api.narayana.arguments import Values
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import CODE_OF_DECLINE, Code, Failure
+from rating_engine.api.narayana.languages import language_code
 from rating_engine.api.narayana.lines import allowed_line, saved_line
+from rating_engine.api.narayana.shown_money import ShownMoney
 from rating_engine.api.narayana.sounds import balance_sounds
 from rating_engine.domain.callback import PITCH_MAX, CallbackOutcome, NewCallback
 from rating_engine.domain.end_status import read_status
+from rating_engine.domain.errors import NotFound
 from rating_engine.domain.live_call import LiveCall, LiveCallFilter
 from rating_engine.domain.outcomes import (
     MAX_CALL_KEY_LENGTH,
@@ -162,15 +166,17 @@ async def resolve_callerid(asked: Asked) -> Answer:
 
 async def get_text_balance(asked: Asked) -> Answer:
     """An amount, or the user's balance, as names of sounds."""
-    amount, currency = asked.values.number("balance"), asked.values.text("currency")
+    amount, given = asked.values.number("balance"), asked.values.text("currency")
+    currency = (await asked.use.currencies.show(given.upper())).code if given else None
     if amount is None or currency is None:
         account = await asked.use.accounts.show(await asked.needed_line())
-        currency = account.currency if currency is None else currency.upper()
+        shown = ShownMoney(await asked.use.currencies.converter(), (await asked.user()).currency or account.currency)
+        currency = currency or shown.in_which(account.currency)
         if amount is None:
-            amount = (await asked.use.currencies.converter()).convert(account.balance, account.currency, currency)
+            amount = shown.converted(account.balance, account.currency, currency)
         if amount is None:
             raise Failure(Code.E_TRANSACTION_FAILED, f"there is no exchange rate of {account.currency} in {currency}")
-    return balance_sounds(amount, currency.upper())
+    return balance_sounds(amount, currency, await _spoken_language(asked))
 
 
 async def authorize_realm(asked: Asked) -> Answer:
@@ -197,6 +203,15 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "authorizeRealm": authorize_realm,
     "createTTS": create_tts,
 }
+
+
+async def _spoken_language(asked: Asked) -> str:
+    """That of the line's own announcements (sip_language), else the user's."""
+    line = await asked.main_line()
+    with contextlib.suppress(NotFound):  # a line without a phone
+        if line is not None and (phone := await asked.use.sip_accounts.show(line.login)).language:
+            return re.split("[-_]", language_code(phone.language))[0]
+    return (await asked.user()).language
 
 
 def _call_key(asked: Asked, callid: str | None) -> CallKey:

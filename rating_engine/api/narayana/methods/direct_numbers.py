@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 
-from rating_engine.api.narayana.answer import amount, date
+from rating_engine.api.narayana.answer import amount
 from rating_engine.api.narayana.arguments import did_of, moment_of
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
+from rating_engine.api.narayana.did_object import did_fields, price_shown
 from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.api.narayana.pages import whole_list
+from rating_engine.api.narayana.shown_money import ShownMoney, shown_money
 from rating_engine.domain.change import LEAVE, Leave
 from rating_engine.domain.did import Did, DidChanges, DidPool, DidState, NewDid, NewPool, PoolChanges
 
@@ -48,7 +50,8 @@ async def get_did_pool(asked: Asked) -> Answer:
     if not area:
         return [{"area": each} for each in await asked.use.dids.areas(country)]
     found = await asked.use.dids.offered(country, area, search)
-    return [await _offered(asked, did) for did in found]
+    shown = await shown_money(asked)
+    return [_offered(did, shown) for did in found]
 
 
 async def order_did(asked: Asked) -> Answer:
@@ -63,7 +66,8 @@ async def get_did_list(asked: Asked) -> Answer:
     own = asked.values.flag("own") is not False
     found = await whole_list(lambda cursor: asked.use.dids.page(cursor, own=own))
     found.sort(key=_SORTED[asked.values.text("sort_by") or "expiration"])
-    return [{**await _shown(asked, did), "pool": did.pool_id} for did in found]
+    shown = await shown_money(asked)
+    return [{**did_fields(did, shown), "pool": did.pool_id} for did in found]
 
 
 async def add_did(asked: Asked) -> Answer:
@@ -102,7 +106,7 @@ async def delete_did(asked: Asked) -> Answer:
 
 async def get_did_info(asked: Asked) -> Answer:
     """One number."""
-    return await _shown(asked, await _there(asked))
+    return did_fields(await _there(asked), await shown_money(asked))
 
 
 async def renew_did(asked: Asked) -> Answer:
@@ -151,12 +155,13 @@ async def update_did_pool(asked: Asked) -> Answer:
 
 async def get_did_pools(asked: Asked) -> Answer:
     """All of them."""
-    return [await _pool(asked, pool) for pool in await whole_list(asked.use.did_pools.page)]
+    shown = await shown_money(asked)
+    return [_pool(pool, shown) for pool in await whole_list(asked.use.did_pools.page)]
 
 
 async def get_did_pool_info(asked: Asked) -> Answer:
     """One of them."""
-    return await _pool(asked, await asked.use.did_pools.show(asked.values.needed_whole("id")))
+    return _pool(await asked.use.did_pools.show(asked.values.needed_whole("id")), await shown_money(asked))
 
 
 async def delete_did_pool(asked: Asked) -> Answer:
@@ -190,24 +195,10 @@ HANDLERS: Final[Mapping[str, Handler]] = {
 }
 
 
-async def _shown(asked: Asked, did: Did) -> dict[str, Any]:
+def _offered(did: Did, shown: ShownMoney) -> dict[str, Any]:
     return {
-        "displaycost": await _display(asked, did.monthly_price, did.currency),
-        "expiration": "" if did.paid_to is None else date(did.paid_to),
-        "owner": did.owner or "",
-        "comment": did.comment,
-        "did": int(did.number),
-        "auto_renew": did.auto_renew,
-        "enabled": did.enabled,
-        "renew_notify": did.notified,
-        "cost": amount(did.monthly_price),
-    }
-
-
-async def _offered(asked: Asked, did: Did) -> dict[str, Any]:
-    return {
-        "displaycost": await _display(asked, did.monthly_price, did.currency),
-        "displayinstallcost": await _display(asked, did.setup_price, did.currency),
+        "displaycost": price_shown(did.monthly_price, did.currency, shown),
+        "displayinstallcost": price_shown(did.setup_price, did.currency, shown),
         "cost": amount(did.monthly_price),
         "installcost": amount(did.setup_price),
         "country": did.country,
@@ -222,29 +213,21 @@ async def _offered(asked: Asked, did: Did) -> dict[str, Any]:
     }
 
 
-async def _pool(asked: Asked, pool: DidPool) -> dict[str, Any]:
+def _pool(pool: DidPool, shown: ShownMoney) -> dict[str, Any]:
     return {
         "id": pool.pool_id,
         "country": pool.country,
         "area": pool.area,
         "cost": amount(pool.monthly_price),
         "installcost": amount(pool.setup_price),
-        "displayinstallcost": await _display(asked, pool.setup_price, pool.currency),
-        "displaycost": await _display(asked, pool.monthly_price, pool.currency),
+        "displayinstallcost": price_shown(pool.setup_price, pool.currency, shown),
+        "displaycost": price_shown(pool.monthly_price, pool.currency, shown),
         "quantity": pool.quantity,
         "provider": pool.provider,
         "username": pool.username,
         "password": "",
         **{f"param{number}": text for number, text in enumerate(pool.params, 1)},
     }
-
-
-async def _display(asked: Asked, value: Decimal, currency: str) -> Any:
-    """An amount in the user's currency; null where no exchange rate is known."""
-    line = await asked.main_line()
-    wanted = (await asked.use.accounts.show(line.login)).currency if line is not None else currency
-    shown = await asked.use.dids.converted(value, currency, wanted)
-    return None if shown is None else amount(shown)
 
 
 async def _there(asked: Asked) -> Did:

@@ -17,7 +17,7 @@ from rating_engine.api.narayana.arguments import moment_of
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.api.narayana.pages import MOST
-from rating_engine.api.narayana.shown_money import ShownMoney, shown_money
+from rating_engine.api.narayana.shown_money import ShownMoney, own_currency, shown_money
 from rating_engine.domain.account import AccountState
 from rating_engine.domain.cdr import CallSum, CdrFilter
 from rating_engine.domain.message import MessageCount
@@ -62,7 +62,8 @@ async def transfer_money(asked: Asked) -> Answer:
     amount = asked.values.number("amount")
     assert amount is not None
     destination, comment = asked.values.needed_text("destination"), asked.values.text("comment") or ""
-    await asked.use.transfers.send(asked.who, destination, amount, comment=comment)
+    currency = await own_currency(asked)
+    await asked.use.transfers.send(asked.who, destination, amount, comment=comment, currency=currency)
     return True
 
 

@@ -125,13 +125,11 @@ HANDLERS: Final[Mapping[str, Handler]] = {
 
 def _shown(invoice: Invoice, shown: ShownMoney, offset: int) -> dict[str, Any]:
     """`comission` and `vat` in percent."""
-    taxed = invoice.net + invoice.tax
-    commission = quantise(EXACT.multiply(invoice.commission, Decimal(100)) / taxed, 2) if taxed else Decimal(0)
     told = {"number": invoice.label, "payment": invoice.payment_id, "due": format_amount(invoice.due)}
     return {
         "id": invoice.invoice_id,
         "owner": invoice.login,
-        "comission": commission,
+        "comission": invoice.commission_percent,
         "vat": invoice.tax_percent,
         "amount": shown.in_system(invoice.total, invoice.currency),
         "displayamount": shown.displayed(invoice.total, invoice.currency),

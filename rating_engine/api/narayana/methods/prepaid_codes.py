@@ -12,6 +12,7 @@ from rating_engine.api.narayana.errors import Code as ErrorCode
 from rating_engine.api.narayana.errors import Failure
 from rating_engine.api.narayana.languages import language_code
 from rating_engine.api.narayana.pages import whole_list
+from rating_engine.api.narayana.shown_money import ShownMoney, own_currency, shown_money
 from rating_engine.domain.code import Code, NewCode
 
 
@@ -38,7 +39,8 @@ async def register_by_code(asked: Asked) -> Answer:
 async def activate_prepaid_code(asked: Asked) -> Answer:
     """Its money, or so much of it, into the account of who asks; 0: all."""
     amount = asked.values.number("amount")
-    await asked.use.codes.activate(asked.who, asked.values.needed_text("code"), amount or None)
+    currency = await own_currency(asked) if amount else None
+    await asked.use.codes.activate(asked.who, asked.values.needed_text("code"), amount or None, currency=currency)
     return True
 
 
@@ -49,14 +51,16 @@ async def get_prepaid_codes(asked: Asked) -> Answer:
     if values.flag("count"):
         return str(await asked.use.codes.count(who=who, below=below, unused=unused))
     codes = await whole_list(lambda cursor: asked.use.codes.page(cursor, who=who, below=below, unused=unused))
-    return [_shown(code, user.utc_offset) for code in codes]
+    shown = await shown_money(asked)
+    return [_shown(code, user.utc_offset, shown) for code in codes]
 
 
 async def create_prepaid_code(asked: Asked) -> Answer:
     """A code with money of who asks, and that of a new user's level; answers the code."""
     values = asked.values
     level, target = values.whole("accesslevel"), values.text("target") or ""
-    new = NewCode(values.number("balance") or Decimal(0), 0 if level is None else level, target)
+    balance = values.number("balance") or Decimal(0)
+    new = NewCode(balance, 0 if level is None else level, target, await own_currency(asked) if balance else "")
     return await asked.use.codes.create(asked.who, new)
 
 
@@ -76,12 +80,13 @@ HANDLERS: Final[Mapping[str, Handler]] = {
 }
 
 
-def _shown(code: Code, offset: int) -> dict[str, Any]:
+def _shown(code: Code, offset: int, shown: ShownMoney) -> dict[str, Any]:
+    currency = code.currency or shown.currency
     return {
         "created": date(code.created_at),
         "client_created": date(code.created_at, offset),
-        "balance": code.balance,
-        "display_balance": code.balance,
+        "balance": shown.in_system(code.balance, currency),
+        "display_balance": shown.displayed(code.balance, currency),
         "code": code.number,
         "access_level": int(code.level),
         "owner": code.creator,

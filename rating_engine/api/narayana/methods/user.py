@@ -13,14 +13,16 @@ from typing import Any, Final
 
 from rating_engine.api.narayana.arguments import MAX_WHOLE
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
+from rating_engine.api.narayana.did_object import did_fields
 from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.api.narayana.languages import language_code
 from rating_engine.api.narayana.methods.rates import switch_line
 from rating_engine.api.narayana.news_object import news_fields
 from rating_engine.api.narayana.pages import whole_list
-from rating_engine.api.narayana.shown_money import shown_money
+from rating_engine.api.narayana.shown_money import own_currency, shown_money
 from rating_engine.api.narayana.sim_object import sim_fields
 from rating_engine.api.narayana.user_object import (
+    NO_NOTICE,
     READ_ONLY,
     STATES,
     attributes,
@@ -32,7 +34,7 @@ from rating_engine.domain.change import LEAVE, Leave
 from rating_engine.domain.party import Level, Party, PartyChanges, PartyFilter, PartyKind, PartyState
 from rating_engine.domain.party_details import PartyDetailChanges
 from rating_engine.domain.registration import NewRegistration
-from rating_engine.domain.sip_account import ExtensionTaken, NewSipAccount, SipChanges
+from rating_engine.domain.sip_account import ExtensionTaken, NewSipAccount, SipAccount, SipChanges
 
 NOTICES: Final = frozenset({"notify_email", "notify_ticket", "notify_balance", "notify_balance_limit", "notify_did"})
 OWN: Final = NOTICES | {"web_password", "currency", "language", "timezone"}
@@ -59,7 +61,7 @@ async def update_user(asked: Asked) -> Answer:
     """Set what is given: all of it or nothing."""
     values = asked.values
     target = values.text("user")
-    party = await (asked.user() if not target else asked.use.parties.show(target))
+    party = await (asked.user() if not target else _there(asked, target))
     _check_names(asked, own=party.party_id == asked.asking.party_id)
     if "rates" in asked.names:
         return await _switch_all(asked, party)
@@ -71,7 +73,7 @@ async def update_user(asked: Asked) -> Answer:
     active = values.whole("active")
     if active is not None and active not in STATES:
         raise Failure(Code.E_DATA_ABORT, f"active: is none of {', '.join(map(str, STATES))}")
-    currency, comment = values.text("currency"), values.text("comment")
+    currency, comment = await _currency(asked), values.text("comment")
     if comment is not None and asked.asking.level < Level.ADMIN:
         raise Failure(Code.E_INSUFFICIENT_ACCESS, "comment: is for administrators")
     changes = PartyChanges(
@@ -79,13 +81,13 @@ async def update_user(asked: Asked) -> Answer:
         level=LEAVE if (level := values.whole("accesslevel")) is None else _level(level),
         language=LEAVE if (language := values.text("language")) is None else language_code(language),
         utc_offset=LEAVE if (zone := values.number("timezone")) is None else _minutes(zone),
-        currency=LEAVE if currency is None else currency.upper(),
+        currency=LEAVE if currency is None else currency,
         comment=LEAVE if comment is None else comment,
         notify_email=LEAVE if (address := values.text("notify_email")) is None else address,
         notify_ticket=LEAVE if (wanted := values.switch("notify_ticket")) is None else wanted,
         notify_balance=LEAVE if (wanted := values.switch("notify_balance")) is None else wanted,
         notify_balance_limit=LEAVE if (limit := values.number("notify_balance_limit")) is None else limit,
-        notify_did=LEAVE if (days := values.whole("notify_did")) is None else days,
+        notify_did=LEAVE if (days := values.whole("notify_did")) is None else 0 if days == NO_NOTICE else days,
     )
     await _change(asked, party, changes, LEAVE if active is None else STATES[active])
     if allowed is not None:
@@ -112,7 +114,7 @@ async def get_users(asked: Asked) -> Answer:
 async def register_user(asked: Asked) -> Answer:
     """A user, its account and its first extension: all of it or nothing."""
     values = asked.values
-    server = values.needed_text("sip_server")
+    server, balance = values.needed_text("sip_server"), values.number("balance") or Decimal(0)
     new = NewRegistration(
         login=values.needed_text("user"),
         md5=_md5(values.needed_text("web_password")) or "",
@@ -123,9 +125,10 @@ async def register_user(asked: Asked) -> Answer:
             password=values.needed_text("sip_password"),
             settings=SipChanges(srtp=bool(values.flag("sip_srtp"))),
         ),
-        balance=values.number("balance") or Decimal(0),
+        balance=balance,
+        balance_currency=await own_currency(asked) if balance else "",
         language=language_code(values.text("language") or "") if "language" in asked.names else "",
-        currency=(values.text("currency") or "").upper() if "currency" in asked.names else "",
+        currency=(await _currency(asked) or "") if "currency" in asked.names else "",
         account=_account(values.text("account") or AUTO),
     )
     try:
@@ -137,7 +140,8 @@ async def register_user(asked: Asked) -> Answer:
 
 async def delete_user(asked: Asked) -> Answer:
     """It asks and calls no more; its accounts keep their money."""
-    await asked.use.parties.delete(asked.values.needed_text("user"))
+    party = await _there(asked, asked.values.needed_text("user"))
+    await asked.use.parties.delete(party.party_id)
     return True
 
 
@@ -151,20 +155,40 @@ HANDLERS: Final[Mapping[str, Handler]] = {
 }
 
 
+async def _there(asked: Asked, login: str) -> Party:
+    """A user that is named; one that was deleted is none. Raises Failure; errors: NotFound, NotYours."""
+    party = await asked.use.parties.show(login)
+    if party.hidden:
+        raise Failure(Code.E_NOT_EXIST, f"user {login!r} was deleted")
+    return party
+
+
 async def _whole(asked: Asked, party: Party) -> dict[str, Any]:
     lines = await asked.use.sip_accounts.of(party.party_id)
-    account = await asked.use.accounts.show(lines[0].login) if lines else None
+    main = await _main(asked, lines)
+    account = None if main is None else await asked.use.accounts.show(main.login)
+    shown = await shown_money(asked)
+    numbers = await whole_list(lambda cursor: asked.use.dids.page(cursor, own=True))
     return whole_user(
         party,
+        main,
         lines,
         account,
         asked.asking.level,
-        await shown_money(asked),
-        numbers=[did.number for did in await whole_list(lambda cursor: asked.use.dids.page(cursor, own=True))],
+        shown,
+        numbers=[did_fields(did, shown) for did in numbers],
         unread_tickets=await asked.use.tickets.unread(),
         broadcasts=[news_fields(item, party.utc_offset) for item in await asked.use.news.broadcasts()],
         sim_cards=[sim_fields(card) for card in await asked.use.sim_cards.of_asker()],
     )
+
+
+async def _main(asked: Asked, lines: list[SipAccount]) -> SipAccount | None:
+    """The extension that the query names, else the user's first: whose attributes the User object has."""
+    if asked.line is None:
+        return lines[0] if lines else None
+    named = next((line for line in lines if line.login == asked.line), None)
+    return await asked.use.sip_accounts.show(asked.line) if named is None else named
 
 
 async def _change(asked: Asked, party: Party, changes: PartyChanges, status: PartyState | Leave) -> None:
@@ -215,6 +239,12 @@ async def _put_on(asked: Asked, party: Party) -> Answer:
         raise Failure(Code.E_DATA_ABORT, "account: is set alone; nothing was changed")
     await asked.use.accounts.put_on(party.party_id, asked.values.needed_whole("account"))
     return True
+
+
+async def _currency(asked: Asked) -> str | None:
+    """One of getCurrencies, or '' for none of one's own; None: not given. Errors: NotFound."""
+    code = asked.values.text("currency")
+    return (await asked.use.currencies.show(code.upper())).code if code else code
 
 
 def _numbers(text: str) -> list[int]:

@@ -131,6 +131,9 @@ async def test_what_is_others_is_not_there_and_nonsense_is_the_functions_own_err
     for function, given in foreign.items():
         said = await mor.error(function, u="firm", **given)
         assert "found" in said or said == "Supplied Cardgroup_id is invalid", function
+    for fee in ({"setup_fee": "1,50"}, {"daily_charge": -1}, {"number_length": 200}, {"ghost_balance_perc": "x"}):
+        assert await mor.error("cc_group_create", name="g", **fee) == "Access Denied"
+    assert await mor.error("cc_group_update", cc_Group_id=1, setup_fee="1,50") == "Access Denied"
     nonsense = itertools.cycle(("", "abc", "-1", "9" * 40, "1e9", "\u0661", "<x>", "'; --", "x" * 5000))
     for function in CARD_FUNCTIONS:
         for parameter in NAMED[function].parameters:

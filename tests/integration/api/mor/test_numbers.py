@@ -152,6 +152,8 @@ async def test_a_tariff_is_imported_from_xml_whole_or_not_at_all_and_read_again(
     assert await mor.error("tariff_retail_import", xml=XML.format("cheap")) == "Access Denied"
     entity = '<!DOCTYPE page [<!ENTITY a "b">]>' + XML.format("0.05")
     assert await mor.error("tariff_retail_import", xml=entity) == "Access Denied"
+    latin = '<?xml version="1.0" encoding="ISO-8859-1"?>' + XML.format("0.05").replace("Estonia", "Österreich")
+    assert await mor.error("tariff_retail_import", xml=latin) == "Access Denied"  # it came as UTF-8
     assert await mor.error("tariff_retail_import", u="firm", xml=XML.format("0.05")) != "Tariff successfully imported"
     assert await mor.done("import_relail_tariff", xml=XML.format("0.05")) == "Tariff successfully imported"
     tariff = await mor.database.fetchval("SELECT tariff_id FROM tariffs WHERE name = 'imported'")
@@ -160,6 +162,7 @@ async def test_a_tariff_is_imported_from_xml_whole_or_not_at_all_and_read_again(
         ["371", "0.06", "0.01", "60"], ["372", "0.05", "0.0", "1"],
     ]  # fmt: skip
     assert await mor.error("tariff_rates_get", tariff_id=99999) == "No tariff found"
+    assert await mor.text("tariff_rates_get", "tariff_name", u="anna") == "retail"  # of her line
     assert await mor.error("tariff_rates_get", u="anna", tariff_id=tariff) == "No tariff found"
     assert (await mor.ask("tariff_rates_get", user_id=(await mor.operator.parties.show("firm")).party_id)).findtext(
         "rates/rate/prefix"

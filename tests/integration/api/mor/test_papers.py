@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -45,18 +46,33 @@ async def test_a_payment_is_in_the_account_once_for_a_transaction(mor):
         "response/payment/payment_id"
     )
     assert await balance(mor, "30001") == 15
+    twice = {**given, "transaction": "t-2", "amount": "1"}
+    at_once = await asyncio.gather(
+        *(mor.text("payment_create", "response/payment/payment_id", **twice) for _ in range(4))
+    )
+    assert len(set(at_once)) == 1
+    # A payment without a transaction is never taken for another one's.
+    number = await mor.text(
+        "payment_create", "response/payment/payment_id", **{**given, "transaction": "", "amount": "1"}
+    )
+    await mor.ask("payment_create", **{**given, "transaction": number, "amount": "1"})
+    assert await balance(mor, "30001") == 18
+    assert await mor.error("payment_create", **{**given, "transaction": f"payment-{number}"}) == "Payment was not saved"
     for more, error in (
         ({"p_currency": ""}, "No currency"), ({"p_currency": "ZZZ"}, "No currency"),
         ({"amount": "-1"}, "Payment was not saved"), ({"amount": "much"}, "Payment was not saved"),
         ({"amount": "6"}, "Payment was not saved"), ({"user_id": 99999}, "Bad login"),
     ):  # fmt: skip
         assert await mor.error("payment_create", **{**given, **more}) == error
-    shown = (await mor.ask("payments_list", s_user_id=user1, s_completed=1)).find("payments/payment")
+    shown = (await mor.ask("payments_list", s_user_id=user1, s_completed=1, s_amount_min=5)).find("payments/payment")
     assert shown is not None
     assert [shown.findtext(name) for name in ("user", "transaction_id", "type", "amount", "completed")] == [
         "user1", "t-1", "bank", "5.0", "1",
     ]  # fmt: skip
     assert (await mor.ask("payments_get", u="firm")).find("payments/payment") is None
+    for filters in ({"s_first_name": "Otto"}, {"s_number": "1"}, {"s_paymenttype": "cash"}, {"s_completed": 0}):
+        assert (await mor.ask("payments_get", **filters)).find("payments/payment") is None, filters
+    assert await mor.error("payments_get", s_completed="x") == "Bad login"
 
 
 async def test_a_credit_note_that_is_paid_is_credited_once_and_taken_back(mor):
@@ -79,7 +95,7 @@ async def test_a_credit_note_that_is_paid_is_credited_once_and_taken_back(mor):
         ).iter("statement")
     }
     assert statements["credit_notes", "paid"] == "3.0"
-    assert statements["payments", "paid"] == "5.0"
+    assert statements["payments", "paid"] == "8.0"
     assert await mor.text("credit_note_delete", "status", credit_note_id=number) == "Credit note was deleted"
     assert await balance(mor, "30001") == before
     for function in ("credit_note_update", "credit_note_delete"):
@@ -94,6 +110,7 @@ async def test_a_credit_note_that_is_paid_is_credited_once_and_taken_back(mor):
 
 async def test_invoices_are_listed_in_their_own_form(mor):
     assert (await mor.ask("invoices_get")).tag == "Error"
+    assert (await mor.ask("invoices_get", u="nobody")).text == "user not found"
     await mor.operator.payments.request("user1", "manual", "bank", Decimal(20))
     root = await mor.ask("invoices", till=int(time.time()) + 100)
     assert root.tag == "Invoices"

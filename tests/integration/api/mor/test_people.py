@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from decimal import Decimal
 
@@ -87,6 +88,10 @@ async def test_a_balance_is_changed_by_a_signed_amount_and_a_resellers_comes_fro
     assert (await balance(mor, "10001"), await balance(mor, "firm")) == (17, 43)
     await mor.ask("user_balance_update", u="firm", user_id=anna, balance="-7")
     assert (await balance(mor, "10001"), await balance(mor, "firm")) == (10, 50)
+    given = {"u": "firm", "user_id": anna, "balance": "1"}  # each of them counts, and is told what came of it
+    await asyncio.gather(*(mor.ask("user_balance_update", **given) for _ in range(4)))
+    assert (await balance(mor, "10001"), await balance(mor, "firm")) == (14, 46)
+    await mor.ask("user_balance_update", u="firm", user_id=anna, balance="-4")
     for u, amount in (("firm", "60"), ("firm", "x"), ("firm", "0"), ("firm", "9" * 60)):
         given = {"u": u, "user_id": anna, "balance": amount}
         assert await mor.error("user_balance_update", **given) == "User balance not updated"

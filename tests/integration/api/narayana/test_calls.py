@@ -177,12 +177,18 @@ async def test_a_balance_is_said_in_sounds(narayana):
     assert await narayana.ask("getTextBalance", login="anna", balance="0", currency="EUR") == (
         "balance&null&euro&null&cents&tadam3s"
     )
-    assert await narayana.code("getTextBalance", login="anna", balance="USD") == "E_TRANSACTION_FAILED"
+    for unknown in ({"balance": "USD"}, {"balance": "1", "currency": "euro&tt-monkeys"}):
+        assert await narayana.code("getTextBalance", login="anna", **unknown) == "E_NOT_EXIST"
     await narayana.operator.exchange.set("EUR", "USD", Decimal("1.5"))
     dollars = "balance&digits/15&dollars&null&cents&tadam3s"
     assert await narayana.ask("getTextBalance", login="anna", balance="USD") == dollars
     assert await narayana.ask("getTextBalance", login="anna", currency="usd") == dollars
     assert await narayana.ask("getTextBalance", login="anna", balance="15", currency="USD") == dollars
+    assert await narayana.code("getTextBalance", login="anna", balance="15", currency="us&d") == "E_NOT_EXIST"
+    await narayana.ask("updateUser", login="anna", language="german")
+    assert "&digits/1-and&digits/20&euro&" in await narayana.ask("getTextBalance", login="anna", balance="21")
+    await narayana.ask("updateUser", login="anna", currency="USD")
+    assert await narayana.ask("getTextBalance", login="anna") == dollars
 
 
 async def test_an_exchange_proves_that_it_knows_the_key(narayana):

@@ -64,6 +64,9 @@ async def test_a_payment_is_asked_for_paid_once_and_its_invoice_shown_and_printe
     assert (await narayana.operator.accounts.show("4001")).balance == 110
     info = await narayana.ask("getInvoiceInfo", login="carla", id=str(form["transaction"]))
     assert (info["status"], info["amount"], info["owner"], info["handler"]) == (1, 102.5, "carla", "pay")
+    odd = await asked(narayana, "pay", "card", "12.13")  # 2.5 % in cents are 2.47 % of it
+    assert (await narayana.ask("getInvoiceInfo", login="carla", id=str(odd["transaction"])))["comission"] == 2.5
+    await narayana.ask("deleteInvoice", login="boss", invoice=str(odd["transaction"]))
     assert info["clientdate"] > info["date"]
     found = [await narayana.ask("getInvoices", login="carla", **more) for more in ({}, {"bank": "1"}, {"done": "true"})]
     assert [[each["id"] for each in page] for page in found] == [

@@ -114,6 +114,29 @@ async def test_an_administrator_sets_a_balance_by_an_entry(narayana):
     assert [tuple(entry) for entry in entries] == [("adjustment", Decimal("-2.75"))]
 
 
+async def test_an_amount_is_in_the_currency_of_who_gives_it(narayana):
+    """Their accounts are in euros; a dollar is half of one."""
+    ask = narayana.ask
+    await narayana.operator.exchange.set("EUR", "USD", Decimal(2))
+    for who in ("anna", "firm", "boss"):
+        await ask("updateUser", login=who, currency="USD")
+
+    await ask("transferMoney", login="anna", destination="otto", amount="2")
+    assert await balances(narayana) == [9, 11, 50]
+    code = await ask("createPrepaidCode", login="firm", balance="10")
+    (shown,) = await ask("getPrepaidCodes", login="firm")
+    assert (shown["balance"], shown["display_balance"]) == (5, 10)
+    await ask("activatePrepaidCode", login="anna", code=code, amount="4")
+    assert await balances(narayana) == [11, 11, 45]
+    await ask("updateAccount", login="firm", account=await number_of(narayana, "anna"), balance="24")
+    assert await balances(narayana) == [12, 11, 44]
+
+    new = {"web_password": "0" * 32, "accesslevel": "11", "sip_server": "pbx1", "sip_password": "verysecretpassword"}
+    await ask("registerUser", login="firm", user="one", sip_extension="40000", balance="8", **new)
+    await ask("registerUser", login="boss", user="two", sip_extension="50000", balance="8", currency="EUR", **new)
+    assert [(await narayana.operator.accounts.show(line)).balance for line in ("40000", "50000", "5000")] == [4, 4, 40]
+
+
 WRONG = [
     ("anna", "anna", {"balance": "11"}, "E_INSUFFICIENT_ACCESS"),
     ("anna", "anna", {"overdraft": "1"}, "E_INSUFFICIENT_ACCESS"),

@@ -86,13 +86,14 @@ OF_ONESELF = [
     ({"web_password": "5f4dcc3b5aa765d61d8327deb882cf996"}, "E_INVALID_ARGUMENT"),
     ({"timezone": "0.01"}, "E_DATA_ABORT"),
     ({"timezone": "99"}, "E_DATA_ABORT"),
-    ({"currency": "gold"}, "E_DATA_ABORT"),
+    ({"currency": "gold"}, "E_NOT_EXIST"),
+    ({"currency": "XYZ"}, "E_NOT_EXIST"),
     ({"notify_balance": "2"}, "E_DATA_ABORT"),
     ({"notify_balance": "x"}, "E_INVALID_ARGUMENT"),
     ({"notify_balance_limit": "1e3"}, "E_INVALID_ARGUMENT"),
     ({"notify_balance_limit": "9" * 40}, "E_INVALID_ARGUMENT"),
     ({"notify_did": "91"}, "E_DATA_ABORT"),
-    ({"notify_did": "-1"}, "E_DATA_ABORT"),
+    ({"notify_did": "-2"}, "E_DATA_ABORT"),
     ({"allowed_call_len": "1"}, "E_INSUFFICIENT_ACCESS"),
     ({"account": "1"}, "E_INSUFFICIENT_ACCESS"),
     ({"invites": "5"}, "E_INSUFFICIENT_ACCESS"),
@@ -155,7 +156,7 @@ async def test_a_user_and_then_its_empty_account_are_closed(narayana):
 
     assert await narayana.code("deleteAccount", login="firm", account=account) == "E_ACCOUNT_HAS_USERS"
     assert await narayana.ask("deleteUser", login="firm", user="berta") is True
-    assert await narayana.code("getInfo", login="berta") == "E_USER_LOCKED"
+    assert await narayana.code("getInfo", login="berta") == "E_AUTH_FAILED"
     assert await narayana.ask("deleteAccount", login="firm", account=account) is True
     assert [each["users"] for each in await narayana.ask("getAccounts", login="firm")] == [["anna"]]
 

@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from rating_engine.api.teleum import errors, surface
 from rating_engine.api.teleum.commands import COMMANDS
+from rating_engine.domain.account import AccountChanges
 from rating_engine.domain.call_rules import CALLED, TRANSIT, Action, Condition, InboundCall
 from rating_engine.domain.did import RuleChanges
 from rating_engine.domain.outcomes import Allowed, CallKey, FinishCall, PrepareCall
@@ -172,8 +173,16 @@ async def test_forwards_are_rules_that_calls_go_by_and_leave_what_others_wrote(t
     step = await teleum.engine.charging.next_inbound(InboundCall(NUMBER, 1, "49301"), CallKey("pbx1", "9.1"))
     assert (step.action, step.destination) == ("message", "a@example.org")
     assert step.record == f"pbx1_9.1_{third}"
-    for given in ({"dowjs2": "[{}]"}, {"dowjs2": "x"}, {"rtype": "9"}, {"rec": "2"}, {"rnum": "no number"}):
+    wrong = ({"dowjs2": "[{}]"}, {"dowjs2": "x" * 5_000}, {"rtype": "9"}, {"rec": "2"}, {"rnum": "no number"})
+    for given in wrong:
         assert (await teleum.error("editForward", id=second, **given)).startswith("WRONG PARAMETER"), given
+    # The hours are those of the account's clock where it has one, summer and winter.
+    line = await use.accounts.line(EMAIL)
+    assert line is not None
+    await use.accounts.change(line.login, AccountChanges(time_zone="Asia/Tokyo"))
+    await teleum.ask("editForward", id=second, dowjs2=schedule)
+    assert (await use.call_rules.list(NUMBER))[2].time_zone == "Asia/Tokyo"
+    await use.accounts.change(line.login, AccountChanges(time_zone="UTC"))
     for each in (second, third):
         await teleum.ask("deleteForward", id=each)
     assert await teleum.error("deleteForward", id=third) == errors.NOT_FOUND
@@ -255,6 +264,8 @@ async def test_lines_are_made_changed_and_deleted_and_tell_no_password(teleum: T
     assert "verysecret" not in answer.text
     (shown,) = [each for each in answer.json()["sips"] if each["num"] == number]
     assert (shown["rcid"], shown["status"], shown["uagent"], shown["def"]) == (NUMBER, "offline", "", "0")
+    assert sorted(each["def"] for each in answer.json()["sips"])[-2:] == ["0", "1"]
+    assert await teleum.error("editSIP", id=number, email="no mail") == "WRONG PARAMETER: email"
     assert await teleum.error("editSIP", id=number, paswd="short") == "WRONG PARAMETER: paswd"
     assert await teleum.error("deleteSIP", id=number, who=OTHER) == errors.NOT_FOUND
     talking = PrepareCall(CallKey("pbx1", "5.5"), number, "4930123456")

@@ -149,9 +149,38 @@ def test_a_refused_caller_is_told_by_its_cause_or_by_words_first() -> None:
     call, commands = run(ENTERED, Refused(KEY, DeclineReason.NO_RATE))
     assert (call.phase, commands) == (Phase.CLEARING, [HangUp(CALLER, 1)])
     call, commands = run(ENTERED, Refused(KEY, DeclineReason.DAILY_LIMIT))
-    assert commands == [Play(CALLER, "u1-1-refused", ("custom/limit", "vm-goodbye"), early=True)]
-    assert run(Played(CALLER, "u1-1-refused", whole=True), call=call)[1] == [HangUp(CALLER, 21)]
+    assert commands == [
+        SetLimit(CALLER, 40.0),  # who waits for an engine has ten seconds
+        Play(CALLER, "u1-1-said", ("custom/limit", "vm-goodbye"), early=True),
+    ]
+    assert run(Played(CALLER, "u1-1-said", whole=True), call=call)[1] == [HangUp(CALLER, 21)]
     assert run(Played(CALLER, "another", whole=True), call=call)[1] == []
+
+
+LITTLE_LEFT = replace(ALLOWED, low_balance=True)
+TOLD = replace(START, rules=replace(RULES, low_balance="custom/little"))
+
+
+def test_who_has_little_left_is_told_before_it_rings_and_once() -> None:
+    call, commands = run(ENTERED, LITTLE_LEFT, call=TOLD)
+    assert commands == [SetLimit(CALLER, 40.0), Play(CALLER, "u1-1-said", ("custom/little",), early=True)]
+    for goes_on in (Played(CALLER, "u1-1-said", whole=False), TimerFired(Timer.SAY, 1)):
+        dialled, made = run(goes_on, call=call)
+        assert made == run(ENTERED, ALLOWED)[1]
+        second = (Entered(LEG, 100.2), Gone(LEG, 101.0, 34, 503), replace(LITTLE_LEFT, key=CallKey("pbx1", "u1", 2)))
+        assert run(*second, call=dialled)[0].phase is Phase.CREATING
+    assert run(Played(CALLER, "another", whole=True), call=call) == (call, [])
+    assert run(ENTERED, LITTLE_LEFT)[0].phase is Phase.CREATING  # where no sound is set
+    assert run(ENTERED, LITTLE_LEFT, call=replace(TOLD, caller_pays=True))[0].phase is Phase.CREATING
+
+
+@pytest.mark.parametrize(
+    ("event", "rest"), [(Leaving(CALLER, 101.0), []), (HangUpAsked(), [HangUp(CALLER, 16)])], ids=["leaves", "is ended"]
+)
+def test_who_ends_while_he_is_told_pays_nothing(event: CallEvent, rest: list[Command]) -> None:
+    call, commands = run(ENTERED, LITTLE_LEFT, event, call=TOLD)
+    assert commands == [Finish(KEY, 0, "CANCEL", 16), *rest]
+    assert run(Gone(CALLER, 101.1), call=call)[0].phase is Phase.DONE
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from agi.ari.commands import (
     Prepare,
     SetLimit,
     SetVariable,
+    StartWaiting,
+    StopWaiting,
     TellTransfer,
     Transfer,
 )
@@ -122,6 +124,56 @@ def test_two_calls_of_a_phone_are_connected_and_go_on_being_charged() -> None:
     assert of(done, HangUp) == [HangUp("u1", 16), HangUp("u2", 16)]
     assert calls.hear(Leaving("u1", 15.0)) + calls.hear(Leaving("u2", 15.0)) == []
     assert set(of(calls.hear(Leaving(two, 30.0)), HangUp)) == {HangUp(one, 16)}
+
+
+def is_kept(command: Command) -> bool:
+    return isinstance(command, SetVariable) and command.name == "RATING_MOVING"
+
+
+@pytest.mark.parametrize("kind", ["blind", "moved", "connected"])
+def test_a_phone_that_transfers_takes_nobody_along_whenever_it_leaves(kind: str) -> None:
+    """It may do so between any two of the commands, as soon as its legs are marked: before it is told anything."""
+    calls = book()
+    if kind == "connected":
+        one, two = talking(calls, "u1"), talking(calls, "u2")
+        legs = {"u1": one, "u2": two}
+        orders = calls.hear(TransferAsked("u1", one, other="u2", other_kept=two))
+    else:
+        legs = {"u1": "r-u1-1"}
+        orders = blind(calls)
+        if kind == "moved":
+            admit(calls, "u1.t1")
+            orders += calls.hear(Up("r-u1.t1-1", 21.0))
+    commands = [order.command for order in orders]
+    marks, rest = commands[: len(legs)], commands[len(legs) :]
+    assert marks == [SetVariable(leg, "RATING_MOVING", "1") for leg in legs.values()]
+    assert not any(map(is_kept, rest))  # until they have failed
+    told = [place for place, command in enumerate(rest) if isinstance(command, TellTransfer)]
+    let_go = [
+        place for place, command in enumerate(rest) if command in [SetVariable(p, "RATING_LEG", "") for p in legs]
+    ]
+    if kind != "blind":
+        assert len(let_go) == len(legs)
+        assert max(let_go) < min(told)
+
+
+def test_a_phone_whose_transfer_failed_takes_the_other_side_along_again() -> None:
+    calls = book()
+    blind(calls)
+    admit(calls, "u1.t1")
+    failed = calls.hear(Gone("r-u1.t1-1", 22.0, 17, 486))
+    assert [command for command in of(failed, SetVariable) if is_kept(command)] == [
+        SetVariable("r-u1-1", "RATING_MOVING", "")
+    ]
+
+
+def test_who_is_left_alone_in_a_transfer_hears_ringing_until_it_is_answered() -> None:
+    calls = book()
+    blind(calls)
+    admit(calls, "u1.t1")
+    assert of(calls.hear(Leaving("u1", 20.0)), StartWaiting) == [StartWaiting("r-u1-1", "")]
+    moved = of(calls.hear(Up("r-u1.t1-1", 21.0)), StopWaiting, Join)
+    assert moved == [StopWaiting("r-u1-1", ""), Join("rb-u1.t1-1", ("r-u1-1", "r-u1.t1-1"))]
 
 
 @pytest.mark.parametrize(

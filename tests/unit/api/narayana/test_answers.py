@@ -11,7 +11,7 @@ from rating_engine.api.common.paths import shown_path
 from rating_engine.api.narayana import answer
 from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.api.narayana.lines import plain, word
-from rating_engine.api.narayana.sounds import balance_sounds, number_sounds
+from rating_engine.api.narayana.sounds import balance_sounds
 
 
 @pytest.mark.parametrize(
@@ -74,16 +74,44 @@ def test_a_balance_is_named_in_sounds_and_never_more_than_there_is():
     assert balance_sounds(Decimal("21.999"), "USD") == (
         "balance&digits/20&digits/1&dollars&digits/90&digits/9&cents&tadam3s"
     )
-    assert balance_sounds(Decimal("-0.5"), "CHF").startswith("balance&minus&null&chf&digits/50&cents")
+    assert balance_sounds(Decimal("-0.5"), "CHF").startswith("balance&digits/minus&null&chf&digits/50&cents")
 
 
 @pytest.mark.parametrize(
-    ("number", "sounds"),
-    [(0, "null"), (20, "digits/20"), (101, "digits/1 digits/hundred digits/1"),
-     (12_340, "digits/12 digits/thousand digits/3 digits/hundred digits/40")],
-)  # fmt: skip
-def test_numbers_are_spoken_by_their_groups(number, sounds):
-    assert " ".join(number_sounds(number)) == sounds
+    ("language", "amount", "currency", "sounds"),
+    [
+        ("en", "1.01", "GBP", "1 pound 1 penny"),
+        ("en", "2.02", "GBP", "2 pounds 2 pence"),
+        ("xx", "12340.20", "EUR", "12 thousand 3 hundred 40 euro 20 cents"),
+        ("de", "1.21", "EUR", "1N euro 1-and 20 cents"),
+        ("de", "100.11", "EUR", "hundred euro 11 cents"),
+        ("de", "101", "EUR", "1N hundred 1N euro null cents"),
+        ("de", "1001", "EUR", "1N thousand 1N euro null cents"),
+        ("de", "1000000", "EUR", "1F million euro null cents"),
+        ("de", "2001000", "EUR", "2 millions thousand euro null cents"),
+        ("fr", "21.71", "EUR", "20 et 1 euro 60 et 11 cents"),
+        ("fr", "1101.81", "EUR", "thousand hundred 1 euro 80 1 cents"),
+        ("es", "1.21", "EUR", "1M euro 21 cents"),
+        ("es", "101.31", "EUR", "100-and 1M euro 30 and 1M cents"),
+        ("es", "1100", "USD", "thousand 100 dollars null cents"),
+        ("es", "2000200", "EUR", "2 millions 200 euro null cents"),
+        ("ru", "1.01", "RUB", "1 ruble 1f kopeck"),
+        ("ru", "2.22", "RUB", "2 rubles-few 20 2f kopecks-few"),
+        ("ru", "5.11", "RUB", "5 rubles 11 kopecks"),
+        ("ru", "21.05", "RUB", "20 1 ruble 5 kopecks"),
+        ("ru", "1001", "RUB", "1f thousand 1 ruble null kopecks"),
+        ("ru", "112", "RUB", "100 12 rubles null kopecks"),
+        ("ru", "22005000", "RUB", "20 2 million-a 5 thousands rubles null kopecks"),
+        ("pl", "1.01", "PLN", "1 zloty 1 grosz"),
+        ("pl", "2.21", "PLN", "2 zlotys-few 20 1 groszy"),
+        ("pl", "1001.14", "PLN", "1 1000 1 zlotys 14 groszy"),
+        ("pl", "104000", "PLN", "100 4 1000.2 zlotys null groszy"),
+    ],
+)
+def test_an_amount_is_spoken_by_the_grammar_of_its_language(language, amount, currency, sounds):
+    spoken = balance_sounds(Decimal(amount), currency, language)
+
+    assert spoken.replace("digits/", "") == "&".join(("balance", *sounds.split(), "tadam3s"))
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta, timezone
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -79,9 +80,11 @@ def test_numbers_are_written_as_printed() -> None:
 
 
 def test_a_month_is_that_of_the_users_clock() -> None:
-    since, until = month(2024, 12, 180)
+    since, until = month(2024, 12, timezone(timedelta(hours=3)))
     assert since.astimezone(UTC) == datetime(2024, 11, 30, 21, tzinfo=UTC)
     assert until.astimezone(UTC) == datetime(2024, 12, 31, 21, tzinfo=UTC)
+    since, until = month(2026, 3, ZoneInfo("Europe/Vilnius"))  # of a day less an hour
+    assert (since.astimezone(UTC).hour, until.astimezone(UTC).hour) == (22, 21)
 
 
 @pytest.mark.parametrize(
