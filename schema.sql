@@ -424,6 +424,12 @@ CREATE TABLE exchange_files (
 CREATE INDEX exchange_files_by_exchange ON exchange_files (exchange_id, kind, file_id);
 CREATE UNIQUE INDEX exchange_files_in_place ON exchange_files (exchange_id, kind) WHERE is_current;
 
+-- Sound files of the exchanges that callers hear where their balance is low; users have one by its number.
+CREATE TABLE warning_sounds (
+    sound_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    file      text NOT NULL UNIQUE CHECK (file ~ '^[A-Za-z0-9_./-]{1,100}$')
+);
+
 -- Who asks and whose all else is: users, resellers and those who manage, in one tree. The root is the system itself, to
 -- which belongs what nobody else has. An owner is older than what it owns and never another one, so there is no circle.
 -- `access_level`: 10 and 11 users, 22 resellers, 25 partners, 33 who manage what is their owner's, 44 the same and who may
@@ -449,6 +455,9 @@ CREATE TABLE parties (
     notify_balance        boolean NOT NULL DEFAULT false,  -- whether a balance below the limit does (in the system's currency)
     notify_balance_limit  numeric(20, 6) NOT NULL DEFAULT 0,
     warn_calls    boolean NOT NULL DEFAULT false,  -- whether its callers hear so before a call
+    warn_sound_id         bigint REFERENCES warning_sounds,  -- what they hear; NULL: what the exchange has for it
+    notify_hour           smallint CHECK (notify_hour BETWEEN 0 AND 23),  -- by its clock, when it is told; NULL: at once
+    unlisted              boolean NOT NULL DEFAULT false,  -- shown in lists to whom asks for such ones alone
     notify_did            smallint NOT NULL DEFAULT 0 CHECK (notify_did BETWEEN 0 AND 90),  -- days before a number ends; 0: no mail
     balance_low           boolean NOT NULL DEFAULT false,  -- it was told so, and has not risen since
     invites       integer NOT NULL DEFAULT 0 CHECK (invites >= 0),  -- how many codes it may still make
@@ -521,6 +530,15 @@ CREATE TABLE party_details (
     agreement_date        date,
     tax_number            text NOT NULL DEFAULT '',
     tax_id                bigint REFERENCES taxes    -- put on what it pays; NULL: none
+);
+
+-- Several taxes of a party, in place of the one of its details: each is put on what it pays, and has its own line.
+CREATE TABLE party_taxes (
+    party_id  bigint NOT NULL REFERENCES parties,
+    position  smallint NOT NULL CHECK (position BETWEEN 1 AND 4),
+    name      text NOT NULL CHECK (name <> ''),
+    percent   numeric(7, 4) NOT NULL CHECK (percent > 0 AND percent <= 100),
+    PRIMARY KEY (party_id, position)
 );
 
 -- What new users and devices begin with where nobody says otherwise; what is not there is as the engine has it.
@@ -683,6 +701,7 @@ CREATE TABLE api_keys (
                       CHECK (auth_by IN ('username', 'sip_extension', 'id', 'msisdn', 'iccid', 'custom')),
     owner_id          bigint NOT NULL REFERENCES parties,
     default_party_id  bigint REFERENCES parties,   -- who asks where a request names nobody
+    default_value     text NOT NULL DEFAULT '',    -- by what it is named, as auth_by has it; '': by its login
     allowed_sources   cidr[] NOT NULL DEFAULT '{}',
     allowed_methods   text[] NOT NULL DEFAULT '{}',
     scopes            text[] NOT NULL DEFAULT '{}',
@@ -690,7 +709,8 @@ CREATE TABLE api_keys (
     enabled           boolean NOT NULL DEFAULT true,
     created_at        timestamptz NOT NULL DEFAULT now(),
     rate_limit        integer CHECK (rate_limit >= 0),  -- requests a minute; 0: any number; NULL: as the settings have it
-    revoked_at        timestamptz                  -- for good; its name may not be used again
+    revoked_at        timestamptz,                 -- for good; its name may not be used again
+    maintained_at     timestamptz                  -- when maintenance was last asked for with it
 );
 CREATE INDEX api_keys_by_owner ON api_keys (owner_id);
 
@@ -1368,6 +1388,7 @@ CREATE TABLE subscribers (
     numbering_plan      text,                        -- how its phone writes numbers; NULL: as its account has it
     has_destination_list  boolean NOT NULL DEFAULT false,  -- its party has one; kept by a trigger, as `calls`
     warn_below     numeric(20, 6),                   -- callers hear that there is less (in the system's currency); kept so too
+    warn_sound     text NOT NULL DEFAULT '',         -- which sound file they hear; '': what the exchange has for it
     route_plan_id      bigint,                       -- by which its calls go; NULL: as its tariff has it. Kept so too, as are
     dynamic_blacklist  text NOT NULL DEFAULT 'global',  -- whether calls that are suspected go by another, from which score on
     score_threshold    integer,
@@ -1744,6 +1765,8 @@ CREATE TABLE invoices (
     due           numeric(20, 6) NOT NULL,
     issuer        jsonb NOT NULL,                      -- name, address, email, bank_account, tax_number
     billed        jsonb NOT NULL,
+    taxes         jsonb NOT NULL DEFAULT '[]',         -- name, percent, amount of each; their sums are the two above
+    to_mail       boolean NOT NULL DEFAULT false,      -- of a postpaid account's month, until it was mailed
     PRIMARY KEY (bucket, invoice_id),
     CHECK ((kind = 'monthly') = (period_start IS NOT NULL AND period_end IS NOT NULL AND from_entry IS NOT NULL
                                  AND to_entry IS NOT NULL AND opening IS NOT NULL AND closing IS NOT NULL)),
@@ -1753,6 +1776,7 @@ CREATE UNIQUE INDEX invoices_numbered ON invoices (bucket, issuer_id, kind, numb
 CREATE UNIQUE INDEX invoices_once ON invoices (bucket, account_id, period_start)
   WHERE kind = 'monthly' AND state <> 'cancelled';
 CREATE INDEX invoices_by_party ON invoices (party_id, invoice_id);
+CREATE INDEX invoices_to_mail ON invoices (issued_at) WHERE to_mail;
 
 -- `amount` is what it adds to the invoice or, of a movement (payments, transfers, corrections of the balance), to the balance.
 CREATE TABLE invoice_lines (
@@ -1821,6 +1845,9 @@ CREATE UNIQUE INDEX service_subscriptions_once ON service_subscriptions (bucket,
 CREATE INDEX service_subscriptions_due ON service_subscriptions (paid_to) WHERE state IN ('active', 'unpaid');
 CREATE INDEX service_subscriptions_by_party ON service_subscriptions (party_id, subscription_id);
 
+-- What a carrier takes for a message, in its cost tariff's currency, and what that leaves; NULL: nobody has said.
+CREATE TYPE message_offer AS (carrier text, cost numeric, currency text, margin numeric);
+
 -- Messages: sms, hlr (a query of where a number is), sip and voice. Those that cost something take their money when they are
 -- written (`accounts`: the payer and the resellers above it, each its own of `prices`), by fees message:ID; one that was not
 -- sent gives it back by message:ID:back. queued: waits for its carrier; sending: handed over until lease_until by whoever
@@ -1846,6 +1873,11 @@ CREATE TABLE messages (
     currency       text NOT NULL DEFAULT '',       -- of the first of prices
     carrier        text NOT NULL DEFAULT '',
     carrier_id     text NOT NULL DEFAULT '',       -- what it calls the message
+    offers         message_offer[] NOT NULL DEFAULT '{}',  -- of the carriers that may be asked, in their order; '{}': by anyone
+    carrier_cost   numeric(20, 6),                 -- what the one that has it takes; NULL: not known, or not sent
+    carrier_currency text NOT NULL DEFAULT '',
+    margin         numeric(20, 6),                 -- what the last of prices leaves of that, in its currency
+    margin_currency text NOT NULL DEFAULT '',      -- of the last of prices
     answer         text NOT NULL DEFAULT '',       -- of a query
     error          text NOT NULL DEFAULT '',
     reference      text CHECK (length(reference) BETWEEN 1 AND 200),  -- the idempotency key of who sends it
@@ -2194,14 +2226,16 @@ CREATE OR REPLACE FUNCTION keep_warnings() RETURNS trigger LANGUAGE plpgsql AS $
 DECLARE
     last_bucket  smallint := COALESCE((SELECT max(bucket) FROM logins WHERE bucket <> 0), 0);
     below        numeric := CASE WHEN NEW.warn_calls THEN NEW.notify_balance_limit END;
+    sound        text := COALESCE((SELECT file FROM warning_sounds WHERE sound_id = NEW.warn_sound_id), '');
 BEGIN
     FOR n IN 0 .. last_bucket LOOP
-        UPDATE subscribers SET warn_below = below
-          WHERE bucket = n AND party_id = NEW.party_id AND party_id <> 1 AND warn_below IS DISTINCT FROM below;
+        UPDATE subscribers SET warn_below = below, warn_sound = sound
+          WHERE bucket = n AND party_id = NEW.party_id AND party_id <> 1
+            AND (warn_below, warn_sound) IS DISTINCT FROM (below, sound);
     END LOOP;
     RETURN NULL;
 END $$;
-CREATE OR REPLACE TRIGGER keep_warnings AFTER UPDATE OF warn_calls, notify_balance_limit ON parties FOR EACH ROW
+CREATE OR REPLACE TRIGGER keep_warnings AFTER UPDATE OF warn_calls, notify_balance_limit, warn_sound_id ON parties FOR EACH ROW
     WHEN (NEW.warn_calls OR OLD.warn_calls) EXECUTE FUNCTION keep_warnings();
 
 -- The plan by which calls of a party's lines go: its own, or that of the nearest above it. NULL: none.
@@ -2752,7 +2786,7 @@ CREATE TYPE kept_details_v4 AS (
 CREATE TYPE reseller_hold_v1 AS (minimum numeric, maximum numeric, share_least numeric, price_per_minute numeric);
 CREATE TYPE reserve_request_v5 AS (
     call_key text, account_id bigint, subscriber_version integer,
-    tariffs bigint[], tariff_versions integer[],  -- every tariff it was planned from, and as of which version
+    tariffs bigint[], tariff_versions integer[],  -- every tariff it was planned from, once, and as of which version
     minimum numeric,            -- decline below this: what the shortest charged call costs
     maximum numeric,            -- hold at most this: what the longest allowed call, or its first slice, costs
     share numeric,              -- and at most this part of what there is, while others of the account may come; NULL: all
@@ -2776,8 +2810,9 @@ CREATE TYPE reserve_answer_v3 AS (
 -- the order of their ids, so that two batches cannot deadlock. Then one query reads all that decides into an array; what
 -- follows from it is written by one statement a table, since each statement reads the CHECKs of its table anew. Rows are
 -- looked up by LATERAL (... OFFSET 0) in nested loops, and hash and merge joins are off: on the statistics of a table
--- that was empty last night the planner would choose to read the whole bucket (measured: a tenth of the speed). They name
--- what they need, and the widest comes last: each join above one makes every column of it anew.
+-- that was empty last night the planner would choose to read the whole bucket (measured: a tenth of the speed). Bitmaps
+-- are off since a few rows by their keys are found sooner one by one, and come in order. They name what they need, and the
+-- widest comes last: each join above one makes every column of it anew.
 
 -- What is known of a request before those beside it in its batch are looked at. `refusal`: why it is told no already.
 CREATE TYPE reserve_fact_v4 AS (
@@ -2827,12 +2862,12 @@ BEGIN
         CASE
             WHEN COALESCE(old.same, cdr.same) THEN 'exists'
             WHEN COALESCE(old.same, cdr.same) IS NOT NULL THEN 'conflict'
-            -- Of the tariffs NULL, which bool_and passes over, would be one that is gone.
             -- Who does not know of resellers (the last release) may not call for a line that has some.
             WHEN (r.details).resellers IS NULL AND array_remove(s.reseller_accounts, s.account_id) <> '{}' THEN 'stale'
-            WHEN (s.version = r.subscriber_version AND s.account_id = r.account_id AND (
-                SELECT bool_and(COALESCE((SELECT version FROM tariff_terms WHERE tariff_id = planned.id) = planned.version, false))
-                FROM unnest(r.tariffs, r.tariff_versions) AS planned(id, version))) IS NOT TRUE THEN 'stale'
+            -- One tariff is fewer where one is gone; which of none it was planned from nobody can say.
+            WHEN (s.version = r.subscriber_version AND s.account_id = r.account_id AND NULLIF(cardinality(r.tariffs), 0) = (
+                SELECT count(*) FROM tariff_terms t WHERE t.tariff_id = ANY (r.tariffs)
+                  AND t.version = r.tariff_versions[array_position(r.tariffs, t.tariff_id)])) IS NOT TRUE THEN 'stale'
             WHEN (a.status = 'active' AND s.status = 'active') IS NOT TRUE THEN 'inactive'
             WHEN COALESCE((
                 SELECT allowed FROM account_prefixes
@@ -3104,7 +3139,7 @@ END $$;
 -- Order of the checks here: calls at a time, packages, money, resellers, route. What is asked of packages is exact, since
 -- the prices depend on it: where less is left, the call is planned again ('package_taken').
 CREATE OR REPLACE FUNCTION reserve_v5(p_bucket smallint, p_requests reserve_request_v5[]) RETURNS reserve_answer_v3[]
-LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off AS $$
 DECLARE
     answers   reserve_answer_v3[] := array_fill(NULL::reserve_answer_v3, ARRAY[cardinality(p_requests)]);
     holds     hold_v3[] := array_fill(NULL::hold_v3, ARRAY[cardinality(p_requests)]);
@@ -3238,7 +3273,7 @@ BEGIN
 END $$;
 
 CREATE OR REPLACE FUNCTION extend_v3(p_bucket smallint, p_requests extend_request_v3[]) RETURNS extend_answer_v3[]
-LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off AS $$
 DECLARE
     answers  extend_answer_v3[] := array_fill(NULL::extend_answer_v3, ARRAY[cardinality(p_requests)]);
     item     record;
@@ -3308,7 +3343,9 @@ CREATE TYPE settle_answer_v3 AS (
 );
 
 -- What an end means for a call: the state machine of calls, as a function of what is known and what is said, and of
--- nothing else. tests/integration/storage/test_end_of_call.py goes through it.
+-- nothing else. tests/integration/storage/test_end_of_call.py goes through it. Immutable in all that it calls, so that it
+-- goes into the query that asks it: called by itself for each call, it cost an eighth of a settle of 32. A text that is
+-- cast to an enum is not immutable, a literal of the enum is.
 CREATE TYPE end_of_call_v4 AS (
     outcome text,               -- as in settle_answer; what is not 'settled' changes nothing but claims
     source text,                -- who said how it ended, as the CDR will have it
@@ -3375,7 +3412,7 @@ CREATE OR REPLACE FUNCTION end_of_call(
             WHEN rate = '' AND seconds > 0 THEN 'unrated'
             ELSE 'unreserved'
         END,
-        CASE WHEN source = 'expired' THEN 'expired' WHEN seconds > 0 THEN 'settled' ELSE 'voided' END::cdr_state,
+        CASE WHEN source = 'expired' THEN cdr_state 'expired' WHEN seconds > 0 THEN cdr_state 'settled' ELSE cdr_state 'voided' END,
         source = 'abandoned' AND open_account = account_id AND claim = ANY (open_claims)
             AND array_remove(open_claims, claim) <> '{}',
         CASE WHEN said_seconds <> seconds THEN 'unseen'
@@ -3493,11 +3530,11 @@ BEGIN
             COALESCE(old.resellers, cdr.resellers, CASE WHEN (r.details).resellers IS NOT NULL
                                                         THEN keep_prices(p_bucket, (r.details).resellers) END))::kept_details_v4,
         COALESCE(old.packages, '{}'), COALESCE(cdr.packages, '{}'), r.covered_seconds, r.seconds, r.billed_seconds,
-        COALESCE(cdr.cost, 0) + d.due, d.due, GREATEST(r.cost - COALESCE(cdr.cost, 0) - d.due, 0), cdr.seconds > 0,
-        CASE WHEN a.is_unlimited THEN 0 ELSE GREATEST(d.due - COALESCE(old.held, 0), 0) END, a.is_unlimited,
+        COALESCE(cdr.cost, 0) + e.due, e.due, GREATEST(r.cost - COALESCE(cdr.cost, 0) - e.due, 0), cdr.seconds > 0,
+        CASE WHEN a.is_unlimited THEN 0 ELSE GREATEST(e.due - COALESCE(old.held, 0), 0) END, a.is_unlimited,
         CASE WHEN cdr.cost > 0 THEN COALESCE(cdr.charged_on, (cdr.ended_at AT TIME ZONE a.time_zone)::date) ELSE a.today END,
-        a.today, a.currency, r.disposition, r.cause, COALESCE(old.prepared_at, d.ended_at - make_interval(secs => r.seconds)),
-        d.ended_at, r.carrier_cost, r.margin, old.route_id, COALESCE(a.last_entry, last_entry(p_bucket, r.account_id)),
+        a.today, a.currency, r.disposition, r.cause, COALESCE(old.prepared_at, e.ended_at - make_interval(secs => r.seconds)),
+        e.ended_at, r.carrier_cost, r.margin, old.route_id, COALESCE(a.last_entry, last_entry(p_bucket, r.account_id)),
         a.balance, 0, old.resellers_held, old.resellers_granted)::ending_v5 ORDER BY r.ordinality),
         count(*) FILTER (WHERE (e.said).outcome = 'settled' AND cdr.account_id IS NOT NULL),
         count(*) FILTER (WHERE (e.said).outcome = 'settled' AND old.account_id IS NOT NULL),
@@ -3512,7 +3549,9 @@ BEGIN
     LEFT JOIN LATERAL (SELECT * FROM open_calls WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0) old ON true
     LEFT JOIN LATERAL (SELECT * FROM call_records WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0) cdr ON true
     CROSS JOIN LATERAL (
-        SELECT end_of_call(
+        SELECT said, COALESCE(r.ended_at, now()) AS ended_at,
+               CASE WHEN (said).outcome = 'settled' THEN amount_due(r.cost, COALESCE(cdr.cost, 0), a.balance) ELSE 0 END AS due
+        FROM (SELECT end_of_call(
             r.account_id, r.seconds, r.source, r.claim, r.rerate_id, r.covered_seconds, cardinality(r.packages) > 0,
             r.said_seconds, COALESCE(r.cost_before, r.cost), (r.details).rate, r.channel, a.account_id IS NOT NULL, r.refused,
             old.account_id, old.claims, old.expires_at <= now(), old.channel,
@@ -3522,10 +3561,7 @@ BEGIN
                      WHEN COALESCE(old.account_id, cdr.account_id) IS NULL THEN keep_prices(p_bucket, (r.details).resellers)
                  END), r.seconds, p_locked) END,
             cdr.account_id, cdr.source, cdr.seconds, cdr.rerate_id, cdr.channel, cdr.seen_seconds, cdr.said_seconds
-        ) AS said OFFSET 0) e
-    CROSS JOIN LATERAL (
-        SELECT CASE WHEN (e.said).outcome = 'settled' THEN amount_due(r.cost, COALESCE(cdr.cost, 0), a.balance) ELSE 0 END AS due,
-               COALESCE(r.ended_at, now()) AS ended_at OFFSET 0) d;
+        ) AS said OFFSET 0) s OFFSET 0) e;
     RETURN settling;
 END $$;
 
@@ -3729,7 +3765,7 @@ END $$;
 
 -- A batch names a call key at most once (storage/calls/ledger sees to it).
 CREATE OR REPLACE FUNCTION settle_v5(p_bucket smallint, p_requests settle_request_v5[]) RETURNS settle_answer_v3[]
-LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off AS $$
 DECLARE
     request   settle_request_v5;
     ids       bigint[] := '{}';  -- of accounts
@@ -4247,15 +4283,15 @@ BEGIN
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
--- Messages: send_message_v1 writes one and takes its money of all who pay, or does neither; end_message_v1 says that it was
+-- Messages: send_message_v2 writes one and takes its money of all who pay, or does neither; end_message_v1 says that it was
 -- handed to its carrier, or gives the money back. Each may be asked again: it is done once. What a message costs counts in
 -- the limits of the day and the month, as what a call costs.
 
-CREATE TYPE message_order_v1 AS (
+CREATE TYPE message_order_v2 AS (
     accounts bigint[], prices numeric[],  -- who pays, the line's own account first; empty: nobody
     subscriber_id bigint, subscriber_version integer,
     party_id bigint, login text, kind text, sender text, recipient text, content text, encoding text, parts smallint,
-    currency text, carrier text, reference text,
+    currency text, carrier text, offers message_offer[], margin_currency text, reference text,
     lease interval              -- who asks hands it over, within so long; NULL: it is queued
 );
 CREATE TYPE message_answer_v1 AS (
@@ -4264,7 +4300,7 @@ CREATE TYPE message_answer_v1 AS (
 );
 
 -- Why accounts that are locked cannot pay for a message; NULL: they can. The first of them is the line's own.
-CREATE OR REPLACE FUNCTION message_refusal(p_bucket smallint, p_order message_order_v1) RETURNS text LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION message_refusal(p_bucket smallint, p_order message_order_v2) RETURNS text LANGUAGE plpgsql AS $$
 BEGIN
     RETURN (SELECT refusal FROM (
         SELECT p.level, CASE
@@ -4307,7 +4343,7 @@ BEGIN
     WHERE a.bucket = p_bucket AND a.account_id = p_account_id;
 END $$;
 
-CREATE OR REPLACE FUNCTION send_message_v1(p_bucket smallint, p_order message_order_v1, p_note audit_note_v3)
+CREATE OR REPLACE FUNCTION send_message_v2(p_bucket smallint, p_order message_order_v2, p_note audit_note_v3)
 RETURNS message_answer_v1 LANGUAGE plpgsql AS $$
 DECLARE
     earlier  record;
@@ -4333,11 +4369,12 @@ BEGIN
         RETURN ROW(refusal, NULL)::message_answer_v1;
     END IF;
     INSERT INTO messages (bucket, kind, direction, state, party_id, account_id, login, sender, recipient, content, encoding,
-                          parts, accounts, prices, currency, carrier, reference, lease_until, attempts)
+                          parts, accounts, prices, currency, carrier, offers, margin_currency, reference, lease_until,
+                          attempts)
       VALUES (p_bucket, p_order.kind, 'out', CASE WHEN p_order.lease IS NULL THEN 'queued' ELSE 'sending' END,
               p_order.party_id, p_order.accounts[1], p_order.login, p_order.sender, p_order.recipient, p_order.content,
               p_order.encoding, p_order.parts, p_order.accounts, p_order.prices, p_order.currency, p_order.carrier,
-              p_order.reference, now() + p_order.lease, CASE WHEN p_order.lease IS NULL THEN 0 ELSE 1 END)
+              p_order.offers, p_order.margin_currency, p_order.reference, now() + p_order.lease, CASE WHEN p_order.lease IS NULL THEN 0 ELSE 1 END)
       RETURNING message_id INTO made;
     PERFORM enter_message(p_bucket, p.account_id, -p.price, format('message:%s', made),
                           format('%s to %s', p_order.kind, p_order.recipient), now())
@@ -4352,12 +4389,16 @@ CREATE OR REPLACE FUNCTION end_message_v1(
 ) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
     ended  record;
+    taken  message_offer;
 BEGIN
     PERFORM 1 FROM accounts WHERE bucket = p_bucket AND account_id = ANY (
         SELECT unnest(accounts) FROM messages WHERE bucket = p_bucket AND message_id = p_message_id)
       ORDER BY account_id FOR NO KEY UPDATE;
+    SELECT o.* INTO taken FROM messages, unnest(offers) AS o
+      WHERE bucket = p_bucket AND message_id = p_message_id AND p_sent AND o.carrier = p_carrier LIMIT 1;
     UPDATE messages SET
         state = CASE WHEN p_sent THEN 'sent' ELSE 'failed' END, lease_until = NULL,
+        carrier_cost = taken.cost, carrier_currency = COALESCE(taken.currency, ''), margin = taken.margin,
         carrier = COALESCE(p_carrier, carrier), carrier_id = p_carrier_id, answer = p_answer, error = p_error,
         sent_at = CASE WHEN p_sent THEN now() END, ended_at = CASE WHEN NOT p_sent THEN now() END
       WHERE bucket = p_bucket AND message_id = p_message_id AND state IN ('queued', 'sending')
@@ -4835,7 +4876,7 @@ CREATE TYPE correction_v2 AS (
 
 CREATE OR REPLACE FUNCTION correct_calls_v2(p_bucket smallint, p_rerate_id bigint, p_call_keys text[])
 RETURNS correction_answer_v2[]
-LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off AS $$
 DECLARE
     items  correction_v2[];
 BEGIN

@@ -35,6 +35,7 @@ LEAST_SECONDS: Final = 0.05  # Asterisk takes 0 as a missing value; the call end
 WARNING_CONTEXT: Final = "rating-warning"  # of config/asterisk/extensions.conf
 WARNING_TIMEOUT_MS: Final = 3_000
 CALLBACK_CONTEXT: Final = "rating-callback"  # of config/asterisk/callback.conf, and the next
+CALLBACK_ASK_CONTEXT: Final = "rating-callback-ask"
 VOICE_CONTEXT: Final = "rating-voice"
 CALLBACK_FIRST_CONTEXT: Final = "rating-callback-first"
 CALLBACK_SECONDS: Final = 5.0  # one question to an engine, which is answered in milliseconds
@@ -222,7 +223,8 @@ class AmiLink:
             "RATING_VOICE_SOUND": order.sound,
             "RATING_CALLBACK_PITCH": "" if order.pitch is None else PITCHES[order.pitch - 1],
         }
-        other_half = f"s@{VOICE_CONTEXT}" if order.sound else f"{order.second}@{CALLBACK_CONTEXT}"
+        asked = f"{order.second}@{CALLBACK_CONTEXT}" if order.second else f"s@{CALLBACK_ASK_CONTEXT}"
+        other_half = f"s@{VOICE_CONTEXT}" if order.sound else asked
         answer = await self._there().ask_and_hear(
             "Originate",
             CALLBACK_SECONDS,

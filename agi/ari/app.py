@@ -29,11 +29,15 @@ from agi.ari.call import (
     Taken,
     TimerFired,
 )
+from agi.ari.card import Card
 from agi.ari.commands import (
+    Answer,
     AskBalance,
     AskCard,
     AskNext,
+    CreateBridge,
     CreateLeg,
+    DeleteBridge,
     Dial,
     Finish,
     HangUp,
@@ -44,6 +48,7 @@ from agi.ari.commands import (
     PrepareInbound,
     Quote,
     SetLimit,
+    SetVariable,
     StartTimer,
     Timer,
 )
@@ -76,7 +81,8 @@ FINISH_SECONDS: Final = 5.0  # a stop waits so long for the ends that are being 
 LATE_SECONDS: Final = 1.0  # an end older than this is told with its time
 LEEWAY_SECONDS: Final = 1  # the exchange tells the same end, measured by its other clock
 NOT_FOUND: Final = 404
-_AGAIN: Final = (SetLimit, HangUp)  # harmless when done twice: asked once more on another connection
+# What an exchange does once, however often it is asked: whose answer is lost is asked once more, on another connection.
+_AGAIN: Final = (Answer, CreateBridge, CreateLeg, DeleteBridge, Dial, HangUp, Join, SetLimit, SetVariable)
 
 Outcome = TypeVar("Outcome")
 
@@ -189,10 +195,9 @@ class AriApp:
         if (error := future.exception()) is not None:
             self._observer.ari_overdue()
             _log.warning("ari_request_lost", exchange=self.book.exchange, request=request.uri, error=str(error))
-            if isinstance(order.command, _AGAIN) and not again:
+            # Nothing is known of what it did: events tell, or timers, or the next look at the exchange.
+            if isinstance(order.command, _AGAIN) and not again and self._is_still_wanted(order):
                 self._ask(order, again=True)
-            else:
-                self._failed(order)
             return
         self._observer.ari_request(request.method, time.monotonic() - asked)
         answered = future.result()
@@ -209,6 +214,13 @@ class AriApp:
         """What cannot be played at all ends as what was played: whoever waits for it goes on."""
         if order.call is not None:
             self.tell(order.call.uniqueid, Played(play.channel, play.playback, whole=False))
+
+    def _is_still_wanted(self, order: Ordered) -> bool:
+        """What a call has gone beyond would undo what came behind it; an end is always wanted."""
+        if order.call is None or isinstance(order.command, HangUp | DeleteBridge):
+            return True
+        now = self.book.calls.get(order.call.uniqueid)
+        return now is not None and _standing(now) == _standing(order.call)
 
     def _failed(self, order: Ordered) -> None:
         """Of a leg that is not there, or not dialled, nothing else may be heard; all else is told by events."""
@@ -263,6 +275,7 @@ class AriApp:
             outcome.route_prefix,
             outcome.route_name,
             outcome.low_balance,
+            outcome.low_balance_sound,
         )
         self.tell(call.uniqueid, admitted)
 
@@ -357,6 +370,10 @@ class AriApp:
         except Exception:  # one call's fault is nobody else's
             _log.exception("ari_service_failed")
         return None
+
+
+def _standing(call: AnyCall) -> tuple[object, ...]:
+    return call.phase, call.channels, 0 if isinstance(call, Card) else call.granted
 
 
 def _question(call: Call, command: Prepare) -> PrepareCall:

@@ -36,7 +36,7 @@ class CallRules:
     """What every call goes by. Seconds; `tolerance_ms`: of a begun second, before it is charged.
 
     `technology`: of trunks. `announcements`: sounds by the reason of a refusal, '' for every other. `low_balance`: the
-    sound that a caller hears before it rings, whose balance is low.
+    sound that a caller hears before it rings, whose balance is low. `transfers`: whether phones may transfer calls.
     """
 
     technology: str = "PJSIP"
@@ -48,6 +48,7 @@ class CallRules:
     early_media: bool = True
     announcements: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     low_balance: str = ""
+    transfers: bool = True
 
     def seconds_between(self, answered: float, ended: float) -> int:
         """What is charged of a conversation."""
@@ -169,7 +170,7 @@ def leg_of(channel: str) -> tuple[str, int] | None:
 @dataclass(frozen=True, slots=True)
 class Admitted:
     """The attempt may be made: its money is held. `seconds`: how long it may last. `low_balance`: its caller is to hear
-    first that little is left."""
+    first that little is left, by the sound that its user has chosen, '': that of the rules."""
 
     key: CallKey
     seconds: int
@@ -178,6 +179,7 @@ class Admitted:
     route_prefix: str
     route_name: str
     low_balance: bool = False
+    low_balance_sound: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ SAY_SECONDS: Final = 30.0  # an announcement that is longer is cut short
 RING_MARGIN_SECONDS: Final = 2.0  # the exchange ends the ringing itself
 LIMIT_LEAST_SECONDS: Final = 0.5
 HANDLER: Final = "rating-leg-ended,s,1"  # of config/asterisk/rating-ari.conf
+NO_TRANSFER: Final = "rating-no-transfer"  # of the same file
 # Behind the last route, and of one that was told: no more can be tried, and what the last one said is told.
 _NO_MORE: Final = frozenset({DeclineReason.NO_ROUTE, DeclineReason.NO_CAPACITY})
 
@@ -108,7 +109,7 @@ def _admitted(call: Call, event: Admitted) -> Step:
         call = replace(call, phase=Phase.DONE)
         return call, (Finish(call.key, 0, word_of(NORMAL), NORMAL), *_bridge_gone(call))
     call = replace(call, granted=event.seconds, owed=True)
-    sound = call.rules.low_balance
+    sound = event.low_balance_sound or call.rules.low_balance
     if event.low_balance and sound and call.minds_caller and call.attempt == 1:
         call, commands = _say(replace(call, phase=Phase.PLAYING, admitted=event), sound)
         return call, (*commands, _after(call, Timer.SAY, SAY_SECONDS))
@@ -154,6 +155,8 @@ def _create(call: Call, endpoint: str, callerid: str) -> Step:
     if call.minds_caller:
         longest = rules.ring_seconds + call.granted + rules.caller_margin_seconds
         commands.append(SetLimit(call.caller, longest))
+        if rules.transfers and not call.of:  # who transfers asks us
+            commands.append(SetVariable(call.caller, "PJSIP_TRANSFER_HANDLING()", "ari-only"))
     if call.caller and not call.bridge:
         call = replace(call, bridge=call.bridge_id)
         commands.append(CreateBridge(call.bridge))
@@ -176,7 +179,7 @@ def _variables(call: Call, callerid: str) -> dict[str, str]:
         "RATING_CALLER_ID": call.caller,
         "RATING_TOLERANCE_MS": str(call.rules.tolerance_ms),
         "CONNECTEDLINE(num,i)": callerid,
-        "PJSIP_TRANSFER_HANDLING()": "ari-only",
+        "TRANSFER_CONTEXT": NO_TRANSFER,  # the called party may not: nobody would pay
         **({"PITCH_SHIFT(tx)": call.pitch} if call.pitch else {}),
     }
 

@@ -33,7 +33,8 @@ Message = dict[str, Any]
 
 
 class Refused(Unavailable):
-    """The exchange does not let us in, or is too old; the message says which."""
+    """What a person has to mend: the exchange does not let us in, is not the one it should be, or is too old; the
+    message says which."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class AriConnection:
         self.why = ""
 
     async def open(self) -> None:
-        """Connect. Errors: OSError, Unavailable; Refused: user or secret is wrong."""
+        """Connect. Errors: OSError, Unavailable; Refused: user, secret or certificate is wrong."""
         address = self._address
         scheme, tls = ("wss", _ssl_context(address)) if address.tls else ("ws", None)
         secret = b64encode(f"{address.username}:{address.secret}".encode()).decode()
@@ -90,6 +91,9 @@ class AriConnection:
             raise Unavailable(
                 f"{address.exchange}: answers {status} instead of a WebSocket: is res_ari there?"
             ) from None
+        except ssl.SSLError as error:
+            why = getattr(error, "verify_message", "") or error.reason
+            raise Refused(f"{address.exchange}: its certificate is not accepted: {why}") from None
         except (WebSocketException, TimeoutError) as error:
             raise Unavailable(f"{address.exchange}: {error or 'no answer'}") from None
         loop = asyncio.get_running_loop()
@@ -192,4 +196,7 @@ class AriConnection:
 
 
 def _ssl_context(address: AriAddress) -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=address.ca_file or None)
+    try:
+        return ssl.create_default_context(cafile=address.ca_file or None)
+    except OSError as error:
+        raise Refused(f"{address.exchange}: no certificates in ca={address.ca_file}: {error}") from None

@@ -189,8 +189,10 @@ def _played(raw: Mapping[str, Any], at: float) -> ExchangeEvent:
     return Played(channel, playback["id"], whole=playback.get("state") == "done")
 
 
-def _transfer(raw: Mapping[str, Any], at: float) -> ExchangeEvent:
+def _transfer(raw: Mapping[str, Any], at: float) -> ExchangeEvent | None:
     event = cast("model.ChannelTransfer", raw)
+    if event.get("state"):  # what the phone has been told by us
+        return None
     by, to = event["referred_by"], event["refer_to"]
     wanted = to.get("requested_destination", {})
     more = [str(one.get("parameter_name", "")).lower() for one in wanted.get("additional_protocol_params", ())]

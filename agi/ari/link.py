@@ -36,6 +36,7 @@ from agi.ari.exchange_book import (
 )
 from agi.ari.further_calls import own_telephone
 from agi.ari.requests import LIMIT, Request, event_filter, is_other_limit, requests_of, variable
+from agi.ari.versions import OLDEST, QUIET_TRANSFERS, TRANSFERS, has, version_of
 from rating_engine.domain import watching
 from rating_engine.domain.callback import CallbackOrder
 from rating_engine.domain.errors import Unavailable
@@ -53,10 +54,7 @@ COMMAND_CONNECTIONS: Final = 4  # one stuck channel stops the requests behind it
 EVENTS_KEPT: Final = 10_000  # not yet looked at; beyond it the connection is given up, and the exchange looked at anew
 ENDS_KEPT: Final = 10_000  # conversations that have ended, for who compares
 ASKED_AT_ONCE: Final = 32
-# REST over WebSocket, and a cause where a Dial was not answered in time.
-OLDEST: Final = {20: 14, 21: 9, 22: 4}
 PITCHES: Final = ("lowest", "lower", "low", "high", "higher", "highest")  # PITCH_SHIFT's words
-_VERSION: Final = re.compile(r"(\d+)\.(\d+)")
 _PINGED: Final = Request("GET", "asterisk/ping")
 
 _log = structlog.get_logger(__name__)
@@ -106,11 +104,11 @@ class AriLink:
         self._observer = observer
         self._granted = granted
         self._warning_sound = warning_sound
+        self._transfers = rules.transfers
         self._book = ExchangeBook(address.exchange, rules)
         self._app = AriApp(self._book, self.application, charging, observer=observer, now=now)
         self._sessions = 0
-        self._is_up = False
-        self._connected_at = time.monotonic()
+        self._is_up, self._connected_at = False, time.monotonic()
         self._heard_at = self._heard_until = time.monotonic()  # the exchange; and over the connection before this one
         self._ended: OrderedDict[str, SeenCall] = OrderedDict()
         self._told: list[SeenCall] = []
@@ -186,7 +184,8 @@ class AriLink:
             _log.info("ari_connected", exchange=self.exchange, seat=self._seat, session=self._sessions)
             await self._follow(main, events)
         finally:
-            for connection in (main, *commands, *self._app.commands):
+            mine, self._app.commands = [*commands, *self._app.commands], []  # so that nothing is asked again
+            for connection in (main, *mine):
                 await connection.close()
 
     async def _follow(self, main: AriConnection, events: asyncio.Queue[Message]) -> None:
@@ -247,13 +246,15 @@ class AriLink:
             answered = await self._app.ask(Request("GET", "asterisk/info", {"only": "system"}))
         except Unavailable as error:
             raise Unavailable(f"{error}: Asterisk 20.14, 21.9, 22.4 or newer answers requests there") from None
-        version = str((answered.body or {}).get("system", {}).get("version", ""))
-        found = _VERSION.search(version)
-        if found is None:
-            return
-        major, minor = int(found[1]), int(found[2])
-        if major < min(OLDEST) or minor < OLDEST.get(major, 0):
-            raise Refused(f"{self.exchange}: Asterisk {version} is too old: it takes 20.14, 21.9, 22.4 or newer")
+        said = str((answered.body or {}).get("system", {}).get("version", ""))
+        version = version_of(said)
+        if not has(version, OLDEST):
+            raise Refused(f"{self.exchange}: Asterisk {said} is too old: it takes 20.14, 21.9, 22.4 or newer")
+        transfers = self._transfers and has(version, TRANSFERS)
+        self._book.rules = replace(self._book.rules, transfers=transfers)
+        if self._transfers and not has(version, QUIET_TRANSFERS):
+            why = "a phone can end it: by a transfer with Refer-Sub: false" if transfers else "transfers are refused"
+            _log.warning("ari_old_asterisk", exchange=self.exchange, version=said, problem=why)
 
     async def _ping(self) -> None:
         asked = time.monotonic()
@@ -378,7 +379,7 @@ class AriLink:
         return []
 
     async def list_phones(self) -> list[HeardPhone]:
-        """Unavailable: phones are heard of over AMI, where the exchange is named there too."""
+        """Unavailable: phones are heard of over AMI alone."""
         raise Unavailable(f"{self.exchange}: tells of no phones over ARI")
 
     async def list_channels(self) -> list[watching.LiveChannel]:
@@ -443,9 +444,9 @@ class AriLink:
 
     async def call_back(self, order: CallbackOrder, callerid: str) -> bool:
         """Call the first number, and the second one when it has answered; each is a call that is held already."""
-        (second, dialled), (first, number) = order.legs
-        if not self._is_up:
+        if not self._is_up or len(order.legs) < 2:  # what the first one is told, or asked, is of the dialplan
             return False
+        (second, dialled), (first, number) = order.legs
         if not self.steers(first.uniqueid):
             call = Call(
                 self._book.rules,

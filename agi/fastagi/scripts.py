@@ -232,13 +232,9 @@ def parse_did_next(request: AgiRequest) -> InboundCall:
     fields.at_most_arguments(request, 5)
     number, place = fields.place_of_rule(fields.argument(request, 1) or fields.argument(request, 0) + "/1")
     _, ended = read_status(fields.argument(request, 3))
-    return InboundCall(
-        number,
-        place,
-        digits_of(fields.optional_text("callerid", fields.argument(request, 2), fields.MAX_NUMBER)),
-        ended,
-        fields.optional_text("input", fields.argument(request, 4), fields.MAX_NUMBER),
-    )
+    callerid = digits_of(fields.optional_text("callerid", fields.argument(request, 2), fields.MAX_NUMBER))
+    keyed = fields.optional_text("input", fields.argument(request, 4), fields.MAX_NUMBER)
+    return InboundCall(number, place, callerid, ended, keyed)
 
 
 def render_did_prepare(outcome: InboundOutcome) -> Variables:
@@ -299,6 +295,7 @@ def render_call_prepare(outcome: PrepareOutcome) -> Variables:
         var.RATING_MAX_MS: str(outcome.max_seconds * 1000),
         var.RATING_QUOTA: "1" if outcome.quota else "",
         var.RATING_LOW_BALANCE: "1" if outcome.low_balance else "",
+        **({var.RATING_LOW_BALANCE_SOUND: outcome.low_balance_sound} if outcome.low_balance_sound else {}),
         var.RATING_DESTINATION: destination,
         var.RATING_CALLERID: callerid,
         var.RATING_DIRECTION: direction,

@@ -55,7 +55,7 @@ class Loopback:
     kinds: Final = frozenset({MessageKind.SMS, MessageKind.HLR})
 
     def __init__(self, settings: CarrierSettings) -> None:
-        self.name, self.prefixes = settings.name, settings.prefixes
+        self.name, self.prefixes, self.cost_tariff = settings.name, settings.prefixes, settings.cost
 
     async def hand_over(self, message: Message) -> Accepted:
         """Taken."""
@@ -69,7 +69,7 @@ class HttpCarrier:
     is_here: Final = True
 
     def __init__(self, settings: CarrierSettings, *, timeout_seconds: float = HAND_OVER_SECONDS - 1) -> None:
-        self.name, self.prefixes = settings.name, settings.prefixes
+        self.name, self.prefixes, self.cost_tariff = settings.name, settings.prefixes, settings.cost
         self.kinds = frozenset({MessageKind.HLR if settings.kind is CarrierKind.HLR else MessageKind.SMS})
         self._settings = settings
         self._timeout = timeout_seconds

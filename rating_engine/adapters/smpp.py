@@ -59,7 +59,7 @@ class SmppCarrier:
     kinds: Final = frozenset({MessageKind.SMS})
 
     def __init__(self, settings: CarrierSettings) -> None:
-        self.name, self.prefixes = settings.name, settings.prefixes
+        self.name, self.prefixes, self.cost_tariff = settings.name, settings.prefixes, settings.cost
         self._url = settings.url
         self._session: Session | None = None
         self._references = itertools.count(int(time.time()))

@@ -33,6 +33,7 @@ from rating_engine.cli.numbers.number_scores import blacklist_app
 from rating_engine.cli.numbers.numbering import aliases_app, numbering_app
 from rating_engine.cli.papers.invoices import invoices_app
 from rating_engine.cli.papers.payments import credit_notes_app, payments_app
+from rating_engine.cli.parties import warnings
 from rating_engine.cli.parties.account_import import import_ as import_accounts
 from rating_engine.cli.parties.account_money import AMOUNT_BELOW_ZERO, adjust, close, transfer
 from rating_engine.cli.parties.accounts import accounts_app
@@ -158,6 +159,8 @@ app.add_typer(rules_app, name="did-rule")
 app.add_typer(pools_app, name="did-pool")
 app.add_typer(number_pools.number_pools_app, name="number-pool")
 app.add_typer(blacklist_app, name="blacklist")
+app.add_typer(warnings.sounds_app, name="sound")
+users_app.command(epilog="Example: rating-engine user warning anna --hour 9 --sound 2")(warnings.warning)
 users_app.command(epilog="Example: rating-engine user minimum anna 10.00 --from 2026-12-01")(minimum)
 users_app.command(epilog="Example: rating-engine user lists anna --destination blacklist:premium --source none")(
     number_pools.lists

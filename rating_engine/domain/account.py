@@ -80,6 +80,7 @@ class Subscriber:
     `allow_loss`: whether its calls may go by routes that cost more than they bring; None: as its tariff has it.
     `callback_to`: the number that is called, and then whom the line has dialled, in place of its own call; '': none.
     `warn_below`: callers hear so before a call where the balance is below it, in the system's currency; None: never.
+    `warn_sound`: the sound file that they hear then; '': what the exchange has for it.
     `has_destination_list`: whether its party has a list of whom it may call, or may not.
     `route_plan_id`: by which its calls go, None: as its tariff has it; `dynamic_blacklist`: whether suspected ones go
     by another, and of ON, from which `score_threshold` on by which (`blacklist_plan_id`).
@@ -107,6 +108,7 @@ class Subscriber:
     callback_to: str = ""
     has_destination_list: bool = False
     warn_below: Decimal | None = None
+    warn_sound: str = ""
     route_plan_id: int | None = None
     dynamic_blacklist: BlacklistMode = BlacklistMode.GLOBAL
     score_threshold: int | None = None

@@ -21,8 +21,8 @@ def parse_network(text: str, field: str) -> Network:
     """192.0.2.7, 192.0.2.0/24, 192.0.2.* or 2001:db8::/32 as a network. Raises InvalidRequest."""
     written = text.strip()
     stars = _STARS.fullmatch(written)
-    if stars is not None and (stars[1] + stars[2]).count(".") == 3:
-        missing = stars[2].count("*")
+    if stars is not None and (stars[1] + stars[2]).count(".") <= 3:  # 192.0.* is 192.0.*.*
+        missing = 3 - stars[1].count(".")
         written = stars[1] + ".0" * missing + f"/{32 - 8 * missing}"
     try:
         return _plain(ip_network(written))

@@ -24,9 +24,10 @@ _LOGIN: Final = re.compile(r"[0-9A-Za-z_.@+:-]{1,64}")
 class NewCallback:
     """`login` pays for both legs; `first` rings first, and `second` when it has answered.
 
-    `sound`: a file without its extension that `first` hears, and then there is no `second`. `callerid` None: the
-    line's. `pitch`: 1 (lowest) to 6, None: as it is. `exchange`: the one that is wanted; it counts where it is
-    followed. `key`: a name by which the same asked again is the same callback; None: each is another.
+    `sound`: a file without its extension that `first` hears, and then there is no `second`. `asks`: there is none
+    either: `first` is asked for it when it has answered. `callerid` None: the line's. `pitch`: 1 (lowest) to 6, None:
+    as it is. `exchange`: the one that is wanted; it counts where it is followed. `key`: a name by which the same asked
+    again is the same callback; None: each is another.
     """
 
     login: str
@@ -37,6 +38,7 @@ class NewCallback:
     exchange: str | None = None
     key: str | None = None
     sound: str = ""
+    asks: bool = False
 
     def __post_init__(self) -> None:
         if not _LOGIN.fullmatch(self.login):
@@ -46,12 +48,17 @@ class NewCallback:
             if value is None:
                 continue
             digits = _FORMED.sub("", value)
-            may_be_empty = field == "callerid" or (field == "second" and self.sound)
+            may_be_empty = field == "callerid" or (field == "second" and (self.sound or self.asks))
             if not _NUMBER.fullmatch(digits) and not (may_be_empty and not digits):
                 raise InvalidRequest(field, "is no number of 1 to 32 digits")
             object.__setattr__(self, field, digits)
         if self.pitch is not None and not 1 <= self.pitch <= PITCH_MAX:
             raise InvalidRequest("pitch", f"is from 1 to {PITCH_MAX}")
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Whom it calls, as far as that is known."""
+        return (self.first, self.second) if self.second and not self.sound else (self.first,)
 
 
 class CallbackOutcome(StrEnum):
@@ -90,8 +97,8 @@ class CallbackOrder:
 
     @property
     def numbers(self) -> tuple[str, ...]:
-        """Whom it calls, in the order in which they ring."""
-        return (self.first,) if self.sound else (self.first, self.second)
+        """Whom it calls, in the order in which they ring; without a second one the first is asked whom to call."""
+        return (self.first, self.second) if self.second and not self.sound else (self.first,)
 
     @property
     def legs(self) -> tuple[tuple[CallKey, str], ...]:

@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
+from rating_engine.domain.checks import MAX_NAME
+
 MAX_PATTERN: Final = 200  # characters of what an answer is compared with
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -32,7 +34,7 @@ class CarrierKind(StrEnum):
 class CarrierSettings:
     """`prefixes` of numbers that it serves; ('',): all. `accepts`: what a good answer over HTTP matches; its first
     group, if any, is what the carrier calls the message, or the answer of a query. `post`: by POST, the query as a
-    form.
+    form. `cost`: the tariff whose prices of messages are what it takes; '': nobody has said.
     """
 
     name: str
@@ -41,6 +43,7 @@ class CarrierSettings:
     prefixes: tuple[str, ...] = ("",)
     accepts: re.Pattern[str] | None = None
     post: bool = False
+    cost: str = ""
 
 
 def parse_carrier(text: str) -> CarrierSettings:
@@ -62,6 +65,7 @@ def parse_carrier(text: str) -> CarrierSettings:
         prefixes=tuple(options["to"].split("|")) if "to" in options else ("",),
         accepts=None if accepts is None else re.compile(accepts, re.DOTALL),
         post=options.get("method") == "post",
+        cost=options.get("cost", ""),
     )
 
 
@@ -79,6 +83,8 @@ def _option(word: str, kind: CarrierKind) -> tuple[str, str]:
     is_http = kind in (CarrierKind.HTTP, CarrierKind.HLR)
     if name == "to" and _PREFIXES.fullmatch(value):
         return name, value
+    if name == "cost" and 1 <= len(value) <= MAX_NAME:
+        return name, value
     if name == "method" and value in ("get", "post") and is_http:
         return name, value
     if name == "ok" and 1 <= len(value) <= MAX_PATTERN and is_http:
@@ -87,4 +93,6 @@ def _option(word: str, kind: CarrierKind) -> tuple[str, str]:
         except re.error:
             raise ValueError("ok=: is no regular expression") from None
         return name, value
-    raise ValueError("options are to=49|43 and, of http and hlr, ok=REGEX (without blanks) and method=post")
+    raise ValueError(
+        "options are to=49|43, cost=TARIFF and, of http and hlr, ok=REGEX (without blanks) and method=post"
+    )

@@ -17,6 +17,7 @@ from typing import Final
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.papers import PaperParty, written
 from rating_engine.domain.payment import BANK
+from rating_engine.domain.tax import TaxLine
 from rating_engine.rating.schedule import zone_named
 
 PREFIXES: Final = {"monthly": "INV", "request": "PRO", "credit_note": "CRN"}
@@ -89,8 +90,9 @@ class Month:
 class Invoice:
     """One invoice. `net` + `tax` + `commission` is what was sold; `due` is what is to be paid for it now.
 
-    `login`: of who is billed. `opening`, `closing`: the balance before and after the month; None of a request, as the
-    period. `payment`: the payment of a request, by its number. `lines` are there where one invoice is asked for.
+    `taxes`: what each came to; their sums are `tax_percent` and `tax`. `login`: of who is billed. `opening`, `closing`:
+    the balance before and after the month; None of a request, as the period. `payment`: that of a request, by its
+    number. `lines` are there where one invoice is asked for.
     """
 
     invoice_id: int
@@ -123,6 +125,12 @@ class Invoice:
     payment_id: int | None = None
     commission_percent: Decimal = Decimal(0)
     lines: tuple[InvoiceLine, ...] = ()
+    taxes: tuple[TaxLine, ...] = ()
+
+    @property
+    def tax_lines(self) -> tuple[TaxLine, ...]:
+        """What each tax came to; one without a name where its name was not kept."""
+        return self.taxes or (TaxLine("", self.tax_percent, self.tax),)
 
     @property
     def total(self) -> Decimal:

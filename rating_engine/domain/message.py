@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from rating_engine.domain.errors import InvalidRequest, RatingEngineError
 from rating_engine.domain.outcomes import DeclineReason
@@ -138,7 +138,9 @@ class NewSipMessage:
 class Message:
     """One message. `price`: what the payer was taken for it, in `currency` ('': nobody had to pay).
 
-    `number`: its id for people and programs. `answer`: of a query. `error`: why it failed, in words.
+    `number`: its id for people and programs. `answer`: of a query. `error`: why it failed, in words. `offered`: the
+    carriers that may be asked; (): whichever serves the number. `carrier_cost`: what the one that has it takes, and
+    `margin` what that leaves of what we were paid in `margin_currency`; None: not known, or it was not sent.
     """
 
     bucket: int
@@ -165,6 +167,11 @@ class Message:
     sent_at: datetime | None
     ended_at: datetime | None
     read_at: datetime | None
+    offered: tuple[str, ...] = ()
+    carrier_cost: Decimal | None = None
+    carrier_currency: str = ""
+    margin: Decimal | None = None
+    margin_currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +199,39 @@ class MessageCount:
     succeeded: int
 
 
+class MessageDimension(StrEnum):
+    """What messages are summed up by."""
+
+    DAY = "day"
+    KIND = "kind"
+    CARRIER = "carrier"
+    LOGIN = "login"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSum:
+    """Messages that went out: how many, how many of them a carrier has taken, their parts; what those brought in
+    `currency`, what their carriers took in `carrier_currency`, and what that left of the `costed` ones, whose cost is
+    known.
+
+    `day`, `kind`, `carrier`, `login`: None where they are not summed up by it.
+    """
+
+    day: date | None
+    kind: str | None
+    carrier: str | None
+    login: str | None
+    currency: str
+    carrier_currency: str
+    messages: int
+    sent: int
+    parts: int
+    sold: Decimal
+    carrier_cost: Decimal
+    costed: int
+    margin: Decimal
+
+
 @dataclass(frozen=True, slots=True)
 class MessagePrice:
     """What a tariff takes for messages to a prefix ('': to every number)."""
@@ -201,16 +241,31 @@ class MessagePrice:
     price: Decimal
 
 
+class CarrierOffer(NamedTuple):
+    """What a carrier takes for a message, in `currency`, and what that leaves of what we are paid; None: not known."""
+
+    carrier: str
+    cost: Decimal | None = None
+    currency: str = ""
+    margin: Decimal | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class MessageQuote:
-    """What a message would take and cost now, and the carriers that would be asked for it, in their order."""
+    """What a message would take and cost now, and the carriers that would be asked for it, in their order; what each
+    takes is in `offers`."""
 
     encoding: Encoding
     units: int
     parts: int
     price: Decimal
     currency: str
-    carriers: tuple[str, ...]
+    offers: tuple[CarrierOffer, ...]
+
+    @property
+    def carriers(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(offer.carrier for offer in self.offers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +275,7 @@ class ListedCarrier:
     name: str
     kinds: tuple[MessageKind, ...]
     prefixes: tuple[str, ...]
+    cost_tariff: str = ""
 
 
 def delivered_of(word: str) -> bool | None:

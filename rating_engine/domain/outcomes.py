@@ -203,7 +203,8 @@ class Allowed:
 
     `quota`: that is a first part, which the engine lengthens while the call lasts, until the money ends. `claim`: to
     be given back (ChargingService.abandon_call) by whoever could not deliver this answer; None: nothing is held.
-    `low_balance`: the caller is to hear that little is left, before it rings.
+    `low_balance`: the caller is to hear that little is left, before it rings; `low_balance_sound`: by which sound file,
+    '': as the exchange has it.
     """
 
     call_key: CallKey
@@ -218,6 +219,7 @@ class Allowed:
     quota: bool = False
     repeated: bool = False
     low_balance: bool = False
+    low_balance_sound: str = ""
     claim: Claim | None = field(default=None, compare=False)
 
 

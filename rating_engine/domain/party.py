@@ -16,6 +16,7 @@ from typing import Final
 
 from rating_engine.domain.change import LEAVE, Leave
 from rating_engine.domain.checks import (
+    MAX_INTEGER,
     check_amount,
     check_currency,
     check_email,
@@ -27,6 +28,7 @@ from rating_engine.domain.checks import (
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.permission import Permission
 from rating_engine.domain.route_plan import BlacklistMode, check_threshold
+from rating_engine.domain.tax import PartyTax
 
 MAX_NOTICE_DAYS: Final = 90  # before a number ends
 SYSTEM: Final = 1  # the party_id of the root
@@ -38,7 +40,7 @@ PASSWORD_MAX: Final = 256  # more is no password but an attempt to keep a proces
 
 BILLING: Final = ("billing_name", "billing_address", "billing_email", "billing_bank_account")
 ROUTING: Final = ("route_plan", "dynamic_blacklist", "score_threshold", "blacklist_plan")  # where its calls go
-ON_PAPER: Final = (*BILLING, "tax_number", "tax_id")  # what stands on invoices of a party and to it
+ON_PAPER: Final = (*BILLING, "tax_number", "tax_id", "taxes")  # what stands on invoices of a party and to it
 
 _LANGUAGE: Final = re.compile("(?:[a-z]{2,3})?")
 
@@ -137,7 +139,9 @@ class Party:
     `notify_balance`: whether it is told that its balance is below `notify_balance_limit`, in the system's currency;
     `warn_calls`: whether its callers hear of that before a call;
     `notify_did`: how many days before a number of its ends; 0: never.
-    `tax_id`: of the tax that is put on what it pays.
+    `taxes`: what is put on what it pays, each by itself; `tax_id`: of `tax list`, where it is one of those.
+    `warn_sound`: the number of the sound that its callers hear then; None: what the exchange has for it. `notify_hour`:
+    by its clock, when it is told by mail that its balance is low; None: at once. `unlisted`: lists leave it out.
     `route_plan`: by which calls of it and of all below it go, by name; None: none of its own. `dynamic_blacklist`:
     whether its suspected calls go by another one, and where it is ON, above which `score_threshold` by which.
     """
@@ -171,11 +175,15 @@ class Party:
     billing_bank_account: str = ""
     tax_number: str = ""
     tax_id: int | None = None
+    taxes: tuple[PartyTax, ...] = ()
     permissions: frozenset[Permission] = frozenset()
     notify_balance: bool = False
     notify_balance_limit: Decimal = Decimal(0)
     warn_calls: bool = False
     notify_did: int = 0
+    warn_sound: int | None = None
+    notify_hour: int | None = None
+    unlisted: bool = False
     route_plan: str | None = None
     dynamic_blacklist: BlacklistMode = BlacklistMode.GLOBAL
     score_threshold: int | None = None
@@ -250,12 +258,22 @@ class PartyChanges:
     billing_bank_account: str | Leave = LEAVE
     tax_number: str | Leave = LEAVE
     tax_id: int | Leave | None = LEAVE
+    taxes: tuple[PartyTax, ...] | Leave = LEAVE
+    warn_sound: int | Leave | None = LEAVE
+    notify_hour: int | Leave | None = LEAVE
+    unlisted: bool | Leave = LEAVE
     route_plan: str | Leave | None = LEAVE
     dynamic_blacklist: BlacklistMode | Leave = LEAVE
     score_threshold: int | Leave | None = LEAVE
     blacklist_plan: str | Leave | None = LEAVE
 
     def __post_init__(self) -> None:
+        if self.taxes is not LEAVE:
+            _check_taxes(self)
+        if self.warn_sound is not LEAVE:
+            check_whole(self.warn_sound, "warn_sound", least=1, most=MAX_INTEGER)
+        if self.notify_hour is not LEAVE:
+            check_whole(self.notify_hour, "notify_hour", most=23)
         if self.score_threshold is not LEAVE:
             check_threshold(self.score_threshold, "score_threshold")
         if self.invites is not LEAVE:
@@ -274,12 +292,14 @@ class PartyChanges:
 
 @dataclass(frozen=True, slots=True)
 class PartyFilter:
-    """Which parties of a list: below one (by login or number), of a kind, in a state; `hidden`: closed ones too."""
+    """Which parties of a list: below one (by login or number), of a kind, in a state; `hidden`: closed ones too,
+    `unlisted`: those too that lists leave out."""
 
     owner: str | int | None = None
     kind: PartyKind | None = None
     status: PartyState | None = None
     hidden: bool = False
+    unlisted: bool = False
 
 
 def check_level_of(kind: PartyKind, level: Level) -> None:
@@ -292,6 +312,14 @@ def check_password(password: str) -> None:
     """A password that a party may take. Raises InvalidRequest."""
     if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
         raise InvalidRequest("password", f"must have {PASSWORD_MIN} to {PASSWORD_MAX} characters")
+
+
+def _check_taxes(changes: PartyChanges) -> None:
+    taxes = () if changes.taxes is LEAVE else changes.taxes
+    if changes.tax_id is not LEAVE:
+        raise InvalidRequest("taxes", "are said beside the number of one: say either")
+    if len({tax.position for tax in taxes}) != len(taxes) or len({tax.name for tax in taxes}) != len(taxes):
+        raise InvalidRequest("taxes", "each has a name and a place of its own")
 
 
 def _levels_in_words(kind: PartyKind) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 
 from rating_engine.domain.errors import Refused
 
-# A view and what its rows are there; of an identify the name must differ from its endpoint's.
+# A view and what its rows are there. A name is one of its kind, so all that is said of a phone has its login.
 TYPES: Final[Mapping[str, str]] = {
     "ps_endpoints": "endpoint",
     "ps_auths": "auth",

@@ -19,8 +19,8 @@ class NewRegistration:
     `balance`: from the account of who registers; an administrator gives it. `balance_currency`: its own; '': that of
     the account that pays, or of the one that is made. `owner` None: who registers.
     `account_settings`: of its own account; `phone_settings`: of its phone, as an administrator has them for
-    all. `welcome`: the address that is told of it; '': none. `route_plan`: by which its calls go, which administrators
-    say.
+    all. `tariff`: what its lines get where its owner has none. `welcome`: the address that is told of it; '': none.
+    `route_plan`: by which its calls go, which administrators say.
     Raises InvalidRequest naming the field.
     """
 
@@ -39,6 +39,7 @@ class NewRegistration:
     phone_settings: SipChanges = field(default_factory=SipChanges)
     welcome: str = ""
     route_plan: str | None = None
+    tariff: str | None = None
 
     def __post_init__(self) -> None:
         check_amount(self.balance, "balance")

@@ -137,10 +137,14 @@ class CallRate:
         """Whether a number can begin with its prefix at all."""
         return len(self.prefix) <= MAX_NUMBER
 
+    def counted(self, name: str) -> int:
+        """Its seconds of that name as they count: what is longer than any call is as long as the longest."""
+        return min(int(getattr(self, name)), MAX_INTERVAL_SECONDS)
+
     def rate(self) -> Rate:
-        """Its price as calls are charged by. What is longer than any call counts as the longest: it is the same."""
-        seconds = {name: min(getattr(self, name), MAX_INTERVAL_SECONDS) for name, _ in WHOLES}
-        amounts = {name: getattr(self, name) for name in AMOUNTS}
+        """Its price as calls are charged by."""
+        seconds: dict[str, Any] = {name: self.counted(name) for name, _ in WHOLES}
+        amounts: dict[str, Any] = {name: getattr(self, name) for name in AMOUNTS}
         return Rate(price_unit=PriceUnit.INTERVAL, **amounts, **seconds)
 
 
@@ -148,7 +152,12 @@ RATE_FIELDS: Final = tuple(field.name for field in fields(NewCallRate))  # in th
 
 
 def clean_prefix(text: str) -> str:
-    """The prefix that is meant by what was written: + says that a number is international, as all here are."""
+    """The prefix that is meant by what was written: + says that a number is international, as all here are.
+
+    Raises InvalidRequest for what is longer than a prefix may be, the + counted.
+    """
+    if len(text) > MAX_PREFIX:
+        raise InvalidRequest("prefix", f"{text[:70]!r} is not 1 to {MAX_PREFIX} digits")
     return text.removeprefix("+")
 
 

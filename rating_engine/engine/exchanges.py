@@ -36,6 +36,7 @@ def rules_of(settings: Settings) -> CallRules:
         silence_seconds=settings.ari_silence_seconds,
         tolerance_ms=settings.ari_tolerance_ms,
         early_media=settings.ari_early_media,
+        transfers=settings.ari_transfers,
         low_balance=settings.ari_low_balance_sound,
         announcements=MappingProxyType(dict(text.split("=", 1) for text in settings.ari_announcements)),
     )

@@ -67,6 +67,7 @@ def make_services(
             policy=policy_of(settings),
             installation=_installation(settings),
             places=_places(settings),
+            mor_https_only=settings.mor_https_only,
             ban_wrong_keys=settings.ban_wrong_keys,
             ban_window_seconds=settings.ban_window_seconds,
             ban_seconds=settings.ban_seconds,
@@ -106,6 +107,7 @@ def upkeep_of(settings: Settings) -> Upkeep:
         rate_jump_percent=settings.exchange_rate_jump_percent,
         system_currency=settings.system_currency,
         invoice_days=settings.invoice_days,
+        print_invoice=InvoicePrinter(),
         recordings=recordings_of(settings),
     )
 

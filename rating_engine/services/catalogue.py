@@ -33,10 +33,11 @@ from rating_engine.services.finance.codes import Codes
 from rating_engine.services.finance.credit_notes import CreditNotes
 from rating_engine.services.finance.guesses import Guesses
 from rating_engine.services.finance.invitations import Invitations
-from rating_engine.services.finance.invoices import Invoices, Printer
+from rating_engine.services.finance.invoices import Invoices
 from rating_engine.services.finance.minimum_spends import MinimumSpends
 from rating_engine.services.finance.paid_services import PaidServices
 from rating_engine.services.finance.payments import Payments, PaymentWays
+from rating_engine.services.finance.printing import Printer
 from rating_engine.services.finance.statements import Statements
 from rating_engine.services.finance.subscriptions import Subscriptions
 from rating_engine.services.finance.taxes import Taxes
@@ -98,6 +99,7 @@ from rating_engine.services.support.news import News
 from rating_engine.services.support.sim_cards import SimCards
 from rating_engine.services.support.speech import Speaker, Speech
 from rating_engine.services.support.tickets import Tickets
+from rating_engine.services.support.warning_sounds import WarningSounds
 from rating_engine.services.tariffs.bands import Bands
 from rating_engine.services.tariffs.bill_types import BillTypes
 from rating_engine.services.tariffs.currencies import Currencies
@@ -178,6 +180,7 @@ class UseCases:
     did_pools: DidPools
     number_pools: NumberPools
     number_scores: NumberScores
+    warning_sounds: WarningSounds
     call_rules: CallRules
     number_stock: NumberStock
     recordings: Recordings
@@ -234,6 +237,7 @@ class Ways:
     voice: Sounds
     secret_keys: tuple[str, ...] = ()
     reload_phones: Reload = never_reloads
+    mor_https_only: bool = False
     proxies: tuple[Network, ...] = ()
     recordings: RecordingFiles = NO_RECORDINGS
     exchange_hosts: Mapping[str, str] = field(default_factory=dict)
@@ -310,6 +314,7 @@ class Services:
             "news": News(office, principal),
             "tickets": Tickets(office, principal),
             "mails": Mails(office),
+            "warning_sounds": WarningSounds(office, principal),
             "messages": Messages(office, principal, ways.carriers, utc_now),
             "sip_messages": SipMessages(office, principal, ways.ask_exchange),
             "voice_messages": VoiceMessages(office, principal, ways.speaker, ways.voice),
@@ -392,7 +397,7 @@ class Services:
             "simulations": Simulations(office, ways.database_url, international_prefix=prefix),
             "maintenance": Maintenance(office, principal, self._steps),
             "doctor": Doctor(office, ways.installation),
-            "integrity": Integrity(office, self._secrets, ways.places),
+            "integrity": Integrity(office, self._secrets, ways.places, https_only=ways.mor_https_only),
         }
 
     def _of_numbers(self, principal: Principal) -> dict[str, Any]:

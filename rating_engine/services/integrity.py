@@ -45,10 +45,12 @@ class Places:
 class Integrity:
     """Asks it all. Read-only."""
 
-    def __init__(self, database: Database, secrets: SecretBox, places: Places) -> None:
+    def __init__(self, database: Database, secrets: SecretBox, places: Places, *, https_only: bool) -> None:
+        """`https_only`: whether signed requests are taken over TLS alone."""
         self._database = database
         self._secrets = secrets
         self._places = places
+        self._https_only = https_only
 
     async def check(self) -> AsyncIterator[Check]:
         """Each check in turn, in the document's order. Errors: Unavailable."""
@@ -65,7 +67,8 @@ class Integrity:
             ("actions", "nothing that was to be sent or looked at has failed", self._actions),
             (
                 "user passwords",
-                "no user's password is among those that are tried first, and no secret that signs is short",
+                "no user's password is among those that are tried first, no secret that signs is short, and no signed "
+                "request is there for all to see",
                 self._users,
             ),
             ("device passwords", "no device's password is short, common or its login", self._devices),
@@ -119,8 +122,15 @@ class Integrity:
                     )
                     for (login,) in secrets
                 ),
+                *await self._open_requests(),
             ]
         )
+
+    async def _open_requests(self) -> list[Finding]:
+        if self._https_only or not await store.has_signed_requests(self._database):
+            return []
+        what = "signed requests of MOR's API are taken over plain http: who sees one can send it again"
+        return [Finding(what, "set mor_https_only, with TLS at a proxy before it (docs/mor.md)")]
 
     async def _devices(self) -> list[Finding]:
         found: list[Finding] = []

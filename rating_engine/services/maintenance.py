@@ -18,8 +18,10 @@ from rating_engine.domain.errors import NotAllowed, RatingEngineError
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import ENGINE, Principal
 from rating_engine.services.calls.ports import Now
+from rating_engine.services.finance.invoice_mails import InvoiceMails
 from rating_engine.services.finance.minimum_spends import MinimumSpends
 from rating_engine.services.finance.monthly import MonthlyInvoices
+from rating_engine.services.finance.printing import Printer
 from rating_engine.services.finance.recurring import Recurring
 from rating_engine.services.numbers.rents import Rents
 from rating_engine.services.recordings import NO_RECORDINGS, RecordingFiles, mail_recordings
@@ -30,6 +32,7 @@ from rating_engine.services.tariffs.rate_feed import AskRate, RateFeed
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.idempotency import forget_old
 from rating_engine.storage.messages.messages import forget_early
+from rating_engine.storage.parties.keys import note_maintenance
 from rating_engine.storage.postgres.one_at_a_time import one_at_a_time
 from rating_engine.storage.postgres.pool import Database
 
@@ -63,6 +66,7 @@ class Upkeep:
     rate_jump_percent: int
     system_currency: str
     invoice_days: int
+    print_invoice: Printer
     recordings: RecordingFiles = NO_RECORDINGS
 
 
@@ -81,6 +85,7 @@ def steps_of(office: Database, now: Now, upkeep: Upkeep) -> dict[str, Step]:
         BALANCES: BalanceNotices(office, ENGINE, now, system_currency=upkeep.system_currency).turn,
         MONITORINGS: Monitorings(office, ENGINE, now, system_currency=upkeep.system_currency).turn,
         "monthly invoices": invoices.turn,
+        "invoice mails": InvoiceMails(office, ENGINE, upkeep.print_invoice).turn,
     }
     if upkeep.ask_rate is not None:
         feed = RateFeed(office, ENGINE, now, upkeep.ask_rate, jump_percent=upkeep.rate_jump_percent)
@@ -103,6 +108,8 @@ class Maintenance:
         outcomes = {name: await self._run(name) for name in names or self._steps}
         if not names and self._principal is not ENGINE:
             async with self._database.transaction(self._principal) as tx:
+                if self._principal.key is not None:
+                    await note_maintenance(tx, self._principal.key)
                 await record(tx, "maintenance.run", "all", dict(outcomes))
         return outcomes
 

@@ -56,6 +56,12 @@ class AriSettings(Group):
         " without answering, where Asterisk can (20.16, 21.11, 22.6). In the environment separated by commas.",
     )
 
+    ari_transfers: bool = Field(
+        True,
+        description="Phones may transfer the calls that they pay for, where Asterisk can: 20.18, 22.8, 23.2 or newer."
+        " Until 20.21, 22.11, 23.5 a phone that says Refer-Sub: false with it ends Asterisk: false refuses all"
+        " transfers.",
+    )
     ari_low_balance_sound: str = Field(
         "",
         max_length=200,

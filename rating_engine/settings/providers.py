@@ -26,8 +26,9 @@ class ProviderSettings(Group):
         " is asked by GET (method=post: by a form), 14 s, 64 KiB, no redirects; an answer of 200 to 299, which matches"
         " ok=REGEX where that is given, has taken it, and its first group, else the whole, is the carrier's id."
         " `where hlr https://…?number={to}` answers sendHLR. `smsc smpp smpp://ID:PASSWORD@HOST:2775`: a transceiver of"
-        " the engine that leads. to=49|43: numbers that it serves; the longest prefix counts first. In the environment"
-        " separated by commas, which a URL writes %2C.",
+        " the engine that leads. to=49|43: numbers that it serves; the longest prefix counts first. cost=TARIFF:"
+        " what it takes, by that tariff's prices of messages. In the environment separated by commas, which a URL"
+        " writes %2C.",
     )
     gsm_providers: Texts = Field(
         (),

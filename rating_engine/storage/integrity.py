@@ -52,6 +52,7 @@ _SHORT_SECRETS: Final = """
     SELECT p.login FROM hash_secrets h JOIN parties p USING (party_id)
     WHERE h.is_short AND h.enabled ORDER BY 1 LIMIT $1
 """
+_SIGNED: Final = "SELECT EXISTS (SELECT 1 FROM hash_secrets WHERE enabled)"
 _DEVICES: Final = """
     SELECT s.bucket, s.subscriber_id, s.login, p.login AS owner, a.secret
     FROM sip_accounts a JOIN subscribers s USING (bucket, subscriber_id)
@@ -110,6 +111,12 @@ async def weak_users(database: Questions, most: int) -> Rows:
 async def short_secrets(database: Questions, most: int) -> Rows:
     """(login) of whose secret of signed requests is short, and in use. Errors: Unavailable."""
     return await _rows(database, _SHORT_SECRETS, most)
+
+
+async def has_signed_requests(database: Questions) -> bool:
+    """Whether anybody asks by signed requests. Errors: Unavailable."""
+    found: bool = await database.fetchval(_SIGNED)
+    return found
 
 
 async def devices_after(database: Questions, bucket: int, subscriber_id: int, most: int) -> Rows:

@@ -181,7 +181,7 @@ LAWS: Final = (
         WHERE m.price IS NULL OR COALESCE(e.taken, 0) <> m.price
            OR COALESCE(e.back, 0) <> CASE WHEN m.state = 'failed' THEN m.price ELSE 0 END
         """,
-        "find who wrote past send_message_v1() and end_message_v1(); post an adjustment for the difference",
+        "find who wrote past send_message_v2() and end_message_v1(); post an adjustment for the difference",
     ),
     Law(
         "messages_end",

@@ -125,6 +125,13 @@ def give_music_and_a_place_for_recordings(exchange: Exchange) -> Path:
     return exchange.spool / "kept"
 
 
+def give_tls(exchange: Exchange, port: int, certificate: Path) -> None:
+    """Its REST interface over TLS, beside the one without. Before it starts."""
+    exchange.give("exchange.pem", certificate.read_text())
+    lines = f"tlsenable = yes\ntlsbindaddr = 127.0.0.1:{port}\ntlscertfile = {exchange.spool_inside}/exchange.pem\n"
+    exchange.add_file("http.conf", (exchange.home / "etc/http.conf").read_text() + lines)
+
+
 def _write_voice(file: Path, level: int, seconds: float) -> None:
     """A sound that is one level from its beginning to its end: on the line it is known by one byte."""
     with wave.open(str(file), "wb") as out:

@@ -13,6 +13,7 @@ async def a_call_is_transferred_blind(world: World, login: str) -> None:
     assert await leg.transfer(ELSEWHERE + "4") == 202
     target = await world.called("elsewhere", ELSEWHERE + "4")
     await leg.ended()
+    assert [said.split()[1] for said in leg.said] == ["100", "200"]
     await target.hears(world.trunks["carrier"])
     await called.hears(world.trunks["elsewhere"])
     await target.talk_on(1.7)

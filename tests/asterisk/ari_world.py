@@ -31,13 +31,14 @@ CUT_WITHIN = 0.35  # of a second
 
 @dataclass(frozen=True)
 class World:
-    """The engine, the exchange, and everybody's phones."""
+    """The engine, the exchange, and everybody's phones. `tls`: the port of its REST interface, and the certificate."""
 
     pbx: Pbx
     url: str
     phones: dict[str, Phone]
     trunks: dict[str, Phone]
     recordings: Path
+    tls: tuple[int, Path]
 
     def caller(self, scenario: str) -> Phone:
         return self.phones[scenario]

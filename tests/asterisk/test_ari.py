@@ -14,6 +14,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from agi.ari.address import parse_address
+from agi.ari.connection import AriConnection, Refused
+from agi.ari.requests import Request
 from agi.fastagi.client import agi_call
 from rating_engine.domain.reported_end import ReportedEnd
 from rating_engine.rating.rate import Rate
@@ -23,11 +26,13 @@ from tests.asterisk.ari import (
     LOW_BALANCE,
     NAME,
     PART,
+    SECRET,
     WARNING,
     access_line,
     ari_exchange,
     ari_url,
     give_music_and_a_place_for_recordings,
+    give_tls,
     page_part,
     ports,
     seed,
@@ -56,6 +61,7 @@ from tests.asterisk.ari_world import (
 from tests.asterisk.engine import engine_for, started
 from tests.asterisk.pbx import Pbx, until
 from tests.asterisk.phone import Phone, phones
+from tests.support.file_host import make_certificate
 from tests.support.servers import SessionServers, breaches, free_port
 from tests.support.world import add_account, publish_deck
 
@@ -74,6 +80,9 @@ async def world(
     trunks = {name: Phone(name, sip_port) for name, _ in ROUTES}
     for name, does in (("carrier", carrier), ("first", first), ("second", carrier), ("elsewhere", elsewhere)):
         trunks[name].on_call = does
+    directory = tmp_path_factory.mktemp("engine")
+    certificate = make_certificate(directory, "localhost")
+    tls_port = free_port()
     with session_servers.database() as url:
         database = Database(url)
         await database.open()
@@ -88,7 +97,7 @@ async def world(
         engine = engine_for(
             url,
             session_servers.redis(),
-            tmp_path_factory.mktemp("engine"),
+            directory,
             ari_exchanges=[ari_url(http_port)],
             secret_keys=[SECRET_KEY],
             ari_silence_seconds=1,
@@ -110,12 +119,13 @@ async def world(
             more=f"{access_line(ACCESS)}\n{EXTERNAL}",
         )
         recordings = give_music_and_a_place_for_recordings(exchange)
+        give_tls(exchange, tls_port, certificate)
         try:
             async with phones(*callers.values(), *trunks.values()), exchange, engine:
                 await started(engine)
                 pbx = Pbx(database, engine, exchange)
                 await until(lambda: held(pbx))
-                yield World(pbx, url, callers, trunks, recordings)
+                yield World(pbx, url, callers, trunks, recordings, (tls_port, certificate))
         finally:
             await database.close()
 
@@ -201,6 +211,32 @@ async def test_what_the_page_says_to_look_for_is_there(world: World) -> None:
     async with httpx.AsyncClient() as client:
         answer = await client.get(f"http://127.0.0.1:{world.pbx.engine.http_port}/readyz")
     assert told in answer.text.replace(" ", "")
+
+
+@pytest.mark.parametrize(
+    ("host", "is_known", "why"),
+    [
+        ("localhost", True, ""),
+        ("localhost", False, "its certificate is not accepted: self-signed certificate"),
+        ("127.0.0.1", True, "its certificate is not accepted: IP address mismatch"),
+    ],
+)
+async def test_over_tls_the_exchange_has_to_be_the_one_that_is_meant(
+    world: World, host: str, is_known: bool, why: str
+) -> None:
+    port, certificate = world.tls
+    ca = f"&ca={certificate}" if is_known else ""
+    address = parse_address(f"{NAME}=ari://rating-engine:{SECRET}@{host}:{port}?tls=1{ca}")
+    connection = AriConnection(address, "rating-tls", lambda event: None)
+    try:
+        if why:
+            with pytest.raises(Refused, match=why):
+                await connection.open()
+        else:
+            await connection.open()
+            assert (await connection.ask(Request("GET", "asterisk/ping"))).done
+    finally:
+        await connection.close()
 
 
 async def test_the_types_are_those_that_asterisk_describes(asterisk_root: Path) -> None:

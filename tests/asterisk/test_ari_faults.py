@@ -14,6 +14,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from agi.ari.link import COMMAND_CONNECTIONS
 from rating_engine.process.engine_process import EngineProcess
 from rating_engine.storage.postgres.pool import Database
 from tests.asterisk.ari import NAME, ari_exchange, ari_url, ports, seed
@@ -173,6 +174,28 @@ async def test_a_connection_that_is_lost_or_hangs_is_made_anew_and_the_calls_go_
     await leg.hang_up()
     await called.ended()
     await world.charged(login, called)
+
+
+async def test_a_call_whose_requests_are_not_answered_moves_to_another_connection(world: World) -> None:
+    """None is answered, on any connection but the events': what they did is heard by events, and new ones are made."""
+    await world.holder()
+    made = world.proxy.connections_made
+    world.proxy.swallow_answers(spared=1)
+    leg, called = await world.talk("caller8", "4910008")
+
+    async def all_made_anew() -> bool:
+        return world.proxy.connections_made >= made + COMMAND_CONNECTIONS
+
+    await until(all_made_anew, TAKEN_SECONDS)
+    assert (await world.states()).count("connected") == 1
+    await leg.hears(world.carrier)
+    second, other = await world.talk("caller9", "4910009")
+    for each, theirs in ((leg, called), (second, other)):
+        await each.talk_on(1.7)
+        await each.hang_up()
+        await theirs.ended()
+    await world.charged("caller8", called)
+    await world.charged("caller9", other)
 
 
 async def test_calls_of_an_exchange_that_is_killed_are_charged_until_they_were_last_seen(world: World) -> None:

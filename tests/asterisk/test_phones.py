@@ -245,6 +245,23 @@ async def until_shown(ask: Callable[[], Awaitable[object]], wanted: object) -> N
     await until(holds)
 
 
+async def made_anew(world_: World, fresh: DigestPhone) -> None:
+    """Who is deleted is gone at once; the number is its owner's to make again, with another password; and under another
+    number the password stays."""
+    await world_.ask("deleteExtension", login="anna", sip_extension="4000001")
+    assert await fresh.register() == 401
+    assert await refused(fresh) == [401]
+    await world_.ask("createExtension", login="anna", sip_extension="4000001", sip_password="third-secret")
+    assert await fresh.register() == 401  # the password of before
+    fresh.password = "third-secret"
+    assert await fresh.register() == 200
+    for number in ("4000002", "4000001"):
+        await world_.use.sip_accounts.change(fresh.name, SipChanges(login=number))
+        assert await fresh.register() == 401
+        fresh.name = number
+        assert await fresh.register() == 200
+
+
 async def call_by_address(world_: World) -> None:
     """A line without a password is known by where it calls from."""
     await world_.use.parties.set_status("anna", PartyState.ACTIVE)
@@ -286,6 +303,7 @@ async def test_an_extension_that_is_made_registers_and_calls_and_who_is_blocked_
             await shown_online(world_, fresh, main)
             await write_to_one_another(world_, fresh, main)
             await call_one_another(world_, fresh, main, carrier)
+            await made_anew(world_, fresh)
             await use.accounts.block_subscriber("4000001")
             assert await fresh.register() == 401
             assert await refused(fresh) == [401]
@@ -343,12 +361,32 @@ async def test_the_rendered_file_says_the_same_to_an_exchange_without_the_databa
             await until(world_.exchange.idle)
             assert (await world_.charged("40000"))[1] == 1
 
+            await world_.use.accounts.unblock("40000")
+            await world_.use.sip_accounts.change(
+                "40000", SipChanges(host="127.0.0.1", callerid="4930", label="A \\, B")
+            )
+            assert (await reached.exchanges.render("pbx1", output=file, reload=True)).reloaded
+            await until_known_by_address(world_.exchange, "40000")
+            async with DigestPhone("anybody", port, "") as neighbour:
+                await talk(neighbour)
+            await until(world_.exchange.idle)
+            assert (await world_.charged("40000"))[1] == 2
+
 
 async def until_registered(phone: DigestPhone) -> None:
     """A reload takes Asterisk a moment."""
 
     async def holds() -> bool:
         return await phone.register() == 200
+
+    await until(holds)
+
+
+async def until_known_by_address(exchange: Exchange, endpoint: str) -> None:
+    """Asterisk has read it."""
+
+    async def holds() -> bool:
+        return "Match: 127.0.0.1" in await exchange.cli(f"pjsip show endpoint {endpoint}")
 
     await until(holds)
 

@@ -70,22 +70,25 @@ async def test_an_announcement_is_heard_through_a_leg_of_its_own(sip: Sip) -> No
 
 
 async def test_a_caller_hears_before_it_rings_that_the_balance_is_low(sip: Sip) -> None:
-    """By which own leg or none: the number is busy at once, so that the carrier plays nothing."""
+    """By which own leg or none: the number is busy at once, so that the carrier plays nothing. What its user has chosen
+    counts before what the exchange has."""
     busy = f"{SAYS}017"
     write_tone(sip.pbx.exchange.spool / "low.wav", 440, 0.1)
     sound = str(sip.pbx.exchange.spool_inside / "low")
     heard = []
-    for below, leg in (("NULL", "no"), ("1000000", "no"), ("1000000", "yes")):
-        await sip.pbx.database.fetch(f"UPDATE subscribers SET warn_below = {below} WHERE login = 'asker'")
+    for below, leg, chosen in (("NULL", "no", sound), ("1000000", "no", ""), ("1000000", "yes", sound)):
+        await sip.pbx.database.fetch(
+            f"UPDATE subscribers SET warn_below = {below}, warn_sound = '{chosen}' WHERE login = 'asker'"
+        )
         async with (
-            sip.pbx.global_variable("RATING_LOW_BALANCE_SOUND", sound),
+            sip.pbx.global_variable("RATING_LOW_BALANCE_SOUND", "" if chosen else sound),
             sip.pbx.global_variable("RATING_OWN_LEG", leg),
         ):
             call = await sip.dial("asker", busy)
             await call.ended()
         await until(sip.pbx.exchange.idle)
         heard.append((call.value("HEARD_EARLY") != "", call.value("SIP_ANSWER")))
-    await sip.pbx.database.fetch("UPDATE subscribers SET warn_below = NULL WHERE login = 'asker'")
+    await sip.pbx.database.fetch("UPDATE subscribers SET warn_below = NULL, warn_sound = '' WHERE login = 'asker'")
     assert heard == [(False, "SIP 486 Busy Here"), (True, "SIP 486 Busy Here"), (True, "SIP 486 Busy Here")]
 
 

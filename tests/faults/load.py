@@ -41,15 +41,29 @@ DECK = {
 NUMBERS = ("4912345678", "33123456789", "79161234567")
 
 
-def cost_of(number: str, seconds: int) -> Decimal:
-    """What a call costs by DECK, worked out here and nowhere else."""
+# What a call costs by each tariff: to begin, and for each step begun of so many seconds. Each reseller pays less than
+# it is paid.
+PRICES = {
+    "retail": {"49": ("0", 1, "0.01"), "33": ("0", 60, "0.12"), "7": ("0.05", 10, "0.02")},
+    "south": {"49": ("0", 6, "0.048"), "33": ("0", 60, "0.09"), "7": ("0.03", 10, "0.02")},
+    "north": {"49": ("0", 1, "0.005"), "33": ("0", 20, "0.02"), "7": ("0.03", 30, "0.03")},
+}
+
+
+def cost_of(number: str, seconds: int, tariff: str = "retail") -> Decimal:
+    """What a call costs, worked out here and nowhere else."""
     if seconds == 0:
         return Decimal(0)
-    if number.startswith("49"):
-        return Decimal(seconds) / 100
-    if number.startswith("33"):
-        return math.ceil(seconds / 60) * Decimal("0.12")
-    return Decimal("0.05") + math.ceil(seconds / 10) * Decimal("0.02")
+    begin, step, price = next(terms for prefix, terms in PRICES[tariff].items() if number.startswith(prefix))
+    return Decimal(begin) + math.ceil(seconds / step) * Decimal(price)
+
+
+def deck_of(reseller: str) -> dict[str, Rate]:
+    """The rates that a reseller pays by."""
+    return {
+        prefix: Rate(price_1=price, price_unit="interval", interval_1=step, interval_n=step, connect_fee=begin)
+        for prefix, (begin, step, price) in PRICES[reseller].items()
+    }
 
 
 @dataclass

@@ -14,8 +14,10 @@ from rating_engine.process.engine_process import EngineProcess
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.spool.spool_survey import survey
 from tests.faults.books import Audit, audit
-from tests.faults.load import DECK, NONE, SPOOLED, TALKERS, Load
+from tests.faults.load import DECK, NONE, SPOOLED, TALKERS, Load, deck_of
 from tests.faults.report import Row
+from tests.faults.transfers import Transfers
+from tests.support.resellers import House
 from tests.support.waiting import until
 from tests.support.world import add_account, publish_deck
 
@@ -23,6 +25,10 @@ OFFICES = {f"office{n}": Decimal(0) for n in range(4)}  # postpaid, without a li
 FAMILIES = {f"family{n}": Decimal(500) for n in range(3)}
 POOR = {f"poor{n}": Decimal(4) for n in range(3)}  # soon declined, and always on the edge
 BALANCES = {**OFFICES, **FAMILIES, **POOR}
+# South is soon without money, and its users are declined then; north sells to it, and has some left.
+RESELLERS = {"north-money": Decimal(500), "south-money": Decimal(3)}
+ABOVE = {"family1": ("north",), "family2": ("south", "north"), "poor1": ("north",), "poor2": ("south", "north")}
+BUCKETS = 3  # so that money goes from one to another: family0 is in none of the resellers'
 
 Setting = str | int | float | list[str]
 
@@ -42,6 +48,7 @@ class Stage:
     spool_dir: Path
     database: Database
     load: Load
+    transfers: Transfers
     in_flight: int = 0
     struck: int = 0
     on_the_wire: dict[str, int] = field(default_factory=lambda: {"prepare": 0, "finish": 0})
@@ -55,11 +62,11 @@ class Stage:
 
     async def close_books(self) -> Audit:
         """Stop the load, say every end, wait for the spool, let what nobody will finish expire; then compare."""
-        await self.load.stop()
+        await asyncio.gather(self.load.stop(), self.transfers.stop())
         await self.load.say_every_end()
         await until(self._is_everything_charged)
         await until(self._is_everything_closed)
-        return await audit(self.database, self.load.calls, BALANCES)
+        return await audit(self.database, self.load.calls, {**BALANCES, **RESELLERS}, ABOVE, self.transfers.all)
 
     def row(self, fault: str, found: Audit) -> Row:
         """The line of the table."""
@@ -83,7 +90,9 @@ class Stage:
     async def _is_everything_closed(self) -> bool:
         """Time passes for the reservations that nobody will finish; the engine's own sweep does the rest."""
         await self.database.fetch("UPDATE reservations SET expires_at = now() WHERE expires_at > now()")
-        return await self.database.fetchval("SELECT count(*) = 0 FROM reservations")
+        return await self.database.fetchval(
+            "SELECT (SELECT count(*) FROM reservations) + (SELECT count(*) FROM transfers WHERE state = 'sent') = 0"
+        )
 
 
 @contextlib.asynccontextmanager
@@ -107,20 +116,33 @@ async def stage_on(
     print(f"seed {seed}: FAULTS_SEED={seed} repeats it; the engine's log is in {directory}")
     database = Database(url)
     await database.open()
-    given = {**SETTINGS, "database_url": engine_url or url, "spool_dir": str(directory / "spool"), **settings}
+    spool = str(directory / "spool")
+    given = {**SETTINGS, "database_url": engine_url or url, "spool_dir": spool, "ledger_buckets": BUCKETS, **settings}
     engine = EngineProcess("engine", directory, given)
     load = Load(port or (lambda: engine.fastagi_port), list(BALANCES), seed, lost=lost, talkers=talkers)
+    transfers = Transfers(lambda: engine.http_port, list(FAMILIES), seed)
     try:
-        await publish_deck(database, rates=DECK)
-        for login, balance in BALANCES.items():
-            postpaid = login in OFFICES
-            overdraft = None if postpaid else "0"
-            await add_account(database, login, balance=str(balance), overdraft=overdraft, postpaid=postpaid)
+        await _settle_in(database)
         await engine.start()
         load.start()
-        yield Stage(servers, engine, Path(str(given["spool_dir"])), database, load)
+        await transfers.start(database)
+        yield Stage(servers, engine, Path(spool), database, load, transfers)
     finally:
         with contextlib.suppress(Exception):
-            await asyncio.wait_for(load.stop(), 30)
+            await asyncio.wait_for(asyncio.gather(load.stop(), transfers.stop()), 30)
         await engine.stop()
         await database.close()
+
+
+async def _settle_in(database: Database) -> None:
+    """Tariffs, resellers, and accounts with the lines that call."""
+    house = House(database, buckets=BUCKETS)
+    await publish_deck(database, rates=DECK)
+    for reseller, owner in (("north", "system"), ("south", "north")):
+        await publish_deck(database, reseller, deck_of(reseller))
+        await house.reseller(reseller, reseller, owner=owner, balance=str(RESELLERS[f"{reseller}-money"]))
+    for login, balance in BALANCES.items():
+        if login in OFFICES:
+            await add_account(database, login, balance=str(balance), overdraft=None, postpaid=True)
+        else:
+            await house.user(login, "retail", ABOVE.get(login, ("system",))[0], balance=str(balance))

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
+from rating_engine.domain.principal import OPERATOR
 from rating_engine.engine.engine import Engine
 from tests.faults.books import Audit, audit, missing
-from tests.faults.load import ALLOWED, DECK, NONE, SAVED, SPOOLED, Call, cost_of
+from tests.faults.load import ALLOWED, DECK, NONE, SAVED, SPOOLED, Call, cost_of, deck_of
+from tests.faults.transfers import Sent
 from tests.support.calls import finish, prepare
 from tests.support.engines import engine_on
-from tests.support.world import add_account, publish_deck
+from tests.support.resellers import House
+from tests.support.world import publish_deck
 
 NUMBER = "4912345678"
-BALANCES = {"1001": Decimal(10)}
+BALANCES = {"1001": Decimal(10), "north-money": Decimal(100)}
+ABOVE = {"1001": ("north",)}
 
 
 @pytest.fixture
 async def engine(database_url: str) -> AsyncIterator[Engine]:
     async with engine_on(database_url, max_reserve_seconds=60, expiry_interval_seconds=600) as engine:
         await publish_deck(engine.office, rates=DECK)
-        await add_account(engine.office, balance="10")
+        house = House(engine.office)
+        await publish_deck(engine.office, "north", deck_of("north"))
+        await house.reseller("north", "north", balance="100")
+        await house.user("1001", "retail", "north", balance="10")
         yield engine
 
 
@@ -39,12 +47,13 @@ def wrote_down(name: str, talked: int | None = 10, ended: str = SAVED, **others:
     return call
 
 
-async def compare(engine: Engine, *calls: Call) -> Audit:
+async def compare(engine: Engine, *calls: Call, transfers: Sequence[Sent] = ()) -> Audit:
     """The calls of tests/support/calls come from another exchange."""
-    await engine.office.fetch("UPDATE cdrs SET call_key = replace(call_key, 'test/', 'pbx/')")
+    for table in ("cdrs", "reseller_records"):
+        await engine.office.fetch(f"UPDATE {table} SET call_key = replace(call_key, 'test/', 'pbx/')")
     await engine.office.fetch("ALTER TABLE ledger_entries DISABLE TRIGGER append_only")
     await engine.office.fetch("UPDATE ledger_entries SET call_key = replace(call_key, 'test/', 'pbx/')")
-    return await audit(engine.office, calls, BALANCES)
+    return await audit(engine.office, calls, BALANCES, ABOVE, transfers)
 
 
 async def test_books_that_agree_have_no_complaints(engine):
@@ -86,10 +95,46 @@ async def test_a_call_nobody_made_is_wrong(engine):
     assert "pbx/1/1 is nobody's call" in (await compare(engine)).wrong
 
 
+_NORTHS = "(bucket, account_id) = (SELECT bucket, account_id FROM subscribers WHERE login = 'north-money')"
+
+
+@pytest.mark.breaks_books
+@pytest.mark.parametrize(
+    ("slip", "found_as"),
+    [
+        (f"UPDATE ledger_entries SET amount = amount / 2 WHERE {_NORTHS} AND kind = 'charge'", "lost"),
+        (f"UPDATE ledger_entries SET amount = amount * 2 WHERE {_NORTHS} AND kind = 'charge'", "doubled"),
+        ("UPDATE reseller_records SET cost = cost / 2", "wrong"),
+    ],
+)
+async def test_a_reseller_charged_something_else_is_found(engine, slip, found_as):
+    await place(engine, "1", 10)
+    await engine.office.fetch("ALTER TABLE ledger_entries DISABLE TRIGGER append_only")
+    await engine.office.fetch(slip)
+
+    found = await compare(engine, wrote_down("1"))
+
+    assert any("pbx/1/1" in what for what in getattr(found, found_as))
+
+
+@pytest.mark.breaks_books
+async def test_a_transfer_that_is_not_what_was_answered_is_wrong(engine):
+    sent = Sent("one", "1001", "north-money", Decimal(1), done=True)
+    assert any("the ledgers have []" in what for what in (await compare(engine, transfers=[sent])).wrong)
+
+    await engine.services.of(OPERATOR).transfers.between("1001", "north-money", sent.amount, comment="one")
+    assert (await compare(engine, transfers=[sent])).complaints() == []
+    assert any("ledgers have" in what for what in (await compare(engine, transfers=[replace(sent, done=False)])).wrong)
+    assert any("nobody sent 'one'" in what for what in (await compare(engine)).wrong)
+
+    await engine.office.fetch(f"UPDATE ledger_entries SET amount = 2 WHERE {_NORTHS} AND kind = 'transfer'")
+    assert any("ledgers have" in what for what in (await compare(engine, transfers=[replace(sent, done=None)])).wrong)
+
+
 @pytest.mark.breaks_books
 async def test_an_account_that_spent_what_it_had_not_is_overspent(engine):
     await place(engine, "1", 10)
-    await engine.office.fetch("UPDATE accounts SET reserved = 10")
+    await engine.office.fetch("UPDATE accounts SET reserved = 10 WHERE balance < 10")
 
     assert len((await compare(engine, wrote_down("1"))).overspent) == 1
 

@@ -164,7 +164,7 @@ _MODULES: Final = (
     MODULES
     + " app_db app_mixmonitor app_read app_record app_system codec_gsm format_gsm func_cut func_db func_lock func_sha1"
     + " app_queue app_chanspy bridge_holding bridge_softmix format_wav func_hangupcause res_musiconhold res_parking"
-    + " res_pjsip_diversion res_pjsip_dtmf_info res_pjsip_refer"
+    + " res_pjsip_diversion res_pjsip_dtmf_info res_pjsip_refer res_fax res_fax_spandsp"
 )
 
 

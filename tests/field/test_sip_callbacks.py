@@ -20,9 +20,11 @@ from rating_engine.storage.calls.exchange_watch import read_watched
 from tests.asterisk.engine import started
 from tests.asterisk.pbx import PRICE, until
 from tests.field.conftest import Running
+from tests.field.mor import mor
 from tests.field.office import ALICE, ANSWERS, BUSY, POOR, RINGS, Scene, charged
 from tests.support.speech import speaker, write_sound
 from tests.support.tcp_proxy import TcpProxy
+from tests.support.waiting import HANG_SECONDS
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
 FIRST, SECOND = ANSWERS + "10", ANSWERS + "20"
@@ -117,8 +119,32 @@ async def test_a_spoken_message_is_heard_by_who_answers_and_charged_as_a_call(sc
     assert (cdrs[FIRST]["callerid"], cdrs[FIRST]["originated_by"]) == ("49777", "callback")
 
 
-async def test_a_callback_asked_for_by_sms_connects_who_wrote_and_takes_the_pin(scene: Scene, api: Api) -> None:
+async def test_who_is_called_back_without_a_number_keys_it_in(scene: Scene, api: Api) -> None:
     await api.watched()
+    device = await phone_of_alice(scene)
+    try:
+        answer = await mor(scene, "callback_init", f"{device}{FIRST}", device=device, src=FIRST)
+        assert (answer.tag, answer.text) == ("Status", "Ok")
+        one = await scene.carrier_leg(FIRST)
+        events = scene.pbx.exchange.ami
+        await events.wait_event(
+            lambda event: event.get("AppData", "").startswith("RATING_CALLBACK_ASKED"), HANG_SECONDS
+        )
+        await one.press(SECOND + "#")
+        two = await scene.carrier_leg(SECOND)
+        await two.hears(scene.carrier())
+        await two.talk_on()
+        await two.hang_up()
+        await one.ended()
+        cdrs = await cdrs_by_number(scene)
+    finally:
+        await scene.pbx.database.fetch("DELETE FROM sip_accounts")
+        await scene.pbx.database.fetch("DELETE FROM exchanges")
+    assert (charged(one, cdrs[FIRST]), charged(two, cdrs[SECOND])) == (True, True)
+
+
+async def phone_of_alice(scene: Scene) -> int:
+    """Its number, with the PIN 2468."""
     database = scene.pbx.database
     await database.fetch("INSERT INTO exchanges (name, realm) VALUES ('office', 'office')")
     await database.fetch(
@@ -126,6 +152,13 @@ async def test_a_callback_asked_for_by_sms_connects_who_wrote_and_takes_the_pin(
         "SELECT bucket, subscriber_id, exchange_id, '2468' FROM subscribers, exchanges "
         "WHERE login = $1 AND exchanges.name = 'office'", ALICE,
     )  # fmt: skip
+    return int(await database.fetchval("SELECT subscriber_id FROM subscribers WHERE login = $1", ALICE))
+
+
+async def test_a_callback_asked_for_by_sms_connects_who_wrote_and_takes_the_pin(scene: Scene, api: Api) -> None:
+    await api.watched()
+    database = scene.pbx.database
+    await phone_of_alice(scene)
     try:
         assert await api.ask("msgCallback", msisdn=FIRST, text=f"{ALICE} 2467 {SECOND}") == "E_AUTH_FAILED"
         assert await api.ask("msgCallback", msisdn=FIRST, text=f"{ALICE} 2468 {SECOND}") == "true"

@@ -10,13 +10,10 @@ from typing import Any, Final
 
 import pytest
 
-from rating_engine.domain.card import Card, CardSale, GroupTerms, NewCardGroup, NewCards
-from rating_engine.domain.principal import OPERATOR
-from rating_engine.engine.services import make_services
-from rating_engine.services.catalogue import UseCases
-from rating_engine.settings.model import Settings
+from rating_engine.domain.card import Card, GroupTerms, NewCardGroup, NewCards
 from tests.asterisk.pbx import until
 from tests.asterisk.phone import Leg
+from tests.field.mor import manager, mor
 from tests.field.office import (
     ACCESS,
     ALICE,
@@ -27,7 +24,6 @@ from tests.field.office import (
     CARDS,
     NOBODY,
     RINGS,
-    SECRET_KEY,
     SHORT,
     Scene,
     charged,
@@ -234,18 +230,16 @@ async def test_a_beep_warns_the_caller_before_the_money_ends(scene: Scene, beeps
 # -- cards that the engine keeps ------------------------------------------------------------------------------------
 
 
-def manager(scene: Scene) -> UseCases:
-    settings = Settings(secret_keys=(SECRET_KEY,))
-    return make_services(settings, scene.pbx.database).of(OPERATOR)
-
-
 async def bought(scene: Scene, **terms: Any) -> Card:
-    """A card of a group of its own, sold."""
+    """A card of a group of its own, sold by card_from_group_sell."""
     use, number = manager(scene), str(next(_cards))[-6:]
     given: dict[str, Any] = {"name": number, "tariff": "retail", "tell_cents": True, **terms}
     group = await use.card_groups.add(NewCardGroup(GroupTerms(**given), number_length=6, pin_length=2))
     await use.cards.create(NewCards(group.group_id, number, number))
-    return (await use.card_sales.sell(CardSale(group.group_id))).cards[0]
+    sold = await mor(scene, "card_from_group_sell", str(group.group_id), id=group.group_id)
+    card = await use.cards.numbered(number)
+    assert [sold.findtext(f"cards/card/{name}") for name in ("number", "pin")] == [card.number, card.pin]
+    return card
 
 
 def number_and_pin(card: Card) -> tuple[str, str]:

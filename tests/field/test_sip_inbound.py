@@ -17,6 +17,7 @@ from typing import Any, Final
 import httpx
 import pytest
 import pytest_asyncio
+from PIL import Image
 from typer.testing import CliRunner
 
 from rating_engine.cli.app import app
@@ -33,7 +34,7 @@ from rating_engine.settings.model import Settings
 from tests.asterisk.phone import Leg
 from tests.field.conftest import Running
 from tests.field.office import ALICE, ANSWERS, CAROL, DIALPLAN, Scene, charged, charged_for
-from tests.support.waiting import until
+from tests.support.waiting import HANG_SECONDS, until
 from tests.support.world import publish_deck
 
 pytestmark = [pytest.mark.asterisk, pytest.mark.asyncio(loop_scope="session")]
@@ -228,6 +229,34 @@ async def test_what_a_caller_says_for_an_address_is_kept_and_to_be_mailed(
     assert (message.called, message.seconds > 0) == (LIMITED, True)
     mail_to = await running_office.pbx.database.fetchval("SELECT mail_to FROM recordings WHERE name = $1", message.name)
     assert mail_to == box
+
+
+def takes_faxes(root: Path) -> bool:
+    return any(root.glob("usr/lib*/**/res_fax_spandsp.so"))
+
+
+async def test_a_fax_for_an_address_is_kept_and_to_be_mailed(
+    scene: Scene, running_office: Running, use: UseCases, asterisk_root: Path
+) -> None:
+    if not takes_faxes(asterisk_root):
+        pytest.skip("this Asterisk has no res_fax_spandsp")
+    await use.call_rules.add(LIMITED, CallRule(action=Action.FAX, destination="fax@example.org"))
+    exchange = scene.office.exchange
+    Image.new("1", (1728, 100), 1).save(exchange.spool / "page.tif", compression="group4", dpi=(204, 98))
+    await exchange.ami.action(
+        "Originate", {}, Channel=f"Local/{LIMITED}@from-trunk/n", CallerID="<4930123456>", Application="SendFAX",
+        Data=f"{exchange.spool_inside / 'page.tif'},f", Async="true",
+    )  # fmt: skip
+    received = await exchange.ami.wait_event(lambda event: event.get("Event") == "ReceiveFAX", HANG_SECONDS)
+    assert received["PagesTransferred"] == "1"
+    (cdr,) = inbound((await scene.charges())[CAROL])  # about fourteen seconds: T.30 has its pace
+    assert (cdr["destination"], cdr["cost"]) == (LIMITED, INBOUND_PRICE * cdr["seconds"])
+    now = datetime.now(UTC)
+    kept = await use.recordings.of("carol", now - timedelta(minutes=5), now)
+    (fax,) = [each for each in kept if each.kind is RecordingKind.FAX]
+    assert (running_office.recordings / f"{fax.name}.tif").read_bytes()[:2] == b"II"
+    mail_to = await running_office.pbx.database.fetchval("SELECT mail_to FROM recordings WHERE name = $1", fax.name)
+    assert mail_to == "fax@example.org"
 
 
 async def test_who_is_rejected_and_what_is_closed_hear_why_and_cost_nothing(scene: Scene, use: UseCases) -> None:

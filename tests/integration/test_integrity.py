@@ -35,8 +35,9 @@ async def test_what_works_and_is_likely_a_mistake(database_url: str, tmp_path: P
     door = Database(database_url)
     await door.open()
     settings = Settings(
-        database_url=database_url, secret_keys=(KEY,), spool_dir=str(tmp_path), free_space_min_percent=0
-    )
+        database_url=database_url, secret_keys=(KEY,), spool_dir=str(tmp_path), free_space_min_percent=0,
+        mor_https_only=True,
+    )  # fmt: skip
     use = make_services(settings, door).of(OPERATOR)
     name = (await publish_deck(door)).name
     await use.exchanges.add(NewExchange("pbx1"))
@@ -50,6 +51,9 @@ async def test_what_works_and_is_likely_a_mistake(database_url: str, tmp_path: P
 
     await use.hash_secrets.put("system")
     assert await found(use) == {}
+    over_http = make_services(settings.model_copy(update={"mor_https_only": False}), door).of(OPERATOR)
+    ((of_http,),) = (await found(over_http)).values()
+    assert "over plain http" in of_http
     await use.hash_secrets.put("system", "secret")
     await use.parties.set_password("otto", password="Otto1234")
     await use.sip_accounts.change(lines["otto"], SipChanges(password="50000sip", trusted_cli="4915112345"))
@@ -65,9 +69,7 @@ async def test_what_works_and_is_likely_a_mistake(database_url: str, tmp_path: P
         " VALUES ('a@example.org', 'a', 'b', 'failed', 'no such user')"
     )
     full = make_services(settings.model_copy(update={"free_space_min_percent": 100}), door).of(OPERATOR)
-
     said = await found(full)
-
     assert said.pop("destinations") == [f"tariff {name}: 1 rates of a direction that is not known, Nowhere"]
     (mails,) = said.pop("actions")
     assert mails.startswith("1 mails not sent since ")

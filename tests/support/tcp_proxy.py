@@ -15,7 +15,8 @@ class TcpProxy:
     """Listens on a free loopback port and passes bytes to `host`:`port`.
 
     The faults may be changed while connections are open: `delay_seconds` before each chunk in each direction,
-    `bytes_per_second` (None = no limit), `refuse()` / `accept()`, `silence()` / `speak()`, `say()`, `cut()`.
+    `bytes_per_second` (None = no limit), `refuse()` / `accept()`, `silence()` / `speak()`, `say()`, `cut()`,
+    `swallow_answers()`.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -25,7 +26,8 @@ class TcpProxy:
         self.port = 0
         self._target = (host, port)
         self._server: asyncio.Server | None = None
-        self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
+        self._pairs: dict[tuple[asyncio.StreamWriter, asyncio.StreamWriter], None] = {}  # in the order they were made
+        self._swallowed: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._speaking = asyncio.Event()
         self._speaking.set()
@@ -73,6 +75,10 @@ class TcpProxy:
         """Pass bytes on again."""
         self._speaking.set()
 
+    def swallow_answers(self, spared: int = 0) -> None:
+        """Of all connections that are open, but the `spared` oldest ones, nothing of the server reaches its client."""
+        self._swallowed |= {client for client, _ in list(self._pairs)[spared:]}
+
     def say(self, data: bytes) -> None:
         """Send every client bytes that its server did not send."""
         for client, _ in self._pairs:
@@ -107,7 +113,7 @@ class TcpProxy:
             writer.transport.abort()
             return
         pair = (writer, server_writer)
-        self._pairs.add(pair)
+        self._pairs[pair] = None
         try:
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._pass_on(reader, server_writer))
@@ -115,7 +121,8 @@ class TcpProxy:
         except* OSError:
             pass  # a cut connection; the other half is ended below
         finally:
-            self._pairs.discard(pair)
+            self._pairs.pop(pair, None)
+            self._swallowed.discard(writer)
             for end in pair:
                 end.close()
             for end in pair:
@@ -129,6 +136,8 @@ class TcpProxy:
             if self.bytes_per_second is not None:
                 await asyncio.sleep(len(chunk) / self.bytes_per_second)
             await self._speaking.wait()
+            if writer in self._swallowed:
+                continue
             writer.write(chunk)
             await writer.drain()
         with contextlib.suppress(OSError):

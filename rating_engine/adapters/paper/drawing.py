@@ -162,10 +162,8 @@ class _Drawing:
 
     def _sums(self) -> list[Flowable]:
         invoice, words = self._invoice, self._words
-        percent = written_percent(Decimal(invoice["tax_percent"]), self._language)
         rows = [(words["net"], invoice["net"], _TEXT, _RIGHT)]
-        if percent != "0":
-            rows.append((words["tax"].format(percent=percent), invoice["tax"], _TEXT, _RIGHT))
+        rows += self._taxes()
         if Decimal(invoice["commission"]):
             rows.append((words["commission"], invoice["commission"], _TEXT, _RIGHT))
         rows.append((words["total"], invoice["total"], _BOLD, _RIGHT_BOLD))
@@ -184,6 +182,20 @@ class _Drawing:
                    ("LINEABOVE", (0, -1), (-1, -1), 0.8, ACCENT)],
         )  # fmt: skip
         return [table]
+
+    def _taxes(self) -> list[tuple[str, Any, ParagraphStyle, ParagraphStyle]]:
+        """A row for each tax that there is: of several by its own name."""
+        invoice, word = self._invoice, self._words["tax"]
+        lines = invoice["taxes"]
+        if len(lines) < 2:
+            lines = [{"name": "", "percent": invoice["tax_percent"], "amount": invoice["tax"]}]
+        rows = []
+        for line in lines:
+            percent = written_percent(Decimal(line["percent"]), self._language)
+            named = f"{line['name']} {percent} %" if line["name"] else word.format(percent=percent)
+            if percent != "0":
+                rows.append((named, line["amount"], _TEXT, _RIGHT))
+        return rows
 
     def _balance(self) -> list[Flowable]:
         """How the balance came from the beginning of the month to its end."""

@@ -19,7 +19,7 @@ import structlog
 
 from rating_engine.domain.errors import Overloaded
 from rating_engine.domain.invoice import Invoice
-from rating_engine.services.finance.invoices import PrintFailed
+from rating_engine.services.finance.printing import PrintFailed
 
 AT_ONCE: Final = 2  # processes of one worker: a page takes a third of a second, forty two seconds
 MAX_WAITING: Final = 20  # the next one hears at once that there are too many

@@ -159,7 +159,7 @@ class Mor:
                 return await self._once(asked)
             return _done(await MADE[function.name](asked))
         except Failed as failed:
-            return _failed(failed.text, function)
+            return _refused_by(function, failed)
         except ClientDisconnect:
             raise
         except Exception as error:
@@ -172,7 +172,7 @@ class Mor:
             try:
                 return _body(_done(await MADE[asked.function.name](asked)))
             except Failed as failed:
-                return _body(_failed(failed.text, asked.function))
+                return _body(_refused_by(asked.function, failed))
             except RatingEngineError as error:
                 response = _broken(asked.function, error)
                 if response.status_code != 200:
@@ -258,9 +258,15 @@ def _done(answer: Answer) -> Response:
     return Response(xml.rendered(answer), headers=HEADERS, media_type=MEDIA_TYPE)
 
 
-def _failed(text: str, function: Function | None = None) -> Response:
-    is_bare = function is not None and text in function.bare_errors
-    return _done(xml.element("Error", text) if is_bare else xml.failed(text))
+def _failed(text: str) -> Response:
+    return _done(xml.failed(text))
+
+
+def _refused_by(function: Function, failed: Failed) -> Response:
+    """The document's words; where they say less than is known, that is for the log."""
+    if failed.message:
+        _log.info("mor_function_refused", function=function.name, error=failed.text, problem=failed.message)
+    return _done(xml.element("Error", failed.text)) if failed.text in function.bare_errors else _failed(failed.text)
 
 
 def _body(response: Response) -> str:

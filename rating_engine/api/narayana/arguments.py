@@ -117,8 +117,9 @@ def read_value(argument: Argument, text: str) -> Value:
                 return value
             raise _invalid(argument, "is neither true nor false")
         case Kind.CHOICE:
-            if text in argument.values:
-                return text
+            for one in (text, text.replace("_", "")):  # auto_renew is autorenew
+                if one in argument.values:
+                    return one
             raise _invalid(argument, f"is none of {', '.join(argument.values)}")
         case Kind.TEXT:
             if "\0" not in text:
@@ -129,6 +130,13 @@ def read_value(argument: Argument, text: str) -> Value:
 def did_of(text: str) -> str:
     """A number as people write it, +7 (800) 555-55-50, in digits."""
     return "".join(each for each in text.strip().removeprefix("+") if each not in " ()-.")
+
+
+def md5_of_password(text: str, name: str) -> str:
+    """An MD5 has 32 hex digits; else it is no MD5. Raises Failure."""
+    if len(text) != 32 or not all(sign in "0123456789abcdefABCDEF" for sign in text):
+        raise Failure(Code.E_INVALID_ARGUMENT, f"{name}: is not the MD5 of a password, 32 hex digits")
+    return text
 
 
 def moment_of(text: str, name: str, *, end: bool = False) -> datetime:

@@ -163,7 +163,21 @@ CODE_OF_DECLINE: Final[Mapping[DeclineReason, Code]] = {
 }
 
 
-def failure_of(error: RatingEngineError) -> Failure | None:
-    """What an error of the engine is here; None: nobody foresaw it."""
+# Fields of use cases, by the names that arguments of methods have for them.
+ARGUMENTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "createCallback": {"first": "destination1", "second": "destination2", "pitch": "epitch"},
+    "msgCallback": {"first": "text", "second": "text"},
+    "sendVoiceMessage": {"url": "text"},
+    "updateSIM": {"allow_direct_sms": "directsms"},
+}
+
+
+def failure_of(error: RatingEngineError, method: str = "") -> Failure | None:
+    """What an error of the engine is here; None: nobody foresaw it. `method`: whose arguments it names."""
     code = CODE_OF_DECLINE[error.reason] if isinstance(error, MessageDeclined) else CODE_OF_ERROR.get(error.code)
-    return None if code is None else Failure(code, str(error))
+    return None if code is None else Failure(code, _named(str(error), method))
+
+
+def _named(problem: str, method: str) -> str:
+    field, colon, rest = problem.partition(": ")
+    return f"{ARGUMENTS.get(method, {}).get(field, field)}{colon}{rest}"

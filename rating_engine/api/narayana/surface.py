@@ -157,7 +157,7 @@ def _failed(query: _Query, failure: Failure) -> Response:
 
 
 def _failure_of(error: Exception, method: str) -> Failure:
-    failure = failure_of(error) if isinstance(error, RatingEngineError) else None
+    failure = failure_of(error, method) if isinstance(error, RatingEngineError) else None
     if failure is None:
         _log.error("narayana_method_failed", method=method[:64], exc_info=error)
         return Failure(Code.E_LUA_EXCEPTION)

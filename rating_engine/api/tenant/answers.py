@@ -25,13 +25,14 @@ from rating_engine.domain.errors import (
     RatingEngineError,
     Refused,
 )
-from rating_engine.domain.tenant import RATE_FIELDS, CallRate, TenantBilling
+from rating_engine.domain.tenant import RATE_FIELDS, WHOLES, CallRate, TenantBilling
 from rating_engine.domain.transfer import InsufficientMoney
 from rating_engine.rating.money import format_amount
 from rating_engine.rating.rate import PriceUnit
 from rating_engine.services.decks.file.formulas import quoted
 
 RETRY_SECONDS: Final = 1
+_SECONDS: Final = frozenset(name for name, _ in WHOLES)
 NO_STORE: Final = {"cache-control": "no-store"}
 
 # What an error of the services is here. Of what is somebody else's nobody hears that it is there.
@@ -84,13 +85,22 @@ def rate_json(rate: CallRate) -> dict[str, Any]:
 
 
 def rates_file(rates: Iterable[CallRate]) -> Response:
-    """Every rate in a file that `rates import` takes: its fields, and by its own names what these prices are of."""
+    """Every rate in a file that `rates import` takes: its fields, and by its own names what these prices are of.
+
+    A row is one line there, so the lines of a description are joined; and no interval is longer than any call.
+    """
     rows = (
-        [*(cell(getattr(rate, name)) for name in RATE_FIELDS), PriceUnit.INTERVAL.value, rate.type.value]
+        [*(cell(_exported(rate, name)) for name in RATE_FIELDS), PriceUnit.INTERVAL.value, rate.type.value]
         for rate in rates
     )
     text = csv_rows([[*RATE_FIELDS, "price_unit", "direction"], *rows])
     return Response(text, media_type=FILE, headers=file_headers("call_rates.csv"))
+
+
+def _exported(rate: CallRate, name: str) -> object:
+    if name in _SECONDS:
+        return rate.counted(name)
+    return " ".join(rate.description.splitlines()) if name == "description" else getattr(rate, name)
 
 
 def csv_rows(rows: Iterable[Iterable[str]]) -> bytes:

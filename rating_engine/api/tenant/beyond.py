@@ -119,8 +119,10 @@ CALL: Final = (
 
 LOGIN: Final = Parameter("login", Kind.TEXT, "Of this line alone.")
 CALLS: Final = (
-    Parameter("since", Kind.TEXT, "Ended at this instant or later; a day before `until` if not given."),
-    Parameter("until", Kind.TEXT, "Ended before this instant; now if not given."),
+    Parameter(
+        "since", Kind.TEXT, "Ended at this instant or later; a day before `until` if not given.", format="date-time"
+    ),
+    Parameter("until", Kind.TEXT, "Ended before this instant; now if not given.", format="date-time"),
     LOGIN,
     Parameter("direction", Kind.TEXT, "LOCAL, NATIONAL, INTERNATIONAL or MOBILE."),
     Parameter("prefix", Kind.TEXT, "Of the destination."),
@@ -134,8 +136,8 @@ QUOTE_RATE: Final = (
     _whole("interval_n"), _whole("free_seconds"), _whole("grace_period"), _amount("postcall_surcharge"),
 )  # fmt: skip
 QUOTED: Final = (
-    Parameter("login", Kind.TEXT, "The login of the line that would call.", 1, MAX_QUOTED),
-    Parameter("number", Kind.TEXT, "As it would be dialled.", 1, MAX_QUOTED),
+    Parameter("login", Kind.TEXT, "The login of the line that would call.", 1, MAX_QUOTED, required=True),
+    Parameter("number", Kind.TEXT, "As it would be dialled.", 1, MAX_QUOTED, required=True),
 )
 CALL_ID: Final = Parameter("id", Kind.TEXT, "The id of a call that lasts.", place="path")
 HUNG_UP: Final = (Shown("outcome"),)
@@ -146,7 +148,7 @@ INVOICE_ITEM: Final = (
 )  # fmt: skip
 INVOICE_ID: Final = Parameter("id", Kind.TEXT, "The id of an invoice.", place="path")
 TOP_UP: Final = (
-    Field("amount", Kind.AMOUNT, "Above zero, in the currency of the tenant.", least=0, required=True),
+    Field("amount", Kind.AMOUNT, "Above zero, in the currency of the tenant.", above=0, required=True),
     Field("idempotency_key", Kind.TEXT, "Of the caller's making: with one the money is moved once.", 1, MAX_KEY,
           required=True),
     Field("comment", Kind.TEXT, "Stands in both statements.", most=MAX_COMMENT),

@@ -14,6 +14,7 @@ from rating_engine.domain.rate_query import TOP_MAX
 from rating_engine.domain.tenant import (
     MAX_DESCRIPTION,
     MAX_PREFIX,
+    MAX_RATE_AMOUNT,
     CallRateType,
     ChargedAccount,
     Charging,
@@ -44,7 +45,8 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One field. `least`, `most`: of a number, or characters of a text. `choices`: its only values.
+    """One field. `least`, `most`: of a number, or characters of a text. `above`: a number is larger. `pattern`: of a
+    text. `choices`: its only values.
 
     `required`: in a body that creates. `default`: where such a body lacks it.
     """
@@ -53,10 +55,12 @@ class Field:
     kind: Kind
     about: str
     least: int | None = None
-    most: int | None = None
+    most: int | float | None = None
     choices: type[StrEnum] | None = None
     required: bool = False
     default: object = None
+    pattern: str | None = None
+    above: int | None = None
 
 
 def _seconds(name: str, about: str, least: int = 0) -> Field:
@@ -64,11 +68,20 @@ def _seconds(name: str, about: str, least: int = 0) -> Field:
 
 
 def _amount(name: str, about: str) -> Field:
-    return Field(name, Kind.AMOUNT, f"{about} Precision is five digits.", least=0, required=True)
+    most = float(MAX_RATE_AMOUNT)
+    return Field(name, Kind.AMOUNT, f"{about} Precision is five digits.", least=0, most=most, required=True)
 
 
 RATE: Final = (
-    Field("prefix", Kind.TEXT, "The call prefix of the rating: digits.", 1, MAX_PREFIX, required=True),
+    Field(
+        "prefix",
+        Kind.TEXT,
+        "The call prefix of the rating: digits, with the country code first.",
+        1,
+        MAX_PREFIX,
+        required=True,
+        pattern=r"^\+?[0-9]+$",
+    ),
     Field("type", Kind.TEXT, "The type of the rating.", choices=CallRateType, default=CallRateType.LOCAL),
     _seconds("free_seconds", "Free seconds of the rating."),
     _seconds("grace_period", "Grace period of the rating: a call this short is free."),
@@ -101,7 +114,7 @@ BILLING: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a query, or of a path."""
+    """One parameter of a query, or of a path. `format`: of JSON Schema; `choices`: its only values, if any."""
 
     name: str
     kind: Kind
@@ -110,6 +123,9 @@ class Parameter:
     most: int | None = None
     default: int | None = None
     place: str = "query"
+    required: bool = False
+    format: str | None = None
+    choices: tuple[str, ...] = ()
 
 
 LIST: Final = (
@@ -170,9 +186,14 @@ def schema_of(field: Field | Parameter, *, default: bool = True) -> dict[str, An
     if field.kind is Kind.AMOUNT:
         schema["format"] = "double"
     least, most = ("minLength", "maxLength") if field.kind is Kind.TEXT else ("minimum", "maximum")
-    schema |= {name: value for name, value in ((least, field.least), (most, field.most)) if value is not None}
-    if isinstance(field, Field) and field.choices is not None:
-        schema["enum"] = [choice.value for choice in field.choices]
+    limits: list[tuple[str, object]] = [(least, field.least), (most, field.most)]
+    if isinstance(field, Field):
+        limits += [("pattern", field.pattern), ("exclusiveMinimum", field.above)]
+    else:
+        limits += [("format", field.format)]
+    schema |= {name: value for name, value in limits if value is not None}
+    if field.choices:
+        schema["enum"] = [str(choice) for choice in field.choices]
     if default and field.default is not None:
         schema["default"] = field.default
     if isinstance(field, Field):
@@ -277,7 +298,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     return {
         "name": parameter.name,
         "in": parameter.place,
-        "required": parameter.place == "path",
+        "required": parameter.required or parameter.place == "path",
         "description": parameter.about,
         "schema": schema_of(parameter),
     }

@@ -175,6 +175,7 @@ async def _show_docs(request: Request) -> HTMLResponse:
         swagger_js_url=f"{PREFIX}/docs/swagger-ui-bundle.js",
         swagger_css_url=f"{PREFIX}/docs/swagger-ui.css",
         swagger_favicon_url="data:,",
+        swagger_ui_parameters={"validatorUrl": None},  # its badge would tell somebody else where this engine is
     )
 
 

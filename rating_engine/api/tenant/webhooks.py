@@ -21,10 +21,10 @@ PAGE: Final = (
     Parameter("limit", Kind.WHOLE, "Items of a page.", 1, MAX_LIMIT, DEFAULT_LIMIT),
     Parameter("after", Kind.TEXT, "The `next` of the page before."),
 )
-STATE: Final = Parameter("state", Kind.TEXT, f"Of these alone: {', '.join(STATES)}.")
+STATE: Final = Parameter("state", Kind.TEXT, f"Of these alone: {', '.join(STATES)}.", choices=tuple(STATES))
 DELIVERY: Final = Parameter("delivery", Kind.TEXT, "The id of the delivery.", place="path")
 NEW: Final = (
-    Field("url", Kind.TEXT, "Where events are posted to: https.", 9, MAX_URL, required=True),
+    Field("url", Kind.TEXT, "Where events are posted to: https.", 9, MAX_URL, required=True, pattern="^https?://"),
     Field("events", Kind.TEXT, f"By commas, of {', '.join(Event)}; empty: all.", most=MAX_EVENTS),
     Field("low_balance", Kind.AMOUNT, "balance.low is sent when a balance falls below it."),
 )

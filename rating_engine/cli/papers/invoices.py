@@ -166,7 +166,8 @@ def print_invoice(invoice: Invoice, *, as_json: bool) -> None:
     for line in invoice.lines:
         table.add_row(line.kind, line.name, str(line.quantity), str(line.seconds), written(line.amount))
     table.add_row("net", "", "", "", written(invoice.net))
-    table.add_row("tax", f"{invoice.tax_percent.normalize():f} %", "", "", written(invoice.tax))
+    for tax in invoice.tax_lines:
+        table.add_row(tax.name or "tax", f"{tax.percent.normalize():f} %", "", "", written(tax.amount))
     table.add_row("due", "", "", "", written(invoice.due))
     if invoice.opening is not None and invoice.closing is not None:
         table.add_row("balance", "before", "", "", written(invoice.opening))
@@ -181,7 +182,12 @@ def invoice_json(invoice: Invoice) -> dict[str, Any]:
         "account": invoice.account_id, "state": invoice.state.value, "issued_at": invoice.issued_at.isoformat(),
         "valid_to": invoice.valid_to.isoformat(), "period": _period(invoice), "currency": invoice.currency,
         "net": written(invoice.net), "tax_percent": f"{invoice.tax_percent.normalize():f}",
-        "tax": written(invoice.tax), "commission": written(invoice.commission), "total": written(invoice.total),
+        "tax": written(invoice.tax),
+        "taxes": [
+            {"name": tax.name, "percent": f"{tax.percent.normalize():f}", "amount": written(tax.amount)}
+            for tax in invoice.taxes
+        ],
+        "commission": written(invoice.commission), "total": written(invoice.total),
         "due": written(invoice.due), "payment": invoice.payment_id,
         "opening": None if invoice.opening is None else written(invoice.opening),
         "closing": None if invoice.closing is None else written(invoice.closing),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import secrets
 import sys
+from collections.abc import Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Annotated, Any, Final
 
 import typer
@@ -15,6 +17,7 @@ from rating_engine.cli.common import ConfigOption, JsonOption, out, print_json, 
 from rating_engine.cli.lists import AfterOption, LimitOption, listed, next_json, say_next
 from rating_engine.domain.change import LEAVE
 from rating_engine.domain.errors import InvalidRequest
+from rating_engine.domain.minimum_spend import MinimumSpend
 from rating_engine.domain.party import (
     BILLING,
     PASSWORD_MAX,
@@ -28,9 +31,13 @@ from rating_engine.domain.party import (
     PartyState,
 )
 from rating_engine.domain.route_plan import BlacklistMode
+from rating_engine.domain.tax import PartyTax
+from rating_engine.rating.money import format_amount
+from rating_engine.services.catalogue import UseCases
 
 users_app = typer.Typer(no_args_is_help=True, help="Users, resellers, administrators: who asks, and whose lines are.")
 
+NOTHING_MORE: Final[Mapping[str, str | None]] = MappingProxyType({})
 GENERATED_BYTES: Final = 12  # of a password that is made here: 16 characters, more than anybody guesses
 
 User = Annotated[str, typer.Argument(metavar="USER")]
@@ -80,7 +87,13 @@ def create(
 @users_app.command(epilog="Example: rating-engine user show anna --json")
 def show(user: User, json: JsonOption = False, config: ConfigOption = None) -> None:
     """Who it is, whose, how it stands, and what its lines may call."""
-    print_party(with_services(config, lambda services: services.parties.show(user)), as_json=json)
+
+    async def work(services: UseCases) -> tuple[Party, MinimumSpend | None]:
+        party = await services.parties.show(user)
+        return party, await services.minimum_spends.show(party.party_id)
+
+    party, minimum = with_services(config, work)
+    print_party(party, as_json=json, more=_minimum_json(minimum))
 
 
 @users_app.command("list", epilog="Example: rating-engine user list --owner reseller-1 --status locked")
@@ -89,6 +102,7 @@ def list_(
     kind: Annotated[str | None, typer.Option(metavar="KIND", help="Of this kind alone.")] = None,
     status: Annotated[str | None, typer.Option(metavar="STATUS", help="In this state alone.")] = None,
     deleted: Annotated[bool, typer.Option("--deleted", help="Deleted ones too.")] = False,
+    hidden: Annotated[bool, typer.Option("--hidden", help="Those too that lists leave out (`user set`).")] = False,
     limit: LimitOption = None,
     after: AfterOption = None,
     json: JsonOption = False,
@@ -101,6 +115,7 @@ def list_(
             kind=None if kind is None else words.choice(PartyKind, kind, "kind"),
             status=None if status is None else words.choice(PartyState, status, "status"),
             hidden=deleted,
+            unlisted=hidden,
         )
     page = with_services(
         config, lambda services: listed(lambda cursor: services.parties.page(wanted, cursor), limit, after)
@@ -143,6 +158,7 @@ def set_(
     did_days: Annotated[
         str | None, typer.Option("--notify-did", metavar="DAYS", help="Told so long before a number ends; 0: never.")
     ] = None,
+    hidden: Annotated[str | None, typer.Option(metavar="yes|no", help="Lists of users leave it out.")] = None,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -164,6 +180,7 @@ def set_(
             else words.amount(str(low_balance), "notify_balance"),
             warn_calls=words.if_given(warn_calls, partial(words.yes_or_no, field="warn_calls")),
             notify_did=words.if_given(did_days, lambda text: words.whole(text, "notify_did")),
+            unlisted=words.if_given(hidden, partial(words.yes_or_no, field="hidden")),
         )
     print_party(with_services(config, lambda services: services.parties.change(user, changes)), as_json=json)
 
@@ -239,6 +256,39 @@ def billing(
         say((f"{field.replace('_', ' ')}: ", "bold"), "" if value is None else str(value))
 
 
+@users_app.command(epilog="Example: rating-engine user taxes anna VAT=19 'City tax=1.5'")
+def taxes(
+    user: User,
+    given: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME=PERCENT]...|none", help="All its taxes, in their order.")
+    ] = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Say which taxes are put on what a user pays, each with its own line on invoices; with none named, show them."""
+    with reported_errors():
+        changes = PartyChanges() if not given else PartyChanges(taxes=_taxes(given))
+    party = with_services(config, lambda services: services.parties.change(user, changes))
+    if json:
+        shown = [{"name": tax.name, "percent": format_amount(tax.percent)} for tax in party.taxes]
+        print_json({"login": party.login, "taxes": shown})
+        return
+    for tax in party.taxes:
+        say((f"{tax.name}: ", "bold"), f"{format_amount(tax.percent)} %")
+
+
+def _taxes(given: list[str]) -> tuple[PartyTax, ...]:
+    if given == [words.NONE]:
+        return ()
+    taxes = []
+    for place, text in enumerate(given, start=1):
+        name, sign, percent = text.rpartition("=")
+        if not sign:
+            raise InvalidRequest("taxes", f"{text[:40]!r} is not such as VAT=19")
+        taxes.append(PartyTax(place, name.strip(), words.amount(percent.strip(), "taxes")))
+    return tuple(taxes)
+
+
 @users_app.command(epilog="Example: rating-engine user block anna --as external_blocked")
 def block(
     user: User,
@@ -298,14 +348,24 @@ def level_of(number: int) -> Level:
         raise InvalidRequest("level", "of users is 10 or 11, 22 or 25, 33 or 44") from None
 
 
-def print_party(party: Party, *, as_json: bool, password: str | None = None) -> None:
-    """One user; and its password, the one time that it is known."""
-    once = {} if password is None else {"password": password}
+def print_party(
+    party: Party, *, as_json: bool, password: str | None = None, more: Mapping[str, str | None] = NOTHING_MORE
+) -> None:
+    """One user, with what else is said of it; and its password, the one time that it is known."""
+    once = {**more} if password is None else {**more, "password": password}
     if as_json:
         print_json({**party_json(party), **once})
         return
     for name, value in {**party_json(party), **once}.items():
         say((f"{name.replace('_', ' ')}: ", "bold"), "" if value is None else str(value))
+
+
+def _minimum_json(minimum: MinimumSpend | None) -> dict[str, str | None]:
+    """The least that its calls of a month cost (`user minimum`)."""
+    return {
+        "minimum": None if minimum is None else format_amount(minimum.amount),
+        "minimum_from": None if minimum is None else minimum.since.isoformat(),
+    }
 
 
 def party_json(party: Party) -> dict[str, Any]:
@@ -320,6 +380,7 @@ def party_json(party: Party) -> dict[str, Any]:
         "status": party.status.value,
         "calls": party.calls.value,
         "deleted": party.hidden,
+        "hidden": party.unlisted,
         "language": party.language,
         "utc_offset": party.utc_offset,
         "currency": party.currency,
@@ -328,7 +389,9 @@ def party_json(party: Party) -> dict[str, Any]:
         "comment": party.comment,
         "notify_email": party.notify_email,
         "notify_balance": str(party.notify_balance_limit) if party.notify_balance else None,
+        "notify_hour": party.notify_hour,
         "warn_calls": party.warn_calls,
+        "warn_sound": party.warn_sound,
         "notify_did": party.notify_did,
         "route_plan": party.route_plan,
         "dynamic_blacklist": party.dynamic_blacklist.value,

@@ -143,10 +143,9 @@ def _serve_embedded(settings: Settings, config: Path | None, flags: Mapping[str,
         urls = {"database_url": servers.database_url, "redis_url": servers.redis_url, **own}
         settings = load_settings(config, **flags, **urls)
         running = write_running(directory, **urls)
-        if settings.http_port and settings.fastagi_port:  # of any free ones the log tells
-            _say_where(settings)
         try:
-            return _serve(settings, environment_of(settings), may_be_followed=False)
+            opened = functools.partial(_say_where, settings)
+            return _serve(settings, environment_of(settings), may_be_followed=False, opened=opened)
         finally:
             running.unlink(missing_ok=True)
     finally:
@@ -155,6 +154,8 @@ def _serve_embedded(settings: Settings, config: Path | None, flags: Mapping[str,
 
 def _say_where(settings: Settings) -> None:
     """What to type next; on standard error, since the log goes to standard output."""
+    if not settings.http_port or not settings.fastagi_port:
+        return  # of any free ones the log tells
     from rating_engine.demo.run import own_name
 
     name = own_name()
@@ -172,9 +173,17 @@ def _say_where(settings: Settings) -> None:
 
 
 def _serve(
-    settings: Settings, environment: dict[str, str], *, takeover: bool = False, may_be_followed: bool = True
+    settings: Settings,
+    environment: dict[str, str],
+    *,
+    takeover: bool = False,
+    may_be_followed: bool = True,
+    opened: Callable[[], None] = lambda: None,
 ) -> int:
-    """One engine in this process, or a supervisor over several. Errors: TakeoverError, CommandError."""
+    """One engine in this process, or a supervisor over several. `opened`: told that it has its ports.
+
+    Errors: TakeoverError, CommandError.
+    """
     number = os.environ.get(WORKER_VARIABLE)
     if number is not None:
         return _serve_as_worker(settings, int(number))
@@ -187,10 +196,15 @@ def _serve(
             activated=activated_sockets(os.environ),
         )
     except OSError as error:
-        hint = "; is an engine running? --takeover replaces it without losing a call"
+        hint = "; is an engine running? " + (
+            "--takeover replaces it without losing a call"
+            if may_be_followed
+            else "stop it, or take other ports: --fastagi-port, --http-port"
+        )
         is_taken = error.errno == errno.EADDRINUSE and not takeover
         raise CommandError((error.strerror or str(error)) + (hint if is_taken else "")) from error
     try:
+        opened()
         if entrance.predecessor is not None:
             asyncio.run(_check_that_calls_can_be_served(settings))
         if settings.workers == 1:

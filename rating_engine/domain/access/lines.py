@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from rating_engine.domain.party import Level
@@ -62,7 +61,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "dids.assign": writes("dids", _DID, line("line")),
     "dids.unassign": writes("dids", _DID),
     "dids.page": reads("dids", own=True),
-    "dids.change": writes("dids", replace(_DID, below=True), party("changes.owner")),
+    "dids.change": writes("dids", _DID, party("changes.owner")),
     "dids.set_state": writes("dids", _DID, least=Level.SIMPLE_USER),
     "dids.remove": writes("dids", _DID),
     "dids.renew": Right("dids:write", Level.RESELLER, (_DID,), money=True),
@@ -100,6 +99,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "messages.query": Right("messages:write", Level.SIMPLE_USER, (line(),)),
     "messages.show": reads("messages", own=True),  # whose it is, its service looks up
     "messages.page": reads("messages", party("wanted.owner")),
+    "messages.sums": system("messages", "read"),
     "messages.count": reads("messages", party("owner")),
     "messages.read": Right("messages:write", Level.SIMPLE_USER, own=True),
     "messages.report": Right("messages:write", Level.ANYBODY, own=True),  # for which keys, the surface says

@@ -78,6 +78,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "card_groups.show": reads("cards", _GROUP, least=Level.RESELLER),
     "card_groups.page": reads("cards", least=Level.RESELLER, own=True),
     "cards.create": writes("cards", replace(_GROUP, path="new.group_id")),
+    "cards.of_caller": writes("cards", _GROUP),
     "cards.page": reads("cards", least=Level.RESELLER, own=True),
     "cards.show": reads("cards", _CARD, least=Level.RESELLER),
     "cards.numbered": reads("cards", least=Level.RESELLER, own=True),

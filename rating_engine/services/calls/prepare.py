@@ -205,7 +205,9 @@ class Preparing:
         )
         self._remembered.add(request.call_key, held, claim)
         low = await self._hears_of_it(plan)
-        return replace(allowed(held, claim, plan.rate, plan.subscriber.currency), low_balance=low)
+        sound = plan.subscriber.warn_sound if low else ""
+        told = allowed(held, claim, plan.rate, plan.subscriber.currency)
+        return replace(told, low_balance=low, low_balance_sound=sound)
 
     async def _hears_of_it(self, plan: Plan) -> bool:
         """Whether the caller is to hear that little is left: once a call, and never instead of it."""

@@ -27,6 +27,7 @@ from rating_engine.domain.card import (
     Made,
     NewCards,
     PinTooShort,
+    check_callers_number,
     check_digits,
     midnight,
     pin_text,
@@ -114,6 +115,31 @@ class CallingCards:
         if not await is_below(self._database, card.owner_id, self._principal.realm):
             raise NotYours("the card is not yours", field="card")
         return await self.show(card.card_id)
+
+    async def of_caller(self, group_id: int, callerid: str) -> Card:
+        """The oldest card of a group that a caller's number opens; where there is none one is made, which is not sold
+        yet. Who asks at once is given the same.
+
+        Errors: InvalidRequest (callerid), NotFound (the group), AlreadyExists (a number that was drawn), NoSecretKey,
+        Unavailable.
+        """
+        check_callers_number(callerid)
+        group = await find_group(self._database, group_id)
+        least = 10 ** (group.number_length - 1)
+        number = str(least + secrets.randbelow(9 * least))
+        (sealed,) = self._seal([number], pins_of(group, 1))
+        async with self._database.transaction(self._principal) as tx:
+            group = await hold_group(tx, group_id)
+            card_id = await store.first_of_caller(tx, group_id, callerid)
+            if card_id is None:
+                card = replace(sealed, bucket=await self._bucket(tx, group, sealed))
+                (card_id,) = await store.add_cards(
+                    tx, NewCards(group_id, number, number), [card], owner=group.owner_id, currency=group.currency,
+                    distributor=None, numbering_plan=group.numbering_plan, allow_loss=group.allow_loss,
+                )  # fmt: skip
+                await store.change_card(tx, card_id, {"callerid": callerid})
+                await record(tx, "card.create", str(group_id), {"cards": [card_id], "callerid": callerid})
+        return await self.show(card_id)
 
     async def change(self, card_id: int, changes: CardChanges) -> Card:
         """Set what is given. In a group whose callers' numbers open one card only, another one loses it.

@@ -13,7 +13,7 @@ from rating_engine.domain.credit_note import (
 )
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.page import Cursor, Page
-from rating_engine.domain.papers import tax_on
+from rating_engine.domain.papers import sum_of_taxes
 from rating_engine.domain.principal import Principal
 from rating_engine.services.finance.paying import Paying
 from rating_engine.services.finance.payments import parties_of
@@ -50,7 +50,7 @@ class CreditNotes:
         credited = await self._paying.moving.converted(new.amount, named.currency, purse.currency)
         if credited == 0:
             raise InvalidRequest("amount", f"is too small: nothing comes of it in {purse.currency}")
-        tax = tax_on(new.amount, standing.tax_percent)
+        tax = sum_of_taxes(new.amount, standing.taxes)
         async with self._database.transaction(self._principal) as tx:
             await hold_numbers(tx, standing.issuer_id, SERIES)
             number = await take_number(tx, standing.issuer_id, SERIES)

@@ -6,40 +6,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Final, Protocol
+from typing import Final
 
-from rating_engine.domain.checks import is_email
-from rating_engine.domain.errors import InvalidRequest, NotAllowed, RatingEngineError, Refused
+from rating_engine.domain.errors import InvalidRequest, NotAllowed, Refused
 from rating_engine.domain.invoice import Invoice, InvoiceFilter, InvoiceLine, InvoiceState, month_before
 from rating_engine.domain.page import Cursor, Page
-from rating_engine.domain.papers import tax_on
+from rating_engine.domain.papers import taxes_on
 from rating_engine.domain.party import Level
 from rating_engine.domain.principal import Principal
+from rating_engine.services.finance.invoice_mails import InvoiceMails
 from rating_engine.services.finance.monthly import MonthlyInvoices
 from rating_engine.services.finance.moving import Moving
 from rating_engine.services.finance.payments import parties_of
+from rating_engine.services.finance.printing import Printer
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.finance import invoices as store
-from rating_engine.storage.finance.paper_parties import standing_of
 from rating_engine.storage.finance.purses import Purse, purse_of_line
 from rating_engine.storage.parties.parties import find_party
 from rating_engine.storage.postgres.pool import Database
-from rating_engine.storage.support.outbox import queue_paper
 
 MAX_DRAFT_LINES: Final = 200  # of a pro forma that somebody else writes: an URL has no room for more
-
-
-class PrintFailed(RatingEngineError):
-    """The invoice is there, and could not be printed."""
-
-    code = "print_failed"
-
-
-class Printer(Protocol):
-    """What makes a PDF of an invoice."""
-
-    async def __call__(self, invoice: Invoice, *, draft: bool = False) -> bytes:
-        """The file. `draft`: it says that it is no issued invoice. Errors: Overloaded, PrintFailed."""
 
 
 class Invoices:
@@ -54,6 +40,7 @@ class Invoices:
         self._print = printer
         self._monthly = MonthlyInvoices(database, principal, now, days=days)
         self._moving = Moving(database, principal)
+        self._mails = InvoiceMails(database, principal, printer)
 
     async def page(self, wanted: InvoiceFilter, cursor: Cursor, *, lines: bool = False) -> Page[Invoice]:
         """Invoices of who asks, or of a user, and of all below, the newest first; `lines`: with theirs.
@@ -104,10 +91,12 @@ class Invoices:
         if until < issued:
             raise InvalidRequest("deadline", "is before the date")
         net = sum((line.amount for line in lines), Decimal(0))
-        tax = tax_on(net, invoice.tax_percent)
+        taxes = taxes_on(net, invoice.tax_lines)
+        tax = sum((line.amount for line in taxes), Decimal(0))
         drawn = replace(
-            invoice, issued_at=issued, valid_to=until, period_start=None, period_end=None, opening=None, closing=None,
-            net=net, tax=tax, commission=Decimal(0), due=net + tax, lines=tuple(lines),
+            invoice, state=InvoiceState.OPEN, issued_at=issued, valid_to=until, period_start=None, period_end=None,
+            opening=None, closing=None, net=net, tax=tax, commission=Decimal(0), due=net + tax, lines=tuple(lines),
+            taxes=taxes,
         )  # fmt: skip
         return await self._print(drawn, draft=True)
 
@@ -116,18 +105,7 @@ class Invoices:
 
         Errors: as of `pdf`.
         """
-        invoice = await store.find_invoice(self._database, invoice_id)
-        address = (await standing_of(self._database, invoice.party_id)).on_paper.email
-        if not is_email(address):
-            return ""
-        paper = await self._print(invoice)
-        async with self._database.transaction(self._principal) as tx:
-            await queue_paper(
-                tx, invoice.party_id, address, f"Invoice {invoice.label}",
-                f"The invoice {invoice.label} is attached.\n", f"{invoice.label}.pdf", paper,
-            )  # fmt: skip
-            await record(tx, "invoice.mail", str(invoice_id), bucket=invoice.bucket)
-        return address
+        return await self._mails.mail(await store.find_invoice(self._database, invoice_id))
 
     async def cancel(self, invoice_id: int) -> None:
         """It counts no more and keeps its number; what was to be paid by it is not.

@@ -24,8 +24,9 @@ from rating_engine.domain.invoice import (
     month_before,
     month_of,
 )
-from rating_engine.domain.papers import tax_on
+from rating_engine.domain.papers import sum_of_taxes, taxes_on
 from rating_engine.domain.principal import Principal
+from rating_engine.domain.tax import PartyTax
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.finance import billing_months as ledger
 from rating_engine.storage.finance import invoices as store
@@ -103,7 +104,7 @@ class MonthlyInvoices:
             there = await store.month_invoice(tx, account.bucket, account.account_id, span.start)
             if there is not None and there[1] is not InvoiceState.CANCELLED:
                 return there[0]  # somebody else was quicker
-            values |= _sums(lines, values["closing"], standing.tax_percent, self._now())
+            values |= _sums(lines, values["closing"], standing.taxes, self._now())
             values["issuer_id"] = standing.issuer_id
             values["number"] = await take_number(tx, standing.issuer_id, InvoiceKind.MONTHLY)
             invoice_id = await store.add_invoice(tx, values, issuer.on_paper, standing.on_paper, lines)
@@ -136,18 +137,19 @@ class MonthlyInvoices:
             "bucket": account.bucket, "account_id": account.account_id, "party_id": account.party_id,
             "kind": InvoiceKind.MONTHLY.value, "issued_at": now, "valid_to": now + timedelta(days=self._days),
             "period_start": span.start, "period_end": span.end, "from_entry": after, "to_entry": until,
-            "currency": account.currency, "opening": opening, "closing": closing,
+            "currency": account.currency, "opening": opening, "closing": closing, "to_mail": account.is_postpaid,
         }  # fmt: skip
         return values, fitted(lines)
 
 
-def _sums(lines: Sequence[InvoiceLine], closing: Decimal, percent: Decimal, now: datetime) -> dict[str, Any]:
+def _sums(lines: Sequence[InvoiceLine], closing: Decimal, taxes: Sequence[PartyTax], now: datetime) -> dict[str, Any]:
     """What was sold and its tax; due is what the account owes, with the tax on that. What owes nothing is paid."""
     net = sum((line.amount for line in lines if line.kind.is_sale), Decimal(0))
     owed = max(-closing, Decimal(0))
-    due = owed + tax_on(owed, percent)
+    due = owed + sum_of_taxes(owed, taxes)
     state = InvoiceState.OPEN if due else InvoiceState.PAID
     return {
-        "net": net, "tax_percent": percent, "tax": tax_on(net, percent), "due": due, "state": state.value,
+        "net": net, "tax_percent": sum((tax.percent for tax in taxes), Decimal(0)), "tax": sum_of_taxes(net, taxes),
+        "taxes": taxes_on(net, taxes), "due": due, "state": state.value,
         "ended_at": None if due else now,
     }  # fmt: skip

@@ -52,6 +52,10 @@ class Carrier(Protocol):
         """Of the numbers that it serves; '' for all."""
 
     @property
+    def cost_tariff(self) -> str:
+        """The tariff whose prices of messages are what it takes; '': nobody has said."""
+
+    @property
     def is_here(self) -> bool:
         """Whether this process can reach it; else a message waits for the one that does."""
 
@@ -82,6 +86,12 @@ class Carriers:
     def named(self, name: str) -> Carrier | None:
         """The one of a name; None: it is not configured."""
         return next((carrier for carrier in self._carriers if carrier.name == name), None)
+
+    def for_message(self, message: Message) -> list[Carrier]:
+        """Those that may be asked for a message: of its offers, where it has some."""
+        if not message.offered:
+            return self.for_number(message.kind, message.recipient)
+        return [carrier for name in message.offered if (carrier := self.named(name)) is not None]
 
     @property
     def here(self) -> list[str]:

@@ -63,7 +63,7 @@ class Handing:
     async def hand_over(self, message: Message) -> None:
         """Give a message to the first of its carriers that takes it, and say what became of it. Errors: Unavailable."""
         problem, is_away = "no carrier serves the number", False
-        for carrier in self._carriers.for_number(message.kind, message.recipient)[:CARRIERS_TRIED]:
+        for carrier in self._carriers.for_message(message)[:CARRIERS_TRIED]:
             if not carrier.is_here:
                 is_away = True
                 continue

@@ -7,11 +7,13 @@ money is taken before a carrier is asked, and a message that is told again by it
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 from rating_engine.domain.call_rules import digits_of
-from rating_engine.domain.errors import NotFound, NotYours, Refused
+from rating_engine.domain.checks import check_zone
+from rating_engine.domain.errors import InvalidRequest, NotFound, NotYours, Refused
 from rating_engine.domain.message import (
     CarrierFailed,
     Direction,
@@ -19,10 +21,12 @@ from rating_engine.domain.message import (
     Message,
     MessageCount,
     MessageDeclined,
+    MessageDimension,
     MessageFilter,
     MessageKind,
     MessageQuote,
     MessageState,
+    MessageSum,
     NewMessage,
     delivered_of,
 )
@@ -39,6 +43,7 @@ from rating_engine.services.messaging.senders import sender_for
 from rating_engine.storage.audit_log import note_of, record
 from rating_engine.storage.messages import messages as store
 from rating_engine.storage.messages.lines import SendingLine, sending_line
+from rating_engine.storage.messages.sums import sum_messages
 from rating_engine.storage.numbers.number_pools import refusal_by_list
 from rating_engine.storage.parties.parties import find_party, is_below, tree_of
 from rating_engine.storage.postgres.pool import Database
@@ -85,16 +90,20 @@ class Messages:
         text = encode_text(new.text)
         line = await sending_line(self._database, new.login)
         await self._check_list(line, new.recipient)
-        shares = await price_message(self._database, line, MessageKind.SMS, new.recipient, len(text.parts), self._now())
         carriers = self._carriers.for_number(MessageKind.SMS, new.recipient)
+        shares = await price_message(
+            self._database, carriers, line, MessageKind.SMS, new.recipient, len(text.parts), self._now()
+        )
         return MessageQuote(
-            text.encoding, text.units, len(text.parts), shares.prices[0], line.payers[0].currency,
-            tuple(each.name for each in carriers),
-        )  # fmt: skip
+            text.encoding, text.units, len(text.parts), shares.prices[0], line.payers[0].currency, shares.offers
+        )
 
     async def carriers(self) -> list[ListedCarrier]:
         """Those of the settings, in their order."""
-        return [ListedCarrier(each.name, tuple(sorted(each.kinds)), each.prefixes) for each in self._carriers.all]
+        return [
+            ListedCarrier(each.name, tuple(sorted(each.kinds)), each.prefixes, each.cost_tariff)
+            for each in self._carriers.all
+        ]
 
     async def show(self, number: int) -> Message:
         """One message. Errors: NotFound, NotYours, Unavailable."""
@@ -113,6 +122,19 @@ class Messages:
             sees_all = self._principal.sees_all and wanted.owner is None
             tree = None if sees_all else await tree_of(self._database, top)
         return await store.page(self._database, tree, wanted, cursor)
+
+    async def sums(
+        self, since: datetime, until: datetime, dimensions: Sequence[MessageDimension], *, time_zone: str = "UTC"
+    ) -> list[MessageSum]:
+        """What went out in [since, until), what it brought and what its carriers took, by currencies and `dimensions`;
+        days of `time_zone`.
+
+        Errors: InvalidRequest (dimensions, time_zone), Unavailable.
+        """
+        if len(set(dimensions)) != len(dimensions):
+            raise InvalidRequest("dimensions", "name one of them twice")
+        check_zone(time_zone)
+        return await sum_messages(self._database, since, until, dimensions, time_zone)
 
     async def count(self, owner: str | int, since: datetime, until: datetime) -> MessageCount:
         """The SMS of a user alone, written in [since, until). Errors: NotFound (owner), NotYours, Unavailable."""
@@ -173,7 +195,7 @@ class Messages:
             if line.calls in LOCKED:
                 raise MessageDeclined(LOCKED[line.calls])
             await self._check_list(line, new.recipient)
-            order = await self._order(kind, new, text, line, sender, carriers[0])
+            order = await self._order(kind, new, text, line, sender, carriers)
             note = note_of(self._principal, f"message.{kind}", line.login, {"to": new.recipient, "parts": order.parts})
             written = await store.write(self._database, order, note)
             if written is not None:
@@ -187,10 +209,17 @@ class Messages:
             raise MessageDeclined(reason)
 
     async def _order(
-        self, kind: MessageKind, new: NewMessage, text: EncodedText, line: SendingLine, sender: str, carrier: Carrier
+        self,
+        kind: MessageKind,
+        new: NewMessage,
+        text: EncodedText,
+        line: SendingLine,
+        sender: str,
+        carriers: Sequence[Carrier],
     ) -> store.Order:
         parts = len(text.parts)
-        shares = await price_message(self._database, line, kind, new.recipient, parts, self._now())
+        shares = await price_message(self._database, carriers, line, kind, new.recipient, parts, self._now())
+        first = self._carriers.named(shares.offers[0].carrier)
         return store.Order(
             bucket=line.bucket,
             accounts=shares.accounts,
@@ -206,9 +235,10 @@ class Messages:
             encoding=text.encoding if kind is MessageKind.SMS else "",
             parts=parts,
             currency=line.payers[0].currency,
-            carrier=carrier.name,
+            offers=shares.offers,
+            margin_currency=shares.currency,
             reference=new.reference,
-            lease=LEASE if carrier.is_here else None,
+            lease=LEASE if first is not None and first.is_here else None,
         )
 
     async def _sent(self, bucket: int, written: store.Written, *, is_ours: bool) -> Message:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from rating_engine.domain.message import CarrierFailed, Direction, MessageKind, MessageState
 from rating_engine.domain.party import SYSTEM
+from rating_engine.domain.sms_text import encode_text
 from rating_engine.services.messaging.carriers import NO_CARRIER, Carriers
 from rating_engine.services.messaging.handing import end_in_time
+from rating_engine.services.messaging.pricing import carrier_offers
 from rating_engine.storage.messages import messages as store
 from rating_engine.storage.postgres.pool import Database
 
@@ -24,9 +26,13 @@ class CarrierNotices:
         carriers = self._carriers.for_number(MessageKind.SMS, recipient)
         if not carriers:
             raise CarrierFailed(NO_CARRIER)
+        parts = len(encode_text(text).parts)
+        offers = await carrier_offers(self._database, carriers, MessageKind.SMS, recipient, parts)
+        if not offers:
+            raise CarrierFailed("no carrier has a cost for the number")
         new = store.FreeMessage(
             MessageKind.SMS, Direction.OUT, MessageState.QUEUED, party_id or SYSTEM, "", sender, recipient, text,
-            carrier=carriers[0].name,
+            carrier=offers[0].carrier, offers=tuple(offers),
         )  # fmt: skip
         message = await store.add(self._database, BUCKET, new)
         assert message is not None

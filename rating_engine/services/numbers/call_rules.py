@@ -18,8 +18,10 @@ from rating_engine.domain.call_rules import (
     Finished,
     InboundCall,
     Loop,
+    Policy,
     SmsAction,
     Step,
+    digits_of,
     has_loop,
     line_of,
     next_step,
@@ -27,11 +29,13 @@ from rating_engine.domain.call_rules import (
 from rating_engine.domain.change import given
 from rating_engine.domain.did import RuleChanges, check_rule
 from rating_engine.domain.errors import InvalidRequest, LeadsBack, NotFound, NotYours, Refused
+from rating_engine.domain.number_lists import ListSide
 from rating_engine.domain.principal import Principal
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.numbers import call_rules as store
 from rating_engine.storage.numbers.call_rules import RuleList
 from rating_engine.storage.numbers.dids import find_did, shows
+from rating_engine.storage.numbers.number_pools import refusal_by_list
 from rating_engine.storage.numbers.rents import payer_of
 from rating_engine.storage.parties.owners import owner_of_login
 from rating_engine.storage.parties.parties import find_party, is_below
@@ -155,11 +159,16 @@ class CallRules:
         return "" if payer is None else payer.login
 
     async def next(self, call: InboundCall) -> Step | Finished:
-        """What to do with a call. Errors: NotFound, Refused (it takes no calls), LeadsBack, Unavailable."""
+        """What to do with a call; one that the owner's list of callers keeps out is rejected.
+
+        Errors: NotFound, Refused (it takes no calls), LeadsBack, Unavailable.
+        """
         of = await store.find_list(self._database, call.number)
         now = self._now()
         if of.party_id is None or (of.did is not None and not of.did.takes_calls(now)):
             raise Refused(f"{call.number} takes no calls")
+        if await refusal_by_list(self._database, of.party_id, ListSide.SOURCE, digits_of(call.caller)) is not None:
+            return Step(call.number, call.place, CallRule(policy=Policy.REJECT, action=Action.HANGUP))
         owner = await find_party(self._database, of.party_id)
         rules = await store.rules_of(self._database, call.number, of.party_id)
         found = next_step(rules, call, now.astimezone(timezone(timedelta(minutes=owner.utc_offset))))

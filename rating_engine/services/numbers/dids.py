@@ -111,7 +111,7 @@ class Dids:
         """Another owner, price, end of the paid month, limit, paying line or comment.
 
         A new owner gets it without its rules. Errors: InvalidRequest naming the field, NotAllowed (the price of one of
-        a pool), Refused (it is nobody's), NotFound, Unavailable.
+        a pool, or of one's own), Refused (it is nobody's), NotFound, Unavailable.
         """
         values = given(changes)
         async with self._database.transaction(self._principal) as tx:
@@ -119,6 +119,9 @@ class Dids:
             is_priced = did.pool_id is not None and {"monthly_price", "paid_to"} & values.keys()
             if is_priced and not self._principal.sees_all:
                 raise NotAllowed("what a number of a pool costs is for administrators to say", field="cost")
+            is_own = did.party_id == self._principal.realm and not self._principal.sees_all
+            if is_own and {"monthly_price", "paid_to"} & values.keys():
+                raise NotAllowed("what one's own number costs is for somebody else to say", field="cost")
             if did.party_id is None and values.keys() - {"comment"}:
                 raise Refused(f"{number} is nobody's: it is {did.state}")
             if changes.owner is not LEAVE:

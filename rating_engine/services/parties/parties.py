@@ -43,7 +43,8 @@ from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.tenants.billing import hold_tenant
 
 PASSWORDS: Final = "keys:write"  # the scope that covers them
-NOTICES: Final = ("notify_email", "notify_ticket", "notify_balance", "notify_balance_limit", "notify_did", "warn_calls")
+NOTICES: Final = ("notify_email", "notify_ticket", "notify_balance", "notify_balance_limit", "notify_did", "warn_calls",
+                  "warn_sound", "notify_hour")  # fmt: skip
 OWN_FIELDS: Final = frozenset({"language", "utc_offset", "currency", "tax_number", *NOTICES, *BILLING})
 
 
@@ -111,7 +112,7 @@ class Parties:
                     raise InvalidRequest("login", "is no line of the user")
                 bucket = await change_account(tx, login, settings, {})
                 await record(tx, "account.change", login, settings, bucket=bucket)
-        if status is not LEAVE:
+        if status is not LEAVE or changes.level is not LEAVE:
             await until_forgotten()
 
     async def _change(

@@ -86,7 +86,7 @@ class Registrations:
 
     async def _make(self, tx: Transaction, new: NewRegistration, hashed: HashedPassword, *, makes_money: bool) -> int:
         owner = await self._owner(tx, new)
-        party_id = await add_user(tx, self._principal, new.party(owner.tariff), hashed)
+        party_id = await add_user(tx, self._principal, new.party(owner.tariff or new.tariff), hashed)
         balance = await self._made(tx, new, party_id) if makes_money else Decimal(0)
         account_of = None if new.account is None else await self._login_on(tx, new.account)
         await self._writer.create(tx, replace(new.phone, owner=party_id), balance=balance, account_of=account_of)

@@ -1,5 +1,7 @@
 """Mail to users whose balance has fallen below their limit: once for each fall.
 
+Who has an hour for it is told in that hour of its own clock, if the balance is still low then.
+
 Law: the mail is queued in the transaction that says its user was told; a balance that has risen is told of anew when it
 falls again. A limit is in the system's currency: where nobody knows what the account's is in it, nothing is said.
 """
@@ -37,8 +39,9 @@ class BalanceNotices:
         """Tell who has fallen below since the last turn; how many were. Errors: Unavailable."""
         told = 0
         known = ExchangeRates(await load_exchange_rates(self._database))
-        rates = known.all_to(self._system, self._now())
-        for crossed in await store.crossed_limits(self._database, rates, BATCH):
+        now = self._now()
+        rates = known.all_to(self._system, now)
+        for crossed in await store.crossed_limits(self._database, rates, BATCH, now):
             async with self._database.transaction(self._principal) as tx:
                 address = await store.mark_low(tx, crossed.party_id, low=crossed.is_low)
                 if crossed.is_low and address:

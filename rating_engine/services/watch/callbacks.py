@@ -99,7 +99,7 @@ class Callbacks:
             new = replace(new, callerid=await store.callerid_of_card(self._office, new.login))
         watched = await read_watched(self._office)
         exchange = await self._exchange(new, watched)
-        for number in (new.first,) if new.sound else (new.first, new.second):
+        for number in new.numbers:
             call = PrepareCall(CallKey(exchange, "callback"), new.login, number, new.callerid or None)
             outcome = await asking.balance(new.login, call)
             if isinstance(outcome, Declined):

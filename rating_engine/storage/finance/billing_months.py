@@ -54,7 +54,8 @@ _ACCOUNTS: Final = """
       AND ($2::smallint IS NULL OR (bucket, account_id) > ($2, $3::bigint))
     ORDER BY bucket, account_id LIMIT $4"""
 _ACCOUNT: Final = """
-    SELECT a.bucket, a.account_id, a.party_id, a.currency, a.time_zone, a.created_at FROM accounts a
+    SELECT a.bucket, a.account_id, a.party_id, a.currency, a.time_zone, a.created_at, a.kind = 'postpaid'
+    FROM accounts a
     WHERE a.bucket = $1 AND a.account_id = $2"""
 _IS_DONE: Final = "SELECT true FROM invoiced_months WHERE month = $1"
 _DONE: Final = "INSERT INTO invoiced_months (month) VALUES ($1) ON CONFLICT DO NOTHING"
@@ -69,6 +70,7 @@ class BilledAccount(NamedTuple):
     currency: str
     time_zone: str
     created_at: datetime
+    is_postpaid: bool
 
 
 async def billed_account(questions: Questions, bucket: int, account_id: int) -> BilledAccount:

@@ -58,6 +58,9 @@ _OF_NUMBER: Final = f"SELECT {_KEPT} WHERE c.number_hash = ANY ($1) AND c.delete
 _OF_CALLERID: Final = f"""
     SELECT {_KEPT} WHERE c.callerid = $1 AND c.deleted_at IS NULL AND c.sold_at IS NOT NULL AND NOT c.blocked
     ORDER BY c.card_id"""
+_OF_CALLER: Final = """
+    SELECT card_id FROM calling_cards WHERE group_id = $1 AND callerid = $2 AND deleted_at IS NULL AND NOT blocked
+    ORDER BY card_id LIMIT 1"""
 _OF_LINE: Final = f"SELECT {_KEPT} WHERE c.line = $1"
 _HOLD: Final = f"SELECT {_KEPT} WHERE c.card_id = $1 AND c.deleted_at IS NULL FOR NO KEY UPDATE OF c"
 _TAKEN: Final = "SELECT number_hash FROM calling_cards WHERE number_hash = ANY ($1)"
@@ -154,6 +157,12 @@ async def find_by_number(questions: Questions, hashes: Sequence[bytes]) -> KeptC
 async def find_by_callerid(questions: Questions, callerid: str) -> list[KeptCard]:
     """The cards that a caller's number opens, the oldest first. Errors: Unavailable."""
     return [KeptCard(**row) for row in await questions.fetch(_OF_CALLERID, callerid)]
+
+
+async def first_of_caller(tx: Transaction, group_id: int, callerid: str) -> int | None:
+    """The oldest card of a group with this caller's number, sold or not; None: there is none. Errors: Unavailable."""
+    card_id: int | None = await tx.fetchval(_OF_CALLER, group_id, callerid)
+    return card_id
 
 
 async def find_by_line(questions: Questions, line: str) -> KeptCard | None:

@@ -14,6 +14,7 @@ from rating_engine.domain.errors import NotFound
 from rating_engine.domain.invoice import Invoice, InvoiceFilter, InvoiceKind, InvoiceLine, InvoiceState, LineKind
 from rating_engine.domain.page import Cursor, Page, page_of_rows
 from rating_engine.domain.papers import PaperParty
+from rating_engine.domain.tax import TaxLine
 from rating_engine.storage.postgres.columns import columns_and_places
 from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
@@ -21,13 +22,13 @@ from rating_engine.storage.postgres.transaction import Transaction
 WRITTEN: Final = (
     "bucket", "account_id", "party_id", "issuer_id", "kind", "number", "state", "issued_at", "valid_to", "ended_at",
     "period_start", "period_end", "from_entry", "to_entry", "currency", "net", "tax_percent", "tax", "commission",
-    "commission_percent", "opening", "closing", "due", "issuer", "billed",
+    "commission_percent", "opening", "closing", "due", "issuer", "billed", "taxes", "to_mail",
 )  # fmt: skip
 
 _COLUMNS: Final = """
     i.invoice_id, i.bucket, i.account_id, i.party_id, o.login, i.issuer_id, i.kind, i.number, i.state, i.issued_at,
     i.valid_to, i.ended_at, i.period_start, i.period_end, i.currency, i.net, i.tax_percent, i.tax, i.commission,
-    i.commission_percent, i.opening, i.closing, i.due, i.issuer::text, i.billed::text, o.language,
+    i.commission_percent, i.opening, i.closing, i.due, i.issuer::text, i.billed::text, i.taxes::text, o.language,
     COALESCE(p.method, '') AS method, COALESCE(p.kind, '') AS payment_kind, p.payment_id
     FROM invoices i JOIN parties o ON o.party_id = i.party_id
     LEFT JOIN LATERAL (
@@ -56,11 +57,17 @@ _OF_MONTH: Final = """
     WHERE bucket = $1 AND account_id = $2 AND kind = 'monthly' AND period_start = $3
     ORDER BY state = 'cancelled', invoice_id DESC LIMIT 1"""
 _CANCEL: Final = """
-    UPDATE invoices SET state = 'cancelled', ended_at = now()
+    UPDATE invoices SET state = 'cancelled', ended_at = now(), to_mail = false
     WHERE bucket = $1 AND invoice_id = $2 AND state <> 'cancelled' RETURNING true"""
 _PAID: Final = """
     UPDATE invoices SET state = 'paid', ended_at = now()
     WHERE bucket = $1 AND invoice_id = $2 AND state = 'open' RETURNING true"""
+_OPEN_REQUESTS: Final = """
+    SELECT count(*) FROM invoices WHERE party_id = $1 AND kind = 'request' AND state = 'open' AND valid_to > $2"""
+_TO_MAIL: Final = """
+    SELECT invoice_id FROM invoices WHERE to_mail ORDER BY issued_at, invoice_id LIMIT $1"""
+_MAILED: Final = """
+    UPDATE invoices SET to_mail = false WHERE bucket = $1 AND invoice_id = $2 AND to_mail RETURNING true"""
 _HAS_MONEY: Final = """
     SELECT true FROM payments
     WHERE bucket = $1 AND account_id = $2 AND invoice_id = $3 AND state = 'confirmed' LIMIT 1"""
@@ -77,8 +84,11 @@ _SUMS: Final = """
 async def add_invoice(
     tx: Transaction, values: dict[str, Any], issuer: PaperParty, billed: PaperParty, lines: Sequence[InvoiceLine]
 ) -> int:
-    """Its number in the database. Errors: Unavailable."""
-    written = {**values, "issuer": _text(issuer), "billed": _text(billed)}
+    """Its number in the database. `values`: of WRITTEN, taxes as TaxLines. Errors: Unavailable."""
+    taxes = [[tax.name, str(tax.percent), str(tax.amount)] for tax in values["taxes"]]
+    written = {
+        **values, "issuer": _text(issuer), "billed": _text(billed), "taxes": orjson.dumps(taxes).decode(),
+    }  # fmt: skip
     columns, places = columns_and_places(WRITTEN, written, first=1)
     invoice_id: int = await tx.fetchval(
         f"INSERT INTO invoices ({columns}) VALUES ({places}) RETURNING invoice_id",  # noqa: S608  # names of columns
@@ -148,6 +158,21 @@ async def note_paid(tx: Transaction, invoice: Invoice) -> bool:
     return bool(await tx.fetchval(_PAID, invoice.bucket, invoice.invoice_id))
 
 
+async def count_open_requests(questions: Questions, party_id: int, now: datetime) -> int:
+    """How many of a party may still be paid. Errors: Unavailable."""
+    return int(await questions.fetchval(_OPEN_REQUESTS, party_id, now))
+
+
+async def invoices_to_mail(questions: Questions, limit: int) -> list[int]:
+    """Numbers of those that are to be mailed by themselves, the oldest first. Errors: Unavailable."""
+    return [row["invoice_id"] for row in await questions.fetch(_TO_MAIL, limit)]
+
+
+async def note_mailed(tx: Transaction, invoice: Invoice) -> bool:
+    """It is not to be mailed by itself any more; False: it was not before. Errors: Unavailable."""
+    return bool(await tx.fetchval(_MAILED, invoice.bucket, invoice.invoice_id))
+
+
 async def sum_invoices(questions: Questions, tree: Sequence[int] | None, since: datetime, until: datetime) -> list[Any]:
     """How many of a time there are of each state and currency, and what they come to. Errors: Unavailable."""
     return await questions.fetch(_SUMS, tree, since, until)
@@ -173,5 +198,7 @@ def _invoice(row: Any, lines: Sequence[InvoiceLine]) -> Invoice:
     values = {
         **row, "kind": InvoiceKind(row["kind"]), "state": InvoiceState(row["state"]),
         "issuer": PaperParty(**orjson.loads(row["issuer"])), "billed": PaperParty(**orjson.loads(row["billed"])),
+        "taxes": tuple(TaxLine(name, Decimal(percent), Decimal(amount))
+                       for name, percent, amount in orjson.loads(row["taxes"])),
     }  # fmt: skip
     return Invoice(**values, lines=tuple(lines))

@@ -10,7 +10,7 @@ from rating_engine.storage.postgres.pool import Questions
 
 _LINE: Final = """
     SELECT s.bucket, s.subscriber_id, s.version, s.login, s.callerid, s.party_id, s.calls::text AS calls,
-           s.account_id, s.tariff_id, a.currency,
+           s.account_id, s.tariff_id, a.currency, a.allow_loss,
            COALESCE(s.reseller_accounts, '{}') AS reseller_accounts,
            COALESCE(s.reseller_tariffs, '{}') AS reseller_tariffs
     FROM subscribers s JOIN accounts a USING (bucket, account_id) WHERE s.bucket = $1 AND s.subscriber_id = $2"""
@@ -27,7 +27,9 @@ class MessagePayer(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SendingLine:
-    """A line. `calls`: what its party may call ('none', 'internal', 'all'). `payers`: its own account first."""
+    """A line. `calls`: what its party may call ('none', 'internal', 'all'). `payers`: its own account first.
+    `allow_loss`: whether it may be sold to at a loss; None: as its tariff has it.
+    """
 
     bucket: int
     subscriber_id: int
@@ -37,6 +39,7 @@ class SendingLine:
     party_id: int
     calls: str
     payers: tuple[MessagePayer, ...]
+    allow_loss: bool | None = None
 
 
 async def sending_line(questions: Questions, login: str) -> SendingLine:
@@ -58,5 +61,5 @@ async def sending_line(questions: Questions, login: str) -> SendingLine:
     payers += [MessagePayer(account, tariff, currencies[account]) for account, tariff in above]
     return SendingLine(
         row["bucket"], row["subscriber_id"], row["version"], row["login"], row["callerid"], row["party_id"],
-        row["calls"], tuple(payers),
+        row["calls"], tuple(payers), row["allow_loss"],
     )  # fmt: skip

@@ -16,6 +16,7 @@ import asyncpg
 
 from rating_engine.domain.errors import AlreadyExists, NotFound
 from rating_engine.domain.message import (
+    CarrierOffer,
     Direction,
     Message,
     MessageCount,
@@ -32,19 +33,20 @@ from rating_engine.storage.postgres.pool import Database, Questions
 
 MAX_DIGITS: Final = 19  # of a column of eight bytes, all nines
 
-_SEND: Final = "SELECT send_message_v1($1, $2, $3)"
+_SEND: Final = "SELECT send_message_v2($1, $2, $3)"
 _END: Final = "SELECT end_message_v1($1, $2, $3, $4, $5, $6, $7)"
 _COLUMNS: Final = """
     bucket, message_id AS number, kind, direction, state, party_id, login, did, sender, recipient, content AS text,
     encoding, parts, COALESCE(prices[1], 0) AS price, currency, carrier, carrier_id, answer, error, attempts,
-    created_at, sent_at, ended_at, read_at"""
+    created_at, sent_at, ended_at, read_at, ARRAY(SELECT o.carrier FROM unnest(offers) AS o) AS offered, carrier_cost,
+    carrier_currency, margin, margin_currency"""
 _SUCCEEDED: Final = "(direction = 'in' OR state IN ('sent', 'delivered'))"
 _FIND: Final = f"SELECT {_COLUMNS} FROM messages WHERE message_id = $1"  # noqa: S608  # a constant
 _ONE: Final = f"SELECT {_COLUMNS} FROM messages WHERE bucket = $1 AND message_id = $2"  # noqa: S608
 _ADD: Final = f"""
     INSERT INTO messages (bucket, kind, direction, state, party_id, login, did, sender, recipient, content, encoding,
-                          parts, carrier, reference, error, sent_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, CASE WHEN $3 = 'out' THEN now() END)
+                          parts, carrier, reference, error, offers, sent_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, CASE WHEN $3 = 'out' THEN now() END)
     ON CONFLICT (bucket, login, reference) WHERE reference IS NOT NULL DO NOTHING
     RETURNING {_COLUMNS}"""  # noqa: S608
 _PAGE: Final = f"""
@@ -110,7 +112,10 @@ _LEFT: Final = """
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A message that is planned: who pays what. `lease` None: it is queued for whoever has its carrier."""
+    """A message that is planned: who pays what, and the carriers that may be asked; the first of them has it at first.
+
+    `margin_currency`: of who pays last. `lease` None: it is queued for whoever has its carrier.
+    """
 
     bucket: int
     accounts: tuple[int, ...]
@@ -126,14 +131,15 @@ class Order:
     encoding: str
     parts: int
     currency: str
-    carrier: str
+    offers: tuple[CarrierOffer, ...]
+    margin_currency: str
     reference: str | None
     lease: timedelta | None
 
 
 @dataclass(frozen=True, slots=True)
 class FreeMessage:
-    """A message that nobody pays for: one that came in, or a SIP message."""
+    """A message that nobody pays for: one that came in, a SIP message, or a notice, which a carrier may cost."""
 
     kind: MessageKind
     direction: Direction
@@ -147,6 +153,7 @@ class FreeMessage:
     carrier: str = ""
     reference: str | None = None
     error: str = ""
+    offers: tuple[CarrierOffer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +172,7 @@ async def write(database: Database, order: Order, note: Note) -> Written | None:
     asked = (
         list(order.accounts), list(order.prices), order.subscriber_id, order.subscriber_version, order.party_id,
         order.login, order.kind, order.sender, order.recipient, order.text, order.encoding, order.parts, order.currency,
-        order.carrier, order.reference, order.lease,
+        order.offers[0].carrier, list(order.offers), order.margin_currency, order.reference, order.lease,
     )  # fmt: skip
     answer = await database.fetchval(_SEND, order.bucket, asked, note)
     match answer["outcome"]:
@@ -199,7 +206,7 @@ async def add(questions: Questions, bucket: int, new: FreeMessage) -> Message | 
     text = encode_text(new.text)
     row = await questions.fetchrow(
         _ADD, bucket, new.kind, new.direction, new.state, new.party_id, new.login, new.did, new.sender, new.recipient,
-        new.text, text.encoding, len(text.parts), new.carrier, new.reference, new.error,
+        new.text, text.encoding, len(text.parts), new.carrier, new.reference, new.error, list(new.offers),
     )  # fmt: skip
     return None if row is None else _message(row)
 
@@ -326,5 +333,6 @@ def _message(row: asyncpg.Record | None) -> Message:
             "kind": MessageKind(row["kind"]),
             "direction": Direction(row["direction"]),
             "state": MessageState(row["state"]),
+            "offered": tuple(row["offered"]),
         }
     )

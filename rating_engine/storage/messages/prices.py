@@ -17,6 +17,8 @@ _FIND: Final = """
     FROM tariffs t JOIN message_prices p USING (tariff_id)
     WHERE t.tariff_id = ANY ($1) AND p.kind = $2 AND p.prefix = ANY ($3)
     ORDER BY t.tariff_id, length(p.prefix) DESC"""
+# By their names, where that is what they are asked by: a carrier's cost tariff.
+_OF_NAMES: Final = _FIND.replace("t.tariff_id = ANY ($1)", "t.name = ANY ($1)")
 _NAMED: Final = "SELECT tariff_id FROM tariffs WHERE name = $1"
 _SET: Final = """
     INSERT INTO message_prices (tariff_id, kind, prefix, price) VALUES ($1, $2, $3, $4)
@@ -45,6 +47,15 @@ async def part_prices(
     prefixes = [number[:end] for end in range(len(number) + 1)]
     rows = await questions.fetch(_FIND, list(tariffs), kind, prefixes)
     return {row["tariff_id"]: PartPrice(*row) for row in rows}
+
+
+async def part_costs(
+    questions: Questions, tariffs: Sequence[str], kind: MessageKind, number: str
+) -> dict[str, PartPrice]:
+    """The same by the names of tariffs. Errors: Unavailable."""
+    prefixes = [number[:end] for end in range(len(number) + 1)]
+    rows = await questions.fetch(_OF_NAMES, list(tariffs), kind, prefixes)
+    return {row["name"]: PartPrice(*row) for row in rows}
 
 
 async def tariff_named(questions: Questions, name: str) -> int:

@@ -39,7 +39,8 @@ _OF_PARTIES: Final = f"""
     {_SELECT} WHERE ($1::bigint[] IS NULL OR d.party_id = ANY ($1)) AND ($2::text IS NULL OR d.number > $2)
       AND ($3::text IS NULL OR d.state = $3)
     ORDER BY d.number LIMIT $4"""
-_OWNER: Final = "SELECT COALESCE(party_id, 1) FROM dids WHERE number = $1"
+_OWNER: Final = """
+    SELECT COALESCE(party_id, 1) FROM dids WHERE number = $1 AND (party_id IS NOT NULL OR state <> 'closed')"""
 _FREE: Final = f"""
     {_SELECT} WHERE d.state = 'free' AND o.country = $1 AND o.area = $2 AND ($3 = '' OR position($3 IN d.number) > 0)
     ORDER BY d.pool_id, d.number LIMIT (SELECT max(quantity) FROM did_pools WHERE country = $1 AND area = $2)"""  # noqa: S608  # constants
@@ -83,7 +84,7 @@ async def hold_did(tx: Transaction, number: str) -> Did:
 
 
 async def owner_of_number(questions: Questions, number: str) -> int:
-    """Whose a number is; the system's where it is nobody's. Errors: NotFound, Unavailable."""
+    """Whose a number is; the system's where it is to be had. Errors: NotFound (also: closed for good), Unavailable."""
     owner: int | None = await questions.fetchval(_OWNER, number)
     if owner is None:
         raise unknown_number(number)

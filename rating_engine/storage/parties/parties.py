@@ -24,6 +24,7 @@ from rating_engine.domain.party import (
 )
 from rating_engine.domain.permission import Permission
 from rating_engine.domain.route_plan import BlacklistMode
+from rating_engine.storage.finance.taxes import TAXES, set_party_taxes, taxes_from
 from rating_engine.storage.parties.logins import place_of
 from rating_engine.storage.postgres.columns import assignments
 from rating_engine.storage.postgres.pool import Questions
@@ -35,10 +36,10 @@ CHANGEABLE: Final = (
     "access_level", "name", "language", "utc_offset", "currency", "tariff_id", "comment", "account_bucket",
     "account_id", "notify_email", "notify_ticket", "notify_balance", "notify_balance_limit", "notify_did",
     "balance_low", "warn_calls", "invites", "route_plan_id", "dynamic_blacklist", "score_threshold",
-    "blacklist_plan_id",
+    "blacklist_plan_id", "warn_sound_id", "notify_hour", "unlisted",
 )  # fmt: skip
 
-_COLUMNS: Final = """
+_COLUMNS: Final = f"""
     p.party_id, p.owner_id, o.login AS owner, p.kind, p.access_level AS level, p.login, p.name, p.status::text,
     calls_of_party(p.party_id)::text AS calls, p.hidden, p.language, p.utc_offset, p.currency, t.name AS tariff,
     p.tariff_id,
@@ -47,17 +48,17 @@ _COLUMNS: Final = """
      ORDER BY s.subscriber_id LIMIT 1) AS account, p.comment, p.notify_email, p.notify_ticket, p.invites,
     p.notify_balance, p.notify_balance_limit, p.notify_did, p.warn_calls,
     (SELECT x.name FROM route_plans x WHERE x.plan_id = p.route_plan_id) AS route_plan, p.dynamic_blacklist,
-    p.score_threshold,
+    p.score_threshold, p.warn_sound_id AS warn_sound, p.notify_hour, p.unlisted,
     (SELECT x.name FROM route_plans x WHERE x.plan_id = p.blacklist_plan_id) AS blacklist_plan,
     COALESCE(d.billing_name, '') AS billing_name,
     COALESCE(d.billing_address, '') AS billing_address, COALESCE(d.billing_email, '') AS billing_email,
     COALESCE(d.billing_bank_account, '') AS billing_bank_account, COALESCE(d.tax_number, '') AS tax_number,
-    d.tax_id,
+    d.tax_id, {TAXES},
     EXISTS (SELECT 1 FROM party_credentials c WHERE c.party_id = p.party_id) AS has_password, p.created_at,
     ARRAY(SELECT unnest(g.permissions) FROM permission_members m JOIN permission_groups g USING (group_id)
           WHERE m.party_id = p.party_id) AS permissions
     FROM parties p LEFT JOIN parties o ON o.party_id = p.owner_id LEFT JOIN tariffs t ON t.tariff_id = p.tariff_id
-    LEFT JOIN party_details d ON d.party_id = p.party_id"""
+    LEFT JOIN party_details d ON d.party_id = p.party_id"""  # noqa: S608  # constants
 _BY_LOGIN: Final = f"SELECT {_COLUMNS} WHERE lower(p.login) = lower($1)"  # a constant
 _BY_ID: Final = f"SELECT {_COLUMNS} WHERE p.party_id = $1"
 _BY_MAIL: Final = f"""
@@ -67,6 +68,7 @@ _LIST: Final = f"""
     WHERE ($1::bigint IS NULL OR p.party_id > $1)
       AND p.party_id = ANY (parties_below($2)) AND p.party_id <> 1
       AND ($3::text IS NULL OR p.kind = $3) AND ($4::text IS NULL OR p.status::text = $4) AND ($5 OR NOT p.hidden)
+      AND ($7 OR NOT p.unlisted)
     ORDER BY p.party_id LIMIT $6
 """
 _OWN_ACCOUNT: Final = """
@@ -88,6 +90,8 @@ _ADD: Final = """
 _OWN: Final = """
     EXISTS (SELECT 1 FROM party_number_lists WHERE party_id = $1 AND side = 'destination') AS has_destination_list,
     (SELECT notify_balance_limit FROM parties WHERE party_id = $1 AND warn_calls AND party_id <> 1) AS warn_below,
+    COALESCE((SELECT file FROM warning_sounds JOIN parties ON warn_sound_id = sound_id WHERE party_id = $1), '')
+        AS warn_sound,
     route_plan_of_party($1) AS route_plan_id,
     (SELECT (dynamic_blacklist, score_threshold, blacklist_plan_id) FROM parties WHERE party_id = $1) AS blacklist"""
 _STANDING: Final = f"SELECT calls_of_party($1)::text AS calls, {_OWN}, r.* FROM resellers_of_party($1) r"  # noqa: S608
@@ -105,7 +109,8 @@ _HASH_SET: Final = """
 # What Standing.carried has, set of a line; its party is $3, and before it is said which line.
 LINE_IS_GIVEN: Final = """
     party_id = $3, calls = $4, reseller_accounts = $5, reseller_tariffs = $6, has_destination_list = $7,
-    warn_below = $8, route_plan_id = $9, dynamic_blacklist = $10, score_threshold = $11, blacklist_plan_id = $12"""
+    warn_below = $8, route_plan_id = $9, dynamic_blacklist = $10, score_threshold = $11, blacklist_plan_id = $12,
+    warn_sound = $13"""
 
 
 def unknown_party(who: str | int) -> NotFound:
@@ -156,6 +161,7 @@ class Standing:
     buckets: list[int] | None
     has_destination_list: bool
     warn_below: Decimal | None
+    warn_sound: str
     route_plan_id: int | None
     blacklist: tuple[str, int | None, int | None]
 
@@ -164,7 +170,7 @@ class Standing:
         """What a line is given of it, in the order of LINE_IS_GIVEN."""
         return (
             self.calls, self.accounts, self.tariffs, self.has_destination_list, self.warn_below, self.route_plan_id,
-            *self.blacklist,
+            *self.blacklist, self.warn_sound,
         )  # fmt: skip
 
 
@@ -184,7 +190,14 @@ async def hold_standing(tx: Transaction, party_id: int, *, of_cards: bool = Fals
 async def list_parties(questions: Questions, below: int, wanted: PartyFilter, cursor: Cursor) -> Page[Party]:
     """Parties of the tree below one, itself among them, the oldest first. Errors: InvalidRequest (after)."""
     rows = await questions.fetch(
-        _LIST, *cursor.position(int), below, wanted.kind, wanted.status, wanted.hidden, cursor.rows
+        _LIST,
+        *cursor.position(int),
+        below,
+        wanted.kind,
+        wanted.status,
+        wanted.hidden,
+        cursor.rows,
+        wanted.unlisted,
     )
     return page_of_rows(rows, cursor, lambda row: (row["party_id"],), party_from_row)
 
@@ -228,11 +241,17 @@ async def change_party(tx: Transaction, party_id: int, values: Mapping[str, obje
         if field in columns:
             plan = columns.pop(field)
             columns[f"{field}_id"] = None if plan is None else await plan_to_point_to(tx, str(plan), field)
+    if "warn_sound" in columns:
+        columns["warn_sound_id"] = columns.pop("warn_sound")
     if "level" in columns:
         columns["access_level"] = columns.pop("level")
     if "tariff" in columns:
         name = columns.pop("tariff")
         columns["tariff_id"] = None if name is None else await tariff_id_of(tx, str(name))
+    if "taxes" in columns or "tax_id" in columns:  # of the two the one that is said last counts
+        taxes: Any = columns.pop("taxes", ())
+        await set_party_taxes(tx, party_id, taxes)
+        columns.setdefault("tax_id", None)
     await _set_details(tx, party_id, {name: columns.pop(name) for name in ON_PAPER if name in columns})
     if not columns:
         return
@@ -249,6 +268,8 @@ async def change_party(tx: Transaction, party_id: int, values: Mapping[str, obje
             problem = "takes a score threshold and a blacklist plan where it is on"
             raise InvalidRequest("dynamic_blacklist", problem) from None
         raise InvalidRequest("tariff", "is what its account is charged by: give one, or none to --account") from None
+    except asyncpg.ForeignKeyViolationError:
+        raise NotFound(f"there is no sound {columns.get('warn_sound_id')}", field="warn_sound") from None
     except asyncpg.PostgresError as error:
         if error.sqlstate != OTHER_BUCKET:
             raise
@@ -352,7 +373,7 @@ def party_from_row(row: asyncpg.Record) -> Party:
     words: dict[str, Callable[[Any], Any]] = {
         "dynamic_blacklist": BlacklistMode,
         "kind": PartyKind, "level": Level, "status": PartyState, "calls": AllowedCalls, "allowed_tariffs": tuple,
-        "permissions": permissions_of,
+        "permissions": permissions_of, "taxes": taxes_from,
     }  # fmt: skip
     return Party(**{name: words[name](value) if name in words else value for name, value in row.items()})
 

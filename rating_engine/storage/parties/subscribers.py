@@ -22,7 +22,8 @@ COLUMNS: Final = """
     s.subscriber_id, s.version, s.login, s.bucket, s.account_id, s.tariff_id, a.currency, s.callerid, s.max_seconds,
     a.max_call_seconds, a.quota, COALESCE(s.numbering_plan, a.numbering_plan) AS numbering_plan,
     a.kind = 'prepaid' AS prepaid, a.allow_loss, s.party_id, s.calls::text,
-    s.has_destination_list, s.warn_below, s.route_plan_id, s.dynamic_blacklist, s.score_threshold, s.blacklist_plan_id,
+    s.has_destination_list, s.warn_below, s.warn_sound, s.route_plan_id, s.dynamic_blacklist,
+    s.score_threshold, s.blacklist_plan_id,
     ARRAY(SELECT (o.tariff_id, o.effective_from, o.effective_to) FROM subscriber_options o
           WHERE o.bucket = $1 AND o.subscriber_id = s.subscriber_id AND o.effective_to > now() - interval '1 hour'
           ORDER BY o.position, o.effective_from, o.tariff_id) AS options,
@@ -102,6 +103,7 @@ def subscriber_from_row(row: asyncpg.Record) -> Subscriber:
         callback_to=row["callback_to"] or "",
         has_destination_list=row["has_destination_list"],
         warn_below=row["warn_below"],
+        warn_sound=row["warn_sound"],
         route_plan_id=row["route_plan_id"],
         dynamic_blacklist=BlacklistMode(row["dynamic_blacklist"]),
         score_threshold=row["score_threshold"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -11,7 +12,7 @@ from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
 
 # Whose own account is on the other side of the limit than it was when last looked at. `$1`, `$2`: what one of each
-# currency is in the system's; of one that is not known nobody says anything.
+# currency is in the system's; of one that is not known nobody says anything. `$4`: now; who has an hour is told in it.
 _CROSSED: Final = f"""
     SELECT p.party_id, p.login, a.account_id, a.balance, a.currency, x.rate, a.balance * x.rate < p.notify_balance_limit
            AS is_low, p.notify_balance_limit AS "limit"
@@ -22,6 +23,8 @@ _CROSSED: Final = f"""
     JOIN unnest($1::text[], $2::numeric[]) AS x(currency, rate) ON x.currency = a.currency
     WHERE p.notify_balance AND p.notify_email <> '' AND NOT p.hidden
       AND (a.balance * x.rate < p.notify_balance_limit) <> p.balance_low
+      AND (p.balance_low OR p.notify_hour IS NULL OR p.notify_hour
+           = extract(hour FROM $4::timestamptz AT TIME ZONE 'UTC' + make_interval(mins => p.utc_offset)))
     ORDER BY p.party_id LIMIT $3"""  # noqa: S608  # constants
 _MARK: Final = """
     UPDATE parties SET balance_low = $2 WHERE party_id = $1 AND balance_low <> $2 AND notify_balance
@@ -46,9 +49,9 @@ class Crossed(NamedTuple):
     limit: Decimal
 
 
-async def crossed_limits(questions: Questions, rates: Mapping[str, Decimal], most: int) -> list[Crossed]:
+async def crossed_limits(questions: Questions, rates: Mapping[str, Decimal], most: int, now: datetime) -> list[Crossed]:
     """Whose balance has fallen below its limit, or risen above it. Errors: Unavailable."""
-    rows = await questions.fetch(_CROSSED, list(rates), list(rates.values()), most)
+    rows = await questions.fetch(_CROSSED, list(rates), list(rates.values()), most, now)
     return [Crossed(*row) for row in rows]
 
 

@@ -22,10 +22,11 @@ _SAME_RULES: Final = """
     SELECT $1, $3, prefix, allowed FROM account_prefixes WHERE bucket = $1 AND account_id = $2"""
 _LOCK: Final = """
     SELECT 1 FROM accounts WHERE bucket = $1 AND account_id = ANY ($2) ORDER BY account_id FOR NO KEY UPDATE"""
-# An account that is of the kind already keeps the credit that an operator gave it.
+# Postpaid credit with a limit is what an operator gave: calls hold money within it, either way, and it stays as it is.
 _SET_KIND: Final = """
     UPDATE accounts SET kind = $3::account_kind, overdraft = $4
-    WHERE bucket = $1 AND account_id = ANY ($2) AND kind <> $3::account_kind RETURNING account_id"""
+    WHERE bucket = $1 AND account_id = ANY ($2) AND kind <> $3::account_kind
+      AND (kind = 'prepaid' OR overdraft IS NULL) RETURNING account_id"""
 _MOVE: Final = """
     UPDATE subscribers s SET account_id = new.account_id, private_account_id = new.private_account_id, tariff_id = $5,
            tariff_since = CASE WHEN s.tariff_id = $5 THEN s.tariff_since ELSE now() END
@@ -71,7 +72,7 @@ async def own_accounts(tx: Transaction, lines: Sequence[Line], company: int, *, 
 
 
 async def charge_in_way(tx: Transaction, bucket: int, accounts: Sequence[int], *, held_first: bool) -> list[int]:
-    """Make accounts prepaid, or postpaid without a limit; those that were not.
+    """Make accounts prepaid, or postpaid without a limit; those that were not. A limit that an operator gave stays.
 
     A call's reservation waits meanwhile, and is then told that its plan is stale.
     """

@@ -16,8 +16,8 @@ DOCUMENT: dict[str, Any] = json.loads(Path(__file__).with_name("document.json").
 OURS = document(OPERATIONS, SCHEMAS)
 # Beside the document: what an answer to a creation is, a file, and the one form of errors.
 OWN_SCHEMAS = {"CallRateId", "File", "Problem"}
-# Decided where the document is silent: no amount and no second below 0, int32 says the most; none is for a body alone.
-DECIDED = {"minimum": {0}, "maximum": {2**31 - 1}}
+# Decided where the document is silent: no amount and no second below 0, int32 and what a column holds say the most.
+DECIDED = {"minimum": {0}, "maximum": {2**31 - 1, 9999999999.99999}}
 
 
 def paths(found: dict[str, Any]) -> set[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any
 
 import httpx
@@ -18,6 +18,7 @@ from rating_engine.domain.party import NewParty, PartyState
 from rating_engine.domain.principal import OPERATOR
 from rating_engine.engine.engine import Engine
 from rating_engine.services.catalogue import UseCases
+from rating_engine.services.decks.importing import import_deck
 from tests.support.engines import engine_on
 from tests.support.servers import SessionServers
 from tests.support.tenants import RATE, client_of, make_tenant
@@ -28,11 +29,16 @@ JSON = {"content-type": "application/json"}
 UNKNOWN = "OTk5OTk5"
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def engine(session_servers: SessionServers) -> AsyncIterator[Engine]:
+@pytest.fixture(scope="module")
+def url(session_servers: SessionServers) -> Iterator[str]:
     with session_servers.database() as url:
-        async with engine_on(url, ban_wrong_keys=100) as engine:
-            yield engine
+        yield url
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def engine(url: str) -> AsyncIterator[Engine]:
+    async with engine_on(url, ban_wrong_keys=100) as engine:
+        yield engine
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -228,15 +234,19 @@ async def test_lists_are_filtered_searched_ordered_and_paged(client):
         await client.post(f"/api/call_rates/{each['id']}/destroy")
 
 
-async def test_an_export_keeps_what_a_spreadsheet_would_work_out_as_text(client):
-    made = (await client.post("/api/call_rates", json=RATE | {"description": '=1+1,"x"\ny'})).json()["id"]
+async def test_an_export_is_taken_back_by_imports_and_no_spreadsheet_works_it_out(url, client, tmp_path):
+    odd = {"description": '=1+1,"x"\ny', "interval_1": 2**31 - 1, "free_seconds": 2**31 - 1}
+    made = (await client.post("/api/call_rates", json=RATE | odd)).json()["id"]
 
     answer = await client.get("/api/call_rates/export")
     await client.post(f"/api/call_rates/{made}/destroy")
 
     (row,) = csv.DictReader(io.StringIO(answer.text))
-    assert (row["description"], row["price_1"], row["direction"]) == ('\'=1+1,"x"\ny', "1", "LOCAL")
+    assert (row["description"], row["price_1"], row["direction"]) == ('\'=1+1,"x" y', "1", "LOCAL")
     assert answer.headers["content-disposition"] == 'attachment; filename="call_rates.csv"'
+    (tmp_path / "call_rates.csv").write_bytes(answer.content)
+    taken = await import_deck(url, tmp_path / "call_rates.csv", "copy")
+    assert (taken.taken, taken.rejected) == (1, 0)
 
 
 async def test_a_tenant_sees_and_changes_nothing_of_another(engine, client, rate_id):
@@ -278,6 +288,7 @@ async def test_a_locked_tenant_a_public_key_and_who_is_no_tenant_do_not_get_in(e
 async def test_the_documents_page_needs_no_token_and_nothing_from_elsewhere(engine):
     async with client_of(engine) as anybody:
         page = await anybody.get("/api/docs")
+        assert '"validatorUrl": null' in page.text  # nothing from elsewhere
         assert page.status_code == 200
         assert "//" not in page.text.replace("data:,", "").split("<script>")[0].replace("<!DOCTYPE html>", "")
         for file in ("swagger-ui-bundle.js", "swagger-ui.css"):

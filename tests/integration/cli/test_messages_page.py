@@ -38,7 +38,7 @@ def run(line: str) -> str:
 
 def test_the_page_sends_a_message_once_and_charges_it_once(installed: None):
     text = PAGE.read_text(encoding="utf-8")
-    (block,) = re.findall(r"^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    block, costs = re.findall(r"^```\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     said = [run(line) for line in block.splitlines() if line.startswith("rating-engine ")]
 
     *_, carriers, tried, first, again, listed, account = said
@@ -50,6 +50,8 @@ def test_the_page_sends_a_message_once_and_charges_it_once(installed: None):
     assert listed.count("4915112345678") == 1
     assert "Grüße" not in listed
     assert "9.93" in account
+    *_, sums = [run(line) for line in costs.splitlines()]
+    assert re.search(r"demo\t\S+\t1\t1\t1\t0.07 EUR\t-\t-", sums), sums
     run("rating-engine message price retail none --kind hlr")
     assert "hlr" not in run("rating-engine message prices retail")
 

@@ -12,12 +12,13 @@ from decimal import Decimal
 
 import pytest
 
+from rating_engine.adapters.paper.printer import InvoicePrinter
 from rating_engine.adapters.smtp import Smtp
-from rating_engine.domain.account import NewAccount
+from rating_engine.domain.account import AccountKind, NewAccount
 from rating_engine.domain.credit_note import CreditNoteFilter, CreditNoteState, NewCreditNote
 from rating_engine.domain.did import NewDid
 from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotAllowed, NotFound, NotYours, Refused
-from rating_engine.domain.invoice import InvoiceFilter, InvoiceKind, InvoiceState, LineKind
+from rating_engine.domain.invoice import Invoice, InvoiceFilter, InvoiceKind, InvoiceState, LineKind
 from rating_engine.domain.outcomes import Allowed
 from rating_engine.domain.page import Cursor
 from rating_engine.domain.party import NewParty, PartyChanges, PartyKind
@@ -32,13 +33,15 @@ from rating_engine.domain.payment import (
 )
 from rating_engine.domain.principal import OPERATOR, Principal, principal_of
 from rating_engine.domain.subscription import NewService, NewSubscription
-from rating_engine.domain.tax import Tax
+from rating_engine.domain.tax import PartyTax, Tax
 from rating_engine.domain.transfer import InsufficientMoney, NoExchangeRate
 from rating_engine.engine.services import open_services
 from rating_engine.services.calls.ports import utc_now
 from rating_engine.services.catalogue import UseCases
 from rating_engine.services.doctor import ledger_balanced
+from rating_engine.services.finance.invoice_mails import InvoiceMails
 from rating_engine.services.finance.monthly import MonthlyInvoices
+from rating_engine.services.finance.printing import PrintFailed
 from rating_engine.services.finance.recurring import Recurring
 from rating_engine.services.numbers.dids import Dids
 from rating_engine.services.numbers.rents import Rents
@@ -209,9 +212,15 @@ async def test_invoices_of_an_issuer_have_no_gaps_and_a_month_has_one_whoever_ma
     made = await asyncio.gather(*(use.invoices.monthly("anna") for _ in range(8)))
     assert len({invoice.invoice_id for invoice in made}) == 1
     assert (made[0].label, made[0].net, made[0].closing) == ("INV-000001", Decimal("1.234567"), Decimal("-1.234567"))
+    # Each tax is rounded by itself, and what is paid is the sum of its lines: 7.7 % of it at once would be 0.10.
+    taxes = (PartyTax(1, "State", Decimal("4.4")), PartyTax(3, "City <b>", Decimal("3.3")))
+    await use.parties.change("anna", PartyChanges(taxes=taxes))
     await use.invoices.cancel(made[0].invoice_id)
     again = await use.invoices.monthly("anna")
     assert (again.label, again.net) == ("INV-000002", made[0].net)
+    shown = [(tax.name, tax.percent, tax.amount) for tax in again.taxes]
+    assert shown == [("State", Decimal("4.4"), Decimal("0.05")), ("City <b>", Decimal("3.3"), Decimal("0.04"))]
+    assert (again.tax_percent, again.tax, again.due) == (Decimal("7.7"), Decimal("0.09"), Decimal("1.324567"))
     states = [each.state for each in (await use.invoices.page(InvoiceFilter(), Cursor())).items]
     assert states == [InvoiceState.OPEN]
     now = datetime.now(UTC)
@@ -349,6 +358,26 @@ async def test_an_invoice_is_mailed_as_a_pdf_to_who_has_an_address(use, database
     (attached,) = mail.iter_attachments()
     assert (attached.get_content_type(), attached.get_filename()) == ("application/pdf", "PRO-000001.pdf")
     assert attached.get_content().startswith(b"%PDF-")
+
+
+async def test_months_of_postpaid_accounts_are_mailed_by_themselves_once_each(use, database):
+    await use.parties.change("anna", PartyChanges(billing_email="anna@example.org", language="de"))
+    await use.accounts.create(NewAccount("6001", "retail", kind=AccountKind.POSTPAID, owner="anna"))
+    await database.fetch("UPDATE accounts SET overdraft = 2, created_at = '2020-01-01'")
+    for login in ("1001", "6001"):
+        await move(database, login, LAST_MONTH, "-1", "fee", "rent")
+    await MonthlyInvoices(database, OPERATOR, utc_now, days=14).turn()
+    printer = InvoicePrinter()
+
+    async def broken(invoice: Invoice, *, draft: bool = False) -> bytes:
+        raise PrintFailed("no paper")
+
+    assert await InvoiceMails(database, OPERATOR, broken).turn() == 0
+    await asyncio.gather(*(InvoiceMails(database, OPERATOR, printer).turn() for _ in range(2)))
+    assert await InvoiceMails(database, OPERATOR, printer).turn() == 0
+
+    (mail,) = await database.fetch("SELECT recipient, subject, attachment_name FROM mails")
+    assert (mail["recipient"], mail["subject"]) == ("anna@example.org", f"Rechnung {mail['attachment_name'][:-4]}")
 
 
 # Confirms payments and makes invoices until it is killed.

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from urllib.parse import parse_qs, urlsplit
@@ -19,6 +20,7 @@ from rating_engine.domain.errors import AlreadyExists, NotYours
 from rating_engine.domain.message import (
     CarrierFailed,
     MessageDeclined,
+    MessageDimension,
     MessageFilter,
     MessageKind,
     MessagePrice,
@@ -29,6 +31,7 @@ from rating_engine.domain.outcomes import DeclineReason
 from rating_engine.domain.page import Cursor
 from rating_engine.domain.party import PartyState
 from rating_engine.domain.principal import OPERATOR, principal_of
+from rating_engine.domain.tariff_card import TariffChanges
 from rating_engine.engine.engine import Engine
 from rating_engine.services.calls.ports import utc_now
 from rating_engine.services.catalogue import UseCases
@@ -104,6 +107,45 @@ async def test_each_level_pays_its_own_price_of_each_part_once(engine):
         await use(engine).messages.send(new(text="another", reference="order-1"))
     statement = (await use(engine).accounts.statement("1001", Cursor())).items
     assert {entry.kind for entry in statement if entry.amount < 0} == {"fee"}
+
+
+async def test_a_carrier_that_takes_more_than_the_message_brings_is_not_asked(engine):
+    """The reseller pays 0.05: `cheap` takes 0.03 of it, `dear` 0.06, `abroad` a currency that nobody converts."""
+    costs = {"cheap": ("0.03", "EUR"), "dear": ("0.06", "EUR"), "abroad": ("0.01", "USD")}
+    for tariff, (price, currency) in costs.items():
+        await use(engine).tariffs.add(tariff, TariffChanges(currency=currency))
+        tariff_id = await engine.office.fetchval("SELECT tariff_id FROM tariffs WHERE name = $1", tariff)
+        await use(engine).message_prices.set(tariff_id, MessagePrice(SMS, "49", Decimal(price)))
+    cheap, dear, abroad, unsaid = (f"{name} loopback cost={name}" for name in ("cheap", "dear", "abroad", "nobody"))
+    before = await balances(engine)
+    for carriers in ((dear,), (unsaid,)):
+        with pytest.raises(MessageDeclined) as declined:
+            await sending_by(engine, *carriers).send(new())
+        assert declined.value.reason is DeclineReason.NO_ROUTE
+    with pytest.raises(MessageDeclined):
+        await sending_by(engine, cheap).send(new("33123456"))  # its cost tariff has no such number
+    assert await balances(engine) == before
+
+    sending = sending_by(engine, dear, cheap, abroad)
+    told = [(offer.carrier, offer.cost, offer.margin) for offer in (await sending.quote(new())).offers]
+    assert told == [("cheap", Decimal("0.03"), Decimal("0.02")), ("abroad", Decimal("0.01"), None)]
+    one = await sending.send(new(text="a" * 161))  # two parts
+    assert (one.carrier, one.carrier_cost, one.margin, one.margin_currency) == (
+        "cheap", Decimal("0.06"), Decimal("0.04"), "EUR",
+    )  # fmt: skip
+    far = await sending_by(engine, abroad).send(new("4940123"))
+    assert (far.carrier_cost, far.carrier_currency, far.margin) == (Decimal("0.01"), "USD", None)
+    assert carriers_of([dear, cheap]).for_message(one)[0].name == "cheap"  # and no other, whoever hands it over
+    await engine.office.fetch("UPDATE tariffs SET allow_loss = true WHERE name = 'bulk'")
+    assert (await sending_by(engine, dear).send(new("4940123"))).margin == Decimal("-0.01")
+
+    since, until = datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC) + timedelta(hours=1)
+    sums = await use(engine).messages.sums(since, until, [MessageDimension.CARRIER])
+    assert {one.carrier: (one.sent, one.parts, one.sold, one.carrier_cost, one.costed, one.margin) for one in sums} == {
+        "abroad": (1, 1, Decimal("0.05"), Decimal("0.01"), 0, 0),
+        "cheap": (1, 2, Decimal("0.10"), Decimal("0.06"), 1, Decimal("0.04")),
+        "dear": (1, 1, Decimal("0.05"), Decimal("0.06"), 1, Decimal("-0.01")),
+    }
 
 
 # What is in the way, and how it is taken away again.
@@ -220,6 +262,7 @@ FOR_EVER = """
 import asyncio, sys
 from rating_engine.domain.message import NewMessage
 from rating_engine.domain.principal import OPERATOR, principal_of
+from rating_engine.domain.tariff_card import TariffChanges
 from rating_engine.engine.services import open_services
 from rating_engine.settings.model import Settings
 

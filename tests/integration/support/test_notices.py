@@ -28,7 +28,7 @@ async def test_notices_of_balances_and_numbers(database_url):
     await office.open()
     use = make_services(Settings(database_url=database_url), office).of(OPERATOR)
     await _of_numbers(use, office)
-    assert await count_mails(office) == (6, 0)
+    assert await count_mails(office) == (7, 0)
     page = await use.mails.page(Cursor(2), state=MailState.QUEUED)
     assert [mail.user for mail in page.items] == ["otto", "otto"]
     assert page.next is not None
@@ -42,9 +42,9 @@ async def mails_of(use, user: str) -> list[str]:
 
 
 async def _of_balances(narayana, use, office):
-    async def turn() -> None:
+    async def turn(now: datetime | None = None) -> None:
         """Twice, and by two engines at once."""
-        now = datetime.now(UTC)
+        now = now or datetime.now(UTC)
         two = [BalanceNotices(office, ENGINE, lambda: now, system_currency="USD") for _ in range(2)]
         await asyncio.gather(*(each.turn() for each in two))
         await two[0].turn()
@@ -78,6 +78,13 @@ async def _of_balances(narayana, use, office):
     await use.parties.change("anna", PartyChanges(notify_balance=True))
     await turn()
     assert len(await mails_of(use, "anna")) == 3  # who asks anew is told anew
+    at_nine = PartyChanges(notify_hour=9, utc_offset=150, notify_balance=False)
+    for changes in (at_nine, PartyChanges(notify_balance=True)):
+        await use.parties.change("anna", changes)
+    tomorrow = datetime.now(UTC).replace(hour=0, minute=29) + timedelta(days=1)
+    for hour, told in ((6, 3), (8, 3), (7, 4), (7, 4)):  # 9 of its clock begins at 6:30
+        await turn(tomorrow + timedelta(hours=hour))
+        assert len(await mails_of(use, "anna")) == told, hour
 
 
 async def _of_numbers(use, office):
@@ -96,4 +103,4 @@ async def _of_numbers(use, office):
     assert told == [0, 1, 1, 1, 2, 2, 3, 3]
     subjects = ["Number 4930100 ends", "Number 4930100 takes no calls", "Number 4930100 is closed"]
     assert await mails_of(use, "otto") == subjects
-    assert len(await mails_of(use, "anna")) == 3  # she did not ask for it
+    assert len(await mails_of(use, "anna")) == 4  # she did not ask for it

@@ -76,10 +76,12 @@ def test_what_people_wrote_is_no_markup_and_no_other_file_is_read():
     line = {"kind": "calls", "name": name, "quantity": 1, "seconds": 61, "amount": "1.234567"}
     zero = dict.fromkeys(("net", "tax", "commission", "total", "due", "tax_percent"), "0")
     day = "2026-11-30T12:00:00+00:00"
+    taxes = [{"name": name, "percent": "1.5", "amount": "0.02"}, {"name": name, "percent": "19", "amount": "0.23"}]
     invoice = {
         **zero, "kind": "request", "label": "PRO-000001", "language": "xx", "state": "open", "issued_at": day,
         "valid_to": day, "period_start": None, "login": name, "account_id": 1, "currency": "EUR", "opening": None,
         "closing": None, "issuer": party, "billed": party, "lines": [line] * 200,
+        "taxes": taxes,
     }  # fmt: skip
     assert draw({"invoice": invoice, "draft": True}).startswith(b"%PDF-1.")
 

@@ -19,13 +19,13 @@ NO_SOURCE: Final = "No source"
 async def callback_init(asked: Asked) -> Element:
     """Two numbers called and connected on a line's account; nothing is dialled where the money of a leg is missing.
 
-    Without `dst` the line's own phone is the second number: nobody is there to be asked for one.
+    Without `dst` the one who answers is asked for it: the exchange needs the shipped callback.conf.
     """
     line = await device_of(asked, "device", BAD_DEVICE)
     source = asked.needed("src", NO_SOURCE)
-    target = asked.text("dst").strip() or line.login
+    target = asked.text("dst").strip()
     try:
-        new = NewCallback(line.login, source, target)
+        new = NewCallback(line.login, source, target, asks=not target)
     except InvalidRequest as error:
         raise Failed(BAD_DEVICE if error.field == "login" else NO_SOURCE) from None
     callback = await asked.use.callbacks.begin(new, asked.charging)

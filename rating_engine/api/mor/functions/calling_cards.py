@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
@@ -32,7 +31,6 @@ NO_FREE: Final = "Free cards was not found"
 NO_GROUP_OF_CLI: Final = "Supplied Cardgroup_id is invalid"
 NO_MONEY_MOVED: Final = "Failed to make transaction"
 _SOLD: Final[Mapping[str, bool]] = {"yes": True, "1": True, "no": False, "0": False}
-TRIES: Final = 20  # numbers drawn for a card that nobody has named
 
 
 async def calling_cards_create(asked: Asked) -> Element:
@@ -189,19 +187,19 @@ async def card_by_cli_update(asked: Asked) -> Element:
 async def _by_pin(asked: Asked, group: CardGroup | None, pin: str) -> Card:
     """The card whose money is to move; where several have the PIN nobody knows which is meant. Raises Failed."""
     cards = await _cards(asked, CardFilter(None if group is None else group.group_id, pin=pin, sold=True))
-    if len(cards) != 1:
+    if len(cards) != 1 or cards[0].balance <= 0:
         raise Failed(NO_MONEY_MOVED)
     return cards[0]
 
 
 async def _card_of_caller(asked: Asked, group: CardGroup, callerid: str, worth: Decimal) -> Card:
-    """A new card of a number that nobody has, sold for what it is given. Raises Failed."""
-    for _ in range(TRIES):
-        number = str(secrets.randbelow(9 * 10 ** (group.number_length - 1)) + 10 ** (group.number_length - 1))
-        if (await asked.use.cards.create(NewCards(group.group_id, number, number))).made:
-            sold = await asked.use.card_sales.sell(CardSale(group.group_id, number=number, worth=worth))
-            return await asked.use.cards.change(sold.cards[0].card_id, CardChanges(callerid=callerid))
-    raise Failed(NO_MONEY_MOVED)
+    """A new card, sold for what it is given; who asks for the same caller at once gives it the same card."""
+    card = await asked.use.cards.of_caller(group.group_id, callerid)
+    try:
+        sold = await asked.use.card_sales.sell(CardSale(group.group_id, number=card.number, worth=worth))
+    except NoFreeCards:  # somebody has sold it in this moment
+        return await asked.use.cards.pay(card.card_id, worth) if worth else card
+    return sold.cards[0]
 
 
 async def _numbered(asked: Asked, error: str) -> Card:

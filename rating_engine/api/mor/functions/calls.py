@@ -93,6 +93,9 @@ def _fits(asked: Asked, call: Cdr) -> bool:
         return False
     if number not in ALL and number != call.is_did:
         return False
+    way = asked.text("direction").strip().lower()  # of older clients
+    if way not in ALL and way != ("incoming" if call.is_did else "outgoing"):
+        return False
     return asked.text("only_did").strip() != "1" or bool(call.is_did)
 
 

@@ -32,6 +32,7 @@ async def service_create(asked: Asked) -> Element:
     name = asked.needed("service_name", NOT_SELECTED)
     kind = _kind(asked)
     is_flat = kind is ServiceKind.FLAT_RATE
+    minutes = asked.whole("service_minutes_per_month", ACCESS_DENIED)
     try:
         new = NewService(
             name,
@@ -40,7 +41,7 @@ async def service_create(asked: Asked) -> Element:
             period=_period(asked) or Period.MONTH,
             self_cost=asked.amount("service_self_cost", ACCESS_DENIED) or Decimal(0),
             quantity=_quantity(asked) or 1,
-            minutes=asked.whole("service_minutes_per_month", ACCESS_DENIED) if is_flat else None,
+            minutes=minutes if is_flat else None,
         )
         await asked.use.paid_services.add(new)
     except (InvalidRequest, AlreadyExists) as error:

@@ -91,7 +91,10 @@ async def subscription_delete(asked: Asked) -> Element:
     if action is None:
         raise Failed("Subscription delete action was not found")
     remove, money_back, text = action
-    await asked.use.subscriptions.end(found.subscription_id, remove=remove, money_back=money_back)
+    try:
+        await asked.use.subscriptions.end(found.subscription_id, remove=remove, money_back=money_back)
+    except NotFound:  # somebody has deleted it meanwhile
+        raise Failed(NOT_FOUND) from None
     return done(text)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 from rating_engine.api.mor.asked import Asked, Handler, stored
@@ -13,10 +14,10 @@ from rating_engine.api.mor.named import NO_USER, PRIMARY, account_of, plan_of, u
 from rating_engine.api.mor.xml import Element, element, listed, page
 from rating_engine.domain.account import AccountKind, ListedAccount
 from rating_engine.domain.errors import NotFound, RatingEngineError
-from rating_engine.domain.party import Level, Party
+from rating_engine.domain.party import Level, Party, PartyKind
 from rating_engine.domain.party_details import PartyDetailChanges, PartyDetails
 from rating_engine.domain.registration import NewRegistration
-from rating_engine.domain.sip_account import SIP, TECHNOLOGIES, NewSipAccount, SipAccount, SipChanges
+from rating_engine.domain.sip_account import TECHNOLOGIES, NewSipAccount, SipAccount, SipChanges
 from rating_engine.services.parties.passwords import md5_of
 
 PASSWORD_BYTES: Final = 12
@@ -42,16 +43,20 @@ async def user_details_get(asked: Asked) -> Element:
 async def _main(asked: Asked, user: Party) -> Element:
     account = await _account(asked, user)
     if account is None:
-        names = ("account", "balance", "balance_number", "balance_currency", "credit")
+        names = ("account", "balance", "balance_number", "balance_currency", "credit", "minimal_charge",
+                 "minimal_charge_date")  # fmt: skip
         return listed("main_detail", ((name, "") for name in names))
     balance = await in_system_currency(asked, account.balance, account.currency, NO_USER)
     system = (await asked.use.currencies.converter()).system
+    minimum = await asked.use.minimum_spends.show(user.party_id)
     return listed("main_detail", (
         ("account", "Postpaid" if account.kind is AccountKind.POSTPAID else "Prepaid"),
         ("balance", f"{stored(balance)} {system}"),
         ("balance_number", stored(balance)),
         ("balance_currency", system),
         ("credit", UNLIMITED if account.overdraft is None else stored(account.overdraft)),
+        ("minimal_charge", "" if minimum is None else stored(minimum.amount)),
+        ("minimal_charge_date", "" if minimum is None else minimum.since),
     ))  # fmt: skip
 
 
@@ -72,7 +77,9 @@ def _other(user: Party, details: PartyDetails) -> Element:
         ("agreement_date", details.agreement_date),
         ("taxation_country", details.taxation_country),
         ("vat_reg_number", details.tax_number),
-        ("vat_percent", ""),
+        ("vat_percent", stored(sum((tax.percent for tax in user.taxes), Decimal(0))) if user.taxes else ""),
+        *((f"tax{tax.position}_{name}", text) for tax in user.taxes
+          for name, text in (("name", tax.name), ("value", stored(tax.percent)))),
     ))  # fmt: skip
 
 
@@ -117,6 +124,7 @@ async def user_register(asked: Asked) -> Element:
             balance=defaults.balance,
             currency=defaults.currency,
             owner=owner.party_id,
+            tariff=await _tariff(asked, owner),
             account_settings=defaults.account(),
             details=_details(asked),
             phone_settings=defaults.phone(),
@@ -157,9 +165,17 @@ async def _owner(asked: Asked) -> Party:
     return party
 
 
+async def _tariff(asked: Asked, owner: Party) -> str | None:
+    """What a user of the system gets, which has none: that of who asks."""
+    return (await asked.use.parties.show(asked.who)).tariff if owner.kind is PartyKind.SYSTEM else None
+
+
 def _technology(asked: Asked) -> str:
     kind = asked.text("device_type").strip().lower()
-    return next((each for each in TECHNOLOGIES if each.lower() == kind), SIP)
+    found = next((each for each in TECHNOLOGIES if each.lower() == kind), None)
+    if found is None:
+        raise Failed(ACCESS_DENIED, "device_type: there is none such")
+    return found
 
 
 async def _plan(asked: Asked) -> str | None:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from rating_engine.api.mor.asked import Asked, Handler
 from rating_engine.api.mor.errors import ACCESS_DENIED, Failed
+from rating_engine.api.mor.functions.card_groups import known_currency
 from rating_engine.api.mor.named import PRIMARY, account_of, plan_of, user_of
 from rating_engine.api.mor.xml import Element, done
 from rating_engine.domain.account import AccountChanges, AccountKind
@@ -22,9 +23,11 @@ from rating_engine.domain.errors import NotAllowed, NotFound, NotYours, RatingEn
 from rating_engine.domain.party import Party, PartyChanges, PartyState, check_password
 from rating_engine.domain.party_details import PartyDetailChanges
 from rating_engine.domain.route_plan import BlacklistMode
+from rating_engine.domain.tax import MAX_TAXES, PartyTax
 from rating_engine.services.parties.passwords import md5_of
 
 UNLIMITED: Final = "-1"
+AT_ONCE: Final = "-1"
 DETAILS: Final[Mapping[str, str]] = {
     "u0": "tax_number", "u14": "taxation_country", "u17": "last_name", "u19": "client_id", "u23": "first_name",
     "u26": "accounting_number", "u27": "agreement_number",
@@ -34,8 +37,10 @@ BLACKLIST: Final[Mapping[str, BlacklistMode]] = {
     "global": BlacklistMode.GLOBAL,
 }  # fmt: skip
 KNOWN: Final = frozenset({
-    *DETAILS, "u1", "u4", "u5", "u6", "u8", "u10", "u11", "u15", "u18", "u25", "ay", "am", "ad", "pswd", "credit",
-    "allow_loss_calls", "warning_email_active", "blacklist_enabled", "blacklist_lcr", "routing_threshold", "user_id",
+    *DETAILS, "u1", "u2", "u4", "u5", "u6", "u8", "u10", "u11", "u15", "u18", "u24", "u25", "u28", "ay", "am", "ad",
+    "pswd", "credit", "allow_loss_calls", "warning_email_active", "blacklist_enabled", "blacklist_lcr",
+    "routing_threshold", "user_id", *(f"tax{place}_{what}" for place in range(1, MAX_TAXES + 1)
+                                      for what in ("name", "value")),
 })  # fmt: skip
 NOTHING: Final = ("", "0", "no")
 
@@ -75,7 +80,7 @@ async def _read(asked: Asked, user: Party, changes: _Changes) -> None:
     if any(asked.sent(name) for name in ("ay", "am", "ad")):
         changes.details["agreement_date"] = _date(asked)
     if asked.sent("u4"):
-        changes.party["currency"] = asked.text("u4").strip().upper()
+        changes.party["currency"] = await known_currency(asked, asked.text("u4"), ACCESS_DENIED)
     if asked.sent("u8"):
         changes.party["language"] = asked.text("u8").strip().lower()
     if asked.text("u5").strip():
@@ -83,6 +88,7 @@ async def _read(asked: Asked, user: Party, changes: _Changes) -> None:
         changes.party["tariff"] = tariff.name
     await _read_routing(asked, changes.party)
     _read_warnings(asked, changes.party)
+    _read_taxes(asked, user, changes.party)
     if (blocked := asked.flag("u15", ACCESS_DENIED)) is not None:
         changes.status = PartyState.ALL_BLOCKED if blocked else PartyState.ACTIVE
     _read_account(asked, changes.account)
@@ -104,12 +110,34 @@ async def _read_routing(asked: Asked, party: dict[str, Any]) -> None:
 
 
 def _read_warnings(asked: Asked, party: dict[str, Any]) -> None:
-    """Below which balance (u6, of the system's currency) there is mail, and callers hear of it (u10)."""
+    """Below which balance (u6, of the system's currency) there is mail, at which hour (u2), and callers hear of it
+    (u10), by which sound (u24); and whether lists have the user (u28)."""
     if limit := asked.text("u6").strip():
         party["notify_balance_limit"] = Decimal(_number(limit))
-    for sent, name in (("warning_email_active", "notify_balance"), ("u10", "warn_calls")):
+    for sent, name in (("warning_email_active", "notify_balance"), ("u10", "warn_calls"), ("u28", "unlisted")):
         if asked.text(sent).strip():
             party[name] = asked.flag(sent, ACCESS_DENIED)
+    if hour := asked.text("u2").strip():
+        party["notify_hour"] = None if hour == AT_ONCE else asked.needed_whole("u2", ACCESS_DENIED)
+    if asked.text("u24").strip():
+        party["warn_sound"] = asked.needed_whole("u24", ACCESS_DENIED) or None
+
+
+def _read_taxes(asked: Asked, user: Party, party: dict[str, Any]) -> None:
+    """What is sent of each of its taxes; one of nothing is none. Raises Failed, InvalidRequest."""
+    before = {tax.position: tax for tax in user.taxes}
+    taxes: list[PartyTax] = []
+    is_sent = False
+    for place in range(1, MAX_TAXES + 1):
+        name, value = f"tax{place}_name", f"tax{place}_value"
+        is_sent = is_sent or asked.sent(name) or asked.sent(value)
+        old = before.get(place)
+        called = asked.text(name).strip() or (old.name if old else f"Tax {place}")
+        percent = asked.text(value).strip() if asked.sent(value) else str(old.percent) if old else ""
+        if amount := Decimal(_number(percent or "0")):
+            taxes.append(PartyTax(place, called, amount))
+    if is_sent and tuple(taxes) != user.taxes:
+        party["taxes"] = tuple(taxes)
 
 
 def _read_account(asked: Asked, account: dict[str, Any]) -> None:

@@ -112,7 +112,7 @@ async def _in_own(asked: Asked, amount: Decimal, currency: str, account: ListedA
 
 async def _near(asked: Asked) -> set[str]:
     """Who asks, and whom it owns itself."""
-    found = await whole_list(lambda cursor: asked.use.parties.page(PartyFilter(hidden=True), cursor))
+    found = await whole_list(lambda cursor: asked.use.parties.page(PartyFilter(hidden=True, unlisted=True), cursor))
     return {party.login for party in found if asked.asking.realm in (party.party_id, party.owner_id)} | {SYSTEMS}
 
 

@@ -15,6 +15,8 @@ from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.domain.call_rules import (
     ANONYMOUS,
     ANY,
+    CALLED,
+    TRANSIT,
     Action,
     CallRule,
     Condition,
@@ -23,6 +25,8 @@ from rating_engine.domain.call_rules import (
     Policy,
     SmsAction,
     Source,
+    Step,
+    line_of,
 )
 from rating_engine.domain.change import LEAVE, Leave, given
 from rating_engine.domain.did import RuleChanges
@@ -105,7 +109,7 @@ async def resolve_did_rule(asked: Asked) -> Answer:
     rule = found.rule
     line = await asked.use.call_rules.owner_line(found.number)
     destination = rule.destination or (line if rule.action is Action.CALL else "")
-    words = (rule.policy, line, rule.action, rule.exchange, destination, rule.callerid or "TRANSIT", str(rule.timeout),
+    words = (rule.policy, line, rule.action, rule.exchange, destination, _shown_number(found), str(rule.timeout),
              rule.sms_action, rule.sms_destination)  # fmt: skip
     return " ".join(("OK", *(word.replace(" ", "_") or "-" for word in words)))
 
@@ -163,6 +167,13 @@ def _place(value: int, name: str) -> int:
 
 def _did(asked: Asked) -> str:
     return did_of(asked.values.needed_text("did"))
+
+
+def _shown_number(step: Step) -> str:
+    """As didNext has it; TRANSIT is the caller's."""
+    rule = step.rule
+    shows_called = rule.callerid == CALLED or (rule.callerid == "" and rule.action is Action.FORWARD)
+    return step.number if shows_called and line_of(step.number) is None else rule.callerid or TRANSIT
 
 
 def _shown(did: str, place: int, rule: CallRule) -> dict[str, Any]:

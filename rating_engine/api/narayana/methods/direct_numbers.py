@@ -204,7 +204,7 @@ def _offered(did: Did, shown: ShownMoney) -> dict[str, Any]:
         "country": did.country,
         "area": did.area,
         "voice_support": "yes",
-        "sms_support": "no",
+        "sms_support": "yes",
         "did": did.number,
         "pool_id": did.pool_id,
         "arg1": "",

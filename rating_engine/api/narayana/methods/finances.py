@@ -27,7 +27,7 @@ LINES_MAX: Final = 100  # each is asked for its calls
 FORECAST_DAYS: Final = 30  # as many days back are looked at, and as many ahead a recommended payment lasts
 LONGEST_FORECAST: Final = 36_500  # days; who spends next to nothing has money for ever
 AHEAD: Final = timedelta(hours=1)  # the database's clock may be before ours
-# What send_message_v1 and end_message_v1 call their entries.
+# What send_message_v2 and end_message_v1 call their entries.
 _OF_MESSAGE: Final = re.compile(r"message:[0-9]+(:back)?")
 _CENT: Final = Decimal("0.01")
 

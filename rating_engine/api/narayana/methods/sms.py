@@ -75,7 +75,7 @@ async def receive_sms(asked: Asked) -> Answer:
     """A message for a number of ours, by a carrier; `id`: what it calls it, so that the same again is taken once."""
     asked.check_carriers_key("receiveSMS")
     await asked.use.incoming_messages.receive(
-        asked.values.text("from") or "",
+        _said(asked, "from"),
         _needed(asked, "to"),
         _needed(asked, "text"),
         carrier=asked.values.text("msg_handler") or asked.key.name,
@@ -165,6 +165,14 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "readSMS": read_sms,
     "getSMS": get_sms,
 }
+
+
+def _said(asked: Asked, name: str) -> str:
+    """The same of what may be empty, as of who shows no number."""
+    value = asked.values.text(name)
+    if value is None:
+        raise Failure(Code.E_MISSING_ARGUMENT, f"{name}: is obligatory")
+    return value
 
 
 def _needed(asked: Asked, name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from decimal import Decimal
 from xml.etree.ElementTree import Element
@@ -116,6 +117,18 @@ async def test_a_callers_card_is_made_filled_and_given_what_another_one_has(mor:
         "Supplied Cardgroup_id is invalid"
     )
     assert await mor.error("card_by_cli_update", callerid="4930123", amount="-1") == "Failed to make transaction"
+    assert (
+        await mor.error("card_by_cli_update", callerid="abc", amount="1", cardgroup_id=1)
+        == "Failed to make transaction"
+    )
+    given = {"callerid": "4930777", "amount": "2", "cardgroup_id": 1}
+    at_once = await asyncio.gather(*(mor.ask("card_by_cli_update", **given) for _ in range(4)))
+    done = [root for root in at_once if root.find("response/card") is not None]
+    assert len({root.findtext("response/card/id") for root in done}) == 1  # one card, and what was said to be given
+    cards = (await mor.operator.cards.page(CardFilter(group_id=1), Cursor())).items
+    assert [(card.callerid, card.balance) for card in cards if card.balance] == [
+        ("4930123", Decimal("10.5")), ("4930777", Decimal(2 * len(done))),
+    ]  # fmt: skip
 
 
 async def test_what_is_others_is_not_there_and_nonsense_is_the_functions_own_error(mor: Mor):

@@ -191,6 +191,7 @@ async def test_calls_are_listed_by_user_device_and_how_they_ended(mor):
         ("admin", {"s_user": anna, "order_by": "dst"}, ["4930111", "4930222"]),
         ("firm", {"s_call_type": "busy"}, ["4930222"]),
         ("anna", {"calltype": "answered"}, ["4930111"]),
+        ("anna", {"direction": "incoming"}, []),
         ("anna", {"device": await line_of(mor, "10001"), "s_destination": "49302%"}, ["4930222"]),
         ("otto", {}, []),
         ("anna", {"period_start": 1, "period_end": 2}, []),

@@ -12,8 +12,9 @@ import pytest_asyncio
 
 from rating_engine.domain.account import AccountKind
 from rating_engine.domain.mail_template import MailTemplate
-from rating_engine.domain.party import PartyState
+from rating_engine.domain.party import PartyChanges, PartyState
 from rating_engine.domain.party_details import PartyDetailChanges
+from rating_engine.domain.tax import PartyTax, Tax
 from tests.support.mor import SECRET, Mor, mor_on
 from tests.support.servers import SessionServers
 
@@ -169,12 +170,42 @@ async def test_what_is_sent_of_a_user_is_changed_and_nothing_else(mor):
         assert await mor.error("user_details_update", **given) == "Access Denied"
     assert (await mor.operator.details.show("user1")).last_name == "One"
     assert (await mor.operator.accounts.show("30001")).max_calls == 4
+    await taxes_are_several_each_at_its_place(mor, user1)
     anna = await id_of(mor, "anna")
     assert await mor.error("user_details_update", u="other", user_id=anna, u17="x") == "User was not found"
     assert await mor.done("user_details_update", u="anna", user_id=anna, u17="Own") == text
     for more in ({"credit": 5}, {"u15": 0}, {"u27": "x"}, {"u18": 100}):
         assert await mor.error("user_details_update", u="anna", user_id=anna, **more) == "Access Denied"
     assert (await mor.operator.accounts.show("10001")).overdraft == 0
+
+
+async def taxes_are_several_each_at_its_place(mor, user1) -> None:
+    """What is not sent of them stays; a place of nothing is free again; one of `tax list` takes the place of all."""
+    for given, there in (
+        ({"tax1_name": "VAT", "tax1_value": "19", "tax3_value": "1.5"}, {1: ("VAT", "19"), 3: ("Tax 3", "1.5")}),
+        ({"tax3_name": "City"}, {1: ("VAT", "19"), 3: ("City", "1.5")}),
+        ({"tax1_value": ""}, {3: ("City", "1.5")}),
+        ({"tax1_value": "20", "u17": "One"}, {1: ("Tax 1", "20"), 3: ("City", "1.5")}),
+    ):
+        assert await mor.done("user_details_update", user_id=user1, **given)
+        found = {tax.position: (tax.name, f"{tax.percent.normalize():f}") for tax in (await taxes_of(mor))}
+        assert found == there, given
+    details = await mor.ask("user_details_get", user_id=user1)
+    shown = [details.findtext(f"details/other_details/{name}") for name in ("vat_percent", "tax3_name", "tax3_value")]
+    assert shown == ["21.5", "City", "1.5"]
+    for wrong in ({"tax1_value": "101"}, {"tax1_value": "-1"}, {"tax2_value": "x"}, {"tax1_name": "City"},
+                  {"tax1_value": "0.00001"}):  # fmt: skip
+        assert await mor.error("user_details_update", user_id=user1, **wrong) == "Access Denied", wrong
+    one = await mor.operator.taxes.add(Tax("VAT", Decimal(19)))
+    await mor.operator.parties.change("user1", PartyChanges(tax_id=one))
+    assert await taxes_of(mor) == (PartyTax(1, "VAT", Decimal(19)),)
+    assert await mor.done("user_details_update", user_id=user1, tax1_value="0")
+    assert await taxes_of(mor) == ()
+
+
+async def taxes_of(mor) -> tuple[PartyTax, ...]:
+    """Those of user1."""
+    return (await mor.operator.parties.show("user1")).taxes
 
 
 async def test_groups_of_resellers_and_settings_of_the_api(mor):

@@ -13,6 +13,7 @@ from rating_engine.domain.account import AccountKind, NewAccount
 from rating_engine.domain.exchanges import NewExchange
 from rating_engine.domain.outcomes import Allowed, CallKey, FinishCall, PrepareCall
 from rating_engine.domain.party import PartyChanges
+from rating_engine.domain.tariff_card import TariffChanges
 from tests.support.mor import Mor, mor_on
 from tests.support.servers import SessionServers
 
@@ -73,7 +74,17 @@ async def test_a_reseller_registers_below_itself_alone(mor):
     assert await mor.text("user_register", "status", **given, id="firm") == "Registration successful"
     assert (await mor.operator.parties.show("of-firm")).owner == "firm"
     assert await mor.error("user_register", **given, id="firm") == "Access Denied"
-    assert await mor.error("user_register", **{**firm, "password2": "other words"}, id="firm") == "Access Denied"
+    for wrong in ({"password2": "other words"}, {"device_type": "pigeon"}):
+        assert await mor.error("user_register", **{**firm, "username": "w", **wrong}, id="firm") == "Access Denied"
+
+
+async def test_where_there_are_several_tariffs_a_user_of_the_systems_gets_that_of_who_asks(mor):
+    await mor.operator.tariffs.add("another", TariffChanges(currency="EUR"))
+    given = {**NEW, "username": "of-system", "id": "admin"}
+    assert await mor.error("user_register", **given) == "Access Denied"
+    await mor.operator.parties.change("admin", PartyChanges(tariff="retail"))
+    assert await mor.text("user_register", "status", **given) == "Registration successful"
+    assert (await mor.operator.parties.show("of-system")).tariff == "retail"
 
 
 async def test_a_balance_is_changed_by_a_signed_amount_and_a_resellers_comes_from_his_own(mor):

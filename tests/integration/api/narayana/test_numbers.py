@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from rating_engine.domain.did import NewDid
+from rating_engine.domain.number_lists import ListKind, ListSide, NewNumberPool, NumberList, pool_number
 from tests.support.narayana import Narayana, narayana_on
 from tests.support.servers import SessionServers
 
@@ -50,7 +51,8 @@ async def test_a_number_is_pooled_ordered_renewed_switched_and_given_up(narayana
     assert await narayana.ask("getDIDCount", login="anna", did=DID) == "1"
     await narayana.ask("updateDIDState", login="anna", did=DID, parameter="enabled", state="false")
     assert await narayana.ask("getDIDCount", login="anna", did=DID) == "0"
-    await narayana.ask("updateDIDState", login="anna", did=DID, state="false")
+    await narayana.ask("updateDIDState", login="anna", did=DID, state="true")
+    await narayana.ask("updateDIDState", login="anna", did=DID, parameter="auto_renew", state="false")
     assert not (await narayana.ask("getDIDList", login="anna"))[0]["auto_renew"]
     for _ in range(2):
         code = (await narayana.raw("renewDID", login="boss", did=DID)).json().get("response")
@@ -58,7 +60,15 @@ async def test_a_number_is_pooled_ordered_renewed_switched_and_given_up(narayana
     await narayana.ask("deleteDID", login="firm", did=DID)
     assert await narayana.ask("getDIDList", login="anna") == []
     for method in ("getDIDInfo", "deleteDID"):
-        assert await narayana.code(method, login="boss", did=DID) == "E_NOT_EXIST"
+        for login in ("boss", "firm"):
+            assert await narayana.code(method, login=login, did=DID) == "E_NOT_EXIST"
+    # A reseller takes a number of its users for itself, and gives it on; what it costs then is not its to say.
+    await narayana.ask("addDID", login="firm", did=DID, owner="anna", cost="3")
+    await narayana.ask("updateDID", login="firm", did=DID, owner="firm")
+    assert await narayana.code("updateDID", login="firm", did=DID, cost="0") == "E_INSUFFICIENT_ACCESS"
+    assert await narayana.code("updateDID", login="firm", did=DID, expiration="2099-01-01") == "E_INSUFFICIENT_ACCESS"
+    await narayana.ask("updateDID", login="firm", did=DID, owner="anna", comment="given on")
+    assert (await narayana.ask("getDIDInfo", login="firm", did=DID))["owner"] == "anna"
 
 
 async def test_rules_are_resolved_as_an_exchange_asks_for_them(narayana):
@@ -82,6 +92,13 @@ async def test_rules_are_resolved_as_an_exchange_asks_for_them(narayana):
     rules = await narayana.ask("getDIDRules", login="anna", did=did)
     assert next((rule["action"], rule["sms_action"]) for rule in rules) == ("voicemail", "internal")
     assert rules[2]["timeout"] == 20
+    await narayana.ask("updateDIDRule", login="anna", did=did, rule="3", action="forward", destination="4940123")
+    assert await resolve(rule="3") == f"OK ACCEPT 1001 forward - 4940123 {did} 20 - -"
+    pools = narayana.operator.number_pools
+    await pools.add(NewNumberPool("unwanted"))
+    await pools.put("unwanted", [pool_number("4930999")])
+    await pools.set_list("anna", ListSide.SOURCE, NumberList(ListKind.BLACKLIST, "unwanted"))
+    assert (await resolve(rule="3", callerid="4930999")).startswith("OK REJECT 1001 hangup")
     await narayana.ask("deleteDIDRule", login="anna", did=did, rule="-1", pattern="4915%")
     assert len(await narayana.ask("getDIDRules", login="anna", did=did)) == 2
 

@@ -69,13 +69,18 @@ def test_who_enters_is_asked_for() -> None:
 
 def test_what_is_allowed_gets_a_leg_with_its_limit_and_its_handler_before_anything() -> None:
     call, commands = run(*TO_CREATING)
-    limit, bridge, create = commands
+    limit, transfers, bridge, create = commands
     assert (call.phase, call.leg, call.granted, call.owed) == (Phase.CREATING, LEG, 120, True)
     assert limit == SetLimit(CALLER, 20 + 120 + 10)
+    assert transfers == SetVariable(CALLER, "PJSIP_TRANSFER_HANDLING()", "ari-only")
+    assert transfers not in run(*TO_CREATING, call=replace(START, rules=replace(RULES, transfers=False)))[1]
     assert bridge == CreateBridge(BRIDGE)
     assert isinstance(create, CreateLeg)
     assert (create.leg, create.endpoint, create.like) == (LEG, "PJSIP/774930123@carrier", CALLER)
     assert create.variables["TIMEOUT(absolute)"] == "120"
+    # Whoever is called may not transfer: a carrier that says Refer-Sub: false would end Asterisk (agi/ari/versions).
+    assert create.variables["TRANSFER_CONTEXT"] == "rating-no-transfer"
+    assert "PJSIP_TRANSFER_HANDLING()" not in create.variables
     assert create.variables["CHANNEL(hangup_handler_push)"] == "rating-leg-ended,s,1"
     assert create.variables["RATING_CALL_KEY"] == str(KEY)
 
@@ -164,6 +169,9 @@ TOLD = replace(START, rules=replace(RULES, low_balance="custom/little"))
 def test_who_has_little_left_is_told_before_it_rings_and_once() -> None:
     call, commands = run(ENTERED, LITTLE_LEFT, call=TOLD)
     assert commands == [SetLimit(CALLER, 40.0), Play(CALLER, "u1-1-said", ("custom/little",), early=True)]
+    chosen = replace(LITTLE_LEFT, low_balance_sound="custom/own")  # by its user: before that of the setting, or none
+    for rules in (TOLD, START):
+        assert run(ENTERED, chosen, call=rules)[1][-1] == Play(CALLER, "u1-1-said", ("custom/own",), early=True)
     for goes_on in (Played(CALLER, "u1-1-said", whole=False), TimerFired(Timer.SAY, 1)):
         dialled, made = run(goes_on, call=call)
         assert made == run(ENTERED, ALLOWED)[1]

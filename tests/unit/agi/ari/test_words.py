@@ -10,9 +10,10 @@ import pytest
 from agi.ari.address import AriAddress, parse_address
 from agi.ari.causes import FAILOVER, FINAL, cause_of
 from agi.ari.commands import CreateLeg, HangUp, Play, SetLimit
-from agi.ari.events import Entered, Gone, Held, Leaving, Played, Progress, Ringing, SeatTaken, Up, read
+from agi.ari.events import Entered, Gone, Held, Leaving, Played, Progress, Ringing, SeatTaken, TransferAsked, Up, read
 from agi.ari.model import EVENT_TYPES
 from agi.ari.requests import Request, is_other_limit, requests_of
+from agi.ari.versions import OLDEST, QUIET_TRANSFERS, TRANSFERS, has, version_of
 from agi.fastagi.leg_finish import parse_leg_finish
 from agi.fastagi.request import AgiRequest
 from rating_engine.domain.errors import InvalidRequest
@@ -56,6 +57,12 @@ def channel(**more: object) -> dict[str, object]:
     return {"id": "u1", "name": "PJSIP/1001-1", "state": "Ring", "caller": {"number": "4930111"}, **more}
 
 
+REFER = {
+    "referred_by": {"source_channel": channel(), "connected_channel": channel(id="r-u1-1")},
+    "refer_to": {"requested_destination": {"destination": "4977"}},
+}
+
+
 @pytest.mark.parametrize(
     ("raw", "event"),
     [
@@ -79,6 +86,9 @@ def channel(**more: object) -> dict[str, object]:
             {"type": "PlaybackFinished", "playback": {"id": "p", "target_uri": "channel:u1", "state": "failed"}},
             Played("u1", "p", whole=False),
         ),
+        ({"type": "ChannelTransfer", **REFER}, TransferAsked("u1", "r-u1-1", target="4977")),
+        # What a phone was told comes back: asked again it would be refused what it has.
+        ({"type": "ChannelTransfer", "state": "channel_progress", **REFER}, None),
         ({"type": "ApplicationReplaced"}, SeatTaken()),
         ({"type": "SomethingNew", "channel": channel()}, None),
         ({"type": "StasisEnd"}, None),
@@ -92,6 +102,30 @@ def test_an_event_is_one_noun_and_what_is_not_known_is_nothing(raw: dict[str, ob
 
 def test_every_type_of_event_that_is_asked_for_is_counted_by_its_name() -> None:
     assert KINDS == EVENT_TYPES
+
+
+@pytest.mark.parametrize(
+    ("version", "is_taken", "transfers", "quietly"),
+    [
+        ("20.13.0", False, False, False),
+        ("20.14.1", True, False, False),
+        ("20.18.0", True, True, False),
+        ("20.21.0", True, True, True),
+        ("21.8.0", False, False, False),
+        ("21.12.3", True, False, False),
+        ("22.3.0", False, False, False),
+        ("22.7.0", True, False, False),
+        ("22.10.1~dfsg+~cs6.17.60671434-1", True, True, False),
+        ("22.11.0-rc1", True, True, True),
+        ("23.1.0", True, False, False),
+        ("24.0.0", True, True, True),
+        ("19.8.1", False, False, False),
+        ("GIT-master-f0c1c1a", True, True, True),
+    ],
+)
+def test_what_an_asterisk_can_goes_by_its_branch(version: str, is_taken: bool, transfers: bool, quietly: bool) -> None:
+    found = version_of(version)
+    assert (has(found, OLDEST), has(found, TRANSFERS), has(found, QUIET_TRANSFERS)) == (is_taken, transfers, quietly)
 
 
 def test_a_command_is_a_request() -> None:
