@@ -709,7 +709,8 @@ CREATE TABLE api_keys (
     enabled           boolean NOT NULL DEFAULT true,
     created_at        timestamptz NOT NULL DEFAULT now(),
     rate_limit        integer CHECK (rate_limit >= 0),  -- requests a minute; 0: any number; NULL: as the settings have it
-    revoked_at        timestamptz                  -- for good; its name may not be used again
+    revoked_at        timestamptz,                 -- for good; its name may not be used again
+    maintained_at     timestamptz                  -- when maintenance was last asked for with it
 );
 CREATE INDEX api_keys_by_owner ON api_keys (owner_id);
 

@@ -47,7 +47,8 @@ class ApiKey:
     `default_value`: by what the default user is named, as auth_by has it (an extension); '': by its login.
 
     Empty lists of sources, methods and scopes: any. `rate_limit`: requests a minute, 0: any number, None: as the
-    settings have it for its kind. `revoked_at`: for good.
+    settings have it for its kind. `revoked_at`: for good. `maintained_at`: when maintenance was last asked for with it.
+    `dns_name`: of the exchange that it is named after.
     """
 
     key_id: int
@@ -68,6 +69,8 @@ class ApiKey:
     enabled: bool
     created_at: datetime
     revoked_at: datetime | None
+    maintained_at: datetime | None
+    dns_name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from rating_engine.api.narayana.answer import date
 from rating_engine.api.narayana.arguments import MAX_WHOLE
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.declared import METHODS
@@ -95,9 +96,9 @@ HANDLERS: Final[Mapping[str, Handler]] = {
 
 def _shown(key: ApiKey) -> dict[str, Any]:
     return {
-        "maintenance": "",
+        "maintenance": date(key.maintained_at) if key.maintained_at else "",
         "auth_by": key.auth_by.value,
-        "dnsname": "",
+        "dnsname": key.dns_name,
         "source": ", ".join(map(_address, key.sources)),
         "name": key.name,
         "secure_only": str(int(key.secure_only)),

@@ -43,6 +43,16 @@ async def test_a_key_is_made_with_its_secret_used_changed_and_revoked(narayana):
     assert await narayana.code("getKey", login="boss", name="app") == "E_NOT_EXIST"
 
 
+async def test_a_key_says_when_maintenance_was_asked_for_with_it_and_where_its_exchange_is(narayana):
+    await narayana.add_key(NewKey("pbx1", KeyKind.SERVER, Level.MAINTENANCE, owner="boss"))
+    shown = await narayana.ask("getKey", login="boss", name="pbx1")
+    assert (shown["maintenance"], shown["dnsname"]) == ("", "sip.example.com")
+
+    assert await narayana.ask("doMaintenance", key="pbx1", login="boss") is True
+
+    assert (await narayana.ask("getKey", login="boss", name="pbx1"))["maintenance"].startswith("20")
+
+
 async def test_no_secret_is_in_an_answer_or_in_the_audit_log(narayana):
     await narayana.ask("addKey", login="boss", name="app", auth_by="username", apikey=SECRET)
     await narayana.ask("updateKey", login="boss", name="app", apikey=SECRET[::-1])
@@ -78,6 +88,8 @@ async def test_what_makes_no_key_says_so_and_makes_none(narayana):
         asked = {"login": "boss", "name": "app", "auth_by": "username", "apikey": SECRET, **given}
         assert await narayana.code("addKey", **asked) == code, given
         assert await narayana.code("getKey", login="boss", name="app") == "E_NOT_EXIST"
+    short = await narayana.raw("addKey", login="boss", name="app", auth_by="username", apikey="short")
+    assert short.json()["description"].startswith("apikey: ")
 
 
 async def test_a_default_user_is_named_as_the_key_authorises_and_its_line_is_the_one_that_is_named(narayana):
