@@ -243,6 +243,7 @@ class Ways:
     proxies: tuple[Network, ...] = ()
     recordings: RecordingFiles = NO_RECORDINGS
     exchange_hosts: Mapping[str, str] = field(default_factory=dict)
+    webhook_private_hosts: tuple[str, ...] = ()
 
 
 class Services:
@@ -337,7 +338,7 @@ class Services:
                 office, principal, self._passwords, self._secrets, buckets=ways.ledger_buckets
             ),
             "tenant_billing": Billing(office, principal),
-            "webhooks": Webhooks(office, principal, self._secrets),
+            "webhooks": Webhooks(office, principal, self._secrets, ways.webhook_private_hosts),
             "call_rates": CallRates(office, principal),
         }
 
