@@ -21,8 +21,8 @@ def parse_network(text: str, field: str) -> Network:
     """192.0.2.7, 192.0.2.0/24, 192.0.2.* or 2001:db8::/32 as a network. Raises InvalidRequest."""
     written = text.strip()
     stars = _STARS.fullmatch(written)
-    if stars is not None and (stars[1] + stars[2]).count(".") == 3:
-        missing = stars[2].count("*")
+    if stars is not None and (stars[1] + stars[2]).count(".") <= 3:  # 192.0.* is 192.0.*.*
+        missing = 3 - stars[1].count(".")
         written = stars[1] + ".0" * missing + f"/{32 - 8 * missing}"
     try:
         return _plain(ip_network(written))
@@ -62,3 +62,11 @@ def is_in(address: str, networks: tuple[Network, ...]) -> bool:
     if isinstance(exact, IPv6Address) and exact.ipv4_mapped is not None:
         exact = exact.ipv4_mapped
     return any(exact in network for network in networks)
+
+
+def is_public(text: str) -> bool:
+    """Whether an address is anybody's on the internet."""
+    address = ip_address(text.partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None)
+    address = mapped or address
+    return address.is_global and not address.is_multicast

@@ -44,9 +44,11 @@ class AuthBy(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ApiKey:
     """A key without its secret: `shown` are the first characters of it. `owner`, `default_user`: logins.
+    `default_value`: by what the default user is named, as auth_by has it (an extension); '': by its login.
 
     Empty lists of sources, methods and scopes: any. `rate_limit`: requests a minute, 0: any number, None: as the
-    settings have it for its kind. `revoked_at`: for good.
+    settings have it for its kind. `revoked_at`: for good. `maintained_at`: when maintenance was last asked for with it.
+    `dns_name`: of the exchange that it is named after.
     """
 
     key_id: int
@@ -58,6 +60,7 @@ class ApiKey:
     owner_id: int
     owner: str
     default_user: str | None
+    default_value: str
     sources: tuple[Network, ...]
     methods: tuple[str, ...]
     scopes: tuple[str, ...]
@@ -66,11 +69,13 @@ class ApiKey:
     enabled: bool
     created_at: datetime
     revoked_at: datetime | None
+    maintained_at: datetime | None
+    dns_name: str
 
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key to be made. `level`: of a server key alone. `owner` None: who asks.
+    """A key to be made. `level`: of a server key alone. `owner` None: who asks. `default_value`: as of ApiKey.
 
     Raises InvalidRequest naming the field.
     """
@@ -86,6 +91,7 @@ class NewKey:
     scopes: tuple[str, ...] = ()
     secure_only: bool = False
     rate_limit: int | None = None
+    default_value: str = ""
 
     def __post_init__(self) -> None:
         check_name(self.name)
@@ -110,6 +116,7 @@ class KeyChanges:
     secure_only: bool | Leave = LEAVE
     rate_limit: int | Leave | None = LEAVE
     enabled: bool | Leave = LEAVE
+    default_value: str | Leave = LEAVE
 
     def __post_init__(self) -> None:
         _check_lists(self)

@@ -35,8 +35,8 @@ class TooManyTries(Refused):
 
 @dataclass(frozen=True, slots=True)
 class NewCode:
-    """A code to be made. `target`: who alone may have it, by login. `currency` of the balance; '': that of the
-    account that pays, or of who makes it.
+    """A code to be made. `target`: who alone may have it: a login, or the ICCID or number of a user's SIM card.
+    `currency` of the balance; '': that of the account that pays, or of who makes it.
 
     Raises InvalidRequest naming the field.
     """

@@ -135,11 +135,13 @@ def max_duration(rate: Rate, funds: Decimal | int, cap: int) -> int:
     return min(max(rate.grace_period, longest), cap)
 
 
+@lru_cache(maxsize=PRICES_KEPT)
 def max_charge(rate: Rate, cap: int) -> Decimal:
     """What a call of up to `cap` seconds may cost at most: what a reservation asks for."""
     return charge(rate, cap).cost
 
 
+@lru_cache(maxsize=PRICES_KEPT)
 def min_charge(rate: Rate) -> Decimal:
     """The charge of second grace_period + 1: with less money a call is declined. Zero where that is free.
 

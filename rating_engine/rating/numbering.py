@@ -65,8 +65,9 @@ def destination_of(text: str, plan: NumberingPlan, aliases: Mapping[str, str] = 
     dialled = without_punctuation(text)
     alias = aliases.get(dialled) or aliases.get(dialled.removesuffix("#"), dialled)
     dialled = without_punctuation(alias)
-    dialled = dialled.removeprefix(max(filter(dialled.startswith, plan.technical_prefixes), key=len, default=""))
-    if rewrite := longest_match(dialled, plan.rewrites):
+    if plan.technical_prefixes:
+        dialled = dialled.removeprefix(max(filter(dialled.startswith, plan.technical_prefixes), key=len, default=""))
+    if plan.rewrites and (rewrite := longest_match(dialled, plan.rewrites)):
         key, replacement = rewrite
         dialled = replacement + dialled.removeprefix(key)
     return digits_of(_nationwide(dialled.removesuffix("#"), plan), plan.international_prefix)

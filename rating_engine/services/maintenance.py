@@ -32,6 +32,7 @@ from rating_engine.services.tariffs.rate_feed import AskRate, RateFeed
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.idempotency import forget_old
 from rating_engine.storage.messages.messages import forget_early
+from rating_engine.storage.parties.keys import note_maintenance
 from rating_engine.storage.postgres.one_at_a_time import one_at_a_time
 from rating_engine.storage.postgres.pool import Database
 
@@ -107,6 +108,8 @@ class Maintenance:
         outcomes = {name: await self._run(name) for name in names or self._steps}
         if not names and self._principal is not ENGINE:
             async with self._database.transaction(self._principal) as tx:
+                if self._principal.key is not None:
+                    await note_maintenance(tx, self._principal.key)
                 await record(tx, "maintenance.run", "all", dict(outcomes))
         return outcomes
 

@@ -132,6 +132,13 @@ def did_of(text: str) -> str:
     return "".join(each for each in text.strip().removeprefix("+") if each not in " ()-.")
 
 
+def md5_of_password(text: str, name: str) -> str:
+    """An MD5 has 32 hex digits; else it is no MD5. Raises Failure."""
+    if len(text) != 32 or not all(sign in "0123456789abcdefABCDEF" for sign in text):
+        raise Failure(Code.E_INVALID_ARGUMENT, f"{name}: is not the MD5 of a password, 32 hex digits")
+    return text
+
+
 def moment_of(text: str, name: str, *, end: bool = False) -> datetime:
     """YYYY-MM-DD HH:MM:SS of the server (UTC); a date alone is its beginning, or its `end`. Raises Failure."""
     for form, is_day in (("%Y-%m-%d %H:%M:%S", False), ("%Y-%m-%d", True)):

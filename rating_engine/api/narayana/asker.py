@@ -48,7 +48,7 @@ async def _named(
 ) -> tuple[Principal | NotAdmitted, str | None]:
     login = given.get("login")
     if key.default_user is not None:
-        return await access.as_user(key, door), None
+        return await access.as_user(key, door), await _default_line(access, key)
     if not login:
         if method.level > 0:
             raise Failure(Code.E_AUTH_FAILED, "nobody is named")
@@ -73,6 +73,20 @@ async def _named(
             return await access.as_user(key, door, user=owner, md5=md5), line
         case _:
             return await access.as_user(key, door, user=NO_PARTY, md5=md5), None
+
+
+async def _default_line(access: Access, key: ApiKey) -> str | None:
+    """The extension that a key's default user is named by, or that its SIM card calls by, while it has it."""
+    line: str | None = key.default_value
+    if not line or key.default_user is None:
+        return None
+    if key.auth_by in (AuthBy.ICCID, AuthBy.MSISDN):
+        card = await access.owner_of_card(line, by_iccid=key.auth_by is AuthBy.ICCID)
+        line = None if card is None else card[1]
+    if line is None or key.auth_by is AuthBy.ID:
+        return None
+    owner, user = await access.owner_of_line(line), await access.party(key.default_user)
+    return line if owner == user.party_id else None
 
 
 def _takes_username(method: Method) -> bool:

@@ -54,7 +54,7 @@ def send(
     with reported_errors():
         new = NewMessage(login, number, text, sender, reference)
     message = with_services(config, lambda services: services.messages.send(new))
-    say(f"message {message.number} is {message.state} ({message.carrier}): {message.price} {message.currency}")
+    say(f"message {message.number} is {message.state} ({message.carrier}): {_money(message.price, message.currency)}")
 
 
 @messages_app.command("try", epilog='Example: rating-engine message try 1001 4915112345678 "Grüße aus Berlin"')
@@ -74,7 +74,7 @@ def try_(
             }
         )  # fmt: skip
         return
-    say(f"{quote.parts} part(s) of {quote.encoding} ({quote.units} units): {quote.price} {quote.currency}")
+    say(f"{quote.parts} part(s) of {quote.encoding} ({quote.units} units): {_money(quote.price, quote.currency)}")
     told = ", then ".join(_offer_words(offer) for offer in quote.offers)
     say(f"carried by {told}" if told else "no carrier serves the number")
 
@@ -106,7 +106,7 @@ def list_(
     for each in page.items:
         table.add_row(
             str(each.number), f"{each.created_at:%Y-%m-%d %H:%M:%S}", each.kind, each.state, each.sender,
-            each.recipient, str(each.parts), f"{each.price} {each.currency}".strip(), each.carrier,
+            each.recipient, str(each.parts), _money(each.price, each.currency), each.carrier,
             _money(each.carrier_cost, each.carrier_currency), _money(each.margin, each.margin_currency), each.error,
         )  # fmt: skip
     out.print(table)

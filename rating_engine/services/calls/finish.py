@@ -372,6 +372,8 @@ def _cost_before(
 
 def _as_measured(call: FinishCall, known: OpenCall | EndedCall | None) -> FinishCall:
     """An end that is told twice, a moment apart by two clocks, is told as it was at first, and never beyond the cut."""
+    if not call.leeway_seconds:
+        return call
     if isinstance(known, OpenCall):
         longest = longest_paid(known)
         is_cut = longest < call.seconds <= longest + call.leeway_seconds

@@ -60,7 +60,13 @@ class Numbers:
         self._numbering = numbering
 
     async def dialled(
-        self, subscriber: Subscriber, destination: str, callerid: str | None, routing_number: str | None = None
+        self,
+        subscriber: Subscriber,
+        destination: str,
+        callerid: str | None,
+        routing_number: str | None = None,
+        *,
+        attempt: int = 1,
     ) -> Dialled | Declined:
         """The numbers of a call in digits."""
         plan = await self._numbering.plan_of(subscriber.numbering_plan)
@@ -69,7 +75,8 @@ class Numbers:
             routed = destination_of(routing_number, plan) if routing_number else ""
         except InvalidNumber as error:
             return Declined(DeclineReason.INVALID_DESTINATION, str(error))
-        return Dialled(digits, "" if routed == digits else routed, origin_of(callerid or subscriber.callerid, plan))
+        origin = origin_of(callerid or subscriber.callerid, plan)
+        return Dialled(digits, "" if routed == digits else routed, origin, attempt)
 
 
 def sent_callerid(callerid: str | None, subscriber: Subscriber) -> str:

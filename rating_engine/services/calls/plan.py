@@ -90,10 +90,11 @@ class Planning:
             watched=self._watched(call.call_key, subscriber),
         )
         caller = Caller(call.call_key, subscriber, call.callerid, call.channel, at, hold.longest, call.origin)
-        dialled = await self._numbers.dialled(subscriber, call.destination, call.callerid, call.routing_number)
+        dialled = await self._numbers.dialled(
+            subscriber, call.destination, call.callerid, call.routing_number, attempt=call.call_key.attempt
+        )
         if isinstance(dialled, Declined):
             return dialled
-        dialled = replace(dialled, attempt=call.call_key.attempt)
         if (refused := await self._refusal(subscriber, dialled)) is not None:
             return Declined(refused)
         price = await self._pricing.price(subscriber, dialled, at, caller.longest)
@@ -159,10 +160,10 @@ class Planning:
                 return await self._inbound_anew(caller, inbound_of(called), (started_at, now))
             if call.is_did != "true":  # not its owner's any more: what it cost then, nobody knows
                 return replace(_details(caller, Dialled(by, "", "")), route_name=INBOUND)
-        dialled = await self._numbers.dialled(subscriber, call.destination, call.callerid)
+        attempt = call.call_key.attempt
+        dialled = await self._numbers.dialled(subscriber, call.destination, call.callerid, attempt=attempt)
         if isinstance(dialled, Declined):
             return _details(caller, Dialled(normalise_callerid(call.destination), "", ""))
-        dialled = replace(dialled, attempt=call.call_key.attempt)
         for at in (started_at, now):
             price = await self._pricing.price(subscriber, dialled, at, caller.longest)
             if not isinstance(price, Declined):

@@ -207,7 +207,7 @@ class Preparing:
         low = await self._hears_of_it(plan)
         sound = plan.subscriber.warn_sound if low else ""
         told = allowed(held, claim, plan.rate, plan.subscriber.currency)
-        return replace(told, low_balance=low, low_balance_sound=sound)
+        return replace(told, low_balance=low, low_balance_sound=sound) if low else told
 
     async def _hears_of_it(self, plan: Plan) -> bool:
         """Whether the caller is to hear that little is left: once a call, and never instead of it."""

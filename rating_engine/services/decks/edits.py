@@ -24,6 +24,7 @@ from rating_engine.storage.decks.rate_edits import EditTarget
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.tariffs.direction_prices import is_priced_by_direction
+from rating_engine.storage.tenants.billing import is_tariff_of_tenant
 
 MAX_DIRECTION: Final = 100  # characters of a code; it stands in CDRs and channel variables
 EDITS_SHOWN: Final = store.EDITS_MAX  # all that a deck can have
@@ -97,6 +98,10 @@ class RateEdits:
             await lock_tariff(tx.connection, tariff)
             if await is_priced_by_direction(tx, tariff):
                 raise Refused(f"the tariff {tariff} is priced by directions, one by one: change the direction's price")
+            if await is_tariff_of_tenant(tx, tariff):
+                raise Refused(
+                    f"the tariff {tariff} is made of the call rates of a tenant, which are changed by its API"
+                )
             kept = await put_edit(
                 tx, tariff, key, direction=direction, rate=rate, since=since, blocked=blocked, removed=removed
             )

@@ -34,6 +34,7 @@ from rating_engine.storage.finance.transfers import set_balance
 from rating_engine.storage.parties.parties import find_party, is_below, tree_of
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
+from rating_engine.storage.support.sim_cards import owner_of_card
 
 CODES_SECONDS: Final = 60.0  # how often what is left of deleted codes is looked for
 UNUSED: Final = timedelta(days=1)  # how long a registration that was asked for waits
@@ -73,7 +74,7 @@ class Codes:
         if new.level > party.level or (party.level < Level.RESELLER and new.level > Level.USER):
             raise NotAllowed("is above your own, or that of a user", field="accesslevel")
         self._box.hashes("")  # whether there is a key
-        target = None if not new.target else (await find_party(self._database, new.target)).party_id
+        target = await self._target(new.target) if new.target else None
         if party.level < Level.RESELLER and party.invites == 0:
             raise NoInvites("no invite is left")
         payer = await self._payer(party) if new.balance else None
@@ -157,6 +158,19 @@ class Codes:
                 await store.reseal(tx, [self._again(*row) for row in rows])
                 await record(tx, "code.reseal", "secret_keys", {"codes": len(rows)})
             after, count = rows[-1][0], count + len(rows)
+
+    async def _target(self, named: str) -> int:
+        """Who alone may have a code: a user by its login, or whoever has a SIM card. Errors: NotFound."""
+        try:
+            party = await find_party(self._database, named)
+        except NotFound:
+            party = None
+        if party is not None and not party.hidden:
+            return party.party_id
+        for by_iccid in (True, False):
+            if (card := await owner_of_card(self._database, named, by_iccid=by_iccid)) is not None:
+                return card[0]
+        raise NotFound("no user and no SIM card of a user is named so", field="target")
 
     async def _payer(self, party: Party) -> Purse | None:
         """Whose account pays; None: nobody's, an administrator makes it."""

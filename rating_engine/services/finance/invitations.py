@@ -23,6 +23,7 @@ from rating_engine.storage.audit_log import record
 from rating_engine.storage.finance import cards as store
 from rating_engine.storage.finance.cards import Card
 from rating_engine.storage.finance.purses import purse_at
+from rating_engine.storage.idempotency import digest_of, forget, keep_answer, once
 from rating_engine.storage.parties.parties import find_party
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
@@ -37,15 +38,24 @@ class Invitations:
         self._box = box
         self._wrong_keys = wrong_keys
 
-    async def request(self, principal: Principal, owner: int) -> str:
+    async def request(self, principal: Principal, owner: int, signature: str) -> str:
         """A code without money by which somebody registers below `owner`, within a day.
 
-        Errors: TooManyTries, NoSecretKey, Unavailable.
+        `signature`: what tells the client from others; asked again it is told the same code, as long as nobody has
+        registered by that. Errors: TooManyTries, NoSecretKey, Unavailable.
         """
         await self._guesses(principal).count("request")
         party = await find_party(self._database, owner)
+        digest = digest_of("code.request", owner, signature)
+        key = f"code.request:{digest.hex()}"
         async with self._database.transaction(principal) as tx:
+            if (told := await once(tx, key, digest)) is not None:
+                if (sealed := await store.unused_number(tx, told["card"])) is not None:
+                    return self._box.open(sealed)
+                await forget(tx, key)
+                await once(tx, key, digest)
             card_id, number = await add_number(tx, self._box, owner=owner_of(party), level=Level.SIMPLE_USER)
+            await keep_answer(tx, key, {"card": card_id})
             await record(tx, "code.request", str(card_id))
         return number
 

@@ -94,8 +94,9 @@ class Invoices:
         taxes = taxes_on(net, invoice.tax_lines)
         tax = sum((line.amount for line in taxes), Decimal(0))
         drawn = replace(
-            invoice, issued_at=issued, valid_to=until, period_start=None, period_end=None, opening=None, closing=None,
-            net=net, tax=tax, commission=Decimal(0), due=net + tax, lines=tuple(lines), taxes=taxes,
+            invoice, state=InvoiceState.OPEN, issued_at=issued, valid_to=until, period_start=None, period_end=None,
+            opening=None, closing=None, net=net, tax=tax, commission=Decimal(0), due=net + tax, lines=tuple(lines),
+            taxes=taxes,
         )  # fmt: skip
         return await self._print(drawn, draft=True)
 

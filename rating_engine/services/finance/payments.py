@@ -13,8 +13,10 @@ from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
+import structlog
+
 from rating_engine.domain.account import RefillAllowed
-from rating_engine.domain.errors import AlreadyExists, InvalidRequest, Refused
+from rating_engine.domain.errors import AccountClosed, AlreadyExists, InvalidRequest, Refused
 from rating_engine.domain.invoice import Invoice, InvoiceKind, InvoiceLine, InvoiceState, LineKind
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.papers import net_of, sum_of_taxes, tax_on, taxes_on
@@ -29,6 +31,7 @@ from rating_engine.domain.payment import (
     Payment,
     PaymentFilter,
     PaymentForm,
+    Told,
     own_transaction,
 )
 from rating_engine.domain.principal import Principal
@@ -46,6 +49,9 @@ from rating_engine.storage.postgres.pool import Database
 
 NOTHING: Final = Decimal(0)
 CENT: Final = Decimal("0.01")
+MAX_OPEN_REQUESTS: Final = 100  # of one user, that may still be paid: the key of a telephone application is public
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +102,8 @@ class Payments:
 
         `amount` None: what is `recommended`, and at least the minimal payment. Errors: InvalidRequest (payment_method,
         payment_type, payment_amount), ContactReseller, MinimalPayment, MinimalStartPayment, MaximumPayment,
-        TransfersLocked, NoExchangeRate, NotFound (it has no account), AccountClosed, Unavailable.
+        TransfersLocked, NoExchangeRate, NotFound (it has no account), AccountClosed, Refused (too many wait),
+        Unavailable.
         """
         party = await find_party(self._database, who)
         standing = await standing_of(self._database, party.party_id)
@@ -195,16 +202,23 @@ class Payments:
             raise InvalidRequest("handler", f"{method[:40]!r} is no payment method")
         told = handler.read(given)
         payment = await store.find_payment(self._database, told.payment_id)
+        try:
+            await self._follow(payment, method, told)
+        except (Refused, AccountClosed) as error:  # money went where it is not kept here: for people to see to
+            _log.warning("payment_told_otherwise", payment=payment.payment_id, paid=told.paid, problem=str(error))
+            raise
+        return told.answer
+
+    async def _follow(self, payment: Payment, method: str, told: Told) -> None:
         if payment.method != method:
             raise Refused(f"payment {payment.payment_id} is by {payment.method}")
         if not told.paid:
             await self.cancel(payment.payment_id)
-            return told.answer
+            return
         if (told.amount, told.currency) != (payment.gross, payment.currency):
             due = f"{format_amount(payment.gross)} {payment.currency}"
             raise Refused(f"payment {payment.payment_id} is of {due}")
         await self._confirm(payment, None, None)
-        return told.answer
 
     async def _confirm(self, payment: Payment, payer: Purse | None, taken: Decimal | None) -> None:
         detail = {"user": payment.login, "credited": payment.credited, "method": payment.method,
@@ -259,6 +273,8 @@ class Payments:
         line = InvoiceLine(LineKind.TOP_UP, "", 1, 0, new.amount)
         async with self._database.transaction(self._principal) as tx:
             await hold_numbers(tx, standing.issuer_id, InvoiceKind.REQUEST)
+            if await invoice_store.count_open_requests(tx, standing.party_id, now) >= MAX_OPEN_REQUESTS:
+                raise Refused(f"{MAX_OPEN_REQUESTS} requests of {standing.login!r} wait to be paid; pay one of them")
             values["number"] = await take_number(tx, standing.issuer_id, InvoiceKind.REQUEST)
             invoice_id = await invoice_store.add_invoice(tx, values, issuer.on_paper, standing.on_paper, [line])
             payment_id = await store.next_payment_id(tx)

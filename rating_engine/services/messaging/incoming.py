@@ -1,7 +1,9 @@
 """Messages that come in to numbers of ours: kept first, and then done with as the rules of the number say.
 
 Laws: a message that was taken is its owner's, whatever becomes of its rule; a rule is carried out by one engine at a
-time, again where that died or what it needs was away, and an SMS that it sends on is one, however often that is.
+time, again where that died or what it needs was away, and an SMS that it sends on is one, however often that is. What
+comes back from a number of ours, as it was sent on, is not sent on again: numbers that forward to each other would
+do so until their money is gone.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from urllib.parse import urlencode
 import structlog
 
 from rating_engine.domain.call_rules import CallRule, Policy, SmsAction, digits_of, message_rule
-from rating_engine.domain.errors import InvalidRequest, RatingEngineError
+from rating_engine.domain.errors import InvalidRequest, NotFound, RatingEngineError
 from rating_engine.domain.message import (
     Direction,
     InvalidRecipient,
@@ -47,6 +49,7 @@ BATCH: Final = 20  # rules carried out side by side in one turn
 LEASE: Final = timedelta(seconds=90)  # more than any of them takes: a carrier 45 s, a telephone 10, a URL 10
 AGAIN: Final = timedelta(seconds=20)  # after the first failure; then twice as long each time
 MAX_ATTEMPTS: Final = 8  # the last one 40 minutes after the first: later a message is old
+COMES_BACK: Final = "it comes back from a number that forwards to this one, and is not sent on again"
 MAX_SENDER: Final = 40  # characters, as of a caller id
 
 _log = structlog.get_logger(__name__)
@@ -119,13 +122,13 @@ class MessageRules:
         if message is None:
             return
         try:
-            await self._carry_out(message)
+            problem = await self._carry_out(message)
         except RatingEngineError as error:
             await self._failed(message, str(error))
         except Exception as error:  # of what posts: each has its own
             await self._failed(message, f"{type(error).__name__}: {error}"[:200])
         else:
-            await store.note_received(self._database, message)
+            await store.note_received(self._database, message, problem)
 
     async def _failed(self, message: Message, problem: str) -> None:
         _log.warning("message_rule_failed", message=message.number, problem=problem, attempts=message.attempts)
@@ -135,14 +138,17 @@ class MessageRules:
             after = AGAIN * 2 ** (message.attempts - 1)
             await store.put_off(self._database, message.bucket, message.number, problem, after)
 
-    async def _carry_out(self, message: Message) -> None:
+    async def _carry_out(self, message: Message) -> str:
+        """Answers why nothing is to be done, however often it is tried; '': it is done."""
         rule = await _rule_of(self._database, message.did, message.party_id, message.sender, self._now)
         if rule is None or rule.policy is Policy.REJECT:
-            return  # it was changed meanwhile
+            return ""  # it was changed meanwhile
         match SmsAction(rule.sms_action):
             case SmsAction.MAIL:
                 await self._mail(message, rule)
             case SmsAction.FORWARD:
+                if await self._comes_back(message):
+                    return COMES_BACK
                 onward = NewMessage(
                     message.login, rule.sms_destination, message.text, message.did, f"forward:{message.number}"
                 )
@@ -152,6 +158,15 @@ class MessageRules:
                 await hand_to_phone(self._database, self._ask, line, message.sender, message.text)
             case SmsAction.HTTP:
                 await self._post(message, rule)
+        return ""
+
+    async def _comes_back(self, message: Message) -> bool:
+        """Whether it came from a number of ours, and was sent on just so within the last hour."""
+        try:
+            await find_did(self._database, message.sender)
+        except NotFound:
+            return False
+        return await store.was_sent_on(self._database, message)
 
     async def _mail(self, message: Message, rule: CallRule) -> None:
         async with self._database.transaction(ENGINE) as tx:

@@ -7,7 +7,7 @@ from rating_engine.domain.party import SYSTEM
 from rating_engine.domain.sms_text import encode_text
 from rating_engine.services.messaging.carriers import NO_CARRIER, Carriers
 from rating_engine.services.messaging.handing import end_in_time
-from rating_engine.services.messaging.pricing import carrier_offers
+from rating_engine.services.messaging.pricing import NO_COST, carrier_offers
 from rating_engine.storage.messages import messages as store
 from rating_engine.storage.postgres.pool import Database
 
@@ -29,7 +29,7 @@ class CarrierNotices:
         parts = len(encode_text(text).parts)
         offers = await carrier_offers(self._database, carriers, MessageKind.SMS, recipient, parts)
         if not offers:
-            raise CarrierFailed("no carrier has a cost for the number")
+            raise CarrierFailed(NO_COST)
         new = store.FreeMessage(
             MessageKind.SMS, Direction.OUT, MessageState.QUEUED, party_id or SYSTEM, "", sender, recipient, text,
             carrier=offers[0].carrier, offers=tuple(offers),

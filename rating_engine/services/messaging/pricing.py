@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from rating_engine.domain.message import CarrierOffer, MessageDeclined, MessageKind
 from rating_engine.domain.outcomes import DeclineReason
@@ -24,6 +24,8 @@ from rating_engine.storage.messages.lines import SendingLine
 from rating_engine.storage.messages.prices import part_costs, part_prices
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.tariffs.exchange_rates import load_exchange_rates
+
+NO_COST: Final = "no carrier has a cost for the number: see cost= of the setting message_carriers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +86,7 @@ async def price_message(
     if carriers and not admitted:
         raise MessageDeclined(
             DeclineReason.NO_ROUTE,
-            "every carrier costs more than the message is sold for"
-            if offers
-            else "no carrier has a cost for the number",
+            "every carrier costs more than the message is sold for" if offers else NO_COST,
         )
     return Shares(tuple(payer.account_id for payer in payers), tuple(amounts), tuple(admitted), below.currency)
 

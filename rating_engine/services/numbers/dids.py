@@ -66,7 +66,9 @@ class Dids:
             else:
                 if before.state is not DidState.CLOSED:
                     raise AlreadyExists(f"the number {new.number} is there", field="did")
-                await store.change_did(tx, before.did_id, {**values, "max_calls": 0, "enabled": True})
+                await store.change_did(
+                    tx, before.did_id, {**values, "max_calls": 0, "enabled": True, "auto_renew": True}
+                )
             await record(tx, "did.add", new.number, {"owner": new.owner, "pool": new.pool_id})
         return await self.show(new.number)
 
@@ -122,6 +124,8 @@ class Dids:
             is_own = did.party_id == self._principal.realm and not self._principal.sees_all
             if is_own and {"monthly_price", "paid_to"} & values.keys():
                 raise NotAllowed("what one's own number costs is for somebody else to say", field="cost")
+            if did.state is DidState.ORDERED:
+                raise Refused(f"{number} is being ordered: ask again in a minute")
             if did.party_id is None and values.keys() - {"comment"}:
                 raise Refused(f"{number} is nobody's: it is {did.state}")
             if changes.owner is not LEAVE:

@@ -114,6 +114,7 @@ class Keys:
                 user = columns.pop("default_user")
                 owner = await parties.find_party(tx, key.owner_id)
                 columns["default_party_id"] = None if user is None else await self._default_user(tx, user, owner)
+                columns.setdefault("default_value", "")
             if secret is not None:
                 columns |= {"secret_hash": hash_of(check_secret(secret)), "shown": secret[:SHOWN]}
             if columns:

@@ -112,7 +112,7 @@ class Parties:
                     raise InvalidRequest("login", "is no line of the user")
                 bucket = await change_account(tx, login, settings, {})
                 await record(tx, "account.change", login, settings, bucket=bucket)
-        if status is not LEAVE:
+        if status is not LEAVE or changes.level is not LEAVE:
             await until_forgotten()
 
     async def _change(

@@ -35,6 +35,7 @@ from rating_engine.storage.tariffs import direction_prices as store
 from rating_engine.storage.tariffs import price_lists as list_store
 from rating_engine.storage.tariffs.bill_types import find_bill_type
 from rating_engine.storage.tariffs.directions import codes_of, without_prefix
+from rating_engine.storage.tenants.billing import is_tariff_of_tenant
 
 TOLD: Final = 100  # prices of one change that stand in the audit log; all of them are in the deck's version
 
@@ -107,8 +108,9 @@ class DirectionPrices:
     async def copy(self, tariff_id: int, source_id: int | None) -> None:
         """Put the prices of a tariff that one sees (None: there is none) into another, as sold: with its multiplier.
 
-        What the other has of the same directions and attempts is replaced. Errors: NotFound, NotYours, Refused (it has
-        no prices by direction, or is in another currency), Unavailable.
+        What the other has of the same directions and attempts is replaced; of an imported deck the rows come, which are
+        for every attempt and route. Errors: NotFound, NotYours, InvalidRequest (a price above the limit), Refused (it
+        has no prices, prices by times of day, or another currency), Unavailable.
         """
         if source_id is None:
             raise NotFound("there is no tariff to copy from", field="rates")
@@ -119,19 +121,35 @@ class DirectionPrices:
         if source_id == tariff_id:
             raise Refused("the tariffs are one and the same")
         prices = await store.load_prices(self._database, source_id)
-        if not prices:
-            raise Refused(f"tariff {source.title!r} has no prices by direction")
-        copied = {key: price.times(source.multiplier) for key, price in prices.items()}
-        await self._change(tariff_id, "copy", lambda before: {**before, **copied})
+        imported = await store.imported_directions(self._database, source_id)
+        if not prices and not imported:
+            raise Refused(f"tariff {source.title!r} has no prices")
+        if any(banded or (has_extras and source.multiplier != 1) for banded, has_extras in imported.values()):
+            raise Refused(f"tariff {source.title!r} has times of day, or terms that no factor multiplies")
+        sold = {key: price.times(source.multiplier) for key, price in prices.items()}
+
+        def copied(before: Prices) -> Prices:
+            return {**{key: price for key, price in before.items() if key.direction not in imported}, **sold}
+
+        deck = (source_id, source.multiplier) if imported else None
+        await self._change(tariff_id, "copy", copied, copied=deck)
 
     async def _change(
-        self, tariff_id: int, what: str, change: Callable[[Prices], Prices], *, kept_factor: str | None = None
+        self,
+        tariff_id: int,
+        what: str,
+        change: Callable[[Prices], Prices],
+        *,
+        kept_factor: str | None = None,
+        copied: tuple[int, Decimal] | None = None,
     ) -> None:
         async with self._held(tariff_id) as (tx, tariff):
+            if await is_tariff_of_tenant(tx, tariff.name):
+                raise Refused("the tariff is made of the call rates of a tenant, which are changed by its API")
             before = await store.load_prices(tx, tariff_id)
             after = change(before)
             new = {key: price for key, price in after.items() if before.get(key) != price}
-            if not new and before.keys() == after.keys() and kept_factor is None:
+            if not new and before.keys() == after.keys() and kept_factor is None and copied is None:
                 return
             await self._check_routes(
                 tx, {price.route_id for price in new.values()} - {price.route_id for price in before.values()}
@@ -140,7 +158,7 @@ class DirectionPrices:
                 raise Refused(f"nobody said which numbers belong to direction {unknown}", field="direction")
             await store.write_prices(tx, tariff_id, before, after)
             bill_type = None if tariff.bill_type is None else await find_bill_type(tx, tariff.bill_type)
-            await store.publish(tx, tariff_id, bill_type, kept_factor=kept_factor)
+            await store.publish(tx, tariff_id, bill_type, kept_factor=kept_factor, copied=copied)
             told = [(*key, format_amount(price.cost), price.route_id) for key, price in sorted(new.items())[:TOLD]]
             gone = [list(key) for key in sorted(before.keys() - after.keys())[:TOLD]]
             await record(tx, f"direction_price.{what}", tariff.name, {"set": told, "gone": gone, "prices": len(after)})

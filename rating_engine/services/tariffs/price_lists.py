@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from rating_engine.domain.change import LEAVE, given
 from rating_engine.domain.checks import check_name
 from rating_engine.domain.deck import DeckRate
-from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotYours, Overloaded
+from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotAllowed, NotYours, Overloaded
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.party import SYSTEM, Level
 from rating_engine.domain.price_list import PriceList, PriceListChanges
@@ -133,6 +133,7 @@ class PriceLists:
         wanted = await store.find_price_list(self._database, tariff_id)
         if not await self._is_offered(login, wanted):
             raise NotYours(f"tariff {tariff_id} is not offered to {login}", field="id")
+        self._check_may_charge([wanted] if granted else [])
         options = Options(self._database, self._principal)
         if not wanted.is_option:
             if not granted:
@@ -145,6 +146,10 @@ class PriceLists:
         if any(each.in_force and each.tariff == wanted.name for each in page.items):
             raise AlreadyExists(f"{login} has this option already", field="id")
         return await options.grant(login, wanted.name)
+
+    def _check_may_charge(self, lists: Collection[PriceList]) -> None:
+        if not self._principal.moves_money and any(each.switch_price for each in lists):
+            raise NotAllowed("what changing costs is money, which an accountant does not move", field="id")
 
     async def set_options(self, login: str, wanted: Collection[int]) -> bool:
         """Give a line these options and no others; False: its account has not the money for the ones that are new.
@@ -162,6 +167,7 @@ class PriceLists:
                 raise InvalidRequest("sip_rates_options", f"{each.tariff_id} is no option")
             if not await self._is_offered(login, each):
                 raise NotYours(f"option {each.tariff_id} is not offered to {login}", field="sip_rates_options")
+        self._check_may_charge(new)
         if not await can_pay(self._database, login, [each.name for each in new]):
             return False
         for each in new:

@@ -17,6 +17,8 @@ TERMS: Final = (
     *("grace_period", "postcall_surcharge", "minimum_charge", "extras", "blocked"),
 )
 ROW: Final = (*KEY, *WINDOW, *TERMS)
+# What a tariff's multiplier multiplies.
+AMOUNTS: Final = ("price_1", "price_n", "connect_fee", "postcall_surcharge", "minimum_charge")
 
 
 def listed(columns: tuple[str, ...], table: str = "") -> str:

@@ -242,6 +242,7 @@ async def _lock_target(connection: Connection, tariff: str, currency: str | None
     row = await connection.fetchrow(
         """SELECT tariff_id, currency, time_zone, clock_timestamp() AS now,
                   EXISTS (SELECT FROM direction_prices p WHERE p.tariff_id = t.tariff_id) AS by_direction,
+                  EXISTS (SELECT FROM tenant_billing b WHERE b.tariff_id = t.tariff_id) AS of_tenant,
                   ARRAY(SELECT DISTINCT band FROM tariff_bands b WHERE b.tariff_id = t.tariff_id) AS bands
            FROM tariffs t WHERE name = $1 FOR NO KEY UPDATE OF t""",
         tariff,
@@ -249,6 +250,8 @@ async def _lock_target(connection: Connection, tariff: str, currency: str | None
     assert row is not None  # tariffs are never removed
     if row["by_direction"]:
         raise Refused(f"the tariff {tariff} is priced by directions; an import would take their prices away")
+    if row["of_tenant"]:
+        raise Refused(f"the tariff {tariff} is made of the call rates of a tenant, which are changed by its API")
     if currency is not None and row["currency"] != currency:
         raise InvalidRequest("currency", f"the tariff {tariff} is in {row['currency']}, not in {currency}")
     return Target(

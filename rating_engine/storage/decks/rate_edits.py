@@ -151,8 +151,13 @@ async def whole_deck(connection: Connection, deck_id: int) -> int:
     if not await connection.fetchval("SELECT EXISTS (SELECT 1 FROM rate_edits WHERE deck_id = $1)", deck_id):
         return deck_id
     scratch: int = await connection.fetchval(_SCRATCH, deck_id)
-    await connection.execute(_COPY_WHOLE, scratch, deck_id)
+    await copy_whole(connection, scratch, deck_id)
     return scratch
+
+
+async def copy_whole(connection: Connection, scratch: int, deck_id: int) -> None:
+    """The rows of a deck with its edits into one that is being made."""
+    await connection.execute(_COPY_WHOLE, scratch, deck_id)
 
 
 async def drop_scratch(connection: Connection, deck_id: int, scratch: int) -> None:

@@ -61,6 +61,8 @@ _COUNT: Final = f"""
 _DELETED: Final = f"""
     SELECT {_COLUMNS} JOIN accounts a ON a.bucket = c.bucket AND a.account_id = c.account_id
     WHERE c.deleted_at < now() - make_interval(secs => $1) AND a.balance > 0 LIMIT $2"""
+_UNUSED: Final = """
+    SELECT number_sealed FROM calling_cards WHERE card_id = $1 AND activated_by IS NULL AND deleted_at IS NULL"""
 _EXPIRE: Final = """
     DELETE FROM calling_cards WHERE created_by IS NULL AND activated_by IS NULL AND account_id IS NULL
     AND created_at < now() - $1::interval"""
@@ -130,6 +132,12 @@ async def add_card(
         _ADD, number_hash, sealed, owner, creator, target, level, bucket, account_id, source
     )  # fmt: skip
     return added
+
+
+async def unused_number(tx: Transaction, card_id: int) -> bytes | None:
+    """The sealed number of a card that nobody has used; None: it was used, or is gone. Errors: Unavailable."""
+    sealed: bytes | None = await tx.fetchval(_UNUSED, card_id)
+    return sealed
 
 
 async def add_account(tx: Transaction, bucket: int, currency: str, party_id: int, *, purpose: str) -> int:

@@ -62,6 +62,8 @@ _CANCEL: Final = """
 _PAID: Final = """
     UPDATE invoices SET state = 'paid', ended_at = now()
     WHERE bucket = $1 AND invoice_id = $2 AND state = 'open' RETURNING true"""
+_OPEN_REQUESTS: Final = """
+    SELECT count(*) FROM invoices WHERE party_id = $1 AND kind = 'request' AND state = 'open' AND valid_to > $2"""
 _TO_MAIL: Final = """
     SELECT invoice_id FROM invoices WHERE to_mail ORDER BY issued_at, invoice_id LIMIT $1"""
 _MAILED: Final = """
@@ -154,6 +156,11 @@ async def cancel_invoice(tx: Transaction, invoice: Invoice) -> bool:
 async def note_paid(tx: Transaction, invoice: Invoice) -> bool:
     """It was paid outside of what is kept here; False: it was not open. Errors: Unavailable."""
     return bool(await tx.fetchval(_PAID, invoice.bucket, invoice.invoice_id))
+
+
+async def count_open_requests(questions: Questions, party_id: int, now: datetime) -> int:
+    """How many of a party may still be paid. Errors: Unavailable."""
+    return int(await questions.fetchval(_OPEN_REQUESTS, party_id, now))
 
 
 async def invoices_to_mail(questions: Questions, limit: int) -> list[int]:

@@ -94,6 +94,9 @@ _TAKE_IN: Final = f"""
 _RECEIVED: Final = """
     UPDATE messages SET state = 'received', lease_until = NULL, error = $3
     WHERE bucket = $1 AND message_id = $2 AND state = 'sending'"""
+_SENT_ON: Final = """
+    SELECT 1 FROM messages WHERE party_id = $1 AND direction = 'out' AND sender = $2 AND content = $3
+      AND reference LIKE 'forward:%' AND message_id < $4 AND created_at > now() - interval '1 hour' LIMIT 1"""
 _DUE: Final = """
     SELECT bucket, message_id FROM messages WHERE state = 'queued' AND due_at <= now() AND carrier = ANY ($1)
     ORDER BY due_at, message_id LIMIT $2"""
@@ -313,6 +316,14 @@ async def take_in(questions: Questions, bucket: int, number: int, lease: timedel
 async def note_received(questions: Questions, message: Message, problem: str = "") -> None:
     """Its rule is carried out, or never will be for this problem. Errors: Unavailable."""
     await questions.fetch(_RECEIVED, message.bucket, message.number, problem)
+
+
+async def was_sent_on(questions: Questions, message: Message) -> bool:
+    """Whether the same words were sent on from the number that it came to within the hour before it. Errors:
+    Unavailable.
+    """
+    found = await questions.fetchval(_SENT_ON, message.party_id, message.did, message.text, message.number)
+    return found is not None
 
 
 async def put_off(questions: Questions, bucket: int, number: int, problem: str, after: timedelta) -> None:

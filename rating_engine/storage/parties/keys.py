@@ -17,16 +17,18 @@ from rating_engine.storage.postgres.pool import Questions
 from rating_engine.storage.postgres.transaction import Transaction
 
 CHANGEABLE: Final = (
-    "access_level", "auth_by", "default_party_id", "allowed_sources", "allowed_methods", "scopes", "secure_only",
-    "rate_limit", "enabled", "secret_hash", "shown",
+    "access_level", "auth_by", "default_party_id", "default_value", "allowed_sources", "allowed_methods", "scopes",
+    "secure_only", "rate_limit", "enabled", "secret_hash", "shown",
 )  # fmt: skip
 _COLUMN_OF: Final = {"level": "access_level", "sources": "allowed_sources", "methods": "allowed_methods"}
 
 _KEYS: Final = """
     SELECT k.key_id, k.name, k.shown, k.kind, k.access_level AS level, k.auth_by, k.owner_id, o.login AS owner,
-           d.login AS default_user, k.allowed_sources AS sources, k.allowed_methods AS methods, k.scopes,
-           k.secure_only, k.rate_limit, k.enabled, k.created_at, k.revoked_at
-    FROM api_keys k JOIN parties o ON o.party_id = k.owner_id LEFT JOIN parties d ON d.party_id = k.default_party_id"""
+           d.login AS default_user, k.default_value, k.allowed_sources AS sources, k.allowed_methods AS methods,
+           k.scopes, k.secure_only, k.rate_limit, k.enabled, k.created_at, k.revoked_at, k.maintained_at,
+           COALESCE(e.dns_name, '') AS dns_name
+    FROM api_keys k JOIN parties o ON o.party_id = k.owner_id LEFT JOIN parties d ON d.party_id = k.default_party_id
+    LEFT JOIN exchanges e ON e.name = k.name"""
 _BY_SECRET: Final = f"{_KEYS} WHERE k.secret_hash = $1"
 _BY_NAME: Final = f"{_KEYS} WHERE k.name = $1"
 _LIST: Final = f"""
@@ -37,8 +39,8 @@ _LIST: Final = f"""
 """
 _ADD: Final = """
     INSERT INTO api_keys (name, secret_hash, shown, kind, access_level, auth_by, owner_id, default_party_id,
-                          allowed_sources, allowed_methods, scopes, secure_only, rate_limit)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::cidr[], $10, $11, $12, $13)
+                          allowed_sources, allowed_methods, scopes, secure_only, rate_limit, default_value)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::cidr[], $10, $11, $12, $13, $14)
 """
 
 
@@ -78,7 +80,7 @@ async def add_key(
         await tx.execute(
             _ADD, new.name, secret_hash, shown, new.kind, int(new.level), new.auth_by, owner_id, default_party_id,
             _networks(new.sources), list(new.methods), list(new.scopes), new.secure_only,
-            new.rate_limit,
+            new.rate_limit, new.default_value,
         )  # fmt: skip
     except asyncpg.UniqueViolationError as error:
         if error.constraint_name == _SECRETS:
@@ -105,6 +107,11 @@ async def change_key(tx: Transaction, key_id: int, values: Mapping[str, object])
 async def revoke_key(tx: Transaction, key_id: int) -> None:
     """For good. Errors: Unavailable."""
     await tx.execute("UPDATE api_keys SET revoked_at = now() WHERE key_id = $1 AND revoked_at IS NULL", key_id)
+
+
+async def note_maintenance(tx: Transaction, name: str) -> None:
+    """Maintenance was asked for with a key. Errors: Unavailable."""
+    await tx.execute("UPDATE api_keys SET maintained_at = now() WHERE name = $1", name)
 
 
 def key_from_row(row: asyncpg.Record) -> ApiKey:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 import structlog
 
 from rating_engine.domain.outcomes import CallKey, Claim
@@ -35,7 +36,6 @@ ADOPTED_TRIES: Final = 20  # processes adopt when they start: two in a row would
 
 _FREE: Final = b"\0"
 _EMPTY: Final = bytes(PLACE_BYTES)
-_compact: Final = json.JSONEncoder(separators=(",", ":")).encode
 _log = structlog.get_logger(__name__)
 
 
@@ -64,8 +64,11 @@ class UnheardFile:
             return None
         key = claim.call_key
         values = [key.exchange, key.uniqueid, key.attempt, claim.bucket, claim.account_id, claim.number]
-        line = encode_record(_compact(values).encode("ascii"))
-        if len(line) > PLACE_BYTES:  # a text that JSON escapes at length
+        try:
+            line = encode_record(orjson.dumps(values))
+        except orjson.JSONEncodeError:  # half a surrogate pair, which the ledger does not take either
+            return None
+        if len(line) > PLACE_BYTES:  # a key of characters that take four bytes each
             return None
         place = own.free.popleft()
         start = place * PLACE_BYTES

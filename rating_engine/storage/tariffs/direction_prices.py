@@ -8,16 +8,17 @@ has for other prefixes.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from decimal import Decimal
 from typing import Final
 
 import asyncpg
 
 from rating_engine.domain.errors import InvalidRequest, NotFound, Refused
 from rating_engine.domain.price_list import PRICES_MAX, BillType, ListedPrice, Price, PriceKey
-from rating_engine.storage.decks.deck_columns import ROW, listed
+from rating_engine.storage.decks.deck_columns import AMOUNTS, ROW, listed
 from rating_engine.storage.decks.deck_removal import remove_old_decks
 from rating_engine.storage.decks.deck_staging import count_of
-from rating_engine.storage.decks.rate_edits import drop_scratch, whole_deck
+from rating_engine.storage.decks.rate_edits import copy_whole, drop_scratch, whole_deck
 from rating_engine.storage.postgres.connecting import Connection
 from rating_engine.storage.postgres.pool import Database, Questions
 from rating_engine.storage.postgres.transaction import Transaction
@@ -61,6 +62,18 @@ _KEEP: Final = f"""
     SELECT $1::bigint, {listed(ROW, "base")} FROM rates AS base
     WHERE base.deck_id = $2 AND strpos(base.extras, '"attempts"') = 0
       AND NOT EXISTS (SELECT FROM rates mine WHERE mine.deck_id = $1 AND mine.prefix = base.prefix)"""  # noqa: S608
+# The same of another tariff's deck, as it is sold: every price and fee times a factor.
+_SOLD: Final = ", ".join(
+    f"round(base.{name} * $3::numeric, 8)" if name in AMOUNTS else f"base.{name}" for name in ROW
+)  # fmt: skip
+_COPY: Final = f"""
+    INSERT INTO rates (deck_id, {listed(ROW)})
+    SELECT $1::bigint, {_SOLD} FROM rates AS base
+    WHERE base.deck_id = $2 AND strpos(base.extras, '"attempts"') = 0
+      AND NOT EXISTS (SELECT FROM rates mine WHERE mine.deck_id = $1 AND mine.prefix = base.prefix)"""  # noqa: S608
+_IMPORTED_DIRECTIONS: Final = """
+    SELECT direction, bool_or(band <> '') AS banded, bool_or(extras <> '') AS has_extras FROM rates
+    WHERE deck_id = deck_at($1, now()) AND strpos(extras, '"attempts"') = 0 GROUP BY direction"""
 _MARK_UP_KEPT: Final = """
     UPDATE rates SET price_1 = round(price_1 * $2::numeric, 8), price_n = round(price_n * $2::numeric, 8),
                      connect_fee = round(connect_fee * $2::numeric, 8)
@@ -98,18 +111,32 @@ async def write_prices(
         await tx.execute(_INSERT, tariff_id, *map(list, zip(*come, strict=True)))
 
 
+async def imported_directions(questions: Questions, tariff_id: int) -> dict[str, tuple[bool, bool]]:
+    """Directions of a tariff's imported deck: whether by times of day, and by rarer terms. Errors: Unavailable."""
+    rows = await questions.fetch(_IMPORTED_DIRECTIONS, tariff_id)
+    return {row["direction"]: (row["banded"], row["has_extras"]) for row in rows}
+
+
 async def publish(
-    tx: Transaction, tariff_id: int, bill_type: BillType | None, *, kept_factor: str | None = None
+    tx: Transaction,
+    tariff_id: int,
+    bill_type: BillType | None,
+    *,
+    kept_factor: str | None = None,
+    copied: tuple[int, Decimal] | None = None,
 ) -> None:
     """Compile the prices of a tariff that is held into a deck that is in force at once.
 
-    `kept_factor`: what prices are multiplied by that are not by direction, as text. Errors: InvalidRequest (markup).
+    `kept_factor`: what prices are multiplied by that are not by direction, as text. `copied`: a tariff whose imported
+    deck comes into it, and the factor by which that is sold. Errors: InvalidRequest (markup, rates).
     """
     connection = tx.connection
     base: int | None = await tx.fetchval("SELECT deck_at($1, clock_timestamp())", tariff_id)
     deck_id: int = await tx.fetchval(_NEW_DECK, tariff_id)
     threshold, step = (0, 1) if bill_type is None else (bill_type.free_threshold, bill_type.step)
     rates = count_of(await tx.execute(_COMPILE, deck_id, tariff_id, threshold, step))
+    if copied is not None:
+        rates += await _copy_deck(tx, tariff_id, deck_id, *copied)
     if base is not None:
         whole = await whole_deck(connection, base)
         rates += count_of(await tx.execute(_KEEP, deck_id, whole))
@@ -120,6 +147,21 @@ async def publish(
         except asyncpg.NumericValueOutOfRangeError:
             raise InvalidRequest("markup", "makes a price that is above the limit") from None
     await tx.execute(_PUBLISH, deck_id, rates)
+
+
+async def _copy_deck(tx: Transaction, tariff_id: int, deck_id: int, source_id: int, factor: Decimal) -> int:
+    """What another tariff's deck has for prefixes that this one has not; how many rows."""
+    source: int | None = await tx.fetchval("SELECT deck_at($1, clock_timestamp())", source_id)
+    if source is None:
+        return 0
+    scratch: int = await tx.fetchval(_NEW_DECK, tariff_id)  # of the tariff that is held, and gone again below
+    await copy_whole(tx.connection, scratch, source)
+    try:
+        copied = count_of(await tx.execute(_COPY, deck_id, scratch, factor))
+    except asyncpg.NumericValueOutOfRangeError:
+        raise InvalidRequest("rates", "a price would be above the limit") from None
+    await drop_scratch(tx.connection, source, scratch)
+    return copied
 
 
 async def drop_old_decks(database: Database, tariff_id: int) -> None:

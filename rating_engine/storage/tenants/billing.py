@@ -49,6 +49,7 @@ _SET_PLACE: Final = "UPDATE tenant_billing SET bucket = $2, account_id = $3 WHER
 _SET_CURRENCY: Final = """
     UPDATE tariffs SET currency = $2
     WHERE tariff_id = $1 AND NOT EXISTS (SELECT FROM rate_decks d WHERE d.tariff_id = $1) RETURNING currency"""
+_IS_OF_TENANT: Final = "SELECT EXISTS (SELECT FROM tariffs JOIN tenant_billing USING (tariff_id) WHERE name = $1)"
 _CURRENCIES: Final = "SELECT DISTINCT currency FROM accounts WHERE bucket = $1 AND account_id = ANY ($2)"
 
 
@@ -75,6 +76,11 @@ async def tenant_of(questions: Questions, party_id: int) -> int | None:
     """The tenant that a party is, or belongs to; None: to none. Errors: Unavailable."""
     nearest: int | None = await questions.fetchval(_NEAREST, party_id)
     return nearest
+
+
+async def is_tariff_of_tenant(questions: Questions, tariff: str) -> bool:
+    """Whether a tariff is made of the call rates of a tenant, by its name. Errors: Unavailable."""
+    return bool(await questions.fetchval(_IS_OF_TENANT, tariff))
 
 
 async def hold_tenant(tx: Transaction, party_id: int) -> Tenant:

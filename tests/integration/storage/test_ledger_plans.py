@@ -61,6 +61,19 @@ async def test_a_call_is_looked_up_by_its_key_in_a_table_without_statistics(data
     assert "Index Cond: ((bucket = '0'::smallint) AND (call_key = 'x'::text))" in plan
 
 
+async def test_what_is_asked_for_each_call_goes_into_the_query_that_asks(database: Database) -> None:
+    """Called by itself, a function of SQL is planned, begun and ended anew for each row."""
+    asked = "local_date day_left month_left is_unlimited amount_granted same_call contradicts end_of_call amount_due"
+    for name in asked.split():
+        types = await database.fetchval("SELECT proargtypes::regtype[]::text[] FROM pg_proc WHERE proname = $1", name)
+        places = [f"a{place}" for place in range(len(types))]
+        values = ", ".join(f"NULL::{kind} AS {place}" for kind, place in zip(types, places, strict=True))
+        rows = await database.fetch(
+            f"EXPLAIN (VERBOSE) SELECT {name}({', '.join(places)}) FROM (SELECT {values} OFFSET 0)"
+        )
+        assert f"{name}(" not in "\n".join(row[0] for row in rows)
+
+
 async def test_cdrs_are_gone_through_by_their_key_a_portion_at_a_time(database: Database) -> None:
     await database.fetch(
         "INSERT INTO call_records (bucket, call_key, account_id, subscriber_id, state, source, exchange, attempt,"
@@ -106,6 +119,7 @@ async def fill(database: Database, subscriber: Subscriber, deck: Deck, analysed:
     for table in ("open_calls", "call_records", "package_usage"):
         await database.fetch(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
         await database.fetch(f"ANALYZE {table}")
+    await database.fetch("ALTER INDEX call_records_by_end SET (autosummarize = off)")  # it reads the whole table, too
     ledger = Ledger(database)
     for name in ("model", "model-ended"):
         await ledger.reserve(reserve_request(subscriber, deck, name))

@@ -16,7 +16,9 @@ from rating_engine.domain.errors import AlreadyExists, InvalidRequest, NotAllowe
 from rating_engine.domain.outcomes import Allowed, CallKey, DeclineReason, PrepareCall
 from rating_engine.domain.page import Cursor
 from rating_engine.domain.party import NewParty, PartyKind
+from rating_engine.domain.price_list import PriceChange
 from rating_engine.domain.principal import OPERATOR, Principal, principal_of
+from rating_engine.domain.rate_edit import RateKey
 from rating_engine.domain.rate_query import RateQuery
 from rating_engine.domain.tariff_card import TariffChanges
 from rating_engine.domain.tenant import (
@@ -28,7 +30,9 @@ from rating_engine.domain.tenant import (
     NewCallRate,
 )
 from rating_engine.engine.engine import Engine
+from rating_engine.rating.rate import Rate
 from rating_engine.services.catalogue import UseCases
+from rating_engine.services.decks.importing import import_deck
 from tests.support.engines import engine_on, hear_nothing
 from tests.support.tenants import called, finished, make_tenant
 
@@ -198,6 +202,25 @@ async def test_accounts_in_another_currency_than_the_rates_are_refused_and_nothi
 async def test_only_a_tenant_has_billing(engine):
     with pytest.raises(NotAllowed):
         await engine.services.of(OPERATOR).tenant_billing.show()
+
+
+async def test_nothing_but_its_api_changes_the_prices_of_a_tenant(engine, database_url, tmp_path):
+    """What the API shows is what is charged."""
+    asked = engine.services.of(OPERATOR)
+    tariff = "call_rates:acme"
+    number = await engine.office.fetchval("SELECT tariff_id FROM tariffs WHERE name = $1", tariff)
+    direction = await engine.office.fetchval("SELECT direction_id FROM directions WHERE code = 'LOCAL'")
+    route = await engine.office.fetchval("INSERT INTO routes (name, position) VALUES ('r', 1) RETURNING route_id")
+    (tmp_path / "deck.csv").write_text("prefix,price_1\n370,9\n")
+    for refused in (
+        import_deck(database_url, tmp_path / "deck.csv", tariff),
+        asked.rate_edits.set_rate(tariff, RateKey("370"), Rate(price_1="9"), direction="LOCAL"),
+        asked.direction_prices.add(number, PriceChange(direction, 1, Decimal(9), route)),
+    ):
+        with pytest.raises(Refused, match="of the call rates of a tenant"):
+            await refused
+    await say(engine, enabled=True)
+    assert (await called(engine, "a", "102", NUMBER, 60)).cost == Decimal("0.6")
 
 
 async def test_a_rate_counts_for_the_next_call_and_a_call_in_progress_keeps_its_own(engine):

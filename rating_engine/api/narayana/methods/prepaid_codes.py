@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from rating_engine.api.narayana.answer import date
+from rating_engine.api.narayana.arguments import md5_of_password
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import Code as ErrorCode
 from rating_engine.api.narayana.errors import Failure
@@ -17,8 +18,10 @@ from rating_engine.domain.code import Code, NewCode
 
 
 async def register_request(asked: Asked) -> Answer:
-    """A code by which somebody registers below the owner of the key, within a day."""
-    return await asked.services.invitations.request(asked.asking, asked.key.owner_id)
+    """A code by which somebody registers below the owner of the key, within a day; the same for the same signature."""
+    return await asked.services.invitations.request(
+        asked.asking, asked.key.owner_id, asked.values.needed_text("signature")
+    )
 
 
 async def register_by_code(asked: Asked) -> Answer:
@@ -29,6 +32,8 @@ async def register_by_code(asked: Asked) -> Answer:
     for name, value in (("user", user), ("web_password", password)):
         if not simulated and not value:
             raise Failure(ErrorCode.E_MISSING_ARGUMENT, f"{name}: is needed to register")
+    if password:
+        md5_of_password(password, "web_password")
     await asked.services.invitations.register(
         asked.asking, values.needed_text("code"), user, password,
         language=language_code(values.text("language") or ""), simulated=simulated,

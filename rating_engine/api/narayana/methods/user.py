@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
-from rating_engine.api.narayana.arguments import MAX_WHOLE
+from rating_engine.api.narayana.arguments import MAX_WHOLE, md5_of_password
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.did_object import did_fields
 from rating_engine.api.narayana.errors import Code, Failure
@@ -117,7 +117,7 @@ async def register_user(asked: Asked) -> Answer:
     server, balance = values.needed_text("sip_server"), values.number("balance") or Decimal(0)
     new = NewRegistration(
         login=values.needed_text("user"),
-        md5=_md5(values.needed_text("web_password")) or "",
+        md5=md5_of_password(values.needed_text("web_password"), "web_password"),
         level=_level(values.needed_whole("accesslevel")),
         phone=NewSipAccount(
             login=values.needed_text("sip_extension"),
@@ -143,6 +143,13 @@ async def delete_user(asked: Asked) -> Answer:
     party = await _there(asked, asked.values.needed_text("user"))
     await asked.use.parties.delete(party.party_id)
     return True
+
+
+def check_not_read_only(asked: Asked) -> None:
+    """Nobody shall believe that an attribute was set that can only be read. Raises Failure (E_INVALID_ARGUMENT)."""
+    targets = {"username", "id"} if asked.key.auth_by == "id" else {"username"}
+    for name in sorted(asked.names & READ_ONLY - targets):
+        raise Failure(Code.E_INVALID_ARGUMENT, f"{name}: can only be read")
 
 
 HANDLERS: Final[Mapping[str, Handler]] = {
@@ -193,7 +200,8 @@ async def _main(asked: Asked, lines: list[SipAccount]) -> SipAccount | None:
 
 async def _change(asked: Asked, party: Party, changes: PartyChanges, status: PartyState | Leave) -> None:
     """All of it or nothing; `allowed_call_len` is of the account of its extensions, and 0: no limit of its own."""
-    md5 = _md5(asked.values.text("web_password"))
+    given = asked.values.text("web_password")
+    md5 = None if given is None else md5_of_password(given, "web_password")
     longest = asked.values.whole("allowed_call_len")
     if longest is None:
         await asked.use.parties.change(party.party_id, changes, status=status, md5=md5)
@@ -208,9 +216,7 @@ async def _change(asked: Asked, party: Party, changes: PartyChanges, status: Par
 
 
 def _check_names(asked: Asked, *, own: bool) -> None:
-    targets = {"username", "id"} if asked.key.auth_by == "id" else {"username"}
-    for name in sorted(asked.names & READ_ONLY - targets):
-        raise Failure(Code.E_INVALID_ARGUMENT, f"{name}: can only be read")
+    check_not_read_only(asked)
     for name in sorted(OTHERS - OWN | {"rates", "allowed_rates", "account"}):
         if own and name in asked.names:
             raise Failure(Code.E_INSUFFICIENT_ACCESS, f"{name}: of oneself is for somebody else to change")
@@ -275,10 +281,3 @@ def _minutes(hours: Decimal) -> int:
     if minutes != minutes.to_integral_value() or abs(minutes) > 1_440:
         raise Failure(Code.E_DATA_ABORT, "timezone: is in hours, such as 2 or 5.5")
     return int(minutes)
-
-
-def _md5(text: str | None) -> str | None:
-    """An MD5 has 32 hex digits; else it is no MD5."""
-    if text is not None and (len(text) != 32 or not all(sign in "0123456789abcdefABCDEF" for sign in text)):
-        raise Failure(Code.E_INVALID_ARGUMENT, "web_password: is not the MD5 of a password, 32 hex digits")
-    return text

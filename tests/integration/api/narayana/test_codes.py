@@ -189,7 +189,8 @@ async def test_guesses_by_a_public_key_get_their_address_banned(narayana):
 
 
 async def test_who_asks_for_a_code_registers_once_below_the_owner_of_the_key(narayana):
-    code = await narayana.ask("registerRequest", signature="browser-7")
+    code, again, other = [await narayana.ask("registerRequest", signature=f"browser-{n}") for n in (7, 7, 8)]
+    assert code == again != other
     given = {"code": code, "user": "nora", "web_password": MD5, "language": "german"}
     assert await narayana.ask("registerByCode", **given) is True  # which only looks
     assert await narayana.code("getInfo", login="nora") == "E_AUTH_FAILED"
@@ -203,13 +204,16 @@ async def test_who_asks_for_a_code_registers_once_below_the_owner_of_the_key(nar
     users = [user for user in await narayana.ask("getUsers", login="boss") if user["username"].startswith("nora")]
     assert [(user["accesslevel"], user["language"], user["manager"]) for user in users] == [(10, "de", "system")]
     assert await narayana.code("registerByCode", **{**given, "user": "more"}) == "E_NOT_EXIST"
+    assert await narayana.ask("registerRequest", signature="browser-7") not in (code, other)
 
 
 async def test_who_registers_by_a_code_with_money_has_it_and_its_first_line_calls_with_it(narayana):
     code = await narayana.ask("createPrepaidCode", login="firm", balance="4", accesslevel="11")
     taken = {"code": code, "register": "true", "user": "anna", "web_password": MD5}
     assert await narayana.code("registerByCode", **taken) == "E_DATA_ABORT"
-    assert await narayana.code("registerByCode", **{**taken, "user": "nora", "web_password": "x"}) == "E_DATA_ABORT"
+    assert (
+        await narayana.code("registerByCode", **{**taken, "user": "nora", "web_password": "x"}) == "E_INVALID_ARGUMENT"
+    )
     await narayana.ask("registerByCode", **{**taken, "user": "nora"})
 
     await narayana.ask("createExtension", login="firm", owner="nora", sip_extension="70000", sip_password="very-secret")

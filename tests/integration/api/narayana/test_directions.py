@@ -189,7 +189,6 @@ async def test_a_reseller_sells_on_what_it_buys_by_a_tariff_of_its_own(narayana)
     own = await new_tariff(narayana, "wholesale", login="firm")  # the same name is another's
     given = {"login": "firm", "rates": own, "direction": mobile, "cost": "0.4"}
     assert await narayana.code("addDirection", **given, route=routes["one"]) == "E_DOES_NOT_BELONG_TO_YOU"
-    assert await narayana.code("copyDirections", login="firm", rates=own) == "E_DATA_ABORT"
     assert await narayana.code("copyDirections", login="firm", rates=bought) == "E_DOES_NOT_BELONG_TO_YOU"
 
     await narayana.operator.options.switch_tariff("1001", "wholesale")
@@ -215,6 +214,23 @@ async def test_a_reseller_sells_on_what_it_buys_by_a_tariff_of_its_own(narayana)
     assert await call(narayana, "1001", "79271234567") == ("one", "0.2")
     assert await narayana.ask("getValue", login="firm", property="balance") == "4.80"
     assert await call(narayana, "1001", "79271234567", 2) == "E_UNROUTABLE"  # which it does not buy itself
+
+
+async def test_what_a_reseller_buys_by_an_imported_deck_it_copies_as_it_is_sold_and_marks_up(narayana):
+    await narayana.operator.directions.set(Direction("somewhere", "Somewhere"), ["49"])
+    ids, routes = await directions_of(narayana), await routes_of(narayana)
+    somewhere = {"login": "boss", "direction": ids["Somewhere"], "cost": "9"}
+    tariff, more = await new_tariff(narayana, "copied", login="boss"), {"route": routes["one"]}
+    await narayana.ask("addDirection", **somewhere, **more, rates=tariff, priority="2")
+    await narayana.engine.office.fetch("UPDATE tariffs SET multiplier = 2 WHERE name = 'retail'")
+
+    for _ in range(2):  # the same again changes nothing
+        await narayana.ask("copyDirections", login="boss", rates=tariff)
+        copied, sold = [await narayana.ask("getRates", login="boss", id=each) for each in (tariff, "1")]
+        assert copied == sold
+    await narayana.ask("updateMarkup", login="boss", rates=tariff, markup="1.5")
+    costs = [(await narayana.ask("getRates", login="boss", id=each))[0]["routing"][0]["cost"] for each in (tariff, "1")]
+    assert costs == [1.8, 1.2]
 
 
 async def test_past_calls_are_priced_again_by_their_attempt(narayana):

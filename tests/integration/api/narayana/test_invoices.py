@@ -14,6 +14,7 @@ from rating_engine.domain.account import AccountChanges, NewAccount
 from rating_engine.domain.api_key import NewKey
 from rating_engine.domain.party import Level, NewParty, PartyChanges
 from rating_engine.services.doctor import ledger_balanced
+from rating_engine.services.finance import payments
 from tests.support.narayana import Narayana, narayana_on
 
 SECRET = "a-secret-that-is-long-enough"
@@ -84,7 +85,7 @@ async def test_a_payment_is_asked_for_paid_once_and_its_invoice_shown_and_printe
     assert await narayana.code("deleteInvoice", login="boss", invoice=str(form["transaction"])) == "E_DATA_ABORT"
 
 
-async def test_what_is_refused_is_refused_by_its_code(narayana):
+async def test_what_is_refused_is_refused_by_its_code(narayana, monkeypatch):
     use = narayana.operator
     form = await asked(narayana, "pay", "card", "100")
     own = str(form["transaction"])
@@ -131,6 +132,8 @@ async def test_what_is_refused_is_refused_by_its_code(narayana):
     )
     await use.accounts.change("4001", AccountChanges(refill_allowed=1))
     assert await narayana.code("createInvoice", login="carla", **{**create, "payment_method": "gold"}) == "E_DATA_ABORT"
+    monkeypatch.setattr(payments, "MAX_OPEN_REQUESTS", 1)
+    assert await narayana.code("createInvoice", login="carla", **{**create, "payment_amount": "50"}) == "E_DATA_ABORT"
     await use.accounts.change("4001", AccountChanges(refill_allowed=0))
     assert await narayana.code("createInvoice", login="carla", **create) == "E_TRANSACTIONS_LOCKED"
     await narayana.add_key(NewKey("gate", owner="boss", methods=("finishInvoice",)))

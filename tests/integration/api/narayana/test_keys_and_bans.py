@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 
 import pytest
 
+from rating_engine.domain.account import NewAccount, NewSubscriber
 from rating_engine.domain.api_key import KeyKind, NewKey
 from rating_engine.domain.audit import AuditFilter
 from rating_engine.domain.page import Cursor
@@ -33,12 +35,22 @@ async def test_a_key_is_made_with_its_secret_used_changed_and_revoked(narayana):
     await ask("updateKey", login="boss", name="app", source="192.0.2.*, 198.51.100.7")
     assert (await raw("resolveCallerid", key=SECRET[::-1])).status_code == 403
     shown = await ask("getKey", login="boss", name="app")
-    assert (shown["source"], shown["default_user"]) == ("192.0.2.0/24, 198.51.100.7", "anna")
+    assert (shown["source"], shown["default_user"]) == ("192.0.2.*, 198.51.100.7", "anna")
     assert shown["key"] == "fedc****"
 
     assert await ask("revokeKey", login="boss", name="app") is True
     assert (await raw("resolveCallerid", key=SECRET[::-1])).status_code == 401
     assert await narayana.code("getKey", login="boss", name="app") == "E_NOT_EXIST"
+
+
+async def test_a_key_says_when_maintenance_was_asked_for_with_it_and_where_its_exchange_is(narayana):
+    await narayana.add_key(NewKey("pbx1", KeyKind.SERVER, Level.MAINTENANCE, owner="boss"))
+    shown = await narayana.ask("getKey", login="boss", name="pbx1")
+    assert (shown["maintenance"], shown["dnsname"]) == ("", "sip.example.com")
+
+    assert await narayana.ask("doMaintenance", key="pbx1", login="boss") is True
+
+    assert (await narayana.ask("getKey", login="boss", name="pbx1"))["maintenance"].startswith("20")
 
 
 async def test_no_secret_is_in_an_answer_or_in_the_audit_log(narayana):
@@ -65,6 +77,8 @@ NO_KEYS = [
     ({"secure_only": "2"}, "E_DATA_ABORT"),
     ({"default_user": "nobody"}, "E_NOT_EXIST"),
     ({"name": "server"}, "E_DATA_ABORT"),
+    ({"allowed_methods": "getInfo, getinfo"}, "E_DATA_ABORT"),
+    ({"auth_by": "id", "default_user": "999"}, "E_NOT_EXIST"),
     ({"name": ""}, "E_MISSING_ARGUMENT"),
 ]
 
@@ -74,6 +88,25 @@ async def test_what_makes_no_key_says_so_and_makes_none(narayana):
         asked = {"login": "boss", "name": "app", "auth_by": "username", "apikey": SECRET, **given}
         assert await narayana.code("addKey", **asked) == code, given
         assert await narayana.code("getKey", login="boss", name="app") == "E_NOT_EXIST"
+    short = await narayana.raw("addKey", login="boss", name="app", auth_by="username", apikey="short")
+    assert short.json()["description"].startswith("apikey: ")
+
+
+async def test_a_default_user_is_named_as_the_key_authorises_and_its_line_is_the_one_that_is_named(narayana):
+    ask, key = narayana.ask, {"login": "boss", "name": "phone", "apikey": SECRET, "source": "*.*.*.*"}
+    await narayana.operator.accounts.add_subscriber(NewSubscriber("1002", "1001", callerid="49302"))
+
+    await ask("addKey", **key, auth_by="sip_extension", default_user="1002")
+    told = [(await narayana.raw(*asked, key=SECRET)).text for asked in (["resolveCallerid"], ["getInfo"])]
+    assert (told[0], json.loads(told[1])["sip_extension"], json.loads(told[1])["username"]) == ("49302", "1002", "anna")
+    assert (await ask("getKey", login="boss", name="phone"))["default_user"] == "1002"
+
+    await narayana.operator.accounts.create(NewAccount("2002", "retail", owner="otto"))
+    await ask("updateKey", login="boss", name="phone", default_user="2002")
+    assert (await narayana.raw("getValue", key=SECRET, property="sip_extension")).text == "2002"
+    number = await ask("getValue", login="anna", property="id")
+    await ask("updateKey", login="boss", name="phone", auth_by="id", default_user=number)
+    assert (await narayana.raw("getValue", key=SECRET, property="username")).text == "anna"
 
 
 async def test_a_secret_is_of_one_key_alone(narayana):

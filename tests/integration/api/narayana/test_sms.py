@@ -13,6 +13,7 @@ from rating_engine.domain.call_rules import CallRule, Policy
 from rating_engine.domain.did import NewDid
 from rating_engine.domain.message import MessageKind, MessagePrice
 from rating_engine.domain.party import Level, NewParty, PartyChanges, PartyKind
+from rating_engine.services.messaging.incoming import COMES_BACK
 from tests.support.gateway import Gateway, gateway_on
 from tests.support.narayana import Narayana, narayana_on
 from tests.support.speech import speaker, write_sound
@@ -179,6 +180,15 @@ async def test_what_comes_in_is_kept_and_done_with_as_the_rules_of_the_number_sa
         ("330", "received"), ("331", "received"), ("332", "received"), ("333", "received"), ("334", "queued"),
     ]  # fmt: skip
     assert "has no telephone" in states[-1]["error"]  # and is tried again
+
+    # The number that it was sent on to forwards to this one: it comes back once, and goes no further.
+    await use.dids.add(NewDid("332", "otto"))
+    told = {"from": "332", "to": "4930200", "text": "Hi from 332", "id": "id-back"}
+    await narayana.ask("receiveSMS", **told)
+    await until(done)
+    assert await office.fetchval("SELECT error FROM messages WHERE reference LIKE '%id-back'") == COMES_BACK
+    assert await balance(narayana) == Decimal("9.9")
+    await office.fetch("DELETE FROM messages WHERE reference LIKE '%id-back'")
 
     listed = await narayana.ask("getSMS", key="full", login="anna", status="0")
     assert [each["src"] for each in listed if each["type"] == "in"] == ["334", "333", "332", "331", "330"]

@@ -72,9 +72,10 @@ def test_more_than_there_is_room_for_is_not_noted_and_room_comes_back(tmp_path):
     book.close()
 
 
-def test_a_claim_that_is_too_long_is_not_noted(tmp_path):
+def test_a_claim_that_is_too_long_or_no_text_is_not_noted(tmp_path):
     book = UnheardFile(tmp_path)
-    assert book.note(claim(1, uniqueid="\u1234" * 100)) is None
+    assert book.note(claim(1, uniqueid="\U0001f4de" * 150)) is None
+    assert book.note(claim(1, uniqueid="\ud800")) is None
     assert book.note(claim(1, uniqueid="1" * 190)) is not None
     book.close()
 
