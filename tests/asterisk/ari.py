@@ -28,7 +28,7 @@ MODULES: Final = f"""{SIP_MODULES}
 app_stasis bridge_holding bridge_simple bridge_native_rtp bridge_softmix func_pjsip_endpoint func_cut func_md5 func_rand
 res_websocket_client res_ari res_ari_applications res_ari_asterisk res_ari_bridges res_ari_channels res_ari_events
 res_ari_model res_ari_playbacks res_http_websocket res_stasis res_stasis_answer res_stasis_playback res_stasis_recording
-res_musiconhold app_mixmonitor
+res_musiconhold app_mixmonitor app_voicemail app_record app_system res_fax res_fax_spandsp
 res_stasis_device_state res_stasis_snoop res_pjsip_refer res_pjsip_dtmf_info format_gsm codec_gsm
 """
 _TRANSPORT: Final = """
@@ -106,6 +106,8 @@ MUSIC: Final = "waits"  # a class of music on hold
 MUSIC_VOICE: Final = 0  # what it sounds like, in packets: no phone's voice
 WARNING, WARNING_VOICE = "money-ends", 251  # the same of what a caller hears before he is cut,
 LOW_BALANCE, LOW_BALANCE_VOICE = "little-left", 252  # and before it rings
+MAILBOX: Final = "1001"
+_MONITOR: Final = "/var/spool/asterisk/monitor/rating"
 _MUSIC_CONF: Final = "[{name}]\nmode=files\ndirectory={inside}/music\n"
 
 
@@ -116,12 +118,11 @@ def give_music_and_a_place_for_recordings(exchange: Exchange) -> Path:
     for sound, level in ((WARNING, 32), (LOW_BALANCE, 24)):
         _write_voice(exchange.home / f"data/sounds/en/{sound}.wav", level, 0.5)
     exchange.add_file("musiconhold.conf", _MUSIC_CONF.format(name=MUSIC, inside=exchange.spool_inside))
-    here = {"/var/spool/asterisk/monitor/rating": f"{exchange.spool_inside}/kept"}
-    text = (exchange.home / "etc/rating-ari.conf").read_text()
-    for before, after in here.items():
-        assert before in text
-        text = text.replace(before, after)
-    exchange.add_file("rating-ari.conf", text)
+    for name in ("rating-ari.conf", "rating-inbound.conf"):
+        text = (exchange.home / "etc" / name).read_text()
+        assert _MONITOR in text
+        exchange.add_file(name, text.replace(_MONITOR, f"{exchange.spool_inside}/kept"))
+    exchange.add_file("voicemail.conf", f"[general]\nformat=wav\nminsecs=0\n[default]\n{MAILBOX} => ,Anna\n")
     return exchange.spool / "kept"
 
 
@@ -161,9 +162,11 @@ def ari_exchange(
     trunks: Mapping[str, int],
     seats: int = 1,
     more: str = "",
+    besides: str = "",
     short_sounds: bool = True,
 ) -> Exchange:
-    """`phones` and `trunks`: the ports of the test's own, by login or route. `more`: of the trunks' context."""
+    """`phones` and `trunks`: the ports of the test's own, by login or route. `more`: of the trunks' context;
+    `besides`: below it."""
     edits = {
         "http.conf": {"8088": str(http_port)},
         "ari.conf": {"change-me": SECRET},
@@ -182,7 +185,7 @@ def ari_exchange(
             "rtp.conf": RTP,
             **{name: shipped(name, edits[name]) for name in copied_files()},
             # All of it: nothing of rating.conf (FastAGI) is there.
-            "extensions.conf": f"{page_blocks()[EXTENSIONS].text}[trunks]\n{came_in}\n{more}",
+            "extensions.conf": f"{page_blocks()[EXTENSIONS].text}[trunks]\n{came_in}\n{more}\n{besides}",
         },
         short_sounds=short_sounds,
     )

@@ -13,8 +13,19 @@ from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.recording import Recording
 from rating_engine.engine.services import open_services
 from rating_engine.settings.model import Settings
-from tests.asterisk.ari import MUSIC, MUSIC_VOICE
-from tests.asterisk.ari_world import ANSWERS, DID_PRICE, FORWARDS, KEPT, RINGS_OWNER, World, fits, seconds_of
+from tests.asterisk.ari import MAILBOX, MUSIC, MUSIC_VOICE
+from tests.asterisk.ari_world import (
+    ANSWERS,
+    BY_DIALPLAN,
+    DID_PRICE,
+    FORWARDS,
+    KEPT,
+    RINGS_OWNER,
+    World,
+    charges,
+    fits,
+    seconds_of,
+)
 from tests.asterisk.pbx import until
 from tests.asterisk.phone import Leg
 
@@ -78,6 +89,34 @@ async def a_conversation_is_kept_and_who_waits_hears_music(world: World, login: 
     (kept,) = await recordings_of(world, login)
     with wave.open(str(world.recordings / f"{kept.name}.wav")) as sound:
         assert abs(sound.getnframes() / sound.getframerate() - caller.talked) < 0.5
+
+
+async def the_dialplan_does_what_it_does_better(world: World, login: str) -> None:
+    """Voicemail, a message and a fax, by inbound.conf: each comes back, or is charged until the caller ends."""
+    rules = (
+        CallRule(action=Action.VOICEMAIL, destination=f"{MAILBOX}@default"),
+        CallRule(action=Action.MESSAGE, destination="anna@example.com"),
+        CallRule(action=Action.FAX, destination="anna@example.com"),
+        CallRule(action=Action.DISA),
+    )
+    numbers = {f"{BY_DIALPLAN}{place}": rule for place, rule in enumerate(rules)}
+    async with open_services(Settings(database_url=world.url)) as services:
+        use = services.of(OPERATOR)
+        for number, rule in numbers.items():
+            await use.dids.add(NewDid(number, f"of-{login}"))
+            await use.call_rules.add(number, rule)
+    legs = [await (await world.trunks["elsewhere"].call(number)).answered() for number in numbers]
+    voicemail, message, fax, disa = legs
+    await disa.ended()  # calling-card.conf is not included: it comes back at once
+    for leg in (voicemail, message, fax):
+        await leg.talk_on(3.7)
+        await leg.hang_up()
+    assert charges(await world.cdrs(login), *legs)
+    box = world.recordings.parent / f"voicemail/default/{MAILBOX}"
+    assert [path.name for path in box.rglob("*.wav")] == ["msg0000.wav"]
+    (kept,) = [each.name for each in await recordings_of(world, login) if each.called == message.number]
+    with wave.open(str(world.recordings / f"{kept}.wav")) as sound:
+        assert abs(sound.getnframes() / sound.getframerate() - message.talked) < 0.7
 
 
 async def recordings_of(world: World, login: str) -> Sequence[Recording]:

@@ -21,6 +21,7 @@ from tests.asterisk.ari_inbound import (
     a_busy_owners_call_is_forwarded_and_both_are_charged,
     a_conversation_is_kept_and_who_waits_hears_music,
     a_number_rings_its_owners_phone,
+    the_dialplan_does_what_it_does_better,
 )
 from tests.asterisk.ari_transfers import (
     a_call_is_transferred_blind,
@@ -292,6 +293,7 @@ async def a_card_is_asked_for_and_calls(world: World, login: str) -> None:
         await caller.press(keys)
     called = await world.called("carrier", ANSWERS + "91")
     await caller.hears(world.trunks["carrier"])
+    assert "de" in await languages(world)
     await called.talk_on(1.7)
     await called.hang_up()
     await caller.talk(0.5)
@@ -306,6 +308,14 @@ async def a_card_is_asked_for_and_calls(world: World, login: str) -> None:
 
     await until(both_charged)
     assert charges(await cards_calls(world), called, second)
+
+
+async def languages(world: World) -> set[str]:
+    """In which callers from outside are spoken to."""
+    exchange = world.pbx.exchange
+    callers = [each["Channel"] for each in await exchange.channels() if each["Channel"].startswith("PJSIP/elsewhere")]
+    asked = [await exchange.ami.action("Getvar", Channel=caller, Variable="CHANNEL(language)") for caller in callers]
+    return {answer[0].get("Value", "") for answer in asked}
 
 
 async def cards_calls(world: World) -> list[Any]:
@@ -329,7 +339,7 @@ async def sell_card(url: str) -> Card:
             external_function=True,
         )
         group = await use.card_groups.add(NewCardGroup(terms, pin_length=4))
-        await use.cards.create(NewCards(group.group_id, "1000000000", "1000000000"))
+        await use.cards.create(NewCards(group.group_id, "1000000000", "1000000000", language="de"))
         (card,) = (await use.card_sales.sell(CardSale(group.group_id, 1))).cards
         return card
 
@@ -360,6 +370,7 @@ SCENARIOS: dict[str, tuple[Scenario, str]] = {
     "owner": (a_number_rings_its_owners_phone, "10"),
     "forwarder": (a_busy_owners_call_is_forwarded_and_both_are_charged, "10"),
     "keeper": (a_conversation_is_kept_and_who_waits_hears_music, "10"),
+    "by-dialplan": (the_dialplan_does_what_it_does_better, "10"),
     "card": (a_card_is_asked_for_and_calls, "10"),
     "no-money": (who_has_no_money_is_refused, "0"),
 }

@@ -47,6 +47,7 @@ from tests.asterisk.ari_world import (
     EXTERNAL,
     FORWARDS,
     KEPT,
+    OWNED,
     PROBES,
     RING_SECONDS,
     RINGS_OWNER,
@@ -92,7 +93,8 @@ async def world(
         rate = Rate(price_1="0.30", price_unit="minute", interval_1=1, interval_n=1)
         await publish_deck(database, "inbound", {"4977": rate})
         await warn_callers_of(url, "little-left")
-        await give_numbers(url, {"owner": RINGS_OWNER, "forwarder": FORWARDS, "keeper": KEPT})
+        owned = {"owner": RINGS_OWNER, "forwarder": FORWARDS, "keeper": KEPT, "by-dialplan": OWNED}
+        await give_numbers(url, owned)
         callers["forwarder"].on_call = busy
         engine = engine_for(
             url,
@@ -117,6 +119,7 @@ async def world(
             phones=ports(callers),
             trunks=ports(trunks),
             more=f"{access_line(ACCESS)}\n{EXTERNAL}",
+            besides="#include rating-inbound.conf",
         )
         recordings = give_music_and_a_place_for_recordings(exchange)
         give_tls(exchange, tls_port, certificate)
