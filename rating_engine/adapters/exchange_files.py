@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from rating_engine.adapters import outbound
+from rating_engine.domain.addresses import is_public
 from rating_engine.domain.errors import InvalidRequest
 from rating_engine.domain.exchange_file import MAX_BYTES, FileNotFetched
 
@@ -52,6 +53,6 @@ class ListedHosts:
                 found = await outbound.addresses_of(host, port)
         except (OSError, TimeoutError):
             raise outbound.NotFetched("its name is not known") from None
-        if not found or not all(map(outbound.is_public, found)):  # a name with both is not to be trusted
+        if not found or not all(map(is_public, found)):  # a name with both is not to be trusted
             raise outbound.NotFetched("has no public address; list it as HOST=ADDRESS:PORT")
         return found[0]

@@ -10,7 +10,6 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Mapping
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -66,11 +65,3 @@ async def addresses_of(host: str, port: int) -> list[str]:
     """What a name resolves to. Raises OSError."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return [str(each[4][0]) for each in found]
-
-
-def is_public(text: str) -> bool:
-    """Whether an address is anybody's on the internet."""
-    address = ip_address(text.partition("%")[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    address = mapped or address
-    return address.is_global and not address.is_multicast

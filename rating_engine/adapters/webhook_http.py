@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from rating_engine.adapters.outbound import addresses_of, is_public
+from rating_engine.adapters.outbound import addresses_of
+from rating_engine.domain.addresses import is_public
 from rating_engine.services.webhooks.delivering import NotTaken
 
 if TYPE_CHECKING:

@@ -62,3 +62,11 @@ def is_in(address: str, networks: tuple[Network, ...]) -> bool:
     if isinstance(exact, IPv6Address) and exact.ipv4_mapped is not None:
         exact = exact.ipv4_mapped
     return any(exact in network for network in networks)
+
+
+def is_public(text: str) -> bool:
+    """Whether an address is anybody's on the internet."""
+    address = ip_address(text.partition("%")[0])
+    mapped = getattr(address, "ipv4_mapped", None)
+    address = mapped or address
+    return address.is_global and not address.is_multicast

@@ -247,12 +247,19 @@ def leads_to(rules: Sequence[CallRule]) -> list[str]:
     return [to for to in map(_list_of, rules) if to is not None]
 
 
+def reaches(rules: Sequence[CallRule]) -> list[str]:
+    """The same, and the numbers that calls are forwarded to, by which they may come in again."""
+    return leads_to(rules) + [digits_of(rule.destination) for rule in rules if rule.action is Action.FORWARD]
+
+
 def has_loop(rules: Rules, number: str, came_by: tuple[str, ...] = ()) -> bool:
-    """Whether some call to `number` could be handed back to where it was, or through too many numbers."""
+    """Whether some call to `number` could come back to where it was, handed on or forwarded, or through too many
+    numbers.
+    """
     path = (*came_by, number)
     if number in came_by or len(path) > MAX_NUMBERS:
         return True
-    return any(has_loop(rules, to, path) for to in dict.fromkeys(leads_to(rules.get(number, ()))))
+    return any(has_loop(rules, to, path) for to in dict.fromkeys(reaches(rules.get(number, ()))))
 
 
 def matches(pattern: str, text: str) -> bool:

@@ -286,8 +286,9 @@ class PartyChanges:
             check_amount(self.notify_balance_limit, "notify_balance_limit", allow_negative=True)
         if self.notify_did is not LEAVE:
             check_whole(self.notify_did, "notify_did", most=MAX_NOTICE_DAYS)
-        if self.notify_email is not LEAVE and self.notify_email:
-            check_email(self.notify_email, "notify_email")
+        for name in ("notify_email", "billing_email"):  # mail goes there
+            if (address := getattr(self, name)) is not LEAVE and address:
+                check_email(address, name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,12 +152,7 @@ RATE_FIELDS: Final = tuple(field.name for field in fields(NewCallRate))  # in th
 
 
 def clean_prefix(text: str) -> str:
-    """The prefix that is meant by what was written: + says that a number is international, as all here are.
-
-    Raises InvalidRequest for what is longer than a prefix may be, the + counted.
-    """
-    if len(text) > MAX_PREFIX:
-        raise InvalidRequest("prefix", f"{text[:70]!r} is not 1 to {MAX_PREFIX} digits")
+    """The prefix that is meant by what was written: + says that a number is international, as all here are."""
     return text.removeprefix("+")
 
 

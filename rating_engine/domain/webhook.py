@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -9,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from rating_engine.domain.addresses import is_public
 from rating_engine.domain.checks import check_amount
 from rating_engine.domain.errors import InvalidRequest
 
@@ -128,6 +130,23 @@ def events_of(entry: Entry, low_balance: Decimal) -> list[Event]:
         event = _OF_KIND.get(entry.kind, Event.ADJUSTED)
     crossed = entry.balance_after < low_balance <= entry.balance_after - entry.amount
     return [event, Event.LOW] if crossed else [event]
+
+
+def check_place(url: str, private_hosts: Collection[str]) -> None:
+    """Whether events may go there at all: by https to what is public, or however to hosts that the operator lists; what
+    a name is of is looked at with each delivery. Raises InvalidRequest."""
+    parts = urlsplit(url)
+    host = (parts.hostname or "").lower()
+    if host in private_hosts:
+        return
+    if parts.scheme != "https":
+        raise InvalidRequest("url", "must be https://HOST/…")
+    try:
+        public = is_public(host)
+    except ValueError:  # a name
+        return
+    if not public:
+        raise InvalidRequest("url", "is no public address")
 
 
 def check_url(url: str) -> None:

@@ -151,8 +151,9 @@ class GuardedProcess:
     def kill(self) -> None:
         """Kill the server and its children with SIGKILL, as a crash would; returns when it has ended."""
         if self.running:
-            children = child_pids(self.pid)
-            for pid in (self.pid, *children):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGSTOP)  # so that it has no child that is not killed with it
+            for pid in (*child_pids(self.pid), self.pid):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         self.stop()

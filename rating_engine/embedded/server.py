@@ -13,7 +13,8 @@ from rating_engine.embedded.process import GuardedProcess, Identity, ServerComma
 
 HOST: Final = "127.0.0.1"
 POLL_SECONDS: Final = 0.02
-START_ATTEMPTS: Final = 5  # another program may take a free port between the choice and the bind
+# Another program may take a free port between the choice and the bind, and what a crash left may take seconds to go.
+START_ATTEMPTS: Final = 10
 PAUSE_SECONDS: Final = 0.2  # before the second attempt, twice as long before the third
 
 

@@ -86,6 +86,7 @@ def make_services(
             fetch_file=ListedHosts(settings.exchange_file_hosts).fetch,
             proxies=tuple(map(ip_network, settings.http_trusted_proxies)),
             recordings=recordings_of(settings),
+            webhook_private_hosts=settings.webhook_private_hosts,
             exchange_hosts={each.exchange: each.host for each in map(parse_address, settings.ami_exchanges)},
         ),
         limits,

@@ -163,8 +163,19 @@ CODE_OF_DECLINE: Final[Mapping[DeclineReason, Code]] = {
 }
 
 
+_OF_KEY: Final = {"secret": "apikey", "methods": "allowed_methods", "sources": "source"}
+_OF_ROUTE: Final = {"secret": "pass", "balance_secret": "balance_password", "name": "route", "username": "user"}
+
 # Fields of use cases, by the names that arguments of methods have for them.
 ARGUMENTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "addKey": {**_OF_KEY, "level": "accessLevel"},
+    "updateKey": {**_OF_KEY, "level": "accesslevel"},
+    "addRoute": _OF_ROUTE,
+    "updateRoute": _OF_ROUTE,
+    "addDirection": {"prior": "priority"},
+    "getStats": {"since": "date1", "until": "date2"},
+    "registerUser": {"login": "user", "level": "accesslevel"},
+    "updateUser": {"level": "accesslevel", "max_call_seconds": "allowed_call_len"},
     "createCallback": {"first": "destination1", "second": "destination2", "pitch": "epitch"},
     "msgCallback": {"first": "text", "second": "text"},
     "sendVoiceMessage": {"url": "text"},

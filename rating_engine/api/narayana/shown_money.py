@@ -31,6 +31,7 @@ class ShownMoney:
 
     def __init__(self, converter: Converter, currency: str) -> None:
         self.currency = currency
+        self.system = converter.system
         self._converter = converter
 
     def in_system(self, amount: Decimal | None, currency: str) -> Decimal | None:

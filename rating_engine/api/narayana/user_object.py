@@ -120,6 +120,7 @@ def attributes(
     """All attributes without the lists. `unread_tickets` None: of somebody else."""
     return {
         **user_fields(party, reader),
+        "currency": party.currency or (shown.system if account is None else account.currency),
         **line_fields(main),
         **money_fields(account, None if main is None else main.account_id, shown),
         **{name: getattr(party, name) for name in BILLING},

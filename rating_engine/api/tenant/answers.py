@@ -70,7 +70,10 @@ def answer_to(error: RatingEngineError) -> Response:
     """The answer to what the services refuse."""
     for kind, status, code in _STATUS:
         if isinstance(error, kind):
-            return error_answer(status, code, error.problem or code, field=error.field)
+            message = error.problem or code
+            if status == HTTPStatus.NOT_FOUND:  # in the same words, whether it is nobody's or somebody else's
+                message = f"there is no such {error.field or 'thing'}"
+            return error_answer(status, code, message, field=error.field)
     return error_answer(503, "unavailable", "ask again in a while", headers={"retry-after": str(RETRY_SECONDS)})
 
 

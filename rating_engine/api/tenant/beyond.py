@@ -39,6 +39,7 @@ from rating_engine.api.tenant.reading import (
     read_id,
     read_instant,
     read_parameters,
+    renamed,
 )
 from rating_engine.api.tenant.webhooks import PAGE
 from rating_engine.domain.cdr import Cdr, CdrFilter
@@ -236,10 +237,11 @@ async def top_up(use: UseCases, request: Request) -> Response:
     """From the company's account, once by a key: a tenant makes no money."""
     values = await read_fields(request, TOP_UP)
     check_required(TOP_UP, values)
-    done = await use.transfers.top_up(
-        request.state.principal.realm, request.path_params["login"], values["amount"],
-        comment=values.get("comment", ""), reference=f"top-up:{values['idempotency_key']}",
-    )  # fmt: skip
+    with renamed(reference="idempotency_key", destination="login"):
+        done = await use.transfers.top_up(
+            request.state.principal.realm, request.path_params["login"], values["amount"],
+            comment=values.get("comment", ""), reference=f"top-up:{values['idempotency_key']}",
+        )  # fmt: skip
     return json_answer(
         {"transfer": done.transfer_id, "amount": done.amount, "currency": done.currency, "state": done.state.value,
          "repeated": done.repeated}
@@ -288,7 +290,8 @@ async def list_invoices(use: UseCases, request: Request) -> Response:
 
 async def print_invoice(use: UseCases, request: Request) -> Response:
     """One of them, as it is printed."""
-    paper = await use.invoices.pdf(read_id(request.path_params["id"]) or NO_INVOICE)
+    with renamed(invoice="id"):
+        paper = await use.invoices.pdf(read_id(request.path_params["id"]) or NO_INVOICE)
     return Response(paper, media_type=PDF, headers=file_headers("invoice.pdf"))
 
 

@@ -9,7 +9,8 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.message import Message
@@ -19,7 +20,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from rating_engine.api.tenant.contract import LIST, MAX_BODY, Field, Kind, Parameter
-from rating_engine.domain.errors import InvalidRequest, NotFound
+from rating_engine.domain.errors import InvalidRequest, NotFound, RatingEngineError
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.rate_query import RateQuery, check_query, parse_filter, parse_orderby
 from rating_engine.domain.tenant import clean_prefix
@@ -74,6 +75,16 @@ def check_required(fields: Sequence[Field], values: Mapping[str, Any]) -> None:
     for field in fields:
         if field.required and field.name not in values:
             raise InvalidRequest(field.name, "is missing")
+
+
+@contextmanager
+def renamed(**names: str) -> Iterator[None]:
+    """Fields that the services name otherwise, by the names that a request has them by."""
+    try:
+        yield
+    except RatingEngineError as error:
+        error.field = names.get(error.field or "", error.field)
+        raise
 
 
 def read_query(parameters: QueryParams) -> RateQuery:
@@ -184,13 +195,22 @@ def _value(field: Field, value: Any) -> Any:
     if field.kind is Kind.FLAG and isinstance(value, bool):
         return value
     if field.kind is Kind.TEXT and isinstance(value, str):
-        return clean_prefix(value) if field.name == "prefix" else value
+        return _text(field, value)
     if field.kind is Kind.AMOUNT and is_number:
         return Decimal(value)
     if field.kind is Kind.WHOLE and is_number:
         return _whole(field.name, value)
     words = {Kind.FLAG: "true or false", Kind.TEXT: "a text", Kind.AMOUNT: "a number", Kind.WHOLE: "a whole number"}
     raise InvalidRequest(field.name, f"must be {words[field.kind]}")
+
+
+def _text(field: Field, value: str) -> str:
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise InvalidRequest(field.name, "has a NUL or half a character, which no text can have")
+    least, most = field.least or 0, field.most
+    if most is not None and not least <= len(value) <= most:
+        raise InvalidRequest(field.name, f"must have {least} to {most} characters")
+    return clean_prefix(value) if field.name == "prefix" else value
 
 
 def _choice(field: Field, value: Any) -> Any:

@@ -6,6 +6,7 @@ at the next turn, and keeps no other from its own.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Final
 
@@ -23,7 +24,8 @@ from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.postgres.transaction import Transaction
 from rating_engine.storage.support.outbox import queue_paper
 
-AT_A_TURN: Final = 500  # a page takes a third of a second: some minutes; the rest in the next hour
+AT_A_TIME: Final = 200
+TURN_SECONDS: Final = 1_800.0  # a page takes a third of a second; the rest goes out an hour later
 # Subject and text by language; who speaks another one reads English.
 WORDS: Final[Mapping[str, tuple[str, str]]] = {
     "en": ("Invoice {0}", "The invoice {0} is attached.\n"),
@@ -44,15 +46,23 @@ class InvoiceMails:
         self._print = printer
 
     async def turn(self) -> int:
-        """Queue those that are to be mailed; how many were. Errors: Unavailable."""
-        mailed = 0
-        for invoice_id in await store.invoices_to_mail(self._database, AT_A_TURN):
-            try:
-                invoice = await store.find_invoice(self._database, invoice_id)
-                mailed += bool(await self.mail(invoice, due=True))
-            except RatingEngineError as error:
-                _log.warning("invoice_mail_put_off", invoice=invoice_id, problem=str(error))
-        return mailed
+        """Queue those that are to be mailed, for a while; how many are not to be any more. Errors: Unavailable."""
+        done, until = 0, time.monotonic() + TURN_SECONDS
+        while found := await store.invoices_to_mail(self._database, AT_A_TIME):
+            before = done
+            for invoice_id in found:
+                done += await self._is_done(invoice_id)
+            if done == before or time.monotonic() > until:
+                break
+        return done
+
+    async def _is_done(self, invoice_id: int) -> bool:
+        try:
+            await self.mail(await store.find_invoice(self._database, invoice_id), due=True)
+        except RatingEngineError as error:
+            _log.warning("invoice_mail_put_off", invoice=invoice_id, problem=str(error))
+            return False
+        return True
 
     async def mail(self, invoice: Invoice, *, due: bool = False) -> str:
         """Queue one as a PDF; the address, '' where there is none. `due`: unless it was mailed meanwhile.

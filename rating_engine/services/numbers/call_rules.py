@@ -25,6 +25,7 @@ from rating_engine.domain.call_rules import (
     has_loop,
     line_of,
     next_step,
+    reaches,
 )
 from rating_engine.domain.change import given
 from rating_engine.domain.did import RuleChanges, check_rule
@@ -208,7 +209,7 @@ async def _check_own(tx: Transaction, of: RuleList, rule: CallRule) -> None:
 
 
 async def _check_loops(tx: Transaction, of: RuleList) -> None:
-    if has_loop(await store.rules_of(tx, of.name, of.party_id), of.name):
+    if has_loop(await store.rules_of(tx, of.name, of.party_id, reaches), of.name):
         raise _leads_back(of.name)
 
 

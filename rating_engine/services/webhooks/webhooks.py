@@ -6,6 +6,7 @@ Law: a webhook hears of everything that is entered in its party's ledgers after 
 from __future__ import annotations
 
 import secrets as random
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,7 +14,7 @@ from rating_engine.domain.errors import InvalidRequest, NotFound, Refused
 from rating_engine.domain.page import Cursor, Page
 from rating_engine.domain.principal import Principal
 from rating_engine.domain.sip_account import NoSecretKey
-from rating_engine.domain.webhook import MAX_WEBHOOKS, STATES, ListedDelivery, NewWebhook, Webhook
+from rating_engine.domain.webhook import MAX_WEBHOOKS, STATES, ListedDelivery, NewWebhook, Webhook, check_place
 from rating_engine.services.phones.secrets import SecretBox
 from rating_engine.storage.audit_log import record
 from rating_engine.storage.parties.parties import tree_of
@@ -34,13 +35,18 @@ class MadeWebhook:
 class Webhooks:
     """What one principal does with its own."""
 
-    def __init__(self, database: Database, principal: Principal, box: SecretBox) -> None:
+    def __init__(
+        self, database: Database, principal: Principal, box: SecretBox, private_hosts: Collection[str] = ()
+    ) -> None:
+        """`private_hosts`: where events may go though it is not public."""
         self._database = database
         self._principal = principal
         self._box = box
+        self._private_hosts = frozenset(host.lower() for host in private_hosts)
 
     async def add(self, new: NewWebhook) -> MadeWebhook:
-        """Errors: Refused (too many, or no secret_keys), Unavailable."""
+        """Errors: InvalidRequest (url), Refused (too many, or no secret_keys), Unavailable."""
+        check_place(new.url, self._private_hosts)
         secret, sealed = self._secret()
         realm = self._principal.realm
         async with self._database.transaction(self._principal) as tx:

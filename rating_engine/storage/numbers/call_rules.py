@@ -5,7 +5,7 @@ Law: what is written are the columns that were given; everything else stays as w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -116,13 +116,18 @@ async def list_with(questions: Questions, rule_id: int) -> str:
     return name
 
 
-async def rules_of(questions: Questions, name: str, party_id: int | None) -> dict[str, list[CallRule]]:
+async def rules_of(
+    questions: Questions,
+    name: str,
+    party_id: int | None,
+    follow: Callable[[Sequence[CallRule]], list[str]] = leads_to,
+) -> dict[str, list[CallRule]]:
     """The rules of a list of an owner, and of those of his that they lead to. Errors: Unavailable."""
     found: dict[str, list[CallRule]] = {}
     asked = [name]
     for _ in range(MAX_NUMBERS + 1):
         found |= await _lists(questions, asked, party_id)
-        asked = sorted({to for each in asked for to in leads_to(found[each])} - found.keys())
+        asked = sorted({to for each in asked for to in follow(found[each])} - found.keys())
         if not asked:
             break
     return found

@@ -69,7 +69,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 async def engine(database_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engine]:
     """acme (101) and other (201), charged; no turn of its own sends anything in a test's time."""
     monkeypatch.setattr("rating_engine.engine.leading.WEBHOOK_SECONDS", 3_600.0)
-    async with engine_on(database_url, secret_keys=(KEY,)) as engine:
+    async with engine_on(database_url, secret_keys=(KEY,), webhook_private_hosts=("localhost",)) as engine:
         for tenant, line in (("acme", "101"), ("other", "201")):
             token = await make_tenant(engine, tenant, line, scopes=SCOPES_OF_ALL)
             async with client_of(engine, token) as client:
@@ -198,6 +198,8 @@ async def test_another_secret_signs_beside_the_old_one_and_what_is_destroyed_hea
         ({"url": "https://user:pass@example.org/"}, 400, "url"),
         ({"url": "https://example.org/" + "x" * 2000}, 400, "url"),
         ({"url": "https://[::1"}, 400, "url"),
+        ({"url": "http://example.org/"}, 400, "url"),
+        ({"url": "https://10.0.0.1/"}, 400, "url"),
         ({"url": "https://example.org/", "events": "call.begun"}, 400, "events"),
         ({"url": "https://example.org/", "low_balance": "5"}, 400, "low_balance"),
     ],

@@ -76,7 +76,7 @@ async def test_a_late_statement_of_calls_leaves_the_office_as_it_is(database_url
 
 
 async def test_who_finds_every_connection_busy_is_told_to_come_back_and_not_that_the_database_is_away(database_url):
-    async with engine_on(database_url, database_pool_size=2) as engine:
+    async with engine_on(database_url, database_pool_size=2, database_timeout_seconds=0.3) as engine:
         async with engine.calls_door.connection(), engine.calls_door.connection():
             with pytest.raises(Overloaded, match="all 2 calls connections have been busy"):
                 await engine.calls_door.fetchval("SELECT 1")

@@ -39,16 +39,24 @@ async def test_money_of_the_company_is_moved_to_a_line_once_by_a_key(database_ur
                 "nowhere": await asked("999", amount=1, idempotency_key="f"),
                 "keyless": await asked("102", amount=1),
                 "exact": await asked("102", amount=0.0000001, idempotency_key="g"),
+                "empty": await asked("102", amount=1, idempotency_key=""),
+                "long": await asked("102", amount=1, idempotency_key="h" * 151),
+                "odd": await asked("102", amount=1, idempotency_key="\0"),
             }
 
-        assert same[0] == 400
+        assert (same[0], same[1]["error"]["field"]) == (400, "login")
         assert Counter(status for status, _ in many) == {200: 8}
         assert Counter(body["repeated"] for _, body in many) == {False: 1, True: 7}
         assert len({body["transfer"] for _, body in many}) == 1
         assert other[0] == 409
         assert {name: status for name, (status, _) in refused.items()} == {
             "much": 409, "zero": 400, "below": 400, "foreign": 404, "nowhere": 404, "keyless": 400, "exact": 400,
+            "empty": 400, "long": 400, "odd": 400,
         }  # fmt: skip
+        assert {refused[name][1]["error"]["field"] for name in ("keyless", "empty", "long", "odd")} == {
+            "idempotency_key"
+        }
+        assert refused["foreign"] == refused["nowhere"]  # nobody hears that it is somebody else's
         assert refused["much"][1]["error"]["code"] == "insufficient_money"
         assert [(await use.accounts.show(login)).balance for login in ("101", "102")] == [15, 5]
         assert await ledger_balanced(engine.office) == []

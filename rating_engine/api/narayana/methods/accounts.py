@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import Code, Failure
+from rating_engine.api.narayana.methods.user import check_not_read_only
 from rating_engine.api.narayana.pages import whole_list
 from rating_engine.api.narayana.shown_money import ShownMoney, own_currency, shown_money
 from rating_engine.api.narayana.user_object import amounts
@@ -44,6 +45,7 @@ async def get_account_info(asked: Asked) -> Answer:
 async def update_account(asked: Asked) -> Answer:
     """Set what is given; amounts are in the currency of who asks. All is looked at before anything is changed."""
     values = asked.values
+    check_not_read_only(asked)
     account = await _named(asked)
     who = await asked.user()
     is_own = account.owner == who.login

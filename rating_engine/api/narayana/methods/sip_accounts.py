@@ -12,7 +12,8 @@ from typing import Any, Final
 from rating_engine.api.narayana.asked import Answer, Asked, Handler
 from rating_engine.api.narayana.errors import Code, Failure
 from rating_engine.api.narayana.methods.rates import switch_line
-from rating_engine.api.narayana.user_object import READ_ONLY, line_fields
+from rating_engine.api.narayana.methods.user import check_not_read_only
+from rating_engine.api.narayana.user_object import line_fields
 from rating_engine.api.narayana.wire import scalar
 from rating_engine.domain.change import LEAVE, Leave, given
 from rating_engine.domain.sip_account import MAIN_DIGITS, NewSipAccount, SipChanges
@@ -86,8 +87,7 @@ async def create_extension(asked: Asked) -> Answer:
 async def update_extension(asked: Asked) -> Answer:
     """Set what is given: all of it or nothing."""
     login = asked.values.needed_text("sip_extension")
-    for name in sorted(asked.names & READ_ONLY - {"username", "id"}):
-        raise Failure(Code.E_INVALID_ARGUMENT, f"{name}: can only be read")
+    check_not_read_only(asked)
     line = await asked.use.sip_accounts.show(login)
     changes = _changes(asked)
     tariff_id = asked.values.whole("sip_rates_id")

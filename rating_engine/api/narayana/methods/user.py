@@ -145,6 +145,13 @@ async def delete_user(asked: Asked) -> Answer:
     return True
 
 
+def check_not_read_only(asked: Asked) -> None:
+    """Nobody shall believe that an attribute was set that can only be read. Raises Failure (E_INVALID_ARGUMENT)."""
+    targets = {"username", "id"} if asked.key.auth_by == "id" else {"username"}
+    for name in sorted(asked.names & READ_ONLY - targets):
+        raise Failure(Code.E_INVALID_ARGUMENT, f"{name}: can only be read")
+
+
 HANDLERS: Final[Mapping[str, Handler]] = {
     "getInfo": get_info,
     "getValue": get_value,
@@ -209,9 +216,7 @@ async def _change(asked: Asked, party: Party, changes: PartyChanges, status: Par
 
 
 def _check_names(asked: Asked, *, own: bool) -> None:
-    targets = {"username", "id"} if asked.key.auth_by == "id" else {"username"}
-    for name in sorted(asked.names & READ_ONLY - targets):
-        raise Failure(Code.E_INVALID_ARGUMENT, f"{name}: can only be read")
+    check_not_read_only(asked)
     for name in sorted(OTHERS - OWN | {"rates", "allowed_rates", "account"}):
         if own and name in asked.names:
             raise Failure(Code.E_INSUFFICIENT_ACCESS, f"{name}: of oneself is for somebody else to change")

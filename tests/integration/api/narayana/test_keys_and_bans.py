@@ -88,6 +88,8 @@ async def test_what_makes_no_key_says_so_and_makes_none(narayana):
         asked = {"login": "boss", "name": "app", "auth_by": "username", "apikey": SECRET, **given}
         assert await narayana.code("addKey", **asked) == code, given
         assert await narayana.code("getKey", login="boss", name="app") == "E_NOT_EXIST"
+    short = await narayana.raw("addKey", login="boss", name="app", auth_by="username", apikey="short")
+    assert short.json()["description"].startswith("apikey: ")
 
 
 async def test_a_default_user_is_named_as_the_key_authorises_and_its_line_is_the_one_that_is_named(narayana):

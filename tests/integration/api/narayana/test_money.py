@@ -152,6 +152,8 @@ WRONG = [
     ("firm", "anna", {"postpaid": "0.5"}, "E_INVALID_ARGUMENT"),
     ("boss", "anna", {"overdraft": "-1"}, "E_DATA_ABORT"),
     ("boss", "anna", {"balance": "much"}, "E_INVALID_ARGUMENT"),
+    ("boss", "anna", {"displaybalance": "5"}, "E_INVALID_ARGUMENT"),
+    ("boss", "anna", {"billing_email": "a@example.org\nBcc: b@example.org"}, "E_DATA_ABORT"),
 ]
 
 

@@ -111,6 +111,8 @@ async def test_what_is_wrong_is_said_in_the_documents_codes(narayana):
     loop = "E_HAS_NO_ONE_TOLD_YOU_SHE_IS_NOT_BREATHING"
     for method, code, given in (
         ("addDIDRule", loop, {**rule, "did": "4930302", "action": "number", "destination": "4930301"}),
+        ("addDIDRule", loop, {**rule, "action": "forward", "destination": "+4930301"}),
+        ("addDIDRule", loop, {**rule, "did": "4930302", "action": "forward", "destination": "4930301"}),
         ("addDIDRule", "E_DATA_ABORT", {**rule, "action": "dance"}),
         ("addDIDRule", "E_DATA_ABORT", {**rule, "destination": "2001"}),
         ("addDIDRule", "E_DATA_ABORT", {**rule, "action": "playfile", "destination": "../voicemail/msg0000"}),
