@@ -391,6 +391,19 @@ CREATE TABLE exchange_conflicts (
     last_at    timestamptz NOT NULL DEFAULT now()
 );
 
+-- Calls that a black or white list has kept out, the last of a month: no call was made, so there is no CDR of them.
+CREATE TABLE refused_calls (
+    refused_id  bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at          timestamptz NOT NULL,
+    call_key    text NOT NULL,
+    login       text NOT NULL,                     -- '': it came in
+    callerid    text NOT NULL,
+    number      text NOT NULL,
+    reason      text NOT NULL,
+    cause       integer NOT NULL                   -- as MOR documents it: 255, 256, 262, 263
+);
+CREATE INDEX refused_calls_by_time ON refused_calls (at);
+
 -- The Asterisk servers whose phones the engine knows. `name`: of its calls too (RATING_QUERY), of its AMI in the settings and
 -- of its key. `realm`: what passwords of its phones are hashed with. `database_role`: who reads its phones by the views
 -- ps_*, and nothing else; NULL: it has none, its phones are in a file.

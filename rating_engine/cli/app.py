@@ -12,6 +12,7 @@ from rating_engine.cli.calls.call import call
 from rating_engine.cli.calls.calls import calls_app, hang_up
 from rating_engine.cli.calls.calls_post import post
 from rating_engine.cli.calls.cdrs import cdrs_app
+from rating_engine.cli.calls.refused import refused
 from rating_engine.cli.calls.rerate import rerate_app
 from rating_engine.cli.calls.simulate import simulate
 from rating_engine.cli.calls.spool import spool_app
@@ -191,6 +192,7 @@ app.command(epilog="Example: rating-engine simulate new.csv --tariff retail --fr
 )
 app.command(epilog="Example: rating-engine call --login 1001 79010000001 --seconds 61")(call)
 app.add_typer(calls_app, name="calls")
+calls_app.command(epilog="Example: rating-engine calls refused --login 1001")(refused)
 calls_app.command(epilog="Example: rating-engine calls post /var/log/asterisk/messages.log --dry-run")(post)
 app.command("hangup", epilog="Example: rating-engine hangup pbx1/1764412345.17/1")(hang_up)
 app.add_typer(cdrs_app, name="cdrs")

@@ -23,6 +23,7 @@ from rating_engine.services.calls.observed import Observed
 from rating_engine.services.calls.plan import Planning
 from rating_engine.services.calls.ports import Cards, ExchangeWatch, Now, utc_now
 from rating_engine.services.calls.prepare import CallBack, Preparing
+from rating_engine.services.calls.refused_calls import RefusedNotes
 from rating_engine.services.calls.undo import Undo
 from rating_engine.services.facts.memory import CallMemory
 from rating_engine.services.outage.finish_spool import FinishSpool
@@ -33,6 +34,7 @@ from rating_engine.settings.model import Settings
 from rating_engine.settings.sources import SHARED_CALLS_VARIABLE
 from rating_engine.storage.calls.exchange_watch import count_conflicts
 from rating_engine.storage.calls.ledger import Ledger
+from rating_engine.storage.calls.refused_calls import keep_refused
 from rating_engine.storage.calls.reseller_funds import reseller_funds
 from rating_engine.storage.calls.shared_calls import SharedCalls
 from rating_engine.storage.parties.accounts import account_state
@@ -56,6 +58,7 @@ class Calling:
     finish_spool: FinishSpool
     offline: OfflineCalls
     conflicts: Conflicts
+    refused: RefusedNotes
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,9 @@ def wire_calls(settings: Settings, grounds: Grounds) -> Calling:
         inbound=InboundCalls(calls_door, preparing, now),
         cards=grounds.cards,
     )
-    return Calling(Observed(charging, metrics), finishing, undo, finish_spool, offline, conflicts)
+    refused = RefusedNotes(partial(keep_refused, grounds.doors.office), now)
+    observed = Observed(charging, metrics, refused.note)
+    return Calling(observed, finishing, undo, finish_spool, offline, conflicts, refused)
 
 
 def _offline_calls(settings: Settings, policy: ChargingPolicy, grounds: Grounds) -> OfflineCalls:

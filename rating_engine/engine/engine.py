@@ -31,6 +31,7 @@ from rating_engine.services.background import Periodic
 from rating_engine.services.calls.conflicts import CONFLICTS_SECONDS
 from rating_engine.services.calls.extend import LastingCalls
 from rating_engine.services.calls.ports import ExchangeWatch
+from rating_engine.services.calls.refused_calls import REFUSED_SECONDS
 from rating_engine.services.clock import Clock, ClockKeeper
 from rating_engine.services.facts.memory import CallMemory
 from rating_engine.services.finance.card_calls import CardCalls
@@ -95,8 +96,7 @@ class Engine:
         of an exchange can be lengthened; None: as the leading engine says. `shared_calls`: what this engine's
         worker processes remember together. `lines_lost`: how many lines the log has lost since it was asked last.
         """
-        self._settings, self._listeners = settings, listeners
-        self._lines_lost = lines_lost
+        self._settings, self._listeners, self._lines_lost = settings, listeners, lines_lost
         self.metrics = Metrics()
         self.calls_door = calls_door(settings, self.metrics)
         self.office = office_door(settings, self.metrics)
@@ -133,7 +133,8 @@ class Engine:
         self.schema = SchemaWatch(self.office, is_up=lambda: self.office.down is None)
         calling = self._wire_calls(is_watched or self.watch.is_watched, shared_calls)
         self.charging, self.finishing, self.undo = calling.charging, calling.finishing, calling.undo
-        self.finish_spool, self.offline, self._conflicts = calling.finish_spool, calling.offline, calling.conflicts
+        self.finish_spool, self.offline = calling.finish_spool, calling.offline
+        self._conflicts, self._refused = calling.conflicts, calling.refused
         self.fastagi: FastAgiServer | None = None
         self.http: HttpServer | None = None
         self._expiry = self._make_expiry()
@@ -227,6 +228,7 @@ class Engine:
         await self.undo.turn()
         with contextlib.suppress(Unavailable, Overloaded):
             await self._conflicts.turn()
+            await self._refused.turn()
 
     async def _close(self) -> None:
         await self.finish_spool.close()
@@ -356,6 +358,7 @@ class Engine:
             Periodic("card-sales", CARDS_SECONDS, SaleKeeper(self.office, SecretBox(settings.secret_keys)).turn),
             Periodic("transfers", TRANSFERS_SECONDS, TransferKeeper(self.office).turn),
             Periodic("conflicts", CONFLICTS_SECONDS, self._conflicts.turn),
+            Periodic("refused", REFUSED_SECONDS, self._refused.turn),
             *self._messaging.background,
         ]
 

@@ -18,6 +18,7 @@ from rating_engine.services.calls.hold import ChargingPolicy
 from rating_engine.services.calls.line_quote import LineQuotes
 from rating_engine.services.calls.ports import utc_now
 from rating_engine.services.calls.quote import Quotes
+from rating_engine.services.calls.refused_calls import RefusedCalls
 from rating_engine.services.calls.route_trial import RouteTrials
 from rating_engine.services.cdrs.listing import Cdrs
 from rating_engine.services.cdrs.posting import CallPosting
@@ -197,6 +198,7 @@ class UseCases:
     cdrs: Cdrs
     call_posting: CallPosting
     live_calls: LiveCalls
+    refused_calls: RefusedCalls
     callbacks: Callbacks
     messages: Messages
     message_prices: MessagePrices
@@ -392,6 +394,7 @@ class Services:
             "line_quotes": LineQuotes(office, ways.policy, ways.installation.default_route),
             "cdrs": Cdrs(office, buckets=ways.ledger_buckets),
             "call_posting": CallPosting(office, principal, buckets=ways.ledger_buckets, international_prefix=prefix),
+            "refused_calls": RefusedCalls(office),
             "live_calls": LiveCalls(office, principal, buckets=ways.ledger_buckets),
             "callbacks": Callbacks(office, principal),
             "rerates": Rerates(office, principal, international_prefix=prefix),

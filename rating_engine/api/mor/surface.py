@@ -8,6 +8,7 @@ no word of it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -50,6 +51,7 @@ UTC: Final = ZoneInfo("UTC")
 MAX_BODY: Final = 65_536
 MAX_LARGE_BODY: Final = 8_388_608
 LARGE: Final = frozenset({"tariff_retail_import"})  # a whole price list
+LONG: Final = 100  # elements of one list; writing them takes some milliseconds
 RETRY_SECONDS: Final = 5  # the database is looked at again each second
 MEDIA_TYPE: Final = "application/xml; charset=utf-8"
 HEADERS: Final = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
@@ -157,7 +159,7 @@ class Mor:
             )
             if function.moves_money and self._rules.repeat_seconds:
                 return await self._once(asked)
-            return _done(await MADE[function.name](asked))
+            return await _answered(await MADE[function.name](asked))
         except Failed as failed:
             return _refused_by(function, failed)
         except ClientDisconnect:
@@ -170,7 +172,7 @@ class Mor:
 
         async def do() -> str:
             try:
-                return _body(_done(await MADE[asked.function.name](asked)))
+                return _body(await _answered(await MADE[asked.function.name](asked)))
             except Failed as failed:
                 return _body(_refused_by(asked.function, failed))
             except RatingEngineError as error:
@@ -252,21 +254,30 @@ def _broken(function: Function, error: Exception) -> Response:
     return _plain(500, "internal error")
 
 
-def _done(answer: Answer) -> Response:
+async def _answered(answer: Answer) -> Response:
+    """The response; a long list is written beside calls, which the same process answers."""
     if isinstance(answer, Response):
         return answer
-    return Response(xml.rendered(answer), headers=HEADERS, media_type=MEDIA_TYPE)
+    if any(len(part) > LONG for part in (answer, *answer)):
+        return _written(await asyncio.to_thread(xml.rendered, answer))
+    return _written(xml.rendered(answer))
+
+
+def _written(document: bytes) -> Response:
+    return Response(document, headers=HEADERS, media_type=MEDIA_TYPE)
 
 
 def _failed(text: str) -> Response:
-    return _done(xml.failed(text))
+    return _written(xml.rendered(xml.failed(text)))
 
 
 def _refused_by(function: Function, failed: Failed) -> Response:
     """The document's words; where they say less than is known, that is for the log."""
     if failed.message:
         _log.info("mor_function_refused", function=function.name, error=failed.text, problem=failed.message)
-    return _done(xml.element("Error", failed.text)) if failed.text in function.bare_errors else _failed(failed.text)
+    if failed.text in function.bare_errors:
+        return _written(xml.rendered(xml.element("Error", failed.text)))
+    return _failed(failed.text)
 
 
 def _body(response: Response) -> str:

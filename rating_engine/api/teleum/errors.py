@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from rating_engine.api.teleum.commands import COMMANDS
 from rating_engine.domain.errors import (
     InvalidRequest,
     NotAllowed,
@@ -68,6 +69,7 @@ _FIELDS: Final[Mapping[str, str]] = {
     "times": "dowjs2",
     "did": "nid",
 }
+_PARAMETERS: Final = frozenset({"dowjs2", *(each.name for command in COMMANDS.values() for each in command.parameters)})
 _WORDS: Final[tuple[tuple[type[RatingEngineError], str], ...]] = (
     (InsufficientMoney, NOT_ENOUGH_MONEY),
     (ExtensionInCall, LINE_IN_CALL),
@@ -85,7 +87,8 @@ def failure_of(error: RatingEngineError) -> Failure:
     if isinstance(error, Unavailable | Overloaded):
         return Failure(TRY_AGAIN, 503)
     if isinstance(error, InvalidRequest):
-        return wrong(_FIELDS.get(error.field or "", error.field or "cmd"))
+        name = _FIELDS.get(error.field or "", error.field)
+        return wrong(name) if name in _PARAMETERS else Failure(REFUSED)  # of what nobody has given here
     for kind, word in _WORDS:
         if isinstance(error, kind):
             return Failure(word)

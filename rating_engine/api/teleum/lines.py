@@ -6,6 +6,7 @@ shows one's own numbers.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import string
 from collections.abc import Mapping
@@ -15,9 +16,10 @@ from typing import Any, Final
 from rating_engine.api.teleum.asked import Answer, Asked, Handler
 from rating_engine.api.teleum.errors import NOT_FOUND, Failure, wrong
 from rating_engine.domain.checks import is_email
-from rating_engine.domain.sip_account import NewSipAccount, SipAccount, SipChanges
+from rating_engine.domain.sip_account import ExtensionTaken, NewSipAccount, SipAccount, SipChanges
 
 PASSWORD_LENGTH: Final = 20
+TRIES: Final = 20  # lines of one user that are made at once
 ALPHABET: Final = string.ascii_letters + string.digits
 
 
@@ -39,8 +41,7 @@ async def edit_sip(asked: Asked) -> Answer:
     values, use = asked.values, asked.use.sip_accounts
     settings = SipChanges(**await _settings(asked))
     if values.whole("id") == 0:
-        password = values.text("paswd") or "".join(secrets.choice(ALPHABET) for _ in range(PASSWORD_LENGTH))
-        line = await use.create(NewSipAccount(login=await use.next_of(asked.who), password=password, settings=settings))
+        line = await _made(asked, settings)
     else:
         password = values.text("paswd")
         line = await use.change((await _own(asked)).login, _with_password(settings, password))
@@ -60,6 +61,21 @@ HANDLERS: Final[Mapping[str, Handler]] = {
     "editSIP": edit_sip,
     "deleteSIP": delete_sip,
 }
+
+
+async def _made(asked: Asked, settings: SipChanges) -> SipAccount:
+    """A new line. Whoever makes one at the same time may take its number first; then it has the next one."""
+    password = asked.values.text("paswd") or "".join(secrets.choice(ALPHABET) for _ in range(PASSWORD_LENGTH))
+    use = asked.use.sip_accounts
+
+    async def with_the_next() -> SipAccount:
+        login = await use.next_of(asked.who)
+        return await use.create(NewSipAccount(login=login, password=password, settings=settings))
+
+    for _ in range(TRIES):
+        with contextlib.suppress(ExtensionTaken):
+            return await with_the_next()
+    return await with_the_next()
 
 
 async def _own(asked: Asked) -> SipAccount:

@@ -20,6 +20,7 @@ ACTIONS: Final[Mapping[str, Right]] = {
     "live_calls.hang_up": system("calls"),
     "live_calls.hang_up_own": Right("calls:write", Level.SIMPLE_USER, own=True),
     "live_calls.hang_up_line": Right("calls:write", Level.SIMPLE_USER, (line(),)),
+    "refused_calls.page": system("calls", "read"),
     "live_calls.page": reads("calls", *_CALLS),
     "live_calls.suspicious": system("calls", "read"),
     "live_calls.unfinished": system("calls", "read"),

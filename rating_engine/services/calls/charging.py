@@ -110,7 +110,7 @@ class Charging:
         promised = self._outage.promised(call.call_key) if known is None else None
         outcome: FinishOutcome
         try:
-            outcome = await self._finishing.finish(call, None if promised is None else promised.details)
+            outcome = await self._finishing.finish(call, None if promised is None else promised.details, known)
         except Exception as error:
             outcome = await self._outage.keep(call, known or promised, error, time.monotonic() - started)
         if promised is not None and not isinstance(outcome, NotSaved):

@@ -96,15 +96,18 @@ class Finishing:
             return self.remembered.drop(call_key)
         return claim
 
-    async def finish(self, call: FinishCall, promised: CallDetails | None = None) -> Saved | NotSaved:
+    async def finish(
+        self, call: FinishCall, promised: CallDetails | None = None, remembered: OpenCall | None = None
+    ) -> Saved | NotSaved:
         """Saved with the charge, or NotSaved with the reason. Errors: Unavailable (outcome unknown), Overloaded.
 
         `promised`: what is known of a call that the ledger may not know, such as the rate it was allowed at.
+        `remembered`: what `known` said of it, by whoever has asked.
         """
         subscriber = await self._subscriber_of(call)
         if subscriber is None:
             return NotSaved(DeclineReason.UNKNOWN_LOGIN)
-        remembered = self.remembered.get(call.call_key)
+        remembered = remembered or self.remembered.get(call.call_key)
         promised = remembered.details if remembered is not None else promised
         known: OpenCall | EndedCall | None = remembered
         told, repeated, unseen = call, False, False

@@ -30,7 +30,8 @@ FREE: Final = Rate(price_1=Decimal(0), price_n=Decimal(0))
 def came_in_by(call: FinishCall) -> str | None:
     """The number that a call came in by, as its end says; None: it went out, such as a forward of one that came in."""
     number = digits_of(call.destination)
-    return number if call.is_did and (call.is_did == "true" or digits_of(call.is_did) == number) else None
+    says_so = call.is_did == "true" or digits_of(call.is_did) == number
+    return number if number and says_so else None
 
 
 def inbound_of(called: CalledNumber) -> Inbound:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
@@ -47,9 +48,15 @@ class CallObserver(Protocol):
 class Observed:
     """`inner`, observed."""
 
-    def __init__(self, inner: ChargingService, observer: CallObserver) -> None:
+    def __init__(
+        self,
+        inner: ChargingService,
+        observer: CallObserver,
+        on_declined: Callable[[PrepareCall, Declined], None],
+    ) -> None:
         self._inner = inner
         self._observer = observer
+        self._on_declined = on_declined
 
     async def prepare_call(self, call: PrepareCall) -> PrepareOutcome:
         """As ChargingService."""
@@ -66,6 +73,7 @@ class Observed:
             if outcome.detail:
                 said["detail"] = outcome.detail
             self._observer.prepared("declined", outcome.reason.value, seconds)
+            self._on_declined(call, outcome)
         _log.info(
             "call_prepare", call_key=str(call.call_key), login=call.login, **said, ms=milliseconds(seconds), **steps
         )
@@ -83,12 +91,16 @@ class Observed:
         else:
             said = {"outcome": "declined", "reason": outcome.reason.value, "detail": outcome.detail, **_cause(outcome)}
             self._observer.prepared("declined", outcome.reason.value, seconds)
+            self._on_declined(call, outcome)
         _log.info("did_prepare", call_key=str(call.call_key), number=call.destination, **said, ms=milliseconds(seconds))
         return outcome
 
     async def next_inbound(self, call: InboundCall, asking: CallKey) -> InboundNext:
         """As ChargingService."""
-        return await self._inner.next_inbound(call, asking)
+        outcome = await self._inner.next_inbound(call, asking)
+        if isinstance(outcome, Declined):
+            self._on_declined(PrepareCall(asking, "", call.number, call.caller), outcome)
+        return outcome
 
     async def finish_call(self, call: FinishCall) -> FinishOutcome:
         """As ChargingService."""

@@ -112,7 +112,7 @@ def _details(values: list[Any]) -> CallDetails:
         PackageUse(one, date.fromordinal(day), seconds) for one, day, seconds in values[_PACKAGES]
     )
     values[_RESELLERS] = tuple(_price(*one) for one in values[_RESELLERS])
-    return CallDetails(**dict(zip(_DETAILS, values, strict=True)))
+    return CallDetails(*values)  # in the order of _DETAILS
 
 
 def _price(account_id: int, tariff_id: int, deck_id: int, prefix: str, rate: str, exchange: str) -> ResellerPrice:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 from rating_engine.domain.deck import DeckRate
@@ -31,4 +32,4 @@ async def rates_of_tariff(questions: Questions, tariff_id: int) -> list[DeckRate
     rows = await questions.fetch(_RATES, tariff_id, MOST_RATES + 1)
     if len(rows) > MOST_RATES:
         raise Refused(f"the tariff has more than {MOST_RATES} rates: export it to a file")
-    return [DeckRate(**row) for row in rows]
+    return await asyncio.to_thread(lambda: [DeckRate(**row) for row in rows])  # calls are answered meanwhile

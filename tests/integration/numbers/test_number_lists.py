@@ -15,9 +15,11 @@ from rating_engine.domain.number_lists import ListKind, ListSide, NewNumberPool,
 from rating_engine.domain.outcomes import Allowed, CallKey, DeclineReason, InboundStep, PrepareCall
 from rating_engine.domain.page import Cursor
 from rating_engine.domain.refusal import NotAdmitted
+from rating_engine.domain.refused_call import RefusedCallFilter
 from rating_engine.services.catalogue import UseCases
 from rating_engine.services.parties.access import Door
 from tests.support.narayana import MD5, narayana_on
+from tests.support.waiting import until
 
 DESTINATION, SOURCE = ListSide.DESTINATION, ListSide.SOURCE
 BLACK, WHITE = NumberList(ListKind.BLACKLIST, "pool"), NumberList(ListKind.WHITELIST, "pool")
@@ -63,6 +65,7 @@ async def test_lists_decide_calls_and_messages_of_their_user_at_once(database_ur
         assert await dials("4912345") is None
 
         await callers_too(use, charging)
+        await whom_lists_kept_out_is_listed(use)
         await who_may(use, narayana)
 
 
@@ -89,6 +92,25 @@ async def callers_too(use: UseCases, charging) -> None:
     said = [await comes(caller) for caller in ("4930700", "4930701", None)]
     assert said == [None, DeclineReason.SOURCE_NOT_WHITELISTED, DeclineReason.SOURCE_NOT_WHITELISTED]
     assert isinstance(await charging.next_inbound(within, CallKey("pbx1", "x")), InboundStep)
+
+
+async def whom_lists_kept_out_is_listed(use: UseCases) -> None:
+    """With the document's causes, the latest first, soon after: nothing else that was declined is there."""
+
+    async def kept() -> bool:
+        return len((await use.refused_calls.page(RefusedCallFilter(), Cursor())).items) == 10
+
+    await until(kept)
+    calls = (await use.refused_calls.page(RefusedCallFilter(), Cursor())).items
+    said = [(each.login, each.number, each.cause) for each in calls]
+    assert said[0] == ("", "4930200", 263)
+    assert said[-1] == ("1001", "4912345", 255)
+    assert {each.cause for each in calls} == {255, 256, 262, 263}
+    first = await use.refused_calls.page(RefusedCallFilter(login="1001"), Cursor(1))
+    rest = await use.refused_calls.page(RefusedCallFilter(login="1001"), Cursor(100, first.next))
+    assert [*first.items, *rest.items] == [each for each in calls if each.login == "1001"]
+    about = await use.refused_calls.page(RefusedCallFilter(number="4930700"), Cursor())
+    assert {each.login for each in about.items} == {"", "1001"}
 
 
 async def who_may(use: UseCases, narayana) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
@@ -60,7 +61,7 @@ async def calling_cards_get(asked: Asked) -> Element:
     cards = await _cards(asked, await _filter(asked))
     if not cards:
         raise Failed(NO_CARDS)
-    return page(element("cards", *(_listed(asked, card) for card in cards)))
+    return await asyncio.to_thread(lambda: page(element("cards", *(_listed(asked, card) for card in cards))))
 
 
 async def calling_card_update(asked: Asked) -> Element:

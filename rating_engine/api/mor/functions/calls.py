@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime, time, timedelta
 from typing import Final
@@ -48,11 +49,14 @@ async def user_calls_get(asked: Asked) -> Element:
     order = ORDERS.get(asked.text("order_by").strip().lower(), "ended_at")
     calls.sort(key=lambda call: getattr(call, order), reverse=asked.text("order_desc").strip() == "1")
     hidden = await asked.hides_usernames()
+    listed_calls = await asyncio.to_thread(
+        lambda: element("calls", *(_listed(asked, call, hidden=hidden) for call in calls))
+    )
     return page(
         element("pagename", "Calls"),
         element("userid", str(user or asked.who)),
         element("total_calls", str(len(calls))),
-        element("calls", *(_listed(asked, call, hidden=hidden) for call in calls)),
+        listed_calls,
     )
 
 

@@ -50,11 +50,12 @@ async def tariff_rates_get(asked: Asked) -> Element:
     """All rates of a tariff in force: a named one, a user's, or the asker's own."""
     tariff = await _wanted(asked)
     rates = await asked.use.price_lists.rates(tariff.tariff_id)
+    listed_rates = await asyncio.to_thread(lambda: element("rates", *map(_listed, rates)))
     return page(
         element("pagename", "Tariff"),
         element("tariff_name", tariff.title),
         element("currency", tariff.currency),
-        element("rates", *map(_listed, rates)),
+        listed_rates,
     )
 
 

@@ -268,6 +268,8 @@ async def test_lines_are_made_changed_and_deleted_and_tell_no_password(teleum: T
     assert await teleum.error("editSIP", id=number, email="no mail") == "WRONG PARAMETER: email"
     assert await teleum.error("editSIP", id=number, paswd="short") == "WRONG PARAMETER: paswd"
     assert await teleum.error("deleteSIP", id=number, who=OTHER) == errors.NOT_FOUND
+    at_once = await asyncio.gather(*(teleum.ask("editSIP", id="0") for _ in range(4)))
+    assert len({each["num"] for each in at_once}) == 4
     talking = PrepareCall(CallKey("pbx1", "5.5"), number, "4930123456")
     assert isinstance(await teleum.engine.charging.prepare_call(talking), Allowed)
     assert await teleum.error("deleteSIP", id=number) == errors.LINE_IN_CALL

@@ -92,6 +92,7 @@ def test_a_month_is_that_of_the_users_clock() -> None:
     [
         (InvalidRequest("destination", "x"), "WRONG PARAMETER: rnum", 200),
         (InvalidRequest("timeout", "x"), "WRONG PARAMETER: timeout", 200),
+        (InvalidRequest("owner", "of nobody's request"), errors.REFUSED, 200),
         (NotFound("x"), errors.NOT_FOUND, 200),
         (NotYours("x"), errors.NOT_FOUND, 200),
         (NotAllowed("x"), errors.ACCESS_DENIED, 200),
