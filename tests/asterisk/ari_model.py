@@ -50,6 +50,17 @@ def described(root: Path) -> dict[str, dict[str, str]]:
     }
 
 
+def operations(root: Path) -> dict[tuple[str, str], set[str]]:
+    """What can be asked below an Asterisk's root: by its method and the pattern of its path, its parameters."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for name in (*FILES, "applications"):
+        for api in json.loads((root / DESCRIPTIONS / f"{name}.json").read_text())["apis"]:
+            path = re.sub(r"\{\w+\}", "[^/]+", str(api["path"]).lstrip("/"))
+            for one in api["operations"]:
+                found[str(one["httpMethod"]), path] = {str(each["name"]) for each in one.get("parameters", ())}
+    return found
+
+
 def rendered(models: dict[str, dict[str, str]]) -> str:
     """The module's text."""
     common = {field: kind for root in ROOTS for field, kind in models[root].items()}
