@@ -3007,9 +3007,11 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    UPDATE accounts a SET reserved = a.reserved + n.held, open_calls = a.open_calls + n.calls
-      FROM unnest(p_accounts, p_sums, p_calls) AS n(account_id, held, calls)
-      WHERE a.bucket = p_bucket AND a.account_id = n.account_id AND n.calls > 0;
+    -- Not joined with the sums: of few accounts, or many that nobody has analysed, a join reads all of the bucket.
+    UPDATE accounts a SET reserved = a.reserved + p_sums[array_position(p_accounts, a.account_id)],
+                          open_calls = a.open_calls + p_calls[array_position(p_accounts, a.account_id)]
+      WHERE a.bucket = p_bucket AND a.account_id = ANY (p_accounts)
+        AND p_calls[array_position(p_accounts, a.account_id)] > 0;
     IF p_funds IS NOT NULL THEN
         PERFORM keep_funds(p_bucket, p_funds);
     END IF;
@@ -3619,6 +3621,8 @@ END $$;
 
 -- The entries of the ledger, and what the accounts have now.
 CREATE OR REPLACE FUNCTION write_money(p_bucket smallint, p_ends ending_v5[]) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    n  record;  -- what each account is charged and freed in all, each an array
 BEGIN
     INSERT INTO ledger_entries (bucket, account_id, entry_id, kind, amount, balance_after, call_key)
     SELECT p_bucket, e.account_id, e.last_entry + row_number() OVER account,
@@ -3626,20 +3630,29 @@ BEGIN
            -e.due, e.balance - sum(e.due) OVER account, e.call_key
     FROM unnest(p_ends) e WHERE e.due <> 0 WINDOW account AS (PARTITION BY e.account_id ORDER BY e.ord);
     -- What was charged on another day counts in that one, which is over; in this month, if it was of it.
-    UPDATE accounts a SET
-        balance = a.balance - n.due, reserved = a.reserved - n.held, open_calls = a.open_calls - n.calls,
-        day_spent = LEAST(n.due_today + CASE WHEN a.spent_on = n.today THEN a.day_spent ELSE 0 END, max_amount()),
-        month_spent = LEAST(n.due_month + CASE WHEN date_trunc('month', a.spent_on::timestamp) = date_trunc('month', n.today::timestamp)
-                                               THEN a.month_spent ELSE 0 END, max_amount()),
-        spent_on = n.today, last_entry = n.last_entry
+    SELECT array_agg(account_id) AS ids, array_agg(due) AS due, array_agg(held) AS held, array_agg(calls) AS calls,
+           array_agg(due_today) AS due_today, array_agg(due_month) AS due_month, array_agg(today) AS today,
+           array_agg(last_entry) AS last_entry INTO n
     FROM (
         SELECT e.account_id, sum(e.due) AS due, sum(e.held) AS held, count(*) FILTER (WHERE e.was_open) AS calls,
                COALESCE(sum(e.due) FILTER (WHERE e.charged_on = e.today), 0) AS due_today,
                COALESCE(sum(e.due) FILTER (WHERE date_trunc('month', e.charged_on::timestamp) = date_trunc('month', e.today::timestamp)), 0) AS due_month,
                max(e.today) AS today, max(e.last_entry) + count(*) FILTER (WHERE e.due <> 0) AS last_entry
         FROM unnest(p_ends) e WHERE e.outcome = 'settled' GROUP BY e.account_id
-    ) n
-    WHERE a.bucket = p_bucket AND a.account_id = n.account_id;
+    ) AS sums;
+    UPDATE accounts a SET  -- by arrays, as in keep_open_calls()
+        balance = a.balance - n.due[array_position(n.ids, a.account_id)],
+        reserved = a.reserved - n.held[array_position(n.ids, a.account_id)],
+        open_calls = a.open_calls - n.calls[array_position(n.ids, a.account_id)],
+        day_spent = LEAST(n.due_today[array_position(n.ids, a.account_id)] + CASE
+            WHEN a.spent_on = n.today[array_position(n.ids, a.account_id)] THEN a.day_spent ELSE 0 END, max_amount()),
+        month_spent = LEAST(n.due_month[array_position(n.ids, a.account_id)] + CASE
+            WHEN date_trunc('month', a.spent_on::timestamp)
+                 = date_trunc('month', n.today[array_position(n.ids, a.account_id)]::timestamp)
+            THEN a.month_spent ELSE 0 END, max_amount()),
+        spent_on = n.today[array_position(n.ids, a.account_id)],
+        last_entry = n.last_entry[array_position(n.ids, a.account_id)]
+    WHERE a.bucket = p_bucket AND a.account_id = ANY (n.ids);
 END $$;
 
 -- The seconds that packages paid for each call, in its details.

@@ -74,6 +74,26 @@ async def test_what_is_asked_for_each_call_goes_into_the_query_that_asks(databas
         assert f"{name}(" not in "\n".join(row[0] for row in rows)
 
 
+async def test_the_accounts_of_calls_are_found_by_their_ids_among_few_that_nobody_has_analysed(
+    database: Database,
+) -> None:
+    deck = await publish_deck(database)
+    subscriber = await add_account(database, balance="1000")
+    await database.fetch("ALTER TABLE accounts SET (autovacuum_enabled = off)")
+    await database.fetch(
+        "INSERT INTO accounts SELECT (jsonb_populate_record(a, jsonb_build_object('account_id', 1000 + n, 'balance', 0))).*"
+        " FROM accounts a, generate_series(1, 100) n"
+    )
+    ledger = Ledger(database)
+
+    before = await rows_read(database)
+    await ledger.reserve(reserve_request(subscriber, deck, "one"))
+    await ledger.settle(settle_request(subscriber, "one", seconds=1, cost="0.01"))
+    after = await rows_read(database)
+
+    assert after["accounts"] - before["accounts"] < 50
+
+
 async def test_cdrs_are_gone_through_by_their_key_a_portion_at_a_time(database: Database) -> None:
     await database.fetch(
         "INSERT INTO call_records (bucket, call_key, account_id, subscriber_id, state, source, exchange, attempt,"
