@@ -81,7 +81,8 @@ async def test_the_accounts_of_calls_are_found_by_their_ids_among_few_that_nobod
     subscriber = await add_account(database, balance="1000")
     await database.fetch("ALTER TABLE accounts SET (autovacuum_enabled = off)")
     await database.fetch(
-        "INSERT INTO accounts SELECT (jsonb_populate_record(a, jsonb_build_object('account_id', 1000 + n, 'balance', 0))).*"
+        "INSERT INTO accounts"
+        " SELECT (jsonb_populate_record(a, jsonb_build_object('account_id', 1000 + n, 'balance', 0))).*"
         " FROM accounts a, generate_series(1, 100) n"
     )
     ledger = Ledger(database)
