@@ -14,8 +14,8 @@ RATING_REASON: Final = "RATING_REASON"  # a DeclineReason, SPOOLED, or empty whe
 RATING_MAX_SECONDS: Final = "RATING_MAX_SECONDS"  # whole seconds, 0 = no call; Dial's S(). getBalance: of a number
 RATING_MAX_MS: Final = "RATING_MAX_MS"  # the same in milliseconds; Dial's L()
 RATING_QUOTA: Final = "RATING_QUOTA"  # 1: RATING_MAX_SECONDS is a slice, which the engine lengthens (AMI); else empty
-RATING_LOW_BALANCE_SOUND: Final = "RATING_LOW_BALANCE_SOUND"  # said only where its user has chosen one: else [globals]
-RATING_LOW_BALANCE: Final = "RATING_LOW_BALANCE"  # 1: the caller is to hear that little is left; else empty
+# The caller is to hear that little is left: the sound that its user has chosen, 1 for that of [globals]; else empty.
+RATING_LOW_BALANCE: Final = "RATING_LOW_BALANCE"
 RATING_DESTINATION: Final = "RATING_DESTINATION"  # normalised E.164 digits
 RATING_CALLERID: Final = "RATING_CALLERID"
 RATING_DIRECTION: Final = "RATING_DIRECTION"
