@@ -430,7 +430,7 @@ class AriLink:
     async def warn(self, channel: str) -> None:
         """Play the warning to the caller's leg alone: the other side does not hear it."""
         call = self._book.calls.get(channel)
-        if call is None or not call.caller:
+        if call is None or not call.caller or (isinstance(call, Call) and not call.hears_warning):
             return
         self._warnings += 1
         playback = f"w-{channel}-{self._warnings}"

@@ -26,6 +26,7 @@ from agi.ari.events import Entered, Gone, Leaving, Ringing, TransferAsked, Up
 from agi.ari.exchange_book import ExchangeBook, LegFacts, LiveChannel, Ordered, Snapshot, needs_facts, resync
 from agi.ari.further_calls import callers_limit
 from rating_engine.domain.outcomes import CallKey
+from rating_engine.services.watch.callbacks import ORIGIN
 
 RULES = CallRules()
 SEAT = "rating-1"
@@ -55,11 +56,14 @@ def talking(calls: ExchangeBook, caller: str) -> str:
 
 def test_the_second_number_of_a_callback_is_called_when_the_first_one_answers_and_both_end_together() -> None:
     calls = book()
-    first = Call(RULES, "pbx1", "c1", "1001", "4930", then=Then("c2", "4940"))
+    first = Call(RULES, "pbx1", "c1", "1001", "4930", then=Then("c2", "4940"), origin=ORIGIN)
     assert of(calls.begin(first), Prepare) == [Prepare(CallKey("pbx1", "c1"))]
     admit(calls, "c1")
     started = calls.hear(Up("r-c1-1", 10.0))
     assert of(started, Prepare) == [Prepare(CallKey("pbx1", "c2"))]
+    second = calls.calls["c2"]
+    assert isinstance(second, Call)
+    assert second.hears_warning
     admit(calls, "c2")
     limits = of(calls.hear(Up("r-c2-1", 20.0)), SetLimit)
     assert [limit.channel for limit in limits if isinstance(limit, SetLimit)] == ["r-c2-1"]  # the other one has its own
@@ -149,6 +153,7 @@ def test_more_time_of_one_call_is_no_time_of_the_leg_that_another_call_pays_for(
     call = calls.calls["u1"]
     assert isinstance(call, Call)
     assert list(callers_limit(call, 30.0)) == limits
+    assert call.hears_warning is not connected  # that its money ends: nobody of the other call
 
 
 def test_who_could_not_be_joined_is_joined_again_with_the_next_leg() -> None:
