@@ -134,6 +134,11 @@ class Call:
         return bool(self.caller) and not self.caller_pays and self.minds
 
     @property
+    def hears_warning(self) -> bool:
+        """Whether its caller is a phone of who pays, as of a callback; not the other side of a call that was moved."""
+        return not self.caller_pays or self.origin != NO_ORIGIN
+
+    @property
     def is_did(self) -> str:
         """By which number it came in: by none."""
         return ""

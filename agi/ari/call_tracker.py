@@ -53,7 +53,7 @@ from agi.ari.commands import (
     Transfer,
 )
 from agi.ari.events import Entered, Gone, Leaving, Played, Progress, Ringing, Up
-from agi.ari.further_calls import kept, let_go, second_call, tied
+from agi.ari.further_calls import callers_limit, counted, kept, let_go, second_call, tied
 from rating_engine.domain.outcomes import CallKey, DeclineReason
 
 CREATE_SECONDS: Final = 5.0  # a channel is made within milliseconds
@@ -256,8 +256,7 @@ def _up(call: Call, event: Up) -> Step:
         commands.append(join)
     if call.caller and not call.caller_up:
         commands.append(Answer(call.caller))
-    if call.minds_caller:
-        commands.append(SetLimit(call.caller, call.granted + call.rules.caller_margin_seconds, event.at))
+    commands += callers_limit(call, call.granted, event.at)
     if call.then is not None:
         commands.append(StartCall(second_call(call, call.then)))
         call = replace(call, then=None)
@@ -346,6 +345,8 @@ def _failed(call: Call, event: Failed) -> Step:
         return call, NOTHING
     if call.phase is Phase.TALKING:
         return _clear(call, NORMAL, but="")
+    if call.phase is not Phase.CREATING:  # they may not be in the bridge, neither of them
+        call = replace(call, joined=False)
     call, commands = _gone(call, Gone(event.leg, None, 0))
     return call, (HangUp(event.leg, NORMAL), *commands)  # in case it is there after all
 
@@ -369,10 +370,7 @@ def _give_up(call: Call, cause: int) -> Step:
 def _clear(call: Call, cause: int, *, but: str) -> Step:
     """Hang up what lives, `but` the channel that ends by itself; the call is done when all of it is gone."""
     call = replace(call, phase=Phase.CLEARING, clear_tries=call.clear_tries + 1)
-    failed: tuple[Command, ...] = ()
-    if call.moving:  # nothing has moved: they go on as they were
-        failed = (TellTransfer(call.moving, Transfer.UNAVAILABLE), EndTransfer(call.moves))
-        call = replace(call, moving="", moves="", caller="")
+    call, failed = _not_moved(call)
     if call.of:
         word = ANSWERED if call.answered_at is not None else word_of(cause)
         failed = () if call.caller_gone else (EndStep(call.of, word, cause),)
@@ -382,6 +380,14 @@ def _clear(call: Call, cause: int, *, but: str) -> Step:
     if done.phase is Phase.DONE:
         return done, (*failed, *commands)
     return call, (*failed, *(HangUp(each, cause) for each in living), _after(call, Timer.CLEAR, CLEAR_SECONDS))
+
+
+def _not_moved(call: Call) -> Step:
+    """Of a call that was made for a transfer: they go on as they were."""
+    if not call.moving:
+        return call, NOTHING
+    failed = (TellTransfer(call.moving, Transfer.UNAVAILABLE), EndTransfer(call.moves))
+    return replace(call, moving="", moves="", caller=""), failed
 
 
 def _look_if_done(call: Call) -> Step:
@@ -408,7 +414,7 @@ def _granted(call: Call, event: Granted) -> Step:
 
 def _transferring(call: Call, event: Transferring) -> Step:
     call = replace(call, transferring=event.to, transfers=call.transfers + 1)
-    return call, (kept(call.leg, is_moving=True),)
+    return call, (kept(call.leg, is_moving=True), counted(call))
 
 
 def _transferred(call: Call, event: Transferred) -> Step:
@@ -424,7 +430,8 @@ def _hang_up(call: Call, event: HangUpAsked) -> Step:
 
 def _hang_up_later(call: Call, event: HangUpAsked) -> Step:
     """The answer to what was asked is on its way, and there is nothing else to end."""
-    return replace(call, caller_gone=True), (HangUp(call.caller, event.cause),) if call.caller else NOTHING
+    call, failed = _not_moved(replace(call, caller_gone=True))
+    return call, (HangUp(call.caller, event.cause),) if call.caller else failed
 
 
 def _timer(call: Call, event: TimerFired) -> Step:

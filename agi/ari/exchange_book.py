@@ -44,7 +44,7 @@ from agi.ari.commands import (
     Transfer,
 )
 from agi.ari.events import Entered, ExchangeEvent, Gone, SeatTaken, TransferAsked, Up
-from agi.ari.further_calls import kept, let_go, tied, transfer_call
+from agi.ari.further_calls import callers_limit, kept, let_go, tied, transfer_call
 from agi.ari.inbound import Inbound
 from rating_engine.domain.call_rules import MAX_RULES
 from rating_engine.domain.outcomes import CallKey
@@ -80,7 +80,8 @@ class LiveChannel:
 class LegFacts:
     """What a leg says of its call (variables of its creation), or a caller from outside.
 
-    `key`: what pays for it. `answered_at`: by its CDR; None: it was not answered.
+    `key`: what pays for it. `answered_at`: by its CDR; None: it was not answered. `transfers`: how many its phone has
+    asked for; `moving`: the last one had not ended.
     """
 
     key: str
@@ -89,6 +90,8 @@ class LegFacts:
     number: str
     caller: str
     answered_at: float | None
+    transfers: int = 0
+    moving: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,7 @@ class ExchangeBook:
     def _transfer(self, event: TransferAsked) -> list[Ordered]:
         """A phone wants its call to go on with somebody else, blind or with its other call."""
         call = self._talking(event.channel, event.kept)
-        if call is None:
+        if call is None or event.other == event.channel:  # with its own call: it would talk to itself
             return [Ordered(None, TellTransfer(event.channel, Transfer.DECLINED))]
         if event.other:
             other = self._talking(event.other, event.other_kept)
@@ -310,7 +313,7 @@ def resync(book: ExchangeBook, seat: str, seen: Snapshot) -> Difference:
     for bridge, inside in seen.bridges.items():
         if bridge.startswith(BRIDGE_MARK) and bridge not in known and not inside:
             commands.append(Ordered(None, DeleteBridge(bridge)))
-    commands += [Ordered(call, command) for call in adopted for command in _taken_over(call)]
+    commands += [Ordered(call, command) for call in adopted for command in _taken_over(call, seen)]
     return Difference(tuple(events), tuple(adopted), tuple(commands), tuple(orphans))
 
 
@@ -402,11 +405,12 @@ def _adopt(
         of="" if by is None else by.uniqueid,
         minds=by is None,
         endpoint=leg.channel if is_free else "",
+        transfers=facts.transfers,
     )
 
 
-def _taken_over(call: AnyCall) -> list[Command]:
-    """The limits of an adopted call, by what is granted now."""
+def _taken_over(call: AnyCall, seen: Snapshot) -> list[Command]:
+    """The limits of an adopted call, by what is granted now; a transfer that was looking for somebody has failed."""
     if isinstance(call, Inbound):
         return [SetLimit(call.uniqueid, call.granted, call.answered_at)]
     if isinstance(call, Card):  # who is in the midst of a dialogue is let go instead
@@ -416,7 +420,8 @@ def _taken_over(call: AnyCall) -> list[Command]:
     if call.answered_at is None:
         ring = call.rules.ring_seconds + RING_MARGIN_SECONDS
         return [SetLimit(call.leg, call.granted), StartTimer(Timer.RING, ring, call.attempt)]
-    limits: list[Command] = [SetLimit(call.leg, call.granted, call.answered_at)]
-    if call.minds_caller:
-        limits.append(SetLimit(call.caller, call.granted + call.rules.caller_margin_seconds, call.answered_at))
-    return limits
+    limit = SetLimit(call.leg, call.granted, call.answered_at)
+    failed: list[Command] = []
+    if seen.facts[call.leg].moving and not call.caller_pays:
+        failed = [kept(call.leg, is_moving=False), TellTransfer(call.caller, Transfer.UNAVAILABLE)]
+    return [limit, *callers_limit(call, call.granted, call.answered_at), *failed]

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from agi.ari.call import Call, Then
 from agi.ari.causes import NORMAL
-from agi.ari.commands import Command, HangUp, SetVariable, TellTransfer, Transfer
+from agi.ari.commands import Command, HangUp, SetLimit, SetVariable, TellTransfer, Transfer
 
 
 def own_telephone(call: Call) -> Call:
@@ -66,6 +66,17 @@ def let_go(*phones: str) -> tuple[Command, ...]:
     )
 
 
+def counted(call: Call) -> SetVariable:
+    """How many transfers there were: whoever takes the call over names none by the key of another one."""
+    return SetVariable(call.leg, "RATING_TRANSFERS", str(call.transfers))
+
+
 def kept(leg: str, *, is_moving: bool) -> SetVariable:
     """A leg whose phone may leave without taking it along: it is being connected to somebody else."""
     return SetVariable(leg, "RATING_MOVING", "1" if is_moving else "")
+
+
+def callers_limit(call: Call, seconds: float, since: float | None = None) -> tuple[SetLimit, ...]:
+    """Of a call whose leg may last so long: some seconds more. None where the caller is paid for by another call."""
+    longer = seconds + call.rules.caller_margin_seconds
+    return (SetLimit(call.caller, longer, since),) if call.minds_caller else ()

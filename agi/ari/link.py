@@ -34,7 +34,7 @@ from agi.ari.exchange_book import (
     needs_facts,
     resync,
 )
-from agi.ari.further_calls import own_telephone
+from agi.ari.further_calls import callers_limit, own_telephone
 from agi.ari.requests import LIMIT, Request, event_filter, is_other_limit, requests_of, variable
 from agi.ari.versions import OLDEST, QUIET_TRANSFERS, TRANSFERS, has, version_of
 from rating_engine.domain import watching
@@ -306,19 +306,14 @@ class AriLink:
 
     async def _facts(self, leg: str, gate: asyncio.Semaphore) -> LegFacts:
         """What a channel says of its call; nothing where it has just ended."""
-        names = (
-            "RATING_CALL_KEY",
-            "RATING_LOGIN",
-            "RATING_DIALLED",
-            "RATING_NUMBER",
-            "RATING_CALLER_ID",
-            "CDR(answer,u)",
-        )
+        own = ("CALL_KEY", "LOGIN", "DIALLED", "NUMBER", "CALLER_ID", "TRANSFERS", "MOVING")
+        names = (*(f"RATING_{name}" for name in own), "CDR(answer,u)")
         async with gate:
             said = [_value(await self._app.ask(variable(leg, name), leg)) for name in names]
-        key, login, dialled, number, caller, up = said
+        key, login, dialled, number, caller, transfers, moving, up = said
         answered = float(up) if re.fullmatch(r"[0-9.]+", up) else 0.0
-        return LegFacts(key, login, dialled, number, caller, answered or None)
+        asked = int(transfers) if transfers.isdecimal() else 0
+        return LegFacts(key, login, dialled, number, caller, answered or None, asked, moving == "1")
 
     def seen(self, uniqueid: str) -> SeenCall | None:
         """What was seen of a call; None: nothing."""
@@ -411,9 +406,8 @@ class AriLink:
             )
             left = seconds_left - (time.monotonic() - asked)
             await self._set(call, SetLimit(called, left), left)
-        if call.caller:
-            longer = seconds_left + call.rules.caller_margin_seconds
-            await self._set(call, SetLimit(call.caller, longer), longer)
+        for limit in callers_limit(call, seconds_left) if isinstance(call, Call) else ():
+            await self._set(call, limit, limit.seconds)
         self._app.tell(caller, Granted(max_seconds))
         return True
 
@@ -436,7 +430,7 @@ class AriLink:
     async def warn(self, channel: str) -> None:
         """Play the warning to the caller's leg alone: the other side does not hear it."""
         call = self._book.calls.get(channel)
-        if call is None or not call.caller:
+        if call is None or not call.caller or (isinstance(call, Call) and not call.hears_warning):
             return
         self._warnings += 1
         playback = f"w-{channel}-{self._warnings}"

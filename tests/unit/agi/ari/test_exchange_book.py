@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from agi.ari.call import Admitted, Call, CallRules, Phase, Then
+from agi.ari.call import Admitted, Call, CallRules, Failed, HangUpAsked, Phase, Then
 from agi.ari.commands import (
     AskNext,
     Command,
@@ -24,7 +24,9 @@ from agi.ari.commands import (
 )
 from agi.ari.events import Entered, Gone, Leaving, Ringing, TransferAsked, Up
 from agi.ari.exchange_book import ExchangeBook, LegFacts, LiveChannel, Ordered, Snapshot, needs_facts, resync
+from agi.ari.further_calls import callers_limit
 from rating_engine.domain.outcomes import CallKey
+from rating_engine.services.watch.callbacks import ORIGIN
 
 RULES = CallRules()
 SEAT = "rating-1"
@@ -54,11 +56,14 @@ def talking(calls: ExchangeBook, caller: str) -> str:
 
 def test_the_second_number_of_a_callback_is_called_when_the_first_one_answers_and_both_end_together() -> None:
     calls = book()
-    first = Call(RULES, "pbx1", "c1", "1001", "4930", then=Then("c2", "4940"))
+    first = Call(RULES, "pbx1", "c1", "1001", "4930", then=Then("c2", "4940"), origin=ORIGIN)
     assert of(calls.begin(first), Prepare) == [Prepare(CallKey("pbx1", "c1"))]
     admit(calls, "c1")
     started = calls.hear(Up("r-c1-1", 10.0))
     assert of(started, Prepare) == [Prepare(CallKey("pbx1", "c2"))]
+    second = calls.calls["c2"]
+    assert isinstance(second, Call)
+    assert second.hears_warning
     admit(calls, "c2")
     limits = of(calls.hear(Up("r-c2-1", 20.0)), SetLimit)
     assert [limit.channel for limit in limits if isinstance(limit, SetLimit)] == ["r-c2-1"]  # the other one has its own
@@ -115,6 +120,17 @@ def test_where_nobody_takes_a_transfer_they_go_on_and_who_was_left_alone_is_let_
     assert calls.calls["u1"].phase is (Phase.TALKING if stays else Phase.CLEARING)
 
 
+def test_a_transfer_that_is_ended_before_it_was_admitted_ends_nobody_else() -> None:
+    calls = book()
+    blind(calls)
+    ended = calls.tell("u1.t1", HangUpAsked())
+    assert of(ended, HangUp, TellTransfer) == [TellTransfer("u1", Transfer.UNAVAILABLE)]
+    freed = calls.tell("u1.t1", Admitted(CallKey("pbx1", "u1.t1"), 100, "4930", "", "", "trunk"))
+    assert of(freed, HangUp, Finish) == [Finish(CallKey("pbx1", "u1.t1"), 0, "CANCEL", 16)]
+    assert set(calls.calls) == {"u1"}
+    assert calls.calls["u1"].phase is Phase.TALKING
+
+
 def test_two_calls_of_a_phone_are_connected_and_go_on_being_charged() -> None:
     calls = book()
     one, two = talking(calls, "u1"), talking(calls, "u2")
@@ -124,6 +140,29 @@ def test_two_calls_of_a_phone_are_connected_and_go_on_being_charged() -> None:
     assert of(done, HangUp) == [HangUp("u1", 16), HangUp("u2", 16)]
     assert calls.hear(Leaving("u1", 15.0)) + calls.hear(Leaving("u2", 15.0)) == []
     assert set(of(calls.hear(Leaving(two, 30.0)), HangUp)) == {HangUp(one, 16)}
+
+
+@pytest.mark.parametrize(("connected", "limits"), [(False, [SetLimit("u1", 40.0)]), (True, [])])
+def test_more_time_of_one_call_is_no_time_of_the_leg_that_another_call_pays_for(
+    connected: bool, limits: list[SetLimit]
+) -> None:
+    calls = book()
+    one, two = talking(calls, "u1"), talking(calls, "u2")
+    if connected:
+        calls.hear(TransferAsked("u1", one, other="u2", other_kept=two))
+    call = calls.calls["u1"]
+    assert isinstance(call, Call)
+    assert list(callers_limit(call, 30.0)) == limits
+    assert call.hears_warning is not connected  # that its money ends: nobody of the other call
+
+
+def test_who_could_not_be_joined_is_joined_again_with_the_next_leg() -> None:
+    calls = book()
+    calls.hear(Entered("u1", 1.0, name="PJSIP/u1", args=("call", "4930", "1001")))
+    admit(calls, "u1")
+    calls.tell("u1", Failed("r-u1-1"))
+    calls.tell("u1", Admitted(CallKey("pbx1", "u1", 2), 100, "4930", "", "", "trunk"))
+    assert of(calls.hear(Entered("r-u1-2", 2.0)), Join) == [Join("rb-u1-1", ("u1", "r-u1-2"))]
 
 
 def is_kept(command: Command) -> bool:
@@ -182,6 +221,7 @@ def test_who_is_left_alone_in_a_transfer_hears_ringing_until_it_is_answered() ->
         (TransferAsked("u1", "somebody", target="4977"), Transfer.DECLINED),
         (TransferAsked("r-u1-1", "u1", target="4977"), Transfer.DECLINED),  # the called party: who would pay?
         (TransferAsked("u1", "r-u1-1"), Transfer.DECLINED),
+        (TransferAsked("u1", "r-u1-1", other="u1", other_kept="r-u1-1"), Transfer.DECLINED),  # with its own call
         (TransferAsked("u1", "r-u1-1", other="elsewhere", other_kept="x"), Transfer.UNAVAILABLE),
     ],
 )
@@ -235,6 +275,25 @@ def test_what_belongs_to_nobody_is_ended_and_nothing_else(
     assert (list(found.orphans), found.adopted) == (ended, ())
     hung = [order.command.channel for order in found.commands if isinstance(order.command, HangUp)]
     assert hung == ended
+
+
+@pytest.mark.parametrize(("moving", "told"), [(True, [TellTransfer("u1", Transfer.UNAVAILABLE)]), (False, [])])
+def test_a_call_that_was_transferred_before_somebody_took_it_over_has_a_key_of_its_own_the_next_time(
+    moving: bool, told: list[Command]
+) -> None:
+    """By the same key the second one would be the first one again: it would talk, and nobody pay."""
+    calls = book()
+    asked = of(blind(calls), SetVariable)
+    assert SetVariable("r-u1-1", "RATING_TRANSFERS", "1") in asked
+    another, seen = book(), look(book(), channel("u1"), channel("r-u1-1"))
+    facts = {name: replace(each, transfers=1, moving=moving) for name, each in seen.facts.items()}
+    found = resync(another, SEAT, replace(seen, facts=facts))
+    assert of(list(found.commands), TellTransfer) == told  # a phone whose transfer was under way would wait
+    unmarked = SetVariable("r-u1-1", "RATING_MOVING", "") in of(list(found.commands), SetVariable)
+    assert unmarked is moving
+    another.put(found.adopted[0])
+    again = another.hear(TransferAsked("u1", "r-u1-1", target="4977"))
+    assert of(again, Prepare) == [Prepare(CallKey("pbx1", "u1.t2"))]
 
 
 def test_bridges_that_nobody_is_in_are_taken_away() -> None:
