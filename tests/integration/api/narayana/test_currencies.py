@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from rating_engine.domain.account import NewAccount
+from rating_engine.domain.party import PartyChanges
 from rating_engine.domain.price_list import Currency
 from tests.support.narayana import Narayana, narayana_on
 
@@ -60,6 +61,7 @@ async def test_amounts_are_in_the_systems_currency_and_in_the_readers(narayana):
     spent = (await narayana.ask("getStats", login="anna"))["financials"]
     assert (spent["call_cost"], spent["display_call_cost"]) == (0.6, 0.75)
 
-    await narayana.ask("updateUser", login="anna", currency="JPY")  # nobody said how many that are
+    assert await narayana.code("updateUser", login="anna", currency="JPY") == "E_NOT_EXIST"
+    await use.parties.change("anna", PartyChanges(currency="JPY"))  # nobody said how many that are
     info = await narayana.ask("getInfo", login="anna")
     assert (info["balance"], info["displaybalance"], info["displaycurrency"]) == (9.4, 9.4, "€")
