@@ -90,8 +90,16 @@ def activated_sockets(environment: MutableMapping[str, str]) -> dict[str, socket
             )
         sock.set_inheritable(False)
         sock.setblocking(False)
+        _answer_at_once(sock)
         found[name if name and name not in found else f"{name}#{index + 1}"] = sock
     return found
+
+
+def _answer_at_once(listener: socket.socket) -> None:
+    """Its connections inherit it. Else the second part of an answer waits until the client has acknowledged the first:
+    40 ms of each request on a connection that is kept. uvloop sets it by itself; asyncio not on sockets made like this.
+    """
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _is_at(sock: socket.socket, host: str, port: int) -> bool:
@@ -136,6 +144,7 @@ def listen(host: str, port: int, *, reuse_port: bool = False, backlog: int = BAC
         if reuse_port:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listener.setblocking(False)
+        _answer_at_once(listener)
         listener.bind(endpoint.address)
         listener.listen(backlog)
     except OSError as error:

@@ -256,6 +256,14 @@ def test_a_second_engine_that_does_not_take_over_is_refused_the_port(engines: En
         open_entrance(at(fastagi_of(old), ANY), take_over=False)
 
 
+def test_a_connection_does_not_hold_back_the_second_part_of_an_answer() -> None:
+    with listen(HOST, 0) as listener, socket.create_connection(listener.getsockname()):
+        listener.setblocking(True)
+        accepted, _ = listener.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
 def test_an_engine_of_another_user_is_left_alone(engines: Engines, monkeypatch: pytest.MonkeyPatch) -> None:
     old = engines.first()
     monkeypatch.setattr(takeover, "_peer_user", lambda connection: os.geteuid() + 1)
