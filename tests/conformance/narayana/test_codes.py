@@ -60,7 +60,7 @@ async def test_every_code_of_the_document_is_answered(database_url, monkeypatch)
             answer = (await narayana.raw(method, **given)).json()
             assert (answer["result"], answer.get("response")) == (False, code), (method, given, answer)
             reached.add(code)
-        await until_holds(lambda: office.down is None)  # a door that misses a table is closed until it was looked at again
+        await until_holds(lambda: office.down is None)  # who misses a table is closed for a while
         await office.fetch("ALTER TABLE news_elsewhere RENAME TO news")
         with broken(monkeypatch, RuntimeError("nobody foresaw it")):
             answer = (await narayana.raw("getInfo", login="anna")).json()
