@@ -215,12 +215,7 @@ def routing(
             blacklist_plan=words.unless_none(blacklist_plan, str),
         )
     party = with_services(config, lambda services: services.parties.change(user, changes))
-    shown = {name: getattr(party, name) for name in ROUTING}
-    if json:
-        print_json({"login": party.login, **shown})
-        return
-    for field, value in shown.items():
-        say((f"{field.replace('_', ' ')}: ", "bold"), words.NONE if value is None else str(value))
+    _print_fields(party.login, {name: getattr(party, name) for name in ROUTING}, as_json=json, nothing=words.NONE)
 
 
 @users_app.command(epilog="Example: rating-engine user billing system --name 'Example Telecom' --bank-account DE89")
@@ -249,11 +244,16 @@ def billing(
         )
     party = with_services(config, lambda services: services.parties.change(user, changes))
     shown = {**{name: getattr(party, name) for name in BILLING}, "tax_number": party.tax_number, "tax": party.tax_id}
-    if json:
-        print_json({"login": party.login, **shown})
+    _print_fields(party.login, shown, as_json=json)
+
+
+def _print_fields(login: str, shown: Mapping[str, Any], *, as_json: bool, nothing: str = "") -> None:
+    """A line a field, or one object; `nothing` stands where a field has none."""
+    if as_json:
+        print_json({"login": login, **shown})
         return
     for field, value in shown.items():
-        say((f"{field.replace('_', ' ')}: ", "bold"), "" if value is None else str(value))
+        say((f"{field.replace('_', ' ')}: ", "bold"), nothing if value is None else str(value))
 
 
 @users_app.command(epilog="Example: rating-engine user taxes anna VAT=19 'City tax=1.5'")
