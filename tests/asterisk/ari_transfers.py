@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from tests.asterisk.ari_world import ANSWERS, BUSY_ELSEWHERE, ELSEWHERE, World, charges, fits
 from tests.asterisk.pbx import until
+from tests.asterisk.phone import Leg
+
+
+async def the_two_are_left_and_charged(world: World, login: str, called: Leg, target: Leg) -> None:
+    """Behind a transfer both legs of carriers talk to each other, and the phone that is out of it pays for both."""
+    await target.hears(world.trunks["carrier"])
+    await called.hears(world.trunks["elsewhere"])
+    await target.talk_on(1.7)
+    await called.hang_up()
+    await target.ended()
+    assert charges(await world.cdrs(login), called, target)
 
 
 async def a_call_is_transferred_blind(world: World, login: str) -> None:
@@ -14,12 +25,7 @@ async def a_call_is_transferred_blind(world: World, login: str) -> None:
     target = await world.called("elsewhere", ELSEWHERE + "4")
     await leg.ended()
     assert [said.split()[1] for said in leg.said] == ["100", "200"]
-    await target.hears(world.trunks["carrier"])
-    await called.hears(world.trunks["elsewhere"])
-    await target.talk_on(1.7)
-    await called.hang_up()
-    await target.ended()
-    assert charges(await world.cdrs(login), called, target)
+    await the_two_are_left_and_charged(world, login, called, target)
 
 
 async def a_phone_that_has_asked_for_a_transfer_may_leave(world: World, login: str) -> None:
@@ -31,12 +37,7 @@ async def a_phone_that_has_asked_for_a_transfer_may_leave(world: World, login: s
     await leg.talk(0.1)
     await leg.hang_up()
     target = await world.called("elsewhere", ELSEWHERE + "9")
-    await target.hears(world.trunks["carrier"])
-    await called.hears(world.trunks["elsewhere"])
-    await target.talk_on(1.7)
-    await called.hang_up()
-    await target.ended()
-    assert charges(await world.cdrs(login), called, target)
+    await the_two_are_left_and_charged(world, login, called, target)
 
 
 async def a_transfer_to_who_is_busy_moves_nothing(world: World, login: str) -> None:
