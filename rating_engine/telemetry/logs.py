@@ -210,7 +210,8 @@ _LEVEL_NAMES: Final = {"warn": "warning", "exception": "error"}
 
 def _may_hold_a_secret(line: bytes) -> bool:
     """Whether there is a `password=…`, a URL, or a key inside a value: what `redact` looks at beyond the keys."""
-    return b"=" in line or b"://" in line or b"[" in line or line.find(b"{", 1) > 0
+    find = line.find  # `in` takes twice as long
+    return find(b"=") > 0 or find(b"://") > 0 or find(b"[") > 0 or find(b"{", 1) > 0
 
 
 @functools.lru_cache(maxsize=SHAPES_REMEMBERED)
