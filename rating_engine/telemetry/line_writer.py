@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 QUEUE_BYTES_MAX: Final = 4_194_304  # some 10,000 lines: 5 s of 1,000 calls/s while a log shipper is restarted
 PORTION_SECONDS: Final = 0.01  # lines of so long are written at once: a write a line costs more than the line
 # The thread looks by itself, for so many portions after the last line, before it has to be woken by the next: it takes
-# the core from who wakes it, which at 128 calls at a time held up each by 5 to 20 us.
+# the core from who wakes it, which on full cores held up each of 128 calls at a time by 5 to 20 us.
 QUIET_PORTIONS: Final = 100
 CLOSE_SECONDS: Final = (
     0.5  # for the last lines, beyond what the engine's own stop takes; a pipe that is read needs 1 ms
