@@ -110,8 +110,7 @@ async def _waits_for_a_lock(database: Database) -> bool:
 async def test_what_locks_more_than_its_accounts_has_a_statement_of_its_own(database, deck, open_calls):
     ledger, low, high = open_calls
     await database.fetch("INSERT INTO route_limits (route_id, enabled, max_calls, shared) VALUES (7, true, 1, false)")
-    begin = reserve_request(low, deck, "by a limited route")
-    begin = replace(begin, limited_route=7, details=replace(begin.details, route="carrier"))
+    begin = replace(reserve_request(low, deck, "by a limited route"), limited_route=7)
     made = settle_request(high, "made", seconds=1, cost="0.1", details=details_of(high, deck, "4912345"))
     ended = settle_request(high, "open0", seconds=1, cost="0.1")
     usual = ledger.reserve(reserve_request(low, deck, "new")), ledger.settle(ended)
