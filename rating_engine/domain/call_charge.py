@@ -6,16 +6,16 @@ Law: what a call may last is the least of what the money of each who pays for it
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 
 from rating_engine.domain.reservation import ResellerCharge, ResellerPrice
 from rating_engine.rating.charge import charge, max_duration
+from rating_engine.rating.fast_frozen import fast_frozen
 from rating_engine.rating.money import AMOUNT_DECIMALS, EXACT, MAX_AMOUNT, quantise
 from rating_engine.rating.rate import Rate
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class CallCharge:
     """A call's cost in its account's currency, and the carrier's in that of the carrier (None: not known).
 

@@ -14,7 +14,6 @@ passes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
@@ -22,6 +21,7 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
+from rating_engine.rating.fast_frozen import fast_frozen
 from rating_engine.rating.numbering import is_international, national
 from rating_engine.rating.schedule import Schedule
 from rating_engine.rating.shares import arrival, is_within
@@ -116,7 +116,7 @@ class Refusal(StrEnum):
     LOSS = "costs_more"
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class Offer(Generic[RouteT_co]):
     """A route for a call, and what its first minute costs us by it, fees included, in the account's currency.
 

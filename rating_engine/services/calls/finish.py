@@ -10,7 +10,7 @@ It owns what this process remembers of calls that were allowed (`remembered`), s
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -32,6 +32,7 @@ from rating_engine.domain.reservation import (
     SettleSource,
     Suspicion,
 )
+from rating_engine.rating.fast_frozen import fast_frozen
 from rating_engine.rating.money import quantise
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.inbound_price import came_in_by
@@ -48,7 +49,7 @@ CHANGED_TRIES: Final = 8
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class _End:
     """How a call ended for everybody's money. `packages`: exactly what it uses; empty: out of what it holds.
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.outcomes import NO_ORIGIN, CallKey, Declined, DeclineReason, Origin
+from rating_engine.rating.fast_frozen import fast_frozen
 from rating_engine.rating.number import InvalidNumber, normalise_callerid
 from rating_engine.rating.numbering import NumberingPlan, destination_of
 from rating_engine.services.facts.books import NumberingBook
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class Caller:
     """A call as it was asked for, by whom, at which instant; `callerid` None: the subscriber's. Nothing is priced yet.
 
@@ -34,7 +34,7 @@ class Caller:
         return sent_callerid(self.callerid, self.subscriber)
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class Dialled:
     """Whom a call is for and from whom, in digits. `routing_number`: as translated (LRN), '' where it is the same.
 

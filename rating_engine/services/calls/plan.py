@@ -9,7 +9,7 @@ only while those versions are true. So a plan may be made from memory.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -20,6 +20,7 @@ from rating_engine.domain.party import AllowedCalls
 from rating_engine.domain.reservation import CallDetails, ReserveRequest
 from rating_engine.domain.tariff import Route, Tariff
 from rating_engine.rating.charge import max_charge, max_duration, min_charge, price_per_minute
+from rating_engine.rating.fast_frozen import fast_frozen
 from rating_engine.rating.number import normalise_callerid
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.cover import Cover, Covered
@@ -38,7 +39,7 @@ CLAIM_BITS: Final = 63  # a bigint; two requests for one call never share a numb
 FIRST_ATTEMPT: Final = Attempts()
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class Plan:
     """All that is known of a call before its money is asked for. `rate`: as it would be frozen. `is_told`: the exchange
     has chosen the route."""

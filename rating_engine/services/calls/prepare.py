@@ -132,7 +132,7 @@ class Preparing:
         """What a call of a line is told that is called back; None: it is no call that its phone dialled."""
         if call.inbound is not None or call.origin.from_originate:
             return None
-        first = replace(call.call_key, attempt=1)
+        first = call.call_key._replace(attempt=1)
         if await self._ledger.find(plan.subscriber.bucket, first) is not None:
             return None  # a leg of a callback: it was held before the exchange asked
         if self._call_back is None:
@@ -163,7 +163,7 @@ class Preparing:
         subscriber = await self._subscriber(call.login) if key.attempt > 1 else None
         if subscriber is None:
             return ()
-        earlier = [replace(key, attempt=attempt) for attempt in range(1, key.attempt)]
+        earlier = [key._replace(attempt=attempt) for attempt in range(1, key.attempt)]
         found = await asyncio.gather(*(self._ledger.find(subscriber.bucket, one) for one in earlier))
         return tuple(one.details.route_name for one in found if one is not None)
 

@@ -7,7 +7,7 @@ second prices a call before or after, never half.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
@@ -19,6 +19,7 @@ from rating_engine.domain.outcomes import Declined, DeclineReason
 from rating_engine.domain.tariff import BandMode, RateMatch, Tariff
 from rating_engine.rating.charge import charge
 from rating_engine.rating.checks import MAX_MULTIPLIER_DIGITS
+from rating_engine.rating.fast_frozen import fast_frozen
 from rating_engine.rating.parts import MAX_CHANGES
 from rating_engine.rating.rate import Change, DurationRounding, IncrementMode, Rate
 from rating_engine.services.calls.number import Dialled
@@ -30,7 +31,7 @@ FACTORS: Final = Context(prec=MAX_MULTIPLIER_DIGITS, rounding=ROUND_HALF_UP)
 FACTORS_UP: Final = Context(prec=MAX_MULTIPLIER_DIGITS, rounding=ROUND_CEILING)
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class Price:
     """What a call costs. `tariff` owns the rate; `tariffs` are all that were asked, options first.
 

@@ -18,6 +18,7 @@ from rating_engine.domain.outcomes import Declined, DeclineReason
 from rating_engine.domain.reservation import ResellerHold, ResellerPrice
 from rating_engine.domain.tariff import Tariff
 from rating_engine.rating.charge import cheapest_later, dearest_later, max_charge, min_charge, price_per_minute
+from rating_engine.rating.fast_frozen import fast_frozen
 from rating_engine.rating.lcr import covers
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.cover import Covered
@@ -26,7 +27,7 @@ from rating_engine.services.calls.price import Price, Pricing, minute_price
 from rating_engine.services.facts.sources import CallSources
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class Sale:
     """What whoever is asked for a call's cost is paid for it: `sold`, in `currency`, as `tariff` has it.
 

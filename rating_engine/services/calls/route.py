@@ -16,6 +16,7 @@ from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason
 from rating_engine.domain.tariff import Route, Tariff
 from rating_engine.rating import lcr
 from rating_engine.rating.charge import cheapest_change, later_minute
+from rating_engine.rating.fast_frozen import fast_frozen
 from rating_engine.rating.lcr import NO_LIST, Offer, Refusal, refusal
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.number import Caller, Dialled
@@ -33,7 +34,7 @@ class Attempts:
     full: Sequence[int] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class RouteOffer:
     """A route that a call may take, with what it costs us: the carrier's rate, in its currency.
 
