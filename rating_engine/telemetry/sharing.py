@@ -10,9 +10,10 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from prometheus_client import values
 from prometheus_client.multiprocess import mark_process_dead
@@ -50,10 +51,24 @@ def share_between_workers(directory: Path, worker: int) -> str | None:
     return None
 
 
+class Behind(Protocol):
+    """What others see of it is behind by what was counted since the last time."""
+
+    def write_down(self) -> None:
+        """Let others see it."""
+        ...
+
+
+def write_down_later(behind: Behind) -> None:
+    """Have it written down at the next `write_down`."""
+    _ahead.append(behind)
+
+
 def write_down() -> None:
     """Write what was counted since the last time where other workers see it."""
-    while _ahead:
-        _ahead.pop().write_down()
+    with suppress(IndexError):  # at the end of the list, also where a scrape in its thread takes the last one
+        while True:
+            _ahead.pop().write_down()
 
 
 def keep_to_this_process() -> None:
@@ -99,7 +114,7 @@ class _AddedUp:
 
 
 _lock: Final = Lock()  # some counts come from threads
-_ahead: list[_AddedUp] = []  # values that their files are behind of
+_ahead: list[Behind] = []
 
 
 def _added_up(in_file: Callable[..., Any]) -> Callable[..., _AddedUp]:
