@@ -128,7 +128,7 @@ class AgiRequest(NamedTuple):
 def whole_request(data: bytes, limits: RequestLimits) -> AgiRequest | None:
     """The request, where it comes whole, as nearly every one does, and breaks no rule; None where it differs.
 
-    Only saves time (2 us instead of 24): RequestParser gives the same result, and every error.
+    Only saves time (2 us instead of 5, or 37 line by line): RequestParser gives the same result, and every error.
     """
     if len(data) > limits.line_bytes or len(data) > limits.header_bytes or b"\r" in data:
         return None

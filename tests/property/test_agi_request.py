@@ -7,9 +7,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agi.fastagi.client import render_request
 from agi.fastagi.errors import BadReply, ProtocolError, ReplyTooLarge
 from agi.fastagi.reply import Hangup, Reply, ReplyParser
-from agi.fastagi.client import render_request
 from agi.fastagi.request import AgiRequest, RequestLimits, RequestParser, whole_request
 from agi.fastagi.scripts import parse_call_finish, parse_call_prepare
 from rating_engine.domain.errors import InvalidRequest
