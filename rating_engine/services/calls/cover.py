@@ -73,6 +73,8 @@ class Cover:
 
 def _packages_for(price: Price) -> list[Package]:
     """The packages that cover the direction of a call, in the order in which they are used up."""
+    if len(price.tariffs) == 1 and not price.tariffs[0].packages:
+        return []
     direction = price.match.direction.code
     return [
         package

@@ -14,24 +14,19 @@ from rating_engine.services.facts.books import NumberingBook
 
 @fast_frozen
 class Caller:
-    """A call as it was asked for, by whom, at which instant; `callerid` None: the subscriber's. Nothing is priced yet.
+    """A call as it was asked for, by whom, at which instant; `callerid` as `sent_callerid`. Nothing is priced yet.
 
     `longest`: seconds that the call may last at the most, whatever the money. `origin`, `is_did`: what the CDR keeps.
     """
 
     call_key: CallKey
     subscriber: Subscriber
-    callerid: str | None
+    callerid: str
     channel: str
     at: datetime
     longest: int
     origin: Origin = NO_ORIGIN
     is_did: str = ""
-
-    @property
-    def sent_callerid(self) -> str:
-        """The caller id that the carrier sees: the call's own, or else the subscriber's."""
-        return sent_callerid(self.callerid, self.subscriber)
 
 
 @fast_frozen
@@ -81,7 +76,7 @@ class Numbers:
 
 def sent_callerid(callerid: str | None, subscriber: Subscriber) -> str:
     """The caller id that the carrier sees: the call's own, or else the subscriber's."""
-    return normalise_callerid(callerid or "") or subscriber.callerid
+    return (normalise_callerid(callerid) if callerid else "") or subscriber.callerid
 
 
 def origin_of(callerid: str, plan: NumberingPlan) -> str:
