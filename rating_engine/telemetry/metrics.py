@@ -24,7 +24,6 @@ from prometheus_client.process_collector import ProcessCollector
 from rating_engine.domain.outcomes import DeclineReason
 from rating_engine.domain.watching import Decision
 from rating_engine.telemetry.ari_metrics import AriMetrics
-from rating_engine.telemetry.quick_metrics import QuickCounter, QuickHistogram
 from rating_engine.telemetry.sharing import is_shared, write_down
 from rating_engine.telemetry.surface import SURFACES, current_surface
 
@@ -57,7 +56,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._calls = QuickCounter(
+        self._calls = Counter(
             "rating_calls_total",
             "Calls by what was asked and answered; a repeated request counts again",
             ["surface", "stage", "outcome", "reason"],
@@ -69,9 +68,7 @@ class Metrics:
         self._batch_seconds = self._histogram(
             "rating_batch_seconds", "One batched statement", BATCH_SECONDS, ["operation"]
         )
-        cache = QuickCounter(
-            "rating_rate_cache_total", "Rate look-ups by where the answer was found", ["level"], registry=self.registry
-        )
+        cache = self._counter("rating_rate_cache_total", "Rate look-ups by where the answer was found", ["level"])
         self._rejected = self._counter("rating_fastagi_rejected_total", "FastAGI connections not served", ["reason"])
         limited = self._counter("rating_http_limited_total", "HTTP requests answered 429, by what was limited", ["by"])
         self._limited = {by: limited.labels(by) for by in LIMITED_BY}
@@ -355,7 +352,7 @@ class Metrics:
         return child
 
     def _histogram(self, name: str, text: str, buckets: Iterable[float], labels: Iterable[str] = ()) -> Histogram:
-        return QuickHistogram(name, text, list(labels), buckets=tuple(buckets), registry=self.registry)
+        return Histogram(name, text, list(labels), buckets=tuple(buckets), registry=self.registry)
 
     def _counter(self, name: str, text: str, labels: Iterable[str] = ()) -> Counter:
         return Counter(name, text, list(labels), registry=self.registry)

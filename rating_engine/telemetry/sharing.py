@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from prometheus_client import values
 from prometheus_client.multiprocess import mark_process_dead
@@ -49,19 +49,6 @@ def share_between_workers(directory: Path, worker: int) -> str | None:
     values.ValueClass = _added_up(in_file)
     atexit.register(write_down)
     return None
-
-
-class Behind(Protocol):
-    """What others see of it is behind by what was counted since the last time."""
-
-    def write_down(self) -> None:
-        """Let others see it."""
-        ...
-
-
-def write_down_later(behind: Behind) -> None:
-    """Have it written down at the next `write_down`."""
-    _ahead.append(behind)
 
 
 def write_down() -> None:
@@ -114,7 +101,7 @@ class _AddedUp:
 
 
 _lock: Final = Lock()  # some counts come from threads
-_ahead: list[Behind] = []
+_ahead: list[_AddedUp] = []  # values that their files are behind of
 
 
 def _added_up(in_file: Callable[..., Any]) -> Callable[..., _AddedUp]:
