@@ -101,7 +101,7 @@ class Preparing:
             if isinstance(login, Declined):
                 return login
             call = replace(call, login=login)
-        attempts = FIRST_ATTEMPT if call.call_key.attempt == 1 else Attempts(await self._tried(call))
+        attempts = Attempts(await self._tried(call)) if call.call_key.attempt > 1 else FIRST_ATTEMPT
         for _ in range(PLANS_MAX):
             with Step("lookup_ms"):
                 plan = await self._planning.plan(call, self._now(), attempts)

@@ -71,6 +71,11 @@ _EXPIRE: Final = "SELECT expire_v2($1, $2)"
 _hold_values: Final = attrgetter("minimum", "maximum", "share_least", "price_per_minute")
 _charge_values: Final = attrgetter("account_id", "billed_seconds", "cost", "margin")
 
+# The words of the server's answers. A call has three: an enum takes 0.3 us to find the member of one, this 0.03.
+_RESERVED: Final = {outcome.value: outcome for outcome in ReserveOutcome}
+_SETTLED: Final = {outcome.value: outcome for outcome in SettleOutcome}
+_SUSPICIONS: Final = {suspicion.value: suspicion for suspicion in Suspicion}
+
 _Request = ReserveRequest | ExtendRequest | SettleRequest
 FindAnswer = OpenCall | EndedCall | None
 BatchObserver = Callable[[str, int, float], None]  # operation, items, seconds
@@ -225,12 +230,12 @@ class Ledger:
 
 def _reserved(row: Sequence[Any]) -> ReserveAnswer:
     outcome, granted, of_resellers = row
-    return ReserveAnswer(ReserveOutcome(outcome), granted, tuple(of_resellers or ()))
+    return ReserveAnswer(_RESERVED[outcome], granted, tuple(of_resellers or ()))
 
 
 def _settled(row: Sequence[Any]) -> SettleAnswer:
     outcome, overrun, why = row
-    return SettleAnswer(SettleOutcome(outcome), overrun, Suspicion(why))
+    return SettleAnswer(_SETTLED[outcome], overrun, _SUSPICIONS[why])
 
 
 def _key_of(request: _Request) -> CallKey:
@@ -291,7 +296,7 @@ def _settle_args(request: SettleRequest) -> tuple[Any, ...]:
         request.cost,
         request.disposition,
         request.cause,
-        request.source.value,
+        request.source,
         request.said_seconds,
         request.seen_seconds,
         request.cost_before,
