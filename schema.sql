@@ -3043,7 +3043,11 @@ BEGIN
             ids := ids || ARRAY(SELECT account_id FROM unnest((request.details).resellers));
         END IF;
     END LOOP;
-    PERFORM pg_advisory_xact_lock(hash) FROM (SELECT DISTINCT hash FROM unnest(hashes) AS hash ORDER BY 1) AS keys;
+    IF cardinality(hashes) = 1 THEN
+        PERFORM pg_advisory_xact_lock(hashes[1]);
+    ELSE
+        PERFORM pg_advisory_xact_lock(hash) FROM (SELECT DISTINCT hash FROM unnest(hashes) AS hash ORDER BY 1) AS keys;
+    END IF;
     PERFORM 1 FROM accounts a WHERE a.bucket = p_bucket AND a.account_id = ANY (ids)
       ORDER BY a.account_id FOR NO KEY UPDATE;
     facts := reserve_facts(p_bucket, p_requests);
@@ -3192,7 +3196,6 @@ BEGIN
             WHEN resold.refusal IS NOT NULL THEN resold.refusal
             WHEN item.route_id IS NOT NULL AND NOT take_route(p_bucket, item.route_id) THEN 'route_full'
         END;
-        answers[item.ord] := (item.refusal, 0, NULL)::reserve_answer_v3;
         IF item.refusal IS NULL THEN
             rest := LEAST(item.available, item.day_left, item.month_left) - sums[n];
             granted := amount_granted(item.maximum, rest, item.share, item.share_least, item.calls_left - calls[n]);
@@ -3203,11 +3206,15 @@ BEGIN
             calls[n] := calls[n] + 1;
             IF item.login_max_calls IS NOT NULL THEN given[logins[item.ord]] := given[logins[item.ord]] + 1; END IF;
             IF item.is_resold THEN funds := take_funds(funds, (p_requests[item.ord].details).resellers, resold.held); END IF;
-        ELSIF cardinality(item.packages) > 0 AND item.refusal IN ('insufficient_funds', 'daily_limit', 'monthly_limit',
-            'route_full', 'reseller_inactive', 'reseller_limit', 'reseller_insufficient_funds') THEN
-            PERFORM free_packages(p_bucket, item.subscriber_id, item.packages);
+        ELSE
+            answers[item.ord] := (item.refusal, 0, NULL)::reserve_answer_v3;
+            repeated := repeated OR item.refusal = 'exists';
+            IF cardinality(item.packages) > 0 AND item.refusal IN ('insufficient_funds', 'daily_limit', 'monthly_limit',
+                'route_full', 'reseller_inactive', 'reseller_limit', 'reseller_insufficient_funds') THEN
+                PERFORM free_packages(p_bucket, item.subscriber_id, item.packages);
+            END IF;
         END IF;
-        counted := counted OR item.counts_logins; repeated := repeated OR item.refusal = 'exists';
+        counted := counted OR item.counts_logins;
     END LOOP;
     PERFORM keep_open_calls(p_bucket, p_requests, holds, ids, sums, calls, counted, funds);
     IF repeated THEN PERFORM add_claims(p_bucket, p_requests, answers); END IF;
@@ -3460,9 +3467,11 @@ CREATE TYPE ending_v5 AS (
     level smallint,             -- 0: it is the caller's account that is charged, else the level-th reseller's
     resellers_held numeric[], resellers_granted numeric[]
 );
-CREATE TYPE settling_v5 AS (
-    ends ending_v5[], late bigint, opened bigint, has_packages boolean, has_routes boolean, has_claims boolean,
-    counts_logins boolean, is_resold boolean
+-- What the query that reads them knows of all of them at once is not asked of them again by queries of its own.
+CREATE TYPE settling_v6 AS (
+    ends ending_v5[], answers settle_answer_v3[],
+    open_keys text[],           -- of the open calls that end; NULL: none
+    late bigint, has_packages boolean, has_routes boolean, has_claims boolean, counts_logins boolean, is_resold boolean
 );
 
 CREATE OR REPLACE FUNCTION help_settle(p_bucket smallint, p_requests settle_request_v5[]) RETURNS settle_help_v2[]
@@ -3523,9 +3532,9 @@ END $$;
 -- All that settle_v5() does follows from what is read here, in one query.
 CREATE OR REPLACE FUNCTION read_ends(
     p_bucket smallint, p_requests settle_request_v5[], p_helps settle_help_v2[], p_locked bigint[]
-) RETURNS settling_v5 LANGUAGE plpgsql AS $$
+) RETURNS settling_v6 LANGUAGE plpgsql AS $$
 DECLARE
-    settling  settling_v5;
+    settling  settling_v6;
 BEGIN
     SELECT array_agg(ROW(
         r.ordinality, r.call_key, r.account_id, (e.said).outcome, (e.said).source, (e.said).state, (e.said).drops_claim,
@@ -3546,13 +3555,14 @@ BEGIN
                                                         THEN keep_prices(p_bucket, (r.details).resellers) END))::kept_details_v4,
         COALESCE(old.packages, '{}'), COALESCE(cdr.packages, '{}'), r.covered_seconds, r.seconds, r.billed_seconds,
         COALESCE(cdr.cost, 0) + e.due, e.due, GREATEST(r.cost - COALESCE(cdr.cost, 0) - e.due, 0), cdr.seconds > 0,
-        CASE WHEN a.is_unlimited THEN 0 ELSE GREATEST(e.due - COALESCE(old.held, 0), 0) END, a.is_unlimited,
+        e.overrun, a.is_unlimited,
         CASE WHEN cdr.cost > 0 THEN COALESCE(cdr.charged_on, (cdr.ended_at AT TIME ZONE a.time_zone)::date) ELSE a.today END,
         a.today, a.currency, r.disposition, r.cause, COALESCE(old.prepared_at, e.ended_at - make_interval(secs => r.seconds)),
         e.ended_at, r.carrier_cost, r.margin, old.route_id, COALESCE(a.last_entry, last_entry(p_bucket, r.account_id)),
         a.balance, 0, old.resellers_held, old.resellers_granted)::ending_v5 ORDER BY r.ordinality),
+        array_agg(ROW((e.said).outcome, e.overrun, (e.said).suspicion)::settle_answer_v3 ORDER BY r.ordinality),
+        array_agg(r.call_key) FILTER (WHERE (e.said).outcome = 'settled' AND old.account_id IS NOT NULL),
         count(*) FILTER (WHERE (e.said).outcome = 'settled' AND cdr.account_id IS NOT NULL),
-        count(*) FILTER (WHERE (e.said).outcome = 'settled' AND old.account_id IS NOT NULL),
         bool_or(cardinality(r.packages || old.packages || cdr.packages) > 0), bool_or(old.route_id IS NOT NULL),
         bool_or((e.said).drops_claim), bool_or(a.counts_logins),
         bool_or(COALESCE(old.resellers, cdr.resellers) IS NOT NULL OR r.resellers IS NOT NULL)
@@ -3562,10 +3572,14 @@ BEGIN
         SELECT *, local_date(time_zone) AS today, is_unlimited(overdraft, daily_limit, monthly_limit)
         FROM accounts WHERE bucket = p_bucket AND account_id = r.account_id OFFSET 0) a ON true
     LEFT JOIN LATERAL (SELECT * FROM open_calls WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0) old ON true
-    LEFT JOIN LATERAL (SELECT * FROM call_records WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0) cdr ON true
+    LEFT JOIN LATERAL (  -- a call that is open has none
+        SELECT * FROM call_records
+        WHERE bucket = p_bucket AND call_key = r.call_key AND old.account_id IS NULL OFFSET 0) cdr ON true
     CROSS JOIN LATERAL (
-        SELECT said, COALESCE(r.ended_at, now()) AS ended_at,
-               CASE WHEN (said).outcome = 'settled' THEN amount_due(r.cost, COALESCE(cdr.cost, 0), a.balance) ELSE 0 END AS due
+        SELECT said, ended_at, due,
+               CASE WHEN a.is_unlimited THEN 0 ELSE GREATEST(due - COALESCE(old.held, 0), 0) END AS overrun
+        FROM (SELECT said, COALESCE(r.ended_at, now()) AS ended_at, CASE WHEN (said).outcome = 'settled'
+                     THEN amount_due(r.cost, COALESCE(cdr.cost, 0), a.balance) ELSE 0 END AS due
         FROM (SELECT end_of_call(
             r.account_id, r.seconds, r.source, r.claim, r.rerate_id, r.covered_seconds, cardinality(r.packages) > 0,
             r.said_seconds, COALESCE(r.cost_before, r.cost), (r.details).rate, r.channel, a.account_id IS NOT NULL, r.refused,
@@ -3576,12 +3590,12 @@ BEGIN
                      WHEN COALESCE(old.account_id, cdr.account_id) IS NULL THEN keep_prices(p_bucket, (r.details).resellers)
                  END), r.seconds, p_locked) END,
             cdr.account_id, cdr.source, cdr.seconds, cdr.rerate_id, cdr.channel, cdr.seen_seconds, cdr.said_seconds
-        ) AS said OFFSET 0) s OFFSET 0) e;
+        ) AS said OFFSET 0) s OFFSET 0) d OFFSET 0) e;
     RETURN settling;
 END $$;
 
 -- The CDRs take the place of the open calls, or of what earlier CDRs assumed.
-CREATE OR REPLACE FUNCTION write_records(p_bucket smallint, p_settling settling_v5) RETURNS void LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION write_records(p_bucket smallint, p_settling settling_v6) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     written  bigint;
 BEGIN
@@ -3595,9 +3609,8 @@ BEGIN
            e.ended_at - make_interval(secs => NULLIF(e.seconds, 0)), e.ended_at, e.carrier_cost, e.margin,
            e.seen_seconds, e.said_seconds, e.suspicion
     FROM unnest(p_settling.ends) e WHERE e.outcome = 'settled' AND e.source <> 'late';
-    IF p_settling.opened > 0 THEN
-        DELETE FROM open_calls WHERE bucket = p_bucket AND call_key = ANY (ARRAY(
-            SELECT e.call_key FROM unnest(p_settling.ends) e WHERE e.outcome = 'settled' AND e.was_open));
+    IF p_settling.open_keys IS NOT NULL THEN
+        DELETE FROM open_calls WHERE bucket = p_bucket AND call_key = ANY (p_settling.open_keys);
     END IF;
     IF p_settling.late > 0 THEN
         -- What is given back lowers the overrun that was assumed; what is charged on top was held by nobody.
@@ -3674,7 +3687,7 @@ BEGIN
 END $$;
 
 -- What calls used up besides money is free again, or used.
-CREATE OR REPLACE FUNCTION release_calls(p_bucket smallint, p_settling settling_v5, p_helps settle_help_v2[]) RETURNS void
+CREATE OR REPLACE FUNCTION release_calls(p_bucket smallint, p_settling settling_v6, p_helps settle_help_v2[]) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     help  settle_help_v2;
@@ -3799,7 +3812,7 @@ DECLARE
     unsaid    text[] := '{}';    -- keys of calls whose resellers, if they have any, are not named
     helped    boolean := false;
     helps     settle_help_v2[];
-    settling  settling_v5;
+    settling  settling_v6;
 BEGIN
     FOREACH request IN ARRAY COALESCE(p_requests, '{}') LOOP  -- expire_v2() may find none
         ids := ids || request.account_id;
@@ -3835,9 +3848,7 @@ BEGIN
         PERFORM charge_resellers(p_bucket, p_requests, settling.ends);
     END IF;
     PERFORM release_calls(p_bucket, settling, helps);
-    RETURN ARRAY(
-        SELECT (e.outcome, CASE WHEN e.outcome = 'settled' THEN e.overrun ELSE 0 END, e.suspicion)::settle_answer_v3
-        FROM unnest(settling.ends) e ORDER BY e.ord);
+    RETURN COALESCE(settling.answers, '{}');
 END $$;
 
 -- Reservations whose finish never came, oldest first: their money is freed, and the CDR says so. Answers how many.
