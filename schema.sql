@@ -2833,7 +2833,7 @@ CREATE TYPE reserve_fact_v4 AS (
     share_least numeric,
     available numeric, day_left numeric, month_left numeric,  -- NULL: no limit
     calls_left integer,         -- of the account; NULL: no limit
-    login_max_calls integer, login_calls integer, counts_logins boolean,  -- the limit of the subscriber, and subscriber_load
+    login_max_calls integer, login_calls integer, counts_logins boolean,  -- the limit of the subscriber; its calls, where it has one
     packages package_use[], route_id bigint, rate_key bigint, carrier_rate_key bigint,
     is_resold boolean           -- resellers pay besides
 );
@@ -2889,11 +2889,7 @@ BEGIN
             WHEN r.price_per_minute > a.max_price THEN 'price_too_high'
         END,
         r.minimum, r.maximum, r.share, r.share_least, a.available, a.day_left, a.month_left,
-        a.calls_left, s.max_calls,
-        CASE WHEN s.max_calls IS NOT NULL THEN (
-            SELECT open_calls FROM subscriber_load
-            WHERE bucket = p_bucket AND subscriber_id = (r.details).subscriber_id) END,
-        a.counts_logins, (r.details).packages, r.route_id, sold.rate_key, bought.rate_key, r.resellers IS NOT NULL
+        a.calls_left, s.max_calls, NULL, a.counts_logins, (r.details).packages, r.route_id, sold.rate_key, bought.rate_key, r.resellers IS NOT NULL
     )::reserve_fact_v4 ORDER BY r.account_id, r.ordinality),
     bool_and((sold.rate_key IS NOT NULL OR (r.details).rate = '')
              AND (bought.rate_key IS NOT NULL OR (r.details).carrier_rate = '')) INTO facts, frozen
@@ -3178,8 +3174,7 @@ BEGIN
         END IF;
         IF item.refusal IS NULL AND item.login_max_calls IS NOT NULL THEN
             logins := COALESCE(logins, number_logins(p_requests)); counted := true;
-            item.login_calls := COALESCE(item.login_calls, count_login(p_bucket, item.account_id, item.subscriber_id))
-                + given[logins[item.ord]];
+            item.login_calls := count_login(p_bucket, item.account_id, item.subscriber_id) + given[logins[item.ord]];
         END IF;
         IF funds IS NOT NULL OR item.is_resold THEN
             funds := COALESCE(funds, reseller_funds(p_bucket, p_requests));
@@ -3859,12 +3854,13 @@ BEGIN
     IF settling.has_packages THEN
         settling.ends := share_all_packages(p_bucket, settling.ends);
     END IF;
-    PERFORM write_records(p_bucket, settling);
-    PERFORM write_money(p_bucket, settling.ends, locked = cardinality(ids));
+    PERFORM write_records(p_bucket, settling), write_money(p_bucket, settling.ends, locked = cardinality(ids));
     IF settling.is_resold THEN
         PERFORM charge_resellers(p_bucket, p_requests, settling.ends);
     END IF;
-    PERFORM release_calls(p_bucket, settling, helps);
+    IF settling.has_packages OR settling.has_routes OR settling.counts_logins OR settling.has_claims THEN
+        PERFORM release_calls(p_bucket, settling, helps);
+    END IF;
     RETURN COALESCE(settling.answers, '{}');
 END $$;
 
