@@ -3564,12 +3564,14 @@ BEGIN
       INTO settling
     FROM unnest(p_requests, p_helps) WITH ORDINALITY AS r
     LEFT JOIN LATERAL (
-        SELECT *, local_date(time_zone) AS today, is_unlimited(overdraft, daily_limit, monthly_limit)
+        SELECT account_id, balance, currency, time_zone, last_entry, counts_logins, local_date(time_zone) AS today,
+               is_unlimited(overdraft, daily_limit, monthly_limit)
         FROM accounts WHERE bucket = p_bucket AND account_id = r.account_id OFFSET 0) a ON true
     LEFT JOIN LATERAL (SELECT * FROM open_calls WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0) old ON true
     LEFT JOIN LATERAL (  -- a call that is open has none
-        SELECT * FROM call_records
-        WHERE bucket = p_bucket AND call_key = r.call_key AND old.account_id IS NULL OFFSET 0) cdr ON true
+        SELECT account_id, subscriber_id, channel, packages, resellers, source, seconds, seen_seconds, said_seconds, cost,
+               charged_on, ended_at, rerate_id
+        FROM call_records WHERE bucket = p_bucket AND call_key = r.call_key AND old.account_id IS NULL OFFSET 0) cdr ON true
     CROSS JOIN LATERAL (
         SELECT said, ended_at, due,
                CASE WHEN a.is_unlimited THEN 0 ELSE GREATEST(due - COALESCE(old.held, 0), 0) END AS overrun
