@@ -3866,6 +3866,44 @@ BEGIN
     RETURN COALESCE(settling.answers, '{}');
 END $$;
 
+-- Calls that begin and calls that end in one transaction: one way to the server and one commit for both. What either
+-- locks is locked before the first of them begins, in the order of each, so that two batches cannot deadlock. For requests
+-- that lock nothing but keys and accounts: no call by a limited route, no end of a call that is made by it.
+CREATE TYPE reserved_and_settled_v1 AS (reserved reserve_answer_v3[], settled settle_answer_v3[]);
+
+CREATE OR REPLACE FUNCTION reserve_and_settle_v1(
+    p_bucket smallint, p_reserves reserve_request_v5[], p_settles settle_request_v5[]
+) RETURNS reserved_and_settled_v1
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off AS $$
+DECLARE
+    hold      reserve_request_v5;
+    charge    settle_request_v5;
+    hashes    bigint[] := '{}';  -- of the keys of calls
+    ids       bigint[] := '{}';  -- of accounts
+    reserved  reserve_answer_v3[] := '{}';
+BEGIN
+    FOREACH hold IN ARRAY p_reserves LOOP
+        hashes := hashes || hashtextextended(hold.call_key, p_bucket);
+        ids := ids || hold.account_id;
+        IF hold.resellers IS NOT NULL THEN
+            ids := ids || ARRAY(SELECT account_id FROM unnest((hold.details).resellers));
+        END IF;
+    END LOOP;
+    FOREACH charge IN ARRAY p_settles LOOP
+        ids := ids || charge.account_id;
+        IF charge.resellers IS NOT NULL THEN
+            ids := ids || ARRAY(SELECT account_id FROM unnest(charge.resellers));
+        END IF;
+    END LOOP;
+    PERFORM pg_advisory_xact_lock(hash) FROM (SELECT DISTINCT hash FROM unnest(hashes) AS hash ORDER BY 1) AS keys;
+    PERFORM 1 FROM accounts a WHERE a.bucket = p_bucket AND a.account_id = ANY (ids)
+      ORDER BY a.account_id FOR NO KEY UPDATE;
+    IF cardinality(p_reserves) > 0 THEN
+        reserved := reserve_v5(p_bucket, p_reserves);
+    END IF;
+    RETURN (reserved, settle_v5(p_bucket, p_settles))::reserved_and_settled_v1;
+END $$;
+
 -- Reservations whose finish never came, oldest first: their money is freed, and the CDR says so. Answers how many.
 -- A call that was seen answered is not among them: what it cost is known, and services/calls/extend settles it.
 -- An account that somebody else's transaction holds is passed over: its calls expire when it is free again. Resellers
@@ -3964,6 +4002,34 @@ BEGIN
         END LOOP;
     END LOOP;
     RETURN answers;
+END $$;
+
+CREATE OR REPLACE FUNCTION reserve_and_settle_of_buckets_v1(
+    p_bucket smallint, p_reserve_buckets smallint[], p_reserves reserve_request_v5[],
+    p_settle_buckets smallint[], p_settles settle_request_v5[]
+) RETURNS reserved_and_settled_v1 LANGUAGE plpgsql AS $$
+DECLARE
+    answers   reserved_and_settled_v1;
+    reserved  reserve_answer_v3[] := array_fill(NULL::reserve_answer_v3, ARRAY[cardinality(p_reserves)]);
+    settled   settle_answer_v3[] := array_fill(NULL::settle_answer_v3, ARRAY[cardinality(p_settles)]);
+    part      record;
+BEGIN
+    FOR part IN
+        SELECT bucket, COALESCE(r.places, '{}') AS begun, COALESCE(s.places, '{}') AS ended
+        FROM places_by_bucket(p_reserve_buckets) r FULL JOIN places_by_bucket(p_settle_buckets) s USING (bucket)
+        ORDER BY bucket
+    LOOP
+        answers := reserve_and_settle_v1(
+            part.bucket, ARRAY(SELECT p_reserves[place] FROM unnest(part.begun) AS place),
+            ARRAY(SELECT p_settles[place] FROM unnest(part.ended) AS place));
+        FOR i IN 1 .. cardinality(part.begun) LOOP
+            reserved[part.begun[i]] := answers.reserved[i];
+        END LOOP;
+        FOR i IN 1 .. cardinality(part.ended) LOOP
+            settled[part.ended[i]] := answers.settled[i];
+        END LOOP;
+    END LOOP;
+    RETURN (reserved, settled)::reserved_and_settled_v1;
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------

@@ -133,6 +133,11 @@ class Bench:
                 figures, how = self.figures["floors"], f"{at_a_time} at a time"
                 figures.add(f"calls/s, {how}", name, report["calls"] / report["seconds"])
                 figures.add(f"CPU ms a call, {how}", name, watch.ms("nothing") / report["calls"])
+        for a_second in self.arguments.offered:  # what of a percentile is the machine's and the client's own
+            for name, (port, _) in ports.items():
+                report = self.load(port, self.logins("p"), a_second=a_second, seconds=self.arguments.seconds)
+                how = f"{a_second} calls/s offered"
+                self.figures["floors"].add(f"prepare p99 ms, {how}", name, report["prepare_ms"]["p99"])
 
     def run(self) -> bool:
         """All rounds; whether the books of every side are balanced afterwards."""

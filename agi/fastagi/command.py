@@ -26,7 +26,6 @@ MAX_VARIABLES: Final = 24  # MSet of Asterisk 16 splits no more
 _UNSAFE: Final = re.compile(r"[^\w \-+.:/#*@\[\]]")  # \w: letters and digits of any script, and _
 # What no value has to be cleaned of; most hold nothing else. Brackets are not among it: they have to balance.
 _PLAIN: Final = f"{string.ascii_letters}{string.digits}_ -+.:/#*@".encode()
-_PLAIN_OR_BRACKETS: Final = _PLAIN + b"[]"
 _BRACKETS: Final = re.compile(r"[\[\]]")
 _NAME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 SETS_OF_NAMES: Final = 64  # remembered as checked; each script has one
@@ -34,19 +33,20 @@ SETS_OF_NAMES: Final = 64  # remembered as checked; each script has one
 
 def clean_value(text: str, max_bytes: int = MAX_VALUE_BYTES) -> str:
     """`text` as it may stand in a channel variable, cut to `max_bytes` of UTF-8 at a character's border."""
-    if len(text) <= max_bytes and _is_plain(text, _PLAIN_OR_BRACKETS):
-        value = text
-    else:
-        value = _UNSAFE.sub("_", text).encode()[:max_bytes].decode("utf-8", errors="ignore")
-    if not _balanced(value):
-        value = _BRACKETS.sub("_", value)
-    return value
+    if len(text) <= max_bytes:
+        left = _but_plain(text)
+        if not left:
+            return text
+        if not left.strip(b"[]"):
+            return text if _balanced(text) else _BRACKETS.sub("_", text)
+    value = _UNSAFE.sub("_", text).encode()[:max_bytes].decode("utf-8", errors="ignore")
+    return value if _balanced(value) else _BRACKETS.sub("_", value)
 
 
 def clean_values(texts: Sequence[str]) -> Sequence[str]:
     """Each text as `clean_value` leaves it; most need one look for all of them."""
     together = "".join(texts)
-    if len(together) <= MAX_VALUE_BYTES and _is_plain(together):
+    if len(together) <= MAX_VALUE_BYTES and not _but_plain(together):
         return texts
     return [clean_value(text) for text in texts]
 
@@ -58,17 +58,10 @@ def render_mset(variables: Mapping[str, str]) -> bytes:
     """
     line_of = _form(tuple(variables))
     values = tuple(variables.values())
-    together = "".join(values)
-    if not _is_plain(together):  # one look at all of them; most need no cleaning
-        only_brackets = _is_plain(together, _PLAIN_OR_BRACKETS)
-        values = tuple(
-            [
-                value
-                if only_brackets and "[" not in value and "]" not in value
-                else clean_value(value, MAX_COMMAND_BYTES)
-                for value in values
-            ]
-        )
+    left = _but_plain("".join(values))  # one look at all of them; most need no cleaning, or have brackets in one
+    if left:
+        clean = _with_balanced if not left.strip(b"[]") else _cleaned
+        values = tuple([clean(value) for value in values])
     line = (line_of % values).encode()
     if len(line) > MAX_COMMAND_BYTES:
         raise ValueError(f"a command of {len(line)} bytes; Asterisk reads {MAX_COMMAND_BYTES}")
@@ -87,9 +80,20 @@ def _form(names: tuple[str, ...]) -> str:
     return f'EXEC MSet "{pairs}"\n'
 
 
-def _is_plain(text: str, plain: bytes = _PLAIN) -> bool:
-    """Whether a text holds nothing but `plain` characters; much cheaper than a search by pattern."""
-    return text.isascii() and not text.encode().translate(None, plain)
+def _cleaned(value: str) -> str:
+    return clean_value(value, MAX_COMMAND_BYTES)
+
+
+def _with_balanced(value: str) -> str:
+    """The same of a value that holds nothing but plain characters and brackets."""
+    if ("[" not in value and "]" not in value) or _balanced(value):
+        return value
+    return _BRACKETS.sub("_", value)
+
+
+def _but_plain(text: str) -> bytes:
+    """What a text holds besides plain characters; much cheaper than a search by pattern."""
+    return text.encode(errors="replace").translate(None, _PLAIN)
 
 
 def _balanced(value: str) -> bool:

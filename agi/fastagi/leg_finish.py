@@ -29,23 +29,19 @@ _MILLISECONDS: Final = re.compile(r"[0-9]{1,15}")
 
 def parse_leg_finish(request: AgiRequest) -> FinishCall:
     """The report of legFinish. Raises InvalidRequest."""
-    fields.at_most_arguments(request, 9)
-    cause = fields.argument(request, 5)
+    key, login, destination, answered, ended, cause, tolerance, caller, did = fields.arguments(request, 9)
     cause_number = int(cause) if re.fullmatch(r"[0-9]{1,3}", cause) else 0
-    seconds = _seconds(request)
-    login = fields.argument(request, 1)
-    callerid = (
-        None if login else fields.optional_text("callerid", fields.argument(request, 7), fields.MAX_NUMBER) or None
-    )
+    seconds = _seconds(answered, ended, tolerance)
+    callerid = None if login else fields.optional_text("callerid", caller, fields.MAX_NUMBER) or None
     return FinishCall(
-        call_key=_key(fields.argument(request, 0)),
+        call_key=_key(key),
         login=fields.text("login", login, fields.MAX_LOGIN) if callerid is None else "",
-        destination=fields.text("destination", fields.argument(request, 2), fields.MAX_NUMBER),
+        destination=fields.text("destination", destination, fields.MAX_NUMBER),
         seconds=seconds,
         disposition=ANSWERED if seconds else word_of(cause_number),
         cause=cause_number,
         callerid=callerid,
-        is_did=fields.optional_text("DID", fields.argument(request, 8), fields.MAX_NUMBER),
+        is_did=fields.optional_text("DID", did, fields.MAX_NUMBER),
         leeway_seconds=LEEWAY_SECONDS,
     )
 
@@ -58,11 +54,10 @@ def _key(text: str) -> CallKey:
     return CallKey(exchange, uniqueid, fields.attempt(attempt))
 
 
-def _seconds(request: AgiRequest) -> int:
-    answered, ended = fields.argument(request, 3), fields.argument(request, 4)
+def _seconds(answered: str, ended: str, tolerance: str) -> int:
     if not answered or not float(_matched("answered", answered, _MOMENT)):
         return 0
-    tolerance = fields.argument(request, 6) or str(TOLERANCE_MS)
+    tolerance = tolerance or str(TOLERANCE_MS)
     milliseconds = int(_matched("ended", ended, _MILLISECONDS)) - round(float(answered) * 1000)
     talked = charged_seconds(milliseconds, int(_matched("tolerance", tolerance, _MILLISECONDS)))
     if talked > fields.MAX_CALL_SECONDS:

@@ -13,7 +13,7 @@ fail and yields no surrogates, since callers' names come in whatever encoding th
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -69,16 +69,27 @@ _USUAL_HEADERS: Final = (
 )
 _USUAL_BLOCK: Final = re.compile("".join(f"{name}: (.*)\n" for name in _USUAL_HEADERS))
 _USUAL_NAMES: Final = frozenset({*_USUAL_HEADERS, *_ARGUMENT_NAMES})
-# A whole request as nearly every one comes: these headers, no more arguments than our scripts take, and the blank line.
-_USUAL_ARGUMENTS: Final = 6
-_WHOLE_NAMES: Final = (*_USUAL_HEADERS, *_ARGUMENT_NAMES[:_USUAL_ARGUMENTS])
+# Those that scripts are told of, in the order in which Asterisk sends them.
+_TOLD_HEADERS: Final = (
+    "agi_network_script",
+    "agi_request",
+    "agi_channel",
+    "agi_uniqueid",
+    "agi_callerid",
+    "agi_extension",
+    "agi_accountcode",
+)
+_USUAL_ARGUMENTS: Final = 6  # of our scripts in every call
+_NO_CALLERID: Final = "unknown"
 
 
 def _whole_request() -> re.Pattern[str]:
+    """A whole request as nearly every one comes: the usual headers and arguments, and the blank line."""
+    headers = "".join(f"{name}: {'(.*)' if name in _TOLD_HEADERS else '.*'}\n" for name in _USUAL_HEADERS)
     arguments = ""
-    for name in reversed(_WHOLE_NAMES[len(_USUAL_HEADERS) :]):
+    for name in reversed(_ARGUMENT_NAMES[:_USUAL_ARGUMENTS]):
         arguments = f"(?:{name}: (.*)\n{arguments})?"
-    return re.compile(f"{_USUAL_BLOCK.pattern}{arguments}\n")
+    return re.compile(f"{headers}{arguments}\n")
 
 
 _WHOLE_REQUEST: Final = _whole_request()
@@ -98,38 +109,49 @@ DEFAULT_LIMITS: Final = RequestLimits()
 
 
 class AgiRequest(NamedTuple):
-    """What Asterisk asked: `script`, its `arguments` (agi_arg_1 on), the `query` behind its question mark."""
+    """What Asterisk asked: `script`, its `arguments` (agi_arg_1 on), the `query` behind its question mark.
 
-    headers: Mapping[str, str]
+    Then what scripts are told of the channel, '' where a header is missing. `extension`: the one that runs the script,
+    the dialled number or `s`, `h`, `i`, `t`; `callerid`: '' also where Asterisk says `unknown`.
+    """
+
     arguments: tuple[str, ...]
     script: str
     query: Mapping[str, str]
+    channel: str = ""
+    uniqueid: str = ""
+    callerid: str = ""
+    extension: str = ""
+    accountcode: str = ""
 
-    @property
-    def uniqueid(self) -> str:
-        """The channel's uniqueid, empty where the header is missing."""
-        return self.headers.get("agi_uniqueid", "")
 
-    @property
-    def channel(self) -> str:
-        """The channel's name, empty where the header is missing."""
-        return self.headers.get("agi_channel", "")
+def whole_request(data: bytes, limits: RequestLimits) -> AgiRequest | None:
+    """The request, where it comes whole, as nearly every one does, and breaks no rule; None where it differs.
 
-    @property
-    def accountcode(self) -> str:
-        """The channel's account code, empty where there is none."""
-        return self.headers.get("agi_accountcode", "")
+    Only saves time (2 us instead of 5, or 37 line by line): RequestParser gives the same result, and every error.
+    """
+    if len(data) > limits.line_bytes or len(data) > limits.header_bytes or b"\r" in data:
+        return None
+    try:
+        found = _WHOLE_REQUEST.fullmatch(data.decode())
+    except UnicodeDecodeError:
+        return None
+    if found is None:
+        return None
+    told, count = len(_TOLD_HEADERS), found.lastindex or 0
+    if count - told > limits.arguments or len(_USUAL_HEADERS) + count - told > limits.headers:
+        return None
+    values = found.groups()
+    return _request_of(values[:told], values[told:count])
 
-    @property
-    def extension(self) -> str:
-        """The extension that runs the script: the dialled number, or `s`, `h`, `i`, `t`."""
-        return self.headers.get("agi_extension", "")
 
-    @property
-    def callerid(self) -> str:
-        """The caller's number, empty where Asterisk says `unknown`."""
-        callerid = self.headers.get("agi_callerid", "")
-        return "" if callerid == "unknown" else callerid
+def _request_of(told: Sequence[str], arguments: tuple[str, ...]) -> AgiRequest:
+    """The request of the values of _TOLD_HEADERS and its arguments."""
+    network_script, request, channel, uniqueid, callerid, extension, accountcode = told
+    script, query = _script_and_query(network_script or _path(request))
+    if callerid == _NO_CALLERID:
+        callerid = ""
+    return AgiRequest(arguments, script, query, channel, uniqueid, callerid, extension, accountcode)
 
 
 class RequestParser:
@@ -160,8 +182,6 @@ class RequestParser:
         """
         if self._error is not None:
             raise self._error
-        if not self._consumed and not self._buffer and self._take_whole(data):
-            return self._complete(0)
         if not self._buffer and data.endswith(b"\n") and self._take_plain(data):
             return self._complete(0) if data.endswith(b"\n\n") or data == b"\n" else None
         self._buffer += data
@@ -177,26 +197,6 @@ class RequestParser:
         if self._error is None:
             self._error = ClosedEarly(f"closed after {self.received} bytes, before the blank line")
         raise self._error
-
-    def _take_whole(self, data: bytes) -> bool:
-        """Take a whole request as nearly every one comes, that breaks no rule; False, and nothing taken, if it differs.
-
-        Only saves time, like `_take_plain`.
-        """
-        limits = self._limits
-        if len(data) > min(limits.line_bytes, limits.header_bytes) or not data.isascii() or b"\r" in data:
-            return False
-        whole = _WHOLE_REQUEST.fullmatch(data.decode("ascii"))
-        if whole is None:
-            return False
-        count = whole.lastindex or 0
-        if count > limits.headers or count - len(_USUAL_HEADERS) > limits.arguments:
-            return False
-        values = whole.groups()[:count]
-        self._headers = dict(zip(_WHOLE_NAMES, values, strict=False))
-        self._arguments = list(values[len(_USUAL_HEADERS) :])
-        self._consumed = len(data)
-        return True
 
     def _take_plain(self, data: bytes) -> bool:
         """Take whole lines as Asterisk sends them, that break no rule; False, and nothing taken, if one differs.
@@ -295,8 +295,8 @@ class RequestParser:
             raise BadHeader("a blank line and no header before it")
         self.rest = bytes(self._buffer[start:])
         self._buffer.clear()
-        script, query = _script_and_query(_target(self._headers))
-        return AgiRequest(MappingProxyType(self._headers), tuple(self._arguments), script, query)
+        headers = self._headers
+        return _request_of([headers.get(name, "") for name in _TOLD_HEADERS], tuple(self._arguments))
 
 
 def _text(value: bytes) -> str:
@@ -306,14 +306,10 @@ def _text(value: bytes) -> str:
         return value.decode("latin-1")
 
 
-def _target(headers: Mapping[str, str]) -> str:
-    """What was asked for: agi_network_script, else the path of agi_request."""
-    target = headers.get("agi_network_script", "")
-    if not target:
-        request = headers.get("agi_request", "")
-        _, scheme_end, location = request.partition("://")
-        target = location.partition("/")[2] if scheme_end else request
-    return target
+def _path(request: str) -> str:
+    """What agi_request asks for, behind scheme and host; all of it where it has none."""
+    _, scheme_end, location = request.partition("://")
+    return location.partition("/")[2] if scheme_end else request
 
 
 @lru_cache(maxsize=TARGETS_REMEMBERED)

@@ -16,7 +16,7 @@ an empty login, of a channel without an account code, is of the line that its ca
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
@@ -149,30 +149,30 @@ class Script:
 
 def parse_call_prepare(request: AgiRequest, exchange: str) -> PrepareCall:
     """The question of callPrepare. `exchange` is the peer's address, unless the query names one."""
-    fields.at_most_arguments(request, 6)
-    callerid = fields.callerid(request, 2)
+    login, destination, caller, prior, routing_number, route = fields.arguments(request, 6)
+    callerid = fields.callerid(caller, request)
     return PrepareCall(
-        call_key=fields.call_key(request, exchange, fields.argument(request, 3)),
-        login=fields.login_of_call(request, callerid),
-        destination=fields.destination(request),
+        call_key=fields.call_key(request, exchange, prior),
+        login=fields.login_of_call(login, request, callerid),
+        destination=fields.destination(destination, request),
         callerid=callerid,
-        routing_number=fields.optional_text("routing_number", fields.argument(request, 4), fields.MAX_NUMBER) or None,
+        routing_number=fields.optional_text("routing_number", routing_number, fields.MAX_NUMBER) or None,
         channel=fields.channel(request),
-        route=fields.route(request, 5),
+        route=fields.route(route),
         origin=fields.origin(request),
     )
 
 
 def parse_call_finish(request: AgiRequest, exchange: str) -> FinishCall:
     """The report of callFinish. `exchange` as in parse_call_prepare."""
-    fields.at_most_arguments(request, 6)
-    cause, disposition = read_status(fields.argument(request, 3))
-    callerid = fields.caller_of_ended(request, 4)
+    login, destination, seconds, status, caller, prior = fields.arguments(request, 6)
+    cause, disposition = read_status(status)
+    callerid = fields.caller_of_ended(caller, request)
     return FinishCall(
-        call_key=fields.call_key(request, exchange, fields.argument(request, 5)),
-        login=fields.login_of_call(request, callerid),
-        destination=fields.destination(request),
-        seconds=fields.seconds(fields.argument(request, 2)),
+        call_key=fields.call_key(request, exchange, prior),
+        login=fields.login_of_call(login, request, callerid),
+        destination=fields.destination(destination, request),
+        seconds=fields.seconds(seconds),
         disposition=disposition,
         cause=cause,
         callerid=callerid,
@@ -183,32 +183,32 @@ def parse_call_finish(request: AgiRequest, exchange: str) -> FinishCall:
 
 def parse_get_balance(request: AgiRequest, exchange: str) -> tuple[str, PrepareCall | None]:
     """Whose balance getBalance asks for, and the call of which it asks how long it would last; None: of none."""
-    fields.at_most_arguments(request, 3)
-    login = fields.login(request)
-    if not fields.argument(request, 1):  # the extension is the menu's, not a number that somebody dials
+    given, destination, caller = fields.arguments(request, 3)
+    login = fields.login(given, request)
+    if not destination:  # the extension is the menu's, not a number that somebody dials
         return login, None
     return login, PrepareCall(
         call_key=fields.call_key(request, exchange, ""),
         login=login,
-        destination=fields.destination(request),
-        callerid=fields.callerid(request, 2),
+        destination=fields.destination(destination, request),
+        callerid=fields.callerid(caller, request),
         channel=fields.channel(request),
     )
 
 
 def parse_card_authorize(request: AgiRequest, exchange: str) -> CardQuestion:
     """The question of cardAuthorize; without a number it is about the card that the caller's own number opens."""
-    fields.at_most_arguments(request, 4)
-    number = fields.optional_text("number", fields.argument(request, 0), fields.MAX_NUMBER)
-    callerid = fields.callerid(request, 2) or ""
+    given, pin, caller, register = fields.arguments(request, 4)
+    number = fields.optional_text("number", given, fields.MAX_NUMBER)
+    callerid = fields.callerid(caller, request) or ""
     if not number and not callerid:
         raise InvalidRequest("number", "missing, and the caller shows none of its own")
-    if (register := fields.argument(request, 3)) not in ("", "register"):
+    if register not in ("", "register"):
         raise InvalidRequest("register", "is neither empty nor the word register")
     return CardQuestion(
         exchange=fields.call_key(request, exchange, "").exchange,
         number=number,
-        pin=fields.optional_text("pin", fields.argument(request, 1), fields.MAX_NUMBER),
+        pin=fields.optional_text("pin", pin, fields.MAX_NUMBER),
         callerid=callerid,
         register=bool(register),
     )
@@ -216,12 +216,12 @@ def parse_card_authorize(request: AgiRequest, exchange: str) -> CardQuestion:
 
 def parse_did_prepare(request: AgiRequest, exchange: str) -> PrepareCall:
     """The question of didPrepare. Who pays is not known yet: `login` is empty."""
-    fields.at_most_arguments(request, 2)
+    number, callerid = fields.arguments(request, 2)
     return PrepareCall(
         call_key=fields.call_key(request, exchange, ""),
         login="",
-        destination=fields.text("number", fields.argument(request, 0), fields.MAX_NUMBER),
-        callerid=fields.optional_text("callerid", fields.argument(request, 1), fields.MAX_NUMBER) or None,
+        destination=fields.text("number", number, fields.MAX_NUMBER),
+        callerid=fields.optional_text("callerid", callerid, fields.MAX_NUMBER) or None,
         channel=fields.channel(request),
         origin=fields.origin(request),
     )
@@ -229,12 +229,11 @@ def parse_did_prepare(request: AgiRequest, exchange: str) -> PrepareCall:
 
 def parse_did_next(request: AgiRequest) -> InboundCall:
     """The question of didNext. `where`: RATING_DID_NEXT of the answer before."""
-    fields.at_most_arguments(request, 5)
-    number, place = fields.place_of_rule(fields.argument(request, 1) or fields.argument(request, 0) + "/1")
-    _, ended = read_status(fields.argument(request, 3))
-    callerid = digits_of(fields.optional_text("callerid", fields.argument(request, 2), fields.MAX_NUMBER))
-    keyed = fields.optional_text("input", fields.argument(request, 4), fields.MAX_NUMBER)
-    return InboundCall(number, place, callerid, ended, keyed)
+    called, where, caller, status, keyed = fields.arguments(request, 5)
+    number, place = fields.place_of_rule(where or called + "/1")
+    _, ended = read_status(status)
+    callerid = digits_of(fields.optional_text("callerid", caller, fields.MAX_NUMBER))
+    return InboundCall(number, place, callerid, ended, fields.optional_text("input", keyed, fields.MAX_NUMBER))
 
 
 def render_did_prepare(outcome: InboundOutcome) -> Variables:
@@ -252,7 +251,7 @@ def render_did_prepare(outcome: InboundOutcome) -> Variables:
         var.RATING_DID_LOGIN: login,
         var.RATING_DID_NEXT: f"{number}/1",
         var.RATING_CALL_ID: clean_value(str(allowed.call_key), MAX_CALL_KEY_LENGTH),
-        var.RATING_RESULT: f"Allowed {allowed.max_seconds} {number} {_shown(login)}",
+        var.RATING_RESULT: f"Allowed {allowed.max_seconds} {number} {_word(login)}",
     }
 
 
@@ -278,7 +277,7 @@ def render_did_next(outcome: InboundNext) -> Variables:
         var.RATING_DID_MUSIC: music,
         var.RATING_DID_RECORD: record,
         var.RATING_DID_NEXT: place,
-        var.RATING_RESULT: f"OK {' '.join(map(_shown, cleaned))}",
+        var.RATING_RESULT: f"OK {' '.join(_words(cleaned))}",
     }
 
 
@@ -288,10 +287,11 @@ def render_call_prepare(outcome: PrepareOutcome) -> Variables:
         return _refuse_call_prepare(outcome.reason)
     texts = (outcome.destination, outcome.callerid, outcome.direction, outcome.route_prefix, outcome.route_name)
     destination, callerid, direction, route_prefix, route_name = cleaned = clean_values(texts)
+    seconds = str(outcome.max_seconds)
     return {
         var.RATING_STATUS: RatingStatus.ALLOWED,
         var.RATING_REASON: "",
-        var.RATING_MAX_SECONDS: str(outcome.max_seconds),
+        var.RATING_MAX_SECONDS: seconds,
         var.RATING_MAX_MS: str(outcome.max_seconds * 1000),
         var.RATING_QUOTA: "1" if outcome.quota else "",
         var.RATING_LOW_BALANCE: (outcome.low_balance_sound or "1") if outcome.low_balance else "",
@@ -301,7 +301,7 @@ def render_call_prepare(outcome: PrepareOutcome) -> Variables:
         var.RATING_ROUTE_PREFIX: route_prefix,
         var.RATING_ROUTE_NAME: route_name,
         var.RATING_CALL_ID: clean_value(str(outcome.call_key), MAX_CALL_KEY_LENGTH),
-        var.RATING_RESULT: f"Allowed {outcome.max_seconds} {' '.join(map(_shown, cleaned))} -1 -1",
+        var.RATING_RESULT: f"Allowed {seconds} {' '.join(_words(cleaned))} -1 -1",
     }
 
 
@@ -311,12 +311,15 @@ def render_call_finish(outcome: FinishOutcome) -> Variables:
         return _refuse_call_finish(outcome.reason)
     # What a spooled call costs may not be known before it is charged: empty then, and `-` in the line.
     cost = "" if outcome.cost is None else _amount(outcome.cost)
-    texts = (outcome.direction, outcome.callerid, outcome.destination, outcome.route_name, outcome.currency or "")
-    cleaned = clean_values(texts)
-    direction, callerid, destination, route_name, shown_currency = map(_shown, cleaned)
+    texts = (
+        outcome.direction, outcome.callerid, outcome.destination, outcome.route_name, outcome.currency or "",
+        outcome.disposition,
+    )  # fmt: skip
+    *cleaned, disposition = clean_values(texts)
+    direction, callerid, destination, route_name, shown_currency = _words(cleaned)
     result = (
         f"Saved {direction} [{callerid}/{destination}] via [{route_name}] {outcome.seconds} {cost or '-'}"
-        f" {shown_currency} {outcome.cause}{clean_value(outcome.disposition)}"
+        f" {shown_currency} {outcome.cause}{disposition}"
     )
     return {
         var.RATING_STATUS: RatingStatus.SAVED,
@@ -462,13 +465,14 @@ def _amount(amount: Decimal) -> str:
     return format(amount if amount else abs(amount), "f")
 
 
+def _words(cleaned: Sequence[str]) -> list[str]:
+    """Cleaned texts as words of a RATING_RESULT: no blanks or brackets, `-` where there is nothing."""
+    return [text.replace(" ", "_").replace("[", "_").replace("]", "_") or "-" for text in cleaned]
+
+
 def _word(text: str) -> str:
-    """One word of a RATING_RESULT: no blanks or brackets, `-` where there is nothing."""
-    return _shown(clean_value(text))
-
-
-def _shown(cleaned: str) -> str:
-    return cleaned.replace(" ", "_").replace("[", "_").replace("]", "_") or "-"
+    """One such word."""
+    return _words([clean_value(text)])[0]
 
 
 SCRIPTS: Final[Mapping[str, Script]] = MappingProxyType(

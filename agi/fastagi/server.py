@@ -100,12 +100,14 @@ class FastAgiServer:
             State.WORKING: self.limits.service_seconds,
             State.REPLYING: self.limits.reply_seconds,
         }
-        self._deadlines = Deadlines(loop, spans, Connection.overdue)
+        self._deadlines = deadlines = Deadlines(loop, spans, Connection.overdue)
         if self._sock is not None:
-            self._server = await loop.create_server(lambda: Connection(self, loop), sock=self._sock, backlog=BACKLOG)
+            self._server = await loop.create_server(
+                lambda: Connection(self, loop, deadlines), sock=self._sock, backlog=BACKLOG
+            )
         else:
             self._server = await loop.create_server(
-                lambda: Connection(self, loop),
+                lambda: Connection(self, loop, deadlines),
                 self._host,
                 self._port,
                 reuse_port=self._reuse_port,
@@ -153,9 +155,9 @@ class FastAgiServer:
         Closing resets the connections that still wait for accept(), but where another process has the same socket.
         A socket of its own on the same port (SO_REUSEPORT) is no help: it never sees those.
         """
-        if self._server is None:
+        if self._server is None or self._deadlines is None:
             return
-        loop = asyncio.get_running_loop()
+        loop, deadlines = asyncio.get_running_loop(), self._deadlines
         listeners = [socket.fromfd(s.fileno(), s.family, s.type) for s in self._server.sockets]
         for listener in self._server.sockets:
             loop.remove_reader(listener.fileno())  # asyncio's own accept; uvloop's ends with close()
@@ -167,7 +169,7 @@ class FastAgiServer:
             with listener:
                 waiting += _accept_waiting(listener)
         for accepted in waiting:
-            await loop.connect_accepted_socket(lambda: Connection(self, loop), accepted)
+            await loop.connect_accepted_socket(lambda: Connection(self, loop, deadlines), accepted)
 
     async def _cut(self) -> int:
         cut = list(self._open)
@@ -186,12 +188,6 @@ class FastAgiServer:
         return len(cut)
 
     # -- what a connection asks (connection.Host) -------------------------------------------------------------
-
-    @property
-    def deadlines(self) -> Deadlines[State, Connection]:
-        """Of the connections that are open; there from `start` on."""
-        assert self._deadlines is not None
-        return self._deadlines
 
     def admit(self, connection: Connection, peername: object) -> str | None:
         """The peer's address when it may speak; None when it was refused, logged and counted."""
@@ -214,7 +210,7 @@ class FastAgiServer:
 
     def _make_room(self) -> bool:
         """End the connection that has waited longest for its request to be complete; False where there is none."""
-        longest = self.deadlines.longest(State.READING)
+        longest = None if self._deadlines is None else self._deadlines.longest(State.READING)
         if longest is None:
             return False
         longest.give_way()

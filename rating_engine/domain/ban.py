@@ -45,6 +45,7 @@ class BanIndex:
             before = kept.get(int(ban.target.network_address))
             if before is None or _lasts_longer(ban, before):
                 kept[int(ban.target.network_address)] = ban
+        self.bans_any = bool(self._banned)
 
     def find(self, address: str, now: datetime) -> Ban | None:
         """The ban that an address is under; None: it is served. What is no address is served: its listener decides."""

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from rating_engine.domain.errors import InvalidRequest
+from rating_engine.rating.fast_frozen import fast_frozen
 
 MAX_ORIGIN: Final = 80  # characters, as of a number, which is the longest that is said there
 MAX_CALL_KEY_LENGTH: Final = 200  # longest exchange + uniqueid + attempt seen is about 90; the column holds this
@@ -58,11 +59,11 @@ class DeclineReason(StrEnum):
     SOURCE_NOT_WHITELISTED = "source_not_whitelisted"
 
 
-@dataclass(frozen=True, slots=True)
-class CallKey:
+class CallKey(NamedTuple):
     """The idempotency key of one call attempt.
 
-    `exchange` names the Asterisk, `uniqueid` its channel, `attempt` counts from 1 (Narayana's `prior`).
+    `exchange` names the Asterisk, `uniqueid` its channel, `attempt` counts from 1 (Narayana's `prior`). A tuple: a call
+    looks what is known of it up by its key ten times, and a dataclass hashes and compares in Python (0.3 us more each).
     """
 
     exchange: str
@@ -81,7 +82,7 @@ def check_origin(field: str, value: str) -> None:
         raise InvalidRequest(field, "has a character that can't be printed")
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class Origin:
     """How a call began, in the exchange's own words, which the CDR keeps; '' where it says nothing.
 
@@ -138,7 +139,7 @@ class Inbound:
         return next((each for each in self.resellers if each.tariff_id == tariff_id), free)
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class PrepareCall:
     """May this call start, and for how long? `destination` is as dialled.
 
@@ -158,7 +159,7 @@ class PrepareCall:
     inbound: Inbound | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class FinishCall:
     """How a call ended.
 
@@ -184,8 +185,7 @@ class FinishCall:
     leeway_seconds: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """One request's part in a reservation. It is freed when every request that was told of it has given its claim back.
 
     `number`: any that no other request for the call has.
@@ -197,7 +197,7 @@ class Claim:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class Allowed:
     """The call may start. `max_seconds` never exceeds what the reservation pays for.
 
@@ -231,7 +231,7 @@ class Declined:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class Saved:
     """The call is over and charged; exactly once, however often it is said."""
 

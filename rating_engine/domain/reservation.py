@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from rating_engine.domain.outcomes import CallKey
+from rating_engine.rating.fast_frozen import fast_frozen
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class ResellerCharge:
     margin: Decimal | None
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class CallDetails:
     """What a CDR says of a call besides its end. `rate` is the frozen rate as JSON, '' where there is none.
 
@@ -94,7 +95,7 @@ class CallDetails:
     resellers: tuple[ResellerPrice, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class ReserveRequest:
     """Hold between `minimum` and `maximum` (amounts of the account's currency) for one call.
 
@@ -155,7 +156,7 @@ class ReserveOutcome(StrEnum):
     RESERVED = "reserved"
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class ReserveAnswer:
     """`granted`: what the call may cost; 0 unless RESERVED. `resellers_granted`: what it may cost each of them."""
 
@@ -221,7 +222,7 @@ class Suspicion(StrEnum):
     UNSEEN = "unseen"  # its exchange was seen to say something else, which is believed
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class SettleRequest:
     """Charge `cost` for a call and free what it held. `details` are for a call that holds nothing (None: then refuse).
 
@@ -277,7 +278,7 @@ class SettleOutcome(StrEnum):
     UNSEEN = "unseen"  # the exchange was seen to say something else: look what, and say both
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class SettleAnswer:
     """`overrun`: what was charged beyond what was held."""
 
@@ -286,7 +287,7 @@ class SettleAnswer:
     suspicion: Suspicion = Suspicion.NONE
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class OpenCall:
     """A call whose money is held: its reservation as stored. `currency` '' where only the database knows it.
 

@@ -11,12 +11,12 @@ Plain rates have a closed form, of integers made once (`terms`); for what else a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Decimal
 from fractions import Fraction
 from functools import lru_cache
 from typing import Final
 
+from rating_engine.rating.fast_frozen import fast_frozen
 from rating_engine.rating.lines import Line, LineKind, lines_of
 from rating_engine.rating.money import EXACT, PRICE_DECIMALS, quantise_fraction
 from rating_engine.rating.rate import DurationRounding, PriceUnit, Rate
@@ -43,7 +43,7 @@ PRICES_KEPT: Final = 4_096  # as many as the parsed rates: the rates in use
 MAX_DIGITS: Final = 30  # before the point of a Decimal: more than any money or time, too few to fill memory
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class Charge:
     """What a call of `seconds` whole seconds costs at `rate`.
 

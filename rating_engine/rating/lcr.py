@@ -14,7 +14,6 @@ passes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
@@ -22,6 +21,7 @@ from itertools import groupby
 from types import MappingProxyType
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
+from rating_engine.rating.fast_frozen import fast_frozen
 from rating_engine.rating.numbering import is_international, national
 from rating_engine.rating.schedule import Schedule
 from rating_engine.rating.shares import arrival, is_within
@@ -100,7 +100,6 @@ class Candidate(Protocol):
         """How calls went there lately; None: not known."""
 
 
-RouteT = TypeVar("RouteT", bound=Candidate)
 RouteT_co = TypeVar("RouteT_co", bound=Candidate, covariant=True)
 
 
@@ -116,7 +115,7 @@ class Refusal(StrEnum):
     LOSS = "costs_more"
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class Offer(Generic[RouteT_co]):
     """A route for a call, and what its first minute costs us by it, fees included, in the account's currency.
 
@@ -126,6 +125,9 @@ class Offer(Generic[RouteT_co]):
     route: RouteT_co
     minute_cost: Fraction | None = None
     later_cost: Fraction | None = None
+
+
+OfferT = TypeVar("OfferT", bound=Offer[Candidate])
 
 
 # -- which ------------------------------------------------------------------------------------------------------
@@ -154,7 +156,7 @@ def refusal(
     if listed and route.route_id not in listed:
         return Refusal.NOT_LISTED
     unfit = _unfit(route, destination, callerid, at)
-    if unfit is None and not in_percentage(route, call_seed):
+    if unfit is None and route.percentage is not None and not in_percentage(route, call_seed):
         return Refusal.PERCENTAGE
     return unfit
 
@@ -196,9 +198,9 @@ def covers(
 def _unfit(route: Candidate, destination: str, callerid: str, at: datetime) -> Refusal | None:
     if not destination.startswith(route.number_prefix):
         return Refusal.NUMBER
-    if not _allows(route, destination):
+    if (route.prefixes or not route.default_allowed) and not _allows(route, destination):
         return Refusal.BLOCKED
-    if not _takes_callerid(route, callerid):
+    if route.callerid_policy != ANY_CALLERID and not _takes_callerid(route, callerid):
         return Refusal.CALLERID
     if route.windows.windows and not route.windows.band_at(at):
         return Refusal.CLOSED
@@ -226,9 +228,7 @@ def _allows(route: Candidate, destination: str) -> bool:
 _Key: TypeAlias = tuple[object, ...]
 
 
-def ordered(
-    offers: Iterable[Offer[RouteT]], order: str, call_seed: str, listed: Mapping[int, int] = NO_LIST
-) -> list[Offer[RouteT]]:
+def ordered(offers: Iterable[OfferT], order: str, call_seed: str, listed: Mapping[int, int] = NO_LIST) -> list[OfferT]:
     """The offers in the order they are tried; of those the tariff lists (`listed`: place by route id), if it lists any.
 
     `order`: a value of domain.tariff.RouteOrder.
@@ -241,14 +241,14 @@ def ordered(
         return usable
     first = _ORDERS[order](usable, listed)
 
-    def key(offer: Offer[RouteT]) -> _Key:
+    def key(offer: OfferT) -> _Key:
         return (*first(offer), offer.route.position)
 
-    def drawn(offer: Offer[RouteT]) -> _Key:
+    def drawn(offer: OfferT) -> _Key:
         route = offer.route
         return (arrival(route.weight, call_seed, route.route_id), route.route_id)
 
-    result: list[Offer[RouteT]] = []
+    result: list[OfferT] = []
     for _, group in groupby(sorted(usable, key=key), key):
         equals = list(group)
         result.extend(equals if len(equals) == 1 else sorted(equals, key=drawn))
@@ -256,7 +256,7 @@ def ordered(
 
 
 def tried(
-    offers: Iterable[Offer[RouteT]],
+    offers: Iterable[OfferT],
     order: str,
     call_seed: str,
     listed: Mapping[int, int] = NO_LIST,
@@ -264,7 +264,7 @@ def tried(
     sell_minute: Fraction,
     allow_loss: bool,
     sell_changed: Fraction | None = None,
-) -> list[Offer[RouteT]]:
+) -> list[OfferT]:
     """The offers of routes that are for the call, as they are tried: those the margin guard admits, in order."""
     admitted = [offer for offer in offers if admits(offer, sell_minute, allow_loss, sell_changed)]
     return ordered(admitted, order, call_seed, listed)

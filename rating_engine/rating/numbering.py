@@ -62,9 +62,9 @@ def destination_of(text: str, plan: NumberingPlan, aliases: Mapping[str, str] = 
     """
     if len(text) > MAX_NUMBER_TEXT:
         raise InvalidNumber(f"is longer than {MAX_NUMBER_TEXT} characters")
-    dialled = without_punctuation(text)
-    alias = aliases.get(dialled) or aliases.get(dialled.removesuffix("#"), dialled)
-    dialled = without_punctuation(alias)
+    dialled = text if text.isalnum() else without_punctuation(text)
+    if aliases and (meant := aliases.get(dialled) or aliases.get(dialled.removesuffix("#"))) is not None:
+        dialled = without_punctuation(meant)
     if plan.technical_prefixes:
         dialled = dialled.removeprefix(max(filter(dialled.startswith, plan.technical_prefixes), key=len, default=""))
     if plan.rewrites and (rewrite := longest_match(dialled, plan.rewrites)):

@@ -12,13 +12,14 @@ import functools
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any, BinaryIO, Final, cast
 
 import orjson
 import structlog
-from structlog.typing import Processor
+from structlog.typing import FilteringBoundLogger, Processor
 
 from rating_engine.telemetry.line_writer import CLOSE_SECONDS, QUEUE_BYTES_MAX, LineWriter, writer_of
 from rating_engine.telemetry.redaction import HIDDEN, is_secret, redact_text
@@ -102,7 +103,7 @@ def configure_logging(
     processors = [json_renderer(constants or {})] if log_format == "json" else text_renderer(output, constants or {})
     structlog.configure(
         processors=processors,
-        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        wrapper_class=quick_logger(LEVELS[level]),
         logger_factory=cast(Callable[..., Any], lambda *_names: output),
         cache_logger_on_first_use=True,
     )
@@ -116,6 +117,31 @@ def configure_logging(
     return output
 
 
+def quick_logger(level: int) -> type[FilteringBoundLogger]:
+    """structlog's logger of a level, whose `info` calls the processors itself: a line of a call costs 1 us less so.
+
+    What it writes is the same. Where there is something to interpolate, or a context, structlog's own way is taken.
+    """
+    filtering = structlog.make_filtering_bound_logger(level)
+    if level > logging.INFO:
+        return filtering
+
+    class QuickLogger(filtering):  # type: ignore[misc,valid-type]
+        def info(self, event: str, *args: Any, **fields: Any) -> Any:
+            if args or self._context:
+                return super().info(event, *args, **fields)
+            fields["event"] = event
+            line: Any = fields
+            try:
+                for processor in self._processors:
+                    line = processor(self._logger, "info", line)
+            except structlog.DropEvent:
+                return None
+            return self._logger.info(line)
+
+    return QuickLogger
+
+
 def dropped_line(processors: list[Processor], count: int) -> bytes:
     """The line that says how many are missing before it."""
     event: Any = {"event": "log_lines_dropped", "count": count, "hint": "whoever reads this log had stopped reading"}
@@ -126,8 +152,14 @@ def dropped_line(processors: list[Processor], count: int) -> bytes:
 
 def add_timestamp(_logger: object, _method: str, event: Event) -> Event:
     """Add `timestamp`: ISO 8601, UTC, milliseconds."""
-    event["timestamp"] = datetime.now(UTC).isoformat(timespec="milliseconds")
+    second, thousandth = divmod(time.time_ns() // 1_000_000, 1_000)
+    event["timestamp"] = f"{_date_and_time(second)}.{thousandth:03d}+00:00"
     return event
+
+
+@functools.lru_cache(maxsize=2)  # many lines are of one second, and to write it down takes three times as long
+def _date_and_time(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat().removesuffix("+00:00")
 
 
 def redact(_logger: object, _method: str, event: Event) -> Event:
@@ -160,7 +192,8 @@ def json_renderer(constants: Mapping[str, Any]) -> Processor:
 
     def render(logger: Any, method: str, event: Event) -> bytes:
         event["level"] = _LEVEL_NAMES.get(method, method)
-        event.update(constants)
+        if constants:
+            event.update(constants)
         add_timestamp(logger, method, event)
         if "exc_info" in event:
             event = structlog.processors.format_exc_info(logger, method, event)
@@ -177,7 +210,8 @@ _LEVEL_NAMES: Final = {"warn": "warning", "exception": "error"}
 
 def _may_hold_a_secret(line: bytes) -> bool:
     """Whether there is a `password=…`, a URL, or a key inside a value: what `redact` looks at beyond the keys."""
-    return b"=" in line or b"://" in line or b"[" in line or line.find(b"{", 1) > 0
+    find = line.find  # `in` takes twice as long
+    return find(b"=") > 0 or find(b"://") > 0 or find(b"[") > 0 or find(b"{", 1) > 0
 
 
 @functools.lru_cache(maxsize=SHAPES_REMEMBERED)

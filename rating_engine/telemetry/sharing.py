@@ -10,6 +10,7 @@ from __future__ import annotations
 import atexit
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -52,8 +53,9 @@ def share_between_workers(directory: Path, worker: int) -> str | None:
 
 def write_down() -> None:
     """Write what was counted since the last time where other workers see it."""
-    while _ahead:
-        _ahead.pop().write_down()
+    with suppress(IndexError):  # at the end of the list, also where a scrape in its thread takes the last one
+        while True:
+            _ahead.pop().write_down()
 
 
 def keep_to_this_process() -> None:

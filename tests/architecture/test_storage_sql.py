@@ -12,7 +12,7 @@ from tests.cluster.cluster_form import SCOPED, tables_of
 
 STORAGE = "rating_engine/storage"
 MONEY = re.compile(
-    r"\b(?:reserve|extend|settle|expire|post_entry|adjust|set_balance|switch_tariff|correct_calls|create_account|"
+    r"\b(?:reserve|extend|settle|reserve_and_settle|expire|post_entry|adjust|set_balance|switch_tariff|correct_calls|create_account|"
     r"close_account|subscribe|charge_subscription|end_subscription|send_transfer|receive_transfer|finish_transfer|"
     r"confirm_payment|set_credit_note|send_message|end_message)\w*_v\d+\b"
 )

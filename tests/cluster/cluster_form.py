@@ -10,7 +10,7 @@ from rating_engine.storage.postgres.release import MARK, schema_sql
 # The headings of schema.sql, each over the tables of its kind.
 CATALOGUE, FACTS, SCOPED = "The catalogue:", "Facts of the catalogue", "Account-scoped tables"
 MONEY = re.compile(
-    r"^(?:reserve|extend|settle|expire|post_entry|adjust|set_balance|create_account|close_account|switch_tariff|correct_calls|"
+    r"^(?:reserve|extend|settle|reserve_and_settle|expire|post_entry|adjust|set_balance|create_account|close_account|switch_tariff|correct_calls|"
     r"subscribe|charge_subscription|end_subscription|confirm_payment|set_credit_note|(?:send|end)_message|"
     r"(?:send|receive|finish)_transfer|"
     r"package_states)_v\d+$"

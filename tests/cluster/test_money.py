@@ -13,7 +13,7 @@ from decimal import Decimal
 import pytest
 
 from rating_engine.domain.account import NewAccount
-from rating_engine.domain.outcomes import Allowed, DeclineReason
+from rating_engine.domain.outcomes import Allowed, CallKey, DeclineReason
 from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.reservation import ReserveOutcome, SettleOutcome
 from rating_engine.engine.engine import Engine
@@ -102,10 +102,13 @@ async def test_one_batch_of_the_ledger_may_have_both_buckets(engine):
         request = reserve_request(subscriber, Deck(tariff_id, deck_id, "retail", version), f"call-{number}")
         asks.append(engine.ledger.reserve(replace(request, maximum=Decimal(1))))
     reserved = await asyncio.gather(*asks)
-    settled = await asyncio.gather(*(
+    ends = [
         engine.ledger.settle(settle_request(subscriber, f"call-{number}", seconds=10, cost="0.1"))
         for number, subscriber in enumerate(subscribers * 10)
-    ))  # fmt: skip
+    ]
+    last = [engine.ledger.reserve(replace(request, call_key=CallKey("test", f"late-{n}"))) for n in range(3)]
+    answers = await asyncio.gather(*ends, *last)
+    settled, reserved = answers[: len(ends)], [*reserved, *answers[len(ends) :]]
 
     assert {answer.outcome for answer in reserved} == {ReserveOutcome.RESERVED}
     assert {answer.outcome for answer in settled} == {SettleOutcome.SETTLED}

@@ -7,9 +7,10 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agi.fastagi.client import render_request
 from agi.fastagi.errors import BadReply, ProtocolError, ReplyTooLarge
 from agi.fastagi.reply import Hangup, Reply, ReplyParser
-from agi.fastagi.request import AgiRequest, RequestLimits, RequestParser
+from agi.fastagi.request import AgiRequest, RequestLimits, RequestParser, whole_request
 from agi.fastagi.scripts import parse_call_finish, parse_call_prepare
 from rating_engine.domain.errors import InvalidRequest
 
@@ -74,6 +75,27 @@ def test_any_chunking_gives_the_same_request_or_error(data: bytes, places: list[
 def test_the_short_cut_for_plain_lines_changes_nothing(data: bytes, places: list[int], limits: RequestLimits) -> None:
     chunks = cut(data, places)
     assert outcome(RequestParser(limits), chunks) == outcome(OneByOne(limits), chunks)
+
+
+odd = st.sampled_from([b"", b"\r", b"\n", b"agi_x: 1\n", b"agi_arg_1: \n", b"\xff", "é".encode(), b"\x85", b" ", b":"])
+few = st.sampled_from([RequestLimits(), RequestLimits(header_bytes=600), RequestLimits(headers=25, arguments=4), TINY])
+
+
+@given(
+    arguments=st.lists(st.text("a1é +\x85\u2028", max_size=5), max_size=8),
+    place=st.integers(0, 700),
+    taken=st.integers(0, 3),
+    put=odd,
+    limits=few,
+)
+def test_a_request_that_comes_whole_is_read_as_line_by_line(
+    arguments: list[str], place: int, taken: int, put: bytes, limits: RequestLimits
+) -> None:
+    block = render_request("h", 4573, "callPrepare?exchange=x", arguments, uniqueid="1.2", callerid="unknown")
+    for data in (block, block[:place] + put + block[place + taken :]):
+        whole = whole_request(data, limits)
+        assert whole is None or (whole, b"") == outcome(OneByOne(limits), [data])
+    assert (whole_request(block, RequestLimits()) is not None) == (len(arguments) <= 6)
 
 
 @given(data=streams, limits=limits)

@@ -6,12 +6,13 @@ with (`Covered.sold`) is the price that is really sold, after every package.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 
 from rating_engine.domain.reservation import PackageUse
 from rating_engine.domain.tariff import Package, PackageKind
 from rating_engine.rating.charge import charge
+from rating_engine.rating.fast_frozen import fast_frozen
 from rating_engine.rating.rate import Rate
 from rating_engine.rating.schedule import period_start
 from rating_engine.services.calls.number import Caller
@@ -19,7 +20,7 @@ from rating_engine.services.calls.price import Price, with_volume
 from rating_engine.services.facts.sources import PackageSource
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class Covered:
     """The price of a call as packages change it.
 
@@ -72,6 +73,8 @@ class Cover:
 
 def _packages_for(price: Price) -> list[Package]:
     """The packages that cover the direction of a call, in the order in which they are used up."""
+    if len(price.tariffs) == 1 and not price.tariffs[0].packages:
+        return []
     direction = price.match.direction.code
     return [
         package

@@ -9,11 +9,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from rating_engine.domain.account import Subscriber
+from rating_engine.domain.reservation import ResellerHold
+from rating_engine.rating.charge import max_charge, min_charge, price_per_minute
+from rating_engine.rating.rate import Rate
+
+MONEY_KEPT: Final = 4_096  # as many as rates
+HOLDS_KEPT: Final = 1_024  # nearly all calls have one of a few: only limits of their own make more
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # one a process: `hold_of` looks it up by what it is, not by what it says
 class ChargingPolicy:
     """How calls are planned, by the settings of the same names.
 
@@ -36,8 +44,7 @@ class ChargingPolicy:
     watches_exchanges: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Hold:
+class Hold(NamedTuple):
     """`longest`: seconds that the call may last in all; `ahead`: those that are paid for at first, `longest` where it
     cannot be lengthened; `covered`: those for which it holds free seconds of packages.
 
@@ -56,9 +63,11 @@ class Hold:
 
 def own_limit(subscriber: Subscriber) -> int | None:
     """The seconds that a subscriber's calls may last by its own limit and its account's; None: neither has one."""
-    return min((limit for limit in (subscriber.max_seconds, subscriber.max_call_seconds) if limit), default=None)
+    own, accounts = subscriber.max_seconds, subscriber.max_call_seconds
+    return min(own, accounts) if own and accounts else own or accounts or None
 
 
+@lru_cache(maxsize=HOLDS_KEPT)
 def hold_of(policy: ChargingPolicy, *, quota: bool | None, own: int | None, prepaid: bool, watched: bool) -> Hold:
     """How a call is paid for, of an account that asks for slices or not (`quota`; None: as the settings say).
 
@@ -83,4 +92,17 @@ def hold_of(policy: ChargingPolicy, *, quota: bool | None, own: int | None, prep
         slices=watched and in_slices,
         share=policy.reservation_share if in_slices and not watched else None,
         floor=min(longest, policy.reservation_floor_seconds),
+    )
+
+
+@lru_cache(maxsize=MONEY_KEPT)
+def money_of(rate: Rate, ahead: int, floor: int | None) -> ResellerHold:
+    """What is asked of who pays by a rate: the money of `ahead` seconds; `floor`: as Hold has it, None: nothing is
+    shared."""
+    minimum = min_charge(rate)
+    return ResellerHold(
+        minimum=minimum,
+        maximum=max(minimum, max_charge(rate, ahead)),
+        share_least=Decimal(0) if floor is None else max(minimum, max_charge(rate, floor)),
+        price_per_minute=price_per_minute(rate),
     )

@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.outcomes import NO_ORIGIN, CallKey, Declined, DeclineReason, Origin
+from rating_engine.rating.fast_frozen import fast_frozen
 from rating_engine.rating.number import InvalidNumber, normalise_callerid
 from rating_engine.rating.numbering import NumberingPlan, destination_of
 from rating_engine.services.facts.books import NumberingBook
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class Caller:
-    """A call as it was asked for, by whom, at which instant; `callerid` None: the subscriber's. Nothing is priced yet.
+    """A call as it was asked for, by whom, at which instant; `callerid` as `sent_callerid`. Nothing is priced yet.
 
     `longest`: seconds that the call may last at the most, whatever the money. `origin`, `is_did`: what the CDR keeps.
     """
 
     call_key: CallKey
     subscriber: Subscriber
-    callerid: str | None
+    callerid: str
     channel: str
     at: datetime
     longest: int
     origin: Origin = NO_ORIGIN
     is_did: str = ""
 
-    @property
-    def sent_callerid(self) -> str:
-        """The caller id that the carrier sees: the call's own, or else the subscriber's."""
-        return sent_callerid(self.callerid, self.subscriber)
 
-
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class Dialled:
     """Whom a call is for and from whom, in digits. `routing_number`: as translated (LRN), '' where it is the same.
 
@@ -81,7 +76,7 @@ class Numbers:
 
 def sent_callerid(callerid: str | None, subscriber: Subscriber) -> str:
     """The caller id that the carrier sees: the call's own, or else the subscriber's."""
-    return normalise_callerid(callerid or "") or subscriber.callerid
+    return (normalise_callerid(callerid) if callerid else "") or subscriber.callerid
 
 
 def origin_of(callerid: str, plan: NumberingPlan) -> str:

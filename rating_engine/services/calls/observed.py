@@ -30,9 +30,7 @@ from rating_engine.domain.outcomes import (
     Spooled,
 )
 from rating_engine.services.calls.ports import ChargingService
-from rating_engine.services.calls.steps import milliseconds, noted
-
-_log = structlog.get_logger(__name__)
+from rating_engine.services.calls.steps import milliseconds, steps_taken
 
 
 class CallObserver(Protocol):
@@ -57,27 +55,42 @@ class Observed:
         self._inner = inner
         self._observer = observer
         self._on_declined = on_declined
+        self._log = structlog.get_logger(__name__).bind()  # once: a logger that is not bound binds at each line, 0.4 us
 
     async def prepare_call(self, call: PrepareCall) -> PrepareOutcome:
         """As ChargingService."""
         started = time.perf_counter()
-        with noted() as steps:
+        steps: dict[str, float] = {}
+        token = steps_taken.set(steps)
+        try:
             outcome = await self._inner.prepare_call(call)
+        finally:
+            steps_taken.reset(token)
         seconds = time.perf_counter() - started
-        said: dict[str, object]
         if isinstance(outcome, Allowed):
-            said = {"outcome": "allowed", "max_seconds": outcome.max_seconds}
             self._observer.prepared("allowed", "", seconds)
+            self._log.info(
+                "call_prepare",
+                call_key=str(call.call_key),
+                login=call.login,
+                outcome="allowed",
+                max_seconds=outcome.max_seconds,
+                ms=milliseconds(seconds),
+                **steps,
+            )
         else:
-            said = {"outcome": "declined", "reason": outcome.reason.value, **_refused(call), **_cause(outcome)}
-            if outcome.detail:
-                said["detail"] = outcome.detail
-            self._observer.prepared("declined", outcome.reason.value, seconds)
-            self._on_declined(call, outcome)
-        _log.info(
+            self._declined(call, outcome, seconds, steps)
+        return outcome
+
+    def _declined(self, call: PrepareCall, outcome: Declined, seconds: float, steps: dict[str, float]) -> None:
+        said = {"outcome": "declined", "reason": outcome.reason.value, **_refused(call), **_cause(outcome)}
+        if outcome.detail:
+            said["detail"] = outcome.detail
+        self._observer.prepared("declined", outcome.reason.value, seconds)
+        self._on_declined(call, outcome)
+        self._log.info(
             "call_prepare", call_key=str(call.call_key), login=call.login, **said, ms=milliseconds(seconds), **steps
         )
-        return outcome
 
     async def prepare_inbound(self, call: PrepareCall) -> InboundOutcome:
         """As ChargingService."""
@@ -92,7 +105,9 @@ class Observed:
             said = {"outcome": "declined", "reason": outcome.reason.value, "detail": outcome.detail, **_cause(outcome)}
             self._observer.prepared("declined", outcome.reason.value, seconds)
             self._on_declined(call, outcome)
-        _log.info("did_prepare", call_key=str(call.call_key), number=call.destination, **said, ms=milliseconds(seconds))
+        self._log.info(
+            "did_prepare", call_key=str(call.call_key), number=call.destination, **said, ms=milliseconds(seconds)
+        )
         return outcome
 
     async def next_inbound(self, call: InboundCall, asking: CallKey) -> InboundNext:
@@ -109,7 +124,7 @@ class Observed:
         seconds = time.perf_counter() - started
         word, reason, said = _end_in_words(outcome)
         self._observer.finished(word, reason, seconds, isinstance(outcome, Saved) and outcome.overrun > 0)
-        _log.info(
+        self._log.info(
             "call_finish",
             call_key=str(call.call_key),
             login=call.login,
@@ -132,13 +147,13 @@ class Observed:
         outcome = await self._inner.authorize_card(asked)
         said = {"login": outcome.login} if isinstance(outcome, CardAdmitted) else {"reason": outcome.reason.value}
         seconds = milliseconds(time.perf_counter() - started)
-        _log.info("card_authorize", exchange=asked.exchange, pinless=not asked.number, **said, ms=seconds)
+        self._log.info("card_authorize", exchange=asked.exchange, pinless=not asked.number, **said, ms=seconds)
         return outcome
 
     async def abandon_call(self, call_key: CallKey, login: str, claim: Claim | None = None) -> bool:
         """As ChargingService."""
         held = await self._inner.abandon_call(call_key, login, claim)
-        _log.info("call_abandoned", call_key=str(call_key), login=login, held=held)
+        self._log.info("call_abandoned", call_key=str(call_key), login=login, held=held)
         return held
 
 

@@ -19,7 +19,7 @@ from rating_engine.domain.outcomes import Allowed, Claim, Declined, DeclineReaso
 from rating_engine.domain.reservation import OpenCall, ReserveAnswer, ReserveOutcome
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.lasting import FundsOf, seconds_on
-from rating_engine.services.calls.plan import Plan, Planning
+from rating_engine.services.calls.plan import FIRST_ATTEMPT, Plan, Planning
 from rating_engine.services.calls.ports import CallLedger, Now
 from rating_engine.services.calls.remembered import RememberedCalls
 from rating_engine.services.calls.route import Attempts
@@ -101,7 +101,7 @@ class Preparing:
             if isinstance(login, Declined):
                 return login
             call = replace(call, login=login)
-        attempts = Attempts(await self._tried(call))
+        attempts = Attempts(await self._tried(call)) if call.call_key.attempt > 1 else FIRST_ATTEMPT
         for _ in range(PLANS_MAX):
             with Step("lookup_ms"):
                 plan = await self._planning.plan(call, self._now(), attempts)
@@ -110,6 +110,8 @@ class Preparing:
             if plan.subscriber.callback_to and (called := await self._called_back(call, plan)) is not None:
                 return called
             answer = await self._hold(plan)
+            if not isinstance(answer, ReserveOutcome):
+                return answer
             match answer:
                 case ReserveOutcome.STALE if stale < STALE_TRIES:
                     stale += 1
@@ -120,19 +122,17 @@ class Preparing:
                     attempts = replace(attempts, full=(*attempts.full, plan.route.route_id))
                 case ReserveOutcome.STALE:
                     break
-                case ReserveOutcome():
+                case _:
                     if answer is ReserveOutcome.CONFLICT:
                         self._conflict(call)
                     return Declined(DeclineReason(answer.value))
-                case _:
-                    return answer
         return Declined(DeclineReason.UNAVAILABLE, "tariff, subscriber or packages kept changing")
 
     async def _called_back(self, call: PrepareCall, plan: Plan) -> Declined | None:
         """What a call of a line is told that is called back; None: it is no call that its phone dialled."""
         if call.inbound is not None or call.origin.from_originate:
             return None
-        first = replace(call.call_key, attempt=1)
+        first = call.call_key._replace(attempt=1)
         if await self._ledger.find(plan.subscriber.bucket, first) is not None:
             return None  # a leg of a callback: it was held before the exchange asked
         if self._call_back is None:
@@ -160,10 +160,10 @@ class Preparing:
     async def _tried(self, call: PrepareCall) -> tuple[str, ...]:
         """The routes of the earlier attempts of a call, as far as they got one."""
         key = call.call_key
-        subscriber = await self._subscriber(call.login) if key.attempt > 1 else None
+        subscriber = await self._subscriber(call.login)
         if subscriber is None:
             return ()
-        earlier = [replace(key, attempt=attempt) for attempt in range(1, key.attempt)]
+        earlier = [key._replace(attempt=attempt) for attempt in range(1, key.attempt)]
         found = await asyncio.gather(*(self._ledger.find(subscriber.bucket, one) for one in earlier))
         return tuple(one.details.route_name for one in found if one is not None)
 
@@ -192,26 +192,25 @@ class Preparing:
             return await self._repeat(plan, claim)
         if answer.outcome is not ReserveOutcome.RESERVED:
             return answer.outcome
-        request = plan.request
+        request, subscriber = plan.request, plan.subscriber
         held = OpenCall(
-            account_id=request.account_id,
-            granted=answer.granted,
-            quota=request.steered,
-            cap_seconds=request.cap_seconds,
-            route_prefix=request.route_prefix,
-            details=request.details,
-            currency=plan.subscriber.currency,
+            request.account_id,
+            answer.granted,
+            request.steered,
+            request.cap_seconds,
+            request.route_prefix,
+            request.details,
+            subscriber.currency,
             resellers_granted=answer.resellers_granted,
         )
         self._remembered.add(request.call_key, held, claim)
-        low = await self._hears_of_it(plan)
-        sound = plan.subscriber.warn_sound if low else ""
-        told = allowed(held, claim, plan.rate, plan.subscriber.currency)
-        return replace(told, low_balance=low, low_balance_sound=sound) if low else told
+        is_low = subscriber.warn_below is not None and await self._hears_of_it(plan)
+        told = allowed(held, claim, plan.rate, subscriber.currency)
+        return replace(told, low_balance=True, low_balance_sound=subscriber.warn_sound) if is_low else told
 
     async def _hears_of_it(self, plan: Plan) -> bool:
         """Whether the caller is to hear that little is left: once a call, and never instead of it."""
-        if plan.subscriber.warn_below is None or self._is_low is None or plan.request.call_key.attempt > 1:
+        if self._is_low is None or plan.request.call_key.attempt > 1:
             return False
         try:
             return await self._is_low(plan.subscriber)
@@ -237,16 +236,16 @@ class Preparing:
 def allowed(held: OpenCall, claim: Claim, rate: Rate, currency: str) -> Allowed:
     """The answer for a call that is held. `rate`: its frozen one."""
     details = held.details
-    return Allowed(
-        call_key=claim.call_key,
-        max_seconds=paid_seconds(rate, held.granted, held.cap_seconds, details.resellers, held.resellers_granted),
-        destination=details.destination,
-        callerid=details.callerid,
-        direction=details.direction,
-        route_prefix=held.route_prefix,
-        route_name=details.route_name,
-        reserved=held.granted,
-        currency=currency,
-        quota=held.quota,
+    return Allowed(  # by place, as CallDetails
+        claim.call_key,
+        paid_seconds(rate, held.granted, held.cap_seconds, details.resellers, held.resellers_granted),
+        details.destination,
+        details.callerid,
+        details.direction,
+        held.route_prefix,
+        details.route_name,
+        held.granted,
+        currency,
+        held.quota,
         claim=claim,
     )

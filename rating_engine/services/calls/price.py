@@ -7,7 +7,7 @@ second prices a call before or after, never half.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_HALF_UP, Context, Decimal
 from fractions import Fraction
@@ -19,6 +19,7 @@ from rating_engine.domain.outcomes import Declined, DeclineReason
 from rating_engine.domain.tariff import BandMode, RateMatch, Tariff
 from rating_engine.rating.charge import charge
 from rating_engine.rating.checks import MAX_MULTIPLIER_DIGITS
+from rating_engine.rating.fast_frozen import fast_frozen
 from rating_engine.rating.parts import MAX_CHANGES
 from rating_engine.rating.rate import Change, DurationRounding, IncrementMode, Rate
 from rating_engine.services.calls.number import Dialled
@@ -27,10 +28,11 @@ from rating_engine.services.facts.sources import CallSources
 RATES_KEPT: Final = 4_096  # as many as parsed rates: those in use
 MINUTE: Final = 60  # seconds of the call that prices are compared by
 FACTORS: Final = Context(prec=MAX_MULTIPLIER_DIGITS, rounding=ROUND_HALF_UP)
+ONE: Final = Decimal(1)
 FACTORS_UP: Final = Context(prec=MAX_MULTIPLIER_DIGITS, rounding=ROUND_CEILING)
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class Price:
     """What a call costs. `tariff` owns the rate; `tariffs` are all that were asked, options first.
 
@@ -82,10 +84,12 @@ class Pricing:
             )
         if not match.direction.accepts_length_of(dialled.destination):
             return Declined(DeclineReason.INVALID_DESTINATION, f"wrong length for {match.direction.name}")
-        exchange = await self.exchange(tariff.currency, currency, at)
+        exchange = ONE if tariff.currency == currency else await self.exchange(tariff.currency, currency, at)
         if exchange is None:
             return Declined(DeclineReason.NO_EXCHANGE_RATE, f"{tariff.currency} in {currency} is not known")
-        rate = await self._through_bands(tariff, match, dialled, at, cap_seconds)
+        rate = match.rate
+        if tariff.band_mode is BandMode.SPLIT and tariff.schedule.windows:
+            rate = await self._through_bands(tariff, match, dialled, at, cap_seconds)
         return Price(tariff, tariffs, match, as_sold(rate, tariff, exchange))
 
     async def match(self, tariff: Tariff, dialled: Dialled, at: datetime, band: str) -> RateMatch | None:
@@ -95,7 +99,7 @@ class Pricing:
     async def exchange(self, currency_from: str, currency_to: str, at: datetime) -> Decimal | None:
         """One of the first currency in the second; None where nobody said. Errors: Unavailable."""
         if currency_from == currency_to:
-            return Decimal(1)
+            return ONE
         return (await self._exchange_rates()).rate_at(currency_from, currency_to, at)
 
     async def cost(self, tariff_id: int, dialled: Dialled, at: datetime) -> tuple[Tariff, Rate] | None:
@@ -109,7 +113,7 @@ class Pricing:
         number = Dialled(dialled.routed, "", dialled.origin)
         match = await self.match(tariff, number, at, tariff.schedule.band_at(at))
         match = None if match is None else match.of_attempt(number.attempt)
-        return None if match is None else (tariff, as_sold(match.rate, tariff, Decimal(1)))
+        return None if match is None else (tariff, as_sold(match.rate, tariff, ONE))
 
     async def _deciding(self, tariffs: Sequence[Tariff], dialled: Dialled, at: datetime) -> Tariff | None:
         """The tariff whose row has the longest prefix, the first of equals; that row may block the call."""
@@ -123,6 +127,9 @@ class Pricing:
 
     async def _tariffs_of(self, subscriber: Subscriber, at: datetime) -> tuple[Tariff, ...]:
         """Options first, in their order, so that of equal prefixes theirs count."""
+        if not subscriber.options:
+            own = await self._tariff(subscriber.tariff_id, at)
+            return () if own is None else (own,)
         ids = [one.tariff_id for one in subscriber.options if one.effective_from <= at < one.effective_to]
         tariffs = [await self._tariff(tariff_id, at) for tariff_id in (*ids, subscriber.tariff_id)]
         return tuple(tariff for tariff in tariffs if tariff is not None)
@@ -131,8 +138,6 @@ class Pricing:
         self, tariff: Tariff, match: RateMatch, dialled: Dialled, at: datetime, cap_seconds: int
     ) -> Rate:
         """The rate of a call whose price changes with the time of day while it lasts."""
-        if tariff.band_mode is not BandMode.SPLIT or not tariff.schedule.windows:
-            return match.rate
         changes: list[Change] = []
         present = match.rate
         for second, band in tariff.schedule.changes(at, cap_seconds):
@@ -226,4 +231,6 @@ def minute_price(rate: Rate) -> Fraction:
 
 def tariff_versions(tariffs: Sequence[Tariff]) -> tuple[tuple[int, int], ...]:
     """What reserve() is told of the tariffs that a call was planned from."""
+    if len(tariffs) == 1:
+        return ((tariffs[0].tariff_id, tariffs[0].version),)
     return tuple({tariff.tariff_id: tariff.version for tariff in tariffs}.items())

@@ -17,16 +17,18 @@ from rating_engine.domain.account import Reseller, Subscriber
 from rating_engine.domain.outcomes import Declined, DeclineReason
 from rating_engine.domain.reservation import ResellerHold, ResellerPrice
 from rating_engine.domain.tariff import Tariff
-from rating_engine.rating.charge import cheapest_later, dearest_later, max_charge, min_charge, price_per_minute
+from rating_engine.rating.charge import cheapest_later, dearest_later
+from rating_engine.rating.fast_frozen import fast_frozen
 from rating_engine.rating.lcr import covers
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.cover import Covered
+from rating_engine.services.calls.hold import money_of
 from rating_engine.services.calls.number import Caller, Dialled
 from rating_engine.services.calls.price import Price, Pricing, minute_price
 from rating_engine.services.facts.sources import CallSources
 
 
-@dataclass(frozen=True, slots=True)
+@fast_frozen
 class Sale:
     """What whoever is asked for a call's cost is paid for it: `sold`, in `currency`, as `tariff` has it.
 
@@ -68,15 +70,8 @@ class Resold:
         )
 
     def hold(self, ahead: int, floor: int | None) -> ResellerHold:
-        """What is asked of it: the money of `ahead` seconds; `floor`: as Hold has it, None: nothing is shared."""
-        rate = self.price.rate
-        minimum = min_charge(rate)
-        return ResellerHold(
-            minimum=minimum,
-            maximum=max(minimum, max_charge(rate, ahead)),
-            share_least=Decimal(0) if floor is None else max(minimum, max_charge(rate, floor)),
-            price_per_minute=price_per_minute(rate),
-        )
+        """What is asked of it, as `money_of` has it."""
+        return money_of(self.price.rate, ahead, floor)
 
 
 class Resale:

@@ -16,6 +16,7 @@ from rating_engine.domain.outcomes import CallKey, Declined, DeclineReason
 from rating_engine.domain.tariff import Route, Tariff
 from rating_engine.rating import lcr
 from rating_engine.rating.charge import cheapest_change, later_minute
+from rating_engine.rating.fast_frozen import fast_frozen
 from rating_engine.rating.lcr import NO_LIST, Offer, Refusal, refusal
 from rating_engine.rating.rate import Rate
 from rating_engine.services.calls.number import Caller, Dialled
@@ -33,25 +34,17 @@ class Attempts:
     full: Sequence[int] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RouteOffer:
+@fast_frozen
+class RouteOffer(Offer[Route]):
     """A route that a call may take, with what it costs us: the carrier's rate, in its currency.
 
     `exchange`: one of that currency in that of the sale; None: not known. `minute_cost`, `later_cost`: in the sale's
     currency, as rating/lcr has them.
     """
 
-    route: Route
-    minute_cost: Fraction | None = None
-    later_cost: Fraction | None = None
     cost_tariff: Tariff | None = None
     rate: Rate | None = None
     exchange: Decimal | None = None
-
-    @property
-    def offer(self) -> Offer[Route]:
-        """As the order of routes sees it."""
-        return Offer(self.route, self.minute_cost, self.later_cost)
 
 
 class Routing:
@@ -71,23 +64,13 @@ class Routing:
         """
         if sale.route_id is not None:
             return await self._priced(sale.route_id, caller, dialled, price, sale, attempts)
-        tariff = price.tariff
         seed = call_seed(caller.call_key)
-        offers = await self._offers(caller, dialled, price, sale.currency)
-        order = lcr.tried(
-            [each.offer for each in offers],
-            tariff.route_order.value,
-            seed,
-            tariff.routes,
-            sell_minute=minute_price(sale.sold),
-            sell_changed=cheapest_change(sale.sold),
-            allow_loss=sale.allow_loss,
-        )
-        untried = [each for each in order if each.route.name not in attempts.tried]
-        unknown = max(0, caller.call_key.attempt - 1 - sum(1 for name in attempts.tried if name))
-        left = [each for each in untried[unknown:] if each.route.route_id not in attempts.full]
+        offers = await self._offers(caller, dialled, price, sale.currency, seed)
+        order = offers if _is_the_only(offers) else _in_order(offers, price.tariff, sale, seed)
+        is_first = caller.call_key.attempt == 1 and not (attempts.tried or attempts.full)
+        left = order if is_first else _left(order, caller, attempts)
         if left:
-            return next(each for each in offers if each.route is left[0].route)
+            return left[0]
         if attempts.full:
             return Declined(DeclineReason.NO_CAPACITY)
         if len(order) < len(offers):
@@ -130,7 +113,7 @@ class Routing:
         reason = refusal(
             route,
             destination=dialled.routed,
-            callerid=caller.sent_callerid,
+            callerid=caller.callerid,
             at=caller.at,
             call_seed=call_seed(caller.call_key),
             listed=NO_LIST if sale.route_id is not None and not price.is_blacklisted else price.tariff.routes,
@@ -141,26 +124,27 @@ class Routing:
         if offer is None:
             return Declined(DeclineReason.NO_ROUTE, f"the cost deck of {name} does not serve the number")
         sold = sale.sold
-        if not lcr.admits(offer.offer, minute_price(sold), sale.allow_loss, cheapest_change(sold)):
+        if not lcr.admits(offer, minute_price(sold), sale.allow_loss, cheapest_change(sold)):
             return Declined(DeclineReason.NO_ROUTE, f"{name} costs more than the call is sold for")
         return Declined(DeclineReason.NO_CAPACITY) if route.route_id in attempts.full else offer
 
-    async def _offers(self, caller: Caller, dialled: Dialled, price: Price, currency: str) -> list[RouteOffer]:
+    async def _offers(
+        self, caller: Caller, dialled: Dialled, price: Price, currency: str, seed: str
+    ) -> list[RouteOffer]:
         """Every route that may carry the call, with its cost. One whose cost deck lacks the number may not."""
-        callerid = caller.sent_callerid
+        destination, listed = dialled.routed, price.tariff.routes
         offers: list[RouteOffer] = []
         for route in await self._routes():
-            if is_closed(route, price):
+            if not route.shared and is_closed(route, price):
                 continue
             reason = refusal(
-                route,
-                destination=dialled.routed,
-                callerid=callerid,
-                at=caller.at,
-                call_seed=call_seed(caller.call_key),
-                listed=price.tariff.routes,
+                route, destination=destination, callerid=caller.callerid, at=caller.at, call_seed=seed, listed=listed
             )
-            if reason is None and (offer := await self.offer(route, currency, dialled, caller.at)) is not None:
+            if reason is not None:
+                continue
+            if route.cost_tariff_id is None:
+                offers.append(RouteOffer(route))
+            elif (offer := await self.offer(route, currency, dialled, caller.at)) is not None:
                 offers.append(offer)
         return offers
 
@@ -177,6 +161,31 @@ class Routing:
             return RouteOffer(route, cost_tariff=tariff, rate=rate)
         factor = Fraction(exchange)
         return RouteOffer(route, minute_price(rate) * factor, later_minute(rate) * factor, tariff, rate, exchange)
+
+
+def _is_the_only(offers: Sequence[RouteOffer]) -> bool:
+    """Whether there is no choice and nothing to guard: one route, of unknown cost."""
+    return len(offers) == 1 and offers[0].minute_cost is None
+
+
+def _in_order(offers: Sequence[RouteOffer], tariff: Tariff, sale: Sale, seed: str) -> list[RouteOffer]:
+    """The routes as they are tried, without those that cost more than the call is sold for."""
+    return lcr.tried(
+        offers,
+        tariff.route_order.value,
+        seed,
+        tariff.routes,
+        sell_minute=minute_price(sale.sold),
+        sell_changed=cheapest_change(sale.sold),
+        allow_loss=sale.allow_loss,
+    )
+
+
+def _left(order: Sequence[RouteOffer], caller: Caller, attempts: Attempts) -> list[RouteOffer]:
+    """Those that no earlier attempt took, and that have room."""
+    untried = [each for each in order if each.route.name not in attempts.tried]
+    unknown = max(0, caller.call_key.attempt - 1 - sum(1 for name in attempts.tried if name))
+    return [each for each in untried[unknown:] if each.route.route_id not in attempts.full]
 
 
 def is_closed(route: Route, price: Price, sale: Sale | None = None) -> bool:

@@ -102,7 +102,7 @@ async def try_call(
     memory = CallMemory(database, international_prefix=international_prefix)
     pricing = Pricing(memory.sources)
     longest = ChargingPolicy().max_call_seconds
-    caller = Caller(CallKey("", ""), _anybody(found, callerid), None, "", at, longest)
+    caller = Caller(CallKey("", ""), _anybody(found, callerid), callerid, "", at, longest)
     dialled = await Numbers(memory.numbering).dialled(caller.subscriber, number, None)
     if isinstance(dialled, Declined):
         raise InvalidRequest("number", dialled.detail)
@@ -174,7 +174,7 @@ async def _consider(
     reason = refusal(
         route,
         destination=dialled.routed,
-        callerid=caller.sent_callerid,
+        callerid=caller.callerid,
         at=caller.at,
         call_seed=call_seed or "",
         listed=price.tariff.routes if priced is None else lcr.NO_LIST,

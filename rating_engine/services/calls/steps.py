@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Iterator
 from contextvars import ContextVar
+from typing import Final
 
-_taken: ContextVar[dict[str, float] | None] = ContextVar("steps", default=None)
-
-
-@contextlib.contextmanager
-def noted() -> Iterator[dict[str, float]]:
-    """Note the milliseconds of each step taken within, by its name; a repeated one counts as it was last."""
-    steps: dict[str, float] = {}
-    token = _taken.set(steps)
-    try:
-        yield steps
-    finally:
-        _taken.reset(token)
+# Whoever wants the milliseconds of each step by its name sets a dict, and takes it away again.
+steps_taken: Final[ContextVar[dict[str, float] | None]] = ContextVar("steps", default=None)
 
 
 class Step:
-    """`with Step("reserve_ms"): ...`"""
+    """`with Step("reserve_ms"): ...`; a repeated one counts as it was last."""
 
     __slots__ = ("_name", "_started")
 
@@ -34,11 +23,11 @@ class Step:
         self._started = time.perf_counter()
 
     def __exit__(self, *_: object) -> None:
-        steps = _taken.get()
+        steps = steps_taken.get()
         if steps is not None:
             steps[self._name] = milliseconds(time.perf_counter() - self._started)
 
 
 def milliseconds(seconds: float) -> float:
-    """As the log has them."""
-    return round(seconds * 1000, 2)
+    """As the log has them: to a hundredth. `seconds` are not below zero; round() takes four times as long."""
+    return int(seconds * 100_000 + 0.5) / 100

@@ -93,7 +93,7 @@ class Remembered(Generic[Value]):
         self._value = None
 
 
-class RouteBook:
+class RouteBook(Remembered[tuple[Route, ...]]):
     """Every enabled route, by position; the default route where none is configured, not even a disabled one."""
 
     def __init__(
@@ -107,43 +107,22 @@ class RouteBook:
             loaded = await load()
             return (default,) if loaded is None else loaded
 
-        self._routes = Remembered(load_or_default, may_remember=may_remember)
-
-    async def routes(self) -> tuple[Route, ...]:
-        """The routes as last announced."""
-        return await self._routes.get()
-
-    def forget(self) -> None:
-        """Read the routes anew the next time."""
-        self._routes.forget()
+        super().__init__(load_or_default, may_remember=may_remember)
 
 
-class PlanBook:
+class PlanBook(Remembered[KnownPlans]):
     """Every route plan, and the blacklist of everybody, as last announced."""
-
-    def __init__(
-        self, load: Callable[[], Awaitable[KnownPlans]], *, may_remember: Callable[[], bool] = lambda: True
-    ) -> None:
-        self._known = Remembered(load, may_remember=may_remember)
-
-    async def get(self) -> KnownPlans:
-        """All of it. Errors: Unavailable."""
-        return await self._known.get()
 
     async def plan_of(self, plan_id: int) -> RoutePlan:
         """The plan of that number; one without routes where there is none. Errors: Unavailable.
 
         One that is not known came after the others were read, since nobody points to one that is not there.
         """
-        plan = (await self._known.get()).plans.get(plan_id)
+        plan = (await self.get()).plans.get(plan_id)
         if plan is None:
-            self._known.forget()
-            plan = (await self._known.get()).plans.get(plan_id)
+            self.forget()
+            plan = (await self.get()).plans.get(plan_id)
         return RoutePlan(plan_id, "", RouteOrder.MANUAL, NO_ROUTE) if plan is None else plan
-
-    def forget(self) -> None:
-        """Read them anew the next time."""
-        self._known.forget()
 
 
 Numbering = tuple[Mapping[str, NumberingPlan], Mapping[str, str]]  # plans by name, and everybody's aliases

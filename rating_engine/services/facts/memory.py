@@ -82,7 +82,7 @@ class CallMemory:
             tariff=self.rate_decks.tariff,
             rate=self.rate_decks.match_rate,
             row=self.rate_decks.choose_row,
-            routes=self.routes.routes,
+            routes=self.routes.get,
             exchange_rates=self.exchange_rates.get,
             numbering=self.numbering,
             route_plans=self.route_plans,

@@ -121,8 +121,11 @@ class RateDecks:
         if deck is None:
             self._observe(Level.NONE)
             return None
-        answer, level = await self._answer(deck, destination)
-        if edits := deck.edits_of(destination):
+        number, level = significant(destination, deck.longest_prefix), Level.MEMORY
+        answer = self._memory.find(deck.key, number)
+        if answer is None:
+            answer, level = await self._asked(deck, number)
+        if deck.edits and (edits := deck.edits_of(destination)):
             rows = await self._edited(deck, destination, edits, at)
             row = choose(rows, at=at, origin=origin, band=band, destination=destination)
             return await self._match_row(tariff, deck, row, await self._directions())
@@ -228,8 +231,10 @@ class RateDecks:
         """What the deck as published says of a destination, from the first level that knows."""
         number = significant(destination, deck.longest_prefix)
         answer = self._memory.find(deck.key, number)
-        if answer is not None:
-            return answer, Level.MEMORY
+        return await self._asked(deck, number) if answer is None else (answer, Level.MEMORY)
+
+    async def _asked(self, deck: PublishedDeck, number: str) -> tuple[_Answer, Level]:
+        """The same of what is not in memory; `number`: its `significant` digits."""
         return await self._lookups.run((deck.key, number), lambda: self._look_up(deck, number))
 
     async def _candidates(self, deck: PublishedDeck, destination: str) -> tuple[CandidateRate, ...]:

@@ -108,7 +108,7 @@ class OfflineCalls:
             return
         accounts = await self._load_accounts(self._logins)
         memory = self._memory
-        routes = await memory.routes.routes()
+        routes = await memory.routes.get()
         callers = [account.subscriber for account in accounts.values()]
         tariffs = {caller.tariff_id for caller in callers}
         tariffs |= {option.tariff_id for caller in callers for option in caller.options}

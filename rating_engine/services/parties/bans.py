@@ -172,6 +172,8 @@ class BanBook:
 
     def refuses(self, address: str) -> bool:
         """Whether an address is banned; counted."""
+        if not self._index.bans_any:  # before the clock is asked: each connection asks, and nearly always nobody is
+            return False
         ban = self._index.find(address, self._now())
         if ban is None or self._is_proxy(address):
             return False

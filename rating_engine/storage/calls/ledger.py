@@ -7,7 +7,7 @@ with the same call key is safe, and tells.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any, Final
@@ -27,6 +27,7 @@ from rating_engine.domain.reservation import (
     SettleAnswer,
     SettleOutcome,
     SettleRequest,
+    SettleSource,
     Suspicion,
 )
 from rating_engine.storage.calls.call_details import (
@@ -36,7 +37,12 @@ from rating_engine.storage.calls.call_details import (
     details_from_row,
     packages_args,
 )
-from rating_engine.storage.calls.first_statements import FUNCTIONS, FUNCTIONS_OF_BUCKETS
+from rating_engine.storage.calls.first_statements import (
+    FUNCTIONS,
+    FUNCTIONS_OF_BUCKETS,
+    RESERVE_AND_SETTLE,
+    RESERVE_AND_SETTLE_OF_BUCKETS,
+)
 from rating_engine.storage.calls.locked_accounts import LockedAccounts, Request
 from rating_engine.storage.postgres.batching import DEFAULT_BATCH_MAX, DEFAULT_QUEUE_MAX, Answer, Batcher
 from rating_engine.storage.postgres.pool import Database
@@ -65,13 +71,22 @@ _EXPIRE: Final = "SELECT expire_v2($1, $2)"
 _hold_values: Final = attrgetter("minimum", "maximum", "share_least", "price_per_minute")
 _charge_values: Final = attrgetter("account_id", "billed_seconds", "cost", "margin")
 
+# The words of the server's answers. A call has three: an enum takes 0.3 us to find the member of one, this 0.03.
+_RESERVED: Final = {outcome.value: outcome for outcome in ReserveOutcome}
+_SETTLED: Final = {outcome.value: outcome for outcome in SettleOutcome}
+_SUSPICIONS: Final = {suspicion.value: suspicion for suspicion in Suspicion}
+
 _Request = ReserveRequest | ExtendRequest | SettleRequest
 FindAnswer = OpenCall | EndedCall | None
 BatchObserver = Callable[[str, int, float], None]  # operation, items, seconds
 
 
 class Ledger:
-    """One batch queue per operation for all buckets of a server: their requests share its transactions and its disk."""
+    """Batch queues for all buckets of a server: their requests share its transactions and its disk.
+
+    Usual calls that begin and that end share one queue too: a statement, and a commit, takes both (measured at 8 at a
+    time: a fifth more calls a second, 0.7 of the server's CPU). What locks more than accounts has a queue of its own.
+    """
 
     def __init__(
         self,
@@ -87,6 +102,7 @@ class Ledger:
         self._observe = observe
         self._locked = LockedAccounts(database, patience_seconds=database.timeout_seconds, waiting_max=queue_max)
         limits = {"batch_max": batch_max, "queue_max": queue_max, "workers": workers}
+        self._usual: Batcher[Any, Any] = Batcher("call", self._sparing(self._usual_batch), _key_of, **limits)
         self._reserve = Batcher("reserve", self._sparing(self._reserve_batch), _key_of, **limits)
         self._extend = Batcher("extend", self._sparing(self._extend_batch), _key_of, **limits)
         self._settle = Batcher("settle", self._sparing(self._settle_batch), _key_of, **limits)
@@ -107,7 +123,8 @@ class Ledger:
 
         Errors: Unavailable (outcome unknown), Overloaded, AccountLocked (nothing done).
         """
-        return await self._locked.submit(request, self._reserve.submit)
+        queue: Batcher[Any, Any] = self._usual if request.limited_route is None else self._reserve
+        return await self._locked.submit(request, queue.submit)
 
     async def extend(self, request: ExtendRequest) -> ExtendAnswer:
         """Hold more money for a call.
@@ -121,7 +138,10 @@ class Ledger:
 
         Errors: Unavailable (outcome unknown), Overloaded, AccountLocked (nothing done).
         """
-        return await self._locked.submit(request, self._settle.submit)
+        queue: Batcher[Any, Any] = (
+            self._usual if request.details is None and request.source is SettleSource.FINISH else self._settle
+        )
+        return await self._locked.submit(request, queue.submit)
 
     async def find(self, bucket: int, call_key: CallKey) -> FindAnswer:
         """The call as stored, open or ended, or None. Errors: Unavailable, Overloaded."""
@@ -133,21 +153,46 @@ class Ledger:
 
     async def drain(self) -> None:
         """Wait until nothing is queued or in flight."""
-        for queue in (self._reserve, self._extend, self._settle, self._find):
+        for queue in (self._usual, self._reserve, self._extend, self._settle, self._find):
             await queue.drain()
         await self._locked.stop()
 
     async def _reserve_batch(self, requests: Sequence[ReserveRequest]) -> list[ReserveAnswer]:
-        rows = await self._call("reserve", requests, [_reserve_args(r) for r in requests])
-        return [ReserveAnswer(ReserveOutcome(outcome), granted, tuple(of or ())) for outcome, granted, of in rows]
+        return [_reserved(row) for row in await self._call("reserve", requests, [_reserve_args(r) for r in requests])]
 
     async def _extend_batch(self, requests: Sequence[ExtendRequest]) -> list[ExtendAnswer]:
         rows = await self._call("extend", requests, [_extend_args(r) for r in requests])
         return [ExtendAnswer(ExtendOutcome(outcome), granted, tuple(of or ())) for outcome, granted, of in rows]
 
     async def _settle_batch(self, requests: Sequence[SettleRequest]) -> list[SettleAnswer]:
-        rows = await self._call("settle", requests, [_settle_args(r) for r in requests])
-        return [SettleAnswer(SettleOutcome(outcome), overrun, Suspicion(why)) for outcome, overrun, why in rows]
+        return [_settled(row) for row in await self._call("settle", requests, [_settle_args(r) for r in requests])]
+
+    async def _usual_batch(
+        self, requests: Sequence[ReserveRequest | SettleRequest]
+    ) -> Sequence[ReserveAnswer | SettleAnswer]:
+        """Calls that begin and calls that end, in one statement where there are both."""
+        begun: list[ReserveRequest] = []
+        ended: list[SettleRequest] = []
+        for request in requests:
+            if isinstance(request, ReserveRequest):
+                begun.append(request)
+            else:
+                ended.append(request)
+        if not ended:
+            return await self._reserve_batch(begun)
+        if not begun:
+            return await self._settle_batch(ended)
+        of_begun, of_ended = await self._reserve_and_settle(begun, ended)
+        reserved, settled = map(_reserved, of_begun), map(_settled, of_ended)
+        return [next(reserved) if isinstance(request, ReserveRequest) else next(settled) for request in requests]
+
+    async def _reserve_and_settle(self, begun: Sequence[ReserveRequest], ended: Sequence[SettleRequest]) -> Any:
+        args: list[Any] = [[_reserve_args(r) for r in begun], [_settle_args(r) for r in ended]]
+        bucket, buckets = begun[0].bucket, [[r.bucket for r in begun], [r.bucket for r in ended]]
+        sizes = {"reserve": len(begun), "settle": len(ended)}
+        if {*buckets[0], *buckets[1]} == {bucket}:
+            return await self._ask(sizes, RESERVE_AND_SETTLE, bucket, *args)
+        return await self._ask(sizes, RESERVE_AND_SETTLE_OF_BUCKETS, bucket, buckets[0], args[0], buckets[1], args[1])
 
     async def _find_batch(self, wanted: Sequence[tuple[int, CallKey]]) -> list[FindAnswer]:
         names = [(bucket, str(key)) for bucket, key in wanted]
@@ -160,12 +205,14 @@ class Ledger:
     async def _call(self, operation: str, requests: Sequence[_Request], items: list[Any]) -> Any:
         """The answers of the SQL function of that name: of one bucket by itself, of several at once."""
         buckets = [request.bucket for request in requests]
-        args: tuple[Any, ...]
+        sizes = {operation: len(items)}
         if len(set(buckets)) == 1:
-            query, args = f"SELECT {FUNCTIONS[operation]}($1, $2)", (buckets[0], items)
-        else:
-            query = f"SELECT {FUNCTIONS_OF_BUCKETS[operation]}($1, $2, $3)"
-            args = buckets[0], buckets, items
+            return await self._ask(sizes, f"SELECT {FUNCTIONS[operation]}($1, $2)", buckets[0], items)
+        query = f"SELECT {FUNCTIONS_OF_BUCKETS[operation]}($1, $2, $3)"
+        return await self._ask(sizes, query, buckets[0], buckets, items)
+
+    async def _ask(self, sizes: Mapping[str, int], query: str, *args: Any) -> Any:
+        """What one statement answers. `sizes`: how many requests of each operation are in it."""
         started = time.perf_counter()
         for attempt in range(1, SERIALIZATION_TRIES + 1):
             try:
@@ -174,9 +221,21 @@ class Ledger:
                 if attempt == SERIALIZATION_TRIES:
                     raise
             else:
-                self._observe(operation, len(items), time.perf_counter() - started)
+                seconds = time.perf_counter() - started
+                for operation, size in sizes.items():
+                    self._observe(operation, size, seconds)
                 return answers
         raise AssertionError("unreachable")
+
+
+def _reserved(row: Sequence[Any]) -> ReserveAnswer:
+    outcome, granted, of_resellers = row
+    return ReserveAnswer(_RESERVED[outcome], granted, tuple(of_resellers or ()))
+
+
+def _settled(row: Sequence[Any]) -> SettleAnswer:
+    outcome, overrun, why = row
+    return SettleAnswer(_SETTLED[outcome], overrun, _SUSPICIONS[why])
 
 
 def _key_of(request: _Request) -> CallKey:
@@ -237,7 +296,7 @@ def _settle_args(request: SettleRequest) -> tuple[Any, ...]:
         request.cost,
         request.disposition,
         request.cause,
-        request.source.value,
+        request.source,
         request.said_seconds,
         request.seen_seconds,
         request.cost_before,

@@ -84,25 +84,33 @@ class LockedAccounts:
 
     async def spare_others(
         self, requests: Sequence[Request], execute: Callable[[Sequence[Request]], Awaitable[Sequence[Answer]]]
-    ) -> list[Answer | AccountLocked]:
+    ) -> Sequence[Answer | AccountLocked]:
         """The answers of one statement, where those whose account is held are told so and the others are asked again.
 
         Errors: Overloaded when it is not an account that is held, such as a table; those of `execute`.
         """
+        try:
+            return await execute(requests)
+        except LockTimeout:
+            return await self._without_locked(requests, execute)
+
+    async def _without_locked(
+        self, requests: Sequence[Request], execute: Callable[[Sequence[Request]], Awaitable[Sequence[Answer]]]
+    ) -> list[Answer | AccountLocked]:
         answers: dict[int, Answer | AccountLocked] = {}
         waiting = list(enumerate(requests))
-        for _ in range(LOCK_TRIES):
+        for _ in range(LOCK_TRIES - 1):
+            held = await self._find({key for _, request in waiting for key in _keys(request)})
+            for place, request in waiting:
+                if not held.isdisjoint(_keys(request)):
+                    answers[place] = _locked()
+            waiting = [one for one in waiting if one[0] not in answers]
             try:
                 given = await execute([request for _, request in waiting]) if waiting else ()
             except LockTimeout:
-                held = await self._find({key for _, request in waiting for key in _keys(request)})
-                for place, request in waiting:
-                    if not held.isdisjoint(_keys(request)):
-                        answers[place] = _locked()
-                waiting = [one for one in waiting if one[0] not in answers]
-            else:
-                answers.update(zip((place for place, _ in waiting), given, strict=True))
-                return [answers[place] for place in range(len(requests))]
+                continue
+            answers.update(zip((place for place, _ in waiting), given, strict=True))
+            return [answers[place] for place in range(len(requests))]
         raise Overloaded("PostgreSQL: another transaction holds what the ledger needs, and not only accounts")
 
     async def stop(self) -> None:

@@ -97,7 +97,7 @@ def _render(promise: Promise) -> bytes:
     call = {**asdict(held), "granted": str(held.granted), "details": details_to_values(held.details)}
     call["resellers_granted"] = [str(granted) for granted in held.resellers_granted]
     values = {
-        "call_key": asdict(promise.call_key),
+        "call_key": promise.call_key._asdict(),
         "login": promise.login,
         "allowed_at": promise.allowed_at.isoformat(),
         "call": call,

@@ -41,7 +41,10 @@ from tests.support.auditor_nouns import Policy
 
 STATEMENT_SECONDS = 600.0  # virtual time stands still during a statement: this only has to be more than nothing
 SPOOL_BYTES = 10**7  # never full here: tests of the spool see to that
-CHANGES = ("reserve_v5(", "extend_v3(", "settle_v5(", "expire_v2(", "post_entry_v3(", "UPDATE reservations")
+CHANGES = (
+    "reserve_v5(", "settle_v5(", "reserve_and_settle_v1(", "extend_v3(", "expire_v2(", "post_entry_v3(",
+    "UPDATE reservations",
+)  # fmt: skip
 
 Result = TypeVar("Result")
 Work = Callable[[], Awaitable[None]]

@@ -98,10 +98,10 @@ async def test_routes_are_read_by_position_and_only_while_enabled(database, rout
 
 async def test_a_call_takes_the_default_route_only_where_there_is_no_route_not_even_a_disabled_one(database, routes):
     book = RouteBook(lambda: enabled_routes(database), DEFAULT, may_remember=lambda: False)
-    assert await book.routes() == (DEFAULT,)
+    assert await book.get() == (DEFAULT,)
     await routes.add("carrier1", {"position": "1"})
     await routes.set_enabled("carrier1", False)
-    assert await book.routes() == ()
+    assert await book.get() == ()
 
 
 @pytest.mark.parametrize("change", ["disable", "block", "window", "percentage", "cost"])
@@ -113,8 +113,8 @@ async def test_an_engine_that_remembers_routes_hears_of_a_change_at_once(databas
     heard.start()
     try:
         assert await heard.wait_listening(5)
-        before = await book.routes()
-        assert await book.routes() is before
+        before = await book.get()
+        assert await book.get() is before
         await {
             "disable": lambda: routes.set_enabled("carrier1", False),
             "block": lambda: routes.rule_prefixes("carrier1", ["881"], False),
@@ -124,10 +124,10 @@ async def test_an_engine_that_remembers_routes_hears_of_a_change_at_once(databas
         }[change]()
 
         async def changed() -> bool:
-            return await book.routes() != before
+            return await book.get() != before
 
         await until(changed)
-        assert await book.routes() == await enabled_routes(database)
+        assert await book.get() == await enabled_routes(database)
     finally:
         await heard.stop()
 

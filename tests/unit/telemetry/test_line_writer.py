@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 
+import pytest
+
+from rating_engine.telemetry import line_writer
 from rating_engine.telemetry.line_writer import LineWriter
 
 
@@ -35,11 +38,15 @@ def writer_on(stream: Stream, queue_bytes: int = 1_000) -> LineWriter:
     return LineWriter(stream.write, dropped_line, queue_bytes=queue_bytes)
 
 
-def test_lines_leave_in_their_order() -> None:
+@pytest.mark.parametrize("looks", [0, 1, line_writer.QUIET_PORTIONS])
+def test_lines_leave_in_their_order(looks: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line_writer, "QUIET_PORTIONS", looks)  # the thread is woken for each line, or looks by itself
     stream = Stream()
     writer = writer_on(stream, 100_000)
     for number in range(1_000):
         writer.put(b"%d\n" % number)
+        if number % 100 == 0:
+            assert writer.flush(30.0)
     assert writer.close(30.0)
     assert stream.lines == [b"%d" % number for number in range(1_000)]
 

@@ -3,10 +3,12 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -63,6 +65,7 @@ def test_a_line_is_one_json_object_with_event_level_and_time(log: Log) -> None:
     assert event["event"] == "call_prepare"
     assert event["level"] == "info"
     assert event["timestamp"].endswith("+00:00")
+    assert datetime.fromisoformat(event["timestamp"]).isoformat(timespec="milliseconds") == event["timestamp"]
     assert (event["login"], event["ms"]) == ("alice", 1.5)
 
 
@@ -109,6 +112,19 @@ def test_secrets_are_hidden_wherever_they_stand(log_format: str, log: Log) -> No
 
     assert "hunter2" not in log.text
     assert "ConnectionError" in log.text
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_line_of_info_is_the_same_by_structlogs_own_way(log_format: str, log: Log) -> None:
+    log.configure(log_format, "info", constants={"worker": 2})
+    logger = structlog.get_logger()
+
+    logger.info("said it", login="alice", ms=1.5)
+    logger.info("said %s", "it", login="alice", ms=1.5)
+    logger.bind(login="alice").info("said it", ms=1.5)
+
+    lines = {re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+", "", line) for line in log.text.splitlines()}
+    assert len(lines) == 1
 
 
 def test_events_below_the_level_are_not_written(log: Log) -> None:

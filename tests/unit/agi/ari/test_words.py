@@ -142,7 +142,7 @@ def test_a_command_is_a_request() -> None:
 
 
 def leg_finish(*arguments: str) -> AgiRequest:
-    return AgiRequest(headers={"agi_uniqueid": "r-1.2-1"}, arguments=arguments, script="legFinish", query={})
+    return AgiRequest(arguments=arguments, script="legFinish", query={}, uniqueid="r-1.2-1")
 
 
 @pytest.mark.parametrize(

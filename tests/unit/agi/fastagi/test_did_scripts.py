@@ -25,9 +25,7 @@ KEY = CallKey("pbx1", "1700000000.42", 1)
 
 
 def request(*arguments: str) -> AgiRequest:
-    return AgiRequest(
-        headers={"agi_uniqueid": "1700000000.42"}, arguments=arguments, script="did", query={"exchange": "pbx1"}
-    )
+    return AgiRequest(arguments=arguments, script="did", query={"exchange": "pbx1"}, uniqueid="1700000000.42")
 
 
 def test_did_prepare_asks_for_the_number_and_names_nobody() -> None:

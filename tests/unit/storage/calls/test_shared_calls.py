@@ -52,7 +52,7 @@ def test_a_call_that_one_worker_allowed_is_known_to_the_other(workers):
     assert other.get(KEY) is None
     one.put(KEY, CALL)
     assert other.get(KEY) == CALL
-    assert other.get(replace(KEY, attempt=1)) is None
+    assert other.get(KEY._replace(attempt=1)) is None
 
     bare = replace(CALL, details=replace(DETAILS, carrier_exchange=None, packages=()))
     other.put(KEY, bare)

@@ -48,7 +48,7 @@ def test_a_promise_is_found_by_its_call_whoever_made_it(promises, directory):
 
 
 @pytest.mark.parametrize(
-    "other", [replace(KEY, attempt=1), replace(KEY, uniqueid="x"), replace(KEY, exchange="10.0.0.1/1763779024.1")]
+    "other", [KEY._replace(attempt=1), KEY._replace(uniqueid="x"), KEY._replace(exchange="10.0.0.1/1763779024.1")]
 )
 def test_another_call_was_promised_nothing(promises, other):
     promises.keep(PROMISE)
