@@ -3643,7 +3643,7 @@ BEGIN
                -e.due, e.balance - e.due, e.call_key
         FROM unnest(p_ends) e WHERE e.due <> 0;
         SELECT array_agg(e.account_id) AS ids, array_agg(e.due) AS due, array_agg(e.held) AS held,
-               array_agg(CASE WHEN e.was_open THEN 1 ELSE 0 END) AS calls,
+               array_agg(CASE WHEN e.was_open THEN bigint '1' ELSE 0 END) AS calls,  -- types as below: one statement takes either
                array_agg(CASE WHEN e.charged_on = e.today THEN e.due ELSE 0 END) AS due_today,
                array_agg(CASE WHEN date_trunc('month', e.charged_on::timestamp) = date_trunc('month', e.today::timestamp) THEN e.due ELSE 0 END) AS due_month,
                array_agg(e.today) AS today, array_agg(e.last_entry + CASE WHEN e.due <> 0 THEN 1 ELSE 0 END) AS last_entry INTO n
