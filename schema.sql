@@ -2833,7 +2833,8 @@ CREATE TYPE reserve_fact_v4 AS (
     share_least numeric,
     available numeric, day_left numeric, month_left numeric,  -- NULL: no limit
     calls_left integer,         -- of the account; NULL: no limit
-    login_max_calls integer, login_calls integer, counts_logins boolean,  -- the limit of the subscriber; its calls, where it has one
+    login_max_calls integer, login_calls integer,  -- the limit of the subscriber; its open calls, where it has one
+    counts_logins boolean,      -- some login of the account has a row in subscriber_load
     packages package_use[], route_id bigint, rate_key bigint, carrier_rate_key bigint,
     is_resold boolean           -- resellers pay besides
 );
@@ -3197,13 +3198,11 @@ BEGIN
             answers[item.ord] := ('reserved', granted, resold.granted)::reserve_answer_v3;
             holds[item.ord] := ROW(CASE WHEN rest IS NULL THEN 0 ELSE granted END, granted, item.rate_key,
                                    item.carrier_rate_key, resold.held, resold.granted)::hold_v3;
-            sums[n] := sums[n] + (holds[item.ord]).held;
-            calls[n] := calls[n] + 1;
+            sums[n] := sums[n] + (holds[item.ord]).held; calls[n] := calls[n] + 1;
             IF item.login_max_calls IS NOT NULL THEN given[logins[item.ord]] := given[logins[item.ord]] + 1; END IF;
             IF item.is_resold THEN funds := take_funds(funds, (p_requests[item.ord].details).resellers, resold.held); END IF;
         ELSE
-            answers[item.ord] := (item.refusal, 0, NULL)::reserve_answer_v3;
-            repeated := repeated OR item.refusal = 'exists';
+            answers[item.ord] := (item.refusal, 0, NULL)::reserve_answer_v3; repeated := repeated OR item.refusal = 'exists';
             IF cardinality(item.packages) > 0 AND item.refusal IN ('insufficient_funds', 'daily_limit', 'monthly_limit',
                 'route_full', 'reseller_inactive', 'reseller_limit', 'reseller_insufficient_funds') THEN
                 PERFORM free_packages(p_bucket, item.subscriber_id, item.packages);
@@ -3524,6 +3523,22 @@ BEGIN
         OR p_said IS NULL AND p_seconds = 0 AND known <@ p_locked;
 END $$;
 
+-- What the CDR says of a call that is not open: what its end says, if it finds no call at all.
+CREATE OR REPLACE FUNCTION details_said(
+    p_bucket smallint, p_said call_details_v4, p_rate_key bigint, p_carrier_rate_key bigint, p_packages package_use[],
+    p_is_did text, p_subscriber_id bigint, p_resellers call_reseller[]  -- the last two of its CDR, if it has one
+) RETURNS kept_details_v4 LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN ROW(
+        COALESCE(p_said.subscriber_id, p_subscriber_id), p_said.exchange, p_said.attempt, p_said.callerid, p_said.destination,
+        p_said.direction, p_said.prefix, p_said.tariff_id, p_said.deck_id, p_rate_key, p_said.route_name,
+        p_said.routing_number, p_carrier_rate_key, p_said.carrier_currency, p_said.carrier_exchange,
+        COALESCE(p_packages, '{}'), p_said.channel, p_said.from_originate, p_said.source_address, p_said.originated_by,
+        COALESCE(NULLIF(p_is_did, ''), p_said.is_did, ''),
+        COALESCE(p_resellers, CASE WHEN p_said.resellers IS NOT NULL THEN keep_prices(p_bucket, p_said.resellers) END)
+    )::kept_details_v4;
+END $$;
+
 -- All that settle_v5() does follows from what is read here, in one query.
 CREATE OR REPLACE FUNCTION read_ends(
     p_bucket smallint, p_requests settle_request_v5[], p_helps settle_help_v2[], p_locked bigint[]
@@ -3533,28 +3548,16 @@ DECLARE
 BEGIN
     SELECT array_agg(ROW(
         r.ordinality, r.call_key, r.account_id, (e.said).outcome, (e.said).source, (e.said).state, (e.said).drops_claim,
-        r.claim, (e.said).suspicion, NULLIF(r.said_seconds, r.seconds), r.seen_seconds, old.account_id IS NOT NULL, COALESCE(old.held, 0), COALESCE(old.granted, 0),
-        ROW(COALESCE(old.subscriber_id, (r.details).subscriber_id, cdr.subscriber_id),
-            COALESCE(old.exchange, (r.details).exchange), COALESCE(old.attempt, (r.details).attempt),
-            COALESCE(old.callerid, (r.details).callerid), COALESCE(old.destination, (r.details).destination),
-            COALESCE(old.direction, (r.details).direction), COALESCE(old.prefix, (r.details).prefix),
-            COALESCE(old.tariff_id, (r.details).tariff_id), COALESCE(old.deck_id, (r.details).deck_id),
-            COALESCE(old.rate_key, r.rate_key), COALESCE(old.route_name, (r.details).route_name),
-            COALESCE(old.routing_number, (r.details).routing_number), COALESCE(old.carrier_rate_key, r.carrier_rate_key),
-            COALESCE(old.carrier_currency, (r.details).carrier_currency), COALESCE(old.carrier_exchange, (r.details).carrier_exchange),
-            COALESCE(NULLIF(r.packages, '{}'), old.packages, '{}'), COALESCE(old.channel, (r.details).channel),
-            COALESCE(old.from_originate, (r.details).from_originate), COALESCE(old.source_address, (r.details).source_address),
-            COALESCE(old.originated_by, (r.details).originated_by),
-            COALESCE(NULLIF(r.is_did, ''), old.is_did, (r.details).is_did, ''),
-            COALESCE(old.resellers, cdr.resellers, CASE WHEN (r.details).resellers IS NOT NULL
-                                                        THEN keep_prices(p_bucket, (r.details).resellers) END))::kept_details_v4,
+        r.claim, (e.said).suspicion, NULLIF(r.said_seconds, r.seconds), r.seen_seconds, old.account_id IS NOT NULL,
+        COALESCE(old.held, 0), COALESCE(old.granted, 0),
+        CASE WHEN old.account_id IS NOT NULL THEN old.details ELSE details_said(
+            p_bucket, r.details, r.rate_key, r.carrier_rate_key, r.packages, r.is_did, cdr.subscriber_id, cdr.resellers) END,
         COALESCE(old.packages, '{}'), COALESCE(cdr.packages, '{}'), r.covered_seconds, r.seconds, r.billed_seconds,
         COALESCE(cdr.cost, 0) + e.due, e.due, GREATEST(r.cost - COALESCE(cdr.cost, 0) - e.due, 0), cdr.seconds > 0,
-        e.overrun, a.is_unlimited,
-        CASE WHEN cdr.cost > 0 THEN COALESCE(cdr.charged_on, (cdr.ended_at AT TIME ZONE a.time_zone)::date) ELSE a.today END,
-        a.today, a.currency, r.disposition, r.cause, COALESCE(old.prepared_at, e.ended_at - make_interval(secs => r.seconds)),
-        e.ended_at, r.carrier_cost, r.margin, old.route_id, COALESCE(a.last_entry, last_entry(p_bucket, r.account_id)),
-        a.balance, 0, old.resellers_held, old.resellers_granted)::ending_v5 ORDER BY r.ordinality),
+        e.overrun, a.is_unlimited, CASE WHEN cdr.cost > 0
+            THEN COALESCE(cdr.charged_on, (cdr.ended_at AT TIME ZONE a.time_zone)::date) ELSE a.today END, a.today, a.currency,
+        r.disposition, r.cause, COALESCE(old.prepared_at, e.ended_at - make_interval(secs => r.seconds)), e.ended_at,
+        r.carrier_cost, r.margin, old.route_id, COALESCE(a.last_entry, last_entry(p_bucket, r.account_id)), a.balance, 0, old.resellers_held, old.resellers_granted)::ending_v5 ORDER BY r.ordinality),
         array_agg(ROW((e.said).outcome, e.overrun, (e.said).suspicion)::settle_answer_v3 ORDER BY r.ordinality),
         array_agg(r.call_key) FILTER (WHERE (e.said).outcome = 'settled' AND old.account_id IS NOT NULL),
         count(*) FILTER (WHERE (e.said).outcome = 'settled' AND cdr.account_id IS NOT NULL),
@@ -3567,17 +3570,24 @@ BEGIN
         SELECT account_id, balance, currency, time_zone, last_entry, counts_logins, local_date(time_zone) AS today,
                is_unlimited(overdraft, daily_limit, monthly_limit)
         FROM accounts WHERE bucket = p_bucket AND account_id = r.account_id OFFSET 0) a ON true
-    LEFT JOIN LATERAL (SELECT * FROM open_calls WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0) old ON true
+    LEFT JOIN LATERAL (  -- its details as one column, which each join above passes on
+        SELECT account_id, held, granted, packages, resellers, resellers_held, resellers_granted, route_id, prepared_at,
+               claims, expires_at, channel, answered_at, cap_seconds, ROW(
+            subscriber_id, exchange, attempt, callerid, destination, direction, prefix, tariff_id, deck_id, rate_key,
+            route_name, routing_number, carrier_rate_key, carrier_currency, carrier_exchange,
+            COALESCE(NULLIF(r.packages, '{}'), packages), channel, from_originate, source_address, originated_by,
+            COALESCE(NULLIF(r.is_did, ''), is_did), resellers)::kept_details_v4 AS details
+        FROM open_calls WHERE bucket = p_bucket AND call_key = r.call_key OFFSET 0) old ON true
     LEFT JOIN LATERAL (  -- a call that is open has none
         SELECT account_id, subscriber_id, channel, packages, resellers, source, seconds, seen_seconds, said_seconds, cost,
                charged_on, ended_at, rerate_id
         FROM call_records WHERE bucket = p_bucket AND call_key = r.call_key AND old.account_id IS NULL OFFSET 0) cdr ON true
     CROSS JOIN LATERAL (
         SELECT said, ended_at, due,
-               CASE WHEN a.is_unlimited THEN 0 ELSE GREATEST(due - COALESCE(old.held, 0), 0) END AS overrun
+               CASE WHEN a.is_unlimited OR (said).outcome <> 'settled' THEN 0
+                    ELSE GREATEST(due - COALESCE(old.held, 0), 0) END AS overrun
         FROM (SELECT said, COALESCE(r.ended_at, now()) AS ended_at, CASE WHEN (said).outcome = 'settled'
-                     THEN amount_due(r.cost, COALESCE(cdr.cost, 0), a.balance) ELSE 0 END AS due
-        FROM (SELECT end_of_call(
+                     THEN amount_due(r.cost, COALESCE(cdr.cost, 0), a.balance) ELSE 0 END AS due FROM (SELECT end_of_call(
             r.account_id, r.seconds, r.source, r.claim, r.rerate_id, r.covered_seconds, cardinality(r.packages) > 0,
             r.said_seconds, COALESCE(r.cost_before, r.cost), (r.details).rate, r.channel, a.account_id IS NOT NULL, r.refused,
             old.account_id, old.claims, old.expires_at <= now(), old.channel,
@@ -3639,14 +3649,18 @@ BEGIN
     -- What was charged on another day counts in that one, which is over; in this month, if it was of it.
     IF p_alone THEN
         INSERT INTO ledger_entries (bucket, account_id, entry_id, kind, amount, balance_after, call_key)
-        SELECT p_bucket, e.account_id, e.last_entry + 1, CASE WHEN e.was_charged THEN 'correction' ELSE 'charge' END::ledger_entry_kind,
+        SELECT p_bucket, e.account_id, e.last_entry + 1,
+               CASE WHEN e.was_charged THEN 'correction' ELSE 'charge' END::ledger_entry_kind,
                -e.due, e.balance - e.due, e.call_key
         FROM unnest(p_ends) e WHERE e.due <> 0;
+        -- Of the same types as below: one statement takes either.
         SELECT array_agg(e.account_id) AS ids, array_agg(e.due) AS due, array_agg(e.held) AS held,
-               array_agg(CASE WHEN e.was_open THEN bigint '1' ELSE 0 END) AS calls,  -- types as below: one statement takes either
+               array_agg(CASE WHEN e.was_open THEN bigint '1' ELSE 0 END) AS calls,
                array_agg(CASE WHEN e.charged_on = e.today THEN e.due ELSE 0 END) AS due_today,
-               array_agg(CASE WHEN date_trunc('month', e.charged_on::timestamp) = date_trunc('month', e.today::timestamp) THEN e.due ELSE 0 END) AS due_month,
-               array_agg(e.today) AS today, array_agg(e.last_entry + CASE WHEN e.due <> 0 THEN 1 ELSE 0 END) AS last_entry INTO n
+               array_agg(CASE WHEN date_trunc('month', e.charged_on::timestamp) = date_trunc('month', e.today::timestamp)
+                              THEN e.due ELSE 0 END) AS due_month,
+               array_agg(e.today) AS today,
+               array_agg(e.last_entry + CASE WHEN e.due <> 0 THEN 1 ELSE 0 END) AS last_entry INTO n
         FROM unnest(p_ends) e WHERE e.outcome = 'settled';
     ELSE
         INSERT INTO ledger_entries (bucket, account_id, entry_id, kind, amount, balance_after, call_key)
