@@ -2890,7 +2890,8 @@ BEGIN
             WHEN r.price_per_minute > a.max_price THEN 'price_too_high'
         END,
         r.minimum, r.maximum, r.share, r.share_least, a.available, a.day_left, a.month_left,
-        a.calls_left, s.max_calls, NULL, a.counts_logins, (r.details).packages, r.route_id, sold.rate_key, bought.rate_key, r.resellers IS NOT NULL
+        a.calls_left, s.max_calls, NULL, a.counts_logins, (r.details).packages, r.route_id, sold.rate_key, bought.rate_key,
+        r.resellers IS NOT NULL
     )::reserve_fact_v4 ORDER BY r.account_id, r.ordinality),
     bool_and((sold.rate_key IS NOT NULL OR (r.details).rate = '')
              AND (bought.rate_key IS NOT NULL OR (r.details).carrier_rate = '')) INTO facts, frozen
@@ -3557,13 +3558,13 @@ BEGIN
         e.overrun, a.is_unlimited, CASE WHEN cdr.cost > 0
             THEN COALESCE(cdr.charged_on, (cdr.ended_at AT TIME ZONE a.time_zone)::date) ELSE a.today END, a.today, a.currency,
         r.disposition, r.cause, COALESCE(old.prepared_at, e.ended_at - make_interval(secs => r.seconds)), e.ended_at,
-        r.carrier_cost, r.margin, old.route_id, COALESCE(a.last_entry, last_entry(p_bucket, r.account_id)), a.balance, 0, old.resellers_held, old.resellers_granted)::ending_v5 ORDER BY r.ordinality),
+        r.carrier_cost, r.margin, old.route_id, COALESCE(a.last_entry, last_entry(p_bucket, r.account_id)), a.balance, 0,
+        old.resellers_held, old.resellers_granted)::ending_v5 ORDER BY r.ordinality),
         array_agg(ROW((e.said).outcome, e.overrun, (e.said).suspicion)::settle_answer_v3 ORDER BY r.ordinality),
         array_agg(r.call_key) FILTER (WHERE (e.said).outcome = 'settled' AND old.account_id IS NOT NULL),
         count(*) FILTER (WHERE (e.said).outcome = 'settled' AND cdr.account_id IS NOT NULL),
         bool_or(cardinality(r.packages || old.packages || cdr.packages) > 0), bool_or(old.route_id IS NOT NULL),
-        bool_or((e.said).drops_claim), bool_or(a.counts_logins),
-        bool_or(COALESCE(old.resellers, cdr.resellers) IS NOT NULL OR r.resellers IS NOT NULL)
+        bool_or((e.said).drops_claim), bool_or(a.counts_logins), bool_or(COALESCE(old.resellers, cdr.resellers) IS NOT NULL OR r.resellers IS NOT NULL)
       INTO settling
     FROM unnest(p_requests, p_helps) WITH ORDINALITY AS r
     LEFT JOIN LATERAL (

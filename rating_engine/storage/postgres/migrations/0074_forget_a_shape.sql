@@ -2,3 +2,4 @@
 -- two releases.
 
 DROP TYPE IF EXISTS settling_v5 CASCADE;
+DROP FUNCTION IF EXISTS write_money(smallint, ending_v5[]);
