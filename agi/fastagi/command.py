@@ -60,8 +60,15 @@ def render_mset(variables: Mapping[str, str]) -> bytes:
     values = tuple(variables.values())
     left = _but_plain("".join(values))  # one look at all of them; most need no cleaning, or have brackets in one
     if left:
-        clean = _with_balanced if not left.strip(b"[]") else _cleaned
-        values = tuple([clean(value) for value in values])
+        only_brackets = not left.strip(b"[]")
+        values = tuple(
+            [
+                value
+                if only_brackets and "[" not in value and "]" not in value
+                else clean_value(value, MAX_COMMAND_BYTES)
+                for value in values
+            ]
+        )
     line = (line_of % values).encode()
     if len(line) > MAX_COMMAND_BYTES:
         raise ValueError(f"a command of {len(line)} bytes; Asterisk reads {MAX_COMMAND_BYTES}")
@@ -78,17 +85,6 @@ def _form(names: tuple[str, ...]) -> str:
             raise ValueError(f"not a variable name: {name!r}")
     pairs = ",".join([f"{name}=%s" for name in names])
     return f'EXEC MSet "{pairs}"\n'
-
-
-def _cleaned(value: str) -> str:
-    return clean_value(value, MAX_COMMAND_BYTES)
-
-
-def _with_balanced(value: str) -> str:
-    """The same of a value that holds nothing but plain characters and brackets."""
-    if ("[" not in value and "]" not in value) or _balanced(value):
-        return value
-    return _BRACKETS.sub("_", value)
 
 
 def _but_plain(text: str) -> bytes:
