@@ -33,14 +33,9 @@ SETS_OF_NAMES: Final = 64  # remembered as checked; each script has one
 
 def clean_value(text: str, max_bytes: int = MAX_VALUE_BYTES) -> str:
     """`text` as it may stand in a channel variable, cut to `max_bytes` of UTF-8 at a character's border."""
-    if len(text) <= max_bytes:
-        left = _but_plain(text)
-        if not left:
-            return text
-        if not left.strip(b"[]"):
-            return text if _balanced(text) else _BRACKETS.sub("_", text)
-    value = _UNSAFE.sub("_", text).encode()[:max_bytes].decode("utf-8", errors="ignore")
-    return value if _balanced(value) else _BRACKETS.sub("_", value)
+    if len(text) > max_bytes or _but_plain(text).strip(b"[]"):
+        text = _UNSAFE.sub("_", text).encode()[:max_bytes].decode("utf-8", errors="ignore")
+    return _balanced(text)
 
 
 def clean_values(texts: Sequence[str]) -> Sequence[str]:
@@ -59,9 +54,10 @@ def render_mset(variables: Mapping[str, str]) -> bytes:
     line_of = _form(tuple(variables))
     values = tuple(variables.values())
     left = _but_plain("".join(values))  # one look at all of them; most need no cleaning, or have brackets in one
-    if left:
-        clean = _with_balanced if not left.strip(b"[]") else _cleaned
-        values = tuple([clean(value) for value in values])
+    if left.strip(b"[]"):
+        values = tuple([clean_value(value, MAX_COMMAND_BYTES) for value in values])
+    elif left:
+        values = tuple([_balanced(value) for value in values])
     line = (line_of % values).encode()
     if len(line) > MAX_COMMAND_BYTES:
         raise ValueError(f"a command of {len(line)} bytes; Asterisk reads {MAX_COMMAND_BYTES}")
@@ -80,27 +76,19 @@ def _form(names: tuple[str, ...]) -> str:
     return f'EXEC MSet "{pairs}"\n'
 
 
-def _cleaned(value: str) -> str:
-    return clean_value(value, MAX_COMMAND_BYTES)
-
-
-def _with_balanced(value: str) -> str:
-    """The same of a value that holds nothing but plain characters and brackets."""
-    if ("[" not in value and "]" not in value) or _balanced(value):
-        return value
-    return _BRACKETS.sub("_", value)
-
-
 def _but_plain(text: str) -> bytes:
     """What a text holds besides plain characters; much cheaper than a search by pattern."""
     return text.encode(errors="replace").translate(None, _PLAIN)
 
 
-def _balanced(value: str) -> bool:
-    """Whether each opening bracket is closed, and none closed that was not opened."""
-    depth = 0
-    for part in value.split("[")[1:]:
-        depth += 1 - part.count("]")
+def _balanced(value: str) -> str:
+    """The value, without brackets where one is not closed, or none was opened before it."""
+    if "[" not in value and "]" not in value:
+        return value
+    before, *opened = value.split("[")
+    depth = -before.count("]")
+    for part in opened:
         if depth < 0:
-            return False
-    return depth == 0 and "]" not in value.partition("[")[0]
+            break
+        depth += 1 - part.count("]")
+    return _BRACKETS.sub("_", value) if depth else value

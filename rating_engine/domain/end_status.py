@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final
 
 MAX_DISPOSITION: Final = 32  # the longest of DIALSTATUS is CHANUNAVAIL
+STATUSES_REMEMBERED: Final = 256  # an exchange says a few dozen
 
 _STATUS: Final = re.compile(rf"([0-9]{{0,3}})([A-Za-z][A-Za-z_-]{{0,{MAX_DISPOSITION - 1}}})?")
 _NO_WORD: Final = re.compile(r"[^A-Za-z_-]+")
 
 
+@lru_cache(maxsize=STATUSES_REMEMBERED)
 def read_status(text: str) -> tuple[int, str]:
     """Cause and disposition of `16ANSWER`, `0CANCEL`, `ANSWER`, `16`; 0 and empty where one is missing.
 

@@ -61,6 +61,8 @@ def without_punctuation(text: str) -> str:
 
     At the beginning it is a zero like any other: (0)30 is what is dialled within the country.
     """
+    if text.isalnum():  # nearly always
+        return text
     if "(" not in text:
         return text.translate(_PUNCTUATION)
     first, *others = [part.translate(_PUNCTUATION) for part in _BRACKETED_ZERO.split(text)]

@@ -479,8 +479,8 @@ async def test_every_money_call_is_served_by_a_cluster(cluster_url: str, case: C
     ("case", "right", "wrong"),
     [
         pytest.param(
-            settling, "FROM call_records WHERE bucket = p_bucket AND call_key", "FROM call_records WHERE call_key",
-            id="a record looked up without its bucket",
+            settling, "FROM open_calls WHERE bucket = p_bucket AND call_key", "FROM open_calls WHERE call_key",
+            id="an open call looked up without its bucket",
         ),
         pytest.param(
             reserving, "FROM accounts a WHERE a.bucket = p_bucket AND a", "FROM accounts a WHERE a",
