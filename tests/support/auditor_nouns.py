@@ -115,10 +115,10 @@ class Account:
         """Its own date."""
         return (now.astimezone(UTC) + timedelta(hours=self.hours_east)).date()
 
-    def charged(self, due: Decimal, now: datetime) -> Account:
-        """After a charge (or, negative, a refund)."""
+    def charged(self, due: Decimal, day: date) -> Account:
+        """After a charge (or, negative, a refund) that counts in what is spent on `day`."""
         days = dict(self.spent)
-        days[self.today(now)] = days.get(self.today(now), ZERO) + due
+        days[day] = days.get(day, ZERO) + due
         return replace(self, balance=self.balance - due, spent=tuple(days.items()))
 
     def spent_in(self, now: datetime, *, month: bool) -> Decimal:
@@ -160,6 +160,7 @@ class Call:
     source: str = ""
     seconds: int = 0
     cost: Decimal = ZERO
+    charged_on: date | None = None  # the account's own day in which its cost counts, also where it is corrected later
     overrun: Decimal = ZERO
     seen: int | None = None  # seconds, as its exchange was seen to say
     said: int | None = None  # as its finish said, where what was seen is believed against it

@@ -284,6 +284,7 @@ class Rules:
         account = books.account(call.account)
         cost = ZERO if call.price is None else call.price.cost(seconds)
         due = cost - call.cost
+        day = call.charged_on if call.cost > 0 and call.charged_on is not None else account.today(self.now)
         beyond = ZERO if account.unlimited else max(due - (call.held if call.state == "open" else ZERO), ZERO)
         overrun = call.overrun
         if not account.unlimited:
@@ -294,9 +295,10 @@ class Rules:
             source=source,
             seconds=seconds,
             cost=cost,
+            charged_on=day,
             overrun=overrun,
         )
-        return ("saved", seconds, cost, beyond, False), books.with_call(ended, account.charged(due, self.now))
+        return ("saved", seconds, cost, beyond, False), books.with_call(ended, account.charged(due, day))
 
 
 def _allowed(call: Call, *, repeated: bool) -> Answer:
