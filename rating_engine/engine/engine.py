@@ -397,7 +397,6 @@ def _ledger(settings: Settings, database: Database, metrics: Metrics) -> Ledger:
         database,
         batch_max=settings.ledger_batch_max,
         queue_max=settings.ledger_queue_max,
-        workers=settings.workers,
         observe=metrics.batch,
     )
 

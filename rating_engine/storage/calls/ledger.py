@@ -94,14 +94,12 @@ class Ledger:
         *,
         batch_max: int = DEFAULT_BATCH_MAX,
         queue_max: int = DEFAULT_QUEUE_MAX,
-        workers: int = 1,
         observe: BatchObserver = lambda operation, items, seconds: None,
     ) -> None:
-        """`workers`: processes of this engine, each with a ledger."""
         self._database = database
         self._observe = observe
         self._locked = LockedAccounts(database, patience_seconds=database.timeout_seconds, waiting_max=queue_max)
-        limits = {"batch_max": batch_max, "queue_max": queue_max, "workers": workers}
+        limits = {"batch_max": batch_max, "queue_max": queue_max}
         self._usual: Batcher[Any, Any] = Batcher("call", self._sparing(self._usual_batch), _key_of, **limits)
         self._reserve = Batcher("reserve", self._sparing(self._reserve_batch), _key_of, **limits)
         self._extend = Batcher("extend", self._sparing(self._extend_batch), _key_of, **limits)
