@@ -21,8 +21,8 @@ AIMS = {1: 0.55, 8: 0.65, 32: 0.7, 128: 0.9}
 def main() -> None:
     """Parse the flags, measure in turns, print; exit status 0 when the ledger is balanced."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="of all sizes, the sides in turns")
-    parser.add_argument("--seconds", type=float, default=1.5, help="of each measurement")
+    parser.add_argument("--rounds", type=int, default=11, help="of all sizes, the sides in turns")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each measurement")
     parser.add_argument("--sizes", type=int, nargs="+", default=list(AIMS), help="calls in a statement, at most 200")
     parser.add_argument("--alone", action="store_true", help=f"without {THEN} beside it")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md, too")
