@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import TypeVar
 
 from rating_engine.domain.account import AccountKind, NewAccount, Subscriber
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.reservation import CallDetails, ReserveRequest, SettleRequest
 from rating_engine.rating.rate import Rate
+from rating_engine.services.doctor import ledger_balanced
 from rating_engine.storage.parties.accounts import create_account
 from rating_engine.storage.parties.subscribers import SubscriberReader
 from rating_engine.storage.postgres.pool import Database
 
+AnyDatabase = TypeVar("AnyDatabase", bound=Database)
 CENT_A_SECOND = Rate(price_1="0.60", price_unit="minute", interval_1=1, interval_n=1)
+
+
+@asynccontextmanager
+async def audited(database: AnyDatabase) -> AsyncIterator[AnyDatabase]:
+    """A database that is open while a test lasts; then its ledger has to be balanced."""
+    await database.open()
+    yield database
+    assert await ledger_balanced(database) == []
+    await database.close()
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,12 +185,13 @@ class Ledger:
         return [next(reserved) if isinstance(request, ReserveRequest) else next(settled) for request in requests]
 
     async def _reserve_and_settle(self, begun: Sequence[ReserveRequest], ended: Sequence[SettleRequest]) -> Any:
-        args: list[Any] = [[_reserve_args(r) for r in begun], [_settle_args(r) for r in ended]]
-        bucket, buckets = begun[0].bucket, [[r.bucket for r in begun], [r.bucket for r in ended]]
+        holds, charges = [_reserve_args(r) for r in begun], [_settle_args(r) for r in ended]
+        of_begun, of_ended = [r.bucket for r in begun], [r.bucket for r in ended]
         sizes = {"reserve": len(begun), "settle": len(ended)}
-        if {*buckets[0], *buckets[1]} == {bucket}:
-            return await self._ask(sizes, RESERVE_AND_SETTLE, bucket, *args)
-        return await self._ask(sizes, RESERVE_AND_SETTLE_OF_BUCKETS, bucket, buckets[0], args[0], buckets[1], args[1])
+        bucket = of_begun[0]
+        if {*of_begun, *of_ended} == {bucket}:
+            return await self._ask(sizes, RESERVE_AND_SETTLE, bucket, holds, charges)
+        return await self._ask(sizes, RESERVE_AND_SETTLE_OF_BUCKETS, bucket, of_begun, holds, of_ended, charges)
 
     async def _find_batch(self, wanted: Sequence[tuple[int, CallKey]]) -> list[FindAnswer]:
         names = [(bucket, str(key)) for bucket, key in wanted]

@@ -12,20 +12,24 @@ import pytest
 from rating_engine.domain.account import Subscriber
 from rating_engine.domain.outcomes import CallKey
 from rating_engine.domain.reservation import ExtendOutcome, ExtendRequest, ReserveOutcome
-from rating_engine.services.doctor import ledger_balanced
 from rating_engine.storage.calls.ledger import Ledger
 from rating_engine.storage.parties.accounts import account_state
 from rating_engine.storage.postgres.pool import Database
-from tests.support.world import Deck, add_account, publish_deck, reserve_request, settle_request, subscriber_by_login
+from tests.support.world import (
+    Deck,
+    add_account,
+    audited,
+    publish_deck,
+    reserve_request,
+    settle_request,
+    subscriber_by_login,
+)
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    database = Database(database_url)
-    await database.open()
-    yield database
-    assert await ledger_balanced(database) == []
-    await database.close()
+    async with audited(Database(database_url)) as database:
+        yield database
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from rating_engine.domain.reservation import SettleSource
 from rating_engine.engine.engine import Engine
 from rating_engine.rating.rate import Rate
 from rating_engine.services.cdrs.rerating import ReadingProgress, RerateRequest, begin, discard, post, read
-from rating_engine.services.doctor import ledger_balanced
 from rating_engine.storage.calls import rerates as store
 from rating_engine.storage.calls.past_calls import PORTION
 from rating_engine.storage.postgres.pool import Database
@@ -27,7 +26,7 @@ from tests.support.calls import finish, prepare
 from tests.support.decks import BLOCKED, DeckRow, publish_rows, replace_deck
 from tests.support.engines import engine_on
 from tests.support.past_calls import NOON, Past, balance_of, charge_calls, costs, preview, rerate
-from tests.support.world import CENT_A_SECOND, Deck, add_account, publish_deck, settle_request
+from tests.support.world import CENT_A_SECOND, Deck, add_account, audited, publish_deck, settle_request
 
 SHOWN = 10
 HALF_A_CENT = Rate(price_1="0.30", price_unit="minute")
@@ -37,11 +36,8 @@ MARCH, APRIL = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 4, 1, tzinfo=UTC
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    database = Database(database_url, timeout_seconds=60)
-    await database.open()
-    yield database
-    assert await ledger_balanced(database) == []
-    await database.close()
+    async with audited(Database(database_url, timeout_seconds=60)) as database:
+        yield database
 
 
 @pytest.fixture

@@ -12,23 +12,19 @@ import pytest
 from rating_engine.domain.account import AccountKind, NewAccount, Subscriber
 from rating_engine.domain.principal import OPERATOR
 from rating_engine.domain.reservation import ReserveOutcome
-from rating_engine.services.doctor import ledger_balanced
 from rating_engine.storage.calls.ledger import Ledger
 from rating_engine.storage.parties.accounts import create_account
 from rating_engine.storage.postgres.pool import Database
 from rating_engine.storage.routes.route_leases import share_routes
-from tests.support.world import Deck, publish_deck, reserve_request, settle_request, subscriber_by_login
+from tests.support.world import Deck, audited, publish_deck, reserve_request, settle_request, subscriber_by_login
 
 LIMIT = 5
 
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
-    database = Database(database_url)
-    await database.open()
-    yield database
-    assert await ledger_balanced(database) == []
-    await database.close()
+    async with audited(Database(database_url)) as database:
+        yield database
 
 
 @pytest.fixture

@@ -10,12 +10,11 @@ from decimal import Decimal
 import pytest
 
 from rating_engine.domain.reservation import ReserveAnswer, ReserveOutcome, SettleOutcome
-from rating_engine.services.doctor import ledger_balanced
 from rating_engine.storage.calls.ledger import Ledger
 from rating_engine.storage.parties.accounts import account_state
 from rating_engine.storage.postgres.pool import Database
 from tests.support.waiting import until
-from tests.support.world import Deck, add_account, details_of, publish_deck, reserve_request, settle_request
+from tests.support.world import Deck, add_account, audited, details_of, publish_deck, reserve_request, settle_request
 
 CALLS = 5
 
@@ -34,11 +33,8 @@ class Counted(Database):
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Counted]:
-    database = Counted(database_url)
-    await database.open()
-    yield database
-    assert await ledger_balanced(database) == []
-    await database.close()
+    async with audited(Counted(database_url)) as database:
+        yield database
 
 
 @pytest.fixture
