@@ -3022,40 +3022,6 @@ BEGIN
     END IF;
 END $$;
 
--- What is locked is gathered in a loop: a query over the requests costs more to begin than a batch of eight to go through.
-CREATE OR REPLACE FUNCTION lock_and_read(p_bucket smallint, p_requests reserve_request_v5[]) RETURNS reserve_fact_v4[]
-LANGUAGE plpgsql AS $$
-DECLARE
-    facts     reserve_fact_v4[];
-    request   reserve_request_v5;
-    hashes    bigint[];  -- of the keys of calls
-    ids       bigint[];  -- of accounts
-    limited   bigint[];  -- routes; NULL: none
-BEGIN
-    FOREACH request IN ARRAY p_requests LOOP
-        hashes := hashes || hashtextextended(request.call_key, p_bucket);
-        ids := ids || request.account_id;
-        IF request.route_id IS NOT NULL THEN
-            limited := limited || request.route_id;
-        END IF;
-        IF request.resellers IS NOT NULL THEN
-            ids := ids || ARRAY(SELECT account_id FROM unnest((request.details).resellers));
-        END IF;
-    END LOOP;
-    IF cardinality(hashes) = 1 THEN
-        PERFORM pg_advisory_xact_lock(hashes[1]);
-    ELSE
-        PERFORM pg_advisory_xact_lock(hash) FROM (SELECT DISTINCT hash FROM unnest(hashes) AS hash ORDER BY 1) AS keys;
-    END IF;
-    PERFORM 1 FROM accounts a WHERE a.bucket = p_bucket AND a.account_id = ANY (ids)
-      ORDER BY a.account_id FOR NO KEY UPDATE;
-    facts := reserve_facts(p_bucket, p_requests);
-    IF cardinality(limited) > 0 THEN
-        PERFORM lock_routes(p_bucket, ARRAY(SELECT DISTINCT route_id FROM unnest(limited) AS route_id));
-    END IF;
-    RETURN facts;
-END $$;
-
 -- What a call is granted of what there is (p_rest, NULL: no limit, and then nothing is shared); nor does the last call
 -- that may come (p_calls_left 1, itself) leave anything to others. LEAST and GREATEST pass over what is NULL. Whole
 -- digits of a column: what is answered, held and summed up is the same amount. One expression of scalars, which goes into
@@ -3154,10 +3120,52 @@ BEGIN
     RETURN p_fact;
 END $$;
 
--- Order of the checks here: calls at a time, packages, money, resellers, route. What is asked of packages is exact, since
--- the prices depend on it: where less is left, the call is planned again ('package_taken').
-CREATE OR REPLACE FUNCTION reserve_v5(p_bucket smallint, p_requests reserve_request_v5[]) RETURNS reserve_answer_v3[]
-LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off AS $$
+-- What a batch locks before it reads what it decides by. It is gathered in a loop: a query over the requests costs more to
+-- begin than a batch of eight to go through.
+CREATE TYPE batch_locks_v1 AS (
+    hashes    bigint[],         -- of the keys of the calls that it may make; NULL: it makes none
+    accounts  bigint[],         -- of all who pay
+    routes    bigint[],         -- that count their calls; NULL: none
+    alone     boolean,          -- every end is of an account of its own
+    helped    boolean           -- some end brings rates or packages: help_settle() comes first
+);
+
+CREATE OR REPLACE FUNCTION lock_batch(p_bucket smallint, p_hashes bigint[], p_accounts bigint[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF cardinality(p_hashes) = 1 THEN
+        PERFORM pg_advisory_xact_lock(p_hashes[1]);
+    ELSIF cardinality(p_hashes) > 1 THEN
+        PERFORM pg_advisory_xact_lock(hash) FROM (SELECT DISTINCT hash FROM unnest(p_hashes) AS hash ORDER BY 1) AS keys;
+    END IF;
+    PERFORM 1 FROM accounts a WHERE a.bucket = p_bucket AND a.account_id = ANY (p_accounts)
+      ORDER BY a.account_id FOR NO KEY UPDATE;
+END $$;
+
+CREATE OR REPLACE FUNCTION locks_of_begun(p_bucket smallint, p_requests reserve_request_v5[]) RETURNS batch_locks_v1
+LANGUAGE plpgsql AS $$
+DECLARE
+    locks    batch_locks_v1;
+    request  reserve_request_v5;
+BEGIN
+    FOREACH request IN ARRAY p_requests LOOP
+        locks.hashes := locks.hashes || hashtextextended(request.call_key, p_bucket);
+        locks.accounts := locks.accounts || request.account_id;
+        IF request.route_id IS NOT NULL THEN
+            locks.routes := locks.routes || request.route_id;
+        END IF;
+        IF request.resellers IS NOT NULL THEN
+            locks.accounts := locks.accounts || ARRAY(SELECT account_id FROM unnest((request.details).resellers));
+        END IF;
+    END LOOP;
+    RETURN locks;
+END $$;
+
+-- The calls that begin in a batch that has its locks. Order of the checks here: calls at a time, packages, money,
+-- resellers, route. What is asked of packages is exact, since the prices depend on it: where less is left, the call is
+-- planned again ('package_taken').
+CREATE OR REPLACE FUNCTION begin_calls(p_bucket smallint, p_requests reserve_request_v5[]) RETURNS reserve_answer_v3[]
+LANGUAGE plpgsql AS $$
 DECLARE
     answers   reserve_answer_v3[] := array_fill(NULL::reserve_answer_v3, ARRAY[cardinality(p_requests)]);
     holds     hold_v3[] := array_fill(NULL::hold_v3, ARRAY[cardinality(p_requests)]);
@@ -3171,7 +3179,7 @@ DECLARE
     repeated  boolean;
     funds     reseller_fund_v1[]; resold resellers_held_v1;  -- NULL: no call so far is a reseller's
 BEGIN
-    FOREACH item IN ARRAY lock_and_read(p_bucket, p_requests) LOOP
+    FOREACH item IN ARRAY reserve_facts(p_bucket, p_requests) LOOP
         IF n = 0 OR ids[n] <> item.account_id THEN
             n := n + 1; ids[n] := item.account_id; sums[n] := 0; calls[n] := 0;
         END IF;
@@ -3215,6 +3223,18 @@ BEGIN
     PERFORM keep_open_calls(p_bucket, p_requests, holds, ids, sums, calls, counted, funds);
     IF repeated THEN PERFORM add_claims(p_bucket, p_requests, answers); END IF;
     RETURN answers;
+END $$;
+
+CREATE OR REPLACE FUNCTION reserve_v5(p_bucket smallint, p_requests reserve_request_v5[]) RETURNS reserve_answer_v3[]
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off AS $$
+DECLARE
+    locks  batch_locks_v1 := locks_of_begun(p_bucket, p_requests);
+BEGIN
+    PERFORM lock_batch(p_bucket, locks.hashes, locks.accounts);
+    IF locks.routes IS NOT NULL THEN
+        PERFORM lock_routes(p_bucket, ARRAY(SELECT DISTINCT route_id FROM unnest(locks.routes) AS route_id));
+    END IF;
+    RETURN begin_calls(p_bucket, p_requests);
 END $$;
 
 ---------------------------------------------------------------------------------------------------------------
@@ -3830,49 +3850,51 @@ BEGIN
     PERFORM write_money(p_bucket, lines, false);
 END $$;
 
--- A batch names a call key at most once (storage/calls/ledger sees to it).
-CREATE OR REPLACE FUNCTION settle_v5(p_bucket smallint, p_requests settle_request_v5[]) RETURNS settle_answer_v3[]
-LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off AS $$
+CREATE OR REPLACE FUNCTION locks_of_ended(p_bucket smallint, p_requests settle_request_v5[]) RETURNS batch_locks_v1
+LANGUAGE plpgsql AS $$
 DECLARE
-    request   settle_request_v5;
-    ids       bigint[];          -- of accounts
-    made      bigint[];          -- the hashes of the keys of calls that this may make; NULL: none
-    unsaid    text[];            -- keys of calls whose resellers, if they have any, are not named; NULL: none
-    helped    boolean;
-    helps     settle_help_v2[];
-    settling  settling_v6;
-    locked    integer;           -- as many as `ids`: each of them once
+    locks    batch_locks_v1;
+    request  settle_request_v5;
+    unsaid   text[];  -- keys of calls whose resellers, if they have any, are not named; NULL: none
 BEGIN
+    locks.alone := true;
     FOREACH request IN ARRAY COALESCE(p_requests, '{}') LOOP  -- expire_v2() may find none
-        ids := ids || request.account_id;
+        locks.alone := locks.alone AND (request.account_id = ANY (locks.accounts)) IS NOT TRUE;
+        locks.accounts := locks.accounts || request.account_id;
         IF (request.details).rate IS NOT NULL THEN
-            made := made || hashtextextended(request.call_key, p_bucket);
+            locks.hashes := locks.hashes || hashtextextended(request.call_key, p_bucket);
+            locks.helped := true;
+        ELSIF cardinality(request.packages) > 0 THEN
+            locks.helped := true;
         END IF;
-        helped := helped OR (request.details).rate IS NOT NULL OR cardinality(request.packages) > 0;
         IF request.resellers IS NOT NULL THEN
-            ids := ids || ARRAY(SELECT account_id FROM unnest(request.resellers));
+            locks.accounts := locks.accounts || ARRAY(SELECT account_id FROM unnest(request.resellers));
         ELSIF request.source IN ('abandoned', 'expired') THEN
             unsaid := unsaid || request.call_key;
         END IF;
     END LOOP;
-    IF cardinality(made) > 0 THEN
-        PERFORM pg_advisory_xact_lock(hash) FROM (SELECT DISTINCT hash FROM unnest(made) AS hash ORDER BY 1) AS keys;
+    IF unsaid IS NOT NULL THEN  -- who pays for a call is never changed
+        locks.accounts := locks.accounts || ARRAY(SELECT l.account_id FROM open_calls o, unnest(o.resellers) l
+                                                  WHERE o.bucket = p_bucket AND o.call_key = ANY (unsaid));
     END IF;
-    IF cardinality(unsaid) > 0 THEN  -- who pays for a call is never changed
-        ids := ids || ARRAY(SELECT l.account_id FROM open_calls o, unnest(o.resellers) l
-                            WHERE o.bucket = p_bucket AND o.call_key = ANY (unsaid));
-    END IF;
-    PERFORM 1 FROM accounts a WHERE a.bucket = p_bucket AND a.account_id = ANY (ids)
-      ORDER BY a.account_id FOR NO KEY UPDATE;
-    GET DIAGNOSTICS locked = ROW_COUNT;
-    IF helped THEN
+    RETURN locks;
+END $$;
+
+-- The calls that end in a batch that has its locks.
+CREATE OR REPLACE FUNCTION end_calls(p_bucket smallint, p_requests settle_request_v5[], p_locks batch_locks_v1)
+RETURNS settle_answer_v3[] LANGUAGE plpgsql AS $$
+DECLARE
+    helps     settle_help_v2[];
+    settling  settling_v6;
+BEGIN
+    IF p_locks.helped THEN
         helps := help_settle(p_bucket, p_requests);
     END IF;
-    settling := read_ends(p_bucket, p_requests, helps, ids);
+    settling := read_ends(p_bucket, p_requests, helps, p_locks.accounts);
     IF settling.has_packages THEN
         settling.ends := share_all_packages(p_bucket, settling.ends);
     END IF;
-    PERFORM write_records(p_bucket, settling), write_money(p_bucket, settling.ends, locked = cardinality(ids));
+    PERFORM write_records(p_bucket, settling), write_money(p_bucket, settling.ends, p_locks.alone);
     IF settling.is_resold THEN
         PERFORM charge_resellers(p_bucket, p_requests, settling.ends);
     END IF;
@@ -3880,6 +3902,16 @@ BEGIN
         PERFORM release_calls(p_bucket, settling, helps);
     END IF;
     RETURN COALESCE(settling.answers, '{}');
+END $$;
+
+-- A batch names a call key at most once (storage/calls/ledger sees to it).
+CREATE OR REPLACE FUNCTION settle_v5(p_bucket smallint, p_requests settle_request_v5[]) RETURNS settle_answer_v3[]
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off AS $$
+DECLARE
+    locks  batch_locks_v1 := locks_of_ended(p_bucket, p_requests);
+BEGIN
+    PERFORM lock_batch(p_bucket, locks.hashes, locks.accounts);
+    RETURN end_calls(p_bucket, p_requests, locks);
 END $$;
 
 -- Calls that begin and calls that end in one transaction: one way to the server and one commit for both. What either
@@ -3892,32 +3924,15 @@ CREATE OR REPLACE FUNCTION reserve_and_settle_v1(
 ) RETURNS reserved_and_settled_v1
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off AS $$
 DECLARE
-    hold      reserve_request_v5;
-    charge    settle_request_v5;
-    hashes    bigint[] := '{}';  -- of the keys of calls
-    ids       bigint[] := '{}';  -- of accounts
+    begun     batch_locks_v1 := locks_of_begun(p_bucket, p_reserves);
+    ended     batch_locks_v1 := locks_of_ended(p_bucket, p_settles);
     reserved  reserve_answer_v3[] := '{}';
 BEGIN
-    FOREACH hold IN ARRAY p_reserves LOOP
-        hashes := hashes || hashtextextended(hold.call_key, p_bucket);
-        ids := ids || hold.account_id;
-        IF hold.resellers IS NOT NULL THEN
-            ids := ids || ARRAY(SELECT account_id FROM unnest((hold.details).resellers));
-        END IF;
-    END LOOP;
-    FOREACH charge IN ARRAY p_settles LOOP
-        ids := ids || charge.account_id;
-        IF charge.resellers IS NOT NULL THEN
-            ids := ids || ARRAY(SELECT account_id FROM unnest(charge.resellers));
-        END IF;
-    END LOOP;
-    PERFORM pg_advisory_xact_lock(hash) FROM (SELECT DISTINCT hash FROM unnest(hashes) AS hash ORDER BY 1) AS keys;
-    PERFORM 1 FROM accounts a WHERE a.bucket = p_bucket AND a.account_id = ANY (ids)
-      ORDER BY a.account_id FOR NO KEY UPDATE;
-    IF cardinality(p_reserves) > 0 THEN
-        reserved := reserve_v5(p_bucket, p_reserves);
+    PERFORM lock_batch(p_bucket, begun.hashes || ended.hashes, begun.accounts || ended.accounts);
+    IF begun.accounts IS NOT NULL THEN
+        reserved := begin_calls(p_bucket, p_reserves);
     END IF;
-    RETURN (reserved, settle_v5(p_bucket, p_settles))::reserved_and_settled_v1;
+    RETURN (reserved, end_calls(p_bucket, p_settles, ended))::reserved_and_settled_v1;
 END $$;
 
 -- Reservations whose finish never came, oldest first: their money is freed, and the CDR says so. Answers how many.
