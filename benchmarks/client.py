@@ -158,8 +158,11 @@ class Load:
             while due <= now and due < start + self.plan["seconds"]:
                 self.begin(due)
                 due += self.chance.expovariate(a_second)
-            coming = due < start + self.plan["seconds"]
-            self._turn_or_give_up(max(0.0, due - time.perf_counter()) if coming else SILENCE_SECONDS)
+            if due >= start + self.plan["seconds"]:
+                self._turn_or_give_up()
+            # An epoll counts its patience in whole milliseconds, and a call that is due would wait for the next.
+            elif select.select([self.epoll], [], [], max(0.0, due - time.perf_counter()))[0]:
+                self.turn(0.0)
 
     def _turn_or_give_up(self, patience: float = SILENCE_SECONDS) -> int:
         waiting = len(self.open)
