@@ -180,9 +180,10 @@ class Bench:
                 for side in self.turn(number):
                     self.closed("packages", side, 1, "k", at_a_time)
         if "latency" in parts:
-            for a_second in self.arguments.offered:
-                for side in self.turn(number):
-                    self.offered(side, a_second)
+            with cpu.before_others() as self.is_alone:
+                for a_second in self.arguments.offered:
+                    for side in self.turn(number):
+                        self.offered(side, a_second)
         self.floors(ports)
 
     def turn(self, number: int) -> list[Side]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from rating_engine.embedded.process import child_pids
@@ -33,3 +35,30 @@ class Watch:
     def ms(self, name: str) -> float:
         """Milliseconds since the watch began."""
         return sum(max(0.0, used_ms([pid]) - self._before.get(pid, 0.0)) for pid in tree(self._roots[name]))
+
+
+@contextlib.contextmanager
+def before_others() -> Iterator[bool]:
+    """Real-time priority for this process and all that it has started, while it lasts; whether that is permitted.
+
+    The slowest hundredth of calls is what a percentile is about, and a task of the machine that holds a core for some
+    milliseconds once a second is the slowest hundredth of whatever is measured. Not for what fills all cores: the
+    kernel keeps a twentieth of each for the others.
+    """
+    ordinary = os.sched_param(0)
+    try:
+        _schedule(os.SCHED_RR, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
+    except PermissionError:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        _schedule(os.SCHED_OTHER, ordinary)
+
+
+def _schedule(policy: int, parameters: os.sched_param) -> None:
+    for pid in tree(os.getpid()):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(ProcessLookupError):  # a thread that has ended meanwhile
+                os.sched_setscheduler(int(task.name), policy, parameters)
