@@ -152,6 +152,17 @@ class SimulatedSpool(Spool):
     ) -> None:
         super().__init__(directory, max_bytes=SPOOL_BYTES)
         self._meet_weather = meet_weather
+        self._dead = False
+
+    def die(self) -> None:
+        """The system takes the locks of a dead process; what was written stays."""
+        self._dead = True
+        self._store.close()
+
+    async def _run(self, work: Callable[..., Result], *args: Any) -> Result:
+        if self._dead:  # a task that its crash has not reached yet would lock files that nobody frees again
+            raise asyncio.CancelledError
+        return await super()._run(work, *args)
 
     async def append(self, payload: bytes) -> None:
         """Return when the record is durable."""
@@ -197,7 +208,7 @@ class SimulatedEngine:
         self.number = number
         self.now = now
         self._spool_directory = spool_directory
-        self._spool: Spool | None = None
+        self._spool: SimulatedSpool | None = None
         self.dead = False
         self.crashes = 0
         self._preparing: type[Preparing] = Preparing
@@ -284,7 +295,7 @@ class SimulatedEngine:
         self.dead = True
         self.crashes += 1
         if self._spool is not None:
-            self._spool._store.close()  # the system takes the locks of a dead process; what was written stays
+            self._spool.die()
         for task in list(self._tasks):
             asyncio.get_running_loop().call_soon(task.cancel)
 
