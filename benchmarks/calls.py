@@ -180,7 +180,7 @@ class Bench:
                 for side in self.turn(number):
                     self.closed("packages", side, 1, "k", at_a_time)
         if "latency" in parts:
-            with cpu.before_others() as self.is_alone:
+            with cpu.before_others():
                 for a_second in self.arguments.offered:
                     for side in self.turn(number):
                         self.offered(side, a_second)

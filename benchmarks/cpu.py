@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -38,8 +39,8 @@ class Watch:
 
 
 @contextlib.contextmanager
-def before_others() -> Iterator[bool]:
-    """Real-time priority for this process and all that it has started, while it lasts; whether that is permitted.
+def before_others() -> Iterator[None]:
+    """Real-time priority for this process and all that it has started, while it lasts, where that is permitted.
 
     The slowest hundredth of calls is what a percentile is about, and a task of the machine that holds a core for some
     milliseconds once a second is the slowest hundredth of whatever is measured. Not for what fills all cores: the
@@ -49,10 +50,11 @@ def before_others() -> Iterator[bool]:
     try:
         _schedule(os.SCHED_RR, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
     except PermissionError:
-        yield False
+        print("no right to real-time priority (root has it): what else runs is in the percentiles too", file=sys.stderr)
+        yield
         return
     try:
-        yield True
+        yield
     finally:
         _schedule(os.SCHED_OTHER, ordinary)
 

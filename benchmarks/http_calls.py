@@ -16,6 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import cpu
 from calls import Bench
 from report import MARKDOWN, SCREEN, Figures, against, into_readme, print_table
 from sides import HERE, LOGINS, NUMBERS, Side, both
@@ -156,7 +157,8 @@ def main() -> None:
             for at_a_time in arguments.at_a_time:
                 bench.surfaces(at_a_time)
             calls.say("beside", number)
-            bench.beside()
+            with cpu.before_others():
+                bench.beside()
         sides[0].stop()
         balanced = sides[0].balanced()
     tables(bench, SCREEN)

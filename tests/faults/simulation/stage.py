@@ -119,15 +119,15 @@ class Stage:
             match one.ask:
                 case Expire():
                     asked.extend((Lapse(key), one.answer) for key in self._due())
-                case Replay():  # each may be charged by this turn, or wait on
-                    asked.extend((told, UNKNOWN) for told in self.spooled)
-                    asked.extend((told, UNKNOWN) for _, told in self._maybe_spooled)
-                case Undo() | Abandon():
+                case Replay() | Undo() | Abandon():
                     pass
                 case Finish() if one.answer[0] == "spooled":
                     asked.append((one.ask, UNKNOWN))
                 case _:
                     asked.append((one.ask, one.answer))
+        if any(isinstance(one.ask, Replay) for one in said):  # each may be charged by this turn, or wait on
+            unheard = [told for _, told in self._maybe_spooled]
+            asked.extend((told, UNKNOWN) for told in dict.fromkeys([*self.spooled, *unheard]))
         return asked
 
     def _note_spooled(self, said: Sequence[Said]) -> None:
