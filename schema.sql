@@ -3126,12 +3126,14 @@ CREATE TYPE batch_locks_v1 AS (
     hashes    bigint[],         -- of the keys of the calls that it may make; NULL: it makes none
     accounts  bigint[],         -- of all who pay
     routes    bigint[],         -- that count their calls; NULL: none
-    alone     boolean,          -- every end is of an account of its own
     helped    boolean           -- some end brings rates or packages: help_settle() comes first
 );
 
-CREATE OR REPLACE FUNCTION lock_batch(p_bucket smallint, p_hashes bigint[], p_accounts bigint[]) RETURNS void
+-- Answers whether each of the accounts is there, and named once.
+CREATE OR REPLACE FUNCTION lock_batch(p_bucket smallint, p_hashes bigint[], p_accounts bigint[]) RETURNS boolean
 LANGUAGE plpgsql AS $$
+DECLARE
+    locked  integer;
 BEGIN
     IF cardinality(p_hashes) = 1 THEN
         PERFORM pg_advisory_xact_lock(p_hashes[1]);
@@ -3140,25 +3142,27 @@ BEGIN
     END IF;
     PERFORM 1 FROM accounts a WHERE a.bucket = p_bucket AND a.account_id = ANY (p_accounts)
       ORDER BY a.account_id FOR NO KEY UPDATE;
+    GET DIAGNOSTICS locked = ROW_COUNT;
+    RETURN locked = cardinality(p_accounts);
 END $$;
 
 CREATE OR REPLACE FUNCTION locks_of_begun(p_bucket smallint, p_requests reserve_request_v5[]) RETURNS batch_locks_v1
 LANGUAGE plpgsql AS $$
 DECLARE
-    locks    batch_locks_v1;
     request  reserve_request_v5;
+    hashes   bigint[]; ids bigint[]; routes bigint[];
 BEGIN
     FOREACH request IN ARRAY p_requests LOOP
-        locks.hashes := locks.hashes || hashtextextended(request.call_key, p_bucket);
-        locks.accounts := locks.accounts || request.account_id;
+        hashes := hashes || hashtextextended(request.call_key, p_bucket);
+        ids := ids || request.account_id;
         IF request.route_id IS NOT NULL THEN
-            locks.routes := locks.routes || request.route_id;
+            routes := routes || request.route_id;
         END IF;
         IF request.resellers IS NOT NULL THEN
-            locks.accounts := locks.accounts || ARRAY(SELECT account_id FROM unnest((request.details).resellers));
+            ids := ids || ARRAY(SELECT account_id FROM unnest((request.details).resellers));
         END IF;
     END LOOP;
-    RETURN locks;
+    RETURN (hashes, ids, routes, NULL)::batch_locks_v1;
 END $$;
 
 -- The calls that begin in a batch that has its locks. Order of the checks here: calls at a time, packages, money,
@@ -3853,36 +3857,34 @@ END $$;
 CREATE OR REPLACE FUNCTION locks_of_ended(p_bucket smallint, p_requests settle_request_v5[]) RETURNS batch_locks_v1
 LANGUAGE plpgsql AS $$
 DECLARE
-    locks    batch_locks_v1;
     request  settle_request_v5;
+    hashes   bigint[]; ids bigint[]; helped boolean;
     unsaid   text[];  -- keys of calls whose resellers, if they have any, are not named; NULL: none
 BEGIN
-    locks.alone := true;
     FOREACH request IN ARRAY COALESCE(p_requests, '{}') LOOP  -- expire_v2() may find none
-        locks.alone := locks.alone AND (request.account_id = ANY (locks.accounts)) IS NOT TRUE;
-        locks.accounts := locks.accounts || request.account_id;
+        ids := ids || request.account_id;
         IF (request.details).rate IS NOT NULL THEN
-            locks.hashes := locks.hashes || hashtextextended(request.call_key, p_bucket);
-            locks.helped := true;
+            hashes := hashes || hashtextextended(request.call_key, p_bucket); helped := true;
         ELSIF cardinality(request.packages) > 0 THEN
-            locks.helped := true;
+            helped := true;
         END IF;
         IF request.resellers IS NOT NULL THEN
-            locks.accounts := locks.accounts || ARRAY(SELECT account_id FROM unnest(request.resellers));
+            ids := ids || ARRAY(SELECT account_id FROM unnest(request.resellers));
         ELSIF request.source IN ('abandoned', 'expired') THEN
             unsaid := unsaid || request.call_key;
         END IF;
     END LOOP;
     IF unsaid IS NOT NULL THEN  -- who pays for a call is never changed
-        locks.accounts := locks.accounts || ARRAY(SELECT l.account_id FROM open_calls o, unnest(o.resellers) l
-                                                  WHERE o.bucket = p_bucket AND o.call_key = ANY (unsaid));
+        ids := ids || ARRAY(SELECT l.account_id FROM open_calls o, unnest(o.resellers) l
+                            WHERE o.bucket = p_bucket AND o.call_key = ANY (unsaid));
     END IF;
-    RETURN locks;
+    RETURN (hashes, ids, NULL, helped)::batch_locks_v1;
 END $$;
 
--- The calls that end in a batch that has its locks.
-CREATE OR REPLACE FUNCTION end_calls(p_bucket smallint, p_requests settle_request_v5[], p_locks batch_locks_v1)
-RETURNS settle_answer_v3[] LANGUAGE plpgsql AS $$
+-- The calls that end in a batch that has its locks. `p_alone`: each is of an account of its own.
+CREATE OR REPLACE FUNCTION end_calls(
+    p_bucket smallint, p_requests settle_request_v5[], p_locks batch_locks_v1, p_alone boolean
+) RETURNS settle_answer_v3[] LANGUAGE plpgsql AS $$
 DECLARE
     helps     settle_help_v2[];
     settling  settling_v6;
@@ -3894,7 +3896,7 @@ BEGIN
     IF settling.has_packages THEN
         settling.ends := share_all_packages(p_bucket, settling.ends);
     END IF;
-    PERFORM write_records(p_bucket, settling), write_money(p_bucket, settling.ends, p_locks.alone);
+    PERFORM write_records(p_bucket, settling), write_money(p_bucket, settling.ends, p_alone);
     IF settling.is_resold THEN
         PERFORM charge_resellers(p_bucket, p_requests, settling.ends);
     END IF;
@@ -3909,9 +3911,9 @@ CREATE OR REPLACE FUNCTION settle_v5(p_bucket smallint, p_requests settle_reques
 LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_bitmapscan = off AS $$
 DECLARE
     locks  batch_locks_v1 := locks_of_ended(p_bucket, p_requests);
+    alone  boolean := lock_batch(p_bucket, locks.hashes, locks.accounts);
 BEGIN
-    PERFORM lock_batch(p_bucket, locks.hashes, locks.accounts);
-    RETURN end_calls(p_bucket, p_requests, locks);
+    RETURN end_calls(p_bucket, p_requests, locks, alone);
 END $$;
 
 -- Calls that begin and calls that end in one transaction: one way to the server and one commit for both. What either
@@ -3926,13 +3928,13 @@ LANGUAGE plpgsql SET enable_seqscan = off SET enable_hashjoin = off SET enable_m
 DECLARE
     begun     batch_locks_v1 := locks_of_begun(p_bucket, p_reserves);
     ended     batch_locks_v1 := locks_of_ended(p_bucket, p_settles);
+    alone     boolean := lock_batch(p_bucket, begun.hashes || ended.hashes, begun.accounts || ended.accounts);
     reserved  reserve_answer_v3[] := '{}';
 BEGIN
-    PERFORM lock_batch(p_bucket, begun.hashes || ended.hashes, begun.accounts || ended.accounts);
     IF begun.accounts IS NOT NULL THEN
         reserved := begin_calls(p_bucket, p_reserves);
     END IF;
-    RETURN (reserved, end_calls(p_bucket, p_settles, ended))::reserved_and_settled_v1;
+    RETURN (reserved, end_calls(p_bucket, p_settles, ended, alone))::reserved_and_settled_v1;
 END $$;
 
 -- Reservations whose finish never came, oldest first: their money is freed, and the CDR says so. Answers how many.
