@@ -44,11 +44,11 @@ def before_others() -> Iterator[None]:
 
     The slowest hundredth of calls is what a percentile is about, and a task of the machine that holds a core for some
     milliseconds once a second is the slowest hundredth of whatever is measured. Not for what fills all cores: the
-    kernel keeps a twentieth of each for the others.
+    kernel keeps a twentieth of each for the others. Nor for PostgreSQL's vacuum and the like, which would hold a core
+    for as long as they please.
     """
-    ordinary = os.sched_param(0)
     try:
-        _schedule(os.SCHED_RR, os.sched_param(os.sched_get_priority_min(os.SCHED_RR)))
+        _schedule(os.SCHED_RR, os.sched_get_priority_min(os.SCHED_RR))
     except PermissionError:
         print("no right to real-time priority (root has it): what else runs is in the percentiles too", file=sys.stderr)
         yield
@@ -56,11 +56,18 @@ def before_others() -> Iterator[None]:
     try:
         yield
     finally:
-        _schedule(os.SCHED_OTHER, ordinary)
+        _schedule(os.SCHED_OTHER, 0)
 
 
-def _schedule(policy: int, parameters: os.sched_param) -> None:
+def _schedule(policy: int, priority: int) -> None:
     for pid in tree(os.getpid()):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            with contextlib.suppress(ProcessLookupError):  # a thread that has ended meanwhile
-                os.sched_setscheduler(int(task.name), policy, parameters)
+        with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # it has ended meanwhile
+            if not _works_behind(pid):
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    os.sched_setscheduler(int(task.name), policy, os.sched_param(priority))
+
+
+def _works_behind(pid: int) -> bool:
+    """Whether this is PostgreSQL, and no backend that answers somebody."""
+    program, _, rest = Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")
+    return Path(program.decode()).name.startswith("postgres") and b"127.0.0.1(" not in program + rest
