@@ -38,6 +38,7 @@ OTHER = "other@email.addr"
 NUMBER, LINE, SHORT_LINE = "78123232323", "10000", "100"
 RECORDING = "29343264892364.232"
 SECRET_KEY = base64.urlsafe_b64encode(bytes(32)).decode()
+UTC_OFFSET = 180  # minutes: a day and a month of theirs begin three hours before those of UTC
 
 
 @dataclass
@@ -120,7 +121,7 @@ async def _settle(teleum: Teleum) -> None:
     use = teleum.operator
     await use.exchanges.add(NewExchange("pbx1", "192.0.2.10", "sip.example.com"))
     for email, line, balance in ((EMAIL, LINE, "100.20"), (OTHER, "20000", "1")):
-        await use.parties.create(NewParty(email, tariff="retail", utc_offset=180))
+        await use.parties.create(NewParty(email, tariff="retail", utc_offset=UTC_OFFSET))
         await use.parties.change(email, PartyChanges(), md5=md5_of(PASSWORD))  # shorter than one that is chosen
         await use.accounts.create(NewAccount(f"{line}0", "retail", balance=Decimal(balance), owner=email))
         await use.sip_accounts.create(NewSipAccount(login=line, owner=email, password="verysecret1"))

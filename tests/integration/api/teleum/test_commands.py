@@ -26,7 +26,7 @@ from rating_engine.services.parties.passwords import md5_of
 from rating_engine.services.recordings import RecordingFiles, mail_recordings
 from rating_engine.storage.laws import LAWS, breaches_of
 from tests.support.servers import SessionServers
-from tests.support.teleum import EMAIL, LINE, NUMBER, OTHER, PASSWORD, Teleum, teleum_on
+from tests.support.teleum import EMAIL, LINE, NUMBER, OTHER, PASSWORD, UTC_OFFSET, Teleum, teleum_on
 from tests.support.world import publish_deck
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -315,7 +315,7 @@ async def test_a_recording_is_reached_by_its_link_alone_in_ranges_and_for_a_whil
 
 
 async def records(teleum: Teleum) -> list[dict[str, str]]:
-    now = datetime.now(UTC)
+    now = datetime.now(UTC) + timedelta(minutes=UTC_OFFSET)
     return list((await teleum.ask("getRecordsList", y=str(now.year), m=str(now.month)))["records"])
 
 
