@@ -164,10 +164,10 @@ class Load:
             elif select.select([self.epoll], [], [], max(0.0, due - time.perf_counter()))[0]:
                 self.turn(0.0)
 
-    def _turn_or_give_up(self, patience: float = SILENCE_SECONDS) -> int:
+    def _turn_or_give_up(self) -> int:
         waiting = len(self.open)
-        ended = self.turn(patience)
-        if patience == SILENCE_SECONDS and not ended and waiting == len(self.open) and self._silent():
+        ended = self.turn(SILENCE_SECONDS)
+        if not ended and waiting == len(self.open) and self._silent():
             raise SystemExit(f"{waiting} requests, and no answer for {SILENCE_SECONDS:.0f} s")
         return ended
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rating_engine.embedded.process import child_pids
+from rating_engine.embedded.server import HOST
 
 
 def tree(pid: int) -> list[int]:
@@ -61,13 +62,16 @@ def before_others() -> Iterator[None]:
 
 def _schedule(policy: int, priority: int) -> None:
     for pid in tree(os.getpid()):
-        with contextlib.suppress(ProcessLookupError, FileNotFoundError):  # it has ended meanwhile
-            if not _works_behind(pid):
-                for task in Path(f"/proc/{pid}/task").iterdir():
+        if not _works_behind(pid):
+            for task in Path(f"/proc/{pid}/task").glob("*"):
+                with contextlib.suppress(ProcessLookupError):  # a thread that has ended meanwhile
                     os.sched_setscheduler(int(task.name), policy, os.sched_param(priority))
 
 
 def _works_behind(pid: int) -> bool:
-    """Whether this is PostgreSQL, and no backend that answers somebody."""
-    program, _, rest = Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")
-    return Path(program.decode()).name.startswith("postgres") and b"127.0.0.1(" not in program + rest
+    """Whether this is PostgreSQL, and no backend that answers somebody; or has ended meanwhile."""
+    try:
+        said = Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return True
+    return Path(said.split("\0", 1)[0]).name.startswith("postgres") and f"{HOST}(" not in said
