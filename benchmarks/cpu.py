@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from rating_engine.embedded.process import child_pids
-from rating_engine.embedded.server import HOST
+from rating_engine.embedded.process import child_pids  # older trees, where inside.py imports this, have it too
+
+ANSWERS = "127.0.0.1("  # and the port of who is answered: in the title of a backend
 
 
 def tree(pid: int) -> list[int]:
@@ -74,4 +75,4 @@ def _works_behind(pid: int) -> bool:
         said = Path(f"/proc/{pid}/cmdline").read_text()
     except OSError:
         return True
-    return Path(said.split("\0", 1)[0]).name.startswith("postgres") and f"{HOST}(" not in said
+    return Path(said.split("\0", 1)[0]).name.startswith("postgres") and ANSWERS not in said
